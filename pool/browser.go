@@ -1,0 +1,73 @@
+package pool
+
+import "context"
+
+// The driver's side: what a pool needs of a browser. Package chrome is the driver for Chrome;
+// package fakebrowser is a model of one. The pool calls all methods from goroutines of its own,
+// several at once, and holds no lock meanwhile.
+//
+// Every ctx bounds the call only, never the life of what it opens, and carries OperationID, the
+// core's number of that operation.
+
+// Launcher starts browser processes. P is what a holder of a lease gets.
+type Launcher[P any] interface {
+	// Launch starts one browser and returns when it answers. The browser outlives ctx.
+	// An error means that no process was left behind.
+	Launch(ctx context.Context) (Browser[P], error)
+}
+
+// Browser is one running browser process.
+type Browser[P any] interface {
+	// NewContext makes an isolated browser profile. An error means that nothing was left open, and
+	// comes only when that is known; otherwise the call goes on past its ctx.
+	NewContext(ctx context.Context) (BrowserContext[P], error)
+	// Done is closed when the browser is gone.
+	Done() <-chan struct{}
+	// Ping returns nil when the browser process answers.
+	Ping(ctx context.Context) error
+	// Close ends the browser, gracefully until ctx ends, then by force. Nil: it is gone.
+	Close(ctx context.Context) error
+}
+
+// BrowserContext is one isolated profile: cookies, storage and cache of its own.
+type BrowserContext[P any] interface {
+	// NewTab opens a page and brings it to the standby state. An error means that nothing was left
+	// open, and comes only when that is known; otherwise the call goes on past its ctx.
+	NewTab(ctx context.Context) (Tab[P], error)
+	// Close ends the profile. Nil: it is verified gone, with all that was in it. It is idempotent.
+	Close(ctx context.Context) error
+}
+
+// Tab is one page in a context.
+type Tab[P any] interface {
+	// Page is what the holder of a lease works with.
+	Page() P
+	// Context is the tab's own life. Leases derive from it; its cause says why it ended.
+	Context() context.Context
+	// Done is closed when the page crashed or is gone.
+	Done() <-chan struct{}
+	// Reset brings the page back to the standby state: popups closed, records of the lease cleared.
+	Reset(ctx context.Context) error
+	// Probe returns nil when the page's main thread answers.
+	Probe(ctx context.Context) error
+	// Rescue stops what holds the main thread. Nil: it was stopped, and the page is back at its
+	// standby state.
+	Rescue(ctx context.Context) error
+	// Close closes the page. Nil: it is verified gone.
+	Close(ctx context.Context) error
+	// Kill ends the page's renderer by force. Nil: it is dead and its target gone.
+	Kill(ctx context.Context) error
+}
+
+type operationKey struct{}
+
+// OperationID returns the core's number of the operation that ctx was made for, so that a driver's
+// log and the pool's flight recorder can be read side by side. It is 0 for any other context.
+func OperationID(ctx context.Context) uint64 {
+	id, _ := ctx.Value(operationKey{}).(uint64)
+	return id
+}
+
+func withOperationID(ctx context.Context, id uint64) context.Context {
+	return context.WithValue(ctx, operationKey{}, id)
+}

@@ -1,0 +1,89 @@
+package core
+
+// EffectKind says what has to be done, or who has to be told what.
+type EffectKind uint8
+
+// What to do. Each of the browser's operations is answered by the event or events named with it.
+const (
+	NoEffect EffectKind = iota
+
+	// Callers.
+	Grant         // give Request the Tab; How says where it came from
+	Refuse        // answer Request with an error; Reason says why
+	EndLease      // the lease of Request on Tab has ended without its holder; Reason says why
+	FinishDispose // Call: the old generation is gone
+	FinishWarm    // Call: the standby target is met (Reason: ReasonNone), or never will be
+	FinishClose   // nothing of the pool is alive; Written: a browser had to be written off
+	AnnounceWarm  // Affinity, Generation
+	AnnounceCold  // Affinity, Generation
+	Forget        // nothing of Affinity is known any more; the handle may be used again
+
+	// The browser.
+	Launch       // start Browser: BrowserReady, BrowserFailed
+	CloseBrowser // end Browser (Force: at once), started or still starting: BrowserGone
+	OpenTab      // open Tab in Context, a new one, of Browser: Opened, OpenFailed
+	CloseTab     // close Tab with its Context; Reason says why: Closed, CloseFailed
+	CloseAgain   // the same once more, after a failure, a kill or a late opening: Closed, CloseFailed
+	KillTab      // kill the renderer of Tab: Killed, KillFailed
+
+	effectKinds
+)
+
+// How says where a granted tab came from.
+type How uint8
+
+const (
+	Adopted How = iota + 1 // from the standbys
+	Warm                   // the affinity's own idle tab
+)
+
+// Reason says why a tab is closed, a request refused or a lease ended. Every close has exactly one.
+type Reason uint8
+
+const (
+	ReasonNone Reason = iota
+
+	// Why a tab is closed.
+	Eviction    // to make room
+	Disposal    // its generation was disposed
+	Discard     // its holder said that it is spoiled
+	Wedge       // its holder said that it does not answer
+	Expiry      // its lease was held too long
+	Crash       // it crashed
+	OpenFailure // opening it failed
+	OpenTimeout // opening it took too long
+
+	// Why a request is refused or a lease ended.
+	PoolClosed         // the pool is closed
+	RequestAbandoned   // its caller has gone
+	BrowserUnavailable // it sat through OpenRetries failed rounds
+	LeaseExpired       // MaxLease has passed
+	PageCrashed        // the tab crashed
+	BrowserLost        // the browser is lost
+
+	reasons
+)
+
+// Effect is one thing to do. Fields that its kind does not mention are zero.
+type Effect struct {
+	Operation  Operation // the number of the browser operation that this begins; 0: none
+	Request    RequestID
+	Call       CallID
+	Generation Generation
+	Waits      Waits // Grant and Refuse
+	Affinity   Affinity
+	Tab        TabID
+	Context    ContextID
+	Browser    BrowserID
+	Kind       EffectKind
+	How        How
+	Reason     Reason
+	Force      bool // CloseBrowser: by force at once
+	Written    bool // FinishClose: a browser was written off
+	_          [3]byte
+}
+
+// Waits says how a request's time was spent, in nanoseconds; the parts add up to the whole.
+type Waits struct {
+	Admission, Tab, Startup, Probe Time
+}

@@ -1,0 +1,172 @@
+package core
+
+// Inspection: what Stats, invariants and reports read of a State. Nothing here changes it.
+
+// TabView is one tab as it is now.
+type TabView struct {
+	ID         TabID
+	Context    ContextID
+	Browser    BrowserID
+	Affinity   Affinity   // whose it is, or was until it began to close; 0: nobody's
+	Generation Generation // of the affinity when it was bound
+	Holder     RequestID  // Leased: who holds it
+	Stamp      uint64     // its place in the order of all grants
+	Since      Time       // when its state began
+	State      TabState
+	Class      Class  // Leased: of the lease
+	Reason     Reason // Closing, Lost: why
+	Doomed     bool   // Leased: it closes when the lease ends
+	Overdue    bool   // Opening, Closing: it is no relief any more for those who wait
+	Primary    bool   // its context is its affinity's primary
+}
+
+// Bound says whether the tab belongs to an affinity and is not on its way out.
+func (t TabView) Bound() bool { return t.State == Idle || t.State == Leased && !t.Doomed }
+
+// AffinityView is one known affinity as it is now.
+type AffinityView struct {
+	Affinity   Affinity
+	Generation Generation // 0: cold
+	Primary    ContextID  // 0: none
+	PageCount  int
+	Bound      int
+	Idle       int
+	RootLeases int
+	Stamp      uint64 // when a tab of it was handed out last, in the order of all grants
+	Waiting    [classes]int
+}
+
+// RequestView is one request that waits.
+type RequestView struct {
+	ID       RequestID
+	Affinity Affinity
+	Priority int32
+	Class    Class
+	Order    uint64 // of arrival
+	Arrived  Time
+	Admitted bool // the root limit, RootCap and AffinityTabs would let it through now
+}
+
+// BrowserView is one browser that is neither gone nor written off.
+type BrowserView struct {
+	ID    BrowserID
+	State string // starting, ready or closing
+}
+
+// Settings are the settings that the state was made with.
+func (s *State) Settings() *Settings { return &s.settings }
+
+// Now is the instant of the last step.
+func (s *State) Now() Time { return s.now }
+
+// Capacity is the pool's present size; one spare tab comes on top.
+func (s *State) Capacity() int { return int(s.capacity) }
+
+// Alive is the number of tabs in any state.
+func (s *State) Alive() int { return int(s.alive()) }
+
+// Count is the number of tabs in a state.
+func (s *State) Count(state TabState) int { return int(s.counts[state]) }
+
+// Target is how many standbys there should be.
+func (s *State) Target() int { return int(s.target()) }
+
+// Permits is how many more root leases the root limit allows.
+func (s *State) Permits() int { return int(s.permits()) }
+
+// Leases is the number of leases held.
+func (s *State) Leases() int { return int(s.leases.used) }
+
+// Waiting is the number of requests of a class that wait.
+func (s *State) Waiting(c Class) int { return int(s.waiting[c]) }
+
+// Ended says whether the pool is closed, with nothing alive.
+func (s *State) Ended() bool { return s.phase == closed }
+
+// Closing says whether Close was called.
+func (s *State) Closing() bool { return s.phase != serving }
+
+// Quiet says whether everything that the pool wants is there: nobody waits, nobody holds, nothing
+// is being opened or closed, and the standby target is met.
+func (s *State) Quiet() bool {
+	return s.leases.used == 0 && s.waiting == [classes]int32{} && len(s.calls) == 0 &&
+		s.counts[Opening]+s.counts[Closing] == 0 && (s.phase == closed ||
+		s.phase == serving && s.counts[Standby] >= s.target())
+}
+
+// Tab returns the view of one tab, if it is alive.
+func (s *State) Tab(id TabID) (TabView, bool) {
+	i, ok := s.tabIndex.get(uint64(id))
+	if !ok {
+		return TabView{}, false
+	}
+	return s.tabView(&s.tabs[i]), true
+}
+
+// Holds says which tab a request holds, if it does.
+func (s *State) Holds(id RequestID) (TabID, bool) {
+	i, ok := s.leases.get(uint64(id))
+	if !ok {
+		return 0, false
+	}
+	return s.tabs[i].id, true
+}
+
+// Waits says whether a request waits.
+func (s *State) Waits(id RequestID) bool {
+	_, ok := s.requestIndex.get(uint64(id))
+	return ok
+}
+
+func (s *State) tabView(t *tab) TabView {
+	return TabView{
+		ID: t.id, Context: t.context, Browser: t.browser, Affinity: t.affinity,
+		Generation: t.generation, Holder: t.holder, Stamp: t.stamp, Since: t.since,
+		State: t.state, Class: t.class, Reason: t.reason, Doomed: t.doomed, Overdue: t.overdue,
+		Primary: t.affinity != 0 && s.affinities[t.affinity].primary == t.context,
+	}
+}
+
+// EachTab calls fn for every tab, in the order of the slots, which means nothing.
+func (s *State) EachTab(fn func(TabView)) {
+	for i := range s.tabs {
+		if s.tabs[i].state != 0 {
+			fn(s.tabView(&s.tabs[i]))
+		}
+	}
+}
+
+// EachAffinity calls fn for every known affinity, in the order of the handles.
+func (s *State) EachAffinity(fn func(AffinityView)) {
+	for a := range s.affinities {
+		k := &s.affinities[a]
+		if !k.known {
+			continue
+		}
+		fn(AffinityView{
+			Affinity: Affinity(a), Generation: k.generation, Primary: k.primary,
+			PageCount: int(k.pageCount), Bound: int(k.bound), Idle: int(k.idle),
+			RootLeases: int(k.rootLeases), Stamp: k.stamp,
+			Waiting: [classes]int{int(k.waiting[Root]), int(k.waiting[Nested])},
+		})
+	}
+}
+
+// EachRequest calls fn for every request that waits, in the order of the slots, which means nothing.
+func (s *State) EachRequest(fn func(RequestView)) {
+	for i := range s.requests {
+		if r := &s.requests[i]; r.used {
+			fn(RequestView{
+				ID: r.id, Affinity: r.affinity, Priority: r.priority, Class: r.class,
+				Order: r.order, Arrived: r.arrived, Admitted: s.admitted(r),
+			})
+		}
+	}
+}
+
+// EachBrowser calls fn for every browser, oldest first.
+func (s *State) EachBrowser(fn func(BrowserView)) {
+	for _, b := range s.browsers {
+		fn(BrowserView{b.id, [...]string{starting: "starting", ready: "ready", ended: "closing"}[b.state]})
+	}
+}

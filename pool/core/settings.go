@@ -1,0 +1,258 @@
+package core
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"sort"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Off switches a setting off, where its rule says that this is possible.
+const Off = -1
+
+// Settings are what an operator chooses. The zero value is valid: 0 means the default. Where "off"
+// is possible it is any negative value. Resolve fills in the defaults and checks the rules.
+type Settings struct {
+	MaxPages              int // the size of a fixed pool, in tabs; 1 to 1,000
+	MinPages              int // what an idle pool shrinks to
+	InitialPages          int // the capacity at the start
+	BurstPages            int // the ceiling of growth
+	HighPriorityPages     int // the ceiling for requests at or above HighPriorityThreshold
+	HighPriorityThreshold int
+
+	AffinityTabs int // tabs that one affinity may own for root work
+	RootCap      int // root leases that one affinity may hold
+
+	OrphanCap      int // orphans, tabless closing contexts and lost ones together
+	TabsPerContext int // tabs that may share a primary
+	RetainOnEvict  bool
+	AllowReassign  bool
+	Reset          bool // bring a tab back to the standby state after each lease
+
+	MaxLease time.Duration // longest hold of a lease
+
+	LaunchTimeout  time.Duration // a browser's start
+	OpenGrace      time.Duration // an older opening is overdue
+	OpenTimeout    time.Duration // an older opening is closing
+	OpenRetries    int           // failed rounds that a request sits through
+	OpenBackoff    time.Duration // pause after the first failed round; it doubles
+	OpenBackoffMax time.Duration
+
+	RescueTimeout time.Duration // all of a suspect's probing and rescuing
+
+	CloseGrace   time.Duration // an older close is overdue
+	CloseTimeout time.Duration // then the renderer is killed
+	KillTimeout  time.Duration // then the tab is lost
+
+	BrowserCloseTimeout time.Duration // then the browser is written off
+	StallTimeout        time.Duration
+
+	ProbeBudget time.Duration
+	ProbeMaxAge time.Duration
+
+	MaxUses      int
+	MaxAge       time.Duration
+	MaxAgeJitter time.Duration
+
+	BrowserMaxAge  time.Duration
+	BrowserMaxTabs int
+	DrainTimeout   time.Duration
+
+	PriorityAging   time.Duration // waiting this long counts as one level of priority
+	MaxBypass       int
+	MaxWaiting      int
+	IdleContraction time.Duration
+}
+
+const pagesLimit = 1000
+
+// A rule is one line of the table of settings: its default, whether it may be off, and what else
+// has to hold once all defaults are in. Resolve walks the table in this order, so a default may
+// depend on settings further up.
+type rule struct {
+	name  string
+	def   func(s *Settings) int64
+	off   bool
+	says  string
+	holds func(s *Settings, v int64) bool
+}
+
+func fixed[T int | time.Duration](v T) func(*Settings) int64 {
+	return func(*Settings) int64 { return int64(v) }
+}
+
+func maxPages(s *Settings) int64 { return int64(s.MaxPages) }
+
+func positive(_ *Settings, v int64) bool { return v > 0 }
+
+func atLeastZero(_ *Settings, v int64) bool { return v >= 0 }
+
+// Ceiling is the highest capacity that any request is entitled to.
+func (s *Settings) Ceiling() int { return max(s.InitialPages, s.BurstPages, s.HighPriorityPages) }
+
+func (s *Settings) highPriorityBoth() bool {
+	return (s.HighPriorityPages > 0) == (s.HighPriorityThreshold > 0)
+}
+
+var rules = []rule{
+	{"MaxPages", fixed(4), false, "1 to 1,000",
+		func(_ *Settings, v int64) bool { return 1 <= v && v <= pagesLimit }},
+	{"MinPages", maxPages, false, "1 <= MinPages <= InitialPages",
+		func(s *Settings, v int64) bool { return 1 <= v && v <= int64(s.InitialPages) }},
+	{"InitialPages", maxPages, false, "MinPages <= InitialPages <= BurstPages",
+		func(s *Settings, v int64) bool { return int64(s.MinPages) <= v && v <= int64(s.BurstPages) }},
+	{"BurstPages", maxPages, false, "InitialPages <= BurstPages <= 1,000",
+		func(s *Settings, v int64) bool { return int64(s.InitialPages) <= v && v <= pagesLimit }},
+	{"HighPriorityPages", fixed(Off), true, "both HighPriorityPages and HighPriorityThreshold or neither; BurstPages <= HighPriorityPages <= 1,000",
+		func(s *Settings, v int64) bool {
+			return s.highPriorityBoth() && (v < 0 || int64(s.BurstPages) <= v && v <= pagesLimit)
+		}},
+	{"HighPriorityThreshold", fixed(Off), true, "both HighPriorityPages and HighPriorityThreshold or neither",
+		func(s *Settings, _ int64) bool { return s.highPriorityBoth() }},
+	{"AffinityTabs", func(s *Settings) int64 { return int64(min(5, s.BurstPages)) }, false, "1 <= AffinityTabs <= BurstPages",
+		func(s *Settings, v int64) bool { return 1 <= v && v <= int64(s.BurstPages) }},
+	{"RootCap", func(s *Settings) int64 { return int64(s.AffinityTabs) }, false, "1 <= RootCap <= AffinityTabs",
+		func(s *Settings, v int64) bool { return 1 <= v && v <= int64(s.AffinityTabs) }},
+	{"OrphanCap", func(s *Settings) int64 { return 2 * int64(s.Ceiling()) }, true, "at least 1, or off", nil},
+	{"TabsPerContext", fixed(1), false, "at least 1", positive},
+	{"MaxLease", fixed(90 * time.Second), true, "> 0, or off", nil},
+	{"LaunchTimeout", fixed(30 * time.Second), false, "> 0", positive},
+	{"OpenGrace", fixed(2 * time.Second), false, "0 < OpenGrace <= OpenTimeout",
+		func(s *Settings, v int64) bool { return 0 < v && v <= int64(s.OpenTimeout) }},
+	{"OpenTimeout", fixed(30 * time.Second), false, "> 0", positive},
+	{"OpenRetries", fixed(3), false, "> 0", positive},
+	{"OpenBackoff", fixed(500 * time.Millisecond), false, "0 < OpenBackoff <= OpenBackoffMax",
+		func(s *Settings, v int64) bool { return 0 < v && v <= int64(s.OpenBackoffMax) }},
+	{"OpenBackoffMax", fixed(4 * time.Second), false, "> 0", positive},
+	{"RescueTimeout", fixed(500 * time.Millisecond), true, "> 0, or off", nil},
+	{"CloseGrace", fixed(250 * time.Millisecond), false, "0 < CloseGrace <= CloseTimeout",
+		func(s *Settings, v int64) bool { return 0 < v && v <= int64(s.CloseTimeout) }},
+	{"CloseTimeout", fixed(5 * time.Second), false, "> 0", positive},
+	{"KillTimeout", fixed(2 * time.Second), false, "> 0", positive},
+	{"BrowserCloseTimeout", fixed(5 * time.Second), false, "> 0", positive},
+	{"StallTimeout", fixed(10 * time.Second), true, "> 0, or off", nil},
+	{"ProbeBudget", fixed(3 * time.Second), true, "at least 250ms and below MaxLease where that is on, or off",
+		func(s *Settings, v int64) bool {
+			return v < 0 || v >= int64(250*time.Millisecond) && (s.MaxLease < 0 || v < int64(s.MaxLease))
+		}},
+	{"ProbeMaxAge", fixed(time.Second), false, "> 0", positive},
+	{"MaxUses", fixed(500), true, "at least 1, or off", nil},
+	{"MaxAge", fixed(time.Duration(Off)), true, "> 0, or off", nil},
+	{"MaxAgeJitter", fixed(0), false, ">= 0", atLeastZero},
+	{"BrowserMaxAge", fixed(time.Duration(Off)), true, "> 0, or off", nil},
+	{"BrowserMaxTabs", fixed(Off), true, "at least 1, or off", nil},
+	{"DrainTimeout", fixed(2 * time.Minute), false, "> 0", positive},
+	{"PriorityAging", fixed(3 * time.Second), true, "> 0, or off", nil},
+	{"MaxBypass", fixed(4), true, "at least 1, or off", nil},
+	{"MaxWaiting", fixed(10_000), false, "at least 1", positive},
+	{"IdleContraction", fixed(time.Minute), false, "> 0", positive},
+}
+
+// Resolve returns the settings with every default filled in and every "off" as Off, or one error
+// that names each setting outside its rule, with its value and the rule. Nothing is clamped.
+func (s Settings) Resolve() (Settings, error) {
+	v := reflect.ValueOf(&s).Elem()
+	given := make(map[string]bool, len(rules))
+	for _, r := range rules {
+		f := v.FieldByName(r.name)
+		given[r.name] = f.Int() != 0
+		switch {
+		case f.Int() == 0:
+			f.SetInt(r.def(&s))
+		case f.Int() < 0 && r.off:
+			f.SetInt(Off)
+		}
+	}
+	var errs []error
+	for _, r := range rules {
+		f := v.FieldByName(r.name)
+		if r.off && f.Int() == Off && r.holds == nil {
+			continue
+		}
+		if r.holds == nil || r.holds(&s, f.Int()) {
+			continue
+		}
+		note := ""
+		if !given[r.name] {
+			note = " (its default)"
+		}
+		errs = append(errs, fmt.Errorf("%s=%s%s: the rule is %s", r.name, formatSetting(f), note, r.says))
+	}
+	return s, errors.Join(errs...)
+}
+
+// Set changes the setting of that name to a value as people write it: 4, 90s, true, off or -1.
+// It checks that the value is of the setting's kind; Resolve checks the rule.
+func (s *Settings) Set(name, value string) error {
+	f := reflect.ValueOf(s).Elem().FieldByName(name)
+	if !f.IsValid() {
+		return fmt.Errorf("unknown setting %q; the settings are %s", name, strings.Join(SettingNames(), ", "))
+	}
+	bad := func(want string) error {
+		return fmt.Errorf("setting %s=%q: want %s", name, value, want)
+	}
+	if value == "off" && f.Kind() != reflect.Bool {
+		value = "-1"
+	}
+	switch f.Interface().(type) {
+	case bool:
+		b, err := strconv.ParseBool(value)
+		if err != nil {
+			return bad("true or false")
+		}
+		f.SetBool(b)
+	case time.Duration:
+		if n, err := strconv.ParseInt(value, 10, 64); err == nil && n < 0 {
+			f.SetInt(Off)
+			return nil
+		}
+		d, err := time.ParseDuration(value)
+		if err != nil {
+			return bad("a duration such as 90s or 250ms, or off")
+		}
+		f.SetInt(int64(d))
+	default:
+		n, err := strconv.ParseInt(value, 10, 32)
+		if err != nil {
+			return bad("a whole number, or off")
+		}
+		f.SetInt(n)
+	}
+	return nil
+}
+
+// SettingNames lists the settings by name, in alphabetical order.
+func SettingNames() []string {
+	t := reflect.TypeFor[Settings]()
+	names := make([]string, t.NumField())
+	for i := range names {
+		names[i] = t.Field(i).Name
+	}
+	sort.Strings(names)
+	return names
+}
+
+// Diff writes the settings that differ from the default as "Name=value" words, in the order of the
+// fields; it is what the set line of a trace holds.
+func (s Settings) Diff() string {
+	def, _ := Settings{}.Resolve()
+	full, _ := s.Resolve()
+	a, b := reflect.ValueOf(full), reflect.ValueOf(def)
+	var words []string
+	for i := range a.NumField() {
+		if !a.Field(i).Equal(b.Field(i)) {
+			words = append(words, a.Type().Field(i).Name+"="+formatSetting(a.Field(i)))
+		}
+	}
+	return strings.Join(words, " ")
+}
+
+func formatSetting(f reflect.Value) string {
+	if f.CanInt() && f.Int() == Off {
+		return "off"
+	}
+	return fmt.Sprint(f.Interface())
+}
