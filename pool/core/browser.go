@@ -6,9 +6,9 @@ import "time"
 type browserState uint8
 
 const (
-	starting    browserState = iota // launched, not answered
-	ready                           // serves
-	ended                     // asked to end, not answered; its tabs are closing with it
+	starting browserState = iota // launched, not answered
+	ready                        // serves
+	ended                        // asked to end, not answered; its tabs are closing with it
 )
 
 type browser struct {

@@ -1,0 +1,443 @@
+package core
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// One line of text per event and effect, both ways. A line is a verb, its arguments in a fixed
+// order, and options: flags and name=value. Ids are a letter and a number: r request, d disposal,
+// w warm, t tab, c context, b browser. Keys are bare words or quoted strings.
+
+// Names gives a key its handle and a handle its key.
+type Names interface {
+	Key(Affinity) string
+	Handle(key string) Affinity
+}
+
+// sentence is what events and effects have in common as text.
+type sentence struct {
+	request    RequestID
+	disposal   CallID
+	warm       CallID
+	affinity   Affinity
+	tab        TabID
+	browser    BrowserID
+	context    ContextID
+	generation Generation
+	operation  Operation
+	priority   int32
+	how        How
+	reason     Reason
+	waits      Waits
+	class      Class
+	noWait     bool
+	wedged     bool
+	force      bool
+	written    bool
+}
+
+// A part is one argument or option: how it is written, and how it is read. Written as "" it is left
+// out; read returns false where a word is not its own.
+type part struct {
+	name  string // what an error calls it
+	write func(*sentence, Names) string
+	read  func(*sentence, Word, Names) bool
+}
+
+func id[T ~uint32 | ~uint64](name, prefix string, field func(*sentence) *T) part {
+	return part{name,
+		func(s *sentence, _ Names) string {
+			if *field(s) == 0 {
+				return ""
+			}
+			return prefix + strconv.FormatUint(uint64(*field(s)), 10)
+		},
+		func(s *sentence, w Word, _ Names) bool {
+			digits, ok := strings.CutPrefix(w.Text, prefix)
+			n, err := strconv.ParseUint(digits, 10, 64)
+			if !ok || w.Quoted || err != nil || n == 0 || uint64(T(n)) != n || digits[0] == '0' || digits[0] == '+' {
+				return false
+			}
+			*field(s) = T(n)
+			return true
+		}}
+}
+
+func flag(name string, field func(*sentence) *bool) part {
+	return part{name,
+		func(s *sentence, _ Names) string {
+			if *field(s) {
+				return name
+			}
+			return ""
+		},
+		func(s *sentence, w Word, _ Names) bool {
+			ok := w.Text == name && !w.Quoted
+			*field(s) = *field(s) || ok
+			return ok
+		}}
+}
+
+// word is a part that is one of a list of words; the zero value is none of them.
+func word[T ~uint8](name, prefix string, words []string, field func(*sentence) *T) part {
+	return part{name,
+		func(s *sentence, _ Names) string {
+			if words[*field(s)] == "" {
+				return ""
+			}
+			return prefix + words[*field(s)]
+		},
+		func(s *sentence, w Word, _ Names) bool {
+			text, ok := strings.CutPrefix(w.Text, prefix)
+			i := slices.Index(words, text)
+			if !ok || w.Quoted || i <= 0 {
+				return false
+			}
+			*field(s) = T(i)
+			return true
+		}}
+}
+
+func wait(name string, field func(*sentence) *Time) part {
+	return part{name,
+		func(s *sentence, _ Names) string {
+			if *field(s) == 0 {
+				return ""
+			}
+			return name + "=" + time.Duration(*field(s)).String()
+		},
+		func(s *sentence, w Word, _ Names) bool {
+			text, ok := strings.CutPrefix(w.Text, name+"=")
+			d, err := time.ParseDuration(text)
+			if !ok || w.Quoted || err != nil || d <= 0 {
+				return false
+			}
+			*field(s) = Time(d)
+			return true
+		}}
+}
+
+var (
+	requestPart    = id("a request such as r1", "r", func(s *sentence) *RequestID { return &s.request })
+	disposalPart   = id("a disposal such as d1", "d", func(s *sentence) *CallID { return &s.disposal })
+	warmPart       = id("a warm call such as w1", "w", func(s *sentence) *CallID { return &s.warm })
+	tabPart        = id("a tab such as t1", "t", func(s *sentence) *TabID { return &s.tab })
+	browserPart    = id("a browser such as b1", "b", func(s *sentence) *BrowserID { return &s.browser })
+	ofTab          = id("tab=t1", "tab=t", func(s *sentence) *TabID { return &s.tab })
+	inContext      = id("context=c1", "context=c", func(s *sentence) *ContextID { return &s.context })
+	ofBrowser      = id("browser=b1", "browser=b", func(s *sentence) *BrowserID { return &s.browser })
+	generationPart = id("generation=1", "generation=", func(s *sentence) *Generation { return &s.generation })
+	operationPart  = id("op=1", "op=", func(s *sentence) *Operation { return &s.operation })
+
+	keyPart = part{"an affinity key",
+		func(s *sentence, names Names) string {
+			if s.affinity == 0 {
+				return ""
+			}
+			return QuoteKey(names.Key(s.affinity))
+		},
+		func(s *sentence, w Word, names Names) bool {
+			if w.Text == "" || len(w.Text) > MaxKey {
+				return false
+			}
+			s.affinity = names.Handle(w.Text)
+			return true
+		}}
+	ofKey = part{"affinity=KEY",
+		func(s *sentence, names Names) string {
+			if s.affinity == 0 {
+				return ""
+			}
+			return "affinity=" + QuoteKey(names.Key(s.affinity))
+		},
+		func(s *sentence, w Word, names Names) bool {
+			text, ok := strings.CutPrefix(w.Text, "affinity=")
+			if !ok || text == "" {
+				return false
+			}
+			s.affinity = names.Handle(text)
+			return true
+		}}
+	priorityPart = part{"priority=1",
+		func(s *sentence, _ Names) string {
+			if s.priority == 0 {
+				return ""
+			}
+			return "priority=" + strconv.Itoa(int(s.priority))
+		},
+		func(s *sentence, w Word, _ Names) bool {
+			text, ok := strings.CutPrefix(w.Text, "priority=")
+			n, err := strconv.ParseInt(text, 10, 32)
+			if !ok || w.Quoted || err != nil || n == 0 {
+				return false
+			}
+			s.priority = int32(n)
+			return true
+		}}
+
+	nestedPart  = word("nested", "", []string{"", "nested"}, func(s *sentence) *Class { return &s.class })
+	howPart     = word("adopted or warm", "", howWords[:], func(s *sentence) *How { return &s.how })
+	reasonPart  = word("reason=...", "reason=", reasonWords[:], func(s *sentence) *Reason { return &s.reason })
+	leasePart   = word("lease-...", "lease-", reasonWords[:], func(s *sentence) *Reason { return &s.reason })
+	noWaitPart  = flag("nowait", func(s *sentence) *bool { return &s.noWait })
+	wedgedPart  = flag("wedged", func(s *sentence) *bool { return &s.wedged })
+	forcePart   = flag("force", func(s *sentence) *bool { return &s.force })
+	writtenPart = flag("written-off", func(s *sentence) *bool { return &s.written })
+
+	waitParts = []part{
+		wait("wait-admission", func(s *sentence) *Time { return &s.waits.Admission }),
+		wait("wait-tab", func(s *sentence) *Time { return &s.waits.Tab }),
+		wait("wait-startup", func(s *sentence) *Time { return &s.waits.Startup }),
+		wait("wait-probe", func(s *sentence) *Time { return &s.waits.Probe }),
+	}
+)
+
+var howWords = [...]string{Adopted: "adopted", Warm: "warm"}
+
+var reasonWords = [reasons]string{
+	Eviction: "eviction", Disposal: "disposal", Discard: "discard", Wedge: "wedge",
+	Expiry: "expiry", Crash: "crash", OpenFailure: "open-failed", OpenTimeout: "open-timeout",
+	PoolClosed: "closed", RequestAbandoned: "abandoned", BrowserUnavailable: "browser-unavailable",
+	LeaseExpired: "expired", PageCrashed: "crashed", BrowserLost: "lost",
+}
+
+func (r Reason) String() string { return reasonWords[r] }
+
+func (h How) String() string { return howWords[h] }
+
+var stateWords = [tabStates]string{
+	Opening: "opening", Standby: "standby", Idle: "idle", Leased: "leased", Closing: "closing", Lost: "lost",
+}
+
+func (t TabState) String() string { return stateWords[t] }
+
+// grammar is how one kind is written. Arguments are required, in order; options may be left out.
+type grammar struct {
+	verb    string
+	args    []part
+	options []part
+}
+
+func says(verb string, args ...part) grammar { return grammar{verb: verb, args: args} }
+
+func (g grammar) with(options ...part) grammar {
+	g.options = options
+	return g
+}
+
+var events = [eventKinds]grammar{
+	NoEvent:            says("look"),
+	Requested:          says("get", requestPart, keyPart).with(nestedPart, priorityPart),
+	Abandoned:          says("abandon", requestPart),
+	Released:           says("release", requestPart),
+	Discarded:          says("discard", requestPart).with(wedgedPart),
+	Disposed:           says("dispose", disposalPart, keyPart).with(noWaitPart),
+	DisposeAbandoned:   says("abandon", disposalPart),
+	WarmRequested:      says("warm", warmPart),
+	WarmAbandoned:      says("abandon", warmPart),
+	CloseRequested:     says("close"),
+	CloseExpired:       says("close-expired"),
+	BrowserReady:       says("browser ready", browserPart),
+	BrowserFailed:      says("browser failed", browserPart),
+	BrowserGone:        says("browser gone", browserPart),
+	LaunchSilent:       says("browser launch-silent", browserPart),
+	BrowserCloseSilent: says("browser close-silent", browserPart),
+	Opened:             says("opened", tabPart),
+	OpenFailed:         says("open-failed", tabPart),
+	Closed:             says("closed", tabPart),
+	CloseFailed:        says("close-failed", tabPart),
+	Killed:             says("killed", tabPart),
+	KillFailed:         says("kill-failed", tabPart),
+	Crashed:            says("crashed", tabPart),
+	Expired:            says("expire", requestPart),
+	OpenOverdue:        says("open-overdue", tabPart),
+	OpenSilent:         says("open-silent", tabPart),
+	CloseOverdue:       says("close-overdue", tabPart),
+	CloseSilent:        says("close-silent", tabPart),
+	KillSilent:         says("kill-silent", tabPart),
+	RetryDue:           says("retry"),
+}
+
+var effects = [effectKinds]grammar{
+	NoEffect: says("nothing"),
+	Grant: says("grant", requestPart, tabPart, howPart).
+		with(append([]part{ofKey, generationPart, inContext, ofBrowser}, waitParts...)...),
+	Refuse:        says("refuse", requestPart, reasonPart).with(append([]part{ofKey}, waitParts...)...),
+	EndLease:      grammar{verb: "", args: []part{leasePart, requestPart}, options: []part{ofTab}},
+	FinishDispose: says("disposed", disposalPart),
+	FinishWarm:    says("warmed", warmPart).with(reasonPart),
+	FinishClose:   says("pool-closed").with(writtenPart),
+	AnnounceWarm:  says("warm", keyPart, generationPart),
+	AnnounceCold:  says("cold", keyPart, generationPart),
+	Forget:        says("forget", keyPart),
+	Launch:        says("launch", browserPart).with(operationPart),
+	CloseBrowser:  says("close-browser", browserPart).with(forcePart, operationPart),
+	OpenTab:       says("open", tabPart).with(inContext, ofBrowser, operationPart),
+	CloseTab:      says("close", tabPart, reasonPart).with(ofKey, generationPart, inContext, ofBrowser, operationPart),
+	CloseAgain:    says("close-again", tabPart).with(ofKey, inContext, ofBrowser, operationPart),
+	KillTab:       says("kill", tabPart).with(ofKey, inContext, ofBrowser, operationPart),
+}
+
+// MaxKey is the longest affinity key, in bytes.
+const MaxKey = 4096
+
+// AppendEvent writes an event as text; ParseEvent is its inverse.
+func AppendEvent(b []byte, e Event, names Names) []byte {
+	s := sentence{
+		request: e.Request, affinity: e.Affinity, tab: e.Tab, browser: e.Browser,
+		priority: e.Priority, class: e.Class, noWait: e.NoWait, wedged: e.Wedged,
+	}
+	if e.Kind == WarmRequested || e.Kind == WarmAbandoned {
+		s.warm = e.Call
+	} else {
+		s.disposal = e.Call
+	}
+	return events[e.Kind].write(b, &s, names)
+}
+
+// ParseEvent reads an event. The error says what was expected.
+func ParseEvent(words []Word, names Names) (Event, error) {
+	kind, s, err := parse(events[:], words, names)
+	if err != nil {
+		return Event{}, err
+	}
+	return Event{
+		Kind: EventKind(kind), Request: s.request, Call: s.disposal + s.warm, Affinity: s.affinity,
+		Tab: s.tab, Browser: s.browser, Priority: s.priority, Class: s.class,
+		NoWait: s.noWait, Wedged: s.wedged,
+	}, nil
+}
+
+// AppendEffect writes an effect as text; ParseEffect is its inverse.
+func AppendEffect(b []byte, e Effect, names Names) []byte {
+	s := sentence{
+		request: e.Request, affinity: e.Affinity, tab: e.Tab, browser: e.Browser, context: e.Context,
+		generation: e.Generation, operation: e.Operation, how: e.How, reason: e.Reason,
+		waits: e.Waits, force: e.Force, written: e.Written,
+	}
+	if e.Kind == FinishWarm {
+		s.warm = e.Call
+	} else {
+		s.disposal = e.Call
+	}
+	return effects[e.Kind].write(b, &s, names)
+}
+
+// ParseEffect reads an effect. The error says what was expected.
+func ParseEffect(words []Word, names Names) (Effect, error) {
+	kind, s, err := parse(effects[:], words, names)
+	if err != nil {
+		return Effect{}, err
+	}
+	return Effect{
+		Kind: EffectKind(kind), Request: s.request, Call: s.disposal + s.warm, Affinity: s.affinity,
+		Tab: s.tab, Browser: s.browser, Context: s.context, Generation: s.generation,
+		Operation: s.operation, How: s.how, Reason: s.reason, Waits: s.waits, Force: s.force,
+		Written: s.written,
+	}, nil
+}
+
+func (g *grammar) write(b []byte, s *sentence, names Names) []byte {
+	b = append(b, g.verb...)
+	for _, parts := range [][]part{g.args, g.options} {
+		for _, p := range parts {
+			if text := p.write(s, names); text != "" {
+				if len(b) > 0 && b[len(b)-1] != ' ' {
+					b = append(b, ' ')
+				}
+				b = append(b, text...)
+			}
+		}
+	}
+	return b
+}
+
+func parse(kinds []grammar, words []Word, names Names) (int, sentence, error) {
+	if len(words) == 0 {
+		return 0, sentence{}, fmt.Errorf("nothing after the time: want what happened, such as get r1 KEY")
+	}
+	var best error
+	for kind := range kinds {
+		g := &kinds[kind]
+		rest, ok := g.cutVerb(words)
+		if !ok {
+			continue
+		}
+		s, err := g.read(rest, names)
+		if err == nil {
+			return kind, s, nil
+		}
+		if best == nil || g.verb != "" {
+			best = err
+		}
+	}
+	if best == nil {
+		best = fmt.Errorf("unknown verb %q; the verbs are %s", words[0].Text, verbs(kinds))
+	}
+	return 0, sentence{}, best
+}
+
+func (g *grammar) cutVerb(words []Word) ([]Word, bool) {
+	if g.verb == "" {
+		return words, strings.HasPrefix(words[0].Text, "lease-")
+	}
+	for i, v := range strings.Fields(g.verb) {
+		if i >= len(words) || words[i].Quoted || words[i].Text != v {
+			return nil, false
+		}
+	}
+	return words[len(strings.Fields(g.verb)):], true
+}
+
+func (g *grammar) read(words []Word, names Names) (sentence, error) {
+	var s sentence
+	for _, p := range g.args {
+		if len(words) == 0 {
+			return s, fmt.Errorf("%s: want %s", g.verb, p.name)
+		}
+		if !p.read(&s, words[0], names) {
+			return s, fmt.Errorf("%s: want %s, got %q", g.verb, p.name, words[0].Text)
+		}
+		words = words[1:]
+	}
+	used := make([]bool, len(g.options))
+next:
+	for _, w := range words {
+		for i, p := range g.options {
+			if !used[i] && p.read(&s, w, names) {
+				used[i] = true
+				continue next
+			}
+		}
+		return s, fmt.Errorf("%s: unexpected %q; %s", g.verb, w.Text, g.wants())
+	}
+	return s, nil
+}
+
+func (g *grammar) wants() string {
+	if len(g.options) == 0 {
+		return "nothing more may follow"
+	}
+	names := make([]string, len(g.options))
+	for i, p := range g.options {
+		names[i] = p.name
+	}
+	return "what may follow is " + strings.Join(names, ", ")
+}
+
+func verbs(kinds []grammar) string {
+	var all []string
+	for _, g := range kinds {
+		if g.verb != "" && !slices.Contains(all, g.verb) {
+			all = append(all, g.verb)
+		}
+	}
+	return strings.Join(all, ", ")
+}
+
+// Verbs lists the verbs of events, for messages.
+func Verbs() string { return verbs(events[:]) }

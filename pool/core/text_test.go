@@ -1,0 +1,138 @@
+package core
+
+import (
+	"fmt"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// keys is a Names over a slice.
+type keys struct{ list []string }
+
+func (k *keys) Key(a Affinity) string { return k.list[a-1] }
+
+func (k *keys) Handle(key string) Affinity {
+	for i, have := range k.list {
+		if have == key {
+			return Affinity(i + 1)
+		}
+	}
+	k.list = append(k.list, key)
+	return Affinity(len(k.list))
+}
+
+func TestEveryKindIsWritten(t *testing.T) {
+	for kind, g := range events {
+		if g.verb == "" {
+			t.Errorf("event kind %d has no verb", kind)
+		}
+	}
+	for kind, g := range effects {
+		if g.verb == "" && EffectKind(kind) != EndLease {
+			t.Errorf("effect kind %d has no verb", kind)
+		}
+	}
+	for r := ReasonNone + 1; r < reasons; r++ {
+		if r.String() == "" {
+			t.Errorf("reason %d has no word", r)
+		}
+	}
+}
+
+// drawSentence fills in exactly the parts of a grammar, by writing text and reading it.
+func drawSentence(t *rapid.T, g grammar, names Names) sentence {
+	all := sentence{
+		request: RequestID(rapid.Uint64Min(1).Draw(t, "request")), disposal: 3, warm: 4,
+		affinity: names.Handle(rapid.StringN(1, 20, -1).Draw(t, "key")),
+		tab:      TabID(rapid.Uint32Min(1).Draw(t, "tab")), browser: 2,
+		context: 9, generation: 7, operation: 11, priority: rapid.Int32().Draw(t, "priority"),
+		how: Adopted, reason: Reason(rapid.IntRange(1, int(reasons)-1).Draw(t, "reason")),
+		waits: Waits{1, 2, 3, Time(rapid.Int64Min(0).Draw(t, "probe"))}, class: Nested,
+		noWait: true, wedged: true, force: true, written: rapid.Bool().Draw(t, "written"),
+	}
+	words, err := Words(string(g.write(nil, &all, names)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rest, ok := g.cutVerb(words)
+	if !ok {
+		t.Fatalf("verb lost in %v", words)
+	}
+	s, err := g.read(rest, names)
+	if err != nil {
+		t.Fatalf("%s: %v", g.write(nil, &all, names), err)
+	}
+	return s
+}
+
+func TestPropertyPrintingAndParsingAreInverse(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		names := &keys{}
+		kinds := events[:]
+		if rapid.Bool().Draw(t, "effects") {
+			kinds = effects[:]
+		}
+		g := kinds[rapid.IntRange(0, len(kinds)-1).Draw(t, "kind")]
+		s := drawSentence(t, g, names)
+		text := string(g.write(nil, &s, names))
+		words, err := Words(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, back, err := parse(kinds, words, names)
+		if err != nil || back != s {
+			t.Fatalf("%s\nread back as %+v, %v\nwant         %+v", text, back, err, s)
+		}
+	})
+}
+
+func TestEventAndEffectKeepEveryField(t *testing.T) {
+	names := &keys{list: []string{"a b"}}
+	event := Event{Kind: Requested, Request: 1, Affinity: 1, Class: Nested, Priority: -3}
+	effect := Effect{
+		Kind: Grant, Request: 1, Tab: 2, How: Warm, Affinity: 1, Generation: 4, Context: 3,
+		Browser: 1, Waits: Waits{Admission: 1e9, Tab: 2e6},
+	}
+	for want, got := range map[string]string{
+		`get r1 "a b" nested priority=-3`: string(AppendEvent(nil, event, names)),
+		`grant r1 t2 warm affinity="a b" generation=4 context=c3 browser=b1 wait-admission=1s wait-tab=2ms`: string(AppendEffect(nil, effect, names)),
+	} {
+		if got != want {
+			t.Errorf("got  %s\nwant %s", got, want)
+		}
+		words, _ := Words(got)
+		back, err := ParseEvent(words, names)
+		if want[0] == 'g' && want[1] == 'r' {
+			var e Effect
+			if e, err = ParseEffect(words, names); e != effect {
+				t.Errorf("%s: read back as %+v, %v", got, e, err)
+			}
+		} else if back != event {
+			t.Errorf("%s: read back as %+v, %v", got, back, err)
+		}
+	}
+}
+
+func TestBadLinesSayWhatWasExpected(t *testing.T) {
+	for line, want := range map[string]string{
+		"":                    `nothing after the time: want what happened, such as get r1 KEY`,
+		"fly r1":              fmt.Sprintf("unknown verb %q; the verbs are %s", "fly", Verbs()),
+		"get":                 `get: want a request such as r1`,
+		"get t1 a":            `get: want a request such as r1, got "t1"`,
+		"get r0 a":            `get: want a request such as r1, got "r0"`,
+		"get r1":              `get: want an affinity key`,
+		`get r1 ""`:           `get: want an affinity key, got ""`,
+		"get r1 a nested x":   `get: unexpected "x"; what may follow is nested, priority=1`,
+		"opened t99999999999": `opened: want a tab such as t1, got "t99999999999"`,
+		"release r1 now":      `release: unexpected "now"; nothing more may follow`,
+	} {
+		words, err := Words(line)
+		if err == nil {
+			_, err = ParseEvent(words, &keys{})
+		}
+		if err == nil || err.Error() != want {
+			t.Errorf("%q: got %v\nwant %s", line, err, want)
+		}
+	}
+}
