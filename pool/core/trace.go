@@ -1,0 +1,209 @@
+package core
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// TraceVersion is the version of the trace format that this package reads and writes.
+const TraceVersion = 1
+
+const traceHeader = "pagepool-trace"
+
+// Trace is a history as text: settings, and then one line a step with what happened and what was
+// to be expected of it. The words of a line are kept as they are; ParseEvent reads those that are
+// events, and the simulated world reads its own.
+type Trace struct {
+	Settings Settings    // of the set lines; what they do not name is zero
+	Auto     bool        // deadlines fire when due, operations answer by the default policy
+	Untimed  bool        // a deadline may come at any time, as in a search
+	Lines    []TraceLine // in order
+}
+
+// TraceLine is one line after the settings.
+type TraceLine struct {
+	Number int    // in the file, from 1
+	At     Time   // since the start; of an expect line, that of the step before it
+	Expect bool   // the words are an expectation
+	Words  []Word // without the time, without "expect"
+}
+
+// TraceError says which line of a trace cannot be read, and what was expected there.
+type TraceError struct {
+	Line int
+	What string
+}
+
+func (e *TraceError) Error() string {
+	if e.Line == 0 {
+		return e.What
+	}
+	return fmt.Sprintf("line %d: %s", e.Line, e.What)
+}
+
+// ReadTrace reads a trace. A damaged or newer one is refused as a *TraceError; nothing is guessed.
+func ReadTrace(r io.Reader) (*Trace, error) {
+	data, err := io.ReadAll(r)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(data) == 0:
+		return nil, &TraceError{0, "the file is empty; want the line \"" + traceHeader + " 1\" first"}
+	case bytes.IndexByte(data, 0) >= 0 || !utf8.Valid(data):
+		return nil, &TraceError{0, "the file is not text; want a trace, which begins with \"" + traceHeader + " 1\""}
+	}
+	t := new(Trace)
+	reader := traceReader{trace: t}
+	lines := bytes.Split(data, []byte("\n"))
+	for i, line := range lines {
+		if i == len(lines)-1 {
+			if len(line) > 0 {
+				return nil, &TraceError{i + 1, "the file is cut off: its last line has no end"}
+			}
+			break
+		}
+		if err := reader.read(i+1, strings.TrimSuffix(string(line), "\r")); err != nil {
+			return nil, &TraceError{i + 1, err.Error()}
+		}
+	}
+	if !reader.header {
+		return nil, &TraceError{0, "the file has no trace in it; want the line \"" + traceHeader + " 1\" first"}
+	}
+	return t, nil
+}
+
+type traceReader struct {
+	trace  *Trace
+	header bool
+	now    Time
+}
+
+func (r *traceReader) read(number int, line string) error {
+	words, err := Words(line)
+	if err != nil || len(words) == 0 {
+		return err
+	}
+	if !r.header {
+		return r.readHeader(words)
+	}
+	first := words[0]
+	switch {
+	case first.Quoted:
+		return fmt.Errorf("want +duration, @duration, expect, set, auto or untimed, got a quoted word")
+	case first.Text[0] == '+' || first.Text[0] == '@':
+		return r.readStep(number, words)
+	case first.Text == "expect":
+		if len(words) == 1 || len(r.trace.Lines) == 0 {
+			return fmt.Errorf("expect: want what is to be expected, after the step that brings it")
+		}
+		r.trace.Lines = append(r.trace.Lines, TraceLine{Number: number, At: r.now, Expect: true, Words: words[1:]})
+		return nil
+	case len(r.trace.Lines) > 0:
+		return fmt.Errorf("want +duration, @duration or expect, got %q", first.Text)
+	case first.Text == "set":
+		return r.readSet(words[1:])
+	case first.Text == "auto" && len(words) == 1:
+		r.trace.Auto = true
+		return nil
+	case first.Text == "untimed" && len(words) == 1:
+		r.trace.Untimed = true
+		return nil
+	}
+	return fmt.Errorf("want +duration, @duration, expect, set, auto or untimed, got %q", first.Text)
+}
+
+func (r *traceReader) readHeader(words []Word) error {
+	if words[0].Text != traceHeader || len(words) != 2 {
+		return fmt.Errorf("want the line \"%s %d\" first, got %q", traceHeader, TraceVersion, words[0].Text)
+	}
+	version, err := strconv.Atoi(words[1].Text)
+	if err != nil || version != TraceVersion {
+		return fmt.Errorf("the trace is of version %s, and this program reads version %d", words[1].Text, TraceVersion)
+	}
+	r.header = true
+	return nil
+}
+
+func (r *traceReader) readSet(words []Word) error {
+	if len(words) == 0 {
+		return fmt.Errorf("set: want Name=value")
+	}
+	for _, w := range words {
+		name, value, ok := strings.Cut(w.Text, "=")
+		if !ok {
+			return fmt.Errorf("set: want Name=value, got %q", w.Text)
+		}
+		if err := r.trace.Settings.Set(name, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *traceReader) readStep(number int, words []Word) error {
+	text := words[0].Text
+	d, err := time.ParseDuration(text[1:])
+	if err != nil || d < 0 {
+		return fmt.Errorf("want a duration such as %c250ms, got %q", text[0], text)
+	}
+	at := Time(d)
+	if text[0] == '+' {
+		at += r.now
+	}
+	if at < r.now {
+		return fmt.Errorf("%s is before the step before it, which is at %v", text, time.Duration(r.now))
+	}
+	if len(words) == 1 {
+		return fmt.Errorf("nothing after the time: want what happened, such as get r1 KEY")
+	}
+	r.now = at
+	r.trace.Lines = append(r.trace.Lines, TraceLine{Number: number, At: at, Words: words[1:]})
+	return nil
+}
+
+// TraceWriter writes a trace line by line.
+type TraceWriter struct {
+	w   *bufio.Writer
+	now Time
+}
+
+// NewTraceWriter writes the head of a trace: comments, the settings that differ from the default,
+// and the mode lines that the trace has.
+func NewTraceWriter(w io.Writer, t *Trace, comments ...string) *TraceWriter {
+	tw := &TraceWriter{w: bufio.NewWriter(w)}
+	fmt.Fprintf(tw.w, "%s %d\n", traceHeader, TraceVersion)
+	for _, c := range comments {
+		fmt.Fprintf(tw.w, "# %s\n", c)
+	}
+	if diff := t.Settings.Diff(); diff != "" {
+		fmt.Fprintf(tw.w, "set %s\n", diff)
+	}
+	if t.Auto {
+		tw.w.WriteString("auto\n")
+	}
+	if t.Untimed {
+		tw.w.WriteString("untimed\n")
+	}
+	return tw
+}
+
+// Step writes one step.
+func (tw *TraceWriter) Step(at Time, text string) {
+	fmt.Fprintf(tw.w, "+%v %s\n", time.Duration(at-tw.now), text)
+	tw.now = at
+}
+
+// Expect writes what is to be expected of the step before.
+func (tw *TraceWriter) Expect(text string) { fmt.Fprintf(tw.w, "expect %s\n", text) }
+
+// Comment writes a line for the reader.
+func (tw *TraceWriter) Comment(text string) { fmt.Fprintf(tw.w, "# %s\n", text) }
+
+// Flush writes out what is buffered and returns the first error met.
+func (tw *TraceWriter) Flush() error { return tw.w.Flush() }

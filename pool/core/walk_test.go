@@ -1,0 +1,128 @@
+package core
+
+import (
+	"math/rand/v2"
+	"testing"
+)
+
+// walk feeds a state whatever can happen, in any order, sense or none: answers in time, late, twice
+// or never asked for; deadlines whenever they are armed. Nothing of it may break an invariant.
+type walk struct {
+	t      *testing.T
+	random *rand.Rand
+	state  *State
+	before State
+	ledger Ledger
+	buffer []Effect
+	asked  []Event // answers that the browser may give
+	next   RequestID
+	calls  CallID
+	held   []RequestID
+	waits  []RequestID
+	log    []string
+	names  *keys
+}
+
+func newWalk(t *testing.T, seed uint64, settings Settings) *walk {
+	t.Helper()
+	full, err := settings.Resolve()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &walk{
+		t: t, random: rand.New(rand.NewPCG(seed, 0)), state: New(full),
+		names: &keys{list: []string{"a", "b", "c", "d", "e", "f"}},
+	}
+}
+
+func (w *walk) step(e Event) {
+	w.before.CopyFrom(w.state)
+	w.buffer = w.state.Step(0, e, w.buffer[:0])
+	w.log = append(w.log, string(AppendEvent(nil, e, w.names)))
+	for _, f := range w.buffer {
+		w.log = append(w.log, "  -> "+string(AppendEffect(nil, f, w.names)))
+		answers := map[EffectKind][]EventKind{
+			Launch: {BrowserReady, BrowserFailed, BrowserGone}, CloseBrowser: {BrowserGone},
+			OpenTab: {Opened, OpenFailed, Crashed}, CloseTab: {Closed, CloseFailed},
+			CloseAgain: {Closed, CloseFailed}, KillTab: {Killed, KillFailed},
+		}[f.Kind]
+		for _, kind := range answers {
+			w.asked = append(w.asked, Event{Kind: kind, Tab: f.Tab, Browser: f.Browser})
+		}
+		switch f.Kind {
+		case Grant:
+			w.held = append(w.held, f.Request)
+		}
+	}
+	w.ledger.Feed(e, w.buffer)
+	bad := Check(&Transition{&w.before, w.state, e, w.buffer, &w.ledger}, nil)
+	if len(bad) > 0 {
+		for _, line := range w.log[max(0, len(w.log)-60):] {
+			w.t.Log(line)
+		}
+		w.t.Fatal(bad)
+	}
+}
+
+func (w *walk) pick(ids []RequestID) RequestID {
+	if len(ids) == 0 {
+		return 1
+	}
+	return ids[max(0, len(ids)-1-w.random.IntN(8))]
+}
+
+func (w *walk) any() Event {
+	deadlines := w.state.Deadlines(nil)
+	affinity := Affinity(1 + w.random.IntN(6))
+	switch n := w.random.IntN(100); {
+	case n < 20:
+		w.next++
+		w.waits = append(w.waits, w.next)
+		return Event{
+			Kind: Requested, Request: w.next, Affinity: affinity,
+			Class: Class(w.random.IntN(3) / 2), Priority: int32(w.random.IntN(2)),
+		}
+	case n < 35:
+		return Event{Kind: Released, Request: w.pick(w.held)}
+	case n < 38:
+		return Event{Kind: Discarded, Request: w.pick(w.held), Wedged: w.random.IntN(2) == 0}
+	case n < 42:
+		return Event{Kind: Abandoned, Request: w.pick(w.waits)}
+	case n < 46:
+		w.calls++
+		return Event{Kind: Disposed, Call: w.calls, Affinity: affinity, NoWait: w.random.IntN(2) == 0}
+	case n < 47:
+		w.calls++
+		return Event{Kind: WarmRequested, Call: w.calls}
+	case n < 48:
+		return Event{Kind: []EventKind{DisposeAbandoned, WarmAbandoned}[w.random.IntN(2)], Call: w.calls}
+	case n < 60 && len(deadlines) > 0:
+		return deadlines[w.random.IntN(len(deadlines))].Event
+	case n == 60 && w.random.IntN(100) == 0:
+		return Event{Kind: []EventKind{CloseRequested, CloseExpired}[w.random.IntN(2)]}
+	case len(w.asked) > 0:
+		i := max(0, len(w.asked)-1-w.random.IntN(30))
+		e := w.asked[i]
+		if e.Kind == BrowserGone || e.Kind == Crashed || e.Kind == BrowserFailed {
+			if w.random.IntN(20) > 0 {
+				return Event{}
+			}
+		}
+		// Closed is true only of what was asked to close, which is when it is offered.
+		return e
+	}
+	return Event{}
+}
+
+func TestNothingThatHappensBreaksAnInvariant(t *testing.T) {
+	for seed := range uint64(300) {
+		random := rand.New(rand.NewPCG(seed, 1))
+		pages := 1 + random.IntN(4)
+		tabs := 1 + random.IntN(min(5, pages))
+		w := newWalk(t, seed, Settings{MaxPages: pages, AffinityTabs: tabs, RootCap: 1 + random.IntN(tabs)})
+		w.step(Event{})
+		for range 600 {
+			w.step(w.any())
+		}
+	}
+}
