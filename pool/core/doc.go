@@ -1,0 +1,47 @@
+// Package core decides. It is the page pool as a value: a pure state machine that is told what
+// happened and says what to do, and does nothing itself.
+//
+//	state := core.New(settings)
+//	effects = state.Step(now, core.Event{Kind: core.Requested, Request: 1, Affinity: 7}, effects[:0])
+//	for _, e := range effects { ... } // grant r1 t3 adopted; open t9; close t4 reason=eviction
+//
+// It never blocks, starts no goroutine, holds no lock, reads no clock and draws no random number.
+// What other pools keep in local variables across a wait is a field of State here, so it can be
+// seen, printed, copied and hashed. Package pool feeds it the real world under one mutex; package
+// sim feeds it a simulated one; a recorded history fed to it again gives the same state.
+//
+// # How to read it
+//
+// core.go has State and Step. An event changes the facts; then settle does whatever has become
+// possible, in this order, and one pass is enough:
+//
+//	grant        place.go    who gets which tab: an own idle one, or else the oldest standby
+//	refuse       browser.go  who has sat through too many failed rounds
+//	endPhase     phase.go    the pool's own end
+//	keepBrowser  browser.go  one browser starts or serves
+//	evict        supply.go   idle tabs are closed, as many as those who wait are short of
+//	open         supply.go   standbys are opened until the target is met
+//	finishCalls  core.go     disposals and warm-ups that have reached their end
+//	forget       core.go     keys of which nothing is left
+//
+// admit.go holds the limits and the waiting order; close.go the ladder from a close to a lost tab;
+// deadline.go what happens of itself; text.go and trace.go how all of it is written down.
+//
+// There is no refill loop to get stuck: there is a target, and the distance to it. A close that
+// hangs holds nothing but its own slot, because nothing ever waits inside a Step.
+//
+// # Why nested work always gets on
+//
+// Root leases number at most capacity less the lost tabs, and one more tab than capacity may be
+// alive, so some tab is never under a root lease. Whatever it is (standby, idle, opening, closing,
+// or held by nested work, which ends by itself) it comes to a nested request in the end, and the
+// request needs no permit to take it.
+//
+// # What is checked
+//
+// Invariants (invariant.go) are the safety claims of the contract. Each sees one step: the state
+// before, the event, the effects, the state after, and a Ledger, which is a second set of books fed
+// by events and effects alone.
+//
+// The package makes no promise of compatibility.
+package core

@@ -1,0 +1,212 @@
+package properties
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/pagepool/pagepool/pool/core"
+)
+
+const module = "github.com/pagepool/pagepool"
+
+// A file of the repository's Go code, parsed.
+type goFile struct {
+	path   string // from the root, with slashes
+	test   bool
+	syntax *ast.File
+	files  *token.FileSet
+}
+
+func (f goFile) imports() []string {
+	var paths []string
+	for _, spec := range f.syntax.Imports {
+		path, _ := strconv.Unquote(spec.Path.Value)
+		paths = append(paths, path)
+	}
+	return paths
+}
+
+func goFiles(t *testing.T) []goFile {
+	t.Helper()
+	var found []goFile
+	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && path != ".." && strings.HasPrefix(d.Name(), ".") {
+			return filepath.SkipDir
+		}
+		if d.IsDir() || filepath.Ext(path) != ".go" {
+			return nil
+		}
+		files := token.NewFileSet()
+		syntax, err := parser.ParseFile(files, path, nil, parser.ParseComments)
+		if err != nil {
+			return err
+		}
+		relative, err := filepath.Rel("..", path)
+		found = append(found, goFile{filepath.ToSlash(relative), strings.HasSuffix(path, "_test.go"), syntax, files})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(found) < 20 {
+		t.Fatalf("found %d Go files; the walk is broken", len(found))
+	}
+	return found
+}
+
+// importRules say what must not be imported where, and why.
+var importRules = []struct {
+	in     string // a prefix of the path
+	notIn  string // except here
+	forbid *regexp.Regexp
+	why    string
+}{
+	{"pool/", "", regexp.MustCompile(`^` + module + `/(sim|properties|cmd)`),
+		"the product does not depend on what tests it"},
+	{"pool/core/", "", regexp.MustCompile(`\.`),
+		"the core is pure, and imports the standard library only"},
+	{"pool/core/", "", regexp.MustCompile(`^(sync|sync/.*|math/rand|math/rand/.*|context|os|net|net/.*|runtime|unsafe)$`),
+		"the core blocks on nothing, draws nothing and touches nothing outside"},
+	{"", "pool/chrome/", regexp.MustCompile(`^github.com/chromedp/`),
+		"one room knows the browser's protocol"},
+	{"sim/", "", regexp.MustCompile(`^` + module + `/(properties|cmd|pool/chrome)`),
+		"the simulated world is built on the pool, not on its tests or on Chrome"},
+}
+
+func TestTidyImports(t *testing.T) {
+	for _, f := range goFiles(t) {
+		for _, rule := range importRules {
+			if !strings.HasPrefix(f.path, rule.in) || rule.notIn != "" && strings.HasPrefix(f.path, rule.notIn) || f.test && rule.in != "" {
+				continue
+			}
+			if f.test && strings.HasPrefix(f.path, "properties/") {
+				continue // the contract suite drives real Chrome
+			}
+			for _, path := range f.imports() {
+				if rule.forbid.MatchString(path) {
+					t.Errorf("%s imports %s: %s", f.path, path, rule.why)
+				}
+			}
+		}
+	}
+}
+
+// The core reads no clock, starts nothing, waits for nothing, ranges over no map and keeps no
+// pointer into the outside world; each is a way to give two answers to one history.
+func TestTidyCoreIsPure(t *testing.T) {
+	for _, f := range goFiles(t) {
+		if !strings.HasPrefix(f.path, "pool/core/") || f.test {
+			continue
+		}
+		ast.Inspect(f.syntax, func(n ast.Node) bool {
+			bad := ""
+			switch n := n.(type) {
+			case *ast.GoStmt:
+				bad = "starts a goroutine"
+			case *ast.SelectStmt, *ast.SendStmt, *ast.ChanType:
+				bad = "uses a channel"
+			case *ast.SelectorExpr:
+				if x, ok := n.X.(*ast.Ident); ok && x.Name == "time" && slices.Contains([]string{"Now", "Since", "Until", "After", "AfterFunc", "Sleep", "NewTimer", "Tick", "NewTicker"}, n.Sel.Name) {
+					bad = "reads a clock"
+				}
+			case *ast.MapType:
+				if !strings.HasSuffix(f.path, "settings.go") {
+					bad = "has a map"
+				}
+			}
+			if bad != "" {
+				t.Errorf("%s %s", f.files.Position(n.Pos()), bad)
+			}
+			return true
+		})
+	}
+}
+
+func TestTidyTestsDoNotSleep(t *testing.T) {
+	for _, f := range goFiles(t) {
+		if !f.test {
+			continue
+		}
+		ast.Inspect(f.syntax, func(n ast.Node) bool {
+			if s, ok := n.(*ast.SelectorExpr); ok && s.Sel.Name == "Sleep" {
+				if x, ok := s.X.(*ast.Ident); ok && x.Name == "time" {
+					t.Errorf("%s sleeps; wait for an event instead", f.files.Position(n.Pos()))
+				}
+			}
+			return true
+		})
+	}
+}
+
+func TestTidyFilesAreOfReadableLength(t *testing.T) {
+	for _, f := range goFiles(t) {
+		if lines := f.files.Position(f.syntax.End()).Line; lines > 600 {
+			t.Errorf("%s has %d lines; is there a room to split off?", f.path, lines)
+		}
+	}
+}
+
+func TestTidyRulesThatTheToolsEnforceHoldInEveryRoom(t *testing.T) {
+	unfinished := regexp.MustCompile(`\b(TO` + `DO|FIX` + `ME|XX` + `X)\b`)
+	for _, f := range goFiles(t) {
+		if f.syntax.Name.Name == "main" {
+			continue
+		}
+		for _, group := range f.syntax.Comments {
+			if m := unfinished.FindString(group.Text()); m != "" {
+				t.Errorf("%s: an unfinished mark, %s", f.files.Position(group.Pos()), m)
+			}
+		}
+	}
+}
+
+// The tables of the documents list the invariants by name, each exactly as often as it is one.
+func TestTidyDocumentsAreInStepWithTheInvariants(t *testing.T) {
+	text, err := os.ReadFile("../ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	row := regexp.MustCompile("(?m)^\\| `([a-z-]+)` \\| (.+?) \\|$")
+	documented := map[string]string{}
+	for _, m := range row.FindAllStringSubmatch(string(text), -1) {
+		documented[m[1]] = m[2]
+	}
+	for _, v := range core.Invariants {
+		if documented[v.Name] != v.Says {
+			t.Errorf("ARCHITECTURE.md says of `%s`: %q; the list says %q", v.Name, documented[v.Name], v.Says)
+		}
+	}
+}
+
+func TestTidySettingsAreAllChecked(t *testing.T) {
+	s := reflect.TypeFor[core.Settings]()
+	for i := range s.NumField() {
+		f := s.Field(i)
+		if f.Type.Kind() == reflect.Bool {
+			continue
+		}
+		var bad core.Settings
+		reflect.ValueOf(&bad).Elem().Field(i).SetInt(-7)
+		resolved, err := bad.Resolve()
+		off := reflect.ValueOf(resolved).Field(i).Int() == core.Off
+		if err == nil && !off {
+			t.Errorf("%s=-7 is neither refused nor off", f.Name)
+		}
+		if err != nil && !strings.Contains(err.Error(), f.Name+"=") {
+			t.Errorf("%s=-7: the error does not name the setting: %v", f.Name, err)
+		}
+	}
+}
