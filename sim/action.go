@@ -1,0 +1,275 @@
+package sim
+
+import (
+	"strconv"
+
+	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/sim/fakebrowser"
+)
+
+// Menu is a set of deviations that an untimed world may take. Each costs one of its faults.
+type Menu uint32
+
+const (
+	OpenFails        Menu = 1 << iota
+	OpenFailsLeaving      // and its page is there
+	CloseFails
+	CloseFailsAnyway // and its page is gone
+	KillFails
+	LaunchFails
+	Hangs     // an operation does not answer from now on
+	Twice     // an answer comes a second time
+	Late      // a deadline is faster than an answer that can still come
+	Crashes   // a page dies
+	Wedges    // a page stops answering
+	Deaths    // the browser dies
+	GivesUp   // a caller gives up, where its instruction allows it
+	Expires   // a lease reaches its limit although its holder would give it back
+	AllFaults = 1<<iota - 1
+)
+
+// actionKind says what an action is about.
+type actionKind uint8
+
+const (
+	answers_ actionKind = iota
+	clientGoesOn
+	deadlineFires
+	clientGivesUp
+	hangs_
+	crashes_
+	wedges_
+	dies_
+)
+
+// Action is one thing that can happen next in an untimed world.
+type Action struct {
+	event   core.Event // a deadline
+	kind    actionKind
+	outcome fakebrowser.Outcome
+	twice   bool
+	index   int32 // of the operation, client, tab or browser
+	Fault   bool  // it costs one of the faults, and a fair browser does not do it
+}
+
+// Actions appends everything that can happen next to buffer, in a fixed order. The first is the
+// default policy: the oldest operation that can answers, then the callers go on, then time passes.
+func (w *World) Actions(buffer []Action) []Action {
+	out := buffer
+	for i := range w.fake.Operations {
+		if o := &w.fake.Operations[i]; w.fake.CanAnswer(o) && !o.Echo {
+			out = append(out, Action{kind: answers_, index: int32(i)})
+		}
+	}
+	for i := range w.clients {
+		if s := w.clients[i].state; s == ready || s == unwinding {
+			out = append(out, Action{kind: clientGoesOn, index: int32(i)})
+		}
+	}
+	w.deadlines = w.core.Deadlines(w.deadlines[:0])
+	for _, d := range w.deadlines {
+		if !w.deviates(d.Event) {
+			out = append(out, Action{kind: deadlineFires, event: d.Event})
+		}
+	}
+	for i := range w.fake.Operations {
+		if w.fake.Operations[i].Echo {
+			out = append(out, Action{kind: answers_, outcome: w.fake.Operations[i].Outcome, index: int32(i)})
+		}
+	}
+	if w.faults > 0 {
+		out = w.deviations(out)
+	}
+	return out
+}
+
+// deviates says whether it is a fault that a deadline fires now: what it waits for can still come.
+func (w *World) deviates(e core.Event) bool {
+	switch e.Kind {
+	case core.OpenOverdue, core.CloseOverdue, core.RetryDue:
+		return false
+	case core.Expired:
+		i, ok := w.ownerOf(uint64(e.Request))
+		return !ok || w.clients[i].state != sitting
+	}
+	for i := range w.fake.Operations {
+		o := &w.fake.Operations[i]
+		if o.Echo || !w.fake.CanAnswer(o) {
+			continue
+		}
+		if e.Tab != 0 && o.Tab == e.Tab || e.Browser != 0 && o.Tab == 0 && o.Browser == e.Browser {
+			return true
+		}
+	}
+	return false
+}
+
+// deviations appends what costs a fault.
+func (w *World) deviations(out []Action) []Action {
+	add := func(a Action, of Menu) {
+		if w.menu&of != 0 {
+			a.Fault = true
+			out = append(out, a)
+		}
+	}
+	for _, d := range w.deadlines {
+		if w.deviates(d.Event) {
+			of := Late
+			if d.Event.Kind == core.Expired {
+				of = Expires
+			}
+			add(Action{kind: deadlineFires, event: d.Event}, of)
+		}
+	}
+	for i := range w.fake.Operations {
+		o := &w.fake.Operations[i]
+		if o.Echo || !w.fake.CanAnswer(o) {
+			continue
+		}
+		index := int32(i)
+		switch o.Kind {
+		case fakebrowser.Launch:
+			add(Action{kind: answers_, outcome: fakebrowser.Fails, index: index}, LaunchFails)
+		case fakebrowser.Open:
+			add(Action{kind: answers_, outcome: fakebrowser.Fails, index: index}, OpenFails)
+			add(Action{kind: answers_, outcome: fakebrowser.FailsAnyway, index: index}, OpenFailsLeaving)
+		case fakebrowser.Close:
+			add(Action{kind: answers_, outcome: fakebrowser.Fails, index: index}, CloseFails)
+			add(Action{kind: answers_, outcome: fakebrowser.FailsAnyway, index: index}, CloseFailsAnyway)
+		case fakebrowser.Kill:
+			add(Action{kind: answers_, outcome: fakebrowser.Fails, index: index}, KillFails)
+		}
+		add(Action{kind: answers_, index: index, twice: true}, Twice)
+		add(Action{kind: hangs_, index: index}, Hangs)
+	}
+	for i := range w.clients {
+		c := &w.clients[i]
+		if (c.state == waiting || c.state == calling) && w.programs[i][c.pc].GivesUp {
+			add(Action{kind: clientGivesUp, index: int32(i)}, GivesUp)
+		}
+	}
+	for i := range w.fake.Tabs {
+		t := &w.fake.Tabs[i]
+		if t.Opening || t.Dead {
+			continue
+		}
+		add(Action{kind: crashes_, index: int32(i)}, Crashes)
+		if !t.Wedged {
+			add(Action{kind: wedges_, index: int32(i)}, Wedges)
+		}
+	}
+	for i := range w.fake.Browsers {
+		add(Action{kind: dies_, index: int32(i)}, Deaths)
+	}
+	return out
+}
+
+// Do makes an action of this very state happen. It may take no step of the core.
+func (w *World) Do(a *Action) {
+	if a.Fault {
+		w.faults--
+	}
+	switch a.kind {
+	case answers_:
+		w.fake.Operations[a.index].Twice = a.twice || w.fake.Operations[a.index].Echo
+		w.answer(int(a.index), a.outcome)
+	case hangs_:
+		w.fake.Operations[a.index].Stuck = true
+	case clientGoesOn, clientGivesUp:
+		w.run(int(a.index))
+	case deadlineFires:
+		w.step(a.event)
+	case crashes_:
+		w.Crash(w.fake.Tabs[a.index].ID)
+	case wedges_:
+		w.Wedge(w.fake.Tabs[a.index].ID)
+	case dies_:
+		w.BrowserDies(w.fake.Browsers[a.index].ID)
+	}
+}
+
+// Label is the stable text of an action of this very state.
+func (w *World) Label(a *Action) string {
+	switch a.kind {
+	case answers_:
+		o := &w.fake.Operations[a.index]
+		return o.String() + [...]string{" works", " fails", " fails, and has worked"}[a.outcome] + w.twiceWord(a)
+	case hangs_:
+		return w.fake.Operations[a.index].String() + " hangs"
+	case clientGoesOn:
+		return "client " + strconv.Itoa(int(a.index)+1) + " " + w.doing(int(a.index))
+	case clientGivesUp:
+		return "client " + strconv.Itoa(int(a.index)+1) + " gives up"
+	case deadlineFires:
+		return string(core.AppendEvent(nil, a.event, letters{}))
+	case crashes_:
+		return "crash t" + strconv.Itoa(int(w.fake.Tabs[a.index].ID))
+	case wedges_:
+		return "wedge t" + strconv.Itoa(int(w.fake.Tabs[a.index].ID))
+	default:
+		return "browser b" + strconv.Itoa(int(w.fake.Browsers[a.index].ID)) + " dies"
+	}
+}
+
+func (w *World) twiceWord(a *Action) string {
+	switch {
+	case w.fake.Operations[a.index].Echo:
+		return ", says it again"
+	case a.twice:
+		return ", and will say so twice"
+	}
+	return ""
+}
+
+var verbWords = [...]string{
+	End: "ends", Get: "gets", Hold: "holds on", Wedge: "wedges its page", Crash: "crashes its page",
+	Sit: "sits", Release: "releases", ReleaseTwice: "releases twice", Discard: "discards",
+	DiscardWedged: "discards a wedged page", AbandonLate: "gives up too late", Dispose: "disposes",
+	WarmUp: "warms", ClosePool: "closes the pool",
+}
+
+// doing says what a client does next.
+func (w *World) doing(i int) string {
+	if w.clients[i].state == unwinding {
+		return "gives back what is left"
+	}
+	in := w.programs[i][w.clients[i].pc]
+	text := verbWords[in.Verb]
+	if in.Affinity != 0 {
+		text += " " + letters{}.Key(in.Affinity)
+	}
+	if in.Verb == Get && in.Class == core.Nested {
+		text += " nested"
+	}
+	if in.NoWait {
+		text += " nowait"
+	}
+	return text
+}
+
+// letters names affinities in simulation: A to Z, and by number from there.
+type letters struct{}
+
+// Key is the key of a handle.
+func (letters) Key(a core.Affinity) string {
+	if 1 <= a && a <= 26 {
+		return string(rune('A' + a - 1))
+	}
+	return "affinity-" + strconv.Itoa(int(a))
+}
+
+// Handle is the handle of a key; 0 where it is none of these.
+func (letters) Handle(key string) core.Affinity {
+	if len(key) == 1 && 'A' <= key[0] && key[0] <= 'Z' {
+		return core.Affinity(key[0]-'A') + 1
+	}
+	const prefix = "affinity-"
+	if len(key) > len(prefix) && key[:len(prefix)] == prefix {
+		n, _ := strconv.ParseUint(key[len(prefix):], 10, 32)
+		return core.Affinity(n)
+	}
+	return 0
+}
+
+// Names gives the affinities of simulated worlds their keys.
+var Names core.Names = letters{}

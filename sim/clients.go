@@ -1,0 +1,376 @@
+package sim
+
+import (
+	"github.com/pagepool/pagepool/pool/core"
+)
+
+// Verb is what an instruction of a client's program does.
+type Verb uint8
+
+const (
+	End           Verb = iota // the program is over; what is still held is released
+	Get                       // asks for a page of Affinity and waits for it, Lasting at most (0: for ever)
+	Hold                      // keeps the page for Lasting; in untimed worlds, a step without effect
+	Wedge                     // the page held last stops answering, for ever
+	Crash                     // the renderer of the page held last dies
+	Sit                       // holds until the lease is ended by somebody else
+	Release                   // gives the page held last back
+	ReleaseTwice              // the same, and once more
+	Discard                   // gives it back as spoiled
+	DiscardWedged             // gives it back as not answering
+	AbandonLate               // gives up the request of the page held last, which was answered long ago
+	Dispose                   // disposes of Affinity, and waits Lasting at most unless NoWait
+	WarmUp                    // waits until the standby target is met, Lasting at most
+	ClosePool                 // closes the pool and waits; after Lasting its leases are revoked
+)
+
+// Instruction is one step of a client's program.
+type Instruction struct {
+	Lasting  core.Time
+	Affinity core.Affinity
+	Priority int32
+	Verb     Verb
+	Class    core.Class
+	NoWait   bool
+	GivesUp  bool // untimed: a Get, Dispose or WarmUp that may give up at any moment
+	_        [4]byte
+}
+
+// programLength is how many instructions a program has at most, the End not counted.
+const programLength = 15
+
+// Program is what a client does, one instruction after the other.
+type Program [programLength]Instruction
+
+// clientState says what a client is doing.
+type clientState uint8
+
+const (
+	absent    clientState = iota // an unused slot
+	ready                        // its next instruction can run
+	holding                      // timed: keeps its page until its timer
+	sitting                      // waits for its lease to be ended
+	waiting                      // its request has not been answered
+	calling                      // its Dispose, WarmUp or ClosePool has not been answered
+	unwinding                    // something ended before its time: it gives up and releases what is left
+	done
+)
+
+// depth is how many leases one client holds at most: an outer one and a nested one.
+const depth = 2
+
+// lease is one request of a client, answered or not.
+type lease struct {
+	request core.RequestID
+	tab     core.TabID // 0: it is still waiting
+	ended   bool       // somebody else has ended it; the holder has not released it yet
+	_       [3]byte
+}
+
+// client is a caller as a value: where it is in its program, and what it holds.
+type client struct {
+	leases [depth]lease
+	call   core.CallID
+	asked  core.Time // when its last request was made
+	serial uint32    // of its timer; timers with other numbers are stale
+	pc     uint8
+	held   uint8 // how many of leases are in use
+	state  clientState
+	late   bool // timed: its ClosePool has revoked the leases
+}
+
+func (c *client) innermost() *lease { return &c.leases[c.held-1] }
+
+// number gives the present instruction of a client a number that no other has: a small one that
+// depends on nothing else in untimed worlds, so that equal worlds have equal numbers, and the next
+// one in timed worlds, where programs come and go.
+func (w *World) number(i int) uint64 {
+	if !w.timed {
+		return uint64(i*(programLength+1)) + uint64(w.clients[i].pc) + 1
+	}
+	w.lastNumber++
+	n := w.lastNumber
+	for w.owners[n&uint64(len(w.owners)-1)].number != 0 {
+		w.growOwners()
+	}
+	w.owners[n&uint64(len(w.owners)-1)] = owner{number: n, client: int32(i)}
+	return n
+}
+
+// owner says which client a request or a call belongs to.
+type owner struct {
+	number uint64
+	client int32
+	_      [4]byte
+}
+
+func (w *World) growOwners() {
+	old := w.owners
+	w.owners = make([]owner, 2*len(old))
+	for _, o := range old {
+		if o.number != 0 {
+			w.owners[o.number&uint64(len(w.owners)-1)] = o
+		}
+	}
+}
+
+// ownerOf finds the client of a request or call; ok is false where a script made it by hand.
+func (w *World) ownerOf(number uint64) (int, bool) {
+	if !w.timed {
+		i := int(number-1) / (programLength + 1)
+		return i, number > 0 && i < len(w.clients)
+	}
+	o := w.owners[number&uint64(len(w.owners)-1)]
+	return int(o.client), o.number == number && number != 0
+}
+
+func (w *World) disown(number uint64) {
+	if w.timed {
+		if o := &w.owners[number&uint64(len(w.owners)-1)]; o.number == number {
+			*o = owner{}
+		}
+	}
+}
+
+// run does the next thing of a client that is ready, whose time has come, or that gives up.
+func (w *World) run(i int) {
+	c := &w.clients[i]
+	switch c.state {
+	case ready:
+		w.instruct(i, w.programs[i][c.pc])
+	case holding:
+		c.state = ready
+		c.pc++
+		w.run(i)
+	case waiting, calling:
+		w.giveUp(i)
+	case unwinding:
+		w.unwind(i)
+	}
+}
+
+func (w *World) instruct(i int, in Instruction) {
+	c := &w.clients[i]
+	switch in.Verb {
+	case End:
+		c.state = unwinding
+		w.unwind(i)
+	case Get:
+		w.get(i, in)
+	case Hold:
+		if !w.timed {
+			c.pc++
+			w.wake(i, 0)
+			return
+		}
+		c.state = holding
+		w.wake(i, in.Lasting)
+	case Sit:
+		c.state = sitting
+		if w.healing {
+			c.state = unwinding
+			w.wake(i, 0)
+		}
+	case Wedge, Crash:
+		c.pc++
+		w.wake(i, 0)
+		switch {
+		case w.healing:
+		case in.Verb == Wedge:
+			w.Wedge(c.innermost().tab)
+		default:
+			w.Crash(c.innermost().tab)
+		}
+	case AbandonLate:
+		c.pc++
+		w.wake(i, 0)
+		w.reached[abandonAfterGrant]++
+		w.step(core.Event{Kind: core.Abandoned, Request: c.innermost().request})
+	case Release, ReleaseTwice, Discard, DiscardWedged:
+		w.giveBack(i, in.Verb)
+	default:
+		w.callPool(i, in)
+	}
+}
+
+func (w *World) get(i int, in Instruction) {
+	c := &w.clients[i]
+	number := w.number(i)
+	c.state, c.asked = waiting, w.now
+	c.leases[c.held] = lease{request: core.RequestID(number)}
+	c.held++
+	if in.Lasting > 0 {
+		w.wake(i, in.Lasting)
+	}
+	w.step(core.Event{
+		Kind: core.Requested, Request: core.RequestID(number), Affinity: in.Affinity,
+		Class: in.Class, Priority: in.Priority,
+	})
+}
+
+// giveBack ends the lease that the client took last.
+func (w *World) giveBack(i int, verb Verb) {
+	c := &w.clients[i]
+	request := c.innermost().request
+	c.held--
+	w.disown(uint64(request))
+	c.pc++
+	w.wake(i, 0)
+	event := core.Event{Kind: core.Released, Request: request}
+	if verb == Discard || verb == DiscardWedged {
+		event.Kind, event.Wedged = core.Discarded, verb == DiscardWedged
+	}
+	w.step(event)
+	if verb == ReleaseTwice {
+		w.reached[releaseTwice]++
+		w.step(event)
+	}
+}
+
+// callPool makes a call that is not about one page.
+func (w *World) callPool(i int, in Instruction) {
+	c := &w.clients[i]
+	event := core.Event{Kind: core.Disposed, Affinity: in.Affinity, NoWait: in.NoWait}
+	switch in.Verb {
+	case WarmUp:
+		event = core.Event{Kind: core.WarmRequested}
+	case ClosePool:
+		event = core.Event{Kind: core.CloseRequested}
+		w.closer = int32(i)
+	}
+	if in.NoWait {
+		c.pc++
+		w.wake(i, 0)
+		w.step(event)
+		return
+	}
+	c.call = core.CallID(w.number(i))
+	c.state = calling
+	if in.Verb != ClosePool {
+		event.Call = c.call
+	}
+	if in.Lasting > 0 {
+		w.wake(i, in.Lasting)
+	}
+	w.step(event)
+}
+
+// giveUp ends the wait of a client that waits.
+func (w *World) giveUp(i int) {
+	c := &w.clients[i]
+	if c.state == waiting {
+		w.reached[abandonWaiting]++
+		w.step(core.Event{Kind: core.Abandoned, Request: c.innermost().request})
+		return
+	}
+	if w.programs[i][c.pc].Verb == ClosePool {
+		// Close goes on after its ctx has ended; only the leases do not.
+		if !c.late {
+			c.late = true
+			w.step(core.Event{Kind: core.CloseExpired})
+		}
+		return
+	}
+	event := w.callAbandonment(c, i)
+	w.answerCall(i)
+	w.step(event)
+}
+
+func (w *World) callAbandonment(c *client, i int) core.Event {
+	w.reached[callAbandoned]++
+	if w.programs[i][c.pc].Verb == WarmUp {
+		return core.Event{Kind: core.WarmAbandoned, Call: c.call}
+	}
+	return core.Event{Kind: core.DisposeAbandoned, Call: c.call}
+}
+
+// unwind gives up and releases what a client has left, one thing at a time.
+func (w *World) unwind(i int) {
+	c := &w.clients[i]
+	if c.call != 0 {
+		event := w.callAbandonment(c, i)
+		w.disown(uint64(c.call))
+		c.call = 0
+		w.wake(i, 0)
+		w.step(event)
+		return
+	}
+	if c.held == 0 {
+		c.state = done
+		if w.timed {
+			*c = client{serial: c.serial + 1}
+			w.freeClients = append(w.freeClients, int32(i))
+			w.active--
+		}
+		return
+	}
+	l := c.innermost()
+	w.wake(i, 0)
+	if l.tab == 0 {
+		// Its answer, the refusal, takes the lease off.
+		w.step(core.Event{Kind: core.Abandoned, Request: l.request})
+		return
+	}
+	if l.ended {
+		w.reached[releaseAfterEnd]++
+	}
+	c.held--
+	request := l.request
+	w.disown(uint64(request))
+	w.step(core.Event{Kind: core.Released, Request: request})
+}
+
+// answerCall ends the wait of a client for a call.
+func (w *World) answerCall(i int) {
+	c := &w.clients[i]
+	w.disown(uint64(c.call))
+	c.call = 0
+	c.pc++
+	c.state = ready
+	w.wake(i, 0)
+}
+
+// tell passes one of the core's effects on to the client that it concerns.
+func (w *World) tell(e *core.Effect) {
+	switch e.Kind {
+	case core.FinishClose:
+		if w.closer >= 0 && w.clients[w.closer].state == calling {
+			w.answerCall(int(w.closer))
+		}
+		return
+	case core.FinishDispose, core.FinishWarm:
+		if i, ok := w.ownerOf(uint64(e.Call)); ok && w.clients[i].state == calling {
+			w.answerCall(i)
+		}
+		return
+	}
+	i, ok := w.ownerOf(uint64(e.Request))
+	if !ok {
+		return
+	}
+	c := &w.clients[i]
+	for n := range c.leases[:c.held] {
+		l := &c.leases[n]
+		if l.request != e.Request {
+			continue
+		}
+		switch e.Kind {
+		case core.Grant:
+			l.tab = e.Tab
+			w.granted(c, e)
+			if c.state == waiting {
+				c.state = ready
+				c.pc++
+			}
+		case core.Refuse:
+			c.held--
+			w.disown(uint64(e.Request))
+			c.state = unwinding
+		case core.EndLease:
+			l.ended = true
+			c.state = unwinding
+		}
+		w.wake(i, 0)
+		return
+	}
+}

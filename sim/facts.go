@@ -1,0 +1,98 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/pagepool/pagepool/pool/core"
+)
+
+// factWords are the facts that an expect line can state about the moment after a step.
+const factWords = "tabs N, standbys N, leases N, waiting N, lost N, capacity N, page-count KEY N, warm-list KEY..., " +
+	"opening/standby/idle/leased/closing/lost/gone t1"
+
+// fact checks a fact. got is empty where it holds, and says what is so where it does not.
+func (r *replayer) fact(words []core.Word) (got string, isFact bool, err error) {
+	s := &r.world.core
+	switch words[0].Text {
+	case "tabs":
+		return r.number(words, s.Alive())
+	case "standbys":
+		return r.number(words, s.Count(core.Standby))
+	case "leases":
+		return r.number(words, s.Leases())
+	case "waiting":
+		return r.number(words, s.Waiting(core.Root)+s.Waiting(core.Nested))
+	case "capacity":
+		return r.number(words, s.Capacity())
+	case "page-count":
+		if len(words) != 3 {
+			return "", true, fmt.Errorf("page-count: want a key and a number")
+		}
+		count := 0
+		s.EachAffinity(func(a core.AffinityView) {
+			if r.names.Key(a.Affinity) == words[1].Text {
+				count = a.PageCount
+			}
+		})
+		return r.number(words[1:], count)
+	case "warm-list":
+		return r.warmList(words[1:]), true, nil
+	}
+	return r.tabFact(words)
+}
+
+func (r *replayer) number(words []core.Word, is int) (string, bool, error) {
+	want, err := strconv.Atoi(words[len(words)-1].Text)
+	if err != nil || len(words) != 2 {
+		return "", true, fmt.Errorf("%s: want a number", words[0].Text)
+	}
+	if want == is {
+		return "", true, nil
+	}
+	return strconv.Itoa(is), true, nil
+}
+
+func (r *replayer) warmList(want []core.Word) string {
+	var warm, wanted []string
+	r.world.core.EachAffinity(func(a core.AffinityView) {
+		if a.Bound > 0 {
+			warm = append(warm, r.names.Key(a.Affinity))
+		}
+	})
+	for _, w := range want {
+		wanted = append(wanted, w.Text)
+	}
+	slices.Sort(warm)
+	slices.Sort(wanted)
+	if slices.Equal(warm, wanted) {
+		return ""
+	}
+	return "warm-list " + strings.Join(warm, " ")
+}
+
+// tabFact checks "leased t1" and the like. "lost 2" counts instead.
+func (r *replayer) tabFact(words []core.Word) (string, bool, error) {
+	states := []core.TabState{core.Opening, core.Standby, core.Idle, core.Leased, core.Closing, core.Lost}
+	i := slices.IndexFunc(states, func(t core.TabState) bool { return t.String() == words[0].Text })
+	if i < 0 && words[0].Text != "gone" || len(words) != 2 {
+		return "", false, nil
+	}
+	if _, err := strconv.Atoi(words[1].Text); err == nil && i >= 0 {
+		return r.number(words, r.world.core.Count(states[i]))
+	}
+	id, ok := core.ParseID(words[1], "t")
+	if !ok {
+		return "", true, fmt.Errorf("%s: want a tab such as t1", words[0].Text)
+	}
+	is := "gone"
+	if t, alive := r.world.core.Tab(core.TabID(id)); alive {
+		is = t.State.String()
+	}
+	if is == words[0].Text {
+		return "", true, nil
+	}
+	return fmt.Sprintf("%s t%d", is, id), true, nil
+}

@@ -1,0 +1,215 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/sim/scheduler"
+)
+
+// Profile is a kind of traffic, with the weather that it meets.
+type Profile struct {
+	Name, Says string
+	Settings   core.Settings
+	Conditions Conditions
+	Arrivals   Arrivals
+}
+
+// Profiles lists the kinds of traffic.
+var Profiles = []*Profile{&staging, &burst, &nested, &hostile}
+
+// ProfileNamed finds a profile; nil where there is none.
+func ProfileNamed(name string) *Profile {
+	for _, p := range Profiles {
+		if p.Name == name {
+			return p
+		}
+	}
+	return nil
+}
+
+// usual are the latencies of a busy but healthy Chrome.
+var usual = Conditions{
+	Launch:       Latency{300 * Milliseconds, 900 * Milliseconds},
+	Open:         Latency{120 * Milliseconds, 400 * Milliseconds},
+	Close:        Latency{5 * Milliseconds, 40 * Milliseconds},
+	Kill:         Latency{10 * Milliseconds, 60 * Milliseconds},
+	BrowserClose: Latency{50 * Milliseconds, 300 * Milliseconds},
+	Slow:         Latency{500 * Milliseconds, 4 * Seconds},
+	Echo:         5 * Milliseconds,
+}
+
+func (c Conditions) with(f Faults) Conditions {
+	c.Faults = f
+	return c
+}
+
+// staging is the container of the incident: four pages, forty tenants.
+var staging = Profile{
+	Name: "staging",
+	Says: "4 pages, 40 affinities, 2 requests a second, faults at realistic rates",
+	Conditions: usual.with(Faults{
+		LaunchFails: 50, LaunchSlow: 200, OpenFails: 10, OpenLeaves: 5, OpenSlow: 100, OpenHangs: 1,
+		CloseFails: 30, CloseFailsAnyway: 20, CloseSlow: 100, CloseHangs: 4, Twice: 5,
+		Wedges: 1, SilentWedges: 5000, Crashes: 3, DeathsPerThousandHours: 80, CrashesPerThousandHours: 200,
+	}),
+	Arrivals: Arrivals{
+		Gap: 550 * Milliseconds, Affinities: 40, Skew: 1, Active: 200,
+		Render:   Latency{300 * Milliseconds, 1500 * Milliseconds},
+		Patience: Latency{30 * Seconds, 60 * Seconds}, Limit: 30 * Seconds,
+		Nested: 1000, NestedForeign: 2000, Priorities: 500, Discards: 20,
+		DisposeNoWait: 30, DisposeWait: 20, DisposeHeld: 5, Warms: 2, Twice: 10, Late: 10,
+	},
+}
+
+// burst is long silence and then everybody at once.
+var burst = Profile{
+	Name:     "burst",
+	Says:     "6 pages, 12 affinities, more requests at a time than pages",
+	Settings: core.Settings{MaxPages: 6, AffinityTabs: 3, RootCap: 2},
+	Conditions: usual.with(Faults{
+		OpenFails: 50, OpenLeaves: 20, OpenSlow: 200, OpenHangs: 5, CloseFails: 100, CloseSlow: 300,
+		CloseHangs: 10, Twice: 20, Wedges: 5, SilentWedges: 3000, Crashes: 10, DeathsPerThousandHours: 500,
+		CrashesPerThousandHours: 1000,
+	}),
+	Arrivals: Arrivals{
+		Gap: 160 * Milliseconds, Affinities: 12, Skew: 1, Active: 60,
+		Render:   Latency{200 * Milliseconds, 2 * Seconds},
+		Patience: Latency{1 * Seconds, 20 * Seconds}, Limit: 20 * Seconds,
+		Nested: 500, NestedForeign: 3000, Priorities: 2000, Discards: 50,
+		DisposeNoWait: 50, DisposeWait: 50, DisposeHeld: 20, Warms: 20, Twice: 20, Late: 20,
+	},
+}
+
+// nested is the load of the deadlocks: most renders ask for a page of their own.
+var nested = Profile{
+	Name:     "nested",
+	Says:     "4 pages, 8 affinities, most renders ask for a nested page while they hold theirs",
+	Settings: core.Settings{MaxPages: 4, AffinityTabs: 2, RootCap: 2},
+	Conditions: usual.with(Faults{
+		OpenFails: 30, OpenSlow: 200, OpenHangs: 3, CloseFails: 50, CloseSlow: 300, CloseHangs: 10,
+		Twice: 10, Wedges: 3, SilentWedges: 3000, Crashes: 5, DeathsPerThousandHours: 300,
+		CrashesPerThousandHours: 500,
+	}),
+	Arrivals: Arrivals{
+		Gap: 900 * Milliseconds, Affinities: 8, Active: 60,
+		Render:   Latency{300 * Milliseconds, 1500 * Milliseconds},
+		Patience: Latency{20 * Seconds, 60 * Seconds}, Limit: 20 * Seconds,
+		Nested: 8000, NestedForeign: 4000, Priorities: 1000, Discards: 50,
+		DisposeNoWait: 50, DisposeWait: 50, DisposeHeld: 50, Warms: 10, Twice: 20, Late: 20,
+	},
+}
+
+// hostile is everything at once, and every latency around the deadline that it runs into.
+var hostile = Profile{
+	Name: "hostile",
+	Says: "3 pages, every fault often, every slow operation around the deadline that it runs into",
+	Settings: core.Settings{
+		MaxPages: 3, AffinityTabs: 2, MaxLease: 5 * time.Second, OpenTimeout: 4 * time.Second,
+		OpenGrace: 500 * time.Millisecond, LaunchTimeout: 4 * time.Second, CloseTimeout: 2 * time.Second,
+		KillTimeout: time.Second, BrowserCloseTimeout: 2 * time.Second,
+	},
+	Conditions: hostileConditions(),
+	Arrivals: Arrivals{
+		Gap: 400 * Milliseconds, Affinities: 6, Active: 40,
+		Render:   Latency{20 * Milliseconds, 1500 * Milliseconds},
+		Patience: Latency{100 * Milliseconds, 20 * Seconds}, Limit: 3 * Seconds,
+		Nested: 2500, NestedForeign: 5000, Priorities: 3000, Discards: 300,
+		DisposeNoWait: 300, DisposeWait: 300, DisposeHeld: 300, Warms: 200, Twice: 200, Late: 300,
+	},
+}
+
+func hostileConditions() Conditions {
+	c := usual.with(Faults{
+		LaunchFails: 1500, LaunchSlow: 1000, LaunchHangs: 500,
+		OpenFails: 300, OpenLeaves: 200, OpenSlow: 500, OpenHangs: 50,
+		CloseFails: 500, CloseFailsAnyway: 300, CloseSlow: 500, CloseHangs: 150,
+		KillFails: 1500, KillSlow: 1500, KillHangs: 800, BrowserCloseSlow: 1500, BrowserCloseHangs: 1000,
+		Twice: 300, Wedges: 150, SilentWedges: 4000, Crashes: 150,
+		DeathsPerThousandHours: 20_000, CrashesPerThousandHours: 60_000,
+	})
+	c.Boundaries = true
+	return c
+}
+
+// Draw makes a seed's own variant of a profile: its own settings, its own mix of callers and its
+// own subset of faults. Seed 1 of staging is staging itself.
+func (p *Profile) Draw(seed uint64) Profile {
+	d := *p
+	d.Arrivals.weights = nil
+	if p == &staging && seed == 1 {
+		return d
+	}
+	r := scheduler.NewRandom(seed, 0x5a)
+	pick := func(n int) int { return r.Choose(n) }
+	d.Settings = p.drawSettings(pick)
+	drawFaults(&d.Conditions.Faults, pick)
+	drawMix(&d.Arrivals, pick)
+	return d
+}
+
+func (p *Profile) drawSettings(pick func(int) int) core.Settings {
+	s := p.Settings
+	full, err := s.Resolve()
+	if err != nil {
+		panic("sim: BUG: " + p.Name + ": " + err.Error())
+	}
+	if p != &staging {
+		s.MaxPages = 1 + pick(full.MaxPages+2)
+		s.AffinityTabs = 1 + pick(min(4, s.MaxPages))
+		s.RootCap = 1 + pick(s.AffinityTabs)
+	}
+	half := func(d time.Duration) time.Duration { return d * time.Duration(1+pick(8)) / 4 }
+	s.CloseGrace = half(100 * time.Millisecond)
+	s.CloseTimeout = max(s.CloseGrace, half(full.CloseTimeout))
+	s.KillTimeout = half(full.KillTimeout)
+	s.OpenGrace = half(full.OpenGrace)
+	s.OpenTimeout = max(s.OpenGrace, half(full.OpenTimeout))
+	s.OpenRetries = 1 + pick(4)
+	s.OpenBackoff = half(500 * time.Millisecond)
+	s.OpenBackoffMax = max(s.OpenBackoff, half(4*time.Second))
+	if p == &staging {
+		return s // MaxLease is what the staging container's render limit is
+	}
+	s.ProbeBudget = core.Off
+	s.MaxLease = half(full.MaxLease)
+	if pick(8) == 0 {
+		s.MaxLease = core.Off
+	}
+	return s
+}
+
+// drawFaults leaves each kind of fault as it is, or switches it off, or makes it rarer or more frequent.
+func drawFaults(f *Faults, pick func(int) int) {
+	for _, chance := range []*int{
+		&f.LaunchFails, &f.LaunchSlow, &f.LaunchHangs, &f.OpenFails, &f.OpenLeaves, &f.OpenSlow,
+		&f.OpenHangs, &f.CloseFails, &f.CloseFailsAnyway, &f.CloseSlow, &f.CloseHangs, &f.KillFails,
+		&f.KillSlow, &f.KillHangs, &f.BrowserCloseSlow, &f.BrowserCloseHangs, &f.Twice, &f.Wedges,
+		&f.Crashes, &f.DeathsPerThousandHours, &f.CrashesPerThousandHours,
+	} {
+		switch pick(4) {
+		case 0:
+			*chance = 0
+		case 1:
+			*chance = min(*chance*2, chances/5)
+		}
+	}
+}
+
+// drawMix changes who comes, and how often.
+func drawMix(a *Arrivals, pick func(int) int) {
+	a.Affinities = 1 + pick(2*a.Affinities)
+	a.Skew = pick(2)
+	a.Gap = a.Gap * core.Time(2+pick(7)) / 4
+	for _, share := range []*int{
+		&a.Nested, &a.Priorities, &a.Discards, &a.DisposeNoWait, &a.DisposeWait, &a.DisposeHeld,
+		&a.Warms, &a.Twice, &a.Late,
+	} {
+		switch pick(4) {
+		case 0:
+			*share = 0
+		case 1:
+			*share = min(*share*2, chances)
+		}
+	}
+}

@@ -1,0 +1,258 @@
+package sim
+
+import "github.com/pagepool/pagepool/pool/core"
+
+// reach is one thing that a campaign has to have reached.
+type reach uint8
+
+const (
+	// What the browser did.
+	launchFailed reach = iota
+	launchSilent
+	lateLaunch
+	browserDied
+	browserCloseSilent
+	openOverdue
+	openSilent
+	openFailed
+	openLate
+	openAfterDispose
+	closeOverdue
+	closeSilent
+	closeFailed
+	closeFailedAnyway
+	killed
+	killFailed
+	killSilent
+	wedged
+	crashedLeased
+	crashedStandby
+	crashedIdle
+	answeredTwice
+	answeredLate
+
+	// What the pool did about it.
+	closeAgain
+	killBegun
+	lost
+	lostReturned
+	lostAll
+	retry
+
+	// Where tabs came from.
+	grantedWarm
+	grantedAdopted
+	grantedNested
+	grantedOnSpare
+	grantedSupplementary
+
+	// Why tabs were closed.
+	closedEviction
+	closedDisposal
+	closedDiscard
+	closedWedge
+	closedExpiry
+	closedCrash
+	closedOpenFailure
+	closedOpenTimeout
+
+	// How requests and leases ended without a holder.
+	refusedClosed
+	refusedAbandoned
+	refusedUnavailable
+	leaseExpired
+	leaseCrashed
+	leaseBrowserLost
+	leaseRevoked
+
+	// What callers did.
+	abandonWaiting
+	abandonAfterGrant
+	releaseTwice
+	releaseAfterEnd
+	disposeWait
+	disposeNoWait
+	disposeHeld
+	callAbandoned
+	warmed
+	warmFailed
+	poolClosed
+	forgotten
+
+	reaches
+)
+
+var reachNames = [reaches]string{
+	launchFailed: "launch_failed", launchSilent: "launch_silent", lateLaunch: "launch_late",
+	browserDied: "browser_died", browserCloseSilent: "browser_written_off",
+	openOverdue: "open_overdue", openSilent: "open_silent", openFailed: "open_failed", openLate: "open_late",
+	openAfterDispose: "dispose_while_opening",
+	closeOverdue:     "close_overdue", closeSilent: "close_silent", closeFailed: "close_failed",
+	closeFailedAnyway: "close_failed_although_gone",
+	killed:            "killed", killFailed: "kill_failed", killSilent: "kill_silent", wedged: "wedged",
+	crashedLeased: "crashed_leased", crashedStandby: "crashed_standby", crashedIdle: "crashed_idle",
+	answeredTwice: "answered_twice", answeredLate: "answered_late",
+	closeAgain: "close_again", killBegun: "kill", lost: "lost", lostReturned: "lost_returned",
+	lostAll: "lost_all", retry: "retry",
+	grantedWarm: "warm", grantedAdopted: "adopted", grantedNested: "nested",
+	grantedOnSpare: "nested_on_spare", grantedSupplementary: "supplementary",
+	closedEviction: "closed_eviction", closedDisposal: "closed_disposal", closedDiscard: "closed_discard",
+	closedWedge: "closed_wedge", closedExpiry: "closed_expiry", closedCrash: "closed_crash",
+	closedOpenFailure: "closed_open_failed", closedOpenTimeout: "closed_open_timeout",
+	refusedClosed: "refused_closed", refusedAbandoned: "refused_abandoned",
+	refusedUnavailable: "refused_browser_unavailable",
+	leaseExpired:       "lease_expired", leaseCrashed: "lease_crashed", leaseBrowserLost: "lease_browser_lost",
+	leaseRevoked:   "lease_revoked",
+	abandonWaiting: "abandon_waiting", abandonAfterGrant: "abandon_after_grant",
+	releaseTwice: "release_twice", releaseAfterEnd: "release_after_end",
+	disposeWait: "dispose_wait", disposeNoWait: "dispose_nowait", disposeHeld: "dispose_while_held",
+	callAbandoned: "call_abandoned", warmed: "warmed", warmFailed: "warm_failed",
+	poolClosed: "pool_closed", forgotten: "forgotten",
+}
+
+// Reached counts what a world went through. Clones of a world share one.
+type Reached [reaches]uint64
+
+// Map returns the counts by name.
+func (r *Reached) Map() map[string]uint64 {
+	m := make(map[string]uint64, reaches)
+	for i, name := range reachNames {
+		m[name] = r[i]
+	}
+	return m
+}
+
+// Zero lists what was not reached, in a fixed order.
+func (r *Reached) Zero() []string {
+	var names []string
+	for i, name := range reachNames {
+		if r[i] == 0 {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// Add adds the counts of another world.
+func (r *Reached) Add(o *Reached) {
+	for i := range r {
+		r[i] += o[i]
+	}
+}
+
+var eventReaches = map[core.EventKind]reach{
+	core.BrowserFailed: launchFailed, core.LaunchSilent: launchSilent,
+	core.BrowserCloseSilent: browserCloseSilent, core.OpenOverdue: openOverdue,
+	core.OpenSilent: openSilent, core.OpenFailed: openFailed, core.CloseOverdue: closeOverdue,
+	core.CloseSilent: closeSilent, core.CloseFailed: closeFailed, core.Killed: killed,
+	core.KillFailed: killFailed, core.KillSilent: killSilent, core.RetryDue: retry,
+}
+
+var closeReaches = [...]reach{
+	core.Eviction: closedEviction, core.Disposal: closedDisposal, core.Discard: closedDiscard,
+	core.Wedge: closedWedge, core.Expiry: closedExpiry, core.Crash: closedCrash,
+	core.OpenFailure: closedOpenFailure, core.OpenTimeout: closedOpenTimeout,
+}
+
+var endReaches = [...]reach{
+	core.LeaseExpired: leaseExpired, core.PageCrashed: leaseCrashed,
+	core.BrowserLost: leaseBrowserLost, core.PoolClosed: leaseRevoked,
+}
+
+var refuseReaches = [...]reach{
+	core.PoolClosed: refusedClosed, core.RequestAbandoned: refusedAbandoned,
+	core.BrowserUnavailable: refusedUnavailable,
+}
+
+// byEvent is eventReaches as a table, with one added to tell nothing apart.
+var byEvent = func() (table [256]uint8) {
+	for kind, r := range eventReaches {
+		table[kind] = uint8(r) + 1
+	}
+	return table
+}()
+
+// count notes what one step reached.
+func (w *World) count(event core.Event, effects []core.Effect) {
+	r := w.reached
+	if n := byEvent[event.Kind]; n > 0 {
+		r[n-1]++
+	}
+	if event.Kind == core.Disposed {
+		w.countDisposal(event)
+	}
+	for i := range effects {
+		switch e := &effects[i]; e.Kind {
+		case core.Grant:
+			w.countGrant(e)
+		case core.Refuse:
+			r[refuseReaches[e.Reason]]++
+		case core.EndLease:
+			r[endReaches[e.Reason]]++
+		case core.CloseTab:
+			r[closeReaches[e.Reason]]++
+		case core.CloseAgain:
+			r[closeAgain]++
+			if event.Kind == core.Opened || event.Kind == core.OpenFailed {
+				r[openLate]++
+			}
+		case core.KillTab:
+			r[killBegun]++
+		case core.CloseBrowser:
+			switch {
+			case event.Kind == core.BrowserReady:
+				r[lateLaunch]++
+			case event.Kind == core.KillSilent:
+				r[lostAll]++
+			}
+		case core.FinishWarm:
+			if e.Reason == core.ReasonNone {
+				r[warmed]++
+			} else {
+				r[warmFailed]++
+			}
+		case core.FinishClose:
+			r[poolClosed]++
+		case core.Forget:
+			r[forgotten]++
+		}
+	}
+}
+
+func (w *World) countGrant(e *core.Effect) {
+	r := w.reached
+	if e.How == core.Warm {
+		r[grantedWarm]++
+	} else {
+		r[grantedAdopted]++
+	}
+	t, _ := w.core.Tab(e.Tab)
+	if !t.Primary {
+		r[grantedSupplementary]++
+	}
+	if t.Class == core.Nested {
+		r[grantedNested]++
+		if w.core.Permits() <= 0 {
+			r[grantedOnSpare]++
+		}
+	}
+}
+
+func (w *World) countDisposal(event core.Event) {
+	r := w.reached
+	if event.NoWait {
+		r[disposeNoWait]++
+	} else {
+		r[disposeWait]++
+	}
+	if w.core.Count(core.Opening) > 0 {
+		r[openAfterDispose]++
+	}
+	for i := range w.clients {
+		c := &w.clients[i]
+		if c.held > 0 && c.leases[0].tab != 0 && w.programs[i][0].Affinity == event.Affinity {
+			r[disposeHeld]++
+			return
+		}
+	}
+}

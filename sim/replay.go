@@ -1,0 +1,328 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/sim/fakebrowser"
+)
+
+// ReplayReport is what a replay found.
+type ReplayReport struct {
+	Steps       int
+	Elapsed     core.Time
+	StateHash   uint64
+	HistoryHash uint64
+	Failed      []FailedExpectation
+	Violation   *Violation // the first broken claim, or nil
+
+	MostAlive     int       // tabs, in any state
+	Capacity      int       // at the end
+	WorstRecovery core.Time // from a render wedging to full capacity; 0: no incident ended
+	Unrecovered   int       // incidents that had not ended
+	LongestWait   core.Time // of an affinity that had no wedged render, while one was wedged
+	Grants        int
+	Evictions     int
+	Kills         int
+}
+
+// FailedExpectation is an expect line that did not hold.
+type FailedExpectation struct {
+	Line      int
+	Want, Got string
+}
+
+// Keys gives keys handles, in the order in which they are first met.
+type Keys struct {
+	list    []string
+	handles map[string]core.Affinity
+}
+
+// Key is the key of a handle.
+func (k *Keys) Key(a core.Affinity) string {
+	if a == 0 || int(a) > len(k.list) {
+		return fmt.Sprintf("affinity-%d", a)
+	}
+	return k.list[a-1]
+}
+
+// Handle is the handle of a key.
+func (k *Keys) Handle(key string) core.Affinity {
+	if a, ok := k.handles[key]; ok {
+		return a
+	}
+	if k.handles == nil {
+		k.handles = map[string]core.Affinity{}
+	}
+	k.list = append(k.list, key)
+	a := core.Affinity(len(k.list))
+	k.handles[key] = a
+	return a
+}
+
+// Told is one step of a replay, for whoever prints it.
+type Told struct {
+	At      core.Time
+	Event   core.Event
+	Effects []core.Effect
+	Names   core.Names
+}
+
+// Replay plays a trace in a timed world. With its line auto, the world goes on by the default
+// policy between the lines; without it, nothing happens that no line says, and a line past an armed
+// deadline is refused. The error is one of the trace, with the line: *core.TraceError. tell, where
+// it is not nil, hears of every step.
+func Replay(t *core.Trace, tell func(Told)) (*ReplayReport, error) {
+	r := &replayer{trace: t, report: new(ReplayReport), tell: tell, wedged: map[core.Affinity]bool{}}
+	w, err := New(Options{Settings: t.Settings, Timed: true, Observe: r.observe})
+	if err != nil {
+		return nil, &core.TraceError{What: "the settings do not go together: " + err.Error()}
+	}
+	r.world = w
+	for i := range t.Lines {
+		line := &t.Lines[i]
+		if w.violation != nil {
+			break
+		}
+		if line.Expect {
+			err = r.expect(line)
+		} else {
+			r.seen = r.seen[:0]
+			err = r.line(line)
+		}
+		if err != nil {
+			return nil, &core.TraceError{Line: line.Number, What: err.Error()}
+		}
+	}
+	return r.finish(), nil
+}
+
+type replayer struct {
+	trace  *core.Trace
+	world  *World
+	names  Keys
+	report *ReplayReport
+	tell   func(Told)
+	seen   []core.Effect // since the last step line began
+	wedged map[core.Affinity]bool
+}
+
+func (r *replayer) observe(w *World, event core.Event, effects []core.Effect) {
+	r.seen = append(r.seen, effects...)
+	for i := range effects {
+		switch e := &effects[i]; {
+		case e.Kind == core.Grant:
+			r.report.Grants++
+			if len(r.wedged) > 0 && len(w.incidents) > 0 && !r.wedged[e.Affinity] {
+				r.report.LongestWait = max(r.report.LongestWait, e.Waits.Total())
+			}
+		case e.Kind == core.CloseTab && e.Reason == core.Eviction:
+			r.report.Evictions++
+		case e.Kind == core.KillTab:
+			r.report.Kills++
+		}
+	}
+	if r.tell != nil {
+		r.tell(Told{w.now, event, effects, &r.names})
+	}
+}
+
+func (r *replayer) finish() *ReplayReport {
+	w := r.world
+	var names core.Renaming
+	var hash core.Hasher
+	w.core.AddIDs(&names, &w.ledger)
+	names.Seal()
+	w.core.Hash(&hash, &names)
+	r.report.Steps, r.report.Elapsed = w.steps, w.now
+	r.report.StateHash, r.report.HistoryHash = hash.Sum(), w.hash
+	r.report.Violation = w.violation
+	r.report.MostAlive, r.report.Capacity = w.mostAlive, w.core.Capacity()
+	r.report.WorstRecovery, r.report.Unrecovered = w.worst, len(w.incidents)
+	if len(w.incidents) > 0 {
+		w.core.EachRequest(func(q core.RequestView) {
+			if !r.wedged[q.Affinity] {
+				r.report.LongestWait = max(r.report.LongestWait, w.now-q.Arrived)
+			}
+		})
+	}
+	return r.report
+}
+
+// line makes one step line happen.
+func (r *replayer) line(line *core.TraceLine) error {
+	if err := r.reach(line); err != nil {
+		return err
+	}
+	if did, err := r.act(line.Words); did || err != nil {
+		return err
+	}
+	event, err := core.ParseEvent(line.Words, &r.names)
+	if err != nil {
+		return errors.New(err.Error() + "; of the world: wedge t1, hang close t1, unhang close t1")
+	}
+	if err := r.due(event, line.At); err != nil {
+		return err
+	}
+	return r.world.Perform(event)
+}
+
+// reach brings the clock to a line's time.
+func (r *replayer) reach(line *core.TraceLine) error {
+	w := r.world
+	if r.trace.Auto {
+		w.RunUntil(line.At)
+		return nil
+	}
+	for !r.trace.Untimed {
+		d, ok := w.core.NextDeadline()
+		if !ok || d.At >= line.At {
+			break
+		}
+		if d.Event.Kind != core.OpenOverdue && d.Event.Kind != core.CloseOverdue {
+			return fmt.Errorf("this line is at %v, past the deadline %q at %v; write that line first, or the line auto at the top",
+				line.At.Duration(), core.AppendEvent(nil, d.Event, &r.names), d.At.Duration())
+		}
+		w.now = max(w.now, d.At)
+		w.step(d.Event)
+	}
+	w.now = max(w.now, line.At)
+	return nil
+}
+
+// due refuses a deadline that is not armed, or before its time.
+func (r *replayer) due(event core.Event, at core.Time) error {
+	if event.Kind < core.Expired {
+		return nil
+	}
+	for _, d := range r.world.core.Deadlines(nil) {
+		if d.Event == event {
+			if d.At > at && !r.trace.Untimed {
+				return fmt.Errorf("%q is due at %v, and this line is at %v",
+					core.AppendEvent(nil, event, &r.names), d.At.Duration(), at.Duration())
+			}
+			return nil
+		}
+		if d.Event.Tab != 0 && d.Event.Tab == event.Tab && (d.Event.Kind == core.OpenOverdue || d.Event.Kind == core.CloseOverdue) {
+			// The grace comes first; it is a mark that a line need not say.
+			r.world.step(d.Event)
+			return r.due(event, at)
+		}
+	}
+	return fmt.Errorf("no such deadline is armed: %q", core.AppendEvent(nil, event, &r.names))
+}
+
+// act makes what only the world can do happen.
+func (r *replayer) act(words []core.Word) (bool, error) {
+	switch words[0].Text {
+	case "wedge":
+		tab, err := oneTab(words)
+		if err != nil {
+			return true, err
+		}
+		t, _ := r.world.core.Tab(tab)
+		if !r.world.Wedge(tab) {
+			return true, fmt.Errorf("wedge: no page of t%d is open and answers", tab)
+		}
+		r.wedged[t.Affinity] = true
+		return true, nil
+	case "hang", "unhang":
+		h, err := hold(words)
+		if err != nil {
+			return true, err
+		}
+		if words[0].Text == "hang" {
+			r.world.Hold(h)
+		} else {
+			r.world.Unhold(h)
+		}
+		return true, nil
+	}
+	return false, nil
+}
+
+func oneTab(words []core.Word) (core.TabID, error) {
+	if len(words) == 2 {
+		if id, ok := core.ParseID(words[1], "t"); ok {
+			return core.TabID(id), nil
+		}
+	}
+	return 0, fmt.Errorf("%s: want a tab such as t1", words[0].Text)
+}
+
+var holdKinds = []fakebrowser.OperationKind{
+	fakebrowser.Open, fakebrowser.Close, fakebrowser.Kill, fakebrowser.Launch, fakebrowser.CloseBrowser,
+}
+
+// hold reads "hang close t1" or "hang launch b2".
+func hold(words []core.Word) (fakebrowser.Hold, error) {
+	if len(words) == 3 {
+		for _, kind := range holdKinds {
+			if words[1].Text != kind.String() {
+				continue
+			}
+			if kind == fakebrowser.Launch || kind == fakebrowser.CloseBrowser {
+				if id, ok := core.ParseID(words[2], "b"); ok {
+					return fakebrowser.Hold{Browser: core.BrowserID(id), Kind: kind}, nil
+				}
+			} else if id, ok := core.ParseID(words[2], "t"); ok {
+				return fakebrowser.Hold{Tab: core.TabID(id), Kind: kind}, nil
+			}
+		}
+	}
+	return fakebrowser.Hold{}, fmt.Errorf("%s: want open, close or kill and a tab, or launch or close-browser and a browser, such as %s close t1",
+		words[0].Text, words[0].Text)
+}
+
+// expect checks one expectation: an effect of the step before, "no" such effect, or a fact.
+func (r *replayer) expect(line *core.TraceLine) error {
+	words := line.Words
+	if got, isFact, err := r.fact(words); isFact {
+		if err == nil && got != "" {
+			r.fail(line, got)
+		}
+		return err
+	}
+	none := words[0].Text == "no" && len(words) > 1
+	if none {
+		words = words[1:]
+	}
+	want, err := core.ParseEffect(words, &r.names)
+	if err != nil {
+		return fmt.Errorf("expect: %w; facts are %s", err, factWords)
+	}
+	for i := range r.seen {
+		if r.seen[i].Matches(&want) != none {
+			if none {
+				continue
+			}
+			return nil
+		}
+		if none {
+			r.fail(line, string(core.AppendEffect(nil, r.seen[i], &r.names)))
+			return nil
+		}
+	}
+	if !none {
+		r.fail(line, r.effects())
+	}
+	return nil
+}
+
+// effects is what there was instead of what was expected.
+func (r *replayer) effects() string {
+	if len(r.seen) == 0 {
+		return "nothing"
+	}
+	var all []string
+	for _, e := range r.seen {
+		all = append(all, string(core.AppendEffect(nil, e, &r.names)))
+	}
+	return strings.Join(all, "; ")
+}
+
+func (r *replayer) fail(line *core.TraceLine, got string) {
+	r.report.Failed = append(r.report.Failed, FailedExpectation{line.Number, core.JoinWords(line.Words), got})
+}

@@ -1,0 +1,219 @@
+package sim
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/sim/scheduler"
+)
+
+// RunOptions say what traffic to run.
+type RunOptions struct {
+	Profile *Profile
+	Seed    uint64
+	Hours   float64
+	// Set changes the settings that the seed drew; nil: it leaves them.
+	Set func(*core.Settings) error
+	// Choices answers in place of the seed's own generator; nil: that.
+	Choices   scheduler.Source
+	Unchecked bool
+	Observe   func(w *World, event core.Event, effects []core.Effect)
+	// Progress is called now and then with the virtual time so far, and stops the run by false.
+	Progress func(now core.Time) bool
+}
+
+// Report is what a run came to.
+type Report struct {
+	Profile  string
+	Seed     uint64
+	Settings core.Settings // as the seed drew them
+	Faults   Faults
+
+	SimulatedSeconds float64
+	Events           int
+	Grants           uint64
+	CapacityMax      int     // most tabs alive at one time
+	WorstRecovery    float64 // seconds; see World.WorstRecovery
+	WaitP50, WaitP99 int     // milliseconds
+	Reached          Reached
+	HistoryHash      uint64
+	Violation        *Violation
+	Stopped          bool // Progress said so
+}
+
+// waitHistogram counts waits by the millisecond; what is longer counts as the longest.
+type waitHistogram [1 << 17]uint32
+
+func (h *waitHistogram) add(wait core.Time) {
+	h[min(int(wait/Milliseconds), len(h)-1)]++
+}
+
+// percentile is the smallest wait that so many per cent of all do not exceed, in milliseconds.
+func (h *waitHistogram) percentile(percent uint64) int {
+	total := uint64(0)
+	for _, n := range h {
+		total += uint64(n)
+	}
+	sum := uint64(0)
+	for i, n := range h {
+		sum += uint64(n)
+		if sum > 0 && sum*100 >= total*percent {
+			return i
+		}
+	}
+	return 0
+}
+
+func (w *World) granted(c *client, e *core.Effect) {
+	w.grants++
+	if w.waits != nil {
+		w.waits.add(w.now - c.asked)
+	}
+}
+
+// Run lets traffic go on for a while, in virtual time, then stops the faults and the callers, and
+// looks whether everything becomes quiet; then it closes the pool. The same options give the same
+// report, in any process.
+func Run(o RunOptions) (*Report, error) {
+	drawn := o.Profile.Draw(o.Seed)
+	settings := drawn.Settings
+	if o.Set != nil {
+		if err := o.Set(&settings); err != nil {
+			return nil, err
+		}
+	}
+	choices := o.Choices
+	if choices == nil {
+		choices = scheduler.NewRandom(o.Seed, 0)
+	}
+	w, err := New(Options{
+		Settings: settings, Timed: true, Choices: choices, Conditions: &drawn.Conditions,
+		Arrivals: &drawn.Arrivals, Unchecked: o.Unchecked, Observe: o.Observe,
+	})
+	if err != nil {
+		return nil, err
+	}
+	w.waits = new(waitHistogram)
+	end := core.Time(o.Hours * float64(time.Hour))
+	stopped := false
+	for slice := core.Time(0); slice < end && !stopped && w.violation == nil; {
+		slice = min(end, slice+core.Time(10*time.Minute))
+		w.RunUntil(slice)
+		stopped = o.Progress != nil && !o.Progress(w.now)
+	}
+	simulated := time.Duration(w.now).Seconds()
+	if w.violation == nil && !stopped {
+		w.heal()
+	}
+	if w.violation == nil && !stopped {
+		w.end()
+	}
+	return &Report{
+		Profile: o.Profile.Name, Seed: o.Seed, Settings: *w.core.Settings(), Faults: drawn.Conditions.Faults,
+		SimulatedSeconds: simulated, Events: w.steps, Grants: w.grants, CapacityMax: w.mostAlive,
+		WorstRecovery: time.Duration(w.worst).Seconds(),
+		WaitP50:       w.waits.percentile(50), WaitP99: w.waits.percentile(99),
+		Reached: *w.reached, HistoryHash: w.hash, Violation: w.violation, Stopped: stopped,
+	}, nil
+}
+
+// WorstRecovery is the longest time from the moment in which a render wedged, or a close began to
+// hang, until the tab was confirmed gone and the capacity that it took was usable again: as many
+// tabs standby, idle or leased, with a page that answers, as capacity says, less those that other
+// such incidents, or lost tabs, still hold. Incidents whose tab is lost are left out.
+func (w *World) WorstRecovery() core.Time { return w.worst }
+
+// CapacityMax is the most tabs that were alive at one time.
+func (w *World) CapacityMax() int { return w.mostAlive }
+
+// heal is the second phase of a run: the faults stop, nobody new comes, nobody gives up any more.
+// Within a bounded time everything that was asked is answered and the pool is full again.
+//
+// A lost tab counts until its browser is lost, and until then the pool cannot be full. So, once all
+// is quiet but for those, their browser dies.
+func (w *World) heal() {
+	w.healing = true
+	w.nextArrival, w.nextMishap = never, never
+	for i := range w.clients {
+		if s := w.clients[i].state; s == waiting || s == calling && w.programs[i][w.clients[i].pc].Verb == Dispose {
+			w.clients[i].serial++ // its patience has no end now
+		}
+	}
+	backlog := 4 * core.Time(w.active) * (w.arrivals.Render.Longest + w.arrivals.Limit + 2*Seconds)
+	if !w.settle(backlog + w.recoveryBound()) {
+		return
+	}
+	if w.core.Count(core.Lost) > 0 {
+		for n := len(w.fake.Browsers) - 1; n >= 0; n-- {
+			if b := w.fake.Browsers[n]; !b.WrittenOff {
+				w.BrowserDies(b.ID)
+			}
+		}
+		w.settle(w.recoveryBound())
+	}
+}
+
+// recoveryBound is the time within which a pool has to be full again from any state, when nothing
+// goes wrong any more: every deadline once, one after the other.
+func (w *World) recoveryBound() core.Time {
+	s := w.core.Settings()
+	sum := max(0, s.MaxLease) + s.OpenTimeout + s.CloseTimeout + 2*s.KillTimeout + s.BrowserCloseTimeout +
+		2*s.LaunchTimeout + time.Duration(s.OpenRetries+2)*s.OpenBackoffMax + 10*time.Second
+	return core.Time(sum)
+}
+
+// settle lets things happen until all is quiet. What is not, after this long, is a violation.
+func (w *World) settle(within core.Time) bool {
+	limit := w.now + within
+	for w.violation == nil && !w.quiet() {
+		at, ok := w.Next()
+		if !ok || at > limit {
+			w.judge(within)
+			break
+		}
+		w.Advance()
+	}
+	return w.violation == nil
+}
+
+// quiet says whether nobody waits or holds, nothing is under way, and the pool is full; or cannot be
+// because tabs are lost.
+func (w *World) quiet() bool {
+	if w.active > 0 {
+		return false
+	}
+	return w.core.Quiet() || w.core.Count(core.Lost) > 0 &&
+		w.core.Leases()+w.core.Count(core.Opening)+w.core.Count(core.Closing) == 0
+}
+
+// judge names what did not come to an end.
+func (w *World) judge(within core.Time) {
+	s := &w.core
+	state := fmt.Sprintf("%v after the faults stopped: %d clients, %d leases, %d and %d waiting, %d opening, %d standby of %d, %d closing, %d lost",
+		time.Duration(within), w.active, s.Leases(), s.Waiting(core.Root), s.Waiting(core.Nested),
+		s.Count(core.Opening), s.Count(core.Standby), s.Target(), s.Count(core.Closing), s.Count(core.Lost))
+	switch {
+	case s.Waiting(core.Nested) > 0:
+		w.violate("nested-progress", claims["nested-progress"], state)
+	case s.Waiting(core.Root) > 0 || w.active > 0:
+		w.violate("answered", claims["answered"], state)
+	default:
+		w.violate("refilled", claims["refilled"], state)
+	}
+}
+
+// end closes the pool and looks whether that ends, with nothing alive.
+func (w *World) end() {
+	p := Program{{Verb: ClosePool, Lasting: Seconds}}
+	w.admit(&p)
+	limit := w.now + w.recoveryBound()
+	for w.violation == nil && !w.core.Ended() {
+		at, ok := w.Next()
+		if !ok || at > limit {
+			w.violate("closes", claims["closes"], fmt.Sprintf("Close has not ended after %v", time.Duration(w.recoveryBound())))
+			return
+		}
+		w.Advance()
+	}
+}

@@ -1,0 +1,181 @@
+package sim
+
+import (
+	"fmt"
+
+	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/sim/fakebrowser"
+)
+
+// step tells the core of an event and carries out what it answers.
+func (w *World) step(event core.Event) {
+	if w.violation != nil {
+		return
+	}
+	if !w.unchecked {
+		w.before.CopyFrom(&w.core)
+	}
+	w.effects = w.core.Step(w.now, event, w.effects[:0])
+	w.steps++
+	w.ledger.Feed(event, w.effects)
+	for i := range w.effects {
+		e := &w.effects[i]
+		if e.Operation != 0 {
+			w.begin(e)
+		} else {
+			w.tell(e)
+		}
+	}
+	if event.Kind == core.LaunchSilent || event.Kind == core.BrowserCloseSilent {
+		w.writeOff(event.Browser)
+	}
+	w.count(event, w.effects)
+	if w.timed {
+		w.hash = hashStep(w.hash, w.now, &event, w.effects)
+		w.mostAlive = max(w.mostAlive, w.core.Alive())
+		w.endIncidents()
+	}
+	if !w.unchecked {
+		w.check(event)
+	}
+	if w.observe != nil {
+		w.observe(w, event, w.effects)
+	}
+}
+
+// begin hands an operation to the fake browser and, in timed worlds, draws its answer.
+func (w *World) begin(e *core.Effect) {
+	o := w.fake.Begin(*e)
+	if o == nil {
+		return
+	}
+	o.Due = w.now
+	if w.timed {
+		w.draw(o)
+	}
+}
+
+// writeOff tells the fake browser that the pool has given a browser up, if it has.
+func (w *World) writeOff(id core.BrowserID) {
+	known := false
+	w.core.EachBrowser(func(b core.BrowserView) { known = known || b.ID == id })
+	if !known {
+		w.fake.WriteOff(id)
+	}
+}
+
+// check looks at the invariants, and compares the ledger with what is really alive.
+func (w *World) check(event core.Event) {
+	w.transition = core.Transition{
+		Before: &w.before, After: &w.core, Event: event, Effects: w.effects, Ledger: &w.ledger,
+	}
+	w.broken = core.Check(&w.transition, w.broken[:0])
+	if len(w.broken) > 0 {
+		v := w.broken[0]
+		w.violate(v.Name, v.Says, v.What)
+		return
+	}
+	for i := range w.fake.Tabs {
+		t := &w.fake.Tabs[i]
+		if w.ledger.Counts(t.ID) {
+			continue
+		}
+		if b := w.fake.Browser(t.Browser); b != nil && !b.WrittenOff {
+			w.violate("no-leak", saysOf("no-leak"), fmt.Sprintf("t%d is alive in b%d, and no book counts it", t.ID, t.Browser))
+			return
+		}
+	}
+	if w.core.Ended() {
+		for i := range w.fake.Browsers {
+			if b := &w.fake.Browsers[i]; !b.WrittenOff {
+				w.violate("closes", claims["closes"], fmt.Sprintf("b%d is alive, and the pool says that it is closed", b.ID))
+				return
+			}
+		}
+	}
+}
+
+func (w *World) violate(property, says, what string) {
+	if w.violation == nil {
+		w.violation = &Violation{Property: property, Says: says, What: what, Step: w.steps, At: w.now}
+	}
+}
+
+// claims are the liveness claims that worlds and searches check by themselves.
+var claims = map[string]string{
+	"answered":          "Every request is granted, refused or abandoned in the end.",
+	"nested-progress":   "While root leases are held by pages that wait for nested requests, some nested request always gets a tab.",
+	"refilled":          "With nobody waiting and no lease held the standby target is met again, whatever failed before.",
+	"closes":            "Close ends, with nothing alive.",
+	"bounded-recovery":  "After a wedged render, full capacity is back within MaxLease + CloseTimeout + KillTimeout.",
+	"stuck-isolated":    "A close, an opening or a render that never ends takes its own slot out of capacity until it is killed, lost or its browser replaced.",
+	"same-step-effects": "An action that the world lists can be done.",
+}
+
+// saysOf is the sentence of an invariant of the core.
+func saysOf(name string) string {
+	for i := range core.Invariants {
+		if core.Invariants[i].Name == name {
+			return core.Invariants[i].Says
+		}
+	}
+	return claims[name]
+}
+
+// answer lets the operation at position i of the fake browser answer.
+func (w *World) answer(i int, outcome fakebrowser.Outcome) {
+	o := w.fake.Operations[i]
+	if o.Echo {
+		w.reached[answeredTwice]++
+	}
+	if o.Kind == fakebrowser.Close && outcome == fakebrowser.FailsAnyway {
+		w.reached[closeFailedAnyway]++
+	}
+	if o.Tab != 0 && !o.Echo {
+		if t, ok := w.core.Tab(o.Tab); !ok {
+			w.reached[answeredLate]++
+		} else if t.State == core.Lost && o.Kind == fakebrowser.Close && outcome == fakebrowser.Works {
+			w.reached[lostReturned]++
+		}
+	}
+	event := w.fake.Answer(i, outcome)
+	if o.Twice && !o.Echo && i < len(w.fake.Operations) && w.fake.Operations[i].ID == o.ID {
+		w.fake.Operations[i].Due = w.now + w.conditions.Echo
+	}
+	w.step(event)
+}
+
+// hashStep goes on with the hash of a history: an order-dependent mix of 64-bit words (the
+// multiplication is that of Fibonacci hashing, the shifts are those of the splitmix finaliser).
+func hashStep(h uint64, now core.Time, e *core.Event, effects []core.Effect) uint64 {
+	h = mix(h, uint64(now))
+	h = mix(h, uint64(e.Kind)|uint64(e.Class)<<8|flag(e.NoWait, 16)|flag(e.Wedged, 17)|uint64(uint32(e.Priority))<<32)
+	h = mix(h, uint64(e.Request)<<32^uint64(e.Call))
+	h = mix(h, uint64(e.Affinity)<<32|uint64(e.Tab))
+	h = mix(h, uint64(e.Browser))
+	for i := range effects {
+		f := &effects[i]
+		h = mix(h, uint64(f.Kind)|uint64(f.How)<<8|uint64(f.Reason)<<16|flag(f.Force, 24)|flag(f.Written, 25))
+		h = mix(h, uint64(f.Operation))
+		h = mix(h, uint64(f.Request)<<32^uint64(f.Call))
+		h = mix(h, uint64(f.Generation))
+		h = mix(h, uint64(f.Affinity)<<32|uint64(f.Tab))
+		h = mix(h, uint64(f.Context)<<32|uint64(f.Browser))
+		h = mix(h, uint64(f.Waits.Admission))
+		h = mix(h, uint64(f.Waits.Tab))
+		h = mix(h, uint64(f.Waits.Startup)^uint64(f.Waits.Probe)<<1)
+	}
+	return h
+}
+
+func mix(h, x uint64) uint64 {
+	h = (h ^ x) * 0x9e3779b97f4a7c15
+	return h ^ h>>29
+}
+
+func flag(b bool, shift uint) uint64 {
+	if b {
+		return 1 << shift
+	}
+	return 0
+}

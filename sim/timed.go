@@ -1,0 +1,289 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/sim/fakebrowser"
+)
+
+// Latency is how long an operation takes: the shortest by default, otherwise drawn between.
+type Latency struct{ Shortest, Longest core.Time }
+
+// chances is how finely faults are drawn: a chance of 1 is one in ten thousand.
+const chances = 10_000
+
+// Faults are chances that an operation goes wrong, in ten thousandths, drawn when it begins.
+type Faults struct {
+	LaunchFails, LaunchSlow, LaunchHangs int
+	OpenFails, OpenLeaves                int // it fails, leaving nothing or its page behind
+	OpenSlow, OpenHangs                  int
+	CloseFails, CloseFailsAnyway         int // it fails, and the page is there or gone
+	CloseSlow, CloseHangs                int
+	KillFails, KillSlow, KillHangs       int
+	BrowserCloseSlow, BrowserCloseHangs  int
+	Twice                                int // the answer comes twice
+	Wedges, Crashes                      int // of renders, drawn when their program is made
+	SilentWedges                         int // of the wedged renders: nobody notices, and the lease expires
+	DeathsPerThousandHours               int // of the browser
+	CrashesPerThousandHours              int // of a page, whoever has it
+}
+
+// Conditions are how a simulated browser behaves.
+type Conditions struct {
+	Launch, Open, Close, Kill, BrowserClose Latency
+	Slow                                    Latency // of what is slow
+	Echo                                    core.Time
+	Faults                                  Faults
+	// Boundaries draws the latency of slow operations around the deadlines that they run into: just
+	// before, at the same instant, just after, long after.
+	Boundaries bool
+}
+
+// Milliseconds and Seconds are units of virtual time.
+const (
+	Milliseconds = core.Time(time.Millisecond)
+	Seconds      = core.Time(time.Second)
+)
+
+// DefaultConditions is a healthy browser: every operation works and takes its usual time.
+var DefaultConditions = Conditions{
+	Launch:       Latency{300 * Milliseconds, 300 * Milliseconds},
+	Open:         Latency{150 * Milliseconds, 150 * Milliseconds},
+	Close:        Latency{10 * Milliseconds, 10 * Milliseconds},
+	Kill:         Latency{20 * Milliseconds, 20 * Milliseconds},
+	BrowserClose: Latency{50 * Milliseconds, 50 * Milliseconds},
+	Echo:         5 * Milliseconds,
+}
+
+// between draws a duration in steps of a 1,024th of the way.
+func (w *World) between(l Latency) core.Time {
+	if l.Longest <= l.Shortest {
+		return l.Shortest
+	}
+	const steps = 1 << 10
+	return l.Shortest + (l.Longest-l.Shortest)/steps*core.Time(w.choices.Choose(steps))
+}
+
+// happens draws whether something of a chance in ten thousand happens.
+func (w *World) happens(chance int) bool {
+	return chance > 0 && w.choices.Choose(chances) >= chances-chance
+}
+
+// answerPlan is what was drawn for an operation.
+type answerPlan uint8
+
+const (
+	normal answerPlan = iota
+	fails
+	failsAnyway
+	slow
+	hangs
+	twice
+)
+
+type planChance struct {
+	plan   answerPlan
+	chance int
+}
+
+// draw decides when and how an operation will answer.
+func (w *World) draw(o *fakebrowser.Operation) {
+	c := w.conditions
+	f := &c.Faults
+	var latency Latency
+	var menu [5]planChance
+	switch o.Kind {
+	case fakebrowser.Launch:
+		latency = c.Launch
+		menu = [5]planChance{{fails, f.LaunchFails}, {slow, f.LaunchSlow}, {hangs, f.LaunchHangs}, {twice, f.Twice}}
+	case fakebrowser.CloseBrowser:
+		latency = c.BrowserClose
+		menu = [5]planChance{{slow, f.BrowserCloseSlow}, {hangs, f.BrowserCloseHangs}, {twice, f.Twice}}
+	case fakebrowser.Open:
+		latency = c.Open
+		menu = [5]planChance{{fails, f.OpenFails}, {failsAnyway, f.OpenLeaves}, {slow, f.OpenSlow}, {hangs, f.OpenHangs}, {twice, f.Twice}}
+	case fakebrowser.Close:
+		latency = c.Close
+		menu = [5]planChance{{fails, f.CloseFails}, {failsAnyway, f.CloseFailsAnyway}, {slow, f.CloseSlow}, {hangs, f.CloseHangs}, {twice, f.Twice}}
+	case fakebrowser.Kill:
+		latency = c.Kill
+		menu = [5]planChance{{fails, f.KillFails}, {slow, f.KillSlow}, {hangs, f.KillHangs}, {twice, f.Twice}}
+	}
+	plan := normal
+	if !w.healing {
+		plan = w.plan(&menu)
+	}
+	switch plan {
+	case fails:
+		o.Outcome = fakebrowser.Fails
+	case failsAnyway:
+		o.Outcome = fakebrowser.FailsAnyway
+	case hangs:
+		o.Stuck = true
+		if o.Kind == fakebrowser.Close {
+			w.beginIncident(o.Tab)
+		}
+	case twice:
+		o.Twice = true
+	}
+	if plan == slow {
+		o.Due = w.now + w.slow(o.Kind)
+	} else {
+		o.Due = w.now + w.between(latency)
+	}
+}
+
+func (w *World) plan(menu *[5]planChance) answerPlan {
+	sum := 0
+	for _, p := range menu {
+		sum += p.chance
+	}
+	if sum == 0 {
+		return normal
+	}
+	at := chances - 1 - w.choices.Choose(chances)
+	for _, p := range menu {
+		if at < p.chance {
+			return p.plan
+		}
+		at -= p.chance
+	}
+	return normal
+}
+
+// slow is the latency of a slow operation.
+func (w *World) slow(kind fakebrowser.OperationKind) core.Time {
+	if !w.conditions.Boundaries {
+		return w.between(w.conditions.Slow)
+	}
+	s := w.core.Settings()
+	grace, timeout := s.CloseGrace, s.CloseTimeout
+	switch kind {
+	case fakebrowser.Launch:
+		grace, timeout = s.OpenGrace, s.LaunchTimeout
+	case fakebrowser.CloseBrowser:
+		grace, timeout = s.CloseGrace, s.BrowserCloseTimeout
+	case fakebrowser.Open:
+		grace, timeout = s.OpenGrace, s.OpenTimeout
+	case fakebrowser.Kill:
+		grace, timeout = s.KillTimeout, s.KillTimeout
+	}
+	const tick = time.Microsecond
+	around := [...]time.Duration{
+		grace - tick, grace, grace + tick, (grace + timeout) / 2, timeout - tick, timeout, timeout + tick,
+		timeout + timeout/2, 2*timeout + s.KillTimeout,
+	}
+	return core.Time(around[w.choices.Choose(len(around))])
+}
+
+// drawMishap is when the browser or a page dies next of itself.
+func (w *World) drawMishap() core.Time {
+	f := &w.conditions.Faults
+	rate := f.DeathsPerThousandHours + f.CrashesPerThousandHours
+	if rate == 0 {
+		return never
+	}
+	mean := core.Time(1000*time.Hour) / core.Time(rate)
+	return w.now + w.between(Latency{mean / 50, 2 * mean})
+}
+
+// mishap ends a browser or a page.
+func (w *World) mishap() {
+	f := &w.conditions.Faults
+	w.nextMishap = w.drawMishap()
+	tabs, browsers := len(w.fake.Tabs), len(w.fake.Browsers)
+	die := w.choices.Choose(f.DeathsPerThousandHours+f.CrashesPerThousandHours) < f.DeathsPerThousandHours
+	switch {
+	case die && browsers > 0:
+		w.BrowserDies(w.fake.Browsers[w.choices.Choose(browsers)].ID)
+	case !die && tabs > 0:
+		w.Crash(w.fake.Tabs[w.choices.Choose(tabs)].ID)
+	}
+}
+
+// source says whose turn it is. At one instant browser news comes first, then tab news, then
+// callers, then deadlines.
+type source uint8
+
+const (
+	nobody source = iota
+	browserNews
+	mishaps
+	tabNews
+	callers
+	arrivals
+	deadline
+)
+
+// turn finds what happens next, and when.
+func (w *World) turn() (who source, at core.Time, operation int, due core.Deadline) {
+	at = never
+	operation, opAt := w.fake.Next()
+	if operation >= 0 {
+		who, at = tabNews, max(opAt, w.now)
+		if w.fake.Operations[operation].Tab == 0 {
+			who = browserNews
+		}
+	}
+	if w.nextMishap < at || w.nextMishap == at && who == tabNews {
+		who, at = mishaps, w.nextMishap
+	}
+	if len(w.timers) > 0 && w.timers[0].at < at {
+		who, at = callers, w.timers[0].at
+	}
+	if w.nextArrival < at {
+		who, at = arrivals, w.nextArrival
+	}
+	if d, ok := w.core.NextDeadline(); ok && max(d.At, w.now) < at {
+		who, at, due = deadline, max(d.At, w.now), d
+	}
+	return who, at, operation, due
+}
+
+// Next is when the next thing happens by itself; false where nothing will.
+func (w *World) Next() (core.Time, bool) {
+	w.dropStale()
+	who, at, _, _ := w.turn()
+	return at, who != nobody
+}
+
+// Advance lets the next thing happen, and says whether there was one. It may take no step of the
+// core: a client can do something else.
+func (w *World) Advance() bool {
+	w.dropStale()
+	who, at, operation, due := w.turn()
+	if who == nobody || w.violation != nil {
+		return false
+	}
+	w.now = at
+	switch who {
+	case browserNews, tabNews:
+		w.answer(operation, w.fake.Operations[operation].Outcome)
+	case mishaps:
+		w.mishap()
+	case callers:
+		w.run(int(w.popTimer().client))
+	case arrivals:
+		w.arrivals.arrive(w)
+	case deadline:
+		w.step(due.Event)
+	}
+	return true
+}
+
+// RunUntil lets everything happen up to an instant, that instant included, and leaves the clock
+// there. It is false where a claim was broken.
+func (w *World) RunUntil(t core.Time) bool {
+	for {
+		at, ok := w.Next()
+		if !ok || at > t || w.violation != nil {
+			break
+		}
+		w.Advance()
+	}
+	if w.violation == nil {
+		w.now = max(w.now, t)
+	}
+	return w.violation == nil
+}

@@ -1,0 +1,314 @@
+// Package sim is the simulated world: the pool's core, a fake browser, scripted callers and a
+// virtual clock, all of it one value. Package sim/scheduler says what happens next in it.
+//
+// A World is used in two ways. Untimed, for checking: Actions lists everything that could happen
+// next, Do makes one of it happen, and the clock stands still. Timed, for traffic and for traces:
+// Advance lets the next thing happen, and the clock jumps to it.
+//
+// After every step the core's invariants are checked against a ledger of their own, and the ledger
+// is compared with what is really alive in the fake browser.
+package sim
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/sim/fakebrowser"
+	"github.com/pagepool/pagepool/sim/scheduler"
+)
+
+// Options say what a world is made of.
+type Options struct {
+	Settings core.Settings
+
+	// Timed worlds have a clock: latencies and outcomes are drawn from Conditions by Choices, the
+	// default policy where it is nil. Arrivals brings their clients; nil: nobody comes.
+	Timed      bool
+	Choices    scheduler.Source
+	Conditions *Conditions // nil: DefaultConditions
+	Arrivals   *Arrivals
+
+	// Untimed worlds have these clients, and Faults deviations from a healthy browser in all, of
+	// those in Menu.
+	Programs []Program
+	Faults   int
+	Menu     Menu
+
+	// Unchecked leaves the invariants out, for measurements.
+	Unchecked bool
+	// Observe is called after every step, when the world has heard of it: who reads the world sees
+	// the state after. It keeps nothing of effects.
+	Observe func(w *World, event core.Event, effects []core.Effect)
+}
+
+// fixed is what does not change in a world's life, and what its clones share.
+type fixed struct {
+	timed      bool
+	unchecked  bool
+	choices    scheduler.Source
+	conditions *Conditions
+	arrivals   *Arrivals
+	menu       Menu
+	observe    func(*World, core.Event, []core.Effect)
+}
+
+// World is a whole world as one value. CopyFrom clones it.
+type World struct {
+	core   core.State
+	before core.State // as it was before the last step
+	fake   fakebrowser.State
+	ledger core.Ledger
+	now    core.Time
+
+	clients     []client
+	programs    []Program
+	freeClients []int32
+	owners      []owner // timed: by number, modulo the length, which is a power of two
+	timers      []timer // timed: a heap, earliest first
+	lastNumber  uint64
+	lastTimer   uint64
+	active      int   // timed: clients that are not absent
+	closer      int32 // the client that closes the pool, or -1
+	faults      int8  // untimed: how many are left
+
+	nextArrival core.Time // timed
+	nextMishap  core.Time // timed: when the browser or a page dies next
+	healing     bool      // timed: faults have stopped, and nobody new comes
+
+	steps      int
+	hash       uint64 // of the whole history
+	mostAlive  int
+	incidents  []incident
+	worst      core.Time // longest recovery
+	violation  *Violation
+	transition core.Transition
+	broken     []core.Violation
+	effects    []core.Effect
+	deadlines  []core.Deadline
+	reached    *Reached
+	grants     uint64
+	waits      *waitHistogram // nil: not counted
+	*fixed
+}
+
+// Violation is a broken claim.
+type Violation struct {
+	Property string
+	Says     string
+	What     string // what broke it
+	Step     int
+	At       core.Time
+}
+
+func (v *Violation) Error() string {
+	return fmt.Sprintf("%s: %s, at step %d (%v)", v.Property, v.What, v.Step, time.Duration(v.At))
+}
+
+// New makes a world and takes its first step, which launches the browser. The error is that of the
+// settings.
+func New(o Options) (*World, error) {
+	settings, err := o.Settings.Resolve()
+	if err != nil {
+		return nil, err
+	}
+	w := &World{
+		closer:      -1,
+		owners:      make([]owner, 64),
+		nextArrival: never,
+		nextMishap:  never,
+		faults:      int8(o.Faults),
+		reached:     new(Reached),
+		fixed: &fixed{
+			timed: o.Timed, unchecked: o.Unchecked, choices: o.Choices, conditions: o.Conditions,
+			arrivals: o.Arrivals, menu: o.Menu, observe: o.Observe,
+		},
+	}
+	if w.choices == nil {
+		w.choices = scheduler.Default{}
+	}
+	if w.conditions == nil {
+		w.conditions = &DefaultConditions
+	}
+	for _, p := range o.Programs {
+		w.programs = append(w.programs, p)
+		w.clients = append(w.clients, client{state: ready})
+	}
+	w.core.CopyFrom(core.New(settings))
+	w.step(core.Event{})
+	if w.arrivals != nil {
+		w.nextArrival = w.arrivals.next(w)
+		w.nextMishap = w.drawMishap()
+	}
+	return w, nil
+}
+
+// CopyFrom makes w a copy of o, in the memory that w has. They share what never changes, and count
+// what they reach together.
+func (w *World) CopyFrom(o *World) {
+	kept := *w
+	*w = *o
+	w.core, w.before, w.fake, w.ledger = kept.core, kept.before, kept.fake, kept.ledger
+	w.core.CopyFrom(&o.core)
+	w.fake.CopyFrom(&o.fake)
+	w.ledger.CopyFrom(&o.ledger)
+	w.clients = append(kept.clients[:0], o.clients...)
+	if len(kept.programs) == 0 || o.timed {
+		w.programs = append(kept.programs[:0], o.programs...)
+	} else {
+		w.programs = kept.programs // clones of an untimed world never change theirs
+	}
+	w.freeClients = append(kept.freeClients[:0], o.freeClients...)
+	w.owners = append(kept.owners[:0], o.owners...)
+	w.timers = append(kept.timers[:0], o.timers...)
+	w.incidents = append(kept.incidents[:0], o.incidents...)
+	w.broken = kept.broken[:0]
+	w.effects = append(kept.effects[:0], o.effects...)
+	w.deadlines = kept.deadlines[:0]
+	w.transition = core.Transition{}
+}
+
+// Clone returns a copy.
+func (w *World) Clone() *World {
+	c := new(World)
+	c.CopyFrom(w)
+	return c
+}
+
+// Now is the virtual time.
+func (w *World) Now() core.Time { return w.now }
+
+// Core is the pool, to be read.
+func (w *World) Core() *core.State { return &w.core }
+
+// Fake is the browser, to be read.
+func (w *World) Fake() *fakebrowser.State { return &w.fake }
+
+// Ledger is the second set of books, to be read.
+func (w *World) Ledger() *core.Ledger { return &w.ledger }
+
+// Reached says what was reached so far.
+func (w *World) Reached() *Reached { return w.reached }
+
+// Steps is how many events the core has seen.
+func (w *World) Steps() int { return w.steps }
+
+// HistoryHash is a hash over (time, event, effects) of every step, in order.
+func (w *World) HistoryHash() uint64 { return w.hash }
+
+// Violation is the first broken claim, or nil.
+func (w *World) Violation() *Violation { return w.violation }
+
+// Effects are those of the last step. They are good until the next.
+func (w *World) Effects() []core.Effect { return w.effects }
+
+// Perform makes a scripted event happen now. An answer of the browser ends the operation that it
+// answers, whatever that was going to do; where there is none, it is a second answer, and must not
+// claim what is not so.
+func (w *World) Perform(event core.Event) error {
+	answer, outcome, browserNews := answers(event.Kind)
+	if answer == 0 {
+		if event.Kind == core.Crashed {
+			w.Crash(event.Tab)
+			return nil
+		}
+		w.step(event)
+		return nil
+	}
+	if i := w.fake.Find(answer, event.Browser, event.Tab); i >= 0 {
+		w.step(w.fake.Answer(i, outcome))
+		return nil
+	}
+	switch {
+	case event.Kind == core.BrowserGone:
+		if w.fake.Browser(event.Browser) == nil {
+			return fmt.Errorf("no browser b%d is alive", event.Browser)
+		}
+		w.BrowserDies(event.Browser)
+		return nil
+	case event.Kind == core.Closed && w.fake.Tab(event.Tab) != nil:
+		return fmt.Errorf("nothing asks for the close of t%d, and it is alive", event.Tab)
+	case browserNews && w.fake.Browser(event.Browser) == nil, !browserNews && !w.ledger.Counts(event.Tab):
+		return fmt.Errorf("nothing was asked that this answers")
+	}
+	w.step(event)
+	return nil
+}
+
+// answers says which operation an event answers, and how.
+func answers(kind core.EventKind) (k fakebrowser.OperationKind, o fakebrowser.Outcome, browserNews bool) {
+	switch kind {
+	case core.BrowserReady:
+		return fakebrowser.Launch, fakebrowser.Works, true
+	case core.BrowserFailed:
+		return fakebrowser.Launch, fakebrowser.Fails, true
+	case core.BrowserGone:
+		return fakebrowser.CloseBrowser, fakebrowser.Works, true
+	case core.Opened:
+		return fakebrowser.Open, fakebrowser.Works, false
+	case core.OpenFailed:
+		return fakebrowser.Open, fakebrowser.FailsAnyway, false
+	case core.Closed:
+		return fakebrowser.Close, fakebrowser.Works, false
+	case core.CloseFailed:
+		return fakebrowser.Close, fakebrowser.Fails, false
+	case core.Killed:
+		return fakebrowser.Kill, fakebrowser.Works, false
+	case core.KillFailed:
+		return fakebrowser.Kill, fakebrowser.Fails, false
+	}
+	return 0, 0, false
+}
+
+// Wedge makes the page of a tab stop answering for ever: a close of it hangs until its renderer is
+// killed. It is false where no such page is open.
+func (w *World) Wedge(id core.TabID) bool {
+	if !w.fake.Wedge(id) {
+		return false
+	}
+	w.reached[wedged]++
+	w.beginIncident(id)
+	return true
+}
+
+// Crash kills the renderer of a tab. It is false where no such page is open.
+func (w *World) Crash(id core.TabID) bool {
+	event, ok := w.fake.Crash(id)
+	if !ok {
+		return false
+	}
+	t, _ := w.core.Tab(id)
+	switch t.State {
+	case core.Leased:
+		w.reached[crashedLeased]++
+	case core.Standby:
+		w.reached[crashedStandby]++
+	case core.Idle:
+		w.reached[crashedIdle]++
+	}
+	w.step(event)
+	return true
+}
+
+// BrowserDies ends a browser process with all that is in it. It is false where it is not alive.
+func (w *World) BrowserDies(id core.BrowserID) bool {
+	event, ok := w.fake.Die(id)
+	if !ok {
+		return false
+	}
+	w.reached[browserDied]++
+	w.step(event)
+	return true
+}
+
+// Hold keeps operations of a kind, on a tab or on a browser, from answering by themselves, those
+// under way and those to come; Unhold lets them go.
+func (w *World) Hold(h fakebrowser.Hold) {
+	w.fake.Hold(h)
+	if h.Kind == fakebrowser.Close {
+		w.beginIncident(h.Tab)
+	}
+}
+
+// Unhold lets go what Hold held.
+func (w *World) Unhold(h fakebrowser.Hold) { w.fake.Unhold(h) }
