@@ -87,3 +87,6 @@ type Effect struct {
 type Waits struct {
 	Admission, Tab, Startup, Probe Time
 }
+
+// Total is the whole wait.
+func (w Waits) Total() Time { return w.Admission + w.Tab + w.Startup + w.Probe }

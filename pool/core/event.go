@@ -1,5 +1,7 @@
 package core
 
+import "time"
+
 // Ids. All of them start at 1; 0 means none. The core gives out the ids of tabs, contexts, browsers
 // and operations, and never the same one twice. Requests and calls are numbered by whoever feeds
 // the core, never the same number twice. An Affinity is a handle that the feeder made for a key; it
@@ -17,6 +19,9 @@ type (
 
 // Time is an instant, in nanoseconds since the pool was made. In simulation it is virtual.
 type Time int64
+
+// Duration is the time since the pool was made.
+func (t Time) Duration() time.Duration { return time.Duration(t) }
 
 // Class is the kind of work that a request is for.
 type Class uint8

@@ -57,9 +57,8 @@ func id[T ~uint32 | ~uint64](name, prefix string, field func(*sentence) *T) part
 			return prefix + strconv.FormatUint(uint64(*field(s)), 10)
 		},
 		func(s *sentence, w Word, _ Names) bool {
-			digits, ok := strings.CutPrefix(w.Text, prefix)
-			n, err := strconv.ParseUint(digits, 10, 64)
-			if !ok || w.Quoted || err != nil || n == 0 || uint64(T(n)) != n || digits[0] == '0' || digits[0] == '+' {
+			n, ok := ParseID(w, prefix)
+			if !ok || uint64(T(n)) != n {
 				return false
 			}
 			*field(s) = T(n)
@@ -264,20 +263,20 @@ var events = [eventKinds]grammar{
 
 var effects = [effectKinds]grammar{
 	NoEffect: says("nothing"),
-	Grant: says("grant", requestPart, tabPart, howPart).
-		with(append([]part{ofKey, generationPart, inContext, ofBrowser}, waitParts...)...),
-	Refuse:        says("refuse", requestPart, reasonPart).with(append([]part{ofKey}, waitParts...)...),
+	Grant: says("grant", requestPart).
+		with(append([]part{tabPart, howPart, ofKey, generationPart, inContext, ofBrowser}, waitParts...)...),
+	Refuse:        says("refuse", requestPart).with(append([]part{reasonPart, ofKey}, waitParts...)...),
 	EndLease:      grammar{verb: "", args: []part{leasePart, requestPart}, options: []part{ofTab}},
 	FinishDispose: says("disposed", disposalPart),
 	FinishWarm:    says("warmed", warmPart).with(reasonPart),
 	FinishClose:   says("pool-closed").with(writtenPart),
-	AnnounceWarm:  says("warm", keyPart, generationPart),
-	AnnounceCold:  says("cold", keyPart, generationPart),
+	AnnounceWarm:  says("warm", keyPart).with(generationPart),
+	AnnounceCold:  says("cold", keyPart).with(generationPart),
 	Forget:        says("forget", keyPart),
 	Launch:        says("launch", browserPart).with(operationPart),
 	CloseBrowser:  says("close-browser", browserPart).with(forcePart, operationPart),
 	OpenTab:       says("open", tabPart).with(inContext, ofBrowser, operationPart),
-	CloseTab:      says("close", tabPart, reasonPart).with(ofKey, generationPart, inContext, ofBrowser, operationPart),
+	CloseTab:      says("close", tabPart).with(reasonPart, ofKey, generationPart, inContext, ofBrowser, operationPart),
 	CloseAgain:    says("close-again", tabPart).with(ofKey, inContext, ofBrowser, operationPart),
 	KillTab:       says("kill", tabPart).with(ofKey, inContext, ofBrowser, operationPart),
 }
@@ -339,6 +338,21 @@ func ParseEffect(words []Word, names Names) (Effect, error) {
 		Operation: s.operation, How: s.how, Reason: s.reason, Waits: s.waits, Force: s.force,
 		Written: s.written,
 	}, nil
+}
+
+// Matches says whether an effect is what an expectation asks for: the same kind, and the same in
+// every field that the expectation names.
+func (e *Effect) Matches(want *Effect) bool {
+	same := func(got, want uint64) bool { return want == 0 || got == want }
+	return e.Kind == want.Kind &&
+		same(uint64(e.Operation), uint64(want.Operation)) && same(uint64(e.Request), uint64(want.Request)) &&
+		same(uint64(e.Call), uint64(want.Call)) && same(uint64(e.Generation), uint64(want.Generation)) &&
+		same(uint64(e.Waits.Admission), uint64(want.Waits.Admission)) && same(uint64(e.Waits.Tab), uint64(want.Waits.Tab)) &&
+		same(uint64(e.Waits.Startup), uint64(want.Waits.Startup)) && same(uint64(e.Waits.Probe), uint64(want.Waits.Probe)) &&
+		same(uint64(e.Affinity), uint64(want.Affinity)) && same(uint64(e.Tab), uint64(want.Tab)) &&
+		same(uint64(e.Context), uint64(want.Context)) && same(uint64(e.Browser), uint64(want.Browser)) &&
+		same(uint64(e.How), uint64(want.How)) && same(uint64(e.Reason), uint64(want.Reason)) &&
+		(e.Force || !want.Force) && (e.Written || !want.Written)
 }
 
 func (g *grammar) write(b []byte, s *sentence, names Names) []byte {

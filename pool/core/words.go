@@ -64,3 +64,31 @@ func QuoteKey(key string) string {
 	}
 	return key
 }
+
+// JoinWords writes words as the line that they were read from.
+func JoinWords(words []Word) string {
+	var b strings.Builder
+	for i, w := range words {
+		if i > 0 {
+			b.WriteByte(' ')
+		}
+		if name, value, ok := strings.Cut(w.Text, "="); ok && !w.Quoted && QuoteKey(value) != value {
+			b.WriteString(name + "=" + QuoteKey(value))
+		} else if w.Quoted {
+			b.WriteString(strconv.Quote(w.Text))
+		} else {
+			b.WriteString(w.Text)
+		}
+	}
+	return b.String()
+}
+
+// ParseID reads an id: a prefix and a number from 1, without leading zeros.
+func ParseID(w Word, prefix string) (uint64, bool) {
+	digits, ok := strings.CutPrefix(w.Text, prefix)
+	n, err := strconv.ParseUint(digits, 10, 64)
+	if !ok || w.Quoted || err != nil || n == 0 || digits[0] == '0' || digits[0] == '+' {
+		return 0, false
+	}
+	return n, true
+}

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/schollz/progressbar/v3"
+	"golang.org/x/term"
+)
+
+// seedRange is the value of -seed: one seed, or two with a dash between.
+type seedRange struct{ first, last uint64 }
+
+func (r *seedRange) String() string {
+	if r.first == r.last {
+		return strconv.FormatUint(r.first, 10)
+	}
+	return fmt.Sprintf("%d-%d", r.first, r.last)
+}
+
+func (r *seedRange) Type() string { return "N|A-B" }
+
+func (r *seedRange) Set(text string) error {
+	first, last, ranged := strings.Cut(text, "-")
+	if !ranged {
+		last = first
+	}
+	a, err := strconv.ParseUint(first, 10, 64)
+	b, err2 := strconv.ParseUint(last, 10, 64)
+	switch {
+	case err != nil || err2 != nil:
+		return fmt.Errorf("want a seed such as 7, or a range such as 1-1000")
+	case b < a:
+		return fmt.Errorf("the range ends before it begins; want the smaller seed first")
+	case b-a >= 1<<32:
+		return fmt.Errorf("want at most %d seeds", uint64(1)<<32)
+	}
+	r.first, r.last = a, b
+	return nil
+}
+
+// shard is the value of -shard: the part i of n of the seeds.
+type shard struct{ part, of uint64 }
+
+func (s *shard) String() string { return fmt.Sprintf("%d/%d", s.part, s.of) }
+
+func (s *shard) Type() string { return "i/n" }
+
+func (s *shard) Set(text string) error {
+	part, of, ok := strings.Cut(text, "/")
+	i, err := strconv.ParseUint(part, 10, 32)
+	n, err2 := strconv.ParseUint(of, 10, 32)
+	if !ok || err != nil || err2 != nil || i < 1 || i > n {
+		return fmt.Errorf("want i/n with 1 <= i <= n, such as 1/4")
+	}
+	s.part, s.of = i, n
+	return nil
+}
+
+func (s *shard) has(seed uint64) bool { return seed%s.of == s.part-1 }
+
+// hours is the value of -hours: virtual time.
+type hours struct{ time.Duration }
+
+const maxHours = 24 * 366
+
+func (h *hours) String() string { return strconv.FormatFloat(h.Hours(), 'g', -1, 64) }
+
+func (h *hours) Type() string { return "hours" }
+
+func (h *hours) Set(text string) error {
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil || math.IsNaN(n) || n <= 0 || n > maxHours {
+		return fmt.Errorf("want a number of hours above 0 and at most %d", maxHours)
+	}
+	h.Duration = time.Duration(n * float64(time.Hour))
+	return nil
+}
+
+// progress is a bar on standard error, where that is a terminal.
+type progress struct{ bar *progressbar.ProgressBar }
+
+func (s *soak) progress(total int64, what string) progress {
+	f, ok := s.stderr.(*os.File)
+	if !ok || !term.IsTerminal(int(f.Fd())) {
+		return progress{}
+	}
+	return progress{progressbar.NewOptions64(total,
+		progressbar.OptionSetWriter(f),
+		progressbar.OptionSetDescription(what),
+		progressbar.OptionShowCount(),
+		progressbar.OptionThrottle(100*time.Millisecond),
+		progressbar.OptionClearOnFinish(),
+	)}
+}
+
+func (p progress) add(n int) {
+	if p.bar != nil {
+		_ = p.bar.Add(n) // a bar that cannot be drawn is no reason to stop
+	}
+}
+
+func (p progress) done() {
+	if p.bar != nil {
+		_ = p.bar.Finish()
+	}
+}

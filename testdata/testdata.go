@@ -1,0 +1,13 @@
+// Package testdata holds the repository's traces and planted bugs, so that the command and the
+// tests find them wherever they run.
+package testdata
+
+import "embed"
+
+// Files are the traces under traces, incidents and regressions, and the planted bugs.
+//
+//go:embed traces incidents regressions planted
+var Files embed.FS
+
+// Incident is the file that the demonstration replays.
+const Incident = "incidents/glimmer-loop.trace"
