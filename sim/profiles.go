@@ -49,7 +49,7 @@ var staging = Profile{
 	Name: "staging",
 	Says: "4 pages, 40 affinities, 2 requests a second, faults at realistic rates",
 	Conditions: usual.with(Faults{
-		LaunchFails: 50, LaunchSlow: 200, OpenFails: 10, OpenLeaves: 5, OpenSlow: 100, OpenHangs: 1,
+		LaunchFails: 50, LaunchSlow: 200, OpenFails: 10, OpenLeaves: 5, OpenSlow: 100,
 		CloseFails: 30, CloseFailsAnyway: 20, CloseSlow: 100, CloseHangs: 4, Twice: 5,
 		Wedges: 1, SilentWedges: 5000, Crashes: 3, DeathsPerThousandHours: 80, CrashesPerThousandHours: 200,
 	}),
