@@ -1,0 +1,139 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/sim"
+	"github.com/pagepool/pagepool/testdata"
+)
+
+// demoReport is what `soak` alone prints.
+type demoReport struct {
+	Command    string        `json:"command"`
+	Replay     *replayReport `json:"replay"`
+	Run        *runReport    `json:"run"`
+	Promises   []promise     `json:"promises"`
+	Violations []violation   `json:"violations"`
+}
+
+// promise is one line of the table at the end.
+type promise struct {
+	Name   string  `json:"name"`
+	Held   bool    `json:"held"`
+	Figure float64 `json:"figure"`
+	Bound  float64 `json:"bound"`
+	Unit   string  `json:"unit"`
+
+	says string
+}
+
+func (s *soak) demo() error {
+	data, err := testdata.Files.ReadFile(testdata.Incident)
+	if err != nil {
+		return err
+	}
+	replay, err := s.replay("testdata/"+testdata.Incident, data, false)
+	if err != nil {
+		return err
+	}
+	s.judgeReplay(replay)
+	run, err := s.run(runOptions{
+		profile: sim.ProfileNamed("staging"), seeds: seedRange{1, 1},
+		hours: hours{24 * time.Hour}, shard: shard{1, 1},
+	})
+	if err != nil {
+		return err
+	}
+	report := &demoReport{Command: "demo", Replay: replay, Run: run, Violations: []violation{}}
+	report.Violations = append(append(report.Violations, replay.Violations...), run.Violations...)
+	report.Promises = promises(replay, run)
+	for _, p := range report.Promises {
+		if !p.Held {
+			s.broke()
+		}
+	}
+	if len(report.Violations) > 0 {
+		s.broke()
+	}
+	return s.print(report, report.write)
+}
+
+// promises are the figures of both halves against their bounds.
+func promises(replay *replayReport, run *runReport) []promise {
+	settings := run.first.Settings
+	found := replay.found
+	broken := map[string]float64{}
+	for _, v := range append(append([]violation{}, replay.Violations...), run.Violations...) {
+		broken[v.Property]++
+	}
+	var list []promise
+	add := func(name string, figure, bound float64, unit, says string) {
+		list = append(list, promise{name, figure <= bound && broken[name] == 0, figure, bound, unit, says})
+	}
+	opening := sim.DefaultConditions.Close.Shortest + sim.DefaultConditions.Open.Shortest
+	recovery := settings.MaxLease + max(0, settings.RescueTimeout) + settings.CloseTimeout + settings.KillTimeout
+	worst := max(found.WorstRecovery.Duration().Seconds(), run.WorstRecovery)
+	if found.Unrecovered > 0 {
+		worst = max(worst, replay.SimulatedSeconds)
+	}
+	add("stuck-isolated", found.LongestWait.Duration().Seconds(), opening.Duration().Seconds(), "s",
+		"longest wait of an unrelated affinity during the incident, against one close and one opening")
+	add("bounded-recovery", worst, recovery.Seconds(), "s",
+		"longest time from a wedged render to full capacity")
+	add("capacity", float64(max(found.MostAlive, run.CapacityMax)), float64(settings.InitialPages+1), "tabs",
+		"most tabs alive at one time, against capacity and the spare")
+	add("answered", float64(run.unanswered()), 0, "requests", "left without an answer once the faults had stopped")
+	for _, name := range []string{"refilled", "nested-progress", "closes"} {
+		add(name, broken[name], 0, "violations", sim.Says(name))
+	}
+	for _, v := range core.Invariants {
+		if v.Name != "capacity" {
+			add(v.Name, broken[v.Name], 0, "violations", v.Says)
+		}
+	}
+	return list
+}
+
+// unanswered is the number of requests that a run left without an answer: a run with one ends in a
+// violation, which says how many.
+func (r *runReport) unanswered() int {
+	n := 0
+	for _, v := range r.Violations {
+		if v.Property == "answered" {
+			n++
+		}
+	}
+	return n
+}
+
+func (r *demoReport) write(w io.Writer) {
+	fmt.Fprintln(w, "1. The Glimmer-loop incident, replayed on the production core")
+	r.Replay.write(w)
+	fmt.Fprintln(w, "\n2. A day of staging traffic on the same core, with faults")
+	r.Run.write(w)
+	fmt.Fprintln(w, "\n3. The promises")
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, p := range r.Promises {
+		verdict := "held"
+		if !p.Held {
+			verdict = "BROKEN"
+		}
+		fmt.Fprintf(table, "  %s\t%s\t%s\t%s\n", p.Name, verdict, p.measure(), p.says)
+	}
+	table.Flush()
+	fmt.Fprintf(w, "\n%d grants, %d evictions and %d kills in all.\n",
+		uint64(r.Replay.found.Grants)+r.Run.Grants,
+		uint64(r.Replay.found.Evictions)+r.Run.Reached["closed_eviction"],
+		uint64(r.Replay.found.Kills)+r.Run.Reached["kill"])
+}
+
+func (p promise) measure() string {
+	if p.Unit == "s" {
+		return fmt.Sprintf("%s of %s", seconds(p.Figure), seconds(p.Bound))
+	}
+	return fmt.Sprintf("%v of %v %s", p.Figure, p.Bound, p.Unit)
+}

@@ -1,0 +1,191 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pagepool/pagepool/sim"
+)
+
+// exploreReport is what `soak explore` prints.
+type exploreReport struct {
+	Command    string             `json:"command"`
+	Scenarios  []exploredScenario `json:"scenarios"`
+	Workers    int                `json:"workers"`
+	Violations []violation        `json:"violations"`
+}
+
+type exploredScenario struct {
+	Scenario    string      `json:"scenario"`
+	States      int         `json:"states"`
+	Transitions int         `json:"transitions"`
+	Depth       int         `json:"depth"`
+	WallSeconds float64     `json:"wall_seconds"`
+	MemoryBytes int         `json:"memory_bytes"`
+	Complete    bool        `json:"complete"`
+	StatesSum   string      `json:"states_sum"`
+	Violations  []violation `json:"violations"`
+
+	trace []string
+}
+
+type exploreOptions struct {
+	scenarios []*sim.Scenario
+	all       bool
+	maxStates int
+	workers   int
+}
+
+func scenarioNames() []string {
+	var names []string
+	for _, c := range sim.Scenarios {
+		names = append(names, c.Name)
+	}
+	return names
+}
+
+func (s *soak) exploreCommand() *cobra.Command {
+	o := exploreOptions{workers: min(2, runtime.GOMAXPROCS(0))}
+	var long strings.Builder
+	long.WriteString("Visit every interleaving of a small scenario, breadth first, and check every claim in each state.\n\n")
+	for _, c := range sim.Scenarios {
+		fmt.Fprintf(&long, "  %-22s %s\n", c.Name, c.Says)
+	}
+	c := &cobra.Command{
+		Use:   "explore SCENARIO...",
+		Short: "Explore every interleaving of a scenario",
+		Long:  long.String(),
+		Args: func(_ *cobra.Command, args []string) error {
+			return o.choose(args)
+		},
+		RunE: func(*cobra.Command, []string) error {
+			report, err := s.explore(&o)
+			if err != nil {
+				return err
+			}
+			if len(report.Violations) > 0 {
+				s.broke()
+			}
+			return s.print(report, report.write)
+		},
+	}
+	c.Flags().BoolVar(&o.all, "all", false, "explore every scenario")
+	c.Flags().IntVar(&o.maxStates, "max-states", 0, "stop each after this many states; 0: no bound")
+	c.Flags().IntVar(&o.workers, "workers", o.workers, "how many scenarios are explored at a time")
+	s.takesSettings(c)
+	return c
+}
+
+func (o *exploreOptions) choose(args []string) error {
+	switch {
+	case o.maxStates < 0:
+		return fmt.Errorf("-max-states %d: want 0 or more", o.maxStates)
+	case o.workers < 1:
+		return fmt.Errorf("-workers %d: want 1 or more", o.workers)
+	case o.all && len(args) > 0:
+		return fmt.Errorf("want -all or names, not both")
+	case o.all:
+		o.scenarios = sim.Scenarios
+		return nil
+	case len(args) == 0:
+		return fmt.Errorf("want a scenario or -all; the scenarios are %s", strings.Join(scenarioNames(), ", "))
+	}
+	for _, name := range args {
+		c := sim.ScenarioNamed(name)
+		if c == nil {
+			return fmt.Errorf("unknown scenario %q; the scenarios are %s", name, strings.Join(scenarioNames(), ", "))
+		}
+		o.scenarios = append(o.scenarios, c)
+	}
+	return nil
+}
+
+func (s *soak) explore(o *exploreOptions) (*exploreReport, error) {
+	report := &exploreReport{
+		Command: "explore", Scenarios: make([]exploredScenario, len(o.scenarios)),
+		Workers: o.workers, Violations: []violation{},
+	}
+	bar := s.progress(-1, "states")
+	defer bar.done()
+	errs := make([]error, len(o.scenarios))
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	for range min(o.workers, len(o.scenarios)) {
+		workers.Go(func() {
+			for {
+				i := int(next.Add(1)) - 1
+				if i >= len(o.scenarios) {
+					return
+				}
+				report.Scenarios[i], errs[i] = s.exploreOne(o, o.scenarios[i], bar)
+			}
+		})
+	}
+	workers.Wait()
+	for i, err := range errs {
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", o.scenarios[i].Name, err)
+		}
+		report.Violations = append(report.Violations, report.Scenarios[i].Violations...)
+	}
+	return report, nil
+}
+
+func (s *soak) exploreOne(o *exploreOptions, c *sim.Scenario, bar progress) (exploredScenario, error) {
+	changed := *c
+	var err error
+	if changed.Settings, err = s.settings(c.Settings); err != nil {
+		return exploredScenario{}, err
+	}
+	began, last := time.Now(), 0
+	x, err := sim.Explore(&changed, sim.ExploreOptions{
+		MaxStates: o.maxStates,
+		Progress: func(states, _ int) bool {
+			bar.add(states - last)
+			last = states
+			return s.ctx.Err() == nil
+		},
+	})
+	if err != nil {
+		return exploredScenario{}, err
+	}
+	e := exploredScenario{
+		Scenario: c.Name, States: x.States, Transitions: x.Transitions, Depth: x.Depth,
+		WallSeconds: time.Since(began).Seconds(), MemoryBytes: x.MemoryBytes, Complete: x.Complete,
+		StatesSum: fmt.Sprintf("%016x", x.Sum), Violations: []violation{}, trace: x.Trace,
+	}
+	if v := x.Violation; v != nil {
+		e.Violations = append(e.Violations, violation{
+			Property: v.Property, Says: v.Says, What: v.What, Step: v.Step,
+			Repeat: "soak explore " + c.Name + s.setFlags(),
+		})
+	}
+	return e, nil
+}
+
+func (r *exploreReport) write(w io.Writer) {
+	for _, e := range r.Scenarios {
+		complete := "to the end"
+		if !e.Complete {
+			complete = "NOT to the end"
+		}
+		fmt.Fprintf(w, "%-22s %9d states %10d transitions, depth %3d, %s, in %.2f s\n",
+			e.Scenario, e.States, e.Transitions, e.Depth, complete, e.WallSeconds)
+		for _, v := range e.Violations {
+			v.write(w)
+		}
+		for i, step := range e.trace {
+			fmt.Fprintf(w, "        %3d  %s\n", i+1, step)
+		}
+	}
+	if len(r.Violations) == 0 {
+		fmt.Fprintln(w, "no claim broke in any state visited")
+	}
+}

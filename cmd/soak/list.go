@@ -1,0 +1,63 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"io/fs"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/sim"
+	"github.com/pagepool/pagepool/testdata"
+)
+
+// listReport is what `soak list` prints.
+type listReport struct {
+	Command    string     `json:"command"`
+	Scenarios  []string   `json:"scenarios"`
+	Profiles   []string   `json:"profiles"`
+	Properties []property `json:"properties"`
+	Planted    []string   `json:"planted"`
+}
+
+type property struct {
+	Name string `json:"name"`
+	Says string `json:"says"`
+}
+
+func (s *soak) listCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "list",
+		Short: "List scenarios, profiles, properties and planted bugs",
+		Args:  cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			report := &listReport{Command: "list", Profiles: profileNames(), Scenarios: scenarioNames()}
+			for _, v := range core.Invariants {
+				report.Properties = append(report.Properties, property{v.Name, v.Says})
+			}
+			for _, c := range sim.Claims {
+				report.Properties = append(report.Properties, property{c.Name, c.Says})
+			}
+			patches, err := fs.Glob(testdata.Files, "planted/*.patch")
+			if err != nil {
+				return err
+			}
+			for _, p := range patches {
+				report.Planted = append(report.Planted, strings.TrimSuffix(strings.TrimPrefix(p, "planted/"), ".patch"))
+			}
+			return s.print(report, report.write)
+		},
+	}
+}
+
+func (r *listReport) write(w io.Writer) {
+	fmt.Fprintf(w, "scenarios   %s\n", strings.Join(r.Scenarios, "\n            "))
+	fmt.Fprintf(w, "profiles    %s\n", strings.Join(r.Profiles, "\n            "))
+	fmt.Fprintf(w, "planted     %s\n", strings.Join(r.Planted, "\n            "))
+	fmt.Fprintln(w, "properties")
+	for _, p := range r.Properties {
+		fmt.Fprintf(w, "  %-22s %s\n", p.Name, p.Says)
+	}
+}

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/sim"
+)
+
+// replayReport is what `soak replay` prints.
+type replayReport struct {
+	Command          string         `json:"command"`
+	File             string         `json:"file"`
+	Steps            int            `json:"steps"`
+	SimulatedSeconds float64        `json:"simulated_seconds"`
+	WallSeconds      float64        `json:"wall_seconds"`
+	StateHash        string         `json:"state_hash"`
+	HistoryHash      string         `json:"history_hash"`
+	ExpectFailed     []expectFailed `json:"expect_failed"`
+	Violations       []violation    `json:"violations"`
+
+	found *sim.ReplayReport
+}
+
+type expectFailed struct {
+	Line int    `json:"line"`
+	Want string `json:"want"`
+	Got  string `json:"got"`
+}
+
+func (s *soak) replayCommand() *cobra.Command {
+	var steps bool
+	c := &cobra.Command{
+		Use:   "replay FILE",
+		Short: "Replay an incident, a scenario, a regression",
+		Long:  "Replay a trace on the production core, and check every claim and every expect line of it.",
+		Args:  oneFile,
+		RunE: func(_ *cobra.Command, args []string) error {
+			data, err := os.ReadFile(args[0])
+			if err != nil {
+				return err
+			}
+			report, err := s.replay(args[0], data, steps)
+			if err != nil {
+				return err
+			}
+			s.judgeReplay(report)
+			return s.print(report, report.write)
+		},
+	}
+	c.Flags().BoolVar(&steps, "steps", false, "print every step to standard error")
+	s.takesSettings(c)
+	return c
+}
+
+func oneFile(_ *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return fmt.Errorf("want one trace file, got %d", len(args))
+	}
+	return nil
+}
+
+// replay replays one trace. An error is the input's: it names the file and the line.
+func (s *soak) replay(file string, data []byte, steps bool) (*replayReport, error) {
+	inFile := func(err error) error {
+		var at *core.TraceError
+		if errors.As(err, &at) && at.Line > 0 {
+			return fmt.Errorf("%s:%d: %s", file, at.Line, at.What)
+		}
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	trace, err := core.ReadTrace(bytes.NewReader(data))
+	if err != nil {
+		return nil, inFile(err)
+	}
+	if trace.Settings, err = s.settings(trace.Settings); err != nil {
+		return nil, err
+	}
+	var tell func(sim.Told)
+	if steps {
+		tell = s.tell
+	}
+	began := time.Now()
+	found, err := sim.Replay(trace, tell)
+	if err != nil {
+		return nil, inFile(err)
+	}
+	report := &replayReport{
+		Command: "replay", File: file, Steps: found.Steps,
+		SimulatedSeconds: found.Elapsed.Duration().Seconds(), WallSeconds: time.Since(began).Seconds(),
+		StateHash:   fmt.Sprintf("%016x", found.StateHash),
+		HistoryHash: fmt.Sprintf("%016x", found.HistoryHash),
+		found:       found, ExpectFailed: []expectFailed{}, Violations: []violation{},
+	}
+	for _, f := range found.Failed {
+		report.ExpectFailed = append(report.ExpectFailed, expectFailed{f.Line, f.Want, f.Got})
+	}
+	if v := found.Violation; v != nil {
+		report.Violations = append(report.Violations, violation{
+			Property: v.Property, Says: v.Says, What: v.What, Step: v.Step, File: file,
+			Repeat: "soak replay " + quote(file) + s.setFlags(),
+		})
+	}
+	return report, nil
+}
+
+func (s *soak) judgeReplay(r *replayReport) {
+	if len(r.ExpectFailed)+len(r.Violations) > 0 {
+		s.broke()
+	}
+}
+
+func (s *soak) tell(t sim.Told) {
+	fmt.Fprintf(s.stderr, "%-12v %s\n", t.At.Duration(), core.AppendEvent(nil, t.Event, t.Names))
+	for _, e := range t.Effects {
+		fmt.Fprintf(s.stderr, "%-12s     %s\n", "", core.AppendEffect(nil, e, t.Names))
+	}
+}
+
+func (r *replayReport) write(w io.Writer) {
+	fmt.Fprintf(w, "replayed %s: %d steps, %s of virtual time\n",
+		filepath.ToSlash(r.File), r.Steps, seconds(r.SimulatedSeconds))
+	for _, f := range r.ExpectFailed {
+		fmt.Fprintf(w, "%s:%d: expected %s; got %s\n", filepath.ToSlash(r.File), f.Line, f.Want, f.Got)
+	}
+	for _, v := range r.Violations {
+		v.write(w)
+	}
+	f := r.found
+	if f.WorstRecovery > 0 {
+		fmt.Fprintf(w, "full capacity was back %s after the render wedged\n", seconds(f.WorstRecovery.Duration().Seconds()))
+	}
+	if f.Unrecovered > 0 {
+		fmt.Fprintf(w, "full capacity was NOT back at the end: %d wedged render still holds its tab\n", f.Unrecovered)
+	}
+	fmt.Fprintf(w, "%d grants, %d evictions, %d kills; at most %d tabs alive\n", f.Grants, f.Evictions, f.Kills, f.MostAlive)
+	if len(r.ExpectFailed)+len(r.Violations) == 0 {
+		fmt.Fprintln(w, "every claim and every expectation held")
+	}
+}
+
+func seconds(s float64) string {
+	return time.Duration(s * float64(time.Second)).Round(time.Millisecond).String()
+}
+
+// setFlags repeats the -set flags of this invocation.
+func (s *soak) setFlags() string {
+	var flags string
+	for _, set := range s.sets {
+		flags += " -set " + quote(set)
+	}
+	return flags
+}
+
+// quote writes an argument so that a shell reads it back.
+func quote(arg string) string {
+	for _, c := range []byte(arg) {
+		plain := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' ||
+			bytes.IndexByte([]byte("/-_.:=,+@"), c) >= 0
+		if !plain {
+			return "'" + string(bytes.ReplaceAll([]byte(arg), []byte("'"), []byte(`'\''`))) + "'"
+		}
+	}
+	return arg
+}
