@@ -147,6 +147,14 @@ func (w *World) run(i int) {
 	case unwinding:
 		w.unwind(i)
 	}
+	w.endIfOver(i)
+}
+
+// endIfOver ends the program of a client that has nothing left to do, so that it takes no turn.
+func (w *World) endIfOver(i int) {
+	if c := &w.clients[i]; c.state == ready && c.held == 0 && w.programs[i][c.pc].Verb == End {
+		w.unwind(i)
+	}
 }
 
 func (w *World) instruct(i int, in Instruction) {
@@ -328,6 +336,7 @@ func (w *World) answerCall(i int) {
 	c.pc++
 	c.state = ready
 	w.wake(i, 0)
+	w.endIfOver(i)
 }
 
 // tell passes one of the core's effects on to the client that it concerns.

@@ -56,7 +56,6 @@ type fixed struct {
 // World is a whole world as one value. CopyFrom clones it.
 type World struct {
 	core   core.State
-	before core.State // as it was before the last step
 	fake   fakebrowser.State
 	ledger core.Ledger
 	now    core.Time
@@ -76,20 +75,26 @@ type World struct {
 	nextMishap  core.Time // timed: when the browser or a page dies next
 	healing     bool      // timed: faults have stopped, and nobody new comes
 
-	steps      int
-	hash       uint64 // of the whole history
-	mostAlive  int
-	incidents  []incident
-	worst      core.Time // longest recovery
-	violation  *Violation
+	steps     int
+	hash      uint64 // of the whole history
+	mostAlive int
+	incidents []incident
+	worst     core.Time // longest recovery
+	violation *Violation
+	reached   *Reached
+	grants    uint64
+	waits     *waitHistogram // nil: not counted
+	*scratch
+	*fixed
+}
+
+// scratch is memory that a step needs and nothing depends on. The worlds of one search share one.
+type scratch struct {
+	before     core.State // as it was before the last step
 	transition core.Transition
 	broken     []core.Violation
 	effects    []core.Effect
 	deadlines  []core.Deadline
-	reached    *Reached
-	grants     uint64
-	waits      *waitHistogram // nil: not counted
-	*fixed
 }
 
 // Violation is a broken claim.
@@ -97,6 +102,7 @@ type Violation struct {
 	Property string
 	Says     string
 	What     string // what broke it
+	Also     string // what else broke in the same step, by name, with spaces between
 	Step     int
 	At       core.Time
 }
@@ -114,11 +120,11 @@ func New(o Options) (*World, error) {
 	}
 	w := &World{
 		closer:      -1,
-		owners:      make([]owner, 64),
 		nextArrival: never,
 		nextMishap:  never,
 		faults:      int8(o.Faults),
 		reached:     new(Reached),
+		scratch:     new(scratch),
 		fixed: &fixed{
 			timed: o.Timed, unchecked: o.Unchecked, choices: o.Choices, conditions: o.Conditions,
 			arrivals: o.Arrivals, menu: o.Menu, observe: o.Observe,
@@ -129,6 +135,9 @@ func New(o Options) (*World, error) {
 	}
 	if w.conditions == nil {
 		w.conditions = &DefaultConditions
+	}
+	if o.Timed {
+		w.owners = make([]owner, 64)
 	}
 	for _, p := range o.Programs {
 		w.programs = append(w.programs, p)
@@ -143,35 +152,32 @@ func New(o Options) (*World, error) {
 	return w, nil
 }
 
-// CopyFrom makes w a copy of o, in the memory that w has. They share what never changes, and count
-// what they reach together.
+// CopyFrom makes w a copy of o, in the memory that w has. They share what never changes, count what
+// they reach together, and must not step at the same time.
 func (w *World) CopyFrom(o *World) {
 	kept := *w
 	*w = *o
-	w.core, w.before, w.fake, w.ledger = kept.core, kept.before, kept.fake, kept.ledger
+	w.core, w.fake, w.ledger = kept.core, kept.fake, kept.ledger
 	w.core.CopyFrom(&o.core)
 	w.fake.CopyFrom(&o.fake)
 	w.ledger.CopyFrom(&o.ledger)
 	w.clients = append(kept.clients[:0], o.clients...)
-	if len(kept.programs) == 0 || o.timed {
-		w.programs = append(kept.programs[:0], o.programs...)
-	} else {
-		w.programs = kept.programs // clones of an untimed world never change theirs
-	}
 	w.freeClients = append(kept.freeClients[:0], o.freeClients...)
 	w.owners = append(kept.owners[:0], o.owners...)
 	w.timers = append(kept.timers[:0], o.timers...)
 	w.incidents = append(kept.incidents[:0], o.incidents...)
-	w.broken = kept.broken[:0]
-	w.effects = append(kept.effects[:0], o.effects...)
-	w.deadlines = kept.deadlines[:0]
-	w.transition = core.Transition{}
+	if o.timed {
+		w.programs = append(kept.programs[:0], o.programs...)
+	}
 }
 
-// Clone returns a copy.
+// Clone returns a copy that shares nothing but what never changes.
 func (w *World) Clone() *World {
 	c := new(World)
 	c.CopyFrom(w)
+	c.scratch = new(scratch)
+	c.reached = new(Reached)
+	*c.reached = *w.reached
 	return c
 }
 

@@ -1,0 +1,167 @@
+package sim
+
+import (
+	"time"
+
+	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/sim/fakebrowser"
+)
+
+// Scenario is a small world that a search visits to its end.
+type Scenario struct {
+	Name     string
+	Says     string
+	Settings core.Settings
+	Programs []Program
+	Full     bool // it begins once the pool is full, not with the launch of the browser
+	Held     bool // it begins once every client has done its first instruction
+	Faults   int  // deviations from a healthy browser, in all
+	Menu     Menu // of which kinds
+}
+
+// The affinities of scenarios.
+const (
+	a core.Affinity = iota + 1
+	b
+	c
+	d
+)
+
+// The instructions of scenarios.
+var (
+	release       = Instruction{Verb: Release}
+	discard       = Instruction{Verb: Discard}
+	discardWedged = Instruction{Verb: DiscardWedged}
+	wedge         = Instruction{Verb: Wedge}
+	closePool     = Instruction{Verb: ClosePool, GivesUp: true}
+)
+
+func get(a core.Affinity) Instruction { return Instruction{Verb: Get, Affinity: a} }
+
+func getNested(a core.Affinity) Instruction {
+	return Instruction{Verb: Get, Affinity: a, Class: core.Nested}
+}
+
+func dispose(a core.Affinity) Instruction { return Instruction{Verb: Dispose, Affinity: a} }
+
+func (in Instruction) impatient() Instruction {
+	in.GivesUp = true
+	return in
+}
+
+func (in Instruction) noWait() Instruction {
+	in.NoWait = true
+	return in
+}
+
+// render is a program that holds one page; renderNested one whose page asks for another.
+func render(a core.Affinity) Program { return Program{get(a), release} }
+
+func renderNested(a core.Affinity) Program {
+	return Program{get(a), getNested(a), release, release}
+}
+
+func pages(n int) core.Settings { return core.Settings{MaxPages: n, OpenRetries: 2} }
+
+// Scenarios lists the small worlds, each named for the race that it is about (BUGS.md).
+var Scenarios = []*Scenario{
+	{
+		Name: "E-01a", Says: "eviction must not take the page of the caller's own outer lease",
+		Settings: pages(2), Programs: []Program{renderNested(a), render(b), render(c)},
+		Faults: 1, Menu: OpenFails | CloseFails | Hangs,
+	},
+	{
+		Name: "E-01b", Says: "two outer leases hold every page, and each asks for a nested one",
+		Settings: pages(2), Programs: []Program{renderNested(a), renderNested(b)},
+		Faults: 2, Menu: OpenFails | CloseFails | Hangs | Late,
+	},
+	{
+		Name: "A-1", Says: "a close that hangs takes its own slot and nobody else's",
+		Settings: pages(1), Programs: []Program{render(a), render(b), render(c)},
+		Faults: 2, Menu: Hangs | CloseFails | CloseFailsAnyway | KillFails,
+	},
+	{
+		Name: "A-2", Says: "a wedged page is discarded while others come for its affinity",
+		Settings: pages(1), Programs: []Program{{get(a), wedge, discardWedged}, render(a), render(b)},
+		Faults: 1, Menu: KillFails | Hangs | Late | Twice,
+	},
+	{
+		Name: "R-6", Says: "refill does not give up when it sees no room yet",
+		Settings: pages(1), Programs: []Program{render(a), render(c), render(a), render(b)},
+		Faults: 1, Menu: OpenFails | OpenFailsLeaving | CloseFails | Late,
+	},
+	{
+		Name: "dispose-while-held", Says: "a generation is disposed under its lease, and the affinity is born again",
+		Settings: pages(2), Programs: []Program{render(a), {dispose(a).impatient()}, {get(a), release, dispose(a).noWait()}},
+		Faults: 1, Menu: CloseFails | Hangs | Crashes | GivesUp,
+	},
+	{
+		Name: "W-1", Says: "the lease of a spoiled page is not passed on",
+		Settings: pages(1), Programs: []Program{{get(a), discard, dispose(a).noWait()}, render(a)},
+		Faults: 2, Menu: OpenFails | CloseFails | Twice | Late | Expires,
+	},
+	{
+		Name: "Q-1", Says: "an affinity at its limit of tabs serves its own nested request",
+		Settings: core.Settings{MaxPages: 2, AffinityTabs: 1, OpenRetries: 2},
+		Programs: []Program{renderNested(a), render(a)},
+		Faults:   2, Menu: OpenFails | CloseFails | Hangs | Late,
+	},
+	{
+		Name: "P-1", Says: "the pool is closed while it opens its first page",
+		Settings: pages(1), Programs: []Program{{get(a), getNested(a), release, release}, {closePool}},
+		Faults: 2, Menu: AllFaults,
+	},
+	{
+		Name: "P-2", Says: "openings that fail, hang and answer late lose no slot",
+		Settings: pages(1), Programs: []Program{render(a), render(b)},
+		Faults: 2, Menu: OpenFails | OpenFailsLeaving | Late | Hangs | Twice,
+	},
+	{
+		Name: "E-17", Says: "a caller gives up while a page is opened for it",
+		Settings: pages(1), Programs: []Program{{get(a).impatient(), release}, {get(b).impatient(), release}, {getNested(a)}},
+		Faults: 2, Menu: GivesUp | OpenFails | Late,
+	},
+	{
+		Name: "browser-lost", Says: "the browser dies, and its next one may not start",
+		Settings: pages(1), Programs: []Program{renderNested(a), render(b)},
+		Faults: 2, Menu: Deaths | LaunchFails | Late | Hangs,
+	},
+	{
+		Name: "expiry", Says: "a wedged render is never given back: its lease expires",
+		Settings: core.Settings{MaxPages: 2, MaxLease: 90 * time.Second, OpenRetries: 2},
+		Programs: []Program{{get(a), wedge, {Verb: Sit}}, renderNested(b)},
+		Faults:   1, Menu: KillFails | CloseFails | Late,
+	},
+	{
+		Name: "four-nested", Says: "four root leases of four affinities, each with a nested one, on four pages: all end",
+		Settings: pages(4), Full: true, Held: true,
+		Programs: []Program{renderNested(a), renderNested(b), renderNested(c), renderNested(d)},
+	},
+}
+
+// ScenarioNamed finds a scenario; nil where there is none.
+func ScenarioNamed(name string) *Scenario {
+	for _, s := range Scenarios {
+		if s.Name == name {
+			return s
+		}
+	}
+	return nil
+}
+
+// World makes the world in which a scenario begins.
+func (s *Scenario) World() (*World, error) {
+	w, err := New(Options{Settings: s.Settings, Programs: s.Programs, Faults: s.Faults, Menu: s.Menu})
+	if err != nil {
+		return nil, err
+	}
+	for s.Full && !w.core.Quiet() {
+		w.answer(0, fakebrowser.Works)
+	}
+	for i := range w.clients {
+		if s.Held {
+			w.run(i)
+		}
+	}
+	return w, nil
+}
