@@ -13,6 +13,7 @@ type Profile struct {
 	Settings   core.Settings
 	Conditions Conditions
 	Arrivals   Arrivals
+	ClosesBusy bool // the pool is closed in the middle of the traffic, not after everything is quiet
 }
 
 // Profiles lists the kinds of traffic.
@@ -145,6 +146,7 @@ func (p *Profile) Draw(seed uint64) Profile {
 	d.Settings = p.drawSettings(pick)
 	drawFaults(&d.Conditions.Faults, pick)
 	drawMix(&d.Arrivals, pick)
+	d.ClosesBusy = pick(4) == 0
 	return d
 }
 

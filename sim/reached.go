@@ -178,8 +178,13 @@ func (w *World) count(event core.Event, effects []core.Effect) {
 	if n := byEvent[event.Kind]; n > 0 {
 		r[n-1]++
 	}
-	if event.Kind == core.Disposed {
+	switch event.Kind {
+	case core.Disposed:
 		w.countDisposal(event)
+	case core.KillSilent:
+		if t, ok := w.core.Tab(event.Tab); ok && t.State == core.Lost {
+			r[lost]++
+		}
 	}
 	for i := range effects {
 		switch e := &effects[i]; e.Kind {

@@ -103,10 +103,12 @@ func Run(o RunOptions) (*Report, error) {
 		stopped = o.Progress != nil && !o.Progress(w.now)
 	}
 	simulated := time.Duration(w.now).Seconds()
-	if w.violation == nil && !stopped {
+	if !stopped && drawn.ClosesBusy {
+		w.healing = true
+		w.nextMishap = never
+		w.end()
+	} else if !stopped {
 		w.heal()
-	}
-	if w.violation == nil && !stopped {
 		w.end()
 	}
 	return &Report{
@@ -177,14 +179,19 @@ func (w *World) settle(within core.Time) bool {
 	return w.violation == nil
 }
 
-// quiet says whether nobody waits or holds, nothing is under way, and the pool is full; or cannot be
-// because tabs are lost.
+// quiet says whether nobody waits or holds, nothing is under way, and the pool is full; or, as long
+// as lost tabs start no drain, is as full as its lost tabs let it be.
 func (w *World) quiet() bool {
-	if w.active > 0 {
-		return false
+	if w.core.Count(core.Lost) == 0 || w.core.Closing() {
+		return w.active == 0 && w.core.Quiet()
 	}
-	return w.core.Quiet() || w.core.Count(core.Lost) > 0 &&
-		w.core.Leases()+w.core.Count(core.Opening)+w.core.Count(core.Closing) == 0
+	for i := range w.clients {
+		// A disposal may wait for a generation of which a tab is lost.
+		if s := w.clients[i].state; s != absent && s != calling {
+			return false
+		}
+	}
+	return w.core.Leases()+w.core.Count(core.Opening)+w.core.Count(core.Closing) == 0
 }
 
 // judge names what did not come to an end.
@@ -203,15 +210,23 @@ func (w *World) judge(within core.Time) {
 	}
 }
 
-// end closes the pool and looks whether that ends, with nothing alive.
+// end closes the pool and looks whether that ends, with nothing alive and everybody answered.
 func (w *World) end() {
+	within := w.recoveryBound()
 	p := Program{{Verb: ClosePool, Lasting: Seconds}}
 	w.admit(&p)
-	limit := w.now + w.recoveryBound()
-	for w.violation == nil && !w.core.Ended() {
+	limit := w.now + within
+	for w.violation == nil && !(w.core.Ended() && w.active == 0) {
+		if w.core.Ended() {
+			w.nextArrival = never
+		}
 		at, ok := w.Next()
+		if (!ok || at > limit) && w.core.Ended() {
+			w.judge(within)
+			return
+		}
 		if !ok || at > limit {
-			w.violate("closes", claims["closes"], fmt.Sprintf("Close has not ended after %v", time.Duration(w.recoveryBound())))
+			w.violate("closes", claims["closes"], fmt.Sprintf("Close has not ended after %v", time.Duration(within)))
 			return
 		}
 		w.Advance()
