@@ -11,12 +11,12 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
 	"regexp"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -54,7 +54,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	if err := root.ExecuteContext(ctx); err != nil {
-		fmt.Fprintf(stderr, "soak: %v\n", err)
+		fmt.Fprintf(stderr, "soak: %s\n", strings.ReplaceAll(err.Error(), "\n", "; "))
 		return exitUsage
 	}
 	if s.exit == exitHeld && ctx.Err() != nil {
@@ -113,7 +113,7 @@ func (s *soak) takesSettings(c *cobra.Command) {
 // settings are those given with -set, on top of others. The rules are checked as well.
 func (s *soak) settings(base core.Settings) (core.Settings, error) {
 	for _, set := range s.sets {
-		name, value, ok := cut(set)
+		name, value, ok := strings.Cut(set, "=")
 		if !ok {
 			return base, fmt.Errorf("-set %s: want Name=value", set)
 		}
@@ -125,15 +125,6 @@ func (s *soak) settings(base core.Settings) (core.Settings, error) {
 		return base, fmt.Errorf("-set: %w", err)
 	}
 	return base, nil
-}
-
-func cut(set string) (name, value string, ok bool) {
-	for i := range set {
-		if set[i] == '=' {
-			return set[:i], set[i+1:], i > 0
-		}
-	}
-	return "", "", false
 }
 
 // print writes a report: as one JSON object, or as prose.
@@ -166,5 +157,3 @@ func (v violation) write(w io.Writer) {
 	fmt.Fprintf(w, "        %s, at step %d\n", v.What, v.Step)
 	fmt.Fprintf(w, "        repeat: %s\n", v.Repeat)
 }
-
-var errInterrupted = errors.New("interrupted")

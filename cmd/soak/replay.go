@@ -81,6 +81,9 @@ func (s *soak) replay(file string, data []byte, steps bool) (*replayReport, erro
 	if err != nil {
 		return nil, inFile(err)
 	}
+	if _, err := trace.Settings.Resolve(); err != nil {
+		return nil, inFile(err)
+	}
 	if trace.Settings, err = s.settings(trace.Settings); err != nil {
 		return nil, err
 	}

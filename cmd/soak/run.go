@@ -166,6 +166,7 @@ func (s *soak) sum(o runOptions, reports []*sim.Report) *runReport {
 	}
 	var reached sim.Reached
 	var hash core.Hasher
+	saved := map[string]bool{} // one trace a property is enough
 	for _, r := range reports {
 		if sum.first == nil {
 			sum.first = r
@@ -179,7 +180,12 @@ func (s *soak) sum(o runOptions, reports []*sim.Report) *runReport {
 		reached.Add(&r.Reached)
 		hash.Add(r.HistoryHash)
 		if r.Violation != nil {
-			sum.Violations = append(sum.Violations, s.violationOf(o, r))
+			v := s.violationOf(o, r)
+			if !saved[v.Property] {
+				saved[v.Property] = true
+				s.save(o, r, &v)
+			}
+			sum.Violations = append(sum.Violations, v)
 		}
 	}
 	sum.Reached = reached.Map()
@@ -198,17 +204,24 @@ func (s *soak) runFlags(o runOptions, seeds seedRange) string {
 }
 
 func (s *soak) violationOf(o runOptions, r *sim.Report) violation {
-	v := violation{
+	return violation{
 		Property: r.Violation.Property, Says: r.Violation.Says, What: r.Violation.What, Seed: r.Seed,
 		Step: r.Violation.Step, Repeat: s.runFlags(o, seedRange{r.Seed, r.Seed}),
 	}
-	file, err := saveRun(s.simOptions(o, r.Seed), r.Violation)
+}
+
+// save writes the trace of a failed seed. Where it replays to the same failure, that is the shorter
+// way to repeat it; what never ends cannot be seen in a trace, and takes the seed.
+func (s *soak) save(o runOptions, r *sim.Report, v *violation) {
+	file, repeats, err := saveRun(s.simOptions(o, r.Seed), r.Violation)
 	if err != nil {
-		fmt.Fprintf(s.stderr, "soak: the trace of seed %d could not be saved: %v\n", r.Seed, err)
-		return v
+		fmt.Fprintf(s.stderr, "soak: the trace of seed %d was not saved: %v\n", r.Seed, err)
+		return
 	}
 	v.File = file
-	return v
+	if repeats {
+		v.Repeat = "soak replay " + quote(file)
+	}
 }
 
 func (r *runReport) write(w io.Writer) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -12,30 +13,20 @@ import (
 // regressions is where failures are kept, seen from the root of the repository.
 const regressions = "testdata/regressions"
 
-// saveRun runs a failed seed again and writes its whole history as a trace, which replays without
-// the seed: among the regressions where the command runs in the repository, and otherwise here.
-func saveRun(o sim.RunOptions, want *sim.Violation) (file string, err error) {
-	file = fmt.Sprintf("%s-%s-%d.trace", want.Property, o.Profile.Name, o.Seed)
-	if info, err := os.Stat(regressions); err == nil && info.IsDir() {
-		file = filepath.Join(regressions, file)
-	}
-	out, err := os.Create(file)
-	if err != nil {
-		return "", err
-	}
-	defer func() {
-		if closeErr := out.Close(); err == nil {
-			err = closeErr
-		}
-	}()
-	var tw *core.TraceWriter
+// saveRun runs a failed seed again and writes its whole history as a trace: among the regressions
+// where the command runs in the repository, and otherwise here. repeats says whether the trace,
+// replayed without the seed, breaks the same claim. A failure that the second run does not repeat
+// is an error.
+func saveRun(o sim.RunOptions, want *sim.Violation) (file string, repeats bool, err error) {
 	var names sim.Keys
-	for i := range core.Affinity(1 << 10) {
+	for i := range 1 << 10 {
 		names.Handle(fmt.Sprintf("a%d", i+1))
 	}
+	var out bytes.Buffer
+	var tw *core.TraceWriter
 	o.Observe = func(w *sim.World, event core.Event, _ []core.Effect) {
 		if tw == nil {
-			tw = core.NewTraceWriter(out, &core.Trace{Settings: *w.Core().Settings()},
+			tw = core.NewTraceWriter(&out, &core.Trace{Settings: *w.Core().Settings()},
 				fmt.Sprintf("%s: %s", want.Property, want.Says),
 				fmt.Sprintf("Found by soak run %s -seed %d -hours %v: %s.", o.Profile.Name, o.Seed, o.Hours, want.What))
 		}
@@ -45,10 +36,27 @@ func saveRun(o sim.RunOptions, want *sim.Violation) (file string, err error) {
 	}
 	again, err := sim.Run(o)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	if again.Violation == nil || *again.Violation != *want {
-		return "", fmt.Errorf("the failure does not repeat: the second run says %v", again.Violation)
+		return "", false, fmt.Errorf("the failure does not repeat; the second run says: %v", again.Violation)
 	}
-	return file, tw.Flush()
+	if err := tw.Flush(); err != nil {
+		return "", false, err
+	}
+	file = fmt.Sprintf("%s-%s-%d.trace", want.Property, o.Profile.Name, o.Seed)
+	if info, err := os.Stat(regressions); err == nil && info.IsDir() {
+		file = filepath.Join(regressions, file)
+	}
+	return file, breaks(out.Bytes(), want.Property), os.WriteFile(file, out.Bytes(), 0o644)
+}
+
+// breaks says whether a trace, replayed, breaks a claim.
+func breaks(data []byte, property string) bool {
+	trace, err := core.ReadTrace(bytes.NewReader(data))
+	if err != nil {
+		return false
+	}
+	report, err := sim.Replay(trace, nil)
+	return err == nil && report.Violation != nil && report.Violation.Property == property
 }

@@ -132,7 +132,7 @@ var (
 	generationPart = id("generation=1", "generation=", func(s *sentence) *Generation { return &s.generation })
 	operationPart  = id("op=1", "op=", func(s *sentence) *Operation { return &s.operation })
 
-	keyPart = part{"an affinity key",
+	keyPart = part{"an affinity key of 1 to 4096 bytes",
 		func(s *sentence, names Names) string {
 			if s.affinity == 0 {
 				return ""
@@ -390,7 +390,7 @@ func parse(kinds []grammar, words []Word, names Names) (int, sentence, error) {
 		}
 	}
 	if best == nil {
-		best = fmt.Errorf("unknown verb %q; the verbs are %s", words[0].Text, verbs(kinds))
+		best = fmt.Errorf("unknown verb %s; the verbs are %s", words[0].short(), verbs(kinds))
 	}
 	return 0, sentence{}, best
 }
@@ -414,7 +414,7 @@ func (g *grammar) read(words []Word, names Names) (sentence, error) {
 			return s, fmt.Errorf("%s: want %s", g.verb, p.name)
 		}
 		if !p.read(&s, words[0], names) {
-			return s, fmt.Errorf("%s: want %s, got %q", g.verb, p.name, words[0].Text)
+			return s, fmt.Errorf("%s: want %s, got %s", g.verb, p.name, words[0].short())
 		}
 		words = words[1:]
 	}
@@ -427,7 +427,7 @@ next:
 				continue next
 			}
 		}
-		return s, fmt.Errorf("%s: unexpected %q; %s", g.verb, w.Text, g.wants())
+		return s, fmt.Errorf("%s: unexpected %s; %s", g.verb, w.short(), g.wants())
 	}
 	return s, nil
 }

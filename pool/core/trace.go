@@ -105,7 +105,7 @@ func (r *traceReader) read(number int, line string) error {
 		r.trace.Lines = append(r.trace.Lines, TraceLine{Number: number, At: r.now, Expect: true, Words: words[1:]})
 		return nil
 	case len(r.trace.Lines) > 0:
-		return fmt.Errorf("want +duration, @duration or expect, got %q", first.Text)
+		return fmt.Errorf("want +duration, @duration or expect, got %s", first.short())
 	case first.Text == "set":
 		return r.readSet(words[1:])
 	case first.Text == "auto" && len(words) == 1:
@@ -115,16 +115,16 @@ func (r *traceReader) read(number int, line string) error {
 		r.trace.Untimed = true
 		return nil
 	}
-	return fmt.Errorf("want +duration, @duration, expect, set, auto or untimed, got %q", first.Text)
+	return fmt.Errorf("want +duration, @duration, expect, set, auto or untimed, got %s", first.short())
 }
 
 func (r *traceReader) readHeader(words []Word) error {
 	if words[0].Text != traceHeader || len(words) != 2 {
-		return fmt.Errorf("want the line \"%s %d\" first, got %q", traceHeader, TraceVersion, words[0].Text)
+		return fmt.Errorf("want the line \"%s %d\" first, got %s", traceHeader, TraceVersion, words[0].short())
 	}
 	version, err := strconv.Atoi(words[1].Text)
 	if err != nil || version != TraceVersion {
-		return fmt.Errorf("the trace is of version %s, and this program reads version %d", words[1].Text, TraceVersion)
+		return fmt.Errorf("the trace is of version %s, and this program reads version %d", words[1].short(), TraceVersion)
 	}
 	r.header = true
 	return nil
@@ -137,7 +137,7 @@ func (r *traceReader) readSet(words []Word) error {
 	for _, w := range words {
 		name, value, ok := strings.Cut(w.Text, "=")
 		if !ok {
-			return fmt.Errorf("set: want Name=value, got %q", w.Text)
+			return fmt.Errorf("set: want Name=value, got %s", w.short())
 		}
 		if err := r.trace.Settings.Set(name, value); err != nil {
 			return err
@@ -150,7 +150,7 @@ func (r *traceReader) readStep(number int, words []Word) error {
 	text := words[0].Text
 	d, err := time.ParseDuration(text[1:])
 	if err != nil || d < 0 {
-		return fmt.Errorf("want a duration such as %c250ms, got %q", text[0], text)
+		return fmt.Errorf("want a duration such as %c250ms, got %s", text[0], words[0].short())
 	}
 	at := Time(d)
 	if text[0] == '+' {

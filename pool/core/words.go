@@ -12,6 +12,15 @@ type Word struct {
 	Quoted bool
 }
 
+// short quotes a word for an error, and cuts a long one.
+func (w Word) short() string {
+	const most = 60
+	if len(w.Text) <= most {
+		return strconv.Quote(w.Text)
+	}
+	return strconv.Quote(w.Text[:most]) + "... of " + strconv.Itoa(len(w.Text)) + " bytes"
+}
+
 // Words splits a line at white space. Double quotes keep a word together, with the escapes of Go; a
 // quoted string may also follow "name=". A # that begins a word begins a comment.
 func Words(line string) ([]Word, error) {

@@ -1,0 +1,73 @@
+// Catch looks for a broken claim in the production code that it was built from: first on the default
+// schedule, where nothing goes wrong and nobody is preempted, then on seed after seed. It is what the
+// tests of planted bugs build with an overlay and run.
+package main
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/pagepool/pagepool/sim"
+	"github.com/pagepool/pagepool/sim/scheduler"
+)
+
+// Caught is what was found, as JSON on standard output.
+type Caught struct {
+	Default  string   // the claim that broke on the default schedule; empty: none
+	Claims   []string // the claims that broke in the step that broke the wanted one, or what broke last
+	Profile  string
+	Seed     uint64
+	Schedule int // how many seeds it took, over all profiles
+	What     string
+}
+
+func main() {
+	want := flag.String("claim", "", "the claim that has to break")
+	seeds := flag.Uint64("seeds", 60, "seeds of each profile")
+	hours := flag.Float64("hours", 0.25, "virtual time of each")
+	flag.Parse()
+	caught, err := look(*want, *seeds, *hours)
+	if err == nil {
+		err = json.NewEncoder(os.Stdout).Encode(caught)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "catch:", err)
+		os.Exit(2)
+	}
+}
+
+func look(want string, seeds uint64, hours float64) (*Caught, error) {
+	caught := new(Caught)
+	for _, p := range sim.Profiles {
+		report, err := sim.Run(sim.RunOptions{Profile: p, Seed: 1, Hours: hours, Choices: scheduler.Default{}})
+		if err != nil {
+			return nil, err
+		}
+		if v := report.Violation; v != nil {
+			caught.Default = v.Property
+		}
+	}
+	for seed := uint64(1); seed <= seeds; seed++ {
+		for _, p := range slices.Backward(sim.Profiles) { // the most hostile first
+			report, err := sim.Run(sim.RunOptions{Profile: p, Seed: seed, Hours: hours})
+			if err != nil {
+				return nil, err
+			}
+			caught.Schedule++
+			v := report.Violation
+			if v == nil {
+				continue
+			}
+			caught.Claims = append(strings.Fields(v.Also), v.Property)
+			caught.Profile, caught.Seed, caught.What = p.Name, seed, v.What
+			if slices.Contains(caught.Claims, want) {
+				return caught, nil
+			}
+		}
+	}
+	return caught, nil
+}
