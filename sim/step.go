@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/sim/fakebrowser"
@@ -73,6 +74,9 @@ func (w *World) check(event core.Event) {
 	if len(w.broken) > 0 {
 		v := w.broken[0]
 		w.violate(v.Name, v.Says, v.What)
+		for _, also := range w.broken[1:] {
+			w.violation.Also = strings.TrimSpace(w.violation.Also + " " + also.Name)
+		}
 		return
 	}
 	for i := range w.fake.Tabs {
