@@ -1,6 +1,10 @@
 package sim
 
-import "github.com/pagepool/pagepool/pool/core"
+import (
+	"slices"
+
+	"github.com/pagepool/pagepool/pool/core"
+)
 
 // Fingerprint is a hash of everything that the future of an untimed world depends on: the pool, the
 // ledger, the browser, the clients and the faults that are left. Worlds that are equal up to the
@@ -31,6 +35,11 @@ func (w *World) Fingerprint(r *core.Renaming) uint64 {
 	w.ledger.Hash(&h, r)
 	w.hashFake(&h, r)
 	w.hashClients(&h)
+	for _, id := range w.opened {
+		if t, ok := w.core.Tab(id); ok && t.State == core.Standby {
+			h.Add(r.Tabs.Of(uint64(id)))
+		}
+	}
 	h.Add(uint64(w.faults))
 	return h.Sum()
 }
@@ -47,6 +56,8 @@ func (w *World) hashFake(h *core.Hasher, r *core.Renaming) {
 		h.Add(r.Tabs.Of(uint64(t.ID)) | r.Browsers.Of(uint64(t.Browser))<<16 |
 			flag(t.Opening, 32) | flag(t.Dead, 33) | flag(t.Wedged, 34))
 	}
+	// Which of the operations was asked for first decides nothing, so they are a set.
+	sum := uint64(0)
 	for i := range f.Operations {
 		o := &f.Operations[i]
 		word := r.Tabs.Of(uint64(o.Tab)) | r.Browsers.Of(uint64(o.Browser))<<16 | uint64(o.Kind)<<32 |
@@ -54,8 +65,11 @@ func (w *World) hashFake(h *core.Hasher, r *core.Renaming) {
 		if o.Echo {
 			word |= uint64(o.Outcome) << 48
 		}
-		h.Add(word)
+		var one core.Hasher
+		one.Add(word)
+		sum += one.Sum()
 	}
+	h.Add(sum)
 }
 
 // hashClients needs no renaming: a client's place in its program says which numbers it has used.
@@ -69,4 +83,17 @@ func (w *World) hashClients(h *core.Hasher) {
 		}
 	}
 	h.Add(uint64(w.closer + 1))
+}
+
+// noteOpened keeps the order in which tabs became standbys, which is the order in which they are
+// adopted. A second answer changes nothing.
+func (w *World) noteOpened(id core.TabID) {
+	if slices.Contains(w.opened, id) {
+		return
+	}
+	w.opened = slices.DeleteFunc(w.opened, func(x core.TabID) bool {
+		_, alive := w.core.Tab(x)
+		return !alive
+	})
+	w.opened = append(w.opened, id)
 }

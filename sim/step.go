@@ -30,6 +30,9 @@ func (w *World) step(event core.Event) {
 	if event.Kind == core.LaunchSilent || event.Kind == core.BrowserCloseSilent {
 		w.writeOff(event.Browser)
 	}
+	if event.Kind == core.Opened && !w.timed {
+		w.noteOpened(event.Tab)
+	}
 	w.count(event, w.effects)
 	if w.timed {
 		w.hash = hashStep(w.hash, w.now, &event, w.effects)

@@ -1,0 +1,211 @@
+package properties
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/sim"
+	"github.com/pagepool/pagepool/sim/scheduler"
+)
+
+// runSeed runs a seed of a profile, and says how to run it again where a claim broke.
+func runSeed(profile *sim.Profile, seed uint64, hours float64) (*sim.Report, error) {
+	r, err := sim.Run(sim.RunOptions{Profile: profile, Seed: seed, Hours: hours})
+	if err != nil {
+		return nil, err
+	}
+	if r.Violation != nil {
+		return r, fmt.Errorf("%w\n%s\nset %s\ngo run ./cmd/soak run %s -seed %d -hours %v",
+			r.Violation, r.Violation.Says, r.Settings.Diff(), profile.Name, seed, hours)
+	}
+	return r, nil
+}
+
+// campaignSeeds is how many seeds of a profile a campaign runs.
+const campaignSeeds = 30
+
+// An hour of traffic for each seed, with every fault of the profile; then the faults stop, and
+// everything has to come to rest. A campaign that did not meet everything proves less than it says.
+func TestPropertyEverySeedKeepsEveryPromiseAndTogetherTheyMeetEverything(t *testing.T) {
+	reached := make([]sim.Reached, len(sim.Profiles))
+	t.Run("profiles", func(t *testing.T) {
+		for i, profile := range sim.Profiles {
+			t.Run(profile.Name, func(t *testing.T) {
+				t.Parallel()
+				for seed := range uint64(campaignSeeds) {
+					r, err := runSeed(profile, seed+1, 1)
+					if err != nil {
+						t.Fatal(err)
+					}
+					reached[i].Add(&r.Reached)
+				}
+			})
+		}
+	})
+	var all sim.Reached
+	for i := range reached {
+		all.Add(&reached[i])
+	}
+	if zero := all.Zero(); len(zero) > 0 && !t.Failed() {
+		t.Errorf("a campaign of %d seeds of each profile never reached %s", campaignSeeds, strings.Join(zero, ", "))
+	}
+}
+
+// rapid draws the seed and the profile.
+func TestPropertyAnySeedKeepsEveryPromise(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		profile := rapid.SampledFrom(sim.Profiles).Draw(t, "profile")
+		seed := rapid.Uint64().Draw(t, "seed")
+		if _, err := runSeed(profile, seed, 0.1); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// rapid draws a small pool, its callers, and every choice of what happens next, so it shrinks what
+// breaks a promise to few callers, the default policy and a few deviations from it.
+func TestPropertyAnyScheduleKeepsEveryInvariant(t *testing.T) {
+	for range 100 { // rounds of rapid, each of a hundred schedules
+		rapid.Check(t, func(t *rapid.T) {
+			scenario := sim.Scenario{
+				Settings: drawSettings(t), Faults: rapid.IntRange(0, 8).Draw(t, "faults"), Menu: sim.AllFaults,
+				Full: rapid.Bool().Draw(t, "full"),
+			}
+			for range rapid.IntRange(1, 5).Draw(t, "clients") {
+				scenario.Programs = append(scenario.Programs, drawProgram(t))
+			}
+			w, err := scenario.World()
+			if err != nil {
+				t.Fatal(err)
+			}
+			schedule(t, w, &scheduler.Recorder{Source: scheduler.Func(func(n int) int {
+				return rapid.IntRange(0, n-1).Draw(t, "choice")
+			})}, 300)
+		})
+		if t.Failed() {
+			return
+		}
+	}
+}
+
+func drawSettings(t *rapid.T) core.Settings {
+	s := core.Settings{
+		MaxPages:    rapid.IntRange(1, 4).Draw(t, "MaxPages"),
+		OpenRetries: rapid.IntRange(1, 3).Draw(t, "OpenRetries"),
+	}
+	s.AffinityTabs = rapid.IntRange(1, s.MaxPages).Draw(t, "AffinityTabs")
+	s.RootCap = rapid.IntRange(1, s.AffinityTabs).Draw(t, "RootCap")
+	return s
+}
+
+// drawProgram draws what one caller does: up to two visits, one after the other.
+func drawProgram(t *rapid.T) (p sim.Program) {
+	length := 0
+	add := func(in sim.Instruction) {
+		p[length] = in
+		length++
+	}
+	get := func(class core.Class) {
+		add(sim.Instruction{
+			Verb: sim.Get, Affinity: core.Affinity(rapid.IntRange(1, 3).Draw(t, "affinity")), Class: class,
+			Priority: int32(rapid.IntRange(0, 1).Draw(t, "priority")), GivesUp: true,
+		})
+	}
+	ends := []sim.Verb{sim.Release, sim.ReleaseTwice, sim.Discard, sim.DiscardWedged}
+	for range rapid.IntRange(1, 2).Draw(t, "visits") {
+		get(core.Root)
+		if rapid.Bool().Draw(t, "wedges") {
+			add(sim.Instruction{Verb: sim.Wedge})
+		}
+		if rapid.Bool().Draw(t, "nests") {
+			get(core.Nested)
+			add(sim.Instruction{Verb: rapid.SampledFrom(ends).Draw(t, "inner end")})
+		}
+		add(sim.Instruction{Verb: rapid.SampledFrom(ends).Draw(t, "end")})
+		if rapid.Bool().Draw(t, "disposes") {
+			add(sim.Instruction{
+				Verb: sim.Dispose, Affinity: core.Affinity(rapid.IntRange(1, 3).Draw(t, "affinity")),
+				NoWait: rapid.Bool().Draw(t, "nowait"), GivesUp: true,
+			})
+		}
+	}
+	if rapid.IntRange(0, 9).Draw(t, "closes the pool") == 9 {
+		add(sim.Instruction{Verb: sim.ClosePool, GivesUp: true})
+	}
+	return p
+}
+
+// schedule lets a world do what a recorder chooses, and fails with the deviations where a claim
+// breaks.
+func schedule(t *rapid.T, w *sim.World, record *scheduler.Recorder, steps int) {
+	var actions []sim.Action
+	record.Label = func(choice int) string { return w.Label(&actions[choice]) }
+	for range steps {
+		if actions = w.Actions(actions[:0]); len(actions) == 0 {
+			return
+		}
+		w.Do(&actions[record.Choose(len(actions))])
+		if v := w.Violation(); v != nil {
+			var deviations []string
+			for _, d := range record.Deviations {
+				deviations = append(deviations, fmt.Sprintf("  choice %d: %s", d.At, d.Label))
+			}
+			t.Fatalf("%v\n%s\ndeviations from the default policy:\n%s", v, v.Says, strings.Join(deviations, "\n"))
+		}
+	}
+}
+
+// Two worlds with the same fingerprint, reached in different ways, have the same futures: as many
+// actions, leading to worlds with the same fingerprints.
+func TestPropertyEqualFingerprintsHaveEqualFutures(t *testing.T) {
+	for _, name := range []string{"E-01b", "W-1", "browser-lost", "dispose-while-held"} {
+		scenario := *sim.ScenarioNamed(name)
+		scenario.Faults = 1
+		start, err := scenario.World()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var renaming core.Renaming
+		scratch := start.Clone()
+		futures := func(w *sim.World) []uint64 {
+			var next []uint64
+			for _, action := range w.Actions(nil) {
+				scratch.CopyFrom(w)
+				scratch.Do(&action)
+				next = append(next, scratch.Fingerprint(&renaming))
+			}
+			slices.Sort(next)
+			return next
+		}
+		seen := map[uint64][]uint64{start.Fingerprint(&renaming): futures(start)}
+		queue, met := []*sim.World{start}, 0
+		for len(queue) > 0 && len(seen) < 4_000 {
+			w := queue[0]
+			queue = queue[1:]
+			for _, action := range w.Actions(nil) {
+				child := w.Clone()
+				child.Do(&action)
+				fingerprint, next := child.Fingerprint(&renaming), futures(child)
+				known, ok := seen[fingerprint]
+				if !ok {
+					seen[fingerprint] = next
+					queue = append(queue, child)
+					continue
+				}
+				met++
+				if !slices.Equal(known, next) {
+					t.Fatalf("%s: two worlds have the fingerprint %016x and %d and %d futures that differ",
+						name, fingerprint, len(known), len(next))
+				}
+			}
+		}
+		if met == 0 {
+			t.Errorf("%s: no world was met twice", name)
+		}
+	}
+}
