@@ -1,0 +1,434 @@
+package chrome
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/chromedp/cdproto"
+	chromebrowser "github.com/chromedp/cdproto/browser"
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/cdproto/target"
+
+	"github.com/pagepool/pagepool/pool"
+)
+
+const (
+	// closeRetry is how long a page that still answers may take to go before it is told again: Chrome
+	// forgets a close that comes while a navigation commits, and says that it was done. On a busy
+	// machine that can be four of five.
+	closeRetry = 20 * time.Millisecond
+	// closeGrace is the same for a page that does not answer. Chrome itself gives it 500 ms, and with
+	// each close anew: told every 100 ms, it would stay for ever.
+	closeGrace = 800 * time.Millisecond
+	// disposeTimeout is how long the browser may take to answer that it disposed of a context, and
+	// disposeRetry how long what is left of it may take to go, before it is told again.
+	disposeTimeout, disposeRetry = 250 * time.Millisecond, 10 * time.Millisecond
+	// killTimeout is how long a browser that was killed may take to go.
+	killTimeout = 5 * time.Second
+)
+
+// browser is one running browser.
+type browser struct {
+	launcher Launcher
+	log      *slog.Logger
+	process  *process
+	wire     *wire
+
+	closing atomic.Bool   // Close was called: the end will be no loss
+	force   chan struct{} // closed when the browser is not to end gracefully
+	forced  sync.Once
+	done    chan struct{}  // closed when no process of it is left
+	cleaned chan struct{}  // closed when no goroutine, file or folder of it is left either
+	tabs    sync.WaitGroup // tabs whose goroutines run
+
+	mu struct {
+		sync.Mutex
+		// pages is fed by the browser's events. It wakes and informs; what is really open only the
+		// browser itself can say.
+		pages map[target.ID]*listed
+	}
+}
+
+// listed is a target that the browser told of. Its fields are guarded by browser.mu.
+type listed struct {
+	root    target.ID // the page at the begin of the chain of openers, itself where nobody opened it
+	crashed bool
+	tab     *tab          // nil: not the pool's, or not yet known to be
+	gone    chan struct{} // closed when the target was destroyed
+}
+
+// newBrowser takes over a process that was just started.
+func newBrowser(l Launcher, p *process) *browser {
+	b := &browser{
+		launcher: l, log: l.Logger, process: p,
+		force: make(chan struct{}), done: make(chan struct{}), cleaned: make(chan struct{}),
+	}
+	b.mu.pages = make(map[target.ID]*listed)
+	b.wire = newWire(p.says, p.pipe, b.observe)
+	b.wire.start()
+	go b.live()
+	return b
+}
+
+// live waits for the browser to end, and leaves nothing of it.
+func (b *browser) live() {
+	select {
+	case <-b.wire.lost:
+	case <-b.process.exited:
+	}
+	if b.closing.Load() {
+		select {
+		case <-b.process.exited:
+		case <-b.force:
+		}
+	} else {
+		b.log.Warn("browser lost", "pid", b.process.cmd.Process.Pid)
+	}
+	b.process.kill()
+	b.process.gone()
+	close(b.done)
+	b.wire.close()
+	b.tabs.Wait()
+	if err := b.process.remove(); err != nil {
+		b.log.Warn("a browser's folder could not be removed", "folder", b.process.folder, "error", err)
+	}
+	close(b.cleaned)
+}
+
+func (b *browser) Done() <-chan struct{} { return b.done }
+
+// Ping waits for the browser's main thread to answer, or for ctx.
+func (b *browser) Ping(ctx context.Context) error {
+	_, err := call(ctx, b.wire, "", chromebrowser.GetVersion, cdp.Empty{})
+	return err
+}
+
+// Close asks the browser to end and waits for that until ctx ends, then kills it and waits for up to 5
+// seconds more. Nil: no process of it is left, and its folder was removed as far as that is possible.
+// It may be called again, and at the same time.
+func (b *browser) Close(ctx context.Context) error {
+	if !b.closing.Swap(true) && ctx.Err() == nil {
+		post(b.wire, "", chromebrowser.Close, cdp.Empty{})
+	}
+	select {
+	case <-b.cleaned:
+		return nil
+	case <-ctx.Done():
+	}
+	b.log.WarnContext(ctx, "browser killed: it did not end in time", "operation", pool.OperationID(ctx))
+	b.kill()
+	timer := time.NewTimer(killTimeout)
+	defer timer.Stop()
+	select {
+	case <-b.cleaned:
+		return nil
+	case <-timer.C:
+		return fmt.Errorf("chrome: close the browser: process group %d still runs %v after it was killed: %w",
+			b.process.cmd.Process.Pid, killTimeout, ended(ctx))
+	}
+}
+
+// kill ends the browser by force. It does not wait.
+func (b *browser) kill() {
+	b.forced.Do(func() {
+		close(b.force)
+		b.process.pipe.Close() // wakes live, which kills, whatever the process does
+	})
+}
+
+// NewContext makes a profile. Once the browser was asked for it, the call waits for the answer and not for ctx.
+func (b *browser) NewContext(ctx context.Context) (pool.BrowserContext[*Page], error) {
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("chrome: open a context: %w", ended(ctx))
+	}
+	yes := true
+	made, err := call(context.WithoutCancel(ctx), b.wire, "", target.CreateBrowserContext,
+		target.CreateBrowserContextParams{DisposeOnDetach: &yes})
+	if err != nil {
+		return nil, fmt.Errorf("chrome: open a context: %w", err)
+	}
+	c := &browserContext{b: b, id: made.BrowserContextID}
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("chrome: open a context: %w", errors.Join(ended(ctx), c.Close(context.WithoutCancel(ctx))))
+	}
+	return c, nil
+}
+
+// observe keeps the books on pages. It runs on the pump: what it does must not wait.
+func (b *browser) observe(msg *cdproto.Message) {
+	if msg.Method == cdproto.EventPageJavascriptDialogOpening {
+		var dialog page.EventJavascriptDialogOpening
+		if decode(msg.Params, &dialog) == nil {
+			leave := dialog.Type == page.DialogTypeBeforeunload // dismissing that would be to stay
+			post(b.wire, msg.SessionID, page.HandleJavaScriptDialog, page.HandleJavaScriptDialogParams{Accept: leave})
+		}
+		return
+	}
+	if msg.SessionID != "" {
+		return // chromedp has every tab's session report all targets once more
+	}
+	switch msg.Method {
+	case cdproto.EventTargetTargetCreated:
+		var created target.EventTargetCreated
+		if decode(msg.Params, &created) == nil {
+			b.created(created.TargetInfo)
+		}
+	case cdproto.EventTargetTargetDestroyed:
+		var destroyed target.EventTargetDestroyed
+		if decode(msg.Params, &destroyed) == nil {
+			b.destroyed(destroyed.TargetID)
+		}
+	case cdproto.EventTargetTargetCrashed:
+		var crashed target.EventTargetCrashed
+		if decode(msg.Params, &crashed) == nil {
+			b.crashed(crashed)
+		}
+	}
+}
+
+func (b *browser) created(info *target.Info) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.mu.pages[info.TargetID] == nil {
+		b.mu.pages[info.TargetID] = &listed{root: b.rootLocked(info), gone: make(chan struct{})}
+	}
+}
+
+// rootLocked follows a target's openers to the page that began. An opener may be gone by then, but
+// its popups keep the root that they had from it.
+func (b *browser) rootLocked(info *target.Info) target.ID {
+	if known := b.mu.pages[info.TargetID]; known != nil {
+		return known.root
+	}
+	if info.OpenerID == "" {
+		return info.TargetID
+	}
+	if opener := b.mu.pages[info.OpenerID]; opener != nil {
+		return opener.root
+	}
+	return info.OpenerID
+}
+
+// destroyed takes a target off the books and ends its tab.
+func (b *browser) destroyed(id target.ID) {
+	b.mu.Lock()
+	known := b.mu.pages[id]
+	delete(b.mu.pages, id)
+	b.mu.Unlock()
+	if known == nil {
+		return
+	}
+	if known.tab != nil {
+		known.tab.over(ErrPageClosed) // before gone, so that its connection is not what ends first
+	}
+	close(known.gone)
+}
+
+func (b *browser) crashed(event target.EventTargetCrashed) {
+	b.mu.Lock()
+	known := b.mu.pages[event.TargetID]
+	if known == nil {
+		b.mu.Unlock()
+		return
+	}
+	known.crashed = true
+	owner := known.tab
+	b.mu.Unlock()
+	if owner != nil {
+		b.log.Warn("page crashed", "target", event.TargetID, "status", event.Status)
+		owner.over(fmt.Errorf("%w (%s, code %d)", pool.ErrPageCrashed, event.Status, event.ErrorCode))
+	}
+}
+
+// adopt makes t the tab of its target, and returns a channel that is closed when the target is gone.
+func (b *browser) adopt(t *tab) <-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	known := b.mu.pages[t.id]
+	if known == nil {
+		// It was destroyed already, or the browser will tell of it late. Either way whoever closes it
+		// asks the browser for what is there.
+		known = &listed{root: t.id, gone: make(chan struct{})}
+		b.mu.pages[t.id] = known
+	}
+	known.tab = t
+	if known.crashed {
+		t.over(pool.ErrPageCrashed)
+	}
+	return known.gone
+}
+
+// list asks the browser what is open.
+func (b *browser) list(ctx context.Context) ([]*target.Info, error) {
+	answer, err := call(ctx, b.wire, "", target.GetTargets, target.GetTargetsParams{})
+	return answer.TargetInfos, err
+}
+
+// closePages closes those that pick picks of what the browser lists, again and again until there is
+// none, ctx ends, or the browser is gone. The browser's word that it closed one counts for nothing.
+// They are told again when t answers still, and otherwise after closeGrace.
+func (b *browser) closePages(ctx context.Context, t *tab, pick func(info *target.Info, root target.ID) bool) error {
+	for {
+		infos, err := b.list(ctx)
+		if err != nil {
+			return b.unlessGone(ctx, err)
+		}
+		waits := b.tellToClose(infos, pick)
+		if len(waits) == 0 {
+			return nil
+		}
+		b.settle(ctx, t, waits)
+	}
+}
+
+// settle waits until pages that were told to close are gone, or until they should be told again.
+func (b *browser) settle(ctx context.Context, t *tab, waits []<-chan struct{}) {
+	ctx, cancel := context.WithTimeout(ctx, closeGrace)
+	defer cancel()
+	again := make(chan struct{})
+	if t.session != "" {
+		go func() {
+			retry := time.NewTimer(closeRetry)
+			defer retry.Stop()
+			// Not by Probe: a page that crashed may live again, when a navigation was on its way.
+			_, err := call(ctx, b.wire, t.session, runtime.Evaluate, one)
+			if refused := (*cdproto.Error)(nil); err == nil || errors.As(err, &refused) {
+				select {
+				case <-retry.C:
+					close(again)
+				case <-ctx.Done():
+				}
+			}
+		}()
+	}
+	for _, gone := range waits {
+		select {
+		case <-gone:
+			continue
+		case <-again:
+		case <-ctx.Done():
+		case <-b.wire.lost:
+		}
+		return
+	}
+}
+
+// tellToClose sends a close to those that pick picks, and returns what to wait for.
+func (b *browser) tellToClose(infos []*target.Info, pick func(*target.Info, target.ID) bool) []<-chan struct{} {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var waits []<-chan struct{}
+	for _, info := range infos {
+		if !pick(info, b.rootLocked(info)) {
+			continue
+		}
+		post(b.wire, "", target.CloseTarget, target.CloseTargetParams{TargetID: info.TargetID})
+		var gone <-chan struct{} // never, where the browser has not told of it
+		if known := b.mu.pages[info.TargetID]; known != nil {
+			gone = known.gone
+		}
+		waits = append(waits, gone)
+	}
+	return waits
+}
+
+// unlessGone turns the error of a call into nil where the browser is gone, and with it everything
+// in it. A browser whose connection ended is about to be gone.
+func (b *browser) unlessGone(ctx context.Context, err error) error {
+	if !errors.Is(err, errLost) {
+		return err
+	}
+	select {
+	case <-b.done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("%w; %w", err, ended(ctx))
+	}
+}
+
+// browserContext is one profile of a browser.
+type browserContext struct {
+	b  *browser
+	id cdp.BrowserContextID
+}
+
+// Close disposes of the profile, and waits until the browser lists neither it nor a page of it, or
+// until ctx ends. Where the browser is gone, so is the profile.
+func (c *browserContext) Close(ctx context.Context) error {
+	for {
+		try, cancel := context.WithTimeout(ctx, disposeTimeout)
+		// An error of it says no more than an answer does: what counts is what is still there.
+		_, _ = call(try, c.b.wire, "", target.DisposeBrowserContext, target.DisposeBrowserContextParams{BrowserContextID: c.id})
+		cancel()
+		left, err := c.left(ctx)
+		if err != nil {
+			return c.b.unlessGone(ctx, fmt.Errorf("chrome: close a context: %w", err))
+		}
+		if !left {
+			return nil
+		}
+		timer := time.NewTimer(disposeRetry)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+		}
+	}
+}
+
+// left reports whether the browser still lists the profile, or anything in it. What it does not list
+// is struck off the books.
+func (c *browserContext) left(ctx context.Context) (bool, error) {
+	infos, err := c.b.list(ctx)
+	if err != nil {
+		return false, err
+	}
+	for _, info := range infos {
+		if info.BrowserContextID == c.id {
+			return true, nil
+		}
+	}
+	answer, err := call(ctx, c.b.wire, "", target.GetBrowserContexts, cdp.Empty{})
+	if err != nil {
+		return false, err
+	}
+	for _, id := range answer.BrowserContextIDs {
+		if id == c.id {
+			return true, nil
+		}
+	}
+	for _, t := range c.b.tabsOf(c) {
+		c.b.destroyed(t.id)
+	}
+	return false, nil
+}
+
+// tabsOf returns the tabs of c that are on the books.
+func (b *browser) tabsOf(c *browserContext) []*tab {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var tabs []*tab
+	for _, known := range b.mu.pages {
+		if known.tab != nil && known.tab.c == c {
+			tabs = append(tabs, known.tab)
+		}
+	}
+	return tabs
+}
+
+// isLost reports whether the connection to the browser has ended.
+func (b *browser) isLost() bool {
+	select {
+	case <-b.wire.lost:
+		return true
+	default:
+		return false
+	}
+}

@@ -1,0 +1,146 @@
+// Package chrome drives Chrome and its relatives for a pool. It is the only part of pagepool that
+// knows the DevTools protocol.
+//
+//	p, err := pool.New(chrome.Launcher{}, pool.Config{})
+//	if err != nil {
+//		return err
+//	}
+//	defer p.Close(ctx)
+//
+//	var title string
+//	err = p.Do(ctx, "tenant-1", func(ctx context.Context, page *chrome.Page) (err error) {
+//		if err = page.Run(ctx, chromedp.Navigate("https://example.com")); err != nil {
+//			return err
+//		}
+//		title, err = chrome.Run(ctx, page, chromedp.Title())
+//		return err
+//	})
+//
+// # Who owns what
+//
+// A browser process belongs to the launcher that started it, with its process group and a folder
+// for its profile and its temporary files; Close ends and removes all of it. A tab belongs to
+// the pool: its connection lives until its page is verified gone, whatever becomes of the contexts
+// that its holders derive from it. A holder owns what it starts on a page, and nothing else.
+//
+// # What is guaranteed
+//
+// Every call ends with its ctx or with the end of what it works on, but for opening: a page may
+// appear after its caller has gone, so that call stays until what it opened is closed again. A
+// close that returns nil was verified against the browser's own list. A tab that wedges, floods its
+// console, or whose holder blocks in a listener stops itself only: all others, and the driver's own
+// calls, have connections that do not wait for it.
+//
+// Dialogs are answered at once: leaving a page is confirmed, everything else is dismissed.
+//
+// As root Chrome needs NoSandbox, and refuses to start without it; better is another user. In a
+// container whose PID 1 is the Go program, run with an init (docker run --init): Chrome leaves
+// processes that only PID 1 can wait for.
+package chrome
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+
+	chromebrowser "github.com/chromedp/cdproto/browser"
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/target"
+
+	"github.com/pagepool/pagepool/pool"
+)
+
+// Launcher starts browsers. The zero Launcher finds one on the PATH and runs it headless, with the
+// sandbox on. A Launcher is a value and may be used for several browsers at once.
+type Launcher struct {
+	// ExecPath is the browser to start: a path, or a name on the PATH. Empty: the first found of
+	// chromium, chromium-browser, google-chrome and headless-shell. Where that is a distribution's
+	// script, the program behind it is started. headless-shell is about twice as fast as the others
+	// and needs a quarter of the memory.
+	ExecPath string
+	// Args are more flags of the form --name or --name=value. They replace the launcher's own of the same
+	// name; lists such as --disable-features are joined.
+	Args []string
+	// Env are more environment variables of the form NAME=value.
+	Env []string
+	// NoSandbox switches off the sandbox that keeps a page from the machine. Chrome does not start as
+	// root with the sandbox on.
+	NoSandbox bool
+	// Headful opens visible windows.
+	Headful bool
+	// TempDir is where each browser's folder is made, which is removed when the browser has ended.
+	// Empty: the system's. Chrome makes a socket in it, so its path has at most 40 bytes or so.
+	TempDir string
+	// Standby is the address that a page in the standby state shows. Empty: about:blank.
+	Standby string
+	// Prepare, where it is set, brings a page that shows Standby into the standby state: it runs
+	// when a tab is opened, reset or rescued. ctx bounds it; its error fails that operation.
+	Prepare func(ctx context.Context, page *Page) error
+	// Logger is told of what the driver had to do about a browser or a page. Nil: nobody is told.
+	Logger *slog.Logger
+	// Output takes what the browsers print. Nil: only the last of it is kept, for errors.
+	Output io.Writer
+}
+
+const blank = "about:blank"
+
+// Launch starts a browser and waits until it answers. ctx bounds the start, not the browser. After
+// an error no process and no folder is left.
+func (l Launcher) Launch(ctx context.Context) (pool.Browser[*Page], error) {
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("chrome: launch: %w", ended(ctx))
+	}
+	if l.Standby == "" {
+		l.Standby = blank
+	}
+	if l.Logger == nil {
+		l.Logger = slog.New(slog.DiscardHandler)
+	}
+	args, err := l.args()
+	if err != nil {
+		return nil, err
+	}
+	path, err := l.executable()
+	if err != nil {
+		return nil, err
+	}
+	process, err := start(path, args, l.Env, l.TempDir, l.Output)
+	if err != nil {
+		return nil, err
+	}
+	b := newBrowser(l, process)
+	version, err := call(ctx, b.wire, "", chromebrowser.GetVersion, cdp.Empty{})
+	if err == nil {
+		_, err = call(ctx, b.wire, "", target.SetDiscoverTargets, target.SetDiscoverTargetsParams{Discover: true})
+	}
+	if err != nil {
+		b.closing.Store(true)
+		b.kill()
+		<-b.cleaned
+		return nil, fmt.Errorf("chrome: launch %s: %w", path, startError(process, err))
+	}
+	l.Logger.InfoContext(ctx, "browser started", "product", version.Product, "pid", process.cmd.Process.Pid,
+		"sandbox", !l.NoSandbox, "operation", pool.OperationID(ctx))
+	return b, nil
+}
+
+// startError says why a browser that has exited did not start. err is what its first call brought.
+func startError(p *process, err error) error {
+	if !errors.Is(err, errLost) {
+		return err
+	}
+	printed := p.output.String()
+	hint := ""
+	switch {
+	case strings.Contains(printed, "without --no-sandbox"):
+		hint = "; run as another user, or set Launcher.NoSandbox where every page is trusted"
+	case strings.Contains(printed, "No usable sandbox"):
+		hint = "; the system denies the sandbox: allow user namespaces, or set Launcher.NoSandbox where every page is trusted"
+	case strings.Contains(printed, "socket path too long"), strings.Contains(printed, "Socket path too long"):
+		hint = "; set Launcher.TempDir to a shorter path"
+	}
+	return fmt.Errorf("it ended before it answered (%s)%s; it printed: %s", p.cmd.ProcessState, hint, printed)
+}

@@ -1,0 +1,218 @@
+package chrome
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"strings"
+	"sync"
+
+	"github.com/chromedp/cdproto"
+	"github.com/chromedp/cdproto/dom"
+	"github.com/chromedp/chromedp"
+)
+
+const (
+	// eventsDuringDocument is how many events chromedp is given while it waits for a document. It
+	// handles them only afterwards and blocks for ever on its 4,097th, so the rest waits here.
+	eventsDuringDocument = 512
+	// talkBytes is how much may wait for a chromedp that does not read before the talk of the page and
+	// of its network is dropped: little, since a page that was rescued works again only when chromedp
+	// is through with it. Beyond backlogBytes every event is dropped.
+	talkBytes, backlogBytes = 1 << 20, 16 << 20
+	// messageBytes is what a waiting message costs besides its content.
+	messageBytes = 256
+)
+
+// line is one tab's share of a wire. It is the transport of the chromedp that works for that tab,
+// and also its allocator. It holds any number of sessions, since a holder may attach to frames.
+type line struct {
+	w     *wire
+	ready chan struct{} // holds one token when there may be something to read
+	gone  chan struct{} // closed when there will be nothing more
+	once  sync.Once
+
+	mu struct {
+		sync.Mutex
+		queue  []message
+		urgent []*cdproto.Message // answers that chromedp needs before it can take anything else
+		bytes  int                // size of queue
+		// documents is the number of DOM.getDocument calls without an answer, and handed the number
+		// of events that chromedp took since there was one.
+		documents, handed int
+		dropped           int // messages of the page's talk and network
+		damaged           bool
+	}
+}
+
+// message is a message for chromedp: decoded, or as it came where it is from the console.
+type message struct {
+	*cdproto.Message
+	text []byte
+}
+
+func (m message) size() int {
+	if m.Message == nil {
+		return messageBytes + len(m.text)
+	}
+	return messageBytes + len(m.Params) + len(m.Result)
+}
+
+func (w *wire) newLine() *line {
+	return &line{w: w, ready: make(chan struct{}, 1), gone: make(chan struct{})}
+}
+
+// Allocate, Wait and Attaches make a line a chromedp.Allocator that attaches to a running browser.
+func (l *line) Allocate(ctx context.Context, opts ...chromedp.BrowserOption) (*chromedp.Browser, error) {
+	return chromedp.NewBrowserTransport(ctx, l, opts...)
+}
+
+func (l *line) Wait() {}
+
+func (l *line) Attaches() bool { return true }
+
+// Read waits for the next message of this tab. Its error is io.EOF, also when ctx ends.
+func (l *line) Read(ctx context.Context, into *cdproto.Message) error {
+	for {
+		if msg, ok := l.next(); ok {
+			if msg.Message == nil {
+				return decode(msg.text, into)
+			}
+			*into = *msg.Message
+			return nil
+		}
+		select {
+		case <-l.ready:
+		case <-l.gone:
+			return io.EOF
+		case <-ctx.Done():
+			return io.EOF
+		}
+	}
+}
+
+// next takes the message that chromedp may have now, if there is one.
+func (l *line) next() (message, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.mu.urgent) > 0 {
+		msg := l.mu.urgent[0]
+		l.mu.urgent = l.mu.urgent[1:]
+		return message{Message: msg}, true
+	}
+	if len(l.mu.queue) == 0 || l.mu.documents > 0 && l.mu.handed >= eventsDuringDocument {
+		return message{}, false
+	}
+	msg := l.mu.queue[0]
+	l.mu.queue[0] = message{}
+	l.mu.queue = l.mu.queue[1:]
+	l.mu.bytes -= msg.size()
+	if l.mu.documents > 0 && (msg.Message == nil || msg.ID == 0) {
+		l.mu.handed++
+	}
+	return msg, true
+}
+
+func (l *line) pushLocked(msg message) {
+	l.mu.queue = append(l.mu.queue, msg)
+	l.mu.bytes += msg.size()
+}
+
+// Write sends a command of chromedp's, under a number of the wire's own.
+func (l *line) Write(_ context.Context, msg *cdproto.Message) error {
+	select {
+	case <-l.gone:
+		return io.ErrClosedPipe
+	default:
+	}
+	method := string(msg.Method)
+	if method == dom.CommandGetDocument {
+		l.mu.Lock()
+		l.mu.documents++
+		l.mu.Unlock()
+	}
+	l.w.send(msg.SessionID, method, msg.Params, waiter{line: l, id: msg.ID, method: method})
+	return nil
+}
+
+// Close ends the line. The sessions on it are the browser's to end, with the target.
+func (l *line) Close() error {
+	l.hangUp()
+	l.w.forget(l)
+	return nil
+}
+
+func (l *line) hangUp() { l.once.Do(func() { close(l.gone) }) }
+
+// answer takes the answer to a command of chromedp's. Answers are never dropped.
+func (l *line) answer(method string, msg *cdproto.Message) {
+	l.mu.Lock()
+	urgent := false
+	if method == dom.CommandGetDocument {
+		// Behind a long queue this answer would never arrive, since chromedp reads on only when it
+		// has it. Behind a short one it keeps its place.
+		urgent = len(l.mu.queue) >= eventsDuringDocument
+		if l.mu.documents--; l.mu.documents == 0 {
+			l.mu.handed = 0
+		}
+	}
+	if urgent {
+		l.mu.urgent = append(l.mu.urgent, msg)
+	} else {
+		l.pushLocked(message{Message: msg})
+	}
+	l.mu.Unlock()
+	l.wake()
+}
+
+// event takes an event of one of the sessions, or drops it where too much is waiting.
+func (l *line) event(msg *cdproto.Message) {
+	l.mu.Lock()
+	switch full := l.mu.bytes; {
+	case msg.Method == cdproto.EventTargetDetachedFromTarget, full < talkBytes, full < backlogBytes && !talk(msg):
+		l.pushLocked(message{Message: msg})
+	case talk(msg):
+		l.mu.dropped++
+	default:
+		l.mu.damaged = true
+	}
+	l.mu.Unlock()
+	l.wake()
+}
+
+// console takes what the page wrote on its console, or drops it. It keeps a copy of text.
+func (l *line) console(text []byte) {
+	l.mu.Lock()
+	if l.mu.bytes < talkBytes {
+		l.pushLocked(message{text: bytes.Clone(text)})
+	} else {
+		l.mu.dropped++
+	}
+	l.mu.Unlock()
+	l.wake()
+}
+
+// losses says how many messages of the page's talk and network were dropped since it was last
+// asked, and whether chromedp missed news that it cannot do without.
+func (l *line) losses() (dropped int, damaged bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	dropped, l.mu.dropped = l.mu.dropped, 0
+	return dropped, l.mu.damaged
+}
+
+func (l *line) wake() {
+	select {
+	case l.ready <- struct{}{}:
+	default:
+	}
+}
+
+// talk reports whether chromedp keeps its picture of the page right without this event.
+func talk(msg *cdproto.Message) bool {
+	switch msg.Method {
+	case cdproto.EventRuntimeExceptionThrown, cdproto.EventLogEntryAdded:
+		return true
+	}
+	return strings.HasPrefix(string(msg.Method), "Network.")
+}

@@ -1,0 +1,187 @@
+//go:build linux || darwin
+
+package chrome
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/chromedp/chromedp"
+)
+
+const (
+	// removeTimeout is how long the folder of an ended browser is tried to be removed: what is left of
+	// its processes may still write there.
+	removeTimeout = 5 * time.Second
+	// outputGrace is how long the output of an ended browser is waited for, which a process outside
+	// of its group may keep open.
+	outputGrace = 500 * time.Millisecond
+)
+
+// process is one browser process with its group, its folder and its pipes. It is this package's own
+// and not chromedp's allocator, which kills the main process alone and finds the others by a flag
+// that headless-shell does not hand down.
+type process struct {
+	cmd    *exec.Cmd
+	group  int       // the id of its process group, and of its main process
+	folder string    // its profile and its temporary files
+	says   io.Reader // what the browser writes to its pipe
+	pipe   *chromedp.PipeConn
+	output *tail
+	exited chan struct{} // closed when the main process was waited for
+}
+
+// start starts a browser in a process group and a folder of its own. The folder is made in parent.
+func start(path string, args, env []string, parent string, output io.Writer) (*process, error) {
+	folder, err := os.MkdirTemp(parent, "pagepool-")
+	if err != nil {
+		return nil, fmt.Errorf("chrome: make a folder for the browser: %w", err)
+	}
+	p := &process{folder: folder, output: &tail{to: output}, exited: make(chan struct{})}
+	// Chrome leaves its socket's folder in TMPDIR when it is killed, so TMPDIR goes with the rest.
+	profile, temporary := filepath.Join(folder, "profile"), filepath.Join(folder, "tmp")
+	if err := errors.Join(os.Mkdir(profile, 0o700), os.Mkdir(temporary, 0o700)); err != nil {
+		return nil, errors.Join(fmt.Errorf("chrome: make a folder for the browser: %w", err), os.RemoveAll(folder))
+	}
+	commandsOut, commandsIn, err := os.Pipe()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("chrome: open a pipe: %w", err), os.RemoveAll(folder))
+	}
+	answersOut, answersIn, err := os.Pipe()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("chrome: open a pipe: %w", err),
+			commandsOut.Close(), commandsIn.Close(), os.RemoveAll(folder))
+	}
+	args = append(args[:len(args):len(args)], "--user-data-dir="+profile, "--remote-debugging-pipe")
+	p.cmd = exec.Command(path, args...)
+	p.cmd.Env = append(append(os.Environ(), env...), "TMPDIR="+temporary)
+	p.cmd.ExtraFiles = []*os.File{commandsOut, answersIn} // its descriptors 3 and 4
+	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
+	p.cmd.WaitDelay = outputGrace
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	p.says, p.pipe = answersOut, chromedp.NewPipeConn(answersOut, commandsIn)
+	err = p.cmd.Start()
+	commandsOut.Close()
+	answersIn.Close()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("chrome: start %s: %w", path, err), p.pipe.Close(), os.RemoveAll(folder))
+	}
+	p.group = p.cmd.Process.Pid
+	go func() {
+		defer close(p.exited)
+		_ = p.cmd.Wait() // cmd.ProcessState says how it ended
+	}()
+	return p, nil
+}
+
+// kill ends every process of the group by force. It must not be called once gone has returned.
+func (p *process) kill() { _ = syscall.Kill(-p.group, syscall.SIGKILL) }
+
+// gone kills what is left of the browser, and returns when nothing of it runs any more. A process
+// that does not even react to being killed keeps it waiting.
+func (p *process) gone() {
+	<-p.exited
+	for pause := time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
+		group, strays := p.remaining()
+		if !group && len(strays) == 0 {
+			return
+		}
+		if group {
+			p.kill()
+		}
+		if pause > 50*time.Millisecond {
+			// Chrome's crash handlers leave the group, and end by themselves a moment after it.
+			for _, pid := range strays {
+				_ = syscall.Kill(pid, syscall.SIGKILL)
+			}
+		}
+		time.Sleep(pause)
+	}
+}
+
+// remaining looks for live processes of the group, and for others that work in the folder. A zombie
+// is dead: who waits for it is not us, unless it is the main process.
+func (p *process) remaining() (group bool, strays []int) {
+	entries, err := os.ReadDir("/proc")
+	if err != nil || len(entries) == 0 {
+		return syscall.Kill(-p.group, 0) == nil, nil // no such file system: zombies count too
+	}
+	for _, entry := range entries {
+		pid, err := strconv.Atoi(entry.Name())
+		if err != nil {
+			continue
+		}
+		stat, err := os.ReadFile(filepath.Join("/proc", entry.Name(), "stat"))
+		if err != nil {
+			continue
+		}
+		// The command's name, in parentheses, may hold anything; then come state, parent and group.
+		fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+		if len(fields) < 3 || fields[0] == "Z" || fields[0] == "X" {
+			continue
+		}
+		if fields[2] == strconv.Itoa(p.group) {
+			group = true
+			continue
+		}
+		command, err := os.ReadFile(filepath.Join("/proc", entry.Name(), "cmdline"))
+		if err == nil && strings.Contains(string(command), p.folder+"/") && pid != os.Getpid() {
+			strays = append(strays, pid)
+		}
+	}
+	return group, strays
+}
+
+// remove deletes the folder. It is tried for removeTimeout.
+func (p *process) remove() error {
+	deadline := time.Now().Add(removeTimeout)
+	for {
+		err := os.RemoveAll(p.folder)
+		if err == nil || time.Now().After(deadline) {
+			return err
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// tail keeps the last of what a browser prints, for the error of a start that failed.
+type tail struct {
+	to io.Writer // nil: nobody
+
+	mu struct {
+		sync.Mutex
+		text []byte
+	}
+}
+
+const tailBytes = 4 << 10
+
+func (t *tail) Write(text []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.mu.text = append(t.mu.text, text...)
+	if extra := len(t.mu.text) - tailBytes; extra > 0 {
+		t.mu.text = append(t.mu.text[:0], t.mu.text[extra:]...)
+	}
+	if t.to != nil {
+		if _, err := t.to.Write(text); err != nil {
+			t.to = nil // the browser must not come to a stop because nobody takes its output
+		}
+	}
+	return len(text), nil
+}
+
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return strings.TrimSpace(string(t.mu.text))
+}

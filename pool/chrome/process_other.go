@@ -1,0 +1,35 @@
+//go:build !linux && !darwin
+
+package chrome
+
+import (
+	"errors"
+	"io"
+	"os/exec"
+
+	"github.com/chromedp/chromedp"
+)
+
+// process stands in where there are no process groups.
+type process struct {
+	cmd    *exec.Cmd
+	folder string
+	says   io.Reader
+	pipe   *chromedp.PipeConn
+	output *tail
+	exited chan struct{}
+}
+
+func start(string, []string, []string, string, io.Writer) (*process, error) {
+	return nil, errors.New("chrome: browsers are started on Linux and macOS only")
+}
+
+func (p *process) kill() {}
+
+func (p *process) gone() {}
+
+func (p *process) remove() error { return nil }
+
+type tail struct{}
+
+func (*tail) String() string { return "" }

@@ -1,0 +1,338 @@
+package chrome
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/chromedp/cdproto"
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/fetch"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/cdproto/target"
+	"github.com/chromedp/chromedp"
+
+	"github.com/pagepool/pagepool/pool"
+)
+
+const (
+	// terminateAgain is how long a rescue waits before it stops the next script that got hold of the
+	// main thread.
+	terminateAgain = 25 * time.Millisecond
+	// crashAgain is how long a kill waits for the news of the crash before it crashes the page again.
+	crashAgain = 250 * time.Millisecond
+)
+
+// tab is one page in a context.
+type tab struct {
+	b    *browser
+	c    *browserContext
+	id   target.ID
+	page *Page
+	line *line
+
+	// loop is the context that chromedp reads this tab's messages on, until the target is gone.
+	// Chrome goes on sending as long as the session lives, so nobody's deadline may end it.
+	loop   context.Context
+	unloop context.CancelFunc
+	// life is what holders get: loop's values with an end of its own, which has a cause.
+	life context.Context
+	end  context.CancelCauseFunc
+	done chan struct{} // closed right after life has ended
+	once sync.Once
+
+	session target.SessionID // set by open, before anybody else sees the tab
+	retired chan struct{}    // closed when nothing of the tab runs any more
+}
+
+// NewTab opens a page. Once the browser was asked for it, the call waits for the answer and not for
+// ctx; attaching to it and bringing it to the standby state ends with ctx, and the call then returns when
+// the page is verified gone.
+func (c *browserContext) NewTab(ctx context.Context) (pool.Tab[*Page], error) {
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("chrome: open a page: %w", ended(ctx))
+	}
+	// A context's first page needs a window, and a page that shares one gets no frames when another is
+	// in front.
+	window := true
+	made, err := call(context.WithoutCancel(ctx), c.b.wire, "", target.CreateTarget,
+		target.CreateTargetParams{URL: blank, BrowserContextID: c.id, NewWindow: &window})
+	if err != nil {
+		return nil, fmt.Errorf("chrome: open a page: %w", err)
+	}
+	t := c.newTab(made.TargetID)
+	err = t.open(ctx)
+	if err == nil && ctx.Err() != nil {
+		err = ended(ctx)
+	}
+	if err != nil {
+		left := t.Close(context.WithoutCancel(ctx))
+		<-t.retired
+		return nil, fmt.Errorf("chrome: open a page: %w", errors.Join(err, left))
+	}
+	return t, nil
+}
+
+// newTab takes over a target that was just made.
+func (c *browserContext) newTab(id target.ID) *tab {
+	t := &tab{b: c.b, c: c, id: id, line: c.b.wire.newLine(), done: make(chan struct{}), retired: make(chan struct{})}
+	t.page = &Page{tab: t}
+	report := func(format string, values ...any) {
+		c.b.log.Debug("chromedp: "+fmt.Sprintf(format, values...), "target", id)
+	}
+	root, unroot := chromedp.NewAllocatorContext(context.Background(), t.line)
+	loop, unloop := chromedp.NewContext(root, chromedp.WithTargetID(id), chromedp.WithDetachOnCancel(),
+		chromedp.WithLogf(report), chromedp.WithErrorf(report))
+	// Pages that a holder opens with chromedp go to the same profile.
+	chromedp.FromContext(loop).BrowserContextID = c.id
+	t.loop, t.unloop = loop, func() { unloop(); unroot() }
+	t.life, t.end = context.WithCancelCause(context.WithoutCancel(loop))
+	gone := c.b.adopt(t)
+	c.b.tabs.Go(func() { t.live(gone) })
+	return t
+}
+
+// live waits for the end of the target, and leaves nothing of the tab.
+func (t *tab) live(gone <-chan struct{}) {
+	select {
+	case <-gone:
+	case <-t.b.wire.lost:
+		if t.b.closing.Load() {
+			t.over(ErrBrowserClosed)
+		} else {
+			t.over(pool.ErrBrowserLost)
+		}
+	}
+	// Only now: while the session lives, a chromedp that does not read would be sent messages still.
+	t.line.hangUp()
+	t.unloop()
+	t.line.Close()
+	close(t.retired)
+}
+
+// over ends what holders have of the tab. Of several causes the first stays.
+func (t *tab) over(cause error) {
+	t.once.Do(func() {
+		t.end(cause)
+		close(t.done)
+	})
+}
+
+// open attaches chromedp to the page, and brings it to the standby state.
+func (t *tab) open(ctx context.Context) error {
+	attached := make(chan error, 1)
+	// The first run decides which context chromedp reads on, so it is loop and not ctx. It ends with the
+	// target, which whoever called open closes if this fails.
+	t.b.tabs.Go(func() { attached <- chromedp.Do(t.loop) })
+	select {
+	case err := <-attached:
+		if err != nil {
+			return fmt.Errorf("attach: %w", err)
+		}
+	case <-ctx.Done():
+		return fmt.Errorf("attach: %w", ended(ctx))
+	case <-t.done:
+		return fmt.Errorf("attach: %w", context.Cause(t.life))
+	}
+	t.session = chromedp.FromContext(t.loop).Target.SessionID
+	if t.b.launcher.Standby == blank {
+		return t.prepare(ctx) // it shows that already
+	}
+	return t.standby(ctx)
+}
+
+// standby brings the page to the standby state.
+func (t *tab) standby(ctx context.Context) error {
+	if err := t.page.Run(ctx, chromedp.Navigate(t.b.launcher.Standby)); err != nil {
+		return fmt.Errorf("go to %s: %w", t.b.launcher.Standby, err)
+	}
+	return t.prepare(ctx)
+}
+
+func (t *tab) prepare(ctx context.Context) error {
+	if t.b.launcher.Prepare == nil {
+		return nil
+	}
+	if err := t.b.launcher.Prepare(ctx, t.page); err != nil {
+		return fmt.Errorf("prepare: %w", err)
+	}
+	return nil
+}
+
+func (t *tab) Page() *Page { return t.page }
+
+func (t *tab) Context() context.Context { return t.life }
+
+func (t *tab) Done() <-chan struct{} { return t.done }
+
+// ask calls the page itself, and waits for the answer, for ctx, or for the end of the tab: the calls on
+// a page that crashed are never answered.
+func ask[P, R any](ctx context.Context, t *tab, command cdp.Command[P, R], params P) (R, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(t.life, func() { cancel(nil) })()
+	result, err := call(ctx, t.b.wire, t.session, command, params)
+	if err != nil && t.life.Err() != nil {
+		return result, fmt.Errorf("chrome: %s: %w", command.Method, context.Cause(t.life))
+	}
+	return result, err
+}
+
+// one costs the page nothing but a turn of its main thread.
+var one = runtime.EvaluateParams{Expression: "1"}
+
+// Probe waits for the page's main thread to evaluate an expression, or for ctx.
+func (t *tab) Probe(ctx context.Context) error {
+	if _, err := ask(ctx, t, runtime.Evaluate, one); err != nil {
+		return fmt.Errorf("chrome: probe: %w", err)
+	}
+	return nil
+}
+
+// Rescue stops the script that holds the main thread, and every next one until the page runs none,
+// and brings the page back to the standby state. What is no script (a synchronous request, a huge
+// layout) cannot be stopped; the call then waits for ctx.
+func (t *tab) Rescue(ctx context.Context) error {
+	if err := t.quiet(ctx); err != nil {
+		return fmt.Errorf("chrome: rescue: %w", err)
+	}
+	err := t.page.Run(ctx, chromedp.Navigate(blank))
+	if err == nil {
+		post(t.b.wire, t.session, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: false})
+		// A stop that found nothing to stop hits the next script. Be that ours: an error is an answer.
+		_, err = ask(ctx, t, runtime.Evaluate, one)
+		if refused := (*cdproto.Error)(nil); errors.As(err, &refused) {
+			err = nil
+		}
+	}
+	if err == nil && t.b.launcher.Standby == blank {
+		err = t.prepare(ctx)
+	} else if err == nil {
+		err = t.standby(ctx)
+	}
+	if err == nil {
+		err = t.intact()
+	}
+	if err != nil {
+		return fmt.Errorf("chrome: rescue: %w", err)
+	}
+	return nil
+}
+
+// quiet has the page run no script. The command for that waits on the main thread, and may find a
+// timer there that loops as well: so what holds the thread is stopped until the command was answered.
+func (t *tab) quiet(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	answered := make(chan error, 1)
+	go func() {
+		_, err := ask(ctx, t, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+		answered <- err
+	}()
+	ticker := time.NewTicker(terminateAgain)
+	defer ticker.Stop()
+	for {
+		post(t.b.wire, t.session, runtime.TerminateExecution, cdp.Empty{})
+		select {
+		case err := <-answered:
+			return err
+		case <-ticker.C:
+		}
+	}
+}
+
+// intact is an error where chromedp's picture of the page is no longer right.
+func (t *tab) intact() error {
+	dropped, damaged := t.line.losses()
+	if dropped > 0 {
+		t.b.log.Warn("messages of a page were dropped: nobody read them", "target", t.id, "messages", dropped)
+	}
+	if damaged {
+		return errors.New("too many events were dropped: nobody read them")
+	}
+	return nil
+}
+
+// Reset closes the page's popups, undoes what a holder is likely to have left on the connection
+// (intercepted requests, extra headers, another screen), and brings the page to the standby state with
+// an empty history. It waits for all of that, or for ctx. Cookies and storage stay.
+func (t *tab) Reset(ctx context.Context) error {
+	alone := len(t.b.tabsOf(t.c)) == 1
+	err := t.b.closePages(ctx, t, func(info *target.Info, root target.ID) bool {
+		switch {
+		case info.BrowserContextID != t.c.id || info.Type != "page" || info.TargetID == t.id:
+			return false
+		case root == t.id:
+			return true
+		}
+		return alone // opened by nobody: a holder's, and the only one who can have been it was ours
+	})
+	if err == nil {
+		err = t.undo(ctx)
+	}
+	if err == nil {
+		err = t.standby(ctx)
+	}
+	if err == nil {
+		_, err = ask(ctx, t, page.ResetNavigationHistory, cdp.Empty{})
+	}
+	if err == nil {
+		err = t.intact()
+	}
+	if err != nil {
+		return fmt.Errorf("chrome: reset: %w", err)
+	}
+	return nil
+}
+
+// undo clears settings of the session. They are sent at once; the last answer comes after the others.
+func (t *tab) undo(ctx context.Context) error {
+	session := t.session
+	post(t.b.wire, session, fetch.Disable, cdp.Empty{})
+	post(t.b.wire, session, network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{Headers: network.Headers{}})
+	post(t.b.wire, session, emulation.ClearDeviceMetricsOverride, cdp.Empty{})
+	post(t.b.wire, session, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: false})
+	_, err := ask(ctx, t, runtime.DiscardConsoleEntries, cdp.Empty{})
+	return err
+}
+
+// Close closes the page with its popups, and waits until the browser lists none of them, or until ctx
+// ends. It may be called again.
+func (t *tab) Close(ctx context.Context) error {
+	err := t.b.closePages(ctx, t, func(info *target.Info, root target.ID) bool {
+		return info.TargetID == t.id || root == t.id
+	})
+	if err != nil {
+		return fmt.Errorf("chrome: close a page: %w", err)
+	}
+	if !t.b.isLost() {
+		t.b.destroyed(t.id) // a no-op where the browser has told
+		t.over(ErrPageClosed)
+	}
+	<-t.done // where the browser is lost, live is about to say so
+	return nil
+}
+
+// Kill crashes the page's renderer, waits for the news of that, and closes the page as Close does.
+// A crash needs no answer of the main thread, so a script, a request or a dialog cannot stop it.
+// Popups that share the renderer die with it.
+func (t *tab) Kill(ctx context.Context) error {
+	for {
+		post(t.b.wire, t.session, page.Crash, cdp.Empty{})
+		timer := time.NewTimer(crashAgain)
+		select {
+		case <-t.done:
+			timer.Stop()
+			return t.Close(ctx)
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return fmt.Errorf("chrome: kill a page: %w", ended(ctx))
+		}
+	}
+}

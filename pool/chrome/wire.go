@@ -1,0 +1,299 @@
+package chrome
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/chromedp/cdproto"
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/cdp/jsonv2"
+	"github.com/chromedp/cdproto/target"
+	"github.com/chromedp/chromedp"
+
+	"github.com/pagepool/pagepool/pool"
+)
+
+// errLost answers calls on a browser whose connection ended.
+var errLost = fmt.Errorf("chrome: the connection to the browser ended: %w", pool.ErrBrowserLost)
+
+// wire is the one connection to a browser process. The driver's own calls go over it directly, and
+// every tab has a line of its own on it, on which its own chromedp runs.
+//
+// One chromedp for a whole browser would be less to write. But there a single tab that stops
+// reading, be it for a listener that blocks or for a page that logs in an endless loop, stops the
+// reader of all tabs and of the browser's own answers, and for good. Here such a tab stops itself
+// only: the pump waits for nobody, so closing, probing and rescuing go on.
+type wire struct {
+	in   *bufio.Reader      // what the browser says
+	pipe *chromedp.PipeConn // writes, and closes both directions
+	// observe sees every event before the line it belongs to. It runs on the pump and must not block.
+	observe func(msg *cdproto.Message)
+	lost    chan struct{}  // closed when nothing more will come from the browser
+	wake    chan struct{}  // holds one token when unsent may have grown
+	loops   sync.WaitGroup // the pump and the writer
+
+	mu struct {
+		sync.Mutex
+		lastID   int64
+		waiting  map[int64]waiter
+		sessions map[target.SessionID]*line
+		unsent   []*cdproto.Message
+	}
+}
+
+// waiter is who gets the answer to a call: the driver, or a line that numbered the call itself.
+type waiter struct {
+	answer chan *cdproto.Message // for the driver's own; it has room for the one answer
+	line   *line
+	id     int64  // the line's own number
+	method string // the line's command
+}
+
+func newWire(in io.Reader, pipe *chromedp.PipeConn, observe func(*cdproto.Message)) *wire {
+	w := &wire{in: bufio.NewReaderSize(in, 256<<10), pipe: pipe, observe: observe, lost: make(chan struct{}), wake: make(chan struct{}, 1)}
+	w.mu.waiting = make(map[int64]waiter)
+	w.mu.sessions = make(map[target.SessionID]*line)
+	return w
+}
+
+// start begins to read and write. Both end with close, or when the browser closes its end.
+func (w *wire) start() {
+	w.loops.Go(w.pump)
+	w.loops.Go(w.write)
+}
+
+// close ends the connection, and returns when nothing of it runs any more.
+func (w *wire) close() {
+	w.pipe.Close()
+	w.loops.Wait()
+}
+
+// pump reads what the browser says and hands it out. It waits for the browser only.
+func (w *wire) pump() {
+	defer close(w.lost)
+	var long []byte // the begin of a message that is longer than the buffer
+	for {
+		text, err := w.in.ReadSlice(0)
+		if err == bufio.ErrBufferFull {
+			long = append(long, text...)
+			continue
+		}
+		if err != nil {
+			return
+		}
+		if long != nil {
+			text, long = append(long, text...), nil
+		}
+		text = text[:len(text)-1]
+		if w.console(text) {
+			continue
+		}
+		msg := new(cdproto.Message)
+		if err := decode(text, msg); err != nil {
+			w.pipe.Close() // not the protocol that we speak
+			return
+		}
+		if msg.ID != 0 {
+			w.answered(msg)
+			continue
+		}
+		w.observe(msg)
+		w.route(msg)
+	}
+}
+
+// console hands out what a page wrote on its console, as it came: a page in an endless loop writes
+// faster than the pump could decode. It reports whether text was that.
+func (w *wire) console(text []byte) bool {
+	const begin, session = `{"method":"Runtime.consoleAPICalled",`, `"sessionId":"`
+	if !bytes.HasPrefix(text, []byte(begin)) {
+		return false
+	}
+	at := bytes.LastIndex(text, []byte(session))
+	if at < 0 || !bytes.HasSuffix(text, []byte(`"}`)) {
+		return false
+	}
+	w.mu.Lock()
+	l := w.mu.sessions[target.SessionID(text[at+len(session):len(text)-2])]
+	w.mu.Unlock()
+	if l != nil {
+		l.console(text)
+	}
+	return true
+}
+
+// answered gives an answer to who waits for it. Nobody does where a caller gave up, or asked for none.
+func (w *wire) answered(msg *cdproto.Message) {
+	w.mu.Lock()
+	waiter, ok := w.mu.waiting[msg.ID]
+	delete(w.mu.waiting, msg.ID)
+	if ok && waiter.method == target.CommandAttachToTarget && msg.Error == nil {
+		// The session's events come right behind, so its line has to be known before the next read.
+		var attached target.AttachToTargetResult
+		if decode(msg.Result, &attached) == nil {
+			w.mu.sessions[attached.SessionID] = waiter.line
+		}
+	}
+	w.mu.Unlock()
+	switch {
+	case !ok:
+	case waiter.line == nil:
+		waiter.answer <- msg
+	default:
+		msg.ID = waiter.id
+		waiter.line.answer(waiter.method, msg)
+	}
+}
+
+// route gives an event to the line of its session. Events of the browser itself are the driver's,
+// but for the end of a session.
+func (w *wire) route(msg *cdproto.Message) {
+	session, ends := msg.SessionID, false
+	if session == "" {
+		if msg.Method != cdproto.EventTargetDetachedFromTarget {
+			return
+		}
+		var detached target.EventDetachedFromTarget
+		if decode(msg.Params, &detached) != nil {
+			return
+		}
+		session, ends = detached.SessionID, true
+	}
+	w.mu.Lock()
+	l := w.mu.sessions[session]
+	if ends {
+		delete(w.mu.sessions, session)
+	}
+	w.mu.Unlock()
+	if l != nil {
+		l.event(msg)
+	}
+}
+
+// forget takes a line that is closed off the wire.
+func (w *wire) forget(l *line) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for session, owner := range w.mu.sessions {
+		if owner == l {
+			delete(w.mu.sessions, session)
+		}
+	}
+	for id, waiter := range w.mu.waiting {
+		if waiter.line == l {
+			delete(w.mu.waiting, id)
+		}
+	}
+}
+
+// write sends what was queued. A browser that stops reading blocks this goroutine and no caller.
+func (w *wire) write() {
+	for {
+		select {
+		case <-w.lost:
+			return
+		case <-w.wake:
+		}
+		w.mu.Lock()
+		unsent := w.mu.unsent
+		w.mu.unsent = nil
+		w.mu.Unlock()
+		for _, msg := range unsent {
+			if err := w.pipe.Write(context.Background(), msg); err != nil {
+				w.pipe.Close() // ends the pump, and that is what everybody watches
+				return
+			}
+		}
+	}
+}
+
+// send queues a command under a number of the wire's own and returns the number. The zero waiter is
+// for a command whose answer nobody wants.
+func (w *wire) send(session target.SessionID, method string, params jsonv2.Value, to waiter) int64 {
+	w.mu.Lock()
+	w.mu.lastID++
+	id := w.mu.lastID
+	if to != (waiter{}) {
+		w.mu.waiting[id] = to
+	}
+	w.mu.unsent = append(w.mu.unsent, &cdproto.Message{
+		ID: id, SessionID: session, Method: cdproto.MethodType(method), Params: params,
+	})
+	w.mu.Unlock()
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+	return id
+}
+
+// post sends a command without waiting for its answer. It never blocks.
+func post[P, R any](w *wire, session target.SessionID, command cdp.Command[P, R], params P) {
+	w.send(session, command.Method, encode(command.Method, params), waiter{})
+}
+
+// call sends a command, to the browser itself where session is empty, and waits for the answer, for
+// ctx, or for the end of the connection. After an error the browser may still carry it out, unless
+// it is the browser's own (*cdproto.Error).
+func call[P, R any](ctx context.Context, w *wire, session target.SessionID, command cdp.Command[P, R], params P) (R, error) {
+	var result R
+	if ctx.Err() != nil {
+		return result, fmt.Errorf("chrome: %s: %w", command.Method, ended(ctx))
+	}
+	answer := make(chan *cdproto.Message, 1)
+	id := w.send(session, command.Method, encode(command.Method, params), waiter{answer: answer})
+	var msg *cdproto.Message
+	var err error
+	select {
+	case msg = <-answer:
+	case <-ctx.Done():
+		err = ended(ctx)
+	case <-w.lost:
+		// The pump hands out every answer before it says that it is the last.
+		select {
+		case msg = <-answer:
+		default:
+			err = errLost
+		}
+	}
+	if msg == nil {
+		w.mu.Lock()
+		delete(w.mu.waiting, id)
+		w.mu.Unlock()
+		return result, fmt.Errorf("chrome: %s: %w", command.Method, err)
+	}
+	if msg.Error != nil {
+		return result, fmt.Errorf("chrome: %s: %w", command.Method, msg.Error)
+	}
+	if err := decode(msg.Result, &result); err != nil {
+		return result, fmt.Errorf("chrome: decode the answer to %s: %w", command.Method, err)
+	}
+	return result, nil
+}
+
+// encode panics where the parameters of one of the driver's own calls have no JSON.
+func encode(method string, params any) jsonv2.Value {
+	encoded, err := jsonv2.Marshal(params, chromedp.DefaultMarshalOptions)
+	if err != nil {
+		panic(fmt.Sprintf("chrome: BUG: encode %s: %v", method, err))
+	}
+	return encoded
+}
+
+func decode(value jsonv2.Value, into any) error {
+	return jsonv2.Unmarshal(value, into, chromedp.DefaultUnmarshalOptions)
+}
+
+// ended says why ctx ended, so that errors.Is finds both its cause and its own error.
+func ended(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if errors.Is(cause, err) {
+		return cause
+	}
+	return fmt.Errorf("%w: %w", cause, err)
+}

@@ -1,0 +1,415 @@
+package properties
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/page"
+	jsruntime "github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/cdproto/target"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/remote"
+
+	"github.com/pagepool/pagepool/pool"
+	"github.com/pagepool/pagepool/pool/chrome"
+)
+
+// TestContractChrome holds real Chrome to the contract. PAGEPOOL_CHROME_PATH names another build than
+// the one on the PATH.
+func TestContractChrome(t *testing.T) {
+	if os.Getenv("PAGEPOOL_CHROME") == "" {
+		t.Skip("needs a real browser: PAGEPOOL_CHROME=1 go test -run TestContract ./properties/")
+	}
+	contractSuite(t, newChromeBench(t).contract())
+}
+
+// chromeBench watches browsers from outside of the driver: over a second connection, on a port, and in
+// the system's list of processes.
+type chromeBench struct {
+	server   *httptest.Server
+	arrivals chan string // the path of what a page asked for
+	finish   chan struct{}
+	folder   string
+
+	mu      sync.Mutex
+	outputs map[pool.Browser[*chrome.Page]]*address
+	last    int
+}
+
+func newChromeBench(t *testing.T) *chromeBench {
+	// Chrome makes a socket in there, so the path has to be shorter than what t.TempDir gives.
+	folder, err := os.MkdirTemp("", "contract-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := &chromeBench{
+		arrivals: make(chan string, 1024), finish: make(chan struct{}), folder: folder,
+		outputs: make(map[pool.Browser[*chrome.Page]]*address),
+	}
+	b.server = httptest.NewServer(b)
+	t.Cleanup(func() {
+		close(b.finish)
+		b.server.Close()
+		if err := os.Remove(folder); err != nil {
+			t.Errorf("the browsers left something: %v", err)
+		}
+	})
+	return b
+}
+
+func (b *chromeBench) contract() contractBench[*chrome.Page] {
+	return contractBench[*chrome.Page]{
+		Launcher: b, Census: b.census, Remains: b.remains, KillBrowser: b.killBrowser,
+		AtStandby: b.atStandby, Work: b.work, Hang: b.hang, Dialog: b.dialog, Crash: b.crash,
+		Redirect: b.redirect, Popup: b.popup, Block: b.block, Remember: b.remember, Recall: b.recall,
+		Loop:      b.script("sync('/arrived'); for (;;) {}"),
+		LoopAgain: b.script("setInterval(() => { for (;;) {} }, 0); sync('/arrived'); for (;;) {}"),
+		Wedge:     b.script("sync('/hang')"),
+		Flood:     b.flood,
+	}
+}
+
+// Launch has every browser print the address of its second connection.
+func (b *chromeBench) Launch(ctx context.Context) (pool.Browser[*chrome.Page], error) {
+	out := new(address)
+	browser, err := chrome.Launcher{
+		ExecPath:  os.Getenv("PAGEPOOL_CHROME_PATH"),
+		NoSandbox: os.Geteuid() == 0,
+		Args:      []string{"--remote-debugging-port=0"},
+		TempDir:   b.folder,
+		Output:    out,
+	}.Launch(ctx)
+	if err == nil {
+		b.mu.Lock()
+		b.outputs[browser] = out
+		b.mu.Unlock()
+	}
+	return browser, err
+}
+
+// address collects what a browser prints, until that holds its address.
+type address struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (a *address) Write(text []byte) (int, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.text.Write(text)
+}
+
+func (a *address) url() (string, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for line := range strings.Lines(a.text.String()) {
+		if url, ok := strings.CutPrefix(strings.TrimSpace(line), "DevTools listening on "); ok {
+			return url, nil
+		}
+	}
+	return "", fmt.Errorf("the browser printed no address: %s", a.text.String())
+}
+
+func (b *chromeBench) census(ctx context.Context, browser pool.Browser[*chrome.Page]) (census, error) {
+	b.mu.Lock()
+	out := b.outputs[browser]
+	b.mu.Unlock()
+	url, err := out.url()
+	if err != nil {
+		return census{}, err
+	}
+	ctx, cancel := remote.NewAllocator(ctx, url, remote.NoModifyURL)
+	defer cancel()
+	ctx, cancel = chromedp.NewContext(ctx)
+	defer cancel()
+	listed, err := chromedp.CallBrowser(ctx, target.GetTargets, target.GetTargetsParams{})
+	if err != nil {
+		return census{}, err
+	}
+	profiles, err := chromedp.CallBrowser(ctx, target.GetBrowserContexts, cdp.Empty{})
+	if err != nil {
+		return census{}, err
+	}
+	alive := census{Contexts: len(profiles.BrowserContextIDs)}
+	for _, info := range listed.TargetInfos {
+		if info.Type == "page" {
+			alive.Pages++
+		}
+	}
+	return alive, nil
+}
+
+// remains lists folders, processes that know of one, and the driver's goroutines.
+func (b *chromeBench) remains() []string {
+	var left []string
+	entries, err := os.ReadDir(b.folder)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	for _, entry := range entries {
+		left = append(left, entry.Name())
+	}
+	for pid, command := range b.processes() {
+		left = append(left, fmt.Sprintf("process %d: %s", pid, command))
+	}
+	return append(left, goroutines()...)
+}
+
+// goroutines returns the stacks of those that run in the driver, and of chromedp's that work for
+// tabs. The driver has ended chromedp's by then, but does not see when they are through.
+func goroutines() (left []string) {
+	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); {
+		left = nil
+		stacks := make([]byte, 1<<20)
+		stacks = stacks[:runtime.Stack(stacks, true)]
+		for stack := range strings.SplitSeq(string(stacks), "\n\n") {
+			if strings.Contains(stack, "/pool/chrome.") {
+				return []string{stack}
+			}
+			if strings.Contains(stack, "chromedp.(*Target)") {
+				left = append(left, stack)
+			}
+		}
+		if len(left) == 0 {
+			return nil
+		}
+		runtime.Gosched()
+	}
+	return left
+}
+
+func (b *chromeBench) processes() map[int]string {
+	found := make(map[int]string)
+	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, file := range files {
+		command, err := os.ReadFile(file)
+		if err == nil && bytes.Contains(command, []byte(b.folder+"/")) {
+			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+			found[pid] = strings.ReplaceAll(string(command), "\x00", " ")
+		}
+	}
+	return found
+}
+
+// killBrowser ends the main process alone, as the kernel does when memory is short. There is one
+// browser at a time.
+func (b *chromeBench) killBrowser(pool.Browser[*chrome.Page]) error {
+	for pid, command := range b.processes() {
+		if !strings.Contains(command, "--type=") && !strings.Contains(command, "crashpad") {
+			return syscall.Kill(pid, syscall.SIGKILL)
+		}
+	}
+	return errors.New("no browser runs")
+}
+
+// ServeHTTP serves the pages that conditions need, from this machine only.
+func (b *chromeBench) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/html")
+	switch r.URL.Path {
+	case "/page":
+		fmt.Fprint(w, `<title>page</title><script>function sync(path) {
+			const request = new XMLHttpRequest(); request.open("GET", path + location.search, false); request.send() }</script>`)
+	case "/flood":
+		fmt.Fprint(w, `<body><script>for (let i = 0; i < 20000; i++) console.log("line", i)
+			const request = new XMLHttpRequest(); request.open("GET", "/arrived" + location.search, false); request.send()
+			for (;;) {}</script>`)
+	case "/redirect":
+		n, _ := strconv.Atoi(r.URL.Query().Get("n"))
+		fmt.Fprintf(w, `<meta http-equiv="refresh" content="0;url=/redirect?n=%d">`, n+1)
+		if n == 3 {
+			b.arrive(r)
+		}
+	case "/arrived":
+		b.arrive(r)
+	case "/hang":
+		b.arrive(r)
+		select {
+		case <-r.Context().Done():
+		case <-b.finish:
+		}
+	}
+}
+
+func (b *chromeBench) arrive(r *http.Request) {
+	select {
+	case b.arrivals <- r.URL.RequestURI():
+	case <-b.finish:
+	}
+}
+
+// await waits until a page has asked for a path that ends so.
+func (b *chromeBench) await(ctx context.Context, suffix string) error {
+	for {
+		select {
+		case path := <-b.arrivals:
+			if strings.HasSuffix(path, suffix) {
+				return nil
+			}
+		case <-ctx.Done():
+			return fmt.Errorf("no page asked for %s: %w", suffix, ctx.Err())
+		}
+	}
+}
+
+// script has a page run a script that says when it has the main thread.
+func (b *chromeBench) script(source string) func(context.Context, *chrome.Page) error {
+	return func(ctx context.Context, p *chrome.Page) error {
+		mark := b.mark()
+		if err := p.Run(ctx, chromedp.Navigate(b.server.URL+"/page"+mark)); err != nil {
+			return err
+		}
+		if _, err := chrome.Run(ctx, p, chromedp.Evaluate[int]("setTimeout(() => {"+source+"}, 0)")); err != nil {
+			return err
+		}
+		return b.await(ctx, mark)
+	}
+}
+
+// mark returns a query that tells one page's request from all others.
+func (b *chromeBench) mark() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.last++
+	return fmt.Sprintf("?%d", b.last)
+}
+
+// flood writes on the console while the page's document is still asked for, which is never answered.
+func (b *chromeBench) flood(ctx context.Context, p *chrome.Page) error {
+	mark := b.mark()
+	_, err := chrome.Run(ctx, p, chromedp.Evaluate[string]("location = '"+b.server.URL+"/flood"+mark+"'"))
+	if err != nil {
+		return err
+	}
+	return b.await(ctx, mark)
+}
+
+func (b *chromeBench) atStandby(ctx context.Context, p *chrome.Page) (bool, error) {
+	url, err := chrome.Run(ctx, p, chromedp.Location())
+	return url == "about:blank", err
+}
+
+func (b *chromeBench) work(ctx context.Context, p *chrome.Page) error {
+	if err := p.Run(ctx, chromedp.Navigate(b.server.URL+"/page")); err != nil {
+		return err
+	}
+	title, err := chrome.Run(ctx, p, chromedp.Title())
+	if err == nil && title != "page" {
+		err = fmt.Errorf("the title is %q", title)
+	}
+	return err
+}
+
+// hang works as a holder with plain chromedp does, on a context of its own that derives from the page's.
+func (b *chromeBench) hang(ctx context.Context, p *chrome.Page) error {
+	run, cancel := context.WithCancelCause(p.Context())
+	defer cancel(nil)
+	defer context.AfterFunc(ctx, func() { cancel(ctx.Err()) })()
+	_, err := chromedp.Run(run, chromedp.Evaluate[chromedp.Void]("new Promise(() => {})", chromedp.EvalAwaitPromise))
+	if run.Err() != nil {
+		return context.Cause(run)
+	}
+	return err
+}
+
+func (b *chromeBench) dialog(ctx context.Context, p *chrome.Page) error {
+	leave := b.script("onbeforeunload = () => 'stay'; sync('/arrived'); alert('anybody?'); confirm('yes?')")
+	return leave(ctx, p)
+}
+
+func (b *chromeBench) crash(ctx context.Context, p *chrome.Page) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(p.Context(), cancel)()
+	err := p.Run(ctx, chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, page.Crash, cdp.Empty{}) // it is never answered
+		return err
+	}))
+	if errors.Is(err, pool.ErrPageCrashed) {
+		return nil
+	}
+	return fmt.Errorf("the page did not crash: %w", err)
+}
+
+func (b *chromeBench) redirect(ctx context.Context, p *chrome.Page) error {
+	_, err := chrome.Run(ctx, p, chromedp.Evaluate[chromedp.Void](`location = "`+b.server.URL+`/redirect"`))
+	if err != nil {
+		return err
+	}
+	return b.await(ctx, "?n=3")
+}
+
+func (b *chromeBench) popup(ctx context.Context, p *chrome.Page) error {
+	opened := chromedp.WaitNewTarget(p.Context(), func(*target.Info) bool { return true })
+	clicked := true // otherwise Chrome blocks the popup
+	gesture := func(params *jsruntime.EvaluateParams) { params.UserGesture = &clicked }
+	_, err := chrome.Run(ctx, p, chromedp.Evaluate[bool](`!!window.open("about:blank")`, gesture))
+	if err != nil {
+		return err
+	}
+	select {
+	case <-opened:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("no popup: %w", ctx.Err())
+	}
+}
+
+// block listens in a way that chromedp's documentation warns of.
+func (b *chromeBench) block(ctx context.Context, p *chrome.Page) (func(), error) {
+	mark := b.mark()
+	if err := p.Run(ctx, chromedp.Navigate(b.server.URL+"/page"+mark)); err != nil {
+		return nil, err
+	}
+	end := make(chan struct{})
+	release := sync.OnceFunc(func() { close(end) })
+	if err := chromedp.Listen(p.Context(), func(any) { <-end }); err != nil {
+		return nil, err
+	}
+	// No answer reaches chromedp any more, so the page itself says when it has sent its messages.
+	go func() {
+		_, _ = chrome.Run(ctx, p, chromedp.Evaluate[chromedp.Void]("for (let i = 0; i < 10000; i++) console.log(i); sync('/arrived')"))
+	}()
+	if err := b.await(ctx, mark); err != nil {
+		release()
+		return nil, err
+	}
+	return release, nil
+}
+
+func (b *chromeBench) remember(ctx context.Context, p *chrome.Page, value string) error {
+	if err := p.Run(ctx, chromedp.Navigate(b.server.URL+"/page")); err != nil {
+		return err
+	}
+	_, err := chrome.Run(ctx, p, chromedp.Evaluate[chromedp.Void](fmt.Sprintf(
+		"localStorage.setItem('value', %q); document.cookie = 'value=%s; max-age=3600'", value, value)))
+	return err
+}
+
+func (b *chromeBench) recall(ctx context.Context, p *chrome.Page) (string, error) {
+	if err := p.Run(ctx, chromedp.Navigate(b.server.URL+"/page")); err != nil {
+		return "", err
+	}
+	stored, err := chrome.Run(ctx, p, chromedp.Evaluate[string]("localStorage.getItem('value') || ''"))
+	if err != nil {
+		return "", err
+	}
+	cookie, err := chrome.Run(ctx, p, chromedp.Evaluate[string]("document.cookie"))
+	if err == nil && cookie != "" && cookie != "value="+stored {
+		err = fmt.Errorf("the cookie is %q, the storage has %q", cookie, stored)
+	}
+	return stored, err
+}
