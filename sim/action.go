@@ -48,6 +48,7 @@ type Action struct {
 	kind    actionKind
 	outcome fakebrowser.Outcome
 	twice   bool
+	made    bool  // an opening hangs whose context is there
 	index   int32 // of the operation, client, tab or browser
 	Fault   bool  // it costs one of the faults, and a fair browser does not do it
 }
@@ -126,6 +127,9 @@ func (w *World) deviations(out []Action) []Action {
 		if o.Echo || !w.fake.CanAnswer(o) {
 			continue
 		}
+		if o.Kind == fakebrowser.Open && w.fake.Tab(o.Tab) == nil {
+			continue // its context was closed under it: it can only fail
+		}
 		index := int32(i)
 		switch o.Kind {
 		case fakebrowser.Launch:
@@ -141,6 +145,9 @@ func (w *World) deviations(out []Action) []Action {
 		}
 		add(Action{kind: answers_, index: index, twice: true}, Twice)
 		add(Action{kind: hangs_, index: index}, Hangs)
+		if o.Kind == fakebrowser.Open {
+			add(Action{kind: hangs_, index: index, made: true}, Hangs)
+		}
 	}
 	for i := range w.clients {
 		c := &w.clients[i]
@@ -174,7 +181,11 @@ func (w *World) Do(a *Action) {
 		w.fake.Operations[a.index].Twice = a.twice || w.fake.Operations[a.index].Echo
 		w.answer(int(a.index), a.outcome)
 	case hangs_:
-		w.fake.Operations[a.index].Stuck = true
+		o := &w.fake.Operations[a.index]
+		o.Stuck = true
+		if a.made {
+			w.fake.Tab(o.Tab).Made = true
+		}
 	case clientGoesOn, clientGivesUp:
 		w.run(int(a.index))
 	case deadlineFires:
@@ -195,7 +206,11 @@ func (w *World) Label(a *Action) string {
 		o := &w.fake.Operations[a.index]
 		return o.String() + [...]string{" works", " fails", " fails, and has worked"}[a.outcome] + w.twiceWord(a)
 	case hangs_:
-		return w.fake.Operations[a.index].String() + " hangs"
+		text := w.fake.Operations[a.index].String() + " hangs"
+		if a.made {
+			text += ", with its context there"
+		}
+		return text
 	case clientGoesOn:
 		return "client " + strconv.Itoa(int(a.index)+1) + " " + w.doing(int(a.index))
 	case clientGivesUp:

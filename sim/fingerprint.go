@@ -54,7 +54,7 @@ func (w *World) hashFake(h *core.Hasher, r *core.Renaming) {
 	for i := range f.Tabs {
 		t := &f.Tabs[i]
 		h.Add(r.Tabs.Of(uint64(t.ID)) | r.Browsers.Of(uint64(t.Browser))<<16 |
-			flag(t.Opening, 32) | flag(t.Dead, 33) | flag(t.Wedged, 34))
+			flag(t.Opening, 32) | flag(t.Dead, 33) | flag(t.Wedged, 34) | flag(t.Made, 35))
 	}
 	// Which of the operations was asked for first decides nothing, so they are a set.
 	sum := uint64(0)

@@ -127,6 +127,9 @@ func (w *World) draw(o *fakebrowser.Operation) {
 	case twice:
 		o.Twice = true
 	}
+	if o.Kind == fakebrowser.Open && (plan == slow || plan == hangs) {
+		w.fake.Tab(o.Tab).Made = w.choices.Choose(2) == 1
+	}
 	if plan == slow {
 		o.Due = w.now + w.slow(o.Kind)
 	} else {

@@ -51,8 +51,8 @@ type Operation struct {
 }
 
 // Begin takes one of the core's effects. It returns the operation that it began, if any: the
-// pointer is good until the next call. A close of a tab whose opening is unanswered is dropped: the
-// core asks again when that answer comes.
+// pointer is good until the next call. A close of a tab whose opening is unanswered is dropped, as
+// long as its context is not there: the core asks again when that answer comes.
 func (s *State) Begin(e core.Effect) *Operation {
 	o := Operation{ID: e.Operation, Browser: e.Browser, Tab: e.Tab}
 	switch e.Kind {
@@ -66,7 +66,7 @@ func (s *State) Begin(e core.Effect) *Operation {
 		s.Tabs = append(s.Tabs, Tab{ID: e.Tab, Context: e.Context, Browser: e.Browser, Opening: true})
 	case core.CloseTab, core.CloseAgain:
 		o.Kind = Close
-		if t := s.Tab(e.Tab); t != nil && t.Opening {
+		if t := s.Tab(e.Tab); t != nil && t.Opening && !t.Made {
 			return nil
 		}
 	case core.KillTab:
@@ -167,6 +167,9 @@ func (s *State) Find(kind OperationKind, browser core.BrowserID, tab core.TabID)
 // answer as the core's event. One that answers twice is left as its echo.
 func (s *State) Answer(i int, outcome Outcome) core.Event {
 	o := s.Operations[i]
+	if o.Kind == Open && !o.Echo && s.Tab(o.Tab) == nil {
+		outcome = Fails // its context was closed under it
+	}
 	if o.Twice && !o.Echo {
 		s.Operations[i].Echo, s.Operations[i].Outcome = true, outcome
 	} else {
@@ -186,7 +189,7 @@ func (s *State) Answer(i int, outcome Outcome) core.Event {
 		s.removeBrowser(o.Browser)
 	case Open:
 		if t := s.Tab(o.Tab); t != nil {
-			t.Opening = false
+			t.Opening, t.Made = false, false
 			if outcome == Fails {
 				s.removeTab(o.Tab)
 			}

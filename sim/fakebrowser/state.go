@@ -27,6 +27,7 @@ type Tab struct {
 	Context core.ContextID
 	Browser core.BrowserID
 	Opening bool // the answer to its opening is out
+	Made    bool // Opening: its context is there already, so that it can be closed, and the opening with it
 	Dead    bool // its renderer is dead: the context is left, and nothing holds up its close
 	Wedged  bool // its main thread never answers again: closes hang until the renderer is killed
 }
@@ -145,7 +146,7 @@ func (s *State) removeTab(id core.TabID) {
 		}
 	}
 	for i := range s.Operations {
-		if o := &s.Operations[i]; o.Tab == id && o.Kind == Close {
+		if o := &s.Operations[i]; o.Tab == id && (o.Kind == Close || o.Kind == Open) {
 			o.Stuck = false // whatever else waits for its end has seen it
 		}
 	}
