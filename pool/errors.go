@@ -1,9 +1,12 @@
 package pool
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/pagepool/pagepool/pool/core"
 )
 
 // The errors of a pool. All of them work with errors.Is through whatever wraps them; what a
@@ -29,21 +32,63 @@ var (
 	ErrBrowserUnavailable = errors.New("pool: the browser opens no tab")
 )
 
-// Error is what GetPage returns when it returns no lease. It unwraps to one of the errors above or
-// to the caller's own context's, so errors.Is works on it.
+// Error is what GetPage returns when it returns no lease, and what the other methods return. It
+// unwraps to one of the errors above or to the caller's own context's, so errors.Is works on it.
 type Error struct {
 	Op       string // the method that failed, such as "GetPage"
-	Affinity string // the affinity asked for
-	Waits    Waits  // how the time until the error was spent
+	Affinity string // the affinity asked for, where the method has one
+	Waits    Waits  // GetPage: how the time until the error was spent
 	Err      error  // why
 }
 
 func (e *Error) Error() string {
-	affinity := e.Affinity
-	if len(affinity) > 64 {
-		affinity = strings.ToValidUTF8(affinity[:64], "") + "..."
+	var b strings.Builder
+	b.WriteString("pool: ")
+	b.WriteString(e.Op)
+	if e.Affinity != "" {
+		fmt.Fprintf(&b, " %q", shortened(e.Affinity))
 	}
-	return fmt.Sprintf("pool: %s %q after %s: %s", e.Op, affinity, e.Waits, strings.TrimPrefix(e.Err.Error(), "pool: "))
+	if e.Waits.Total() > 0 {
+		fmt.Fprintf(&b, " after %s", e.Waits)
+	}
+	return b.String() + ": " + strings.TrimPrefix(e.Err.Error(), "pool: ")
 }
 
 func (e *Error) Unwrap() error { return e.Err }
+
+// shortened keeps a key of 4,096 bytes out of error messages and logs.
+func shortened(key string) string {
+	const most = 64
+	if len(key) <= most {
+		return key
+	}
+	return strings.ToValidUTF8(key[:most], "") + "..."
+}
+
+// errNotBuilt answers what is left for a later version.
+var errNotBuilt = errors.New("pool: not built yet")
+
+func checkAffinity(key string) error {
+	if len(key) == 0 || len(key) > core.MaxKey {
+		return fmt.Errorf("an affinity is 1 to %d bytes long, and this one has %d", core.MaxKey, len(key))
+	}
+	return nil
+}
+
+// contextError says why a caller's context ended: its own error, and its cause where it has one.
+func contextError(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if errors.Is(cause, err) {
+		return cause
+	}
+	return fmt.Errorf("%w: %w", err, cause)
+}
+
+// causes are the errors that end leases and refuse requests, by the core's reason.
+var causes = [...]error{
+	core.PoolClosed:         ErrClosed,
+	core.BrowserUnavailable: ErrBrowserUnavailable,
+	core.LeaseExpired:       ErrLeaseExpired,
+	core.PageCrashed:        ErrPageCrashed,
+	core.BrowserLost:        ErrBrowserLost,
+}

@@ -1,0 +1,210 @@
+package pool
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"time"
+
+	"github.com/pagepool/pagepool/pool/core"
+)
+
+// Off switches a setting off, where its rule says that this is possible.
+const Off = core.Off
+
+// Config is what an operator chooses. The zero Config is valid: 0 means the default. Where a rule
+// says "or Off", any negative value switches the setting off. New checks every rule and names all
+// settings that break one; nothing is clamped.
+type Config struct {
+	// MaxPages is the size of a fixed pool, in tabs. Default 4. 1 to 1,000.
+	MaxPages int
+	// MinPages is what an idle pool shrinks to, in tabs. Default MaxPages. 1 <= MinPages <=
+	// InitialPages. Without effect yet: the pool keeps its size.
+	MinPages int
+	// InitialPages is the capacity at the start, in tabs; one spare tab comes on top. Default MaxPages.
+	// MinPages <= InitialPages <= BurstPages.
+	InitialPages int
+	// BurstPages is the ceiling of growth, in tabs. Default MaxPages. InitialPages <= BurstPages <=
+	// 1,000. Without effect yet, but for what AffinityTabs is checked against.
+	BurstPages int
+	// HighPriorityPages is the ceiling of growth for requests at or above HighPriorityThreshold, in
+	// tabs. Default Off. Both or neither; BurstPages <= HighPriorityPages <= 1,000. Without effect yet.
+	HighPriorityPages int
+	// HighPriorityThreshold is a priority. Default Off. See HighPriorityPages. Without effect yet.
+	HighPriorityThreshold int
+
+	// AffinityTabs is how many tabs one affinity may own for root work. Default: the smaller of 5 and
+	// BurstPages. 1 to BurstPages.
+	AffinityTabs int
+	// RootCap is how many root leases one affinity may hold at once. Default AffinityTabs. 1 to
+	// AffinityTabs.
+	RootCap int
+
+	// OrphanCap is how many contexts may be kept without a tab. Default twice the highest ceiling.
+	// At least 1, or Off: keep none. Without effect yet: none is kept.
+	OrphanCap int
+	// TabsPerContext is how many tabs may share a context. Default 1, which keeps every tab in a
+	// renderer of its own. At least 1. Without effect yet: 1.
+	TabsPerContext int
+	// RetainOnEvict keeps the context of an evicted affinity. Without effect yet.
+	RetainOnEvict bool
+	// AllowReassign hands an idle tab, with its state, to another affinity as a last resort. Without
+	// effect yet.
+	AllowReassign bool
+	// Reset brings a tab back to the standby state after each lease. Without effect yet.
+	Reset bool
+
+	// MaxLease is the longest hold of a lease. Default 90s. > 0, or Off.
+	MaxLease time.Duration
+
+	// LaunchTimeout bounds the start of a browser. Default 30s. > 0.
+	LaunchTimeout time.Duration
+	// OpenGrace is when an opening is overdue: those who wait are given another. Default 2s. > 0, at
+	// most OpenTimeout.
+	OpenGrace time.Duration
+	// OpenTimeout bounds the opening of a tab. Default 30s. > 0.
+	OpenTimeout time.Duration
+	// OpenRetries is how many failed rounds of launching or opening a request sits through. Default 3.
+	// > 0.
+	OpenRetries int
+	// OpenBackoff is the pause after the first failed round; it doubles. Default 500ms. > 0, at most
+	// OpenBackoffMax.
+	OpenBackoff time.Duration
+	// OpenBackoffMax is the longest pause between failed rounds. Default 4s. > 0.
+	OpenBackoffMax time.Duration
+
+	// RescueTimeout bounds all probing and rescuing of a suspect tab. Default 500ms. > 0, or Off.
+	// Without effect yet: the tab is closed at once.
+	RescueTimeout time.Duration
+
+	// CloseGrace is when a close is overdue: it is no relief any more for those who wait. Default
+	// 250ms. > 0, at most CloseTimeout.
+	CloseGrace time.Duration
+	// CloseTimeout is when the renderer of a tab that does not close is killed. Default 5s. > 0.
+	CloseTimeout time.Duration
+	// KillTimeout is when a tab that a kill did not end is lost. Default 2s. > 0.
+	KillTimeout time.Duration
+
+	// BrowserCloseTimeout is when a browser that does not end is written off. Half of it is for a
+	// graceful end, half for one by force. Default 5s. > 0.
+	BrowserCloseTimeout time.Duration
+	// StallTimeout is when a silent browser is lost. Default 10s. > 0, or Off. Without effect yet.
+	StallTimeout time.Duration
+
+	// ProbeBudget bounds the probe of a tab before it is handed out again. Default 3s. At least 250ms
+	// and below MaxLease where that is on, or Off. Without effect yet.
+	ProbeBudget time.Duration
+	// ProbeMaxAge is how long a tab's last good answer counts. Default 1s. > 0. Without effect yet.
+	ProbeMaxAge time.Duration
+
+	// MaxUses is after how many leases a tab is retired. Default 500. At least 1, or Off. Without
+	// effect yet.
+	MaxUses int
+	// MaxAge is after how long a tab is retired. Default Off. > 0, or Off. Without effect yet.
+	MaxAge time.Duration
+	// MaxAgeJitter is drawn on top of MaxAge for each tab. Default 0. >= 0. Without effect yet.
+	MaxAgeJitter time.Duration
+
+	// BrowserMaxAge is after how long a browser is replaced. Default Off. > 0, or Off. Without effect
+	// yet.
+	BrowserMaxAge time.Duration
+	// BrowserMaxTabs is after how many tabs a browser is replaced. Default Off. At least 1, or Off.
+	// Without effect yet.
+	BrowserMaxTabs int
+	// DrainTimeout is how long a browser that is being replaced may go on. Default 2m. > 0. Without
+	// effect yet.
+	DrainTimeout time.Duration
+
+	// PriorityAging is how long a request waits to be ordered one level of priority higher. Default 3s.
+	// > 0, or Off: strict priority. Without effect yet: strict priority.
+	PriorityAging time.Duration
+	// MaxBypass is how many later requests of its own affinity a warm tab may serve ahead of one that
+	// waits. Default 4. At least 1, or Off. Without effect yet: there is no bound.
+	MaxBypass int
+	// MaxWaiting is how many requests of a class may wait. Default 10,000. At least 1. Without effect
+	// yet: there is no bound.
+	MaxWaiting int
+	// IdleContraction is how long a pool is idle before it shrinks. Default 60s. > 0. Without effect
+	// yet.
+	IdleContraction time.Duration
+
+	// Logger is told of what went wrong and what the pool did about it. Nil: nobody is told.
+	Logger *slog.Logger
+	// Clock is where the time comes from. Nil: the real one.
+	Clock Clock
+	// RecorderEvents is how many events the flight recorder keeps; they are reported with a bug of the
+	// pool. Default 4,096. 1 to 1,000,000, or Off.
+	RecorderEvents int
+	// Strict panics when the pool finds a bug of its own, instead of logging it.
+	Strict bool
+}
+
+const (
+	defaultRecorderEvents = 4096
+	maxRecorderEvents     = 1_000_000
+)
+
+// resolve checks the rules and fills in the defaults, of the core's settings and of the shell's.
+func (c Config) resolve() (core.Settings, Config, error) {
+	settings, err := c.settings().Resolve()
+	switch n := c.RecorderEvents; {
+	case n == 0:
+		c.RecorderEvents = defaultRecorderEvents
+	case n < 0:
+		c.RecorderEvents = 0
+	case n > maxRecorderEvents:
+		err = errors.Join(err, fmt.Errorf("RecorderEvents=%d: the rule is 1 to 1,000,000, or off", n))
+	}
+	if err != nil {
+		return settings, c, fmt.Errorf("pool: New: %w", err)
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Clock == nil {
+		c.Clock = realClock{}
+	}
+	return settings, c, nil
+}
+
+// settings is the part of c that the core knows, field by field by name; a test keeps the two
+// structs in step.
+func (c Config) settings() core.Settings {
+	var s core.Settings
+	from, to := reflect.ValueOf(c), reflect.ValueOf(&s).Elem()
+	for i := range to.NumField() {
+		to.Field(i).Set(from.FieldByName(to.Type().Field(i).Name))
+	}
+	return s
+}
+
+// GetOption changes one GetPage or Do: Nested, WithPriority, WithMaxLease.
+type GetOption struct {
+	nested      bool
+	prioritized bool
+	limited     bool
+	priority    int
+}
+
+// Nested says that the request is issued by a page that is itself under a root lease, which cannot
+// end before it does. It is bound by no limit but the pool's size, and may use the spare tab.
+func Nested() GetOption { return GetOption{nested: true} }
+
+// WithPriority orders the request before those of lower priority that wait. The default is 0.
+func WithPriority(n int) GetOption { return GetOption{prioritized: true, priority: n} }
+
+// WithMaxLease gives the lease a limit of its own. It is not built yet: GetPage returns an error.
+func WithMaxLease(d time.Duration) GetOption { return GetOption{limited: true} }
+
+// DisposeOption changes one DisposeAffinity: NoWait, Retain.
+type DisposeOption struct {
+	noWait bool
+	retain bool
+}
+
+// NoWait returns at once, without waiting for the old generation to be gone.
+func NoWait() DisposeOption { return DisposeOption{noWait: true} }
+
+// Retain keeps the affinity's context. It is not built yet: DisposeAffinity returns an error.
+func Retain() DisposeOption { return DisposeOption{retain: true} }

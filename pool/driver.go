@@ -1,0 +1,324 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+
+	"github.com/pagepool/pagepool/pool/core"
+)
+
+// What the browser has to be asked for: one goroutine for each operation, which waits for the
+// driver's answer without the lock and tells the core.
+
+// browser is what the core's number of a browser stands for. It is known until it is gone, which
+// for one that was written off may be never.
+type browser[P any] struct {
+	id        core.BrowserID
+	process   Browser[P]              // nil: its launch has not been answered
+	life      context.Context         // every call into it derives from this one
+	end       context.CancelCauseFunc // ends them all: it is gone, or nobody waits for it any more
+	running   int                     // goroutines that may wait for it
+	unwanted  bool                    // the core has asked for its end
+	forgotten chan struct{}           // closed when the browser is known no more
+}
+
+func (b *browser[P]) name() string { return "browser b" + strconv.Itoa(int(b.id)) }
+
+func (b *browser[P]) state() string {
+	if b.process == nil {
+		return "its launch has not returned"
+	}
+	return "it did not end in time, and its process may still run"
+}
+
+// gone says whether the driver has said that the browser is gone.
+func (b *browser[P]) gone() bool {
+	if b.process == nil {
+		return false
+	}
+	select {
+	case <-b.process.Done():
+		return true
+	default:
+		return false
+	}
+}
+
+// tab is what the core's number of a tab stands for. It is known for as long as the core counts it.
+type tab[P any] struct {
+	id        core.TabID
+	name      string
+	affinity  string // whose it is, or was
+	browser   *browser[P]
+	context   BrowserContext[P] // nil: not made, or not yet
+	page      Tab[P]            // nil: not opened, or not yet
+	holder    *Lease[P]
+	opening   bool                    // its opening has not been answered
+	life      context.Context         // the calls that are under way derive from this one
+	end       context.CancelCauseFunc // ends them
+	forgotten chan struct{}           // closed when the tab is known no more; made with page
+}
+
+// giveUp ends the calls that are under way; later ones begin anew.
+func (t *tab[P]) giveUp(cause error) {
+	t.end(cause)
+	t.life, t.end = context.WithCancelCause(t.browser.life)
+}
+
+func (p *Pool[P]) forgetTabLocked(t *tab[P]) {
+	delete(p.mu.tabs, t.id)
+	t.end(errors.New("the tab is gone"))
+	if t.forgotten != nil {
+		close(t.forgotten)
+	}
+}
+
+var (
+	errNoBrowser = errors.New("the launcher returned neither a browser nor an error")
+	errNoContext = errors.New("the driver returned neither a context nor an error")
+	errNoTab     = errors.New("the driver returned neither a tab nor an error")
+)
+
+func (p *Pool[P]) launchLocked(e *core.Effect) {
+	b := &browser[P]{id: e.Browser, forgotten: make(chan struct{})}
+	b.life, b.end = context.WithCancelCause(context.Background())
+	p.mu.browsers[b.id] = b
+	ctx, cancel := context.WithCancel(withOperationID(b.life, uint64(e.Operation)))
+	var process Browser[P]
+	var err error
+	p.beginLocked(b, func() {
+		defer cancel()
+		process, err = p.launcher.Launch(ctx)
+		if err == nil && isNil(process) {
+			err = errNoBrowser
+		}
+	}, func() {
+		if err != nil {
+			p.launchFailedLocked(b, err)
+			return
+		}
+		b.process = process
+		p.watchLocked(b)
+		if b.unwanted {
+			p.endBrowserLocked(b, e.Operation, true) // it has done nothing yet that a graceful end could save
+			return
+		}
+		// A launch that was written off is answered like any other: the core has it closed.
+		p.stepLocked(core.Event{Kind: core.BrowserReady, Browser: b.id})
+	})
+}
+
+func (p *Pool[P]) launchFailedLocked(b *browser[P], err error) {
+	if b.life.Err() == nil {
+		p.mu.lastFailure = fmt.Errorf("launching a browser: %w", err)
+	}
+	p.noteLocked(slog.LevelWarn, "browser launch failed", "browser", b.id, "error", err)
+	p.forgetBrowserLocked(b, err)
+	p.stepLocked(core.Event{Kind: core.BrowserFailed, Browser: b.id})
+}
+
+// watchLocked waits for the browser's end, asked or not.
+func (p *Pool[P]) watchLocked(b *browser[P]) {
+	p.beginLocked(b, func() {
+		select {
+		case <-b.process.Done():
+		case <-b.forgotten:
+		case <-p.over: // it was written off, and nobody is left to be told
+		}
+	}, func() {
+		if b.gone() {
+			p.browserGoneLocked(b)
+		}
+	})
+}
+
+// browserGoneLocked tells the core once that a browser is gone.
+func (p *Pool[P]) browserGoneLocked(b *browser[P]) {
+	if p.mu.browsers[b.id] != b {
+		return
+	}
+	if b.life.Err() == nil && !b.unwanted {
+		p.mu.lastFailure = ErrBrowserLost
+	}
+	p.noteLocked(slog.LevelInfo, "browser gone", "browser", b.id)
+	p.forgetBrowserLocked(b, ErrBrowserLost)
+	p.stepLocked(core.Event{Kind: core.BrowserGone, Browser: b.id})
+}
+
+func (p *Pool[P]) forgetBrowserLocked(b *browser[P], cause error) {
+	delete(p.mu.browsers, b.id)
+	close(b.forgotten)
+	b.end(cause)
+}
+
+func (p *Pool[P]) closeBrowserLocked(e *core.Effect) {
+	b := p.mu.browsers[e.Browser]
+	if b == nil {
+		p.bugLocked("b%d is to be closed, and is not there", e.Browser)
+		return
+	}
+	if b.process == nil {
+		// Its launch is under way. It is told to end; what it brings all the same is closed then.
+		b.unwanted = true
+		b.end(errors.New("the browser is not wanted any more"))
+		return
+	}
+	p.endBrowserLocked(b, e.Operation, e.Force)
+}
+
+// endBrowserLocked has a browser closed: gracefully for half of BrowserCloseTimeout, so that the
+// other half is left for doing it by force.
+func (p *Pool[P]) endBrowserLocked(b *browser[P], id core.Operation, force bool) {
+	b.unwanted = true
+	ctx, cancel := context.WithCancel(withOperationID(context.Background(), uint64(id)))
+	stop := func() bool { return true }
+	if force {
+		cancel()
+	} else {
+		stop = p.clock.AfterFunc(p.settings.BrowserCloseTimeout/2, cancel)
+	}
+	var err error
+	p.beginLocked(b, func() {
+		err = b.process.Close(ctx)
+		stop()
+		cancel()
+	}, func() {
+		if err != nil && !b.gone() {
+			// Not known to be gone: Done may say so yet. The core writes it off in time.
+			p.noteLocked(slog.LevelError, "browser close failed", "browser", b.id, "error", err)
+			return
+		}
+		p.browserGoneLocked(b)
+	})
+}
+
+func (p *Pool[P]) openLocked(e *core.Effect) {
+	b := p.mu.browsers[e.Browser]
+	t := &tab[P]{id: e.Tab, name: "t" + strconv.Itoa(int(e.Tab)), browser: b, opening: true}
+	t.life, t.end = context.WithCancelCause(b.life)
+	p.mu.tabs[t.id] = t
+	life := t.life
+	p.operateLocked(t, e, "open", func(ctx context.Context) error {
+		c, err := b.process.NewContext(ctx)
+		if err == nil && isNil(c) {
+			err = errNoContext
+		}
+		if err != nil {
+			return err
+		}
+		p.mu.Lock()
+		t.context = c // from here on a close has something to close
+		p.mu.Unlock()
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		page, err := c.NewTab(ctx)
+		if err == nil && isNil(page) {
+			err = errNoTab
+		}
+		if err == nil {
+			p.mu.Lock()
+			t.page = page
+			p.mu.Unlock()
+		}
+		return err
+	}, func(err error) {
+		t.opening = false
+		if err != nil {
+			if life.Err() == nil { // Otherwise it was given up, and the reason for that is known already.
+				p.mu.lastFailure = fmt.Errorf("opening a tab: %w", err)
+			}
+			p.stepLocked(core.Event{Kind: core.OpenFailed, Tab: t.id})
+			return
+		}
+		p.watchTabLocked(t)
+		p.stepLocked(core.Event{Kind: core.Opened, Tab: t.id})
+	})
+}
+
+// watchTabLocked waits for the page's end, unless the pool has forgotten the tab by then.
+func (p *Pool[P]) watchTabLocked(t *tab[P]) {
+	if p.mu.tabs[t.id] != t {
+		return // its context was closed meanwhile, and the page with it
+	}
+	t.forgotten = make(chan struct{})
+	crashed := false
+	p.beginLocked(t.browser, func() {
+		select {
+		case <-t.page.Done():
+			crashed = true
+		case <-t.forgotten:
+		}
+	}, func() {
+		if crashed {
+			p.browserFirstLocked(t.browser)
+			p.stepLocked(core.Event{Kind: core.Crashed, Tab: t.id})
+		}
+	})
+}
+
+// browserFirstLocked tells the core that a browser is gone, if it is, before it is told anything of
+// that browser's tabs: browser news comes before tab news of the same moment.
+func (p *Pool[P]) browserFirstLocked(b *browser[P]) {
+	if b.gone() {
+		p.browserGoneLocked(b)
+	}
+}
+
+func (p *Pool[P]) closeLocked(e *core.Effect) {
+	t := p.mu.tabs[e.Tab]
+	switch {
+	case t.context != nil:
+	case t.opening:
+		return // There is nothing to close yet. The core asks again when the opening is answered.
+	default:
+		// The opening failed and has left nothing.
+		p.mu.answers = append(p.mu.answers, core.Event{Kind: core.Closed, Tab: t.id})
+		return
+	}
+	p.operateLocked(t, e, "close", t.context.Close, func(err error) {
+		kind := core.Closed
+		if err != nil {
+			kind = core.CloseFailed
+		}
+		p.stepLocked(core.Event{Kind: kind, Tab: t.id})
+	})
+}
+
+func (p *Pool[P]) killLocked(e *core.Effect) {
+	t := p.mu.tabs[e.Tab]
+	if t.page == nil {
+		p.mu.answers = append(p.mu.answers, core.Event{Kind: core.KillFailed, Tab: t.id})
+		return
+	}
+	p.noteLocked(slog.LevelWarn, "renderer killed: its tab did not close", "tab", t.name,
+		"affinity", shortened(t.affinity))
+	p.operateLocked(t, e, "kill", t.page.Kill, func(err error) {
+		kind := core.Killed
+		if err != nil {
+			kind = core.KillFailed
+		}
+		p.stepLocked(core.Event{Kind: kind, Tab: t.id})
+	})
+}
+
+// operateLocked begins an operation on a tab. Its ctx ends when the core gives the operation up, or
+// the tab or the browser is gone.
+func (p *Pool[P]) operateLocked(t *tab[P], e *core.Effect, what string, call func(context.Context) error, answer func(error)) {
+	life, id := t.life, e.Operation
+	ctx, cancel := context.WithCancel(withOperationID(life, uint64(id)))
+	var err error
+	p.beginLocked(t.browser, func() {
+		defer cancel()
+		err = call(ctx)
+	}, func() {
+		p.browserFirstLocked(t.browser)
+		if err != nil && life.Err() == nil {
+			p.noteLocked(slog.LevelWarn, what+" failed", "tab", t.name, "browser", t.browser.id, "operation", id, "error", err)
+		}
+		answer(err)
+	})
+}

@@ -1,0 +1,163 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/pagepool/pagepool/pool/core"
+)
+
+// Lease is the exclusive right to use one tab, from GetPage until Release or Discard. It may end
+// earlier, without its holder: its Context says so, and why. Its methods may be called from any
+// goroutine, also after its end.
+type Lease[P any] struct {
+	pool    *Pool[P]
+	request core.RequestID
+	tab     *tab[P] // set once, by the grant; nil: refused
+	waits   Waits   // set once, by the answer
+	reused  bool    // set once, by the grant
+
+	// While the request waits, guarded by pool.mu.
+	answered bool
+	answer   chan struct{} // closed by the answer; nil: nobody waits for it
+	refused  error         // nil: its caller has gone
+
+	// While the tab is held, guarded by pool.mu.
+	cause  error // why the lease ended; nil: it has not
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+}
+
+// Page is what to work with. It is not to be used after the lease has ended.
+func (l *Lease[P]) Page() P { return l.tab.page.Page() }
+
+// TabID is the tab's name. It survives reuse and is never given to another tab.
+func (l *Lease[P]) TabID() string { return l.tab.name }
+
+// Reused says whether the affinity used this tab before: its caches are warm.
+func (l *Lease[P]) Reused() bool { return l.reused }
+
+// Waits says how the time until the grant was spent.
+func (l *Lease[P]) Waits() Waits { return l.waits }
+
+// Context carries the values of the tab's context, so that a driver's plain calls work on it, and
+// ends when the lease does. Its cause says why: ErrReleased, ErrLeaseExpired, ErrPageCrashed,
+// ErrBrowserLost or ErrClosed. It is made when it is first asked for.
+func (l *Lease[P]) Context() context.Context {
+	l.pool.mu.Lock()
+	defer l.pool.mu.Unlock()
+	if l.ctx == nil {
+		// The tab's context ends with the tab too, but with the driver's cause, and before the pool has
+		// heard of it. The lease ends when the core says so; that is what tells a crash from a lost browser.
+		l.ctx, l.cancel = context.WithCancelCause(context.WithoutCancel(l.tab.page.Context()))
+		if l.cause != nil {
+			l.cancel(l.cause)
+		}
+	}
+	return l.ctx
+}
+
+// Release gives the tab back. After the end of the lease it does nothing.
+func (l *Lease[P]) Release() { l.end(core.Event{Kind: core.Released}) }
+
+// Discard gives the tab back and says that it is spoiled: it is closed, its siblings stay. A reason
+// that is ErrWedged says that the page does not answer. After the end of the lease it does nothing.
+func (l *Lease[P]) Discard(reason error) {
+	l.end(core.Event{Kind: core.Discarded, Wedged: errors.Is(reason, ErrWedged)})
+}
+
+func (l *Lease[P]) end(e core.Event) {
+	p := l.pool
+	p.mu.Lock()
+	if l.cause == nil {
+		e.Request = l.request
+		l.endLocked(ErrReleased) // before the tab can be anybody else's
+		p.stepLocked(e)
+	}
+	p.unlock()
+}
+
+// endLocked ends the holder's side of the lease.
+func (l *Lease[P]) endLocked(cause error) {
+	l.cause = cause
+	l.tab.holder = nil
+	if l.cancel != nil {
+		l.cancel(cause)
+	}
+}
+
+// endCause says why the lease ended; nil while it is held.
+func (l *Lease[P]) endCause() error {
+	l.pool.mu.Lock()
+	defer l.pool.mu.Unlock()
+	return l.cause
+}
+
+// answerLocked wakes the caller, if it had to wait.
+func (l *Lease[P]) answerLocked() {
+	l.answered = true
+	if l.answer != nil {
+		close(l.answer)
+	}
+}
+
+// errUnwound is why Do discards a tab whose fn did not return: it panicked, or ended its goroutine.
+var errUnwound = errors.New("pool: fn did not return")
+
+// Do leases a tab of the affinity, calls fn with it, and releases it. fn's ctx is the lease's, which
+// also ends with ctx; it carries the values of both, the tab's first. ctx bounds the wait and the
+// work. Do returns fn's error, joined with the cause where the lease ended under fn, or an *Error
+// where there was no lease. An error of fn does not spoil the tab. When ctx has ended, the tab is
+// suspect, as after Discard(ErrWedged); when fn panics, the tab is discarded, and the panic goes on.
+func (p *Pool[P]) Do(ctx context.Context, affinity string, fn func(ctx context.Context, page P) error, opts ...GetOption) error {
+	l, err := p.getPage(ctx, "Do", affinity, opts)
+	if err != nil {
+		return err
+	}
+	both, cancel := l.join(ctx)
+	returned := false
+	defer func() {
+		cancel()
+		switch {
+		case !returned:
+			l.Discard(errUnwound)
+		case ctx.Err() != nil:
+			l.Discard(ErrWedged)
+		default:
+			l.Release()
+		}
+	}()
+	err = fn(both, l.Page())
+	returned = true
+	if cause := l.endCause(); err != nil && cause != nil && !errors.Is(err, cause) {
+		err = fmt.Errorf("%w: %w", cause, err)
+	}
+	return err
+}
+
+// join returns a context that ends with ctx and with the lease, each with its own cause.
+func (l *Lease[P]) join(ctx context.Context) (context.Context, func()) {
+	lease := l.Context()
+	// The lease's values without its cancellation: what package context itself asks of Value is to
+	// find ctx, which both inherits its end and its error from.
+	both, cancel := context.WithCancelCause(bothValues{ctx, context.WithoutCancel(lease)})
+	stop := context.AfterFunc(lease, func() { cancel(context.Cause(lease)) })
+	return both, func() {
+		stop()
+		cancel(ErrReleased)
+	}
+}
+
+// bothValues is a caller's context with the values of a tab in front.
+type bothValues struct {
+	context.Context
+	tab context.Context
+}
+
+func (c bothValues) Value(key any) any {
+	if v := c.tab.Value(key); v != nil {
+		return v
+	}
+	return c.Context.Value(key)
+}

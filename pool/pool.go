@@ -1,0 +1,277 @@
+package pool
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"reflect"
+	"sync"
+	"time"
+
+	"github.com/pagepool/pagepool/pool/core"
+)
+
+// Pool keeps warm tabs for many affinities and hands them out one lease at a time. All methods may
+// be called from any goroutine, and from within the functions that the pool calls.
+type Pool[P any] struct {
+	launcher Launcher[P]
+	settings core.Settings
+	clock    Clock
+	log      *slog.Logger
+	strict   bool
+	began    time.Time     // the core's time 0
+	over     chan struct{} // closed when the pool has ended; mu.closeError is final then
+
+	// What the pool decides it decides in mu.core. The rest says who the core's numbers are: which
+	// caller, which browser, which key.
+	mu struct {
+		sync.Mutex
+		core     *core.State
+		keys     keys
+		recorder recorder
+		effects  []core.Effect // of the present step; kept for its memory
+		answers  []core.Event  // what carrying out an effect answered at once
+		notes    []note        // for the log, once the lock is free
+		counters Counters
+
+		lastRequest core.RequestID
+		requests    map[core.RequestID]*Lease[P] // those that wait
+		lastCall    core.CallID
+		calls       map[core.CallID]*call // those that wait
+		subscribers map[*subscriber]struct{}
+
+		tabs        map[core.TabID]*tab[P] // those that the core counts
+		browsers    map[core.BrowserID]*browser[P]
+		alarm       *alarm // armed for the core's next deadline, or for an earlier instant; nil: not armed
+		lastFailure error  // of launching or opening
+
+		running    int  // goroutines of the pool, those of browsers not known to be gone included
+		finished   bool // the core has said FinishClose
+		stopWait   func() bool
+		closeError error
+	}
+}
+
+// call is a DisposeAffinity or a Warm that waits.
+type call struct {
+	answer chan struct{} // closed once err is set
+	err    error
+}
+
+// New checks the settings and returns a pool; its first browser starts in the background. Trouble
+// with it shows in Warm, GetPage and the log. A pool that is not needed any more has to be closed.
+func New[P any](launcher Launcher[P], cfg Config) (*Pool[P], error) {
+	if isNil(launcher) {
+		return nil, &Error{Op: "New", Err: fmt.Errorf("the launcher is a nil %T; give it a driver's, such as chrome.Launcher{}", launcher)}
+	}
+	settings, cfg, err := cfg.resolve()
+	if err != nil {
+		return nil, err
+	}
+	p := &Pool[P]{
+		launcher: launcher,
+		settings: settings,
+		clock:    cfg.Clock,
+		log:      cfg.Logger,
+		strict:   cfg.Strict,
+		began:    cfg.Clock.Now(),
+		over:     make(chan struct{}),
+	}
+	p.mu.core = core.New(settings)
+	p.mu.keys = newKeys()
+	p.mu.recorder = newRecorder(cfg.RecorderEvents)
+	p.mu.requests = make(map[core.RequestID]*Lease[P])
+	p.mu.calls = make(map[core.CallID]*call)
+	p.mu.subscribers = make(map[*subscriber]struct{})
+	p.mu.tabs = make(map[core.TabID]*tab[P])
+	p.mu.browsers = make(map[core.BrowserID]*browser[P])
+	p.mu.Lock()
+	p.stepLocked(core.Event{Kind: core.NoEvent})
+	p.unlock()
+	return p, nil
+}
+
+// GetPage waits for a tab of the affinity until ctx ends, and returns a lease on it, which has to be
+// released. ctx bounds the wait, not the lease. After an error, always an *Error, nothing is held
+// and nobody waits.
+func (p *Pool[P]) GetPage(ctx context.Context, affinity string, opts ...GetOption) (*Lease[P], error) {
+	return p.getPage(ctx, "GetPage", affinity, opts)
+}
+
+func (p *Pool[P]) getPage(ctx context.Context, op, affinity string, opts []GetOption) (*Lease[P], error) {
+	e, err := request(ctx, affinity, opts)
+	if err != nil {
+		return nil, &Error{Op: op, Affinity: affinity, Err: err}
+	}
+	l := &Lease[P]{pool: p}
+	p.mu.Lock()
+	e.Affinity = p.mu.keys.handle(affinity)
+	p.mu.lastRequest++
+	e.Request = p.mu.lastRequest
+	l.request = e.Request
+	p.mu.requests[e.Request] = l
+	p.stepLocked(e)
+	if !l.answered {
+		l.answer = make(chan struct{})
+	}
+	p.unlock()
+	if l.answer != nil {
+		select {
+		case <-l.answer:
+		case <-ctx.Done():
+			// The core says who wins. Either it has granted a tab in the meantime, and the caller gets
+			// the lease; or it refuses the request now, and no grant can follow.
+			p.mu.Lock()
+			p.stepLocked(core.Event{Kind: core.Abandoned, Request: l.request})
+			p.unlock()
+		}
+	}
+	switch {
+	case l.tab != nil:
+		return l, nil
+	case l.refused == nil:
+		err = contextError(ctx)
+	default:
+		err = l.refused
+	}
+	return nil, &Error{Op: op, Affinity: affinity, Waits: l.waits, Err: err}
+}
+
+// request checks what GetPage was given and makes the event of it.
+func request(ctx context.Context, affinity string, opts []GetOption) (core.Event, error) {
+	e := core.Event{Kind: core.Requested}
+	if err := checkAffinity(affinity); err != nil {
+		return e, err
+	}
+	for _, o := range opts {
+		switch {
+		case o.limited:
+			return e, fmt.Errorf("WithMaxLease: %w", errNotBuilt)
+		case o.nested:
+			e.Class = core.Nested
+		case o.prioritized:
+			if o.priority < math.MinInt32 || o.priority > math.MaxInt32 {
+				return e, fmt.Errorf("a priority fits into 32 bits, and %d does not", o.priority)
+			}
+			e.Priority = int32(o.priority)
+		}
+	}
+	if ctx.Err() != nil {
+		return e, contextError(ctx)
+	}
+	return e, nil
+}
+
+// DisposeAffinity ends the present generation of an affinity: nobody who asks from now on meets its
+// tabs, contexts or state, and what is held of it closes on release. It waits until the old
+// generation is gone, or returns at once with NoWait; an unknown affinity is gone already. When ctx
+// ends, it returns ctx's error, and the disposal goes on; it begins even where ctx has ended before.
+func (p *Pool[P]) DisposeAffinity(ctx context.Context, affinity string, opts ...DisposeOption) error {
+	e := core.Event{Kind: core.Disposed}
+	err := checkAffinity(affinity)
+	for _, o := range opts {
+		if o.retain && err == nil {
+			err = fmt.Errorf("Retain: %w", errNotBuilt)
+		}
+		e.NoWait = e.NoWait || o.noWait
+	}
+	if err == nil {
+		err = p.await(ctx, e, affinity, core.DisposeAbandoned)
+	}
+	if err != nil {
+		return &Error{Op: "DisposeAffinity", Affinity: affinity, Err: err}
+	}
+	return nil
+}
+
+// Warm waits until the pool has the standbys that it aims at, or ctx ends, or the browser has failed
+// for OpenRetries rounds.
+func (p *Pool[P]) Warm(ctx context.Context) error {
+	if err := p.await(ctx, core.Event{Kind: core.WarmRequested}, "", core.WarmAbandoned); err != nil {
+		return &Error{Op: "Warm", Err: err}
+	}
+	return nil
+}
+
+// await begins a call and waits for its answer, or until ctx ends.
+func (p *Pool[P]) await(ctx context.Context, e core.Event, affinity string, abandoned core.EventKind) error {
+	p.mu.Lock()
+	if affinity != "" {
+		e.Affinity = p.mu.keys.handle(affinity)
+	}
+	p.mu.lastCall++
+	id := p.mu.lastCall
+	e.Call = id
+	c := &call{answer: make(chan struct{})}
+	if !e.NoWait {
+		p.mu.calls[id] = c
+	}
+	p.stepLocked(e)
+	p.unlock()
+	if e.NoWait {
+		return nil
+	}
+	select {
+	case <-c.answer:
+		return c.err
+	case <-ctx.Done():
+	}
+	p.mu.Lock()
+	defer p.unlock()
+	select {
+	case <-c.answer: // it came first
+		return c.err
+	default:
+	}
+	delete(p.mu.calls, id)
+	p.stepLocked(core.Event{Kind: abandoned, Call: id})
+	return contextError(ctx)
+}
+
+// Close ends the pool: it refuses root requests, serves nested ones and waits for the leases until
+// ctx ends, then revokes them, and then ends the browsers. When it returns, nothing of the pool is
+// alive: no browser, no timer, and no goroutine but those that still tell a subscriber. What would
+// not end within the settings' times is named in the error; a goroutine stays with each call into
+// such a driver until that call returns. To call Close again, or at the same time, is to wait for the same
+// end, and gives the same answer; of several ctx the first to end revokes the leases.
+func (p *Pool[P]) Close(ctx context.Context) error {
+	p.mu.Lock()
+	p.stepLocked(core.Event{Kind: core.CloseRequested})
+	p.unlock()
+	select {
+	case <-p.over:
+	case <-ctx.Done():
+		p.mu.Lock()
+		p.stepLocked(core.Event{Kind: core.CloseExpired})
+		p.unlock()
+		<-p.over // bounded: every operation that it can wait for has a limit of its own
+	}
+	p.mu.Lock()
+	defer p.unlock()
+	return p.mu.closeError
+}
+
+// EvictIdle is not built yet: it returns an error.
+func (p *Pool[P]) EvictIdle(ctx context.Context, maxIdle time.Duration) ([]string, error) {
+	return nil, &Error{Op: "EvictIdle", Err: errNotBuilt}
+}
+
+// Recycle is not built yet: it returns an error.
+func (p *Pool[P]) Recycle(ctx context.Context) error { return &Error{Op: "Recycle", Err: errNotBuilt} }
+
+// Dump is not built yet: it returns an error.
+func (p *Pool[P]) Dump(w io.Writer) error { return &Error{Op: "Dump", Err: errNotBuilt} }
+
+// isNil says whether v is nil, or an interface around a nil pointer.
+func isNil(v any) bool {
+	r := reflect.ValueOf(v)
+	switch r.Kind() {
+	case reflect.Invalid:
+		return true
+	case reflect.Chan, reflect.Func, reflect.Map, reflect.Pointer, reflect.Slice, reflect.UnsafePointer:
+		return r.IsNil()
+	}
+	return false
+}

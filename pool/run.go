@@ -1,0 +1,347 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/pagepool/pagepool/pool/core"
+)
+
+// stepLocked tells the core what happened now, and carries out what it says, in order. This is the
+// only way into the core, and there is no other place from which callers are answered or browsers
+// asked for anything.
+func (p *Pool[P]) stepLocked(e core.Event) {
+	p.onceLocked(e)
+	for len(p.mu.answers) > 0 {
+		e, p.mu.answers = p.mu.answers[0], p.mu.answers[1:]
+		p.onceLocked(e)
+	}
+	p.armLocked()
+	p.checkLocked()
+	p.finishLocked()
+}
+
+func (p *Pool[P]) onceLocked(e core.Event) {
+	now := p.nowLocked()
+	p.mu.recorder.add(now, p.mu.keys.name(e.Affinity), e)
+	p.mu.effects = p.mu.core.Step(now, e, p.mu.effects[:0])
+	for i := range p.mu.effects {
+		p.carryOutLocked(&p.mu.effects[i])
+	}
+	p.happenedLocked(e)
+}
+
+func (p *Pool[P]) nowLocked() core.Time {
+	if p.clock == (realClock{}) {
+		return core.Time(time.Since(p.began)) // half the price of Now: it does not read the wall clock
+	}
+	return core.Time(p.clock.Now().Sub(p.began))
+}
+
+func (p *Pool[P]) carryOutLocked(e *core.Effect) {
+	p.mu.counters.count(e)
+	switch e.Kind {
+	case core.Grant:
+		p.grantLocked(e)
+	case core.Refuse:
+		p.refuseLocked(e)
+	case core.EndLease:
+		p.endLeaseLocked(e)
+	case core.FinishDispose, core.FinishWarm:
+		p.finishCallLocked(e)
+	case core.FinishClose:
+		p.finishCloseLocked()
+	case core.AnnounceWarm, core.AnnounceCold:
+		p.announceLocked(Announcement{p.mu.keys.name(e.Affinity), uint64(e.Generation), e.Kind == core.AnnounceWarm})
+	case core.Forget:
+		p.mu.keys.forget(e.Affinity)
+	case core.Launch:
+		p.launchLocked(e)
+	case core.CloseBrowser:
+		p.closeBrowserLocked(e)
+	case core.OpenTab:
+		p.openLocked(e)
+	case core.CloseTab, core.CloseAgain:
+		p.closeLocked(e)
+	case core.KillTab:
+		p.killLocked(e)
+	}
+}
+
+func (p *Pool[P]) grantLocked(e *core.Effect) {
+	l, t := p.mu.requests[e.Request], p.mu.tabs[e.Tab]
+	if l == nil || t == nil {
+		p.bugLocked("a grant of t%d to r%d, one of which is not there", e.Tab, e.Request)
+		return
+	}
+	delete(p.mu.requests, e.Request)
+	t.affinity = p.mu.keys.name(e.Affinity)
+	l.tab, l.reused, l.waits = t, e.How == core.Warm, waits(e.Waits)
+	t.holder = l
+	l.answerLocked()
+}
+
+func (p *Pool[P]) refuseLocked(e *core.Effect) {
+	l := p.mu.requests[e.Request]
+	if l == nil {
+		p.bugLocked("a refusal of r%d, which does not wait", e.Request)
+		return
+	}
+	delete(p.mu.requests, e.Request)
+	l.waits, l.refused = waits(e.Waits), p.causeLocked(e.Reason)
+	l.answerLocked()
+}
+
+func waits(w core.Waits) Waits {
+	return Waits{time.Duration(w.Admission), time.Duration(w.Tab), time.Duration(w.Startup), time.Duration(w.Probe)}
+}
+
+// causeLocked is the error for a reason of the core; nil for a caller that has gone by itself.
+func (p *Pool[P]) causeLocked(r core.Reason) error {
+	if r == core.BrowserUnavailable && p.mu.lastFailure != nil {
+		return fmt.Errorf("%w: %w", ErrBrowserUnavailable, p.mu.lastFailure)
+	}
+	return causes[r]
+}
+
+func (p *Pool[P]) endLeaseLocked(e *core.Effect) {
+	t := p.mu.tabs[e.Tab]
+	if t == nil || t.holder == nil || t.holder.request != e.Request {
+		p.bugLocked("the lease of r%d on t%d ends, and is not there", e.Request, e.Tab)
+		return
+	}
+	t.holder.endLocked(causes[e.Reason])
+	p.noteLocked(slog.LevelWarn, "lease ended without its holder", "tab", t.name, "reason", e.Reason.String(),
+		"affinity", shortened(t.affinity))
+}
+
+func (p *Pool[P]) finishCallLocked(e *core.Effect) {
+	c := p.mu.calls[e.Call]
+	if c == nil {
+		p.bugLocked("an answer to call %d, which does not wait", e.Call)
+		return
+	}
+	delete(p.mu.calls, e.Call)
+	c.err = p.causeLocked(e.Reason)
+	close(c.answer)
+}
+
+// happenedLocked keeps the shell's own books after an event that the core has taken in.
+func (p *Pool[P]) happenedLocked(e core.Event) {
+	switch e.Kind {
+	case core.Closed:
+		t := p.mu.tabs[e.Tab]
+		if _, counted := p.mu.core.Tab(e.Tab); t != nil && !counted {
+			p.forgetTabLocked(t)
+		}
+	case core.BrowserGone, core.BrowserFailed, core.LaunchSilent, core.BrowserCloseSilent:
+		for _, t := range p.mu.tabs {
+			if t.browser.id == e.Browser {
+				p.forgetTabLocked(t)
+			}
+		}
+	}
+}
+
+// alarm is one arming of the timer for deadlines.
+type alarm struct {
+	at   core.Time
+	stop func() bool
+}
+
+// armLocked sees to it that somebody looks no later than at the next deadline. An alarm that goes
+// off too early costs one look; to move it with every step would cost every step.
+func (p *Pool[P]) armLocked() {
+	next, ok := p.mu.core.NextDeadline()
+	if !ok || p.mu.alarm != nil && p.mu.alarm.at <= next.At {
+		return
+	}
+	p.disarmLocked()
+	a := &alarm{at: next.At}
+	p.mu.alarm = a
+	p.mu.running++
+	a.stop = p.clock.AfterFunc(time.Duration(next.At-p.nowLocked()), func() { p.ring(a) })
+}
+
+func (p *Pool[P]) disarmLocked() {
+	if a := p.mu.alarm; a != nil {
+		p.mu.alarm = nil
+		if a.stop() {
+			p.mu.running--
+		} // Otherwise it rings already, and says itself when it has ended.
+	}
+}
+
+// ring tells the core of every deadline that is due.
+func (p *Pool[P]) ring(a *alarm) {
+	p.mu.Lock()
+	defer p.unlock()
+	for { // While a rings it stays armed, so that no step arms another for what comes next here.
+		d, ok := p.mu.core.NextDeadline()
+		if !ok || d.At > p.nowLocked() {
+			break
+		}
+		p.giveUpLocked(d.Event)
+		p.stepLocked(d.Event)
+	}
+	if p.mu.alarm == a {
+		p.mu.alarm = nil
+	}
+	p.armLocked()
+	p.mu.running--
+	p.finishLocked()
+}
+
+// giveUpLocked ends the calls into the driver that a deadline gives up. The core's deadlines are what
+// bounds them: there is one clock, and one order of what it brings.
+func (p *Pool[P]) giveUpLocked(e core.Event) {
+	set := &p.settings
+	switch t, b := p.mu.tabs[e.Tab], p.mu.browsers[e.Browser]; e.Kind {
+	case core.OpenSilent:
+		p.mu.lastFailure = p.silentLocked("opening "+t.name, "OpenTimeout", set.OpenTimeout)
+		t.giveUp(p.mu.lastFailure)
+	case core.CloseSilent:
+		t.giveUp(p.silentLocked("closing "+t.name, "CloseTimeout", set.CloseTimeout))
+	case core.KillSilent:
+		p.mu.counters.Lost++
+		t.giveUp(p.silentLocked("killing the renderer of "+t.name, "KillTimeout", set.KillTimeout))
+	case core.LaunchSilent:
+		p.mu.lastFailure = p.silentLocked("launching "+b.name(), "LaunchTimeout", set.LaunchTimeout)
+		b.end(p.mu.lastFailure)
+	case core.BrowserCloseSilent:
+		b.end(p.silentLocked("closing "+b.name(), "BrowserCloseTimeout", set.BrowserCloseTimeout))
+	}
+}
+
+func (p *Pool[P]) silentLocked(what, setting string, limit time.Duration) error {
+	err := fmt.Errorf("%s took longer than %s (%v)", what, setting, limit)
+	p.noteLocked(slog.LevelWarn, "given up: "+err.Error())
+	return err
+}
+
+// beginLocked runs call in a goroutine of its own, on behalf of a browser, and then answer under the
+// lock.
+func (p *Pool[P]) beginLocked(b *browser[P], call, answer func()) {
+	p.mu.running++
+	b.running++
+	go func() {
+		call()
+		p.mu.Lock()
+		defer p.unlock()
+		answer()
+		p.mu.running--
+		b.running--
+		p.finishLocked()
+	}()
+}
+
+// finishCloseLocked notes that the core has ended. What is left to wait for are goroutines that
+// are on their way out, and drivers that do not do what they promise: those get one more
+// BrowserCloseTimeout.
+func (p *Pool[P]) finishCloseLocked() {
+	p.mu.finished = true
+	p.disarmLocked()
+	for s := range p.mu.subscribers {
+		s.end()
+	}
+	clear(p.mu.subscribers)
+	p.mu.stopWait = p.clock.AfterFunc(p.settings.BrowserCloseTimeout, func() {
+		p.mu.Lock()
+		defer p.unlock()
+		p.endPoolLocked()
+	})
+}
+
+// finishLocked ends the pool once the core has ended and nothing runs that can be waited for. A
+// browser that is not known to be gone was written off, and so are the calls into it.
+func (p *Pool[P]) finishLocked() {
+	if p.mu.finished && p.waitsForLocked() == 0 {
+		p.mu.stopWait()
+		p.endPoolLocked()
+	}
+}
+
+func (p *Pool[P]) waitsForLocked() int {
+	n := p.mu.running
+	for _, b := range p.mu.browsers {
+		n -= b.running
+	}
+	return n
+}
+
+func (p *Pool[P]) endPoolLocked() {
+	select {
+	case <-p.over:
+		return
+	default:
+	}
+	var errs []error
+	for _, b := range p.mu.browsers {
+		errs = append(errs, fmt.Errorf("%s was written off: %s", b.name(), b.state()))
+	}
+	if n := p.waitsForLocked(); n > 0 {
+		errs = append(errs, fmt.Errorf("%d calls into the driver have not returned, though their browser is gone", n))
+	}
+	if len(errs) > 0 {
+		p.mu.closeError = &Error{Op: "Close", Err: errors.Join(errs...)}
+	}
+	close(p.over)
+}
+
+// note is one line for the log. A logger may be slow, or ask the pool something, so it is called
+// when the lock is free.
+type note struct {
+	level slog.Level
+	text  string
+	args  []any
+	bug   bool
+}
+
+func (p *Pool[P]) noteLocked(level slog.Level, text string, args ...any) {
+	p.mu.notes = append(p.mu.notes, note{level: level, text: text, args: args})
+}
+
+// unlock frees the lock and then writes the log.
+func (p *Pool[P]) unlock() {
+	notes := p.mu.notes
+	p.mu.notes = nil
+	p.mu.Unlock()
+	for _, n := range notes {
+		p.log.Log(context.Background(), n.level, n.text, n.args...)
+		if n.bug && p.strict {
+			panic(n.text)
+		}
+	}
+}
+
+// bugEvents is how many of the last events a bug is reported with.
+const bugEvents = 64
+
+// bugLocked reports a mistake of the pool's own, with what led to it.
+func (p *Pool[P]) bugLocked(format string, args ...any) {
+	text := "pool: BUG: " + fmt.Sprintf(format, args...)
+	var trace []byte
+	p.mu.recorder.each(bugEvents, func(r record) {
+		trace = fmt.Appendf(trace, "@%v ", time.Duration(r.at))
+		trace = append(core.AppendEvent(trace, r.event, r), '\n')
+	})
+	p.mu.notes = append(p.mu.notes, note{slog.LevelError, text, []any{"events", string(trace)}, true})
+}
+
+// checkLocked compares, after every step, the core's books with themselves and the shell's with the
+// core's. It takes constant time.
+func (p *Pool[P]) checkLocked() {
+	c := p.mu.core
+	if v, broken := core.CheckBooks(c); broken {
+		p.bugLocked("%v", v)
+	}
+	if len(p.mu.tabs) != c.Alive() {
+		p.bugLocked("%d tabs are known, and the core counts %d", len(p.mu.tabs), c.Alive())
+	}
+	if waiting := c.Waiting(core.Root) + c.Waiting(core.Nested); len(p.mu.requests) != waiting {
+		p.bugLocked("%d requests are known, and %d wait in the core", len(p.mu.requests), waiting)
+	}
+}

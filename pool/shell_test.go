@@ -1,0 +1,262 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/pagepool/pagepool/pool/core"
+)
+
+func TestConfigHasEverySettingOfTheCoreAndNothingElseButTheShells(t *testing.T) {
+	config, settings := reflect.TypeFor[Config](), reflect.TypeFor[core.Settings]()
+	own := []string{"Logger", "Clock", "RecorderEvents", "Strict"}
+	for i := range settings.NumField() {
+		f := settings.Field(i)
+		if g, ok := config.FieldByName(f.Name); !ok || g.Type != f.Type {
+			t.Errorf("Config lacks %s %v", f.Name, f.Type)
+		}
+	}
+	for i := range config.NumField() {
+		f := config.Field(i)
+		if _, ok := settings.FieldByName(f.Name); !ok && !slices.Contains(own, f.Name) {
+			t.Errorf("the core does not know %s", f.Name)
+		}
+	}
+	got := Config{MaxPages: 7, MaxLease: time.Second, Reset: true}.settings()
+	if want := (core.Settings{MaxPages: 7, MaxLease: time.Second, Reset: true}); got != want {
+		t.Errorf("converted to %+v", got)
+	}
+}
+
+func TestTheZeroConfigIsValid(t *testing.T) {
+	settings, cfg, err := Config{}.resolve()
+	if err != nil || settings.MaxPages != 4 || cfg.RecorderEvents != 4096 || cfg.Clock == nil || cfg.Logger == nil {
+		t.Errorf("resolved to %+v, %+v, %v", settings, cfg, err)
+	}
+	if _, cfg, err = (Config{RecorderEvents: Off}).resolve(); err != nil || cfg.RecorderEvents != 0 {
+		t.Errorf("RecorderEvents off: %d, %v", cfg.RecorderEvents, err)
+	}
+}
+
+func TestTheRecorderKeepsTheLastEventsInOrder(t *testing.T) {
+	for _, n := range []int{0, 1, 5} {
+		r := newRecorder(n)
+		for i := range 12 {
+			r.add(core.Time(i), "k", core.Event{Kind: core.Requested, Request: core.RequestID(i + 1), Affinity: 1})
+			var got []core.Time
+			r.each(3, func(rec record) { got = append(got, rec.at) })
+			var want []core.Time
+			for j := max(0, i+1-min(n, 3)); j <= i; j++ {
+				want = append(want, core.Time(j))
+			}
+			if !slices.Equal(got, want) {
+				t.Fatalf("a recorder of %d after %d events has %v, want %v", n, i+1, got, want)
+			}
+		}
+	}
+}
+
+func TestAKeyThatIsForgottenGivesItsHandleToTheNext(t *testing.T) {
+	k := newKeys()
+	a, b := k.handle("a"), k.handle("b")
+	if a == 0 || a == b || k.handle("a") != a || k.name(b) != "b" {
+		t.Fatalf("handles %d and %d", a, b)
+	}
+	k.forget(a)
+	if c := k.handle("c"); c != a || k.name(c) != "c" || k.handle("b") != b || k.handle("a") == a {
+		t.Errorf("after forgetting a, c has handle %d", c)
+	}
+}
+
+func TestAnErrorSaysWhatFailedAndForWhom(t *testing.T) {
+	for _, c := range []struct {
+		err  *Error
+		want string
+	}{
+		{&Error{Op: "Warm", Err: ErrClosed}, "pool: Warm: closed"},
+		{&Error{Op: "GetPage", Affinity: "a", Err: ErrQueueFull},
+			`pool: GetPage "a": too many requests are waiting; retry later, or raise MaxWaiting`},
+		{&Error{Op: "Do", Affinity: strings.Repeat("é", 200), Waits: Waits{Tab: time.Second}, Err: context.Canceled},
+			`pool: Do "` + strings.Repeat("é", 32) + `..." after 1s (admission 0s, tab 1s, startup 0s, probe 0s): context canceled`},
+	} {
+		if got := c.err.Error(); got != c.want {
+			t.Errorf("got  %s\nwant %s", got, c.want)
+		}
+	}
+}
+
+// A mistake in the books is found in the step that makes it, and reported with what led to it.
+func TestABugIsReportedWithTheLastEvents(t *testing.T) {
+	p, err := New(new(stub), Config{Strict: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := p.GetPage(context.Background(), "spoiled")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.mu.Lock()
+	p.mu.requests[999] = l
+	p.mu.Unlock()
+	func() {
+		defer func() {
+			if text := fmt.Sprint(recover()); !strings.HasPrefix(text, "pool: BUG: 1 requests are known, and 0 wait") {
+				t.Errorf("it panicked with %q", text)
+			}
+		}()
+		l.Release()
+	}()
+	p.mu.Lock()
+	delete(p.mu.requests, 999)
+	p.bugLocked("mine")
+	text := fmt.Sprint(p.mu.notes[0].args)
+	p.mu.notes = nil
+	p.unlock()
+	for _, line := range []string{"get r1 spoiled\n", "release r1\n"} {
+		if !strings.Contains(text, line) {
+			t.Errorf("the report has no %q: %s", line, text)
+		}
+	}
+	if err := p.Close(context.Background()); err != nil {
+		t.Error(err)
+	}
+}
+
+// Goroutines, faults and cancels of all kinds; then everything that the shell told the core is told
+// to a bare one, with every claim checked on the way. Both have to end alike.
+func TestTheHistoryOfAShellKeepsEveryInvariant(t *testing.T) {
+	for seed := range uint64(30) {
+		synctest.Test(t, func(t *testing.T) { playAndReplay(t, seed) })
+	}
+}
+
+func playAndReplay(t *testing.T, seed uint64) {
+	var mu sync.Mutex
+	r := rand.New(rand.NewPCG(seed, 0))
+	draw := func(n int) int {
+		mu.Lock()
+		defer mu.Unlock()
+		return r.IntN(n)
+	}
+	calm := make(chan struct{})
+	s := &stub{fate: func(ctx context.Context, what string) error {
+		wait := time.Duration(1+draw(200)) * time.Millisecond
+		select {
+		case <-calm:
+			return nil
+		default:
+		}
+		switch draw(12) {
+		case 0:
+			return errors.New("stub: bad luck")
+		case 1:
+			wait = time.Duration(draw(40)) * time.Second
+		case 2:
+			if what != "launch" && what != "close-browser" {
+				<-calm // whatever ctx says
+				return nil
+			}
+		}
+		select {
+		case <-time.After(wait):
+			return nil
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}}
+	p, err := New(s, Config{MaxPages: 1 + draw(4), MaxLease: 20 * time.Second, RecorderEvents: 1_000_000, Strict: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var clients sync.WaitGroup
+	for range 6 {
+		clients.Go(func() {
+			for range 30 {
+				visit(p, draw)
+			}
+		})
+	}
+	clients.Wait()
+	close(calm)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := p.Close(ctx); err != nil && !strings.Contains(err.Error(), "written off") {
+		t.Errorf("seed %d: %v", seed, err)
+	}
+	replay(t, p, seed)
+}
+
+// visit is one caller's time with the pool.
+func visit(p *Pool[*stubTab], draw func(int) int) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Duration(1+draw(30))*time.Second)
+	defer cancel()
+	key := string(rune('a' + draw(4)))
+	if draw(8) == 0 {
+		_ = p.DisposeAffinity(ctx, key)
+		return
+	}
+	l, err := p.GetPage(ctx, key, WithPriority(draw(3)))
+	if err != nil {
+		<-time.After(time.Duration(draw(1000)) * time.Millisecond)
+		return
+	}
+	if draw(3) == 0 {
+		if nested, err := p.GetPage(ctx, key, Nested()); err == nil {
+			defer nested.Release()
+		}
+	}
+	select {
+	case <-time.After(time.Duration(draw(25_000)) * time.Millisecond):
+	case <-l.Context().Done():
+	}
+	switch draw(10) {
+	case 0:
+		l.Discard(ErrWedged)
+	case 1:
+		l.Page().crash()
+	case 2:
+		l.Page().b.die()
+	default:
+		l.Release()
+		l.Release()
+	}
+}
+
+func replay(t *testing.T, p *Pool[*stubTab], seed uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	state, before, ledger := core.New(p.settings), new(core.State), new(core.Ledger)
+	var effects []core.Effect
+	var broken []core.Violation
+	var counters Counters
+	steps := 0
+	p.mu.recorder.each(1_000_000, func(r record) {
+		before.CopyFrom(state)
+		effects = state.Step(r.at, r.event, effects[:0])
+		for i := range effects {
+			counters.count(&effects[i])
+		}
+		if r.event.Kind == core.KillSilent {
+			counters.Lost++
+		}
+		ledger.Feed(r.event, effects)
+		steps++
+		broken = core.Check(&core.Transition{Before: before, After: state, Event: r.event, Effects: effects, Ledger: ledger}, broken[:0])
+		for _, v := range broken {
+			t.Errorf("seed %d, step %d at %v, %s: %v", seed, steps, time.Duration(r.at), core.AppendEvent(nil, r.event, r), v)
+		}
+	})
+	if counters != p.mu.counters || !state.Ended() {
+		t.Errorf("seed %d: the bare core ends (%v) with %+v, the shell with %+v", seed, state.Ended(), counters, p.mu.counters)
+	}
+	t.Logf("seed %d: %d steps, %+v", seed, steps, counters)
+}

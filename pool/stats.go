@@ -1,0 +1,173 @@
+package pool
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/pagepool/pagepool/pool/core"
+)
+
+// Stats is one consistent moment of a pool.
+type Stats struct {
+	Capacity   int       // the pool's present size; one spare tab comes on top
+	Tabs       TabCounts // alive, by state
+	Leases     int       // held
+	Waiting    int       // requests that have not been answered
+	Contexts   int       // alive, those that are being opened or closed included
+	Orphans    int       // contexts kept without a tab
+	Lost       int       // tabs that neither a close nor a kill has ended
+	Counters   Counters
+	Affinities []AffinityStats // those that own a tab or wait for something, in the order of their keys
+}
+
+// TabCounts is how many tabs are in each state.
+type TabCounts struct {
+	Opening, Standby, Idle, Probing, Rescuing, Resetting, Leased, Closing, Lost int
+}
+
+// Alive is the number of tabs in any state. It never exceeds Capacity + 1.
+func (t TabCounts) Alive() int {
+	return t.Opening + t.Standby + t.Idle + t.Probing + t.Rescuing + t.Resetting + t.Leased + t.Closing + t.Lost
+}
+
+// AffinityStats is one affinity.
+type AffinityStats struct {
+	Key                string
+	Generation         uint64 // 0: cold
+	PageCount          int    // tabs of its primary that are not yet confirmed closed
+	Tabs               int    // bound: idle or leased, and not marked to close
+	Supplementary      int    // those of Tabs whose context is not the primary
+	Idle               int    // those of Tabs that nobody holds
+	Waiting            int    // requests
+	MaxWaitingPriority int    // of those; 0 where nobody waits
+}
+
+// Counters count what has happened since the pool was made. They only grow.
+type Counters struct {
+	Grants        uint64
+	Reuses        uint64 // grants of a tab that the affinity used before
+	Adoptions     uint64 // grants of a standby
+	Refusals      uint64 // of requests, those whose caller had gone included
+	Opens         uint64 // tabs asked for
+	OpenFailures  uint64 // openings that failed or took longer than OpenTimeout
+	Evictions     uint64
+	Closes        uint64 // tabs that began to close, for whatever reason
+	CloseRetries  uint64 // the second rung: closed once more
+	Kills         uint64 // the third: the renderer killed
+	Lost          uint64 // the last: given up
+	Expired       uint64 // leases held too long
+	Crashes       uint64 // pages that crashed while they were of use
+	BrowserStarts uint64 // launches asked for
+}
+
+// count counts what the core asks for: it asks once for each.
+func (c *Counters) count(e *core.Effect) {
+	switch e.Kind {
+	case core.Grant:
+		c.Grants++
+		if e.How == core.Warm {
+			c.Reuses++
+		} else {
+			c.Adoptions++
+		}
+	case core.Refuse:
+		c.Refusals++
+	case core.EndLease:
+		if e.Reason == core.LeaseExpired {
+			c.Expired++
+		}
+	case core.Launch:
+		c.BrowserStarts++
+	case core.OpenTab:
+		c.Opens++
+	case core.CloseAgain:
+		c.CloseRetries++
+	case core.KillTab:
+		c.Kills++
+	case core.CloseTab:
+		c.Closes++
+		switch e.Reason {
+		case core.Eviction:
+			c.Evictions++
+		case core.Crash:
+			c.Crashes++
+		case core.OpenFailure, core.OpenTimeout:
+			c.OpenFailures++
+		}
+	}
+}
+
+// Stats returns what is true at one moment.
+func (p *Pool[P]) Stats() Stats {
+	s := p.stats()
+	slices.SortFunc(s.Affinities, func(a, b AffinityStats) int { return cmp.Compare(a.Key, b.Key) })
+	return s
+}
+
+func (p *Pool[P]) stats() Stats {
+	p.mu.Lock()
+	defer p.unlock()
+	c := p.mu.core
+	s := Stats{
+		Capacity: c.Capacity(),
+		Tabs: TabCounts{
+			Opening: c.Count(core.Opening),
+			Standby: c.Count(core.Standby),
+			Idle:    c.Count(core.Idle),
+			Leased:  c.Count(core.Leased),
+			Closing: c.Count(core.Closing),
+			Lost:    c.Count(core.Lost),
+		},
+		Leases:   c.Leases(),
+		Waiting:  c.Waiting(core.Root) + c.Waiting(core.Nested),
+		Contexts: c.Alive(), // every tab has one of its own
+		Lost:     c.Count(core.Lost),
+		Counters: p.mu.counters,
+	}
+	at := make(map[core.Affinity]int)
+	c.EachAffinity(func(v core.AffinityView) {
+		at[v.Affinity] = len(s.Affinities)
+		s.Affinities = append(s.Affinities, AffinityStats{
+			Key: p.mu.keys.name(v.Affinity), Generation: uint64(v.Generation), PageCount: v.PageCount,
+			Tabs: v.Bound, Idle: v.Idle, Waiting: v.Waiting[core.Root] + v.Waiting[core.Nested],
+		})
+	})
+	c.EachTab(func(t core.TabView) {
+		if t.Bound() && !t.Primary {
+			s.Affinities[at[t.Affinity]].Supplementary++
+		}
+	})
+	met := make(map[core.Affinity]bool)
+	c.EachRequest(func(r core.RequestView) {
+		a := &s.Affinities[at[r.Affinity]]
+		if priority := int(r.Priority); !met[r.Affinity] || priority > a.MaxWaitingPriority {
+			a.MaxWaitingPriority = priority
+		}
+		met[r.Affinity] = true
+	})
+	return s
+}
+
+// WarmAffinities lists the affinities that own a tab which is not on its way out, in order.
+func (p *Pool[P]) WarmAffinities() []string {
+	p.mu.Lock()
+	warm := p.warmLocked()
+	p.unlock()
+	keys := make([]string, len(warm))
+	for i, a := range warm {
+		keys[i] = a.Affinity
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// warmLocked is the warm set, as announcements.
+func (p *Pool[P]) warmLocked() []Announcement {
+	var warm []Announcement
+	p.mu.core.EachAffinity(func(v core.AffinityView) {
+		if v.Bound > 0 {
+			warm = append(warm, Announcement{p.mu.keys.name(v.Affinity), uint64(v.Generation), true})
+		}
+	})
+	return warm
+}
