@@ -460,7 +460,7 @@ func wantTraceError(t *testing.T, err error) {
 // it may not panic or stand still.
 func replayBounded(t *testing.T, trace *core.Trace) {
 	t.Helper()
-	if trace.Settings.MaxPages > 50 || trace.Settings.InitialPages > 50 {
+	if settings, err := trace.Settings.Resolve(); err == nil && settings.Ceiling() > 50 {
 		return // right, and slow
 	}
 	const most = 2000
