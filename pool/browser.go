@@ -7,7 +7,9 @@ import "context"
 // several at once, and holds no lock meanwhile.
 //
 // Every ctx bounds the call only, never the life of what it opens, and carries OperationID, the
-// core's number of that operation.
+// core's number of that operation. The pool ends it when the operation's time is over (LaunchTimeout,
+// OpenTimeout, CloseTimeout, KillTimeout, half of BrowserCloseTimeout), or the browser is gone.
+// Neither a value nor an error, or a nil pointer, counts as a failure. A panic is not caught.
 
 // Launcher starts browser processes. P is what a holder of a lease gets.
 type Launcher[P any] interface {
@@ -23,7 +25,8 @@ type Browser[P any] interface {
 	NewContext(ctx context.Context) (BrowserContext[P], error)
 	// Done is closed when the browser is gone.
 	Done() <-chan struct{}
-	// Ping returns nil when the browser process answers.
+	// Ping returns nil when the browser process answers, and an error at once when it is gone or on
+	// its way out. The pool asks before it believes bad news of a single tab.
 	Ping(ctx context.Context) error
 	// Close ends the browser, gracefully until ctx ends, then by force. Nil: it is gone.
 	Close(ctx context.Context) error

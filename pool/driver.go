@@ -57,6 +57,7 @@ type tab[P any] struct {
 	page      Tab[P]            // nil: not opened, or not yet
 	holder    *Lease[P]
 	opening   bool                    // its opening has not been answered
+	closing   bool                    // its close has been asked for
 	life      context.Context         // the calls that are under way derive from this one
 	end       context.CancelCauseFunc // ends them
 	forgotten chan struct{}           // closed when the tab is known no more; made with page
@@ -245,19 +246,43 @@ func (p *Pool[P]) watchTabLocked(t *tab[P]) {
 		return // its context was closed meanwhile, and the page with it
 	}
 	t.forgotten = make(chan struct{})
-	crashed := false
 	p.beginLocked(t.browser, func() {
 		select {
 		case <-t.page.Done():
-			crashed = true
 		case <-t.forgotten:
+			return
+		}
+		if p.endsUnasked(t) {
+			p.hearBrowser(t.browser)
 		}
 	}, func() {
-		if crashed {
+		if p.mu.tabs[t.id] == t && !t.closing {
 			p.browserFirstLocked(t.browser)
 			p.stepLocked(core.Event{Kind: core.Crashed, Tab: t.id})
 		}
 	})
+}
+
+// endsUnasked says whether a page that ends does so by itself. Most end because they were closed.
+func (p *Pool[P]) endsUnasked(t *tab[P]) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mu.tabs[t.id] == t && !t.closing
+}
+
+// hearBrowser gives a browser a chance to be known as gone before bad news of one of its tabs is
+// told: when a process dies, its tabs' ends and errors are often seen first. It waits for the
+// browser's answer to a ping, or where that fails for its end, up to CloseGrace.
+func (p *Pool[P]) hearBrowser(b *browser[P]) {
+	ctx, cancel := context.WithCancel(b.life)
+	defer cancel()
+	defer p.clock.AfterFunc(p.settings.CloseGrace, cancel)()
+	if b.process.Ping(ctx) != nil {
+		select {
+		case <-b.process.Done():
+		case <-ctx.Done():
+		}
+	}
 }
 
 // browserFirstLocked tells the core that a browser is gone, if it is, before it is told anything of
@@ -270,6 +295,7 @@ func (p *Pool[P]) browserFirstLocked(b *browser[P]) {
 
 func (p *Pool[P]) closeLocked(e *core.Effect) {
 	t := p.mu.tabs[e.Tab]
+	t.closing = true
 	switch {
 	case t.context != nil:
 	case t.opening:
@@ -313,7 +339,9 @@ func (p *Pool[P]) operateLocked(t *tab[P], e *core.Effect, what string, call fun
 	var err error
 	p.beginLocked(t.browser, func() {
 		defer cancel()
-		err = call(ctx)
+		if err = call(ctx); err != nil && life.Err() == nil {
+			p.hearBrowser(t.browser)
+		}
 	}, func() {
 		p.browserFirstLocked(t.browser)
 		if err != nil && life.Err() == nil {

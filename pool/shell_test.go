@@ -96,39 +96,42 @@ func TestAnErrorSaysWhatFailedAndForWhom(t *testing.T) {
 
 // A mistake in the books is found in the step that makes it, and reported with what led to it.
 func TestABugIsReportedWithTheLastEvents(t *testing.T) {
-	p, err := New(new(stub), Config{Strict: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	l, err := p.GetPage(context.Background(), "spoiled")
-	if err != nil {
-		t.Fatal(err)
-	}
-	p.mu.Lock()
-	p.mu.requests[999] = l
-	p.mu.Unlock()
-	func() {
-		defer func() {
-			if text := fmt.Sprint(recover()); !strings.HasPrefix(text, "pool: BUG: 1 requests are known, and 0 wait") {
-				t.Errorf("it panicked with %q", text)
-			}
-		}()
-		l.Release()
-	}()
-	p.mu.Lock()
-	delete(p.mu.requests, 999)
-	p.bugLocked("mine")
-	text := fmt.Sprint(p.mu.notes[0].args)
-	p.mu.notes = nil
-	p.unlock()
-	for _, line := range []string{"get r1 spoiled\n", "release r1\n"} {
-		if !strings.Contains(text, line) {
-			t.Errorf("the report has no %q: %s", line, text)
+	synctest.Test(t, func(t *testing.T) {
+		p, err := New(new(stub), Config{Strict: true})
+		if err != nil {
+			t.Fatal(err)
 		}
-	}
-	if err := p.Close(context.Background()); err != nil {
-		t.Error(err)
-	}
+		l, err := p.GetPage(t.Context(), "spoiled")
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		p.mu.Lock()
+		p.mu.requests[999] = l
+		p.mu.Unlock()
+		func() {
+			defer func() {
+				if text := fmt.Sprint(recover()); !strings.HasPrefix(text, "pool: BUG: 1 requests are known, and 0 wait") {
+					t.Errorf("it panicked with %q", text)
+				}
+			}()
+			l.Release()
+		}()
+		p.mu.Lock()
+		delete(p.mu.requests, 999)
+		p.bugLocked("mine")
+		text := fmt.Sprint(p.mu.notes[0].args)
+		p.mu.notes = nil
+		p.unlock()
+		for _, line := range []string{"get r1 spoiled\n", "release r1\n"} {
+			if !strings.Contains(text, line) {
+				t.Errorf("the report has no %q: %s", line, text)
+			}
+		}
+		if err := p.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // Goroutines, faults and cancels of all kinds; then everything that the shell told the core is told

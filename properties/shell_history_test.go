@@ -1,0 +1,414 @@
+package properties
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/pagepool/pagepool/pool"
+	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/sim/fakebrowser"
+)
+
+// The same script is played twice: by real goroutines on a Pool over the fake browser, in a bubble
+// of virtual time, and by a loop of a few lines on a bare core. Whatever a caller or a subscriber
+// can see, and when, has to be the same.
+
+// shellVisit is one call of a script.
+type shellVisit struct {
+	at       time.Duration
+	patience time.Duration // for GetPage
+	hold     time.Duration
+	key      string
+	nested   bool
+	dispose  bool // instead of a lease
+	discard  bool
+	wedged   bool
+	priority int
+}
+
+type shellScript struct {
+	seed   uint64
+	cfg    pool.Config
+	visits []shellVisit
+	kills  []time.Duration // when all browsers die
+	end    time.Duration   // when Close is called
+}
+
+// someTime is a duration that no other one of a script meets by chance: the history of what happens at
+// one and the same nanosecond is not determined.
+func someTime(r *rand.Rand, most time.Duration) time.Duration {
+	return time.Duration(1 + r.Int64N(int64(most)))
+}
+
+func newShellScript(seed uint64) shellScript {
+	r := rand.New(rand.NewPCG(seed, 1))
+	s := shellScript{
+		seed: seed,
+		cfg:  pool.Config{MaxPages: 1 + r.IntN(4), MaxLease: 20 * time.Second, Strict: true},
+		end:  4 * time.Minute,
+	}
+	for range 150 {
+		s.visits = append(s.visits, shellVisit{
+			at: someTime(r, s.end), patience: someTime(r, 40*time.Second), hold: someTime(r, 8*time.Second),
+			key: string(rune('a' + r.IntN(5))), nested: r.IntN(4) == 0, dispose: r.IntN(12) == 0,
+			discard: r.IntN(6) == 0, wedged: r.IntN(2) == 0, priority: r.IntN(3),
+		})
+		if r.IntN(10) == 0 {
+			s.visits[len(s.visits)-1].hold += s.cfg.MaxLease
+		}
+	}
+	slices.SortFunc(s.visits, func(a, b shellVisit) int { return int(a.at - b.at) })
+	for range r.IntN(3) {
+		s.kills = append(s.kills, someTime(r, s.end))
+	}
+	return s
+}
+
+// fate is what becomes of an operation. It depends on its number alone, so both players meet it.
+func (s shellScript) fate(kind fakebrowser.OperationKind, operation uint64) fakebrowser.Fate {
+	r := rand.New(rand.NewPCG(s.seed, 2+operation))
+	f := fakebrowser.Usual(kind)
+	f.After += someTime(r, f.After)
+	if r.IntN(8) == 0 {
+		f.Result = fakebrowser.Fails
+	}
+	if r.IntN(6) == 0 {
+		f.After += someTime(r, 7*time.Second)
+	}
+	if kind == fakebrowser.CloseBrowser {
+		f.Result, f.After = fakebrowser.Works, someTime(r, time.Second)
+	}
+	return f
+}
+
+// shellHistory is what could be seen, and when.
+type shellHistory struct {
+	mu    sync.Mutex
+	began time.Time
+	lines []string
+}
+
+func (h *shellHistory) add(at time.Duration, format string, args ...any) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.lines = append(h.lines, fmt.Sprintf("%14d ", at)+fmt.Sprintf(format, args...))
+}
+
+func (h *shellHistory) sorted() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	slices.Sort(h.lines) // of one instant, in any order
+	return h.lines
+}
+
+func TestShellOverTheFakeBrowserHasTheHistoryOfTheBareCore(t *testing.T) {
+	reached := map[string]int{}
+	for seed := range uint64(25) {
+		s := newShellScript(seed)
+		var bare, shell []string
+		synctest.Test(t, func(t *testing.T) { shell = playShell(t, s) })
+		bare = playCore(s)
+		for i := range max(len(bare), len(shell)) {
+			if i >= len(bare) || i >= len(shell) || bare[i] != shell[i] {
+				t.Fatalf("seed %d, line %d:\nbare   %q\nshell  %q", seed, i, bare[max(0, i-3):min(i+3, len(bare))], shell[max(0, i-3):min(i+3, len(shell))])
+			}
+		}
+		for _, line := range bare {
+			words := strings.Fields(line)
+			reached[words[2]]++
+		}
+	}
+	for _, word := range []string{"adopted", "warm", "cold", "refused", "given", "ended", "disposed", "closed"} {
+		if reached[word] == 0 {
+			t.Errorf("no script reached %q: %v", word, reached)
+		}
+	}
+	t.Log(reached)
+}
+
+func playShell(t *testing.T, s shellScript) []string {
+	h := &shellHistory{began: time.Now()}
+	now := func() time.Duration { return time.Since(h.began) }
+	launcher := &fakebrowser.Launcher{Fate: s.fate}
+	p, err := pool.New(launcher, s.cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.Subscribe(func(a pool.Announcement) {
+		word := "cold"
+		if a.Warm {
+			word = "warm"
+		}
+		h.add(now(), "%s %s %d", a.Affinity, word, a.Generation)
+	})
+	for _, at := range s.kills {
+		time.AfterFunc(at, launcher.KillBrowsers)
+	}
+	var clients sync.WaitGroup
+	for i, v := range s.visits {
+		clients.Go(func() {
+			<-time.After(v.at)
+			playVisit(p, h, i, v)
+		})
+	}
+	<-time.After(s.end)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := p.Close(ctx); err != nil {
+		t.Errorf("seed %d: %v", s.seed, err)
+	}
+	h.add(now(), "pool closed")
+	clients.Wait()
+	synctest.Wait()
+	if left := launcher.Census(); left != (fakebrowser.Census{}) {
+		t.Errorf("seed %d: after Close the fake has %+v", s.seed, left)
+	}
+	return h.sorted()
+}
+
+func playVisit(p *pool.Pool[*fakebrowser.Page], h *shellHistory, i int, v shellVisit) {
+	now := func() time.Duration { return time.Since(h.began) }
+	ctx, cancel := context.WithTimeout(context.Background(), v.patience)
+	defer cancel()
+	if v.dispose {
+		if p.DisposeAffinity(ctx, v.key) == nil {
+			h.add(now(), "visit%d disposed", i)
+		}
+		return
+	}
+	opts := []pool.GetOption{pool.WithPriority(v.priority)}
+	if v.nested {
+		opts = append(opts, pool.Nested())
+	}
+	l, err := p.GetPage(ctx, v.key, opts...)
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		h.add(now(), "visit%d given up %v", i, err.(*pool.Error).Waits)
+		return
+	case err != nil:
+		h.add(now(), "visit%d refused %v", i, err.(*pool.Error).Waits)
+		return
+	case l.Reused():
+		h.add(now(), "visit%d warm %s %v", i, l.TabID(), l.Waits())
+	default:
+		h.add(now(), "visit%d adopted %s %v", i, l.TabID(), l.Waits())
+	}
+	select {
+	case <-time.After(v.hold):
+	case <-l.Context().Done():
+		h.add(now(), "visit%d ended %v", i, context.Cause(l.Context()))
+	}
+	switch {
+	case v.discard && v.wedged:
+		l.Discard(pool.ErrWedged)
+	case v.discard:
+		l.Discard(nil)
+	default:
+		l.Release()
+	}
+}
+
+// bareCore plays a script on a core.
+type bareCore struct {
+	shellScript
+	h        shellHistory
+	state    *core.State
+	now      core.Time
+	due      []dueEvent
+	visitOf  map[core.RequestID]int
+	handles  map[string]core.Affinity
+	names    map[core.Affinity]string
+	browsers map[core.BrowserID]bool
+	opened   map[core.TabID]bool
+	last     core.RequestID
+}
+
+// dueEvent is something that will happen. Of an operation it says what it is about, so that it can
+// be called off.
+type dueEvent struct {
+	at      core.Time
+	event   core.Event
+	visit   int // 1 and on: the visit that begins
+	tab     core.TabID
+	browser core.BrowserID
+	kill    bool
+}
+
+func playCore(s shellScript) []string {
+	settings, err := core.Settings{MaxPages: s.cfg.MaxPages, MaxLease: s.cfg.MaxLease}.Resolve()
+	if err != nil {
+		panic(err)
+	}
+	b := &bareCore{
+		shellScript: s, state: core.New(settings),
+		visitOf: map[core.RequestID]int{}, handles: map[string]core.Affinity{},
+		names: map[core.Affinity]string{}, browsers: map[core.BrowserID]bool{}, opened: map[core.TabID]bool{},
+	}
+	for i, v := range s.visits {
+		b.due = append(b.due, dueEvent{at: core.Time(v.at), visit: i + 1})
+	}
+	for _, at := range s.kills {
+		b.due = append(b.due, dueEvent{at: core.Time(at), kill: true})
+	}
+	b.due = append(b.due,
+		dueEvent{at: core.Time(s.end), event: core.Event{Kind: core.CloseRequested}},
+		dueEvent{at: core.Time(s.end), event: core.Event{Kind: core.CloseExpired}})
+	b.step(core.Event{})
+	for {
+		first := -1
+		for i := range b.due {
+			if first < 0 || b.due[i].at < b.due[first].at {
+				first = i
+			}
+		}
+		d, armed := b.state.NextDeadline()
+		switch {
+		case armed && (first < 0 || d.At <= b.due[first].at):
+			b.now = d.At
+			if k := d.Event.Kind; k == core.CloseSilent || k == core.KillSilent {
+				b.callOff(func(e dueEvent) bool { return e.tab == d.Event.Tab })
+			}
+			b.step(d.Event)
+		case first < 0:
+			return b.h.sorted()
+		default:
+			next := b.due[first]
+			b.due = slices.Delete(b.due, first, first+1)
+			b.now = next.at
+			b.happen(next)
+		}
+	}
+}
+
+func (b *bareCore) callOff(which func(dueEvent) bool) {
+	b.due = slices.DeleteFunc(b.due, func(e dueEvent) bool { return (e.tab != 0 || e.browser != 0) && which(e) })
+}
+
+func (b *bareCore) happen(d dueEvent) {
+	switch {
+	case d.kill:
+		for id := range b.browsers {
+			b.step(core.Event{Kind: core.BrowserGone, Browser: id})
+		}
+	case d.visit > 0:
+		b.visit(d.visit-1, b.visits[d.visit-1])
+	default:
+		b.step(d.event)
+	}
+}
+
+func (b *bareCore) visit(i int, v shellVisit) {
+	if b.handles[v.key] == 0 {
+		a := core.Affinity(1)
+		for b.names[a] != "" {
+			a++
+		}
+		b.handles[v.key], b.names[a] = a, v.key
+	}
+	b.last++
+	b.visitOf[b.last] = i
+	gone := core.Event{Kind: core.Abandoned, Request: b.last}
+	e := core.Event{Kind: core.Requested, Request: b.last, Affinity: b.handles[v.key], Priority: int32(v.priority)}
+	if v.nested {
+		e.Class = core.Nested
+	}
+	if v.dispose {
+		e = core.Event{Kind: core.Disposed, Call: core.CallID(b.last), Affinity: b.handles[v.key]}
+		gone = core.Event{Kind: core.DisposeAbandoned, Call: e.Call}
+	}
+	b.due = append(b.due, dueEvent{at: b.now + core.Time(v.patience), event: gone})
+	b.step(e)
+}
+
+func (b *bareCore) step(e core.Event) {
+	switch e.Kind {
+	case core.BrowserReady:
+		b.browsers[e.Browser] = true
+	case core.Opened:
+		b.opened[e.Tab] = true
+	case core.BrowserGone:
+		b.callOff(func(due dueEvent) bool { return due.browser == e.Browser })
+		delete(b.browsers, e.Browser)
+	}
+	for _, f := range b.state.Step(b.now, e, nil) {
+		b.carryOut(f)
+	}
+}
+
+func (b *bareCore) carryOut(f core.Effect) {
+	at, i := time.Duration(b.now), b.visitOf[f.Request]
+	w := pool.Waits{Admission: time.Duration(f.Waits.Admission), Tab: time.Duration(f.Waits.Tab), Startup: time.Duration(f.Waits.Startup)}
+	switch f.Kind {
+	case core.Grant:
+		b.h.add(at, "visit%d %s t%d %v", i, f.How, f.Tab, w)
+		v := b.visits[i]
+		end := core.Event{Kind: core.Released, Request: f.Request}
+		if v.discard {
+			end.Kind, end.Wedged = core.Discarded, v.wedged
+		}
+		b.due = append(b.due, dueEvent{at: b.now + core.Time(v.hold), event: end})
+	case core.Refuse:
+		word := "refused"
+		if f.Reason == core.RequestAbandoned {
+			word = "given up"
+		}
+		b.h.add(at, "visit%d %s %v", i, word, w)
+	case core.EndLease:
+		cause := map[core.Reason]error{core.LeaseExpired: pool.ErrLeaseExpired, core.BrowserLost: pool.ErrBrowserLost, core.PoolClosed: pool.ErrClosed}[f.Reason]
+		b.h.add(at, "visit%d ended %v", i, cause)
+	case core.FinishDispose:
+		b.h.add(at, "visit%d disposed", b.visitOf[core.RequestID(f.Call)])
+	case core.FinishClose:
+		b.h.add(at, "pool closed")
+	case core.AnnounceWarm:
+		b.h.add(at, "%s warm %d", b.names[f.Affinity], f.Generation)
+	case core.AnnounceCold:
+		b.h.add(at, "%s cold %d", b.names[f.Affinity], f.Generation)
+	case core.Forget:
+		delete(b.handles, b.names[f.Affinity])
+		delete(b.names, f.Affinity)
+	default:
+		b.operate(f)
+	}
+}
+
+// shellAnswers are how the operations that effects begin are answered, when they work and when they fail.
+var shellAnswers = map[core.EffectKind]struct {
+	kind         fakebrowser.OperationKind
+	works, fails core.EventKind
+}{
+	core.Launch:       {fakebrowser.Launch, core.BrowserReady, core.BrowserFailed},
+	core.CloseBrowser: {fakebrowser.CloseBrowser, core.BrowserGone, core.BrowserGone},
+	core.OpenTab:      {fakebrowser.Open, core.Opened, core.OpenFailed},
+	core.CloseTab:     {fakebrowser.Close, core.Closed, core.CloseFailed},
+	core.CloseAgain:   {fakebrowser.Close, core.Closed, core.CloseFailed},
+	core.KillTab:      {fakebrowser.Kill, core.Killed, core.KillFailed},
+}
+
+func (b *bareCore) operate(f core.Effect) {
+	a := shellAnswers[f.Kind]
+	fate := b.fate(a.kind, uint64(f.Operation))
+	after := core.Time(fate.After)
+	e := core.Event{Kind: a.works, Tab: f.Tab, Browser: f.Browser}
+	if fate.Result == fakebrowser.Fails {
+		e.Kind = a.fails
+	}
+	if f.Kind == core.KillTab && !b.opened[f.Tab] {
+		e.Kind, after = core.KillFailed, 0 // there is no page to kill
+	}
+	if f.Kind == core.CloseBrowser && f.Force {
+		after = 0
+	}
+	if f.Kind != core.Launch && f.Kind != core.CloseBrowser {
+		e.Browser = 0
+	}
+	b.due = append(b.due, dueEvent{at: b.now + after, event: e, tab: f.Tab, browser: f.Browser})
+}
