@@ -72,13 +72,13 @@ type Told struct {
 
 // Replay plays a trace in a timed world. With its line auto, the world goes on by the default
 // policy between the lines; without it, nothing happens that no line says, and a line past an armed
-// deadline is refused. The error is one of the trace, with the line: *core.TraceError. tell, where
-// it is not nil, hears of every step.
+// deadline is refused. The error is one of the trace, with the line: *core.TraceError; the report beside
+// it says what was found before that line. tell, where it is not nil, hears of every step.
 func Replay(t *core.Trace, tell func(Told)) (*ReplayReport, error) {
-	r := &replayer{trace: t, report: new(ReplayReport), tell: tell, wedged: map[core.Affinity]bool{}}
+	r := &replayer{trace: t, report: new(ReplayReport), tell: tell, wedged: map[core.Affinity]bool{}, used: map[string]bool{}}
 	w, err := New(Options{Settings: t.Settings, Timed: true, Observe: r.observe})
 	if err != nil {
-		return nil, &core.TraceError{What: "the settings do not go together: " + err.Error()}
+		return nil, &core.TraceError{What: err.Error()}
 	}
 	r.world = w
 	for i := range t.Lines {
@@ -93,7 +93,7 @@ func Replay(t *core.Trace, tell func(Told)) (*ReplayReport, error) {
 			err = r.line(line)
 		}
 		if err != nil {
-			return nil, &core.TraceError{Line: line.Number, What: err.Error()}
+			return r.finish(), &core.TraceError{Line: line.Number, What: err.Error()}
 		}
 	}
 	return r.finish(), nil
@@ -107,6 +107,7 @@ type replayer struct {
 	tell   func(Told)
 	seen   []core.Effect // since the last step line began
 	wedged map[core.Affinity]bool
+	used   map[string]bool // ids of requests and calls, which are never used again
 }
 
 func (r *replayer) observe(w *World, event core.Event, effects []core.Effect) {
@@ -166,7 +167,22 @@ func (r *replayer) line(line *core.TraceLine) error {
 	if err := r.due(event, line.At); err != nil {
 		return err
 	}
+	if err := r.fresh(event, line.Words); err != nil {
+		return err
+	}
 	return r.world.Perform(event)
+}
+
+// fresh refuses a request or a call with an id that was used before.
+func (r *replayer) fresh(event core.Event, words []core.Word) error {
+	if k := event.Kind; k != core.Requested && k != core.Disposed && k != core.WarmRequested {
+		return nil
+	}
+	if r.used[words[1].Text] {
+		return fmt.Errorf("%s: %s was used before, and ids are never used again", words[0].Text, words[1].Text)
+	}
+	r.used[words[1].Text] = true
+	return nil
 }
 
 // reach brings the clock to a line's time.
@@ -289,7 +305,7 @@ func (r *replayer) expect(line *core.TraceLine) error {
 	if none {
 		words = words[1:]
 	}
-	want, err := core.ParseEffect(words, &r.names)
+	want, err := core.ParsePattern(words, &r.names)
 	if err != nil {
 		return fmt.Errorf("expect: %w; facts are %s", err, factWords)
 	}

@@ -55,7 +55,7 @@ func TestBadUsageAndInputIsOneClearLineAndExit2(t *testing.T) {
 		{[]string{"replay", file(t, "\x00\x01ELF")}, "the file is not text"},
 		{[]string{"replay", file(t, "pagepool-trace 1\n@0s browser rea")}, ":2: the file is cut off"},
 		{[]string{"replay", file(t, "pagepool-trace 2\n")}, `:1: the trace is of version "2", and this program reads version 1`},
-		{[]string{"replay", file(t, "pagepool-trace 1\nset MaxPages=-3\n")}, "x.trace: MaxPages=-3: the rule is 1 to 1,000"},
+		{[]string{"replay", file(t, "pagepool-trace 1\nset MaxPages=-3\n")}, "x.trace:2: MaxPages=-3: the rule is 1 to 1,000"},
 		{[]string{"replay", file(t, "pagepool-trace 1\nset Colour=4\n")}, `:2: unknown setting "Colour"`},
 		{[]string{"replay", file(t, "pagepool-trace 1\n@1s get r1 \"\"\n")}, ":2: get: want an affinity key"},
 		{[]string{"replay", file(t, "pagepool-trace 1\n@1s get r1 "+strings.Repeat("k", 1<<20)+"\n")}, ":2: get: want an affinity key"},

@@ -239,8 +239,8 @@ func noCascade(t *Transition) error {
 	}
 	relief += s.limit() - int32(len(t.Ledger.tabs))
 	if shortage == 0 {
-		shortage = 1 // the spare, for which what is overdue is relief too
-		relief += stale + s.counts[Standby]
+		shortage = 1 // the spare, for which what is overdue is relief too, and what is marked to close
+		relief += stale + s.counts[Standby] + s.doomed()
 	}
 	if relief > shortage {
 		return fmt.Errorf("an eviction makes the relief %d, and the shortage is %d", relief, shortage)
@@ -352,6 +352,41 @@ func (t *Transition) letThrough(a Affinity, rest []Effect) bool {
 	return permits > 0 && int(roots) < t.After.settings.RootCap && int(bound) < t.After.settings.AffinityTabs
 }
 
+func warmNotBlocked(t *Transition) error {
+	s := t.After
+	for i := range s.requests {
+		r := &s.requests[i]
+		if k := &s.affinities[r.affinity]; r.used && k.idle > 0 &&
+			(r.class == Nested || s.permits() > 0 && s.underCap(k)) {
+			return fmt.Errorf("r%d waits, and its affinity has an idle tab", r.id)
+		}
+	}
+	return nil
+}
+
+// stuckIsolated: whoever is short of a tab has relief under way that is not overdue, or nothing is
+// left that could be made relief of: no standby, no idle tab, no slot that could be opened in.
+func stuckIsolated(t *Transition) error {
+	s := t.After
+	if s.phase >= ending {
+		return nil
+	}
+	shortage := s.shortage()
+	fresh := s.counts[Opening] - s.overdue[Opening]
+	relief := fresh + s.counts[Closing] - s.overdue[Closing] + s.limit() - int32(len(t.Ledger.tabs))
+	switch {
+	case shortage > 0 && s.counts[Standby] > 0:
+		return fmt.Errorf("%d requests are short of a tab beside %d standbys", shortage, s.counts[Standby])
+	case shortage > relief && s.counts[Idle] > 0:
+		return fmt.Errorf("%d requests are short of a tab, %d are on their way, and %d idle ones stay", shortage, relief, s.counts[Idle])
+	case s.ready() != nil && !s.paused && s.limit() > int32(len(t.Ledger.tabs)) &&
+		(fresh < shortage || s.counts[Standby]+s.counts[Opening] < s.target()):
+		return fmt.Errorf("a slot is free, and nothing is opened in it: %d requests short of a tab, %d standbys of %d",
+			shortage, s.counts[Standby], s.target())
+	}
+	return nil
+}
+
 func singleAnswer(t *Transition) error {
 	s := t.After
 	if n := int(s.requestIndex.used); n != len(t.Ledger.waiting) {
@@ -364,6 +399,20 @@ func singleAnswer(t *Transition) error {
 	}
 	if n := len(s.calls); n != len(t.Ledger.calls) {
 		return fmt.Errorf("%d calls wait, and the books say %d", len(t.Ledger.calls), n)
+	}
+	return nil
+}
+
+// deadlineOnce keeps clocks going: a deadline that stays armed would fire for ever at one instant.
+func deadlineOnce(t *Transition) error {
+	if t.Event.Kind < Expired {
+		return nil
+	}
+	var armed [8]Deadline
+	for _, d := range t.After.Deadlines(armed[:0]) {
+		if d.Event == t.Event && d.At <= t.After.now {
+			return fmt.Errorf("a deadline has come, and is armed again for the same instant (event kind %d)", t.Event.Kind)
+		}
 	}
 	return nil
 }

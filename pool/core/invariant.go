@@ -23,7 +23,8 @@ type Invariant struct {
 	Books func(*State) error      // the same, as far as a state alone tells in constant time
 }
 
-// Invariants are the safety claims of the contract, in its order.
+// Invariants are the safety claims of the contract, in its order, and two of its liveness claims that
+// a level-triggered core can be held to after every step: what can be done now is not left for later.
 var Invariants = []Invariant{
 	{"capacity", "Tabs alive in any state, closing and lost ones included, never exceed capacity + 1.", capacityHolds, capacityBooks},
 	{"contexts", "Contexts alive never exceed capacity + 1 + OrphanCap.", contextsHold, nil},
@@ -43,7 +44,10 @@ var Invariants = []Invariant{
 	{"no-cascade", "No eviction begins that would make the relief under way exceed the shortage that asks for it.", noCascade, nil},
 	{"no-self-eviction", "No tab is evicted that a waiting, admitted request could use as it is.", noSelfEviction, nil},
 	{"order", "An adopted standby goes to the first admitted request in the waiting order.", orderHolds, nil},
+	{"warm-not-blocked", "An admitted request that an own idle tab can serve waits for no opening, no eviction, no close.", warmNotBlocked, nil},
+	{"stuck-isolated", "A close, an opening or a render that never ends takes its own slot out of capacity, and delays only the spare and requests that no other slot can serve.", stuckIsolated, nil},
 	{"single-answer", "Every request is answered exactly once; a second or late answer of the browser changes nothing but that what it opened is closed.", singleAnswer, nil},
+	{"deadline-once", "A deadline that has come is not armed any more.", deadlineOnce, nil},
 	{"no-leak", "Every context ever opened is alive in the books, or closed, or went with its browser.", noLeak, tabBooks},
 	{"two-browsers", "At most two browsers are alive and not written off, at most one takes new tabs.", twoBrowsers, browserBooks},
 }

@@ -84,6 +84,26 @@ func fixed[T int | time.Duration](v T) func(*Settings) int64 {
 	return func(*Settings) int64 { return int64(v) }
 }
 
+// atMost is a default that another setting lowers.
+func atMost(v time.Duration, other func(*Settings) time.Duration) func(*Settings) int64 {
+	return func(s *Settings) int64 { return int64(min(v, max(0, other(s)))) }
+}
+
+// leastProbeBudget: on an idle machine a healthy page took up to 80 ms to answer, so a budget below
+// 250 ms retires healthy tabs on a loaded one.
+const leastProbeBudget = 250 * time.Millisecond
+
+// probeBudget is 3 s, or half of a MaxLease that is too short for it, or off.
+func probeBudget(s *Settings) int64 {
+	switch half := s.MaxLease / 2; {
+	case s.MaxLease < 0 || s.MaxLease > 3*time.Second:
+		return int64(3 * time.Second)
+	case half >= leastProbeBudget:
+		return int64(half)
+	}
+	return Off
+}
+
 func maxPages(s *Settings) int64 { return int64(s.MaxPages) }
 
 func positive(_ *Settings, v int64) bool { return v > 0 }
@@ -120,23 +140,23 @@ var rules = []rule{
 	{"TabsPerContext", fixed(1), false, "at least 1", positive},
 	{"MaxLease", fixed(90 * time.Second), true, "> 0, or off", nil},
 	{"LaunchTimeout", fixed(30 * time.Second), false, "> 0", positive},
-	{"OpenGrace", fixed(2 * time.Second), false, "0 < OpenGrace <= OpenTimeout",
-		func(s *Settings, v int64) bool { return 0 < v && v <= int64(s.OpenTimeout) }},
 	{"OpenTimeout", fixed(30 * time.Second), false, "> 0", positive},
+	{"OpenGrace", atMost(2*time.Second, func(s *Settings) time.Duration { return s.OpenTimeout }), false, "0 < OpenGrace <= OpenTimeout",
+		func(s *Settings, v int64) bool { return 0 < v && v <= int64(s.OpenTimeout) }},
 	{"OpenRetries", fixed(3), false, "> 0", positive},
 	{"OpenBackoff", fixed(500 * time.Millisecond), false, "0 < OpenBackoff <= OpenBackoffMax",
 		func(s *Settings, v int64) bool { return 0 < v && v <= int64(s.OpenBackoffMax) }},
-	{"OpenBackoffMax", fixed(4 * time.Second), false, "> 0", positive},
+	{"OpenBackoffMax", func(s *Settings) int64 { return int64(max(4*time.Second, s.OpenBackoff)) }, false, "> 0", positive},
 	{"RescueTimeout", fixed(500 * time.Millisecond), true, "> 0, or off", nil},
-	{"CloseGrace", fixed(250 * time.Millisecond), false, "0 < CloseGrace <= CloseTimeout",
-		func(s *Settings, v int64) bool { return 0 < v && v <= int64(s.CloseTimeout) }},
 	{"CloseTimeout", fixed(5 * time.Second), false, "> 0", positive},
+	{"CloseGrace", atMost(250*time.Millisecond, func(s *Settings) time.Duration { return s.CloseTimeout }), false, "0 < CloseGrace <= CloseTimeout",
+		func(s *Settings, v int64) bool { return 0 < v && v <= int64(s.CloseTimeout) }},
 	{"KillTimeout", fixed(2 * time.Second), false, "> 0", positive},
 	{"BrowserCloseTimeout", fixed(5 * time.Second), false, "> 0", positive},
 	{"StallTimeout", fixed(10 * time.Second), true, "> 0, or off", nil},
-	{"ProbeBudget", fixed(3 * time.Second), true, "at least 250ms and below MaxLease where that is on, or off",
+	{"ProbeBudget", probeBudget, true, "at least 250ms and below MaxLease where that is on, or off",
 		func(s *Settings, v int64) bool {
-			return v < 0 || v >= int64(250*time.Millisecond) && (s.MaxLease < 0 || v < int64(s.MaxLease))
+			return v < 0 || v >= int64(leastProbeBudget) && (s.MaxLease < 0 || v < int64(s.MaxLease))
 		}},
 	{"ProbeMaxAge", fixed(time.Second), false, "> 0", positive},
 	{"MaxUses", fixed(500), true, "at least 1, or off", nil},
@@ -151,8 +171,22 @@ var rules = []rule{
 	{"IdleContraction", fixed(time.Minute), false, "> 0", positive},
 }
 
+// SettingError says that a setting is outside its rule.
+type SettingError struct {
+	Name, Value, Rule string
+	Default           bool // the value was not given
+}
+
+func (e *SettingError) Error() string {
+	note := ""
+	if e.Default {
+		note = " (its default)"
+	}
+	return fmt.Sprintf("%s=%s%s: the rule is %s", e.Name, e.Value, note, e.Rule)
+}
+
 // Resolve returns the settings with every default filled in and every "off" as Off, or one error
-// that names each setting outside its rule, with its value and the rule. Nothing is clamped.
+// that joins a *SettingError for each setting outside its rule. Nothing is clamped.
 func (s Settings) Resolve() (Settings, error) {
 	v := reflect.ValueOf(&s).Elem()
 	given := make(map[string]bool, len(rules))
@@ -166,20 +200,21 @@ func (s Settings) Resolve() (Settings, error) {
 			f.SetInt(Off)
 		}
 	}
-	var errs []error
+	var errs, derived []error
 	for _, r := range rules {
 		f := v.FieldByName(r.name)
-		if r.off && f.Int() == Off && r.holds == nil {
-			continue
-		}
 		if r.holds == nil || r.holds(&s, f.Int()) {
 			continue
 		}
-		note := ""
-		if !given[r.name] {
-			note = " (its default)"
+		err := &SettingError{r.name, formatSetting(f), r.says, !given[r.name]}
+		if given[r.name] {
+			errs = append(errs, err)
+		} else {
+			derived = append(derived, err)
 		}
-		errs = append(errs, fmt.Errorf("%s=%s%s: the rule is %s", r.name, formatSetting(f), note, r.says))
+	}
+	if len(errs) == 0 {
+		errs = derived // a default that breaks its rule is news only where what was given keeps its own
 	}
 	return s, errors.Join(errs...)
 }
@@ -235,16 +270,20 @@ func SettingNames() []string {
 	return names
 }
 
-// Diff writes the settings that differ from the default as "Name=value" words, in the order of the
-// fields; it is what the set line of a trace holds.
+// Diff writes the settings that are not what they would be by default, the others being as they
+// are, as "Name=value" words in the order of the fields; it is what the set line of a trace holds.
 func (s Settings) Diff() string {
-	def, _ := Settings{}.Resolve()
 	full, _ := s.Resolve()
-	a, b := reflect.ValueOf(full), reflect.ValueOf(def)
+	v := reflect.ValueOf(&full).Elem()
+	byDefault := map[string]bool{}
+	for _, r := range rules {
+		byDefault[r.name] = v.FieldByName(r.name).Int() == r.def(&full)
+	}
 	var words []string
-	for i := range a.NumField() {
-		if !a.Field(i).Equal(b.Field(i)) {
-			words = append(words, a.Type().Field(i).Name+"="+formatSetting(a.Field(i)))
+	for i := range v.NumField() {
+		f, name := v.Field(i), v.Type().Field(i).Name
+		if f.Kind() == reflect.Bool && f.Bool() || f.CanInt() && !byDefault[name] {
+			words = append(words, name+"="+formatSetting(f))
 		}
 	}
 	return strings.Join(words, " ")

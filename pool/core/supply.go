@@ -27,10 +27,14 @@ func (s *State) evict() {
 		}
 		return
 	}
-	if s.counts[Standby]+s.counts[Opening]+s.counts[Closing]+s.free() == 0 {
+	if s.counts[Standby]+s.counts[Opening]+s.counts[Closing]+s.doomed()+s.free() == 0 {
 		s.evictOne(true)
 	}
 }
+
+// doomed is how many leased tabs are marked to close. Each will free its slot, so the spare waits for
+// it and takes no innocent tab; those who wait do not, for it may be held for long.
+func (s *State) doomed() int32 { return s.counts[Leased] + s.counts[Idle] - s.bound }
 
 // evictOne closes the idle tab whose affinity was handed out longest ago, and of that affinity a
 // supplementary one first. For the spare, it takes none of an affinity that holds a root lease: the

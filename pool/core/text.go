@@ -300,7 +300,7 @@ func AppendEvent(b []byte, e Event, names Names) []byte {
 
 // ParseEvent reads an event. The error says what was expected.
 func ParseEvent(words []Word, names Names) (Event, error) {
-	kind, s, err := parse(events[:], words, names)
+	kind, s, err := parse(events[:], words, names, false)
 	if err != nil {
 		return Event{}, err
 	}
@@ -328,7 +328,11 @@ func AppendEffect(b []byte, e Effect, names Names) []byte {
 
 // ParseEffect reads an effect. The error says what was expected.
 func ParseEffect(words []Word, names Names) (Effect, error) {
-	kind, s, err := parse(effects[:], words, names)
+	return parseEffect(words, names, false)
+}
+
+func parseEffect(words []Word, names Names, cut bool) (Effect, error) {
+	kind, s, err := parse(effects[:], words, names, cut)
 	if err != nil {
 		return Effect{}, err
 	}
@@ -370,7 +374,12 @@ func (g *grammar) write(b []byte, s *sentence, names Names) []byte {
 	return b
 }
 
-func parse(kinds []grammar, words []Word, names Names) (int, sentence, error) {
+// ParsePattern reads an effect of which the end may be missing: "close", "close t1", "grant r1".
+func ParsePattern(words []Word, names Names) (Effect, error) {
+	return parseEffect(words, names, true)
+}
+
+func parse(kinds []grammar, words []Word, names Names, cut bool) (int, sentence, error) {
 	if len(words) == 0 {
 		return 0, sentence{}, fmt.Errorf("nothing after the time: want what happened, such as get r1 KEY")
 	}
@@ -381,7 +390,7 @@ func parse(kinds []grammar, words []Word, names Names) (int, sentence, error) {
 		if !ok {
 			continue
 		}
-		s, err := g.read(rest, names)
+		s, err := g.read(rest, names, cut)
 		if err == nil {
 			return kind, s, nil
 		}
@@ -407,9 +416,12 @@ func (g *grammar) cutVerb(words []Word) ([]Word, bool) {
 	return words[len(strings.Fields(g.verb)):], true
 }
 
-func (g *grammar) read(words []Word, names Names) (sentence, error) {
+func (g *grammar) read(words []Word, names Names, cut bool) (sentence, error) {
 	var s sentence
 	for _, p := range g.args {
+		if len(words) == 0 && cut {
+			break
+		}
 		if len(words) == 0 {
 			return s, fmt.Errorf("%s: want %s", g.verb, p.name)
 		}

@@ -59,7 +59,7 @@ func drawSentence(t *rapid.T, g grammar, names Names) sentence {
 	if !ok {
 		t.Fatalf("verb lost in %v", words)
 	}
-	s, err := g.read(rest, names)
+	s, err := g.read(rest, names, false)
 	if err != nil {
 		t.Fatalf("%s: %v", g.write(nil, &all, names), err)
 	}
@@ -80,7 +80,7 @@ func TestPropertyPrintingAndParsingAreInverse(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, back, err := parse(kinds, words, names)
+		_, back, err := parse(kinds, words, names, false)
 		if err != nil || back != s {
 			t.Fatalf("%s\nread back as %+v, %v\nwant         %+v", text, back, err, s)
 		}

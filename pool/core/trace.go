@@ -3,6 +3,7 @@ package core
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -72,6 +73,9 @@ func ReadTrace(r io.Reader) (*Trace, error) {
 			return nil, &TraceError{i + 1, err.Error()}
 		}
 	}
+	if err := reader.checkSettings(); err != nil {
+		return nil, err
+	}
 	if !reader.header {
 		return nil, &TraceError{0, "the file has no trace in it; want the line \"" + traceHeader + " 1\" first"}
 	}
@@ -82,6 +86,32 @@ type traceReader struct {
 	trace  *Trace
 	header bool
 	now    Time
+	set    []setting
+}
+
+// setting is where a set line gave a setting.
+type setting struct {
+	name string
+	line int
+}
+
+// checkSettings looks whether the settings go together. The error is at the line that gave the one
+// that it names, or at the last set line.
+func (r *traceReader) checkSettings() error {
+	_, err := r.trace.Settings.Resolve()
+	if err == nil {
+		return nil
+	}
+	line := r.set[len(r.set)-1].line
+	var outside *SettingError
+	if errors.As(err, &outside) {
+		for _, s := range r.set {
+			if s.name == outside.Name {
+				line = s.line
+			}
+		}
+	}
+	return &TraceError{line, strings.ReplaceAll(err.Error(), "\n", "; ")}
 }
 
 func (r *traceReader) read(number int, line string) error {
@@ -107,7 +137,7 @@ func (r *traceReader) read(number int, line string) error {
 	case len(r.trace.Lines) > 0:
 		return fmt.Errorf("want +duration, @duration or expect, got %s", first.short())
 	case first.Text == "set":
-		return r.readSet(words[1:])
+		return r.readSet(number, words[1:])
 	case first.Text == "auto" && len(words) == 1:
 		r.trace.Auto = true
 		return nil
@@ -130,7 +160,7 @@ func (r *traceReader) readHeader(words []Word) error {
 	return nil
 }
 
-func (r *traceReader) readSet(words []Word) error {
+func (r *traceReader) readSet(number int, words []Word) error {
 	if len(words) == 0 {
 		return fmt.Errorf("set: want Name=value")
 	}
@@ -142,6 +172,7 @@ func (r *traceReader) readSet(words []Word) error {
 		if err := r.trace.Settings.Set(name, value); err != nil {
 			return err
 		}
+		r.set = append(r.set, setting{name, number})
 	}
 	return nil
 }
