@@ -76,10 +76,12 @@ func (b *chromeBench) contract() contractBench[*chrome.Page] {
 		Launcher: b, Census: b.census, Remains: b.remains, KillBrowser: b.killBrowser,
 		AtStandby: b.atStandby, Work: b.work, Hang: b.hang, Dialog: b.dialog, Crash: b.crash,
 		Redirect: b.redirect, Popup: b.popup, Block: b.block, Remember: b.remember, Recall: b.recall,
-		Loop:      b.script("sync('/arrived'); for (;;) {}"),
-		LoopAgain: b.script("setInterval(() => { for (;;) {} }, 0); sync('/arrived'); for (;;) {}"),
-		Wedge:     b.script("sync('/hang')"),
-		Flood:     b.flood,
+		Loop: b.script("sync('/arrived'); for (;;) {}"),
+		LoopAgain: b.script(`const channel = new MessageChannel()
+			function loop() { channel.port2.postMessage(0); requestAnimationFrame(loop); setTimeout(loop); for (;;) {} }
+			channel.port1.onmessage = loop; sync('/arrived'); loop()`),
+		Wedge: b.script("sync('/hang')"),
+		Flood: b.flood,
 	}
 }
 

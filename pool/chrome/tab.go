@@ -20,13 +20,8 @@ import (
 	"github.com/pagepool/pagepool/pool"
 )
 
-const (
-	// terminateAgain is how long a rescue waits before it stops the next script that got hold of the
-	// main thread.
-	terminateAgain = 25 * time.Millisecond
-	// crashAgain is how long a kill waits for the news of the crash before it crashes the page again.
-	crashAgain = 250 * time.Millisecond
-)
+// crashAgain is how long a kill waits for the news of the crash before it crashes the page again.
+const crashAgain = 250 * time.Millisecond
 
 // tab is one page in a context.
 type tab struct {
@@ -194,9 +189,9 @@ func (t *tab) Probe(ctx context.Context) error {
 	return nil
 }
 
-// Rescue stops the script that holds the main thread, and every next one until the page runs none,
-// and brings the page back to the standby state. What is no script (a synchronous request, a huge
-// layout) cannot be stopped; the call then waits for ctx.
+// Rescue stops the script that holds the main thread, lets no other one begin, and brings the page
+// back to the standby state. What is no script (a synchronous request, a huge layout) cannot be
+// stopped; the call then waits for ctx.
 func (t *tab) Rescue(ctx context.Context) error {
 	if err := t.quiet(ctx); err != nil {
 		return fmt.Errorf("chrome: rescue: %w", err)
@@ -224,26 +219,12 @@ func (t *tab) Rescue(ctx context.Context) error {
 	return nil
 }
 
-// quiet has the page run no script. The command for that waits on the main thread, and may find a
-// timer there that loops as well: so what holds the thread is stopped until the command was answered.
+// quiet has the page run no script: first no new one, then not the one that runs. Chrome carries out
+// both between two steps of a script, so they wait for no turn of the main thread.
 func (t *tab) quiet(ctx context.Context) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	answered := make(chan error, 1)
-	go func() {
-		_, err := ask(ctx, t, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
-		answered <- err
-	}()
-	ticker := time.NewTicker(terminateAgain)
-	defer ticker.Stop()
-	for {
-		post(t.b.wire, t.session, runtime.TerminateExecution, cdp.Empty{})
-		select {
-		case err := <-answered:
-			return err
-		case <-ticker.C:
-		}
-	}
+	post(t.b.wire, t.session, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+	_, err := ask(ctx, t, runtime.TerminateExecution, cdp.Empty{})
+	return err
 }
 
 // intact is an error where chromedp's picture of the page is no longer right.
