@@ -18,13 +18,14 @@ import (
 	"github.com/pagepool/pagepool/testdata"
 )
 
-// plantedBug is one patch on the production code, and the claim that has to catch it.
+// plantedBug is one patch on the production code, and the claim that has to catch it: in a scenario
+// where it names one, otherwise in seeded traffic.
 type plantedBug struct {
-	name, claim string
-	patch       []byte
+	name, claim, scenario string
+	patch                 []byte
 }
 
-var caughtBy = regexp.MustCompile(`(?m)^Caught by: ([a-z-]+)$`)
+var caughtBy = regexp.MustCompile(`(?m)^Caught by: ([a-z-]+)(?: in ([A-Za-z0-9-]+))?$`)
 
 func plantedBugs(t *testing.T) []plantedBug {
 	t.Helper()
@@ -42,7 +43,7 @@ func plantedBugs(t *testing.T) []plantedBug {
 		if m == nil {
 			t.Fatalf("%s does not say which claim catches it", path)
 		}
-		bugs = append(bugs, plantedBug{strings.TrimSuffix(filepath.Base(path), ".patch"), string(m[1]), patch})
+		bugs = append(bugs, plantedBug{strings.TrimSuffix(filepath.Base(path), ".patch"), string(m[1]), string(m[2]), patch})
 	}
 	return bugs
 }
@@ -61,7 +62,8 @@ func (b plantedBug) build(t *testing.T) (binary string) {
 	dir := t.TempDir()
 	overlay := struct{ Replace map[string]string }{map[string]string{}}
 	for _, f := range files {
-		source, err := os.ReadFile(filepath.Join(root, f.NewName))
+		name := strings.TrimPrefix(f.NewName, "b/")
+		source, err := os.ReadFile(filepath.Join(root, name))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -69,11 +71,11 @@ func (b plantedBug) build(t *testing.T) (binary string) {
 		if err := gitdiff.Apply(&patched, bytes.NewReader(source), f); err != nil {
 			t.Fatalf("the code under the bug has changed, plant it anew: %v", err)
 		}
-		path := filepath.Join(dir, filepath.Base(f.NewName))
+		path := filepath.Join(dir, filepath.Base(name))
 		if err := os.WriteFile(path, patched.Bytes(), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		overlay.Replace[filepath.Join(root, f.NewName)] = path
+		overlay.Replace[filepath.Join(root, name)] = path
 	}
 	list, err := json.Marshal(overlay)
 	if err != nil {
@@ -118,7 +120,7 @@ func TestPlantedBugsAreCaughtByName(t *testing.T) {
 	for _, b := range plantedBugs(t) {
 		t.Run(b.name, func(t *testing.T) {
 			t.Parallel()
-			found := catch(t, b.build(t), "-claim", b.claim)
+			found := catch(t, b.build(t), "-claim", b.claim, "-scenario", b.scenario)
 			if found.Default != "" {
 				t.Errorf("the default schedule breaks %s already", found.Default)
 			}

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/pagepool/pagepool/pool/core"
@@ -191,13 +192,15 @@ func (w *World) drawMishap() core.Time {
 	return w.now + w.between(Latency{mean / 50, 2 * mean})
 }
 
-// mishap ends a browser or a page.
+// mishap ends a browser or a page; by the default policy it does not.
 func (w *World) mishap() {
 	f := &w.conditions.Faults
 	w.nextMishap = w.drawMishap()
 	tabs, browsers := len(w.fake.Tabs), len(w.fake.Browsers)
-	die := w.choices.Choose(f.DeathsPerThousandHours+f.CrashesPerThousandHours) < f.DeathsPerThousandHours
+	what := w.choices.Choose(1 + f.DeathsPerThousandHours + f.CrashesPerThousandHours)
+	die := what <= f.DeathsPerThousandHours
 	switch {
+	case what == 0:
 	case die && browsers > 0:
 		w.BrowserDies(w.fake.Browsers[w.choices.Choose(browsers)].ID)
 	case !die && tabs > 0:
@@ -259,7 +262,12 @@ func (w *World) Advance() bool {
 	if who == nobody || w.violation != nil {
 		return false
 	}
-	w.now = at
+	if at > w.now {
+		w.now, w.still = at, 0
+	} else if w.still++; w.still > stillBound {
+		w.violate("progress", claims["progress"], fmt.Sprintf("%d things have happened at one instant", w.still))
+		return false
+	}
 	switch who {
 	case browserNews, tabNews:
 		w.answer(operation, w.fake.Operations[operation].Outcome)
@@ -274,6 +282,9 @@ func (w *World) Advance() bool {
 	}
 	return true
 }
+
+// stillBound is how much may happen at one instant.
+const stillBound = 100_000
 
 // RunUntil lets everything happen up to an instant, that instant included, and leaves the clock
 // there. It is false where a claim was broken.

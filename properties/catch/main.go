@@ -19,7 +19,7 @@ import (
 type Caught struct {
 	Default  string   // the claim that broke on the default schedule; empty: none
 	Claims   []string // the claims that broke in the step that broke the wanted one, or what broke last
-	Profile  string
+	Profile  string // or scenario
 	Seed     uint64
 	Schedule int // how many seeds it took, over all profiles
 	What     string
@@ -29,8 +29,9 @@ func main() {
 	want := flag.String("claim", "", "the claim that has to break")
 	seeds := flag.Uint64("seeds", 60, "seeds of each profile")
 	hours := flag.Float64("hours", 0.25, "virtual time of each")
+	scenario := flag.String("scenario", "", "explore this scenario first")
 	flag.Parse()
-	caught, err := look(*want, *seeds, *hours)
+	caught, err := look(*want, *scenario, *seeds, *hours)
 	if err == nil {
 		err = json.NewEncoder(os.Stdout).Encode(caught)
 	}
@@ -40,7 +41,10 @@ func main() {
 	}
 }
 
-func look(want string, seeds uint64, hours float64) (*Caught, error) {
+// maxStates bounds the exploration of a scenario.
+const maxStates = 200_000
+
+func look(want, scenario string, seeds uint64, hours float64) (*Caught, error) {
 	caught := new(Caught)
 	for _, p := range sim.Profiles {
 		report, err := sim.Run(sim.RunOptions{Profile: p, Seed: 1, Hours: hours, Choices: scheduler.Default{}})
@@ -49,6 +53,17 @@ func look(want string, seeds uint64, hours float64) (*Caught, error) {
 		}
 		if v := report.Violation; v != nil {
 			caught.Default = v.Property
+		}
+	}
+	if c := sim.ScenarioNamed(scenario); c != nil {
+		x, err := sim.Explore(c, sim.ExploreOptions{MaxStates: maxStates})
+		if err != nil {
+			return nil, err
+		}
+		if v := x.Violation; v != nil {
+			caught.Claims, caught.Profile = append(strings.Fields(v.Also), v.Property), c.Name
+			caught.What = fmt.Sprintf("%s, after %s", v.What, strings.Join(x.Trace, "; "))
+			return caught, nil
 		}
 	}
 	for seed := uint64(1); seed <= seeds; seed++ {
