@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"fmt"
+
 	"github.com/pagepool/pagepool/pool/core"
 )
 
@@ -268,7 +270,7 @@ func (w *World) giveUp(i int) {
 	c := &w.clients[i]
 	if c.state == waiting {
 		w.reached[abandonWaiting]++
-		w.step(core.Event{Kind: core.Abandoned, Request: c.innermost().request})
+		w.abandon(c.innermost().request)
 		return
 	}
 	if w.programs[i][c.pc].Verb == ClosePool {
@@ -282,6 +284,14 @@ func (w *World) giveUp(i int) {
 	event := w.callAbandonment(c, i)
 	w.answerCall(i)
 	w.step(event)
+}
+
+// abandon takes a request back that waits. It is gone in the same step.
+func (w *World) abandon(request core.RequestID) {
+	w.step(core.Event{Kind: core.Abandoned, Request: request})
+	if w.core.Waits(request) {
+		w.violate("abandon-prompt", claims["abandon-prompt"], fmt.Sprintf("r%d waits after its caller has gone", request))
+	}
 }
 
 func (w *World) callAbandonment(c *client, i int) core.Event {
@@ -316,7 +326,7 @@ func (w *World) unwind(i int) {
 	w.wake(i, 0)
 	if l.tab == 0 {
 		// Its answer, the refusal, takes the lease off.
-		w.step(core.Event{Kind: core.Abandoned, Request: l.request})
+		w.abandon(l.request)
 		return
 	}
 	if l.ended {

@@ -164,7 +164,7 @@ func (w *World) good() bool {
 	if lost && s.Waiting(core.Nested) > 0 {
 		return true
 	}
-	return w.allDone() && (s.Quiet() || lost && s.Leases()+s.Count(core.Opening)+s.Count(core.Closing) == 0)
+	return w.allDone() && (s.Quiet() && w.full() || lost && s.Leases()+s.Count(core.Opening)+s.Count(core.Closing) == 0)
 }
 
 func (x *search) measure() {

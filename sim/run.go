@@ -187,7 +187,7 @@ func (w *World) settle(within core.Time) bool {
 // as lost tabs start no drain, is as full as its lost tabs let it be.
 func (w *World) quiet() bool {
 	if w.core.Count(core.Lost) == 0 || w.core.Closing() {
-		return w.active == 0 && w.core.Quiet()
+		return w.active == 0 && w.core.Quiet() && w.full()
 	}
 	for i := range w.clients {
 		// A disposal may wait for a generation of which a tab is lost.
@@ -196,6 +196,21 @@ func (w *World) quiet() bool {
 		}
 	}
 	return w.core.Leases()+w.core.Count(core.Opening)+w.core.Count(core.Closing) == 0
+}
+
+// full says whether the standby target is met. It counts by itself, so that a pool which wants too
+// little is noticed.
+func (w *World) full() bool {
+	standbys, bound := 0, 0
+	w.core.EachTab(func(t core.TabView) {
+		if t.State == core.Standby {
+			standbys++
+		}
+		if t.Bound() {
+			bound++
+		}
+	})
+	return w.core.Closing() || standbys >= max(1, w.core.Capacity()-bound)
 }
 
 // judge names what did not come to an end.
@@ -217,7 +232,7 @@ func (w *World) judge(within core.Time) {
 // end closes the pool and looks whether that ends, with nothing alive and everybody answered.
 func (w *World) end() {
 	within := w.recoveryBound()
-	p := Program{{Verb: ClosePool, Lasting: Seconds}}
+	p := Program{{Verb: ClosePool, Lasting: 300 * Milliseconds}}
 	w.admit(&p)
 	limit := w.now + within
 	for w.violation == nil && !(w.core.Ended() && w.active == 0) {

@@ -110,13 +110,14 @@ func (w *World) violate(property, says, what string) {
 
 // claims are the liveness claims that worlds and searches check by themselves.
 var claims = map[string]string{
-	"answered":          "Every request is granted, refused or abandoned in the end.",
-	"nested-progress":   "While root leases are held by pages that wait for nested requests, some nested request always gets a tab.",
-	"refilled":          "With nobody waiting and no lease held the standby target is met again, whatever failed before.",
-	"closes":            "Close ends, with nothing alive.",
-	"bounded-recovery":  "After a wedged render, full capacity is back within MaxLease + CloseTimeout + KillTimeout.",
-	"stuck-isolated":    "A close, an opening or a render that never ends takes its own slot out of capacity until it is killed, lost or its browser replaced.",
-	"same-step-effects": "An action that the world lists can be done.",
+	"answered":         "Every request is granted, refused or abandoned in the end.",
+	"nested-progress":  "While root leases are held by pages that wait for nested requests, some nested request always gets a tab.",
+	"refilled":         "With nobody waiting and no lease held the standby target is met again, whatever failed before.",
+	"closes":           "Close ends, with nothing alive.",
+	"bounded-recovery": "After a wedged render, full capacity is back within MaxLease + CloseTimeout + KillTimeout.",
+	"stuck-isolated":   "A close, an opening or a render that never ends takes its own slot out of capacity until it is killed, lost or its browser replaced.",
+	"abandon-prompt":   "An abandoned request is gone at once and strands nothing.",
+	"progress":         "Time goes on: what happens at one instant comes to an end.",
 }
 
 // saysOf is the sentence of an invariant of the core.

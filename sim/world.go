@@ -76,6 +76,7 @@ type World struct {
 	nextMishap  core.Time // timed: when the browser or a page dies next
 	healing     bool      // timed: faults have stopped, and nobody new comes
 
+	still     int // timed: what has happened since the clock went on last
 	steps     int
 	hash      uint64 // of the whole history
 	mostAlive int
@@ -228,6 +229,8 @@ func (w *World) Perform(event core.Event) error {
 		return nil
 	}
 	switch {
+	case event.Kind == core.BrowserFailed && w.fake.Browser(event.Browser) != nil:
+		return fmt.Errorf("the launch of b%d has been answered, and it is alive", event.Browser)
 	case event.Kind == core.BrowserGone:
 		if w.fake.Browser(event.Browser) == nil {
 			return fmt.Errorf("no browser b%d is alive", event.Browser)
