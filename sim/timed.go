@@ -256,10 +256,13 @@ func (w *World) Next() (core.Time, bool) {
 
 // Advance lets the next thing happen, and says whether there was one. It may take no step of the
 // core: a client can do something else.
-func (w *World) Advance() bool {
+func (w *World) Advance() bool { return w.advance(never) }
+
+// advance lets the next thing happen, unless that is later than a limit.
+func (w *World) advance(limit core.Time) bool {
 	w.dropStale()
 	who, at, operation, due := w.turn()
-	if who == nobody || w.violation != nil {
+	if who == nobody || at > limit || w.violation != nil {
 		return false
 	}
 	if at > w.now {
@@ -289,12 +292,7 @@ const stillBound = 100_000
 // RunUntil lets everything happen up to an instant, that instant included, and leaves the clock
 // there. It is false where a claim was broken.
 func (w *World) RunUntil(t core.Time) bool {
-	for {
-		at, ok := w.Next()
-		if !ok || at > t || w.violation != nil {
-			break
-		}
-		w.Advance()
+	for w.advance(t) {
 	}
 	if w.violation == nil {
 		w.now = max(w.now, t)
