@@ -141,10 +141,12 @@ func (p *Pool[P]) browserGoneLocked(b *browser[P]) {
 	if p.mu.browsers[b.id] != b {
 		return
 	}
-	if b.life.Err() == nil && !b.unwanted {
+	if b.unwanted {
+		p.noteLocked(slog.LevelInfo, "browser ended", "browser", b.id)
+	} else {
 		p.mu.lastFailure = ErrBrowserLost
+		p.noteLocked(slog.LevelWarn, "browser lost", "browser", b.id)
 	}
-	p.noteLocked(slog.LevelInfo, "browser gone", "browser", b.id)
 	p.forgetBrowserLocked(b, ErrBrowserLost)
 	p.stepLocked(core.Event{Kind: core.BrowserGone, Browser: b.id})
 }
@@ -246,17 +248,18 @@ func (p *Pool[P]) watchTabLocked(t *tab[P]) {
 		return // its context was closed meanwhile, and the page with it
 	}
 	t.forgotten = make(chan struct{})
+	crashed := false
 	p.beginLocked(t.browser, func() {
 		select {
 		case <-t.page.Done():
 		case <-t.forgotten:
 			return
 		}
-		if p.endsUnasked(t) {
+		if crashed = p.endsUnasked(t); crashed {
 			p.hearBrowser(t.browser)
 		}
 	}, func() {
-		if p.mu.tabs[t.id] == t && !t.closing {
+		if crashed {
 			p.browserFirstLocked(t.browser)
 			p.stepLocked(core.Event{Kind: core.Crashed, Tab: t.id})
 		}

@@ -133,12 +133,11 @@ func ExamplePool_Subscribe() {
 }
 
 func ExampleNew() {
-	_, err := pool.New(driver{}, pool.Config{MaxPages: 2000, OpenRetries: -1})
+	_, err := pool.New(driver{}, pool.Config{MaxPages: 2000, CloseGrace: time.Minute})
 	fmt.Println(err)
 	// Output:
 	// pool: New: MaxPages=2000: the rule is 1 to 1,000
-	// BurstPages=2000 (its default): the rule is InitialPages <= BurstPages <= 1,000
-	// OpenRetries=off: the rule is > 0
+	// CloseGrace=1m0s: the rule is 0 < CloseGrace <= CloseTimeout
 }
 
 // driver is the least that a driver can be: browsers that do everything at once and never fail.

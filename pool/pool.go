@@ -35,6 +35,7 @@ type Pool[P any] struct {
 		answers  []core.Event  // what carrying out an effect answered at once
 		notes    []note        // for the log, once the lock is free
 		counters Counters
+		bugs     int // found so far
 
 		lastRequest core.RequestID
 		requests    map[core.RequestID]*Lease[P] // those that wait

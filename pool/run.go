@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/pagepool/pagepool/pool/core"
@@ -279,7 +281,8 @@ func (p *Pool[P]) endPoolLocked() {
 	default:
 	}
 	var errs []error
-	for _, b := range p.mu.browsers {
+	for _, id := range slices.Sorted(maps.Keys(p.mu.browsers)) {
+		b := p.mu.browsers[id]
 		errs = append(errs, fmt.Errorf("%s was written off: %s", b.name(), b.state()))
 	}
 	if n := p.waitsForLocked(); n > 0 {
@@ -317,11 +320,16 @@ func (p *Pool[P]) unlock() {
 	}
 }
 
-// bugEvents is how many of the last events a bug is reported with.
-const bugEvents = 64
+const (
+	bugEvents = 64 // a bug is reported with so many of the last events
+	bugsMost  = 10 // books that are wrong stay wrong, and the first reports say why
+)
 
 // bugLocked reports a mistake of the pool's own, with what led to it.
 func (p *Pool[P]) bugLocked(format string, args ...any) {
+	if p.mu.bugs++; p.mu.bugs > bugsMost {
+		return
+	}
 	text := "pool: BUG: " + fmt.Sprintf(format, args...)
 	var trace []byte
 	p.mu.recorder.each(bugEvents, func(r record) {

@@ -94,6 +94,49 @@ func TestAnErrorSaysWhatFailedAndForWhom(t *testing.T) {
 	}
 }
 
+func TestADriverThatReturnsNothingHasFailed(t *testing.T) {
+	for _, what := range []string{"new-context", "new-tab"} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &stub{void: what}
+			p, err := New(s, Config{Strict: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = p.GetPage(t.Context(), "a")
+			if !errors.Is(err, ErrBrowserUnavailable) || !strings.Contains(err.Error(), "the driver returned neither") {
+				t.Errorf("%s: got error %v", what, err)
+			}
+			if err := p.Close(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestAWarmLeaseCostsAtMostTwoAllocations(t *testing.T) {
+	p, err := New(new(stub), Config{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx := context.Background()
+	if err := p.Warm(ctx); err != nil {
+		t.Fatal(err)
+	}
+	n := testing.AllocsPerRun(1000, func() {
+		l, err := p.GetPage(ctx, "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.Release()
+	})
+	if n > 2 {
+		t.Errorf("a warm GetPage and Release make %v allocations", n)
+	}
+	if err := p.Close(ctx); err != nil {
+		t.Error(err)
+	}
+}
+
 // A mistake in the books is found in the step that makes it, and reported with what led to it.
 func TestABugIsReportedWithTheLastEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

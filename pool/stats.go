@@ -124,7 +124,7 @@ func (p *Pool[P]) stats() Stats {
 		Lost:     c.Count(core.Lost),
 		Counters: p.mu.counters,
 	}
-	at := make(map[core.Affinity]int)
+	at := make([]int, len(p.mu.keys.names)) // by handle: its place in s.Affinities
 	c.EachAffinity(func(v core.AffinityView) {
 		at[v.Affinity] = len(s.Affinities)
 		s.Affinities = append(s.Affinities, AffinityStats{
@@ -137,7 +137,7 @@ func (p *Pool[P]) stats() Stats {
 			s.Affinities[at[t.Affinity]].Supplementary++
 		}
 	})
-	met := make(map[core.Affinity]bool)
+	met := make([]bool, len(p.mu.keys.names))
 	c.EachRequest(func(r core.RequestView) {
 		a := &s.Affinities[at[r.Affinity]]
 		if priority := int(r.Priority); !met[r.Affinity] || priority > a.MaxWaitingPriority {

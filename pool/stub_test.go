@@ -10,6 +10,7 @@ import (
 type stub struct {
 	fate  func(ctx context.Context, what string) error // nil: all goes well
 	alive atomic.Int64                                 // contexts
+	void  string                                       // the operation that returns neither a value nor an error
 }
 
 func (s *stub) meet(ctx context.Context, what string) error {
@@ -84,6 +85,9 @@ func (b *stubBrowser) NewContext(ctx context.Context) (BrowserContext[*stubTab],
 	if err := b.meet(ctx, "new-context"); err != nil {
 		return nil, err
 	}
+	if b.stub.void == "new-context" {
+		return (*stubContext)(nil), nil
+	}
 	b.stub.alive.Add(1)
 	return &stubContext{b: b}, nil
 }
@@ -91,6 +95,9 @@ func (b *stubBrowser) NewContext(ctx context.Context) (BrowserContext[*stubTab],
 func (c *stubContext) NewTab(ctx context.Context) (Tab[*stubTab], error) {
 	if err := c.b.meet(ctx, "new-tab"); err != nil {
 		return nil, err
+	}
+	if c.b.stub.void == "new-tab" {
+		return nil, nil
 	}
 	c.page = &stubTab{b: c.b, done: make(chan struct{})}
 	c.page.life, c.page.end = context.WithCancel(c.b.life)

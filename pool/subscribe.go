@@ -53,9 +53,8 @@ type subscriber struct {
 	changed sync.Cond
 	mu      struct {
 		sync.Mutex
-		queue     []Announcement
-		ended     bool // nothing will be added
-		cancelled bool
+		queue []Announcement
+		ended bool // nothing will be added
 	}
 }
 
@@ -73,11 +72,11 @@ func (s *subscriber) end() {
 	s.changed.Signal()
 }
 
+// cancel ends it too, and takes back what it has not been told yet.
 func (s *subscriber) cancel() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.mu.cancelled = true
-	s.mu.queue = nil
+	s.mu.ended, s.mu.queue = true, nil
 	s.changed.Signal()
 }
 
@@ -91,14 +90,14 @@ func (s *subscriber) run() {
 	}
 }
 
-// next waits for something to tell. A cancel wins over what is still in the queue.
+// next waits for something to tell.
 func (s *subscriber) next() (Announcement, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for len(s.mu.queue) == 0 && !s.mu.ended && !s.mu.cancelled {
+	for len(s.mu.queue) == 0 && !s.mu.ended {
 		s.changed.Wait()
 	}
-	if s.mu.cancelled || len(s.mu.queue) == 0 {
+	if len(s.mu.queue) == 0 {
 		return Announcement{}, false
 	}
 	a := s.mu.queue[0]

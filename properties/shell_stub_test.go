@@ -24,15 +24,16 @@ type shellStub struct {
 		calls    map[string]int
 		ids      map[string][]uint64 // the operation numbers that the calls carried
 		browsers []*shellBrowser
-		contexts int // alive
-		most     int // contexts alive at once
+		contexts int  // alive
+		most     int  // contexts alive at once
+		silent   bool // a browser that was closed does not say so
 	}
 	launched func() (pool.Browser[*shellPage], error) // nil: a browser
 	gate     chan struct{}                            // made in the bubble; what is stuck goes on when it is closed
 }
 
 // script says what becomes of the calls of one operation; n counts them from 1. The operations are
-// launch, new-context, new-tab, close, kill and close-browser.
+// launch, ping, new-context, new-tab, close, kill and close-browser.
 func (s *shellStub) script(operation string, fn func(ctx context.Context, n int) error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -174,14 +175,22 @@ func (b *shellBrowser) gone() error {
 	}
 }
 
-func (b *shellBrowser) Done() <-chan struct{}      { return b.done }
-func (b *shellBrowser) Ping(context.Context) error { return b.gone() }
+func (b *shellBrowser) Done() <-chan struct{} { return b.done }
+
+func (b *shellBrowser) Ping(ctx context.Context) error {
+	return errors.Join(b.stub.meet(ctx, "ping"), b.gone())
+}
 
 func (b *shellBrowser) Close(ctx context.Context) error {
 	if err := b.stub.meet(ctx, "close-browser"); err != nil {
 		return err
 	}
-	b.die()
+	b.stub.mu.Lock()
+	silent := b.stub.mu.silent
+	b.stub.mu.Unlock()
+	if !silent {
+		b.die()
+	}
 	return nil
 }
 
