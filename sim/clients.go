@@ -222,14 +222,14 @@ func (w *World) get(i int, in Instruction) {
 func (w *World) giveBack(i int, verb Verb) {
 	c := &w.clients[i]
 	request := c.innermost().request
+	event := w.ending(c.innermost())
+	if verb == Discard || verb == DiscardWedged {
+		event.Kind, event.Wedged = core.Discarded, event.Wedged || verb == DiscardWedged
+	}
 	c.held--
 	w.disown(uint64(request))
 	c.pc++
 	w.wake(i, 0)
-	event := core.Event{Kind: core.Released, Request: request}
-	if verb == Discard || verb == DiscardWedged {
-		event.Kind, event.Wedged = core.Discarded, verb == DiscardWedged
-	}
 	w.step(event)
 	if verb == ReleaseTwice {
 		w.reached[releaseTwice]++
@@ -332,10 +332,19 @@ func (w *World) unwind(i int) {
 	if l.ended {
 		w.reached[releaseAfterEnd]++
 	}
+	event := w.ending(l)
 	c.held--
-	request := l.request
-	w.disown(uint64(request))
-	w.step(core.Event{Kind: core.Released, Request: request})
+	w.disown(uint64(event.Request))
+	w.step(event)
+}
+
+// ending is how a holder gives a page back. In timed worlds a render of a wedged page does not end,
+// so its holder knows.
+func (w *World) ending(l *lease) core.Event {
+	if t := w.fake.Tab(l.tab); w.timed && t != nil && t.Wedged && !l.ended {
+		return core.Event{Kind: core.Discarded, Request: l.request, Wedged: true}
+	}
+	return core.Event{Kind: core.Released, Request: l.request}
 }
 
 // answerCall ends the wait of a client for a call.
