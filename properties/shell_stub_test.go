@@ -195,11 +195,12 @@ func (b *shellBrowser) Close(ctx context.Context) error {
 }
 
 func (b *shellBrowser) NewContext(ctx context.Context) (pool.BrowserContext[*shellPage], error) {
-	if err := errors.Join(b.stub.meet(ctx, "new-context"), b.gone()); err != nil {
-		return nil, err
-	}
+	err := b.stub.meet(ctx, "new-context")
 	b.stub.mu.Lock()
 	defer b.stub.mu.Unlock()
+	if err := errors.Join(err, b.gone()); err != nil { // die counts, under the same lock, what was open
+		return nil, err
+	}
 	b.open.Add(1)
 	b.stub.mu.contexts++
 	b.stub.mu.most = max(b.stub.mu.most, b.stub.mu.contexts)
@@ -207,11 +208,12 @@ func (b *shellBrowser) NewContext(ctx context.Context) (pool.BrowserContext[*she
 }
 
 func (c *shellContext) NewTab(ctx context.Context) (pool.Tab[*shellPage], error) {
-	if err := errors.Join(c.b.stub.meet(ctx, "new-tab"), c.b.gone()); err != nil {
-		return nil, err
-	}
+	err := c.b.stub.meet(ctx, "new-tab")
 	c.b.stub.mu.Lock()
 	defer c.b.stub.mu.Unlock()
+	if err := errors.Join(err, c.b.gone()); err != nil {
+		return nil, err
+	}
 	c.page = &shellPage{b: c.b, done: make(chan struct{})}
 	c.page.life, c.page.end = context.WithCancelCause(c.b.life)
 	c.b.tabs = append(c.b.tabs, c.page)
@@ -223,12 +225,12 @@ func (c *shellContext) Close(ctx context.Context) error {
 		return err
 	}
 	c.once.Do(func() {
-		if c.b.gone() == nil {
+		c.b.stub.mu.Lock()
+		if c.b.open.Load() > 0 {
 			c.b.open.Add(-1)
-			c.b.stub.mu.Lock()
 			c.b.stub.mu.contexts--
-			c.b.stub.mu.Unlock()
 		}
+		c.b.stub.mu.Unlock()
 		if c.page != nil {
 			c.page.crash()
 		}
