@@ -1,19 +1,34 @@
 package sim
 
-// Claim is a liveness claim: true of every run once the faults have stopped, or from every reachable
-// state under a fair browser.
+import "github.com/pagepool/pagepool/pool/core"
+
+// Claim is a claim about whole runs: true of every run once the faults have stopped, or from every
+// reachable state under a fair browser.
 type Claim struct{ Name, Says string }
 
-// Claims are the liveness claims that runs and searches check by themselves. The claims about
-// single steps are core.Invariants.
+// Claims are what runs and searches check by themselves. The claims about single steps are
+// core.Invariants.
 var Claims = []Claim{
-	{"answered", claims["answered"]},
-	{"nested-progress", claims["nested-progress"]},
-	{"refilled", claims["refilled"]},
-	{"closes", claims["closes"]},
-	{"bounded-recovery", claims["bounded-recovery"]},
-	{"stuck-isolated", claims["stuck-isolated"]},
+	{"answered", "Every request is granted, refused or abandoned in the end."},
+	{"bounded-recovery", "After a wedged render, full capacity is back within MaxLease + RescueTimeout + CloseTimeout + KillTimeout."},
+	{"nested-progress", "While root leases are held by pages that wait for nested requests, some nested request always gets a tab."},
+	{"abandon-prompt", "An abandoned request is gone at once and strands nothing."},
+	{"refilled", "With nobody waiting and no lease held the standby target is met again, whatever failed before."},
+	{"closes", "Close ends, with nothing alive."},
+	{"progress", "Time goes on: what happens at one instant comes to an end."},
 }
 
 // Says is the sentence of a claim or an invariant.
-func Says(name string) string { return saysOf(name) }
+func Says(name string) string {
+	for _, c := range Claims {
+		if c.Name == name {
+			return c.Says
+		}
+	}
+	for i := range core.Invariants {
+		if core.Invariants[i].Name == name {
+			return core.Invariants[i].Says
+		}
+	}
+	return ""
+}

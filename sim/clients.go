@@ -290,7 +290,7 @@ func (w *World) giveUp(i int) {
 func (w *World) abandon(request core.RequestID) {
 	w.step(core.Event{Kind: core.Abandoned, Request: request})
 	if w.core.Waits(request) {
-		w.violate("abandon-prompt", claims["abandon-prompt"], fmt.Sprintf("r%d waits after its caller has gone", request))
+		w.violate("abandon-prompt", Says("abandon-prompt"), fmt.Sprintf("r%d waits after its caller has gone", request))
 	}
 }
 

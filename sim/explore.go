@@ -219,7 +219,7 @@ func (x *search) liveness() {
 			property = "answered"
 		}
 		x.result.Violation = &Violation{
-			Property: property, Says: claims[property], Step: len(trace),
+			Property: property, Says: Says(property), Step: len(trace),
 			What: fmt.Sprintf("from this state on, whatever a fair browser does, it does not end: %d and %d waiting, %d leases, %d opening, %d standby of %d, %d closing, %d lost",
 				w.core.Waiting(core.Root), w.core.Waiting(core.Nested), w.core.Leases(), w.core.Count(core.Opening),
 				w.core.Count(core.Standby), w.core.Target(), w.core.Count(core.Closing), w.core.Count(core.Lost)),

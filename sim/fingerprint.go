@@ -1,10 +1,6 @@
 package sim
 
-import (
-	"slices"
-
-	"github.com/pagepool/pagepool/pool/core"
-)
+import "github.com/pagepool/pagepool/pool/core"
 
 // Fingerprint is a hash of everything that the future of an untimed world depends on: the pool, the
 // ledger, the browser, the clients and the faults that are left. Worlds that are equal up to the
@@ -35,11 +31,6 @@ func (w *World) Fingerprint(r *core.Renaming) uint64 {
 	w.ledger.Hash(&h, r)
 	w.hashFake(&h, r)
 	w.hashClients(&h)
-	for _, id := range w.opened {
-		if t, ok := w.core.Tab(id); ok && t.State == core.Standby {
-			h.Add(r.Tabs.Of(uint64(id)))
-		}
-	}
 	h.Add(uint64(w.faults))
 	return h.Sum()
 }
@@ -83,17 +74,4 @@ func (w *World) hashClients(h *core.Hasher) {
 		}
 	}
 	h.Add(uint64(w.closer + 1))
-}
-
-// noteOpened keeps the order in which tabs became standbys, which is the order in which they are
-// adopted. A second answer changes nothing.
-func (w *World) noteOpened(id core.TabID) {
-	if slices.Contains(w.opened, id) {
-		return
-	}
-	w.opened = slices.DeleteFunc(w.opened, func(x core.TabID) bool {
-		_, alive := w.core.Tab(x)
-		return !alive
-	})
-	w.opened = append(w.opened, id)
 }

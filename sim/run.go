@@ -221,11 +221,11 @@ func (w *World) judge(within core.Time) {
 		s.Count(core.Opening), s.Count(core.Standby), s.Target(), s.Count(core.Closing), s.Count(core.Lost))
 	switch {
 	case s.Waiting(core.Nested) > 0:
-		w.violate("nested-progress", claims["nested-progress"], state)
+		w.violate("nested-progress", Says("nested-progress"), state)
 	case s.Waiting(core.Root) > 0 || w.active > 0:
-		w.violate("answered", claims["answered"], state)
+		w.violate("answered", Says("answered"), state)
 	default:
-		w.violate("refilled", claims["refilled"], state)
+		w.violate("refilled", Says("refilled"), state)
 	}
 }
 
@@ -245,7 +245,7 @@ func (w *World) end() {
 			return
 		}
 		if !ok || at > limit {
-			w.violate("closes", claims["closes"], fmt.Sprintf("Close has not ended after %v", time.Duration(within)))
+			w.violate("closes", Says("closes"), fmt.Sprintf("Close has not ended after %v", time.Duration(within)))
 			return
 		}
 		w.Advance()

@@ -30,9 +30,6 @@ func (w *World) step(event core.Event) {
 	if event.Kind == core.LaunchSilent || event.Kind == core.BrowserCloseSilent {
 		w.writeOff(event.Browser)
 	}
-	if event.Kind == core.Opened && !w.timed {
-		w.noteOpened(event.Tab)
-	}
 	w.count(event, w.effects)
 	if w.timed {
 		w.hash = hashStep(w.hash, w.now, &event, w.effects)
@@ -88,14 +85,14 @@ func (w *World) check(event core.Event) {
 			continue
 		}
 		if b := w.fake.Browser(t.Browser); b != nil && !b.WrittenOff {
-			w.violate("no-leak", saysOf("no-leak"), fmt.Sprintf("t%d is alive in b%d, and no book counts it", t.ID, t.Browser))
+			w.violate("no-leak", Says("no-leak"), fmt.Sprintf("t%d is alive in b%d, and no book counts it", t.ID, t.Browser))
 			return
 		}
 	}
 	if w.core.Ended() {
 		for i := range w.fake.Browsers {
 			if b := &w.fake.Browsers[i]; !b.WrittenOff {
-				w.violate("closes", claims["closes"], fmt.Sprintf("b%d is alive, and the pool says that it is closed", b.ID))
+				w.violate("closes", Says("closes"), fmt.Sprintf("b%d is alive, and the pool says that it is closed", b.ID))
 				return
 			}
 		}
@@ -106,28 +103,6 @@ func (w *World) violate(property, says, what string) {
 	if w.violation == nil {
 		w.violation = &Violation{Property: property, Says: says, What: what, Step: w.steps, At: w.now}
 	}
-}
-
-// claims are the liveness claims that worlds and searches check by themselves.
-var claims = map[string]string{
-	"answered":         "Every request is granted, refused or abandoned in the end.",
-	"nested-progress":  "While root leases are held by pages that wait for nested requests, some nested request always gets a tab.",
-	"refilled":         "With nobody waiting and no lease held the standby target is met again, whatever failed before.",
-	"closes":           "Close ends, with nothing alive.",
-	"bounded-recovery": "After a wedged render, full capacity is back within MaxLease + CloseTimeout + KillTimeout.",
-	"stuck-isolated":   "A close, an opening or a render that never ends takes its own slot out of capacity until it is killed, lost or its browser replaced.",
-	"abandon-prompt":   "An abandoned request is gone at once and strands nothing.",
-	"progress":         "Time goes on: what happens at one instant comes to an end.",
-}
-
-// saysOf is the sentence of an invariant of the core.
-func saysOf(name string) string {
-	for i := range core.Invariants {
-		if core.Invariants[i].Name == name {
-			return core.Invariants[i].Says
-		}
-	}
-	return claims[name]
 }
 
 // answer lets the operation at position i of the fake browser answer.
@@ -163,7 +138,7 @@ func hashStep(h uint64, now core.Time, e *core.Event, effects []core.Effect) uin
 	h = mix(h, uint64(e.Browser))
 	for i := range effects {
 		f := &effects[i]
-		h = mix(h, uint64(f.Kind)|uint64(f.How)<<8|uint64(f.Reason)<<16|flag(f.Force, 24)|flag(f.Written, 25))
+		h = mix(h, uint64(f.Kind)|uint64(f.How)<<8|uint64(f.Reason)<<16|flag(f.Force, 24))
 		h = mix(h, uint64(f.Operation))
 		h = mix(h, uint64(f.Request)<<32^uint64(f.Call))
 		h = mix(h, uint64(f.Generation))

@@ -67,10 +67,9 @@ type World struct {
 	timers      []timer // timed: a heap, earliest first
 	lastNumber  uint64
 	lastTimer   uint64
-	active      int          // timed: clients that are not absent
-	opened      []core.TabID // untimed: in the order in which they opened
-	closer      int32        // the client that closes the pool, or -1
-	faults      int8         // untimed: how many are left
+	active      int   // timed: clients that are not absent
+	closer      int32 // the client that closes the pool, or -1
+	faults      int8  // untimed: how many are left
 
 	nextArrival core.Time // timed
 	nextMishap  core.Time // timed: when the browser or a page dies next
@@ -165,7 +164,6 @@ func (w *World) CopyFrom(o *World) {
 	w.ledger.CopyFrom(&o.ledger)
 	w.clients = append(kept.clients[:0], o.clients...)
 	w.freeClients = append(kept.freeClients[:0], o.freeClients...)
-	w.opened = append(kept.opened[:0], o.opened...)
 	w.owners = append(kept.owners[:0], o.owners...)
 	w.timers = append(kept.timers[:0], o.timers...)
 	w.incidents = append(kept.incidents[:0], o.incidents...)

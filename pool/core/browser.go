@@ -1,7 +1,5 @@
 package core
 
-import "time"
-
 // browserState says where a browser is in its life. Gone ones and written-off ones are forgotten.
 type browserState uint8
 
@@ -77,7 +75,7 @@ func (s *State) browserFailed(id BrowserID) {
 		starting := b.state == starting
 		s.dropBrowser(id)
 		if starting {
-			s.failedRound(0)
+			s.failedBrowser()
 		}
 	}
 }
@@ -91,7 +89,7 @@ func (s *State) browserGone(id BrowserID) {
 	asked := b.state == ended
 	s.dropBrowser(id)
 	if !asked {
-		s.failedRound(0)
+		s.failedBrowser()
 	}
 }
 
@@ -102,13 +100,10 @@ func (s *State) browserSilent(e Event) {
 	if b == nil || (e.Kind == LaunchSilent) != (b.state == starting) || b.state == ready {
 		return
 	}
-	if s.phase != serving {
-		s.wroteOff = true
-	}
 	launching := b.state == starting
 	s.dropBrowser(e.Browser)
 	if launching {
-		s.failedRound(0)
+		s.failedBrowser()
 	}
 }
 
@@ -156,28 +151,38 @@ func (s *State) loseTabs(id BrowserID) {
 	}
 }
 
-// failedRound counts a failed opening, a failed launch or a lost browser, and pauses before the
-// next try: first for the given time, doubling from OpenBackoff to OpenBackoffMax while failures
-// follow one another. Failures during a pause belong to the round that began it.
-func (s *State) failedRound(first time.Duration) {
-	if s.paused {
-		return
+// failedOpening counts a failed round of opening and pauses before the next. Failures during a pause
+// belong to the round that began it.
+func (s *State) failedOpening() {
+	if !s.paused {
+		s.rounds++
+		s.failedOpenings++
+		s.pause(s.failedOpenings)
 	}
-	s.failures++
-	s.rounds++
-	step := s.failures
-	if first == 0 {
-		step-- // a restart is tried at once, the first time
+}
+
+// failedBrowser counts a failed launch or a lost browser. The first restart is at once, whatever
+// failed to open before: the next browser knows nothing of that.
+func (s *State) failedBrowser() {
+	if !s.paused {
+		s.rounds++
 	}
+	s.failedBrowsers++
+	s.paused = false
+	s.pause(s.failedBrowsers - 1)
+}
+
+// pause lets nothing be opened or launched for a while: not at all for step 0, then OpenBackoff,
+// doubling up to OpenBackoffMax.
+func (s *State) pause(step int32) {
 	if step == 0 {
 		return
 	}
-	pause := s.settings.OpenBackoff
-	for ; step > 1 && pause < s.settings.OpenBackoffMax; step-- {
-		pause *= 2
+	pause, most := s.settings.OpenBackoff, s.settings.OpenBackoffMax
+	for ; step > 1 && pause < most; step-- {
+		pause = min(most, pause+min(pause, most-pause))
 	}
-	s.paused = true
-	s.retryAt = s.now + Time(min(pause, s.settings.OpenBackoffMax))
+	s.paused, s.retryAt = true, s.now.after(pause)
 }
 
 // satThrough says whether OpenRetries failed rounds have passed since this count, without a success

@@ -182,6 +182,15 @@ func warmTruth(t *Transition) error {
 	return nil
 }
 
+func (l *Ledger) holdsRoot(a Affinity) bool {
+	for i := range l.tabs {
+		if e := &l.tabs[i]; e.affinity == a && e.holder != 0 && e.class == Root {
+			return true
+		}
+	}
+	return false
+}
+
 func (l *Ledger) hasBound(a Affinity) bool {
 	for i := range l.tabs {
 		if l.tabs[i].affinity == a && l.tabs[i].bound() {
@@ -202,10 +211,15 @@ func announcementTruth(t *Transition) error {
 
 func evictionTruth(t *Transition) error {
 	for i := range t.Effects {
-		if e := &t.Effects[i]; e.Kind == CloseTab && e.Reason == Eviction {
-			if tab, ok := t.Before.Tab(e.Tab); !ok || tab.State != Idle && tab.State != Leased {
-				return fmt.Errorf("eviction picked t%d in state %v", e.Tab, tab.State)
-			}
+		e := &t.Effects[i]
+		if e.Kind != CloseTab || e.Reason != Eviction {
+			continue
+		}
+		if tab, ok := t.Before.Tab(e.Tab); !ok || tab.State != Idle && tab.State != Leased {
+			return fmt.Errorf("eviction picked t%d in state %v", e.Tab, tab.State)
+		}
+		if t.After.shortage() == 0 && t.Ledger.holdsRoot(e.Affinity) {
+			return fmt.Errorf("eviction for the spare picked t%d, whose affinity holds a root lease", e.Tab)
 		}
 	}
 	for i := range t.After.tabs {
@@ -254,6 +268,9 @@ func (s *State) shortage() int32 {
 	var nested, roots int32
 	for a := range s.affinities {
 		k := &s.affinities[a]
+		if !k.known {
+			continue
+		}
 		var waiting int32
 		for i := range s.requests {
 			switch r := &s.requests[i]; {
@@ -371,7 +388,10 @@ func stuckIsolated(t *Transition) error {
 	if s.phase >= ending {
 		return nil
 	}
-	shortage := s.shortage()
+	shortage := int32(0)
+	if len(t.Ledger.waiting) > 0 {
+		shortage = s.shortage()
+	}
 	fresh := s.counts[Opening] - s.overdue[Opening]
 	relief := fresh + s.counts[Closing] - s.overdue[Closing] + s.limit() - int32(len(t.Ledger.tabs))
 	switch {

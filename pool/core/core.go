@@ -132,15 +132,15 @@ type State struct {
 	calls    []call
 	browsers []browser
 
-	capacity int32
-	failures int32  // failed rounds in a row, for the backoff
-	rounds   uint32 // failed rounds ever
-	success  uint32 // rounds when an opening last succeeded
-	paused   bool   // a failed round's pause has not passed
-	retryAt  Time
-	phase    phase
-	wroteOff bool // since Close began, a browser was written off
-	effects  []Effect
+	capacity       int32
+	failedOpenings int32  // rounds in a row, for the backoff
+	failedBrowsers int32  // launches that failed and browsers that were lost, in a row
+	rounds         uint32 // failed rounds ever
+	success        uint32 // rounds when an opening last succeeded
+	paused         bool   // a failed round's pause has not passed
+	retryAt        Time
+	phase          phase
+	effects        []Effect
 }
 
 // phase says how far the pool is in its own life.

@@ -1,5 +1,7 @@
 package core
 
+import "time"
+
 // Deadline is an event that happens of itself, at its time, unless something happens before it.
 type Deadline struct {
 	At    Time
@@ -54,38 +56,38 @@ func (s *State) NextDeadline() (Deadline, bool) {
 func (s *State) browserDeadline(b *browser) (Deadline, bool) {
 	switch b.state {
 	case starting:
-		return Deadline{b.since + Time(s.settings.LaunchTimeout), Event{Kind: LaunchSilent, Browser: b.id}}, true
+		return Deadline{b.since.after(s.settings.LaunchTimeout), Event{Kind: LaunchSilent, Browser: b.id}}, true
 	case ended:
-		return Deadline{b.since + Time(s.settings.BrowserCloseTimeout), Event{Kind: BrowserCloseSilent, Browser: b.id}}, true
+		return Deadline{b.since.after(s.settings.BrowserCloseTimeout), Event{Kind: BrowserCloseSilent, Browser: b.id}}, true
 	}
 	return Deadline{}, false
 }
 
 func (s *State) tabDeadline(t *tab) (Deadline, bool) {
-	at := func(since Time, after Time, kind EventKind) (Deadline, bool) {
-		return Deadline{since + after, Event{Kind: kind, Tab: t.id}}, true
+	at := func(since Time, limit time.Duration, kind EventKind) (Deadline, bool) {
+		return Deadline{since.after(limit), Event{Kind: kind, Tab: t.id}}, true
 	}
 	set := &s.settings
 	switch t.state {
 	case Leased:
 		if set.MaxLease > 0 {
-			return Deadline{t.since + Time(set.MaxLease), Event{Kind: Expired, Request: t.holder}}, true
+			return Deadline{t.since.after(set.MaxLease), Event{Kind: Expired, Request: t.holder}}, true
 		}
 	case Opening:
 		if !t.overdue {
-			return at(t.since, Time(set.OpenGrace), OpenOverdue)
+			return at(t.since, set.OpenGrace, OpenOverdue)
 		}
-		return at(t.since, Time(set.OpenTimeout), OpenSilent)
+		return at(t.since, set.OpenTimeout, OpenSilent)
 	case Closing:
 		switch {
 		case !s.serves(t.browser):
 			// It goes with its browser.
 		case !t.overdue:
-			return at(t.since, Time(set.CloseGrace), CloseOverdue)
+			return at(t.since, set.CloseGrace, CloseOverdue)
 		case t.rung == asked:
-			return at(t.rungSince, Time(set.CloseTimeout), CloseSilent)
+			return at(t.rungSince, set.CloseTimeout, CloseSilent)
 		default:
-			return at(t.rungSince, Time(set.KillTimeout), KillSilent)
+			return at(t.rungSince, set.KillTimeout, KillSilent)
 		}
 	}
 	return Deadline{}, false

@@ -13,7 +13,7 @@ const (
 	EndLease      // the lease of Request on Tab has ended without its holder; Reason says why
 	FinishDispose // Call: the old generation is gone
 	FinishWarm    // Call: the standby target is met (Reason: ReasonNone), or never will be
-	FinishClose   // nothing of the pool is alive; Written: a browser had to be written off
+	FinishClose   // nothing of the pool is alive, but for what was written off
 	AnnounceWarm  // Affinity, Generation
 	AnnounceCold  // Affinity, Generation
 	Forget        // nothing of Affinity is known any more; the handle may be used again
@@ -79,8 +79,7 @@ type Effect struct {
 	How        How
 	Reason     Reason
 	Force      bool // CloseBrowser: by force at once
-	Written    bool // FinishClose: a browser was written off
-	_          [3]byte
+	_          [4]byte
 }
 
 // Waits says how a request's time was spent, in nanoseconds; the parts add up to the whole.

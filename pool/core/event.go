@@ -1,6 +1,9 @@
 package core
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 // Ids. All of them start at 1; 0 means none. The core gives out the ids of tabs, contexts, browsers
 // and operations, and never the same one twice. Requests and calls are numbered by whoever feeds
@@ -19,6 +22,14 @@ type (
 
 // Time is an instant, in nanoseconds since the pool was made. In simulation it is virtual.
 type Time int64
+
+// after is an instant that much later; the last one there is, where that would be later still.
+func (t Time) after(d time.Duration) Time {
+	if later := t + Time(d); later >= t {
+		return later
+	}
+	return math.MaxInt64
+}
 
 // Duration is the time since the pool was made.
 func (t Time) Duration() time.Duration { return time.Duration(t) }

@@ -116,7 +116,7 @@ func (s *State) AddIDs(r *Renaming, l *Ledger) {
 func (s *State) Hash(h *Hasher, r *Renaming) {
 	h.Add(uint64(s.phase)<<8 | uint64(s.capacity)<<16)
 	h.AddBool(s.paused)
-	h.Add(uint64(min(s.failures, 2))) // whether the next restart is at once; no more, without times
+	h.Add(uint64(min(s.failedBrowsers, 1))) // whether the next restart is at once
 	for _, b := range s.browsers {
 		h.Add(r.Browsers.Of(uint64(b.id))<<8 | uint64(b.state))
 	}
@@ -130,6 +130,9 @@ func (s *State) Hash(h *Hasher, r *Renaming) {
 			h.Add(uint64(a) | r.generations.Of(uint64(k.generation))<<32)
 			h.Add(s.rankOfContext(r, k.primary) | uint64(k.pageCount)<<16 | r.stamps.Of(k.stamp)<<32)
 		}
+	}
+	for i := s.standbys; i != none; i = s.tabs[i].next {
+		h.Add(r.Tabs.Of(uint64(s.tabs[i].id))) // the order of adoption
 	}
 	s.hashRequests(h, r)
 	for _, c := range s.calls {

@@ -40,7 +40,7 @@ var Invariants = []Invariant{
 	{"admission", "Root leases of one affinity never exceed RootCap, across disposal and rebirth too.", admission, nil},
 	{"warm-truth", "The warm list is exactly the affinities with a bound tab.", warmTruth, nil},
 	{"announcement-truth", "Announcements of a key alternate warm and cold with growing generations; none says cold of a live affinity.", announcementTruth, nil},
-	{"eviction-truth", "Whatever eviction picks is idle and alive; nothing it could pick from is gone.", evictionTruth, nil},
+	{"eviction-truth", "Whatever eviction picks is idle and alive; nothing it could pick from is gone; for the spare it picks no affinity that holds a root lease.", evictionTruth, nil},
 	{"no-cascade", "No eviction begins that would make the relief under way exceed the shortage that asks for it.", noCascade, nil},
 	{"no-self-eviction", "No tab is evicted that a waiting, admitted request could use as it is.", noSelfEviction, nil},
 	{"order", "An adopted standby goes to the first admitted request in the waiting order.", orderHolds, nil},

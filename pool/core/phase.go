@@ -50,6 +50,6 @@ func (s *State) endPhase() {
 	}
 	if s.phase == ending && len(s.browsers) == 0 {
 		s.phase = closed
-		s.emit(Effect{Kind: FinishClose, Written: s.wroteOff})
+		s.emit(Effect{Kind: FinishClose})
 	}
 }

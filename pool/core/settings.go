@@ -206,7 +206,11 @@ func (s Settings) Resolve() (Settings, error) {
 		if r.holds == nil || r.holds(&s, f.Int()) {
 			continue
 		}
-		err := &SettingError{r.name, formatSetting(f), r.says, !given[r.name]}
+		value := formatSetting(f)
+		if !r.off && f.Int() < 0 {
+			value = fmt.Sprint(f.Interface()) // it cannot be off
+		}
+		err := &SettingError{r.name, value, r.says, !given[r.name]}
 		if given[r.name] {
 			errs = append(errs, err)
 		} else {

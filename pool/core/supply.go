@@ -98,7 +98,8 @@ func (s *State) opened(i int32) {
 	t.openEnded = s.now
 	switch {
 	case t.state == Opening:
-		s.success, s.failures, s.paused = s.rounds, 0, false
+		s.success, s.paused = s.rounds, false
+		s.failedOpenings, s.failedBrowsers = 0, 0
 		s.setState(i, Standby)
 		s.link(&s.standbys, &s.lastReady, i)
 	case s.serves(t.browser):
@@ -116,7 +117,7 @@ func (s *State) openFailed(i int32) {
 	switch {
 	case t.state == Opening:
 		s.beginClose(i, OpenFailure)
-		s.failedRound(s.settings.OpenBackoff)
+		s.failedOpening()
 	case s.serves(t.browser):
 		s.closeAgain(i)
 	}
@@ -126,6 +127,6 @@ func (s *State) openFailed(i int32) {
 func (s *State) openSilent(i int32) {
 	if s.tabs[i].state == Opening {
 		s.beginClose(i, OpenTimeout)
-		s.failedRound(s.settings.OpenBackoff)
+		s.failedOpening()
 	}
 }

@@ -37,7 +37,6 @@ type sentence struct {
 	noWait     bool
 	wedged     bool
 	force      bool
-	written    bool
 }
 
 // A part is one argument or option: how it is written, and how it is read. Written as "" it is left
@@ -178,14 +177,13 @@ var (
 			return true
 		}}
 
-	nestedPart  = word("nested", "", []string{"", "nested"}, func(s *sentence) *Class { return &s.class })
-	howPart     = word("adopted or warm", "", howWords[:], func(s *sentence) *How { return &s.how })
-	reasonPart  = word("reason=...", "reason=", reasonWords[:], func(s *sentence) *Reason { return &s.reason })
-	leasePart   = word("lease-...", "lease-", reasonWords[:], func(s *sentence) *Reason { return &s.reason })
-	noWaitPart  = flag("nowait", func(s *sentence) *bool { return &s.noWait })
-	wedgedPart  = flag("wedged", func(s *sentence) *bool { return &s.wedged })
-	forcePart   = flag("force", func(s *sentence) *bool { return &s.force })
-	writtenPart = flag("written-off", func(s *sentence) *bool { return &s.written })
+	nestedPart = word("nested", "", []string{"", "nested"}, func(s *sentence) *Class { return &s.class })
+	howPart    = word("adopted or warm", "", howWords[:], func(s *sentence) *How { return &s.how })
+	reasonPart = word("reason=...", "reason=", reasonWords[:], func(s *sentence) *Reason { return &s.reason })
+	leasePart  = word("lease-...", "lease-", reasonWords[:], func(s *sentence) *Reason { return &s.reason })
+	noWaitPart = flag("nowait", func(s *sentence) *bool { return &s.noWait })
+	wedgedPart = flag("wedged", func(s *sentence) *bool { return &s.wedged })
+	forcePart  = flag("force", func(s *sentence) *bool { return &s.force })
 
 	waitParts = []part{
 		wait("wait-admission", func(s *sentence) *Time { return &s.waits.Admission }),
@@ -269,7 +267,7 @@ var effects = [effectKinds]grammar{
 	EndLease:      grammar{verb: "", args: []part{leasePart, requestPart}, options: []part{ofTab}},
 	FinishDispose: says("disposed", disposalPart),
 	FinishWarm:    says("warmed", warmPart).with(reasonPart),
-	FinishClose:   says("pool-closed").with(writtenPart),
+	FinishClose:   says("pool-closed"),
 	AnnounceWarm:  says("warm", keyPart).with(generationPart),
 	AnnounceCold:  says("cold", keyPart).with(generationPart),
 	Forget:        says("forget", keyPart),
@@ -316,7 +314,7 @@ func AppendEffect(b []byte, e Effect, names Names) []byte {
 	s := sentence{
 		request: e.Request, affinity: e.Affinity, tab: e.Tab, browser: e.Browser, context: e.Context,
 		generation: e.Generation, operation: e.Operation, how: e.How, reason: e.Reason,
-		waits: e.Waits, force: e.Force, written: e.Written,
+		waits: e.Waits, force: e.Force,
 	}
 	if e.Kind == FinishWarm {
 		s.warm = e.Call
@@ -340,7 +338,6 @@ func parseEffect(words []Word, names Names, cut bool) (Effect, error) {
 		Kind: EffectKind(kind), Request: s.request, Call: s.disposal + s.warm, Affinity: s.affinity,
 		Tab: s.tab, Browser: s.browser, Context: s.context, Generation: s.generation,
 		Operation: s.operation, How: s.how, Reason: s.reason, Waits: s.waits, Force: s.force,
-		Written: s.written,
 	}, nil
 }
 
@@ -356,7 +353,7 @@ func (e *Effect) Matches(want *Effect) bool {
 		same(uint64(e.Affinity), uint64(want.Affinity)) && same(uint64(e.Tab), uint64(want.Tab)) &&
 		same(uint64(e.Context), uint64(want.Context)) && same(uint64(e.Browser), uint64(want.Browser)) &&
 		same(uint64(e.How), uint64(want.How)) && same(uint64(e.Reason), uint64(want.Reason)) &&
-		(e.Force || !want.Force) && (e.Written || !want.Written)
+		(e.Force || !want.Force)
 }
 
 func (g *grammar) write(b []byte, s *sentence, names Names) []byte {

@@ -49,7 +49,7 @@ func drawSentence(t *rapid.T, g grammar, names Names) sentence {
 		context: 9, generation: 7, operation: 11, priority: rapid.Int32().Draw(t, "priority"),
 		how: Adopted, reason: Reason(rapid.IntRange(1, int(reasons)-1).Draw(t, "reason")),
 		waits: Waits{1, 2, 3, Time(rapid.Int64Min(0).Draw(t, "probe"))}, class: Nested,
-		noWait: true, wedged: true, force: true, written: rapid.Bool().Draw(t, "written"),
+		noWait: true, wedged: true, force: rapid.Bool().Draw(t, "force"),
 	}
 	words, err := Words(string(g.write(nil, &all, names)))
 	if err != nil {
