@@ -137,7 +137,9 @@ func (s *State) Hash(h *Hasher, r *Renaming) {
 	s.hashRequests(h, r)
 	for _, c := range s.calls {
 		h.Add(r.Calls.Of(uint64(c.id)) | uint64(c.affinity)<<16 | r.generations.Of(uint64(c.generation))<<32)
-		h.Add(s.roundsLeft(c.rounds))
+		if c.affinity == 0 {
+			h.Add(s.roundsLeft(c.rounds)) // a Warm gives up after some; a disposal does not
+		}
 	}
 }
 
