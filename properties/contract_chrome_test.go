@@ -37,6 +37,34 @@ func TestContractChrome(t *testing.T) {
 	contractSuite(t, newChromeBench(t).contract())
 }
 
+// A listener on chromedp's browser stops what chromedp needs to take leave. The end of the browser does
+// not wait for that.
+func TestContractChromeEndsDespiteAListenerThatBlocks(t *testing.T) {
+	if os.Getenv("PAGEPOOL_CHROME") == "" {
+		t.Skip("needs a real browser: PAGEPOOL_CHROME=1 go test -run TestContract ./properties/")
+	}
+	b := newChromeBench(t)
+	s := &contractStage[*chrome.Page]{T: t, bench: b.contract()}
+	browser, err := b.Launch(s.limit())
+	s.ok("Launch", err)
+	s.browser = browser
+	p := s.tab(s.context()).Page()
+	flat := true
+	second, err := chromedp.CallBrowser(p.Context(), target.AttachToTarget,
+		target.AttachToTargetParams{TargetID: p.TargetID(), Flatten: &flat})
+	s.ok("attaching once more", err)
+	end, blocks := make(chan struct{}), make(chan struct{}, 1)
+	s.ok("ListenBrowser", chromedp.ListenBrowser(p.Context(), func(any) { blocks <- struct{}{}; <-end }))
+	go func() {
+		_, _ = chromedp.CallBrowser(p.Context(), target.DetachFromTarget, target.DetachFromTargetParams{SessionID: second.SessionID})
+	}()
+	s.closed("the way into the listener", blocks)
+	s.ok("Browser.Close", browser.Close(s.limit()))
+	s.closed("Browser.Done", browser.Done())
+	close(end)
+	s.nothingRemains()
+}
+
 // chromeBench watches browsers from outside of the driver: over a second connection, on a port, and in
 // the system's list of processes.
 type chromeBench struct {

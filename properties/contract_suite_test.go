@@ -176,6 +176,32 @@ func contractHolding[P any](t *testing.T, bench contractBench[P]) {
 		s.ok("Reset of the other tab", other.Reset(s.limit()))
 		s.alive(census{Contexts: 1, Pages: 2})
 	})
+	bench.on(t, "Reset leaves alone what is opened beside it", nil, func(s *contractStage[P]) {
+		c := s.context()
+		tab := s.tab(c)
+		for range 5 {
+			opened := make(chan struct{})
+			var resets sync.WaitGroup
+			resets.Go(func() {
+				for again := true; again; {
+					if err := tab.Reset(s.limit()); err != nil {
+						s.Errorf("Reset: %v", err)
+					}
+					select {
+					case <-opened:
+						again = false
+					default:
+					}
+				}
+			})
+			other, err := c.NewTab(s.limit())
+			close(opened)
+			resets.Wait()
+			s.ok("NewTab", err)
+			s.ok("Probe of the new tab", other.Probe(s.limit()))
+			s.ok("Tab.Close", other.Close(s.limit()))
+		}
+	})
 	bench.on(t, "a dialog holds nobody up", []string{"Dialog"}, func(s *contractStage[P]) {
 		tab := s.tab(s.context())
 		s.ok("Dialog", bench.Dialog(s.limit(), tab.Page()))
@@ -191,6 +217,7 @@ func contractHolding[P any](t *testing.T, bench contractBench[P]) {
 		release, err := bench.Block(s.limit(), tab.Page())
 		s.ok("Block", err)
 		defer release()
+		s.fails("Reset", tab.Reset(s.in(50*time.Millisecond)), context.DeadlineExceeded)
 		s.ok("Probe of another tab", other.Probe(s.limit()))
 		s.ok("Reset of another tab", other.Reset(s.limit()))
 		s.ok("NewTab and its Close", s.tab(c).Close(s.limit()))

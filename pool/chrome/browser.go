@@ -46,10 +46,11 @@ type browser struct {
 	forced  sync.Once
 	done    chan struct{}  // closed when no process of it is left
 	cleaned chan struct{}  // closed when no goroutine, file or folder of it is left either
-	tabs    sync.WaitGroup // tabs whose goroutines run
+	tabs    sync.WaitGroup // tabs that are opened or whose goroutines run; enter and leave count them
 
 	mu struct {
 		sync.Mutex
+		over bool // the browser is gone, and tabs grows no more
 		// pages is fed by the browser's events. It wakes and informs; what is really open only the
 		// browser itself can say.
 		pages map[target.ID]*listed
@@ -95,6 +96,9 @@ func (b *browser) live() {
 	b.process.gone()
 	close(b.done)
 	b.wire.close()
+	b.mu.Lock()
+	b.mu.over = true
+	b.mu.Unlock()
 	b.tabs.Wait()
 	if err := b.process.remove(); err != nil {
 		b.log.Warn("a browser's folder could not be removed", "folder", b.process.folder, "error", err)
@@ -130,9 +134,34 @@ func (b *browser) Close(ctx context.Context) error {
 	case <-b.cleaned:
 		return nil
 	case <-timer.C:
+	}
+	select {
+	case <-b.done:
+		return nil // only its folder resists, and live says so when it gives up
+	default:
 		return fmt.Errorf("chrome: close the browser: process group %d still runs %v after it was killed: %w",
 			b.process.cmd.Process.Pid, killTimeout, ended(ctx))
 	}
+}
+
+// enter counts a tab of c that is about to be opened, unless the browser is gone.
+func (b *browser) enter(c *browserContext) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.mu.over {
+		return false
+	}
+	b.tabs.Add(1)
+	c.tabs++
+	return true
+}
+
+// leave takes back an enter.
+func (b *browser) leave(c *browserContext) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	c.tabs--
+	b.tabs.Done()
 }
 
 // kill ends the browser by force. It does not wait.
@@ -242,8 +271,8 @@ func (b *browser) crashed(event target.EventTargetCrashed) {
 	owner := known.tab
 	b.mu.Unlock()
 	if owner != nil {
-		b.log.Warn("page crashed", "target", event.TargetID, "status", event.Status)
 		owner.over(fmt.Errorf("%w (%s, code %d)", pool.ErrPageCrashed, event.Status, event.ErrorCode))
+		b.log.Warn("page crashed", "target", event.TargetID, "status", event.Status)
 	}
 }
 
@@ -273,7 +302,7 @@ func (b *browser) list(ctx context.Context) ([]*target.Info, error) {
 
 // closePages closes those that pick picks of what the browser lists, again and again until there is
 // none, ctx ends, or the browser is gone. The browser's word that it closed one counts for nothing.
-// They are told again when t answers still, and otherwise after closeGrace.
+// They are told again when t answers still, and otherwise after closeGrace. pick runs with b.mu held.
 func (b *browser) closePages(ctx context.Context, t *tab, pick func(info *target.Info, root target.ID) bool) error {
 	for {
 		infos, err := b.list(ctx)
@@ -355,8 +384,9 @@ func (b *browser) unlessGone(ctx context.Context, err error) error {
 
 // browserContext is one profile of a browser.
 type browserContext struct {
-	b  *browser
-	id cdp.BrowserContextID
+	b    *browser
+	id   cdp.BrowserContextID
+	tabs int // tabs of it that are opened, open, or not quite gone; guarded by browser.mu
 }
 
 // Close disposes of the profile, and waits until the browser lists neither it nor a page of it, or

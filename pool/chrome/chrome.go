@@ -120,19 +120,22 @@ func (l Launcher) Launch(ctx context.Context) (pool.Browser[*Page], error) {
 		b.closing.Store(true)
 		b.kill()
 		<-b.cleaned
-		return nil, fmt.Errorf("chrome: launch %s: %w", path, startError(process, err))
+		return nil, fmt.Errorf("chrome: launch %s: %w", path, b.startError(err))
 	}
 	l.Logger.InfoContext(ctx, "browser started", "product", version.Product, "pid", process.cmd.Process.Pid,
 		"sandbox", !l.NoSandbox, "operation", pool.OperationID(ctx))
 	return b, nil
 }
 
-// startError says why a browser that has exited did not start. err is what its first call brought.
-func startError(p *process, err error) error {
-	if !errors.Is(err, errLost) {
-		return err
+// startError says why a browser that has ended since did not start. err is what its first call brought.
+func (b *browser) startError(err error) error {
+	printed := b.process.output.String()
+	switch {
+	case b.wire.garbage != nil:
+		return fmt.Errorf("%w; set Launcher.ExecPath to Chrome or one of its relatives; %s", b.wire.garbage, printed)
+	case !errors.Is(err, errLost):
+		return fmt.Errorf("%w; %s", err, printed)
 	}
-	printed := p.output.String()
 	hint := ""
 	switch {
 	case strings.Contains(printed, "without --no-sandbox"):
@@ -142,5 +145,5 @@ func startError(p *process, err error) error {
 	case strings.Contains(printed, "socket path too long"), strings.Contains(printed, "Socket path too long"):
 		hint = "; set Launcher.TempDir to a shorter path"
 	}
-	return fmt.Errorf("it ended before it answered (%s)%s; it printed: %s", p.cmd.ProcessState, hint, printed)
+	return fmt.Errorf("it ended before it answered (%s)%s; %s", b.process.cmd.ProcessState, hint, printed)
 }

@@ -2,11 +2,13 @@ package chrome
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestArgsReplaceTheLaunchersOwnByName(t *testing.T) {
@@ -111,17 +113,56 @@ func TestLaunchSaysWhyTheBrowserDidNotStart(t *testing.T) {
 	}
 }
 
+func TestLaunchSaysWhatSpeaksSomethingElse(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "browser")
+	if err := os.WriteFile(path, []byte("#!/bin/sh\nprintf 'hello\\0' >&4\nsleep 100\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	_, err := Launcher{ExecPath: path}.Launch(context.Background())
+	for _, want := range []string{"DevTools protocol", `"hello"`, "set Launcher.ExecPath", "printed nothing"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("a program that says hello: %v; want %q in it", err, want)
+		}
+	}
+}
+
+type blocked chan struct{}
+
+func (b blocked) Write(text []byte) (int, error) { <-b; return len(text), nil }
+
+func TestLaunchDoesNotWaitForAnOutputThatBlocks(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "browser")
+	if err := os.WriteFile(path, []byte("#!/bin/sh\necho hello\nexit 3\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	output := make(blocked)
+	defer close(output)
+	failed := make(chan error, 1)
+	go func() {
+		_, err := Launcher{ExecPath: path, Output: output}.Launch(context.Background())
+		failed <- err
+	}()
+	select {
+	case err := <-failed:
+		if err == nil || !strings.Contains(err.Error(), "it printed: hello") {
+			t.Errorf("Launch: %v", err)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("Launch waits for Output")
+	}
+}
+
 func TestLaunchThatIsNeverAnsweredEndsWithItsContextAndLeavesNothing(t *testing.T) {
 	folder := t.TempDir()
 	path := filepath.Join(folder, "browser")
 	// The child keeps the pipes open, and would outlive its parent.
-	if err := os.WriteFile(path, []byte("#!/bin/sh\nsleep 100 &\nsleep 100\n"), 0o700); err != nil {
+	if err := os.WriteFile(path, []byte("#!/bin/sh\necho wait for it\nsleep 100 &\nsleep 100\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 50e6)
+	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
 	defer cancel()
 	_, err := Launcher{ExecPath: path, TempDir: folder}.Launch(ctx)
-	if err == nil || ctx.Err() == nil || !strings.Contains(err.Error(), context.DeadlineExceeded.Error()) {
+	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "wait for it") {
 		t.Errorf("Launch: %v", err)
 	}
 	if left, _ := filepath.Glob(filepath.Join(folder, "pagepool-*")); len(left) > 0 {

@@ -76,7 +76,7 @@ func (l *line) Read(ctx context.Context, into *cdproto.Message) error {
 	for {
 		if msg, ok := l.next(); ok {
 			if msg.Message == nil {
-				return decode(msg.text, into)
+				return decodeMessage(msg.text, into)
 			}
 			*into = *msg.Message
 			return nil
@@ -169,7 +169,7 @@ func (l *line) answer(method string, msg *cdproto.Message) {
 func (l *line) event(msg *cdproto.Message) {
 	l.mu.Lock()
 	switch full := l.mu.bytes; {
-	case msg.Method == cdproto.EventTargetDetachedFromTarget, full < talkBytes, full < backlogBytes && !talk(msg):
+	case msg.SessionID == "", full < talkBytes, full < backlogBytes && !talk(msg): // "": the end of a session
 		l.pushLocked(message{Message: msg})
 	case talk(msg):
 		l.mu.dropped++

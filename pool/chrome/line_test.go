@@ -165,6 +165,37 @@ func TestLineIsDamagedWhenMoreThanTalkIsDropped(t *testing.T) {
 	}
 }
 
+// A page that starts and ends workers in a loop sends these for as long as it lives.
+func TestLineDropsTheEndsOfAPagesOwnSessionsButNotOfItsOwn(t *testing.T) {
+	s := newStub(t)
+	l := s.attach()
+	long := strings.Repeat("x", 64<<10)
+	for range backlogBytes/len(long) + 2 {
+		s.say(`{"method":"Target.detachedFromTarget","sessionId":"s","params":{"sessionId":%q}}`, long)
+	}
+	s.say(`{"method":"Target.detachedFromTarget","params":{"sessionId":"s"}}`)
+	s.settled()
+	if _, damaged := l.losses(); !damaged {
+		t.Error("nothing was dropped, or nobody was told")
+	}
+	for s.read(l).SessionID != "" {
+	}
+}
+
+func TestResultThatOnlyItsCallerCannotReadEndsNothing(t *testing.T) {
+	s := newStub(t)
+	l := s.attach()
+	s.write(l, 2, runtime.CommandEvaluate)
+	s.say(`{"id":%d,"result":{"\ud800":1,"\ud801":2}}`, s.hear().ID)
+	if msg := s.read(l); msg.ID != 2 || decode(msg.Result, new(runtime.EvaluateResult)) == nil {
+		t.Errorf("the line read %v", msg)
+	}
+	go func() { s.say(`{"id":%d,"result":{}}`, s.hear().ID) }()
+	if _, err := call(context.Background(), s.wire, "", page.Enable, page.EnableParams{}); err != nil {
+		t.Errorf("the next call: %v", err)
+	}
+}
+
 func TestLineHandsOutADocumentBeforeTheEventsThatChromedpCannotTake(t *testing.T) {
 	s := newStub(t)
 	l := s.attach()

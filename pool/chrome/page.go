@@ -34,7 +34,8 @@ func (p *Page) TargetID() target.ID { return p.tab.id }
 // Run runs actions on the page, one after the other, until the first error. It waits for them, and no
 // longer than until ctx ends or the page does; neither end of a ctx harms the page. The error then is
 // ctx's own, or says why the page ended, with pool.ErrPageCrashed or pool.ErrBrowserLost in it. What
-// an action began before its error goes on in the page.
+// an action began before its error goes on in the page. Only a func of the holder's own that blocks,
+// in an action or as a listener of chromedp's, can hold it up for longer.
 func (p *Page) Run(ctx context.Context, actions ...chromedp.Action[chromedp.Void]) error {
 	_, err := Run(ctx, p, chromedp.Steps(actions...))
 	return err
@@ -42,6 +43,10 @@ func (p *Page) Run(ctx context.Context, actions ...chromedp.Action[chromedp.Void
 
 // Run runs an action that has a result on the page. It waits, and fails, as Page.Run does.
 func Run[T any](ctx context.Context, p *Page, action chromedp.Action[T]) (T, error) {
+	if ctx.Err() != nil {
+		var none T
+		return none, fmt.Errorf("chrome: %w", ended(ctx))
+	}
 	// The values are the page's: that is where chromedp finds its target. Of ctx only the end counts.
 	run, cancel := context.WithCancelCause(p.tab.life)
 	defer cancel(nil)

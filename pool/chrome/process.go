@@ -22,8 +22,8 @@ const (
 	// removeTimeout is how long the folder of an ended browser is tried to be removed: what is left of
 	// its processes may still write there.
 	removeTimeout = 5 * time.Second
-	// outputGrace is how long the output of an ended browser is waited for, which a process outside
-	// of its group may keep open.
+	// outputGrace is how long the output of an ended browser is waited for, which a process outside of
+	// its group may keep open, and Launcher.Output may not take.
 	outputGrace = 500 * time.Millisecond
 )
 
@@ -37,7 +37,7 @@ type process struct {
 	says   io.Reader // what the browser writes to its pipe
 	pipe   *chromedp.PipeConn
 	output *tail
-	exited chan struct{} // closed when the main process was waited for
+	exited chan struct{} // closed when the main process was waited for, and no output is to come
 }
 
 // start starts a browser in a process group and a folder of its own. The folder is made in parent.
@@ -52,35 +52,62 @@ func start(path string, args, env []string, parent string, output io.Writer) (*p
 	if err := errors.Join(os.Mkdir(profile, 0o700), os.Mkdir(temporary, 0o700)); err != nil {
 		return nil, errors.Join(fmt.Errorf("chrome: make a folder for the browser: %w", err), os.RemoveAll(folder))
 	}
-	commandsOut, commandsIn, err := os.Pipe()
+	ends, err := pipes(3)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("chrome: open a pipe: %w", err), os.RemoveAll(folder))
 	}
-	answersOut, answersIn, err := os.Pipe()
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("chrome: open a pipe: %w", err),
-			commandsOut.Close(), commandsIn.Close(), os.RemoveAll(folder))
-	}
+	commandsOut, commandsIn, answersOut, answersIn, printedOut, printedIn := ends[0], ends[1], ends[2], ends[3], ends[4], ends[5]
 	args = append(args[:len(args):len(args)], "--user-data-dir="+profile, "--remote-debugging-pipe")
 	p.cmd = exec.Command(path, args...)
 	p.cmd.Env = append(append(os.Environ(), env...), "TMPDIR="+temporary)
 	p.cmd.ExtraFiles = []*os.File{commandsOut, answersIn} // its descriptors 3 and 4
-	p.cmd.Stdout, p.cmd.Stderr = p.output, p.output
-	p.cmd.WaitDelay = outputGrace
+	p.cmd.Stdout, p.cmd.Stderr = printedIn, printedIn
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	p.says, p.pipe = answersOut, chromedp.NewPipeConn(answersOut, commandsIn)
 	err = p.cmd.Start()
 	commandsOut.Close()
 	answersIn.Close()
+	printedIn.Close()
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("chrome: start %s: %w", path, err), p.pipe.Close(), os.RemoveAll(folder))
+		return nil, errors.Join(fmt.Errorf("chrome: start %s: %w", path, err), p.pipe.Close(), printedOut.Close(), os.RemoveAll(folder))
 	}
 	p.group = p.cmd.Process.Pid
-	go func() {
-		defer close(p.exited)
-		_ = p.cmd.Wait() // cmd.ProcessState says how it ended
-	}()
+	go p.wait(printedOut)
 	return p, nil
+}
+
+// pipes opens n pipes, and returns the end to read from and the end to write to of each.
+func pipes(n int) (ends []*os.File, err error) {
+	for range n {
+		out, in, err := os.Pipe()
+		if err != nil {
+			for _, end := range ends {
+				end.Close()
+			}
+			return nil, err
+		}
+		ends = append(ends, out, in)
+	}
+	return ends, nil
+}
+
+// wait waits for the main process, and then for what was printed. os/exec could copy that too, but it
+// waits for the copy without a bound: an Output that blocks would keep the end of the browser a secret.
+func (p *process) wait(printed *os.File) {
+	defer close(p.exited)
+	copied := make(chan struct{})
+	go func() {
+		defer close(copied)
+		_, _ = io.Copy(p.output, printed)
+	}()
+	_ = p.cmd.Wait() // cmd.ProcessState says how it ended
+	grace := time.NewTimer(outputGrace)
+	defer grace.Stop()
+	select {
+	case <-copied:
+	case <-grace.C:
+	}
+	printed.Close()
 }
 
 // kill ends every process of the group by force. It must not be called once gone has returned.
@@ -153,9 +180,9 @@ func (p *process) remove() error {
 	}
 }
 
-// tail keeps the last of what a browser prints, for the error of a start that failed.
+// tail keeps the last of what a browser prints, for the error of a start that failed, as String says it.
 type tail struct {
-	to io.Writer // nil: nobody
+	to io.Writer // nil: nobody. Only Write uses it, which is called from one goroutine.
 
 	mu struct {
 		sync.Mutex
@@ -166,12 +193,7 @@ type tail struct {
 const tailBytes = 4 << 10
 
 func (t *tail) Write(text []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.mu.text = append(t.mu.text, text...)
-	if extra := len(t.mu.text) - tailBytes; extra > 0 {
-		t.mu.text = append(t.mu.text[:0], t.mu.text[extra:]...)
-	}
+	t.keep(text)
 	if t.to != nil {
 		if _, err := t.to.Write(text); err != nil {
 			t.to = nil // the browser must not come to a stop because nobody takes its output
@@ -180,8 +202,20 @@ func (t *tail) Write(text []byte) (int, error) {
 	return len(text), nil
 }
 
+func (t *tail) keep(text []byte) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.mu.text = append(t.mu.text, text...)
+	if extra := len(t.mu.text) - tailBytes; extra > 0 {
+		t.mu.text = append(t.mu.text[:0], t.mu.text[extra:]...)
+	}
+}
+
 func (t *tail) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return strings.TrimSpace(string(t.mu.text))
+	if printed := strings.TrimSpace(string(t.mu.text)); printed != "" {
+		return "it printed: " + printed
+	}
+	return "it printed nothing"
 }

@@ -32,7 +32,8 @@ type tab struct {
 	line *line
 
 	// loop is the context that chromedp reads this tab's messages on, until the target is gone.
-	// Chrome goes on sending as long as the session lives, so nobody's deadline may end it.
+	// Chrome goes on sending as long as the session lives, so nobody's deadline may end it. unloop
+	// does not wait for chromedp, which may wait for a holder.
 	loop   context.Context
 	unloop context.CancelFunc
 	// life is what holders get: loop's values with an end of its own, which has a cause.
@@ -41,8 +42,9 @@ type tab struct {
 	done chan struct{} // closed right after life has ended
 	once sync.Once
 
-	session target.SessionID // set by open, before anybody else sees the tab
-	retired chan struct{}    // closed when nothing of the tab runs any more
+	session  target.SessionID // set by open, before anybody else sees the tab
+	attached chan error       // takes what attaching chromedp brought
+	retired  chan struct{}    // closed when nothing of the tab runs any more
 }
 
 // NewTab opens a page. Once the browser was asked for it, the call waits for the answer and not for
@@ -55,9 +57,13 @@ func (c *browserContext) NewTab(ctx context.Context) (pool.Tab[*Page], error) {
 	// A context's first page needs a window, and a page that shares one gets no frames when another is
 	// in front.
 	window := true
+	if !c.b.enter(c) {
+		return nil, fmt.Errorf("chrome: open a page: %w", errLost)
+	}
 	made, err := call(context.WithoutCancel(ctx), c.b.wire, "", target.CreateTarget,
 		target.CreateTargetParams{URL: blank, BrowserContextID: c.id, NewWindow: &window})
 	if err != nil {
+		c.b.leave(c)
 		return nil, fmt.Errorf("chrome: open a page: %w", err)
 	}
 	t := c.newTab(made.TargetID)
@@ -73,21 +79,26 @@ func (c *browserContext) NewTab(ctx context.Context) (pool.Tab[*Page], error) {
 	return t, nil
 }
 
-// newTab takes over a target that was just made.
+// newTab takes over a target that was just made, and begins to attach chromedp to it.
 func (c *browserContext) newTab(id target.ID) *tab {
-	t := &tab{b: c.b, c: c, id: id, line: c.b.wire.newLine(), done: make(chan struct{}), retired: make(chan struct{})}
+	t := &tab{
+		b: c.b, c: c, id: id, line: c.b.wire.newLine(),
+		done: make(chan struct{}), attached: make(chan error, 1), retired: make(chan struct{}),
+	}
 	t.page = &Page{tab: t}
 	report := func(format string, values ...any) {
 		c.b.log.Debug("chromedp: "+fmt.Sprintf(format, values...), "target", id)
 	}
 	root, unroot := chromedp.NewAllocatorContext(context.Background(), t.line)
-	loop, unloop := chromedp.NewContext(root, chromedp.WithTargetID(id), chromedp.WithDetachOnCancel(),
+	loop, _ := chromedp.NewContext(root, chromedp.WithTargetID(id), chromedp.WithDetachOnCancel(),
 		chromedp.WithLogf(report), chromedp.WithErrorf(report))
 	// Pages that a holder opens with chromedp go to the same profile.
 	chromedp.FromContext(loop).BrowserContextID = c.id
-	t.loop, t.unloop = loop, func() { unloop(); unroot() }
+	t.loop, t.unloop = loop, unroot
 	t.life, t.end = context.WithCancelCause(context.WithoutCancel(loop))
 	gone := c.b.adopt(t)
+	// The first run decides which context chromedp reads on, so it is loop and not that of a call.
+	c.b.tabs.Go(func() { t.attached <- chromedp.Do(t.loop) })
 	c.b.tabs.Go(func() { t.live(gone) })
 	return t
 }
@@ -107,6 +118,7 @@ func (t *tab) live(gone <-chan struct{}) {
 	t.line.hangUp()
 	t.unloop()
 	t.line.Close()
+	t.b.leave(t.c)
 	close(t.retired)
 }
 
@@ -118,14 +130,10 @@ func (t *tab) over(cause error) {
 	})
 }
 
-// open attaches chromedp to the page, and brings it to the standby state.
+// open waits until chromedp is attached to the page, and brings it to the standby state.
 func (t *tab) open(ctx context.Context) error {
-	attached := make(chan error, 1)
-	// The first run decides which context chromedp reads on, so it is loop and not ctx. It ends with the
-	// target, which whoever called open closes if this fails.
-	t.b.tabs.Go(func() { attached <- chromedp.Do(t.loop) })
 	select {
-	case err := <-attached:
+	case err := <-t.attached:
 		if err != nil {
 			return fmt.Errorf("attach: %w", err)
 		}
@@ -143,20 +151,43 @@ func (t *tab) open(ctx context.Context) error {
 
 // standby brings the page to the standby state.
 func (t *tab) standby(ctx context.Context) error {
-	if err := t.page.Run(ctx, chromedp.Navigate(t.b.launcher.Standby)); err != nil {
-		return fmt.Errorf("go to %s: %w", t.b.launcher.Standby, err)
+	if err := t.navigate(ctx, t.b.launcher.Standby); err != nil {
+		return err
 	}
 	return t.prepare(ctx)
+}
+
+func (t *tab) navigate(ctx context.Context, url string) error {
+	err := t.within(ctx, func() error { return t.page.Run(ctx, chromedp.Navigate(url)) })
+	if err != nil {
+		return fmt.Errorf("go to %s: %w", url, err)
+	}
+	return nil
 }
 
 func (t *tab) prepare(ctx context.Context) error {
 	if t.b.launcher.Prepare == nil {
 		return nil
 	}
-	if err := t.b.launcher.Prepare(ctx, t.page); err != nil {
+	if err := t.within(ctx, func() error { return t.b.launcher.Prepare(ctx, t.page) }); err != nil {
 		return fmt.Errorf("prepare: %w", err)
 	}
 	return nil
+}
+
+// within waits for do, and no longer than until ctx or the tab ends. With a listener of a holder's that
+// blocks, chromedp waits for that listener, whatever becomes of ctx; do is then left to itself.
+func (t *tab) within(ctx context.Context, do func() error) error {
+	did := make(chan error, 1)
+	go func() { did <- do() }()
+	select {
+	case err := <-did:
+		return err
+	case <-t.life.Done():
+		return context.Cause(t.life)
+	case <-ctx.Done():
+		return ended(ctx)
+	}
 }
 
 func (t *tab) Page() *Page { return t.page }
@@ -196,7 +227,7 @@ func (t *tab) Rescue(ctx context.Context) error {
 	if err := t.quiet(ctx); err != nil {
 		return fmt.Errorf("chrome: rescue: %w", err)
 	}
-	err := t.page.Run(ctx, chromedp.Navigate(blank))
+	err := t.navigate(ctx, blank)
 	if err == nil {
 		post(t.b.wire, t.session, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: false})
 		// A stop that found nothing to stop hits the next script. Be that ours: an error is an answer.
@@ -243,7 +274,6 @@ func (t *tab) intact() error {
 // (intercepted requests, extra headers, another screen), and brings the page to the standby state with
 // an empty history. It waits for all of that, or for ctx. Cookies and storage stay.
 func (t *tab) Reset(ctx context.Context) error {
-	alone := len(t.b.tabsOf(t.c)) == 1
 	err := t.b.closePages(ctx, t, func(info *target.Info, root target.ID) bool {
 		switch {
 		case info.BrowserContextID != t.c.id || info.Type != "page" || info.TargetID == t.id:
@@ -251,7 +281,7 @@ func (t *tab) Reset(ctx context.Context) error {
 		case root == t.id:
 			return true
 		}
-		return alone // opened by nobody: a holder's, and the only one who can have been it was ours
+		return t.c.tabs == 1 // opened by nobody: a holder's, and the only one who can have been it was ours
 	})
 	if err == nil {
 		err = t.undo(ctx)

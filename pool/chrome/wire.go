@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -34,6 +35,7 @@ type wire struct {
 	// observe sees every event before the line it belongs to. It runs on the pump and must not block.
 	observe func(msg *cdproto.Message)
 	lost    chan struct{}  // closed when nothing more will come from the browser
+	garbage error          // why what came could not be read, if so; set before lost is closed
 	wake    chan struct{}  // holds one token when unsent may have grown
 	loops   sync.WaitGroup // the pump and the writer
 
@@ -94,8 +96,9 @@ func (w *wire) pump() {
 			continue
 		}
 		msg := new(cdproto.Message)
-		if err := decode(text, msg); err != nil {
-			w.pipe.Close() // not the protocol that we speak
+		if err := decodeMessage(text, msg); err != nil {
+			w.garbage = fmt.Errorf("it does not speak the DevTools protocol: it said %.80q: %w", text, err)
+			w.pipe.Close()
 			return
 		}
 		if msg.ID != 0 {
@@ -287,6 +290,21 @@ func encode(method string, params any) jsonv2.Value {
 
 func decode(value jsonv2.Value, into any) error {
 	return jsonv2.Unmarshal(value, into, chromedp.DefaultUnmarshalOptions)
+}
+
+// decodeMessage decodes what the browser said, but not the values in it. A page can have a result with
+// names that are two for Chrome and one in Go, such as lone halves of UTF-16 pairs. decode refuses
+// that, and may: whoever asked for it gets the error. The message around it has to arrive.
+func decodeMessage(text []byte, into *cdproto.Message) error {
+	err := decode(text, into)
+	if err == nil {
+		return nil
+	}
+	*into = cdproto.Message{}
+	if json.Unmarshal(text, into) != nil { // lets names come twice
+		return err
+	}
+	return nil
 }
 
 // ended says why ctx ended, so that errors.Is finds both its cause and its own error.

@@ -19,7 +19,7 @@ import (
 type Caught struct {
 	Default  string   // the claim that broke on the default schedule; empty: none
 	Claims   []string // the claims that broke in the step that broke the wanted one, or what broke last
-	Profile  string // or scenario
+	Profile  string   // or scenario
 	Seed     uint64
 	Schedule int // how many seeds it took, over all profiles
 	What     string
