@@ -180,22 +180,15 @@ func contractHolding[P any](t *testing.T, bench contractBench[P]) {
 		c := s.context()
 		tab := s.tab(c)
 		for range 5 {
-			opened := make(chan struct{})
 			var resets sync.WaitGroup
 			resets.Go(func() {
-				for again := true; again; {
+				for range 10 {
 					if err := tab.Reset(s.limit()); err != nil {
 						s.Errorf("Reset: %v", err)
-					}
-					select {
-					case <-opened:
-						again = false
-					default:
 					}
 				}
 			})
 			other, err := c.NewTab(s.limit())
-			close(opened)
 			resets.Wait()
 			s.ok("NewTab", err)
 			s.ok("Probe of the new tab", other.Probe(s.limit()))
