@@ -122,8 +122,8 @@ type Config struct {
 	// MaxBypass is how many later requests of its own affinity a warm tab may serve ahead of one that
 	// waits. Default 4. At least 1, or Off. Without effect yet: there is no bound.
 	MaxBypass int
-	// MaxWaiting is how many requests of a class may wait. Default 10,000. At least 1. Without effect
-	// yet: there is no bound.
+	// MaxWaiting is how many requests of a class may wait. One more is refused with ErrQueueFull, unless
+	// a tab is there for it. Default 10,000. At least 1.
 	MaxWaiting int
 	// IdleContraction is how long a pool is idle before it shrinks. Default 60s. > 0. Without effect
 	// yet.
@@ -185,6 +185,7 @@ type GetOption struct {
 	prioritized bool
 	limited     bool
 	priority    int
+	maxLease    time.Duration
 }
 
 // Nested says that the request is issued by a page that is itself under a root lease, which cannot
@@ -194,8 +195,9 @@ func Nested() GetOption { return GetOption{nested: true} }
 // WithPriority orders the request before those of lower priority that wait. The default is 0.
 func WithPriority(n int) GetOption { return GetOption{prioritized: true, priority: n} }
 
-// WithMaxLease gives the lease a limit of its own. It is not built yet: GetPage returns an error.
-func WithMaxLease(d time.Duration) GetOption { return GetOption{limited: true} }
+// WithMaxLease gives the lease a limit of its own, in place of Config.MaxLease: it ends with
+// ErrLeaseExpired when it has been held that long. More than 0, or Off for a lease without a limit.
+func WithMaxLease(d time.Duration) GetOption { return GetOption{limited: true, maxLease: d} }
 
 // DisposeOption changes one DisposeAffinity: NoWait, Retain.
 type DisposeOption struct {

@@ -87,6 +87,7 @@ func contextError(ctx context.Context) error {
 // causes are the errors that end leases and refuse requests, by the core's reason.
 var causes = [...]error{
 	core.PoolClosed:         ErrClosed,
+	core.QueueFull:          ErrQueueFull,
 	core.BrowserUnavailable: ErrBrowserUnavailable,
 	core.LeaseExpired:       ErrLeaseExpired,
 	core.PageCrashed:        ErrPageCrashed,

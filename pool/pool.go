@@ -148,8 +148,10 @@ func request(ctx context.Context, affinity string, opts []GetOption) (core.Event
 	}
 	for _, o := range opts {
 		switch {
+		case o.limited && o.maxLease == 0:
+			return e, fmt.Errorf("WithMaxLease(0s): want more than 0, or Off")
 		case o.limited:
-			return e, fmt.Errorf("WithMaxLease: %w", errNotBuilt)
+			e.MaxLease = max(o.maxLease, Off)
 		case o.nested:
 			e.Class = core.Nested
 		case o.prioritized:

@@ -396,13 +396,57 @@ func TestShellADisposalGoesOnWithoutItsCaller(t *testing.T) {
 func TestShellWhatIsNotBuiltSaysSo(t *testing.T) {
 	inShell(t, pool.Config{}, new(shellStub), func(t *testing.T, p *shellPool) {
 		_, evict := p.EvictIdle(t.Context(), time.Minute)
-		_, limit := p.GetPage(t.Context(), "a", pool.WithMaxLease(time.Second))
 		for _, err := range []error{
-			evict, limit, p.Recycle(t.Context()), p.Dump(nil),
+			evict, p.Recycle(t.Context()), p.Dump(nil),
 			p.DisposeAffinity(t.Context(), "a", pool.Retain()),
 		} {
 			wantText(t, err, "not built yet")
 		}
+	})
+}
+
+func TestShellALeaseMayHaveALimitOfItsOwn(t *testing.T) {
+	inShell(t, pool.Config{MaxLease: 10 * time.Second}, new(shellStub), func(t *testing.T, p *shellPool) {
+		short, err := p.GetPage(t.Context(), "a", pool.WithMaxLease(time.Second))
+		if err != nil {
+			t.Fatal(err)
+		}
+		long, err := p.GetPage(t.Context(), "b", pool.WithMaxLease(pool.Off))
+		if err != nil {
+			t.Fatal(err)
+		}
+		after(time.Second)
+		if cause := context.Cause(short.Context()); !errors.Is(cause, pool.ErrLeaseExpired) {
+			t.Errorf("after its limit: %v", cause)
+		}
+		after(time.Minute)
+		if err := long.Context().Err(); err != nil {
+			t.Errorf("a lease without a limit: %v", err)
+		}
+		long.Release()
+		_, err = p.GetPage(t.Context(), "a", pool.WithMaxLease(0))
+		wantText(t, err, "WithMaxLease(0s): want more than 0, or Off")
+	})
+}
+
+func TestShellOneMoreThanMaxWaitingIsRefusedAtOnce(t *testing.T) {
+	inShell(t, pool.Config{MaxPages: 1, MaxWaiting: 1}, new(shellStub), func(t *testing.T, p *shellPool) {
+		held := mustGet(t, p, "a")
+		waiting := ask(t.Context(), p, "b")
+		if _, err := p.GetPage(t.Context(), "c"); !errors.Is(err, pool.ErrQueueFull) {
+			t.Errorf("got %v, want ErrQueueFull", err)
+		}
+		nested, err := p.GetPage(t.Context(), "c", pool.Nested())
+		if err != nil {
+			t.Fatalf("the queue of nested work is another: %v", err)
+		}
+		nested.Release()
+		held.Release()
+		<-waiting.done
+		if waiting.err != nil {
+			t.Fatal(waiting.err)
+		}
+		waiting.lease.Release()
 	})
 }
 

@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"time"
+
 	"fmt"
 
 	"github.com/pagepool/pagepool/pool/core"
@@ -29,6 +31,7 @@ const (
 // Instruction is one step of a client's program.
 type Instruction struct {
 	Lasting  core.Time
+	MaxLease time.Duration // of a Get: the lease's own limit; 0: the settings'
 	Affinity core.Affinity
 	Priority int32
 	Verb     Verb
@@ -214,7 +217,7 @@ func (w *World) get(i int, in Instruction) {
 	}
 	w.step(core.Event{
 		Kind: core.Requested, Request: core.RequestID(number), Affinity: in.Affinity,
-		Class: in.Class, Priority: in.Priority,
+		Class: in.Class, Priority: in.Priority, MaxLease: in.MaxLease,
 	})
 }
 

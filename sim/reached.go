@@ -60,6 +60,8 @@ const (
 	refusedClosed
 	refusedAbandoned
 	refusedUnavailable
+	refusedQueueFull
+	ownLimit
 	leaseExpired
 	leaseCrashed
 	leaseBrowserLost
@@ -100,8 +102,9 @@ var reachNames = [reaches]string{
 	closedWedge: "closed_wedge", closedExpiry: "closed_expiry", closedCrash: "closed_crash",
 	closedOpenFailure: "closed_open_failed", closedOpenTimeout: "closed_open_timeout",
 	refusedClosed: "refused_closed", refusedAbandoned: "refused_abandoned",
-	refusedUnavailable: "refused_browser_unavailable",
-	leaseExpired:       "lease_expired", leaseCrashed: "lease_crashed", leaseBrowserLost: "lease_browser_lost",
+	refusedUnavailable: "refused_browser_unavailable", refusedQueueFull: "refused_queue_full",
+	ownLimit:     "lease_own_limit",
+	leaseExpired: "lease_expired", leaseCrashed: "lease_crashed", leaseBrowserLost: "lease_browser_lost",
 	leaseRevoked:   "lease_revoked",
 	abandonWaiting: "abandon_waiting", abandonAfterGrant: "abandon_after_grant",
 	releaseTwice: "release_twice", releaseAfterEnd: "release_after_end",
@@ -161,7 +164,7 @@ var endReaches = [...]reach{
 
 var refuseReaches = [...]reach{
 	core.PoolClosed: refusedClosed, core.RequestAbandoned: refusedAbandoned,
-	core.BrowserUnavailable: refusedUnavailable,
+	core.BrowserUnavailable: refusedUnavailable, core.QueueFull: refusedQueueFull,
 }
 
 // byEvent is eventReaches as a table, with one added to tell nothing apart.
@@ -179,6 +182,10 @@ func (w *World) count(event core.Event, effects []core.Effect) {
 		r[n-1]++
 	}
 	switch event.Kind {
+	case core.Requested:
+		if event.MaxLease != 0 {
+			r[ownLimit]++
+		}
 	case core.Disposed:
 		w.countDisposal(event)
 	case core.KillSilent:

@@ -133,6 +133,12 @@ var Scenarios = []*Scenario{
 		Faults:   1, Menu: KillFails | CloseFails | Late,
 	},
 	{
+		Name: "queue-bound", Says: "one more than may wait is refused, and nobody who waits is forgotten",
+		Settings: core.Settings{MaxPages: 1, MaxWaiting: 1, OpenRetries: 2},
+		Programs: []Program{render(a), render(b), {get(c).impatient(), release}, {getNested(a), release}},
+		Faults:   1, Menu: OpenFails | CloseFails | GivesUp,
+	},
+	{
 		Name: "four-nested", Says: "four root leases of four affinities, each with a nested one, on four pages: all end",
 		Settings: pages(4), Full: true, Held: true,
 		Programs: []Program{renderNested(a), renderNested(b), renderNested(c), renderNested(d)},

@@ -25,6 +25,7 @@ type Arrivals struct {
 	Warms         int
 	Twice         int // visits that release twice
 	Late          int // visits that give up a request that was granted
+	Limits        int // visits whose lease has a limit of its own
 
 	weights []int // by affinity, summed up
 }
@@ -93,6 +94,9 @@ func (a *Arrivals) visit(w *World) Program {
 	get := Instruction{Verb: Get, Affinity: key, Lasting: w.between(a.Patience)}
 	if w.happens(a.Priorities) {
 		get.Priority = 1 + int32(w.choices.Choose(3))
+	}
+	if w.happens(a.Limits) {
+		get.MaxLease = w.between(Latency{a.Render.Shortest, 2 * a.Render.Longest}).Duration()
 	}
 	p.add(get)
 	p.add(Instruction{Verb: Hold, Lasting: w.between(a.Render)})

@@ -369,6 +369,17 @@ func (t *Transition) letThrough(a Affinity, rest []Effect) bool {
 	return permits > 0 && int(roots) < t.After.settings.RootCap && int(bound) < t.After.settings.AffinityTabs
 }
 
+func queueBound(t *Transition) error {
+	var waiting [classes]int
+	for _, r := range t.Ledger.waiting {
+		waiting[r.class]++
+	}
+	if most := t.After.settings.MaxWaiting; waiting[Root] > most || waiting[Nested] > most {
+		return fmt.Errorf("%d root and %d nested requests wait, and %d of each may", waiting[Root], waiting[Nested], most)
+	}
+	return nil
+}
+
 func warmNotBlocked(t *Transition) error {
 	s := t.After
 	for i := range s.requests {

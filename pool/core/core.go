@@ -1,6 +1,9 @@
 package core
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // TabState says where a tab is in its life.
 type TabState uint8
@@ -23,13 +26,14 @@ const none int32 = -1
 //
 // Invariant: capacity. A slot is free again only when the browser has confirmed the end.
 type tab struct {
-	generation Generation // of its affinity, when it was bound
-	holder     RequestID  // Leased: the request that holds it
-	since      Time       // when the present state began
-	rungSince  Time       // Closing: when the present rung began
-	openBegan  Time       // when it was asked for
-	openEnded  Time       // when it was ready
-	stamp      uint64     // when it was handed out last, as a place in the order of all grants
+	generation Generation    // of its affinity, when it was bound
+	holder     RequestID     // Leased: the request that holds it
+	since      Time          // when the present state began
+	maxLease   time.Duration // Leased: how long it may be held; negative: as long as the holder likes
+	rungSince  Time          // Closing: when the present rung began
+	openBegan  Time          // when it was asked for
+	openEnded  Time          // when it was ready
+	stamp      uint64        // when it was handed out last, as a place in the order of all grants
 	id         TabID
 	context    ContextID
 	browser    BrowserID
@@ -74,6 +78,7 @@ type request struct {
 	id       RequestID
 	order    uint64 // of arrival
 	arrived  Time
+	maxLease time.Duration // of the lease to come
 	affinity Affinity
 	priority int32
 	rounds   uint32 // State.rounds when it came
@@ -177,7 +182,7 @@ func (s *State) Step(now Time, event Event, out []Effect) []Effect {
 	s.effects = out
 	s.admitAgain()
 	s.handle(event)
-	s.settle()
+	s.settle(event)
 	out, s.effects = s.effects, nil
 	return out
 }
@@ -246,10 +251,11 @@ func (s *State) tabEvent(kind EventKind, i int32) {
 	}
 }
 
-// settle does whatever has become possible. One pass is enough: granting asks for nothing that a
+// settle does whatever an event has made possible. One pass is enough: granting asks for nothing that a
 // later line gives in the same step, and what is opened or closed is answered by an event.
-func (s *State) settle() {
+func (s *State) settle(event Event) {
 	s.grant()
+	s.boundQueue(event)
 	s.refuse()
 	s.endPhase()
 	s.keepBrowser()

@@ -70,8 +70,8 @@ func (s *State) tabDeadline(t *tab) (Deadline, bool) {
 	set := &s.settings
 	switch t.state {
 	case Leased:
-		if set.MaxLease > 0 {
-			return Deadline{t.since.after(set.MaxLease), Event{Kind: Expired, Request: t.holder}}, true
+		if t.maxLease > 0 {
+			return Deadline{t.since.after(t.maxLease), Event{Kind: Expired, Request: t.holder}}, true
 		}
 	case Opening:
 		if !t.overdue {

@@ -56,6 +56,7 @@ const (
 	// Why a request is refused or a lease ended.
 	PoolClosed         // the pool is closed
 	RequestAbandoned   // its caller has gone
+	QueueFull          // MaxWaiting of its class wait already
 	BrowserUnavailable // it sat through OpenRetries failed rounds
 	LeaseExpired       // MaxLease has passed
 	PageCrashed        // the tab crashed

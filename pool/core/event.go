@@ -51,7 +51,7 @@ const (
 	NoEvent EventKind = iota
 
 	// Callers.
-	Requested        // GetPage: Request, Affinity, Class, Priority
+	Requested        // GetPage: Request, Affinity, Class, Priority, MaxLease
 	Abandoned        // the caller of a request that waits has gone; a request that was answered stays answered
 	Released         // the holder gives the tab back
 	Discarded        // the same, and the tab is spoiled (Wedged: it does not answer)
@@ -92,6 +92,7 @@ const (
 type Event struct {
 	Request  RequestID
 	Call     CallID
+	MaxLease time.Duration // Requested: the lease's own limit; 0: the settings', negative: none
 	Affinity Affinity
 	Tab      TabID
 	Browser  BrowserID

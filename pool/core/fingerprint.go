@@ -149,6 +149,7 @@ func (s *State) hashTab(h *Hasher, r *Renaming, t *tab, rank int) {
 	h.Add(r.Requests.Of(uint64(t.holder)) | r.generations.Of(uint64(t.generation))<<16 |
 		r.stamps.Of(t.stamp)<<32 | r.Browsers.Of(uint64(t.browser))<<48)
 	h.AddBool(t.doomed)
+	h.AddBool(t.state == Leased && t.maxLease > 0) // whether it can expire
 	h.AddBool(t.overdue)
 	h.AddBool(t.awaiting)
 	h.AddBool(t.unopened)
@@ -161,6 +162,7 @@ func (s *State) hashRequests(h *Hasher, r *Renaming) {
 			if q := &s.requests[i]; q.used && q.order == order {
 				h.Add(r.Requests.Of(uint64(q.id)) | uint64(q.affinity)<<16 | uint64(q.class)<<60)
 				h.Add(uint64(uint32(q.priority)) | s.roundsLeft(q.rounds)<<32)
+				h.AddBool(q.maxLease > 0)
 			}
 		}
 	}

@@ -44,6 +44,7 @@ var Invariants = []Invariant{
 	{"no-cascade", "No eviction begins that would make the relief under way exceed the shortage that asks for it.", noCascade, nil},
 	{"no-self-eviction", "No tab is evicted that a waiting, admitted request could use as it is.", noSelfEviction, nil},
 	{"order", "An adopted standby goes to the first admitted request in the waiting order.", orderHolds, nil},
+	{"queue-bound", "Waiting root requests never exceed MaxWaiting, nor do waiting nested ones.", queueBound, nil},
 	{"warm-not-blocked", "An admitted request that an own idle tab can serve waits for no opening, no eviction, no close.", warmNotBlocked, nil},
 	{"stuck-isolated", "A close, an opening or a render that never ends takes its own slot out of capacity, and delays only the spare and requests that no other slot can serve.", stuckIsolated, nil},
 	{"single-answer", "Every request is answered exactly once; a second or late answer of the browser changes nothing but that what it opened is closed.", singleAnswer, nil},

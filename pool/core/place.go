@@ -8,11 +8,26 @@ func (s *State) requested(e Event) {
 		s.touch(e.Affinity)
 		return
 	}
+	limit := e.MaxLease
+	if limit == 0 {
+		limit = s.settings.MaxLease
+	}
 	s.lastOrder++
 	s.enqueue(request{
-		id: e.Request, order: s.lastOrder, arrived: s.now, affinity: e.Affinity,
+		id: e.Request, order: s.lastOrder, arrived: s.now, affinity: e.Affinity, maxLease: limit,
 		priority: e.Priority, rounds: s.rounds, class: e.Class, used: true,
 	})
+}
+
+// boundQueue refuses a request that would be one too many of its class to wait. Placement was tried
+// before, so one that finds a tab at once is never too many.
+func (s *State) boundQueue(e Event) {
+	if e.Kind != Requested || int(s.waiting[e.Class]) <= s.settings.MaxWaiting {
+		return
+	}
+	if i, ok := s.requestIndex.get(uint64(e.Request)); ok {
+		s.refuseRequest(i, QueueFull)
+	}
 }
 
 // abandoned takes a request back. One that was granted in the meantime stays granted: the grant
@@ -126,7 +141,7 @@ func (s *State) grantTab(r, i int32) {
 	k := &s.affinities[q.affinity]
 	s.lastStamp++
 	k.stamp, t.stamp = s.lastStamp, s.lastStamp
-	t.holder, t.class = q.id, q.class
+	t.holder, t.class, t.maxLease = q.id, q.class, q.maxLease
 	s.leases.put(uint64(q.id), i)
 	if q.class == Root {
 		k.rootLeases++

@@ -34,6 +34,7 @@ type sentence struct {
 	reason     Reason
 	waits      Waits
 	class      Class
+	maxLease   time.Duration
 	noWait     bool
 	wedged     bool
 	force      bool
@@ -177,6 +178,27 @@ var (
 			return true
 		}}
 
+	maxLeasePart = part{"max-lease=30s",
+		func(s *sentence, _ Names) string {
+			switch {
+			case s.maxLease == 0:
+				return ""
+			case s.maxLease < 0:
+				return "max-lease=off"
+			}
+			return "max-lease=" + s.maxLease.String()
+		},
+		func(s *sentence, w Word, _ Names) bool {
+			text, ok := strings.CutPrefix(w.Text, "max-lease=")
+			if ok && text == "off" {
+				s.maxLease = Off
+				return !w.Quoted
+			}
+			d, err := time.ParseDuration(text)
+			s.maxLease = d
+			return ok && !w.Quoted && err == nil && d > 0
+		}}
+
 	nestedPart = word("nested", "", []string{"", "nested"}, func(s *sentence) *Class { return &s.class })
 	howPart    = word("adopted or warm", "", howWords[:], func(s *sentence) *How { return &s.how })
 	reasonPart = word("reason=...", "reason=", reasonWords[:], func(s *sentence) *Reason { return &s.reason })
@@ -198,7 +220,7 @@ var howWords = [...]string{Adopted: "adopted", Warm: "warm"}
 var reasonWords = [reasons]string{
 	Eviction: "eviction", Disposal: "disposal", Discard: "discard", Wedge: "wedge",
 	Expiry: "expiry", Crash: "crash", OpenFailure: "open-failed", OpenTimeout: "open-timeout",
-	PoolClosed: "closed", RequestAbandoned: "abandoned", BrowserUnavailable: "browser-unavailable",
+	PoolClosed: "closed", RequestAbandoned: "abandoned", QueueFull: "queue-full", BrowserUnavailable: "browser-unavailable",
 	LeaseExpired: "expired", PageCrashed: "crashed", BrowserLost: "lost",
 }
 
@@ -228,7 +250,7 @@ func (g grammar) with(options ...part) grammar {
 
 var events = [eventKinds]grammar{
 	NoEvent:            says("look"),
-	Requested:          says("get", requestPart, keyPart).with(nestedPart, priorityPart),
+	Requested:          says("get", requestPart, keyPart).with(nestedPart, priorityPart, maxLeasePart),
 	Abandoned:          says("abandon", requestPart),
 	Released:           says("release", requestPart),
 	Discarded:          says("discard", requestPart).with(wedgedPart),
@@ -286,7 +308,7 @@ const MaxKey = 4096
 func AppendEvent(b []byte, e Event, names Names) []byte {
 	s := sentence{
 		request: e.Request, affinity: e.Affinity, tab: e.Tab, browser: e.Browser,
-		priority: e.Priority, class: e.Class, noWait: e.NoWait, wedged: e.Wedged,
+		priority: e.Priority, class: e.Class, maxLease: e.MaxLease, noWait: e.NoWait, wedged: e.Wedged,
 	}
 	if e.Kind == WarmRequested || e.Kind == WarmAbandoned {
 		s.warm = e.Call
@@ -304,7 +326,7 @@ func ParseEvent(words []Word, names Names) (Event, error) {
 	}
 	return Event{
 		Kind: EventKind(kind), Request: s.request, Call: s.disposal + s.warm, Affinity: s.affinity,
-		Tab: s.tab, Browser: s.browser, Priority: s.priority, Class: s.class,
+		Tab: s.tab, Browser: s.browser, Priority: s.priority, Class: s.class, MaxLease: s.maxLease,
 		NoWait: s.noWait, Wedged: s.wedged,
 	}, nil
 }

@@ -3,6 +3,7 @@ package core
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 )
@@ -48,7 +49,7 @@ func drawSentence(t *rapid.T, g grammar, names Names) sentence {
 		tab:      TabID(rapid.Uint32Min(1).Draw(t, "tab")), browser: 2,
 		context: 9, generation: 7, operation: 11, priority: rapid.Int32().Draw(t, "priority"),
 		how: Adopted, reason: Reason(rapid.IntRange(1, int(reasons)-1).Draw(t, "reason")),
-		waits: Waits{1, 2, 3, Time(rapid.Int64Min(0).Draw(t, "probe"))}, class: Nested,
+		waits: Waits{1, 2, 3, Time(rapid.Int64Min(0).Draw(t, "probe"))}, class: Nested, maxLease: time.Duration(rapid.Int64Min(1).Draw(t, "limit")),
 		noWait: true, wedged: true, force: rapid.Bool().Draw(t, "force"),
 	}
 	words, err := Words(string(g.write(nil, &all, names)))
@@ -123,7 +124,7 @@ func TestBadLinesSayWhatWasExpected(t *testing.T) {
 		"get r0 a":            `get: want a request such as r1, got "r0"`,
 		"get r1":              `get: want an affinity key of 1 to 4096 bytes`,
 		`get r1 ""`:           `get: want an affinity key of 1 to 4096 bytes, got ""`,
-		"get r1 a nested x":   `get: unexpected "x"; what may follow is nested, priority=1`,
+		"get r1 a nested x":   `get: unexpected "x"; what may follow is nested, priority=1, max-lease=30s`,
 		"opened t99999999999": `opened: want a tab such as t1, got "t99999999999"`,
 		"release r1 now":      `release: unexpected "now"; nothing more may follow`,
 	} {
