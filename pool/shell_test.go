@@ -294,7 +294,7 @@ func replay(t *testing.T, p *Pool[*stubTab], seed uint64) {
 		if r.event.Kind == core.KillSilent {
 			counters.Lost++
 		}
-		ledger.Feed(r.event, effects)
+		ledger.Feed(r.at, r.event, effects)
 		steps++
 		broken = core.Check(&core.Transition{Before: before, After: state, Event: r.event, Effects: effects, Ledger: ledger}, broken[:0])
 		for _, v := range broken {

@@ -18,7 +18,7 @@ func (w *World) step(event core.Event) {
 	}
 	w.effects = w.core.Step(w.now, event, w.effects[:0])
 	w.steps++
-	w.ledger.Feed(event, w.effects)
+	w.ledger.Feed(w.now, event, w.effects)
 	for i := range w.effects {
 		e := &w.effects[i]
 		if e.Operation != 0 {

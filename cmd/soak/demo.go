@@ -87,7 +87,7 @@ func promises(replay *replayReport, run *runReport) []promise {
 	add("capacity", float64(max(found.MostAlive, run.CapacityMax)), float64(settings.InitialPages+1), "tabs",
 		"most tabs alive at one time, against capacity and the spare")
 	add("answered", float64(run.unanswered()), 0, "requests", "left without an answer once the faults had stopped")
-	for _, name := range []string{"refilled", "nested-progress", "closes"} {
+	for _, name := range []string{"refilled", "nested-progress"} {
 		add(name, broken[name], 0, "violations", sim.Says(name))
 	}
 	for _, v := range core.Invariants {

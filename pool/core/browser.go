@@ -62,7 +62,7 @@ func (s *State) keepBrowser() {
 func (s *State) browserReady(id BrowserID) {
 	b := s.browser(id)
 	switch {
-	case b == nil && id <= s.lastBrowser:
+	case b == nil && id != 0 && id <= s.lastBrowser:
 		// It was written off, or it is gone already: what a late launch brought is closed.
 		s.operation(Effect{Kind: CloseBrowser, Browser: id, Force: true})
 	case b != nil && b.state == starting:
@@ -71,10 +71,10 @@ func (s *State) browserReady(id BrowserID) {
 }
 
 func (s *State) browserFailed(id BrowserID) {
-	if b := s.browser(id); b != nil {
-		starting := b.state == starting
+	if b := s.browser(id); b != nil && b.state != ready {
+		launching := b.state == starting
 		s.dropBrowser(id)
-		if starting {
+		if launching {
 			s.failedBrowser()
 		}
 	}
@@ -87,6 +87,9 @@ func (s *State) browserGone(id BrowserID) {
 		return
 	}
 	asked := b.state == ended
+	if b.state == ready && s.now >= b.since.after(s.settings.OpenBackoffMax) {
+		s.failedBrowsers = 0 // it served for a while; what follows is no loop of crashes
+	}
 	s.dropBrowser(id)
 	if !asked {
 		s.failedBrowser()
@@ -154,6 +157,7 @@ func (s *State) loseTabs(id BrowserID) {
 // failedOpening counts a failed round of opening and pauses before the next. Failures during a pause
 // belong to the round that began it.
 func (s *State) failedOpening() {
+	s.callsDue, s.waitsDue = true, true
 	if !s.paused {
 		s.rounds++
 		s.failedOpenings++
@@ -164,6 +168,7 @@ func (s *State) failedOpening() {
 // failedBrowser counts a failed launch or a lost browser. The first restart is at once, whatever
 // failed to open before: the next browser knows nothing of that.
 func (s *State) failedBrowser() {
+	s.callsDue, s.waitsDue = true, true
 	if !s.paused {
 		s.rounds++
 	}
@@ -194,7 +199,7 @@ func (s *State) satThrough(rounds uint32) bool {
 // refuse answers those that have sat through OpenRetries failed rounds and that nothing else can
 // serve: no tab of their own affinity, and no opening that is not overdue.
 func (s *State) refuse() {
-	if !s.satThrough(0) || s.counts[Opening] > s.overdue[Opening] {
+	if !s.waitsDue || !s.satThrough(0) || s.counts[Opening] > s.overdue[Opening] {
 		return
 	}
 	for i := range s.requests {

@@ -13,7 +13,7 @@ func capacityHolds(t *Transition) error {
 
 // contextsHold counts contexts. Every tab has one of its own, so they are as many as the tabs.
 func contextsHold(t *Transition) error {
-	limit := int(t.After.capacity) + 1 + max(0, t.After.settings.OrphanCap)
+	limit := int(t.After.capacity) + 1 + min(max(0, t.After.settings.OrphanCap), 1<<31) // an OrphanCap may be huge
 	if n := len(t.Ledger.tabs); n > limit {
 		return fmt.Errorf("%d contexts can be alive, and %d may be", n, limit)
 	}
@@ -162,11 +162,33 @@ func admission(t *Transition) error {
 			return fmt.Errorf("affinity %d holds %d root leases", e.affinity, n)
 		}
 	}
+	return affinityTabs(t)
+}
+
+// affinityTabs: a root request adopts no tab that its affinity would own beyond AffinityTabs.
+func affinityTabs(t *Transition) error {
+	for i := range t.Effects {
+		e := &t.Effects[i]
+		if e.Kind != Grant || e.How != Adopted {
+			continue
+		}
+		adopted := int32(0) // by this affinity, in this step, from here on
+		for j := i; j < len(t.Effects); j++ {
+			if o := &t.Effects[j]; o.Kind == Grant && o.How == Adopted && o.Affinity == e.Affinity {
+				adopted++
+			}
+		}
+		_, _, bound := t.Ledger.rootsOf(e.Affinity)
+		tab := t.Ledger.tab(e.Tab)
+		if tab != nil && tab.class == Root && int(bound-adopted) >= t.After.settings.AffinityTabs {
+			return fmt.Errorf("r%d adopted t%d, and affinity %d owns %d tabs", e.Request, e.Tab, e.Affinity, bound-adopted)
+		}
+	}
 	return nil
 }
 
 // bound says whether the ledger sees a tab that belongs to an affinity and is not on its way out.
-func (e *entry) bound() bool { return e.affinity != 0 && e.closing == 0 && !e.doomed && !e.lost }
+func (e *entry) bound() bool { return e.affinity != 0 && e.closing == 0 && e.doomed == 0 && !e.lost }
 
 func warmTruth(t *Transition) error {
 	for i := range t.Ledger.tabs {
@@ -204,100 +226,6 @@ func announcementTruth(t *Transition) error {
 	for a := range t.Ledger.announced {
 		if warm := t.Ledger.announced[a].warm; warm != t.Ledger.hasBound(Affinity(a)) {
 			return fmt.Errorf("affinity %d was announced warm=%v, and the opposite is so", a, warm)
-		}
-	}
-	return nil
-}
-
-func evictionTruth(t *Transition) error {
-	for i := range t.Effects {
-		e := &t.Effects[i]
-		if e.Kind != CloseTab || e.Reason != Eviction {
-			continue
-		}
-		if tab, ok := t.Before.Tab(e.Tab); !ok || tab.State != Idle && tab.State != Leased {
-			return fmt.Errorf("eviction picked t%d in state %v", e.Tab, tab.State)
-		}
-		if t.After.shortage() == 0 && t.Ledger.holdsRoot(e.Affinity) {
-			return fmt.Errorf("eviction for the spare picked t%d, whose affinity holds a root lease", e.Tab)
-		}
-	}
-	for i := range t.After.tabs {
-		if tab := &t.After.tabs[i]; tab.state == Idle && t.Ledger.tab(tab.id) == nil {
-			return fmt.Errorf("eviction could pick t%d, which is gone", tab.id)
-		}
-	}
-	return nil
-}
-
-func noCascade(t *Transition) error {
-	evicted := false
-	for i := range t.Effects {
-		evicted = evicted || t.Effects[i].Kind == CloseTab && t.Effects[i].Reason == Eviction
-	}
-	if !evicted {
-		return nil
-	}
-	s := t.After
-	shortage := s.shortage()
-	var relief, stale int32
-	for i := range s.tabs {
-		switch tab := &s.tabs[i]; tab.state {
-		case Opening, Closing:
-			if tab.overdue {
-				stale++
-			} else {
-				relief++
-			}
-		}
-	}
-	relief += s.limit() - int32(len(t.Ledger.tabs))
-	if shortage == 0 {
-		shortage = 1 // the spare, for which what is overdue is relief too, and what is marked to close
-		relief += stale + s.counts[Standby] + s.doomed()
-	}
-	if relief > shortage {
-		return fmt.Errorf("an eviction makes the relief %d, and the shortage is %d", relief, shortage)
-	}
-	return nil
-}
-
-// shortage counts, one by one, the requests that could be given a tab together, had the pool tabs.
-// Warm-served ones need none, so a request whose affinity has an idle tab does not count.
-func (s *State) shortage() int32 {
-	var nested, roots int32
-	for a := range s.affinities {
-		k := &s.affinities[a]
-		if !k.known {
-			continue
-		}
-		var waiting int32
-		for i := range s.requests {
-			switch r := &s.requests[i]; {
-			case !r.used || int(r.affinity) != a:
-			case r.class == Nested:
-				nested++
-			default:
-				waiting++
-			}
-		}
-		roots += max(0, min(waiting, int32(s.settings.RootCap)-k.rootLeases, int32(s.settings.AffinityTabs)-k.bound))
-	}
-	return nested + max(0, min(roots, s.permits()))
-}
-
-func noSelfEviction(t *Transition) error {
-	for i := range t.Effects {
-		e := &t.Effects[i]
-		if e.Kind != CloseTab || e.Reason != Eviction {
-			continue
-		}
-		for j := range t.After.requests {
-			r := &t.After.requests[j]
-			k := &t.After.affinities[e.Affinity]
-			if r.used && r.affinity == e.Affinity && (r.class == Nested || t.After.permits() > 0 && t.After.underCap(k)) {
-				return fmt.Errorf("t%d was evicted, and r%d waits for its affinity", e.Tab, r.id)
-			}
 		}
 	}
 	return nil
@@ -342,7 +270,7 @@ func (t *Transition) requestBefore(id RequestID) (request, bool) {
 // letThrough says whether the limits would have let a root request of an affinity through before
 // these grants, which are the rest of the step's.
 func (t *Transition) letThrough(a Affinity, rest []Effect) bool {
-	permits := t.After.permits()
+	permits := t.permits()
 	k := &t.After.affinities[a]
 	roots, bound := k.rootLeases, k.bound
 	for i := range rest {
@@ -385,41 +313,49 @@ func warmNotBlocked(t *Transition) error {
 	for i := range s.requests {
 		r := &s.requests[i]
 		if k := &s.affinities[r.affinity]; r.used && k.idle > 0 &&
-			(r.class == Nested || s.permits() > 0 && s.underCap(k)) {
+			(r.class == Nested || t.permits() > 0 && s.underCap(k)) {
 			return fmt.Errorf("r%d waits, and its affinity has an idle tab", r.id)
 		}
 	}
 	return nil
 }
 
-// stuckIsolated: whoever is short of a tab has relief under way that is not overdue, or nothing is
-// left that could be made relief of: no standby, no idle tab, no slot that could be opened in.
-func stuckIsolated(t *Transition) error {
+// closesHold: when Close's ctx ends, nobody holds or waits any more; when the pool is closed, nothing is
+// alive; and a browser is asked to end by force, unless it is the pool that ends.
+func closesHold(t *Transition) error {
 	s := t.After
-	if s.phase >= ending {
-		return nil
+	if t.Event.Kind == CloseExpired && t.Before.phase == closing && s.phase < ending {
+		return fmt.Errorf("Close's ctx has ended, and %d requests wait and %d leases are held", len(t.Ledger.waiting), s.leases.used)
 	}
-	shortage := int32(0)
-	if len(t.Ledger.waiting) > 0 {
-		shortage = s.shortage()
-	}
-	fresh := s.counts[Opening] - s.overdue[Opening]
-	relief := fresh + s.counts[Closing] - s.overdue[Closing] + s.limit() - int32(len(t.Ledger.tabs))
-	switch {
-	case shortage > 0 && s.counts[Standby] > 0:
-		return fmt.Errorf("%d requests are short of a tab beside %d standbys", shortage, s.counts[Standby])
-	case shortage > relief && s.counts[Idle] > 0:
-		return fmt.Errorf("%d requests are short of a tab, %d are on their way, and %d idle ones stay", shortage, relief, s.counts[Idle])
-	case s.ready() != nil && !s.paused && s.limit() > int32(len(t.Ledger.tabs)) &&
-		(fresh < shortage || s.counts[Standby]+s.counts[Opening] < s.target()):
-		return fmt.Errorf("a slot is free, and nothing is opened in it: %d requests short of a tab, %d standbys of %d",
-			shortage, s.counts[Standby], s.target())
+	for i := range t.Effects {
+		switch e := &t.Effects[i]; {
+		case e.Kind == FinishClose && len(t.Ledger.tabs)+len(t.Ledger.browsers) > 0:
+			return fmt.Errorf("the pool is closed, and %d tabs and %d browsers can be alive", len(t.Ledger.tabs), len(t.Ledger.browsers))
+		case e.Kind == CloseBrowser && !e.Force && s.phase < ending:
+			return fmt.Errorf("b%d, whose tabs are lost, is asked to end gracefully", e.Browser)
+		}
 	}
 	return nil
 }
 
 func singleAnswer(t *Transition) error {
 	s := t.After
+	for i := range t.Effects {
+		e := &t.Effects[i]
+		switch {
+		case e.Kind == FinishWarm && e.Reason == ReasonNone && s.counts[Standby] < t.target():
+			return fmt.Errorf("w%d is answered with %d standbys of %d", e.Call, s.counts[Standby], t.target())
+		case e.Kind == Refuse && e.Reason == PoolClosed && s.phase < closing:
+			return fmt.Errorf("r%d is told that the pool is closed, which is not so", e.Request)
+		}
+	}
+	if s.phase >= closing {
+		for _, r := range t.Ledger.waiting {
+			if r.class == Root {
+				return fmt.Errorf("r%d waits for a root lease of a closing pool", r.id)
+			}
+		}
+	}
 	if n := int(s.requestIndex.used); n != len(t.Ledger.waiting) {
 		return fmt.Errorf("%d requests wait, and the books say %d", len(t.Ledger.waiting), n)
 	}
@@ -455,6 +391,11 @@ func noLeak(t *Transition) error {
 	for i := range t.Ledger.tabs {
 		if _, ok := t.After.tabIndex.get(uint64(t.Ledger.tabs[i].id)); !ok {
 			return fmt.Errorf("t%d can be alive, and the books do not know it", t.Ledger.tabs[i].id)
+		}
+	}
+	for a := range t.After.affinities {
+		if t.After.affinities[a].known && !t.Ledger.names(Affinity(a)) {
+			return fmt.Errorf("affinity %d is known, and nothing names it", a)
 		}
 	}
 	if t.After.counts[Lost] != int32(t.Ledger.lost) {

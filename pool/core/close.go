@@ -11,6 +11,14 @@ const (
 	killing             // the renderer is being killed, until KillTimeout
 )
 
+type kill uint8
+
+const (
+	notKilled kill = iota
+	killAsked
+	killed // or found to be impossible
+)
+
 // closesBeforeKill is how many closes have to fail before the renderer is killed without waiting
 // for CloseTimeout. Two: a close during a redirect fails or lies, and the second one works.
 const closesBeforeKill = 2
@@ -66,8 +74,14 @@ func (s *State) kill(i int32) {
 	t := &s.tabs[i]
 	t.rung, t.rungSince, t.closes, t.awaiting = killing, s.now, 0, false
 	if !t.unopened {
-		s.operation(Effect{Kind: KillTab, Tab: t.id, Context: t.context, Browser: t.browser, Affinity: t.affinity})
+		s.killTab(i)
 	}
+}
+
+func (s *State) killTab(i int32) {
+	t := &s.tabs[i]
+	t.kill = killAsked
+	s.operation(Effect{Kind: KillTab, Tab: t.id, Context: t.context, Browser: t.browser, Affinity: t.affinity})
 }
 
 // closed takes a tab off the books that was asked to close, however late the answer comes.
@@ -83,10 +97,10 @@ func (s *State) closeFailed(i int32) {
 		return
 	}
 	t.awaiting = false
-	if t.rung == killing {
-		return // KillTimeout is the last rung
-	}
 	switch {
+	case t.rung == killing && t.kill == notKilled && !t.unopened:
+		s.killTab(i) // it opened too late to be killed when the rung began
+	case t.rung == killing: // KillTimeout ends the last rung
 	case t.closes < closesBeforeKill:
 		s.closeAgain(i)
 	case !t.unopened:
@@ -103,7 +117,8 @@ func (s *State) closeSilent(i int32) {
 // killAnswered asks for the close once more: a dead renderer has nothing left to hold it up, and
 // where the kill failed it is the only thing left to try.
 func (s *State) killAnswered(i int32) {
-	if t := &s.tabs[i]; t.state == Closing && t.rung == killing && s.serves(t.browser) && t.closes == 0 {
+	if t := &s.tabs[i]; t.state == Closing && t.kill == killAsked && s.serves(t.browser) {
+		t.kill = killed
 		s.closeAgain(i)
 	}
 }
@@ -116,7 +131,8 @@ func (s *State) killSilent(i int32) {
 	s.setState(i, Lost)
 	t.awaiting = false
 	if s.counts[Lost] >= s.capacity {
-		s.endBrowser(t.browser, true)
+		s.endBrowser(t.browser, true) // it counts as lost from here on
+		s.failedBrowser()
 	}
 }
 
@@ -141,4 +157,5 @@ func (s *State) markOverdue(kind EventKind, i int32) {
 	}
 	t.overdue = true
 	s.overdue[t.state]++
+	s.waitsDue = true
 }

@@ -48,7 +48,8 @@ type tab struct {
 	overdue    bool   // Opening: older than OpenGrace. Closing: older than CloseGrace
 	awaiting   bool   // Closing: a close was asked for and has not been answered
 	unopened   bool   // the answer to its opening is still out
-	_          [7]byte
+	kill       kill   // Closing: what became of killing its renderer
+	_          [6]byte
 }
 
 // affinity is what is known of one key. It lives as long as a tab, a request or a call names it.
@@ -135,6 +136,8 @@ type State struct {
 	heads        [classes]int32 // affinities by their first request of the class, a heap
 
 	calls    []call
+	callsDue bool // in this step, something happened that a call can wait for
+	waitsDue bool // in this step, something happened after which a request may have to be refused
 	browsers []browser
 
 	capacity       int32
@@ -203,6 +206,7 @@ func (s *State) handle(e Event) {
 		s.callAbandoned(e.Call)
 	case WarmRequested:
 		s.calls = append(s.calls, call{id: e.Call, rounds: s.rounds})
+		s.callsDue = true
 	case CloseRequested:
 		s.closeRequested()
 	case CloseExpired:
@@ -262,8 +266,10 @@ func (s *State) settle(event Event) {
 	s.evict()
 	s.open()
 	s.finishCalls()
+	s.finishClose()
 	s.forget()
 	s.rootFull = s.permits() <= 0
+	s.callsDue, s.waitsDue = false, false
 }
 
 // Clone returns a copy that shares nothing.
@@ -364,6 +370,7 @@ func (s *State) removeTab(i int32) {
 		s.unlink(&k.tabs, nil, i)
 		s.touch(a)
 	}
+	s.callsDue = true
 	s.setState(i, 0)
 	s.tabIndex.remove(uint64(t.id))
 	s.tabs[i] = tab{}
@@ -380,6 +387,8 @@ func (s *State) setState(i int32, state TabState) {
 	}
 	t.state, t.since = state, s.now
 	s.counts[state]++
+	s.callsDue = s.callsDue || state == Standby
+	s.waitsDue = true
 }
 
 // alive is the number of tabs in any state.
@@ -423,7 +432,7 @@ func (s *State) unlink(first, last *int32, i int32) {
 
 // finishCalls answers the disposals whose generation is gone, and the Warms whose target is met.
 func (s *State) finishCalls() {
-	if len(s.calls) == 0 {
+	if !s.callsDue {
 		return
 	}
 	s.calls = slices.DeleteFunc(s.calls, func(c call) bool {

@@ -1,15 +1,13 @@
 package core
 
-import "time"
-
 // Deadline is an event that happens of itself, at its time, unless something happens before it.
 type Deadline struct {
 	At    Time
 	Event Event
 }
 
-// Deadlines appends every armed deadline to out: at most one for each tab, browser and pause, since
-// the deadlines of one thing follow one another.
+// Deadlines appends every armed deadline to out. The deadlines of one thing follow one another, but
+// for the grace of a close that was quick to fail: its kill may be given up before.
 func (s *State) Deadlines(out []Deadline) []Deadline {
 	for i := range s.browsers {
 		if d, ok := s.browserDeadline(&s.browsers[i]); ok {
@@ -20,7 +18,11 @@ func (s *State) Deadlines(out []Deadline) []Deadline {
 		out = append(out, Deadline{s.retryAt, Event{Kind: RetryDue}})
 	}
 	for i := range s.tabs {
-		if d, ok := s.tabDeadline(&s.tabs[i]); ok {
+		t := &s.tabs[i]
+		if d, ok := s.tabDeadline(t); ok {
+			out = append(out, d)
+		}
+		if d, ok := s.graceDeadline(t); ok {
 			out = append(out, d)
 		}
 	}
@@ -46,8 +48,12 @@ func (s *State) NextDeadline() (Deadline, bool) {
 		take(Deadline{s.retryAt, Event{Kind: RetryDue}}, 0)
 	}
 	for i := range s.tabs {
-		if d, ok := s.tabDeadline(&s.tabs[i]); ok {
-			take(d, s.tabs[i].id)
+		t := &s.tabs[i]
+		if d, ok := s.tabDeadline(t); ok {
+			take(d, t.id)
+		}
+		if d, ok := s.graceDeadline(t); ok {
+			take(d, t.id)
 		}
 	}
 	return next, found
@@ -63,32 +69,30 @@ func (s *State) browserDeadline(b *browser) (Deadline, bool) {
 	return Deadline{}, false
 }
 
+// tabDeadline is the deadline of a tab that gives something up.
 func (s *State) tabDeadline(t *tab) (Deadline, bool) {
-	at := func(since Time, limit time.Duration, kind EventKind) (Deadline, bool) {
-		return Deadline{since.after(limit), Event{Kind: kind, Tab: t.id}}, true
-	}
 	set := &s.settings
-	switch t.state {
-	case Leased:
-		if t.maxLease > 0 {
-			return Deadline{t.since.after(t.maxLease), Event{Kind: Expired, Request: t.holder}}, true
-		}
-	case Opening:
-		if !t.overdue {
-			return at(t.since, set.OpenGrace, OpenOverdue)
-		}
-		return at(t.since, set.OpenTimeout, OpenSilent)
-	case Closing:
-		switch {
-		case !s.serves(t.browser):
-			// It goes with its browser.
-		case !t.overdue:
-			return at(t.since, set.CloseGrace, CloseOverdue)
-		case t.rung == asked:
-			return at(t.rungSince, set.CloseTimeout, CloseSilent)
-		default:
-			return at(t.rungSince, set.KillTimeout, KillSilent)
-		}
+	switch {
+	case t.state == Leased && t.maxLease > 0:
+		return Deadline{t.since.after(t.maxLease), Event{Kind: Expired, Request: t.holder}}, true
+	case t.state == Opening && t.overdue:
+		return Deadline{t.since.after(set.OpenTimeout), Event{Kind: OpenSilent, Tab: t.id}}, true
+	case t.state == Closing && s.serves(t.browser) && t.rung == killing:
+		return Deadline{t.rungSince.after(set.KillTimeout), Event{Kind: KillSilent, Tab: t.id}}, true
+	case t.state == Closing && s.serves(t.browser) && t.overdue:
+		return Deadline{t.rungSince.after(set.CloseTimeout), Event{Kind: CloseSilent, Tab: t.id}}, true
+	}
+	return Deadline{}, false // of a closing tab whose browser is ended: it goes with it
+}
+
+// graceDeadline is when an opening or a close of a tab becomes overdue.
+func (s *State) graceDeadline(t *tab) (Deadline, bool) {
+	switch {
+	case t.overdue:
+	case t.state == Opening:
+		return Deadline{t.since.after(s.settings.OpenGrace), Event{Kind: OpenOverdue, Tab: t.id}}, true
+	case t.state == Closing && s.serves(t.browser):
+		return Deadline{t.since.after(s.settings.CloseGrace), Event{Kind: CloseOverdue, Tab: t.id}}, true
 	}
 	return Deadline{}, false
 }

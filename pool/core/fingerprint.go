@@ -153,6 +153,7 @@ func (s *State) hashTab(h *Hasher, r *Renaming, t *tab, rank int) {
 	h.AddBool(t.overdue)
 	h.AddBool(t.awaiting)
 	h.AddBool(t.unopened)
+	h.Add(uint64(t.kill))
 }
 
 // hashRequests adds those that wait, in the order in which they came.
@@ -189,7 +190,9 @@ func (l *Ledger) Hash(h *Hasher, r *Renaming) {
 			h.Add(uint64(t.affinity) | uint64(t.closing)<<32 | uint64(t.class)<<40)
 			h.Add(r.Requests.Of(uint64(t.holder)))
 			h.AddBool(t.opened)
-			h.AddBool(t.doomed)
+			h.AddBool(t.doomed != 0)
+			h.AddBool(t.overdue)
+			h.AddBool(t.crashed)
 			h.AddBool(t.lost)
 		}
 	}

@@ -9,9 +9,10 @@ type Ledger struct {
 	tabs      []entry
 	browsers  []ledgerBrowser
 	waiting   []ledgerRequest
-	calls     []CallID
+	calls     []ledgerCall
 	announced []announcement // by affinity
 	lost      int
+	disposals uint32   // so far
 	freed     TabID    // whose lease ended in the last step
 	breaches  []breach // of the last step
 }
@@ -23,12 +24,14 @@ type entry struct {
 	context  ContextID
 	browser  BrowserID
 	affinity Affinity // that it was granted to first; 0: to none yet
+	doomed   uint32   // which disposal ended its generation; 0: none
 	closing  Reason   // of the close that was asked for; 0: none
 	class    Class    // of the lease
 	opened   bool
-	doomed   bool // its generation was disposed
+	overdue  bool // its opening is
+	crashed  bool
 	lost     bool
-	_        [3]byte
+	_        [6]byte
 }
 
 type ledgerBrowser struct {
@@ -40,9 +43,17 @@ type ledgerBrowser struct {
 
 type ledgerRequest struct {
 	id       RequestID
+	arrived  Time
 	affinity Affinity
 	class    Class
 	_        [3]byte
+}
+
+// ledgerCall is a disposal or a Warm that waits.
+type ledgerCall struct {
+	id       CallID
+	affinity Affinity // a disposal; 0: a Warm
+	disposal uint32   // its number
 }
 
 type announcement struct {
@@ -64,7 +75,7 @@ func (l *Ledger) CopyFrom(o *Ledger) {
 	l.waiting = append(l.waiting[:0], o.waiting...)
 	l.calls = append(l.calls[:0], o.calls...)
 	l.announced = append(l.announced[:0], o.announced...)
-	l.lost, l.freed = o.lost, o.freed
+	l.lost, l.freed, l.disposals = o.lost, o.freed, o.disposals
 	l.breaches = append(l.breaches[:0], o.breaches...)
 }
 
@@ -155,14 +166,14 @@ func (l *Ledger) unwait(id RequestID) (ledgerRequest, bool) {
 	return ledgerRequest{}, false
 }
 
-func (l *Ledger) uncall(id CallID) bool {
+func (l *Ledger) uncall(id CallID) (ledgerCall, bool) {
 	for i, c := range l.calls {
-		if c == id {
+		if c.id == id {
 			l.calls = append(l.calls[:i], l.calls[i+1:]...)
-			return true
+			return c, true
 		}
 	}
-	return false
+	return ledgerCall{}, false
 }
 
 func (l *Ledger) announcement(a Affinity) *announcement {
@@ -173,13 +184,20 @@ func (l *Ledger) announcement(a Affinity) *announcement {
 }
 
 // Feed tells the ledger of one step. What single events and effects break is kept until the next.
-func (l *Ledger) Feed(event Event, effects []Effect) {
+func (l *Ledger) Feed(now Time, event Event, effects []Effect) {
 	l.breaches, l.freed = l.breaches[:0], 0
-	l.event(event)
+	l.event(now, event)
 	leaving := l.leaving(event)
 	for i := range effects {
-		l.effect(event, &effects[i])
+		e := &effects[i]
+		if leaving != 0 && e.Kind != EndLease && e.Kind != AnnounceCold {
+			// The core has said what becomes of the leases; now nothing of the browser is left.
+			l.dropBrowser(leaving)
+			leaving = 0
+		}
+		l.effect(now, event, e)
 	}
+	l.spoiled(event)
 	if leaving != 0 {
 		// The core has said what becomes of the leases; now nothing of the browser is left.
 		l.dropBrowser(leaving)
@@ -190,32 +208,33 @@ func (l *Ledger) Feed(event Event, effects []Effect) {
 func (l *Ledger) leaving(e Event) BrowserID {
 	switch b := l.browser(e.Browser); {
 	case b == nil:
-	case e.Kind == BrowserGone, e.Kind == BrowserFailed,
+	case e.Kind == BrowserGone, e.Kind == BrowserFailed && !b.ready,
 		e.Kind == LaunchSilent && !b.ready, e.Kind == BrowserCloseSilent && b.ending:
 		return e.Browser
 	}
 	return 0
 }
 
-func (l *Ledger) event(e Event) {
+func (l *Ledger) event(now Time, e Event) {
 	switch e.Kind {
 	case Requested:
-		l.waiting = append(l.waiting, ledgerRequest{id: e.Request, affinity: e.Affinity, class: e.Class})
+		l.waiting = append(l.waiting, ledgerRequest{id: e.Request, arrived: now, affinity: e.Affinity, class: e.Class})
 	case Released, Discarded:
 		if t := l.heldBy(e.Request); t != nil {
 			t.holder, l.freed = 0, t.id
 		}
 	case Disposed:
+		l.disposals++
 		if !e.NoWait {
-			l.calls = append(l.calls, e.Call)
+			l.calls = append(l.calls, ledgerCall{e.Call, e.Affinity, l.disposals})
 		}
 		for i := range l.tabs {
-			if l.tabs[i].affinity == e.Affinity {
-				l.tabs[i].doomed = true
+			if t := &l.tabs[i]; t.affinity == e.Affinity && t.doomed == 0 {
+				t.doomed = l.disposals
 			}
 		}
 	case WarmRequested:
-		l.calls = append(l.calls, e.Call)
+		l.calls = append(l.calls, ledgerCall{id: e.Call})
 	case DisposeAbandoned, WarmAbandoned:
 		l.uncall(e.Call)
 	case BrowserReady:
@@ -225,6 +244,14 @@ func (l *Ledger) event(e Event) {
 	case Opened:
 		if t := l.tab(e.Tab); t != nil {
 			t.opened = true
+		}
+	case OpenOverdue:
+		if t := l.tab(e.Tab); t != nil {
+			t.overdue = true
+		}
+	case Crashed:
+		if t := l.tab(e.Tab); t != nil && t.opened {
+			t.crashed = true
 		}
 	case Closed:
 		if t := l.tab(e.Tab); t != nil && (t.closing != 0 || t.lost) {
@@ -238,24 +265,18 @@ func (l *Ledger) event(e Event) {
 	}
 }
 
-func (l *Ledger) effect(event Event, e *Effect) {
+func (l *Ledger) effect(now Time, event Event, e *Effect) {
 	switch e.Kind {
 	case Grant:
-		l.granted(e)
+		l.granted(now, e)
 	case Refuse:
-		if _, ok := l.unwait(e.Request); !ok {
-			l.breach("single-answer", "r%d was refused and did not wait", e.Request)
-		}
+		l.refused(now, event, e)
 	case EndLease:
-		if t := l.heldBy(e.Request); t == nil {
-			l.breach("single-answer", "the lease of r%d ended twice", e.Request)
-		} else {
-			t.holder, l.freed = 0, t.id
-		}
+		l.ended(event, e)
 	case FinishDispose, FinishWarm:
-		if !l.uncall(e.Call) {
-			l.breach("single-answer", "call %d was answered and did not wait", e.Call)
-		}
+		l.finished(e)
+	case Forget:
+		l.forgotten(e.Affinity)
 	case AnnounceWarm, AnnounceCold:
 		l.announce(e)
 	case Launch:
@@ -286,11 +307,12 @@ func (l *Ledger) effect(event Event, e *Effect) {
 	}
 }
 
-func (l *Ledger) granted(e *Effect) {
+func (l *Ledger) granted(now Time, e *Effect) {
 	r, ok := l.unwait(e.Request)
 	if !ok {
 		l.breach("single-answer", "r%d was granted and did not wait", e.Request)
 	}
+	l.waited(now, r, e)
 	if l.heldBy(e.Request) != nil {
 		l.breach("exclusive-lease", "r%d holds a second tab", e.Request)
 	}
@@ -301,15 +323,142 @@ func (l *Ledger) granted(e *Effect) {
 		return
 	case t.holder != 0:
 		l.breach("exclusive-lease", "t%d was granted to r%d and is held by r%d", e.Tab, e.Request, t.holder)
-	case t.closing != 0 || t.doomed || !t.opened:
+	case t.closing != 0 || t.doomed != 0 || t.crashed || !t.opened:
 		l.breach("no-doomed-grant", "t%d was granted and is on its way out, or not open", e.Tab)
 	case e.Affinity != r.affinity:
 		l.breach("no-doomed-grant", "r%d was granted a tab of another affinity", e.Request)
 	}
-	if t.affinity != 0 && t.affinity != e.Affinity || t.doomed {
+	if t.affinity != 0 && t.affinity != e.Affinity || t.doomed != 0 {
 		l.breach("isolation", "the context of t%d served another affinity or generation", e.Tab)
 	}
+	if e.How == Adopted && l.hasIdle(e.Affinity) {
+		l.breach("warm-not-blocked", "r%d was given a standby, and its affinity has an idle tab", e.Request)
+	}
 	t.affinity, t.holder, t.class = e.Affinity, e.Request, r.class
+}
+
+// waited checks that the parts of a wait add up to the whole.
+func (l *Ledger) waited(now Time, r ledgerRequest, e *Effect) {
+	if w := e.Waits; r.id != 0 && (w.Total() != now-r.arrived || min(w.Admission, w.Tab, w.Startup, w.Probe) < 0) {
+		l.breach("waits-add-up", "r%d waited %v, and is told %v", r.id, (now - r.arrived).Duration(), w)
+	}
+}
+
+func (l *Ledger) refused(now Time, event Event, e *Effect) {
+	r, ok := l.unwait(e.Request)
+	if !ok {
+		l.breach("single-answer", "r%d was refused and did not wait", e.Request)
+		return
+	}
+	l.waited(now, r, e)
+	switch e.Reason {
+	case RequestAbandoned:
+		if event.Kind != Abandoned || event.Request != e.Request {
+			l.breach("no-needless-refusal", "r%d was taken back, and nobody asked for it", e.Request)
+		}
+	case QueueFull:
+		if event.Kind != Requested || event.Request != e.Request {
+			l.breach("no-needless-refusal", "r%d was one too many, and was there before", e.Request)
+		}
+	case BrowserUnavailable:
+		if l.hasBound(r.affinity) {
+			l.breach("no-needless-refusal", "r%d was refused, and its affinity has a tab", e.Request)
+		}
+		for i := range l.tabs {
+			if t := &l.tabs[i]; !t.opened && !t.overdue && t.closing == 0 {
+				l.breach("no-needless-refusal", "r%d was refused, and t%d is being opened", e.Request, t.id)
+			}
+		}
+	}
+}
+
+// ended checks why a lease ended without its holder.
+func (l *Ledger) ended(event Event, e *Effect) {
+	t := l.heldBy(e.Request)
+	if t == nil {
+		l.breach("single-answer", "the lease of r%d ended twice", e.Request)
+		return
+	}
+	var so bool
+	switch e.Reason {
+	case LeaseExpired:
+		so = event.Kind == Expired && event.Request == e.Request
+	case PageCrashed:
+		so = event.Kind == Crashed && event.Tab == t.id
+	case BrowserLost:
+		so = event.Browser == t.browser || event.Kind == KillSilent
+	case PoolClosed:
+		so = event.Kind == CloseExpired
+	}
+	if !so {
+		l.breach("single-answer", "the lease of r%d ended as %v, which is not so", e.Request, e.Reason)
+	}
+	t.holder, l.freed = 0, t.id
+}
+
+// finished checks that a disposal is answered when nothing of the generation is left.
+func (l *Ledger) finished(e *Effect) {
+	c, ok := l.uncall(e.Call)
+	if !ok {
+		l.breach("single-answer", "call %d was answered and did not wait", e.Call)
+		return
+	}
+	for i := range l.tabs {
+		if t := &l.tabs[i]; e.Kind == FinishDispose && t.affinity == c.affinity && t.doomed != 0 && t.doomed <= c.disposal {
+			l.breach("no-doomed-grant", "disposal %d is answered, and t%d is not confirmed closed", e.Call, t.id)
+		}
+	}
+}
+
+// forgotten checks that nothing names an affinity whose handle may be used for another key.
+func (l *Ledger) forgotten(a Affinity) {
+	if l.names(a) {
+		l.breach("isolation", "affinity %d is forgotten, and something of it is left", a)
+	}
+}
+
+// names says whether a tab, a request or a call of an affinity is left.
+func (l *Ledger) names(a Affinity) bool {
+	for i := range l.tabs {
+		if l.tabs[i].affinity == a {
+			return true
+		}
+	}
+	for i := range l.waiting {
+		if l.waiting[i].affinity == a {
+			return true
+		}
+	}
+	for i := range l.calls {
+		if l.calls[i].affinity == a {
+			return true
+		}
+	}
+	return false
+}
+
+func (l *Ledger) hasIdle(a Affinity) bool {
+	for i := range l.tabs {
+		if t := &l.tabs[i]; t.affinity == a && t.bound() && t.holder == 0 && !t.crashed {
+			return true
+		}
+	}
+	return false
+}
+
+// spoiled checks that what an event spoiled is on its way out in the same step.
+func (l *Ledger) spoiled(event Event) {
+	id := event.Tab
+	switch event.Kind {
+	case Discarded, Expired:
+		id = l.freed
+	case Crashed: // a page that has not opened yet is not there to crash
+	default:
+		return
+	}
+	if t := l.tab(id); t != nil && t.opened && t.closing == 0 {
+		l.breach("no-doomed-grant", "t%d is spoiled, and is not on its way out", id)
+	}
 }
 
 // unheld notes a close that begins while somebody holds the tab.
@@ -331,12 +480,12 @@ func (l *Ledger) closes(event Event, e *Effect) {
 	var ok bool
 	switch e.Reason {
 	case Eviction:
-		ok = t.opened && t.affinity != 0 && !t.doomed
+		ok = t.opened && t.affinity != 0 && t.doomed == 0
 		if t.closing != 0 || t.holder != 0 || !t.opened {
 			l.breach("eviction-truth", "eviction picked t%d, which is not idle", e.Tab)
 		}
 	case Disposal:
-		ok = t.doomed
+		ok = t.doomed != 0
 	case Discard:
 		ok = event.Kind == Discarded && !event.Wedged && held
 	case Wedge:

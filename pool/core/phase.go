@@ -8,6 +8,7 @@ func (s *State) closeRequested() {
 		return
 	}
 	s.phase = closing
+	s.callsDue = true
 	s.refuseAll(Root)
 }
 
@@ -30,17 +31,14 @@ func (s *State) closeExpired() {
 }
 
 func (s *State) refuseAll(class Class) {
-	for s.heads[class] != none || s.waiting[class] > 0 {
-		for i := range s.requests {
-			if r := &s.requests[i]; r.used && r.class == class {
-				s.refuseRequest(int32(i), PoolClosed)
-			}
+	for i := range s.requests {
+		if r := &s.requests[i]; r.used && r.class == class {
+			s.refuseRequest(int32(i), PoolClosed)
 		}
 	}
 }
 
-// endPhase moves a closing pool on: once nobody holds or waits the browsers are ended, and once
-// they are gone the pool is closed.
+// endPhase ends the browsers of a closing pool once nobody holds or waits.
 func (s *State) endPhase() {
 	if s.phase == closing && s.leases.used == 0 && s.waiting[Nested] == 0 {
 		s.phase = ending
@@ -48,6 +46,10 @@ func (s *State) endPhase() {
 			s.endBrowser(s.browsers[i].id, false)
 		}
 	}
+}
+
+// finishClose says that the pool is closed, once its browsers are gone.
+func (s *State) finishClose() {
 	if s.phase == ending && len(s.browsers) == 0 {
 		s.phase = closed
 		s.emit(Effect{Kind: FinishClose})

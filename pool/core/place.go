@@ -179,6 +179,7 @@ func (s *State) bind(a Affinity, n int32) {
 	k := &s.affinities[a]
 	k.bound += n
 	s.bound += n
+	s.callsDue = true
 	switch {
 	case n > 0 && k.bound == 1:
 		s.emit(Effect{Kind: AnnounceWarm, Affinity: a, Generation: k.generation})
@@ -277,6 +278,7 @@ func (s *State) disposed(e Event) {
 	}
 	if !e.NoWait {
 		s.calls = append(s.calls, call{id: e.Call, affinity: e.Affinity, generation: last})
+		s.callsDue = true
 		k.calls++
 	}
 	s.touch(e.Affinity)

@@ -99,7 +99,7 @@ func (s *State) opened(i int32) {
 	switch {
 	case t.state == Opening:
 		s.success, s.paused = s.rounds, false
-		s.failedOpenings, s.failedBrowsers = 0, 0
+		s.failedOpenings = 0
 		s.setState(i, Standby)
 		s.link(&s.standbys, &s.lastReady, i)
 	case s.serves(t.browser):

@@ -21,6 +21,7 @@ type walk struct {
 	waits  []RequestID
 	log    []string
 	names  *keys
+	now    Time
 }
 
 func newWalk(t *testing.T, seed uint64, settings Settings) *walk {
@@ -36,8 +37,9 @@ func newWalk(t *testing.T, seed uint64, settings Settings) *walk {
 }
 
 func (w *walk) step(e Event) {
+	w.now += Time(w.random.IntN(300)) * 1e6
 	w.before.CopyFrom(w.state)
-	w.buffer = w.state.Step(0, e, w.buffer[:0])
+	w.buffer = w.state.Step(w.now, e, w.buffer[:0])
 	w.log = append(w.log, string(AppendEvent(nil, e, w.names)))
 	for _, f := range w.buffer {
 		w.log = append(w.log, "  -> "+string(AppendEffect(nil, f, w.names)))
@@ -54,7 +56,7 @@ func (w *walk) step(e Event) {
 			w.held = append(w.held, f.Request)
 		}
 	}
-	w.ledger.Feed(e, w.buffer)
+	w.ledger.Feed(w.now, e, w.buffer)
 	bad := Check(&Transition{&w.before, w.state, e, w.buffer, &w.ledger}, nil)
 	if len(bad) > 0 {
 		for _, line := range w.log[max(0, len(w.log)-60):] {
