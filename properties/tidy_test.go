@@ -210,3 +210,30 @@ func TestTidySettingsAreAllChecked(t *testing.T) {
 		}
 	}
 }
+
+// What README shows is compiled: every line of its Go stands in an example of the driver.
+func TestTidyTheCodeOfREADMEIsCompiled(t *testing.T) {
+	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	example, err := os.ReadFile("../pool/chrome/example_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	compiled := map[string]bool{}
+	for line := range strings.Lines(string(example)) {
+		compiled[strings.TrimSpace(line)] = true
+	}
+	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(string(readme), -1)
+	if len(blocks) < 2 {
+		t.Fatalf("found %d blocks of Go", len(blocks))
+	}
+	for _, block := range blocks {
+		for line := range strings.Lines(block[1]) {
+			if line = strings.TrimSpace(line); line != "" && !compiled[line] {
+				t.Errorf("README.md: %q stands in no example", line)
+			}
+		}
+	}
+}

@@ -32,14 +32,14 @@ const (
 type actionKind uint8
 
 const (
-	answers_ actionKind = iota
+	operationAnswers actionKind = iota
 	clientGoesOn
 	deadlineFires
 	clientGivesUp
-	hangs_
-	crashes_
-	wedges_
-	dies_
+	operationHangs
+	pageCrashes
+	pageWedges
+	browserEnds
 )
 
 // Action is one thing that can happen next in an untimed world.
@@ -59,7 +59,7 @@ func (w *World) Actions(buffer []Action) []Action {
 	out := buffer
 	for i := range w.fake.Operations {
 		if o := &w.fake.Operations[i]; w.fake.CanAnswer(o) && !o.Echo {
-			out = append(out, Action{kind: answers_, index: int32(i)})
+			out = append(out, Action{kind: operationAnswers, index: int32(i)})
 		}
 	}
 	for i := range w.clients {
@@ -75,7 +75,7 @@ func (w *World) Actions(buffer []Action) []Action {
 	}
 	for i := range w.fake.Operations {
 		if w.fake.Operations[i].Echo {
-			out = append(out, Action{kind: answers_, outcome: w.fake.Operations[i].Outcome, index: int32(i)})
+			out = append(out, Action{kind: operationAnswers, outcome: w.fake.Operations[i].Outcome, index: int32(i)})
 		}
 	}
 	if w.faults > 0 {
@@ -133,20 +133,20 @@ func (w *World) deviations(out []Action) []Action {
 		index := int32(i)
 		switch o.Kind {
 		case fakebrowser.Launch:
-			add(Action{kind: answers_, outcome: fakebrowser.Fails, index: index}, LaunchFails)
+			add(Action{kind: operationAnswers, outcome: fakebrowser.Fails, index: index}, LaunchFails)
 		case fakebrowser.Open:
-			add(Action{kind: answers_, outcome: fakebrowser.Fails, index: index}, OpenFails)
-			add(Action{kind: answers_, outcome: fakebrowser.FailsAnyway, index: index}, OpenFailsLeaving)
+			add(Action{kind: operationAnswers, outcome: fakebrowser.Fails, index: index}, OpenFails)
+			add(Action{kind: operationAnswers, outcome: fakebrowser.FailsAnyway, index: index}, OpenFailsLeaving)
 		case fakebrowser.Close:
-			add(Action{kind: answers_, outcome: fakebrowser.Fails, index: index}, CloseFails)
-			add(Action{kind: answers_, outcome: fakebrowser.FailsAnyway, index: index}, CloseFailsAnyway)
+			add(Action{kind: operationAnswers, outcome: fakebrowser.Fails, index: index}, CloseFails)
+			add(Action{kind: operationAnswers, outcome: fakebrowser.FailsAnyway, index: index}, CloseFailsAnyway)
 		case fakebrowser.Kill:
-			add(Action{kind: answers_, outcome: fakebrowser.Fails, index: index}, KillFails)
+			add(Action{kind: operationAnswers, outcome: fakebrowser.Fails, index: index}, KillFails)
 		}
-		add(Action{kind: answers_, index: index, twice: true}, Twice)
-		add(Action{kind: hangs_, index: index}, Hangs)
+		add(Action{kind: operationAnswers, index: index, twice: true}, Twice)
+		add(Action{kind: operationHangs, index: index}, Hangs)
 		if o.Kind == fakebrowser.Open {
-			add(Action{kind: hangs_, index: index, made: true}, Hangs)
+			add(Action{kind: operationHangs, index: index, made: true}, Hangs)
 		}
 	}
 	for i := range w.clients {
@@ -160,13 +160,13 @@ func (w *World) deviations(out []Action) []Action {
 		if t.Opening || t.Dead {
 			continue
 		}
-		add(Action{kind: crashes_, index: int32(i)}, Crashes)
+		add(Action{kind: pageCrashes, index: int32(i)}, Crashes)
 		if !t.Wedged {
-			add(Action{kind: wedges_, index: int32(i)}, Wedges)
+			add(Action{kind: pageWedges, index: int32(i)}, Wedges)
 		}
 	}
 	for i := range w.fake.Browsers {
-		add(Action{kind: dies_, index: int32(i)}, Deaths)
+		add(Action{kind: browserEnds, index: int32(i)}, Deaths)
 	}
 	return out
 }
@@ -177,10 +177,10 @@ func (w *World) Do(a *Action) {
 		w.faults--
 	}
 	switch a.kind {
-	case answers_:
+	case operationAnswers:
 		w.fake.Operations[a.index].Twice = a.twice || w.fake.Operations[a.index].Echo
 		w.answer(int(a.index), a.outcome)
-	case hangs_:
+	case operationHangs:
 		o := &w.fake.Operations[a.index]
 		o.Stuck = true
 		if a.made {
@@ -190,11 +190,11 @@ func (w *World) Do(a *Action) {
 		w.run(int(a.index))
 	case deadlineFires:
 		w.step(a.event)
-	case crashes_:
+	case pageCrashes:
 		w.Crash(w.fake.Tabs[a.index].ID)
-	case wedges_:
+	case pageWedges:
 		w.Wedge(w.fake.Tabs[a.index].ID)
-	case dies_:
+	case browserEnds:
 		w.BrowserDies(w.fake.Browsers[a.index].ID)
 	}
 }
@@ -202,10 +202,10 @@ func (w *World) Do(a *Action) {
 // Label is the stable text of an action of this very state.
 func (w *World) Label(a *Action) string {
 	switch a.kind {
-	case answers_:
+	case operationAnswers:
 		o := &w.fake.Operations[a.index]
 		return o.String() + [...]string{" works", " fails", " fails, and has worked"}[a.outcome] + w.twiceWord(a)
-	case hangs_:
+	case operationHangs:
 		text := w.fake.Operations[a.index].String() + " hangs"
 		if a.made {
 			text += ", with its context there"
@@ -217,9 +217,9 @@ func (w *World) Label(a *Action) string {
 		return "client " + strconv.Itoa(int(a.index)+1) + " gives up"
 	case deadlineFires:
 		return string(core.AppendEvent(nil, a.event, letters{}))
-	case crashes_:
+	case pageCrashes:
 		return "crash t" + strconv.Itoa(int(w.fake.Tabs[a.index].ID))
-	case wedges_:
+	case pageWedges:
 		return "wedge t" + strconv.Itoa(int(w.fake.Tabs[a.index].ID))
 	default:
 		return "browser b" + strconv.Itoa(int(w.fake.Browsers[a.index].ID)) + " dies"
