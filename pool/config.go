@@ -98,12 +98,11 @@ type Config struct {
 	// ProbeMaxAge is how long a tab's last good answer counts. Default 1s. > 0. Without effect yet.
 	ProbeMaxAge time.Duration
 
-	// MaxUses is after how many leases a tab is retired. Default 500. At least 1, or Off. Without
-	// effect yet.
+	// MaxUses is after how many leases a tab is retired. Default 500. At least 1, or Off.
 	MaxUses int
-	// MaxAge is after how long a tab is retired. Default Off. > 0, or Off. Without effect yet.
+	// MaxAge is after how long a tab is retired, once it is idle or a standby. Default Off. > 0, or Off.
 	MaxAge time.Duration
-	// MaxAgeJitter is drawn on top of MaxAge for each tab. Default 0. >= 0. Without effect yet.
+	// MaxAgeJitter bounds what is drawn on top of MaxAge for each tab. Default 0. >= 0.
 	MaxAgeJitter time.Duration
 
 	// BrowserMaxAge is after how long a browser is replaced. Default Off. > 0, or Off. Without effect

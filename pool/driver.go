@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"strconv"
+	"time"
 
 	"github.com/pagepool/pagepool/pool/core"
 )
@@ -238,7 +240,7 @@ func (p *Pool[P]) openLocked(e *core.Effect) {
 			return
 		}
 		p.watchTabLocked(t)
-		p.stepLocked(core.Event{Kind: core.Opened, Tab: t.id})
+		p.stepLocked(core.Event{Kind: core.Opened, Tab: t.id, Jitter: p.jitter()})
 	})
 }
 
@@ -294,6 +296,15 @@ func (p *Pool[P]) browserFirstLocked(b *browser[P]) {
 	if b.gone() {
 		p.browserGoneLocked(b)
 	}
+}
+
+// jitter draws what is added to a tab's MaxAge, so that tabs that opened together do not retire together.
+// The core draws nothing itself; the number is part of the event.
+func (p *Pool[P]) jitter() time.Duration {
+	if p.settings.MaxAge < 0 || p.settings.MaxAgeJitter == 0 {
+		return 0
+	}
+	return rand.N(p.settings.MaxAgeJitter)
 }
 
 func (p *Pool[P]) closeLocked(e *core.Effect) {

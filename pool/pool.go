@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math"
 	"reflect"
+	"slices"
 	"sync"
 	"time"
 
@@ -35,7 +36,8 @@ type Pool[P any] struct {
 		answers  []core.Event  // what carrying out an effect answered at once
 		notes    []note        // for the log, once the lock is free
 		counters Counters
-		bugs     int // found so far
+		swept    *[]string // during EvictIdle: the keys of what it closes
+		bugs     int       // found so far
 
 		lastRequest core.RequestID
 		requests    map[core.RequestID]*Lease[P] // those that wait
@@ -256,9 +258,24 @@ func (p *Pool[P]) Close(ctx context.Context) error {
 	return p.mu.closeError
 }
 
-// EvictIdle is not built yet: it returns an error.
+// EvictIdle begins to close every affinity that nobody holds or waits for, and has not for maxIdle, at
+// this moment, and returns their keys, sorted. It waits for no close: those affinities are cold when it
+// returns. maxIdle is 0 or more. When ctx has ended, nothing is done, and the error is ctx's.
 func (p *Pool[P]) EvictIdle(ctx context.Context, maxIdle time.Duration) ([]string, error) {
-	return nil, &Error{Op: "EvictIdle", Err: errNotBuilt}
+	if maxIdle < 0 {
+		return nil, &Error{Op: "EvictIdle", Err: fmt.Errorf("maxIdle is %v; want 0 or more", maxIdle)}
+	}
+	if ctx.Err() != nil {
+		return nil, &Error{Op: "EvictIdle", Err: contextError(ctx)}
+	}
+	p.mu.Lock()
+	defer p.unlock()
+	keys := []string{}
+	p.mu.swept = &keys
+	p.stepLocked(core.Event{Kind: core.SweepRequested, MaxIdle: maxIdle})
+	p.mu.swept = nil
+	slices.Sort(keys)
+	return keys, nil
 }
 
 // Recycle is not built yet: it returns an error.

@@ -67,6 +67,9 @@ func (p *Pool[P]) carryOutLocked(e *core.Effect) {
 	case core.OpenTab:
 		p.openLocked(e)
 	case core.CloseTab, core.CloseAgain:
+		if key := p.mu.keys.name(e.Affinity); e.Reason == core.IdleSweep && !slices.Contains(*p.mu.swept, key) {
+			*p.mu.swept = append(*p.mu.swept, key)
+		}
 		p.closeLocked(e)
 	case core.KillTab:
 		p.killLocked(e)

@@ -395,9 +395,8 @@ func TestShellADisposalGoesOnWithoutItsCaller(t *testing.T) {
 
 func TestShellWhatIsNotBuiltSaysSo(t *testing.T) {
 	inShell(t, pool.Config{}, new(shellStub), func(t *testing.T, p *shellPool) {
-		_, evict := p.EvictIdle(t.Context(), time.Minute)
 		for _, err := range []error{
-			evict, p.Recycle(t.Context()), p.Dump(nil),
+			p.Recycle(t.Context()), p.Dump(nil),
 			p.DisposeAffinity(t.Context(), "a", pool.Retain()),
 		} {
 			wantText(t, err, "not built yet")
@@ -447,6 +446,55 @@ func TestShellOneMoreThanMaxWaitingIsRefusedAtOnce(t *testing.T) {
 			t.Fatal(waiting.err)
 		}
 		waiting.lease.Release()
+	})
+}
+
+func TestShellEvictIdleClosesWhatNobodyHasUsedForThatLong(t *testing.T) {
+	inShell(t, pool.Config{MaxPages: 4}, new(shellStub), func(t *testing.T, p *shellPool) {
+		mustGet(t, p, "b").Release()
+		mustGet(t, p, "a").Release()
+		held := mustGet(t, p, "c")
+		after(30 * time.Second)
+		mustGet(t, p, "d").Release()
+		keys, err := p.EvictIdle(t.Context(), 30*time.Second)
+		if err != nil || !slices.Equal(keys, []string{"a", "b"}) {
+			t.Errorf("got %q, %v, want a and b", keys, err)
+		}
+		if warm := p.WarmAffinities(); !slices.Equal(warm, []string{"c", "d"}) {
+			t.Errorf("warm after it: %q", warm)
+		}
+		held.Release()
+		if keys, err = p.EvictIdle(t.Context(), 0); err != nil || len(keys) != 2 {
+			t.Errorf("everything that is idle: %q, %v", keys, err)
+		}
+		if keys, err = p.EvictIdle(t.Context(), 0); err != nil || keys == nil || len(keys) != 0 {
+			t.Errorf("nothing is left: %q, %v", keys, err)
+		}
+		_, err = p.EvictIdle(t.Context(), -time.Second)
+		wantText(t, err, "maxIdle is -1s; want 0 or more")
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		if _, err = p.EvictIdle(ended, 0); !errors.Is(err, context.Canceled) {
+			t.Errorf("with a ctx that has ended: %v", err)
+		}
+	})
+}
+
+func TestShellATabIsRetiredAfterItsUsesAndItsAge(t *testing.T) {
+	inShell(t, pool.Config{MaxPages: 1, MaxUses: 2, MaxAge: time.Hour, MaxAgeJitter: time.Minute}, new(shellStub), func(t *testing.T, p *shellPool) {
+		first := mustGet(t, p, "a")
+		first.Release()
+		second := mustGet(t, p, "a")
+		second.Release()
+		third := mustGet(t, p, "a")
+		if second.TabID() != first.TabID() || third.TabID() == first.TabID() {
+			t.Errorf("tabs %s, %s, %s: want the third lease on another", first.TabID(), second.TabID(), third.TabID())
+		}
+		third.Release()
+		after(time.Hour + time.Minute + time.Second)
+		if fourth := mustGet(t, p, "a"); fourth.TabID() == third.TabID() {
+			t.Errorf("%s is older than its MaxAge", fourth.TabID())
+		}
 	})
 }
 

@@ -240,7 +240,7 @@ var verbWords = [...]string{
 	End: "ends", Get: "gets", Hold: "holds on", Wedge: "wedges its page", Crash: "crashes its page",
 	Sit: "sits", Release: "releases", ReleaseTwice: "releases twice", Discard: "discards",
 	DiscardWedged: "discards a wedged page", AbandonLate: "gives up too late", Dispose: "disposes",
-	WarmUp: "warms", ClosePool: "closes the pool",
+	WarmUp: "warms", Sweep: "sweeps", ClosePool: "closes the pool",
 }
 
 // doing says what a client does next.

@@ -25,6 +25,7 @@ const (
 	AbandonLate               // gives up the request of the page held last, which was answered long ago
 	Dispose                   // disposes of Affinity, and waits Lasting at most unless NoWait
 	WarmUp                    // waits until the standby target is met, Lasting at most
+	Sweep                     // evicts what has been idle for Lasting
 	ClosePool                 // closes the pool and waits; after Lasting its leases are revoked
 )
 
@@ -247,6 +248,8 @@ func (w *World) callPool(i int, in Instruction) {
 	switch in.Verb {
 	case WarmUp:
 		event = core.Event{Kind: core.WarmRequested}
+	case Sweep:
+		event, in.NoWait = core.Event{Kind: core.SweepRequested, MaxIdle: in.Lasting.Duration()}, true
 	case ClosePool:
 		event = core.Event{Kind: core.CloseRequested}
 		w.closer = int32(i)

@@ -59,7 +59,7 @@ var staging = Profile{
 		Render:   Latency{300 * Milliseconds, 1500 * Milliseconds},
 		Patience: Latency{30 * Seconds, 60 * Seconds}, Limit: 30 * Seconds,
 		Nested: 1000, NestedForeign: 2000, Priorities: 500, Discards: 20,
-		DisposeNoWait: 30, DisposeWait: 20, DisposeHeld: 5, Warms: 2, Twice: 10, Late: 10, Limits: 50,
+		DisposeNoWait: 30, DisposeWait: 20, DisposeHeld: 5, Warms: 2, Twice: 10, Late: 10, Limits: 50, Sweeps: 5,
 	},
 }
 
@@ -78,7 +78,7 @@ var burst = Profile{
 		Render:   Latency{200 * Milliseconds, 2 * Seconds},
 		Patience: Latency{1 * Seconds, 20 * Seconds}, Limit: 20 * Seconds,
 		Nested: 500, NestedForeign: 3000, Priorities: 2000, Discards: 50,
-		DisposeNoWait: 50, DisposeWait: 50, DisposeHeld: 20, Warms: 20, Twice: 20, Late: 20, Limits: 100,
+		DisposeNoWait: 50, DisposeWait: 50, DisposeHeld: 20, Warms: 20, Twice: 20, Late: 20, Limits: 100, Sweeps: 30,
 	},
 }
 
@@ -97,7 +97,7 @@ var nested = Profile{
 		Render:   Latency{300 * Milliseconds, 1500 * Milliseconds},
 		Patience: Latency{20 * Seconds, 60 * Seconds}, Limit: 20 * Seconds,
 		Nested: 8000, NestedForeign: 4000, Priorities: 1000, Discards: 50,
-		DisposeNoWait: 50, DisposeWait: 50, DisposeHeld: 50, Warms: 10, Twice: 20, Late: 20, Limits: 100,
+		DisposeNoWait: 50, DisposeWait: 50, DisposeHeld: 50, Warms: 10, Twice: 20, Late: 20, Limits: 100, Sweeps: 30,
 	},
 }
 
@@ -116,7 +116,7 @@ var hostile = Profile{
 		Render:   Latency{20 * Milliseconds, 1500 * Milliseconds},
 		Patience: Latency{100 * Milliseconds, 20 * Seconds}, Limit: 3 * Seconds,
 		Nested: 2500, NestedForeign: 5000, Priorities: 3000, Discards: 300,
-		DisposeNoWait: 300, DisposeWait: 300, DisposeHeld: 300, Warms: 200, Twice: 200, Late: 300, Limits: 300,
+		DisposeNoWait: 300, DisposeWait: 300, DisposeHeld: 300, Warms: 200, Twice: 200, Late: 300, Limits: 300, Sweeps: 300,
 	},
 }
 
@@ -176,6 +176,13 @@ func (p *Profile) drawSettings(pick func(int) int) core.Settings {
 	if pick(2) == 0 {
 		s.MaxWaiting = 1 + pick(6)
 	}
+	if pick(2) == 0 {
+		s.MaxUses = 1 + pick(20)
+	}
+	if pick(2) == 0 {
+		s.MaxAge = time.Duration(1+pick(60)) * 5 * time.Second
+		s.MaxAgeJitter = s.MaxAge / 8
+	}
 	s.ProbeBudget = core.Off
 	s.MaxLease = half(full.MaxLease)
 	if pick(8) == 0 {
@@ -208,7 +215,7 @@ func drawMix(a *Arrivals, pick func(int) int) {
 	a.Gap = a.Gap * core.Time(2+pick(7)) / 4
 	for _, share := range []*int{
 		&a.Nested, &a.Priorities, &a.Discards, &a.DisposeNoWait, &a.DisposeWait, &a.DisposeHeld,
-		&a.Warms, &a.Twice, &a.Late, &a.Limits,
+		&a.Warms, &a.Twice, &a.Late, &a.Limits, &a.Sweeps,
 	} {
 		switch pick(4) {
 		case 0:

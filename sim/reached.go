@@ -55,6 +55,9 @@ const (
 	closedCrash
 	closedOpenFailure
 	closedOpenTimeout
+	closedIdleSweep
+	closedMaxUses
+	closedMaxAge
 
 	// How requests and leases ended without a holder.
 	refusedClosed
@@ -101,6 +104,7 @@ var reachNames = [reaches]string{
 	closedEviction: "closed_eviction", closedDisposal: "closed_disposal", closedDiscard: "closed_discard",
 	closedWedge: "closed_wedge", closedExpiry: "closed_expiry", closedCrash: "closed_crash",
 	closedOpenFailure: "closed_open_failed", closedOpenTimeout: "closed_open_timeout",
+	closedIdleSweep: "closed_idle_sweep", closedMaxUses: "closed_max_uses", closedMaxAge: "closed_max_age",
 	refusedClosed: "refused_closed", refusedAbandoned: "refused_abandoned",
 	refusedUnavailable: "refused_browser_unavailable", refusedQueueFull: "refused_queue_full",
 	ownLimit:     "lease_own_limit",
@@ -155,6 +159,7 @@ var closeReaches = [...]reach{
 	core.Eviction: closedEviction, core.Disposal: closedDisposal, core.Discard: closedDiscard,
 	core.Wedge: closedWedge, core.Expiry: closedExpiry, core.Crash: closedCrash,
 	core.OpenFailure: closedOpenFailure, core.OpenTimeout: closedOpenTimeout,
+	core.IdleSweep: closedIdleSweep, core.MaxUses: closedMaxUses, core.MaxAge: closedMaxAge,
 }
 
 var endReaches = [...]reach{

@@ -210,7 +210,7 @@ func (r *replayer) reach(line *core.TraceLine) error {
 
 // due refuses a deadline that is not armed, or before its time.
 func (r *replayer) due(event core.Event, at core.Time) error {
-	if event.Kind < core.Expired {
+	if !event.Kind.Deadline() {
 		return nil
 	}
 	for _, d := range r.world.core.Deadlines(nil) {

@@ -133,6 +133,12 @@ var Scenarios = []*Scenario{
 		Faults:   1, Menu: KillFails | CloseFails | Late,
 	},
 	{
+		Name: "E-11", Says: "a sweep of what is idle meets an affinity that is used again, and tabs that retire",
+		Settings: core.Settings{MaxPages: 1, MaxUses: 2, MaxAge: time.Hour, OpenRetries: 2},
+		Programs: []Program{{{Verb: Sweep}, {Verb: Sweep}}, {get(a), release, get(a), release}, render(b)},
+		Faults:   1, Menu: CloseFails | Hangs | Late,
+	},
+	{
 		Name: "queue-bound", Says: "one more than may wait is refused, and nobody who waits is forgotten",
 		Settings: core.Settings{MaxPages: 1, MaxWaiting: 1, OpenRetries: 2},
 		Programs: []Program{render(a), render(b), {get(c).impatient(), release}, {getNested(a), release}},

@@ -122,6 +122,9 @@ func (w *World) answer(i int, outcome fakebrowser.Outcome) {
 		}
 	}
 	event := w.fake.Answer(i, outcome)
+	if s := w.core.Settings(); event.Kind == core.Opened && s.MaxAge > 0 && w.timed {
+		event.Jitter = w.between(Latency{0, core.Time(s.MaxAgeJitter)}).Duration()
+	}
 	if o.Twice && !o.Echo && i < len(w.fake.Operations) && w.fake.Operations[i].ID == o.ID {
 		w.fake.Operations[i].Due = w.now + w.conditions.Echo
 	}
@@ -135,7 +138,7 @@ func hashStep(h uint64, now core.Time, e *core.Event, effects []core.Effect) uin
 	h = mix(h, uint64(e.Kind)|uint64(e.Class)<<8|flag(e.NoWait, 16)|flag(e.Wedged, 17)|uint64(uint32(e.Priority))<<32)
 	h = mix(h, uint64(e.Request)<<32^uint64(e.Call))
 	h = mix(h, uint64(e.Affinity)<<32|uint64(e.Tab))
-	h = mix(h, uint64(e.Browser)^uint64(e.MaxLease)<<8)
+	h = mix(h, uint64(e.Browser)^uint64(e.MaxLease)<<8^uint64(e.MaxIdle)^uint64(e.Jitter))
 	for i := range effects {
 		f := &effects[i]
 		h = mix(h, uint64(f.Kind)|uint64(f.How)<<8|uint64(f.Reason)<<16|flag(f.Force, 24))

@@ -26,6 +26,7 @@ type Arrivals struct {
 	Twice         int // visits that release twice
 	Late          int // visits that give up a request that was granted
 	Limits        int // visits whose lease has a limit of its own
+	Sweeps        int // visits that evict what is idle first
 
 	weights []int // by affinity, summed up
 }
@@ -90,6 +91,9 @@ func (a *Arrivals) visit(w *World) Program {
 	key := a.affinity(w)
 	if w.happens(a.Warms) {
 		p.add(Instruction{Verb: WarmUp, Lasting: w.between(a.Patience)})
+	}
+	if w.happens(a.Sweeps) {
+		p.add(Instruction{Verb: Sweep, Lasting: w.between(Latency{0, 4 * a.Render.Longest})})
 	}
 	get := Instruction{Verb: Get, Affinity: key, Lasting: w.between(a.Patience)}
 	if w.happens(a.Priorities) {

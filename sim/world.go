@@ -223,7 +223,9 @@ func (w *World) Perform(event core.Event) error {
 		return nil
 	}
 	if i := w.fake.Find(answer, event.Browser, event.Tab); i >= 0 {
-		w.step(w.fake.Answer(i, outcome))
+		answered := w.fake.Answer(i, outcome)
+		answered.Jitter = event.Jitter
+		w.step(answered)
 		return nil
 	}
 	switch {

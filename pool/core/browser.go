@@ -10,10 +10,11 @@ const (
 )
 
 type browser struct {
-	since Time // when the present state began
-	id    BrowserID
-	state browserState
-	_     [3]byte
+	since      Time // when the present state began
+	id         BrowserID
+	state      browserState
+	unlaunched bool // the answer to its launch is still out
+	_          [2]byte
 }
 
 func (s *State) browser(id BrowserID) *browser {
@@ -55,7 +56,7 @@ func (s *State) keepBrowser() {
 		}
 	}
 	s.lastBrowser++
-	s.browsers = append(s.browsers, browser{id: s.lastBrowser, state: starting, since: s.now})
+	s.browsers = append(s.browsers, browser{id: s.lastBrowser, state: starting, since: s.now, unlaunched: true})
 	s.operation(Effect{Kind: Launch, Browser: s.lastBrowser})
 }
 
@@ -66,12 +67,14 @@ func (s *State) browserReady(id BrowserID) {
 		// It was written off, or it is gone already: what a late launch brought is closed.
 		s.operation(Effect{Kind: CloseBrowser, Browser: id, Force: true})
 	case b != nil && b.state == starting:
-		b.state, b.since = ready, s.now
+		b.state, b.since, b.unlaunched = ready, s.now, false
+	case b != nil:
+		b.unlaunched = false // it was asked to end meanwhile
 	}
 }
 
 func (s *State) browserFailed(id BrowserID) {
-	if b := s.browser(id); b != nil && b.state != ready {
+	if b := s.browser(id); b != nil && b.unlaunched {
 		launching := b.state == starting
 		s.dropBrowser(id)
 		if launching {

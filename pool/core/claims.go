@@ -372,7 +372,7 @@ func singleAnswer(t *Transition) error {
 
 // deadlineOnce keeps clocks going: a deadline that stays armed would fire for ever at one instant.
 func deadlineOnce(t *Transition) error {
-	if t.Event.Kind < Expired {
+	if !t.Event.Kind.Deadline() {
 		return nil
 	}
 	var armed [8]Deadline

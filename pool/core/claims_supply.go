@@ -190,3 +190,35 @@ func stuckIsolated(t *Transition) error {
 	}
 	return nil
 }
+
+func retired(t *Transition) error {
+	s, l := t.After, t.Ledger
+	most := s.settings.MaxUses
+	for i := range l.tabs {
+		e := &l.tabs[i]
+		if most > 0 && int(e.uses) >= most && e.bound() && e.holder == 0 {
+			return fmt.Errorf("t%d was handed out %d times, and is idle", e.id, e.uses)
+		}
+		if t.Event.Kind == SweepRequested && e.bound() && e.holder == 0 && !l.waits(e.affinity) &&
+			l.idleFor(e.affinity, s.now, t.Event.MaxIdle) {
+			return fmt.Errorf("t%d was idle for long enough, and the sweep has left it", e.id)
+		}
+	}
+	for i := range t.Effects {
+		e := &t.Effects[i]
+		if tab := l.tab(e.Tab); e.Kind == CloseTab && e.Reason == MaxUses && tab != nil && int(tab.uses) < most {
+			return fmt.Errorf("t%d was handed out %d times, and may be %d times", e.Tab, tab.uses, most)
+		}
+	}
+	return nil
+}
+
+// waits says whether a request of an affinity waits.
+func (l *Ledger) waits(a Affinity) bool {
+	for i := range l.waiting {
+		if l.waiting[i].affinity == a {
+			return true
+		}
+	}
+	return false
+}

@@ -34,6 +34,7 @@ type tab struct {
 	openBegan  Time          // when it was asked for
 	openEnded  Time          // when it was ready
 	stamp      uint64        // when it was handed out last, as a place in the order of all grants
+	retireAt   Time          // when it is past its MaxAge; the last instant there is: never
 	id         TabID
 	context    ContextID
 	browser    BrowserID
@@ -49,7 +50,8 @@ type tab struct {
 	awaiting   bool   // Closing: a close was asked for and has not been answered
 	unopened   bool   // the answer to its opening is still out
 	kill       kill   // Closing: what became of killing its renderer
-	_          [6]byte
+	_          [2]byte
+	uses       uint32 // how often it was handed out
 }
 
 // affinity is what is known of one key. It lives as long as a tab, a request or a call names it.
@@ -207,6 +209,8 @@ func (s *State) handle(e Event) {
 	case WarmRequested:
 		s.calls = append(s.calls, call{id: e.Call, rounds: s.rounds})
 		s.callsDue = true
+	case SweepRequested:
+		s.sweep(e.MaxIdle)
 	case CloseRequested:
 		s.closeRequested()
 	case CloseExpired:
@@ -225,19 +229,19 @@ func (s *State) handle(e Event) {
 		s.expired(e.Request)
 	default:
 		if i, ok := s.tabIndex.get(uint64(e.Tab)); ok {
-			s.tabEvent(e.Kind, i)
+			s.tabEvent(e, i)
 		}
 	}
 }
 
-func (s *State) tabEvent(kind EventKind, i int32) {
-	switch kind {
+func (s *State) tabEvent(e Event, i int32) {
+	switch e.Kind {
 	case Opened:
-		s.opened(i)
+		s.opened(i, e.Jitter)
 	case OpenFailed:
 		s.openFailed(i)
 	case OpenOverdue, CloseOverdue:
-		s.markOverdue(kind, i)
+		s.markOverdue(e.Kind, i)
 	case OpenSilent:
 		s.openSilent(i)
 	case Closed:
@@ -252,6 +256,8 @@ func (s *State) tabEvent(kind EventKind, i int32) {
 		s.killSilent(i)
 	case Crashed:
 		s.crashed(i)
+	case RetireDue:
+		s.retire(i)
 	}
 }
 

@@ -1,5 +1,7 @@
 package core
 
+import "math"
+
 // Deadline is an event that happens of itself, at its time, unless something happens before it.
 type Deadline struct {
 	At    Time
@@ -75,6 +77,8 @@ func (s *State) tabDeadline(t *tab) (Deadline, bool) {
 	switch {
 	case t.state == Leased && t.maxLease > 0:
 		return Deadline{t.since.after(t.maxLease), Event{Kind: Expired, Request: t.holder}}, true
+	case (t.state == Idle || t.state == Standby) && t.retireAt < math.MaxInt64:
+		return Deadline{t.retireAt, Event{Kind: RetireDue, Tab: t.id}}, true
 	case t.state == Opening && t.overdue:
 		return Deadline{t.since.after(set.OpenTimeout), Event{Kind: OpenSilent, Tab: t.id}}, true
 	case t.state == Closing && s.serves(t.browser) && t.rung == killing:

@@ -52,6 +52,9 @@ const (
 	Crash       // it crashed
 	OpenFailure // opening it failed
 	OpenTimeout // opening it took too long
+	IdleSweep   // its affinity was idle for longer than EvictIdle was asked for
+	MaxUses     // it was handed out that often
+	MaxAge      // it is that old
 
 	// Why a request is refused or a lease ended.
 	PoolClosed         // the pool is closed

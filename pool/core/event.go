@@ -57,6 +57,7 @@ const (
 	Discarded        // the same, and the tab is spoiled (Wedged: it does not answer)
 	Disposed         // DisposeAffinity: Call, Affinity, NoWait
 	DisposeAbandoned // its caller waits no longer
+	SweepRequested   // EvictIdle: MaxIdle
 	WarmRequested    // Warm: Call
 	WarmAbandoned    // its caller waits no longer
 	CloseRequested   // Close of the pool
@@ -66,7 +67,7 @@ const (
 	BrowserReady  // the launch of Browser succeeded
 	BrowserFailed // the launch of Browser failed; no process is left
 	BrowserGone   // its process has ended, asked or not
-	Opened        // Tab is at the standby state
+	Opened        // Tab is at the standby state; Jitter, drawn for its MaxAge
 	OpenFailed    // opening Tab failed; what it may have left is not known
 	Closed        // Tab is verified gone, with its context where it was alone in it
 	CloseFailed   // the close of Tab was refused, or could not be verified
@@ -75,6 +76,7 @@ const (
 	Crashed       // Tab crashed, by itself
 
 	// Deadlines. State.Deadlines lists those that are armed.
+	RetireDue          // MaxAge of Tab, and its jitter, have passed
 	Expired            // the lease of Request has reached its limit
 	OpenOverdue        // OpenGrace has passed
 	OpenSilent         // OpenTimeout has passed
@@ -88,11 +90,16 @@ const (
 	eventKinds
 )
 
+// Deadline says whether a kind is one that State.Deadlines lists.
+func (k EventKind) Deadline() bool { return k >= RetireDue }
+
 // Event is one thing that happened. Fields that its kind does not mention are zero.
 type Event struct {
 	Request  RequestID
 	Call     CallID
 	MaxLease time.Duration // Requested: the lease's own limit; 0: the settings', negative: none
+	MaxIdle  time.Duration // SweepRequested: how long an affinity has been idle
+	Jitter   time.Duration // Opened: added to the tab's MaxAge
 	Affinity Affinity
 	Tab      TabID
 	Browser  BrowserID

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"math"
 	"math/bits"
 	"slices"
 )
@@ -119,6 +120,7 @@ func (s *State) Hash(h *Hasher, r *Renaming) {
 	h.Add(uint64(min(s.failedBrowsers, 1))) // whether the next restart is at once
 	for _, b := range s.browsers {
 		h.Add(r.Browsers.Of(uint64(b.id))<<8 | uint64(b.state))
+		h.AddBool(b.unlaunched)
 	}
 	for rank := range r.Tabs {
 		if i, ok := s.tabIndex.get(r.Tabs[rank]); ok {
@@ -143,6 +145,10 @@ func (s *State) Hash(h *Hasher, r *Renaming) {
 	}
 }
 
+// countedUses is up to which MaxUses a tab's uses count in its hash. A scenario that is explored to its
+// end makes fewer grants than this, so a larger MaxUses is never reached.
+const countedUses = 64
+
 func (s *State) hashTab(h *Hasher, r *Renaming, t *tab, rank int) {
 	h.Add(uint64(rank)<<56 | uint64(t.state)<<48 | uint64(t.class)<<44 | uint64(t.reason)<<36 |
 		uint64(t.rung)<<34 | uint64(min(t.closes, closesBeforeKill))<<30 | uint64(t.affinity))
@@ -154,6 +160,10 @@ func (s *State) hashTab(h *Hasher, r *Renaming, t *tab, rank int) {
 	h.AddBool(t.awaiting)
 	h.AddBool(t.unopened)
 	h.Add(uint64(t.kill))
+	h.AddBool(t.retireAt < math.MaxInt64)
+	if s.settings.MaxUses > 0 && s.settings.MaxUses <= countedUses {
+		h.Add(uint64(t.uses))
+	}
 }
 
 // hashRequests adds those that wait, in the order in which they came.

@@ -35,6 +35,7 @@ var Invariants = []Invariant{
 	{"no-doomed-grant", "A granted tab belongs to the requested affinity and its present generation, and is not on its way out.", noDoomedGrant, nil},
 	{"no-close-under-lease", "No tab is closed, and no context is closed, while a lease on it is held.", nil, nil},
 	{"reasoned-close", "Every close has one recorded reason that names that very tab or its affinity, and is still true in that step.", nil, nil},
+	{"retired", "A tab past its MaxUses is not idle, and none is closed for MaxUses or MaxAge before; a sweep leaves no affinity that was idle long enough.", retired, nil},
 	{"isolation", "No context ever serves two affinities, and none is used again after its generation was disposed.", nil, nil},
 	{"root-limit", "No root lease is granted that would make them more than capacity less the lost tabs; all leases never exceed capacity + 1.", rootLimit, rootBooks},
 	{"admission", "Root leases of one affinity never exceed RootCap, across disposal and rebirth too.", admission, nil},

@@ -1,6 +1,9 @@
 package core
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // Ledger is a second set of books, fed by events and effects alone and never by the state, so that
 // a state which forgets something is caught. It knows what has to be true from outside: which tabs
@@ -19,19 +22,21 @@ type Ledger struct {
 
 // entry is one tab, from the effect that asks for it to the event that confirms its end.
 type entry struct {
-	holder   RequestID
-	id       TabID
-	context  ContextID
-	browser  BrowserID
-	affinity Affinity // that it was granted to first; 0: to none yet
-	doomed   uint32   // which disposal ended its generation; 0: none
-	closing  Reason   // of the close that was asked for; 0: none
-	class    Class    // of the lease
-	opened   bool
-	overdue  bool // its opening is
-	crashed  bool
-	lost     bool
-	_        [6]byte
+	idleSince Time // when it was given back last
+	holder    RequestID
+	id        TabID
+	context   ContextID
+	browser   BrowserID
+	affinity  Affinity // that it was granted to first; 0: to none yet
+	doomed    uint32   // which disposal ended its generation; 0: none
+	uses      uint32   // how often it was granted
+	closing   Reason   // of the close that was asked for; 0: none
+	class     Class    // of the lease
+	opened    bool
+	overdue   bool // its opening is
+	crashed   bool
+	lost      bool
+	_         [2]byte
 }
 
 type ledgerBrowser struct {
@@ -209,7 +214,7 @@ func (l *Ledger) leaving(e Event) BrowserID {
 	switch b := l.browser(e.Browser); {
 	case b == nil:
 	case e.Kind == BrowserGone, e.Kind == BrowserFailed && !b.ready,
-		e.Kind == LaunchSilent && !b.ready, e.Kind == BrowserCloseSilent && b.ending:
+		e.Kind == LaunchSilent && !b.ready && !b.ending, e.Kind == BrowserCloseSilent && b.ending:
 		return e.Browser
 	}
 	return 0
@@ -221,7 +226,7 @@ func (l *Ledger) event(now Time, e Event) {
 		l.waiting = append(l.waiting, ledgerRequest{id: e.Request, arrived: now, affinity: e.Affinity, class: e.Class})
 	case Released, Discarded:
 		if t := l.heldBy(e.Request); t != nil {
-			t.holder, l.freed = 0, t.id
+			t.holder, l.freed, t.idleSince = 0, t.id, now
 		}
 	case Disposed:
 		l.disposals++
@@ -238,7 +243,7 @@ func (l *Ledger) event(now Time, e Event) {
 	case DisposeAbandoned, WarmAbandoned:
 		l.uncall(e.Call)
 	case BrowserReady:
-		if b := l.browser(e.Browser); b != nil && !b.ending {
+		if b := l.browser(e.Browser); b != nil {
 			b.ready = true
 		}
 	case Opened:
@@ -297,7 +302,7 @@ func (l *Ledger) effect(now Time, event Event, e *Effect) {
 			l.breach("two-browsers", "t%d opens in b%d, which does not serve", e.Tab, e.Browser)
 		}
 	case CloseTab:
-		l.closes(event, e)
+		l.closes(now, event, e)
 	case CloseAgain, KillTab:
 		if t := l.tab(e.Tab); t == nil || t.closing == 0 {
 			l.breach("reasoned-close", "t%d is closed again and no close was asked for", e.Tab)
@@ -335,6 +340,7 @@ func (l *Ledger) granted(now Time, e *Effect) {
 		l.breach("warm-not-blocked", "r%d was given a standby, and its affinity has an idle tab", e.Request)
 	}
 	t.affinity, t.holder, t.class = e.Affinity, e.Request, r.class
+	t.uses++
 }
 
 // waited checks that the parts of a wait add up to the whole.
@@ -437,6 +443,18 @@ func (l *Ledger) names(a Affinity) bool {
 	return false
 }
 
+// idleFor says whether an affinity has tabs, holds none of them, and gave all back that long ago. What
+// the same step has begun to close still counts.
+func (l *Ledger) idleFor(a Affinity, now Time, d time.Duration) bool {
+	for i := range l.tabs {
+		t := &l.tabs[i]
+		if t.affinity == a && t.doomed == 0 && (t.holder != 0 || t.closing == 0 && now < t.idleSince.after(d)) {
+			return false
+		}
+	}
+	return true
+}
+
 func (l *Ledger) hasIdle(a Affinity) bool {
 	for i := range l.tabs {
 		if t := &l.tabs[i]; t.affinity == a && t.bound() && t.holder == 0 && !t.crashed {
@@ -469,7 +487,7 @@ func (l *Ledger) unheld(t *entry, e *Effect) {
 }
 
 // closes checks that a close has one reason, recorded once, that is true in this step.
-func (l *Ledger) closes(event Event, e *Effect) {
+func (l *Ledger) closes(now Time, event Event, e *Effect) {
 	t := l.tab(e.Tab)
 	if t == nil {
 		l.breach("reasoned-close", "t%d is closed and is not alive", e.Tab)
@@ -494,6 +512,12 @@ func (l *Ledger) closes(event Event, e *Effect) {
 		ok = event.Kind == Expired && held
 	case Crash:
 		ok = event.Kind == Crashed && event.Tab == e.Tab
+	case IdleSweep:
+		ok = event.Kind == SweepRequested && l.idleFor(e.Affinity, now, event.MaxIdle)
+	case MaxUses:
+		ok = event.Kind == Released && held
+	case MaxAge:
+		ok = event.Kind == RetireDue && event.Tab == e.Tab || event.Kind == Released && held
 	case OpenFailure:
 		ok = event.Kind == OpenFailed && event.Tab == e.Tab
 	case OpenTimeout:

@@ -142,6 +142,7 @@ func (s *State) grantTab(r, i int32) {
 	s.lastStamp++
 	k.stamp, t.stamp = s.lastStamp, s.lastStamp
 	t.holder, t.class, t.maxLease = q.id, q.class, q.maxLease
+	t.uses++
 	s.leases.put(uint64(q.id), i)
 	if q.class == Root {
 		k.rootLeases++
@@ -211,6 +212,7 @@ func (s *State) released(id RequestID) {
 			s.beginClose(i, t.reason)
 		} else {
 			s.setIdle(i, Idle)
+			s.retire(i)
 		}
 	}
 }

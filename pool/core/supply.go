@@ -1,5 +1,10 @@
 package core
 
+import (
+	"math"
+	"time"
+)
+
 // Where tabs come from: the target, the distance to it, and eviction, which makes the room.
 
 // limit is how many tabs may be alive: capacity, and one spare on top.
@@ -89,7 +94,7 @@ func (s *State) open() {
 
 // opened makes a tab a standby. Where nobody waits for the answer any more, what it opened is
 // closed.
-func (s *State) opened(i int32) {
+func (s *State) opened(i int32, jitter time.Duration) {
 	t := &s.tabs[i]
 	if !t.unopened {
 		return
@@ -100,6 +105,10 @@ func (s *State) opened(i int32) {
 	case t.state == Opening:
 		s.success, s.paused = s.rounds, false
 		s.failedOpenings = 0
+		t.retireAt = math.MaxInt64
+		if s.settings.MaxAge > 0 {
+			t.retireAt = s.now.after(s.settings.MaxAge).after(jitter)
+		}
 		s.setState(i, Standby)
 		s.link(&s.standbys, &s.lastReady, i)
 	case s.serves(t.browser):
@@ -129,4 +138,47 @@ func (s *State) openSilent(i int32) {
 		s.beginClose(i, OpenTimeout)
 		s.failedOpening()
 	}
+}
+
+// sweep closes the tabs of every affinity that nobody holds or waits for, and has not for that long.
+// It looks at this moment only, so nothing that is used later can be meant.
+func (s *State) sweep(maxIdle time.Duration) {
+	for a := range s.affinities {
+		k := &s.affinities[a]
+		if k.idle == 0 || k.bound > k.idle || k.waiting != [classes]int32{} || !s.idleFor(k, maxIdle) {
+			continue
+		}
+		for i := k.tabs; i != none; i = s.tabs[i].next {
+			if s.tabs[i].state == Idle {
+				s.beginClose(i, IdleSweep)
+			}
+		}
+	}
+}
+
+// idleFor says whether every idle tab of k was given back that long ago.
+func (s *State) idleFor(k *affinity, maxIdle time.Duration) bool {
+	for i := k.tabs; i != none; i = s.tabs[i].next {
+		if t := &s.tabs[i]; t.state == Idle && s.now < t.since.after(maxIdle) {
+			return false
+		}
+	}
+	return true
+}
+
+// retire closes a tab that is past its MaxUses or MaxAge, if it is idle or a standby; one that is
+// held is looked at again when it is given back. It is false where the tab stays.
+func (s *State) retire(i int32) bool {
+	t := &s.tabs[i]
+	old := s.now >= t.retireAt
+	worn := s.settings.MaxUses > 0 && int(t.uses) >= s.settings.MaxUses
+	switch {
+	case t.state != Idle && t.state != Standby || !old && !worn:
+		return false
+	case worn:
+		s.beginClose(i, MaxUses)
+	default:
+		s.beginClose(i, MaxAge)
+	}
+	return true
 }

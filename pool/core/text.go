@@ -35,6 +35,8 @@ type sentence struct {
 	waits      Waits
 	class      Class
 	maxLease   time.Duration
+	maxIdle    time.Duration
+	jitter     time.Duration
 	noWait     bool
 	wedged     bool
 	force      bool
@@ -207,6 +209,15 @@ var (
 	wedgedPart = flag("wedged", func(s *sentence) *bool { return &s.wedged })
 	forcePart  = flag("force", func(s *sentence) *bool { return &s.force })
 
+	idlePart = part{"a duration such as 30s",
+		func(s *sentence, _ Names) string { return s.maxIdle.String() },
+		func(s *sentence, w Word, _ Names) bool {
+			d, err := time.ParseDuration(w.Text)
+			s.maxIdle = d
+			return !w.Quoted && err == nil && d >= 0
+		}}
+	jitterPart = wait("jitter", func(s *sentence) *Time { return (*Time)(&s.jitter) })
+
 	waitParts = []part{
 		wait("wait-admission", func(s *sentence) *Time { return &s.waits.Admission }),
 		wait("wait-tab", func(s *sentence) *Time { return &s.waits.Tab }),
@@ -220,6 +231,7 @@ var howWords = [...]string{Adopted: "adopted", Warm: "warm"}
 var reasonWords = [reasons]string{
 	Eviction: "eviction", Disposal: "disposal", Discard: "discard", Wedge: "wedge",
 	Expiry: "expiry", Crash: "crash", OpenFailure: "open-failed", OpenTimeout: "open-timeout",
+	IdleSweep: "idle-sweep", MaxUses: "max-uses", MaxAge: "max-age",
 	PoolClosed: "closed", RequestAbandoned: "abandoned", QueueFull: "queue-full", BrowserUnavailable: "browser-unavailable",
 	LeaseExpired: "expired", PageCrashed: "crashed", BrowserLost: "lost",
 }
@@ -256,6 +268,7 @@ var events = [eventKinds]grammar{
 	Discarded:          says("discard", requestPart).with(wedgedPart),
 	Disposed:           says("dispose", disposalPart, keyPart).with(noWaitPart),
 	DisposeAbandoned:   says("abandon", disposalPart),
+	SweepRequested:     says("evict-idle", idlePart),
 	WarmRequested:      says("warm", warmPart),
 	WarmAbandoned:      says("abandon", warmPart),
 	CloseRequested:     says("close"),
@@ -265,13 +278,14 @@ var events = [eventKinds]grammar{
 	BrowserGone:        says("browser gone", browserPart),
 	LaunchSilent:       says("browser launch-silent", browserPart),
 	BrowserCloseSilent: says("browser close-silent", browserPart),
-	Opened:             says("opened", tabPart),
+	Opened:             says("opened", tabPart).with(jitterPart),
 	OpenFailed:         says("open-failed", tabPart),
 	Closed:             says("closed", tabPart),
 	CloseFailed:        says("close-failed", tabPart),
 	Killed:             says("killed", tabPart),
 	KillFailed:         says("kill-failed", tabPart),
 	Crashed:            says("crashed", tabPart),
+	RetireDue:          says("retire", tabPart),
 	Expired:            says("expire", requestPart),
 	OpenOverdue:        says("open-overdue", tabPart),
 	OpenSilent:         says("open-silent", tabPart),
@@ -308,7 +322,7 @@ const MaxKey = 4096
 func AppendEvent(b []byte, e Event, names Names) []byte {
 	s := sentence{
 		request: e.Request, affinity: e.Affinity, tab: e.Tab, browser: e.Browser,
-		priority: e.Priority, class: e.Class, maxLease: e.MaxLease, noWait: e.NoWait, wedged: e.Wedged,
+		priority: e.Priority, class: e.Class, maxLease: e.MaxLease, maxIdle: e.MaxIdle, jitter: e.Jitter, noWait: e.NoWait, wedged: e.Wedged,
 	}
 	if e.Kind == WarmRequested || e.Kind == WarmAbandoned {
 		s.warm = e.Call
@@ -326,7 +340,7 @@ func ParseEvent(words []Word, names Names) (Event, error) {
 	}
 	return Event{
 		Kind: EventKind(kind), Request: s.request, Call: s.disposal + s.warm, Affinity: s.affinity,
-		Tab: s.tab, Browser: s.browser, Priority: s.priority, Class: s.class, MaxLease: s.maxLease,
+		Tab: s.tab, Browser: s.browser, Priority: s.priority, Class: s.class, MaxLease: s.maxLease, MaxIdle: s.maxIdle, Jitter: s.jitter,
 		NoWait: s.noWait, Wedged: s.wedged,
 	}, nil
 }

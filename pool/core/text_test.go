@@ -49,7 +49,7 @@ func drawSentence(t *rapid.T, g grammar, names Names) sentence {
 		tab:      TabID(rapid.Uint32Min(1).Draw(t, "tab")), browser: 2,
 		context: 9, generation: 7, operation: 11, priority: rapid.Int32().Draw(t, "priority"),
 		how: Adopted, reason: Reason(rapid.IntRange(1, int(reasons)-1).Draw(t, "reason")),
-		waits: Waits{1, 2, 3, Time(rapid.Int64Min(0).Draw(t, "probe"))}, class: Nested, maxLease: time.Duration(rapid.Int64Min(1).Draw(t, "limit")),
+		waits: Waits{1, 2, 3, Time(rapid.Int64Min(0).Draw(t, "probe"))}, class: Nested, maxIdle: time.Duration(rapid.Int64Min(0).Draw(t, "idle")), jitter: 5, maxLease: time.Duration(rapid.Int64Min(1).Draw(t, "limit")),
 		noWait: true, wedged: true, force: rapid.Bool().Draw(t, "force"),
 	}
 	words, err := Words(string(g.write(nil, &all, names)))

@@ -3,6 +3,7 @@ package core
 import (
 	"math/rand/v2"
 	"testing"
+	"time"
 )
 
 // walk feeds a state whatever can happen, in any order, sense or none: answers in time, late, twice
@@ -93,6 +94,8 @@ func (w *walk) any() Event {
 	case n < 46:
 		w.calls++
 		return Event{Kind: Disposed, Call: w.calls, Affinity: affinity, NoWait: w.random.IntN(2) == 0}
+	case n == 46 && w.random.IntN(2) == 0:
+		return Event{Kind: SweepRequested, MaxIdle: time.Duration(w.random.IntN(2000)) * time.Millisecond}
 	case n < 47:
 		w.calls++
 		return Event{Kind: WarmRequested, Call: w.calls}
@@ -121,7 +124,10 @@ func TestNothingThatHappensBreaksAnInvariant(t *testing.T) {
 		random := rand.New(rand.NewPCG(seed, 1))
 		pages := 1 + random.IntN(4)
 		tabs := 1 + random.IntN(min(5, pages))
-		w := newWalk(t, seed, Settings{MaxPages: pages, AffinityTabs: tabs, RootCap: 1 + random.IntN(tabs)})
+		w := newWalk(t, seed, Settings{
+			MaxPages: pages, AffinityTabs: tabs, RootCap: 1 + random.IntN(tabs), MaxUses: 1 + random.IntN(6),
+			MaxAge: time.Duration(random.IntN(3)) * time.Minute,
+		})
 		w.step(Event{})
 		for range 600 {
 			w.step(w.any())
