@@ -1,39 +1,141 @@
 package core
 
+import "math/bits"
+
 // Who is let through: the root limit, RootCap and AffinityTabs, and the order among those that wait.
 
-// before is the waiting order: higher priority first, first come first served within it.
-func (s *State) before(i, j int32) bool {
-	a, b := &s.requests[i], &s.requests[j]
-	if a.priority != b.priority {
+// before is the waiting order: higher priority first, first come first served within it. With ageing, a
+// request that came PriorityAging earlier is as good as one level more of priority, and earlier still
+// is better; so the order of two requests never changes while they wait.
+func (s *State) before(i, j int32) bool { return s.ahead(&s.requests[i], &s.requests[j]) }
+
+func (s *State) ahead(a, b *request) bool {
+	if a.priority == b.priority {
+		return a.order < b.order
+	}
+	if s.settings.PriorityAging < 0 {
 		return a.priority > b.priority
 	}
-	return a.order < b.order
+	if a.priority < b.priority {
+		return !s.aheadByPriority(b, a)
+	}
+	return s.aheadByPriority(a, b)
 }
 
-// permits is how many more root leases the root limit allows: capacity less the lost tabs in all.
-func (s *State) permits() int32 { return s.capacity - s.counts[Lost] - s.rootLeases }
+// aheadByPriority says whether a request of higher priority is ahead of another: it came first, or
+// too little later for the other to have caught up.
+func (s *State) aheadByPriority(a, b *request) bool {
+	if a.arrived <= b.arrived {
+		return true
+	}
+	over, levels := bits.Mul64(uint64(a.priority)-uint64(b.priority), uint64(s.settings.PriorityAging))
+	return over > 0 || uint64(a.arrived-b.arrived) < levels
+}
+
+// permits is how many more root leases the root limit allows: capacity less the lost tabs, and less
+// one from the first step of a contraction on.
+func (s *State) permits() int32 {
+	return s.size() - s.counts[Lost] - s.rootLeases
+}
+
+// size is the capacity that is to stay: that of a contraction under way counts no more, unless its tab
+// is lost and counted so.
+func (s *State) size() int32 {
+	i, ok := s.tabIndex.get(uint64(s.contraction))
+	if !ok || s.tabs[i].state == Lost {
+		return s.capacity
+	}
+	return s.capacity - 1
+}
 
 // underCap says whether RootCap lets one more root lease of k through.
 func (s *State) underCap(k *affinity) bool { return int(k.rootLeases) < s.settings.RootCap }
 
-// refresh brings everything that is derived from an affinity's tabs, leases and requests up to date.
+// admitted says whether the limits would let a waiting request through now.
+func (s *State) admitted(r *request) bool {
+	if r.class == Nested {
+		return true
+	}
+	k := &s.affinities[r.affinity]
+	return s.permits() > 0 && s.underCap(k) && (k.idle > 0 || int(k.bound+k.openings) < s.settings.AffinityTabs)
+}
+
+// freshen brings everything up to date that is derived from the affinities that were touched.
+func (s *State) freshen() {
+	for _, a := range s.dirty {
+		s.affinities[a].dirty = false
+		s.refresh(a)
+	}
+	s.dirty = s.dirty[:0]
+}
+
 func (s *State) refresh(a Affinity) {
 	k := &s.affinities[a]
-	room := min(s.settings.RootCap-int(k.rootLeases), s.settings.AffinityTabs-int(k.bound))
-	eligible := max(0, min(k.waiting[Root], int32(room)))
+	idle, openings, coming := int32(0), int32(0), int32(0)
+	for i := k.tabs; i != none; i = s.tabs[i].next {
+		switch t := &s.tabs[i]; {
+		case t.state == Idle:
+			idle++
+		case t.doomed || t.overdue:
+		case t.state == Opening:
+			openings++
+			fallthrough
+		case t.state >= Probing && t.state <= Resetting:
+			if t.pinned == 0 {
+				coming++
+			}
+		}
+	}
+	s.openings += openings - k.openings
+	k.idle, k.openings, k.coming = idle, openings, coming
+	if warm := idle > 0 && k.waiting != [classes]int32{}; warm != k.warmWaiting {
+		k.warmWaiting = warm
+		if warm {
+			s.warmWaiting++
+		} else {
+			s.warmWaiting--
+		}
+	}
+	s.refreshNeeds(k)
+	for c := Root; c < classes; c++ {
+		if k.queue[c] != none && (c == Nested || k.eligible > 0) {
+			k.listed[c] = true
+			s.heads[c] = insert(headArena{s, c}, s.heads[c], int32(a))
+		}
+	}
+}
+
+// refreshNeeds brings up to date how many tabs an affinity's requests could use. What is coming for it
+// anyway is theirs, nested ones first.
+func (s *State) refreshNeeds(k *affinity) {
+	unpromised := [classes]int32{k.waiting[Root] - k.promised[Root], k.waiting[Nested] - k.promised[Nested]}
+	room := min(int32(s.settings.RootCap)-k.rootLeases, int32(s.settings.AffinityTabs)-k.bound-k.openings)
+	eligible := max(0, min(unpromised[Root], room))
 	if k.eligible == 0 && eligible > 0 {
 		k.openSince = s.now
 	}
-	s.eligible += eligible - k.eligible
-	k.eligible = eligible
+	needs := [classes]int32{
+		Root:   max(0, eligible-max(0, k.coming-unpromised[Nested])),
+		Nested: max(0, unpromised[Nested]-k.coming),
+	}
+	high := int32(0)
+	if needs != [classes]int32{} {
+		high = min(k.urgent[Root], needs[Root]) + min(k.urgent[Nested], needs[Nested])
+	}
+	s.high += high - k.high
+	for c := Root; c < classes; c++ {
+		s.needs[c] += needs[c] - k.needs[c]
+	}
+	k.eligible, k.needs, k.high = eligible, needs, high
+}
+
+// unlist takes an affinity out of the heads, before its first request or its admission changes.
+func (s *State) unlist(a Affinity) {
+	k := &s.affinities[a]
 	for c := Root; c < classes; c++ {
 		if k.listed[c] {
 			s.heads[c] = remove(headArena{s, c}, s.heads[c], int32(a))
-		}
-		k.listed[c] = k.queue[c] != none && (c == Nested || eligible > 0)
-		if k.listed[c] {
-			s.heads[c] = insert(headArena{s, c}, s.heads[c], int32(a))
+			k.listed[c] = false
 		}
 	}
 }
@@ -57,50 +159,105 @@ func (s *State) enqueue(r request) {
 	}
 	s.requests[i] = r
 	s.requestIndex.put(uint64(r.id), i)
-	k := s.affinity(r.affinity)
-	s.countWarmWaiting(k, -1)
-	k.waiting[r.class]++
-	s.countWarmWaiting(k, +1)
-	s.waiting[r.class]++
-	k.queue[r.class] = insert(requestArena{s}, k.queue[r.class], i)
 	s.touch(r.affinity)
+	s.affinities[r.affinity].waiting[r.class]++
+	s.waiting[r.class]++
+	s.queue(i)
+	if s.usedUp(&r) {
+		s.exhausted++
+	}
 }
 
 func (s *State) dequeue(i int32) {
+	s.unpromise(i)
+	s.unqueue(i)
 	r := s.requests[i]
-	k := &s.affinities[r.affinity]
-	k.queue[r.class] = remove(requestArena{s}, k.queue[r.class], i)
-	s.countWarmWaiting(k, -1)
-	k.waiting[r.class]--
-	s.countWarmWaiting(k, +1)
+	s.affinities[r.affinity].waiting[r.class]--
 	s.waiting[r.class]--
-	s.touch(r.affinity)
+	if s.usedUp(&r) {
+		s.exhausted--
+	}
 	s.requestIndex.remove(uint64(r.id))
 	s.requests[i] = request{}
 	s.freeRequests = append(s.freeRequests, i)
 }
 
-// countWarmWaiting adds n to the affinities with both an idle tab and a waiting request, if k is
-// one. It is called with -1 before, and with +1 after, either of the two changes.
-func (s *State) countWarmWaiting(k *affinity, n int32) {
-	if k.idle > 0 && k.waiting[Root]+k.waiting[Nested] > 0 {
-		s.warmWaiting += n
+// queue and unqueue put a request among those of its affinity that were promised nothing, and take it
+// out. The affinity is touched first, for the heads are ordered by the first of each queue.
+func (s *State) queue(i int32) {
+	r := &s.requests[i]
+	s.touch(r.affinity)
+	k := &s.affinities[r.affinity]
+	k.queue[r.class] = insert(requestArena{s}, k.queue[r.class], i)
+	if s.urgent(r) {
+		k.urgent[r.class]++
 	}
 }
 
-// need is how many of those that wait could be given a tab together, had the pool the tabs: all
-// nested ones, and as many root ones as all three limits allow. It is the shortage that eviction
-// and opening go by.
+func (s *State) unqueue(i int32) {
+	r := &s.requests[i]
+	s.touch(r.affinity)
+	k := &s.affinities[r.affinity]
+	k.queue[r.class] = remove(requestArena{s}, k.queue[r.class], i)
+	if s.urgent(r) {
+		k.urgent[r.class]--
+	}
+}
+
+// urgent says whether a request is entitled to HighPriorityPages.
+func (s *State) urgent(r *request) bool {
+	return s.settings.HighPriorityThreshold > 0 && int(r.priority) >= s.settings.HighPriorityThreshold
+}
+
+// promise keeps a tab that is being opened or probed for a request, which takes no other but an idle one
+// of its own affinity until that is answered or overdue.
+func (s *State) promise(r, i int32) {
+	s.unqueue(r)
+	q := &s.requests[r]
+	k := &s.affinities[q.affinity]
+	k.pins[q.class] = insert(requestArena{s}, k.pins[q.class], r)
+	k.promised[q.class]++
+	q.pin, s.tabs[i].pinned = i, q.id
+	q.promisedAt = min(q.promisedAt, s.now)
+}
+
+// unpromise ends the promise that a request has, if any; unpin ends that of a tab. Whoever had it is
+// placed again.
+func (s *State) unpromise(r int32) {
+	q := &s.requests[r]
+	if q.pin == none {
+		return
+	}
+	s.touch(q.affinity)
+	s.tabs[q.pin].pinned = 0
+	k := &s.affinities[q.affinity]
+	k.pins[q.class] = remove(requestArena{s}, k.pins[q.class], r)
+	k.promised[q.class]--
+	q.pin = none
+	s.queue(r)
+}
+
+func (s *State) unpin(i int32) {
+	if r, ok := s.requestIndex.get(uint64(s.tabs[i].pinned)); ok {
+		s.unpromise(r)
+	}
+}
+
+// need is how many of those that wait could be given a tab together, had the pool the tabs, beyond
+// what is coming for them already: nested ones, and as many root ones as all three limits allow. It
+// is the shortage that eviction and opening go by.
 func (s *State) need() int32 {
-	return s.waiting[Nested] + max(0, min(s.permits(), s.eligible))
+	s.freshen()
+	return s.needs[Nested] + max(0, min(s.permits(), s.needs[Root]))
 }
 
 // waits splits the time that a request has waited. Up to the last moment at which a limit stopped
-// it, it waited for admission. From then on, the time during which the tab (none: the one that has
-// been opening longest) was being opened is startup, and what is left is waiting for a tab.
+// it, it waited for admission. From then on, the time during which its tab (none: the one promised to
+// it, or the one that has been opening longest) was being opened is startup, that during which it was
+// probed is probe, and what is left is waiting for a tab.
 func (s *State) waits(r *request, i int32) Waits {
+	s.freshen()
 	from := r.arrived
-	var w Waits
 	if r.class == Root {
 		k := &s.affinities[r.affinity]
 		if s.permits() <= 0 || k.eligible == 0 {
@@ -108,17 +265,28 @@ func (s *State) waits(r *request, i int32) Waits {
 		} else {
 			from = max(from, s.rootOpen, k.openSince)
 		}
+		from = min(from, max(r.arrived, r.promisedAt))
 	}
-	w.Admission = from - r.arrived
+	w := Waits{Admission: from - r.arrived}
+	if i == none && r.pin != none {
+		i = r.pin
+	}
 	if i == none {
-		if i = s.oldestOpening(); i != none {
-			w.Startup = s.now - max(from, s.tabs[i].openBegan)
-		}
-	} else {
-		t := &s.tabs[i]
-		w.Startup = max(0, t.openEnded-max(from, t.openBegan))
+		i = s.oldestOpening()
 	}
-	w.Tab = s.now - from - w.Startup
+	if i != none {
+		t := &s.tabs[i]
+		opened, probed := t.openEnded, t.probeEnded
+		if t.state == Opening {
+			opened = s.now
+		}
+		if t.state == Probing {
+			probed = s.now
+		}
+		w.Startup = max(0, opened-max(from, t.openBegan))
+		w.Probe = max(0, probed-max(from, t.probeBegan))
+	}
+	w.Tab = s.now - from - w.Startup - w.Probe
 	return w
 }
 

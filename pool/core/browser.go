@@ -1,20 +1,33 @@
 package core
 
+import (
+	"slices"
+	"time"
+)
+
+// Browsers: at most two are alive at a time, and at most one of them takes new tabs. One that is worn is
+// replaced: the next is started first, and the old one drains from the step in which the next is ready.
+
 // browserState says where a browser is in its life. Gone ones and written-off ones are forgotten.
 type browserState uint8
 
 const (
 	starting browserState = iota // launched, not answered
-	ready                        // serves
+	ready                        // serves, and takes new tabs
+	draining                     // serves what is left in it
 	ended                        // asked to end, not answered; its tabs are closing with it
 )
 
 type browser struct {
 	since      Time // when the present state began
+	heardAt    Time // when it answered anything last
+	askedAt    Time // since when it was asked whether it is there; never: it was not
 	id         BrowserID
+	tabs       uint32 // how many were opened in it
 	state      browserState
 	unlaunched bool // the answer to its launch is still out
-	_          [2]byte
+	worn       bool // it is to be replaced
+	_          [5]byte
 }
 
 func (s *State) browser(id BrowserID) *browser {
@@ -26,89 +39,155 @@ func (s *State) browser(id BrowserID) *browser {
 	return nil
 }
 
-// ready is the browser that new tabs open in.
-func (s *State) ready() *browser {
+func (s *State) browserIn(state browserState) *browser {
 	for i := range s.browsers {
-		if s.browsers[i].state == ready {
+		if s.browsers[i].state == state {
 			return &s.browsers[i]
 		}
 	}
 	return nil
 }
 
+// ready is the browser that new tabs open in.
+func (s *State) ready() *browser { return s.browserIn(ready) }
+
+// draining says whether a browser is being replaced by one that serves.
+func (s *State) draining(id BrowserID) bool {
+	b := s.browser(id)
+	return b != nil && b.state == draining
+}
+
 // serves says whether tabs of this browser are still closed one by one.
 func (s *State) serves(id BrowserID) bool {
 	b := s.browser(id)
-	return b != nil && b.state == ready
+	return b != nil && (b.state == ready || b.state == draining)
+}
+
+// hear notes that a browser has answered something.
+func (s *State) hear(id BrowserID) {
+	if b := s.browser(id); b != nil {
+		b.heardAt, b.askedAt = s.now, never
+	}
+}
+
+// wear marks a browser to be replaced.
+func (s *State) wear(id BrowserID) {
+	if b := s.browser(id); b != nil {
+		b.worn = true
+	}
+}
+
+// wearOut counts a tab opened in a browser, of which it may have so many.
+func (s *State) wearOut(id BrowserID) {
+	b := s.browser(id)
+	b.tabs++
+	b.worn = b.worn || s.settings.BrowserMaxTabs > 0 && int64(b.tabs) >= int64(s.settings.BrowserMaxTabs)
 }
 
 // maxBrowsers is how many may be alive and not written off.
 const maxBrowsers = 2
 
-// keepBrowser launches a browser where none starts or serves and there is need for one.
+// keepBrowser launches a browser where none starts and none serves that is not worn.
 func (s *State) keepBrowser() {
-	if s.phase >= ending || s.paused || len(s.browsers) >= maxBrowsers {
+	if s.phase >= ending || s.grounded || len(s.browsers) >= maxBrowsers {
 		return
 	}
 	for i := range s.browsers {
-		if s.browsers[i].state != ended {
+		if b := &s.browsers[i]; b.state == starting || b.state == ready && !b.worn {
 			return
 		}
 	}
 	s.lastBrowser++
-	s.browsers = append(s.browsers, browser{id: s.lastBrowser, state: starting, since: s.now, unlaunched: true})
+	s.browsers = append(s.browsers, browser{
+		id: s.lastBrowser, state: starting, since: s.now, heardAt: s.now, askedAt: never, unlaunched: true,
+	})
 	s.operation(Effect{Kind: Launch, Browser: s.lastBrowser})
 }
 
-func (s *State) browserReady(id BrowserID) {
-	b := s.browser(id)
-	switch {
-	case b == nil && id != 0 && id <= s.lastBrowser:
+func (s *State) browserEvent(e Event) {
+	s.callsDue = true
+	b := s.browser(e.Browser)
+	if e.Kind == BrowserReady && b == nil && e.Browser != 0 && e.Browser <= s.lastBrowser {
 		// It was written off, or it is gone already: what a late launch brought is closed.
-		s.operation(Effect{Kind: CloseBrowser, Browser: id, Force: true})
-	case b != nil && b.state == starting:
-		b.state, b.since, b.unlaunched = ready, s.now, false
-	case b != nil:
-		b.unlaunched = false // it was asked to end meanwhile
+		s.operation(Effect{Kind: CloseBrowser, Browser: e.Browser, Force: true})
 	}
-}
-
-func (s *State) browserFailed(id BrowserID) {
-	if b := s.browser(id); b != nil && b.unlaunched {
-		launching := b.state == starting
-		s.dropBrowser(id)
-		if launching {
+	if b == nil {
+		return
+	}
+	switch e.Kind {
+	case BrowserReady:
+		s.browserReady(b)
+	case BrowserFailed:
+		if b.unlaunched {
+			s.endLaunch(b)
+		}
+	case BrowserGone:
+		s.browserGone(b)
+	case BrowserAnswered:
+		s.hear(b.id)
+	case LaunchSilent: // it is written off; should the launch answer later, what it brings is closed
+		if b.state == starting {
+			s.endLaunch(b)
+		}
+	case BrowserCloseSilent:
+		if b.state == ended {
+			s.dropBrowser(b.id)
+		}
+	case BrowserWorn:
+		b.worn = true
+	case BrowserStalled:
+		if s.serves(b.id) && b.askedAt == never {
+			b.askedAt = s.now
+			s.operation(Effect{Kind: Ping, Browser: b.id})
+		}
+	case BrowserSilent:
+		if s.serves(b.id) && b.askedAt != never {
+			s.endBrowser(b.id, true)
 			s.failedBrowser()
+		}
+	case DrainSilent:
+		if b.state == draining {
+			s.endBrowser(b.id, true)
 		}
 	}
 }
 
-// browserGone takes a browser that has ended off the books, with all that was in it.
-func (s *State) browserGone(id BrowserID) {
-	b := s.browser(id)
-	if b == nil {
-		return
+// browserReady puts a browser to service. One that it replaces drains from this step on.
+func (s *State) browserReady(b *browser) {
+	launched := b.unlaunched && b.state == starting
+	b.unlaunched = false
+	if !launched {
+		return // it was asked to end meanwhile, or says so twice
 	}
-	asked := b.state == ended
-	if b.state == ready && s.now >= b.since.after(s.settings.OpenBackoffMax) {
-		s.failedBrowsers = 0 // it served for a while; what follows is no loop of crashes
+	if old := s.ready(); old != nil {
+		old.state, old.since = draining, s.now
+		for i := range s.contexts {
+			if c := &s.contexts[i]; c.browser == old.id && c.state == contextOpen && c.tabs == 0 {
+				s.closeContext(int32(i), Drain)
+			}
+		}
 	}
-	s.dropBrowser(id)
-	if !asked {
+	b.state, b.since, b.heardAt = ready, s.now, s.now
+	s.paused, s.failedOpenings = false, 0 // it knows nothing of what failed to open before
+}
+
+// endLaunch takes a browser off the books that did not start.
+func (s *State) endLaunch(b *browser) {
+	launching := b.state == starting
+	s.dropBrowser(b.id)
+	if launching {
 		s.failedBrowser()
 	}
 }
 
-// browserSilent writes a browser off that did not answer its launch or its close in time. Should
-// its launch answer later, what it brings is closed.
-func (s *State) browserSilent(e Event) {
-	b := s.browser(e.Browser)
-	if b == nil || (e.Kind == LaunchSilent) != (b.state == starting) || b.state == ready {
-		return
+// browserGone takes a browser that has ended off the books, with all that was in it.
+func (s *State) browserGone(b *browser) {
+	asked := b.state == ended
+	if b.state == ready && s.now >= b.since.after(s.settings.OpenBackoffMax) {
+		s.failedBrowsers = 0 // it served for a while; what follows is no loop of crashes
 	}
-	launching := b.state == starting
-	s.dropBrowser(e.Browser)
-	if launching {
+	s.dropBrowser(b.id)
+	if !asked {
 		s.failedBrowser()
 	}
 }
@@ -125,22 +204,23 @@ func (s *State) endBrowser(id BrowserID, force bool) {
 }
 
 func (s *State) dropBrowser(id BrowserID) {
+	s.callsDue = true
 	s.loseTabs(id)
 	for i := range s.tabs {
 		if s.tabs[i].state != 0 && s.tabs[i].browser == id {
 			s.removeTab(int32(i))
 		}
 	}
-	for i := range s.browsers {
-		if s.browsers[i].id == id {
-			s.browsers = append(s.browsers[:i], s.browsers[i+1:]...)
-			return
+	for i := range s.contexts {
+		if s.contexts[i].state != 0 && s.contexts[i].browser == id {
+			s.removeContext(int32(i))
 		}
 	}
+	s.browsers = slices.DeleteFunc(s.browsers, func(b browser) bool { return b.id == id })
 }
 
 // loseTabs ends the leases on the tabs of a browser; the tabs are closing from here on, bound to
-// nobody, and go with the browser.
+// nobody, and go with the browser, as do its contexts.
 func (s *State) loseTabs(id BrowserID) {
 	for i := range s.tabs {
 		t := &s.tabs[i]
@@ -151,8 +231,47 @@ func (s *State) loseTabs(id BrowserID) {
 			s.revoke(int32(i), BrowserLost)
 		}
 		if t.state != Closing && t.state != Lost {
-			s.leave(int32(i))
-			t.reason = BrowserLost
+			s.leave(int32(i), BrowserLost)
+		}
+		t.askedAt = never
+	}
+	for i := range s.contexts {
+		c := &s.contexts[i]
+		if c.state == 0 || c.browser != id {
+			continue
+		}
+		s.unprimary(int32(i))
+		c.askedAt = never
+		if c.tabs == 0 && c.state == contextOpen {
+			c.state, c.generation = contextClosing, s.lastGeneration
+			s.touch(c.affinity)
+		}
+	}
+}
+
+// drain goes on with replacing a browser. As long as nobody is short of a tab, what it has idle is closed
+// one at a time, so that the next one opens as much; when only lost tabs are left in it, it ends.
+func (s *State) drain() {
+	b := s.browserIn(draining)
+	if b == nil || s.phase >= ending {
+		return
+	}
+	left, lost := false, false
+	for i := range s.tabs {
+		if t := &s.tabs[i]; t.state != 0 && t.browser == b.id {
+			left = left || t.state != Lost
+			lost = lost || t.state == Lost
+		}
+	}
+	switch {
+	case !left:
+		s.endBrowser(b.id, lost)
+	case s.need() > 0 || s.counts[Opening] > 0 || s.counts[Closing] > s.overdue[Closing] || !s.opens():
+	case s.standbys != none && s.tabs[s.standbys].browser == b.id:
+		s.beginClose(s.standbys, Drain)
+	default:
+		if i := s.coldest(func(t *tab) bool { return t.browser == b.id }); i != none {
+			s.beginClose(i, Drain)
 		}
 	}
 }
@@ -164,33 +283,31 @@ func (s *State) failedOpening() {
 	if !s.paused {
 		s.rounds++
 		s.failedOpenings++
-		s.pause(s.failedOpenings)
+		s.retryAt = s.now.after(s.backoff(s.failedOpenings))
+		s.paused = true
 	}
 }
 
-// failedBrowser counts a failed launch or a lost browser. The first restart is at once, whatever
-// failed to open before: the next browser knows nothing of that.
+// failedBrowser counts a failed launch or a lost browser. The first restart is at once. As long as
+// another browser serves, it is no failed round for those that wait.
 func (s *State) failedBrowser() {
 	s.callsDue, s.waitsDue = true, true
-	if !s.paused {
+	if s.ready() == nil {
 		s.rounds++
 	}
-	s.failedBrowsers++
-	s.paused = false
-	s.pause(s.failedBrowsers - 1)
+	if s.failedBrowsers++; s.failedBrowsers > 1 {
+		s.relaunchAt = s.now.after(s.backoff(s.failedBrowsers - 1))
+		s.grounded = true
+	}
 }
 
-// pause lets nothing be opened or launched for a while: not at all for step 0, then OpenBackoff,
-// doubling up to OpenBackoffMax.
-func (s *State) pause(step int32) {
-	if step == 0 {
-		return
-	}
+// backoff is the pause after so many failures in a row: OpenBackoff, doubling up to OpenBackoffMax.
+func (s *State) backoff(failures int32) time.Duration {
 	pause, most := s.settings.OpenBackoff, s.settings.OpenBackoffMax
-	for ; step > 1 && pause < most; step-- {
-		pause = min(most, pause+min(pause, most-pause))
+	for ; failures > 1 && pause < most; failures-- {
+		pause += min(pause, most-pause)
 	}
-	s.paused, s.retryAt = true, s.now.after(pause)
+	return pause
 }
 
 // satThrough says whether OpenRetries failed rounds have passed since this count, without a success
@@ -211,13 +328,4 @@ func (s *State) refuse() {
 			s.refuseRequest(int32(i), BrowserUnavailable)
 		}
 	}
-}
-
-// admitted says whether the limits would let a waiting request through now.
-func (s *State) admitted(r *request) bool {
-	if r.class == Nested {
-		return true
-	}
-	k := &s.affinities[r.affinity]
-	return s.permits() > 0 && s.underCap(k) && (k.idle > 0 || int(k.bound) < s.settings.AffinityTabs)
 }

@@ -1,6 +1,9 @@
 package core
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // The claims of Invariants that one effect alone does not decide. What it does is in ledger.go.
 
@@ -11,17 +14,24 @@ func capacityHolds(t *Transition) error {
 	return nil
 }
 
-// contextsHold counts contexts. Every tab has one of its own, so they are as many as the tabs.
 func contextsHold(t *Transition) error {
-	limit := int(t.After.capacity) + 1 + min(max(0, t.After.settings.OrphanCap), 1<<31) // an OrphanCap may be huge
-	if n := len(t.Ledger.tabs); n > limit {
-		return fmt.Errorf("%d contexts can be alive, and %d may be", n, limit)
+	l, orphans := t.Ledger, max(0, t.After.settings.OrphanCap)
+	tabless := 0
+	for i := range l.contexts {
+		if l.inContext(l.contexts[i].id) == 0 {
+			tabless++
+		}
 	}
-	for i := range t.Ledger.tabs {
-		for j := range i {
-			if t.Ledger.tabs[i].context == t.Ledger.tabs[j].context {
-				return fmt.Errorf("t%d and t%d share c%d", t.Ledger.tabs[i].id, t.Ledger.tabs[j].id, t.Ledger.tabs[i].context)
-			}
+	if n, limit := len(l.contexts), int(t.After.capacity)+1+min(orphans, 1<<31); n > limit || tabless > orphans {
+		return fmt.Errorf("%d contexts can be alive, %d of them without a tab; %d and %d may be", n, tabless, limit, orphans)
+	}
+	for i := range l.tabs {
+		if l.context(l.tabs[i].context) == nil {
+			return fmt.Errorf("t%d is in c%d, which is gone", l.tabs[i].id, l.tabs[i].context)
+		}
+		n := l.inContext(l.tabs[i].context)
+		if c := l.context(l.tabs[i].context); n > 1 && (int(n) > t.After.settings.TabsPerContext || c.affinity == 0) {
+			return fmt.Errorf("c%d has %d tabs", c.id, n)
 		}
 	}
 	return nil
@@ -57,50 +67,66 @@ func (l *Ledger) inContext(c ContextID) int32 {
 }
 
 func pageCountHolds(t *Transition) error {
-	for a := range t.After.affinities {
-		k := &t.After.affinities[a]
-		if n := int32(0); k.known && k.primary != 0 || k.pageCount != 0 {
-			if k.primary != 0 {
-				n = t.Ledger.inContext(k.primary)
-			}
-			if n != k.pageCount || n == 0 {
-				return fmt.Errorf("affinity %d has pageCount %d, and c%d has %d tabs", a, k.pageCount, k.primary, n)
-			}
+	s := t.After
+	for a := range s.affinities {
+		k := &s.affinities[a]
+		if !k.known || k.primary == none {
+			continue
+		}
+		c := &s.contexts[k.primary]
+		if n := t.Ledger.inContext(c.id); n != c.tabs || c.affinity != Affinity(a) || c.state != contextOpen {
+			return fmt.Errorf("affinity %d has pageCount %d, and c%d has %d tabs", a, c.tabs, c.id, n)
 		}
 	}
 	return nil
 }
 
 func onePrimary(t *Transition) error {
-	for a := range t.After.affinities {
-		k := &t.After.affinities[a]
-		if !k.known || k.primary == 0 {
+	s := t.After
+	for a := range s.affinities {
+		k := &s.affinities[a]
+		if !k.known || k.primary == none {
 			continue
 		}
 		for b := range a {
-			if t.After.affinities[b].primary == k.primary {
-				return fmt.Errorf("c%d is primary of affinities %d and %d", k.primary, b, a)
+			if s.affinities[b].known && s.affinities[b].primary == k.primary {
+				return fmt.Errorf("c%d is primary of affinities %d and %d", s.contexts[k.primary].id, b, a)
 			}
 		}
-		for i := range t.Ledger.tabs {
-			if e := &t.Ledger.tabs[i]; e.context == k.primary && int(e.affinity) != a {
-				return fmt.Errorf("c%d is primary of affinity %d, and serves %d", k.primary, a, e.affinity)
-			}
+		id := s.primaryOf(k)
+		if c := t.Ledger.context(id); c == nil || int(c.affinity) != a {
+			return fmt.Errorf("c%d is primary of affinity %d, and serves another or is gone", id, a)
 		}
 	}
 	return nil
 }
 
-// supplementaryNeutral: where a primary stays the same in a step and gains and loses no tab, its
-// pageCount stays the same, whatever happens to the affinity's other tabs.
+// supplementaryNeutral: where a primary stays the same in a step, its pageCount changes by the tabs that
+// it gains and loses itself, whatever happens to the affinity's other tabs.
 func supplementaryNeutral(t *Transition) error {
 	for a := range min(len(t.Before.affinities), len(t.After.affinities)) {
 		before, after := &t.Before.affinities[a], &t.After.affinities[a]
-		if before.primary == 0 || before.primary != after.primary || before.pageCount == after.pageCount {
+		if !before.known || !after.known {
 			continue
 		}
-		return fmt.Errorf("the pageCount of affinity %d went from %d to %d, and its primary c%d gained and lost no tab",
-			a, before.pageCount, after.pageCount, after.primary)
+		id := t.Before.primaryOf(before)
+		if id == 0 || id != t.After.primaryOf(after) {
+			continue
+		}
+		n := t.Before.pageCount(before)
+		for i := range t.Before.tabs {
+			if b := &t.Before.tabs[i]; b.state != 0 && t.Before.contexts[b.context].id == id && t.Ledger.tab(b.id) == nil {
+				n--
+			}
+		}
+		for i := range t.Effects {
+			if e := &t.Effects[i]; e.Kind == OpenTab && e.Context == id {
+				n++
+			}
+		}
+		if now := t.After.pageCount(after); now != n {
+			return fmt.Errorf("the pageCount of affinity %d is %d, and by what its primary c%d gained and lost it is %d", a, now, id, n)
+		}
 	}
 	return nil
 }
@@ -140,7 +166,11 @@ func rootLimit(t *Transition) error {
 		}
 	}
 	capacity := int(t.After.capacity)
-	if granted && roots > capacity-t.Ledger.lost || all > capacity+1 {
+	shrinks := 0
+	if c := t.Ledger.tab(t.After.contraction); c != nil && !c.lost {
+		shrinks = 1
+	}
+	if granted && roots > capacity-t.Ledger.lost-shrinks || all > capacity+1 {
 		return fmt.Errorf("%d root leases of %d in all; capacity is %d, of which %d are lost", roots, all, capacity, t.Ledger.lost)
 	}
 	return nil
@@ -188,7 +218,9 @@ func affinityTabs(t *Transition) error {
 }
 
 // bound says whether the ledger sees a tab that belongs to an affinity and is not on its way out.
-func (e *entry) bound() bool { return e.affinity != 0 && e.closing == 0 && e.doomed == 0 && !e.lost }
+func (e *entry) bound() bool {
+	return e.affinity != 0 && e.opened && e.closing == 0 && e.doomed == 0 && !e.lost
+}
 
 func warmTruth(t *Transition) error {
 	for i := range t.Ledger.tabs {
@@ -231,29 +263,44 @@ func announcementTruth(t *Transition) error {
 	return nil
 }
 
-// orderHolds: whoever still waits after a step was not let through when a later one adopted a
-// standby. The limits are taken as they were just before that grant.
+// orderHolds: whoever still waits after a step, and was promised nothing, was not let through when a later
+// one adopted a standby; and a warm grant that took the last permit counts for those that it passed by,
+// who are passed by so often and no more. The limits are taken as they were just before that grant.
 func orderHolds(t *Transition) error {
+	for j := range t.After.requests {
+		if r := &t.After.requests[j]; r.used && int(r.bypassed) > max(0, t.After.settings.MaxBypass) {
+			return fmt.Errorf("r%d was passed by %d times", r.id, r.bypassed)
+		}
+	}
 	for i := range t.Effects {
 		e := &t.Effects[i]
-		if e.Kind != Grant || e.How != Adopted {
-			continue
-		}
 		granted, ok := t.requestBefore(e.Request)
-		if !ok {
+		if e.Kind != Grant || !ok {
 			continue
 		}
 		for j := range t.After.requests {
 			r := &t.After.requests[j]
-			if !r.used || r.priority < granted.priority || r.priority == granted.priority && r.order > granted.order {
+			if !r.used || r.pin != none || r.affinity == e.Affinity || !t.After.ahead(r, &granted) {
 				continue
 			}
-			if r.class == Nested || t.letThrough(r.affinity, t.Effects[i:]) {
+			through, permits := t.letThrough(r.affinity, t.Effects[i:])
+			switch {
+			case e.How == Adopted && (r.class == Nested || through && permits > 0):
 				return fmt.Errorf("r%d adopted t%d ahead of r%d", e.Request, e.Tab, r.id)
+			case e.How == Warm && r.class == Root && granted.class == Root && through && permits == 1 && t.bypassedBefore(r) >= r.bypassed:
+				return fmt.Errorf("r%d took the last permit ahead of r%d, whose bypass is not counted, or used up", e.Request, r.id)
 			}
 		}
 	}
 	return nil
+}
+
+// bypassedBefore is how often a request had been passed by before the step.
+func (t *Transition) bypassedBefore(r *request) int32 {
+	if i, ok := t.Before.requestIndex.get(uint64(r.id)); ok {
+		return t.Before.requests[i].bypassed
+	}
+	return 0
 }
 
 // requestBefore finds a granted request as it waited before the step.
@@ -262,15 +309,17 @@ func (t *Transition) requestBefore(id RequestID) (request, bool) {
 		return t.Before.requests[i], true
 	}
 	if t.Event.Kind == Requested && t.Event.Request == id {
-		return request{id: id, priority: t.Event.Priority, order: ^uint64(0)}, true
+		return request{
+			id: id, priority: t.Event.Priority, order: ^uint64(0), arrived: t.After.now, affinity: t.Event.Affinity, class: t.Event.Class,
+		}, true
 	}
 	return request{}, false
 }
 
 // letThrough says whether the limits would have let a root request of an affinity through before
 // these grants, which are the rest of the step's.
-func (t *Transition) letThrough(a Affinity, rest []Effect) bool {
-	permits := t.permits()
+func (t *Transition) letThrough(a Affinity, rest []Effect) (through bool, permits int32) {
+	permits = t.permits()
 	k := &t.After.affinities[a]
 	roots, bound := k.rootLeases, k.bound
 	for i := range rest {
@@ -289,12 +338,12 @@ func (t *Transition) letThrough(a Affinity, rest []Effect) bool {
 			if root {
 				roots--
 			}
-			if e.How == Adopted {
+			if e.How == Adopted || e.How == Reassigned {
 				bound--
 			}
 		}
 	}
-	return permits > 0 && int(roots) < t.After.settings.RootCap && int(bound) < t.After.settings.AffinityTabs
+	return int(roots) < t.After.settings.RootCap && int(bound+k.openings) < t.After.settings.AffinityTabs, permits
 }
 
 func queueBound(t *Transition) error {
@@ -312,12 +361,27 @@ func warmNotBlocked(t *Transition) error {
 	s := t.After
 	for i := range s.requests {
 		r := &s.requests[i]
-		if k := &s.affinities[r.affinity]; r.used && k.idle > 0 &&
-			(r.class == Nested || t.permits() > 0 && s.underCap(k)) {
+		if k := &s.affinities[r.affinity]; r.used && s.ownIdle(r.affinity) != none && !t.owed(r) &&
+			(r.class == Nested || t.permits() > 0 && s.underCap(k)) && (r.pin == none || !s.stale(s.ownIdle(r.affinity))) {
 			return fmt.Errorf("r%d waits, and its affinity has an idle tab", r.id)
 		}
 	}
 	return nil
+}
+
+// owed says whether a request may be held back for an older one of another affinity whose bypass is used
+// up.
+func (t *Transition) owed(r *request) bool {
+	for i := range t.After.requests {
+		q := &t.After.requests[i]
+		if q.used && q.affinity != r.affinity && q.pin == none && t.After.usedUp(q) && t.After.ahead(q, r) {
+			through, _ := t.letThrough(q.affinity, nil)
+			if q.class == Nested || through {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // closesHold: when Close's ctx ends, nobody holds or waits any more; when the pool is closed, nothing is
@@ -331,7 +395,7 @@ func closesHold(t *Transition) error {
 		switch e := &t.Effects[i]; {
 		case e.Kind == FinishClose && len(t.Ledger.tabs)+len(t.Ledger.browsers) > 0:
 			return fmt.Errorf("the pool is closed, and %d tabs and %d browsers can be alive", len(t.Ledger.tabs), len(t.Ledger.browsers))
-		case e.Kind == CloseBrowser && !e.Force && s.phase < ending:
+		case e.Kind == CloseBrowser && !e.Force && s.phase < ending && t.Ledger.lostIn(e.Browser):
 			return fmt.Errorf("b%d, whose tabs are lost, is asked to end gracefully", e.Browser)
 		}
 	}
@@ -398,16 +462,23 @@ func noLeak(t *Transition) error {
 			return fmt.Errorf("affinity %d is known, and nothing names it", a)
 		}
 	}
+	if n := t.After.Contexts(); n != len(t.Ledger.contexts) {
+		return fmt.Errorf("%d contexts can be alive, and the books say %d", len(t.Ledger.contexts), n)
+	}
 	if t.After.counts[Lost] != int32(t.Ledger.lost) {
 		return fmt.Errorf("%d tabs are lost, and the books say %d", t.Ledger.lost, t.After.counts[Lost])
 	}
 	return nil
 }
 
+func (l *Ledger) lostIn(b BrowserID) bool {
+	return slices.ContainsFunc(l.tabs, func(e entry) bool { return e.browser == b && e.lost })
+}
+
 func twoBrowsers(t *Transition) error {
 	serving := 0
 	for _, b := range t.Ledger.browsers {
-		if !b.ending {
+		if !b.ending && b.ready && !b.drains {
 			serving++
 		}
 	}
@@ -420,4 +491,15 @@ func twoBrowsers(t *Transition) error {
 // warm says whether an affinity is on the warm list.
 func (s *State) warm(a Affinity) bool {
 	return int(a) < len(s.affinities) && s.affinities[a].bound > 0
+}
+
+// isolation: what single effects show is in the ledger; a tab is handed to another affinity only where
+// that is switched on.
+func isolation(t *Transition) error {
+	for i := range t.Effects {
+		if e := &t.Effects[i]; e.How == Reassigned && !t.After.settings.AllowReassign {
+			return fmt.Errorf("t%d was handed to another affinity", e.Tab)
+		}
+	}
+	return nil
 }

@@ -11,8 +11,7 @@ func evictionTruth(t *Transition) error {
 		if e.Kind != CloseTab || e.Reason != Eviction {
 			continue
 		}
-		released := func(tab TabView) bool { return t.Event.Kind == Released && t.Event.Request == tab.Holder }
-		if tab, ok := t.Before.Tab(e.Tab); !ok || tab.State != Idle && !(tab.State == Leased && released(tab)) {
+		if tab, ok := t.Before.Tab(e.Tab); !ok || tab.State != Idle && !t.becameIdle(tab) {
 			return fmt.Errorf("eviction picked t%d in state %v", e.Tab, tab.State)
 		}
 		spare := t.shortage() == 0
@@ -22,6 +21,7 @@ func evictionTruth(t *Transition) error {
 		for j := range t.After.tabs {
 			tab := &t.After.tabs[j]
 			if tab.state == Idle && !(spare && t.Ledger.holdsRoot(tab.affinity)) &&
+				t.After.draining(tab.browser) == t.After.draining(e.Browser) &&
 				t.After.affinities[tab.affinity].stamp < t.After.affinities[e.Affinity].stamp {
 				return fmt.Errorf("eviction picked t%d, and t%d is of an affinity handed out longer ago", e.Tab, tab.id)
 			}
@@ -33,6 +33,21 @@ func evictionTruth(t *Transition) error {
 		}
 	}
 	return nil
+}
+
+// becameIdle says whether a tab that was not idle before the step can be by its event.
+func (t *Transition) becameIdle(tab TabView) bool {
+	switch tab.State {
+	case Leased:
+		return t.Event.Kind == Released && t.Event.Request == tab.Holder
+	case Opening:
+		return t.Event.Kind == Opened && t.Event.Tab == tab.ID
+	case Probing:
+		return t.Event.Kind == Probed && t.Event.Tab == tab.ID
+	case Resetting:
+		return t.Event.Kind == WasReset && t.Event.Tab == tab.ID
+	}
+	return false
 }
 
 func noCascade(t *Transition) error {
@@ -47,13 +62,13 @@ func noCascade(t *Transition) error {
 	shortage := t.shortage()
 	var relief, stale int32
 	for i := range s.tabs {
-		switch tab := &s.tabs[i]; tab.state {
-		case Opening, Closing:
-			if tab.overdue {
-				stale++
-			} else {
-				relief++
-			}
+		switch tab := &s.tabs[i]; {
+		case tab.state == Opening && tab.affinity != 0 && !tab.doomed && !tab.overdue: // it is its affinity's
+		case tab.state != Opening && tab.state != Closing:
+		case tab.overdue:
+			stale++
+		default:
+			relief++
 		}
 	}
 	relief += t.free()
@@ -67,33 +82,50 @@ func noCascade(t *Transition) error {
 	return nil
 }
 
-// shortage counts, one by one and by the ledger's own figures, the requests that could be given a tab
-// together, had the pool the tabs.
+// shortage counts, one by one, the requests that could be given a tab together, had the pool the tabs,
+// beyond those that are promised one and what is coming for their affinity.
 func (t *Transition) shortage() int32 {
 	var nested, roots int32
-	l, set := t.Ledger, &t.After.settings
-	for i := range l.waiting {
-		r := &l.waiting[i]
-		if r.class == Nested {
-			nested++
-			continue
-		}
-		if l.firstOf(r) {
-			waiting, held, bound := l.rootsOf(r.affinity)
-			roots += max(0, min(waiting, int32(set.RootCap)-held, int32(set.AffinityTabs)-bound))
+	for a := range t.After.affinities {
+		if t.After.affinities[a].known {
+			n, r := t.shortageOf(Affinity(a))
+			nested, roots = nested+n, roots+r
 		}
 	}
 	return nested + max(0, min(roots, t.permits()))
 }
 
-// firstOf says whether a waiting root request is the first of its affinity in the ledger.
-func (l *Ledger) firstOf(r *ledgerRequest) bool {
-	for i := range l.waiting {
-		if o := &l.waiting[i]; o.class == Root && o.affinity == r.affinity {
-			return o.id == r.id
+func (t *Transition) shortageOf(a Affinity) (nested, roots int32) {
+	s, set := t.After, &t.After.settings
+	for i := range s.requests {
+		if r := &s.requests[i]; r.used && r.affinity == a && r.pin == none {
+			if r.class == Nested {
+				nested++
+			} else {
+				roots++
+			}
 		}
 	}
-	return false
+	if nested+roots == 0 {
+		return 0, 0
+	}
+	coming, openings := int32(0), int32(0)
+	for i := range s.tabs {
+		tab := &s.tabs[i]
+		if tab.state == 0 || tab.affinity != a || tab.overdue || tab.doomed {
+			continue
+		}
+		on := tab.state == Opening || tab.state == Probing || tab.state == Rescuing || tab.state == Resetting
+		if on && tab.pinned == 0 {
+			coming++
+		}
+		if tab.state == Opening {
+			openings++
+		}
+	}
+	_, held, bound := t.Ledger.rootsOf(a)
+	roots = max(0, min(roots, int32(set.RootCap)-held, int32(set.AffinityTabs)-bound-openings))
+	return max(0, nested-coming), max(0, roots-max(0, coming-nested))
 }
 
 // rootsOf counts the root requests of an affinity that wait, its root leases, and its bound tabs.
@@ -115,9 +147,17 @@ func (l *Ledger) rootsOf(a Affinity) (waiting, held, bound int32) {
 	return waiting, held, bound
 }
 
+// size is the capacity that is to stay, by the ledger.
+func (t *Transition) size() int32 {
+	if c := t.Ledger.tab(t.After.contraction); c != nil && !c.lost {
+		return t.After.capacity - 1
+	}
+	return t.After.capacity
+}
+
 // permits is how many more root leases the root limit allows, by the ledger.
 func (t *Transition) permits() int32 {
-	n := t.After.capacity - int32(t.Ledger.lost)
+	n := t.size() - int32(t.Ledger.lost)
 	for i := range t.Ledger.tabs {
 		if e := &t.Ledger.tabs[i]; e.holder != 0 && e.class == Root {
 			n--
@@ -131,7 +171,7 @@ func (t *Transition) free() int32 { return t.After.capacity + 1 - int32(len(t.Le
 
 // target is how many standbys there should be, by the ledger.
 func (t *Transition) target() int32 {
-	n := t.After.capacity
+	n := t.size()
 	for i := range t.Ledger.tabs {
 		if t.Ledger.tabs[i].bound() {
 			n--
@@ -160,7 +200,7 @@ func noSelfEviction(t *Transition) error {
 		for j := range t.After.requests {
 			r := &t.After.requests[j]
 			k := &t.After.affinities[e.Affinity]
-			if r.used && r.affinity == e.Affinity && (r.class == Nested || t.permits() > 0 && t.After.underCap(k)) {
+			if r.used && r.affinity == e.Affinity && !t.owed(r) && (r.class == Nested || t.permits() > 0 && t.After.underCap(k)) {
 				return fmt.Errorf("t%d was evicted, and r%d waits for its affinity", e.Tab, r.id)
 			}
 		}
@@ -176,7 +216,13 @@ func stuckIsolated(t *Transition) error {
 		return nil
 	}
 	shortage := t.shortage()
-	fresh := s.counts[Opening] - s.overdue[Opening]
+	owned := int32(0) // fresh openings that are an affinity's
+	for i := range s.tabs {
+		if tab := &s.tabs[i]; tab.state == Opening && tab.affinity != 0 && !tab.doomed && !tab.overdue {
+			owned++
+		}
+	}
+	fresh := s.counts[Opening] - s.overdue[Opening] - owned
 	relief := fresh + s.counts[Closing] - s.overdue[Closing] + t.free()
 	switch {
 	case shortage > 0 && s.counts[Standby] > 0:
@@ -184,7 +230,7 @@ func stuckIsolated(t *Transition) error {
 	case shortage > relief && s.counts[Idle] > 0:
 		return fmt.Errorf("%d requests are short of a tab, %d are on their way, and %d idle ones stay", shortage, relief, s.counts[Idle])
 	case s.ready() != nil && !s.paused && t.free() > 0 &&
-		(fresh < shortage || s.counts[Standby]+s.counts[Opening] < t.target()):
+		(fresh < shortage || s.counts[Standby]+s.counts[Opening]-owned < t.target()):
 		return fmt.Errorf("a slot is free, and nothing is opened in it: %d requests short of a tab, %d standbys of %d",
 			shortage, s.counts[Standby], t.target())
 	}
@@ -196,10 +242,10 @@ func retired(t *Transition) error {
 	most := s.settings.MaxUses
 	for i := range l.tabs {
 		e := &l.tabs[i]
-		if most > 0 && int(e.uses) >= most && e.bound() && e.holder == 0 {
+		if tab, ok := s.Tab(e.id); ok && tab.State == Idle && most > 0 && int(e.uses) >= most {
 			return fmt.Errorf("t%d was handed out %d times, and is idle", e.id, e.uses)
 		}
-		if t.Event.Kind == SweepRequested && e.bound() && e.holder == 0 && !l.waits(e.affinity) &&
+		if tab, _ := s.Tab(e.id); t.Event.Kind == SweepRequested && tab.State == Idle && !l.waits(e.affinity) &&
 			l.idleFor(e.affinity, s.now, t.Event.MaxIdle) {
 			return fmt.Errorf("t%d was idle for long enough, and the sweep has left it", e.id)
 		}
@@ -221,4 +267,24 @@ func (l *Ledger) waits(a Affinity) bool {
 		}
 	}
 	return false
+}
+
+// envelope: capacity stays within what the settings and the requests so far allow, and goes down by
+// contraction alone.
+func envelope(t *Transition) error {
+	s, set := t.After, &t.After.settings
+	most := set.InitialPages
+	if t.Ledger.asked {
+		most = max(most, set.BurstPages)
+	}
+	if set.HighPriorityThreshold > 0 && int(t.Ledger.priority) >= set.HighPriorityThreshold {
+		most = max(most, set.HighPriorityPages)
+	}
+	if int(s.capacity) < set.MinPages || int(s.capacity) > most {
+		return fmt.Errorf("capacity is %d, and has to be %d to %d", s.capacity, set.MinPages, most)
+	}
+	if s.capacity < t.Before.capacity && t.Before.contraction == 0 && (len(t.Ledger.waiting) > 0 || s.leases.used > 0) {
+		return fmt.Errorf("capacity went from %d to %d while somebody waits or holds", t.Before.capacity, s.capacity)
+	}
+	return nil
 }

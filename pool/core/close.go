@@ -3,6 +3,7 @@ package core
 // How a tab ends. A browser's word is not believed until the page is gone: a tab counts until it is
 // Closed. The ladder is close, close again, kill, close once more, lost; a failure takes the next
 // rung at once, silence takes it when the rung's time is over. Nothing but the tab's own slot waits.
+// The last tab of a context that is not kept is gone only with the context.
 
 type rung uint8
 
@@ -23,71 +24,89 @@ const (
 // for CloseTimeout. Two: a close during a redirect fails or lies, and the second one works.
 const closesBeforeKill = 2
 
-// beginClose starts the end of a tab that nobody holds. In this step it stops being bound, and its
-// context stops being a primary.
+// beginClose starts the end of a tab that nobody holds. In this step it stops being bound, and what
+// becomes of its context is decided.
 func (s *State) beginClose(i int32, reason Reason) {
-	s.leave(i)
-	t := &s.tabs[i]
-	t.reason, t.rung, t.rungSince, t.closes, t.awaiting = reason, asked, s.now, 1, true
-	s.operation(Effect{
-		Kind: CloseTab, Tab: t.id, Context: t.context, Browser: t.browser,
-		Affinity: t.affinity, Generation: t.generation, Reason: reason,
-	})
+	s.leave(i, reason)
+	s.askClose(i, CloseTab)
 }
 
 // leave makes a tab a closing one, whatever it was before.
-func (s *State) leave(i int32) {
+func (s *State) leave(i int32, reason Reason) {
 	t := &s.tabs[i]
-	switch t.state {
-	case Standby:
+	if t.state == Standby {
 		s.unlink(&s.standbys, &s.lastReady, i)
-		s.setState(i, Closing)
-	case Idle, Leased:
-		s.setIdle(i, Closing)
-		if !t.doomed {
-			s.unprimary(i)
-			s.bind(t.affinity, -1)
-		}
-		t.doomed = false
-	default:
-		s.setState(i, Closing)
+	}
+	bound := t.bound()
+	s.setState(i, Closing)
+	t.reason, t.rung, t.rungSince, t.closes, t.doomed = reason, asked, s.now, 0, false
+	s.quit(i, reason)
+	if bound {
+		s.bind(i, -1)
 	}
 }
 
-// unprimary ends a primary when its last tab is about to leave it. A context that is nobody's
-// primary is closed with its tab and counted until then, but no pageCount speaks of it.
-func (s *State) unprimary(i int32) {
+// askClose asks for a close: of the page alone where others share its context or the context is kept.
+func (s *State) askClose(i int32, kind EffectKind) {
 	t := &s.tabs[i]
-	if k := &s.affinities[t.affinity]; t.context == k.primary {
-		k.primary, k.pageCount = 0, 0
-	}
-}
-
-func (s *State) closeAgain(i int32) {
-	t := &s.tabs[i]
+	c := &s.contexts[t.context]
 	t.awaiting = true
 	t.closes++
-	s.operation(Effect{Kind: CloseAgain, Tab: t.id, Context: t.context, Browser: t.browser, Affinity: t.affinity})
+	t.askedAt = min(t.askedAt, s.now)
+	e := Effect{
+		Kind: kind, Tab: t.id, Context: c.id, Browser: t.browser, Affinity: t.affinity,
+		Kept: c.tabs > 1 || s.isPrimary(t.context),
+	}
+	if kind == CloseTab {
+		e.Generation, e.Reason = t.generation, t.reason
+	}
+	s.operation(e)
 }
 
+func (s *State) closeAgain(i int32) { s.askClose(i, CloseAgain) }
+
+// kill takes the last rung. A page that is not open yet has no renderer to kill, but it goes with its
+// context.
 func (s *State) kill(i int32) {
 	t := &s.tabs[i]
 	t.rung, t.rungSince, t.closes, t.awaiting = killing, s.now, 0, false
-	if !t.unopened {
+	switch {
+	case !t.unopened:
 		s.killTab(i)
+	case s.isPrimary(t.context):
+		s.unprimary(t.context)
+		s.closeAgain(i)
 	}
 }
 
 func (s *State) killTab(i int32) {
-	t := &s.tabs[i]
-	t.kill = killAsked
-	s.operation(Effect{Kind: KillTab, Tab: t.id, Context: t.context, Browser: t.browser, Affinity: t.affinity})
+	s.tabs[i].kill = killAsked
+	s.ask(KillTab, i)
 }
 
-// closed takes a tab off the books that was asked to close, however late the answer comes.
-func (s *State) closed(i int32) {
-	if st := s.tabs[i].state; st == Closing || st == Lost {
+// closed hears that a page is gone, however late. Its tab leaves the books, unless it was the last in
+// a context that is not kept and not gone either.
+func (s *State) closed(i int32, kept bool) {
+	t := &s.tabs[i]
+	if t.state != Closing && t.state != Lost {
+		return
+	}
+	c := t.context
+	last := s.contexts[c].tabs == 1
+	switch {
+	case kept && last && !(s.isPrimary(c) && s.keepable(c) && s.orphanRoom() > 0):
+		s.unprimary(c)
+		if s.serves(t.browser) {
+			s.closeAgain(i)
+		}
+	case kept && last:
 		s.removeTab(i)
+		s.contexts[c].since = s.now // an orphan from here on
+	default:
+		s.removeTab(i)
+		if last {
+			s.removeContext(c)
+		}
 	}
 }
 
@@ -123,39 +142,28 @@ func (s *State) killAnswered(i int32) {
 	}
 }
 
+// killSilent gives a tab up. It goes on being counted, its context is no primary, and its browser is
+// to be replaced.
 func (s *State) killSilent(i int32) {
 	t := &s.tabs[i]
 	if t.state != Closing || t.rung != killing || !s.serves(t.browser) {
 		return
 	}
 	s.setState(i, Lost)
-	t.awaiting = false
-	if s.counts[Lost] >= s.capacity {
-		s.endBrowser(t.browser, true) // it counts as lost from here on
-		s.failedBrowser()
-	}
+	t.awaiting, t.askedAt = false, never
+	s.unprimary(t.context)
+	s.wear(t.browser)
 }
 
 // crashed ends a tab whose page died. A tab that is on its way out anyway goes on being closed.
 func (s *State) crashed(i int32) {
 	t := &s.tabs[i]
-	switch t.state {
-	case Leased:
+	switch {
+	case t.state == Leased:
 		s.revoke(i, PageCrashed)
-	case Standby, Idle:
+	case t.state == Standby || t.bound():
 	default:
 		return
 	}
 	s.beginClose(i, Crash)
-}
-
-// markOverdue notes that a close or an opening is no relief any more for those who wait.
-func (s *State) markOverdue(kind EventKind, i int32) {
-	t := &s.tabs[i]
-	if t.overdue || t.state != Opening && t.state != Closing || (kind == OpenOverdue) != (t.state == Opening) {
-		return
-	}
-	t.overdue = true
-	s.overdue[t.state]++
-	s.waitsDue = true
 }

@@ -1,7 +1,7 @@
 package core
 
 import (
-	"slices"
+	"math"
 	"time"
 )
 
@@ -9,94 +9,129 @@ import (
 type TabState uint8
 
 const (
-	_       TabState = iota // an unused slot
-	Opening                 // asked for, not answered
-	Standby                 // ready, and nobody's
-	Idle                    // its affinity's, and nobody holds it
-	Leased                  // its affinity's, and held
-	Closing                 // on its way out, counted until the browser confirms
-	Lost                    // its close and its kill went unanswered; counted like any other
+	_         TabState = iota // an unused slot
+	Opening                   // asked for, not answered; its affinity's where it opens inside a primary
+	Standby                   // ready, and nobody's
+	Idle                      // its affinity's, and nobody holds it
+	Probing                   // its affinity's, and its page is asked whether it answers
+	Rescuing                  // the same, and what holds its main thread is being stopped
+	Resetting                 // its affinity's, and being brought back to the standby state
+	Leased                    // its affinity's, and held
+	Closing                   // on its way out, counted until the browser confirms
+	Lost                      // its close and its kill went unanswered; counted like any other
 	tabStates
 )
 
 // none is the slot number that stands for no slot.
 const none int32 = -1
 
-// tab is one page and, as long as every tab has a context of its own, that context.
+// never is an instant that does not come.
+const never Time = math.MaxInt64
+
+// tab is one page.
 //
 // Invariant: capacity. A slot is free again only when the browser has confirmed the end.
 type tab struct {
 	generation Generation    // of its affinity, when it was bound
 	holder     RequestID     // Leased: the request that holds it
+	pinned     RequestID     // Opening, Probing: the request that was promised this very tab
 	since      Time          // when the present state began
 	maxLease   time.Duration // Leased: how long it may be held; negative: as long as the holder likes
+	suspectAt  Time          // Probing, Rescuing: since when it is suspect
 	rungSince  Time          // Closing: when the present rung began
+	askedAt    Time          // since when an operation on it has been silent; never: none is
 	openBegan  Time          // when it was asked for
 	openEnded  Time          // when it was ready
+	probeBegan Time          // when it was probed last
+	probeEnded Time          // when it answered that
+	goodAt     Time          // when its page was last known to answer
+	retireAt   Time          // when it is past its MaxAge
+	freedAt    Time          // when it was given back last, or opened
 	stamp      uint64        // when it was handed out last, as a place in the order of all grants
-	retireAt   Time          // when it is past its MaxAge; the last instant there is: never
 	id         TabID
-	context    ContextID
 	browser    BrowserID
 	affinity   Affinity // whose it is, or was until it began to close; 0: nobody's
+	context    int32    // the slot of its context
 	next, prev int32    // neighbours among the standbys, or among its affinity's tabs
+	uses       uint32   // how often it was handed out
 	state      TabState
 	class      Class  // Leased: the class of the lease
-	reason     Reason // Closing, Lost: why it was closed; Leased and doomed: why it will be
+	reason     Reason // Closing, Lost: why it was closed; doomed: why it will be
 	rung       rung   // Closing: how far closing it has gone
 	closes     uint8  // Closing: how often it was asked for on this rung
-	doomed     bool   // Leased: marked to close when the lease ends
-	overdue    bool   // Opening: older than OpenGrace. Closing: older than CloseGrace
+	kill       kill   // Closing: what became of killing its renderer
+	doomed     bool   // Opening, Leased: marked to close when it is open, or when the lease ends
+	overdue    bool   // Opening, Probing, Rescuing, Resetting: older than OpenGrace. Closing: older than CloseGrace
 	awaiting   bool   // Closing: a close was asked for and has not been answered
 	unopened   bool   // the answer to its opening is still out
-	kill       kill   // Closing: what became of killing its renderer
-	_          [2]byte
-	uses       uint32 // how often it was handed out
+	suspect    bool   // Probing: it is doubted, rather than merely not seen for a while
+	rescued    bool   // Probing: what held it was stopped
 }
 
-// affinity is what is known of one key. It lives as long as a tab, a request or a call names it.
+// bound says whether a tab belongs to an affinity and is not on its way out.
+func (t *tab) bound() bool {
+	return t.state >= Idle && t.state <= Resetting || t.state == Leased && !t.doomed
+}
+
+// affinity is what is known of one key. It lives as long as a tab, a context, a request or a call
+// names it. What is derived is brought up to date by refresh.
 type affinity struct {
-	generation Generation // of its present life; 0 while it has none
-	openSince  Time       // since when RootCap and AffinityTabs let a waiting root request through
-	stamp      uint64     // when a tab of it was handed out last
-	primary    ContextID  // the context it is known by; 0: none
-	pageCount  int32      // tabs of the primary not yet confirmed closed
-	tabs       int32      // first of its tabs, those on their way out included
-	bound      int32      // how many are idle, or leased and not doomed
-	idle       int32
-	rootLeases int32 // held now, whatever their generation
-	calls      int32 // disposals that wait for it
-	eligible   int32 // waiting root requests that RootCap and AffinityTabs let through together
-	waiting    [classes]int32
-	queue      [classes]int32 // its waiting requests, a heap
-	links      [classes]links // its place among State.heads
-	listed     [classes]bool  // whether it has one
-	known      bool
-	touched    bool
-	_          [4]byte
+	generation  Generation     // of its present life; 0 while it has none
+	openSince   Time           // since when RootCap and AffinityTabs let a waiting root request through
+	stamp       uint64         // when a tab of it was handed out last
+	primary     int32          // slot of the context it is known by, or none
+	tabs        int32          // first of its tabs, those on their way out included
+	contexts    int32          // how many contexts name it, those on their way out included
+	bound       int32          // how many tabs are bound
+	rootLeases  int32          // held now, whatever their generation
+	calls       int32          // disposals that wait for it
+	idle        int32          // derived: idle tabs
+	openings    int32          // derived: openings inside its primary that are not overdue
+	coming      int32          // derived: tabs on their way to idle, not overdue, and promised to nobody
+	eligible    int32          // derived: waiting root requests that RootCap and AffinityTabs let through together
+	needs       [classes]int32 // derived: how many more tabs its waiting requests could use together
+	high        int32          // derived: how many of these are for urgent ones
+	urgent      [classes]int32 // how many of its queue are entitled to HighPriorityPages
+	waiting     [classes]int32
+	promised    [classes]int32 // how many of the waiting were promised a tab
+	queue       [classes]int32 // those that were not, a heap
+	pins        [classes]int32 // those that were, a heap
+	links       [classes]links // its place among State.heads
+	listed      [classes]bool  // whether it has one
+	known       bool
+	touched     bool
+	dirty       bool // what is derived is stale
+	warmWaiting bool // derived: it has an idle tab and a waiting request
+	_           [6]byte
 }
 
 // request is one GetPage that waits.
 type request struct {
-	id       RequestID
-	order    uint64 // of arrival
-	arrived  Time
-	maxLease time.Duration // of the lease to come
-	affinity Affinity
-	priority int32
-	rounds   uint32 // State.rounds when it came
-	links    links  // its place in its affinity's queue
-	class    Class
-	used     bool
-	_        [6]byte
+	id         RequestID
+	order      uint64 // of arrival
+	arrived    Time
+	promisedAt Time          // when it was first promised a tab, which it could have had at once; never: it was not
+	maxLease   time.Duration // of the lease to come
+	affinity   Affinity
+	priority   int32
+	rounds     uint32 // State.rounds when it came
+	bypassed   int32  // how often a warm grant has passed it by
+	pin        int32  // slot of the tab that it was promised, or none
+	links      links  // its place in its affinity's queue
+	class      Class
+	used       bool
+	_          [6]byte
 }
 
-// call is one DisposeAffinity or Warm that waits.
+// call is one DisposeAffinity, Warm or Recycle that waits.
 type call struct {
 	id         CallID
 	generation Generation // a disposal: this one and all before it have to be gone
-	affinity   Affinity   // a disposal; 0: a Warm
-	rounds     uint32     // a Warm: State.rounds when it came
+	affinity   Affinity   // a disposal; 0: another
+	browser    BrowserID  // a Recycle: this one and all before it have to be gone
+	rounds     uint32     // a Warm or a Recycle: State.rounds when it came
+	recycle    bool
+	_          [3]byte
 }
 
 // State is the pool: every fact that a decision can depend on, and nothing else. It is flat: a copy
@@ -120,22 +155,30 @@ type State struct {
 	standbys  int32 // first of the standbys, oldest first
 	lastReady int32 // last of them
 	counts    [tabStates]int32
-	bound     int32 // tabs that are idle, or leased and not doomed
 	overdue   [tabStates]int32
+	bound     int32
+
+	contexts     []context
+	freeContexts []int32
+	tabless      int32 // contexts without a tab: orphans, those being closed, and lost ones
 
 	affinities  []affinity // by handle
-	warmWaiting int32      // affinities with both an idle tab and a waiting request
-	eligible    int32      // sum of all affinities' eligible
+	openings    int32      // sums over the affinities of what is derived
+	needs       [classes]int32
+	high        int32
+	warmWaiting int32
 	rootLeases  int32
 	rootFull    bool // after the last step, no permit was left
 	rootOpen    Time // since when there is one
 	touched     []Affinity
+	dirty       []Affinity
 
 	requests     []request
 	freeRequests []int32
 	requestIndex index // by RequestID
 	waiting      [classes]int32
-	heads        [classes]int32 // affinities by their first request of the class, a heap
+	heads        [classes]int32 // affinities by their first request of the class that is promised nothing, a heap
+	exhausted    int32          // waiting requests whose bypass is used up
 
 	calls    []call
 	callsDue bool // in this step, something happened that a call can wait for
@@ -143,12 +186,18 @@ type State struct {
 	browsers []browser
 
 	capacity       int32
+	idle           bool   // nobody holds or waits
+	idleSince      Time   // since when
+	shrinking      bool   // IdleContraction has passed since then
+	contraction    TabID  // the tab with which one of capacity goes; 0: none
 	failedOpenings int32  // rounds in a row, for the backoff
 	failedBrowsers int32  // launches that failed and browsers that were lost, in a row
 	rounds         uint32 // failed rounds ever
 	success        uint32 // rounds when an opening last succeeded
-	paused         bool   // a failed round's pause has not passed
+	paused         bool   // the pause after a failed round of opening has not passed
 	retryAt        Time
+	grounded       bool // the pause after a failed launch has not passed
+	relaunchAt     Time
 	phase          phase
 	effects        []Effect
 }
@@ -175,7 +224,7 @@ func New(settings Settings) *State {
 	for c := range s.heads {
 		s.heads[c] = none
 	}
-	s.affinities = append(s.affinities, affinity{}) // handle 0 is nobody
+	s.affinities = append(s.affinities, affinity{primary: none}) // handle 0 is nobody
 	return s
 }
 
@@ -202,31 +251,31 @@ func (s *State) handle(e Event) {
 		s.released(e.Request)
 	case Discarded:
 		s.discarded(e.Request, e.Wedged)
+	case Expired:
+		s.expired(e.Request)
 	case Disposed:
 		s.disposed(e)
-	case DisposeAbandoned, WarmAbandoned:
+	case WarmRequested, RecycleRequested:
+		s.callRequested(e)
+	case DisposeAbandoned, WarmAbandoned, RecycleAbandoned:
 		s.callAbandoned(e.Call)
-	case WarmRequested:
-		s.calls = append(s.calls, call{id: e.Call, rounds: s.rounds})
-		s.callsDue = true
 	case SweepRequested:
 		s.sweep(e.MaxIdle)
 	case CloseRequested:
 		s.closeRequested()
 	case CloseExpired:
 		s.closeExpired()
-	case BrowserReady:
-		s.browserReady(e.Browser)
-	case BrowserFailed:
-		s.browserFailed(e.Browser)
-	case BrowserGone:
-		s.browserGone(e.Browser)
-	case LaunchSilent, BrowserCloseSilent:
-		s.browserSilent(e)
 	case RetryDue:
 		s.paused = false
-	case Expired:
-		s.expired(e.Request)
+	case RelaunchDue:
+		s.grounded = false
+	case ContractDue:
+		s.shrinking = s.idle
+	case ContextClosed, ContextCloseFailed, ContextSilent:
+		s.contextEvent(e)
+	case BrowserReady, BrowserFailed, BrowserGone, BrowserAnswered, LaunchSilent, BrowserCloseSilent,
+		BrowserWorn, BrowserStalled, BrowserSilent, DrainSilent:
+		s.browserEvent(e)
 	default:
 		if i, ok := s.tabIndex.get(uint64(e.Tab)); ok {
 			s.tabEvent(e, i)
@@ -235,17 +284,33 @@ func (s *State) handle(e Event) {
 }
 
 func (s *State) tabEvent(e Event, i int32) {
+	if !e.Kind.Deadline() {
+		s.hear(s.tabs[i].browser)
+		s.tabs[i].askedAt = never
+	}
 	switch e.Kind {
 	case Opened:
 		s.opened(i, e.Jitter)
 	case OpenFailed:
 		s.openFailed(i)
-	case OpenOverdue, CloseOverdue:
+	case OpenOverdue, CloseOverdue, ProbeOverdue, ResetOverdue:
 		s.markOverdue(e.Kind, i)
 	case OpenSilent:
 		s.openSilent(i)
+	case Probed:
+		s.probed(i)
+	case ProbeFailed, ProbeSilent:
+		s.probeFailed(i)
+	case Rescued:
+		s.wasRescued(i)
+	case RescueFailed, RescueSilent:
+		s.rescueFailed(i)
+	case WasReset:
+		s.wasReset(i)
+	case ResetFailed, ResetSilent:
+		s.resetFailed(i)
 	case Closed:
-		s.closed(i)
+		s.closed(i, e.Kept)
 	case CloseFailed:
 		s.closeFailed(i)
 	case CloseSilent:
@@ -261,15 +326,17 @@ func (s *State) tabEvent(e Event, i int32) {
 	}
 }
 
-// settle does whatever an event has made possible. One pass is enough: granting asks for nothing that a
-// later line gives in the same step, and what is opened or closed is answered by an event.
+// settle does whatever an event has made possible. One pass is enough: what is given out is given out
+// until nobody can have more, and what is opened or closed is answered by an event.
 func (s *State) settle(event Event) {
-	s.grant()
+	s.place()
 	s.boundQueue(event)
 	s.refuse()
 	s.endPhase()
 	s.keepBrowser()
-	s.evict()
+	s.makeRoom()
+	s.drain()
+	s.contract()
 	s.open()
 	s.finishCalls()
 	s.finishClose()
@@ -293,8 +360,11 @@ func (s *State) CopyFrom(o *State) {
 	s.freeTabs = append(kept.freeTabs[:0], o.freeTabs...)
 	s.tabIndex.copyFrom(&kept.tabIndex, &o.tabIndex)
 	s.leases.copyFrom(&kept.leases, &o.leases)
+	s.contexts = append(kept.contexts[:0], o.contexts...)
+	s.freeContexts = append(kept.freeContexts[:0], o.freeContexts...)
 	s.affinities = append(kept.affinities[:0], o.affinities...)
 	s.touched = kept.touched[:0]
+	s.dirty = append(kept.dirty[:0], o.dirty...)
 	s.requests = append(kept.requests[:0], o.requests...)
 	s.freeRequests = append(kept.freeRequests[:0], o.freeRequests...)
 	s.requestIndex.copyFrom(&kept.requestIndex, &o.requestIndex)
@@ -318,171 +388,43 @@ func (s *State) affinity(a Affinity) *affinity {
 	}
 	k := &s.affinities[a]
 	if !k.known {
-		*k = affinity{known: true, tabs: none, openSince: s.now}
+		*k = affinity{known: true, tabs: none, primary: none, openSince: s.now}
 		for c := range k.queue {
-			k.queue[c] = none
+			k.queue[c], k.pins[c] = none, none
 		}
 	}
 	return k
 }
 
-// touch notes that something of a changed, so that the end of the step looks whether it can be
-// forgotten, and keeps what is derived from it.
+// touch notes that something of an affinity changed: what is derived of it is stale, and the end of
+// the step looks whether it can be forgotten.
 func (s *State) touch(a Affinity) {
-	if k := s.affinity(a); !k.touched {
+	if a == 0 {
+		return
+	}
+	k := s.affinity(a)
+	if !k.touched {
 		k.touched = true
 		s.touched = append(s.touched, a)
 	}
-	s.refresh(a)
+	if !k.dirty {
+		k.dirty = true
+		s.dirty = append(s.dirty, a)
+		s.unlist(a)
+	}
 }
 
-// forget says Forget for each key that this step has left without a tab, a request and a call.
+// forget says Forget for each key that this step has left without a tab, a context, a request and a
+// call.
 func (s *State) forget() {
+	s.freshen()
 	for _, a := range s.touched {
 		k := &s.affinities[a]
 		k.touched = false
-		if k.tabs == none && k.waiting == [classes]int32{} && k.calls == 0 {
-			*k = affinity{}
+		if k.tabs == none && k.contexts == 0 && k.waiting == [classes]int32{} && k.calls == 0 {
+			*k = affinity{primary: none}
 			s.emit(Effect{Kind: Forget, Affinity: a})
 		}
 	}
 	s.touched = s.touched[:0]
-}
-
-func (s *State) addTab(t tab) int32 {
-	var i int32
-	if n := len(s.freeTabs); n > 0 {
-		i = s.freeTabs[n-1]
-		s.freeTabs = s.freeTabs[:n-1]
-	} else {
-		i = int32(len(s.tabs))
-		s.tabs = append(s.tabs, tab{})
-	}
-	t.next, t.prev = none, none
-	s.tabs[i] = t
-	s.counts[t.state]++
-	s.tabIndex.put(uint64(t.id), i)
-	return i
-}
-
-// removeTab takes a tab off the books: its end is confirmed, or its browser is gone.
-func (s *State) removeTab(i int32) {
-	t := &s.tabs[i]
-	if a := t.affinity; a != 0 {
-		k := &s.affinities[a]
-		if t.context == k.primary {
-			k.pageCount--
-		}
-		s.unlink(&k.tabs, nil, i)
-		s.touch(a)
-	}
-	s.callsDue = true
-	s.setState(i, 0)
-	s.tabIndex.remove(uint64(t.id))
-	s.tabs[i] = tab{}
-	s.freeTabs = append(s.freeTabs, i)
-}
-
-// setState moves a tab from one state to another and keeps the counts.
-func (s *State) setState(i int32, state TabState) {
-	t := &s.tabs[i]
-	s.counts[t.state]--
-	if t.overdue {
-		s.overdue[t.state]--
-		t.overdue = false
-	}
-	t.state, t.since = state, s.now
-	s.counts[state]++
-	s.callsDue = s.callsDue || state == Standby
-	s.waitsDue = true
-}
-
-// alive is the number of tabs in any state.
-func (s *State) alive() int32 { return int32(len(s.tabs) - len(s.freeTabs)) }
-
-// link puts a tab at the end of a list of tabs; unlink takes it out. The end of an affinity's list
-// is not kept: nothing depends on its order.
-func (s *State) link(first, last *int32, i int32) {
-	t := &s.tabs[i]
-	if last == nil {
-		t.next, t.prev = *first, none
-		if *first != none {
-			s.tabs[*first].prev = i
-		}
-		*first = i
-		return
-	}
-	t.next, t.prev = none, *last
-	if *last != none {
-		s.tabs[*last].next = i
-	} else {
-		*first = i
-	}
-	*last = i
-}
-
-func (s *State) unlink(first, last *int32, i int32) {
-	t := &s.tabs[i]
-	if t.prev != none {
-		s.tabs[t.prev].next = t.next
-	} else {
-		*first = t.next
-	}
-	if t.next != none {
-		s.tabs[t.next].prev = t.prev
-	} else if last != nil {
-		*last = t.prev
-	}
-	t.next, t.prev = none, none
-}
-
-// finishCalls answers the disposals whose generation is gone, and the Warms whose target is met.
-func (s *State) finishCalls() {
-	if !s.callsDue {
-		return
-	}
-	s.calls = slices.DeleteFunc(s.calls, func(c call) bool {
-		if c.affinity == 0 {
-			return s.finishWarm(c)
-		}
-		for i := s.affinities[c.affinity].tabs; i != none; i = s.tabs[i].next {
-			if s.tabs[i].generation <= c.generation {
-				return false
-			}
-		}
-		s.endCall(c)
-		s.emit(Effect{Kind: FinishDispose, Call: c.id})
-		return true
-	})
-}
-
-func (s *State) finishWarm(c call) bool {
-	e := Effect{Kind: FinishWarm, Call: c.id}
-	switch {
-	case s.phase != serving:
-		e.Reason = PoolClosed
-	case s.satThrough(c.rounds):
-		e.Reason = BrowserUnavailable
-	case s.counts[Standby] < s.target():
-		return false
-	}
-	s.emit(e)
-	return true
-}
-
-func (s *State) endCall(c call) {
-	if c.affinity != 0 {
-		s.affinities[c.affinity].calls--
-		s.touch(c.affinity)
-	}
-}
-
-func (s *State) callAbandoned(id CallID) {
-	s.calls = slices.DeleteFunc(s.calls, func(c call) bool {
-		if c.id != id {
-			return false
-		}
-		s.endCall(c)
-		return true
-	})
 }

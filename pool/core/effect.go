@@ -13,6 +13,7 @@ const (
 	EndLease      // the lease of Request on Tab has ended without its holder; Reason says why
 	FinishDispose // Call: the old generation is gone
 	FinishWarm    // Call: the standby target is met (Reason: ReasonNone), or never will be
+	FinishRecycle // Call: the next browser serves and the old one is gone (ReasonNone), or never will be
 	FinishClose   // nothing of the pool is alive, but for what was written off
 	AnnounceWarm  // Affinity, Generation
 	AnnounceCold  // Affinity, Generation
@@ -21,10 +22,15 @@ const (
 	// The browser.
 	Launch       // start Browser: BrowserReady, BrowserFailed
 	CloseBrowser // end Browser (Force: at once), started or still starting: BrowserGone
-	OpenTab      // open Tab in Context, a new one, of Browser: Opened, OpenFailed
-	CloseTab     // close Tab with its Context; Reason says why: Closed, CloseFailed
+	Ping         // ask whether Browser is there: BrowserAnswered
+	OpenTab      // open Tab in Context, a new one unless the pool has it, of Browser: Opened, OpenFailed
+	ProbeTab     // ask the main thread of Tab's page: Probed, ProbeFailed
+	RescueTab    // stop what holds the main thread of Tab: Rescued, RescueFailed
+	ResetTab     // bring Tab back to the standby state: WasReset, ResetFailed
+	CloseTab     // close Tab with its Context (Kept: without it); Reason says why: Closed, CloseFailed
 	CloseAgain   // the same once more, after a failure, a kill or a late opening: Closed, CloseFailed
 	KillTab      // kill the renderer of Tab: Killed, KillFailed
+	CloseContext // close Context, in which no tab is; Reason says why, where it is the first time: ContextClosed, ContextCloseFailed
 
 	effectKinds
 )
@@ -33,8 +39,10 @@ const (
 type How uint8
 
 const (
-	Adopted How = iota + 1 // from the standbys
-	Warm                   // the affinity's own idle tab
+	Adopted    How = iota + 1 // from the standbys
+	Warm                      // the affinity's own idle tab, which has served before
+	InPrimary                 // opened for it inside its affinity's primary
+	Reassigned                // another affinity's idle tab, with its context and its state
 )
 
 // Reason says why a tab is closed, a request refused or a lease ended. Every close has exactly one.
@@ -55,6 +63,10 @@ const (
 	IdleSweep   // its affinity was idle for longer than EvictIdle was asked for
 	MaxUses     // it was handed out that often
 	MaxAge      // it is that old
+	Contraction // the pool shrinks
+	Drain       // its browser is being replaced
+	OrphanRoom  // it is the oldest orphan, and another primary needs its place
+	Unwanted    // it was opened inside a primary, and nobody of the affinity waits any more
 
 	// Why a request is refused or a lease ended.
 	PoolClosed         // the pool is closed
@@ -83,7 +95,8 @@ type Effect struct {
 	How        How
 	Reason     Reason
 	Force      bool // CloseBrowser: by force at once
-	_          [4]byte
+	Kept       bool // CloseTab, CloseAgain: the context is left
+	_          [3]byte
 }
 
 // Waits says how a request's time was spent, in nanoseconds; the parts add up to the whole.

@@ -12,7 +12,7 @@ import (
 type (
 	Affinity   uint32
 	RequestID  uint64
-	CallID     uint64 // of a DisposeAffinity or a Warm that waits
+	CallID     uint64 // of a DisposeAffinity, a Warm or a Recycle that waits
 	TabID      uint32
 	ContextID  uint32
 	BrowserID  uint32
@@ -55,37 +55,60 @@ const (
 	Abandoned        // the caller of a request that waits has gone; a request that was answered stays answered
 	Released         // the holder gives the tab back
 	Discarded        // the same, and the tab is spoiled (Wedged: it does not answer)
-	Disposed         // DisposeAffinity: Call, Affinity, NoWait
+	Disposed         // DisposeAffinity: Call, Affinity, NoWait, Retain
 	DisposeAbandoned // its caller waits no longer
 	SweepRequested   // EvictIdle: MaxIdle
 	WarmRequested    // Warm: Call
 	WarmAbandoned    // its caller waits no longer
+	RecycleRequested // Recycle: Call
+	RecycleAbandoned // its caller waits no longer
 	CloseRequested   // Close of the pool
 	CloseExpired     // its ctx has ended: leases are revoked
 
 	// The browser.
-	BrowserReady  // the launch of Browser succeeded
-	BrowserFailed // the launch of Browser failed; no process is left
-	BrowserGone   // its process has ended, asked or not
-	Opened        // Tab is at the standby state; Jitter, drawn for its MaxAge
-	OpenFailed    // opening Tab failed; what it may have left is not known
-	Closed        // Tab is verified gone, with its context where it was alone in it
-	CloseFailed   // the close of Tab was refused, or could not be verified
-	Killed        // the renderer of Tab is dead
-	KillFailed    // it could not be killed
-	Crashed       // Tab crashed, by itself
+	BrowserReady       // the launch of Browser succeeded
+	BrowserFailed      // the launch of Browser failed; no process is left
+	BrowserGone        // its process has ended, asked or not
+	BrowserAnswered    // Browser answers that it is there
+	Opened             // Tab is at the standby state; Jitter, drawn for its MaxAge
+	OpenFailed         // opening Tab failed; what it may have left is not known
+	Probed             // the main thread of Tab's page answers
+	ProbeFailed        // it says that it does not
+	Rescued            // what held the main thread of Tab was stopped, and its page is at the standby state
+	RescueFailed       // it could not be stopped
+	WasReset           // Tab is back at the standby state
+	ResetFailed        // it could not be brought there
+	Closed             // Tab is verified gone, and its context with it, unless Kept
+	CloseFailed        // the close of Tab was refused, or could not be verified
+	Killed             // the renderer of Tab is dead
+	KillFailed         // it could not be killed
+	Crashed            // Tab crashed, by itself
+	ContextClosed      // Context is verified gone
+	ContextCloseFailed // its close was refused, or could not be verified
 
 	// Deadlines. State.Deadlines lists those that are armed.
 	RetireDue          // MaxAge of Tab, and its jitter, have passed
 	Expired            // the lease of Request has reached its limit
 	OpenOverdue        // OpenGrace has passed
 	OpenSilent         // OpenTimeout has passed
+	ProbeOverdue       // OpenGrace has passed since Tab began to be probed or rescued
+	ProbeSilent        // the time of a probe has passed
+	RescueSilent       // RescueTimeout has passed
+	ResetOverdue       // OpenGrace has passed since Tab began to be reset
+	ResetSilent        // OpenTimeout has passed since then
 	CloseOverdue       // CloseGrace has passed
 	CloseSilent        // CloseTimeout has passed
 	KillSilent         // KillTimeout has passed
+	ContextSilent      // the time of a rung of closing Context has passed
 	LaunchSilent       // LaunchTimeout has passed
 	BrowserCloseSilent // BrowserCloseTimeout has passed
-	RetryDue           // the pause after a failed round has passed
+	BrowserWorn        // BrowserMaxAge of Browser has passed
+	BrowserStalled     // an operation in Browser has been silent for StallTimeout, and nothing else answered
+	BrowserSilent      // Browser was asked whether it is there, and StallTimeout has passed
+	DrainSilent        // DrainTimeout has passed
+	RetryDue           // the pause after a failed round of opening has passed
+	RelaunchDue        // the pause after a failed launch has passed
+	ContractDue        // IdleContraction has passed
 
 	eventKinds
 )
@@ -102,11 +125,14 @@ type Event struct {
 	Jitter   time.Duration // Opened: added to the tab's MaxAge
 	Affinity Affinity
 	Tab      TabID
+	Context  ContextID
 	Browser  BrowserID
 	Priority int32
 	Kind     EventKind
 	Class    Class
 	NoWait   bool // Disposed: nobody waits for the end
+	Retain   bool // Disposed: the primary stays the affinity's
 	Wedged   bool // Discarded: the page did not answer
-	_        [4]byte
+	Kept     bool // Closed: only the page is gone, its context is left
+	_        [6]byte
 }

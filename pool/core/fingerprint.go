@@ -1,7 +1,6 @@
 package core
 
 import (
-	"math"
 	"math/bits"
 	"slices"
 )
@@ -64,19 +63,20 @@ func (r Ranks) Of(x uint64) uint64 {
 // Renaming is the renaming of one state and of whatever refers to it: fill it with every id that is
 // in use, Seal it, and hash places instead of ids.
 type Renaming struct {
-	Tabs, Browsers, Requests, Calls Ranks
-	generations, stamps, orders     Ranks
+	Tabs, Contexts, Browsers, Requests, Calls Ranks
+	generations, stamps, orders               Ranks
 }
 
 // Reset empties the renaming and keeps its memory.
 func (r *Renaming) Reset() {
-	r.Tabs, r.Browsers, r.Requests, r.Calls = r.Tabs[:0], r.Browsers[:0], r.Requests[:0], r.Calls[:0]
+	r.Tabs, r.Contexts, r.Browsers = r.Tabs[:0], r.Contexts[:0], r.Browsers[:0]
+	r.Requests, r.Calls = r.Requests[:0], r.Calls[:0]
 	r.generations, r.stamps, r.orders = r.generations[:0], r.stamps[:0], r.orders[:0]
 }
 
 // Seal ends the filling.
 func (r *Renaming) Seal() {
-	for _, ranks := range []*Ranks{&r.Tabs, &r.Browsers, &r.Requests, &r.Calls, &r.generations, &r.stamps, &r.orders} {
+	for _, ranks := range []*Ranks{&r.Tabs, &r.Contexts, &r.Browsers, &r.Requests, &r.Calls, &r.generations, &r.stamps, &r.orders} {
 		ranks.seal()
 	}
 }
@@ -89,6 +89,10 @@ func (s *State) AddIDs(r *Renaming, l *Ledger) {
 		r.Requests.Add(uint64(t.holder))
 		r.generations.Add(uint64(t.generation))
 		r.stamps.Add(t.stamp)
+	}
+	for i := range s.contexts {
+		r.Contexts.Add(uint64(s.contexts[i].id))
+		r.generations.Add(uint64(s.contexts[i].generation))
 	}
 	for i := range s.affinities {
 		r.generations.Add(uint64(s.affinities[i].generation))
@@ -115,22 +119,33 @@ func (s *State) AddIDs(r *Renaming, l *Ledger) {
 
 // Hash adds to h everything that the state's future depends on.
 func (s *State) Hash(h *Hasher, r *Renaming) {
-	h.Add(uint64(s.phase)<<8 | uint64(s.capacity)<<16)
+	h.Add(uint64(s.phase)<<8 | uint64(s.capacity)<<16 | r.Tabs.Of(uint64(s.contraction))<<32)
 	h.AddBool(s.paused)
+	h.AddBool(s.grounded)
+	h.AddBool(s.idle)
+	h.AddBool(s.shrinking)
 	h.Add(uint64(min(s.failedBrowsers, 1))) // whether the next restart is at once
 	for _, b := range s.browsers {
 		h.Add(r.Browsers.Of(uint64(b.id))<<8 | uint64(b.state))
 		h.AddBool(b.unlaunched)
+		h.AddBool(b.worn)
+		h.AddBool(b.askedAt != never)
+		if s.settings.BrowserMaxTabs > 0 && !b.worn {
+			h.Add(uint64(b.tabs))
+		}
 	}
 	for rank := range r.Tabs {
 		if i, ok := s.tabIndex.get(r.Tabs[rank]); ok {
 			s.hashTab(h, r, &s.tabs[i], rank)
 		}
 	}
+	for _, id := range r.Contexts {
+		s.hashContext(h, r, ContextID(id))
+	}
 	for a := range s.affinities {
 		if k := &s.affinities[a]; k.known {
 			h.Add(uint64(a) | r.generations.Of(uint64(k.generation))<<32)
-			h.Add(s.rankOfContext(r, k.primary) | uint64(k.pageCount)<<16 | r.stamps.Of(k.stamp)<<32)
+			h.Add(r.Contexts.Of(uint64(s.primaryOf(k))) | r.stamps.Of(k.stamp)<<32)
 		}
 	}
 	for i := s.standbys; i != none; i = s.tabs[i].next {
@@ -140,7 +155,23 @@ func (s *State) Hash(h *Hasher, r *Renaming) {
 	for _, c := range s.calls {
 		h.Add(r.Calls.Of(uint64(c.id)) | uint64(c.affinity)<<16 | r.generations.Of(uint64(c.generation))<<32)
 		if c.affinity == 0 {
-			h.Add(s.roundsLeft(c.rounds)) // a Warm gives up after some; a disposal does not
+			h.Add(s.roundsLeft(c.rounds)) // a disposal does not give up after some
+			h.Add(r.Browsers.Of(uint64(c.browser)))
+			h.AddBool(c.recycle)
+		}
+	}
+}
+
+// hashContext adds a context. The order of the ranks is that of the ids, which is the order of age for
+// orphans too where times do not count.
+func (s *State) hashContext(h *Hasher, r *Renaming, id ContextID) {
+	for i := range s.contexts {
+		if c := &s.contexts[i]; c.id == id && c.state != 0 {
+			h.Add(r.Contexts.Of(uint64(id)) | uint64(c.affinity)<<16 | uint64(c.state)<<48 | uint64(c.rung)<<52 |
+				uint64(min(c.closes, closesBeforeKill))<<56)
+			h.Add(r.Browsers.Of(uint64(c.browser)) | r.generations.Of(uint64(c.generation))<<16)
+			h.AddBool(c.retained)
+			h.AddBool(c.askedAt != never)
 		}
 	}
 }
@@ -150,6 +181,11 @@ func (s *State) Hash(h *Hasher, r *Renaming) {
 const countedUses = 64
 
 func (s *State) hashTab(h *Hasher, r *Renaming, t *tab, rank int) {
+	h.Add(r.Contexts.Of(uint64(s.contexts[t.context].id)) | r.Requests.Of(uint64(t.pinned))<<32)
+	h.AddBool(t.suspect)
+	h.AddBool(t.rescued)
+	h.AddBool(t.askedAt != never)
+	h.AddBool(t.uses > 0)
 	h.Add(uint64(rank)<<56 | uint64(t.state)<<48 | uint64(t.class)<<44 | uint64(t.reason)<<36 |
 		uint64(t.rung)<<34 | uint64(min(t.closes, closesBeforeKill))<<30 | uint64(t.affinity))
 	h.Add(r.Requests.Of(uint64(t.holder)) | r.generations.Of(uint64(t.generation))<<16 |
@@ -160,7 +196,7 @@ func (s *State) hashTab(h *Hasher, r *Renaming, t *tab, rank int) {
 	h.AddBool(t.awaiting)
 	h.AddBool(t.unopened)
 	h.Add(uint64(t.kill))
-	h.AddBool(t.retireAt < math.MaxInt64)
+	h.AddBool(t.retireAt < never)
 	if s.settings.MaxUses > 0 && s.settings.MaxUses <= countedUses {
 		h.Add(uint64(t.uses))
 	}
@@ -174,6 +210,7 @@ func (s *State) hashRequests(h *Hasher, r *Renaming) {
 				h.Add(r.Requests.Of(uint64(q.id)) | uint64(q.affinity)<<16 | uint64(q.class)<<60)
 				h.Add(uint64(uint32(q.priority)) | s.roundsLeft(q.rounds)<<32)
 				h.AddBool(q.maxLease > 0)
+				h.Add(uint64(q.bypassed))
 			}
 		}
 	}
@@ -181,16 +218,6 @@ func (s *State) hashRequests(h *Hasher, r *Renaming) {
 
 func (s *State) roundsLeft(rounds uint32) uint64 {
 	return uint64(min(s.rounds-max(rounds, s.success), uint32(s.settings.OpenRetries)))
-}
-
-// rankOfContext names a context by its tab, which it has alone.
-func (s *State) rankOfContext(r *Renaming, c ContextID) uint64 {
-	for i := range s.tabs {
-		if t := &s.tabs[i]; t.state != 0 && t.context == c {
-			return r.Tabs.Of(uint64(t.id))
-		}
-	}
-	return 0
 }
 
 // Hash adds to h what the ledger's verdicts depend on.

@@ -16,19 +16,22 @@ type TabView struct {
 	Class      Class  // Leased: of the lease
 	Reason     Reason // Closing, Lost: why
 	Doomed     bool   // Leased: it closes when the lease ends
-	Overdue    bool   // Opening, Closing: it is no relief any more for those who wait
+	Overdue    bool   // on its way somewhere, and no relief any more for those who wait
+	Suspect    bool   // Probing, Rescuing: it is in doubt
 	Primary    bool   // its context is its affinity's primary
 }
 
 // Bound says whether the tab belongs to an affinity and is not on its way out.
-func (t TabView) Bound() bool { return t.State == Idle || t.State == Leased && !t.Doomed }
+func (t TabView) Bound() bool {
+	return t.State >= Idle && t.State <= Resetting || t.State == Leased && !t.Doomed
+}
 
 // AffinityView is one known affinity as it is now.
 type AffinityView struct {
 	Affinity   Affinity
 	Generation Generation // 0: cold
 	Primary    ContextID  // 0: none
-	PageCount  int
+	PageCount  int        // of the primary; 0 with a primary: it is an orphan
 	Bound      int
 	Idle       int
 	RootLeases int
@@ -50,7 +53,8 @@ type RequestView struct {
 // BrowserView is one browser that is neither gone nor written off.
 type BrowserView struct {
 	ID    BrowserID
-	State string // starting, ready or closing
+	State string // starting, ready, draining or closing
+	Worn  bool   // it is to be replaced
 }
 
 // Settings are the settings that the state was made with.
@@ -67,6 +71,24 @@ func (s *State) Alive() int { return int(s.alive()) }
 
 // Count is the number of tabs in a state.
 func (s *State) Count(state TabState) int { return int(s.counts[state]) }
+
+// Contexts is the number of contexts on the books; Tabless is how many of them have no tab: orphans, those
+// that are being closed, and lost ones.
+func (s *State) Contexts() int { return len(s.contexts) - len(s.freeContexts) }
+
+// Tabless is explained with Contexts.
+func (s *State) Tabless() int { return int(s.tabless) }
+
+// Orphans is the number of primaries that are kept without a tab.
+func (s *State) Orphans() int {
+	n := 0
+	for i := range s.contexts {
+		if c := &s.contexts[i]; c.state == contextOpen && c.tabs == 0 {
+			n++
+		}
+	}
+	return n
+}
 
 // Target is how many standbys there should be.
 func (s *State) Target() int { return int(s.target()) }
@@ -90,8 +112,8 @@ func (s *State) Closing() bool { return s.phase != serving }
 // is being opened or closed, and the standby target is met.
 func (s *State) Quiet() bool {
 	return s.leases.used == 0 && s.waiting == [classes]int32{} && len(s.calls) == 0 &&
-		s.counts[Opening]+s.counts[Closing] == 0 && (s.phase == closed ||
-		s.phase == serving && s.counts[Standby] >= s.target())
+		s.counts[Opening]+s.counts[Probing]+s.counts[Rescuing]+s.counts[Resetting]+s.counts[Closing] == 0 &&
+		(s.phase == closed || s.phase == serving && s.counts[Standby] >= s.target())
 }
 
 // Tab returns the view of one tab, if it is alive.
@@ -120,10 +142,10 @@ func (s *State) Waits(id RequestID) bool {
 
 func (s *State) tabView(t *tab) TabView {
 	return TabView{
-		ID: t.id, Context: t.context, Browser: t.browser, Affinity: t.affinity,
+		ID: t.id, Context: s.contexts[t.context].id, Browser: t.browser, Affinity: t.affinity,
 		Generation: t.generation, Holder: t.holder, Stamp: t.stamp, Since: t.since,
 		State: t.state, Class: t.class, Reason: t.reason, Doomed: t.doomed, Overdue: t.overdue,
-		Primary: t.affinity != 0 && s.affinities[t.affinity].primary == t.context,
+		Suspect: t.suspect, Primary: s.isPrimary(t.context),
 	}
 }
 
@@ -144,12 +166,27 @@ func (s *State) EachAffinity(fn func(AffinityView)) {
 			continue
 		}
 		fn(AffinityView{
-			Affinity: Affinity(a), Generation: k.generation, Primary: k.primary,
-			PageCount: int(k.pageCount), Bound: int(k.bound), Idle: int(k.idle),
+			Affinity: Affinity(a), Generation: k.generation, Primary: s.primaryOf(k), PageCount: int(s.pageCount(k)), Bound: int(k.bound), Idle: int(k.idle),
 			RootLeases: int(k.rootLeases), Stamp: k.stamp,
 			Waiting: [classes]int{int(k.waiting[Root]), int(k.waiting[Nested])},
 		})
 	}
+}
+
+// primaryOf is the context that an affinity is known by; 0: none.
+func (s *State) primaryOf(k *affinity) ContextID {
+	if k.primary == none {
+		return 0
+	}
+	return s.contexts[k.primary].id
+}
+
+// pageCount is how many tabs the primary of an affinity has that are not confirmed closed.
+func (s *State) pageCount(k *affinity) int32 {
+	if k.primary == none {
+		return 0
+	}
+	return s.contexts[k.primary].tabs
 }
 
 // EachRequest calls fn for every request that waits, in the order of the slots, which means nothing.
@@ -167,6 +204,7 @@ func (s *State) EachRequest(fn func(RequestView)) {
 // EachBrowser calls fn for every browser, oldest first.
 func (s *State) EachBrowser(fn func(BrowserView)) {
 	for _, b := range s.browsers {
-		fn(BrowserView{b.id, [...]string{starting: "starting", ready: "ready", ended: "closing"}[b.state]})
+		states := [...]string{starting: "starting", ready: "ready", draining: "draining", ended: "closing"}
+		fn(BrowserView{b.id, states[b.state], b.worn})
 	}
 }

@@ -27,34 +27,35 @@ type Invariant struct {
 // a level-triggered core can be held to after every step: what can be done now is not left for later.
 var Invariants = []Invariant{
 	{"capacity", "Tabs alive in any state, closing and lost ones included, never exceed capacity + 1.", capacityHolds, capacityBooks},
-	{"contexts", "Contexts alive never exceed capacity + 1 + OrphanCap.", contextsHold, nil},
+	{"contexts", "Contexts alive never exceed capacity + 1 + OrphanCap; those without a tab never exceed OrphanCap; one that is being closed is alive until that is confirmed.", contextsHold, nil},
 	{"exclusive-lease", "A tab has at most one holder, and a holder exactly one tab.", exclusiveLease, leaseBooks},
-	{"page-count", "A primary's pageCount equals the number of its tabs not yet confirmed closed.", pageCountHolds, nil},
+	{"page-count", "A primary's pageCount equals the number of its tabs not yet confirmed closed; it is an orphan exactly when that is 0.", pageCountHolds, nil},
 	{"one-primary", "An affinity has at most one primary, and a context is primary of at most one affinity.", onePrimary, nil},
 	{"supplementary-neutral", "Opening, moving or closing a supplementary tab changes no pageCount.", supplementaryNeutral, nil},
 	{"no-doomed-grant", "A granted tab belongs to the requested affinity and its present generation, and is not on its way out.", noDoomedGrant, nil},
 	{"no-close-under-lease", "No tab is closed, and no context is closed, while a lease on it is held.", nil, nil},
 	{"reasoned-close", "Every close has one recorded reason that names that very tab or its affinity, and is still true in that step.", nil, nil},
 	{"retired", "A tab past its MaxUses is not idle, and none is closed for MaxUses or MaxAge before; a sweep leaves no affinity that was idle long enough.", retired, nil},
-	{"isolation", "No context ever serves two affinities, and none is used again after its generation was disposed.", nil, nil},
-	{"root-limit", "No root lease is granted that would make them more than capacity less the lost tabs; all leases never exceed capacity + 1.", rootLimit, rootBooks},
+	{"isolation", "No context ever serves two affinities (unless reassignment is switched on), and none is used again after its generation was disposed without Retain.", isolation, nil},
+	{"root-limit", "No root lease is granted that would make them more than capacity less the lost tabs and the contraction under way; all leases never exceed capacity + 1.", rootLimit, rootBooks},
 	{"admission", "Root leases of one affinity never exceed RootCap, across disposal and rebirth too.", admission, nil},
 	{"warm-truth", "The warm list is exactly the affinities with a bound tab.", warmTruth, nil},
 	{"announcement-truth", "Announcements of a key alternate warm and cold with growing generations; none says cold of a live affinity.", announcementTruth, nil},
 	{"eviction-truth", "Whatever eviction picks is idle and alive; nothing it could pick from is gone; for the spare it picks no affinity that holds a root lease.", evictionTruth, nil},
 	{"no-cascade", "No eviction begins that would make the relief under way exceed the shortage that asks for it.", noCascade, nil},
-	{"no-self-eviction", "No tab is evicted that a waiting, admitted request could use as it is.", noSelfEviction, nil},
-	{"order", "An adopted standby goes to the first admitted request in the waiting order.", orderHolds, nil},
+	{"no-self-eviction", "No tab is evicted that a waiting, admitted request could use as it is, unless an older request has used up its bypass.", noSelfEviction, nil},
+	{"order", "Grants follow the waiting order among admitted requests, but for the bounded bypass.", orderHolds, nil},
+	{"envelope", "MinPages <= capacity <= the highest of InitialPages and the ceilings that requests so far were entitled to; it goes down in an idle pool only.", envelope, envelopeBooks},
 	{"queue-bound", "Waiting root requests never exceed MaxWaiting, nor do waiting nested ones.", queueBound, nil},
 	{"waits-add-up", "The waits of a lease or an error do not overlap, and add up to the whole.", nil, nil},
 	{"no-needless-refusal", "No request is refused for want of a tab while one can still come.", nil, nil},
-	{"warm-not-blocked", "An admitted request that an own idle tab can serve waits for no opening, no eviction, no close.", warmNotBlocked, nil},
+	{"warm-not-blocked", "An admitted request that an own idle tab can serve waits for no opening, no eviction, no close, unless an older request has used up its bypass.", warmNotBlocked, nil},
 	{"stuck-isolated", "A close, an opening or a render that never ends takes its own slot out of capacity, and delays only the spare and requests that no other slot can serve.", stuckIsolated, nil},
 	{"single-answer", "Every request is answered exactly once; a second or late answer of the browser changes nothing but that what it opened is closed.", singleAnswer, nil},
 	{"closes", "Close ends, with nothing alive.", closesHold, nil},
 	{"deadline-once", "A deadline that has come is not armed any more.", deadlineOnce, nil},
 	{"no-leak", "Every context ever opened is alive in the books, or closed, or went with its browser.", noLeak, tabBooks},
-	{"two-browsers", "At most two browsers are alive and not written off, at most one takes new tabs.", twoBrowsers, browserBooks},
+	{"two-browsers", "At most two browsers are alive and not written off, at most one takes new tabs, and none opens in a draining one.", twoBrowsers, browserBooks},
 }
 
 // Violation is a broken invariant.
@@ -134,6 +135,13 @@ func tabBooks(s *State) error {
 func browserBooks(s *State) error {
 	if len(s.browsers) > maxBrowsers {
 		return fmt.Errorf("%d browsers are alive", len(s.browsers))
+	}
+	return nil
+}
+
+func envelopeBooks(s *State) error {
+	if int(s.capacity) < s.settings.MinPages || int(s.capacity) > s.settings.Ceiling() {
+		return fmt.Errorf("capacity is %d, and has to be %d to %d", s.capacity, s.settings.MinPages, s.settings.Ceiling())
 	}
 	return nil
 }

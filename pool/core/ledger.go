@@ -2,7 +2,7 @@ package core
 
 import (
 	"fmt"
-	"time"
+	"slices"
 )
 
 // Ledger is a second set of books, fed by events and effects alone and never by the state, so that
@@ -10,6 +10,7 @@ import (
 // can be alive, who holds which, who waits, and what was announced. It is a flat value.
 type Ledger struct {
 	tabs      []entry
+	contexts  []ledgerContext
 	browsers  []ledgerBrowser
 	waiting   []ledgerRequest
 	calls     []ledgerCall
@@ -17,6 +18,9 @@ type Ledger struct {
 	lost      int
 	disposals uint32   // so far
 	freed     TabID    // whose lease ended in the last step
+	pageGone  TabID    // whose page went in the last step, and whose context was left
+	priority  int32    // the highest that was asked with
+	asked     bool     // somebody asked for a page
 	breaches  []breach // of the last step
 }
 
@@ -27,23 +31,36 @@ type entry struct {
 	id        TabID
 	context   ContextID
 	browser   BrowserID
-	affinity  Affinity // that it was granted to first; 0: to none yet
-	doomed    uint32   // which disposal ended its generation; 0: none
-	uses      uint32   // how often it was granted
-	closing   Reason   // of the close that was asked for; 0: none
-	class     Class    // of the lease
+	affinity  Affinity   // that it was granted to first; 0: to none yet
+	doomed    uint32     // which disposal ended its generation; 0: none
+	uses      uint32     // how often it was granted
+	closing   Reason     // of the close that was asked for; 0: none
+	class     Class      // of the lease
+	asked     EffectKind // ProbeTab, RescueTab, ResetTab: what has not been answered
 	opened    bool
 	overdue   bool // its opening is
 	crashed   bool
+	suspect   bool // it is in doubt, and has not answered since
 	lost      bool
-	_         [2]byte
+}
+
+// ledgerContext is one context, from the effect that opens a tab in it to the event that confirms its
+// end.
+type ledgerContext struct {
+	id       ContextID
+	browser  BrowserID
+	affinity Affinity // that it serves; 0: none yet
+	doomed   uint32   // which disposal ended it; 0: none
+	closing  bool     // by itself, without a tab
+	_        [3]byte
 }
 
 type ledgerBrowser struct {
 	id     BrowserID
 	ready  bool
+	drains bool
 	ending bool
-	_      [2]byte
+	_      [1]byte
 }
 
 type ledgerRequest struct {
@@ -54,11 +71,13 @@ type ledgerRequest struct {
 	_        [3]byte
 }
 
-// ledgerCall is a disposal or a Warm that waits.
+// ledgerCall is a disposal, a Warm or a Recycle that waits.
 type ledgerCall struct {
 	id       CallID
-	affinity Affinity // a disposal; 0: a Warm
-	disposal uint32   // its number
+	affinity Affinity  // a disposal; 0: another
+	disposal uint32    // its number
+	browser  BrowserID // a Recycle: which was to be replaced
+	_        [4]byte
 }
 
 type announcement struct {
@@ -76,11 +95,13 @@ type breach struct {
 // CopyFrom makes l a copy of o that shares nothing with it, in the memory that l has.
 func (l *Ledger) CopyFrom(o *Ledger) {
 	l.tabs = append(l.tabs[:0], o.tabs...)
+	l.contexts = append(l.contexts[:0], o.contexts...)
 	l.browsers = append(l.browsers[:0], o.browsers...)
 	l.waiting = append(l.waiting[:0], o.waiting...)
 	l.calls = append(l.calls[:0], o.calls...)
 	l.announced = append(l.announced[:0], o.announced...)
-	l.lost, l.freed, l.disposals = o.lost, o.freed, o.disposals
+	l.lost, l.freed, l.pageGone, l.disposals = o.lost, o.freed, o.pageGone, o.disposals
+	l.priority, l.asked = o.priority, o.asked
 	l.breaches = append(l.breaches[:0], o.breaches...)
 }
 
@@ -128,6 +149,19 @@ func (l *Ledger) browser(id BrowserID) *ledgerBrowser {
 	return nil
 }
 
+func (l *Ledger) context(id ContextID) *ledgerContext {
+	for i := range l.contexts {
+		if l.contexts[i].id == id {
+			return &l.contexts[i]
+		}
+	}
+	return nil
+}
+
+func (l *Ledger) dropContext(id ContextID) {
+	l.contexts = slices.DeleteFunc(l.contexts, func(c ledgerContext) bool { return c.id == id })
+}
+
 func (l *Ledger) dropTab(id TabID) {
 	for i := range l.tabs {
 		if l.tabs[i].id == id {
@@ -153,12 +187,8 @@ func (l *Ledger) dropBrowser(id BrowserID) {
 			i++
 		}
 	}
-	for i := range l.browsers {
-		if l.browsers[i].id == id {
-			l.browsers = append(l.browsers[:i], l.browsers[i+1:]...)
-			return
-		}
-	}
+	l.contexts = slices.DeleteFunc(l.contexts, func(c ledgerContext) bool { return c.browser == id })
+	l.browsers = slices.DeleteFunc(l.browsers, func(b ledgerBrowser) bool { return b.id == id })
 }
 
 func (l *Ledger) unwait(id RequestID) (ledgerRequest, bool) {
@@ -190,8 +220,9 @@ func (l *Ledger) announcement(a Affinity) *announcement {
 
 // Feed tells the ledger of one step. What single events and effects break is kept until the next.
 func (l *Ledger) Feed(now Time, event Event, effects []Effect) {
-	l.breaches, l.freed = l.breaches[:0], 0
+	l.breaches, l.freed, l.pageGone = l.breaches[:0], 0, 0
 	l.event(now, event)
+	l.pageLeft(effects)
 	leaving := l.leaving(event)
 	for i := range effects {
 		e := &effects[i]
@@ -206,6 +237,18 @@ func (l *Ledger) Feed(now Time, event Event, effects []Effect) {
 	if leaving != 0 {
 		// The core has said what becomes of the leases; now nothing of the browser is left.
 		l.dropBrowser(leaving)
+	}
+}
+
+// pageLeft takes a tab off whose page is gone, if its context is kept, or others are in it. Otherwise
+// the core asks for it to be closed again, with its context, or its browser takes it along.
+func (l *Ledger) pageLeft(effects []Effect) {
+	t := l.tab(l.pageGone)
+	if t == nil || slices.ContainsFunc(effects, func(e Effect) bool { return e.Kind == CloseAgain && e.Tab == t.id }) {
+		return
+	}
+	if b := l.browser(t.browser); b == nil || !b.ending || l.inContext(t.context) > 1 {
+		l.dropTab(t.id)
 	}
 }
 
@@ -224,46 +267,105 @@ func (l *Ledger) event(now Time, e Event) {
 	switch e.Kind {
 	case Requested:
 		l.waiting = append(l.waiting, ledgerRequest{id: e.Request, arrived: now, affinity: e.Affinity, class: e.Class})
-	case Released, Discarded:
+		l.asked, l.priority = true, max(l.priority, e.Priority)
+	case Released, Discarded, Expired:
 		if t := l.heldBy(e.Request); t != nil {
-			t.holder, l.freed, t.idleSince = 0, t.id, now
-		}
-	case Disposed:
-		l.disposals++
-		if !e.NoWait {
-			l.calls = append(l.calls, ledgerCall{e.Call, e.Affinity, l.disposals})
-		}
-		for i := range l.tabs {
-			if t := &l.tabs[i]; t.affinity == e.Affinity && t.doomed == 0 {
-				t.doomed = l.disposals
+			l.freed, t.idleSince = t.id, now
+			t.suspect = e.Kind == Expired || e.Wedged
+			if e.Kind != Expired {
+				t.holder = 0
 			}
 		}
+	case Disposed:
+		l.disposed(e)
 	case WarmRequested:
 		l.calls = append(l.calls, ledgerCall{id: e.Call})
-	case DisposeAbandoned, WarmAbandoned:
+	case RecycleRequested:
+		c := ledgerCall{id: e.Call}
+		for _, b := range l.browsers {
+			if b.ready && !b.drains && !b.ending {
+				c.browser = b.id
+			}
+		}
+		l.calls = append(l.calls, c)
+	case DisposeAbandoned, WarmAbandoned, RecycleAbandoned:
 		l.uncall(e.Call)
 	case BrowserReady:
-		if b := l.browser(e.Browser); b != nil {
-			b.ready = true
+		l.browserReady(e.Browser)
+	case ContextClosed:
+		if c := l.context(e.Context); c != nil && c.closing {
+			l.dropContext(e.Context)
 		}
+	default:
+		if t := l.tab(e.Tab); t != nil {
+			l.tabEvent(t, now, e)
+		}
+	}
+}
+
+func (l *Ledger) browserReady(id BrowserID) {
+	b := l.browser(id)
+	if b == nil || b.ready {
+		return
+	}
+	b.ready = true
+	for i := range l.browsers {
+		if o := &l.browsers[i]; o.ready && o.id != id && !b.ending {
+			o.drains = true
+		}
+	}
+}
+
+func (l *Ledger) disposed(e Event) {
+	l.disposals++
+	if !e.NoWait {
+		l.calls = append(l.calls, ledgerCall{id: e.Call, affinity: e.Affinity, disposal: l.disposals})
+	}
+	for i := range l.tabs {
+		if t := &l.tabs[i]; t.affinity == e.Affinity && t.doomed == 0 {
+			t.doomed = l.disposals
+		}
+	}
+	for i := range l.contexts {
+		if c := &l.contexts[i]; c.affinity == e.Affinity && c.doomed == 0 && !e.Retain {
+			c.doomed = l.disposals
+		}
+	}
+}
+
+func (l *Ledger) tabEvent(t *entry, now Time, e Event) {
+	switch e.Kind {
 	case Opened:
-		if t := l.tab(e.Tab); t != nil {
-			t.opened = true
-		}
+		t.opened, t.idleSince = true, now
 	case OpenOverdue:
-		if t := l.tab(e.Tab); t != nil {
-			t.overdue = true
-		}
+		t.overdue = true
 	case Crashed:
-		if t := l.tab(e.Tab); t != nil && t.opened {
-			t.crashed = true
+		t.crashed = t.crashed || t.opened
+	case Probed:
+		if t.asked == ProbeTab {
+			t.suspect, t.asked = false, 0
 		}
+	case WasReset:
+		if t.asked == ResetTab {
+			t.asked = 0
+		}
+	case ProbeFailed, ProbeSilent:
+		t.suspect = t.suspect || t.asked == ProbeTab
+	case ResetFailed, ResetSilent:
+		t.suspect = t.suspect || t.asked == ResetTab
 	case Closed:
-		if t := l.tab(e.Tab); t != nil && (t.closing != 0 || t.lost) {
-			l.dropTab(e.Tab)
+		switch {
+		case t.closing == 0 && !t.lost:
+		case e.Kept:
+			l.pageGone = t.id
+		default:
+			if l.inContext(t.context) == 1 {
+				l.dropContext(t.context)
+			}
+			l.dropTab(t.id)
 		}
 	case KillSilent:
-		if t := l.tab(e.Tab); t != nil && t.closing != 0 && !t.lost {
+		if t.closing != 0 && !t.lost {
 			t.lost = true
 			l.lost++
 		}
@@ -278,7 +380,7 @@ func (l *Ledger) effect(now Time, event Event, e *Effect) {
 		l.refused(now, event, e)
 	case EndLease:
 		l.ended(event, e)
-	case FinishDispose, FinishWarm:
+	case FinishDispose, FinishWarm, FinishRecycle:
 		l.finished(e)
 	case Forget:
 		l.forgotten(e.Affinity)
@@ -287,254 +389,64 @@ func (l *Ledger) effect(now Time, event Event, e *Effect) {
 	case Launch:
 		l.browsers = append(l.browsers, ledgerBrowser{id: e.Browser})
 	case CloseBrowser:
-		if b := l.browser(e.Browser); b != nil {
-			b.ending = true
-			for i := range l.tabs {
-				if t := &l.tabs[i]; t.browser == e.Browser && t.closing == 0 {
-					l.unheld(t, e)
-					t.closing = BrowserLost
-				}
-			}
-		}
+		l.browserCloses(e)
 	case OpenTab:
-		l.tabs = append(l.tabs, entry{id: e.Tab, context: e.Context, browser: e.Browser})
-		if b := l.browser(e.Browser); b == nil || !b.ready || b.ending {
-			l.breach("two-browsers", "t%d opens in b%d, which does not serve", e.Tab, e.Browser)
-		}
+		l.opens(e)
 	case CloseTab:
 		l.closes(now, event, e)
+	case CloseContext:
+		l.contextCloses(now, event, e)
 	case CloseAgain, KillTab:
 		if t := l.tab(e.Tab); t == nil || t.closing == 0 {
 			l.breach("reasoned-close", "t%d is closed again and no close was asked for", e.Tab)
 		} else {
 			l.unheld(t, e)
 		}
+	case ProbeTab, RescueTab, ResetTab:
+		if t := l.tab(e.Tab); t == nil || t.holder != 0 || t.closing != 0 {
+			l.breach("exclusive-lease", "t%d is probed, rescued or reset, and is held or on its way out", e.Tab)
+		} else {
+			t.asked = e.Kind
+		}
 	}
 }
 
-func (l *Ledger) granted(now Time, e *Effect) {
-	r, ok := l.unwait(e.Request)
-	if !ok {
-		l.breach("single-answer", "r%d was granted and did not wait", e.Request)
+func (l *Ledger) browserCloses(e *Effect) {
+	b := l.browser(e.Browser)
+	if b == nil {
+		return
 	}
-	l.waited(now, r, e)
-	if l.heldBy(e.Request) != nil {
-		l.breach("exclusive-lease", "r%d holds a second tab", e.Request)
+	b.ending = true
+	for i := range l.tabs {
+		if t := &l.tabs[i]; t.browser == e.Browser && t.closing == 0 {
+			l.unheld(t, e)
+			t.closing = BrowserLost
+		}
 	}
-	t := l.tab(e.Tab)
+	for i := range l.contexts {
+		if c := &l.contexts[i]; c.browser == e.Browser && l.inContext(c.id) == 0 {
+			c.closing = true
+		}
+	}
+}
+
+// opens enters a tab, and its context where that is new. One that is not has to be its affinity's, and
+// to be used again.
+func (l *Ledger) opens(e *Effect) {
+	b := l.browser(e.Browser)
+	if b == nil || !b.ready || b.ending || b.drains {
+		l.breach("two-browsers", "t%d opens in b%d, which takes no new tabs", e.Tab, e.Browser)
+	}
+	c := l.context(e.Context)
 	switch {
-	case t == nil:
-		l.breach("no-doomed-grant", "t%d was granted and is not alive", e.Tab)
-		return
-	case t.holder != 0:
-		l.breach("exclusive-lease", "t%d was granted to r%d and is held by r%d", e.Tab, e.Request, t.holder)
-	case t.closing != 0 || t.doomed != 0 || t.crashed || !t.opened:
-		l.breach("no-doomed-grant", "t%d was granted and is on its way out, or not open", e.Tab)
-	case e.Affinity != r.affinity:
-		l.breach("no-doomed-grant", "r%d was granted a tab of another affinity", e.Request)
+	case c == nil && e.Affinity != 0:
+		l.breach("contexts", "t%d opens in c%d, which is gone", e.Tab, e.Context)
+	case c == nil:
+		l.contexts = append(l.contexts, ledgerContext{id: e.Context, browser: e.Browser})
+	case c.affinity != e.Affinity || c.doomed != 0:
+		l.breach("isolation", "t%d opens in c%d, which serves another affinity, or a generation that was disposed", e.Tab, e.Context)
+	case c.closing:
+		l.breach("no-close-under-lease", "t%d opens in c%d, which is being closed", e.Tab, e.Context)
 	}
-	if t.affinity != 0 && t.affinity != e.Affinity || t.doomed != 0 {
-		l.breach("isolation", "the context of t%d served another affinity or generation", e.Tab)
-	}
-	if e.How == Adopted && l.hasIdle(e.Affinity) {
-		l.breach("warm-not-blocked", "r%d was given a standby, and its affinity has an idle tab", e.Request)
-	}
-	t.affinity, t.holder, t.class = e.Affinity, e.Request, r.class
-	t.uses++
-}
-
-// waited checks that the parts of a wait add up to the whole.
-func (l *Ledger) waited(now Time, r ledgerRequest, e *Effect) {
-	if w := e.Waits; r.id != 0 && (w.Total() != now-r.arrived || min(w.Admission, w.Tab, w.Startup, w.Probe) < 0) {
-		l.breach("waits-add-up", "r%d waited %v, and is told %v", r.id, (now - r.arrived).Duration(), w)
-	}
-}
-
-func (l *Ledger) refused(now Time, event Event, e *Effect) {
-	r, ok := l.unwait(e.Request)
-	if !ok {
-		l.breach("single-answer", "r%d was refused and did not wait", e.Request)
-		return
-	}
-	l.waited(now, r, e)
-	switch e.Reason {
-	case RequestAbandoned:
-		if event.Kind != Abandoned || event.Request != e.Request {
-			l.breach("no-needless-refusal", "r%d was taken back, and nobody asked for it", e.Request)
-		}
-	case QueueFull:
-		if event.Kind != Requested || event.Request != e.Request {
-			l.breach("no-needless-refusal", "r%d was one too many, and was there before", e.Request)
-		}
-	case BrowserUnavailable:
-		if l.hasBound(r.affinity) {
-			l.breach("no-needless-refusal", "r%d was refused, and its affinity has a tab", e.Request)
-		}
-		for i := range l.tabs {
-			if t := &l.tabs[i]; !t.opened && !t.overdue && t.closing == 0 {
-				l.breach("no-needless-refusal", "r%d was refused, and t%d is being opened", e.Request, t.id)
-			}
-		}
-	}
-}
-
-// ended checks why a lease ended without its holder.
-func (l *Ledger) ended(event Event, e *Effect) {
-	t := l.heldBy(e.Request)
-	if t == nil {
-		l.breach("single-answer", "the lease of r%d ended twice", e.Request)
-		return
-	}
-	var so bool
-	switch e.Reason {
-	case LeaseExpired:
-		so = event.Kind == Expired && event.Request == e.Request
-	case PageCrashed:
-		so = event.Kind == Crashed && event.Tab == t.id
-	case BrowserLost:
-		so = event.Browser == t.browser || event.Kind == KillSilent
-	case PoolClosed:
-		so = event.Kind == CloseExpired
-	}
-	if !so {
-		l.breach("single-answer", "the lease of r%d ended as %v, which is not so", e.Request, e.Reason)
-	}
-	t.holder, l.freed = 0, t.id
-}
-
-// finished checks that a disposal is answered when nothing of the generation is left.
-func (l *Ledger) finished(e *Effect) {
-	c, ok := l.uncall(e.Call)
-	if !ok {
-		l.breach("single-answer", "call %d was answered and did not wait", e.Call)
-		return
-	}
-	for i := range l.tabs {
-		if t := &l.tabs[i]; e.Kind == FinishDispose && t.affinity == c.affinity && t.doomed != 0 && t.doomed <= c.disposal {
-			l.breach("no-doomed-grant", "disposal %d is answered, and t%d is not confirmed closed", e.Call, t.id)
-		}
-	}
-}
-
-// forgotten checks that nothing names an affinity whose handle may be used for another key.
-func (l *Ledger) forgotten(a Affinity) {
-	if l.names(a) {
-		l.breach("isolation", "affinity %d is forgotten, and something of it is left", a)
-	}
-}
-
-// names says whether a tab, a request or a call of an affinity is left.
-func (l *Ledger) names(a Affinity) bool {
-	for i := range l.tabs {
-		if l.tabs[i].affinity == a {
-			return true
-		}
-	}
-	for i := range l.waiting {
-		if l.waiting[i].affinity == a {
-			return true
-		}
-	}
-	for i := range l.calls {
-		if l.calls[i].affinity == a {
-			return true
-		}
-	}
-	return false
-}
-
-// idleFor says whether an affinity has tabs, holds none of them, and gave all back that long ago. What
-// the same step has begun to close still counts.
-func (l *Ledger) idleFor(a Affinity, now Time, d time.Duration) bool {
-	for i := range l.tabs {
-		t := &l.tabs[i]
-		if t.affinity == a && t.doomed == 0 && (t.holder != 0 || t.closing == 0 && now < t.idleSince.after(d)) {
-			return false
-		}
-	}
-	return true
-}
-
-func (l *Ledger) hasIdle(a Affinity) bool {
-	for i := range l.tabs {
-		if t := &l.tabs[i]; t.affinity == a && t.bound() && t.holder == 0 && !t.crashed {
-			return true
-		}
-	}
-	return false
-}
-
-// spoiled checks that what an event spoiled is on its way out in the same step.
-func (l *Ledger) spoiled(event Event) {
-	id := event.Tab
-	switch event.Kind {
-	case Discarded, Expired:
-		id = l.freed
-	case Crashed: // a page that has not opened yet is not there to crash
-	default:
-		return
-	}
-	if t := l.tab(id); t != nil && t.opened && t.closing == 0 {
-		l.breach("no-doomed-grant", "t%d is spoiled, and is not on its way out", id)
-	}
-}
-
-// unheld notes a close that begins while somebody holds the tab.
-func (l *Ledger) unheld(t *entry, e *Effect) {
-	if t.holder != 0 {
-		l.breach("no-close-under-lease", "t%d is closed while r%d holds it (%d)", t.id, t.holder, e.Kind)
-	}
-}
-
-// closes checks that a close has one reason, recorded once, that is true in this step.
-func (l *Ledger) closes(now Time, event Event, e *Effect) {
-	t := l.tab(e.Tab)
-	if t == nil {
-		l.breach("reasoned-close", "t%d is closed and is not alive", e.Tab)
-		return
-	}
-	l.unheld(t, e)
-	held := l.freed == e.Tab // it was held until this step
-	var ok bool
-	switch e.Reason {
-	case Eviction:
-		ok = t.opened && t.affinity != 0 && t.doomed == 0
-		if t.closing != 0 || t.holder != 0 || !t.opened {
-			l.breach("eviction-truth", "eviction picked t%d, which is not idle", e.Tab)
-		}
-	case Disposal:
-		ok = t.doomed != 0
-	case Discard:
-		ok = event.Kind == Discarded && !event.Wedged && held
-	case Wedge:
-		ok = event.Kind == Discarded && event.Wedged && held
-	case Expiry:
-		ok = event.Kind == Expired && held
-	case Crash:
-		ok = event.Kind == Crashed && event.Tab == e.Tab
-	case IdleSweep:
-		ok = event.Kind == SweepRequested && l.idleFor(e.Affinity, now, event.MaxIdle)
-	case MaxUses:
-		ok = event.Kind == Released && held
-	case MaxAge:
-		ok = event.Kind == RetireDue && event.Tab == e.Tab || event.Kind == Released && held
-	case OpenFailure:
-		ok = event.Kind == OpenFailed && event.Tab == e.Tab
-	case OpenTimeout:
-		ok = event.Kind == OpenSilent && event.Tab == e.Tab
-	}
-	if !ok || t.closing != 0 {
-		l.breach("reasoned-close", "t%d is closed for %v, which is not so, or not the first reason", e.Tab, e.Reason)
-	}
-	t.closing = e.Reason
-}
-
-func (l *Ledger) announce(e *Effect) {
-	last := l.announcement(e.Affinity)
-	warm := e.Kind == AnnounceWarm
-	if last.warm == warm || e.Generation < last.generation || warm && e.Generation == last.generation {
-		l.breach("announcement-truth", "warm=%v of generation %d follows warm=%v of generation %d",
-			warm, e.Generation, last.warm, last.generation)
-	}
-	*last = announcement{generation: e.Generation, warm: warm}
+	l.tabs = append(l.tabs, entry{id: e.Tab, context: e.Context, browser: e.Browser, affinity: e.Affinity})
 }

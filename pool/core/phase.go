@@ -19,12 +19,12 @@ func (s *State) closeExpired() {
 	}
 	s.refuseAll(Nested)
 	for i := range s.tabs {
-		if s.tabs[i].state == Leased {
+		if t := &s.tabs[i]; t.state == Leased {
 			s.revoke(int32(i), PoolClosed)
-			if t := &s.tabs[i]; t.doomed {
+			if t.doomed {
 				s.beginClose(int32(i), t.reason)
 			} else {
-				s.setIdle(int32(i), Idle)
+				s.setState(int32(i), Idle)
 			}
 		}
 	}

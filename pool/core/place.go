@@ -1,6 +1,6 @@
 package core
 
-// Who gets which tab: requests, grants, and how leases end.
+// Who gets which tab: the rules of placement, in their order.
 
 func (s *State) requested(e Event) {
 	if s.phase >= ending || s.phase == closing && e.Class == Root {
@@ -14,8 +14,8 @@ func (s *State) requested(e Event) {
 	}
 	s.lastOrder++
 	s.enqueue(request{
-		id: e.Request, order: s.lastOrder, arrived: s.now, affinity: e.Affinity, maxLease: limit,
-		priority: e.Priority, rounds: s.rounds, class: e.Class, used: true,
+		id: e.Request, order: s.lastOrder, arrived: s.now, promisedAt: never, affinity: e.Affinity, maxLease: limit,
+		priority: e.Priority, rounds: s.rounds, pin: none, class: e.Class, used: true,
 	})
 }
 
@@ -45,38 +45,59 @@ func (s *State) refuseRequest(i int32, reason Reason) {
 	s.emit(Effect{Kind: Refuse, Request: r.id, Affinity: r.affinity, Reason: reason, Waits: w})
 }
 
-// grant gives tabs to those that wait, in the waiting order, until nobody is left who can have one.
-func (s *State) grant() {
+// place gives tabs to those that wait until nobody is left who can have one: first what is there or can
+// be opened for them alone (rules 1 to 3), then what growing gives (rule 5), then, where that is
+// switched on, what another affinity has.
+func (s *State) place() {
 	for {
-		r, t := s.nextGrant()
-		if r == none {
+		for s.placeFirst() {
+		}
+		if !s.grow() && !s.reassign() {
 			return
 		}
-		s.grantTab(r, t)
 	}
 }
 
-// nextGrant is the first request, in the waiting order, that can have a tab now, and that tab: an
-// idle one of its own affinity, or else the oldest standby.
-func (s *State) nextGrant() (r, t int32) {
-	r = none
+// placeFirst places the first request, in the waiting order, that can be placed.
+func (s *State) placeFirst() bool {
+	s.freshen()
+	r := none
 	if s.standbys != none {
-		for c := Root; c < classes; c++ {
-			if a := s.heads[c]; a != none && (c == Nested || s.permits() > 0) {
-				r = s.first(r, s.affinities[a].queue[c])
-			}
-		}
+		r = s.firstWaiting()
 	}
+	r = s.firstForPrimary(r)
 	if s.warmWaiting > 0 {
 		r = s.firstWarm(r)
 	}
 	if r == none {
-		return none, none
+		return false
 	}
-	if t = s.ownIdle(s.requests[r].affinity); t == none {
-		t = s.standbys
+	q := &s.requests[r]
+	i := s.ownIdle(q.affinity)
+	switch {
+	case i != none && s.stale(i):
+		s.probe(i)
+		s.promise(r, i)
+	case i != none:
+		s.countBypass(r)
+		s.grant(r, i, Warm)
+	case s.opensInPrimary(r):
+		s.promise(r, s.openInPrimary(q.affinity))
+	default:
+		s.grant(r, s.standbys, Adopted)
 	}
-	return r, t
+	return true
+}
+
+// firstWaiting is the first admitted request that was promised nothing.
+func (s *State) firstWaiting() int32 {
+	r := none
+	for c := Root; c < classes; c++ {
+		if a := s.heads[c]; a != none && (c == Nested || s.permits() > 0) {
+			r = s.first(r, s.affinities[a].queue[c])
+		}
+	}
+	return r
 }
 
 func (s *State) first(i, j int32) int32 {
@@ -94,12 +115,63 @@ func (s *State) firstWarm(r int32) int32 {
 			continue
 		}
 		k := &s.affinities[s.tabs[i].affinity]
-		r = s.first(r, k.queue[Nested])
-		if s.permits() > 0 && s.underCap(k) {
-			r = s.first(r, k.queue[Root])
+		for c := Root; c < classes; c++ {
+			if c == Root && (s.permits() <= 0 || !s.underCap(k)) {
+				continue
+			}
+			q := k.queue[c]
+			if !s.stale(s.ownIdle(s.tabs[i].affinity)) {
+				q = s.first(q, k.pins[c]) // no promise is as good as a tab that is there
+			}
+			if q != none && !s.heldBack(q) {
+				r = s.first(r, q)
+			}
 		}
 	}
 	return r
+}
+
+// firstForPrimary is the first of r and of the requests for which a tab can be opened inside their
+// affinity's primary.
+func (s *State) firstForPrimary(r int32) int32 {
+	if s.free() <= 0 || !s.opens() {
+		return r
+	}
+	for i := range s.contexts {
+		c := &s.contexts[i]
+		if c.state != contextOpen || !s.isPrimary(int32(i)) {
+			continue
+		}
+		k := &s.affinities[c.affinity]
+		for class := Root; class < classes; class++ {
+			if class == Root && (k.eligible <= 0 || s.permits() <= 0) {
+				continue
+			}
+			if q := k.queue[class]; q != none && s.opensInPrimary(q) {
+				r = s.first(r, q)
+			}
+		}
+	}
+	return r
+}
+
+// opensInPrimary says whether a tab can be opened for a request inside its affinity's primary: that is
+// an orphan or below TabsPerContext, and a slot is free beyond those that older requests need.
+func (s *State) opensInPrimary(r int32) bool {
+	i := s.affinities[s.requests[r].affinity].primary
+	if i == none || !s.opens() || int(s.contexts[i].tabs) >= s.settings.TabsPerContext || s.contexts[i].browser != s.ready().id {
+		return false
+	}
+	spare := s.free() + s.counts[Standby] + s.counts[Opening] - s.overdue[Opening] - s.openings
+	for c := Root; c < classes; c++ {
+		if c == Nested || s.permits() > 0 {
+			s.eachAheadIn(s.heads[c], c, r, func(int32) bool {
+				spare--
+				return spare > 0
+			})
+		}
+	}
+	return spare > 0 && s.free() > 0
 }
 
 // ownIdle is the idle tab that an affinity would use next: that of its primary, whose caches are
@@ -107,37 +179,35 @@ func (s *State) firstWarm(r int32) int32 {
 func (s *State) ownIdle(a Affinity) int32 {
 	k := &s.affinities[a]
 	best := none
-	if k.idle == 0 {
-		return none
-	}
 	for i := k.tabs; i != none; i = s.tabs[i].next {
-		if s.tabs[i].state == Idle && (best == none || s.warmer(k, i, best)) {
+		if s.tabs[i].state == Idle && (best == none || s.warmer(i, best)) {
 			best = i
 		}
 	}
 	return best
 }
 
-func (s *State) warmer(k *affinity, i, j int32) bool {
+func (s *State) warmer(i, j int32) bool {
 	t, u := &s.tabs[i], &s.tabs[j]
-	if p := t.context == k.primary; p != (u.context == k.primary) {
+	if p := s.isPrimary(t.context); p != s.isPrimary(u.context) {
 		return p
 	}
 	return t.stamp > u.stamp
 }
 
-func (s *State) grantTab(r, i int32) {
+// grant hands a tab out: an idle one of the request's affinity, or a standby, which it adopts.
+func (s *State) grant(r, i int32, how How) {
 	q := s.requests[r]
-	t := &s.tabs[i]
 	w := s.waits(&q, i)
-	how := Warm
-	if t.state == Standby {
-		how = Adopted
-		s.adopt(i, q.affinity)
-	} else {
-		s.setIdle(i, Leased)
+	t := &s.tabs[i]
+	if how == Warm && t.uses == 0 {
+		how = InPrimary
 	}
 	s.dequeue(r)
+	if t.state == Standby {
+		s.adopt(i, q.affinity)
+	}
+	s.setState(i, Leased)
 	k := &s.affinities[q.affinity]
 	s.lastStamp++
 	k.stamp, t.stamp = s.lastStamp, s.lastStamp
@@ -148,140 +218,92 @@ func (s *State) grantTab(r, i int32) {
 		k.rootLeases++
 		s.rootLeases++
 	}
-	s.touch(q.affinity)
 	s.emit(Effect{
 		Kind: Grant, Request: q.id, Affinity: q.affinity, Generation: k.generation,
-		Tab: t.id, Context: t.context, Browser: t.browser, How: how, Waits: w,
+		Tab: t.id, Context: s.contexts[t.context].id, Browser: t.browser, How: how, Waits: w,
 	})
 }
 
-// adopt gives a standby to an affinity and leaves it leased. Its context becomes the primary where
-// the affinity has none; otherwise the tab is supplementary, and no pageCount hears of it.
+// adopt gives a standby to an affinity. Its context becomes the primary where the affinity has none;
+// otherwise the tab is supplementary, and no pageCount hears of it.
 func (s *State) adopt(i int32, a Affinity) {
-	s.unlink(&s.standbys, &s.lastReady, i)
-	s.setState(i, Leased)
 	t := &s.tabs[i]
-	k := s.affinity(a)
-	if k.generation == 0 {
-		s.lastGeneration++
-		k.generation = s.lastGeneration
-	}
-	t.affinity, t.generation = a, k.generation
-	s.link(&k.tabs, nil, i)
-	if k.primary == 0 {
-		k.primary, k.pageCount = t.context, 1
-	}
-	s.bind(a, +1)
+	s.unlink(&s.standbys, &s.lastReady, i)
+	t.affinity = a
+	s.own(t.context, a)
+	s.link(&s.affinities[a].tabs, nil, i)
+	s.bind(i, +1)
 }
 
 // bind counts a tab in or out of its affinity's bound ones. The first makes the affinity warm; when
 // the last goes it is cold, in the same step, and its present life is over.
-func (s *State) bind(a Affinity, n int32) {
-	k := &s.affinities[a]
+func (s *State) bind(i, n int32) {
+	t := &s.tabs[i]
+	k := &s.affinities[t.affinity]
 	k.bound += n
 	s.bound += n
 	s.callsDue = true
 	switch {
 	case n > 0 && k.bound == 1:
-		s.emit(Effect{Kind: AnnounceWarm, Affinity: a, Generation: k.generation})
+		s.lastGeneration++
+		k.generation = s.lastGeneration
+		s.emit(Effect{Kind: AnnounceWarm, Affinity: t.affinity, Generation: k.generation})
 	case n < 0 && k.bound == 0:
-		s.emit(Effect{Kind: AnnounceCold, Affinity: a, Generation: k.generation})
-		k.generation, k.primary, k.pageCount = 0, 0, 0
+		s.emit(Effect{Kind: AnnounceCold, Affinity: t.affinity, Generation: k.generation})
+		k.generation = 0
 	}
-	s.touch(a)
-}
-
-// setIdle moves a tab between idle and another state, and keeps the counts of idle tabs.
-func (s *State) setIdle(i int32, state TabState) {
-	k := &s.affinities[s.tabs[i].affinity]
-	s.countWarmWaiting(k, -1)
-	if s.tabs[i].state == Idle {
-		k.idle--
+	if n > 0 {
+		t.generation = k.generation
 	}
-	if state == Idle {
-		k.idle++
-	}
-	s.countWarmWaiting(k, +1)
-	s.setState(i, state)
-}
-
-// released ends a lease. Its tab is idle again, unless it was marked to close.
-func (s *State) released(id RequestID) {
-	if i, ok := s.endLease(id); ok {
-		if t := &s.tabs[i]; t.doomed {
-			s.beginClose(i, t.reason)
-		} else {
-			s.setIdle(i, Idle)
-			s.retire(i)
-		}
-	}
-}
-
-func (s *State) discarded(id RequestID, wedged bool) {
-	if i, ok := s.endLease(id); ok {
-		reason := Discard
-		if wedged {
-			reason = Wedge
-		}
-		s.beginClose(i, reason)
-	}
-}
-
-func (s *State) expired(id RequestID) {
-	if i, ok := s.endLease(id); ok {
-		s.emit(Effect{Kind: EndLease, Request: id, Tab: s.tabs[i].id, Reason: LeaseExpired})
-		s.beginClose(i, Expiry)
-	}
-}
-
-// endLease gives back the permit of a lease and forgets the lease, so that a second end finds
-// nothing. What becomes of the tab is the caller's to say in the same breath.
-func (s *State) endLease(id RequestID) (int32, bool) {
-	i, ok := s.leases.get(uint64(id))
-	if !ok {
-		return none, false
-	}
-	s.leases.remove(uint64(id))
-	t := &s.tabs[i]
-	if t.class == Root {
-		s.affinities[t.affinity].rootLeases--
-		s.rootLeases--
-	}
-	t.holder, t.class = 0, Root
 	s.touch(t.affinity)
-	return i, true
 }
 
-// revoke ends the lease on a tab without its holder, where there is one.
-func (s *State) revoke(i int32, reason Reason) {
-	id := s.tabs[i].holder
-	if _, ok := s.endLease(id); ok {
-		s.emit(Effect{Kind: EndLease, Request: id, Tab: s.tabs[i].id, Reason: reason})
+// openInPrimary begins to open a tab inside the primary of an affinity.
+func (s *State) openInPrimary(a Affinity) int32 {
+	c := s.affinities[a].primary
+	s.contexts[c].retained = false
+	i := s.addTab(tab{context: c, affinity: a})
+	s.wearOut(s.tabs[i].browser)
+	t := &s.tabs[i]
+	s.operation(Effect{Kind: OpenTab, Tab: t.id, Context: s.contexts[c].id, Browser: t.browser, Affinity: a})
+	return i
+}
+
+// reassign hands the idle tab that eviction would take to the first of those that are short of one,
+// with its context and its state; it is false where that is off, or not to be had.
+func (s *State) reassign() bool {
+	if !s.settings.AllowReassign || s.need() <= s.relief() {
+		return false
 	}
-}
-
-// disposed ends the present generation of an affinity. Its idle tabs begin to close, its leased
-// ones are marked to close on release, its primary is one no longer, and it is cold, all in this
-// step; so whoever waits for it, or comes for it later, meets a fresh generation.
-func (s *State) disposed(e Event) {
-	k := s.affinity(e.Affinity)
-	last := s.lastGeneration
-	for i := k.tabs; i != none; {
-		next := s.tabs[i].next
-		switch t := &s.tabs[i]; {
-		case t.state == Idle:
-			s.beginClose(i, Disposal)
-		case t.state == Leased && !t.doomed:
-			t.doomed, t.reason = true, Disposal
-			s.unprimary(i)
-			s.bind(e.Affinity, -1)
+	r := s.firstWaiting()
+	if r == none {
+		return false
+	}
+	victim := none
+	for i := range s.tabs {
+		t := &s.tabs[i]
+		if t.state == Idle && t.affinity != s.requests[r].affinity && s.contexts[t.context].tabs == 1 &&
+			!s.affinities[t.affinity].warmWaiting && (victim == none || s.colder(int32(i), victim)) {
+			victim = int32(i)
 		}
-		i = next
 	}
-	if !e.NoWait {
-		s.calls = append(s.calls, call{id: e.Call, affinity: e.Affinity, generation: last})
-		s.callsDue = true
-		k.calls++
+	if victim == none {
+		return false
 	}
-	s.touch(e.Affinity)
+	s.move(victim, s.requests[r].affinity)
+	s.grant(r, victim, Reassigned)
+	return true
+}
+
+// move takes an idle tab, alone in its context, from one affinity and gives it to another.
+func (s *State) move(i int32, to Affinity) {
+	t := &s.tabs[i]
+	s.unprimary(t.context)
+	s.bind(i, -1)
+	s.unlink(&s.affinities[t.affinity].tabs, nil, i)
+	s.touch(t.affinity)
+	t.affinity = to
+	s.own(t.context, to)
+	s.link(&s.affinities[to].tabs, nil, i)
+	s.bind(i, +1)
 }

@@ -1,9 +1,6 @@
 package core
 
-import (
-	"math"
-	"time"
-)
+import "time"
 
 // Where tabs come from: the target, the distance to it, and eviction, which makes the room.
 
@@ -14,47 +11,46 @@ func (s *State) limit() int32 { return s.capacity + 1 }
 func (s *State) free() int32 { return max(0, s.limit()-s.alive()) }
 
 // target is how many standbys there should be: the spare, or as many as fill the pool.
-func (s *State) target() int32 { return max(1, s.capacity-s.bound) }
+func (s *State) target() int32 { return max(1, s.size()-s.bound) }
+
+// makeRoom evicts for those that wait. What then holds nobody back any more may give somebody a tab.
+func (s *State) makeRoom() {
+	for s.evict() && s.exhausted > 0 {
+		s.place()
+	}
+}
 
 // evict begins to close idle tabs, as many as those who wait are short of; with nobody waiting, one
 // for the spare. What is on its way already counts as relief, so nothing is evicted twice for one
 // shortage; for those who wait, only what is not overdue counts.
-func (s *State) evict() {
+func (s *State) evict() bool {
 	if s.phase >= ending {
-		return
+		return false
 	}
 	if need := s.need(); need > 0 {
-		relief := s.counts[Opening] - s.overdue[Opening] + s.counts[Closing] - s.overdue[Closing] + s.free()
-		for ; relief < need; relief++ {
-			if !s.evictOne(false) {
-				return
-			}
+		evicted := false
+		for relief := s.relief(); relief < need && s.evictOne(false); relief++ {
+			evicted = true
 		}
-		return
+		return evicted
 	}
-	if s.counts[Standby]+s.counts[Opening]+s.counts[Closing]+s.doomed()+s.free() == 0 {
+	if s.counts[Standby]+s.counts[Opening]-s.openings+s.counts[Closing]+s.doomed()+s.free() == 0 {
 		s.evictOne(true)
 	}
+	return false
 }
 
 // doomed is how many leased tabs are marked to close. Each will free its slot, so the spare waits for
 // it and takes no innocent tab; those who wait do not, for it may be held for long.
-func (s *State) doomed() int32 { return s.counts[Leased] + s.counts[Idle] - s.bound }
+func (s *State) doomed() int32 {
+	bound := s.counts[Idle] + s.counts[Probing] + s.counts[Rescuing] + s.counts[Resetting] + s.counts[Leased]
+	return bound - s.bound
+}
 
-// evictOne closes the idle tab whose affinity was handed out longest ago, and of that affinity a
-// supplementary one first. For the spare, it takes none of an affinity that holds a root lease: the
-// nested work of that lease will want it.
+// evictOne closes the coldest idle tab. For the spare, it takes none of an affinity that holds a root
+// lease: the nested work of that lease will want it.
 func (s *State) evictOne(spare bool) bool {
-	victim := none
-	for i := range s.tabs {
-		t := &s.tabs[i]
-		if t.state != Idle || spare && s.affinities[t.affinity].rootLeases > 0 {
-			continue
-		}
-		if victim == none || s.colder(int32(i), victim) {
-			victim = int32(i)
-		}
-	}
+	victim := s.coldest(func(t *tab) bool { return !spare || s.affinities[t.affinity].rootLeases == 0 })
 	if victim == none {
 		return false
 	}
@@ -62,58 +58,93 @@ func (s *State) evictOne(spare bool) bool {
 	return true
 }
 
+// coldest is the idle tab that is missed least, among those that may be taken: of a browser that is
+// being replaced, then of the affinity that was handed out longest ago, and of that one a supplementary
+// tab first.
+func (s *State) coldest(may func(*tab) bool) int32 {
+	victim := none
+	for i := range s.tabs {
+		t := &s.tabs[i]
+		if t.state == Idle && may(t) && (victim == none || s.colder(int32(i), victim)) {
+			victim = int32(i)
+		}
+	}
+	return victim
+}
+
 func (s *State) colder(i, j int32) bool {
 	t, u := &s.tabs[i], &s.tabs[j]
+	if d := s.draining(t.browser); d != s.draining(u.browser) {
+		return d
+	}
 	if t.affinity != u.affinity {
 		return s.affinities[t.affinity].stamp < s.affinities[u.affinity].stamp
 	}
-	return s.warmer(&s.affinities[t.affinity], j, i)
+	return s.warmer(j, i)
 }
+
+// opens says whether tabs can be opened now.
+func (s *State) opens() bool { return !s.paused && s.phase < ending && s.ready() != nil }
 
 // open asks for standbys until the target is met, and for one for each of those who wait.
 func (s *State) open() {
-	b := s.ready()
-	if b == nil || s.paused || s.phase >= ending {
+	if !s.opens() {
 		return
 	}
 	for s.free() > 0 {
-		fresh := s.counts[Standby] + s.counts[Opening] - s.overdue[Opening]
-		if s.counts[Standby]+s.counts[Opening] >= s.target() && fresh >= s.need() {
+		need := s.need()
+		coming := s.counts[Standby] + s.counts[Opening] - s.openings
+		if coming >= s.target() && coming-s.overdue[Opening] >= need {
 			return
 		}
-		s.lastTab++
-		s.lastContext++
-		i := s.addTab(tab{
-			id: s.lastTab, context: s.lastContext, browser: b.id,
-			state: Opening, since: s.now, openBegan: s.now, unopened: true,
-		})
+		i := s.addTab(tab{context: s.addContext(s.ready().id)})
 		t := &s.tabs[i]
-		s.operation(Effect{Kind: OpenTab, Tab: t.id, Context: t.context, Browser: t.browser})
+		s.operation(Effect{Kind: OpenTab, Tab: t.id, Context: s.contexts[t.context].id, Browser: t.browser})
+		s.wearOut(t.browser)
 	}
 }
 
-// opened makes a tab a standby. Where nobody waits for the answer any more, what it opened is
-// closed.
+// opened makes a tab a standby, or its affinity's where it was opened inside its primary. Where nobody
+// waits for the answer any more, what it opened is closed.
 func (s *State) opened(i int32, jitter time.Duration) {
 	t := &s.tabs[i]
 	if !t.unopened {
 		return
 	}
 	t.unopened = false
-	t.openEnded = s.now
-	switch {
-	case t.state == Opening:
-		s.success, s.paused = s.rounds, false
-		s.failedOpenings = 0
-		t.retireAt = math.MaxInt64
-		if s.settings.MaxAge > 0 {
-			t.retireAt = s.now.after(s.settings.MaxAge).after(jitter)
+	t.openEnded, t.goodAt, t.freedAt = s.now, s.now, s.now
+	if t.state != Opening {
+		if s.serves(t.browser) {
+			s.closeAgain(i)
 		}
+		return
+	}
+	s.success, s.paused = s.rounds, false
+	s.failedOpenings = 0
+	if s.settings.MaxAge > 0 {
+		t.retireAt = s.now.after(s.settings.MaxAge).after(jitter)
+	}
+	switch {
+	case t.doomed:
+		s.beginClose(i, t.reason)
+	case t.affinity == 0:
 		s.setState(i, Standby)
 		s.link(&s.standbys, &s.lastReady, i)
-	case s.serves(t.browser):
-		s.closeAgain(i)
+	case s.wanted(t):
+		s.setState(i, Idle)
+		s.bind(i, +1)
+	default:
+		s.beginClose(i, Unwanted)
 	}
+}
+
+// wanted says whether somebody of its affinity waits for a tab that was opened inside its primary. One
+// that was overdue may have been replaced meanwhile.
+func (s *State) wanted(t *tab) bool {
+	s.freshen()
+	k := &s.affinities[t.affinity]
+	full := t.overdue && int(k.bound+k.openings) >= s.settings.AffinityTabs
+	return k.waiting[Nested] > 0 || k.waiting[Root] > 0 && !full
 }
 
 // openFailed closes what a failed opening may have left, and pauses before the next.
@@ -138,47 +169,4 @@ func (s *State) openSilent(i int32) {
 		s.beginClose(i, OpenTimeout)
 		s.failedOpening()
 	}
-}
-
-// sweep closes the tabs of every affinity that nobody holds or waits for, and has not for that long.
-// It looks at this moment only, so nothing that is used later can be meant.
-func (s *State) sweep(maxIdle time.Duration) {
-	for a := range s.affinities {
-		k := &s.affinities[a]
-		if k.idle == 0 || k.bound > k.idle || k.waiting != [classes]int32{} || !s.idleFor(k, maxIdle) {
-			continue
-		}
-		for i := k.tabs; i != none; i = s.tabs[i].next {
-			if s.tabs[i].state == Idle {
-				s.beginClose(i, IdleSweep)
-			}
-		}
-	}
-}
-
-// idleFor says whether every idle tab of k was given back that long ago.
-func (s *State) idleFor(k *affinity, maxIdle time.Duration) bool {
-	for i := k.tabs; i != none; i = s.tabs[i].next {
-		if t := &s.tabs[i]; t.state == Idle && s.now < t.since.after(maxIdle) {
-			return false
-		}
-	}
-	return true
-}
-
-// retire closes a tab that is past its MaxUses or MaxAge, if it is idle or a standby; one that is
-// held is looked at again when it is given back. It is false where the tab stays.
-func (s *State) retire(i int32) bool {
-	t := &s.tabs[i]
-	old := s.now >= t.retireAt
-	worn := s.settings.MaxUses > 0 && int(t.uses) >= s.settings.MaxUses
-	switch {
-	case t.state != Idle && t.state != Standby || !old && !worn:
-		return false
-	case worn:
-		s.beginClose(i, MaxUses)
-	default:
-		s.beginClose(i, MaxAge)
-	}
-	return true
 }

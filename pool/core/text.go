@@ -23,6 +23,7 @@ type sentence struct {
 	request    RequestID
 	disposal   CallID
 	warm       CallID
+	recycle    CallID
 	affinity   Affinity
 	tab        TabID
 	browser    BrowserID
@@ -38,8 +39,10 @@ type sentence struct {
 	maxIdle    time.Duration
 	jitter     time.Duration
 	noWait     bool
+	retain     bool
 	wedged     bool
 	force      bool
+	kept       bool
 }
 
 // A part is one argument or option: how it is written, and how it is read. Written as "" it is left
@@ -126,6 +129,8 @@ var (
 	requestPart    = id("a request such as r1", "r", func(s *sentence) *RequestID { return &s.request })
 	disposalPart   = id("a disposal such as d1", "d", func(s *sentence) *CallID { return &s.disposal })
 	warmPart       = id("a warm call such as w1", "w", func(s *sentence) *CallID { return &s.warm })
+	recyclePart    = id("a recycle call such as y1", "y", func(s *sentence) *CallID { return &s.recycle })
+	contextPart    = id("a context such as c1", "c", func(s *sentence) *ContextID { return &s.context })
 	tabPart        = id("a tab such as t1", "t", func(s *sentence) *TabID { return &s.tab })
 	browserPart    = id("a browser such as b1", "b", func(s *sentence) *BrowserID { return &s.browser })
 	ofTab          = id("tab=t1", "tab=t", func(s *sentence) *TabID { return &s.tab })
@@ -202,9 +207,11 @@ var (
 		}}
 
 	nestedPart = word("nested", "", []string{"", "nested"}, func(s *sentence) *Class { return &s.class })
-	howPart    = word("adopted or warm", "", howWords[:], func(s *sentence) *How { return &s.how })
+	howPart    = word("adopted, warm, in-primary or reassigned", "", howWords[:], func(s *sentence) *How { return &s.how })
 	reasonPart = word("reason=...", "reason=", reasonWords[:], func(s *sentence) *Reason { return &s.reason })
 	leasePart  = word("lease-...", "lease-", reasonWords[:], func(s *sentence) *Reason { return &s.reason })
+	retainPart = flag("retain", func(s *sentence) *bool { return &s.retain })
+	keptPart   = flag("kept", func(s *sentence) *bool { return &s.kept })
 	noWaitPart = flag("nowait", func(s *sentence) *bool { return &s.noWait })
 	wedgedPart = flag("wedged", func(s *sentence) *bool { return &s.wedged })
 	forcePart  = flag("force", func(s *sentence) *bool { return &s.force })
@@ -226,12 +233,13 @@ var (
 	}
 )
 
-var howWords = [...]string{Adopted: "adopted", Warm: "warm"}
+var howWords = [...]string{Adopted: "adopted", Warm: "warm", InPrimary: "in-primary", Reassigned: "reassigned"}
 
 var reasonWords = [reasons]string{
 	Eviction: "eviction", Disposal: "disposal", Discard: "discard", Wedge: "wedge",
 	Expiry: "expiry", Crash: "crash", OpenFailure: "open-failed", OpenTimeout: "open-timeout",
 	IdleSweep: "idle-sweep", MaxUses: "max-uses", MaxAge: "max-age",
+	Contraction: "contraction", Drain: "drain", OrphanRoom: "orphan-room", Unwanted: "unwanted",
 	PoolClosed: "closed", RequestAbandoned: "abandoned", QueueFull: "queue-full", BrowserUnavailable: "browser-unavailable",
 	LeaseExpired: "expired", PageCrashed: "crashed", BrowserLost: "lost",
 }
@@ -241,7 +249,8 @@ func (r Reason) String() string { return reasonWords[r] }
 func (h How) String() string { return howWords[h] }
 
 var stateWords = [tabStates]string{
-	Opening: "opening", Standby: "standby", Idle: "idle", Leased: "leased", Closing: "closing", Lost: "lost",
+	Opening: "opening", Standby: "standby", Idle: "idle", Probing: "probing", Rescuing: "rescuing", Resetting: "resetting",
+	Leased: "leased", Closing: "closing", Lost: "lost",
 }
 
 func (t TabState) String() string { return stateWords[t] }
@@ -266,33 +275,56 @@ var events = [eventKinds]grammar{
 	Abandoned:          says("abandon", requestPart),
 	Released:           says("release", requestPart),
 	Discarded:          says("discard", requestPart).with(wedgedPart),
-	Disposed:           says("dispose", disposalPart, keyPart).with(noWaitPart),
+	Disposed:           says("dispose", disposalPart, keyPart).with(noWaitPart, retainPart),
 	DisposeAbandoned:   says("abandon", disposalPart),
 	SweepRequested:     says("evict-idle", idlePart),
 	WarmRequested:      says("warm", warmPart),
 	WarmAbandoned:      says("abandon", warmPart),
+	RecycleRequested:   says("recycle", recyclePart),
+	RecycleAbandoned:   says("abandon", recyclePart),
 	CloseRequested:     says("close"),
 	CloseExpired:       says("close-expired"),
 	BrowserReady:       says("browser ready", browserPart),
 	BrowserFailed:      says("browser failed", browserPart),
 	BrowserGone:        says("browser gone", browserPart),
+	BrowserAnswered:    says("browser answers", browserPart),
 	LaunchSilent:       says("browser launch-silent", browserPart),
 	BrowserCloseSilent: says("browser close-silent", browserPart),
+	BrowserWorn:        says("browser worn", browserPart),
+	BrowserStalled:     says("browser stalled", browserPart),
+	BrowserSilent:      says("browser silent", browserPart),
+	DrainSilent:        says("browser drain-silent", browserPart),
 	Opened:             says("opened", tabPart).with(jitterPart),
 	OpenFailed:         says("open-failed", tabPart),
-	Closed:             says("closed", tabPart),
+	Probed:             says("probed", tabPart),
+	ProbeFailed:        says("probe-failed", tabPart),
+	Rescued:            says("rescued", tabPart),
+	RescueFailed:       says("rescue-failed", tabPart),
+	WasReset:           says("was-reset", tabPart),
+	ResetFailed:        says("reset-failed", tabPart),
+	Closed:             says("closed", tabPart).with(keptPart),
 	CloseFailed:        says("close-failed", tabPart),
 	Killed:             says("killed", tabPart),
 	KillFailed:         says("kill-failed", tabPart),
 	Crashed:            says("crashed", tabPart),
+	ContextClosed:      says("context-closed", contextPart),
+	ContextCloseFailed: says("context-close-failed", contextPart),
 	RetireDue:          says("retire", tabPart),
 	Expired:            says("expire", requestPart),
 	OpenOverdue:        says("open-overdue", tabPart),
 	OpenSilent:         says("open-silent", tabPart),
+	ProbeOverdue:       says("probe-overdue", tabPart),
+	ProbeSilent:        says("probe-silent", tabPart),
+	RescueSilent:       says("rescue-silent", tabPart),
+	ResetOverdue:       says("reset-overdue", tabPart),
+	ResetSilent:        says("reset-silent", tabPart),
 	CloseOverdue:       says("close-overdue", tabPart),
 	CloseSilent:        says("close-silent", tabPart),
 	KillSilent:         says("kill-silent", tabPart),
+	ContextSilent:      says("context-silent", contextPart),
 	RetryDue:           says("retry"),
+	RelaunchDue:        says("relaunch"),
+	ContractDue:        says("contract"),
 }
 
 var effects = [effectKinds]grammar{
@@ -303,16 +335,22 @@ var effects = [effectKinds]grammar{
 	EndLease:      grammar{verb: "", args: []part{leasePart, requestPart}, options: []part{ofTab}},
 	FinishDispose: says("disposed", disposalPart),
 	FinishWarm:    says("warmed", warmPart).with(reasonPart),
+	FinishRecycle: says("recycled", recyclePart).with(reasonPart),
 	FinishClose:   says("pool-closed"),
 	AnnounceWarm:  says("warm", keyPart).with(generationPart),
 	AnnounceCold:  says("cold", keyPart).with(generationPart),
 	Forget:        says("forget", keyPart),
 	Launch:        says("launch", browserPart).with(operationPart),
 	CloseBrowser:  says("close-browser", browserPart).with(forcePart, operationPart),
-	OpenTab:       says("open", tabPart).with(inContext, ofBrowser, operationPart),
-	CloseTab:      says("close", tabPart).with(reasonPart, ofKey, generationPart, inContext, ofBrowser, operationPart),
-	CloseAgain:    says("close-again", tabPart).with(ofKey, inContext, ofBrowser, operationPart),
+	Ping:          says("ping", browserPart).with(operationPart),
+	OpenTab:       says("open", tabPart).with(ofKey, inContext, ofBrowser, operationPart),
+	ProbeTab:      says("probe", tabPart).with(ofKey, inContext, ofBrowser, operationPart),
+	RescueTab:     says("rescue", tabPart).with(ofKey, inContext, ofBrowser, operationPart),
+	ResetTab:      says("reset", tabPart).with(ofKey, inContext, ofBrowser, operationPart),
+	CloseTab:      says("close", tabPart).with(reasonPart, keptPart, ofKey, generationPart, inContext, ofBrowser, operationPart),
+	CloseAgain:    says("close-again", tabPart).with(keptPart, ofKey, inContext, ofBrowser, operationPart),
 	KillTab:       says("kill", tabPart).with(ofKey, inContext, ofBrowser, operationPart),
+	CloseContext:  says("close-context", contextPart).with(reasonPart, ofKey, ofBrowser, operationPart),
 }
 
 // MaxKey is the longest affinity key, in bytes.
@@ -321,12 +359,16 @@ const MaxKey = 4096
 // AppendEvent writes an event as text; ParseEvent is its inverse.
 func AppendEvent(b []byte, e Event, names Names) []byte {
 	s := sentence{
-		request: e.Request, affinity: e.Affinity, tab: e.Tab, browser: e.Browser,
-		priority: e.Priority, class: e.Class, maxLease: e.MaxLease, maxIdle: e.MaxIdle, jitter: e.Jitter, noWait: e.NoWait, wedged: e.Wedged,
+		request: e.Request, affinity: e.Affinity, tab: e.Tab, context: e.Context, browser: e.Browser,
+		priority: e.Priority, class: e.Class, maxLease: e.MaxLease, maxIdle: e.MaxIdle, jitter: e.Jitter,
+		noWait: e.NoWait, retain: e.Retain, wedged: e.Wedged, kept: e.Kept,
 	}
-	if e.Kind == WarmRequested || e.Kind == WarmAbandoned {
+	switch e.Kind {
+	case WarmRequested, WarmAbandoned:
 		s.warm = e.Call
-	} else {
+	case RecycleRequested, RecycleAbandoned:
+		s.recycle = e.Call
+	default:
 		s.disposal = e.Call
 	}
 	return events[e.Kind].write(b, &s, names)
@@ -339,9 +381,10 @@ func ParseEvent(words []Word, names Names) (Event, error) {
 		return Event{}, err
 	}
 	return Event{
-		Kind: EventKind(kind), Request: s.request, Call: s.disposal + s.warm, Affinity: s.affinity,
-		Tab: s.tab, Browser: s.browser, Priority: s.priority, Class: s.class, MaxLease: s.maxLease, MaxIdle: s.maxIdle, Jitter: s.jitter,
-		NoWait: s.noWait, Wedged: s.wedged,
+		Kind: EventKind(kind), Request: s.request, Call: s.disposal + s.warm + s.recycle, Affinity: s.affinity,
+		Tab: s.tab, Context: s.context, Browser: s.browser, Priority: s.priority, Class: s.class,
+		MaxLease: s.maxLease, MaxIdle: s.maxIdle, Jitter: s.jitter,
+		NoWait: s.noWait, Retain: s.retain, Wedged: s.wedged, Kept: s.kept,
 	}, nil
 }
 
@@ -350,11 +393,14 @@ func AppendEffect(b []byte, e Effect, names Names) []byte {
 	s := sentence{
 		request: e.Request, affinity: e.Affinity, tab: e.Tab, browser: e.Browser, context: e.Context,
 		generation: e.Generation, operation: e.Operation, how: e.How, reason: e.Reason,
-		waits: e.Waits, force: e.Force,
+		waits: e.Waits, force: e.Force, kept: e.Kept,
 	}
-	if e.Kind == FinishWarm {
+	switch e.Kind {
+	case FinishWarm:
 		s.warm = e.Call
-	} else {
+	case FinishRecycle:
+		s.recycle = e.Call
+	default:
 		s.disposal = e.Call
 	}
 	return effects[e.Kind].write(b, &s, names)
@@ -371,9 +417,9 @@ func parseEffect(words []Word, names Names, cut bool) (Effect, error) {
 		return Effect{}, err
 	}
 	return Effect{
-		Kind: EffectKind(kind), Request: s.request, Call: s.disposal + s.warm, Affinity: s.affinity,
+		Kind: EffectKind(kind), Request: s.request, Call: s.disposal + s.warm + s.recycle, Affinity: s.affinity,
 		Tab: s.tab, Browser: s.browser, Context: s.context, Generation: s.generation,
-		Operation: s.operation, How: s.how, Reason: s.reason, Waits: s.waits, Force: s.force,
+		Operation: s.operation, How: s.how, Reason: s.reason, Waits: s.waits, Force: s.force, Kept: s.kept,
 	}, nil
 }
 
@@ -389,7 +435,7 @@ func (e *Effect) Matches(want *Effect) bool {
 		same(uint64(e.Affinity), uint64(want.Affinity)) && same(uint64(e.Tab), uint64(want.Tab)) &&
 		same(uint64(e.Context), uint64(want.Context)) && same(uint64(e.Browser), uint64(want.Browser)) &&
 		same(uint64(e.How), uint64(want.How)) && same(uint64(e.Reason), uint64(want.Reason)) &&
-		(e.Force || !want.Force)
+		(e.Force || !want.Force) && (e.Kept || !want.Kept)
 }
 
 func (g *grammar) write(b []byte, s *sentence, names Names) []byte {

@@ -44,13 +44,13 @@ func TestEveryKindIsWritten(t *testing.T) {
 // drawSentence fills in exactly the parts of a grammar, by writing text and reading it.
 func drawSentence(t *rapid.T, g grammar, names Names) sentence {
 	all := sentence{
-		request: RequestID(rapid.Uint64Min(1).Draw(t, "request")), disposal: 3, warm: 4,
+		request: RequestID(rapid.Uint64Min(1).Draw(t, "request")), disposal: 3, warm: 4, recycle: 6,
 		affinity: names.Handle(rapid.StringN(1, 20, -1).Draw(t, "key")),
 		tab:      TabID(rapid.Uint32Min(1).Draw(t, "tab")), browser: 2,
 		context: 9, generation: 7, operation: 11, priority: rapid.Int32().Draw(t, "priority"),
 		how: Adopted, reason: Reason(rapid.IntRange(1, int(reasons)-1).Draw(t, "reason")),
 		waits: Waits{1, 2, 3, Time(rapid.Int64Min(0).Draw(t, "probe"))}, class: Nested, maxIdle: time.Duration(rapid.Int64Min(0).Draw(t, "idle")), jitter: 5, maxLease: time.Duration(rapid.Int64Min(1).Draw(t, "limit")),
-		noWait: true, wedged: true, force: rapid.Bool().Draw(t, "force"),
+		noWait: true, retain: true, wedged: true, kept: true, force: rapid.Bool().Draw(t, "force"),
 	}
 	words, err := Words(string(g.write(nil, &all, names)))
 	if err != nil {

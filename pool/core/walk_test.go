@@ -48,9 +48,17 @@ func (w *walk) step(e Event) {
 			Launch: {BrowserReady, BrowserFailed, BrowserGone}, CloseBrowser: {BrowserGone},
 			OpenTab: {Opened, OpenFailed, Crashed}, CloseTab: {Closed, CloseFailed},
 			CloseAgain: {Closed, CloseFailed}, KillTab: {Killed, KillFailed},
+			ProbeTab: {Probed, ProbeFailed, Crashed}, RescueTab: {Rescued, RescueFailed}, ResetTab: {WasReset, ResetFailed},
+			CloseContext: {ContextClosed, ContextCloseFailed}, Ping: {BrowserAnswered},
 		}[f.Kind]
 		for _, kind := range answers {
-			w.asked = append(w.asked, Event{Kind: kind, Tab: f.Tab, Browser: f.Browser})
+			a := Event{Kind: kind, Tab: f.Tab, Browser: f.Browser, Kept: kind == Closed && f.Kept}
+			if f.Kind == CloseContext {
+				a = Event{Kind: kind, Context: f.Context}
+			} else if a.Tab != 0 {
+				a.Browser = 0
+			}
+			w.asked = append(w.asked, a)
 		}
 		switch f.Kind {
 		case Grant:
@@ -93,14 +101,14 @@ func (w *walk) any() Event {
 		return Event{Kind: Abandoned, Request: w.pick(w.waits)}
 	case n < 46:
 		w.calls++
-		return Event{Kind: Disposed, Call: w.calls, Affinity: affinity, NoWait: w.random.IntN(2) == 0}
+		return Event{Kind: Disposed, Call: w.calls, Affinity: affinity, NoWait: w.random.IntN(2) == 0, Retain: w.random.IntN(2) == 0}
 	case n == 46 && w.random.IntN(2) == 0:
 		return Event{Kind: SweepRequested, MaxIdle: time.Duration(w.random.IntN(2000)) * time.Millisecond}
 	case n < 47:
 		w.calls++
-		return Event{Kind: WarmRequested, Call: w.calls}
+		return Event{Kind: []EventKind{WarmRequested, RecycleRequested}[w.random.IntN(2)], Call: w.calls}
 	case n < 48:
-		return Event{Kind: []EventKind{DisposeAbandoned, WarmAbandoned}[w.random.IntN(2)], Call: w.calls}
+		return Event{Kind: []EventKind{DisposeAbandoned, WarmAbandoned, RecycleAbandoned}[w.random.IntN(3)], Call: w.calls}
 	case n < 60 && len(deadlines) > 0:
 		return deadlines[w.random.IntN(len(deadlines))].Event
 	case n == 60 && w.random.IntN(100) == 0:
@@ -122,15 +130,37 @@ func (w *walk) any() Event {
 func TestNothingThatHappensBreaksAnInvariant(t *testing.T) {
 	for seed := range uint64(300) {
 		random := rand.New(rand.NewPCG(seed, 1))
-		pages := 1 + random.IntN(4)
-		tabs := 1 + random.IntN(min(5, pages))
-		w := newWalk(t, seed, Settings{
-			MaxPages: pages, AffinityTabs: tabs, RootCap: 1 + random.IntN(tabs), MaxUses: 1 + random.IntN(6),
-			MaxAge: time.Duration(random.IntN(3)) * time.Minute,
-		})
+		w := newWalk(t, seed, walkSettings(random))
 		w.step(Event{})
 		for range 600 {
 			w.step(w.any())
 		}
 	}
+}
+
+// walkSettings draws settings, each rule of them on and off.
+func walkSettings(random *rand.Rand) Settings {
+	low := 1 + random.IntN(4)
+	initial := low + random.IntN(3)
+	burst := initial + random.IntN(3)
+	tabs := 1 + random.IntN(burst)
+	s := Settings{
+		MinPages: low, InitialPages: initial, BurstPages: burst,
+		AffinityTabs: tabs, RootCap: 1 + random.IntN(tabs), MaxUses: 1 + random.IntN(6),
+		MaxAge: time.Duration(random.IntN(3)) * time.Minute, TabsPerContext: 1 + random.IntN(2),
+		OrphanCap: random.IntN(4) - 1, RetainOnEvict: random.IntN(2) == 0, Reset: random.IntN(3) == 0,
+		AllowReassign: random.IntN(4) == 0, MaxBypass: random.IntN(4) - 1,
+		BrowserMaxTabs: random.IntN(3) * 20, PriorityAging: time.Duration(random.IntN(3)-1) * time.Second,
+		MaxWaiting: random.IntN(8), MaxPages: burst,
+	}
+	if random.IntN(2) == 0 {
+		s.HighPriorityPages, s.HighPriorityThreshold = burst+random.IntN(3), 1
+	}
+	if random.IntN(4) == 0 {
+		s.RescueTimeout = Off
+	}
+	if random.IntN(4) == 0 {
+		s.ProbeBudget = Off
+	}
+	return s
 }

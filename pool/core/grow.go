@@ -1,0 +1,47 @@
+package core
+
+// The size of the pool: growth by what those who wait need, and contraction when nobody does.
+
+// grow raises capacity by what waiting requests need that are admitted, with nothing on its way to
+// them, or that the root limit alone stops: to BurstPages, and beyond that to HighPriorityPages for
+// those that are entitled to it.
+func (s *State) grow() bool {
+	if s.phase >= ending || int(s.capacity) >= s.settings.Ceiling() {
+		return false
+	}
+	need := s.need()
+	stopped := s.needs[Nested] + s.needs[Root] - need
+	want := stopped + max(0, need-s.relief())
+	before := s.capacity
+	s.capacity = max(s.capacity, min(s.capacity+want, int32(s.settings.BurstPages)))
+	if rest := min(want-(s.capacity-before), s.high); rest > 0 {
+		s.capacity = max(s.capacity, min(s.capacity+rest, int32(s.settings.HighPriorityPages)))
+	}
+	return s.capacity > before
+}
+
+// contract shrinks an idle pool to MinPages, by one at a time: the tab goes first, and capacity follows
+// when that is confirmed. It begins when nobody has held or waited for IdleContraction.
+func (s *State) contract() {
+	switch idle := s.phase == serving && s.leases.used == 0 && s.waiting == [classes]int32{}; {
+	case !idle:
+		s.idle, s.shrinking = false, false
+	case !s.idle:
+		s.idle, s.idleSince = true, s.now
+	}
+	for s.shrinking && s.contraction == 0 && int(s.capacity) > s.settings.MinPages {
+		if s.alive() <= s.capacity {
+			s.capacity-- // a slot is free, and it is this one
+			continue
+		}
+		i := s.standbys
+		if s.counts[Standby] <= max(1, s.capacity-1-s.bound) {
+			i = s.coldest(func(*tab) bool { return true })
+		}
+		if i == none {
+			return
+		}
+		s.contraction = s.tabs[i].id
+		s.beginClose(i, Contraction)
+	}
+}

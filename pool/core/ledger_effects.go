@@ -1,0 +1,316 @@
+package core
+
+import (
+	"slices"
+	"time"
+)
+
+// What the ledger thinks of each effect.
+
+func (l *Ledger) granted(now Time, e *Effect) {
+	r, ok := l.unwait(e.Request)
+	if !ok {
+		l.breach("single-answer", "r%d was granted and did not wait", e.Request)
+	}
+	l.waited(now, r, e)
+	if l.heldBy(e.Request) != nil {
+		l.breach("exclusive-lease", "r%d holds a second tab", e.Request)
+	}
+	t := l.tab(e.Tab)
+	switch {
+	case t == nil:
+		l.breach("no-doomed-grant", "t%d was granted and is not alive", e.Tab)
+		return
+	case t.holder != 0:
+		l.breach("exclusive-lease", "t%d was granted to r%d and is held by r%d", e.Tab, e.Request, t.holder)
+	case t.closing != 0 || t.doomed != 0 || t.crashed || !t.opened:
+		l.breach("no-doomed-grant", "t%d was granted and is on its way out, or not open", e.Tab)
+	case e.Affinity != r.affinity:
+		l.breach("no-doomed-grant", "r%d was granted a tab of another affinity", e.Request)
+	}
+	if t.suspect {
+		l.breach("no-doomed-grant", "t%d was granted and is in doubt", e.Tab)
+	}
+	c := l.context(t.context)
+	if e.How == Reassigned {
+		c.affinity, t.affinity = e.Affinity, e.Affinity
+	}
+	if t.affinity != 0 && t.affinity != e.Affinity || t.doomed != 0 || c.doomed != 0 || c.affinity != 0 && c.affinity != e.Affinity {
+		l.breach("isolation", "the context of t%d served another affinity or generation", e.Tab)
+	}
+	c.affinity = e.Affinity
+	if e.How == Adopted && l.hasIdle(e.Affinity) {
+		l.breach("warm-not-blocked", "r%d was given a standby, and its affinity has an idle tab", e.Request)
+	}
+	t.affinity, t.holder, t.class = e.Affinity, e.Request, r.class
+	t.uses++
+}
+
+// waited checks that the parts of a wait add up to the whole.
+func (l *Ledger) waited(now Time, r ledgerRequest, e *Effect) {
+	if w := e.Waits; r.id != 0 && (w.Total() != now-r.arrived || min(w.Admission, w.Tab, w.Startup, w.Probe) < 0) {
+		l.breach("waits-add-up", "r%d waited %v, and is told %v", r.id, (now - r.arrived).Duration(), w)
+	}
+}
+
+func (l *Ledger) refused(now Time, event Event, e *Effect) {
+	r, ok := l.unwait(e.Request)
+	if !ok {
+		l.breach("single-answer", "r%d was refused and did not wait", e.Request)
+		return
+	}
+	l.waited(now, r, e)
+	switch e.Reason {
+	case RequestAbandoned:
+		if event.Kind != Abandoned || event.Request != e.Request {
+			l.breach("no-needless-refusal", "r%d was taken back, and nobody asked for it", e.Request)
+		}
+	case QueueFull:
+		if event.Kind != Requested || event.Request != e.Request {
+			l.breach("no-needless-refusal", "r%d was one too many, and was there before", e.Request)
+		}
+	case BrowserUnavailable:
+		if l.hasBound(r.affinity) {
+			l.breach("no-needless-refusal", "r%d was refused, and its affinity has a tab", e.Request)
+		}
+		for i := range l.tabs {
+			if t := &l.tabs[i]; !t.opened && !t.overdue && t.closing == 0 {
+				l.breach("no-needless-refusal", "r%d was refused, and t%d is being opened", e.Request, t.id)
+			}
+		}
+	}
+}
+
+// ended checks why a lease ended without its holder.
+func (l *Ledger) ended(event Event, e *Effect) {
+	t := l.heldBy(e.Request)
+	if t == nil {
+		l.breach("single-answer", "the lease of r%d ended twice", e.Request)
+		return
+	}
+	var so bool
+	switch e.Reason {
+	case LeaseExpired:
+		so = event.Kind == Expired && event.Request == e.Request
+	case PageCrashed:
+		so = event.Kind == Crashed && event.Tab == t.id
+	case BrowserLost:
+		so = event.Browser == t.browser
+	case PoolClosed:
+		so = event.Kind == CloseExpired
+	}
+	if !so {
+		l.breach("single-answer", "the lease of r%d ended as %v, which is not so", e.Request, e.Reason)
+	}
+	t.holder, l.freed = 0, t.id
+}
+
+// finished checks that a disposal is answered when nothing of the generation is left.
+func (l *Ledger) finished(e *Effect) {
+	c, ok := l.uncall(e.Call)
+	if !ok {
+		l.breach("single-answer", "call %d was answered and did not wait", e.Call)
+		return
+	}
+	if e.Kind == FinishRecycle && e.Reason == ReasonNone {
+		for _, b := range l.browsers {
+			if b.id <= c.browser {
+				l.breach("single-answer", "recycle %d is answered, and b%d is alive", e.Call, b.id)
+			}
+		}
+	}
+	for i := range l.contexts {
+		if o := &l.contexts[i]; e.Kind == FinishDispose && o.affinity == c.affinity && o.doomed != 0 && o.doomed <= c.disposal {
+			l.breach("no-doomed-grant", "disposal %d is answered, and c%d is not confirmed closed", e.Call, o.id)
+		}
+	}
+	for i := range l.tabs {
+		if t := &l.tabs[i]; e.Kind == FinishDispose && t.affinity == c.affinity && t.doomed != 0 && t.doomed <= c.disposal {
+			l.breach("no-doomed-grant", "disposal %d is answered, and t%d is not confirmed closed", e.Call, t.id)
+		}
+	}
+}
+
+// forgotten checks that nothing names an affinity whose handle may be used for another key.
+func (l *Ledger) forgotten(a Affinity) {
+	if l.names(a) {
+		l.breach("isolation", "affinity %d is forgotten, and something of it is left", a)
+	}
+}
+
+// names says whether a tab, a request or a call of an affinity is left.
+func (l *Ledger) names(a Affinity) bool {
+	for i := range l.tabs {
+		if l.tabs[i].affinity == a {
+			return true
+		}
+	}
+	for i := range l.contexts {
+		if l.contexts[i].affinity == a {
+			return true
+		}
+	}
+	if l.waits(a) {
+		return true
+	}
+	for i := range l.calls {
+		if l.calls[i].affinity == a {
+			return true
+		}
+	}
+	return false
+}
+
+// idleFor says whether an affinity has tabs, holds none of them, and gave all back that long ago. What
+// the same step has begun to close still counts.
+func (l *Ledger) idleFor(a Affinity, now Time, d time.Duration) bool {
+	for i := range l.tabs {
+		t := &l.tabs[i]
+		if t.affinity == a && t.doomed == 0 && (t.holder != 0 || t.closing == 0 && now < t.idleSince.after(d)) {
+			return false
+		}
+	}
+	return true
+}
+
+func (l *Ledger) hasIdle(a Affinity) bool {
+	for i := range l.tabs {
+		if t := &l.tabs[i]; t.affinity == a && t.bound() && t.holder == 0 && !t.crashed && t.asked == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// spoiled checks that what an event spoiled is on its way out in the same step.
+func (l *Ledger) spoiled(event Event) {
+	id := event.Tab
+	switch event.Kind {
+	case Discarded:
+		if id = l.freed; event.Wedged {
+			return
+		}
+	case Crashed: // a page that has not opened yet is not there to crash
+	default:
+		return
+	}
+	if t := l.tab(id); t != nil && t.opened && t.closing == 0 {
+		l.breach("no-doomed-grant", "t%d is spoiled, and is not on its way out", id)
+	}
+}
+
+// unheld notes a close that begins while somebody holds the tab.
+func (l *Ledger) unheld(t *entry, e *Effect) {
+	if t.holder != 0 {
+		l.breach("no-close-under-lease", "t%d is closed while r%d holds it (%d)", t.id, t.holder, e.Kind)
+	}
+}
+
+// closes checks that a close has one reason, recorded once, that is true in this step.
+func (l *Ledger) closes(now Time, event Event, e *Effect) {
+	t := l.tab(e.Tab)
+	if t == nil {
+		l.breach("reasoned-close", "t%d is closed and is not alive", e.Tab)
+		return
+	}
+	l.unheld(t, e)
+	held := l.freed == e.Tab // it was held until this step
+	if l.reasonHolds(t, now, event, e, held); t.closing != 0 {
+		l.breach("reasoned-close", "t%d is closed for %v, which is not the first reason", e.Tab, e.Reason)
+	}
+	t.closing = e.Reason
+	if e.Kept {
+		return
+	}
+	for i := range l.tabs {
+		if o := &l.tabs[i]; o.context == t.context && o.id != t.id {
+			l.breach("no-close-under-lease", "c%d is closed with t%d, and t%d is in it", t.context, t.id, o.id)
+		}
+	}
+}
+
+// reasonHolds checks that the reason of a close is true in this step.
+func (l *Ledger) reasonHolds(t *entry, now Time, event Event, e *Effect, held bool) {
+	ofThis := event.Tab == e.Tab
+	b := l.browser(t.browser)
+	var ok bool
+	switch e.Reason {
+	case Eviction:
+		ok = t.opened && t.affinity != 0 && t.doomed == 0
+		if t.closing != 0 || t.holder != 0 || !t.opened {
+			l.breach("eviction-truth", "eviction picked t%d, which is not idle", e.Tab)
+		}
+	case Disposal:
+		ok = t.doomed != 0
+	case Discard:
+		ok = event.Kind == Discarded && !event.Wedged && held
+	case Wedge:
+		ok = event.Kind == Discarded && event.Wedged && held || ofThis && t.suspect ||
+			ofThis && (event.Kind == RescueFailed || event.Kind == RescueSilent)
+	case Expiry:
+		ok = event.Kind == Expired && held
+	case Crash:
+		ok = event.Kind == Crashed && ofThis
+	case IdleSweep:
+		ok = event.Kind == SweepRequested && l.idleFor(e.Affinity, now, event.MaxIdle)
+	case MaxUses:
+		ok = event.Kind == Released && held || ofThis && (event.Kind == Probed || event.Kind == WasReset)
+	case MaxAge:
+		ok = event.Kind == RetireDue && ofThis || event.Kind == Released && held || ofThis && (event.Kind == Probed || event.Kind == WasReset)
+	case OpenFailure:
+		ok = event.Kind == OpenFailed && ofThis
+	case OpenTimeout:
+		ok = event.Kind == OpenSilent && ofThis
+	case Unwanted:
+		ok = event.Kind == Opened && ofThis && t.affinity != 0 && (t.overdue || !l.waits(t.affinity))
+	case Contraction:
+		ok = t.opened && len(l.waiting) == 0 && !slices.ContainsFunc(l.tabs, func(o entry) bool { return o.holder != 0 })
+	case Drain:
+		ok = b != nil && b.drains
+	}
+	if !ok {
+		l.breach("reasoned-close", "t%d is closed for %v, which is not so", e.Tab, e.Reason)
+	}
+}
+
+// contextCloses checks that a context that is closed by itself has no tab, and a reason that is true.
+func (l *Ledger) contextCloses(now Time, event Event, e *Effect) {
+	c := l.context(e.Context)
+	if c == nil {
+		l.breach("reasoned-close", "c%d is closed and is not alive", e.Context)
+		return
+	}
+	for i := range l.tabs {
+		if o := &l.tabs[i]; o.context == c.id {
+			l.breach("no-close-under-lease", "c%d is closed, and t%d is in it", c.id, o.id)
+		}
+	}
+	b := l.browser(c.browser)
+	var ok bool
+	switch e.Reason {
+	case ReasonNone: // once more
+		ok = c.closing
+	case Disposal:
+		ok = c.doomed != 0
+	case OrphanRoom:
+		ok = true // contextsHold counts the places
+	case IdleSweep:
+		ok = event.Kind == SweepRequested && l.idleFor(c.affinity, now, event.MaxIdle)
+	case Drain:
+		ok = b != nil && b.drains
+	}
+	if !ok || c.closing != (e.Reason == ReasonNone) {
+		l.breach("reasoned-close", "c%d is closed for %v, which is not so, or not the first reason", c.id, e.Reason)
+	}
+	c.closing = true
+}
+
+func (l *Ledger) announce(e *Effect) {
+	last := l.announcement(e.Affinity)
+	warm := e.Kind == AnnounceWarm
+	if last.warm == warm || e.Generation < last.generation || warm && e.Generation == last.generation {
+		l.breach("announcement-truth", "warm=%v of generation %d follows warm=%v of generation %d",
+			warm, e.Generation, last.warm, last.generation)
+	}
+	*last = announcement{generation: e.Generation, warm: warm}
+}

@@ -1,0 +1,90 @@
+package core
+
+// The bounded bypass: a warm tab may serve a later request of its own affinity ahead of an older one of
+// another, so often and no more.
+
+// usedUp says whether a request may not be passed by any more.
+func (s *State) usedUp(r *request) bool { return int(r.bypassed) >= max(0, s.settings.MaxBypass) }
+
+// relief is how many tabs are on their way to those that wait, none of them overdue, and promised to
+// nobody: openings, closes, and the slots that are free.
+func (s *State) relief() int32 {
+	s.freshen()
+	return s.counts[Opening] - s.overdue[Opening] - s.openings + s.counts[Closing] - s.overdue[Closing] + s.free()
+}
+
+// contest says for what a warm grant competes with those that are ahead of it: the last permit, or
+// room, of which there is none and none on its way.
+func (s *State) contest(class Class) (permit, room bool) {
+	permit = class == Root && s.permits() == 1
+	room = s.standbys == none && s.relief() <= 0
+	return permit, room
+}
+
+// eachCompetitor calls fn for every request that is ahead of r in the waiting order and that a warm grant
+// to r would bypass, until it returns false. Those that RootCap or AffinityTabs stops are not among them,
+// nor are those that the root limit stops where the contest is about room.
+func (s *State) eachCompetitor(r int32, fn func(int32) bool) {
+	permit, room := s.contest(s.requests[r].class)
+	more := true
+	for c := Root; c < classes && more; c++ {
+		if room && (c == Nested || s.permits() > 0) || permit && c == Root {
+			more = s.eachAheadIn(s.heads[c], c, r, fn)
+		}
+	}
+}
+
+// eachAheadIn walks the heap of heads down as far as they are ahead of r, and the queue of each. What is
+// behind the first of a heap is behind r where that is.
+func (s *State) eachAheadIn(a int32, c Class, r int32, fn func(int32) bool) bool {
+	for ; a != none; a = s.affinities[a].links[c].next {
+		k := &s.affinities[a]
+		if !s.before(k.queue[c], r) {
+			continue
+		}
+		if !s.eachAhead(k.queue[c], r, fn) || !s.eachAheadIn(k.links[c].child, c, r, fn) {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *State) eachAhead(i, r int32, fn func(int32) bool) bool {
+	for ; i != none; i = s.requests[i].links.next {
+		if !s.before(i, r) {
+			continue
+		}
+		if !fn(i) || !s.eachAhead(s.requests[i].links.child, r, fn) {
+			return false
+		}
+	}
+	return true
+}
+
+// heldBack says whether a request that an own idle tab could serve has to wait for an older one whose
+// bypass is used up.
+func (s *State) heldBack(r int32) bool {
+	if s.exhausted == 0 {
+		return false
+	}
+	held := false
+	s.eachCompetitor(r, func(i int32) bool {
+		held = s.requests[i].affinity != s.requests[r].affinity && s.usedUp(&s.requests[i])
+		return !held
+	})
+	return held
+}
+
+// countBypass notes whom a warm grant to r passes by. Nobody is counted more than MaxBypass times, so
+// this takes constant time over a request's wait.
+func (s *State) countBypass(r int32) {
+	s.eachCompetitor(r, func(i int32) bool {
+		q := &s.requests[i]
+		if q.affinity != s.requests[r].affinity && !s.usedUp(q) {
+			if q.bypassed++; s.usedUp(q) {
+				s.exhausted++
+			}
+		}
+		return true
+	})
+}
