@@ -197,9 +197,14 @@ func noSelfEviction(t *Transition) error {
 		if e.Kind != CloseTab || e.Reason != Eviction {
 			continue
 		}
+		i, ok := t.After.tabIndex.get(uint64(e.Tab))
+		stale := ok && t.After.stale(i)
 		for j := range t.After.requests {
 			r := &t.After.requests[j]
 			k := &t.After.affinities[e.Affinity]
+			if r.pin != none && stale {
+				continue // it could not use the tab as it is, and another is being made ready for it
+			}
 			if r.used && r.affinity == e.Affinity && !t.owed(r) && (r.class == Nested || t.permits() > 0 && t.After.underCap(k)) {
 				return fmt.Errorf("t%d was evicted, and r%d waits for its affinity", e.Tab, r.id)
 			}

@@ -336,7 +336,9 @@ func (l *Ledger) disposed(e Event) {
 func (l *Ledger) tabEvent(t *entry, now Time, e Event) {
 	switch e.Kind {
 	case Opened:
-		t.opened, t.idleSince = true, now
+		if !t.opened {
+			t.opened, t.idleSince = true, now
+		}
 	case OpenOverdue:
 		t.overdue = true
 	case Crashed:

@@ -166,7 +166,7 @@ func (l *Ledger) names(a Affinity) bool {
 func (l *Ledger) idleFor(a Affinity, now Time, d time.Duration) bool {
 	for i := range l.tabs {
 		t := &l.tabs[i]
-		if t.affinity == a && t.doomed == 0 && (t.holder != 0 || t.closing == 0 && now < t.idleSince.after(d)) {
+		if t.affinity == a && t.doomed == 0 && (t.holder != 0 || t.asked != 0 && t.closing == 0 || t.closing == 0 && now < t.idleSince.after(d)) {
 			return false
 		}
 	}
@@ -290,8 +290,8 @@ func (l *Ledger) contextCloses(now Time, event Event, e *Effect) {
 	switch e.Reason {
 	case ReasonNone: // once more
 		ok = c.closing
-	case Disposal:
-		ok = c.doomed != 0
+	case Disposal: // what is to be retained closes where nothing can be
+		ok = c.doomed != 0 || event.Kind == Disposed && event.Affinity == c.affinity
 	case OrphanRoom:
 		ok = true // contextsHold counts the places
 	case IdleSweep:
