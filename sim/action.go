@@ -22,6 +22,9 @@ const (
 	Late      // a deadline is faster than an answer that can still come
 	Crashes   // a page dies
 	Wedges    // a page stops answering
+	Loops     // a page stops answering, until it is rescued
+	Doubts    // a probe, a rescue or a reset fails
+	Silences  // the browser answers nothing any more
 	Deaths    // the browser dies
 	GivesUp   // a caller gives up, where its instruction allows it
 	Expires   // a lease reaches its limit although its holder would give it back
@@ -39,7 +42,9 @@ const (
 	operationHangs
 	pageCrashes
 	pageWedges
+	pageLoops
 	browserEnds
+	browserFallsSilent
 )
 
 // Action is one thing that can happen next in an untimed world.
@@ -87,19 +92,39 @@ func (w *World) Actions(buffer []Action) []Action {
 // deviates says whether it is a fault that a deadline fires now: what it waits for can still come.
 func (w *World) deviates(e core.Event) bool {
 	switch e.Kind {
-	case core.RetryDue:
+	case core.RetryDue, core.RelaunchDue, core.ContractDue, core.BrowserWorn:
 		return false
 	case core.Expired:
 		i, ok := w.ownerOf(uint64(e.Request))
 		return !ok || w.clients[i].state != sitting
+	case core.DrainSilent:
+		if w.releasable(e.Browser) {
+			return true
+		}
 	}
+	whole := e.Kind == core.BrowserStalled || e.Kind == core.DrainSilent
 	for i := range w.fake.Operations {
 		o := &w.fake.Operations[i]
 		if o.Echo || !w.fake.CanAnswer(o) {
 			continue
 		}
-		if e.Tab != 0 && o.Tab == e.Tab || e.Browser != 0 && o.Tab == 0 && o.Browser == e.Browser {
+		if e.Tab != 0 && o.Tab == e.Tab || e.Context != 0 && o.Tab == 0 && o.Context == e.Context ||
+			e.Browser != 0 && o.Browser == e.Browser && (whole || o.Kind.OfBrowser()) {
 			return true
+		}
+	}
+	return false
+}
+
+// releasable says whether a holder of a tab of a browser is about to go on.
+func (w *World) releasable(b core.BrowserID) bool {
+	for i := range w.clients {
+		c := &w.clients[i]
+		for n := range c.leases[:c.held] {
+			t := w.fake.Tab(c.leases[n].tab)
+			if t != nil && t.Browser == b && !c.leases[n].ended && (c.state == ready || c.state == unwinding) {
+				return true
+			}
 		}
 	}
 	return false
@@ -137,7 +162,9 @@ func (w *World) deviations(out []Action) []Action {
 		case fakebrowser.Open:
 			add(Action{kind: operationAnswers, outcome: fakebrowser.Fails, index: index}, OpenFails)
 			add(Action{kind: operationAnswers, outcome: fakebrowser.FailsAnyway, index: index}, OpenFailsLeaving)
-		case fakebrowser.Close:
+		case fakebrowser.Probe, fakebrowser.Rescue, fakebrowser.Reset:
+			add(Action{kind: operationAnswers, outcome: fakebrowser.Fails, index: index}, Doubts)
+		case fakebrowser.Close, fakebrowser.CloseContext:
 			add(Action{kind: operationAnswers, outcome: fakebrowser.Fails, index: index}, CloseFails)
 			add(Action{kind: operationAnswers, outcome: fakebrowser.FailsAnyway, index: index}, CloseFailsAnyway)
 		case fakebrowser.Kill:
@@ -145,7 +172,7 @@ func (w *World) deviations(out []Action) []Action {
 		}
 		add(Action{kind: operationAnswers, index: index, twice: true}, Twice)
 		add(Action{kind: operationHangs, index: index}, Hangs)
-		if o.Kind == fakebrowser.Open {
+		if o.Kind == fakebrowser.Open && !w.fake.Tab(o.Tab).Made {
 			add(Action{kind: operationHangs, index: index, made: true}, Hangs)
 		}
 	}
@@ -164,9 +191,15 @@ func (w *World) deviations(out []Action) []Action {
 		if !t.Wedged {
 			add(Action{kind: pageWedges, index: int32(i)}, Wedges)
 		}
+		if !t.Wedged && !t.Looping {
+			add(Action{kind: pageLoops, index: int32(i)}, Loops)
+		}
 	}
 	for i := range w.fake.Browsers {
 		add(Action{kind: browserEnds, index: int32(i)}, Deaths)
+		if b := &w.fake.Browsers[i]; !b.Silent && !b.Launching {
+			add(Action{kind: browserFallsSilent, index: int32(i)}, Silences)
+		}
 	}
 	return out
 }
@@ -194,6 +227,10 @@ func (w *World) Do(a *Action) {
 		w.Crash(w.fake.Tabs[a.index].ID)
 	case pageWedges:
 		w.Wedge(w.fake.Tabs[a.index].ID)
+	case pageLoops:
+		w.Loop(w.fake.Tabs[a.index].ID)
+	case browserFallsSilent:
+		w.FallSilent(w.fake.Browsers[a.index].ID)
 	case browserEnds:
 		w.BrowserDies(w.fake.Browsers[a.index].ID)
 	}
@@ -221,6 +258,10 @@ func (w *World) Label(a *Action) string {
 		return "crash t" + strconv.Itoa(int(w.fake.Tabs[a.index].ID))
 	case pageWedges:
 		return "wedge t" + strconv.Itoa(int(w.fake.Tabs[a.index].ID))
+	case pageLoops:
+		return "loop t" + strconv.Itoa(int(w.fake.Tabs[a.index].ID))
+	case browserFallsSilent:
+		return "browser b" + strconv.Itoa(int(w.fake.Browsers[a.index].ID)) + " falls silent"
 	default:
 		return "browser b" + strconv.Itoa(int(w.fake.Browsers[a.index].ID)) + " dies"
 	}
@@ -237,10 +278,10 @@ func (w *World) twiceWord(a *Action) string {
 }
 
 var verbWords = [...]string{
-	End: "ends", Get: "gets", Hold: "holds on", Wedge: "wedges its page", Crash: "crashes its page",
+	End: "ends", Get: "gets", Hold: "holds on", Wedge: "wedges its page", Loop: "has its page loop", Crash: "crashes its page",
 	Sit: "sits", Release: "releases", ReleaseTwice: "releases twice", Discard: "discards",
 	DiscardWedged: "discards a wedged page", AbandonLate: "gives up too late", Dispose: "disposes",
-	WarmUp: "warms", Sweep: "sweeps", ClosePool: "closes the pool",
+	WarmUp: "warms", Recycle: "recycles", Sweep: "sweeps", ClosePool: "closes the pool",
 }
 
 // doing says what a client does next.
@@ -258,6 +299,9 @@ func (w *World) doing(i int) string {
 	}
 	if in.NoWait {
 		text += " nowait"
+	}
+	if in.Retain {
+		text += " retain"
 	}
 	return text
 }

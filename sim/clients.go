@@ -16,6 +16,7 @@ const (
 	Get                       // asks for a page of Affinity and waits for it, Lasting at most (0: for ever)
 	Hold                      // keeps the page for Lasting; in untimed worlds, a step without effect
 	Wedge                     // the page held last stops answering, for ever
+	Loop                      // the page held last stops answering, until it is rescued
 	Crash                     // the renderer of the page held last dies
 	Sit                       // holds until the lease is ended by somebody else
 	Release                   // gives the page held last back
@@ -23,8 +24,9 @@ const (
 	Discard                   // gives it back as spoiled
 	DiscardWedged             // gives it back as not answering
 	AbandonLate               // gives up the request of the page held last, which was answered long ago
-	Dispose                   // disposes of Affinity, and waits Lasting at most unless NoWait
+	Dispose                   // disposes of Affinity, and waits Lasting at most unless NoWait; Retain keeps its primary
 	WarmUp                    // waits until the standby target is met, Lasting at most
+	Recycle                   // has the browser replaced, and waits for that, Lasting at most
 	Sweep                     // evicts what has been idle for Lasting
 	ClosePool                 // closes the pool and waits; after Lasting its leases are revoked
 )
@@ -38,8 +40,9 @@ type Instruction struct {
 	Verb     Verb
 	Class    core.Class
 	NoWait   bool
-	GivesUp  bool // untimed: a Get, Dispose or WarmUp that may give up at any moment
-	_        [4]byte
+	Retain   bool
+	GivesUp  bool // untimed: a Get, Dispose, WarmUp or Recycle that may give up at any moment
+	_        [3]byte
 }
 
 // programLength is how many instructions a program has at most, the End not counted.
@@ -185,13 +188,15 @@ func (w *World) instruct(i int, in Instruction) {
 			c.state = unwinding
 			w.wake(i, 0)
 		}
-	case Wedge, Crash:
+	case Wedge, Loop, Crash:
 		c.pc++
 		w.wake(i, 0)
 		switch {
 		case w.healing:
 		case in.Verb == Wedge:
 			w.Wedge(c.innermost().tab)
+		case in.Verb == Loop:
+			w.Loop(c.innermost().tab)
 		default:
 			w.Crash(c.innermost().tab)
 		}
@@ -244,10 +249,12 @@ func (w *World) giveBack(i int, verb Verb) {
 // callPool makes a call that is not about one page.
 func (w *World) callPool(i int, in Instruction) {
 	c := &w.clients[i]
-	event := core.Event{Kind: core.Disposed, Affinity: in.Affinity, NoWait: in.NoWait}
+	event := core.Event{Kind: core.Disposed, Affinity: in.Affinity, NoWait: in.NoWait, Retain: in.Retain}
 	switch in.Verb {
 	case WarmUp:
 		event = core.Event{Kind: core.WarmRequested}
+	case Recycle:
+		event = core.Event{Kind: core.RecycleRequested}
 	case Sweep:
 		event, in.NoWait = core.Event{Kind: core.SweepRequested, MaxIdle: in.Lasting.Duration()}, true
 	case ClosePool:
@@ -302,10 +309,14 @@ func (w *World) abandon(request core.RequestID) {
 
 func (w *World) callAbandonment(c *client, i int) core.Event {
 	w.reached[callAbandoned]++
-	if w.programs[i][c.pc].Verb == WarmUp {
-		return core.Event{Kind: core.WarmAbandoned, Call: c.call}
+	kind := core.DisposeAbandoned
+	switch w.programs[i][c.pc].Verb {
+	case WarmUp:
+		kind = core.WarmAbandoned
+	case Recycle:
+		kind = core.RecycleAbandoned
 	}
-	return core.Event{Kind: core.DisposeAbandoned, Call: c.call}
+	return core.Event{Kind: kind, Call: c.call}
 }
 
 // unwind gives up and releases what a client has left, one thing at a time.
@@ -347,7 +358,7 @@ func (w *World) unwind(i int) {
 // ending is how a holder gives a page back. In timed worlds a render of a wedged page does not end,
 // so its holder knows.
 func (w *World) ending(l *lease) core.Event {
-	if t := w.fake.Tab(l.tab); w.timed && t != nil && t.Wedged && !l.ended {
+	if t := w.fake.Tab(l.tab); w.timed && t != nil && (t.Wedged || t.Looping) && !l.ended {
 		return core.Event{Kind: core.Discarded, Request: l.request, Wedged: true}
 	}
 	return core.Event{Kind: core.Released, Request: l.request}
@@ -372,7 +383,7 @@ func (w *World) tell(e *core.Effect) {
 			w.answerCall(int(w.closer))
 		}
 		return
-	case core.FinishDispose, core.FinishWarm:
+	case core.FinishDispose, core.FinishWarm, core.FinishRecycle:
 		if i, ok := w.ownerOf(uint64(e.Call)); ok && w.clients[i].state == calling {
 			w.answerCall(i)
 		}

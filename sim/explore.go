@@ -154,17 +154,10 @@ func (x *search) visit(w *World, parent int32, action int) int32 {
 	return id
 }
 
-// good says whether everybody's program has ended and the pool is quiet and full, or closed.
-//
-// As long as lost tabs start no drain, two things are not promised once a tab is lost: that the pool
-// is full, and that a nested request gets on.
+// good says whether everybody's program has ended and the pool is quiet, full, and as small as an idle
+// one is to be, or closed.
 func (w *World) good() bool {
-	s := &w.core
-	lost := s.Count(core.Lost) > 0 && !s.Closing()
-	if lost && s.Waiting(core.Nested) > 0 {
-		return true
-	}
-	return w.allDone() && (s.Quiet() && w.full() || lost && s.Leases()+s.Count(core.Opening)+s.Count(core.Closing) == 0)
+	return w.allDone() && w.core.Quiet() && w.full() && w.contracted()
 }
 
 func (x *search) measure() {

@@ -10,8 +10,8 @@ import (
 )
 
 // factWords are the facts that an expect line can state about the moment after a step.
-const factWords = "tabs N, standbys N, leases N, waiting N, lost N, capacity N, page-count KEY N, warm-list KEY..., " +
-	"opening/standby/idle/leased/closing/lost/gone t1"
+const factWords = "tabs N, standbys N, leases N, waiting N, lost N, capacity N, contexts N, orphans N, page-count KEY N, warm-list KEY..., " +
+	"opening/standby/idle/probing/rescuing/resetting/leased/closing/lost/gone t1"
 
 // fact checks a fact. got is empty where it holds, and says what is so where it does not.
 func (r *replayer) fact(words []core.Word) (got string, isFact bool, err error) {
@@ -25,6 +25,10 @@ func (r *replayer) fact(words []core.Word) (got string, isFact bool, err error) 
 		return r.number(words, s.Leases())
 	case "waiting":
 		return r.number(words, s.Waiting(core.Root)+s.Waiting(core.Nested))
+	case "contexts":
+		return r.number(words, s.Contexts())
+	case "orphans":
+		return r.number(words, s.Orphans())
 	case "capacity":
 		return r.number(words, s.Capacity())
 	case "page-count":
@@ -75,7 +79,7 @@ func (r *replayer) warmList(want []core.Word) string {
 
 // tabFact checks "leased t1" and the like. "lost 2" counts instead.
 func (r *replayer) tabFact(words []core.Word) (string, bool, error) {
-	states := []core.TabState{core.Opening, core.Standby, core.Idle, core.Leased, core.Closing, core.Lost}
+	states := []core.TabState{core.Opening, core.Standby, core.Idle, core.Probing, core.Rescuing, core.Resetting, core.Leased, core.Closing, core.Lost}
 	i := slices.IndexFunc(states, func(t core.TabState) bool { return t.String() == words[0].Text })
 	if i < 0 && words[0].Text != "gone" || len(words) != 2 {
 		return "", false, nil

@@ -14,8 +14,12 @@ func (w *World) Fingerprint(r *core.Renaming) uint64 {
 	for i := range w.fake.Tabs {
 		r.Tabs.Add(uint64(w.fake.Tabs[i].ID))
 	}
+	for i := range w.fake.Contexts {
+		r.Contexts.Add(uint64(w.fake.Contexts[i].ID))
+	}
 	for i := range w.fake.Operations {
 		r.Tabs.Add(uint64(w.fake.Operations[i].Tab))
+		r.Contexts.Add(uint64(w.fake.Operations[i].Context))
 		r.Browsers.Add(uint64(w.fake.Operations[i].Browser))
 	}
 	for i := range w.clients {
@@ -40,21 +44,25 @@ func (w *World) hashFake(h *core.Hasher, r *core.Renaming) {
 	h.Add(uint64(len(f.Browsers))<<32 | uint64(len(f.Tabs))<<16 | uint64(len(f.Operations)))
 	for i := range f.Browsers {
 		b := &f.Browsers[i]
-		h.Add(r.Browsers.Of(uint64(b.ID)) | flag(b.Launching, 8) | flag(b.WrittenOff, 9))
+		h.Add(r.Browsers.Of(uint64(b.ID)) | flag(b.Launching, 8) | flag(b.WrittenOff, 9) | flag(b.Silent, 10))
+	}
+	for i := range f.Contexts {
+		h.Add(r.Contexts.Of(uint64(f.Contexts[i].ID)) | r.Browsers.Of(uint64(f.Contexts[i].Browser))<<32)
 	}
 	for i := range f.Tabs {
 		t := &f.Tabs[i]
 		h.Add(r.Tabs.Of(uint64(t.ID)) | r.Browsers.Of(uint64(t.Browser))<<16 |
-			flag(t.Opening, 32) | flag(t.Dead, 33) | flag(t.Wedged, 34) | flag(t.Made, 35))
+			flag(t.Opening, 32) | flag(t.Dead, 33) | flag(t.Wedged, 34) | flag(t.Made, 35) | flag(t.Looping, 36) |
+			flag(t.Own, 37) | r.Contexts.Of(uint64(t.Context))<<48)
 	}
 	// Which of the operations was asked for first decides nothing, so they are a set.
 	sum := uint64(0)
 	for i := range f.Operations {
 		o := &f.Operations[i]
 		word := r.Tabs.Of(uint64(o.Tab)) | r.Browsers.Of(uint64(o.Browser))<<16 | uint64(o.Kind)<<32 |
-			flag(o.Stuck, 40) | flag(o.Echo, 41)
+			flag(o.Stuck, 40) | flag(o.Echo, 41) | flag(o.Kept, 42) | flag(o.Force, 43) | r.Contexts.Of(uint64(o.Context))<<44
 		if o.Echo {
-			word |= uint64(o.Outcome) << 48
+			word |= uint64(o.Outcome) << 56
 		}
 		var one core.Hasher
 		one.Add(word)

@@ -22,26 +22,24 @@ func (w *World) beginIncident(id core.TabID) {
 	w.incidents = append(w.incidents, incident{id, w.now})
 }
 
-// endIncidents ends those whose tab has left the books, once the tabs that can serve, or are
-// serving, are capacity less what other incidents still hold. It notes the longest.
+// endIncidents ends those whose page answers again or whose tab has left the books, once the tabs that
+// can serve, or are serving, are capacity less what other incidents still hold. It notes the longest.
 //
-// An incident whose tab is lost is left out: a lost tab counts until its browser is lost, for which
-// there is no bound.
+// An incident whose tab is lost is left out: its bound is that of a whole browser.
 func (w *World) endIncidents() {
 	if len(w.incidents) == 0 {
 		return
 	}
 	stuck, usable := 0, -1
 	for _, x := range w.incidents {
-		if w.ledger.Counts(x.tab) {
+		if w.stuck(x.tab) {
 			stuck++
 		}
 	}
 	kept := w.incidents[:0]
 	for _, x := range w.incidents {
-		t, alive := w.core.Tab(x.tab)
-		if alive {
-			if t.State != core.Lost {
+		if w.stuck(x.tab) {
+			if t, _ := w.core.Tab(x.tab); t.State != core.Lost {
 				kept = append(kept, x)
 			}
 			continue
@@ -58,12 +56,22 @@ func (w *World) endIncidents() {
 	w.incidents = kept
 }
 
+// stuck says whether a tab that an incident began with is still on the books, and of no use.
+func (w *World) stuck(id core.TabID) bool {
+	t, alive := w.core.Tab(id)
+	if !alive {
+		return false
+	}
+	f := w.fake.Tab(id)
+	return f == nil || f.Wedged || f.Looping || !t.Bound()
+}
+
 // usable counts the tabs that serve or can serve: neither opening nor on their way out, and their
 // page answers.
 func (w *World) usable() int {
 	n := w.core.Count(core.Standby) + w.core.Count(core.Idle) + w.core.Count(core.Leased)
 	for i := range w.fake.Tabs {
-		if !w.fake.Tabs[i].Wedged {
+		if !w.fake.Tabs[i].Wedged && !w.fake.Tabs[i].Looping {
 			continue
 		}
 		if t, ok := w.core.Tab(w.fake.Tabs[i].ID); ok && t.State != core.Closing && t.State != core.Lost {

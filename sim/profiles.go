@@ -36,6 +36,10 @@ var usual = Conditions{
 	Close:        Latency{5 * Milliseconds, 40 * Milliseconds},
 	Kill:         Latency{10 * Milliseconds, 60 * Milliseconds},
 	BrowserClose: Latency{50 * Milliseconds, 300 * Milliseconds},
+	Probe:        Latency{1 * Milliseconds, 12 * Milliseconds},
+	Rescue:       Latency{40 * Milliseconds, 90 * Milliseconds},
+	Reset:        Latency{20 * Milliseconds, 80 * Milliseconds},
+	Ping:         Latency{1 * Milliseconds, 5 * Milliseconds},
 	Slow:         Latency{500 * Milliseconds, 4 * Seconds},
 	Echo:         5 * Milliseconds,
 }
@@ -50,16 +54,17 @@ var staging = Profile{
 	Name: "staging",
 	Says: "4 pages, 40 affinities, 2 requests a second, faults at realistic rates",
 	Conditions: usual.with(Faults{
-		LaunchFails: 50, LaunchSlow: 200, OpenFails: 10, OpenLeaves: 5, OpenSlow: 100,
+		LaunchFails: 50, LaunchSlow: 200, OpenFails: 10, OpenLeaves: 5, OpenSlow: 100, OpenHangs: 2,
 		CloseFails: 30, CloseFailsAnyway: 20, CloseSlow: 100, CloseHangs: 4, Twice: 5,
-		Wedges: 1, SilentWedges: 5000, Crashes: 3, DeathsPerThousandHours: 80, CrashesPerThousandHours: 200,
+		Wedges: 2, Loops: 6000, SilentWedges: 5000, Crashes: 3, ProbeSlow: 10, RescueFails: 500,
+		DeathsPerThousandHours: 80, CrashesPerThousandHours: 200, SilencesPerThousandHours: 20,
 	}),
 	Arrivals: Arrivals{
 		Gap: 550 * Milliseconds, Affinities: 40, Skew: 1, Active: 200,
 		Render:   Latency{300 * Milliseconds, 1500 * Milliseconds},
 		Patience: Latency{30 * Seconds, 60 * Seconds}, Limit: 30 * Seconds,
 		Nested: 1000, NestedForeign: 2000, Priorities: 500, Discards: 20,
-		DisposeNoWait: 30, DisposeWait: 20, DisposeHeld: 5, Warms: 2, Twice: 10, Late: 10, Limits: 50, Sweeps: 5,
+		DisposeNoWait: 30, DisposeWait: 20, DisposeHeld: 5, Warms: 2, Twice: 10, Late: 10, Limits: 50, Sweeps: 5, Retains: 3000,
 	},
 }
 
@@ -70,15 +75,15 @@ var burst = Profile{
 	Settings: core.Settings{MaxPages: 6, AffinityTabs: 3, RootCap: 2},
 	Conditions: usual.with(Faults{
 		OpenFails: 50, OpenLeaves: 20, OpenSlow: 200, OpenHangs: 5, CloseFails: 100, CloseSlow: 300,
-		CloseHangs: 10, Twice: 20, Wedges: 5, SilentWedges: 3000, Crashes: 10, DeathsPerThousandHours: 500,
-		CrashesPerThousandHours: 1000,
+		CloseHangs: 10, Twice: 20, Wedges: 5, Loops: 5000, SilentWedges: 3000, Crashes: 10, ProbeSlow: 50,
+		RescueFails: 1000, DeathsPerThousandHours: 500, CrashesPerThousandHours: 1000, SilencesPerThousandHours: 100,
 	}),
 	Arrivals: Arrivals{
 		Gap: 160 * Milliseconds, Affinities: 12, Skew: 1, Active: 60,
 		Render:   Latency{200 * Milliseconds, 2 * Seconds},
 		Patience: Latency{1 * Seconds, 20 * Seconds}, Limit: 20 * Seconds,
 		Nested: 500, NestedForeign: 3000, Priorities: 2000, Discards: 50,
-		DisposeNoWait: 50, DisposeWait: 50, DisposeHeld: 20, Warms: 20, Twice: 20, Late: 20, Limits: 100, Sweeps: 30,
+		DisposeNoWait: 50, DisposeWait: 50, DisposeHeld: 20, Warms: 20, Twice: 20, Late: 20, Limits: 100, Sweeps: 30, Retains: 4000, Recycles: 2,
 	},
 }
 
@@ -89,15 +94,15 @@ var nested = Profile{
 	Settings: core.Settings{MaxPages: 4, AffinityTabs: 2, RootCap: 2},
 	Conditions: usual.with(Faults{
 		OpenFails: 30, OpenSlow: 200, OpenHangs: 3, CloseFails: 50, CloseSlow: 300, CloseHangs: 10,
-		Twice: 10, Wedges: 3, SilentWedges: 3000, Crashes: 5, DeathsPerThousandHours: 300,
-		CrashesPerThousandHours: 500,
+		Twice: 10, Wedges: 3, Loops: 5000, SilentWedges: 3000, Crashes: 5, ProbeSlow: 50, RescueFails: 1000,
+		DeathsPerThousandHours: 300, CrashesPerThousandHours: 500, SilencesPerThousandHours: 100,
 	}),
 	Arrivals: Arrivals{
 		Gap: 900 * Milliseconds, Affinities: 8, Active: 60,
 		Render:   Latency{300 * Milliseconds, 1500 * Milliseconds},
 		Patience: Latency{20 * Seconds, 60 * Seconds}, Limit: 20 * Seconds,
 		Nested: 8000, NestedForeign: 4000, Priorities: 1000, Discards: 50,
-		DisposeNoWait: 50, DisposeWait: 50, DisposeHeld: 50, Warms: 10, Twice: 20, Late: 20, Limits: 100, Sweeps: 30,
+		DisposeNoWait: 50, DisposeWait: 50, DisposeHeld: 50, Warms: 10, Twice: 20, Late: 20, Limits: 100, Sweeps: 30, Retains: 4000, Recycles: 2,
 	},
 }
 
@@ -108,7 +113,8 @@ var hostile = Profile{
 	Settings: core.Settings{
 		MaxPages: 3, AffinityTabs: 2, MaxLease: 5 * time.Second, OpenTimeout: 4 * time.Second,
 		OpenGrace: 500 * time.Millisecond, LaunchTimeout: 4 * time.Second, CloseTimeout: 2 * time.Second,
-		KillTimeout: time.Second, BrowserCloseTimeout: 2 * time.Second,
+		KillTimeout: time.Second, BrowserCloseTimeout: 2 * time.Second, StallTimeout: 3 * time.Second,
+		DrainTimeout: 8 * time.Second, IdleContraction: 4 * time.Second,
 	},
 	Conditions: hostileConditions(),
 	Arrivals: Arrivals{
@@ -116,7 +122,7 @@ var hostile = Profile{
 		Render:   Latency{20 * Milliseconds, 1500 * Milliseconds},
 		Patience: Latency{100 * Milliseconds, 20 * Seconds}, Limit: 3 * Seconds,
 		Nested: 2500, NestedForeign: 5000, Priorities: 3000, Discards: 300,
-		DisposeNoWait: 300, DisposeWait: 300, DisposeHeld: 300, Warms: 200, Twice: 200, Late: 300, Limits: 300, Sweeps: 300,
+		DisposeNoWait: 300, DisposeWait: 300, DisposeHeld: 300, Warms: 200, Twice: 200, Late: 300, Limits: 300, Sweeps: 300, Retains: 5000, Recycles: 20,
 	},
 }
 
@@ -126,8 +132,10 @@ func hostileConditions() Conditions {
 		OpenFails: 300, OpenLeaves: 200, OpenSlow: 500, OpenHangs: 50,
 		CloseFails: 500, CloseFailsAnyway: 300, CloseSlow: 500, CloseHangs: 150,
 		KillFails: 1500, KillSlow: 1500, KillHangs: 800, BrowserCloseSlow: 1500, BrowserCloseHangs: 1000,
-		Twice: 300, Wedges: 150, SilentWedges: 4000, Crashes: 150,
-		DeathsPerThousandHours: 20_000, CrashesPerThousandHours: 60_000,
+		ProbeFails: 100, ProbeSlow: 500, ProbeHangs: 50, RescueFails: 1500, RescueSlow: 1500,
+		ResetFails: 200, ResetSlow: 500, ResetHangs: 50,
+		Twice: 300, Wedges: 300, Loops: 5000, SilentWedges: 4000, Crashes: 150,
+		DeathsPerThousandHours: 20_000, CrashesPerThousandHours: 60_000, SilencesPerThousandHours: 10_000,
 	})
 	c.Boundaries = true
 	return c
@@ -156,11 +164,6 @@ func (p *Profile) drawSettings(pick func(int) int) core.Settings {
 	if err != nil {
 		panic("sim: BUG: " + p.Name + ": " + err.Error())
 	}
-	if p != &staging {
-		s.MaxPages = 1 + pick(full.MaxPages+2)
-		s.AffinityTabs = 1 + pick(min(4, s.MaxPages))
-		s.RootCap = 1 + pick(s.AffinityTabs)
-	}
 	half := func(d time.Duration) time.Duration { return d * time.Duration(1+pick(8)) / 4 }
 	s.CloseGrace = half(100 * time.Millisecond)
 	s.CloseTimeout = max(s.CloseGrace, half(full.CloseTimeout))
@@ -173,6 +176,43 @@ func (p *Profile) drawSettings(pick func(int) int) core.Settings {
 	if p == &staging {
 		return s // MaxLease is what the staging container's render limit is
 	}
+	drawSizes(&s, full.MaxPages, pick)
+	drawRules(&s, pick)
+	s.MaxLease = half(full.MaxLease)
+	s.BrowserCloseTimeout = half(full.BrowserCloseTimeout)
+	s.DrainTimeout = half(full.DrainTimeout)
+	s.LaunchTimeout = half(full.LaunchTimeout)
+	s.IdleContraction = half(full.IdleContraction)
+	for _, d := range []*time.Duration{&s.MaxLease, &s.RescueTimeout, &s.ProbeBudget, &s.StallTimeout, &s.PriorityAging} {
+		if pick(8) == 0 {
+			*d = core.Off
+		}
+	}
+	if s.StallTimeout == 0 {
+		s.StallTimeout = half(full.StallTimeout)
+	}
+	return s
+}
+
+// drawSizes draws how large a pool is, and how much of it one affinity may have: in half of the cases it
+// has one size, in the others it grows and shrinks.
+func drawSizes(s *core.Settings, most int, pick func(int) int) {
+	s.MaxPages = 1 + pick(most+2)
+	if pick(2) == 0 {
+		s.MinPages = 1 + pick(s.MaxPages)
+		s.InitialPages = s.MinPages + pick(s.MaxPages-s.MinPages+1)
+		s.BurstPages = s.MaxPages + pick(2)
+	}
+	burst := max(s.MaxPages, s.BurstPages)
+	if pick(3) == 0 {
+		s.HighPriorityPages, s.HighPriorityThreshold = burst+pick(3), 1+pick(3)
+	}
+	s.AffinityTabs = 1 + pick(min(4, burst))
+	s.RootCap = 1 + pick(s.AffinityTabs)
+}
+
+// drawRules switches rules on and off.
+func drawRules(s *core.Settings, pick func(int) int) {
 	if pick(2) == 0 {
 		s.MaxWaiting = 1 + pick(6)
 	}
@@ -183,12 +223,33 @@ func (p *Profile) drawSettings(pick func(int) int) core.Settings {
 		s.MaxAge = time.Duration(1+pick(60)) * 5 * time.Second
 		s.MaxAgeJitter = s.MaxAge / 8
 	}
-	s.ProbeBudget = core.Off
-	s.MaxLease = half(full.MaxLease)
-	if pick(8) == 0 {
-		s.MaxLease = core.Off
+	if pick(3) == 0 {
+		s.OrphanCap = []int{core.Off, 1, 2}[pick(3)]
 	}
-	return s
+	if pick(3) == 0 {
+		s.TabsPerContext = 2 + pick(2)
+	}
+	s.RetainOnEvict = pick(3) == 0
+	s.AllowReassign = pick(5) == 0
+	s.Reset = pick(3) == 0
+	if pick(3) == 0 {
+		s.ProbeMaxAge = time.Duration(1+pick(40)) * 100 * time.Millisecond
+	}
+	if pick(3) == 0 {
+		s.BrowserMaxAge = time.Duration(1+pick(20)) * 30 * time.Second
+	}
+	if pick(3) == 0 {
+		s.BrowserMaxTabs = 1 + pick(60)
+	}
+	if pick(3) == 0 {
+		s.MaxBypass = []int{core.Off, 1, 2, 8}[pick(4)]
+	}
+	if pick(3) == 0 {
+		s.PriorityAging = time.Duration(1+pick(8)) * time.Second
+	}
+	if pick(3) == 0 {
+		s.RescueTimeout = time.Duration(1+pick(8)) * 250 * time.Millisecond
+	}
 }
 
 // drawFaults leaves each kind of fault as it is, or switches it off, or makes it rarer or more frequent.
@@ -197,7 +258,9 @@ func drawFaults(f *Faults, pick func(int) int) {
 		&f.LaunchFails, &f.LaunchSlow, &f.LaunchHangs, &f.OpenFails, &f.OpenLeaves, &f.OpenSlow,
 		&f.OpenHangs, &f.CloseFails, &f.CloseFailsAnyway, &f.CloseSlow, &f.CloseHangs, &f.KillFails,
 		&f.KillSlow, &f.KillHangs, &f.BrowserCloseSlow, &f.BrowserCloseHangs, &f.Twice, &f.Wedges,
-		&f.Crashes, &f.DeathsPerThousandHours, &f.CrashesPerThousandHours,
+		&f.Crashes, &f.DeathsPerThousandHours, &f.CrashesPerThousandHours, &f.SilencesPerThousandHours,
+		&f.Loops, &f.ProbeFails, &f.ProbeSlow, &f.ProbeHangs, &f.RescueFails, &f.RescueSlow,
+		&f.ResetFails, &f.ResetSlow, &f.ResetHangs,
 	} {
 		switch pick(4) {
 		case 0:
@@ -215,7 +278,7 @@ func drawMix(a *Arrivals, pick func(int) int) {
 	a.Gap = a.Gap * core.Time(2+pick(7)) / 4
 	for _, share := range []*int{
 		&a.Nested, &a.Priorities, &a.Discards, &a.DisposeNoWait, &a.DisposeWait, &a.DisposeHeld,
-		&a.Warms, &a.Twice, &a.Late, &a.Limits, &a.Sweeps,
+		&a.Warms, &a.Twice, &a.Late, &a.Limits, &a.Sweeps, &a.Retains, &a.Recycles,
 	} {
 		switch pick(4) {
 		case 0:

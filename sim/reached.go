@@ -25,9 +25,22 @@ const (
 	killFailed
 	killSilent
 	wedged
+	looped
+	browserSilent
 	crashedLeased
 	crashedStandby
 	crashedIdle
+	crashedInDoubt
+	probeOverdue
+	probeSilent
+	probeFailed
+	rescueSilent
+	rescueFailed
+	resetOverdue
+	resetSilent
+	resetFailed
+	contextSilent
+	contextCloseFailed
 	answeredTwice
 	answeredLate
 
@@ -36,8 +49,22 @@ const (
 	killBegun
 	lost
 	lostReturned
-	lostAll
+	contextLost
 	retry
+	relaunch
+	savedUnharmed
+	savedByRescue
+	resetDone
+	orphaned
+	orphanEnded
+	grew
+	grewHigh
+	shrank
+	browserWorn
+	browserStalled
+	browserUnanswered
+	drained
+	drainSilent
 
 	// Where tabs came from.
 	grantedWarm
@@ -45,6 +72,11 @@ const (
 	grantedNested
 	grantedOnSpare
 	grantedSupplementary
+	grantedInPrimary
+	grantedReassigned
+	grantedProbed
+	bypassed
+	bypassUsedUp
 
 	// Why tabs were closed.
 	closedEviction
@@ -58,6 +90,13 @@ const (
 	closedIdleSweep
 	closedMaxUses
 	closedMaxAge
+	closedContraction
+	closedDrain
+	closedUnwanted
+	contextDisposed
+	contextSwept
+	contextDrained
+	contextOrphanRoom
 
 	// How requests and leases ended without a holder.
 	refusedClosed
@@ -78,6 +117,9 @@ const (
 	disposeWait
 	disposeNoWait
 	disposeHeld
+	disposeRetain
+	recycled
+	recycleFailed
 	callAbandoned
 	warmed
 	warmFailed
@@ -95,10 +137,25 @@ var reachNames = [reaches]string{
 	closeOverdue:     "close_overdue", closeSilent: "close_silent", closeFailed: "close_failed",
 	closeFailedAnyway: "close_failed_although_gone",
 	killed:            "killed", killFailed: "kill_failed", killSilent: "kill_silent", wedged: "wedged",
+	looped: "looped", browserSilent: "browser_fell_silent", crashedInDoubt: "crashed_in_doubt",
+	probeOverdue: "probe_overdue", probeSilent: "probe_silent", probeFailed: "probe_failed",
+	rescueSilent: "rescue_silent", rescueFailed: "rescue_failed",
+	resetOverdue: "reset_overdue", resetSilent: "reset_silent", resetFailed: "reset_failed",
+	contextSilent: "context_silent", contextCloseFailed: "context_close_failed",
 	crashedLeased: "crashed_leased", crashedStandby: "crashed_standby", crashedIdle: "crashed_idle",
 	answeredTwice: "answered_twice", answeredLate: "answered_late",
 	closeAgain: "close_again", killBegun: "kill", lost: "lost", lostReturned: "lost_returned",
-	lostAll: "lost_all", retry: "retry",
+	contextLost: "context_lost", retry: "retry", relaunch: "relaunch",
+	savedUnharmed: "suspect_answered", savedByRescue: "rescued", resetDone: "reset",
+	orphaned: "orphaned", orphanEnded: "orphan_used_again", grew: "grew", grewHigh: "grew_for_high_priority", shrank: "shrank",
+	browserWorn: "browser_worn", browserStalled: "browser_stalled", browserUnanswered: "browser_silent_lost",
+	drained: "drained", drainSilent: "drain_silent",
+	grantedInPrimary: "in_primary", grantedReassigned: "reassigned", grantedProbed: "probed",
+	bypassed: "bypassed", bypassUsedUp: "bypass_used_up",
+	closedContraction: "closed_contraction", closedDrain: "closed_drain", closedUnwanted: "closed_unwanted",
+	contextDisposed: "orphan_disposed", contextSwept: "orphan_swept", contextDrained: "orphan_drained",
+	contextOrphanRoom: "orphan_room", disposeRetain: "dispose_retain",
+	recycled: "recycled", recycleFailed: "recycle_failed",
 	grantedWarm: "warm", grantedAdopted: "adopted", grantedNested: "nested",
 	grantedOnSpare: "nested_on_spare", grantedSupplementary: "supplementary",
 	closedEviction: "closed_eviction", closedDisposal: "closed_disposal", closedDiscard: "closed_discard",
@@ -152,7 +209,13 @@ var eventReaches = map[core.EventKind]reach{
 	core.BrowserCloseSilent: browserCloseSilent, core.OpenOverdue: openOverdue,
 	core.OpenSilent: openSilent, core.OpenFailed: openFailed, core.CloseOverdue: closeOverdue,
 	core.CloseSilent: closeSilent, core.CloseFailed: closeFailed, core.Killed: killed,
-	core.KillFailed: killFailed, core.KillSilent: killSilent, core.RetryDue: retry,
+	core.KillFailed: killFailed, core.KillSilent: killSilent, core.RetryDue: retry, core.RelaunchDue: relaunch,
+	core.ProbeOverdue: probeOverdue, core.ProbeSilent: probeSilent, core.ProbeFailed: probeFailed,
+	core.RescueSilent: rescueSilent, core.RescueFailed: rescueFailed, core.WasReset: resetDone,
+	core.ResetOverdue: resetOverdue, core.ResetSilent: resetSilent, core.ResetFailed: resetFailed,
+	core.ContextSilent: contextSilent, core.ContextCloseFailed: contextCloseFailed,
+	core.BrowserWorn: browserWorn, core.BrowserStalled: browserStalled, core.BrowserSilent: browserUnanswered,
+	core.DrainSilent: drainSilent,
 }
 
 var closeReaches = [...]reach{
@@ -160,6 +223,12 @@ var closeReaches = [...]reach{
 	core.Wedge: closedWedge, core.Expiry: closedExpiry, core.Crash: closedCrash,
 	core.OpenFailure: closedOpenFailure, core.OpenTimeout: closedOpenTimeout,
 	core.IdleSweep: closedIdleSweep, core.MaxUses: closedMaxUses, core.MaxAge: closedMaxAge,
+	core.Contraction: closedContraction, core.Drain: closedDrain, core.Unwanted: closedUnwanted,
+}
+
+var contextReaches = map[core.Reason]reach{
+	core.Disposal: contextDisposed, core.IdleSweep: contextSwept, core.Drain: contextDrained,
+	core.OrphanRoom: contextOrphanRoom,
 }
 
 var endReaches = [...]reach{
@@ -198,6 +267,7 @@ func (w *World) count(event core.Event, effects []core.Effect) {
 			r[lost]++
 		}
 	}
+	w.countSize(event)
 	for i := range effects {
 		switch e := &effects[i]; e.Kind {
 		case core.Grant:
@@ -215,12 +285,21 @@ func (w *World) count(event core.Event, effects []core.Effect) {
 			}
 		case core.KillTab:
 			r[killBegun]++
+		case core.CloseContext:
+			if e.Reason != core.ReasonNone {
+				r[contextReaches[e.Reason]]++
+			}
 		case core.CloseBrowser:
-			switch {
-			case event.Kind == core.BrowserReady:
+			if event.Kind == core.BrowserReady && event.Browser == e.Browser {
 				r[lateLaunch]++
-			case event.Kind == core.KillSilent:
-				r[lostAll]++
+			} else if !w.core.Closing() && event.Kind != core.DrainSilent && event.Kind != core.BrowserSilent {
+				r[drained]++
+			}
+		case core.FinishRecycle:
+			if e.Reason == core.ReasonNone {
+				r[recycled]++
+			} else {
+				r[recycleFailed]++
 			}
 		case core.FinishWarm:
 			if e.Reason == core.ReasonNone {
@@ -238,10 +317,15 @@ func (w *World) count(event core.Event, effects []core.Effect) {
 
 func (w *World) countGrant(e *core.Effect) {
 	r := w.reached
-	if e.How == core.Warm {
-		r[grantedWarm]++
-	} else {
-		r[grantedAdopted]++
+	r[[...]reach{core.Warm: grantedWarm, core.Adopted: grantedAdopted, core.InPrimary: grantedInPrimary, core.Reassigned: grantedReassigned}[e.How]]++
+	if e.Waits.Probe > 0 {
+		r[grantedProbed]++
+	}
+	if b := w.core.Bypassed(); b > 0 {
+		r[bypassed]++
+	}
+	if w.core.Exhausted() > 0 {
+		r[bypassUsedUp]++
 	}
 	t, _ := w.core.Tab(e.Tab)
 	if !t.Primary {
@@ -257,6 +341,9 @@ func (w *World) countGrant(e *core.Effect) {
 
 func (w *World) countDisposal(event core.Event) {
 	r := w.reached
+	if event.Retain {
+		r[disposeRetain]++
+	}
 	if event.NoWait {
 		r[disposeNoWait]++
 	} else {
@@ -271,5 +358,42 @@ func (w *World) countDisposal(event core.Event) {
 			r[disposeHeld]++
 			return
 		}
+	}
+}
+
+// countProbe notes the answer of a page, by why it was asked.
+func (w *World) countProbe(id core.TabID) {
+	t, ok := w.core.Tab(id)
+	switch {
+	case !ok || t.State != core.Probing || !t.Suspect:
+	case t.Rescued:
+		w.reached[savedByRescue]++
+	default:
+		w.reached[savedUnharmed]++
+	}
+}
+
+// countSize notes what a step did to the pool's size and to its orphans.
+func (w *World) countSize(event core.Event) {
+	r := w.reached
+	if w.unchecked {
+		return // what was before is not known
+	}
+	switch before, after := w.before.Capacity(), w.core.Capacity(); {
+	case after > before && after > w.core.Settings().BurstPages:
+		r[grewHigh]++
+	case after > before:
+		r[grew]++
+	case after < before:
+		r[shrank]++
+	}
+	switch before, after := w.before.Orphans(), w.core.Orphans(); {
+	case after > before:
+		r[orphaned]++
+	case after < before && event.Kind != core.BrowserGone:
+		r[orphanEnded]++
+	}
+	if event.Kind == core.ContextSilent && w.core.LostContexts() > w.before.LostContexts() {
+		r[contextLost]++
 	}
 }

@@ -162,7 +162,7 @@ func (r *replayer) line(line *core.TraceLine) error {
 	}
 	event, err := core.ParseEvent(line.Words, &r.names)
 	if err != nil {
-		return errors.New(err.Error() + "; of the world: wedge t1, hang close t1, unhang close t1")
+		return errors.New(err.Error() + "; of the world: wedge t1, loop t1, silence b1, hang close t1, unhang close t1")
 	}
 	if err := r.due(event, line.At); err != nil {
 		return err
@@ -175,7 +175,7 @@ func (r *replayer) line(line *core.TraceLine) error {
 
 // fresh refuses a request or a call with an id that was used before.
 func (r *replayer) fresh(event core.Event, words []core.Word) error {
-	if k := event.Kind; k != core.Requested && k != core.Disposed && k != core.WarmRequested {
+	if k := event.Kind; k != core.Requested && k != core.Disposed && k != core.WarmRequested && k != core.RecycleRequested {
 		return nil
 	}
 	if r.used[words[1].Text] {
@@ -197,7 +197,7 @@ func (r *replayer) reach(line *core.TraceLine) error {
 		if !ok || d.At >= line.At {
 			break
 		}
-		if d.Event.Kind != core.OpenOverdue && d.Event.Kind != core.CloseOverdue {
+		if !graceMark(d.Event.Kind) {
 			return fmt.Errorf("this line is at %v, past the deadline %q at %v; write that line first, or the line auto at the top",
 				line.At.Duration(), core.AppendEvent(nil, d.Event, &r.names), d.At.Duration())
 		}
@@ -206,6 +206,11 @@ func (r *replayer) reach(line *core.TraceLine) error {
 	}
 	w.now = max(w.now, line.At)
 	return nil
+}
+
+// graceMark says whether a deadline is a mark that a line need not say.
+func graceMark(k core.EventKind) bool {
+	return k == core.OpenOverdue || k == core.CloseOverdue || k == core.ProbeOverdue || k == core.ResetOverdue
 }
 
 // due refuses a deadline that is not armed, or before its time.
@@ -221,7 +226,7 @@ func (r *replayer) due(event core.Event, at core.Time) error {
 			}
 			return nil
 		}
-		if d.Event.Tab != 0 && d.Event.Tab == event.Tab && (d.Event.Kind == core.OpenOverdue || d.Event.Kind == core.CloseOverdue) {
+		if d.Event.Tab != 0 && d.Event.Tab == event.Tab && graceMark(d.Event.Kind) {
 			// The grace comes first; it is a mark that a line need not say.
 			r.world.step(d.Event)
 			return r.due(event, at)
@@ -244,6 +249,24 @@ func (r *replayer) act(words []core.Word) (bool, error) {
 		}
 		r.wedged[t.Affinity] = true
 		return true, nil
+	case "loop":
+		tab, err := oneTab(words)
+		if err != nil {
+			return true, err
+		}
+		t, _ := r.world.core.Tab(tab)
+		if !r.world.Loop(tab) {
+			return true, fmt.Errorf("loop: no page of t%d is open and answers", tab)
+		}
+		r.wedged[t.Affinity] = true
+		return true, nil
+	case "silence":
+		if len(words) == 2 {
+			if id, ok := core.ParseID(words[1], "b"); ok && r.world.FallSilent(core.BrowserID(id)) {
+				return true, nil
+			}
+		}
+		return true, errors.New("silence: want a browser that serves, such as silence b1")
 	case "hang", "unhang":
 		h, err := hold(words)
 		if err != nil {
@@ -268,27 +291,34 @@ func oneTab(words []core.Word) (core.TabID, error) {
 	return 0, fmt.Errorf("%s: want a tab such as t1", words[0].Text)
 }
 
-var holdKinds = []fakebrowser.OperationKind{
-	fakebrowser.Open, fakebrowser.Close, fakebrowser.Kill, fakebrowser.Launch, fakebrowser.CloseBrowser,
-}
-
-// hold reads "hang close t1" or "hang launch b2".
+// hold reads "hang close t1", "hang launch b2" or "hang close-context c3".
 func hold(words []core.Word) (fakebrowser.Hold, error) {
 	if len(words) == 3 {
-		for _, kind := range holdKinds {
+		for _, kind := range fakebrowser.OperationKinds {
 			if words[1].Text != kind.String() {
 				continue
 			}
-			if kind == fakebrowser.Launch || kind == fakebrowser.CloseBrowser {
-				if id, ok := core.ParseID(words[2], "b"); ok {
-					return fakebrowser.Hold{Browser: core.BrowserID(id), Kind: kind}, nil
+			h := fakebrowser.Hold{Kind: kind}
+			switch {
+			case kind.OfBrowser():
+				id, ok := core.ParseID(words[2], "b")
+				if h.Browser = core.BrowserID(id); ok {
+					return h, nil
 				}
-			} else if id, ok := core.ParseID(words[2], "t"); ok {
-				return fakebrowser.Hold{Tab: core.TabID(id), Kind: kind}, nil
+			case kind.OfContext():
+				id, ok := core.ParseID(words[2], "c")
+				if h.Context = core.ContextID(id); ok {
+					return h, nil
+				}
+			default:
+				id, ok := core.ParseID(words[2], "t")
+				if h.Tab = core.TabID(id); ok {
+					return h, nil
+				}
 			}
 		}
 	}
-	return fakebrowser.Hold{}, fmt.Errorf("%s: want open, close or kill and a tab, or launch or close-browser and a browser, such as %s close t1",
+	return fakebrowser.Hold{}, fmt.Errorf("%s: want open, probe, rescue, reset, close or kill and a tab, close-context and a context, or launch, ping or close-browser and a browser, such as %s close t1",
 		words[0].Text, words[0].Text)
 }
 

@@ -131,9 +131,6 @@ func (w *World) CapacityMax() int { return w.mostAlive }
 
 // heal is the second phase of a run: the faults stop, nobody new comes, nobody gives up any more.
 // Within a bounded time everything that was asked is answered and the pool is full again.
-//
-// A lost tab counts until its browser is lost, and until then the pool cannot be full. So, once all
-// is quiet but for those, their browser dies.
 func (w *World) heal() {
 	w.healing = true
 	w.nextArrival, w.nextMishap = never, never
@@ -144,25 +141,16 @@ func (w *World) heal() {
 	}
 	backlog := 4 * core.Time(w.active) * (w.arrivals.Render.Longest + w.arrivals.Limit + 2*Seconds)
 	within := backlog + w.recoveryBound()
-	if !w.settle(within) {
-		return
-	}
-	if w.core.Count(core.Lost) > 0 {
-		for n := len(w.fake.Browsers) - 1; n >= 0; n-- {
-			if b := w.fake.Browsers[n]; !b.WrittenOff {
-				w.BrowserDies(b.ID)
-			}
-		}
-		w.settle(within)
-	}
+	w.settle(within)
 }
 
 // recoveryBound is the time within which a pool has to be full again from any state, when nothing
 // goes wrong any more: every deadline once, one after the other.
 func (w *World) recoveryBound() core.Time {
 	s := w.core.Settings()
-	sum := max(0, s.MaxLease) + s.OpenTimeout + s.CloseTimeout + 2*s.KillTimeout + s.BrowserCloseTimeout +
-		2*s.LaunchTimeout + time.Duration(s.OpenRetries+2)*s.OpenBackoffMax + 10*time.Second
+	sum := max(0, s.MaxLease) + 2*s.OpenTimeout + 2*s.CloseTimeout + 4*s.KillTimeout + 2*s.BrowserCloseTimeout +
+		3*s.LaunchTimeout + time.Duration(s.OpenRetries+2)*s.OpenBackoffMax + 10*time.Second +
+		2*s.DrainTimeout + 2*max(0, s.StallTimeout) + max(0, s.ProbeBudget) + max(0, s.RescueTimeout) + s.IdleContraction
 	return core.Time(sum)
 }
 
@@ -172,9 +160,6 @@ func (w *World) settle(within core.Time) bool {
 	for w.violation == nil && !w.quiet() {
 		at, ok := w.Next()
 		if !ok || at > limit {
-			if w.core.Count(core.Lost) > 0 && w.core.Waiting(core.Nested) > 0 {
-				break // not promised after a lost tab, as long as lost tabs start no drain
-			}
 			w.judge(within)
 			break
 		}
@@ -183,19 +168,15 @@ func (w *World) settle(within core.Time) bool {
 	return w.violation == nil
 }
 
-// quiet says whether nobody waits or holds, nothing is under way, and the pool is full; or, as long
-// as lost tabs start no drain, is as full as its lost tabs let it be.
+// quiet says whether nobody waits or holds, nothing is under way, and the pool is full and no larger than
+// an idle one is to be.
 func (w *World) quiet() bool {
-	if w.core.Count(core.Lost) == 0 || w.core.Closing() {
-		return w.active == 0 && w.core.Quiet() && w.full()
-	}
-	for i := range w.clients {
-		// A disposal may wait for a generation of which a tab is lost.
-		if s := w.clients[i].state; s != absent && s != calling {
-			return false
-		}
-	}
-	return w.core.Leases()+w.core.Count(core.Opening)+w.core.Count(core.Closing) == 0
+	return w.active == 0 && w.core.Quiet() && w.full() && w.contracted()
+}
+
+// contracted says whether an idle pool has returned to MinPages, with nothing lost.
+func (w *World) contracted() bool {
+	return w.core.Closing() || w.core.Capacity() == w.core.Settings().MinPages && w.core.Count(core.Lost) == 0
 }
 
 // full says whether the standby target is met. It counts by itself, so that a pool which wants too
@@ -224,6 +205,8 @@ func (w *World) judge(within core.Time) {
 		w.violate("nested-progress", Says("nested-progress"), state)
 	case s.Waiting(core.Root) > 0 || w.active > 0:
 		w.violate("answered", Says("answered"), state)
+	case s.Quiet() && w.full():
+		w.violate("contracted", Says("contracted"), fmt.Sprintf("%s; capacity %d, MinPages %d", state, s.Capacity(), s.Settings().MinPages))
 	default:
 		w.violate("refilled", Says("refilled"), state)
 	}

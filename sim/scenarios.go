@@ -61,7 +61,24 @@ func renderNested(a core.Affinity) Program {
 	return Program{get(a), getNested(a), release, release}
 }
 
-func pages(n int) core.Settings { return core.Settings{MaxPages: n, OpenRetries: 2} }
+// small are settings for a search: what a scenario is not about is off.
+func small(s core.Settings) core.Settings {
+	s.OpenRetries = 2
+	off := func(d *time.Duration) {
+		if *d == 0 {
+			*d = core.Off
+		}
+	}
+	off(&s.RescueTimeout)
+	off(&s.ProbeBudget)
+	off(&s.StallTimeout)
+	if s.OrphanCap == 0 {
+		s.OrphanCap = core.Off
+	}
+	return s
+}
+
+func pages(n int) core.Settings { return small(core.Settings{MaxPages: n}) }
 
 // Scenarios lists the small worlds, each named for the race that it is about (BUGS.md).
 var Scenarios = []*Scenario{
@@ -102,7 +119,7 @@ var Scenarios = []*Scenario{
 	},
 	{
 		Name: "Q-1", Says: "an affinity at its limit of tabs serves its own nested request",
-		Settings: core.Settings{MaxPages: 2, AffinityTabs: 1, OpenRetries: 2},
+		Settings: small(core.Settings{MaxPages: 2, AffinityTabs: 1}),
 		Programs: []Program{renderNested(a), render(a)},
 		Faults:   2, Menu: OpenFails | CloseFails | Hangs | Late,
 	},
@@ -128,19 +145,19 @@ var Scenarios = []*Scenario{
 	},
 	{
 		Name: "expiry", Says: "a wedged render is never given back: its lease expires",
-		Settings: core.Settings{MaxPages: 2, MaxLease: 90 * time.Second, OpenRetries: 2},
+		Settings: small(core.Settings{MaxPages: 2, MaxLease: 90 * time.Second}),
 		Programs: []Program{{get(a), wedge, {Verb: Sit}}, renderNested(b)},
 		Faults:   1, Menu: KillFails | CloseFails | Late,
 	},
 	{
 		Name: "E-11", Says: "a sweep of what is idle meets an affinity that is used again, and tabs that retire",
-		Settings: core.Settings{MaxPages: 1, MaxUses: 2, MaxAge: time.Hour, OpenRetries: 2},
+		Settings: small(core.Settings{MaxPages: 1, MaxUses: 2, MaxAge: time.Hour}),
 		Programs: []Program{{{Verb: Sweep}, {Verb: Sweep}}, {get(a), release, get(a), release}, render(b)},
 		Faults:   1, Menu: CloseFails | Hangs | Late,
 	},
 	{
 		Name: "queue-bound", Says: "one more than may wait is refused, and nobody who waits is forgotten",
-		Settings: core.Settings{MaxPages: 1, MaxWaiting: 1, OpenRetries: 2},
+		Settings: small(core.Settings{MaxPages: 1, MaxWaiting: 1}),
 		Programs: []Program{render(a), render(b), {get(c).impatient(), release}, {getNested(a), release}},
 		Faults:   1, Menu: OpenFails | CloseFails | GivesUp,
 	},

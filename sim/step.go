@@ -27,6 +27,9 @@ func (w *World) step(event core.Event) {
 			w.tell(e)
 		}
 	}
+	if !w.timed {
+		w.now += untimedStep
+	}
 	if event.Kind == core.LaunchSilent || event.Kind == core.BrowserCloseSilent {
 		w.writeOff(event.Browser)
 	}
@@ -43,6 +46,10 @@ func (w *World) step(event core.Event) {
 		w.observe(w, event, w.effects)
 	}
 }
+
+// untimedStep is how far the clock goes on with every step of an untimed world: enough for an idle tab
+// to need a probe where ProbeMaxAge is a nanosecond, and for nothing else to depend on it.
+const untimedStep = 2
 
 // begin hands an operation to the fake browser and, in timed worlds, draws its answer.
 func (w *World) begin(e *core.Effect) {
@@ -89,6 +96,13 @@ func (w *World) check(event core.Event) {
 			return
 		}
 	}
+	for i := range w.fake.Contexts {
+		c := &w.fake.Contexts[i]
+		if b := w.fake.Browser(c.Browser); !w.ledger.CountsContext(c.ID) && b != nil && !b.WrittenOff {
+			w.violate("no-leak", Says("no-leak"), fmt.Sprintf("c%d is alive in b%d, and no book counts it", c.ID, c.Browser))
+			return
+		}
+	}
 	if w.core.Ended() {
 		for i := range w.fake.Browsers {
 			if b := &w.fake.Browsers[i]; !b.WrittenOff {
@@ -121,6 +135,9 @@ func (w *World) answer(i int, outcome fakebrowser.Outcome) {
 			w.reached[lostReturned]++
 		}
 	}
+	if o.Kind == fakebrowser.Probe && outcome == fakebrowser.Works {
+		w.countProbe(o.Tab)
+	}
 	event := w.fake.Answer(i, outcome)
 	if s := w.core.Settings(); event.Kind == core.Opened && s.MaxAge > 0 && w.timed {
 		event.Jitter = w.between(Latency{0, core.Time(s.MaxAgeJitter)}).Duration()
@@ -135,13 +152,13 @@ func (w *World) answer(i int, outcome fakebrowser.Outcome) {
 // multiplication is that of Fibonacci hashing, the shifts are those of the splitmix finaliser).
 func hashStep(h uint64, now core.Time, e *core.Event, effects []core.Effect) uint64 {
 	h = mix(h, uint64(now))
-	h = mix(h, uint64(e.Kind)|uint64(e.Class)<<8|flag(e.NoWait, 16)|flag(e.Wedged, 17)|uint64(uint32(e.Priority))<<32)
+	h = mix(h, uint64(e.Kind)|uint64(e.Class)<<8|flag(e.NoWait, 16)|flag(e.Wedged, 17)|flag(e.Retain, 18)|flag(e.Kept, 19)|uint64(uint32(e.Priority))<<32)
 	h = mix(h, uint64(e.Request)<<32^uint64(e.Call))
 	h = mix(h, uint64(e.Affinity)<<32|uint64(e.Tab))
-	h = mix(h, uint64(e.Browser)^uint64(e.MaxLease)<<8^uint64(e.MaxIdle)^uint64(e.Jitter))
+	h = mix(h, uint64(e.Browser)^uint64(e.Context)<<32^uint64(e.MaxLease)<<8^uint64(e.MaxIdle)^uint64(e.Jitter))
 	for i := range effects {
 		f := &effects[i]
-		h = mix(h, uint64(f.Kind)|uint64(f.How)<<8|uint64(f.Reason)<<16|flag(f.Force, 24))
+		h = mix(h, uint64(f.Kind)|uint64(f.How)<<8|uint64(f.Reason)<<16|flag(f.Force, 24)|flag(f.Kept, 25))
 		h = mix(h, uint64(f.Operation))
 		h = mix(h, uint64(f.Request)<<32^uint64(f.Call))
 		h = mix(h, uint64(f.Generation))

@@ -23,16 +23,22 @@ type Faults struct {
 	CloseSlow, CloseHangs                int
 	KillFails, KillSlow, KillHangs       int
 	BrowserCloseSlow, BrowserCloseHangs  int
+	ProbeFails, ProbeSlow, ProbeHangs    int
+	RescueFails, RescueSlow              int
+	ResetFails, ResetSlow, ResetHangs    int
 	Twice                                int // the answer comes twice
 	Wedges, Crashes                      int // of renders, drawn when their program is made
+	Loops                                int // of the wedged renders: a rescue helps
 	SilentWedges                         int // of the wedged renders: nobody notices, and the lease expires
 	DeathsPerThousandHours               int // of the browser
 	CrashesPerThousandHours              int // of a page, whoever has it
+	SilencesPerThousandHours             int // of the browser: it answers nothing any more
 }
 
 // Conditions are how a simulated browser behaves.
 type Conditions struct {
 	Launch, Open, Close, Kill, BrowserClose Latency
+	Probe, Rescue, Reset, Ping              Latency
 	Slow                                    Latency // of what is slow
 	Echo                                    core.Time
 	Faults                                  Faults
@@ -54,6 +60,10 @@ var DefaultConditions = Conditions{
 	Close:        Latency{10 * Milliseconds, 10 * Milliseconds},
 	Kill:         Latency{20 * Milliseconds, 20 * Milliseconds},
 	BrowserClose: Latency{50 * Milliseconds, 50 * Milliseconds},
+	Probe:        Latency{2 * Milliseconds, 2 * Milliseconds},
+	Rescue:       Latency{60 * Milliseconds, 60 * Milliseconds},
+	Reset:        Latency{40 * Milliseconds, 40 * Milliseconds},
+	Ping:         Latency{1 * Milliseconds, 1 * Milliseconds},
 	Echo:         5 * Milliseconds,
 }
 
@@ -104,7 +114,18 @@ func (w *World) draw(o *fakebrowser.Operation) {
 	case fakebrowser.Open:
 		latency = c.Open
 		menu = [5]planChance{{fails, f.OpenFails}, {failsAnyway, f.OpenLeaves}, {slow, f.OpenSlow}, {hangs, f.OpenHangs}, {twice, f.Twice}}
-	case fakebrowser.Close:
+	case fakebrowser.Probe:
+		latency = c.Probe
+		menu = [5]planChance{{fails, f.ProbeFails}, {slow, f.ProbeSlow}, {hangs, f.ProbeHangs}, {twice, f.Twice}}
+	case fakebrowser.Rescue:
+		latency = c.Rescue
+		menu = [5]planChance{{fails, f.RescueFails}, {slow, f.RescueSlow}, {twice, f.Twice}}
+	case fakebrowser.Reset:
+		latency = c.Reset
+		menu = [5]planChance{{fails, f.ResetFails}, {slow, f.ResetSlow}, {hangs, f.ResetHangs}, {twice, f.Twice}}
+	case fakebrowser.Ping:
+		latency = c.Ping
+	case fakebrowser.Close, fakebrowser.CloseContext:
 		latency = c.Close
 		menu = [5]planChance{{fails, f.CloseFails}, {failsAnyway, f.CloseFailsAnyway}, {slow, f.CloseSlow}, {hangs, f.CloseHangs}, {twice, f.Twice}}
 	case fakebrowser.Kill:
@@ -172,19 +193,33 @@ func (w *World) slow(kind fakebrowser.OperationKind) core.Time {
 		grace, timeout = s.OpenGrace, s.OpenTimeout
 	case fakebrowser.Kill:
 		grace, timeout = s.KillTimeout, s.KillTimeout
+	case fakebrowser.Probe:
+		grace, timeout = max(0, s.RescueTimeout)/2, max(s.RescueTimeout, s.ProbeBudget, time.Millisecond)
+	case fakebrowser.Rescue:
+		grace, timeout = max(0, s.RescueTimeout)/2, max(s.RescueTimeout, time.Millisecond)
+	case fakebrowser.Reset:
+		grace, timeout = s.OpenGrace, s.OpenTimeout
 	}
 	const tick = time.Microsecond
 	around := [...]time.Duration{
 		grace - tick, grace, grace + tick, (grace + timeout) / 2, timeout - tick, timeout, timeout + tick,
 		timeout + timeout/2, 2*timeout + s.KillTimeout,
 	}
-	return core.Time(around[w.choices.Choose(len(around))])
+	return core.Time(max(0, around[w.choices.Choose(len(around))]))
 }
 
-// drawMishap is when the browser or a page dies next of itself.
+// mishapRates are how often the browser dies, a page does, and the browser falls silent, in a thousand
+// hours.
+func (f *Faults) mishapRates() [3]int {
+	return [3]int{f.DeathsPerThousandHours, f.CrashesPerThousandHours, f.SilencesPerThousandHours}
+}
+
+// drawMishap is when one of these happens next of itself.
 func (w *World) drawMishap() core.Time {
-	f := &w.conditions.Faults
-	rate := f.DeathsPerThousandHours + f.CrashesPerThousandHours
+	rate := 0
+	for _, r := range w.conditions.Faults.mishapRates() {
+		rate += r
+	}
 	if rate == 0 {
 		return never
 	}
@@ -192,19 +227,24 @@ func (w *World) drawMishap() core.Time {
 	return w.now + w.between(Latency{mean / 50, 2 * mean})
 }
 
-// mishap ends a browser or a page; by the default policy it does not.
+// mishap ends a browser or a page, or has the browser fall silent; by the default policy it does not.
 func (w *World) mishap() {
-	f := &w.conditions.Faults
 	w.nextMishap = w.drawMishap()
+	rates := w.conditions.Faults.mishapRates()
+	what := w.choices.Choose(1 + rates[0] + rates[1] + rates[2])
 	tabs, browsers := len(w.fake.Tabs), len(w.fake.Browsers)
-	what := w.choices.Choose(1 + f.DeathsPerThousandHours + f.CrashesPerThousandHours)
-	die := what <= f.DeathsPerThousandHours
 	switch {
 	case what == 0:
-	case die && browsers > 0:
-		w.BrowserDies(w.fake.Browsers[w.choices.Choose(browsers)].ID)
-	case !die && tabs > 0:
-		w.Crash(w.fake.Tabs[w.choices.Choose(tabs)].ID)
+	case what <= rates[0]:
+		if browsers > 0 {
+			w.BrowserDies(w.fake.Browsers[w.choices.Choose(browsers)].ID)
+		}
+	case what <= rates[0]+rates[1]:
+		if tabs > 0 {
+			w.Crash(w.fake.Tabs[w.choices.Choose(tabs)].ID)
+		}
+	case browsers > 0:
+		w.FallSilent(w.fake.Browsers[w.choices.Choose(browsers)].ID)
 	}
 }
 
@@ -228,7 +268,7 @@ func (w *World) turn() (who source, at core.Time, operation int, due core.Deadli
 	operation, opAt := w.fake.Next()
 	if operation >= 0 {
 		who, at = tabNews, max(opAt, w.now)
-		if w.fake.Operations[operation].Tab == 0 {
+		if w.fake.Operations[operation].Kind.OfBrowser() {
 			who = browserNews
 		}
 	}

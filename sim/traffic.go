@@ -27,6 +27,8 @@ type Arrivals struct {
 	Late          int // visits that give up a request that was granted
 	Limits        int // visits whose lease has a limit of its own
 	Sweeps        int // visits that evict what is idle first
+	Retains       int // of the disposals: the primary is kept
+	Recycles      int // visits that have the browser replaced first
 
 	weights []int // by affinity, summed up
 }
@@ -92,6 +94,9 @@ func (a *Arrivals) visit(w *World) Program {
 	if w.happens(a.Warms) {
 		p.add(Instruction{Verb: WarmUp, Lasting: w.between(a.Patience)})
 	}
+	if w.happens(a.Recycles) {
+		p.add(Instruction{Verb: Recycle, Lasting: w.between(a.Patience)})
+	}
 	if w.happens(a.Sweeps) {
 		p.add(Instruction{Verb: Sweep, Lasting: w.between(Latency{0, 4 * a.Render.Longest})})
 	}
@@ -108,7 +113,7 @@ func (a *Arrivals) visit(w *World) Program {
 		p.add(Instruction{Verb: AbandonLate})
 	}
 	if w.happens(a.DisposeHeld) {
-		p.add(Instruction{Verb: Dispose, Affinity: key, NoWait: true})
+		p.add(Instruction{Verb: Dispose, Affinity: key, NoWait: true, Retain: w.happens(a.Retains)})
 	}
 	if w.happens(a.Nested) {
 		inner := key
@@ -124,9 +129,9 @@ func (a *Arrivals) visit(w *World) Program {
 	}
 	a.end(w, &p)
 	if w.happens(a.DisposeNoWait) {
-		p.add(Instruction{Verb: Dispose, Affinity: key, NoWait: true})
+		p.add(Instruction{Verb: Dispose, Affinity: key, NoWait: true, Retain: w.happens(a.Retains)})
 	} else if w.happens(a.DisposeWait) {
-		p.add(Instruction{Verb: Dispose, Affinity: key, Lasting: w.between(a.Patience)})
+		p.add(Instruction{Verb: Dispose, Affinity: key, Lasting: w.between(a.Patience), Retain: w.happens(a.Retains)})
 	}
 	return p.program
 }
@@ -136,7 +141,11 @@ func (a *Arrivals) end(w *World, p *writer) {
 	f := &w.conditions.Faults
 	switch {
 	case w.happens(f.Wedges):
-		p.add(Instruction{Verb: Wedge})
+		if w.happens(f.Loops) {
+			p.add(Instruction{Verb: Loop})
+		} else {
+			p.add(Instruction{Verb: Wedge})
+		}
 		if w.core.Settings().MaxLease > 0 && w.happens(f.SilentWedges) {
 			p.add(Instruction{Verb: Sit})
 			return

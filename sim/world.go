@@ -213,7 +213,7 @@ func (w *World) Effects() []core.Effect { return w.effects }
 // answers, whatever that was going to do; where there is none, it is a second answer, and must not
 // claim what is not so.
 func (w *World) Perform(event core.Event) error {
-	answer, outcome, browserNews := answers(event.Kind)
+	answer, outcome := answers(event.Kind)
 	if answer == 0 {
 		if event.Kind == core.Crashed {
 			w.Crash(event.Tab)
@@ -222,7 +222,7 @@ func (w *World) Perform(event core.Event) error {
 		w.step(event)
 		return nil
 	}
-	if i := w.fake.Find(answer, event.Browser, event.Tab); i >= 0 {
+	if i := w.fake.Find(answer, event); i >= 0 {
 		answered := w.fake.Answer(i, outcome)
 		answered.Jitter = event.Jitter
 		w.step(answered)
@@ -239,7 +239,11 @@ func (w *World) Perform(event core.Event) error {
 		return nil
 	case event.Kind == core.Closed && w.fake.Tab(event.Tab) != nil:
 		return fmt.Errorf("nothing asks for the close of t%d, and it is alive", event.Tab)
-	case browserNews && w.fake.Browser(event.Browser) == nil, !browserNews && !w.ledger.Counts(event.Tab):
+	case event.Kind == core.ContextClosed && w.fake.Context(event.Context) != nil:
+		return fmt.Errorf("nothing asks for the close of c%d, and it is alive", event.Context)
+	case answer.OfBrowser() && w.fake.Browser(event.Browser) == nil,
+		answer.OfContext() && !w.ledger.CountsContext(event.Context),
+		!answer.OfBrowser() && !answer.OfContext() && !w.ledger.Counts(event.Tab):
 		return fmt.Errorf("nothing was asked that this answers")
 	}
 	w.step(event)
@@ -247,28 +251,46 @@ func (w *World) Perform(event core.Event) error {
 }
 
 // answers says which operation an event answers, and how.
-func answers(kind core.EventKind) (k fakebrowser.OperationKind, o fakebrowser.Outcome, browserNews bool) {
+func answers(kind core.EventKind) (k fakebrowser.OperationKind, o fakebrowser.Outcome) {
 	switch kind {
 	case core.BrowserReady:
-		return fakebrowser.Launch, fakebrowser.Works, true
+		return fakebrowser.Launch, fakebrowser.Works
 	case core.BrowserFailed:
-		return fakebrowser.Launch, fakebrowser.Fails, true
+		return fakebrowser.Launch, fakebrowser.Fails
 	case core.BrowserGone:
-		return fakebrowser.CloseBrowser, fakebrowser.Works, true
+		return fakebrowser.CloseBrowser, fakebrowser.Works
+	case core.BrowserAnswered:
+		return fakebrowser.Ping, fakebrowser.Works
 	case core.Opened:
-		return fakebrowser.Open, fakebrowser.Works, false
+		return fakebrowser.Open, fakebrowser.Works
 	case core.OpenFailed:
-		return fakebrowser.Open, fakebrowser.FailsAnyway, false
+		return fakebrowser.Open, fakebrowser.FailsAnyway
+	case core.Probed:
+		return fakebrowser.Probe, fakebrowser.Works
+	case core.ProbeFailed:
+		return fakebrowser.Probe, fakebrowser.Fails
+	case core.Rescued:
+		return fakebrowser.Rescue, fakebrowser.Works
+	case core.RescueFailed:
+		return fakebrowser.Rescue, fakebrowser.Fails
+	case core.WasReset:
+		return fakebrowser.Reset, fakebrowser.Works
+	case core.ResetFailed:
+		return fakebrowser.Reset, fakebrowser.Fails
 	case core.Closed:
-		return fakebrowser.Close, fakebrowser.Works, false
+		return fakebrowser.Close, fakebrowser.Works
 	case core.CloseFailed:
-		return fakebrowser.Close, fakebrowser.Fails, false
+		return fakebrowser.Close, fakebrowser.Fails
 	case core.Killed:
-		return fakebrowser.Kill, fakebrowser.Works, false
+		return fakebrowser.Kill, fakebrowser.Works
 	case core.KillFailed:
-		return fakebrowser.Kill, fakebrowser.Fails, false
+		return fakebrowser.Kill, fakebrowser.Fails
+	case core.ContextClosed:
+		return fakebrowser.CloseContext, fakebrowser.Works
+	case core.ContextCloseFailed:
+		return fakebrowser.CloseContext, fakebrowser.Fails
 	}
-	return 0, 0, false
+	return 0, 0
 }
 
 // Wedge makes the page of a tab stop answering for ever: a close of it hangs until its renderer is
@@ -279,6 +301,25 @@ func (w *World) Wedge(id core.TabID) bool {
 	}
 	w.reached[wedged]++
 	w.beginIncident(id)
+	return true
+}
+
+// Loop makes the page of a tab stop answering until it is rescued. It is false where no such page is open.
+func (w *World) Loop(id core.TabID) bool {
+	if !w.fake.Loop(id) {
+		return false
+	}
+	w.reached[looped]++
+	w.beginIncident(id)
+	return true
+}
+
+// FallSilent makes a browser answer nothing any more. It is false where no such browser serves.
+func (w *World) FallSilent(id core.BrowserID) bool {
+	if !w.fake.FallSilent(id) {
+		return false
+	}
+	w.reached[browserSilent]++
 	return true
 }
 
@@ -296,6 +337,8 @@ func (w *World) Crash(id core.TabID) bool {
 		w.reached[crashedStandby]++
 	case core.Idle:
 		w.reached[crashedIdle]++
+	case core.Probing, core.Rescuing, core.Resetting:
+		w.reached[crashedInDoubt]++
 	}
 	w.step(event)
 	return true
@@ -312,7 +355,7 @@ func (w *World) BrowserDies(id core.BrowserID) bool {
 	return true
 }
 
-// Hold keeps operations of a kind, on a tab or on a browser, from answering by themselves, those
+// Hold keeps operations of a kind, on a tab, a context or a browser, from answering by themselves, those
 // under way and those to come; Unhold lets them go.
 func (w *World) Hold(h fakebrowser.Hold) {
 	w.fake.Hold(h)

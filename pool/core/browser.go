@@ -77,11 +77,13 @@ func (s *State) wear(id BrowserID) {
 	}
 }
 
-// wearOut counts a tab opened in a browser, of which it may have so many.
+// wearOut counts a tab opened in a browser, of which it may have so many. To fill the pool once wears
+// none out, or a BrowserMaxTabs below that would replace browsers for ever.
 func (s *State) wearOut(id BrowserID) {
 	b := s.browser(id)
 	b.tabs++
-	b.worn = b.worn || s.settings.BrowserMaxTabs > 0 && int64(b.tabs) >= int64(s.settings.BrowserMaxTabs)
+	most := int64(s.settings.BrowserMaxTabs)
+	b.worn = b.worn || most > 0 && int64(b.tabs) >= most && int64(b.tabs) > int64(s.limit())
 }
 
 // maxBrowsers is how many may be alive and not written off.

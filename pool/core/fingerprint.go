@@ -64,19 +64,19 @@ func (r Ranks) Of(x uint64) uint64 {
 // in use, Seal it, and hash places instead of ids.
 type Renaming struct {
 	Tabs, Contexts, Browsers, Requests, Calls Ranks
-	generations, stamps, orders               Ranks
+	generations, stamps, orders, ages         Ranks
 }
 
 // Reset empties the renaming and keeps its memory.
 func (r *Renaming) Reset() {
 	r.Tabs, r.Contexts, r.Browsers = r.Tabs[:0], r.Contexts[:0], r.Browsers[:0]
 	r.Requests, r.Calls = r.Requests[:0], r.Calls[:0]
-	r.generations, r.stamps, r.orders = r.generations[:0], r.stamps[:0], r.orders[:0]
+	r.generations, r.stamps, r.orders, r.ages = r.generations[:0], r.stamps[:0], r.orders[:0], r.ages[:0]
 }
 
 // Seal ends the filling.
 func (r *Renaming) Seal() {
-	for _, ranks := range []*Ranks{&r.Tabs, &r.Contexts, &r.Browsers, &r.Requests, &r.Calls, &r.generations, &r.stamps, &r.orders} {
+	for _, ranks := range []*Ranks{&r.Tabs, &r.Contexts, &r.Browsers, &r.Requests, &r.Calls, &r.generations, &r.stamps, &r.orders, &r.ages} {
 		ranks.seal()
 	}
 }
@@ -92,6 +92,9 @@ func (s *State) AddIDs(r *Renaming, l *Ledger) {
 	}
 	for i := range s.contexts {
 		r.Contexts.Add(uint64(s.contexts[i].id))
+		if c := &s.contexts[i]; c.tabs == 0 && c.state == contextOpen {
+			r.ages.Add(uint64(c.since))
+		}
 		r.generations.Add(uint64(s.contexts[i].generation))
 	}
 	for i := range s.affinities {
@@ -104,6 +107,7 @@ func (s *State) AddIDs(r *Renaming, l *Ledger) {
 	}
 	for _, c := range s.calls {
 		r.Calls.Add(uint64(c.id))
+		r.Browsers.Add(uint64(c.browser))
 	}
 	for _, b := range s.browsers {
 		r.Browsers.Add(uint64(b.id))
@@ -112,8 +116,14 @@ func (s *State) AddIDs(r *Renaming, l *Ledger) {
 		r.Tabs.Add(uint64(l.tabs[i].id))
 		r.Requests.Add(uint64(l.tabs[i].holder))
 	}
+	for i := range l.contexts {
+		r.Contexts.Add(uint64(l.contexts[i].id))
+	}
 	for _, b := range l.browsers {
 		r.Browsers.Add(uint64(b.id))
+	}
+	for _, c := range l.calls {
+		r.Browsers.Add(uint64(c.browser))
 	}
 }
 
@@ -162,14 +172,16 @@ func (s *State) Hash(h *Hasher, r *Renaming) {
 	}
 }
 
-// hashContext adds a context. The order of the ranks is that of the ids, which is the order of age for
-// orphans too where times do not count.
+// hashContext adds a context. The oldest orphan goes first, so their ages are compared.
 func (s *State) hashContext(h *Hasher, r *Renaming, id ContextID) {
 	for i := range s.contexts {
 		if c := &s.contexts[i]; c.id == id && c.state != 0 {
 			h.Add(r.Contexts.Of(uint64(id)) | uint64(c.affinity)<<16 | uint64(c.state)<<48 | uint64(c.rung)<<52 |
 				uint64(min(c.closes, closesBeforeKill))<<56)
 			h.Add(r.Browsers.Of(uint64(c.browser)) | r.generations.Of(uint64(c.generation))<<16)
+			if c.tabs == 0 && c.state == contextOpen {
+				h.Add(r.ages.Of(uint64(c.since)))
+			}
 			h.AddBool(c.retained)
 			h.AddBool(c.askedAt != never)
 		}
@@ -231,11 +243,20 @@ func (l *Ledger) Hash(h *Hasher, r *Renaming) {
 			h.AddBool(t.overdue)
 			h.AddBool(t.crashed)
 			h.AddBool(t.lost)
+			h.AddBool(t.suspect)
+			h.Add(uint64(t.asked))
 		}
+	}
+	for i := range l.contexts {
+		c := &l.contexts[i]
+		h.Add(r.Contexts.Of(uint64(c.id)) | uint64(c.affinity)<<32)
+		h.AddBool(c.doomed != 0)
+		h.AddBool(c.closing)
 	}
 	for _, b := range l.browsers {
 		h.Add(r.Browsers.Of(uint64(b.id)))
 		h.AddBool(b.ready)
+		h.AddBool(b.drains)
 		h.AddBool(b.ending)
 	}
 	h.Add(uint64(len(l.waiting))<<32 | uint64(len(l.calls)))

@@ -17,7 +17,8 @@ type TabView struct {
 	Reason     Reason // Closing, Lost: why
 	Doomed     bool   // Leased: it closes when the lease ends
 	Overdue    bool   // on its way somewhere, and no relief any more for those who wait
-	Suspect    bool   // Probing, Rescuing: it is in doubt
+	Suspect    bool   // Probing: it is in doubt
+	Rescued    bool   // Probing: what held its page was stopped
 	Primary    bool   // its context is its affinity's primary
 }
 
@@ -47,7 +48,9 @@ type RequestView struct {
 	Class    Class
 	Order    uint64 // of arrival
 	Arrived  Time
-	Admitted bool // the root limit, RootCap and AffinityTabs would let it through now
+	Promised TabID // the tab that is being opened or probed for it; 0: none
+	Bypassed int   // how often a warm grant has passed it by
+	Admitted bool  // the root limit, RootCap and AffinityTabs would let it through now
 }
 
 // BrowserView is one browser that is neither gone nor written off.
@@ -90,6 +93,32 @@ func (s *State) Orphans() int {
 	return n
 }
 
+// LostContexts is the number of contexts without a tab whose close went unanswered.
+func (s *State) LostContexts() int {
+	n := 0
+	for i := range s.contexts {
+		if s.contexts[i].state == contextLost {
+			n++
+		}
+	}
+	return n
+}
+
+// Bypassed is how many of the requests that wait were passed by at least once, and Exhausted is how many
+// may not be passed by any more.
+func (s *State) Bypassed() int {
+	n := 0
+	for i := range s.requests {
+		if s.requests[i].used && s.requests[i].bypassed > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// Exhausted is explained with Bypassed.
+func (s *State) Exhausted() int { return int(s.exhausted) }
+
 // Target is how many standbys there should be.
 func (s *State) Target() int { return int(s.target()) }
 
@@ -109,11 +138,12 @@ func (s *State) Ended() bool { return s.phase == closed }
 func (s *State) Closing() bool { return s.phase != serving }
 
 // Quiet says whether everything that the pool wants is there: nobody waits, nobody holds, nothing
-// is being opened or closed, and the standby target is met.
+// is on its way to anything else, no browser is being replaced, and the standby target is met.
 func (s *State) Quiet() bool {
 	return s.leases.used == 0 && s.waiting == [classes]int32{} && len(s.calls) == 0 &&
 		s.counts[Opening]+s.counts[Probing]+s.counts[Rescuing]+s.counts[Resetting]+s.counts[Closing] == 0 &&
-		(s.phase == closed || s.phase == serving && s.counts[Standby] >= s.target())
+		int(s.tabless) == s.Orphans() && (s.phase == closed || s.phase == serving && s.counts[Standby] >= s.target() &&
+		len(s.browsers) == 1 && !s.browsers[0].worn)
 }
 
 // Tab returns the view of one tab, if it is alive.
@@ -145,7 +175,7 @@ func (s *State) tabView(t *tab) TabView {
 		ID: t.id, Context: s.contexts[t.context].id, Browser: t.browser, Affinity: t.affinity,
 		Generation: t.generation, Holder: t.holder, Stamp: t.stamp, Since: t.since,
 		State: t.state, Class: t.class, Reason: t.reason, Doomed: t.doomed, Overdue: t.overdue,
-		Suspect: t.suspect, Primary: s.isPrimary(t.context),
+		Suspect: t.suspect, Rescued: t.rescued, Primary: s.isPrimary(t.context),
 	}
 }
 
@@ -195,10 +225,17 @@ func (s *State) EachRequest(fn func(RequestView)) {
 		if r := &s.requests[i]; r.used {
 			fn(RequestView{
 				ID: r.id, Affinity: r.affinity, Priority: r.priority, Class: r.class,
-				Order: r.order, Arrived: r.arrived, Admitted: s.admitted(r),
+				Order: r.order, Arrived: r.arrived, Admitted: s.admitted(r), Bypassed: int(r.bypassed), Promised: s.promisedTo(r),
 			})
 		}
 	}
+}
+
+func (s *State) promisedTo(r *request) TabID {
+	if r.pin == none {
+		return 0
+	}
+	return s.tabs[r.pin].id
 }
 
 // EachBrowser calls fn for every browser, oldest first.

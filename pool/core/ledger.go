@@ -115,6 +115,9 @@ func (l *Ledger) Alive(fn func(TabID, ContextID, BrowserID)) {
 // Counts says whether the ledger counts a tab as alive.
 func (l *Ledger) Counts(id TabID) bool { return l.tab(id) != nil }
 
+// CountsContext says whether the ledger counts a context as alive.
+func (l *Ledger) CountsContext(id ContextID) bool { return l.context(id) != nil }
+
 func (l *Ledger) breach(invariant, format string, args ...any) {
 	l.breaches = append(l.breaches, breach{invariant, fmt.Sprintf(format, args...)})
 }

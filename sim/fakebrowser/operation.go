@@ -17,11 +17,28 @@ const (
 	Open
 	Close
 	Kill
+	CloseContext
+	Probe
+	Rescue
+	Reset
+	Ping
 )
+
+// OperationKinds lists all of them.
+var OperationKinds = []OperationKind{Launch, CloseBrowser, Open, Close, Kill, CloseContext, Probe, Rescue, Reset, Ping}
+
+// OfBrowser and OfContext say what an operation of a kind is about; it is a tab otherwise.
+func (k OperationKind) OfBrowser() bool { return k == Launch || k == CloseBrowser || k == Ping }
+
+// OfContext is explained with OfBrowser.
+func (k OperationKind) OfContext() bool { return k == CloseContext }
 
 // String is the word for a kind in labels.
 func (k OperationKind) String() string {
-	return [...]string{Launch: "launch", CloseBrowser: "close-browser", Open: "open", Close: "close", Kill: "kill"}[k]
+	return [...]string{
+		Launch: "launch", CloseBrowser: "close-browser", Open: "open", Close: "close", Kill: "kill",
+		CloseContext: "close-context", Probe: "probe", Rescue: "rescue", Reset: "reset", Ping: "ping",
+	}[k]
 }
 
 // Outcome is how an operation is answered.
@@ -42,40 +59,58 @@ type Operation struct {
 	Due     core.Time // timed: when it answers
 	Browser core.BrowserID
 	Tab     core.TabID
+	Context core.ContextID
 	Kind    OperationKind
 	Outcome Outcome // timed: how it will answer
+	Kept    bool    // Close: of the page alone
+	Force   bool    // CloseBrowser
 	Stuck   bool    // it does not answer until it is unstuck
 	Twice   bool    // its answer will come a second time
 	Echo    bool    // it has been answered, and this is the second time
-	_       [3]byte
+	_       [5]byte
 }
 
 // Begin takes one of the core's effects. It returns the operation that it began, if any: the
 // pointer is good until the next call. A close of a tab whose opening is unanswered is dropped, as
-// long as its context is not there: the core asks again when that answer comes.
+// long as its context is not there, or is to be kept: the core asks again when that answer comes.
 func (s *State) Begin(e core.Effect) *Operation {
-	o := Operation{ID: e.Operation, Browser: e.Browser, Tab: e.Tab}
+	o := Operation{ID: e.Operation, Browser: e.Browser, Tab: e.Tab, Context: e.Context, Kept: e.Kept, Force: e.Force}
 	switch e.Kind {
 	case core.Launch:
 		o.Kind = Launch
 		s.Browsers = append(s.Browsers, Browser{ID: e.Browser, Launching: true})
 	case core.CloseBrowser:
 		o.Kind = CloseBrowser
+	case core.Ping:
+		o.Kind = Ping
 	case core.OpenTab:
 		o.Kind = Open
-		s.Tabs = append(s.Tabs, Tab{ID: e.Tab, Context: e.Context, Browser: e.Browser, Opening: true})
+		known := s.Context(e.Context) != nil
+		if !known {
+			s.Contexts = append(s.Contexts, Context{ID: e.Context, Browser: e.Browser})
+		}
+		s.Tabs = append(s.Tabs, Tab{ID: e.Tab, Context: e.Context, Browser: e.Browser, Opening: true, Made: known, Own: !known})
 	case core.CloseTab, core.CloseAgain:
 		o.Kind = Close
-		if t := s.Tab(e.Tab); t != nil && t.Opening && !t.Made {
+		if t := s.Tab(e.Tab); t != nil && t.Opening && (!t.Made || e.Kept) {
 			return nil
 		}
 	case core.KillTab:
 		o.Kind = Kill
+	case core.CloseContext:
+		o.Kind = CloseContext
+	case core.ProbeTab:
+		o.Kind = Probe
+	case core.RescueTab:
+		o.Kind = Rescue
+	case core.ResetTab:
+		o.Kind = Reset
 	default:
 		return nil
 	}
-	o.Stuck = slices.Contains(s.Holds, Hold{o.Browser, o.Tab, o.Kind}) ||
-		o.Tab != 0 && slices.Contains(s.Holds, Hold{0, o.Tab, o.Kind})
+	for _, h := range s.Holds {
+		o.Stuck = o.Stuck || h.names(&o)
+	}
 	s.Operations = append(s.Operations, o)
 	return &s.Operations[len(s.Operations)-1]
 }
@@ -101,21 +136,35 @@ func (s *State) Unhold(h Hold) {
 }
 
 func (h Hold) names(o *Operation) bool {
-	return o.Kind == h.Kind && o.Tab == h.Tab && (h.Browser == 0 || o.Browser == h.Browser)
+	switch {
+	case o.Kind != h.Kind:
+		return false
+	case h.Kind.OfContext():
+		return o.Context == h.Context
+	case h.Kind.OfBrowser():
+		return o.Browser == h.Browser
+	}
+	return o.Tab == h.Tab
 }
 
-// CanAnswer says whether an operation answers now, if it is given the time: it is not stuck, no
-// wedged page holds it up, and the close of a launching browser has waited for the launch.
+// CanAnswer says whether an operation answers now, if it is given the time: it is not stuck, its browser
+// is not silent, what holds its page does not hold it up, and the close of a launching browser has
+// waited for the launch.
 func (s *State) CanAnswer(o *Operation) bool {
 	if o.Stuck {
 		return false
 	}
+	b := s.Browser(o.Browser)
+	if b != nil && b.Silent && !(o.Kind == CloseBrowser && o.Force) {
+		return false
+	}
+	t := s.Tab(o.Tab)
 	switch o.Kind {
-	case Close:
-		t := s.Tab(o.Tab)
+	case Close, Rescue:
 		return t == nil || !t.Wedged
+	case Probe, Reset:
+		return t == nil || !t.Wedged && !t.Looping
 	case CloseBrowser:
-		b := s.Browser(o.Browser)
 		return b == nil || !b.Launching
 	}
 	return true
@@ -128,9 +177,9 @@ func (o *Operation) CanEnd(outcome Outcome) bool {
 		return true
 	case o.Echo:
 		return false
-	case o.Kind == CloseBrowser:
+	case o.Kind == CloseBrowser, o.Kind == Ping:
 		return false
-	case o.Kind == Launch:
+	case o.Kind == Launch, o.Kind == Probe, o.Kind == Rescue, o.Kind == Reset:
 		return outcome == Fails
 	}
 	return true
@@ -145,18 +194,19 @@ func (s *State) Next() (int, core.Time) {
 		if o.Due > at || o.Due == Never || !s.CanAnswer(o) {
 			continue
 		}
-		if next < 0 || o.Due < at || o.Tab == 0 && s.Operations[next].Tab != 0 {
+		if next < 0 || o.Due < at || o.Kind.OfBrowser() && !s.Operations[next].Kind.OfBrowser() {
 			next, at = i, o.Due
 		}
 	}
 	return next, at
 }
 
-// Find is the position of the oldest outstanding operation of a kind on a tab, or on a browser
-// where the tab is 0; or -1.
-func (s *State) Find(kind OperationKind, browser core.BrowserID, tab core.TabID) int {
+// Find is the position of the oldest outstanding operation that an event answers, or -1: an operation of a
+// kind on what the event names.
+func (s *State) Find(kind OperationKind, e core.Event) int {
+	h := Hold{Browser: e.Browser, Tab: e.Tab, Context: e.Context, Kind: kind}
 	for i := range s.Operations {
-		if o := &s.Operations[i]; o.Kind == kind && o.Tab == tab && (tab != 0 || o.Browser == browser) && !o.Echo {
+		if o := &s.Operations[i]; h.names(o) && !o.Echo && (!e.Kept || o.Kept) {
 			return i
 		}
 	}
@@ -167,8 +217,8 @@ func (s *State) Find(kind OperationKind, browser core.BrowserID, tab core.TabID)
 // answer as the core's event. One that answers twice is left as its echo.
 func (s *State) Answer(i int, outcome Outcome) core.Event {
 	o := s.Operations[i]
-	if o.Kind == Open && !o.Echo && s.Tab(o.Tab) == nil {
-		outcome = Fails // its context was closed under it
+	if !o.Echo && s.mustFail(&o) {
+		outcome = Fails
 	}
 	if o.Twice && !o.Echo {
 		s.Operations[i].Echo, s.Operations[i].Outcome = true, outcome
@@ -178,32 +228,48 @@ func (s *State) Answer(i int, outcome Outcome) core.Event {
 	if o.Echo {
 		return o.event(o.Outcome)
 	}
+	s.carryOut(&o, outcome)
+	return o.event(outcome)
+}
+
+// mustFail says whether what an operation is about has gone meanwhile.
+func (s *State) mustFail(o *Operation) bool {
+	t := s.Tab(o.Tab)
 	switch o.Kind {
-	case Launch:
-		if outcome != Works {
-			s.removeBrowser(o.Browser)
-		} else if b := s.Browser(o.Browser); b != nil {
+	case Open:
+		return t == nil // its context was closed under it
+	case Probe, Rescue, Reset:
+		return t == nil || t.Dead
+	}
+	return false
+}
+
+// carryOut does what an operation means that is answered with an outcome.
+func (s *State) carryOut(o *Operation, outcome Outcome) {
+	t := s.Tab(o.Tab)
+	switch {
+	case o.Kind == Launch && outcome != Works, o.Kind == CloseBrowser:
+		s.removeBrowser(o.Browser)
+	case o.Kind == Launch:
+		if b := s.Browser(o.Browser); b != nil {
 			b.Launching = false
 		}
-	case CloseBrowser:
-		s.removeBrowser(o.Browser)
-	case Open:
-		if t := s.Tab(o.Tab); t != nil {
-			t.Opening, t.Made = false, false
-			if outcome == Fails {
-				s.removeTab(o.Tab)
-			}
-		}
-	case Close:
-		if outcome != Fails {
+	case o.Kind == Open && t != nil:
+		t.Opening, t.Made = false, false
+		if outcome == Fails && t.Own {
+			s.removeContext(o.Context) // a failed opening leaves nothing
+		} else if outcome == Fails {
 			s.removeTab(o.Tab)
 		}
-	case Kill:
-		if t := s.Tab(o.Tab); t != nil && outcome != Fails {
-			s.endRenderer(t)
-		}
+	case o.Kind == Close && outcome != Fails && o.Kept:
+		s.removeTab(o.Tab)
+	case o.Kind == Close && outcome != Fails, o.Kind == CloseContext && outcome != Fails:
+		s.removeContext(o.Context)
+	case o.Kind == Kill && outcome != Fails && t != nil:
+		s.endRenderer(t)
+	case o.Kind == Rescue && outcome == Works && t != nil:
+		t.Looping = false
 	}
-	return o.event(outcome)
 }
 
 // event is the answer of an operation as the core hears it.
@@ -214,18 +280,34 @@ func (o *Operation) event(outcome Outcome) core.Event {
 		Open:         {core.Opened, core.OpenFailed},
 		Close:        {core.Closed, core.CloseFailed},
 		Kill:         {core.Killed, core.KillFailed},
+		CloseContext: {core.ContextClosed, core.ContextCloseFailed},
+		Probe:        {core.Probed, core.ProbeFailed},
+		Rescue:       {core.Rescued, core.RescueFailed},
+		Reset:        {core.WasReset, core.ResetFailed},
+		Ping:         {core.BrowserAnswered, core.BrowserAnswered},
 	}
-	kind := kinds[o.Kind][min(outcome, Fails)]
-	if o.Kind <= CloseBrowser {
-		return core.Event{Kind: kind, Browser: o.Browser}
+	e := core.Event{Kind: kinds[o.Kind][min(outcome, Fails)]}
+	switch {
+	case o.Kind.OfBrowser():
+		e.Browser = o.Browser
+	case o.Kind.OfContext():
+		e.Context = o.Context
+	default:
+		e.Tab = o.Tab
+		e.Kept = o.Kept && e.Kind == core.Closed
 	}
-	return core.Event{Kind: kind, Tab: o.Tab}
+	return e
 }
 
 // String names an operation in labels, such as "close t3".
 func (o *Operation) String() string {
-	if o.Tab == 0 {
+	switch {
+	case o.Kind.OfBrowser():
 		return fmt.Sprintf("%v b%d", o.Kind, o.Browser)
+	case o.Kind.OfContext():
+		return fmt.Sprintf("%v c%d", o.Kind, o.Context)
+	case o.Kept:
+		return fmt.Sprintf("%v t%d alone", o.Kind, o.Tab)
 	}
 	return fmt.Sprintf("%v t%d", o.Kind, o.Tab)
 }

@@ -17,40 +17,51 @@ import (
 type Browser struct {
 	ID         core.BrowserID
 	Launching  bool // it does not answer yet
+	Silent     bool // it answers nothing any more; it can be ended by force
 	WrittenOff bool // the pool has given it up; whatever it still holds is in nobody's books
 }
 
-// Tab is one page with its context. It is alive from the moment it was asked for, until its context
-// is gone.
+// Context is one browser context. It is alive from the moment a tab was asked for in it.
+type Context struct {
+	ID      core.ContextID
+	Browser core.BrowserID
+}
+
+// Tab is one page. It is alive from the moment it was asked for, until it is closed or its context is.
 type Tab struct {
 	ID      core.TabID
 	Context core.ContextID
 	Browser core.BrowserID
 	Opening bool // the answer to its opening is out
 	Made    bool // Opening: its context is there already, so that it can be closed, and the opening with it
-	Dead    bool // its renderer is dead: the context is left, and nothing holds up its close
+	Own     bool // its context was made for it
+	Dead    bool // its renderer is dead: nothing holds up its close
+	Looping bool // its main thread does not answer until a rescue stops it
 	Wedged  bool // its main thread never answers again: closes hang until the renderer is killed
 }
 
-// State is what is alive and what is outstanding. It is flat: CopyFrom is three memory copies.
+// State is what is alive and what is outstanding. It is flat: CopyFrom is a few memory copies.
 type State struct {
 	Browsers   []Browser   // oldest first
+	Contexts   []Context   // oldest first
 	Tabs       []Tab       // oldest first
 	Operations []Operation // oldest first
 	Holds      []Hold
 }
 
-// Hold says that operations of a kind on a tab (0: on a browser, for launches and closes of it) do
-// not answer by themselves, from the moment they begin.
+// Hold says that operations of a kind on a tab, a context or a browser do not answer by themselves, from
+// the moment they begin.
 type Hold struct {
 	Browser core.BrowserID
 	Tab     core.TabID
+	Context core.ContextID
 	Kind    OperationKind
 }
 
 // CopyFrom makes s a copy of o that shares nothing with it, in the memory that s has.
 func (s *State) CopyFrom(o *State) {
 	s.Browsers = append(s.Browsers[:0], o.Browsers...)
+	s.Contexts = append(s.Contexts[:0], o.Contexts...)
 	s.Tabs = append(s.Tabs[:0], o.Tabs...)
 	s.Operations = append(s.Operations[:0], o.Operations...)
 	s.Holds = append(s.Holds[:0], o.Holds...)
@@ -76,6 +87,16 @@ func (s *State) Tab(id core.TabID) *Tab {
 	return nil
 }
 
+// Context returns a context that is alive, or nil.
+func (s *State) Context(id core.ContextID) *Context {
+	for i := range s.Contexts {
+		if s.Contexts[i].ID == id {
+			return &s.Contexts[i]
+		}
+	}
+	return nil
+}
+
 // Alive counts the tabs that are alive in browsers that were not written off.
 func (s *State) Alive() int {
 	n := 0
@@ -94,6 +115,26 @@ func (s *State) Wedge(id core.TabID) bool {
 		return false
 	}
 	t.Wedged = true
+	return true
+}
+
+// Loop makes the main thread of a tab's page stop answering, until a rescue stops what holds it.
+func (s *State) Loop(id core.TabID) bool {
+	t := s.Tab(id)
+	if t == nil || t.Opening || t.Dead || t.Wedged || t.Looping {
+		return false
+	}
+	t.Looping = true
+	return true
+}
+
+// FallSilent makes a browser answer nothing any more.
+func (s *State) FallSilent(id core.BrowserID) bool {
+	b := s.Browser(id)
+	if b == nil || b.Launching || b.Silent {
+		return false
+	}
+	b.Silent = true
 	return true
 }
 
@@ -128,32 +169,38 @@ func (s *State) WriteOff(id core.BrowserID) {
 	}
 }
 
-// endRenderer ends a page: nothing holds its closes up any more, those under way included.
+// endRenderer ends a page: nothing holds up what waits for it any more.
 func (s *State) endRenderer(t *Tab) {
-	t.Dead, t.Wedged = true, false
+	t.Dead, t.Wedged, t.Looping = true, false, false
 	for i := range s.Operations {
-		if o := &s.Operations[i]; o.Tab == t.ID && o.Kind == Close {
+		if o := &s.Operations[i]; o.Tab == t.ID && o.Kind != Open && o.Kind != Kill {
 			o.Stuck = false
 		}
 	}
 }
 
 func (s *State) removeTab(id core.TabID) {
-	for i := range s.Tabs {
-		if s.Tabs[i].ID == id {
-			s.Tabs = append(s.Tabs[:i], s.Tabs[i+1:]...)
-			break
-		}
-	}
+	s.Tabs = slices.DeleteFunc(s.Tabs, func(t Tab) bool { return t.ID == id })
 	for i := range s.Operations {
-		if o := &s.Operations[i]; o.Tab == id && (o.Kind == Close || o.Kind == Open) {
+		if o := &s.Operations[i]; o.Tab == id && o.Kind != Kill {
 			o.Stuck = false // whatever else waits for its end has seen it
 		}
 	}
 }
 
+// removeContext ends a context with all that is in it.
+func (s *State) removeContext(id core.ContextID) {
+	for i := len(s.Tabs) - 1; i >= 0; i-- {
+		if s.Tabs[i].Context == id {
+			s.removeTab(s.Tabs[i].ID)
+		}
+	}
+	s.Contexts = slices.DeleteFunc(s.Contexts, func(c Context) bool { return c.ID == id })
+}
+
 func (s *State) removeBrowser(id core.BrowserID) {
 	s.Browsers = slices.DeleteFunc(s.Browsers, func(b Browser) bool { return b.ID == id })
+	s.Contexts = slices.DeleteFunc(s.Contexts, func(c Context) bool { return c.Browser == id })
 	s.Tabs = slices.DeleteFunc(s.Tabs, func(t Tab) bool { return t.Browser == id })
 	s.Operations = slices.DeleteFunc(s.Operations, func(o Operation) bool { return o.Browser == id })
 }
