@@ -1,40 +1,32 @@
 package sim
 
-import "testing"
+import (
+	"os"
+	"strconv"
+	"testing"
 
-func TestDebugFollow(t *testing.T) {
-	s := ScenarioNamed("browser-lost")
-	w, _ := s.World()
-	take := func(label string) bool {
-		for _, a := range w.Actions(nil) {
-			if w.Label(&a) == label {
-				t.Log("*", label)
-				w.Do(&a)
-				return true
-			}
-		}
-		return false
-	}
-	for _, l := range []string{"launch b1 works", "open t1 works", "client 1 gets A", "open t2 hangs"} {
-		if !take(l) {
-			t.Fatal(l)
-		}
-	}
-	for range 40 {
-		acts := w.Actions(nil)
-		var pick *Action
-		for i := range acts {
-			if !acts[i].Fault {
-				pick = &acts[i]
-				break
-			}
-		}
-		if pick == nil {
-			break
-		}
-		t.Log(w.Label(pick))
-		w.Do(pick)
-		if w.violation != nil { t.Fatal(w.violation) }
-		if w.good() { t.Log("good"); return }
-	}
+	"github.com/pagepool/pagepool/pool/core"
+)
+
+func TestDebugSeed(t *testing.T) {
+	seed, _ := strconv.Atoi(os.Getenv("SEED"))
+	if seed == 0 { t.Skip() }
+	n, _ := strconv.Atoi(os.Getenv("N"))
+	if n == 0 { n = 60 }
+	hours := 1.0
+	if h, err := strconv.ParseFloat(os.Getenv("HOURS"), 64); err == nil { hours = h }
+	name := os.Getenv("PROFILE")
+	if name == "" { name = "hostile" }
+	var log []string
+	r, err := Run(RunOptions{Profile: ProfileNamed(name), Seed: uint64(seed), Hours: hours, Observe: func(w *World, e core.Event, effects []core.Effect) {
+		line := w.now.Duration().String() + " " + string(core.AppendEvent(nil, e, Names))
+		for _, f := range effects { line += "\n      -> " + string(core.AppendEffect(nil, f, Names)) }
+		log = append(log, line)
+		if len(log) > n { log = log[1:] }
+	}})
+	if err != nil { t.Fatal(err) }
+	if r.Violation == nil { t.Log("no violation"); return }
+	t.Log(r.Settings.Diff())
+	for _, l := range log { t.Log(l) }
+	t.Log(r.Violation)
 }

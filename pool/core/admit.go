@@ -105,8 +105,8 @@ func (s *State) refresh(a Affinity) {
 	}
 }
 
-// refreshNeeds brings up to date how many tabs an affinity's requests could use. What is coming for it
-// anyway is theirs, nested ones first.
+// refreshNeeds brings up to date how many tabs an affinity's requests could use. What it has idle, and
+// what is coming for it anyway, is theirs, nested ones first.
 func (s *State) refreshNeeds(k *affinity) {
 	unpromised := [classes]int32{k.waiting[Root] - k.promised[Root], k.waiting[Nested] - k.promised[Nested]}
 	room := min(int32(s.settings.RootCap)-k.rootLeases, int32(s.settings.AffinityTabs)-k.bound-k.openings)
@@ -114,19 +114,20 @@ func (s *State) refreshNeeds(k *affinity) {
 	if k.eligible == 0 && eligible > 0 {
 		k.openSince = s.now
 	}
+	own := k.idle + k.coming
 	needs := [classes]int32{
-		Root:   max(0, eligible-max(0, k.coming-unpromised[Nested])),
-		Nested: max(0, unpromised[Nested]-k.coming),
+		Root:   max(0, eligible-max(0, own-unpromised[Nested])),
+		Nested: max(0, unpromised[Nested]-own),
 	}
-	high := int32(0)
-	if needs != [classes]int32{} {
-		high = min(k.urgent[Root], needs[Root]) + min(k.urgent[Nested], needs[Nested])
-	}
+	permits := min(int32(s.settings.RootCap)-k.rootLeases, int32(s.settings.AffinityTabs)-k.bound-k.openings+own+k.promised[Root])
+	permits = max(0, min(k.waiting[Root], permits))
+	high := min(k.urgent[Root], max(permits, needs[Root])) + min(k.urgent[Nested], needs[Nested])
+	s.permitsWanted += permits - k.permits
 	s.high += high - k.high
 	for c := Root; c < classes; c++ {
 		s.needs[c] += needs[c] - k.needs[c]
 	}
-	k.eligible, k.needs, k.high = eligible, needs, high
+	k.eligible, k.needs, k.permits, k.high = eligible, needs, permits, high
 }
 
 // unlist takes an affinity out of the heads, before its first request or its admission changes.
@@ -162,6 +163,9 @@ func (s *State) enqueue(r request) {
 	s.touch(r.affinity)
 	s.affinities[r.affinity].waiting[r.class]++
 	s.waiting[r.class]++
+	if s.urgent(&r) {
+		s.affinities[r.affinity].urgent[r.class]++
+	}
 	s.queue(i)
 	if s.usedUp(&r) {
 		s.exhausted++
@@ -174,6 +178,9 @@ func (s *State) dequeue(i int32) {
 	r := s.requests[i]
 	s.affinities[r.affinity].waiting[r.class]--
 	s.waiting[r.class]--
+	if s.urgent(&r) {
+		s.affinities[r.affinity].urgent[r.class]--
+	}
 	if s.usedUp(&r) {
 		s.exhausted--
 	}
@@ -189,9 +196,6 @@ func (s *State) queue(i int32) {
 	s.touch(r.affinity)
 	k := &s.affinities[r.affinity]
 	k.queue[r.class] = insert(requestArena{s}, k.queue[r.class], i)
-	if s.urgent(r) {
-		k.urgent[r.class]++
-	}
 }
 
 func (s *State) unqueue(i int32) {
@@ -199,9 +203,6 @@ func (s *State) unqueue(i int32) {
 	s.touch(r.affinity)
 	k := &s.affinities[r.affinity]
 	k.queue[r.class] = remove(requestArena{s}, k.queue[r.class], i)
-	if s.urgent(r) {
-		k.urgent[r.class]--
-	}
 }
 
 // urgent says whether a request is entitled to HighPriorityPages.

@@ -195,16 +195,16 @@ func admission(t *Transition) error {
 	return affinityTabs(t)
 }
 
-// affinityTabs: a root request adopts no tab that its affinity would own beyond AffinityTabs.
+// affinityTabs: a root request is given no tab that its affinity would own beyond AffinityTabs.
 func affinityTabs(t *Transition) error {
 	for i := range t.Effects {
 		e := &t.Effects[i]
-		if e.Kind != Grant || e.How != Adopted {
+		if e.Kind != Grant || !e.How.gains() {
 			continue
 		}
 		adopted := int32(0) // by this affinity, in this step, from here on
 		for j := i; j < len(t.Effects); j++ {
-			if o := &t.Effects[j]; o.Kind == Grant && o.How == Adopted && o.Affinity == e.Affinity {
+			if o := &t.Effects[j]; o.Kind == Grant && o.How.gains() && o.Affinity == e.Affinity {
 				adopted++
 			}
 		}
@@ -216,6 +216,9 @@ func affinityTabs(t *Transition) error {
 	}
 	return nil
 }
+
+// gains says whether an affinity has one more tab by a grant.
+func (h How) gains() bool { return h == Adopted || h == Reassigned }
 
 // bound says whether the ledger sees a tab that belongs to an affinity and is not on its way out.
 func (e *entry) bound() bool {
@@ -338,7 +341,7 @@ func (t *Transition) letThrough(a Affinity, rest []Effect) (through bool, permit
 			if root {
 				roots--
 			}
-			if e.How == Adopted || e.How == Reassigned {
+			if e.How.gains() {
 				bound--
 			}
 		}

@@ -115,7 +115,7 @@ func (t *Transition) shortageOf(a Affinity) (nested, roots int32) {
 		if tab.state == 0 || tab.affinity != a || tab.overdue || tab.doomed {
 			continue
 		}
-		on := tab.state == Opening || tab.state == Probing || tab.state == Rescuing || tab.state == Resetting
+		on := tab.state == Idle || tab.state == Opening || tab.state == Probing || tab.state == Rescuing || tab.state == Resetting
 		if on && tab.pinned == 0 {
 			coming++
 		}

@@ -90,8 +90,9 @@ type affinity struct {
 	coming      int32          // derived: tabs on their way to idle, not overdue, and promised to nobody
 	eligible    int32          // derived: waiting root requests that RootCap and AffinityTabs let through together
 	needs       [classes]int32 // derived: how many more tabs its waiting requests could use together
-	high        int32          // derived: how many of these are for urgent ones
-	urgent      [classes]int32 // how many of its queue are entitled to HighPriorityPages
+	permits     int32          // derived: how many root leases its waiting requests could have together, but for the root limit
+	high        int32          // derived: how many of both are for urgent ones
+	urgent      [classes]int32 // how many of the waiting are entitled to HighPriorityPages
 	waiting     [classes]int32
 	promised    [classes]int32 // how many of the waiting were promised a tab
 	queue       [classes]int32 // those that were not, a heap
@@ -102,7 +103,7 @@ type affinity struct {
 	touched     bool
 	dirty       bool // what is derived is stale
 	warmWaiting bool // derived: it has an idle tab and a waiting request
-	_           [6]byte
+	_           [2]byte
 }
 
 // request is one GetPage that waits.
@@ -162,16 +163,17 @@ type State struct {
 	freeContexts []int32
 	tabless      int32 // contexts without a tab: orphans, those being closed, and lost ones
 
-	affinities  []affinity // by handle
-	openings    int32      // sums over the affinities of what is derived
-	needs       [classes]int32
-	high        int32
-	warmWaiting int32
-	rootLeases  int32
-	rootFull    bool // after the last step, no permit was left
-	rootOpen    Time // since when there is one
-	touched     []Affinity
-	dirty       []Affinity
+	affinities    []affinity // by handle
+	openings      int32      // sums over the affinities of what is derived
+	needs         [classes]int32
+	permitsWanted int32
+	high          int32
+	warmWaiting   int32
+	rootLeases    int32
+	rootFull      bool // after the last step, no permit was left
+	rootOpen      Time // since when there is one
+	touched       []Affinity
+	dirty         []Affinity
 
 	requests     []request
 	freeRequests []int32

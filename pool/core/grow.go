@@ -4,15 +4,15 @@ package core
 
 // grow raises capacity by what waiting requests need that are admitted, with nothing on its way to
 // them, or that the root limit alone stops: to BurstPages, and beyond that to HighPriorityPages for
-// those that are entitled to it.
+// those that are entitled to it. Each of capacity is a permit and a tab.
 func (s *State) grow() bool {
 	if s.phase >= ending || int(s.capacity) >= s.settings.Ceiling() {
 		return false
 	}
-	need := s.need()
-	stopped := s.needs[Nested] + s.needs[Root] - need
-	want := stopped + max(0, need-s.relief())
-	before := s.capacity
+	s.freshen()
+	permits := s.permitsWanted - s.permits()
+	tabs := s.needs[Nested] + s.needs[Root] - s.relief() - s.counts[Standby]
+	want, before := max(0, permits, tabs), s.capacity
 	s.capacity = max(s.capacity, min(s.capacity+want, int32(s.settings.BurstPages)))
 	if rest := min(want-(s.capacity-before), s.high); rest > 0 {
 		s.capacity = max(s.capacity, min(s.capacity+rest, int32(s.settings.HighPriorityPages)))

@@ -47,12 +47,13 @@ type entry struct {
 // ledgerContext is one context, from the effect that opens a tab in it to the event that confirms its
 // end.
 type ledgerContext struct {
-	id       ContextID
-	browser  BrowserID
-	affinity Affinity // that it serves; 0: none yet
-	doomed   uint32   // which disposal ended it; 0: none
-	closing  bool     // by itself, without a tab
-	_        [3]byte
+	idleSince Time // when its last tab left it
+	id        ContextID
+	browser   BrowserID
+	affinity  Affinity // that it serves; 0: none yet
+	doomed    uint32   // which disposal ended it; 0: none
+	closing   bool     // by itself, without a tab
+	_         [3]byte
 }
 
 type ledgerBrowser struct {
@@ -225,7 +226,7 @@ func (l *Ledger) announcement(a Affinity) *announcement {
 func (l *Ledger) Feed(now Time, event Event, effects []Effect) {
 	l.breaches, l.freed, l.pageGone = l.breaches[:0], 0, 0
 	l.event(now, event)
-	l.pageLeft(effects)
+	l.pageLeft(now, effects)
 	leaving := l.leaving(event)
 	for i := range effects {
 		e := &effects[i]
@@ -245,12 +246,15 @@ func (l *Ledger) Feed(now Time, event Event, effects []Effect) {
 
 // pageLeft takes a tab off whose page is gone, if its context is kept, or others are in it. Otherwise
 // the core asks for it to be closed again, with its context, or its browser takes it along.
-func (l *Ledger) pageLeft(effects []Effect) {
+func (l *Ledger) pageLeft(now Time, effects []Effect) {
 	t := l.tab(l.pageGone)
 	if t == nil || slices.ContainsFunc(effects, func(e Effect) bool { return e.Kind == CloseAgain && e.Tab == t.id }) {
 		return
 	}
 	if b := l.browser(t.browser); b == nil || !b.ending || l.inContext(t.context) > 1 {
+		if c := l.context(t.context); c != nil {
+			c.idleSince = now
+		}
 		l.dropTab(t.id)
 	}
 }

@@ -170,6 +170,12 @@ func (l *Ledger) idleFor(a Affinity, now Time, d time.Duration) bool {
 			return false
 		}
 	}
+	for i := range l.contexts {
+		c := &l.contexts[i]
+		if c.affinity == a && c.doomed == 0 && !c.closing && l.inContext(c.id) == 0 && now < c.idleSince.after(d) {
+			return false
+		}
+	}
 	return true
 }
 

@@ -21,16 +21,26 @@ func (s *State) contest(class Class) (permit, room bool) {
 	return permit, room
 }
 
-// eachCompetitor calls fn for every request that is ahead of r in the waiting order and that a warm grant
-// to r would bypass, until it returns false. Those that RootCap or AffinityTabs stops are not among them,
-// nor are those that the root limit stops where the contest is about room.
-func (s *State) eachCompetitor(r int32, fn func(int32) bool) {
+// eachCompetitor calls fn for every request of another affinity that is ahead of r in the waiting order and
+// that a warm grant to r would bypass, until it returns false. Those that RootCap or AffinityTabs stops
+// are not among them; where the contest is about room, nor are those that the root limit stops, or for
+// which a tab of their own affinity is on its way.
+func (s *State) eachCompetitor(r int32, fn func(*request) bool) {
 	permit, room := s.contest(s.requests[r].class)
 	more := true
 	for c := Root; c < classes && more; c++ {
-		if room && (c == Nested || s.permits() > 0) || permit && c == Root {
-			more = s.eachAheadIn(s.heads[c], c, r, fn)
+		forRoom := room && (c == Nested || s.permits() > 0)
+		if !forRoom && !(permit && c == Root) {
+			continue
 		}
+		more = s.eachAheadIn(s.heads[c], c, r, func(i int32) bool {
+			q := &s.requests[i]
+			short := forRoom && s.affinities[q.affinity].needs[c] > 0
+			if q.affinity == s.requests[r].affinity || !short && !(permit && c == Root) {
+				return true
+			}
+			return fn(q)
+		})
 	}
 }
 
@@ -68,8 +78,8 @@ func (s *State) heldBack(r int32) bool {
 		return false
 	}
 	held := false
-	s.eachCompetitor(r, func(i int32) bool {
-		held = s.requests[i].affinity != s.requests[r].affinity && s.usedUp(&s.requests[i])
+	s.eachCompetitor(r, func(q *request) bool {
+		held = s.usedUp(q)
 		return !held
 	})
 	return held
@@ -78,9 +88,8 @@ func (s *State) heldBack(r int32) bool {
 // countBypass notes whom a warm grant to r passes by. Nobody is counted more than MaxBypass times, so
 // this takes constant time over a request's wait.
 func (s *State) countBypass(r int32) {
-	s.eachCompetitor(r, func(i int32) bool {
-		q := &s.requests[i]
-		if q.affinity != s.requests[r].affinity && !s.usedUp(q) {
+	s.eachCompetitor(r, func(q *request) bool {
+		if !s.usedUp(q) {
 			if q.bypassed++; s.usedUp(q) {
 				s.exhausted++
 			}

@@ -13,9 +13,10 @@ func (s *State) free() int32 { return max(0, s.limit()-s.alive()) }
 // target is how many standbys there should be: the spare, or as many as fill the pool.
 func (s *State) target() int32 { return max(1, s.size()-s.bound) }
 
-// makeRoom evicts for those that wait. What then holds nobody back any more may give somebody a tab.
+// makeRoom evicts for those that wait. What was refused meanwhile, or is evicted, may have been what held
+// somebody back.
 func (s *State) makeRoom() {
-	for s.evict() && s.exhausted > 0 {
+	for s.place(); s.evict(); {
 		s.place()
 	}
 }
