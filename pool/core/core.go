@@ -46,7 +46,6 @@ type tab struct {
 	probeEnded Time          // when it answered that
 	goodAt     Time          // when its page was last known to answer
 	retireAt   Time          // when it is past its MaxAge
-	freedAt    Time          // when it was given back last, or opened
 	stamp      uint64        // when it was handed out last, as a place in the order of all grants
 	id         TabID
 	browser    BrowserID
@@ -77,6 +76,7 @@ func (t *tab) bound() bool {
 // names it. What is derived is brought up to date by refresh.
 type affinity struct {
 	generation  Generation     // of its present life; 0 while it has none
+	freedAt     Time           // when a tab of it was given back last
 	openSince   Time           // since when RootCap and AffinityTabs let a waiting root request through
 	stamp       uint64         // when a tab of it was handed out last
 	primary     int32          // slot of the context it is known by, or none

@@ -34,6 +34,9 @@ func (s *State) contract() {
 			s.capacity-- // a slot is free, and it is this one
 			continue
 		}
+		if s.counts[Opening] > 0 || s.counts[Closing] > s.overdue[Closing] {
+			return // one thing at a time
+		}
 		i := s.standbys
 		if s.counts[Standby] <= max(1, s.capacity-1-s.bound) {
 			i = s.coldest(func(*tab) bool { return true })

@@ -47,11 +47,13 @@ func (s *State) endLease(id RequestID) (int32, bool) {
 	}
 	s.leases.remove(uint64(id))
 	t := &s.tabs[i]
+	k := &s.affinities[t.affinity]
+	k.freedAt = s.now
 	if t.class == Root {
-		s.affinities[t.affinity].rootLeases--
+		k.rootLeases--
 		s.rootLeases--
 	}
-	t.holder, t.class, t.freedAt = 0, Root, s.now
+	t.holder, t.class = 0, Root
 	s.touch(t.affinity)
 	return i, true
 }

@@ -15,6 +15,7 @@ type Ledger struct {
 	waiting   []ledgerRequest
 	calls     []ledgerCall
 	announced []announcement // by affinity
+	freedAt   []Time         // by affinity: when a tab of it was given back last
 	lost      int
 	disposals uint32   // so far
 	freed     TabID    // whose lease ended in the last step
@@ -26,34 +27,32 @@ type Ledger struct {
 
 // entry is one tab, from the effect that asks for it to the event that confirms its end.
 type entry struct {
-	idleSince Time // when it was given back last
-	holder    RequestID
-	id        TabID
-	context   ContextID
-	browser   BrowserID
-	affinity  Affinity   // that it was granted to first; 0: to none yet
-	doomed    uint32     // which disposal ended its generation; 0: none
-	uses      uint32     // how often it was granted
-	closing   Reason     // of the close that was asked for; 0: none
-	class     Class      // of the lease
-	asked     EffectKind // ProbeTab, RescueTab, ResetTab: what has not been answered
-	opened    bool
-	overdue   bool // its opening is
-	crashed   bool
-	suspect   bool // it is in doubt, and has not answered since
-	lost      bool
+	holder   RequestID
+	id       TabID
+	context  ContextID
+	browser  BrowserID
+	affinity Affinity   // that it was granted to first; 0: to none yet
+	doomed   uint32     // which disposal ended its generation; 0: none
+	uses     uint32     // how often it was granted
+	closing  Reason     // of the close that was asked for; 0: none
+	class    Class      // of the lease
+	asked    EffectKind // ProbeTab, RescueTab, ResetTab: what has not been answered
+	opened   bool
+	overdue  bool // its opening is
+	crashed  bool
+	suspect  bool // it is in doubt, and has not answered since
+	lost     bool
 }
 
 // ledgerContext is one context, from the effect that opens a tab in it to the event that confirms its
 // end.
 type ledgerContext struct {
-	idleSince Time // when its last tab left it
-	id        ContextID
-	browser   BrowserID
-	affinity  Affinity // that it serves; 0: none yet
-	doomed    uint32   // which disposal ended it; 0: none
-	closing   bool     // by itself, without a tab
-	_         [3]byte
+	id       ContextID
+	browser  BrowserID
+	affinity Affinity // that it serves; 0: none yet
+	doomed   uint32   // which disposal ended it; 0: none
+	closing  bool     // by itself, without a tab
+	_        [3]byte
 }
 
 type ledgerBrowser struct {
@@ -101,6 +100,7 @@ func (l *Ledger) CopyFrom(o *Ledger) {
 	l.waiting = append(l.waiting[:0], o.waiting...)
 	l.calls = append(l.calls[:0], o.calls...)
 	l.announced = append(l.announced[:0], o.announced...)
+	l.freedAt = append(l.freedAt[:0], o.freedAt...)
 	l.lost, l.freed, l.pageGone, l.disposals = o.lost, o.freed, o.pageGone, o.disposals
 	l.priority, l.asked = o.priority, o.asked
 	l.breaches = append(l.breaches[:0], o.breaches...)
@@ -226,7 +226,7 @@ func (l *Ledger) announcement(a Affinity) *announcement {
 func (l *Ledger) Feed(now Time, event Event, effects []Effect) {
 	l.breaches, l.freed, l.pageGone = l.breaches[:0], 0, 0
 	l.event(now, event)
-	l.pageLeft(now, effects)
+	l.pageLeft(effects)
 	leaving := l.leaving(event)
 	for i := range effects {
 		e := &effects[i]
@@ -246,17 +246,22 @@ func (l *Ledger) Feed(now Time, event Event, effects []Effect) {
 
 // pageLeft takes a tab off whose page is gone, if its context is kept, or others are in it. Otherwise
 // the core asks for it to be closed again, with its context, or its browser takes it along.
-func (l *Ledger) pageLeft(now Time, effects []Effect) {
+func (l *Ledger) pageLeft(effects []Effect) {
 	t := l.tab(l.pageGone)
 	if t == nil || slices.ContainsFunc(effects, func(e Effect) bool { return e.Kind == CloseAgain && e.Tab == t.id }) {
 		return
 	}
 	if b := l.browser(t.browser); b == nil || !b.ending || l.inContext(t.context) > 1 {
-		if c := l.context(t.context); c != nil {
-			c.idleSince = now
-		}
 		l.dropTab(t.id)
 	}
+}
+
+// free notes that a tab of an affinity was given back.
+func (l *Ledger) free(a Affinity, now Time) {
+	for int(a) >= len(l.freedAt) {
+		l.freedAt = append(l.freedAt, 0)
+	}
+	l.freedAt[a] = now
 }
 
 // leaving is the browser that an event takes off the books.
@@ -277,7 +282,8 @@ func (l *Ledger) event(now Time, e Event) {
 		l.asked, l.priority = true, max(l.priority, e.Priority)
 	case Released, Discarded, Expired:
 		if t := l.heldBy(e.Request); t != nil {
-			l.freed, t.idleSince = t.id, now
+			l.freed = t.id
+			l.free(t.affinity, now)
 			t.suspect = e.Kind == Expired || e.Wedged
 			if e.Kind != Expired {
 				t.holder = 0
@@ -305,7 +311,7 @@ func (l *Ledger) event(now Time, e Event) {
 		}
 	default:
 		if t := l.tab(e.Tab); t != nil {
-			l.tabEvent(t, now, e)
+			l.tabEvent(t, e)
 		}
 	}
 }
@@ -340,12 +346,10 @@ func (l *Ledger) disposed(e Event) {
 	}
 }
 
-func (l *Ledger) tabEvent(t *entry, now Time, e Event) {
+func (l *Ledger) tabEvent(t *entry, e Event) {
 	switch e.Kind {
 	case Opened:
-		if !t.opened {
-			t.opened, t.idleSince = true, now
-		}
+		t.opened = true
 	case OpenOverdue:
 		t.overdue = true
 	case Crashed:
@@ -388,7 +392,7 @@ func (l *Ledger) effect(now Time, event Event, e *Effect) {
 	case Refuse:
 		l.refused(now, event, e)
 	case EndLease:
-		l.ended(event, e)
+		l.ended(now, event, e)
 	case FinishDispose, FinishWarm, FinishRecycle:
 		l.finished(e)
 	case Forget:

@@ -82,7 +82,7 @@ func (l *Ledger) refused(now Time, event Event, e *Effect) {
 }
 
 // ended checks why a lease ended without its holder.
-func (l *Ledger) ended(event Event, e *Effect) {
+func (l *Ledger) ended(now Time, event Event, e *Effect) {
 	t := l.heldBy(e.Request)
 	if t == nil {
 		l.breach("single-answer", "the lease of r%d ended twice", e.Request)
@@ -103,6 +103,7 @@ func (l *Ledger) ended(event Event, e *Effect) {
 		l.breach("single-answer", "the lease of r%d ended as %v, which is not so", e.Request, e.Reason)
 	}
 	t.holder, l.freed = 0, t.id
+	l.free(t.affinity, now)
 }
 
 // finished checks that a disposal is answered when nothing of the generation is left.
@@ -161,22 +162,15 @@ func (l *Ledger) names(a Affinity) bool {
 	return false
 }
 
-// idleFor says whether an affinity has tabs, holds none of them, and gave all back that long ago. What
-// the same step has begun to close still counts.
+// idleFor says whether nobody holds a tab of an affinity, none is in doubt or being reset, and the last was
+// given back that long ago. What the same step has begun to close still counts.
 func (l *Ledger) idleFor(a Affinity, now Time, d time.Duration) bool {
-	for i := range l.tabs {
-		t := &l.tabs[i]
-		if t.affinity == a && t.doomed == 0 && (t.holder != 0 || t.asked != 0 && t.closing == 0 || t.closing == 0 && now < t.idleSince.after(d)) {
-			return false
-		}
+	if int(a) < len(l.freedAt) && now < l.freedAt[a].after(d) {
+		return false
 	}
-	for i := range l.contexts {
-		c := &l.contexts[i]
-		if c.affinity == a && c.doomed == 0 && !c.closing && l.inContext(c.id) == 0 && now < c.idleSince.after(d) {
-			return false
-		}
-	}
-	return true
+	return !slices.ContainsFunc(l.tabs, func(t entry) bool {
+		return t.affinity == a && t.doomed == 0 && (t.holder != 0 || t.asked != 0 && t.closing == 0)
+	})
 }
 
 func (l *Ledger) hasIdle(a Affinity) bool {

@@ -174,8 +174,8 @@ func (s *State) opensInPrimary(r int32) bool {
 	return spare > 0 && s.free() > 0
 }
 
-// ownIdle is the idle tab that an affinity would use next: that of its primary, whose caches are
-// the warmest, or else the one it used last.
+// ownIdle is the idle tab that an affinity would use next: one that needs no probe, then that of its
+// primary, whose caches are the warmest, then the one it used last.
 func (s *State) ownIdle(a Affinity) int32 {
 	k := &s.affinities[a]
 	best := none
@@ -189,6 +189,9 @@ func (s *State) ownIdle(a Affinity) int32 {
 
 func (s *State) warmer(i, j int32) bool {
 	t, u := &s.tabs[i], &s.tabs[j]
+	if stale := s.stale(j); stale != s.stale(i) {
+		return stale
+	}
 	if p := s.isPrimary(t.context); p != s.isPrimary(u.context) {
 		return p
 	}

@@ -10,7 +10,7 @@ import "time"
 func (s *State) sweep(maxIdle time.Duration) {
 	for a := range s.affinities {
 		k := &s.affinities[a]
-		if !k.known || k.waiting != [classes]int32{} || !s.idleFor(k, maxIdle) {
+		if !k.known || k.waiting != [classes]int32{} || s.now < k.freedAt.after(maxIdle) || !s.allIdle(k) {
 			continue
 		}
 		for i := k.tabs; i != none; i = s.tabs[i].next {
@@ -24,17 +24,14 @@ func (s *State) sweep(maxIdle time.Duration) {
 	}
 }
 
-// idleFor says whether nobody holds a bound tab of k, and every idle one, and its orphan, has been so that
-// long.
-func (s *State) idleFor(k *affinity, maxIdle time.Duration) bool {
+// allIdle says whether every bound tab of k is idle: none is held, probed, rescued or reset.
+func (s *State) allIdle(k *affinity) bool {
 	for i := k.tabs; i != none; i = s.tabs[i].next {
-		t := &s.tabs[i]
-		if t.bound() && (t.state != Idle || s.now < t.freedAt.after(maxIdle)) {
+		if t := &s.tabs[i]; t.bound() && t.state != Idle {
 			return false
 		}
 	}
-	p := k.primary
-	return p == none || s.contexts[p].tabs > 0 || s.now >= s.contexts[p].since.after(maxIdle)
+	return true
 }
 
 // worn is why a tab has to be retired, if it has to.

@@ -113,7 +113,7 @@ func (s *State) opened(i int32, jitter time.Duration) {
 		return
 	}
 	t.unopened = false
-	t.openEnded, t.goodAt, t.freedAt = s.now, s.now, s.now
+	t.openEnded, t.goodAt = s.now, s.now
 	if t.state != Opening {
 		if s.serves(t.browser) {
 			s.closeAgain(i)
