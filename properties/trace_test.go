@@ -246,8 +246,8 @@ func TestTraceDamagedInputIsRefusedWithItsLine(t *testing.T) {
 		{"abandon of nothing that can be", start + "+1s abandon t1\n", 6, "abandon: want "},
 		{"wedge of a page that is not there", start + "+1s wedge t7\n", 6, "wedge: no page of t7 is open and answers"},
 		{"wedge without a tab", start + "+1s wedge r1\n", 6, "wedge: want a tab such as t1"},
-		{"hang of nothing", start + "+1s hang\n", 6, "hang: want open, close or kill and a tab"},
-		{"hang of the wrong thing", start + "+1s hang close b1\n", 6, "hang: want open, close or kill and a tab"},
+		{"hang of nothing", start + "+1s hang\n", 6, "hang: want open, probe, rescue, reset, close or kill and a tab"},
+		{"hang of the wrong thing", start + "+1s hang close b1\n", 6, "hang: want open, probe, rescue, reset, close or kill and a tab"},
 
 		{"expect before any step", "pagepool-trace 1\nexpect tabs 0\n@0s look\n", 2, "after the step that brings it"},
 		{"expect without anything", start + "expect\n", 6, "expect: want what is to be expected"},
@@ -339,13 +339,16 @@ func TestTraceFailedExpectationSaysWhatWas(t *testing.T) {
 }
 
 func TestTraceNeedsNoAuto(t *testing.T) {
-	// Without auto nothing happens by itself, but for the two marks that a line need not say.
+	// Without auto nothing happens by itself, but for the marks that a line need not say, and a
+	// browser that says that it is there when it is asked.
 	const text = start + "+29s look\nexpect opening t2\nexpect waiting 0\n"
 	got, report, err := history(readTrace(t, []byte(text)))
 	if err != nil || len(report.Failed) > 0 || report.Violation != nil {
 		t.Fatal(err, report)
 	}
-	if want := "@2.1s open-overdue t2\n@29.1s look\n"; !strings.HasSuffix(got, want) {
+	if want := "@2.1s open-overdue t2\n" +
+		"@10.1s browser stalled b1\n    ping b1 op=4\n@10.1s browser answers b1\n" +
+		"@20.1s browser stalled b1\n    ping b1 op=5\n@20.1s browser answers b1\n@29.1s look\n"; !strings.HasSuffix(got, want) {
 		t.Errorf("got\n%swant it to end with\n%s", got, want)
 	}
 	// With it, the same lines meet a browser that has answered.

@@ -261,13 +261,18 @@ func (w *World) callPool(i int, in Instruction) {
 		event = core.Event{Kind: core.CloseRequested}
 		w.closer = int32(i)
 	}
+	number := w.number(i)
 	if in.NoWait {
+		if in.Verb == Dispose {
+			event.Call = core.CallID(number)
+		}
+		w.disown(number)
 		c.pc++
 		w.wake(i, 0)
 		w.step(event)
 		return
 	}
-	c.call = core.CallID(w.number(i))
+	c.call = core.CallID(number)
 	c.state = calling
 	if in.Verb != ClosePool {
 		event.Call = c.call

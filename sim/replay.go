@@ -170,7 +170,11 @@ func (r *replayer) line(line *core.TraceLine) error {
 	if err := r.fresh(event, line.Words); err != nil {
 		return err
 	}
-	return r.world.Perform(event)
+	if err := r.world.Perform(event); err != nil || r.trace.Auto || r.trace.Untimed {
+		return err
+	}
+	r.answerPing(event)
+	return nil
 }
 
 // fresh refuses a request or a call with an id that was used before.
@@ -197,15 +201,25 @@ func (r *replayer) reach(line *core.TraceLine) error {
 		if !ok || d.At >= line.At {
 			break
 		}
-		if !graceMark(d.Event.Kind) {
+		if !graceMark(d.Event.Kind) && d.Event.Kind != core.BrowserStalled {
 			return fmt.Errorf("this line is at %v, past the deadline %q at %v; write that line first, or the line auto at the top",
 				line.At.Duration(), core.AppendEvent(nil, d.Event, &r.names), d.At.Duration())
 		}
 		w.now = max(w.now, d.At)
 		w.step(d.Event)
+		r.answerPing(d.Event)
 	}
 	w.now = max(w.now, line.At)
 	return nil
+}
+
+// answerPing has a browser say that it is there, unless the trace has silenced it: a line need not say so.
+func (r *replayer) answerPing(asked core.Event) {
+	f := &r.world.fake
+	i := f.Find(fakebrowser.Ping, core.Event{Browser: asked.Browser})
+	if asked.Kind == core.BrowserStalled && i >= 0 && f.CanAnswer(&f.Operations[i]) {
+		r.world.answer(i, fakebrowser.Works)
+	}
 }
 
 // graceMark says whether a deadline is a mark that a line need not say.

@@ -296,6 +296,7 @@ func (s *State) failedBrowser() {
 	s.callsDue, s.waitsDue = true, true
 	if s.ready() == nil {
 		s.rounds++
+		s.paused = false // whoever comes next knows nothing of what failed to open
 	}
 	if s.failedBrowsers++; s.failedBrowsers > 1 {
 		s.relaunchAt = s.now.after(s.backoff(s.failedBrowsers - 1))
