@@ -33,6 +33,8 @@ var (
 	discard       = Instruction{Verb: Discard}
 	discardWedged = Instruction{Verb: DiscardWedged}
 	wedge         = Instruction{Verb: Wedge}
+	loop          = Instruction{Verb: Loop}
+	recycle       = Instruction{Verb: Recycle, GivesUp: true}
 	closePool     = Instruction{Verb: ClosePool, GivesUp: true}
 )
 
@@ -46,6 +48,16 @@ func dispose(a core.Affinity) Instruction { return Instruction{Verb: Dispose, Af
 
 func (in Instruction) impatient() Instruction {
 	in.GivesUp = true
+	return in
+}
+
+func (in Instruction) retain() Instruction {
+	in.Retain = true
+	return in
+}
+
+func (in Instruction) priority(n int32) Instruction {
+	in.Priority = n
 	return in
 }
 
@@ -160,6 +172,90 @@ var Scenarios = []*Scenario{
 		Settings: small(core.Settings{MaxPages: 1, MaxWaiting: 1}),
 		Programs: []Program{render(a), render(b), {get(c).impatient(), release}, {getNested(a), release}},
 		Faults:   1, Menu: OpenFails | CloseFails | GivesUp,
+	},
+	{
+		Name: "E-09", Says: "a page opened inside an orphan counts like any other",
+		Settings: small(core.Settings{MaxPages: 1, OrphanCap: 1}),
+		Programs: []Program{{get(a), discard, get(a), release}, render(b)},
+		Faults:   2, Menu: OpenFails | OpenFailsLeaving | CloseFails | Hangs | Late | Crashes,
+	},
+	{
+		Name: "S-6", Says: "orphans go where others need their place, and none under a page that opens in it",
+		Settings: small(core.Settings{MaxPages: 2, OrphanCap: 1}),
+		Programs: []Program{{get(a), discard, get(a), release}, {get(b), discard}},
+		Faults:   1, Menu: CloseFails | Hangs | OpenFails | Late,
+	},
+	{
+		Name: "A-3", Says: "a disposal that retains leaves an orphan, whatever supplementary pages there are",
+		Settings: small(core.Settings{MaxPages: 2, OrphanCap: 2}),
+		Programs: []Program{renderNested(a), {dispose(a).retain(), dispose(a).noWait()}, render(a)},
+		Faults:   1, Menu: CloseFails | Hangs | Late,
+	},
+	{
+		Name: "shared-context", Says: "pages that share a primary end one by one, and the last with it",
+		Settings: small(core.Settings{MaxPages: 2, TabsPerContext: 2, OrphanCap: 1}),
+		Programs: []Program{render(a), {get(a), discard}, {get(a), release, dispose(a).noWait()}},
+		Faults:   1, Menu: CloseFails | OpenFails | Crashes | Hangs,
+	},
+	{
+		Name: "U-14", Says: "a page is probed before it is handed out again, and may be disposed meanwhile",
+		Settings: small(core.Settings{MaxPages: 1, ProbeBudget: time.Second, ProbeMaxAge: 1, RescueTimeout: time.Second}),
+		Programs: []Program{{get(a), release, get(a), release}, {get(a), release, dispose(a).noWait()}, render(b)},
+		Faults:   1, Menu: Doubts | Loops | Wedges | Hangs | Late | Crashes,
+	},
+	{
+		Name: "rescue", Says: "a page in doubt is probed, rescued and probed again, and its affinity stays warm",
+		Settings: small(core.Settings{MaxPages: 1, RescueTimeout: time.Second, OrphanCap: 1}),
+		Programs: []Program{{get(a), loop, discardWedged}, render(a), render(b)},
+		Faults:   1, Menu: Doubts | Hangs | Late | Crashes,
+	},
+	{
+		Name: "reset", Says: "a page is brought back to the standby state before it is idle again",
+		Settings: small(core.Settings{MaxPages: 1, Reset: true, RescueTimeout: time.Second}),
+		Programs: []Program{{get(a), getNested(a), release, release}, render(a), {dispose(a).noWait()}},
+		Faults:   1, Menu: Doubts | Loops | Hangs | Late,
+	},
+	{
+		Name: "E-01c", Says: "a growing pool at its ceiling, where every render asks for a nested page",
+		Settings: small(core.Settings{MinPages: 1, InitialPages: 1, MaxPages: 2}),
+		Programs: []Program{renderNested(a), renderNested(b), render(c)},
+		Faults:   1, Menu: OpenFails | CloseFails | Hangs,
+	},
+	{
+		Name: "E-15", Says: "a pool grows for who may, and shrinks again, though its browser dies",
+		Settings: small(core.Settings{MinPages: 1, InitialPages: 1, MaxPages: 2, HighPriorityPages: 3, HighPriorityThreshold: 1}),
+		Programs: []Program{render(a), render(b), {get(c).priority(1), release}},
+		Faults:   1, Menu: OpenFails | CloseFails | Hangs | Deaths,
+	},
+	{
+		Name: "bypass", Says: "who waits is passed by so often and no more",
+		Settings: small(core.Settings{MaxPages: 1, MaxBypass: 1}),
+		Programs: []Program{{get(a), release, get(a), release}, render(a), render(a), render(b)},
+		Faults:   1, Menu: OpenFails | CloseFails | Hangs,
+	},
+	{
+		Name: "R-3", Says: "an idle page is handed to another affinity, and its primary is not left behind",
+		Settings: small(core.Settings{MaxPages: 1, AllowReassign: true, TabsPerContext: 2, OrphanCap: 1}),
+		Programs: []Program{renderNested(a), render(b), {get(c), release, dispose(c).noWait()}},
+		Faults:   1, Menu: OpenFails | CloseFails | Hangs,
+	},
+	{
+		Name: "recycle", Says: "a browser is replaced under load, though the next one may not start",
+		Settings: small(core.Settings{MaxPages: 1, OrphanCap: 1}),
+		Programs: []Program{{recycle}, renderNested(a), {get(b), discard}},
+		Faults:   1, Menu: LaunchFails | Deaths | Late | Hangs | GivesUp,
+	},
+	{
+		Name: "worn-browser", Says: "a browser is replaced after so many pages or so long, and is not written off for good",
+		Settings: small(core.Settings{MaxPages: 1, BrowserMaxTabs: 3, BrowserMaxAge: time.Hour}),
+		Programs: []Program{{get(a), discard, get(a), release}},
+		Faults:   1, Menu: LaunchFails | Hangs | CloseFails | KillFails,
+	},
+	{
+		Name: "stall", Says: "a browser that falls silent is asked, and replaced",
+		Settings: small(core.Settings{MaxPages: 1, StallTimeout: 10 * time.Second}),
+		Programs: []Program{render(a), {get(b), discard}},
+		Faults:   2, Menu: Silences | Hangs | Late,
 	},
 	{
 		Name: "four-nested", Says: "four root leases of four affinities, each with a nested one, on four pages: all end",
