@@ -44,9 +44,9 @@ func (r *seedRange) Set(text string) error {
 }
 
 // shard is the value of -shard: the part i of n of the seeds.
-type shard struct{ part, of uint64 }
+type shard struct{ part, parts uint64 }
 
-func (s *shard) String() string { return fmt.Sprintf("%d/%d", s.part, s.of) }
+func (s *shard) String() string { return fmt.Sprintf("%d/%d", s.part, s.parts) }
 
 func (s *shard) Type() string { return "i/n" }
 
@@ -57,11 +57,18 @@ func (s *shard) Set(text string) error {
 	if !ok || err != nil || err2 != nil || i < 1 || i > n {
 		return fmt.Errorf("want i/n with 1 <= i <= n, such as 1/4")
 	}
-	s.part, s.of = i, n
+	s.part, s.parts = i, n
 	return nil
 }
 
-func (s *shard) has(seed uint64) bool { return seed%s.of == s.part-1 }
+// of is the first seed of a range that belongs to the shard, and how many do: each parts-th.
+func (s *shard) of(r seedRange) (first, n uint64) {
+	skip := (s.part - 1 + s.parts - r.first%s.parts) % s.parts
+	if skip > r.last-r.first {
+		return 0, 0
+	}
+	return r.first + skip, (r.last-r.first-skip)/s.parts + 1
+}
 
 // hours is the value of -hours: virtual time.
 type hours struct{ time.Duration }

@@ -19,8 +19,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-
-	"github.com/pagepool/pagepool/pool/core"
 )
 
 // Exit codes.
@@ -33,7 +31,7 @@ const (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
+	context.AfterFunc(ctx, stop) // whoever does not want to wait for the report presses Ctrl-C again
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
@@ -43,24 +41,45 @@ type soak struct {
 	stdout io.Writer
 	stderr io.Writer
 	json   bool
-	sets   []string
+	sets   assignments
 	exit   int
+	cut    bool // Ctrl-C came before the work was done
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	s := &soak{ctx: ctx, stdout: stdout, stderr: stderr}
+	out := &remembering{to: stdout}
+	s := &soak{ctx: ctx, stdout: out, stderr: stderr}
 	root := s.command()
 	root.SetArgs(doubleDashes(args))
-	root.SetOut(stdout)
+	root.SetOut(out)
 	root.SetErr(stderr)
-	if err := root.ExecuteContext(ctx); err != nil {
+	err := root.ExecuteContext(ctx)
+	if err == nil && out.err != nil {
+		err = fmt.Errorf("standard output: %w", out.err)
+	}
+	if err != nil {
 		fmt.Fprintf(stderr, "soak: %s\n", strings.ReplaceAll(err.Error(), "\n", "; "))
 		return exitUsage
 	}
-	if s.exit == exitHeld && ctx.Err() != nil {
+	if s.exit == exitHeld && s.cut {
 		return exitInterrupted
 	}
 	return s.exit
+}
+
+// remembering is an output that keeps its first error, which prose has no use for as it is written.
+type remembering struct {
+	to  io.Writer
+	err error
+}
+
+func (r *remembering) Write(b []byte) (int, error) {
+	if r.err != nil {
+		return 0, r.err
+	}
+	n, err := r.to.Write(b)
+	r.err = err
+	return n, err
 }
 
 var singleDash = regexp.MustCompile(`^-[a-z][a-z-]+(=|$)`)
@@ -105,28 +124,6 @@ func noArguments(c *cobra.Command, args []string) error {
 	return nil
 }
 
-// takesSettings gives a command the flag -set.
-func (s *soak) takesSettings(c *cobra.Command) {
-	c.Flags().StringArrayVar(&s.sets, "set", nil, "a setting, as Name=value; repeatable")
-}
-
-// settings are those given with -set, on top of others. The rules are checked as well.
-func (s *soak) settings(base core.Settings) (core.Settings, error) {
-	for _, set := range s.sets {
-		name, value, ok := strings.Cut(set, "=")
-		if !ok {
-			return base, fmt.Errorf("-set %s: want Name=value", set)
-		}
-		if err := base.Set(name, value); err != nil {
-			return base, fmt.Errorf("-set %s: %w", set, err)
-		}
-	}
-	if _, err := base.Resolve(); err != nil {
-		return base, fmt.Errorf("-set: %w", err)
-	}
-	return base, nil
-}
-
 // print writes a report: as one JSON object, or as prose.
 func (s *soak) print(report any, prose func(io.Writer)) error {
 	if !s.json {
@@ -137,6 +134,9 @@ func (s *soak) print(report any, prose func(io.Writer)) error {
 	encoder.SetEscapeHTML(false)
 	return encoder.Encode(report)
 }
+
+// goesOn is asked by all work that may take long.
+func (s *soak) goesOn() bool { return s.ctx.Err() == nil }
 
 // broke notes that a property or an expectation did not hold.
 func (s *soak) broke() { s.exit = exitBroke }

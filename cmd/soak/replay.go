@@ -26,6 +26,7 @@ type replayReport struct {
 	HistoryHash      string         `json:"history_hash"`
 	ExpectFailed     []expectFailed `json:"expect_failed"`
 	Violations       []violation    `json:"violations"`
+	Interrupted      bool           `json:"interrupted,omitempty"`
 
 	found *sim.ReplayReport
 }
@@ -89,7 +90,7 @@ func (s *soak) replay(file string, data []byte, steps bool) (*replayReport, erro
 		tell = s.tell
 	}
 	began := time.Now()
-	found, err := sim.Replay(trace, tell)
+	found, err := sim.ReplayWhile(trace, tell, s.goesOn)
 	if err != nil && (found == nil || len(found.Failed) == 0) {
 		return nil, inFile(err)
 	}
@@ -98,8 +99,9 @@ func (s *soak) replay(file string, data []byte, steps bool) (*replayReport, erro
 		SimulatedSeconds: found.Elapsed.Duration().Seconds(), WallSeconds: time.Since(began).Seconds(),
 		StateHash:   fmt.Sprintf("%016x", found.StateHash),
 		HistoryHash: fmt.Sprintf("%016x", found.HistoryHash),
-		found:       found, ExpectFailed: []expectFailed{}, Violations: []violation{},
+		found:       found, ExpectFailed: []expectFailed{}, Violations: []violation{}, Interrupted: found.Stopped,
 	}
+	s.cut = s.cut || report.Interrupted
 	for _, f := range found.Failed {
 		report.ExpectFailed = append(report.ExpectFailed, expectFailed{f.Line, f.Want, f.Got})
 	}
@@ -146,7 +148,10 @@ func (r *replayReport) write(w io.Writer) {
 		fmt.Fprintf(w, "full capacity was NOT back at the end: %d wedged render still holds its tab\n", f.Unrecovered)
 	}
 	fmt.Fprintf(w, "%d grants, %d evictions, %d kills; at most %d tabs alive\n", f.Grants, f.Evictions, f.Kills, f.MostAlive)
-	if len(r.ExpectFailed)+len(r.Violations) == 0 {
+	switch {
+	case r.Interrupted:
+		fmt.Fprintln(w, "interrupted before the end of the trace")
+	case len(r.ExpectFailed)+len(r.Violations) == 0:
 		fmt.Fprintln(w, "every claim and every expectation held")
 	}
 }

@@ -4,10 +4,18 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
+
+	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/sim"
 )
 
 // soaked runs the command in this process.
@@ -45,6 +53,11 @@ func TestBadUsageAndInputIsOneClearLineAndExit2(t *testing.T) {
 		{[]string{"run", "-set", "MaxPages"}, "want Name=value"},
 		{[]string{"run", "-set", "MaxPages=many"}, `setting MaxPages="many": want a whole number`},
 		{[]string{"run", "-set", "MaxPages=-3"}, "MaxPages=-3: the rule is 1 to 1,000"},
+		{[]string{"run", "-seed", "4", "-shard", "2/2"}, "no seed of 4 belongs to shard 2/2"},
+		{[]string{"run", "-set", "LaunchTimeout=100ms"}, "LaunchTimeout=100ms: the rule is more than 900ms, which a slow launch takes in the profile staging"},
+		{[]string{"run", "hostile", "-set", "OpenTimeout=1ms", "-set", "OpenGrace=1ms"}, "OpenTimeout=1ms: the rule is more than 400ms"},
+		{[]string{"run", "-set", "MaxAge=1ns"}, "MaxAge=1ns: the rule is more than 2.2s"},
+		{[]string{"run", "-set", "KillTimeout=2562047h"}, "the rule is at most 24h0m0s, since a run waits that long"},
 		{[]string{"explore"}, "want a scenario or -all"},
 		{[]string{"explore", "E-99"}, `unknown scenario "E-99"; the scenarios are`},
 		{[]string{"explore", "-all", "-max-states", "-1"}, "-max-states -1: want 0 or more"},
@@ -134,16 +147,204 @@ func TestAFailedExpectationIsExit1WithItsLine(t *testing.T) {
 	}
 }
 
-func TestInterruptedRunsStillReport(t *testing.T) {
+// interrupted runs the command after its Ctrl-C.
+func interrupted(t *testing.T, args ...string) (exit int, stdout, stderr string) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	var stdout, stderr bytes.Buffer
-	exit := run(ctx, []string{"run", "-json"}, &stdout, &stderr)
+	var out, errs bytes.Buffer
+	exit = run(ctx, args, &out, &errs)
+	return exit, out.String(), errs.String()
+}
+
+func TestInterruptedRunsStillReport(t *testing.T) {
+	exit, stdout, _ := interrupted(t, "run", "-json")
 	if exit != exitInterrupted {
 		t.Errorf("exit %d", exit)
 	}
-	if fields(t, stdout.String())["command"] != "run" {
-		t.Errorf("got %s", stdout.String())
+	if fields(t, stdout)["command"] != "run" {
+		t.Errorf("got %s", stdout)
+	}
+}
+
+// tired is a context that ends after it has been asked so often.
+type tired struct {
+	context.Context
+	left atomic.Int64
+}
+
+func (c *tired) Err() error {
+	if c.left.Add(-1) < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// cutShort runs the command and interrupts it at the n-th look.
+func cutShort(t *testing.T, n int64, args ...string) (exit int, stdout, stderr string) {
+	t.Helper()
+	ctx := &tired{Context: t.Context()}
+	ctx.left.Store(n)
+	var out, errs bytes.Buffer
+	exit = run(ctx, args, &out, &errs)
+	return exit, out.String(), errs.String()
+}
+
+func TestAnInterruptedRunSaysHowFarItCame(t *testing.T) {
+	exit, stdout, _ := cutShort(t, 40, "run", "hostile", "-seed", "1-100000", "-hours", "0.1")
+	if exit != exitInterrupted || strings.Contains(stdout, "held") ||
+		!regexp.MustCompile(`interrupted after \d+ of 100000 seeds, \S+ of 1e\+04 hours of virtual time`).MatchString(stdout) {
+		t.Errorf("exit %d\n%s", exit, stdout)
+	}
+	exit, stdout, _ = cutShort(t, 40, "run", "hostile", "-seed", "1-100000", "-hours", "0.1", "-json")
+	if last, _ := fields(t, stdout)["seed_last"].(float64); exit != exitInterrupted || last < 1 || last > 100 {
+		t.Errorf("exit %d, seed_last %v", exit, last)
+	}
+}
+
+func TestAnInterruptedDemonstrationJudgesNothing(t *testing.T) {
+	for _, looks := range []int64{0, 30} {
+		exit, stdout, stderr := cutShort(t, looks, "-json")
+		object := fields(t, stdout)
+		promises, _ := object["promises"].([]any)
+		if exit != exitInterrupted || len(promises) != 0 || object["interrupted"] != true {
+			t.Errorf("after %d looks: exit %d\n%s%s", looks, exit, stdout, stderr)
+		}
+		if _, stdout, _ = cutShort(t, looks); strings.Contains(stdout, "  held") {
+			t.Errorf("after %d looks:\n%s", looks, stdout)
+		}
+	}
+}
+
+func TestAFailureIsSavedAfterCtrlCToo(t *testing.T) {
+	t.Chdir(t.TempDir())
+	profile := *sim.ProfileNamed("staging")
+	profile.Conditions.Launch = sim.Latency{Shortest: 1e6 * sim.Seconds} // no browser ever starts
+	o := runOptions{profile: &profile, hours: hours{time.Minute}, shard: shard{1, 1}}
+	var stderr bytes.Buffer
+	s := &soak{ctx: t.Context(), stderr: &stderr, sets: assignments{"MaxWaiting=7"}}
+	base := core.Settings{MaxWaiting: 7}
+	r, err := sim.Run(s.simOptions(o, base, 3))
+	if err != nil || r.Violation == nil {
+		t.Fatalf("got %+v, %v", r.Settings, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	s.ctx = ctx
+	v := s.violationOf(o, r)
+	s.save(o, base, r, &v)
+	data, err := os.ReadFile(v.File)
+	if err != nil {
+		t.Fatalf("%v; %s", err, stderr.String())
+	}
+	if want := "soak run staging -seed 3 -hours 0.016666666666666666 -set MaxWaiting=7:"; !bytes.Contains(data, []byte(want)) {
+		t.Errorf("the trace does not say how it came about:\n%.400s", data)
+	}
+}
+
+func TestASettingThatIsGivenPrevailsOverWhatSeedsDraw(t *testing.T) {
+	for _, c := range [][]string{
+		{"hostile", "MaxPages=2"}, {"hostile", "OpenGrace=10s"}, {"hostile", "OpenBackoff=5s"},
+		{"staging", "OpenTimeout=2s"}, {"staging", "CloseGrace=2s"}, {"staging", "OpenGrace=10s"},
+		{"staging", "OpenBackoff=5s"}, {"burst", "AffinityTabs=6"}, {"burst", "InitialPages=6"},
+		{"hostile", "MaxLease=200ms"}, {"burst", "MaxPages=20"},
+	} {
+		exit, stdout, stderr := soaked(t, "run", c[0], "-seed", "1-20", "-hours", "0.01", "-set", c[1])
+		if exit != exitHeld {
+			t.Errorf("%s with %s: exit %d\n%s%s", c[0], c[1], exit, stdout, stderr)
+		}
+	}
+}
+
+func TestAnySettingThatTheRulesAllowIsKeptOrRefused(t *testing.T) {
+	for _, set := range []string{"MaxLease=2562047h", "OpenBackoffMax=2000000h", "OpenRetries=2147483647", "MaxUses=-1"} {
+		for _, profile := range []string{"staging", "hostile"} {
+			exit, stdout, stderr := soaked(t, "run", profile, "-seed", "1-3", "-hours", "0.5", "-set", set)
+			if exit != exitHeld {
+				t.Errorf("%s with %s: exit %d\n%s%s", profile, set, exit, stdout, stderr)
+			}
+		}
+	}
+}
+
+func TestACampaignWithSettingsOfItsOwnNeedNotReachEverything(t *testing.T) {
+	exit, stdout, _ := soaked(t, "run", "hostile", "-seed", "1-100", "-hours", "0.0001", "-set", "MaxUses=-1")
+	if exit != exitHeld {
+		t.Errorf("exit %d\n%s", exit, stdout)
+	}
+	exit, stdout, _ = soaked(t, "run", "hostile", "-seed", "1-100", "-hours", "0.0001")
+	if exit != exitBroke || !strings.Contains(stdout, "never reached") {
+		t.Errorf("a campaign that is too short to reach everything: exit %d\n%s", exit, stdout)
+	}
+}
+
+func TestARangeOfSeedsTakesNoMemory(t *testing.T) {
+	exit, stdout, _ := cutShort(t, 10, "run", "-seed", "0-4294967295", "-hours", "0.01")
+	if exit != exitInterrupted || !strings.Contains(stdout, "of 4294967296 seeds") {
+		t.Errorf("exit %d\n%s", exit, stdout)
+	}
+}
+
+func TestShardsDivideARange(t *testing.T) {
+	for _, r := range []seedRange{{0, 0}, {4, 4}, {1, 20}, {math.MaxUint64 - 9, math.MaxUint64}} {
+		for parts := uint64(1); parts < 5; parts++ {
+			seen := map[uint64]bool{}
+			for part := range parts {
+				sh := shard{part + 1, parts}
+				first, n := sh.of(r)
+				for i := range n {
+					seen[first+i*parts] = true
+				}
+			}
+			if uint64(len(seen)) != r.last-r.first+1 || !seen[r.first] || !seen[r.last] {
+				t.Errorf("%v in %d parts: %v", &r, parts, seen)
+			}
+		}
+	}
+}
+
+func TestTheDemonstrationListsEachPromiseOnce(t *testing.T) {
+	_, stdout, _ := soaked(t, "-json")
+	seen := map[any]bool{}
+	for _, p := range fields(t, stdout)["promises"].([]any) {
+		name := p.(map[string]any)["name"]
+		if seen[name] {
+			t.Errorf("%v is listed twice", name)
+		}
+		seen[name] = true
+	}
+}
+
+func TestAnOutputThatCannotBeWrittenIsAnError(t *testing.T) {
+	for _, args := range [][]string{{"list"}, {"list", "-json"}, {"-help"}} {
+		var stderr bytes.Buffer
+		if exit := run(t.Context(), args, full{}, &stderr); exit != exitUsage || !strings.Contains(stderr.String(), "no space") {
+			t.Errorf("soak %q: exit %d, %s", args, exit, stderr.String())
+		}
+	}
+}
+
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errors.New("no space left") }
+
+func TestAReplayWithoutEndIsInterrupted(t *testing.T) {
+	path := file(t, "pagepool-trace 1\nset MaxAge=1ns\nauto\n@0s browser ready b1\n@2000000h get r1 a\n")
+	exit, stdout, _ := interrupted(t, "replay", path)
+	if exit != exitInterrupted || strings.Contains(stdout, "held") || !strings.Contains(stdout, "interrupted before the end") {
+		t.Errorf("exit %d\n%s", exit, stdout)
+	}
+	if _, stdout, _ = interrupted(t, "replay", path, "-json"); fields(t, stdout)["interrupted"] != true {
+		t.Errorf("got %s", stdout)
+	}
+}
+
+func TestWorkThatWasDoneIsNotCalledInterrupted(t *testing.T) {
+	incident := filepath.Join("..", "..", "testdata", "incidents", "glimmer-loop.trace")
+	for _, args := range [][]string{{"replay", incident}, {"list"}} {
+		if exit, stdout, _ := interrupted(t, args...); exit != exitHeld {
+			t.Errorf("soak %q: exit %d\n%s", args, exit, stdout)
+		}
 	}
 }
 
