@@ -88,6 +88,69 @@ func (h *hours) Set(text string) error {
 	return nil
 }
 
+// memory is the value of -max-memory, in bytes.
+type memory uint64
+
+var memoryUnits = []struct {
+	name  string
+	bytes memory
+}{{"GiB", 1 << 30}, {"MiB", 1 << 20}}
+
+func (m *memory) String() string {
+	for _, unit := range memoryUnits {
+		if *m%unit.bytes == 0 {
+			return fmt.Sprint(uint64(*m/unit.bytes), unit.name)
+		}
+	}
+	return strconv.FormatUint(uint64(*m), 10)
+}
+
+func (m *memory) Type() string { return "size" }
+
+func (m *memory) Set(text string) error {
+	for _, unit := range memoryUnits {
+		digits, ok := strings.CutSuffix(text, unit.name)
+		if n, err := strconv.ParseUint(digits, 10, 20); ok && err == nil && n > 0 {
+			*m = memory(n) * unit.bytes
+			return nil
+		}
+	}
+	return fmt.Errorf("want a size such as 512MiB or 2GiB")
+}
+
+// count is a number that is not negative.
+type count int
+
+func (c *count) String() string { return strconv.Itoa(int(*c)) }
+
+func (c *count) Type() string { return "N" }
+
+func (c *count) Set(text string) error {
+	n, err := strconv.ParseUint(text, 10, 31)
+	if err != nil {
+		return fmt.Errorf("want a whole number from 0 to %d", math.MaxInt32)
+	}
+	*c = count(n)
+	return nil
+}
+
+// yesNo is a flag that may stand alone.
+type yesNo bool
+
+func (y *yesNo) String() string { return strconv.FormatBool(bool(*y)) }
+
+func (y *yesNo) Type() string { return "bool" }
+
+func (y *yesNo) IsBoolFlag() bool { return true }
+
+func (y *yesNo) Set(text string) error {
+	if text != "true" && text != "false" {
+		return fmt.Errorf("want true or false, or nothing")
+	}
+	*y = text == "true"
+	return nil
+}
+
 // progress is a bar on standard error, where that is a terminal.
 type progress struct{ bar *progressbar.ProgressBar }
 

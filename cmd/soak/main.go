@@ -4,8 +4,8 @@
 // Rules of output: with -json, standard output is exactly one JSON object; progress and prose go to
 // standard error, and progress is drawn on a terminal only. The exit is 0 when every property and
 // every expect line held, 1 when one broke, 2 for bad usage or input, 130 after Ctrl-C. The same
-// command prints the same bytes, but for fields that begin with wall_, end in _per_second, or are
-// called workers or memory_bytes.
+// command prints the same bytes with -json, but for fields that begin with wall_, end in _per_second, or
+// are called workers or memory_bytes; prose has times of the wall in it.
 package main
 
 import (
@@ -40,7 +40,7 @@ type soak struct {
 	ctx    context.Context
 	stdout io.Writer
 	stderr io.Writer
-	json   bool
+	json   yesNo
 	sets   assignments
 	exit   int
 	cut    bool // Ctrl-C came before the work was done
@@ -58,7 +58,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		err = fmt.Errorf("standard output: %w", out.err)
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "soak: %s\n", strings.ReplaceAll(err.Error(), "\n", "; "))
+		fmt.Fprintf(stderr, "soak: %s\n", strings.ReplaceAll(singleDashes(err.Error()), "\n", "; "))
 		return exitUsage
 	}
 	if s.exit == exitHeld && s.cut {
@@ -99,6 +99,11 @@ func doubleDashes(args []string) []string {
 	return out
 }
 
+var doubleDash = regexp.MustCompile(`(^|[ "])--([a-z])`)
+
+// singleDashes is the inverse, for help and errors.
+func singleDashes(text string) string { return doubleDash.ReplaceAllString(text, "$1-$2") }
+
 func (s *soak) command() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "soak",
@@ -112,9 +117,31 @@ func (s *soak) command() *cobra.Command {
 		RunE:          func(*cobra.Command, []string) error { return s.demo() },
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.PersistentFlags().BoolVar(&s.json, "json", false, "print one JSON object on standard output")
+	root.PersistentFlags().VarPF(&s.json, "json", "", "print one JSON object on standard output").NoOptDefVal = "true"
+	cobra.AddTemplateFunc("singleDashes", singleDashes)
+	root.SetUsageTemplate(strings.NewReplacer("FlagUsages | ", "FlagUsages | singleDashes | ", " --help", " -help").
+		Replace(root.UsageTemplate()))
+	root.SetHelpCommand(helpCommand(root))
 	root.AddCommand(s.runCommand(), s.replayCommand(), s.exploreCommand(), s.listCommand())
 	return root
+}
+
+// helpCommand is cobra's, but for what it says of commands that do not exist.
+func helpCommand(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Help about a command",
+		RunE: func(_ *cobra.Command, args []string) error {
+			c, rest, err := root.Find(args)
+			if err == nil {
+				err = noArguments(c, rest)
+			}
+			if err != nil {
+				return err
+			}
+			return c.Help()
+		},
+	}
 }
 
 func noArguments(c *cobra.Command, args []string) error {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/sim"
+	"github.com/pagepool/pagepool/testdata"
 )
 
 // replayReport is what `soak replay` prints.
@@ -38,7 +39,7 @@ type expectFailed struct {
 }
 
 func (s *soak) replayCommand() *cobra.Command {
-	var steps bool
+	var steps yesNo
 	c := &cobra.Command{
 		Use:   "replay FILE",
 		Short: "Replay an incident, a scenario, a regression",
@@ -47,9 +48,9 @@ func (s *soak) replayCommand() *cobra.Command {
 		RunE: func(_ *cobra.Command, args []string) error {
 			data, err := os.ReadFile(args[0])
 			if err != nil {
-				return err
+				return fmt.Errorf("%w; want a trace file, such as testdata/%s", err, testdata.Incident)
 			}
-			report, err := s.replay(args[0], data, steps)
+			report, err := s.replay(args[0], data, bool(steps))
 			if err != nil {
 				return err
 			}
@@ -57,7 +58,7 @@ func (s *soak) replayCommand() *cobra.Command {
 			return s.print(report, report.write)
 		},
 	}
-	c.Flags().BoolVar(&steps, "steps", false, "print every step to standard error")
+	c.Flags().VarPF(&steps, "steps", "", "print every step to standard error").NoOptDefVal = "true"
 	s.takesSettings(c)
 	return c
 }

@@ -5,9 +5,11 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 	"sync/atomic"
@@ -40,7 +42,7 @@ func TestBadUsageAndInputIsOneClearLineAndExit2(t *testing.T) {
 		args []string
 		says string
 	}{
-		{[]string{"-colour"}, "unknown flag: --colour"},
+		{[]string{"-colour"}, "unknown flag: -colour"},
 		{[]string{"fly"}, `unknown command "fly"; the commands are run, replay, explore and list`},
 		{[]string{"run", "stagin"}, `unknown profile "stagin"; the profiles are staging, burst, nested, hostile`},
 		{[]string{"run", "staging", "burst"}, "want one profile, got 2"},
@@ -60,7 +62,15 @@ func TestBadUsageAndInputIsOneClearLineAndExit2(t *testing.T) {
 		{[]string{"run", "-set", "KillTimeout=2562047h"}, "the rule is at most 24h0m0s, since a run waits that long"},
 		{[]string{"explore"}, "want a scenario or -all"},
 		{[]string{"explore", "E-99"}, `unknown scenario "E-99"; the scenarios are`},
-		{[]string{"explore", "-all", "-max-states", "-1"}, "-max-states -1: want 0 or more"},
+		{[]string{"explore", "-all", "-max-states", "-1"}, "want a whole number from 0 to 2147483647"},
+		{[]string{"explore", "-all", "-max-states", "99999999999999999999"}, `"-max-states" flag: want a whole number from 0`},
+		{[]string{"explore", "-all", "-max-memory", "2"}, "want a size such as 512MiB or 2GiB"},
+		{[]string{"-json=maybe"}, `"-json" flag: want true or false`},
+		{[]string{"list", "x"}, `list takes no arguments, got "x"`},
+		{[]string{"help", "nosuch"}, `unknown command "nosuch"; the commands are`},
+		{[]string{"help", "run", "nosuch"}, `unknown command "nosuch"; the commands are`},
+		{[]string{"replay", "."}, "is a directory; want a trace file, such as testdata/incidents/"},
+		{[]string{"replay", "/nowhere/x.trace"}, "no such file or directory; want a trace file, such as"},
 		{[]string{"explore", "-all", "-workers", "0"}, "-workers 0: want 1 or more"},
 		{[]string{"replay"}, "want one trace file, got 0"},
 		{[]string{"replay", "/nowhere/x.trace"}, "no such file"},
@@ -95,32 +105,90 @@ func fields(t *testing.T, stdout string) map[string]any {
 	return object
 }
 
+// The shapes of what -json prints: the same fields, and in them the same kinds. An array shows one of
+// its elements, and "*" stands for any name.
+const (
+	violationShape = `{"property":"","says":"","what":"","seed":0,"step":0,"file":"","repeat":""}`
+	runShape       = `{"command":"","profile":"","seed_first":0,"seed_last":0,"simulated_seconds":0,"wall_seconds":0,
+		"events":0,"grants":0,"capacity_max":0,"worst_recovery_seconds":0,"wait_p50_ms":0,"wait_p99_ms":0,
+		"reached":{"*":0},"history_hash":"","violations":[` + violationShape + `]}`
+	replayShape = `{"command":"","file":"","steps":0,"simulated_seconds":0,"wall_seconds":0,"state_hash":"","history_hash":"",
+		"expect_failed":[{"line":0,"want":"","got":""}],"violations":[` + violationShape + `]}`
+	exploreShape = `{"command":"","scenarios":[{"scenario":"","states":0,"transitions":0,"depth":0,"wall_seconds":0,
+		"memory_bytes":0,"complete":true,"states_sum":"","violations":[` + violationShape + `]}],"workers":0,
+		"violations":[` + violationShape + `]}`
+	demoShape = `{"command":"","replay":` + replayShape + `,"run":` + runShape + `,
+		"promises":[{"name":"","held":true,"figure":0,"bound":0,"unit":""}],"violations":[` + violationShape + `]}`
+	listShape = `{"command":"","scenarios":[""],"profiles":[""],"properties":[{"name":"","says":""}],"planted":[""]}`
+)
+
+// differs says where a value is not of a shape.
+func differs(at string, value, shape any) []string {
+	switch shape := shape.(type) {
+	case map[string]any:
+		object, ok := value.(map[string]any)
+		if !ok {
+			return []string{fmt.Sprintf("%s is %v, want an object", at, value)}
+		}
+		var all []string
+		for name, v := range object {
+			want, known := shape[name]
+			if !known {
+				want, known = shape["*"]
+			}
+			if !known {
+				all = append(all, fmt.Sprintf("%s.%s is one field too many", at, name))
+				continue
+			}
+			all = append(all, differs(at+"."+name, v, want)...)
+		}
+		for name := range shape {
+			if _, ok := object[name]; !ok && name != "*" {
+				all = append(all, fmt.Sprintf("%s.%s is missing", at, name))
+			}
+		}
+		return all
+	case []any:
+		array, ok := value.([]any)
+		if !ok {
+			return []string{fmt.Sprintf("%s is %v, want an array", at, value)}
+		}
+		var all []string
+		for i, v := range array {
+			all = append(all, differs(fmt.Sprintf("%s[%d]", at, i), v, shape[0])...)
+		}
+		return all
+	}
+	if reflect.TypeOf(value) != reflect.TypeOf(shape) {
+		return []string{fmt.Sprintf("%s is %v, want a %T", at, value, shape)}
+	}
+	return nil
+}
+
 func TestJSONIsOneObjectWithTheFieldsThatProgramsRead(t *testing.T) {
 	incident := filepath.Join("..", "..", "testdata", "incidents", "glimmer-loop.trace")
-	run := []string{"command", "profile", "seed_first", "seed_last", "simulated_seconds", "wall_seconds", "events",
-		"grants", "capacity_max", "worst_recovery_seconds", "wait_p50_ms", "wait_p99_ms", "reached", "history_hash", "violations"}
+	wrong := file(t, "pagepool-trace 1\n@0s browser ready b1\nexpect tabs 9\n")
 	for _, c := range []struct {
-		args   []string
-		fields []string
+		args  []string
+		exit  int
+		shape string
 	}{
-		{[]string{"-json"}, []string{"command", "replay", "run", "promises", "violations"}},
-		{[]string{"run", "-json", "-hours", "0.1"}, run},
-		{[]string{"run", "burst", "-seed=3-4", "-hours=0.05", "--json"}, run},
-		{[]string{"replay", incident, "-json"}, []string{"command", "file", "steps", "simulated_seconds",
-			"wall_seconds", "state_hash", "history_hash", "expect_failed", "violations"}},
-		{[]string{"explore", "P-1", "-json", "-max-states", "1000"}, []string{"command", "scenarios", "workers", "violations"}},
-		{[]string{"list", "-json"}, []string{"command", "scenarios", "profiles", "properties", "planted"}},
+		{[]string{"-json"}, exitHeld, demoShape},
+		{[]string{"run", "-json", "-hours", "0.1"}, exitHeld, runShape},
+		{[]string{"run", "burst", "-seed=3-4", "-hours=0.05", "--json"}, exitHeld, runShape},
+		{[]string{"run", "hostile", "-seed=1-100", "-hours=0.0001", "-json"}, exitBroke, runShape},
+		{[]string{"replay", incident, "-json"}, exitHeld, replayShape},
+		{[]string{"replay", wrong, "-json"}, exitBroke, replayShape},
+		{[]string{"explore", "P-1", "-json", "-max-states", "1000"}, exitHeld, exploreShape},
+		{[]string{"list", "-json"}, exitHeld, listShape},
 	} {
 		exit, stdout, stderr := soaked(t, c.args...)
-		if exit != exitHeld {
+		if exit != c.exit {
 			t.Errorf("soak %q: exit %d\n%s%s", c.args, exit, stdout, stderr)
 			continue
 		}
-		object := fields(t, stdout)
-		for _, name := range c.fields {
-			if _, ok := object[name]; !ok {
-				t.Errorf("soak %q: no field %s", c.args, name)
-			}
+		for _, d := range differs("", fields(t, stdout), fields(t, c.shape)) {
+			t.Errorf("soak %q: %s", c.args, d)
 		}
 	}
 }
@@ -275,6 +343,32 @@ func TestACampaignWithSettingsOfItsOwnNeedNotReachEverything(t *testing.T) {
 	exit, stdout, _ = soaked(t, "run", "hostile", "-seed", "1-100", "-hours", "0.0001")
 	if exit != exitBroke || !strings.Contains(stdout, "never reached") {
 		t.Errorf("a campaign that is too short to reach everything: exit %d\n%s", exit, stdout)
+	}
+}
+
+func TestASearchKeepsWithinItsMemory(t *testing.T) {
+	exit, stdout, stderr := soaked(t, "explore", "E-01a", "-set", "MaxPages=1000", "-max-memory", "100MiB")
+	if exit != exitHeld || !strings.Contains(stdout, "NOT to the end (-max-memory 100MiB)") {
+		t.Errorf("exit %d\n%s%s", exit, stdout, stderr)
+	}
+}
+
+func TestAScenarioNamedTwiceIsExploredOnce(t *testing.T) {
+	_, stdout, _ := soaked(t, "explore", "P-1", "P-1", "-max-states", "100")
+	if strings.Count(stdout, "P-1") != 1 || !strings.Contains(stdout, "NOT to the end (-max-states 100)") {
+		t.Errorf("got %s", stdout)
+	}
+}
+
+func TestHelpShowsFlagsAsTheyAreWritten(t *testing.T) {
+	for _, args := range [][]string{{"run", "-h"}, {"help", "explore"}, {"-help"}} {
+		exit, stdout, _ := soaked(t, args...)
+		if exit != exitHeld || strings.Contains(stdout, "--") || !strings.Contains(stdout, " -json") {
+			t.Errorf("soak %q: exit %d\n%s", args, exit, stdout)
+		}
+	}
+	if _, stdout, _ := soaked(t, "run", "-h"); !strings.Contains(stdout, "-set Name=value ") {
+		t.Errorf("got %s", stdout)
 	}
 }
 
