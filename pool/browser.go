@@ -4,7 +4,8 @@ import "context"
 
 // The driver's side: what a pool needs of a browser. Package chrome is the driver for Chrome;
 // package fakebrowser is a model of one. The pool calls all methods from goroutines of its own,
-// several at once, and holds no lock meanwhile.
+// several at once, and holds no lock meanwhile. What does not change is asked for once, when a browser
+// or a tab has opened: Done, Page and Context.
 //
 // Every ctx bounds the call only, never the life of what it opens, and carries OperationID, the
 // core's number of that operation. The pool ends it when the operation's time is over (LaunchTimeout,
@@ -23,7 +24,7 @@ type Browser[P any] interface {
 	// NewContext makes an isolated browser profile. An error means that nothing was left open, and
 	// comes only when that is known; otherwise the call goes on past its ctx.
 	NewContext(ctx context.Context) (BrowserContext[P], error)
-	// Done is closed when the browser is gone.
+	// Done is closed when the browser is gone. It is always the same channel.
 	Done() <-chan struct{}
 	// Ping returns nil when the browser process answers, and an error at once when it is gone or on
 	// its way out. The pool asks before it believes bad news of a single tab.
@@ -43,11 +44,12 @@ type BrowserContext[P any] interface {
 
 // Tab is one page in a context.
 type Tab[P any] interface {
-	// Page is what the holder of a lease works with.
+	// Page is what the holders of leases work with, the same for all of them.
 	Page() P
-	// Context is the tab's own life. Leases derive from it; its cause says why it ended.
+	// Context is the tab's own life, one and the same. Leases derive from it; its cause says why it
+	// ended.
 	Context() context.Context
-	// Done is closed when the page crashed or is gone.
+	// Done is closed when the page crashed or is gone. It is always the same channel.
 	Done() <-chan struct{}
 	// Reset brings the page back to the standby state: popups closed, records of the lease cleared.
 	Reset(ctx context.Context) error

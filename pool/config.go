@@ -155,8 +155,11 @@ func (c Config) resolve() (core.Settings, Config, error) {
 	case n > maxRecorderEvents:
 		err = errors.Join(err, fmt.Errorf("RecorderEvents=%d: the rule is 1 to 1,000,000, or off", n))
 	}
+	if c.Clock != nil && isNil(c.Clock) {
+		err = errors.Join(err, fmt.Errorf("Clock is a nil %T; leave it out for the real one", c.Clock))
+	}
 	if err != nil {
-		return settings, c, fmt.Errorf("pool: New: %w", err)
+		return settings, c, err
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)

@@ -8,9 +8,10 @@
 //	if err != nil {
 //		return err
 //	}
-//	defer p.Close(ctx)
-//	err = p.Do(ctx, "tenant-7", func(ctx context.Context, page *chrome.Page) error {
-//		return chromedp.Run(ctx, chromedp.Navigate("https://example.com/"))
+//	defer p.Close(context.Background())
+//
+//	return p.Do(ctx, "tenant-7", func(ctx context.Context, page *chrome.Page) error {
+//		return chromedp.Do(ctx, chromedp.Navigate(url), chromedp.WaitVisible("#ready"))
 //	})
 //
 // # Who owns what
@@ -42,6 +43,6 @@
 //
 // # Not built yet
 //
-// EvictIdle, Recycle, Dump, WithMaxLease and Retain return an error that says so. Settings whose
-// comment says "without effect yet" are checked and do nothing.
+// Recycle, Dump and Retain return an error that says so. Settings whose comment says "without effect
+// yet" are checked and do nothing.
 package pool

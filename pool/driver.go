@@ -20,6 +20,7 @@ import (
 type browser[P any] struct {
 	id        core.BrowserID
 	process   Browser[P]              // nil: its launch has not been answered
+	done      <-chan struct{}         // the process's; set with it
 	life      context.Context         // every call into it derives from this one
 	end       context.CancelCauseFunc // ends them all: it is gone, or nobody waits for it any more
 	running   int                     // goroutines that may wait for it
@@ -42,7 +43,7 @@ func (b *browser[P]) gone() bool {
 		return false
 	}
 	select {
-	case <-b.process.Done():
+	case <-b.done:
 		return true
 	default:
 		return false
@@ -57,6 +58,9 @@ type tab[P any] struct {
 	browser   *browser[P]
 	context   BrowserContext[P] // nil: not made, or not yet
 	page      Tab[P]            // nil: not opened, or not yet
+	holds     P                 // what the page gives its holders; set with it
+	pageLife  context.Context   // the page's; set with it
+	pageDone  <-chan struct{}   // the page's; set with it
 	holder    *Lease[P]
 	opening   bool                    // its opening has not been answered
 	closing   bool                    // its close has been asked for
@@ -91,6 +95,7 @@ func (p *Pool[P]) launchLocked(e *core.Effect) {
 	p.mu.browsers[b.id] = b
 	ctx, cancel := context.WithCancel(withOperationID(b.life, uint64(e.Operation)))
 	var process Browser[P]
+	var done <-chan struct{}
 	var err error
 	p.beginLocked(b, func() {
 		defer cancel()
@@ -98,12 +103,15 @@ func (p *Pool[P]) launchLocked(e *core.Effect) {
 		if err == nil && isNil(process) {
 			err = errNoBrowser
 		}
+		if err == nil {
+			done = process.Done()
+		}
 	}, func() {
 		if err != nil {
 			p.launchFailedLocked(b, err)
 			return
 		}
-		b.process = process
+		b.process, b.done = process, done
 		p.watchLocked(b)
 		if b.unwanted {
 			p.endBrowserLocked(b, e.Operation, true) // it has done nothing yet that a graceful end could save
@@ -127,7 +135,7 @@ func (p *Pool[P]) launchFailedLocked(b *browser[P], err error) {
 func (p *Pool[P]) watchLocked(b *browser[P]) {
 	p.beginLocked(b, func() {
 		select {
-		case <-b.process.Done():
+		case <-b.done:
 		case <-b.forgotten:
 		case <-p.over: // it was written off, and nobody is left to be told
 		}
@@ -225,8 +233,9 @@ func (p *Pool[P]) openLocked(e *core.Effect) {
 			err = errNoTab
 		}
 		if err == nil {
+			holds, pageLife, done := page.Page(), page.Context(), page.Done()
 			p.mu.Lock()
-			t.page = page
+			t.page, t.holds, t.pageLife, t.pageDone = page, holds, pageLife, done
 			p.mu.Unlock()
 		}
 		return err
@@ -253,7 +262,7 @@ func (p *Pool[P]) watchTabLocked(t *tab[P]) {
 	crashed := false
 	p.beginLocked(t.browser, func() {
 		select {
-		case <-t.page.Done():
+		case <-t.pageDone:
 		case <-t.forgotten:
 			return
 		}
@@ -284,7 +293,7 @@ func (p *Pool[P]) hearBrowser(b *browser[P]) {
 	defer p.clock.AfterFunc(p.settings.CloseGrace, cancel)()
 	if b.process.Ping(ctx) != nil {
 		select {
-		case <-b.process.Done():
+		case <-b.done:
 		case <-ctx.Done():
 		}
 	}

@@ -14,7 +14,7 @@ import (
 var (
 	// ErrClosed answers root requests that wait for, or come to, a pool that is closed or closing,
 	// and is the cause that ends a lease which Close had to revoke.
-	ErrClosed = errors.New("pool: closed")
+	ErrClosed = errors.New("pool: closed; it serves nobody any more, so make a new one or go elsewhere")
 	// ErrQueueFull answers a request that finds MaxWaiting of its class waiting already.
 	ErrQueueFull = errors.New("pool: too many requests are waiting; retry later, or raise MaxWaiting")
 	// ErrLeaseExpired is the cause that ends a lease held longer than MaxLease, or than its own limit.
@@ -29,7 +29,7 @@ var (
 	ErrBrowserLost = errors.New("pool: the browser was lost")
 	// ErrBrowserUnavailable answers a request that sat through OpenRetries failed rounds of opening
 	// or launching, with nothing else left to serve it. It wraps the last failure.
-	ErrBrowserUnavailable = errors.New("pool: the browser opens no tab")
+	ErrBrowserUnavailable = errors.New("pool: the browser opens no tab; retry later, or see to what it failed with last")
 )
 
 // Error is what GetPage returns when it returns no lease, and what the other methods return. It
@@ -66,11 +66,18 @@ func shortened(key string) string {
 }
 
 // errNotBuilt answers what is left for a later version.
-var errNotBuilt = errors.New("pool: not built yet")
+var errNotBuilt = errors.New("pool: not built yet; do without it in this version")
 
 func checkAffinity(key string) error {
 	if len(key) == 0 || len(key) > core.MaxKey {
 		return fmt.Errorf("an affinity is 1 to %d bytes long, and this one has %d", core.MaxKey, len(key))
+	}
+	return nil
+}
+
+func checkContext(ctx context.Context) error {
+	if ctx == nil {
+		return errors.New("ctx is nil; give it context.Background() to wait without end")
 	}
 	return nil
 }

@@ -30,7 +30,7 @@ type Lease[P any] struct {
 }
 
 // Page is what to work with. It is not to be used after the lease has ended.
-func (l *Lease[P]) Page() P { return l.tab.page.Page() }
+func (l *Lease[P]) Page() P { return l.tab.holds }
 
 // TabID is the tab's name. It survives reuse and is never given to another tab.
 func (l *Lease[P]) TabID() string { return l.tab.name }
@@ -50,7 +50,7 @@ func (l *Lease[P]) Context() context.Context {
 	if l.ctx == nil {
 		// The tab's context ends with the tab too, but with the driver's cause, and before the pool has
 		// heard of it. The lease ends when the core says so; that is what tells a crash from a lost browser.
-		l.ctx, l.cancel = context.WithCancelCause(context.WithoutCancel(l.tab.page.Context()))
+		l.ctx, l.cancel = context.WithCancelCause(context.WithoutCancel(l.tab.pageLife))
 		if l.cause != nil {
 			l.cancel(l.cause)
 		}
@@ -107,10 +107,15 @@ var errUnwound = errors.New("pool: fn did not return")
 
 // Do leases a tab of the affinity, calls fn with it, and releases it. fn's ctx is the lease's, which
 // also ends with ctx; it carries the values of both, the tab's first. ctx bounds the wait and the
-// work. Do returns fn's error, joined with the cause where the lease ended under fn, or an *Error
-// where there was no lease. An error of fn does not spoil the tab. When ctx has ended, the tab is
-// suspect, as after Discard(ErrWedged); when fn panics, the tab is discarded, and the panic goes on.
+// work. Do returns fn's error, or an *Error where there was no lease. Where the lease ended under fn, it
+// returns the cause, joined with fn's error: from that end on fn did not have the tab to itself, so what
+// it did is not to be relied on, even if it returned nil. An error of fn does not spoil the tab. When ctx
+// has ended, the tab is suspect, as after Discard(ErrWedged), though nil stays nil; when fn panics, the
+// tab is discarded, and the panic goes on.
 func (p *Pool[P]) Do(ctx context.Context, affinity string, fn func(ctx context.Context, page P) error, opts ...GetOption) error {
+	if fn == nil {
+		return &Error{Op: "Do", Affinity: affinity, Err: errors.New("fn is nil; give it what is to be done with the page")}
+	}
 	l, err := p.getPage(ctx, "Do", affinity, opts)
 	if err != nil {
 		return err
@@ -130,10 +135,14 @@ func (p *Pool[P]) Do(ctx context.Context, affinity string, fn func(ctx context.C
 	}()
 	err = fn(both, l.Page())
 	returned = true
-	if cause := l.endCause(); err != nil && cause != nil && !errors.Is(err, cause) {
-		err = fmt.Errorf("%w: %w", cause, err)
+	switch cause := l.endCause(); {
+	case cause == nil || errors.Is(err, cause):
+		return err
+	case err == nil:
+		return cause
+	default:
+		return fmt.Errorf("%w: %w", cause, err)
 	}
-	return err
 }
 
 // join returns a context that ends with ctx and with the lease, each with its own cause.

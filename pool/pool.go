@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -15,7 +16,8 @@ import (
 )
 
 // Pool keeps warm tabs for many affinities and hands them out one lease at a time. All methods may
-// be called from any goroutine, and from within the functions that the pool calls.
+// be called from any goroutine, and from within the functions that the pool calls; see Close for the one
+// that then waits for its caller.
 type Pool[P any] struct {
 	launcher Launcher[P]
 	settings core.Settings
@@ -51,6 +53,7 @@ type Pool[P any] struct {
 		lastFailure error  // of launching or opening
 
 		running    int  // goroutines of the pool, those of browsers not known to be gone included
+		logging    int  // callers that write the log now, without the lock
 		finished   bool // the core has said FinishClose
 		stopWait   func() bool
 		closeError error
@@ -67,11 +70,15 @@ type call struct {
 // with it shows in Warm, GetPage and the log. A pool that is not needed any more has to be closed.
 func New[P any](launcher Launcher[P], cfg Config) (*Pool[P], error) {
 	if isNil(launcher) {
-		return nil, &Error{Op: "New", Err: fmt.Errorf("the launcher is a nil %T; give it a driver's, such as chrome.Launcher{}", launcher)}
+		what := "nil"
+		if any(launcher) != nil {
+			what = fmt.Sprintf("a nil %T", launcher)
+		}
+		return nil, &Error{Op: "New", Err: fmt.Errorf("the launcher is %s; give it a driver's, such as chrome.Launcher{}", what)}
 	}
 	settings, cfg, err := cfg.resolve()
 	if err != nil {
-		return nil, err
+		return nil, &Error{Op: "New", Err: err}
 	}
 	p := &Pool[P]{
 		launcher: launcher,
@@ -145,7 +152,7 @@ func (p *Pool[P]) getPage(ctx context.Context, op, affinity string, opts []GetOp
 // request checks what GetPage was given and makes the event of it.
 func request(ctx context.Context, affinity string, opts []GetOption) (core.Event, error) {
 	e := core.Event{Kind: core.Requested}
-	if err := checkAffinity(affinity); err != nil {
+	if err := errors.Join(checkContext(ctx), checkAffinity(affinity)); err != nil {
 		return e, err
 	}
 	for _, o := range opts {
@@ -175,7 +182,7 @@ func request(ctx context.Context, affinity string, opts []GetOption) (core.Event
 // ends, it returns ctx's error, and the disposal goes on; it begins even where ctx has ended before.
 func (p *Pool[P]) DisposeAffinity(ctx context.Context, affinity string, opts ...DisposeOption) error {
 	e := core.Event{Kind: core.Disposed}
-	err := checkAffinity(affinity)
+	err := errors.Join(checkContext(ctx), checkAffinity(affinity))
 	for _, o := range opts {
 		if o.retain && err == nil {
 			err = fmt.Errorf("Retain: %w", errNotBuilt)
@@ -194,7 +201,11 @@ func (p *Pool[P]) DisposeAffinity(ctx context.Context, affinity string, opts ...
 // Warm waits until the pool has the standbys that it aims at, or ctx ends, or the browser has failed
 // for OpenRetries rounds.
 func (p *Pool[P]) Warm(ctx context.Context) error {
-	if err := p.await(ctx, core.Event{Kind: core.WarmRequested}, "", core.WarmAbandoned); err != nil {
+	err := checkContext(ctx)
+	if err == nil {
+		err = p.await(ctx, core.Event{Kind: core.WarmRequested}, "", core.WarmAbandoned)
+	}
+	if err != nil {
 		return &Error{Op: "Warm", Err: err}
 	}
 	return nil
@@ -237,11 +248,17 @@ func (p *Pool[P]) await(ctx context.Context, e core.Event, affinity string, aban
 
 // Close ends the pool: it refuses root requests, serves nested ones and waits for the leases until
 // ctx ends, then revokes them, and then ends the browsers. When it returns, nothing of the pool is
-// alive: no browser, no timer, and no goroutine but those that still tell a subscriber. What would
-// not end within the settings' times is named in the error; a goroutine stays with each call into
-// such a driver until that call returns. To call Close again, or at the same time, is to wait for the same
-// end, and gives the same answer; of several ctx the first to end revokes the leases.
+// alive: no browser, no timer, and no goroutine but those that still tell a subscriber; the log is
+// written. What would not end within the settings' times is named in the error; a goroutine stays with
+// each call into such a driver until that call returns. To call Close again, or at the same time, is to
+// wait for the same end, and gives the same answer; of several ctx the first to end revokes the leases.
+//
+// The leases that Close waits for include its caller's own: whoever calls it from within Do, or with a
+// lease in hand, waits until ctx or the lease's limit ends that lease.
 func (p *Pool[P]) Close(ctx context.Context) error {
+	if err := checkContext(ctx); err != nil {
+		return &Error{Op: "Close", Err: err}
+	}
 	p.mu.Lock()
 	p.stepLocked(core.Event{Kind: core.CloseRequested})
 	p.unlock()
@@ -262,6 +279,9 @@ func (p *Pool[P]) Close(ctx context.Context) error {
 // this moment, and returns their keys, sorted. It waits for no close: those affinities are cold when it
 // returns. maxIdle is 0 or more. When ctx has ended, nothing is done, and the error is ctx's.
 func (p *Pool[P]) EvictIdle(ctx context.Context, maxIdle time.Duration) ([]string, error) {
+	if err := checkContext(ctx); err != nil {
+		return nil, &Error{Op: "EvictIdle", Err: err}
+	}
 	if maxIdle < 0 {
 		return nil, &Error{Op: "EvictIdle", Err: fmt.Errorf("maxIdle is %v; want 0 or more", maxIdle)}
 	}

@@ -260,10 +260,10 @@ func (p *Pool[P]) finishCloseLocked() {
 	})
 }
 
-// finishLocked ends the pool once the core has ended and nothing runs that can be waited for. A
-// browser that is not known to be gone was written off, and so are the calls into it.
+// finishLocked ends the pool once the core has ended, nothing runs that can be waited for, and the log
+// is written. A browser that is not known to be gone was written off, and so are the calls into it.
 func (p *Pool[P]) finishLocked() {
-	if p.mu.finished && p.waitsForLocked() == 0 {
+	if p.mu.finished && p.waitsForLocked() == 0 && p.mu.logging+len(p.mu.notes) == 0 {
 		p.mu.stopWait()
 		p.endPoolLocked()
 	}
@@ -277,11 +277,18 @@ func (p *Pool[P]) waitsForLocked() int {
 	return n
 }
 
-func (p *Pool[P]) endPoolLocked() {
+func (p *Pool[P]) endedLocked() bool {
 	select {
 	case <-p.over:
-		return
+		return true
 	default:
+		return false
+	}
+}
+
+func (p *Pool[P]) endPoolLocked() {
+	if p.endedLocked() {
+		return
 	}
 	var errs []error
 	for _, id := range slices.Sorted(maps.Keys(p.mu.browsers)) {
@@ -290,6 +297,9 @@ func (p *Pool[P]) endPoolLocked() {
 	}
 	if n := p.waitsForLocked(); n > 0 {
 		errs = append(errs, fmt.Errorf("%d calls into the driver have not returned, though their browser is gone", n))
+	}
+	if p.mu.logging > 0 {
+		errs = append(errs, fmt.Errorf("%d calls of the logger have not returned", p.mu.logging))
 	}
 	if len(errs) > 0 {
 		p.mu.closeError = &Error{Op: "Close", Err: errors.Join(errs...)}
@@ -310,11 +320,23 @@ func (p *Pool[P]) noteLocked(level slog.Level, text string, args ...any) {
 	p.mu.notes = append(p.mu.notes, note{level: level, text: text, args: args})
 }
 
-// unlock frees the lock and then writes the log.
+// unlock frees the lock and then writes the log. The pool does not end meanwhile, and after its end
+// nothing is written: what a browser says that was written off comes too late for anybody.
 func (p *Pool[P]) unlock() {
 	notes := p.mu.notes
 	p.mu.notes = nil
+	if len(notes) == 0 || p.endedLocked() {
+		p.mu.Unlock()
+		return
+	}
+	p.mu.logging++
 	p.mu.Unlock()
+	defer func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.mu.logging--
+		p.finishLocked()
+	}()
 	for _, n := range notes {
 		p.log.Log(context.Background(), n.level, n.text, n.args...)
 		if n.bug && p.strict {

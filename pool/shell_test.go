@@ -82,7 +82,7 @@ func TestAnErrorSaysWhatFailedAndForWhom(t *testing.T) {
 		err  *Error
 		want string
 	}{
-		{&Error{Op: "Warm", Err: ErrClosed}, "pool: Warm: closed"},
+		{&Error{Op: "Warm", Err: ErrClosed}, "pool: Warm: closed; it serves nobody any more, so make a new one or go elsewhere"},
 		{&Error{Op: "GetPage", Affinity: "a", Err: ErrQueueFull},
 			`pool: GetPage "a": too many requests are waiting; retry later, or raise MaxWaiting`},
 		{&Error{Op: "Do", Affinity: strings.Repeat("é", 200), Waits: Waits{Tab: time.Second}, Err: context.Canceled},

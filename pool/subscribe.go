@@ -18,8 +18,11 @@ type Announcement struct {
 // on for every change, in order, in a goroutine of its own. A slow fn holds up nothing but itself:
 // what it has not been told yet is kept for it. After cancel no new call of fn begins; cancel does
 // not wait for one that has begun. A pool that has been closed announces that everything is cold,
-// and the goroutine ends when fn has been told.
+// and the goroutine ends when fn has been told. With a nil fn there is nobody to tell: nothing begins.
 func (p *Pool[P]) Subscribe(fn func(Announcement)) (cancel func()) {
+	if fn == nil {
+		return func() {}
+	}
 	s := &subscriber{fn: fn}
 	s.changed.L = &s.mu
 	p.mu.Lock()

@@ -23,7 +23,7 @@ func TestShellALauncherThatFailsIsReportedWithItsError(t *testing.T) {
 	inShell(t, pool.Config{}, stub, func(t *testing.T, p *shellPool) {
 		_, err := p.GetPage(t.Context(), "a")
 		wantIs(t, err, pool.ErrBrowserUnavailable, errNoChrome)
-		wantText(t, err, "the browser opens no tab: launching a browser: chrome: not found")
+		wantText(t, err, "the browser opens no tab; retry later, or see to what it failed with last: launching a browser: chrome: not found")
 		wantIs(t, p.Warm(t.Context()), pool.ErrBrowserUnavailable, errNoChrome)
 		if n := stub.called("launch"); n < 3 {
 			t.Errorf("%d launches: OpenRetries is 3", n)
@@ -90,7 +90,7 @@ func TestShellANilLauncherIsAnError(t *testing.T) {
 	var typedNil *shellStub
 	for _, launcher := range []pool.Launcher[*shellPage]{nil, typedNil} {
 		p, err := pool.New(launcher, pool.Config{})
-		wantText(t, err, "the launcher is a nil")
+		wantText(t, err, "the launcher is ", "nil")
 		if p != nil {
 			t.Error("there is a pool besides the error")
 		}

@@ -211,9 +211,14 @@ func TestTidySettingsAreAllChecked(t *testing.T) {
 	}
 }
 
-// What README shows is compiled: every line of its Go stands in an example of the driver.
+// What README and the documentation of package pool show is compiled: every line of their Go stands in
+// an example of the driver.
 func TestTidyTheCodeOfREADMEIsCompiled(t *testing.T) {
 	readme, err := os.ReadFile("../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := os.ReadFile("../pool/doc.go")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -234,6 +239,15 @@ func TestTidyTheCodeOfREADMEIsCompiled(t *testing.T) {
 			if line = strings.TrimSpace(line); line != "" && !compiled[line] {
 				t.Errorf("README.md: %q stands in no example", line)
 			}
+		}
+	}
+	shown := regexp.MustCompile("(?m)^//\t(.*)$").FindAllStringSubmatch(string(doc), -1)
+	if len(shown) < 5 {
+		t.Fatalf("found %d lines of Go in doc.go", len(shown))
+	}
+	for _, line := range shown {
+		if line := strings.TrimSpace(line[1]); !compiled[line] {
+			t.Errorf("pool/doc.go: %q stands in no example", line)
 		}
 	}
 }

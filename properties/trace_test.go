@@ -189,8 +189,8 @@ func TestTraceDamagedInputIsRefusedWithItsLine(t *testing.T) {
 	}{
 		{"empty", "", 0, "the file is empty"},
 		{"only comments", "# nothing\n\n", 0, "the file has no trace in it"},
-		{"binary", "\x7fELF\x02\x01\x01\x00\x00\n", 0, "the file is not text"},
-		{"not UTF-8", "pagepool-trace 1\n@0s get r1 \xff\xfe\n", 0, "the file is not text"},
+		{"binary", "\x7fELF\x02\x01\x01\x00\x00\n", 1, "the file is not text"},
+		{"not UTF-8", "pagepool-trace 1\n@0s get r1 \xff\xfe\n", 2, "the file is not text"},
 		{"another file", "{\"command\":\"run\"}\n", 1, `quote in the middle of a word`},
 		{"no header", "@0s browser ready b1\n", 1, `want the line "pagepool-trace 1" first, got "@0s"`},
 		{"header without version", "pagepool-trace\n", 1, `want the line "pagepool-trace 1" first`},

@@ -97,6 +97,10 @@ func (x *search) run(start *World) {
 	x.liveness()
 }
 
+// transitionsBetween is how many transitions come between two calls of Progress. It is transitions that
+// are counted since one state can have thousands, and each makes a world.
+const transitionsBetween = 1 << 8
+
 // expandLayer takes every action of every state of the present depth. It is false where the search
 // ends early.
 func (x *search) expandLayer() bool {
@@ -115,11 +119,12 @@ func (x *search) expandLayer() bool {
 				x.fail(child.violation, to)
 				return false
 			}
+			if x.result.Transitions%transitionsBetween == 0 && x.options.Progress != nil &&
+				!x.options.Progress(len(x.nodes), len(x.layer)-i+len(x.next)) {
+				return false
+			}
 		}
 		if x.options.MaxStates > 0 && len(x.nodes) >= x.options.MaxStates {
-			return false
-		}
-		if i&0x3ff == 0 && x.options.Progress != nil && !x.options.Progress(len(x.nodes), len(x.layer)-i+len(x.next)) {
 			return false
 		}
 	}

@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"errors"
+	"fmt"
 	"time"
 
 	"github.com/pagepool/pagepool/pool/core"
@@ -140,6 +142,41 @@ func hostileConditions() Conditions {
 	c.Boundaries = true
 	return c
 }
+
+// Check says which settings contradict the profile's own latencies: no launch or no opening could
+// ever work, tabs would retire faster than all of them can be opened, or what hangs would be given up
+// after the end of any run. The error joins a *core.SettingError for each.
+func (p *Profile) Check(s core.Settings) error {
+	s, err := s.Resolve()
+	if err != nil {
+		return err
+	}
+	c := &p.Conditions
+	var errs []error
+	want := func(name string, value time.Duration, holds bool, rule string, bound time.Duration) {
+		if !holds {
+			errs = append(errs, &core.SettingError{Name: name, Value: value.String(),
+				Rule: fmt.Sprintf(rule, bound) + " in the profile " + p.Name})
+		}
+	}
+	above := func(name string, value time.Duration, bound core.Time, what string) {
+		want(name, value, value < 0 || core.Time(value) > bound, "more than %v, which "+what+" takes", bound.Duration())
+	}
+	within := func(name string, value time.Duration) {
+		want(name, value, value <= longestHang, "at most %v, since a run waits that long for what hangs", longestHang)
+	}
+	above("LaunchTimeout", s.LaunchTimeout, c.Launch.Longest, "a slow launch")
+	above("OpenTimeout", s.OpenTimeout, c.Open.Longest, "a slow opening")
+	above("MaxAge", s.MaxAge, core.Time(s.InitialPages+1)*(c.Close.Longest+c.Open.Longest), "opening every tab anew")
+	within("LaunchTimeout", s.LaunchTimeout)
+	within("OpenTimeout", s.OpenTimeout)
+	within("CloseTimeout", s.CloseTimeout)
+	within("KillTimeout", s.KillTimeout)
+	within("BrowserCloseTimeout", s.BrowserCloseTimeout)
+	return errors.Join(errs...)
+}
+
+const longestHang = 24 * time.Hour
 
 // Draw makes a seed's own variant of a profile: its own settings, its own mix of callers and its
 // own subset of faults. Seed 1 of staging is staging itself.

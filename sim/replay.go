@@ -17,6 +17,7 @@ type ReplayReport struct {
 	HistoryHash uint64
 	Failed      []FailedExpectation
 	Violation   *Violation // the first broken claim, or nil
+	Stopped     bool       // before the end, because goOn said so
 
 	MostAlive     int       // tabs, in any state
 	Capacity      int       // at the end
@@ -75,7 +76,12 @@ type Told struct {
 // deadline is refused. The error is one of the trace, with the line: *core.TraceError; the report beside
 // it says what was found before that line. tell, where it is not nil, hears of every step.
 func Replay(t *core.Trace, tell func(Told)) (*ReplayReport, error) {
-	r := &replayer{trace: t, report: new(ReplayReport), tell: tell, wedged: map[core.Affinity]bool{}, used: map[string]bool{}}
+	return ReplayWhile(t, tell, nil)
+}
+
+// ReplayWhile is Replay for as long as goOn says so. It is asked now and then; nil always does.
+func ReplayWhile(t *core.Trace, tell func(Told), goOn func() bool) (*ReplayReport, error) {
+	r := &replayer{trace: t, report: new(ReplayReport), tell: tell, goOn: patience{ask: goOn}, wedged: map[core.Affinity]bool{}, used: map[string]bool{}}
 	w, err := New(Options{Settings: t.Settings, Timed: true, Observe: r.observe})
 	if err != nil {
 		return nil, &core.TraceError{What: err.Error()}
@@ -83,7 +89,7 @@ func Replay(t *core.Trace, tell func(Told)) (*ReplayReport, error) {
 	r.world = w
 	for i := range t.Lines {
 		line := &t.Lines[i]
-		if w.violation != nil {
+		if w.violation != nil || r.goOn.over() {
 			break
 		}
 		if line.Expect {
@@ -91,6 +97,9 @@ func Replay(t *core.Trace, tell func(Told)) (*ReplayReport, error) {
 		} else {
 			r.seen = r.seen[:0]
 			err = r.line(line)
+		}
+		if r.goOn.ended {
+			break // the line's time was not reached, and what became of it says nothing
 		}
 		if err != nil {
 			return r.finish(), &core.TraceError{Line: line.Number, What: err.Error()}
@@ -105,6 +114,7 @@ type replayer struct {
 	names  Keys
 	report *ReplayReport
 	tell   func(Told)
+	goOn   patience
 	seen   []core.Effect // since the last step line began
 	wedged map[core.Affinity]bool
 	used   map[string]bool // ids of requests and calls, which are never used again
@@ -139,7 +149,7 @@ func (r *replayer) finish() *ReplayReport {
 	w.core.Hash(&hash, &names)
 	r.report.Steps, r.report.Elapsed = w.steps, w.now
 	r.report.StateHash, r.report.HistoryHash = hash.Sum(), w.hash
-	r.report.Violation = w.violation
+	r.report.Violation, r.report.Stopped = w.violation, r.goOn.ended
 	r.report.MostAlive, r.report.Capacity = w.mostAlive, w.core.Capacity()
 	r.report.WorstRecovery, r.report.Unrecovered = w.worst, len(w.incidents)
 	if len(w.incidents) > 0 {
@@ -154,7 +164,7 @@ func (r *replayer) finish() *ReplayReport {
 
 // line makes one step line happen.
 func (r *replayer) line(line *core.TraceLine) error {
-	if err := r.reach(line); err != nil {
+	if err := r.reach(line); err != nil || r.goOn.ended {
 		return err
 	}
 	if did, err := r.act(line.Words); did || err != nil {
@@ -193,7 +203,7 @@ func (r *replayer) fresh(event core.Event, words []core.Word) error {
 func (r *replayer) reach(line *core.TraceLine) error {
 	w := r.world
 	if r.trace.Auto {
-		w.RunUntil(line.At)
+		w.runUntil(line.At, &r.goOn)
 		return nil
 	}
 	for !r.trace.Untimed {

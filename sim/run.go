@@ -39,7 +39,8 @@ type Report struct {
 	Reached          Reached
 	HistoryHash      uint64
 	Violation        *Violation
-	Stopped          bool // Progress said so
+	Unanswered       int  // requests that still waited at the end
+	Stopped          bool // before the end, because Progress said so
 }
 
 // waitHistogram counts waits by the millisecond; what is longer counts as the longest.
@@ -95,28 +96,33 @@ func Run(o RunOptions) (*Report, error) {
 		return nil, err
 	}
 	w.waits = new(waitHistogram)
-	end := core.Time(o.Hours * float64(time.Hour))
-	stopped := false
-	for slice := core.Time(0); slice < end && !stopped && w.violation == nil; {
-		slice = min(end, slice+core.Time(10*time.Minute))
-		w.RunUntil(slice)
-		stopped = o.Progress != nil && !o.Progress(w.now)
+	var goOn patience
+	if o.Progress != nil {
+		goOn.ask = func() bool { return o.Progress(w.now) }
 	}
+	w.runUntil(core.Time(o.Hours*float64(time.Hour)), &goOn)
 	simulated := time.Duration(w.now).Seconds()
-	if !stopped && drawn.ClosesBusy {
+	switch {
+	case goOn.ended:
+	case drawn.ClosesBusy:
 		w.healing = true
 		w.nextMishap = never
-		w.end()
-	} else if !stopped {
-		w.heal()
-		w.end()
+		w.end(&goOn)
+	default:
+		w.heal(&goOn)
+		w.end(&goOn)
+	}
+	unanswered := 0
+	if w.healing && !goOn.ended {
+		unanswered = w.core.Waiting(core.Root) + w.core.Waiting(core.Nested)
 	}
 	return &Report{
 		Profile: o.Profile.Name, Seed: o.Seed, Settings: *w.core.Settings(), Faults: drawn.Conditions.Faults,
 		SimulatedSeconds: simulated, Events: w.steps, Grants: w.grants, CapacityMax: w.mostAlive,
 		WorstRecovery: time.Duration(w.worst).Seconds(),
 		WaitP50:       w.waits.percentile(50), WaitP99: w.waits.percentile(99),
-		Reached: *w.reached, HistoryHash: w.hash, Violation: w.violation, Stopped: stopped,
+		Reached: *w.reached, HistoryHash: w.hash, Violation: w.violation,
+		Unanswered: unanswered, Stopped: goOn.ended,
 	}, nil
 }
 
@@ -131,7 +137,7 @@ func (w *World) CapacityMax() int { return w.mostAlive }
 
 // heal is the second phase of a run: the faults stop, nobody new comes, nobody gives up any more.
 // Within a bounded time everything that was asked is answered and the pool is full again.
-func (w *World) heal() {
+func (w *World) heal(goOn *patience) {
 	w.healing = true
 	w.nextArrival, w.nextMishap = never, never
 	for i := range w.clients {
@@ -140,24 +146,51 @@ func (w *World) heal() {
 		}
 	}
 	backlog := 4 * core.Time(w.active) * (w.arrivals.Render.Longest + w.arrivals.Limit + 2*Seconds)
-	within := backlog + w.recoveryBound()
-	w.settle(within)
+	within := later(backlog, w.recoveryBound())
+	w.settle(within, goOn)
 }
 
 // recoveryBound is the time within which a pool has to be full again from any state, when nothing
 // goes wrong any more: every deadline once, one after the other.
 func (w *World) recoveryBound() core.Time {
 	s := w.core.Settings()
-	sum := max(0, s.MaxLease) + 2*s.OpenTimeout + 2*s.CloseTimeout + 4*s.KillTimeout + 2*s.BrowserCloseTimeout +
-		3*s.LaunchTimeout + time.Duration(s.OpenRetries+2)*s.OpenBackoffMax + 10*time.Second +
-		2*s.DrainTimeout + 2*max(0, s.StallTimeout) + max(0, s.ProbeBudget) + max(0, s.RescueTimeout) + s.IdleContraction
-	return core.Time(sum)
+	sum := 10 * Seconds
+	add := func(times int, d time.Duration) {
+		n, each := core.Time(times), max(0, core.Time(d))
+		if each > 0 && n > never/each {
+			sum = never
+			return
+		}
+		sum = later(sum, n*each)
+	}
+	add(1, s.MaxLease)
+	add(1, s.RescueTimeout)
+	add(1, s.ProbeBudget)
+	add(2, s.OpenTimeout)
+	add(2, s.CloseTimeout)
+	add(4, s.KillTimeout)
+	add(2, s.BrowserCloseTimeout)
+	add(3, s.LaunchTimeout)
+	add(2, s.DrainTimeout)
+	add(2, s.StallTimeout)
+	add(1, s.IdleContraction)
+	add(2, s.OpenBackoffMax)
+	add(s.OpenRetries, s.OpenBackoffMax)
+	return sum
+}
+
+// later is a + b, or never where that is too far away to be written down.
+func later(a, b core.Time) core.Time {
+	if a > never-b {
+		return never
+	}
+	return a + b
 }
 
 // settle lets things happen until all is quiet. What is not, after this long, is a violation.
-func (w *World) settle(within core.Time) bool {
-	limit := w.now + within
-	for w.violation == nil && !w.quiet() {
+func (w *World) settle(within core.Time, goOn *patience) bool {
+	limit := later(w.now, within)
+	for w.violation == nil && !goOn.over() && !w.quiet() {
 		at, ok := w.Next()
 		if !ok || at > limit {
 			w.judge(within)
@@ -165,7 +198,7 @@ func (w *World) settle(within core.Time) bool {
 		}
 		w.Advance()
 	}
-	return w.violation == nil
+	return w.violation == nil && !goOn.ended
 }
 
 // quiet says whether nobody waits or holds, nothing is under way, and the pool is full and no larger than
@@ -213,12 +246,12 @@ func (w *World) judge(within core.Time) {
 }
 
 // end closes the pool and looks whether that ends, with nothing alive and everybody answered.
-func (w *World) end() {
+func (w *World) end(goOn *patience) {
 	within := w.recoveryBound()
 	p := Program{{Verb: ClosePool, Lasting: 300 * Milliseconds}}
 	w.admit(&p)
-	limit := w.now + within
-	for w.violation == nil && !(w.core.Ended() && w.active == 0) {
+	limit := later(w.now, within)
+	for w.violation == nil && !goOn.over() && !(w.core.Ended() && w.active == 0) {
 		if w.core.Ended() {
 			w.nextArrival = never
 		}

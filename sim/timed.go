@@ -331,11 +331,31 @@ const stillBound = 100_000
 
 // RunUntil lets everything happen up to an instant, that instant included, and leaves the clock
 // there. It is false where a claim was broken.
-func (w *World) RunUntil(t core.Time) bool {
-	for w.advance(t) {
+func (w *World) RunUntil(t core.Time) bool { return w.runUntil(t, &patience{}) }
+
+// runUntil is RunUntil for as long as somebody is patient; the clock stops with them.
+func (w *World) runUntil(t core.Time, p *patience) bool {
+	for !p.over() && w.advance(t) {
 	}
-	if w.violation == nil {
+	if w.violation == nil && !p.ended {
 		w.now = max(w.now, t)
 	}
 	return w.violation == nil
+}
+
+// patience is a question whether to go on that is asked once in a while, since asking costs more
+// than most of what happens in between.
+type patience struct {
+	ask   func() bool // nil: for ever
+	turns int
+	ended bool
+}
+
+const turnsBetween = 1 << 10
+
+func (p *patience) over() bool {
+	if p.turns++; p.turns%turnsBetween == 0 && p.ask != nil && !p.ended {
+		p.ended = !p.ask()
+	}
+	return p.ended
 }

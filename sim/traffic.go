@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"time"
+
 	"github.com/pagepool/pagepool/pool/core"
 )
 
@@ -136,6 +138,9 @@ func (a *Arrivals) visit(w *World) Program {
 	return p.program
 }
 
+// longestSit is how long a render limit may be for callers to rely on it: nobody waits for years.
+const longestSit = 24 * time.Hour
+
 // end draws how a render ends: it is given back, or its page is spoiled, crashes or wedges.
 func (a *Arrivals) end(w *World, p *writer) {
 	f := &w.conditions.Faults
@@ -146,7 +151,7 @@ func (a *Arrivals) end(w *World, p *writer) {
 		} else {
 			p.add(Instruction{Verb: Wedge})
 		}
-		if w.core.Settings().MaxLease > 0 && w.happens(f.SilentWedges) {
+		if limit := w.core.Settings().MaxLease; 0 < limit && limit <= longestSit && w.happens(f.SilentWedges) {
 			p.add(Instruction{Verb: Sit})
 			return
 		}

@@ -16,8 +16,10 @@ type demoReport struct {
 	Command    string        `json:"command"`
 	Replay     *replayReport `json:"replay"`
 	Run        *runReport    `json:"run"`
-	Promises   []promise     `json:"promises"`
+	Promises   []promise     `json:"promises"` // none where Ctrl-C left too little to judge by
 	Violations []violation   `json:"violations"`
+
+	Interrupted bool `json:"interrupted,omitempty"`
 }
 
 // promise is one line of the table at the end.
@@ -48,9 +50,14 @@ func (s *soak) demo() error {
 	if err != nil {
 		return err
 	}
-	report := &demoReport{Command: "demo", Replay: replay, Run: run, Violations: []violation{}}
+	report := &demoReport{
+		Command: "demo", Replay: replay, Run: run, Promises: []promise{}, Violations: []violation{},
+		Interrupted: replay.Interrupted || run.Interrupted,
+	}
 	report.Violations = append(append(report.Violations, replay.Violations...), run.Violations...)
-	report.Promises = promises(replay, run)
+	if !report.Interrupted {
+		report.Promises = promises(replay, run)
+	}
 	for _, p := range report.Promises {
 		if !p.Held {
 			s.broke()
@@ -71,7 +78,9 @@ func promises(replay *replayReport, run *runReport) []promise {
 		broken[v.Property]++
 	}
 	var list []promise
+	listed := map[string]bool{}
 	add := func(name string, figure, bound float64, unit, says string) {
+		listed[name] = true
 		list = append(list, promise{name, figure <= bound && broken[name] == 0, figure, bound, unit, says})
 	}
 	opening := sim.DefaultConditions.Close.Shortest + sim.DefaultConditions.Open.Shortest
@@ -86,28 +95,16 @@ func promises(replay *replayReport, run *runReport) []promise {
 		"longest time from a wedged render to full capacity")
 	add("capacity", float64(max(found.MostAlive, run.CapacityMax)), float64(settings.InitialPages+1), "tabs",
 		"most tabs alive at one time, against capacity and the spare")
-	add("answered", float64(run.unanswered()), 0, "requests", "left without an answer once the faults had stopped")
+	add("answered", float64(run.unanswered), 0, "requests", "left without an answer once the faults had stopped")
 	for _, name := range []string{"refilled", "nested-progress"} {
 		add(name, broken[name], 0, "violations", sim.Says(name))
 	}
 	for _, v := range core.Invariants {
-		if v.Name != "capacity" {
+		if !listed[v.Name] {
 			add(v.Name, broken[v.Name], 0, "violations", v.Says)
 		}
 	}
 	return list
-}
-
-// unanswered is the number of requests that a run left without an answer: a run with one ends in a
-// violation, which says how many.
-func (r *runReport) unanswered() int {
-	n := 0
-	for _, v := range r.Violations {
-		if v.Property == "answered" {
-			n++
-		}
-	}
-	return n
 }
 
 func (r *demoReport) write(w io.Writer) {
@@ -115,6 +112,10 @@ func (r *demoReport) write(w io.Writer) {
 	r.Replay.write(w)
 	fmt.Fprintln(w, "\n2. A day of staging traffic on the same core, with faults")
 	r.Run.write(w)
+	if r.Interrupted {
+		fmt.Fprintln(w, "\n3. The promises: not judged, since Ctrl-C cut the run short")
+		return
+	}
 	fmt.Fprintln(w, "\n3. The promises")
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	for _, p := range r.Promises {

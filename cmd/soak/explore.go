@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"runtime/metrics"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -20,6 +22,8 @@ type exploreReport struct {
 	Scenarios  []exploredScenario `json:"scenarios"`
 	Workers    int                `json:"workers"`
 	Violations []violation        `json:"violations"`
+
+	Interrupted bool `json:"interrupted,omitempty"`
 }
 
 type exploredScenario struct {
@@ -33,14 +37,17 @@ type exploredScenario struct {
 	StatesSum   string      `json:"states_sum"`
 	Violations  []violation `json:"violations"`
 
-	trace []string
+	trace   []string
+	cutBy   string // what ended it early
+	stopped bool   // that was Ctrl-C
 }
 
 type exploreOptions struct {
 	scenarios []*sim.Scenario
-	all       bool
-	maxStates int
-	workers   int
+	all       yesNo
+	maxStates count
+	maxMemory memory // of the whole process
+	workers   count
 }
 
 func scenarioNames() []string {
@@ -52,7 +59,7 @@ func scenarioNames() []string {
 }
 
 func (s *soak) exploreCommand() *cobra.Command {
-	o := exploreOptions{workers: min(2, runtime.GOMAXPROCS(0))}
+	o := exploreOptions{workers: count(min(2, runtime.GOMAXPROCS(0))), maxMemory: 2 << 30}
 	var long strings.Builder
 	long.WriteString("Visit every interleaving of a small scenario, breadth first, and check every claim in each state.\n\n")
 	for _, c := range sim.Scenarios {
@@ -76,22 +83,21 @@ func (s *soak) exploreCommand() *cobra.Command {
 			return s.print(report, report.write)
 		},
 	}
-	c.Flags().BoolVar(&o.all, "all", false, "explore every scenario")
-	c.Flags().IntVar(&o.maxStates, "max-states", 0, "stop each after this many states; 0: no bound")
-	c.Flags().IntVar(&o.workers, "workers", o.workers, "how many scenarios are explored at a time")
+	c.Flags().VarPF(&o.all, "all", "", "explore every scenario").NoOptDefVal = "true"
+	c.Flags().Var(&o.maxStates, "max-states", "stop each after this many states; 0: no bound")
+	c.Flags().Var(&o.maxMemory, "max-memory", "stop when the searches take more memory than this")
+	c.Flags().Var(&o.workers, "workers", "how many scenarios are explored at a time")
 	s.takesSettings(c)
 	return c
 }
 
 func (o *exploreOptions) choose(args []string) error {
 	switch {
-	case o.maxStates < 0:
-		return fmt.Errorf("-max-states %d: want 0 or more", o.maxStates)
 	case o.workers < 1:
 		return fmt.Errorf("-workers %d: want 1 or more", o.workers)
-	case o.all && len(args) > 0:
+	case bool(o.all) && len(args) > 0:
 		return fmt.Errorf("want -all or names, not both")
-	case o.all:
+	case bool(o.all):
 		o.scenarios = sim.Scenarios
 		return nil
 	case len(args) == 0:
@@ -102,7 +108,9 @@ func (o *exploreOptions) choose(args []string) error {
 		if c == nil {
 			return fmt.Errorf("unknown scenario %q; the scenarios are %s", name, strings.Join(scenarioNames(), ", "))
 		}
-		o.scenarios = append(o.scenarios, c)
+		if !slices.Contains(o.scenarios, c) {
+			o.scenarios = append(o.scenarios, c)
+		}
 	}
 	return nil
 }
@@ -110,14 +118,14 @@ func (o *exploreOptions) choose(args []string) error {
 func (s *soak) explore(o *exploreOptions) (*exploreReport, error) {
 	report := &exploreReport{
 		Command: "explore", Scenarios: make([]exploredScenario, len(o.scenarios)),
-		Workers: o.workers, Violations: []violation{},
+		Workers: int(o.workers), Violations: []violation{},
 	}
 	bar := s.progress(-1, "states")
 	defer bar.done()
 	errs := make([]error, len(o.scenarios))
 	var next atomic.Int64
 	var workers sync.WaitGroup
-	for range min(o.workers, len(o.scenarios)) {
+	for range min(int(o.workers), len(o.scenarios)) {
 		workers.Go(func() {
 			for {
 				i := int(next.Add(1)) - 1
@@ -134,7 +142,9 @@ func (s *soak) explore(o *exploreOptions) (*exploreReport, error) {
 			return nil, fmt.Errorf("%s: %w", o.scenarios[i].Name, err)
 		}
 		report.Violations = append(report.Violations, report.Scenarios[i].Violations...)
+		report.Interrupted = report.Interrupted || report.Scenarios[i].stopped
 	}
+	s.cut = s.cut || report.Interrupted
 	return report, nil
 }
 
@@ -144,13 +154,21 @@ func (s *soak) exploreOne(o *exploreOptions, c *sim.Scenario, bar progress) (exp
 	if changed.Settings, err = s.settings(c.Settings); err != nil {
 		return exploredScenario{}, err
 	}
-	began, last := time.Now(), 0
+	began, last, cutBy, stopped := time.Now(), 0, fmt.Sprintf("-max-states %d", o.maxStates), false
 	x, err := sim.Explore(&changed, sim.ExploreOptions{
-		MaxStates: o.maxStates,
+		MaxStates: int(o.maxStates),
 		Progress: func(states, _ int) bool {
 			bar.add(states - last)
 			last = states
-			return s.ctx.Err() == nil
+			switch {
+			case !s.goesOn():
+				cutBy, stopped = "Ctrl-C", true
+				return false
+			case inUse() > o.maxMemory:
+				cutBy = "-max-memory " + o.maxMemory.String()
+				return false
+			}
+			return true
 		},
 	})
 	if err != nil {
@@ -160,6 +178,7 @@ func (s *soak) exploreOne(o *exploreOptions, c *sim.Scenario, bar progress) (exp
 		Scenario: c.Name, States: x.States, Transitions: x.Transitions, Depth: x.Depth,
 		WallSeconds: time.Since(began).Seconds(), MemoryBytes: x.MemoryBytes, Complete: x.Complete,
 		StatesSum: fmt.Sprintf("%016x", x.Sum), Violations: []violation{}, trace: x.Trace,
+		cutBy: cutBy, stopped: stopped,
 	}
 	if v := x.Violation; v != nil {
 		e.Violations = append(e.Violations, violation{
@@ -170,11 +189,22 @@ func (s *soak) exploreOne(o *exploreOptions, c *sim.Scenario, bar progress) (exp
 	return e, nil
 }
 
+// inUse is the memory that the process has in use.
+func inUse() memory {
+	objects := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+	metrics.Read(objects)
+	return memory(objects[0].Value.Uint64())
+}
+
 func (r *exploreReport) write(w io.Writer) {
 	for _, e := range r.Scenarios {
 		complete := "to the end"
-		if !e.Complete {
-			complete = "NOT to the end"
+		switch {
+		case e.Complete:
+		case len(e.Violations) > 0:
+			complete = "to a broken claim"
+		default:
+			complete = "NOT to the end (" + e.cutBy + ")"
 		}
 		fmt.Fprintf(w, "%-22s %9d states %10d transitions, depth %3d, %s, in %.2f s\n",
 			e.Scenario, e.States, e.Transitions, e.Depth, complete, e.WallSeconds)

@@ -44,9 +44,9 @@ func (r *seedRange) Set(text string) error {
 }
 
 // shard is the value of -shard: the part i of n of the seeds.
-type shard struct{ part, of uint64 }
+type shard struct{ part, parts uint64 }
 
-func (s *shard) String() string { return fmt.Sprintf("%d/%d", s.part, s.of) }
+func (s *shard) String() string { return fmt.Sprintf("%d/%d", s.part, s.parts) }
 
 func (s *shard) Type() string { return "i/n" }
 
@@ -57,11 +57,18 @@ func (s *shard) Set(text string) error {
 	if !ok || err != nil || err2 != nil || i < 1 || i > n {
 		return fmt.Errorf("want i/n with 1 <= i <= n, such as 1/4")
 	}
-	s.part, s.of = i, n
+	s.part, s.parts = i, n
 	return nil
 }
 
-func (s *shard) has(seed uint64) bool { return seed%s.of == s.part-1 }
+// of is the first seed of a range that belongs to the shard, and how many do: each parts-th.
+func (s *shard) of(r seedRange) (first, n uint64) {
+	skip := (s.part - 1 + s.parts - r.first%s.parts) % s.parts
+	if skip > r.last-r.first {
+		return 0, 0
+	}
+	return r.first + skip, (r.last-r.first-skip)/s.parts + 1
+}
 
 // hours is the value of -hours: virtual time.
 type hours struct{ time.Duration }
@@ -78,6 +85,69 @@ func (h *hours) Set(text string) error {
 		return fmt.Errorf("want a number of hours above 0 and at most %d", maxHours)
 	}
 	h.Duration = time.Duration(n * float64(time.Hour))
+	return nil
+}
+
+// memory is the value of -max-memory, in bytes.
+type memory uint64
+
+var memoryUnits = []struct {
+	name  string
+	bytes memory
+}{{"GiB", 1 << 30}, {"MiB", 1 << 20}}
+
+func (m *memory) String() string {
+	for _, unit := range memoryUnits {
+		if *m%unit.bytes == 0 {
+			return fmt.Sprint(uint64(*m/unit.bytes), unit.name)
+		}
+	}
+	return strconv.FormatUint(uint64(*m), 10)
+}
+
+func (m *memory) Type() string { return "size" }
+
+func (m *memory) Set(text string) error {
+	for _, unit := range memoryUnits {
+		digits, ok := strings.CutSuffix(text, unit.name)
+		if n, err := strconv.ParseUint(digits, 10, 20); ok && err == nil && n > 0 {
+			*m = memory(n) * unit.bytes
+			return nil
+		}
+	}
+	return fmt.Errorf("want a size such as 512MiB or 2GiB")
+}
+
+// count is a number that is not negative.
+type count int
+
+func (c *count) String() string { return strconv.Itoa(int(*c)) }
+
+func (c *count) Type() string { return "N" }
+
+func (c *count) Set(text string) error {
+	n, err := strconv.ParseUint(text, 10, 31)
+	if err != nil {
+		return fmt.Errorf("want a whole number from 0 to %d", math.MaxInt32)
+	}
+	*c = count(n)
+	return nil
+}
+
+// yesNo is a flag that may stand alone.
+type yesNo bool
+
+func (y *yesNo) String() string { return strconv.FormatBool(bool(*y)) }
+
+func (y *yesNo) Type() string { return "bool" }
+
+func (y *yesNo) IsBoolFlag() bool { return true }
+
+func (y *yesNo) Set(text string) error {
+	if text != "true" && text != "false" {
+		return fmt.Errorf("want true or false, or nothing")
+	}
+	*y = text == "true"
 	return nil
 }
 

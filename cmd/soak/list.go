@@ -31,7 +31,12 @@ func (s *soak) listCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "list",
 		Short: "List scenarios, profiles, properties and planted bugs",
-		Args:  cobra.NoArgs,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return fmt.Errorf("list takes no arguments, got %q", args[0])
+			}
+			return nil
+		},
 		RunE: func(*cobra.Command, []string) error {
 			report := &listReport{Command: "list", Profiles: profileNames(), Scenarios: scenarioNames()}
 			for _, v := range core.Invariants {

@@ -4,8 +4,8 @@
 // Rules of output: with -json, standard output is exactly one JSON object; progress and prose go to
 // standard error, and progress is drawn on a terminal only. The exit is 0 when every property and
 // every expect line held, 1 when one broke, 2 for bad usage or input, 130 after Ctrl-C. The same
-// command prints the same bytes, but for fields that begin with wall_, end in _per_second, or are
-// called workers or memory_bytes.
+// command prints the same bytes with -json, but for fields that begin with wall_, end in _per_second, or
+// are called workers or memory_bytes; prose has times of the wall in it.
 package main
 
 import (
@@ -19,8 +19,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-
-	"github.com/pagepool/pagepool/pool/core"
 )
 
 // Exit codes.
@@ -33,7 +31,7 @@ const (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	defer stop()
+	context.AfterFunc(ctx, stop) // whoever does not want to wait for the report presses Ctrl-C again
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
@@ -42,25 +40,46 @@ type soak struct {
 	ctx    context.Context
 	stdout io.Writer
 	stderr io.Writer
-	json   bool
-	sets   []string
+	json   yesNo
+	sets   assignments
 	exit   int
+	cut    bool // Ctrl-C came before the work was done
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	s := &soak{ctx: ctx, stdout: stdout, stderr: stderr}
+	out := &remembering{to: stdout}
+	s := &soak{ctx: ctx, stdout: out, stderr: stderr}
 	root := s.command()
 	root.SetArgs(doubleDashes(args))
-	root.SetOut(stdout)
+	root.SetOut(out)
 	root.SetErr(stderr)
-	if err := root.ExecuteContext(ctx); err != nil {
-		fmt.Fprintf(stderr, "soak: %s\n", strings.ReplaceAll(err.Error(), "\n", "; "))
+	err := root.ExecuteContext(ctx)
+	if err == nil && out.err != nil {
+		err = fmt.Errorf("standard output: %w", out.err)
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "soak: %s\n", strings.ReplaceAll(singleDashes(err.Error()), "\n", "; "))
 		return exitUsage
 	}
-	if s.exit == exitHeld && ctx.Err() != nil {
+	if s.exit == exitHeld && s.cut {
 		return exitInterrupted
 	}
 	return s.exit
+}
+
+// remembering is an output that keeps its first error, which prose has no use for as it is written.
+type remembering struct {
+	to  io.Writer
+	err error
+}
+
+func (r *remembering) Write(b []byte) (int, error) {
+	if r.err != nil {
+		return 0, r.err
+	}
+	n, err := r.to.Write(b)
+	r.err = err
+	return n, err
 }
 
 var singleDash = regexp.MustCompile(`^-[a-z][a-z-]+(=|$)`)
@@ -80,6 +99,11 @@ func doubleDashes(args []string) []string {
 	return out
 }
 
+var doubleDash = regexp.MustCompile(`(^|[ "])--([a-z])`)
+
+// singleDashes is the inverse, for help and errors.
+func singleDashes(text string) string { return doubleDash.ReplaceAllString(text, "$1-$2") }
+
 func (s *soak) command() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "soak",
@@ -93,9 +117,31 @@ func (s *soak) command() *cobra.Command {
 		RunE:          func(*cobra.Command, []string) error { return s.demo() },
 	}
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.PersistentFlags().BoolVar(&s.json, "json", false, "print one JSON object on standard output")
+	root.PersistentFlags().VarPF(&s.json, "json", "", "print one JSON object on standard output").NoOptDefVal = "true"
+	cobra.AddTemplateFunc("singleDashes", singleDashes)
+	root.SetUsageTemplate(strings.NewReplacer("FlagUsages | ", "FlagUsages | singleDashes | ", " --help", " -help").
+		Replace(root.UsageTemplate()))
+	root.SetHelpCommand(helpCommand(root))
 	root.AddCommand(s.runCommand(), s.replayCommand(), s.exploreCommand(), s.listCommand())
 	return root
+}
+
+// helpCommand is cobra's, but for what it says of commands that do not exist.
+func helpCommand(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Help about a command",
+		RunE: func(_ *cobra.Command, args []string) error {
+			c, rest, err := root.Find(args)
+			if err == nil {
+				err = noArguments(c, rest)
+			}
+			if err != nil {
+				return err
+			}
+			return c.Help()
+		},
+	}
 }
 
 func noArguments(c *cobra.Command, args []string) error {
@@ -103,28 +149,6 @@ func noArguments(c *cobra.Command, args []string) error {
 		return fmt.Errorf("unknown command %q; the commands are run, replay, explore and list", args[0])
 	}
 	return nil
-}
-
-// takesSettings gives a command the flag -set.
-func (s *soak) takesSettings(c *cobra.Command) {
-	c.Flags().StringArrayVar(&s.sets, "set", nil, "a setting, as Name=value; repeatable")
-}
-
-// settings are those given with -set, on top of others. The rules are checked as well.
-func (s *soak) settings(base core.Settings) (core.Settings, error) {
-	for _, set := range s.sets {
-		name, value, ok := strings.Cut(set, "=")
-		if !ok {
-			return base, fmt.Errorf("-set %s: want Name=value", set)
-		}
-		if err := base.Set(name, value); err != nil {
-			return base, fmt.Errorf("-set %s: %w", set, err)
-		}
-	}
-	if _, err := base.Resolve(); err != nil {
-		return base, fmt.Errorf("-set: %w", err)
-	}
-	return base, nil
 }
 
 // print writes a report: as one JSON object, or as prose.
@@ -137,6 +161,9 @@ func (s *soak) print(report any, prose func(io.Writer)) error {
 	encoder.SetEscapeHTML(false)
 	return encoder.Encode(report)
 }
+
+// goesOn is asked by all work that may take long.
+func (s *soak) goesOn() bool { return s.ctx.Err() == nil }
 
 // broke notes that a property or an expectation did not hold.
 func (s *soak) broke() { s.exit = exitBroke }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/sim"
+	"github.com/pagepool/pagepool/testdata"
 )
 
 // replayReport is what `soak replay` prints.
@@ -26,6 +27,7 @@ type replayReport struct {
 	HistoryHash      string         `json:"history_hash"`
 	ExpectFailed     []expectFailed `json:"expect_failed"`
 	Violations       []violation    `json:"violations"`
+	Interrupted      bool           `json:"interrupted,omitempty"`
 
 	found *sim.ReplayReport
 }
@@ -37,7 +39,7 @@ type expectFailed struct {
 }
 
 func (s *soak) replayCommand() *cobra.Command {
-	var steps bool
+	var steps yesNo
 	c := &cobra.Command{
 		Use:   "replay FILE",
 		Short: "Replay an incident, a scenario, a regression",
@@ -46,9 +48,9 @@ func (s *soak) replayCommand() *cobra.Command {
 		RunE: func(_ *cobra.Command, args []string) error {
 			data, err := os.ReadFile(args[0])
 			if err != nil {
-				return err
+				return fmt.Errorf("%w; want a trace file, such as testdata/%s", err, testdata.Incident)
 			}
-			report, err := s.replay(args[0], data, steps)
+			report, err := s.replay(args[0], data, bool(steps))
 			if err != nil {
 				return err
 			}
@@ -56,7 +58,7 @@ func (s *soak) replayCommand() *cobra.Command {
 			return s.print(report, report.write)
 		},
 	}
-	c.Flags().BoolVar(&steps, "steps", false, "print every step to standard error")
+	c.Flags().VarPF(&steps, "steps", "", "print every step to standard error").NoOptDefVal = "true"
 	s.takesSettings(c)
 	return c
 }
@@ -89,7 +91,7 @@ func (s *soak) replay(file string, data []byte, steps bool) (*replayReport, erro
 		tell = s.tell
 	}
 	began := time.Now()
-	found, err := sim.Replay(trace, tell)
+	found, err := sim.ReplayWhile(trace, tell, s.goesOn)
 	if err != nil && (found == nil || len(found.Failed) == 0) {
 		return nil, inFile(err)
 	}
@@ -98,8 +100,9 @@ func (s *soak) replay(file string, data []byte, steps bool) (*replayReport, erro
 		SimulatedSeconds: found.Elapsed.Duration().Seconds(), WallSeconds: time.Since(began).Seconds(),
 		StateHash:   fmt.Sprintf("%016x", found.StateHash),
 		HistoryHash: fmt.Sprintf("%016x", found.HistoryHash),
-		found:       found, ExpectFailed: []expectFailed{}, Violations: []violation{},
+		found:       found, ExpectFailed: []expectFailed{}, Violations: []violation{}, Interrupted: found.Stopped,
 	}
+	s.cut = s.cut || report.Interrupted
 	for _, f := range found.Failed {
 		report.ExpectFailed = append(report.ExpectFailed, expectFailed{f.Line, f.Want, f.Got})
 	}
@@ -146,7 +149,10 @@ func (r *replayReport) write(w io.Writer) {
 		fmt.Fprintf(w, "full capacity was NOT back at the end: %d wedged render still holds its tab\n", f.Unrecovered)
 	}
 	fmt.Fprintf(w, "%d grants, %d evictions, %d kills; at most %d tabs alive\n", f.Grants, f.Evictions, f.Kills, f.MostAlive)
-	if len(r.ExpectFailed)+len(r.Violations) == 0 {
+	switch {
+	case r.Interrupted:
+		fmt.Fprintln(w, "interrupted before the end of the trace")
+	case len(r.ExpectFailed)+len(r.Violations) == 0:
 		fmt.Fprintln(w, "every claim and every expectation held")
 	}
 }

@@ -4,10 +4,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
-	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -33,9 +30,12 @@ type runReport struct {
 	Reached          map[string]uint64 `json:"reached"`
 	HistoryHash      string            `json:"history_hash"`
 	Violations       []violation       `json:"violations"`
+	Interrupted      bool              `json:"interrupted,omitempty"`
 
-	seeds int
-	first *sim.Report // of the first seed
+	seeds, wanted uint64 // run to their end; asked for
+	hours         hours  // asked for, of each seed
+	unanswered    int    // requests that were left without an answer
+	first         *sim.Report
 }
 
 type runOptions struct {
@@ -103,100 +103,146 @@ func profileTable() string {
 // run runs every seed, as many at a time as there are processors; the report does not depend on how
 // many that are.
 func (s *soak) run(o runOptions) (*runReport, error) {
-	if _, err := s.settings(core.Settings{}); err != nil && len(s.sets) > 0 {
-		if _, other := s.settings(o.profile.Settings); other != nil {
-			return nil, other
-		}
+	base, err := s.fitted(o.profile.Settings, core.Settings{}, o.profile.Check)
+	if err != nil {
+		return nil, err
+	}
+	first, n := o.shard.of(o.seeds)
+	if n == 0 {
+		return nil, fmt.Errorf("no seed of %v belongs to shard %v", &o.seeds, &o.shard)
 	}
 	began := time.Now()
-	var seeds []uint64
-	for seed := o.seeds.first; ; seed++ {
-		if o.shard.has(seed) {
-			seeds = append(seeds, seed)
-		}
-		if seed == o.seeds.last {
-			break
-		}
-	}
-	bar := s.progress(int64(len(seeds)), o.profile.Name)
+	bar := s.progress(int64(n), o.profile.Name)
 	defer bar.done()
-	reports := make([]*sim.Report, len(seeds))
-	errs := make([]error, len(seeds))
-	var next atomic.Int64
-	var workers sync.WaitGroup
-	for range min(runtime.GOMAXPROCS(0), len(seeds)) {
-		workers.Go(func() {
-			for s.ctx.Err() == nil {
-				i := int(next.Add(1)) - 1
-				if i >= len(seeds) {
-					return
-				}
-				reports[i], errs[i] = sim.Run(s.simOptions(o, seeds[i]))
-				bar.add(1)
-			}
-		})
+	sum := &runSum{saved: map[string]bool{}, runReport: &runReport{
+		Command: "run", Profile: o.profile.Name, SeedFirst: o.seeds.first, SeedLast: o.seeds.first,
+		Violations: []violation{}, wanted: n, hours: o.hours,
+	}}
+	for a := range s.runSeeds(o, base, first, n) {
+		outcome := <-a.done
+		if outcome.err != nil {
+			return nil, fmt.Errorf("seed %d: %w", a.seed, outcome.err)
+		}
+		if outcome.report != nil {
+			s.add(sum, o, base, outcome.report)
+			bar.add(1)
+		}
 	}
-	workers.Wait()
-	if i := slices.IndexFunc(errs, func(err error) bool { return err != nil }); i >= 0 {
-		return nil, fmt.Errorf("seed %d: %w", seeds[i], errs[i])
-	}
-	report := s.sum(o, slices.DeleteFunc(reports, func(r *sim.Report) bool { return r == nil }))
+	report := s.finish(sum, o)
 	report.WallSeconds = time.Since(began).Seconds()
+	s.cut = s.cut || report.Interrupted
 	return report, nil
 }
 
-func (s *soak) simOptions(o runOptions, seed uint64) sim.RunOptions {
+// attempt is one seed, which one of the workers runs.
+type attempt struct {
+	seed uint64
+	done chan outcome // has room for its one answer
+}
+
+// outcome is what a seed came to; neither where it was not begun any more.
+type outcome struct {
+	report *sim.Report
+	err    error
+}
+
+// runSeeds runs n seeds, and returns them in their order. Those that are ahead of the reader are few,
+// so that a range of any length fits into memory.
+func (s *soak) runSeeds(o runOptions, base core.Settings, first, n uint64) <-chan attempt {
+	workers := runtime.GOMAXPROCS(0)
+	inOrder, todo := make(chan attempt, 4*workers), make(chan attempt)
+	go func() {
+		defer close(inOrder)
+		defer close(todo)
+		for i := uint64(0); i < n && s.goesOn(); i++ {
+			a := attempt{first + i*o.shard.parts, make(chan outcome, 1)}
+			inOrder <- a
+			todo <- a
+		}
+	}()
+	for range workers {
+		go func() {
+			for a := range todo {
+				if !s.goesOn() {
+					a.done <- outcome{}
+					continue
+				}
+				report, err := sim.Run(s.simOptions(o, base, a.seed))
+				a.done <- outcome{report, err}
+			}
+		}()
+	}
+	return inOrder
+}
+
+// simOptions has the seed draw its settings, which give way to those of -set; with base they agree.
+func (s *soak) simOptions(o runOptions, base core.Settings, seed uint64) sim.RunOptions {
 	return sim.RunOptions{
 		Profile: o.profile, Seed: seed, Hours: o.hours.Hours(),
 		Set: func(settings *core.Settings) (err error) {
-			*settings, err = s.settings(*settings)
+			*settings, err = s.fitted(*settings, base, o.profile.Check)
 			return err
 		},
-		Progress: func(core.Time) bool { return s.ctx.Err() == nil },
+		Progress: func(core.Time) bool { return s.goesOn() },
 	}
 }
 
 // campaignSeeds is from how many seeds on everything has to have been reached.
 const campaignSeeds = 100
 
-func (s *soak) sum(o runOptions, reports []*sim.Report) *runReport {
-	sum := &runReport{
-		Command: "run", Profile: o.profile.Name, SeedFirst: o.seeds.first, SeedLast: o.seeds.last,
-		Violations: []violation{}, seeds: len(reports),
+// runSum is a report in the making.
+type runSum struct {
+	*runReport
+	reached sim.Reached
+	hash    core.Hasher
+	saved   map[string]bool // by property: one trace of each is enough
+}
+
+// add takes in the next seed.
+func (s *soak) add(sum *runSum, o runOptions, base core.Settings, r *sim.Report) {
+	if sum.first == nil {
+		sum.first = r
 	}
-	var reached sim.Reached
-	var hash core.Hasher
-	saved := map[string]bool{} // one trace a property is enough
-	for _, r := range reports {
-		if sum.first == nil {
-			sum.first = r
-		}
-		sum.SimulatedSeconds += r.SimulatedSeconds
-		sum.Events += r.Events
-		sum.Grants += r.Grants
-		sum.CapacityMax = max(sum.CapacityMax, r.CapacityMax)
-		sum.WorstRecovery = max(sum.WorstRecovery, r.WorstRecovery)
-		sum.WaitP50, sum.WaitP99 = max(sum.WaitP50, r.WaitP50), max(sum.WaitP99, r.WaitP99)
-		reached.Add(&r.Reached)
-		hash.Add(r.HistoryHash)
-		if r.Violation != nil {
-			v := s.violationOf(o, r)
-			if !saved[v.Property] {
-				saved[v.Property] = true
-				s.save(o, r, &v)
-			}
-			sum.Violations = append(sum.Violations, v)
-		}
+	sum.SeedLast = r.Seed
+	if !r.Stopped {
+		sum.seeds++
 	}
-	sum.Reached = reached.Map()
-	sum.HistoryHash = fmt.Sprintf("%016x", hash.Sum())
-	if zero := reached.Zero(); len(zero) > 0 && o.profile.Name == "hostile" && len(reports) >= campaignSeeds {
+	sum.unanswered += r.Unanswered
+	sum.SimulatedSeconds += r.SimulatedSeconds
+	sum.Events += r.Events
+	sum.Grants += r.Grants
+	sum.CapacityMax = max(sum.CapacityMax, r.CapacityMax)
+	sum.WorstRecovery = max(sum.WorstRecovery, r.WorstRecovery)
+	sum.WaitP50, sum.WaitP99 = max(sum.WaitP50, r.WaitP50), max(sum.WaitP99, r.WaitP99)
+	sum.reached.Add(&r.Reached)
+	sum.hash.Add(r.HistoryHash)
+	if r.Violation == nil {
+		return
+	}
+	v := s.violationOf(o, r)
+	if !sum.saved[v.Property] {
+		sum.saved[v.Property] = true
+		s.save(o, base, r, &v)
+	}
+	sum.Violations = append(sum.Violations, v)
+}
+
+// finish sees to what only all seeds together say. A campaign reaches everything, unless settings
+// were given, which may make something impossible, or Ctrl-C has cut it short.
+func (s *soak) finish(sum *runSum, o runOptions) *runReport {
+	if sum.Interrupted = sum.seeds < sum.wanted; !sum.Interrupted {
+		sum.SeedLast = o.seeds.last
+	}
+	sum.Reached = sum.reached.Map()
+	sum.HistoryHash = fmt.Sprintf("%016x", sum.hash.Sum())
+	campaign := o.profile.Name == "hostile" && sum.seeds >= campaignSeeds && len(s.sets) == 0
+	if zero := sum.reached.Zero(); campaign && !sum.Interrupted && len(zero) > 0 {
 		sum.Violations = append(sum.Violations, violation{
 			Property: "reached", Says: "A campaign reaches every fault, every rung, every rule of placement and every reason to close.",
 			What: "never reached: " + strings.Join(zero, ", "), Seed: o.seeds.first, Repeat: s.runFlags(o, o.seeds),
 		})
 	}
-	return sum
+	return sum.runReport
 }
 
 func (s *soak) runFlags(o runOptions, seeds seedRange) string {
@@ -212,8 +258,10 @@ func (s *soak) violationOf(o runOptions, r *sim.Report) violation {
 
 // save writes the trace of a failed seed. Where it replays to the same failure, that is the shorter
 // way to repeat it; what never ends cannot be seen in a trace, and takes the seed.
-func (s *soak) save(o runOptions, r *sim.Report, v *violation) {
-	file, repeats, err := saveRun(s.simOptions(o, r.Seed), r.Violation)
+func (s *soak) save(o runOptions, base core.Settings, r *sim.Report, v *violation) {
+	again := s.simOptions(o, base, r.Seed)
+	again.Progress = nil // it takes no longer than the first time, and Ctrl-C asks for a report
+	file, repeats, err := saveRun(again, r.Violation, v.Repeat)
 	if err != nil {
 		fmt.Fprintf(s.stderr, "soak: the trace of seed %d was not saved: %v\n", r.Seed, err)
 		return
@@ -225,9 +273,9 @@ func (s *soak) save(o runOptions, r *sim.Report, v *violation) {
 }
 
 func (r *runReport) write(w io.Writer) {
-	fmt.Fprintf(w, "%s, %s: %s of virtual time in %.2f s\n", r.Profile, plural(r.seeds, "seed"),
+	fmt.Fprintf(w, "%s, %s: %s of virtual time in %.2f s\n", r.Profile, plural(r.wanted, "seed"),
 		seconds(r.SimulatedSeconds), r.WallSeconds)
-	if r.seeds == 1 && r.first != nil {
+	if r.wanted == 1 && r.first != nil {
 		fmt.Fprintf(w, "  settings       %s\n", orDefault(r.first.Settings.Diff()))
 	}
 	fmt.Fprintf(w, "  events         %d\n  grants         %d\n", r.Events, r.Grants)
@@ -238,7 +286,11 @@ func (r *runReport) write(w io.Writer) {
 	for _, v := range r.Violations {
 		v.write(w)
 	}
-	if len(r.Violations) == 0 {
+	switch {
+	case r.Interrupted:
+		fmt.Fprintf(w, "interrupted after %d of %s, %.4g of %.4g hours of virtual time\n", r.seeds,
+			plural(r.wanted, "seed"), r.SimulatedSeconds/3600, float64(r.wanted)*r.hours.Hours())
+	case len(r.Violations) == 0:
 		fmt.Fprintln(w, "every claim held")
 	}
 }
@@ -250,7 +302,7 @@ func orDefault(settings string) string {
 	return settings
 }
 
-func plural(n int, noun string) string {
+func plural(n uint64, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}

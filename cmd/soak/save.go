@@ -15,9 +15,9 @@ const regressions = "testdata/regressions"
 
 // saveRun runs a failed seed again and writes its whole history as a trace: among the regressions
 // where the command runs in the repository, and otherwise here. repeats says whether the trace,
-// replayed without the seed, breaks the same claim. A failure that the second run does not repeat
+// replayed without the seed, breaks the same claim; repeat is the command that does it with the seed. A failure that the second run does not repeat
 // is an error.
-func saveRun(o sim.RunOptions, want *sim.Violation) (file string, repeats bool, err error) {
+func saveRun(o sim.RunOptions, want *sim.Violation, repeat string) (file string, repeats bool, err error) {
 	var names sim.Keys
 	for i := range 1 << 10 {
 		names.Handle(fmt.Sprintf("a%d", i+1))
@@ -28,7 +28,7 @@ func saveRun(o sim.RunOptions, want *sim.Violation) (file string, repeats bool, 
 		if tw == nil {
 			tw = core.NewTraceWriter(&out, &core.Trace{Settings: *w.Core().Settings()},
 				fmt.Sprintf("%s: %s", want.Property, want.Says),
-				fmt.Sprintf("Found by soak run %s -seed %d -hours %v: %s.", o.Profile.Name, o.Seed, o.Hours, want.What))
+				fmt.Sprintf("Found by %s: %s.", repeat, want.What))
 		}
 		if event.Kind != core.NoEvent {
 			tw.Step(w.Now(), string(core.AppendEvent(nil, event, &names)))

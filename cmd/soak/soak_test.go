@@ -4,10 +4,20 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
 	"os"
 	"path/filepath"
+	"reflect"
+	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
+
+	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/sim"
 )
 
 // soaked runs the command in this process.
@@ -32,7 +42,7 @@ func TestBadUsageAndInputIsOneClearLineAndExit2(t *testing.T) {
 		args []string
 		says string
 	}{
-		{[]string{"-colour"}, "unknown flag: --colour"},
+		{[]string{"-colour"}, "unknown flag: -colour"},
 		{[]string{"fly"}, `unknown command "fly"; the commands are run, replay, explore and list`},
 		{[]string{"run", "stagin"}, `unknown profile "stagin"; the profiles are staging, burst, nested, hostile`},
 		{[]string{"run", "staging", "burst"}, "want one profile, got 2"},
@@ -45,9 +55,22 @@ func TestBadUsageAndInputIsOneClearLineAndExit2(t *testing.T) {
 		{[]string{"run", "-set", "MaxPages"}, "want Name=value"},
 		{[]string{"run", "-set", "MaxPages=many"}, `setting MaxPages="many": want a whole number`},
 		{[]string{"run", "-set", "MaxPages=-3"}, "MaxPages=-3: the rule is 1 to 1,000"},
+		{[]string{"run", "-seed", "4", "-shard", "2/2"}, "no seed of 4 belongs to shard 2/2"},
+		{[]string{"run", "-set", "LaunchTimeout=100ms"}, "LaunchTimeout=100ms: the rule is more than 900ms, which a slow launch takes in the profile staging"},
+		{[]string{"run", "hostile", "-set", "OpenTimeout=1ms", "-set", "OpenGrace=1ms"}, "OpenTimeout=1ms: the rule is more than 400ms"},
+		{[]string{"run", "-set", "MaxAge=1ns"}, "MaxAge=1ns: the rule is more than 2.2s"},
+		{[]string{"run", "-set", "KillTimeout=2562047h"}, "the rule is at most 24h0m0s, since a run waits that long"},
 		{[]string{"explore"}, "want a scenario or -all"},
 		{[]string{"explore", "E-99"}, `unknown scenario "E-99"; the scenarios are`},
-		{[]string{"explore", "-all", "-max-states", "-1"}, "-max-states -1: want 0 or more"},
+		{[]string{"explore", "-all", "-max-states", "-1"}, "want a whole number from 0 to 2147483647"},
+		{[]string{"explore", "-all", "-max-states", "99999999999999999999"}, `"-max-states" flag: want a whole number from 0`},
+		{[]string{"explore", "-all", "-max-memory", "2"}, "want a size such as 512MiB or 2GiB"},
+		{[]string{"-json=maybe"}, `"-json" flag: want true or false`},
+		{[]string{"list", "x"}, `list takes no arguments, got "x"`},
+		{[]string{"help", "nosuch"}, `unknown command "nosuch"; the commands are`},
+		{[]string{"help", "run", "nosuch"}, `unknown command "nosuch"; the commands are`},
+		{[]string{"replay", "."}, "is a directory; want a trace file, such as testdata/incidents/"},
+		{[]string{"replay", "/nowhere/x.trace"}, "no such file or directory; want a trace file, such as"},
 		{[]string{"explore", "-all", "-workers", "0"}, "-workers 0: want 1 or more"},
 		{[]string{"replay"}, "want one trace file, got 0"},
 		{[]string{"replay", "/nowhere/x.trace"}, "no such file"},
@@ -55,6 +78,10 @@ func TestBadUsageAndInputIsOneClearLineAndExit2(t *testing.T) {
 		{[]string{"replay", file(t, "\x00\x01ELF")}, "the file is not text"},
 		{[]string{"replay", file(t, "pagepool-trace 1\n@0s browser rea")}, ":2: the file is cut off"},
 		{[]string{"replay", file(t, "pagepool-trace 2\n")}, `:1: the trace is of version "2", and this program reads version 1`},
+		{[]string{"replay", file(t, "pagepool-trace 01\n")}, `:1: the trace is of version "01"`},
+		{[]string{"replay", file(t, "pagepool-trace 1\n# a\n# \x00\n")}, ":3: the file is not text"},
+		{[]string{"replay", file(t, "pagepool-trace 1\n# \xff\n# b\n")}, ":2: the file is not text"},
+		{[]string{"replay", file(t, "pagepool-trace 1\n@1s get r1 a priority=99999999999\n")}, `:2: get: "priority=99999999999" comes twice, or its value is of another kind or out of range; want such as priority=1`},
 		{[]string{"replay", file(t, "pagepool-trace 1\nset MaxPages=-3\n")}, "x.trace:2: MaxPages=-3: the rule is 1 to 1,000"},
 		{[]string{"replay", file(t, "pagepool-trace 1\nset Colour=4\n")}, `:2: unknown setting "Colour"`},
 		{[]string{"replay", file(t, "pagepool-trace 1\n@1s get r1 \"\"\n")}, ":2: get: want an affinity key"},
@@ -82,32 +109,90 @@ func fields(t *testing.T, stdout string) map[string]any {
 	return object
 }
 
+// The shapes of what -json prints: the same fields, and in them the same kinds. An array shows one of
+// its elements, and "*" stands for any name.
+const (
+	violationShape = `{"property":"","says":"","what":"","seed":0,"step":0,"file":"","repeat":""}`
+	runShape       = `{"command":"","profile":"","seed_first":0,"seed_last":0,"simulated_seconds":0,"wall_seconds":0,
+		"events":0,"grants":0,"capacity_max":0,"worst_recovery_seconds":0,"wait_p50_ms":0,"wait_p99_ms":0,
+		"reached":{"*":0},"history_hash":"","violations":[` + violationShape + `]}`
+	replayShape = `{"command":"","file":"","steps":0,"simulated_seconds":0,"wall_seconds":0,"state_hash":"","history_hash":"",
+		"expect_failed":[{"line":0,"want":"","got":""}],"violations":[` + violationShape + `]}`
+	exploreShape = `{"command":"","scenarios":[{"scenario":"","states":0,"transitions":0,"depth":0,"wall_seconds":0,
+		"memory_bytes":0,"complete":true,"states_sum":"","violations":[` + violationShape + `]}],"workers":0,
+		"violations":[` + violationShape + `]}`
+	demoShape = `{"command":"","replay":` + replayShape + `,"run":` + runShape + `,
+		"promises":[{"name":"","held":true,"figure":0,"bound":0,"unit":""}],"violations":[` + violationShape + `]}`
+	listShape = `{"command":"","scenarios":[""],"profiles":[""],"properties":[{"name":"","says":""}],"planted":[""]}`
+)
+
+// differs says where a value is not of a shape.
+func differs(at string, value, shape any) []string {
+	switch shape := shape.(type) {
+	case map[string]any:
+		object, ok := value.(map[string]any)
+		if !ok {
+			return []string{fmt.Sprintf("%s is %v, want an object", at, value)}
+		}
+		var all []string
+		for name, v := range object {
+			want, known := shape[name]
+			if !known {
+				want, known = shape["*"]
+			}
+			if !known {
+				all = append(all, fmt.Sprintf("%s.%s is one field too many", at, name))
+				continue
+			}
+			all = append(all, differs(at+"."+name, v, want)...)
+		}
+		for name := range shape {
+			if _, ok := object[name]; !ok && name != "*" {
+				all = append(all, fmt.Sprintf("%s.%s is missing", at, name))
+			}
+		}
+		return all
+	case []any:
+		array, ok := value.([]any)
+		if !ok {
+			return []string{fmt.Sprintf("%s is %v, want an array", at, value)}
+		}
+		var all []string
+		for i, v := range array {
+			all = append(all, differs(fmt.Sprintf("%s[%d]", at, i), v, shape[0])...)
+		}
+		return all
+	}
+	if reflect.TypeOf(value) != reflect.TypeOf(shape) {
+		return []string{fmt.Sprintf("%s is %v, want a %T", at, value, shape)}
+	}
+	return nil
+}
+
 func TestJSONIsOneObjectWithTheFieldsThatProgramsRead(t *testing.T) {
 	incident := filepath.Join("..", "..", "testdata", "incidents", "glimmer-loop.trace")
-	run := []string{"command", "profile", "seed_first", "seed_last", "simulated_seconds", "wall_seconds", "events",
-		"grants", "capacity_max", "worst_recovery_seconds", "wait_p50_ms", "wait_p99_ms", "reached", "history_hash", "violations"}
+	wrong := file(t, "pagepool-trace 1\n@0s browser ready b1\nexpect tabs 9\n")
 	for _, c := range []struct {
-		args   []string
-		fields []string
+		args  []string
+		exit  int
+		shape string
 	}{
-		{[]string{"-json"}, []string{"command", "replay", "run", "promises", "violations"}},
-		{[]string{"run", "-json", "-hours", "0.1"}, run},
-		{[]string{"run", "burst", "-seed=3-4", "-hours=0.05", "--json"}, run},
-		{[]string{"replay", incident, "-json"}, []string{"command", "file", "steps", "simulated_seconds",
-			"wall_seconds", "state_hash", "history_hash", "expect_failed", "violations"}},
-		{[]string{"explore", "P-1", "-json", "-max-states", "1000"}, []string{"command", "scenarios", "workers", "violations"}},
-		{[]string{"list", "-json"}, []string{"command", "scenarios", "profiles", "properties", "planted"}},
+		{[]string{"-json"}, exitHeld, demoShape},
+		{[]string{"run", "-json", "-hours", "0.1"}, exitHeld, runShape},
+		{[]string{"run", "burst", "-seed=3-4", "-hours=0.05", "--json"}, exitHeld, runShape},
+		{[]string{"run", "hostile", "-seed=1-100", "-hours=0.0001", "-json"}, exitBroke, runShape},
+		{[]string{"replay", incident, "-json"}, exitHeld, replayShape},
+		{[]string{"replay", wrong, "-json"}, exitBroke, replayShape},
+		{[]string{"explore", "P-1", "-json", "-max-states", "1000"}, exitHeld, exploreShape},
+		{[]string{"list", "-json"}, exitHeld, listShape},
 	} {
 		exit, stdout, stderr := soaked(t, c.args...)
-		if exit != exitHeld {
+		if exit != c.exit {
 			t.Errorf("soak %q: exit %d\n%s%s", c.args, exit, stdout, stderr)
 			continue
 		}
-		object := fields(t, stdout)
-		for _, name := range c.fields {
-			if _, ok := object[name]; !ok {
-				t.Errorf("soak %q: no field %s", c.args, name)
-			}
+		for _, d := range differs("", fields(t, stdout), fields(t, c.shape)) {
+			t.Errorf("soak %q: %s", c.args, d)
 		}
 	}
 }
@@ -134,16 +219,230 @@ func TestAFailedExpectationIsExit1WithItsLine(t *testing.T) {
 	}
 }
 
-func TestInterruptedRunsStillReport(t *testing.T) {
+// interrupted runs the command after its Ctrl-C.
+func interrupted(t *testing.T, args ...string) (exit int, stdout, stderr string) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	var stdout, stderr bytes.Buffer
-	exit := run(ctx, []string{"run", "-json"}, &stdout, &stderr)
+	var out, errs bytes.Buffer
+	exit = run(ctx, args, &out, &errs)
+	return exit, out.String(), errs.String()
+}
+
+func TestInterruptedRunsStillReport(t *testing.T) {
+	exit, stdout, _ := interrupted(t, "run", "-json")
 	if exit != exitInterrupted {
 		t.Errorf("exit %d", exit)
 	}
-	if fields(t, stdout.String())["command"] != "run" {
-		t.Errorf("got %s", stdout.String())
+	if fields(t, stdout)["command"] != "run" {
+		t.Errorf("got %s", stdout)
+	}
+}
+
+// tired is a context that ends after it has been asked so often.
+type tired struct {
+	context.Context
+	left atomic.Int64
+}
+
+func (c *tired) Err() error {
+	if c.left.Add(-1) < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// cutShort runs the command and interrupts it at the n-th look.
+func cutShort(t *testing.T, n int64, args ...string) (exit int, stdout, stderr string) {
+	t.Helper()
+	ctx := &tired{Context: t.Context()}
+	ctx.left.Store(n)
+	var out, errs bytes.Buffer
+	exit = run(ctx, args, &out, &errs)
+	return exit, out.String(), errs.String()
+}
+
+func TestAnInterruptedRunSaysHowFarItCame(t *testing.T) {
+	exit, stdout, _ := cutShort(t, 40, "run", "hostile", "-seed", "1-100000", "-hours", "0.1")
+	if exit != exitInterrupted || strings.Contains(stdout, "held") ||
+		!regexp.MustCompile(`interrupted after \d+ of 100000 seeds, \S+ of 1e\+04 hours of virtual time`).MatchString(stdout) {
+		t.Errorf("exit %d\n%s", exit, stdout)
+	}
+	exit, stdout, _ = cutShort(t, 40, "run", "hostile", "-seed", "1-100000", "-hours", "0.1", "-json")
+	if last, _ := fields(t, stdout)["seed_last"].(float64); exit != exitInterrupted || last < 1 || last > 100 {
+		t.Errorf("exit %d, seed_last %v", exit, last)
+	}
+}
+
+func TestAnInterruptedDemonstrationJudgesNothing(t *testing.T) {
+	for _, looks := range []int64{0, 30} {
+		exit, stdout, stderr := cutShort(t, looks, "-json")
+		object := fields(t, stdout)
+		promises, _ := object["promises"].([]any)
+		if exit != exitInterrupted || len(promises) != 0 || object["interrupted"] != true {
+			t.Errorf("after %d looks: exit %d\n%s%s", looks, exit, stdout, stderr)
+		}
+		if _, stdout, _ = cutShort(t, looks); strings.Contains(stdout, "  held") {
+			t.Errorf("after %d looks:\n%s", looks, stdout)
+		}
+	}
+}
+
+func TestAFailureIsSavedAfterCtrlCToo(t *testing.T) {
+	t.Chdir(t.TempDir())
+	profile := *sim.ProfileNamed("staging")
+	profile.Conditions.Launch = sim.Latency{Shortest: 1e6 * sim.Seconds} // no browser ever starts
+	o := runOptions{profile: &profile, hours: hours{time.Minute}, shard: shard{1, 1}}
+	var stderr bytes.Buffer
+	s := &soak{ctx: t.Context(), stderr: &stderr, sets: assignments{"MaxWaiting=7"}}
+	base := core.Settings{MaxWaiting: 7}
+	r, err := sim.Run(s.simOptions(o, base, 3))
+	if err != nil || r.Violation == nil {
+		t.Fatalf("got %+v, %v", r.Settings, err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	s.ctx = ctx
+	v := s.violationOf(o, r)
+	s.save(o, base, r, &v)
+	data, err := os.ReadFile(v.File)
+	if err != nil {
+		t.Fatalf("%v; %s", err, stderr.String())
+	}
+	if want := "soak run staging -seed 3 -hours 0.016666666666666666 -set MaxWaiting=7:"; !bytes.Contains(data, []byte(want)) {
+		t.Errorf("the trace does not say how it came about:\n%.400s", data)
+	}
+}
+
+func TestASettingThatIsGivenPrevailsOverWhatSeedsDraw(t *testing.T) {
+	for _, c := range [][]string{
+		{"hostile", "MaxPages=2"}, {"hostile", "OpenGrace=10s"}, {"hostile", "OpenBackoff=5s"},
+		{"staging", "OpenTimeout=2s"}, {"staging", "CloseGrace=2s"}, {"staging", "OpenGrace=10s"},
+		{"staging", "OpenBackoff=5s"}, {"burst", "AffinityTabs=6"}, {"burst", "InitialPages=6"},
+		{"hostile", "MaxLease=200ms"}, {"burst", "MaxPages=20"},
+	} {
+		exit, stdout, stderr := soaked(t, "run", c[0], "-seed", "1-20", "-hours", "0.01", "-set", c[1])
+		if exit != exitHeld {
+			t.Errorf("%s with %s: exit %d\n%s%s", c[0], c[1], exit, stdout, stderr)
+		}
+	}
+}
+
+func TestAnySettingThatTheRulesAllowIsKeptOrRefused(t *testing.T) {
+	for _, set := range []string{"MaxLease=2562047h", "OpenBackoffMax=2000000h", "OpenRetries=2147483647", "MaxUses=-1"} {
+		for _, profile := range []string{"staging", "hostile"} {
+			exit, stdout, stderr := soaked(t, "run", profile, "-seed", "1-3", "-hours", "0.5", "-set", set)
+			if exit != exitHeld {
+				t.Errorf("%s with %s: exit %d\n%s%s", profile, set, exit, stdout, stderr)
+			}
+		}
+	}
+}
+
+func TestACampaignWithSettingsOfItsOwnNeedNotReachEverything(t *testing.T) {
+	exit, stdout, _ := soaked(t, "run", "hostile", "-seed", "1-100", "-hours", "0.0001", "-set", "MaxUses=-1")
+	if exit != exitHeld {
+		t.Errorf("exit %d\n%s", exit, stdout)
+	}
+	exit, stdout, _ = soaked(t, "run", "hostile", "-seed", "1-100", "-hours", "0.0001")
+	if exit != exitBroke || !strings.Contains(stdout, "never reached") {
+		t.Errorf("a campaign that is too short to reach everything: exit %d\n%s", exit, stdout)
+	}
+}
+
+func TestASearchKeepsWithinItsMemory(t *testing.T) {
+	exit, stdout, stderr := soaked(t, "explore", "E-01a", "-set", "MaxPages=1000", "-max-memory", "100MiB")
+	if exit != exitHeld || !strings.Contains(stdout, "NOT to the end (-max-memory 100MiB)") {
+		t.Errorf("exit %d\n%s%s", exit, stdout, stderr)
+	}
+}
+
+func TestAScenarioNamedTwiceIsExploredOnce(t *testing.T) {
+	_, stdout, _ := soaked(t, "explore", "P-1", "P-1", "-max-states", "100")
+	if strings.Count(stdout, "P-1") != 1 || !strings.Contains(stdout, "NOT to the end (-max-states 100)") {
+		t.Errorf("got %s", stdout)
+	}
+}
+
+func TestHelpShowsFlagsAsTheyAreWritten(t *testing.T) {
+	for _, args := range [][]string{{"run", "-h"}, {"help", "explore"}, {"-help"}} {
+		exit, stdout, _ := soaked(t, args...)
+		if exit != exitHeld || strings.Contains(stdout, "--") || !strings.Contains(stdout, " -json") {
+			t.Errorf("soak %q: exit %d\n%s", args, exit, stdout)
+		}
+	}
+	if _, stdout, _ := soaked(t, "run", "-h"); !strings.Contains(stdout, "-set Name=value ") {
+		t.Errorf("got %s", stdout)
+	}
+}
+
+func TestARangeOfSeedsTakesNoMemory(t *testing.T) {
+	exit, stdout, _ := cutShort(t, 10, "run", "-seed", "0-4294967295", "-hours", "0.01")
+	if exit != exitInterrupted || !strings.Contains(stdout, "of 4294967296 seeds") {
+		t.Errorf("exit %d\n%s", exit, stdout)
+	}
+}
+
+func TestShardsDivideARange(t *testing.T) {
+	for _, r := range []seedRange{{0, 0}, {4, 4}, {1, 20}, {math.MaxUint64 - 9, math.MaxUint64}} {
+		for parts := uint64(1); parts < 5; parts++ {
+			seen := map[uint64]bool{}
+			for part := range parts {
+				sh := shard{part + 1, parts}
+				first, n := sh.of(r)
+				for i := range n {
+					seen[first+i*parts] = true
+				}
+			}
+			if uint64(len(seen)) != r.last-r.first+1 || !seen[r.first] || !seen[r.last] {
+				t.Errorf("%v in %d parts: %v", &r, parts, seen)
+			}
+		}
+	}
+}
+
+func TestTheDemonstrationListsEachPromiseOnce(t *testing.T) {
+	_, stdout, _ := soaked(t, "-json")
+	seen := map[any]bool{}
+	for _, p := range fields(t, stdout)["promises"].([]any) {
+		name := p.(map[string]any)["name"]
+		if seen[name] {
+			t.Errorf("%v is listed twice", name)
+		}
+		seen[name] = true
+	}
+}
+
+func TestAnOutputThatCannotBeWrittenIsAnError(t *testing.T) {
+	for _, args := range [][]string{{"list"}, {"list", "-json"}, {"-help"}} {
+		var stderr bytes.Buffer
+		if exit := run(t.Context(), args, full{}, &stderr); exit != exitUsage || !strings.Contains(stderr.String(), "no space") {
+			t.Errorf("soak %q: exit %d, %s", args, exit, stderr.String())
+		}
+	}
+}
+
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errors.New("no space left") }
+
+func TestAReplayWithoutEndIsInterrupted(t *testing.T) {
+	path := file(t, "pagepool-trace 1\nset MaxAge=1ns\nauto\n@0s browser ready b1\n@2000000h get r1 a\n")
+	exit, stdout, _ := interrupted(t, "replay", path)
+	if exit != exitInterrupted || strings.Contains(stdout, "held") || !strings.Contains(stdout, "interrupted before the end") {
+		t.Errorf("exit %d\n%s", exit, stdout)
+	}
+	if _, stdout, _ = interrupted(t, "replay", path, "-json"); fields(t, stdout)["interrupted"] != true {
+		t.Errorf("got %s", stdout)
+	}
+}
+
+func TestWorkThatWasDoneIsNotCalledInterrupted(t *testing.T) {
+	incident := filepath.Join("..", "..", "testdata", "incidents", "glimmer-loop.trace")
+	for _, args := range [][]string{{"replay", incident}, {"list"}} {
+		if exit, stdout, _ := interrupted(t, args...); exit != exitHeld {
+			t.Errorf("soak %q: exit %d\n%s", args, exit, stdout)
+		}
 	}
 }
 

@@ -518,6 +518,13 @@ next:
 				continue next
 			}
 		}
+		name, _, _ := strings.Cut(w.Text, "=")
+		for _, p := range g.options {
+			if strings.HasPrefix(p.name, name+"=") {
+				return s, fmt.Errorf("%s: %s comes twice, or its value is of another kind or out of range; want such as %s",
+					g.verb, w.short(), p.name)
+			}
+		}
 		return s, fmt.Errorf("%s: unexpected %s; %s", g.verb, w.short(), g.wants())
 	}
 	return s, nil

@@ -56,13 +56,14 @@ func ReadTrace(r io.Reader) (*Trace, error) {
 		return nil, err
 	case len(data) == 0:
 		return nil, &TraceError{0, "the file is empty; want the line \"" + traceHeader + " 1\" first"}
-	case bytes.IndexByte(data, 0) >= 0 || !utf8.Valid(data):
-		return nil, &TraceError{0, "the file is not text; want a trace, which begins with \"" + traceHeader + " 1\""}
 	}
 	t := new(Trace)
 	reader := traceReader{trace: t}
 	lines := bytes.Split(data, []byte("\n"))
 	for i, line := range lines {
+		if bytes.IndexByte(line, 0) >= 0 || !utf8.Valid(line) {
+			return nil, &TraceError{i + 1, "the file is not text; want a trace, which begins with \"" + traceHeader + " 1\""}
+		}
 		if i == len(lines)-1 {
 			if len(line) > 0 {
 				return nil, &TraceError{i + 1, "the file is cut off: its last line has no end"}
@@ -152,8 +153,7 @@ func (r *traceReader) readHeader(words []Word) error {
 	if words[0].Text != traceHeader || len(words) != 2 {
 		return fmt.Errorf("want the line \"%s %d\" first, got %s", traceHeader, TraceVersion, words[0].short())
 	}
-	version, err := strconv.Atoi(words[1].Text)
-	if err != nil || version != TraceVersion {
+	if words[1].Text != strconv.Itoa(TraceVersion) {
 		return fmt.Errorf("the trace is of version %s, and this program reads version %d", words[1].short(), TraceVersion)
 	}
 	r.header = true
