@@ -20,18 +20,18 @@ type Config struct {
 	// MaxPages is the size of a fixed pool, in tabs. Default 4. 1 to 1,000.
 	MaxPages int
 	// MinPages is what an idle pool shrinks to, in tabs. Default MaxPages. 1 <= MinPages <=
-	// InitialPages. Without effect yet: the pool keeps its size.
+	// InitialPages.
 	MinPages int
 	// InitialPages is the capacity at the start, in tabs; one spare tab comes on top. Default MaxPages.
 	// MinPages <= InitialPages <= BurstPages.
 	InitialPages int
 	// BurstPages is the ceiling of growth, in tabs. Default MaxPages. InitialPages <= BurstPages <=
-	// 1,000. Without effect yet, but for what AffinityTabs is checked against.
+	// 1,000.
 	BurstPages int
 	// HighPriorityPages is the ceiling of growth for requests at or above HighPriorityThreshold, in
-	// tabs. Default Off. Both or neither; BurstPages <= HighPriorityPages <= 1,000. Without effect yet.
+	// tabs. Default Off. Both or neither; BurstPages <= HighPriorityPages <= 1,000.
 	HighPriorityPages int
-	// HighPriorityThreshold is a priority. Default Off. See HighPriorityPages. Without effect yet.
+	// HighPriorityThreshold is a priority. Default Off. See HighPriorityPages.
 	HighPriorityThreshold int
 
 	// AffinityTabs is how many tabs one affinity may own for root work. Default: the smaller of 5 and
@@ -42,17 +42,16 @@ type Config struct {
 	RootCap int
 
 	// OrphanCap is how many contexts may be kept without a tab. Default twice the highest ceiling.
-	// At least 1, or Off: keep none. Without effect yet: none is kept.
+	// At least 1, or Off: keep none.
 	OrphanCap int
 	// TabsPerContext is how many tabs may share a context. Default 1, which keeps every tab in a
-	// renderer of its own. At least 1. Without effect yet: 1.
+	// renderer of its own. At least 1.
 	TabsPerContext int
-	// RetainOnEvict keeps the context of an evicted affinity. Without effect yet.
+	// RetainOnEvict keeps the context of an evicted affinity.
 	RetainOnEvict bool
-	// AllowReassign hands an idle tab, with its state, to another affinity as a last resort. Without
-	// effect yet.
+	// AllowReassign hands an idle tab, with its state, to another affinity as a last resort.
 	AllowReassign bool
-	// Reset brings a tab back to the standby state after each lease. Without effect yet.
+	// Reset brings a tab back to the standby state after each lease.
 	Reset bool
 
 	// MaxLease is the longest hold of a lease. Default 90s. > 0, or Off.
@@ -75,7 +74,6 @@ type Config struct {
 	OpenBackoffMax time.Duration
 
 	// RescueTimeout bounds all probing and rescuing of a suspect tab. Default 500ms. > 0, or Off.
-	// Without effect yet: the tab is closed at once.
 	RescueTimeout time.Duration
 
 	// CloseGrace is when a close is overdue: it is no relief any more for those who wait. Default
@@ -89,13 +87,13 @@ type Config struct {
 	// BrowserCloseTimeout is when a browser that does not end is written off. Half of it is for a
 	// graceful end, half for one by force. Default 5s. > 0.
 	BrowserCloseTimeout time.Duration
-	// StallTimeout is when a silent browser is lost. Default 10s. > 0, or Off. Without effect yet.
+	// StallTimeout is when a silent browser is lost. Default 10s. > 0, or Off.
 	StallTimeout time.Duration
 
 	// ProbeBudget bounds the probe of a tab before it is handed out again. Default 3s. At least 250ms
-	// and below MaxLease where that is on, or Off. Without effect yet.
+	// and below MaxLease where that is on, or Off.
 	ProbeBudget time.Duration
-	// ProbeMaxAge is how long a tab's last good answer counts. Default 1s. > 0. Without effect yet.
+	// ProbeMaxAge is how long a tab's last good answer counts. Default 1s. > 0.
 	ProbeMaxAge time.Duration
 
 	// MaxUses is after how many leases a tab is retired. Default 500. At least 1, or Off.
@@ -105,27 +103,23 @@ type Config struct {
 	// MaxAgeJitter bounds what is drawn on top of MaxAge for each tab. Default 0. >= 0.
 	MaxAgeJitter time.Duration
 
-	// BrowserMaxAge is after how long a browser is replaced. Default Off. > 0, or Off. Without effect
-	// yet.
+	// BrowserMaxAge is after how long a browser is replaced. Default Off. > 0, or Off.
 	BrowserMaxAge time.Duration
 	// BrowserMaxTabs is after how many tabs a browser is replaced. Default Off. At least 1, or Off.
-	// Without effect yet.
 	BrowserMaxTabs int
-	// DrainTimeout is how long a browser that is being replaced may go on. Default 2m. > 0. Without
-	// effect yet.
+	// DrainTimeout is how long a browser that is being replaced may go on. Default 2m. > 0.
 	DrainTimeout time.Duration
 
 	// PriorityAging is how long a request waits to be ordered one level of priority higher. Default 3s.
-	// > 0, or Off: strict priority. Without effect yet: strict priority.
+	// > 0, or Off: strict priority.
 	PriorityAging time.Duration
 	// MaxBypass is how many later requests of its own affinity a warm tab may serve ahead of one that
-	// waits. Default 4. At least 1, or Off. Without effect yet: there is no bound.
+	// waits. Default 4. At least 1, or Off.
 	MaxBypass int
 	// MaxWaiting is how many requests of a class may wait. One more is refused with ErrQueueFull, unless
 	// a tab is there for it. Default 10,000. At least 1.
 	MaxWaiting int
-	// IdleContraction is how long a pool is idle before it shrinks. Default 60s. > 0. Without effect
-	// yet.
+	// IdleContraction is how long a pool is idle before it shrinks. Default 60s. > 0.
 	IdleContraction time.Duration
 
 	// Logger is told of what went wrong and what the pool did about it. Nil: nobody is told.
@@ -210,5 +204,6 @@ type DisposeOption struct {
 // NoWait returns at once, without waiting for the old generation to be gone.
 func NoWait() DisposeOption { return DisposeOption{noWait: true} }
 
-// Retain keeps the affinity's context. It is not built yet: DisposeAffinity returns an error.
+// Retain keeps the affinity's context, with its cache and storage, when its tabs are gone, as far as
+// OrphanCap allows: the affinity's next tab opens inside it.
 func Retain() DisposeOption { return DisposeOption{retain: true} }

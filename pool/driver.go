@@ -50,29 +50,51 @@ func (b *browser[P]) gone() bool {
 	}
 }
 
+// profile is what the core's number of a context stands for. It is known for as long as the core counts
+// it.
+type profile[P any] struct {
+	id      core.ContextID
+	name    string
+	browser *browser[P]
+	context BrowserContext[P] // nil: not made, or not yet
+	calls
+}
+
 // tab is what the core's number of a tab stands for. It is known for as long as the core counts it.
 type tab[P any] struct {
 	id        core.TabID
 	name      string
 	affinity  string // whose it is, or was
 	browser   *browser[P]
-	context   BrowserContext[P] // nil: not made, or not yet
-	page      Tab[P]            // nil: not opened, or not yet
-	holds     P                 // what the page gives its holders; set with it
-	pageLife  context.Context   // the page's; set with it
-	pageDone  <-chan struct{}   // the page's; set with it
+	profile   *profile[P]
+	page      Tab[P]          // nil: not opened, or not yet
+	holds     P               // what the page gives its holders; set with it
+	pageLife  context.Context // the page's; set with it
+	pageDone  <-chan struct{} // the page's; set with it
 	holder    *Lease[P]
-	opening   bool                    // its opening has not been answered
-	closing   bool                    // its close has been asked for
-	life      context.Context         // the calls that are under way derive from this one
-	end       context.CancelCauseFunc // ends them
-	forgotten chan struct{}           // closed when the tab is known no more; made with page
+	opening   bool          // its opening has not been answered
+	closing   bool          // its close has been asked for
+	forgotten chan struct{} // closed when the tab is known no more; made with page
+	calls
+}
+
+// calls are the calls into the driver on behalf of one thing.
+type calls struct {
+	whole context.Context         // the browser's life
+	life  context.Context         // those that are under way derive from this one
+	end   context.CancelCauseFunc // ends them
+}
+
+func callsWithin(whole context.Context) calls {
+	c := calls{whole: whole}
+	c.life, c.end = context.WithCancelCause(whole)
+	return c
 }
 
 // giveUp ends the calls that are under way; later ones begin anew.
-func (t *tab[P]) giveUp(cause error) {
-	t.end(cause)
-	t.life, t.end = context.WithCancelCause(t.browser.life)
+func (c *calls) giveUp(cause error) {
+	c.end(cause)
+	c.life, c.end = context.WithCancelCause(c.whole)
 }
 
 func (p *Pool[P]) forgetTabLocked(t *tab[P]) {
@@ -81,6 +103,11 @@ func (p *Pool[P]) forgetTabLocked(t *tab[P]) {
 	if t.forgotten != nil {
 		close(t.forgotten)
 	}
+}
+
+func (p *Pool[P]) forgetProfileLocked(c *profile[P]) {
+	delete(p.mu.profiles, c.id)
+	c.end(errors.New("the context is gone"))
 }
 
 var (
@@ -208,27 +235,44 @@ func (p *Pool[P]) endBrowserLocked(b *browser[P], id core.Operation, force bool)
 	})
 }
 
+// pingLocked asks a browser whether it is there. One that is not says so by its end, or not at all.
+func (p *Pool[P]) pingLocked(e *core.Effect) {
+	b := p.mu.browsers[e.Browser]
+	ctx, cancel := context.WithCancel(withOperationID(b.life, uint64(e.Operation)))
+	var err error
+	p.beginLocked(b, func() {
+		defer cancel()
+		err = b.process.Ping(ctx)
+	}, func() {
+		p.browserFirstLocked(b)
+		if err == nil {
+			p.stepLocked(core.Event{Kind: core.BrowserAnswered, Browser: b.id})
+		}
+	})
+}
+
+// openLocked opens a tab, in a context that the pool has or in a new one.
 func (p *Pool[P]) openLocked(e *core.Effect) {
 	b := p.mu.browsers[e.Browser]
-	t := &tab[P]{id: e.Tab, name: "t" + strconv.Itoa(int(e.Tab)), browser: b, opening: true}
-	t.life, t.end = context.WithCancelCause(b.life)
+	c := p.mu.profiles[e.Context]
+	if c == nil {
+		c = &profile[P]{id: e.Context, name: "c" + strconv.Itoa(int(e.Context)), browser: b, calls: callsWithin(b.life)}
+		p.mu.profiles[c.id] = c
+	}
+	t := &tab[P]{
+		id: e.Tab, name: "t" + strconv.Itoa(int(e.Tab)), affinity: p.mu.keys.name(e.Affinity), browser: b, profile: c,
+		opening: true, calls: callsWithin(b.life),
+	}
 	p.mu.tabs[t.id] = t
-	life := t.life
+	life, known := t.life, c.context
 	p.operateLocked(t, e, "open", func(ctx context.Context) error {
-		c, err := b.process.NewContext(ctx)
-		if err == nil && isNil(c) {
-			err = errNoContext
+		var err error
+		if known == nil {
+			if known, err = p.openContext(ctx, b, c); err != nil {
+				return err
+			}
 		}
-		if err != nil {
-			return err
-		}
-		p.mu.Lock()
-		t.context = c // from here on a close has something to close
-		p.mu.Unlock()
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		page, err := c.NewTab(ctx)
+		page, err := known.NewTab(ctx)
 		if err == nil && isNil(page) {
 			err = errNoTab
 		}
@@ -251,6 +295,23 @@ func (p *Pool[P]) openLocked(e *core.Effect) {
 		p.watchTabLocked(t)
 		p.stepLocked(core.Event{Kind: core.Opened, Tab: t.id, Jitter: p.jitter()})
 	})
+}
+
+func (p *Pool[P]) openContext(ctx context.Context, b *browser[P], c *profile[P]) (BrowserContext[P], error) {
+	made, err := b.process.NewContext(ctx)
+	if err == nil && isNil(made) {
+		err = errNoContext
+	}
+	if err != nil {
+		return nil, err
+	}
+	p.mu.Lock()
+	c.context = made // from here on a close has something to close
+	p.mu.Unlock()
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	return made, nil
 }
 
 // watchTabLocked waits for the page's end, unless the pool has forgotten the tab by then.
@@ -316,24 +377,55 @@ func (p *Pool[P]) jitter() time.Duration {
 	return rand.N(p.settings.MaxAgeJitter)
 }
 
+// closeLocked closes a tab: with its context, or the page alone.
 func (p *Pool[P]) closeLocked(e *core.Effect) {
 	t := p.mu.tabs[e.Tab]
 	t.closing = true
-	switch {
-	case t.context != nil:
-	case t.opening:
+	if t.opening && (e.Kept || t.profile.context == nil) {
 		return // There is nothing to close yet. The core asks again when the opening is answered.
+	}
+	var call func(context.Context) error
+	switch {
+	case e.Kept && t.page != nil:
+		call = t.page.Close
+	case !e.Kept && t.profile.context != nil:
+		call = t.profile.context.Close
 	default:
 		// The opening failed and has left nothing.
-		p.mu.answers = append(p.mu.answers, core.Event{Kind: core.Closed, Tab: t.id})
+		p.mu.answers = append(p.mu.answers, core.Event{Kind: core.Closed, Tab: t.id, Kept: e.Kept})
 		return
 	}
-	p.operateLocked(t, e, "close", t.context.Close, func(err error) {
-		kind := core.Closed
+	kept := e.Kept
+	p.operateLocked(t, e, "close", call, func(err error) {
 		if err != nil {
-			kind = core.CloseFailed
+			p.stepLocked(core.Event{Kind: core.CloseFailed, Tab: t.id})
+		} else {
+			p.stepLocked(core.Event{Kind: core.Closed, Tab: t.id, Kept: kept})
 		}
-		p.stepLocked(core.Event{Kind: kind, Tab: t.id})
+	})
+}
+
+// closeContextLocked closes a context in which no tab is.
+func (p *Pool[P]) closeContextLocked(e *core.Effect) {
+	c := p.mu.profiles[e.Context]
+	ctx, cancel := context.WithCancel(withOperationID(c.life, uint64(e.Operation)))
+	life, id := c.life, e.Operation
+	var err error
+	p.beginLocked(c.browser, func() {
+		defer cancel()
+		if err = c.context.Close(ctx); err != nil && life.Err() == nil {
+			p.hearBrowser(c.browser)
+		}
+	}, func() {
+		p.browserFirstLocked(c.browser)
+		kind := core.ContextClosed
+		if err != nil {
+			kind = core.ContextCloseFailed
+			if life.Err() == nil {
+				p.noteLocked(slog.LevelWarn, "context close failed", "context", c.name, "browser", c.browser.id, "operation", id, "error", err)
+			}
+		}
+		p.stepLocked(core.Event{Kind: kind, Context: c.id})
 	})
 }
 
@@ -346,12 +438,34 @@ func (p *Pool[P]) killLocked(e *core.Effect) {
 	p.noteLocked(slog.LevelWarn, "renderer killed: its tab did not close", "tab", t.name,
 		"affinity", shortened(t.affinity))
 	p.operateLocked(t, e, "kill", t.page.Kill, func(err error) {
-		kind := core.Killed
-		if err != nil {
-			kind = core.KillFailed
-		}
-		p.stepLocked(core.Event{Kind: kind, Tab: t.id})
+		p.answerTabLocked(t, err, core.Killed, core.KillFailed)
 	})
+}
+
+// askPageLocked has a page probed, rescued or reset. An answer that was given up tells nothing: by then
+// the core asks the page something else.
+func (p *Pool[P]) askPageLocked(e *core.Effect) {
+	t := p.mu.tabs[e.Tab]
+	what, call, good, bad := "probe", t.page.Probe, core.Probed, core.ProbeFailed
+	switch e.Kind {
+	case core.RescueTab:
+		what, call, good, bad = "rescue", t.page.Rescue, core.Rescued, core.RescueFailed
+	case core.ResetTab:
+		what, call, good, bad = "reset", t.page.Reset, core.WasReset, core.ResetFailed
+	}
+	life := t.life
+	p.operateLocked(t, e, what, call, func(err error) {
+		if life.Err() == nil {
+			p.answerTabLocked(t, err, good, bad)
+		}
+	})
+}
+
+func (p *Pool[P]) answerTabLocked(t *tab[P], err error, good, bad core.EventKind) {
+	if err != nil {
+		good = bad
+	}
+	p.stepLocked(core.Event{Kind: good, Tab: t.id})
 }
 
 // operateLocked begins an operation on a tab. Its ctx ends when the core gives the operation up, or

@@ -47,7 +47,8 @@ type Pool[P any] struct {
 		calls       map[core.CallID]*call // those that wait
 		subscribers map[*subscriber]struct{}
 
-		tabs        map[core.TabID]*tab[P] // those that the core counts
+		tabs        map[core.TabID]*tab[P]         // those that the core counts
+		profiles    map[core.ContextID]*profile[P] // those that the core counts
 		browsers    map[core.BrowserID]*browser[P]
 		alarm       *alarm // armed for the core's next deadline, or for an earlier instant; nil: not armed
 		lastFailure error  // of launching or opening
@@ -60,7 +61,7 @@ type Pool[P any] struct {
 	}
 }
 
-// call is a DisposeAffinity or a Warm that waits.
+// call is a DisposeAffinity, a Warm or a Recycle that waits.
 type call struct {
 	answer chan struct{} // closed once err is set
 	err    error
@@ -96,6 +97,7 @@ func New[P any](launcher Launcher[P], cfg Config) (*Pool[P], error) {
 	p.mu.calls = make(map[core.CallID]*call)
 	p.mu.subscribers = make(map[*subscriber]struct{})
 	p.mu.tabs = make(map[core.TabID]*tab[P])
+	p.mu.profiles = make(map[core.ContextID]*profile[P])
 	p.mu.browsers = make(map[core.BrowserID]*browser[P])
 	p.mu.Lock()
 	p.stepLocked(core.Event{Kind: core.NoEvent})
@@ -178,16 +180,14 @@ func request(ctx context.Context, affinity string, opts []GetOption) (core.Event
 
 // DisposeAffinity ends the present generation of an affinity: nobody who asks from now on meets its
 // tabs, contexts or state, and what is held of it closes on release. It waits until the old
-// generation is gone, or returns at once with NoWait; an unknown affinity is gone already. When ctx
+// generation is gone, or returns at once with NoWait; Retain keeps its context, with cache and storage,
+// for the affinity's next tab; an unknown affinity is gone already. When ctx
 // ends, it returns ctx's error, and the disposal goes on; it begins even where ctx has ended before.
 func (p *Pool[P]) DisposeAffinity(ctx context.Context, affinity string, opts ...DisposeOption) error {
 	e := core.Event{Kind: core.Disposed}
 	err := errors.Join(checkContext(ctx), checkAffinity(affinity))
 	for _, o := range opts {
-		if o.retain && err == nil {
-			err = fmt.Errorf("Retain: %w", errNotBuilt)
-		}
-		e.NoWait = e.NoWait || o.noWait
+		e.NoWait, e.Retain = e.NoWait || o.noWait, e.Retain || o.retain
 	}
 	if err == nil {
 		err = p.await(ctx, e, affinity, core.DisposeAbandoned)
@@ -298,8 +298,20 @@ func (p *Pool[P]) EvictIdle(ctx context.Context, maxIdle time.Duration) ([]strin
 	return keys, nil
 }
 
-// Recycle is not built yet: it returns an error.
-func (p *Pool[P]) Recycle(ctx context.Context) error { return &Error{Op: "Recycle", Err: errNotBuilt} }
+// Recycle has the browser replaced, and waits until the next one serves and the old one is gone, or ctx
+// ends, or launching has failed for OpenRetries rounds. The next one is started first; from then on
+// new tabs open in it alone, what is idle in the old one is closed step by step, and its leases go on
+// until DrainTimeout. No request is refused for it. When ctx ends, the replacement goes on.
+func (p *Pool[P]) Recycle(ctx context.Context) error {
+	err := checkContext(ctx)
+	if err == nil {
+		err = p.await(ctx, core.Event{Kind: core.RecycleRequested}, "", core.RecycleAbandoned)
+	}
+	if err != nil {
+		return &Error{Op: "Recycle", Err: err}
+	}
+	return nil
+}
 
 // Dump is not built yet: it returns an error.
 func (p *Pool[P]) Dump(w io.Writer) error { return &Error{Op: "Dump", Err: errNotBuilt} }

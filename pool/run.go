@@ -52,7 +52,7 @@ func (p *Pool[P]) carryOutLocked(e *core.Effect) {
 		p.refuseLocked(e)
 	case core.EndLease:
 		p.endLeaseLocked(e)
-	case core.FinishDispose, core.FinishWarm:
+	case core.FinishDispose, core.FinishWarm, core.FinishRecycle:
 		p.finishCallLocked(e)
 	case core.FinishClose:
 		p.finishCloseLocked()
@@ -64,15 +64,27 @@ func (p *Pool[P]) carryOutLocked(e *core.Effect) {
 		p.launchLocked(e)
 	case core.CloseBrowser:
 		p.closeBrowserLocked(e)
+	case core.Ping:
+		p.pingLocked(e)
 	case core.OpenTab:
 		p.openLocked(e)
+	case core.ProbeTab, core.RescueTab, core.ResetTab:
+		p.askPageLocked(e)
 	case core.CloseTab, core.CloseAgain:
-		if key := p.mu.keys.name(e.Affinity); e.Reason == core.IdleSweep && !slices.Contains(*p.mu.swept, key) {
-			*p.mu.swept = append(*p.mu.swept, key)
-		}
+		p.sweptLocked(e)
 		p.closeLocked(e)
 	case core.KillTab:
 		p.killLocked(e)
+	case core.CloseContext:
+		p.sweptLocked(e)
+		p.closeContextLocked(e)
+	}
+}
+
+// sweptLocked notes whom EvictIdle has begun to close.
+func (p *Pool[P]) sweptLocked(e *core.Effect) {
+	if key := p.mu.keys.name(e.Affinity); e.Reason == core.IdleSweep && !slices.Contains(*p.mu.swept, key) {
+		*p.mu.swept = append(*p.mu.swept, key)
 	}
 }
 
@@ -137,15 +149,26 @@ func (p *Pool[P]) finishCallLocked(e *core.Effect) {
 // happenedLocked keeps the shell's own books after an event that the core has taken in.
 func (p *Pool[P]) happenedLocked(e core.Event) {
 	switch e.Kind {
-	case core.Closed:
-		t := p.mu.tabs[e.Tab]
-		if _, counted := p.mu.core.Tab(e.Tab); t != nil && !counted {
-			p.forgetTabLocked(t)
+	case core.Closed, core.ContextClosed:
+		context := e.Context
+		if t := p.mu.tabs[e.Tab]; t != nil {
+			context = t.profile.id
+			if _, counted := p.mu.core.Tab(e.Tab); !counted {
+				p.forgetTabLocked(t)
+			}
+		}
+		if c := p.mu.profiles[context]; c != nil && !p.mu.core.HasContext(context) {
+			p.forgetProfileLocked(c)
 		}
 	case core.BrowserGone, core.BrowserFailed, core.LaunchSilent, core.BrowserCloseSilent:
 		for _, t := range p.mu.tabs {
 			if t.browser.id == e.Browser {
 				p.forgetTabLocked(t)
+			}
+		}
+		for _, c := range p.mu.profiles {
+			if c.browser.id == e.Browser {
+				p.forgetProfileLocked(c)
 			}
 		}
 	}
@@ -208,6 +231,17 @@ func (p *Pool[P]) giveUpLocked(e core.Event) {
 	case core.OpenSilent:
 		p.mu.lastFailure = p.silentLocked("opening "+t.name, "OpenTimeout", set.OpenTimeout)
 		t.giveUp(p.mu.lastFailure)
+	case core.ProbeSilent:
+		t.giveUp(p.silentLocked("probing "+t.name, "ProbeBudget or RescueTimeout", max(set.ProbeBudget, set.RescueTimeout)))
+	case core.RescueSilent:
+		t.giveUp(p.silentLocked("rescuing "+t.name, "RescueTimeout", set.RescueTimeout))
+	case core.ResetSilent:
+		t.giveUp(p.silentLocked("resetting "+t.name, "OpenTimeout", set.OpenTimeout))
+	case core.ContextSilent:
+		c := p.mu.profiles[e.Context]
+		c.giveUp(p.silentLocked("closing "+c.name, "CloseTimeout or KillTimeout", max(set.CloseTimeout, set.KillTimeout)))
+	case core.BrowserSilent:
+		p.mu.lastFailure = p.silentLocked("an answer of "+b.name(), "StallTimeout", set.StallTimeout)
 	case core.CloseSilent:
 		t.giveUp(p.silentLocked("closing "+t.name, "CloseTimeout", set.CloseTimeout))
 	case core.KillSilent:
@@ -373,6 +407,9 @@ func (p *Pool[P]) checkLocked() {
 	}
 	if len(p.mu.tabs) != c.Alive() {
 		p.bugLocked("%d tabs are known, and the core counts %d", len(p.mu.tabs), c.Alive())
+	}
+	if len(p.mu.profiles) != c.Contexts() {
+		p.bugLocked("%d contexts are known, and the core counts %d", len(p.mu.profiles), c.Contexts())
 	}
 	if waiting := c.Waiting(core.Root) + c.Waiting(core.Nested); len(p.mu.requests) != waiting {
 		p.bugLocked("%d requests are known, and %d wait in the core", len(p.mu.requests), waiting)

@@ -35,7 +35,7 @@ type AffinityStats struct {
 	Key                string
 	Generation         uint64 // 0: cold
 	PageCount          int    // tabs of its primary that are not yet confirmed closed
-	Tabs               int    // bound: idle or leased, and not marked to close
+	Tabs               int    // bound: its own, and not on their way out
 	Supplementary      int    // those of Tabs whose context is not the primary
 	Idle               int    // those of Tabs that nobody holds
 	Waiting            int    // requests
@@ -58,6 +58,18 @@ type Counters struct {
 	Expired       uint64 // leases held too long
 	Crashes       uint64 // pages that crashed while they were of use
 	BrowserStarts uint64 // launches asked for
+
+	InPrimary     uint64 // grants of a tab that was opened inside the affinity's primary
+	Reassignments uint64 // grants of another affinity's tab
+	Probes        uint64 // pages asked whether they answer
+	Rescues       uint64 // pages whose main thread had to be stopped
+	Resets        uint64 // pages brought back to the standby state after a lease
+	Retirements   Retirements
+}
+
+// Retirements count the tabs that ended though nobody complained of them, by the reason.
+type Retirements struct {
+	MaxUses, MaxAge, IdleSweep, Contraction, Drain uint64
 }
 
 // count counts what the core asks for: it asks once for each.
@@ -65,10 +77,15 @@ func (c *Counters) count(e *core.Effect) {
 	switch e.Kind {
 	case core.Grant:
 		c.Grants++
-		if e.How == core.Warm {
+		switch e.How {
+		case core.Warm:
 			c.Reuses++
-		} else {
+		case core.Adopted:
 			c.Adoptions++
+		case core.InPrimary:
+			c.InPrimary++
+		case core.Reassigned:
+			c.Reassignments++
 		}
 	case core.Refuse:
 		c.Refusals++
@@ -80,6 +97,12 @@ func (c *Counters) count(e *core.Effect) {
 		c.BrowserStarts++
 	case core.OpenTab:
 		c.Opens++
+	case core.ProbeTab:
+		c.Probes++
+	case core.RescueTab:
+		c.Rescues++
+	case core.ResetTab:
+		c.Resets++
 	case core.CloseAgain:
 		c.CloseRetries++
 	case core.KillTab:
@@ -91,6 +114,16 @@ func (c *Counters) count(e *core.Effect) {
 			c.Evictions++
 		case core.Crash:
 			c.Crashes++
+		case core.MaxUses:
+			c.Retirements.MaxUses++
+		case core.MaxAge:
+			c.Retirements.MaxAge++
+		case core.IdleSweep:
+			c.Retirements.IdleSweep++
+		case core.Contraction:
+			c.Retirements.Contraction++
+		case core.Drain:
+			c.Retirements.Drain++
 		case core.OpenFailure, core.OpenTimeout:
 			c.OpenFailures++
 		}
@@ -111,16 +144,20 @@ func (p *Pool[P]) stats() Stats {
 	s := Stats{
 		Capacity: c.Capacity(),
 		Tabs: TabCounts{
-			Opening: c.Count(core.Opening),
-			Standby: c.Count(core.Standby),
-			Idle:    c.Count(core.Idle),
-			Leased:  c.Count(core.Leased),
-			Closing: c.Count(core.Closing),
-			Lost:    c.Count(core.Lost),
+			Opening:   c.Count(core.Opening),
+			Standby:   c.Count(core.Standby),
+			Idle:      c.Count(core.Idle),
+			Probing:   c.Count(core.Probing),
+			Rescuing:  c.Count(core.Rescuing),
+			Resetting: c.Count(core.Resetting),
+			Leased:    c.Count(core.Leased),
+			Closing:   c.Count(core.Closing),
+			Lost:      c.Count(core.Lost),
 		},
 		Leases:   c.Leases(),
 		Waiting:  c.Waiting(core.Root) + c.Waiting(core.Nested),
-		Contexts: c.Alive(), // every tab has one of its own
+		Contexts: c.Contexts(),
+		Orphans:  c.Orphans(),
 		Lost:     c.Count(core.Lost),
 		Counters: p.mu.counters,
 	}

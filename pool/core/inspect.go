@@ -79,6 +79,16 @@ func (s *State) Count(state TabState) int { return int(s.counts[state]) }
 // that are being closed, and lost ones.
 func (s *State) Contexts() int { return len(s.contexts) - len(s.freeContexts) }
 
+// HasContext says whether a context is on the books.
+func (s *State) HasContext(id ContextID) bool {
+	for i := range s.contexts {
+		if c := &s.contexts[i]; c.state != 0 && c.id == id {
+			return true
+		}
+	}
+	return false
+}
+
 // Tabless is explained with Contexts.
 func (s *State) Tabless() int { return int(s.tabless) }
 
