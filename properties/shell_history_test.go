@@ -32,6 +32,7 @@ type shellVisit struct {
 	discard  bool
 	wedged   bool
 	priority int
+	retain   bool
 }
 
 type shellScript struct {
@@ -52,14 +53,17 @@ func newShellScript(seed uint64) shellScript {
 	r := rand.New(rand.NewPCG(seed, 1))
 	s := shellScript{
 		seed: seed,
-		cfg:  pool.Config{MaxPages: 1 + r.IntN(4), MaxLease: 20 * time.Second, Strict: true},
+		cfg: pool.Config{
+			MaxPages: 1 + r.IntN(4), MaxLease: 20 * time.Second, Strict: true,
+			Reset: r.IntN(3) == 0, TabsPerContext: 1 + r.IntN(2), OrphanCap: 1 + r.IntN(3), RetainOnEvict: r.IntN(3) == 0,
+		},
 		end:  4 * time.Minute,
 	}
 	for range 150 {
 		s.visits = append(s.visits, shellVisit{
 			at: someTime(r, s.end), patience: someTime(r, 40*time.Second), hold: someTime(r, 8*time.Second),
 			key: string(rune('a' + r.IntN(5))), nested: r.IntN(4) == 0, dispose: r.IntN(12) == 0,
-			discard: r.IntN(6) == 0, wedged: r.IntN(2) == 0, priority: r.IntN(3),
+			discard: r.IntN(6) == 0, wedged: r.IntN(2) == 0, priority: r.IntN(3), retain: r.IntN(2) == 0,
 		})
 		if r.IntN(10) == 0 {
 			s.visits[len(s.visits)-1].hold += s.cfg.MaxLease
@@ -179,7 +183,11 @@ func playVisit(p *pool.Pool[*fakebrowser.Page], h *shellHistory, i int, v shellV
 	ctx, cancel := context.WithTimeout(context.Background(), v.patience)
 	defer cancel()
 	if v.dispose {
-		if p.DisposeAffinity(ctx, v.key) == nil {
+		var opts []pool.DisposeOption
+		if v.retain {
+			opts = append(opts, pool.Retain())
+		}
+		if p.DisposeAffinity(ctx, v.key, opts...) == nil {
 			h.add(now(), "visit%d disposed", i)
 		}
 		return
@@ -227,6 +235,7 @@ type bareCore struct {
 	handles  map[string]core.Affinity
 	names    map[core.Affinity]string
 	browsers map[core.BrowserID]bool
+	opening  map[core.TabID]bool
 	opened   map[core.TabID]bool
 	last     core.RequestID
 }
@@ -238,19 +247,23 @@ type dueEvent struct {
 	event   core.Event
 	visit   int // 1 and on: the visit that begins
 	tab     core.TabID
+	context core.ContextID
 	browser core.BrowserID
 	kill    bool
 }
 
 func playCore(s shellScript) []string {
-	settings, err := core.Settings{MaxPages: s.cfg.MaxPages, MaxLease: s.cfg.MaxLease}.Resolve()
+	settings, err := core.Settings{
+		MaxPages: s.cfg.MaxPages, MaxLease: s.cfg.MaxLease, Reset: s.cfg.Reset, TabsPerContext: s.cfg.TabsPerContext,
+		OrphanCap: s.cfg.OrphanCap, RetainOnEvict: s.cfg.RetainOnEvict,
+	}.Resolve()
 	if err != nil {
 		panic(err)
 	}
 	b := &bareCore{
 		shellScript: s, state: core.New(settings),
 		visitOf: map[core.RequestID]int{}, handles: map[string]core.Affinity{},
-		names: map[core.Affinity]string{}, browsers: map[core.BrowserID]bool{}, opened: map[core.TabID]bool{},
+		names: map[core.Affinity]string{}, browsers: map[core.BrowserID]bool{}, opened: map[core.TabID]bool{}, opening: map[core.TabID]bool{},
 	}
 	for i, v := range s.visits {
 		b.due = append(b.due, dueEvent{at: core.Time(v.at), visit: i + 1})
@@ -273,8 +286,11 @@ func playCore(s shellScript) []string {
 		switch {
 		case armed && (first < 0 || d.At <= b.due[first].at):
 			b.now = d.At
-			if k := d.Event.Kind; k == core.CloseSilent || k == core.KillSilent {
+			switch d.Event.Kind {
+			case core.CloseSilent, core.KillSilent, core.ProbeSilent, core.RescueSilent, core.ResetSilent:
 				b.callOff(func(e dueEvent) bool { return e.tab == d.Event.Tab })
+			case core.ContextSilent:
+				b.callOff(func(e dueEvent) bool { return e.context == d.Event.Context })
 			}
 			b.step(d.Event)
 		case first < 0:
@@ -289,7 +305,7 @@ func playCore(s shellScript) []string {
 }
 
 func (b *bareCore) callOff(which func(dueEvent) bool) {
-	b.due = slices.DeleteFunc(b.due, func(e dueEvent) bool { return (e.tab != 0 || e.browser != 0) && which(e) })
+	b.due = slices.DeleteFunc(b.due, func(e dueEvent) bool { return (e.tab != 0 || e.context != 0 || e.browser != 0) && which(e) })
 }
 
 func (b *bareCore) happen(d dueEvent) {
@@ -321,7 +337,7 @@ func (b *bareCore) visit(i int, v shellVisit) {
 		e.Class = core.Nested
 	}
 	if v.dispose {
-		e = core.Event{Kind: core.Disposed, Call: core.CallID(b.last), Affinity: b.handles[v.key]}
+		e = core.Event{Kind: core.Disposed, Call: core.CallID(b.last), Affinity: b.handles[v.key], Retain: v.retain}
 		gone = core.Event{Kind: core.DisposeAbandoned, Call: e.Call}
 	}
 	b.due = append(b.due, dueEvent{at: b.now + core.Time(v.patience), event: gone})
@@ -334,6 +350,9 @@ func (b *bareCore) step(e core.Event) {
 		b.browsers[e.Browser] = true
 	case core.Opened:
 		b.opened[e.Tab] = true
+		delete(b.opening, e.Tab)
+	case core.OpenFailed:
+		delete(b.opening, e.Tab)
 	case core.BrowserGone:
 		b.callOff(func(due dueEvent) bool { return due.browser == e.Browser })
 		delete(b.browsers, e.Browser)
@@ -345,10 +364,14 @@ func (b *bareCore) step(e core.Event) {
 
 func (b *bareCore) carryOut(f core.Effect) {
 	at, i := time.Duration(b.now), b.visitOf[f.Request]
-	w := pool.Waits{Admission: time.Duration(f.Waits.Admission), Tab: time.Duration(f.Waits.Tab), Startup: time.Duration(f.Waits.Startup)}
+	w := pool.Waits{Admission: time.Duration(f.Waits.Admission), Tab: time.Duration(f.Waits.Tab), Startup: time.Duration(f.Waits.Startup), Probe: time.Duration(f.Waits.Probe)}
 	switch f.Kind {
 	case core.Grant:
-		b.h.add(at, "visit%d %s t%d %v", i, f.How, f.Tab, w)
+		how := "adopted"
+		if f.How == core.Warm {
+			how = "warm"
+		}
+		b.h.add(at, "visit%d %s t%d %v", i, how, f.Tab, w)
 		v := b.visits[i]
 		end := core.Event{Kind: core.Released, Request: f.Request}
 		if v.discard {
@@ -391,6 +414,11 @@ var shellAnswers = map[core.EffectKind]struct {
 	core.CloseTab:     {fakebrowser.Close, core.Closed, core.CloseFailed},
 	core.CloseAgain:   {fakebrowser.Close, core.Closed, core.CloseFailed},
 	core.KillTab:      {fakebrowser.Kill, core.Killed, core.KillFailed},
+	core.CloseContext: {fakebrowser.Close, core.ContextClosed, core.ContextCloseFailed},
+	core.ProbeTab:     {fakebrowser.Probe, core.Probed, core.ProbeFailed},
+	core.RescueTab:    {fakebrowser.Rescue, core.Rescued, core.RescueFailed},
+	core.ResetTab:     {fakebrowser.Reset, core.WasReset, core.ResetFailed},
+	core.Ping:         {fakebrowser.Ping, core.BrowserAnswered, core.BrowserAnswered},
 }
 
 func (b *bareCore) operate(f core.Effect) {
@@ -401,14 +429,34 @@ func (b *bareCore) operate(f core.Effect) {
 	if fate.Result == fakebrowser.Fails {
 		e.Kind = a.fails
 	}
-	if f.Kind == core.KillTab && !b.opened[f.Tab] {
-		e.Kind, after = core.KillFailed, 0 // there is no page to kill
-	}
-	if f.Kind == core.CloseBrowser && f.Force {
+	due := dueEvent{tab: f.Tab, browser: f.Browser}
+	switch f.Kind {
+	case core.OpenTab:
+		b.opening[f.Tab] = true
+	case core.KillTab:
+		if !b.opened[f.Tab] {
+			e.Kind, after = core.KillFailed, 0 // there is no page to kill
+		}
+	case core.CloseTab, core.CloseAgain:
+		e.Kept = f.Kept && e.Kind == core.Closed
+		if f.Kept && b.opening[f.Tab] {
+			return // asked again when the opening is answered
+		}
+		if f.Kept && !b.opened[f.Tab] {
+			e.Kind, e.Kept, after = core.Closed, true, 0 // its opening has left nothing
+		}
+	case core.CloseContext:
+		e.Context, due.context = f.Context, f.Context
+	case core.CloseBrowser:
+		if f.Force {
+			after = 0
+		}
+	case core.Ping:
 		after = 0
 	}
-	if f.Kind != core.Launch && f.Kind != core.CloseBrowser {
+	if f.Kind != core.Launch && f.Kind != core.CloseBrowser && f.Kind != core.Ping {
 		e.Browser = 0
 	}
-	b.due = append(b.due, dueEvent{at: b.now + after, event: e, tab: f.Tab, browser: f.Browser})
+	due.at, due.event = b.now+after, e
+	b.due = append(b.due, due)
 }

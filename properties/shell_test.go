@@ -253,17 +253,21 @@ func TestShellDoGivesTheValuesOfBothContextsTheTabsFirst(t *testing.T) {
 }
 
 func TestShellDoEndsWithItsCallersDeadlineAndSuspectsTheTab(t *testing.T) {
-	inShell(t, pool.Config{}, new(shellStub), func(t *testing.T, p *shellPool) {
+	stub := new(shellStub)
+	inShell(t, pool.Config{}, stub, func(t *testing.T, p *shellPool) {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
+		stub.script("probe", fails(errDriver))
+		stub.script("rescue", fails(errDriver))
 		err := p.Do(ctx, "a", func(ctx context.Context, page *shellPage) error {
 			<-ctx.Done()
 			wantIs(t, context.Cause(ctx), context.DeadlineExceeded)
 			return ctx.Err()
 		})
 		wantIs(t, err, context.DeadlineExceeded)
-		if s := p.Stats(); s.Counters.Closes != 1 || len(p.WarmAffinities()) != 0 {
-			t.Errorf("closes %d, warm %v: the tab of a deadline is not handed out again", s.Counters.Closes, p.WarmAffinities())
+		after(time.Second)
+		if s := p.Stats(); s.Counters.Probes != 1 || s.Counters.Rescues != 1 || s.Counters.Closes != 1 || len(p.WarmAffinities()) != 0 {
+			t.Errorf("counters %+v, warm %v: want the tab of a deadline probed, rescued, and closed", s.Counters, p.WarmAffinities())
 		}
 	})
 }
@@ -389,17 +393,6 @@ func TestShellADisposalGoesOnWithoutItsCaller(t *testing.T) {
 		after(time.Second)
 		if s := p.Stats(); s.Tabs.Closing != 0 || len(s.Affinities) != 0 {
 			t.Errorf("tabs %+v, affinities %v: want nothing of them", s.Tabs, s.Affinities)
-		}
-	})
-}
-
-func TestShellWhatIsNotBuiltSaysSo(t *testing.T) {
-	inShell(t, pool.Config{}, new(shellStub), func(t *testing.T, p *shellPool) {
-		for _, err := range []error{
-			p.Recycle(t.Context()), p.Dump(nil),
-			p.DisposeAffinity(t.Context(), "a", pool.Retain()),
-		} {
-			wantText(t, err, "not built yet")
 		}
 	})
 }

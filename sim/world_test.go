@@ -49,8 +49,8 @@ func TestAWedgedPageIsKilledAndItsCapacityIsBack(t *testing.T) {
 	if v := w.Violation(); v != nil {
 		t.Fatal(v)
 	}
-	// CloseTimeout and the kill, which also answers the close that hung. There was a spare page.
-	if want := 5*Seconds + 20*Milliseconds; w.WorstRecovery() != want {
+	// RescueTimeout, CloseTimeout and the kill, which also answers the close that hung. There was a spare page.
+	if want := 5*Seconds + 520*Milliseconds; w.WorstRecovery() != want {
 		t.Errorf("recovered in %v; want %v", w.WorstRecovery(), want)
 	}
 	if got := w.Reached(); got[killed] != 1 || got[closedWedge] != 1 {

@@ -28,6 +28,10 @@ func Usual(kind OperationKind) Fate {
 		return Fate{After: 50 * time.Millisecond}
 	case Kill:
 		return Fate{After: 20 * time.Millisecond}
+	case Probe, Ping:
+		return Fate{After: time.Millisecond}
+	case Rescue, Reset:
+		return Fate{After: 40 * time.Millisecond}
 	}
 	return Fate{After: 10 * time.Millisecond}
 }

@@ -168,8 +168,20 @@ func (p *Page) Context() context.Context { return p.life }
 // Done is closed when the page crashed or is gone.
 func (p *Page) Done() <-chan struct{} { return p.done }
 
+// fate lets a call on the page have its fate. It ends with the page.
+func (p *Page) fate(ctx context.Context, kind OperationKind) error {
+	result, err := p.profile.process.launcher.wait(ctx, kind, false, p.done)
+	if err == nil && result != Works {
+		err = errFate
+	}
+	return err
+}
+
 // Probe returns nil when the main thread is free.
 func (p *Page) Probe(ctx context.Context) error {
+	if err := p.fate(ctx, Probe); err != nil {
+		return err
+	}
 	p.mu().Lock()
 	defer p.mu().Unlock()
 	return p.useLocked(ctx)
@@ -177,6 +189,13 @@ func (p *Page) Probe(ctx context.Context) error {
 
 // Reset closes the popups and brings the page back to its standby state.
 func (p *Page) Reset(ctx context.Context) error {
+	if err := p.fate(ctx, Reset); err != nil {
+		return err
+	}
+	return p.restore(ctx)
+}
+
+func (p *Page) restore(ctx context.Context) error {
 	p.mu().Lock()
 	defer p.mu().Unlock()
 	err := p.useLocked(ctx)
@@ -188,12 +207,15 @@ func (p *Page) Reset(ctx context.Context) error {
 
 // Rescue stops a script that loops.
 func (p *Page) Rescue(ctx context.Context) error {
+	if err := p.fate(ctx, Rescue); err != nil {
+		return err
+	}
 	p.mu().Lock()
 	if p.held == looping {
 		p.setLocked(free)
 	}
 	p.mu().Unlock()
-	return p.Reset(ctx)
+	return p.restore(ctx)
 }
 
 // Close closes the page and its popups. It hangs as long as the page is wedged.
