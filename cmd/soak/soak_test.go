@@ -371,6 +371,9 @@ func TestHelpShowsFlagsAsTheyAreWritten(t *testing.T) {
 			t.Errorf("soak %q: exit %d\n%s", args, exit, stdout)
 		}
 	}
+	if _, stdout, _ := soaked(t, "-h"); !strings.Contains(stdout, "130 when Ctrl-C") {
+		t.Errorf("got %s", stdout)
+	}
 	if _, stdout, _ := soaked(t, "run", "-h"); !strings.Contains(stdout, "-set Name=value ") {
 		t.Errorf("got %s", stdout)
 	}
