@@ -39,7 +39,7 @@ func TestMisuseOfNewIsAnError(t *testing.T) {
 	misused(t, err, "New: Clock is a nil *pool.brokenClock")
 }
 
-func TestMisuseIsAnErrorAndChangesNothing(t *testing.T) {
+func TestShellMisuseIsAnErrorAndChangesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, err := New(new(stub), Config{Strict: true})
 		if err != nil {
@@ -139,7 +139,7 @@ func (t watchedTab) Done() <-chan struct{} {
 	return t.Tab.Done()
 }
 
-func TestTheDriverIsNeverAskedUnderTheLock(t *testing.T) {
+func TestShellTheDriverIsNeverAskedUnderTheLock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		began := make(chan struct{})
 		d := &askedUnderLock{t: t}
@@ -180,7 +180,7 @@ func (h gated) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-func TestCloseWaitsForTheLog(t *testing.T) {
+func TestShellCloseWaitsForTheLog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := gated{slog.DiscardHandler, make(chan struct{}), make(chan string, 100)}
 		p, err := New(new(stub), Config{Logger: slog.New(h)})
@@ -208,7 +208,7 @@ func TestCloseWaitsForTheLog(t *testing.T) {
 	})
 }
 
-func TestALoggerThatNeverReturnsIsNamedByClose(t *testing.T) {
+func TestShellALoggerThatNeverReturnsIsNamedByClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		h := gated{slog.DiscardHandler, make(chan struct{}), make(chan string, 100)}
 		p, err := New(new(stub), Config{Logger: slog.New(h)})
@@ -223,7 +223,7 @@ func TestALoggerThatNeverReturnsIsNamedByClose(t *testing.T) {
 	})
 }
 
-func TestNothingIsLoggedAfterClose(t *testing.T) {
+func TestShellNothingIsLoggedAfterClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stuck := make(chan struct{})
 		s := &stub{fate: func(_ context.Context, what string) error {
@@ -253,7 +253,7 @@ func TestNothingIsLoggedAfterClose(t *testing.T) {
 }
 
 // A render that went on after its lease was taken away did not have the tab to itself.
-func TestDoReturnsWhyTheLeaseEndedUnderFn(t *testing.T) {
+func TestShellDoReturnsWhyTheLeaseEndedUnderFn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p, err := New(new(stub), Config{MaxLease: time.Second})
 		if err != nil {

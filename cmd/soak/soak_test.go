@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -371,6 +372,9 @@ func TestHelpShowsFlagsAsTheyAreWritten(t *testing.T) {
 			t.Errorf("soak %q: exit %d\n%s", args, exit, stdout)
 		}
 	}
+	if _, stdout, _ := soaked(t, "-h"); !strings.Contains(stdout, "130 when Ctrl-C") {
+		t.Errorf("got %s", stdout)
+	}
 	if _, stdout, _ := soaked(t, "run", "-h"); !strings.Contains(stdout, "-set Name=value ") {
 		t.Errorf("got %s", stdout)
 	}
@@ -410,6 +414,22 @@ func TestTheDemonstrationListsEachPromiseOnce(t *testing.T) {
 			t.Errorf("%v is listed twice", name)
 		}
 		seen[name] = true
+	}
+}
+
+func TestThePromiseToAnswerCountsRequests(t *testing.T) {
+	profile := *sim.ProfileNamed("staging")
+	profile.Conditions.Open = sim.Latency{Shortest: 1e6 * sim.Seconds} // no tab ever opens
+	s := &soak{ctx: t.Context(), stderr: io.Discard, sets: assignments{"OpenRetries=1000"}}
+	t.Chdir(t.TempDir()) // for its trace
+	run, err := s.run(runOptions{profile: &profile, seeds: seedRange{1, 12}, hours: hours{time.Minute}, shard: shard{1, 1}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range promises(&replayReport{found: new(sim.ReplayReport)}, run) {
+		if p.Name == "answered" && (p.Held || p.Figure <= float64(len(run.Violations))) {
+			t.Errorf("of a pool that opens nothing: %+v; broken: %v", p, run.Violations)
+		}
 	}
 }
 
