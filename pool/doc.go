@@ -41,8 +41,8 @@
 // says: it wakes callers, and asks the driver for what has to be done, one goroutine for each
 // operation. A driver is a [Launcher]; package chrome is the one for Chrome.
 //
-// # Not built yet
+// # When something went wrong
 //
-// Recycle, Dump and Retain return an error that says so. Settings whose comment says "without effect
-// yet" are checked and do nothing.
+// The pool keeps its last events. [Pool.Dump] writes them as a trace; "soak replay FILE" goes through it
+// step by step, on the same core, to the state that the pool was in.
 package pool

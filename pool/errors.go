@@ -65,9 +65,6 @@ func shortened(key string) string {
 	return strings.ToValidUTF8(key[:most], "") + "..."
 }
 
-// errNotBuilt answers what is left for a later version.
-var errNotBuilt = errors.New("pool: not built yet; do without it in this version")
-
 func checkAffinity(key string) error {
 	if len(key) == 0 || len(key) > core.MaxKey {
 		return fmt.Errorf("an affinity is 1 to %d bytes long, and this one has %d", core.MaxKey, len(key))

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"math"
 	"reflect"
@@ -19,13 +18,14 @@ import (
 // be called from any goroutine, and from within the functions that the pool calls; see Close for the one
 // that then waits for its caller.
 type Pool[P any] struct {
-	launcher Launcher[P]
-	settings core.Settings
-	clock    Clock
-	log      *slog.Logger
-	strict   bool
-	began    time.Time     // the core's time 0
-	over     chan struct{} // closed when the pool has ended; mu.closeError is final then
+	launcher   Launcher[P]
+	settings   core.Settings
+	clock      Clock
+	log        *slog.Logger
+	strict     bool
+	pseudonyms bool
+	began      time.Time     // the core's time 0
+	over       chan struct{} // closed when the pool has ended; mu.closeError is final then
 
 	// What the pool decides it decides in mu.core. The rest says who the core's numbers are: which
 	// caller, which browser, which key.
@@ -82,17 +82,18 @@ func New[P any](launcher Launcher[P], cfg Config) (*Pool[P], error) {
 		return nil, &Error{Op: "New", Err: err}
 	}
 	p := &Pool[P]{
-		launcher: launcher,
-		settings: settings,
-		clock:    cfg.Clock,
-		log:      cfg.Logger,
-		strict:   cfg.Strict,
-		began:    cfg.Clock.Now(),
-		over:     make(chan struct{}),
+		launcher:   launcher,
+		settings:   settings,
+		clock:      cfg.Clock,
+		log:        cfg.Logger,
+		strict:     cfg.Strict,
+		pseudonyms: cfg.DumpPseudonyms,
+		began:      cfg.Clock.Now(),
+		over:       make(chan struct{}),
 	}
 	p.mu.core = core.New(settings)
 	p.mu.keys = newKeys()
-	p.mu.recorder = newRecorder(cfg.RecorderEvents)
+	p.mu.recorder.most = cfg.RecorderEvents
 	p.mu.requests = make(map[core.RequestID]*Lease[P])
 	p.mu.calls = make(map[core.CallID]*call)
 	p.mu.subscribers = make(map[*subscriber]struct{})
@@ -312,9 +313,6 @@ func (p *Pool[P]) Recycle(ctx context.Context) error {
 	}
 	return nil
 }
-
-// Dump is not built yet: it returns an error.
-func (p *Pool[P]) Dump(w io.Writer) error { return &Error{Op: "Dump", Err: errNotBuilt} }
 
 // isNil says whether v is nil, or an interface around a nil pointer.
 func isNil(v any) bool {

@@ -28,7 +28,7 @@ func (p *Pool[P]) stepLocked(e core.Event) {
 
 func (p *Pool[P]) onceLocked(e core.Event) {
 	now := p.nowLocked()
-	p.mu.recorder.add(now, p.mu.keys.name(e.Affinity), e)
+	p.mu.recorder.add(now, e, p.mu.core, &p.mu.keys)
 	p.mu.effects = p.mu.core.Step(now, e, p.mu.effects[:0])
 	for i := range p.mu.effects {
 		p.carryOutLocked(&p.mu.effects[i])
@@ -392,6 +392,9 @@ func (p *Pool[P]) bugLocked(format string, args ...any) {
 	text := "pool: BUG: " + fmt.Sprintf(format, args...)
 	var trace []byte
 	p.mu.recorder.each(bugEvents, func(r record) {
+		if p.pseudonyms {
+			r.key = pseudonym(r.event.Affinity)
+		}
 		trace = fmt.Appendf(trace, "@%v ", time.Duration(r.at))
 		trace = append(core.AppendEvent(trace, r.event, r), '\n')
 	})

@@ -18,7 +18,7 @@ import (
 
 func TestConfigHasEverySettingOfTheCoreAndNothingElseButTheShells(t *testing.T) {
 	config, settings := reflect.TypeFor[Config](), reflect.TypeFor[core.Settings]()
-	own := []string{"Logger", "Clock", "RecorderEvents", "Strict"}
+	own := []string{"Logger", "Clock", "RecorderEvents", "Strict", "DumpPseudonyms"}
 	for i := range settings.NumField() {
 		f := settings.Field(i)
 		if g, ok := config.FieldByName(f.Name); !ok || g.Type != f.Type {
@@ -49,13 +49,18 @@ func TestTheZeroConfigIsValid(t *testing.T) {
 
 func TestTheRecorderKeepsTheLastEventsInOrder(t *testing.T) {
 	for _, n := range []int{0, 1, 5} {
-		r := newRecorder(n)
+		r, k := recorder{most: n}, newKeys()
+		k.handle("k")
 		for i := range 12 {
-			r.add(core.Time(i), "k", core.Event{Kind: core.Requested, Request: core.RequestID(i + 1), Affinity: 1})
+			r.add(core.Time(i), core.Event{Kind: core.Requested, Request: core.RequestID(i + 1), Affinity: 1}, new(core.State), &k)
 			var got []core.Time
 			r.each(3, func(rec record) { got = append(got, rec.at) })
 			var want []core.Time
-			for j := max(0, i+1-min(n, 3)); j <= i; j++ {
+			keeps := min(n+i%max(n, 1)+1, 3) // the span before this one, and this one
+			if n == 0 {
+				keeps = 0
+			}
+			for j := max(0, i+1-keeps); j <= i; j++ {
 				want = append(want, core.Time(j))
 			}
 			if !slices.Equal(got, want) {

@@ -39,7 +39,7 @@ type shellScript struct {
 	seed   uint64
 	cfg    pool.Config
 	visits []shellVisit
-	kills  []time.Duration // when all browsers die
+	kills  []time.Duration // when the browser dies; of two, the older one
 	end    time.Duration   // when Close is called
 }
 
@@ -57,7 +57,7 @@ func newShellScript(seed uint64) shellScript {
 			MaxPages: 1 + r.IntN(4), MaxLease: 20 * time.Second, Strict: true,
 			Reset: r.IntN(3) == 0, TabsPerContext: 1 + r.IntN(2), OrphanCap: 1 + r.IntN(3), RetainOnEvict: r.IntN(3) == 0,
 		},
-		end:  4 * time.Minute,
+		end: 4 * time.Minute,
 	}
 	for range 150 {
 		s.visits = append(s.visits, shellVisit{
@@ -154,7 +154,7 @@ func playShell(t *testing.T, s shellScript) []string {
 		h.add(now(), "%s %s %d", a.Affinity, word, a.Generation)
 	})
 	for _, at := range s.kills {
-		time.AfterFunc(at, launcher.KillBrowsers)
+		time.AfterFunc(at, launcher.KillOldest)
 	}
 	var clients sync.WaitGroup
 	for i, v := range s.visits {
@@ -311,8 +311,14 @@ func (b *bareCore) callOff(which func(dueEvent) bool) {
 func (b *bareCore) happen(d dueEvent) {
 	switch {
 	case d.kill:
+		oldest := core.BrowserID(0)
 		for id := range b.browsers {
-			b.step(core.Event{Kind: core.BrowserGone, Browser: id})
+			if oldest == 0 || id < oldest {
+				oldest = id
+			}
+		}
+		if oldest != 0 {
+			b.step(core.Event{Kind: core.BrowserGone, Browser: oldest})
 		}
 	case d.visit > 0:
 		b.visit(d.visit-1, b.visits[d.visit-1])

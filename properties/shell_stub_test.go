@@ -33,7 +33,8 @@ type shellStub struct {
 }
 
 // script says what becomes of the calls of one operation; n counts them from 1. The operations are
-// launch, ping, new-context, new-tab, close, kill and close-browser.
+// launch, ping, new-context, new-tab, probe, rescue, reset, close (of a page or a context), kill and
+// close-browser.
 func (s *shellStub) script(operation string, fn func(ctx context.Context, n int) error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -246,14 +247,21 @@ func (t *shellPage) crash() {
 	})
 }
 
-func (t *shellPage) Page() *shellPage               { return t }
-func (t *shellPage) Context() context.Context       { return t.life }
-func (t *shellPage) Done() <-chan struct{}          { return t.done }
-func (t *shellPage) Reset(context.Context) error    { return nil }
-func (t *shellPage) Probe(context.Context) error    { return nil }
-func (t *shellPage) Rescue(context.Context) error   { return nil }
-func (t *shellPage) Close(context.Context) error    { return errors.New("the pool closes contexts") }
-func (t *shellPage) Kill(ctx context.Context) error { return t.b.stub.meet(ctx, "kill") }
+func (t *shellPage) Page() *shellPage                 { return t }
+func (t *shellPage) Context() context.Context         { return t.life }
+func (t *shellPage) Done() <-chan struct{}            { return t.done }
+func (t *shellPage) Reset(ctx context.Context) error  { return t.b.stub.meet(ctx, "reset") }
+func (t *shellPage) Probe(ctx context.Context) error  { return t.b.stub.meet(ctx, "probe") }
+func (t *shellPage) Rescue(ctx context.Context) error { return t.b.stub.meet(ctx, "rescue") }
+func (t *shellPage) Kill(ctx context.Context) error   { return t.b.stub.meet(ctx, "kill") }
+
+func (t *shellPage) Close(ctx context.Context) error {
+	if err := t.b.stub.meet(ctx, "close"); err != nil {
+		return err
+	}
+	t.crash()
+	return nil
+}
 
 // countingClock is the bubble's time, and knows how many timers are armed.
 type countingClock struct{ armed atomic.Int64 }

@@ -375,7 +375,7 @@ func TestTraceReadsLinesWithCarriageReturns(t *testing.T) {
 // rewrite writes a trace that was read.
 func rewrite(trace *core.Trace) []byte {
 	var b bytes.Buffer
-	w := core.NewTraceWriter(&b, trace, "written again")
+	w := core.NewTraceWriter(&b, trace, nil, "written again")
 	for _, line := range trace.Lines {
 		if line.Expect {
 			w.Expect(core.JoinWords(line.Words))

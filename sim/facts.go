@@ -10,7 +10,7 @@ import (
 )
 
 // factWords are the facts that an expect line can state about the moment after a step.
-const factWords = "tabs N, standbys N, leases N, waiting N, lost N, capacity N, contexts N, orphans N, page-count KEY N, warm-list KEY..., " +
+const factWords = "tabs N, standbys N, leases N, waiting N, lost N, capacity N, contexts N, orphans N, page-count KEY N, warm-list KEY..., state-hash HEX, " +
 	"opening/standby/idle/probing/rescuing/resetting/leased/closing/lost/gone t1"
 
 // fact checks a fact. got is empty where it holds, and says what is so where it does not.
@@ -29,6 +29,11 @@ func (r *replayer) fact(words []core.Word) (got string, isFact bool, err error) 
 		return r.number(words, s.Contexts())
 	case "orphans":
 		return r.number(words, s.Orphans())
+	case "state-hash":
+		if is := fmt.Sprintf("%016x", s.StateHash()); len(words) != 2 || words[1].Text != is {
+			return is, true, nil
+		}
+		return "", true, nil
 	case "capacity":
 		return r.number(words, s.Capacity())
 	case "page-count":

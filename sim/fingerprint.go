@@ -7,7 +7,8 @@ import "github.com/pagepool/pagepool/pool/core"
 // names of their tabs and browsers have the same one. The renaming is scratch memory.
 func (w *World) Fingerprint(r *core.Renaming) uint64 {
 	r.Reset()
-	w.core.AddIDs(r, &w.ledger)
+	w.core.AddIDs(r)
+	w.ledger.AddIDs(r)
 	for i := range w.fake.Browsers {
 		r.Browsers.Add(uint64(w.fake.Browsers[i].ID))
 	}

@@ -35,10 +35,30 @@ type FailedExpectation struct {
 	Want, Got string
 }
 
-// Keys gives keys handles, in the order in which they are first met.
+// Keys gives keys handles, in the order in which they are first met; one that was forgotten is given
+// again, the last one first.
 type Keys struct {
 	list    []string
+	free    []core.Affinity
 	handles map[string]core.Affinity
+}
+
+// keysOf are the keys of a snapshot.
+func keysOf(n *core.Snapshot) Keys {
+	k := Keys{list: append([]string(nil), n.Keys[1:]...), free: append([]core.Affinity(nil), n.Free...), handles: map[string]core.Affinity{}}
+	for i, key := range k.list {
+		if key != "" {
+			k.handles[key] = core.Affinity(i + 1)
+		}
+	}
+	return k
+}
+
+// Forget gives a handle back.
+func (k *Keys) Forget(a core.Affinity) {
+	delete(k.handles, k.list[a-1])
+	k.list[a-1] = ""
+	k.free = append(k.free, a)
 }
 
 // Key is the key of a handle.
@@ -57,8 +77,14 @@ func (k *Keys) Handle(key string) core.Affinity {
 	if k.handles == nil {
 		k.handles = map[string]core.Affinity{}
 	}
-	k.list = append(k.list, key)
-	a := core.Affinity(len(k.list))
+	var a core.Affinity
+	if n := len(k.free); n > 0 {
+		a, k.free = k.free[n-1], k.free[:n-1]
+		k.list[a-1] = key
+	} else {
+		k.list = append(k.list, key)
+		a = core.Affinity(len(k.list))
+	}
 	k.handles[key] = a
 	return a
 }
@@ -68,6 +94,7 @@ type Told struct {
 	At      core.Time
 	Event   core.Event
 	Effects []core.Effect
+	State   *core.State // after the step
 	Names   core.Names
 }
 
@@ -82,7 +109,11 @@ func Replay(t *core.Trace, tell func(Told)) (*ReplayReport, error) {
 // ReplayWhile is Replay for as long as goOn says so. It is asked now and then; nil always does.
 func ReplayWhile(t *core.Trace, tell func(Told), goOn func() bool) (*ReplayReport, error) {
 	r := &replayer{trace: t, report: new(ReplayReport), tell: tell, goOn: patience{ask: goOn}, wedged: map[core.Affinity]bool{}, used: map[string]bool{}}
-	w, err := New(Options{Settings: t.Settings, Timed: true, Observe: r.observe})
+	o := Options{Settings: t.Settings, Timed: true, Observe: r.observe}
+	if t.Snapshot != nil {
+		o.From, r.names = &t.Snapshot.State, keysOf(t.Snapshot)
+	}
+	w, err := New(o)
 	if err != nil {
 		return nil, &core.TraceError{What: err.Error()}
 	}
@@ -136,19 +167,19 @@ func (r *replayer) observe(w *World, event core.Event, effects []core.Effect) {
 		}
 	}
 	if r.tell != nil {
-		r.tell(Told{w.now, event, effects, &r.names})
+		r.tell(Told{w.now, event, effects, &w.core, &r.names})
+	}
+	for i := range effects {
+		if effects[i].Kind == core.Forget && w.recorded {
+			r.names.Forget(effects[i].Affinity)
+		}
 	}
 }
 
 func (r *replayer) finish() *ReplayReport {
 	w := r.world
-	var names core.Renaming
-	var hash core.Hasher
-	w.core.AddIDs(&names, &w.ledger)
-	names.Seal()
-	w.core.Hash(&hash, &names)
 	r.report.Steps, r.report.Elapsed = w.steps, w.now
-	r.report.StateHash, r.report.HistoryHash = hash.Sum(), w.hash
+	r.report.StateHash, r.report.HistoryHash = w.core.StateHash(), w.hash
 	r.report.Violation, r.report.Stopped = w.violation, r.goOn.ended
 	r.report.MostAlive, r.report.Capacity = w.mostAlive, w.core.Capacity()
 	r.report.WorstRecovery, r.report.Unrecovered = w.worst, len(w.incidents)
@@ -164,6 +195,9 @@ func (r *replayer) finish() *ReplayReport {
 
 // line makes one step line happen.
 func (r *replayer) line(line *core.TraceLine) error {
+	if r.world.recorded {
+		return r.recorded(line)
+	}
 	if err := r.reach(line); err != nil || r.goOn.ended {
 		return err
 	}
@@ -185,6 +219,17 @@ func (r *replayer) line(line *core.TraceLine) error {
 	}
 	r.answerPing(event)
 	return nil
+}
+
+// recorded feeds the core one event of a dump, at its time. Everything that happened is in it, deadlines
+// included.
+func (r *replayer) recorded(line *core.TraceLine) error {
+	event, err := core.ParseEvent(line.Words, &r.names)
+	if err != nil {
+		return err
+	}
+	r.world.now = line.At
+	return r.world.Perform(event)
 }
 
 // fresh refuses a request or a call with an id that was used before.

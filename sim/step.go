@@ -21,9 +21,11 @@ func (w *World) step(event core.Event) {
 	w.ledger.Feed(w.now, event, w.effects)
 	for i := range w.effects {
 		e := &w.effects[i]
-		if e.Operation != 0 {
+		switch {
+		case w.recorded:
+		case e.Operation != 0:
 			w.begin(e)
-		} else {
+		default:
 			w.tell(e)
 		}
 	}
@@ -84,6 +86,9 @@ func (w *World) check(event core.Event) {
 		for _, also := range w.broken[1:] {
 			w.violation.Also = strings.TrimSpace(w.violation.Also + " " + also.Name)
 		}
+		return
+	}
+	if w.recorded {
 		return
 	}
 	for i := range w.fake.Tabs {

@@ -35,6 +35,10 @@ type Options struct {
 	Faults   int
 	Menu     Menu
 
+	// From is where the pool is at the start; nil: a new one, with a healthy browser. What stands behind a
+	// pool from elsewhere is not known, so there is no browser then: what it answers is said by hand.
+	From *core.State
+
 	// Unchecked leaves the invariants out, for measurements.
 	Unchecked bool
 	// Observe is called after every step, when the world has heard of it: who reads the world sees
@@ -45,6 +49,7 @@ type Options struct {
 // fixed is what does not change in a world's life, and what its clones share.
 type fixed struct {
 	timed      bool
+	recorded   bool // there is no browser: see Options.From
 	unchecked  bool
 	choices    scheduler.Source
 	conditions *Conditions
@@ -127,7 +132,7 @@ func New(o Options) (*World, error) {
 		reached:     new(Reached),
 		scratch:     new(scratch),
 		fixed: &fixed{
-			timed: o.Timed, unchecked: o.Unchecked, choices: o.Choices, conditions: o.Conditions,
+			timed: o.Timed, recorded: o.From != nil, unchecked: o.Unchecked, choices: o.Choices, conditions: o.Conditions,
 			arrivals: o.Arrivals, menu: o.Menu, observe: o.Observe,
 		},
 	}
@@ -143,6 +148,12 @@ func New(o Options) (*World, error) {
 	for _, p := range o.Programs {
 		w.programs = append(w.programs, p)
 		w.clients = append(w.clients, client{state: ready})
+	}
+	if o.From != nil {
+		w.core.CopyFrom(o.From)
+		w.core.Ledger(&w.ledger)
+		w.now = w.core.Now()
+		return w, nil
 	}
 	w.core.CopyFrom(core.New(settings))
 	w.step(core.Event{})
@@ -213,6 +224,10 @@ func (w *World) Effects() []core.Effect { return w.effects }
 // answers, whatever that was going to do; where there is none, it is a second answer, and must not
 // claim what is not so.
 func (w *World) Perform(event core.Event) error {
+	if w.recorded {
+		w.step(event)
+		return nil
+	}
 	answer, outcome := answers(event.Kind)
 	if answer == 0 {
 		if event.Kind == core.Crashed {

@@ -26,7 +26,7 @@ func saveRun(o sim.RunOptions, want *sim.Violation, repeat string) (file string,
 	var tw *core.TraceWriter
 	o.Observe = func(w *sim.World, event core.Event, _ []core.Effect) {
 		if tw == nil {
-			tw = core.NewTraceWriter(&out, &core.Trace{Settings: *w.Core().Settings()},
+			tw = core.NewTraceWriter(&out, &core.Trace{Settings: *w.Core().Settings()}, nil,
 				fmt.Sprintf("%s: %s", want.Property, want.Says),
 				fmt.Sprintf("Found by %s: %s.", repeat, want.What))
 		}

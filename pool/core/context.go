@@ -175,7 +175,7 @@ func (s *State) contextEvent(e Event) {
 			s.hear(c.browser)
 			if c.state == contextClosing && c.askedAt != never && s.serves(c.browser) {
 				c.askedAt = never
-				if c.closes < closesBeforeKill {
+				if c.rung == asked && c.closes < closesBeforeKill {
 					s.askContext(int32(i), ReasonNone)
 				}
 			}

@@ -81,8 +81,8 @@ func (r *Renaming) Seal() {
 	}
 }
 
-// AddIDs fills the renaming with the ids of the state and its ledger.
-func (s *State) AddIDs(r *Renaming, l *Ledger) {
+// AddIDs fills the renaming with the ids of the state.
+func (s *State) AddIDs(r *Renaming) {
 	for i := range s.tabs {
 		t := &s.tabs[i]
 		r.Tabs.Add(uint64(t.id))
@@ -112,6 +112,10 @@ func (s *State) AddIDs(r *Renaming, l *Ledger) {
 	for _, b := range s.browsers {
 		r.Browsers.Add(uint64(b.id))
 	}
+}
+
+// AddIDs fills the renaming with the ids of the ledger.
+func (l *Ledger) AddIDs(r *Renaming) {
 	for i := range l.tabs {
 		r.Tabs.Add(uint64(l.tabs[i].id))
 		r.Requests.Add(uint64(l.tabs[i].holder))

@@ -3,8 +3,10 @@ package core
 import (
 	"bufio"
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"io"
 	"strconv"
 	"strings"
@@ -24,6 +26,7 @@ type Trace struct {
 	Settings Settings    // of the set lines; what they do not name is zero
 	Auto     bool        // deadlines fire when due, operations answer by the default policy
 	Untimed  bool        // a deadline may come at any time, as in a search
+	Snapshot *Snapshot   // of the state block: where the history begins; nil: with a new pool
 	Lines    []TraceLine // in order
 }
 
@@ -74,7 +77,7 @@ func ReadTrace(r io.Reader) (*Trace, error) {
 			return nil, &TraceError{i + 1, err.Error()}
 		}
 	}
-	if err := reader.checkSettings(); err != nil {
+	if err := reader.finish(len(lines) - 1); err != nil {
 		return nil, err
 	}
 	if !reader.header {
@@ -86,8 +89,62 @@ func ReadTrace(r io.Reader) (*Trace, error) {
 type traceReader struct {
 	trace  *Trace
 	header bool
+	sealed bool // every line carries the sum of all before it
+	ended  bool
+	sum    uint32
+	state  int // the last line of the state block
 	now    Time
 	set    []setting
+}
+
+// finish checks what only the whole file shows.
+func (r *traceReader) finish(lines int) error {
+	if err := r.checkSettings(); err != nil {
+		return err
+	}
+	if r.sealed && !r.ended {
+		return &TraceError{lines, "the file is cut off: its last line is not \"end\""}
+	}
+	if n := r.trace.Snapshot; n != nil {
+		settings, _ := r.trace.Settings.Resolve()
+		if err := n.State.restore(settings); err != nil {
+			return &TraceError{r.state, "the state block does not hold together: " + err.Error()}
+		}
+	}
+	return nil
+}
+
+// sealMark comes before the sum at the end of a line. To a reader it is a comment.
+const sealMark = " #="
+
+// seal is the running sum of a file up to a line, by the hash of Fowler, Noll and Vo (1a).
+func seal(sum uint32, line string) uint32 {
+	h := fnv.New32a()
+	_ = binary.Write(h, binary.LittleEndian, sum)
+	_, _ = h.Write([]byte(line))
+	return h.Sum32()
+}
+
+// unseal checks the sum of a line, where the file has sums.
+func (r *traceReader) unseal(line string) error {
+	at := strings.LastIndex(line, sealMark)
+	if !r.header {
+		r.sealed = at >= 0
+	}
+	if !r.sealed {
+		return nil
+	}
+	if r.ended {
+		return errors.New("nothing may come after the line \"end\"")
+	}
+	if at < 0 {
+		return errors.New("this line was added or edited: it carries no sum, and the lines of this file do")
+	}
+	r.sum = seal(r.sum, line[:at])
+	if want := fmt.Sprintf("%08x", r.sum); line[at+len(sealMark):] != want {
+		return fmt.Errorf("this line, or one before it, was edited or lost: its sum is %s, and has to be %s", line[at+len(sealMark):], want)
+	}
+	return nil
 }
 
 // setting is where a set line gave a setting.
@@ -116,6 +173,9 @@ func (r *traceReader) checkSettings() error {
 }
 
 func (r *traceReader) read(number int, line string) error {
+	if err := r.unseal(line); err != nil {
+		return err
+	}
 	words, err := Words(line)
 	if err != nil || len(words) == 0 {
 		return err
@@ -135,10 +195,15 @@ func (r *traceReader) read(number int, line string) error {
 		}
 		r.trace.Lines = append(r.trace.Lines, TraceLine{Number: number, At: r.now, Expect: true, Words: words[1:]})
 		return nil
+	case first.Text == "end" && len(words) == 1:
+		r.ended = true
+		return nil
 	case len(r.trace.Lines) > 0:
 		return fmt.Errorf("want +duration, @duration or expect, got %s", first.short())
 	case first.Text == "set":
 		return r.readSet(number, words[1:])
+	case first.Text == "state" && len(words) > 1:
+		return r.readState(number, words[1:])
 	case first.Text == "auto" && len(words) == 1:
 		r.trace.Auto = true
 		return nil
@@ -158,6 +223,20 @@ func (r *traceReader) readHeader(words []Word) error {
 	}
 	r.header = true
 	return nil
+}
+
+// readState reads one line of the state block. The block is written by a program, and its lines carry sums.
+func (r *traceReader) readState(number int, words []Word) error {
+	if !r.sealed {
+		return errors.New("state: a state block is read from a dump as it was written, where every line carries a sum")
+	}
+	if r.trace.Snapshot == nil {
+		r.trace.Snapshot = &Snapshot{Keys: make([]string, 1)}
+	}
+	r.state = number
+	err := r.trace.Snapshot.readLine(words)
+	r.now = r.trace.Snapshot.State.now
+	return err
 }
 
 func (r *traceReader) readSet(number int, words []Word) error {
@@ -200,41 +279,62 @@ func (r *traceReader) readStep(number int, words []Word) error {
 
 // TraceWriter writes a trace line by line.
 type TraceWriter struct {
-	w   *bufio.Writer
-	now Time
+	w      *bufio.Writer
+	now    Time
+	sealed bool
+	sum    uint32
 }
 
 // NewTraceWriter writes the head of a trace: comments, the settings that differ from the default,
-// and the mode lines that the trace has.
-func NewTraceWriter(w io.Writer, t *Trace, comments ...string) *TraceWriter {
-	tw := &TraceWriter{w: bufio.NewWriter(w)}
-	fmt.Fprintf(tw.w, "%s %d\n", traceHeader, TraceVersion)
+// the mode lines and the state block that the trace has, with the keys that key gives. A trace with a
+// state block is sealed: each line carries a sum, and Flush writes the line that ends it.
+func NewTraceWriter(w io.Writer, t *Trace, key func(Affinity) string, comments ...string) *TraceWriter {
+	tw := &TraceWriter{w: bufio.NewWriter(w), sealed: t.Snapshot != nil}
+	tw.line(fmt.Sprintf("%s %d", traceHeader, TraceVersion))
 	for _, c := range comments {
-		fmt.Fprintf(tw.w, "# %s\n", c)
+		tw.line("# " + c)
 	}
 	if diff := t.Settings.Diff(); diff != "" {
-		fmt.Fprintf(tw.w, "set %s\n", diff)
+		tw.line("set " + diff)
 	}
 	if t.Auto {
-		tw.w.WriteString("auto\n")
+		tw.line("auto")
 	}
 	if t.Untimed {
-		tw.w.WriteString("untimed\n")
+		tw.line("untimed")
+	}
+	if n := t.Snapshot; n != nil {
+		tw.now = n.State.now
+		n.Lines(key, func(line string) { tw.line("state " + line) })
 	}
 	return tw
 }
 
+func (tw *TraceWriter) line(text string) {
+	tw.w.WriteString(text)
+	if tw.sealed {
+		tw.sum = seal(tw.sum, text)
+		fmt.Fprintf(tw.w, "%s%08x", sealMark, tw.sum)
+	}
+	tw.w.WriteByte('\n')
+}
+
 // Step writes one step.
 func (tw *TraceWriter) Step(at Time, text string) {
-	fmt.Fprintf(tw.w, "+%v %s\n", time.Duration(at-tw.now), text)
+	tw.line(fmt.Sprintf("+%v %s", time.Duration(at-tw.now), text))
 	tw.now = at
 }
 
 // Expect writes what is to be expected of the step before.
-func (tw *TraceWriter) Expect(text string) { fmt.Fprintf(tw.w, "expect %s\n", text) }
+func (tw *TraceWriter) Expect(text string) { tw.line("expect " + text) }
 
 // Comment writes a line for the reader.
-func (tw *TraceWriter) Comment(text string) { fmt.Fprintf(tw.w, "# %s\n", text) }
+func (tw *TraceWriter) Comment(text string) { tw.line("# " + text) }
 
-// Flush writes out what is buffered and returns the first error met.
-func (tw *TraceWriter) Flush() error { return tw.w.Flush() }
+// Flush writes out what is buffered, and the end of a sealed trace, and returns the first error met.
+func (tw *TraceWriter) Flush() error {
+	if tw.sealed {
+		tw.line("end")
+	}
+	return tw.w.Flush()
+}

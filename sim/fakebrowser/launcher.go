@@ -136,6 +136,15 @@ func (l *Launcher) KillBrowsers() {
 	}
 }
 
+// KillOldest ends the browser that has been there longest from outside, if there is one.
+func (l *Launcher) KillOldest() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.mu.processes) > 0 {
+		l.mu.processes[0].endLocked(pool.ErrBrowserLost)
+	}
+}
+
 // errFate is the answer of a call whose fate is to fail.
 var errFate = errors.New("fakebrowser: it was told to fail")
 

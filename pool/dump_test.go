@@ -1,0 +1,196 @@
+package pool_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/pagepool/pagepool/pool"
+	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/sim"
+	"github.com/pagepool/pagepool/sim/fakebrowser"
+)
+
+// busy lets callers come and go over a browser that fails now and then, and calls dump once a second.
+func busy(t *testing.T, seed uint64, cfg pool.Config, dump func(p *pool.Pool[*fakebrowser.Page])) {
+	synctest.Test(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(seed, 7))
+		launcher := &fakebrowser.Launcher{Fate: func(kind fakebrowser.OperationKind, operation uint64) fakebrowser.Fate {
+			f := fakebrowser.Usual(kind)
+			if o := rand.New(rand.NewPCG(seed, operation)); o.IntN(6) == 0 {
+				f.After, f.Result = time.Duration(o.IntN(4000))*time.Millisecond, fakebrowser.Outcome(o.IntN(2))
+			}
+			if kind == fakebrowser.Launch || kind == fakebrowser.CloseBrowser {
+				f.Result = fakebrowser.Works
+			}
+			return f
+		}}
+		p, err := pool.New(launcher, cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+			defer cancel()
+			_ = p.Close(ctx)
+		}()
+		var visits sync.WaitGroup
+		defer visits.Wait()
+		for i := range 120 {
+			at, hold, end := time.Duration(r.IntN(30_000))*time.Millisecond, time.Duration(r.IntN(3000))*time.Millisecond, r.IntN(8)
+			key := fmt.Sprintf("tenant %d", r.IntN(7))
+			visits.Go(func() {
+				<-time.After(at)
+				visit(p, key, hold, end, i)
+			})
+		}
+		for range 31 {
+			<-time.After(time.Second)
+			synctest.Wait()
+			dump(p)
+		}
+	})
+}
+
+func visit(p *pool.Pool[*fakebrowser.Page], key string, hold time.Duration, end, i int) {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if i%15 == 0 {
+		_ = p.DisposeAffinity(ctx, key, pool.Retain())
+		return
+	}
+	l, err := p.GetPage(ctx, key, pool.WithPriority(i%3))
+	if err != nil {
+		return
+	}
+	<-time.After(hold)
+	switch end {
+	case 0:
+		l.Discard(nil)
+	case 1:
+		l.Discard(pool.ErrWedged)
+	default:
+		l.Release()
+	}
+}
+
+func dumped(t *testing.T, p *pool.Pool[*fakebrowser.Page]) []byte {
+	t.Helper()
+	var b bytes.Buffer
+	if err := p.Dump(&b); err != nil {
+		t.Error(err)
+	}
+	return b.Bytes()
+}
+
+func TestShellADumpReplaysToTheVeryStateOfThePool(t *testing.T) {
+	for seed := range uint64(6) {
+		cfg := pool.Config{MaxPages: 3, MinPages: 2, Strict: true, RecorderEvents: []int{0, 7, 60}[seed%3], Reset: seed%2 == 0, MaxBypass: 1}
+		events := 0
+		busy(t, seed, cfg, func(p *pool.Pool[*fakebrowser.Page]) {
+			want, text := p.StateLines(), dumped(t, p)
+			trace, err := core.ReadTrace(bytes.NewReader(text))
+			if err != nil {
+				t.Errorf("%v\n%s", err, text) // Fatal would leave the bubble with callers in it
+				return
+			}
+			events = max(events, len(trace.Lines))
+			var last *core.State
+			report, err := sim.Replay(trace, func(told sim.Told) { last = told.State })
+			if err != nil || len(report.Failed) > 0 || report.Violation != nil {
+				t.Errorf("%v, %v, %v", err, report.Failed, report.Violation)
+				return
+			}
+			var got []string
+			n := core.Snapshot{}
+			n.State.CopyFrom(last)
+			n.Lines(nil, func(line string) { got = append(got, line) })
+			want = slices.DeleteFunc(want, keyed)
+			if got = slices.DeleteFunc(got, keyed); !slices.Equal(got, want) {
+				for i := range max(len(got), len(want)) {
+					if i >= len(got) || i >= len(want) || got[i] != want[i] {
+						t.Errorf("seed %d: the replay ends with\n%s\nand the pool is at\n%s", seed, got[min(i, len(got)-1)], want[min(i, len(want)-1)])
+						return
+					}
+				}
+			}
+		})
+		if events < cfg.RecorderEvents || cfg.RecorderEvents == 0 && events < 200 {
+			t.Errorf("no dump told more than %d events", events)
+		}
+	}
+}
+
+// keyed lines name keys, which a State does not know.
+func keyed(line string) bool {
+	return strings.HasPrefix(line, "affinity ") || strings.HasPrefix(line, "free-keys")
+}
+
+func TestShellADumpThatIsCutOrEditedIsRefusedWithItsLine(t *testing.T) {
+	var text []byte
+	busy(t, 1, pool.Config{MaxPages: 2, RecorderEvents: 40}, func(p *pool.Pool[*fakebrowser.Page]) { text = dumped(t, p) })
+	lines := strings.SplitAfter(string(text), "\n")
+	lines = lines[:len(lines)-1]
+	refused := func(what string, at int, text string) {
+		t.Helper()
+		trace, err := core.ReadTrace(strings.NewReader(text))
+		if err == nil {
+			_, err = sim.Replay(trace, nil)
+		}
+		line := new(core.TraceError)
+		if !errors.As(err, &line) || line.Line != at {
+			t.Fatalf("%s: got %v, want an error at line %d", what, err, at)
+		}
+	}
+	for n := 1; n < len(lines); n++ {
+		refused("cut", n, strings.Join(lines[:n], ""))
+		if n+1 < len(lines) {
+			refused("a line lost", n+1, strings.Join(slices.Concat(lines[:n], lines[n+1:]), ""))
+		}
+		edited := slices.Clone(lines)
+		edited[n] = strings.Replace(edited[n], " ", "  ", 1)
+		refused("edited", n+1, strings.Join(edited, ""))
+		edited[n], _, _ = strings.Cut(lines[n], " #=")
+		edited[n] += "\n"
+		refused("unsealed", n+1, strings.Join(edited, ""))
+	}
+	refused("added", len(lines)+1, string(text)+"+1s look\n")
+}
+
+func TestShellADumpWithPseudonymsNamesNobody(t *testing.T) {
+	cfg := pool.Config{MaxPages: 2, RecorderEvents: 30, DumpPseudonyms: true}
+	busy(t, 2, cfg, func(p *pool.Pool[*fakebrowser.Page]) {
+		text := dumped(t, p)
+		if bytes.Contains(text, []byte("tenant")) {
+			t.Errorf("the dump names a tenant:\n%s", text)
+		}
+		trace, err := core.ReadTrace(bytes.NewReader(text))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		if report, err := sim.Replay(trace, nil); err != nil || len(report.Failed) > 0 || report.Violation != nil {
+			t.Errorf("%v, %v, %v", err, report.Failed, report.Violation)
+		}
+	})
+}
+
+func TestShellADumpWithoutARecorderIsThePresentState(t *testing.T) {
+	busy(t, 3, pool.Config{RecorderEvents: pool.Off}, func(p *pool.Pool[*fakebrowser.Page]) {
+		trace, err := core.ReadTrace(bytes.NewReader(dumped(t, p)))
+		if err != nil || trace.Snapshot == nil || len(trace.Lines) > 0 {
+			t.Errorf("%v, %+v", err, trace)
+		}
+	})
+	if err := new(pool.Pool[*fakebrowser.Page]).Dump(nil); err == nil {
+		t.Error("a nil writer is no error")
+	}
+}
