@@ -9,7 +9,7 @@ import (
 // other three, and this many requests of other affinities wait for the root limit.
 func warmPool(b *testing.B, waiting int) (*State, []Effect) {
 	b.Helper()
-	settings, err := Settings{MaxPages: 4}.Resolve()
+	settings, err := Settings{MaxPages: 4, MaxWaiting: 1 << 20}.Resolve()
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -88,10 +88,8 @@ func onePrimary(t *Transition) error {
 		if !k.known || k.primary == none {
 			continue
 		}
-		for b := range a {
-			if s.affinities[b].known && s.affinities[b].primary == k.primary {
-				return fmt.Errorf("c%d is primary of affinities %d and %d", s.contexts[k.primary].id, b, a)
-			}
+		if c := &s.contexts[k.primary]; int(c.affinity) != a { // a context says whose it is, so no two may have it
+			return fmt.Errorf("c%d is primary of affinities %d and %d", c.id, c.affinity, a)
 		}
 		id := s.primaryOf(k)
 		if c := t.Ledger.context(id); c == nil || int(c.affinity) != a {
@@ -259,8 +257,13 @@ func (l *Ledger) hasBound(a Affinity) bool {
 
 func announcementTruth(t *Transition) error {
 	for a := range t.Ledger.announced {
-		if warm := t.Ledger.announced[a].warm; warm != t.Ledger.hasBound(Affinity(a)) {
-			return fmt.Errorf("affinity %d was announced warm=%v, and the opposite is so", a, warm)
+		if t.Ledger.announced[a].warm && !t.Ledger.hasBound(Affinity(a)) {
+			return fmt.Errorf("affinity %d was announced warm, and has no tab", a)
+		}
+	}
+	for i := range t.Ledger.tabs {
+		if e := &t.Ledger.tabs[i]; e.bound() && !t.Ledger.announcement(e.affinity).warm {
+			return fmt.Errorf("affinity %d was announced cold, and has t%d", e.affinity, e.id)
 		}
 	}
 	return nil
@@ -277,8 +280,11 @@ func orderHolds(t *Transition) error {
 	}
 	for i := range t.Effects {
 		e := &t.Effects[i]
+		if e.Kind != Grant || t.After.requestIndex.used == 0 {
+			continue
+		}
 		granted, ok := t.requestBefore(e.Request)
-		if e.Kind != Grant || !ok {
+		if !ok {
 			continue
 		}
 		for j := range t.After.requests {

@@ -85,14 +85,28 @@ func noCascade(t *Transition) error {
 // shortage counts, one by one, the requests that could be given a tab together, had the pool the tabs,
 // beyond those that are promised one and what is coming for their affinity.
 func (t *Transition) shortage() int32 {
+	if t.After.requestIndex.used == 0 {
+		return 0
+	}
 	var nested, roots int32
-	for a := range t.After.affinities {
-		if t.After.affinities[a].known {
-			n, r := t.shortageOf(Affinity(a))
+	requests := t.After.requests
+	for i := range requests {
+		if requests[i].used && !asksBefore(requests[:i], requests[i].affinity) {
+			n, r := t.shortageOf(requests[i].affinity)
 			nested, roots = nested+n, roots+r
 		}
 	}
 	return nested + max(0, min(roots, t.permits()))
+}
+
+// asksBefore says whether one of these requests is of an affinity.
+func asksBefore(requests []request, a Affinity) bool {
+	for i := range requests {
+		if requests[i].used && requests[i].affinity == a {
+			return true
+		}
+	}
+	return false
 }
 
 func (t *Transition) shortageOf(a Affinity) (nested, roots int32) {
@@ -247,10 +261,10 @@ func retired(t *Transition) error {
 	most := s.settings.MaxUses
 	for i := range l.tabs {
 		e := &l.tabs[i]
-		if tab, ok := s.Tab(e.id); ok && tab.State == Idle && most > 0 && int(e.uses) >= most {
+		if most > 0 && int(e.uses) >= most && t.idle(e.id) {
 			return fmt.Errorf("t%d was handed out %d times, and is idle", e.id, e.uses)
 		}
-		if tab, _ := s.Tab(e.id); t.Event.Kind == SweepRequested && tab.State == Idle && !l.waits(e.affinity) &&
+		if t.Event.Kind == SweepRequested && t.idle(e.id) && !l.waits(e.affinity) &&
 			l.idleFor(e.affinity, s.now, t.Event.MaxIdle) {
 			return fmt.Errorf("t%d was idle for long enough, and the sweep has left it", e.id)
 		}
@@ -262,6 +276,12 @@ func retired(t *Transition) error {
 		}
 	}
 	return nil
+}
+
+// idle says whether a tab is idle after the step.
+func (t *Transition) idle(id TabID) bool {
+	i, ok := t.After.tabIndex.get(uint64(id))
+	return ok && t.After.tabs[i].state == Idle
 }
 
 // waits says whether a request of an affinity waits.
