@@ -438,12 +438,16 @@ func (p *Pool[P]) killLocked(e *core.Effect) {
 	p.noteLocked(slog.LevelWarn, "renderer killed: its tab did not close", "tab", t.name,
 		"affinity", shortened(t.affinity))
 	p.operateLocked(t, e, "kill", t.page.Kill, func(err error) {
-		p.answerTabLocked(t, err, core.Killed, core.KillFailed)
+		kind := core.Killed
+		if err != nil {
+			kind = core.KillFailed
+		}
+		p.stepLocked(core.Event{Kind: kind, Tab: t.id})
 	})
 }
 
-// askPageLocked has a page probed, rescued or reset. An answer that was given up tells nothing: by then
-// the core asks the page something else.
+// askPageLocked has a page probed, rescued or reset. The answer says which of these it answers: by then the
+// core may have given it up, and ask the page something else.
 func (p *Pool[P]) askPageLocked(e *core.Effect) {
 	t := p.mu.tabs[e.Tab]
 	what, call, good, bad := "probe", t.page.Probe, core.Probed, core.ProbeFailed
@@ -453,19 +457,13 @@ func (p *Pool[P]) askPageLocked(e *core.Effect) {
 	case core.ResetTab:
 		what, call, good, bad = "reset", t.page.Reset, core.WasReset, core.ResetFailed
 	}
-	life := t.life
+	id := e.Operation
 	p.operateLocked(t, e, what, call, func(err error) {
-		if life.Err() == nil {
-			p.answerTabLocked(t, err, good, bad)
+		if err != nil {
+			good = bad
 		}
+		p.stepLocked(core.Event{Kind: good, Tab: t.id, Operation: id})
 	})
-}
-
-func (p *Pool[P]) answerTabLocked(t *tab[P], err error, good, bad core.EventKind) {
-	if err != nil {
-		good = bad
-	}
-	p.stepLocked(core.Event{Kind: good, Tab: t.id})
 }
 
 // operateLocked begins an operation on a tab. Its ctx ends when the core gives the operation up, or

@@ -451,6 +451,8 @@ func (b *bareCore) operate(f core.Effect) {
 		if f.Kept && !b.opened[f.Tab] {
 			e.Kind, e.Kept, after = core.Closed, true, 0 // its opening has left nothing
 		}
+	case core.ProbeTab, core.RescueTab, core.ResetTab:
+		e.Operation = f.Operation
 	case core.CloseContext:
 		e.Context, due.context = f.Context, f.Context
 	case core.CloseBrowser:

@@ -62,6 +62,9 @@ func (w *World) hashFake(h *core.Hasher, r *core.Renaming) {
 		o := &f.Operations[i]
 		word := r.Tabs.Of(uint64(o.Tab)) | r.Browsers.Of(uint64(o.Browser))<<16 | uint64(o.Kind)<<32 |
 			flag(o.Stuck, 40) | flag(o.Echo, 41) | flag(o.Kept, 42) | flag(o.Force, 43) | r.Contexts.Of(uint64(o.Context))<<44
+		if t, ok := w.core.Tab(o.Tab); ok && t.Operation == o.ID {
+			word |= 1 << 62 // it is what the page was asked last
+		}
 		if o.Echo {
 			word |= uint64(o.Outcome) << 56
 		}

@@ -212,8 +212,8 @@ var Scenarios = []*Scenario{
 	{
 		Name: "reset", Says: "a page is brought back to the standby state before it is idle again",
 		Settings: small(core.Settings{MaxPages: 1, Reset: true, RescueTimeout: time.Second}),
-		Programs: []Program{{get(a), getNested(a), release, release}, render(a), {dispose(a).noWait()}},
-		Faults:   1, Menu: Doubts | Loops | Hangs | Late,
+		Programs: []Program{render(a), {get(a), discardWedged}, {dispose(a).noWait()}},
+		Faults:   2, Menu: Doubts | Loops | Hangs | Late,
 	},
 	{
 		Name: "E-01c", Says: "a growing pool at its ceiling, where every render asks for a nested page",

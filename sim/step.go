@@ -160,7 +160,7 @@ func hashStep(h uint64, now core.Time, e *core.Event, effects []core.Effect) uin
 	h = mix(h, uint64(e.Kind)|uint64(e.Class)<<8|flag(e.NoWait, 16)|flag(e.Wedged, 17)|flag(e.Retain, 18)|flag(e.Kept, 19)|uint64(uint32(e.Priority))<<32)
 	h = mix(h, uint64(e.Request)<<32^uint64(e.Call))
 	h = mix(h, uint64(e.Affinity)<<32|uint64(e.Tab))
-	h = mix(h, uint64(e.Browser)^uint64(e.Context)<<32^uint64(e.MaxLease)<<8^uint64(e.MaxIdle)^uint64(e.Jitter))
+	h = mix(h, uint64(e.Browser)^uint64(e.Context)<<32^uint64(e.MaxLease)<<8^uint64(e.MaxIdle)^uint64(e.Jitter)^uint64(e.Operation)<<16)
 	for i := range effects {
 		f := &effects[i]
 		h = mix(h, uint64(f.Kind)|uint64(f.How)<<8|uint64(f.Reason)<<16|flag(f.Force, 24)|flag(f.Kept, 25))

@@ -219,7 +219,7 @@ func (s *State) promise(r, i int32) {
 	k.pins[q.class] = insert(requestArena{s}, k.pins[q.class], r)
 	k.promised[q.class]++
 	q.pin, s.tabs[i].pinned = i, q.id
-	q.promisedAt = min(q.promisedAt, s.now)
+	q.admittedAt = min(q.admittedAt, s.admittedSince(q))
 }
 
 // unpromise ends the promise that a request has, if any; unpin ends that of a tab. Whoever had it is
@@ -258,16 +258,7 @@ func (s *State) need() int32 {
 // probed is probe, and what is left is waiting for a tab.
 func (s *State) waits(r *request, i int32) Waits {
 	s.freshen()
-	from := r.arrived
-	if r.class == Root {
-		k := &s.affinities[r.affinity]
-		if s.permits() <= 0 || k.eligible == 0 {
-			from = s.now
-		} else {
-			from = max(from, s.rootOpen, k.openSince)
-		}
-		from = min(from, max(r.arrived, r.promisedAt))
-	}
+	from := min(r.admittedAt, s.admittedSince(r))
 	w := Waits{Admission: from - r.arrived}
 	if i == none && r.pin != none {
 		i = r.pin
@@ -289,6 +280,18 @@ func (s *State) waits(r *request, i int32) Waits {
 	}
 	w.Tab = s.now - from - w.Startup - w.Probe
 	return w
+}
+
+// admittedSince is since when no limit stops a request; now where one does.
+func (s *State) admittedSince(r *request) Time {
+	k := &s.affinities[r.affinity]
+	switch {
+	case r.class == Nested:
+		return r.arrived
+	case s.permits() <= 0 || k.eligible == 0:
+		return s.now
+	}
+	return max(r.arrived, s.rootOpen, k.openSince)
 }
 
 func (s *State) oldestOpening() int32 {

@@ -251,12 +251,14 @@ func (s *State) loseTabs(id BrowserID) {
 	}
 }
 
-// drain goes on with replacing a browser. As long as nobody is short of a tab, what it has idle is closed
-// one at a time, so that the next one opens as much; when only lost tabs are left in it, it ends.
-func (s *State) drain() {
+// drain goes on with replacing a browser. As long as nobody is short of a tab, what it has idle is closed,
+// one at a time, and only when what was closed before has been opened in the next one; a standby, which
+// whoever waits for a permit will want, only when nobody waits. When only lost tabs are left in it, it
+// ends. It says whether a tab has begun to close.
+func (s *State) drain() bool {
 	b := s.browserIn(draining)
 	if b == nil || s.phase >= ending {
-		return
+		return false
 	}
 	left, lost := false, false
 	for i := range s.tabs {
@@ -269,13 +271,16 @@ func (s *State) drain() {
 	case !left:
 		s.endBrowser(b.id, lost)
 	case s.need() > 0 || s.counts[Opening] > 0 || s.counts[Closing] > s.overdue[Closing] || !s.opens():
-	case s.standbys != none && s.tabs[s.standbys].browser == b.id:
+	case s.standbys != none && s.tabs[s.standbys].browser == b.id && s.waiting == [classes]int32{}:
 		s.beginClose(s.standbys, Drain)
+		return true
 	default:
 		if i := s.coldest(func(t *tab) bool { return t.browser == b.id }); i != none {
 			s.beginClose(i, Drain)
+			return true
 		}
 	}
+	return false
 }
 
 // failedOpening counts a failed round of opening and pauses before the next. Failures during a pause

@@ -2,7 +2,6 @@ package core
 
 import (
 	"fmt"
-	"slices"
 )
 
 // The claims of Invariants that one effect alone does not decide. What it does is in ledger.go.
@@ -439,76 +438,6 @@ func singleAnswer(t *Transition) error {
 	}
 	if n := len(s.calls); n != len(t.Ledger.calls) {
 		return fmt.Errorf("%d calls wait, and the books say %d", len(t.Ledger.calls), n)
-	}
-	return nil
-}
-
-// deadlineOnce keeps clocks going: a deadline that stays armed would fire for ever at one instant.
-func deadlineOnce(t *Transition) error {
-	if !t.Event.Kind.Deadline() {
-		return nil
-	}
-	var armed [8]Deadline
-	for _, d := range t.After.Deadlines(armed[:0]) {
-		if d.Event == t.Event && d.At <= t.After.now {
-			return fmt.Errorf("a deadline has come, and is armed again for the same instant (event kind %d)", t.Event.Kind)
-		}
-	}
-	return nil
-}
-
-func noLeak(t *Transition) error {
-	if n := int(t.After.alive()); n != len(t.Ledger.tabs) {
-		return fmt.Errorf("%d tabs can be alive, and the books say %d", len(t.Ledger.tabs), n)
-	}
-	for i := range t.Ledger.tabs {
-		if _, ok := t.After.tabIndex.get(uint64(t.Ledger.tabs[i].id)); !ok {
-			return fmt.Errorf("t%d can be alive, and the books do not know it", t.Ledger.tabs[i].id)
-		}
-	}
-	for a := range t.After.affinities {
-		if t.After.affinities[a].known && !t.Ledger.names(Affinity(a)) {
-			return fmt.Errorf("affinity %d is known, and nothing names it", a)
-		}
-	}
-	if n := t.After.Contexts(); n != len(t.Ledger.contexts) {
-		return fmt.Errorf("%d contexts can be alive, and the books say %d", len(t.Ledger.contexts), n)
-	}
-	if t.After.counts[Lost] != int32(t.Ledger.lost) {
-		return fmt.Errorf("%d tabs are lost, and the books say %d", t.Ledger.lost, t.After.counts[Lost])
-	}
-	return nil
-}
-
-func (l *Ledger) lostIn(b BrowserID) bool {
-	return slices.ContainsFunc(l.tabs, func(e entry) bool { return e.browser == b && e.lost })
-}
-
-func twoBrowsers(t *Transition) error {
-	serving := 0
-	for _, b := range t.Ledger.browsers {
-		if !b.ending && b.ready && !b.drains {
-			serving++
-		}
-	}
-	if n := len(t.Ledger.browsers); n > maxBrowsers || serving > 1 {
-		return fmt.Errorf("%d browsers are alive, %d of them to serve", n, serving)
-	}
-	return nil
-}
-
-// warm says whether an affinity is on the warm list.
-func (s *State) warm(a Affinity) bool {
-	return int(a) < len(s.affinities) && s.affinities[a].bound > 0
-}
-
-// isolation: what single effects show is in the ledger; a tab is handed to another affinity only where
-// that is switched on.
-func isolation(t *Transition) error {
-	for i := range t.Effects {
-		if e := &t.Effects[i]; e.How == Reassigned && !t.After.settings.AllowReassign {
-			return fmt.Errorf("t%d was handed to another affinity", e.Tab)
-		}
 	}
 	return nil
 }

@@ -47,6 +47,7 @@ type tab struct {
 	goodAt     Time          // when its page was last known to answer
 	retireAt   Time          // when it is past its MaxAge
 	stamp      uint64        // when it was handed out last, as a place in the order of all grants
+	operation  Operation     // Probing, Rescuing, Resetting: the number of what was asked; other answers come too late
 	id         TabID
 	browser    BrowserID
 	affinity   Affinity // whose it is, or was until it began to close; 0: nobody's
@@ -65,6 +66,8 @@ type tab struct {
 	unopened   bool   // the answer to its opening is still out
 	suspect    bool   // Probing: it is doubted, rather than merely not seen for a while
 	rescued    bool   // Probing: what held it was stopped
+	unreset    bool   // Probing, Rescuing: a reset of it has failed
+	_          [7]byte
 }
 
 // bound says whether a tab belongs to an affinity and is not on its way out.
@@ -111,7 +114,7 @@ type request struct {
 	id         RequestID
 	order      uint64 // of arrival
 	arrived    Time
-	promisedAt Time          // when it was first promised a tab, which it could have had at once; never: it was not
+	admittedAt Time          // when no limit stopped it any more, by the time that it was promised a tab; never: it was promised none
 	maxLease   time.Duration // of the lease to come
 	affinity   Affinity
 	priority   int32
@@ -286,6 +289,10 @@ func (s *State) handle(e Event) {
 }
 
 func (s *State) tabEvent(e Event, i int32) {
+	if e.Operation != 0 && e.Operation != s.tabs[i].operation {
+		s.hear(s.tabs[i].browser)
+		return // it was given up, and the page is asked something else
+	}
 	if !e.Kind.Deadline() {
 		s.hear(s.tabs[i].browser)
 		s.tabs[i].askedAt = never
@@ -338,8 +345,10 @@ func (s *State) settle(event Event) {
 	s.keepBrowser()
 	s.contract()
 	s.makeRoom()
-	s.drain()
 	s.open()
+	if s.drain() {
+		s.open()
+	}
 	s.finishCalls()
 	s.finishClose()
 	s.forget()

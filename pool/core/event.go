@@ -118,21 +118,23 @@ func (k EventKind) Deadline() bool { return k >= RetireDue }
 
 // Event is one thing that happened. Fields that its kind does not mention are zero.
 type Event struct {
-	Request  RequestID
-	Call     CallID
-	MaxLease time.Duration // Requested: the lease's own limit; 0: the settings', negative: none
-	MaxIdle  time.Duration // SweepRequested: how long an affinity has been idle
-	Jitter   time.Duration // Opened: added to the tab's MaxAge
-	Affinity Affinity
-	Tab      TabID
-	Context  ContextID
-	Browser  BrowserID
-	Priority int32
-	Kind     EventKind
-	Class    Class
-	NoWait   bool // Disposed: nobody waits for the end
-	Retain   bool // Disposed: the primary stays the affinity's
-	Wedged   bool // Discarded: the page did not answer
-	Kept     bool // Closed: only the page is gone, its context is left
-	_        [6]byte
+	Request RequestID
+	Call    CallID
+	// Operation, of Probed to ResetFailed, says which one is answered; 0: the last that was asked for.
+	Operation Operation
+	MaxLease  time.Duration // Requested: the lease's own limit; 0: the settings', negative: none
+	MaxIdle   time.Duration // SweepRequested: how long an affinity has been idle
+	Jitter    time.Duration // Opened: added to the tab's MaxAge
+	Affinity  Affinity
+	Tab       TabID
+	Context   ContextID
+	Browser   BrowserID
+	Priority  int32
+	Kind      EventKind
+	Class     Class
+	NoWait    bool // Disposed: nobody waits for the end
+	Retain    bool // Disposed: the primary stays the affinity's
+	Wedged    bool // Discarded: the page did not answer
+	Kept      bool // Closed: only the page is gone, its context is left
+	_         [6]byte
 }

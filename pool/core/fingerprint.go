@@ -200,6 +200,7 @@ func (s *State) hashTab(h *Hasher, r *Renaming, t *tab, rank int) {
 	h.Add(r.Contexts.Of(uint64(s.contexts[t.context].id)) | r.Requests.Of(uint64(t.pinned))<<32)
 	h.AddBool(t.suspect)
 	h.AddBool(t.rescued)
+	h.AddBool(t.unreset)
 	h.AddBool(t.askedAt != never)
 	h.AddBool(t.uses > 0)
 	h.Add(uint64(rank)<<56 | uint64(t.state)<<48 | uint64(t.class)<<44 | uint64(t.reason)<<36 |

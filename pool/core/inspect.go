@@ -13,13 +13,14 @@ type TabView struct {
 	Stamp      uint64     // its place in the order of all grants
 	Since      Time       // when its state began
 	State      TabState
-	Class      Class  // Leased: of the lease
-	Reason     Reason // Closing, Lost: why
-	Doomed     bool   // Leased: it closes when the lease ends
-	Overdue    bool   // on its way somewhere, and no relief any more for those who wait
-	Suspect    bool   // Probing: it is in doubt
-	Rescued    bool   // Probing: what held its page was stopped
-	Primary    bool   // its context is its affinity's primary
+	Class      Class     // Leased: of the lease
+	Reason     Reason    // Closing, Lost: why
+	Doomed     bool      // Leased: it closes when the lease ends
+	Overdue    bool      // on its way somewhere, and no relief any more for those who wait
+	Operation  Operation // Probing, Rescuing, Resetting: the number of what was asked
+	Suspect    bool      // Probing: it is in doubt
+	Rescued    bool      // Probing: what held its page was stopped
+	Primary    bool      // its context is its affinity's primary
 }
 
 // Bound says whether the tab belongs to an affinity and is not on its way out.
@@ -185,7 +186,7 @@ func (s *State) tabView(t *tab) TabView {
 		ID: t.id, Context: s.contexts[t.context].id, Browser: t.browser, Affinity: t.affinity,
 		Generation: t.generation, Holder: t.holder, Stamp: t.stamp, Since: t.since,
 		State: t.state, Class: t.class, Reason: t.reason, Doomed: t.doomed, Overdue: t.overdue,
-		Suspect: t.suspect, Rescued: t.rescued, Primary: s.isPrimary(t.context),
+		Operation: t.operation, Suspect: t.suspect, Rescued: t.rescued, Primary: s.isPrimary(t.context),
 	}
 }
 

@@ -2,7 +2,6 @@ package core
 
 import (
 	"fmt"
-	"math"
 	"slices"
 )
 
@@ -28,21 +27,22 @@ type Ledger struct {
 
 // entry is one tab, from the effect that asks for it to the event that confirms its end.
 type entry struct {
-	holder   RequestID
-	id       TabID
-	context  ContextID
-	browser  BrowserID
-	affinity Affinity   // that it was granted to first; 0: to none yet
-	doomed   uint32     // which disposal ended its generation; 0: none
-	uses     uint32     // how often it was granted
-	closing  Reason     // of the close that was asked for; 0: none
-	class    Class      // of the lease
-	asked    EffectKind // ProbeTab, RescueTab, ResetTab: what has not been answered
-	opened   bool
-	overdue  bool // its opening is
-	crashed  bool
-	suspect  bool // it is in doubt, and has not answered since
-	lost     bool
+	operation Operation // of what was asked
+	holder    RequestID
+	id        TabID
+	context   ContextID
+	browser   BrowserID
+	affinity  Affinity   // that it was granted to first; 0: to none yet
+	doomed    uint32     // which disposal ended its generation; 0: none
+	uses      uint32     // how often it was granted
+	closing   Reason     // of the close that was asked for; 0: none
+	class     Class      // of the lease
+	asked     EffectKind // ProbeTab, RescueTab, ResetTab: what has not been answered
+	opened    bool
+	overdue   bool // its opening is
+	crashed   bool
+	suspect   bool // it is in doubt, and has not answered since
+	lost      bool
 }
 
 // ledgerContext is one context, from the effect that opens a tab in it to the event that confirms its
@@ -348,6 +348,9 @@ func (l *Ledger) disposed(e Event) {
 }
 
 func (l *Ledger) tabEvent(t *entry, e Event) {
+	if e.Operation != 0 && e.Operation != t.operation {
+		return // what was given up answers too late
+	}
 	switch e.Kind {
 	case Opened:
 		t.opened = true
@@ -420,7 +423,7 @@ func (l *Ledger) effect(now Time, event Event, e *Effect) {
 		if t := l.tab(e.Tab); t == nil || t.holder != 0 || t.closing != 0 {
 			l.breach("exclusive-lease", "t%d is probed, rescued or reset, and is held or on its way out", e.Tab)
 		} else {
-			t.asked = e.Kind
+			t.asked, t.operation = e.Kind, e.Operation
 		}
 	}
 }
@@ -463,55 +466,4 @@ func (l *Ledger) opens(e *Effect) {
 		l.breach("no-close-under-lease", "t%d opens in c%d, which is being closed", e.Tab, e.Context)
 	}
 	l.tabs = append(l.tabs, entry{id: e.Tab, context: e.Context, browser: e.Browser, affinity: e.Affinity})
-}
-
-// Ledger makes the books of a state as they would be had its whole history been seen, as far as the
-// state tells: what is alive, who holds and who waits. It is what a replay of a dump begins with.
-func (s *State) Ledger(l *Ledger) {
-	*l = Ledger{disposals: uint32(s.lastGeneration) + 1, asked: true, priority: math.MaxInt32}
-	for i := range s.tabs {
-		t := &s.tabs[i]
-		if t.state == 0 {
-			continue
-		}
-		e := entry{
-			id: t.id, context: s.contexts[t.context].id, browser: t.browser, affinity: t.affinity, holder: t.holder,
-			class: t.class, uses: t.uses, opened: !t.unopened, overdue: t.overdue, lost: t.state == Lost, suspect: t.suspect && t.state == Probing,
-		}
-		e.asked = [tabStates]EffectKind{Probing: ProbeTab, Rescuing: RescueTab, Resetting: ResetTab}[t.state]
-		if t.state == Closing || t.state == Lost {
-			e.closing = t.reason
-		}
-		if t.affinity != 0 && !t.bound() && (t.doomed || e.closing == Disposal) {
-			e.doomed = uint32(t.generation) + 1
-		}
-		if e.lost {
-			l.lost++
-		}
-		l.tabs = append(l.tabs, e)
-	}
-	for i := range s.contexts {
-		if c := &s.contexts[i]; c.state != 0 {
-			l.contexts = append(l.contexts, ledgerContext{id: c.id, browser: c.browser, affinity: c.affinity, closing: c.state != contextOpen})
-		}
-	}
-	for _, b := range s.browsers {
-		l.browsers = append(l.browsers, ledgerBrowser{id: b.id, ready: !b.unlaunched, drains: b.state == draining, ending: b.state == ended})
-	}
-	for i := range s.requests {
-		if r := &s.requests[i]; r.used {
-			l.waiting = append(l.waiting, ledgerRequest{id: r.id, arrived: r.arrived, affinity: r.affinity, class: r.class})
-		}
-	}
-	for _, c := range s.calls {
-		l.calls = append(l.calls, ledgerCall{id: c.id, affinity: c.affinity, disposal: uint32(c.generation) + 1, browser: c.browser})
-	}
-	for a := range s.affinities {
-		if k := &s.affinities[a]; k.bound > 0 {
-			*l.announcement(Affinity(a)) = announcement{generation: k.generation, warm: true}
-			l.free(Affinity(a), k.freedAt)
-		} else if k.known {
-			l.free(Affinity(a), k.freedAt)
-		}
-	}
 }

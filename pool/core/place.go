@@ -14,7 +14,7 @@ func (s *State) requested(e Event) {
 	}
 	s.lastOrder++
 	s.enqueue(request{
-		id: e.Request, order: s.lastOrder, arrived: s.now, promisedAt: never, affinity: e.Affinity, maxLease: limit,
+		id: e.Request, order: s.lastOrder, arrived: s.now, admittedAt: never, affinity: e.Affinity, maxLease: limit,
 		priority: e.Priority, rounds: s.rounds, pin: none, class: e.Class, used: true,
 	})
 }

@@ -40,11 +40,14 @@ func (s *State) probed(i int32) {
 		return
 	}
 	t.goodAt, t.probeEnded = s.now, s.now
-	if t.suspect && !t.rescued && s.settings.Reset {
+	switch {
+	case !t.suspect || t.rescued || !s.settings.Reset:
+		s.backToIdle(i)
+	case t.unreset:
+		s.rescue(i) // which brings it to the standby state too, or is its end
+	default:
 		s.reset(i)
-		return
 	}
-	s.backToIdle(i)
 }
 
 func (s *State) probeFailed(i int32) {
@@ -56,9 +59,13 @@ func (s *State) probeFailed(i int32) {
 	case t.rescued:
 		s.beginClose(i, Wedge)
 	default:
-		s.setState(i, Rescuing)
-		s.ask(RescueTab, i)
+		s.rescue(i)
 	}
+}
+
+func (s *State) rescue(i int32) {
+	s.setState(i, Rescuing)
+	s.ask(RescueTab, i)
 }
 
 func (s *State) wasRescued(i int32) {
@@ -88,13 +95,15 @@ func (s *State) wasReset(i int32) {
 }
 
 func (s *State) resetFailed(i int32) {
-	if s.tabs[i].state == Resetting {
+	if t := &s.tabs[i]; t.state == Resetting {
+		t.unreset = true
 		s.doubt(i, Wedge)
 	}
 }
 
 // backToIdle makes a tab idle, or retires it.
 func (s *State) backToIdle(i int32) {
+	s.tabs[i].unreset = false
 	s.setState(i, Idle)
 	s.retire(i)
 }

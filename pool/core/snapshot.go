@@ -46,6 +46,7 @@ func (t *tab) fields() []field {
 		{"next", &t.next}, {"prev", &t.prev}, {"uses", &t.uses}, {"class", &t.class}, {"reason", &t.reason},
 		{"rung", &t.rung}, {"closes", &t.closes}, {"kill", &t.kill}, {"doomed", &t.doomed}, {"overdue", &t.overdue},
 		{"awaiting", &t.awaiting}, {"unopened", &t.unopened}, {"suspect", &t.suspect}, {"rescued", &t.rescued},
+		{"unreset", &t.unreset}, {"operation", &t.operation},
 	}
 }
 
@@ -68,7 +69,7 @@ func (k *affinity) fields() []field {
 
 func (r *request) fields() []field {
 	return []field{
-		{"id", &r.id}, {"order", &r.order}, {"arrived", &r.arrived}, {"promised-at", &r.promisedAt},
+		{"id", &r.id}, {"order", &r.order}, {"arrived", &r.arrived}, {"admitted-at", &r.admittedAt},
 		{"max-lease", &r.maxLease}, {"affinity", &r.affinity}, {"priority", &r.priority}, {"rounds", &r.rounds},
 		{"bypassed", &r.bypassed}, {"pin", &r.pin}, {"class", &r.class}, {"used", &r.used},
 	}

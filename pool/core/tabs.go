@@ -81,6 +81,7 @@ func (s *State) ask(kind EffectKind, i int32) {
 	s.operation(Effect{
 		Kind: kind, Tab: t.id, Context: s.contexts[t.context].id, Browser: t.browser, Affinity: t.affinity,
 	})
+	t.operation = s.lastOperation
 }
 
 // markOverdue notes that what a tab waits for is no relief any more for requests that wait.

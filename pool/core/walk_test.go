@@ -58,6 +58,9 @@ func (w *walk) step(e Event) {
 			} else if a.Tab != 0 {
 				a.Browser = 0
 			}
+			if kind != Crashed && (f.Kind == ProbeTab || f.Kind == RescueTab || f.Kind == ResetTab) {
+				a.Operation = f.Operation
+			}
 			w.asked = append(w.asked, a)
 		}
 		switch f.Kind {

@@ -201,16 +201,21 @@ func (s *State) Next() (int, core.Time) {
 	return next, at
 }
 
-// Find is the position of the oldest outstanding operation that an event answers, or -1: an operation of a
-// kind on what the event names.
+// Find is the position of the outstanding operation that an event answers, or -1: one of a kind, on what the
+// event names, the oldest. Of what a page is asked, it is the newest, unless the event says which.
 func (s *State) Find(kind OperationKind, e core.Event) int {
 	h := Hold{Browser: e.Browser, Tab: e.Tab, Context: e.Context, Kind: kind}
+	found := -1
 	for i := range s.Operations {
-		if o := &s.Operations[i]; h.names(o) && !o.Echo && (!e.Kept || o.Kept) {
-			return i
+		o := &s.Operations[i]
+		if !h.names(o) || o.Echo || e.Kept && !o.Kept || e.Operation != 0 && e.Operation != o.ID {
+			continue
+		}
+		if found < 0 || kind == Probe || kind == Rescue || kind == Reset {
+			found = i
 		}
 	}
-	return -1
+	return found
 }
 
 // Answer ends the operation at position i with an outcome, does what that means, and returns the
@@ -295,6 +300,9 @@ func (o *Operation) event(outcome Outcome) core.Event {
 	default:
 		e.Tab = o.Tab
 		e.Kept = o.Kept && e.Kind == core.Closed
+		if o.Kind == Probe || o.Kind == Rescue || o.Kind == Reset {
+			e.Operation = o.ID
+		}
 	}
 	return e
 }
