@@ -121,7 +121,7 @@ var Scenarios = []*Scenario{
 	},
 	{
 		Name: "dispose-while-held", Says: "a generation is disposed under its lease, and the affinity is born again",
-		Settings: pages(2), Programs: []Program{render(a), {dispose(a).impatient()}, {get(a), release, dispose(a).noWait()}},
+		Settings: pages(2), Programs: []Program{render(a), {dispose(a).impatient()}, {get(a), release, dispose(a)}},
 		Faults: 1, Menu: CloseFails | Hangs | Crashes | GivesUp,
 	},
 	{
@@ -131,7 +131,7 @@ var Scenarios = []*Scenario{
 	},
 	{
 		Name: "Q-1", Says: "an affinity at its limit of tabs serves its own nested request",
-		Settings: small(core.Settings{MaxPages: 2, AffinityTabs: 1}),
+		Settings: small(core.Settings{MaxPages: 2, AffinityTabs: 1, MaxBypass: core.Off}),
 		Programs: []Program{renderNested(a), render(a)},
 		Faults:   2, Menu: OpenFails | CloseFails | Hangs | Late,
 	},
@@ -141,8 +141,14 @@ var Scenarios = []*Scenario{
 		Faults: 2, Menu: AllFaults,
 	},
 	{
+		Name: "close-busy", Says: "the pool is closed while a page is held, disposed of and warmed for",
+		Settings: pages(1),
+		Programs: []Program{{get(a), getNested(a), release, release}, {closePool}, {dispose(a).noWait(), {Verb: WarmUp}}},
+		Faults:   1, Menu: AllFaults,
+	},
+	{
 		Name: "P-2", Says: "openings that fail, hang and answer late lose no slot",
-		Settings: pages(1), Programs: []Program{render(a), render(b)},
+		Settings: pages(1), Programs: []Program{render(a), render(b), {{Verb: WarmUp}}},
 		Faults: 2, Menu: OpenFails | OpenFailsLeaving | Late | Hangs | Twice,
 	},
 	{
@@ -163,7 +169,7 @@ var Scenarios = []*Scenario{
 	},
 	{
 		Name: "E-11", Says: "a sweep of what is idle meets an affinity that is used again, and tabs that retire",
-		Settings: small(core.Settings{MaxPages: 1, MaxUses: 2, MaxAge: time.Hour}),
+		Settings: small(core.Settings{MaxPages: 1, MaxUses: 2, MaxAge: time.Hour, OrphanCap: 1}),
 		Programs: []Program{{{Verb: Sweep}, {Verb: Sweep}}, {get(a), release, get(a), release}, render(b)},
 		Faults:   1, Menu: CloseFails | Hangs | Late,
 	},
@@ -186,6 +192,17 @@ var Scenarios = []*Scenario{
 		Faults:   1, Menu: CloseFails | Hangs | OpenFails | Late,
 	},
 	{
+		Name: "orphan-cap", Says: "of three orphans two are kept, the latest",
+		Settings: small(core.Settings{MaxPages: 1, OrphanCap: 2}),
+		Programs: []Program{{get(a), discard}, {get(b), discard}, {get(c), discard, get(a), release}},
+	},
+	{
+		Name: "orphan-lost", Says: "an orphan that does not close is lost, and its browser replaced",
+		Settings: small(core.Settings{MaxPages: 1, OrphanCap: 1}),
+		Programs: []Program{{get(a), discard, dispose(a).noWait()}, render(b)},
+		Faults:   2, Menu: Hangs | CloseFails | Late,
+	},
+	{
 		Name: "A-3", Says: "a disposal that retains leaves an orphan, whatever supplementary pages there are",
 		Settings: small(core.Settings{MaxPages: 2, OrphanCap: 2}),
 		Programs: []Program{renderNested(a), {dispose(a).retain(), dispose(a).noWait()}, render(a)},
@@ -200,8 +217,8 @@ var Scenarios = []*Scenario{
 	{
 		Name: "U-14", Says: "a page is probed before it is handed out again, and may be disposed meanwhile",
 		Settings: small(core.Settings{MaxPages: 1, ProbeBudget: time.Second, ProbeMaxAge: 1, RescueTimeout: time.Second}),
-		Programs: []Program{{get(a), release, get(a), release}, {get(a), release, dispose(a).noWait()}, render(b)},
-		Faults:   1, Menu: Doubts | Loops | Wedges | Hangs | Late | Crashes,
+		Programs: []Program{{get(a), release, get(a).impatient(), release}, {get(a), release, dispose(a).noWait()}, render(b)},
+		Faults:   1, Menu: Doubts | Loops | Wedges | Hangs | Late | Crashes | GivesUp,
 	},
 	{
 		Name: "rescue", Says: "a page in doubt is probed, rescued and probed again, and its affinity stays warm",
@@ -223,14 +240,14 @@ var Scenarios = []*Scenario{
 	},
 	{
 		Name: "E-15", Says: "a pool grows for who may, and shrinks again, though its browser dies",
-		Settings: small(core.Settings{MinPages: 1, InitialPages: 1, MaxPages: 2, HighPriorityPages: 3, HighPriorityThreshold: 1}),
+		Settings: small(core.Settings{MinPages: 1, InitialPages: 1, MaxPages: 2, HighPriorityPages: 3, HighPriorityThreshold: 1, PriorityAging: core.Off}),
 		Programs: []Program{render(a), render(b), {get(c).priority(1), release}},
 		Faults:   1, Menu: OpenFails | CloseFails | Hangs | Deaths,
 	},
 	{
 		Name: "bypass", Says: "who waits is passed by so often and no more",
 		Settings: small(core.Settings{MaxPages: 1, MaxBypass: 1}),
-		Programs: []Program{{get(a), release, get(a), release}, render(a), render(a), render(b)},
+		Programs: []Program{{get(a), release, get(a), release}, render(a), {get(a).priority(1), release}, render(b)},
 		Faults:   1, Menu: OpenFails | CloseFails | Hangs,
 	},
 	{

@@ -331,6 +331,7 @@ func (s *State) tabEvent(e Event, i int32) {
 	case Crashed:
 		s.crashed(i)
 	case RetireDue:
+		s.tabs[i].retireAt = min(s.tabs[i].retireAt, s.now)
 		s.retire(i)
 	}
 }

@@ -278,11 +278,7 @@ func (s *State) reassign() bool {
 	if !s.settings.AllowReassign || s.need() <= s.relief() {
 		return false
 	}
-	r := s.firstWaiting()
-	if r == none {
-		return false
-	}
-	victim := none
+	r, victim := s.firstWaiting(), none
 	for i := range s.tabs {
 		t := &s.tabs[i]
 		if t.state == Idle && t.affinity != s.requests[r].affinity && s.contexts[t.context].tabs == 1 &&
