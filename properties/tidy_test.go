@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/sim"
 )
 
 const module = "github.com/pagepool/pagepool"
@@ -198,7 +199,7 @@ func TestTidyDocumentsAreInStepWithTheInvariants(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	row := regexp.MustCompile("(?m)^\\| `([a-z-]+)` \\| (.+?) \\|$")
+	row := regexp.MustCompile("(?m)^\\| `([a-z-]+)` \\| ([^|]+?) \\|$")
 	documented := map[string]string{}
 	for _, m := range row.FindAllStringSubmatch(string(text), -1) {
 		documented[m[1]] = m[2]
@@ -206,6 +207,61 @@ func TestTidyDocumentsAreInStepWithTheInvariants(t *testing.T) {
 	for _, v := range core.Invariants {
 		if documented[v.Name] != v.Says {
 			t.Errorf("ARCHITECTURE.md says of `%s`: %q; the list says %q", v.Name, documented[v.Name], v.Says)
+		}
+	}
+}
+
+// promises are the rows of the contract, of its sections about safety and liveness.
+var promises = []string{
+	"capacity", "contexts", "exclusive-lease", "page-count", "one-primary", "supplementary-neutral", "no-doomed-grant",
+	"no-close-under-lease", "reasoned-close", "isolation", "root-limit", "admission", "warm-truth", "announcement-truth",
+	"eviction-truth", "no-cascade", "no-self-eviction", "order", "envelope", "single-answer", "no-leak", "two-browsers",
+	"queue-bound",
+	"answered", "warm-not-blocked", "stuck-isolated", "bounded-recovery", "nested-progress", "abandon-prompt",
+	"refilled", "contracted", "rolling", "closes",
+}
+
+// The table of promises has a row for each, and what a row names is there.
+func TestTidyDocumentsSayWhereEachPromiseIsTested(t *testing.T) {
+	text, err := os.ReadFile("../ARCHITECTURE.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := map[string]bool{}
+	for _, f := range goFiles(t) {
+		for _, d := range f.syntax.Decls {
+			if fn, ok := d.(*ast.FuncDecl); ok && f.test {
+				tests[fn.Name.Name] = true
+			}
+		}
+	}
+	isClaim := func(name string) bool {
+		return slices.ContainsFunc(sim.Claims, func(c sim.Claim) bool { return c.Name == name })
+	}
+	isInvariant := func(name string) bool {
+		return slices.ContainsFunc(core.Invariants, func(v core.Invariant) bool { return v.Name == name })
+	}
+	found := map[string]bool{}
+	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z-]+)` \\| ([a-z]+) \\| ([^|]+) \\|$").FindAllStringSubmatch(string(text), -1) {
+		name, by, places := m[1], m[2], m[3]
+		found[name] = true
+		if by == "invariant" && !isInvariant(name) || by == "claim" && !isClaim(name) || by != "invariant" && by != "claim" && by != "test" {
+			t.Errorf("%s is kept by %s, which is not so", name, by)
+		}
+		for _, group := range strings.Split(places, ";") {
+			kind, _, _ := strings.Cut(strings.TrimSpace(group), " ")
+			for _, q := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(group, -1) {
+				_, err := os.Stat("../testdata/traces/" + q[1] + ".trace")
+				ok := map[string]bool{"test": tests[q[1]], "trace": err == nil, "every": true, "scenario": sim.ScenarioNamed(q[1]) != nil}[kind]
+				if !ok {
+					t.Errorf("%s: no %s %s", name, kind, q[1])
+				}
+			}
+		}
+	}
+	for _, name := range promises {
+		if !found[name] {
+			t.Errorf("ARCHITECTURE.md does not say where %s is tested", name)
 		}
 	}
 }
