@@ -100,6 +100,18 @@ func drawSettings(t *rapid.T) core.Settings {
 	}
 	s.AffinityTabs = rapid.IntRange(1, s.MaxPages).Draw(t, "AffinityTabs")
 	s.RootCap = rapid.IntRange(1, s.AffinityTabs).Draw(t, "RootCap")
+	s.MinPages = rapid.IntRange(1, s.MaxPages).Draw(t, "MinPages")
+	s.InitialPages = rapid.IntRange(s.MinPages, s.MaxPages).Draw(t, "InitialPages")
+	s.OrphanCap = rapid.IntRange(-1, 2).Draw(t, "OrphanCap")
+	s.TabsPerContext = rapid.IntRange(1, 2).Draw(t, "TabsPerContext")
+	s.MaxBypass = rapid.IntRange(-1, 2).Draw(t, "MaxBypass")
+	s.BrowserMaxTabs = rapid.IntRange(0, 6).Draw(t, "BrowserMaxTabs")
+	for _, on := range []*bool{&s.RetainOnEvict, &s.AllowReassign, &s.Reset} {
+		*on = rapid.Bool().Draw(t, "switch")
+	}
+	if rapid.Bool().Draw(t, "probes") {
+		s.ProbeMaxAge = 1 // in an untimed world: always
+	}
 	return s
 }
 
@@ -120,7 +132,7 @@ func drawProgram(t *rapid.T) (p sim.Program) {
 	for range rapid.IntRange(1, 2).Draw(t, "visits") {
 		get(core.Root)
 		if rapid.Bool().Draw(t, "wedges") {
-			add(sim.Instruction{Verb: sim.Wedge})
+			add(sim.Instruction{Verb: rapid.SampledFrom([]sim.Verb{sim.Wedge, sim.Loop}).Draw(t, "how")})
 		}
 		if rapid.Bool().Draw(t, "nests") {
 			get(core.Nested)
@@ -130,9 +142,12 @@ func drawProgram(t *rapid.T) (p sim.Program) {
 		if rapid.Bool().Draw(t, "disposes") {
 			add(sim.Instruction{
 				Verb: sim.Dispose, Affinity: core.Affinity(rapid.IntRange(1, 3).Draw(t, "affinity")),
-				NoWait: rapid.Bool().Draw(t, "nowait"), GivesUp: true,
+				NoWait: rapid.Bool().Draw(t, "nowait"), Retain: rapid.Bool().Draw(t, "retain"), GivesUp: true,
 			})
 		}
+	}
+	if rapid.IntRange(0, 4).Draw(t, "recycles") == 4 {
+		add(sim.Instruction{Verb: sim.Recycle, GivesUp: true})
 	}
 	if rapid.IntRange(0, 9).Draw(t, "closes the pool") == 9 {
 		add(sim.Instruction{Verb: sim.ClosePool, GivesUp: true})

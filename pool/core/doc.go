@@ -13,19 +13,24 @@
 // # How to read it
 //
 // core.go has State and Step. An event changes the facts; then settle does whatever has become
-// possible, in this order, and one pass is enough:
+// possible, in this order:
 //
-//	grant        place.go    who gets which tab: an own idle one, or else the oldest standby
+//	place        place.go    who gets which tab: an own idle one, one opened inside its primary, the oldest
+//	                         standby; then grow (grow.go), and where that is allowed, another affinity's
 //	refuse       browser.go  who has sat through too many failed rounds
 //	endPhase     phase.go    the pool's own end
-//	keepBrowser  browser.go  one browser starts or serves
-//	evict        supply.go   idle tabs are closed, as many as those who wait are short of
+//	keepBrowser  browser.go  one browser starts or serves, and a worn one is replaced
+//	contract     grow.go     an idle pool shrinks
+//	makeRoom     supply.go   idle tabs are closed, as many as those who wait are short of
 //	open         supply.go   standbys are opened until the target is met
-//	finishCalls  core.go     disposals and warm-ups that have reached their end
+//	drain        browser.go  what is idle in a browser that is being replaced is closed
+//	finishCalls  calls.go    disposals, warm-ups and recyclings that have reached their end
 //	forget       core.go     keys of which nothing is left
 //
-// admit.go holds the limits and the waiting order; close.go the ladder from a close to a lost tab;
-// deadline.go what happens of itself; text.go and trace.go how all of it is written down.
+// admit.go holds the limits and the waiting order, order.go the bounded bypass; lease.go says how leases end
+// and what becomes of their tabs, probe.go how a tab in doubt is judged, close.go how one is closed, up to
+// a lost tab, context.go what becomes of its context, retire.go what ends tabs of which nobody complains;
+// deadline.go what happens of itself; text.go, trace.go and snapshot.go how all of it is written down.
 //
 // There is no refill loop to get stuck: there is a target, and the distance to it. A close that
 // hangs holds nothing but its own slot, because nothing ever waits inside a Step.
