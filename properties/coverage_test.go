@@ -7,7 +7,6 @@ import (
 	"go/ast"
 	"go/token"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -32,28 +31,12 @@ var unexplored = map[string]string{
 	"eachAhead":      "the queues of scenarios are too short to have a request behind the first of them",
 }
 
-// The explorations alone, without tests by example, go through every statement that decides something.
-func TestModelTheScenariosGoThroughEveryStatementOfTheCore(t *testing.T) {
-	dir := t.TempDir()
-	binary, data, profile := filepath.Join(dir, "soak.exe"), filepath.Join(dir, "data"), filepath.Join(dir, "profile")
-	if err := os.Mkdir(data, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	run := func(env string, args ...string) {
-		t.Helper()
-		cmd := exec.Command(args[0], args[1:]...)
-		cmd.Dir = ".."
-		if env != "" {
-			cmd.Env = append(os.Environ(), env)
-		}
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("%v: %v\n%s", args, err, out)
-		}
-	}
-	run("", "go", "build", "-cover", "-coverpkg="+module+"/pool/core,"+module+"/cmd/soak", "-o", binary, "./cmd/soak")
-	run("GOCOVERDIR="+data, binary, "explore", "-all")
-	run("", "go", "tool", "covdata", "textfmt", "-i="+data, "-o="+profile)
-
+// everyStatement looks, in the coverage data of the explorations, for statements that decide something and that
+// none has gone through.
+func everyStatement(t *testing.T, data string) {
+	t.Helper()
+	profile := filepath.Join(t.TempDir(), "profile")
+	command(t, "", "go", "tool", "covdata", "textfmt", "-i="+data, "-o="+profile)
 	left := map[string]bool{}
 	for at := range missed(t, profile) {
 		fn := deciding(t, at)

@@ -1,31 +1,73 @@
 package properties
 
 import (
-	"strings"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"testing"
 
 	"github.com/pagepool/pagepool/sim"
 )
 
-// Every interleaving of every scenario, with every fault of its menu, keeps every invariant; and from
-// every state that can be reached, once faults stop, everybody is served and the pool is full again.
-func TestModelEveryScenarioIsExploredToItsEnd(t *testing.T) {
-	for _, scenario := range sim.Scenarios {
-		t.Run(scenario.Name, func(t *testing.T) {
-			t.Parallel()
-			x, err := sim.Explore(scenario, sim.ExploreOptions{MaxStates: 1_000_000})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if x.Violation != nil {
-				t.Fatalf("%v\n%s\n  %s", x.Violation, x.Violation.Says, strings.Join(x.Trace, "\n  "))
-			}
-			if !x.Complete {
-				t.Fatalf("not to the end: %d states", x.States)
-			}
-			t.Logf("states=%d transitions=%d depth=%d sum=%016x", x.States, x.Transitions, x.Depth, x.Sum)
-		})
+// explored is what the command says of one scenario.
+type explored struct {
+	Scenarios []struct {
+		Scenario, StatesSum        string `json:",omitempty"`
+		States, Transitions, Depth int
+		Complete                   bool
 	}
+	Violations []struct{ Property, Says, What string }
+}
+
+// Every interleaving of every scenario, with every fault of its menu, keeps every invariant; and from
+// every state that can be reached, once faults stop, everybody is served and the pool is full again. And
+// the explorations alone, without tests by example, go through every statement that decides something.
+func TestModelEveryScenarioIsExploredToItsEnd(t *testing.T) {
+	dir := t.TempDir()
+	binary, data := filepath.Join(dir, "soak.exe"), filepath.Join(dir, "data")
+	if err := os.Mkdir(data, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	command(t, "", "go", "build", "-cover", "-coverpkg="+module+"/pool/core,"+module+"/cmd/soak", "-o", binary, "./cmd/soak")
+	t.Run("scenarios", func(t *testing.T) {
+		for _, scenario := range sim.Scenarios {
+			t.Run(scenario.Name, func(t *testing.T) {
+				t.Parallel()
+				var found explored
+				out := command(t, "GOCOVERDIR="+data, binary, "explore", scenario.Name, "-json", "-max-states", "1000000")
+				if err := json.Unmarshal(out, &found); err != nil || len(found.Scenarios) != 1 {
+					t.Fatalf("%v\n%s", err, out)
+				}
+				if x := found.Scenarios[0]; !x.Complete || len(found.Violations) > 0 {
+					t.Fatalf("not to the end, or a claim broke:\n%s", out)
+				}
+			})
+		}
+	})
+	if !t.Failed() {
+		everyStatement(t, data)
+	}
+}
+
+// command runs a command in the root of the repository, and returns what it prints.
+func command(t *testing.T, env string, args ...string) []byte {
+	t.Helper()
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Dir = ".."
+	if env != "" {
+		cmd.Env = append(os.Environ(), env)
+	}
+	out, err := cmd.Output()
+	if err != nil {
+		detail := []byte(nil)
+		if exit := new(exec.ExitError); errors.As(err, &exit) {
+			detail = exit.Stderr
+		}
+		t.Fatalf("%v: %v\n%s%s", args, err, out, detail)
+	}
+	return out
 }
 
 // The deadlocks of nested work have a scenario each.
