@@ -152,6 +152,8 @@ func TestTraceGoldenHistoriesHaveTheirTrace(t *testing.T) {
 var goldenRaces = []string{
 	"a-1", "a-2", "r-1", "r-5", "r-6", "r-7", "r-9", "j-1", "j-2", "s-1", "s-2", "s-7", "q-1", "w-1",
 	"e-01a", "e-01b", "e-04", "e-05", "e-07", "e-08", "e-12", "e-16", "e-17", "p-1", "p-2",
+	"a-3", "r-2", "r-3", "r-4", "s-4", "s-6", "q-2", "j-4", "d-6", "d-9", "k-1", "k-2", "n-2", "e-01c", "e-01d",
+	"e-02", "e-09", "e-10", "e-11", "e-13", "e-15", "u-2", "u-4", "u-7", "u-8", "u-14", "z-1",
 }
 
 func TestTraceEveryRaceHasItsScenario(t *testing.T) {
