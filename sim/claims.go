@@ -12,7 +12,6 @@ var Claims = []Claim{
 	{"answered", "Every request is granted, refused or abandoned in the end."},
 	{"bounded-recovery", "After a wedged render, full capacity is back within MaxLease + RescueTimeout + CloseTimeout + KillTimeout."},
 	{"nested-progress", "While root leases are held by pages that wait for nested requests, some nested request always gets a tab."},
-	{"abandon-prompt", "An abandoned request is gone at once and strands nothing."},
 	{"refilled", "With nobody waiting and no lease held the standby target is met again, whatever failed before."},
 	{"contracted", "An idle pool returns to MinPages."},
 	{"progress", "Time goes on: what happens at one instant comes to an end."},

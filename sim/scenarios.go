@@ -245,6 +245,12 @@ var Scenarios = []*Scenario{
 		Faults:   1, Menu: OpenFails | CloseFails | Hangs | Deaths,
 	},
 	{
+		Name: "contraction-limit", Says: "two come while an idle pool of two shrinks: one at a time is let through",
+		Settings: small(core.Settings{MinPages: 1, InitialPages: 2, MaxPages: 2}), Full: true,
+		Programs: []Program{render(a), render(b), renderNested(c)},
+		Faults:   1, Menu: CloseFails | Hangs,
+	},
+	{
 		Name: "bypass", Says: "who waits is passed by so often and no more",
 		Settings: small(core.Settings{MaxPages: 1, MaxBypass: 1}),
 		Programs: []Program{{get(a), release, get(a), release}, render(a), {get(a).priority(1), release}, render(b)},

@@ -2,6 +2,7 @@ package core
 
 import (
 	"fmt"
+	"math/big"
 )
 
 // The claims of Invariants that one effect alone does not decide. What it does is in ledger.go.
@@ -189,6 +190,9 @@ func admission(t *Transition) error {
 			return fmt.Errorf("affinity %d holds %d root leases", e.affinity, n)
 		}
 	}
+	if err := overdueOpening(t); err != nil {
+		return err
+	}
 	return affinityTabs(t)
 }
 
@@ -288,7 +292,7 @@ func orderHolds(t *Transition) error {
 		}
 		for j := range t.After.requests {
 			r := &t.After.requests[j]
-			if !r.used || r.pin != none || r.affinity == e.Affinity || !t.After.ahead(r, &granted) {
+			if !r.used || r.pin != none || r.affinity == e.Affinity || !t.precedes(r, &granted) {
 				continue
 			}
 			through, permits := t.letThrough(r.affinity, t.Effects[i:])
@@ -297,10 +301,53 @@ func orderHolds(t *Transition) error {
 				return fmt.Errorf("r%d adopted t%d ahead of r%d", e.Request, e.Tab, r.id)
 			case e.How == Warm && r.class == Root && granted.class == Root && through && permits == 1 && t.bypassedBefore(r) >= r.bypassed:
 				return fmt.Errorf("r%d took the last permit ahead of r%d, whose bypass is not counted, or used up", e.Request, r.id)
+			case e.How == Warm && t.shortOfRoom(r, through && permits > 0) && t.bypassedBefore(r) >= r.bypassed:
+				return fmt.Errorf("r%d took room ahead of r%d, whose bypass is not counted, or used up", e.Request, r.id)
 			}
 		}
 	}
 	return nil
+}
+
+// precedes is the waiting order, worked out anew.
+func (t *Transition) precedes(a, b *request) bool {
+	aging := t.After.settings.PriorityAging
+	switch {
+	case a.priority == b.priority:
+		return a.order < b.order
+	case aging < 0:
+		return a.priority > b.priority
+	}
+	levels := new(big.Int).Mul(big.NewInt(int64(a.priority)-int64(b.priority)), big.NewInt(int64(aging)))
+	switch levels.Cmp(big.NewInt(int64(a.arrived - b.arrived))) {
+	case 0:
+		return a.arrived < b.arrived
+	case 1:
+		return true
+	}
+	return false
+}
+
+// shortOfRoom says whether a request that is let through has no tab to get and none on its way, so that
+// whoever takes an idle tab takes it from this one.
+func (t *Transition) shortOfRoom(r *request, admitted bool) bool {
+	if r.class == Root && !admitted || t.relief() > 0 || t.After.counts[Standby]+t.Before.counts[Standby] > 0 {
+		return false
+	}
+	nested, roots := t.shortageOf(r.affinity)
+	return r.class == Nested && nested > 0 || r.class == Root && roots > 0
+}
+
+// relief is how many tabs are on their way to those that wait, by the ledger.
+func (t *Transition) relief() int32 {
+	n := t.free()
+	for i := range t.After.tabs {
+		tab := &t.After.tabs[i]
+		if (tab.state == Opening && (tab.affinity == 0 || tab.doomed) || tab.state == Closing) && !tab.overdue {
+			n++
+		}
+	}
+	return n
 }
 
 // bypassedBefore is how often a request had been passed by before the step.

@@ -66,12 +66,33 @@ func (s *State) warm(a Affinity) bool {
 	return int(a) < len(s.affinities) && s.affinities[a].bound > 0
 }
 
+// evictions is how many tabs began to be evicted in this step, after whatever was granted before.
+func (t *Transition) evictions() int32 {
+	n := int32(0)
+	for i := range t.Effects {
+		if e := &t.Effects[i]; e.Kind == CloseTab && (e.Reason == Eviction || e.Reason == Drain) {
+			n++
+		}
+	}
+	return n
+}
+
+// stopped is how many root requests of an affinity wait: the tab that it has now may stop them.
+func (t *Transition) stopped(a Affinity) int32 {
+	waiting, _, _ := t.Ledger.rootsOf(a)
+	return waiting
+}
+
 // isolation: what single effects show is in the ledger; a tab is handed to another affinity only where
 // that is switched on.
 func isolation(t *Transition) error {
 	for i := range t.Effects {
-		if e := &t.Effects[i]; e.How == Reassigned && !t.After.settings.AllowReassign {
+		switch e := &t.Effects[i]; {
+		case e.How != Reassigned:
+		case !t.After.settings.AllowReassign:
 			return fmt.Errorf("t%d was handed to another affinity", e.Tab)
+		case t.relief()-t.evictions() > t.shortage()+t.stopped(e.Affinity) && !t.refuses():
+			return fmt.Errorf("t%d was handed to another affinity, and fresh ones are on their way: %d for %d", e.Tab, t.relief(), t.shortage())
 		}
 	}
 	return nil

@@ -20,10 +20,8 @@ func evictionTruth(t *Transition) error {
 		}
 		for j := range t.After.tabs {
 			tab := &t.After.tabs[j]
-			if tab.state == Idle && !(spare && t.Ledger.holdsRoot(tab.affinity)) &&
-				t.After.draining(tab.browser) == t.After.draining(e.Browser) &&
-				t.After.affinities[tab.affinity].stamp < t.After.affinities[e.Affinity].stamp {
-				return fmt.Errorf("eviction picked t%d, and t%d is of an affinity handed out longer ago", e.Tab, tab.id)
+			if tab.state == Idle && !(spare && t.Ledger.holdsRoot(tab.affinity)) && t.goesBefore(tab, e) {
+				return fmt.Errorf("eviction picked t%d, and t%d has to go before it", e.Tab, tab.id)
 			}
 		}
 	}
@@ -33,6 +31,25 @@ func evictionTruth(t *Transition) error {
 		}
 	}
 	return nil
+}
+
+// goesBefore says whether an idle tab has to be evicted before one that was: it is of a browser that is being
+// replaced, or else of an affinity handed out longer ago, or else supplementary to its primary.
+func (t *Transition) goesBefore(tab *tab, e *Effect) bool {
+	b, c := t.Ledger.browser(tab.browser), t.Ledger.browser(e.Browser)
+	if b == nil || c == nil || b.drains != c.drains {
+		return b != nil && b.drains
+	}
+	if tab.affinity != e.Affinity {
+		return t.After.affinities[tab.affinity].stamp < t.After.affinities[e.Affinity].stamp
+	}
+	i, ok := t.After.tabIndex.get(uint64(e.Tab))
+	j, _ := t.After.tabIndex.get(uint64(tab.id))
+	if !ok || t.After.stale(i) != t.After.stale(j) || int(e.Affinity) >= len(t.Before.affinities) {
+		return false
+	}
+	primary := t.Before.primaryOf(&t.Before.affinities[e.Affinity])
+	return primary == e.Context && t.After.contexts[tab.context].id != primary && !t.Ledger.lostTabIn(primary)
 }
 
 // becameIdle says whether a tab that was not idle before the step can be by its event.
@@ -297,6 +314,9 @@ func (l *Ledger) waits(a Affinity) bool {
 // envelope: capacity stays within what the settings and the requests so far allow, and goes down by
 // contraction alone.
 func envelope(t *Transition) error {
+	if err := growthHolds(t); err != nil {
+		return err
+	}
 	s, set := t.After, &t.After.settings
 	most := set.InitialPages
 	if t.Ledger.asked {

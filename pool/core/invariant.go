@@ -36,6 +36,9 @@ var Invariants = []Invariant{
 	{"no-close-under-lease", "No tab is closed, and no context is closed, while a lease on it is held.", nil, nil},
 	{"reasoned-close", "Every close has one recorded reason that names that very tab or its affinity, and is still true in that step.", nil, nil},
 	{"retired", "A tab past its MaxUses is not idle, and none is closed for MaxUses or MaxAge before; a sweep leaves no affinity that was idle long enough.", retired, nil},
+	{"primary-fate", "When the last tab of a primary begins to close, the primary is kept or is one no longer, as the reason says; orphans are closed when they have to be, the oldest first, and not before.", primaryFate, nil},
+	{"doubt", "A page in doubt is rescued before it is given up; with Reset, a page that was used is reset before it is handed out; whoever was promised a tab is promised one that is on its way, and not overdue.", doubtHolds, nil},
+	{"abandon-prompt", "An abandoned request is gone at once and strands nothing; an opening inside a primary that nobody of its affinity wants any more is closed when it answers.", unwantedHolds, nil},
 	{"isolation", "No context ever serves two affinities (unless reassignment is switched on), and none is used again after its generation was disposed without Retain.", isolation, nil},
 	{"root-limit", "No root lease is granted that would make them more than capacity less the lost tabs and the contraction under way; all leases never exceed capacity + 1.", rootLimit, rootBooks},
 	{"admission", "Root leases of one affinity never exceed RootCap, across disposal and rebirth too.", admission, nil},
@@ -55,6 +58,7 @@ var Invariants = []Invariant{
 	{"closes", "Close ends, with nothing alive.", closesHold, nil},
 	{"deadline-once", "A deadline that has come is not armed any more.", deadlineOnce, nil},
 	{"no-leak", "Every context ever opened is alive in the books, or closed, or went with its browser.", noLeak, tabBooks},
+	{"browser-truth", "A browser is asked when an operation in it has been silent for StallTimeout, and given up only if it was asked and did not answer.", browserTruth, nil},
 	{"two-browsers", "At most two browsers are alive and not written off, at most one takes new tabs, and none opens in a draining one.", twoBrowsers, browserBooks},
 }
 

@@ -9,45 +9,51 @@ import (
 // a state which forgets something is caught. It knows what has to be true from outside: which tabs
 // can be alive, who holds which, who waits, and what was announced. It is a flat value.
 type Ledger struct {
-	tabs      []entry
-	contexts  []ledgerContext
-	browsers  []ledgerBrowser
-	waiting   []ledgerRequest
-	calls     []ledgerCall
-	announced []announcement // by affinity
-	freedAt   []Time         // by affinity: when a tab of it was given back last
-	lost      int
-	disposals uint32   // so far
-	freed     TabID    // whose lease ended in the last step
-	pageGone  TabID    // whose page went in the last step, and whose context was left
-	priority  int32    // the highest that was asked with
-	asked     bool     // somebody asked for a page
-	breaches  []breach // of the last step
+	tabs       []entry
+	contexts   []ledgerContext
+	browsers   []ledgerBrowser
+	waiting    []ledgerRequest
+	calls      []ledgerCall
+	announced  []announcement // by affinity
+	freedAt    []Time         // by affinity: when a tab of it was given back last
+	lost       int
+	disposals  uint32   // so far
+	freed      TabID    // whose lease ended in the last step
+	pageGone   TabID    // whose page went in the last step, and whose context was left
+	justOpened TabID    // which opening was answered in the last step, for the first time
+	priority   int32    // the highest that was asked with
+	asked      bool     // somebody asked for a page
+	breaches   []breach // of the last step
 }
 
 // entry is one tab, from the effect that asks for it to the event that confirms its end.
 type entry struct {
-	operation Operation // of what was asked
-	holder    RequestID
-	id        TabID
-	context   ContextID
-	browser   BrowserID
-	affinity  Affinity   // that it was granted to first; 0: to none yet
-	doomed    uint32     // which disposal ended its generation; 0: none
-	uses      uint32     // how often it was granted
-	closing   Reason     // of the close that was asked for; 0: none
-	class     Class      // of the lease
-	asked     EffectKind // ProbeTab, RescueTab, ResetTab: what has not been answered
-	opened    bool
-	overdue   bool // its opening is
-	crashed   bool
-	suspect   bool // it is in doubt, and has not answered since
-	lost      bool
+	askedAt    Time      // since when an operation on it has been silent; never: none is
+	operation  Operation // of what was asked
+	holder     RequestID
+	id         TabID
+	context    ContextID
+	browser    BrowserID
+	affinity   Affinity   // that it was granted to first; 0: to none yet
+	doomed     uint32     // which disposal ended its generation; 0: none
+	uses       uint32     // how often it was granted
+	closing    Reason     // of the close that was asked for; 0: none
+	class      Class      // of the lease
+	asked      EffectKind // ProbeTab, RescueTab, ResetTab: what has not been answered
+	opened     bool
+	overdue    bool // its opening is
+	crashed    bool
+	suspect    bool // it is in doubt, and has not answered since
+	lost       bool
+	rescued    bool // a rescue was tried since it came into doubt
+	usedBefore bool // it was given back, and not reset since
+	_          [6]byte
 }
 
 // ledgerContext is one context, from the effect that opens a tab in it to the event that confirms its
 // end.
 type ledgerContext struct {
+	askedAt  Time // since when an operation on it has been silent; never: none is
 	id       ContextID
 	browser  BrowserID
 	affinity Affinity // that it serves; 0: none yet
@@ -57,11 +63,12 @@ type ledgerContext struct {
 }
 
 type ledgerBrowser struct {
-	id     BrowserID
-	ready  bool
-	drains bool
-	ending bool
-	_      [1]byte
+	heardAt Time // when it answered anything last
+	id      BrowserID
+	ready   bool
+	drains  bool
+	ending  bool
+	asked   bool // whether it is there, and it has not answered
 }
 
 type ledgerRequest struct {
@@ -102,7 +109,7 @@ func (l *Ledger) CopyFrom(o *Ledger) {
 	l.calls = append(l.calls[:0], o.calls...)
 	l.announced = append(l.announced[:0], o.announced...)
 	l.freedAt = append(l.freedAt[:0], o.freedAt...)
-	l.lost, l.freed, l.pageGone, l.disposals = o.lost, o.freed, o.pageGone, o.disposals
+	l.lost, l.freed, l.pageGone, l.justOpened, l.disposals = o.lost, o.freed, o.pageGone, o.justOpened, o.disposals
 	l.priority, l.asked = o.priority, o.asked
 	l.breaches = append(l.breaches[:0], o.breaches...)
 }
@@ -225,7 +232,8 @@ func (l *Ledger) announcement(a Affinity) *announcement {
 
 // Feed tells the ledger of one step. What single events and effects break is kept until the next.
 func (l *Ledger) Feed(now Time, event Event, effects []Effect) {
-	l.breaches, l.freed, l.pageGone = l.breaches[:0], 0, 0
+	l.breaches, l.freed, l.pageGone, l.justOpened = l.breaches[:0], 0, 0, 0
+	l.hear(now, event)
 	l.event(now, event)
 	l.pageLeft(effects)
 	leaving := l.leaving(event)
@@ -237,6 +245,9 @@ func (l *Ledger) Feed(now Time, event Event, effects []Effect) {
 			leaving = 0
 		}
 		l.effect(now, event, e)
+	}
+	if c := l.context(event.Context); c != nil && event.Kind == ContextSilent && !closesContext(effects, event.Context) {
+		c.askedAt = never // it is lost
 	}
 	l.spoiled(event)
 	if leaving != 0 {
@@ -285,7 +296,7 @@ func (l *Ledger) event(now Time, e Event) {
 		if t := l.heldBy(e.Request); t != nil {
 			l.freed = t.id
 			l.free(t.affinity, now)
-			t.suspect = e.Kind == Expired || e.Wedged
+			t.suspect, t.usedBefore = e.Kind == Expired || e.Wedged, true
 			if e.Kind != Expired {
 				t.holder = 0
 			}
@@ -347,48 +358,6 @@ func (l *Ledger) disposed(e Event) {
 	}
 }
 
-func (l *Ledger) tabEvent(t *entry, e Event) {
-	if e.Operation != 0 && e.Operation != t.operation {
-		return // what was given up answers too late
-	}
-	switch e.Kind {
-	case Opened:
-		t.opened = true
-	case OpenOverdue:
-		t.overdue = true
-	case Crashed:
-		t.crashed = t.crashed || t.opened
-	case Probed:
-		if t.asked == ProbeTab {
-			t.suspect, t.asked = false, 0
-		}
-	case WasReset:
-		if t.asked == ResetTab {
-			t.asked = 0
-		}
-	case ProbeFailed, ProbeSilent:
-		t.suspect = t.suspect || t.asked == ProbeTab
-	case ResetFailed, ResetSilent:
-		t.suspect = t.suspect || t.asked == ResetTab
-	case Closed:
-		switch {
-		case t.closing == 0 && !t.lost:
-		case e.Kept:
-			l.pageGone = t.id
-		default:
-			if l.inContext(t.context) == 1 {
-				l.dropContext(t.context)
-			}
-			l.dropTab(t.id)
-		}
-	case KillSilent:
-		if t.closing != 0 && !t.lost {
-			t.lost = true
-			l.lost++
-		}
-	}
-}
-
 func (l *Ledger) effect(now Time, event Event, e *Effect) {
 	switch e.Kind {
 	case Grant:
@@ -404,11 +373,14 @@ func (l *Ledger) effect(now Time, event Event, e *Effect) {
 	case AnnounceWarm, AnnounceCold:
 		l.announce(e)
 	case Launch:
-		l.browsers = append(l.browsers, ledgerBrowser{id: e.Browser})
+		l.browsers = append(l.browsers, ledgerBrowser{id: e.Browser, heardAt: now})
 	case CloseBrowser:
+		if b := l.browser(e.Browser); event.Kind == BrowserSilent && event.Browser == e.Browser && b != nil && !b.asked {
+			l.breach("browser-truth", "b%d is given up, and it has answered", e.Browser)
+		}
 		l.browserCloses(e)
 	case OpenTab:
-		l.opens(e)
+		l.opens(now, e)
 	case CloseTab:
 		l.closes(now, event, e)
 	case CloseContext:
@@ -418,12 +390,18 @@ func (l *Ledger) effect(now Time, event Event, e *Effect) {
 			l.breach("reasoned-close", "t%d is closed again and no close was asked for", e.Tab)
 		} else {
 			l.unheld(t, e)
+			t.askedAt = min(t.askedAt, now)
+		}
+	case Ping:
+		if b := l.browser(e.Browser); b != nil {
+			b.asked = true
 		}
 	case ProbeTab, RescueTab, ResetTab:
 		if t := l.tab(e.Tab); t == nil || t.holder != 0 || t.closing != 0 {
 			l.breach("exclusive-lease", "t%d is probed, rescued or reset, and is held or on its way out", e.Tab)
 		} else {
-			t.asked, t.operation = e.Kind, e.Operation
+			t.asked, t.operation, t.askedAt = e.Kind, e.Operation, min(t.askedAt, now)
+			t.rescued = t.rescued || e.Kind == RescueTab
 		}
 	}
 }
@@ -449,7 +427,7 @@ func (l *Ledger) browserCloses(e *Effect) {
 
 // opens enters a tab, and its context where that is new. One that is not has to be its affinity's, and
 // to be used again.
-func (l *Ledger) opens(e *Effect) {
+func (l *Ledger) opens(now Time, e *Effect) {
 	b := l.browser(e.Browser)
 	if b == nil || !b.ready || b.ending || b.drains {
 		l.breach("two-browsers", "t%d opens in b%d, which takes no new tabs", e.Tab, e.Browser)
@@ -459,11 +437,11 @@ func (l *Ledger) opens(e *Effect) {
 	case c == nil && e.Affinity != 0:
 		l.breach("contexts", "t%d opens in c%d, which is gone", e.Tab, e.Context)
 	case c == nil:
-		l.contexts = append(l.contexts, ledgerContext{id: e.Context, browser: e.Browser})
+		l.contexts = append(l.contexts, ledgerContext{id: e.Context, browser: e.Browser, askedAt: never})
 	case c.affinity != e.Affinity || c.doomed != 0:
 		l.breach("isolation", "t%d opens in c%d, which serves another affinity, or a generation that was disposed", e.Tab, e.Context)
 	case c.closing:
 		l.breach("no-close-under-lease", "t%d opens in c%d, which is being closed", e.Tab, e.Context)
 	}
-	l.tabs = append(l.tabs, entry{id: e.Tab, context: e.Context, browser: e.Browser, affinity: e.Affinity})
+	l.tabs = append(l.tabs, entry{id: e.Tab, context: e.Context, browser: e.Browser, affinity: e.Affinity, askedAt: now})
 }

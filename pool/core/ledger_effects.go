@@ -23,8 +23,8 @@ func (l *Ledger) granted(now Time, e *Effect) {
 		return
 	case t.holder != 0:
 		l.breach("exclusive-lease", "t%d was granted to r%d and is held by r%d", e.Tab, e.Request, t.holder)
-	case t.closing != 0 || t.doomed != 0 || t.crashed || !t.opened:
-		l.breach("no-doomed-grant", "t%d was granted and is on its way out, or not open", e.Tab)
+	case t.closing != 0 || t.doomed != 0 || t.crashed || !t.opened || t.asked != 0:
+		l.breach("no-doomed-grant", "t%d was granted and is on its way out, not open, or being asked something", e.Tab)
 	case e.Affinity != r.affinity:
 		l.breach("no-doomed-grant", "r%d was granted a tab of another affinity", e.Request)
 	}
@@ -70,6 +70,13 @@ func (l *Ledger) refused(now Time, event Event, e *Effect) {
 			l.breach("no-needless-refusal", "r%d was one too many, and was there before", e.Request)
 		}
 	case BrowserUnavailable:
+		if event.Kind == BrowserFailed || event.Kind == LaunchSilent {
+			for _, b := range l.browsers {
+				if b.ready && !b.drains && !b.ending && b.id != event.Browser {
+					l.breach("no-needless-refusal", "r%d was refused because b%d does not start, and b%d serves", e.Request, event.Browser, b.id)
+				}
+			}
+		}
 		if l.hasBound(r.affinity) {
 			l.breach("no-needless-refusal", "r%d was refused, and its affinity has a tab", e.Request)
 		}
@@ -218,7 +225,7 @@ func (l *Ledger) closes(now Time, event Event, e *Effect) {
 	if l.reasonHolds(t, now, event, e, held); t.closing != 0 {
 		l.breach("reasoned-close", "t%d is closed for %v, which is not the first reason", e.Tab, e.Reason)
 	}
-	t.closing = e.Reason
+	t.closing, t.askedAt = e.Reason, min(t.askedAt, now)
 	if e.Kept {
 		return
 	}
@@ -302,7 +309,7 @@ func (l *Ledger) contextCloses(now Time, event Event, e *Effect) {
 	if !ok || c.closing != (e.Reason == ReasonNone) {
 		l.breach("reasoned-close", "c%d is closed for %v, which is not so, or not the first reason", c.id, e.Reason)
 	}
-	c.closing = true
+	c.closing, c.askedAt = true, min(c.askedAt, now)
 }
 
 func (l *Ledger) announce(e *Effect) {

@@ -14,6 +14,7 @@ func (s *State) Ledger(l *Ledger) {
 		e := entry{
 			id: t.id, context: s.contexts[t.context].id, browser: t.browser, affinity: t.affinity, holder: t.holder,
 			class: t.class, uses: t.uses, opened: !t.unopened, overdue: t.overdue, lost: t.state == Lost, suspect: t.suspect && t.state == Probing, operation: t.operation,
+			askedAt: t.askedAt, rescued: t.rescued || t.state == Rescuing || t.state == Closing, usedBefore: t.uses > 0 && (t.state == Leased || t.state == Probing || t.state == Rescuing || t.state == Resetting),
 		}
 		e.asked = [tabStates]EffectKind{Probing: ProbeTab, Rescuing: RescueTab, Resetting: ResetTab}[t.state]
 		if t.state == Closing || t.state == Lost {
@@ -29,11 +30,11 @@ func (s *State) Ledger(l *Ledger) {
 	}
 	for i := range s.contexts {
 		if c := &s.contexts[i]; c.state != 0 {
-			l.contexts = append(l.contexts, ledgerContext{id: c.id, browser: c.browser, affinity: c.affinity, closing: c.state != contextOpen})
+			l.contexts = append(l.contexts, ledgerContext{id: c.id, browser: c.browser, affinity: c.affinity, closing: c.state != contextOpen, askedAt: c.askedAt})
 		}
 	}
 	for _, b := range s.browsers {
-		l.browsers = append(l.browsers, ledgerBrowser{id: b.id, ready: !b.unlaunched, drains: b.state == draining, ending: b.state == ended})
+		l.browsers = append(l.browsers, ledgerBrowser{id: b.id, ready: !b.unlaunched, drains: b.state == draining, ending: b.state == ended, heardAt: b.heardAt, asked: b.askedAt != never})
 	}
 	for i := range s.requests {
 		if r := &s.requests[i]; r.used {

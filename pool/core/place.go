@@ -264,7 +264,6 @@ func (s *State) bind(i, n int32) {
 // openInPrimary begins to open a tab inside the primary of an affinity.
 func (s *State) openInPrimary(a Affinity) int32 {
 	c := s.affinities[a].primary
-	s.contexts[c].retained = false
 	i := s.addTab(tab{context: c, affinity: a})
 	s.wearOut(s.tabs[i].browser)
 	t := &s.tabs[i]

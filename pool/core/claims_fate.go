@@ -1,0 +1,267 @@
+package core
+
+import (
+	"fmt"
+	"slices"
+)
+
+// The claims about what becomes of things: of a primary when its last tab begins to close, of an orphan, of a
+// page in doubt, of a browser that answers nothing.
+
+// primaryFate: when the last tab of a primary begins to close, the primary is kept or it is one no longer, as
+// the reason says; a lost tab's context is none; and no orphan stays that a sweep or a drain should have
+// closed, nor is one closed for its place while there is room, or while an older one stays.
+func primaryFate(t *Transition) error {
+	for i := range t.Effects {
+		e := &t.Effects[i]
+		var err error
+		switch e.Kind {
+		case CloseTab:
+			err = t.fateOfPrimary(e)
+		case CloseContext:
+			err = t.fateOfOrphan(e)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	s := t.After
+	for i := range s.tabs {
+		if tab := &s.tabs[i]; tab.state == Lost && s.isPrimary(tab.context) {
+			return fmt.Errorf("t%d is lost, and its context is a primary", tab.id)
+		}
+	}
+	for i := range s.contexts {
+		c := &s.contexts[i]
+		if c.state != contextOpen || c.tabs > 0 {
+			continue
+		}
+		if b := t.Ledger.browser(c.browser); b == nil || b.drains || b.ending {
+			return fmt.Errorf("c%d is an orphan of b%d, which takes no new tabs", c.id, c.browser)
+		}
+		if t.Event.Kind == SweepRequested && !s.settings.RetainOnEvict && !t.Ledger.waits(c.affinity) &&
+			t.Ledger.idleFor(c.affinity, s.now, t.Event.MaxIdle) {
+			return fmt.Errorf("c%d was an orphan for long enough, and the sweep has left it", c.id)
+		}
+	}
+	return nil
+}
+
+// fateOfPrimary looks at a close of a tab whose context was its affinity's primary before the step.
+func (t *Transition) fateOfPrimary(e *Effect) error {
+	if e.Affinity == 0 || int(e.Affinity) >= len(t.Before.affinities) || !t.Before.affinities[e.Affinity].known ||
+		t.Before.primaryOf(&t.Before.affinities[e.Affinity]) != e.Context || t.Event.Kind == Disposed {
+		return nil
+	}
+	set := &t.After.settings
+	b := t.Ledger.browser(e.Browser)
+	keep := set.OrphanCap > 0 && t.After.phase == serving && b != nil && b.ready && !b.drains && !b.ending
+	switch e.Reason {
+	case Eviction, IdleSweep:
+		keep = keep && set.RetainOnEvict
+	case Disposal:
+		return nil // what a disposal retains only the one who asked for it knows
+	case Drain, BrowserLost:
+		keep = false
+	}
+	if t.Ledger.lostTabIn(e.Context) {
+		return nil // it was no primary any more
+	}
+	for i := range t.Ledger.tabs {
+		if o := &t.Ledger.tabs[i]; o.context == e.Context && o.id != e.Tab && o.closing == 0 {
+			keep = true // others are in it
+		}
+	}
+	k := &t.After.affinities[e.Affinity]
+	if is := k.known && t.After.primaryOf(k) == e.Context; is != keep && t.Ledger.inContext(e.Context) > 0 {
+		return fmt.Errorf("t%d begins to close for %v, and c%d is a primary: %v; it has to be: %v", e.Tab, e.Reason, e.Context, is, keep)
+	}
+	return nil
+}
+
+func (l *Ledger) lostTabIn(c ContextID) bool {
+	return slices.ContainsFunc(l.tabs, func(e entry) bool { return e.context == c && e.lost })
+}
+
+// fateOfOrphan looks at an orphan that is closed for its place.
+func (t *Transition) fateOfOrphan(e *Effect) error {
+	if e.Reason != OrphanRoom {
+		return nil
+	}
+	s, tabless := t.After, 0
+	var closed *context
+	for i := range s.contexts {
+		if c := &s.contexts[i]; c.id == e.Context {
+			closed = c
+		}
+	}
+	for i := range t.Ledger.contexts {
+		if t.Ledger.inContext(t.Ledger.contexts[i].id) == 0 {
+			tabless++
+		}
+	}
+	if max(tabless, int(t.Before.tabless)) < s.settings.OrphanCap || closed == nil {
+		return fmt.Errorf("c%d is closed for its place, and %d of %d are taken", e.Context, tabless, s.settings.OrphanCap)
+	}
+	since := t.orphanSince(closed.id)
+	for i := range s.contexts {
+		if c := &s.contexts[i]; c.state == contextOpen && c.tabs == 0 && t.orphanSince(c.id) < since {
+			return fmt.Errorf("c%d is closed for its place, and c%d is an older orphan", e.Context, c.id)
+		}
+	}
+	return nil
+}
+
+// orphanSince is since when a context was an orphan before the step.
+func (t *Transition) orphanSince(id ContextID) Time {
+	for i := range t.Before.contexts {
+		if c := &t.Before.contexts[i]; c.id == id && c.tabs == 0 {
+			return c.since
+		}
+	}
+	return never
+}
+
+// doubtHolds: a page in doubt is rescued before it is given up, and a page that was used is reset before it is
+// handed out again, where that is on; and whoever was promised a tab is promised one that is on its way.
+func doubtHolds(t *Transition) error {
+	s := t.After
+	for i := range t.Effects {
+		switch e := &t.Effects[i]; {
+		case e.Kind == CloseTab && e.Reason == Wedge && s.settings.RescueTimeout > 0:
+			if tab := t.Ledger.tab(e.Tab); tab != nil && !tab.rescued {
+				return fmt.Errorf("t%d is given up, and nobody has tried to rescue it", e.Tab)
+			}
+		case e.Kind == Grant && s.settings.Reset:
+			if tab := t.Ledger.tab(e.Tab); tab != nil && tab.usedBefore {
+				return fmt.Errorf("t%d was granted, and was not reset since it was used", e.Tab)
+			}
+		}
+	}
+	for i := range s.requests {
+		r := &s.requests[i]
+		if !r.used || r.pin == none {
+			continue
+		}
+		tab := &s.tabs[r.pin]
+		if tab.pinned != r.id || tab.overdue || tab.state != Opening && tab.state != Probing {
+			return fmt.Errorf("r%d was promised t%d, which is %v, overdue %v", r.id, tab.id, tab.state, tab.overdue)
+		}
+	}
+	return nil
+}
+
+// unwantedHolds: what opened inside a primary is closed where nobody of its affinity waits any more, or where it
+// was overdue, only root work waits, and the affinity has its AffinityTabs.
+func unwantedHolds(t *Transition) error {
+	e := t.Ledger.tab(t.Ledger.justOpened)
+	if e == nil || e.affinity == 0 || e.closing != 0 || e.holder != 0 || !e.bound() {
+		return nil
+	}
+	if !t.Ledger.waits(e.affinity) {
+		return fmt.Errorf("t%d has opened inside c%d, and nobody of its affinity waits", e.id, e.context)
+	}
+	return nil
+}
+
+// overdueOpening is the second half of unwantedHolds, which also looks at what was granted at once.
+func overdueOpening(t *Transition) error {
+	e := t.Ledger.tab(t.Ledger.justOpened)
+	if e == nil || e.affinity == 0 || !e.overdue || t.fromStandby(e.id) || e.closing != 0 || e.holder != 0 && e.class == Nested {
+		return nil
+	}
+	for i := range t.Ledger.waiting {
+		if r := &t.Ledger.waiting[i]; r.affinity == e.affinity && r.class == Nested {
+			return nil
+		}
+	}
+	if _, _, bound := t.Ledger.rootsOf(e.affinity); int(bound) > t.After.settings.AffinityTabs {
+		return fmt.Errorf("t%d was overdue when it opened, and affinity %d has %d tabs with it", e.id, e.affinity, bound)
+	}
+	return nil
+}
+
+// fromStandby says whether a tab was granted as a standby in this step: its opening was nobody's.
+func (t *Transition) fromStandby(id TabID) bool {
+	for i := range t.Effects {
+		if e := &t.Effects[i]; e.Kind == Grant && e.Tab == id && e.How == Adopted {
+			return true
+		}
+	}
+	return false
+}
+
+// growthHolds: capacity grows by no more than the permits and the tabs that those who wait are short of.
+func growthHolds(t *Transition) error {
+	s := t.After
+	if s.capacity <= t.Before.capacity {
+		return nil
+	}
+	if t.refuses() {
+		return nil // it grew for one that is refused in the same step
+	}
+	var nested, roots, wanted int32
+	for i := range s.requests {
+		if s.requests[i].used && !asksBefore(s.requests[:i], s.requests[i].affinity) {
+			a := s.requests[i].affinity
+			n, r := t.shortageOf(a)
+			nested, roots = nested+n, roots+r
+			wanted += t.wantsPermits(a)
+		}
+	}
+	relief := t.relief() + s.counts[Standby]
+	if t.permits() > wanted && relief > nested+roots {
+		return fmt.Errorf("capacity went to %d: %d permits for %d requests, %d tabs on their way to %d", s.capacity, t.permits(), wanted, relief, nested+roots)
+	}
+	return nil
+}
+
+// refuses says whether somebody is refused in this step, for whom something may have been done before.
+func (t *Transition) refuses() bool {
+	return slices.ContainsFunc(t.Effects, func(e Effect) bool { return e.Kind == Refuse && e.Reason != RequestAbandoned })
+}
+
+// wantsPermits is how many more root leases an affinity's requests could have, but for the root limit.
+func (t *Transition) wantsPermits(a Affinity) int32 {
+	set := &t.After.settings
+	waiting, held, bound := t.Ledger.rootsOf(a)
+	own := int32(0) // tabs that it has, or that are on their way to it
+	openings := int32(0)
+	for i := range t.After.tabs {
+		tab := &t.After.tabs[i]
+		if tab.state == 0 || tab.affinity != a || tab.doomed || tab.overdue {
+			continue
+		}
+		if tab.state >= Idle && tab.state <= Resetting || tab.state == Opening {
+			own++
+		}
+		if tab.state == Opening {
+			openings++
+		}
+	}
+	return max(0, min(waiting, int32(set.RootCap)-held, int32(set.AffinityTabs)-bound-openings+own))
+}
+
+// armed says whether a deadline is armed, be it late.
+func (t *Transition) armed(e Event) bool {
+	found := false
+	t.After.eachDeadline(func(d Deadline) { found = found || d.Event == e })
+	return found
+}
+
+// browserTruth: a browser is asked whether it is there when an operation has been silent for StallTimeout and
+// nothing else answered meanwhile, and it is given up only if it was asked and did not answer.
+func browserTruth(t *Transition) error {
+	l, stall := t.Ledger, Time(t.After.settings.StallTimeout)
+	for i := range l.browsers {
+		b := &l.browsers[i]
+		if stall < 0 || !b.ready || b.ending || b.asked {
+			continue
+		}
+		if since := l.silentSince(b.id); since != never && max(since, b.heardAt).after(t.After.settings.StallTimeout) < t.After.now &&
+			!t.armed(Event{Kind: BrowserStalled, Browser: b.id}) {
+			return fmt.Errorf("an operation in b%d has been silent since %v, and b%d is not asked", b.id, since.Duration(), b.id)
+		}
+	}
+	return nil
+}

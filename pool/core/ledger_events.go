@@ -1,0 +1,96 @@
+package core
+
+import "slices"
+
+// What the ledger learns of each event about a tab, and of who has answered.
+
+// hear notes which browser has answered, and what is not waited for any more.
+func (l *Ledger) hear(now Time, e Event) {
+	if e.Kind.Deadline() {
+		return
+	}
+	b := l.browser(e.Browser)
+	if e.Browser != 0 && e.Kind != BrowserAnswered && (e.Kind != BrowserReady || b == nil || b.ready) {
+		return // it is gone, or it has said so before
+	}
+	if t := l.tab(e.Tab); t != nil {
+		b = l.browser(t.browser)
+		if e.Operation == 0 || e.Operation == t.operation {
+			t.askedAt = never
+		}
+	}
+	if c := l.context(e.Context); c != nil {
+		b, c.askedAt = l.browser(c.browser), never
+	}
+	if b != nil {
+		b.heardAt, b.asked = now, false
+	}
+}
+
+func closesContext(effects []Effect, id ContextID) bool {
+	return slices.ContainsFunc(effects, func(e Effect) bool { return e.Kind == CloseContext && e.Context == id })
+}
+
+// silentSince is since when the oldest operation in a browser has been silent; never: none is under way.
+func (l *Ledger) silentSince(b BrowserID) Time {
+	since := never
+	for i := range l.tabs {
+		if l.tabs[i].browser == b {
+			since = min(since, l.tabs[i].askedAt)
+		}
+	}
+	for i := range l.contexts {
+		if l.contexts[i].browser == b {
+			since = min(since, l.contexts[i].askedAt)
+		}
+	}
+	return since
+}
+
+func (l *Ledger) tabEvent(t *entry, e Event) {
+	if e.Operation != 0 && e.Operation != t.operation {
+		return // what was given up answers too late
+	}
+	switch e.Kind {
+	case Opened:
+		if !t.opened {
+			t.opened, l.justOpened = true, t.id
+		}
+	case OpenOverdue:
+		t.overdue = true
+	case Crashed:
+		t.crashed = t.crashed || t.opened
+	case Probed:
+		if t.asked == ProbeTab {
+			t.suspect, t.rescued, t.asked = false, false, 0
+		}
+	case Rescued:
+		if t.asked == RescueTab {
+			t.usedBefore = false
+		}
+	case WasReset:
+		if t.asked == ResetTab {
+			t.asked, t.usedBefore = 0, false
+		}
+	case ProbeFailed, ProbeSilent:
+		t.suspect = t.suspect || t.asked == ProbeTab
+	case ResetFailed, ResetSilent:
+		t.suspect = t.suspect || t.asked == ResetTab
+	case Closed:
+		switch {
+		case t.closing == 0 && !t.lost:
+		case e.Kept:
+			l.pageGone = t.id
+		default:
+			if l.inContext(t.context) == 1 {
+				l.dropContext(t.context)
+			}
+			l.dropTab(t.id)
+		}
+	case KillSilent:
+		if t.closing != 0 && !t.lost {
+			t.lost, t.askedAt = true, never
+			l.lost++
+		}
+	}
+}
