@@ -17,6 +17,8 @@ type Scenario struct {
 	Held     bool // it begins once every client has done its first instruction
 	Faults   int  // deviations from a healthy browser, in all
 	Menu     Menu // of which kinds
+
+	Observe func(w *World, event core.Event, effects []core.Effect) // as Options.Observe; nil: nobody looks on
 }
 
 // The affinities of scenarios.
@@ -299,7 +301,7 @@ func ScenarioNamed(name string) *Scenario {
 
 // World makes the world in which a scenario begins.
 func (s *Scenario) World() (*World, error) {
-	w, err := New(Options{Settings: s.Settings, Programs: s.Programs, Faults: s.Faults, Menu: s.Menu})
+	w, err := New(Options{Settings: s.Settings, Programs: s.Programs, Faults: s.Faults, Menu: s.Menu, Observe: s.Observe})
 	if err != nil {
 		return nil, err
 	}

@@ -191,29 +191,42 @@ func (t *Transition) fromStandby(id TabID) bool {
 	return false
 }
 
-// growthHolds: capacity grows by no more than the permits and the tabs that those who wait are short of.
+// growthHolds: capacity grows by no more than the permits and the tabs that those who wait are short of, or were
+// before this step gave them some.
 func growthHolds(t *Transition) error {
 	s := t.After
-	if s.capacity <= t.Before.capacity {
-		return nil
+	if s.capacity <= t.Before.capacity || t.refuses() {
+		return nil // it may have grown for one that is refused in the same step
 	}
-	if t.refuses() {
-		return nil // it grew for one that is refused in the same step
-	}
-	var nested, roots, wanted int32
+	var permits, tabs int32
 	for i := range s.requests {
 		if s.requests[i].used && !asksBefore(s.requests[:i], s.requests[i].affinity) {
 			a := s.requests[i].affinity
-			n, r := t.shortageOf(a)
-			nested, roots = nested+n, roots+r
-			wanted += t.wantsPermits(a)
+			nested, roots := t.shortageOf(a)
+			tabs += nested + roots
+			permits += t.wantsPermits(a)
 		}
 	}
+	granted, opened := t.given()
 	relief := t.relief() + s.counts[Standby]
-	if t.permits() > wanted && relief > nested+roots {
-		return fmt.Errorf("capacity went to %d: %d permits for %d requests, %d tabs on their way to %d", s.capacity, t.permits(), wanted, relief, nested+roots)
+	if (t.permits() > permits || permits+granted == 0) && (relief > tabs+opened || tabs+opened+granted == 0) {
+		return fmt.Errorf("capacity went to %d: %d permits for %d requests, %d tabs on their way to %d", s.capacity, t.permits(), permits, relief, tabs)
 	}
 	return nil
+}
+
+// given counts what this step gave to those that wait: leases, and openings inside primaries, each of which may
+// use up the AffinityTabs that another had counted on.
+func (t *Transition) given() (granted, opened int32) {
+	for i := range t.Effects {
+		switch e := &t.Effects[i]; {
+		case e.Kind == Grant:
+			granted++
+		case e.Kind == OpenTab && e.Affinity != 0:
+			opened++
+		}
+	}
+	return granted, opened
 }
 
 // refuses says whether somebody is refused in this step, for whom something may have been done before.

@@ -10,7 +10,10 @@ func (s *State) grow() bool {
 		return false
 	}
 	s.freshen()
-	permits := s.permitsWanted - s.permits()
+	permits := s.permitsWanted
+	if permits > 0 {
+		permits -= s.permits() // fewer than none, where tabs were lost
+	}
 	tabs := s.needs[Nested] + s.needs[Root] - s.relief() - s.counts[Standby]
 	want, before := max(0, permits, tabs), s.capacity
 	s.capacity = max(s.capacity, min(s.capacity+want, int32(s.settings.BurstPages)))
