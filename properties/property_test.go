@@ -185,19 +185,19 @@ func TestPropertyEqualFingerprintsHaveEqualFutures(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var renaming core.Renaming
+		canon := sim.NewCanon(true)
 		scratch := start.Clone()
 		futures := func(w *sim.World) []uint64 {
 			var next []uint64
 			for _, action := range w.Actions(nil) {
 				scratch.CopyFrom(w)
 				scratch.Do(&action)
-				next = append(next, scratch.Fingerprint(&renaming))
+				next = append(next, canon.Fingerprint(scratch))
 			}
 			slices.Sort(next)
 			return next
 		}
-		seen := map[uint64][]uint64{start.Fingerprint(&renaming): futures(start)}
+		seen := map[uint64][]uint64{canon.Fingerprint(start): futures(start)}
 		queue, met := []*sim.World{start}, 0
 		for len(queue) > 0 && len(seen) < 4_000 {
 			w := queue[0]
@@ -205,7 +205,7 @@ func TestPropertyEqualFingerprintsHaveEqualFutures(t *testing.T) {
 			for _, action := range w.Actions(nil) {
 				child := w.Clone()
 				child.Do(&action)
-				fingerprint, next := child.Fingerprint(&renaming), futures(child)
+				fingerprint, next := canon.Fingerprint(child), futures(child)
 				known, ok := seen[fingerprint]
 				if !ok {
 					seen[fingerprint] = next

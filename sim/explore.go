@@ -3,227 +3,370 @@ package sim
 import (
 	"fmt"
 	"slices"
-	"unsafe"
-
-	"github.com/pagepool/pagepool/pool/core"
+	"sync"
+	"sync/atomic"
 )
 
 // ExploreOptions bound a search.
 type ExploreOptions struct {
-	MaxStates int // 0: no bound
+	MaxStates  int  // 0: as many as can be told apart
+	Workers    int  // goroutines; 0: one. What a search finds does not depend on it.
+	NoSymmetry bool // tell apart which of two like things is the older one
 	// Progress is called now and then, and stops the search by false.
-	Progress func(states, frontier int) bool
+	Progress func(ExploreProgress) bool
+}
+
+// ExploreProgress says how far a search is.
+type ExploreProgress struct {
+	States, Transitions, Depth int
+	Frontier                   int // states whose successors are still to be looked for
+	VisitedBytes               int
 }
 
 // Exploration is what a search came to.
 type Exploration struct {
-	Scenario    string
-	States      int
-	Transitions int
-	Depth       int
-	Sum         uint64 // of the fingerprints of all states, in no order
-	MemoryBytes int    // of the visited states and the graph, at the end
-	Complete    bool   // every reachable state was visited
-	Reached     Reached
-	Violation   *Violation
-	Trace       []string // the labels of the actions that lead to the violation
+	Scenario     string
+	States       int
+	Transitions  int
+	Depth        int
+	Sum          uint64 // of the fingerprints of all states, in no order
+	VisitedBytes int    // of the set of visited states
+	GraphBytes   int    // of what is kept of each for counterexamples and liveness: where it came from, and its transitions
+	Complete     bool   // every reachable state was visited
+	Reached      Reached
+	Violation    *Violation
+	Trace        []string // the labels of the actions that lead to the violation
+	NoReturn     int      // how many of them until nothing that a fair browser does avoids it; -1: not known
+	Component    []string // liveness: what goes on for ever from there; none: nothing does
+}
+
+// Omission is the probability that one of n states was overlooked, because its fingerprint is that of
+// another: n*n/2^65, for 64-bit fingerprints and n far below 2^32.
+func (x *Exploration) Omission() float64 {
+	return float64(x.States) * float64(x.States) / (1 << 32) / (1 << 33)
 }
 
 // Explore visits every state that a scenario can reach, breadth first, so a violation is found by a
 // shortest sequence of actions. Then it looks for states from which no fair browser leads to a good
 // one: everybody's program ended, and the pool quiet and full.
-//
-// States are told apart by 64-bit fingerprints. Of n states, one is overlooked with a probability of
-// about n*n/2^65: three in a million for ten million states.
 func Explore(s *Scenario, o ExploreOptions) (*Exploration, error) {
 	start, err := s.World()
 	if err != nil {
 		return nil, err
 	}
-	x := &search{scenario: s, options: o, result: &Exploration{Scenario: s.Name}}
-	x.result.Reached = Reached{}
-	start.reached = &x.result.Reached
-	x.run(start)
+	return ExploreFrom(start, s.Name, o)
+}
+
+// ExploreFrom does the same for an untimed world.
+func ExploreFrom(start *World, name string, o ExploreOptions) (*Exploration, error) {
+	if start.timed {
+		return nil, fmt.Errorf("sim: a world with a clock cannot be explored")
+	}
+	o.Workers = max(1, o.Workers)
+	if o.MaxStates <= 0 || o.MaxStates > mostStates {
+		o.MaxStates = mostStates
+	}
+	x := &search{start: start.Clone(), options: o, result: &Exploration{Scenario: name, NoReturn: -1}}
+	for range o.Workers {
+		x.workers = append(x.workers, newWorker(x))
+	}
+	x.run()
 	return x.result, nil
 }
 
-// node is a visited state: how it was reached first.
-type node struct {
-	parent int32
-	action uint16
-	good   bool
-	_      [1]byte
-}
-
 // edge is a transition that a fair browser makes in the end.
-type edge struct{ from, to int32 }
+type edge struct{ from, to place }
 
-type search struct {
-	scenario *Scenario
-	options  ExploreOptions
-	result   *Exploration
-	seen     table
-	nodes    []node
-	edges    []edge
-	layer    []*World // the states of the present depth, whose successors are looked for
-	at       int32    // the node of the first of layer
-	next     []*World
-	spare    []*World
-	renaming core.Renaming
-	actions  []Action
+// open is a state whose successors are to be looked for.
+type open struct {
+	world *World
+	at    place
 }
 
-func (x *search) run(start *World) {
-	x.seen.grow(1 << 10)
-	if x.visit(start, -1, 0); start.violation != nil {
-		x.fail(start.violation, 0)
+// search is one search. Its frontier is expanded a batch at a time: first the workers take every action of its
+// states and drop what is known, then they enter what is left, each into shards of its own, in the order of the
+// actions. So everything, which path to a state was the first included, is the same for any number of workers.
+type search struct {
+	start   *World
+	options ExploreOptions
+	result  *Exploration
+	seen    visited
+	workers []*worker
+	layer   []open // the states of the present depth
+	next    []open // those of the next
+	chunks  [][]found
+	room    int   // how many more states may be entered
+	broken  place // the first state that breaks a claim, or nowhere
+}
+
+// found is a state that was not known when its batch began.
+type found struct {
+	world       *World
+	fingerprint uint64
+	node        node
+	at          place
+	fair        bool
+	fresh       bool
+	_           [2]byte
+}
+
+// chunkSize is how many states a worker takes at a time.
+const chunkSize = 16
+
+// batchTransitions is about how many transitions a batch makes: few enough for Progress to be called many times
+// a second, and for the worlds found to stay in the processor's caches.
+const batchTransitions = 1 << 12
+
+func (x *search) run() {
+	x.broken, x.room = nowhere, x.options.MaxStates
+	first := x.start.Clone()
+	w := x.workers[0]
+	fingerprint := w.canon.Fingerprint(first)
+	at, _ := x.seen.put(fingerprint, node{parent: nowhere, good: first.good(), broken: first.violation != nil})
+	x.room--
+	x.result.Sum += fingerprint
+	x.next = append(x.next, open{first, at})
+	if first.violation != nil {
+		x.broken = at
+	}
+	x.result.Complete = x.expandAll()
+	x.measure()
+	switch {
+	case x.broken != nowhere:
+		x.result.Complete = false
+		x.fail(x.broken)
+	case x.result.Complete:
+		x.liveness()
+	}
+	for _, w := range x.workers {
+		x.result.Reached.Add(&w.reached)
+	}
+}
+
+// expandAll is false where it is cut short.
+func (x *search) expandAll() bool {
+	for x.broken == nowhere {
+		x.layer, x.next = x.next, x.layer[:0]
+		for done := 0; done < len(x.layer); {
+			n := min(len(x.layer)-done, x.batch())
+			x.expand(x.layer[done : done+n])
+			done += n
+			if x.broken != nowhere || x.room <= 0 || !x.report(len(x.layer)-done+len(x.next)) {
+				return false
+			}
+		}
+		if len(x.next) == 0 {
+			return true
+		}
+		x.result.Depth++
+	}
+	return false
+}
+
+// batch is how many states the next batch expands.
+func (x *search) batch() int {
+	perState := x.result.Transitions/max(1, x.seen.states()) + 1
+	return max(chunkSize, batchTransitions*len(x.workers)/perState)
+}
+
+func (x *search) report(frontier int) bool {
+	return x.options.Progress == nil || x.options.Progress(ExploreProgress{
+		States: x.seen.states(), Transitions: x.result.Transitions, Depth: x.result.Depth,
+		Frontier: frontier, VisitedBytes: x.seen.bytes(),
+	})
+}
+
+// expand takes every action of a batch of states, and enters what they lead to.
+func (x *search) expand(batch []open) {
+	n := (len(batch) + chunkSize - 1) / chunkSize
+	for len(x.chunks) < n {
+		x.chunks = append(x.chunks, nil)
+	}
+	chunks := x.chunks[:n]
+	var next atomic.Int64
+	x.together(func(w *worker) {
+		for {
+			i := int(next.Add(1)) - 1
+			if i >= n {
+				return
+			}
+			chunks[i] = w.expand(batch[i*chunkSize:min(len(batch), (i+1)*chunkSize)], chunks[i][:0])
+		}
+	})
+	total := 0
+	for _, c := range chunks {
+		total += len(c)
+	}
+	if total < x.room {
+		x.together(func(w *worker) { w.enter(chunks, len(x.workers)) })
+	} else {
+		x.workers[0].enterSome(chunks)
+	}
+	for _, c := range chunks {
+		for i := range c {
+			x.take(&c[i])
+		}
+	}
+	for _, w := range x.workers {
+		x.result.Transitions += w.transitions
+		w.transitions = 0
+	}
+	x.level()
+}
+
+// level keeps the memory that workers have to spare from gathering at one of them.
+func (x *search) level() {
+	byWealth := func(a, b *worker) int { return len(a.spare) - len(b.spare) }
+	rich, poor := slices.MaxFunc(x.workers, byWealth), slices.MinFunc(x.workers, byWealth)
+	if n := (len(rich.spare) - len(poor.spare)) / 2; n > batchTransitions {
+		kept := len(rich.spare) - n
+		poor.spare = append(poor.spare, rich.spare[kept:]...)
+		rich.spare = rich.spare[:kept]
+	}
+}
+
+// together runs fn for every worker and waits.
+func (x *search) together(fn func(*worker)) {
+	if len(x.workers) == 1 {
+		fn(x.workers[0])
 		return
 	}
-	x.layer, x.next = x.next, nil
-	for len(x.layer) > 0 {
-		if !x.expandLayer() {
-			x.measure()
-			return
-		}
-		if len(x.next) > 0 {
-			x.result.Depth++
-		}
-		x.at += int32(len(x.layer))
-		x.spare = append(x.spare, x.layer...)
-		x.layer, x.next = x.next, x.layer[:0]
+	var all sync.WaitGroup
+	for _, w := range x.workers {
+		all.Go(func() { fn(w) })
 	}
-	x.result.Complete = true
-	x.measure()
-	x.liveness()
+	all.Wait()
 }
 
-// transitionsBetween is how many transitions come between two calls of Progress. It is transitions that
-// are counted since one state can have thousands, and each makes a world.
-const transitionsBetween = 1 << 8
-
-// expandLayer takes every action of every state of the present depth. It is false where the search
-// ends early.
-func (x *search) expandLayer() bool {
-	for i, w := range x.layer {
-		from := x.at + int32(i)
-		x.actions = w.Actions(x.actions[:0])
-		for n := range x.actions {
-			x.result.Transitions++
-			child := x.take(w)
-			child.Do(&x.actions[n])
-			to := x.visit(child, from, n)
-			if !x.actions[n].Fault {
-				x.edges = append(x.edges, edge{from, to})
-			}
-			if child.violation != nil {
-				x.fail(child.violation, to)
-				return false
-			}
-			if x.result.Transitions%transitionsBetween == 0 && x.options.Progress != nil &&
-				!x.options.Progress(len(x.nodes), len(x.layer)-i+len(x.next)) {
-				return false
-			}
-		}
-		if x.options.MaxStates > 0 && len(x.nodes) >= x.options.MaxStates {
-			return false
-		}
+// take keeps a state that was found where it is new.
+func (x *search) take(f *found) {
+	w := x.workers[0]
+	if f.at == nowhere {
+		return // there was no room for it
 	}
-	return true
+	if f.fair {
+		w.edges = append(w.edges, edge{f.node.parent, f.at})
+	}
+	if !f.fresh {
+		poorest := slices.MinFunc(x.workers, func(a, b *worker) int { return len(a.spare) - len(b.spare) })
+		poorest.spare = append(poorest.spare, f.world)
+		return
+	}
+	x.room--
+	x.result.Sum += f.fingerprint
+	if f.node.broken {
+		if x.broken == nowhere {
+			x.broken = f.at
+		}
+		return
+	}
+	x.next = append(x.next, open{f.world, f.at})
 }
 
-// take is a copy of a world, in memory that is not used any more.
-func (x *search) take(w *World) *World {
-	var child *World
-	if n := len(x.spare); n > 0 {
-		child = x.spare[n-1]
-		x.spare = x.spare[:n-1]
-	} else {
-		child = new(World)
+func (x *search) measure() {
+	r := x.result
+	r.States = x.seen.states()
+	r.VisitedBytes = x.seen.bytes()
+	r.GraphBytes = r.States * nodeSize
+	for _, w := range x.workers {
+		r.GraphBytes += len(w.edges) * edgeSize
 	}
-	child.CopyFrom(w)
-	return child
 }
 
-// visit notes a state, keeps it where it is new, and returns its node.
-func (x *search) visit(w *World, parent int32, action int) int32 {
-	fingerprint := w.Fingerprint(&x.renaming)
-	id, known := x.seen.put(fingerprint, int32(len(x.nodes)))
-	if known {
-		x.spare = append(x.spare, w)
-		return id
+// worker is one goroutine of a search, and its memory.
+type worker struct {
+	search      *search
+	canon       *Canon
+	scratch     scratch
+	reached     Reached
+	child       *World // that the next action is tried in
+	spare       []*World
+	actions     []Action
+	edges       []edge
+	transitions int
+}
+
+func newWorker(x *search) *worker {
+	return &worker{search: x, canon: NewCanon(!x.options.NoSymmetry), child: new(World)}
+}
+
+// expand takes every action of some states, and appends what was not known before.
+func (w *worker) expand(states []open, out []found) []found {
+	for _, from := range states {
+		w.adopt(from.world)
+		w.actions = from.world.Actions(w.actions[:0])
+		depth := w.search.seen.node(from.at).depth
+		for n := range w.actions {
+			w.transitions++
+			child := w.child
+			child.CopyFrom(from.world)
+			child.given = &from.world.core
+			child.Do(&w.actions[n])
+			child.given = nil
+			fingerprint := w.canon.Fingerprint(child)
+			fair := !w.actions[n].Fault
+			if at, known := w.search.seen.find(fingerprint); known {
+				if fair {
+					w.edges = append(w.edges, edge{from.at, at})
+				}
+				continue
+			}
+			out = append(out, found{world: child, fingerprint: fingerprint, fair: fair, at: nowhere, node: node{
+				parent: from.at, action: uint16(n), depth: depth + 1, good: child.good(), broken: child.violation != nil,
+			}})
+			w.child = w.take()
+		}
+		w.spare = append(w.spare, from.world)
 	}
-	x.nodes = append(x.nodes, node{parent: parent, action: uint16(action), good: w.good()})
-	x.next = append(x.next, w)
-	x.result.States++
-	x.result.Sum += fingerprint
-	return id
+	return out
+}
+
+// adopt has a world use the memory of this worker, and count what it reaches here.
+func (w *worker) adopt(world *World) { world.scratch, world.reached = &w.scratch, &w.reached }
+
+func (w *worker) take() *World {
+	if n := len(w.spare); n > 0 {
+		world := w.spare[n-1]
+		w.spare = w.spare[:n-1]
+		return world
+	}
+	return new(World)
+}
+
+// enter puts what was found into the shards that are this worker's.
+func (w *worker) enter(chunks [][]found, workers int) {
+	x := w.search
+	mine := slices.Index(x.workers, w)
+	for _, c := range chunks {
+		for i := range c {
+			if f := &c[i]; shardOf(f.fingerprint)%workers == mine {
+				f.at, f.fresh = x.seen.put(f.fingerprint, f.node)
+			}
+		}
+	}
+}
+
+// enterSome puts in as much as there is room for.
+func (w *worker) enterSome(chunks [][]found) {
+	x := w.search
+	left := x.room
+	for _, c := range chunks {
+		for i := range c {
+			if left == 0 {
+				return
+			}
+			f := &c[i]
+			if f.at, f.fresh = x.seen.put(f.fingerprint, f.node); f.fresh {
+				left--
+			}
+		}
+	}
 }
 
 // good says whether everybody's program has ended and the pool is quiet, full, and as small as an idle
 // one is to be, or closed.
 func (w *World) good() bool {
 	return w.allDone() && w.core.Quiet() && w.full() && w.contracted()
-}
-
-func (x *search) measure() {
-	x.result.MemoryBytes = len(x.seen.keys)*12 + cap(x.nodes)*int(unsafe.Sizeof(node{})) +
-		cap(x.edges)*int(unsafe.Sizeof(edge{}))
-}
-
-// liveness looks, backwards from the good states along what a fair browser does, for states that
-// are never met: from them nothing but a fault leads on.
-func (x *search) liveness() {
-	// The edges into each node, one after the other.
-	first := make([]int32, len(x.nodes)+1)
-	for _, e := range x.edges {
-		first[e.to+1]++
-	}
-	for i := range x.nodes {
-		first[i+1] += first[i]
-	}
-	into := make([]int32, len(x.edges))
-	fill := slices.Clone(first)
-	for _, e := range x.edges {
-		into[fill[e.to]] = e.from
-		fill[e.to]++
-	}
-	ends := make([]bool, len(x.nodes))
-	var queue []int32
-	for i := range x.nodes {
-		if x.nodes[i].good {
-			ends[i] = true
-			queue = append(queue, int32(i))
-		}
-	}
-	for len(queue) > 0 {
-		to := queue[len(queue)-1]
-		queue = queue[:len(queue)-1]
-		for _, from := range into[first[to]:first[to+1]] {
-			if !ends[from] {
-				ends[from] = true
-				queue = append(queue, from)
-			}
-		}
-	}
-	if stuck := slices.Index(ends, false); stuck >= 0 {
-		w, trace := x.retrace(int32(stuck))
-		property := "refilled"
-		switch {
-		case w.core.Waiting(core.Nested) > 0:
-			property = "nested-progress"
-		case w.core.Closing():
-			property = "closes"
-		case w.core.Waiting(core.Root) > 0 || !w.allDone():
-			property = "answered"
-		}
-		x.result.Violation = &Violation{
-			Property: property, Says: Says(property), Step: len(trace),
-			What: fmt.Sprintf("from this state on, whatever a fair browser does, it does not end: %d and %d waiting, %d leases, %d opening, %d standby of %d, %d closing, %d lost",
-				w.core.Waiting(core.Root), w.core.Waiting(core.Nested), w.core.Leases(), w.core.Count(core.Opening),
-				w.core.Count(core.Standby), w.core.Target(), w.core.Count(core.Closing), w.core.Count(core.Lost)),
-		}
-		x.result.Trace = trace
-	}
 }
 
 func (w *World) allDone() bool {
@@ -235,24 +378,22 @@ func (w *World) allDone() bool {
 	return true
 }
 
-// fail ends a search with a violation that the state of a node showed.
-func (x *search) fail(v *Violation, id int32) {
-	x.result.Violation = v
-	_, x.result.Trace = x.retrace(id)
-	v.Step = len(x.result.Trace)
+// fail ends a search with the violation that a state shows.
+func (x *search) fail(at place) {
+	w, trace := x.retrace(at)
+	x.result.Violation, x.result.Trace = w.violation, trace
+	x.result.Violation.Step = len(trace)
 }
 
-// retrace walks from the start to a node, and returns its world and the labels on the way.
-func (x *search) retrace(id int32) (*World, []string) {
+// retrace walks from the start to a state, and returns its world and the labels on the way. States are told
+// apart up to renaming, so the world is made anew, by the same choices.
+func (x *search) retrace(at place) (*World, []string) {
 	var path []uint16
-	for n := id; x.nodes[n].parent >= 0; n = x.nodes[n].parent {
-		path = append(path, x.nodes[n].action)
+	for n := x.seen.node(at); n.parent != nowhere; n = x.seen.node(n.parent) {
+		path = append(path, n.action)
 	}
 	slices.Reverse(path)
-	w, err := x.scenario.World()
-	if err != nil {
-		panic("sim: BUG: a scenario whose world was made once: " + err.Error())
-	}
+	w := x.start.Clone()
 	var labels []string
 	for _, n := range path {
 		actions := w.Actions(nil)
@@ -260,41 +401,4 @@ func (x *search) retrace(id int32) (*World, []string) {
 		w.Do(&actions[n])
 	}
 	return w, labels
-}
-
-// table finds the node of a fingerprint: open addressing with linear probing, never more than three
-// quarters full. A key of 0 is an empty place; a fingerprint of 0 counts as 1.
-type table struct {
-	keys  []uint64
-	nodes []int32
-	used  int
-}
-
-func (t *table) grow(n int) {
-	old := *t
-	*t = table{keys: make([]uint64, n), nodes: make([]int32, n)}
-	for i, key := range old.keys {
-		if key != 0 {
-			t.put(key, old.nodes[i])
-		}
-	}
-}
-
-// put returns the node of a fingerprint, and makes it this one where there is none.
-func (t *table) put(key uint64, node int32) (id int32, known bool) {
-	key = max(key, 1)
-	if 4*(t.used+1) > 3*len(t.keys) {
-		t.grow(2 * len(t.keys))
-	}
-	mask := uint64(len(t.keys) - 1)
-	for i := key >> 16 & mask; ; i = (i + 1) & mask {
-		switch t.keys[i] {
-		case key:
-			return t.nodes[i], true
-		case 0:
-			t.keys[i], t.nodes[i] = key, node
-			t.used++
-			return node, false
-		}
-	}
 }

@@ -1,89 +1,158 @@
 package sim
 
-import "github.com/pagepool/pagepool/pool/core"
+import (
+	"cmp"
+	"slices"
+
+	"github.com/pagepool/pagepool/pool/core"
+)
+
+// Canon makes fingerprints of worlds. It is memory that one goroutine uses again and again.
+type Canon struct {
+	canon core.Canon
+	world *World
+	keys  []clientKey
+	place []int32 // by client: its place in the canonical order
+}
+
+// clientKey is a client and a hash of all that is known of it, but for which client it is.
+type clientKey struct {
+	key    uint64
+	client int32
+	_      [4]byte
+}
+
+// NewCanon returns one. Without symmetry it tells apart which of two tabs or contexts is the older one, and
+// which of two clients with the same program is the first.
+func NewCanon(symmetry bool) *Canon {
+	c := new(Canon)
+	c.canon.KeepOrder = !symmetry
+	c.canon.Name = func(number uint64) uint64 { return c.name(number) }
+	return c
+}
 
 // Fingerprint is a hash of everything that the future of an untimed world depends on: the pool, the
 // ledger, the browser, the clients and the faults that are left. Worlds that are equal up to the
-// names of their tabs and browsers have the same one. The renaming is scratch memory.
-func (w *World) Fingerprint(r *core.Renaming) uint64 {
-	r.Reset()
-	w.core.AddIDs(r)
-	w.ledger.AddIDs(r)
+// names of their tabs, contexts and browsers have the same one; so have those in which clients with the same
+// program have changed places. The order of what is interchangeable comes from sorting it by all that is known of
+// it, never from trying every order; where that leaves a tie, two such worlds may have two fingerprints, which
+// costs time and hides nothing.
+func (c *Canon) Fingerprint(w *World) uint64 {
+	k := &c.canon
+	c.world = w
+	k.Reset()
+	w.core.AddIDs(k)
+	w.ledger.AddIDs(k)
 	for i := range w.fake.Browsers {
-		r.Browsers.Add(uint64(w.fake.Browsers[i].ID))
-	}
-	for i := range w.fake.Tabs {
-		r.Tabs.Add(uint64(w.fake.Tabs[i].ID))
-	}
-	for i := range w.fake.Contexts {
-		r.Contexts.Add(uint64(w.fake.Contexts[i].ID))
+		k.AddBrowser(w.fake.Browsers[i].ID)
 	}
 	for i := range w.fake.Operations {
-		r.Tabs.Add(uint64(w.fake.Operations[i].Tab))
-		r.Contexts.Add(uint64(w.fake.Operations[i].Context))
-		r.Browsers.Add(uint64(w.fake.Operations[i].Browser))
+		k.AddBrowser(w.fake.Operations[i].Browser)
 	}
+	k.Seal()
+	w.core.Hash(k)
+	w.ledger.Hash(k)
+	w.hashFake(k)
+	c.place = c.place[:0]
+	if w.like != nil && !k.KeepOrder {
+		c.sortClients() // which takes what is known of the tabs that they hold, and names what waits
+	}
+	w.core.HashWaiting(k)
+	c.hashClients()
+	return k.Sum()
+}
+
+// sortClients gives those that have the same program a canonical order.
+func (c *Canon) sortClients() {
+	w := c.world
+	c.keys = c.keys[:0]
 	for i := range w.clients {
-		c := &w.clients[i]
-		r.Calls.Add(uint64(c.call))
-		for n := range c.leases[:c.held] {
-			r.Requests.Add(uint64(c.leases[n].request))
-		}
+		c.keys = append(c.keys, clientKey{key: c.clientKey(i), client: int32(i)})
 	}
-	r.Seal()
-	var h core.Hasher
-	w.core.Hash(&h, r)
-	w.ledger.Hash(&h, r)
-	w.hashFake(&h, r)
-	w.hashClients(&h)
-	h.Add(uint64(w.faults))
+	// A client keeps to the places of those that are like it.
+	slices.SortFunc(c.keys, func(x, y clientKey) int {
+		return cmp.Or(cmp.Compare(w.like[x.client], w.like[y.client]), cmp.Compare(x.key, y.key), cmp.Compare(x.client, y.client))
+	})
+	c.place = append(c.place, make([]int32, len(c.keys))...)
+	for place, k := range c.keys {
+		c.place[k.client] = int32(place)
+	}
+}
+
+func (c *Canon) clientKey(i int) uint64 {
+	w := c.world
+	p := &w.clients[i]
+	h := c.hasher(p)
+	for n := range p.leases[:p.held] {
+		l := &p.leases[n]
+		h.Add(w.core.Order(&c.canon, l.request)<<2 | flag(l.tab != 0, 0) | flag(l.ended, 1))
+		h.Add(c.canon.Sketch(l.tab))
+	}
 	return h.Sum()
 }
 
-func (w *World) hashFake(h *core.Hasher, r *core.Renaming) {
+func (c *Canon) hasher(p *client) (h core.Hasher) {
+	h.Add(uint64(p.pc) | uint64(p.held)<<8 | uint64(p.state)<<16 | flag(p.late, 24) | flag(p.call != 0, 25))
+	return h
+}
+
+// name is the name of a request or a call: its place in the program of its client, and the place of that client.
+func (c *Canon) name(number uint64) uint64 {
+	if i, ok := c.world.ownerOf(number); ok && len(c.place) > 0 {
+		return number + (uint64(c.place[i])-uint64(i))*(programLength+1)
+	}
+	return number
+}
+
+func (c *Canon) hashClients() {
+	w := c.world
+	sum := uint64(0)
+	for i := range w.clients {
+		p := &w.clients[i]
+		h := c.hasher(p)
+		h.Add(c.name(uint64(p.call)))
+		for n := range p.leases[:p.held] {
+			l := &p.leases[n]
+			h.Add(c.name(uint64(l.request))<<2 | flag(l.tab != 0, 0) | flag(l.ended, 1))
+		}
+		h.Add(c.placeOf(i)<<1 | flag(int32(i) == w.closer, 0))
+		sum += h.Sum()
+	}
+	c.canon.Add(sum)
+	c.canon.Add(uint64(w.faults))
+}
+
+func (c *Canon) placeOf(i int) uint64 {
+	if len(c.place) > 0 {
+		return uint64(c.place[i])
+	}
+	return uint64(i)
+}
+
+func (w *World) hashFake(k *core.Canon) {
 	f := &w.fake
-	h.Add(uint64(len(f.Browsers))<<32 | uint64(len(f.Tabs))<<16 | uint64(len(f.Operations)))
 	for i := range f.Browsers {
 		b := &f.Browsers[i]
-		h.Add(r.Browsers.Of(uint64(b.ID)) | flag(b.Launching, 8) | flag(b.WrittenOff, 9) | flag(b.Silent, 10))
+		k.Add(k.Browser(b.ID) | flag(b.Launching, 8) | flag(b.WrittenOff, 9) | flag(b.Silent, 10))
 	}
 	for i := range f.Contexts {
-		h.Add(r.Contexts.Of(uint64(f.Contexts[i].ID)) | r.Browsers.Of(uint64(f.Contexts[i].Browser))<<32)
+		k.Context(f.Contexts[i].ID, f.Contexts[i].Browser).Add(1)
 	}
 	for i := range f.Tabs {
 		t := &f.Tabs[i]
-		h.Add(r.Tabs.Of(uint64(t.ID)) | r.Browsers.Of(uint64(t.Browser))<<16 |
-			flag(t.Opening, 32) | flag(t.Dead, 33) | flag(t.Wedged, 34) | flag(t.Made, 35) | flag(t.Looping, 36) |
-			flag(t.Own, 37) | r.Contexts.Of(uint64(t.Context))<<48)
+		k.Tab(t.ID, t.Context).Add(flag(t.Opening, 1) | flag(t.Dead, 2) | flag(t.Wedged, 3) | flag(t.Made, 4) |
+			flag(t.Looping, 5) | flag(t.Own, 6) | 1)
 	}
 	// Which of the operations was asked for first decides nothing, so they are a set.
-	sum := uint64(0)
 	for i := range f.Operations {
 		o := &f.Operations[i]
-		word := r.Tabs.Of(uint64(o.Tab)) | r.Browsers.Of(uint64(o.Browser))<<16 | uint64(o.Kind)<<32 |
-			flag(o.Stuck, 40) | flag(o.Echo, 41) | flag(o.Kept, 42) | flag(o.Force, 43) | r.Contexts.Of(uint64(o.Context))<<44
+		word := uint64(o.Kind) | flag(o.Stuck, 8) | flag(o.Echo, 9) | flag(o.Kept, 10) | flag(o.Force, 11) | 1<<13
 		if t, ok := w.core.Tab(o.Tab); ok && t.Operation == o.ID {
-			word |= 1 << 62 // it is what the page was asked last
+			word |= 1 << 12 // it is what the page was asked last
 		}
 		if o.Echo {
-			word |= uint64(o.Outcome) << 56
+			word |= uint64(o.Outcome) << 16
 		}
-		var one core.Hasher
-		one.Add(word)
-		sum += one.Sum()
+		k.AddOf(o.Tab, o.Context, o.Browser, word)
 	}
-	h.Add(sum)
-}
-
-// hashClients needs no renaming: a client's place in its program says which numbers it has used.
-func (w *World) hashClients(h *core.Hasher) {
-	for i := range w.clients {
-		c := &w.clients[i]
-		h.Add(uint64(c.pc) | uint64(c.held)<<8 | uint64(c.state)<<16 | flag(c.late, 24) | uint64(c.call)<<32)
-		for n := range c.leases[:c.held] {
-			l := &c.leases[n]
-			h.Add(uint64(l.request) | flag(l.tab != 0, 32) | flag(l.ended, 33))
-		}
-	}
-	h.Add(uint64(w.closer + 1))
 }

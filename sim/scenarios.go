@@ -283,6 +283,11 @@ var Scenarios = []*Scenario{
 		Faults:   2, Menu: Silences | Hangs | Late,
 	},
 	{
+		Name: "four-callers", Says: "four callers, three affinities, three slots and two faults",
+		Settings: pages(2), Programs: []Program{renderNested(a), render(b), render(c), render(c)},
+		Faults: 2, Menu: OpenFails | CloseFails | Hangs,
+	},
+	{
 		Name: "four-nested", Says: "four root leases of four affinities, each with a nested one, on four pages: all end",
 		Settings: pages(4), Full: true, Held: true,
 		Programs: []Program{renderNested(a), renderNested(b), renderNested(c), renderNested(d)},

@@ -13,8 +13,13 @@ func (w *World) step(event core.Event) {
 	if w.violation != nil {
 		return
 	}
-	if !w.unchecked {
-		w.before.CopyFrom(&w.core)
+	switch {
+	case w.unchecked:
+	case w.given != nil:
+		w.before, w.given = w.given, nil
+	default:
+		w.copied.CopyFrom(&w.core)
+		w.before = &w.copied
 	}
 	w.effects = w.core.Step(w.now, event, w.effects[:0])
 	w.steps++
@@ -77,7 +82,7 @@ func (w *World) writeOff(id core.BrowserID) {
 // check looks at the invariants, and compares the ledger with what is really alive.
 func (w *World) check(event core.Event) {
 	w.transition = core.Transition{
-		Before: &w.before, After: &w.core, Event: event, Effects: w.effects, Ledger: &w.ledger,
+		Before: w.before, After: &w.core, Event: event, Effects: w.effects, Ledger: &w.ledger,
 	}
 	w.broken = core.Check(&w.transition, w.broken[:0])
 	if len(w.broken) > 0 {

@@ -11,6 +11,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/pagepool/pagepool/pool/core"
@@ -55,6 +56,7 @@ type fixed struct {
 	conditions *Conditions
 	arrivals   *Arrivals
 	menu       Menu
+	like       []int32 // untimed: by client, the first that has the same program; nil: all have programs of their own
 	observe    func(*World, core.Event, []core.Effect)
 }
 
@@ -96,7 +98,9 @@ type World struct {
 
 // scratch is memory that a step needs and nothing depends on. The worlds of one search share one.
 type scratch struct {
-	before     core.State // as it was before the last step
+	before     *core.State // as it was before the last step
+	given      *core.State // the same of the next step, where whoever makes it has it; nil: it is copied
+	copied     core.State
 	transition core.Transition
 	broken     []core.Violation
 	effects    []core.Effect
@@ -149,6 +153,9 @@ func New(o Options) (*World, error) {
 		w.programs = append(w.programs, p)
 		w.clients = append(w.clients, client{state: ready})
 	}
+	if !o.Timed {
+		w.like = alike(w.programs)
+	}
 	if o.From != nil {
 		w.core.CopyFrom(o.From)
 		w.core.Ledger(&w.ledger)
@@ -162,6 +169,19 @@ func New(o Options) (*World, error) {
 		w.nextMishap = w.drawMishap()
 	}
 	return w, nil
+}
+
+// alike says of each program which is the first that is the same; nil: there are no two.
+func alike(programs []Program) []int32 {
+	like, some := make([]int32, len(programs)), false
+	for i := range programs {
+		like[i] = int32(slices.Index(programs, programs[i]))
+		some = some || int(like[i]) != i
+	}
+	if !some {
+		return nil
+	}
+	return like
 }
 
 // CopyFrom makes w a copy of o, in the memory that w has. They share what never changes, count what

@@ -7,8 +7,6 @@ import (
 	"runtime/metrics"
 	"slices"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -48,6 +46,7 @@ type exploreOptions struct {
 	maxStates count
 	maxMemory memory // of the whole process
 	workers   count
+	symmetry  yesNo
 }
 
 func scenarioNames() []string {
@@ -59,7 +58,7 @@ func scenarioNames() []string {
 }
 
 func (s *soak) exploreCommand() *cobra.Command {
-	o := exploreOptions{workers: count(min(2, runtime.GOMAXPROCS(0))), maxMemory: 2 << 30}
+	o := exploreOptions{symmetry: true, workers: count(min(2, runtime.GOMAXPROCS(0))), maxMemory: 2 << 30}
 	var long strings.Builder
 	long.WriteString("Visit every interleaving of a small scenario, breadth first, and check every claim in each state.\n\n")
 	for _, c := range sim.Scenarios {
@@ -86,7 +85,8 @@ func (s *soak) exploreCommand() *cobra.Command {
 	c.Flags().VarPF(&o.all, "all", "", "explore every scenario").NoOptDefVal = "true"
 	c.Flags().Var(&o.maxStates, "max-states", "stop each after this many states; 0: no bound")
 	c.Flags().Var(&o.maxMemory, "max-memory", "stop when the searches take more memory than this")
-	c.Flags().Var(&o.workers, "workers", "how many scenarios are explored at a time")
+	c.Flags().Var(&o.workers, "workers", "how many processors a search uses; what it finds does not depend on it")
+	c.Flags().VarPF(&o.symmetry, "symmetry", "", "count states once that differ only in which of two like tabs, contexts or callers is which").NoOptDefVal = "true"
 	s.takesSettings(c)
 	return c
 }
@@ -122,24 +122,10 @@ func (s *soak) explore(o *exploreOptions) (*exploreReport, error) {
 	}
 	bar := s.progress(-1, "states")
 	defer bar.done()
-	errs := make([]error, len(o.scenarios))
-	var next atomic.Int64
-	var workers sync.WaitGroup
-	for range min(int(o.workers), len(o.scenarios)) {
-		workers.Go(func() {
-			for {
-				i := int(next.Add(1)) - 1
-				if i >= len(o.scenarios) {
-					return
-				}
-				report.Scenarios[i], errs[i] = s.exploreOne(o, o.scenarios[i], bar)
-			}
-		})
-	}
-	workers.Wait()
-	for i, err := range errs {
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", o.scenarios[i].Name, err)
+	for i, c := range o.scenarios {
+		var err error
+		if report.Scenarios[i], err = s.exploreOne(o, c, bar); err != nil {
+			return nil, fmt.Errorf("%s: %w", c.Name, err)
 		}
 		report.Violations = append(report.Violations, report.Scenarios[i].Violations...)
 		report.Interrupted = report.Interrupted || report.Scenarios[i].stopped
@@ -157,9 +143,10 @@ func (s *soak) exploreOne(o *exploreOptions, c *sim.Scenario, bar progress) (exp
 	began, last, cutBy, stopped := time.Now(), 0, fmt.Sprintf("-max-states %d", o.maxStates), false
 	x, err := sim.Explore(&changed, sim.ExploreOptions{
 		MaxStates: int(o.maxStates),
-		Progress: func(states, _ int) bool {
-			bar.add(states - last)
-			last = states
+		Workers: int(o.workers), NoSymmetry: !bool(o.symmetry),
+		Progress: func(p sim.ExploreProgress) bool {
+			bar.add(p.States - last)
+			last = p.States
 			switch {
 			case !s.goesOn():
 				cutBy, stopped = "Ctrl-C", true
@@ -176,7 +163,7 @@ func (s *soak) exploreOne(o *exploreOptions, c *sim.Scenario, bar progress) (exp
 	}
 	e := exploredScenario{
 		Scenario: c.Name, States: x.States, Transitions: x.Transitions, Depth: x.Depth,
-		WallSeconds: time.Since(began).Seconds(), MemoryBytes: x.MemoryBytes, Complete: x.Complete,
+		WallSeconds: time.Since(began).Seconds(), MemoryBytes: x.VisitedBytes, Complete: x.Complete,
 		StatesSum: fmt.Sprintf("%016x", x.Sum), Violations: []violation{}, trace: x.Trace,
 		cutBy: cutBy, stopped: stopped,
 	}

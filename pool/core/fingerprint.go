@@ -7,7 +7,10 @@ import (
 
 // Fingerprints. Ids, generations and places in an order only grow, and decisions only compare them;
 // so two states are the same for a search if they are equal up to a renaming that keeps the order.
-// Times do not count: a search fires a deadline whenever it is armed.
+// Which of two tabs, or of two contexts, is the older one decides nothing at all: they are
+// interchangeable, so a state is a set of browsers, each with a set of contexts, each with a set of
+// tabs, and its hash a sum over these. Times do not count: a search fires a deadline whenever it is
+// armed.
 
 // Hasher sums numbers up, in order, under a constant key, so that sums can be committed. The mixing
 // step is that of wyhash (Wang Yi): the two halves of a 128-bit product.
@@ -19,176 +22,317 @@ func (h *Hasher) Add(x uint64) {
 	h.sum = hi ^ lo ^ bits.RotateLeft64(h.sum, 23)
 }
 
-// AddBool adds a flag.
-func (h *Hasher) AddBool(b bool) {
-	if b {
-		h.Add(1)
-	} else {
-		h.Add(2)
-	}
-}
-
 // Sum is the hash of what was added.
 func (h *Hasher) Sum() uint64 {
 	hi, lo := bits.Mul64(h.sum^0x8ebc6af09c88c6e3, 0x589965cc75374cc3)
 	return hi ^ lo
 }
 
-// Ranks gives each number of a set its place in it.
-type Ranks []uint64
+// bit is a flag in its place in a word that is hashed.
+func bit(b bool, place uint) uint64 {
+	if b {
+		return 1 << place
+	}
+	return 0
+}
 
-// Add puts a number into the set. 0, which means none, always has place 0.
-func (r *Ranks) Add(x uint64) {
+// ranks gives each number of a set its place in it.
+type ranks []uint64
+
+// add puts a number into the set. 0, which means none, always has place 0.
+func (r *ranks) add(x uint64) {
 	if x != 0 {
 		*r = append(*r, x)
 	}
 }
 
-func (r *Ranks) seal() {
-	slices.Sort(*r)
-	*r = slices.Compact(*r)
+func (r *ranks) seal() {
+	for i := 1; i < len(*r); i++ {
+		if (*r)[i-1] >= (*r)[i] {
+			slices.Sort(*r)
+			*r = slices.Compact(*r)
+			return
+		}
+	}
 }
 
-// Of is how many numbers of the set are at most x.
-func (r Ranks) Of(x uint64) uint64 {
+// of is how many numbers of the set are at most x.
+func (r ranks) of(x uint64) uint64 {
+	if len(r) > 16 {
+		n, found := slices.BinarySearch(r, x)
+		return uint64(n) + bit(found, 0)
+	}
 	n := uint64(0)
 	for _, y := range r {
-		if y <= x {
-			n++
-		}
+		n += bit(y <= x, 0)
 	}
 	return n
 }
 
-// Renaming is the renaming of one state and of whatever refers to it: fill it with every id that is
-// in use, Seal it, and hash places instead of ids.
-type Renaming struct {
-	Tabs, Contexts, Browsers, Requests, Calls Ranks
-	generations, stamps, orders, ages         Ranks
+// Canon hashes one state, and what refers to it, up to renaming. Name its ids by AddIDs, call Seal,
+// describe it by Hash and HashWaiting, and take the Sum. It can be used again after Reset.
+type Canon struct {
+	// KeepOrder tells apart which tab and which context is older, as a model without symmetry does.
+	KeepOrder bool
+	// Name gives requests and calls, which are numbered alike, the names that they are hashed by; nil: as they
+	// are numbered. It is asked by HashWaiting and Sum.
+	Name func(number uint64) uint64
+
+	Hasher                                             // of what is in a fixed order
+	with                                        uint64 // a sum over what is in none
+	tabs, contexts                              []cell
+	browsers, generations, stamps, orders, ages ranks
 }
 
-// Reset empties the renaming and keeps its memory.
-func (r *Renaming) Reset() {
-	r.Tabs, r.Contexts, r.Browsers = r.Tabs[:0], r.Contexts[:0], r.Browsers[:0]
-	r.Requests, r.Calls = r.Requests[:0], r.Calls[:0]
-	r.generations, r.stamps, r.orders, r.ages = r.generations[:0], r.stamps[:0], r.orders[:0], r.ages[:0]
+// cell is one tab or context: all that is known of it.
+type cell struct {
+	id       uint64
+	parent   uint64    // the context of a tab, the browser of a context
+	own      Hasher    // what is said of it, in a fixed order
+	with     uint64    // a sum over what is said of it, in no order, and over what is in it
+	requests [3]uint64 // that it is held by and promised to
 }
 
-// Seal ends the filling.
-func (r *Renaming) Seal() {
-	for _, ranks := range []*Ranks{&r.Tabs, &r.Contexts, &r.Browsers, &r.Requests, &r.Calls, &r.generations, &r.stamps, &r.orders, &r.ages} {
-		ranks.seal()
+// Reset empties a canon and keeps its memory.
+func (c *Canon) Reset() {
+	c.Hasher, c.with = Hasher{}, 0
+	c.tabs, c.contexts = c.tabs[:0], c.contexts[:0]
+	c.browsers, c.generations = c.browsers[:0], c.generations[:0]
+	c.stamps, c.orders, c.ages = c.stamps[:0], c.orders[:0], c.ages[:0]
+}
+
+// Seal ends the naming of ids.
+func (c *Canon) Seal() {
+	c.browsers.seal()
+	c.generations.seal()
+	c.stamps.seal()
+	c.orders.seal()
+	c.ages.seal()
+}
+
+// AddBrowser names a browser that something outside of the pool refers to.
+func (c *Canon) AddBrowser(id BrowserID) { c.browsers.add(uint64(id)) }
+
+// Browser is the name of a browser: its place among those that are referred to.
+func (c *Canon) Browser(id BrowserID) uint64 { return c.browsers.of(uint64(id)) }
+
+// Tab is the hash of one tab, to which something can be added that belongs to it.
+func (c *Canon) Tab(id TabID, context ContextID) *Hasher {
+	return &find(&c.tabs, uint64(id), uint64(context)).own
+}
+
+// Context is the same for a context.
+func (c *Canon) Context(id ContextID, browser BrowserID) *Hasher {
+	return &find(&c.contexts, uint64(id), uint64(browser)).own
+}
+
+// AddOf adds to a tab, to a context or to a browser, the first that is not 0, one of several things of which
+// none comes first.
+func (c *Canon) AddOf(tab TabID, context ContextID, browser BrowserID, x uint64) {
+	var h Hasher
+	h.Add(x)
+	switch {
+	case tab != 0:
+		find(&c.contexts, uint64(context), uint64(browser))
+		find(&c.tabs, uint64(tab), uint64(context)).with += h.Sum()
+	case context != 0:
+		find(&c.contexts, uint64(context), uint64(browser)).with += h.Sum()
+	default:
+		h.Add(c.Browser(browser))
+		c.with += h.Sum()
 	}
 }
 
-// AddIDs fills the renaming with the ids of the state.
-func (s *State) AddIDs(r *Renaming) {
+// Sketch is a hash of what is known of a tab so far, but for who holds it.
+func (c *Canon) Sketch(id TabID) uint64 {
+	for i := range c.tabs {
+		if t := &c.tabs[i]; t.id == uint64(id) {
+			h := t.own
+			h.Add(t.with)
+			p := find(&c.contexts, t.parent, 0)
+			h.Add(p.own.sum)
+			h.Add(p.with)
+			return h.Sum()
+		}
+	}
+	return 0
+}
+
+func find(cells *[]cell, id, parent uint64) *cell {
+	for i := range *cells {
+		if c := &(*cells)[i]; c.id == id {
+			if c.parent == 0 {
+				c.parent = parent
+			}
+			return c
+		}
+	}
+	*cells = append(*cells, cell{id: id, parent: parent})
+	return &(*cells)[len(*cells)-1]
+}
+
+// Sum is the hash of the whole.
+func (c *Canon) Sum() uint64 {
+	for i := range c.tabs {
+		t := &c.tabs[i]
+		h := t.own
+		h.Add(t.with)
+		for _, request := range t.requests {
+			h.Add(c.name(request))
+		}
+		if c.KeepOrder {
+			h.Add(place(c.tabs, t.id))
+		}
+		find(&c.contexts, t.parent, 0).with += h.Sum()
+	}
+	for i := range c.contexts {
+		p := &c.contexts[i]
+		h := p.own
+		h.Add(p.with)
+		h.Add(c.browsers.of(p.parent))
+		if c.KeepOrder {
+			h.Add(place(c.contexts, p.id))
+		}
+		c.with += h.Sum()
+	}
+	h := c.Hasher
+	h.Add(c.with)
+	return h.Sum()
+}
+
+// place is how many cells are at most as old.
+func place(cells []cell, id uint64) uint64 {
+	n := uint64(0)
+	for i := range cells {
+		n += bit(cells[i].id <= id, 0)
+	}
+	return n
+}
+
+func (c *Canon) name(number uint64) uint64 {
+	if number == 0 || c.Name == nil {
+		return number
+	}
+	return c.Name(number)
+}
+
+// AddIDs names the ids of the state.
+func (s *State) AddIDs(c *Canon) {
 	for i := range s.tabs {
-		t := &s.tabs[i]
-		r.Tabs.Add(uint64(t.id))
-		r.Requests.Add(uint64(t.holder))
-		r.generations.Add(uint64(t.generation))
-		r.stamps.Add(t.stamp)
+		if t := &s.tabs[i]; t.state != 0 {
+			c.generations.add(uint64(t.generation))
+			c.stamps.add(t.stamp)
+		}
 	}
 	for i := range s.contexts {
-		r.Contexts.Add(uint64(s.contexts[i].id))
-		if c := &s.contexts[i]; c.tabs == 0 && c.state == contextOpen {
-			r.ages.Add(uint64(c.since))
+		if p := &s.contexts[i]; p.state != 0 {
+			if p.tabs == 0 && p.state == contextOpen {
+				c.ages.add(uint64(p.since))
+			}
+			c.generations.add(uint64(p.generation))
 		}
-		r.generations.Add(uint64(s.contexts[i].generation))
 	}
 	for i := range s.affinities {
-		r.generations.Add(uint64(s.affinities[i].generation))
-		r.stamps.Add(s.affinities[i].stamp)
+		c.generations.add(uint64(s.affinities[i].generation))
+		c.stamps.add(s.affinities[i].stamp)
 	}
 	for i := range s.requests {
-		r.Requests.Add(uint64(s.requests[i].id))
-		r.orders.Add(s.requests[i].order)
+		c.orders.add(s.requests[i].order)
 	}
-	for _, c := range s.calls {
-		r.Calls.Add(uint64(c.id))
-		r.Browsers.Add(uint64(c.browser))
+	for i := range s.calls {
+		c.browsers.add(uint64(s.calls[i].browser))
 	}
-	for _, b := range s.browsers {
-		r.Browsers.Add(uint64(b.id))
+	for i := range s.browsers {
+		c.browsers.add(uint64(s.browsers[i].id))
 	}
 }
 
-// AddIDs fills the renaming with the ids of the ledger.
-func (l *Ledger) AddIDs(r *Renaming) {
-	for i := range l.tabs {
-		r.Tabs.Add(uint64(l.tabs[i].id))
-		r.Requests.Add(uint64(l.tabs[i].holder))
+// AddIDs names the ids of the ledger.
+func (l *Ledger) AddIDs(c *Canon) {
+	for i := range l.browsers {
+		c.browsers.add(uint64(l.browsers[i].id))
 	}
-	for i := range l.contexts {
-		r.Contexts.Add(uint64(l.contexts[i].id))
-	}
-	for _, b := range l.browsers {
-		r.Browsers.Add(uint64(b.id))
-	}
-	for _, c := range l.calls {
-		r.Browsers.Add(uint64(c.browser))
+	for i := range l.calls {
+		c.browsers.add(uint64(l.calls[i].browser))
 	}
 }
 
-// Hash adds to h everything that the state's future depends on.
-func (s *State) Hash(h *Hasher, r *Renaming) {
-	h.Add(uint64(s.phase)<<8 | uint64(s.capacity)<<16 | r.Tabs.Of(uint64(s.contraction))<<32)
-	h.AddBool(s.paused)
-	h.AddBool(s.grounded)
-	h.AddBool(s.idle)
-	h.AddBool(s.shrinking)
-	h.Add(uint64(min(s.failedBrowsers, 1))) // whether the next restart is at once
-	for _, b := range s.browsers {
-		h.Add(r.Browsers.Of(uint64(b.id))<<8 | uint64(b.state))
-		h.AddBool(b.unlaunched)
-		h.AddBool(b.worn)
-		h.AddBool(b.askedAt != never)
+// Hash adds everything that the state's future depends on, but for who waits.
+func (s *State) Hash(c *Canon) {
+	c.Add(uint64(s.phase)<<8 | uint64(s.capacity)<<16 | bit(s.paused, 32) | bit(s.grounded, 33) | bit(s.idle, 34) |
+		bit(s.shrinking, 35) | bit(s.contraction != 0, 36) | bit(s.failedBrowsers > 0, 37)) // whether the next restart is at once
+	for i := range s.browsers {
+		b := &s.browsers[i]
+		worn := uint64(0)
 		if s.settings.BrowserMaxTabs > 0 && !b.worn {
-			h.Add(uint64(b.tabs))
+			worn = uint64(b.tabs)
+		}
+		c.Add(c.Browser(b.id)<<8 | uint64(b.state) | bit(b.unlaunched, 16) | bit(b.worn, 17) | bit(b.askedAt != never, 18) | worn<<32)
+	}
+	for i := range s.contexts {
+		if s.contexts[i].state != 0 {
+			s.hashContext(c, int32(i))
 		}
 	}
-	for rank := range r.Tabs {
-		if i, ok := s.tabIndex.get(r.Tabs[rank]); ok {
-			s.hashTab(h, r, &s.tabs[i], rank)
+	for i := range s.tabs {
+		if s.tabs[i].state != 0 {
+			s.hashTab(c, &s.tabs[i])
 		}
 	}
-	for _, id := range r.Contexts {
-		s.hashContext(h, r, ContextID(id))
+	order := uint64(0)
+	for i := s.standbys; i != none; i = s.tabs[i].next {
+		order++ // of adoption
+		c.Tab(s.tabs[i].id, 0).Add(order)
 	}
 	for a := range s.affinities {
 		if k := &s.affinities[a]; k.known {
-			h.Add(uint64(a) | r.generations.Of(uint64(k.generation))<<32)
-			h.Add(r.Contexts.Of(uint64(s.primaryOf(k))) | r.stamps.Of(k.stamp)<<32)
-		}
-	}
-	for i := s.standbys; i != none; i = s.tabs[i].next {
-		h.Add(r.Tabs.Of(uint64(s.tabs[i].id))) // the order of adoption
-	}
-	s.hashRequests(h, r)
-	for _, c := range s.calls {
-		h.Add(r.Calls.Of(uint64(c.id)) | uint64(c.affinity)<<16 | r.generations.Of(uint64(c.generation))<<32)
-		if c.affinity == 0 {
-			h.Add(s.roundsLeft(c.rounds)) // a disposal does not give up after some
-			h.Add(r.Browsers.Of(uint64(c.browser)))
-			h.AddBool(c.recycle)
+			c.Add(uint64(a) | c.generations.of(uint64(k.generation))<<32)
+			c.Add(c.stamps.of(k.stamp))
 		}
 	}
 }
 
-// hashContext adds a context. The oldest orphan goes first, so their ages are compared.
-func (s *State) hashContext(h *Hasher, r *Renaming, id ContextID) {
-	for i := range s.contexts {
-		if c := &s.contexts[i]; c.id == id && c.state != 0 {
-			h.Add(r.Contexts.Of(uint64(id)) | uint64(c.affinity)<<16 | uint64(c.state)<<48 | uint64(c.rung)<<52 |
-				uint64(min(c.closes, closesBeforeKill))<<56)
-			h.Add(r.Browsers.Of(uint64(c.browser)) | r.generations.Of(uint64(c.generation))<<16)
-			if c.tabs == 0 && c.state == contextOpen {
-				h.Add(r.ages.Of(uint64(c.since)))
-			}
-			h.AddBool(c.retained)
-			h.AddBool(c.askedAt != never)
+// HashWaiting adds those that wait, once they have their names.
+func (s *State) HashWaiting(c *Canon) {
+	for i := range s.requests {
+		if q := &s.requests[i]; q.used {
+			c.with += s.requestSum(c, q)
 		}
+	}
+	for i := range s.calls {
+		c.with += s.callSum(c, &s.calls[i])
+	}
+}
+
+func (s *State) requestSum(c *Canon, q *request) uint64 {
+	var h Hasher
+	h.Add(c.name(uint64(q.id)))
+	h.Add(c.orders.of(q.order))
+	h.Add(uint64(q.affinity) | uint64(q.class)<<32 | bit(q.maxLease > 0, 40) | uint64(q.bypassed)<<48)
+	h.Add(uint64(uint32(q.priority)) | s.roundsLeft(q.rounds)<<32)
+	return h.Sum()
+}
+
+func (s *State) callSum(c *Canon, q *call) uint64 {
+	var h Hasher
+	h.Add(c.name(uint64(q.id)))
+	h.Add(c.generations.of(uint64(q.generation)))
+	h.Add(uint64(q.affinity) | bit(q.recycle, 32) | c.Browser(q.browser)<<40)
+	if q.affinity == 0 {
+		h.Add(s.roundsLeft(q.rounds)) // a disposal does not give up after some
+	}
+	return h.Sum()
+}
+
+// hashContext adds a context. The oldest orphan goes first, so their ages are compared.
+func (s *State) hashContext(c *Canon, i int32) {
+	p := &s.contexts[i]
+	h := c.Context(p.id, p.browser)
+	h.Add(uint64(p.affinity) | uint64(p.state)<<32 | uint64(p.rung)<<36 | uint64(min(p.closes, closesBeforeKill))<<40 |
+		bit(p.retained, 44) | bit(p.askedAt != never, 45) | bit(s.isPrimary(i), 46))
+	h.Add(c.generations.of(uint64(p.generation)))
+	if p.tabs == 0 && p.state == contextOpen {
+		h.Add(c.ages.of(uint64(p.since)))
 	}
 }
 
@@ -196,76 +340,56 @@ func (s *State) hashContext(h *Hasher, r *Renaming, id ContextID) {
 // end makes fewer grants than this, so a larger MaxUses is never reached.
 const countedUses = 64
 
-func (s *State) hashTab(h *Hasher, r *Renaming, t *tab, rank int) {
-	h.Add(r.Contexts.Of(uint64(s.contexts[t.context].id)) | r.Requests.Of(uint64(t.pinned))<<32)
-	h.AddBool(t.suspect)
-	h.AddBool(t.rescued)
-	h.AddBool(t.unreset)
-	h.AddBool(t.askedAt != never)
-	h.AddBool(t.uses > 0)
-	h.Add(uint64(rank)<<56 | uint64(t.state)<<48 | uint64(t.class)<<44 | uint64(t.reason)<<36 |
-		uint64(t.rung)<<34 | uint64(min(t.closes, closesBeforeKill))<<30 | uint64(t.affinity))
-	h.Add(r.Requests.Of(uint64(t.holder)) | r.generations.Of(uint64(t.generation))<<16 |
-		r.stamps.Of(t.stamp)<<32 | r.Browsers.Of(uint64(t.browser))<<48)
-	h.AddBool(t.doomed)
-	h.AddBool(t.state == Leased && t.maxLease > 0) // whether it can expire
-	h.AddBool(t.overdue)
-	h.AddBool(t.awaiting)
-	h.AddBool(t.unopened)
-	h.Add(uint64(t.kill))
-	h.AddBool(t.retireAt < never)
+func (s *State) hashTab(c *Canon, t *tab) {
+	e := find(&c.tabs, uint64(t.id), uint64(s.contexts[t.context].id))
+	e.requests[0], e.requests[1] = uint64(t.holder), uint64(t.pinned)
+	uses := min(t.uses, 1)
 	if s.settings.MaxUses > 0 && s.settings.MaxUses <= countedUses {
-		h.Add(uint64(t.uses))
+		uses = t.uses
 	}
-}
-
-// hashRequests adds those that wait, in the order in which they came.
-func (s *State) hashRequests(h *Hasher, r *Renaming) {
-	for _, order := range r.orders {
-		for i := range s.requests {
-			if q := &s.requests[i]; q.used && q.order == order {
-				h.Add(r.Requests.Of(uint64(q.id)) | uint64(q.affinity)<<16 | uint64(q.class)<<60)
-				h.Add(uint64(uint32(q.priority)) | s.roundsLeft(q.rounds)<<32)
-				h.AddBool(q.maxLease > 0)
-				h.Add(uint64(q.bypassed))
-			}
-		}
-	}
+	e.own.Add(uint64(t.affinity) | c.generations.of(uint64(t.generation))<<32)
+	e.own.Add(c.stamps.of(t.stamp))
+	e.own.Add(uint64(t.state) | uint64(t.class)<<4 | uint64(t.reason)<<8 | uint64(t.rung)<<16 |
+		uint64(min(t.closes, closesBeforeKill))<<20 | uint64(t.kill)<<24 |
+		bit(t.suspect, 28) | bit(t.rescued, 29) | bit(t.unreset, 30) | bit(t.askedAt != never, 31) | bit(t.doomed, 32) |
+		bit(t.state == Leased && t.maxLease > 0, 33) | // whether it can expire
+		bit(t.overdue, 34) | bit(t.awaiting, 35) | bit(t.unopened, 36) | bit(t.retireAt < never, 37) | bit(t.id == s.contraction, 38) |
+		uint64(uses)<<40)
 }
 
 func (s *State) roundsLeft(rounds uint32) uint64 {
 	return uint64(min(s.rounds-max(rounds, s.success), uint32(s.settings.OpenRetries)))
 }
 
-// Hash adds to h what the ledger's verdicts depend on.
-func (l *Ledger) Hash(h *Hasher, r *Renaming) {
-	for _, id := range r.Tabs {
-		if t := l.tab(TabID(id)); t != nil {
-			h.Add(uint64(t.affinity) | uint64(t.closing)<<32 | uint64(t.class)<<40)
-			h.Add(r.Requests.Of(uint64(t.holder)))
-			h.AddBool(t.opened)
-			h.AddBool(t.doomed != 0)
-			h.AddBool(t.overdue)
-			h.AddBool(t.crashed)
-			h.AddBool(t.lost)
-			h.AddBool(t.suspect)
-			h.Add(uint64(t.asked))
-		}
+// Order is the place of a request among those that wait, by their arrival; 0: it does not wait.
+func (s *State) Order(c *Canon, id RequestID) uint64 {
+	if i, ok := s.requestIndex.get(uint64(id)); ok {
+		return c.orders.of(s.requests[i].order)
+	}
+	return 0
+}
+
+// Hash adds what the ledger's verdicts depend on.
+func (l *Ledger) Hash(c *Canon) {
+	for i := range l.tabs {
+		t := &l.tabs[i]
+		e := find(&c.tabs, uint64(t.id), uint64(t.context))
+		e.requests[2] = uint64(t.holder)
+		e.own.Add(uint64(t.affinity) | uint64(t.closing)<<32 | uint64(t.class)<<40 | uint64(t.asked)<<48 |
+			bit(t.opened, 56) | bit(t.doomed != 0, 57) | bit(t.overdue, 58) | bit(t.crashed, 59) | bit(t.lost, 60) | bit(t.suspect, 61))
 	}
 	for i := range l.contexts {
-		c := &l.contexts[i]
-		h.Add(r.Contexts.Of(uint64(c.id)) | uint64(c.affinity)<<32)
-		h.AddBool(c.doomed != 0)
-		h.AddBool(c.closing)
+		p := &l.contexts[i]
+		c.Context(p.id, p.browser).Add(uint64(p.affinity) | bit(p.doomed != 0, 32) | bit(p.closing, 33))
 	}
-	for _, b := range l.browsers {
-		h.Add(r.Browsers.Of(uint64(b.id)))
-		h.AddBool(b.ready)
-		h.AddBool(b.drains)
-		h.AddBool(b.ending)
+	for i := range l.browsers {
+		b := &l.browsers[i]
+		c.Add(c.Browser(b.id) | bit(b.ready, 8) | bit(b.drains, 9) | bit(b.ending, 10))
 	}
-	h.Add(uint64(len(l.waiting))<<32 | uint64(len(l.calls)))
+	c.Add(uint64(len(l.waiting))<<32 | uint64(len(l.calls)))
+	warm := uint64(0)
 	for a := range l.announced {
-		h.AddBool(l.announced[a].warm)
+		warm = warm*31 + bit(l.announced[a].warm, 0) + 2
 	}
+	c.Add(warm)
 }

@@ -425,12 +425,12 @@ func (s *State) restoreRequests() error {
 }
 
 // StateHash is a hash of everything that the state's future depends on, but for times, up to a renaming
-// of ids.
+// of tabs, contexts and browsers.
 func (s *State) StateHash() uint64 {
-	var names Renaming
-	var hash Hasher
-	s.AddIDs(&names)
-	names.Seal()
-	s.Hash(&hash, &names)
-	return hash.Sum()
+	var c Canon
+	s.AddIDs(&c)
+	c.Seal()
+	s.Hash(&c)
+	s.HashWaiting(&c)
+	return c.Sum()
 }

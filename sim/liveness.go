@@ -1,0 +1,267 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+	"unsafe"
+
+	"github.com/pagepool/pagepool/pool/core"
+)
+
+const (
+	nodeSize = int(unsafe.Sizeof(node{}))
+	edgeSize = int(unsafe.Sizeof(edge{}))
+)
+
+// graph is what a search has visited, by the transitions that a fair browser makes in the end. Its states are
+// numbered without gaps, one shard after the other.
+type graph struct {
+	search *search
+	base   [shards + 1]int32
+	first  []int32 // by state: where its neighbours begin, and where the last one's end
+	next   []int32 // neighbours
+}
+
+func (g *graph) number(p place) int32 { return g.base[p.shard()] + int32(p.index()) }
+
+func (g *graph) place(number int32) place {
+	n := 0
+	for g.base[n+1] <= number {
+		n++
+	}
+	return place(int(number-g.base[n])*shards + n)
+}
+
+func (g *graph) states() int { return len(g.first) - 1 }
+
+func (g *graph) of(state int32) []int32 { return g.next[g.first[state]:g.first[state+1]] }
+
+// graph builds it, along the transitions or against them.
+func (x *search) graph(backward bool) *graph {
+	g := &graph{search: x}
+	for n := range shards {
+		g.base[n+1] = g.base[n] + int32(len(x.seen.shards[n].keys))
+	}
+	ends := func(e edge) (from, to int32) {
+		from, to = g.number(e.from), g.number(e.to)
+		if backward {
+			from, to = to, from
+		}
+		return from, to
+	}
+	g.first = make([]int32, x.seen.states()+1)
+	total := 0
+	for _, w := range x.workers {
+		total += len(w.edges)
+		for _, e := range w.edges {
+			from, _ := ends(e)
+			g.first[from+1]++
+		}
+	}
+	for i := range g.states() {
+		g.first[i+1] += g.first[i]
+	}
+	g.next = make([]int32, total)
+	fill := slices.Clone(g.first)
+	for _, w := range x.workers {
+		for _, e := range w.edges {
+			from, to := ends(e)
+			g.next[fill[from]] = to
+			fill[from]++
+		}
+	}
+	return g
+}
+
+// ends says of each state whether a fair browser can lead from it to a good one.
+func (x *search) ends() []bool {
+	g := x.graph(true)
+	can := make([]bool, g.states())
+	var queue []int32
+	for i := range can {
+		if n := x.seen.node(g.place(int32(i))); n.good && !n.broken {
+			can[i] = true
+			queue = append(queue, int32(i))
+		}
+	}
+	for len(queue) > 0 {
+		to := queue[len(queue)-1]
+		queue = queue[:len(queue)-1]
+		for _, from := range g.of(to) {
+			if !can[from] && !x.seen.node(g.place(from)).broken {
+				can[from] = true
+				queue = append(queue, from)
+			}
+		}
+	}
+	return can
+}
+
+// liveness looks for states from which no good one can be reached by what a fair browser does: then it is never
+// reached by chance either. Where there is one, there is a component of the graph that nothing leads out of and
+// that has no good state; the counterexample is the way to the nearest, and what goes on in it.
+func (x *search) liveness() {
+	can := x.ends()
+	if !slices.Contains(can, false) {
+		return
+	}
+	g := x.graph(false)
+	bottom := g.bottoms(can)
+	nearest := x.nearest(g, func(i int32) bool { return bottom[i] })
+	w, trace := x.retrace(g.place(nearest))
+	r := x.result
+	r.Violation, r.Trace, r.NoReturn = x.stuck(w, len(trace)), trace, x.noReturn(g, g.place(nearest), can)
+	r.Component = x.around(g, nearest)
+}
+
+// noReturn is how many actions of the way to a state it takes until no good state can be reached any more.
+func (x *search) noReturn(g *graph, at place, can []bool) int {
+	n := int(x.seen.node(at).depth)
+	for {
+		parent := x.seen.node(at).parent
+		if parent == nowhere || can[g.number(parent)] {
+			return n
+		}
+		at = parent
+		n--
+	}
+}
+
+// nearest is one of the states with a property that the fewest actions lead to, the same for any number of
+// workers.
+func (x *search) nearest(g *graph, is func(int32) bool) int32 {
+	best := int32(-1)
+	for i := range int32(g.states()) {
+		if is(i) && (best < 0 || x.seen.node(g.place(i)).depth < x.seen.node(g.place(best)).depth) {
+			best = i
+		}
+	}
+	return best
+}
+
+// stuck is the violation that a state without a way to a good one is.
+func (x *search) stuck(w *World, step int) *Violation {
+	property := "refilled"
+	switch {
+	case w.core.Waiting(core.Nested) > 0:
+		property = "nested-progress"
+	case w.core.Closing():
+		property = "closes"
+	case w.core.Waiting(core.Root) > 0 || !w.allDone():
+		property = "answered"
+	case !w.contracted():
+		property = "contracted"
+	}
+	return &Violation{
+		Property: property, Says: Says(property), Step: step,
+		What: fmt.Sprintf("from this state on, whatever a fair browser does, it does not end: %d and %d waiting, %d leases, %d opening, %d standby of %d, %d closing, %d lost",
+			w.core.Waiting(core.Root), w.core.Waiting(core.Nested), w.core.Leases(), w.core.Count(core.Opening),
+			w.core.Count(core.Standby), w.core.Target(), w.core.Count(core.Closing), w.core.Count(core.Lost)),
+	}
+}
+
+// around is a way round the component of a state that nothing leads out of, in labels; none where nothing can
+// happen there at all. It is at most aroundLength long.
+func (x *search) around(g *graph, state int32) []string {
+	w, _ := x.retrace(g.place(state))
+	var labels []string
+	canon := NewCanon(!x.options.NoSymmetry)
+	start := canon.Fingerprint(w)
+	for range aroundLength {
+		actions := slices.DeleteFunc(w.Actions(nil), func(a Action) bool { return a.Fault })
+		if len(actions) == 0 {
+			break
+		}
+		labels = append(labels, w.Label(&actions[0]))
+		w.Do(&actions[0])
+		if canon.Fingerprint(w) == start {
+			break
+		}
+	}
+	return labels
+}
+
+// aroundLength is how much of what goes on for ever is told.
+const aroundLength = 12
+
+// bottoms says which of the states that cannot reach a good one are in a component that nothing leads out of:
+// Tarjan's algorithm (Depth-first search and linear graph algorithms, 1972), without recursion.
+func (g *graph) bottoms(can []bool) []bool {
+	t := tarjan{graph: g, index: make([]int32, g.states()), low: make([]int32, g.states()), bottom: make([]bool, g.states())}
+	for i := range int32(g.states()) {
+		if !can[i] && t.index[i] == 0 {
+			t.visit(i)
+		}
+	}
+	return t.bottom
+}
+
+type tarjan struct {
+	*graph
+	index, low []int32 // of a state: when it was met, from 1; and the earliest that can be reached and is on the stack
+	stack      []int32 // states whose component is not known yet
+	path       []step
+	last       int32
+	bottom     []bool
+}
+
+// step is a state on the present path, and how many of its neighbours were looked at.
+type step struct {
+	state, done int32
+	leaves      bool // something leads out of its component
+}
+
+func (t *tarjan) enter(state int32) {
+	t.last++
+	t.index[state], t.low[state] = t.last, t.last
+	t.stack = append(t.stack, state)
+	t.path = append(t.path, step{state: state})
+}
+
+// left is the mark of a state whose component is known.
+const left = int32(1<<31 - 1)
+
+func (t *tarjan) visit(root int32) {
+	t.enter(root)
+	for len(t.path) > 0 {
+		top := &t.path[len(t.path)-1]
+		if next := t.of(top.state); int(top.done) < len(next) {
+			to := next[top.done]
+			top.done++
+			switch {
+			case t.index[to] == 0:
+				t.enter(to)
+			case t.low[to] == left:
+				top.leaves = true
+			default:
+				t.low[top.state] = min(t.low[top.state], t.index[to])
+			}
+			continue
+		}
+		t.leave(*top)
+	}
+}
+
+// leave ends the visit of a state; with the first state of a component, the component is known.
+func (t *tarjan) leave(done step) {
+	t.path = t.path[:len(t.path)-1]
+	isRoot := t.low[done.state] == t.index[done.state]
+	if len(t.path) > 0 {
+		above := &t.path[len(t.path)-1]
+		if isRoot {
+			above.leaves = true
+		} else {
+			t.low[above.state] = min(t.low[above.state], t.low[done.state])
+			above.leaves = above.leaves || done.leaves
+		}
+	}
+	for isRoot {
+		n := len(t.stack) - 1
+		state := t.stack[n]
+		t.stack = t.stack[:n]
+		t.low[state], t.bottom[state] = left, !done.leaves
+		if state == done.state {
+			return
+		}
+	}
+}
