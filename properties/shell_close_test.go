@@ -219,7 +219,7 @@ func TestShellASubscriberIsToldTheWarmSetAndThenEveryChangeInOrder(t *testing.T)
 			}
 			mustGet(t, p, "b").Release()
 		}
-		want = []pool.Announcement{cooled("b", 1), warmed("b", 4), cooled("b", 4), warmed("b", 5)}
+		want = []pool.Announcement{cooled("b", 1), warmed("b", 5), cooled("b", 5), warmed("b", 7)} // a disposal takes one, too
 		if got := l.take(); !slices.Equal(got, want) {
 			t.Errorf("the changes are announced as %v, want %v", got, want)
 		}
