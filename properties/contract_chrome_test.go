@@ -406,7 +406,14 @@ func (b *chromeBench) block(ctx context.Context, p *chrome.Page) (func(), error)
 	}
 	end := make(chan struct{})
 	release := sync.OnceFunc(func() { close(end) })
-	if err := chromedp.Listen(p.Context(), func(any) { <-end }); err != nil {
+	// Only on the console: other events may come before the command that has the page write there, which
+	// would then wait for the listener.
+	listen := func(event any) {
+		if _, written := event.(*jsruntime.EventConsoleAPICalled); written {
+			<-end
+		}
+	}
+	if err := chromedp.Listen(p.Context(), listen); err != nil {
 		return nil, err
 	}
 	// No answer reaches chromedp any more, so the page itself says when it has sent its messages.
