@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -140,4 +141,46 @@ func TestContractChromeWhatAHolderStopsIsNoLaterHoldersTrouble(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What Prepare stops is the driver's user's own, who lets it go on.
+func TestContractChromeAnInterceptionOfPreparesStays(t *testing.T) {
+	if os.Getenv("PAGEPOOL_CHROME") == "" {
+		t.Skip("needs a real browser: PAGEPOOL_CHROME=1 go test -run TestContract ./properties/")
+	}
+	b := newChromeBench(t)
+	var seen atomic.Int64
+	b.prepare = func(ctx context.Context, page *chrome.Page) error {
+		target := chromedp.FromContext(page.Context()).Target
+		if err := chromedp.Listen(page.Context(), func(event any) {
+			if paused, ok := event.(*fetch.EventRequestPaused); ok {
+				seen.Add(1)
+				go func() { // a listener that waits for an answer would block
+					_, _ = cdp.Call(page.Context(), target, fetch.ContinueRequest, fetch.ContinueRequestParams{RequestID: paused.RequestID})
+				}()
+			}
+		}); err != nil {
+			return err
+		}
+		_, err := cdp.Call(ctx, target, fetch.Enable, fetch.EnableParams{})
+		return err
+	}
+	s := &contractStage[*chrome.Page]{T: t, bench: b.contract()}
+	browser, err := b.Launch(s.limit())
+	s.ok("Launch", err)
+	s.browser = browser
+	defer func() { _ = browser.Close(s.limit()) }() // also where the test has ended before
+	tab := s.tab(s.context())
+	for range 2 {
+		before := seen.Load()
+		s.ok("Work", b.work(s.limit(), tab.Page()))
+		if seen.Load() == before {
+			t.Error("the page's request was not intercepted")
+		}
+		s.ok("Probe", tab.Probe(s.limit()))
+		s.ok("Rescue", tab.Rescue(s.limit()))
+		s.ok("Probe after a rescue", tab.Probe(s.limit()))
+	}
+	s.ok("Browser.Close", browser.Close(s.limit()))
+	s.nothingRemains()
 }

@@ -72,6 +72,7 @@ type chromeBench struct {
 	arrivals chan string // the path of what a page asked for
 	finish   chan struct{}
 	folder   string
+	prepare  func(context.Context, *chrome.Page) error // the launcher's; nil: none
 
 	mu      sync.Mutex
 	outputs map[pool.Browser[*chrome.Page]]*address
@@ -121,6 +122,7 @@ func (b *chromeBench) Launch(ctx context.Context) (pool.Browser[*chrome.Page], e
 		NoSandbox: os.Geteuid() == 0,
 		Args:      []string{"--remote-debugging-port=0"},
 		TempDir:   b.folder,
+		Prepare:   b.prepare,
 		Output:    out,
 	}.Launch(ctx)
 	if err == nil {
