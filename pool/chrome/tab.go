@@ -22,8 +22,12 @@ import (
 	"github.com/pagepool/pagepool/pool"
 )
 
-// crashAgain is how long a kill waits for the news of the crash before it crashes the page again.
-const crashAgain = 250 * time.Millisecond
+const (
+	// crashAgain is how long a kill waits for the news of the crash before it crashes the page again.
+	crashAgain = 250 * time.Millisecond
+	// rescueAgain is how often a rescue goes to the blank page again when something else came between.
+	rescueAgain = 3
+)
 
 // tab is one page in a context.
 type tab struct {
@@ -245,6 +249,9 @@ func (t *tab) Rescue(ctx context.Context) error {
 		return fmt.Errorf("chrome: rescue: %w", err)
 	}
 	err := t.navigate(ctx, blank)
+	for again := 0; err != nil && again < rescueAgain && ctx.Err() == nil && t.life.Err() == nil; again++ {
+		err = t.navigate(ctx, blank) // a navigation of a holder's, which goes on only now, came between
+	}
 	if err == nil {
 		post(t.b.wire, t.session, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: false})
 		// A stop that found nothing to stop hits the next script. Be that ours: an error is an answer.
