@@ -259,6 +259,28 @@ func TestShellASlowSubscriberHoldsUpNobodyAndIsToldEverything(t *testing.T) {
 	})
 }
 
+func TestShellACancelledSubscriberIsToldAtMostWhatWasOnItsWay(t *testing.T) {
+	inShell(t, pool.Config{}, new(shellStub), func(t *testing.T, p *shellPool) {
+		var l listener
+		begun, goOn := make(chan struct{}, 10), make(chan struct{})
+		cancel := p.Subscribe(func(a pool.Announcement) {
+			begun <- struct{}{}
+			<-goOn
+			l.tell(a)
+		})
+		for _, key := range []string{"a", "b", "c"} {
+			mustGet(t, p, key).Release()
+		}
+		<-begun
+		cancel() // it does not wait for the call that is under way
+		close(goOn)
+		mustGet(t, p, "d").Release()
+		if got := l.take(); !slices.Equal(got, []pool.Announcement{warmed("a", 1)}) {
+			t.Errorf("told %v, want a alone, whose call had begun", got)
+		}
+	})
+}
+
 func TestShellASubscriberMayCancelAndAskFromWithin(t *testing.T) {
 	inShell(t, pool.Config{}, new(shellStub), func(t *testing.T, p *shellPool) {
 		var l listener
