@@ -51,7 +51,8 @@ type Config struct {
 	RetainOnEvict bool
 	// AllowReassign hands an idle tab, with its state, to another affinity as a last resort.
 	AllowReassign bool
-	// Reset brings a tab back to the standby state after each lease.
+	// Reset brings a tab back to the standby state after each lease. Without it, the next holder meets the
+	// page as the last one left it; the driver says what that comes to.
 	Reset bool
 
 	// MaxLease is the longest hold of a lease. Default 90s. > 0, or Off.

@@ -57,6 +57,7 @@ type profile[P any] struct {
 	name    string
 	browser *browser[P]
 	context BrowserContext[P] // nil: not made, or not yet
+	silent  bool              // its first close, without a tab, was given up
 	calls
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -192,5 +193,136 @@ func TestShellADumpWithoutARecorderIsThePresentState(t *testing.T) {
 	})
 	if err := new(pool.Pool[*fakebrowser.Page]).Dump(nil); err == nil {
 		t.Error("a nil writer is no error")
+	}
+}
+
+// replays has a dump of the pool gone through, and wants it to end without a broken claim.
+func replays(t *testing.T, p *pool.Pool[*fakebrowser.Page]) {
+	t.Helper()
+	text := dumped(t, p)
+	trace, err := core.ReadTrace(bytes.NewReader(text))
+	if err != nil {
+		t.Errorf("%v\n%s", err, text)
+		return
+	}
+	if report, err := sim.Replay(trace, nil); err != nil || len(report.Failed) > 0 || report.Violation != nil {
+		t.Errorf("%v, %v, %v\n%s", err, report.Failed, report.Violation, text)
+	}
+}
+
+// overFake runs fn in a bubble with a pool over a fake browser that does as it is told.
+func overFake(t *testing.T, cfg pool.Config, fn func(t *testing.T, p *pool.Pool[*fakebrowser.Page])) {
+	synctest.Test(t, func(t *testing.T) {
+		cfg.Strict = true
+		p, err := pool.New(&fakebrowser.Launcher{}, cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = p.Close(context.Background()) }()
+		fn(t, p)
+	})
+}
+
+func leased(t *testing.T, p *pool.Pool[*fakebrowser.Page], key string) *pool.Lease[*fakebrowser.Page] {
+	t.Helper()
+	l, err := p.GetPage(t.Context(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// With a recorder of one event, the next event begins a span. begins makes one happen that changes nothing.
+func begins(t *testing.T, p *pool.Pool[*fakebrowser.Page]) {
+	t.Helper()
+	if _, err := p.EvictIdle(t.Context(), time.Hour); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestShellADumpReplaysWhereAForgottenKeysHandleIsGivenAgain(t *testing.T) {
+	overFake(t, pool.Config{OrphanCap: pool.Off, RecorderEvents: 1}, func(t *testing.T, p *pool.Pool[*fakebrowser.Page]) {
+		for _, key := range []string{"a", "b", "c"} {
+			leased(t, p, key).Release()
+		}
+		for _, key := range []string{"c", "b"} { // the highest handles: a snapshot ends before them
+			if err := p.DisposeAffinity(t.Context(), key); err != nil {
+				t.Fatal(err)
+			}
+		}
+		<-time.After(time.Minute)
+		begins(t, p)
+		l := leased(t, p, "d")
+		replays(t, p)
+		l.Release()
+		replays(t, p)
+	})
+}
+
+func TestShellADumpThatBeginsDuringAWarmProbeBreaksNoClaim(t *testing.T) {
+	overFake(t, pool.Config{Reset: true, RecorderEvents: 1}, func(t *testing.T, p *pool.Pool[*fakebrowser.Page]) {
+		leased(t, p, "a").Release()
+		<-time.After(5 * time.Second) // it was reset, and its last good answer is old
+		var l *pool.Lease[*fakebrowser.Page]
+		var err error
+		probed := make(chan struct{})
+		go func() {
+			defer close(probed)
+			l, err = p.GetPage(t.Context(), "a")
+		}()
+		synctest.Wait()
+		if n := p.Stats().Tabs.Probing; n != 1 {
+			t.Errorf("%d tabs are probed, want 1", n)
+		}
+		begins(t, p)
+		<-probed
+		if err != nil {
+			t.Fatal(err)
+		}
+		replays(t, p)
+		l.Release()
+	})
+}
+
+func TestShellADumpThatBeginsAfterARescueBreaksNoClaim(t *testing.T) {
+	overFake(t, pool.Config{Reset: true, RecorderEvents: 1}, func(t *testing.T, p *pool.Pool[*fakebrowser.Page]) {
+		l := leased(t, p, "a")
+		l.Page().Loop()
+		l.Discard(pool.ErrWedged)
+		for {
+			synctest.Wait()
+			if s := p.Stats(); s.Counters.Rescues == 1 && s.Tabs.Probing == 1 {
+				break
+			}
+			<-time.After(time.Millisecond / 4)
+		}
+		begins(t, p)
+		<-time.After(500 * time.Millisecond)
+		if n := p.Stats().Tabs.Idle; n != 1 {
+			t.Errorf("%d tabs are idle after the rescue, want 1", n)
+		}
+		l = leased(t, p, "a")
+		replays(t, p)
+		l.Release()
+	})
+}
+
+func TestShellADumpOfWhateverNewAcceptsIsReadable(t *testing.T) {
+	for _, cfg := range []pool.Config{
+		{MaxWaiting: math.MaxInt}, {MaxUses: math.MaxInt}, {MaxBypass: math.MaxInt}, {OpenRetries: math.MaxInt},
+		{OrphanCap: math.MaxInt}, {BrowserMaxTabs: math.MaxInt}, {TabsPerContext: math.MaxInt},
+		{HighPriorityPages: 5, HighPriorityThreshold: math.MaxInt},
+	} {
+		overFake(t, cfg, func(t *testing.T, p *pool.Pool[*fakebrowser.Page]) {
+			l := leased(t, p, "a")
+			l.Release()
+			if err := p.DisposeAffinity(t.Context(), "a", pool.Retain()); err != nil {
+				t.Fatal(err)
+			}
+			if s := p.Stats(); s.Orphans != 1 {
+				t.Errorf("%+v: %d orphans after a disposal with Retain, want 1", cfg, s.Orphans)
+			}
+			replays(t, p)
+		})
 	}
 }

@@ -29,11 +29,21 @@ func (p *Pool[P]) stepLocked(e core.Event) {
 func (p *Pool[P]) onceLocked(e core.Event) {
 	now := p.nowLocked()
 	p.mu.recorder.add(now, e, p.mu.core, &p.mu.keys)
+	lost := p.lostLocked(e)
 	p.mu.effects = p.mu.core.Step(now, e, p.mu.effects[:0])
+	p.mu.counters.Lost += uint64(p.lostLocked(e) - lost)
 	for i := range p.mu.effects {
 		p.carryOutLocked(&p.mu.effects[i])
 	}
 	p.happenedLocked(e)
+}
+
+// lostLocked is how many tabs and contexts are lost, where e can be what loses one.
+func (p *Pool[P]) lostLocked(e core.Event) int {
+	if e.Kind != core.KillSilent && e.Kind != core.ContextSilent {
+		return 0
+	}
+	return p.mu.core.Count(core.Lost) + p.mu.core.LostContexts()
 }
 
 func (p *Pool[P]) nowLocked() core.Time {
@@ -232,20 +242,24 @@ func (p *Pool[P]) giveUpLocked(e core.Event) {
 		p.mu.lastFailure = p.silentLocked("opening "+t.name, "OpenTimeout", set.OpenTimeout)
 		t.giveUp(p.mu.lastFailure)
 	case core.ProbeSilent:
-		t.giveUp(p.silentLocked("probing "+t.name, "ProbeBudget or RescueTimeout", max(set.ProbeBudget, set.RescueTimeout)))
+		t.giveUp(p.probeSilentLocked(t))
 	case core.RescueSilent:
-		t.giveUp(p.silentLocked("rescuing "+t.name, "RescueTimeout", set.RescueTimeout))
+		t.giveUp(p.silentLocked("probing and rescuing "+t.name, "RescueTimeout", set.RescueTimeout))
 	case core.ResetSilent:
 		t.giveUp(p.silentLocked("resetting "+t.name, "OpenTimeout", set.OpenTimeout))
 	case core.ContextSilent:
 		c := p.mu.profiles[e.Context]
-		c.giveUp(p.silentLocked("closing "+c.name, "CloseTimeout or KillTimeout", max(set.CloseTimeout, set.KillTimeout)))
+		setting, limit := "CloseTimeout", set.CloseTimeout
+		if c.silent {
+			setting, limit = "KillTimeout", set.KillTimeout
+		}
+		c.silent = true
+		c.giveUp(p.silentLocked("closing "+c.name, setting, limit))
 	case core.BrowserSilent:
 		p.mu.lastFailure = p.silentLocked("an answer of "+b.name(), "StallTimeout", set.StallTimeout)
 	case core.CloseSilent:
 		t.giveUp(p.silentLocked("closing "+t.name, "CloseTimeout", set.CloseTimeout))
 	case core.KillSilent:
-		p.mu.counters.Lost++
 		t.giveUp(p.silentLocked("killing the renderer of "+t.name, "KillTimeout", set.KillTimeout))
 	case core.LaunchSilent:
 		p.mu.lastFailure = p.silentLocked("launching "+b.name(), "LaunchTimeout", set.LaunchTimeout)
@@ -253,6 +267,19 @@ func (p *Pool[P]) giveUpLocked(e core.Event) {
 	case core.BrowserCloseSilent:
 		b.end(p.silentLocked("closing "+b.name(), "BrowserCloseTimeout", set.BrowserCloseTimeout))
 	}
+}
+
+// probeSilentLocked says which limit a probe has reached. That of a suspect is one for all that is done
+// about it, of which the first probe has half.
+func (p *Pool[P]) probeSilentLocked(t *tab[P]) error {
+	set := &p.settings
+	switch view, _ := p.mu.core.Tab(t.id); {
+	case !view.Suspect:
+		return p.silentLocked("probing "+t.name, "ProbeBudget", set.ProbeBudget)
+	case !view.Rescued:
+		return p.silentLocked("probing "+t.name, "half of RescueTimeout", set.RescueTimeout/2)
+	}
+	return p.silentLocked("probing and rescuing "+t.name, "RescueTimeout", set.RescueTimeout)
 }
 
 func (p *Pool[P]) silentLocked(what, setting string, limit time.Duration) error {

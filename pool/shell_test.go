@@ -296,8 +296,11 @@ func replay(t *testing.T, p *Pool[*stubTab], seed uint64) {
 		for i := range effects {
 			counters.count(&effects[i])
 		}
-		if r.event.Kind == core.KillSilent {
+		switch r.event.Kind {
+		case core.KillSilent:
 			counters.Lost++
+		case core.ContextSilent: // the first has it closed once more
+			counters.Lost += uint64(state.LostContexts() - before.LostContexts())
 		}
 		ledger.Feed(r.at, r.event, effects)
 		steps++

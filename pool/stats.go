@@ -9,15 +9,16 @@ import (
 
 // Stats is one consistent moment of a pool.
 type Stats struct {
-	Capacity   int       // the pool's present size; one spare tab comes on top
-	Tabs       TabCounts // alive, by state
-	Leases     int       // held
-	Waiting    int       // requests that have not been answered
-	Contexts   int       // alive, those that are being opened or closed included
-	Orphans    int       // contexts kept without a tab
-	Lost       int       // tabs that neither a close nor a kill has ended
-	Counters   Counters
-	Affinities []AffinityStats // those that own a tab or wait for something, in the order of their keys
+	Capacity     int       // the pool's present size; one spare tab comes on top
+	Tabs         TabCounts // alive, by state
+	Leases       int       // held
+	Waiting      int       // requests that have not been answered
+	Contexts     int       // alive, those that are being opened or closed, and lost ones included
+	Orphans      int       // contexts kept without a tab
+	Lost         int       // tabs that neither a close nor a kill has ended
+	LostContexts int       // contexts without a tab that no close has ended
+	Counters     Counters
+	Affinities   []AffinityStats // those that the pool knows, in the order of their keys
 }
 
 // TabCounts is how many tabs are in each state.
@@ -30,14 +31,15 @@ func (t TabCounts) Alive() int {
 	return t.Opening + t.Standby + t.Idle + t.Probing + t.Rescuing + t.Resetting + t.Leased + t.Closing + t.Lost
 }
 
-// AffinityStats is one affinity.
+// AffinityStats is one affinity. The pool knows those that own a tab or a context, be it closing or lost,
+// wait for something, or are being disposed of.
 type AffinityStats struct {
 	Key                string
 	Generation         uint64 // 0: cold
 	PageCount          int    // tabs of its primary that are not yet confirmed closed
 	Tabs               int    // bound: its own, and not on their way out
 	Supplementary      int    // those of Tabs whose context is not the primary
-	Idle               int    // those of Tabs that nobody holds
+	Idle               int    // those of Tabs that are idle; nobody holds those that are probed, rescued or reset either
 	Waiting            int    // requests
 	MaxWaitingPriority int    // of those; 0 where nobody waits
 }
@@ -51,10 +53,10 @@ type Counters struct {
 	Opens         uint64 // tabs asked for
 	OpenFailures  uint64 // openings that failed or took longer than OpenTimeout
 	Evictions     uint64
-	Closes        uint64 // tabs that began to close, for whatever reason
-	CloseRetries  uint64 // the second rung: closed once more
+	Closes        uint64 // tabs that were asked to close, for whatever reason; those that went with their browser were not
+	CloseRetries  uint64 // the second rung: a tab, or a context without one, closed once more
 	Kills         uint64 // the third: the renderer killed
-	Lost          uint64 // the last: given up
+	Lost          uint64 // the last: a tab, or a context without one, given up
 	Expired       uint64 // leases held too long
 	Crashes       uint64 // pages that crashed while they were of use
 	BrowserStarts uint64 // launches asked for
@@ -105,6 +107,10 @@ func (c *Counters) count(e *core.Effect) {
 		c.Resets++
 	case core.CloseAgain:
 		c.CloseRetries++
+	case core.CloseContext:
+		if e.Reason == core.ReasonNone { // the first close has a reason
+			c.CloseRetries++
+		}
 	case core.KillTab:
 		c.Kills++
 	case core.CloseTab:
@@ -154,12 +160,13 @@ func (p *Pool[P]) stats() Stats {
 			Closing:   c.Count(core.Closing),
 			Lost:      c.Count(core.Lost),
 		},
-		Leases:   c.Leases(),
-		Waiting:  c.Waiting(core.Root) + c.Waiting(core.Nested),
-		Contexts: c.Contexts(),
-		Orphans:  c.Orphans(),
-		Lost:     c.Count(core.Lost),
-		Counters: p.mu.counters,
+		Leases:       c.Leases(),
+		Waiting:      c.Waiting(core.Root) + c.Waiting(core.Nested),
+		Contexts:     c.Contexts(),
+		Orphans:      c.Orphans(),
+		Lost:         c.Count(core.Lost),
+		LostContexts: c.LostContexts(),
+		Counters:     p.mu.counters,
 	}
 	at := make([]int, len(p.mu.keys.names)) // by handle: its place in s.Affinities
 	c.EachAffinity(func(v core.AffinityView) {

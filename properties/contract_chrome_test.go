@@ -72,6 +72,7 @@ type chromeBench struct {
 	arrivals chan string // the path of what a page asked for
 	finish   chan struct{}
 	folder   string
+	prepare  func(context.Context, *chrome.Page) error // the launcher's; nil: none
 
 	mu      sync.Mutex
 	outputs map[pool.Browser[*chrome.Page]]*address
@@ -121,6 +122,7 @@ func (b *chromeBench) Launch(ctx context.Context) (pool.Browser[*chrome.Page], e
 		NoSandbox: os.Geteuid() == 0,
 		Args:      []string{"--remote-debugging-port=0"},
 		TempDir:   b.folder,
+		Prepare:   b.prepare,
 		Output:    out,
 	}.Launch(ctx)
 	if err == nil {
@@ -406,7 +408,14 @@ func (b *chromeBench) block(ctx context.Context, p *chrome.Page) (func(), error)
 	}
 	end := make(chan struct{})
 	release := sync.OnceFunc(func() { close(end) })
-	if err := chromedp.Listen(p.Context(), func(any) { <-end }); err != nil {
+	// Only on the console: other events may come before the command that has the page write there, which
+	// would then wait for the listener.
+	listen := func(event any) {
+		if _, written := event.(*jsruntime.EventConsoleAPICalled); written {
+			<-end
+		}
+	}
+	if err := chromedp.Listen(p.Context(), listen); err != nil {
 		return nil, err
 	}
 	// No answer reaches chromedp any more, so the page itself says when it has sent its messages.

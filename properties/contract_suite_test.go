@@ -211,6 +211,11 @@ func contractHolding[P any](t *testing.T, bench contractBench[P]) {
 		s.ok("Block", err)
 		defer release()
 		s.fails("Reset", tab.Reset(s.in(50*time.Millisecond)), context.DeadlineExceeded)
+		s.fails("Probe", tab.Probe(s.in(50*time.Millisecond)), context.DeadlineExceeded)
+		s.fails("Rescue", tab.Rescue(s.in(50*time.Millisecond)), context.DeadlineExceeded)
+		if bench.Work != nil {
+			s.fails("Work", bench.Work(s.in(50*time.Millisecond), tab.Page()), context.DeadlineExceeded)
+		}
 		s.ok("Probe of another tab", other.Probe(s.limit()))
 		s.ok("Reset of another tab", other.Reset(s.limit()))
 		s.ok("NewTab and its Close", s.tab(c).Close(s.limit()))

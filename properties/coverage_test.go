@@ -17,7 +17,6 @@ import (
 var unexplored = map[string]string{
 	"Clone":          "searches copy with CopyFrom",
 	"NextDeadline":   "a search fires any deadline that is armed, not the earliest",
-	"browserGone":    "that a browser has served for a while is a matter of time, which stands still in a search",
 	"warmer":         "in a search, every idle tab needs a probe or none does",
 	"closed":         "the close of a tab that nobody closes is what only a browser that lies says",
 	"killSilent":     "a deadline that is not armed does not come",
@@ -26,9 +25,8 @@ var unexplored = map[string]string{
 	"openFailed":     "no opening is answered twice in the scenarios that have it fail",
 	"closeFailed":    "a page that opens after its CloseTimeout and does not close: four faults, regressions/late-page-is-killed",
 	"closeRequested": "nobody closes a pool twice in a scenario; the shell's tests do",
-	"contract":       "an idle pool with neither a standby nor an idle tab nor a free slot has lost them all",
 	"eachCompetitor": "whoever is ahead competes, in pools this small",
-	"eachAhead":      "the queues of scenarios are too short to have a request behind the first of them",
+	"probeFailed":    "no probe fails twice, and a late answer names an older operation",
 }
 
 // everyStatement looks, in the coverage data of the explorations, for statements that decide something and that

@@ -219,7 +219,7 @@ func TestShellASubscriberIsToldTheWarmSetAndThenEveryChangeInOrder(t *testing.T)
 			}
 			mustGet(t, p, "b").Release()
 		}
-		want = []pool.Announcement{cooled("b", 1), warmed("b", 4), cooled("b", 4), warmed("b", 5)}
+		want = []pool.Announcement{cooled("b", 1), warmed("b", 5), cooled("b", 5), warmed("b", 7)} // a disposal takes one, too
 		if got := l.take(); !slices.Equal(got, want) {
 			t.Errorf("the changes are announced as %v, want %v", got, want)
 		}
@@ -255,6 +255,28 @@ func TestShellASlowSubscriberHoldsUpNobodyAndIsToldEverything(t *testing.T) {
 			if want := (pool.Announcement{Affinity: "a", Generation: uint64(i/2 + 1), Warm: i%2 == 0}); a != want {
 				t.Errorf("change %d is %v, want %v", i, a, want)
 			}
+		}
+	})
+}
+
+func TestShellACancelledSubscriberIsToldAtMostWhatWasOnItsWay(t *testing.T) {
+	inShell(t, pool.Config{}, new(shellStub), func(t *testing.T, p *shellPool) {
+		var l listener
+		begun, goOn := make(chan struct{}, 10), make(chan struct{})
+		cancel := p.Subscribe(func(a pool.Announcement) {
+			begun <- struct{}{}
+			<-goOn
+			l.tell(a)
+		})
+		for _, key := range []string{"a", "b", "c"} {
+			mustGet(t, p, key).Release()
+		}
+		<-begun
+		cancel() // it does not wait for the call that is under way
+		close(goOn)
+		mustGet(t, p, "d").Release()
+		if got := l.take(); !slices.Equal(got, []pool.Announcement{warmed("a", 1)}) {
+			t.Errorf("told %v, want a alone, whose call had begun", got)
 		}
 	})
 }

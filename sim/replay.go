@@ -80,6 +80,9 @@ func (k *Keys) Handle(key string) core.Affinity {
 	var a core.Affinity
 	if n := len(k.free); n > 0 {
 		a, k.free = k.free[n-1], k.free[:n-1]
+		for int(a) > len(k.list) {
+			k.list = append(k.list, "") // a snapshot writes the keys that live, and these are above the last
+		}
 		k.list[a-1] = key
 	} else {
 		k.list = append(k.list, key)

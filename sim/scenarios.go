@@ -201,7 +201,7 @@ var Scenarios = []*Scenario{
 	{
 		Name: "orphan-lost", Says: "an orphan that does not close is lost, and its browser replaced",
 		Settings: small(core.Settings{MaxPages: 1, OrphanCap: 1}),
-		Programs: []Program{{get(a), discard, dispose(a).noWait()}, render(b)},
+		Programs: []Program{{get(a), discard, dispose(a)}, render(b)},
 		Faults:   2, Menu: Hangs | CloseFails | Late,
 	},
 	{
@@ -259,10 +259,16 @@ var Scenarios = []*Scenario{
 		Faults:   1, Menu: OpenFails | CloseFails | Hangs,
 	},
 	{
+		Name: "promised-bypass", Says: "who was promised a page that is probed is passed by for the last permit so often and no more",
+		Settings: small(core.Settings{MaxPages: 1, MaxBypass: 1, ProbeBudget: time.Second, ProbeMaxAge: 1}),
+		Programs: []Program{{get(a), release, get(a), release}, render(b), render(b), render(b)},
+		Faults:   1, Menu: Doubts | Hangs | Late,
+	},
+	{
 		Name: "R-3", Says: "an idle page is handed to another affinity, and its primary is not left behind",
 		Settings: small(core.Settings{MaxPages: 1, AllowReassign: true, TabsPerContext: 2, OrphanCap: 1}),
 		Programs: []Program{renderNested(a), render(b), {get(c), release, dispose(c).noWait()}},
-		Faults:   1, Menu: OpenFails | CloseFails | Hangs,
+		Faults:   2, Menu: OpenFails | CloseFails | Hangs,
 	},
 	{
 		Name: "recycle", Says: "a browser is replaced under load, though the next one may not start",

@@ -31,6 +31,19 @@
 // console, or whose holder blocks in a listener stops itself only: all others, and the driver's own
 // calls, have connections that do not wait for it.
 //
+// # Between two holders
+//
+// With pool.Config.Reset on, each holder meets the standby state; see Reset for what is undone. With
+// it off, the next holder meets the page as the last one left it: its address and its scripts, headers,
+// emulation and domains that the holder set or enabled, and listeners on Page.Context. One thing is not
+// left: a page on which nobody could work. A probe finds where a listener still blocks, and where requests
+// or scripts are still stopped (Fetch.enable, Debugger.enable) though not by Prepare; the page is
+// then rescued, which undoes that, or closed. But a tab that was released in time is handed out
+// without a probe for ProbeMaxAge, so disable what you enabled before you release.
+//
+// Plain chromedp calls on a lease's context wait for a listener that blocks whatever becomes of their
+// ctx. Those of Page do not.
+//
 // Dialogs are answered at once: leaving a page is confirmed, everything else is dismissed.
 //
 // As root Chrome needs NoSandbox, and refuses to start without it; better is another user. In a

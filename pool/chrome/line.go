@@ -8,7 +8,10 @@ import (
 	"sync"
 
 	"github.com/chromedp/cdproto"
+	"github.com/chromedp/cdproto/debugger"
 	"github.com/chromedp/cdproto/dom"
+	"github.com/chromedp/cdproto/fetch"
+	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
 )
 
@@ -42,8 +45,24 @@ type line struct {
 		documents, handed int
 		dropped           int // messages of the page's talk and network
 		damaged           bool
+		stopped           map[stop]bool // what is stopped until somebody lets it go on
 	}
 }
+
+// stop is a session, and the domain of which a command on it stops the page's requests or scripts.
+type stop struct {
+	session target.SessionID
+	domain  string
+}
+
+// The commands that begin and end a stop.
+var (
+	stops   = map[string]string{fetch.CommandEnable: "Fetch", debugger.CommandEnable: "Debugger"}
+	unstops = map[string]string{fetch.CommandDisable: "Fetch", debugger.CommandDisable: "Debugger"}
+)
+
+// echoMethod is an event of the driver's own. Chrome has none of that name, and no listener hears of it.
+const echoMethod = "Pagepool.echo"
 
 // message is a message for chromedp: decoded, or as it came where it is from the console.
 type message struct {
@@ -131,8 +150,57 @@ func (l *line) Write(_ context.Context, msg *cdproto.Message) error {
 		l.mu.documents++
 		l.mu.Unlock()
 	}
+	l.noteStop(msg.SessionID, method)
 	l.w.send(msg.SessionID, method, msg.Params, waiter{line: l, id: msg.ID, method: method})
 	return nil
+}
+
+// noteStop notes what a command of chromedp's stops, or lets go on.
+func (l *line) noteStop(session target.SessionID, method string) {
+	begins, ends := stops[method], unstops[method]
+	if begins == ends { // none of them
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.mu.stopped == nil {
+		l.mu.stopped = make(map[stop]bool)
+	}
+	if begins != "" {
+		l.mu.stopped[stop{session, begins}] = true
+	}
+	delete(l.mu.stopped, stop{session, ends})
+}
+
+// stops reports whether requests or scripts of a session are stopped.
+func (l *line) stops(session target.SessionID) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for s := range l.mu.stopped {
+		if s.session == session {
+			return true
+		}
+	}
+	return false
+}
+
+// unstopped notes that what was stopped in a session goes on.
+func (l *line) unstopped(session target.SessionID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for s := range l.mu.stopped {
+		if s.session == session {
+			delete(l.mu.stopped, s)
+		}
+	}
+}
+
+// echo queues an event of the driver's own behind what waits for chromedp. It is never dropped.
+func (l *line) echo(session target.SessionID) {
+	l.mu.Lock()
+	l.pushLocked(message{Message: &cdproto.Message{SessionID: session, Method: echoMethod}})
+	l.mu.Unlock()
+	l.wake()
 }
 
 // Close ends the line. The sessions on it are the browser's to end, with the target.

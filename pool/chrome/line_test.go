@@ -15,6 +15,7 @@ import (
 	"github.com/chromedp/cdproto/dom"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
 )
 
@@ -119,6 +120,57 @@ func TestLineGetsItsOwnAnswersAndEvents(t *testing.T) {
 	s.say(`{"method":"Target.detachedFromTarget","params":{"sessionId":"s"}}`)
 	if msg := s.read(first); msg.Method != cdproto.EventTargetDetachedFromTarget {
 		t.Errorf("the first line read %v", msg)
+	}
+}
+
+func TestLineHandsOutAnEchoBehindWhatCameBeforeItAndDropsNone(t *testing.T) {
+	s := newStub(t)
+	l := s.attach()
+	long := strings.Repeat("x", backlogBytes)
+	s.say(`{"method":"Page.windowOpen","sessionId":"s","params":{"url":%q}}`, long)
+	s.settled()
+	l.echo("s")
+	for _, want := range []cdproto.MethodType{"Page.windowOpen", echoMethod} {
+		if msg := s.read(l); msg.Method != want || msg.SessionID != "s" {
+			t.Errorf("the line read %s, want %s", msg.Method, want)
+		}
+	}
+	if _, damaged := l.losses(); damaged {
+		t.Error("an echo is counted as lost")
+	}
+}
+
+func TestLineKnowsWhatIsStoppedInASession(t *testing.T) {
+	s := newStub(t)
+	l := s.wire.newLine()
+	send := func(session, method string) {
+		msg := &cdproto.Message{ID: 1, SessionID: target.SessionID(session), Method: cdproto.MethodType(method)}
+		if err := l.Write(context.Background(), msg); err != nil {
+			t.Fatal(err)
+		}
+		s.hear()
+	}
+	for _, step := range []struct {
+		method string
+		stops  bool
+	}{
+		{"Page.enable", false},
+		{"Fetch.disable", false},
+		{"Fetch.enable", true},
+		{"Debugger.enable", true},
+		{"Fetch.disable", true},
+		{"Debugger.disable", false},
+		{"Debugger.enable", true},
+	} {
+		send("s", step.method)
+		if got := l.stops("s"); got != step.stops || l.stops("another") {
+			t.Errorf("after %s it is stopped: %v, want %v", step.method, got, step.stops)
+		}
+	}
+	send("another", "Fetch.enable")
+	l.unstopped("s")
+	if l.stops("s") || !l.stops("another") {
+		t.Error("what was stopped in one session goes on in all, or in none")
 	}
 }
 

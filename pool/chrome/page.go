@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
@@ -17,6 +18,9 @@ var (
 	// ErrBrowserClosed is the cause where its browser was closed.
 	ErrBrowserClosed = errors.New("chrome: the browser was closed")
 )
+
+// leaveGrace is how long actions that were told to end may take for it.
+const leaveGrace = 100 * time.Millisecond
 
 // Page is what the holder of a lease works with. Its methods may be called from any goroutine; two
 // actions that run on one page at the same time see each other's doing.
@@ -34,8 +38,11 @@ func (p *Page) TargetID() target.ID { return p.tab.id }
 // Run runs actions on the page, one after the other, until the first error. It waits for them, and no
 // longer than until ctx ends or the page does; neither end of a ctx harms the page. The error then is
 // ctx's own, or says why the page ended, with pool.ErrPageCrashed or pool.ErrBrowserLost in it. What
-// an action began before its error goes on in the page. Only a func of the holder's own that blocks,
-// in an action or as a listener of chromedp's, can hold it up for longer.
+// an action began before its error goes on in the page.
+//
+// A func of a holder's that blocks, in an action or as a listener of chromedp's, holds Run up for 100 ms
+// more. Actions that have not returned by then are left to themselves: a func in one of them may
+// still run, and chromedp itself waits for a listener until that returns, also on a page that was closed.
 func (p *Page) Run(ctx context.Context, actions ...chromedp.Action[chromedp.Void]) error {
 	_, err := Run(ctx, p, chromedp.Steps(actions...))
 	return err
@@ -51,7 +58,7 @@ func Run[T any](ctx context.Context, p *Page, action chromedp.Action[T]) (T, err
 	run, cancel := context.WithCancelCause(p.tab.life)
 	defer cancel(nil)
 	defer context.AfterFunc(ctx, func() { cancel(ended(ctx)) })()
-	result, err := chromedp.Run(run, action)
+	result, err := within(ctx, p.tab, leaveGrace, func() (T, error) { return chromedp.Run(run, action) })
 	switch {
 	case err == nil:
 		return result, nil

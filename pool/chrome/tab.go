@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/chromedp/cdproto"
 	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/debugger"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/fetch"
 	"github.com/chromedp/cdproto/network"
@@ -20,8 +22,12 @@ import (
 	"github.com/pagepool/pagepool/pool"
 )
 
-// crashAgain is how long a kill waits for the news of the crash before it crashes the page again.
-const crashAgain = 250 * time.Millisecond
+const (
+	// crashAgain is how long a kill waits for the news of the crash before it crashes the page again.
+	crashAgain = 250 * time.Millisecond
+	// rescueAgain is how often a rescue goes to the blank page again when something else came between.
+	rescueAgain = 3
+)
 
 // tab is one page in a context.
 type tab struct {
@@ -43,6 +49,7 @@ type tab struct {
 	once sync.Once
 
 	session  target.SessionID // set by open, before anybody else sees the tab
+	prepared atomic.Bool      // Prepare has the page's requests or scripts stopped, and sees to them
 	attached chan error       // takes what attaching chromedp brought
 	retired  chan struct{}    // closed when nothing of the tab runs any more
 }
@@ -158,8 +165,7 @@ func (t *tab) standby(ctx context.Context) error {
 }
 
 func (t *tab) navigate(ctx context.Context, url string) error {
-	err := t.within(ctx, func() error { return t.page.Run(ctx, chromedp.Navigate(url)) })
-	if err != nil {
+	if err := t.page.Run(ctx, chromedp.Navigate(url)); err != nil {
 		return fmt.Errorf("go to %s: %w", url, err)
 	}
 	return nil
@@ -169,25 +175,12 @@ func (t *tab) prepare(ctx context.Context) error {
 	if t.b.launcher.Prepare == nil {
 		return nil
 	}
-	if err := t.within(ctx, func() error { return t.b.launcher.Prepare(ctx, t.page) }); err != nil {
+	_, err := within(ctx, t, 0, func() (cdp.Empty, error) { return cdp.Empty{}, t.b.launcher.Prepare(ctx, t.page) })
+	if err != nil {
 		return fmt.Errorf("prepare: %w", err)
 	}
+	t.prepared.Store(t.line.stops(t.session))
 	return nil
-}
-
-// within waits for do, and no longer than until ctx or the tab ends. With a listener of a holder's that
-// blocks, chromedp waits for that listener, whatever becomes of ctx; do is then left to itself.
-func (t *tab) within(ctx context.Context, do func() error) error {
-	did := make(chan error, 1)
-	go func() { did <- do() }()
-	select {
-	case err := <-did:
-		return err
-	case <-t.life.Done():
-		return context.Cause(t.life)
-	case <-ctx.Done():
-		return ended(ctx)
-	}
 }
 
 func (t *tab) Page() *Page { return t.page }
@@ -212,22 +205,53 @@ func ask[P, R any](ctx context.Context, t *tab, command cdp.Command[P, R], param
 // one costs the page nothing but a turn of its main thread.
 var one = runtime.EvaluateParams{Expression: "1"}
 
-// Probe waits for the page's main thread to evaluate an expression, or for ctx.
+// Probe waits for the page's main thread to evaluate an expression, and for chromedp to have taken what
+// the page said so far, or for ctx. It fails where the next holder could not work with the page although
+// it answers: its requests or its scripts are stopped, by a holder that has gone.
 func (t *tab) Probe(ctx context.Context) error {
-	if _, err := ask(ctx, t, runtime.Evaluate, one); err != nil {
+	_, err := ask(ctx, t, runtime.Evaluate, one)
+	if err == nil {
+		err = t.heard(ctx)
+	}
+	if err == nil && t.line.stops(t.session) && !t.prepared.Load() {
+		err = errors.New("what a holder stops, requests or scripts, is still stopped")
+	}
+	if err != nil {
 		return fmt.Errorf("chrome: probe: %w", err)
 	}
 	return nil
+}
+
+// heard waits until chromedp has taken all messages of the page that have come so far. As long as a
+// listener blocks, it takes none, and every call of chromedp's on this page waits for the lock
+// that the listener is called under, without regard to any ctx. So this asks for no lock: it has an event
+// of the driver's own queued behind the others, and waits to hear of it.
+func (t *tab) heard(ctx context.Context) error {
+	echoes, stop := chromedp.FromContext(t.loop).Target.Subscribe(echoMethod)
+	defer stop()
+	t.line.echo(t.session)
+	select {
+	case <-echoes:
+		return nil
+	case <-t.life.Done():
+		return context.Cause(t.life)
+	case <-ctx.Done():
+		return fmt.Errorf("chromedp takes no messages of the page, because a listener blocks or too many wait: %w", ended(ctx))
+	}
 }
 
 // Rescue stops the script that holds the main thread, lets no other one begin, and brings the page
 // back to the standby state. What is no script (a synchronous request, a huge layout) cannot be
 // stopped; the call then waits for ctx.
 func (t *tab) Rescue(ctx context.Context) error {
+	t.unstop()
 	if err := t.quiet(ctx); err != nil {
 		return fmt.Errorf("chrome: rescue: %w", err)
 	}
 	err := t.navigate(ctx, blank)
+	for again := 0; err != nil && again < rescueAgain && ctx.Err() == nil && t.life.Err() == nil; again++ {
+		err = t.navigate(ctx, blank) // a navigation of a holder's, which goes on only now, came between
+	}
 	if err == nil {
 		post(t.b.wire, t.session, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: false})
 		// A stop that found nothing to stop hits the next script. Be that ours: an error is an answer.
@@ -304,12 +328,19 @@ func (t *tab) Reset(ctx context.Context) error {
 // undo clears settings of the session. They are sent at once; the last answer comes after the others.
 func (t *tab) undo(ctx context.Context) error {
 	session := t.session
-	post(t.b.wire, session, fetch.Disable, cdp.Empty{})
+	t.unstop()
 	post(t.b.wire, session, network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{Headers: network.Headers{}})
 	post(t.b.wire, session, emulation.ClearDeviceMetricsOverride, cdp.Empty{})
 	post(t.b.wire, session, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: false})
 	_, err := ask(ctx, t, runtime.DiscardConsoleEntries, cdp.Empty{})
 	return err
+}
+
+// unstop lets requests and scripts go on that a holder stopped.
+func (t *tab) unstop() {
+	post(t.b.wire, t.session, fetch.Disable, cdp.Empty{})
+	post(t.b.wire, t.session, debugger.Disable, cdp.Empty{})
+	t.line.unstopped(t.session)
 }
 
 // Close closes the page with its popups, and waits until the browser lists none of them, or until ctx

@@ -144,6 +144,7 @@ func (s *State) browserEvent(e Event) {
 		}
 	case BrowserSilent:
 		if s.serves(b.id) && b.askedAt != never {
+			s.forgive(b)
 			s.endBrowser(b.id, true)
 			s.failedBrowser()
 		}
@@ -185,12 +186,18 @@ func (s *State) endLaunch(b *browser) {
 // browserGone takes a browser that has ended off the books, with all that was in it.
 func (s *State) browserGone(b *browser) {
 	asked := b.state == ended
-	if b.state == ready && s.now >= b.since.after(s.settings.OpenBackoffMax) {
-		s.failedBrowsers = 0 // it served for a while; what follows is no loop of crashes
-	}
+	s.forgive(b)
 	s.dropBrowser(b.id)
 	if !asked {
 		s.failedBrowser()
+	}
+}
+
+// forgive forgets earlier failures where a browser that is lost has served for a while: what follows is no loop
+// of crashes.
+func (s *State) forgive(b *browser) {
+	if b.state == draining || b.state == ready && s.now >= b.since.after(s.settings.OpenBackoffMax) {
+		s.failedBrowsers = 0
 	}
 }
 
@@ -245,7 +252,7 @@ func (s *State) loseTabs(id BrowserID) {
 		s.unprimary(int32(i))
 		c.askedAt = never
 		if c.tabs == 0 && c.state == contextOpen {
-			c.state, c.generation = contextClosing, s.lastGeneration
+			c.state, c.generation = contextClosing, s.lastGeneration+1
 			s.touch(c.affinity)
 		}
 	}
@@ -284,10 +291,10 @@ func (s *State) drain() bool {
 }
 
 // failedOpening counts a failed round of opening and pauses before the next. Failures during a pause
-// belong to the round that began it.
-func (s *State) failedOpening() {
+// belong to the round that began it, and those of a browser that is being replaced to none.
+func (s *State) failedOpening(id BrowserID) {
 	s.callsDue, s.waitsDue = true, true
-	if !s.paused {
+	if !s.paused && !s.draining(id) {
 		s.rounds++
 		s.failedOpenings++
 		s.retryAt = s.now.after(s.backoff(s.failedOpenings))
@@ -324,6 +331,21 @@ func (s *State) satThrough(rounds uint32) bool {
 	return int(s.rounds-max(rounds, s.success)) >= s.settings.OpenRetries
 }
 
+// hasServing says whether a tab of its own affinity can still serve a request. The lease that a nested request is
+// issued under cannot: it does not end before.
+func (s *State) hasServing(r *request) bool {
+	k := &s.affinities[r.affinity]
+	serving, outer := k.bound, false
+	for i := k.tabs; i != none; i = s.tabs[i].next {
+		t := &s.tabs[i]
+		outer = outer || t.state == Leased && !t.doomed && t.class == Root
+	}
+	if r.class == Nested && outer {
+		serving--
+	}
+	return serving > 0
+}
+
 // refuse answers those that have sat through OpenRetries failed rounds and that nothing else can
 // serve: no tab of their own affinity, and no opening that is not overdue.
 func (s *State) refuse() {
@@ -332,8 +354,12 @@ func (s *State) refuse() {
 	}
 	for i := range s.requests {
 		r := &s.requests[i]
-		if r.used && s.satThrough(r.rounds) && s.affinities[r.affinity].bound == 0 && s.admitted(r) {
+		switch {
+		case !r.used || !s.satThrough(r.rounds) || !s.admitted(r) || s.hasServing(r):
+		case !s.settings.AllowReassign || s.foreignIdle(int32(i)) == none:
 			s.refuseRequest(int32(i), BrowserUnavailable)
+		case !s.heldBack(int32(i)):
+			s.reassignTo(int32(i))
 		}
 	}
 }

@@ -8,9 +8,11 @@ func (s *State) callRequested(e Event) {
 	c := call{id: e.Call, rounds: s.rounds}
 	if e.Kind == RecycleRequested {
 		c.recycle = true
-		if b := s.ready(); b != nil {
-			c.browser = b.id
-			s.wear(b.id)
+		for i := range s.browsers {
+			if b := &s.browsers[i]; b.state != starting {
+				c.browser = max(c.browser, b.id)
+				b.worn = b.worn || b.state == ready
+			}
 		}
 	}
 	s.calls = append(s.calls, c)

@@ -2,7 +2,7 @@ package core
 
 import (
 	"fmt"
-	"math/big"
+	"slices"
 )
 
 // The claims of Invariants that one effect alone does not decide. What it does is in ledger.go.
@@ -272,135 +272,6 @@ func announcementTruth(t *Transition) error {
 	return nil
 }
 
-// orderHolds: whoever still waits after a step, and was promised nothing, was not let through when a later
-// one adopted a standby; and a warm grant that took the last permit counts for those that it passed by,
-// who are passed by so often and no more. The limits are taken as they were just before that grant.
-func orderHolds(t *Transition) error {
-	for j := range t.After.requests {
-		if r := &t.After.requests[j]; r.used && int(r.bypassed) > max(0, t.After.settings.MaxBypass) {
-			return fmt.Errorf("r%d was passed by %d times", r.id, r.bypassed)
-		}
-	}
-	for i := range t.Effects {
-		e := &t.Effects[i]
-		if e.Kind != Grant || t.After.requestIndex.used == 0 {
-			continue
-		}
-		granted, ok := t.requestBefore(e.Request)
-		if !ok {
-			continue
-		}
-		for j := range t.After.requests {
-			r := &t.After.requests[j]
-			if !r.used || r.pin != none || r.affinity == e.Affinity || !t.precedes(r, &granted) {
-				continue
-			}
-			through, permits := t.letThrough(r.affinity, t.Effects[i:])
-			switch {
-			case e.How == Adopted && (r.class == Nested || through && permits > 0):
-				return fmt.Errorf("r%d adopted t%d ahead of r%d", e.Request, e.Tab, r.id)
-			case e.How == Warm && r.class == Root && granted.class == Root && through && permits == 1 && t.bypassedBefore(r) >= r.bypassed:
-				return fmt.Errorf("r%d took the last permit ahead of r%d, whose bypass is not counted, or used up", e.Request, r.id)
-			case e.How == Warm && t.shortOfRoom(r, through && permits > 0) && t.bypassedBefore(r) >= r.bypassed:
-				return fmt.Errorf("r%d took room ahead of r%d, whose bypass is not counted, or used up", e.Request, r.id)
-			}
-		}
-	}
-	return nil
-}
-
-// precedes is the waiting order, worked out anew.
-func (t *Transition) precedes(a, b *request) bool {
-	aging := t.After.settings.PriorityAging
-	switch {
-	case a.priority == b.priority:
-		return a.order < b.order
-	case aging < 0:
-		return a.priority > b.priority
-	}
-	levels := new(big.Int).Mul(big.NewInt(int64(a.priority)-int64(b.priority)), big.NewInt(int64(aging)))
-	switch levels.Cmp(big.NewInt(int64(a.arrived - b.arrived))) {
-	case 0:
-		return a.arrived < b.arrived
-	case 1:
-		return true
-	}
-	return false
-}
-
-// shortOfRoom says whether a request that is let through has no tab to get and none on its way, so that
-// whoever takes an idle tab takes it from this one.
-func (t *Transition) shortOfRoom(r *request, admitted bool) bool {
-	if r.class == Root && !admitted || t.relief() > 0 || t.After.counts[Standby]+t.Before.counts[Standby] > 0 {
-		return false
-	}
-	nested, roots := t.shortageOf(r.affinity)
-	return r.class == Nested && nested > 0 || r.class == Root && roots > 0
-}
-
-// relief is how many tabs are on their way to those that wait, by the ledger.
-func (t *Transition) relief() int32 {
-	n := t.free()
-	for i := range t.After.tabs {
-		tab := &t.After.tabs[i]
-		if (tab.state == Opening && (tab.affinity == 0 || tab.doomed) || tab.state == Closing) && !tab.overdue {
-			n++
-		}
-	}
-	return n
-}
-
-// bypassedBefore is how often a request had been passed by before the step.
-func (t *Transition) bypassedBefore(r *request) int32 {
-	if i, ok := t.Before.requestIndex.get(uint64(r.id)); ok {
-		return t.Before.requests[i].bypassed
-	}
-	return 0
-}
-
-// requestBefore finds a granted request as it waited before the step.
-func (t *Transition) requestBefore(id RequestID) (request, bool) {
-	if i, ok := t.Before.requestIndex.get(uint64(id)); ok {
-		return t.Before.requests[i], true
-	}
-	if t.Event.Kind == Requested && t.Event.Request == id {
-		return request{
-			id: id, priority: t.Event.Priority, order: ^uint64(0), arrived: t.After.now, affinity: t.Event.Affinity, class: t.Event.Class,
-		}, true
-	}
-	return request{}, false
-}
-
-// letThrough says whether the limits would have let a root request of an affinity through before
-// these grants, which are the rest of the step's.
-func (t *Transition) letThrough(a Affinity, rest []Effect) (through bool, permits int32) {
-	permits = t.permits()
-	k := &t.After.affinities[a]
-	roots, bound := k.rootLeases, k.bound
-	for i := range rest {
-		e := &rest[i]
-		if e.Kind != Grant {
-			continue
-		}
-		root := false
-		if tab := t.Ledger.tab(e.Tab); tab != nil {
-			root = tab.class == Root
-		}
-		if root {
-			permits++
-		}
-		if e.Affinity == a {
-			if root {
-				roots--
-			}
-			if e.How.gains() {
-				bound--
-			}
-		}
-	}
-	return int(roots) < t.After.settings.RootCap && int(bound+k.openings) < t.After.settings.AffinityTabs, permits
-}
-
 func queueBound(t *Transition) error {
 	var waiting [classes]int
 	for _, r := range t.Ledger.waiting {
@@ -410,33 +281,6 @@ func queueBound(t *Transition) error {
 		return fmt.Errorf("%d root and %d nested requests wait, and %d of each may", waiting[Root], waiting[Nested], most)
 	}
 	return nil
-}
-
-func warmNotBlocked(t *Transition) error {
-	s := t.After
-	for i := range s.requests {
-		r := &s.requests[i]
-		if k := &s.affinities[r.affinity]; r.used && s.ownIdle(r.affinity) != none && !t.owed(r) &&
-			(r.class == Nested || t.permits() > 0 && s.underCap(k)) && (r.pin == none || !s.stale(s.ownIdle(r.affinity))) {
-			return fmt.Errorf("r%d waits, and its affinity has an idle tab", r.id)
-		}
-	}
-	return nil
-}
-
-// owed says whether a request may be held back for an older one of another affinity whose bypass is used
-// up.
-func (t *Transition) owed(r *request) bool {
-	for i := range t.After.requests {
-		q := &t.After.requests[i]
-		if q.used && q.affinity != r.affinity && q.pin == none && t.After.usedUp(q) && t.After.ahead(q, r) {
-			through, _ := t.letThrough(q.affinity, nil)
-			if q.class == Nested || through {
-				return true
-			}
-		}
-	}
-	return false
 }
 
 // closesHold: when Close's ctx ends, nobody holds or waits any more; when the pool is closed, nothing is
@@ -455,6 +299,32 @@ func closesHold(t *Transition) error {
 		}
 	}
 	return nil
+}
+
+// callsWaitFor: a Warm waits no longer than the target is not met, and a disposal no longer than something of its
+// generation is left.
+func (t *Transition) callsWaitFor() error {
+	for i := range t.After.calls {
+		c := &t.After.calls[i]
+		switch {
+		case c.affinity != 0 && !t.Ledger.leftOf(c):
+			return fmt.Errorf("d%d waits, and nothing is left of what it ends", c.id)
+		case c.affinity == 0 && !c.recycle && t.After.counts[Standby] >= t.target():
+			return fmt.Errorf("w%d waits, with %d standbys of %d", c.id, t.After.counts[Standby], t.target())
+		}
+	}
+	return nil
+}
+
+// leftOf says whether something is left of the generations that a disposal ends.
+func (l *Ledger) leftOf(c *call) bool {
+	n := slices.IndexFunc(l.calls, func(o ledgerCall) bool { return o.id == c.id })
+	if n < 0 {
+		return true
+	}
+	ended := func(doomed uint32) bool { return doomed != 0 && doomed <= l.calls[n].disposal }
+	return slices.ContainsFunc(l.tabs, func(e entry) bool { return e.affinity == c.affinity && (ended(e.doomed) || e.closing != 0) }) ||
+		slices.ContainsFunc(l.contexts, func(x ledgerContext) bool { return x.affinity == c.affinity && (ended(x.doomed) || x.closing) })
 }
 
 func singleAnswer(t *Transition) error {
@@ -482,6 +352,9 @@ func singleAnswer(t *Transition) error {
 		if !s.Waits(r.id) {
 			return fmt.Errorf("r%d waits, and the books do not know it", r.id)
 		}
+	}
+	if err := t.callsWaitFor(); err != nil {
+		return err
 	}
 	if n := len(s.calls); n != len(t.Ledger.calls) {
 		return fmt.Errorf("%d calls wait, and the books say %d", len(t.Ledger.calls), n)

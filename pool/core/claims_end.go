@@ -58,6 +58,30 @@ func twoBrowsers(t *Transition) error {
 	if n := len(t.Ledger.browsers); n > maxBrowsers || serving > 1 {
 		return fmt.Errorf("%d browsers are alive, %d of them to serve", n, serving)
 	}
+	return t.oldGoesFirst()
+}
+
+// oldGoesFirst: standbys of a browser that is being replaced are adopted first, and what fails to open in it
+// pauses nothing in the next one.
+func (t *Transition) oldGoesFirst() error {
+	drains := func(id BrowserID) bool {
+		b := t.Ledger.browser(id)
+		return b != nil && b.drains && !b.ending
+	}
+	for i := range t.Effects {
+		e := &t.Effects[i]
+		if e.Kind != Grant || e.How != Adopted || drains(e.Browser) {
+			continue
+		}
+		for j := range t.After.tabs {
+			if tab := &t.After.tabs[j]; tab.state == Standby && drains(tab.browser) {
+				return fmt.Errorf("r%d adopted t%d, and t%d stays in b%d, which is being replaced", e.Request, e.Tab, tab.id, tab.browser)
+			}
+		}
+	}
+	if i, ok := t.Before.tabIndex.get(uint64(t.Event.Tab)); ok && t.After.paused && !t.Before.paused && drains(t.Before.tabs[i].browser) {
+		return fmt.Errorf("t%d of b%d, which is being replaced, fails to open, and opening pauses", t.Event.Tab, t.Before.tabs[i].browser)
+	}
 	return nil
 }
 
@@ -83,6 +107,30 @@ func (t *Transition) stopped(a Affinity) int32 {
 	return waiting
 }
 
+// satThrough says whether a request of before the step has seen so many openings fail that it would be refused.
+func (t *Transition) satThrough(id RequestID) bool {
+	i, ok := t.Before.requestIndex.get(uint64(id))
+	return ok && t.After.satThrough(t.Before.requests[i].rounds)
+}
+
+// noNeedlessRefusal: where tabs may be reassigned, nobody is refused for failed openings beside an idle tab that he
+// could be given. The rest is in the ledger.
+func noNeedlessRefusal(t *Transition) error {
+	s := t.After
+	for i := range t.Effects {
+		e := &t.Effects[i]
+		if e.Kind != Refuse || e.Reason != BrowserUnavailable || !s.settings.AllowReassign {
+			continue
+		}
+		for j := range s.tabs {
+			if tab := &s.tabs[j]; tab.state == Idle && s.contexts[tab.context].tabs == 1 && !t.Ledger.waits(tab.affinity) {
+				return fmt.Errorf("r%d was refused beside t%d, which is idle", e.Request, tab.id)
+			}
+		}
+	}
+	return nil
+}
+
 // isolation: what single effects show is in the ledger; a tab is handed to another affinity only where
 // that is switched on.
 func isolation(t *Transition) error {
@@ -91,7 +139,7 @@ func isolation(t *Transition) error {
 		case e.How != Reassigned:
 		case !t.After.settings.AllowReassign:
 			return fmt.Errorf("t%d was handed to another affinity", e.Tab)
-		case t.relief()-t.evictions() > t.shortage()+t.stopped(e.Affinity) && !t.refuses():
+		case t.relief()-t.evictions() > t.shortage()+t.stopped(e.Affinity) && !t.refuses() && !t.satThrough(e.Request):
 			return fmt.Errorf("t%d was handed to another affinity, and fresh ones are on their way: %d for %d", e.Tab, t.relief(), t.shortage())
 		}
 	}

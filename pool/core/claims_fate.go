@@ -31,6 +31,9 @@ func primaryFate(t *Transition) error {
 			return fmt.Errorf("t%d is lost, and its context is a primary", tab.id)
 		}
 	}
+	if err := t.primaryStays(); err != nil {
+		return err
+	}
 	for i := range s.contexts {
 		c := &s.contexts[i]
 		if c.state != contextOpen || c.tabs > 0 {
@@ -42,6 +45,23 @@ func primaryFate(t *Transition) error {
 		if t.Event.Kind == SweepRequested && !s.settings.RetainOnEvict && !t.Ledger.waits(c.affinity) &&
 			t.Ledger.idleFor(c.affinity, s.now, t.Event.MaxIdle) {
 			return fmt.Errorf("c%d was an orphan for long enough, and the sweep has left it", c.id)
+		}
+	}
+	return nil
+}
+
+// primaryStays: a context with a bound tab in it goes on being the primary that it was, but for a disposal
+// and a lost tab beside it.
+func (t *Transition) primaryStays() error {
+	for i := range t.After.tabs {
+		tab := &t.After.tabs[i]
+		if tab.state == 0 || !tab.bound() || t.Event.Kind == Disposed || t.After.isPrimary(tab.context) ||
+			t.Ledger.lostTabIn(t.After.contexts[tab.context].id) {
+			continue
+		}
+		before, ok := t.Before.tabIndex.get(uint64(tab.id))
+		if ok && t.Before.tabs[before].affinity == tab.affinity && t.Before.isPrimary(t.Before.tabs[before].context) {
+			return fmt.Errorf("c%d stops being the primary of affinity %d, and t%d lives in it", t.After.contexts[tab.context].id, tab.affinity, tab.id)
 		}
 	}
 	return nil
@@ -207,10 +227,38 @@ func growthHolds(t *Transition) error {
 			permits += t.wantsPermits(a)
 		}
 	}
+	if err := t.urgentGrowth(); err != nil {
+		return err
+	}
 	granted, opened := t.given()
 	relief := t.relief() + s.counts[Standby]
 	if (t.permits() > permits || permits+granted == 0) && (relief > tabs+opened || tabs+opened+granted == 0) {
 		return fmt.Errorf("capacity went to %d: %d permits for %d requests, %d tabs on their way to %d", s.capacity, t.permits(), permits, relief, tabs)
+	}
+	return nil
+}
+
+// urgentGrowth: beyond BurstPages, capacity grows by no more than there are urgent ones, but for the permits that
+// lost tabs have taken.
+func (t *Transition) urgentGrowth() error {
+	s := t.After
+	grown := s.capacity - max(t.Before.capacity, int32(s.settings.BurstPages))
+	if grown <= 0 {
+		return nil
+	}
+	var urgent, granted int32
+	for i := range s.requests {
+		if r := &s.requests[i]; r.used && s.urgent(r) {
+			urgent++
+		}
+	}
+	for i := range t.Effects {
+		if r, ok := t.requestBefore(t.Effects[i].Request); ok && t.Effects[i].Kind == Grant && s.urgent(&r) {
+			granted++
+		}
+	}
+	if grown > urgent+granted && min(t.permits(), t.relief()+s.counts[Standby]) > urgent {
+		return fmt.Errorf("capacity went to %d, %d beyond BurstPages, for %d urgent requests", s.capacity, grown, urgent)
 	}
 	return nil
 }

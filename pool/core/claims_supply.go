@@ -261,16 +261,31 @@ func stuckIsolated(t *Transition) error {
 	fresh := s.counts[Opening] - s.overdue[Opening] - owned
 	relief := fresh + s.counts[Closing] - s.overdue[Closing] + t.free()
 	switch {
-	case shortage > 0 && s.counts[Standby] > 0:
+	case shortage > t.spokenFor() && s.counts[Standby] > 0:
 		return fmt.Errorf("%d requests are short of a tab beside %d standbys", shortage, s.counts[Standby])
-	case shortage > relief && s.counts[Idle] > 0:
+	case shortage > relief+s.counts[Standby] && s.counts[Idle] > 0:
 		return fmt.Errorf("%d requests are short of a tab, %d are on their way, and %d idle ones stay", shortage, relief, s.counts[Idle])
 	case s.ready() != nil && !s.paused && t.free() > 0 &&
-		(fresh < shortage || s.counts[Standby]+s.counts[Opening]-owned < t.target()):
+		(fresh+s.counts[Standby] < shortage || s.counts[Standby]+s.counts[Opening]-owned < t.target()):
 		return fmt.Errorf("a slot is free, and nothing is opened in it: %d requests short of a tab, %d standbys of %d",
 			shortage, s.counts[Standby], t.target())
 	}
 	return nil
+}
+
+// spokenFor is 1 where the last permit is kept for a request that has the promise of a tab and whose bypass is
+// used up.
+func (t *Transition) spokenFor() int32 {
+	for i := range t.After.requests {
+		r := &t.After.requests[i]
+		if !r.used || r.class != Root || r.pin == none || !t.After.usedUp(r) {
+			continue
+		}
+		if through, permits := t.letThrough(r, nil); through && permits == 1 {
+			return 1
+		}
+	}
+	return 0
 }
 
 func retired(t *Transition) error {

@@ -61,12 +61,13 @@ func (s *State) askClose(i int32, kind EffectKind) {
 		e.Generation, e.Reason = t.generation, t.reason
 	}
 	s.operation(e)
+	t.operation = s.lastOperation
 }
 
 func (s *State) closeAgain(i int32) { s.askClose(i, CloseAgain) }
 
 // kill takes the last rung. A page that is not open yet has no renderer to kill, but it goes with its
-// context.
+// context where it is alone there.
 func (s *State) kill(i int32) {
 	t := &s.tabs[i]
 	t.rung, t.rungSince, t.closes, t.awaiting = killing, s.now, 0, false
@@ -74,7 +75,9 @@ func (s *State) kill(i int32) {
 	case !t.unopened:
 		s.killTab(i)
 	case s.isPrimary(t.context):
-		s.unprimary(t.context)
+		if s.contexts[t.context].tabs == 1 {
+			s.unprimary(t.context)
+		}
 		s.closeAgain(i)
 	}
 }

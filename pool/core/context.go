@@ -1,5 +1,7 @@
 package core
 
+import "math"
+
 // Contexts: the primaries that affinities are known by, and the orphans that are kept of them.
 
 // contextState says what has been decided of a context.
@@ -89,7 +91,9 @@ func (s *State) unprimary(i int32) {
 }
 
 // orphanRoom is how many more contexts may be without a tab.
-func (s *State) orphanRoom() int32 { return max(0, int32(s.settings.OrphanCap)) - s.tabless }
+func (s *State) orphanRoom() int32 {
+	return int32(min(max(0, s.settings.OrphanCap), math.MaxInt32)) - s.tabless
+}
 
 // keepable says whether a primary may be kept without a tab: the pool goes on, and so does the browser.
 func (s *State) keepable(i int32) bool {
@@ -149,7 +153,7 @@ func (s *State) closeContext(i int32, reason Reason) {
 	s.unprimary(i)
 	c := &s.contexts[i]
 	c.state, c.since, c.rung, c.rungSince, c.closes = contextClosing, s.now, asked, s.now, 0
-	c.generation = s.lastGeneration
+	c.generation = s.lastGeneration + 1 // later than any disposal so far
 	s.touch(c.affinity)
 	s.askContext(i, reason)
 }

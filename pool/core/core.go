@@ -47,7 +47,7 @@ type tab struct {
 	goodAt     Time          // when its page was last known to answer
 	retireAt   Time          // when it is past its MaxAge
 	stamp      uint64        // when it was handed out last, as a place in the order of all grants
-	operation  Operation     // Probing, Rescuing, Resetting: the number of what was asked; other answers come too late
+	operation  Operation     // the number of what was asked last; answers that name another come too late
 	id         TabID
 	browser    BrowserID
 	affinity   Affinity // whose it is, or was until it began to close; 0: nobody's
@@ -295,7 +295,9 @@ func (s *State) tabEvent(e Event, i int32) {
 	}
 	if !e.Kind.Deadline() {
 		s.hear(s.tabs[i].browser)
-		s.tabs[i].askedAt = never
+		if e.Kind != Crashed {
+			s.tabs[i].askedAt = never
+		}
 	}
 	switch e.Kind {
 	case Opened:

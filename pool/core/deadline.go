@@ -147,7 +147,7 @@ func (s *State) graceDeadline(t *tab) (Deadline, bool) {
 	if t.state == Closing {
 		grace = s.settings.CloseGrace
 	}
-	if t.overdue || kind == NoEvent || t.state == Closing && !s.serves(t.browser) {
+	if t.overdue || kind == NoEvent {
 		return Deadline{}, false
 	}
 	return Deadline{t.since.after(grace), Event{Kind: kind, Tab: t.id}}, true

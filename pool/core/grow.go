@@ -17,7 +17,9 @@ func (s *State) grow() bool {
 	tabs := s.needs[Nested] + s.needs[Root] - s.relief() - s.counts[Standby]
 	want, before := max(0, permits, tabs), s.capacity
 	s.capacity = max(s.capacity, min(s.capacity+want, int32(s.settings.BurstPages)))
-	if rest := min(want-(s.capacity-before), s.high); rest > 0 {
+	// What there is goes to the urgent ones first, who are short of what is left.
+	high := s.high - min(max(0, s.permits()), s.relief()+s.counts[Standby])
+	if rest := min(want-(s.capacity-before), high); rest > 0 {
 		s.capacity = max(s.capacity, min(s.capacity+rest, int32(s.settings.HighPriorityPages)))
 	}
 	return s.capacity > before
@@ -34,7 +36,8 @@ func (s *State) contract() {
 	}
 	for s.shrinking && s.contraction == 0 && int(s.capacity) > s.settings.MinPages {
 		if s.alive() <= s.capacity {
-			s.capacity-- // a slot is free, and it is this one
+			s.capacity--      // a slot is free, and it is this one
+			s.callsDue = true // the target is lower
 			continue
 		}
 		if s.counts[Opening] > 0 || s.counts[Closing] > s.overdue[Closing] {

@@ -51,7 +51,7 @@ var Invariants = []Invariant{
 	{"envelope", "MinPages <= capacity <= the highest of InitialPages and the ceilings that requests so far were entitled to; it goes down in an idle pool only.", envelope, envelopeBooks},
 	{"queue-bound", "Waiting root requests never exceed MaxWaiting, nor do waiting nested ones.", queueBound, nil},
 	{"waits-add-up", "The waits of a lease or an error do not overlap, and add up to the whole.", nil, nil},
-	{"no-needless-refusal", "No request is refused for want of a tab while one can still come.", nil, nil},
+	{"no-needless-refusal", "No request is refused for want of a tab while one can still come.", noNeedlessRefusal, nil},
 	{"warm-not-blocked", "An admitted request that an own idle tab can serve waits for no opening, no eviction, no close, unless an older request has used up its bypass.", warmNotBlocked, nil},
 	{"stuck-isolated", "A close, an opening or a render that never ends takes its own slot out of capacity, and delays only the spare and requests that no other slot can serve.", stuckIsolated, nil},
 	{"single-answer", "Every request is answered exactly once; a second or late answer of the browser changes nothing but that what it opened is closed.", singleAnswer, nil},

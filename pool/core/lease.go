@@ -71,6 +71,7 @@ func (s *State) revoke(i int32, reason Reason) {
 // cold; all in this step. So whoever waits for it, or comes for it later, meets a fresh generation.
 func (s *State) disposed(e Event) {
 	k := s.affinity(e.Affinity)
+	s.lastGeneration++ // this and all before it end here
 	last := s.lastGeneration
 	if p := k.primary; p != none {
 		s.contexts[p].retained = e.Retain
@@ -78,6 +79,7 @@ func (s *State) disposed(e Event) {
 		case e.Retain && s.keepable(p):
 		case s.contexts[p].tabs == 0:
 			s.closeContext(p, Disposal)
+			s.contexts[p].generation = last
 		default:
 			s.unprimary(p)
 		}

@@ -308,8 +308,8 @@ func (l *Ledger) event(now Time, e Event) {
 	case RecycleRequested:
 		c := ledgerCall{id: e.Call}
 		for _, b := range l.browsers {
-			if b.ready && !b.drains && !b.ending {
-				c.browser = b.id
+			if b.ready {
+				c.browser = max(c.browser, b.id)
 			}
 		}
 		l.calls = append(l.calls, c)
@@ -390,7 +390,7 @@ func (l *Ledger) effect(now Time, event Event, e *Effect) {
 			l.breach("reasoned-close", "t%d is closed again and no close was asked for", e.Tab)
 		} else {
 			l.unheld(t, e)
-			t.askedAt = min(t.askedAt, now)
+			t.operation, t.askedAt = e.Operation, min(t.askedAt, now)
 		}
 	case Ping:
 		if b := l.browser(e.Browser); b != nil {

@@ -77,7 +77,7 @@ func (l *Ledger) refused(now Time, event Event, e *Effect) {
 				}
 			}
 		}
-		if l.hasBound(r.affinity) {
+		if l.canServe(&r) {
 			l.breach("no-needless-refusal", "r%d was refused, and its affinity has a tab", e.Request)
 		}
 		for i := range l.tabs {
@@ -176,8 +176,24 @@ func (l *Ledger) idleFor(a Affinity, now Time, d time.Duration) bool {
 		return false
 	}
 	return !slices.ContainsFunc(l.tabs, func(t entry) bool {
-		return t.affinity == a && t.doomed == 0 && (t.holder != 0 || t.asked != 0 && t.closing == 0)
+		return t.affinity == a && (t.holder != 0 || t.doomed == 0 && t.asked != 0 && t.closing == 0)
 	})
+}
+
+// canServe says whether a tab of its own affinity can serve a request in the end: any but that of the lease which a
+// nested one is issued under.
+func (l *Ledger) canServe(r *ledgerRequest) bool {
+	serving, outer := 0, false
+	for i := range l.tabs {
+		if t := &l.tabs[i]; t.affinity == r.affinity && t.bound() {
+			serving++
+			outer = outer || t.holder != 0 && t.class == Root
+		}
+	}
+	if r.class == Nested && outer {
+		serving--
+	}
+	return serving > 0
 }
 
 func (l *Ledger) hasIdle(a Affinity) bool {
@@ -225,7 +241,7 @@ func (l *Ledger) closes(now Time, event Event, e *Effect) {
 	if l.reasonHolds(t, now, event, e, held); t.closing != 0 {
 		l.breach("reasoned-close", "t%d is closed for %v, which is not the first reason", e.Tab, e.Reason)
 	}
-	t.closing, t.askedAt = e.Reason, min(t.askedAt, now)
+	t.closing, t.operation, t.askedAt = e.Reason, e.Operation, min(t.askedAt, now)
 	if e.Kept {
 		return
 	}

@@ -15,7 +15,7 @@ func (l *Ledger) hear(now Time, e Event) {
 	}
 	if t := l.tab(e.Tab); t != nil {
 		b = l.browser(t.browser)
-		if e.Operation == 0 || e.Operation == t.operation {
+		if e.Kind != Crashed && (e.Operation == 0 || e.Operation == t.operation) {
 			t.askedAt = never
 		}
 	}

@@ -14,7 +14,7 @@ func (s *State) Ledger(l *Ledger) {
 		e := entry{
 			id: t.id, context: s.contexts[t.context].id, browser: t.browser, affinity: t.affinity, holder: t.holder,
 			class: t.class, uses: t.uses, opened: !t.unopened, overdue: t.overdue, lost: t.state == Lost, suspect: t.suspect && t.state == Probing, operation: t.operation,
-			askedAt: t.askedAt, rescued: t.rescued || t.state == Rescuing || t.state == Closing, usedBefore: t.uses > 0 && (t.state == Leased || t.state == Probing || t.state == Rescuing || t.state == Resetting),
+			askedAt: t.askedAt, rescued: t.rescued || t.state == Rescuing || t.state == Closing, usedBefore: t.uses > 0 && t.unclean(),
 		}
 		e.asked = [tabStates]EffectKind{Probing: ProbeTab, Rescuing: RescueTab, Resetting: ResetTab}[t.state]
 		if t.state == Closing || t.state == Lost {
@@ -52,4 +52,15 @@ func (s *State) Ledger(l *Ledger) {
 			l.free(Affinity(a), k.freedAt)
 		}
 	}
+}
+
+// unclean says whether a tab that was used has not been brought to the standby state since. A warm probe
+// is of a tab that was idle, and with Reset on nothing is idle that was not reset; a suspect that was
+// rescued is at its standby state.
+func (t *tab) unclean() bool {
+	switch t.state {
+	case Leased, Rescuing, Resetting:
+		return true
+	}
+	return t.state == Probing && t.suspect && !t.rescued
 }

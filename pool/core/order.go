@@ -1,7 +1,7 @@
 package core
 
-// The bounded bypass: a warm tab may serve a later request of its own affinity ahead of an older one of
-// another, so often and no more.
+// The bounded bypass: a later request may be served ahead of an older one of another affinity, by a warm tab, or
+// while the tab that the older one was promised is not there yet; so often and no more.
 
 // usedUp says whether a request may not be passed by any more.
 func (s *State) usedUp(r *request) bool { return int(r.bypassed) >= max(0, s.settings.MaxBypass) }
@@ -13,7 +13,7 @@ func (s *State) relief() int32 {
 	return s.counts[Opening] - s.overdue[Opening] - s.openings + s.counts[Closing] - s.overdue[Closing] + s.free()
 }
 
-// contest says for what a warm grant competes with those that are ahead of it: the last permit, or
+// contest says for what a grant competes with those that are ahead of it: the last permit, or
 // room, of which there is none and none on its way.
 func (s *State) contest(class Class) (permit, room bool) {
 	permit = class == Root && s.permits() == 1
@@ -22,12 +22,13 @@ func (s *State) contest(class Class) (permit, room bool) {
 }
 
 // eachCompetitor calls fn for every request of another affinity that is ahead of r in the waiting order and
-// that a warm grant to r would bypass, until it returns false. Those that RootCap or AffinityTabs stops
+// that a grant to r would bypass, until it returns false. Those that RootCap or AffinityTabs stops
 // are not among them; where the contest is about room, nor are those that the root limit stops, or for
-// which a tab of their own affinity is on its way.
+// which a tab of their own affinity is on its way. Where it is about the permit, those are that were
+// promised a tab: a promise holds no permit.
 func (s *State) eachCompetitor(r int32, fn func(*request) bool) {
 	permit, room := s.contest(s.requests[r].class)
-	more := true
+	more := !permit || s.eachPromised(r, fn)
 	for c := Root; c < classes && more; c++ {
 		forRoom := room && (c == Nested || s.permits() > 0)
 		if !forRoom && !(permit && c == Root) {
@@ -42,6 +43,22 @@ func (s *State) eachCompetitor(r int32, fn func(*request) bool) {
 			return fn(q)
 		})
 	}
+}
+
+// eachPromised calls fn for every root request that is ahead of r, was promised a tab and
+// waits for nothing else but a permit, until it returns false.
+func (s *State) eachPromised(r int32, fn func(*request) bool) bool {
+	for i := range s.tabs {
+		q, ok := s.requestIndex.get(uint64(s.tabs[i].pinned))
+		if !ok {
+			continue
+		}
+		o := &s.requests[q]
+		if o.class == Root && s.before(q, r) && s.underCap(&s.affinities[o.affinity]) && !fn(o) {
+			return false
+		}
+	}
+	return true
 }
 
 // eachAheadIn walks the heap of heads down as far as they are ahead of r, and the queue of each. What is
@@ -71,8 +88,8 @@ func (s *State) eachAhead(i, r int32, fn func(int32) bool) bool {
 	return true
 }
 
-// heldBack says whether a request that an own idle tab could serve has to wait for an older one whose
-// bypass is used up.
+// heldBack says whether a request that a tab could serve has to wait for an older one whose bypass is used
+// up.
 func (s *State) heldBack(r int32) bool {
 	if s.exhausted == 0 {
 		return false
@@ -85,7 +102,7 @@ func (s *State) heldBack(r int32) bool {
 	return held
 }
 
-// countBypass notes whom a warm grant to r passes by. Nobody is counted more than MaxBypass times, so
+// countBypass notes whom a grant to r passes by. Nobody is counted more than MaxBypass times, so
 // this takes constant time over a request's wait.
 func (s *State) countBypass(r int32) {
 	s.eachCompetitor(r, func(q *request) bool {

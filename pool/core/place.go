@@ -84,17 +84,20 @@ func (s *State) placeFirst() bool {
 	case s.opensInPrimary(r):
 		s.promise(r, s.openInPrimary(q.affinity))
 	default:
+		s.countBypass(r)
 		s.grant(r, s.standbys, Adopted)
 	}
 	return true
 }
 
-// firstWaiting is the first admitted request that was promised nothing.
+// firstWaiting is the first admitted request that was promised nothing and is not held back.
 func (s *State) firstWaiting() int32 {
 	r := none
 	for c := Root; c < classes; c++ {
 		if a := s.heads[c]; a != none && (c == Nested || s.permits() > 0) {
-			r = s.first(r, s.affinities[a].queue[c])
+			if q := s.affinities[a].queue[c]; !s.heldBack(q) {
+				r = s.first(r, q)
+			}
 		}
 	}
 	return r
@@ -207,8 +210,11 @@ func (s *State) grant(r, i int32, how How) {
 		how = InPrimary
 	}
 	s.dequeue(r)
-	if t.state == Standby {
+	switch how {
+	case Adopted:
 		s.adopt(i, q.affinity)
+	case Reassigned:
+		s.move(i, q.affinity)
 	}
 	s.setState(i, Leased)
 	k := &s.affinities[q.affinity]
@@ -264,7 +270,7 @@ func (s *State) bind(i, n int32) {
 // openInPrimary begins to open a tab inside the primary of an affinity.
 func (s *State) openInPrimary(a Affinity) int32 {
 	c := s.affinities[a].primary
-	i := s.addTab(tab{context: c, affinity: a})
+	i := s.addTab(tab{context: c, affinity: a, generation: s.lastGeneration + 1}) // later than any disposal so far
 	s.wearOut(s.tabs[i].browser)
 	t := &s.tabs[i]
 	s.operation(Effect{Kind: OpenTab, Tab: t.id, Context: s.contexts[c].id, Browser: t.browser, Affinity: a})
@@ -274,10 +280,51 @@ func (s *State) openInPrimary(a Affinity) int32 {
 // reassign hands the idle tab that eviction would take to the first of those that are short of one,
 // with its context and its state; it is false where that is off, or not to be had.
 func (s *State) reassign() bool {
-	if !s.settings.AllowReassign || s.need() <= s.relief() {
+	if !s.settings.AllowReassign || s.need() <= s.relief()+s.counts[Standby] {
 		return false
 	}
-	r, victim := s.firstWaiting(), none
+	r := none
+	for c := Root; c < classes; c++ {
+		if s.heads[c] != none && (c == Nested || s.permits() > 0) {
+			if q := s.firstShort(s.heads[c], c, none); q != none && !s.heldBack(q) {
+				r = s.first(r, q)
+			}
+		}
+	}
+	return r != none && s.reassignTo(r)
+}
+
+// firstShort is the first of r and of the requests of a class whose affinity is short of a tab, from one of the
+// heads on.
+func (s *State) firstShort(a int32, c Class, r int32) int32 {
+	for ; a != none; a = s.affinities[a].links[c].next {
+		k := &s.affinities[a]
+		if r != none && !s.before(k.queue[c], r) {
+			continue // nor is any behind it
+		}
+		if k.needs[c] > 0 {
+			r = k.queue[c]
+		}
+		r = s.firstShort(k.links[c].child, c, r)
+	}
+	return r
+}
+
+// reassignTo hands a request a tab of another affinity, where there is one.
+func (s *State) reassignTo(r int32) bool {
+	victim := s.foreignIdle(r)
+	if victim == none {
+		return false
+	}
+	s.countBypass(r)
+	s.grant(r, victim, Reassigned)
+	return true
+}
+
+// foreignIdle is the idle tab of another affinity that can be handed to a request, with its context: the one that
+// eviction would take.
+func (s *State) foreignIdle(r int32) int32 {
+	victim := none
 	for i := range s.tabs {
 		t := &s.tabs[i]
 		if t.state == Idle && t.affinity != s.requests[r].affinity && s.contexts[t.context].tabs == 1 &&
@@ -285,12 +332,7 @@ func (s *State) reassign() bool {
 			victim = int32(i)
 		}
 	}
-	if victim == none {
-		return false
-	}
-	s.move(victim, s.requests[r].affinity)
-	s.grant(r, victim, Reassigned)
-	return true
+	return victim
 }
 
 // move takes an idle tab, alone in its context, from one affinity and gives it to another.

@@ -24,10 +24,11 @@ func (s *State) sweep(maxIdle time.Duration) {
 	}
 }
 
-// allIdle says whether every bound tab of k is idle: none is held, probed, rescued or reset.
+// allIdle says whether every bound tab of k is idle: none is probed, rescued or reset, and none is held, those
+// that are marked to close included.
 func (s *State) allIdle(k *affinity) bool {
 	for i := k.tabs; i != none; i = s.tabs[i].next {
-		if t := &s.tabs[i]; t.bound() && t.state != Idle {
+		if t := &s.tabs[i]; t.state == Leased || t.bound() && t.state != Idle {
 			return false
 		}
 	}

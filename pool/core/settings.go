@@ -254,7 +254,7 @@ func (s *Settings) Set(name, value string) error {
 		}
 		f.SetInt(int64(d))
 	default:
-		n, err := strconv.ParseInt(value, 10, 32)
+		n, err := strconv.ParseInt(value, 10, strconv.IntSize) // what a program can set, a dump can say
 		if err != nil {
 			return bad("a whole number, or off")
 		}

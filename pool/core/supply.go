@@ -30,7 +30,7 @@ func (s *State) evict() bool {
 	}
 	if need := s.need(); need > 0 {
 		evicted := false
-		for relief := s.relief(); relief < need && s.evictOne(false); relief++ {
+		for relief := s.relief() + s.counts[Standby]; relief < need && s.evictOne(false); relief++ {
 			evicted = true
 		}
 		return evicted
@@ -120,8 +120,10 @@ func (s *State) opened(i int32, jitter time.Duration) {
 		}
 		return
 	}
-	s.success, s.paused = s.rounds, false
-	s.failedOpenings = 0
+	s.success = s.rounds
+	if !s.draining(t.browser) {
+		s.paused, s.failedOpenings = false, 0
+	}
 	if s.settings.MaxAge > 0 {
 		t.retireAt = s.now.after(s.settings.MaxAge).after(jitter)
 	}
@@ -130,7 +132,7 @@ func (s *State) opened(i int32, jitter time.Duration) {
 		s.beginClose(i, t.reason)
 	case t.affinity == 0:
 		s.setState(i, Standby)
-		s.link(&s.standbys, &s.lastReady, i)
+		s.linkStandby(i)
 	case s.wanted(t):
 		s.setState(i, Idle)
 		s.bind(i, +1)
@@ -158,7 +160,7 @@ func (s *State) openFailed(i int32) {
 	switch {
 	case t.state == Opening:
 		s.beginClose(i, OpenFailure)
-		s.failedOpening()
+		s.failedOpening(t.browser)
 	case s.serves(t.browser):
 		s.closeAgain(i)
 	}
@@ -166,8 +168,8 @@ func (s *State) openFailed(i int32) {
 
 // openSilent gives up on an opening. From here the closing times run; a late answer is closed.
 func (s *State) openSilent(i int32) {
-	if s.tabs[i].state == Opening {
+	if t := &s.tabs[i]; t.state == Opening {
 		s.beginClose(i, OpenTimeout)
-		s.failedOpening()
+		s.failedOpening(t.browser)
 	}
 }

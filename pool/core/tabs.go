@@ -112,6 +112,16 @@ func overdueKind(state TabState) EventKind {
 	return NoEvent
 }
 
+// linkStandby puts a tab among the standbys: at the end, but for one of a browser that is being replaced, which is
+// to go first.
+func (s *State) linkStandby(i int32) {
+	if s.standbys == none || !s.draining(s.tabs[i].browser) {
+		s.link(&s.standbys, &s.lastReady, i)
+		return
+	}
+	s.link(&s.standbys, nil, i)
+}
+
 // link puts a tab at the end of a list of tabs; unlink takes it out. The end of an affinity's list
 // is not kept: nothing depends on its order.
 func (s *State) link(first, last *int32, i int32) {

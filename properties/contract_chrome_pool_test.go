@@ -1,0 +1,185 @@
+package properties
+
+import (
+	"context"
+	"errors"
+	"os"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/debugger"
+	"github.com/chromedp/cdproto/fetch"
+	"github.com/chromedp/chromedp"
+
+	"github.com/pagepool/pagepool/pool"
+	"github.com/pagepool/pagepool/pool/chrome"
+)
+
+// What becomes of a tab on real Chrome when its holder leaves something behind, with Reset off.
+
+// onChrome runs fn with a pool over real Chrome, closes the pool, and checks that nothing is left.
+func onChrome(t *testing.T, cfg pool.Config, fn func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page])) {
+	if os.Getenv("PAGEPOOL_CHROME") == "" {
+		t.Skip("needs a real browser: PAGEPOOL_CHROME=1 go test -run TestContract ./properties/")
+	}
+	b := newChromeBench(t)
+	p, err := pool.New(b, cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if err := p.Close(ctx); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+		for _, left := range b.remains() {
+			t.Errorf("left after Close: %s", left)
+		}
+	}()
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := p.Warm(ctx); err != nil {
+		t.Fatal(err)
+	}
+	fn(t, b, p)
+}
+
+// visits has a tab of one affinity do something within d. It is an error if Do is still there long after.
+func visits(t *testing.T, p *pool.Pool[*chrome.Page], d time.Duration, do func(ctx context.Context, page *chrome.Page) error) error {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), d)
+	defer cancel()
+	did := make(chan error, 1)
+	go func() { did <- p.Do(ctx, "a", do) }()
+	select {
+	case err := <-did:
+		return err
+	case <-time.After(d + 5*time.Second):
+		t.Error("Do has not returned five seconds after its ctx ended")
+		return nil
+	}
+}
+
+// oneTab has the holders of an affinity meet the same tab as long as it is fit for use, and has it
+// probed before each. The limit of a rescue is longer than usual: other tests load the machine.
+var oneTab = pool.Config{MaxPages: 1, RescueTimeout: 4 * time.Second, ProbeMaxAge: time.Nanosecond}
+
+func TestContractChromeAListenerThatBlocksIsNoLaterHoldersTrouble(t *testing.T) {
+	onChrome(t, oneTab, func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page]) {
+		end := make(chan struct{})
+		defer close(end)
+		err := visits(t, p, 2*time.Second, func(ctx context.Context, page *chrome.Page) error {
+			if err := chromedp.Listen(ctx, func(any) { <-end }); err != nil {
+				return err
+			}
+			return b.work(ctx, page)
+		})
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("the holder whose listener blocks: %v", err)
+		}
+		for i := range 3 {
+			if err := visits(t, p, 30*time.Second, b.work); err != nil {
+				t.Errorf("later holder %d, who listens to nothing: %v", i+1, err)
+			}
+		}
+		if c := p.Stats().Counters; c.Rescues == 0 || c.Closes == 0 {
+			t.Errorf("%d rescues, %d closes: the tab was handed out as it was", c.Rescues, c.Closes)
+		}
+	})
+}
+
+// A holder that stops requests or scripts and goes leaves nobody who would let them go on.
+func TestContractChromeWhatAHolderStopsIsNoLaterHoldersTrouble(t *testing.T) {
+	breaks := chromedp.Navigate("data:text/html,<script>debugger</script>")
+	works := map[string]func(b *chromeBench, ctx context.Context, page *chrome.Page) error{
+		"requests": (*chromeBench).work,
+		"scripts":  func(_ *chromeBench, ctx context.Context, page *chrome.Page) error { return page.Run(ctx, breaks) },
+	}
+	stops := map[string]func(ctx context.Context, page *chrome.Page) error{
+		"requests": func(ctx context.Context, page *chrome.Page) error {
+			return page.Run(ctx, chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+				_, err := cdp.Call(ctx, target, fetch.Enable, fetch.EnableParams{})
+				return err
+			}))
+		},
+		"scripts": func(ctx context.Context, page *chrome.Page) error {
+			return page.Run(ctx, chromedp.Func(func(ctx context.Context, target *chromedp.Target) error {
+				_, err := cdp.Call(ctx, target, debugger.Enable, debugger.EnableParams{})
+				return err
+			}))
+		},
+	}
+	for what, stop := range stops {
+		t.Run(what, func(t *testing.T) {
+			onChrome(t, oneTab, func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page]) {
+				work := func(ctx context.Context, page *chrome.Page) error { return works[what](b, ctx, page) }
+				err := visits(t, p, 2*time.Second, func(ctx context.Context, page *chrome.Page) error {
+					if err := stop(ctx, page); err != nil {
+						return err
+					}
+					return work(ctx, page)
+				})
+				if !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("the holder who is stopped: %v", err)
+				}
+				if err := visits(t, p, 10*time.Second, work); err != nil {
+					t.Errorf("the next one: %v", err)
+				}
+				if err := visits(t, p, 10*time.Second, stop); err != nil {
+					t.Errorf("the holder who goes in time: %v", err)
+				}
+				if err := visits(t, p, 10*time.Second, work); err != nil {
+					t.Errorf("the next one, after a probe: %v", err)
+				}
+				if n := p.Stats().Counters.Rescues; n != 2 {
+					t.Errorf("%d rescues, want one after each holder who stopped something", n)
+				}
+			})
+		})
+	}
+}
+
+// What Prepare stops is the driver's user's own, who lets it go on.
+func TestContractChromeAnInterceptionOfPreparesStays(t *testing.T) {
+	if os.Getenv("PAGEPOOL_CHROME") == "" {
+		t.Skip("needs a real browser: PAGEPOOL_CHROME=1 go test -run TestContract ./properties/")
+	}
+	b := newChromeBench(t)
+	var seen atomic.Int64
+	b.prepare = func(ctx context.Context, page *chrome.Page) error {
+		target := chromedp.FromContext(page.Context()).Target
+		if err := chromedp.Listen(page.Context(), func(event any) {
+			if paused, ok := event.(*fetch.EventRequestPaused); ok {
+				seen.Add(1)
+				go func() { // a listener that waits for an answer would block
+					_, _ = cdp.Call(page.Context(), target, fetch.ContinueRequest, fetch.ContinueRequestParams{RequestID: paused.RequestID})
+				}()
+			}
+		}); err != nil {
+			return err
+		}
+		_, err := cdp.Call(ctx, target, fetch.Enable, fetch.EnableParams{})
+		return err
+	}
+	s := &contractStage[*chrome.Page]{T: t, bench: b.contract()}
+	browser, err := b.Launch(s.limit())
+	s.ok("Launch", err)
+	s.browser = browser
+	defer func() { _ = browser.Close(s.limit()) }() // also where the test has ended before
+	tab := s.tab(s.context())
+	for range 2 {
+		before := seen.Load()
+		s.ok("Work", b.work(s.limit(), tab.Page()))
+		if seen.Load() == before {
+			t.Error("the page's request was not intercepted")
+		}
+		s.ok("Probe", tab.Probe(s.limit()))
+		s.ok("Rescue", tab.Rescue(s.limit()))
+		s.ok("Probe after a rescue", tab.Probe(s.limit()))
+	}
+	s.ok("Browser.Close", browser.Close(s.limit()))
+	s.nothingRemains()
+}
