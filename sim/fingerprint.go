@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/sim/fakebrowser"
 )
 
 // Canon makes fingerprints of worlds. It is memory that one goroutine uses again and again.
@@ -147,7 +148,7 @@ func (w *World) hashFake(k *core.Canon) {
 	for i := range f.Operations {
 		o := &f.Operations[i]
 		word := uint64(o.Kind) | flag(o.Stuck, 8) | flag(o.Echo, 9) | flag(o.Kept, 10) | flag(o.Force, 11) | 1<<13
-		if t, ok := w.core.Tab(o.Tab); ok && t.Operation == o.ID {
+		if t, ok := w.core.Tab(o.Tab); ok && t.Operation == o.ID && (o.Kind == fakebrowser.Probe || o.Kind == fakebrowser.Rescue || o.Kind == fakebrowser.Reset) {
 			word |= 1 << 12 // it is what the page was asked last
 		}
 		if o.Echo {
