@@ -240,7 +240,8 @@ inline countBypass() {
 /* placeFirst places the first request that can be placed, in the waiting order: by "1. an idle tab of its own affinity" or
  * "3. a standby, adopted" (there are no orphans). Where it finds none, needed is how many tabs those who are admitted are
  * short of, and usedUp and scant are those "whose bypass is used up": such a one "holds back only what it competes for
- * (nothing while RootCap or AffinityTabs stops it): younger root requests for the permit, everybody for room". */
+ * (nothing while RootCap or AffinityTabs stops it): younger root requests for the permit, everybody for room". As long as
+ * relief is under way it competes with no warm grant for room, by the words that are quoted at countBypass. */
 inline placeFirst() {
 	moved = false; needed = 0; usedUp = 0; scant = 0; place = 0;
 	permits = PAGES - leases;                    /* "Root leases number at most capacity" */
@@ -251,7 +252,7 @@ inline placeFirst() {
 		:: !outer[request] && (leases >= PAGES || seen[key] || stopped(key))
 		:: else ->
 			if
-			:: own[key] != 0 && scant == 0 && (outer[request] || usedUp < PAGES - leases) ->
+			:: own[key] != 0 && (scant == 0 || relief > 0) && (outer[request] || usedUp < PAGES - leases) ->
 				countBypass();
 				chosen = own[key] - 1;
 				moved = true;
