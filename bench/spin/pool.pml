@@ -1,6 +1,6 @@
 /*
- * One scenario of the page pool, written by hand from the contract and not from the code; the contract's sentences
- * that a rule follows are quoted where it stands. What production code does in the same scenario is visited by
+ * One scenario of the page pool, written by hand from the contract, not translated from the code; the contract's
+ * sentences that a rule follows are quoted where it stands. What production code does in the same scenario is visited by
  * `soak explore spin-2` to `spin-5`; README.md beside this file says why the two come to the same numbers.
  *
  * CALLERS callers come to a pool of PAGES pages: caller n asks for affinity n modulo AFFINITIES and gives its
