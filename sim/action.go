@@ -17,7 +17,8 @@ const (
 	CloseFailsAnyway // and its page is gone
 	KillFails
 	LaunchFails
-	Hangs     // an operation does not answer from now on
+	Hangs // an operation does not answer from now on
+	CloseHangs
 	Twice     // an answer comes a second time
 	Late      // a deadline is faster than an answer that can still come
 	Crashes   // a page dies
@@ -171,7 +172,11 @@ func (w *World) deviations(out []Action) []Action {
 			add(Action{kind: operationAnswers, outcome: fakebrowser.Fails, index: index}, KillFails)
 		}
 		add(Action{kind: operationAnswers, index: index, twice: true}, Twice)
-		add(Action{kind: operationHangs, index: index}, Hangs)
+		hangs := Hangs
+		if o.Kind == fakebrowser.Close {
+			hangs |= CloseHangs
+		}
+		add(Action{kind: operationHangs, index: index}, hangs)
 		if o.Kind == fakebrowser.Open && !w.fake.Tab(o.Tab).Made {
 			add(Action{kind: operationHangs, index: index, made: true}, Hangs)
 		}

@@ -298,13 +298,16 @@ var Scenarios = []*Scenario{
 		Settings: pages(4), Full: true, Held: true,
 		Programs: []Program{renderNested(a), renderNested(b), renderNested(c), renderNested(d)},
 	},
+	callersAndHangs("spin-3", 3),
 }
 
 // ScenarioNamed finds a scenario; nil where there is none.
 func ScenarioNamed(name string) *Scenario {
-	for _, s := range Scenarios {
-		if s.Name == name {
-			return s
+	for _, list := range [][]*Scenario{Scenarios, Large} {
+		for _, s := range list {
+			if s.Name == name {
+				return s
+			}
 		}
 	}
 	return nil
