@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"runtime"
 	"time"
 
 	"github.com/anishathalye/porcupine"
@@ -34,18 +35,44 @@ type holding struct {
 // work makes the client's share of the calls, and gives back what is left.
 func (c *client) work() {
 	for n := c.id; n < c.Calls; n += c.Clients {
-		c.stage.Pause(time.Duration(c.random.IntN(6)) * beat)
+		c.pause(6)
 		c.call()
 	}
 	for len(c.held) > 0 {
-		c.stage.Pause(time.Duration(c.random.IntN(3)) * beat)
+		c.pause(3)
 		c.giveBack(0)
+	}
+}
+
+// pause does nothing for less than so many beats, or in calm until nothing is under way any more.
+func (c *client) pause(beats int) {
+	if c.Calm {
+		c.settle()
+		return
+	}
+	c.stage.Pause(time.Duration(c.random.IntN(beats)) * beat)
+}
+
+// settle waits until the pool has all that it wants, and nothing of it runs but who waits for the end of its
+// browser and of each of its tabs.
+func (c *client) settle() {
+	for range 1_000_000 {
+		s := c.pool.Stats()
+		steady := s.Tabs.Standby + s.Tabs.Idle + s.Tabs.Leased
+		if s.Tabs.Standby > 0 && steady == s.Tabs.Alive() && runtime.NumGoroutine() == c.bystanders+1+steady {
+			return
+		}
+		runtime.Gosched()
 	}
 }
 
 // call makes one call, whichever comes.
 func (c *client) call() {
 	switch n := c.random.IntN(100); {
+	case c.Calm && len(c.held) > 0 && n < 50:
+		c.giveBack(0)
+	case c.Calm && (len(c.held) > 0 && n < 80 || n >= 94):
+		c.look()
 	case n < 34 && len(c.held) < 2, n < 20 && len(c.held) < 3:
 		c.get()
 	case n < 60 && len(c.held) > 0:
@@ -166,7 +193,7 @@ func (c *client) dispose() {
 		options = append(options, pool.Retain())
 	}
 	// Whoever waits here for what it holds itself, waits until its patience is over.
-	if waits := c.random.IntN(2) == 0; waits {
+	if waits := c.random.IntN(2) == 0; waits && !(c.Calm && len(c.held) > 0) {
 		c.calls++
 		in.Number = 1000*(c.id+1) + c.calls
 	} else {

@@ -11,7 +11,6 @@ import (
 
 // History is what callers did to one pool, and the rules that the pool has.
 type History struct {
-	DebugDump string
 	Rules      Rules
 	Operations []porcupine.Operation // Input and Output are those of this package
 }

@@ -16,7 +16,7 @@ type Plan struct {
 	Keys    int
 	Faults  bool
 	Busy    bool // the pool is closed while callers are at work
-	Long    bool // it is checked in parts
+	Calm    bool // one caller does one thing after the other, and nothing else happens meanwhile
 }
 
 // ShortPlan draws settings, callers and faults for a history of 10 to 40 calls.
@@ -32,16 +32,17 @@ func ShortPlan(seed uint64) *Plan {
 // LongPlan draws a history of some hundred calls.
 func LongPlan(seed uint64) *Plan {
 	p := ShortPlan(seed)
-	p.Clients, p.Calls, p.Long = 4, 400, true
+	p.Clients, p.Calls = 4, 400
 	p.Keys = 3 + int(seed%4)
 	p.Config.AllowReassign = false
 	return p
 }
 
-// CalmPlan draws what one caller does, one call after the other, while nothing goes wrong.
+// CalmPlan draws what one caller does while nothing goes wrong and nothing else happens: what is wrong then
+// has nothing to do with who comes first.
 func CalmPlan(seed uint64) *Plan {
 	p := ShortPlan(seed)
-	p.Clients, p.Faults, p.Busy = 1, false, false
+	p.Clients, p.Faults, p.Busy, p.Calm = 1, false, false, true
 	return p
 }
 
@@ -53,7 +54,7 @@ func drawConfig(r *rand.Rand) pool.Config {
 		OpenBackoffMax: 8 * beat, RescueTimeout: 10 * beat, CloseGrace: 2 * beat, CloseTimeout: 10 * beat, KillTimeout: 10 * beat,
 		StallTimeout: 50 * beat, DrainTimeout: 50 * beat, IdleContraction: 20 * beat, LaunchTimeout: 100 * beat,
 		BrowserCloseTimeout: time.Hour, // what is written off may be there for ever, and nobody could say so
-		ProbeBudget:         pool.Off, OrphanCap: pool.Off, Strict: true,
+		ProbeBudget:         pool.Off, OrphanCap: pool.Off, RecorderEvents: pool.Off, Strict: true,
 	}
 	if r.IntN(3) == 0 {
 		c.MinPages = 1 + r.IntN(c.MaxPages)

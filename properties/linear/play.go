@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,9 +20,10 @@ import (
 // player is what the callers of one history share.
 type player struct {
 	*Plan
-	stage Stage
-	pool  *pool.Pool[*fakebrowser.Page]
-	ticks atomic.Int64 // grows with every call and every return; the instants of the history
+	stage      Stage
+	pool       *pool.Pool[*fakebrowser.Page]
+	ticks      atomic.Int64 // grows with every call and every return; the instants of the history
+	bystanders int          // goroutines that are none of the pool's, once the callers run
 
 	mu      sync.Mutex
 	granted []granted // guarded by mu
@@ -43,11 +45,12 @@ func Play(plan *Plan, stage Stage) (*History, error) {
 	}
 	cfg := plan.Config
 	cfg.Clock = stage
+	others := runtime.NumGoroutine()
 	made, err := pool.New(launcher, cfg)
 	if err != nil {
 		return nil, err
 	}
-	p := &player{Plan: plan, stage: stage, pool: made}
+	p := &player{Plan: plan, stage: stage, pool: made, bystanders: others + 1 + plan.Clients} // and who runs the world
 	done := make(chan struct{})
 	var world, callers sync.WaitGroup
 	world.Go(func() { stage.Run(plan, launcher, done) })
@@ -74,7 +77,6 @@ func Play(plan *Plan, stage Stage) (*History, error) {
 	close(done)
 	world.Wait()
 	h := &History{Rules: RulesOf(plan.Config)}
-	{ var b strings.Builder; made.Dump(&b); h.DebugDump = b.String() }
 	// An error of Close names browsers that were written off, such as one whose launch hangs.
 	if left := launcher.Census(); err == nil && left != (fakebrowser.Census{}) {
 		return nil, fmt.Errorf("after Close the browser has %+v", left)

@@ -76,7 +76,7 @@ func (r *Rules) step(s *State, in Input, out Output) (bool, *State) {
 	case Dispose:
 		n.dispose(in, out)
 	case Disposed:
-		ok = n.disposed(in, out)
+		ok = r.disposed(&n, in, out)
 	case Look:
 		ok = r.look(&n, out.View)
 	case List:
@@ -215,17 +215,12 @@ func (s *State) dispose(in Input, out Output) {
 
 // disposed is the answer to a disposal: nobody holds anything of the old generation, and no page of it is
 // there.
-func (s *State) disposed(in Input, out Output) bool {
+func (r *Rules) disposed(s *State, in Input, out Output) bool {
 	i := slices.IndexFunc(s.calls, func(c call) bool { return c.number == in.Number })
-	if i < 0 {
-		return false
+	if i < 0 || !r.Reassign && len(out.Alive) > 0 {
+		return false // where tabs are reassigned, one that is alive may be another affinity's by now
 	}
 	c := s.calls[i]
-	for _, t := range s.tabs {
-		if t.key == c.key && slices.Contains(out.Alive, t.number) {
-			return false // one that was reassigned before is another affinity's
-		}
-	}
 	s.calls = slices.Delete(slices.Clone(s.calls), i, i+1)
 	return !slices.ContainsFunc(s.leases, func(l lease) bool { return l.key == c.key && l.generation <= c.generation })
 }

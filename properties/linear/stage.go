@@ -158,12 +158,12 @@ func (c *Crowd) Run(p *Plan, l *fakebrowser.Launcher, done <-chan struct{}) {
 		switch n := r.IntN(200); {
 		case n == 0 && p.Faults:
 			l.KillOldest()
-		case n < 40:
+		case n < 40 && !p.Calm:
 			c.advance(time.Duration(1+r.IntN(10)) * beat)
 		default:
 			if pending := l.Pending(); len(pending) > 0 {
 				l.Answer(pending[r.IntN(len(pending))], outcome(p, r))
-			} else {
+			} else if !p.Calm {
 				c.advance(beat)
 			}
 		}
