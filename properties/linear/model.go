@@ -1,6 +1,7 @@
 package linear
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -61,6 +62,36 @@ func (h *History) Explain(inParts bool) Verdict {
 
 // Draw writes porcupine's picture of the history into an HTML file.
 func (v *Verdict) Draw(path string) error { return porcupine.VisualizePath(v.model, v.info, path) }
+
+// Stuck says how far the search came: the longest order that it found, the state at its end, and of the calls
+// left out the one whose answer came first.
+func (v *Verdict) Stuck(h *History) string {
+	histories := [][]porcupine.Operation{h.Operations}
+	if v.model.Partition != nil {
+		histories = v.model.Partition(h.Operations)
+	}
+	for i, partials := range v.info.PartialLinearizations() {
+		var longest []int
+		for _, partial := range partials {
+			if len(partial) > len(longest) {
+				longest = partial
+			}
+		}
+		if len(longest) == len(histories[i]) {
+			continue
+		}
+		state, left := v.model.Init(), slices.Clone(histories[i])
+		for _, n := range longest {
+			_, state = v.model.Step(state, left[n].Input, left[n].Output)
+			left[n].Return = -1
+		}
+		left = slices.DeleteFunc(left, func(o porcupine.Operation) bool { return o.Return < 0 })
+		next := slices.MinFunc(left, func(a, b porcupine.Operation) int { return cmp.Compare(a.Return, b.Return) })
+		return fmt.Sprintf("After %d of %d calls: %v\nand now it cannot be: %s", len(longest), len(histories[i]), state,
+			Describe(next.Input.(Input), next.Output.(Output)))
+	}
+	return "Every part is right by itself."
+}
 
 func (h *History) model() porcupine.Model {
 	return porcupine.Model{
@@ -178,12 +209,17 @@ func Describe(in Input, out Output) string {
 	return text
 }
 
+// ByCall are the calls in the order in which they were made.
+func (h *History) ByCall() []porcupine.Operation {
+	ordered := slices.Clone(h.Operations)
+	slices.SortFunc(ordered, func(a, b porcupine.Operation) int { return cmp.Compare(a.Call, b.Call) })
+	return ordered
+}
+
 // Text is a history with one line for each call, in the order of the calls.
 func (h *History) Text() string {
-	ordered := slices.Clone(h.Operations)
-	slices.SortFunc(ordered, func(a, b porcupine.Operation) int { return int(a.Call - b.Call) })
 	var b strings.Builder
-	for _, o := range ordered {
+	for _, o := range h.ByCall() {
 		fmt.Fprintf(&b, "%5d to %5d  client %d  %s\n", o.Call, o.Return, o.ClientId, Describe(o.Input.(Input), o.Output.(Output)))
 	}
 	return b.String()

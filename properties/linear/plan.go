@@ -54,7 +54,7 @@ func drawConfig(r *rand.Rand) pool.Config {
 		OpenBackoffMax: 8 * beat, RescueTimeout: 10 * beat, CloseGrace: 2 * beat, CloseTimeout: 10 * beat, KillTimeout: 10 * beat,
 		StallTimeout: 50 * beat, DrainTimeout: 50 * beat, IdleContraction: 20 * beat, LaunchTimeout: 100 * beat,
 		BrowserCloseTimeout: time.Hour, // what is written off may be there for ever, and nobody could say so
-		ProbeBudget:         pool.Off, OrphanCap: pool.Off, RecorderEvents: pool.Off, Strict: true,
+		ProbeBudget:         pool.Off, OrphanCap: pool.Off, RecorderEvents: pool.Off,
 	}
 	if r.IntN(3) == 0 {
 		c.MinPages = 1 + r.IntN(c.MaxPages)

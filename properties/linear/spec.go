@@ -140,7 +140,7 @@ func (r *Rules) adopt(s *State, key string, context int) bool {
 	switch {
 	case slices.Contains(may, context):
 		a.primaries = []int{context}
-	case known:
+	case known && !r.Reassign:
 		return false // a context that is no primary gets no second tab
 	case slices.Contains(may, 0):
 		a.primaries = with(without(may, 0), context)
