@@ -133,7 +133,7 @@ func TestLinearizableLongHistories(t *testing.T) {
 // The same specification holds of the simulated world, whose core is the same and whose shell is another.
 func TestLinearizableSimulatedRuns(t *testing.T) {
 	met := tally{}
-	for _, seed := range seeds(t, 40) {
+	for _, seed := range seeds(t, 25) {
 		h, err := linear.Simulated(sim.ProfileNamed("hostile"), seed, 0.02)
 		if err != nil {
 			t.Fatal(err)
