@@ -27,9 +27,9 @@ type client struct {
 // holding is a lease in a client's hands.
 type holding struct {
 	*pool.Lease[*fakebrowser.Page]
+	key    string
 	number int
 	call   int64 // of its GetPage
-	nested bool
 }
 
 // work makes the client's share of the calls, and gives back what is left.
@@ -56,10 +56,10 @@ func (c *client) pause(beats int) {
 // settle waits until the pool has all that it wants, and nothing of it runs but who waits for the end of its
 // browser and of each of its tabs.
 func (c *client) settle() {
-	for range 1_000_000 {
+	for range 100_000 {
 		s := c.pool.Stats()
 		steady := s.Tabs.Standby + s.Tabs.Idle + s.Tabs.Leased
-		if s.Tabs.Standby > 0 && steady == s.Tabs.Alive() && runtime.NumGoroutine() == c.bystanders+1+steady {
+		if s.Tabs.Standby > 0 && steady == s.Tabs.Alive() && runtime.NumGoroutine() <= c.bystanders+1+steady {
 			return
 		}
 		runtime.Gosched()
@@ -119,7 +119,7 @@ func (c *client) get() {
 	c.remember(granted{in.Key, tab, l.Page()})
 	c.add(in, call, Output{Tab: tab, Reused: l.Reused()}, end)
 	c.log[len(c.log)-1].Metadata = l.Page().Profile()
-	c.held = append(c.held, holding{l, in.Number, call, in.Nested})
+	c.held = append(c.held, holding{l, in.Key, in.Number, call})
 }
 
 // patience is long, or about as long as an answer takes, so that the two meet.
@@ -133,44 +133,31 @@ func (c *client) patience() time.Duration {
 // giveBack releases or discards a lease, and then looks whether it had ended before.
 func (c *client) giveBack(i int) {
 	l := c.drop(i)
-	in := Input{Kind: GiveBack, Number: l.number}
-	var reason error
-	end := l.Release
+	in := Input{Kind: GiveBack, Key: l.key, Number: l.number}
+	act := l.Release
 	switch c.random.IntN(6) {
 	case 0:
 		in.Spoiled = true
-		end = func() { l.Discard(reason) }
+		act = func() { l.Discard(nil) }
 	case 1:
-		reason = pool.ErrWedged
 		in.Spoiled = c.Config.RescueTimeout == pool.Off
-		end = func() { l.Discard(reason) }
+		act = func() { l.Discard(pool.ErrWedged) }
 	}
 	call := c.tick()
-	end()
-	after := c.tick()
+	act()
+	end := c.tick()
 	cause := context.Cause(l.Context())
-	in.Key = c.keyOf(l)
 	ended := cause != pool.ErrReleased
-	c.add(in, call, Output{Nothing: ended}, after)
+	c.add(in, call, Output{Nothing: ended}, end)
 	if ended {
 		dead := cause != pool.ErrLeaseExpired || c.Config.RescueTimeout == pool.Off
-		c.addBeside(Input{Kind: End, Key: in.Key, Number: l.number}, l.call, Output{Dead: dead}, after)
+		c.addBeside(Input{Kind: End, Key: l.key, Number: l.number}, l.call, Output{Dead: dead}, end)
 	}
-	if c.random.IntN(8) == 0 {
+	if c.random.IntN(8) == 0 { // once more, which has to do nothing
 		call = c.tick()
 		l.Release()
-		c.add(Input{Kind: GiveBack, Key: in.Key, Number: l.number}, call, Output{Nothing: true}, c.tick())
+		c.add(Input{Kind: GiveBack, Key: l.key, Number: l.number}, call, Output{Nothing: true}, c.tick())
 	}
-}
-
-// keyOf is the affinity that a lease is of.
-func (c *client) keyOf(l holding) string {
-	for _, o := range c.log {
-		if in := o.Input.(Input); in.Kind == Get && in.Number == l.number {
-			return in.Key
-		}
-	}
-	return ""
 }
 
 func (c *client) look() {

@@ -22,11 +22,10 @@ type Plan struct {
 // ShortPlan draws settings, callers and faults for a history of 10 to 40 calls.
 func ShortPlan(seed uint64) *Plan {
 	r := rand.New(rand.NewPCG(seed, 1))
-	p := &Plan{
+	return &Plan{
 		Seed: seed, Config: drawConfig(r), Clients: 3 + r.IntN(4), Calls: 10 + r.IntN(31), Keys: 1 + r.IntN(4),
 		Faults: r.IntN(5) > 0, Busy: r.IntN(6) == 0,
 	}
-	return p
 }
 
 // LongPlan draws a history of some hundred calls.

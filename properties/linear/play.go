@@ -50,7 +50,7 @@ func Play(plan *Plan, stage Stage) (*History, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &player{Plan: plan, stage: stage, pool: made, bystanders: others + 1 + plan.Clients} // and who runs the world
+	p := &player{Plan: plan, stage: stage, pool: made, bystanders: others + plan.Clients + 1} // one runs the world
 	done := make(chan struct{})
 	var world, callers sync.WaitGroup
 	world.Go(func() { stage.Run(plan, launcher, done) })
