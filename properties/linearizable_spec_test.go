@@ -132,7 +132,7 @@ func TestLinearizableTheSpecificationSaysYesAndNo(t *testing.T) {
 	}
 }
 
-// A failure leaves a picture, and says which call cannot be where it is.
+// A failure leaves a picture, and says how far the search came.
 func TestLinearizableAFailureIsDrawn(t *testing.T) {
 	h := &linear.History{
 		Rules: linear.Rules{MinPages: 2, MaxPages: 2, RootCap: 2, TabsPerContext: 1},
@@ -149,7 +149,7 @@ func TestLinearizableAFailureIsDrawn(t *testing.T) {
 	if err != nil || !strings.Contains(string(picture), "GetPage a #2") {
 		t.Errorf("%v, %d bytes: want a picture with the second GetPage", err, len(picture))
 	}
-	if says := v.Stuck(h); !strings.Contains(says, "After 1 of 2 calls") || !strings.Contains(says, "GetPage a #2") {
+	if says := v.Stuck(h); !strings.Contains(says, "has 1 of 2 calls") || !strings.Contains(says, "GetPage a #2") {
 		t.Errorf("the explanation is %q", says)
 	}
 }

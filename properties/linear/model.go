@@ -87,7 +87,7 @@ func (v *Verdict) Stuck(h *History) string {
 		}
 		left = slices.DeleteFunc(left, func(o porcupine.Operation) bool { return o.Return < 0 })
 		next := slices.MinFunc(left, func(a, b porcupine.Operation) int { return cmp.Compare(a.Return, b.Return) })
-		return fmt.Sprintf("After %d of %d calls: %v\nand now it cannot be: %s", len(longest), len(histories[i]), state,
+		return fmt.Sprintf("The longest order has %d of %d calls, and then: %v\nOf those left out, the first to return is %s", len(longest), len(histories[i]), state,
 			Describe(next.Input.(Input), next.Output.(Output)))
 	}
 	return "Every part is right by itself."
