@@ -83,6 +83,12 @@ var importRules = []struct {
 		"the core blocks on nothing, draws nothing and touches nothing outside"},
 	{"", "pool/chrome/", regexp.MustCompile(`^github.com/chromedp/`),
 		"one room knows the browser's protocol"},
+	{"", "properties/", regexp.MustCompile(`^github.com/anishathalye/`),
+		"histories are checked by the claims, and by nothing that is shipped"},
+	{"properties/linear/spec.go", "", regexp.MustCompile(`^` + module),
+		"the specification is a second opinion, and does not see the first"},
+	{"properties/linear/answers.go", "", regexp.MustCompile(`^` + module),
+		"the specification is a second opinion, and does not see the first"},
 	{"sim/", "", regexp.MustCompile(`^` + module + `/(properties|cmd|pool/chrome)`),
 		"the simulated world is built on the pool, not on its tests or on Chrome"},
 }

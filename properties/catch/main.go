@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/pagepool/pagepool/properties/linear"
 	"github.com/pagepool/pagepool/sim"
 	"github.com/pagepool/pagepool/sim/scheduler"
 )
@@ -31,7 +32,13 @@ func main() {
 	hours := flag.Float64("hours", 0.25, "virtual time of each")
 	scenario := flag.String("scenario", "", "explore this scenario first")
 	flag.Parse()
+	if *want == linearizable {
+		*seeds = min(*seeds, seedsBeforeHistories)
+	}
 	caught, err := look(*want, *scenario, *seeds, *hours)
+	if err == nil && *want == linearizable && caught.Default == "" && len(caught.Claims) == 0 {
+		err = caught.lookAtHistories()
+	}
 	if err == nil {
 		err = json.NewEncoder(os.Stdout).Encode(caught)
 	}
@@ -39,6 +46,36 @@ func main() {
 		fmt.Fprintln(os.Stderr, "catch:", err)
 		os.Exit(2)
 	}
+}
+
+// linearizable is the claim that package linear checks, of histories.
+const linearizable = "linearizable"
+
+// What is caught by histories alone has to pass everything else before: so many seeds of each profile.
+const seedsBeforeHistories = 2
+
+// calmHistories and histories are how many are played of one caller and of several.
+const (
+	calmHistories = 100
+	histories     = 20_000
+)
+
+func (c *Caught) lookAtHistories() error {
+	calm, err := linear.Hunt(linear.CalmPlan, calmHistories)
+	if err != nil {
+		return err
+	}
+	if calm != nil {
+		c.Default = linearizable
+	}
+	found, err := linear.Hunt(linear.ShortPlan, histories)
+	if err != nil || found == nil {
+		return err
+	}
+	c.Claims, c.Profile, c.Seed = []string{linearizable}, "histories", found.Seed
+	c.Schedule = int(found.Seed)
+	c.What = fmt.Sprintf("no order of its %d calls is a history of the specification", len(found.History.Operations))
+	return nil
 }
 
 // maxStates bounds the exploration of a scenario.

@@ -132,6 +132,9 @@ func (p *Page) Recall() string {
 	return p.profile.memory
 }
 
+// Profile stands for the page's profile: it is equal for pages of one, and for no others.
+func (p *Page) Profile() any { return p.profile }
+
 func (p *Page) hold(held hold) {
 	p.mu().Lock()
 	defer p.mu().Unlock()
