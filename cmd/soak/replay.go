@@ -72,16 +72,9 @@ func oneFile(_ *cobra.Command, args []string) error {
 
 // replay replays one trace. An error is the input's: it names the file and the line.
 func (s *soak) replay(file string, data []byte, steps bool) (*replayReport, error) {
-	inFile := func(err error) error {
-		var at *core.TraceError
-		if errors.As(err, &at) && at.Line > 0 {
-			return fmt.Errorf("%s:%d: %s", file, at.Line, at.What)
-		}
-		return fmt.Errorf("%s: %w", file, err)
-	}
 	trace, err := core.ReadTrace(bytes.NewReader(data))
 	if err != nil {
-		return nil, inFile(err)
+		return nil, inFile(file, err)
 	}
 	if trace.Settings, err = s.settings(trace.Settings); err != nil {
 		return nil, err
@@ -93,7 +86,7 @@ func (s *soak) replay(file string, data []byte, steps bool) (*replayReport, erro
 	began := time.Now()
 	found, err := sim.ReplayWhile(trace, tell, s.goesOn)
 	if err != nil && (found == nil || len(found.Failed) == 0) {
-		return nil, inFile(err)
+		return nil, inFile(file, err)
 	}
 	report := &replayReport{
 		Command: "replay", File: file, Steps: found.Steps,

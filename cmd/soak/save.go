@@ -22,17 +22,11 @@ func saveRun(o sim.RunOptions, want *sim.Violation, repeat string) (file string,
 	for i := range 1 << 10 {
 		names.Handle(fmt.Sprintf("a%d", i+1))
 	}
-	var out bytes.Buffer
-	var tw *core.TraceWriter
-	o.Observe = func(w *sim.World, event core.Event, _ []core.Effect) {
-		if tw == nil {
-			tw = core.NewTraceWriter(&out, &core.Trace{Settings: *w.Core().Settings()}, nil,
-				fmt.Sprintf("%s: %s", want.Property, want.Says),
-				fmt.Sprintf("Found by %s: %s.", repeat, want.What))
-		}
-		if event.Kind != core.NoEvent {
-			tw.Step(w.Now(), string(core.AppendEvent(nil, event, &names)))
-		}
+	transcript := sim.Transcript{Names: &names}
+	var settings core.Settings
+	o.Observe = func(w *sim.World, event core.Event, effects []core.Effect) {
+		settings = *w.Core().Settings()
+		transcript.Observe(w, event, effects)
 	}
 	again, err := sim.Run(o)
 	if err != nil {
@@ -41,14 +35,13 @@ func saveRun(o sim.RunOptions, want *sim.Violation, repeat string) (file string,
 	if again.Violation == nil || *again.Violation != *want {
 		return "", false, fmt.Errorf("the failure does not repeat; the second run says: %v", again.Violation)
 	}
-	if err := tw.Flush(); err != nil {
-		return "", false, err
-	}
+	text := transcript.Timed(settings, fmt.Sprintf("%s: %s", want.Property, want.Says),
+		fmt.Sprintf("Found by %s: %s.", repeat, want.What))
 	file = fmt.Sprintf("%s-%s-%d.trace", want.Property, o.Profile.Name, o.Seed)
 	if info, err := os.Stat(regressions); err == nil && info.IsDir() {
 		file = filepath.Join(regressions, file)
 	}
-	return file, breaks(out.Bytes(), want.Property), os.WriteFile(file, out.Bytes(), 0o644)
+	return file, breaks(text, want.Property), os.WriteFile(file, text, 0o644)
 }
 
 // breaks says whether a trace, replayed, breaks a claim.

@@ -1,0 +1,3 @@
+package sim
+
+func (s *shrinker) search(out *Shrunk, from string) {}
