@@ -154,6 +154,9 @@ func (p *player) answer(kind fakebrowser.OperationKind, w *wish) (core.Event, bo
 	if f.Find(kind, e) >= 0 && (e.Tab|core.TabID(e.Context)|core.TabID(e.Browser)) != 0 {
 		return e, true
 	}
+	if p.world.closesOpening(e) {
+		return e, true
+	}
 	for i := range f.Operations {
 		o := &f.Operations[i]
 		if o.Kind != kind || o.Echo || w.event.Kept != o.Kept {

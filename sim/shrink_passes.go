@@ -319,14 +319,33 @@ func (s *shrinker) shorten() bool {
 			break
 		}
 	}
-	for i := range s.base.wishes {
+	for i := 0; i < len(s.base.wishes); i++ {
+		this := func(n int) bool { return n == i }
+		short := true
 		for _, gap := range gaps {
-			if i < len(s.base.wishes) && attempt(func(n int) bool { return n == i }, gap) {
+			if short = i < len(s.base.wishes) && attempt(this, gap); short {
 				break
 			}
 		}
+		if !short && i > 0 && i < len(s.base.wishes) {
+			s.bisect(this, s.base.wishes[i].at-s.base.wishes[i-1].at, attempt)
+		}
 	}
 	return changed
+}
+
+// bisect looks for the shortest gap, in milliseconds, that is long enough.
+func (s *shrinker) bisect(which func(int) bool, gap core.Time, attempt func(func(int) bool, core.Time) bool) {
+	low, high := core.Time(0), (gap-1)/Milliseconds // it fails with high at most, and not with low
+	for low < high && !s.over() {
+		middle := (low + high) / 2
+		if attempt(which, middle*Milliseconds) {
+			high = middle
+		} else {
+			low = middle + 1
+		}
+	}
+	attempt(which, high*Milliseconds)
 }
 
 // length is how long a history takes.

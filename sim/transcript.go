@@ -27,7 +27,7 @@ type spoken struct {
 
 // Observe takes in one step. What the world did to a page or a browser since the step before is no event of
 // the core, and is written before it.
-func (t *Transcript) Observe(w *World, event core.Event, _ []core.Effect) {
+func (t *Transcript) Observe(w *World, event core.Event, effects []core.Effect) {
 	if t.wedged == nil {
 		t.wedged, t.looping, t.silent = map[core.TabID]bool{}, map[core.TabID]bool{}, map[core.BrowserID]bool{}
 	}
@@ -51,9 +51,27 @@ func (t *Transcript) Observe(w *World, event core.Event, _ []core.Effect) {
 			t.add(w.now, act{verb: silenceVerb, browser: b.ID}.String())
 		}
 	}
-	if event.Kind != core.NoEvent {
+	if event.Kind != core.NoEvent && (len(effects) > 0 || !w.ofNothing(event)) {
 		t.add(w.now, string(core.AppendEvent(nil, event, t.Names)))
 	}
+}
+
+// ofNothing says whether an answer was about something that had left the books before the last step: a second
+// one, which a trace does not have, since it could be taken for one that nobody asked for.
+func (w *World) ofNothing(e core.Event) bool {
+	kind, _ := answers(e.Kind)
+	switch {
+	case kind == 0 || w.unchecked:
+		return false
+	case kind.OfBrowser():
+		known := false
+		w.before.EachBrowser(func(b core.BrowserView) { known = known || b.ID == e.Browser })
+		return !known && w.fake.Browser(e.Browser) == nil
+	case kind.OfContext():
+		return !w.before.HasContext(e.Context)
+	}
+	_, known := w.before.Tab(e.Tab)
+	return !known
 }
 
 func (t *Transcript) add(at core.Time, text string) {
