@@ -23,7 +23,7 @@ type ShrinkOptions struct {
 // What shrinking tries where nobody says otherwise: some twenty seconds of replays, and some ten of search.
 const (
 	DefaultShrinkSteps  = 4_000_000
-	DefaultShrinkStates = 200_000
+	DefaultShrinkStates = 100_000
 )
 
 // Shrunk is a smaller trace that fails as the one that it came from.
@@ -231,8 +231,11 @@ func (s *shrinker) run() {
 			}
 		}
 	}
+	s.round()
 	s.doing = "names"
-	s.renumber()
+	if out := s.played(s.base.renumbered()); out != nil && out.lines() <= s.base.lines() {
+		s.base = out
+	}
 }
 
 // finish writes the result.
@@ -248,7 +251,7 @@ func (s *shrinker) finish(before *ReplayReport, from string) (*Shrunk, error) {
 	if out.Cut {
 		note = "The effort was used up; there may be a shorter schedule."
 	}
-	out.Text = text(note)
+	out.Text, out.After = text(note), after
 	if s.failure.line == 0 && !s.ended && s.options.States > 0 {
 		s.search(out, from)
 	}

@@ -367,8 +367,29 @@ func (h *history) within(which func(i int) bool, gap core.Time) (wishes []wish, 
 	return wishes, shorter
 }
 
-// renumber counts requests and calls from 1, in the order in which they come.
-func (s *shrinker) renumber() {
+// round makes odd gaps whole milliseconds, so that they can be read.
+func (s *shrinker) round() {
+	if s.failure.line > 0 && s.options.Own == nil || s.base.untimed {
+		return
+	}
+	for i := 1; i < len(s.base.wishes); i++ {
+		gap := s.base.wishes[i].at - s.base.wishes[i-1].at
+		odd := gap % Milliseconds
+		if odd == 0 || s.base.wishes[i].event.Kind.Deadline() {
+			continue
+		}
+		wishes := slices.Clone(s.base.wishes)
+		for n := i; n < len(wishes); n++ {
+			wishes[n].at += Milliseconds - odd
+		}
+		if out := s.try(s.base.with(wishes)); out != nil && out.lines() <= s.base.lines() {
+			s.base = out
+		}
+	}
+}
+
+// renumbered counts requests and calls from 1, in the order in which they come.
+func (h *history) renumbered() *history {
 	requests, calls := map[uint64]uint64{}, map[uint64]uint64{}
 	number := func(of map[uint64]uint64, id uint64) uint64 {
 		if id == 0 {
@@ -379,7 +400,7 @@ func (s *shrinker) renumber() {
 		}
 		return of[id]
 	}
-	wishes := slices.Clone(s.base.wishes)
+	wishes := slices.Clone(h.wishes)
 	for i := range wishes {
 		w := &wishes[i]
 		w.event.Request = core.RequestID(number(requests, uint64(w.event.Request)))
@@ -401,7 +422,5 @@ func (s *shrinker) renumber() {
 			})
 		}
 	}
-	if out := s.played(s.base.with(wishes)); out != nil && out.lines() <= s.base.lines() {
-		s.base = out
-	}
+	return h.with(wishes)
 }

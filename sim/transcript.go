@@ -96,11 +96,28 @@ func (t *Transcript) Untimed(settings core.Settings, property string, comments .
 		func(i int) core.Time { return t.lines[i].at },
 	} {
 		text := t.write(trace, at, comments)
-		if breaks(text, property) {
-			return text, nil
+		if !breaks(text, property) {
+			continue
 		}
+		if small := counted(text, comments); breaks(small, property) {
+			return small, nil
+		}
+		return text, nil
 	}
 	return nil, errors.New("as a trace, replayed, it does not break " + property)
+}
+
+// counted is a trace whose requests and calls are counted from 1.
+func counted(text []byte, comments []string) []byte {
+	trace, err := core.ReadTrace(bytes.NewReader(text))
+	if err != nil {
+		return nil
+	}
+	h, err := readHistory(trace)
+	if err != nil {
+		return nil
+	}
+	return h.renumbered().write(comments...)
 }
 
 func (t *Transcript) write(trace *core.Trace, at func(i int) core.Time, comments []string) []byte {
