@@ -219,9 +219,11 @@ func (s *shrinker) run() {
 			run  func() bool
 		}{
 			{"calls", func() bool { return s.remove(s.base.calls()) }},
+			{"answers", s.settleCalls},
 			{"faults", func() bool { return s.remove(s.base.faults()) }},
 			{"settings", s.shrinkSettings},
 			{"lines", func() bool { return s.remove(s.base.single()) }},
+			{"pairs", s.removePairs},
 			{"words", s.simplify},
 			{"times", s.shorten},
 		} {

@@ -18,7 +18,7 @@ func (s *shrinker) cutBeginning() {
 	if n < shortHistory || s.base.auto {
 		return
 	}
-	for last := shortHistory / 6; last < n; last += last / 2 {
+	for last := shortHistory / 6; last < n; last *= 2 {
 		if out := s.try(s.base.with(s.base.end(n - last))); out != nil && out.lines() < s.base.lines() {
 			s.base = out
 			return
@@ -101,6 +101,58 @@ func (s *shrinker) remove(parts [][]int) bool {
 	}
 	s.base = best
 	return best != base
+}
+
+// settleCalls has everything answer between the first calls, in place of what happened there: all calls, or
+// fewer and fewer of them. So a history in which nothing answered, and one thing after the other was given
+// up, becomes one of a healthy browser.
+func (s *shrinker) settleCalls() bool {
+	var calls []int
+	for i := range s.base.wishes {
+		if k := s.base.wishes[i].event.Kind; k != core.NoEvent && k < core.BrowserReady {
+			calls = append(calls, i)
+		}
+	}
+	for n := len(calls); n > 0 && !s.base.auto; n -= (n + 3) / 4 {
+		var wishes []wish
+		for _, at := range calls[:n] {
+			w := s.base.wishes[at]
+			wishes = append(wishes, wish{settle: true, at: w.at}, w)
+		}
+		if rest := s.base.wishes[calls[n-1]+1:]; len(rest) > 0 {
+			wishes = append(append(wishes, wish{settle: true, at: rest[0].at}), rest...)
+		}
+		if out := s.try(s.base.with(wishes)); out != nil && out.lines() < s.base.lines() {
+			s.base = out
+			return true
+		}
+	}
+	return false
+}
+
+// fewLines is how many lines a history has of which every two can be tried.
+const fewLines = 60
+
+// removePairs takes away two lines that only go together.
+func (s *shrinker) removePairs() bool {
+	n := len(s.base.wishes)
+	if n > fewLines {
+		return false
+	}
+	for i := range n {
+		for j := i + 1; j < n && !s.over(); j++ {
+			if s.base.wishes[i].expect != nil || s.base.wishes[j].expect != nil {
+				continue
+			}
+			wishes := slices.Clone(s.base.wishes)
+			wishes[i].gone, wishes[j].gone = true, true
+			if out := s.try(s.base.with(wishes)); out != nil && out.lines() < s.base.lines() {
+				s.base = out
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // calls are the calls of a history, each with everything that belongs to it: how it ends, and what happens
@@ -242,6 +294,19 @@ func (s *shrinker) simplify() bool {
 	return changed
 }
 
+// works says what an operation answers that works, by the answer that fails or the deadline that gives it up.
+var works = map[core.EventKind]core.EventKind{
+	core.BrowserFailed: core.BrowserReady, core.LaunchSilent: core.BrowserReady,
+	core.OpenFailed: core.Opened, core.OpenSilent: core.Opened,
+	core.ProbeFailed: core.Probed, core.ProbeSilent: core.Probed,
+	core.RescueFailed: core.Rescued, core.RescueSilent: core.Rescued,
+	core.ResetFailed: core.WasReset, core.ResetSilent: core.WasReset,
+	core.CloseFailed: core.Closed, core.CloseSilent: core.Closed,
+	core.KillFailed: core.Killed, core.KillSilent: core.Killed,
+	core.ContextCloseFailed: core.ContextClosed, core.ContextSilent: core.ContextClosed,
+	core.BrowserCloseSilent: core.BrowserGone,
+}
+
 // simpler are the events that say less than that of a line, and could stand in its place.
 func (h *history) simpler(line int) []core.Event {
 	e := h.wishes[line].event
@@ -253,12 +318,9 @@ func (h *history) simpler(line int) []core.Event {
 			out = append(out, changed)
 		}
 	}
-	works := map[core.EventKind]core.EventKind{
-		core.BrowserFailed: core.BrowserReady, core.OpenFailed: core.Opened, core.ProbeFailed: core.Probed,
-		core.RescueFailed: core.Rescued, core.ResetFailed: core.WasReset, core.CloseFailed: core.Closed,
-		core.KillFailed: core.Killed, core.ContextCloseFailed: core.ContextClosed,
-	}
 	with(works[e.Kind] != 0, func(e *core.Event) { e.Kind = works[e.Kind] })
+	with(e.Kind == core.Expired, func(e *core.Event) { e.Kind = core.Released })
+	with(e.Kind == core.Expired, func(e *core.Event) { e.Kind = core.Discarded })
 	with(e.Kind == core.Discarded, func(e *core.Event) { e.Kind, e.Wedged = core.Released, false })
 	with(e.Wedged, func(e *core.Event) { e.Wedged = false })
 	with(e.Class == core.Nested, func(e *core.Event) { e.Class = core.Root })

@@ -2,7 +2,9 @@ package sim
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
+	"time"
 
 	"github.com/pagepool/pagepool/pool/core"
 )
@@ -36,6 +38,24 @@ func (s *shrinker) search(out *Shrunk, from string) {
 		s.found(out, scenario, x, from)
 		return
 	}
+}
+
+// timeless are settings without the durations that are on by default: in an untimed world any of them may
+// pass at any time. ProbeMaxAge is left: whether it is shorter than a step makes a difference.
+func timeless(s core.Settings) core.Settings {
+	v := reflect.ValueOf(&s).Elem()
+	for i := range v.NumField() {
+		f := v.Field(i)
+		d, ok := f.Interface().(time.Duration)
+		if !ok || d <= 0 || v.Type().Field(i).Name == "ProbeMaxAge" {
+			continue
+		}
+		f.SetInt(0)
+		if full, err := s.Resolve(); err != nil || reflect.ValueOf(full).Field(i).Int() <= 0 {
+			f.SetInt(int64(d))
+		}
+	}
+	return s
 }
 
 // tired says whether somebody has ended the work. A search is bounded by its states.
@@ -100,7 +120,7 @@ func plural(n int, noun string) string {
 // scenario is a history as a small world: a client for each call, and the faults that occur in it. ok is
 // false where that is too large to search, or no client can do what the history does.
 func (h *history) scenario() (s *Scenario, ok bool) {
-	s = &Scenario{Name: "shrunk", Settings: h.settings, Menu: h.menu()}
+	s = &Scenario{Name: "shrunk", Settings: timeless(h.settings), Menu: h.menu()}
 	holder := map[core.TabID]core.RequestID{}
 	clients := map[core.RequestID]int{}
 	programs := []writer{}

@@ -29,7 +29,8 @@ type replayReport struct {
 	Violations       []violation    `json:"violations"`
 	Interrupted      bool           `json:"interrupted,omitempty"`
 
-	found *sim.ReplayReport
+	found  *sim.ReplayReport
+	shrink string // the command that makes a failure smaller
 }
 
 type expectFailed struct {
@@ -93,7 +94,7 @@ func (s *soak) replay(file string, data []byte, steps bool) (*replayReport, erro
 		SimulatedSeconds: found.Elapsed.Duration().Seconds(), WallSeconds: time.Since(began).Seconds(),
 		StateHash:   fmt.Sprintf("%016x", found.StateHash),
 		HistoryHash: fmt.Sprintf("%016x", found.HistoryHash),
-		found:       found, ExpectFailed: []expectFailed{}, Violations: []violation{}, Interrupted: found.Stopped,
+		found:       found, shrink: "soak shrink " + quote(file) + s.setFlags(), ExpectFailed: []expectFailed{}, Violations: []violation{}, Interrupted: found.Stopped,
 	}
 	s.cut = s.cut || report.Interrupted
 	for _, f := range found.Failed {
@@ -133,6 +134,9 @@ func (r *replayReport) write(w io.Writer) {
 	}
 	for _, v := range r.Violations {
 		v.write(w)
+	}
+	if len(r.ExpectFailed)+len(r.Violations) > 0 {
+		fmt.Fprintf(w, "shrink: %s\n", r.shrink)
 	}
 	f := r.found
 	if f.WorstRecovery > 0 {

@@ -37,11 +37,53 @@ func saveRun(o sim.RunOptions, want *sim.Violation, repeat string) (file string,
 	}
 	text := transcript.Timed(settings, fmt.Sprintf("%s: %s", want.Property, want.Says),
 		fmt.Sprintf("Found by %s: %s.", repeat, want.What))
-	file = fmt.Sprintf("%s-%s-%d.trace", want.Property, o.Profile.Name, o.Seed)
-	if info, err := os.Stat(regressions); err == nil && info.IsDir() {
-		file = filepath.Join(regressions, file)
-	}
+	file = kept(fmt.Sprintf("%s-%s-%d.trace", want.Property, o.Profile.Name, o.Seed))
 	return file, breaks(text, want.Property), os.WriteFile(file, text, 0o644)
+}
+
+// kept is where a failure is saved: among the regressions where the command runs in the repository, and
+// otherwise here.
+func kept(name string) string {
+	if info, err := os.Stat(regressions); err == nil && info.IsDir() {
+		return filepath.Join(regressions, name)
+	}
+	return name
+}
+
+// saveExplored writes the schedule by which a search broke a claim as a trace. repeat is the command of the
+// search. What never ends cannot be seen in a trace, and is an error.
+func saveExplored(c *sim.Scenario, x *sim.Exploration, repeat string) (file string, err error) {
+	v := x.Violation
+	text, err := sim.CounterexampleTrace(c, x, sim.Names, fmt.Sprintf("%s: %s", v.Property, v.Says),
+		fmt.Sprintf("Found by %s: %s.", repeat, v.What),
+		fmt.Sprintf("The shortest: no schedule of this scenario with fewer than %d actions breaks it.", len(x.Trace)))
+	if err != nil {
+		return "", err
+	}
+	file = kept(fmt.Sprintf("%s-%s.trace", v.Property, c.Name))
+	return file, os.WriteFile(file, text, 0o644)
+}
+
+// The effort for a failure that is shrunk by itself: some five seconds. The command shrink takes more.
+var inPassing = sim.ShrinkOptions{Steps: 1_000_000, States: 20_000}
+
+// shrinkSaved shrinks a trace that was just saved, and saves what is left beside it.
+func (s *soak) shrinkSaved(file string) (small string, found *sim.Shrunk, err error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return "", nil, err
+	}
+	trace, err := core.ReadTrace(bytes.NewReader(data))
+	if err != nil {
+		return "", nil, err
+	}
+	o := inPassing
+	o.Progress = func(string, int) bool { return s.goesOn() }
+	if found, err = sim.Shrink(trace, filepath.ToSlash(file), o); err != nil {
+		return "", nil, err
+	}
+	small = smallName(file)
+	return small, found, os.WriteFile(small, found.Text, 0o644)
 }
 
 // breaks says whether a trace, replayed, breaks a claim.

@@ -115,8 +115,8 @@ func shrunkViolation(found *sim.Shrunk, file string) violation {
 // smallName is where the smaller trace of a file goes.
 func smallName(file string) string {
 	name := strings.TrimSuffix(filepath.Base(file), ".trace") + ".min.trace"
-	if info, err := os.Stat(regressions); err == nil && info.IsDir() {
-		return filepath.Join(regressions, name)
+	if in := kept(name); in != name {
+		return in
 	}
 	return filepath.Join(filepath.Dir(file), name)
 }
