@@ -101,6 +101,7 @@ type shrinker struct {
 	base    *history // the smallest so far: complete, and replayed strictly it fails
 	left    int      // steps of the core that may be taken yet
 	ended   bool     // by Progress
+	round   int      // of all passes
 	doing   string
 }
 
@@ -214,6 +215,7 @@ func (s *shrinker) run() {
 	s.cutBeginning()
 	for changed := true; changed && !s.over(); {
 		changed = false
+		s.round++
 		for _, pass := range []struct {
 			name string
 			run  func() bool
@@ -230,10 +232,13 @@ func (s *shrinker) run() {
 			s.doing = pass.name
 			for pass.run() {
 				changed = true
+				if s.base.lines() > fewLines {
+					break // the others make it cheaper to go on here
+				}
 			}
 		}
 	}
-	s.round()
+	s.straighten()
 	s.doing = "names"
 	if out := s.played(s.base.renumbered()); out != nil && out.lines() <= s.base.lines() {
 		s.base = out
@@ -245,6 +250,9 @@ func (s *shrinker) finish(before *ReplayReport, from string) (*Shrunk, error) {
 	after, err := s.replay(s.base)
 	if err != nil {
 		return nil, err
+	}
+	if len(after.Failed) > 0 {
+		s.failure.Says = after.Failed[0].Want // in its present numbers
 	}
 	out := &Shrunk{Before: before, After: after, Failure: s.failure}
 	note := "What is left cannot be left out line by line; there may be a shorter schedule."

@@ -74,9 +74,13 @@ func (s *shrinker) remove(parts [][]int) bool {
 	if len(parts) == 0 {
 		return false
 	}
+	largest := (len(parts) + 1) / 2
+	if s.round > 1 {
+		largest = min(largest, 4) // the large pieces have been tried
+	}
 	base, best := s.base, s.base
 	gone := make([]bool, len(parts))
-	for size := (len(parts) + 1) / 2; ; size /= 2 {
+	for size := largest; ; size /= 2 {
 		for from := 0; from < len(parts) && !s.over(); from += size {
 			to := min(from+size, len(parts))
 			if !slices.Contains(gone[from:to], false) {
@@ -325,6 +329,7 @@ func (h *history) simpler(line int) []core.Event {
 	with(e.Wedged, func(e *core.Event) { e.Wedged = false })
 	with(e.Class == core.Nested, func(e *core.Event) { e.Class = core.Root })
 	with(e.Priority != 0, func(e *core.Event) { e.Priority = 0 })
+	with(e.Priority > 1, func(e *core.Event) { e.Priority = 1 })
 	with(e.MaxLease != 0, func(e *core.Event) { e.MaxLease = 0 })
 	with(e.Jitter != 0, func(e *core.Event) { e.Jitter = 0 })
 	with(e.MaxIdle != 0, func(e *core.Event) { e.MaxIdle = 0 })
@@ -429,9 +434,20 @@ func (h *history) within(which func(i int) bool, gap core.Time) (wishes []wish, 
 	return wishes, shorter
 }
 
-// round makes odd gaps whole milliseconds, so that they can be read.
-func (s *shrinker) round() {
-	if s.failure.line > 0 && s.options.Own == nil || s.base.untimed {
+// straighten makes odd gaps whole milliseconds, so that they can be read; untimed, each line is a tick after the
+// one before it.
+func (s *shrinker) straighten() {
+	switch {
+	case s.base.untimed:
+		wishes := slices.Clone(s.base.wishes)
+		for i := range wishes {
+			wishes[i].at = tick * core.Time(i)
+		}
+		if out := s.try(s.base.with(wishes)); out != nil && out.lines() <= s.base.lines() {
+			s.base = out
+		}
+		return
+	case s.failure.line > 0 && s.options.Own == nil:
 		return
 	}
 	for i := 1; i < len(s.base.wishes); i++ {

@@ -93,21 +93,29 @@ func CounterexampleTrace(scenario *Scenario, x *Exploration, names core.Names, c
 		return nil, fmt.Errorf("no claim broke in %s", scenario.Name)
 	}
 	transcript := Transcript{Names: names}
-	observed := *scenario
-	observed.Observe = transcript.Observe
-	w, err := observed.World()
-	if err != nil {
+	if err := transcript.follow(scenario, x.Trace); err != nil {
 		return nil, err
 	}
-	for _, label := range x.Trace {
+	return transcript.Untimed(scenario.Settings, x.Violation.Property, comments...)
+}
+
+// follow takes in what a schedule of a scenario does, given by the labels of its actions.
+func (t *Transcript) follow(scenario *Scenario, labels []string) error {
+	observed := *scenario
+	observed.Observe = t.Observe
+	w, err := observed.World()
+	if err != nil {
+		return err
+	}
+	for _, label := range labels {
 		actions := w.Actions(nil)
 		i := slices.IndexFunc(actions, func(a Action) bool { return w.Label(&a) == label })
 		if i < 0 {
-			return nil, fmt.Errorf("%s: %q is not possible where it was", scenario.Name, label)
+			return fmt.Errorf("%s: %q is not possible where it was", scenario.Name, label)
 		}
 		w.Do(&actions[i])
 	}
-	return transcript.Untimed(scenario.Settings, x.Violation.Property, comments...)
+	return nil
 }
 
 func plural(n int, noun string) string {

@@ -64,8 +64,8 @@ func saveExplored(c *sim.Scenario, x *sim.Exploration, repeat string) (file stri
 	return file, os.WriteFile(file, text, 0o644)
 }
 
-// The effort for a failure that is shrunk by itself: some five seconds. The command shrink takes more.
-var inPassing = sim.ShrinkOptions{Steps: 1_000_000, States: 20_000}
+// The effort for a failure that is shrunk by itself: some ten seconds at most. The command shrink takes more.
+var inPassing = sim.ShrinkOptions{Steps: 2_000_000, States: 20_000}
 
 // shrinkSaved shrinks a trace that was just saved, and saves what is left beside it.
 func (s *soak) shrinkSaved(file string) (small string, found *sim.Shrunk, err error) {
@@ -79,7 +79,7 @@ func (s *soak) shrinkSaved(file string) (small string, found *sim.Shrunk, err er
 	}
 	o := inPassing
 	o.Progress = func(string, int) bool { return s.goesOn() }
-	if found, err = sim.Shrink(trace, filepath.ToSlash(file), o); err != nil {
+	if found, err = sim.Shrink(trace, filepath.Base(file), o); err != nil {
 		return "", nil, err
 	}
 	small = smallName(file)

@@ -86,7 +86,7 @@ func (s *soak) shrink(file, out string) (*shrinkReport, error) {
 		bar.say(fmt.Sprintf("shrinking: %s, %d lines", doing, lines))
 		return s.goesOn()
 	}
-	found, err := sim.Shrink(trace, filepath.ToSlash(file)+s.setFlags(), options)
+	found, err := sim.Shrink(trace, filepath.Base(file)+s.setFlags(), options)
 	switch {
 	case errors.Is(err, sim.ErrNothingFails):
 		return nil, fmt.Errorf("nothing fails in %s: nothing to shrink", file)
