@@ -283,19 +283,47 @@ func (s *shrinker) simplify() bool {
 		for _, simpler := range s.base.simpler(i) {
 			wishes := slices.Clone(s.base.wishes)
 			wishes[i].event = simpler
-			if out := s.try(s.base.with(wishes)); out != nil && out.lines() <= s.base.lines() {
+			if out := s.try(s.base.with(wishes)); out != nil && out.saysLess(s.base) {
 				s.base, changed = out, true
 				break
 			}
 		}
 	}
 	for _, merged := range s.base.merged() {
-		if out := s.try(s.base.with(merged)); out != nil && out.lines() <= s.base.lines() {
+		if out := s.try(s.base.with(merged)); out != nil && out.saysLess(s.base) {
 			s.base = out
 			return true
 		}
 	}
 	return changed
+}
+
+// saysLess says whether a history has fewer lines than another, or as many and less to say in them.
+func (h *history) saysLess(than *history) bool {
+	if h.lines() != than.lines() {
+		return h.lines() < than.lines()
+	}
+	return h.weight() < than.weight()
+}
+
+// weight is how much there is to say: what simpler leaves out counts.
+func (h *history) weight() int {
+	sum := 0
+	var met []core.Affinity
+	for i := range h.wishes {
+		e := &h.wishes[i].event
+		for _, counts := range []bool{
+			works[e.Kind] != 0, e.Kind == core.Expired, e.Kind == core.Expired || e.Kind == core.Discarded, e.Wedged,
+			e.Class == core.Nested, e.Priority != 0, e.Priority > 1, e.MaxLease != 0, e.Jitter != 0, e.MaxIdle != 0, e.Retain,
+			e.Kind == core.Disposed && !e.NoWait, e.Affinity != 0 && !slices.Contains(met, e.Affinity),
+		} {
+			if counts {
+				sum++
+			}
+		}
+		met = append(met, e.Affinity)
+	}
+	return sum
 }
 
 // works says what an operation answers that works, by the answer that fails or the deadline that gives it up.
