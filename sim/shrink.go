@@ -32,7 +32,8 @@ type Shrunk struct {
 	Before  *ReplayReport
 	After   *ReplayReport
 	Failure Failure
-	// Shortest says that a search found no shorter schedule of its callers and faults.
+	// Shortest says that a search of all schedules of its callers, with the faults of its menu, found none
+	// that is shorter.
 	Shortest bool
 	// Cut says that the effort was used up, or Progress ended it.
 	Cut bool

@@ -68,8 +68,9 @@ func (s *shrinker) tired() bool {
 
 // found takes in the shortest schedule of a scenario that breaks the claim.
 func (s *shrinker) found(out *Shrunk, scenario *Scenario, x *Exploration, from string) {
-	note := fmt.Sprintf("The shortest: of the schedules of %s with %s, none with fewer steps breaks it, and none with fewer faults (%s searched).",
-		plural(len(scenario.Programs), "caller"), plural(scenario.Faults, "fault"), plural(x.States, "state"))
+	of := fmt.Sprintf("of the schedules of %s with %s", plural(len(scenario.Programs), "caller"), plural(scenario.Faults, "fault"))
+	searched := fmt.Sprintf("(%s searched).", plural(x.States, "state"))
+	note := "The shortest: " + of + ", none with fewer actions breaks it, and none with fewer faults " + searched
 	text, err := CounterexampleTrace(scenario, x, s.base.names, s.head(from, note)...)
 	if err != nil {
 		return // it is one that a trace cannot show
@@ -83,6 +84,7 @@ func (s *shrinker) found(out *Shrunk, scenario *Scenario, x *Exploration, from s
 		out.Text, out.After = text, after
 		return
 	}
+	note = "The shortest: what a search finds " + of + " has no fewer steps, and none with fewer faults breaks it " + searched
 	out.Text = s.base.write(s.head(from, note)...)
 }
 
