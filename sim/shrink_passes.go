@@ -29,6 +29,10 @@ func (s *shrinker) cutBeginning() {
 	}
 }
 
+// recent is how many lines before the end of a history are looked at for what it goes on from. A lease is over
+// by then, whatever the lines say of it.
+const recent = 400
+
 // end is the end of a history from a line on, and before it what brings a new pool to where it was: the
 // requests that had a page or waited, one after the other, with everything answered in between.
 func (h *history) end(from int) []wish {
@@ -42,7 +46,13 @@ func (h *history) end(from int) []wish {
 		case core.Released, core.Discarded, core.Abandoned, core.Expired:
 			delete(alive, w.event.Request)
 		case core.Closed, core.Crashed:
+			delete(alive, last[w.event.Tab])
 			delete(last, w.event.Tab)
+		case core.BrowserGone, core.BrowserCloseSilent:
+			for tab, r := range last {
+				delete(alive, r)
+				delete(last, tab)
+			}
 		}
 		for _, g := range w.did.granted {
 			last[g.tab] = g.request
@@ -55,7 +65,7 @@ func (h *history) end(from int) []wish {
 	settle := wish{settle: true, at: h.wishes[from].at}
 	out := []wish{settle}
 	for _, held := range []bool{false, true} {
-		for i := range h.wishes[:from] {
+		for i := max(0, from-recent); i < from; i++ {
 			w := h.wishes[i]
 			r := w.event.Request
 			if r == 0 || alive[r] != held || !held && !wanted[r] || w.event.Kind.Deadline() {
