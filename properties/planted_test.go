@@ -51,6 +51,12 @@ func plantedBugs(t *testing.T) []plantedBug {
 // build compiles the command catch with the bug in the production code.
 func (b plantedBug) build(t *testing.T) (binary string) {
 	t.Helper()
+	return b.buildOf(t, "./properties/catch")
+}
+
+// buildOf compiles a command with the bug in the production code.
+func (b plantedBug) buildOf(t *testing.T, command string) (binary string) {
+	t.Helper()
 	root, err := filepath.Abs("..")
 	if err != nil {
 		t.Fatal(err)
@@ -85,8 +91,8 @@ func (b plantedBug) build(t *testing.T) (binary string) {
 	if err := os.WriteFile(overlayFile, list, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	binary = filepath.Join(dir, "catch.exe")
-	build := exec.Command("go", "build", "-overlay", overlayFile, "-o", binary, "./properties/catch")
+	binary = filepath.Join(dir, filepath.Base(command)+".exe")
+	build := exec.Command("go", "build", "-overlay", overlayFile, "-o", binary, command)
 	build.Dir = root
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

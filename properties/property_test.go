@@ -1,7 +1,9 @@
 package properties
 
 import (
+	"bytes"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -70,6 +72,8 @@ func TestPropertyAnySeedKeepsEveryPromise(t *testing.T) {
 // rapid draws a small pool, its callers, and every choice of what happens next, so it shrinks what
 // breaks a promise to few callers, the default policy and a few deviations from it.
 func TestPropertyAnyScheduleKeepsEveryInvariant(t *testing.T) {
+	var last broken
+	t.Cleanup(func() { last.save(t) })
 	for range 100 { // rounds of rapid, each of a hundred schedules
 		rapid.Check(t, func(t *rapid.T) {
 			scenario := sim.Scenario{
@@ -79,10 +83,12 @@ func TestPropertyAnyScheduleKeepsEveryInvariant(t *testing.T) {
 			for range rapid.IntRange(1, 5).Draw(t, "clients") {
 				scenario.Programs = append(scenario.Programs, drawProgram(t))
 			}
+			last.watch(&scenario)
 			w, err := scenario.World()
 			if err != nil {
 				t.Fatal(err)
 			}
+			defer func() { last.violation = w.Violation() }()
 			schedule(t, w, &scheduler.Recorder{Source: scheduler.Func(func(n int) int {
 				return rapid.IntRange(0, n-1).Draw(t, "choice")
 			})}, 300)
@@ -91,6 +97,51 @@ func TestPropertyAnyScheduleKeepsEveryInvariant(t *testing.T) {
 			return
 		}
 	}
+}
+
+// broken is the last schedule that rapid tried, which is the smallest where it has found one that breaks a
+// claim.
+type broken struct {
+	settings   core.Settings
+	transcript *sim.Transcript
+	violation  *sim.Violation
+}
+
+// watch begins another schedule.
+func (b *broken) watch(scenario *sim.Scenario) {
+	*b = broken{settings: scenario.Settings, transcript: new(sim.Transcript)}
+	scenario.Observe = b.transcript.Observe
+}
+
+// save writes a broken schedule down as a trace, among those that are replayed from then on.
+func (b *broken) save(t *testing.T) {
+	v := b.violation
+	if !t.Failed() || v == nil {
+		return
+	}
+	text, err := b.trace("../testdata/regressions/" + v.Property + "-rapid.trace")
+	if err != nil {
+		t.Logf("no trace was saved: %v", err)
+		return
+	}
+	t.Logf("saved; go run ./cmd/soak replay testdata/regressions/%s-rapid.trace\n%s", v.Property, text)
+}
+
+// trace writes a broken schedule to a file: shrunk, as far as that goes in a few seconds.
+func (b *broken) trace(file string) ([]byte, error) {
+	v := b.violation
+	text, err := b.transcript.Untimed(b.settings, v.Property, v.Property+": "+v.Says, "Found by rapid: "+v.What+".")
+	if err != nil {
+		return nil, err
+	}
+	trace, err := core.ReadTrace(bytes.NewReader(text))
+	if err != nil {
+		return nil, err
+	}
+	if small, err := sim.Shrink(trace, "what rapid found", sim.ShrinkOptions{Steps: 1_000_000, States: 20_000}); err == nil {
+		text = small.Text
+	}
+	return text, os.WriteFile(file, text, 0o644)
 }
 
 func drawSettings(t *rapid.T) core.Settings {

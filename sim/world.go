@@ -263,6 +263,11 @@ func (w *World) Perform(event core.Event) error {
 		w.step(answered)
 		return nil
 	}
+	if w.closesOpening(event) {
+		w.fake.CloseContext(event.Tab)
+		w.step(event)
+		return nil
+	}
 	switch {
 	case event.Kind == core.BrowserFailed && w.fake.Browser(event.Browser) != nil:
 		return fmt.Errorf("the launch of b%d has been answered, and it is alive", event.Browser)
@@ -283,6 +288,18 @@ func (w *World) Perform(event core.Event) error {
 	}
 	w.step(event)
 	return nil
+}
+
+// closesOpening says whether an event is the end of a tab whose opening has not answered, and whose close was
+// asked for. That close was dropped, as if there were no context yet; who says that it is closed says that
+// there was one.
+func (w *World) closesOpening(event core.Event) bool {
+	if event.Kind != core.Closed || event.Kept {
+		return false
+	}
+	page := w.fake.Tab(event.Tab)
+	t, _ := w.core.Tab(event.Tab)
+	return page != nil && page.Opening && page.Own && t.State == core.Closing
 }
 
 // answers says which operation an event answers, and how.

@@ -174,6 +174,12 @@ func (p progress) add(n int) {
 	}
 }
 
+func (p progress) say(what string) {
+	if p.bar != nil {
+		p.bar.Describe(what)
+	}
+}
+
 func (p progress) done() {
 	if p.bar != nil {
 		_ = p.bar.Finish()

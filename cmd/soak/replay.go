@@ -29,7 +29,8 @@ type replayReport struct {
 	Violations       []violation    `json:"violations"`
 	Interrupted      bool           `json:"interrupted,omitempty"`
 
-	found *sim.ReplayReport
+	found  *sim.ReplayReport
+	shrink string // the command that makes a failure smaller
 }
 
 type expectFailed struct {
@@ -72,16 +73,9 @@ func oneFile(_ *cobra.Command, args []string) error {
 
 // replay replays one trace. An error is the input's: it names the file and the line.
 func (s *soak) replay(file string, data []byte, steps bool) (*replayReport, error) {
-	inFile := func(err error) error {
-		var at *core.TraceError
-		if errors.As(err, &at) && at.Line > 0 {
-			return fmt.Errorf("%s:%d: %s", file, at.Line, at.What)
-		}
-		return fmt.Errorf("%s: %w", file, err)
-	}
 	trace, err := core.ReadTrace(bytes.NewReader(data))
 	if err != nil {
-		return nil, inFile(err)
+		return nil, inFile(file, err)
 	}
 	if trace.Settings, err = s.settings(trace.Settings); err != nil {
 		return nil, err
@@ -93,14 +87,14 @@ func (s *soak) replay(file string, data []byte, steps bool) (*replayReport, erro
 	began := time.Now()
 	found, err := sim.ReplayWhile(trace, tell, s.goesOn)
 	if err != nil && (found == nil || len(found.Failed) == 0) {
-		return nil, inFile(err)
+		return nil, inFile(file, err)
 	}
 	report := &replayReport{
 		Command: "replay", File: file, Steps: found.Steps,
 		SimulatedSeconds: found.Elapsed.Duration().Seconds(), WallSeconds: time.Since(began).Seconds(),
 		StateHash:   fmt.Sprintf("%016x", found.StateHash),
 		HistoryHash: fmt.Sprintf("%016x", found.HistoryHash),
-		found:       found, ExpectFailed: []expectFailed{}, Violations: []violation{}, Interrupted: found.Stopped,
+		found:       found, shrink: "soak shrink " + quote(file) + s.setFlags(), ExpectFailed: []expectFailed{}, Violations: []violation{}, Interrupted: found.Stopped,
 	}
 	s.cut = s.cut || report.Interrupted
 	for _, f := range found.Failed {
@@ -140,6 +134,9 @@ func (r *replayReport) write(w io.Writer) {
 	}
 	for _, v := range r.Violations {
 		v.write(w)
+	}
+	if len(r.ExpectFailed)+len(r.Violations) > 0 {
+		fmt.Fprintf(w, "shrink: %s\n", r.shrink)
 	}
 	f := r.found
 	if f.WorstRecovery > 0 {

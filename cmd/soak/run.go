@@ -267,9 +267,17 @@ func (s *soak) save(o runOptions, base core.Settings, r *sim.Report, v *violatio
 		return
 	}
 	v.File = file
-	if repeats {
-		v.Repeat = "soak replay " + quote(file)
+	if !repeats {
+		return
 	}
+	v.Repeat = "soak replay " + quote(file)
+	small, found, err := s.shrinkSaved(file)
+	if err != nil {
+		fmt.Fprintf(s.stderr, "soak: %s was not shrunk: %v\n", file, err)
+		return
+	}
+	fmt.Fprintf(s.stderr, "soak: %s, shrunk from %d steps to %d: %s\n", file, found.Before.Steps, found.After.Steps, small)
+	v.File, v.Repeat = small, "soak replay "+quote(small)
 }
 
 func (r *runReport) write(w io.Writer) {

@@ -22,17 +22,11 @@ func saveRun(o sim.RunOptions, want *sim.Violation, repeat string) (file string,
 	for i := range 1 << 10 {
 		names.Handle(fmt.Sprintf("a%d", i+1))
 	}
-	var out bytes.Buffer
-	var tw *core.TraceWriter
-	o.Observe = func(w *sim.World, event core.Event, _ []core.Effect) {
-		if tw == nil {
-			tw = core.NewTraceWriter(&out, &core.Trace{Settings: *w.Core().Settings()}, nil,
-				fmt.Sprintf("%s: %s", want.Property, want.Says),
-				fmt.Sprintf("Found by %s: %s.", repeat, want.What))
-		}
-		if event.Kind != core.NoEvent {
-			tw.Step(w.Now(), string(core.AppendEvent(nil, event, &names)))
-		}
+	transcript := sim.Transcript{Names: &names}
+	var settings core.Settings
+	o.Observe = func(w *sim.World, event core.Event, effects []core.Effect) {
+		settings = *w.Core().Settings()
+		transcript.Observe(w, event, effects)
 	}
 	again, err := sim.Run(o)
 	if err != nil {
@@ -41,14 +35,55 @@ func saveRun(o sim.RunOptions, want *sim.Violation, repeat string) (file string,
 	if again.Violation == nil || *again.Violation != *want {
 		return "", false, fmt.Errorf("the failure does not repeat; the second run says: %v", again.Violation)
 	}
-	if err := tw.Flush(); err != nil {
-		return "", false, err
-	}
-	file = fmt.Sprintf("%s-%s-%d.trace", want.Property, o.Profile.Name, o.Seed)
+	text := transcript.Timed(settings, fmt.Sprintf("%s: %s", want.Property, want.Says),
+		fmt.Sprintf("Found by %s: %s.", repeat, want.What))
+	file = kept(fmt.Sprintf("%s-%s-%d.trace", want.Property, o.Profile.Name, o.Seed))
+	return file, breaks(text, want.Property), os.WriteFile(file, text, 0o644)
+}
+
+// kept is where a failure is saved: among the regressions where the command runs in the repository, and
+// otherwise here.
+func kept(name string) string {
 	if info, err := os.Stat(regressions); err == nil && info.IsDir() {
-		file = filepath.Join(regressions, file)
+		return filepath.Join(regressions, name)
 	}
-	return file, breaks(out.Bytes(), want.Property), os.WriteFile(file, out.Bytes(), 0o644)
+	return name
+}
+
+// saveExplored writes the schedule by which a search broke a claim as a trace. repeat is the command of the
+// search. What never ends cannot be seen in a trace, and is an error.
+func saveExplored(c *sim.Scenario, x *sim.Exploration, repeat string) (file string, err error) {
+	v := x.Violation
+	text, err := sim.CounterexampleTrace(c, x, sim.Names, fmt.Sprintf("%s: %s", v.Property, v.Says),
+		fmt.Sprintf("Found by %s: %s.", repeat, v.What),
+		fmt.Sprintf("The shortest: no schedule of this scenario with fewer than %d actions breaks it.", len(x.Trace)))
+	if err != nil {
+		return "", err
+	}
+	file = kept(fmt.Sprintf("%s-%s.trace", v.Property, c.Name))
+	return file, os.WriteFile(file, text, 0o644)
+}
+
+// The effort for a failure that is shrunk by itself: some ten seconds at most. The command shrink takes more.
+var inPassing = sim.ShrinkOptions{Steps: 2_000_000, States: 20_000}
+
+// shrinkSaved shrinks a trace that was just saved, and saves what is left beside it.
+func (s *soak) shrinkSaved(file string) (small string, found *sim.Shrunk, err error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return "", nil, err
+	}
+	trace, err := core.ReadTrace(bytes.NewReader(data))
+	if err != nil {
+		return "", nil, err
+	}
+	o := inPassing
+	o.Progress = func(string, int) bool { return s.goesOn() }
+	if found, err = sim.Shrink(trace, filepath.Base(file), o); err != nil {
+		return "", nil, err
+	}
+	small = smallName(file)
+	return small, found, os.WriteFile(small, found.Text, 0o644)
 }
 
 // breaks says whether a trace, replayed, breaks a claim.

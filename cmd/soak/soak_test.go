@@ -44,7 +44,7 @@ func TestBadUsageAndInputIsOneClearLineAndExit2(t *testing.T) {
 		says string
 	}{
 		{[]string{"-colour"}, "unknown flag: -colour"},
-		{[]string{"fly"}, `unknown command "fly"; the commands are run, replay, explore and list`},
+		{[]string{"fly"}, `unknown command "fly"; the commands are run, replay, explore, shrink and list`},
 		{[]string{"run", "stagin"}, `unknown profile "stagin"; the profiles are staging, burst, nested, hostile`},
 		{[]string{"run", "staging", "burst"}, "want one profile, got 2"},
 		{[]string{"run", "-seed", "9-1"}, "the range ends before it begins"},

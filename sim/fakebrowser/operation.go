@@ -202,7 +202,8 @@ func (s *State) Next() (int, core.Time) {
 }
 
 // Find is the position of the outstanding operation that an event answers, or -1: one of a kind, on what the
-// event names, the oldest. Of what a page is asked, it is the newest, unless the event says which.
+// event names, the oldest; of closes, one of a page alone only where there is no other, unless the event says
+// so. Of what a page is asked, it is the newest, unless the event says which.
 func (s *State) Find(kind OperationKind, e core.Event) int {
 	h := Hold{Browser: e.Browser, Tab: e.Tab, Context: e.Context, Kind: kind}
 	found := -1
@@ -211,7 +212,7 @@ func (s *State) Find(kind OperationKind, e core.Event) int {
 		if !h.names(o) || o.Echo || e.Kept && !o.Kept || e.Operation != 0 && e.Operation != o.ID {
 			continue
 		}
-		if found < 0 || kind == Probe || kind == Rescue || kind == Reset {
+		if found < 0 || kind == Probe || kind == Rescue || kind == Reset || s.Operations[found].Kept && !e.Kept && !o.Kept {
 			found = i
 		}
 	}

@@ -128,6 +128,13 @@ func (s *State) Loop(id core.TabID) bool {
 	return true
 }
 
+// CloseContext ends the context of a tab, with the tab.
+func (s *State) CloseContext(id core.TabID) {
+	if t := s.Tab(id); t != nil {
+		s.removeContext(t.Context)
+	}
+}
+
 // FallSilent makes a browser answer nothing any more.
 func (s *State) FallSilent(id core.BrowserID) bool {
 	b := s.Browser(id)

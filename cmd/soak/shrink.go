@@ -1,0 +1,159 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/sim"
+)
+
+// shrinkReport is what `soak shrink` prints.
+type shrinkReport struct {
+	Command     string      `json:"command"`
+	File        string      `json:"file"`
+	Saved       string      `json:"saved"`
+	StepsBefore int         `json:"steps_before"`
+	Steps       int         `json:"steps"`
+	WallSeconds float64     `json:"-"`
+	Violations  []violation `json:"violations"`
+	Interrupted bool        `json:"interrupted,omitempty"`
+
+	found *sim.Shrunk
+}
+
+func (s *soak) shrinkCommand() *cobra.Command {
+	var out string
+	c := &cobra.Command{
+		Use:   "shrink FILE",
+		Short: "Find the smallest schedule that still fails",
+		Long: "Find the smallest trace in which the same property breaks, or the same expect line fails, as in FILE. Calls\n" +
+			"are taken away first, then faults, settings, and single lines; where what is left is small, a search makes it\n" +
+			"the shortest there is. The result is saved as a trace, with what it shows on top, and replays to the failure.\n\n" +
+			"The exit is 1, since the trace that was saved fails; 2 where FILE cannot be read, or nothing fails in it. After\n" +
+			"Ctrl-C the smallest so far is saved.",
+		Args: oneFile,
+		RunE: func(_ *cobra.Command, args []string) error {
+			report, err := s.shrink(args[0], out)
+			if err != nil {
+				return err
+			}
+			s.broke()
+			return s.print(report, report.write)
+		},
+	}
+	c.Flags().StringVarP(&out, "out", "o", "", "the file to save to (default NAME.min.trace, in "+regressions+" where that is, and otherwise beside FILE)")
+	s.takesSettings(c)
+	return c
+}
+
+// shrink shrinks one file and saves the result.
+func (s *soak) shrink(file, out string) (*shrinkReport, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, fmt.Errorf("%w; want a trace that fails", err)
+	}
+	trace, err := core.ReadTrace(bytes.NewReader(data))
+	if err != nil {
+		return nil, inFile(file, err)
+	}
+	options := sim.ShrinkOptions{}
+	if len(s.sets) > 0 {
+		own := trace.Settings
+		options.Own = &own
+	}
+	if trace.Settings, err = s.settings(trace.Settings); err != nil {
+		return nil, err
+	}
+	if out == "" {
+		out = smallName(file)
+	}
+	if same(out, file) {
+		return nil, fmt.Errorf("-out %s: want another file than the one that is shrunk", out)
+	}
+	began := time.Now()
+	bar := s.progress(-1, "shrinking")
+	defer bar.done()
+	options.Progress = func(doing string, lines int) bool {
+		bar.say(fmt.Sprintf("shrinking: %s, %d lines", doing, lines))
+		return s.goesOn()
+	}
+	found, err := sim.Shrink(trace, filepath.Base(file)+s.setFlags(), options)
+	switch {
+	case errors.Is(err, sim.ErrNothingFails):
+		return nil, fmt.Errorf("nothing fails in %s: nothing to shrink", file)
+	case err != nil:
+		return nil, inFile(file, err)
+	}
+	if err := os.WriteFile(out, found.Text, 0o644); err != nil {
+		return nil, err
+	}
+	report := &shrinkReport{
+		Command: "shrink", File: file, Saved: out, StepsBefore: found.Before.Steps, Steps: found.After.Steps,
+		WallSeconds: time.Since(began).Seconds(), Violations: []violation{shrunkViolation(found, out)},
+		Interrupted: s.ctx.Err() != nil, found: found,
+	}
+	return report, nil
+}
+
+// shrunkViolation is what a shrunk trace shows.
+func shrunkViolation(found *sim.Shrunk, file string) violation {
+	return violation{
+		Property: found.Failure.Property, Says: found.Failure.Says, What: found.Failure.What,
+		Step: found.After.Steps, File: file, Repeat: "soak replay " + quote(file),
+	}
+}
+
+// smallName is where the smaller trace of a file goes.
+func smallName(file string) string {
+	name := strings.TrimSuffix(filepath.Base(file), ".trace") + ".min.trace"
+	if in := kept(name); in != name {
+		return in
+	}
+	return filepath.Join(filepath.Dir(file), name)
+}
+
+// same says whether two names are of one file.
+func same(a, b string) bool {
+	x, errX := os.Stat(a)
+	y, errY := os.Stat(b)
+	return errX == nil && errY == nil && os.SameFile(x, y)
+}
+
+// inFile says in which file and line an error is.
+func inFile(file string, err error) error {
+	var at *core.TraceError
+	if errors.As(err, &at) && at.Line > 0 {
+		return fmt.Errorf("%s:%d: %s", file, at.Line, at.What)
+	}
+	return fmt.Errorf("%s: %w", file, err)
+}
+
+func (r *shrinkReport) write(w io.Writer) {
+	how := "no line of it can be left out"
+	switch {
+	case r.Interrupted:
+		how = "interrupted: the smallest so far"
+	case r.found.Shortest:
+		how = "the shortest schedule of its callers and faults"
+	case r.found.Cut:
+		how = "the effort was used up: the smallest so far"
+	}
+	fmt.Fprintf(w, "shrunk %s: %d steps became %d, in %.2f s; %s\n",
+		filepath.ToSlash(r.File), r.StepsBefore, r.Steps, r.WallSeconds, how)
+	for line := range strings.Lines(string(r.found.Text)) {
+		fmt.Fprintf(w, "  %s", line)
+	}
+	for _, v := range r.Violations {
+		v.write(w)
+	}
+	fmt.Fprintf(w, "saved %s\n", filepath.ToSlash(r.Saved))
+}

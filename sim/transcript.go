@@ -1,0 +1,143 @@
+package sim
+
+import (
+	"bytes"
+	"errors"
+	"time"
+
+	"github.com/pagepool/pagepool/pool/core"
+)
+
+// Transcript writes down what happens in a world, as the lines of a trace without auto: Observe is for
+// Options.Observe, RunOptions.Observe or Scenario.Observe.
+type Transcript struct {
+	Names core.Names // of the affinities; nil: Names
+
+	lines   []spoken
+	wedged  map[core.TabID]bool
+	looping map[core.TabID]bool
+	silent  map[core.BrowserID]bool
+}
+
+// spoken is one line of a transcript.
+type spoken struct {
+	at   core.Time
+	text string
+}
+
+// Observe takes in one step. What the world did to a page or a browser since the step before is no event of
+// the core, and is written before it.
+func (t *Transcript) Observe(w *World, event core.Event, effects []core.Effect) {
+	if t.wedged == nil {
+		t.wedged, t.looping, t.silent = map[core.TabID]bool{}, map[core.TabID]bool{}, map[core.BrowserID]bool{}
+	}
+	if t.Names == nil {
+		t.Names = Names
+	}
+	for i := range w.fake.Tabs {
+		tab := &w.fake.Tabs[i]
+		if tab.Wedged && !t.wedged[tab.ID] {
+			t.wedged[tab.ID] = true
+			t.add(w.now, act{verb: wedgeVerb, tab: tab.ID}.String())
+		}
+		if tab.Looping && !t.looping[tab.ID] {
+			t.add(w.now, act{verb: loopVerb, tab: tab.ID}.String())
+		}
+		t.looping[tab.ID] = tab.Looping
+	}
+	for i := range w.fake.Browsers {
+		if b := &w.fake.Browsers[i]; b.Silent && !t.silent[b.ID] {
+			t.silent[b.ID] = true
+			t.add(w.now, act{verb: silenceVerb, browser: b.ID}.String())
+		}
+	}
+	if event.Kind != core.NoEvent && (len(effects) > 0 || !w.ofNothing(event)) {
+		t.add(w.now, string(core.AppendEvent(nil, event, t.Names)))
+	}
+}
+
+// ofNothing says whether an answer was about something that had left the books before the last step: a second
+// one, which a trace does not have, since it could be taken for one that nobody asked for.
+func (w *World) ofNothing(e core.Event) bool {
+	kind, _ := answers(e.Kind)
+	switch {
+	case kind == 0 || w.unchecked:
+		return false
+	case kind.OfBrowser():
+		known := false
+		w.before.EachBrowser(func(b core.BrowserView) { known = known || b.ID == e.Browser })
+		return !known && w.fake.Browser(e.Browser) == nil
+	case kind.OfContext():
+		return !w.before.HasContext(e.Context)
+	}
+	_, known := w.before.Tab(e.Tab)
+	return !known
+}
+
+func (t *Transcript) add(at core.Time, text string) {
+	t.lines = append(t.lines, spoken{at, text})
+}
+
+// Timed writes a timed world's transcript as a trace.
+func (t *Transcript) Timed(settings core.Settings, comments ...string) []byte {
+	return t.write(&core.Trace{Settings: settings}, func(i int) core.Time { return t.lines[i].at }, comments)
+}
+
+// tick is how far apart the lines of an untimed trace are written: a reader takes no notice of it.
+const tick = core.Time(time.Millisecond)
+
+// Untimed writes an untimed world's transcript as a trace that breaks a claim when it is replayed: with a
+// tick between two lines where that does, and otherwise at the instants of the world. It is an error where
+// neither does: what never ends cannot be seen in a trace.
+func (t *Transcript) Untimed(settings core.Settings, property string, comments ...string) ([]byte, error) {
+	trace := &core.Trace{Settings: settings, Untimed: true}
+	for _, at := range []func(i int) core.Time{
+		func(i int) core.Time { return tick * core.Time(i) },
+		func(i int) core.Time { return t.lines[i].at },
+	} {
+		text := t.write(trace, at, comments)
+		if !breaks(text, property) {
+			continue
+		}
+		if small := counted(text, comments); breaks(small, property) {
+			return small, nil
+		}
+		return text, nil
+	}
+	return nil, errors.New("as a trace, replayed, it does not break " + property)
+}
+
+// counted is a trace whose requests and calls are counted from 1.
+func counted(text []byte, comments []string) []byte {
+	trace, err := core.ReadTrace(bytes.NewReader(text))
+	if err != nil {
+		return nil
+	}
+	h, err := readHistory(trace)
+	if err != nil {
+		return nil
+	}
+	return h.renumbered().write(comments...)
+}
+
+func (t *Transcript) write(trace *core.Trace, at func(i int) core.Time, comments []string) []byte {
+	var out bytes.Buffer
+	w := core.NewTraceWriter(&out, trace, nil, comments...)
+	for i, line := range t.lines {
+		w.Step(at(i), line.text)
+	}
+	if err := w.Flush(); err != nil {
+		panic("sim: BUG: a buffer that takes not everything: " + err.Error())
+	}
+	return out.Bytes()
+}
+
+// breaks says whether a trace, replayed, breaks a claim.
+func breaks(text []byte, property string) bool {
+	trace, err := core.ReadTrace(bytes.NewReader(text))
+	if err != nil {
+		return false
+	}
+	report, err := Replay(trace, nil)
+	return err == nil && report.Violation != nil && report.Violation.Property == property
+}
