@@ -215,6 +215,42 @@ func growthHolds(t *Transition) error {
 	return nil
 }
 
+// growthComes: as long as capacity is below what those who wait are entitled to, the root limit alone stops nobody,
+// and nobody is short of a tab with none on its way.
+func growthComes(t *Transition) error {
+	s, set := t.After, &t.After.settings
+	if s.phase >= ending || s.requestIndex.used == 0 || int(s.capacity) >= set.Ceiling() {
+		return nil
+	}
+	var permits, tabs int32
+	urgent := false
+	for i := range s.requests {
+		r := &s.requests[i]
+		if !r.used {
+			continue
+		}
+		nested, roots := t.shortageOf(r.affinity)
+		wanted := t.wantsPermits(r.affinity)
+		if !asksBefore(s.requests[:i], r.affinity) {
+			tabs += nested + roots
+			permits += wanted
+		}
+		urgent = urgent || s.urgent(r) && (r.class == Nested && nested > 0 || r.class == Root && max(roots, wanted) > 0)
+	}
+	ceiling := set.BurstPages
+	if urgent {
+		ceiling = max(ceiling, set.HighPriorityPages)
+	}
+	short := tabs - t.relief() - s.counts[Standby]
+	if permits > 0 {
+		short = max(short, permits-t.permits())
+	}
+	if short > 0 && int(s.capacity) < ceiling {
+		return fmt.Errorf("capacity stays %d below %d, and %d more are needed by those who wait", s.capacity, ceiling, short)
+	}
+	return nil
+}
+
 // given counts what this step gave to those that wait: leases, and openings inside primaries, each of which may
 // use up the AffinityTabs that another had counted on.
 func (t *Transition) given() (granted, opened int32) {

@@ -317,6 +317,9 @@ func envelope(t *Transition) error {
 	if err := growthHolds(t); err != nil {
 		return err
 	}
+	if err := growthComes(t); err != nil {
+		return err
+	}
 	s, set := t.After, &t.After.settings
 	most := set.InitialPages
 	if t.Ledger.asked {
