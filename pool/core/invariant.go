@@ -58,6 +58,7 @@ var Invariants = []Invariant{
 	{"closes", "Close ends, with nothing alive.", closesHold, nil},
 	{"deadline-once", "A deadline that has come is not armed any more.", deadlineOnce, nil},
 	{"no-leak", "Every context ever opened is alive in the books, or closed, or went with its browser.", noLeak, tabBooks},
+	{"books-agree", "What the pool counts bit by bit is what there is: every sum, list and queue is what its elements say.", booksAgree, nil},
 	{"browser-truth", "A browser is asked when an operation in it has been silent for StallTimeout, and given up only if it was asked and did not answer.", browserTruth, nil},
 	{"two-browsers", "At most two browsers are alive and not written off, at most one takes new tabs, and none opens in a draining one.", twoBrowsers, browserBooks},
 }

@@ -151,7 +151,11 @@ func (c *court) searches() bool {
 		if c.verdict.Mutant != 0 && c.size(s) > c.states {
 			return true
 		}
-		if !c.unit("scenario "+s.Name, searchAllowed, func() outcome { return explore(s, 2*c.size(s)) }) {
+		most := 2 * c.size(s)
+		if c.verdict.Mutant == 0 {
+			most = c.states + 1 // it is too large then, and how large is all the same
+		}
+		if !c.unit("scenario "+s.Name, searchAllowed, func() outcome { return explore(s, most) }) {
 			return false
 		}
 	}
