@@ -486,5 +486,5 @@ func singleAnswer(t *Transition) error {
 	if n := len(s.calls); n != len(t.Ledger.calls) {
 		return fmt.Errorf("%d calls wait, and the books say %d", len(t.Ledger.calls), n)
 	}
-	return nil
+	return callsEnd(t)
 }

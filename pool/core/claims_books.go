@@ -13,6 +13,7 @@ func booksAgree(t *Transition) error {
 	for a := range s.affinities {
 		if k := &s.affinities[a]; k.known {
 			b.affinity(Affinity(a), k)
+			b.derived(t, Affinity(a), k)
 		}
 	}
 	for c := Root; c < classes; c++ {
@@ -139,6 +140,18 @@ func (b *books) affinity(a Affinity, k *affinity) {
 	if warm := idle > 0 && k.waiting != [classes]int32{}; warm {
 		b.warm++
 	}
+}
+
+// derived compares what the core goes by for one affinity with what the ledger says.
+func (b *books) derived(t *Transition, a Affinity, k *affinity) {
+	set := &t.After.settings
+	nested, roots := t.shortageOf(a)
+	b.same("nested requests short of a tab", a, nested, k.needs[Nested])
+	b.same("root requests short of a tab", a, roots, k.needs[Root])
+	_, held, bound := t.Ledger.rootsOf(a)
+	room := min(int32(set.RootCap)-held, int32(set.AffinityTabs)-bound-k.openings)
+	b.same("root requests let through", a, max(0, min(k.waiting[Root]-k.promised[Root], room)), k.eligible)
+	b.same("permits wanted", a, t.wantsPermits(a), k.permits)
 }
 
 // queue counts a heap of requests, and looks at its order.

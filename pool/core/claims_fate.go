@@ -274,14 +274,14 @@ func (t *Transition) refuses() bool {
 func (t *Transition) wantsPermits(a Affinity) int32 {
 	set := &t.After.settings
 	waiting, held, bound := t.Ledger.rootsOf(a)
-	own := int32(0) // tabs that it has, or that are on their way to it
+	own := int32(0) // tabs that it has, or that are on their way to it, but for those promised to nested requests
 	openings := int32(0)
 	for i := range t.After.tabs {
 		tab := &t.After.tabs[i]
 		if tab.state == 0 || tab.affinity != a || tab.doomed || tab.overdue {
 			continue
 		}
-		if tab.state >= Idle && tab.state <= Resetting || tab.state == Opening {
+		if (tab.state >= Idle && tab.state <= Resetting || tab.state == Opening) && !t.forNested(tab) {
 			own++
 		}
 		if tab.state == Opening {
@@ -289,6 +289,12 @@ func (t *Transition) wantsPermits(a Affinity) int32 {
 		}
 	}
 	return max(0, min(waiting, int32(set.RootCap)-held, int32(set.AffinityTabs)-bound-openings+own))
+}
+
+// forNested says whether a tab was promised to a nested request.
+func (t *Transition) forNested(tab *tab) bool {
+	i, ok := t.After.requestIndex.get(uint64(tab.pinned))
+	return ok && t.After.requests[i].class == Nested
 }
 
 // armed says whether a deadline is armed, be it late.

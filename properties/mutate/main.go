@@ -14,8 +14,8 @@
 // return early. All mutants stand in one build, switched off, and each is switched on in a process of its
 // own: so the compiler runs once, and a mutant that crashes or never ends ends nothing else.
 //
-// What notices, the cheapest first: the traces of testdata, some seeds of each profile of traffic, the small
-// scenarios to their ends, more seeds. A mutant is killed by a claim that broke, by an expectation of a
+// What notices, the cheapest first: the traces of testdata, some seeds of each profile of traffic, the walk of the
+// core's own tests, the small scenarios to their ends, more seeds. A mutant is killed by a claim that broke, by an expectation of a
 // trace, by a crash, or because it never ended. One that only makes a history differ from the golden one
 // counts apart: the story of one trace is no rule.
 //
@@ -23,19 +23,14 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"sync"
-	"time"
 )
 
 // Result is a mutant and what became of it.
@@ -65,7 +60,7 @@ func main() {
 	flag.IntVar(&o.states, "states", 20_000, "explore the scenarios that have at most so many states")
 	flag.IntVar(&o.parallel, "parallel", 1, "how many to judge at a time")
 	flag.StringVar(&o.only, "only", "", "judge the mutants only whose key contains this")
-	flag.StringVar(&o.from, "from", "", "judge the mutants only that survived in these results, or were killed by a golden history alone")
+	flag.StringVar(&o.from, "from", "", "take what these results say of those that were killed, and judge the others")
 	flag.StringVar(&o.json, "json", "", "write what became of each mutant to this file")
 	flag.StringVar(&o.accepted, "accepted", "testdata/mutants.txt", "the list of the mutants that may survive")
 	flag.BoolVar(&o.verbose, "v", false, "print every mutant's end")
@@ -98,7 +93,7 @@ func run(o options, out io.Writer) (unlisted int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	chosen, err := choose(mutants, o)
+	chosen, settled, err := choose(mutants, o)
 	if err != nil {
 		return 0, err
 	}
@@ -113,11 +108,12 @@ func run(o options, out io.Writer) (unlisted int, err error) {
 		return 0, err
 	}
 	defer os.RemoveAll(dir)
-	binary, err := s.build(dir)
-	if err != nil {
+	c := court{options: o, out: out}
+	if c.judge, c.walk, err = s.build(dir); err != nil {
 		return 0, err
 	}
-	results, err := hear(binary, dir, chosen, o, out)
+	results, err := c.hear(chosen, dir)
+	results = append(results, settled...)
 	if err != nil {
 		return 0, err
 	}
@@ -136,9 +132,9 @@ func run(o options, out io.Writer) (unlisted int, err error) {
 	return report(out, results), nil
 }
 
-// choose leaves the mutants that the flags ask for.
-func choose(mutants []*Mutant, o options) ([]*Mutant, error) {
-	survived := map[string]bool{}
+// choose returns the mutants that the flags ask for, and what earlier results say of the others.
+func choose(mutants []*Mutant, o options) (chosen []*Mutant, settled []Result, err error) {
+	earlier := map[string]Result{}
 	if o.from != "" {
 		var results []Result
 		text, err := os.ReadFile(o.from)
@@ -146,51 +142,27 @@ func choose(mutants []*Mutant, o options) ([]*Mutant, error) {
 			err = json.Unmarshal(text, &results)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("-from %s: %w", o.from, err)
+			return nil, nil, fmt.Errorf("-from %s: %w", o.from, err)
 		}
 		for _, r := range results {
-			survived[r.Key] = r.Killed == "" || r.Killed == "golden"
+			earlier[r.Key] = r
 		}
 	}
-	var chosen []*Mutant
 	for i, m := range mutants {
-		if i%o.every == 0 && strings.Contains(m.Key(), o.only) && (o.from == "" || survived[m.Key()]) {
+		if i%o.every != 0 || !strings.Contains(m.Key(), o.only) {
+			continue
+		}
+		if r := earlier[m.Key()]; r.Killed != "" && r.Killed != "golden" {
+			r.Mutant = *m
+			settled = append(settled, r)
+		} else {
 			chosen = append(chosen, m)
 		}
 	}
 	if len(chosen) == 0 {
-		return nil, errors.New("no mutant is left by these flags; -list shows what there is")
+		return nil, nil, errors.New("no mutant is left by these flags; -list shows what there is")
 	}
-	return chosen, nil
-}
-
-// hear judges mutants, each in its own process, and begins with what everything comes to without any.
-func hear(binary, dir string, mutants []*Mutant, o options, out io.Writer) ([]Result, error) {
-	flags := []string{"-seeds", strconv.Itoa(o.seeds), "-states", strconv.Itoa(o.states)}
-	text, err := exec.Command(binary, flags...).Output()
-	if err != nil {
-		return nil, fmt.Errorf("without a mutant: %w", err)
-	}
-	known := filepath.Join(dir, "known.json")
-	if err := os.WriteFile(known, text, 0o600); err != nil {
-		return nil, err
-	}
-	results := make([]Result, len(mutants))
-	errs := make([]error, len(mutants))
-	var wait sync.WaitGroup
-	turns := make(chan struct{}, o.parallel)
-	for i, m := range mutants {
-		turns <- struct{}{}
-		wait.Go(func() {
-			defer func() { <-turns }()
-			results[i], errs[i] = judgeOne(binary, m, append([]string{"-known", known}, flags...))
-			if o.verbose {
-				fmt.Fprintf(out, "%-11s %-24s %-28s %s\n", results[i].word(), results[i].Claim, results[i].Unit, results[i].Key)
-			}
-		})
-	}
-	wait.Wait()
-	return results, errors.Join(errs...)
+	return chosen, settled, nil
 }
 
 func (r *Result) word() string {
@@ -198,28 +170,4 @@ func (r *Result) word() string {
 		return "survived"
 	}
 	return r.Killed
-}
-
-// longest is how long one mutant's process may run; its units have limits of their own.
-const longest = 20 * time.Minute
-
-func judgeOne(binary string, m *Mutant, flags []string) (Result, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), longest)
-	defer cancel()
-	r := Result{Mutant: *m, Key: m.Key()}
-	cmd := exec.CommandContext(ctx, binary, append(flags, "-mutant", strconv.Itoa(m.Number))...)
-	var complaint strings.Builder
-	cmd.Stderr = &complaint
-	text, err := cmd.Output()
-	if err == nil {
-		return r, json.Unmarshal(text, &r)
-	}
-	var exit *exec.ExitError
-	if !errors.As(err, &exit) {
-		return r, err
-	}
-	// What the judge itself cannot survive: a stack without an end.
-	r.Killed = "crash"
-	r.What, _, _ = strings.Cut(strings.TrimSpace(complaint.String()), "\n")
-	return r, nil
 }

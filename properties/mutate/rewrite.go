@@ -99,6 +99,23 @@ import "github.com/pagepool/pagepool/pool/core"
 func init() { selectMutant, hits = core.SelectMutant, core.MutantHits }
 `
 
+// walkHooks is added to the tests of the core, so that their walk can select a mutant.
+const walkHooks = `package core
+
+import (
+	"os"
+	"strconv"
+)
+
+func init() {
+	n, _ := strconv.Atoi(os.Getenv("` + mutantVariable + `"))
+	SelectMutant(n, 1_000_000_000)
+}
+`
+
+// mutantVariable tells the walk which mutant is on.
+const mutantVariable = "PAGEPOOL_MUTANT"
+
 // rewrite puts every mutant into the source, switched off, and returns the files that differ.
 func (s *source) rewrite() (map[string][]byte, error) {
 	at := map[ast.Node][]*Mutant{}
@@ -247,37 +264,43 @@ func swapped(m *Mutant) ast.Node {
 	}
 }
 
-const judge = "properties/mutate/judge"
+const judgeRoom = "properties/mutate/judge"
 
-// build compiles the judge with every mutant in it.
-func (s *source) build(dir string) (binary string, err error) {
+// build compiles the judge, and the walk of the core's own tests, with every mutant in them.
+func (s *source) build(dir string) (judge, walk string, err error) {
 	changed, err := s.rewrite()
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	changed[core+"/mutants.go"] = []byte(switches)
-	changed[judge+"/hooks.go"] = []byte(hooks)
+	changed[core+"/mutants_test.go"] = []byte(walkHooks)
+	changed[judgeRoom+"/hooks.go"] = []byte(hooks)
 	overlay := struct{ Replace map[string]string }{map[string]string{}}
 	for name, text := range changed {
 		path := filepath.Join(dir, filepath.Base(name))
 		if err := os.WriteFile(path, text, 0o600); err != nil {
-			return "", err
+			return "", "", err
 		}
 		overlay.Replace[filepath.Join(s.root, filepath.FromSlash(name))] = path
 	}
 	list, err := json.Marshal(overlay)
 	if err != nil {
-		return "", err
+		return "", "", err
 	}
 	file := filepath.Join(dir, "overlay.json")
 	if err := os.WriteFile(file, list, 0o600); err != nil {
-		return "", err
+		return "", "", err
 	}
-	binary = filepath.Join(dir, "judge.exe")
-	build := exec.Command("go", "build", "-overlay", file, "-o", binary, "./"+judge)
-	build.Dir = s.root
-	if out, err := build.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("the mutants do not compile: %w\n%s", err, out)
+	judge, walk = filepath.Join(dir, "judge.exe"), filepath.Join(dir, "walk.exe")
+	for _, arguments := range [][]string{
+		{"build", "-overlay", file, "-o", judge, "./" + judgeRoom},
+		{"test", "-c", "-overlay", file, "-o", walk, "./" + core},
+	} {
+		build := exec.Command("go", arguments...)
+		build.Dir = s.root
+		if out, err := build.CombinedOutput(); err != nil {
+			return "", "", fmt.Errorf("the mutants do not compile: %w\n%s", err, out)
+		}
 	}
-	return binary, nil
+	return judge, walk, nil
 }

@@ -41,13 +41,14 @@ func main() {
 	mutant := flag.Int("mutant", 0, "the mutant to switch on; 0: none, and what the units come to is printed")
 	known := flag.String("known", "", "the file with what the units come to without a mutant")
 	seeds := flag.Int("seeds", 40, "seeds of the hostile profile; a quarter as many of each other")
+	part := flag.String("part", "", "cheap: the traces and some seeds; rest: what is left; empty: all")
 	states := flag.Int("states", 20_000, "explore the scenarios that have at most so many states")
 	flag.Parse()
 	if selectMutant == nil {
 		fmt.Fprintln(os.Stderr, "judge: this build has no mutants; go run ./properties/mutate makes one that has")
 		os.Exit(2)
 	}
-	c := &court{verdict: Verdict{Mutant: *mutant}, known: Known{}, seeds: *seeds, states: *states}
+	c := &court{verdict: Verdict{Mutant: *mutant}, known: Known{}, seeds: *seeds, states: *states, part: *part}
 	if *known != "" {
 		text, err := os.ReadFile(*known)
 		if err == nil {
@@ -70,6 +71,7 @@ func main() {
 type court struct {
 	known         Known
 	seeds, states int
+	part          string
 
 	mu      sync.Mutex // guards verdict and began against watch
 	verdict Verdict
