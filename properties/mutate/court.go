@@ -28,12 +28,15 @@ type court struct {
 // hear judges mutants, each in its own processes, and begins with what everything comes to without any.
 func (c *court) hear(mutants []*Mutant, dir string) ([]Result, error) {
 	c.flags = []string{"-seeds", strconv.Itoa(c.seeds), "-states", strconv.Itoa(c.states)}
-	text, err := exec.Command(c.judge, c.flags...).Output()
+	var complaint strings.Builder
+	sound := exec.Command(c.judge, c.flags...)
+	sound.Stderr = &complaint
+	text, err := sound.Output()
 	if err == nil {
 		err = exec.Command(c.walk, walkTest).Run()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("without a mutant: %w", err)
+		return nil, fmt.Errorf("without a mutant: %w %s", err, complaint.String())
 	}
 	known := filepath.Join(dir, "known.json")
 	if err := os.WriteFile(known, text, 0o600); err != nil {

@@ -182,8 +182,9 @@ func (f *finder) add(node ast.Node, apply int, operator string, from, to token.P
 		Before: oneLine(string(text[first:last])),
 		After:  oneLine(string(text[first:start]) + by + string(text[end:last])),
 	}
-	m.Again = f.seen[m.Key()]
-	f.seen[m.Key()]++
+	key := m.Key()
+	m.Again = f.seen[key]
+	f.seen[key]++
 	f.list = append(f.list, m)
 }
 

@@ -61,6 +61,10 @@ func main() {
 	}
 	go c.watch()
 	c.hear()
+	if v := &c.verdict; *mutant == 0 && (v.Killed != "" || v.Golden != "") {
+		fmt.Fprintf(os.Stderr, "judge: without a mutant, %s is not what it should be: %s%s %s\n", v.Unit, v.Claim, v.Golden, v.What)
+		os.Exit(2)
+	}
 	if *mutant == 0 {
 		c.say(c.known)
 	}
@@ -79,7 +83,7 @@ type court struct {
 	allowed time.Duration
 }
 
-// say prints a result and ends the process: with one where a claim broke without any mutant.
+// say prints a result and ends the process.
 func (c *court) say(result any) {
 	if err := json.NewEncoder(os.Stdout).Encode(result); err != nil {
 		fmt.Fprintln(os.Stderr, "judge:", err)
