@@ -156,7 +156,7 @@ func (b *books) derived(t *Transition, a Affinity, k *affinity) {
 
 // queue counts a heap of requests, and looks at its order.
 func (b *books) queue(i, above int32, a Affinity, c Class, pinned bool) (n, urgent int32) {
-	s := b.state
+	s, of := b.state, Transition{After: b.state}
 	for ; i != none; i = s.requests[i].links.next {
 		r := &s.requests[i]
 		if !r.used || r.affinity != a || r.class != c || pinned != (r.pin != none) || above != none && !s.before(above, i) {
@@ -165,7 +165,7 @@ func (b *books) queue(i, above int32, a Affinity, c Class, pinned bool) (n, urge
 		}
 		more, also := b.queue(r.links.child, i, a, c, pinned)
 		n, urgent = n+1+more, urgent+also
-		if s.urgent(r) {
+		if of.entitled(r) {
 			urgent++
 		}
 	}

@@ -235,7 +235,7 @@ func growthComes(t *Transition) error {
 			tabs += nested + roots
 			permits += wanted
 		}
-		urgent = urgent || s.urgent(r) && (r.class == Nested && nested > 0 || r.class == Root && max(roots, wanted) > 0)
+		urgent = urgent || t.entitled(r) && (r.class == Nested && nested > 0 || r.class == Root && max(roots, wanted) > 0)
 	}
 	ceiling := set.BurstPages
 	if urgent {
@@ -249,6 +249,12 @@ func growthComes(t *Transition) error {
 		return fmt.Errorf("capacity stays %d below %d, and %d more are needed by those who wait", s.capacity, ceiling, short)
 	}
 	return nil
+}
+
+// entitled says whether a request may have the pool grow to HighPriorityPages.
+func (t *Transition) entitled(r *request) bool {
+	threshold := t.After.settings.HighPriorityThreshold
+	return threshold != Off && int(r.priority) >= threshold
 }
 
 // given counts what this step gave to those that wait: leases, and openings inside primaries, each of which may
