@@ -443,6 +443,9 @@ func (t *Transition) owed(r *request) bool {
 // alive; and a browser is asked to end by force, unless it is the pool that ends.
 func closesHold(t *Transition) error {
 	s := t.After
+	if s.phase < t.Before.phase {
+		return fmt.Errorf("a pool that was closing goes back to phase %d from %d", s.phase, t.Before.phase)
+	}
 	if t.Event.Kind == CloseExpired && t.Before.phase == closing && s.phase < ending {
 		return fmt.Errorf("Close's ctx has ended, and %d requests wait and %d leases are held", len(t.Ledger.waiting), s.leases.used)
 	}

@@ -144,8 +144,8 @@ func doubtHolds(t *Transition) error {
 			continue
 		}
 		tab := &s.tabs[r.pin]
-		if tab.pinned != r.id || tab.overdue || tab.state != Opening && tab.state != Probing {
-			return fmt.Errorf("r%d was promised t%d, which is %v, overdue %v", r.id, tab.id, tab.state, tab.overdue)
+		if tab.pinned != r.id || tab.overdue || tab.doomed || tab.state != Opening && tab.state != Probing {
+			return fmt.Errorf("r%d was promised t%d, which is %v, overdue %v, doomed %v", r.id, tab.id, tab.state, tab.overdue, tab.doomed)
 		}
 	}
 	return nil

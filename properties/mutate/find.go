@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"go/ast"
 	"go/importer"
@@ -31,7 +32,7 @@ type Mutant struct {
 
 // Key is what the list of accepted survivors calls a mutant.
 func (m *Mutant) Key() string {
-	key := fmt.Sprintf("%s %s %s: %s => %s", m.File, m.Function, m.Operator, m.Before, m.After)
+	key := fmt.Sprintf("%s %s %s: %s => %s", m.File, m.Function, m.Operator, m.Before, cmp.Or(m.After, "nothing"))
 	if m.Again > 0 {
 		key += fmt.Sprintf(" (%d)", m.Again+1)
 	}
