@@ -193,6 +193,9 @@ func admission(t *Transition) error {
 	if err := overdueOpening(t); err != nil {
 		return err
 	}
+	if err := opensForAdmitted(t); err != nil {
+		return err
+	}
 	return affinityTabs(t)
 }
 

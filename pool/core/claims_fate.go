@@ -181,6 +181,33 @@ func overdueOpening(t *Transition) error {
 	return nil
 }
 
+// opensForAdmitted: a tab is opened inside a primary for a request that the limits let through.
+func opensForAdmitted(t *Transition) error {
+	s := t.After
+	for i := range t.Effects {
+		e := &t.Effects[i]
+		slot, ok := s.tabIndex.get(uint64(e.Tab))
+		if e.Kind != OpenTab || e.Affinity == 0 || !ok {
+			continue
+		}
+		if r, ok := s.requestIndex.get(uint64(s.tabs[slot].pinned)); !ok || s.requests[r].class == Nested {
+			continue
+		}
+		_, permits := t.letThrough(e.Affinity, t.Effects[i:])
+		k := &s.affinities[e.Affinity]
+		owned := k.bound + k.openings
+		for _, o := range t.Effects[i:] {
+			if o.Affinity == e.Affinity && (o.Kind == OpenTab || o.Kind == Grant && o.How.gains()) {
+				owned--
+			}
+		}
+		if permits <= 0 || int(owned) >= s.settings.AffinityTabs {
+			return fmt.Errorf("t%d is opened for affinity %d, which owns %d tabs, with %d permits left", e.Tab, e.Affinity, owned, permits)
+		}
+	}
+	return nil
+}
+
 // fromStandby says whether a tab was granted as a standby in this step: its opening was nobody's.
 func (t *Transition) fromStandby(id TabID) bool {
 	for i := range t.Effects {
