@@ -119,6 +119,9 @@ func (b *books) affinity(a Affinity, k *affinity) {
 	b.same("root leases", a, roots, k.rootLeases)
 	b.same("idle tabs", a, idle, k.idle)
 	b.same("openings", a, openings, k.openings)
+	if bound == 0 && k.generation != 0 {
+		b.same("the generation of a cold affinity", a, 0, int32(k.generation))
+	}
 	b.openings += openings
 	b.permitsWanted += k.permits
 	b.high += k.high

@@ -61,6 +61,16 @@ func twoBrowsers(t *Transition) error {
 	return nil
 }
 
+// hasFresh says whether an affinity has an idle tab that needs no probe.
+func (t *Transition) hasFresh(a Affinity) bool {
+	for i := range t.After.tabs {
+		if tab := &t.After.tabs[i]; tab.state == Idle && tab.affinity == a && !t.After.stale(int32(i)) {
+			return true
+		}
+	}
+	return false
+}
+
 // warm says whether an affinity is on the warm list.
 func (s *State) warm(a Affinity) bool {
 	return int(a) < len(s.affinities) && s.affinities[a].bound > 0
