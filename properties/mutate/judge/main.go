@@ -48,7 +48,7 @@ func main() {
 		fmt.Fprintln(os.Stderr, "judge: this build has no mutants; go run ./properties/mutate makes one that has")
 		os.Exit(2)
 	}
-	c := &court{verdict: Verdict{Mutant: *mutant}, known: Known{}, seeds: *seeds, states: *states, part: *part}
+	c := &court{verdict: Verdict{Mutant: *mutant}, known: Known{}, seeds: *seeds, states: *states, part: *part, began: time.Now().Add(time.Hour)}
 	if *known != "" {
 		text, err := os.ReadFile(*known)
 		if err == nil {
