@@ -1,9 +1,6 @@
 package core
 
-import (
-	"fmt"
-	"slices"
-)
+import "fmt"
 
 // The claims of Invariants that one effect alone does not decide. What it does is in ledger.go.
 
@@ -193,6 +190,9 @@ func admission(t *Transition) error {
 	if err := overdueOpening(t); err != nil {
 		return err
 	}
+	if err := opensForAdmitted(t); err != nil {
+		return err
+	}
 	return affinityTabs(t)
 }
 
@@ -287,6 +287,9 @@ func queueBound(t *Transition) error {
 // alive; and a browser is asked to end by force, unless it is the pool that ends.
 func closesHold(t *Transition) error {
 	s := t.After
+	if s.phase < t.Before.phase {
+		return fmt.Errorf("a pool that was closing goes back to phase %d from %d", s.phase, t.Before.phase)
+	}
 	if t.Event.Kind == CloseExpired && t.Before.phase == closing && s.phase < ending {
 		return fmt.Errorf("Close's ctx has ended, and %d requests wait and %d leases are held", len(t.Ledger.waiting), s.leases.used)
 	}
@@ -299,32 +302,6 @@ func closesHold(t *Transition) error {
 		}
 	}
 	return nil
-}
-
-// callsWaitFor: a Warm waits no longer than the target is not met, and a disposal no longer than something of its
-// generation is left.
-func (t *Transition) callsWaitFor() error {
-	for i := range t.After.calls {
-		c := &t.After.calls[i]
-		switch {
-		case c.affinity != 0 && !t.Ledger.leftOf(c):
-			return fmt.Errorf("d%d waits, and nothing is left of what it ends", c.id)
-		case c.affinity == 0 && !c.recycle && t.After.counts[Standby] >= t.target():
-			return fmt.Errorf("w%d waits, with %d standbys of %d", c.id, t.After.counts[Standby], t.target())
-		}
-	}
-	return nil
-}
-
-// leftOf says whether something is left of the generations that a disposal ends.
-func (l *Ledger) leftOf(c *call) bool {
-	n := slices.IndexFunc(l.calls, func(o ledgerCall) bool { return o.id == c.id })
-	if n < 0 {
-		return true
-	}
-	ended := func(doomed uint32) bool { return doomed != 0 && doomed <= l.calls[n].disposal }
-	return slices.ContainsFunc(l.tabs, func(e entry) bool { return e.affinity == c.affinity && (ended(e.doomed) || e.closing != 0) }) ||
-		slices.ContainsFunc(l.contexts, func(x ledgerContext) bool { return x.affinity == c.affinity && (ended(x.doomed) || x.closing) })
 }
 
 func singleAnswer(t *Transition) error {
@@ -353,11 +330,8 @@ func singleAnswer(t *Transition) error {
 			return fmt.Errorf("r%d waits, and the books do not know it", r.id)
 		}
 	}
-	if err := t.callsWaitFor(); err != nil {
-		return err
-	}
 	if n := len(s.calls); n != len(t.Ledger.calls) {
 		return fmt.Errorf("%d calls wait, and the books say %d", len(t.Ledger.calls), n)
 	}
-	return nil
+	return callsEnd(t)
 }

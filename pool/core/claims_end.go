@@ -85,6 +85,16 @@ func (t *Transition) oldGoesFirst() error {
 	return nil
 }
 
+// hasFresh says whether an affinity has an idle tab that needs no probe.
+func (t *Transition) hasFresh(a Affinity) bool {
+	for i := range t.After.tabs {
+		if tab := &t.After.tabs[i]; tab.state == Idle && tab.affinity == a && !t.After.stale(int32(i)) {
+			return true
+		}
+	}
+	return false
+}
+
 // warm says whether an affinity is on the warm list.
 func (s *State) warm(a Affinity) bool {
 	return int(a) < len(s.affinities) && s.affinities[a].bound > 0
@@ -144,4 +154,50 @@ func isolation(t *Transition) error {
 		}
 	}
 	return nil
+}
+
+// callsEnd: whoever waits for a disposal, a Warm or a Recycle waits no longer than for what it is about; and what a
+// late launch brought is closed.
+func callsEnd(t *Transition) error {
+	s, l := t.After, t.Ledger
+	for i := range s.calls {
+		switch c := &s.calls[i]; {
+		case c.affinity != 0:
+			if !l.doomedBy(c.id, c.affinity) {
+				return fmt.Errorf("disposal %d is waited for, and nothing of its generation is left", c.id)
+			}
+		case c.recycle:
+			if b := s.ready(); b != nil && l.replaced(c.id, b.id) {
+				return fmt.Errorf("recycle %d is waited for, and b%d serves alone", c.id, b.id)
+			}
+		case s.counts[Standby] >= t.target():
+			return fmt.Errorf("warm %d is waited for, and there are %d standbys of %d", c.id, s.counts[Standby], t.target())
+		}
+	}
+	e := &t.Event
+	if e.Kind == BrowserReady && e.Browser != 0 && t.Before.browser(e.Browser) == nil && e.Browser <= t.Before.lastBrowser &&
+		!slices.ContainsFunc(t.Effects, func(f Effect) bool { return f.Kind == CloseBrowser && f.Browser == e.Browser && f.Force }) {
+		return fmt.Errorf("b%d was written off and has started after all, and nobody ends it", e.Browser)
+	}
+	return nil
+}
+
+// doomedBy says whether anything is left of the generations that a disposal ended.
+func (l *Ledger) doomedBy(id CallID, a Affinity) bool {
+	i := slices.IndexFunc(l.calls, func(c ledgerCall) bool { return c.id == id })
+	if i < 0 {
+		return true
+	}
+	last := l.calls[i].disposal
+	return slices.ContainsFunc(l.tabs, func(e entry) bool {
+		return e.affinity == a && (e.doomed != 0 && e.doomed <= last || e.closing != 0)
+	}) ||
+		slices.ContainsFunc(l.contexts, func(c ledgerContext) bool { return c.affinity == a && (c.doomed != 0 && c.doomed <= last || c.closing) })
+}
+
+// replaced says whether the browser that a Recycle is about is gone, and a later one serves.
+func (l *Ledger) replaced(id CallID, serves BrowserID) bool {
+	i := slices.IndexFunc(l.calls, func(c ledgerCall) bool { return c.id == id })
+	return i >= 0 && serves > l.calls[i].browser &&
+		!slices.ContainsFunc(l.browsers, func(b ledgerBrowser) bool { return b.id <= l.calls[i].browser })
 }

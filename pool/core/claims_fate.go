@@ -164,8 +164,8 @@ func doubtHolds(t *Transition) error {
 			continue
 		}
 		tab := &s.tabs[r.pin]
-		if tab.pinned != r.id || tab.overdue || tab.state != Opening && tab.state != Probing {
-			return fmt.Errorf("r%d was promised t%d, which is %v, overdue %v", r.id, tab.id, tab.state, tab.overdue)
+		if tab.pinned != r.id || tab.overdue || tab.doomed || tab.state != Opening && tab.state != Probing {
+			return fmt.Errorf("r%d was promised t%d, which is %v, overdue %v, doomed %v", r.id, tab.id, tab.state, tab.overdue, tab.doomed)
 		}
 	}
 	return nil
@@ -197,6 +197,34 @@ func overdueOpening(t *Transition) error {
 	}
 	if _, _, bound := t.Ledger.rootsOf(e.affinity); int(bound) > t.After.settings.AffinityTabs {
 		return fmt.Errorf("t%d was overdue when it opened, and affinity %d has %d tabs with it", e.id, e.affinity, bound)
+	}
+	return nil
+}
+
+// opensForAdmitted: a tab is opened inside a primary for a request that the limits let through.
+func opensForAdmitted(t *Transition) error {
+	s := t.After
+	for i := range t.Effects {
+		e := &t.Effects[i]
+		slot, ok := s.tabIndex.get(uint64(e.Tab))
+		if e.Kind != OpenTab || e.Affinity == 0 || !ok {
+			continue
+		}
+		r, ok := s.requestIndex.get(uint64(s.tabs[slot].pinned))
+		if !ok || s.requests[r].class == Nested {
+			continue
+		}
+		_, permits := t.letThrough(&s.requests[r], t.Effects[i:])
+		k := &s.affinities[e.Affinity]
+		owned := k.bound + k.openings
+		for _, o := range t.Effects[i:] {
+			if o.Affinity == e.Affinity && (o.Kind == OpenTab || o.Kind == Grant && o.How.gains()) {
+				owned--
+			}
+		}
+		if permits <= 0 || int(owned) >= s.settings.AffinityTabs {
+			return fmt.Errorf("t%d is opened for affinity %d, which owns %d tabs, with %d permits left", e.Tab, e.Affinity, owned, permits)
+		}
 	}
 	return nil
 }
@@ -263,6 +291,56 @@ func (t *Transition) urgentGrowth() error {
 	return nil
 }
 
+// growthComes: as long as capacity is below what those who wait are entitled to, the root limit alone stops nobody,
+// and nobody is short of a tab with none on its way; beyond BurstPages, none of those entitled to HighPriorityPages.
+func growthComes(t *Transition) error {
+	s, set := t.After, &t.After.settings
+	if s.phase >= ending || s.requestIndex.used == 0 || int(s.capacity) >= set.Ceiling() {
+		return nil
+	}
+	var permits, tabs, high int32
+	for i := range s.requests {
+		r := &s.requests[i]
+		if !r.used || asksBefore(s.requests[:i], r.affinity) {
+			continue
+		}
+		nested, roots := t.shortageOf(r.affinity)
+		wanted := t.wantsPermits(r.affinity)
+		tabs += nested + roots
+		permits += wanted
+		urgent := t.entitledOf(r.affinity)
+		high += min(urgent[Root], max(roots, wanted)) + min(urgent[Nested], nested)
+	}
+	there := t.relief() + s.counts[Standby]
+	short := tabs - there
+	if permits > 0 {
+		short = max(short, permits-t.permits())
+	}
+	if int(s.capacity) >= set.BurstPages {
+		short = min(short, high-min(max(0, t.permits()), there))
+	}
+	if short > 0 {
+		return fmt.Errorf("capacity stays %d, and %d more are needed by those who wait", s.capacity, short)
+	}
+	return nil
+}
+
+// entitledOf counts the requests of an affinity that may have the pool grow to HighPriorityPages.
+func (t *Transition) entitledOf(a Affinity) (urgent [classes]int32) {
+	for i := range t.After.requests {
+		if r := &t.After.requests[i]; r.used && r.affinity == a && t.entitled(r) {
+			urgent[r.class]++
+		}
+	}
+	return urgent
+}
+
+// entitled says whether a request may have the pool grow to HighPriorityPages.
+func (t *Transition) entitled(r *request) bool {
+	threshold := t.After.settings.HighPriorityThreshold
+	return threshold != Off && int(r.priority) >= threshold
+}
+
 // given counts what this step gave to those that wait: leases, and openings inside primaries, each of which may
 // use up the AffinityTabs that another had counted on.
 func (t *Transition) given() (granted, opened int32) {
@@ -286,14 +364,14 @@ func (t *Transition) refuses() bool {
 func (t *Transition) wantsPermits(a Affinity) int32 {
 	set := &t.After.settings
 	waiting, held, bound := t.Ledger.rootsOf(a)
-	own := int32(0) // tabs that it has, or that are on their way to it
+	own := int32(0) // tabs that it has, or that are on their way to it, but for those promised to nested requests
 	openings := int32(0)
 	for i := range t.After.tabs {
 		tab := &t.After.tabs[i]
 		if tab.state == 0 || tab.affinity != a || tab.doomed || tab.overdue {
 			continue
 		}
-		if tab.state >= Idle && tab.state <= Resetting || tab.state == Opening {
+		if (tab.state >= Idle && tab.state <= Resetting || tab.state == Opening) && !t.forNested(tab) {
 			own++
 		}
 		if tab.state == Opening {
@@ -301,6 +379,12 @@ func (t *Transition) wantsPermits(a Affinity) int32 {
 		}
 	}
 	return max(0, min(waiting, int32(set.RootCap)-held, int32(set.AffinityTabs)-bound-openings+own))
+}
+
+// forNested says whether a tab was promised to a nested request.
+func (t *Transition) forNested(tab *tab) bool {
+	i, ok := t.After.requestIndex.get(uint64(tab.pinned))
+	return ok && t.After.requests[i].class == Nested
 }
 
 // armed says whether a deadline is armed, be it late.

@@ -153,7 +153,7 @@ func warmNotBlocked(t *Transition) error {
 	for i := range s.requests {
 		r := &s.requests[i]
 		if k := &s.affinities[r.affinity]; r.used && s.ownIdle(r.affinity) != none && !t.owed(r) &&
-			(r.class == Nested || t.permits() > 0 && s.underCap(k)) && (r.pin == none || !s.stale(s.ownIdle(r.affinity))) {
+			(r.class == Nested || t.permits() > 0 && s.underCap(k)) && (r.pin == none || t.hasFresh(r.affinity)) {
 			return fmt.Errorf("r%d waits, and its affinity has an idle tab", r.id)
 		}
 	}

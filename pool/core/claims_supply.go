@@ -70,6 +70,9 @@ func (t *Transition) becameIdle(tab TabView) bool {
 func noCascade(t *Transition) error {
 	evicted := false
 	for i := range t.Effects {
+		if e := &t.Effects[i]; e.Kind == CloseTab && e.Reason == Drain && t.shortage() > 0 {
+			return fmt.Errorf("t%d is closed for a drain, and %d are short of a tab", e.Tab, t.shortage())
+		}
 		evicted = evicted || t.Effects[i].Kind == CloseTab && t.Effects[i].Reason == Eviction
 	}
 	if !evicted {
@@ -330,6 +333,9 @@ func (l *Ledger) waits(a Affinity) bool {
 // contraction alone.
 func envelope(t *Transition) error {
 	if err := growthHolds(t); err != nil {
+		return err
+	}
+	if err := growthComes(t); err != nil {
 		return err
 	}
 	s, set := t.After, &t.After.settings

@@ -48,7 +48,7 @@ var Invariants = []Invariant{
 	{"no-cascade", "No eviction begins that would make the relief under way exceed the shortage that asks for it.", noCascade, nil},
 	{"no-self-eviction", "No tab is evicted that a waiting, admitted request could use as it is, unless an older request has used up its bypass.", noSelfEviction, nil},
 	{"order", "Grants follow the waiting order among admitted requests, but for the bounded bypass.", orderHolds, nil},
-	{"envelope", "MinPages <= capacity <= the highest of InitialPages and the ceilings that requests so far were entitled to; it goes down in an idle pool only.", envelope, envelopeBooks},
+	{"envelope", "MinPages <= capacity <= the highest of InitialPages and the ceilings that requests so far were entitled to; it goes down in an idle pool only, and up where they are short of it.", envelope, envelopeBooks},
 	{"queue-bound", "Waiting root requests never exceed MaxWaiting, nor do waiting nested ones.", queueBound, nil},
 	{"waits-add-up", "The waits of a lease or an error do not overlap, and add up to the whole.", nil, nil},
 	{"no-needless-refusal", "No request is refused for want of a tab while one can still come.", noNeedlessRefusal, nil},
@@ -58,6 +58,7 @@ var Invariants = []Invariant{
 	{"closes", "Close ends, with nothing alive.", closesHold, nil},
 	{"deadline-once", "A deadline that has come is not armed any more.", deadlineOnce, nil},
 	{"no-leak", "Every context ever opened is alive in the books, or closed, or went with its browser.", noLeak, tabBooks},
+	{"books-agree", "What the pool counts bit by bit is what there is: every sum, list and queue is what its elements say.", booksAgree, nil},
 	{"browser-truth", "A browser is asked when an operation in it has been silent for StallTimeout, and given up only if it was asked and did not answer.", browserTruth, nil},
 	{"two-browsers", "At most two browsers are alive and not written off, at most one takes new tabs, and none opens in a draining one.", twoBrowsers, browserBooks},
 }

@@ -411,6 +411,9 @@ func (l *Ledger) browserCloses(e *Effect) {
 	if b == nil {
 		return
 	}
+	if b.ending {
+		l.breach("reasoned-close", "b%d is asked to end, and was asked before", e.Browser)
+	}
 	b.ending = true
 	for i := range l.tabs {
 		if t := &l.tabs[i]; t.browser == e.Browser && t.closing == 0 {

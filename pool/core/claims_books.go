@@ -1,0 +1,234 @@
+package core
+
+import "fmt"
+
+// The claim that the books agree with themselves. Decisions go by sums, lists and queues that are brought up to
+// date bit by bit; here each is counted anew, from the tabs, the requests and the contexts alone.
+
+func booksAgree(t *Transition) error {
+	s := t.After
+	b := books{state: s}
+	b.tabs()
+	b.requests()
+	for a := range s.affinities {
+		if k := &s.affinities[a]; k.known {
+			b.affinity(Affinity(a), k)
+			b.derived(t, Affinity(a), k)
+		}
+	}
+	for c := Root; c < classes; c++ {
+		b.heads(s.heads[c], c)
+	}
+	b.contexts()
+	b.sums()
+	return b.err
+}
+
+// books are sums that were counted anew.
+type books struct {
+	state *State
+	err   error
+
+	counts, overdue               [tabStates]int32
+	bound, rootLeases             int32
+	waiting, queued, listed       [classes]int32
+	promised                      int32
+	exhausted, used, warm         int32
+	openings, permitsWanted, high int32
+	needs                         [classes]int32
+}
+
+// same notes the first two numbers that are not.
+func (b *books) same(what string, of any, counted, says int32) {
+	if counted != says && b.err == nil {
+		b.err = fmt.Errorf("%s of %v: counted %d, and the books say %d", what, of, counted, says)
+	}
+}
+
+func (b *books) tabs() {
+	s := b.state
+	for i := range s.tabs {
+		t := &s.tabs[i]
+		if t.state == 0 {
+			continue
+		}
+		b.counts[t.state]++
+		if t.overdue {
+			b.overdue[t.state]++
+		}
+		if t.bound() {
+			b.bound++
+		}
+		if t.state == Leased && t.class == Root {
+			b.rootLeases++
+		}
+		if at, ok := s.tabIndex.get(uint64(t.id)); !ok || at != int32(i) {
+			b.same("the place", t.id, int32(i), at)
+		}
+		if t.pinned != 0 {
+			r, ok := s.requestIndex.get(uint64(t.pinned))
+			if !ok || s.requests[r].pin != int32(i) {
+				b.same("the request promised", t.id, 0, 1)
+			}
+		}
+	}
+}
+
+func (b *books) requests() {
+	s := b.state
+	for i := range s.requests {
+		r := &s.requests[i]
+		if !r.used {
+			continue
+		}
+		b.used++
+		b.waiting[r.class]++
+		if s.usedUp(r) {
+			b.exhausted++
+		}
+		if r.pin != none {
+			b.promised++
+		}
+		if at, ok := s.requestIndex.get(uint64(r.id)); !ok || at != int32(i) {
+			b.same("the place", r.id, int32(i), at)
+		}
+	}
+	b.same("requests", "the pool", b.used, int32(len(s.requests)-len(s.freeRequests)))
+	b.same("requests", "the index", b.used, s.requestIndex.used)
+}
+
+// affinity counts what the lists of one affinity hold.
+func (b *books) affinity(a Affinity, k *affinity) {
+	s := b.state
+	var bound, roots, idle, openings int32
+	for i := k.tabs; i != none; i = s.tabs[i].next {
+		t := &s.tabs[i]
+		if t.bound() {
+			bound++
+		}
+		switch {
+		case t.state == Leased && t.class == Root:
+			roots++
+		case t.state == Idle:
+			idle++
+		case t.state == Opening && !t.doomed && !t.overdue:
+			openings++
+		}
+	}
+	b.same("bound tabs", a, bound, k.bound)
+	b.same("root leases", a, roots, k.rootLeases)
+	b.same("idle tabs", a, idle, k.idle)
+	b.same("openings", a, openings, k.openings)
+	if bound == 0 && k.generation != 0 {
+		b.same("the generation of a cold affinity", a, 0, int32(k.generation))
+	}
+	b.openings += openings
+	b.permitsWanted += k.permits
+	b.high += k.high
+	for c := Root; c < classes; c++ {
+		b.needs[c] += k.needs[c]
+		queued, urgent := b.queue(k.queue[c], none, a, c, false)
+		promised, also := b.queue(k.pins[c], none, a, c, true)
+		b.same("waiting requests", a, queued+promised, k.waiting[c])
+		b.same("promised requests", a, promised, k.promised[c])
+		b.same("urgent requests", a, urgent+also, k.urgent[c])
+		b.queued[c] += queued + promised
+		if k.listed[c] {
+			b.listed[c]++
+		}
+		if listed := queued > 0 && (c == Nested || k.eligible > 0); listed != k.listed[c] {
+			b.same("its place among the heads", a, 0, 1)
+		}
+	}
+	if warm := idle > 0 && k.waiting != [classes]int32{}; warm {
+		b.warm++
+	}
+}
+
+// derived compares what the core goes by for one affinity with what the ledger says.
+func (b *books) derived(t *Transition, a Affinity, k *affinity) {
+	set := &t.After.settings
+	nested, roots := t.shortageOf(a)
+	b.same("nested requests short of a tab", a, nested, k.needs[Nested])
+	b.same("root requests short of a tab", a, roots, k.needs[Root])
+	_, held, bound := t.Ledger.rootsOf(a)
+	room := min(int32(set.RootCap)-held, int32(set.AffinityTabs)-bound-k.openings)
+	b.same("root requests let through", a, max(0, min(k.waiting[Root]-k.promised[Root], room)), k.eligible)
+	b.same("permits wanted", a, t.wantsPermits(a), k.permits)
+}
+
+// queue counts a heap of requests, and looks at its order.
+func (b *books) queue(i, above int32, a Affinity, c Class, pinned bool) (n, urgent int32) {
+	s, of := b.state, Transition{After: b.state}
+	for ; i != none; i = s.requests[i].links.next {
+		r := &s.requests[i]
+		if !r.used || r.affinity != a || r.class != c || pinned != (r.pin != none) || above != none && !s.before(above, i) {
+			b.same("the queue", a, 0, 1)
+			return n, urgent
+		}
+		more, also := b.queue(r.links.child, i, a, c, pinned)
+		n, urgent = n+1+more, urgent+also
+		if of.entitled(r) {
+			urgent++
+		}
+	}
+	return n, urgent
+}
+
+// heads counts the affinities in the heap of heads, and looks at its order.
+func (b *books) heads(a int32, c Class) {
+	var count func(a, above int32) int32
+	count = func(a, above int32) (n int32) {
+		for ; a != none; a = b.state.affinities[a].links[c].next {
+			if !b.state.affinities[a].listed[c] || above != none && !(headArena{b.state, c}).before(above, a) {
+				b.same("the order of the heads", a, 0, 1)
+				return n
+			}
+			n += 1 + count(b.state.affinities[a].links[c].child, a)
+		}
+		return n
+	}
+	b.same("heads", c, count(a, none), b.listed[c])
+}
+
+func (b *books) contexts() {
+	s := b.state
+	alive, tabless := int32(0), int32(0)
+	for i := range s.contexts {
+		if c := &s.contexts[i]; c.state != 0 {
+			alive++
+			if c.tabs == 0 {
+				tabless++
+			}
+		}
+	}
+	b.same("contexts", "the pool", alive, int32(len(s.contexts)-len(s.freeContexts)))
+	b.same("contexts without a tab", "the pool", tabless, s.tabless)
+}
+
+func (b *books) sums() {
+	s := b.state
+	for state := Opening; state < tabStates; state++ {
+		b.same("tabs", state, b.counts[state], s.counts[state])
+		b.same("overdue tabs", state, b.overdue[state], s.overdue[state])
+	}
+	b.same("bound tabs", "the pool", b.bound, s.bound)
+	b.same("root leases", "the pool", b.rootLeases, s.rootLeases)
+	b.same("used-up requests", "the pool", b.exhausted, s.exhausted)
+	b.same("openings inside primaries", "the pool", b.openings, s.openings)
+	b.same("permits wanted", "the pool", b.permitsWanted, s.permitsWanted)
+	b.same("needs of urgent ones", "the pool", b.high, s.high)
+	b.same("affinities that can be served", "the pool", b.warm, s.warmWaiting)
+	promised := int32(0)
+	for i := range s.affinities {
+		for c := Root; c < classes; c++ {
+			promised += s.affinities[i].promised[c]
+		}
+	}
+	b.same("promised requests", "the pool", b.promised, promised)
+	for c := Root; c < classes; c++ {
+		b.same("waiting requests", c, b.waiting[c], s.waiting[c])
+		b.same("waiting requests of all affinities", c, b.queued[c], b.waiting[c])
+		b.same("needs", c, b.needs[c], s.needs[c])
+	}
+}
