@@ -331,21 +331,6 @@ func (s *State) satThrough(rounds uint32) bool {
 	return int(s.rounds-max(rounds, s.success)) >= s.settings.OpenRetries
 }
 
-// hasServing says whether a tab of its own affinity can still serve a request. The lease that a nested request is
-// issued under cannot: it does not end before.
-func (s *State) hasServing(r *request) bool {
-	k := &s.affinities[r.affinity]
-	serving, outer := k.bound, false
-	for i := k.tabs; i != none; i = s.tabs[i].next {
-		t := &s.tabs[i]
-		outer = outer || t.state == Leased && !t.doomed && t.class == Root
-	}
-	if r.class == Nested && outer {
-		serving--
-	}
-	return serving > 0
-}
-
 // refuse answers those that have sat through OpenRetries failed rounds and that nothing else can
 // serve: no tab of their own affinity, and no opening that is not overdue.
 func (s *State) refuse() {
@@ -355,7 +340,7 @@ func (s *State) refuse() {
 	for i := range s.requests {
 		r := &s.requests[i]
 		switch {
-		case !r.used || !s.satThrough(r.rounds) || !s.admitted(r) || s.hasServing(r):
+		case !r.used || !s.satThrough(r.rounds) || !s.admitted(r) || s.affinities[r.affinity].bound > 0:
 		case !s.settings.AllowReassign || s.foreignIdle(int32(i)) == none:
 			s.refuseRequest(int32(i), BrowserUnavailable)
 		case !s.heldBack(int32(i)):

@@ -77,7 +77,7 @@ func (l *Ledger) refused(now Time, event Event, e *Effect) {
 				}
 			}
 		}
-		if l.canServe(&r) {
+		if l.hasBound(r.affinity) {
 			l.breach("no-needless-refusal", "r%d was refused, and its affinity has a tab", e.Request)
 		}
 		for i := range l.tabs {
@@ -178,22 +178,6 @@ func (l *Ledger) idleFor(a Affinity, now Time, d time.Duration) bool {
 	return !slices.ContainsFunc(l.tabs, func(t entry) bool {
 		return t.affinity == a && (t.holder != 0 || t.doomed == 0 && t.asked != 0 && t.closing == 0)
 	})
-}
-
-// canServe says whether a tab of its own affinity can serve a request in the end: any but that of the lease which a
-// nested one is issued under.
-func (l *Ledger) canServe(r *ledgerRequest) bool {
-	serving, outer := 0, false
-	for i := range l.tabs {
-		if t := &l.tabs[i]; t.affinity == r.affinity && t.bound() {
-			serving++
-			outer = outer || t.holder != 0 && t.class == Root
-		}
-	}
-	if r.class == Nested && outer {
-		serving--
-	}
-	return serving > 0
 }
 
 func (l *Ledger) hasIdle(a Affinity) bool {
