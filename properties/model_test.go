@@ -3,9 +3,11 @@ package properties
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/pagepool/pagepool/sim"
@@ -31,23 +33,30 @@ func TestModelEveryScenarioIsExploredToItsEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	command(t, "", "go", "build", "-cover", "-coverpkg="+module+"/pool/core,"+module+"/cmd/soak", "-o", binary, "./cmd/soak")
+	certificates := make([]string, len(sim.Scenarios))
 	t.Run("scenarios", func(t *testing.T) {
-		for _, scenario := range sim.Scenarios {
+		for i, scenario := range sim.Scenarios {
 			t.Run(scenario.Name, func(t *testing.T) {
 				t.Parallel()
 				var found explored
-				out := command(t, "GOCOVERDIR="+data, binary, "explore", scenario.Name, "-json", "-max-states", "1000000")
+				out := command(t, "GOCOVERDIR="+data, binary, "explore", scenario.Name, "-json", "-workers", "1", "-max-states", "3000000")
 				if err := json.Unmarshal(out, &found); err != nil || len(found.Scenarios) != 1 {
 					t.Fatalf("%v\n%s", err, out)
 				}
 				if x := found.Scenarios[0]; !x.Complete || len(found.Violations) > 0 {
 					t.Fatalf("not to the end, or a claim broke:\n%s", out)
 				}
+				x := found.Scenarios[0]
+				certificates[i] = fmt.Sprintf("%-20s %7d %9d %12d %6d  %s\n", x.Scenario, scenario.Faults, x.States, x.Transitions, x.Depth, x.StatesSum)
 			})
 		}
 	})
 	if !t.Failed() {
 		everyStatement(t, data)
+		// A change of what can be reached is seen in review.
+		checkGolden(t, "certificates.txt", "# What can be reached in each scenario, to the last state.\n"+
+			fmt.Sprintf("%-20s %7s %9s %12s %6s  %s\n", "# scenario", "faults", "states", "transitions", "depth", "sum of the fingerprints")+
+			strings.Join(certificates, ""))
 	}
 }
 

@@ -105,12 +105,12 @@ func checkGolden(t *testing.T, name, got string) {
 	}
 	data, err := os.ReadFile(file)
 	if err != nil {
-		t.Fatalf("%v; go test -run TestTrace ./properties -update writes it", err)
+		t.Fatalf("%v; go test -run %s ./properties -update writes it", err, t.Name())
 	}
 	if want := string(data); got != want {
 		line, g, w := firstDifference(got, want)
-		t.Errorf("the history is not that of %s, from its line %d on:\n\tgot  %s\n\twant %s\n"+
-			"where it should be so: go test -run TestTrace ./properties -update", name, line, g, w)
+		t.Errorf("it is not %s any more, from its line %d on:\n\tgot  %s\n\twant %s\n"+
+			"where it should be so: go test -run %s ./properties -update", name, line, g, w, t.Name())
 	}
 }
 

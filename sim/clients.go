@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"time"
 
 	"fmt"
@@ -95,7 +96,7 @@ func (c *client) innermost() *lease { return &c.leases[c.held-1] }
 // one in timed worlds, where programs come and go.
 func (w *World) number(i int) uint64 {
 	if !w.timed {
-		return uint64(i*(programLength+1)) + uint64(w.clients[i].pc) + 1
+		return w.recordedTo + uint64(i*(programLength+1)) + uint64(w.clients[i].pc) + 1
 	}
 	w.lastNumber++
 	n := w.lastNumber
@@ -104,6 +105,15 @@ func (w *World) number(i int) uint64 {
 	}
 	w.owners[n&uint64(len(w.owners)-1)] = owner{number: n, client: int32(i)}
 	return n
+}
+
+// owns says whether a client waits for a number, or holds a page by it.
+func (c *client) owns(number uint64) bool {
+	owns := number != 0 && uint64(c.call) == number
+	for n := range c.leases[:c.held] {
+		owns = owns || number != 0 && uint64(c.leases[n].request) == number
+	}
+	return owns
 }
 
 // owner says which client a request or a call belongs to.
@@ -126,8 +136,12 @@ func (w *World) growOwners() {
 // ownerOf finds the client of a request or call; ok is false where a script made it by hand.
 func (w *World) ownerOf(number uint64) (int, bool) {
 	if !w.timed {
-		i := int(number-1) / (programLength + 1)
-		return i, number > 0 && i < len(w.clients)
+		if number <= w.recordedTo {
+			i := slices.IndexFunc(w.clients, func(c client) bool { return c.owns(number) })
+			return max(0, i), i >= 0
+		}
+		i := int(number-w.recordedTo-1) / (programLength + 1)
+		return i, i < len(w.clients)
 	}
 	o := w.owners[number&uint64(len(w.owners)-1)]
 	return int(o.client), o.number == number && number != 0

@@ -12,6 +12,7 @@ type ExploreOptions struct {
 	MaxStates  int  // 0: as many as can be told apart
 	Workers    int  // goroutines; 0: one. What a search finds does not depend on it.
 	NoSymmetry bool // tell apart which of two like things is the older one
+	NoReturn   bool // after a broken claim, visit the rest, to know from where on nothing avoids it
 	// Progress is called now and then, and stops the search by false.
 	Progress func(ExploreProgress) bool
 }
@@ -117,6 +118,10 @@ const chunkSize = 16
 // a second, and for the worlds found to stay in the processor's caches.
 const batchTransitions = 1 << 12
 
+// beyond is how many times as many states are visited after a broken claim, to know from where on nothing avoids it:
+// a pool with a bug in it may have states without end.
+const beyond = 8
+
 func (x *search) run() {
 	x.broken, x.room = nowhere, x.options.MaxStates
 	first := x.start.Clone()
@@ -133,8 +138,11 @@ func (x *search) run() {
 	x.measure()
 	switch {
 	case x.broken != nowhere:
-		x.result.Complete = false
 		x.fail(x.broken)
+		if x.result.Complete {
+			x.result.NoReturn = x.noReturn(x.broken, x.ends())
+		}
+		x.result.Complete = false
 	case x.result.Complete:
 		x.liveness()
 	}
@@ -145,13 +153,13 @@ func (x *search) run() {
 
 // expandAll is false where it is cut short.
 func (x *search) expandAll() bool {
-	for x.broken == nowhere {
+	for x.goesOn() {
 		x.layer, x.next = x.next, x.layer[:0]
 		for done := 0; done < len(x.layer); {
 			n := min(len(x.layer)-done, x.batch())
 			x.expand(x.layer[done : done+n])
 			done += n
-			if x.broken != nowhere || x.room <= 0 || !x.report(len(x.layer)-done+len(x.next)) {
+			if !x.goesOn() || x.room <= 0 || !x.report(len(x.layer)-done+len(x.next)) {
 				return false
 			}
 		}
@@ -162,6 +170,8 @@ func (x *search) expandAll() bool {
 	}
 	return false
 }
+
+func (x *search) goesOn() bool { return x.broken == nowhere || x.options.NoReturn }
 
 // batch is how many states the next batch expands.
 func (x *search) batch() int {
@@ -257,6 +267,7 @@ func (x *search) take(f *found) {
 	if f.node.broken {
 		if x.broken == nowhere {
 			x.broken = f.at
+			x.room = min(x.room, beyond*x.seen.states()+beyond*batchTransitions)
 		}
 		return
 	}

@@ -99,7 +99,7 @@ func (c *Canon) hasher(p *client) (h core.Hasher) {
 
 // name is the name of a request or a call: its place in the program of its client, and the place of that client.
 func (c *Canon) name(number uint64) uint64 {
-	if i, ok := c.world.ownerOf(number); ok && len(c.place) > 0 {
+	if i, ok := c.world.ownerOf(number); ok && len(c.place) > 0 && number > c.world.recordedTo {
 		return number + (uint64(c.place[i])-uint64(i))*(programLength+1)
 	}
 	return number

@@ -16,10 +16,16 @@ const (
 // graph is what a search has visited, by the transitions that a fair browser makes in the end. Its states are
 // numbered without gaps, one shard after the other.
 type graph struct {
-	search *search
-	base   [shards + 1]int32
-	first  []int32 // by state: where its neighbours begin, and where the last one's end
-	next   []int32 // neighbours
+	base  [shards + 1]int32 // by shard: the number of its first state
+	first []int32           // by state: where its neighbours begin, and where the last one's end
+	next  []int32           // neighbours
+}
+
+func (x *search) base() (base [shards + 1]int32) {
+	for n := range shards {
+		base[n+1] = base[n] + int32(len(x.seen.shards[n].keys))
+	}
+	return base
 }
 
 func (g *graph) number(p place) int32 { return g.base[p.shard()] + int32(p.index()) }
@@ -38,10 +44,7 @@ func (g *graph) of(state int32) []int32 { return g.next[g.first[state]:g.first[s
 
 // graph builds it, along the transitions or against them.
 func (x *search) graph(backward bool) *graph {
-	g := &graph{search: x}
-	for n := range shards {
-		g.base[n+1] = g.base[n] + int32(len(x.seen.shards[n].keys))
-	}
+	g := &graph{base: x.base()}
 	ends := func(e edge) (from, to int32) {
 		from, to = g.number(e.from), g.number(e.to)
 		if backward {
@@ -110,12 +113,13 @@ func (x *search) liveness() {
 	nearest := x.nearest(g, func(i int32) bool { return bottom[i] })
 	w, trace := x.retrace(g.place(nearest))
 	r := x.result
-	r.Violation, r.Trace, r.NoReturn = x.stuck(w, len(trace)), trace, x.noReturn(g, g.place(nearest), can)
+	r.Violation, r.Trace, r.NoReturn = x.stuck(w, len(trace)), trace, x.noReturn(g.place(nearest), can)
 	r.Component = x.around(g, nearest)
 }
 
 // noReturn is how many actions of the way to a state it takes until no good state can be reached any more.
-func (x *search) noReturn(g *graph, at place, can []bool) int {
+func (x *search) noReturn(at place, can []bool) int {
+	g := graph{base: x.base()}
 	n := int(x.seen.node(at).depth)
 	for {
 		parent := x.seen.node(at).parent

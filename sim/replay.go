@@ -111,6 +111,15 @@ func Replay(t *core.Trace, tell func(Told)) (*ReplayReport, error) {
 
 // ReplayWhile is Replay for as long as goOn says so. It is asked now and then; nil always does.
 func ReplayWhile(t *core.Trace, tell func(Told), goOn func() bool) (*ReplayReport, error) {
+	r, err := playOut(t, tell, goOn)
+	if r == nil {
+		return nil, err
+	}
+	return r.finish(), err
+}
+
+// playOut plays a trace as far as it holds and goOn says so. The replayer is nil where it could not begin.
+func playOut(t *core.Trace, tell func(Told), goOn func() bool) (*replayer, error) {
 	r := &replayer{trace: t, report: new(ReplayReport), tell: tell, goOn: patience{ask: goOn}, wedged: map[core.Affinity]bool{}, used: map[string]bool{}}
 	o := Options{Settings: t.Settings, Timed: true, Observe: r.observe}
 	if t.Snapshot != nil {
@@ -136,10 +145,10 @@ func ReplayWhile(t *core.Trace, tell func(Told), goOn func() bool) (*ReplayRepor
 			break // the line's time was not reached, and what became of it says nothing
 		}
 		if err != nil {
-			return r.finish(), &core.TraceError{Line: line.Number, What: err.Error()}
+			return r, &core.TraceError{Line: line.Number, What: err.Error()}
 		}
 	}
-	return r.finish(), nil
+	return r, nil
 }
 
 type replayer struct {

@@ -56,6 +56,7 @@ type fixed struct {
 	conditions *Conditions
 	arrivals   *Arrivals
 	menu       Menu
+	recordedTo uint64  // untimed: requests and calls up to this number were there at the start
 	like       []int32 // untimed: by client, the first that has the same program; nil: all have programs of their own
 	observe    func(*World, core.Event, []core.Effect)
 }

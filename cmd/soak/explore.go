@@ -1,8 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"runtime"
 	"runtime/metrics"
 	"slices"
@@ -11,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/sim"
 )
 
@@ -35,9 +39,14 @@ type exploredScenario struct {
 	StatesSum   string      `json:"states_sum"`
 	Violations  []violation `json:"violations"`
 
+	NoReturn *int    `json:"no_return,omitempty"` // how many steps of the counterexample it takes until nothing avoids it
+	Omission float64 `json:"omission"`            // how likely it is that a state was overlooked
+
 	trace   []string
-	cutBy   string // what ended it early
-	stopped bool   // that was Ctrl-C
+	around  []string // what goes on for ever from its end
+	graph   int      // memory
+	cutBy   string   // what ended it early
+	stopped bool     // that was Ctrl-C
 }
 
 type exploreOptions struct {
@@ -47,6 +56,9 @@ type exploreOptions struct {
 	maxMemory memory // of the whole process
 	workers   count
 	symmetry  yesNo
+	from      string // a trace, at whose end the searches begin
+	faults    count  // of each search, where it was given
+	faultsSet bool
 }
 
 func scenarioNames() []string {
@@ -71,7 +83,8 @@ func (s *soak) exploreCommand() *cobra.Command {
 		Args: func(_ *cobra.Command, args []string) error {
 			return o.choose(args)
 		},
-		RunE: func(*cobra.Command, []string) error {
+		RunE: func(c *cobra.Command, _ []string) error {
+			o.faultsSet = c.Flags().Changed("faults")
 			report, err := s.explore(&o)
 			if err != nil {
 				return err
@@ -83,6 +96,8 @@ func (s *soak) exploreCommand() *cobra.Command {
 		},
 	}
 	c.Flags().VarPF(&o.all, "all", "", "explore every scenario").NoOptDefVal = "true"
+	c.Flags().StringVar(&o.from, "from", "", "begin where this trace ends; without a scenario, with nobody but those who hold or wait there")
+	c.Flags().Var(&o.faults, "faults", "how many deviations from a healthy browser, instead of those of the scenario")
 	c.Flags().Var(&o.maxStates, "max-states", "stop each after this many states; 0: no bound")
 	c.Flags().Var(&o.maxMemory, "max-memory", "stop when the searches take more memory than this")
 	c.Flags().Var(&o.workers, "workers", "how many processors a search uses; what it finds does not depend on it")
@@ -99,6 +114,9 @@ func (o *exploreOptions) choose(args []string) error {
 		return fmt.Errorf("want -all or names, not both")
 	case bool(o.all):
 		o.scenarios = sim.Scenarios
+		return nil
+	case len(args) == 0 && o.from != "":
+		o.scenarios = []*sim.Scenario{{Name: filepath.Base(o.from), Faults: 1, Menu: sim.AllFaults}}
 		return nil
 	case len(args) == 0:
 		return fmt.Errorf("want a scenario or -all; the scenarios are %s", strings.Join(scenarioNames(), ", "))
@@ -136,14 +154,17 @@ func (s *soak) explore(o *exploreOptions) (*exploreReport, error) {
 
 func (s *soak) exploreOne(o *exploreOptions, c *sim.Scenario, bar progress) (exploredScenario, error) {
 	changed := *c
-	var err error
-	if changed.Settings, err = s.settings(c.Settings); err != nil {
+	if o.faultsSet {
+		changed.Faults = int(o.faults)
+	}
+	start, err := s.startOf(&changed, o.from)
+	if err != nil {
 		return exploredScenario{}, err
 	}
 	began, last, cutBy, stopped := time.Now(), 0, fmt.Sprintf("-max-states %d", o.maxStates), false
-	x, err := sim.Explore(&changed, sim.ExploreOptions{
+	x, err := sim.ExploreFrom(start, c.Name, sim.ExploreOptions{
 		MaxStates: int(o.maxStates),
-		Workers: int(o.workers), NoSymmetry: !bool(o.symmetry),
+		Workers:   int(o.workers), NoSymmetry: !bool(o.symmetry), NoReturn: true,
 		Progress: func(p sim.ExploreProgress) bool {
 			bar.add(p.States - last)
 			last = p.States
@@ -165,15 +186,64 @@ func (s *soak) exploreOne(o *exploreOptions, c *sim.Scenario, bar progress) (exp
 		Scenario: c.Name, States: x.States, Transitions: x.Transitions, Depth: x.Depth,
 		WallSeconds: time.Since(began).Seconds(), MemoryBytes: x.VisitedBytes, Complete: x.Complete,
 		StatesSum: fmt.Sprintf("%016x", x.Sum), Violations: []violation{}, trace: x.Trace,
-		cutBy: cutBy, stopped: stopped,
+		cutBy: cutBy, stopped: stopped, around: x.Component, graph: x.GraphBytes, Omission: x.Omission(),
+	}
+	if x.NoReturn >= 0 {
+		e.NoReturn = &x.NoReturn
 	}
 	if v := x.Violation; v != nil {
-		e.Violations = append(e.Violations, violation{
+		found := violation{
 			Property: v.Property, Says: v.Says, What: v.What, Step: v.Step,
-			Repeat: "soak explore " + c.Name + s.setFlags(),
-		})
+			Repeat: o.repeat(c) + s.setFlags(),
+		}
+		if file, err := saveExplored(&changed, x, found.Repeat); err == nil && o.from == "" {
+			found.File, found.Repeat = file, "soak replay "+quote(file)
+		}
+		e.Violations = append(e.Violations, found)
 	}
 	return e, nil
+}
+
+// startOf makes the world in which a search begins.
+func (s *soak) startOf(c *sim.Scenario, from string) (*sim.World, error) {
+	if from == "" {
+		var err error
+		if c.Settings, err = s.settings(c.Settings); err != nil {
+			return nil, err
+		}
+		return c.World()
+	}
+	data, err := os.ReadFile(from)
+	if err != nil {
+		return nil, err
+	}
+	trace, err := core.ReadTrace(bytes.NewReader(data))
+	if err != nil {
+		return nil, inFile(from, err)
+	}
+	if trace.Settings, err = s.settings(trace.Settings); err != nil {
+		return nil, err
+	}
+	w, err := sim.Resume(trace, c)
+	if err != nil {
+		return nil, inFile(from, err)
+	}
+	return w, nil
+}
+
+// repeat is the command that explores a scenario again.
+func (o *exploreOptions) repeat(c *sim.Scenario) string {
+	command := "soak explore"
+	if o.from == "" || c.Name != filepath.Base(o.from) {
+		command += " " + c.Name
+	}
+	if o.from != "" {
+		command += " -from " + quote(o.from)
+	}
+	if o.faultsSet {
+		command += fmt.Sprintf(" -faults %d", o.faults)
+	}
+	return command
 }
 
 // inUse is the memory that the process has in use.
@@ -184,25 +254,44 @@ func inUse() memory {
 }
 
 func (r *exploreReport) write(w io.Writer) {
+	states, omission := 0, 0.0
 	for _, e := range r.Scenarios {
-		complete := "to the end"
-		switch {
-		case e.Complete:
-		case len(e.Violations) > 0:
-			complete = "to a broken claim"
-		default:
-			complete = "NOT to the end (" + e.cutBy + ")"
-		}
-		fmt.Fprintf(w, "%-22s %9d states %10d transitions, depth %3d, %s, in %.2f s\n",
-			e.Scenario, e.States, e.Transitions, e.Depth, complete, e.WallSeconds)
-		for _, v := range e.Violations {
-			v.write(w)
-		}
-		for i, step := range e.trace {
-			fmt.Fprintf(w, "        %3d  %s\n", i+1, step)
-		}
+		states += e.States
+		omission += e.Omission
+		e.write(w)
 	}
 	if len(r.Violations) == 0 {
-		fmt.Fprintln(w, "no claim broke in any state visited")
+		fmt.Fprintf(w, "no claim broke in any of %d states; one was overlooked with a probability of %.0e, for equal fingerprints\n",
+			states, omission)
+	}
+}
+
+func (e *exploredScenario) write(w io.Writer) {
+	complete := "to the end"
+	switch {
+	case e.Complete:
+	case len(e.Violations) > 0:
+		complete = "to a broken claim"
+	default:
+		complete = fmt.Sprintf("NOT to the end (%s): every state in %d steps from the start, and none beyond %d", e.cutBy, max(0, e.Depth-1), e.Depth+1)
+	}
+	fmt.Fprintf(w, "%-22s %9d states %10d transitions, depth %3d, %4.1f bytes a state, %s, in %.2f s\n",
+		e.Scenario, e.States, e.Transitions, e.Depth, float64(e.MemoryBytes)/float64(e.States), complete, e.WallSeconds)
+	for _, v := range e.Violations {
+		v.write(w)
+	}
+	for i, step := range e.trace {
+		fmt.Fprintf(w, "        %3d  %s\n", i+1, step)
+		if e.NoReturn != nil && *e.NoReturn == i+1 {
+			fmt.Fprintln(w, "             from here on, nothing that a fair browser does avoids it")
+		}
+	}
+	if len(e.around) > 0 {
+		fmt.Fprintln(w, "             and then, round and round, for ever:")
+		for _, step := range e.around {
+			fmt.Fprintf(w, "             %s\n", step)
+		}
+	} else if n := len(e.Violations); n > 0 && slices.ContainsFunc(sim.Claims, func(c sim.Claim) bool { return c.Name == e.Violations[0].Property }) {
+		fmt.Fprintln(w, "             and then nothing can happen")
 	}
 }
