@@ -263,11 +263,15 @@ func (t *Transition) urgentGrowth() error {
 	return nil
 }
 
-// given counts what this step gave to those that wait: leases, and openings inside primaries, each of which may
-// use up the AffinityTabs that another had counted on.
+// given counts what this step gave to those that wait: leases; and what it may have given them after it grew:
+// reassigned tabs, and openings inside primaries, each of which may use up the AffinityTabs that another had
+// counted on.
 func (t *Transition) given() (granted, opened int32) {
 	for i := range t.Effects {
 		switch e := &t.Effects[i]; {
+		case e.Kind == Grant && e.How == Reassigned:
+			opened++
+			granted++
 		case e.Kind == Grant:
 			granted++
 		case e.Kind == OpenTab && e.Affinity != 0:
