@@ -16,7 +16,8 @@ import (
 // explored is what the command says of one scenario.
 type explored struct {
 	Scenarios []struct {
-		Scenario, StatesSum        string `json:",omitempty"`
+		Scenario                   string
+		StatesSum                  string `json:"states_sum"`
 		States, Transitions, Depth int
 		Complete                   bool
 	}

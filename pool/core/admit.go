@@ -121,13 +121,15 @@ func (s *State) refreshNeeds(k *affinity) {
 	}
 	permits := min(int32(s.settings.RootCap)-k.rootLeases, int32(s.settings.AffinityTabs)-k.bound-k.openings+own+k.promised[Root])
 	permits = max(0, min(k.waiting[Root], permits))
-	high := min(k.urgent[Root], max(permits, needs[Root])) + min(k.urgent[Nested], needs[Nested])
+	highNeeds := min(k.urgent[Root]-k.urgentPins[Root], needs[Root]) + min(k.urgent[Nested]-k.urgentPins[Nested], needs[Nested])
+	highPermits := min(k.urgent[Root], permits)
 	s.permitsWanted += permits - k.permits
-	s.high += high - k.high
+	s.highNeeds += highNeeds - k.highNeeds
+	s.highPermits += highPermits - k.highPermits
 	for c := Root; c < classes; c++ {
 		s.needs[c] += needs[c] - k.needs[c]
 	}
-	k.eligible, k.needs, k.permits, k.high = eligible, needs, permits, high
+	k.eligible, k.needs, k.permits, k.highNeeds, k.highPermits = eligible, needs, permits, highNeeds, highPermits
 }
 
 // unlist takes an affinity out of the heads, before its first request or its admission changes.
@@ -218,6 +220,9 @@ func (s *State) promise(r, i int32) {
 	k := &s.affinities[q.affinity]
 	k.pins[q.class] = insert(requestArena{s}, k.pins[q.class], r)
 	k.promised[q.class]++
+	if s.urgent(q) {
+		k.urgentPins[q.class]++
+	}
 	q.pin, s.tabs[i].pinned = i, q.id
 	q.admittedAt = min(q.admittedAt, s.admittedSince(q))
 }
@@ -234,6 +239,9 @@ func (s *State) unpromise(r int32) {
 	k := &s.affinities[q.affinity]
 	k.pins[q.class] = remove(requestArena{s}, k.pins[q.class], r)
 	k.promised[q.class]--
+	if s.urgent(q) {
+		k.urgentPins[q.class]--
+	}
 	q.pin = none
 	s.queue(r)
 }

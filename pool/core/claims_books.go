@@ -29,13 +29,14 @@ type books struct {
 	state *State
 	err   error
 
-	counts, overdue               [tabStates]int32
-	bound, rootLeases             int32
-	waiting, queued, listed       [classes]int32
-	promised                      int32
-	exhausted, used, warm         int32
-	openings, permitsWanted, high int32
-	needs                         [classes]int32
+	counts, overdue         [tabStates]int32
+	bound, rootLeases       int32
+	waiting, queued, listed [classes]int32
+	promised                int32
+	exhausted, used, warm   int32
+	openings, permitsWanted int32
+	highNeeds, highPermits  int32
+	needs                   [classes]int32
 }
 
 // same notes the first two numbers that are not.
@@ -124,7 +125,8 @@ func (b *books) affinity(a Affinity, k *affinity) {
 	}
 	b.openings += openings
 	b.permitsWanted += k.permits
-	b.high += k.high
+	b.highNeeds += k.highNeeds
+	b.highPermits += k.highPermits
 	for c := Root; c < classes; c++ {
 		b.needs[c] += k.needs[c]
 		queued, urgent := b.queue(k.queue[c], none, a, c, false)
@@ -132,6 +134,7 @@ func (b *books) affinity(a Affinity, k *affinity) {
 		b.same("waiting requests", a, queued+promised, k.waiting[c])
 		b.same("promised requests", a, promised, k.promised[c])
 		b.same("urgent requests", a, urgent+also, k.urgent[c])
+		b.same("urgent requests that were promised a tab", a, also, k.urgentPins[c])
 		b.queued[c] += queued + promised
 		if k.listed[c] {
 			b.listed[c]++
@@ -217,7 +220,8 @@ func (b *books) sums() {
 	b.same("used-up requests", "the pool", b.exhausted, s.exhausted)
 	b.same("openings inside primaries", "the pool", b.openings, s.openings)
 	b.same("permits wanted", "the pool", b.permitsWanted, s.permitsWanted)
-	b.same("needs of urgent ones", "the pool", b.high, s.high)
+	b.same("needs of urgent ones", "the pool", b.highNeeds, s.highNeeds)
+	b.same("permits of urgent ones", "the pool", b.highPermits, s.highPermits)
 	b.same("affinities that can be served", "the pool", b.warm, s.warmWaiting)
 	promised := int32(0)
 	for i := range s.affinities {

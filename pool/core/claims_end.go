@@ -144,13 +144,17 @@ func noNeedlessRefusal(t *Transition) error {
 // isolation: what single effects show is in the ledger; a tab is handed to another affinity only where
 // that is switched on.
 func isolation(t *Transition) error {
-	for i := range t.Effects {
+	later := int32(0) // handed over after this one, to others that were short then
+	grown := max(0, t.After.capacity-t.Before.capacity)
+	for i := len(t.Effects) - 1; i >= 0; i-- {
 		switch e := &t.Effects[i]; {
 		case e.How != Reassigned:
 		case !t.After.settings.AllowReassign:
 			return fmt.Errorf("t%d was handed to another affinity", e.Tab)
-		case t.relief()-t.evictions() > t.shortage()+t.stopped(e.Affinity) && !t.refuses() && !t.satThrough(e.Request):
+		case t.relief()-t.evictions()-grown > t.shortage()+later+t.stopped(e.Affinity) && !t.refuses() && !t.satThrough(e.Request):
 			return fmt.Errorf("t%d was handed to another affinity, and fresh ones are on their way: %d for %d", e.Tab, t.relief(), t.shortage())
+		default:
+			later++
 		}
 	}
 	return nil

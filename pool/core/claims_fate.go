@@ -298,7 +298,7 @@ func growthComes(t *Transition) error {
 	if s.phase >= ending || s.requestIndex.used == 0 || int(s.capacity) >= set.Ceiling() {
 		return nil
 	}
-	var permits, tabs, high int32
+	var permits, tabs, highPermits, highTabs int32
 	for i := range s.requests {
 		r := &s.requests[i]
 		if !r.used || asksBefore(s.requests[:i], r.affinity) {
@@ -308,16 +308,13 @@ func growthComes(t *Transition) error {
 		wanted := t.wantsPermits(r.affinity)
 		tabs += nested + roots
 		permits += wanted
-		urgent := t.entitledOf(r.affinity)
-		high += min(urgent[Root], max(roots, wanted)) + min(urgent[Nested], nested)
+		urgent, unpromised := t.entitledOf(r.affinity)
+		highPermits += min(urgent, wanted)
+		highTabs += min(unpromised[Root], roots) + min(unpromised[Nested], nested)
 	}
-	there := t.relief() + s.counts[Standby]
-	short := tabs - there
-	if permits > 0 {
-		short = max(short, permits-t.permits())
-	}
+	short := t.shortOf(permits, tabs)
 	if int(s.capacity) >= set.BurstPages {
-		short = min(short, high-min(max(0, t.permits()), there))
+		short = min(short, t.shortOf(highPermits, highTabs))
 	}
 	if short > 0 {
 		return fmt.Errorf("capacity stays %d, and %d more are needed by those who wait", s.capacity, short)
@@ -325,14 +322,31 @@ func growthComes(t *Transition) error {
 	return nil
 }
 
-// entitledOf counts the requests of an affinity that may have the pool grow to HighPriorityPages.
-func (t *Transition) entitledOf(a Affinity) (urgent [classes]int32) {
+// shortOf is how much more capacity those need who want so many permits and so many tabs.
+func (t *Transition) shortOf(permits, tabs int32) int32 {
+	short := tabs - t.relief() - t.After.counts[Standby]
+	if permits > 0 {
+		short = max(short, permits-t.permits())
+	}
+	return short
+}
+
+// entitledOf counts the requests of an affinity that may have the pool grow to HighPriorityPages: the root ones,
+// and of each class those that were promised no tab.
+func (t *Transition) entitledOf(a Affinity) (roots int32, unpromised [classes]int32) {
 	for i := range t.After.requests {
-		if r := &t.After.requests[i]; r.used && r.affinity == a && t.entitled(r) {
-			urgent[r.class]++
+		r := &t.After.requests[i]
+		if !r.used || r.affinity != a || !t.entitled(r) {
+			continue
+		}
+		if r.class == Root {
+			roots++
+		}
+		if r.pin == none {
+			unpromised[r.class]++
 		}
 	}
-	return urgent
+	return roots, unpromised
 }
 
 // entitled says whether a request may have the pool grow to HighPriorityPages.
@@ -341,11 +355,15 @@ func (t *Transition) entitled(r *request) bool {
 	return threshold != Off && int(r.priority) >= threshold
 }
 
-// given counts what this step gave to those that wait: leases, and openings inside primaries, each of which may
-// use up the AffinityTabs that another had counted on.
+// given counts what this step gave to those that wait: leases; and what it may have given them after it grew:
+// reassigned tabs, and openings inside primaries, each of which may use up the AffinityTabs that another had
+// counted on.
 func (t *Transition) given() (granted, opened int32) {
 	for i := range t.Effects {
 		switch e := &t.Effects[i]; {
+		case e.Kind == Grant && e.How == Reassigned:
+			opened++
+			granted++
 		case e.Kind == Grant:
 			granted++
 		case e.Kind == OpenTab && e.Affinity != 0:

@@ -94,8 +94,10 @@ type affinity struct {
 	eligible    int32          // derived: waiting root requests that RootCap and AffinityTabs let through together
 	needs       [classes]int32 // derived: how many more tabs its waiting requests could use together
 	permits     int32          // derived: how many root leases its waiting requests could have together, but for the root limit
-	high        int32          // derived: how many of both are for urgent ones
+	highNeeds   int32          // derived: how many of needs are for urgent ones
+	highPermits int32          // derived: how many of permits are for urgent ones
 	urgent      [classes]int32 // how many of the waiting are entitled to HighPriorityPages
+	urgentPins  [classes]int32 // how many of these were promised a tab
 	waiting     [classes]int32
 	promised    [classes]int32 // how many of the waiting were promised a tab
 	queue       [classes]int32 // those that were not, a heap
@@ -106,7 +108,7 @@ type affinity struct {
 	touched     bool
 	dirty       bool // what is derived is stale
 	warmWaiting bool // derived: it has an idle tab and a waiting request
-	_           [2]byte
+	_           [6]byte
 }
 
 // request is one GetPage that waits.
@@ -170,7 +172,8 @@ type State struct {
 	openings      int32      // sums over the affinities of what is derived
 	needs         [classes]int32
 	permitsWanted int32
-	high          int32
+	highNeeds     int32
+	highPermits   int32
 	warmWaiting   int32
 	rootLeases    int32
 	rootFull      bool // after the last step, no permit was left

@@ -10,19 +10,21 @@ func (s *State) grow() bool {
 		return false
 	}
 	s.freshen()
-	permits := s.permitsWanted
+	before := s.capacity
+	want := s.shortage(s.permitsWanted, s.needs[Nested]+s.needs[Root])
+	s.capacity = max(s.capacity, min(s.capacity+want, int32(s.settings.BurstPages)))
+	// What there is now goes to the urgent ones first.
+	high := min(want-(s.capacity-before), s.shortage(s.highPermits, s.highNeeds))
+	s.capacity = max(s.capacity, min(s.capacity+high, int32(s.settings.HighPriorityPages)))
+	return s.capacity > before
+}
+
+// shortage is how much more capacity those need who want so many permits and so many tabs.
+func (s *State) shortage(permits, tabs int32) int32 {
 	if permits > 0 {
 		permits -= s.permits() // fewer than none, where tabs were lost
 	}
-	tabs := s.needs[Nested] + s.needs[Root] - s.relief() - s.counts[Standby]
-	want, before := max(0, permits, tabs), s.capacity
-	s.capacity = max(s.capacity, min(s.capacity+want, int32(s.settings.BurstPages)))
-	// What there is goes to the urgent ones first, who are short of what is left.
-	high := s.high - min(max(0, s.permits()), s.relief()+s.counts[Standby])
-	if rest := min(want-(s.capacity-before), high); rest > 0 {
-		s.capacity = max(s.capacity, min(s.capacity+rest, int32(s.settings.HighPriorityPages)))
-	}
-	return s.capacity > before
+	return max(0, permits, tabs-s.relief()-s.counts[Standby])
 }
 
 // contract shrinks an idle pool to MinPages, by one at a time: the tab goes first, and capacity follows

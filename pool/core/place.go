@@ -251,7 +251,7 @@ func (s *State) bind(i, n int32) {
 	k := &s.affinities[t.affinity]
 	k.bound += n
 	s.bound += n
-	s.callsDue = true
+	s.callsDue, s.waitsDue = true, true
 	switch {
 	case n > 0 && k.bound == 1:
 		s.lastGeneration++

@@ -419,6 +419,9 @@ func (s *State) restoreRequests() error {
 		} else {
 			k.pins[r.class] = insert(requestArena{s}, k.pins[r.class], int32(i))
 			k.promised[r.class]++
+			if s.urgent(r) {
+				k.urgentPins[r.class]++
+			}
 		}
 	}
 	return nil
