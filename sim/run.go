@@ -37,6 +37,7 @@ type Report struct {
 	WorstRecovery    float64 // seconds; see World.WorstRecovery
 	WaitP50, WaitP99 int     // milliseconds
 	Reached          Reached
+	Outlines         []uint64 // the kinds of state met, now and then, as core.State.Outline
 	HistoryHash      uint64
 	Violation        *Violation
 	Unanswered       int  // requests that still waited at the end
@@ -121,7 +122,7 @@ func Run(o RunOptions) (*Report, error) {
 		SimulatedSeconds: simulated, Events: w.steps, Grants: w.grants, CapacityMax: w.mostAlive,
 		WorstRecovery: time.Duration(w.worst).Seconds(),
 		WaitP50:       w.waits.percentile(50), WaitP99: w.waits.percentile(99),
-		Reached: *w.reached, HistoryHash: w.hash, Violation: w.violation,
+		Reached: *w.reached, Outlines: w.outlines, HistoryHash: w.hash, Violation: w.violation,
 		Unanswered: unanswered, Stopped: goOn.ended,
 	}, nil
 }

@@ -45,6 +45,9 @@ func (w *World) step(event core.Event) {
 		w.hash = hashStep(w.hash, w.now, &event, w.effects)
 		w.mostAlive = max(w.mostAlive, w.core.Alive())
 		w.endIncidents()
+		if w.waits != nil && w.steps%outlineEvery == 0 {
+			w.outlines = append(w.outlines, w.core.Outline())
+		}
 	}
 	if !w.unchecked {
 		w.check(event)
@@ -57,6 +60,9 @@ func (w *World) step(event core.Event) {
 // untimedStep is how far the clock goes on with every step of an untimed world: enough for an idle tab
 // to need a probe where ProbeMaxAge is a nanosecond, and for nothing else to depend on it.
 const untimedStep = 2
+
+// outlineEvery is after how many steps of a run its kind of state is noted: seldom enough to cost nothing.
+const outlineEvery = 32
 
 // begin hands an operation to the fake browser and, in timed worlds, draws its answer.
 func (w *World) begin(e *core.Effect) {

@@ -93,6 +93,7 @@ type World struct {
 	reached   *Reached
 	grants    uint64
 	waits     *waitHistogram // nil: not counted
+	outlines  []uint64       // timed, where waits are counted: the kinds of state met, now and then
 	*scratch
 	*fixed
 }

@@ -39,14 +39,13 @@ type exploredScenario struct {
 	StatesSum   string      `json:"states_sum"`
 	Violations  []violation `json:"violations"`
 
-	NoReturn *int    `json:"no_return,omitempty"` // how many steps of the counterexample it takes until nothing avoids it
-	Omission float64 `json:"omission"`            // how likely it is that a state was overlooked
-
-	trace   []string
-	around  []string // what goes on for ever from its end
-	graph   int      // memory
-	cutBy   string   // what ended it early
-	stopped bool     // that was Ctrl-C
+	trace    []string
+	around   []string // what goes on for ever from its end
+	noReturn int      // how many steps of the trace it takes until nothing avoids it; -1: not known
+	omission float64  // how likely it is that a state was overlooked
+	graph    int      // memory, beside the set of visited states
+	cutBy    string   // what ended it early
+	stopped  bool     // that was Ctrl-C
 }
 
 type exploreOptions struct {
@@ -186,10 +185,7 @@ func (s *soak) exploreOne(o *exploreOptions, c *sim.Scenario, bar progress) (exp
 		Scenario: c.Name, States: x.States, Transitions: x.Transitions, Depth: x.Depth,
 		WallSeconds: time.Since(began).Seconds(), MemoryBytes: x.VisitedBytes, Complete: x.Complete,
 		StatesSum: fmt.Sprintf("%016x", x.Sum), Violations: []violation{}, trace: x.Trace,
-		cutBy: cutBy, stopped: stopped, around: x.Component, graph: x.GraphBytes, Omission: x.Omission(),
-	}
-	if x.NoReturn >= 0 {
-		e.NoReturn = &x.NoReturn
+		cutBy: cutBy, stopped: stopped, around: x.Component, graph: x.GraphBytes, omission: x.Omission(), noReturn: x.NoReturn,
 	}
 	if v := x.Violation; v != nil {
 		found := violation{
@@ -257,7 +253,7 @@ func (r *exploreReport) write(w io.Writer) {
 	states, omission := 0, 0.0
 	for _, e := range r.Scenarios {
 		states += e.States
-		omission += e.Omission
+		omission += e.omission
 		e.write(w)
 	}
 	if len(r.Violations) == 0 {
@@ -275,14 +271,15 @@ func (e *exploredScenario) write(w io.Writer) {
 	default:
 		complete = fmt.Sprintf("NOT to the end (%s): every state in %d steps from the start, and none beyond %d", e.cutBy, max(0, e.Depth-1), e.Depth+1)
 	}
-	fmt.Fprintf(w, "%-22s %9d states %10d transitions, depth %3d, %4.1f bytes a state, %s, in %.2f s\n",
-		e.Scenario, e.States, e.Transitions, e.Depth, float64(e.MemoryBytes)/float64(e.States), complete, e.WallSeconds)
+	perState := func(bytes int) float64 { return float64(bytes) / float64(e.States) }
+	fmt.Fprintf(w, "%-22s %9d states %10d transitions, depth %3d, %.1f + %.1f bytes a state, %s, in %.2f s\n",
+		e.Scenario, e.States, e.Transitions, e.Depth, perState(e.MemoryBytes), perState(e.graph), complete, e.WallSeconds)
 	for _, v := range e.Violations {
 		v.write(w)
 	}
 	for i, step := range e.trace {
 		fmt.Fprintf(w, "        %3d  %s\n", i+1, step)
-		if e.NoReturn != nil && *e.NoReturn == i+1 {
+		if e.noReturn == i+1 {
 			fmt.Fprintln(w, "             from here on, nothing that a fair browser does avoids it")
 		}
 	}

@@ -32,9 +32,11 @@ type runReport struct {
 	Violations       []violation       `json:"violations"`
 	Interrupted      bool              `json:"interrupted,omitempty"`
 
-	seeds, wanted uint64 // run to their end; asked for
-	hours         hours  // asked for, of each seed
-	unanswered    int    // requests that were left without an answer
+	seeds, wanted uint64  // run to their end; asked for
+	hours         hours   // asked for, of each seed
+	unanswered    int     // requests that were left without an answer
+	unseen        float64 // how likely it is that the next state looked at is of a kind not met
+	kinds         int     // of states met
 	first         *sim.Report
 }
 
@@ -195,6 +197,7 @@ type runSum struct {
 	*runReport
 	reached sim.Reached
 	hash    core.Hasher
+	unseen  sim.Unseen
 	saved   map[string]bool // by property: one trace of each is enough
 }
 
@@ -216,6 +219,7 @@ func (s *soak) add(sum *runSum, o runOptions, base core.Settings, r *sim.Report)
 	sum.WaitP50, sum.WaitP99 = max(sum.WaitP50, r.WaitP50), max(sum.WaitP99, r.WaitP99)
 	sum.reached.Add(&r.Reached)
 	sum.hash.Add(r.HistoryHash)
+	sum.unseen.Add(r.Outlines)
 	if r.Violation == nil {
 		return
 	}
@@ -235,6 +239,7 @@ func (s *soak) finish(sum *runSum, o runOptions) *runReport {
 	}
 	sum.Reached = sum.reached.Map()
 	sum.HistoryHash = fmt.Sprintf("%016x", sum.hash.Sum())
+	sum.runReport.unseen, sum.kinds = sum.unseen.Estimate(), sum.unseen.Kinds()
 	campaign := o.profile.Name == "hostile" && sum.seeds >= campaignSeeds && len(s.sets) == 0
 	if zero := sum.reached.Zero(); campaign && !sum.Interrupted && len(zero) > 0 {
 		sum.Violations = append(sum.Violations, violation{
@@ -290,6 +295,7 @@ func (r *runReport) write(w io.Writer) {
 	fmt.Fprintf(w, "  tabs alive     at most %d\n", r.CapacityMax)
 	fmt.Fprintf(w, "  wait           p50 %d ms, p99 %d ms\n", r.WaitP50, r.WaitP99)
 	fmt.Fprintf(w, "  worst recovery %s\n", seconds(r.WorstRecovery))
+	fmt.Fprintf(w, "  kinds of state %d; the next one is new with a probability of %.2g (Good-Turing)\n", r.kinds, r.unseen)
 	fmt.Fprintf(w, "  history        %s\n", r.HistoryHash)
 	for _, v := range r.Violations {
 		v.write(w)

@@ -369,6 +369,43 @@ func (s *State) Order(c *Canon, id RequestID) uint64 {
 	return 0
 }
 
+// Outline is a hash of a state without its names: how many tabs there are in which condition, of browsers
+// and contexts likewise, and roughly how many wait. States of one outline are of one kind, for whoever counts how
+// many kinds were met.
+func (s *State) Outline() uint64 {
+	var h Hasher
+	h.Add(uint64(s.capacity) | uint64(s.phase)<<16 | bit(s.paused, 24) | bit(s.grounded, 25) | bit(s.contraction != 0, 26) |
+		uint64(min(s.waiting[Root], roughly))<<32 | uint64(min(s.waiting[Nested], roughly))<<40 | uint64(min(len(s.calls), roughly))<<48)
+	sum := uint64(0)
+	for i := range s.tabs {
+		if t := &s.tabs[i]; t.state != 0 {
+			var one Hasher
+			one.Add(uint64(t.state) | uint64(t.class)<<4 | uint64(t.rung)<<8 | uint64(t.kill)<<12 | bit(t.doomed, 16) |
+				bit(t.overdue, 17) | bit(t.suspect, 18) | bit(t.rescued, 19) | bit(t.pinned != 0, 20) | bit(s.draining(t.browser), 21) |
+				bit(s.isPrimary(t.context), 22))
+			sum += one.Sum()
+		}
+	}
+	for i := range s.contexts {
+		if c := &s.contexts[i]; c.state != 0 && c.tabs == 0 {
+			var one Hasher
+			one.Add(1<<32 | uint64(c.state) | uint64(c.rung)<<4)
+			sum += one.Sum()
+		}
+	}
+	for i := range s.browsers {
+		b := &s.browsers[i]
+		var one Hasher
+		one.Add(1<<33 | uint64(b.state) | bit(b.worn, 4) | bit(b.askedAt != never, 5))
+		sum += one.Sum()
+	}
+	h.Add(sum)
+	return h.Sum()
+}
+
+// roughly is from how many on Outline does not tell numbers apart.
+const roughly = 3
+
 // Hash adds what the ledger's verdicts depend on.
 func (l *Ledger) Hash(c *Canon) {
 	for i := range l.tabs {
