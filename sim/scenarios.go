@@ -242,8 +242,8 @@ var Scenarios = []*Scenario{
 	},
 	{
 		Name: "E-15", Says: "a pool grows for who may, and shrinks again, though its browser dies",
-		Settings: small(core.Settings{MinPages: 1, InitialPages: 1, MaxPages: 2, HighPriorityPages: 3, HighPriorityThreshold: 1, PriorityAging: core.Off}),
-		Programs: []Program{render(a), render(b), {get(c).priority(1), release}},
+		Settings: small(core.Settings{MinPages: 1, InitialPages: 1, MaxPages: 2, HighPriorityPages: 3, HighPriorityThreshold: 1, PriorityAging: core.Off, OrphanCap: 1}),
+		Programs: []Program{render(a), render(b), {get(c).priority(1), discard, get(c).priority(1), release}},
 		Faults:   1, Menu: OpenFails | CloseFails | Hangs | Deaths,
 	},
 	{
