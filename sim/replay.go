@@ -99,6 +99,7 @@ type Told struct {
 	Effects []core.Effect
 	State   *core.State // after the step
 	Names   core.Names
+	World   *World // after the step
 }
 
 // Replay plays a trace in a timed world. With its line auto, the world goes on by the default
@@ -179,7 +180,7 @@ func (r *replayer) observe(w *World, event core.Event, effects []core.Effect) {
 		}
 	}
 	if r.tell != nil {
-		r.tell(Told{w.now, event, effects, &w.core, &r.names})
+		r.tell(Told{w.now, event, effects, &w.core, &r.names, w})
 	}
 	for i := range effects {
 		if effects[i].Kind == core.Forget && w.recorded {

@@ -58,6 +58,9 @@ type exploreOptions struct {
 	from      string // a trace, at whose end the searches begin
 	faults    count  // of each search, where it was given
 	faultsSet bool
+
+	deviations    count // around the trace
+	deviationsSet bool
 }
 
 func scenarioNames() []string {
@@ -84,6 +87,9 @@ func (s *soak) exploreCommand() *cobra.Command {
 		},
 		RunE: func(c *cobra.Command, _ []string) error {
 			o.faultsSet = c.Flags().Changed("faults")
+			if o.deviationsSet = c.Flags().Changed("deviations"); o.deviationsSet && (o.from == "" || o.faultsSet || c.Flags().NArg() > 0 || bool(o.all)) {
+				return fmt.Errorf("-deviations %d: want -from FILE with it, and neither a scenario nor -faults", o.deviations)
+			}
 			report, err := s.explore(&o)
 			if err != nil {
 				return err
@@ -96,6 +102,7 @@ func (s *soak) exploreCommand() *cobra.Command {
 	}
 	c.Flags().VarPF(&o.all, "all", "", "explore every scenario").NoOptDefVal = "true"
 	c.Flags().StringVar(&o.from, "from", "", "begin where this trace ends; without a scenario, with nobody but those who hold or wait there")
+	c.Flags().Var(&o.deviations, "deviations", "with -from: every run within so many deviations of the one that the trace records")
 	c.Flags().Var(&o.faults, "faults", "how many deviations from a healthy browser, instead of those of the scenario")
 	c.Flags().Var(&o.maxStates, "max-states", "stop each after this many states; 0: no bound")
 	c.Flags().Var(&o.maxMemory, "max-memory", "stop when the searches take more memory than this")
@@ -156,12 +163,12 @@ func (s *soak) exploreOne(o *exploreOptions, c *sim.Scenario, bar progress) (exp
 	if o.faultsSet {
 		changed.Faults = int(o.faults)
 	}
-	start, err := s.startOf(&changed, o.from)
+	explore, err := s.searchOf(o, &changed)
 	if err != nil {
 		return exploredScenario{}, err
 	}
 	began, last, cutBy, stopped := time.Now(), 0, fmt.Sprintf("-max-states %d", o.maxStates), false
-	x, err := sim.ExploreFrom(start, c.Name, sim.ExploreOptions{
+	x, err := explore(sim.ExploreOptions{
 		MaxStates: int(o.maxStates),
 		Workers:   int(o.workers), NoSymmetry: !bool(o.symmetry), NoReturn: true,
 		Progress: func(p sim.ExploreProgress) bool {
@@ -200,14 +207,15 @@ func (s *soak) exploreOne(o *exploreOptions, c *sim.Scenario, bar progress) (exp
 	return e, nil
 }
 
-// startOf makes the world in which a search begins.
-func (s *soak) startOf(c *sim.Scenario, from string) (*sim.World, error) {
+// searchOf is the search of a scenario: from its start, from the end of a trace, or around one.
+func (s *soak) searchOf(o *exploreOptions, c *sim.Scenario) (func(sim.ExploreOptions) (*sim.Exploration, error), error) {
+	from := o.from
 	if from == "" {
 		var err error
 		if c.Settings, err = s.settings(c.Settings); err != nil {
 			return nil, err
 		}
-		return c.World()
+		return func(options sim.ExploreOptions) (*sim.Exploration, error) { return sim.Explore(c, options) }, nil
 	}
 	data, err := os.ReadFile(from)
 	if err != nil {
@@ -220,11 +228,20 @@ func (s *soak) startOf(c *sim.Scenario, from string) (*sim.World, error) {
 	if trace.Settings, err = s.settings(trace.Settings); err != nil {
 		return nil, err
 	}
+	if o.deviationsSet {
+		return func(options sim.ExploreOptions) (*sim.Exploration, error) {
+			x, err := sim.ExploreAround(trace, int(o.deviations), c.Name, options)
+			if err != nil {
+				err = inFile(from, err)
+			}
+			return x, err
+		}, nil
+	}
 	w, err := sim.Resume(trace, c)
 	if err != nil {
 		return nil, inFile(from, err)
 	}
-	return w, nil
+	return func(options sim.ExploreOptions) (*sim.Exploration, error) { return sim.ExploreFrom(w, c.Name, options) }, nil
 }
 
 // repeat is the command that explores a scenario again.
@@ -238,6 +255,9 @@ func (o *exploreOptions) repeat(c *sim.Scenario) string {
 	}
 	if o.faultsSet {
 		command += fmt.Sprintf(" -faults %d", o.faults)
+	}
+	if o.deviationsSet {
+		command += fmt.Sprintf(" -deviations %d", o.deviations)
 	}
 	return command
 }
