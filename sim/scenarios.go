@@ -242,9 +242,15 @@ var Scenarios = []*Scenario{
 	},
 	{
 		Name: "E-15", Says: "a pool grows for who may, and shrinks again, though its browser dies",
-		Settings: small(core.Settings{MinPages: 1, InitialPages: 1, MaxPages: 2, HighPriorityPages: 3, HighPriorityThreshold: 1, PriorityAging: core.Off, OrphanCap: 1}),
-		Programs: []Program{render(a), render(b), {get(c).priority(1), discard, get(c).priority(1), release}},
+		Settings: small(core.Settings{MinPages: 1, InitialPages: 1, MaxPages: 2, HighPriorityPages: 3, HighPriorityThreshold: 1, PriorityAging: core.Off}),
+		Programs: []Program{render(a), render(b), {get(c).priority(1), release}},
 		Faults:   1, Menu: OpenFails | CloseFails | Hangs | Deaths,
+	},
+	{
+		Name: "urgent-promise", Says: "the pool grows for an urgent request by what it is short of, though a page is opened in its orphan",
+		Settings: small(core.Settings{MaxPages: 1, HighPriorityPages: 2, HighPriorityThreshold: 1, OrphanCap: 1}),
+		Programs: []Program{{get(a).priority(1), discard, get(a).priority(1), release}, render(b), render(c)},
+		Faults:   1, Menu: OpenFails | CloseFails | Hangs,
 	},
 	{
 		Name: "contraction-limit", Says: "two come while an idle pool of two shrinks: one at a time is let through",
