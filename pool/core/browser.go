@@ -259,7 +259,7 @@ func (s *State) loseTabs(id BrowserID) {
 }
 
 // drain goes on with replacing a browser. As long as nobody is short of a tab, what it has idle is closed,
-// one at a time, and only when what was closed before has been opened in the next one; a standby, which
+// unless somebody of its affinity waits, one at a time, and only when what was closed before has been opened in the next one; a standby, which
 // whoever waits for a permit will want, only when nobody waits. When only lost tabs are left in it, it
 // ends. It says whether a tab has begun to close.
 func (s *State) drain() bool {
@@ -282,7 +282,7 @@ func (s *State) drain() bool {
 		s.beginClose(s.standbys, Drain)
 		return true
 	default:
-		if i := s.coldest(func(t *tab) bool { return t.browser == b.id }); i != none {
+		if i := s.coldest(func(t *tab) bool { return t.browser == b.id && !s.affinities[t.affinity].warmWaiting }); i != none {
 			s.beginClose(i, Drain)
 			return true
 		}

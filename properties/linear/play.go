@@ -40,7 +40,11 @@ type granted struct {
 // saw. The error says what went wrong that is not for a history to tell.
 func Play(plan *Plan, stage Stage) (*History, error) {
 	launcher := new(fakebrowser.Launcher)
+	var over atomic.Bool
 	launcher.Fate = func(kind fakebrowser.OperationKind, operation uint64) fakebrowser.Fate {
+		if over.Load() {
+			return fakebrowser.Fate{}
+		}
 		return stage.Fate(plan, kind, operation)
 	}
 	cfg := plan.Config
@@ -81,6 +85,7 @@ func Play(plan *Plan, stage Stage) (*History, error) {
 	if left := launcher.Census(); err == nil && left != (fakebrowser.Census{}) {
 		return nil, fmt.Errorf("after Close the browser has %+v", left)
 	}
+	over.Store(true)
 	launcher.AnswerAll() // what hangs was given up long ago
 	for _, c := range append(clients, last) {
 		h.Operations = append(h.Operations, c.log...)

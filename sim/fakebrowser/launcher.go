@@ -152,15 +152,16 @@ var errFate = errors.New("fakebrowser: it was told to fail")
 // end with ctx while they hang: they answer only when it is known what they left.
 func (l *Launcher) wait(ctx context.Context, kind OperationKind, patient bool, stop <-chan struct{}) (Outcome, error) {
 	operation := pool.OperationID(ctx)
-	fate := Usual(kind)
-	if l.Fate != nil {
-		fate = l.Fate(kind, operation)
-	}
 	c := &call{kind, operation, make(chan Outcome, 1)}
 	l.mu.Lock()
 	l.mu.pending = append(l.mu.pending, c)
 	l.mu.Unlock()
 	defer l.withdraw(c)
+	// It is pending before its fate is asked for: who changes Fate, and then answers all that is pending, misses none.
+	fate := Usual(kind)
+	if l.Fate != nil {
+		fate = l.Fate(kind, operation)
+	}
 	var due <-chan time.Time
 	if !fate.Hangs {
 		timer := time.NewTimer(fate.After)
