@@ -12,7 +12,7 @@
 //
 // Package linear also makes the histories: Play has seeded callers work on a Pool over the fake browser, and
 // Simulated reads a history out of a run of the simulated world. The tests in properties check them by
-// the thousand; the command properties/catch looks here for what is wrong with a planted bug in the shell.
+// the thousand; the command properties/catch/histories looks here for what is wrong with a planted bug in the shell.
 package linear
 
 // Kind is what a call of a history is.
