@@ -32,7 +32,7 @@ const never Time = math.MaxInt64
 //
 // Invariant: capacity. A slot is free again only when the browser has confirmed the end.
 type tab struct {
-	generation Generation    // of its affinity, when it was bound
+	generation Generation    // of its affinity, when it was bound; before, in a primary: the next one's
 	holder     RequestID     // Leased: the request that holds it
 	pinned     RequestID     // Opening, Probing: the request that was promised this very tab
 	since      Time          // when the present state began
