@@ -1,198 +1,128 @@
 package properties
 
 import (
-	"bytes"
-	"encoding/json"
-	"io/fs"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"regexp"
 	"slices"
-	"strings"
 	"testing"
 
-	"github.com/bluekeyes/go-gitdiff/gitdiff"
-
 	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/properties/planted"
 	"github.com/pagepool/pagepool/testdata"
 )
 
-// plantedBug is one patch on the production code, and the claim that has to catch it: in a scenario
-// where it names one, otherwise in seeded traffic.
-type plantedBug struct {
-	name, claim, scenario string
-	patch                 []byte
-}
-
-var caughtBy = regexp.MustCompile(`(?m)^Caught by: ([a-z-]+)(?: in ([A-Za-z0-9-]+))?$`)
-
-func plantedBugs(t *testing.T) []plantedBug {
+func plantedBugs(t *testing.T) []planted.Bug {
 	t.Helper()
-	paths, err := fs.Glob(testdata.Files, "planted/*.patch")
-	if err != nil || len(paths) == 0 {
+	bugs, err := planted.All()
+	if err != nil || len(bugs) == 0 {
 		t.Fatalf("no planted bugs: %v", err)
-	}
-	var bugs []plantedBug
-	for _, path := range paths {
-		patch, err := testdata.Files.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		m := caughtBy.FindSubmatch(patch)
-		if m == nil {
-			t.Fatalf("%s does not say which claim catches it", path)
-		}
-		bugs = append(bugs, plantedBug{strings.TrimSuffix(filepath.Base(path), ".patch"), string(m[1]), string(m[2]), patch})
 	}
 	return bugs
 }
 
-// build compiles the command catch with the bug in the production code.
-func (b plantedBug) build(t *testing.T) (binary string) {
+// plantedRows is the table of how hard they are to find.
+func plantedRows(t *testing.T) map[string]planted.Row {
 	t.Helper()
-	if b.claim == "linearizable" {
-		return b.buildOf(t, "./properties/catch/histories")
-	}
-	return b.buildOf(t, "./properties/catch")
-}
-
-// args is what the command is told.
-func (b plantedBug) args() []string {
-	if b.claim == "linearizable" {
-		return nil
-	}
-	return []string{"-claim", b.claim, "-scenario", b.scenario}
-}
-
-// buildOf compiles a command with the bug in the production code.
-func (b plantedBug) buildOf(t *testing.T, command string) (binary string) {
-	t.Helper()
-	root, err := filepath.Abs("..")
+	text, err := testdata.Files.ReadFile("power.txt")
 	if err != nil {
 		t.Fatal(err)
 	}
-	files, _, err := gitdiff.Parse(bytes.NewReader(b.patch))
-	if err != nil || len(files) == 0 {
-		t.Fatalf("not a patch: %v", err)
-	}
-	dir := t.TempDir()
-	overlay := struct{ Replace map[string]string }{map[string]string{}}
-	for _, f := range files {
-		name := strings.TrimPrefix(f.NewName, "b/")
-		source, err := os.ReadFile(filepath.Join(root, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var patched bytes.Buffer
-		if err := gitdiff.Apply(&patched, bytes.NewReader(source), f); err != nil {
-			t.Fatalf("the code under the bug has changed, plant it anew: %v", err)
-		}
-		path := filepath.Join(dir, filepath.Base(name))
-		if err := os.WriteFile(path, patched.Bytes(), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		overlay.Replace[filepath.Join(root, name)] = path
-	}
-	list, err := json.Marshal(overlay)
+	rows, err := planted.ParseRows(string(text))
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("power.txt: %v", err)
 	}
-	overlayFile := filepath.Join(dir, "overlay.json")
-	if err := os.WriteFile(overlayFile, list, 0o600); err != nil {
-		t.Fatal(err)
+	byName := map[string]planted.Row{}
+	for _, r := range rows {
+		byName[r.Bug] = r
 	}
-	binary = filepath.Join(dir, filepath.Base(command)+".exe")
-	build := exec.Command("go", "build", "-overlay", overlayFile, "-o", binary, command)
-	build.Dir = root
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	return binary
-}
-
-// catch runs a build of the command catch.
-func catch(t *testing.T, binary string, args ...string) (found struct {
-	Default  string
-	Claims   []string
-	Profile  string
-	Seed     uint64
-	Schedule int
-	What     string
-}) {
-	t.Helper()
-	out, err := exec.Command(binary, args...).Output()
-	if err == nil {
-		err = json.Unmarshal(out, &found)
-	}
-	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	return found
+	return byName
 }
 
 // toCatch are the bugs that a run looks for: a dozen, of different claims, or all of them. To compile the core anew
 // takes three seconds for each, and there are more than a hundred.
-func toCatch(bugs []plantedBug) []plantedBug {
+func toCatch(bugs []planted.Bug) []planted.Bug {
 	if os.Getenv("PAGEPOOL_PLANTED") == "all" {
 		return bugs
 	}
 	taken := map[string]bool{}
-	return slices.DeleteFunc(slices.Clone(bugs), func(b plantedBug) bool {
-		skip := taken[b.claim] || len(taken)%3 != 0
-		taken[b.claim] = true
+	return slices.DeleteFunc(slices.Clone(bugs), func(b planted.Bug) bool {
+		skip := taken[b.Claim] || len(taken)%3 != 0
+		taken[b.Claim] = true
 		return skip
 	})
 }
 
-// Each planted bug passes where nothing goes wrong and nobody is preempted, so that it takes the
-// search to see it, and is then caught by the claim that it names.
+// Each planted bug passes where nothing goes wrong and nobody is preempted, so that it takes a search to see it. The
+// exhaustive search then catches it, by the claim that it names, in as many states and by as short a way as the table says.
 func TestPlantedBugsAreCaughtByName(t *testing.T) {
-	bugs := plantedBugs(t)
+	bugs, rows := plantedBugs(t), plantedRows(t)
 	some := toCatch(bugs)
 	t.Logf("%d of %d planted bugs; PAGEPOOL_PLANTED=all builds every one", len(some), len(bugs))
 	for _, b := range some {
-		t.Run(b.name, func(t *testing.T) {
+		t.Run(b.Name, func(t *testing.T) {
 			t.Parallel()
-			found := catch(t, b.build(t), b.args()...)
-			if found.Default != "" {
-				t.Errorf("the default schedule breaks %s already", found.Default)
+			binary, err := b.Build("..", t.TempDir(), b.Command())
+			if err != nil {
+				t.Fatal(err)
 			}
-			if !slices.Contains(found.Claims, b.claim) {
-				t.Errorf("want %s to catch it; after %d seeds, what broke is %v", b.claim, found.Schedule, found.Claims)
+			byDefault, err := planted.Run(binary, "-strategy", "default")
+			if err != nil || len(byDefault.Claims) > 0 {
+				t.Errorf("the default schedule breaks %v already: %v", byDefault, err)
 			}
-			t.Logf("caught after %d seeds, by seed %d of %s: %s", found.Schedule, found.Seed, found.Profile, found.What)
+			row := rows[b.Name]
+			found, err := b.MeasureSearch(binary)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if found.Search.Never {
+				t.Errorf("%s does not catch it in %s", b.Claim, b.Scenario)
+			}
+			if found.Search != row.Search || found.Steps != row.Steps {
+				t.Errorf("caught in %v states by %d steps, and the table says %v and %d\nto measure it anew: go run ./properties/power -update %s",
+					found.Search, found.Steps, row.Search, row.Steps, b.Name)
+			}
+			changed, err := b.Remeasure(binary, &row)
+			if err != nil || len(changed) > 0 {
+				t.Errorf("%v %v\nto measure it anew: go run ./properties/power -update %s", changed, err, b.Name)
+			}
 		})
+	}
+}
+
+// The table has a row for each bug, and no other, and something catches each.
+func TestPlantedBugsHaveARowInTheTable(t *testing.T) {
+	bugs, rows := plantedBugs(t), plantedRows(t)
+	for _, b := range bugs {
+		r, ok := rows[b.Name]
+		if !ok || r.Claim != b.Claim || r.Scenario != b.Scenario {
+			t.Errorf("%s, caught by %s in %q: the table says %+v", b.Name, b.Claim, b.Scenario, r)
+		}
+		if r.Caught() == 0 {
+			t.Errorf("nothing catches %s", b.Name)
+		}
+		delete(rows, b.Name)
+	}
+	for name := range rows {
+		t.Errorf("the table has a row for %s, which is not planted", name)
 	}
 }
 
 // All of them still fit the code, those that this run does not build included.
 func TestPlantedBugsFitTheCode(t *testing.T) {
 	for _, b := range plantedBugs(t) {
-		files, _, err := gitdiff.Parse(bytes.NewReader(b.patch))
-		if err != nil || len(files) == 0 {
-			t.Errorf("%s is no patch: %v", b.name, err)
-		}
-		for _, f := range files {
-			source, err := os.ReadFile(filepath.Join("..", strings.TrimPrefix(f.NewName, "b/")))
-			if err == nil {
-				err = gitdiff.Apply(new(bytes.Buffer), bytes.NewReader(source), f)
-			}
-			if err != nil {
-				t.Errorf("%s: the code under the bug has changed, plant it anew: %v", b.name, err)
-			}
+		if _, err := b.Files(".."); err != nil {
+			t.Error(err)
 		}
 	}
 }
 
 func TestPlantedBugsCoverEveryInvariant(t *testing.T) {
 	bugs := plantedBugs(t)
-	shell := slices.DeleteFunc(slices.Clone(bugs), func(b plantedBug) bool { return b.claim != "linearizable" })
+	shell := slices.DeleteFunc(slices.Clone(bugs), func(b planted.Bug) bool { return b.Claim != planted.Linearizable })
 	if len(shell) < 5 {
 		t.Errorf("%d bugs are caught by histories alone, want at least five", len(shell))
 	}
 	for _, v := range core.Invariants {
-		if !slices.ContainsFunc(bugs, func(b plantedBug) bool { return b.claim == v.Name }) {
+		if !slices.ContainsFunc(bugs, func(b planted.Bug) bool { return b.Claim == v.Name }) {
 			t.Errorf("no planted bug is caught by %s, so nobody has seen it fail", v.Name)
 		}
 	}

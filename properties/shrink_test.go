@@ -58,12 +58,16 @@ func TestPlantedBugsShrinkToAFewStepsThatBreakTheSameClaim(t *testing.T) {
 	}
 	for _, b := range plantedBugs(t) {
 		for _, name := range some {
-			if b.name != name {
+			if b.Name != name {
 				continue
 			}
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
-				shrinks(t, b.buildOf(t, "./cmd/soak"))
+				binary, err := b.Build("..", t.TempDir(), "./cmd/soak")
+				if err != nil {
+					t.Fatal(err)
+				}
+				shrinks(t, binary)
 			})
 		}
 	}

@@ -19,17 +19,18 @@ const (
 	LaunchFails
 	Hangs // an operation does not answer from now on
 	CloseHangs
-	Twice     // an answer comes a second time
-	Late      // a deadline is faster than an answer that can still come
-	Crashes   // a page dies
-	Wedges    // a page stops answering
-	Loops     // a page stops answering, until it is rescued
-	Doubts    // a probe, a rescue or a reset fails
-	Silences  // the browser answers nothing any more
-	Deaths    // the browser dies
-	GivesUp   // a caller gives up, where its instruction allows it
-	Expires   // a lease reaches its limit although its holder would give it back
-	AllFaults = 1<<iota - 1
+	Twice      // an answer comes a second time
+	Late       // a deadline is faster than an answer that can still come
+	Crashes    // a page dies
+	Wedges     // a page stops answering
+	Loops      // a page stops answering, until it is rescued
+	Doubts     // a probe, a rescue or a reset fails
+	Silences   // the browser answers nothing any more
+	Deaths     // the browser dies
+	GivesUp    // a caller gives up, where its instruction allows it
+	Expires    // a lease reaches its limit although its holder would give it back
+	TimePasses // by a tick: for what goes by the time, such as ageing
+	AllFaults  = 1<<iota - 1
 )
 
 // actionKind says what an action is about.
@@ -46,6 +47,7 @@ const (
 	pageLoops
 	browserEnds
 	browserFallsSilent
+	timePasses
 )
 
 // Action is one thing that can happen next in an untimed world.
@@ -206,6 +208,9 @@ func (w *World) deviations(out []Action) []Action {
 			add(Action{kind: browserFallsSilent, index: int32(i)}, Silences)
 		}
 	}
+	if w.tick > 0 {
+		add(Action{kind: timePasses}, TimePasses)
+	}
 	return out
 }
 
@@ -236,6 +241,8 @@ func (w *World) Do(a *Action) {
 		w.Loop(w.fake.Tabs[a.index].ID)
 	case browserFallsSilent:
 		w.FallSilent(w.fake.Browsers[a.index].ID)
+	case timePasses:
+		w.now += w.tick
 	case browserEnds:
 		w.BrowserDies(w.fake.Browsers[a.index].ID)
 	}
@@ -265,6 +272,8 @@ func (w *World) Label(a *Action) string {
 		return "wedge t" + strconv.Itoa(int(w.fake.Tabs[a.index].ID))
 	case pageLoops:
 		return "loop t" + strconv.Itoa(int(w.fake.Tabs[a.index].ID))
+	case timePasses:
+		return "time passes"
 	case browserFallsSilent:
 		return "browser b" + strconv.Itoa(int(w.fake.Browsers[a.index].ID)) + " falls silent"
 	default:

@@ -33,7 +33,8 @@ func NewCanon(symmetry bool) *Canon {
 }
 
 // Fingerprint is a hash of everything that the future of an untimed world depends on: the pool, the
-// ledger, the browser, the clients and the faults that are left. Worlds that are equal up to the
+// ledger, the browser, the clients and the faults that are left, and whether a claim is broken: claims are about steps, and
+// one that breaks a claim may lead to a state that others lead to as well. Worlds that are equal up to the
 // names of their tabs, contexts and browsers have the same one; so have those in which clients with the same
 // program have changed places. The order of what is interchangeable comes from sorting it by all that is known of
 // it, never from trying every order; where that leaves a tie, two such worlds may have two fingerprints, which
@@ -42,6 +43,7 @@ func (c *Canon) Fingerprint(w *World) uint64 {
 	k := &c.canon
 	c.world = w
 	k.Reset()
+	k.Tick, k.Now = w.tick, w.now
 	w.core.AddIDs(k)
 	w.ledger.AddIDs(k)
 	for i := range w.fake.Browsers {
@@ -120,7 +122,7 @@ func (c *Canon) hashClients() {
 		sum += h.Sum()
 	}
 	c.canon.Add(sum)
-	c.canon.Add(uint64(w.faults))
+	c.canon.Add(uint64(w.faults) | flag(w.violation != nil, 8))
 }
 
 func (c *Canon) placeOf(i int) uint64 {

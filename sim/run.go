@@ -18,6 +18,7 @@ type RunOptions struct {
 	// Choices answers in place of the seed's own generator; nil: that.
 	Choices   scheduler.Source
 	Unchecked bool
+	Only      string // as Options.Only
 	Observe   func(w *World, event core.Event, effects []core.Effect)
 	// Progress is called now and then with the virtual time so far, and stops the run by false.
 	Progress func(now core.Time) bool
@@ -91,7 +92,7 @@ func Run(o RunOptions) (*Report, error) {
 	}
 	w, err := New(Options{
 		Settings: settings, Timed: true, Choices: choices, Conditions: &drawn.Conditions,
-		Arrivals: &drawn.Arrivals, Unchecked: o.Unchecked, Observe: o.Observe,
+		Arrivals: &drawn.Arrivals, Unchecked: o.Unchecked, Only: o.Only, Observe: o.Observe,
 	})
 	if err != nil {
 		return nil, err

@@ -13,11 +13,13 @@ type Scenario struct {
 	Says     string
 	Settings core.Settings
 	Programs []Program
-	Full     bool // it begins once the pool is full, not with the launch of the browser
-	Held     bool // it begins once every client has done its first instruction
-	Faults   int  // deviations from a healthy browser, in all
-	Menu     Menu // of which kinds
+	Full     bool      // it begins once the pool is full, not with the launch of the browser
+	Held     bool      // it begins once every client has done its first instruction
+	Faults   int       // deviations from a healthy browser, in all
+	Menu     Menu      // of which kinds
+	Tick     core.Time // by how much TimePasses lets time pass
 
+	Only    string                                                  // as Options.Only
 	Observe func(w *World, event core.Event, effects []core.Effect) // as Options.Observe; nil: nobody looks on
 }
 
@@ -304,6 +306,68 @@ var Scenarios = []*Scenario{
 		Settings: pages(4), Full: true, Held: true,
 		Programs: []Program{renderNested(a), renderNested(b), renderNested(c), renderNested(d)},
 	},
+	{
+		Name: "E-17-orphan", Says: "a caller gives up while a page is opened in its orphan, and another opening fails",
+		Settings: small(core.Settings{MaxPages: 1, OrphanCap: 1}),
+		Programs: []Program{{get(a), discard, get(a).impatient(), release}, render(b)},
+		Faults:   2, Menu: OpenFails | GivesUp,
+	},
+	{
+		Name: "ageing", Says: "who waits for long is as good as who is more urgent and comes later",
+		Settings: small(core.Settings{MaxPages: 1, PriorityAging: time.Minute}), Tick: core.Time(time.Minute),
+		Programs: []Program{render(a), render(b), {get(c).priority(1), release}, {get(b).priority(1), release}},
+		Faults:   2, Menu: TimePasses | CloseFails,
+	},
+	{
+		Name: "bypass-room", Says: "who waits for room is passed by so often and no more",
+		Settings: small(core.Settings{MaxPages: 1, MaxBypass: 1}),
+		Programs: []Program{{getNested(a), release}, {getNested(a), release}, {getNested(a), release}, {getNested(a), release}, {getNested(b), release}},
+	},
+	{
+		Name: "late-cancel", Says: "a caller gives up after its page was granted",
+		Settings: pages(1), Programs: []Program{{get(a), {Verb: AbandonLate}, release}, renderNested(a)},
+		Faults: 1, Menu: CloseFails | Hangs | Crashes,
+	},
+	{
+		Name: "E-15-recycle", Says: "a pool that grew shrinks again, though its browser is replaced",
+		Settings: small(core.Settings{MinPages: 1, InitialPages: 1, MaxPages: 2}),
+		Programs: []Program{{recycle}, render(a), render(b)},
+		Faults:   1, Menu: LaunchFails | GivesUp | CloseFails,
+	},
+	{
+		Name: "E-08", Says: "an innocent affinity is not evicted while a slot is about to come free",
+		Settings: pages(2), Programs: []Program{render(a), {get(b), dispose(b).noWait(), release}, render(c)},
+		Faults: 1, Menu: CloseFails | Hangs,
+	},
+	{
+		Name: "growth-cap", Says: "the pool does not grow for those whom their affinity's cap stops",
+		Settings: small(core.Settings{MinPages: 1, InitialPages: 1, MaxPages: 3, RootCap: 1, AffinityTabs: 2}),
+		Programs: []Program{render(a), render(a), render(a), {get(b), discard}},
+		Faults:   1, Menu: Hangs | CloseFails,
+	},
+	{
+		Name: "late-standby", Says: "standbys of the browser that is replaced go first, however late they open",
+		Settings: pages(2), Programs: []Program{{recycle}, render(a), render(b)},
+		Faults: 1, Menu: Late | OpenFails,
+	},
+	{
+		Name: "orphans-lost", Says: "an orphan that is lost leaves less room for those to come",
+		Settings: small(core.Settings{MaxPages: 1, OrphanCap: 1}),
+		Programs: []Program{{get(a), discard, dispose(a).noWait()}, {get(b), discard}, {get(c), discard}},
+		Faults:   1, Menu: Hangs,
+	},
+	{
+		Name: "nested-bound", Says: "one more nested request than may wait is refused",
+		Settings: small(core.Settings{MaxPages: 1, MaxWaiting: 1}),
+		Programs: []Program{{getNested(a), release}, {getNested(a), release}, {getNested(a), release}, {getNested(a), release}, render(b)},
+		Faults:   1, Menu: OpenFails | CloseFails,
+	},
+	{
+		Name: "shared-retained", Says: "a disposal that retains meets two pages of one primary",
+		Settings: small(core.Settings{MaxPages: 2, TabsPerContext: 2, OrphanCap: 1}),
+		Programs: []Program{renderNested(a), {dispose(a).retain().noWait()}, render(a)},
+		Faults:   1, Menu: CloseFails | Crashes,
+	},
 	callersAndHangs("spin-3", 3),
 }
 
@@ -321,7 +385,7 @@ func ScenarioNamed(name string) *Scenario {
 
 // World makes the world in which a scenario begins.
 func (s *Scenario) World() (*World, error) {
-	w, err := New(Options{Settings: s.Settings, Programs: s.Programs, Faults: s.Faults, Menu: s.Menu, Observe: s.Observe})
+	w, err := New(Options{Settings: s.Settings, Programs: s.Programs, Faults: s.Faults, Menu: s.Menu, Tick: s.Tick, Only: s.Only, Observe: s.Observe})
 	if err != nil {
 		return nil, err
 	}

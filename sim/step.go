@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/pagepool/pagepool/pool/core"
@@ -91,6 +92,9 @@ func (w *World) check(event core.Event) {
 		Before: w.before, After: &w.core, Event: event, Effects: w.effects, Ledger: &w.ledger,
 	}
 	w.broken = core.Check(&w.transition, w.broken[:0])
+	if w.only != "" {
+		w.broken = slices.DeleteFunc(w.broken, func(v core.Violation) bool { return v.Name != w.only })
+	}
 	if len(w.broken) > 0 {
 		v := w.broken[0]
 		w.violate(v.Name, v.Says, v.What)
@@ -129,8 +133,11 @@ func (w *World) check(event core.Event) {
 	}
 }
 
+// progress is the claim that a world goes on: where it breaks, nothing else comes.
+const progress = "progress"
+
 func (w *World) violate(property, says, what string) {
-	if w.violation == nil {
+	if w.violation == nil && (w.only == "" || w.only == property || property == progress) {
 		w.violation = &Violation{Property: property, Says: says, What: what, Step: w.steps, At: w.now}
 	}
 }

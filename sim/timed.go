@@ -308,7 +308,7 @@ func (w *World) advance(limit core.Time) bool {
 	if at > w.now {
 		w.now, w.still = at, 0
 	} else if w.still++; w.still > stillBound {
-		w.violate("progress", Says("progress"), fmt.Sprintf("%d things have happened at one instant", w.still))
+		w.violate(progress, Says(progress), fmt.Sprintf("%d things have happened at one instant", w.still))
 		return false
 	}
 	switch who {

@@ -35,6 +35,7 @@ type Options struct {
 	Programs []Program
 	Faults   int
 	Menu     Menu
+	Tick     core.Time // by how much time passes at once, where Menu has TimePasses
 
 	// From is where the pool is at the start; nil: a new one, with a healthy browser. What stands behind a
 	// pool from elsewhere is not known, so there is no browser then: what it answers is said by hand.
@@ -42,6 +43,8 @@ type Options struct {
 
 	// Unchecked leaves the invariants out, for measurements.
 	Unchecked bool
+	// Only is the one claim to look at, to see whether it would find by itself what others find before it; empty: all.
+	Only string
 	// Observe is called after every step, when the world has heard of it: who reads the world sees
 	// the state after. It keeps nothing of effects.
 	Observe func(w *World, event core.Event, effects []core.Effect)
@@ -52,10 +55,12 @@ type fixed struct {
 	timed      bool
 	recorded   bool // there is no browser: see Options.From
 	unchecked  bool
+	only       string
 	choices    scheduler.Source
 	conditions *Conditions
 	arrivals   *Arrivals
 	menu       Menu
+	tick       core.Time
 	recordedTo uint64  // untimed: requests and calls up to this number were there at the start
 	like       []int32 // untimed: by client, the first that has the same program; nil: all have programs of their own
 	observe    func(*World, core.Event, []core.Effect)
@@ -138,8 +143,8 @@ func New(o Options) (*World, error) {
 		reached:     new(Reached),
 		scratch:     new(scratch),
 		fixed: &fixed{
-			timed: o.Timed, recorded: o.From != nil, unchecked: o.Unchecked, choices: o.Choices, conditions: o.Conditions,
-			arrivals: o.Arrivals, menu: o.Menu, observe: o.Observe,
+			timed: o.Timed, recorded: o.From != nil, unchecked: o.Unchecked, only: o.Only, choices: o.Choices, conditions: o.Conditions,
+			arrivals: o.Arrivals, menu: o.Menu, tick: o.Tick, observe: o.Observe,
 		},
 	}
 	if w.choices == nil {

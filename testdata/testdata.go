@@ -4,9 +4,9 @@ package testdata
 
 import "embed"
 
-// Files are the traces under traces, incidents and regressions, and the planted bugs.
+// Files are the traces under traces, incidents and regressions, the planted bugs, and how hard these are to find.
 //
-//go:embed traces incidents regressions planted
+//go:embed traces incidents regressions planted power.txt
 var Files embed.FS
 
 // Incident is the file that the demonstration replays.

@@ -10,7 +10,7 @@ import (
 // Which of two tabs, or of two contexts, is the older one decides nothing at all: they are
 // interchangeable, so a state is a set of browsers, each with a set of contexts, each with a set of
 // tabs, and its hash a sum over these. Times do not count: a search fires a deadline whenever it is
-// armed.
+// armed. They count, in ticks, where a search lets time pass.
 
 // Hasher sums numbers up, in order, under a constant key, so that sums can be committed. The mixing
 // step is that of wyhash (Wang Yi): the two halves of a 128-bit product.
@@ -77,6 +77,8 @@ type Canon struct {
 	// Name gives requests and calls, which are numbered alike, the names that they are hashed by; nil: as they
 	// are numbered. It is asked by HashWaiting and Sum.
 	Name func(number uint64) uint64
+	// Tick is by how much time passes, and Now is what time it is; 0: it never does, and times do not count.
+	Tick, Now Time
 
 	Hasher                                             // of what is in a fixed order
 	with                                        uint64 // a sum over what is in none
@@ -209,6 +211,14 @@ func place(cells []cell, id uint64) uint64 {
 	return n
 }
 
+// age is how many ticks ago an instant was.
+func (c *Canon) age(at Time) uint64 {
+	if c.Tick == 0 || at == never {
+		return 0
+	}
+	return 1 + uint64((c.Now-at)/c.Tick)
+}
+
 func (c *Canon) name(number uint64) uint64 {
 	if number == 0 || c.Name == nil {
 		return number
@@ -267,6 +277,7 @@ func (s *State) Hash(c *Canon) {
 		if s.settings.BrowserMaxTabs > 0 && !b.worn {
 			worn = uint64(b.tabs)
 		}
+		c.Add(c.age(b.since))
 		c.Add(c.Browser(b.id)<<8 | uint64(b.state) | bit(b.unlaunched, 16) | bit(b.worn, 17) | bit(b.askedAt != never, 18) | worn<<32)
 	}
 	for i := range s.contexts {
@@ -287,7 +298,7 @@ func (s *State) Hash(c *Canon) {
 	for a := range s.affinities {
 		if k := &s.affinities[a]; k.known {
 			c.Add(uint64(a) | c.generations.of(uint64(k.generation))<<32)
-			c.Add(c.stamps.of(k.stamp))
+			c.Add(c.stamps.of(k.stamp) | c.age(k.freedAt)<<32)
 		}
 	}
 }
@@ -310,6 +321,7 @@ func (s *State) requestSum(c *Canon, q *request) uint64 {
 	h.Add(c.orders.of(q.order))
 	h.Add(uint64(q.affinity) | uint64(q.class)<<32 | bit(q.maxLease > 0, 40) | uint64(q.bypassed)<<48)
 	h.Add(uint64(uint32(q.priority)) | s.roundsLeft(q.rounds)<<32)
+	h.Add(c.age(q.arrived))
 	return h.Sum()
 }
 
@@ -348,7 +360,7 @@ func (s *State) hashTab(c *Canon, t *tab) {
 		uses = t.uses
 	}
 	e.own.Add(uint64(t.affinity) | c.generations.of(uint64(t.generation))<<32)
-	e.own.Add(c.stamps.of(t.stamp))
+	e.own.Add(c.stamps.of(t.stamp) | c.age(t.openEnded)<<32 | c.age(t.goodAt)<<48)
 	e.own.Add(uint64(t.state) | uint64(t.class)<<4 | uint64(t.reason)<<8 | uint64(t.rung)<<16 |
 		uint64(min(t.closes, closesBeforeKill))<<20 | uint64(t.kill)<<24 |
 		bit(t.suspect, 28) | bit(t.rescued, 29) | bit(t.unreset, 30) | bit(t.askedAt != never, 31) | bit(t.doomed, 32) |

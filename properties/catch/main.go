@@ -1,21 +1,28 @@
-// Catch looks for a broken claim in the production code that it was built from: first on the default
-// schedule, where nothing goes wrong and nobody is preempted, then on seed after seed. It is what the
-// tests of planted bugs build with an overlay and run. It contains nothing of the shell, which would have to be
-// compiled anew with each bug of the core.
+// Catch looks for a broken claim in the production code that it was built from, by a strategy: on the default
+// schedule, where nothing goes wrong and nobody is preempted, on one schedule after the other, or in every interleaving of a
+// scenario. It is what the tests of planted bugs build with an overlay and run. It contains nothing of the shell, which would
+// have to be compiled anew with each bug of the core.
 package main
 
 import (
 	"flag"
+	"fmt"
 
 	"github.com/pagepool/pagepool/properties/catch/look"
 )
 
 func main() {
-	want := flag.String("claim", "", "the claim that has to break")
-	seeds := flag.Uint64("seeds", 60, "seeds of each profile")
-	hours := flag.Float64("hours", 0.25, "virtual time of each")
-	scenario := flag.String("scenario", "", "explore this scenario first")
+	var o look.Options
+	strategy := flag.String("strategy", "search", "default, seeds, walk, pct or search")
+	flag.StringVar(&o.Claim, "claim", "", "the claim that has to break")
+	flag.StringVar(&o.Scenario, "scenario", "", "where to walk or search")
+	flag.Uint64Var(&o.Seed, "seed", 1, "the seed of the first schedule")
+	flag.IntVar(&o.Most, "most", 200_000, "schedules; of a search: states")
 	flag.Parse()
-	caught, err := look.For(*want, *scenario, *seeds, *hours)
+	by, ok := look.Strategies[*strategy]
+	if !ok {
+		(*look.Caught)(nil).Tell(fmt.Errorf("-strategy=%q: no such strategy", *strategy))
+	}
+	caught, err := by(o)
 	caught.Tell(err)
 }

@@ -14,8 +14,8 @@ type Found struct {
 
 // Hunt plays plans outside bubbles, one seed after the other, until a history is not linearizable; nil: all of
 // them are.
-func Hunt(plan func(seed uint64) *Plan, seeds uint64) (*Found, error) {
-	for seed := uint64(1); seed <= seeds; seed++ {
+func Hunt(plan func(seed uint64) *Plan, first uint64, most int) (*Found, error) {
+	for seed := first; seed < first+uint64(most); seed++ {
 		h, err := Play(plan(seed), new(Crowd))
 		if err != nil {
 			return nil, fmt.Errorf("seed %d: %w", seed, err)

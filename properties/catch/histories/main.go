@@ -3,6 +3,7 @@
 package main
 
 import (
+	"flag"
 	"fmt"
 
 	"github.com/pagepool/pagepool/properties/catch/look"
@@ -10,9 +11,20 @@ import (
 )
 
 func main() {
-	caught, err := look.For(linearizable, "", seedsBeforeHistories, hours)
-	if err == nil && caught.Default == "" && len(caught.Claims) == 0 {
-		err = lookAtHistories(caught)
+	var o look.Options
+	strategy := flag.String("strategy", "histories", "default or histories")
+	flag.StringVar(&o.Claim, "claim", linearizable, "the claim that has to break")
+	flag.Uint64Var(&o.Seed, "seed", 1, "the seed of the first history")
+	flag.IntVar(&o.Most, "most", 20_000, "histories")
+	flag.Parse()
+	caught, err := new(look.Caught), error(nil)
+	switch *strategy {
+	case "default":
+		caught, err = byDefault(o)
+	case "histories":
+		caught, err = byHistories(o, linear.ShortPlan)
+	default:
+		err = fmt.Errorf("-strategy=%q: no such strategy", *strategy)
 	}
 	caught.Tell(err)
 }
@@ -20,33 +32,31 @@ func main() {
 // linearizable is the claim that package linear checks, of histories.
 const linearizable = "linearizable"
 
-// hours is how much virtual time the seeds before have.
-const hours = 0.25
-
-// What is caught by histories alone has to pass everything else before: so many seeds of each profile.
-const seedsBeforeHistories = 2
-
-// calmHistories and histories are how many are played of one caller and of several.
+// What is caught by histories alone has to pass everything else: so many seeds of the simulated pool, and so many
+// histories of one caller.
 const (
-	calmHistories = 100
-	histories     = 20_000
+	seedsBefore = 8
+	calmBefore  = 100
 )
 
-// lookAtHistories plays histories of one caller, and then of several, until one is not linearizable.
-func lookAtHistories(c *look.Caught) error {
-	calm, err := linear.Hunt(linear.CalmPlan, calmHistories)
-	if err != nil {
-		return err
+func byDefault(o look.Options) (*look.Caught, error) {
+	for _, strategy := range []string{"default", "seeds"} {
+		caught, err := look.Strategies[strategy](look.Options{Seed: o.Seed, Most: seedsBefore})
+		if err != nil || len(caught.Claims) > 0 {
+			return caught, err
+		}
 	}
-	if calm != nil {
-		c.Default = linearizable
-	}
-	found, err := linear.Hunt(linear.ShortPlan, histories)
+	return byHistories(look.Options{Seed: o.Seed, Most: calmBefore}, linear.CalmPlan)
+}
+
+// byHistories plays one history after the other until one is not linearizable.
+func byHistories(o look.Options, plan func(seed uint64) *linear.Plan) (*look.Caught, error) {
+	found, err := linear.Hunt(plan, o.Seed, o.Most)
 	if err != nil || found == nil {
-		return err
+		return &look.Caught{Schedules: o.Most}, err
 	}
-	c.Claims, c.Profile, c.Seed = []string{linearizable}, "histories", found.Seed
-	c.Schedule = int(found.Seed)
-	c.What = fmt.Sprintf("no order of its %d calls is a history of the specification", len(found.History.Operations))
-	return nil
+	return &look.Caught{
+		Claims: []string{linearizable}, In: fmt.Sprintf("history %d", found.Seed), Schedules: int(found.Seed-o.Seed) + 1,
+		What: fmt.Sprintf("no order of its %d calls is a history of the specification", len(found.History.Operations)),
+	}, nil
 }

@@ -1,5 +1,5 @@
-// Package look looks for a broken claim in the core that it was built from. The commands that the tests of planted bugs
-// build with an overlay share it.
+// Package look looks for a broken claim in the core that it was built from, by one strategy or another. The commands that
+// the tests of planted bugs build with an overlay share it.
 package look
 
 import (
@@ -13,17 +13,19 @@ import (
 	"github.com/pagepool/pagepool/sim/scheduler"
 )
 
-// Caught is what was found, as JSON on standard output.
+// Caught is what was found.
 type Caught struct {
-	Default  string   // the claim that broke on the default schedule; empty: none
-	Claims   []string // the claims that broke in the step that broke the wanted one, or what broke last
-	Profile  string   // or scenario
-	Seed     uint64
-	Schedule int // how many seeds it took, over all profiles
-	What     string
+	Claims    []string // that broke in the step that broke the wanted one; where it did not: that broke last
+	In        string   // which scenario or profile
+	Schedules int      // how many it took: seeds, walks or histories; of a search: states
+	Steps     int      // of a search: how many actions lead there, the fewest
+	What      string
 }
 
-// Tell prints what was found, or ends the command with what went wrong.
+// By says whether a claim was among those that broke.
+func (c *Caught) By(claim string) bool { return slices.Contains(c.Claims, claim) }
+
+// Tell prints what was found as JSON, or ends the command with what went wrong.
 func (c *Caught) Tell(err error) {
 	if err == nil {
 		err = json.NewEncoder(os.Stdout).Encode(c)
@@ -34,12 +36,39 @@ func (c *Caught) Tell(err error) {
 	}
 }
 
-// maxStates bounds the exploration of a scenario.
-const maxStates = 200_000
+func (c *Caught) breaks(v *sim.Violation, in string) {
+	c.Claims, c.In, c.What = append(strings.Fields(v.Also), v.Property), in, v.What
+}
 
-// For looks on the default schedule, in a scenario where one is named, and in so many seeds of each profile, until the
-// wanted claim breaks.
-func For(want, scenario string, seeds uint64, hours float64) (*Caught, error) {
+// Options say what to look for, and how long.
+type Options struct {
+	Claim    string
+	Scenario string
+	Seed     uint64 // of the first schedule; the others have the next ones
+	Most     int    // schedules; of a search: states
+}
+
+// scenario is where to look, at the wanted claim alone: what others find before it is not the question.
+func (o *Options) scenario() (*sim.Scenario, error) {
+	scenario := sim.ScenarioNamed(o.Scenario)
+	if scenario == nil {
+		return nil, fmt.Errorf("no scenario is called %q", o.Scenario)
+	}
+	changed := *scenario
+	changed.Only = o.Claim
+	return &changed, nil
+}
+
+// hours is how much virtual time a seed has.
+const hours = 0.25
+
+// Strategies are the ways of looking, by name.
+var Strategies = map[string]func(Options) (*Caught, error){
+	"default": byDefault, "seeds": bySeeds, "walk": byWalks, "pct": byPCT, "search": bySearch,
+}
+
+// byDefault looks where nothing goes wrong and nobody is preempted: in each profile, and in the scenario.
+func byDefault(o Options) (*Caught, error) {
 	caught := new(Caught)
 	for _, p := range sim.Profiles {
 		report, err := sim.Run(sim.RunOptions{Profile: p, Seed: 1, Hours: hours, Choices: scheduler.Default{}})
@@ -47,37 +76,87 @@ func For(want, scenario string, seeds uint64, hours float64) (*Caught, error) {
 			return nil, err
 		}
 		if v := report.Violation; v != nil {
-			caught.Default = v.Property
+			caught.breaks(v, p.Name)
 		}
 	}
-	if c := sim.ScenarioNamed(scenario); c != nil {
-		x, err := sim.Explore(c, sim.ExploreOptions{MaxStates: maxStates})
-		if err != nil {
-			return nil, err
-		}
-		if v := x.Violation; v != nil {
-			caught.Claims, caught.Profile = append(strings.Fields(v.Also), v.Property), c.Name
-			caught.What = fmt.Sprintf("%s, after %s", v.What, strings.Join(x.Trace, "; "))
-			return caught, nil
-		}
-	}
-	for seed := uint64(1); seed <= seeds; seed++ {
-		for _, p := range slices.Backward(sim.Profiles) { // the most hostile first
-			report, err := sim.Run(sim.RunOptions{Profile: p, Seed: seed, Hours: hours})
+	return caught, nil
+}
+
+// bySeeds looks in the traffic of one seed after the other, in each profile, the most hostile first.
+func bySeeds(o Options) (*Caught, error) {
+	caught := new(Caught)
+	for seed := o.Seed; ; seed++ {
+		for _, p := range slices.Backward(sim.Profiles) {
+			if caught.Schedules == o.Most {
+				return caught, nil
+			}
+			report, err := sim.Run(sim.RunOptions{Profile: p, Seed: seed, Hours: hours, Only: o.Claim})
 			if err != nil {
 				return nil, err
 			}
-			caught.Schedule++
-			v := report.Violation
-			if v == nil {
-				continue
-			}
-			caught.Claims = append(strings.Fields(v.Also), v.Property)
-			caught.Profile, caught.Seed, caught.What = p.Name, seed, v.What
-			if slices.Contains(caught.Claims, want) {
-				return caught, nil
+			caught.Schedules++
+			if v := report.Violation; v != nil {
+				caught.breaks(v, fmt.Sprintf("%s %d", p.Name, seed))
+				if caught.By(o.Claim) {
+					return caught, nil
+				}
 			}
 		}
+	}
+}
+
+// longestWalk is how many actions a walk takes at most, and depth how many events in a certain order PCT looks for.
+const (
+	longestWalk = 100
+	depth       = 3
+)
+
+// byWalks looks on random walks through a scenario.
+func byWalks(o Options) (*Caught, error) {
+	return walks(o, func(seed uint64) scheduler.Source { return scheduler.NewRandom(seed, 1) })
+}
+
+// byPCT does so on walks on which priorities decide.
+func byPCT(o Options) (*Caught, error) {
+	return walks(o, func(seed uint64) scheduler.Source { return scheduler.NewPCT(seed, depth, longestWalk) })
+}
+
+func walks(o Options, source func(seed uint64) scheduler.Source) (*Caught, error) {
+	scenario, err := o.scenario()
+	if err != nil {
+		return nil, err
+	}
+	caught := new(Caught)
+	for caught.Schedules < o.Most {
+		w, err := scenario.Walk(source(o.Seed+uint64(caught.Schedules)), longestWalk)
+		if err != nil {
+			return nil, err
+		}
+		caught.Schedules++
+		if v := w.Violation(); v != nil {
+			caught.breaks(v, o.Scenario)
+			if caught.By(o.Claim) {
+				break
+			}
+		}
+	}
+	return caught, nil
+}
+
+// bySearch visits the states of a scenario until a claim breaks.
+func bySearch(o Options) (*Caught, error) {
+	scenario, err := o.scenario()
+	if err != nil {
+		return nil, err
+	}
+	x, err := sim.Explore(scenario, sim.ExploreOptions{MaxStates: o.Most})
+	if err != nil {
+		return nil, err
+	}
+	caught := &Caught{Schedules: x.States}
+	if v := x.Violation; v != nil {
+		caught.breaks(v, o.Scenario)
+		caught.Steps, caught.What = len(x.Trace), fmt.Sprintf("%s, after %s", v.What, strings.Join(x.Trace, "; "))
 	}
 	return caught, nil
 }
