@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"strconv"
 
 	"github.com/pagepool/pagepool/pool/core"
@@ -75,7 +76,7 @@ func (w *World) Actions(buffer []Action) []Action {
 			out = append(out, Action{kind: clientGoesOn, index: int32(i)})
 		}
 	}
-	w.deadlines = w.core.Deadlines(w.deadlines[:0])
+	w.deadlines = slices.DeleteFunc(w.core.Deadlines(w.deadlines[:0]), func(d core.Deadline) bool { return d.At >= never })
 	for _, d := range w.deadlines {
 		if !w.deviates(d.Event) {
 			out = append(out, Action{kind: deadlineFires, event: d.Event})

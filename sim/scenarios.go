@@ -353,8 +353,8 @@ var Scenarios = []*Scenario{
 	{
 		Name: "orphans-lost", Says: "an orphan that is lost leaves less room for those to come",
 		Settings: small(core.Settings{MaxPages: 1, OrphanCap: 1}),
-		Programs: []Program{{get(a), discard, dispose(a).noWait()}, {get(b), discard}, {get(c), discard}},
-		Faults:   1, Menu: Hangs,
+		Programs: []Program{{get(a), discard, dispose(a).noWait()}, {get(b), discard}},
+		Faults:   2, Menu: Hangs,
 	},
 	{
 		Name: "nested-bound", Says: "one more nested request than may wait is refused",
@@ -367,6 +367,85 @@ var Scenarios = []*Scenario{
 		Settings: small(core.Settings{MaxPages: 2, TabsPerContext: 2, OrphanCap: 1}),
 		Programs: []Program{renderNested(a), {dispose(a).retain().noWait()}, render(a)},
 		Faults:   1, Menu: CloseFails | Crashes,
+	},
+	{
+		Name: "orphan-slot", Says: "no page opens in an orphan in the slot that an older request needs",
+		Settings: small(core.Settings{MaxPages: 1, OrphanCap: 1}),
+		Programs: []Program{{get(a), discard, get(a), release}, render(b), {getNested(c), release}},
+	},
+	{
+		Name: "overdue-opening", Says: "a page that opens late is closed where its affinity has its share by then",
+		Settings: small(core.Settings{MaxPages: 2, AffinityTabs: 1, OrphanCap: 1}),
+		Programs: []Program{{get(a), discard, get(a), release}, render(a), render(a)},
+		Faults:   1, Menu: Late,
+	},
+	{
+		Name: "stall-orphan", Says: "a browser that is given up is no home for an orphan",
+		Settings: small(core.Settings{MaxPages: 1, StallTimeout: 10 * time.Second, OrphanCap: 1}), Tick: core.Time(20 * time.Second),
+		Programs: []Program{{get(a), discard, get(a), release}, render(b)},
+		Faults:   2, Menu: Silences | Hangs | TimePasses,
+	},
+	{
+		Name: "R-3-supplementary", Says: "a supplementary page is handed to another affinity, and its old primary keeps its count",
+		Settings: small(core.Settings{MaxPages: 1, AllowReassign: true}),
+		Programs: []Program{renderNested(a), render(b), {getNested(c), release}},
+		Faults:   1, Menu: CloseFails | Hangs,
+	},
+	{
+		Name: "reset-worn", Says: "a page that is worn retires when it was reset or probed, though nested work waits",
+		Settings: small(core.Settings{MaxPages: 1, MaxUses: 1, Reset: true, RescueTimeout: time.Second}),
+		Programs: []Program{renderNested(a), {getNested(b), discardWedged}},
+		Faults:   1, Menu: Doubts | Hangs | Late,
+	},
+	{
+		Name: "D-9", Says: "the share of an affinity does not follow the ceiling of high priority, and one urgent request grows the pool by one page",
+		Settings: small(core.Settings{MaxPages: 1, AffinityTabs: 1, HighPriorityPages: 3, HighPriorityThreshold: 1}),
+		Programs: []Program{{getNested(a), release}, render(a), render(b), {get(c).priority(1), release}},
+		Faults:   1, Menu: Hangs,
+	},
+	{
+		Name: "retries", Says: "a pause after failures ends",
+		Settings: pages(1), Tick: core.Time(time.Minute),
+		Programs: []Program{render(a)},
+		Faults:   4, Menu: OpenFails | LaunchFails | TimePasses,
+	},
+	{
+		Name: "R-3-shared", Says: "a page that shares its context is handed to no other affinity",
+		Settings: small(core.Settings{MaxPages: 2, AllowReassign: true, TabsPerContext: 2}),
+		Programs: []Program{renderNested(a), render(b), {getNested(c), release}},
+		Faults:   1, Menu: CloseFails,
+	},
+	{
+		Name: "S-4", Says: "a page that is opened for one request is not taken for that of the next",
+		Settings: small(core.Settings{MaxPages: 2, OrphanCap: 1}),
+		Programs: []Program{{get(a), discard, getNested(a), release}, {getNested(a), release}, {getNested(c), release}, render(b)},
+	},
+	{
+		Name: "warm-shrinks", Says: "a pool that shrinks lowers the target that somebody waits for",
+		Settings: small(core.Settings{MinPages: 1, InitialPages: 2, MaxPages: 2}),
+		Programs: []Program{{{Verb: WarmUp}}, render(a)},
+		Faults:   2, Menu: OpenFails | CloseFails,
+	},
+	{
+		Name: "recycle-twice", Says: "a browser is replaced twice, and the next one may die before it serves",
+		Settings: pages(1), Programs: []Program{{recycle}, {recycle}, render(a)},
+		Faults: 1, Menu: Deaths | LaunchFails,
+	},
+	{
+		Name: "silent-close", Says: "a page that is probed begins to close, and its browser falls silent",
+		Settings: small(core.Settings{MaxPages: 1, ProbeBudget: time.Second, ProbeMaxAge: 1, StallTimeout: 10 * time.Second}), Tick: core.Time(20 * time.Second),
+		Programs: []Program{{get(a), release, get(a), release}, {dispose(a).noWait()}},
+		Faults:   2, Menu: Silences | TimePasses,
+	},
+	{
+		Name: "sweep-held", Says: "a sweep leaves an affinity whose disposed generation is held",
+		Settings: pages(2), Programs: []Program{{get(a), dispose(a).noWait(), release}, render(a), {{Verb: Sweep}}},
+		Faults: 1, Menu: CloseFails | Crashes,
+	},
+	{
+		Name: "R-3-doubt", Says: "an idle page is handed to who is short of one, and not to whose own is in doubt",
+		Settings: small(core.Settings{MaxPages: 2, AllowReassign: true, RescueTimeout: time.Second}),
+		Programs: []Program{{get(a), discardWedged, get(a), release}, renderNested(c), {getNested(b), release}},
 	},
 	callersAndHangs("spin-3", 3),
 }

@@ -33,6 +33,9 @@ func (l *Ledger) granted(now Time, e *Effect) {
 	}
 	c := l.context(t.context)
 	if e.How == Reassigned {
+		if slices.ContainsFunc(l.tabs, func(o entry) bool { return o.context == t.context && o.id != t.id }) {
+			l.breach("isolation", "t%d was handed to another affinity, and shares its context", e.Tab)
+		}
 		c.affinity, t.affinity = e.Affinity, e.Affinity
 	}
 	if t.affinity != 0 && t.affinity != e.Affinity || t.doomed != 0 || c.doomed != 0 || c.affinity != 0 && c.affinity != e.Affinity {
