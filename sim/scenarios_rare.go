@@ -25,6 +25,22 @@ var rare = []*Scenario{
 		Faults:   1, Menu: Silences,
 	},
 	{
+		Name: "disposed-and-swept", Says: "a disposal waits for the generation that it ended, and for no orphan that the next one has left",
+		Settings: small(core.Settings{MaxPages: 1, OrphanCap: 1}),
+		Programs: []Program{{get(a), release, dispose(a)}, {get(a), discard, {Verb: Sweep}}},
+	},
+	{
+		Name: "retained-and-swept", Says: "nor does it wait for the orphan that it retained itself, when that is swept",
+		Settings: small(core.Settings{MaxPages: 2, OrphanCap: 1}),
+		Programs: []Program{render(a), {get(a), release, dispose(a).retain()}, {{Verb: Sweep}}},
+	},
+	{
+		Name: "retained-and-lost", Says: "the same, where the browser of that orphan is given up",
+		Settings: small(core.Settings{MaxPages: 2, OrphanCap: 1, StallTimeout: 10 * time.Second}), Full: true, Held: true,
+		Programs: []Program{render(a), {get(a), release, dispose(a).retain()}},
+		Faults:   2, Menu: Late,
+	},
+	{
 		Name: "older-first", Says: "the slot that an older request needs is not for a page inside an orphan, though an opening hangs",
 		Settings: small(core.Settings{MaxPages: 1, OrphanCap: 1}),
 		Programs: []Program{{get(a), discard, get(a), release}, render(b)},
