@@ -16,7 +16,6 @@ import (
 // unexplored are the functions of the core of which the explorations leave a statement out, and why.
 var unexplored = map[string]string{
 	"Clone":          "searches copy with CopyFrom",
-	"NextDeadline":   "a search fires any deadline that is armed, not the earliest",
 	"warmer":         "in a search, every idle tab needs a probe or none does",
 	"closed":         "the close of a tab that nobody closes is what only a browser that lies says",
 	"killSilent":     "a deadline that is not armed does not come",

@@ -97,7 +97,7 @@ func small(s core.Settings) core.Settings {
 func pages(n int) core.Settings { return small(core.Settings{MaxPages: n}) }
 
 // Scenarios lists the small worlds, each named for the race that it is about (BUGS.md).
-var Scenarios = []*Scenario{
+var Scenarios = append([]*Scenario{
 	{
 		Name: "E-01a", Says: "eviction must not take the page of the caller's own outer lease",
 		Settings: pages(2), Programs: []Program{renderNested(a), render(b), render(c)},
@@ -448,7 +448,7 @@ var Scenarios = []*Scenario{
 		Programs: []Program{{get(a), discardWedged, get(a), release}, renderNested(c), {getNested(b), release}},
 	},
 	callersAndHangs("spin-3", 3),
-}
+}, rare...)
 
 // ScenarioNamed finds a scenario; nil where there is none.
 func ScenarioNamed(name string) *Scenario {

@@ -213,7 +213,6 @@ func (s *State) endBrowser(id BrowserID, force bool) {
 }
 
 func (s *State) dropBrowser(id BrowserID) {
-	s.callsDue = true
 	s.loseTabs(id)
 	for i := range s.tabs {
 		if s.tabs[i].state != 0 && s.tabs[i].browser == id {
@@ -253,7 +252,6 @@ func (s *State) loseTabs(id BrowserID) {
 		c.askedAt = never
 		if c.tabs == 0 && c.state == contextOpen {
 			c.state, c.generation = contextClosing, s.lastGeneration+1
-			s.touch(c.affinity)
 		}
 	}
 }

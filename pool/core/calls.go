@@ -81,8 +81,7 @@ func (s *State) recycled(c *call) bool {
 
 func (s *State) endCall(c call) {
 	if c.affinity != 0 {
-		s.affinities[c.affinity].calls--
-		s.touch(c.affinity)
+		s.affinities[c.affinity].calls-- // as long as it waits, something of the affinity is left
 	}
 }
 

@@ -330,6 +330,9 @@ func singleAnswer(t *Transition) error {
 			return fmt.Errorf("r%d waits, and the books do not know it", r.id)
 		}
 	}
+	if err := t.refusedWhenDue(); err != nil {
+		return err
+	}
 	if n := len(s.calls); n != len(t.Ledger.calls) {
 		return fmt.Errorf("%d calls wait, and the books say %d", len(t.Ledger.calls), n)
 	}

@@ -51,6 +51,9 @@ func (b *books) tabs() {
 	for i := range s.tabs {
 		t := &s.tabs[i]
 		if t.state == 0 {
+			if *t != (tab{}) {
+				b.same("a slot that nobody uses", t.id, 0, 1)
+			}
 			continue
 		}
 		b.counts[t.state]++
@@ -102,6 +105,7 @@ func (b *books) requests() {
 func (b *books) affinity(a Affinity, k *affinity) {
 	s := b.state
 	var bound, roots, idle, openings int32
+	b.list(k.tabs, none, a)
 	for i := k.tabs; i != none; i = s.tabs[i].next {
 		t := &s.tabs[i]
 		if t.bound() {
@@ -157,7 +161,27 @@ func (b *books) derived(t *Transition, a Affinity, k *affinity) {
 	_, held, bound := t.Ledger.rootsOf(a)
 	room := min(int32(set.RootCap)-held, int32(set.AffinityTabs)-bound-k.openings)
 	b.same("root requests let through", a, max(0, min(k.waiting[Root]-k.promised[Root], room)), k.eligible)
-	b.same("permits wanted", a, t.wantsPermits(a), k.permits)
+	wanted := t.wantsPermits(a)
+	b.same("permits wanted", a, wanted, k.permits)
+	urgent, unpromised := t.entitledOf(a)
+	b.same("urgent requests short of a tab", a, min(unpromised[Root], roots)+min(unpromised[Nested], nested), k.highNeeds)
+	b.same("permits wanted for urgent requests", a, min(urgent, wanted), k.highPermits)
+}
+
+// list counts a list of tabs, and looks whether each knows who is before it; last is its end, where that is kept.
+func (b *books) list(first, last int32, of any) (n int32) {
+	before := none
+	for i := first; i != none; i = b.state.tabs[i].next {
+		if b.same("who is before a tab", b.state.tabs[i].id, before, b.state.tabs[i].prev); b.err != nil {
+			return n
+		}
+		before = i
+		n++
+	}
+	if last != none || of == nil {
+		b.same("the end of a list", "standbys", before, last)
+	}
+	return n
 }
 
 // queue counts a heap of requests, and looks at its order.
@@ -214,6 +238,11 @@ func (b *books) sums() {
 	for state := Opening; state < tabStates; state++ {
 		b.same("tabs", state, b.counts[state], s.counts[state])
 		b.same("overdue tabs", state, b.overdue[state], s.overdue[state])
+	}
+	b.same("standbys", "their list", b.counts[Standby], b.list(s.standbys, s.lastReady, nil))
+	b.same("affinities to look at again", "the pool", 0, int32(len(s.touched)+len(s.dirty)))
+	if s.callsDue || s.waitsDue {
+		b.same("what is due after a step", "the pool", 0, 1)
 	}
 	b.same("bound tabs", "the pool", b.bound, s.bound)
 	b.same("root leases", "the pool", b.rootLeases, s.rootLeases)

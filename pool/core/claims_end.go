@@ -13,12 +13,32 @@ func deadlineOnce(t *Transition) error {
 		return nil
 	}
 	var armed [8]Deadline
+	next, _ := t.After.NextDeadline()
 	for _, d := range t.After.Deadlines(armed[:0]) {
-		if d.Event == t.Event && d.At <= t.After.now {
+		switch {
+		case d.Event == t.Event && d.At <= t.After.now:
 			return fmt.Errorf("a deadline has come, and is armed again for the same instant (event kind %d)", t.Event.Kind)
+		case t.off(d.Event.Kind):
+			return fmt.Errorf("a deadline is armed that is off (event kind %d)", d.Event.Kind)
+		case d.At < next.At || d.At == next.At && d.Event.Tab < next.Event.Tab:
+			return fmt.Errorf("the next deadline is of kind %d, and one of kind %d comes before it", next.Event.Kind, d.Event.Kind)
 		}
 	}
 	return nil
+}
+
+// off says whether a deadline is of a setting that is off.
+func (t *Transition) off(kind EventKind) bool {
+	set := &t.After.settings
+	switch kind {
+	case RetireDue:
+		return set.MaxAge == Off
+	case BrowserWorn:
+		return set.BrowserMaxAge == Off
+	case BrowserStalled, BrowserSilent:
+		return set.StallTimeout == Off
+	}
+	return false
 }
 
 func noLeak(t *Transition) error {
@@ -34,6 +54,10 @@ func noLeak(t *Transition) error {
 		if t.After.affinities[a].known && !t.Ledger.names(Affinity(a)) {
 			return fmt.Errorf("affinity %d is known, and nothing names it", a)
 		}
+	}
+	if a := t.Event.Affinity; a != 0 && !t.Ledger.names(a) &&
+		!slices.ContainsFunc(t.Effects, func(e Effect) bool { return e.Kind == Forget && e.Affinity == a }) {
+		return fmt.Errorf("affinity %d was asked for, nothing names it any more, and nobody says so", a)
 	}
 	if n := t.After.Contexts(); n != len(t.Ledger.contexts) {
 		return fmt.Errorf("%d contexts can be alive, and the books say %d", len(t.Ledger.contexts), n)
@@ -166,6 +190,8 @@ func callsEnd(t *Transition) error {
 	s, l := t.After, t.Ledger
 	for i := range s.calls {
 		switch c := &s.calls[i]; {
+		case c.affinity == 0 && (s.phase != serving || s.satThrough(c.rounds)):
+			return fmt.Errorf("call %d is waited for, and what it waits for will not come", c.id)
 		case c.affinity != 0:
 			if !l.doomedBy(c.id, c.affinity) {
 				return fmt.Errorf("disposal %d is waited for, and nothing of its generation is left", c.id)
@@ -194,9 +220,11 @@ func (l *Ledger) doomedBy(id CallID, a Affinity) bool {
 	}
 	last := l.calls[i].disposal
 	return slices.ContainsFunc(l.tabs, func(e entry) bool {
-		return e.affinity == a && (e.doomed != 0 && e.doomed <= last || e.closing != 0)
+		return e.affinity == a && e.doomed != 0 && e.doomed <= last
 	}) ||
-		slices.ContainsFunc(l.contexts, func(c ledgerContext) bool { return c.affinity == a && (c.doomed != 0 && c.doomed <= last || c.closing) })
+		slices.ContainsFunc(l.contexts, func(c ledgerContext) bool {
+			return c.affinity == a && (c.doomed != 0 && c.doomed <= last || c.closing && c.disposals < last)
+		})
 }
 
 // replaced says whether the browser that a Recycle is about is gone, and a later one serves.

@@ -175,13 +175,48 @@ func doubtHolds(t *Transition) error {
 // was overdue, only root work waits, and the affinity has its AffinityTabs.
 func unwantedHolds(t *Transition) error {
 	e := t.Ledger.tab(t.Ledger.justOpened)
-	if e == nil || e.affinity == 0 || e.closing != 0 || e.holder != 0 || !e.bound() {
+	if e == nil || e.affinity == 0 {
+		return nil
+	}
+	if err := wantedKept(t, e); err != nil {
+		return err
+	}
+	if e.closing != 0 || e.holder != 0 || !e.bound() {
 		return nil
 	}
 	if !t.Ledger.waits(e.affinity) {
 		return fmt.Errorf("t%d has opened inside c%d, and nobody of its affinity waits", e.id, e.context)
 	}
 	return nil
+}
+
+// wantedKept: what opened inside a primary too late is closed only where the affinity has its AffinityTabs, and no
+// nested request of it waits.
+func wantedKept(t *Transition, e *entry) error {
+	if e.closing != Unwanted {
+		return nil
+	}
+	for i := range t.Ledger.waiting {
+		if r := &t.Ledger.waiting[i]; r.affinity == e.affinity && r.class == Nested {
+			return fmt.Errorf("t%d is closed as unwanted, and r%d could have had it", e.id, r.id)
+		}
+	}
+	if owned := t.owned(e.affinity); t.Ledger.waits(e.affinity) && int(owned) < t.After.settings.AffinityTabs {
+		return fmt.Errorf("t%d is closed as unwanted, and affinity %d, whose requests wait, owns %d tabs", e.id, e.affinity, owned)
+	}
+	return nil
+}
+
+// owned is how many tabs count towards AffinityTabs, but for those that this step gave to the affinity.
+func (t *Transition) owned(a Affinity) int32 {
+	k := &t.After.affinities[a]
+	n := k.bound + k.openings
+	for i := range t.Effects {
+		if e := &t.Effects[i]; e.Affinity == a && (e.Kind == OpenTab || e.Kind == Grant && e.How.gains()) {
+			n--
+		}
+	}
+	return n
 }
 
 // overdueOpening is the second half of unwantedHolds, which also looks at what was granted at once.
@@ -195,8 +230,8 @@ func overdueOpening(t *Transition) error {
 			return nil
 		}
 	}
-	if _, _, bound := t.Ledger.rootsOf(e.affinity); int(bound) > t.After.settings.AffinityTabs {
-		return fmt.Errorf("t%d was overdue when it opened, and affinity %d has %d tabs with it", e.id, e.affinity, bound)
+	if owned := t.owned(e.affinity); int(owned) > t.After.settings.AffinityTabs {
+		return fmt.Errorf("t%d was overdue when it opened, and affinity %d has %d tabs with it", e.id, e.affinity, owned)
 	}
 	return nil
 }
@@ -416,12 +451,24 @@ func (t *Transition) armed(e Event) bool {
 // nothing else answered meanwhile, and it is given up only if it was asked and did not answer.
 func browserTruth(t *Transition) error {
 	l, stall := t.Ledger, Time(t.After.settings.StallTimeout)
+	if t.Event.Kind == BrowserSilent && t.After.failedBrowsers == 0 &&
+		slices.ContainsFunc(t.Effects, func(e Effect) bool { return e.Kind == CloseBrowser && e.Browser == t.Event.Browser }) {
+		return fmt.Errorf("b%d is given up, and counts as no failure", t.Event.Browser)
+	}
 	for i := range l.browsers {
 		b := &l.browsers[i]
-		if stall < 0 || !b.ready || b.ending || b.asked {
+		if !b.ready || b.ending {
 			continue
 		}
-		if since := l.silentSince(b.id); since != never && max(since, b.heardAt).after(t.After.settings.StallTimeout) < t.After.now &&
+		since := l.silentSince(b.id)
+		if o := t.After.browser(b.id); o != nil && (o.heardAt != b.heardAt || t.After.silentSince(b.id) != since) {
+			return fmt.Errorf("b%d was heard of at %v and is silent since %v, and the books say %v and %v",
+				b.id, b.heardAt.Duration(), since.Duration(), o.heardAt.Duration(), t.After.silentSince(b.id).Duration())
+		}
+		if stall < 0 || b.asked {
+			continue
+		}
+		if since != never && max(since, b.heardAt).after(t.After.settings.StallTimeout) < t.After.now &&
 			!t.armed(Event{Kind: BrowserStalled, Browser: b.id}) {
 			return fmt.Errorf("an operation in b%d has been silent since %v, and b%d is not asked", b.id, since.Duration(), b.id)
 		}

@@ -17,6 +17,12 @@ func orderHolds(t *Transition) error {
 			return fmt.Errorf("r%d was passed by %d times", r.id, r.bypassed)
 		}
 	}
+	if err := t.passedBy(); err != nil {
+		return err
+	}
+	if err := opensInside(t); err != nil {
+		return err
+	}
 	for i := range t.Effects {
 		e := &t.Effects[i]
 		if e.Kind != Grant || t.After.requestIndex.used == 0 {
@@ -39,6 +45,8 @@ func orderHolds(t *Transition) error {
 			case r.pin != none:
 			case e.How == Adopted && (r.class == Nested || through && permits > 0 && !t.owed(r)):
 				return fmt.Errorf("r%d adopted t%d ahead of r%d", e.Request, e.Tab, r.id)
+			case e.How == Reassigned && t.couldBeReassigned(r, through && permits > 0) && !t.satThrough(e.Request):
+				return fmt.Errorf("r%d was handed t%d ahead of r%d", e.Request, e.Tab, r.id)
 			case e.How == Warm && last && t.bypassedBefore(r) >= r.bypassed:
 				return fmt.Errorf("r%d took the last permit ahead of r%d, whose bypass is not counted, or used up", e.Request, r.id)
 			case e.How == Warm && t.shortOfRoom(r, through && permits > 0) && t.bypassedBefore(r) >= r.bypassed:
@@ -78,6 +86,12 @@ func opensInTurn(t *Transition) error {
 		}
 	}
 	return nil
+}
+
+// couldBeReassigned says whether a request that waits is short of a tab, so that another affinity's is for it.
+func (t *Transition) couldBeReassigned(r *request, admitted bool) bool {
+	nested, roots := t.shortageOf(r.affinity)
+	return (r.class == Nested && nested > 0 || r.class == Root && admitted && roots > 0) && !t.owed(r)
 }
 
 // precedes is the waiting order, worked out anew.
@@ -183,7 +197,7 @@ func warmNotBlocked(t *Transition) error {
 	s := t.After
 	for i := range s.requests {
 		r := &s.requests[i]
-		if k := &s.affinities[r.affinity]; r.used && s.ownIdle(r.affinity) != none && !t.owed(r) &&
+		if k := &s.affinities[r.affinity]; r.used && s.ownIdle(r.affinity) != none && !t.held(r) &&
 			(r.class == Nested || t.permits() > 0 && s.underCap(k)) && (r.pin == none || t.hasFresh(r.affinity)) {
 			return fmt.Errorf("r%d waits, and its affinity has an idle tab", r.id)
 		}

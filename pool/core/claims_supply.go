@@ -272,6 +272,26 @@ func stuckIsolated(t *Transition) error {
 		(fresh+s.counts[Standby] < shortage || s.counts[Standby]+s.counts[Opening]-owned < t.target()):
 		return fmt.Errorf("a slot is free, and nothing is opened in it: %d requests short of a tab, %d standbys of %d",
 			shortage, s.counts[Standby], t.target())
+	case shortage == 0 && s.counts[Standby]+s.counts[Opening]-owned+s.counts[Closing]+t.Ledger.doomedLeases()+t.free() == 0:
+		for i := range s.tabs {
+			if tab := &s.tabs[i]; tab.state == Idle && !t.Ledger.holdsRoot(tab.affinity) {
+				return fmt.Errorf("there is no spare and none on its way, and t%d could be evicted for it", tab.id)
+			}
+		}
+	}
+	return t.waitedForUntil()
+}
+
+// waitedForUntil: whoever waits for a tab that is opened, probed, rescued, reset or closed does so until a deadline.
+func (t *Transition) waitedForUntil() error {
+	for i := range t.After.tabs {
+		tab := &t.After.tabs[i]
+		if tab.overdue || tab.state < Opening || tab.state > Closing || tab.state == Standby || tab.state == Idle || tab.state == Leased {
+			continue
+		}
+		if _, ok := t.After.graceDeadline(tab); !ok {
+			return fmt.Errorf("t%d is waited for in state %v, and is never overdue", tab.id, tab.state)
+		}
 	}
 	return nil
 }
@@ -293,6 +313,9 @@ func (t *Transition) spokenFor() int32 {
 
 func retired(t *Transition) error {
 	s, l := t.After, t.Ledger
+	if i, ok := s.tabIndex.get(uint64(t.Event.Tab)); ok && t.Event.Kind == RetireDue && (s.tabs[i].state == Idle || s.tabs[i].state == Standby) {
+		return fmt.Errorf("t%d is past its MaxAge, and stays", t.Event.Tab)
+	}
 	most := s.settings.MaxUses
 	for i := range l.tabs {
 		e := &l.tabs[i]

@@ -47,10 +47,10 @@ func (s *State) addContext(b BrowserID) int32 {
 	return i
 }
 
-// removeContext takes a context off the books, in which no tab is left.
+// removeContext takes a context off the books, in which no tab is left. It is no primary: none is closed as long as
+// it is one.
 func (s *State) removeContext(i int32) {
 	c := &s.contexts[i]
-	s.unprimary(i)
 	if c.affinity != 0 {
 		s.affinities[c.affinity].contexts--
 		s.touch(c.affinity)
@@ -61,13 +61,13 @@ func (s *State) removeContext(i int32) {
 	s.freeContexts = append(s.freeContexts, i)
 }
 
-// own gives a context to an affinity, as its primary where it has none.
+// own gives a context to an affinity, as its primary where it has none. Whoever calls it counts a tab in or out of
+// both affinities in the same breath, which touches them.
 func (s *State) own(i int32, a Affinity) {
 	c, k := &s.contexts[i], s.affinity(a)
 	if c.affinity != a {
 		if c.affinity != 0 {
 			s.affinities[c.affinity].contexts--
-			s.touch(c.affinity)
 		}
 		c.affinity = a
 		k.contexts++
@@ -75,7 +75,6 @@ func (s *State) own(i int32, a Affinity) {
 	if k.primary == none {
 		k.primary = i
 	}
-	s.touch(a)
 }
 
 func (s *State) isPrimary(i int32) bool {
@@ -154,7 +153,6 @@ func (s *State) closeContext(i int32, reason Reason) {
 	c := &s.contexts[i]
 	c.state, c.since, c.rung, c.rungSince, c.closes = contextClosing, s.now, asked, s.now, 0
 	c.generation = s.lastGeneration + 1 // later than any disposal so far
-	s.touch(c.affinity)
 	s.askContext(i, reason)
 }
 

@@ -17,13 +17,16 @@ type Ledger struct {
 	announced  []announcement // by affinity
 	freedAt    []Time         // by affinity: when a tab of it was given back last
 	lost       int
-	disposals  uint32   // so far
-	freed      TabID    // whose lease ended in the last step
-	pageGone   TabID    // whose page went in the last step, and whose context was left
-	justOpened TabID    // which opening was answered in the last step, for the first time
-	priority   int32    // the highest that was asked with
-	asked      bool     // somebody asked for a page
-	breaches   []breach // of the last step
+	disposals  uint32    // so far
+	operation  Operation // the number of what was asked last
+	freed      TabID     // whose lease ended in the last step
+	pageGone   TabID     // whose page went in the last step, and whose context was left
+	justOpened TabID     // which opening was answered in the last step, for the first time
+	unasked    TabID     // which tab the last step's answer was of, though nothing was asked of it that it answers
+	tooLate    TabID     // which opening was answered in the last step after it was given up, for the first time
+	priority   int32     // the highest that was asked with
+	asked      bool      // somebody asked for a page
+	breaches   []breach  // of the last step
 }
 
 // entry is one tab, from the effect that asks for it to the event that confirms its end.
@@ -47,19 +50,23 @@ type entry struct {
 	lost       bool
 	rescued    bool // a rescue was tried since it came into doubt
 	usedBefore bool // it was given back, and not reset since
-	_          [6]byte
+	failed     bool // its opening has, and was told so
+	killing    bool // its renderer is being killed, and nothing was said of it
+	unreset    bool // a reset of it has failed since it was rescued or granted
+	_          [3]byte
 }
 
 // ledgerContext is one context, from the effect that opens a tab in it to the event that confirms its
 // end.
 type ledgerContext struct {
-	askedAt  Time // since when an operation on it has been silent; never: none is
-	id       ContextID
-	browser  BrowserID
-	affinity Affinity // that it serves; 0: none yet
-	doomed   uint32   // which disposal ended it; 0: none
-	closing  bool     // by itself, without a tab
-	_        [3]byte
+	askedAt   Time // since when an operation on it has been silent; never: none is
+	id        ContextID
+	browser   BrowserID
+	affinity  Affinity // that it serves; 0: none yet
+	doomed    uint32   // which disposal ended it; 0: none
+	disposals uint32   // how many there had been when it began to close
+	closing   bool     // by itself, without a tab
+	_         [7]byte
 }
 
 type ledgerBrowser struct {
@@ -110,6 +117,7 @@ func (l *Ledger) CopyFrom(o *Ledger) {
 	l.announced = append(l.announced[:0], o.announced...)
 	l.freedAt = append(l.freedAt[:0], o.freedAt...)
 	l.lost, l.freed, l.pageGone, l.justOpened, l.disposals = o.lost, o.freed, o.pageGone, o.justOpened, o.disposals
+	l.unasked, l.tooLate, l.operation = o.unasked, o.tooLate, o.operation
 	l.priority, l.asked = o.priority, o.asked
 	l.breaches = append(l.breaches[:0], o.breaches...)
 }
@@ -232,7 +240,7 @@ func (l *Ledger) announcement(a Affinity) *announcement {
 
 // Feed tells the ledger of one step. What single events and effects break is kept until the next.
 func (l *Ledger) Feed(now Time, event Event, effects []Effect) {
-	l.breaches, l.freed, l.pageGone, l.justOpened = l.breaches[:0], 0, 0, 0
+	l.breaches, l.freed, l.pageGone, l.justOpened, l.unasked, l.tooLate = l.breaches[:0], 0, 0, 0, 0, 0
 	l.hear(now, event)
 	l.event(now, event)
 	l.pageLeft(effects)
@@ -244,8 +252,10 @@ func (l *Ledger) Feed(now Time, event Event, effects []Effect) {
 			l.dropBrowser(leaving)
 			leaving = 0
 		}
+		l.numbered(e)
 		l.effect(now, event, e)
 	}
+	l.answered(effects)
 	if c := l.context(event.Context); c != nil && event.Kind == ContextSilent && !closesContext(effects, event.Context) {
 		c.askedAt = never // it is lost
 	}
@@ -390,6 +400,7 @@ func (l *Ledger) effect(now Time, event Event, e *Effect) {
 			l.breach("reasoned-close", "t%d is closed again and no close was asked for", e.Tab)
 		} else {
 			l.unheld(t, e)
+			l.askedAgain(t, e)
 			t.operation, t.askedAt = e.Operation, min(t.askedAt, now)
 		}
 	case Ping:
@@ -400,6 +411,7 @@ func (l *Ledger) effect(now Time, event Event, e *Effect) {
 		if t := l.tab(e.Tab); t == nil || t.holder != 0 || t.closing != 0 {
 			l.breach("exclusive-lease", "t%d is probed, rescued or reset, and is held or on its way out", e.Tab)
 		} else {
+			l.doubted(t, event, e)
 			t.asked, t.operation, t.askedAt = e.Kind, e.Operation, min(t.askedAt, now)
 			t.rescued = t.rescued || e.Kind == RescueTab
 		}
@@ -423,7 +435,7 @@ func (l *Ledger) browserCloses(e *Effect) {
 	}
 	for i := range l.contexts {
 		if c := &l.contexts[i]; c.browser == e.Browser && l.inContext(c.id) == 0 {
-			c.closing = true
+			c.begin(l)
 		}
 	}
 }

@@ -45,7 +45,7 @@ func (l *Ledger) granted(now Time, e *Effect) {
 	if e.How == Adopted && l.hasIdle(e.Affinity) {
 		l.breach("warm-not-blocked", "r%d was given a standby, and its affinity has an idle tab", e.Request)
 	}
-	t.affinity, t.holder, t.class = e.Affinity, e.Request, r.class
+	t.affinity, t.holder, t.class, t.unreset = e.Affinity, e.Request, r.class, false
 	t.uses++
 }
 
@@ -274,7 +274,8 @@ func (l *Ledger) reasonHolds(t *entry, now Time, event Event, e *Effect, held bo
 	case Unwanted:
 		ok = event.Kind == Opened && ofThis && t.affinity != 0 && (t.overdue || !l.waits(t.affinity))
 	case Contraction:
-		ok = t.opened && len(l.waiting) == 0 && !slices.ContainsFunc(l.tabs, func(o entry) bool { return o.holder != 0 })
+		ok = t.opened && len(l.waiting) == 0 &&
+			!slices.ContainsFunc(l.tabs, func(o entry) bool { return o.holder != 0 || !o.opened && o.closing == 0 })
 	case Drain:
 		ok = b != nil && b.drains
 	}
@@ -312,7 +313,61 @@ func (l *Ledger) contextCloses(now Time, event Event, e *Effect) {
 	if !ok || c.closing != (e.Reason == ReasonNone) {
 		l.breach("reasoned-close", "c%d is closed for %v, which is not so, or not the first reason", c.id, e.Reason)
 	}
-	c.closing, c.askedAt = true, min(c.askedAt, now)
+	c.begin(l)
+	c.askedAt = min(c.askedAt, now)
+}
+
+// begin notes that a context begins to close, if it has not begun before.
+func (c *ledgerContext) begin(l *Ledger) {
+	if !c.closing {
+		c.closing, c.disposals = true, l.disposals
+	}
+}
+
+// numbered checks that no operation has the number of another.
+func (l *Ledger) numbered(e *Effect) {
+	if e.Operation == 0 {
+		return
+	}
+	if e.Operation <= l.operation {
+		l.breach("single-answer", "operation %d is asked for after operation %d", e.Operation, l.operation)
+	}
+	l.operation = e.Operation
+}
+
+// askedAgain checks that a tab on its way out is asked for more only by what it waits for, and in a browser that
+// goes on.
+func (l *Ledger) askedAgain(t *entry, e *Effect) {
+	if b := l.browser(t.browser); b != nil && b.ending {
+		l.breach("reasoned-close", "t%d is closed again, and b%d has been asked to end", t.id, b.id)
+	}
+	if t.id == l.unasked {
+		l.breach("single-answer", "t%d is closed again, for an answer that nobody waited for", t.id)
+	}
+	t.killing = t.killing || e.Kind == KillTab
+}
+
+// doubted checks that what is asked of a tab that nobody holds is called for.
+func (l *Ledger) doubted(t *entry, event Event, e *Effect) {
+	switch {
+	case e.Kind == ProbeTab && t.uses == 0:
+		l.breach("doubt", "t%d is probed, and has served nobody", t.id)
+	case e.Kind == RescueTab && event.Kind == Probed && !t.unreset:
+		l.breach("doubt", "t%d answers, no reset of it has failed, and it is rescued", t.id)
+	}
+}
+
+// answered checks that an opening that is answered after it was given up is closed again: what it has left is not
+// known.
+func (l *Ledger) answered(effects []Effect) {
+	t := l.tab(l.tooLate)
+	if t == nil || t.closing == 0 {
+		return
+	}
+	b := l.browser(t.browser)
+	if b != nil && !b.ending && !slices.ContainsFunc(effects, func(e Effect) bool { return e.Kind == CloseAgain && e.Tab == t.id }) {
+		l.breach("no-leak", "t%d was given up before its opening was answered, and is not closed again", t.id)
+	}
 }
 
 func (l *Ledger) announce(e *Effect) {

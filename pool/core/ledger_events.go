@@ -6,8 +6,8 @@ import "slices"
 
 // hear notes which browser has answered, and what is not waited for any more.
 func (l *Ledger) hear(now Time, e Event) {
-	if e.Kind.Deadline() {
-		return
+	if e.Kind >= RetireDue {
+		return // no deadline is an answer
 	}
 	b := l.browser(e.Browser)
 	if e.Browser != 0 && e.Kind != BrowserAnswered && (e.Kind != BrowserReady || b == nil || b.ready) {
@@ -52,10 +52,8 @@ func (l *Ledger) tabEvent(t *entry, e Event) {
 		return // what was given up answers too late
 	}
 	switch e.Kind {
-	case Opened:
-		if !t.opened {
-			t.opened, l.justOpened = true, t.id
-		}
+	case Opened, OpenFailed:
+		l.opening(t, e.Kind)
 	case OpenOverdue:
 		t.overdue = true
 	case Crashed:
@@ -66,7 +64,7 @@ func (l *Ledger) tabEvent(t *entry, e Event) {
 		}
 	case Rescued:
 		if t.asked == RescueTab {
-			t.usedBefore = false
+			t.usedBefore, t.unreset = false, false
 		}
 	case WasReset:
 		if t.asked == ResetTab {
@@ -75,7 +73,7 @@ func (l *Ledger) tabEvent(t *entry, e Event) {
 	case ProbeFailed, ProbeSilent:
 		t.suspect = t.suspect || t.asked == ProbeTab
 	case ResetFailed, ResetSilent:
-		t.suspect = t.suspect || t.asked == ResetTab
+		t.suspect, t.unreset = t.suspect || t.asked == ResetTab, t.unreset || t.asked == ResetTab
 	case Closed:
 		switch {
 		case t.closing == 0 && !t.lost:
@@ -87,10 +85,29 @@ func (l *Ledger) tabEvent(t *entry, e Event) {
 			}
 			l.dropTab(t.id)
 		}
+	case Killed, KillFailed:
+		if !t.killing {
+			l.unasked = t.id
+		}
+		t.killing = false
 	case KillSilent:
 		if t.closing != 0 && !t.lost {
 			t.lost, t.askedAt = true, never
 			l.lost++
 		}
+	}
+}
+
+// opening notes how an opening ended; only the first answer counts.
+func (l *Ledger) opening(t *entry, kind EventKind) {
+	switch {
+	case t.opened || t.failed:
+		l.unasked = t.id
+		return
+	case t.closing != 0:
+		l.tooLate = t.id
+	}
+	if t.failed = kind == OpenFailed; kind == Opened {
+		t.opened, l.justOpened = true, t.id
 	}
 }

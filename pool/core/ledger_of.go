@@ -5,7 +5,7 @@ import "math"
 // Ledger makes the books of a state as they would be had its whole history been seen, as far as the
 // state tells: what is alive, who holds and who waits. It is what a replay of a dump begins with.
 func (s *State) Ledger(l *Ledger) {
-	*l = Ledger{disposals: uint32(s.lastGeneration) + 1, asked: true, priority: math.MaxInt32}
+	*l = Ledger{disposals: uint32(s.lastGeneration) + 1, asked: true, priority: math.MaxInt32, operation: s.lastOperation}
 	for i := range s.tabs {
 		t := &s.tabs[i]
 		if t.state == 0 {
@@ -14,7 +14,7 @@ func (s *State) Ledger(l *Ledger) {
 		e := entry{
 			id: t.id, context: s.contexts[t.context].id, browser: t.browser, affinity: t.affinity, holder: t.holder,
 			class: t.class, uses: t.uses, opened: !t.unopened, overdue: t.overdue, lost: t.state == Lost, suspect: t.suspect && t.state == Probing, operation: t.operation,
-			askedAt: t.askedAt, rescued: t.rescued || t.state == Rescuing || t.state == Closing, usedBefore: t.uses > 0 && t.unclean(),
+			askedAt: t.askedAt, rescued: t.rescued || t.state == Rescuing || t.state == Closing, killing: t.kill == killAsked, unreset: t.unreset, usedBefore: t.uses > 0 && t.unclean(),
 		}
 		e.asked = [tabStates]EffectKind{Probing: ProbeTab, Rescuing: RescueTab, Resetting: ResetTab}[t.state]
 		if t.state == Closing || t.state == Lost {

@@ -341,7 +341,6 @@ func (s *State) move(i int32, to Affinity) {
 	s.unprimary(t.context)
 	s.bind(i, -1)
 	s.unlink(&s.affinities[t.affinity].tabs, nil, i)
-	s.touch(t.affinity)
 	t.affinity = to
 	s.own(t.context, to)
 	s.link(&s.affinities[to].tabs, nil, i)

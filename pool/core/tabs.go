@@ -16,7 +16,6 @@ func (s *State) addTab(t tab) int32 {
 	t.id, t.browser = s.lastTab, s.contexts[t.context].browser
 	t.state, t.unopened = Opening, true
 	t.since, t.openBegan, t.askedAt, t.retireAt = s.now, s.now, s.now, never
-	t.next, t.prev = none, none
 	s.tabs[i] = t
 	s.counts[Opening]++
 	s.tabIndex.put(uint64(t.id), i)
@@ -28,7 +27,6 @@ func (s *State) addTab(t tab) int32 {
 		s.link(&s.affinities[t.affinity].tabs, nil, i)
 		s.touch(t.affinity)
 	}
-	s.waitsDue = true
 	return i
 }
 
@@ -155,5 +153,4 @@ func (s *State) unlink(first, last *int32, i int32) {
 	} else if last != nil {
 		*last = t.prev
 	}
-	t.next, t.prev = none, none
 }

@@ -40,7 +40,12 @@ func newWalk(t *testing.T, seed uint64, settings Settings) *walk {
 func (w *walk) step(e Event) {
 	w.now += Time(w.random.IntN(300)) * 1e6
 	w.before.CopyFrom(w.state)
-	w.buffer = w.state.Step(w.now, e, w.buffer[:0])
+	given := Effect{Kind: Forget, Affinity: 1 << 20} // what is there already stays
+	out := w.state.Step(w.now, e, append(w.buffer[:0], given))
+	if out[0] != given {
+		w.t.Fatalf("a step has begun anew what it was to append to: %v", out)
+	}
+	w.buffer = append(w.buffer[:0], out[1:]...)
 	w.log = append(w.log, string(AppendEvent(nil, e, w.names)))
 	for _, f := range w.buffer {
 		w.log = append(w.log, "  -> "+string(AppendEffect(nil, f, w.names)))
@@ -114,6 +119,8 @@ func (w *walk) any() Event {
 		return Event{Kind: []EventKind{DisposeAbandoned, WarmAbandoned, RecycleAbandoned}[w.random.IntN(3)], Call: w.calls}
 	case n < 60 && len(deadlines) > 0:
 		return deadlines[w.random.IntN(len(deadlines))].Event
+	case n == 61 && len(w.state.tabs) > 0:
+		return w.nonsense()
 	case n == 60 && w.random.IntN(100) == 0:
 		return Event{Kind: []EventKind{CloseRequested, CloseExpired}[w.random.IntN(2)]}
 	case len(w.asked) > 0:
@@ -128,6 +135,19 @@ func (w *walk) any() Event {
 		return e
 	}
 	return Event{}
+}
+
+// nonsense is an answer that nobody has asked for.
+func (w *walk) nonsense() Event {
+	t := &w.state.tabs[w.random.IntN(len(w.state.tabs))]
+	kinds := []EventKind{OpenFailed, CloseFailed, Killed, KillFailed}
+	if t.state != 0 && t.state != Closing && t.state != Lost {
+		kinds = append(kinds, Closed) // of one that is on its way out it could be so
+	}
+	if !t.unopened {
+		kinds = append(kinds, Opened)
+	}
+	return Event{Kind: kinds[w.random.IntN(len(kinds))], Tab: t.id}
 }
 
 func TestNothingThatHappensBreaksAnInvariant(t *testing.T) {

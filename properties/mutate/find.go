@@ -74,6 +74,7 @@ var decidesNothing = map[string]string{
 	"invariant":   "is the proof",
 	"fingerprint": "tells states apart for the search",
 	"inspect":     "shows the state to whoever looks on",
+	"owed":        "shows what is not answered to a search that begins at a recorded state",
 	"snapshot":    "prints and reads whole states",
 	"text":        "prints and reads events and effects",
 	"trace":       "reads traces",
@@ -93,7 +94,7 @@ func decides(file string) bool {
 // by a step: the rest is what New refuses, and has table tests of its own.
 func copiesOrShows(file, function string) bool {
 	switch function {
-	case "State.Clone", "State.CopyFrom", "index.copyFrom", "Waits.Total":
+	case "State.Clone", "State.CopyFrom", "index.copyFrom", "Waits.Total", "Time.Duration":
 		return true
 	}
 	return file == "settings.go" && function != "Settings.Ceiling"

@@ -1,0 +1,107 @@
+package core
+
+import "fmt"
+
+// The claim about rule 2: a tab is opened inside a primary where a slot is free beyond those that older requests need,
+// and only there.
+
+func opensInside(t *Transition) error {
+	if t.After.capacity != t.Before.capacity || t.After.requestIndex.used == 0 {
+		return nil // how many slots there were is not known; or nobody waits, the one it was opened for included
+	}
+	for i := range t.Effects {
+		if e := &t.Effects[i]; e.Kind == OpenTab && e.Affinity != 0 {
+			if err := t.opensBeyondOlder(e, t.Effects[i:]); err != nil {
+				return err
+			}
+		}
+	}
+	return t.opensWhereItCan()
+}
+
+// supply is how many tabs there are, or are coming, for those that wait in their order: slots, standbys, and openings
+// that are not an affinity's own.
+func (t *Transition) supply() int32 {
+	s := t.After
+	n := t.free() + s.counts[Standby]
+	for i := range s.tabs {
+		if tab := &s.tabs[i]; tab.state == Opening && !tab.overdue && (tab.affinity == 0 || tab.doomed) {
+			n++
+		}
+	}
+	return n
+}
+
+// older counts the requests ahead of r that are let through, and were promised nothing.
+func (t *Transition) older(r *request, permits int32) int32 {
+	n := int32(0)
+	for i := range t.After.requests {
+		q := &t.After.requests[i]
+		if q.used && q.id != r.id && q.pin == none && t.precedes(q, r) &&
+			(q.class == Nested || permits > 0 && t.After.affinities[q.affinity].eligible > 0) {
+			n++
+		}
+	}
+	return n
+}
+
+// opensBeyondOlder looks at one opening inside a primary; rest is what the step did from there on.
+func (t *Transition) opensBeyondOlder(e *Effect, rest []Effect) error {
+	s := t.After
+	i, ok := s.tabIndex.get(uint64(e.Tab))
+	if !ok {
+		return nil
+	}
+	j, ok := s.requestIndex.get(uint64(s.tabs[i].pinned))
+	if !ok {
+		return nil // it was served otherwise in the same step
+	}
+	r := &s.requests[j]
+	_, permits := t.letThrough(r, rest)
+	supply, older := t.supply(), t.older(r, permits)
+	for k := range rest {
+		switch o := &rest[k]; {
+		case o.Kind == OpenTab && o.Affinity != 0:
+			supply++
+		case o.Kind == Grant && o.How == Adopted:
+			supply++
+			if q, ok := t.requestBefore(o.Request); ok && t.precedes(&q, r) {
+				older++
+			}
+		}
+	}
+	if supply <= older {
+		return fmt.Errorf("t%d is opened for r%d alone, and %d older ones have %d slots and tabs to come", e.Tab, r.id, older, supply)
+	}
+	return nil
+}
+
+// opensWhereItCan: nobody is left waiting for a standby for whom a tab could have been opened inside a primary.
+func (t *Transition) opensWhereItCan() error {
+	s := t.After
+	free := t.free()
+	for i := range t.Effects {
+		if e := &t.Effects[i]; e.Kind == OpenTab && e.Affinity == 0 {
+			free++ // as it was when those that wait were placed
+		}
+	}
+	if free <= 0 || !s.opens() {
+		return nil
+	}
+	permits := t.permits()
+	for i := range s.requests {
+		r := &s.requests[i]
+		if !r.used || r.pin != none {
+			continue
+		}
+		k := &s.affinities[r.affinity]
+		if k.primary == none || r.class == Root && (permits <= 0 || k.eligible <= 0) {
+			continue
+		}
+		c := &s.contexts[k.primary]
+		if c.browser == s.ready().id && int(c.tabs) < s.settings.TabsPerContext && t.supply() > t.older(r, permits) {
+			return fmt.Errorf("r%d waits, and a slot is free for a tab inside c%d", r.id, c.id)
+		}
+	}
+	return nil
+}
