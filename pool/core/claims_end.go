@@ -175,6 +175,8 @@ func isolation(t *Transition) error {
 		case e.How != Reassigned:
 		case !t.After.settings.AllowReassign:
 			return fmt.Errorf("t%d was handed to another affinity", e.Tab)
+		case !t.Ledger.waits(e.Affinity) && t.hasComing(e.Affinity):
+			return fmt.Errorf("t%d was handed to affinity %d, for which another is on its way", e.Tab, e.Affinity)
 		case t.relief()-t.evictions()-grown > t.shortage()+later+t.stopped(e.Affinity) && !t.refuses() && !t.satThrough(e.Request):
 			return fmt.Errorf("t%d was handed to another affinity, and fresh ones are on their way: %d for %d", e.Tab, t.relief(), t.shortage())
 		default:
@@ -182,6 +184,12 @@ func isolation(t *Transition) error {
 		}
 	}
 	return nil
+}
+
+// hasComing says whether a tab of an affinity is on its way to whoever asks next.
+func (t *Transition) hasComing(a Affinity) bool {
+	coming, _ := t.comingFor(a)
+	return coming > 0
 }
 
 // callsEnd: whoever waits for a disposal, a Warm or a Recycle waits no longer than for what it is about; and what a

@@ -143,9 +143,16 @@ func (t *Transition) shortageOf(a Affinity) (nested, roots int32) {
 	if nested+roots == 0 {
 		return 0, 0
 	}
-	coming, openings := int32(0), int32(0)
-	for i := range s.tabs {
-		tab := &s.tabs[i]
+	coming, openings := t.comingFor(a)
+	_, held, bound := t.Ledger.rootsOf(a)
+	roots = max(0, min(roots, int32(set.RootCap)-held, int32(set.AffinityTabs)-bound-openings))
+	return max(0, nested-coming), max(0, roots-max(0, coming-nested))
+}
+
+// comingFor counts the tabs of an affinity that are idle or on their way to be, promised to nobody, and its openings.
+func (t *Transition) comingFor(a Affinity) (coming, openings int32) {
+	for i := range t.After.tabs {
+		tab := &t.After.tabs[i]
 		if tab.state == 0 || tab.affinity != a || tab.overdue || tab.doomed {
 			continue
 		}
@@ -157,9 +164,7 @@ func (t *Transition) shortageOf(a Affinity) (nested, roots int32) {
 			openings++
 		}
 	}
-	_, held, bound := t.Ledger.rootsOf(a)
-	roots = max(0, min(roots, int32(set.RootCap)-held, int32(set.AffinityTabs)-bound-openings))
-	return max(0, nested-coming), max(0, roots-max(0, coming-nested))
+	return coming, openings
 }
 
 // rootsOf counts the root requests of an affinity that wait, its root leases, and its bound tabs.
