@@ -57,7 +57,7 @@ func (t *Transition) toldOfItsTab(r *request, e *Effect) error {
 // refuses him; but for one that evicts his affinity's tab, which it does after it has looked.
 func (t *Transition) refusedWhenDue() error {
 	s := t.After
-	if s.requestIndex.used == 0 || s.phase >= ending {
+	if s.requestIndex.used == 0 || !s.satThrough(0) || s.phase >= ending {
 		return nil
 	}
 	for i := range s.requests {

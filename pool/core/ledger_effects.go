@@ -360,6 +360,9 @@ func (l *Ledger) doubted(t *entry, event Event, e *Effect) {
 // answered checks that an opening that is answered after it was given up is closed again: what it has left is not
 // known.
 func (l *Ledger) answered(effects []Effect) {
+	if l.tooLate == 0 {
+		return
+	}
 	t := l.tab(l.tooLate)
 	if t == nil || t.closing == 0 {
 		return
