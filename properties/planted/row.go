@@ -73,7 +73,7 @@ const (
 var strategyNames = [strategies]string{"seeds", "walk", "pct", "histories"}
 
 // enough is after how many schedules a strategy gives up, and searchEnough after how many states.
-var enough = [strategies]int{seeds: 100, walk: 10_000, pct: 10_000, histories: 20_000}
+var enough = [strategies]int{seeds: 50, walk: 2_000, pct: 2_000, histories: 20_000}
 
 const searchEnough = 200_000
 
