@@ -39,6 +39,12 @@ var Scenarios = append([]*Scenario{
 		Faults: 1, Menu: CloseFails | Hangs | Crashes | GivesUp,
 	},
 	{
+		Name: "E-05", Says: "two disposals end one generation, and neither closes its context under a render",
+		Settings: pages(1), Full: true,
+		Programs: []Program{renderNested(a), {dispose(a).impatient()}, {dispose(a).impatient()}},
+		Faults:   1, Menu: CloseFails | Hangs | Crashes | GivesUp,
+	},
+	{
 		Name: "W-1", Says: "the lease of a spoiled page is not passed on",
 		Settings: pages(1), Programs: []Program{{get(a), discard, dispose(a).noWait()}, render(a)},
 		Faults: 2, Menu: OpenFails | CloseFails | Twice | Late | Expires,
