@@ -130,6 +130,38 @@ func TestShellADumpReplaysToTheVeryStateOfThePool(t *testing.T) {
 	}
 }
 
+// A search goes on from the moment of a dump: what the pool has asked for may answer or fail, whoever holds a page gives it
+// back, and a caller comes on top.
+func TestShellASearchGoesOnWhereADumpEnds(t *testing.T) {
+	for seed := range uint64(3) {
+		states := 0
+		busy(t, seed, pool.Config{MaxPages: 2, RecorderEvents: 30, Reset: seed%2 == 0}, func(p *pool.Pool[*fakebrowser.Page]) {
+			text := dumped(t, p)
+			trace, err := core.ReadTrace(bytes.NewReader(text))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			w, err := sim.Resume(trace, &sim.Scenario{
+				Programs: []sim.Program{{{Verb: sim.Get, Affinity: 1}, {Verb: sim.Release}}}, Faults: 1, Menu: sim.AllFaults,
+			})
+			if err != nil {
+				t.Errorf("%v\n%s", err, text)
+				return
+			}
+			x, err := sim.ExploreFrom(w, "a dump", sim.ExploreOptions{MaxStates: 200})
+			if err != nil || x.Violation != nil {
+				t.Errorf("%v, %v after %q\n%s", err, x.Violation, x.Trace, text)
+				return
+			}
+			states += x.States
+		})
+		if states < 31*60 {
+			t.Errorf("seed %d: %d states behind 31 dumps", seed, states)
+		}
+	}
+}
+
 // keyed lines name keys, which a State does not know.
 func keyed(line string) bool {
 	return strings.HasPrefix(line, "affinity ") || strings.HasPrefix(line, "free-keys")

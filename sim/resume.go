@@ -29,7 +29,7 @@ func Resume(t *core.Trace, s *Scenario) (*World, error) {
 	w := &World{
 		closer: -1, nextArrival: never, nextMishap: never, faults: int8(s.Faults), now: from.now,
 		reached: new(Reached), scratch: new(scratch),
-		fixed: &fixed{choices: scheduler.Default{}, conditions: &DefaultConditions, menu: s.Menu, observe: s.Observe},
+		fixed: &fixed{choices: scheduler.Default{}, conditions: &DefaultConditions, menu: s.Menu, tick: s.Tick, only: s.Only, observe: s.Observe},
 	}
 	w.core.CopyFrom(&from.core)
 	w.ledger.CopyFrom(&from.ledger)

@@ -43,7 +43,7 @@ type node struct {
 const (
 	indexBits = 24
 	indexMask = 1<<indexBits - 1
-	smallest  = 64 // slots of a shard
+	smallest  = 8 // slots of a shard
 	// mostStates is how many states a search can tell apart.
 	mostStates = shards * (indexMask - 1)
 )
@@ -90,7 +90,7 @@ func (v *visited) put(key uint64, n node) (place, bool) {
 		s.grow()
 	}
 	if len(s.keys) == cap(s.keys) {
-		s.keys = append(make([]uint64, 0, max(smallest, len(s.keys)+len(s.keys)/8)), s.keys...)
+		s.keys = append(make([]uint64, 0, max(smallest, len(s.keys)+len(s.keys)/8+1)), s.keys...)
 	}
 	s.keys = append(s.keys, key)
 	s.nodes = append(s.nodes, n)
