@@ -26,11 +26,11 @@ func Resume(t *core.Trace, s *Scenario) (*World, error) {
 		return nil, fmt.Errorf("the trace itself fails at line %d: expected %s; got %s", report.Failed[0].Line, report.Failed[0].Want, report.Failed[0].Got)
 	}
 	from := r.world
-	w := &World{
+	w := &World{plain: plain{
 		closer: -1, nextArrival: never, nextMishap: never, faults: int8(s.Faults), now: from.now,
 		reached: new(Reached), scratch: new(scratch),
 		fixed: &fixed{choices: scheduler.Default{}, conditions: &DefaultConditions, menu: s.Menu, tick: s.Tick, only: s.Only, observe: s.Observe},
-	}
+	}}
 	w.core.CopyFrom(&from.core)
 	w.ledger.CopyFrom(&from.ledger)
 	if from.recorded {

@@ -71,18 +71,24 @@ type World struct {
 	core   core.State
 	fake   fakebrowser.State
 	ledger core.Ledger
-	now    core.Time
 
 	clients     []client
 	programs    []Program
 	freeClients []int32
 	owners      []owner // timed: by number, modulo the length, which is a power of two
 	timers      []timer // timed: a heap, earliest first
-	lastNumber  uint64
-	lastTimer   uint64
-	active      int   // timed: clients that are not absent
-	closer      int32 // the client that closes the pool, or -1
-	faults      int8  // untimed: how many are left
+	incidents   []incident
+	plain
+}
+
+// plain is what a copy of a world takes over as it is.
+type plain struct {
+	now        core.Time
+	lastNumber uint64
+	lastTimer  uint64
+	active     int   // timed: clients that are not absent
+	closer     int32 // the client that closes the pool, or -1
+	faults     int8  // untimed: how many are left
 
 	nextArrival core.Time // timed
 	nextMishap  core.Time // timed: when the browser or a page dies next
@@ -92,7 +98,6 @@ type World struct {
 	steps     int
 	hash      uint64 // of the whole history
 	mostAlive int
-	incidents []incident
 	worst     core.Time // longest recovery
 	violation *Violation
 	reached   *Reached
@@ -135,7 +140,7 @@ func New(o Options) (*World, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &World{
+	w := &World{plain: plain{
 		closer:      -1,
 		nextArrival: never,
 		nextMishap:  never,
@@ -146,7 +151,7 @@ func New(o Options) (*World, error) {
 			timed: o.Timed, recorded: o.From != nil, unchecked: o.Unchecked, only: o.Only, choices: o.Choices, conditions: o.Conditions,
 			arrivals: o.Arrivals, menu: o.Menu, tick: o.Tick, observe: o.Observe,
 		},
-	}
+	}}
 	if w.choices == nil {
 		w.choices = scheduler.Default{}
 	}
@@ -194,20 +199,20 @@ func alike(programs []Program) []int32 {
 // CopyFrom makes w a copy of o, in the memory that w has. They share what never changes, count what
 // they reach together, and must not step at the same time.
 func (w *World) CopyFrom(o *World) {
-	kept := *w
-	*w = *o
-	w.core, w.fake, w.ledger = kept.core, kept.fake, kept.ledger
 	w.core.CopyFrom(&o.core)
 	w.fake.CopyFrom(&o.fake)
 	w.ledger.CopyFrom(&o.ledger)
-	w.clients = append(kept.clients[:0], o.clients...)
-	w.freeClients = append(kept.freeClients[:0], o.freeClients...)
-	w.owners = append(kept.owners[:0], o.owners...)
-	w.timers = append(kept.timers[:0], o.timers...)
-	w.incidents = append(kept.incidents[:0], o.incidents...)
+	w.clients = append(w.clients[:0], o.clients...)
+	w.freeClients = append(w.freeClients[:0], o.freeClients...)
+	w.owners = append(w.owners[:0], o.owners...)
+	w.timers = append(w.timers[:0], o.timers...)
+	w.incidents = append(w.incidents[:0], o.incidents...)
 	if o.timed {
-		w.programs = append(kept.programs[:0], o.programs...)
+		w.programs = append(w.programs[:0], o.programs...)
+	} else {
+		w.programs = o.programs
 	}
+	w.plain = o.plain
 }
 
 // Clone returns a copy that shares nothing but what never changes.

@@ -371,22 +371,21 @@ func (s *State) Clone() *State {
 
 // CopyFrom makes s a copy of o that shares nothing with it, in the memory that s has.
 func (s *State) CopyFrom(o *State) {
-	kept := *s
+	tabs, freeTabs, tabIndex, leases := s.tabs[:0], s.freeTabs[:0], s.tabIndex, s.leases
+	contexts, freeContexts, affinities := s.contexts[:0], s.freeContexts[:0], s.affinities[:0]
+	touched, dirty := s.touched[:0], s.dirty[:0]
+	requests, freeRequests, requestIndex := s.requests[:0], s.freeRequests[:0], s.requestIndex
+	calls, browsers := s.calls[:0], s.browsers[:0]
 	*s = *o
-	s.tabs = append(kept.tabs[:0], o.tabs...)
-	s.freeTabs = append(kept.freeTabs[:0], o.freeTabs...)
-	s.tabIndex.copyFrom(&kept.tabIndex, &o.tabIndex)
-	s.leases.copyFrom(&kept.leases, &o.leases)
-	s.contexts = append(kept.contexts[:0], o.contexts...)
-	s.freeContexts = append(kept.freeContexts[:0], o.freeContexts...)
-	s.affinities = append(kept.affinities[:0], o.affinities...)
-	s.touched = kept.touched[:0]
-	s.dirty = append(kept.dirty[:0], o.dirty...)
-	s.requests = append(kept.requests[:0], o.requests...)
-	s.freeRequests = append(kept.freeRequests[:0], o.freeRequests...)
-	s.requestIndex.copyFrom(&kept.requestIndex, &o.requestIndex)
-	s.calls = append(kept.calls[:0], o.calls...)
-	s.browsers = append(kept.browsers[:0], o.browsers...)
+	s.tabs, s.freeTabs = append(tabs, o.tabs...), append(freeTabs, o.freeTabs...)
+	s.tabIndex.copyFrom(&tabIndex, &o.tabIndex)
+	s.leases.copyFrom(&leases, &o.leases)
+	s.contexts, s.freeContexts = append(contexts, o.contexts...), append(freeContexts, o.freeContexts...)
+	s.affinities = append(affinities, o.affinities...)
+	s.touched, s.dirty = touched, append(dirty, o.dirty...)
+	s.requests, s.freeRequests = append(requests, o.requests...), append(freeRequests, o.freeRequests...)
+	s.requestIndex.copyFrom(&requestIndex, &o.requestIndex)
+	s.calls, s.browsers = append(calls, o.calls...), append(browsers, o.browsers...)
 	s.effects = nil
 }
 
