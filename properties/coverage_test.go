@@ -24,7 +24,6 @@ var unexplored = map[string]string{
 	"openFailed":     "no opening is answered twice in the scenarios that have it fail",
 	"closeFailed":    "a page that opens after its CloseTimeout and does not close: four faults, regressions/late-page-is-killed",
 	"closeRequested": "nobody closes a pool twice in a scenario; the shell's tests do",
-	"eachCompetitor": "whoever is ahead competes, in pools this small",
 	"probeFailed":    "no probe fails twice, and a late answer names an older operation",
 }
 
