@@ -2,7 +2,6 @@ package sim
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/pagepool/pagepool/pool/core"
@@ -89,12 +88,9 @@ func (w *World) writeOff(id core.BrowserID) {
 // check looks at the invariants, and compares the ledger with what is really alive.
 func (w *World) check(event core.Event) {
 	w.transition = core.Transition{
-		Before: w.before, After: &w.core, Event: event, Effects: w.effects, Ledger: &w.ledger,
+		Before: w.before, After: &w.core, Event: event, Effects: w.effects, Ledger: &w.ledger, Only: w.only,
 	}
 	w.broken = core.Check(&w.transition, w.broken[:0])
-	if w.only != "" {
-		w.broken = slices.DeleteFunc(w.broken, func(v core.Violation) bool { return v.Name != w.only })
-	}
 	if len(w.broken) > 0 {
 		v := w.broken[0]
 		w.violate(v.Name, v.Says, v.What)

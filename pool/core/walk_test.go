@@ -74,7 +74,7 @@ func (w *walk) step(e Event) {
 		}
 	}
 	w.ledger.Feed(w.now, e, w.buffer)
-	bad := Check(&Transition{&w.before, w.state, e, w.buffer, &w.ledger}, nil)
+	bad := Check(&Transition{Before: &w.before, After: w.state, Event: e, Effects: w.buffer, Ledger: &w.ledger}, nil)
 	if len(bad) > 0 {
 		for _, line := range w.log[max(0, len(w.log)-60):] {
 			w.t.Log(line)
