@@ -15,15 +15,12 @@ import (
 
 // Caught is what was found.
 type Caught struct {
-	Claims    []string // that broke in the step that broke the wanted one; where it did not: that broke last
+	Claims    []string // that broke, all in one step; none: it was not caught
 	In        string   // which scenario or profile
 	Schedules int      // how many it took: seeds, walks or histories; of a search: states
 	Steps     int      // of a search: how many actions lead there, the fewest
 	What      string
 }
-
-// By says whether a claim was among those that broke.
-func (c *Caught) By(claim string) bool { return slices.Contains(c.Claims, claim) }
 
 // Tell prints what was found as JSON, or ends the command with what went wrong.
 func (c *Caught) Tell(err error) {
@@ -42,21 +39,19 @@ func (c *Caught) breaks(v *sim.Violation, in string) {
 
 // Options say what to look for, and how long.
 type Options struct {
-	Claim    string
+	Claim    string // of a search: the one to look at, whatever others see before; elsewhere the first that breaks is enough
 	Scenario string
 	Seed     uint64 // of the first schedule; the others have the next ones
 	Most     int    // schedules; of a search: states
 }
 
-// scenario is where to look, at the wanted claim alone: what others find before it is not the question.
-func (o *Options) scenario() (*sim.Scenario, error) {
+// scenario is where to look.
+func (o *Options) scenario() (sim.Scenario, error) {
 	scenario := sim.ScenarioNamed(o.Scenario)
 	if scenario == nil {
-		return nil, fmt.Errorf("no scenario is called %q", o.Scenario)
+		return sim.Scenario{}, fmt.Errorf("no scenario is called %q", o.Scenario)
 	}
-	changed := *scenario
-	changed.Only = o.Claim
-	return &changed, nil
+	return *scenario, nil
 }
 
 // hours is how much virtual time a seed has.
@@ -90,16 +85,14 @@ func bySeeds(o Options) (*Caught, error) {
 			if caught.Schedules == o.Most {
 				return caught, nil
 			}
-			report, err := sim.Run(sim.RunOptions{Profile: p, Seed: seed, Hours: hours, Only: o.Claim})
+			report, err := sim.Run(sim.RunOptions{Profile: p, Seed: seed, Hours: hours})
 			if err != nil {
 				return nil, err
 			}
 			caught.Schedules++
 			if v := report.Violation; v != nil {
 				caught.breaks(v, fmt.Sprintf("%s %d", p.Name, seed))
-				if caught.By(o.Claim) {
-					return caught, nil
-				}
+				return caught, nil
 			}
 		}
 	}
@@ -135,21 +128,20 @@ func walks(o Options, source func(seed uint64) scheduler.Source) (*Caught, error
 		caught.Schedules++
 		if v := w.Violation(); v != nil {
 			caught.breaks(v, o.Scenario)
-			if caught.By(o.Claim) {
-				break
-			}
+			break
 		}
 	}
 	return caught, nil
 }
 
-// bySearch visits the states of a scenario until a claim breaks.
+// bySearch visits the states of a scenario until the wanted claim breaks.
 func bySearch(o Options) (*Caught, error) {
 	scenario, err := o.scenario()
 	if err != nil {
 		return nil, err
 	}
-	x, err := sim.Explore(scenario, sim.ExploreOptions{MaxStates: o.Most})
+	scenario.Only = o.Claim
+	x, err := sim.Explore(&scenario, sim.ExploreOptions{MaxStates: o.Most})
 	if err != nil {
 		return nil, err
 	}
