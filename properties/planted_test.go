@@ -64,7 +64,7 @@ func TestPlantedBugsAreCaughtByName(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			byDefault, err := planted.Run(binary, "-strategy", "default")
+			byDefault, err := b.ByDefault(binary)
 			if err != nil || len(byDefault.Claims) > 0 {
 				t.Errorf("the default schedule breaks %v already: %v", byDefault, err)
 			}

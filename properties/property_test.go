@@ -229,7 +229,7 @@ func schedule(t *rapid.T, w *sim.World, record *scheduler.Recorder, steps int) {
 // Two worlds with the same fingerprint, reached in different ways, have the same futures: as many
 // actions, leading to worlds with the same fingerprints.
 func TestPropertyEqualFingerprintsHaveEqualFutures(t *testing.T) {
-	for _, name := range []string{"E-01b", "W-1", "browser-lost", "dispose-while-held", "R-6", "promised-bypass"} {
+	for _, name := range []string{"E-01b", "W-1", "browser-lost", "dispose-while-held", "R-6", "promised-bypass", "S-4", "stall-orphan", "retries", "silent-close"} {
 		scenario := *sim.ScenarioNamed(name)
 		scenario.Faults = 1
 		start, err := scenario.World()

@@ -29,7 +29,7 @@ func ExploreAround(t *core.Trace, deviations int, name string, o ExploreOptions)
 	}
 	a := &around{
 		lines: lines, names: names, options: o, canon: NewCanon(!o.NoSymmetry),
-		result: &Exploration{Scenario: name, NoReturn: -1},
+		result: &Exploration{Scenario: name, NoReturn: -1, Within: -1},
 	}
 	a.result.Complete = a.search(w, deviations)
 	a.result.States, a.result.VisitedBytes, a.result.Reached = a.seen.states(), a.seen.bytes(), *w.reached
@@ -101,6 +101,7 @@ func (a *around) search(w *World, deviations int) bool {
 			level[i].world = nil
 		}
 		level = a.next
+		a.result.Within = d
 	}
 	return true
 }
@@ -110,16 +111,20 @@ func (a *around) follow(p point, deviate bool) bool {
 	w := p.world
 	for {
 		key := mix(a.canon.Fingerprint(w), uint64(p.line))
-		if _, fresh := a.seen.put(key, node{}); !fresh {
+		if _, known := a.seen.find(key); known {
 			return true
 		}
+		if a.seen.states() == a.options.MaxStates {
+			return false
+		}
+		a.seen.put(key, node{})
 		states := a.seen.states()
 		a.result.Sum += key
 		if w.violation != nil {
 			a.fail(w, p.way)
 			return false
 		}
-		if states >= a.options.MaxStates || a.options.Progress != nil && states%statesBetween == 0 && !a.options.Progress(ExploreProgress{
+		if a.options.Progress != nil && states%statesBetween == 0 && !a.options.Progress(ExploreProgress{
 			States: states, VisitedBytes: a.seen.bytes(), Transitions: a.result.Transitions, Depth: p.line, Frontier: len(a.next),
 		}) {
 			return false

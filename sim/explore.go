@@ -38,6 +38,7 @@ type Exploration struct {
 	Violation    *Violation
 	Trace        []string // the labels of the actions that lead to the violation
 	NoReturn     int      // how many of them until nothing that a fair browser does avoids it; -1: not known
+	Within       int      // of a search around a run: every run within so many deviations was visited; -1: not even the run itself
 	Component    []string // liveness: what goes on for ever from there; none: nothing does
 }
 
@@ -97,6 +98,7 @@ type search struct {
 	next    []open // those of the next
 	chunks  [][]found
 	room    int   // how many more states may be entered
+	refused bool  // one was not
 	broken  place // the first state that breaks a claim, or nowhere
 }
 
@@ -159,7 +161,7 @@ func (x *search) expandAll() bool {
 			n := min(len(x.layer)-done, x.batch())
 			x.expand(x.layer[done : done+n])
 			done += n
-			if !x.goesOn() || x.room <= 0 || !x.report(len(x.layer)-done+len(x.next)) {
+			if !x.goesOn() || x.refused || !x.report(len(x.layer)-done+len(x.next)) {
 				return false
 			}
 		}
@@ -363,10 +365,11 @@ func (w *worker) enterSome(chunks [][]found) {
 	left := x.room
 	for _, c := range chunks {
 		for i := range c {
-			if left == 0 {
-				return
-			}
 			f := &c[i]
+			if _, known := x.seen.find(f.fingerprint); !known && left == 0 {
+				x.refused = true
+				continue
+			}
 			if f.at, f.fresh = x.seen.put(f.fingerprint, f.node); f.fresh {
 				left--
 			}

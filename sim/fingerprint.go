@@ -61,6 +61,7 @@ func (c *Canon) Fingerprint(w *World) uint64 {
 		c.sortClients() // which takes what is known of the tabs that they hold, and names what waits
 	}
 	w.core.HashWaiting(k)
+	w.ledger.HashWaiting(k)
 	c.hashClients()
 	return k.Sum()
 }
@@ -122,7 +123,7 @@ func (c *Canon) hashClients() {
 		sum += h.Sum()
 	}
 	c.canon.Add(sum)
-	c.canon.Add(uint64(w.faults) | flag(w.violation != nil, 8))
+	c.canon.Add(uint64(w.faults)<<1 | flag(w.violation != nil, 0))
 }
 
 func (c *Canon) placeOf(i int) uint64 {

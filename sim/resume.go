@@ -25,6 +25,9 @@ func Resume(t *core.Trace, s *Scenario) (*World, error) {
 	case len(report.Failed) > 0:
 		return nil, fmt.Errorf("the trace itself fails at line %d: expected %s; got %s", report.Failed[0].Line, report.Failed[0].Want, report.Failed[0].Got)
 	}
+	if err := checkFaults(s.Faults); err != nil {
+		return nil, err
+	}
 	from := r.world
 	w := &World{plain: plain{
 		closer: -1, nextArrival: never, nextMishap: never, faults: int8(s.Faults), now: from.now,

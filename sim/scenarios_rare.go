@@ -41,12 +41,6 @@ var rare = []*Scenario{
 		Faults:   2, Menu: Late,
 	},
 	{
-		Name: "older-first", Says: "the slot that an older request needs is not for a page inside an orphan, though an opening hangs",
-		Settings: small(core.Settings{MaxPages: 1, OrphanCap: 1}),
-		Programs: []Program{{get(a), discard, get(a), release}, render(b)},
-		Faults:   1, Menu: Hangs | Late,
-	},
-	{
 		Name: "unused-page", Says: "a page that opened inside an orphan has served nobody, and needs no probe",
 		Settings: small(core.Settings{MaxPages: 1, OrphanCap: 1, ProbeBudget: time.Second, ProbeMaxAge: 1}),
 		Programs: []Program{{get(a), discard, get(a), release}, render(b)},

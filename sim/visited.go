@@ -45,7 +45,7 @@ const (
 	indexMask = 1<<indexBits - 1
 	smallest  = 8 // slots of a shard
 	// mostStates is how many states a search can tell apart.
-	mostStates = shards * (indexMask - 1)
+	mostStates = shards * (indexMask - 1<<16) // no two shards are equally full
 )
 
 func shardOf(key uint64) int { return int(key >> (64 - shardBits)) }

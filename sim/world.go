@@ -140,6 +140,9 @@ func New(o Options) (*World, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkFaults(o.Faults); err != nil {
+		return nil, err
+	}
 	w := &World{plain: plain{
 		closer:      -1,
 		nextArrival: never,
@@ -181,6 +184,16 @@ func New(o Options) (*World, error) {
 		w.nextMishap = w.drawMishap()
 	}
 	return w, nil
+}
+
+// MostFaults is how many faults an untimed world can have.
+const MostFaults = 100
+
+func checkFaults(n int) error {
+	if n < 0 || n > MostFaults {
+		return fmt.Errorf("%d faults: want 0 to %d", n, MostFaults)
+	}
+	return nil
 }
 
 // alike says of each program which is the first that is the same; nil: there are no two.

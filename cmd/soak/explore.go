@@ -40,12 +40,13 @@ type exploredScenario struct {
 	Violations  []violation `json:"violations"`
 
 	trace    []string
-	around   []string // what goes on for ever from its end
+	around   []string // what goes on for ever from its end, for example
 	noReturn int      // how many steps of the trace it takes until nothing avoids it; -1: not known
 	omission float64  // how likely it is that a state was overlooked
 	graph    int      // memory, beside the set of visited states
 	cutBy    string   // what ended it early
 	stopped  bool     // that was Ctrl-C
+	within   *int     // around a run: as Exploration.Within
 }
 
 type exploreOptions struct {
@@ -89,6 +90,11 @@ func (s *soak) exploreCommand() *cobra.Command {
 			o.faultsSet = c.Flags().Changed("faults")
 			if o.deviationsSet = c.Flags().Changed("deviations"); o.deviationsSet && (o.from == "" || o.faultsSet || c.Flags().NArg() > 0 || bool(o.all)) {
 				return fmt.Errorf("-deviations %d: want -from FILE with it, and neither a scenario nor -faults", o.deviations)
+			}
+			for _, n := range []count{o.faults, o.deviations} {
+				if n > sim.MostFaults {
+					return fmt.Errorf("-faults, -deviations %d: want %d or fewer", n, sim.MostFaults)
+				}
 			}
 			report, err := s.explore(&o)
 			if err != nil {
@@ -144,12 +150,18 @@ func (s *soak) explore(o *exploreOptions) (*exploreReport, error) {
 		Command: "explore", Scenarios: make([]exploredScenario, len(o.scenarios)),
 		Workers: int(o.workers), Violations: []violation{},
 	}
+	if o.deviationsSet {
+		report.Workers = 1 // whatever it was told
+	}
 	bar := s.progress(-1, "states")
 	defer bar.done()
 	for i, c := range o.scenarios {
 		var err error
 		if report.Scenarios[i], err = s.exploreOne(o, c, bar); err != nil {
-			return nil, fmt.Errorf("%s: %w", c.Name, err)
+			if o.from == "" {
+				err = fmt.Errorf("%s: %w", c.Name, err)
+			}
+			return nil, err
 		}
 		report.Violations = append(report.Violations, report.Scenarios[i].Violations...)
 		report.Interrupted = report.Interrupted || report.Scenarios[i].stopped
@@ -174,6 +186,8 @@ func (s *soak) exploreOne(o *exploreOptions, c *sim.Scenario, bar progress) (exp
 		Progress: func(p sim.ExploreProgress) bool {
 			bar.add(p.States - last)
 			last = p.States
+			bar.say(fmt.Sprintf("%s, depth %d: %.0f states/s, %d to go on from, %v;", c.Name, p.Depth,
+				float64(p.States)/time.Since(began).Seconds(), p.Frontier, inUse()))
 			switch {
 			case !s.goesOn():
 				cutBy, stopped = "Ctrl-C", true
@@ -193,6 +207,9 @@ func (s *soak) exploreOne(o *exploreOptions, c *sim.Scenario, bar progress) (exp
 		WallSeconds: time.Since(began).Seconds(), MemoryBytes: x.VisitedBytes, Complete: x.Complete,
 		StatesSum: fmt.Sprintf("%016x", x.Sum), Violations: []violation{}, trace: x.Trace,
 		cutBy: cutBy, stopped: stopped, around: x.Component, graph: x.GraphBytes, omission: x.Omission(), noReturn: x.NoReturn,
+	}
+	if o.deviationsSet {
+		e.within = &x.Within
 	}
 	if v := x.Violation; v != nil {
 		found := violation{
@@ -288,6 +305,10 @@ func (e *exploredScenario) write(w io.Writer) {
 	case e.Complete:
 	case len(e.Violations) > 0:
 		complete = "to a broken claim"
+	case e.within != nil && *e.within < 0:
+		complete = fmt.Sprintf("NOT to the end (%s): not even the whole run", e.cutBy)
+	case e.within != nil:
+		complete = fmt.Sprintf("NOT to the end (%s): every run within %d deviations, and some with one more", e.cutBy, *e.within)
 	default:
 		complete = fmt.Sprintf("NOT to the end (%s): every state in %d steps from the start, and none beyond %d", e.cutBy, max(0, e.Depth-1), e.Depth+1)
 	}
@@ -297,6 +318,9 @@ func (e *exploredScenario) write(w io.Writer) {
 	for _, v := range e.Violations {
 		v.write(w)
 	}
+	if e.noReturn == 0 {
+		fmt.Fprintln(w, "             from the start on, nothing that a fair browser does avoids it")
+	}
 	for i, step := range e.trace {
 		fmt.Fprintf(w, "        %3d  %s\n", i+1, step)
 		if e.noReturn == i+1 {
@@ -304,7 +328,7 @@ func (e *exploredScenario) write(w io.Writer) {
 		}
 	}
 	if len(e.around) > 0 {
-		fmt.Fprintln(w, "             and then, round and round, for ever:")
+		fmt.Fprintln(w, "             and then it goes on for ever, for example:")
 		for _, step := range e.around {
 			fmt.Fprintf(w, "             %s\n", step)
 		}

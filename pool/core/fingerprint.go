@@ -84,6 +84,7 @@ type Canon struct {
 	with                                        uint64 // a sum over what is in none
 	tabs, contexts                              []cell
 	browsers, generations, stamps, orders, ages ranks
+	disposals                                   ranks // of the ledger
 }
 
 // cell is one tab or context: all that is known of it.
@@ -101,6 +102,7 @@ func (c *Canon) Reset() {
 	c.tabs, c.contexts = c.tabs[:0], c.contexts[:0]
 	c.browsers, c.generations = c.browsers[:0], c.generations[:0]
 	c.stamps, c.orders, c.ages = c.stamps[:0], c.orders[:0], c.ages[:0]
+	c.disposals = c.disposals[:0]
 }
 
 // Seal ends the naming of ids.
@@ -110,6 +112,7 @@ func (c *Canon) Seal() {
 	c.stamps.seal()
 	c.orders.seal()
 	c.ages.seal()
+	c.disposals.seal()
 }
 
 // AddBrowser names a browser that something outside of the pool refers to.
@@ -211,9 +214,9 @@ func place(cells []cell, id uint64) uint64 {
 	return n
 }
 
-// age is how many ticks ago an instant was.
+// age is how many ticks ago an instant was; 0: there was none yet.
 func (c *Canon) age(at Time) uint64 {
-	if c.Tick == 0 || at == never {
+	if c.Tick == 0 || at == never || at == 0 {
 		return 0
 	}
 	return 1 + uint64((c.Now-at)/c.Tick)
@@ -264,6 +267,16 @@ func (l *Ledger) AddIDs(c *Canon) {
 	}
 	for i := range l.calls {
 		c.browsers.add(uint64(l.calls[i].browser))
+		c.disposals.add(uint64(l.calls[i].disposal))
+	}
+	for i := range l.tabs {
+		c.disposals.add(uint64(l.tabs[i].doomed))
+	}
+	for i := range l.contexts {
+		c.disposals.add(uint64(l.contexts[i].doomed))
+		if l.contexts[i].closing {
+			c.disposals.add(uint64(l.contexts[i].disposals))
+		}
 	}
 }
 
@@ -299,7 +312,8 @@ func (s *State) Hash(c *Canon) {
 	for a := range s.affinities {
 		if k := &s.affinities[a]; k.known {
 			c.Add(uint64(a) | c.generations.of(uint64(k.generation))<<32)
-			c.Add(c.stamps.of(k.stamp) | c.age(k.freedAt)<<32)
+			c.Add(c.stamps.of(k.stamp))
+			c.Add(c.age(k.freedAt))
 		}
 	}
 }
@@ -320,7 +334,7 @@ func (s *State) requestSum(c *Canon, q *request) uint64 {
 	var h Hasher
 	h.Add(c.name(uint64(q.id)))
 	h.Add(c.orders.of(q.order))
-	h.Add(uint64(q.affinity) | uint64(q.class)<<32 | bit(q.maxLease > 0, 40) | uint64(q.bypassed)<<48)
+	h.Add(uint64(q.affinity) | uint64(q.class)<<32 | bit(q.maxLease > 0, 40) | bit(q.admittedAt == never, 41) | uint64(q.bypassed)<<48)
 	h.Add(uint64(uint32(q.priority)) | s.roundsLeft(q.rounds)<<32)
 	h.Add(c.age(q.arrived))
 	return h.Sum()
@@ -343,7 +357,7 @@ func (s *State) hashContext(c *Canon, i int32) {
 	h := c.Context(p.id, p.browser)
 	h.Add(uint64(p.affinity) | uint64(p.state)<<32 | uint64(p.rung)<<36 | uint64(min(p.closes, closesBeforeKill))<<40 |
 		bit(p.retained, 44) | bit(p.askedAt != never, 45) | bit(s.isPrimary(i), 46))
-	h.Add(c.generations.of(uint64(p.generation)))
+	h.Add(c.generations.of(uint64(p.generation)) | bit(p.generation > s.lastGeneration, 32)) // which the next one may reach
 	if p.tabs == 0 && p.state == contextOpen {
 		h.Add(c.ages.of(uint64(p.since)))
 	}
@@ -361,7 +375,9 @@ func (s *State) hashTab(c *Canon, t *tab) {
 		uses = t.uses
 	}
 	e.own.Add(uint64(t.affinity) | c.generations.of(uint64(t.generation))<<32)
-	e.own.Add(c.stamps.of(t.stamp) | c.age(t.openEnded)<<32 | c.age(t.goodAt)<<48)
+	e.own.Add(c.stamps.of(t.stamp))
+	e.own.Add(c.age(t.openEnded))
+	e.own.Add(c.age(t.goodAt))
 	e.own.Add(uint64(t.state) | uint64(t.class)<<4 | uint64(t.reason)<<8 | uint64(t.rung)<<16 |
 		uint64(min(t.closes, closesBeforeKill))<<20 | uint64(t.kill)<<24 |
 		bit(t.suspect, 28) | bit(t.rescued, 29) | bit(t.unreset, 30) | bit(t.askedAt != never, 31) | bit(t.doomed, 32) |
@@ -426,15 +442,24 @@ func (l *Ledger) Hash(c *Canon) {
 		e := find(&c.tabs, uint64(t.id), uint64(t.context))
 		e.requests[2] = uint64(t.holder)
 		e.own.Add(uint64(t.affinity) | uint64(t.closing)<<32 | uint64(t.class)<<40 | uint64(t.asked)<<48 |
-			bit(t.opened, 56) | bit(t.doomed != 0, 57) | bit(t.overdue, 58) | bit(t.crashed, 59) | bit(t.lost, 60) | bit(t.suspect, 61))
+			bit(t.opened, 56) | bit(t.overdue, 58) | bit(t.crashed, 59) | bit(t.lost, 60) | bit(t.suspect, 61))
+		e.own.Add(c.disposals.of(uint64(t.doomed)))
 	}
 	for i := range l.contexts {
 		p := &l.contexts[i]
-		c.Context(p.id, p.browser).Add(uint64(p.affinity) | bit(p.doomed != 0, 32) | bit(p.closing, 33))
+		h := c.Context(p.id, p.browser)
+		h.Add(uint64(p.affinity) | bit(p.closing, 32))
+		h.Add(c.disposals.of(uint64(p.doomed)))
+		if p.closing {
+			h.Add(c.disposals.of(uint64(p.disposals)))
+		}
 	}
 	for i := range l.browsers {
 		b := &l.browsers[i]
 		c.Add(c.Browser(b.id) | bit(b.ready, 8) | bit(b.drains, 9) | bit(b.ending, 10))
+		if c.Tick > 0 {
+			c.Add(c.age(max(l.silentSince(b.id), b.heardAt)))
+		}
 	}
 	c.Add(uint64(len(l.waiting))<<32 | uint64(len(l.calls)))
 	warm := uint64(0)
@@ -442,4 +467,15 @@ func (l *Ledger) Hash(c *Canon) {
 		warm = warm*31 + bit(l.announced[a].warm, 0) + 2
 	}
 	c.Add(warm)
+}
+
+// HashWaiting adds the calls that wait, once they have their names.
+func (l *Ledger) HashWaiting(c *Canon) {
+	for i := range l.calls {
+		q := &l.calls[i]
+		var h Hasher
+		h.Add(c.name(uint64(q.id)))
+		h.Add(c.disposals.of(uint64(q.disposal)) | c.Browser(q.browser)<<32)
+		c.with += h.Sum()
+	}
 }

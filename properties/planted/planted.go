@@ -96,7 +96,7 @@ func (b *Bug) Build(root, dir, command string) (binary string, err error) {
 	}
 	overlay := struct{ Replace map[string]string }{map[string]string{}}
 	for name, text := range patched {
-		file := filepath.Join(dir, filepath.Base(name))
+		file := filepath.Join(dir, fmt.Sprintf("%d-%s", len(overlay.Replace), filepath.Base(name)))
 		if err := os.WriteFile(file, text, 0o600); err != nil {
 			return "", err
 		}

@@ -131,6 +131,9 @@ func (b *Bug) MeasureSearch(binary string) (*Row, error) {
 	return row, nil
 }
 
+// ByDefault looks for a bug where nothing goes wrong and nobody is preempted.
+func (b *Bug) ByDefault(binary string) (*look.Caught, error) { return b.look(binary, "default", 1, 1) }
+
 // median is how many schedules a strategy takes: the middle of the repetitions. A repetition is cut short where it
 // can no more be below the middle.
 func (b *Bug) median(binary string, strategy, most int) (Figure, error) {
@@ -156,12 +159,23 @@ func (b *Bug) median(binary string, strategy, most int) (Figure, error) {
 }
 
 // quick is up to which figure a test measures a strategy again.
-var quick = [strategies]int{seeds: 5, walk: 200, pct: 200, histories: 200}
+var quick = [strategies]int{seeds: 5, walk: 200, pct: 200}
 
-// Remeasure measures the figures of a row again that take no time, and says which have changed.
+// Remeasure measures the figures of a row again that take no time, and says which have changed. Histories are those of
+// goroutines, and no two runs have the same: they have to catch the bug, whenever.
 func (b *Bug) Remeasure(binary string, row *Row) (changed []string, err error) {
 	for strategy := range strategies {
 		was := row.Schedules[strategy]
+		if strategy == histories && b.can(histories) {
+			caught, err := b.look(binary, strategyNames[histories], 1, enough[histories])
+			if err != nil {
+				return nil, err
+			}
+			if len(caught.Claims) == 0 {
+				changed = append(changed, fmt.Sprintf("histories: none of %d catches it", enough[histories]))
+			}
+			continue
+		}
 		if b.can(strategy) && (was.Never || was.N > quick[strategy]) {
 			continue
 		}

@@ -30,6 +30,9 @@ func main() {
 const table = "testdata/power.txt"
 
 func run(update bool, parallel int, names []string) error {
+	if parallel < 1 {
+		return fmt.Errorf("-parallel %d: want 1 or more", parallel)
+	}
 	bugs, err := planted.All()
 	if err != nil {
 		return err

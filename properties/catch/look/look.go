@@ -74,7 +74,18 @@ func byDefault(o Options) (*Caught, error) {
 			caught.breaks(v, p.Name)
 		}
 	}
-	return caught, nil
+	if o.Scenario == "" {
+		return caught, nil
+	}
+	scenario, err := o.scenario()
+	if err != nil {
+		return nil, err
+	}
+	w, err := scenario.Walk(scheduler.Default{}, longestWalk)
+	if err == nil && w.Violation() != nil {
+		caught.breaks(w.Violation(), o.Scenario)
+	}
+	return caught, err
 }
 
 // bySeeds looks in the traffic of one seed after the other, in each profile, the most hostile first.
