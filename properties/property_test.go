@@ -250,7 +250,7 @@ func TestPropertyEqualFingerprintsHaveEqualFutures(t *testing.T) {
 		}
 		seen := map[uint64][]uint64{canon.Fingerprint(start): futures(start)}
 		queue, met := []*sim.World{start}, 0
-		for len(queue) > 0 && len(seen) < 4_000 {
+		for len(queue) > 0 && len(seen) < 10_000 {
 			w := queue[0]
 			queue = queue[1:]
 			for _, action := range w.Actions(nil) {

@@ -374,7 +374,7 @@ func (s *State) hashTab(c *Canon, t *tab) {
 	if s.settings.MaxUses > 0 && s.settings.MaxUses <= countedUses {
 		uses = t.uses
 	}
-	e.own.Add(uint64(t.affinity) | c.generations.of(uint64(t.generation))<<32)
+	e.own.Add(uint64(t.affinity) | c.generations.of(uint64(t.generation))<<32 | bit(t.generation > s.lastGeneration, 62))
 	e.own.Add(c.stamps.of(t.stamp))
 	e.own.Add(c.age(t.openEnded))
 	e.own.Add(c.age(t.goodAt))
