@@ -149,9 +149,9 @@ var rare = []*Scenario{
 	},
 	{
 		Name: "reset-worn", Says: "a page that is worn retires when it was reset or probed, though nested work waits",
-		Settings: small(core.Settings{MaxPages: 1, MaxUses: 1, Reset: true, RescueTimeout: time.Second}),
-		Programs: []Program{renderNested(a), {getNested(b), discardWedged}},
-		Faults:   1, Menu: Doubts | Hangs | Late,
+		Settings: small(core.Settings{MaxPages: 1, MaxUses: 1, Reset: true, MaxLease: 90 * time.Second, RescueTimeout: time.Second}),
+		Programs: []Program{renderNested(a), {getNested(b), release}},
+		Faults:   1, Menu: Doubts | Hangs | Late | Expires,
 	},
 	{
 		Name: "D-9", Says: "the share of an affinity does not follow the ceiling of high priority, and one urgent request grows the pool by one page",
@@ -175,6 +175,7 @@ var rare = []*Scenario{
 		Name: "S-4", Says: "a page that is opened for one request is not taken for that of the next",
 		Settings: small(core.Settings{MaxPages: 2, OrphanCap: 1}),
 		Programs: []Program{{get(a), discard, getNested(a), release}, {getNested(a), release}, {getNested(c), release}, render(b)},
+		Faults:   1, Menu: CloseHangs,
 	},
 	{
 		Name: "warm-shrinks", Says: "a pool that shrinks lowers the target that somebody waits for",
@@ -202,5 +203,11 @@ var rare = []*Scenario{
 		Name: "R-3-doubt", Says: "an idle page is handed to who is short of one, and not to whose own is in doubt",
 		Settings: small(core.Settings{MaxPages: 2, AllowReassign: true, RescueTimeout: time.Second}),
 		Programs: []Program{{get(a), discardWedged, get(a), release}, renderNested(c), {getNested(b), release}},
+	},
+	{
+		Name: "orphans-crashed", Says: "pages crash, and of their contexts the two latest are kept",
+		Settings: small(core.Settings{MaxPages: 1, OrphanCap: 2}),
+		Programs: []Program{render(a), render(b), {get(c), release, get(a), release}},
+		Faults:   3, Menu: Crashes,
 	},
 }
