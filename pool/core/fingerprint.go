@@ -285,6 +285,9 @@ func (s *State) Hash(c *Canon) {
 	c.Add(uint64(s.phase)<<8 | uint64(s.capacity)<<16 | bit(s.paused, 32) | bit(s.grounded, 33) | bit(s.idle, 34) |
 		bit(s.shrinking, 35) | bit(s.contraction != 0, 36) | bit(s.failedBrowsers > 0, 37) | // whether the next restart is at once
 		bit(s.idleSince == never, 38)) // whether it shrinks at all
+	if c.Tick > 0 {
+		c.Add(uint64(s.failedOpenings)<<32 | uint64(s.failedBrowsers)) // how long a pause is
+	}
 	for i := range s.browsers {
 		b := &s.browsers[i]
 		worn := uint64(0)
