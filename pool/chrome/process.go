@@ -25,6 +25,8 @@ const (
 	// outputGrace is how long the output of an ended browser is waited for, which a process outside of
 	// its group may keep open, and Launcher.Output may not take.
 	outputGrace = 500 * time.Millisecond
+	// profileBytes is more than a fresh profile's 2.2 MB.
+	profileBytes = 4 << 20
 )
 
 // process is one browser process with its group, its folder and its pipes. It is this package's own
@@ -52,6 +54,10 @@ func start(path string, args, env []string, parent string, output io.Writer) (*p
 	if err := errors.Join(os.Mkdir(profile, 0o700), os.Mkdir(temporary, 0o700)); err != nil {
 		return nil, errors.Join(fmt.Errorf("chrome: make a folder for the browser: %w", err), os.RemoveAll(folder))
 	}
+	if err := reserve(filepath.Join(temporary, "room")); err != nil {
+		return nil, errors.Join(fmt.Errorf("chrome: a browser's profile needs %d MiB in %s: %w; set Launcher.TempDir to a disk with room",
+			profileBytes>>20, folder, err), os.RemoveAll(folder))
+	}
 	ends, err := pipes(3)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("chrome: open a pipe: %w", err), os.RemoveAll(folder))
@@ -74,6 +80,22 @@ func start(path string, args, env []string, parent string, output io.Writer) (*p
 	p.group = p.cmd.Process.Pid
 	go p.wait(printedOut)
 	return p, nil
+}
+
+// reserve finds out whether the disk has room for a profile: on a full one Chrome starts, and fails later,
+// for reasons that name no disk. It writes a file of that size, and removes it.
+func reserve(path string) error {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	block := make([]byte, 1<<20)
+	for range profileBytes / len(block) {
+		if _, err = file.Write(block); err != nil {
+			break
+		}
+	}
+	return errors.Join(err, file.Close(), os.Remove(path))
 }
 
 // pipes opens n pipes, and returns the end to read from and the end to write to of each.
@@ -160,12 +182,24 @@ func (p *process) remaining() (group bool, strays []int) {
 			group = true
 			continue
 		}
-		command, err := os.ReadFile(filepath.Join("/proc", entry.Name(), "cmdline"))
-		if err == nil && strings.Contains(string(command), p.folder+"/") && pid != os.Getpid() {
+		if pid != os.Getpid() && p.knows(entry.Name()) {
 			strays = append(strays, pid)
 		}
 	}
 	return group, strays
+}
+
+// knows reports whether a process was told of the folder, by its command or by its environment: a script
+// that starts the browser in a session of its own leaves the group, and some children of headless-shell
+// have nothing of the folder in their commands.
+func (p *process) knows(pid string) bool {
+	for _, what := range []string{"cmdline", "environ"} {
+		text, err := os.ReadFile(filepath.Join("/proc", pid, what))
+		if err == nil && strings.Contains(string(text), p.folder+"/") {
+			return true
+		}
+	}
+	return false
 }
 
 // remove deletes the folder. It is tried for removeTimeout.

@@ -48,6 +48,11 @@ type tab struct {
 	done chan struct{} // closed right after life has ended
 	once sync.Once
 
+	// closes is the number of Close calls that run, and gaveUp says that one ended without an answer. Both are
+	// guarded by browser.mu.
+	closes int
+	gaveUp bool
+
 	session  target.SessionID // set by open, before anybody else sees the tab
 	prepared atomic.Bool      // Prepare has the page's requests or scripts stopped, and sees to them
 	attached chan error       // takes what attaching chromedp brought
@@ -115,6 +120,17 @@ func (t *tab) live(gone <-chan struct{}) {
 	select {
 	case <-gone:
 	case <-t.b.wire.lost:
+	case <-t.loop.Done():
+		// chromedp.Cancel, which a holder may call on any context of the page, ends what reads the page's
+		// messages. The page is then of no use to anybody; whoever closes it verifies that.
+		t.over(fmt.Errorf("%w: its holder cancelled chromedp's context", ErrPageClosed))
+		post(t.b.wire, "", target.CloseTarget, target.CloseTargetParams{TargetID: t.id})
+		select {
+		case <-gone:
+		case <-t.b.wire.lost:
+		}
+	}
+	if t.b.isLost() {
 		if t.b.closing.Load() {
 			t.over(ErrBrowserClosed)
 		} else {
@@ -150,37 +166,13 @@ func (t *tab) open(ctx context.Context) error {
 		return fmt.Errorf("attach: %w", context.Cause(t.life))
 	}
 	t.session = chromedp.FromContext(t.loop).Target.SessionID
-	if t.b.launcher.Standby == blank {
+	if err := t.furnish(ctx); err != nil {
+		return err
+	}
+	if t.b.standbyURL == blank {
 		return t.prepare(ctx) // it shows that already
 	}
 	return t.standby(ctx)
-}
-
-// standby brings the page to the standby state.
-func (t *tab) standby(ctx context.Context) error {
-	if err := t.navigate(ctx, t.b.launcher.Standby); err != nil {
-		return err
-	}
-	return t.prepare(ctx)
-}
-
-func (t *tab) navigate(ctx context.Context, url string) error {
-	if err := t.page.Run(ctx, chromedp.Navigate(url)); err != nil {
-		return fmt.Errorf("go to %s: %w", url, err)
-	}
-	return nil
-}
-
-func (t *tab) prepare(ctx context.Context) error {
-	if t.b.launcher.Prepare == nil {
-		return nil
-	}
-	_, err := within(ctx, t, 0, func() (cdp.Empty, error) { return cdp.Empty{}, t.b.launcher.Prepare(ctx, t.page) })
-	if err != nil {
-		return fmt.Errorf("prepare: %w", err)
-	}
-	t.prepared.Store(t.line.stops(t.session))
-	return nil
 }
 
 func (t *tab) Page() *Page { return t.page }
@@ -260,8 +252,8 @@ func (t *tab) Rescue(ctx context.Context) error {
 			err = nil
 		}
 	}
-	if err == nil && t.b.launcher.Standby == blank {
-		err = t.prepare(ctx)
+	if err == nil && t.b.standbyURL == blank && len(t.b.initScripts) == 0 {
+		err = t.prepare(ctx) // it shows that already; scripts of ours would not have run on it
 	} else if err == nil {
 		err = t.standby(ctx)
 	}
@@ -296,7 +288,8 @@ func (t *tab) intact() error {
 
 // Reset closes the page's popups, undoes what a holder is likely to have left on the connection
 // (intercepted requests, extra headers, another screen), and brings the page to the standby state with
-// an empty history. It waits for all of that, or for ctx. Cookies and storage stay.
+// an empty history. It waits for all of that, or for ctx. Cookies and storage stay, unless the launcher says
+// ClearStorage.
 func (t *tab) Reset(ctx context.Context) error {
 	err := t.b.closePages(ctx, t, func(info *target.Info, root target.ID) bool {
 		switch {
@@ -309,6 +302,12 @@ func (t *tab) Reset(ctx context.Context) error {
 	})
 	if err == nil {
 		err = t.undo(ctx)
+	}
+	if err == nil && t.b.clearStorage {
+		// First away from the last holder's document, which could store something anew.
+		if err = t.navigate(ctx, blank); err == nil {
+			err = t.forget(ctx)
+		}
 	}
 	if err == nil {
 		err = t.standby(ctx)
@@ -330,7 +329,11 @@ func (t *tab) undo(ctx context.Context) error {
 	session := t.session
 	t.unstop()
 	post(t.b.wire, session, network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{Headers: network.Headers{}})
-	post(t.b.wire, session, emulation.ClearDeviceMetricsOverride, cdp.Empty{})
+	if t.b.viewport.Width == 0 {
+		post(t.b.wire, session, emulation.ClearDeviceMetricsOverride, cdp.Empty{})
+	} else {
+		post(t.b.wire, session, emulation.SetDeviceMetricsOverride, t.b.viewport.metrics())
+	}
 	post(t.b.wire, session, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: false})
 	_, err := ask(ctx, t, runtime.DiscardConsoleEntries, cdp.Empty{})
 	return err
@@ -345,8 +348,10 @@ func (t *tab) unstop() {
 
 // Close closes the page with its popups, and waits until the browser lists none of them, or until ctx
 // ends. It may be called again.
-func (t *tab) Close(ctx context.Context) error {
-	err := t.b.closePages(ctx, t, func(info *target.Info, root target.ID) bool {
+func (t *tab) Close(ctx context.Context) (err error) {
+	t.b.closeBegins(t)
+	defer func() { t.b.closeEnds(t, err) }()
+	err = t.b.closePages(ctx, t, func(info *target.Info, root target.ID) bool {
 		return info.TargetID == t.id || root == t.id
 	})
 	if err != nil {
