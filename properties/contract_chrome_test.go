@@ -31,18 +31,47 @@ import (
 // TestContractChrome holds real Chrome to the contract. PAGEPOOL_CHROME_PATH names another build than
 // the one on the PATH.
 func TestContractChrome(t *testing.T) {
+	needsChrome(t)
+	contractSuite(t, newChromeBench(t).contract())
+}
+
+// needsChrome skips a test where nobody asked for a real browser. Where somebody did, a browser that is
+// missing fails it, as does everything else that keeps one from starting.
+func needsChrome(t *testing.T) {
+	t.Helper()
 	if os.Getenv("PAGEPOOL_CHROME") == "" {
 		t.Skip("needs a real browser: PAGEPOOL_CHROME=1 go test -run TestContract ./properties/")
 	}
-	contractSuite(t, newChromeBench(t).contract())
+}
+
+// onBrowser runs fn with a browser of its own, which has to leave nothing when it is closed. configure may
+// be nil.
+func onBrowser(t *testing.T, configure func(*chrome.Launcher), fn func(s *contractStage[*chrome.Page], b *chromeBench)) {
+	t.Helper()
+	needsChrome(t)
+	b := newChromeBench(t)
+	b.configure = configure
+	s := &contractStage[*chrome.Page]{T: t, bench: b.contract()}
+	browser, err := b.Launch(s.limit())
+	s.ok("Launch", err)
+	s.browser = browser
+	closed := false
+	defer func() {
+		if !closed { // the test has failed
+			_ = browser.Close(s.limit())
+		}
+	}()
+	fn(s, b)
+	closed = true
+	s.ok("Browser.Close", browser.Close(s.limit()))
+	s.closed("Browser.Done", browser.Done())
+	s.nothingRemains()
 }
 
 // A listener on chromedp's browser stops what chromedp needs to take leave. The end of the browser does
 // not wait for that.
 func TestContractChromeEndsDespiteAListenerThatBlocks(t *testing.T) {
-	if os.Getenv("PAGEPOOL_CHROME") == "" {
-		t.Skip("needs a real browser: PAGEPOOL_CHROME=1 go test -run TestContract ./properties/")
-	}
+	needsChrome(t)
 	b := newChromeBench(t)
 	s := &contractStage[*chrome.Page]{T: t, bench: b.contract()}
 	browser, err := b.Launch(s.limit())
@@ -72,7 +101,8 @@ type chromeBench struct {
 	arrivals chan string // the path of what a page asked for
 	finish   chan struct{}
 	folder   string
-	prepare  func(context.Context, *chrome.Page) error // the launcher's; nil: none
+	// configure, where it is set, changes the launcher before each launch.
+	configure func(*chrome.Launcher)
 
 	mu      sync.Mutex
 	outputs map[pool.Browser[*chrome.Page]]*address
@@ -117,14 +147,17 @@ func (b *chromeBench) contract() contractBench[*chrome.Page] {
 // Launch has every browser print the address of its second connection.
 func (b *chromeBench) Launch(ctx context.Context) (pool.Browser[*chrome.Page], error) {
 	out := new(address)
-	browser, err := chrome.Launcher{
+	launcher := chrome.Launcher{
 		ExecPath:  os.Getenv("PAGEPOOL_CHROME_PATH"),
 		NoSandbox: os.Geteuid() == 0,
 		Args:      []string{"--remote-debugging-port=0"},
 		TempDir:   b.folder,
-		Prepare:   b.prepare,
 		Output:    out,
-	}.Launch(ctx)
+	}
+	if b.configure != nil {
+		b.configure(&launcher)
+	}
+	browser, err := launcher.Launch(ctx)
 	if err == nil {
 		b.mu.Lock()
 		b.outputs[browser] = out

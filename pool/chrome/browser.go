@@ -284,10 +284,26 @@ func (b *browser) created(info *target.Info) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.mu.pages[info.TargetID] == nil {
+		if info.Type == "page" && info.OpenerID != "" {
+			b.attend(info.TargetID)
+		}
 		b.mu.pages[info.TargetID] = &listed{
 			root: b.rootLocked(info), context: info.BrowserContextID, page: info.Type == "page", gone: make(chan struct{}),
 		}
 	}
+}
+
+// attend has the browser tell of a popup's dialogs: a popup can share its opener's main thread, which a dialog
+// stops. One that opens before the browser has taken this in stops it all the same, until the popup is closed.
+func (b *browser) attend(popup target.ID) {
+	flat := true
+	params := encode(target.CommandAttachToTarget, target.AttachToTargetParams{TargetID: popup, Flatten: &flat})
+	b.wire.send("", target.CommandAttachToTarget, params, waiter{then: func(msg *cdproto.Message) {
+		var attached target.AttachToTargetResult
+		if msg.Error == nil && decode(msg.Result, &attached) == nil {
+			post(b.wire, attached.SessionID, page.Enable, page.EnableParams{})
+		}
+	}})
 }
 
 // rootLocked follows a target's openers to the page that began. An opener may be gone by then, but

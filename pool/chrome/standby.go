@@ -80,11 +80,18 @@ func (t *tab) standby(ctx context.Context) error {
 
 // reach goes to an address, again and again where that fails for a reason that passes, until ctx ends.
 func (t *tab) reach(ctx context.Context, url string) error {
+	var last error // what the browser said, which tells more than that the time is over
 	for pause := retryFirst; ; pause = min(2*pause, retryLast) {
 		err := t.visit(ctx, url)
-		if err == nil || !passes(err) {
+		switch {
+		case err == nil:
+			return nil
+		case !passes(err) && last != nil && ctx.Err() != nil:
+			return fmt.Errorf("%w: %w", last, err)
+		case !passes(err):
 			return err
 		}
+		last = err
 		timer := time.NewTimer(pause)
 		select {
 		case <-timer.C:
@@ -129,7 +136,7 @@ func (t *tab) prepare(ctx context.Context) error {
 		if step.do == nil {
 			continue
 		}
-		_, err := within(ctx, t, 0, func() (cdp.Empty, error) { return cdp.Empty{}, step.do(ctx, t.page) })
+		_, err := within(ctx, t, leaveGrace, func() (cdp.Empty, error) { return cdp.Empty{}, step.do(ctx, t.page) })
 		if err != nil {
 			return fmt.Errorf("%s: %s: %w", t.b.standbyURL, step.what, err)
 		}

@@ -47,7 +47,8 @@ type wire struct {
 
 // waiter is who gets the answer to a call: the driver, or a line that numbered the call itself.
 type waiter struct {
-	answer chan *cdproto.Message // for the driver's own; it has room for the one answer
+	answer chan *cdproto.Message  // for the driver's own; it has room for the one answer
+	then   func(*cdproto.Message) // for the driver's own that nobody waits for. It runs on the pump and must not block.
 	line   *line
 	id     int64  // the line's own number
 	method string // the line's command
@@ -133,6 +134,8 @@ func (w *wire) answered(msg *cdproto.Message) {
 	w.mu.Unlock()
 	switch {
 	case !ok:
+	case waiter.then != nil:
+		waiter.then(msg)
 	case waiter.line == nil:
 		waiter.answer <- msg
 	default:
@@ -209,7 +212,7 @@ func (w *wire) send(session target.SessionID, method string, params jsonv2.Value
 	w.mu.Lock()
 	w.mu.lastID++
 	id := w.mu.lastID
-	if to != (waiter{}) {
+	if to.answer != nil || to.then != nil || to.line != nil {
 		w.mu.waiting[id] = to
 	}
 	w.mu.unsent = append(w.mu.unsent, &cdproto.Message{
