@@ -157,7 +157,9 @@ func TestContractChromeStandbyThatNeverGetsReadyIsNamedInThePoolsError(t *testin
 }
 
 func TestContractChromeInitScriptsRunBeforeEveryDocumentsOwn(t *testing.T) {
-	onBrowser(t, func(l *chrome.Launcher) { l.InitScripts = []string{"window.first = 'one'", "window.second = first + ' two'"} },
+	onBrowser(t, func(l *chrome.Launcher) {
+		l.InitScripts = []string{"window.first = 'one'", "window.second = first + ' two'"}
+	},
 		func(s *contractStage[*chrome.Page], b *chromeBench) {
 			tab := s.tab(s.context())
 			evaluates(s, tab.Page(), "second", "one two")

@@ -178,15 +178,26 @@ func (a *address) Write(text []byte) (int, error) {
 	return a.text.Write(text)
 }
 
+// url waits for the address, which comes on another way than the browser's first answers do.
 func (a *address) url() (string, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for line := range strings.Lines(a.text.String()) {
-		if url, ok := strings.CutPrefix(strings.TrimSpace(line), "DevTools listening on "); ok {
-			return url, nil
+	tick, limit := time.NewTicker(5*time.Millisecond), time.After(contractLimit)
+	defer tick.Stop()
+	for {
+		a.mu.Lock()
+		text := a.text.String()
+		a.mu.Unlock()
+		for line := range strings.Lines(text) {
+			url, ok := strings.CutPrefix(line, "DevTools listening on ")
+			if ok && strings.HasSuffix(url, "\n") {
+				return strings.TrimSpace(url), nil
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-limit:
+			return "", fmt.Errorf("the browser printed no address: %s", text)
 		}
 	}
-	return "", fmt.Errorf("the browser printed no address: %s", a.text.String())
 }
 
 func (b *chromeBench) census(ctx context.Context, browser pool.Browser[*chrome.Page]) (census, error) {
@@ -235,17 +246,15 @@ func (b *chromeBench) remains() []string {
 }
 
 // goroutines returns the stacks of those that run in the driver, and of chromedp's that work for
-// tabs. The driver has ended chromedp's by then, but does not see when they are through.
+// tabs. The driver has ended chromedp's by then, but does not see when they are through, and its own last one
+// says that it is about to return.
 func goroutines() (left []string) {
 	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); {
 		left = nil
 		stacks := make([]byte, 1<<20)
 		stacks = stacks[:runtime.Stack(stacks, true)]
 		for stack := range strings.SplitSeq(string(stacks), "\n\n") {
-			if strings.Contains(stack, "/pool/chrome.") {
-				return []string{stack}
-			}
-			if strings.Contains(stack, "chromedp.(*Target)") {
+			if strings.Contains(stack, "/pool/chrome.") || strings.Contains(stack, "chromedp.(*Target)") {
 				left = append(left, stack)
 			}
 		}
@@ -257,12 +266,15 @@ func goroutines() (left []string) {
 	return left
 }
 
+// processes are those that know of the folder, by their command or by their environment.
 func (b *chromeBench) processes() map[int]string {
 	found := make(map[int]string)
 	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	for _, file := range files {
 		command, err := os.ReadFile(file)
-		if err == nil && bytes.Contains(command, []byte(b.folder+"/")) {
+		environment, _ := os.ReadFile(filepath.Join(filepath.Dir(file), "environ"))
+		knows := bytes.Contains(command, []byte(b.folder+"/")) || bytes.Contains(environment, []byte(b.folder+"/"))
+		if err == nil && len(command) > 0 && knows { // a zombie has no command
 			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(file)))
 			found[pid] = strings.ReplaceAll(string(command), "\x00", " ")
 		}
@@ -274,7 +286,7 @@ func (b *chromeBench) processes() map[int]string {
 // browser at a time.
 func (b *chromeBench) killBrowser(pool.Browser[*chrome.Page]) error {
 	for pid, command := range b.processes() {
-		if !strings.Contains(command, "--type=") && !strings.Contains(command, "crashpad") {
+		if strings.Contains(command, "--user-data-dir="+b.folder) && !strings.Contains(command, "--type=") && !strings.Contains(command, "crashpad") {
 			return syscall.Kill(pid, syscall.SIGKILL)
 		}
 	}

@@ -2,6 +2,7 @@ package chrome
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
@@ -19,6 +20,10 @@ type Stranger struct {
 	// Why says what it is.
 	Why string
 }
+
+// strangerGrace is how long a stranger may take to go. A wedged page that is told again sooner than that begins
+// its 500 ms anew each time.
+const strangerGrace = 2 * time.Second
 
 // What strangers are.
 const (
@@ -38,7 +43,7 @@ func (b *browser) audits() {
 	defer cancel()
 	tick := time.NewTicker(b.auditEvery)
 	defer tick.Stop()
-	suspects := make(map[Stranger]bool)
+	suspects := make(map[Stranger]time.Time)
 	for {
 		select {
 		case <-b.wire.lost:
@@ -49,10 +54,11 @@ func (b *browser) audits() {
 	}
 }
 
-// audit closes the strangers that were suspects in the last audit already, and returns those of this one. What
-// is just opened or closed is on its way into the books or out of them, and no suspect twice.
-func (b *browser) audit(ctx context.Context, last map[Stranger]bool) map[Stranger]bool {
-	now := make(map[Stranger]bool)
+// audit closes the strangers that were suspects in the last audit already, and returns those of this one, with
+// the time since when each has been asked to go. What is just opened or closed is on its way into the books or
+// out of them, and no suspect twice.
+func (b *browser) audit(ctx context.Context, last map[Stranger]time.Time) map[Stranger]time.Time {
+	now := make(map[Stranger]time.Time)
 	infos, err := b.list(ctx)
 	if err != nil {
 		return now
@@ -64,10 +70,12 @@ func (b *browser) audit(ctx context.Context, last map[Stranger]bool) map[Strange
 	for _, s := range b.strangers(infos, profiles.BrowserContextIDs) {
 		// The address of a page that goes from one to the next is no part of what it is.
 		key := Stranger{TargetID: s.TargetID, ContextID: s.ContextID, Why: s.Why}
-		now[key] = true
-		if !last[key] {
+		told, again := last[key]
+		now[key] = told
+		if !again || time.Since(told) < strangerGrace {
 			continue
 		}
+		now[key] = time.Now()
 		if s.TargetID != "" {
 			post(b.wire, "", target.CloseTarget, target.CloseTargetParams{TargetID: s.TargetID})
 		} else {
@@ -93,7 +101,7 @@ func (b *browser) strangers(infos []*target.Info, profiles []cdp.BrowserContextI
 			continue
 		}
 		pages[info.BrowserContextID]++
-		if why := b.strangeLocked(info); why != "" {
+		if why := b.strangeLocked(info, slices.Contains(profiles, info.BrowserContextID)); why != "" {
 			found = append(found, Stranger{info.TargetID, info.BrowserContextID, info.URL, why})
 		}
 	}
@@ -110,8 +118,9 @@ func (b *browser) strangers(infos []*target.Info, profiles []cdp.BrowserContextI
 	return found
 }
 
-// strangeLocked says what is strange about a page; empty: nothing.
-func (b *browser) strangeLocked(info *target.Info) string {
+// strangeLocked says what is strange about a page; empty: nothing. made says that its context is not the one
+// that every browser has from the start, in which neither the driver nor a holder opens anything.
+func (b *browser) strangeLocked(info *target.Info, made bool) string {
 	known, c := b.mu.pages[info.TargetID], b.mu.contexts[info.BrowserContextID]
 	if c != nil && c.closes > 0 {
 		return "" // it goes with its context
@@ -131,7 +140,7 @@ func (b *browser) strangeLocked(info *target.Info) string {
 		return "" // a popup of a page that is there
 	case c != nil && c.tabs > 0:
 		return "" // a holder's, opened beside his own, or a tab whose opening is not answered yet
-	case c == nil && (b.process == nil || info.BrowserContextID != "" && info.OpenerID == "" && b.anyTabLocked()):
+	case c == nil && (b.process == nil || made && b.anyTabLocked()):
 		return "" // somebody else's, or in a context that a holder made
 	}
 	return lateByItself

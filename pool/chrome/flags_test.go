@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -167,5 +168,43 @@ func TestLaunchThatIsNeverAnsweredEndsWithItsContextAndLeavesNothing(t *testing.
 	}
 	if left, _ := filepath.Glob(filepath.Join(folder, "pagepool-*")); len(left) > 0 {
 		t.Errorf("left behind: %q", left)
+	}
+}
+
+func TestRoomForAProfileIsLookedForBeforeTheStart(t *testing.T) {
+	full := filepath.Join(t.TempDir(), "room") // a link, since what is looked into is removed
+	if err := os.Symlink("/dev/full", full); err != nil {
+		t.Fatal(err)
+	}
+	if err := reserve(full); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("on a full disk: %v", err)
+	}
+	path := filepath.Join(t.TempDir(), "room")
+	if err := reserve(path); err != nil {
+		t.Errorf("on one with room: %v", err)
+	}
+	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("left behind: %v", err)
+	}
+}
+
+func TestBrowsersAreLookedForInOrder(t *testing.T) {
+	folder := t.TempDir()
+	t.Setenv("PATH", folder)
+	install := func(name string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(folder, name), []byte("\x7fELF"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"google-chrome", "chromium", "headless-shell"} { // each is looked for before the last
+		install(name)
+		path, err := Launcher{}.executable()
+		if err != nil || filepath.Base(path) != name {
+			t.Errorf("with %s: %s, %v", name, path, err)
+		}
+	}
+	if path, err := (Launcher{Headful: true}).executable(); err != nil || filepath.Base(path) != "chromium" {
+		t.Errorf("with windows: %s, %v", path, err)
 	}
 }

@@ -27,6 +27,8 @@ const (
 	crashAgain = 250 * time.Millisecond
 	// rescueAgain is how often a rescue goes to the blank page again when something else came between.
 	rescueAgain = 3
+	// stopEvery is the time between two stops while a page that is rescued leaves its document.
+	stopEvery = 50 * time.Millisecond
 )
 
 // tab is one page in a context.
@@ -240,10 +242,7 @@ func (t *tab) Rescue(ctx context.Context) error {
 	if err := t.quiet(ctx); err != nil {
 		return fmt.Errorf("chrome: rescue: %w", err)
 	}
-	err := t.navigate(ctx, blank)
-	for again := 0; err != nil && again < rescueAgain && ctx.Err() == nil && t.life.Err() == nil; again++ {
-		err = t.navigate(ctx, blank) // a navigation of a holder's, which goes on only now, came between
-	}
+	err := t.flee(ctx)
 	if err == nil {
 		post(t.b.wire, t.session, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: false})
 		// A stop that found nothing to stop hits the next script. Be that ours: an error is an answer.
@@ -264,6 +263,32 @@ func (t *tab) Rescue(ctx context.Context) error {
 		return fmt.Errorf("chrome: rescue: %w", err)
 	}
 	return nil
+}
+
+// flee goes to the blank page. What a document does at its end, such as a loop in an unload handler, holds the
+// main thread once more, so scripts are stopped until that is over.
+func (t *tab) flee(ctx context.Context) error {
+	done := make(chan struct{})
+	var stopping sync.WaitGroup
+	stopping.Go(func() {
+		tick := time.NewTicker(stopEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				post(t.b.wire, t.session, runtime.TerminateExecution, cdp.Empty{})
+			case <-done:
+				return
+			}
+		}
+	})
+	err := t.navigate(ctx, blank)
+	for again := 0; err != nil && again < rescueAgain && ctx.Err() == nil && t.life.Err() == nil; again++ {
+		err = t.navigate(ctx, blank) // a navigation of a holder's, which goes on only now, came between
+	}
+	close(done)
+	stopping.Wait() // a stop that is sent later would hit what comes next
+	return err
 }
 
 // quiet has the page run no script: first no new one, then not the one that runs. Chrome carries out
