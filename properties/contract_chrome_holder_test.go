@@ -137,7 +137,9 @@ func TestContractChromeWhatAHolderOpensBesideHisPageClosesWithTheLease(t *testin
 		t.Run(what, func(t *testing.T) {
 			onChrome(t, pool.Config{MaxPages: 1}, func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page]) {
 				before := 0
+				settled := func() bool { tabs := p.Stats().Tabs; return tabs.Opening == 0 && tabs.Standby > 0 }
 				err := p.Do(limited(t), "a", func(ctx context.Context, page *chrome.Page) error {
+					eventually(t, "the standby is open", settled)
 					before = b.pages(t)
 					if err := open(b, ctx, page); err != nil {
 						return err

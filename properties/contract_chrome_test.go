@@ -285,12 +285,20 @@ func (b *chromeBench) processes() map[int]string {
 // killBrowser ends the main process alone, as the kernel does when memory is short. There is one
 // browser at a time.
 func (b *chromeBench) killBrowser(pool.Browser[*chrome.Page]) error {
-	for pid, command := range b.processes() {
-		if strings.Contains(command, "--user-data-dir="+b.folder) && !strings.Contains(command, "--type=") && !strings.Contains(command, "crashpad") {
-			return syscall.Kill(pid, syscall.SIGKILL)
-		}
+	if pid, runs := b.mainProcess(); runs {
+		return syscall.Kill(pid, syscall.SIGKILL)
 	}
 	return errors.New("no browser runs")
+}
+
+// mainProcess returns the process of the browser that began the others.
+func (b *chromeBench) mainProcess() (pid int, runs bool) {
+	for pid, command := range b.processes() {
+		if strings.Contains(command, "--user-data-dir="+b.folder) && !strings.Contains(command, "--type=") && !strings.Contains(command, "crashpad") {
+			return pid, true
+		}
+	}
+	return 0, false
 }
 
 // ServeHTTP serves the pages that conditions need, from this machine only.

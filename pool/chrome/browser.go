@@ -88,16 +88,18 @@ func newBrowser(s settings, p *process, l link) *browser {
 
 // live waits for the browser to end, and leaves nothing of it.
 func (b *browser) live() {
-	var exited <-chan struct{}
+	var died, exited <-chan struct{}
 	if b.process != nil {
-		exited = b.process.exited
+		died, exited = b.process.died, b.process.exited
 	}
 	select {
 	case <-b.wire.lost:
-	case <-exited:
+	case <-died:
 	}
 	switch {
 	case !b.closing.Load():
+		// Its children hold its end of the pipe a moment longer, and holders are to be told now.
+		b.wire.link.Close()
 		b.log.Warn("browser lost", b.who())
 	case b.process != nil:
 		select {

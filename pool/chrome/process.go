@@ -39,7 +39,8 @@ type process struct {
 	says   io.Reader // what the browser writes to its pipe
 	pipe   *chromedp.PipeConn
 	output *tail
-	exited chan struct{} // closed when the main process was waited for, and no output is to come
+	died   chan struct{} // closed when the main process was waited for
+	exited chan struct{} // closed after that, when no output is to come
 }
 
 // start starts a browser in a process group and a folder of its own. The folder is made in parent.
@@ -48,7 +49,7 @@ func start(path string, args, env []string, parent string, output io.Writer) (*p
 	if err != nil {
 		return nil, fmt.Errorf("chrome: make a folder for the browser: %w", err)
 	}
-	p := &process{folder: folder, output: &tail{to: output}, exited: make(chan struct{})}
+	p := &process{folder: folder, output: &tail{to: output}, died: make(chan struct{}), exited: make(chan struct{})}
 	// Chrome leaves its socket's folder in TMPDIR when it is killed, so TMPDIR goes with the rest.
 	profile, temporary := filepath.Join(folder, "profile"), filepath.Join(folder, "tmp")
 	if err := errors.Join(os.Mkdir(profile, 0o700), os.Mkdir(temporary, 0o700)); err != nil {
@@ -123,6 +124,7 @@ func (p *process) wait(printed *os.File) {
 		_, _ = io.Copy(p.output, printed)
 	}()
 	_ = p.cmd.Wait() // cmd.ProcessState says how it ended
+	close(p.died)
 	grace := time.NewTimer(outputGrace)
 	defer grace.Stop()
 	select {
