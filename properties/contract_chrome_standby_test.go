@@ -124,7 +124,7 @@ func TestContractChromeStandbyThatNeverGetsReadyIsAClearErrorAndLeavesNothing(t 
 	} {
 		all := func(l *chrome.Launcher) { l.StandbyURL = server.URL + "/standby"; configure(l) }
 		onBrowser(t, all, func(s *contractStage[*chrome.Page], b *chromeBench) {
-			_, err := s.context().NewTab(s.in(700 * time.Millisecond))
+			_, err := s.context().NewTab(s.in(3 * time.Second))
 			if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), want) {
 				t.Errorf("NewTab: %v; want %q in it", err, want)
 			}

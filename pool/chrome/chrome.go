@@ -121,7 +121,8 @@ type Launcher struct {
 	AcceptDialogs bool
 	// AuditEvery is the time between two audits. 0: 30 seconds. Negative (pool.Off): no audit.
 	AuditEvery time.Duration
-	// OnStranger, where it is set, is told of each thing that an audit closed. The next audit waits for it.
+	// OnStranger, where it is set, is told of each thing that an audit closed. The next audit waits for it, and
+	// so does Close.
 	OnStranger func(Stranger)
 	// Logger is told of what the driver had to do about a browser or a page. Nil: nobody is told.
 	Logger *slog.Logger
