@@ -3,6 +3,8 @@ package properties
 import (
 	"context"
 	"errors"
+	"net"
+	"os"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -28,6 +30,7 @@ func onChrome(t *testing.T, cfg pool.Config, fn func(t *testing.T, b *chromeBenc
 func onChromeAs(t *testing.T, configure func(*chrome.Launcher), cfg pool.Config, fn func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page])) {
 	t.Helper()
 	needsChrome(t)
+	before := descriptors(t)
 	b := newChromeBench(t)
 	b.configure = configure
 	p, err := pool.New(b, cfg)
@@ -43,6 +46,11 @@ func onChromeAs(t *testing.T, configure func(*chrome.Launcher), cfg pool.Config,
 		for _, left := range b.remains() {
 			t.Errorf("left after Close: %s", left)
 		}
+		if left := mine(t); len(left) > 0 {
+			t.Errorf("children left after Close, zombies among them: %v", left)
+		}
+		b.server.Close() // its connections are the test's, as is the port
+		eventually(t, "no descriptor more than before is open", func() bool { return descriptors(t) <= before })
 	}()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -50,6 +58,21 @@ func onChromeAs(t *testing.T, configure func(*chrome.Launcher), cfg pool.Config,
 		t.Fatal(err)
 	}
 	fn(t, b, p)
+}
+
+// descriptors is the number of files, pipes and connections that this process has open.
+func descriptors(t *testing.T) int {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0") // has the runtime open what it keeps for itself
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener.Close()
+	open, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(open)
 }
 
 // visits has a tab of one affinity do something within d. It is an error if Do is still there long after.

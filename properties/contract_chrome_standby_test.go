@@ -192,6 +192,32 @@ func TestContractChromeViewportIsThePagesSizeAndAResetRestoresIt(t *testing.T) {
 		})
 }
 
+func TestContractChromeResetBringsThePageBackToItsStandbyAddressAndWaitsUntilItIsReady(t *testing.T) {
+	needsChrome(t)
+	server, asked := standbyServer(t, standbyPage)
+	server.Start()
+	var prepared atomic.Int64
+	configure := func(l *chrome.Launcher) {
+		l.StandbyURL, l.Ready = server.URL+"/standby", chrome.Function("window.ready")
+		l.Prepare = func(ctx context.Context, page *chrome.Page) error {
+			prepared.Add(1)
+			_, err := chrome.Run(ctx, page, chromedp.Evaluate[bool]("window.prepared = window.ready"))
+			return err
+		}
+	}
+	onBrowser(t, configure, func(s *contractStage[*chrome.Page], b *chromeBench) {
+		tab := s.tab(s.context())
+		for name, bring := range map[string]func(context.Context) error{"Reset": tab.Reset, "Rescue": tab.Rescue} {
+			s.ok("Work", b.work(s.limit(), tab.Page()))
+			s.ok(name, bring(s.limit()))
+			evaluates(s, tab.Page(), "location.pathname + prepared", "/standbytrue")
+		}
+		if asked.Load() != 3 || prepared.Load() != 3 {
+			t.Errorf("the standby address was asked for %d times, and prepared %d times", asked.Load(), prepared.Load())
+		}
+	})
+}
+
 // TestContractChrome has the opposite: without ClearStorage a context remembers.
 func TestContractChromeResetClearsTheStorageOfItsContextAndOfNoOther(t *testing.T) {
 	const (

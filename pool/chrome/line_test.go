@@ -302,3 +302,22 @@ func TestCallEndsWithItsContextAndWithTheBrowser(t *testing.T) {
 		t.Errorf("%d calls still wait", len(s.wire.mu.waiting))
 	}
 }
+
+// chromedp keeps a listener for each command whose caller has gone, until a message comes.
+func TestLineSendsChromedpAMessageThatIsNobodysWhereNoOtherComes(t *testing.T) {
+	s := newStub(t)
+	l := s.attach()
+	for id := range int64(sweepAfter) {
+		if msg, ok := l.next(); ok {
+			t.Fatalf("after %d commands: %v", id, msg)
+		}
+		s.write(l, id+2, "DOM.enable")
+		s.hear()
+	}
+	if msg, ok := l.next(); !ok || msg.ID != sweepID {
+		t.Errorf("after %d commands without a message the line read %v, %v", sweepAfter, msg, ok)
+	}
+	if msg, ok := l.next(); ok {
+		t.Errorf("and then %v", msg)
+	}
+}
