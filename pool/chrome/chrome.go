@@ -55,6 +55,8 @@
 // page that came late, one that was told to close and said so, a popup whose lease is over) is closed and
 // reported; see Stranger.
 //
+// # Where it runs
+//
 // As root Chrome needs NoSandbox, and refuses to start without it; better is another user. In a
 // container whose PID 1 is the Go program, run with an init (docker run --init): Chrome leaves
 // processes that only PID 1 can wait for.
