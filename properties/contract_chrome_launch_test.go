@@ -112,14 +112,14 @@ func TestContractChromeAFullDiskIsSaidAtTheStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer os.RemoveAll(disk)
-	if err := syscall.Mount("tmpfs", disk, "tmpfs", 0, "size=256k"); err != nil {
+	if said, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", disk).CombinedOutput(); err != nil {
 		// Only root may, and not in every container. The check itself has a test of its own in pool/chrome.
-		t.Logf("a small disk cannot be mounted here: %v", err)
+		t.Logf("a small disk cannot be mounted here: %v: %s", err, said)
 		return
 	}
 	defer func() {
-		if err := syscall.Unmount(disk, 0); err != nil {
-			t.Errorf("unmounting: %v", err)
+		if said, err := exec.Command("umount", disk).CombinedOutput(); err != nil {
+			t.Errorf("unmounting: %v: %s", err, said)
 		}
 	}()
 	_, err = chrome.Launcher{ExecPath: installed(t), NoSandbox: os.Geteuid() == 0, TempDir: disk}.Launch(limited(t))
