@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -102,6 +103,20 @@ func TestContractChromeALaunchThatCannotWorkSaysWhyAndLeavesNothing(t *testing.T
 			}
 		})
 	}
+}
+
+func TestContractChromeARunWithoutTheSandboxIsLogged(t *testing.T) {
+	log := new(address)
+	configure := func(l *chrome.Launcher) { l.NoSandbox, l.Logger = true, slog.New(slog.NewTextHandler(log, nil)) }
+	onBrowser(t, configure, func(s *contractStage[*chrome.Page], b *chromeBench) {
+		log.mu.Lock()
+		defer log.mu.Unlock()
+		for _, want := range []string{`level=INFO msg="browser started"`, "sandbox=false", `level=WARN msg="the sandbox is off`} {
+			if !strings.Contains(log.text.String(), want) {
+				t.Errorf("%q is missing in: %s", want, log.text.String())
+			}
+		}
+	})
 }
 
 // On a full disk Chrome itself starts, and fails when a page needs its profile.
