@@ -4,8 +4,8 @@ import "context"
 
 // The driver's side: what a pool needs of a browser. Package chrome is the driver for Chrome;
 // package fakebrowser is a model of one. The pool calls all methods from goroutines of its own,
-// several at once, and holds no lock meanwhile. What does not change is asked for once, when a browser
-// or a tab has opened: Done, Page and Context.
+// several at once, and holds no lock meanwhile (but see LeaseWatcher). What does not change is asked
+// for once, when a browser or a tab has opened: Done, Page and Context.
 //
 // Every ctx bounds the call only, never the life of what it opens, and carries OperationID, the
 // core's number of that operation. The pool ends it when the operation's time is over (LaunchTimeout,
@@ -62,6 +62,13 @@ type Tab[P any] interface {
 	Close(ctx context.Context) error
 	// Kill ends the page's renderer by force. Nil: it is dead and its target gone.
 	Kill(ctx context.Context) error
+}
+
+// LeaseWatcher is a Tab that is told of the end of each lease on it. LeaseEnded is called under the pool's
+// lock, before the tab can be anybody else's, so that it knows whose everything is: it begins what is to be
+// done about what the holder left, and waits for nothing.
+type LeaseWatcher interface {
+	LeaseEnded()
 }
 
 type operationKey struct{}

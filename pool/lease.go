@@ -85,6 +85,9 @@ func (l *Lease[P]) endLocked(cause error) {
 	if l.cancel != nil {
 		l.cancel(cause)
 	}
+	if watcher, ok := l.tab.page.(LeaseWatcher); ok {
+		watcher.LeaseEnded()
+	}
 }
 
 // endCause says why the lease ended; nil while it is held.

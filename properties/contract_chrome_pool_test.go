@@ -3,6 +3,7 @@ package properties
 import (
 	"context"
 	"errors"
+	"net"
 	"os"
 	"sync/atomic"
 	"testing"
@@ -21,10 +22,17 @@ import (
 
 // onChrome runs fn with a pool over real Chrome, closes the pool, and checks that nothing is left.
 func onChrome(t *testing.T, cfg pool.Config, fn func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page])) {
-	if os.Getenv("PAGEPOOL_CHROME") == "" {
-		t.Skip("needs a real browser: PAGEPOOL_CHROME=1 go test -run TestContract ./properties/")
-	}
+	t.Helper()
+	onChromeAs(t, nil, cfg, fn)
+}
+
+// onChromeAs is onChrome with a launcher that configure changes.
+func onChromeAs(t *testing.T, configure func(*chrome.Launcher), cfg pool.Config, fn func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page])) {
+	t.Helper()
+	needsChrome(t)
+	before := descriptors(t)
 	b := newChromeBench(t)
+	b.configure = configure
 	p, err := pool.New(b, cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -38,6 +46,11 @@ func onChrome(t *testing.T, cfg pool.Config, fn func(t *testing.T, b *chromeBenc
 		for _, left := range b.remains() {
 			t.Errorf("left after Close: %s", left)
 		}
+		if left := mine(t); len(left) > 0 {
+			t.Errorf("children left after Close, zombies among them: %v", left)
+		}
+		b.server.Close() // its connections are the test's, as is the port
+		eventually(t, "no descriptor more than before is open", func() bool { return descriptors(t) <= before })
 	}()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -45,6 +58,21 @@ func onChrome(t *testing.T, cfg pool.Config, fn func(t *testing.T, b *chromeBenc
 		t.Fatal(err)
 	}
 	fn(t, b, p)
+}
+
+// descriptors is the number of files, pipes and connections that this process has open.
+func descriptors(t *testing.T) int {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0") // has the runtime open what it keeps for itself
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener.Close()
+	open, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(open)
 }
 
 // visits has a tab of one affinity do something within d. It is an error if Do is still there long after.
@@ -144,12 +172,8 @@ func TestContractChromeWhatAHolderStopsIsNoLaterHoldersTrouble(t *testing.T) {
 
 // What Prepare stops is the driver's user's own, who lets it go on.
 func TestContractChromeAnInterceptionOfPreparesStays(t *testing.T) {
-	if os.Getenv("PAGEPOOL_CHROME") == "" {
-		t.Skip("needs a real browser: PAGEPOOL_CHROME=1 go test -run TestContract ./properties/")
-	}
-	b := newChromeBench(t)
 	var seen atomic.Int64
-	b.prepare = func(ctx context.Context, page *chrome.Page) error {
+	prepare := func(ctx context.Context, page *chrome.Page) error {
 		target := chromedp.FromContext(page.Context()).Target
 		if err := chromedp.Listen(page.Context(), func(event any) {
 			if paused, ok := event.(*fetch.EventRequestPaused); ok {
@@ -164,22 +188,17 @@ func TestContractChromeAnInterceptionOfPreparesStays(t *testing.T) {
 		_, err := cdp.Call(ctx, target, fetch.Enable, fetch.EnableParams{})
 		return err
 	}
-	s := &contractStage[*chrome.Page]{T: t, bench: b.contract()}
-	browser, err := b.Launch(s.limit())
-	s.ok("Launch", err)
-	s.browser = browser
-	defer func() { _ = browser.Close(s.limit()) }() // also where the test has ended before
-	tab := s.tab(s.context())
-	for range 2 {
-		before := seen.Load()
-		s.ok("Work", b.work(s.limit(), tab.Page()))
-		if seen.Load() == before {
-			t.Error("the page's request was not intercepted")
+	onBrowser(t, func(l *chrome.Launcher) { l.Prepare = prepare }, func(s *contractStage[*chrome.Page], b *chromeBench) {
+		tab := s.tab(s.context())
+		for range 2 {
+			before := seen.Load()
+			s.ok("Work", b.work(s.limit(), tab.Page()))
+			if seen.Load() == before {
+				t.Error("the page's request was not intercepted")
+			}
+			s.ok("Probe", tab.Probe(s.limit()))
+			s.ok("Rescue", tab.Rescue(s.limit()))
+			s.ok("Probe after a rescue", tab.Probe(s.limit()))
 		}
-		s.ok("Probe", tab.Probe(s.limit()))
-		s.ok("Rescue", tab.Rescue(s.limit()))
-		s.ok("Probe after a rescue", tab.Probe(s.limit()))
-	}
-	s.ok("Browser.Close", browser.Close(s.limit()))
-	s.nothingRemains()
+	})
 }

@@ -1,28 +1,22 @@
 package properties
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
-	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
-	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/page"
 	jsruntime "github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
-	"github.com/chromedp/chromedp/remote"
 
 	"github.com/pagepool/pagepool/pool"
 	"github.com/pagepool/pagepool/pool/chrome"
@@ -31,18 +25,47 @@ import (
 // TestContractChrome holds real Chrome to the contract. PAGEPOOL_CHROME_PATH names another build than
 // the one on the PATH.
 func TestContractChrome(t *testing.T) {
+	needsChrome(t)
+	contractSuite(t, newChromeBench(t).contract())
+}
+
+// needsChrome skips a test where nobody asked for a real browser. Where somebody did, a browser that is
+// missing fails it, as does everything else that keeps one from starting.
+func needsChrome(t *testing.T) {
+	t.Helper()
 	if os.Getenv("PAGEPOOL_CHROME") == "" {
 		t.Skip("needs a real browser: PAGEPOOL_CHROME=1 go test -run TestContract ./properties/")
 	}
-	contractSuite(t, newChromeBench(t).contract())
+}
+
+// onBrowser runs fn with a browser of its own, which has to leave nothing when it is closed. configure may
+// be nil.
+func onBrowser(t *testing.T, configure func(*chrome.Launcher), fn func(s *contractStage[*chrome.Page], b *chromeBench)) {
+	t.Helper()
+	needsChrome(t)
+	b := newChromeBench(t)
+	b.configure = configure
+	s := &contractStage[*chrome.Page]{T: t, bench: b.contract()}
+	browser, err := b.Launch(s.limit())
+	s.ok("Launch", err)
+	s.browser = browser
+	closed := false
+	defer func() {
+		if !closed { // the test has failed
+			_ = browser.Close(s.limit())
+		}
+	}()
+	fn(s, b)
+	closed = true
+	s.ok("Browser.Close", browser.Close(s.limit()))
+	s.closed("Browser.Done", browser.Done())
+	s.nothingRemains()
 }
 
 // A listener on chromedp's browser stops what chromedp needs to take leave. The end of the browser does
 // not wait for that.
 func TestContractChromeEndsDespiteAListenerThatBlocks(t *testing.T) {
-	if os.Getenv("PAGEPOOL_CHROME") == "" {
-		t.Skip("needs a real browser: PAGEPOOL_CHROME=1 go test -run TestContract ./properties/")
-	}
+	needsChrome(t)
 	b := newChromeBench(t)
 	s := &contractStage[*chrome.Page]{T: t, bench: b.contract()}
 	browser, err := b.Launch(s.limit())
@@ -72,7 +95,8 @@ type chromeBench struct {
 	arrivals chan string // the path of what a page asked for
 	finish   chan struct{}
 	folder   string
-	prepare  func(context.Context, *chrome.Page) error // the launcher's; nil: none
+	// configure, where it is set, changes the launcher before each launch.
+	configure func(*chrome.Launcher)
 
 	mu      sync.Mutex
 	outputs map[pool.Browser[*chrome.Page]]*address
@@ -117,135 +141,23 @@ func (b *chromeBench) contract() contractBench[*chrome.Page] {
 // Launch has every browser print the address of its second connection.
 func (b *chromeBench) Launch(ctx context.Context) (pool.Browser[*chrome.Page], error) {
 	out := new(address)
-	browser, err := chrome.Launcher{
+	launcher := chrome.Launcher{
 		ExecPath:  os.Getenv("PAGEPOOL_CHROME_PATH"),
 		NoSandbox: os.Geteuid() == 0,
 		Args:      []string{"--remote-debugging-port=0"},
 		TempDir:   b.folder,
-		Prepare:   b.prepare,
 		Output:    out,
-	}.Launch(ctx)
+	}
+	if b.configure != nil {
+		b.configure(&launcher)
+	}
+	browser, err := launcher.Launch(ctx)
 	if err == nil {
 		b.mu.Lock()
 		b.outputs[browser] = out
 		b.mu.Unlock()
 	}
 	return browser, err
-}
-
-// address collects what a browser prints, until that holds its address.
-type address struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (a *address) Write(text []byte) (int, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.text.Write(text)
-}
-
-func (a *address) url() (string, error) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for line := range strings.Lines(a.text.String()) {
-		if url, ok := strings.CutPrefix(strings.TrimSpace(line), "DevTools listening on "); ok {
-			return url, nil
-		}
-	}
-	return "", fmt.Errorf("the browser printed no address: %s", a.text.String())
-}
-
-func (b *chromeBench) census(ctx context.Context, browser pool.Browser[*chrome.Page]) (census, error) {
-	b.mu.Lock()
-	out := b.outputs[browser]
-	b.mu.Unlock()
-	url, err := out.url()
-	if err != nil {
-		return census{}, err
-	}
-	ctx, cancel := remote.NewAllocator(ctx, url, remote.NoModifyURL)
-	defer cancel()
-	ctx, cancel = chromedp.NewContext(ctx)
-	defer cancel()
-	listed, err := chromedp.CallBrowser(ctx, target.GetTargets, target.GetTargetsParams{})
-	if err != nil {
-		return census{}, err
-	}
-	profiles, err := chromedp.CallBrowser(ctx, target.GetBrowserContexts, cdp.Empty{})
-	if err != nil {
-		return census{}, err
-	}
-	alive := census{Contexts: len(profiles.BrowserContextIDs)}
-	for _, info := range listed.TargetInfos {
-		if info.Type == "page" {
-			alive.Pages++
-		}
-	}
-	return alive, nil
-}
-
-// remains lists folders, processes that know of one, and the driver's goroutines.
-func (b *chromeBench) remains() []string {
-	var left []string
-	entries, err := os.ReadDir(b.folder)
-	if err != nil {
-		return []string{err.Error()}
-	}
-	for _, entry := range entries {
-		left = append(left, entry.Name())
-	}
-	for pid, command := range b.processes() {
-		left = append(left, fmt.Sprintf("process %d: %s", pid, command))
-	}
-	return append(left, goroutines()...)
-}
-
-// goroutines returns the stacks of those that run in the driver, and of chromedp's that work for
-// tabs. The driver has ended chromedp's by then, but does not see when they are through.
-func goroutines() (left []string) {
-	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); {
-		left = nil
-		stacks := make([]byte, 1<<20)
-		stacks = stacks[:runtime.Stack(stacks, true)]
-		for stack := range strings.SplitSeq(string(stacks), "\n\n") {
-			if strings.Contains(stack, "/pool/chrome.") {
-				return []string{stack}
-			}
-			if strings.Contains(stack, "chromedp.(*Target)") {
-				left = append(left, stack)
-			}
-		}
-		if len(left) == 0 {
-			return nil
-		}
-		runtime.Gosched()
-	}
-	return left
-}
-
-func (b *chromeBench) processes() map[int]string {
-	found := make(map[int]string)
-	files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
-	for _, file := range files {
-		command, err := os.ReadFile(file)
-		if err == nil && bytes.Contains(command, []byte(b.folder+"/")) {
-			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(file)))
-			found[pid] = strings.ReplaceAll(string(command), "\x00", " ")
-		}
-	}
-	return found
-}
-
-// killBrowser ends the main process alone, as the kernel does when memory is short. There is one
-// browser at a time.
-func (b *chromeBench) killBrowser(pool.Browser[*chrome.Page]) error {
-	for pid, command := range b.processes() {
-		if !strings.Contains(command, "--type=") && !strings.Contains(command, "crashpad") {
-			return syscall.Kill(pid, syscall.SIGKILL)
-		}
-	}
-	return errors.New("no browser runs")
 }
 
 // ServeHTTP serves the pages that conditions need, from this machine only.

@@ -130,8 +130,10 @@ type shellPage struct {
 	b    *shellBrowser
 	done chan struct{}
 	once sync.Once
-	life context.Context
-	end  context.CancelCauseFunc
+	// ended is the number of leases on it that have ended, as the pool told it.
+	ended atomic.Int64
+	life  context.Context
+	end   context.CancelCauseFunc
 }
 
 type tabValue string
@@ -246,6 +248,8 @@ func (t *shellPage) crash() {
 		close(t.done)
 	})
 }
+
+func (t *shellPage) LeaseEnded() { t.ended.Add(1) }
 
 func (t *shellPage) Page() *shellPage                 { return t }
 func (t *shellPage) Context() context.Context         { return t.life }

@@ -174,6 +174,34 @@ func TestShellALeaseHeldPastItsLimitEnds(t *testing.T) {
 	})
 }
 
+// A driver that wants to know of it, before the tab can be anybody else's.
+func TestShellATabIsToldOnceOfEachLeasesEnd(t *testing.T) {
+	inShell(t, pool.Config{MaxLease: 10 * time.Second}, new(shellStub), func(t *testing.T, p *shellPool) {
+		ends := map[string]func(l *pool.Lease[*shellPage]){
+			"a release": func(l *pool.Lease[*shellPage]) { l.Release(); l.Release(); l.Discard(nil) },
+			"a discard": func(l *pool.Lease[*shellPage]) { l.Discard(errDriver); l.Release() },
+			"its limit": func(l *pool.Lease[*shellPage]) { after(11 * time.Second); l.Release() },
+			"a crash":   func(l *pool.Lease[*shellPage]) { l.Page().crash(); after(time.Second); l.Release() },
+			"the pool's Close": func(l *pool.Lease[*shellPage]) {
+				ended, end := context.WithCancel(t.Context())
+				end()
+				_ = p.Close(ended)
+			},
+		}
+		for _, how := range []string{"a release", "a discard", "its limit", "a crash", "the pool's Close"} {
+			lease := mustGet(t, p, how)
+			page := lease.Page()
+			if n := page.ended.Load(); n != 0 {
+				t.Errorf("%s: the tab was told of %d ends before", how, n)
+			}
+			ends[how](lease)
+			if n := page.ended.Load(); n != 1 {
+				t.Errorf("%s: the tab was told of %d ends", how, n)
+			}
+		}
+	})
+}
+
 func TestShellAContextAskedForAfterTheEndHasEnded(t *testing.T) {
 	inShell(t, pool.Config{MaxLease: 10 * time.Second}, new(shellStub), func(t *testing.T, p *shellPool) {
 		released, expired, crashed := mustGet(t, p, "a"), mustGet(t, p, "b"), mustGet(t, p, "c")

@@ -36,10 +36,9 @@ const (
 
 // browser is one running browser.
 type browser struct {
-	launcher Launcher
-	log      *slog.Logger
-	process  *process
-	wire     *wire
+	settings
+	process *process // nil: it is somebody else's, and its end is the end of the connection
+	wire    *wire
 
 	closing atomic.Bool   // Close was called: the end will be no loss
 	force   chan struct{} // closed when the browser is not to end gracefully
@@ -54,56 +53,82 @@ type browser struct {
 		// pages is fed by the browser's events. It wakes and informs; what is really open only the
 		// browser itself can say.
 		pages map[target.ID]*listed
+		// contexts are those that the driver made and that are not verified gone.
+		contexts map[cdp.BrowserContextID]*browserContext
 	}
 }
 
 // listed is a target that the browser told of. Its fields are guarded by browser.mu.
 type listed struct {
 	root    target.ID // the page at the begin of the chain of openers, itself where nobody opened it
+	context cdp.BrowserContextID
+	page    bool // and no worker, frame or the like, which end with theirs
 	crashed bool
+	left    bool          // it is a holder's whose lease is over
 	tab     *tab          // nil: not the pool's, or not yet known to be
 	gone    chan struct{} // closed when the target was destroyed
 }
 
-// newBrowser takes over a process that was just started.
-func newBrowser(l Launcher, p *process) *browser {
+// newBrowser takes over a connection, and the process at its other end where that was just started.
+func newBrowser(s settings, p *process, l link) *browser {
 	b := &browser{
-		launcher: l, log: l.Logger, process: p,
+		settings: s, process: p,
 		force: make(chan struct{}), done: make(chan struct{}), cleaned: make(chan struct{}),
 	}
 	b.mu.pages = make(map[target.ID]*listed)
-	b.wire = newWire(p.says, p.pipe, b.observe)
+	b.mu.contexts = make(map[cdp.BrowserContextID]*browserContext)
+	b.wire = newWire(l, b.observe)
 	b.wire.start()
+	b.wire.loops.Go(b.audits)
 	go b.live()
 	return b
 }
 
 // live waits for the browser to end, and leaves nothing of it.
 func (b *browser) live() {
+	var died, exited <-chan struct{}
+	if b.process != nil {
+		died, exited = b.process.died, b.process.exited
+	}
 	select {
 	case <-b.wire.lost:
-	case <-b.process.exited:
+	case <-died:
 	}
-	if b.closing.Load() {
+	switch {
+	case !b.closing.Load():
+		// Its children hold its end of the pipe a moment longer, and holders are to be told now.
+		b.wire.link.Close()
+		b.log.Warn("browser lost", b.who())
+	case b.process != nil:
 		select {
-		case <-b.process.exited:
+		case <-exited:
 		case <-b.force:
 		}
-	} else {
-		b.log.Warn("browser lost", "pid", b.process.cmd.Process.Pid)
 	}
-	b.process.kill()
-	b.process.gone()
+	if b.process != nil {
+		b.process.kill()
+		b.process.gone()
+	}
 	close(b.done)
 	b.wire.close()
 	b.mu.Lock()
 	b.mu.over = true
 	b.mu.Unlock()
 	b.tabs.Wait()
-	if err := b.process.remove(); err != nil {
-		b.log.Warn("a browser's folder could not be removed", "folder", b.process.folder, "error", err)
+	if b.process != nil {
+		if err := b.process.remove(); err != nil {
+			b.log.Warn("a browser's folder could not be removed", "folder", b.process.folder, "error", err)
+		}
 	}
 	close(b.cleaned)
+}
+
+// who is the browser's name in the log.
+func (b *browser) who() slog.Attr {
+	if b.process == nil {
+		return slog.String("browser", "remote")
+	}
+	return slog.Int("pid", b.process.cmd.Process.Pid)
 }
 
 func (b *browser) Done() <-chan struct{} { return b.done }
@@ -116,9 +141,16 @@ func (b *browser) Ping(ctx context.Context) error {
 
 // Close asks the browser to end and waits for that until ctx ends, then kills it and waits for up to 5
 // seconds more. Nil: no process of it is left, and its folder was removed as far as that is possible.
-// It may be called again, and at the same time.
+// Of a remote browser, nil says that the connection is closed; the contexts that were made over it were
+// disposed of before, or are by the browser, because of that end. It may be called again, and at the same
+// time.
 func (b *browser) Close(ctx context.Context) error {
-	if !b.closing.Swap(true) && ctx.Err() == nil {
+	switch first := !b.closing.Swap(true); {
+	case !first || ctx.Err() != nil:
+	case b.process == nil:
+		b.disposeAll(ctx)
+		b.kill()
+	default:
 		post(b.wire, "", chromebrowser.Close, cdp.Empty{})
 	}
 	select {
@@ -126,7 +158,9 @@ func (b *browser) Close(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 	}
-	b.log.WarnContext(ctx, "browser killed: it did not end in time", "operation", pool.OperationID(ctx))
+	if b.process != nil {
+		b.log.WarnContext(ctx, "browser killed: it did not end in time", "operation", pool.OperationID(ctx))
+	}
 	b.kill()
 	timer := time.NewTimer(killTimeout)
 	defer timer.Stop()
@@ -139,6 +173,9 @@ func (b *browser) Close(ctx context.Context) error {
 	case <-b.done:
 		return nil // only its folder resists, and live says so when it gives up
 	default:
+		if b.process == nil {
+			return fmt.Errorf("chrome: close the browser: the connection to it does not end: %w", ended(ctx))
+		}
 		return fmt.Errorf("chrome: close the browser: process group %d still runs %v after it was killed: %w",
 			b.process.cmd.Process.Pid, killTimeout, ended(ctx))
 	}
@@ -168,26 +205,8 @@ func (b *browser) leave(c *browserContext) {
 func (b *browser) kill() {
 	b.forced.Do(func() {
 		close(b.force)
-		b.process.pipe.Close() // wakes live, which kills, whatever the process does
+		b.wire.link.Close() // wakes live, which kills, whatever the process does
 	})
-}
-
-// NewContext makes a profile. Once the browser was asked for it, the call waits for the answer and not for ctx.
-func (b *browser) NewContext(ctx context.Context) (pool.BrowserContext[*Page], error) {
-	if ctx.Err() != nil {
-		return nil, fmt.Errorf("chrome: open a context: %w", ended(ctx))
-	}
-	yes := true
-	made, err := call(context.WithoutCancel(ctx), b.wire, "", target.CreateBrowserContext,
-		target.CreateBrowserContextParams{DisposeOnDetach: &yes})
-	if err != nil {
-		return nil, fmt.Errorf("chrome: open a context: %w", err)
-	}
-	c := &browserContext{b: b, id: made.BrowserContextID}
-	if ctx.Err() != nil {
-		return nil, fmt.Errorf("chrome: open a context: %w", errors.Join(ended(ctx), c.Close(context.WithoutCancel(ctx))))
-	}
-	return c, nil
 }
 
 // observe keeps the books on pages. It runs on the pump: what it does must not wait.
@@ -196,7 +215,9 @@ func (b *browser) observe(msg *cdproto.Message) {
 		var dialog page.EventJavascriptDialogOpening
 		if decode(msg.Params, &dialog) == nil {
 			leave := dialog.Type == page.DialogTypeBeforeunload // dismissing that would be to stay
-			post(b.wire, msg.SessionID, page.HandleJavaScriptDialog, page.HandleJavaScriptDialogParams{Accept: leave})
+			post(b.wire, msg.SessionID, page.HandleJavaScriptDialog, page.HandleJavaScriptDialogParams{
+				Accept: leave || b.acceptDialogs, PromptText: dialog.DefaultPrompt,
+			})
 		}
 		return
 	}
@@ -226,8 +247,26 @@ func (b *browser) created(info *target.Info) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.mu.pages[info.TargetID] == nil {
-		b.mu.pages[info.TargetID] = &listed{root: b.rootLocked(info), gone: make(chan struct{})}
+		if info.Type == "page" && info.OpenerID != "" {
+			b.attend(info.TargetID)
+		}
+		b.mu.pages[info.TargetID] = &listed{
+			root: b.rootLocked(info), context: info.BrowserContextID, page: info.Type == "page", gone: make(chan struct{}),
+		}
 	}
+}
+
+// attend has the browser tell of a popup's dialogs: a popup can share its opener's main thread, which a dialog
+// stops. One that opens before the browser has taken this in stops it all the same, until the popup is closed.
+func (b *browser) attend(popup target.ID) {
+	flat := true
+	params := encode(target.CommandAttachToTarget, target.AttachToTargetParams{TargetID: popup, Flatten: &flat})
+	b.wire.send("", target.CommandAttachToTarget, params, waiter{then: func(msg *cdproto.Message) {
+		var attached target.AttachToTargetResult
+		if msg.Error == nil && decode(msg.Result, &attached) == nil {
+			post(b.wire, attached.SessionID, page.Enable, page.EnableParams{})
+		}
+	}})
 }
 
 // rootLocked follows a target's openers to the page that began. An opener may be gone by then, but
@@ -284,7 +323,7 @@ func (b *browser) adopt(t *tab) <-chan struct{} {
 	if known == nil {
 		// It was destroyed already, or the browser will tell of it late. Either way whoever closes it
 		// asks the browser for what is there.
-		known = &listed{root: t.id, gone: make(chan struct{})}
+		known = &listed{root: t.id, context: t.c.id, page: true, gone: make(chan struct{})}
 		b.mu.pages[t.id] = known
 	}
 	known.tab = t
@@ -380,77 +419,6 @@ func (b *browser) unlessGone(ctx context.Context, err error) error {
 	case <-ctx.Done():
 		return fmt.Errorf("%w; %w", err, ended(ctx))
 	}
-}
-
-// browserContext is one profile of a browser.
-type browserContext struct {
-	b    *browser
-	id   cdp.BrowserContextID
-	tabs int // tabs of it that are opened, open, or not quite gone; guarded by browser.mu
-}
-
-// Close disposes of the profile, and waits until the browser lists neither it nor a page of it, or
-// until ctx ends. Where the browser is gone, so is the profile.
-func (c *browserContext) Close(ctx context.Context) error {
-	for {
-		try, cancel := context.WithTimeout(ctx, disposeTimeout)
-		// An error of it says no more than an answer does: what counts is what is still there.
-		_, _ = call(try, c.b.wire, "", target.DisposeBrowserContext, target.DisposeBrowserContextParams{BrowserContextID: c.id})
-		cancel()
-		left, err := c.left(ctx)
-		if err != nil {
-			return c.b.unlessGone(ctx, fmt.Errorf("chrome: close a context: %w", err))
-		}
-		if !left {
-			return nil
-		}
-		timer := time.NewTimer(disposeRetry)
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-		}
-	}
-}
-
-// left reports whether the browser still lists the profile, or anything in it. What it does not list
-// is struck off the books.
-func (c *browserContext) left(ctx context.Context) (bool, error) {
-	infos, err := c.b.list(ctx)
-	if err != nil {
-		return false, err
-	}
-	for _, info := range infos {
-		if info.BrowserContextID == c.id {
-			return true, nil
-		}
-	}
-	answer, err := call(ctx, c.b.wire, "", target.GetBrowserContexts, cdp.Empty{})
-	if err != nil {
-		return false, err
-	}
-	for _, id := range answer.BrowserContextIDs {
-		if id == c.id {
-			return true, nil
-		}
-	}
-	for _, t := range c.b.tabsOf(c) {
-		c.b.destroyed(t.id)
-	}
-	return false, nil
-}
-
-// tabsOf returns the tabs of c that are on the books.
-func (b *browser) tabsOf(c *browserContext) []*tab {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	var tabs []*tab
-	for _, known := range b.mu.pages {
-		if known.tab != nil && known.tab.c == c {
-			tabs = append(tabs, known.tab)
-		}
-	}
-	return tabs
 }
 
 // isLost reports whether the connection to the browser has ended.

@@ -44,7 +44,18 @@
 // Plain chromedp calls on a lease's context wait for a listener that blocks whatever becomes of their
 // ctx. Those of Page do not.
 //
-// Dialogs are answered at once: leaving a page is confirmed, everything else is dismissed.
+// Popups close with the lease under which they were opened, and so do pages that a holder opened beside
+// his own. Dialogs are answered at once: leaving a page is confirmed, everything else is dismissed, or
+// accepted where AcceptDialogs says so. A holder who closes the page himself, by its script, by a command, or by
+// chromedp.Cancel on the lease's context, ends his lease, and nothing else.
+//
+// # The audit
+//
+// Now and then the driver asks the browser for everything that is open. What is on nobody's books (a
+// page that came late, one that was told to close and said so, a popup whose lease is over) is closed and
+// reported; see Stranger.
+//
+// # Where it runs
 //
 // As root Chrome needs NoSandbox, and refuses to start without it; better is another user. In a
 // container whose PID 1 is the Go program, run with an init (docker run --init): Chrome leaves
@@ -58,6 +69,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"time"
 
 	chromebrowser "github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/cdp"
@@ -69,51 +81,73 @@ import (
 // Launcher starts browsers. The zero Launcher finds one on the PATH and runs it headless, with the
 // sandbox on. A Launcher is a value and may be used for several browsers at once.
 type Launcher struct {
-	// ExecPath is the browser to start: a path, or a name on the PATH. Empty: the first found of
-	// chromium, chromium-browser, google-chrome and headless-shell. Where that is a distribution's
-	// script, the program behind it is started. headless-shell is about twice as fast as the others
-	// and needs a quarter of the memory.
+	// ExecPath is the browser to start: a path, or a name on the PATH. It may be a script that starts one.
+	// Empty: the first found of headless-shell, Chromium and Chrome, under the names that distributions
+	// give them. Where that is a distribution's script, the program behind it is started.
+	// headless-shell is about twice as fast as the others and needs a quarter of the memory.
 	ExecPath string
 	// Args are more flags of the form --name or --name=value. They replace the launcher's own of the same
 	// name; lists such as --disable-features are joined.
 	Args []string
 	// Env are more environment variables of the form NAME=value.
 	Env []string
-	// NoSandbox switches off the sandbox that keeps a page from the machine. Chrome does not start as
-	// root with the sandbox on.
+	// NoSandbox switches off the sandbox that keeps a page from the machine, and says so in the log. Chrome
+	// does not start as root with the sandbox on.
 	NoSandbox bool
 	// Headful opens visible windows.
 	Headful bool
 	// TempDir is where each browser's folder is made, which is removed when the browser has ended.
 	// Empty: the system's. Chrome makes a socket in it, so its path has at most 40 bytes or so.
 	TempDir string
-	// Standby is the address that a page in the standby state shows. Empty: about:blank.
-	Standby string
-	// Prepare, where it is set, brings a page that shows Standby into the standby state: it runs
-	// when a tab is opened, reset or rescued. ctx bounds it; its error fails that operation.
-	Prepare func(ctx context.Context, page *Page) error
-	// Logger is told of what the driver had to do about a browser or a page. Nil: nobody is told.
-	Logger *slog.Logger
 	// Output takes what the browsers print. Nil: only the last of it is kept, for errors.
 	Output io.Writer
+
+	// StandbyURL is the address that a page in the standby state shows. Empty: about:blank. A server that
+	// refuses the connection, or answers 502, 503 or 504, is asked again until OpenTimeout ends; every
+	// other failure, and every other status of 400 and more, fails the opening at once.
+	StandbyURL string
+	// Ready, where it is set, waits until a page that shows StandbyURL is in the standby state: Selector
+	// and Function make such a func. ctx bounds it; its error fails the opening, the reset or the rescue.
+	Ready func(ctx context.Context, page *Page) error
+	// Prepare, where it is set, runs after Ready each time that a page is brought to the standby state.
+	// ctx bounds it; its error fails that operation.
+	Prepare func(ctx context.Context, page *Page) error
+	// InitScripts are scripts that every document of a page runs before its own.
+	InitScripts []string
+	// Viewport is the size of every page. The zero Viewport leaves it to the browser.
+	Viewport Viewport
+	// ClearStorage has a reset remove the cookies, the storage and the cache of the page's context. With
+	// TabsPerContext above 1, the tabs beside it lose them too. Off: an affinity finds them again.
+	ClearStorage bool
+	// AcceptDialogs has alerts, confirms and prompts accepted, instead of dismissed.
+	AcceptDialogs bool
+	// AuditEvery is the time between two audits. 0: 30 seconds. Negative (pool.Off): no audit.
+	AuditEvery time.Duration
+	// OnStranger, where it is set, is told of each thing that an audit closed. The next audit waits for it, and
+	// so does Close.
+	OnStranger func(Stranger)
+	// Logger is told of what the driver had to do about a browser or a page. Nil: nobody is told.
+	Logger *slog.Logger
 }
 
-const blank = "about:blank"
+// settings are the launcher's that concern pages.
+func (l Launcher) settings() settings {
+	return settings{
+		standbyURL: l.StandbyURL, ready: l.Ready, prepare: l.Prepare, initScripts: l.InitScripts, viewport: l.Viewport,
+		clearStorage: l.ClearStorage, acceptDialogs: l.AcceptDialogs,
+		auditEvery: l.AuditEvery, onStranger: l.OnStranger, log: l.Logger,
+	}
+}
 
 // Launch starts a browser and waits until it answers. ctx bounds the start, not the browser. After
-// an error no process and no folder is left.
+// an error no process and no folder is left. All settings that are wrong are in one error.
 func (l Launcher) Launch(ctx context.Context) (pool.Browser[*Page], error) {
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("chrome: launch: %w", ended(ctx))
 	}
-	if l.Standby == "" {
-		l.Standby = blank
-	}
-	if l.Logger == nil {
-		l.Logger = slog.New(slog.DiscardHandler)
-	}
-	args, err := l.args()
-	if err != nil {
+	args, wrongArgs := l.args()
+	settings, wrong := l.settings().checked("Launcher")
+	if err := errors.Join(wrongArgs, wrong); err != nil {
 		return nil, err
 	}
 	path, err := l.executable()
@@ -124,20 +158,35 @@ func (l Launcher) Launch(ctx context.Context) (pool.Browser[*Page], error) {
 	if err != nil {
 		return nil, err
 	}
-	b := newBrowser(l, process)
+	b := newBrowser(settings, process, newPipe(process.says, process.pipe))
+	version, err := b.greet(ctx)
+	if err != nil {
+		b.abort()
+		return nil, fmt.Errorf("chrome: launch %s: %w", path, b.startError(err))
+	}
+	b.log.InfoContext(ctx, "browser started", "product", version, "pid", process.cmd.Process.Pid, "path", path,
+		"sandbox", !l.NoSandbox, "operation", pool.OperationID(ctx))
+	if l.NoSandbox {
+		b.log.WarnContext(ctx, "the sandbox is off: a page that breaks out of its renderer has this user's rights",
+			"pid", process.cmd.Process.Pid)
+	}
+	return b, nil
+}
+
+// greet waits for the browser's first answers, and returns what it says it is.
+func (b *browser) greet(ctx context.Context) (string, error) {
 	version, err := call(ctx, b.wire, "", chromebrowser.GetVersion, cdp.Empty{})
 	if err == nil {
 		_, err = call(ctx, b.wire, "", target.SetDiscoverTargets, target.SetDiscoverTargetsParams{Discover: true})
 	}
-	if err != nil {
-		b.closing.Store(true)
-		b.kill()
-		<-b.cleaned
-		return nil, fmt.Errorf("chrome: launch %s: %w", path, b.startError(err))
-	}
-	l.Logger.InfoContext(ctx, "browser started", "product", version.Product, "pid", process.cmd.Process.Pid,
-		"sandbox", !l.NoSandbox, "operation", pool.OperationID(ctx))
-	return b, nil
+	return version.Product, err
+}
+
+// abort ends a browser that nobody has been given, and returns when nothing of it is left.
+func (b *browser) abort() {
+	b.closing.Store(true)
+	b.kill()
+	<-b.cleaned
 }
 
 // startError says why a browser that has ended since did not start. err is what its first call brought.
@@ -147,7 +196,7 @@ func (b *browser) startError(err error) error {
 	case b.wire.garbage != nil:
 		return fmt.Errorf("%w; set Launcher.ExecPath to Chrome or one of its relatives; %s", b.wire.garbage, printed)
 	case !errors.Is(err, errLost):
-		return fmt.Errorf("%w; %s", err, printed)
+		return fmt.Errorf("it runs, and does not answer: %w; set Launcher.ExecPath to Chrome or one of its relatives; %s", err, printed)
 	}
 	hint := ""
 	switch {
@@ -157,6 +206,10 @@ func (b *browser) startError(err error) error {
 		hint = "; the system denies the sandbox: allow user namespaces, or set Launcher.NoSandbox where every page is trusted"
 	case strings.Contains(printed, "socket path too long"), strings.Contains(printed, "Socket path too long"):
 		hint = "; set Launcher.TempDir to a shorter path"
+	case strings.Contains(printed, "No space left on device"), strings.Contains(printed, "no space left on device"):
+		hint = "; set Launcher.TempDir to a disk with room"
+	case b.process.cmd.ProcessState.Success():
+		hint = "; set Launcher.ExecPath to Chrome or one of its relatives"
 	}
 	return fmt.Errorf("it ended before it answered (%s)%s; %s", b.process.cmd.ProcessState, hint, printed)
 }

@@ -72,11 +72,14 @@ func (l Launcher) args() ([]string, error) {
 	return args, errors.Join(wrong...)
 }
 
-// names are the browsers that are looked for, in this order.
+// names are the browsers that are looked for, in this order: the fastest first.
 var names = []string{
-	"chromium", "chromium-browser", "google-chrome", "google-chrome-stable",
-	"headless-shell", "headless_shell", "chromium-headless-shell", "chrome",
+	"chromium-headless-shell", "chrome-headless-shell", "headless-shell", "headless_shell",
+	"chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome",
 }
+
+// headfulNames are the same for a browser with windows, which headless-shell has not.
+var headfulNames = names[4:]
 
 // applications are looked for where PATH has none of names.
 var applications = []string{
@@ -89,17 +92,21 @@ func (l Launcher) executable() (string, error) {
 	if l.ExecPath != "" {
 		path, err := exec.LookPath(l.ExecPath)
 		if err != nil {
-			return "", fmt.Errorf("chrome: Launcher.ExecPath: %w", err)
+			return "", fmt.Errorf("chrome: Launcher.ExecPath is %q: %w; it must be a program, such as chromium-headless-shell", l.ExecPath, err)
 		}
 		return path, nil
 	}
-	for _, name := range slices.Concat(names, applications) {
+	wanted := names
+	if l.Headful {
+		wanted = headfulNames
+	}
+	for _, name := range slices.Concat(wanted, applications) {
 		if path, err := exec.LookPath(name); err == nil {
 			return unwrapped(path, "/usr/lib"), nil
 		}
 	}
-	return "", fmt.Errorf("chrome: no browser found: PATH has none of %s; install one or set Launcher.ExecPath",
-		strings.Join(names, ", "))
+	return "", fmt.Errorf("chrome: no browser found: PATH has none of %s; install one, such as Debian's package %s "+
+		"(apt-get install %s), or set Launcher.ExecPath", strings.Join(wanted, ", "), wanted[0], wanted[0])
 }
 
 // unwrapped returns the program that a distribution's script would start, or path itself where that

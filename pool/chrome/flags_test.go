@@ -169,3 +169,24 @@ func TestLaunchThatIsNeverAnsweredEndsWithItsContextAndLeavesNothing(t *testing.
 		t.Errorf("left behind: %q", left)
 	}
 }
+
+func TestBrowsersAreLookedForInOrder(t *testing.T) {
+	folder := t.TempDir()
+	t.Setenv("PATH", folder)
+	install := func(name string) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(folder, name), []byte("\x7fELF"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, name := range []string{"google-chrome", "chromium", "headless-shell"} { // each is looked for before the last
+		install(name)
+		path, err := Launcher{}.executable()
+		if err != nil || filepath.Base(path) != name {
+			t.Errorf("with %s: %s, %v", name, path, err)
+		}
+	}
+	if path, err := (Launcher{Headful: true}).executable(); err != nil || filepath.Base(path) != "chromium" {
+		t.Errorf("with windows: %s, %v", path, err)
+	}
+}

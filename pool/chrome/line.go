@@ -25,6 +25,11 @@ const (
 	talkBytes, backlogBytes = 1 << 20, 16 << 20
 	// messageBytes is what a waiting message costs besides its content.
 	messageBytes = 256
+	// sweepAfter is how many commands chromedp may send without a message for it. It keeps a listener for each
+	// command whose caller has given up, until the next message comes, which on a silent page may be never.
+	sweepAfter = 64
+	// sweepID is the number of an answer that nobody waits for: chromedp counts up from 1.
+	sweepID = -1
 )
 
 // line is one tab's share of a wire. It is the transport of the chromedp that works for that tab,
@@ -46,6 +51,7 @@ type line struct {
 		dropped           int // messages of the page's talk and network
 		damaged           bool
 		stopped           map[stop]bool // what is stopped until somebody lets it go on
+		unheard           int           // commands since the last message that chromedp was given
 	}
 }
 
@@ -135,6 +141,7 @@ func (l *line) next() (message, bool) {
 func (l *line) pushLocked(msg message) {
 	l.mu.queue = append(l.mu.queue, msg)
 	l.mu.bytes += msg.size()
+	l.mu.unheard = 0
 }
 
 // Write sends a command of chromedp's, under a number of the wire's own.
@@ -151,8 +158,22 @@ func (l *line) Write(_ context.Context, msg *cdproto.Message) error {
 		l.mu.Unlock()
 	}
 	l.noteStop(msg.SessionID, method)
+	l.sweep(msg.SessionID)
 	l.w.send(msg.SessionID, method, msg.Params, waiter{line: l, id: msg.ID, method: method})
 	return nil
+}
+
+// sweep gives chromedp a message that is nobody's, now and then while no other comes: only with one does it
+// look for listeners whose callers have gone.
+func (l *line) sweep(session target.SessionID) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.mu.unheard++
+	if l.mu.unheard < sweepAfter {
+		return
+	}
+	l.pushLocked(message{Message: &cdproto.Message{ID: sweepID, SessionID: session}})
+	l.wake()
 }
 
 // noteStop notes what a command of chromedp's stops, or lets go on.

@@ -32,7 +32,7 @@ func newStub(t *testing.T) *stub {
 	answersOut, answersIn := io.Pipe()
 	commandsOut, commandsIn := io.Pipe()
 	s := &stub{T: t, says: answersIn, hears: chromedp.NewPipeConn(commandsOut, answersIn), observed: make(chan cdproto.MethodType, 1<<16)}
-	s.wire = newWire(answersOut, chromedp.NewPipeConn(answersOut, commandsIn), func(msg *cdproto.Message) { s.observed <- msg.Method })
+	s.wire = newWire(newPipe(answersOut, chromedp.NewPipeConn(answersOut, commandsIn)), func(msg *cdproto.Message) { s.observed <- msg.Method })
 	s.wire.start()
 	t.Cleanup(func() {
 		s.hears.Close()
@@ -300,5 +300,24 @@ func TestCallEndsWithItsContextAndWithTheBrowser(t *testing.T) {
 	defer s.wire.mu.Unlock()
 	if len(s.wire.mu.waiting) > 0 {
 		t.Errorf("%d calls still wait", len(s.wire.mu.waiting))
+	}
+}
+
+// chromedp keeps a listener for each command whose caller has gone, until a message comes.
+func TestLineSendsChromedpAMessageThatIsNobodysWhereNoOtherComes(t *testing.T) {
+	s := newStub(t)
+	l := s.attach()
+	for id := range int64(sweepAfter) {
+		if msg, ok := l.next(); ok {
+			t.Fatalf("after %d commands: %v", id, msg)
+		}
+		s.write(l, id+2, "DOM.enable")
+		s.hear()
+	}
+	if msg, ok := l.next(); !ok || msg.ID != sweepID {
+		t.Errorf("after %d commands without a message the line read %v, %v", sweepAfter, msg, ok)
+	}
+	if msg, ok := l.next(); ok {
+		t.Errorf("and then %v", msg)
 	}
 }

@@ -25,6 +25,8 @@ const (
 	// outputGrace is how long the output of an ended browser is waited for, which a process outside of
 	// its group may keep open, and Launcher.Output may not take.
 	outputGrace = 500 * time.Millisecond
+	// profileBytes is more than a fresh profile's 2.2 MB.
+	profileBytes = 4 << 20
 )
 
 // process is one browser process with its group, its folder and its pipes. It is this package's own
@@ -37,7 +39,8 @@ type process struct {
 	says   io.Reader // what the browser writes to its pipe
 	pipe   *chromedp.PipeConn
 	output *tail
-	exited chan struct{} // closed when the main process was waited for, and no output is to come
+	died   chan struct{} // closed when the main process was waited for
+	exited chan struct{} // closed after that, when no output is to come
 }
 
 // start starts a browser in a process group and a folder of its own. The folder is made in parent.
@@ -46,11 +49,15 @@ func start(path string, args, env []string, parent string, output io.Writer) (*p
 	if err != nil {
 		return nil, fmt.Errorf("chrome: make a folder for the browser: %w", err)
 	}
-	p := &process{folder: folder, output: &tail{to: output}, exited: make(chan struct{})}
+	p := &process{folder: folder, output: &tail{to: output}, died: make(chan struct{}), exited: make(chan struct{})}
 	// Chrome leaves its socket's folder in TMPDIR when it is killed, so TMPDIR goes with the rest.
 	profile, temporary := filepath.Join(folder, "profile"), filepath.Join(folder, "tmp")
 	if err := errors.Join(os.Mkdir(profile, 0o700), os.Mkdir(temporary, 0o700)); err != nil {
 		return nil, errors.Join(fmt.Errorf("chrome: make a folder for the browser: %w", err), os.RemoveAll(folder))
+	}
+	if err := reserve(filepath.Join(temporary, "room")); err != nil {
+		return nil, errors.Join(fmt.Errorf("chrome: a browser's profile needs %d MiB in %s: %w; set Launcher.TempDir to a disk with room",
+			profileBytes>>20, folder, err), os.RemoveAll(folder))
 	}
 	ends, err := pipes(3)
 	if err != nil {
@@ -74,6 +81,22 @@ func start(path string, args, env []string, parent string, output io.Writer) (*p
 	p.group = p.cmd.Process.Pid
 	go p.wait(printedOut)
 	return p, nil
+}
+
+// reserve finds out whether the disk has room for a profile: on a full one Chrome starts, and fails later,
+// for reasons that name no disk. It writes a file of that size, and removes it.
+func reserve(path string) error {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	block := make([]byte, 1<<20)
+	for range profileBytes / len(block) {
+		if _, err = file.Write(block); err != nil {
+			break
+		}
+	}
+	return errors.Join(err, file.Close(), os.Remove(path))
 }
 
 // pipes opens n pipes, and returns the end to read from and the end to write to of each.
@@ -101,6 +124,7 @@ func (p *process) wait(printed *os.File) {
 		_, _ = io.Copy(p.output, printed)
 	}()
 	_ = p.cmd.Wait() // cmd.ProcessState says how it ended
+	close(p.died)
 	grace := time.NewTimer(outputGrace)
 	defer grace.Stop()
 	select {
@@ -160,12 +184,24 @@ func (p *process) remaining() (group bool, strays []int) {
 			group = true
 			continue
 		}
-		command, err := os.ReadFile(filepath.Join("/proc", entry.Name(), "cmdline"))
-		if err == nil && strings.Contains(string(command), p.folder+"/") && pid != os.Getpid() {
+		if pid != os.Getpid() && p.knows(entry.Name()) {
 			strays = append(strays, pid)
 		}
 	}
 	return group, strays
+}
+
+// knows reports whether a process was told of the folder, by its command or by its environment: a script
+// that starts the browser in a session of its own leaves the group, and some children of headless-shell
+// have nothing of the folder in their commands.
+func (p *process) knows(pid string) bool {
+	for _, what := range []string{"cmdline", "environ"} {
+		text, err := os.ReadFile(filepath.Join("/proc", pid, what))
+		if err == nil && strings.Contains(string(text), p.folder+"/") {
+			return true
+		}
+	}
+	return false
 }
 
 // remove deletes the folder. It is tried for removeTimeout.

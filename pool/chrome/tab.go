@@ -27,6 +27,8 @@ const (
 	crashAgain = 250 * time.Millisecond
 	// rescueAgain is how often a rescue goes to the blank page again when something else came between.
 	rescueAgain = 3
+	// stopEvery is the time between two stops while a page that is rescued leaves its document.
+	stopEvery = 50 * time.Millisecond
 )
 
 // tab is one page in a context.
@@ -47,6 +49,11 @@ type tab struct {
 	end  context.CancelCauseFunc
 	done chan struct{} // closed right after life has ended
 	once sync.Once
+
+	// closes is the number of Close calls that run, and gaveUp says that one ended without an answer. Both are
+	// guarded by browser.mu.
+	closes int
+	gaveUp bool
 
 	session  target.SessionID // set by open, before anybody else sees the tab
 	prepared atomic.Bool      // Prepare has the page's requests or scripts stopped, and sees to them
@@ -115,6 +122,17 @@ func (t *tab) live(gone <-chan struct{}) {
 	select {
 	case <-gone:
 	case <-t.b.wire.lost:
+	case <-t.loop.Done():
+		// chromedp.Cancel, which a holder may call on any context of the page, ends what reads the page's
+		// messages. The page is then of no use to anybody; whoever closes it verifies that.
+		t.over(fmt.Errorf("%w: its holder cancelled chromedp's context", ErrPageClosed))
+		post(t.b.wire, "", target.CloseTarget, target.CloseTargetParams{TargetID: t.id})
+		select {
+		case <-gone:
+		case <-t.b.wire.lost:
+		}
+	}
+	if t.b.isLost() {
 		if t.b.closing.Load() {
 			t.over(ErrBrowserClosed)
 		} else {
@@ -150,37 +168,13 @@ func (t *tab) open(ctx context.Context) error {
 		return fmt.Errorf("attach: %w", context.Cause(t.life))
 	}
 	t.session = chromedp.FromContext(t.loop).Target.SessionID
-	if t.b.launcher.Standby == blank {
+	if err := t.furnish(ctx); err != nil {
+		return err
+	}
+	if t.b.standbyURL == blank {
 		return t.prepare(ctx) // it shows that already
 	}
 	return t.standby(ctx)
-}
-
-// standby brings the page to the standby state.
-func (t *tab) standby(ctx context.Context) error {
-	if err := t.navigate(ctx, t.b.launcher.Standby); err != nil {
-		return err
-	}
-	return t.prepare(ctx)
-}
-
-func (t *tab) navigate(ctx context.Context, url string) error {
-	if err := t.page.Run(ctx, chromedp.Navigate(url)); err != nil {
-		return fmt.Errorf("go to %s: %w", url, err)
-	}
-	return nil
-}
-
-func (t *tab) prepare(ctx context.Context) error {
-	if t.b.launcher.Prepare == nil {
-		return nil
-	}
-	_, err := within(ctx, t, 0, func() (cdp.Empty, error) { return cdp.Empty{}, t.b.launcher.Prepare(ctx, t.page) })
-	if err != nil {
-		return fmt.Errorf("prepare: %w", err)
-	}
-	t.prepared.Store(t.line.stops(t.session))
-	return nil
 }
 
 func (t *tab) Page() *Page { return t.page }
@@ -248,10 +242,7 @@ func (t *tab) Rescue(ctx context.Context) error {
 	if err := t.quiet(ctx); err != nil {
 		return fmt.Errorf("chrome: rescue: %w", err)
 	}
-	err := t.navigate(ctx, blank)
-	for again := 0; err != nil && again < rescueAgain && ctx.Err() == nil && t.life.Err() == nil; again++ {
-		err = t.navigate(ctx, blank) // a navigation of a holder's, which goes on only now, came between
-	}
+	err := t.flee(ctx)
 	if err == nil {
 		post(t.b.wire, t.session, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: false})
 		// A stop that found nothing to stop hits the next script. Be that ours: an error is an answer.
@@ -260,8 +251,8 @@ func (t *tab) Rescue(ctx context.Context) error {
 			err = nil
 		}
 	}
-	if err == nil && t.b.launcher.Standby == blank {
-		err = t.prepare(ctx)
+	if err == nil && t.b.standbyURL == blank && len(t.b.initScripts) == 0 {
+		err = t.prepare(ctx) // it shows that already; scripts of ours would not have run on it
 	} else if err == nil {
 		err = t.standby(ctx)
 	}
@@ -272,6 +263,32 @@ func (t *tab) Rescue(ctx context.Context) error {
 		return fmt.Errorf("chrome: rescue: %w", err)
 	}
 	return nil
+}
+
+// flee goes to the blank page. What a document does at its end, such as a loop in an unload handler, holds the
+// main thread once more, so scripts are stopped until that is over.
+func (t *tab) flee(ctx context.Context) error {
+	done := make(chan struct{})
+	var stopping sync.WaitGroup
+	stopping.Go(func() {
+		tick := time.NewTicker(stopEvery)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				post(t.b.wire, t.session, runtime.TerminateExecution, cdp.Empty{})
+			case <-done:
+				return
+			}
+		}
+	})
+	err := t.navigate(ctx, blank)
+	for again := 0; err != nil && again < rescueAgain && ctx.Err() == nil && t.life.Err() == nil; again++ {
+		err = t.navigate(ctx, blank) // a navigation of a holder's, which goes on only now, came between
+	}
+	close(done)
+	stopping.Wait() // a stop that is sent later would hit what comes next
+	return err
 }
 
 // quiet has the page run no script: first no new one, then not the one that runs. Chrome carries out
@@ -296,7 +313,8 @@ func (t *tab) intact() error {
 
 // Reset closes the page's popups, undoes what a holder is likely to have left on the connection
 // (intercepted requests, extra headers, another screen), and brings the page to the standby state with
-// an empty history. It waits for all of that, or for ctx. Cookies and storage stay.
+// an empty history. It waits for all of that, or for ctx. Cookies and storage stay, unless the launcher says
+// ClearStorage.
 func (t *tab) Reset(ctx context.Context) error {
 	err := t.b.closePages(ctx, t, func(info *target.Info, root target.ID) bool {
 		switch {
@@ -309,6 +327,12 @@ func (t *tab) Reset(ctx context.Context) error {
 	})
 	if err == nil {
 		err = t.undo(ctx)
+	}
+	if err == nil && t.b.clearStorage {
+		// First away from the last holder's document, which could store something anew.
+		if err = t.navigate(ctx, blank); err == nil {
+			err = t.forget(ctx)
+		}
 	}
 	if err == nil {
 		err = t.standby(ctx)
@@ -330,7 +354,11 @@ func (t *tab) undo(ctx context.Context) error {
 	session := t.session
 	t.unstop()
 	post(t.b.wire, session, network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{Headers: network.Headers{}})
-	post(t.b.wire, session, emulation.ClearDeviceMetricsOverride, cdp.Empty{})
+	if t.b.viewport.Width == 0 {
+		post(t.b.wire, session, emulation.ClearDeviceMetricsOverride, cdp.Empty{})
+	} else {
+		post(t.b.wire, session, emulation.SetDeviceMetricsOverride, t.b.viewport.metrics())
+	}
 	post(t.b.wire, session, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: false})
 	_, err := ask(ctx, t, runtime.DiscardConsoleEntries, cdp.Empty{})
 	return err
@@ -345,8 +373,10 @@ func (t *tab) unstop() {
 
 // Close closes the page with its popups, and waits until the browser lists none of them, or until ctx
 // ends. It may be called again.
-func (t *tab) Close(ctx context.Context) error {
-	err := t.b.closePages(ctx, t, func(info *target.Info, root target.ID) bool {
+func (t *tab) Close(ctx context.Context) (err error) {
+	t.b.closeBegins(t)
+	defer func() { t.b.closeEnds(t, err) }()
+	err = t.b.closePages(ctx, t, func(info *target.Info, root target.ID) bool {
 		return info.TargetID == t.id || root == t.id
 	})
 	if err != nil {

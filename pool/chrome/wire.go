@@ -1,13 +1,11 @@
 package chrome
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"sync"
 
 	"github.com/chromedp/cdproto"
@@ -30,8 +28,7 @@ var errLost = fmt.Errorf("chrome: the connection to the browser ended: %w", pool
 // reader of all tabs and of the browser's own answers, and for good. Here such a tab stops itself
 // only: the pump waits for nobody, so closing, probing and rescuing go on.
 type wire struct {
-	in   *bufio.Reader      // what the browser says
-	pipe *chromedp.PipeConn // writes, and closes both directions
+	link link
 	// observe sees every event before the line it belongs to. It runs on the pump and must not block.
 	observe func(msg *cdproto.Message)
 	lost    chan struct{}  // closed when nothing more will come from the browser
@@ -50,14 +47,15 @@ type wire struct {
 
 // waiter is who gets the answer to a call: the driver, or a line that numbered the call itself.
 type waiter struct {
-	answer chan *cdproto.Message // for the driver's own; it has room for the one answer
+	answer chan *cdproto.Message  // for the driver's own; it has room for the one answer
+	then   func(*cdproto.Message) // for the driver's own that nobody waits for. It runs on the pump and must not block.
 	line   *line
 	id     int64  // the line's own number
 	method string // the line's command
 }
 
-func newWire(in io.Reader, pipe *chromedp.PipeConn, observe func(*cdproto.Message)) *wire {
-	w := &wire{in: bufio.NewReaderSize(in, 256<<10), pipe: pipe, observe: observe, lost: make(chan struct{}), wake: make(chan struct{}, 1)}
+func newWire(l link, observe func(*cdproto.Message)) *wire {
+	w := &wire{link: l, observe: observe, lost: make(chan struct{}), wake: make(chan struct{}, 1)}
 	w.mu.waiting = make(map[int64]waiter)
 	w.mu.sessions = make(map[target.SessionID]*line)
 	return w
@@ -71,34 +69,25 @@ func (w *wire) start() {
 
 // close ends the connection, and returns when nothing of it runs any more.
 func (w *wire) close() {
-	w.pipe.Close()
+	w.link.Close()
 	w.loops.Wait()
 }
 
 // pump reads what the browser says and hands it out. It waits for the browser only.
 func (w *wire) pump() {
 	defer close(w.lost)
-	var long []byte // the begin of a message that is longer than the buffer
 	for {
-		text, err := w.in.ReadSlice(0)
-		if err == bufio.ErrBufferFull {
-			long = append(long, text...)
-			continue
-		}
+		text, err := w.link.read()
 		if err != nil {
 			return
 		}
-		if long != nil {
-			text, long = append(long, text...), nil
-		}
-		text = text[:len(text)-1]
 		if w.console(text) {
 			continue
 		}
 		msg := new(cdproto.Message)
 		if err := decodeMessage(text, msg); err != nil {
 			w.garbage = fmt.Errorf("it does not speak the DevTools protocol: it said %.80q: %w", text, err)
-			w.pipe.Close()
+			w.link.Close()
 			return
 		}
 		if msg.ID != 0 {
@@ -145,6 +134,8 @@ func (w *wire) answered(msg *cdproto.Message) {
 	w.mu.Unlock()
 	switch {
 	case !ok:
+	case waiter.then != nil:
+		waiter.then(msg)
 	case waiter.line == nil:
 		waiter.answer <- msg
 	default:
@@ -207,8 +198,8 @@ func (w *wire) write() {
 		w.mu.unsent = nil
 		w.mu.Unlock()
 		for _, msg := range unsent {
-			if err := w.pipe.Write(context.Background(), msg); err != nil {
-				w.pipe.Close() // ends the pump, and that is what everybody watches
+			if err := w.link.write(msg); err != nil {
+				w.link.Close() // ends the pump, and that is what everybody watches
 				return
 			}
 		}
@@ -221,7 +212,7 @@ func (w *wire) send(session target.SessionID, method string, params jsonv2.Value
 	w.mu.Lock()
 	w.mu.lastID++
 	id := w.mu.lastID
-	if to != (waiter{}) {
+	if to.answer != nil || to.then != nil || to.line != nil {
 		w.mu.waiting[id] = to
 	}
 	w.mu.unsent = append(w.mu.unsent, &cdproto.Message{

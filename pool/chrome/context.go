@@ -1,0 +1,140 @@
+package chrome
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/target"
+
+	"github.com/pagepool/pagepool/pool"
+)
+
+// browserContext is one profile of a browser.
+type browserContext struct {
+	b    *browser
+	id   cdp.BrowserContextID
+	tabs int // tabs of it that are opened, open, or not quite gone; guarded by browser.mu
+	// closes is the number of Close calls that run, and gaveUp says that one ended without an answer. Both are
+	// guarded by browser.mu.
+	closes int
+	gaveUp bool
+}
+
+// NewContext makes a profile. Once the browser was asked for it, the call waits for the answer and not for ctx.
+func (b *browser) NewContext(ctx context.Context) (pool.BrowserContext[*Page], error) {
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("chrome: open a context: %w", ended(ctx))
+	}
+	yes := true
+	made, err := call(context.WithoutCancel(ctx), b.wire, "", target.CreateBrowserContext,
+		target.CreateBrowserContextParams{DisposeOnDetach: &yes})
+	if err != nil {
+		return nil, fmt.Errorf("chrome: open a context: %w", err)
+	}
+	c := &browserContext{b: b, id: made.BrowserContextID}
+	b.mu.Lock()
+	b.mu.contexts[c.id] = c
+	b.mu.Unlock()
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("chrome: open a context: %w", errors.Join(ended(ctx), c.Close(context.WithoutCancel(ctx))))
+	}
+	return c, nil
+}
+
+// Close disposes of the profile, and waits until the browser lists neither it nor a page of it, or
+// until ctx ends. Where the browser is gone, so is the profile.
+func (c *browserContext) Close(ctx context.Context) (err error) {
+	c.b.mu.Lock()
+	c.closes++
+	c.b.mu.Unlock()
+	defer func() {
+		c.b.mu.Lock()
+		c.closes--
+		c.gaveUp = err != nil
+		c.b.mu.Unlock()
+	}()
+	for {
+		try, cancel := context.WithTimeout(ctx, disposeTimeout)
+		// An error of it says no more than an answer does: what counts is what is still there.
+		_, _ = call(try, c.b.wire, "", target.DisposeBrowserContext, target.DisposeBrowserContextParams{BrowserContextID: c.id})
+		cancel()
+		left, err := c.left(ctx)
+		if err != nil {
+			return c.b.unlessGone(ctx, fmt.Errorf("chrome: close a context: %w", err))
+		}
+		if !left {
+			return nil
+		}
+		timer := time.NewTimer(disposeRetry)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+		}
+	}
+}
+
+// left reports whether the browser still lists the profile, or anything in it. What it does not list
+// is struck off the books.
+func (c *browserContext) left(ctx context.Context) (bool, error) {
+	infos, err := c.b.list(ctx)
+	if err != nil {
+		return false, err
+	}
+	for _, info := range infos {
+		if info.BrowserContextID == c.id {
+			return true, nil
+		}
+	}
+	answer, err := call(ctx, c.b.wire, "", target.GetBrowserContexts, cdp.Empty{})
+	if err != nil {
+		return false, err
+	}
+	for _, id := range answer.BrowserContextIDs {
+		if id == c.id {
+			return true, nil
+		}
+	}
+	for _, t := range c.b.tabsOf(c) {
+		c.b.destroyed(t.id)
+	}
+	c.b.mu.Lock()
+	delete(c.b.mu.contexts, c.id)
+	c.b.mu.Unlock()
+	return false, nil
+}
+
+// tabsOf returns the tabs of c that are on the books.
+func (b *browser) tabsOf(c *browserContext) []*tab {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var tabs []*tab
+	for _, known := range b.mu.pages {
+		if known.tab != nil && known.tab.c == c {
+			tabs = append(tabs, known.tab)
+		}
+	}
+	return tabs
+}
+
+// disposeAll closes every context that is left, all at the same time.
+func (b *browser) disposeAll(ctx context.Context) {
+	b.mu.Lock()
+	contexts := slices.Collect(maps.Values(b.mu.contexts))
+	b.mu.Unlock()
+	var closes sync.WaitGroup
+	for _, c := range contexts {
+		closes.Go(func() {
+			if err := c.Close(ctx); err != nil {
+				b.log.WarnContext(ctx, "a context of a remote browser is left to its own end", "error", err)
+			}
+		})
+	}
+	closes.Wait()
+}

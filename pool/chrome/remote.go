@@ -1,0 +1,127 @@
+package chrome
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/pagepool/pagepool/pool"
+)
+
+// Remote connects to a browser that somebody else runs. The zero Remote is not valid: it needs a URL. Each
+// launch is a connection of its own. What the driver opens goes with it; what others have opened in the
+// same browser it does not touch.
+//
+// There is no process to end here. A connection that is lost is a lost browser, and what becomes of its
+// contexts is the browser's doing: it was asked to dispose of them. Close disposes of them itself, and
+// closes the connection.
+type Remote struct {
+	// URL is the browser's endpoint: ws:// or wss:// with a path, as the browser prints it, or http:// or
+	// https:// of its debugging port, which is then asked for that. Chrome itself answers only to an IP
+	// address or localhost.
+	URL string
+	// Header is sent along with every request to the endpoint, such as for its authorization.
+	Header http.Header
+
+	// The following are as in Launcher.
+
+	StandbyURL    string
+	Ready         func(ctx context.Context, page *Page) error
+	Prepare       func(ctx context.Context, page *Page) error
+	InitScripts   []string
+	Viewport      Viewport
+	ClearStorage  bool
+	AcceptDialogs bool
+	AuditEvery    time.Duration
+	OnStranger    func(Stranger)
+	Logger        *slog.Logger
+}
+
+func (r Remote) settings() settings {
+	return settings{
+		standbyURL: r.StandbyURL, ready: r.Ready, prepare: r.Prepare, initScripts: r.InitScripts, viewport: r.Viewport,
+		clearStorage: r.ClearStorage, acceptDialogs: r.AcceptDialogs,
+		auditEvery: r.AuditEvery, onStranger: r.OnStranger, log: r.Logger,
+	}
+}
+
+// Launch connects to the browser and waits until it answers. ctx bounds the start, not the connection.
+// After an error there is no connection. All settings that are wrong are in one error.
+func (r Remote) Launch(ctx context.Context) (pool.Browser[*Page], error) {
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("chrome: connect: %w", ended(ctx))
+	}
+	settings, wrong := r.settings().checked("Remote")
+	endpoint, wrongURL := r.endpoint()
+	if err := errors.Join(wrongURL, wrong); err != nil {
+		return nil, err
+	}
+	address := endpoint.String()
+	if endpoint.Scheme == "http" || endpoint.Scheme == "https" {
+		var err error
+		if address, err = r.discover(ctx, *endpoint); err != nil {
+			return nil, fmt.Errorf("chrome: connect to %s: %w", r.URL, err)
+		}
+	}
+	// Of dialling only the end of ctx counts: the connection lives on.
+	conn, _, err := websocket.Dial(ctx, address, &websocket.DialOptions{HTTPHeader: r.Header})
+	if err != nil {
+		return nil, fmt.Errorf("chrome: connect to %s: %w; is a browser running there with --remote-debugging-port?", address, err)
+	}
+	b := newBrowser(settings, nil, newSocket(conn))
+	version, err := b.greet(ctx)
+	if err != nil {
+		if b.wire.garbage != nil {
+			err = b.wire.garbage
+		}
+		b.abort()
+		return nil, fmt.Errorf("chrome: connect to %s: %w", address, err)
+	}
+	b.log.InfoContext(ctx, "browser connected", "product", version, "url", address, "operation", pool.OperationID(ctx))
+	return b, nil
+}
+
+// endpoint reads the URL.
+func (r Remote) endpoint() (*url.URL, error) {
+	u, err := url.Parse(r.URL)
+	if err != nil || u.Host == "" || !strings.Contains(" ws wss http https ", " "+u.Scheme+" ") {
+		return nil, fmt.Errorf("chrome: Remote.URL is %q: it must be an endpoint such as http://127.0.0.1:9222 or ws://127.0.0.1:9222/devtools/browser/...", r.URL)
+	}
+	return u, nil
+}
+
+// discover asks a debugging port for the address of its browser.
+func (r Remote) discover(ctx context.Context, at url.URL) (string, error) {
+	if at.Path == "" || at.Path == "/" {
+		at.Path = "/json/version"
+	}
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, at.String(), nil)
+	if err != nil {
+		return "", err
+	}
+	for name, values := range r.Header {
+		request.Header[name] = values
+	}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := client.Do(request)
+	if err != nil {
+		return "", fmt.Errorf("%w; is a browser running there with --remote-debugging-port?", err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return "", fmt.Errorf("%s answered %s", at.String(), response.Status)
+	}
+	var version struct{ WebSocketDebuggerURL string }
+	if err := json.NewDecoder(response.Body).Decode(&version); err != nil || version.WebSocketDebuggerURL == "" {
+		return "", fmt.Errorf("%s names no webSocketDebuggerUrl, so it is no browser's (%v)", at.String(), err)
+	}
+	return version.WebSocketDebuggerURL, nil
+}

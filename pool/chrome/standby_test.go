@@ -1,0 +1,55 @@
+package chrome
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+)
+
+func TestStandbyIsAskedForAgainOnlyAfterAFailureThatPasses(t *testing.T) {
+	for _, c := range []struct {
+		err    error
+		passes bool
+	}{
+		{statusError(502), true}, {statusError(503), true}, {statusError(504), true},
+		{statusError(404), false}, {statusError(500), false},
+		{&chromedp.LoadError{ErrorText: "net::ERR_CONNECTION_REFUSED"}, true},
+		{&chromedp.LoadError{ErrorText: "net::ERR_CERT_VERIFIER_CHANGED"}, true},
+		{&chromedp.LoadError{ErrorText: "net::ERR_NAME_NOT_RESOLVED"}, false},
+		{errors.New("net::ERR_CONNECTION_REFUSED"), false},
+	} {
+		if got := passes(fmt.Errorf("go to it: %w", c.err)); got != c.passes {
+			t.Errorf("%v passes: %v", c.err, got)
+		}
+	}
+}
+
+func TestSettingsThatAreWrongAreRefusedAllAtOnce(t *testing.T) {
+	good := []settings{
+		{}, {standbyURL: "https://example.com/standby"}, {standbyURL: "data:text/html,standby"}, {standbyURL: "about:blank"},
+		{viewport: Viewport{Width: 1, Height: 10_000_000, Scale: 2.5, Mobile: true}}, {initScripts: []string{"1"}, auditEvery: -1},
+	}
+	for _, s := range good {
+		checked, err := s.checked("Launcher")
+		if err != nil {
+			t.Errorf("%+v: %v", s, err)
+		}
+		if checked.standbyURL == "" || checked.auditEvery == 0 || checked.log == nil {
+			t.Errorf("%+v has no defaults", checked)
+		}
+	}
+	_, err := settings{
+		standbyURL: "http:///standby", initScripts: []string{"1", ""}, viewport: Viewport{Width: 10, Scale: -1},
+	}.checked("Remote")
+	for _, want := range []string{
+		`chrome: Remote.StandbyURL is "http:///standby": it must be a whole address`, `chrome: Remote.InitScripts[1] is "": `,
+		"chrome: Remote.Viewport is 10 x 0: both sides", "Scale must be 0 to 1,000",
+	} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q is missing in: %v", want, err)
+		}
+	}
+}
