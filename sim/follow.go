@@ -26,8 +26,7 @@ type Follower struct {
 	lines    []spoken
 	last     []spoken // the last of all lines, for reports
 	outside  *Outside // the first event that the fake browser never brings
-	capacity int      // the highest so far
-	refused  map[core.Reason]int
+	launches map[core.Operation]core.BrowserID
 }
 
 // Outside is an event that the fake browser never brings.
@@ -54,7 +53,7 @@ func NewFollower(settings core.Settings, keep bool) (*Follower, error) {
 		return nil, err
 	}
 	w.waits = new(waitHistogram)
-	return &Follower{world: w, keep: keep, refused: map[core.Reason]int{}}, nil
+	return &Follower{world: w, keep: keep, launches: map[core.Operation]core.BrowserID{}}, nil
 }
 
 // Step takes in one event that the pool has taken in; affinity is the key of the event's handle. hash is
@@ -126,17 +125,17 @@ func (f *Follower) asked(kind fakebrowser.OperationKind, b core.BrowserID) bool 
 // tally takes in the effects of the step.
 func (f *Follower) tally() {
 	w := f.world
-	f.capacity = max(f.capacity, w.core.Capacity())
 	for i := range w.effects {
 		e := &w.effects[i]
+		if e.Kind == core.Launch {
+			f.launches[e.Operation] = e.Browser
+		}
 		switch {
 		case e.Operation != 0:
 			f.possible.Asked(*e)
 		case e.Kind == core.Grant:
 			w.grants++
 			w.waits.add(e.Waits.Total())
-		case e.Kind == core.Refuse:
-			f.refused[e.Reason]++
 		}
 	}
 }
@@ -227,5 +226,5 @@ func (f *Follower) Report() *Report {
 	}
 }
 
-// Refused is how many requests were refused for a reason.
-func (f *Follower) Refused(r core.Reason) int { return f.refused[r] }
+// Launched is the browser of a launch; 0: it is not known.
+func (f *Follower) Launched(o core.Operation) core.BrowserID { return f.launches[o] }
