@@ -3,6 +3,7 @@ package sim
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/pagepool/pagepool/pool/core"
@@ -27,6 +28,17 @@ type Follower struct {
 	last     []spoken // the last of all lines, for reports
 	outside  *Outside // the first event that the fake browser never brings
 	launches map[core.Operation]core.BrowserID
+	fates    map[core.TabID]*Fate // of tabs whose page looped
+}
+
+// Fate is what became of a tab whose page did not answer.
+type Fate struct {
+	Since core.Time // its page did not answer from then on
+	Ended core.Time // its lease ended; 0: it has not
+	Known core.Time // it was of use again, or gone; 0: neither yet
+	Saved bool      // it was of use again, though it may have been evicted in that very step
+	Cold  bool      // its affinity was cold before that
+	of    core.Affinity
 }
 
 // Outside is an event that the fake browser never brings.
@@ -53,7 +65,7 @@ func NewFollower(settings core.Settings, keep bool) (*Follower, error) {
 		return nil, err
 	}
 	w.waits = new(waitHistogram)
-	return &Follower{world: w, keep: keep, launches: map[core.Operation]core.BrowserID{}}, nil
+	return &Follower{world: w, keep: keep, launches: map[core.Operation]core.BrowserID{}, fates: map[core.TabID]*Fate{}}, nil
 }
 
 // Step takes in one event that the pool has taken in; affinity is the key of the event's handle. hash is
@@ -138,6 +150,41 @@ func (f *Follower) tally() {
 			w.waits.add(e.Waits.Total())
 		}
 	}
+	for id, x := range f.fates {
+		if x.Known == 0 {
+			f.judge(id, x)
+		}
+	}
+}
+
+// judge looks what has become of a tab whose page looped.
+func (f *Follower) judge(id core.TabID, x *Fate) {
+	w := f.world
+	t, alive := w.core.Tab(id)
+	evicted := alive && t.State == core.Closing && t.Reason == core.Eviction
+	if x.Ended == 0 && (!alive || t.State != core.Leased) {
+		x.Ended = w.now
+	}
+	switch {
+	case !alive:
+		x.Known = w.now
+	case x.Ended != 0 && (t.State == core.Idle || t.State == core.Leased || evicted):
+		x.Known, x.Saved = w.now, true
+	}
+	if evicted {
+		return
+	}
+	for i := range w.effects {
+		x.Cold = x.Cold || w.effects[i].Kind == core.AnnounceCold && w.effects[i].Affinity == x.of
+	}
+}
+
+// Fate is what became of a tab whose page looped last; false where it did not.
+func (f *Follower) Fate(id core.TabID) (Fate, bool) {
+	if x := f.fates[id]; x != nil {
+		return *x, true
+	}
+	return Fate{}, false
 }
 
 // Loop takes in that something holds the main thread of a leased tab's page, until a rescue stops it. A tab whose
@@ -146,8 +193,11 @@ func (f *Follower) Loop(at core.Time, id core.TabID) bool {
 	if t, ok := f.world.core.Tab(id); !ok || t.State != core.Leased || !f.possible.Loop(id) {
 		return false
 	}
+	maps.DeleteFunc(f.fates, func(_ core.TabID, x *Fate) bool { return x.Known != 0 })
 	f.world.now = max(f.world.now, at)
 	f.say(f.world.now, act{verb: loopVerb, tab: id}.String())
+	t, _ := f.world.core.Tab(id)
+	f.fates[id] = &Fate{Since: f.world.now, of: t.Affinity}
 	f.world.reached[looped]++
 	f.world.beginIncident(id)
 	return true
@@ -210,7 +260,9 @@ func (f *Follower) Outside() *Outside { return f.outside }
 
 // Settled says whether nobody waits or holds, nothing is under way, and the pool is full and no larger than an
 // idle one is to be.
-func (f *Follower) Settled() bool { return f.world.core.Quiet() && f.world.full() && f.world.contracted() }
+func (f *Follower) Settled() bool {
+	return f.world.core.Quiet() && f.world.full() && f.world.contracted()
+}
 
 // RecoveryBound is the time within which a pool is settled again when nothing goes wrong any more.
 func (f *Follower) RecoveryBound() core.Time { return f.world.recoveryBound() }

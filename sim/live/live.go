@@ -59,14 +59,14 @@ type Moment struct {
 
 // Result is what a run came to.
 type Result struct {
-	Report      *sim.Report
-	Ran         time.Duration
-	Stopped     bool // by ctx
-	Violations  []sim.Violation
-	Outside     *sim.Outside // the first thing that the fake browser cannot do; nil: none
-	Tally       Tally
-	Dump        []byte // of the pool, before its end
-	Trace       []byte // the whole history, where it was kept
+	Report     *sim.Report
+	Ran        time.Duration
+	Stopped    bool // by ctx
+	Violations []sim.Violation
+	Outside    *sim.Outside // the first thing that the fake browser cannot do; nil: none
+	Tally      Tally
+	Dump       []byte // of the pool, before its end
+	Trace      []byte // the whole history, where it was kept
 }
 
 // run is one run.

@@ -327,9 +327,20 @@ func (c *caller[P]) hang(l *pool.Lease[P], how func(context.Context, P) error) b
 
 // Looping notes that the page of a lease does not answer from now on, if the lease has not ended.
 func (p *Player[P]) Looping(l *pool.Lease[P]) {
-	if id, err := strconv.Atoi(strings.TrimPrefix(l.TabID(), "t")); err == nil && l.Context().Err() == nil {
-		p.follow.loops(core.TabID(id))
+	if l.Context().Err() == nil {
+		p.follow.loops(tabOf(l.TabID()))
 	}
+}
+
+func tabOf(name string) core.TabID {
+	id, _ := strconv.ParseUint(strings.TrimPrefix(name, "t"), 10, 32)
+	return core.TabID(id)
+}
+
+// Fate is what became of a tab whose page looped; false where that is not known of it.
+func (p *Player[P]) Fate(tab string) (x sim.Fate, ok bool) {
+	p.follow.look(func(f *sim.Follower) { x, ok = f.Fate(tabOf(tab)) })
+	return x, ok
 }
 
 func (c *caller[P]) sit(l *pool.Lease[P]) bool {
