@@ -29,6 +29,8 @@ type Follower struct {
 	outside  *Outside // the first event that the fake browser never brings
 	launches map[core.Operation]core.BrowserID
 	fates    map[core.TabID]*Fate // of tabs whose page looped
+	asked    map[core.Operation]core.Time
+	took     [len(latencyKinds)][]core.Time // by the order of latencyKinds
 }
 
 // Fate is what became of a tab whose page did not answer.
@@ -65,7 +67,7 @@ func NewFollower(settings core.Settings, keep bool) (*Follower, error) {
 		return nil, err
 	}
 	w.waits = new(waitHistogram)
-	return &Follower{world: w, keep: keep, launches: map[core.Operation]core.BrowserID{}, fates: map[core.TabID]*Fate{}}, nil
+	return &Follower{world: w, keep: keep, launches: map[core.Operation]core.BrowserID{}, fates: map[core.TabID]*Fate{}, asked: map[core.Operation]core.Time{}}, nil
 }
 
 // Step takes in one event that the pool has taken in; affinity is the key of the event's handle. hash is
@@ -111,9 +113,10 @@ func (f *Follower) Step(at core.Time, affinity string, e core.Event, hash uint64
 func (f *Follower) could(e core.Event) error {
 	w := f.world
 	if kind, _ := answers(e.Kind); kind != 0 || e.Kind == core.Crashed {
-		if e.Kind == core.BrowserGone && !f.asked(fakebrowser.CloseBrowser, e.Browser) {
+		if e.Kind == core.BrowserGone && !f.asks(fakebrowser.CloseBrowser, e.Browser) {
 			w.reached[browserDied]++
 		}
+		f.measure(kind, e)
 		return f.possible.Answered(e)
 	}
 	if !e.Kind.Deadline() {
@@ -130,7 +133,7 @@ func (f *Follower) could(e core.Event) error {
 	return nil
 }
 
-func (f *Follower) asked(kind fakebrowser.OperationKind, b core.BrowserID) bool {
+func (f *Follower) asks(kind fakebrowser.OperationKind, b core.BrowserID) bool {
 	return slices.ContainsFunc(f.possible.Any().Operations, func(o fakebrowser.Operation) bool { return o.Kind == kind && o.Browser == b })
 }
 
@@ -144,6 +147,7 @@ func (f *Follower) tally() {
 		}
 		switch {
 		case e.Operation != 0:
+			f.asked[e.Operation] = w.now
 			f.possible.Asked(*e)
 		case e.Kind == core.Grant:
 			w.grants++

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"time"
@@ -171,7 +172,7 @@ func (s *soak) live(o chromeOptions, settings core.Settings, stage chromeStage, 
 	bar := s.progress(int64(o.lasting.Seconds()), o.profile)
 	defer bar.done()
 	options := live.Options[*chrome.Page]{
-		Stage: stage, Settings: settings, For: o.lasting, Logger: log, Keep: o.record != "" || o.measured != "", Mark: w.mark,
+		Stage: stage, Settings: settings, For: o.lasting, Logger: log, Keep: o.record != "", Mark: w.mark,
 		Tell: func(m live.Moment) {
 			bar.add(1)
 			c := m.Stats.Counters
@@ -191,15 +192,25 @@ func (s *soak) live(o chromeOptions, settings core.Settings, stage chromeStage, 
 // fill puts what a run came to into the report.
 func (s *soak) fill(report *chromeReport, found *live.Result, o chromeOptions) {
 	r := found.Report
+	worst := r.WorstRecovery
+	if o.profile == incidentProfile { // whose pool is short of pages all the time, and so never at full capacity
+		worst = 0
+		for _, l := range report.Loops {
+			worst = max(worst, l.Held+l.Back)
+		}
+	}
 	report.runReport = runReport{
 		Command: "chrome", Profile: o.profile, SeedFirst: o.seed.first, SeedLast: o.seed.last,
 		SimulatedSeconds: found.Ran.Seconds(), Events: r.Events, Grants: r.Grants, CapacityMax: r.CapacityMax,
-		WorstRecovery: r.WorstRecovery, WaitP50: r.WaitP50, WaitP99: r.WaitP99, Reached: r.Reached.Map(),
+		WorstRecovery: worst, WaitP50: r.WaitP50, WaitP99: r.WaitP99, Reached: r.Reached.Map(),
 		HistoryHash: fmt.Sprintf("%016x", r.HistoryHash), Violations: []violation{}, Interrupted: found.Stopped, first: r,
 	}
 	report.Visits = found.Tally
 	s.cut = s.cut || found.Stopped
 	repeat := fmt.Sprintf("soak chrome %s -for %v -seed %v%s", o.profile, o.lasting, &o.seed, s.setFlags())
+	if o.path != "" {
+		repeat += " -path " + quote(o.path)
+	}
 	if len(report.Left) > 0 {
 		found.Violations = append(found.Violations, sim.Violation{
 			Property: "closes", Says: sim.Says("closes"), What: "left: " + strings.Join(report.Left, "; "), Step: r.Events,
@@ -215,6 +226,9 @@ func (s *soak) fill(report *chromeReport, found *live.Result, o chromeOptions) {
 	}
 	if o.record != "" {
 		s.write(o.record, found.Trace)
+	}
+	if o.measured != "" {
+		s.write(o.measured, found.Latencies("Measured by "+repeat, fmt.Sprintf("on %s, %d processors.", report.Browser, runtime.NumCPU())))
 	}
 }
 

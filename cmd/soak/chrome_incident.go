@@ -87,7 +87,7 @@ func unrelated(whole context.Context, p *live.Player[*chrome.Page], affinity str
 		}
 		pause(ctx, incidentKeep)
 		return context.Cause(ctx)
-	})
+	}, pool.WithMaxLease(incidentPatience)) // so that a slow machine is not taken for a page that loops
 	if whole.Err() != nil {
 		return // the run is over
 	}

@@ -67,6 +67,7 @@ type Result struct {
 	Tally      Tally
 	Dump       []byte // of the pool, before its end
 	Trace      []byte // the whole history, where it was kept
+	Latencies  func(comments ...string) []byte
 }
 
 // run is one run.
@@ -222,6 +223,6 @@ func (r *run[P]) end() *Result {
 		})
 	}
 	r.result.Violations = append(r.result.Violations, r.player.violations()...)
-	r.result.Trace = r.follow.trace()
+	r.result.Trace, r.result.Latencies = r.follow.trace(), r.follow.at.follower.Latencies
 	return &r.result
 }

@@ -21,6 +21,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/page"
@@ -42,6 +43,7 @@ type Stage struct {
 	server   *http.Server
 	served   sync.WaitGroup
 	finish   chan struct{} // closed by Close
+	stalls   atomic.Int64  // so far
 
 	mu struct {
 		sync.Mutex
@@ -191,12 +193,16 @@ func (s *Stage) Work(ctx context.Context, p *chrome.Page, which int) error {
 // Loop has a page render itself anew for ever. A rescue can stop it.
 func (s *Stage) Loop(ctx context.Context, p *chrome.Page) error {
 	return s.later(ctx, p, `const channel = new MessageChannel()
-		function render() { channel.port2.postMessage(0); setTimeout(render); for (;;) document.body.textContent += 'again' }
+		function render() { channel.port2.postMessage(0); setTimeout(render); const template = document.createElement('div'); for (let n = 0; ; n++) template.textContent = 'again ' + n }
 		channel.port1.onmessage = render; render()`)
 }
 
-// Stall has a page wait for an answer that never comes, with its main thread held.
+// Stall has a page hold its main thread in a way that a rescue need not end: it waits for an answer that never
+// comes, or it writes its document anew for ever, where the browser has to tell of each change.
 func (s *Stage) Stall(ctx context.Context, p *chrome.Page) error {
+	if s.stalls.Add(1)%2 == 0 {
+		return s.later(ctx, p, "for (let n = 0; ; n++) document.body.textContent = 'again ' + n")
+	}
 	return s.later(ctx, p, "ask('/hang')")
 }
 
