@@ -4,9 +4,10 @@ package testdata
 
 import "embed"
 
-// Files are the traces under traces, incidents and regressions, and the planted bugs.
+// Files are the traces under traces, incidents and regressions, those that were recorded on a real browser, under
+// chrome, and the planted bugs.
 //
-//go:embed traces incidents regressions planted
+//go:embed traces incidents regressions chrome planted
 var Files embed.FS
 
 // Incident is the file that the demonstration replays.

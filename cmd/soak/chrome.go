@@ -34,6 +34,7 @@ type chromeOptions struct {
 	profile  string
 	lasting  time.Duration
 	seed     seedRange
+	mishaps  count
 	path     string
 	logged   yesNo
 	record   string
@@ -46,7 +47,7 @@ const incidentProfile = "incident"
 func chromeProfiles() []string { return append(profileNames(), incidentProfile) }
 
 func (s *soak) chromeCommand() *cobra.Command {
-	o := chromeOptions{lasting: 30 * time.Second, seed: seedRange{1, 1}}
+	o := chromeOptions{lasting: 30 * time.Second, seed: seedRange{1, 1}, mishaps: 5}
 	c := &cobra.Command{
 		Use:   "chrome [PROFILE]",
 		Short: "Run the same traffic on a real browser: " + strings.Join(chromeProfiles(), ", "),
@@ -87,6 +88,7 @@ func (s *soak) chromeCommand() *cobra.Command {
 	}
 	c.Flags().DurationVar(&o.lasting, "for", o.lasting, "how long callers come")
 	c.Flags().Var(&o.seed, "seed", "what the callers are drawn from")
+	c.Flags().Var(&o.mishaps, "mishaps", "how much more often than in simulated hours browsers and pages die, and browsers fall silent")
 	c.Flags().StringVar(&o.path, "path", "", "the browser; without it, the first found")
 	c.Flags().VarPF(&o.logged, "log", "", "print what the pool and the driver log to standard error").NoOptDefVal = "true"
 	c.Flags().StringVar(&o.record, "record", "", "write all that happened to this file, as a trace")
@@ -108,9 +110,6 @@ func (s chromeStage) Befall(m sim.Mishap, launch uint64) bool {
 	}
 	return s.StopBrowser(launch)
 }
-
-// mishapTimes is how much more often than in simulated hours a browser dies in a real run, which is shorter.
-const mishapTimes = 5
 
 // chromeSettings are a profile's, with what a real browser takes longer for than the simulated one.
 func chromeSettings(profile string) core.Settings {
@@ -183,7 +182,7 @@ func (s *soak) live(o chromeOptions, settings core.Settings, stage chromeStage, 
 	var err error
 	if o.profile == incidentProfile {
 		options.Callers = incidentCallers(report, settings)
-	} else if options.Callers, err = live.Profile[*chrome.Page](sim.ProfileNamed(o.profile), o.seed.first, settings, mishapTimes); err != nil {
+	} else if options.Callers, err = live.Profile[*chrome.Page](sim.ProfileNamed(o.profile), o.seed.first, settings, int(o.mishaps)); err != nil {
 		return nil, err
 	}
 	return live.Run(s.ctx, options)

@@ -12,9 +12,9 @@ import (
 // States that explain all of it so far. An answer that none of them can give is one that the fake browser
 // never gives. Its zero value is a machine without a browser.
 //
-// Three things that are heard come from the pool's shell, and not from a browser. An operation that a deadline
+// Some of what is heard comes from the pool's shell, and not from a browser. An operation that a deadline
 // gave up ends with an error, whatever its page does. What is outstanding when a browser ends is answered
-// after it, and to nobody. A launch that was given up and works all the same is told of by the browser's end alone.
+// after it, and to nobody. What a failed opening has not left is closed without asking. A launch that was given up and works all the same is told of by the browser's end alone.
 type Possible struct {
 	states  []State          // without two that are equal
 	givenUp []core.Operation // whose end is not the browser's answer any more
@@ -107,7 +107,7 @@ func (p *Possible) after(s *State, e core.Event) (next []State) {
 	for i := range s.Operations {
 		o := &s.Operations[i]
 		for _, outcome := range []Outcome{Works, Fails, FailsAnyway} {
-			can := s.CanAnswer(o) || outcome != Works && p.isGivenUp(o)
+			can := s.CanAnswer(o) || outcome != Works && p.isGivenUp(o) || outcome == Works && s.closesNothing(o)
 			if !can || !o.CanEnd(outcome) {
 				continue
 			}
@@ -135,6 +135,12 @@ func (p *Possible) after(s *State, e core.Event) (next []State) {
 		next = append(next, after)
 	}
 	return next
+}
+
+// closesNothing says whether an operation is the close of what a failed opening has not left: the shell asks no
+// browser for that.
+func (s *State) closesNothing(o *Operation) bool {
+	return o.Kind == Close && s.Tab(o.Tab) == nil && (o.Kept || s.Context(o.Context) == nil)
 }
 
 // same says whether an answer is the one that was heard. One that does not say which question it answers may
