@@ -1,14 +1,15 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -144,13 +145,14 @@ func (s *soak) chrome(o chromeOptions) (*chromeReport, error) {
 	if o.logged {
 		log = slog.New(slog.NewTextHandler(s.stderr, nil))
 	}
+	var product atomic.Value
+	log = slog.New(productLog{log.Handler(), &product})
 	stage, err := loopback.New(chrome.Launcher{ExecPath: o.path, NoSandbox: os.Geteuid() == 0, Logger: log}, folder)
 	if err != nil {
 		return nil, err
 	}
 	stage.Calm = o.profile != "hostile" && o.profile != "burst"
 	report := &chromeReport{Figures: []figures{}, Left: []string{}}
-	report.Browser = browserName(o.path)
 	watch := &watch{before: before, began: began}
 	live, err := s.live(o, settings, chromeStage{stage}, log, watch, report)
 	if err := stage.Close(); err != nil {
@@ -159,6 +161,7 @@ func (s *soak) chrome(o chromeOptions) (*chromeReport, error) {
 	if err != nil {
 		return nil, err
 	}
+	report.Browser, _ = product.Load().(string)
 	report.Left = before.left()
 	report.Figures = append(watch.all, before.figures("after", time.Since(began)))
 	s.fill(report, live, o)
@@ -256,16 +259,31 @@ func (s *soak) write(file string, data []byte) bool {
 	return err == nil
 }
 
-// browserName is what the report calls a browser.
-func browserName(path string) string {
-	if path == "" {
-		return "the first found"
+// productLog passes a log on, and keeps what the driver says that it started.
+type productLog struct {
+	slog.Handler
+	product *atomic.Value
+}
+
+// Enabled takes in everything, for the product's sake.
+func (productLog) Enabled(context.Context, slog.Level) bool { return true }
+
+// Handle looks for the product.
+func (l productLog) Handle(ctx context.Context, r slog.Record) error {
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == "product" {
+			l.product.Store(a.Value.String())
+		}
+		return true
+	})
+	if !l.Handler.Enabled(ctx, r.Level) {
+		return nil
 	}
-	return filepath.Base(path)
+	return l.Handler.Handle(ctx, r)
 }
 
 func (r *chromeReport) write(w io.Writer) {
-	fmt.Fprintf(w, "%s on a real browser: callers came for %s, all took %.2f s\n", r.Profile, seconds(r.SimulatedSeconds), r.WallSeconds)
+	fmt.Fprintf(w, "%s on %s: callers came for %s, all took %.2f s\n", r.Profile, r.Browser, seconds(r.SimulatedSeconds), r.WallSeconds)
 	fmt.Fprintf(w, "  settings       %s\n", orDefault(r.first.Settings.Diff()))
 	fmt.Fprintf(w, "  events         %d\n  grants         %d\n", r.Events, r.Grants)
 	fmt.Fprintf(w, "  tabs alive     at most %d\n", r.CapacityMax)
