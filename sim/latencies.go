@@ -24,7 +24,7 @@ var latencyKinds = [...]fakebrowser.OperationKind{
 const latencySteps = 16
 
 // latencyLeast is from how many samples on a distribution is drawn from.
-const latencyLeast = 10
+const latencyLeast = 8
 
 // Latencies are measured distributions, by kind of operation; those of other kinds are not known.
 type Latencies map[fakebrowser.OperationKind][latencySteps + 1]core.Time
@@ -114,14 +114,14 @@ func (f *Follower) Latencies(comments ...string) []byte {
 }
 
 // usually draws how long an operation takes: from what was measured, up to the longest that the conditions have
-// as usual. What takes longer is slow, and drawn as a fault.
+// as usual. What takes longer is slow, and drawn as a fault. A latency that is one number is that.
 func (w *World) usually(kind fakebrowser.OperationKind, l Latency) core.Time {
 	steps, known := w.conditions.Measured[kind]
-	if !known {
+	if !known || l.Longest <= l.Shortest {
 		return w.between(l)
 	}
 	const fine = 1 << 10 / latencySteps
 	at := w.choices.Choose(1 << 10)
 	from, to := steps[at/fine], steps[at/fine+1]
-	return min(from+(to-from)*core.Time(at%fine)/fine, max(l.Longest, steps[0]))
+	return min(from+(to-from)*core.Time(at%fine)/fine, l.Longest)
 }
