@@ -52,8 +52,10 @@ func weather(seed uint64) func(fakebrowser.OperationKind, uint64) fakebrowser.Fa
 		mu.Lock()
 		defer mu.Unlock()
 		fate := fakebrowser.Usual(kind)
+		// A page whose main thread is held says nothing, not even that it failed.
+		fails := kind == fakebrowser.Launch || kind == fakebrowser.Open || kind == fakebrowser.Close || kind == fakebrowser.Kill
 		switch n := draw.IntN(100); {
-		case n < 3 && kind != fakebrowser.CloseBrowser && kind != fakebrowser.Ping:
+		case n < 3 && fails:
 			fate.Result = fakebrowser.Fails
 		case n < 6:
 			fate.After = time.Duration(draw.IntN(6000)) * time.Millisecond

@@ -25,6 +25,7 @@ type Player[P any] struct {
 	mu struct {
 		sync.Mutex
 		callers    int
+		killed     map[string]time.Time // by what leases end with: when it was last made so
 		tally      Tally
 		violations []sim.Violation
 	}
@@ -39,12 +40,15 @@ type Tally struct {
 	Ended      map[string]int // leases that ended under their holder, by cause
 	Refused    map[string]int // requests, by error
 	FirstError string         // of work
+	// Told is the longest that a holder waited to be told, after a browser or a renderer was killed, by cause.
+	Told map[string]time.Duration
 }
 
 func newPlayer[P any](p *pool.Pool[P], stage Stage[P], follow *following) *Player[P] {
 	x := &Player[P]{Pool: p, Stage: stage, follow: follow}
 	x.whole, x.end = context.WithCancel(context.Background())
 	x.mu.tally.Ended, x.mu.tally.Refused = map[string]int{}, map[string]int{}
+	x.mu.tally.Told, x.mu.killed = map[string]time.Duration{}, map[string]time.Time{}
 	return x
 }
 
@@ -152,6 +156,12 @@ func (p *Player[P]) mishaps(ctx context.Context, fate *sim.Visits, times int) {
 			return
 		}
 		launch := p.follow.latest()
+		switch m {
+		case sim.BrowserDies:
+			p.kills(pool.ErrBrowserLost)
+		case sim.PageCrashes:
+			p.kills(pool.ErrPageCrashed)
+		}
 		if p.Stage.Befall(m, launch) && m == sim.BrowserFallsSilent {
 			// What it had written before is read by then.
 			if pause(ctx, silenceAfter) {
@@ -160,6 +170,16 @@ func (p *Player[P]) mishaps(ctx context.Context, fate *sim.Visits, times int) {
 		}
 	}
 }
+
+// kills notes that something is about to end, with which leases will.
+func (p *Player[P]) kills(cause error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.mu.killed[Cause(cause)] = time.Now()
+}
+
+// toldWithin is after how long the end of a lease is not put down to a kill any more.
+const toldWithin = 2 * time.Second
 
 const silenceAfter = 300 * time.Millisecond
 
@@ -312,7 +332,12 @@ func (c *caller[P]) hold(l *pool.Lease[P], lasting time.Duration) bool {
 // lost notes why a lease ended under its holder.
 func (c *caller[P]) lost(l *pool.Lease[P]) bool {
 	cause := Cause(context.Cause(l.Context()))
-	c.Count(func(t *Tally) { t.Ended[cause]++ })
+	c.Count(func(t *Tally) {
+		t.Ended[cause]++
+		if told := time.Since(c.mu.killed[cause]); told < toldWithin {
+			t.Told[cause] = max(t.Told[cause], told)
+		}
+	})
 	return false
 }
 
