@@ -108,8 +108,8 @@ func (p *Player[P]) Broken(property, what string) {
 	p.mu.violations = append(p.mu.violations, sim.Violation{Property: property, Says: sim.Says(property), What: what, Step: steps})
 }
 
-// Callers of a profile come as they do in a simulated run, and so do its mishaps, so many times as often: a
-// real run is shorter.
+// Profile is the callers of a profile. They come as they do in a simulated run, and so do its mishaps, so many
+// times as often: a real run is shorter.
 func Profile[P any](profile *sim.Profile, seed uint64, settings core.Settings, mishaps int) (Callers[P], error) {
 	settings, err := settings.Resolve()
 	if err != nil {
