@@ -50,6 +50,10 @@ const (
 	BrowserFallsSilent
 )
 
+func (m Mishap) String() string {
+	return [...]string{BrowserDies: "the browser dies", PageCrashes: "a page crashes", BrowserFallsSilent: "the browser falls silent"}[m]
+}
+
 // NextMishap draws when a mishap comes, which is so many times as frequent as the profile has it, and which;
 // 0: never.
 func (v *Visits) NextMishap(times int) (after core.Time, m Mishap) {

@@ -292,8 +292,8 @@ func (r *chromeReport) write(w io.Writer) {
 	t := r.Visits
 	fmt.Fprintf(w, "  visits         %d: %d pieces of work done, %d failed; leases ended early %v, requests refused %v\n",
 		t.Visits, t.Worked, t.WorkFailed, t.Ended, t.Refused)
-	if len(t.Told) > 0 {
-		fmt.Fprintf(w, "  told of a kill within %v\n", t.Told)
+	if t.Kills > 0 {
+		fmt.Fprintf(w, "  killed         %d browsers; holders were told within %v\n", t.Kills, t.Told.Round(time.Millisecond))
 	}
 	for _, l := range r.Loops {
 		fmt.Fprintf(w, "  loop           its lease ended after %s; %s later its tab was %s, its affinity %s\n",

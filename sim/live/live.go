@@ -92,6 +92,7 @@ func Run[P any](ctx context.Context, o Options[P]) (*Result, error) {
 		return nil, err
 	}
 	r.player = newPlayer(r.pool, o.Stage, r.follow)
+	r.player.log = o.Logger
 	if err := r.pool.Warm(ctx); err != nil && ctx.Err() == nil {
 		return nil, errors.Join(err, r.close())
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,13 +20,14 @@ type Player[P any] struct {
 	Pool   *pool.Pool[P]
 	Stage  Stage[P]
 	follow *following
+	log    *slog.Logger    // nil: nobody is told
 	whole  context.Context // ends when the callers are to hurry
 	end    context.CancelFunc
 
 	mu struct {
 		sync.Mutex
 		callers    int
-		killed     map[string]time.Time // by what leases end with: when it was last made so
+		killed     time.Time // a browser, the last time
 		tally      Tally
 		violations []sim.Violation
 	}
@@ -40,15 +42,14 @@ type Tally struct {
 	Ended      map[string]int // leases that ended under their holder, by cause
 	Refused    map[string]int // requests, by error
 	FirstError string         // of work
-	// Told is the longest that a holder waited to be told, after a browser or a renderer was killed, by cause.
-	Told map[string]time.Duration
+	Kills      int            // of browsers
+	Told       time.Duration  // the longest that a holder waited to hear of one
 }
 
 func newPlayer[P any](p *pool.Pool[P], stage Stage[P], follow *following) *Player[P] {
 	x := &Player[P]{Pool: p, Stage: stage, follow: follow}
 	x.whole, x.end = context.WithCancel(context.Background())
 	x.mu.tally.Ended, x.mu.tally.Refused = map[string]int{}, map[string]int{}
-	x.mu.tally.Told, x.mu.killed = map[string]time.Duration{}, map[string]time.Time{}
 	return x
 }
 
@@ -156,13 +157,17 @@ func (p *Player[P]) mishaps(ctx context.Context, fate *sim.Visits, times int) {
 			return
 		}
 		launch := p.follow.latest()
+		at := time.Now()
+		if !p.Stage.Befall(m, launch) {
+			continue
+		}
+		if p.log != nil {
+			p.log.Info("mishap", "what", m.String(), "launch", launch)
+		}
 		switch m {
 		case sim.BrowserDies:
-			p.kills(pool.ErrBrowserLost)
-		case sim.PageCrashes:
-			p.kills(pool.ErrPageCrashed)
-		}
-		if p.Stage.Befall(m, launch) && m == sim.BrowserFallsSilent {
+			p.kills(at)
+		case sim.BrowserFallsSilent:
 			// What it had written before is read by then.
 			if pause(ctx, silenceAfter) {
 				p.follow.fellSilent(launch)
@@ -171,15 +176,27 @@ func (p *Player[P]) mishaps(ctx context.Context, fate *sim.Visits, times int) {
 	}
 }
 
-// kills notes that something is about to end, with which leases will.
-func (p *Player[P]) kills(cause error) {
+// kills notes that a browser was killed.
+func (p *Player[P]) kills(at time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.mu.killed[Cause(cause)] = time.Now()
+	p.mu.killed = at
+	p.mu.tally.Kills++
 }
 
-// toldWithin is after how long the end of a lease is not put down to a kill any more.
+// toldWithin is after how long the loss of a browser is not put down to a kill any more.
 const toldWithin = 2 * time.Second
+
+// told notes how long a holder waited to hear that its browser was killed.
+func (p *Player[P]) told(l *pool.Lease[P]) {
+	if errors.Is(context.Cause(l.Context()), pool.ErrBrowserLost) {
+		p.Count(func(t *Tally) {
+			if after := time.Since(p.mu.killed); after < toldWithin {
+				t.Told = max(t.Told, after)
+			}
+		})
+	}
+}
 
 const silenceAfter = 300 * time.Millisecond
 
@@ -267,6 +284,7 @@ func (c *caller[P]) get(ctx context.Context, in *sim.Instruction) bool {
 		return false
 	}
 	c.leases = append(c.leases, l)
+	context.AfterFunc(l.Context(), func() { c.told(l) })
 	c.Count(func(t *Tally) { t.Leases++ })
 	return true
 }
@@ -332,12 +350,7 @@ func (c *caller[P]) hold(l *pool.Lease[P], lasting time.Duration) bool {
 // lost notes why a lease ended under its holder.
 func (c *caller[P]) lost(l *pool.Lease[P]) bool {
 	cause := Cause(context.Cause(l.Context()))
-	c.Count(func(t *Tally) {
-		t.Ended[cause]++
-		if told := time.Since(c.mu.killed[cause]); told < toldWithin {
-			t.Told[cause] = max(t.Told[cause], told)
-		}
-	})
+	c.Count(func(t *Tally) { t.Ended[cause]++ })
 	return false
 }
 
