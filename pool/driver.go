@@ -334,7 +334,9 @@ func (p *Pool[P]) watchTabLocked(t *tab[P]) {
 	}, func() {
 		if crashed {
 			p.browserFirstLocked(t.browser)
-			p.stepLocked(core.Event{Kind: core.Crashed, Tab: t.id})
+			if p.mu.tabs[t.id] == t { // Otherwise it was closed while the browser was asked, and is no news.
+				p.stepLocked(core.Event{Kind: core.Crashed, Tab: t.id})
+			}
 		}
 	})
 }

@@ -24,6 +24,7 @@ type Pool[P any] struct {
 	log        *slog.Logger
 	strict     bool
 	pseudonyms bool
+	observer   observer      // nil: nobody
 	began      time.Time     // the core's time 0
 	over       chan struct{} // closed when the pool has ended; mu.closeError is final then
 
@@ -91,6 +92,7 @@ func New[P any](launcher Launcher[P], cfg Config) (*Pool[P], error) {
 		began:      cfg.Clock.Now(),
 		over:       make(chan struct{}),
 	}
+	p.observer, _ = any(launcher).(observer)
 	p.mu.core = core.New(settings)
 	p.mu.keys = newKeys()
 	p.mu.recorder.most = cfg.RecorderEvents

@@ -26,11 +26,21 @@ func (p *Pool[P]) stepLocked(e core.Event) {
 	p.finishLocked()
 }
 
+// observer is what a launcher of this repository's own tools is besides: it is told of every step, in
+// order and under the lock, so it must be quick, keep nothing of after, and not call the pool. It is no
+// part of the public API, and what it is told may change.
+type observer interface {
+	Stepped(at core.Time, affinity string, e core.Event, after *core.State)
+}
+
 func (p *Pool[P]) onceLocked(e core.Event) {
 	now := p.nowLocked()
 	p.mu.recorder.add(now, e, p.mu.core, &p.mu.keys)
 	lost := p.lostLocked(e)
 	p.mu.effects = p.mu.core.Step(now, e, p.mu.effects[:0])
+	if p.observer != nil {
+		p.observer.Stepped(now, p.mu.keys.name(e.Affinity), e, p.mu.core)
+	}
 	p.mu.counters.Lost += uint64(p.lostLocked(e) - lost)
 	for i := range p.mu.effects {
 		p.carryOutLocked(&p.mu.effects[i])

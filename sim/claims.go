@@ -24,6 +24,11 @@ func Says(name string) string {
 			return c.Says
 		}
 	}
+	for _, c := range LiveClaims {
+		if c.Name == name {
+			return c.Says
+		}
+	}
 	for i := range core.Invariants {
 		if core.Invariants[i].Name == name {
 			return core.Invariants[i].Says

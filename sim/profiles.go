@@ -44,6 +44,7 @@ var usual = Conditions{
 	Ping:         Latency{1 * Milliseconds, 5 * Milliseconds},
 	Slow:         Latency{500 * Milliseconds, 4 * Seconds},
 	Echo:         5 * Milliseconds,
+	Measured:     measured,
 }
 
 func (c Conditions) with(f Faults) Conditions {

@@ -42,6 +42,8 @@ type Conditions struct {
 	Slow                                    Latency // of what is slow
 	Echo                                    core.Time
 	Faults                                  Faults
+	// Measured are distributions to draw from in place of all between the shortest and the longest alike.
+	Measured Latencies
 	// Boundaries draws the latency of slow operations around the deadlines that they run into: just
 	// before, at the same instant, just after, long after.
 	Boundaries bool
@@ -155,7 +157,7 @@ func (w *World) draw(o *fakebrowser.Operation) {
 	if plan == slow {
 		o.Due = w.now + w.slow(o.Kind)
 	} else {
-		o.Due = w.now + w.between(latency)
+		o.Due = w.now + w.usually(o.Kind, latency)
 	}
 }
 

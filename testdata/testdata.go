@@ -4,9 +4,10 @@ package testdata
 
 import "embed"
 
-// Files are the traces under traces, incidents and regressions, the planted bugs, and how hard these are to find.
+// Files are the traces under traces, incidents and regressions, those that were recorded on a real browser, under
+// chrome, the planted bugs, and how hard these are to find.
 //
-//go:embed traces incidents regressions planted power.txt
+//go:embed traces incidents regressions chrome planted power.txt
 var Files embed.FS
 
 // Incident is the file that the demonstration replays.

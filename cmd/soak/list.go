@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -42,7 +43,7 @@ func (s *soak) listCommand() *cobra.Command {
 			for _, v := range core.Invariants {
 				report.Properties = append(report.Properties, property{v.Name, v.Says})
 			}
-			for _, c := range sim.Claims {
+			for _, c := range slices.Concat(sim.Claims, sim.LiveClaims) {
 				report.Properties = append(report.Properties, property{c.Name, c.Says})
 			}
 			patches, err := fs.Glob(testdata.Files, "planted/*.patch")

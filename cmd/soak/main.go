@@ -124,7 +124,7 @@ func (s *soak) command() *cobra.Command {
 	root.SetUsageTemplate(strings.NewReplacer("FlagUsages | ", "FlagUsages | singleDashes | ", " --help", " -help").
 		Replace(root.UsageTemplate()))
 	root.SetHelpCommand(helpCommand(root))
-	root.AddCommand(s.runCommand(), s.replayCommand(), s.exploreCommand(), s.shrinkCommand(), s.listCommand())
+	root.AddCommand(s.runCommand(), s.replayCommand(), s.exploreCommand(), s.shrinkCommand(), s.chromeCommand(), s.listCommand())
 	return root
 }
 
@@ -148,7 +148,7 @@ func helpCommand(root *cobra.Command) *cobra.Command {
 
 func noArguments(c *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return fmt.Errorf("unknown command %q; the commands are run, replay, explore, shrink and list", args[0])
+		return fmt.Errorf("unknown command %q; the commands are run, replay, explore, shrink, chrome and list", args[0])
 	}
 	return nil
 }

@@ -44,7 +44,7 @@ func TestBadUsageAndInputIsOneClearLineAndExit2(t *testing.T) {
 		says string
 	}{
 		{[]string{"-colour"}, "unknown flag: -colour"},
-		{[]string{"fly"}, `unknown command "fly"; the commands are run, replay, explore, shrink and list`},
+		{[]string{"fly"}, `unknown command "fly"; the commands are run, replay, explore, shrink, chrome and list`},
 		{[]string{"run", "stagin"}, `unknown profile "stagin"; the profiles are staging, burst, nested, hostile`},
 		{[]string{"run", "staging", "burst"}, "want one profile, got 2"},
 		{[]string{"run", "-seed", "9-1"}, "the range ends before it begins"},
@@ -70,6 +70,13 @@ func TestBadUsageAndInputIsOneClearLineAndExit2(t *testing.T) {
 		{[]string{"list", "x"}, `list takes no arguments, got "x"`},
 		{[]string{"help", "nosuch"}, `unknown command "nosuch"; the commands are`},
 		{[]string{"help", "run", "nosuch"}, `unknown command "nosuch"; the commands are`},
+		{[]string{"chrome", "stagin"}, `unknown profile "stagin"; the profiles are staging, burst, nested, hostile, incident`},
+		{[]string{"chrome", "staging", "burst"}, "want one profile, got 2"},
+		{[]string{"chrome", "-for", "1ms"}, "-for 1ms: want 1s or more"},
+		{[]string{"chrome", "-for", "long"}, `invalid argument "long" for "-for" flag`},
+		{[]string{"chrome", "-seed", "1-2"}, "-seed 1-2: want one seed"},
+		{[]string{"chrome", "-set", "MaxPages=-3"}, "MaxPages=-3: the rule is 1 to 1,000"},
+		{[]string{"chrome", "-path", "/nowhere/chrome"}, "/nowhere/chrome"},
 		{[]string{"replay", "."}, "is a directory; want a trace file, such as testdata/incidents/"},
 		{[]string{"replay", "/nowhere/x.trace"}, "no such file or directory; want a trace file, such as"},
 		{[]string{"explore", "-all", "-workers", "0"}, "-workers 0: want 1 or more"},

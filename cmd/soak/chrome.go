@@ -1,0 +1,323 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pagepool/pagepool/pool/chrome"
+	"github.com/pagepool/pagepool/pool/chrome/loopback"
+	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/sim"
+	"github.com/pagepool/pagepool/sim/live"
+)
+
+// chromeReport is what `soak chrome` prints: the report of a run, in real seconds, and what a real browser adds.
+type chromeReport struct {
+	runReport
+	Browser string     `json:"browser"`
+	Visits  live.Tally `json:"visits"`
+	Figures []figures  `json:"figures"`
+	Left    []string   `json:"left"` // what was there afterwards and not before
+	Loops   []loop     `json:"loops,omitempty"`
+}
+
+type chromeOptions struct {
+	profile  string
+	lasting  time.Duration
+	seed     seedRange
+	mishaps  count
+	path     string
+	logged   yesNo
+	record   string
+	measured string
+}
+
+// incidentProfile is a profile that real browsers alone have; the simulated incident is a trace.
+const incidentProfile = "incident"
+
+func chromeProfiles() []string { return append(profileNames(), incidentProfile) }
+
+func (s *soak) chromeCommand() *cobra.Command {
+	o := chromeOptions{lasting: 30 * time.Second, seed: seedRange{1, 1}, mishaps: 5}
+	c := &cobra.Command{
+		Use:   "chrome [PROFILE]",
+		Short: "Run the same traffic on a real browser: " + strings.Join(chromeProfiles(), ", "),
+		Long: "Run the same traffic on a real Chrome, in real time, on pages served on this machine. Every step of the pool is\n" +
+			"checked by the same code as in a simulated run, and the fake browser has to be able to do whatever Chrome did.\n" +
+			"When it is over, nothing may be left: no target, process, zombie, folder, goroutine or descriptor.\n" +
+			"As root the browser's sandbox is off, since Chrome does not start otherwise; all pages are the command's own.\n\n" +
+			profileTable() + fmt.Sprintf("  %-10s %s\n", incidentProfile, incidentSays),
+		Args: func(_ *cobra.Command, args []string) error {
+			o.profile = "staging"
+			if len(args) > 1 {
+				return fmt.Errorf("want one profile, got %d", len(args))
+			}
+			if len(args) == 1 {
+				o.profile = args[0]
+			}
+			if !slices.Contains(chromeProfiles(), o.profile) {
+				return fmt.Errorf("unknown profile %q; the profiles are %s", o.profile, strings.Join(chromeProfiles(), ", "))
+			}
+			if o.seed.first != o.seed.last {
+				return fmt.Errorf("-seed %v: want one seed, since a real browser is not repeatable", &o.seed)
+			}
+			if o.lasting < time.Second || o.lasting > maxHours*time.Hour {
+				return fmt.Errorf("-for %v: want 1s or more, and at most %d hours", o.lasting, maxHours)
+			}
+			return nil
+		},
+		RunE: func(*cobra.Command, []string) error {
+			report, err := s.chrome(o)
+			if err != nil {
+				return err
+			}
+			if len(report.Violations) > 0 {
+				s.broke()
+			}
+			return s.print(report, report.write)
+		},
+	}
+	c.Flags().DurationVar(&o.lasting, "for", o.lasting, "how long callers come")
+	c.Flags().Var(&o.seed, "seed", "what the callers are drawn from")
+	c.Flags().Var(&o.mishaps, "mishaps", "how much more often than in simulated hours browsers and pages die, and browsers fall silent")
+	c.Flags().StringVar(&o.path, "path", "", "the browser; without it, the first found")
+	c.Flags().VarPF(&o.logged, "log", "", "print what the pool and the driver log to standard error").NoOptDefVal = "true"
+	c.Flags().StringVar(&o.record, "record", "", "write all that happened to this file, as a trace")
+	c.Flags().StringVar(&o.measured, "latencies", "", "write how long each kind of operation took to this file")
+	s.takesSettings(c)
+	return c
+}
+
+// chromeStage is the pages of this machine as a stage.
+type chromeStage struct{ *loopback.Stage }
+
+// Befall has a mishap happen to a browser.
+func (s chromeStage) Befall(m sim.Mishap, launch uint64) bool {
+	switch m {
+	case sim.BrowserDies:
+		return s.KillBrowser(launch)
+	case sim.PageCrashes:
+		return s.KillRenderer(launch)
+	}
+	return s.StopBrowser(launch)
+}
+
+// chromeSettings are a profile's, with what a real browser takes longer for than the simulated one.
+func chromeSettings(profile string) core.Settings {
+	settings := incidentSettings
+	if p := sim.ProfileNamed(profile); p != nil {
+		settings = p.Settings
+	}
+	if profile == "hostile" {
+		settings.Reset = true
+		settings.MaxUses, settings.BrowserMaxTabs = 40, 200
+		settings.LaunchTimeout = 15 * time.Second // a machine that is busy takes seconds
+	}
+	return settings
+}
+
+// chrome runs the traffic of a profile on a real browser.
+func (s *soak) chrome(o chromeOptions) (*chromeReport, error) {
+	settings, err := s.settings(chromeSettings(o.profile))
+	if err != nil {
+		return nil, err
+	}
+	adopt := adoptOrphans()
+	defer adopt()
+	folder, err := os.MkdirTemp("", "soak-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.Remove(folder) // what is left in it is reported, and kept
+	began := time.Now()
+	before := newBaseline(folder)
+	log := slog.New(slog.DiscardHandler)
+	if o.logged {
+		log = slog.New(slog.NewTextHandler(s.stderr, nil))
+	}
+	var product atomic.Value
+	log = slog.New(productLog{log.Handler(), &product})
+	stage, err := loopback.New(chrome.Launcher{ExecPath: o.path, NoSandbox: os.Geteuid() == 0, Logger: log}, folder)
+	if err != nil {
+		return nil, err
+	}
+	stage.Calm = o.profile != "hostile" && o.profile != "burst"
+	report := &chromeReport{Figures: []figures{}, Left: []string{}}
+	watch := &watch{before: before, began: began}
+	live, err := s.live(o, settings, chromeStage{stage}, log, watch, report)
+	if err := stage.Close(); err != nil {
+		fmt.Fprintf(s.stderr, "soak: the server of the pages: %v\n", err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	report.Browser, _ = product.Load().(string)
+	report.Left = before.left()
+	report.Figures = append(watch.all, before.figures("after", time.Since(began)))
+	s.fill(report, live, o)
+	report.WallSeconds = time.Since(began).Seconds()
+	return report, nil
+}
+
+// live plays the callers.
+func (s *soak) live(o chromeOptions, settings core.Settings, stage chromeStage, log *slog.Logger, w *watch, report *chromeReport) (*live.Result, error) {
+	bar := s.progress(int64(o.lasting.Seconds()), o.profile)
+	defer bar.done()
+	options := live.Options[*chrome.Page]{
+		Stage: stage, Settings: settings, For: o.lasting, Logger: log, Keep: o.record != "", Mark: w.mark,
+		Tell: func(m live.Moment) {
+			bar.add(1)
+			c := m.Stats.Counters
+			bar.say(fmt.Sprintf("%s: %d grants, %d callers, %d tabs, %d leases, %d expired, %d rescues, %d crashes, %d browsers",
+				o.profile, c.Grants, m.Callers, m.Stats.Tabs.Alive(), m.Stats.Leases, c.Expired, c.Rescues, c.Crashes, c.BrowserStarts))
+		},
+	}
+	var err error
+	if o.profile == incidentProfile {
+		options.Callers = incidentCallers(report, settings)
+	} else if options.Callers, err = live.Profile[*chrome.Page](sim.ProfileNamed(o.profile), o.seed.first, settings, int(o.mishaps)); err != nil {
+		return nil, err
+	}
+	return live.Run(s.ctx, options)
+}
+
+// fill puts what a run came to into the report.
+func (s *soak) fill(report *chromeReport, found *live.Result, o chromeOptions) {
+	r := found.Report
+	worst := r.WorstRecovery
+	if o.profile == incidentProfile { // whose pool is short of pages all the time, and so never at full capacity
+		worst = 0
+		for _, l := range report.Loops {
+			worst = max(worst, l.Held+l.Back)
+		}
+	}
+	report.runReport = runReport{
+		Command: "chrome", Profile: o.profile, SeedFirst: o.seed.first, SeedLast: o.seed.last,
+		SimulatedSeconds: found.Ran.Seconds(), Events: r.Events, Grants: r.Grants, CapacityMax: r.CapacityMax,
+		WorstRecovery: worst, WaitP50: r.WaitP50, WaitP99: r.WaitP99, Reached: r.Reached.Map(),
+		HistoryHash: fmt.Sprintf("%016x", r.HistoryHash), Violations: []violation{}, Interrupted: found.Stopped, first: r,
+	}
+	report.Visits = found.Tally
+	s.cut = s.cut || found.Stopped
+	repeat := fmt.Sprintf("soak chrome %s -for %v -seed %v%s", o.profile, o.lasting, &o.seed, s.setFlags())
+	if o.path != "" {
+		repeat += " -path " + quote(o.path)
+	}
+	if len(report.Left) > 0 {
+		found.Violations = append(found.Violations, sim.Violation{
+			Property: "closes", Says: sim.Says("closes"), What: "left: " + strings.Join(report.Left, "; "), Step: r.Events,
+		})
+	}
+	for _, v := range found.Violations {
+		report.Violations = append(report.Violations, violation{
+			Property: v.Property, Says: v.Says, What: v.What, Seed: o.seed.first, Step: v.Step, Repeat: repeat,
+		})
+	}
+	if len(found.Violations) > 0 {
+		s.saveDump(report, found)
+	}
+	if o.record != "" {
+		s.write(o.record, found.Trace)
+	}
+	if o.measured != "" {
+		s.write(o.measured, found.Latencies("Measured by "+repeat, fmt.Sprintf("on %s, %d processors.", report.Browser, runtime.NumCPU())))
+	}
+}
+
+// saveDump saves what the flight recorder held. A broken invariant is in it, and a replay of it shows it again.
+func (s *soak) saveDump(report *chromeReport, found *live.Result) {
+	name := fmt.Sprintf("chrome-%s-%s.trace", report.Violations[0].Property, report.Profile)
+	if !s.write(name, found.Dump) {
+		return
+	}
+	for i := range report.Violations {
+		v := &report.Violations[i]
+		if v.File = name; breaks(found.Dump, v.Property) {
+			v.Repeat = "soak replay " + quote(name)
+		}
+	}
+	if found.Outside != nil {
+		fmt.Fprintf(s.stderr, "soak: before %s:\n  %s\n", found.Outside.Line, strings.Join(found.Outside.Last, "\n  "))
+	}
+}
+
+func (s *soak) write(file string, data []byte) bool {
+	err := os.WriteFile(file, data, 0o644)
+	if err != nil {
+		fmt.Fprintf(s.stderr, "soak: %v\n", err)
+	}
+	return err == nil
+}
+
+// productLog passes a log on, and keeps what the driver says that it started.
+type productLog struct {
+	slog.Handler
+	product *atomic.Value
+}
+
+// Enabled takes in everything, for the product's sake.
+func (productLog) Enabled(context.Context, slog.Level) bool { return true }
+
+// Handle looks for the product.
+func (l productLog) Handle(ctx context.Context, r slog.Record) error {
+	r.Attrs(func(a slog.Attr) bool {
+		if a.Key == "product" {
+			l.product.Store(a.Value.String())
+		}
+		return true
+	})
+	if !l.Handler.Enabled(ctx, r.Level) {
+		return nil
+	}
+	return l.Handler.Handle(ctx, r)
+}
+
+func (r *chromeReport) write(w io.Writer) {
+	fmt.Fprintf(w, "%s on %s: callers came for %s, all took %.2f s\n", r.Profile, r.Browser, seconds(r.SimulatedSeconds), r.WallSeconds)
+	fmt.Fprintf(w, "  settings       %s\n", orDefault(r.first.Settings.Diff()))
+	fmt.Fprintf(w, "  events         %d\n  grants         %d\n", r.Events, r.Grants)
+	fmt.Fprintf(w, "  tabs alive     at most %d\n", r.CapacityMax)
+	fmt.Fprintf(w, "  wait           p50 %d ms, p99 %d ms\n", r.WaitP50, r.WaitP99)
+	fmt.Fprintf(w, "  worst recovery %s\n", seconds(r.WorstRecovery))
+	t := r.Visits
+	fmt.Fprintf(w, "  visits         %d: %d pieces of work done, %d failed; leases ended early %v, requests refused %v\n",
+		t.Visits, t.Worked, t.WorkFailed, t.Ended, t.Refused)
+	if t.Kills > 0 {
+		fmt.Fprintf(w, "  killed         %d browsers; holders were told within %v\n", t.Kills, t.Told.Round(time.Millisecond))
+	}
+	for _, l := range r.Loops {
+		fmt.Fprintf(w, "  loop           its lease ended after %s; %s later its tab was %s, its affinity %s\n",
+			seconds(l.Held), seconds(l.Back), either(l.Saved, "of use again", "gone"), either(l.Warm, "warm all the time", "cold"))
+	}
+	fmt.Fprintf(w, "  %-8s %8s %12s %12s %10s %10s %12s %12s\n", "", "at", "goroutines", "descriptors", "processes", "files", "memory", "browser")
+	for _, f := range r.Figures {
+		fmt.Fprintf(w, "  %-8s %8s %12d %12d %10d %10d %9.1f MB %9.1f MB\n", f.When, seconds(f.At), f.Goroutines, f.Descriptors,
+			f.Processes, f.Files, float64(f.Memory)/1e6, float64(f.BrowserMemory)/1e6)
+	}
+	for _, v := range r.Violations {
+		v.write(w)
+	}
+	switch {
+	case r.Interrupted:
+		fmt.Fprintln(w, "interrupted")
+	case len(r.Violations) == 0:
+		fmt.Fprintln(w, "every claim held, and nothing is left")
+	}
+}
+
+func either(is bool, this, that string) string {
+	if is {
+		return this
+	}
+	return that
+}

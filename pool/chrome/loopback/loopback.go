@@ -1,0 +1,247 @@
+// Package loopback serves pages on this machine, and has a pool's pages visit them: small ones and heavy ones,
+// and pages that loop, hang, crash, redirect for ever, flood their console, ask the user, or open others. It is
+// what soak and the tests put in front of a real browser.
+//
+//	stage, err := loopback.New(chrome.Launcher{}, folder)
+//	if err != nil {
+//		return err
+//	}
+//	defer stage.Close()
+//	p, err := pool.New(stage, pool.Config{})
+package loopback
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+
+	"github.com/pagepool/pagepool/pool"
+	"github.com/pagepool/pagepool/pool/chrome"
+)
+
+// Stage is a server, and a launcher whose browsers keep everything in one folder.
+type Stage struct {
+	// Calm has Work visit none but small and heavy pages.
+	Calm bool
+
+	launcher chrome.Launcher
+	folder   string
+	url      string
+	server   *http.Server
+	served   sync.WaitGroup
+	finish   chan struct{} // closed by Close
+	stalls   atomic.Int64  // so far
+
+	mu struct {
+		sync.Mutex
+		marks    int
+		arrivals map[string]chan struct{} // by mark: closed when its page has asked for it
+	}
+}
+
+// New begins to serve. Each browser that launcher starts has a folder of its own in folder, which has to be there
+// and to have a short path, and is left empty.
+func New(launcher chrome.Launcher, folder string) (*Stage, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("loopback: %w", err)
+	}
+	s := &Stage{launcher: launcher, folder: folder, url: "http://" + listener.Addr().String(), finish: make(chan struct{})}
+	s.mu.arrivals = map[string]chan struct{}{}
+	s.server = &http.Server{Handler: s}
+	s.served.Go(func() { _ = s.server.Serve(listener) })
+	return s, nil
+}
+
+// URL is where the pages are.
+func (s *Stage) URL() string { return s.url }
+
+// Close ends the server, with what its pages still wait for.
+func (s *Stage) Close() error {
+	close(s.finish)
+	err := s.server.Close()
+	s.served.Wait()
+	return err
+}
+
+// Launch starts a browser. Its folder is named for the pool's operation.
+func (s *Stage) Launch(ctx context.Context) (pool.Browser[*chrome.Page], error) {
+	folder := s.FolderOf(pool.OperationID(ctx))
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return nil, fmt.Errorf("loopback: %w", err)
+	}
+	launcher := s.launcher
+	launcher.TempDir = folder
+	b, err := launcher.Launch(ctx)
+	if err != nil {
+		_ = os.Remove(folder) // it stays where something is left in it
+		return nil, err
+	}
+	go func() {
+		<-b.Done()
+		_ = b.Close(context.Background()) // it waits until the browser's own folder is removed
+		_ = os.Remove(folder)
+	}()
+	return b, nil
+}
+
+// FolderOf is the folder of the browser of a launch.
+func (s *Stage) FolderOf(launch uint64) string {
+	return filepath.Join(s.folder, "b"+strconv.FormatUint(launch, 10))
+}
+
+// mark makes a name for one visit of a page, and a channel that is closed when the page has asked for it.
+func (s *Stage) mark() (string, <-chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mu.marks++
+	mark, arrived := strconv.Itoa(s.mu.marks), make(chan struct{})
+	s.mu.arrivals[mark] = arrived
+	return mark, arrived
+}
+
+func (s *Stage) arrive(mark string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if arrived := s.mu.arrivals[mark]; arrived != nil {
+		close(arrived)
+		delete(s.mu.arrivals, mark)
+	}
+}
+
+// await waits until a page has asked for its mark.
+func (s *Stage) await(ctx context.Context, mark string, arrived <-chan struct{}) error {
+	select {
+	case <-arrived:
+		return nil
+	case <-ctx.Done():
+		s.arrive(mark)
+		return fmt.Errorf("loopback: the page never came: %w", context.Cause(ctx))
+	}
+}
+
+func (s *Stage) visit(ctx context.Context, p *chrome.Page, path string) error {
+	return p.Run(ctx, chromedp.Navigate(s.url+path))
+}
+
+// evaluate has a page run a script, as if its user had asked for it.
+func evaluate(ctx context.Context, p *chrome.Page, script string) error {
+	clicked := true // otherwise Chrome blocks popups
+	_, err := chrome.Run(ctx, p, chromedp.Evaluate[chromedp.Void](script, func(e *runtime.EvaluateParams) { e.UserGesture = &clicked }))
+	return err
+}
+
+// later has a page run a script that begins by asking for a mark, which the page waits for, and waits until then.
+func (s *Stage) later(ctx context.Context, p *chrome.Page, script string) error {
+	mark, arrived := s.mark()
+	if err := s.visit(ctx, p, "/small"); err != nil {
+		s.arrive(mark)
+		return err
+	}
+	if err := evaluate(ctx, p, fmt.Sprintf("setTimeout(() => { ask('/arrived?%s'); %s }, 0)", mark, script)); err != nil {
+		s.arrive(mark)
+		return err
+	}
+	return s.await(ctx, mark, arrived)
+}
+
+// Work has a page do something that ends.
+func (s *Stage) Work(ctx context.Context, p *chrome.Page, which int) error {
+	if s.Calm && which >= 70 {
+		which %= 70
+	}
+	switch {
+	case which < 60:
+		if err := s.visit(ctx, p, "/small"); err != nil {
+			return err
+		}
+		title, err := chrome.Run(ctx, p, chromedp.Title())
+		if err == nil && title != "small" {
+			err = fmt.Errorf("loopback: the title is %q, want small", title)
+		}
+		return err
+	case which < 70:
+		return s.visit(ctx, p, "/heavy")
+	case which < 76:
+		return s.later(ctx, p, "location = '/redirect'")
+	case which < 82:
+		return s.later(ctx, p, "for (let i = 0; i < 20000; i++) console.log('line', i)")
+	case which < 88:
+		return s.later(ctx, p, "onbeforeunload = () => 'stay'; alert('anybody?'); confirm('yes?')")
+	case which < 94:
+		if err := s.visit(ctx, p, "/small"); err != nil {
+			return err
+		}
+		return evaluate(ctx, p, "void window.open('about:blank')")
+	}
+	return s.later(ctx, p, "setInterval(() => { for (let i = 0; i < 1e6; i++); }, 20)")
+}
+
+// Loop has a page render itself anew for ever. A rescue can stop it.
+func (s *Stage) Loop(ctx context.Context, p *chrome.Page) error {
+	return s.later(ctx, p, `const channel = new MessageChannel()
+		function render() { channel.port2.postMessage(0); setTimeout(render); const template = document.createElement('div'); for (let n = 0; ; n++) template.textContent = 'again ' + n }
+		channel.port1.onmessage = render; render()`)
+}
+
+// Stall has a page hold its main thread in a way that a rescue need not end: it waits for an answer that never
+// comes, or it writes its document anew for ever, where the browser has to tell of each change.
+func (s *Stage) Stall(ctx context.Context, p *chrome.Page) error {
+	if s.stalls.Add(1)%2 == 0 {
+		return s.later(ctx, p, "for (let n = 0; ; n++) document.body.textContent = 'again ' + n")
+	}
+	return s.later(ctx, p, "ask('/hang')")
+}
+
+// Crash has the renderer of a page end.
+func (s *Stage) Crash(ctx context.Context, p *chrome.Page) error {
+	err := p.Run(ctx, chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, page.Crash, cdp.Empty{}) // it is never answered
+		return err
+	}))
+	if errors.Is(err, pool.ErrPageCrashed) {
+		return nil
+	}
+	return err
+}
+
+// heavyParts is how large a heavy page is.
+const heavyParts = 1500
+
+// ServeHTTP serves the pages.
+func (s *Stage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	switch r.URL.Path {
+	case "/small":
+		fmt.Fprint(w, `<title>small</title><body>small<script>function ask(path) {
+			const request = new XMLHttpRequest(); request.open("GET", path, false); request.send() }</script>`)
+	case "/heavy":
+		fmt.Fprint(w, "<title>heavy</title><style>div { float: left; margin: 2px; border-radius: 3px; box-shadow: 1px 1px 2px gray }</style><body>",
+			strings.Repeat("<div><b>part</b> of a <i>heavy</i> page</div>", heavyParts),
+			"<script>for (let i = 0, x = []; i < 200000; i++) x.push({i}); document.body.offsetHeight</script>")
+	case "/redirect":
+		fmt.Fprint(w, `<meta http-equiv="refresh" content="0;url=/redirect">`)
+	case "/arrived":
+		s.arrive(r.URL.RawQuery)
+	case "/hang":
+		select {
+		case <-r.Context().Done():
+		case <-s.finish:
+		}
+	default:
+		http.NotFound(w, r)
+	}
+}

@@ -1,0 +1,283 @@
+package fakebrowser
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/pagepool/pagepool/pool/core"
+)
+
+// Possible is what a browser may be, to somebody who hears only what it is asked and what it answers: the
+// States that explain all of it so far. An answer that none of them can give is one that the fake browser
+// never gives. Its zero value is a machine without a browser.
+//
+// Some of what is heard comes from the pool's shell, and not from a browser. An operation that a deadline
+// gave up ends with an error, whatever its page does. What is outstanding when a browser ends is answered
+// after it, and to nobody. What a failed opening has not left is closed without asking. A launch that was given up and works all the same is told of by the browser's end alone.
+type Possible struct {
+	states  []State          // without two that are equal
+	givenUp []core.Operation // whose end is not the browser's answer any more
+	bereft  []Operation      // of browsers that are gone: what was outstanding on their pages and contexts
+}
+
+// possibleMost is how many states are kept at most. More than a few is a mistake of this file.
+const possibleMost = 256
+
+// Asked takes in one of the core's effects.
+func (p *Possible) Asked(e core.Effect) {
+	p.begin()
+	if e.Kind == core.CloseBrowser {
+		p.giveUp(func(o *Operation) bool { return o.Kind == Launch && o.Browser == e.Browser })
+	}
+	var next []State
+	for i := range p.states {
+		s := &p.states[i]
+		t := s.Tab(e.Tab)
+		if (e.Kind == core.CloseTab || e.Kind == core.CloseAgain) && t != nil && t.Opening && !t.Made && !e.Kept {
+			// Whether the context of an opening is there already is not known.
+			made := s.clone()
+			made.Tab(e.Tab).Made = true
+			made.Begin(e)
+			next = append(next, made)
+		}
+		s.Begin(e)
+		next = append(next, *s)
+	}
+	p.states = distinct(next)
+}
+
+func (p *Possible) begin() {
+	if len(p.states) == 0 {
+		p.states = []State{{}}
+	}
+}
+
+func (s *State) clone() State {
+	var c State
+	c.CopyFrom(s)
+	return c
+}
+
+// distinct leaves one of several equal states.
+func distinct(states []State) []State {
+	var out []State
+	for i := range states {
+		if !slices.ContainsFunc(out, func(s State) bool { return s.equal(&states[i]) }) && len(out) < possibleMost {
+			out = append(out, states[i])
+		}
+	}
+	return out
+}
+
+func (s *State) equal(o *State) bool {
+	return slices.Equal(s.Browsers, o.Browsers) && slices.Equal(s.Contexts, o.Contexts) && slices.Equal(s.Tabs, o.Tabs) &&
+		slices.Equal(s.Operations, o.Operations) && slices.Equal(s.Holds, o.Holds)
+}
+
+// Answered takes in an event that is a browser's. It is an error where no possible browser brings it now.
+func (p *Possible) Answered(e core.Event) error {
+	p.begin()
+	e.Jitter = 0
+	if i := slices.IndexFunc(p.bereft, func(o Operation) bool { return o.endsWithItsBrowser(e) }); i >= 0 {
+		p.bereft = slices.Delete(p.bereft, i, i+1)
+		return nil
+	}
+	var next []State
+	for i := range p.states {
+		next = append(next, p.after(&p.states[i], e)...)
+	}
+	if len(next) == 0 {
+		return p.refusal(e)
+	}
+	if e.Kind == core.BrowserGone || e.Kind == core.BrowserFailed {
+		for _, o := range p.states[0].Operations {
+			if o.Browser == e.Browser && !o.Kind.OfBrowser() {
+				p.bereft = append(p.bereft, o)
+			}
+		}
+	}
+	p.states = distinct(next)
+	p.forget()
+	return nil
+}
+
+// after is what a browser may be when it has brought an event; nothing where it cannot.
+func (p *Possible) after(s *State, e core.Event) (next []State) {
+	for i := range s.Operations {
+		o := &s.Operations[i]
+		for _, outcome := range []Outcome{Works, Fails, FailsAnyway} {
+			can := s.CanAnswer(o) || outcome != Works && p.isGivenUp(o) || outcome == Works && s.closesNothing(o)
+			if !can || !o.CanEnd(outcome) {
+				continue
+			}
+			after := s.clone()
+			if brought := after.Answer(i, outcome); same(brought, e) {
+				next = append(next, after)
+			}
+		}
+	}
+	after := s.clone()
+	var brought core.Event
+	ok := false
+	switch e.Kind {
+	case core.Crashed:
+		brought, ok = after.Crash(e.Tab)
+	case core.BrowserGone:
+		if b := after.Browser(e.Browser); b != nil && b.Launching && p.asksToEnd(s, e.Browser) {
+			b.Launching = false // it was started, and ended at once: the shell tells of the end alone
+		}
+		brought, ok = after.Die(e.Browser)
+	case core.BrowserFailed:
+		brought, ok = after.Die(e.Browser)
+	}
+	if ok && brought == e {
+		next = append(next, after)
+	}
+	return next
+}
+
+// closesNothing says whether an operation is the close of what a failed opening has not left: the shell asks no
+// browser for that.
+func (s *State) closesNothing(o *Operation) bool {
+	return o.Kind == Close && s.Tab(o.Tab) == nil && (o.Kept || s.Context(o.Context) == nil)
+}
+
+// same says whether an answer is the one that was heard. One that does not say which question it answers may
+// answer any.
+func same(brought, heard core.Event) bool {
+	if heard.Operation == 0 {
+		brought.Operation = 0
+	}
+	return brought == heard
+}
+
+func (o *Operation) answers(e core.Event, outcome Outcome) bool { return same(o.event(outcome), e) }
+
+// endsWithItsBrowser says whether an event can be the end of an operation whose browser is gone: it failed, or
+// what it was to end is gone with the browser.
+func (o *Operation) endsWithItsBrowser(e core.Event) bool {
+	ends := o.Kind == Close || o.Kind == CloseContext || o.Kind == Kill
+	return o.answers(e, Fails) || ends && o.answers(e, Works)
+}
+
+func (p *Possible) asksToEnd(s *State, id core.BrowserID) bool {
+	return slices.ContainsFunc(s.Operations, func(o Operation) bool { return o.Kind == CloseBrowser && o.Browser == id })
+}
+
+// refusal says why no possible browser brings an event.
+func (p *Possible) refusal(e core.Event) error {
+	s := &p.states[0]
+	asked, held := false, false
+	for i := range s.Operations {
+		if o := &s.Operations[i]; o.answers(e, Works) || o.answers(e, Fails) {
+			asked, held = true, held || !s.CanAnswer(o)
+		}
+	}
+	t, b := s.Tab(e.Tab), s.Browser(e.Browser)
+	switch {
+	case held && t != nil && (t.Looping || t.Wedged):
+		return fmt.Errorf("the main thread of t%d is held, and cannot answer that", e.Tab)
+	case held:
+		return errors.New("its browser is silent, and cannot answer that")
+	case asked:
+		return errors.New("it was asked, and cannot answer in this way")
+	case e.Tab != 0 && t == nil:
+		return fmt.Errorf("no page of t%d is there, and nothing about it was asked that this answers", e.Tab)
+	case e.Browser != 0 && b == nil:
+		return fmt.Errorf("no browser b%d is there, and nothing about it was asked that this answers", e.Browser)
+	case e.Kind == core.Crashed:
+		return fmt.Errorf("the page of t%d is not open, or has crashed before", e.Tab)
+	}
+	return errors.New("nothing was asked that this answers")
+}
+
+// GaveUp takes in a deadline of the core. With it the shell gives up what is under way.
+func (p *Possible) GaveUp(e core.Event) {
+	p.begin()
+	switch e.Kind {
+	case core.OpenSilent, core.ProbeSilent, core.RescueSilent, core.ResetSilent, core.CloseSilent, core.KillSilent:
+		p.giveUp(func(o *Operation) bool { return o.Tab == e.Tab })
+	case core.ContextSilent:
+		p.giveUp(func(o *Operation) bool { return o.Kind == CloseContext && o.Context == e.Context })
+	case core.LaunchSilent, core.BrowserCloseSilent:
+		p.giveUp(func(o *Operation) bool { return o.Browser == e.Browser })
+	}
+}
+
+// WriteOff notes that the pool has given a browser up, and with it all that was asked of it.
+func (p *Possible) WriteOff(id core.BrowserID) {
+	for i := range p.states {
+		p.states[i].WriteOff(id)
+	}
+}
+
+func (p *Possible) giveUp(which func(*Operation) bool) {
+	for i := range p.states {
+		for k := range p.states[i].Operations {
+			if o := &p.states[i].Operations[k]; which(o) && !p.isGivenUp(o) {
+				p.givenUp = append(p.givenUp, o.ID)
+			}
+		}
+	}
+}
+
+func (p *Possible) isGivenUp(o *Operation) bool {
+	return slices.Contains(p.givenUp, o.ID)
+}
+
+// forget drops what was given up and has ended.
+func (p *Possible) forget() {
+	p.givenUp = slices.DeleteFunc(p.givenUp, func(id core.Operation) bool {
+		for i := range p.states {
+			if slices.ContainsFunc(p.states[i].Operations, func(o Operation) bool { return o.ID == id }) {
+				return false
+			}
+		}
+		return true
+	})
+	const mostBereft = 64 // an operation whose browser is gone ends soon, or never
+	if extra := len(p.bereft) - mostBereft; extra > 0 {
+		p.bereft = slices.Delete(p.bereft, 0, extra)
+	}
+}
+
+// Loop notes that something holds the main thread of a tab's page until it is rescued. It is false where no such
+// page can be open.
+func (p *Possible) Loop(id core.TabID) bool {
+	return p.each(func(s *State) bool { return s.Loop(id) })
+}
+
+// Wedge notes that the main thread of a tab's page never answers again.
+func (p *Possible) Wedge(id core.TabID) bool {
+	return p.each(func(s *State) bool { return s.Wedge(id) })
+}
+
+// FallSilent notes that a browser answers nothing any more.
+func (p *Possible) FallSilent(id core.BrowserID) bool {
+	return p.each(func(s *State) bool { return s.FallSilent(id) })
+}
+
+// each changes every state that can be changed so, and leaves the others out.
+func (p *Possible) each(change func(*State) bool) bool {
+	var next []State
+	for i := range p.states {
+		if s := p.states[i].clone(); change(&s) {
+			next = append(next, s)
+		}
+	}
+	if len(next) == 0 {
+		return false
+	}
+	p.states = distinct(next)
+	return true
+}
+
+// Any is one of the states, to be read, and Count is how many there are.
+func (p *Possible) Any() *State {
+	p.begin()
+	return &p.states[0]
+}
+
+// Count is explained with Any.
+func (p *Possible) Count() int { return len(p.states) }

@@ -1,0 +1,202 @@
+package live
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/pagepool/pagepool/pool"
+	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/sim"
+)
+
+// following takes what a pool does to a follower, in order and without holding the pool up.
+type following struct {
+	done chan struct{}
+
+	mu struct {
+		sync.Mutex
+		queue    []told
+		more     chan struct{} // closed, and made again, when something is queued
+		stopped  bool
+		steps    int
+		launches []uint64 // operations of launches that worked
+	}
+	// at guards the follower.
+	at struct {
+		sync.Mutex
+		follower *sim.Follower
+	}
+}
+
+// told is one step of the pool, or something that is known of a page or a browser.
+type told struct {
+	at       core.Time
+	affinity string
+	event    core.Event
+	hash     uint64
+	act      func(f *sim.Follower, at core.Time) // nil: an event
+}
+
+// hashEvery is after how many steps the state of the pool is compared with the follower's.
+const hashEvery = 16
+
+func newFollowing(settings core.Settings, keep bool) (*following, error) {
+	follower, err := sim.NewFollower(settings, keep)
+	if err != nil {
+		return nil, err
+	}
+	f := &following{done: make(chan struct{})}
+	f.at.follower = follower
+	f.mu.more = make(chan struct{})
+	go f.run()
+	return f, nil
+}
+
+func (f *following) tell(t told) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.mu.stopped {
+		return
+	}
+	f.mu.queue = append(f.mu.queue, t)
+	close(f.mu.more)
+	f.mu.more = make(chan struct{})
+}
+
+// run goes along until it is stopped and has heard everything.
+func (f *following) run() {
+	defer close(f.done)
+	var last core.Time
+	for {
+		f.mu.Lock()
+		queue, more, stopped := f.mu.queue, f.mu.more, f.mu.stopped
+		f.mu.queue = nil
+		f.mu.Unlock()
+		if len(queue) == 0 && stopped {
+			return
+		}
+		if len(queue) == 0 {
+			<-more
+			continue
+		}
+		f.at.Lock()
+		for _, t := range queue {
+			if t.act != nil {
+				t.act(f.at.follower, last)
+				continue
+			}
+			last = t.at
+			f.at.follower.Step(t.at, t.affinity, t.event, t.hash)
+		}
+		f.at.Unlock()
+	}
+}
+
+// stop waits until everything is heard that was told so far, and hears no more.
+func (f *following) stop() {
+	f.mu.Lock()
+	if !f.mu.stopped {
+		f.mu.stopped = true
+		close(f.mu.more)
+		f.mu.more = make(chan struct{})
+	}
+	f.mu.Unlock()
+	<-f.done
+}
+
+func (f *following) look(fn func(*sim.Follower)) {
+	f.at.Lock()
+	defer f.at.Unlock()
+	fn(f.at.follower)
+}
+
+func (f *following) violation() (v *sim.Violation) {
+	f.look(func(x *sim.Follower) { v = x.Violation() })
+	return v
+}
+
+func (f *following) outside() (o *sim.Outside) {
+	f.look(func(x *sim.Follower) { o = x.Outside() })
+	return o
+}
+
+func (f *following) settled() (settled bool) {
+	f.look(func(x *sim.Follower) { settled = x.Violation() != nil || x.Settled() })
+	return settled
+}
+
+func (f *following) ended() (ended bool) {
+	f.look(func(x *sim.Follower) { ended = x.Core().Ended() })
+	return ended
+}
+
+func (f *following) bound() (within time.Duration) {
+	f.look(func(x *sim.Follower) { within = x.RecoveryBound().Duration() })
+	return within
+}
+
+func (f *following) report() (r *sim.Report) {
+	f.look(func(x *sim.Follower) { r = x.Report() })
+	return r
+}
+
+func (f *following) trace() (text []byte) {
+	f.look(func(x *sim.Follower) { text = x.Trace() })
+	return text
+}
+
+// loops notes that the page of a leased tab does not answer from now on.
+func (f *following) loops(id core.TabID) {
+	f.tell(told{act: func(x *sim.Follower, at core.Time) { x.Loop(at, id) }})
+}
+
+// fellSilent notes that the browser of a launch answers nothing from now on.
+func (f *following) fellSilent(launch uint64) {
+	f.tell(told{act: func(x *sim.Follower, at core.Time) {
+		if b := x.Launched(core.Operation(launch)); b != 0 {
+			x.FallSilent(at, b)
+		}
+	}})
+}
+
+// staged is a stage's launcher that hears of every step of the pool.
+type staged[P any] struct {
+	stage  Stage[P]
+	follow *following
+}
+
+// Launch is the stage's.
+func (s *staged[P]) Launch(ctx context.Context) (pool.Browser[P], error) {
+	b, err := s.stage.Launch(ctx)
+	if err == nil {
+		s.follow.mu.Lock()
+		s.follow.mu.launches = append(s.follow.mu.launches, pool.OperationID(ctx))
+		s.follow.mu.Unlock()
+	}
+	return b, err
+}
+
+// Stepped is what the pool tells its launcher of every step.
+func (s *staged[P]) Stepped(at core.Time, affinity string, e core.Event, after *core.State) {
+	t := told{at: at, affinity: affinity, event: e}
+	f := s.follow
+	f.mu.Lock()
+	f.mu.steps++
+	look := f.mu.steps%hashEvery == 0
+	f.mu.Unlock()
+	if look {
+		t.hash = after.StateHash()
+	}
+	f.tell(t)
+}
+
+// latest is the launch that worked last; 0: none.
+func (f *following) latest() uint64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if n := len(f.mu.launches); n > 0 {
+		return f.mu.launches[n-1]
+	}
+	return 0
+}

@@ -1,0 +1,409 @@
+package live
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/pagepool/pagepool/pool"
+	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/sim"
+)
+
+// Player plays callers on a pool.
+type Player[P any] struct {
+	Pool   *pool.Pool[P]
+	Stage  Stage[P]
+	follow *following
+	log    *slog.Logger    // nil: nobody is told
+	whole  context.Context // ends when the callers are to hurry
+	end    context.CancelFunc
+
+	mu struct {
+		sync.Mutex
+		callers    int
+		killed     time.Time // a browser, the last time
+		tally      Tally
+		violations []sim.Violation
+	}
+}
+
+// Tally counts what callers met.
+type Tally struct {
+	Visits     int
+	Leases     int
+	Worked     int
+	WorkFailed int            // of those, what ended with an error although its lease had not ended
+	Ended      map[string]int // leases that ended under their holder, by cause
+	Refused    map[string]int // requests, by error
+	FirstError string         // of work
+	Kills      int            // of browsers
+	Told       time.Duration  // the longest that a holder waited to hear of one
+}
+
+func newPlayer[P any](p *pool.Pool[P], stage Stage[P], follow *following) *Player[P] {
+	x := &Player[P]{Pool: p, Stage: stage, follow: follow}
+	x.whole, x.end = context.WithCancel(context.Background())
+	x.mu.tally.Ended, x.mu.tally.Refused = map[string]int{}, map[string]int{}
+	return x
+}
+
+// hurry ends what callers wait for.
+func (p *Player[P]) hurry() { p.end() }
+
+// Go begins one caller.
+func (p *Player[P]) Go(caller func(ctx context.Context)) {
+	p.mu.Lock()
+	p.mu.callers++
+	p.mu.Unlock()
+	go func() {
+		defer func() {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.mu.callers--
+		}()
+		caller(p.whole)
+	}()
+}
+
+func (p *Player[P]) under() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mu.callers
+}
+
+func (p *Player[P]) tally() Tally {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mu.tally
+}
+
+func (p *Player[P]) violations() []sim.Violation {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mu.violations
+}
+
+// Count changes the tally.
+func (p *Player[P]) Count(change func(*Tally)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	change(&p.mu.tally)
+}
+
+// Broken reports a claim that callers saw broken, once.
+func (p *Player[P]) Broken(property, what string) {
+	steps := p.follow.report().Events
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, v := range p.mu.violations {
+		if v.Property == property {
+			return
+		}
+	}
+	p.mu.violations = append(p.mu.violations, sim.Violation{Property: property, Says: sim.Says(property), What: what, Step: steps})
+}
+
+// Profile is the callers of a profile. They come as they do in a simulated run, and so do its mishaps, so many
+// times as often: a real run is shorter.
+func Profile[P any](profile *sim.Profile, seed uint64, settings core.Settings, mishaps int) (Callers[P], error) {
+	settings, err := settings.Resolve()
+	if err != nil {
+		return nil, err
+	}
+	visits, err := sim.NewVisits(profile, seed, settings)
+	if err != nil {
+		return nil, err
+	}
+	fate, err := sim.NewVisits(profile, seed+1, settings)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, p *Player[P]) {
+		p.Go(func(context.Context) { p.mishaps(ctx, fate, mishaps) })
+		for {
+			v := visits.Next()
+			if !pause(ctx, v.After.Duration()) {
+				return
+			}
+			if p.under() <= profile.Arrivals.Active {
+				p.Go(func(whole context.Context) { p.visit(whole, &v, profile.Arrivals.Limit.Duration()) })
+			}
+		}
+	}, nil
+}
+
+// pause is false where ctx ends before.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+func (p *Player[P]) mishaps(ctx context.Context, fate *sim.Visits, times int) {
+	for {
+		after, m := fate.NextMishap(max(1, times))
+		if m == 0 || times == 0 || !pause(ctx, after.Duration()) {
+			return
+		}
+		launch := p.follow.latest()
+		at := time.Now()
+		if !p.Stage.Befall(m, launch) {
+			continue
+		}
+		if p.log != nil {
+			p.log.Info("mishap", "what", m.String(), "launch", launch)
+		}
+		switch m {
+		case sim.BrowserDies:
+			p.kills(at)
+		case sim.BrowserFallsSilent:
+			// What it had written before is read by then.
+			if pause(ctx, silenceAfter) {
+				p.follow.fellSilent(launch)
+			}
+		}
+	}
+}
+
+// kills notes that a browser was killed.
+func (p *Player[P]) kills(at time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.mu.killed = at
+	p.mu.tally.Kills++
+}
+
+// toldWithin is after how long the loss of a browser is not put down to a kill any more.
+const toldWithin = 2 * time.Second
+
+// told notes how long a holder waited to hear that its browser was killed.
+func (p *Player[P]) told(l *pool.Lease[P]) {
+	if errors.Is(context.Cause(l.Context()), pool.ErrBrowserLost) {
+		p.Count(func(t *Tally) {
+			if after := time.Since(p.mu.killed); after < toldWithin {
+				t.Told = max(t.Told, after)
+			}
+		})
+	}
+}
+
+const silenceAfter = 300 * time.Millisecond
+
+// caller is one visit under way.
+type caller[P any] struct {
+	*Player[P]
+	whole  context.Context
+	limit  time.Duration // of a piece of work
+	leases []*pool.Lease[P]
+	draw   uint64
+}
+
+// visit does what a program says.
+func (p *Player[P]) visit(whole context.Context, v *sim.Visit, limit time.Duration) {
+	c := &caller[P]{Player: p, whole: whole, limit: limit, draw: v.Number * 0x9e3779b97f4a7c15}
+	p.Count(func(t *Tally) { t.Visits++ })
+	for i := range v.Program {
+		if in := &v.Program[i]; in.Verb == sim.End || !c.do(in) {
+			break
+		}
+	}
+	for len(c.leases) > 0 {
+		c.pop().Release()
+	}
+}
+
+func (c *caller[P]) pop() *pool.Lease[P] {
+	l := c.leases[len(c.leases)-1]
+	c.leases = c.leases[:len(c.leases)-1]
+	return l
+}
+
+// key names an affinity.
+func key(a core.Affinity) string { return "a" + strconv.Itoa(int(a)) }
+
+// within is a ctx for a call of the pool.
+func (c *caller[P]) within(d core.Time) (context.Context, context.CancelFunc) {
+	if d <= 0 {
+		return context.WithCancel(c.whole)
+	}
+	return context.WithTimeout(c.whole, d.Duration())
+}
+
+// do does one instruction. It is false where the visit ends there.
+func (c *caller[P]) do(in *sim.Instruction) bool {
+	ctx, cancel := c.within(in.Lasting)
+	defer cancel()
+	switch in.Verb {
+	case sim.Get:
+		return c.get(ctx, in)
+	case sim.WarmUp:
+		_ = c.Pool.Warm(ctx) // it may take longer than the caller waits
+		return true
+	case sim.Recycle:
+		_ = c.Pool.Recycle(ctx)
+		return true
+	case sim.Sweep:
+		_, err := c.Pool.EvictIdle(c.whole, in.Lasting.Duration())
+		return err == nil
+	case sim.Dispose:
+		var options []pool.DisposeOption
+		if in.NoWait {
+			options = append(options, pool.NoWait())
+		}
+		if in.Retain {
+			options = append(options, pool.Retain())
+		}
+		_ = c.Pool.DisposeAffinity(ctx, key(in.Affinity), options...)
+		return true
+	}
+	return c.use(in)
+}
+
+func (c *caller[P]) get(ctx context.Context, in *sim.Instruction) bool {
+	options := []pool.GetOption{pool.WithPriority(int(in.Priority))}
+	if in.Class == core.Nested {
+		options = append(options, pool.Nested())
+	}
+	if in.MaxLease > 0 {
+		options = append(options, pool.WithMaxLease(in.MaxLease))
+	}
+	l, err := c.Pool.GetPage(ctx, key(in.Affinity), options...)
+	if err != nil {
+		c.Count(func(t *Tally) { t.Refused[Cause(err)]++ })
+		return false
+	}
+	c.leases = append(c.leases, l)
+	context.AfterFunc(l.Context(), func() { c.told(l) })
+	c.Count(func(t *Tally) { t.Leases++ })
+	return true
+}
+
+// use does something with the page that is held last.
+func (c *caller[P]) use(in *sim.Instruction) bool {
+	l := c.leases[len(c.leases)-1]
+	switch in.Verb {
+	case sim.Hold:
+		return c.hold(l, in.Lasting.Duration())
+	case sim.Loop:
+		return c.hang(l, c.Stage.Loop)
+	case sim.Wedge:
+		return c.hang(l, c.Stage.Stall)
+	case sim.Crash:
+		_ = c.Stage.Crash(l.Context(), l.Page()) // the lease says how it ended
+		return true
+	case sim.Sit:
+		return c.sit(l)
+	case sim.Release, sim.ReleaseTwice:
+		c.pop().Release()
+		if in.Verb == sim.ReleaseTwice {
+			l.Release()
+		}
+	case sim.Discard:
+		c.pop().Discard(errors.New("the visit was drawn to spoil its page"))
+	case sim.DiscardWedged:
+		c.pop().Discard(pool.ErrWedged)
+	}
+	return true
+}
+
+// hold works with a page and keeps it until the time is up. It is false where the lease ended before.
+func (c *caller[P]) hold(l *pool.Lease[P], lasting time.Duration) bool {
+	began := time.Now()
+	c.draw = c.draw*6364136223846793005 + 1442695040888963407
+	ctx, cancel := context.WithTimeout(l.Context(), c.limit)
+	err := c.Stage.Work(ctx, l.Page(), int(c.draw>>33)%100)
+	late := ctx.Err() != nil && l.Context().Err() == nil
+	cancel()
+	switch {
+	case l.Context().Err() != nil:
+		return c.lost(l)
+	case late:
+		c.Count(func(t *Tally) { t.WorkFailed++ })
+		c.pop().Discard(fmt.Errorf("%w: %w", pool.ErrWedged, err))
+		return false
+	case err != nil:
+		c.Count(func(t *Tally) {
+			if t.WorkFailed++; t.FirstError == "" {
+				t.FirstError = err.Error()
+			}
+		})
+	default:
+		c.Count(func(t *Tally) { t.Worked++ })
+	}
+	if !pause(l.Context(), lasting-time.Since(began)) {
+		return c.lost(l)
+	}
+	return true
+}
+
+// lost notes why a lease ended under its holder.
+func (c *caller[P]) lost(l *pool.Lease[P]) bool {
+	cause := Cause(context.Cause(l.Context()))
+	c.Count(func(t *Tally) { t.Ended[cause]++ })
+	return false
+}
+
+// hang has something hold the main thread of a page.
+func (c *caller[P]) hang(l *pool.Lease[P], how func(context.Context, P) error) bool {
+	if err := how(l.Context(), l.Page()); err != nil {
+		return l.Context().Err() == nil || c.lost(l)
+	}
+	c.Looping(l)
+	return true
+}
+
+// Looping notes that the page of a lease does not answer from now on, if the lease has not ended.
+func (p *Player[P]) Looping(l *pool.Lease[P]) {
+	if l.Context().Err() == nil {
+		p.follow.loops(tabOf(l.TabID()))
+	}
+}
+
+func tabOf(name string) core.TabID {
+	id, _ := strconv.ParseUint(strings.TrimPrefix(name, "t"), 10, 32)
+	return core.TabID(id)
+}
+
+// Fate is what became of a tab whose page looped; false where that is not known of it.
+func (p *Player[P]) Fate(tab string) (x sim.Fate, ok bool) {
+	p.follow.look(func(f *sim.Follower) { x, ok = f.Fate(tabOf(tab)) })
+	return x, ok
+}
+
+func (c *caller[P]) sit(l *pool.Lease[P]) bool {
+	select {
+	case <-l.Context().Done():
+		return c.lost(l)
+	case <-c.whole.Done():
+		return false
+	}
+}
+
+// Cause is what a lease or a request ended with, in a word.
+func Cause(err error) string {
+	for _, c := range []struct {
+		is   error
+		word string
+	}{
+		{pool.ErrClosed, "closed"}, {pool.ErrQueueFull, "queue-full"}, {pool.ErrLeaseExpired, "expired"},
+		{pool.ErrPageCrashed, "crashed"}, {pool.ErrBrowserLost, "browser-lost"},
+		{pool.ErrBrowserUnavailable, "browser-unavailable"}, {pool.ErrReleased, "released"},
+		{context.DeadlineExceeded, "deadline"}, {context.Canceled, "canceled"},
+	} {
+		if errors.Is(err, c.is) {
+			return c.word
+		}
+	}
+	return "other"
+}
