@@ -37,12 +37,9 @@ func plantedRows(t *testing.T) map[string]planted.Row {
 	return byName
 }
 
-// toCatch are the bugs that a run looks for: a dozen, of different claims, or all of them. To compile the core anew
-// takes three seconds for each, and there are more than a hundred.
-func toCatch(bugs []planted.Bug) []planted.Bug {
-	if os.Getenv("PAGEPOOL_PLANTED") == "all" {
-		return bugs
-	}
+// dozen are the bugs that every run looks for, of different claims. To compile the core anew takes three seconds for
+// each, and there are more than a hundred: PAGEPOOL_PLANTED=all looks for them all.
+func dozen(bugs []planted.Bug) []planted.Bug {
 	taken := map[string]bool{}
 	return slices.DeleteFunc(slices.Clone(bugs), func(b planted.Bug) bool {
 		skip := taken[b.Claim] || len(taken)%3 != 0
@@ -55,7 +52,11 @@ func toCatch(bugs []planted.Bug) []planted.Bug {
 // exhaustive search then catches it, by the claim that it names, in as many states and by as short a way as the table says.
 func TestPlantedBugsAreCaughtByName(t *testing.T) {
 	bugs, rows := plantedBugs(t), plantedRows(t)
-	some := toCatch(bugs)
+	few := dozen(bugs)
+	some := few
+	if os.Getenv("PAGEPOOL_PLANTED") == "all" {
+		some = bugs
+	}
 	t.Logf("%d of %d planted bugs; PAGEPOOL_PLANTED=all builds every one", len(some), len(bugs))
 	for _, b := range some {
 		t.Run(b.Name, func(t *testing.T) {
@@ -79,6 +80,9 @@ func TestPlantedBugsAreCaughtByName(t *testing.T) {
 			if found.Search != row.Search || found.Steps != row.Steps {
 				t.Errorf("caught in %v states by %d steps, and the table says %v and %d\nto measure it anew: go run ./properties/power -update %s",
 					found.Search, found.Steps, row.Search, row.Steps, b.Name)
+			}
+			if b.Claim != planted.Linearizable && !slices.ContainsFunc(few, func(f planted.Bug) bool { return f.Name == b.Name }) {
+				return // the other columns are held to by a few
 			}
 			changed, err := b.Remeasure(binary, &row)
 			if err != nil || len(changed) > 0 {

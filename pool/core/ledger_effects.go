@@ -313,6 +313,9 @@ func (l *Ledger) contextCloses(now Time, event Event, e *Effect) {
 	if !ok || c.closing != (e.Reason == ReasonNone) {
 		l.breach("reasoned-close", "c%d is closed for %v, which is not so, or not the first reason", c.id, e.Reason)
 	}
+	if e.Reason == Disposal && c.doomed == 0 {
+		c.doomed = l.disposals // it was to be retained, and cannot be
+	}
 	c.begin(l)
 	c.askedAt = min(c.askedAt, now)
 }

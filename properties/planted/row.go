@@ -134,8 +134,7 @@ func (b *Bug) MeasureSearch(binary string) (*Row, error) {
 // ByDefault looks for a bug where nothing goes wrong and nobody is preempted.
 func (b *Bug) ByDefault(binary string) (*look.Caught, error) { return b.look(binary, "default", 1, 1) }
 
-// median is how many schedules a strategy takes: the middle of the repetitions. A repetition is cut short where it
-// can no more be below the middle.
+// median is how many schedules a strategy takes: the middle of the repetitions, none of which goes on beyond most.
 func (b *Bug) median(binary string, strategy, most int) (Figure, error) {
 	if !b.can(strategy) {
 		return Nothing, nil
