@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -342,5 +343,36 @@ func TestContractChromeADialogInAPopupHoldsNobodyUp(t *testing.T) {
 		s.ok("Reset", tab.Reset(s.limit()))
 		s.standby(tab)
 		s.alive(census{Contexts: 1, Pages: 1})
+	})
+}
+
+// chromedp is given documents without what is in them. Whatever it looks for, it finds.
+func TestContractChromeSelectorsFindWhatIsDeep(t *testing.T) {
+	const source = `<title>deep</title><body><main><ul><li class=item>one<li class=item><b>two</b></ul><form><input id=name></form>
+		<iframe srcdoc="<p id=inside>framed</p>"></iframe></main>
+		<script>setTimeout(() => { document.querySelector('ul').insertAdjacentHTML('beforeend', '<li id=late class=item>late') }, 50)</script>`
+	onBrowser(t, nil, func(s *contractStage[*chrome.Page], b *chromeBench) {
+		p := s.tab(s.context()).Page()
+		for range 2 { // and again in a new document
+			s.ok("Navigate", p.Run(s.limit(), chromedp.Navigate("data:text/html,"+url.PathEscape(source)), chromedp.WaitVisible("#late")))
+			s.ok("SendKeys", p.Run(s.limit(), chromedp.SendKeys("//form/input", "typed"), chromedp.Click(chromedp.CSS("b"))))
+			items, err := chrome.Run(s.limit(), p, chromedp.Nodes(chromedp.CSSAll(".item"), chromedp.Populate(-1, true)))
+			s.ok("Nodes", err)
+			if len(items) != 3 || len(items[1].Children) != 1 || items[1].Children[0].LocalName != "b" {
+				t.Errorf("the items are %v", items)
+			}
+			frames, err := chrome.Run(s.limit(), p, chromedp.Nodes(chromedp.CSS("iframe")))
+			s.ok("Nodes", err)
+			for what, found := range map[string]chromedp.Action[string]{
+				"two": chromedp.Text(chromedp.JSPath("document.querySelector('li b')")), "late": chromedp.Text("late"),
+				"typed": chromedp.Value(chromedp.ID("name")), "framed": chromedp.Text(chromedp.CSS("#inside"), chromedp.FromNode(frames[0])),
+			} {
+				text, err := chrome.Run(s.limit(), p, found)
+				s.ok("find "+what, err)
+				if text != what {
+					t.Errorf("found %q, want %q", text, what)
+				}
+			}
+		}
 	})
 }

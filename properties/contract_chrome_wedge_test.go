@@ -81,6 +81,28 @@ func TestContractChromeEveryWedgeEndsByTheRungThatIsMadeForIt(t *testing.T) {
 	}
 }
 
+// Chrome answers a rescue only when it has told of every change that the script made to nodes it has handed out.
+func TestContractChromeADocumentThatIsRewrittenForEverIsRescuedAtOnce(t *testing.T) {
+	for what, source := range map[string]string{
+		"its text":       "for (let n = 0; ; n++) document.body.textContent = n",
+		"its elements":   "for (;;) document.body.replaceChildren(document.createElement('p'))",
+		"its attributes": "for (let n = 0; ; n++) document.documentElement.className = n",
+		"its console":    "for (let n = 0; ; n++) console.log(n)",
+	} {
+		t.Run(what, func(t *testing.T) {
+			onBrowser(t, nil, func(s *contractStage[*chrome.Page], b *chromeBench) {
+				tab := s.tab(s.context())
+				s.ok("wedge", b.wedge(s.limit(), tab.Page(), source))
+				s.fails("Probe", tab.Probe(s.in(time.Second)), context.DeadlineExceeded)
+				began := time.Now()
+				s.ok("Rescue", tab.Rescue(s.in(2*time.Second))) // with the body handed out: 5 s
+				t.Logf("rescued after %v", time.Since(began))
+				s.ok("Work", b.work(s.limit(), tab.Page()))
+			})
+		})
+	}
+}
+
 // The pool's ladder on a page that only its end frees: probed, rescued in vain, and closed with its context, which
 // it owns alone. Everybody else is served meanwhile, and the slot is back.
 func TestContractChromeAWedgedPageIsProbedRescuedAndClosedAndItsSlotComesBack(t *testing.T) {

@@ -48,7 +48,8 @@ type line struct {
 		// documents is the number of DOM.getDocument calls without an answer, and handed the number
 		// of events that chromedp took since there was one.
 		documents, handed int
-		dropped           int // messages of the page's talk and network
+		renewed           bool // the next DOM.getDocument is chromedp's own
+		dropped           int  // messages of the page's talk and network
 		damaged           bool
 		stopped           map[stop]bool // what is stopped until somebody lets it go on
 		unheard           int           // commands since the last message that chromedp was given
@@ -67,6 +68,12 @@ var (
 	unstops = map[string]string{fetch.CommandDisable: "Fetch", debugger.CommandDisable: "Debugger"}
 )
 
+// shallow is how chromedp gets a document: without what is in it. Chrome keeps a message for each change of a node
+// that it has handed out, until the script ends, and by itself hands out two levels, the body among them. Of a
+// script that rewrites its document for ever that is 200 MB a second, and a page cannot be rescued before they
+// are sent, which takes six times as long as the script ran. Selectors find what is deeper all the same.
+var shallow = encode(dom.CommandGetDocument, dom.GetDocumentParams{Depth: new(int64(0))})
+
 // echoMethod is an event of the driver's own. Chrome has none of that name, and no listener hears of it.
 const echoMethod = "Pagepool.echo"
 
@@ -84,7 +91,9 @@ func (m message) size() int {
 }
 
 func (w *wire) newLine() *line {
-	return &line{w: w, ready: make(chan struct{}, 1), gone: make(chan struct{})}
+	l := &line{w: w, ready: make(chan struct{}, 1), gone: make(chan struct{})}
+	l.mu.renewed = true
+	return l
 }
 
 // Allocate, Wait and Attaches make a line a chromedp.Allocator that attaches to a running browser.
@@ -135,6 +144,9 @@ func (l *line) next() (message, bool) {
 	if l.mu.documents > 0 && (msg.Message == nil || msg.ID == 0) {
 		l.mu.handed++
 	}
+	if msg.Message != nil && msg.Method == cdproto.EventDOMDocumentUpdated {
+		l.mu.renewed = true
+	}
 	return msg, true
 }
 
@@ -152,14 +164,19 @@ func (l *line) Write(_ context.Context, msg *cdproto.Message) error {
 	default:
 	}
 	method := string(msg.Method)
+	params := msg.Params
 	if method == dom.CommandGetDocument {
 		l.mu.Lock()
 		l.mu.documents++
+		if l.mu.renewed {
+			l.mu.renewed = false
+			params = shallow
+		}
 		l.mu.Unlock()
 	}
 	l.noteStop(msg.SessionID, method)
 	l.sweep(msg.SessionID)
-	l.w.send(msg.SessionID, method, msg.Params, waiter{line: l, id: msg.ID, method: method})
+	l.w.send(msg.SessionID, method, params, waiter{line: l, id: msg.ID, method: method})
 	return nil
 }
 

@@ -193,15 +193,15 @@ func (s *Stage) Work(ctx context.Context, p *chrome.Page, which int) error {
 // Loop has a page render itself anew for ever. A rescue can stop it.
 func (s *Stage) Loop(ctx context.Context, p *chrome.Page) error {
 	return s.later(ctx, p, `const channel = new MessageChannel()
-		function render() { channel.port2.postMessage(0); setTimeout(render); const template = document.createElement('div'); for (let n = 0; ; n++) template.textContent = 'again ' + n }
+		function render() { channel.port2.postMessage(0); setTimeout(render); for (let n = 0; ; n++) document.body.textContent = 'again ' + n }
 		channel.port1.onmessage = render; render()`)
 }
 
 // Stall has a page hold its main thread in a way that a rescue need not end: it waits for an answer that never
-// comes, or it writes its document anew for ever, where the browser has to tell of each change.
+// comes, or it opens frames for ever, where the browser has to tell of each.
 func (s *Stage) Stall(ctx context.Context, p *chrome.Page) error {
 	if s.stalls.Add(1)%2 == 0 {
-		return s.later(ctx, p, "for (let n = 0; ; n++) document.body.textContent = 'again ' + n")
+		return s.later(ctx, p, "for (;;) document.body.replaceChildren(document.createElement('iframe'))")
 	}
 	return s.later(ctx, p, "ask('/hang')")
 }
