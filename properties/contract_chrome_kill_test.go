@@ -66,6 +66,7 @@ func (k *kills) hold(t *testing.T, p *pool.Pool[*chrome.Page], affinity string, 
 		ctx, cancel := context.WithCancel(lease.Context())
 		stop := context.AfterFunc(over, cancel)
 		_ = chromedp.Do(ctx, chromedp.Evaluate[chromedp.Void]("new Promise(() => {})", chromedp.EvalAwaitPromise))
+		<-ctx.Done() // the call may fail a moment before the lease ends
 		if cause := context.Cause(lease.Context()); over.Err() == nil && cause != nil {
 			k.holderIsTold()
 			if !errors.Is(cause, pool.ErrBrowserLost) && !errors.Is(cause, pool.ErrPageCrashed) {
