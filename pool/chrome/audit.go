@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/chromedp/cdproto"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/target"
 )
@@ -28,6 +29,7 @@ const strangerGrace = 2 * time.Second
 // What strangers are.
 const (
 	leftPage       = "a page of a holder whose lease is over"
+	leftContext    = "a context of a holder whose lease is over"
 	unclosedPage   = "a page whose close was given up"
 	lateByItself   = "a page that nobody asked for"
 	unclosedWhole  = "a context whose close was given up"
@@ -95,65 +97,56 @@ func (b *browser) strangers(infos []*target.Info, profiles []cdp.BrowserContextI
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var found []Stranger
-	pages := make(map[cdp.BrowserContextID]int)
 	for _, info := range infos {
 		if info.Type != "page" {
 			continue
 		}
-		pages[info.BrowserContextID]++
-		if why := b.strangeLocked(info, slices.Contains(profiles, info.BrowserContextID)); why != "" {
+		if why := b.strangeLocked(info); why != "" {
 			found = append(found, Stranger{info.TargetID, info.BrowserContextID, info.URL, why})
 		}
 	}
 	for _, id := range profiles {
-		c := b.mu.contexts[id]
+		c, own := b.mu.contexts[id], b.mu.profiles[id]
 		switch {
 		case c != nil && c.gaveUp && c.closes == 0:
 			found = append(found, Stranger{ContextID: id, Why: unclosedWhole})
-		case c == nil && b.process != nil && pages[id] == 0:
-			// With a page it may be a holder's, who made it for that.
+		case own != nil && own.left:
+			found = append(found, Stranger{ContextID: id, Why: leftContext})
+		case c == nil && own == nil && b.process != nil && b.mu.making == 0:
 			found = append(found, Stranger{ContextID: id, Why: unknownContext})
+		}
+	}
+	for id, own := range b.mu.profiles {
+		if own.left && !slices.Contains(profiles, id) {
+			delete(b.mu.profiles, id)
 		}
 	}
 	return found
 }
 
-// strangeLocked says what is strange about a page; empty: nothing. made says that its context is not the one
-// that every browser has from the start, in which neither the driver nor a holder opens anything.
-func (b *browser) strangeLocked(info *target.Info, made bool) string {
+// strangeLocked says what is strange about a page; empty: nothing.
+func (b *browser) strangeLocked(info *target.Info) string {
 	known, c := b.mu.pages[info.TargetID], b.mu.contexts[info.BrowserContextID]
-	if c != nil && c.closes > 0 {
+	switch {
+	case c != nil && c.closes > 0:
 		return "" // it goes with its context
-	}
-	if known != nil && known.tab != nil {
-		if known.tab.gaveUp && known.tab.closes == 0 {
-			return unclosedPage
-		}
+	case known != nil && known.tab != nil && known.tab.gaveUp && known.tab.closes == 0:
+		return unclosedPage
+	case known != nil && known.tab != nil:
 		return ""
-	}
-	if known != nil && known.left {
+	case known != nil && known.left:
 		return leftPage
 	}
 	root := b.mu.pages[b.rootLocked(info)]
 	switch {
 	case root != nil && root.tab != nil:
-		return "" // a popup of a page that is there
-	case c != nil && c.tabs > 0:
-		return "" // a holder's, opened beside his own, or a tab whose opening is not answered yet
-	case c == nil && (b.process == nil || made && b.anyTabLocked()):
-		return "" // somebody else's, or in a context that a holder made
+		return "" // opened by a page that is there, or by its holder
+	case c != nil && c.opening > 0:
+		return "" // it may be on its way into the books
+	case b.mu.profiles[info.BrowserContextID] != nil || !b.oursLocked(info.BrowserContextID):
+		return "" // in a context that a holder made, or somebody else's
 	}
 	return lateByItself
-}
-
-// anyTabLocked reports whether there is a tab that may have a holder.
-func (b *browser) anyTabLocked() bool {
-	for _, c := range b.mu.contexts {
-		if c.tabs > 0 {
-			return true
-		}
-	}
-	return false
 }
 
 // closeBegins and closeEnds note a close of t, and whether it was given up.
@@ -170,22 +163,73 @@ func (b *browser) closeEnds(t *tab, err error) {
 	t.gaveUp = err != nil
 }
 
+// profile is a context that a holder made.
+type profile struct {
+	owner target.ID // the page that he held
+	left  bool      // his lease is over
+}
+
+// claims has what a holder opens over t's own connection noted as his, whatever it is and wherever: he, or the
+// browser, may name it first when he has gone.
+func (t *tab) claims(method string) func(*cdproto.Message) {
+	if method != target.CommandCreateTarget && method != target.CommandCreateBrowserContext {
+		return nil
+	}
+	t.b.mu.Lock()
+	defer t.b.mu.Unlock()
+	lease := t.leases
+	return func(msg *cdproto.Message) {
+		var made struct {
+			TargetID         target.ID            `json:"targetId"`
+			BrowserContextID cdp.BrowserContextID `json:"browserContextId"`
+		}
+		if msg.Error != nil || decode(msg.Result, &made) != nil {
+			return
+		}
+		t.b.mu.Lock()
+		defer t.b.mu.Unlock()
+		late := t.leases != lease
+		if known := t.b.mu.pages[made.TargetID]; known != nil {
+			known.root = t.id
+			if late {
+				t.b.leaveLocked(made.TargetID, known)
+			}
+		}
+		if id := made.BrowserContextID; id != "" {
+			own := &profile{owner: t.id}
+			t.b.mu.profiles[id] = own
+			if late {
+				t.b.leaveProfileLocked(id, own)
+			}
+		}
+	}
+}
+
 // LeaseEnded closes what the holder of a lease that has just ended left open beside the page. It waits for
 // nothing: what the browser forgets to close is for the audit.
 func (t *tab) LeaseEnded() {
-	b := t.b
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for id, known := range b.mu.pages {
-		if !known.page || known.tab != nil || known.context != t.c.id {
-			continue
+	t.b.mu.Lock()
+	defer t.b.mu.Unlock()
+	t.leases++
+	for id, known := range t.b.mu.pages {
+		if known.page && known.tab == nil && known.root == t.id {
+			t.b.leaveLocked(id, known)
 		}
-		// Opened by nobody, it is the only tab's holder's. An opening of the pool's own, whose answer is on its
-		// way, is counted in tabs.
-		if known.root != t.id && t.c.tabs > 1 {
-			continue
-		}
-		known.left = true
-		post(b.wire, "", target.CloseTarget, target.CloseTargetParams{TargetID: id})
 	}
+	for id, own := range t.b.mu.profiles {
+		if own.owner == t.id {
+			t.b.leaveProfileLocked(id, own)
+		}
+	}
+}
+
+// leaveLocked and leaveProfileLocked close what a holder left.
+func (b *browser) leaveLocked(id target.ID, known *listed) {
+	known.left = true
+	post(b.wire, "", target.CloseTarget, target.CloseTargetParams{TargetID: id})
+}
+
+func (b *browser) leaveProfileLocked(id cdp.BrowserContextID, own *profile) {
+	own.left = true
+	post(b.wire, "", target.DisposeBrowserContext, target.DisposeBrowserContextParams{BrowserContextID: id})
 }

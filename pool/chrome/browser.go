@@ -43,9 +43,9 @@ type browser struct {
 	closing atomic.Bool   // Close was called: the end will be no loss
 	force   chan struct{} // closed when the browser is not to end gracefully
 	forced  sync.Once
-	done    chan struct{}  // closed when no process of it is left
-	cleaned chan struct{}  // closed when no goroutine, file or folder of it is left either
-	tabs    sync.WaitGroup // tabs that are opened or whose goroutines run; enter and leave count them
+	done    chan struct{}  // closed when no process of it is left, and its folder was removed as far as that is possible
+	cleaned chan struct{}  // closed when no goroutine of it is left either
+	tabs    sync.WaitGroup // tabs that are opened or whose goroutines run
 
 	mu struct {
 		sync.Mutex
@@ -55,18 +55,22 @@ type browser struct {
 		pages map[target.ID]*listed
 		// contexts are those that the driver made and that are not verified gone.
 		contexts map[cdp.BrowserContextID]*browserContext
+		making   int // contexts that the browser was asked for and that are not in there
+		// profiles are the contexts that holders made for themselves.
+		profiles map[cdp.BrowserContextID]*profile
 	}
 }
 
 // listed is a target that the browser told of. Its fields are guarded by browser.mu.
 type listed struct {
-	root    target.ID // the page at the begin of the chain of openers, itself where nobody opened it
+	root    target.ID // the pool's page from which it was opened, by script or by its holder; or where the chain of openers begins
 	context cdp.BrowserContextID
 	page    bool // and no worker, frame or the like, which end with theirs
 	crashed bool
-	left    bool          // it is a holder's whose lease is over
-	tab     *tab          // nil: not the pool's, or not yet known to be
-	gone    chan struct{} // closed when the target was destroyed
+	left    bool             // it is a holder's whose lease is over
+	session target.SessionID // a popup's, where the driver attends it
+	tab     *tab             // nil: not the pool's, or not yet known to be
+	gone    chan struct{}    // closed when the target was destroyed
 }
 
 // newBrowser takes over a connection, and the process at its other end where that was just started.
@@ -77,6 +81,7 @@ func newBrowser(s settings, p *process, l link) *browser {
 	}
 	b.mu.pages = make(map[target.ID]*listed)
 	b.mu.contexts = make(map[cdp.BrowserContextID]*browserContext)
+	b.mu.profiles = make(map[cdp.BrowserContextID]*profile)
 	b.wire = newWire(l, b.observe)
 	b.wire.start()
 	b.wire.loops.Go(b.audits)
@@ -108,6 +113,10 @@ func (b *browser) live() {
 	if b.process != nil {
 		b.process.kill()
 		b.process.gone()
+		// Before anybody hears of the end: nobody may be there any more a moment later.
+		if err := b.process.remove(); err != nil {
+			b.log.Warn("a browser's folder could not be removed", "folder", b.process.folder, "error", err)
+		}
 	}
 	close(b.done)
 	b.wire.close()
@@ -115,11 +124,6 @@ func (b *browser) live() {
 	b.mu.over = true
 	b.mu.Unlock()
 	b.tabs.Wait()
-	if b.process != nil {
-		if err := b.process.remove(); err != nil {
-			b.log.Warn("a browser's folder could not be removed", "folder", b.process.folder, "error", err)
-		}
-	}
 	close(b.cleaned)
 }
 
@@ -171,7 +175,7 @@ func (b *browser) Close(ctx context.Context) error {
 	}
 	select {
 	case <-b.done:
-		return nil // only its folder resists, and live says so when it gives up
+		return nil // what still runs is a func of a user's
 	default:
 		if b.process == nil {
 			return fmt.Errorf("chrome: close the browser: the connection to it does not end: %w", ended(ctx))
@@ -189,16 +193,15 @@ func (b *browser) enter(c *browserContext) bool {
 		return false
 	}
 	b.tabs.Add(1)
-	c.tabs++
+	c.opening++
 	return true
 }
 
-// leave takes back an enter.
-func (b *browser) leave(c *browserContext) {
+// opened notes that a tab of c that was entered is on the books, or will not come.
+func (b *browser) opened(c *browserContext) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	c.tabs--
-	b.tabs.Done()
+	c.opening--
 }
 
 // kill ends the browser by force. It does not wait.
@@ -247,13 +250,18 @@ func (b *browser) created(info *target.Info) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.mu.pages[info.TargetID] == nil {
-		if info.Type == "page" && info.OpenerID != "" {
+		if info.Type == "page" && info.OpenerID != "" && b.oursLocked(info.BrowserContextID) {
 			b.attend(info.TargetID)
 		}
 		b.mu.pages[info.TargetID] = &listed{
 			root: b.rootLocked(info), context: info.BrowserContextID, page: info.Type == "page", gone: make(chan struct{}),
 		}
 	}
+}
+
+// oursLocked reports whether a context is the driver's or a holder's, and not one of somebody else at the same browser.
+func (b *browser) oursLocked(id cdp.BrowserContextID) bool {
+	return b.process != nil || b.mu.contexts[id] != nil || b.mu.profiles[id] != nil
 }
 
 // attend has the browser tell of a popup's dialogs: a popup can share its opener's main thread, which a dialog
@@ -264,6 +272,11 @@ func (b *browser) attend(popup target.ID) {
 	b.wire.send("", target.CommandAttachToTarget, params, waiter{then: func(msg *cdproto.Message) {
 		var attached target.AttachToTargetResult
 		if msg.Error == nil && decode(msg.Result, &attached) == nil {
+			b.mu.Lock()
+			if known := b.mu.pages[popup]; known != nil {
+				known.session = attached.SessionID
+			}
+			b.mu.Unlock()
 			post(b.wire, attached.SessionID, page.Enable, page.EnableParams{})
 		}
 	}})
@@ -340,47 +353,78 @@ func (b *browser) list(ctx context.Context) ([]*target.Info, error) {
 }
 
 // closePages closes those that pick picks of what the browser lists, again and again until there is
-// none, ctx ends, or the browser is gone. The browser's word that it closed one counts for nothing.
-// They are told again when t answers still, and otherwise after closeGrace. pick runs with b.mu held.
-func (b *browser) closePages(ctx context.Context, t *tab, pick func(info *target.Info, root target.ID) bool) error {
+// none, ctx ends, or the browser is gone. The browser's word that it closed one counts for nothing. Each
+// is told again when it answers still, and otherwise after closeGrace. pick runs with b.mu held.
+func (b *browser) closePages(ctx context.Context, pick func(info *target.Info, root target.ID) bool) error {
+	due := make(map[target.ID]time.Time)
 	for {
 		infos, err := b.list(ctx)
 		if err != nil {
 			return b.unlessGone(ctx, err)
 		}
-		waits := b.tellToClose(infos, pick)
-		if len(waits) == 0 {
+		pages := b.tellToClose(infos, pick, due)
+		if len(pages) == 0 {
 			return nil
 		}
-		b.settle(ctx, t, waits)
+		b.settle(ctx, pages, due)
 	}
 }
 
-// settle waits until pages that were told to close are gone, or until they should be told again.
-func (b *browser) settle(ctx context.Context, t *tab, waits []<-chan struct{}) {
-	ctx, cancel := context.WithTimeout(ctx, closeGrace)
-	defer cancel()
-	again := make(chan struct{})
-	if t.session != "" {
-		go func() {
-			retry := time.NewTimer(closeRetry)
-			defer retry.Stop()
-			// Not by Probe: a page that crashed may live again, when a navigation was on its way.
-			_, err := call(ctx, b.wire, t.session, runtime.Evaluate, one)
-			if refused := (*cdproto.Error)(nil); err == nil || errors.As(err, &refused) {
-				select {
-				case <-retry.C:
-					close(again)
-				case <-ctx.Done():
-				}
-			}
-		}()
-	}
-	for _, gone := range waits {
-		select {
-		case <-gone:
+// leaving is a page that was told to close.
+type leaving struct {
+	id      target.ID
+	session target.SessionID // empty: nobody is attached to it
+	gone    <-chan struct{}  // closed when it is gone; nil: the browser has not told of it
+}
+
+// tellToClose sends a close to those that pick picks and that are due, and returns all that pick picks.
+func (b *browser) tellToClose(infos []*target.Info, pick func(*target.Info, target.ID) bool, due map[target.ID]time.Time) []leaving {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := time.Now()
+	var pages []leaving
+	for _, info := range infos {
+		if !pick(info, b.rootLocked(info)) {
 			continue
-		case <-again:
+		}
+		if !now.Before(due[info.TargetID]) {
+			post(b.wire, "", target.CloseTarget, target.CloseTargetParams{TargetID: info.TargetID})
+			due[info.TargetID] = now.Add(closeGrace)
+		}
+		page := leaving{id: info.TargetID}
+		if known := b.mu.pages[info.TargetID]; known != nil {
+			page.gone, page.session = known.gone, known.session
+			if known.tab != nil {
+				page.session = known.tab.session
+			}
+		}
+		pages = append(pages, page)
+	}
+	return pages
+}
+
+// settle waits until pages that were told to close are gone, or until one is to be told again.
+func (b *browser) settle(ctx context.Context, pages []leaving, due map[target.ID]time.Time) {
+	first := due[pages[0].id]
+	for _, page := range pages {
+		if due[page.id].Before(first) {
+			first = due[page.id]
+		}
+	}
+	ctx, cancel := context.WithDeadline(ctx, first)
+	defer cancel()
+	again := make(chan target.ID, len(pages))
+	for _, page := range pages {
+		if page.session != "" {
+			go b.stays(ctx, page, again)
+		}
+	}
+	for _, page := range pages {
+		select {
+		case <-page.gone:
+			continue
+		case id := <-again:
+			due[id] = time.Time{}
 		case <-ctx.Done():
 		case <-b.wire.lost:
 		}
@@ -388,23 +432,20 @@ func (b *browser) settle(ctx context.Context, t *tab, waits []<-chan struct{}) {
 	}
 }
 
-// tellToClose sends a close to those that pick picks, and returns what to wait for.
-func (b *browser) tellToClose(infos []*target.Info, pick func(*target.Info, target.ID) bool) []<-chan struct{} {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	var waits []<-chan struct{}
-	for _, info := range infos {
-		if !pick(info, b.rootLocked(info)) {
-			continue
-		}
-		post(b.wire, "", target.CloseTarget, target.CloseTargetParams{TargetID: info.TargetID})
-		var gone <-chan struct{} // never, where the browser has not told of it
-		if known := b.mu.pages[info.TargetID]; known != nil {
-			gone = known.gone
-		}
-		waits = append(waits, gone)
+// stays reports a page that still answers when it has had closeRetry to go.
+func (b *browser) stays(ctx context.Context, page leaving, again chan<- target.ID) {
+	retry := time.NewTimer(closeRetry)
+	defer retry.Stop()
+	// Not by Probe: a page that crashed may live again, when a navigation was on its way.
+	_, err := call(ctx, b.wire, page.session, runtime.Evaluate, one)
+	if refused := (*cdproto.Error)(nil); err != nil && !errors.As(err, &refused) {
+		return
 	}
-	return waits
+	select {
+	case <-retry.C:
+		again <- page.id
+	case <-ctx.Done():
+	}
 }
 
 // unlessGone turns the error of a call into nil where the browser is gone, and with it everything

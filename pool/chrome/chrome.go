@@ -116,7 +116,7 @@ type Launcher struct {
 	InitScripts []string
 	// Viewport is the size of every page. The zero Viewport leaves it to the browser.
 	Viewport Viewport
-	// ClearStorage has a reset remove the cookies, the storage and the cache of the page's context. With
+	// ClearStorage has a reset, and a rescue, remove the cookies, the storage and the cache of the page's context. With
 	// TabsPerContext above 1, the tabs beside it lose them too. Off: an affinity finds them again.
 	ClearStorage bool
 	// AcceptDialogs has alerts, confirms and prompts accepted, instead of dismissed.
@@ -198,6 +198,7 @@ func (b *browser) startError(err error) error {
 	case !errors.Is(err, errLost):
 		return fmt.Errorf("it runs, and does not answer: %w; set Launcher.ExecPath to Chrome or one of its relatives; %s", err, printed)
 	}
+	state := b.process.cmd.ProcessState // nil where somebody else waits for all children of this process
 	hint := ""
 	switch {
 	case strings.Contains(printed, "without --no-sandbox"):
@@ -208,8 +209,8 @@ func (b *browser) startError(err error) error {
 		hint = "; set Launcher.TempDir to a shorter path"
 	case strings.Contains(printed, "No space left on device"), strings.Contains(printed, "no space left on device"):
 		hint = "; set Launcher.TempDir to a disk with room"
-	case b.process.cmd.ProcessState.Success():
+	case state != nil && state.Success():
 		hint = "; set Launcher.ExecPath to Chrome or one of its relatives"
 	}
-	return fmt.Errorf("it ended before it answered (%s)%s; %s", b.process.cmd.ProcessState, hint, printed)
+	return fmt.Errorf("it ended before it answered (%v)%s; %s", state, hint, printed)
 }

@@ -17,13 +17,14 @@ import (
 
 // browserContext is one profile of a browser.
 type browserContext struct {
-	b    *browser
-	id   cdp.BrowserContextID
-	tabs int // tabs of it that are opened, open, or not quite gone; guarded by browser.mu
-	// closes is the number of Close calls that run, and gaveUp says that one ended without an answer. Both are
-	// guarded by browser.mu.
-	closes int
-	gaveUp bool
+	b  *browser
+	id cdp.BrowserContextID
+
+	// opening is the number of tabs of it that the browser was asked for and that are not on the books, closes
+	// the number of Close calls that run, and gaveUp says that one ended without an answer. All are guarded by
+	// browser.mu.
+	opening, closes int
+	gaveUp          bool
 }
 
 // NewContext makes a profile. Once the browser was asked for it, the call waits for the answer and not for ctx.
@@ -31,16 +32,22 @@ func (b *browser) NewContext(ctx context.Context) (pool.BrowserContext[*Page], e
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("chrome: open a context: %w", ended(ctx))
 	}
+	b.mu.Lock()
+	b.mu.making++
+	b.mu.Unlock()
 	yes := true
 	made, err := call(context.WithoutCancel(ctx), b.wire, "", target.CreateBrowserContext,
 		target.CreateBrowserContextParams{DisposeOnDetach: &yes})
+	c := &browserContext{b: b, id: made.BrowserContextID}
+	b.mu.Lock()
+	b.mu.making--
+	if err == nil {
+		b.mu.contexts[c.id] = c
+	}
+	b.mu.Unlock()
 	if err != nil {
 		return nil, fmt.Errorf("chrome: open a context: %w", err)
 	}
-	c := &browserContext{b: b, id: made.BrowserContextID}
-	b.mu.Lock()
-	b.mu.contexts[c.id] = c
-	b.mu.Unlock()
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("chrome: open a context: %w", errors.Join(ended(ctx), c.Close(context.WithoutCancel(ctx))))
 	}

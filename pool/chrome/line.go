@@ -35,10 +35,12 @@ const (
 // line is one tab's share of a wire. It is the transport of the chromedp that works for that tab,
 // and also its allocator. It holds any number of sessions, since a holder may attach to frames.
 type line struct {
-	w     *wire
-	ready chan struct{} // holds one token when there may be something to read
-	gone  chan struct{} // closed when there will be nothing more
-	once  sync.Once
+	w *wire
+	// claims returns what is told of the answer to a command, if somebody is to be; nil: nobody ever is.
+	claims func(method string) func(*cdproto.Message)
+	ready  chan struct{} // holds one token when there may be something to read
+	gone   chan struct{} // closed when there will be nothing more
+	once   sync.Once
 
 	mu struct {
 		sync.Mutex
@@ -176,7 +178,11 @@ func (l *line) Write(_ context.Context, msg *cdproto.Message) error {
 	}
 	l.noteStop(msg.SessionID, method)
 	l.sweep(msg.SessionID)
-	l.w.send(msg.SessionID, method, params, waiter{line: l, id: msg.ID, method: method})
+	to := waiter{line: l, id: msg.ID, method: method}
+	if l.claims != nil {
+		to.then = l.claims(method)
+	}
+	l.w.send(msg.SessionID, method, params, to)
 	return nil
 }
 

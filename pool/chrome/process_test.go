@@ -5,7 +5,9 @@ package chrome
 import (
 	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 )
@@ -24,5 +26,14 @@ func TestRoomForAProfileIsLookedForBeforeTheStart(t *testing.T) {
 	}
 	if _, err := os.Stat(path); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("left behind: %v", err)
+	}
+}
+
+// A program that waits for all children of its process, as one that is its container's first process has to, may be
+// there before os/exec.
+func TestAStartThatFailedIsExplainedWithoutItsExit(t *testing.T) {
+	b := &browser{wire: &wire{}, process: &process{cmd: exec.Command("chrome"), output: &tail{}}}
+	if err := b.startError(errLost); err == nil || !strings.Contains(err.Error(), "it printed nothing") {
+		t.Errorf("said: %v", err)
 	}
 }

@@ -54,6 +54,7 @@ type tab struct {
 	// guarded by browser.mu.
 	closes int
 	gaveUp bool
+	leases int // that have ended; guarded by browser.mu
 
 	session  target.SessionID // set by open, before anybody else sees the tab
 	prepared atomic.Bool      // Prepare has the page's requests or scripts stopped, and sees to them
@@ -77,10 +78,12 @@ func (c *browserContext) NewTab(ctx context.Context) (pool.Tab[*Page], error) {
 	made, err := call(context.WithoutCancel(ctx), c.b.wire, "", target.CreateTarget,
 		target.CreateTargetParams{URL: blank, BrowserContextID: c.id, NewWindow: &window})
 	if err != nil {
-		c.b.leave(c)
+		c.b.opened(c)
+		c.b.tabs.Done()
 		return nil, fmt.Errorf("chrome: open a page: %w", err)
 	}
 	t := c.newTab(made.TargetID)
+	c.b.opened(c)
 	err = t.open(ctx)
 	if err == nil && ctx.Err() != nil {
 		err = ended(ctx)
@@ -100,6 +103,7 @@ func (c *browserContext) newTab(id target.ID) *tab {
 		done: make(chan struct{}), attached: make(chan error, 1), retired: make(chan struct{}),
 	}
 	t.page = &Page{tab: t}
+	t.line.claims = t.claims
 	report := func(format string, values ...any) {
 		c.b.log.Debug("chromedp: "+fmt.Sprintf(format, values...), "target", id)
 	}
@@ -143,7 +147,7 @@ func (t *tab) live(gone <-chan struct{}) {
 	t.line.hangUp()
 	t.unloop()
 	t.line.Close()
-	t.b.leave(t.c)
+	t.b.tabs.Done()
 	close(t.retired)
 }
 
@@ -243,6 +247,9 @@ func (t *tab) Rescue(ctx context.Context) error {
 		return fmt.Errorf("chrome: rescue: %w", err)
 	}
 	err := t.flee(ctx)
+	if err == nil && t.b.clearStorage {
+		err = t.forget(ctx)
+	}
 	if err == nil {
 		post(t.b.wire, t.session, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: false})
 		// A stop that found nothing to stop hits the next script. Be that ours: an error is an answer.
@@ -316,14 +323,8 @@ func (t *tab) intact() error {
 // an empty history. It waits for all of that, or for ctx. Cookies and storage stay, unless the launcher says
 // ClearStorage.
 func (t *tab) Reset(ctx context.Context) error {
-	err := t.b.closePages(ctx, t, func(info *target.Info, root target.ID) bool {
-		switch {
-		case info.BrowserContextID != t.c.id || info.Type != "page" || info.TargetID == t.id:
-			return false
-		case root == t.id:
-			return true
-		}
-		return t.c.tabs == 1 // opened by nobody: a holder's, and the only one who can have been it was ours
+	err := t.b.closePages(ctx, func(info *target.Info, root target.ID) bool {
+		return info.Type == "page" && info.TargetID != t.id && root == t.id
 	})
 	if err == nil {
 		err = t.undo(ctx)
@@ -376,7 +377,7 @@ func (t *tab) unstop() {
 func (t *tab) Close(ctx context.Context) (err error) {
 	t.b.closeBegins(t)
 	defer func() { t.b.closeEnds(t, err) }()
-	err = t.b.closePages(ctx, t, func(info *target.Info, root target.ID) bool {
+	err = t.b.closePages(ctx, func(info *target.Info, root target.ID) bool {
 		return info.TargetID == t.id || root == t.id
 	})
 	if err != nil {

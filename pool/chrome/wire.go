@@ -48,7 +48,7 @@ type wire struct {
 // waiter is who gets the answer to a call: the driver, or a line that numbered the call itself.
 type waiter struct {
 	answer chan *cdproto.Message  // for the driver's own; it has room for the one answer
-	then   func(*cdproto.Message) // for the driver's own that nobody waits for. It runs on the pump and must not block.
+	then   func(*cdproto.Message) // is told of it first. It runs on the pump and must not block.
 	line   *line
 	id     int64  // the line's own number
 	method string // the line's command
@@ -132,13 +132,13 @@ func (w *wire) answered(msg *cdproto.Message) {
 		}
 	}
 	w.mu.Unlock()
-	switch {
-	case !ok:
-	case waiter.then != nil:
+	if waiter.then != nil {
 		waiter.then(msg)
-	case waiter.line == nil:
+	}
+	switch {
+	case waiter.answer != nil:
 		waiter.answer <- msg
-	default:
+	case waiter.line != nil:
 		msg.ID = waiter.id
 		waiter.line.answer(waiter.method, msg)
 	}
