@@ -91,17 +91,20 @@ func newBrowser(s settings, p *process, l link) *browser {
 
 // live waits for the browser to end, and leaves nothing of it.
 func (b *browser) live() {
-	var died, exited <-chan struct{}
+	var dying, exited <-chan struct{}
 	if b.process != nil {
-		died, exited = b.process.died, b.process.exited
+		dying, exited = b.process.dying, b.process.exited
 	}
 	select {
 	case <-b.wire.lost:
-	case <-died:
+	case <-dying:
 	}
 	switch {
 	case !b.closing.Load():
-		// Its children hold its end of the pipe a moment longer, and holders are to be told now.
+		// The pipe may end later than this, and holders are to be told now.
+		for _, t := range b.tabsOf(nil) {
+			t.over(pool.ErrBrowserLost)
+		}
 		b.wire.link.Close()
 		b.log.Warn("browser lost", b.who())
 	case b.process != nil:

@@ -117,13 +117,13 @@ func (c *browserContext) left(ctx context.Context) (bool, error) {
 	return false, nil
 }
 
-// tabsOf returns the tabs of c that are on the books.
+// tabsOf returns the tabs of c that are on the books; nil: of every context.
 func (b *browser) tabsOf(c *browserContext) []*tab {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var tabs []*tab
 	for _, known := range b.mu.pages {
-		if known.tab != nil && known.tab.c == c {
+		if known.tab != nil && (c == nil || known.tab.c == c) {
 			tabs = append(tabs, known.tab)
 		}
 	}

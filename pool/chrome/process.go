@@ -39,8 +39,9 @@ type process struct {
 	says   io.Reader // what the browser writes to its pipe
 	pipe   *chromedp.PipeConn
 	output *tail
-	died   chan struct{} // closed when the main process was waited for
-	exited chan struct{} // closed after that, when no output is to come
+	died   chan struct{}   // closed when the main process was waited for
+	dying  <-chan struct{} // closed when it is known to end, at the latest with died
+	exited chan struct{}   // closed after both, when no output is to come
 }
 
 // start starts a browser in a process group and a folder of its own. The folder is made in parent.
@@ -79,6 +80,7 @@ func start(path string, args, env []string, parent string, output io.Writer) (*p
 		return nil, errors.Join(fmt.Errorf("chrome: start %s: %w", path, err), p.pipe.Close(), printedOut.Close(), os.RemoveAll(folder))
 	}
 	p.group = p.cmd.Process.Pid
+	p.dying = dying(p.group, p.died)
 	go p.wait(printedOut)
 	return p, nil
 }
@@ -125,6 +127,7 @@ func (p *process) wait(printed *os.File) {
 	}()
 	_ = p.cmd.Wait() // cmd.ProcessState says how it ended
 	close(p.died)
+	<-p.dying
 	grace := time.NewTimer(outputGrace)
 	defer grace.Stop()
 	select {

@@ -17,7 +17,7 @@ type process struct {
 	says   io.Reader
 	pipe   *chromedp.PipeConn
 	output *tail
-	died   chan struct{}
+	dying  <-chan struct{}
 	exited chan struct{}
 }
 

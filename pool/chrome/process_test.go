@@ -37,3 +37,39 @@ func TestAStartThatFailedIsExplainedWithoutItsExit(t *testing.T) {
 		t.Errorf("said: %v", err)
 	}
 }
+
+func TestAProcessIsDyingWhenItsStateSaysSo(t *testing.T) {
+	for stat, want := range map[string]bool{
+		"12 (chromium) Z 1 12": true, "12 (chromium) X 1 12": true, "12 (chromium) S 1 12": false,
+		"12 () Z) S 1 12": false, "12 (Z": false, "12 (a)": false, "12 (a) ": false, "": false,
+	} {
+		if dead([]byte(stat)) != want {
+			t.Errorf("%q: %v", stat, !want)
+		}
+	}
+}
+
+func TestAKilledProcessIsDyingBeforeItIsWaitedFor(t *testing.T) {
+	cmd := exec.Command("sleep", "60")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	waited := make(chan struct{})
+	found := dying(cmd.Process.Pid, waited)
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-found
+	_ = cmd.Wait()
+	close(waited)
+	runs := exec.Command("sleep", "60")
+	if err := runs.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	found = dying(runs.Process.Pid, ended)
+	close(ended)
+	<-found // with ended, although it runs
+	_ = runs.Process.Kill()
+	_ = runs.Wait()
+}

@@ -79,10 +79,10 @@ func (r Remote) Launch(ctx context.Context) (pool.Browser[*Page], error) {
 	b := newBrowser(settings, nil, newSocket(conn))
 	version, err := b.greet(ctx)
 	if err != nil {
+		b.abort()
 		if b.wire.garbage != nil {
 			err = b.wire.garbage
 		}
-		b.abort()
 		return nil, fmt.Errorf("chrome: connect to %s: %w", address, err)
 	}
 	b.log.InfoContext(ctx, "browser connected", "product", version, "url", address, "operation", pool.OperationID(ctx))
