@@ -71,6 +71,13 @@ type LeaseWatcher interface {
 	LeaseEnded()
 }
 
+// LossTeller is a Browser that knows of its loss before it is gone: a process that was killed takes a while to
+// end, and its holders need not wait for that. Lost returns a channel, the same each time, that is closed when
+// the browser is known to end unasked. Done then follows.
+type LossTeller interface {
+	Lost() <-chan struct{}
+}
+
 type operationKey struct{}
 
 // OperationID returns the core's number of the operation that ctx was made for, so that a driver's

@@ -21,6 +21,7 @@ type browser[P any] struct {
 	id        core.BrowserID
 	process   Browser[P]              // nil: its launch has not been answered
 	done      <-chan struct{}         // the process's; set with it
+	lost      <-chan struct{}         // a LossTeller's; set with it
 	life      context.Context         // every call into it derives from this one
 	end       context.CancelCauseFunc // ends them all: it is gone, or nobody waits for it any more
 	running   int                     // goroutines that may wait for it
@@ -38,12 +39,14 @@ func (b *browser[P]) state() string {
 }
 
 // gone says whether the driver has said that the browser is gone.
-func (b *browser[P]) gone() bool {
-	if b.process == nil {
-		return false
-	}
+func (b *browser[P]) gone() bool { return b.process != nil && closed(b.done) }
+
+// losing says whether the driver has said that the browser is about to be gone, unasked.
+func (b *browser[P]) losing() bool { return b.process != nil && closed(b.lost) }
+
+func closed(c <-chan struct{}) bool {
 	select {
-	case <-b.done:
+	case <-c:
 		return true
 	default:
 		return false
@@ -140,6 +143,9 @@ func (p *Pool[P]) launchLocked(e *core.Effect) {
 			return
 		}
 		b.process, b.done = process, done
+		if teller, ok := process.(LossTeller); ok {
+			b.lost = teller.Lost()
+		}
 		p.watchLocked(b)
 		if b.unwanted {
 			p.endBrowserLocked(b, e.Operation, true) // it has done nothing yet that a graceful end could save
@@ -163,6 +169,15 @@ func (p *Pool[P]) launchFailedLocked(b *browser[P], err error) {
 func (p *Pool[P]) watchLocked(b *browser[P]) {
 	p.beginLocked(b, func() {
 		select {
+		case <-b.lost:
+			p.mu.Lock()
+			p.loseLocked(b)
+			p.unlock()
+		case <-b.done:
+		case <-b.forgotten:
+		case <-p.over:
+		}
+		select {
 		case <-b.done:
 		case <-b.forgotten:
 		case <-p.over: // it was written off, and nobody is left to be told
@@ -172,6 +187,16 @@ func (p *Pool[P]) watchLocked(b *browser[P]) {
 			p.browserGoneLocked(b)
 		}
 	})
+}
+
+// loseLocked tells those who hold a page of a browser that it is lost. The core hears of it when the browser is gone; what
+// they give back until then is no news.
+func (p *Pool[P]) loseLocked(b *browser[P]) {
+	for _, t := range p.mu.tabs {
+		if t.browser == b && t.holder != nil {
+			t.holder.tellLocked(ErrBrowserLost)
+		}
+	}
 }
 
 // browserGoneLocked tells the core once that a browser is gone.
@@ -350,7 +375,8 @@ func (p *Pool[P]) endsUnasked(t *tab[P]) bool {
 
 // hearBrowser gives a browser a chance to be known as gone before bad news of one of its tabs is
 // told: when a process dies, its tabs' ends and errors are often seen first. It waits for the
-// browser's answer to a ping, or where that fails for its end, up to CloseGrace.
+// browser's answer to a ping, or where that fails for its end, up to CloseGrace. One that is known to end is
+// waited for until it has, or until it is written off.
 func (p *Pool[P]) hearBrowser(b *browser[P]) {
 	ctx, cancel := context.WithCancel(b.life)
 	defer cancel()
@@ -358,7 +384,15 @@ func (p *Pool[P]) hearBrowser(b *browser[P]) {
 	if b.process.Ping(ctx) != nil {
 		select {
 		case <-b.done:
+		case <-b.lost:
 		case <-ctx.Done():
+		}
+	}
+	if b.losing() {
+		select {
+		case <-b.done:
+		case <-b.life.Done():
+		case <-p.over:
 		}
 	}
 }

@@ -70,6 +70,9 @@ func (l *Lease[P]) Discard(reason error) {
 func (l *Lease[P]) end(e core.Event) {
 	p := l.pool
 	p.mu.Lock()
+	if l.cause == nil && l.tab.browser.losing() {
+		l.tellLocked(ErrBrowserLost)
+	}
 	if l.cause == nil {
 		e.Request = l.request
 		l.endLocked(ErrReleased) // before the tab can be anybody else's
@@ -78,13 +81,21 @@ func (l *Lease[P]) end(e core.Event) {
 	p.unlock()
 }
 
-// endLocked ends the holder's side of the lease.
-func (l *Lease[P]) endLocked(cause error) {
+// tellLocked tells the holder that the lease has ended. The first cause stays.
+func (l *Lease[P]) tellLocked(cause error) {
+	if l.cause != nil {
+		return
+	}
 	l.cause = cause
-	l.tab.holder = nil
 	if l.cancel != nil {
 		l.cancel(cause)
 	}
+}
+
+// endLocked ends the holder's side of the lease.
+func (l *Lease[P]) endLocked(cause error) {
+	l.tellLocked(cause)
+	l.tab.holder = nil
 	if watcher, ok := l.tab.page.(LeaseWatcher); ok {
 		watcher.LeaseEnded()
 	}

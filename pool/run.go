@@ -118,6 +118,9 @@ func (p *Pool[P]) grantLocked(e *core.Effect) {
 	t.affinity = p.mu.keys.name(e.Affinity)
 	l.tab, l.reused, l.waits = t, e.How == core.Warm, waits(e.Waits)
 	t.holder = l
+	if t.browser.losing() {
+		l.tellLocked(ErrBrowserLost)
+	}
 	l.answerLocked()
 }
 

@@ -129,6 +129,44 @@ func TestShellABrowserKilledUnderLoadEndsItsLeasesAndServesThoseWhoWait(t *testi
 	})
 }
 
+// A process that was killed takes a while to end. Its pages are known to be lost at once, and by the right name; the books wait.
+func TestShellHoldersOfALostBrowserAreToldBeforeItIsGone(t *testing.T) {
+	stub := new(shellStub)
+	inShell(t, pool.Config{MaxPages: 2}, stub, func(t *testing.T, p *shellPool) {
+		a, b, nested := mustGet(t, p, "a"), mustGet(t, p, "b"), mustGet(t, p, "a", pool.Nested())
+		held := a.Context()
+		nested.Release()
+		synctest.Wait()
+		c := ask(t.Context(), p, "c")
+		stub.browser(0).lose()
+		b.Release() // before anybody else has heard of it
+		synctest.Wait()
+		if cause := context.Cause(held); cause != pool.ErrBrowserLost {
+			t.Errorf("the holder was told %v, want ErrBrowserLost", cause)
+		}
+		wantEnded(t, b, pool.ErrBrowserLost)
+		// A tab that is granted meanwhile is lost from the start.
+		late := ask(t.Context(), p, "a", pool.Nested())
+		if !late.waits() {
+			wantEnded(t, late.lease, pool.ErrBrowserLost)
+		}
+		after(3 * time.Second) // more than any grace
+		if !c.waits() || p.Stats().Leases < 2 {
+			t.Errorf("before the browser is gone: c waits %v, %+v", c.waits(), p.Stats())
+		}
+		stub.browser(0).die()
+		<-c.done
+		if s := p.Stats().Counters; c.err != nil || s.Crashes > 0 {
+			t.Fatalf("who waits gets %v; %d crashes", c.err, s.Crashes)
+		}
+		a.Release()
+		c.lease.Release()
+		if <-late.done; late.err == nil {
+			late.lease.Release()
+		}
+	})
+}
+
 func TestShellACrashEndsItsLeaseAndNoOther(t *testing.T) {
 	inShell(t, pool.Config{}, new(shellStub), func(t *testing.T, p *shellPool) {
 		a, b := mustGet(t, p, "a"), mustGet(t, p, "a")

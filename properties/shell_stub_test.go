@@ -111,6 +111,7 @@ func fails(err error) func(context.Context, int) error {
 
 type shellBrowser struct {
 	stub *shellStub
+	lost chan struct{}
 	done chan struct{}
 	once sync.Once
 	life context.Context
@@ -147,7 +148,7 @@ func (s *shellStub) Launch(ctx context.Context) (pool.Browser[*shellPage], error
 	if s.launched != nil {
 		return s.launched()
 	}
-	b := &shellBrowser{stub: s, done: make(chan struct{})}
+	b := &shellBrowser{stub: s, done: make(chan struct{}), lost: make(chan struct{})}
 	b.life, b.end = context.WithCancelCause(context.WithValue(context.Background(), tabValue("of"), "tab"))
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -169,6 +170,17 @@ func (b *shellBrowser) die() {
 	})
 }
 
+// lose ends the browser's pages, as those of one do that is killed; die follows later. Until then it answers
+// nothing.
+func (b *shellBrowser) lose() {
+	close(b.lost)
+	b.stub.mu.Lock()
+	defer b.stub.mu.Unlock()
+	for _, t := range b.tabs {
+		t.crash()
+	}
+}
+
 func (b *shellBrowser) gone() error {
 	select {
 	case <-b.done:
@@ -178,10 +190,23 @@ func (b *shellBrowser) gone() error {
 	}
 }
 
+// hang waits for the end of a browser that is lost.
+func (b *shellBrowser) hang() error {
+	select {
+	case <-b.lost:
+		<-b.done
+		return errDriver
+	default:
+		return nil
+	}
+}
+
 func (b *shellBrowser) Done() <-chan struct{} { return b.done }
 
+func (b *shellBrowser) Lost() <-chan struct{} { return b.lost }
+
 func (b *shellBrowser) Ping(ctx context.Context) error {
-	return errors.Join(b.stub.meet(ctx, "ping"), b.gone())
+	return errors.Join(b.stub.meet(ctx, "ping"), b.hang(), b.gone())
 }
 
 func (b *shellBrowser) Close(ctx context.Context) error {
@@ -198,7 +223,7 @@ func (b *shellBrowser) Close(ctx context.Context) error {
 }
 
 func (b *shellBrowser) NewContext(ctx context.Context) (pool.BrowserContext[*shellPage], error) {
-	err := b.stub.meet(ctx, "new-context")
+	err := errors.Join(b.stub.meet(ctx, "new-context"), b.hang())
 	b.stub.mu.Lock()
 	defer b.stub.mu.Unlock()
 	if err := errors.Join(err, b.gone()); err != nil { // die counts, under the same lock, what was open
@@ -211,7 +236,7 @@ func (b *shellBrowser) NewContext(ctx context.Context) (pool.BrowserContext[*she
 }
 
 func (c *shellContext) NewTab(ctx context.Context) (pool.Tab[*shellPage], error) {
-	err := c.b.stub.meet(ctx, "new-tab")
+	err := errors.Join(c.b.stub.meet(ctx, "new-tab"), c.b.hang())
 	c.b.stub.mu.Lock()
 	defer c.b.stub.mu.Unlock()
 	if err := errors.Join(err, c.b.gone()); err != nil {

@@ -43,6 +43,7 @@ type browser struct {
 	closing atomic.Bool   // Close was called: the end will be no loss
 	force   chan struct{} // closed when the browser is not to end gracefully
 	forced  sync.Once
+	ending  chan struct{}  // closed when it is known to end, unasked
 	done    chan struct{}  // closed when no process of it is left, and its folder was removed as far as that is possible
 	cleaned chan struct{}  // closed when no goroutine of it is left either
 	tabs    sync.WaitGroup // tabs that are opened or whose goroutines run
@@ -77,7 +78,7 @@ type listed struct {
 func newBrowser(s settings, p *process, l link) *browser {
 	b := &browser{
 		settings: s, process: p,
-		force: make(chan struct{}), done: make(chan struct{}), cleaned: make(chan struct{}),
+		force: make(chan struct{}), ending: make(chan struct{}), done: make(chan struct{}), cleaned: make(chan struct{}),
 	}
 	b.mu.pages = make(map[target.ID]*listed)
 	b.mu.contexts = make(map[cdp.BrowserContextID]*browserContext)
@@ -101,7 +102,8 @@ func (b *browser) live() {
 	}
 	switch {
 	case !b.closing.Load():
-		// The pipe may end later than this, and holders are to be told now.
+		// Its processes may take a while to end, and its pipe, and holders are to be told now.
+		close(b.ending)
 		for _, t := range b.tabsOf(nil) {
 			t.over(pool.ErrBrowserLost)
 		}
@@ -139,6 +141,9 @@ func (b *browser) who() slog.Attr {
 }
 
 func (b *browser) Done() <-chan struct{} { return b.done }
+
+// Lost is closed when the browser is known to end unasked: Done follows, when nothing of it is left.
+func (b *browser) Lost() <-chan struct{} { return b.ending }
 
 // Ping waits for the browser's main thread to answer, or for ctx.
 func (b *browser) Ping(ctx context.Context) error {
@@ -463,6 +468,15 @@ func (b *browser) unlessGone(ctx context.Context, err error) error {
 	case <-ctx.Done():
 		return fmt.Errorf("%w; %w", err, ended(ctx))
 	}
+}
+
+// whenGone returns the error of a call when nothing that the call may have made is left: where the browser is
+// lost, when it is gone.
+func (b *browser) whenGone(err error) error {
+	if errors.Is(err, errLost) {
+		<-b.done
+	}
+	return err
 }
 
 // isLost reports whether the connection to the browser has ended.

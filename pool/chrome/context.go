@@ -46,7 +46,7 @@ func (b *browser) NewContext(ctx context.Context) (pool.BrowserContext[*Page], e
 	}
 	b.mu.Unlock()
 	if err != nil {
-		return nil, fmt.Errorf("chrome: open a context: %w", err)
+		return nil, fmt.Errorf("chrome: open a context: %w", b.whenGone(err))
 	}
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("chrome: open a context: %w", errors.Join(ended(ctx), c.Close(context.WithoutCancel(ctx))))

@@ -80,7 +80,7 @@ func (c *browserContext) NewTab(ctx context.Context) (pool.Tab[*Page], error) {
 	if err != nil {
 		c.b.opened(c)
 		c.b.tabs.Done()
-		return nil, fmt.Errorf("chrome: open a page: %w", err)
+		return nil, fmt.Errorf("chrome: open a page: %w", c.b.whenGone(err))
 	}
 	t := c.newTab(made.TargetID)
 	c.b.opened(c)
