@@ -41,18 +41,31 @@ type kills struct {
 	last   time.Time
 	told   []time.Duration // from the last kill to the end of a lease that it ended
 	served int
+	// holding is the number of holders, and lost that of those who were told that their browser was lost.
+	holding, lost int
 }
 
-func (k *kills) now() {
+// now returns the number of holders who are to be told if it is the browser that is killed.
+func (k *kills) now() int {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.last = time.Now()
+	return k.holding
 }
 
-func (k *kills) holderIsTold() {
+func (k *kills) holds(more int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.holding += more
+}
+
+func (k *kills) holderIsTold(cause error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.told = append(k.told, time.Since(k.last))
+	if errors.Is(cause, pool.ErrBrowserLost) {
+		k.lost++
+	}
 }
 
 // hold has holders wait on a page for as long as they may, which is until the page's end, or over's.
@@ -63,16 +76,18 @@ func (k *kills) hold(t *testing.T, p *pool.Pool[*chrome.Page], affinity string, 
 			t.Errorf("a holder's request: %v", err)
 			return
 		}
+		k.holds(1)
 		ctx, cancel := context.WithCancel(lease.Context())
 		stop := context.AfterFunc(over, cancel)
 		_ = chromedp.Do(ctx, chromedp.Evaluate[chromedp.Void]("new Promise(() => {})", chromedp.EvalAwaitPromise))
 		<-ctx.Done() // the call may fail a moment before the lease ends
 		if cause := context.Cause(lease.Context()); over.Err() == nil && cause != nil {
-			k.holderIsTold()
+			k.holderIsTold(cause)
 			if !errors.Is(cause, pool.ErrBrowserLost) && !errors.Is(cause, pool.ErrPageCrashed) {
 				t.Errorf("a holder is told %v", cause)
 			}
 		}
+		k.holds(-1)
 		stop()
 		cancel()
 		lease.Release()
@@ -119,15 +134,16 @@ func TestContractChromeKillsUnderLoadTellEveryHolderAndEveryRequestIsServed(t *t
 		}
 		tick := time.NewTicker(1500 * time.Millisecond)
 		defer tick.Stop()
-		browsers, renderers := 0, 0
+		browsers, renderers, hadHolders := 0, 0, 0
 		for i := range setting(t, "PAGEPOOL_CHROME_KILLS", 9) {
 			<-tick.C
 			pids := b.renderers()
 			main, runs := b.mainProcess()
-			k.now()
+			holders := k.now()
 			if i%3 == 0 || len(pids) == 0 {
 				if runs && syscall.Kill(main, syscall.SIGKILL) == nil { // between two browsers there is none
 					browsers++
+					hadHolders += holders
 				}
 				continue
 			}
@@ -142,6 +158,9 @@ func TestContractChromeKillsUnderLoadTellEveryHolderAndEveryRequestIsServed(t *t
 		t.Logf("%d browsers and %d renderers killed; %d requests served; holders told after %v", browsers, renderers, k.served, k.told)
 		if browsers == 0 || renderers == 0 || len(k.told) == 0 {
 			t.Fatalf("%d browsers and %d renderers were killed, and holders were told %d times", browsers, renderers, len(k.told))
+		}
+		if k.lost < hadHolders {
+			t.Errorf("%d holders were told that their browser was lost, of %d who held a page of one", k.lost, hadHolders)
 		}
 		if slowest := k.told[len(k.told)-1]; slowest > 10*time.Second {
 			t.Errorf("a holder was told only after %v", slowest)

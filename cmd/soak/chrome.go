@@ -31,6 +31,9 @@ type chromeReport struct {
 	Loops   []loop     `json:"loops,omitempty"`
 }
 
+// usualMishaps is how much more often things die than in simulated hours, which have few deaths in a minute.
+const usualMishaps = 5
+
 type chromeOptions struct {
 	profile  string
 	lasting  time.Duration
@@ -48,7 +51,7 @@ const incidentProfile = "incident"
 func chromeProfiles() []string { return append(profileNames(), incidentProfile) }
 
 func (s *soak) chromeCommand() *cobra.Command {
-	o := chromeOptions{lasting: 30 * time.Second, seed: seedRange{1, 1}, mishaps: 5}
+	o := chromeOptions{lasting: 30 * time.Second, seed: seedRange{1, 1}, mishaps: usualMishaps}
 	c := &cobra.Command{
 		Use:   "chrome [PROFILE]",
 		Short: "Run the same traffic on a real browser: " + strings.Join(chromeProfiles(), ", "),
@@ -210,12 +213,21 @@ func (s *soak) fill(report *chromeReport, found *live.Result, o chromeOptions) {
 	report.Visits = found.Tally
 	s.cut = s.cut || found.Stopped
 	repeat := fmt.Sprintf("soak chrome %s -for %v -seed %v%s", o.profile, o.lasting, &o.seed, s.setFlags())
+	if o.mishaps != usualMishaps {
+		repeat += fmt.Sprintf(" -mishaps %v", &o.mishaps)
+	}
 	if o.path != "" {
 		repeat += " -path " + quote(o.path)
 	}
 	if len(report.Left) > 0 {
 		found.Violations = append(found.Violations, sim.Violation{
 			Property: "closes", Says: sim.Says("closes"), What: "left: " + strings.Join(report.Left, "; "), Step: r.Events,
+		})
+	}
+	if o.profile == incidentProfile && len(report.Loops) == 0 && found.Ran > incidentShows {
+		found.Violations = append(found.Violations, sim.Violation{
+			Property: "stuck-isolated", Says: sim.Says("stuck-isolated"), Step: r.Events,
+			What: "not shown: no page looped; the first error was " + found.Tally.FirstError,
 		})
 	}
 	for _, v := range found.Violations {

@@ -24,6 +24,7 @@ const (
 	incidentGap        = 100 * time.Millisecond // between two visits of one affinity
 	incidentPause      = 2 * time.Second        // between two loops
 	incidentPatience   = 30 * time.Second
+	incidentShows      = 15 * time.Second // a run as long as this has seen a page loop
 	stuckAffinity      = "ctse/ambitious-piranha"
 )
 

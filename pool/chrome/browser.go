@@ -332,7 +332,7 @@ func (b *browser) crashed(event target.EventTargetCrashed) {
 	b.mu.Unlock()
 	if owner != nil {
 		owner.over(fmt.Errorf("%w (%s, code %d)", pool.ErrPageCrashed, event.Status, event.ErrorCode))
-		b.log.Warn("page crashed", "target", event.TargetID, "status", event.Status)
+		go b.log.Warn("page crashed", "target", event.TargetID, "status", event.Status) // whose handler may block
 	}
 }
 

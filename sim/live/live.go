@@ -89,6 +89,7 @@ func Run[P any](ctx context.Context, o Options[P]) (*Result, error) {
 	}
 	r.pool, err = pool.New(&staged[P]{o.Stage, r.follow}, config(o.Settings, o.Logger))
 	if err != nil {
+		r.follow.stop()
 		return nil, err
 	}
 	r.player = newPlayer(r.pool, o.Stage, r.follow)
