@@ -72,6 +72,7 @@ type tab[P any] struct {
 	holds     P               // what the page gives its holders; set with it
 	pageLife  context.Context // the page's; set with it
 	pageDone  <-chan struct{} // the page's; set with it
+	diagnoser LeaseDiagnoser  // the page, where it is one; set with it
 	holder    *Lease[P]
 	opening   bool          // its opening has not been answered
 	closing   bool          // its close has been asked for
@@ -279,8 +280,9 @@ func (p *Pool[P]) openLocked(e *core.Effect) {
 		}
 		if err == nil {
 			holds, pageLife, done := page.Page(), page.Context(), page.Done()
+			diagnoser, _ := page.(LeaseDiagnoser)
 			p.mu.Lock()
-			t.page, t.holds, t.pageLife, t.pageDone = page, holds, pageLife, done
+			t.page, t.holds, t.pageLife, t.pageDone, t.diagnoser = page, holds, pageLife, done, diagnoser
 			p.mu.Unlock()
 		}
 		return err

@@ -118,6 +118,9 @@ func (p *Pool[P]) grantLocked(e *core.Effect) {
 	t.affinity = p.mu.keys.name(e.Affinity)
 	l.tab, l.reused, l.waits = t, e.How == core.Warm, waits(e.Waits)
 	t.holder = l
+	if t.diagnoser != nil {
+		t.diagnoser.LeaseBegun()
+	}
 	l.answerLocked()
 }
 
@@ -149,6 +152,9 @@ func (p *Pool[P]) endLeaseLocked(e *core.Effect) {
 	if t == nil || t.holder == nil || t.holder.request != e.Request {
 		p.bugLocked("the lease of r%d on t%d ends, and is not there", e.Request, e.Tab)
 		return
+	}
+	if e.Reason == core.LeaseExpired {
+		p.diagnoseLocked(t.holder, ErrLeaseExpired)
 	}
 	t.holder.endLocked(causes[e.Reason])
 	p.noteLocked(slog.LevelWarn, "lease ended without its holder", "tab", t.name, "reason", e.Reason.String(),

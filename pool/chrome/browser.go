@@ -46,6 +46,7 @@ type browser struct {
 	done    chan struct{}  // closed when no process of it is left
 	cleaned chan struct{}  // closed when no goroutine, file or folder of it is left either
 	tabs    sync.WaitGroup // tabs that are opened or whose goroutines run; enter and leave count them
+	tracing chan struct{}  // holds a token while somebody records a trace
 
 	mu struct {
 		sync.Mutex
@@ -55,6 +56,7 @@ type browser struct {
 		pages map[target.ID]*listed
 		// contexts are those that the driver made and that are not verified gone.
 		contexts map[cdp.BrowserContextID]*browserContext
+		traces   map[target.SessionID]*trace
 	}
 }
 
@@ -74,9 +76,11 @@ func newBrowser(s settings, p *process, l link) *browser {
 	b := &browser{
 		settings: s, process: p,
 		force: make(chan struct{}), done: make(chan struct{}), cleaned: make(chan struct{}),
+		tracing: make(chan struct{}, 1),
 	}
 	b.mu.pages = make(map[target.ID]*listed)
 	b.mu.contexts = make(map[cdp.BrowserContextID]*browserContext)
+	b.mu.traces = make(map[target.SessionID]*trace)
 	b.wire = newWire(l, b.observe)
 	b.wire.start()
 	b.wire.loops.Go(b.audits)
@@ -211,6 +215,10 @@ func (b *browser) kill() {
 
 // observe keeps the books on pages. It runs on the pump: what it does must not wait.
 func (b *browser) observe(msg *cdproto.Message) {
+	if msg.Method == cdproto.EventTracingDataCollected || msg.Method == cdproto.EventTracingTracingComplete {
+		b.traced(msg)
+		return
+	}
 	if msg.Method == cdproto.EventPageJavascriptDialogOpening {
 		var dialog page.EventJavascriptDialogOpening
 		if decode(msg.Params, &dialog) == nil {

@@ -170,6 +170,7 @@ func (l Launcher) Launch(ctx context.Context) (pool.Browser[*Page], error) {
 		b.log.WarnContext(ctx, "the sandbox is off: a page that breaks out of its renderer has this user's rights",
 			"pid", process.cmd.Process.Pid)
 	}
+	b.warmTracing()
 	return b, nil
 }
 

@@ -31,6 +31,13 @@ const (
 	stopEvery = 50 * time.Millisecond
 )
 
+// What a tab is for a pool.
+var (
+	_ pool.Tab[*Page]     = (*tab)(nil)
+	_ pool.LeaseWatcher   = (*tab)(nil)
+	_ pool.LeaseDiagnoser = (*tab)(nil)
+)
+
 // tab is one page in a context.
 type tab struct {
 	b    *browser
@@ -96,7 +103,7 @@ func (c *browserContext) NewTab(ctx context.Context) (pool.Tab[*Page], error) {
 // newTab takes over a target that was just made, and begins to attach chromedp to it.
 func (c *browserContext) newTab(id target.ID) *tab {
 	t := &tab{
-		b: c.b, c: c, id: id, line: c.b.wire.newLine(),
+		b: c.b, c: c, id: id, line: c.b.wire.newLine(id),
 		done: make(chan struct{}), attached: make(chan error, 1), retired: make(chan struct{}),
 	}
 	t.page = &Page{tab: t}
