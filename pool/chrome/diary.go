@@ -2,6 +2,7 @@ package chrome
 
 import (
 	"bytes"
+	"cmp"
 	"hash/maphash"
 	"maps"
 	"slices"
@@ -44,7 +45,8 @@ type diary struct {
 
 // flight is a request in flight: the event that told of it, or what was read out of that.
 type flight struct {
-	event jsonv2.Value
+	event  jsonv2.Value
+	loader string // of the document that it is for
 	Request
 }
 
@@ -106,15 +108,13 @@ func (d *diary) event(msg *cdproto.Message) {
 	case cdproto.EventNetworkRequestWillBeSent:
 		d.departs(msg.Params)
 	case cdproto.EventNetworkLoadingFinished, cdproto.EventNetworkLoadingFailed:
-		id := requestID(msg.Params)
+		id, _ := requestIDs(msg.Params)
 		d.mu.Lock()
 		delete(d.mu.flights, id)
 		d.mu.Unlock()
 	case cdproto.EventPageFrameNavigated:
-		if url, ok := d.navigated(msg.Params); ok {
-			d.mu.Lock()
-			d.mu.url = url
-			d.mu.Unlock()
+		if url, loader, ok := d.navigated(msg.Params); ok {
+			d.arrives(url, loader)
 		}
 	}
 }
@@ -166,7 +166,8 @@ func (d *diary) add(sum uint64, p Problem) {
 
 // departs notes a request that was sent. One that is redirected keeps its id, and is then the new one.
 func (d *diary) departs(event jsonv2.Value) {
-	id, f := requestID(event), flight{event: event, Request: Request{Since: time.Now()}}
+	id, loader := requestIDs(event)
+	f := flight{event: event, loader: loader, Request: Request{Since: time.Now()}}
 	if len(event) > flightBytes {
 		f.read()
 	}
@@ -175,6 +176,15 @@ func (d *diary) departs(event jsonv2.Value) {
 	if len(d.mu.flights) < flightsMost {
 		d.mu.flights[id] = f
 	}
+}
+
+// arrives notes that the page shows another document. What the last one waited for it does not wait for any
+// more, and of a document that was left while its main thread was held nobody else says so.
+func (d *diary) arrives(url, loader string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.mu.url = url
+	maps.DeleteFunc(d.mu.flights, func(_ string, f flight) bool { return f.loader != loader })
 }
 
 // read reads what is shown of a request.
@@ -195,39 +205,41 @@ func (f *flight) read() {
 	f.event = nil
 }
 
-// requestID is the id that an event of the network begins with.
-func requestID(event jsonv2.Value) string {
-	const begin = `{"requestId":"`
-	if rest, ok := bytes.CutPrefix(event, []byte(begin)); ok {
-		if at := bytes.IndexByte(rest, '"'); at >= 0 {
-			return string(rest[:at])
+// requestIDs are the ids that an event of the network begins with: of the request, and where a request begins
+// of the document's loader.
+func requestIDs(event jsonv2.Value) (request, loader string) {
+	if rest, ok := bytes.CutPrefix(event, []byte(`{"requestId":"`)); ok {
+		id, rest, _ := bytes.Cut(rest, []byte(`"`))
+		if rest, ok = bytes.CutPrefix(rest, []byte(`,"loaderId":"`)); ok {
+			of, _, _ := bytes.Cut(rest, []byte(`"`))
+			return string(id), string(of)
 		}
+		return string(id), ""
 	}
 	var of struct {
 		RequestID string `json:"requestId"`
+		LoaderID  string `json:"loaderId"`
 	}
 	_ = decode(event, &of)
-	return of.RequestID
+	return of.RequestID, of.LoaderID
 }
 
-// navigated reads the address of the page's own frame out of the news that a frame shows another document.
-func (d *diary) navigated(event jsonv2.Value) (string, bool) {
+// navigated reads the address of the page's own frame, and the document's loader, out of the news that a frame shows another document.
+func (d *diary) navigated(event jsonv2.Value) (url, loader string, ok bool) {
 	if !bytes.HasPrefix(event, d.begin) {
-		return "", false
+		return "", "", false
 	}
 	var news struct {
 		Frame struct {
 			URL         string `json:"url"`
+			LoaderID    string `json:"loaderId"`
 			Unreachable string `json:"unreachableUrl"`
 		} `json:"frame"`
 	}
 	if decode(event, &news) != nil {
-		return "", false
+		return "", "", false
 	}
-	if news.Frame.Unreachable != "" {
-		return shortened(news.Frame.Unreachable), true
-	}
-	return shortened(news.Frame.URL), true
+	return shortened(cmp.Or(news.Frame.Unreachable, news.Frame.URL)), news.Frame.LoaderID, true
 }
 
 // seed is of this process: sums are compared within it only.

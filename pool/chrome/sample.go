@@ -1,6 +1,7 @@
 package chrome
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -126,24 +127,26 @@ func (t *tab) sample(ctx context.Context) []string {
 	return stack(chunks)
 }
 
-// sampled is what is read of a trace.
-type sampled struct {
-	Value []struct {
-		Name string `json:"name"`
-		PID  int    `json:"pid"`
-		TID  int    `json:"tid"`
-		ID   string `json:"id"`
-		Args struct {
-			Data struct {
-				Profile struct {
-					Nodes   []profileNode `json:"nodes"`
-					Samples []int         `json:"samples"`
-				} `json:"cpuProfile"`
-				Lines   []int `json:"lines"`
-				Columns []int `json:"columns"`
-			} `json:"data"`
-		} `json:"args"`
-	} `json:"value"`
+// recording is a part of a trace. Its events are of many kinds, so each is decoded for itself.
+type recording struct {
+	Events []jsonv2.Value `json:"value"`
+}
+
+// profileChunk is the event that tells of samples.
+type profileChunk struct {
+	PID  int    `json:"pid"`
+	TID  int    `json:"tid"`
+	ID   string `json:"id"`
+	Args struct {
+		Data struct {
+			Profile struct {
+				Nodes   []profileNode `json:"nodes"`
+				Samples []int         `json:"samples"`
+			} `json:"cpuProfile"`
+			Lines   []int `json:"lines"`
+			Columns []int `json:"columns"`
+		} `json:"data"`
+	} `json:"args"`
 }
 
 // profileNode is a call, as part of a stack. Its place is where its function begins.
@@ -170,43 +173,30 @@ type thread struct {
 // spot is where a thread was found: the innermost call, and the place in it where that is known.
 type spot struct{ node, line, column int }
 
-// stack is the stack that the busiest thread of a trace was found in most often, innermost call first.
+// stack is the stack that the busiest thread of a trace was found in most often, innermost call first. A main
+// thread goes before others, which are workers'.
 func stack(chunks []jsonv2.Value) []string {
 	threads := make(map[string]*thread)
 	for _, chunk := range chunks {
-		var s sampled
-		if decode(chunk, &s) != nil {
+		var r recording
+		if decode(chunk, &r) != nil {
 			continue
 		}
-		for _, event := range s.Value {
-			if event.Name != "ProfileChunk" {
+		for _, event := range r.Events {
+			var c profileChunk
+			if !bytes.Contains(event, []byte(`"ProfileChunk"`)) || decode(event, &c) != nil {
 				continue
 			}
-			id := fmt.Sprint(event.PID, " ", event.ID)
-			th := threads[id]
-			if th == nil {
-				th = &thread{id: id, main: event.PID == event.TID, nodes: make(map[int]profileNode), samples: make(map[spot]int)}
-				threads[id] = th
+			id := fmt.Sprint(c.PID, " ", c.ID)
+			if threads[id] == nil {
+				threads[id] = &thread{id: id, main: c.PID == c.TID, nodes: make(map[int]profileNode), samples: make(map[spot]int)}
 			}
-			data := &event.Args.Data
-			for _, n := range data.Profile.Nodes {
-				th.nodes[n.ID] = n
-			}
-			for i, node := range data.Profile.Samples {
-				at := spot{node: node}
-				if i < len(data.Lines) && i < len(data.Columns) {
-					at.line, at.column = data.Lines[i], data.Columns[i]
-				}
-				if th.scripted(node) {
-					th.samples[at]++
-					th.count++
-				}
-			}
+			threads[id].add(&c)
 		}
 	}
 	var busiest *thread
 	for _, th := range threads {
-		if busiest == nil || cmp.Or(btoi(th.main)-btoi(busiest.main), th.count-busiest.count, strings.Compare(busiest.id, th.id)) > 0 {
+		if th.count > 0 && (busiest == nil || th.before(busiest)) {
 			busiest = th
 		}
 	}
@@ -216,11 +206,30 @@ func stack(chunks []jsonv2.Value) []string {
 	return busiest.stack()
 }
 
-func btoi(b bool) int {
-	if b {
-		return 1
+func (th *thread) before(other *thread) bool {
+	if th.main != other.main {
+		return th.main
 	}
-	return 0
+	return cmp.Or(other.count-th.count, strings.Compare(th.id, other.id)) < 0
+}
+
+// add takes the samples of a chunk. Its nodes are those that are new.
+func (th *thread) add(c *profileChunk) {
+	data := &c.Args.Data
+	for _, n := range data.Profile.Nodes {
+		th.nodes[n.ID] = n
+	}
+	for i, node := range data.Profile.Samples {
+		if !th.scripted(node) {
+			continue
+		}
+		at := spot{node: node}
+		if i < len(data.Lines) && i < len(data.Columns) {
+			at.line, at.column = data.Lines[i], data.Columns[i]
+		}
+		th.samples[at]++
+		th.count++
+	}
 }
 
 // scripted reports whether a node is a call of a script's, and not what V8 calls (program), (idle) or the like.
