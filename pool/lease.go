@@ -28,6 +28,9 @@ type Lease[P any] struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
+	outcome   string      // how it ended, as SpanEnd has it
+	reason    error       // what ended it: cause, or why it was discarded
+	span      begunSpan   // for the tracer; zero: it has not begun
 	diagnosis *diagnosing // guarded by pool.mu; nil: the lease did not end in doubt, or its driver makes none
 }
 
@@ -74,18 +77,35 @@ func (l *Lease[P]) end(e core.Event, reason error) {
 	p.mu.Lock()
 	if l.cause == nil {
 		e.Request = l.request
-		if e.Wedged {
-			p.diagnoseLocked(l, reason)
-		}
+		l.givenBackLocked(e, reason)
 		l.endLocked(ErrReleased) // before the tab can be anybody else's
 		p.stepLocked(e)
 	}
 	p.unlock()
 }
 
+// givenBackLocked notes how the holder gives the lease back, and for what reason.
+func (l *Lease[P]) givenBackLocked(e core.Event, reason error) {
+	switch {
+	case e.Kind == core.Released:
+		l.outcome, l.reason = "released", ErrReleased
+	case e.Wedged:
+		l.outcome, l.reason = "wedged", reason
+		l.pool.diagnoseLocked(l, reason)
+	default:
+		l.outcome, l.reason = "discarded", reason
+	}
+}
+
 // endLocked ends the holder's side of the lease.
 func (l *Lease[P]) endLocked(cause error) {
 	l.cause = cause
+	if l.outcome == "" {
+		l.outcome, l.reason = outcomes[cause], cause
+	}
+	if begun := l.span; begun.end != nil {
+		l.pool.mu.ends = append(l.pool.mu.ends, func() { l.pool.endSpan(begun, l.leaseEnd()) })
+	}
 	l.tab.holder = nil
 	if l.cancel != nil {
 		l.cancel(cause)
@@ -128,11 +148,11 @@ func (p *Pool[P]) Do(ctx context.Context, affinity string, fn func(ctx context.C
 	if fn == nil {
 		return &Error{Op: "Do", Affinity: affinity, Err: errors.New("fn is nil; give it what is to be done with the page")}
 	}
-	l, err := p.getPage(ctx, "Do", affinity, opts)
+	l, work, err := p.tracedPage(ctx, "Do", affinity, opts)
 	if err != nil {
 		return err
 	}
-	both, cancel := l.join(ctx)
+	both, cancel := l.join(work)
 	returned := false
 	defer func() {
 		if !returned {

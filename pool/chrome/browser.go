@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -102,7 +101,7 @@ func (b *browser) live() {
 	case !b.closing.Load():
 		// Its children hold its end of the pipe a moment longer, and holders are to be told now.
 		b.wire.link.Close()
-		b.log.Warn("browser lost", b.who())
+		b.log.Warn("connection to a browser lost", "pid", b.pid())
 	case b.process != nil:
 		select {
 		case <-exited:
@@ -121,18 +120,18 @@ func (b *browser) live() {
 	b.tabs.Wait()
 	if b.process != nil {
 		if err := b.process.remove(); err != nil {
-			b.log.Warn("a browser's folder could not be removed", "folder", b.process.folder, "error", err)
+			b.log.Warn("browser folder not removed", "pid", b.pid(), "folder", b.process.folder, "error", err)
 		}
 	}
 	close(b.cleaned)
 }
 
-// who is the browser's name in the log.
-func (b *browser) who() slog.Attr {
+// pid is the browser's process in the log. 0: it is somebody else's.
+func (b *browser) pid() int {
 	if b.process == nil {
-		return slog.String("browser", "remote")
+		return 0
 	}
-	return slog.Int("pid", b.process.cmd.Process.Pid)
+	return b.process.cmd.Process.Pid
 }
 
 func (b *browser) Done() <-chan struct{} { return b.done }
@@ -163,7 +162,7 @@ func (b *browser) Close(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	if b.process != nil {
-		b.log.WarnContext(ctx, "browser killed: it did not end in time", "operation", pool.OperationID(ctx))
+		b.log.WarnContext(ctx, "browser killed", "pid", b.pid(), "operation", pool.OperationID(ctx))
 	}
 	b.kill()
 	timer := time.NewTimer(killTimeout)

@@ -108,7 +108,7 @@ func (c *browserContext) newTab(id target.ID) *tab {
 	}
 	t.page = &Page{tab: t}
 	report := func(format string, values ...any) {
-		c.b.log.Debug("chromedp: "+fmt.Sprintf(format, values...), "target", id)
+		c.b.log.Debug("chromedp", "text", fmt.Sprintf(format, values...), "target", id)
 	}
 	root, unroot := chromedp.NewAllocatorContext(context.Background(), t.line)
 	loop, _ := chromedp.NewContext(root, chromedp.WithTargetID(id), chromedp.WithDetachOnCancel(),
@@ -310,7 +310,7 @@ func (t *tab) quiet(ctx context.Context) error {
 func (t *tab) intact() error {
 	dropped, damaged := t.line.losses()
 	if dropped > 0 {
-		t.b.log.Warn("messages of a page were dropped: nobody read them", "target", t.id, "messages", dropped)
+		t.b.log.Warn("messages of a page dropped", "target", t.id, "messages", dropped)
 	}
 	if damaged {
 		return errors.New("too many events were dropped: nobody read them")
