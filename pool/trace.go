@@ -66,6 +66,12 @@ type SpanEnd struct {
 	Waits Waits
 }
 
+// Good says whether the span ended as it should: a wait with a grant, a lease with its release, an operation
+// with what was asked for.
+func (e SpanEnd) Good() bool {
+	return e.Outcome == "granted" || e.Outcome == "released" || e.Outcome == "done"
+}
+
 // Outcomes lists the words for how spans of a kind end.
 func Outcomes(kind SpanKind) []string {
 	switch kind {
