@@ -121,9 +121,7 @@ func (l *Lease[P]) Diagnosis(ctx context.Context) (Diagnosis, error) {
 	if err := checkContext(ctx); err != nil {
 		return Diagnosis{}, &Error{Op: "Diagnosis", Err: err}
 	}
-	l.pool.mu.Lock()
-	d := l.diagnosis
-	l.pool.mu.Unlock()
+	d := l.diagnosing()
 	if d == nil {
 		return Diagnosis{}, errNoDiagnosis
 	}
@@ -133,6 +131,16 @@ func (l *Lease[P]) Diagnosis(ctx context.Context) (Diagnosis, error) {
 	case <-ctx.Done():
 		return Diagnosis{}, &Error{Op: "Diagnosis", Err: contextError(ctx)}
 	}
+}
+
+// diagnosing returns the diagnosis that is made of the lease, or nil.
+func (l *Lease[P]) diagnosing() *diagnosing {
+	l.pool.mu.Lock()
+	defer l.pool.mu.Unlock()
+	if l.epilogue == nil {
+		return nil
+	}
+	return l.epilogue.diagnosis
 }
 
 func (p *Pool[P]) diagnosisLimit() time.Duration {
@@ -150,7 +158,7 @@ func (p *Pool[P]) diagnoseLocked(l *Lease[P], why error) {
 	}
 	find, affinity := t.diagnoser.LeaseDoubted(), shortened(t.affinity)
 	d := &diagnosing{done: make(chan struct{})}
-	l.diagnosis = d
+	l.epilogueLocked().diagnosis = d
 	// Not the tab's calls: those end with the probe, and with what is done about it.
 	ctx, cancel := context.WithCancel(t.browser.life)
 	stop := p.clock.AfterFunc(p.diagnosisLimit(), cancel)
@@ -167,9 +175,7 @@ func (p *Pool[P]) diagnoseLocked(l *Lease[P], why error) {
 // diagnosed adds a lease's diagnosis to an error, where there is one. It waits for it, since the lease is over and
 // keeps nobody; not much longer than the driver may take, should that not keep to it.
 func (l *Lease[P]) diagnosed(err error) error {
-	l.pool.mu.Lock()
-	d := l.diagnosis
-	l.pool.mu.Unlock()
+	d := l.diagnosing()
 	if d == nil || err == nil {
 		return err
 	}

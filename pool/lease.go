@@ -28,10 +28,7 @@ type Lease[P any] struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
-	outcome   string      // how it ended, as SpanEnd has it
-	reason    error       // what ended it: cause, or why it was discarded
-	span      begunSpan   // for the tracer; zero: it has not begun
-	diagnosis *diagnosing // guarded by pool.mu; nil: the lease did not end in doubt, or its driver makes none
+	epilogue *epilogue // guarded by pool.mu; nil: nobody is told of its end, and it did not end in doubt
 }
 
 // Page is what to work with. It is not to be used after the lease has ended.
@@ -86,25 +83,25 @@ func (l *Lease[P]) end(e core.Event, reason error) {
 
 // givenBackLocked notes how the holder gives the lease back, and for what reason.
 func (l *Lease[P]) givenBackLocked(e core.Event, reason error) {
+	outcome := "discarded"
 	switch {
 	case e.Kind == core.Released:
-		l.outcome, l.reason = "released", ErrReleased
+		outcome, reason = "released", ErrReleased
 	case e.Wedged:
-		l.outcome, l.reason = "wedged", reason
+		outcome = "wedged"
 		l.pool.diagnoseLocked(l, reason)
-	default:
-		l.outcome, l.reason = "discarded", reason
+	}
+	if l.pool.tracer != nil {
+		told := l.epilogueLocked()
+		told.outcome, told.reason = outcome, reason
 	}
 }
 
 // endLocked ends the holder's side of the lease.
 func (l *Lease[P]) endLocked(cause error) {
 	l.cause = cause
-	if l.outcome == "" {
-		l.outcome, l.reason = outcomes[cause], cause
-	}
-	if begun := l.span; begun.end != nil {
-		l.pool.mu.ends = append(l.pool.mu.ends, func() { l.pool.endSpan(begun, l.leaseEnd()) })
+	if l.pool.tracer != nil {
+		l.toldLocked()
 	}
 	l.tab.holder = nil
 	if l.cancel != nil {

@@ -156,17 +156,45 @@ func (l *Lease[P]) traceLease(ctx context.Context, s Span) context.Context {
 	s.Context, s.Browser = l.tab.profile.name, browserName(l.tab.browser.id)
 	ctx, begun := p.startSpan(ctx, s)
 	p.mu.Lock()
-	l.span = begun
+	told := l.epilogueLocked()
+	told.span = begun
 	over := l.cause != nil
 	p.mu.Unlock()
 	if over {
-		p.endSpan(begun, l.leaseEnd())
+		p.endSpan(begun, told.end())
 	}
 	return ctx
 }
 
-// leaseEnd is the end of the span of a lease that has ended.
-func (l *Lease[P]) leaseEnd() SpanEnd { return SpanEnd{Err: l.reason, Outcome: l.outcome} }
+// epilogue is what is kept of a lease for its end, where somebody is told of it. Most leases have none.
+type epilogue struct {
+	outcome   string      // how it ended, as SpanEnd has it; empty: it is held
+	reason    error       // what ended it: its cause, or why it was discarded
+	span      begunSpan   // zero: it has not begun
+	diagnosis *diagnosing // nil: it did not end in doubt, or its driver makes none
+}
+
+func (l *Lease[P]) epilogueLocked() *epilogue {
+	if l.epilogue == nil {
+		l.epilogue = new(epilogue)
+	}
+	return l.epilogue
+}
+
+// toldLocked has the tracer told of the end of the lease, once the lock is free. Where its span has not begun, who
+// begins it sees to that.
+func (l *Lease[P]) toldLocked() {
+	told := l.epilogueLocked()
+	if told.outcome == "" {
+		told.outcome, told.reason = outcomes[l.cause], l.cause
+	}
+	if told.span.end != nil {
+		l.pool.mu.ends = append(l.pool.mu.ends, func() { l.pool.endSpan(told.span, told.end()) })
+	}
+}
+
+// end is the end of the span of a lease that has ended: what it says does not change any more.
+func (e *epilogue) end() SpanEnd { return SpanEnd{Err: e.reason, Outcome: e.outcome} }
 
 // outcomes are the words for leases that ended without their holder.
 var outcomes = map[error]string{
