@@ -4,7 +4,7 @@ import "context"
 
 // The driver's side: what a pool needs of a browser. Package chrome is the driver for Chrome;
 // package fakebrowser is a model of one. The pool calls all methods from goroutines of its own,
-// several at once, and holds no lock meanwhile (but see LeaseWatcher). What does not change is asked
+// several at once, and holds no lock meanwhile (but see LeaseWatcher and LeaseDiagnoser). What does not change is asked
 // for once, when a browser or a tab has opened: Done, Page and Context.
 //
 // Every ctx bounds the call only, never the life of what it opens, and carries OperationID, the

@@ -125,6 +125,8 @@ type Config struct {
 
 	// Logger is told of what went wrong and what the pool did about it. Nil: nobody is told.
 	Logger *slog.Logger
+	// Tracer is told of waits, leases and operations of the driver. Nil: nobody is told.
+	Tracer Tracer
 	// Clock is where the time comes from. Nil: the real one.
 	Clock Clock
 	// RecorderEvents is how many events the flight recorder keeps at least; Dump writes them, and they are
@@ -155,6 +157,9 @@ func (c Config) resolve() (core.Settings, Config, error) {
 	}
 	if c.Clock != nil && isNil(c.Clock) {
 		err = errors.Join(err, fmt.Errorf("Clock is a nil %T; leave it out for the real one", c.Clock))
+	}
+	if c.Tracer != nil && isNil(c.Tracer) {
+		err = errors.Join(err, fmt.Errorf("Tracer is a nil %T; leave it out where nobody is to be told", c.Tracer))
 	}
 	if err != nil {
 		return settings, c, err

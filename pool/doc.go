@@ -43,6 +43,9 @@
 //
 // # When something went wrong
 //
+// A lease that expires or runs out of time says what its page was doing: [DiagnosedError], [Lease.Diagnosis],
+// and the log, where the driver is a [LeaseDiagnoser]. Config.Tracer is told how long everything took.
+//
 // The pool keeps its last events. [Pool.Dump] writes them as a trace; "soak replay FILE" goes through it
 // step by step, on the same core, to the state that the pool was in.
 package pool

@@ -29,7 +29,7 @@ type browser[P any] struct {
 	forgotten chan struct{}           // closed when the browser is known no more
 }
 
-func (b *browser[P]) name() string { return "browser b" + strconv.Itoa(int(b.id)) }
+func (b *browser[P]) name() string { return "browser " + browserName(b.id) }
 
 func (b *browser[P]) state() string {
 	if b.process == nil {
@@ -75,6 +75,7 @@ type tab[P any] struct {
 	holds     P               // what the page gives its holders; set with it
 	pageLife  context.Context // the page's; set with it
 	pageDone  <-chan struct{} // the page's; set with it
+	diagnoser LeaseDiagnoser  // the page, where it is one; set with it
 	holder    *Lease[P]
 	opening   bool          // its opening has not been answered
 	closing   bool          // its close has been asked for
@@ -130,13 +131,15 @@ func (p *Pool[P]) launchLocked(e *core.Effect) {
 	var err error
 	p.beginLocked(b, func() {
 		defer cancel()
-		process, err = p.launcher.Launch(ctx)
+		traced, end := p.traceCall(ctx, Span{Kind: SpanLaunch, Browser: browserName(b.id)})
+		process, err = p.launcher.Launch(traced)
 		if err == nil && isNil(process) {
 			err = errNoBrowser
 		}
 		if err == nil {
 			done = process.Done()
 		}
+		end(err)
 	}, func() {
 		if err != nil {
 			p.launchFailedLocked(b, err)
@@ -160,7 +163,7 @@ func (p *Pool[P]) launchFailedLocked(b *browser[P], err error) {
 	if b.life.Err() == nil {
 		p.mu.lastFailure = fmt.Errorf("launching a browser: %w", err)
 	}
-	p.noteLocked(slog.LevelWarn, "browser launch failed", "browser", b.id, "error", err)
+	p.noteLocked(slog.LevelWarn, "browser launch failed", "browser", browserName(b.id), "error", err)
 	p.forgetBrowserLocked(b, err)
 	p.stepLocked(core.Event{Kind: core.BrowserFailed, Browser: b.id})
 }
@@ -205,10 +208,10 @@ func (p *Pool[P]) browserGoneLocked(b *browser[P]) {
 		return
 	}
 	if b.unwanted {
-		p.noteLocked(slog.LevelInfo, "browser ended", "browser", b.id)
+		p.noteLocked(slog.LevelInfo, "browser ended", "browser", browserName(b.id))
 	} else {
 		p.mu.lastFailure = ErrBrowserLost
-		p.noteLocked(slog.LevelWarn, "browser lost", "browser", b.id)
+		p.noteLocked(slog.LevelWarn, "browser lost", "browser", browserName(b.id))
 	}
 	p.forgetBrowserLocked(b, ErrBrowserLost)
 	p.stepLocked(core.Event{Kind: core.BrowserGone, Browser: b.id})
@@ -248,13 +251,15 @@ func (p *Pool[P]) endBrowserLocked(b *browser[P], id core.Operation, force bool)
 	}
 	var err error
 	p.beginLocked(b, func() {
-		err = b.process.Close(ctx)
+		traced, end := p.traceCall(ctx, Span{Kind: SpanCloseBrowser, Browser: browserName(b.id)})
+		err = b.process.Close(traced)
+		end(err)
 		stop()
 		cancel()
 	}, func() {
 		if err != nil && !b.gone() {
 			// Not known to be gone: Done may say so yet. The core writes it off in time.
-			p.noteLocked(slog.LevelError, "browser close failed", "browser", b.id, "error", err)
+			p.noteLocked(slog.LevelError, "browser close failed", "browser", browserName(b.id), "error", err)
 			return
 		}
 		p.browserGoneLocked(b)
@@ -291,7 +296,7 @@ func (p *Pool[P]) openLocked(e *core.Effect) {
 	}
 	p.mu.tabs[t.id] = t
 	life, known := t.life, c.context
-	p.operateLocked(t, e, "open", func(ctx context.Context) error {
+	p.operateLocked(t, e, SpanOpen, func(ctx context.Context) error {
 		var err error
 		if known == nil {
 			if known, err = p.openContext(ctx, b, c); err != nil {
@@ -304,8 +309,9 @@ func (p *Pool[P]) openLocked(e *core.Effect) {
 		}
 		if err == nil {
 			holds, pageLife, done := page.Page(), page.Context(), page.Done()
+			diagnoser, _ := page.(LeaseDiagnoser)
 			p.mu.Lock()
-			t.page, t.holds, t.pageLife, t.pageDone = page, holds, pageLife, done
+			t.page, t.holds, t.pageLife, t.pageDone, t.diagnoser = page, holds, pageLife, done, diagnoser
 			p.mu.Unlock()
 		}
 		return err
@@ -433,7 +439,7 @@ func (p *Pool[P]) closeLocked(e *core.Effect) {
 		return
 	}
 	kept := e.Kept
-	p.operateLocked(t, e, "close", call, func(err error) {
+	p.operateLocked(t, e, SpanClose, call, func(err error) {
 		if err != nil {
 			p.stepLocked(core.Event{Kind: core.CloseFailed, Tab: t.id})
 		} else {
@@ -450,7 +456,10 @@ func (p *Pool[P]) closeContextLocked(e *core.Effect) {
 	var err error
 	p.beginLocked(c.browser, func() {
 		defer cancel()
-		if err = c.context.Close(ctx); err != nil && life.Err() == nil {
+		traced, end := p.traceCall(ctx, Span{Kind: SpanCloseContext, Context: c.name, Browser: browserName(c.browser.id)})
+		err = c.context.Close(traced)
+		end(err)
+		if err != nil && life.Err() == nil {
 			p.hearBrowser(c.browser)
 		}
 	}, func() {
@@ -459,7 +468,7 @@ func (p *Pool[P]) closeContextLocked(e *core.Effect) {
 		if err != nil {
 			kind = core.ContextCloseFailed
 			if life.Err() == nil {
-				p.noteLocked(slog.LevelWarn, "context close failed", "context", c.name, "browser", c.browser.id, "operation", id, "error", err)
+				p.noteLocked(slog.LevelWarn, "operation failed", "kind", SpanCloseContext, "context", c.name, "browser", browserName(c.browser.id), "operation", uint64(id), "error", err)
 			}
 		}
 		p.stepLocked(core.Event{Kind: kind, Context: c.id})
@@ -472,9 +481,9 @@ func (p *Pool[P]) killLocked(e *core.Effect) {
 		p.mu.answers = append(p.mu.answers, core.Event{Kind: core.KillFailed, Tab: t.id})
 		return
 	}
-	p.noteLocked(slog.LevelWarn, "renderer killed: its tab did not close", "tab", t.name,
+	p.noteLocked(slog.LevelWarn, "renderer killed", "tab", t.name,
 		"affinity", shortened(t.affinity))
-	p.operateLocked(t, e, "kill", t.page.Kill, func(err error) {
+	p.operateLocked(t, e, SpanKill, t.page.Kill, func(err error) {
 		kind := core.Killed
 		if err != nil {
 			kind = core.KillFailed
@@ -487,12 +496,12 @@ func (p *Pool[P]) killLocked(e *core.Effect) {
 // core may have given it up, and ask the page something else.
 func (p *Pool[P]) askPageLocked(e *core.Effect) {
 	t := p.mu.tabs[e.Tab]
-	what, call, good, bad := "probe", t.page.Probe, core.Probed, core.ProbeFailed
+	what, call, good, bad := SpanProbe, t.page.Probe, core.Probed, core.ProbeFailed
 	switch e.Kind {
 	case core.RescueTab:
-		what, call, good, bad = "rescue", t.page.Rescue, core.Rescued, core.RescueFailed
+		what, call, good, bad = SpanRescue, t.page.Rescue, core.Rescued, core.RescueFailed
 	case core.ResetTab:
-		what, call, good, bad = "reset", t.page.Reset, core.WasReset, core.ResetFailed
+		what, call, good, bad = SpanReset, t.page.Reset, core.WasReset, core.ResetFailed
 	}
 	id := e.Operation
 	p.operateLocked(t, e, what, call, func(err error) {
@@ -505,19 +514,23 @@ func (p *Pool[P]) askPageLocked(e *core.Effect) {
 
 // operateLocked begins an operation on a tab. Its ctx ends when the core gives the operation up, or
 // the tab or the browser is gone.
-func (p *Pool[P]) operateLocked(t *tab[P], e *core.Effect, what string, call func(context.Context) error, answer func(error)) {
+func (p *Pool[P]) operateLocked(t *tab[P], e *core.Effect, what SpanKind, call func(context.Context) error, answer func(error)) {
 	life, id := t.life, e.Operation
 	ctx, cancel := context.WithCancel(withOperationID(life, uint64(id)))
+	of := Span{Kind: what, Affinity: t.affinity, Tab: t.name, Context: t.profile.name, Browser: browserName(t.browser.id)}
 	var err error
 	p.beginLocked(t.browser, func() {
 		defer cancel()
-		if err = call(ctx); err != nil && life.Err() == nil {
+		traced, end := p.traceCall(ctx, of)
+		err = call(traced)
+		end(err)
+		if err != nil && life.Err() == nil {
 			p.hearBrowser(t.browser)
 		}
 	}, func() {
 		p.browserFirstLocked(t.browser)
 		if err != nil && life.Err() == nil {
-			p.noteLocked(slog.LevelWarn, what+" failed", "tab", t.name, "browser", t.browser.id, "operation", id, "error", err)
+			p.noteLocked(slog.LevelWarn, "operation failed", "kind", what, "tab", t.name, "affinity", shortened(t.affinity), "browser", browserName(t.browser.id), "operation", uint64(id), "error", err)
 		}
 		answer(err)
 	})

@@ -27,6 +27,8 @@ type Lease[P any] struct {
 	cause  error // why the lease ended; nil: it has not
 	ctx    context.Context
 	cancel context.CancelCauseFunc
+
+	epilogue *epilogue // guarded by pool.mu; nil: nobody is told of its end, and it did not end in doubt
 }
 
 // Page is what to work with. It is not to be used after the lease has ended.
@@ -59,15 +61,15 @@ func (l *Lease[P]) Context() context.Context {
 }
 
 // Release gives the tab back. After the end of the lease it does nothing.
-func (l *Lease[P]) Release() { l.end(core.Event{Kind: core.Released}) }
+func (l *Lease[P]) Release() { l.end(core.Event{Kind: core.Released}, nil) }
 
 // Discard gives the tab back and says that it is spoiled: it is closed, its siblings stay. A reason
 // that is ErrWedged says that the page does not answer. After the end of the lease it does nothing.
 func (l *Lease[P]) Discard(reason error) {
-	l.end(core.Event{Kind: core.Discarded, Wedged: errors.Is(reason, ErrWedged)})
+	l.end(core.Event{Kind: core.Discarded, Wedged: errors.Is(reason, ErrWedged)}, reason)
 }
 
-func (l *Lease[P]) end(e core.Event) {
+func (l *Lease[P]) end(e core.Event, reason error) {
 	p := l.pool
 	p.mu.Lock()
 	if l.cause == nil && l.tab.browser.losing() {
@@ -75,18 +77,38 @@ func (l *Lease[P]) end(e core.Event) {
 	}
 	if l.cause == nil {
 		e.Request = l.request
+		l.givenBackLocked(e, reason)
 		l.endLocked(ErrReleased) // before the tab can be anybody else's
 		p.stepLocked(e)
 	}
 	p.unlock()
 }
 
-// tellLocked tells the holder that the lease has ended. The first cause stays.
+// givenBackLocked notes how the holder gives the lease back, and for what reason.
+func (l *Lease[P]) givenBackLocked(e core.Event, reason error) {
+	outcome := "discarded"
+	switch {
+	case e.Kind == core.Released:
+		outcome, reason = "released", ErrReleased
+	case e.Wedged:
+		outcome = "wedged"
+		l.pool.diagnoseLocked(l, reason)
+	}
+	if l.pool.tracer != nil {
+		told := l.epilogueLocked()
+		told.outcome, told.reason = outcome, reason
+	}
+}
+
+// tellLocked tells the holder that the lease has ended, and the tracer. The first cause stays.
 func (l *Lease[P]) tellLocked(cause error) {
 	if l.cause != nil {
 		return
 	}
 	l.cause = cause
+	if l.pool.tracer != nil {
+		l.toldLocked()
+	}
 	if l.cancel != nil {
 		l.cancel(cause)
 	}
@@ -126,37 +148,43 @@ var errUnwound = errors.New("pool: fn did not return")
 // it did is not to be relied on, even if it returned nil. An error of fn does not spoil the tab. When ctx
 // has ended, the tab is suspect, as after Discard(ErrWedged), though nil stays nil; when fn panics, the
 // tab is discarded, and the panic goes on.
+//
+// Where the driver can say what the page was doing when the lease expired or ctx ended, an error is a
+// *DiagnosedError. The tab is given back by then, but Do waits for that: for milliseconds where the page
+// answers, and where it does not, for half of RescueTimeout at most.
 func (p *Pool[P]) Do(ctx context.Context, affinity string, fn func(ctx context.Context, page P) error, opts ...GetOption) error {
 	if fn == nil {
 		return &Error{Op: "Do", Affinity: affinity, Err: errors.New("fn is nil; give it what is to be done with the page")}
 	}
-	l, err := p.getPage(ctx, "Do", affinity, opts)
+	l, work, err := p.tracedPage(ctx, "Do", affinity, opts)
 	if err != nil {
 		return err
 	}
-	both, cancel := l.join(ctx)
+	both, cancel := l.join(work)
 	returned := false
 	defer func() {
-		cancel()
-		switch {
-		case !returned:
+		if !returned {
+			cancel()
 			l.Discard(errUnwound)
-		case ctx.Err() != nil:
-			l.Discard(ErrWedged)
-		default:
-			l.Release()
 		}
 	}()
 	err = fn(both, l.Page())
 	returned = true
-	switch cause := l.endCause(); {
-	case cause == nil || errors.Is(err, cause):
-		return err
-	case err == nil:
-		return cause
-	default:
-		return fmt.Errorf("%w: %w", cause, err)
+	cause := l.endCause()
+	cancel()
+	if ctx.Err() != nil {
+		l.Discard(ErrWedged)
+	} else {
+		l.Release()
 	}
+	switch {
+	case cause == nil || errors.Is(err, cause):
+	case err == nil:
+		err = cause
+	default:
+		err = fmt.Errorf("%w: %w", cause, err)
+	}
+	return l.diagnosed(err)
 }
 
 // join returns a context that ends with ctx and with the lease, each with its own cause.

@@ -218,7 +218,7 @@ func TestShellALoggerThatNeverReturnsIsNamedByClose(t *testing.T) {
 		if err := p.Warm(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		misused(t, p.Close(t.Context()), "calls of the logger have not returned")
+		misused(t, p.Close(t.Context()), "calls of the logger or the tracer have not returned")
 		close(h.gate)
 	})
 }

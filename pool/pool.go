@@ -25,6 +25,7 @@ type Pool[P any] struct {
 	strict     bool
 	pseudonyms bool
 	observer   observer      // nil: nobody
+	tracer     Tracer        // nil: nobody
 	began      time.Time     // the core's time 0
 	over       chan struct{} // closed when the pool has ended; mu.closeError is final then
 
@@ -38,6 +39,7 @@ type Pool[P any] struct {
 		effects  []core.Effect // of the present step; kept for its memory
 		answers  []core.Event  // what carrying out an effect answered at once
 		notes    []note        // for the log, once the lock is free
+		ends     []func()      // of spans, for the tracer, once the lock is free
 		counters Counters
 		swept    *[]string // during EvictIdle: the keys of what it closes
 		bugs     int       // found so far
@@ -87,6 +89,7 @@ func New[P any](launcher Launcher[P], cfg Config) (*Pool[P], error) {
 		settings:   settings,
 		clock:      cfg.Clock,
 		log:        cfg.Logger,
+		tracer:     cfg.Tracer,
 		strict:     cfg.Strict,
 		pseudonyms: cfg.DumpPseudonyms,
 		began:      cfg.Clock.Now(),
@@ -112,15 +115,29 @@ func New[P any](launcher Launcher[P], cfg Config) (*Pool[P], error) {
 // released. ctx bounds the wait, not the lease. After an error, always an *Error, nothing is held
 // and nobody waits.
 func (p *Pool[P]) GetPage(ctx context.Context, affinity string, opts ...GetOption) (*Lease[P], error) {
-	return p.getPage(ctx, "GetPage", affinity, opts)
+	l, _, err := p.tracedPage(ctx, "GetPage", affinity, opts)
+	return l, err
 }
 
-func (p *Pool[P]) getPage(ctx context.Context, op, affinity string, opts []GetOption) (*Lease[P], error) {
+// tracedPage returns a lease, and the ctx for the work on it.
+func (p *Pool[P]) tracedPage(ctx context.Context, op, affinity string, opts []GetOption) (*Lease[P], context.Context, error) {
 	e, err := request(ctx, affinity, opts)
 	if err != nil {
-		return nil, &Error{Op: op, Affinity: affinity, Err: err}
+		return nil, nil, &Error{Op: op, Affinity: affinity, Err: err}
 	}
+	of := Span{Kind: SpanWait, Affinity: affinity, Nested: e.Class == core.Nested, Priority: int(e.Priority)}
+	_, wait := p.startSpan(ctx, of)
 	l := &Lease[P]{pool: p}
+	err = p.getPage(ctx, l, e, op, affinity)
+	p.endSpan(wait, l.waitEnd(err))
+	if err != nil {
+		return nil, nil, err
+	}
+	return l, l.traceLease(ctx, of), nil
+}
+
+// getPage asks for a tab for l, and waits for the answer.
+func (p *Pool[P]) getPage(ctx context.Context, l *Lease[P], e core.Event, op, affinity string) error {
 	p.mu.Lock()
 	e.Affinity = p.mu.keys.handle(affinity)
 	p.mu.lastRequest++
@@ -143,15 +160,16 @@ func (p *Pool[P]) getPage(ctx context.Context, op, affinity string, opts []GetOp
 			p.unlock()
 		}
 	}
+	var err error
 	switch {
 	case l.tab != nil:
-		return l, nil
+		return nil
 	case l.refused == nil:
 		err = contextError(ctx)
 	default:
 		err = l.refused
 	}
-	return nil, &Error{Op: op, Affinity: affinity, Waits: l.waits, Err: err}
+	return &Error{Op: op, Affinity: affinity, Waits: l.waits, Err: err}
 }
 
 // request checks what GetPage was given and makes the event of it.

@@ -118,6 +118,9 @@ func (p *Pool[P]) grantLocked(e *core.Effect) {
 	t.affinity = p.mu.keys.name(e.Affinity)
 	l.tab, l.reused, l.waits = t, e.How == core.Warm, waits(e.Waits)
 	t.holder = l
+	if t.diagnoser != nil {
+		t.diagnoser.LeaseBegun()
+	}
 	if t.browser.losing() {
 		l.tellLocked(ErrBrowserLost)
 	}
@@ -152,6 +155,9 @@ func (p *Pool[P]) endLeaseLocked(e *core.Effect) {
 	if t == nil || t.holder == nil || t.holder.request != e.Request {
 		p.bugLocked("the lease of r%d on t%d ends, and is not there", e.Request, e.Tab)
 		return
+	}
+	if e.Reason == core.LeaseExpired && t.holder.cause == nil { // a page of a lost browser is in no doubt
+		p.diagnoseLocked(t.holder, ErrLeaseExpired)
 	}
 	t.holder.endLocked(causes[e.Reason])
 	p.noteLocked(slog.LevelWarn, "lease ended without its holder", "tab", t.name, "reason", e.Reason.String(),
@@ -297,7 +303,7 @@ func (p *Pool[P]) probeSilentLocked(t *tab[P]) error {
 
 func (p *Pool[P]) silentLocked(what, setting string, limit time.Duration) error {
 	err := fmt.Errorf("%s took longer than %s (%v)", what, setting, limit)
-	p.noteLocked(slog.LevelWarn, "given up: "+err.Error())
+	p.noteLocked(slog.LevelWarn, "operation given up", "error", err)
 	return err
 }
 
@@ -337,7 +343,7 @@ func (p *Pool[P]) finishCloseLocked() {
 // finishLocked ends the pool once the core has ended, nothing runs that can be waited for, and the log
 // is written. A browser that is not known to be gone was written off, and so are the calls into it.
 func (p *Pool[P]) finishLocked() {
-	if p.mu.finished && p.waitsForLocked() == 0 && p.mu.logging+len(p.mu.notes) == 0 {
+	if p.mu.finished && p.waitsForLocked() == 0 && p.mu.logging+len(p.mu.notes)+len(p.mu.ends) == 0 {
 		p.mu.stopWait()
 		p.endPoolLocked()
 	}
@@ -373,7 +379,7 @@ func (p *Pool[P]) endPoolLocked() {
 		errs = append(errs, fmt.Errorf("%d calls into the driver have not returned, though their browser is gone", n))
 	}
 	if p.mu.logging > 0 {
-		errs = append(errs, fmt.Errorf("%d calls of the logger have not returned", p.mu.logging))
+		errs = append(errs, fmt.Errorf("%d calls of the logger or the tracer have not returned", p.mu.logging))
 	}
 	if len(errs) > 0 {
 		p.mu.closeError = &Error{Op: "Close", Err: errors.Join(errs...)}
@@ -387,19 +393,19 @@ type note struct {
 	level slog.Level
 	text  string
 	args  []any
-	bug   bool
+	bug   string // what was found; empty: it is no bug of the pool's
 }
 
 func (p *Pool[P]) noteLocked(level slog.Level, text string, args ...any) {
 	p.mu.notes = append(p.mu.notes, note{level: level, text: text, args: args})
 }
 
-// unlock frees the lock and then writes the log. The pool does not end meanwhile, and after its end
+// unlock frees the lock, and then tells the tracer and writes the log. The pool does not end meanwhile, and after its end
 // nothing is written: what a browser says that was written off comes too late for anybody.
 func (p *Pool[P]) unlock() {
-	notes := p.mu.notes
-	p.mu.notes = nil
-	if len(notes) == 0 || p.endedLocked() {
+	notes, ends := p.mu.notes, p.mu.ends
+	p.mu.notes, p.mu.ends = nil, nil
+	if len(notes)+len(ends) == 0 || p.endedLocked() {
 		p.mu.Unlock()
 		return
 	}
@@ -411,10 +417,13 @@ func (p *Pool[P]) unlock() {
 		p.mu.logging--
 		p.finishLocked()
 	}()
+	for _, end := range ends {
+		end()
+	}
 	for _, n := range notes {
 		p.log.Log(context.Background(), n.level, n.text, n.args...)
-		if n.bug && p.strict {
-			panic(n.text)
+		if n.bug != "" && p.strict {
+			panic("pool: BUG: " + n.bug)
 		}
 	}
 }
@@ -429,7 +438,7 @@ func (p *Pool[P]) bugLocked(format string, args ...any) {
 	if p.mu.bugs++; p.mu.bugs > bugsMost {
 		return
 	}
-	text := "pool: BUG: " + fmt.Sprintf(format, args...)
+	finding := fmt.Sprintf(format, args...)
 	var trace []byte
 	p.mu.recorder.each(bugEvents, func(r record) {
 		if p.pseudonyms {
@@ -438,7 +447,7 @@ func (p *Pool[P]) bugLocked(format string, args ...any) {
 		trace = fmt.Appendf(trace, "@%v ", time.Duration(r.at))
 		trace = append(core.AppendEvent(trace, r.event, r), '\n')
 	})
-	p.mu.notes = append(p.mu.notes, note{slog.LevelError, text, []any{"events", string(trace)}, true})
+	p.mu.notes = append(p.mu.notes, note{slog.LevelError, "pool: BUG", []any{"finding", finding, "events", string(trace)}, finding})
 }
 
 // checkLocked compares, after every step, the core's books with themselves and the shell's with the

@@ -18,7 +18,7 @@ import (
 
 func TestConfigHasEverySettingOfTheCoreAndNothingElseButTheShells(t *testing.T) {
 	config, settings := reflect.TypeFor[Config](), reflect.TypeFor[core.Settings]()
-	own := []string{"Logger", "Clock", "RecorderEvents", "Strict", "DumpPseudonyms"}
+	own := []string{"Logger", "Clock", "RecorderEvents", "Strict", "DumpPseudonyms", "Tracer"}
 	for i := range settings.NumField() {
 		f := settings.Field(i)
 		if g, ok := config.FieldByName(f.Name); !ok || g.Type != f.Type {

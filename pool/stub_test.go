@@ -23,6 +23,7 @@ func (s *stub) meet(ctx context.Context, what string) error {
 type stubBrowser struct {
 	stub *stub
 	done chan struct{}
+	lost chan struct{} // closed by a test that has it be lost before it dies
 	life context.Context
 	end  context.CancelFunc
 	over atomic.Bool
@@ -46,7 +47,7 @@ func (s *stub) Launch(ctx context.Context) (Browser[*stubTab], error) {
 	if err := s.meet(ctx, "launch"); err != nil {
 		return nil, err
 	}
-	b := &stubBrowser{stub: s, done: make(chan struct{})}
+	b := &stubBrowser{stub: s, done: make(chan struct{}), lost: make(chan struct{})}
 	b.life, b.end = context.WithCancel(context.Background())
 	return b, nil
 }
@@ -71,6 +72,7 @@ func (b *stubBrowser) meet(ctx context.Context, what string) error {
 }
 
 func (b *stubBrowser) Done() <-chan struct{}          { return b.done }
+func (b *stubBrowser) Lost() <-chan struct{}          { return b.lost }
 func (b *stubBrowser) Ping(ctx context.Context) error { return b.meet(ctx, "ping") }
 
 func (b *stubBrowser) Close(ctx context.Context) error {

@@ -111,7 +111,7 @@ func TestContractChromeARunWithoutTheSandboxIsLogged(t *testing.T) {
 	onBrowser(t, configure, func(s *contractStage[*chrome.Page], b *chromeBench) {
 		log.mu.Lock()
 		defer log.mu.Unlock()
-		for _, want := range []string{`level=INFO msg="browser started"`, "sandbox=false", `level=WARN msg="the sandbox is off`} {
+		for _, want := range []string{`level=INFO msg="browser started"`, "sandbox=false", `level=WARN msg="sandbox off`} {
 			if !strings.Contains(log.text.String(), want) {
 				t.Errorf("%q is missing in: %s", want, log.text.String())
 			}

@@ -343,7 +343,14 @@ type asking struct {
 func (h asking) Enabled(context.Context, slog.Level) bool { return true }
 
 func (h asking) Handle(_ context.Context, r slog.Record) error {
-	h.ask(r.Message)
+	text := r.Message
+	if text == "operation given up" {
+		r.Attrs(func(a slog.Attr) bool {
+			text += ": " + a.Value.String()
+			return true
+		})
+	}
+	h.ask(text)
 	return nil
 }
 

@@ -129,7 +129,7 @@ func (l *logged) givenUp() (lines []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, line := range l.lines {
-		if what, ok := strings.CutPrefix(line, "given up: "); ok {
+		if what, ok := strings.CutPrefix(line, "operation given up: "); ok {
 			lines = append(lines, what)
 		}
 	}

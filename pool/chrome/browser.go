@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -47,6 +46,7 @@ type browser struct {
 	done    chan struct{}  // closed when no process of it is left, and its folder was removed as far as that is possible
 	cleaned chan struct{}  // closed when no goroutine of it is left either
 	tabs    sync.WaitGroup // tabs that are opened or whose goroutines run
+	tracing chan struct{}  // holds a token while somebody records a trace
 
 	mu struct {
 		sync.Mutex
@@ -59,6 +59,7 @@ type browser struct {
 		making   int // contexts that the browser was asked for and that are not in there
 		// profiles are the contexts that holders made for themselves.
 		profiles map[cdp.BrowserContextID]*profile
+		traces   map[target.SessionID]*trace
 	}
 }
 
@@ -79,10 +80,12 @@ func newBrowser(s settings, p *process, l link) *browser {
 	b := &browser{
 		settings: s, process: p,
 		force: make(chan struct{}), ending: make(chan struct{}), done: make(chan struct{}), cleaned: make(chan struct{}),
+		tracing: make(chan struct{}, 1),
 	}
 	b.mu.pages = make(map[target.ID]*listed)
 	b.mu.contexts = make(map[cdp.BrowserContextID]*browserContext)
 	b.mu.profiles = make(map[cdp.BrowserContextID]*profile)
+	b.mu.traces = make(map[target.SessionID]*trace)
 	b.wire = newWire(l, b.observe)
 	b.wire.start()
 	b.wire.loops.Go(b.audits)
@@ -108,7 +111,7 @@ func (b *browser) live() {
 			t.over(pool.ErrBrowserLost)
 		}
 		b.wire.link.Close()
-		b.log.Warn("browser lost", b.who())
+		b.log.Warn("connection to a browser lost", "pid", b.pid())
 	case b.process != nil:
 		select {
 		case <-exited:
@@ -120,7 +123,7 @@ func (b *browser) live() {
 		b.process.gone()
 		// Before anybody hears of the end: nobody may be there any more a moment later.
 		if err := b.process.remove(); err != nil {
-			b.log.Warn("a browser's folder could not be removed", "folder", b.process.folder, "error", err)
+			b.log.Warn("browser folder not removed", "pid", b.pid(), "folder", b.process.folder, "error", err)
 		}
 	}
 	close(b.done)
@@ -132,12 +135,12 @@ func (b *browser) live() {
 	close(b.cleaned)
 }
 
-// who is the browser's name in the log.
-func (b *browser) who() slog.Attr {
+// pid is the browser's process in the log. 0: it is somebody else's.
+func (b *browser) pid() int {
 	if b.process == nil {
-		return slog.String("browser", "remote")
+		return 0
 	}
-	return slog.Int("pid", b.process.cmd.Process.Pid)
+	return b.process.cmd.Process.Pid
 }
 
 func (b *browser) Done() <-chan struct{} { return b.done }
@@ -171,7 +174,7 @@ func (b *browser) Close(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	if b.process != nil {
-		b.log.WarnContext(ctx, "browser killed: it did not end in time", "operation", pool.OperationID(ctx))
+		b.log.WarnContext(ctx, "browser killed", "pid", b.pid(), "operation", pool.OperationID(ctx))
 	}
 	b.kill()
 	timer := time.NewTimer(killTimeout)
@@ -222,6 +225,10 @@ func (b *browser) kill() {
 
 // observe keeps the books on pages. It runs on the pump: what it does must not wait.
 func (b *browser) observe(msg *cdproto.Message) {
+	if msg.Method == cdproto.EventTracingDataCollected || msg.Method == cdproto.EventTracingTracingComplete {
+		b.traced(msg)
+		return
+	}
 	if msg.Method == cdproto.EventPageJavascriptDialogOpening {
 		var dialog page.EventJavascriptDialogOpening
 		if decode(msg.Params, &dialog) == nil {

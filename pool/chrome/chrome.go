@@ -167,9 +167,10 @@ func (l Launcher) Launch(ctx context.Context) (pool.Browser[*Page], error) {
 	b.log.InfoContext(ctx, "browser started", "product", version, "pid", process.cmd.Process.Pid, "path", path,
 		"sandbox", !l.NoSandbox, "operation", pool.OperationID(ctx))
 	if l.NoSandbox {
-		b.log.WarnContext(ctx, "the sandbox is off: a page that breaks out of its renderer has this user's rights",
+		b.log.WarnContext(ctx, "sandbox off",
 			"pid", process.cmd.Process.Pid)
 	}
+	b.warmTracing()
 	return b, nil
 }
 

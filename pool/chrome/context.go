@@ -139,7 +139,7 @@ func (b *browser) disposeAll(ctx context.Context) {
 	for _, c := range contexts {
 		closes.Go(func() {
 			if err := c.Close(ctx); err != nil {
-				b.log.WarnContext(ctx, "a context of a remote browser is left to its own end", "error", err)
+				b.log.WarnContext(ctx, "remote context left", "context_id", c.id, "error", err)
 			}
 		})
 	}

@@ -41,6 +41,7 @@ type line struct {
 	ready  chan struct{} // holds one token when there may be something to read
 	gone   chan struct{} // closed when there will be nothing more
 	once   sync.Once
+	diary  *diary
 
 	mu struct {
 		sync.Mutex
@@ -92,8 +93,9 @@ func (m message) size() int {
 	return messageBytes + len(m.Params) + len(m.Result)
 }
 
-func (w *wire) newLine() *line {
-	l := &line{w: w, ready: make(chan struct{}, 1), gone: make(chan struct{})}
+// newLine makes a line for the tab of a page.
+func (w *wire) newLine(page target.ID) *line {
+	l := &line{w: w, ready: make(chan struct{}, 1), gone: make(chan struct{}), diary: newDiary(page)}
 	l.mu.renewed = true
 	return l
 }
@@ -279,6 +281,7 @@ func (l *line) answer(method string, msg *cdproto.Message) {
 
 // event takes an event of one of the sessions, or drops it where too much is waiting.
 func (l *line) event(msg *cdproto.Message) {
+	l.diary.event(msg)
 	l.mu.Lock()
 	switch full := l.mu.bytes; {
 	case msg.SessionID == "", full < talkBytes, full < backlogBytes && !talk(msg): // "": the end of a session
@@ -294,6 +297,7 @@ func (l *line) event(msg *cdproto.Message) {
 
 // console takes what the page wrote on its console, or drops it. It keeps a copy of text.
 func (l *line) console(text []byte) {
+	l.diary.console(text)
 	l.mu.Lock()
 	if l.mu.bytes < talkBytes {
 		l.pushLocked(message{text: bytes.Clone(text)})

@@ -60,7 +60,7 @@ func (s *stub) hear() *cdproto.Message {
 // attach opens session "s" on a new line.
 func (s *stub) attach() *line {
 	s.Helper()
-	l := s.wire.newLine()
+	l := s.wire.newLine("p")
 	s.write(l, 1, "Target.attachToTarget")
 	s.say(`{"id":%d,"result":{"sessionId":"s"}}`, s.hear().ID)
 	if msg := s.read(l); msg.ID != 1 {
@@ -100,7 +100,7 @@ func (s *stub) settled() {
 
 func TestLineGetsItsOwnAnswersAndEvents(t *testing.T) {
 	s := newStub(t)
-	first, second := s.attach(), s.wire.newLine()
+	first, second := s.attach(), s.wire.newLine("p")
 	s.write(first, 7, "DOM.enable")
 	s.write(second, 7, "DOM.enable")
 	one, two := s.hear().ID, s.hear().ID
@@ -142,7 +142,7 @@ func TestLineHandsOutAnEchoBehindWhatCameBeforeItAndDropsNone(t *testing.T) {
 
 func TestLineKnowsWhatIsStoppedInASession(t *testing.T) {
 	s := newStub(t)
-	l := s.wire.newLine()
+	l := s.wire.newLine("p")
 	send := func(session, method string) {
 		msg := &cdproto.Message{ID: 1, SessionID: target.SessionID(session), Method: cdproto.MethodType(method)}
 		if err := l.Write(context.Background(), msg); err != nil {

@@ -31,6 +31,13 @@ const (
 	stopEvery = 50 * time.Millisecond
 )
 
+// What a tab is for a pool.
+var (
+	_ pool.Tab[*Page]     = (*tab)(nil)
+	_ pool.LeaseWatcher   = (*tab)(nil)
+	_ pool.LeaseDiagnoser = (*tab)(nil)
+)
+
 // tab is one page in a context.
 type tab struct {
 	b    *browser
@@ -99,13 +106,13 @@ func (c *browserContext) NewTab(ctx context.Context) (pool.Tab[*Page], error) {
 // newTab takes over a target that was just made, and begins to attach chromedp to it.
 func (c *browserContext) newTab(id target.ID) *tab {
 	t := &tab{
-		b: c.b, c: c, id: id, line: c.b.wire.newLine(),
+		b: c.b, c: c, id: id, line: c.b.wire.newLine(id),
 		done: make(chan struct{}), attached: make(chan error, 1), retired: make(chan struct{}),
 	}
 	t.page = &Page{tab: t}
 	t.line.claims = t.claims
 	report := func(format string, values ...any) {
-		c.b.log.Debug("chromedp: "+fmt.Sprintf(format, values...), "target", id)
+		c.b.log.Debug("chromedp", "text", fmt.Sprintf(format, values...), "target", id)
 	}
 	root, unroot := chromedp.NewAllocatorContext(context.Background(), t.line)
 	loop, _ := chromedp.NewContext(root, chromedp.WithTargetID(id), chromedp.WithDetachOnCancel(),
@@ -310,7 +317,7 @@ func (t *tab) quiet(ctx context.Context) error {
 func (t *tab) intact() error {
 	dropped, damaged := t.line.losses()
 	if dropped > 0 {
-		t.b.log.Warn("messages of a page were dropped: nobody read them", "target", t.id, "messages", dropped)
+		t.b.log.Warn("messages of a page dropped", "target", t.id, "messages", dropped)
 	}
 	if damaged {
 		return errors.New("too many events were dropped: nobody read them")

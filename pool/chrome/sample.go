@@ -1,0 +1,279 @@
+package chrome
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/chromedp/cdproto"
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/cdp/jsonv2"
+	"github.com/chromedp/cdproto/target"
+	"github.com/chromedp/cdproto/tracing"
+)
+
+const (
+	// sampleFor is how long a main thread is looked at, about a thousand times a second. To begin and to end
+	// that takes the browser some 40 ms more, together less than the first probe of a suspect may take.
+	sampleFor = 60 * time.Millisecond
+	// traceKB bounds what the browser keeps of a trace, and traceBytes what the driver does.
+	traceKB, traceBytes = 256, 4 << 20
+	// framesMost is how many calls of a stack are kept.
+	framesMost = 16
+)
+
+// cpuProfiler is the category of a trace that samples what scripts do. V8 begins to between two steps of a
+// script, so that needs no turn of the main thread, nor anything that was switched on before. The profiler
+// of the protocol needs both, and so does its debugger, which costs every page.
+const cpuProfiler = "disabled-by-default-v8.cpu_profiler"
+
+// trace is one that is being recorded, on a session of its own. Its fields are guarded by browser.mu.
+type trace struct {
+	chunks []jsonv2.Value
+	bytes  int
+	over   bool
+	done   chan struct{} // closed when there is no more to come
+}
+
+// warmTracing has the browser record a first trace, of nothing. In the very first one it asks every page's
+// main thread something, so one that hangs would be found with the first that does not.
+func (b *browser) warmTracing() {
+	params := encode(tracing.CommandStart, tracing.StartParams{TraceConfig: &tracing.TraceConfig{
+		IncludedCategories: []string{"-*"}, TraceBufferSizeInKb: traceKB,
+	}})
+	b.wire.send("", tracing.CommandStart, params, waiter{then: func(msg *cdproto.Message) {
+		if msg.Error == nil {
+			post(b.wire, "", tracing.End, cdp.Empty{})
+		}
+	}})
+}
+
+// traced takes what the browser recorded. It runs on the pump.
+func (b *browser) traced(msg *cdproto.Message) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	t := b.mu.traces[msg.SessionID]
+	switch {
+	case t == nil || t.over:
+	case msg.Method == cdproto.EventTracingTracingComplete:
+		t.over = true
+		close(t.done)
+	case t.bytes < traceBytes:
+		t.chunks = append(t.chunks, msg.Params)
+		t.bytes += len(msg.Params)
+	}
+}
+
+// sample looks at a page's main thread for a moment, whether it answers or not, and returns what script it was
+// found in, innermost call first. A browser records one trace at a time: others wait for it, until ctx ends.
+// A loop that V8 has optimized while it ran has no name for the sampler, so the stack begins with who called it.
+// Nothing is returned where the thread ran no script, did not get from one step of it to the next within
+// that time (a synchronous request, a huge layout, a built-in function on megabytes), or ctx ended.
+//
+// A debugger could say more (it stops an optimized loop within 2 ms, and names it), but it has to be on before
+// the page hangs, and a page that is made of scripts then takes twice as long.
+func (t *tab) sample(ctx context.Context) []string {
+	b := t.b
+	if b.process == nil {
+		return nil // a trace would show what others do in a browser of theirs
+	}
+	select {
+	case b.tracing <- struct{}{}:
+		defer func() { <-b.tracing }()
+	case <-ctx.Done():
+		return nil
+	}
+	flat := true
+	attached, err := call(ctx, b.wire, "", target.AttachToTarget, target.AttachToTargetParams{TargetID: t.id, Flatten: &flat})
+	if err != nil {
+		return nil
+	}
+	session := attached.SessionID
+	recorded := &trace{done: make(chan struct{})}
+	b.mu.Lock()
+	b.mu.traces[session] = recorded
+	b.mu.Unlock()
+	defer func() {
+		// A trace ends with the session that began it.
+		post(b.wire, "", target.DetachFromTarget, target.DetachFromTargetParams{SessionID: session})
+		b.mu.Lock()
+		delete(b.mu.traces, session)
+		b.mu.Unlock()
+	}()
+	_, err = call(ctx, b.wire, session, tracing.Start, tracing.StartParams{TransferMode: "ReportEvents", TraceConfig: &tracing.TraceConfig{
+		IncludedCategories: []string{cpuProfiler}, TraceBufferSizeInKb: traceKB,
+	}})
+	if err != nil {
+		return nil
+	}
+	timer := time.NewTimer(sampleFor)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+		return nil
+	}
+	post(b.wire, session, tracing.End, cdp.Empty{})
+	select {
+	case <-recorded.done:
+	case <-ctx.Done():
+		return nil
+	case <-b.wire.lost:
+		return nil
+	}
+	b.mu.Lock()
+	chunks := recorded.chunks
+	b.mu.Unlock()
+	return stack(chunks)
+}
+
+// recording is a part of a trace. Its events are of many kinds, so each is decoded for itself.
+type recording struct {
+	Events []jsonv2.Value `json:"value"`
+}
+
+// profileChunk is the event that tells of samples.
+type profileChunk struct {
+	PID  int    `json:"pid"`
+	TID  int    `json:"tid"`
+	ID   string `json:"id"`
+	Args struct {
+		Data struct {
+			Profile struct {
+				Nodes   []profileNode `json:"nodes"`
+				Samples []int         `json:"samples"`
+			} `json:"cpuProfile"`
+			Lines   []int `json:"lines"`
+			Columns []int `json:"columns"`
+		} `json:"data"`
+	} `json:"args"`
+}
+
+// profileNode is a call, as part of a stack. Its place is where its function begins.
+type profileNode struct {
+	ID     int `json:"id"`
+	Parent int `json:"parent"`
+	Call   struct {
+		Function string `json:"functionName"`
+		URL      string `json:"url"`
+		Line     int    `json:"lineNumber"`
+		Column   int    `json:"columnNumber"`
+	} `json:"callFrame"`
+}
+
+// thread is what was sampled of one.
+type thread struct {
+	id      string
+	main    bool
+	nodes   map[int]profileNode
+	samples map[spot]int // how often it was found there
+	count   int
+}
+
+// spot is where a thread was found: the innermost call, and the place in it where that is known.
+type spot struct{ node, line, column int }
+
+// stack is the stack that the busiest thread of a trace was found in most often, innermost call first. A main
+// thread goes before others, which are workers'.
+func stack(chunks []jsonv2.Value) []string {
+	threads := make(map[string]*thread)
+	for _, chunk := range chunks {
+		var r recording
+		if decode(chunk, &r) != nil {
+			continue
+		}
+		for _, event := range r.Events {
+			var c profileChunk
+			if !bytes.Contains(event, []byte(`"ProfileChunk"`)) || decode(event, &c) != nil {
+				continue
+			}
+			id := fmt.Sprint(c.PID, " ", c.ID)
+			if threads[id] == nil {
+				threads[id] = &thread{id: id, main: c.PID == c.TID, nodes: make(map[int]profileNode), samples: make(map[spot]int)}
+			}
+			threads[id].add(&c)
+		}
+	}
+	var busiest *thread
+	for _, th := range threads {
+		if th.count > 0 && (busiest == nil || th.before(busiest)) {
+			busiest = th
+		}
+	}
+	if busiest == nil {
+		return nil
+	}
+	return busiest.stack()
+}
+
+func (th *thread) before(other *thread) bool {
+	if th.main != other.main {
+		return th.main
+	}
+	return cmp.Or(other.count-th.count, strings.Compare(th.id, other.id)) < 0
+}
+
+// add takes the samples of a chunk. Its nodes are those that are new.
+func (th *thread) add(c *profileChunk) {
+	data := &c.Args.Data
+	for _, n := range data.Profile.Nodes {
+		th.nodes[n.ID] = n
+	}
+	for i, node := range data.Profile.Samples {
+		if !th.scripted(node) {
+			continue
+		}
+		at := spot{node: node}
+		if i < len(data.Lines) && i < len(data.Columns) {
+			at.line, at.column = data.Lines[i], data.Columns[i]
+		}
+		th.samples[at]++
+		th.count++
+	}
+}
+
+// scripted reports whether a node is a call of a script's, and not what V8 calls (program), (idle) or the like.
+func (th *thread) scripted(node int) bool {
+	n, known := th.nodes[node]
+	return known && !strings.HasPrefix(n.Call.Function, "(")
+}
+
+func (th *thread) stack() []string {
+	var most spot
+	for at, n := range th.samples {
+		if m := th.samples[most]; n > m || n == m && (at.node < most.node || at.node == most.node && at.line < most.line) {
+			most = at
+		}
+	}
+	var calls []string
+	for id := most.node; len(calls) < framesMost; {
+		n, known := th.nodes[id]
+		if !known {
+			break
+		}
+		if th.scripted(id) {
+			line, column := n.Call.Line+1, n.Call.Column+1
+			if id == most.node && most.line > 0 {
+				line, column = most.line, most.column
+			}
+			calls = append(calls, frame(n.Call.Function, n.Call.URL, line, column))
+		}
+		id = n.Parent
+	}
+	return slices.Clip(calls)
+}
+
+// frame is a call as stacks show it.
+func frame(function, url string, line, column int) string {
+	if function == "" {
+		function = "(anonymous)"
+	}
+	if url == "" {
+		return shortened(function)
+	}
+	return shortened(function) + " (" + place(shortened(url), line, column) + ")"
+}

@@ -1,0 +1,190 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+)
+
+// LeaseDiagnoser is a Tab that can say what its page did during a lease. Both methods are called under the
+// pool's lock, and wait for nothing.
+type LeaseDiagnoser interface {
+	// LeaseBegun is called when a lease on the tab begins.
+	LeaseBegun()
+	// LeaseDoubted is called when a lease has ended and left the page in doubt: it expired, or its holder says
+	// that the page does not answer, or has run out of time. It comes before LeaseEnded, and notes what is
+	// known by then. The pool calls the func that it returns once, in a goroutine of its own and without the lock,
+	// beside the probe: it finds out the rest until ctx ends, and then returns what there is.
+	LeaseDoubted() func(ctx context.Context) Diagnosis
+}
+
+// Diagnosis says what a page was doing when its lease ended in doubt.
+type Diagnosis struct {
+	URL      string            // what it showed
+	Answered bool              // its main thread answered
+	After    time.Duration     // so long after the end of the lease
+	Stack    []string          // what the thread was doing where it took long, innermost call first; empty: not known
+	Requests []RequestInFlight // the oldest first
+	Problems []string          // what it said of its troubles during the lease, the first of them
+	Unlisted int               // how many further ones there were
+}
+
+// RequestInFlight is one that a page waited for.
+type RequestInFlight struct {
+	What string
+	For  time.Duration
+}
+
+func (r RequestInFlight) String() string {
+	return fmt.Sprintf("%s for %v", r.What, r.For.Round(time.Millisecond))
+}
+
+// shownMost is how many requests, problems and calls an error and a line of the log show.
+const shownMost = 5
+
+// String says it in one line.
+func (d Diagnosis) String() string {
+	var b strings.Builder
+	b.WriteString("the page")
+	if d.URL != "" {
+		b.WriteString(" " + d.URL)
+	}
+	if d.Answered {
+		fmt.Fprintf(&b, " answered after %v", d.After.Round(10*time.Microsecond))
+	} else {
+		b.WriteString(" did not answer")
+	}
+	if len(d.Stack) > 0 {
+		b.WriteString("; it ran " + strings.Join(shown(d.Stack), " < "))
+	}
+	if n := len(d.Requests); n > 0 {
+		fmt.Fprintf(&b, "; in flight: %s", strings.Join(shown(texts(d.Requests)), ", "))
+	}
+	if len(d.Problems) > 0 {
+		fmt.Fprintf(&b, "; it said: %s", strings.Join(shown(d.Problems), "; "))
+	}
+	return b.String()
+}
+
+// attrs are what a line of the log has of it.
+func (d Diagnosis) attrs() []any {
+	return []any{"url", d.URL, "answered", d.Answered, "after", d.After, "stack", shown(d.Stack),
+		"requests", shown(texts(d.Requests)), "problems", shown(d.Problems), "unlisted", d.Unlisted}
+}
+
+func texts(requests []RequestInFlight) []string {
+	var all []string
+	for _, r := range requests {
+		all = append(all, r.String())
+	}
+	return all
+}
+
+// shown is what is shown of a list, and how much more there is.
+func shown(all []string) []string {
+	if len(all) <= shownMost {
+		return all
+	}
+	return append(all[:shownMost:shownMost], fmt.Sprintf("and %d more", len(all)-shownMost))
+}
+
+// DiagnosedError is an error of a lease that ended in doubt, with what its page was doing then.
+type DiagnosedError struct {
+	Err       error
+	Diagnosis Diagnosis
+}
+
+func (e *DiagnosedError) Error() string { return e.Err.Error() + "; " + e.Diagnosis.String() }
+
+func (e *DiagnosedError) Unwrap() error { return e.Err }
+
+// errNoDiagnosis answers who asks for one that does not come.
+var errNoDiagnosis = errors.New("pool: there is no diagnosis of this lease: it is held, or did not end in doubt, or its driver makes none")
+
+// diagnosisMost bounds a diagnosis. It has half of RescueTimeout where that is less: what comes then
+// changes what the page does.
+const diagnosisMost = 500 * time.Millisecond
+
+// diagnosing is a diagnosis that is being made.
+type diagnosing struct {
+	done   chan struct{} // closed once result is set
+	result Diagnosis
+}
+
+// Diagnosis waits until it is known what the page was doing when the lease ended in doubt (it expired, or was
+// discarded as wedged), or until ctx ends. That takes some milliseconds where the page answers, and half of
+// RescueTimeout at most, or 500 ms. The error says that there is none.
+func (l *Lease[P]) Diagnosis(ctx context.Context) (Diagnosis, error) {
+	if err := checkContext(ctx); err != nil {
+		return Diagnosis{}, &Error{Op: "Diagnosis", Err: err}
+	}
+	d := l.diagnosing()
+	if d == nil {
+		return Diagnosis{}, errNoDiagnosis
+	}
+	select {
+	case <-d.done:
+		return d.result, nil
+	case <-ctx.Done():
+		return Diagnosis{}, &Error{Op: "Diagnosis", Err: contextError(ctx)}
+	}
+}
+
+// diagnosing returns the diagnosis that is made of the lease, or nil.
+func (l *Lease[P]) diagnosing() *diagnosing {
+	l.pool.mu.Lock()
+	defer l.pool.mu.Unlock()
+	if l.epilogue == nil {
+		return nil
+	}
+	return l.epilogue.diagnosis
+}
+
+func (p *Pool[P]) diagnosisLimit() time.Duration {
+	if limit := p.settings.RescueTimeout / 2; limit > 0 {
+		return min(limit, diagnosisMost)
+	}
+	return diagnosisMost / 2
+}
+
+// diagnoseLocked begins a diagnosis of a lease that has ended in doubt.
+func (p *Pool[P]) diagnoseLocked(l *Lease[P], why error) {
+	t := l.tab
+	if t.diagnoser == nil {
+		return
+	}
+	find, affinity := t.diagnoser.LeaseDoubted(), shortened(t.affinity)
+	d := &diagnosing{done: make(chan struct{})}
+	l.epilogueLocked().diagnosis = d
+	// Not the tab's calls: those end with the probe, and with what is done about it.
+	ctx, cancel := context.WithCancel(t.browser.life)
+	stop := p.clock.AfterFunc(p.diagnosisLimit(), cancel)
+	p.beginLocked(t.browser, func() {
+		d.result = find(ctx)
+		stop()
+		cancel()
+		close(d.done)
+	}, func() {
+		p.noteLocked(slog.LevelWarn, "lease ended in doubt", append([]any{"tab", t.name, "affinity", affinity, "error", why}, d.result.attrs()...)...)
+	})
+}
+
+// diagnosed adds a lease's diagnosis to an error, where there is one. It waits for it, since the lease is over and
+// keeps nobody; not much longer than the driver may take, should that not keep to it.
+func (l *Lease[P]) diagnosed(err error) error {
+	d := l.diagnosing()
+	if d == nil || err == nil {
+		return err
+	}
+	late := make(chan struct{})
+	defer l.pool.clock.AfterFunc(2*l.pool.diagnosisLimit(), func() { close(late) })()
+	select {
+	case <-d.done:
+		return &DiagnosedError{Err: err, Diagnosis: d.result}
+	case <-late:
+		return err
+	}
+}

@@ -1,0 +1,206 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// traceLog is a tracer that writes down what it is told. A span's ctx carries its name.
+type traceLog struct {
+	mu    sync.Mutex
+	lines []string
+	open  int
+}
+
+type traceKey struct{}
+
+func (l *traceLog) Start(ctx context.Context, s Span) (context.Context, func(SpanEnd)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.open++
+	ended := false
+	return context.WithValue(ctx, traceKey{}, string(s.Kind)), func(e SpanEnd) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if ended {
+			panic("a span ended twice")
+		}
+		ended = true
+		l.open--
+		if !slices.Contains(Outcomes(s.Kind), e.Outcome) {
+			panic("no outcome of " + string(s.Kind) + ": " + e.Outcome)
+		}
+		l.lines = append(l.lines, strings.Join(strings.Fields(fmt.Sprintf("%s %s %s %v %s", s.Kind, s.Affinity, s.Tab, e.Took, e.Outcome)), " "))
+	}
+}
+
+// of returns the lines about a kind, in order.
+func (l *traceLog) of(kinds ...SpanKind) (lines []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, line := range l.lines {
+		if kind, _, _ := strings.Cut(line, " "); slices.Contains(kinds, SpanKind(kind)) {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+// traced runs fn with a pool that is traced, closes it, and checks that every span has ended once.
+func traced(t *testing.T, launcher *stub, cfg Config, fn func(t *testing.T, p *Pool[*stubTab], l *traceLog)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		l := new(traceLog)
+		cfg.Tracer, cfg.Strict = Tracers(l), true
+		p, err := New(launcher, cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fn(t, p, l)
+		if err := p.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if l.open != 0 {
+			t.Errorf("%d spans have not ended", l.open)
+		}
+	})
+}
+
+func wantLines(t *testing.T, got []string, want ...string) {
+	t.Helper()
+	if !slices.Equal(got, want) {
+		t.Errorf("the tracer was told\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestShellATracerIsToldOfEveryWaitAndLeaseAndHowItEnded(t *testing.T) {
+	crash := make(chan *stubTab, 1)
+	traced(t, new(stub), Config{MaxPages: 1, MaxLease: time.Minute, MaxWaiting: 1}, func(t *testing.T, p *Pool[*stubTab], l *traceLog) {
+		get := func() *Lease[*stubTab] {
+			t.Helper()
+			lease, err := p.GetPage(t.Context(), "a")
+			if err != nil {
+				t.Fatal(err)
+			}
+			return lease
+		}
+		if err := p.Warm(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		lease := get()
+		waited := make(chan error)
+		short, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		defer cancel()
+		go func() {
+			_, err := p.GetPage(short, "a")
+			waited <- err
+		}()
+		synctest.Wait()
+		if _, err := p.GetPage(t.Context(), "a"); !errors.Is(err, ErrQueueFull) {
+			t.Errorf("GetPage: %v", err)
+		}
+		<-waited
+		lease.Release()
+		get().Discard(errors.New("spoiled"))
+		get().Discard(fmt.Errorf("silent: %w", ErrWedged))
+		lease = get()
+		<-lease.Context().Done()
+		lease.Release()
+		lease = get()
+		crash <- lease.Page()
+		(<-crash).crash()
+		<-lease.Context().Done()
+		synctest.Wait()
+		wantLines(t, l.of(SpanWait), "wait a 0s granted", "wait a 0s refused", "wait a 2s abandoned", "wait a 0s granted", "wait a 0s granted",
+			"wait a 0s granted", "wait a 0s granted")
+		wantLines(t, l.of(SpanLease), "lease a t1 2s released", "lease a t1 0s discarded", "lease a t2 0s wedged", "lease a t2 1m0s expired", "lease a t2 0s crashed")
+	})
+}
+
+func TestShellATracerIsToldOfTheDriversOperations(t *testing.T) {
+	broken := errors.New("broken")
+	failed := false
+	s := &stub{fate: func(ctx context.Context, what string) error {
+		if ctx.Value(traceKey{}) == nil && what != "ping" {
+			t.Errorf("%s has not the ctx that the tracer gave", what)
+		}
+		switch what {
+		case "new-tab":
+			<-time.After(100 * time.Millisecond)
+			if !failed {
+				failed = true
+				return broken
+			}
+		case "probe":
+			<-ctx.Done()
+			return ctx.Err()
+		}
+		return nil
+	}}
+	traced(t, s, Config{MaxPages: 1, ProbeMaxAge: time.Second}, func(t *testing.T, p *Pool[*stubTab], l *traceLog) {
+		err := p.Do(t.Context(), "a", func(ctx context.Context, _ *stubTab) error {
+			if ctx.Value(traceKey{}) != "lease" {
+				t.Errorf("the ctx of the work is within %v, want lease", ctx.Value(traceKey{}))
+			}
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		lease, err := p.GetPage(t.Context(), "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		lease.Discard(ErrWedged)
+		after := time.NewTimer(time.Second)
+		<-after.C
+		wantLines(t, l.of(SpanLaunch), "launch 0s done")
+		opens := l.of(SpanOpen)
+		if !slices.Contains(opens, "open t1 100ms failed") || !slices.Contains(opens, "open t2 100ms done") {
+			t.Errorf("openings: %q", opens)
+		}
+		wantLines(t, l.of(SpanProbe), "probe a "+lease.TabID()+" 250ms given-up", "probe a "+lease.TabID()+" 250ms given-up")
+		wantLines(t, l.of(SpanRescue), "rescue a "+lease.TabID()+" 0s done")
+	})
+}
+
+// A browser may be known to be lost before it is gone. The tracer hears of the end when the holder does, and once,
+// whatever is given back or granted until the browser has gone.
+func TestShellATracerIsToldOnceOfALeaseWhoseBrowserIsLost(t *testing.T) {
+	traced(t, new(stub), Config{MaxPages: 1, MaxLease: time.Minute}, func(t *testing.T, p *Pool[*stubTab], l *traceLog) {
+		get := func(opts ...GetOption) *Lease[*stubTab] {
+			t.Helper()
+			lease, err := p.GetPage(t.Context(), "a", opts...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return lease
+		}
+		lease := get()
+		synctest.Wait() // the spare is there
+		b := lease.Page().b
+		close(b.lost)
+		synctest.Wait()
+		lost := []string{"lease a " + lease.TabID() + " 0s browser-lost"}
+		wantLines(t, l.of(SpanLease), lost...)
+		lease.Discard(ErrWedged)
+		late := get(Nested())
+		lost = append(lost, "lease a "+late.TabID()+" 0s browser-lost")
+		wantLines(t, l.of(SpanLease), lost...)
+		if _, err := late.Diagnosis(t.Context()); !errors.Is(err, errNoDiagnosis) {
+			t.Errorf("Diagnosis of a lost page: %v", err)
+		}
+		<-time.After(2 * time.Minute) // the core, which does not know yet, has both expire
+		b.die()
+		synctest.Wait()
+		wantLines(t, l.of(SpanLease), lost...)
+	})
+}
