@@ -17,6 +17,8 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -240,6 +242,7 @@ func here(o orders) error {
 			if err != nil {
 				return err
 			}
+			maps.DeleteFunc(figures, func(_ string, v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) }) // none
 			return json.NewEncoder(os.Stdout).Encode(figures)
 		}
 	}
