@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -32,15 +34,13 @@ func killing() group {
 // news are what the workers of a killed browser have to say, each with its time.
 type news struct {
 	sync.Mutex
-	told, leased, complete []time.Time
-	refused                int
+	told    []time.Time // a lease has ended with its browser
+	visits  []visit     // pages that became complete
+	refused int
 }
 
-func (n *news) of(list *[]time.Time) {
-	n.Lock()
-	defer n.Unlock()
-	*list = append(*list, time.Now())
-}
+// visit is a page that became complete, and when its lease was granted.
+type visit struct{ leased, complete time.Time }
 
 func killed(ctx context.Context, s *stage) (map[string]float64, error) {
 	p, err := pool.New(s.launcher(), pool.Config{MaxPages: concurrency})
@@ -74,37 +74,47 @@ func killed(ctx context.Context, s *stage) (map[string]float64, error) {
 				return nil, err
 			}
 		}
-		n.await(ctx, at)
-		n.Lock()
-		// What is leased or complete before the holders have heard of it was so in the browser that died.
-		heard := last(n.told, at)
-		told = append(told, milliseconds(heard.Sub(at)))
-		leased = append(leased, milliseconds(first(n.leased, heard).Sub(at)))
-		complete = append(complete, milliseconds(first(n.complete, heard).Sub(at)))
-		n.Unlock()
+		again, err := n.await(ctx, at)
+		if err != nil {
+			return nil, fmt.Errorf("after a kill no page was complete again: %w; %+v", err, p.Stats())
+		}
+		leased = append(leased, milliseconds(again.leased.Sub(at)))
+		complete = append(complete, milliseconds(again.complete.Sub(at)))
+		if heard := n.heard(at); !heard.IsZero() { // otherwise nobody held a lease
+			told = append(told, milliseconds(heard.Sub(at)))
+		}
 	}
 	stop()
 	all.Wait()
-	if ctx.Err() != nil {
-		return nil, fmt.Errorf("after a kill no page was complete again: %w", ctx.Err())
-	}
 	return map[string]float64{
 		"holders told ms": report.Median(told), "next lease ms": report.Median(leased),
-		"next page ms": report.Median(complete), "kills": float64(len(told)), "refused": float64(n.refused),
+		"next page ms": report.Median(complete), "kills": float64(len(complete)), "refused": float64(n.refused),
 	}, p.Close(ctx)
 }
 
-// await waits until the holders of a killed browser have heard of it, and a page is complete again.
-func (n *news) await(ctx context.Context, at time.Time) {
+// await waits until a page is complete whose lease was granted after a kill: what dies completes no page any more.
+func (n *news) await(ctx context.Context, at time.Time) (visit, error) {
 	for ctx.Err() == nil {
 		n.Lock()
-		again := last(n.told, at) != at && !first(n.complete, last(n.told, at)).IsZero()
-		n.Unlock()
-		if again {
-			return
+		i := slices.IndexFunc(n.visits, func(v visit) bool { return v.leased.After(at) })
+		if i >= 0 {
+			defer n.Unlock()
+			return n.visits[i], nil
 		}
+		n.Unlock()
 		<-time.After(10 * time.Millisecond)
 	}
+	return visit{}, ctx.Err()
+}
+
+// heard is when the last holder was told after a kill; nobody was: the zero time.
+func (n *news) heard(at time.Time) time.Time {
+	n.Lock()
+	defer n.Unlock()
+	if len(n.told) == 0 || n.told[len(n.told)-1].Before(at) {
+		return time.Time{}
+	}
+	return n.told[len(n.told)-1]
 }
 
 // visit leases a tab and visits a page with it.
@@ -119,10 +129,12 @@ func (n *news) visit(ctx context.Context, p *pool.Pool[*chrome.Page], worker int
 		return
 	}
 	defer lease.Release()
-	n.of(&n.leased)
+	leased := time.Now()
 	stop := context.AfterFunc(lease.Context(), func() {
 		if errors.Is(context.Cause(lease.Context()), pool.ErrBrowserLost) {
-			n.of(&n.told)
+			n.Lock()
+			n.told = append(n.told, time.Now())
+			n.Unlock()
 		}
 	})
 	err = lease.Page().Run(lease.Context(), chromedp.Navigate(address))
@@ -131,26 +143,15 @@ func (n *news) visit(ctx context.Context, p *pool.Pool[*chrome.Page], worker int
 	}
 	if err == nil {
 		stop()
-		n.of(&n.complete)
+		n.Lock()
+		n.visits = append(n.visits, visit{leased, time.Now()})
+		n.Unlock()
 		return
 	}
-	<-lease.Context().Done() // the driver knows before the pool does, and the lease ends with the latter's word
-}
-
-// first is the first of some times after another; none was: the zero time, which is long before.
-func first(times []time.Time, after time.Time) time.Time {
-	for _, t := range times {
-		if t.After(after) {
-			return t
-		}
+	select { // the driver may know before the pool does, and the lease ends with the latter's word
+	case <-lease.Context().Done():
+	case <-ctx.Done():
+	case <-time.After(time.Second):
+		fmt.Fprintln(os.Stderr, "a page failed by itself:", err)
 	}
-	return time.Time{}
-}
-
-// last is the last of some times, where it is after another, and otherwise that one.
-func last(times []time.Time, after time.Time) time.Time {
-	if len(times) > 0 && times[len(times)-1].After(after) {
-		return times[len(times)-1]
-	}
-	return after
 }
