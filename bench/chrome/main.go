@@ -42,7 +42,7 @@ type orders struct {
 func main() {
 	var o orders
 	flag.IntVar(&o.rounds, "rounds", 3, "how often everything is measured")
-	flag.Float64Var(&o.seconds, "seconds", 5, "how long each row is measured in a round")
+	flag.Float64Var(&o.seconds, "seconds", 4, "how long each row is measured in a round")
 	flag.StringVar(&o.browsers, "browsers", "chromium-headless-shell,chromium", "the browsers, separated by commas: paths, or names on the PATH")
 	flag.StringVar(&o.rows, "rows", "", "the tables or single rows to measure, separated by commas; empty: all. Tables: "+strings.Join(tableNames(), ", "))
 	flag.StringVar(&o.write, "write", "", "a file into which the results go as well, between its lines <!-- chrome --> and <!-- end of chrome -->")
