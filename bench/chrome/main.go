@@ -2,7 +2,7 @@
 //
 //	go run ./chrome                          everything on both builds, three rounds: about twelve minutes
 //	go run ./chrome -rounds 1 -seconds 3     a look
-//	go run ./chrome -rows pages,memory -browsers chromium
+//	go run ./chrome -rows pages,memory,stuck/pagepool -browsers chromium
 //	go run ./chrome -write README.md         the results go into that file as well
 //
 // A round measures every row once, one after the other, each in a process of its own that ends with all of its

@@ -29,16 +29,16 @@ func rendering() group {
 		},
 		rows: []row{
 			{ours, loaded(func(s *stage) (peer, error) { return ofPagepool(s, pool.Config{MaxPages: concurrency}) })},
-			{ours + ", Reset on", loaded(func(s *stage) (peer, error) {
+			{ours + " with Reset", loaded(func(s *stage) (peer, error) {
 				return ofPagepool(s, pool.Config{MaxPages: concurrency, Reset: true})
 			})},
-			{"chromedp, a warm tab", loaded(ofWarmTabs)},
-			{"rod, a pool of warm pages", loaded(ofRod)},
-			{"chromedp, a tab per request", loaded(func(s *stage) (peer, error) { return ofNewTabs(s, false) })},
-			{"chromedp, a context per request", loaded(func(s *stage) (peer, error) { return ofNewTabs(s, true) })},
-			{"chromedp, a browser per request", loaded(ofNewBrowsers)},
-			{"puppeteer-cluster, page", clustered("page")},
-			{"puppeteer-cluster, context", clustered("context")},
+			{"chromedp: a warm tab", loaded(ofWarmTabs)},
+			{"rod: a pool of warm pages", loaded(ofRod)},
+			{"chromedp: a tab per request", loaded(func(s *stage) (peer, error) { return ofNewTabs(s, false) })},
+			{"chromedp: a context per request", loaded(func(s *stage) (peer, error) { return ofNewTabs(s, true) })},
+			{"chromedp: a browser per request", loaded(ofNewBrowsers)},
+			{"puppeteer-cluster: page mode", clustered("page")},
+			{"puppeteer-cluster: context mode", clustered("context")},
 		},
 	}
 }

@@ -26,7 +26,7 @@ const (
 // sticking compares what is done about a page that loops for ever.
 func sticking() group {
 	return group{
-		name: "stuck", title: "One request in forty loads a page that loops for ever", reference: ours + ", none loops",
+		name: "stuck", title: "One request in forty loads a page that loops for ever", reference: ours + " where none loops",
 		note: fmt.Sprintf("%d warm tabs, %d workers; a request ends after %v. A failed one had a good page. "+
 			"Recovery is from the end of a looping request until the worker's next page answers; usable tabs are counted at the end.",
 			stuckWorkers, stuckWorkers, stuckTimeout),
@@ -35,12 +35,12 @@ func sticking() group {
 			{Name: "p99 ms", Digits: 0, Ratio: true}, {Name: "recovery ms", Digits: 0}, {Name: "usable", Digits: 0},
 		},
 		rows: []row{
-			{ours + ", none loops", stuck(1<<62, func(s *stage) (slots, error) { return poolSlots(s, 0) })},
+			{ours + " where none loops", stuck(1<<62, func(s *stage) (slots, error) { return poolSlots(s, 0) })},
 			{ours, stuck(stuckEvery, func(s *stage) (slots, error) { return poolSlots(s, 0) })},
-			{ours + ", RescueTimeout off", stuck(stuckEvery, func(s *stage) (slots, error) { return poolSlots(s, pool.Off) })},
-			{"rod, the page is kept", stuck(stuckEvery, keptSlots)},
-			{"chromedp, closed and opened by the worker", stuck(stuckEvery, func(s *stage) (slots, error) { return reopenedSlots(s, false) })},
-			{"chromedp, closed in the background", stuck(stuckEvery, func(s *stage) (slots, error) { return reopenedSlots(s, true) })},
+			{ours + " without rescue", stuck(stuckEvery, func(s *stage) (slots, error) { return poolSlots(s, pool.Off) })},
+			{"rod: the page is kept", stuck(stuckEvery, keptSlots)},
+			{"chromedp: closed and opened by the worker", stuck(stuckEvery, func(s *stage) (slots, error) { return reopenedSlots(s, false) })},
+			{"chromedp: closed in the background", stuck(stuckEvery, func(s *stage) (slots, error) { return reopenedSlots(s, true) })},
 		},
 	}
 }
