@@ -7,7 +7,8 @@
 //
 // A round measures every row once, one after the other, each in a process of its own that ends with all of its
 // browsers. Figures are medians over the rounds, and ratios are medians of each round's ratio. Processor time is
-// that of the process with everything it has started, the server of the pages included.
+// that of the process with everything it has started, the server of the pages included. Ctrl-C ends it with what
+// was measured so far.
 package main
 
 import (
@@ -21,9 +22,11 @@ import (
 	"math"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/pagepool/pagepool/bench/report"
@@ -48,7 +51,9 @@ func main() {
 	flag.StringVar(&o.write, "write", "", "a file into which the results go as well, between its lines <!-- chrome --> and <!-- end of chrome -->")
 	flag.StringVar(&o.row, "row", "", "for this command's own use: measure one row, given as TABLE/ROW")
 	flag.Parse()
-	if err := run(o); err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	if err := run(ctx, o); err != nil {
 		fmt.Fprintln(os.Stderr, "chrome:", err)
 		os.Exit(1)
 	}
@@ -62,12 +67,12 @@ func tableNames() []string {
 	return names
 }
 
-func run(o orders) error {
+func run(ctx context.Context, o orders) error {
 	if o.rounds < 1 || o.seconds < 1 {
 		return fmt.Errorf("-rounds is %d and -seconds is %v: both have to be at least 1", o.rounds, o.seconds)
 	}
 	if o.row != "" {
-		return here(o)
+		return here(ctx, o)
 	}
 	chosen, err := choose(o.rows)
 	if err != nil {
@@ -82,7 +87,10 @@ func run(o orders) error {
 		programs = append(programs, program)
 	}
 	machine := report.Machine()
-	tables := measure(o, programs, chosen)
+	tables := measure(ctx, o, programs, chosen)
+	if ctx.Err() != nil {
+		machine = "Interrupted. " + machine
+	}
 	text := fmt.Sprintf("%s.\nMedians of %d rounds; the rows of speed take %v s each.\n\n", machine, o.rounds, o.seconds)
 	for i, program := range programs {
 		text += fmt.Sprintf("## %s: %s\n\n", filepath.Base(program), version(program))
@@ -159,7 +167,7 @@ func version(program string) string {
 }
 
 // measure goes through all rounds, and returns the tables of each browser.
-func measure(o orders, programs []string, chosen []group) [][]report.Table {
+func measure(ctx context.Context, o orders, programs []string, chosen []group) [][]report.Table {
 	tables := make([][]report.Table, len(programs))
 	for i := range programs {
 		for _, g := range chosen {
@@ -178,10 +186,13 @@ func measure(o orders, programs []string, chosen []group) [][]report.Table {
 		for i, program := range programs {
 			for j, g := range chosen {
 				for k, r := range g.rows {
+					if ctx.Err() != nil {
+						return tables // with what there is
+					}
 					fmt.Fprintf(os.Stderr, "round %d of %d, %s: %s, %s\n", round+1, o.rounds, filepath.Base(program), g.name, r.name)
 					figures, err := map[string]float64(nil), noCluster
 					if !strings.HasPrefix(r.name, "puppeteer") || err == nil {
-						figures, err = elsewhere(o, program, g.name+"/"+r.name)
+						figures, err = elsewhere(ctx, o, program, g.name+"/"+r.name)
 					}
 					into := tables[i][j].Rows[k]
 					if err != nil {
@@ -200,14 +211,16 @@ func measure(o orders, programs []string, chosen []group) [][]report.Table {
 const rowTimeout = 2 * time.Minute
 
 // elsewhere measures a row in a process of its own.
-func elsewhere(o orders, program, path string) (map[string]float64, error) {
+func elsewhere(ctx context.Context, o orders, program, path string) (map[string]float64, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), rowTimeout+10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, rowTimeout+10*time.Second)
 	defer cancel()
 	command := exec.CommandContext(ctx, self, "-row", path, "-browsers", program, "-seconds", fmt.Sprint(o.seconds))
+	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) } // it sees to its browsers
+	command.WaitDelay = 10 * time.Second
 	var said bytes.Buffer
 	command.Stderr = &said
 	out, err := command.Output()
@@ -220,7 +233,7 @@ func elsewhere(o orders, program, path string) (map[string]float64, error) {
 }
 
 // here measures a row in this process, and leaves nothing that it has started.
-func here(o orders) error {
+func here(ctx context.Context, o orders) error {
 	table, name, _ := strings.Cut(o.row, "/")
 	for _, g := range groups() {
 		for _, r := range g.rows {
@@ -236,7 +249,7 @@ func here(o orders) error {
 			if err != nil {
 				return err
 			}
-			ctx, cancel := context.WithTimeout(context.Background(), rowTimeout)
+			ctx, cancel := context.WithTimeout(ctx, rowTimeout)
 			defer cancel()
 			figures, err := r.measure(ctx, &stage{browser: o.browsers, seconds: o.seconds, site: site, family: family})
 			if err != nil {
