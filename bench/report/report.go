@@ -1,0 +1,198 @@
+// Package report is what the benchmarks share: the machine in words, medians over rounds, and tables with
+// absolute figures and ratios side by side.
+package report
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+)
+
+// Median is the middle of values; of none it is not a number.
+func Median(values []float64) float64 {
+	if len(values) == 0 {
+		return math.NaN()
+	}
+	sorted := slices.Sorted(slices.Values(values))
+	middle := len(sorted) / 2
+	if len(sorted)%2 == 1 {
+		return sorted[middle]
+	}
+	return (sorted[middle-1] + sorted[middle]) / 2
+}
+
+// Quantile is the value below which this part of values lies; of none it is not a number.
+func Quantile(values []float64, part float64) float64 {
+	if len(values) == 0 {
+		return math.NaN()
+	}
+	sorted := slices.Sorted(slices.Values(values))
+	return sorted[min(len(sorted)-1, int(part*float64(len(sorted))))]
+}
+
+// Row is what one thing measured, once for each round.
+type Row struct {
+	Name    string
+	Rounds  []map[string]float64 // by column
+	Trouble string               // why a round brought no figures; empty: all did
+}
+
+// Column is one kind of figure.
+type Column struct {
+	Name   string
+	Digits int
+	// Ratio is set where the reference row's figure is compared with each other's. Each round gives a ratio,
+	// and the median of these is shown, so what slows a whole round down does not show in them.
+	Ratio bool
+}
+
+// Table compares rows, in the order in which they are given.
+type Table struct {
+	Title     string
+	Note      string // what was done
+	Reference string // the row that the others are compared with
+	Columns   []Column
+	Rows      []*Row
+}
+
+// String is the table as Markdown.
+func (t Table) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "### %s\n\n", t.Title)
+	if t.Note != "" {
+		fmt.Fprintf(&b, "%s\n\n", t.Note)
+	}
+	head, rule := "| |", "| --- |"
+	for _, c := range t.Columns {
+		head, rule = head+" "+c.Name+" |", rule+" ---: |"
+		if c.Ratio {
+			head, rule = head+" "+t.Reference+" / it |", rule+" ---: |"
+		}
+	}
+	fmt.Fprintf(&b, "%s\n%s\n", head, rule)
+	for _, row := range t.Rows {
+		fmt.Fprintf(&b, "| %s |", row.Name)
+		if row.Trouble != "" && !row.measured() {
+			fmt.Fprintf(&b, " not measured: %s |\n", strings.ReplaceAll(row.Trouble, "\n", " "))
+			continue
+		}
+		for _, c := range t.Columns {
+			fmt.Fprintf(&b, " %s |", figure(row.median(c.Name), c.Digits))
+			if c.Ratio {
+				fmt.Fprintf(&b, " %s |", figure(t.ratio(row, c.Name), 2))
+			}
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
+}
+
+func figure(value float64, digits int) string {
+	if math.IsNaN(value) || math.IsInf(value, 0) {
+		return "-"
+	}
+	return fmt.Sprintf("%.*f", digits, value)
+}
+
+// measured says whether any round brought figures.
+func (r *Row) measured() bool {
+	return slices.ContainsFunc(r.Rounds, func(figures map[string]float64) bool { return len(figures) > 0 })
+}
+
+func (r *Row) median(column string) float64 {
+	var values []float64
+	for _, round := range r.Rounds {
+		if v, ok := round[column]; ok {
+			values = append(values, v)
+		}
+	}
+	return Median(values)
+}
+
+// ratio is the reference's figure divided by a row's, round by round.
+func (t Table) ratio(row *Row, column string) float64 {
+	at := slices.IndexFunc(t.Rows, func(r *Row) bool { return r.Name == t.Reference })
+	if at < 0 || t.Rows[at] == row {
+		return math.NaN()
+	}
+	var ratios []float64
+	for i := range min(len(row.Rounds), len(t.Rows[at].Rounds)) {
+		one, hasOne := t.Rows[at].Rounds[i][column]
+		other, hasOther := row.Rounds[i][column]
+		if hasOne && hasOther && other != 0 {
+			ratios = append(ratios, one/other)
+		}
+	}
+	return Median(ratios)
+}
+
+// Machine is where it was measured: processor, cores, memory, load before the run, system and Go.
+func Machine() string {
+	return fmt.Sprintf("%s, %d cores, %s of memory, load %s before the run; %s, %s, %s",
+		cpuinfo("model name"), runtime.NumCPU(), memory(), load(), kernel(), runtime.Version(), time.Now().UTC().Format(time.DateOnly))
+}
+
+func cpuinfo(name string) string {
+	if value := field("/proc/cpuinfo", name); value != "" {
+		return value
+	}
+	return runtime.GOARCH
+}
+
+func memory() string {
+	var kilobytes float64
+	if _, err := fmt.Sscanf(field("/proc/meminfo", "MemTotal"), "%f", &kilobytes); err != nil {
+		return "an unknown amount"
+	}
+	return fmt.Sprintf("%.0f GiB", kilobytes/(1<<20))
+}
+
+// field is what stands behind the first name in a file of "name: value" lines; empty: nothing does.
+func field(path, name string) string {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return ""
+	}
+	for line := range strings.Lines(string(text)) {
+		if left, right, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(left) == name {
+			return strings.TrimSpace(right)
+		}
+	}
+	return ""
+}
+
+func load() string {
+	text, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	first, _, _ := strings.Cut(string(text), " ")
+	return first
+}
+
+func kernel() string {
+	text, err := os.ReadFile("/proc/sys/kernel/osrelease")
+	if err != nil {
+		return runtime.GOOS
+	}
+	return runtime.GOOS + " " + strings.TrimSpace(string(text))
+}
+
+// Write puts text into a file, between the lines "<!-- NAME -->" and "<!-- end of NAME -->".
+func Write(path, name, text string) error {
+	old, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	begin, end := "<!-- "+name+" -->\n", "<!-- end of "+name+" -->\n"
+	before, rest, hasBegin := strings.Cut(string(old), begin)
+	_, after, hasEnd := strings.Cut(rest, end)
+	if !hasBegin || !hasEnd {
+		return fmt.Errorf("%s has no lines %q and %q to write between", path, strings.TrimSpace(begin), strings.TrimSpace(end))
+	}
+	return os.WriteFile(path, []byte(before+begin+text+end+after), 0o644)
+}

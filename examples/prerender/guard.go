@@ -1,0 +1,128 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/netip"
+	"time"
+
+	"code.dny.dev/ssrf"
+)
+
+// guard is a proxy on this machine through which the browser has to go for everything. It looks at the
+// address that a name has resolved to, at the moment of dialling, so a name that changes what it stands
+// for, a redirect, a frame, an image, a script's fetch and a WebSocket all meet the same rule: addresses that are
+// not public (this machine, private networks, the metadata services of clouds) are refused, unless -allow names them.
+//
+// That is less work for the browser than stopping each request by Fetch, and sees what Fetch does not: the address.
+//
+// What it does not cover: what a page does to a public address is the page's affair; an address that is public
+// and yet yours, such as a service that trusts your network's outer address; and whatever a page that breaks out of
+// the browser's sandbox does. Let the network keep this server from what it must not reach as well.
+// file: addresses are refused before the browser sees them, and by the browser where a page asks for them.
+// WebRTC and WebTransport know no such proxy: the former is kept off UDP by a flag, the latter gives up by itself.
+type guard struct {
+	listener net.Listener
+	server   *http.Server
+	dial     func(ctx context.Context, network, address string) (net.Conn, error)
+	forward  *httputil.ReverseProxy
+	log      *slog.Logger
+}
+
+// newGuard begins to serve on a port of its own, which takes connections from this machine only.
+func newGuard(allow []netip.Prefix, log *slog.Logger) (*guard, error) {
+	var four, six []netip.Prefix
+	for _, network := range allow {
+		if network.Addr().Is4() {
+			four = append(four, network)
+		} else {
+			six = append(six, network)
+		}
+	}
+	dialer := &net.Dialer{Control: ssrf.New(ssrf.WithAnyPort(),
+		ssrf.WithAllowedV4Prefixes(four...), ssrf.WithAllowedV6Prefixes(six...)).Safe}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("the guard: %w", err)
+	}
+	g := &guard{listener: listener, dial: dialer.DialContext, log: log}
+	g.forward = &httputil.ReverseProxy{
+		Rewrite:      func(*httputil.ProxyRequest) {}, // it goes where it says, without a word about whom it is for
+		Transport:    &http.Transport{DialContext: g.dial, DisableCompression: true, IdleConnTimeout: time.Minute},
+		ErrorHandler: g.refuse,
+	}
+	g.server = &http.Server{Handler: g}
+	go func() { _ = g.server.Serve(listener) }()
+	return g, nil
+}
+
+// browserArgs lead a browser through the guard: also to this machine, which it would visit directly, and
+// with no look at DNS of its own.
+func (g *guard) browserArgs() []string {
+	return []string{
+		"--proxy-server=http://" + g.listener.Addr().String(),
+		"--proxy-bypass-list=<-loopback>",
+		"--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+		"--force-webrtc-ip-handling-policy=disable_non_proxied_udp", // as headless-shell calls it
+		"--webrtc-ip-handling-policy=disable_non_proxied_udp",       // as Chromium does
+	}
+}
+
+// ServeHTTP passes a request on, or makes a tunnel for one.
+func (g *guard) ServeHTTP(w http.ResponseWriter, request *http.Request) {
+	if request.Method == http.MethodConnect {
+		g.tunnel(w, request)
+		return
+	}
+	if request.URL.Host == "" {
+		http.Error(w, "this is a proxy", http.StatusBadRequest)
+		return
+	}
+	g.forward.ServeHTTP(w, request)
+}
+
+// refuse answers what leads nowhere, or to where it must not.
+func (g *guard) refuse(w http.ResponseWriter, request *http.Request, err error) {
+	status := http.StatusBadGateway
+	if errors.Is(err, ssrf.ErrProhibitedIP) {
+		status = http.StatusForbidden
+		g.log.Warn("not visited", "host", request.Host, "error", err)
+	}
+	http.Error(w, err.Error(), status)
+}
+
+// tunnel carries bytes both ways until either end is done; then the other one is closed too.
+func (g *guard) tunnel(w http.ResponseWriter, request *http.Request) {
+	there, err := g.dial(request.Context(), "tcp", request.Host)
+	if err != nil {
+		g.refuse(w, request, err)
+		return
+	}
+	defer there.Close()
+	here, buffered, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	defer here.Close()
+	if _, err := io.WriteString(here, "HTTP/1.1 200 Connection Established\r\n\r\n"); err != nil {
+		return
+	}
+	ended := make(chan struct{}, 2)
+	carry := func(to io.Writer, from io.Reader) {
+		_, _ = io.Copy(to, from) // an end that is gone is how a tunnel ends
+		ended <- struct{}{}
+	}
+	go carry(there, buffered)
+	go carry(here, there)
+	<-ended
+}
+
+// Close ends the proxy and what goes through it.
+func (g *guard) Close() error { return g.server.Close() }

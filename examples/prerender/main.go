@@ -1,0 +1,164 @@
+// Prerender is a server that renders pages with script: as HTML, as PDF and as a screenshot. It shows how
+// a service keeps a pool, in about a hundred lines, and is meant to be copied and changed.
+//
+//	go run . -listen 127.0.0.1:8080
+//	curl 'http://127.0.0.1:8080/html?url=https://example.com'
+//	curl 'http://127.0.0.1:8080/pdf?url=https://example.com&wait=h1' -H 'X-Tenant: acme' -o page.pdf
+//	curl 'http://127.0.0.1:8080/screenshot?url=https://example.com' -o page.png
+//
+// wait is a CSS selector that has to become visible first. X-Tenant is the affinity: pages of one tenant
+// share a browser context, with its cookies, storage and cache, and never meet another's. The server believes
+// that header, so it has to stand behind something that sets it and knows who is asking.
+//
+// # What it refuses
+//
+// Addresses that are not http or https, and everything that leads to an address which is not public: see guard.
+//
+// # Health
+//
+// /health answers as long as the process does. /ready says whether a page could be rendered, and says no
+// from SIGTERM on; the server then goes on for -notice, so that a load balancer can hear of it, takes no
+// more connections, finishes what it has begun, closes the pool, and ends. /metrics is for Prometheus.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/chromedp/chromedp"
+
+	"github.com/pagepool/pagepool/pool"
+	"github.com/pagepool/pagepool/pool/chrome"
+)
+
+// options are the command's flags.
+type options struct {
+	listen    string
+	browser   string
+	noSandbox bool
+	pages     int
+	waiting   int
+	timeout   time.Duration
+	notice    time.Duration
+	allow     []netip.Prefix
+}
+
+func main() {
+	var o options
+	flag.StringVar(&o.listen, "listen", "127.0.0.1:8080", "the address to serve on")
+	flag.StringVar(&o.browser, "browser", "", "the browser to start; the default is the first on the PATH")
+	flag.BoolVar(&o.noSandbox, "no-sandbox", false, "start the browser without its sandbox, which then keeps no page from the machine")
+	flag.IntVar(&o.pages, "pages", 4, "how many pages to render at a time")
+	flag.IntVar(&o.waiting, "waiting", 100, "how many requests may wait; one more is answered 503")
+	flag.DurationVar(&o.timeout, "timeout", 30*time.Second, "how long one request may take, its wait included")
+	flag.DurationVar(&o.notice, "notice", 0, "how long to go on after SIGTERM, with /ready saying no")
+	flag.Func("allow", "a network such as 10.1.0.0/16 that may be visited though it is not public; repeatable", func(text string) error {
+		network, err := netip.ParsePrefix(text)
+		o.allow = append(o.allow, network)
+		return err
+	})
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	if err := run(ctx, o, slog.New(slog.NewJSONHandler(os.Stderr, nil))); err != nil {
+		fmt.Fprintln(os.Stderr, "prerender:", err)
+		os.Exit(1)
+	}
+}
+
+// run serves until ctx ends, and then until what was begun is finished.
+func run(ctx context.Context, o options, log *slog.Logger) error {
+	listener, err := net.Listen("tcp", o.listen)
+	if err != nil {
+		return err
+	}
+	r, err := newRenderer(o, log)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	server := &http.Server{Handler: r.routes(), ReadHeaderTimeout: 5 * time.Second}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	log.Info("serving", "address", listener.Addr().String())
+	select {
+	case err = <-failed:
+	case <-ctx.Done():
+		log.Info("draining", "notice", o.notice, "leases", r.pool.Stats().Leases)
+		r.draining.Store(true)
+		<-time.After(o.notice)
+	}
+	last, cancel := context.WithTimeout(context.Background(), o.timeout+5*time.Second)
+	defer cancel()
+	return errors.Join(err, server.Shutdown(last), r.close(last))
+}
+
+// newRenderer starts the guard and the pool.
+func newRenderer(o options, log *slog.Logger) (*renderer, error) {
+	guard, err := newGuard(o.allow, log)
+	if err != nil {
+		return nil, err
+	}
+	p, err := pool.New(chrome.Launcher{
+		ExecPath: o.browser, NoSandbox: o.noSandbox, Args: guard.browserArgs(), Logger: log,
+	}, pool.Config{
+		MaxPages: o.pages, MaxWaiting: o.waiting, Logger: log,
+		Reset:    true,                      // no page goes on after its answer, and the next request meets none of it
+		MaxLease: o.timeout + 5*time.Second, // a request ends before; this is for what it forgot
+	})
+	if err != nil {
+		return nil, errors.Join(err, guard.Close())
+	}
+	return &renderer{pool: p, guard: guard, timeout: o.timeout, log: log}, nil
+}
+
+func (r *renderer) close(ctx context.Context) error {
+	return errors.Join(r.pool.Close(ctx), r.guard.Close())
+}
+
+// routes are the paths that the server answers.
+func (r *renderer) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /html", render(r, "text/html; charset=utf-8", chromedp.Evaluate[string](source)))
+	mux.HandleFunc("GET /pdf", render(r, "application/pdf", chromedp.PrintToPDF(chromedp.PDFPrintBackground())))
+	mux.HandleFunc("GET /screenshot", render(r, "image/png", chromedp.FullScreenshot(100))) // 100 makes it a PNG
+	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "alive") })
+	mux.HandleFunc("GET /ready", r.ready)
+	mux.Handle("GET /metrics", metrics(r.pool))
+	return mux
+}
+
+// source is a page as text. Asking the page itself is one step: a node that chromedp has looked up before may be
+// gone when it asks for its text.
+const source = "(document.doctype ? new XMLSerializer().serializeToString(document.doctype) : '') + document.documentElement.outerHTML"
+
+// ready says whether there is a tab to render with, be it free or at work.
+func (r *renderer) ready(w http.ResponseWriter, _ *http.Request) {
+	s := r.pool.Stats()
+	switch {
+	case r.draining.Load():
+		http.Error(w, "draining", http.StatusServiceUnavailable)
+	case s.Tabs.Alive() == s.Tabs.Opening+s.Tabs.Closing+s.Tabs.Lost:
+		http.Error(w, "no tab is open; the log says why", http.StatusServiceUnavailable)
+	default:
+		fmt.Fprintln(w, "ready")
+	}
+}
+
+// tenant is whose page a request is for.
+func tenant(request *http.Request) string {
+	if name := strings.TrimSpace(request.Header.Get("X-Tenant")); name != "" {
+		return name
+	}
+	return "nobody"
+}
