@@ -314,3 +314,22 @@ func replay(t *testing.T, p *Pool[*stubTab], seed uint64) {
 	}
 	t.Logf("seed %d: %d steps, %+v", seed, steps, counters)
 }
+
+func TestEveryGrantIsCountedByWhereItsTabCameFrom(t *testing.T) {
+	isOne := func(how core.How) (is bool) {
+		defer func() { _ = recover() }() // it has no word
+		return how.String() != ""
+	}
+	ways := 0
+	for how := core.How(1); isOne(how); how++ {
+		var c Counters
+		c.count(&core.Effect{Kind: core.Grant, How: how})
+		if c.Grants != 1 || c.Reuses+c.Adoptions+c.InPrimary+c.Reassignments != 1 {
+			t.Errorf("%v: %+v", how, c)
+		}
+		ways++
+	}
+	if ways < 4 {
+		t.Errorf("%d ways to come by a tab", ways)
+	}
+}

@@ -11,19 +11,14 @@ import (
 	"testing"
 )
 
-// operatingPage is the page for operators, and what is not merged into it yet.
+// operatingPage is the page for operators.
 func operatingPage(t *testing.T) string {
 	t.Helper()
-	var all strings.Builder
-	for _, name := range []string{"../docs/operating.md", "../docs/operating-metrics-and-logs.part.md"} {
-		if text, err := os.ReadFile(name); err == nil {
-			all.Write(text)
-		}
+	text, err := os.ReadFile("../docs/operating.md")
+	if err != nil {
+		t.Fatal(err)
 	}
-	if all.Len() == 0 {
-		t.Fatal("there is no page for operators")
-	}
-	return all.String()
+	return string(text)
 }
 
 // logLine is what a call of the log says.

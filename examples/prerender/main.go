@@ -37,9 +37,13 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"github.com/pagepool/pagepool/pool"
 	"github.com/pagepool/pagepool/pool/chrome"
+	"github.com/pagepool/pagepool/pool/metrics"
 )
 
 // options are the command's flags.
@@ -103,23 +107,27 @@ func run(ctx context.Context, o options, log *slog.Logger) error {
 	return errors.Join(err, server.Shutdown(last), r.close(last))
 }
 
-// newRenderer starts the guard and the pool.
+// newRenderer starts the guard and the pool, and has the pool watched.
 func newRenderer(o options, log *slog.Logger) (*renderer, error) {
 	guard, err := newGuard(o.allow, log)
 	if err != nil {
 		return nil, err
 	}
+	watch := metrics.New(metrics.Options{})
 	p, err := pool.New(chrome.Launcher{
 		ExecPath: o.browser, NoSandbox: o.noSandbox, Args: guard.browserArgs(), Logger: log,
 	}, pool.Config{
-		MaxPages: o.pages, MaxWaiting: o.waiting, Logger: log,
+		MaxPages: o.pages, MaxWaiting: o.waiting, Logger: log, Tracer: watch,
 		Reset:    true,                      // no page goes on after its answer, and the next request meets none of it
 		MaxLease: o.timeout + 5*time.Second, // a request ends before; this is for what it forgot
 	})
 	if err != nil {
 		return nil, errors.Join(err, guard.Close())
 	}
-	return &renderer{pool: p, guard: guard, timeout: o.timeout, log: log}, nil
+	watch.Watch(p)
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(watch, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return &renderer{pool: p, guard: guard, timeout: o.timeout, log: log, metrics: registry}, nil
 }
 
 func (r *renderer) close(ctx context.Context) error {
@@ -134,7 +142,7 @@ func (r *renderer) routes() http.Handler {
 	mux.HandleFunc("GET /screenshot", render(r, "image/png", chromedp.FullScreenshot(100))) // 100 makes it a PNG
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "alive") })
 	mux.HandleFunc("GET /ready", r.ready)
-	mux.Handle("GET /metrics", metrics(r.pool))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(r.metrics, promhttp.HandlerOpts{}))
 	return mux
 }
 

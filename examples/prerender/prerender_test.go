@@ -236,7 +236,20 @@ func TestContractPagesWithScriptAreRendered(t *testing.T) {
 
 	get(t, server.URL+"/health", "").want(t, http.StatusOK, "alive")
 	get(t, server.URL+"/ready", "").want(t, http.StatusOK, "ready")
-	get(t, server.URL+"/metrics", "").want(t, http.StatusOK, "process_cpu_seconds_total")
+}
+
+func TestContractPrometheusIsToldOfThePoolAndTheProcess(t *testing.T) {
+	server, pages := newServer(t, options{pages: 2}, "127.0.0.1/32"), newSite(t, "127.0.0.1")
+	get(t, server.URL+"/html?url="+pages.URL+"/visits", "a").want(t, http.StatusOK, "visit 1")
+	told := get(t, server.URL+"/metrics", "")
+	for _, line := range []string{
+		"\npagepool_capacity 2\n", "\npagepool_grants_total{how=\"adoption\"} 1\n", "\npagepool_browser_starts_total 1\n",
+		"\npagepool_wait_seconds_count{outcome=\"granted\"} 1\n", "\npagepool_lease_seconds_count{outcome=\"released\"} 1\n",
+		"\npagepool_operation_seconds_count{operation=\"launch\",outcome=\"done\"} 1\n",
+		"\nprocess_cpu_seconds_total ", "\ngo_goroutines ",
+	} {
+		told.want(t, http.StatusOK, line)
+	}
 }
 
 // A request that comes while the tenant's tab is brought back to the standby state gets another tab, whose context

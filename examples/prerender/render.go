@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/chromedp/chromedp"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/pagepool/pagepool/pool"
 	"github.com/pagepool/pagepool/pool/chrome"
@@ -22,6 +23,7 @@ type renderer struct {
 	guard    *guard
 	timeout  time.Duration
 	log      *slog.Logger
+	metrics  prometheus.Gatherer
 	draining atomic.Bool
 }
 

@@ -76,7 +76,7 @@ var stats = []stat{
 		to(float64(c.Adoptions), "adoption")
 		to(float64(c.InPrimary), "in-primary")
 		to(float64(c.Reassignments), "reassignment")
-		to(float64(c.Grants-c.Reuses-c.Adoptions-c.InPrimary-c.Reassignments), "other")
+		// Together they are Grants: each has one of these.
 	}},
 	counter("refusals_total", "Requests refused, those whose caller had gone included.", func(c *pool.Counters) uint64 { return c.Refusals }),
 	counter("opens_total", "Tabs asked for.", func(c *pool.Counters) uint64 { return c.Opens }),
