@@ -15,9 +15,10 @@ type LeaseDiagnoser interface {
 	// LeaseBegun is called when a lease on the tab begins.
 	LeaseBegun()
 	// LeaseDoubted is called when a lease has ended and left the page in doubt: it expired, or its holder says
-	// that the page does not answer, or has run out of time. It comes before LeaseEnded, and notes what is
-	// known by then. The pool calls the func that it returns once, in a goroutine of its own and without the lock,
-	// beside the probe: it finds out the rest until ctx ends, and then returns what there is.
+	// that the page does not answer, or has run out of time. It comes before LeaseEnded then. It is called as
+	// well when a later probe of the page is not answered, or a reset fails. It notes what is known by then. The pool calls
+	// the func that it returns once, in a goroutine of its own and without the lock, beside the probe: it
+	// finds out the rest until ctx ends, and then returns what there is.
 	LeaseDoubted() func(ctx context.Context) Diagnosis
 }
 
@@ -152,13 +153,37 @@ func (p *Pool[P]) diagnosisLimit() time.Duration {
 
 // diagnoseLocked begins a diagnosis of a lease that has ended in doubt.
 func (p *Pool[P]) diagnoseLocked(l *Lease[P], why error) {
-	t := l.tab
+	t, affinity := l.tab, shortened(l.tab.affinity)
 	if t.diagnoser == nil {
 		return
 	}
-	find, affinity := t.diagnoser.LeaseDoubted(), shortened(t.affinity)
-	d := &diagnosing{done: make(chan struct{})}
+	t.doubted = true
+	d := new(diagnosing)
 	l.epilogueLocked().diagnosis = d
+	p.findLocked(t, d, func() {
+		p.noteLocked(slog.LevelWarn, "lease ended in doubt", append([]any{"tab", t.name, "affinity", affinity, "error", why}, d.result.attrs()...)...)
+	})
+}
+
+// suspectLocked begins a diagnosis of a tab that is about to be probed because it is in doubt, unless its lease was
+// in doubt already. Its last holder has gone long ago, so the log alone is told.
+func (p *Pool[P]) suspectLocked(t *tab[P]) {
+	known := t.doubted
+	t.doubted = false
+	view, _ := p.mu.core.Tab(t.id)
+	if known || t.diagnoser == nil || !view.Suspect || view.Rescued || t.browser.losing() {
+		return
+	}
+	d, affinity, why := new(diagnosing), shortened(t.affinity), t.trouble
+	p.findLocked(t, d, func() {
+		p.noteLocked(slog.LevelWarn, "tab in doubt", append([]any{"tab", t.name, "affinity", affinity, "error", why}, d.result.attrs()...)...)
+	})
+}
+
+// findLocked has the driver make a diagnosis, and calls then under the lock once it is made.
+func (p *Pool[P]) findLocked(t *tab[P], d *diagnosing, then func()) {
+	d.done = make(chan struct{})
+	find := t.diagnoser.LeaseDoubted()
 	// Not the tab's calls: those end with the probe, and with what is done about it.
 	ctx, cancel := context.WithCancel(t.browser.life)
 	stop := p.clock.AfterFunc(p.diagnosisLimit(), cancel)
@@ -167,9 +192,7 @@ func (p *Pool[P]) diagnoseLocked(l *Lease[P], why error) {
 		stop()
 		cancel()
 		close(d.done)
-	}, func() {
-		p.noteLocked(slog.LevelWarn, "lease ended in doubt", append([]any{"tab", t.name, "affinity", affinity, "error", why}, d.result.attrs()...)...)
-	})
+	}, then)
 }
 
 // diagnosed adds a lease's diagnosis to an error, where there is one. It waits for it, since the lease is over and

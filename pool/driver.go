@@ -77,6 +77,8 @@ type tab[P any] struct {
 	pageDone  <-chan struct{} // the page's; set with it
 	diagnoser LeaseDiagnoser  // the page, where it is one; set with it
 	holder    *Lease[P]
+	doubted   bool          // a diagnosis of its last lease was begun, and its probe has not been
+	trouble   error         // why the last operation on it that came to nothing did
 	opening   bool          // its opening has not been answered
 	closing   bool          // its close has been asked for
 	forgotten chan struct{} // closed when the tab is known no more; made with page
@@ -503,6 +505,9 @@ func (p *Pool[P]) askPageLocked(e *core.Effect) {
 	case core.ResetTab:
 		what, call, good, bad = SpanReset, t.page.Reset, core.WasReset, core.ResetFailed
 	}
+	if e.Kind == core.ProbeTab {
+		p.suspectLocked(t)
+	}
 	id := e.Operation
 	p.operateLocked(t, e, what, call, func(err error) {
 		if err != nil {
@@ -530,6 +535,7 @@ func (p *Pool[P]) operateLocked(t *tab[P], e *core.Effect, what SpanKind, call f
 	}, func() {
 		p.browserFirstLocked(t.browser)
 		if err != nil && life.Err() == nil {
+			t.trouble = err
 			p.noteLocked(slog.LevelWarn, "operation failed", "kind", what, "tab", t.name, "affinity", shortened(t.affinity), "browser", browserName(t.browser.id), "operation", uint64(id), "error", err)
 		}
 		answer(err)

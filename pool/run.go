@@ -261,11 +261,13 @@ func (p *Pool[P]) giveUpLocked(e core.Event) {
 		p.mu.lastFailure = p.silentLocked("opening "+t.name, "OpenTimeout", set.OpenTimeout)
 		t.giveUp(p.mu.lastFailure)
 	case core.ProbeSilent:
-		t.giveUp(p.probeSilentLocked(t))
+		t.trouble = p.probeSilentLocked(t)
+		t.giveUp(t.trouble)
 	case core.RescueSilent:
 		t.giveUp(p.silentLocked("probing and rescuing "+t.name, "RescueTimeout", set.RescueTimeout))
 	case core.ResetSilent:
-		t.giveUp(p.silentLocked("resetting "+t.name, "OpenTimeout", set.OpenTimeout))
+		t.trouble = p.silentLocked("resetting "+t.name, "OpenTimeout", set.OpenTimeout)
+		t.giveUp(t.trouble)
 	case core.ContextSilent:
 		c := p.mu.profiles[e.Context]
 		setting, limit := "CloseTimeout", set.CloseTimeout

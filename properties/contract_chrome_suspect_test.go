@@ -1,0 +1,140 @@
+package properties
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+
+	"github.com/pagepool/pagepool/pool"
+	"github.com/pagepool/pagepool/pool/chrome"
+)
+
+// What is known of a suspect, from the page to whoever reads the error and the log.
+
+// doubtLine is a line of the log about a page in doubt.
+type doubtLine struct {
+	Message  string   `json:"msg"`
+	Affinity string   `json:"affinity"`
+	Error    string   `json:"error"`
+	Answered bool     `json:"answered"`
+	Stack    []string `json:"stack"`
+	Requests []string `json:"requests"`
+}
+
+// doubtLog is a log that is written as JSON.
+type doubtLog struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+// of returns the lines about an affinity's page that was in doubt.
+func (l *doubtLog) of(t *testing.T, affinity string) (lines []doubtLine) {
+	t.Helper()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for text := range strings.Lines(l.text.String()) {
+		var line doubtLine
+		if err := json.Unmarshal([]byte(text), &line); err != nil {
+			t.Fatalf("%v in %s", err, text)
+		}
+		if line.Affinity == affinity && strings.HasSuffix(line.Message, "in doubt") {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+// want waits for the one line about an affinity's page, which loops in later() with a request in flight.
+func (l *doubtLog) want(t *testing.T, affinity, message, cause string) {
+	t.Helper()
+	eventually(t, "the log tells of "+affinity, func() bool { return len(l.of(t, affinity)) > 0 })
+	lines := l.of(t, affinity)
+	line := lines[0]
+	if len(lines) != 1 || line.Message != message || !strings.Contains(line.Error, cause) || line.Answered ||
+		!strings.Contains(fmt.Sprint(line.Stack), "later (") || !strings.Contains(fmt.Sprint(line.Requests), "/hang?beside") {
+		t.Errorf("%s: the log says %+v", affinity, lines)
+	}
+}
+
+// wantLooping checks a diagnosis of such a page, and an error that carries one.
+func wantLooping(t *testing.T, what string, err, cause error) {
+	t.Helper()
+	var diagnosed *pool.DiagnosedError
+	if !errors.Is(err, cause) || !errors.As(err, &diagnosed) {
+		t.Errorf("%s: %v", what, err)
+		return
+	}
+	d := diagnosed.Diagnosis
+	inFlight := func(r pool.RequestInFlight) bool { return strings.Contains(r.What, "/hang?beside") && r.For > 0 }
+	if d.Answered || !strings.Contains(fmt.Sprint(d.Stack), "later (") || !slices.ContainsFunc(d.Requests, inFlight) {
+		t.Errorf("%s: %+v", what, d)
+	}
+	for _, part := range []string{"did not answer", "it ran ", "later (", "in flight: GET ", "/hang?beside"} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("%s: the error does not say %q: %v", what, part, err)
+		}
+	}
+}
+
+func TestContractChromeASuspectSaysInErrorAndLogWhatItsPageWasDoing(t *testing.T) {
+	log := new(doubtLog)
+	cfg := pool.Config{
+		MaxPages: 2, RescueTimeout: 2 * time.Second, ProbeMaxAge: time.Millisecond,
+		Logger: slog.New(slog.NewJSONHandler(lockedWriter{&log.mu, &log.text}, nil)),
+	}
+	onChrome(t, cfg, func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page]) {
+		serveTroubled(b)
+		loops := func(ctx context.Context, page *chrome.Page) error {
+			if err := runs(ctx, b, page, "beside()"); err != nil {
+				return err
+			}
+			<-ctx.Done()
+			return ctx.Err()
+		}
+
+		err := p.Do(limited(t), "expired", loops, pool.WithMaxLease(time.Second))
+		wantLooping(t, "expired", err, pool.ErrLeaseExpired)
+		log.want(t, "expired", "lease ended in doubt", pool.ErrLeaseExpired.Error())
+
+		ctx, cancel := context.WithTimeout(limited(t), time.Second)
+		defer cancel()
+		wantLooping(t, "deadline", p.Do(ctx, "deadline", loops), context.DeadlineExceeded)
+		log.want(t, "deadline", "lease ended in doubt", pool.ErrWedged.Error())
+
+		// The page loops some time after its holder has done, so what is tried meanwhile may go well.
+		err = p.Do(limited(t), "probe", func(ctx context.Context, page *chrome.Page) error { return runs(ctx, b, page, "beside()") })
+		if err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "a probe is not answered", func() bool {
+			nothing := func(context.Context, *chrome.Page) error { return nil }
+			return p.Do(limited(t), "probe", nothing) == nil && len(log.of(t, "probe")) > 0
+		})
+		log.want(t, "probe", "tab in doubt", "took longer than ProbeBudget")
+
+		// One that only waits has no need of a sample.
+		ctx, cancel = context.WithTimeout(limited(t), time.Second)
+		defer cancel()
+		err = p.Do(ctx, "waits", func(ctx context.Context, page *chrome.Page) error {
+			if err := runs(ctx, b, page, "fetch('/hang?beside')"); err != nil {
+				return err
+			}
+			return page.Run(ctx, chromedp.WaitVisible("#never"))
+		})
+		if text := fmt.Sprint(err); !strings.Contains(text, " answered after ") || !strings.Contains(text, "/hang?beside") || strings.Contains(text, "it ran") {
+			t.Errorf("a page that waits: %v", err)
+		}
+		if lines := log.of(t, "waits"); len(lines) != 1 || !lines[0].Answered || len(lines[0].Stack) != 0 {
+			t.Errorf("a page that waits: the log says %+v", lines)
+		}
+	})
+}
