@@ -77,6 +77,7 @@ type tab[P any] struct {
 	pageDone  <-chan struct{} // the page's; set with it
 	holder    *Lease[P]
 	opening   bool          // its opening has not been answered
+	crashed   bool          // the core knows that its page ended by itself
 	closing   bool          // its close has been asked for
 	forgotten chan struct{} // closed when the tab is known no more; made with page
 	calls
@@ -359,11 +360,18 @@ func (p *Pool[P]) watchTabLocked(t *tab[P]) {
 	}, func() {
 		if crashed {
 			p.browserFirstLocked(t.browser)
-			if p.mu.tabs[t.id] == t { // Otherwise it was closed while the browser was asked, and is no news.
-				p.stepLocked(core.Event{Kind: core.Crashed, Tab: t.id})
-			}
+			p.crashedLocked(t)
 		}
 	})
+}
+
+// crashedLocked tells the core once that a page ended by itself. Of a tab that was closed while the browser was asked it is
+// no news.
+func (p *Pool[P]) crashedLocked(t *tab[P]) {
+	if p.mu.tabs[t.id] == t && !t.crashed {
+		t.crashed = true
+		p.stepLocked(core.Event{Kind: core.Crashed, Tab: t.id})
+	}
 }
 
 // endsUnasked says whether a page that ends does so by itself. Most end because they were closed.
@@ -516,6 +524,9 @@ func (p *Pool[P]) operateLocked(t *tab[P], e *core.Effect, what string, call fun
 		}
 	}, func() {
 		p.browserFirstLocked(t.browser)
+		if err != nil && t.page != nil && !t.closing && closed(t.pageDone) {
+			p.crashedLocked(t) // and so is this before what it made fail
+		}
 		if err != nil && life.Err() == nil {
 			p.noteLocked(slog.LevelWarn, what+" failed", "tab", t.name, "browser", t.browser.id, "operation", id, "error", err)
 		}
