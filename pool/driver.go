@@ -80,6 +80,7 @@ type tab[P any] struct {
 	doubted   bool          // a diagnosis of its last lease was begun, and its probe has not been
 	trouble   error         // why the last operation on it that came to nothing did
 	opening   bool          // its opening has not been answered
+	crashed   bool          // the core knows that its page ended by itself
 	closing   bool          // its close has been asked for
 	forgotten chan struct{} // closed when the tab is known no more; made with page
 	calls
@@ -367,11 +368,18 @@ func (p *Pool[P]) watchTabLocked(t *tab[P]) {
 	}, func() {
 		if crashed {
 			p.browserFirstLocked(t.browser)
-			if p.mu.tabs[t.id] == t { // Otherwise it was closed while the browser was asked, and is no news.
-				p.stepLocked(core.Event{Kind: core.Crashed, Tab: t.id})
-			}
+			p.crashedLocked(t)
 		}
 	})
+}
+
+// crashedLocked tells the core once that a page ended by itself. Of a tab that was closed while the browser was asked it is
+// no news.
+func (p *Pool[P]) crashedLocked(t *tab[P]) {
+	if p.mu.tabs[t.id] == t && !t.crashed {
+		t.crashed = true
+		p.stepLocked(core.Event{Kind: core.Crashed, Tab: t.id})
+	}
 }
 
 // endsUnasked says whether a page that ends does so by itself. Most end because they were closed.
@@ -534,6 +542,9 @@ func (p *Pool[P]) operateLocked(t *tab[P], e *core.Effect, what SpanKind, call f
 		}
 	}, func() {
 		p.browserFirstLocked(t.browser)
+		if err != nil && t.page != nil && !t.closing && closed(t.pageDone) {
+			p.crashedLocked(t) // and so is this before what it made fail
+		}
 		if err != nil && life.Err() == nil {
 			t.trouble = err
 			p.noteLocked(slog.LevelWarn, "operation failed", "kind", what, "tab", t.name, "affinity", shortened(t.affinity), "browser", browserName(t.browser.id), "operation", uint64(id), "error", err)

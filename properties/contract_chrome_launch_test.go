@@ -473,12 +473,19 @@ func TestContractChromeARemoteThatCannotWorkSaysWhy(t *testing.T) {
 		other.URL:              "so it is no browser's",
 		"ws" + strings.TrimPrefix(other.URL, "http"): "is a browser running there",
 		"http://" + silent.Addr().String():           "deadline exceeded",
+		"http://user:secret@127.0.0.1:1":             "is a browser running there",
+		"wss://127.0.0.1:1/?token=secret":            "wss://127.0.0.1:1/?...",
+		other.URL + "/?token=secret":                 "so it is no browser's",
+		"ftp://user:secret@host/?token=secret":       "ftp://user:xxxxx@host/?...",
 	} {
 		ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
 		_, err := chrome.Remote{URL: url}.Launch(ctx)
 		cancel()
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v; want %q in it", url, err, want)
+		}
+		if err != nil && strings.Contains(err.Error(), "secret") {
+			t.Errorf("%q tells a secret: %v", url, err)
 		}
 	}
 	for _, left := range goroutines() {

@@ -187,6 +187,30 @@ func TestShellACrashEndsItsLeaseAndNoOther(t *testing.T) {
 	})
 }
 
+func TestShellACrashIsKnownBeforeWhatItMadeFail(t *testing.T) {
+	stub := new(shellStub)
+	stub.script("reset", func(ctx context.Context, n int) error {
+		stub.browser(0).tabs[0].crash()
+		_ = lasts(time.Millisecond)(ctx, n) // the crash is on its way meanwhile
+		return errDriver
+	})
+	stub.script("probe", fails(errDriver))
+	stub.script("rescue", fails(errDriver))
+	stub.script("ping", func(ctx context.Context, n int) error {
+		if n == 1 {
+			return lasts(10*time.Millisecond)(ctx, n)
+		}
+		return nil
+	})
+	inShell(t, pool.Config{MaxPages: 1, Reset: true}, stub, func(t *testing.T, p *shellPool) {
+		mustGet(t, p, "a").Release()
+		after(time.Second)
+		if s := p.Stats().Counters; s.Crashes != 1 || s.Probes > 0 {
+			t.Errorf("%d crashes are known, want 1; the page was probed %d times", s.Crashes, s.Probes)
+		}
+	})
+}
+
 func TestShellPagesThatEndBeforeTheirBrowserIsKnownToBeGoneWereLostWithIt(t *testing.T) {
 	stub := new(shellStub)
 	inShell(t, pool.Config{}, stub, func(t *testing.T, p *shellPool) {

@@ -280,6 +280,16 @@ type productLog struct {
 // Enabled takes in everything, for the product's sake.
 func (productLog) Enabled(context.Context, slog.Level) bool { return true }
 
+// WithAttrs keeps an eye on what a logger with attributes says, too.
+func (l productLog) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return productLog{l.Handler.WithAttrs(attrs), l.product}
+}
+
+// WithGroup is as WithAttrs.
+func (l productLog) WithGroup(name string) slog.Handler {
+	return productLog{l.Handler.WithGroup(name), l.product}
+}
+
 // Handle looks for the product.
 func (l productLog) Handle(ctx context.Context, r slog.Record) error {
 	r.Attrs(func(a slog.Attr) bool {

@@ -194,13 +194,13 @@ func (p *process) remaining() (group bool, strays []int) {
 	return group, strays
 }
 
-// knows reports whether a process was told of the folder, by its command or by its environment: a script
+// knows reports whether a process was given the folder, by a flag or by its environment (TMPDIR): a script
 // that starts the browser in a session of its own leaves the group, and some children of headless-shell
-// have nothing of the folder in their commands.
+// have nothing of the folder in their commands. Who only looks into the folder was not given it so.
 func (p *process) knows(pid string) bool {
 	for _, what := range []string{"cmdline", "environ"} {
 		text, err := os.ReadFile(filepath.Join("/proc", pid, what))
-		if err == nil && strings.Contains(string(text), p.folder+"/") {
+		if err == nil && strings.Contains(string(text), "="+p.folder+"/") {
 			return true
 		}
 	}

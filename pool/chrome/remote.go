@@ -64,17 +64,26 @@ func (r Remote) Launch(ctx context.Context) (pool.Browser[*Page], error) {
 	if err := errors.Join(wrongURL, wrong); err != nil {
 		return nil, err
 	}
+	b, version, err := r.connect(ctx, settings, *endpoint)
+	if err != nil {
+		return nil, fmt.Errorf("chrome: connect to %s: %w", shown(endpoint), &discreet{err, endpoint})
+	}
+	b.log.InfoContext(ctx, "browser connected", "product", version, "url", shown(endpoint), "operation", pool.OperationID(ctx))
+	return b, nil
+}
+
+func (r Remote) connect(ctx context.Context, settings settings, endpoint url.URL) (*browser, string, error) {
 	address := endpoint.String()
 	if endpoint.Scheme == "http" || endpoint.Scheme == "https" {
 		var err error
-		if address, err = r.discover(ctx, *endpoint); err != nil {
-			return nil, fmt.Errorf("chrome: connect to %s: %w", r.URL, err)
+		if address, err = r.discover(ctx, endpoint); err != nil {
+			return nil, "", err
 		}
 	}
 	// Of dialling only the end of ctx counts: the connection lives on.
 	conn, _, err := websocket.Dial(ctx, address, &websocket.DialOptions{HTTPHeader: r.Header})
 	if err != nil {
-		return nil, fmt.Errorf("chrome: connect to %s: %w; is a browser running there with --remote-debugging-port?", address, err)
+		return nil, "", fmt.Errorf("%w; is a browser running there with --remote-debugging-port?", err)
 	}
 	b := newBrowser(settings, nil, newSocket(conn))
 	version, err := b.greet(ctx)
@@ -83,17 +92,48 @@ func (r Remote) Launch(ctx context.Context) (pool.Browser[*Page], error) {
 		if b.wire.garbage != nil {
 			err = b.wire.garbage
 		}
-		return nil, fmt.Errorf("chrome: connect to %s: %w", address, err)
+		return nil, "", err
 	}
-	b.log.InfoContext(ctx, "browser connected", "product", version, "url", address, "operation", pool.OperationID(ctx))
-	return b, nil
+	return b, version, nil
+}
+
+// shown is an address without what may be secret in it: services of browsers take their token in the query.
+func shown(u *url.URL) string {
+	public := *u
+	if public.RawQuery != "" {
+		public.RawQuery = "..."
+	}
+	return public.Redacted()
+}
+
+// discreet is an error without what is secret in an endpoint.
+type discreet struct {
+	error
+	endpoint *url.URL
+}
+
+func (d *discreet) Unwrap() error { return d.error }
+
+func (d *discreet) Error() string {
+	text := d.error.Error()
+	if d.endpoint.RawQuery != "" {
+		text = strings.ReplaceAll(text, d.endpoint.RawQuery, "...")
+	}
+	if password, set := d.endpoint.User.Password(); set && password != "" {
+		text = strings.ReplaceAll(text, password, "xxxxx")
+	}
+	return text
 }
 
 // endpoint reads the URL.
 func (r Remote) endpoint() (*url.URL, error) {
 	u, err := url.Parse(r.URL)
 	if err != nil || u.Host == "" || !strings.Contains(" ws wss http https ", " "+u.Scheme+" ") {
-		return nil, fmt.Errorf("chrome: Remote.URL is %q: it must be an endpoint such as http://127.0.0.1:9222 or ws://127.0.0.1:9222/devtools/browser/...", r.URL)
+		wrong := r.URL
+		if err == nil {
+			wrong = shown(u)
+		}
+		return nil, fmt.Errorf("chrome: Remote.URL is %q: it must be an endpoint such as http://127.0.0.1:9222 or ws://127.0.0.1:9222/devtools/browser/...", wrong)
 	}
 	return u, nil
 }
@@ -110,7 +150,7 @@ func (r Remote) discover(ctx context.Context, at url.URL) (string, error) {
 	for name, values := range r.Header {
 		request.Header[name] = values
 	}
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, Proxy: http.ProxyFromEnvironment}}
 	response, err := client.Do(request)
 	if err != nil {
 		return "", fmt.Errorf("%w; is a browser running there with --remote-debugging-port?", err)

@@ -113,6 +113,7 @@ func (b *Bug) Build(root, dir, command string) (binary string, err error) {
 	binary = filepath.Join(dir, filepath.Base(command)+".exe")
 	build := exec.Command("go", "build", "-overlay", overlayFile, "-o", binary, command)
 	build.Dir = root
+	build.Env = append(os.Environ(), "GOGC=400") // a fifth less of the compiler's time, which is most of it
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%s: %w\n%s", b.Name, err, out)
 	}

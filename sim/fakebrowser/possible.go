@@ -21,7 +21,7 @@ type Possible struct {
 	bereft  []Operation      // of browsers that are gone: what was outstanding on their pages and contexts
 }
 
-// possibleMost is how many states are kept at most. More than a few is a mistake of this file.
+// possibleMost is how many states are kept in mind. More than a few is a mistake of this file.
 const possibleMost = 256
 
 // Asked takes in one of the core's effects.
@@ -63,7 +63,7 @@ func (s *State) clone() State {
 func distinct(states []State) []State {
 	var out []State
 	for i := range states {
-		if !slices.ContainsFunc(out, func(s State) bool { return s.equal(&states[i]) }) && len(out) < possibleMost {
+		if !slices.ContainsFunc(out, func(s State) bool { return s.equal(&states[i]) }) {
 			out = append(out, states[i])
 		}
 	}
@@ -99,6 +99,9 @@ func (p *Possible) Answered(e core.Event) error {
 	}
 	p.states = distinct(next)
 	p.forget()
+	if len(p.states) > possibleMost {
+		return fmt.Errorf("fakebrowser: %d browsers are possible after %v, and %d can be kept in mind", len(p.states), e, possibleMost)
+	}
 	return nil
 }
 

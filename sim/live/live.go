@@ -134,8 +134,8 @@ func (r *run[P]) traffic(ctx context.Context) {
 			if r.o.Tell != nil {
 				r.o.Tell(Moment{time.Since(began), r.pool.Stats(), r.player.under()})
 			}
-			if r.follow.violation() != nil {
-				stop()
+			if r.follow.violation() != nil || r.follow.outside() != nil {
+				stop() // so that the dump still holds what led to it
 			}
 		}
 	}

@@ -35,15 +35,15 @@ type Player[P any] struct {
 
 // Tally counts what callers met.
 type Tally struct {
-	Visits     int
-	Leases     int
-	Worked     int
-	WorkFailed int            // of those, what ended with an error although its lease had not ended
-	Ended      map[string]int // leases that ended under their holder, by cause
-	Refused    map[string]int // requests, by error
-	FirstError string         // of work
-	Kills      int            // of browsers
-	Told       time.Duration  // the longest that a holder waited to hear of one
+	Visits     int            `json:"visits"`
+	Leases     int            `json:"leases"`
+	Worked     int            `json:"worked"`
+	WorkFailed int            `json:"work_failed"` // of those, what ended with an error although its lease had not ended
+	Ended      map[string]int `json:"ended"`       // leases that ended under their holder, by cause
+	Refused    map[string]int `json:"refused"`     // requests, by error
+	FirstError string         `json:"first_error"` // of work
+	Kills      int            `json:"kills"`       // of browsers
+	Told       time.Duration  `json:"told_ns"`     // the longest that a holder waited to hear of one
 }
 
 func newPlayer[P any](p *pool.Pool[P], stage Stage[P], follow *following) *Player[P] {
