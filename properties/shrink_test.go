@@ -16,7 +16,7 @@ import (
 // all of them where every planted bug is built.
 var shrunkBugs = []string{
 	"rescue-skipped", "lost-primary",
-	"evict-before-grant", "nested-overtakes", "closing-orphan-stays-primary", "retained-once-retained-for-ever",
+	"evict-before-grant", "nested-overtakes", "closing-orphan-stays-primary", "primary-marked-closing-too-late",
 	"low-priority-starves", "warm-until-closed",
 }
 

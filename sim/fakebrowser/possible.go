@@ -22,7 +22,7 @@ type Possible struct {
 }
 
 // possibleMost is how many states are kept in mind. More than a few is a mistake of this file.
-const possibleMost = 256
+const possibleMost = 1024
 
 // Asked takes in one of the core's effects.
 func (p *Possible) Asked(e core.Effect) {
@@ -100,7 +100,7 @@ func (p *Possible) Answered(e core.Event) error {
 	p.states = distinct(next)
 	p.forget()
 	if len(p.states) > possibleMost {
-		return fmt.Errorf("fakebrowser: %d browsers are possible after %v, and %d can be kept in mind", len(p.states), e, possibleMost)
+		return fmt.Errorf("%d browsers would be possible then, and %d can be kept in mind", len(p.states), possibleMost)
 	}
 	return nil
 }
@@ -111,7 +111,7 @@ func (p *Possible) after(s *State, e core.Event) (next []State) {
 		o := &s.Operations[i]
 		for _, outcome := range []Outcome{Works, Fails, FailsAnyway} {
 			can := s.CanAnswer(o) || outcome != Works && p.isGivenUp(o) || outcome == Works && s.closesNothing(o)
-			if !can || !o.CanEnd(outcome) {
+			if !can || !o.CanEnd(outcome) || outcome == FailsAnyway && s.silent(o) {
 				continue
 			}
 			after := s.clone()
@@ -138,6 +138,12 @@ func (p *Possible) after(s *State, e core.Event) (next []State) {
 		next = append(next, after)
 	}
 	return next
+}
+
+// silent says whether an operation is one that its browser does nothing about any more.
+func (s *State) silent(o *Operation) bool {
+	b := s.Browser(o.Browser)
+	return b != nil && b.Silent
 }
 
 // closesNothing says whether an operation is the close of what a failed opening has not left: the shell asks no

@@ -1,0 +1,37 @@
+package fakebrowser_test
+
+import (
+	"testing"
+
+	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/sim/fakebrowser"
+)
+
+// What a browser would do about each close, if it were not silent, doubled what is possible each time.
+func TestABrowserThatIsSilentDoesNothing(t *testing.T) {
+	const tabs = 12
+	var p fakebrowser.Possible
+	heard := func(e core.Event) {
+		t.Helper()
+		if err := p.Answered(e); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p.Asked(core.Effect{Kind: core.Launch, Browser: 1, Operation: 100})
+	heard(core.Event{Kind: core.BrowserReady, Browser: 1})
+	for id := core.TabID(1); id <= tabs; id++ {
+		p.Asked(core.Effect{Kind: core.OpenTab, Browser: 1, Context: core.ContextID(id), Tab: id, Operation: core.Operation(id)})
+		heard(core.Event{Kind: core.Opened, Tab: id})
+	}
+	if !p.FallSilent(1) {
+		t.Fatal("it cannot fall silent")
+	}
+	for id := core.TabID(1); id <= tabs; id++ {
+		p.Asked(core.Effect{Kind: core.CloseTab, Browser: 1, Context: core.ContextID(id), Tab: id, Operation: core.Operation(200 + id)})
+		p.GaveUp(core.Event{Kind: core.CloseSilent, Tab: id})
+		heard(core.Event{Kind: core.CloseFailed, Tab: id})
+	}
+	if n := p.Count(); n != 1 {
+		t.Errorf("%d browsers are possible, want the one that did nothing", n)
+	}
+}
