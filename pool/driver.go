@@ -524,10 +524,10 @@ func (p *Pool[P]) operateLocked(t *tab[P], e *core.Effect, what string, call fun
 		}
 	}, func() {
 		p.browserFirstLocked(t.browser)
-		if err != nil && t.page != nil && !t.closing && closed(t.pageDone) {
-			p.crashedLocked(t) // and so is this before what it made fail
-		}
 		if err != nil && life.Err() == nil {
+			if t.page != nil && !t.closing && closed(t.pageDone) {
+				p.crashedLocked(t) // news of a page comes before news of what was asked of it
+			}
 			p.noteLocked(slog.LevelWarn, what+" failed", "tab", t.name, "browser", t.browser.id, "operation", id, "error", err)
 		}
 		answer(err)
