@@ -542,10 +542,10 @@ func (p *Pool[P]) operateLocked(t *tab[P], e *core.Effect, what SpanKind, call f
 		}
 	}, func() {
 		p.browserFirstLocked(t.browser)
-		if err != nil && t.page != nil && !t.closing && closed(t.pageDone) {
-			p.crashedLocked(t) // and so is this before what it made fail
-		}
 		if err != nil && life.Err() == nil {
+			if t.page != nil && !t.closing && closed(t.pageDone) {
+				p.crashedLocked(t) // news of a page comes before news of what was asked of it
+			}
 			t.trouble = err
 			p.noteLocked(slog.LevelWarn, "operation failed", "kind", what, "tab", t.name, "affinity", shortened(t.affinity), "browser", browserName(t.browser.id), "operation", uint64(id), "error", err)
 		}

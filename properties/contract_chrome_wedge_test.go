@@ -91,13 +91,20 @@ func TestContractChromeADocumentThatIsRewrittenForEverIsRescuedAtOnce(t *testing
 	} {
 		t.Run(what, func(t *testing.T) {
 			onBrowser(t, nil, func(s *contractStage[*chrome.Page], b *chromeBench) {
-				tab := s.tab(s.context())
-				s.ok("wedge", b.wedge(s.limit(), tab.Page(), source))
-				s.fails("Probe", tab.Probe(s.in(time.Second)), context.DeadlineExceeded)
-				began := time.Now()
-				s.ok("Rescue", tab.Rescue(s.in(2*time.Second))) // with the body handed out: 5 s
-				t.Logf("rescued after %v", time.Since(began))
-				s.ok("Work", b.work(s.limit(), tab.Page()))
+				var err error
+				for range 3 { // the machine may be busy; with the body handed out it takes 5 s each time
+					tab := s.tab(s.context())
+					s.ok("wedge", b.wedge(s.limit(), tab.Page(), source))
+					s.fails("Probe", tab.Probe(s.in(time.Second)), context.DeadlineExceeded)
+					began := time.Now()
+					if err = tab.Rescue(s.in(2 * time.Second)); err == nil {
+						t.Logf("rescued after %v", time.Since(began))
+						s.ok("Work", b.work(s.limit(), tab.Page()))
+						return
+					}
+					s.ok("Close", tab.Close(s.limit()))
+				}
+				s.ok("Rescue", err)
 			})
 		})
 	}

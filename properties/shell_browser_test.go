@@ -211,6 +211,25 @@ func TestShellACrashIsKnownBeforeWhatItMadeFail(t *testing.T) {
 	})
 }
 
+func TestShellAnAnswerNobodyWaitsForMakesNoCrashOfALostBrowser(t *testing.T) {
+	stub := new(shellStub)
+	stub.script("reset", func(ctx context.Context, _ int) error {
+		<-ctx.Done() // given up
+		stub.browser(0).lose()
+		return errDriver
+	})
+	stub.script("ping", fails(errDriver))
+	inShell(t, pool.Config{MaxPages: 1, Reset: true, OpenTimeout: 2 * time.Second}, stub, func(t *testing.T, p *shellPool) {
+		mustGet(t, p, "a").Release()
+		after(2 * time.Second)
+		stub.browser(0).die()
+		after(time.Second)
+		if s := p.Stats().Counters; s.Crashes != 0 || s.BrowserStarts != 2 {
+			t.Errorf("%d crashes and %d browsers, want none and the second", s.Crashes, s.BrowserStarts)
+		}
+	})
+}
+
 func TestShellPagesThatEndBeforeTheirBrowserIsKnownToBeGoneWereLostWithIt(t *testing.T) {
 	stub := new(shellStub)
 	inShell(t, pool.Config{}, stub, func(t *testing.T, p *shellPool) {

@@ -26,6 +26,7 @@ type chromeReport struct {
 	runReport
 	Browser string     `json:"browser"`
 	Visits  live.Tally `json:"visits"`
+	Told    float64    `json:"told_seconds"` // the longest that a holder waited to hear that his browser was killed
 	Figures []figures  `json:"figures"`
 	Left    []string   `json:"left"` // what was there afterwards and not before
 	Loops   []loop     `json:"loops,omitempty"`
@@ -210,7 +211,7 @@ func (s *soak) fill(report *chromeReport, found *live.Result, o chromeOptions) {
 		WorstRecovery: worst, WaitP50: r.WaitP50, WaitP99: r.WaitP99, Reached: r.Reached.Map(),
 		HistoryHash: fmt.Sprintf("%016x", r.HistoryHash), Violations: []violation{}, Interrupted: found.Stopped, first: r,
 	}
-	report.Visits = found.Tally
+	report.Visits, report.Told = found.Tally, found.Tally.Told.Seconds()
 	s.cut = s.cut || found.Stopped
 	repeat := fmt.Sprintf("soak chrome %s -for %v -seed %v%s", o.profile, o.lasting, &o.seed, s.setFlags())
 	if o.mishaps != usualMishaps {

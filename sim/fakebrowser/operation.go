@@ -154,10 +154,10 @@ func (s *State) CanAnswer(o *Operation) bool {
 	if o.Stuck {
 		return false
 	}
-	b := s.Browser(o.Browser)
-	if b != nil && b.Silent && !(o.Kind == CloseBrowser && o.Force) {
+	if s.silent(o) {
 		return false
 	}
+	b := s.Browser(o.Browser)
 	t := s.Tab(o.Tab)
 	switch o.Kind {
 	case Close, Rescue:
@@ -168,6 +168,12 @@ func (s *State) CanAnswer(o *Operation) bool {
 		return b == nil || !b.Launching
 	}
 	return true
+}
+
+// silent says whether an operation is one that its browser does nothing about any more. It can be ended by force.
+func (s *State) silent(o *Operation) bool {
+	b := s.Browser(o.Browser)
+	return b != nil && b.Silent && !(o.Kind == CloseBrowser && o.Force)
 }
 
 // CanEnd says whether an outcome is possible for an operation that can answer.

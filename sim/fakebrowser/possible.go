@@ -140,12 +140,6 @@ func (p *Possible) after(s *State, e core.Event) (next []State) {
 	return next
 }
 
-// silent says whether an operation is one that its browser does nothing about any more.
-func (s *State) silent(o *Operation) bool {
-	b := s.Browser(o.Browser)
-	return b != nil && b.Silent
-}
-
 // closesNothing says whether an operation is the close of what a failed opening has not left: the shell asks no
 // browser for that.
 func (s *State) closesNothing(o *Operation) bool {

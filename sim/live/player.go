@@ -43,7 +43,7 @@ type Tally struct {
 	Refused    map[string]int `json:"refused"`     // requests, by error
 	FirstError string         `json:"first_error"` // of work
 	Kills      int            `json:"kills"`       // of browsers
-	Told       time.Duration  `json:"told_ns"`     // the longest that a holder waited to hear of one
+	Told       time.Duration  `json:"-"`           // the longest that a holder waited to hear of one
 }
 
 func newPlayer[P any](p *pool.Pool[P], stage Stage[P], follow *following) *Player[P] {
