@@ -73,6 +73,7 @@ type tab[P any] struct {
 	profile   *profile[P]
 	page      Tab[P]          // nil: not opened, or not yet
 	holds     P               // what the page gives its holders; set with it
+	watcher   LeaseWatcher    // the page, where it is one; set with it
 	pageLife  context.Context // the page's; set with it
 	pageDone  <-chan struct{} // the page's; set with it
 	holder    *Lease[P]
@@ -306,6 +307,7 @@ func (p *Pool[P]) openLocked(e *core.Effect) {
 			holds, pageLife, done := page.Page(), page.Context(), page.Done()
 			p.mu.Lock()
 			t.page, t.holds, t.pageLife, t.pageDone = page, holds, pageLife, done
+			t.watcher, _ = any(page).(LeaseWatcher)
 			p.mu.Unlock()
 		}
 		return err

@@ -64,13 +64,10 @@ func (s *State) disposedOf(c *call) bool {
 			return false
 		}
 	}
-	for i := range s.contexts {
+	return s.eachEnding(s.endings, func(i int32) bool {
 		o := &s.contexts[i]
-		if o.affinity == c.affinity && o.state >= contextClosing && o.generation <= c.generation {
-			return false
-		}
-	}
-	return true
+		return o.affinity != c.affinity || o.generation > c.generation
+	})
 }
 
 // recycled says whether the browser that a Recycle is about is gone, and a later one serves.
