@@ -66,6 +66,9 @@ func (s *State) serves(id BrowserID) bool {
 // hear notes that a browser has answered something.
 func (s *State) hear(id BrowserID) {
 	if b := s.browser(id); b != nil {
+		if b.askedAt != never {
+			s.arm(s.now.after(s.settings.StallTimeout))
+		}
 		b.heardAt, b.askedAt = s.now, never
 	}
 }
@@ -107,7 +110,7 @@ func (s *State) keepBrowser() {
 	s.operation(Effect{Kind: Launch, Browser: s.lastBrowser})
 }
 
-func (s *State) browserEvent(e Event) {
+func (s *State) browserEvent(e *Event) {
 	s.callsDue = true
 	b := s.browser(e.Browser)
 	if e.Kind == BrowserReady && b == nil && e.Browser != 0 && e.Browser <= s.lastBrowser {

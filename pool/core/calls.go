@@ -4,7 +4,7 @@ import "slices"
 
 // Calls that wait: disposals, Warm and Recycle.
 
-func (s *State) callRequested(e Event) {
+func (s *State) callRequested(e *Event) {
 	c := call{id: e.Call, rounds: s.rounds}
 	if e.Kind == RecycleRequested {
 		c.recycle = true

@@ -198,7 +198,7 @@ func (s *State) askContext(i int32, reason Reason) {
 	s.operation(Effect{Kind: CloseContext, Context: c.id, Browser: c.browser, Affinity: c.affinity, Reason: reason})
 }
 
-func (s *State) contextEvent(e Event) {
+func (s *State) contextEvent(e *Event) {
 	i, ok := s.contextIndex.get(uint64(e.Context))
 	if !ok || s.contexts[i].state == contextOpen {
 		return

@@ -253,14 +253,14 @@ func (s *State) Step(now Time, event Event, out []Effect) []Effect {
 	s.now = max(s.now, now)
 	s.effects, s.armed = out, never
 	s.admitAgain()
-	s.handle(event)
-	s.settle(event)
+	s.handle(&event)
+	s.settle(&event)
 	s.armTabs()
 	out, s.effects = s.effects, nil
 	return out
 }
 
-func (s *State) handle(e Event) {
+func (s *State) handle(e *Event) {
 	switch e.Kind {
 	case Requested:
 		s.requested(e)
@@ -302,7 +302,7 @@ func (s *State) handle(e Event) {
 	}
 }
 
-func (s *State) tabEvent(e Event, i int32) {
+func (s *State) tabEvent(e *Event, i int32) {
 	if e.Operation != 0 && e.Operation != s.tabs[i].operation {
 		s.hear(s.tabs[i].browser)
 		return // it was given up, and the page is asked something else
@@ -354,7 +354,7 @@ func (s *State) tabEvent(e Event, i int32) {
 
 // settle does whatever an event has made possible. One pass is enough: what is given out is given out
 // until nobody can have more, and what is opened or closed is answered by an event.
-func (s *State) settle(event Event) {
+func (s *State) settle(event *Event) {
 	s.place()
 	s.boundQueue(event)
 	s.refuse()

@@ -39,7 +39,7 @@ func remove[A arena](a A, root, i int32) int32 {
 // meld makes one heap of two. It goes down the right sides of both, and turns each of them to the left: so a
 // side that was long is short the next time.
 func meld[A arena](a A, i, j int32) int32 {
-	root, last := none, none
+	root, last, place := none, none, &links{}
 	for i != none || j != none {
 		if i == none || j != none && a.before(j, i) {
 			i, j = j, i
@@ -47,13 +47,12 @@ func meld[A arena](a A, i, j int32) int32 {
 		x := a.at(i)
 		if x.up = last; last == none {
 			root = i
-		} else {
-			a.at(last).left = i
 		}
+		place.left = i
 		if j == none {
 			break
 		}
-		last, i = i, x.right
+		last, place, i = i, x, x.right
 		x.right = x.left // and its left side is what is melded next
 	}
 	return root

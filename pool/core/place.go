@@ -2,7 +2,7 @@ package core
 
 // Who gets which tab: the rules of placement, in their order.
 
-func (s *State) requested(e Event) {
+func (s *State) requested(e *Event) {
 	if s.phase >= ending || s.phase == closing && e.Class == Root {
 		s.emit(Effect{Kind: Refuse, Request: e.Request, Affinity: e.Affinity, Reason: PoolClosed})
 		s.touch(e.Affinity)
@@ -21,7 +21,7 @@ func (s *State) requested(e Event) {
 
 // boundQueue refuses a request that would be one too many of its class to wait. Placement was tried
 // before, so one that finds a tab at once is never too many.
-func (s *State) boundQueue(e Event) {
+func (s *State) boundQueue(e *Event) {
 	if e.Kind != Requested || int(s.waiting[e.Class]) <= s.settings.MaxWaiting {
 		return
 	}
@@ -60,6 +60,9 @@ func (s *State) place() {
 
 // placeFirst places the first request, in the waiting order, that can be placed.
 func (s *State) placeFirst() bool {
+	if s.waiting == [classes]int32{} {
+		return false
+	}
 	s.freshen()
 	r := none
 	if s.standbys != none {
