@@ -1,9 +1,6 @@
 package core
 
-import (
-	"fmt"
-	"slices"
-)
+import "fmt"
 
 // The claim that the books agree with themselves. Decisions go by sums, lists and queues that are brought up to
 // date bit by bit; here each is counted anew, from the tabs, the requests and the contexts alone.
@@ -169,10 +166,9 @@ func (b *books) opensInside(k *affinity) bool {
 	if k.primary == none {
 		return false
 	}
-	c := b.state.contexts[k.primary]
-	return int(c.tabs) < b.state.settings.TabsPerContext && slices.ContainsFunc(b.state.browsers, func(o browser) bool {
-		return o.id == c.browser && o.state == ready
-	})
+	c := &b.state.contexts[k.primary]
+	o := b.state.browser(c.browser)
+	return int(c.tabs) < b.state.settings.TabsPerContext && o != nil && o.state == ready
 }
 
 // derived compares what the core goes by for one affinity with what the ledger says.
@@ -232,6 +228,9 @@ func (b *books) heads(root int32, c Class, inside bool) {
 	s, counted := b.state, b.listed[c]
 	if inside {
 		counted = b.inside[c]
+	}
+	if root == none && counted == 0 {
+		return
 	}
 	var count func(a, above int32) int32
 	count = func(a, above int32) int32 {
