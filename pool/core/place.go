@@ -297,14 +297,11 @@ func (s *State) reassign() bool {
 // firstShort is the first of r and of the requests of a class whose affinity is short of a tab, from one of the
 // heads on.
 func (s *State) firstShort(a int32, c Class, r int32) int32 {
-	if a == none {
-		return r
+	if a == none || r != none && !s.before(s.affinities[a].queue[c], r) {
+		return r // nor is any below it ahead of r
 	}
 	k := &s.affinities[a]
-	switch {
-	case r != none && !s.before(k.queue[c], r):
-		return r // nor is any below it
-	case k.needs[c] > 0:
+	if k.needs[c] > 0 {
 		return k.queue[c]
 	}
 	return s.firstShort(k.links[c].right, c, s.firstShort(k.links[c].left, c, r))
