@@ -129,8 +129,9 @@ type Config struct {
 	Tracer Tracer
 	// Clock is where the time comes from. Nil: the real one.
 	Clock Clock
-	// RecorderEvents is how many events the flight recorder keeps at least; Dump writes them, and they are
-	// reported with a bug of the pool. Default 4,096. 1 to 1,000,000, or Off.
+	// RecorderEvents is how many events the flight recorder keeps at least; a pool that knows more tabs, contexts,
+	// affinities and requests than that keeps as many. Dump writes them, and they are reported with a bug
+	// of the pool. Default 4,096. 1 to 1,000,000, or Off.
 	RecorderEvents int
 	// DumpPseudonyms writes k1, k2, ... for the affinities in dumps and reports of bugs, which then hold
 	// nothing of your tenants.

@@ -75,6 +75,7 @@ type tab[P any] struct {
 	holds     P               // what the page gives its holders; set with it
 	pageLife  context.Context // the page's; set with it
 	pageDone  <-chan struct{} // the page's; set with it
+	watcher   LeaseWatcher    // the page, where it is one; set with it
 	diagnoser LeaseDiagnoser  // the page, where it is one; set with it
 	holder    *Lease[P]
 	doubted   bool          // a diagnosis of its last lease was begun, and its probe has not been
@@ -313,8 +314,9 @@ func (p *Pool[P]) openLocked(e *core.Effect) {
 		if err == nil {
 			holds, pageLife, done := page.Page(), page.Context(), page.Done()
 			diagnoser, _ := page.(LeaseDiagnoser)
+			watcher, _ := page.(LeaseWatcher)
 			p.mu.Lock()
-			t.page, t.holds, t.pageLife, t.pageDone, t.diagnoser = page, holds, pageLife, done, diagnoser
+			t.page, t.holds, t.pageLife, t.pageDone, t.watcher, t.diagnoser = page, holds, pageLife, done, watcher, diagnoser
 			p.mu.Unlock()
 		}
 		return err

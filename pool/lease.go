@@ -118,8 +118,8 @@ func (l *Lease[P]) tellLocked(cause error) {
 func (l *Lease[P]) endLocked(cause error) {
 	l.tellLocked(cause)
 	l.tab.holder = nil
-	if watcher, ok := l.tab.page.(LeaseWatcher); ok {
-		watcher.LeaseEnded()
+	if l.tab.watcher != nil {
+		l.tab.watcher.LeaseEnded()
 	}
 }
 

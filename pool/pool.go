@@ -26,6 +26,7 @@ type Pool[P any] struct {
 	pseudonyms bool
 	observer   observer      // nil: nobody
 	tracer     Tracer        // nil: nobody
+	real       bool          // the clock is the real one
 	began      time.Time     // the core's time 0
 	over       chan struct{} // closed when the pool has ended; mu.closeError is final then
 
@@ -45,6 +46,7 @@ type Pool[P any] struct {
 		bugs     int       // found so far
 
 		lastRequest core.RequestID
+		asking      *Lease[P]                    // the request of the present step, until it is answered; nil: none
 		requests    map[core.RequestID]*Lease[P] // those that wait
 		lastCall    core.CallID
 		calls       map[core.CallID]*call // those that wait
@@ -53,8 +55,9 @@ type Pool[P any] struct {
 		tabs        map[core.TabID]*tab[P]         // those that the core counts
 		profiles    map[core.ContextID]*profile[P] // those that the core counts
 		browsers    map[core.BrowserID]*browser[P]
-		alarm       *alarm // armed for the core's next deadline, or for an earlier instant; nil: not armed
-		lastFailure error  // of launching or opening
+		alarm       *alarm    // armed for the core's next deadline, or for an earlier instant; nil: not armed
+		armed       core.Time // the earliest deadline that the core has armed since the alarm was looked at
+		lastFailure error     // of launching or opening
 
 		running    int  // goroutines of the pool, those of browsers not known to be gone included
 		logging    int  // callers that write the log now, without the lock
@@ -92,11 +95,12 @@ func New[P any](launcher Launcher[P], cfg Config) (*Pool[P], error) {
 		tracer:     cfg.Tracer,
 		strict:     cfg.Strict,
 		pseudonyms: cfg.DumpPseudonyms,
+		real:       cfg.Clock == realClock{},
 		began:      cfg.Clock.Now(),
 		over:       make(chan struct{}),
 	}
 	p.observer, _ = any(launcher).(observer)
-	p.mu.core = core.New(settings)
+	p.mu.core, p.mu.armed = core.New(settings), noDeadline
 	p.mu.keys = newKeys()
 	p.mu.recorder.most = cfg.RecorderEvents
 	p.mu.requests = make(map[core.RequestID]*Lease[P])
@@ -143,7 +147,7 @@ func (p *Pool[P]) getPage(ctx context.Context, l *Lease[P], e core.Event, op, af
 	p.mu.lastRequest++
 	e.Request = p.mu.lastRequest
 	l.request = e.Request
-	p.mu.requests[e.Request] = l
+	p.mu.asking = l
 	p.stepLocked(e)
 	if !l.answered {
 		l.answer = make(chan struct{})

@@ -12,7 +12,7 @@ import (
 // recorder is the flight recorder: the last events, and the state that they began with. It keeps two
 // spans, so that at least as many events as it is asked for can be told at any time.
 type recorder struct {
-	most int // events of a span; 0: it is off
+	most int // events of a span, or more where the pool is large; 0: it is off
 	old  span
 	now  span
 }
@@ -20,6 +20,7 @@ type recorder struct {
 // span is a stretch of history: the pool at its beginning, and what happened since.
 type span struct {
 	begun   bool
+	least   int // records that it is to have before the next span begins
 	from    core.Snapshot
 	records []record
 }
@@ -37,9 +38,10 @@ func (r *recorder) add(at core.Time, e core.Event, c *core.State, k *keys) {
 	if r.most == 0 {
 		return
 	}
-	if !r.now.begun || len(r.now.records) == r.most {
+	if !r.now.begun || len(r.now.records) >= r.now.least {
 		r.old, r.now = r.now, r.old
 		r.now.begin(c, k)
+		r.now.least = max(r.most, c.Size()) // so that what the copy costs each event does not grow with the pool
 	}
 	r.now.records = append(r.now.records, record{at, k.name(e.Affinity), e})
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math"
 	"slices"
 	"time"
 
@@ -38,12 +39,17 @@ func (p *Pool[P]) onceLocked(e core.Event) {
 	p.mu.recorder.add(now, e, p.mu.core, &p.mu.keys)
 	lost := p.lostLocked(e)
 	p.mu.effects = p.mu.core.Step(now, e, p.mu.effects[:0])
+	p.mu.armed = min(p.mu.armed, p.mu.core.Armed())
 	if p.observer != nil {
 		p.observer.Stepped(now, p.mu.keys.name(e.Affinity), e, p.mu.core)
 	}
 	p.mu.counters.Lost += uint64(p.lostLocked(e) - lost)
 	for i := range p.mu.effects {
 		p.carryOutLocked(&p.mu.effects[i])
+	}
+	if l := p.mu.asking; l != nil { // it was not answered at once
+		p.mu.asking = nil
+		p.mu.requests[l.request] = l
 	}
 	p.happenedLocked(e)
 }
@@ -57,7 +63,7 @@ func (p *Pool[P]) lostLocked(e core.Event) int {
 }
 
 func (p *Pool[P]) nowLocked() core.Time {
-	if p.clock == (realClock{}) {
+	if p.real {
 		return core.Time(time.Since(p.began)) // half the price of Now: it does not read the wall clock
 	}
 	return core.Time(p.clock.Now().Sub(p.began))
@@ -108,13 +114,24 @@ func (p *Pool[P]) sweptLocked(e *core.Effect) {
 	}
 }
 
+// requestLocked is who asked, and asks no longer: most requests are answered in the step in which they come, and are
+// never among those that wait.
+func (p *Pool[P]) requestLocked(id core.RequestID) *Lease[P] {
+	if l := p.mu.asking; l != nil && l.request == id {
+		p.mu.asking = nil
+		return l
+	}
+	l := p.mu.requests[id]
+	delete(p.mu.requests, id)
+	return l
+}
+
 func (p *Pool[P]) grantLocked(e *core.Effect) {
-	l, t := p.mu.requests[e.Request], p.mu.tabs[e.Tab]
+	l, t := p.requestLocked(e.Request), p.mu.tabs[e.Tab]
 	if l == nil || t == nil {
 		p.bugLocked("a grant of t%d to r%d, one of which is not there", e.Tab, e.Request)
 		return
 	}
-	delete(p.mu.requests, e.Request)
 	t.affinity = p.mu.keys.name(e.Affinity)
 	l.tab, l.reused, l.waits = t, e.How == core.Warm, waits(e.Waits)
 	t.holder = l
@@ -128,12 +145,11 @@ func (p *Pool[P]) grantLocked(e *core.Effect) {
 }
 
 func (p *Pool[P]) refuseLocked(e *core.Effect) {
-	l := p.mu.requests[e.Request]
+	l := p.requestLocked(e.Request)
 	if l == nil {
 		p.bugLocked("a refusal of r%d, which does not wait", e.Request)
 		return
 	}
-	delete(p.mu.requests, e.Request)
 	l.waits, l.refused = waits(e.Waits), p.causeLocked(e.Reason)
 	l.answerLocked()
 }
@@ -209,18 +225,23 @@ type alarm struct {
 	stop func() bool
 }
 
+// noDeadline is an instant that does not come.
+const noDeadline core.Time = math.MaxInt64
+
 // armLocked sees to it that somebody looks no later than at the next deadline. An alarm that goes
-// off too early costs one look; to move it with every step would cost every step.
+// off too early costs one look; to move it with every step would cost every step, and so would looking
+// for the next deadline: the core says what it has armed.
 func (p *Pool[P]) armLocked() {
-	next, ok := p.mu.core.NextDeadline()
-	if !ok || p.mu.alarm != nil && p.mu.alarm.at <= next.At {
+	at := p.mu.armed
+	p.mu.armed = noDeadline
+	if at == noDeadline || p.mu.finished || p.mu.alarm != nil && p.mu.alarm.at <= at {
 		return
 	}
 	p.disarmLocked()
-	a := &alarm{at: next.At}
+	a := &alarm{at: at}
 	p.mu.alarm = a
 	p.mu.running++
-	a.stop = p.clock.AfterFunc(time.Duration(next.At-p.nowLocked()), func() { p.ring(a) })
+	a.stop = p.clock.AfterFunc(time.Duration(at-p.nowLocked()), func() { p.ring(a) })
 }
 
 func (p *Pool[P]) disarmLocked() {
@@ -247,7 +268,10 @@ func (p *Pool[P]) ring(a *alarm) {
 	if p.mu.alarm == a {
 		p.mu.alarm = nil
 	}
-	p.armLocked()
+	if d, ok := p.mu.core.NextDeadline(); ok {
+		p.mu.armed = d.At
+		p.armLocked()
+	}
 	p.mu.running--
 	p.finishLocked()
 }

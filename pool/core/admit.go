@@ -89,20 +89,34 @@ func (s *State) refresh(a Affinity) {
 	s.openings += openings - k.openings
 	k.idle, k.openings, k.coming = idle, openings, coming
 	if warm := idle > 0 && k.waiting != [classes]int32{}; warm != k.warmWaiting {
-		k.warmWaiting = warm
-		if warm {
-			s.warmWaiting++
-		} else {
-			s.warmWaiting--
-		}
+		s.listWarm(a, warm)
 	}
 	s.refreshNeeds(k)
 	for c := Root; c < classes; c++ {
-		if k.queue[c] != none && (c == Nested || k.eligible > 0) {
-			k.listed[c] = true
-			s.heads[c] = insert(headArena{s, c}, s.heads[c], int32(a))
+		if k.queue[c] == none || c == Root && k.eligible == 0 {
+			continue
+		}
+		k.listed[c] = true
+		s.heads[c] = insert(headArena{s, c}, s.heads[c], int32(a))
+		if s.fits(k) {
+			k.listedInside[c] = true
+			s.inside[c] = insert(insideArena{headArena{s, c}}, s.inside[c], int32(a))
 		}
 	}
+}
+
+// listWarm puts an affinity among those that have an idle tab and a waiting request, or takes it out.
+func (s *State) listWarm(a Affinity, warm bool) {
+	k := &s.affinities[a]
+	k.warmWaiting = warm
+	if warm {
+		k.warmAt = int32(len(s.warmWaiting))
+		s.warmWaiting = append(s.warmWaiting, a)
+		return
+	}
+	last := s.warmWaiting[len(s.warmWaiting)-1]
+	s.warmWaiting[k.warmAt], s.affinities[last].warmAt = last, k.warmAt
+	s.warmWaiting = s.warmWaiting[:len(s.warmWaiting)-1]
 }
 
 // refreshNeeds brings up to date how many tabs an affinity's requests could use. What it has idle, and
@@ -132,13 +146,17 @@ func (s *State) refreshNeeds(k *affinity) {
 	k.eligible, k.needs, k.permits, k.highNeeds, k.highPermits = eligible, needs, permits, highNeeds, highPermits
 }
 
-// unlist takes an affinity out of the heads, before its first request or its admission changes.
+// unlist takes an affinity out of the heads, before its first request, its admission or its primary changes.
 func (s *State) unlist(a Affinity) {
 	k := &s.affinities[a]
 	for c := Root; c < classes; c++ {
 		if k.listed[c] {
 			s.heads[c] = remove(headArena{s, c}, s.heads[c], int32(a))
 			k.listed[c] = false
+		}
+		if k.listedInside[c] {
+			s.inside[c] = remove(insideArena{headArena{s, c}}, s.inside[c], int32(a))
+			k.listedInside[c] = false
 		}
 	}
 }
@@ -220,6 +238,7 @@ func (s *State) promise(r, i int32) {
 	k := &s.affinities[q.affinity]
 	k.pins[q.class] = insert(requestArena{s}, k.pins[q.class], r)
 	k.promised[q.class]++
+	s.promised++
 	if s.urgent(q) {
 		k.urgentPins[q.class]++
 	}
@@ -239,6 +258,7 @@ func (s *State) unpromise(r int32) {
 	k := &s.affinities[q.affinity]
 	k.pins[q.class] = remove(requestArena{s}, k.pins[q.class], r)
 	k.promised[q.class]--
+	s.promised--
 	if s.urgent(q) {
 		k.urgentPins[q.class]--
 	}

@@ -66,6 +66,9 @@ func (s *State) serves(id BrowserID) bool {
 // hear notes that a browser has answered something.
 func (s *State) hear(id BrowserID) {
 	if b := s.browser(id); b != nil {
+		if b.askedAt != never {
+			s.arm(s.now.after(s.settings.StallTimeout))
+		}
 		b.heardAt, b.askedAt = s.now, never
 	}
 }
@@ -103,10 +106,11 @@ func (s *State) keepBrowser() {
 	s.browsers = append(s.browsers, browser{
 		id: s.lastBrowser, state: starting, since: s.now, heardAt: s.now, askedAt: never, unlaunched: true,
 	})
+	s.arm(s.now.after(s.settings.LaunchTimeout))
 	s.operation(Effect{Kind: Launch, Browser: s.lastBrowser})
 }
 
-func (s *State) browserEvent(e Event) {
+func (s *State) browserEvent(e *Event) {
 	s.callsDue = true
 	b := s.browser(e.Browser)
 	if e.Kind == BrowserReady && b == nil && e.Browser != 0 && e.Browser <= s.lastBrowser {
@@ -164,13 +168,20 @@ func (s *State) browserReady(b *browser) {
 	}
 	if old := s.ready(); old != nil {
 		old.state, old.since = draining, s.now
+		s.arm(s.now.after(s.settings.DrainTimeout))
 		for i := range s.contexts {
 			if c := &s.contexts[i]; c.browser == old.id && c.state == contextOpen && c.tabs == 0 {
 				s.closeContext(int32(i), Drain)
 			}
+			if s.isPrimary(int32(i)) {
+				s.outdate(s.contexts[i].affinity) // no tab opens in it any more
+			}
 		}
 	}
 	b.state, b.since, b.heardAt = ready, s.now, s.now
+	if s.settings.BrowserMaxAge > 0 {
+		s.arm(s.now.after(s.settings.BrowserMaxAge))
+	}
 	s.paused, s.failedOpenings = false, 0 // it knows nothing of what failed to open before
 }
 
@@ -208,6 +219,7 @@ func (s *State) endBrowser(id BrowserID, force bool) {
 		return
 	}
 	b.state, b.since = ended, s.now
+	s.arm(s.now.after(s.settings.BrowserCloseTimeout))
 	s.loseTabs(id)
 	s.operation(Effect{Kind: CloseBrowser, Browser: id, Force: force})
 }
@@ -251,7 +263,9 @@ func (s *State) loseTabs(id BrowserID) {
 		s.unprimary(int32(i))
 		c.askedAt = never
 		if c.tabs == 0 && c.state == contextOpen {
+			s.delist(int32(i))
 			c.state, c.generation = contextClosing, s.lastGeneration+1
+			s.list(int32(i))
 		}
 	}
 }
@@ -296,6 +310,7 @@ func (s *State) failedOpening(id BrowserID) {
 		s.rounds++
 		s.failedOpenings++
 		s.retryAt = s.now.after(s.backoff(s.failedOpenings))
+		s.arm(s.retryAt)
 		s.paused = true
 	}
 }
@@ -310,6 +325,7 @@ func (s *State) failedBrowser() {
 	}
 	if s.failedBrowsers++; s.failedBrowsers > 1 {
 		s.relaunchAt = s.now.after(s.backoff(s.failedBrowsers - 1))
+		s.arm(s.relaunchAt)
 		s.grounded = true
 	}
 }

@@ -4,7 +4,7 @@ import "slices"
 
 // Calls that wait: disposals, Warm and Recycle.
 
-func (s *State) callRequested(e Event) {
+func (s *State) callRequested(e *Event) {
 	c := call{id: e.Call, rounds: s.rounds}
 	if e.Kind == RecycleRequested {
 		c.recycle = true
@@ -64,13 +64,10 @@ func (s *State) disposedOf(c *call) bool {
 			return false
 		}
 	}
-	for i := range s.contexts {
+	return s.eachEnding(s.endings, func(i int32) bool {
 		o := &s.contexts[i]
-		if o.affinity == c.affinity && o.state >= contextClosing && o.generation <= c.generation {
-			return false
-		}
-	}
-	return true
+		return o.affinity != c.affinity || o.generation > c.generation
+	})
 }
 
 // recycled says whether the browser that a Recycle is about is gone, and a later one serves.

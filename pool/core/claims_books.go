@@ -17,7 +17,8 @@ func booksAgree(t *Transition) error {
 		}
 	}
 	for c := Root; c < classes; c++ {
-		b.heads(s.heads[c], c)
+		b.heads(s.heads[c], c, false)
+		b.heads(s.inside[c], c, true)
 	}
 	b.contexts()
 	b.sums()
@@ -32,6 +33,7 @@ type books struct {
 	counts, overdue         [tabStates]int32
 	bound, rootLeases       int32
 	waiting, queued, listed [classes]int32
+	inside                  [classes]int32
 	promised                int32
 	exhausted, used, warm   int32
 	openings, permitsWanted int32
@@ -143,13 +145,30 @@ func (b *books) affinity(a Affinity, k *affinity) {
 		if k.listed[c] {
 			b.listed[c]++
 		}
-		if listed := queued > 0 && (c == Nested || k.eligible > 0); listed != k.listed[c] {
+		if k.listedInside[c] {
+			b.inside[c]++
+		}
+		listed := queued > 0 && (c == Nested || k.eligible > 0)
+		if listed != k.listed[c] || (listed && b.opensInside(k)) != k.listedInside[c] {
 			b.same("its place among the heads", a, 0, 1)
 		}
 	}
 	if warm := idle > 0 && k.waiting != [classes]int32{}; warm {
 		b.warm++
+		if !k.warmWaiting || int(k.warmAt) >= len(s.warmWaiting) || s.warmWaiting[k.warmAt] != a {
+			b.same("its place among those that can be served", a, 0, 1)
+		}
 	}
+}
+
+// opensInside says whether the browser that takes new tabs has the primary of an affinity, with a place for one more.
+func (b *books) opensInside(k *affinity) bool {
+	if k.primary == none {
+		return false
+	}
+	c := &b.state.contexts[k.primary]
+	o := b.state.browser(c.browser)
+	return int(c.tabs) < b.state.settings.TabsPerContext && o != nil && o.state == ready
 }
 
 // derived compares what the core goes by for one affinity with what the ledger says.
@@ -186,51 +205,90 @@ func (b *books) list(first, last int32, of any) (n int32) {
 
 // queue counts a heap of requests, and looks at its order.
 func (b *books) queue(i, above int32, a Affinity, c Class, pinned bool) (n, urgent int32) {
-	s, of := b.state, Transition{After: b.state}
-	for ; i != none; i = s.requests[i].links.next {
-		r := &s.requests[i]
-		if !r.used || r.affinity != a || r.class != c || pinned != (r.pin != none) || above != none && !s.before(above, i) {
-			b.same("the queue", a, 0, 1)
-			return n, urgent
-		}
-		more, also := b.queue(r.links.child, i, a, c, pinned)
-		n, urgent = n+1+more, urgent+also
-		if of.entitled(r) {
-			urgent++
-		}
+	if i == none {
+		return 0, 0
 	}
-	return n, urgent
+	s, of := b.state, Transition{After: b.state}
+	r := &s.requests[i]
+	if !r.used || r.affinity != a || r.class != c || pinned != (r.pin != none) || above != r.links.up || above != none && !s.before(above, i) {
+		b.same("the queue", a, 0, 1)
+		return 0, 0
+	}
+	left, one := b.queue(r.links.left, i, a, c, pinned)
+	right, other := b.queue(r.links.right, i, a, c, pinned)
+	if of.entitled(r) {
+		urgent = 1
+	}
+	return 1 + left + right, urgent + one + other
 }
 
-// heads counts the affinities in the heap of heads, and looks at its order.
-func (b *books) heads(a int32, c Class) {
-	var count func(a, above int32) int32
-	count = func(a, above int32) (n int32) {
-		for ; a != none; a = b.state.affinities[a].links[c].next {
-			if !b.state.affinities[a].listed[c] || above != none && !(headArena{b.state, c}).before(above, a) {
-				b.same("the order of the heads", a, 0, 1)
-				return n
-			}
-			n += 1 + count(b.state.affinities[a].links[c].child, a)
-		}
-		return n
+// heads counts the affinities in the heap of heads, or in that of those that have a place in their primary, and looks
+// at its order.
+func (b *books) heads(root int32, c Class, inside bool) {
+	s, counted := b.state, b.listed[c]
+	if inside {
+		counted = b.inside[c]
 	}
-	b.same("heads", c, count(a, none), b.listed[c])
+	if root == none && counted == 0 {
+		return
+	}
+	var count func(a, above int32) int32
+	count = func(a, above int32) int32 {
+		if a == none {
+			return 0
+		}
+		k := &s.affinities[a]
+		links, listed := k.links[c], k.listed[c]
+		if inside {
+			links, listed = k.inside[c], k.listedInside[c]
+		}
+		if !listed || above != links.up || above != none && !s.before(s.affinities[above].queue[c], k.queue[c]) {
+			b.same("the order of the heads", a, 0, 1)
+			return 0
+		}
+		return 1 + count(links.left, a) + count(links.right, a)
+	}
+	b.same("heads", c, count(root, none), counted)
 }
 
 func (b *books) contexts() {
 	s := b.state
-	alive, tabless := int32(0), int32(0)
+	alive, orphans, tabless := int32(0), int32(0), int32(0)
 	for i := range s.contexts {
-		if c := &s.contexts[i]; c.state != 0 {
-			alive++
-			if c.tabs == 0 {
-				tabless++
-			}
+		c := &s.contexts[i]
+		if c.state == 0 {
+			continue
+		}
+		alive++
+		if c.tabs == 0 {
+			tabless++
+		}
+		if c.tabs == 0 && c.state == contextOpen {
+			orphans++
+		}
+		if at, ok := s.contextIndex.get(uint64(c.id)); !ok || at != int32(i) || c.listed != (c.tabs == 0) {
+			b.same("the place of a context", c.id, int32(i), at)
 		}
 	}
 	b.same("contexts", "the pool", alive, int32(len(s.contexts)-len(s.freeContexts)))
+	b.same("contexts", "the index", alive, s.contextIndex.used)
 	b.same("contexts without a tab", "the pool", tabless, s.tabless)
+	b.same("orphans", "their list", orphans, b.aged(s.orphans, none, true))
+	b.same("contexts that end", "their list", tabless-orphans, b.aged(s.endings, none, false))
+}
+
+// aged counts a heap of contexts, and looks at its order.
+func (b *books) aged(i, above int32, orphans bool) int32 {
+	if i == none {
+		return 0
+	}
+	s := b.state
+	c := &s.contexts[i]
+	if orphans != (c.state == contextOpen) || above != c.links.up || above != none && !s.older(&s.contexts[above], c) {
+		b.same("the order of the contexts", c.id, 0, 1)
+		return 0
+	}
+	return 1 + b.aged(c.links.left, i, orphans) + b.aged(c.links.right, i, orphans)
 }
 
 func (b *books) sums() {
@@ -240,7 +298,7 @@ func (b *books) sums() {
 		b.same("overdue tabs", state, b.overdue[state], s.overdue[state])
 	}
 	b.same("standbys", "their list", b.counts[Standby], b.list(s.standbys, s.lastReady, nil))
-	b.same("affinities to look at again", "the pool", 0, int32(len(s.touched)+len(s.dirty)))
+	b.same("affinities and tabs to look at again", "the pool", 0, int32(len(s.touched)+len(s.dirty)+len(s.moved)))
 	if s.callsDue || s.waitsDue {
 		b.same("what is due after a step", "the pool", 0, 1)
 	}
@@ -251,7 +309,7 @@ func (b *books) sums() {
 	b.same("permits wanted", "the pool", b.permitsWanted, s.permitsWanted)
 	b.same("needs of urgent ones", "the pool", b.highNeeds, s.highNeeds)
 	b.same("permits of urgent ones", "the pool", b.highPermits, s.highPermits)
-	b.same("affinities that can be served", "the pool", b.warm, s.warmWaiting)
+	b.same("affinities that can be served", "the pool", b.warm, int32(len(s.warmWaiting)))
 	promised := int32(0)
 	for i := range s.affinities {
 		for c := Root; c < classes; c++ {
@@ -259,6 +317,7 @@ func (b *books) sums() {
 		}
 	}
 	b.same("promised requests", "the pool", b.promised, promised)
+	b.same("promised requests", "the pool's sum", b.promised, s.promised)
 	for c := Root; c < classes; c++ {
 		b.same("waiting requests", c, b.waiting[c], s.waiting[c])
 		b.same("waiting requests of all affinities", c, b.queued[c], b.waiting[c])

@@ -13,7 +13,10 @@ func deadlineOnce(t *Transition) error {
 		return nil
 	}
 	var armed [8]Deadline
-	next, _ := t.After.NextDeadline()
+	next, found := t.After.NextDeadline()
+	if before, ok := t.Before.NextDeadline(); found && next.At < t.After.Armed() && (!ok || next.At < before.At) {
+		return fmt.Errorf("a deadline is armed, the next one, that the step does not tell of (event kind %d)", next.Event.Kind)
+	}
 	for _, d := range t.After.Deadlines(armed[:0]) {
 		switch {
 		case d.Event == t.Event && d.At <= t.After.now:

@@ -294,7 +294,7 @@ func (t *Transition) waitedForUntil() error {
 		if tab.overdue || tab.state < Opening || tab.state > Closing || tab.state == Standby || tab.state == Idle || tab.state == Leased {
 			continue
 		}
-		if _, ok := t.After.graceDeadline(tab); !ok {
+		if _, kind := t.After.graceDeadline(tab); kind == NoEvent {
 			return fmt.Errorf("t%d is waited for in state %v, and is never overdue", tab.id, tab.state)
 		}
 	}

@@ -71,6 +71,7 @@ func (s *State) closeAgain(i int32) { s.askClose(i, CloseAgain) }
 func (s *State) kill(i int32) {
 	t := &s.tabs[i]
 	t.rung, t.rungSince, t.closes, t.awaiting = killing, s.now, 0, false
+	s.moved = append(s.moved, i)
 	switch {
 	case !t.unopened:
 		s.killTab(i)
@@ -105,6 +106,7 @@ func (s *State) closed(i int32, kept bool) {
 	case kept && last:
 		s.removeTab(i)
 		s.contexts[c].since = s.now // an orphan from here on
+		s.list(c)
 	default:
 		s.removeTab(i)
 		if last {

@@ -29,7 +29,9 @@ type context struct {
 	rung       rung  // contextClosing: how far closing it has gone
 	closes     uint8 // contextClosing: how often it was asked for on this rung
 	retained   bool  // a disposal keeps it
-	_          [4]byte
+	listed     bool  // whether it is among State.orphans or State.endings
+	links      links // its place there
+	_          [7]byte
 }
 
 func (s *State) addContext(b BrowserID) int32 {
@@ -43,6 +45,7 @@ func (s *State) addContext(b BrowserID) int32 {
 	}
 	s.lastContext++
 	s.contexts[i] = context{id: s.lastContext, browser: b, since: s.now, askedAt: never, state: contextOpen}
+	s.contextIndex.put(uint64(s.lastContext), i)
 	s.tabless++ // until a tab is entered
 	return i
 }
@@ -57,6 +60,8 @@ func (s *State) removeContext(i int32) {
 	}
 	s.tabless--
 	s.callsDue = true
+	s.delist(i)
+	s.contextIndex.remove(uint64(c.id))
 	*c = context{}
 	s.freeContexts = append(s.freeContexts, i)
 }
@@ -85,8 +90,42 @@ func (s *State) isPrimary(i int32) bool {
 // unprimary ends a primary. Its context is closed with its last tab.
 func (s *State) unprimary(i int32) {
 	if s.isPrimary(i) {
-		s.affinities[s.contexts[i].affinity].primary = none
+		a := s.contexts[i].affinity
+		s.outdate(a)
+		s.affinities[a].primary = none
 	}
+}
+
+// list puts a context without a tab among the others of its kind; delist takes it out, before its state changes.
+func (s *State) list(i int32) {
+	c := &s.contexts[i]
+	c.listed = true
+	root := s.listOf(c)
+	*root = insert(contextArena{s}, *root, i)
+}
+
+func (s *State) delist(i int32) {
+	if c := &s.contexts[i]; c.listed {
+		c.listed = false
+		root := s.listOf(c)
+		*root = remove(contextArena{s}, *root, i)
+	}
+}
+
+func (s *State) listOf(c *context) *int32 {
+	if c.state == contextOpen {
+		return &s.orphans
+	}
+	return &s.endings
+}
+
+// eachEnding calls fn for every context from here down that is being closed or lost, until it returns false.
+func (s *State) eachEnding(i int32, fn func(i int32) bool) bool {
+	if i == none {
+		return true
+	}
+	x := s.contexts[i].links
+	return fn(i) && s.eachEnding(x.left, fn) && s.eachEnding(x.right, fn)
 }
 
 // orphanRoom is how many more contexts may be without a tab.
@@ -131,28 +170,24 @@ func (s *State) quit(i int32, reason Reason) {
 
 // closeOldestOrphan makes room for a primary that is to be kept.
 func (s *State) closeOldestOrphan() {
-	oldest := none
-	for i := range s.contexts {
-		c := &s.contexts[i]
-		if c.state == contextOpen && c.tabs == 0 && (oldest == none || s.olderOrphan(c, &s.contexts[oldest])) {
-			oldest = int32(i)
-		}
-	}
-	if oldest != none {
+	if oldest := s.orphans; oldest != none {
 		s.closeContext(oldest, OrphanRoom)
 	}
 }
 
-func (s *State) olderOrphan(c, d *context) bool {
+func (s *State) older(c, d *context) bool {
 	return c.since < d.since || c.since == d.since && c.id < d.id
 }
 
 // closeContext starts the end of a context without a tab. From this step on it is no primary.
 func (s *State) closeContext(i int32, reason Reason) {
 	s.unprimary(i)
+	s.delist(i)
 	c := &s.contexts[i]
 	c.state, c.since, c.rung, c.rungSince, c.closes = contextClosing, s.now, asked, s.now, 0
 	c.generation = s.lastGeneration + 1 // later than any disposal so far
+	s.list(i)
+	s.arm(s.now.after(s.settings.CloseTimeout))
 	s.askContext(i, reason)
 }
 
@@ -163,28 +198,26 @@ func (s *State) askContext(i int32, reason Reason) {
 	s.operation(Effect{Kind: CloseContext, Context: c.id, Browser: c.browser, Affinity: c.affinity, Reason: reason})
 }
 
-func (s *State) contextEvent(e Event) {
-	for i := range s.contexts {
-		c := &s.contexts[i]
-		if c.id != e.Context || c.state == 0 || c.state == contextOpen {
-			continue
-		}
-		switch e.Kind {
-		case ContextClosed:
-			s.hear(c.browser)
-			s.removeContext(int32(i))
-		case ContextCloseFailed:
-			s.hear(c.browser)
-			if c.state == contextClosing && c.askedAt != never && s.serves(c.browser) {
-				c.askedAt = never
-				if c.rung == asked && c.closes < closesBeforeKill {
-					s.askContext(int32(i), ReasonNone)
-				}
-			}
-		case ContextSilent:
-			s.contextSilent(int32(i))
-		}
+func (s *State) contextEvent(e *Event) {
+	i, ok := s.contextIndex.get(uint64(e.Context))
+	if !ok || s.contexts[i].state == contextOpen {
 		return
+	}
+	c := &s.contexts[i]
+	switch e.Kind {
+	case ContextClosed:
+		s.hear(c.browser)
+		s.removeContext(i)
+	case ContextCloseFailed:
+		s.hear(c.browser)
+		if c.state == contextClosing && c.askedAt != never && s.serves(c.browser) {
+			c.askedAt = never
+			if c.rung == asked && c.closes < closesBeforeKill {
+				s.askContext(i, ReasonNone)
+			}
+		}
+	case ContextSilent:
+		s.contextSilent(i)
 	}
 }
 
@@ -196,6 +229,7 @@ func (s *State) contextSilent(i int32) {
 	case c.state != contextClosing || !s.serves(c.browser):
 	case c.rung == asked:
 		c.rung, c.rungSince, c.closes = killing, s.now, 0
+		s.arm(s.now.after(s.settings.KillTimeout))
 		s.askContext(i, ReasonNone)
 	default:
 		c.state, c.askedAt = contextLost, never

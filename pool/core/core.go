@@ -78,37 +78,39 @@ func (t *tab) bound() bool {
 // affinity is what is known of one key. It lives as long as a tab, a context, a request or a call
 // names it. What is derived is brought up to date by refresh.
 type affinity struct {
-	generation  Generation     // of its present life; 0 while it has none
-	freedAt     Time           // when a tab of it was given back last
-	openSince   Time           // since when RootCap and AffinityTabs let a waiting root request through
-	stamp       uint64         // when a tab of it was handed out last
-	primary     int32          // slot of the context it is known by, or none
-	tabs        int32          // first of its tabs, those on their way out included
-	contexts    int32          // how many contexts name it, those on their way out included
-	bound       int32          // how many tabs are bound
-	rootLeases  int32          // held now, whatever their generation
-	calls       int32          // disposals that wait for it
-	idle        int32          // derived: idle tabs
-	openings    int32          // derived: openings inside its primary that are not overdue
-	coming      int32          // derived: tabs on their way to idle, not overdue, and promised to nobody
-	eligible    int32          // derived: waiting root requests that RootCap and AffinityTabs let through together
-	needs       [classes]int32 // derived: how many more tabs its waiting requests could use together
-	permits     int32          // derived: how many root leases its waiting requests could have together, but for the root limit
-	highNeeds   int32          // derived: how many of needs are for urgent ones
-	highPermits int32          // derived: how many of permits are for urgent ones
-	urgent      [classes]int32 // how many of the waiting are entitled to HighPriorityPages
-	urgentPins  [classes]int32 // how many of these were promised a tab
-	waiting     [classes]int32
-	promised    [classes]int32 // how many of the waiting were promised a tab
-	queue       [classes]int32 // those that were not, a heap
-	pins        [classes]int32 // those that were, a heap
-	links       [classes]links // its place among State.heads
-	listed      [classes]bool  // whether it has one
-	known       bool
-	touched     bool
-	dirty       bool // what is derived is stale
-	warmWaiting bool // derived: it has an idle tab and a waiting request
-	_           [6]byte
+	generation   Generation     // of its present life; 0 while it has none
+	freedAt      Time           // when a tab of it was given back last
+	openSince    Time           // since when RootCap and AffinityTabs let a waiting root request through
+	stamp        uint64         // when a tab of it was handed out last
+	primary      int32          // slot of the context it is known by, or none
+	tabs         int32          // first of its tabs, those on their way out included
+	contexts     int32          // how many contexts name it, those on their way out included
+	bound        int32          // how many tabs are bound
+	rootLeases   int32          // held now, whatever their generation
+	calls        int32          // disposals that wait for it
+	idle         int32          // derived: idle tabs
+	openings     int32          // derived: openings inside its primary that are not overdue
+	coming       int32          // derived: tabs on their way to idle, not overdue, and promised to nobody
+	eligible     int32          // derived: waiting root requests that RootCap and AffinityTabs let through together
+	needs        [classes]int32 // derived: how many more tabs its waiting requests could use together
+	permits      int32          // derived: how many root leases its waiting requests could have together, but for the root limit
+	highNeeds    int32          // derived: how many of needs are for urgent ones
+	highPermits  int32          // derived: how many of permits are for urgent ones
+	urgent       [classes]int32 // how many of the waiting are entitled to HighPriorityPages
+	urgentPins   [classes]int32 // how many of these were promised a tab
+	waiting      [classes]int32
+	promised     [classes]int32 // how many of the waiting were promised a tab
+	queue        [classes]int32 // those that were not, a heap
+	pins         [classes]int32 // those that were, a heap
+	links        [classes]links // its place among State.heads
+	inside       [classes]links // its place among State.inside
+	warmAt       int32          // warmWaiting: its place in State.warmWaiting
+	listed       [classes]bool  // whether it is among State.heads
+	listedInside [classes]bool  // whether it is among State.inside
+	known        bool
+	touched      bool
+	dirty        bool // what is derived is stale
+	warmWaiting  bool // derived: it has an idle tab and a waiting request
 }
 
 // request is one GetPage that waits.
@@ -166,7 +168,10 @@ type State struct {
 
 	contexts     []context
 	freeContexts []int32
+	contextIndex index // by ContextID
 	tabless      int32 // contexts without a tab: orphans, those being closed, and lost ones
+	orphans      int32 // the orphans, a heap, the oldest first
+	endings      int32 // those being closed and lost ones, a heap, the oldest first
 
 	affinities    []affinity // by handle
 	openings      int32      // sums over the affinities of what is derived
@@ -174,7 +179,7 @@ type State struct {
 	permitsWanted int32
 	highNeeds     int32
 	highPermits   int32
-	warmWaiting   int32
+	warmWaiting   []Affinity // those that have an idle tab and a waiting request
 	rootLeases    int32
 	rootFull      bool // after the last step, no permit was left
 	rootOpen      Time // since when there is one
@@ -186,6 +191,8 @@ type State struct {
 	requestIndex index // by RequestID
 	waiting      [classes]int32
 	heads        [classes]int32 // affinities by their first request of the class that is promised nothing, a heap
+	inside       [classes]int32 // those of them in whose primary a tab can be opened, a heap
+	promised     int32          // waiting requests that were promised a tab
 	exhausted    int32          // waiting requests whose bypass is used up
 
 	calls    []call
@@ -208,6 +215,8 @@ type State struct {
 	relaunchAt     Time
 	phase          phase
 	effects        []Effect
+	moved          []int32 // tabs whose deadlines may have changed in this step
+	armed          Time    // the earliest deadline that the last step has armed, or before it
 }
 
 // phase says how far the pool is in its own life.
@@ -228,9 +237,10 @@ func New(settings Settings) *State {
 		capacity:  int32(settings.InitialPages),
 		standbys:  none,
 		lastReady: none,
-	}
-	for c := range s.heads {
-		s.heads[c] = none
+		orphans:   none,
+		endings:   none,
+		heads:     [classes]int32{none, none},
+		inside:    [classes]int32{none, none},
 	}
 	s.affinities = append(s.affinities, affinity{primary: none}) // handle 0 is nobody
 	return s
@@ -241,15 +251,16 @@ func New(settings Settings) *State {
 // An event that cannot be (a second answer, the release of an ended lease) changes nothing.
 func (s *State) Step(now Time, event Event, out []Effect) []Effect {
 	s.now = max(s.now, now)
-	s.effects = out
+	s.effects, s.armed = out, never
 	s.admitAgain()
-	s.handle(event)
-	s.settle(event)
+	s.handle(&event)
+	s.settle(&event)
+	s.armTabs()
 	out, s.effects = s.effects, nil
 	return out
 }
 
-func (s *State) handle(e Event) {
+func (s *State) handle(e *Event) {
 	switch e.Kind {
 	case Requested:
 		s.requested(e)
@@ -291,7 +302,7 @@ func (s *State) handle(e Event) {
 	}
 }
 
-func (s *State) tabEvent(e Event, i int32) {
+func (s *State) tabEvent(e *Event, i int32) {
 	if e.Operation != 0 && e.Operation != s.tabs[i].operation {
 		s.hear(s.tabs[i].browser)
 		return // it was given up, and the page is asked something else
@@ -343,7 +354,7 @@ func (s *State) tabEvent(e Event, i int32) {
 
 // settle does whatever an event has made possible. One pass is enough: what is given out is given out
 // until nobody can have more, and what is opened or closed is answered by an event.
-func (s *State) settle(event Event) {
+func (s *State) settle(event *Event) {
 	s.place()
 	s.boundQueue(event)
 	s.refuse()
@@ -372,26 +383,31 @@ func (s *State) Clone() *State {
 // CopyFrom makes s a copy of o that shares nothing with it, in the memory that s has.
 func (s *State) CopyFrom(o *State) {
 	tabs, freeTabs, tabIndex, leases := s.tabs[:0], s.freeTabs[:0], s.tabIndex, s.leases
-	contexts, freeContexts, affinities := s.contexts[:0], s.freeContexts[:0], s.affinities[:0]
-	touched, dirty := s.touched[:0], s.dirty[:0]
+	contexts, freeContexts, contextIndex := s.contexts[:0], s.freeContexts[:0], s.contextIndex
+	affinities, warmWaiting, touched, dirty := s.affinities[:0], s.warmWaiting[:0], s.touched[:0], s.dirty[:0]
 	requests, freeRequests, requestIndex := s.requests[:0], s.freeRequests[:0], s.requestIndex
-	calls, browsers := s.calls[:0], s.browsers[:0]
+	calls, browsers, moved := s.calls[:0], s.browsers[:0], s.moved[:0]
 	*s = *o
 	s.tabs, s.freeTabs = append(tabs, o.tabs...), append(freeTabs, o.freeTabs...)
 	s.tabIndex.copyFrom(&tabIndex, &o.tabIndex)
 	s.leases.copyFrom(&leases, &o.leases)
 	s.contexts, s.freeContexts = append(contexts, o.contexts...), append(freeContexts, o.freeContexts...)
-	s.affinities = append(affinities, o.affinities...)
+	s.contextIndex.copyFrom(&contextIndex, &o.contextIndex)
+	s.affinities, s.warmWaiting = append(affinities, o.affinities...), append(warmWaiting, o.warmWaiting...)
 	s.touched, s.dirty = touched, append(dirty, o.dirty...)
 	s.requests, s.freeRequests = append(requests, o.requests...), append(freeRequests, o.freeRequests...)
 	s.requestIndex.copyFrom(&requestIndex, &o.requestIndex)
 	s.calls, s.browsers = append(calls, o.calls...), append(browsers, o.browsers...)
-	s.effects = nil
+	s.effects, s.moved = nil, moved
 }
 
 func (s *State) emit(e Effect) { s.effects = append(s.effects, e) }
 
+// operation begins one. A browser in which it stays silent is asked whether it is there.
 func (s *State) operation(e Effect) {
+	if s.settings.StallTimeout > 0 {
+		s.arm(s.now.after(s.settings.StallTimeout))
+	}
 	s.lastOperation++
 	e.Operation = s.lastOperation
 	s.emit(e)
@@ -423,7 +439,12 @@ func (s *State) touch(a Affinity) {
 		k.touched = true
 		s.touched = append(s.touched, a)
 	}
-	if !k.dirty {
+	s.outdate(a)
+}
+
+// outdate notes that what is derived of an affinity is stale.
+func (s *State) outdate(a Affinity) {
+	if k := &s.affinities[a]; !k.dirty {
 		k.dirty = true
 		s.dirty = append(s.dirty, a)
 		s.unlist(a)

@@ -20,15 +20,62 @@ func (s *State) Deadlines(out []Deadline) []Deadline {
 func (s *State) NextDeadline() (Deadline, bool) {
 	var next Deadline
 	found := false
-	s.eachDeadline(func(d Deadline) {
+	earliest := func(d Deadline) {
 		if !found || d.At < next.At || d.At == next.At && d.Event.Tab < next.Event.Tab {
 			next, found = d, true
 		}
-	})
+	}
+	s.poolDeadlines(earliest)
+	if i := s.nextContext(); i != none {
+		d, _ := s.contextDeadline(i)
+		earliest(d)
+	}
+	s.tabDeadlines(earliest)
 	return next, found
 }
 
+// nextContext is the context whose deadline is the earliest of all contexts', and of several the one in the first slot.
+func (s *State) nextContext() int32 {
+	next, at := none, never
+	s.eachEnding(s.endings, func(i int32) bool {
+		if d, ok := s.contextDeadline(i); ok && (next == none || d.At < at || d.At == at && i < next) {
+			next, at = i, d.At
+		}
+		return true
+	})
+	return next
+}
+
+// Armed is the earliest deadline that the last step has armed, or an instant before it; the last one there is where
+// it has armed none. So what was the earliest before and is not gone, or this, is the earliest now.
+func (s *State) Armed() Time { return s.armed }
+
+// arm notes that a deadline is armed.
+func (s *State) arm(at Time) { s.armed = min(s.armed, at) }
+
+// armTabs notes the deadlines of the tabs that have moved in this step.
+func (s *State) armTabs() {
+	for _, i := range s.moved {
+		t := &s.tabs[i]
+		at, _ := s.tabDeadline(t)
+		grace, _ := s.graceDeadline(t)
+		s.arm(min(at, grace))
+	}
+	s.moved = s.moved[:0]
+}
+
 func (s *State) eachDeadline(fn func(Deadline)) {
+	s.poolDeadlines(fn)
+	for i := range s.contexts {
+		if d, ok := s.contextDeadline(int32(i)); ok {
+			fn(d)
+		}
+	}
+	s.tabDeadlines(fn)
+}
+
+// poolDeadlines are those of browsers, of pauses and of the contraction.
+func (s *State) poolDeadlines(fn func(Deadline)) {
 	for i := range s.browsers {
 		s.browserDeadlines(&s.browsers[i], fn)
 	}
@@ -41,25 +88,30 @@ func (s *State) eachDeadline(fn func(Deadline)) {
 	if s.idle && !s.shrinking && int(s.capacity) > s.settings.MinPages {
 		fn(Deadline{s.idleSince.after(s.settings.IdleContraction), Event{Kind: ContractDue}})
 	}
-	for i := range s.contexts {
-		if c := &s.contexts[i]; c.state == contextClosing && s.serves(c.browser) {
-			patience := s.settings.CloseTimeout
-			if c.rung == killing {
-				patience = s.settings.KillTimeout
-			}
-			fn(Deadline{c.rungSince.after(patience), Event{Kind: ContextSilent, Context: c.id}})
-		}
+}
+
+func (s *State) contextDeadline(i int32) (Deadline, bool) {
+	c := &s.contexts[i]
+	if c.state != contextClosing || !s.serves(c.browser) {
+		return Deadline{}, false
 	}
+	patience := s.settings.CloseTimeout
+	if c.rung == killing {
+		patience = s.settings.KillTimeout
+	}
+	return Deadline{c.rungSince.after(patience), Event{Kind: ContextSilent, Context: c.id}}, true
+}
+
+func (s *State) tabDeadlines(fn func(Deadline)) {
 	for i := range s.tabs {
 		t := &s.tabs[i]
-		if t.state == 0 {
-			continue
+		if at, kind := s.tabDeadline(t); kind == Expired {
+			fn(Deadline{at, Event{Kind: kind, Request: t.holder}})
+		} else if kind != NoEvent {
+			fn(Deadline{at, Event{Kind: kind, Tab: t.id}})
 		}
-		if d, ok := s.tabDeadline(t); ok {
-			fn(d)
-		}
-		if d, ok := s.graceDeadline(t); ok {
-			fn(d)
+		if at, kind := s.graceDeadline(t); kind != NoEvent {
+			fn(Deadline{at, Event{Kind: kind, Tab: t.id}})
 		}
 	}
 }
@@ -101,54 +153,52 @@ func (s *State) silentSince(id BrowserID) Time {
 			since = min(since, t.askedAt)
 		}
 	}
-	for i := range s.contexts {
-		if c := &s.contexts[i]; c.state != 0 && c.browser == id {
+	s.eachEnding(s.endings, func(i int32) bool {
+		if c := &s.contexts[i]; c.browser == id {
 			since = min(since, c.askedAt)
 		}
-	}
+		return true
+	})
 	return since
 }
 
-// tabDeadline is the deadline of a tab that gives something up.
-func (s *State) tabDeadline(t *tab) (Deadline, bool) {
+// tabDeadline is when something of a tab is given up, and what; NoEvent, at the last instant there is: nothing is.
+func (s *State) tabDeadline(t *tab) (Time, EventKind) {
 	set := &s.settings
-	on := func(at Time, after time.Duration, kind EventKind) (Deadline, bool) {
-		return Deadline{at.after(after), Event{Kind: kind, Tab: t.id}}, true
-	}
 	switch {
 	case t.state == Leased && t.maxLease > 0:
-		return Deadline{t.since.after(t.maxLease), Event{Kind: Expired, Request: t.holder}}, true
+		return t.since.after(t.maxLease), Expired
 	case (t.state == Idle || t.state == Standby) && t.retireAt < never:
-		return on(t.retireAt, 0, RetireDue)
+		return t.retireAt, RetireDue
 	case t.state == Opening && t.overdue:
-		return on(t.since, set.OpenTimeout, OpenSilent)
+		return t.since.after(set.OpenTimeout), OpenSilent
 	case t.state == Probing && !t.suspect:
-		return on(t.since, set.ProbeBudget, ProbeSilent)
+		return t.since.after(set.ProbeBudget), ProbeSilent
 	case t.state == Probing && !t.rescued:
-		return on(t.suspectAt, set.RescueTimeout/2, ProbeSilent)
+		return t.suspectAt.after(set.RescueTimeout / 2), ProbeSilent
 	case t.state == Probing:
-		return on(t.suspectAt, set.RescueTimeout, ProbeSilent)
+		return t.suspectAt.after(set.RescueTimeout), ProbeSilent
 	case t.state == Rescuing:
-		return on(t.suspectAt, set.RescueTimeout, RescueSilent)
+		return t.suspectAt.after(set.RescueTimeout), RescueSilent
 	case t.state == Resetting:
-		return on(t.since, set.OpenTimeout, ResetSilent)
+		return t.since.after(set.OpenTimeout), ResetSilent
 	case t.state != Closing || !s.serves(t.browser): // it goes with its browser
 	case t.rung == killing:
-		return on(t.rungSince, set.KillTimeout, KillSilent)
+		return t.rungSince.after(set.KillTimeout), KillSilent
 	case t.overdue:
-		return on(t.rungSince, set.CloseTimeout, CloseSilent)
+		return t.rungSince.after(set.CloseTimeout), CloseSilent
 	}
-	return Deadline{}, false
+	return never, NoEvent
 }
 
 // graceDeadline is when what a tab waits for becomes overdue.
-func (s *State) graceDeadline(t *tab) (Deadline, bool) {
+func (s *State) graceDeadline(t *tab) (Time, EventKind) {
 	kind, grace := overdueKind(t.state), s.settings.OpenGrace
+	if t.overdue || kind == NoEvent {
+		return never, NoEvent
+	}
 	if t.state == Closing {
 		grace = s.settings.CloseGrace
 	}
-	if t.overdue || kind == NoEvent {
-		return Deadline{}, false
-	}
-	return Deadline{t.since.after(grace), Event{Kind: kind, Tab: t.id}}, true
+	return t.since.after(grace), kind
 }

@@ -36,6 +36,9 @@ func (s *State) contract() {
 	case !s.idle:
 		s.idle, s.idleSince = true, s.now
 	}
+	if s.idle && !s.shrinking && int(s.capacity) > s.settings.MinPages {
+		s.arm(s.idleSince.after(s.settings.IdleContraction))
+	}
 	for s.shrinking && s.contraction == 0 && int(s.capacity) > s.settings.MinPages {
 		if s.alive() <= s.capacity {
 			s.capacity--      // a slot is free, and it is this one

@@ -1,9 +1,10 @@
 package core
 
-// links is the place of an element in a pairing heap (Fredman, Sedgewick, Sleator, Tarjan 1986): a
-// heap in which any element can be taken out, whose memory is the elements' own slots. Finding the
-// first is O(1), taking one out O(log n) over time.
-type links struct{ child, next, prev int32 }
+// links is the place of an element in a skew heap (Sleator, Tarjan 1986): a binary tree, ordered from the
+// top, in which any element can be taken out, whose memory is the elements' own slots. Finding the first
+// is O(1), putting one in and taking one out O(log n) over time, and a walk down as far as elements
+// come before something takes no longer than there are such elements.
+type links struct{ left, right, up int32 }
 
 // arena is where the elements of a heap live, and how they are ordered. No two are equal.
 type arena interface {
@@ -20,65 +21,39 @@ func insert[A arena](a A, root, i int32) int32 {
 // remove takes i out of the heap with this root and returns the new root.
 func remove[A arena](a A, root, i int32) int32 {
 	x := a.at(i)
-	rest := pairUp(a, x.child)
+	rest := meld(a, x.left, x.right)
+	if rest != none {
+		a.at(rest).up = x.up
+	}
 	if i == root {
 		return rest
 	}
-	if p := a.at(x.prev); p.child == i {
-		p.child = x.next
+	if p := a.at(x.up); p.left == i {
+		p.left = rest
 	} else {
-		p.next = x.next
+		p.right = rest
 	}
-	if x.next != none {
-		a.at(x.next).prev = x.prev
-	}
-	return meld(a, root, rest)
+	return root
 }
 
+// meld makes one heap of two. It goes down the right sides of both, and turns each of them to the left: so a
+// side that was long is short the next time.
 func meld[A arena](a A, i, j int32) int32 {
-	if i == none {
-		return j
-	}
-	if j == none {
-		return i
-	}
-	if a.before(j, i) {
-		i, j = j, i
-	}
-	x, y := a.at(i), a.at(j)
-	y.next, y.prev = x.child, i
-	if x.child != none {
-		a.at(x.child).prev = j
-	}
-	x.child = j
-	return i
-}
-
-// pairUp melds a list of siblings, in pairs from the left and then all from the right.
-func pairUp[A arena](a A, i int32) int32 {
-	pairs := none
-	for i != none {
-		x := a.at(i)
-		j := x.next
-		next := none
-		x.next, x.prev = none, none
-		if j != none {
-			y := a.at(j)
-			next = y.next
-			y.next, y.prev = none, none
+	root, last, place := none, none, &links{}
+	for i != none || j != none {
+		if i == none || j != none && a.before(j, i) {
+			i, j = j, i
 		}
-		m := meld(a, i, j)
-		a.at(m).next = pairs
-		pairs = m
-		i = next
-	}
-	root := none
-	for pairs != none {
-		x := a.at(pairs)
-		next := x.next
-		x.next = none
-		root = meld(a, root, pairs)
-		pairs = next
+		x := a.at(i)
+		if x.up = last; last == none {
+			root = i
+		}
+		place.left = i
+		if j == none {
+			break
+		}
+		last, place, i = i, x, x.right
+		x.right = x.left // and its left side is what is melded next
 	}
 	return root
 }
@@ -100,4 +75,18 @@ func (a headArena) at(i int32) *links { return &a.s.affinities[i].links[a.class]
 
 func (a headArena) before(i, j int32) bool {
 	return a.s.before(a.s.affinities[i].queue[a.class], a.s.affinities[j].queue[a.class])
+}
+
+// insideArena orders the same, where a tab can be opened for that request inside the affinity's primary.
+type insideArena struct{ headArena }
+
+func (a insideArena) at(i int32) *links { return &a.s.affinities[i].inside[a.class] }
+
+// contextArena orders contexts without a tab, the oldest first.
+type contextArena struct{ s *State }
+
+func (a contextArena) at(i int32) *links { return &a.s.contexts[i].links }
+
+func (a contextArena) before(i, j int32) bool {
+	return a.s.older(&a.s.contexts[i], &a.s.contexts[j])
 }

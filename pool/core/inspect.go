@@ -82,12 +82,13 @@ func (s *State) Contexts() int { return len(s.contexts) - len(s.freeContexts) }
 
 // HasContext says whether a context is on the books.
 func (s *State) HasContext(id ContextID) bool {
-	for i := range s.contexts {
-		if c := &s.contexts[i]; c.state != 0 && c.id == id {
-			return true
-		}
-	}
-	return false
+	_, ok := s.contextIndex.get(uint64(id))
+	return ok
+}
+
+// Size is how many things a copy of the state copies.
+func (s *State) Size() int {
+	return len(s.tabs) + len(s.contexts) + len(s.affinities) + len(s.requests)
 }
 
 // Tabless is explained with Contexts.

@@ -48,6 +48,9 @@ func (s *State) eachCompetitor(r int32, fn func(*request) bool) {
 // eachPromised calls fn for every root request that is ahead of r, was promised a tab and
 // waits for nothing else but a permit, until it returns false.
 func (s *State) eachPromised(r int32, fn func(*request) bool) bool {
+	if s.promised == 0 {
+		return true
+	}
 	for i := range s.tabs {
 		q, ok := s.requestIndex.get(uint64(s.tabs[i].pinned))
 		if !ok {
@@ -62,30 +65,21 @@ func (s *State) eachPromised(r int32, fn func(*request) bool) bool {
 }
 
 // eachAheadIn walks the heap of heads down as far as they are ahead of r, and the queue of each. What is
-// behind the first of a heap is behind r where that is.
+// below one that is behind r is behind r too.
 func (s *State) eachAheadIn(a int32, c Class, r int32, fn func(int32) bool) bool {
-	for ; a != none; a = s.affinities[a].links[c].next {
-		k := &s.affinities[a]
-		if !s.before(k.queue[c], r) {
-			continue
-		}
-		if !s.eachAhead(k.queue[c], r, fn) || !s.eachAheadIn(k.links[c].child, c, r, fn) {
-			return false
-		}
+	if a == none || !s.before(s.affinities[a].queue[c], r) {
+		return true
 	}
-	return true
+	k := &s.affinities[a]
+	return s.eachAhead(k.queue[c], r, fn) && s.eachAheadIn(k.links[c].left, c, r, fn) && s.eachAheadIn(k.links[c].right, c, r, fn)
 }
 
 func (s *State) eachAhead(i, r int32, fn func(int32) bool) bool {
-	for ; i != none; i = s.requests[i].links.next {
-		if !s.before(i, r) {
-			continue
-		}
-		if !fn(i) || !s.eachAhead(s.requests[i].links.child, r, fn) {
-			return false
-		}
+	if i == none || !s.before(i, r) {
+		return true
 	}
-	return true
+	x := s.requests[i].links
+	return fn(i) && s.eachAhead(x.left, r, fn) && s.eachAhead(x.right, r, fn)
 }
 
 // heldBack says whether a request that a tab could serve has to wait for an older one whose bypass is used

@@ -2,7 +2,7 @@ package core
 
 // Who gets which tab: the rules of placement, in their order.
 
-func (s *State) requested(e Event) {
+func (s *State) requested(e *Event) {
 	if s.phase >= ending || s.phase == closing && e.Class == Root {
 		s.emit(Effect{Kind: Refuse, Request: e.Request, Affinity: e.Affinity, Reason: PoolClosed})
 		s.touch(e.Affinity)
@@ -21,7 +21,7 @@ func (s *State) requested(e Event) {
 
 // boundQueue refuses a request that would be one too many of its class to wait. Placement was tried
 // before, so one that finds a tab at once is never too many.
-func (s *State) boundQueue(e Event) {
+func (s *State) boundQueue(e *Event) {
 	if e.Kind != Requested || int(s.waiting[e.Class]) <= s.settings.MaxWaiting {
 		return
 	}
@@ -60,15 +60,16 @@ func (s *State) place() {
 
 // placeFirst places the first request, in the waiting order, that can be placed.
 func (s *State) placeFirst() bool {
+	if s.waiting == [classes]int32{} {
+		return false
+	}
 	s.freshen()
 	r := none
 	if s.standbys != none {
 		r = s.firstWaiting()
 	}
 	r = s.firstForPrimary(r)
-	if s.warmWaiting > 0 {
-		r = s.firstWarm(r)
-	}
+	r = s.firstWarm(r)
 	if r == none {
 		return false
 	}
@@ -113,17 +114,14 @@ func (s *State) first(i, j int32) int32 {
 // firstWarm is the first of r and of the requests that an idle tab of their own affinity serves.
 // AffinityTabs does not stop these: the affinity has the tab already.
 func (s *State) firstWarm(r int32) int32 {
-	for i := range s.tabs {
-		if s.tabs[i].state != Idle {
-			continue
-		}
-		k := &s.affinities[s.tabs[i].affinity]
+	for _, a := range s.warmWaiting {
+		k := &s.affinities[a]
 		for c := Root; c < classes; c++ {
 			if c == Root && (s.permits() <= 0 || !s.underCap(k)) {
 				continue
 			}
 			q := k.queue[c]
-			if !s.stale(s.ownIdle(s.tabs[i].affinity)) {
+			if !s.stale(s.ownIdle(a)) {
 				q = s.first(q, k.pins[c]) // no promise is as good as a tab that is there
 			}
 			if q != none && !s.heldBack(q) {
@@ -135,34 +133,36 @@ func (s *State) firstWarm(r int32) int32 {
 }
 
 // firstForPrimary is the first of r and of the requests for which a tab can be opened inside their
-// affinity's primary.
+// affinity's primary. Where none is left for the first of these, none is for any behind it.
 func (s *State) firstForPrimary(r int32) int32 {
 	if s.free() <= 0 || !s.opens() {
 		return r
 	}
-	for i := range s.contexts {
-		c := &s.contexts[i]
-		if c.state != contextOpen || !s.isPrimary(int32(i)) {
-			continue
-		}
-		k := &s.affinities[c.affinity]
-		for class := Root; class < classes; class++ {
-			if class == Root && (k.eligible <= 0 || s.permits() <= 0) {
-				continue
-			}
-			if q := k.queue[class]; q != none && s.opensInPrimary(q) {
-				r = s.first(r, q)
-			}
+	q := none
+	for c := Root; c < classes; c++ {
+		if a := s.inside[c]; a != none && (c == Nested || s.permits() > 0) {
+			q = s.first(q, s.affinities[a].queue[c])
 		}
 	}
-	return r
+	if q == none || !s.opensInPrimary(q) {
+		return r
+	}
+	return s.first(r, q)
+}
+
+// fits says whether the primary of an affinity has a place for one more tab, in a browser that takes new ones.
+func (s *State) fits(k *affinity) bool {
+	if k.primary == none {
+		return false
+	}
+	c, b := &s.contexts[k.primary], s.ready()
+	return int(c.tabs) < s.settings.TabsPerContext && b != nil && c.browser == b.id
 }
 
 // opensInPrimary says whether a tab can be opened for a request inside its affinity's primary: that is
 // an orphan or below TabsPerContext, and a slot is free beyond those that older requests need.
 func (s *State) opensInPrimary(r int32) bool {
-	i := s.affinities[s.requests[r].affinity].primary
-	if i == none || !s.opens() || int(s.contexts[i].tabs) >= s.settings.TabsPerContext || s.contexts[i].browser != s.ready().id {
+	if !s.opens() || !s.fits(&s.affinities[s.requests[r].affinity]) {
 		return false
 	}
 	spare := s.free() + s.counts[Standby] + s.counts[Opening] - s.overdue[Opening] - s.openings
@@ -297,17 +297,14 @@ func (s *State) reassign() bool {
 // firstShort is the first of r and of the requests of a class whose affinity is short of a tab, from one of the
 // heads on.
 func (s *State) firstShort(a int32, c Class, r int32) int32 {
-	for ; a != none; a = s.affinities[a].links[c].next {
-		k := &s.affinities[a]
-		if r != none && !s.before(k.queue[c], r) {
-			continue // nor is any behind it
-		}
-		if k.needs[c] > 0 {
-			r = k.queue[c]
-		}
-		r = s.firstShort(k.links[c].child, c, r)
+	if a == none || r != none && !s.before(s.affinities[a].queue[c], r) {
+		return r // nor is any below it ahead of r
 	}
-	return r
+	k := &s.affinities[a]
+	if k.needs[c] > 0 {
+		return k.queue[c]
+	}
+	return s.firstShort(k.links[c].right, c, s.firstShort(k.links[c].left, c, r))
 }
 
 // reassignTo hands a request a tab of another affinity, where there is one.

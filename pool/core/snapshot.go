@@ -300,9 +300,8 @@ func (s *State) restore(settings Settings) error {
 	if len(s.affinities) == 0 {
 		s.affinities = append(s.affinities, affinity{})
 	}
-	for c := range s.heads {
-		s.heads[c] = none
-	}
+	s.heads, s.inside = [classes]int32{none, none}, [classes]int32{none, none}
+	s.orphans, s.endings = none, none
 	for a := range s.affinities {
 		k := &s.affinities[a]
 		if !k.known {
@@ -361,8 +360,10 @@ func (s *State) restoreTabs() error {
 		if c.affinity != 0 {
 			s.affinities[c.affinity].contexts++
 		}
+		s.contextIndex.put(uint64(c.id), int32(i))
 		if c.tabs == 0 {
 			s.tabless++
+			s.list(int32(i))
 		}
 	}
 	for i := range s.tabs {
@@ -419,6 +420,7 @@ func (s *State) restoreRequests() error {
 		} else {
 			k.pins[r.class] = insert(requestArena{s}, k.pins[r.class], int32(i))
 			k.promised[r.class]++
+			s.promised++
 			if s.urgent(r) {
 				k.urgentPins[r.class]++
 			}

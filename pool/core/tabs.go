@@ -17,11 +17,13 @@ func (s *State) addTab(t tab) int32 {
 	t.state, t.unopened = Opening, true
 	t.since, t.openBegan, t.askedAt, t.retireAt = s.now, s.now, s.now, never
 	s.tabs[i] = t
+	s.moved = append(s.moved, i)
 	s.counts[Opening]++
 	s.tabIndex.put(uint64(t.id), i)
 	c := &s.contexts[t.context]
 	if c.tabs++; c.tabs == 1 {
 		s.tabless--
+		s.delist(t.context)
 	}
 	if t.affinity != 0 {
 		s.link(&s.affinities[t.affinity].tabs, nil, i)
@@ -63,6 +65,7 @@ func (s *State) setState(i int32, state TabState) {
 		t.overdue = false
 	}
 	t.state, t.since = state, s.now
+	s.moved = append(s.moved, i)
 	s.counts[state]++
 	s.callsDue = s.callsDue || state == Standby
 	s.waitsDue = true
@@ -90,6 +93,7 @@ func (s *State) markOverdue(kind EventKind, i int32) {
 	}
 	s.unpin(i)
 	t.overdue = true
+	s.moved = append(s.moved, i)
 	s.overdue[t.state]++
 	s.waitsDue = true
 	s.touch(t.affinity)

@@ -1,0 +1,314 @@
+package core
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+)
+
+// Who is first is read from orders that are kept up to date bit by bit. Here each answer is compared with that of
+// a plain walk over everything there is, in the midst of steps, where somebody can still be placed.
+
+// plainForPrimary is firstForPrimary, by a walk over the contexts.
+func plainForPrimary(s *State) int32 {
+	r := none
+	for i := range s.contexts {
+		if s.contexts[i].state != contextOpen || !s.isPrimary(int32(i)) {
+			continue
+		}
+		k := &s.affinities[s.contexts[i].affinity]
+		for c := Root; c < classes; c++ {
+			q := k.queue[c]
+			if q == none || c == Root && (k.eligible <= 0 || s.permits() <= 0) {
+				continue
+			}
+			if s.free() > 0 && s.opensInPrimary(q) {
+				r = s.first(r, q)
+			}
+		}
+	}
+	return r
+}
+
+// plainWarm is firstWarm, by a walk over the tabs.
+func plainWarm(s *State) int32 {
+	r := none
+	for i := range s.tabs {
+		if s.tabs[i].state != Idle {
+			continue
+		}
+		a := s.tabs[i].affinity
+		k := &s.affinities[a]
+		for c := Root; c < classes; c++ {
+			if c == Root && (s.permits() <= 0 || !s.underCap(k)) {
+				continue
+			}
+			q := k.queue[c]
+			if !s.stale(s.ownIdle(a)) {
+				q = s.first(q, k.pins[c])
+			}
+			if q != none && !s.heldBack(q) {
+				r = s.first(r, q)
+			}
+		}
+	}
+	return r
+}
+
+// plainWaiting is the first request of a class that the limits let through and that was promised nothing.
+func plainWaiting(s *State, c Class) int32 {
+	r := none
+	for i := range s.requests {
+		q := &s.requests[i]
+		if q.used && q.class == c && q.pin == none && (c == Nested || s.affinities[q.affinity].eligible > 0) {
+			r = s.first(r, int32(i))
+		}
+	}
+	return r
+}
+
+// plainOrphan is the oldest orphan.
+func plainOrphan(s *State) int32 {
+	oldest := none
+	for i := range s.contexts {
+		c := &s.contexts[i]
+		if c.state == contextOpen && c.tabs == 0 && (oldest == none || s.older(c, &s.contexts[oldest])) {
+			oldest = int32(i)
+		}
+	}
+	return oldest
+}
+
+// plainAhead is who is ahead of a request among those of a class, by slot.
+func plainAhead(s *State, c Class, r int32) []int32 {
+	var ahead []int32
+	for i := range s.requests {
+		q := &s.requests[i]
+		if q.used && q.class == c && q.pin == none && (c == Nested || s.affinities[q.affinity].eligible > 0) && s.before(int32(i), r) {
+			ahead = append(ahead, int32(i))
+		}
+	}
+	return ahead
+}
+
+// plainDeadline is the next deadline, by a walk over all that are armed.
+func plainDeadline(s *State) Deadline {
+	all := s.Deadlines(nil)
+	if len(all) == 0 {
+		return Deadline{}
+	}
+	return slices.MinFunc(all, func(d, e Deadline) int {
+		switch {
+		case d.At < e.At || d.At == e.At && d.Event.Tab < e.Event.Tab:
+			return -1
+		case d.At == e.At && d.Event.Tab == e.Event.Tab:
+			return 0
+		}
+		return 1
+	})
+}
+
+// disagreement says which of the orders gives another answer than the walk; "": none.
+func disagreement(s *State) string {
+	s.freshen()
+	if s.firstForPrimary(none) != plainForPrimary(s) {
+		return "the first whose primary has a place"
+	}
+	if s.firstWarm(none) != plainWarm(s) {
+		return "the first that an own idle tab serves"
+	}
+	if s.orphans != plainOrphan(s) {
+		return "the oldest orphan"
+	}
+	if next, _ := s.NextDeadline(); next != plainDeadline(s) {
+		return "the next deadline"
+	}
+	for c := Root; c < classes; c++ {
+		first := none
+		if s.heads[c] != none {
+			first = s.affinities[s.heads[c]].queue[c]
+		}
+		if first != plainWaiting(s, c) {
+			return "the first that waits"
+		}
+		for r := range s.requests {
+			if !s.requests[r].used {
+				continue
+			}
+			var ahead []int32
+			s.eachAheadIn(s.heads[c], c, int32(r), func(i int32) bool {
+				ahead = append(ahead, i)
+				return true
+			})
+			if slices.Sort(ahead); !slices.Equal(ahead, plainAhead(s, c, int32(r))) {
+				return "who is ahead of a request"
+			}
+		}
+	}
+	return ""
+}
+
+// settled does what Step does, and calls look wherever somebody may be placed.
+func settled(s *State, now Time, e Event, look func()) {
+	s.now = max(s.now, now)
+	s.armed = never
+	s.admitAgain()
+	s.handle(&e)
+	for look(); s.placeFirst(); {
+		look()
+	}
+	s.settle(&e)
+	s.armTabs()
+	look()
+}
+
+// TestOrdersAnswerAsPlainWalksDo also sees to it that there was something to answer.
+func TestOrdersAnswerAsPlainWalksDo(t *testing.T) {
+	met := map[string]int{}
+	for seed := range uint64(60) {
+		random := rand.New(rand.NewPCG(seed, 2))
+		settings := walkSettings(random)
+		settings.OrphanCap = random.IntN(5)
+		w := newWalk(t, seed, settings)
+		w.step(Event{})
+		for range 600 {
+			e := w.any()
+			s := w.state.Clone()
+			settled(s, w.now, e, func() {
+				if what := disagreement(s); what != "" {
+					t.Fatalf("seed %d: %s is not what a walk finds, in the midst of %s", seed, what, AppendEvent(nil, e, w.names))
+				}
+				for what, there := range map[string]bool{
+					"a request whose primary has a place": s.firstForPrimary(none) != none,
+					"a request that an idle tab serves":   s.firstWarm(none) != none,
+					"several that wait":                   len(s.requests)-len(s.freeRequests) > 3,
+					"an orphan":                           s.orphans != none,
+					"a context that ends":                 s.endings != none,
+				} {
+					if there {
+						met[what]++
+					}
+				}
+			})
+			w.step(e)
+		}
+	}
+	if t.Log(met); len(met) < 5 {
+		t.Errorf("nothing was met but %v", met)
+	}
+}
+
+// TestAnOrderThatIsWrongIsNoticed spoils each order, and looks whether the walks and the books tell.
+func TestAnOrderThatIsWrongIsNoticed(t *testing.T) {
+	spoils := map[string]func(s *State) bool{ // false: there is nothing to spoil
+		"forgets whose primary has a place": func(s *State) bool {
+			was := s.inside
+			s.inside = [classes]int32{none, none}
+			return was != s.inside && s.free() > 0 && s.opens() && plainForPrimary(s) != none
+		},
+		"forgets who can be served": func(s *State) bool {
+			if plainWarm(s) == none {
+				return false
+			}
+			s.warmWaiting = s.warmWaiting[:0]
+			return true
+		},
+		"forgets the oldest orphan": func(s *State) bool {
+			if s.orphans == none {
+				return false
+			}
+			s.orphans = remove(contextArena{s}, s.orphans, s.orphans)
+			return true
+		},
+		"forgets a context that ends": func(s *State) bool {
+			if next := plainDeadline(s); next.Event.Kind != ContextSilent {
+				return false
+			}
+			s.endings = none
+			return true
+		},
+		"forgets the first that waits": func(s *State) bool {
+			if s.heads[Root] == none {
+				return false
+			}
+			s.heads[Root] = remove(headArena{s, Root}, s.heads[Root], s.heads[Root])
+			return true
+		},
+		"forgets a branch of those that wait": func(s *State) bool {
+			if s.heads[Root] == none {
+				return false
+			}
+			branch := &s.affinities[s.heads[Root]].links[Root].left
+			if *branch == none {
+				return false
+			}
+			first := s.affinities[*branch].queue[Root]
+			*branch = none
+			return slices.ContainsFunc(s.requests, func(r request) bool { return r.used && s.ahead(&s.requests[first], &r) })
+		},
+	}
+	for what, spoil := range spoils {
+		met := 0
+		for seed := uint64(0); seed < 60 && met < 20; seed++ {
+			settings := walkSettings(rand.New(rand.NewPCG(seed, 2)))
+			settings.OrphanCap = 4
+			w := newWalk(t, seed, settings)
+			w.step(Event{})
+			for range 300 {
+				e := w.any()
+				s := w.state.Clone()
+				s.handle(&e)
+				s.freshen()
+				if spoil(s) {
+					met++
+					if disagreement(s) == "" {
+						t.Fatalf("seed %d: an order that %s goes unnoticed", seed, what)
+					}
+				}
+				w.step(e)
+			}
+		}
+		if met == 0 {
+			t.Errorf("no order was there that %s", what)
+		}
+	}
+}
+
+// TestWhatAStepArmsItSays is what lets a timer stay as it is: no deadline is armed that the step has not told of.
+func TestWhatAStepArmsItSays(t *testing.T) {
+	kinds := map[EventKind]bool{}
+	for seed := range uint64(100) {
+		settings := walkSettings(rand.New(rand.NewPCG(seed, 3)))
+		settings.BrowserMaxAge = time.Duration(seed%3) * time.Minute
+		settings.OpenBackoff, settings.OpenBackoffMax = 50*time.Millisecond, time.Second
+		if seed%4 == 0 {
+			settings.StallTimeout = Off
+		}
+		w := newWalk(t, seed, settings)
+		before := map[Event]Time{}
+		for range 600 {
+			e := w.any()
+			w.step(e)
+			after := map[Event]Time{}
+			for _, d := range w.state.Deadlines(nil) {
+				after[d.Event] = d.At
+				at, armed := before[d.Event]
+				if armed && at <= d.At {
+					continue
+				}
+				kinds[d.Event.Kind] = true
+				if d.At < w.state.Armed() {
+					t.Fatalf("seed %d: %s has armed %s at %v, and the step says %v", seed, AppendEvent(nil, e, w.names),
+						AppendEvent(nil, d.Event, w.names), d.At.Duration(), w.state.Armed().Duration())
+				}
+			}
+			before = after
+		}
+	}
+	for kind := RetireDue; kind < eventKinds; kind++ {
+		if !kinds[kind] {
+			t.Errorf("no step has armed a deadline of kind %d", kind)
+		}
+	}
+}
