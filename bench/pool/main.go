@@ -3,6 +3,7 @@
 //
 //	go run ./pool                      everything, five rounds
 //	go run ./pool -rounds 1 -for 100ms a look
+//	go run ./pool -rows alone/pagepool -for 5s -cpuprofile cpu.prof
 //	go run ./pool -write README.md     the results go into that file as well
 //
 // A round measures every row once, one after the other. Figures are medians over the rounds, and ratios are medians
@@ -10,9 +11,11 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
+	"runtime/pprof"
 	"slices"
 	"strings"
 	"time"
@@ -23,37 +26,77 @@ import (
 func main() {
 	rounds := flag.Int("rounds", 5, "how often everything is measured")
 	during := flag.Duration("for", 500*time.Millisecond, "how long each row is measured in a round")
-	which := flag.String("rows", "", "the tables to measure, separated by commas: "+strings.Join(names(), ", ")+"; empty: all")
-	contexts := flag.Int("contexts", 10_000, "how many contexts the table of that name has; each round takes time that grows with its square")
+	only := flag.String("rows", "", "the tables or single rows to measure, separated by commas, as TABLE or TABLE/ROW; empty: all. Tables: "+strings.Join(names(), ", "))
 	write := flag.String("write", "", "a file into which the results go as well, between its lines <!-- pool --> and <!-- end of pool -->")
+	profile := flag.String("cpuprofile", "", "a file for a profile of all of it, for go tool pprof")
 	flag.Parse()
-	if err := run(*rounds, *during, *which, *contexts, *write); err != nil {
+	if err := profiled(*profile, func() error { return run(*rounds, *during, *only, *write) }); err != nil {
 		fmt.Fprintln(os.Stderr, "pool:", err)
 		os.Exit(1)
 	}
 }
 
+// profiled runs fn, and writes a profile of it where a path is given.
+func profiled(path string, fn func() error) error {
+	if path == "" {
+		return fn()
+	}
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	if err := pprof.StartCPUProfile(file); err != nil {
+		return errors.Join(err, file.Close())
+	}
+	err = fn()
+	pprof.StopCPUProfile()
+	return errors.Join(err, file.Close())
+}
+
 func names() []string {
 	var all []string
-	for _, g := range groups(1) {
+	for _, g := range groups() {
 		all = append(all, g.name)
 	}
 	return all
 }
 
-func run(rounds int, during time.Duration, which string, contexts int, write string) error {
-	if rounds < 1 || during <= 0 || contexts < 1 {
-		return fmt.Errorf("-rounds is %d, -for is %v and -contexts is %d: all have to be more than 0", rounds, during, contexts)
+// choose returns the tables and rows that a flag names.
+func choose(only string) ([]group, error) {
+	if only == "" {
+		return groups(), nil
 	}
-	chosen := groups(contexts)
-	if which != "" {
-		wanted := strings.Split(which, ",")
-		for _, name := range wanted {
-			if !slices.Contains(names(), name) {
-				return fmt.Errorf("-rows has %q: it is one of %s", name, strings.Join(names(), ", "))
+	wanted, used := strings.Split(only, ","), map[string]bool{}
+	var chosen []group
+	for _, g := range groups() {
+		g.rows = slices.DeleteFunc(g.rows, func(r row) bool {
+			for _, name := range wanted {
+				if name == g.name || name == g.name+"/"+r.name {
+					used[name] = true
+					return false
+				}
 			}
+			return true
+		})
+		if len(g.rows) > 0 {
+			chosen = append(chosen, g)
 		}
-		chosen = slices.DeleteFunc(chosen, func(g group) bool { return !slices.Contains(wanted, g.name) })
+	}
+	for _, name := range wanted {
+		if !used[name] {
+			return nil, fmt.Errorf("-rows has %q: it has to be one of the tables %s, or TABLE/ROW", name, strings.Join(names(), ", "))
+		}
+	}
+	return chosen, nil
+}
+
+func run(rounds int, during time.Duration, only, write string) error {
+	if rounds < 1 || during <= 0 {
+		return fmt.Errorf("-rounds is %d and -for is %v: both have to be more than 0", rounds, during)
+	}
+	chosen, err := choose(only)
+	if err != nil {
+		return err
 	}
 	tables := make([]report.Table, len(chosen))
 	for i, g := range chosen {

@@ -37,13 +37,13 @@ type group struct {
 
 const ours = "pagepool"
 
-// groups are all tables. contexts is how many contexts are many.
-func groups(contexts int) []group {
-	many := strconv.Itoa(contexts) + " contexts"
+// groups are all tables.
+func groups() []group {
 	return []group{
 		{
 			name: "alone", title: "One goroutine", workers: 1, reference: ours, rows: rows(4, 1),
-			note: "A warm GetPage and Release, and the like, in turn; four tabs, or whatever stands for them.",
+			note: "A warm GetPage and Release, and the like, in turn; four tabs, or whatever stands for them. MaxUses is off here " +
+				"and below: to open a tab anew is another matter.",
 		},
 		{
 			name: "contended", title: "64 goroutines want 4 tabs", workers: 64, reference: ours, rows: rows(4, 64),
@@ -62,11 +62,11 @@ func groups(contexts int) []group {
 			},
 		},
 		{
-			name: "contexts", title: "Affinities that have a context", workers: 1, reference: many,
+			name: "contexts", title: "Affinities that have a context", workers: 1, reference: "10,000 contexts",
 			note: "A warm GetPage and Release, while so many other affinities have a context that is kept without a tab.",
 			rows: []row{
 				{"10 contexts", func() (subject, error) { return withAffinities(10, true) }},
-				{many, func() (subject, error) { return withAffinities(contexts, true) }},
+				{"10,000 contexts", func() (subject, error) { return withAffinities(10_000, true) }},
 			},
 		},
 		{
@@ -100,7 +100,7 @@ func key(worker, size, workers int) string {
 }
 
 func ofPagepool(size, workers int) (subject, error) {
-	p, err := pool.New(driver{}, pool.Config{MaxPages: size, AffinityTabs: min(size, 5), MaxWaiting: 1 << 16})
+	p, err := pool.New(driver{}, pool.Config{MaxPages: size, AffinityTabs: min(size, 5), MaxWaiting: 1 << 16, MaxUses: pool.Off})
 	if err != nil {
 		return subject{}, err
 	}
@@ -188,7 +188,7 @@ func ofChannel(size int) subject {
 
 // withAffinities is a pool that has served so many affinities, and keeps the context of each, or none.
 func withAffinities(n int, keep bool) (subject, error) {
-	cfg := pool.Config{OrphanCap: pool.Off}
+	cfg := pool.Config{OrphanCap: pool.Off, MaxUses: pool.Off}
 	if keep {
 		cfg.OrphanCap = n + 10
 	}
@@ -219,7 +219,7 @@ func withAffinities(n int, keep bool) (subject, error) {
 
 // withWaiting is a pool with an idle tab for nested work, and so many requests that wait for a permit.
 func withWaiting(n int) (subject, error) {
-	p, err := pool.New(driver{}, pool.Config{MaxWaiting: n})
+	p, err := pool.New(driver{}, pool.Config{MaxWaiting: n, MaxUses: pool.Off})
 	if err != nil {
 		return subject{}, err
 	}
