@@ -43,7 +43,7 @@ const (
 type Span struct {
 	Kind      SpanKind
 	Affinity  string // a wait's, a lease's; of an operation the one that the tab belongs to, or did
-	Request   uint64 // a wait's and its lease's number
+	Request   uint64 // a lease's: the number of its request, as dumps have it
 	Nested    bool   // a wait's and its lease's class
 	Priority  int    // a wait's and its lease's
 	Tab       string // as Lease.TabID has it
@@ -152,7 +152,7 @@ func (l *Lease[P]) traceLease(ctx context.Context, s Span) context.Context {
 	if p.tracer == nil {
 		return ctx
 	}
-	s.Kind, s.Tab, s.Reused = SpanLease, l.tab.name, l.reused
+	s.Kind, s.Request, s.Tab, s.Reused = SpanLease, uint64(l.request), l.tab.name, l.reused
 	s.Context, s.Browser = l.tab.profile.name, browserName(l.tab.browser.id)
 	ctx, begun := p.startSpan(ctx, s)
 	p.mu.Lock()

@@ -25,6 +25,9 @@ func (l *traceLog) Start(ctx context.Context, s Span) (context.Context, func(Spa
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.open++
+	if (s.Kind == SpanLease) != (s.Request != 0) {
+		panic(fmt.Sprintf("a span of kind %s is of request %d", s.Kind, s.Request))
+	}
 	ended := false
 	return context.WithValue(ctx, traceKey{}, string(s.Kind)), func(e SpanEnd) {
 		l.mu.Lock()

@@ -9,6 +9,7 @@ package otel
 
 import (
 	"context"
+	"strings"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -48,7 +49,7 @@ func (t Tracer) attributes(s pool.Span) []attribute.KeyValue {
 	var all []attribute.KeyValue
 	add := func(key, value string) {
 		if value != "" {
-			all = append(all, attribute.String("pagepool."+key, value))
+			all = append(all, attribute.String("pagepool."+key, strings.ToValidUTF8(value, "\uFFFD"))) // exporters refuse any other text
 		}
 	}
 	if t.Affinities {
@@ -61,7 +62,7 @@ func (t Tracer) attributes(s pool.Span) []attribute.KeyValue {
 	case pool.SpanWait:
 		all = append(all, attribute.Bool("pagepool.nested", s.Nested), attribute.Int("pagepool.priority", s.Priority))
 	case pool.SpanLease:
-		all = append(all, attribute.Bool("pagepool.reused", s.Reused))
+		all = append(all, attribute.Int64("pagepool.request", int64(s.Request)), attribute.Bool("pagepool.reused", s.Reused))
 	default:
 		all = append(all, attribute.Int64("pagepool.operation", int64(s.Operation)))
 	}

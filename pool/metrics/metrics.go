@@ -18,7 +18,10 @@ package metrics
 
 import (
 	"context"
+	"strconv"
+	"strings"
 	"sync/atomic"
+	"unicode/utf8"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -35,7 +38,8 @@ type Options struct {
 	// Labels are on every metric, such as the name of the pool where a process has several.
 	Labels prometheus.Labels
 	// Affinities adds a series for each affinity and metric of it. Of tenants there may be many, and each
-	// is in the labels with its key: leave it off, unless you know both to be harmless.
+	// is in the labels with its key (quoted as in Go where that is not UTF-8): leave it off, unless you know both
+	// to be harmless.
 	Affinities bool
 	// Buckets are the upper bounds of all histograms, in seconds. Empty: 1 ms to 120 s.
 	Buckets []float64
@@ -137,9 +141,18 @@ func (c *Collector) Collect(to chan<- prometheus.Metric) {
 	}
 	for i := range s.Affinities {
 		for _, m := range c.keyed {
-			to <- prometheus.MustNewConstMetric(m.desc, prometheus.GaugeValue, m.read(&s.Affinities[i]), s.Affinities[i].Key)
+			to <- prometheus.MustNewConstMetric(m.desc, prometheus.GaugeValue, m.read(&s.Affinities[i]), label(s.Affinities[i].Key))
 		}
 	}
+}
+
+// label is a key as a label's value, which has to be UTF-8: any other key is quoted as in Go, and so is one that
+// looks like that, so that no two keys have the same label.
+func label(key string) string {
+	if utf8.ValidString(key) && !strings.HasPrefix(key, `"`) {
+		return key
+	}
+	return strconv.Quote(key)
 }
 
 // Start implements pool.Tracer: what a span took is observed at its end.

@@ -84,6 +84,21 @@ pagepool_wait_seconds_count{outcome="refused"} 0
 	}
 }
 
+func TestMetricsBearEveryKeyAndTellThemApart(t *testing.T) {
+	c := New(Options{Affinities: true})
+	keys := []string{"a\xff", "a\xfe", `"a\xff"`, `"`, "\x00", "ä b"}
+	var s still
+	for _, key := range keys {
+		s.Affinities = append(s.Affinities, pool.AffinityStats{Key: key})
+	}
+	c.Watch(s)
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(c)
+	if n, err := testutil.GatherAndCount(registry, "pagepool_affinity_tabs"); err != nil || n != len(keys) {
+		t.Errorf("%d series for %d keys: %v", n, len(keys), err)
+	}
+}
+
 // figures calls fn with every number in a value, one after the other, each set to 1 000 000 alone.
 func figures(t *testing.T, v reflect.Value, path string, fn func(path string)) {
 	t.Helper()
