@@ -1,5 +1,9 @@
 // Prerender is a server that renders pages with script: as HTML, as PDF and as a screenshot. It shows how
-// a service keeps a pool, in about a hundred lines, and is meant to be copied and changed.
+// a service keeps a pool, and is meant to be copied and changed.
+//
+// main.go is the server, in about a hundred lines: flags, start, routes, health, drain. render.go is what a request
+// does with a page. guard.go keeps pages from addresses that are not public. The folder load is another program,
+// which asks a server for pages until one knows what it bears.
 //
 //	go run . -listen 127.0.0.1:8080
 //	curl 'http://127.0.0.1:8080/html?url=https://example.com'
@@ -22,6 +26,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -165,8 +170,5 @@ func (r *renderer) ready(w http.ResponseWriter, _ *http.Request) {
 
 // tenant is whose page a request is for.
 func tenant(request *http.Request) string {
-	if name := strings.TrimSpace(request.Header.Get("X-Tenant")); name != "" {
-		return name
-	}
-	return "nobody"
+	return cmp.Or(strings.TrimSpace(request.Header.Get("X-Tenant")), "nobody")
 }

@@ -62,13 +62,6 @@ func visitable(address string) (string, error) {
 	return u.String(), nil
 }
 
-// errAnswered is an answer that is no page.
-type errAnswered struct{ status int64 }
-
-func (e errAnswered) Error() string {
-	return fmt.Sprintf("the address was answered with %d %s", e.status, http.StatusText(int(e.status)))
-}
-
 // visit goes to an address and waits until what its script makes of it is there.
 func visit(ctx context.Context, page *chrome.Page, address, wait string) error {
 	response, err := chrome.Run(ctx, page, chromedp.NavigateResponse(address))
@@ -76,7 +69,7 @@ func visit(ctx context.Context, page *chrome.Page, address, wait string) error {
 		return err
 	}
 	if response != nil && response.Status >= http.StatusBadRequest {
-		return errAnswered{response.Status}
+		return fmt.Errorf("the address was answered with %d %s", response.Status, http.StatusText(int(response.Status)))
 	}
 	if wait == "" {
 		return nil

@@ -80,9 +80,9 @@ func report(to io.Writer, o orders, rounds []*round) {
 	})
 	row("good requests", func(r *round) string { return fmt.Sprint(len(r.good)) })
 	row("  a second", func(r *round) string { return fmt.Sprintf("%.1f", float64(len(r.good))/r.took.Seconds()) })
-	for _, percent := range []int{50, 99, 100} {
-		row(fmt.Sprintf("  p%d", percent), func(r *round) string { return percentile(r.good, percent) })
-	}
+	row("  p50", func(r *round) string { return percentile(r.good, 50) })
+	row("  p99", func(r *round) string { return percentile(r.good, 99) })
+	row("  slowest", func(r *round) string { return percentile(r.good, 100) })
 	row("good requests that failed", func(r *round) string { return fmt.Sprint(sum(r.failed)) })
 	for _, said := range words(rounds, func(r *round) map[string]int { return r.failed }) {
 		row("  "+said, func(r *round) string { return fmt.Sprint(r.failed[said]) })
@@ -97,14 +97,15 @@ func report(to io.Writer, o orders, rounds []*round) {
 		}
 		return "yes"
 	})
-	still := story(row, rounds)
 	_ = table.Flush() // standard output is all there is to tell
+	fmt.Fprintln(to)
+	still := story(row, rounds)
+	_ = table.Flush()
 	fmt.Fprintf(to, "\nnot counted up: %s\n", strings.Join(still, ", "))
 }
 
 // story prints what the counters and histograms have counted, and returns the counters that have counted nothing.
 func story(row func(string, func(*round) string), rounds []*round) (still []string) {
-	row("", func(*round) string { return "" })
 	for _, series := range slices.Sorted(maps.Keys(rounds[len(rounds)-1].after)) {
 		name, labels, _ := strings.Cut(series, "{")
 		grown := func(r *round, series string) float64 { return r.after[series] - r.before[series] }
