@@ -22,6 +22,7 @@ type renderer struct {
 	pool     *pool.Pool[*chrome.Page]
 	guard    *guard
 	timeout  time.Duration
+	render   time.Duration
 	log      *slog.Logger
 	metrics  prometheus.Gatherer
 	draining atomic.Bool
@@ -43,7 +44,7 @@ func render[T string | []byte](r *renderer, contentType string, take chromedp.Ac
 				body, err = chrome.Run(ctx, page, take)
 			}
 			return err
-		})
+		}, pool.WithMaxLease(r.render))
 		if err != nil {
 			r.refuse(w, request, err)
 			return
@@ -84,7 +85,7 @@ func (r *renderer) refuse(w http.ResponseWriter, request *http.Request, err erro
 	case errors.Is(err, pool.ErrQueueFull), errors.Is(err, pool.ErrClosed), errors.Is(err, pool.ErrBrowserUnavailable):
 		w.Header().Set("Retry-After", "1")
 		status = http.StatusServiceUnavailable
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, pool.ErrLeaseExpired):
 		status = http.StatusGatewayTimeout
 	}
 	r.log.Warn("not rendered", "tenant", tenant(request), "url", request.URL.Query().Get("url"), "status", status, "error", err)

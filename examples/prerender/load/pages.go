@@ -19,7 +19,7 @@ func serve(address string) (*http.Server, error) {
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("/table", page(table))
-	mux.HandleFunc("/loop", page("<!DOCTYPE html><title>loop</title><script>for (;;) {}</script>"))
+	mux.HandleFunc("/loop", page("<!DOCTYPE html><title>loop</title><script>function spin() { for (;;) {} }\nfunction begin() { spin() }\nbegin()</script>"))
 	site := &http.Server{Addr: listener.Addr().String(), Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	go func() { _ = site.Serve(listener) }()
 	return site, nil

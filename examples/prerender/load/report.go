@@ -98,6 +98,11 @@ func report(to io.Writer, o orders, rounds []*round) {
 		return "yes"
 	})
 	_ = table.Flush() // standard output is all there is to tell
+	for _, r := range rounds {
+		if r.first != "" {
+			fmt.Fprintf(to, "\nthe first that failed: %s\n", r.first)
+		}
+	}
 	fmt.Fprintln(to)
 	still := story(row, rounds)
 	_ = table.Flush()

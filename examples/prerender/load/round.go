@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -26,7 +27,8 @@ type round struct {
 
 	mu      sync.Mutex
 	good    []time.Duration // guarded by mu until the round is over, as are those below
-	failed  map[string]int  // by what went wrong
+	failed  map[string]int  // by what went wrong, in short
+	first   string          // what went wrong first, in full
 	wedging map[string]int  // the looping pages, by what they were answered with
 	shot    []byte          // the last good screenshot
 }
@@ -119,7 +121,9 @@ func (r *round) ask(asks request) {
 			r.failed["a page that loops for ever was answered "+said]++
 		}
 	case err != nil:
-		r.failed[asks.kind+": "+err.Error()]++
+		short, _, _ := strings.Cut(err.Error(), ";")
+		r.failed[asks.kind+": "+short]++
+		r.first = cmp.Or(r.first, fmt.Sprintf("%s after %v: %v", asks.kind, took, err))
 	default:
 		r.good = append(r.good, took)
 		if asks.kind == "screenshot" {
@@ -138,6 +142,9 @@ func (r *round) get(path, tenant string) (status string, body []byte, err error)
 	}
 	request.Header.Set("X-Tenant", tenant)
 	response, err := r.client.Do(request)
+	if failed := new(url.Error); errors.As(err, &failed) {
+		err = failed.Err // without the address, which is another one for each request
+	}
 	if err != nil {
 		return "", nil, err
 	}
