@@ -46,11 +46,11 @@ func rendered(asked *http.Request) (int, string) {
 		page.Get("mark"), asked.Header.Get("X-Tenant"))
 }
 
-func picture(t *testing.T, dots ...color.Color) string {
+func picture(t *testing.T, lines int, dots ...color.Color) string {
 	t.Helper()
-	canvas := image.NewRGBA(image.Rect(0, 0, 8, 8))
+	canvas := image.NewRGBA(image.Rect(0, 0, 8, lines))
 	for i, dot := range dots {
-		canvas.Set(i, 7, dot)
+		canvas.Set(i, lines-1, dot)
 	}
 	var file bytes.Buffer
 	if err := png.Encode(&file, canvas); err != nil {
@@ -62,8 +62,8 @@ func picture(t *testing.T, dots ...color.Color) string {
 func honest(t *testing.T) liar {
 	return liar{
 		html:       rendered,
-		pdf:        always(http.StatusOK, "%PDF-1.7"+strings.Repeat("\n", 5000)+"%%EOF"),
-		screenshot: always(http.StatusOK, picture(t, color.White)),
+		pdf:        always(http.StatusOK, "%PDF-1.7"+strings.Repeat("\n", 50_000)+"%%EOF"),
+		screenshot: always(http.StatusOK, picture(t, 2000, color.White)),
 		loop:       always(http.StatusGatewayTimeout, "deadline exceeded"),
 	}
 }
@@ -106,9 +106,10 @@ func TestLoadFindsWhatIsWrongWithAnAnswer(t *testing.T) {
 	}{
 		"a page without script":        {func(l *liar) { l.html = always(200, table+"</html>") }, "html: the page is not whole"},
 		"a page of another tenant":     {func(l *liar) { l.html = foreign }, "html: the page is not whole"},
-		"a PDF that was cut off":       {func(l *liar) { l.pdf = always(200, "%PDF-1.7"+strings.Repeat("\n", 5000)) }, "pdf: the PDF is not whole"},
+		"a PDF that was cut off":       {func(l *liar) { l.pdf = always(200, "%PDF-1.7"+strings.Repeat("\n", 50_000)) }, "pdf: the PDF is not whole"},
+		"a picture of the heading":     {func(l *liar) { l.screenshot = always(200, picture(t, 600, color.White)) }, "screenshot: the screenshot is not whole"},
 		"an empty PDF":                 {func(l *liar) { l.pdf = always(200, "%PDF-1.7 %%EOF") }, "pdf: the PDF is not whole"},
-		"a blank screenshot":           {func(l *liar) { l.screenshot = always(200, picture(t)) }, "screenshot: the screenshot is blank"},
+		"a blank screenshot":           {func(l *liar) { l.screenshot = always(200, picture(t, 2000)) }, "screenshot: the screenshot is blank"},
 		"a screenshot that is none":    {func(l *liar) { l.screenshot = always(200, "PNG") }, "screenshot: the screenshot is not whole"},
 		"a full queue":                 {func(l *liar) { l.pdf = always(503, "too many") }, "pdf: 503 Service Unavailable: too many"},
 		"a looping page that is ready": {func(l *liar) { l.loop = always(200, "<html></html>") }, "a page that loops for ever was answered 200 OK"},

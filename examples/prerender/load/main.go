@@ -1,12 +1,12 @@
 // Load asks a prerender server for pages from several tenants at once, now and then for one whose script loops
 // for ever, and says whether every good page came back whole and in time. It answers "does my sizing hold?":
 //
-//	go run . -no-sandbox -allow 127.0.0.0/8 -timeout 2s &     the server, in its own folder
+//	go run . -no-sandbox -allow 127.0.0.0/8 -render 2s &      the server, in examples/prerender
 //	go run ./load -callers 4 -for 60s -compare                a process of its own
 //
-// The pages are its own, served on -site, which the server has to be allowed to visit; -url asks for a page
-// of yours in their place, with the header X-Tenant as the server wants it. HTML, PDF and screenshot are asked for
-// in turn. A good page has to hold what its script made for this very request, and nothing of another tenant.
+// The pages are its own, served on -site, which the server has to be allowed to visit; with -url the good ones are
+// yours. HTML, PDF and screenshot are asked for in turn. A good page of its own has to hold what its script made for
+// this very request, and nothing of another tenant.
 //
 // Which request is whose, and which of them loop, follows from -seed and the request's number alone.
 //
