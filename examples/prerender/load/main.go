@@ -107,12 +107,18 @@ func run(ctx context.Context, o orders) ([]*round, error) {
 		rounds = append(rounds, newRound(calm, "http://"+pages.Addr))
 	}
 	rounds = append(rounds, newRound(o, "http://"+pages.Addr))
+	var shot []byte
 	for i, r := range rounds {
+		if ctx.Err() != nil {
+			rounds = rounds[:i] // with what there is
+			break
+		}
 		if err := r.run(ctx); err != nil {
 			return rounds[:i], err
 		}
+		shot = r.shot
 	}
-	if shot := rounds[len(rounds)-1].shot; o.screenshot != "" && shot != nil {
+	if o.screenshot != "" && shot != nil {
 		return rounds, os.WriteFile(o.screenshot, shot, 0o644)
 	}
 	return rounds, nil

@@ -78,6 +78,7 @@ func report(to io.Writer, o orders, rounds []*round) {
 		}
 		return fmt.Sprintf("one in %d", r.wedge)
 	})
+	row("asked for", func(r *round) string { return short(r.took) })
 	row("good requests", func(r *round) string { return fmt.Sprint(len(r.good)) })
 	row("  a second", func(r *round) string { return fmt.Sprintf("%.1f", float64(len(r.good))/r.took.Seconds()) })
 	row("  p50", func(r *round) string { return percentile(r.good, 50) })
