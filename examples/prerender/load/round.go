@@ -43,7 +43,7 @@ func newRound(o orders, pages string) *round {
 // run asks until the time is over or ctx ends, waits for what is under way, and then until the server is at rest.
 func (r *round) run(ctx context.Context) error {
 	if err := r.eventually(ctx, 30*time.Second, r.ready); err != nil {
-		return err
+		return fmt.Errorf("-server is %s, and not ready: %w", r.server, err)
 	}
 	var err error
 	if r.before, err = r.metrics(); err != nil {
