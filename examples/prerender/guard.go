@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -28,36 +27,26 @@ import (
 // file: addresses are refused before the browser sees them, and by the browser where a page asks for them.
 // WebRTC and WebTransport know no such proxy: the former is kept off UDP by a flag, the latter gives up by itself.
 type guard struct {
-	listener net.Listener
-	server   *http.Server
-	dial     func(ctx context.Context, network, address string) (net.Conn, error)
-	forward  *httputil.ReverseProxy
-	log      *slog.Logger
+	server  *http.Server
+	dialer  *net.Dialer
+	forward *httputil.ReverseProxy
+	log     *slog.Logger
 }
 
 // newGuard begins to serve on a port of its own, which takes connections from this machine only.
 func newGuard(allow []netip.Prefix, log *slog.Logger) (*guard, error) {
-	var four, six []netip.Prefix
-	for _, network := range allow {
-		if network.Addr().Is4() {
-			four = append(four, network)
-		} else {
-			six = append(six, network)
-		}
-	}
-	dialer := &net.Dialer{Control: ssrf.New(ssrf.WithAnyPort(),
-		ssrf.WithAllowedV4Prefixes(four...), ssrf.WithAllowedV6Prefixes(six...)).Safe}
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("the guard: %w", err)
 	}
-	g := &guard{listener: listener, dial: dialer.DialContext, log: log}
+	safe := ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(allow...), ssrf.WithAllowedV6Prefixes(allow...)).Safe
+	g := &guard{dialer: &net.Dialer{Control: safe}, log: log}
 	g.forward = &httputil.ReverseProxy{
-		Rewrite:      func(*httputil.ProxyRequest) {}, // it goes where it says, without a word about whom it is for
-		Transport:    &http.Transport{DialContext: g.dial, DisableCompression: true, IdleConnTimeout: time.Minute},
+		Rewrite:      func(p *httputil.ProxyRequest) { p.Out.URL.RawQuery = p.In.URL.RawQuery }, // as the page has it
+		Transport:    &http.Transport{DialContext: g.dialer.DialContext, DisableCompression: true, IdleConnTimeout: time.Minute},
 		ErrorHandler: g.refuse,
 	}
-	g.server = &http.Server{Handler: g}
+	g.server = &http.Server{Addr: listener.Addr().String(), Handler: g}
 	go func() { _ = g.server.Serve(listener) }()
 	return g, nil
 }
@@ -66,7 +55,7 @@ func newGuard(allow []netip.Prefix, log *slog.Logger) (*guard, error) {
 // with no look at DNS of its own.
 func (g *guard) browserArgs() []string {
 	return []string{
-		"--proxy-server=http://" + g.listener.Addr().String(),
+		"--proxy-server=http://" + g.server.Addr,
 		"--proxy-bypass-list=<-loopback>",
 		"--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 		"--force-webrtc-ip-handling-policy=disable_non_proxied_udp", // as headless-shell calls it
@@ -74,32 +63,13 @@ func (g *guard) browserArgs() []string {
 	}
 }
 
-// ServeHTTP passes a request on, or makes a tunnel for one.
+// ServeHTTP passes a request on, or makes a tunnel for one, which carries bytes both ways until either end is done.
 func (g *guard) ServeHTTP(w http.ResponseWriter, request *http.Request) {
-	if request.Method == http.MethodConnect {
-		g.tunnel(w, request)
+	if request.Method != http.MethodConnect {
+		g.forward.ServeHTTP(w, request)
 		return
 	}
-	if request.URL.Host == "" {
-		http.Error(w, "this is a proxy", http.StatusBadRequest)
-		return
-	}
-	g.forward.ServeHTTP(w, request)
-}
-
-// refuse answers what leads nowhere, or to where it must not.
-func (g *guard) refuse(w http.ResponseWriter, request *http.Request, err error) {
-	status := http.StatusBadGateway
-	if errors.Is(err, ssrf.ErrProhibitedIP) {
-		status = http.StatusForbidden
-		g.log.Warn("not visited", "host", request.Host, "error", err)
-	}
-	http.Error(w, err.Error(), status)
-}
-
-// tunnel carries bytes both ways until either end is done; then the other one is closed too.
-func (g *guard) tunnel(w http.ResponseWriter, request *http.Request) {
-	there, err := g.dial(request.Context(), "tcp", request.Host)
+	there, err := g.dialer.DialContext(request.Context(), "tcp", request.Host)
 	if err != nil {
 		g.refuse(w, request, err)
 		return
@@ -111,17 +81,23 @@ func (g *guard) tunnel(w http.ResponseWriter, request *http.Request) {
 		return
 	}
 	defer here.Close()
-	if _, err := io.WriteString(here, "HTTP/1.1 200 Connection Established\r\n\r\n"); err != nil {
-		return
+	// Whichever copy ends first closes the other's end, which is how that one ends.
+	_, _ = io.WriteString(here, "HTTP/1.1 200 Connection Established\r\n\r\n")
+	go func() {
+		_, _ = io.Copy(there, buffered)
+		there.Close()
+	}()
+	_, _ = io.Copy(here, there)
+}
+
+// refuse answers what leads nowhere, or to where it must not.
+func (g *guard) refuse(w http.ResponseWriter, request *http.Request, err error) {
+	status := http.StatusBadGateway
+	if errors.Is(err, ssrf.ErrProhibitedIP) {
+		status = http.StatusForbidden
+		g.log.Warn("not visited", "host", request.Host, "error", err)
 	}
-	ended := make(chan struct{}, 2)
-	carry := func(to io.Writer, from io.Reader) {
-		_, _ = io.Copy(to, from) // an end that is gone is how a tunnel ends
-		ended <- struct{}{}
-	}
-	go carry(there, buffered)
-	go carry(here, there)
-	<-ended
+	http.Error(w, err.Error(), status)
 }
 
 // Close ends the proxy and what goes through it.

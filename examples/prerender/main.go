@@ -1,5 +1,9 @@
 // Prerender is a server that renders pages with script: as HTML, as PDF and as a screenshot. It shows how
-// a service keeps a pool, in about a hundred lines, and is meant to be copied and changed.
+// a service keeps a pool, and is meant to be copied and changed.
+//
+// main.go is the server, in about a hundred lines: flags, start, routes, health, drain. render.go is what a request
+// does with a page. guard.go keeps pages from addresses that are not public. The folder load is another program,
+// which asks a server for pages until one knows what it bears.
 //
 //	go run . -listen 127.0.0.1:8080
 //	curl 'http://127.0.0.1:8080/html?url=https://example.com'
@@ -22,6 +26,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -54,6 +59,7 @@ type options struct {
 	pages     int
 	waiting   int
 	timeout   time.Duration
+	render    time.Duration
 	notice    time.Duration
 	allow     []netip.Prefix
 }
@@ -66,6 +72,7 @@ func main() {
 	flag.IntVar(&o.pages, "pages", 4, "how many pages to render at a time")
 	flag.IntVar(&o.waiting, "waiting", 100, "how many requests may wait; one more is answered 503")
 	flag.DurationVar(&o.timeout, "timeout", 30*time.Second, "how long one request may take, its wait included")
+	flag.DurationVar(&o.render, "render", 10*time.Second, "how long a page may take once it has a tab; less than -timeout, so that those behind it have time left")
 	flag.DurationVar(&o.notice, "notice", 0, "how long to go on after SIGTERM, with /ready saying no")
 	flag.Func("allow", "a network such as 10.1.0.0/16 that may be visited though it is not public; repeatable", func(text string) error {
 		network, err := netip.ParsePrefix(text)
@@ -109,6 +116,10 @@ func run(ctx context.Context, o options, log *slog.Logger) error {
 
 // newRenderer starts the guard and the pool, and has the pool watched.
 func newRenderer(o options, log *slog.Logger) (*renderer, error) {
+	if o.pages < 1 || o.waiting < 1 || o.render <= 0 || o.timeout <= o.render {
+		return nil, fmt.Errorf("-pages is %d, -waiting %d, -render %v and -timeout %v: the first three have to be more than 0, and the last more than -render",
+			o.pages, o.waiting, o.render, o.timeout)
+	}
 	guard, err := newGuard(o.allow, log)
 	if err != nil {
 		return nil, err
@@ -118,8 +129,7 @@ func newRenderer(o options, log *slog.Logger) (*renderer, error) {
 		ExecPath: o.browser, NoSandbox: o.noSandbox, Args: guard.browserArgs(), Logger: log,
 	}, pool.Config{
 		MaxPages: o.pages, MaxWaiting: o.waiting, Logger: log, Tracer: watch,
-		Reset:    true,                      // no page goes on after its answer, and the next request meets none of it
-		MaxLease: o.timeout + 5*time.Second, // a request ends before; this is for what it forgot
+		Reset: true, // no page goes on after its answer, and the next request meets none of it
 	})
 	if err != nil {
 		return nil, errors.Join(err, guard.Close())
@@ -127,7 +137,7 @@ func newRenderer(o options, log *slog.Logger) (*renderer, error) {
 	watch.Watch(p)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(watch, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return &renderer{pool: p, guard: guard, timeout: o.timeout, log: log, metrics: registry}, nil
+	return &renderer{pool: p, guard: guard, timeout: o.timeout, render: o.render, log: log, metrics: registry}, nil
 }
 
 func (r *renderer) close(ctx context.Context) error {
@@ -165,8 +175,5 @@ func (r *renderer) ready(w http.ResponseWriter, _ *http.Request) {
 
 // tenant is whose page a request is for.
 func tenant(request *http.Request) string {
-	if name := strings.TrimSpace(request.Header.Get("X-Tenant")); name != "" {
-		return name
-	}
-	return "nobody"
+	return cmp.Or(strings.TrimSpace(request.Header.Get("X-Tenant")), "nobody")
 }

@@ -14,6 +14,8 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"syscall"
@@ -149,6 +151,9 @@ func newServer(t *testing.T, o options, allow ...string) *httptest.Server {
 	o.pages, o.waiting = max(o.pages, 1), max(o.waiting, 1)
 	if o.timeout == 0 {
 		o.timeout = 20 * time.Second
+	}
+	if o.render == 0 {
+		o.render = o.timeout / 2
 	}
 	r, err := newRenderer(o, slog.New(slog.NewTextHandler(t.Output(), nil)))
 	if err != nil {
@@ -294,14 +299,25 @@ func TestContractAFullQueueIsAnsweredWithRetryAfter(t *testing.T) {
 }
 
 func TestContractAPageThatLoopsForEverHarmsOnlyItsOwnRequest(t *testing.T) {
-	server, pages := newServer(t, options{pages: 2, timeout: 3 * time.Second}, "127.0.0.1/32"), newSite(t, "127.0.0.1")
+	server, pages := newServer(t, options{pages: 2, render: 3 * time.Second}, "127.0.0.1/32"), newSite(t, "127.0.0.1")
 	looping := make(chan answer)
 	go func() { looping <- get(t, server.URL+"/html?url="+pages.URL+"/loop", "a") }()
 	for range 3 {
 		get(t, server.URL+"/html?url="+pages.URL+"/visits", "b").want(t, http.StatusOK, "visit")
 	}
-	(<-looping).want(t, http.StatusGatewayTimeout, "deadline exceeded")
+	(<-looping).want(t, http.StatusGatewayTimeout, "longer than its limit")
 	get(t, server.URL+"/html?url="+pages.URL+"/visits", "a").want(t, http.StatusOK, "visit 1")
+}
+
+func TestOptionsThatBreakTheirRuleAreRefused(t *testing.T) {
+	for _, o := range []options{
+		{pages: 0, waiting: 1, render: 1, timeout: 2}, {pages: 1, waiting: 0, render: 1, timeout: 2},
+		{pages: 1, waiting: 1, render: 0, timeout: 2}, {pages: 1, waiting: 1, render: 2, timeout: 2},
+	} {
+		if _, err := newRenderer(o, slog.New(slog.DiscardHandler)); err == nil || !strings.HasPrefix(err.Error(), "-pages is ") {
+			t.Errorf("%+v is answered %v", o, err)
+		}
+	}
 }
 
 func TestContractAddressesThatAreNoPagesAreRefused(t *testing.T) {
@@ -363,51 +379,96 @@ func TestContractPrivateAddressesAreRefusedWhateverTheWay(t *testing.T) {
 	visit(shut, named+"/named").want(t, http.StatusBadGateway, "403")
 }
 
-func TestContractTermFinishesWhatWasBegunAndEnds(t *testing.T) {
+// process is the server in a process of its own.
+type process struct {
+	*exec.Cmd
+	address string
+	lines   *bufio.Scanner
+}
+
+// startServer starts one that may visit 127.0.0.1, and waits until it serves.
+func startServer(t *testing.T, args ...string) *process {
+	t.Helper()
 	needsBrowser(t)
-	pages := newSite(t, "127.0.0.1")
-	args := []string{"-listen", "127.0.0.1:0", "-allow", "127.0.0.1/32", "-notice", "1s", "-browser", os.Getenv("PAGEPOOL_CHROME_PATH")}
+	args = append(args, "-listen", "127.0.0.1:0", "-allow", "127.0.0.1/32", "-browser", os.Getenv("PAGEPOOL_CHROME_PATH"))
 	if os.Geteuid() == 0 {
 		args = append(args, "-no-sandbox")
 	}
-	command := exec.Command(os.Args[0], args...)
-	command.Env = append(os.Environ(), "PRERENDER_SERVE=1")
-	printed, err := command.StderrPipe()
+	p := &process{Cmd: exec.Command(os.Args[0], args...)}
+	p.Env = append(os.Environ(), "PRERENDER_SERVE=1")
+	printed, err := p.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := command.Start(); err != nil {
+	if err := p.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = command.Process.Kill() }()
-	lines := bufio.NewScanner(printed)
-	until := func(message string) string {
-		for lines.Scan() {
-			if strings.Contains(lines.Text(), message) {
-				return lines.Text()
-			}
-		}
-		t.Fatalf("the server ended before it said %q", message)
-		return ""
-	}
-	_, rest, _ := strings.Cut(until(`"msg":"serving"`), `"address":"`)
-	host, _, _ := strings.Cut(rest, `"`)
+	t.Cleanup(func() { _ = p.Process.Kill() })
+	p.lines = bufio.NewScanner(printed)
+	_, rest, _ := strings.Cut(p.until(t, `"msg":"serving"`), `"address":"`)
+	p.address, _, _ = strings.Cut(rest, `"`)
+	return p
+}
 
-	begun := make(chan answer)
-	go func() { begun <- get(t, "http://"+host+"/html?url="+pages.URL+"/slow", "a") }()
-	<-pages.arrived
-	if err := command.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
+// until reads what the server logs, up to a message.
+func (p *process) until(t *testing.T, message string) string {
+	t.Helper()
+	for p.lines.Scan() {
+		if strings.Contains(p.lines.Text(), message) {
+			return p.lines.Text()
+		}
 	}
-	until(`"msg":"draining"`)
+	t.Fatalf("the server ended before it said %q", message)
+	return ""
+}
+
+// readOn reads the rest in the background: otherwise the server waits for its reader.
+func (p *process) readOn() {
 	go func() {
-		for lines.Scan() { // otherwise the server waits for its reader
+		for p.lines.Scan() {
 		}
 	}()
-	get(t, "http://"+host+"/ready", "").want(t, http.StatusServiceUnavailable, "draining")
+}
+
+func TestContractTermFinishesWhatWasBegunAndEnds(t *testing.T) {
+	server := startServer(t, "-notice", "1s")
+	pages := newSite(t, "127.0.0.1")
+	begun := make(chan answer)
+	go func() { begun <- get(t, "http://"+server.address+"/html?url="+pages.URL+"/slow", "a") }()
+	<-pages.arrived
+	if err := server.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	server.until(t, `"msg":"draining"`)
+	server.readOn()
+	get(t, "http://"+server.address+"/ready", "").want(t, http.StatusServiceUnavailable, "draining")
 	close(pages.goOn)
 	(<-begun).want(t, http.StatusOK, "slow")
-	if err := command.Wait(); err != nil {
+	if err := server.Wait(); err != nil {
 		t.Errorf("the server ended with %v", err)
+	}
+}
+
+// Each page that loops has its own request fail, and is to be found in the metrics; all others come back whole.
+func TestContractLoopingPagesHarmNoGoodRequestOfAnotherProcess(t *testing.T) {
+	server := startServer(t, "-render", "4s")
+	server.readOn()
+	program := filepath.Join(t.TempDir(), "load")
+	if said, err := exec.Command("go", "build", "-o", program, "./load").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, said)
+	}
+	said, err := exec.Command(program, "-server", "http://"+server.address, "-for", "5s", "-wedge", "10").CombinedOutput()
+	t.Logf("%s", said)
+	if err != nil {
+		t.Errorf("the load ended with %v", err)
+	}
+	for _, line := range []string{
+		`good requests  [1-9]`, `good requests that failed  0\n`, `looping requests  [1-9]`, `  504 Gateway Timeout  [1-9]`, `at rest afterwards  yes`,
+		`pagepool_expired_leases_total  [1-9]`, `pagepool_lease_seconds{outcome="expired"}  [1-9]`, `pagepool_rescues_total  [1-9]`,
+		`not counted up: .*pagepool_browser_starts_total`,
+	} {
+		if !regexp.MustCompile("(?m)^" + strings.ReplaceAll(line, "  ", " {2,}")).Match(said) {
+			t.Errorf("the report lacks %s", line)
+		}
 	}
 }

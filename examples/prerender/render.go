@@ -22,6 +22,7 @@ type renderer struct {
 	pool     *pool.Pool[*chrome.Page]
 	guard    *guard
 	timeout  time.Duration
+	render   time.Duration
 	log      *slog.Logger
 	metrics  prometheus.Gatherer
 	draining atomic.Bool
@@ -43,7 +44,7 @@ func render[T string | []byte](r *renderer, contentType string, take chromedp.Ac
 				body, err = chrome.Run(ctx, page, take)
 			}
 			return err
-		})
+		}, pool.WithMaxLease(r.render))
 		if err != nil {
 			r.refuse(w, request, err)
 			return
@@ -62,13 +63,6 @@ func visitable(address string) (string, error) {
 	return u.String(), nil
 }
 
-// errAnswered is an answer that is no page.
-type errAnswered struct{ status int64 }
-
-func (e errAnswered) Error() string {
-	return fmt.Sprintf("the address was answered with %d %s", e.status, http.StatusText(int(e.status)))
-}
-
 // visit goes to an address and waits until what its script makes of it is there.
 func visit(ctx context.Context, page *chrome.Page, address, wait string) error {
 	response, err := chrome.Run(ctx, page, chromedp.NavigateResponse(address))
@@ -76,7 +70,7 @@ func visit(ctx context.Context, page *chrome.Page, address, wait string) error {
 		return err
 	}
 	if response != nil && response.Status >= http.StatusBadRequest {
-		return errAnswered{response.Status}
+		return fmt.Errorf("the address was answered with %d %s", response.Status, http.StatusText(int(response.Status)))
 	}
 	if wait == "" {
 		return nil
@@ -91,7 +85,7 @@ func (r *renderer) refuse(w http.ResponseWriter, request *http.Request, err erro
 	case errors.Is(err, pool.ErrQueueFull), errors.Is(err, pool.ErrClosed), errors.Is(err, pool.ErrBrowserUnavailable):
 		w.Header().Set("Retry-After", "1")
 		status = http.StatusServiceUnavailable
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, pool.ErrLeaseExpired):
 		status = http.StatusGatewayTimeout
 	}
 	r.log.Warn("not rendered", "tenant", tenant(request), "url", request.URL.Query().Get("url"), "status", status, "error", err)

@@ -16,6 +16,12 @@
 //		return err
 //	})
 //
+// What a page has become is the result of an action:
+//
+//	html, err := chrome.Run(ctx, page, chromedp.OuterHTML("html"))
+//	pdf, err := chrome.Run(ctx, page, chromedp.PrintToPDF(chromedp.PDFPrintBackground()))
+//	png, err := chrome.Run(ctx, page, chromedp.FullScreenshot(100)) // of all of the page
+//
 // # Who owns what
 //
 // A browser process belongs to the launcher that started it, with its process group and a folder
