@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"sync"
 	"time"
@@ -22,10 +21,11 @@ func killing() group {
 	return group{
 		name: "kill", title: "The browser is killed under load", reference: ours,
 		note: fmt.Sprintf("%d workers visit pages; the browser's main process is killed a second after all is well. Medians of the kills of a round: "+
-			"until the last holder's lease has ended, until the next lease, and until the next complete page.", concurrency),
+			"until the last holder's lease has ended, until the next lease, and until the next complete page. Not told are holders of a page "+
+			"whose lease went on.", concurrency),
 		columns: []report.Column{
-			{Name: "holders told ms", Digits: 0}, {Name: "next lease ms", Digits: 0}, {Name: "next page ms", Digits: 0},
-			{Name: "kills", Digits: 0}, {Name: "refused", Digits: 0},
+			{Name: "holders told ms"}, {Name: "next lease ms"}, {Name: "next page ms"},
+			{Name: "kills", Sum: true}, {Name: "told", Sum: true}, {Name: "not told", Sum: true}, {Name: "refused", Sum: true},
 		},
 		rows: []row{{ours, killed}},
 	}
@@ -37,18 +37,19 @@ type news struct {
 	told    []time.Time // a lease has ended with its browser
 	visits  []visit     // pages that became complete
 	refused int
+	untold  int // holders of a page that failed, whose lease went on
 }
 
 // visit is a page that became complete, and when its lease was granted.
 type visit struct{ leased, complete time.Time }
 
-func killed(ctx context.Context, s *stage) (map[string]float64, error) {
+func killed(ctx context.Context, s *stage) (result, error) {
 	p, err := pool.New(s.launcher(), pool.Config{MaxPages: concurrency})
 	if err != nil {
-		return nil, err
+		return result{}, err
 	}
 	if err := p.Warm(ctx); err != nil {
-		return nil, err
+		return result{}, err
 	}
 	var n news
 	working, stop := context.WithCancel(ctx)
@@ -61,35 +62,42 @@ func killed(ctx context.Context, s *stage) (map[string]float64, error) {
 			}
 		})
 	}
-	var told, leased, complete []float64
+	var kills []time.Time
+	var leased, complete []float64
 	for began := time.Now(); time.Since(began) < s.during(); {
 		<-time.After(time.Second)
 		at := time.Now()
-		pids := s.family.browsers(s.browser)
-		if len(pids) == 0 {
-			return nil, errors.New("there is no browser to kill")
-		}
-		for _, pid := range pids {
-			if err := unix.Kill(pid, unix.SIGKILL); err != nil {
-				return nil, err
-			}
+		if err := s.killBrowsers(); err != nil {
+			return result{}, err
 		}
 		again, err := n.await(ctx, at)
 		if err != nil {
-			return nil, fmt.Errorf("after a kill no page was complete again: %w; %+v", err, p.Stats())
+			return result{}, fmt.Errorf("after a kill no page was complete again: %w; %+v", err, p.Stats())
 		}
+		kills = append(kills, at)
 		leased = append(leased, milliseconds(again.leased.Sub(at)))
 		complete = append(complete, milliseconds(again.complete.Sub(at)))
-		if heard := n.heard(at); !heard.IsZero() { // otherwise nobody held a lease
-			told = append(told, milliseconds(heard.Sub(at)))
-		}
 	}
 	stop()
 	all.Wait()
-	return map[string]float64{
-		"holders told ms": report.Median(told), "next lease ms": report.Median(leased),
-		"next page ms": report.Median(complete), "kills": float64(len(complete)), "refused": float64(n.refused),
-	}, p.Close(ctx)
+	return result{Figures: map[string]float64{
+		"holders told ms": report.Median(n.delays(kills)), "next lease ms": report.Median(leased), "next page ms": report.Median(complete),
+		"kills": float64(len(kills)), "told": float64(len(n.told)), "not told": float64(n.untold), "refused": float64(n.refused),
+	}}, p.Close(ctx)
+}
+
+// killBrowsers kills the main process, and it alone: the others see that it has gone.
+func (s *stage) killBrowsers() error {
+	pids := s.family.browsers(s.browser)
+	if len(pids) == 0 {
+		return errors.New("there is no browser to kill")
+	}
+	for _, pid := range pids {
+		if err := unix.Kill(pid, unix.SIGKILL); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // await waits until a page is complete whose lease was granted after a kill: what dies completes no page any more.
@@ -107,14 +115,21 @@ func (n *news) await(ctx context.Context, at time.Time) (visit, error) {
 	return visit{}, ctx.Err()
 }
 
-// heard is when the last holder was told after a kill; nobody was: the zero time.
-func (n *news) heard(at time.Time) time.Time {
-	n.Lock()
-	defer n.Unlock()
-	if len(n.told) == 0 || n.told[len(n.told)-1].Before(at) {
-		return time.Time{}
+// delays are the milliseconds from each kill until the last holder was told. A kill that hit no holder has none.
+func (n *news) delays(kills []time.Time) []float64 {
+	var found []float64
+	for i, at := range kills {
+		last := time.Time{}
+		for _, told := range n.told {
+			if told.After(at) && told.After(last) && (i+1 == len(kills) || told.Before(kills[i+1])) {
+				last = told
+			}
+		}
+		if !last.IsZero() {
+			found = append(found, milliseconds(last.Sub(at)))
+		}
 	}
-	return n.told[len(n.told)-1]
+	return found
 }
 
 // visit leases a tab and visits a page with it.
@@ -152,6 +167,8 @@ func (n *news) visit(ctx context.Context, p *pool.Pool[*chrome.Page], worker int
 	case <-lease.Context().Done():
 	case <-ctx.Done():
 	case <-time.After(time.Second):
-		fmt.Fprintln(os.Stderr, "a page failed by itself:", err)
+		n.Lock()
+		n.untold++
+		n.Unlock()
 	}
 }
