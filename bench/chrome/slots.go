@@ -26,7 +26,7 @@ type slots struct {
 var answered = chromedp.Evaluate[int]("1")
 
 func poolSlots(s *stage, rescue time.Duration) (slots, error) {
-	r := &recoveries{doubted: map[string]time.Time{}, stuck: map[string]time.Time{}}
+	r := newRecoveries()
 	p, err := pool.New(s.launcher(), pool.Config{MaxPages: stuckWorkers, RescueTimeout: rescue, Tracer: r})
 	if err != nil {
 		return slots{}, err
@@ -59,6 +59,10 @@ type recoveries struct {
 	missing []time.Time          // since when there was one tab less, of those that are closed
 
 	detected, back []float64 // milliseconds
+}
+
+func newRecoveries() *recoveries {
+	return &recoveries{doubted: map[string]time.Time{}, stuck: map[string]time.Time{}}
 }
 
 func (r *recoveries) Start(_ context.Context, span pool.Span) (context.Context, func(pool.SpanEnd)) {
