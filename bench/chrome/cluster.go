@@ -39,9 +39,9 @@ func installCluster() error {
 }
 
 // clustered measures puppeteer-cluster, whose workers are in a process of their own. Its time counts too.
-func clustered(mode string) func(context.Context, *stage) (map[string]float64, error) {
-	return func(ctx context.Context, s *stage) (map[string]float64, error) {
-		args := []string{}
+func clustered(mode string) func(context.Context, *stage) (result, error) {
+	return func(ctx context.Context, s *stage) (result, error) {
+		args := []string{"--headless"}
 		for _, f := range browserFlags {
 			args = append(args, "--"+f)
 		}
@@ -51,45 +51,46 @@ func clustered(mode string) func(context.Context, *stage) (map[string]float64, e
 		orders, err := json.Marshal(map[string]any{
 			"mode": mode, "browser": s.browser, "args": args, "address": s.site.url + "/app?n=",
 			"concurrency": concurrency, "milliseconds": s.during().Milliseconds(), "timeout": renderTimeout.Milliseconds(),
+			"warm_pages": warmPages, "warm_milliseconds": warmTime.Milliseconds(),
 		})
 		if err != nil {
-			return nil, err
+			return result{}, err
 		}
 		command := exec.CommandContext(ctx, "node", "cluster.js", string(orders))
 		command.Dir, command.Stderr = clusterFolder(), os.Stderr
 		in, err := command.StdinPipe()
 		if err != nil {
-			return nil, err
+			return result{}, err
 		}
 		out, err := command.StdoutPipe()
 		if err != nil {
-			return nil, err
+			return result{}, err
 		}
 		if err := command.Start(); err != nil {
-			return nil, err
+			return result{}, err
 		}
-		figures, err := s.talk(bufio.NewScanner(out), in)
-		return figures, errors.Join(err, in.Close(), command.Wait())
+		found, err := s.talk(bufio.NewScanner(out), in)
+		return found, errors.Join(err, in.Close(), command.Wait())
 	}
 }
 
 // talk waits until the cluster is warm, lets it go on, and takes what it has measured.
-func (s *stage) talk(out *bufio.Scanner, in io.Writer) (map[string]float64, error) {
+func (s *stage) talk(out *bufio.Scanner, in io.Writer) (result, error) {
 	out.Buffer(nil, 1<<20)
 	if !out.Scan() {
-		return nil, errors.New("puppeteer-cluster ended before it was ready")
+		return result{}, errors.New("puppeteer-cluster ended before it was ready")
 	}
 	cpu, began := s.family.cpu(), time.Now()
 	if _, err := fmt.Fprintln(in, "go"); err != nil {
-		return nil, err
+		return result{}, err
 	}
 	if !out.Scan() {
-		return nil, errors.New("puppeteer-cluster ended before it was done")
+		return result{}, errors.New("puppeteer-cluster ended before it was done")
 	}
 	took, used := time.Since(began), s.family.cpu()-cpu
 	var latencies []float64
 	if err := json.Unmarshal(out.Bytes(), &latencies); err != nil {
-		return nil, fmt.Errorf("puppeteer-cluster said %q: %w", out.Text(), err)
+		return result{}, fmt.Errorf("puppeteer-cluster said %q: %w", out.Text(), err)
 	}
 	return speed(latencies, took, used), nil
 }

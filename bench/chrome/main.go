@@ -3,12 +3,13 @@
 //	go run ./chrome                          everything on both builds, three rounds: about twelve minutes
 //	go run ./chrome -rounds 1 -seconds 3     a look
 //	go run ./chrome -rows pages,memory,stuck/pagepool -browsers chromium
+//	go run ./chrome -rows closes -rounds 1 -seconds 240 -browsers chromium   about a thousand closes
 //	go run ./chrome -write README.md         the results go into that file as well
 //
-// A round measures every row once, one after the other, each in a process of its own that ends with all of its
-// browsers. Figures are medians over the rounds, and ratios are medians of each round's ratio. Processor time is
-// that of the process with everything it has started, the server of the pages included. Ctrl-C ends it with what
-// was measured so far.
+// A round measures every row once, one after the other, every second round from the last to the first, each in a
+// process of its own that ends with all of its browsers. Figures are medians over the rounds, ratios are medians
+// of each round's ratio, and a percentile is that of the pages of all rounds. Processor time is that of the process
+// with everything it has started, the server of the pages included. Ctrl-C ends it with what was measured so far.
 package main
 
 import (
@@ -183,40 +184,60 @@ func measure(ctx context.Context, o orders, programs []string, chosen []group) [
 		noCluster = installCluster()
 	}
 	for round := range o.rounds {
-		for i, program := range programs {
-			for j, g := range chosen {
-				for k, r := range g.rows {
-					if ctx.Err() != nil {
-						return tables // with what there is
-					}
-					fmt.Fprintf(os.Stderr, "round %d of %d, %s: %s, %s\n", round+1, o.rounds, filepath.Base(program), g.name, r.name)
-					figures, err := map[string]float64(nil), noCluster
-					if !strings.HasPrefix(r.name, "puppeteer") || err == nil {
-						figures, err = elsewhere(ctx, o, program, g.name+"/"+r.name)
-					}
-					into := tables[i][j].Rows[k]
-					if err != nil {
-						fmt.Fprintln(os.Stderr, err)
-						into.Trouble = err.Error()
-					}
-					into.Rounds = append(into.Rounds, figures)
-				}
+		for _, at := range turns(programs, chosen, round) {
+			if ctx.Err() != nil {
+				return tables // with what there is
 			}
+			g, program := chosen[at.group], programs[at.program]
+			name := g.rows[at.row].name
+			fmt.Fprintf(os.Stderr, "round %d of %d, %s: %s, %s\n", round+1, o.rounds, filepath.Base(program), g.name, name)
+			found, err := result{}, noCluster
+			if !strings.HasPrefix(name, "puppeteer") || err == nil {
+				found, err = elsewhere(ctx, o, program, g.name+"/"+name)
+			}
+			into := tables[at.program][at.group].Rows[at.row]
+			if err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				into.Trouble = err.Error()
+			}
+			into.Rounds = append(into.Rounds, found.Figures)
+			into.Samples = append(into.Samples, found.Latencies...)
 		}
 	}
 	return tables
 }
 
-// rowTimeout is how long a row may take in all.
-const rowTimeout = 2 * time.Minute
+// turn is one row on one browser.
+type turn struct{ program, group, row int }
+
+// turns is a round's order. Every second round goes backwards, so that no row always follows the same one.
+func turns(programs []string, chosen []group, round int) []turn {
+	var all []turn
+	for i := range programs {
+		for j, g := range chosen {
+			for k := range g.rows {
+				all = append(all, turn{i, j, k})
+			}
+		}
+	}
+	if round%2 == 1 {
+		slices.Reverse(all)
+	}
+	return all
+}
+
+// patience is how long a row may take in all.
+func (o orders) patience() time.Duration {
+	return 2*time.Minute + 3*time.Duration(o.seconds*float64(time.Second))
+}
 
 // elsewhere measures a row in a process of its own.
-func elsewhere(ctx context.Context, o orders, program, path string) (map[string]float64, error) {
+func elsewhere(ctx context.Context, o orders, program, path string) (found result, err error) {
 	self, err := os.Executable()
 	if err != nil {
-		return nil, err
+		return result{}, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, rowTimeout+10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, o.patience()+10*time.Second)
 	defer cancel()
 	command := exec.CommandContext(ctx, self, "-row", path, "-browsers", program, "-seconds", fmt.Sprint(o.seconds))
 	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) } // it sees to its browsers
@@ -226,10 +247,9 @@ func elsewhere(ctx context.Context, o orders, program, path string) (map[string]
 	out, err := command.Output()
 	if err != nil {
 		lines := strings.Split(strings.TrimSpace(said.String()), "\n")
-		return nil, fmt.Errorf("%w: %s", err, lines[len(lines)-1])
+		return result{}, fmt.Errorf("%w: %s", err, lines[len(lines)-1])
 	}
-	var figures map[string]float64
-	return figures, json.Unmarshal(out, &figures)
+	return found, json.Unmarshal(out, &found)
 }
 
 // here measures a row in this process, and leaves nothing that it has started.
@@ -249,14 +269,14 @@ func here(ctx context.Context, o orders) error {
 			if err != nil {
 				return err
 			}
-			ctx, cancel := context.WithTimeout(ctx, rowTimeout)
+			ctx, cancel := context.WithTimeout(ctx, o.patience())
 			defer cancel()
-			figures, err := r.measure(ctx, &stage{browser: o.browsers, seconds: o.seconds, site: site, family: family})
+			found, err := r.measure(ctx, &stage{browser: o.browsers, seconds: o.seconds, site: site, family: family})
 			if err != nil {
 				return err
 			}
-			maps.DeleteFunc(figures, func(_ string, v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) }) // none
-			return json.NewEncoder(os.Stdout).Encode(figures)
+			maps.DeleteFunc(found.Figures, func(_ string, v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) }) // none
+			return json.NewEncoder(os.Stdout).Encode(found)
 		}
 	}
 	return errors.New("there is no row " + o.row)

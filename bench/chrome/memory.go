@@ -31,34 +31,34 @@ func remembering() group {
 	}
 }
 
-func remembered(ctx context.Context, s *stage) (map[string]float64, error) {
+func remembered(ctx context.Context, s *stage) (result, error) {
 	p, err := pool.New(s.launcher(), pool.Config{
 		MinPages: 1, InitialPages: 1, MaxPages: memoryTabs, BurstPages: memoryTabs, AffinityTabs: 1,
 		IdleContraction: 100 * time.Millisecond,
 	})
 	if err != nil {
-		return nil, err
+		return result{}, err
 	}
 	if err := p.Warm(ctx); err != nil {
-		return nil, err
+		return result{}, err
 	}
 	base := s.settled()
 	var held []*pool.Lease[*chrome.Page]
 	for i := range memoryTabs {
 		lease, err := p.GetPage(ctx, fmt.Sprintf("tenant-%d", i))
 		if err != nil {
-			return nil, err
+			return result{}, err
 		}
 		held = append(held, lease)
 		if err := lease.Page().Run(ctx, chromedp.Navigate(s.site.app(i))); err != nil {
-			return nil, err
+			return result{}, err
 		}
 		if _, err := chrome.Run(ctx, lease.Page(), completed); err != nil {
-			return nil, err
+			return result{}, err
 		}
 	}
 	if err := p.Warm(ctx); err != nil {
-		return nil, err
+		return result{}, err
 	}
 	warm := s.settled()
 	for _, lease := range held {
@@ -68,7 +68,7 @@ func remembered(ctx context.Context, s *stage) (map[string]float64, error) {
 		select {
 		case <-time.After(20 * time.Millisecond):
 		case <-ctx.Done():
-			return nil, fmt.Errorf("the pool did not shrink: %+v", stats.Tabs)
+			return result{}, fmt.Errorf("the pool did not shrink: %+v", stats.Tabs)
 		}
 	}
 	kept := s.settled()
@@ -79,18 +79,18 @@ func remembered(ctx context.Context, s *stage) (map[string]float64, error) {
 		}
 		orphans++
 		if err := p.DisposeAffinity(ctx, a.Key); err != nil {
-			return nil, err
+			return result{}, err
 		}
 	}
 	if orphans == 0 {
-		return nil, errors.New("no context was kept")
+		return result{}, errors.New("no context was kept")
 	}
 	without := s.settled()
 	const mb = 1 << 20
-	return map[string]float64{
+	return result{Figures: map[string]float64{
 		"browser MB": base / mb, "MB per warm affinity": (warm - base) / mb / memoryTabs,
 		"MB per orphan": (kept - without) / mb / orphans, "orphans": orphans, "left MB": (without - base) / mb,
-	}, p.Close(ctx)
+	}}, p.Close(ctx)
 }
 
 // settled is the browser's memory when it has come to rest: within a percent of what it was half a second before, or after

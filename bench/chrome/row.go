@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,7 +24,13 @@ func (s *stage) during() time.Duration { return time.Duration(s.seconds * float6
 // row is one thing to be measured, in a process of its own.
 type row struct {
 	name    string
-	measure func(ctx context.Context, s *stage) (map[string]float64, error)
+	measure func(ctx context.Context, s *stage) (result, error)
+}
+
+// result is what a row has measured in one round.
+type result struct {
+	Figures   map[string]float64 // by column
+	Latencies []float64          // milliseconds of each page, for the columns that are a quantile
 }
 
 // group is a table.
@@ -37,7 +44,7 @@ type group struct {
 const ours = "pagepool"
 
 func groups() []group {
-	return []group{rendering(), sticking(), killing(), remembering()}
+	return []group{rendering(), sticking(), closing(), killing(), remembering()}
 }
 
 // renderTimeout bounds one page where a row sets no other bound: only what is broken takes that long.
@@ -53,8 +60,14 @@ type peer struct {
 // concurrency is how many pages are rendered at a time, where speed is measured.
 const concurrency = 2
 
-// load has workers render pages for a while, after each has rendered a few, and returns how fast that was.
-func load(ctx context.Context, s *stage, p peer) (map[string]float64, error) {
+// Before the measurement each worker renders at least so many pages, and for so long.
+const (
+	warmPages = 3
+	warmTime  = time.Second
+)
+
+// load has workers render pages for a while, when all is warm, and returns how fast that was.
+func load(ctx context.Context, s *stage, p peer) (result, error) {
 	var pages atomic.Int64
 	once := func(worker int) error {
 		n := int(pages.Add(1))
@@ -66,15 +79,16 @@ func load(ctx context.Context, s *stage, p peer) (map[string]float64, error) {
 		}
 		return err
 	}
+	warming := time.Now()
 	if err := together(func(worker int) error {
-		for range 3 {
+		for n := 0; n < warmPages || time.Since(warming) < warmTime; n++ {
 			if err := once(worker); err != nil {
 				return err
 			}
 		}
 		return nil
 	}); err != nil {
-		return nil, fmt.Errorf("before the measurement: %w", err)
+		return result{}, fmt.Errorf("before the measurement: %w", err)
 	}
 	latencies := make([][]float64, concurrency)
 	cpu, began := s.family.cpu(), time.Now()
@@ -90,21 +104,23 @@ func load(ctx context.Context, s *stage, p peer) (map[string]float64, error) {
 	})
 	took, used := time.Since(began), s.family.cpu()-cpu
 	if err != nil {
-		return nil, err
+		return result{}, err
 	}
-	var all []float64
-	for _, some := range latencies {
-		all = append(all, some...)
-	}
-	return speed(all, took, used), nil
+	return speed(slices.Concat(latencies...), took, used), nil
 }
 
-func speed(latencies []float64, took, used time.Duration) map[string]float64 {
-	return map[string]float64{
+func speed(latencies []float64, took, used time.Duration) result {
+	return result{map[string]float64{
+		"pages":       float64(len(latencies)),
 		"pages/s":     float64(len(latencies)) / took.Seconds(),
 		"CPU ms/page": milliseconds(used) / float64(len(latencies)),
-		"p50 ms":      report.Quantile(latencies, 0.5),
-		"p99 ms":      report.Quantile(latencies, 0.99),
+	}, latencies}
+}
+
+// latencyColumns are those of a table whose rows have latencies.
+func latencyColumns() []report.Column {
+	return []report.Column{
+		{Name: "pages", Digits: 0, Sum: true}, {Name: "p50 ms", Digits: 0, Quantile: 0.5}, {Name: "p99 ms", Digits: 0, Quantile: 0.99},
 	}
 }
 

@@ -34,6 +34,7 @@ func newSite() (*site, error) {
 	serve("/app.js", "text/javascript", keep, appProgram())
 	serve("/app.json", "application/json", forget, appData())
 	serve("/loop", "text/html; charset=utf-8", forget, "<title>loop</title><script>for (;;) {}</script>")
+	serve("/redirect", "text/html; charset=utf-8", forget, redirectPage)
 	s := &site{url: "http://" + listener.Addr().String(), server: &http.Server{Handler: mux}}
 	go func() { _ = s.server.Serve(listener) }() // it ends with Close
 	return s, nil
@@ -44,6 +45,10 @@ func (s *site) app(n int) string { return fmt.Sprintf("%s/app?n=%d", s.url, n) }
 const appPage = `<!DOCTYPE html><html><head><title>loading</title><link rel="stylesheet" href="/app.css"></head>
 <body><header><h1>An application</h1><nav></nav></header><main><table><tbody></tbody></table></main>
 <script src="/app.js"></script></body></html>`
+
+// redirectPage goes to another one of its kind for ever.
+const redirectPage = `<title>redirect</title><script>document.write("<meta http-equiv=refresh content='0;url=/redirect?n=" +
+	(1 + Number(new URLSearchParams(location.search).get("n"))) + "'>")</script>`
 
 const appStyle = `body { font: 14px sans-serif; margin: 0 } header { background: #246; color: white; padding: 8px; display: flex }
 nav { display: grid; grid-template-columns: repeat(8, 1fr); gap: 4px } table { border-collapse: collapse; width: 100% }

@@ -3,15 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
-	"github.com/chromedp/chromedp"
-	"github.com/go-rod/rod"
-
 	"github.com/pagepool/pagepool/bench/report"
 	"github.com/pagepool/pagepool/pool"
-	"github.com/pagepool/pagepool/pool/chrome"
 )
 
 const (
@@ -25,17 +22,20 @@ const (
 
 // sticking compares what is done about a page that loops for ever.
 func sticking() group {
+	const none = ours + " where none loops"
+	latencies := latencyColumns()
+	latencies[len(latencies)-1].Ratio, latencies[len(latencies)-1].Inverse = true, true
 	return group{
-		name: "stuck", title: "One request in forty loads a page that loops for ever", reference: ours + " where none loops",
-		note: fmt.Sprintf("%d warm tabs, %d workers; a request ends after %v. A failed one had a good page. "+
-			"Recovery is from the end of a looping request until the worker's next page answers; usable tabs are counted at the end.",
-			stuckWorkers, stuckWorkers, stuckTimeout),
-		columns: []report.Column{
-			{Name: "good/s", Digits: 1}, {Name: "failed", Digits: 0}, {Name: "p50 ms", Digits: 0},
-			{Name: "p99 ms", Digits: 0, Ratio: true}, {Name: "recovery ms", Digits: 0}, {Name: "usable", Digits: 0},
-		},
+		name: "stuck", title: "One request in forty loads a page that loops for ever", reference: none,
+		note: fmt.Sprintf("%d warm tabs, %d workers; a request ends after %v. What failed is requests for good pages, their time among the "+
+			"percentiles. Next answer: from the end of a looping request until a page answers its worker. Detected: from there until the tab "+
+			"is held to be stuck; for this pool, when a probe was silent for half of RescueTimeout. Slot back: from then until that tab, or the one opened in its "+
+			"place, can be had. Dead tabs are counted at the end.", stuckWorkers, stuckWorkers, stuckTimeout),
+		columns: append(append([]report.Column{{Name: "good/s", Digits: 1}, {Name: "failed", Sum: true}}, latencies...),
+			report.Column{Name: "next answer ms"}, report.Column{Name: "detected ms"}, report.Column{Name: "slot back ms"},
+			report.Column{Name: "dead tabs", Sum: true}),
 		rows: []row{
-			{ours + " where none loops", stuck(1<<62, func(s *stage) (slots, error) { return poolSlots(s, 0) })},
+			{none, stuck(math.MaxInt, func(s *stage) (slots, error) { return poolSlots(s, 0) })},
 			{ours, stuck(stuckEvery, func(s *stage) (slots, error) { return poolSlots(s, 0) })},
 			{ours + " without rescue", stuck(stuckEvery, func(s *stage) (slots, error) { return poolSlots(s, pool.Off) })},
 			{"rod: the page is kept", stuck(stuckEvery, keptSlots)},
@@ -45,21 +45,14 @@ func sticking() group {
 	}
 }
 
-// slots are tabs under one policy. visit goes to an address with a worker's tab, and sees to the tab where
-// that fails; an empty address only asks whether the page answers.
-type slots struct {
-	visit  func(ctx context.Context, worker int, address string) error
-	usable func() int // at the end
-	close  func() error
-}
-
 // tally is what the workers met.
 type tally struct {
 	sync.Mutex
-	requests   int
-	good       []float64 // milliseconds of each
-	failed     int
-	recoveries []float64 // milliseconds of each
+	requests int
+	inTime   int       // good pages before the measurement was over
+	times    []float64 // milliseconds of each request for a good page
+	failed   int       // of these
+	answers  []float64 // milliseconds from the end of a looping request until a page answers its worker
 }
 
 func (t *tally) next() int {
@@ -70,191 +63,95 @@ func (t *tally) next() int {
 }
 
 // stuck has workers visit pages, one in so many of which loops for ever.
-func stuck(every int, open func(*stage) (slots, error)) func(context.Context, *stage) (map[string]float64, error) {
-	return func(ctx context.Context, s *stage) (map[string]float64, error) {
+func stuck(every int, open func(*stage) (slots, error)) func(context.Context, *stage) (result, error) {
+	return func(ctx context.Context, s *stage) (result, error) {
 		tabs, err := open(s)
 		if err != nil {
-			return nil, err
+			return result{}, err
 		}
-		var warm sync.WaitGroup
-		for worker := range stuckWorkers {
-			warm.Go(func() {
-				for range 3 {
-					_ = tabs.visit(ctx, worker, s.site.app(0)) // what does not work shows in the measurement
-				}
-			})
-		}
-		warm.Wait()
+		warming := time.Now()
+		inParallel(func(worker int) {
+			for n := 0; n < warmPages || time.Since(warming) < warmTime; n++ {
+				_ = tabs.visit(ctx, worker, s.site.app(0)) // what does not work shows in the measurement
+			}
+		})
 		var t tally
-		began := time.Now()
 		long := s.during() * 8 / 5 // what happens once in forty requests needs longer to be seen
-		var all sync.WaitGroup
-		for worker := range stuckWorkers {
-			all.Go(func() {
-				for time.Since(began) < long {
-					t.once(ctx, s, tabs, worker, every)
-				}
-			})
-		}
-		all.Wait()
-		took := time.Since(began)
+		over := time.Now().Add(long)
+		inParallel(func(worker int) {
+			for time.Now().Before(over) {
+				t.once(ctx, s, tabs, worker, every, over)
+			}
+		})
 		figures := map[string]float64{
-			"good/s": float64(len(t.good)) / took.Seconds(), "failed": float64(t.failed),
-			"p50 ms": report.Quantile(t.good, 0.5), "p99 ms": report.Quantile(t.good, 0.99),
-			"usable": float64(tabs.usable()),
+			"good/s": float64(t.inTime) / long.Seconds(), "failed": float64(t.failed), "pages": float64(len(t.times)),
+			"next answer ms": report.Median(t.answers), "dead tabs": float64(dead(tabs.visit)),
 		}
-		if len(t.recoveries) > 0 {
-			figures["recovery ms"] = report.Median(t.recoveries)
+		if tabs.recoveries != nil {
+			detected, back := tabs.recoveries(t.answers)
+			figures["detected ms"], figures["slot back ms"] = report.Median(detected), report.Median(back)
 		}
-		return figures, tabs.close()
+		return result{figures, t.times}, tabs.close()
 	}
 }
 
-// once makes one request.
-func (t *tally) once(ctx context.Context, s *stage, tabs slots, worker, every int) {
+func inParallel(fn func(worker int)) {
+	var all sync.WaitGroup
+	for worker := range stuckWorkers {
+		all.Go(func() { fn(worker) })
+	}
+	all.Wait()
+}
+
+// once makes one request, and after one that loops another that asks whether a page answers.
+func (t *tally) once(ctx context.Context, s *stage, tabs slots, worker, every int, over time.Time) {
 	n := t.next()
-	bounded, cancel := context.WithTimeout(ctx, stuckTimeout)
-	defer cancel()
-	if n%every == 0 {
-		_ = tabs.visit(bounded, worker, s.site.url+"/loop") // it fails, that is what it is for
-		ended := time.Now()
-		bounded, cancel := context.WithTimeout(ctx, stuckTimeout)
-		defer cancel()
-		err := tabs.visit(bounded, worker, "")
-		t.Lock()
-		defer t.Unlock()
-		if err == nil {
-			t.recoveries = append(t.recoveries, milliseconds(time.Since(ended)))
-		}
+	if n%every != 0 {
+		t.good(ctx, tabs, worker, s.site.app(n), over)
 		return
 	}
+	bounded, cancel := context.WithTimeout(ctx, stuckTimeout)
+	defer cancel()
+	ended, _ := bounded.Deadline()
+	_ = tabs.visit(bounded, worker, s.site.url+"/loop") // it fails, that is what it is for
+	if t.good(ctx, tabs, worker, "", over) {
+		t.Lock()
+		defer t.Unlock()
+		t.answers = append(t.answers, milliseconds(time.Since(ended)))
+	}
+}
+
+// good makes one request for a page without fault, or, where the address is empty, asks whether a page answers;
+// that only counts where it fails.
+func (t *tally) good(ctx context.Context, tabs slots, worker int, address string, over time.Time) bool {
+	bounded, cancel := context.WithTimeout(ctx, stuckTimeout)
+	defer cancel()
 	began := time.Now()
-	err := tabs.visit(bounded, worker, s.site.app(n))
+	err := tabs.visit(bounded, worker, address)
+	ended := time.Now()
 	t.Lock()
 	defer t.Unlock()
 	if err != nil {
 		t.failed++
-		return
 	}
-	t.good = append(t.good, milliseconds(time.Since(began)))
+	if err != nil || address != "" {
+		t.times = append(t.times, milliseconds(ended.Sub(began)))
+	}
+	if err == nil && address != "" && ended.Before(over) {
+		t.inTime++
+	}
+	return err == nil
 }
 
-// answered asks a page whether it answers.
-var answered = chromedp.Evaluate[int]("1")
-
-func poolSlots(s *stage, rescue time.Duration) (slots, error) {
-	p, err := pool.New(s.launcher(), pool.Config{MaxPages: stuckWorkers, RescueTimeout: rescue})
-	if err != nil {
-		return slots{}, err
-	}
-	visit := func(ctx context.Context, worker int, address string) error {
-		return p.Do(ctx, affinities[worker], func(ctx context.Context, page *chrome.Page) error {
-			if address == "" {
-				_, err := chrome.Run(ctx, page, answered)
-				return err
-			}
-			if err := page.Run(ctx, chromedp.Navigate(address)); err != nil {
-				return err
-			}
-			_, err := chrome.Run(ctx, page, completed)
-			return err
-		})
-	}
-	return slots{
-		visit: visit,
-		usable: func() int {
-			return count(func(ctx context.Context, worker int) error { return visit(ctx, worker, "") })
-		},
-		close: func() error { return p.Close(context.Background()) },
-	}, nil
-}
-
-// count is for how many workers fn works within a second.
-func count(fn func(ctx context.Context, worker int) error) int {
-	usable := 0
+// dead is how many workers have no tab that answers within a second. They ask in turn, as some pools are queues.
+func dead(visit func(ctx context.Context, worker int, address string) error) int {
+	found := 0
 	for worker := range stuckWorkers {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		if fn(ctx, worker) == nil {
-			usable++
+		if visit(ctx, worker, "") != nil {
+			found++
 		}
 		cancel()
 	}
-	return usable
-}
-
-// keptSlots put a page back whatever became of it, as pools without probes do.
-func keptSlots(s *stage) (slots, error) {
-	pages, create, end, err := s.rodPages(stuckWorkers)
-	if err != nil {
-		return slots{}, err
-	}
-	visit := func(ctx context.Context, _ int, address string) error {
-		page, err := pages.Get(create)
-		if err != nil {
-			return err
-		}
-		defer pages.Put(page)
-		if address == "" {
-			_, err = page.Context(ctx).Evaluate(rod.Eval("() => 1"))
-			return err
-		}
-		_, err = rodVisited(ctx, page, address)
-		return err
-	}
-	return slots{
-		visit: visit,
-		usable: func() int { // in turn, as the pool is a queue
-			return count(func(ctx context.Context, worker int) error { return visit(ctx, worker, "") })
-		},
-		close: end,
-	}, nil
-}
-
-// reopenedSlots close a tab on which a request failed, and open another.
-func reopenedSlots(s *stage, background bool) (slots, error) {
-	browser, end, err := s.startChromedp()
-	if err != nil {
-		return slots{}, err
-	}
-	type slot struct {
-		tab    context.Context // nil: none is open
-		close  func()
-		failed bool
-	}
-	var closing sync.WaitGroup
-	tabs := make([]slot, stuckWorkers) // each is its worker's
-	reopen := func(mine *slot) (err error) {
-		if mine.tab != nil && background {
-			closing.Go(mine.close)
-		} else if mine.tab != nil {
-			mine.close()
-		}
-		*mine = slot{}
-		mine.tab, mine.close, err = openTab(browser, true)
-		return err
-	}
-	visit := func(ctx context.Context, worker int, address string) (err error) {
-		mine := &tabs[worker]
-		if mine.tab == nil || mine.failed {
-			if err := reopen(mine); err != nil {
-				return err
-			}
-		}
-		both, done := bounded(mine.tab, ctx)
-		defer done()
-		if address == "" {
-			_, err = chromedp.Run(both, answered)
-		} else {
-			_, err = visited(both, address)
-		}
-		mine.failed = err != nil
-		return err
-	}
-	return slots{
-		visit: visit,
-		usable: func() int {
-			return count(func(ctx context.Context, worker int) error { return visit(ctx, worker, "") })
-		},
-		close: func() error { closing.Wait(); end(); return nil },
-	}, nil
+	return found
 }

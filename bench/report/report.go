@@ -38,6 +38,7 @@ func Quantile(values []float64, part float64) float64 {
 type Row struct {
 	Name    string
 	Rounds  []map[string]float64 // by column
+	Samples []float64            // of all rounds, for columns that are a quantile
 	Trouble string               // why a round brought no figures; empty: all did
 }
 
@@ -48,6 +49,13 @@ type Column struct {
 	// Ratio is set where the reference row's figure is compared with each other's. Each round gives a ratio,
 	// and the median of these is shown, so what slows a whole round down does not show in them.
 	Ratio bool
+	// Inverse is set where each row's figure is divided by the reference's, and not the other way round.
+	Inverse bool
+	// Sum is set for what must not happen even once, and for counts: a median over the rounds would hide it.
+	Sum bool
+	// Quantile is the part of the samples of all rounds below which the figure lies: one round's are too few
+	// for the last hundredth. 0: the figure is a median over the rounds.
+	Quantile float64
 }
 
 // Table compares rows, in the order in which they are given.
@@ -70,7 +78,7 @@ func (t Table) String() string {
 	for _, c := range t.Columns {
 		head, rule = head+" "+c.Name+" |", rule+" ---: |"
 		if c.Ratio {
-			head, rule = head+" "+t.Reference+" / it |", rule+" ---: |"
+			head, rule = head+" "+t.ratioName(c)+" |", rule+" ---: |"
 		}
 	}
 	fmt.Fprintf(&b, "%s\n%s\n", head, rule)
@@ -81,14 +89,26 @@ func (t Table) String() string {
 			continue
 		}
 		for _, c := range t.Columns {
-			fmt.Fprintf(&b, " %s |", figure(row.median(c.Name), c.Digits))
+			fmt.Fprintf(&b, " %s |", figure(row.figure(c), c.Digits))
 			if c.Ratio {
-				fmt.Fprintf(&b, " %s |", figure(t.ratio(row, c.Name), 2))
+				fmt.Fprintf(&b, " %s |", figure(t.ratio(row, c), 2))
 			}
 		}
 		b.WriteString("\n")
 	}
+	for _, row := range t.Rows {
+		if row.Trouble != "" && row.measured() {
+			fmt.Fprintf(&b, "\nA round brought no figures for %s: %s\n", row.Name, strings.ReplaceAll(row.Trouble, "\n", " "))
+		}
+	}
 	return b.String()
+}
+
+func (t Table) ratioName(c Column) string {
+	if c.Inverse {
+		return "it / " + t.Reference
+	}
+	return t.Reference + " / it"
 }
 
 func figure(value float64, digits int) string {
@@ -103,26 +123,43 @@ func (r *Row) measured() bool {
 	return slices.ContainsFunc(r.Rounds, func(figures map[string]float64) bool { return len(figures) > 0 })
 }
 
-func (r *Row) median(column string) float64 {
+// figure is a row's figure for all rounds.
+func (r *Row) figure(c Column) float64 {
+	if c.Quantile > 0 {
+		return Quantile(r.Samples, c.Quantile)
+	}
 	var values []float64
+	sum := 0.0
 	for _, round := range r.Rounds {
-		if v, ok := round[column]; ok {
+		if v, ok := round[c.Name]; ok {
 			values = append(values, v)
+			sum += v
 		}
+	}
+	if c.Sum && len(values) > 0 {
+		return sum
 	}
 	return Median(values)
 }
 
-// ratio is the reference's figure divided by a row's, round by round.
-func (t Table) ratio(row *Row, column string) float64 {
+// ratio compares a row with the reference: round by round, or by the figures for all rounds where these are no
+// medians.
+func (t Table) ratio(row *Row, c Column) float64 {
 	at := slices.IndexFunc(t.Rows, func(r *Row) bool { return r.Name == t.Reference })
 	if at < 0 || t.Rows[at] == row {
 		return math.NaN()
 	}
+	above, below := t.Rows[at], row
+	if c.Inverse {
+		above, below = below, above
+	}
+	if c.Sum || c.Quantile > 0 {
+		return above.figure(c) / below.figure(c)
+	}
 	var ratios []float64
-	for i := range min(len(row.Rounds), len(t.Rows[at].Rounds)) {
-		one, hasOne := t.Rows[at].Rounds[i][column]
-		other, hasOther := row.Rounds[i][column]
+	for i := range min(len(above.Rounds), len(below.Rounds)) {
+		one, hasOne := above.Rounds[i][c.Name]
+		other, hasOther := below.Rounds[i][c.Name]
 		if hasOne && hasOther && other != 0 {
 			ratios = append(ratios, one/other)
 		}

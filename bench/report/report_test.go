@@ -40,6 +40,27 @@ func TestRatiosAreTakenRoundByRound(t *testing.T) {
 	}
 }
 
+// One failure in three rounds is a failure, and the slowest hundredth is one of all pages and not of a round's.
+func TestSumsAndQuantilesAreOfAllRounds(t *testing.T) {
+	table := Table{
+		Reference: "with none",
+		Columns:   []Column{{Name: "failed", Sum: true}, {Name: "p90 ms", Quantile: 0.9, Ratio: true, Inverse: true}},
+		Rows: []*Row{
+			{Name: "with none", Rounds: []map[string]float64{{"failed": 0}, {"failed": 0}}, Samples: []float64{1, 2, 3, 4, 5}},
+			{Name: "with one", Rounds: []map[string]float64{{"failed": 0}, {"failed": 1}, nil}, Samples: []float64{1, 10, 2}, Trouble: "it was late"},
+		},
+	}
+	text := table.String()
+	for _, want := range []string{
+		"| | failed | p90 ms | it / with none |", "| with none | 0 | 5 | - |", "| with one | 1 | 10 | 2.00 |",
+		"A round brought no figures for with one: it was late",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the table has no %q:\n%s", want, text)
+		}
+	}
+}
+
 func TestWriteReplacesWhatIsBetweenItsLines(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "README.md")
 	if err := os.WriteFile(path, []byte("before\n<!-- a -->\nold\n<!-- end of a -->\nafter\n"), 0o600); err != nil {

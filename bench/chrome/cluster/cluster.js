@@ -19,10 +19,16 @@ async function main() {
   const input = readline.createInterface({ input: process.stdin })[Symbol.asyncIterator]();
   const cluster = await Cluster.launch({
     puppeteer, concurrency: modes[orders.mode], maxConcurrency: orders.concurrency, timeout: orders.timeout,
-    puppeteerOptions: { executablePath: orders.browser, args: orders.args, headless: true, pipe: true },
+    puppeteerOptions: {
+      executablePath: orders.browser, args: orders.args, ignoreDefaultArgs: true, pipe: true,
+      waitForInitialPage: false, defaultViewport: null, // the others have neither
+    },
   });
   const each = (work) => Promise.all(Array.from({ length: orders.concurrency }, work));
-  await each(async () => { for (let i = 0; i < 3; i++) await cluster.execute(null, render); });
+  const warm = performance.now() + orders.warm_milliseconds;
+  await each(async () => {
+    for (let n = 0; n < orders.warm_pages || performance.now() < warm; n++) await cluster.execute(null, render);
+  });
   console.log("ready");
   await input.next();
   const latencies = [], end = performance.now() + orders.milliseconds;
