@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/pagepool/pagepool/bench/report"
 	"github.com/pagepool/pagepool/pool"
 )
 
@@ -81,6 +82,40 @@ func TestEverySecondRoundGoesBackwards(t *testing.T) {
 				t.Errorf("a round has no %s/%s on the second browser", g.name, r.name)
 			}
 		}
+	}
+}
+
+// A row or a column that gets another name would be left out in silence.
+func TestEveryTargetIsHeldAgainstAFigure(t *testing.T) {
+	chosen := groups()
+	var tables []report.Table
+	for _, g := range chosen {
+		table := report.Table{Reference: g.reference, Columns: g.columns}
+		for _, r := range g.rows {
+			row := &report.Row{Name: r.name, Rounds: []map[string]float64{{}}, Samples: []float64{2}}
+			for _, c := range g.columns {
+				row.Rounds[0][c.Name] = 2
+			}
+			table.Rows = append(table.Rows, row)
+		}
+		tables = append(tables, table)
+	}
+	text := against("/usr/bin/chromium", chosen, tables)
+	for _, goal := range targets() {
+		if !strings.Contains(text, "| "+goal.says+" |") {
+			t.Errorf("nothing is held against the target of %q", goal.says)
+		}
+	}
+	for _, want := range []string{
+		"| one in forty loops: good requests that fail | at most 0 | 2 | **no** |",
+		"| pages/s, as a multiple of rod: a pool of warm pages | at least 1 | 1 | yes |",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("there is no %q:\n%s", want, text)
+		}
+	}
+	if text := against("/usr/bin/chromium-headless-shell", chosen, tables); strings.Contains(text, "page mode") || !strings.Contains(text, "at most 250") {
+		t.Errorf("on headless-shell it says\n%s", text)
 	}
 }
 

@@ -98,6 +98,7 @@ func run(ctx context.Context, o orders) error {
 		for _, t := range tables[i] {
 			text += t.String() + "\n"
 		}
+		text += against(program, chosen, tables[i])
 	}
 	fmt.Print(text)
 	if o.write == "" {

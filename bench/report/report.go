@@ -111,6 +111,22 @@ func (t Table) ratioName(c Column) string {
 	return t.Reference + " / it"
 }
 
+// Figure is a row's figure in a column, or its ratio; where there is none, it is not a number.
+func (t Table) Figure(row, column string, ratio bool) float64 {
+	for _, c := range t.Columns {
+		for _, r := range t.Rows {
+			switch {
+			case c.Name != column || r.Name != row:
+			case ratio:
+				return t.ratio(r, c)
+			default:
+				return r.figure(c)
+			}
+		}
+	}
+	return math.NaN()
+}
+
 func figure(value float64, digits int) string {
 	if math.IsNaN(value) || math.IsInf(value, 0) {
 		return "-"
