@@ -183,7 +183,8 @@ func TestABugIsReportedWithTheLastEvents(t *testing.T) {
 }
 
 // Goroutines, faults and cancels of all kinds; then everything that the shell told the core is told
-// to a bare one, with every claim checked on the way. Both have to end alike.
+// to a bare one, with every claim checked on the way. Both have to end alike. No step may leave a deadline
+// for which the alarm would ring too late.
 func TestTheHistoryOfAShellKeepsEveryInvariant(t *testing.T) {
 	for seed := range uint64(30) {
 		synctest.Test(t, func(t *testing.T) { playAndReplay(t, seed) })
@@ -228,6 +229,7 @@ func playAndReplay(t *testing.T, seed uint64) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	watchAlarm(t, p, s)
 	var clients sync.WaitGroup
 	for range 6 {
 		clients.Go(func() {
@@ -244,6 +246,23 @@ func playAndReplay(t *testing.T, seed uint64) {
 		t.Errorf("seed %d: %v", seed, err)
 	}
 	replay(t, p, seed)
+}
+
+// watchAlarm fails where a step has armed a deadline, and nobody looks in time: neither when the alarm rings nor
+// when it is moved at the end of the step.
+func watchAlarm(t *testing.T, p *Pool[*stubTab], s *stub) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s.stepped = func(e core.Event, after *core.State) {
+		rings := p.mu.armed
+		if p.mu.alarm != nil {
+			rings = min(rings, p.mu.alarm.at)
+		}
+		if d, ok := after.NextDeadline(); ok && d.At < rings {
+			t.Errorf("after event kind %d, a deadline of kind %d comes at %v, and the alarm rings at %v",
+				e.Kind, d.Event.Kind, d.At.Duration(), rings.Duration())
+		}
+	}
 }
 
 // visit is one caller's time with the pool.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"sync/atomic"
+
+	"github.com/pagepool/pagepool/pool/core"
 )
 
 // stub is a driver that does everything at once, unless fate says otherwise.
@@ -11,6 +13,15 @@ type stub struct {
 	fate  func(ctx context.Context, what string) error // nil: all goes well
 	alive atomic.Int64                                 // contexts
 	void  string                                       // the operation that returns neither a value nor an error
+
+	stepped func(e core.Event, after *core.State) // guarded by pool.mu; nil: nobody wants to know
+}
+
+// Stepped makes a stub an observer.
+func (s *stub) Stepped(_ core.Time, _ string, e core.Event, after *core.State) {
+	if s.stepped != nil {
+		s.stepped(e, after)
+	}
 }
 
 func (s *stub) meet(ctx context.Context, what string) error {
