@@ -239,15 +239,15 @@ func TestShellADiagnosisThatHangsHoldsUpNobody(t *testing.T) {
 		if _, err := l.Diagnosis(short); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Diagnosis while there is none: %v", err)
 		}
-		if d := <-limit; d != 200*time.Millisecond {
-			t.Errorf("a diagnosis had %v, want half of RescueTimeout", d)
+		if d := <-limit; d != 400*time.Millisecond {
+			t.Errorf("a diagnosis had %v, want RescueTimeout", d)
 		}
 		began = time.Now()
 		err = p.Do(t.Context(), "a", func(ctx context.Context, _ *stubTab) error {
 			<-ctx.Done()
 			return ctx.Err()
 		})
-		if d := time.Since(began); !errors.Is(err, ErrLeaseExpired) || d != time.Second+400*time.Millisecond {
+		if d := time.Since(began); !errors.Is(err, ErrLeaseExpired) || d != time.Second+800*time.Millisecond {
 			t.Errorf("Do: %v after %v", err, d)
 		}
 		close(release)

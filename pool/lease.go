@@ -151,7 +151,8 @@ var errUnwound = errors.New("pool: fn did not return")
 //
 // Where the driver can say what the page was doing when the lease expired or ctx ended, an error is a
 // *DiagnosedError. The tab is given back by then, but Do waits for that: for milliseconds where the page
-// answers, and where it does not, for half of RescueTimeout at most.
+// answers, and where it does not, for RescueTimeout at most, or a second. There is none where Do got no lease,
+// where the browser was lost or the pool closed, and where nil is returned.
 func (p *Pool[P]) Do(ctx context.Context, affinity string, fn func(ctx context.Context, page P) error, opts ...GetOption) error {
 	if fn == nil {
 		return &Error{Op: "Do", Affinity: affinity, Err: errors.New("fn is nil; give it what is to be done with the page")}

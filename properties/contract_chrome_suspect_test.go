@@ -63,7 +63,7 @@ func (l *doubtLog) says(t *testing.T, affinity, message, cause string) {
 	}
 	line := lines[0]
 	if line.Message != message || !strings.Contains(line.Error, cause) || line.Answered ||
-		!strings.Contains(fmt.Sprint(line.Stack), "later (") || !strings.Contains(fmt.Sprint(line.Requests), "/hang?beside") {
+		!strings.Contains(fmt.Sprint(line.Stack), "later (") || !strings.Contains(fmt.Sprint(line.Requests), "/hang/beside?...") {
 		t.Errorf("%s: the log says %+v", affinity, lines)
 	}
 }
@@ -94,11 +94,11 @@ func wantLooping(t *testing.T, what string, err, cause error) {
 		return
 	}
 	d := diagnosed.Diagnosis
-	inFlight := func(r pool.RequestInFlight) bool { return strings.Contains(r.What, "/hang?beside") && r.For > 0 }
+	inFlight := func(r pool.RequestInFlight) bool { return strings.Contains(r.What, "/hang/beside?...") && r.For > 0 }
 	if d.Answered || !slices.ContainsFunc(d.Requests, inFlight) {
 		t.Errorf("%s: %+v", what, d)
 	}
-	for _, part := range []string{"did not answer", "it ran ", "later (", "in flight: GET ", "/hang?beside"} {
+	for _, part := range []string{"did not answer", "it ran ", "later (", "in flight: GET ", "/hang/beside?..."} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("%s: the error does not say %q: %v", what, part, err)
 		}
@@ -166,12 +166,12 @@ func TestContractChromeASuspectSaysInErrorAndLogWhatItsPageWasDoing(t *testing.T
 		ctx, cancel := context.WithTimeout(limited(t), 3*time.Second)
 		defer cancel()
 		err := p.Do(ctx, "waits", func(ctx context.Context, page *chrome.Page) error {
-			if err := runs(ctx, b, page, "fetch('/hang?beside')"); err != nil {
+			if err := runs(ctx, b, page, "fetch('/hang/beside?token=secret')"); err != nil {
 				return err
 			}
 			return page.Run(ctx, chromedp.WaitVisible("#never"))
 		})
-		if text := fmt.Sprint(err); !strings.Contains(text, " answered after ") || !strings.Contains(text, "/hang?beside") || strings.Contains(text, "it ran") {
+		if text := fmt.Sprint(err); !strings.Contains(text, " answered after ") || !strings.Contains(text, "/hang/beside?...") || strings.Contains(text, "it ran") {
 			t.Errorf("a page that waits: %v", err)
 		}
 		eventually(t, "the log tells of the page that waits", func() bool { return len(log.of(t, "waits")) > 0 })

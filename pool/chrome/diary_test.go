@@ -117,7 +117,7 @@ func TestStackIsWhereTheMainThreadWasFoundMostOften(t *testing.T) {
 		{"id":2,"parent":1,"callFrame":{"functionName":"main","url":"http://a/b.js","lineNumber":8,"columnNumber":0}},
 		{"id":3,"parent":2,"callFrame":{"functionName":"","url":"http://a/b.js","lineNumber":2,"columnNumber":4}},
 		{"id":4,"parent":1,"callFrame":{"functionName":"(program)"}}]`
-	got := stack([]jsonv2.Value{
+	got := stack(t.Context(), []jsonv2.Value{
 		chunk(8, `"cpuProfile":{`+nodes+`,"samples":[2,2,2,2,2,2,2,2,2,2,2,2]}`), // a worker
 		chunk(9, `"cpuProfile":{`+nodes+`,"samples":[2,4,4,4,3]},"lines":[9,0,0,0,3],"columns":[1,0,0,0,7]`),
 		chunk(9, `"cpuProfile":{"samples":[3,3,4,4]},"lines":[3,5,0,0],"columns":[7,1,0,0]`),
@@ -127,7 +127,7 @@ func TestStackIsWhereTheMainThreadWasFoundMostOften(t *testing.T) {
 	if strings.Join(got, " < ") != want {
 		t.Errorf("%v, want %v", got, want)
 	}
-	if got := stack(nil); got != nil {
+	if got := stack(t.Context(), nil); got != nil {
 		t.Errorf("of nothing: %v", got)
 	}
 }
