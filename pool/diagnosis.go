@@ -28,7 +28,7 @@ type LeaseDiagnoser interface {
 type Diagnosis struct {
 	URL      string            // what it showed
 	Answered bool              // its main thread answered
-	After    time.Duration     // so long after the end of the lease
+	After    time.Duration     // so long after the end of the lease; where it did not: so long it was waited for
 	Stack    []string          // what the thread was doing where it took long, innermost call first; empty: not known
 	Requests []RequestInFlight // the oldest first
 	Problems []string          // what it said of its troubles during the lease, the first of them
@@ -59,6 +59,9 @@ func (d Diagnosis) String() string {
 		fmt.Fprintf(&b, " answered after %v", d.After.Round(10*time.Microsecond))
 	} else {
 		b.WriteString(" did not answer")
+		if d.After > 0 {
+			fmt.Fprintf(&b, " within %v", d.After.Round(time.Millisecond))
+		}
 	}
 	if len(d.Stack) > 0 {
 		b.WriteString("; it ran " + strings.Join(shown(d.Stack), " < "))

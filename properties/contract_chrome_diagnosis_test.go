@@ -63,6 +63,25 @@ func runs(ctx context.Context, b *chromeBench, page *chrome.Page, script string)
 	return err
 }
 
+// stuckFor is how long a work may take that does not end. A busy machine may need most of that for its beginning,
+// so each attempt has more.
+func stuckFor(attempt int) time.Duration { return time.Duration(attempt+1) * 1500 * time.Millisecond }
+
+// stuckWork has a page run a script that holds it, and waits for the end of the lease. begun says that the script had
+// half a second before that.
+func stuckWork(b *chromeBench, script string) (work func(ctx context.Context, page *chrome.Page) error, begun *bool) {
+	begun = new(bool)
+	return func(ctx context.Context, page *chrome.Page) error {
+		if err := runs(ctx, b, page, script); err != nil {
+			return err
+		}
+		at := time.Now()
+		<-ctx.Done()
+		*begun = time.Since(at) > 500*time.Millisecond
+		return ctx.Err()
+	}, begun
+}
+
 func TestContractChromeAPageSaysWhatWentWrongInItDuringTheLease(t *testing.T) {
 	onChrome(t, pool.Config{MaxPages: 1}, func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page]) {
 		serveTroubled(b)
@@ -140,22 +159,22 @@ func TestContractChromeAnErrorSaysWhatAPageThatTimedOutWasDoing(t *testing.T) {
 	onChrome(t, cfg, func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page]) {
 		serveTroubled(b)
 		for _, stuck := range stuckPages {
-			sampled(t, p, stuck.what, func(int) bool {
-				ctx, cancel := context.WithTimeout(limited(t), 1500*time.Millisecond)
-				err := p.Do(ctx, "a", func(ctx context.Context, page *chrome.Page) error {
-					if err := runs(ctx, b, page, "begin('"+stuck.what+"')"); err != nil {
-						return err
-					}
-					<-ctx.Done()
-					return ctx.Err()
-				})
+			sampled(t, p, stuck.what, func(attempt int) bool {
+				ctx, cancel := context.WithTimeout(limited(t), stuckFor(attempt))
+				work, begun := stuckWork(b, "begin('"+stuck.what+"')")
+				err := p.Do(ctx, "a", work)
 				cancel()
 				var diagnosed *pool.DiagnosedError
-				if !errors.Is(err, context.DeadlineExceeded) || !errors.As(err, &diagnosed) {
+				if errors.As(err, &diagnosed) {
+					works++
+				}
+				if !*begun {
+					return false
+				}
+				if !errors.Is(err, context.DeadlineExceeded) || diagnosed == nil {
 					t.Errorf("%s: %v", stuck.what, err)
 					return true
 				}
-				works++
 				t.Logf("%s: %v", stuck.what, err)
 				d := diagnosed.Diagnosis
 				if len(d.Stack) == 0 && len(stuck.stack) > len("?") {
@@ -214,13 +233,8 @@ func TestContractChromeADiagnosisHoldsUpNoRescue(t *testing.T) {
 		var works sync.WaitGroup
 		for i := range 3 {
 			works.Go(func() {
-				err := p.Do(limited(t), fmt.Sprint("a", i), func(ctx context.Context, page *chrome.Page) error {
-					if err := runs(ctx, b, page, "begin('spin')"); err != nil {
-						return err
-					}
-					<-ctx.Done()
-					return ctx.Err()
-				})
+				work, _ := stuckWork(b, "begin('spin')")
+				err := p.Do(limited(t), fmt.Sprint("a", i), work)
 				if !errors.Is(err, pool.ErrLeaseExpired) {
 					t.Errorf("Do: %v", err)
 				}

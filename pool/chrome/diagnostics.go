@@ -199,9 +199,14 @@ func shortened(text string) string {
 	}, strings.Clone(text)) + more
 }
 
-// secret is what may be one in an address, wherever it stands in a text: the name and the password of a user, the
-// query, the fragment. What has no place of its own for them (data, blob) is shown as it is.
-var secret = regexp.MustCompile(`(://)[^\s/?#@"']*@|([a-z]://[^\s?#"']*[?#])[^\s"'<>)\]]+`)
+// What may be secret in an address, wherever that stands in a text: the name and the password of a user, the query, the
+// fragment. What has no place of its own for them (data, blob) is shown as it is.
+var (
+	users   = regexp.MustCompile(`://[^\s/?#@"']*@`)
+	queries = regexp.MustCompile(`(://[^\s?#"']*[?#])[^\s"'<>)\]]+`)
+)
 
 // discreet is a text for errors and the log, which more people read than may have what is in a page's addresses.
-func discreet(text string) string { return secret.ReplaceAllString(text, "$1$2...") }
+func discreet(text string) string {
+	return queries.ReplaceAllString(users.ReplaceAllLiteralString(text, "://...@"), "$1...")
+}

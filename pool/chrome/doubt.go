@@ -14,9 +14,9 @@ import (
 const (
 	// answerGrace is how long a main thread may take to answer before it is looked at. Most answer within 2 ms.
 	answerGrace = 30 * time.Millisecond
-	// lookMost is how long it may take after that. A browser is asked for a sample within 10 ms, but the first
-	// is only taken when the thread itself has spent some 10 ms on what that needs: with two loops for each
-	// core beside it, 60 ms are too short for that, and 150 ms are not.
+	// lookMost is how long it is looked at. A browser begins to within 10 ms, but takes the first sample only when
+	// the thread itself has spent some 10 ms on what that needs: with three loops for each core beside it, 60 ms
+	// are mostly too short for that, 150 ms sometimes, and 200 ms were not.
 	lookMost = 200 * time.Millisecond
 )
 
@@ -24,8 +24,8 @@ const (
 func (t *tab) LeaseBegun() { t.line.diary.turn() }
 
 // LeaseDoubted takes a copy of the page's records. The func that it returns asks whether the main thread
-// answers. Where that takes longer than 30 ms, it is looked at until it answers, for 200 ms at most, or until the
-// page is about to be rescued or closed. That the browser tells what it has seen may take longer.
+// answers. Where that takes longer than 30 ms, it is looked at until it answers, or until the page is about to be
+// rescued or closed, for 200 ms at most. That the browser tells what it has seen may take longer.
 func (t *tab) LeaseDoubted() func(context.Context) pool.Diagnosis {
 	known, flights := t.line.diary.copy()
 	began := time.Now()
@@ -47,9 +47,9 @@ func (t *tab) LeaseDoubted() func(context.Context) pool.Diagnosis {
 		go func() {
 			defer close(answered)
 			_, err := ask(looking, t, runtime.Evaluate, one)
-			if refused := (*cdproto.Error)(nil); err == nil || errors.As(err, &refused) {
-				d.Answered, d.After = true, time.Since(began)
-			}
+			refused := (*cdproto.Error)(nil)
+			// An answer may come right behind the end of the look. That one the rescue has brought about.
+			d.Answered, d.After = looking.Err() == nil && (err == nil || errors.As(err, &refused)), time.Since(began)
 			away()
 		}()
 		grace := time.NewTimer(answerGrace)
@@ -59,10 +59,8 @@ func (t *tab) LeaseDoubted() func(context.Context) pool.Diagnosis {
 			return d
 		case <-grace.C:
 		}
-		limit := time.AfterFunc(lookMost, away)
-		defer limit.Stop()
-		calls := t.sample(ctx, looking)
-		away()
+		calls := t.sample(ctx, looking, away)
+		defer time.AfterFunc(lookMost, away).Stop() // where nothing could be recorded, an answer is waited for all the same
 		<-answered
 		d.Stack = calls
 		return d

@@ -70,8 +70,9 @@ func (b *browser) traced(msg *cdproto.Message) {
 }
 
 // sample looks at a page's main thread until looking ends, about a thousand times a second, and returns what
-// script it was found in, innermost call first. That takes the browser some 30 ms more, or 100 where every
-// core is busy; ctx bounds it. A browser records one trace at a time: others wait for it.
+// script it was found in, innermost call first. It ends looking itself when that takes too long. The browser takes
+// some 30 ms more to tell what it saw, or 100 where every core is busy; ctx bounds that. It records one trace at a
+// time: others wait for it.
 // A loop that V8 has optimized while it ran has no name for the sampler, so the stack begins with who called it.
 // Nothing is returned where the thread ran no script, did not get from one step of it to the next within
 // that time (a synchronous request, a huge layout, a built-in function on megabytes), or ctx ended.
@@ -79,7 +80,7 @@ func (b *browser) traced(msg *cdproto.Message) {
 //
 // A debugger could say more (it stops an optimized loop within 2 ms, and names it), but it has to be on before
 // the page hangs, and a page that is made of scripts then takes twice as long.
-func (t *tab) sample(ctx, looking context.Context) []string {
+func (t *tab) sample(ctx, looking context.Context, away func()) []string {
 	b := t.b
 	if b.process == nil {
 		return nil // a trace would show what others do in a browser of theirs
@@ -90,6 +91,7 @@ func (t *tab) sample(ctx, looking context.Context) []string {
 	case <-looking.Done():
 		return nil
 	}
+	defer time.AfterFunc(lookMost, away).Stop()
 	session, err := b.attach(looking, t.id)
 	if err != nil {
 		return nil
