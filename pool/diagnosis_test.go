@@ -126,6 +126,27 @@ func TestShellTheErrorOfAWorkThatRanOutOfTimeSaysWhatThePageWasDoing(t *testing.
 	})
 }
 
+// lateContext is one whose end is not told yet, though its deadline has come.
+type lateContext struct {
+	context.Context
+	deadline time.Time
+}
+
+func (c lateContext) Deadline() (time.Time, bool) { return c.deadline, true }
+
+func TestShellAWorkThatGaveUpAtItsDeadlineIsDiagnosedBeforeItsContextHasEnded(t *testing.T) {
+	c := &clinic{find: ill}
+	inClinic(t, c, Config{}, func(t *testing.T, p *Pool[*stubTab]) {
+		err := p.Do(lateContext{t.Context(), time.Now().Add(time.Second)}, "a", func(ctx context.Context, _ *stubTab) error {
+			<-time.After(time.Second)
+			return context.DeadlineExceeded
+		})
+		if !errors.Is(err, context.DeadlineExceeded) || !strings.HasSuffix(err.Error(), "; "+illText) {
+			t.Errorf("Do: %v", err)
+		}
+	})
+}
+
 func TestShellALeaseThatEndsWellIsNotDiagnosed(t *testing.T) {
 	c := &clinic{find: ill}
 	inClinic(t, c, Config{}, func(t *testing.T, p *Pool[*stubTab]) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/pagepool/pagepool/pool/core"
 )
@@ -173,7 +174,7 @@ func (p *Pool[P]) Do(ctx context.Context, affinity string, fn func(ctx context.C
 	returned = true
 	cause := l.endCause()
 	cancel()
-	if ctx.Err() != nil {
+	if outOfTime(ctx) {
 		l.Discard(ErrWedged)
 	} else {
 		l.Release()
@@ -186,6 +187,13 @@ func (p *Pool[P]) Do(ctx context.Context, affinity string, fn func(ctx context.C
 		err = fmt.Errorf("%w: %w", cause, err)
 	}
 	return l.diagnosed(err)
+}
+
+// outOfTime says whether ctx has ended. On a busy machine that comes some time after its deadline, and fn, which
+// knows the deadline as well, may have given up its work between the two.
+func outOfTime(ctx context.Context) bool {
+	deadline, bounded := ctx.Deadline()
+	return ctx.Err() != nil || bounded && !time.Now().Before(deadline)
 }
 
 // join returns a context that ends with ctx and with the lease, each with its own cause.

@@ -169,6 +169,7 @@ func TestContractChromeAnErrorSaysWhatAPageThatTimedOutWasDoing(t *testing.T) {
 					works++
 				}
 				if !*begun {
+					t.Logf("%s: %v before it hung", stuck.what, err)
 					return false
 				}
 				if !errors.Is(err, context.DeadlineExceeded) || diagnosed == nil {

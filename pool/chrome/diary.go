@@ -21,7 +21,7 @@ const (
 	// problemBytes is the longest message that is decoded for a problem.
 	problemBytes = 16 << 10
 	// flightsMost is how many requests in flight are known, and flightBytes what is kept of one undecoded.
-	flightsMost, flightBytes = 256, 16 << 10
+	flightsMost, flightBytes = 256, 4 << 10
 	// textBytes is what is kept of an address or of a message's text.
 	textBytes = 512
 )
