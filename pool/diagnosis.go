@@ -17,8 +17,10 @@ type LeaseDiagnoser interface {
 	// LeaseDoubted is called when a lease has ended and left the page in doubt: it expired, or its holder says
 	// that the page does not answer, or has run out of time. It comes before LeaseEnded then. It is called as
 	// well when a later probe of the page is not answered, or a reset fails. It notes what is known by then. The pool calls
-	// the func that it returns once, in a goroutine of its own and without the lock, beside the probe: it
-	// finds out the rest until ctx ends, and then returns what there is.
+	// the func that it returns once, in a goroutine of its own and without the lock, beside the probe and what
+	// is done about the page after that: it finds out the rest, and returns what there is when ctx ends. What
+	// the page does once the pool has begun to rescue or to close it is no part of that. Its texts go to errors
+	// and to the log, so they are of one line each, and hold no secrets that the driver can tell from the rest.
 	LeaseDoubted() func(ctx context.Context) Diagnosis
 }
 
@@ -26,7 +28,7 @@ type LeaseDiagnoser interface {
 type Diagnosis struct {
 	URL      string            // what it showed
 	Answered bool              // its main thread answered
-	After    time.Duration     // so long after the end of the lease
+	After    time.Duration     // so long after the end of the lease; where it did not: so long it was waited for
 	Stack    []string          // what the thread was doing where it took long, innermost call first; empty: not known
 	Requests []RequestInFlight // the oldest first
 	Problems []string          // what it said of its troubles during the lease, the first of them
@@ -57,6 +59,9 @@ func (d Diagnosis) String() string {
 		fmt.Fprintf(&b, " answered after %v", d.After.Round(10*time.Microsecond))
 	} else {
 		b.WriteString(" did not answer")
+		if d.After > 0 {
+			fmt.Fprintf(&b, " within %v", d.After.Round(time.Millisecond))
+		}
 	}
 	if len(d.Stack) > 0 {
 		b.WriteString("; it ran " + strings.Join(shown(d.Stack), " < "))
@@ -105,9 +110,9 @@ func (e *DiagnosedError) Unwrap() error { return e.Err }
 // errNoDiagnosis answers who asks for one that does not come.
 var errNoDiagnosis = errors.New("pool: there is no diagnosis of this lease: it is held, or did not end in doubt, or its driver makes none")
 
-// diagnosisMost bounds a diagnosis. It has half of RescueTimeout where that is less: what comes then
-// changes what the page does.
-const diagnosisMost = 500 * time.Millisecond
+// diagnosisMost bounds a diagnosis. It has RescueTimeout where that is less: by then the page is of use again or
+// closed. Where RescueTimeout is off, the page is closed at once, and it has diagnosisLeast.
+const diagnosisMost, diagnosisLeast = time.Second, 250 * time.Millisecond
 
 // diagnosing is a diagnosis that is being made.
 type diagnosing struct {
@@ -116,8 +121,8 @@ type diagnosing struct {
 }
 
 // Diagnosis waits until it is known what the page was doing when the lease ended in doubt (it expired, or was
-// discarded as wedged), or until ctx ends. That takes some milliseconds where the page answers, and half of
-// RescueTimeout at most, or 500 ms. The error says that there is none.
+// discarded as wedged), or until ctx ends. That takes some milliseconds where the page answers, and RescueTimeout
+// at most, or a second. The error says that there is none.
 func (l *Lease[P]) Diagnosis(ctx context.Context) (Diagnosis, error) {
 	if err := checkContext(ctx); err != nil {
 		return Diagnosis{}, &Error{Op: "Diagnosis", Err: err}
@@ -145,10 +150,10 @@ func (l *Lease[P]) diagnosing() *diagnosing {
 }
 
 func (p *Pool[P]) diagnosisLimit() time.Duration {
-	if limit := p.settings.RescueTimeout / 2; limit > 0 {
+	if limit := p.settings.RescueTimeout; limit > 0 {
 		return min(limit, diagnosisMost)
 	}
-	return diagnosisMost / 2
+	return diagnosisLeast
 }
 
 // diagnoseLocked begins a diagnosis of a lease that has ended in doubt.

@@ -126,6 +126,27 @@ func TestShellTheErrorOfAWorkThatRanOutOfTimeSaysWhatThePageWasDoing(t *testing.
 	})
 }
 
+// lateContext is one whose end is not told yet, though its deadline has come.
+type lateContext struct {
+	context.Context
+	deadline time.Time
+}
+
+func (c lateContext) Deadline() (time.Time, bool) { return c.deadline, true }
+
+func TestShellAWorkThatGaveUpAtItsDeadlineIsDiagnosedBeforeItsContextHasEnded(t *testing.T) {
+	c := &clinic{find: ill}
+	inClinic(t, c, Config{}, func(t *testing.T, p *Pool[*stubTab]) {
+		err := p.Do(lateContext{t.Context(), time.Now().Add(time.Second)}, "a", func(ctx context.Context, _ *stubTab) error {
+			<-time.After(time.Second)
+			return context.DeadlineExceeded
+		})
+		if !errors.Is(err, context.DeadlineExceeded) || !strings.HasSuffix(err.Error(), "; "+illText) {
+			t.Errorf("Do: %v", err)
+		}
+	})
+}
+
 func TestShellALeaseThatEndsWellIsNotDiagnosed(t *testing.T) {
 	c := &clinic{find: ill}
 	inClinic(t, c, Config{}, func(t *testing.T, p *Pool[*stubTab]) {
@@ -239,15 +260,15 @@ func TestShellADiagnosisThatHangsHoldsUpNobody(t *testing.T) {
 		if _, err := l.Diagnosis(short); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Diagnosis while there is none: %v", err)
 		}
-		if d := <-limit; d != 200*time.Millisecond {
-			t.Errorf("a diagnosis had %v, want half of RescueTimeout", d)
+		if d := <-limit; d != 400*time.Millisecond {
+			t.Errorf("a diagnosis had %v, want RescueTimeout", d)
 		}
 		began = time.Now()
 		err = p.Do(t.Context(), "a", func(ctx context.Context, _ *stubTab) error {
 			<-ctx.Done()
 			return ctx.Err()
 		})
-		if d := time.Since(began); !errors.Is(err, ErrLeaseExpired) || d != time.Second+400*time.Millisecond {
+		if d := time.Since(began); !errors.Is(err, ErrLeaseExpired) || d != time.Second+800*time.Millisecond {
 			t.Errorf("Do: %v after %v", err, d)
 		}
 		close(release)

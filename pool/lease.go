@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/pagepool/pagepool/pool/core"
 )
@@ -151,7 +152,8 @@ var errUnwound = errors.New("pool: fn did not return")
 //
 // Where the driver can say what the page was doing when the lease expired or ctx ended, an error is a
 // *DiagnosedError. The tab is given back by then, but Do waits for that: for milliseconds where the page
-// answers, and where it does not, for half of RescueTimeout at most.
+// answers, and where it does not, for RescueTimeout at most, or a second. There is none where Do got no lease,
+// where the browser was lost or the pool closed, and where nil is returned.
 func (p *Pool[P]) Do(ctx context.Context, affinity string, fn func(ctx context.Context, page P) error, opts ...GetOption) error {
 	if fn == nil {
 		return &Error{Op: "Do", Affinity: affinity, Err: errors.New("fn is nil; give it what is to be done with the page")}
@@ -172,7 +174,7 @@ func (p *Pool[P]) Do(ctx context.Context, affinity string, fn func(ctx context.C
 	returned = true
 	cause := l.endCause()
 	cancel()
-	if ctx.Err() != nil {
+	if outOfTime(ctx) {
 		l.Discard(ErrWedged)
 	} else {
 		l.Release()
@@ -185,6 +187,13 @@ func (p *Pool[P]) Do(ctx context.Context, affinity string, fn func(ctx context.C
 		err = fmt.Errorf("%w: %w", cause, err)
 	}
 	return l.diagnosed(err)
+}
+
+// outOfTime says whether ctx has ended. On a busy machine that comes some time after its deadline, and fn, which
+// knows the deadline as well, may have given up its work between the two.
+func outOfTime(ctx context.Context) bool {
+	deadline, bounded := ctx.Deadline()
+	return ctx.Err() != nil || bounded && !time.Now().Before(deadline)
 }
 
 // join returns a context that ends with ctx and with the lease, each with its own cause.

@@ -30,15 +30,18 @@ function sort() { const all = Array.from({length: 2e5}, Math.random); for (;;) a
 function match() { /^(a+)+$/.test('a'.repeat(60) + 'b') }
 function layout() { document.body.innerHTML = "<div style='display:flex'>".repeat(300); for (;;) { document.body.style.width = Math.random() * 1000 + "px"; document.body.offsetHeight } }
 function parse() { const text = JSON.stringify(Array.from({length: 2e6}, (_, i) => ({i, a: "x" + i}))); for (;;) JSON.parse(text) }
-function beside() { fetch("/hang?beside"); setTimeout(function later() { spin() }, 50) }
+function beside() { fetch("/hang/beside?token=secret"); setTimeout(function later() { spin() }, 50) }
 function begin(what) { setTimeout(function work() { complain(); self[what]() }, 0) }
-function wait() { const request = new XMLHttpRequest(); request.open("GET", "/hang?sync", false); request.send() }
+function wait() { const request = new XMLHttpRequest(); request.open("GET", "/hang/sync", false); request.send() }
 </script><body>`
 
 // serveTroubled has the bench serve troubled at /troubled, and nothing at /missing.
 func serveTroubled(b *chromeBench) {
 	inner := b.server.Config.Handler
 	b.server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.HasPrefix(r.URL.Path, "/hang/") {
+			r.URL.Path = "/hang"
+		}
 		switch r.URL.Path {
 		case "/troubled":
 			w.Header().Set("Content-Type", "text/html")
@@ -60,6 +63,25 @@ func runs(ctx context.Context, b *chromeBench, page *chrome.Page, script string)
 	return err
 }
 
+// stuckFor is how long a work may take that does not end. A busy machine may need most of that for its beginning,
+// so each attempt has more.
+func stuckFor(attempt int) time.Duration { return time.Duration(attempt+1) * 1500 * time.Millisecond }
+
+// stuckWork has a page run a script that holds it, and waits for the end of the lease. begun says that the script had
+// half a second before that.
+func stuckWork(b *chromeBench, script string) (work func(ctx context.Context, page *chrome.Page) error, begun *bool) {
+	begun = new(bool)
+	return func(ctx context.Context, page *chrome.Page) error {
+		if err := runs(ctx, b, page, script); err != nil {
+			return err
+		}
+		at := time.Now()
+		<-ctx.Done()
+		*begun = time.Since(at) > 500*time.Millisecond
+		return ctx.Err()
+	}, begun
+}
+
 func TestContractChromeAPageSaysWhatWentWrongInItDuringTheLease(t *testing.T) {
 	onChrome(t, pool.Config{MaxPages: 1}, func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page]) {
 		serveTroubled(b)
@@ -67,7 +89,7 @@ func TestContractChromeAPageSaysWhatWentWrongInItDuringTheLease(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		script := `again(); reject(); fetch("/missing"); fetch("http://127.0.0.1:1/"); setTimeout(() => { null.x }); fetch("/hang?later")`
+		script := `again(); reject(); fetch("/missing"); fetch("http://127.0.0.1:1/"); setTimeout(() => { null.x }); fetch("/hang/later")`
 		if err := runs(limited(t), b, lease.Page(), script); err != nil {
 			t.Fatal(err)
 		}
@@ -93,7 +115,7 @@ func TestContractChromeAPageSaysWhatWentWrongInItDuringTheLease(t *testing.T) {
 				t.Errorf("no %s in %v", text, d.Problems)
 			}
 		}
-		if d.URL != at || d.Requests[0].String() != "GET "+b.server.URL+"/hang?later" || d.Requests[0].Type != "Fetch" {
+		if d.URL != at || d.Requests[0].String() != "GET "+b.server.URL+"/hang/later" || d.Requests[0].Type != "Fetch" {
 			t.Errorf("at %s, in flight %v", d.URL, d.Requests)
 		}
 		lease.Release()
@@ -121,11 +143,11 @@ var stuckPages = []struct {
 }{
 	{"match", "match (", ""},
 	{"spin", "work (", ""},
-	{"beside", "later (", "/hang?beside"},
+	{"beside", "later (", "/hang/beside?..."},
 	{"sort", "?", ""},
 	{"layout", "?", ""},
 	{"parse", "?", ""},
-	{"wait", "", "/hang?sync"},
+	{"wait", "", "/hang/sync"},
 }
 
 func TestContractChromeAnErrorSaysWhatAPageThatTimedOutWasDoing(t *testing.T) {
@@ -137,22 +159,23 @@ func TestContractChromeAnErrorSaysWhatAPageThatTimedOutWasDoing(t *testing.T) {
 	onChrome(t, cfg, func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page]) {
 		serveTroubled(b)
 		for _, stuck := range stuckPages {
-			sampled(t, p, stuck.what, func(int) bool {
-				ctx, cancel := context.WithTimeout(limited(t), 1500*time.Millisecond)
-				err := p.Do(ctx, "a", func(ctx context.Context, page *chrome.Page) error {
-					if err := runs(ctx, b, page, "begin('"+stuck.what+"')"); err != nil {
-						return err
-					}
-					<-ctx.Done()
-					return ctx.Err()
-				})
+			sampled(t, p, stuck.what, func(attempt int) bool {
+				ctx, cancel := context.WithTimeout(limited(t), stuckFor(attempt))
+				work, begun := stuckWork(b, "begin('"+stuck.what+"')")
+				err := p.Do(ctx, "a", work)
 				cancel()
 				var diagnosed *pool.DiagnosedError
-				if !errors.Is(err, context.DeadlineExceeded) || !errors.As(err, &diagnosed) {
+				if errors.As(err, &diagnosed) {
+					works++
+				}
+				if !*begun {
+					t.Logf("%s: %v before it hung", stuck.what, err)
+					return false
+				}
+				if !errors.Is(err, context.DeadlineExceeded) || diagnosed == nil {
 					t.Errorf("%s: %v", stuck.what, err)
 					return true
 				}
-				works++
 				t.Logf("%s: %v", stuck.what, err)
 				d := diagnosed.Diagnosis
 				if len(d.Stack) == 0 && len(stuck.stack) > len("?") {
@@ -211,13 +234,8 @@ func TestContractChromeADiagnosisHoldsUpNoRescue(t *testing.T) {
 		var works sync.WaitGroup
 		for i := range 3 {
 			works.Go(func() {
-				err := p.Do(limited(t), fmt.Sprint("a", i), func(ctx context.Context, page *chrome.Page) error {
-					if err := runs(ctx, b, page, "begin('spin')"); err != nil {
-						return err
-					}
-					<-ctx.Done()
-					return ctx.Err()
-				})
+				work, _ := stuckWork(b, "begin('spin')")
+				err := p.Do(limited(t), fmt.Sprint("a", i), work)
 				if !errors.Is(err, pool.ErrLeaseExpired) {
 					t.Errorf("Do: %v", err)
 				}

@@ -63,13 +63,13 @@ func (l *doubtLog) says(t *testing.T, affinity, message, cause string) {
 	}
 	line := lines[0]
 	if line.Message != message || !strings.Contains(line.Error, cause) || line.Answered ||
-		!strings.Contains(fmt.Sprint(line.Stack), "later (") || !strings.Contains(fmt.Sprint(line.Requests), "/hang?beside") {
+		!strings.Contains(fmt.Sprint(line.Stack), "later (") || !strings.Contains(fmt.Sprint(line.Requests), "/hang/beside?...") {
 		t.Errorf("%s: the log says %+v", affinity, lines)
 	}
 }
 
-// sampled calls try until a page was sampled, which it need not be: a browser without a free processor may take longer to
-// record a trace than a diagnosis has. Each time begins when no page is in doubt any more, for the same reason.
+// sampled calls try until a page was sampled, which it need not be: without a free processor the page may not begin in
+// time, or not be found. Each time begins when no page is in doubt any more, since one is looked at at a time.
 func sampled(t *testing.T, p *pool.Pool[*chrome.Page], what string, try func(attempt int) bool) {
 	t.Helper()
 	for attempt := range 6 {
@@ -80,7 +80,7 @@ func sampled(t *testing.T, p *pool.Pool[*chrome.Page], what string, try func(att
 		if try(attempt) {
 			return
 		}
-		t.Logf("%s: no sample was taken in time", what)
+		t.Logf("%s: not begun or not sampled in time", what)
 	}
 	t.Errorf("%s: no sample was taken", what)
 }
@@ -94,11 +94,14 @@ func wantLooping(t *testing.T, what string, err, cause error) {
 		return
 	}
 	d := diagnosed.Diagnosis
-	inFlight := func(r pool.RequestInFlight) bool { return strings.Contains(r.What, "/hang?beside") && r.For > 0 }
+	inFlight := func(r pool.RequestInFlight) bool { return strings.Contains(r.What, "/hang/beside?...") && r.For > 0 }
 	if d.Answered || !slices.ContainsFunc(d.Requests, inFlight) {
 		t.Errorf("%s: %+v", what, d)
 	}
-	for _, part := range []string{"did not answer", "it ran ", "later (", "in flight: GET ", "/hang?beside"} {
+	if strings.Contains(err.Error(), "secret") {
+		t.Errorf("%s: the error tells a secret: %v", what, err)
+	}
+	for _, part := range []string{"did not answer", "it ran ", "later (", "in flight: GET ", "/hang/beside?..."} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("%s: the error does not say %q: %v", what, part, err)
 		}
@@ -113,19 +116,14 @@ func TestContractChromeASuspectSaysInErrorAndLogWhatItsPageWasDoing(t *testing.T
 	}
 	onChrome(t, cfg, func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page]) {
 		serveTroubled(b)
-		loops := func(ctx context.Context, page *chrome.Page) error {
-			if err := runs(ctx, b, page, "beside()"); err != nil {
-				return err
-			}
-			<-ctx.Done()
-			return ctx.Err()
-		}
-		ends := func(what, because string, cause error, do func(affinity string) error) {
+		type work = func(context.Context, *chrome.Page) error
+		ends := func(what, because string, cause error, do func(affinity string, loops work, limit time.Duration) error) {
 			sampled(t, p, what, func(attempt int) bool {
 				affinity := fmt.Sprint(what, attempt)
-				err := do(affinity)
+				loops, begun := stuckWork(b, "beside()")
+				err := do(affinity, loops, stuckFor(attempt))
 				var diagnosed *pool.DiagnosedError
-				if errors.As(err, &diagnosed) && len(diagnosed.Diagnosis.Stack) == 0 {
+				if !*begun || errors.As(err, &diagnosed) && len(diagnosed.Diagnosis.Stack) == 0 {
 					return false
 				}
 				wantLooping(t, what, err, cause)
@@ -135,11 +133,11 @@ func TestContractChromeASuspectSaysInErrorAndLogWhatItsPageWasDoing(t *testing.T
 			})
 		}
 
-		ends("expired", pool.ErrLeaseExpired.Error(), pool.ErrLeaseExpired, func(affinity string) error {
-			return p.Do(limited(t), affinity, loops, pool.WithMaxLease(1500*time.Millisecond))
+		ends("expired", pool.ErrLeaseExpired.Error(), pool.ErrLeaseExpired, func(affinity string, loops work, limit time.Duration) error {
+			return p.Do(limited(t), affinity, loops, pool.WithMaxLease(limit))
 		})
-		ends("deadline", pool.ErrWedged.Error(), context.DeadlineExceeded, func(affinity string) error {
-			ctx, cancel := context.WithTimeout(limited(t), 1500*time.Millisecond)
+		ends("deadline", pool.ErrWedged.Error(), context.DeadlineExceeded, func(affinity string, loops work, limit time.Duration) error {
+			ctx, cancel := context.WithTimeout(limited(t), limit)
 			defer cancel()
 			return p.Do(ctx, affinity, loops)
 		})
@@ -166,17 +164,22 @@ func TestContractChromeASuspectSaysInErrorAndLogWhatItsPageWasDoing(t *testing.T
 		ctx, cancel := context.WithTimeout(limited(t), 3*time.Second)
 		defer cancel()
 		err := p.Do(ctx, "waits", func(ctx context.Context, page *chrome.Page) error {
-			if err := runs(ctx, b, page, "fetch('/hang?beside')"); err != nil {
+			if err := runs(ctx, b, page, "fetch('/hang/beside?token=secret')"); err != nil {
 				return err
 			}
 			return page.Run(ctx, chromedp.WaitVisible("#never"))
 		})
-		if text := fmt.Sprint(err); !strings.Contains(text, " answered after ") || !strings.Contains(text, "/hang?beside") || strings.Contains(text, "it ran") {
+		if text := fmt.Sprint(err); !strings.Contains(text, " answered after ") || !strings.Contains(text, "/hang/beside?...") || strings.Contains(text, "it ran") {
 			t.Errorf("a page that waits: %v", err)
 		}
 		eventually(t, "the log tells of the page that waits", func() bool { return len(log.of(t, "waits")) > 0 })
 		if lines := log.of(t, "waits"); len(lines) != 1 || !lines[0].Answered || len(lines[0].Stack) != 0 {
 			t.Errorf("a page that waits: the log says %+v", lines)
+		}
+		log.mu.Lock()
+		defer log.mu.Unlock()
+		if strings.Contains(log.text.String(), "secret") {
+			t.Errorf("the log tells a secret:\n%s", &log.text)
 		}
 	})
 }

@@ -83,7 +83,7 @@ func (b *browser) audit(ctx context.Context, last map[Stranger]time.Time) map[St
 		} else {
 			post(b.wire, "", target.DisposeBrowserContext, target.DisposeBrowserContextParams{BrowserContextID: s.ContextID})
 		}
-		b.log.Warn("stranger closed", "reason", s.Why, "target", s.TargetID, "context_id", s.ContextID, "url", s.URL)
+		b.log.Warn("stranger closed", "reason", s.Why, "target", s.TargetID, "context_id", s.ContextID, "url", discreet(shortened(s.URL)))
 		if b.onStranger != nil {
 			b.onStranger(s)
 		}

@@ -2,9 +2,11 @@ package chrome
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/chromedp/cdproto/cdp/jsonv2"
 	"github.com/chromedp/cdproto/log"
@@ -37,7 +39,7 @@ const (
 	Browser ProblemKind = "browser"
 )
 
-// Problem is one of a page's. Of a text only the first 512 bytes are kept.
+// Problem is one of a page's. Of a text only the first 512 bytes are kept, on one line.
 type Problem struct {
 	Kind ProblemKind
 	Text string
@@ -181,10 +183,30 @@ func place(url string, line, column int) string {
 	return url
 }
 
-// shortened keeps a page's megabytes out of the books. The text shares no memory with what it is from.
+// shortened keeps a page's megabytes out of the books, and what it says on one line: whatever is no letter, mark, number,
+// sign or blank, such as an escape to a terminal or an end of a line, is a blank there. The text shares no memory with
+// what it is from.
 func shortened(text string) string {
-	if len(text) <= textBytes {
-		return strings.Clone(text)
+	more := ""
+	if len(text) > textBytes {
+		text, more = strings.ToValidUTF8(text[:textBytes], ""), "..."
 	}
-	return strings.ToValidUTF8(text[:textBytes], "") + "..."
+	return strings.Map(func(r rune) rune {
+		if unicode.IsGraphic(r) {
+			return r
+		}
+		return ' '
+	}, strings.Clone(text)) + more
+}
+
+// What may be secret in an address, wherever that stands in a text: the name and the password of a user, the query, the
+// fragment. What has no place of its own for them (data, blob) is shown as it is.
+var (
+	users   = regexp.MustCompile(`://[^\s/?#@"']*@`)
+	queries = regexp.MustCompile(`(://[^\s?#"']*[?#])[^\s"'<>)\]]+`)
+)
+
+// discreet is a text for errors and the log, which more people read than may have what is in a page's addresses.
+func discreet(text string) string {
+	return queries.ReplaceAllString(users.ReplaceAllLiteralString(text, "://...@"), "$1...")
 }

@@ -21,7 +21,7 @@ const (
 	// problemBytes is the longest message that is decoded for a problem.
 	problemBytes = 16 << 10
 	// flightsMost is how many requests in flight are known, and flightBytes what is kept of one undecoded.
-	flightsMost, flightBytes = 256, 16 << 10
+	flightsMost, flightBytes = 256, 4 << 10
 	// textBytes is what is kept of an address or of a message's text.
 	textBytes = 512
 )
@@ -86,7 +86,7 @@ func (d *diary) console(text []byte) {
 	// What differs from one time to the next is the time, and handles of objects.
 	before, after, _ := bytes.Cut(text, []byte(`,"timestamp":`))
 	_, after, _ = bytes.Cut(after, []byte(","))
-	d.note(sum(before, after), len(text), func() (Problem, bool) { return readConsole(text) })
+	d.note(Console, sum(before, after), len(text), func() (Problem, bool) { return readConsole(text) })
 }
 
 // event notes what an event tells of the page's troubles.
@@ -96,7 +96,7 @@ func (d *diary) event(msg *cdproto.Message) {
 		// The same place is the same problem: the rest is the time, and handles of objects.
 		_, place, _ := bytes.Cut(msg.Params, []byte(`"text":`))
 		place, _, _ = bytes.Cut(place, []byte(`"exception":`))
-		d.note(sum(place), len(msg.Params), func() (Problem, bool) { return readException(msg.Params) })
+		d.note(Exception, sum(place), len(msg.Params), func() (Problem, bool) { return readException(msg.Params) })
 	case cdproto.EventLogEntryAdded:
 		said, after, _ := bytes.Cut(msg.Params, []byte(`,"timestamp":`))
 		if !bytes.Contains(said, []byte(`"level":"error"`)) {
@@ -104,7 +104,7 @@ func (d *diary) event(msg *cdproto.Message) {
 		}
 		_, url, _ := bytes.Cut(after, []byte(`"url":"`))
 		url, _, _ = bytes.Cut(url, []byte(`"`))
-		d.note(sum(said, url), len(msg.Params), func() (Problem, bool) { return readEntry(msg.Params) })
+		d.note(Browser, sum(said, url), len(msg.Params), func() (Problem, bool) { return readEntry(msg.Params) })
 	case cdproto.EventNetworkRequestWillBeSent:
 		d.departs(msg.Params)
 	case cdproto.EventNetworkLoadingFinished, cdproto.EventNetworkLoadingFailed:
@@ -121,7 +121,7 @@ func (d *diary) event(msg *cdproto.Message) {
 
 // note counts a problem that is known by its sum, and otherwise has it read. Reading may take as long as the
 // message is, so it is done without the lock.
-func (d *diary) note(sum uint64, size int, read func() (Problem, bool)) {
+func (d *diary) note(kind ProblemKind, sum uint64, size int, read func() (Problem, bool)) {
 	d.mu.Lock()
 	at, known := d.mu.known[sum]
 	full := d.mu.reads >= readsMost || len(d.mu.problems) >= problemsMost
@@ -137,7 +137,7 @@ func (d *diary) note(sum uint64, size int, read func() (Problem, bool)) {
 	if known || full {
 		return
 	}
-	p, ok := Problem{Kind: Console, Text: "a message that is too long to be kept"}, true
+	p, ok := Problem{Kind: kind, Text: "a message that is too long to be kept"}, true
 	if size <= problemBytes {
 		p, ok = read()
 	}
@@ -200,7 +200,7 @@ func (f *flight) read() {
 		Type string `json:"type"`
 	}
 	if decode(f.event, &sent) == nil {
-		f.Method, f.URL, f.Type = sent.Request.Method, shortened(sent.Request.URL), sent.Type
+		f.Method, f.URL, f.Type = shortened(sent.Request.Method), shortened(sent.Request.URL), shortened(sent.Type)
 	}
 	f.event = nil
 }

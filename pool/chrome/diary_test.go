@@ -2,6 +2,7 @@ package chrome
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -77,6 +78,66 @@ func TestDiaryIsBoundedWhateverThePageSays(t *testing.T) {
 	if d.mu.reads != 2 || len(d.mu.problems) != 2 {
 		t.Errorf("%d reads, %v", d.mu.reads, d.mu.problems)
 	}
+	d = newDiary("p")
+	d.event(event(cdproto.EventNetworkRequestWillBeSent, `{"requestId":"1","loaderId":"l","request":{"url":"http://a/","method":"%s"},"type":"Fetch"}`, strings.Repeat("M", 2*flightBytes)))
+	if text := d.diagnostics().Requests[0].String(); len(text) > 2*textBytes {
+		t.Errorf("of a request %d bytes were kept", len(text))
+	}
+}
+
+func TestDiarySaysWhatKindOfTroubleAMessageIsThatItDoesNotKeep(t *testing.T) {
+	d, long := newDiary("p"), strings.Repeat("x", problemBytes)
+	d.console(fmt.Appendf(nil, wroteError, long, 1))
+	d.event(event(cdproto.EventRuntimeExceptionThrown, threw+long, 1, 1, 1))
+	d.event(event(cdproto.EventLogEntryAdded, reported, 1, long, 1))
+	var kinds []ProblemKind
+	for _, p := range d.diagnostics().Problems {
+		kinds = append(kinds, p.Kind)
+	}
+	if !slices.Equal(kinds, []ProblemKind{Console, Exception, Browser}) {
+		t.Errorf("of messages that are too long: %v", kinds)
+	}
+}
+
+// A page decides what is in there.
+func TestDiaryKeepsWhatAPageSaysOnOneLine(t *testing.T) {
+	d := newDiary("p")
+	said := `"one\ntwo\r\tthree \u001b[31m \u202eolleh \u2028 grüß 世界"`
+	d.console(fmt.Appendf(nil, strings.Replace(wroteError, "%q", said, 1), 1))
+	d.event(event(cdproto.EventNetworkRequestWillBeSent, sent, "1", `a\nb`))
+	got := d.diagnostics()
+	if text := got.Problems[0].Text; text != "one two  three  [31m  olleh   grüß 世界 7" {
+		t.Errorf("kept: %q", text)
+	}
+	if text := got.Requests[0].URL; text != "http://a/a b" {
+		t.Errorf("kept: %q", text)
+	}
+	calls := stack(t.Context(), []jsonv2.Value{jsonv2.Value(`{"value":[{"name":"ProfileChunk","args":{"data":{"cpuProfile":{
+		"nodes":[{"id":1,"callFrame":{"functionName":"a\nb","url":"http://u:p@a/b.js?token=1","lineNumber":2,"columnNumber":4}}],"samples":[1]}}}}]}`)})
+	if len(calls) != 1 || calls[0] != "a b (http://...@a/b.js?...:3:5)" {
+		t.Errorf("the stack is %q", calls)
+	}
+}
+
+func TestErrorsAndLogHaveNoSecretsOfAddresses(t *testing.T) {
+	for text, want := range map[string]string{
+		"http://a/b":                                "http://a/b",
+		"https://a/b?token=1&x=2":                   "https://a/b?...",
+		"https://a/b#access_token=1":                "https://a/b#...",
+		"https://user:word@a:8/b?c":                 "https://...@a:8/b?...",
+		"https://user@a/b":                          "https://...@a/b",
+		"https://a/@b":                              "https://a/@b",
+		"wss://a/?t=1":                              "wss://a/?...",
+		"GET https://a/b?c=/d?e#f":                  "GET https://a/b?...",
+		"blob:https://a/1-2":                        "blob:https://a/1-2",
+		"Access to 'https://a/?t=1' from 'b' is":    "Access to 'https://a/?...' from 'b' is",
+		"see (https://a/?t=1), or https://b/#c, ok": "see (https://a/?...), or https://b/#... ok",
+		"what? #7 is at a@b":                        "what? #7 is at a@b",
+	} {
+		if got := discreet(text); got != want {
+			t.Errorf("%s: %s, want %s", text, got, want)
+		}
+	}
 }
 
 func TestDiaryKnowsWhatIsInFlightAndWhatThePageShows(t *testing.T) {
@@ -117,7 +178,7 @@ func TestStackIsWhereTheMainThreadWasFoundMostOften(t *testing.T) {
 		{"id":2,"parent":1,"callFrame":{"functionName":"main","url":"http://a/b.js","lineNumber":8,"columnNumber":0}},
 		{"id":3,"parent":2,"callFrame":{"functionName":"","url":"http://a/b.js","lineNumber":2,"columnNumber":4}},
 		{"id":4,"parent":1,"callFrame":{"functionName":"(program)"}}]`
-	got := stack([]jsonv2.Value{
+	got := stack(t.Context(), []jsonv2.Value{
 		chunk(8, `"cpuProfile":{`+nodes+`,"samples":[2,2,2,2,2,2,2,2,2,2,2,2]}`), // a worker
 		chunk(9, `"cpuProfile":{`+nodes+`,"samples":[2,4,4,4,3]},"lines":[9,0,0,0,3],"columns":[1,0,0,0,7]`),
 		chunk(9, `"cpuProfile":{"samples":[3,3,4,4]},"lines":[3,5,0,0],"columns":[7,1,0,0]`),
@@ -127,7 +188,7 @@ func TestStackIsWhereTheMainThreadWasFoundMostOften(t *testing.T) {
 	if strings.Join(got, " < ") != want {
 		t.Errorf("%v, want %v", got, want)
 	}
-	if got := stack(nil); got != nil {
+	if got := stack(t.Context(), nil); got != nil {
 		t.Errorf("of nothing: %v", got)
 	}
 }

@@ -11,49 +11,65 @@ import (
 	"github.com/pagepool/pagepool/pool"
 )
 
-// answerGrace is how long a main thread may take to answer before it is looked at. Most answer within 2 ms.
-const answerGrace = 30 * time.Millisecond
+const (
+	// answerGrace is how long a main thread may take to answer before it is looked at. Most answer within 2 ms.
+	answerGrace = 30 * time.Millisecond
+	// lookMost is how long it is looked at. A browser begins to within 10 ms, but takes the first sample only when
+	// the thread itself has spent some 10 ms on what that needs: with three loops for each core beside it, 60 ms
+	// are mostly too short for that, 150 ms sometimes, and 200 ms were not.
+	lookMost = 200 * time.Millisecond
+)
 
 // LeaseBegun makes the records of the page those of the lease that has just begun.
 func (t *tab) LeaseBegun() { t.line.diary.turn() }
 
 // LeaseDoubted takes a copy of the page's records. The func that it returns asks whether the main thread
-// answers, and looks at what it does where it takes longer than 30 ms for that.
+// answers. Where that takes longer than 30 ms, it is looked at until it answers, or until the page is about to be
+// rescued or closed, for 200 ms at most. That the browser tells what it has seen may take longer.
 func (t *tab) LeaseDoubted() func(context.Context) pool.Diagnosis {
 	known, flights := t.line.diary.copy()
-	now := time.Now()
+	began := time.Now()
+	looking, away := context.WithCancel(t.life) // a page that is gone says nothing any more
+	t.lookAway()
+	t.away.Store(&away)
 	return func(ctx context.Context) pool.Diagnosis {
-		ctx, cancel := context.WithCancel(ctx)
-		defer cancel()
-		defer context.AfterFunc(t.life, cancel)() // a page that is gone says nothing any more
-		d := pool.Diagnosis{URL: known.URL, Unlisted: known.Unlisted}
+		defer away()
+		defer context.AfterFunc(ctx, away)()
+		d := pool.Diagnosis{URL: discreet(known.URL), Unlisted: known.Unlisted}
 		for _, p := range known.Problems {
+			p.Text, p.URL = discreet(p.Text), discreet(p.URL)
 			d.Problems = append(d.Problems, p.String())
 		}
 		for _, r := range requests(flights) {
-			d.Requests = append(d.Requests, pool.RequestInFlight{What: r.String(), For: now.Sub(r.Since)})
+			d.Requests = append(d.Requests, pool.RequestInFlight{What: discreet(r.String()), For: began.Sub(r.Since)})
 		}
-		answer := make(chan time.Duration, 1)
-		began := time.Now()
+		answered := make(chan struct{})
 		go func() {
-			_, err := ask(ctx, t, runtime.Evaluate, one)
-			if refused := (*cdproto.Error)(nil); err == nil || errors.As(err, &refused) {
-				answer <- time.Since(began)
-			}
-			close(answer)
+			defer close(answered)
+			_, err := ask(looking, t, runtime.Evaluate, one)
+			refused := (*cdproto.Error)(nil)
+			// An answer may come right behind the end of the look. That one the rescue has brought about.
+			d.Answered, d.After = looking.Err() == nil && (err == nil || errors.As(err, &refused)), time.Since(began)
+			away()
 		}()
 		grace := time.NewTimer(answerGrace)
 		defer grace.Stop()
 		select {
-		case d.After, d.Answered = <-answer:
+		case <-answered:
 			return d
 		case <-grace.C:
 		}
-		d.Stack = t.sample(ctx)
-		select {
-		case d.After, d.Answered = <-answer:
-		default:
-		}
+		calls := t.sample(ctx, looking, away)
+		defer time.AfterFunc(lookMost, away).Stop() // where nothing could be recorded, an answer is waited for all the same
+		<-answered
+		d.Stack = calls
 		return d
+	}
+}
+
+// lookAway ends the look at what holds the main thread, since what comes now is the pool's doing.
+func (t *tab) lookAway() {
+	if away := t.away.Swap(nil); away != nil {
+		(*away)()
 	}
 }

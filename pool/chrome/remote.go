@@ -66,7 +66,7 @@ func (r Remote) Launch(ctx context.Context) (pool.Browser[*Page], error) {
 	}
 	b, version, err := r.connect(ctx, settings, *endpoint)
 	if err != nil {
-		return nil, fmt.Errorf("chrome: connect to %s: %w", shown(endpoint), &discreet{err, endpoint})
+		return nil, fmt.Errorf("chrome: connect to %s: %w", shown(endpoint), &discreetError{err, endpoint})
 	}
 	b.log.InfoContext(ctx, "browser connected", "product", version, "url", shown(endpoint), "operation", pool.OperationID(ctx))
 	return b, nil
@@ -106,15 +106,15 @@ func shown(u *url.URL) string {
 	return public.Redacted()
 }
 
-// discreet is an error without what is secret in an endpoint.
-type discreet struct {
+// discreetError is an error without what is secret in an endpoint.
+type discreetError struct {
 	error
 	endpoint *url.URL
 }
 
-func (d *discreet) Unwrap() error { return d.error }
+func (d *discreetError) Unwrap() error { return d.error }
 
-func (d *discreet) Error() string {
+func (d *discreetError) Error() string {
 	text := d.error.Error()
 	if d.endpoint.RawQuery != "" {
 		text = strings.ReplaceAll(text, d.endpoint.RawQuery, "...")

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/chromedp/cdproto"
@@ -17,9 +19,8 @@ import (
 )
 
 const (
-	// sampleFor is how long a main thread is looked at, about a thousand times a second. To begin and to end
-	// that takes the browser some 40 ms more, together less than the first probe of a suspect may take.
-	sampleFor = 60 * time.Millisecond
+	// tracingAgain is when a browser that records a trace already is asked for another once more.
+	tracingAgain = 10 * time.Millisecond
 	// traceKB bounds what the browser keeps of a trace, and traceBytes what the driver does.
 	traceKB, traceBytes = 256, 4 << 20
 	// framesMost is how many calls of a stack are kept.
@@ -68,15 +69,18 @@ func (b *browser) traced(msg *cdproto.Message) {
 	}
 }
 
-// sample looks at a page's main thread for a moment, whether it answers or not, and returns what script it was
-// found in, innermost call first. A browser records one trace at a time: others wait for it, until ctx ends.
+// sample looks at a page's main thread until looking ends, about a thousand times a second, and returns what
+// script it was found in, innermost call first. It ends looking itself when that takes too long. The browser takes
+// some 30 ms more to tell what it saw, or 100 where every core is busy; ctx bounds that. It records one trace at a
+// time: others wait for it.
 // A loop that V8 has optimized while it ran has no name for the sampler, so the stack begins with who called it.
 // Nothing is returned where the thread ran no script, did not get from one step of it to the next within
 // that time (a synchronous request, a huge layout, a built-in function on megabytes), or ctx ended.
+// What a holder records with the protocol's Tracing is such a trace too.
 //
 // A debugger could say more (it stops an optimized loop within 2 ms, and names it), but it has to be on before
 // the page hangs, and a page that is made of scripts then takes twice as long.
-func (t *tab) sample(ctx context.Context) []string {
+func (t *tab) sample(ctx, looking context.Context, away func()) []string {
 	b := t.b
 	if b.process == nil {
 		return nil // a trace would show what others do in a browser of theirs
@@ -84,39 +88,28 @@ func (t *tab) sample(ctx context.Context) []string {
 	select {
 	case b.tracing <- struct{}{}:
 		defer func() { <-b.tracing }()
-	case <-ctx.Done():
+	case <-looking.Done():
 		return nil
 	}
-	flat := true
-	attached, err := call(ctx, b.wire, "", target.AttachToTarget, target.AttachToTargetParams{TargetID: t.id, Flatten: &flat})
+	defer time.AfterFunc(lookMost, away).Stop()
+	session, err := b.attach(looking, t.id)
 	if err != nil {
 		return nil
 	}
-	session := attached.SessionID
 	recorded := &trace{done: make(chan struct{})}
 	b.mu.Lock()
 	b.mu.traces[session] = recorded
 	b.mu.Unlock()
 	defer func() {
-		// A trace ends with the session that began it.
-		post(b.wire, "", target.DetachFromTarget, target.DetachFromTargetParams{SessionID: session})
+		b.detach(session, nil) // a trace ends with the session that began it
 		b.mu.Lock()
 		delete(b.mu.traces, session)
 		b.mu.Unlock()
 	}()
-	_, err = call(ctx, b.wire, session, tracing.Start, tracing.StartParams{TransferMode: "ReportEvents", TraceConfig: &tracing.TraceConfig{
-		IncludedCategories: []string{cpuProfiler}, TraceBufferSizeInKb: traceKB,
-	}})
-	if err != nil {
+	if b.record(looking, session) != nil {
 		return nil
 	}
-	timer := time.NewTimer(sampleFor)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
-		return nil
-	}
+	<-looking.Done()
 	post(b.wire, session, tracing.End, cdp.Empty{})
 	select {
 	case <-recorded.done:
@@ -128,7 +121,71 @@ func (t *tab) sample(ctx context.Context) []string {
 	b.mu.Lock()
 	chunks := recorded.chunks
 	b.mu.Unlock()
-	return stack(chunks)
+	return stack(ctx, chunks)
+}
+
+// attach opens a session of its own on a page. One that comes when nobody waits for it any more is ended.
+func (b *browser) attach(ctx context.Context, page target.ID) (target.SessionID, error) {
+	flat := true
+	params := encode(target.CommandAttachToTarget, target.AttachToTargetParams{TargetID: page, Flatten: &flat})
+	answer := make(chan *cdproto.Message, 1)
+	var left atomic.Bool
+	b.wire.send("", target.CommandAttachToTarget, params, waiter{then: func(msg *cdproto.Message) {
+		answer <- msg
+		if left.Load() {
+			b.detach(attachedTo(msg))
+		}
+	}})
+	select {
+	case msg := <-answer:
+		return attachedTo(msg)
+	case <-b.wire.lost:
+		return "", errLost
+	case <-ctx.Done():
+	}
+	left.Store(true)
+	select {
+	case msg := <-answer: // it came meanwhile; the pump may not have seen that nobody waits, or ends it as well
+		b.detach(attachedTo(msg))
+	default:
+	}
+	return "", ended(ctx)
+}
+
+func attachedTo(msg *cdproto.Message) (target.SessionID, error) {
+	if msg.Error != nil {
+		return "", msg.Error
+	}
+	var attached target.AttachToTargetResult
+	err := decode(msg.Result, &attached)
+	return attached.SessionID, err
+}
+
+// detach ends a session that attach has opened, unless err says that there is none.
+func (b *browser) detach(session target.SessionID, err error) {
+	if err == nil {
+		post(b.wire, "", target.DetachFromTarget, target.DetachFromTargetParams{SessionID: session})
+	}
+}
+
+// record has the browser begin a trace of a page. It may be busy with another: with that of a look which was
+// given up, or with the first, of nothing.
+func (b *browser) record(ctx context.Context, session target.SessionID) error {
+	for {
+		_, err := call(ctx, b.wire, session, tracing.Start, tracing.StartParams{TransferMode: "ReportEvents", TraceConfig: &tracing.TraceConfig{
+			IncludedCategories: []string{cpuProfiler}, TraceBufferSizeInKb: traceKB,
+		}})
+		if refused := (*cdproto.Error)(nil); !errors.As(err, &refused) {
+			return err
+		}
+		timer := time.NewTimer(tracingAgain)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return err
+		}
+	}
 }
 
 // recording is a part of a trace. Its events are of many kinds, so each is decoded for itself.
@@ -136,7 +193,10 @@ type recording struct {
 	Events []jsonv2.Value `json:"value"`
 }
 
-// profileChunk is the event that tells of samples.
+// profiled is the name of the event that tells of samples.
+var profiled = []byte(`"ProfileChunk"`)
+
+// profileChunk is that event.
 type profileChunk struct {
 	PID  int    `json:"pid"`
 	TID  int    `json:"tid"`
@@ -179,16 +239,19 @@ type spot struct{ node, line, column int }
 
 // stack is the stack that the busiest thread of a trace was found in most often, innermost call first. A main
 // thread goes before others, which are workers'.
-func stack(chunks []jsonv2.Value) []string {
+func stack(ctx context.Context, chunks []jsonv2.Value) []string {
 	threads := make(map[string]*thread)
 	for _, chunk := range chunks {
 		var r recording
-		if decode(chunk, &r) != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		if !bytes.Contains(chunk, profiled) || decode(chunk, &r) != nil {
 			continue
 		}
 		for _, event := range r.Events {
 			var c profileChunk
-			if !bytes.Contains(event, []byte(`"ProfileChunk"`)) || decode(event, &c) != nil {
+			if !bytes.Contains(event, profiled) || decode(event, &c) != nil {
 				continue
 			}
 			id := fmt.Sprint(c.PID, " ", c.ID)
@@ -267,7 +330,7 @@ func (th *thread) stack() []string {
 	return slices.Clip(calls)
 }
 
-// frame is a call as stacks show it.
+// frame is a call as errors and the log show it.
 func frame(function, url string, line, column int) string {
 	if function == "" {
 		function = "(anonymous)"
@@ -275,5 +338,5 @@ func frame(function, url string, line, column int) string {
 	if url == "" {
 		return shortened(function)
 	}
-	return shortened(function) + " (" + place(shortened(url), line, column) + ")"
+	return shortened(function) + " (" + place(discreet(shortened(url)), line, column) + ")"
 }

@@ -63,6 +63,9 @@ type tab struct {
 	gaveUp bool
 	leases int // that have ended; guarded by browser.mu
 
+	// away ends the look at what holds the main thread; nil: nobody looks.
+	away atomic.Pointer[context.CancelFunc]
+
 	session  target.SessionID // set by open, before anybody else sees the tab
 	prepared atomic.Bool      // Prepare has the page's requests or scripts stopped, and sees to them
 	attached chan error       // takes what attaching chromedp brought
@@ -249,6 +252,7 @@ func (t *tab) heard(ctx context.Context) error {
 // back to the standby state. What is no script (a synchronous request, a huge layout) cannot be
 // stopped; the call then waits for ctx.
 func (t *tab) Rescue(ctx context.Context) error {
+	t.lookAway()
 	t.unstop()
 	if err := t.quiet(ctx); err != nil {
 		return fmt.Errorf("chrome: rescue: %w", err)
@@ -382,6 +386,7 @@ func (t *tab) unstop() {
 // Close closes the page with its popups, and waits until the browser lists none of them, or until ctx
 // ends. It may be called again.
 func (t *tab) Close(ctx context.Context) (err error) {
+	t.lookAway()
 	t.b.closeBegins(t)
 	defer func() { t.b.closeEnds(t, err) }()
 	err = t.b.closePages(ctx, func(info *target.Info, root target.ID) bool {
