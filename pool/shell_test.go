@@ -70,6 +70,33 @@ func TestTheRecorderKeepsTheLastEventsInOrder(t *testing.T) {
 	}
 }
 
+// What a copy of the pool costs is spread over as many events as there are things to copy.
+func TestTheRecorderOfALargePoolCopiesItNoOftenerThanForAsManyEvents(t *testing.T) {
+	settings, err := core.Settings{}.Resolve()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const waiting = 50
+	state, k := core.New(settings), newKeys()
+	for i := range waiting {
+		e := core.Event{Kind: core.Requested, Request: core.RequestID(i + 1), Affinity: k.handle(fmt.Sprint(i))}
+		state.Step(0, e, nil)
+	}
+	r, copies, last := recorder{most: 5}, 0, 0
+	for i := range 5 * state.Size() {
+		r.add(core.Time(i), core.Event{}, state, &k)
+		if len(r.now.records) == 1 {
+			if copies++; copies > 1 && i-last < state.Size() {
+				t.Fatalf("a pool of %d things is copied for %d events", state.Size(), i-last)
+			}
+			last = i
+		}
+	}
+	if copies != 5 || state.Size() < 2*waiting {
+		t.Errorf("a pool of %d things was copied %d times", state.Size(), copies)
+	}
+}
+
 func TestAKeyThatIsForgottenGivesItsHandleToTheNext(t *testing.T) {
 	k := newKeys()
 	a, b := k.handle("a"), k.handle("b")

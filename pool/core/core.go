@@ -216,7 +216,7 @@ type State struct {
 	phase          phase
 	effects        []Effect
 	moved          []int32 // tabs whose deadlines may have changed in this step
-	armed          Time    // the earliest deadline that the last step has armed, or before it
+	armed          Time    // what Armed says
 }
 
 // phase says how far the pool is in its own life.

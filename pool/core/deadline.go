@@ -46,14 +46,15 @@ func (s *State) nextContext() int32 {
 	return next
 }
 
-// Armed is the earliest deadline that the last step has armed, or an instant before it; the last one there is where
-// it has armed none. So what was the earliest before and is not gone, or this, is the earliest now.
+// Armed is an instant no later than any deadline that the last step has armed, or moved to an earlier instant; the
+// last one there is, where there is none of these. So whoever was to look in time for all that was armed before, and
+// now looks at this instant where it is the earlier one, looks in time for all that is armed now.
 func (s *State) Armed() Time { return s.armed }
 
 // arm notes that a deadline is armed.
 func (s *State) arm(at Time) { s.armed = min(s.armed, at) }
 
-// armTabs notes the deadlines of the tabs that have moved in this step.
+// armTabs notes the deadlines of the tabs that have moved in this step, as they are at its end.
 func (s *State) armTabs() {
 	for _, i := range s.moved {
 		t := &s.tabs[i]

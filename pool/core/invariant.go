@@ -101,13 +101,15 @@ func Check(t *Transition, out []Violation) []Violation {
 // time, so it is done in production after every step.
 func CheckBooks(s *State) (Violation, bool) {
 	for i := range withBooks {
-		if v := &withBooks[i]; v.Books(s) != nil {
-			return Violation{v.Name, v.Says, v.Books(s).Error()}, true
+		v := &withBooks[i]
+		if err := v.Books(s); err != nil {
+			return Violation{v.Name, v.Says, err.Error()}, true
 		}
 	}
 	return Violation{}, false
 }
 
+// withBooks are the invariants that a state's own word can break.
 var withBooks = slices.DeleteFunc(slices.Clone(Invariants), func(v Invariant) bool { return v.Books == nil })
 
 func capacityBooks(s *State) error {

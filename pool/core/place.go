@@ -133,7 +133,7 @@ func (s *State) firstWarm(r int32) int32 {
 }
 
 // firstForPrimary is the first of r and of the requests for which a tab can be opened inside their
-// affinity's primary. Where none is left for the first of these, none is for any behind it.
+// affinity's primary. Where no slot is left for the first of these, none is left for any behind it.
 func (s *State) firstForPrimary(r int32) int32 {
 	if s.free() <= 0 || !s.opens() {
 		return r
