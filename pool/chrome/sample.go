@@ -78,7 +78,7 @@ func (b *browser) traced(msg *cdproto.Message) {
 
 // sample looks at a page's main thread until looking ends, about a thousand times a second, and returns what
 // script it was found in, innermost call first. It ends looking itself when that takes too long. The browser takes
-// some 30 ms more to tell what it saw, or 100 where every core is busy; ctx bounds that. It records one trace at a
+// some 15 ms more to tell what it saw, or 100 where every core is busy; ctx bounds that. It records one trace at a
 // time: others wait for it.
 // A loop that V8 has optimized while it ran has no name for the sampler, so the stack begins with who called it.
 // Nothing is returned where the thread ran no script, did not get from one step of it to the next within
