@@ -2,6 +2,7 @@ package chrome
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -95,7 +96,11 @@ func TestDoubtAsksAgainWhereTheBrowserRecordsATraceAlready(t *testing.T) {
 	begun := make(chan error)
 	go func() { begun <- b.record(t.Context(), target.SessionID("s")) }()
 	s.say(`{"id":%d,"error":{"code":-32000,"message":"Tracing has already been started (possibly in another tab)."}}`, s.asked("Tracing.start"))
-	s.say(`{"id":%d,"result":{}}`, s.asked("Tracing.start"))
+	again := s.hear()
+	if !strings.Contains(string(again.Params), `"includedCategories":["disabled-by-default-v8.cpu_profiler","-*"]`) {
+		t.Errorf("the second command is %s with %s", again.Method, again.Params)
+	}
+	s.say(`{"id":%d,"result":{}}`, again.ID)
 	if err := <-begun; err != nil {
 		t.Errorf("record: %v", err)
 	}

@@ -32,6 +32,9 @@ const (
 // of the protocol needs both, and so does its debugger, which costs every page.
 const cpuProfiler = "disabled-by-default-v8.cpu_profiler"
 
+// noOther is the name of no category.
+const noOther = "-*"
+
 // trace is one that is being recorded, on a session of its own. Its fields are guarded by browser.mu.
 type trace struct {
 	chunks []jsonv2.Value
@@ -40,12 +43,16 @@ type trace struct {
 	done   chan struct{} // closed when there is no more to come
 }
 
+// traceOf asks for these categories and for no others. Were only such named as are off by default, Chrome would record
+// all the rest as well: a megabyte in which there is often no room for a sample.
+func traceOf(categories ...string) *tracing.TraceConfig {
+	return &tracing.TraceConfig{IncludedCategories: append(categories, noOther), TraceBufferSizeInKb: traceKB}
+}
+
 // warmTracing has the browser record a first trace, of nothing. In the very first one it asks every page's
 // main thread something, so one that hangs would be found with the first that does not.
 func (b *browser) warmTracing() {
-	params := encode(tracing.CommandStart, tracing.StartParams{TraceConfig: &tracing.TraceConfig{
-		IncludedCategories: []string{"-*"}, TraceBufferSizeInKb: traceKB,
-	}})
+	params := encode(tracing.CommandStart, tracing.StartParams{TraceConfig: traceOf()})
 	b.wire.send("", tracing.CommandStart, params, waiter{then: func(msg *cdproto.Message) {
 		if msg.Error == nil {
 			post(b.wire, "", tracing.End, cdp.Empty{})
@@ -71,7 +78,7 @@ func (b *browser) traced(msg *cdproto.Message) {
 
 // sample looks at a page's main thread until looking ends, about a thousand times a second, and returns what
 // script it was found in, innermost call first. It ends looking itself when that takes too long. The browser takes
-// some 30 ms more to tell what it saw, or 100 where every core is busy; ctx bounds that. It records one trace at a
+// some 15 ms more to tell what it saw, or 100 where every core is busy; ctx bounds that. It records one trace at a
 // time: others wait for it.
 // A loop that V8 has optimized while it ran has no name for the sampler, so the stack begins with who called it.
 // Nothing is returned where the thread ran no script, did not get from one step of it to the next within
@@ -172,9 +179,7 @@ func (b *browser) detach(session target.SessionID, err error) {
 // given up, or with the first, of nothing.
 func (b *browser) record(ctx context.Context, session target.SessionID) error {
 	for {
-		_, err := call(ctx, b.wire, session, tracing.Start, tracing.StartParams{TransferMode: "ReportEvents", TraceConfig: &tracing.TraceConfig{
-			IncludedCategories: []string{cpuProfiler}, TraceBufferSizeInKb: traceKB,
-		}})
+		_, err := call(ctx, b.wire, session, tracing.Start, tracing.StartParams{TransferMode: "ReportEvents", TraceConfig: traceOf(cpuProfiler)})
 		if refused := (*cdproto.Error)(nil); !errors.As(err, &refused) {
 			return err
 		}
