@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -18,7 +19,9 @@ const (
 	// closeWorkers is how many pages redirect at a time.
 	closeWorkers = 4
 	// closeSettles is how long closes that are under way may take to end before pages are counted.
-	closeSettles = 3 * time.Second
+	closeSettles = 2 * time.Second
+	// callerWaits is a column.
+	callerWaits = "caller waits, p50 ms"
 )
 
 // closing compares what becomes of pages that are closed while a navigation commits: Chrome acknowledges such a
@@ -30,7 +33,7 @@ func closing() group {
 			"lists %v later and that nobody has. The caller waits as long as Discard, or chromedp.Cancel, takes to return.", closeWorkers, closeSettles),
 		columns: []report.Column{
 			{Name: "closes", Sum: true}, {Name: "still open", Sum: true},
-			{Name: "caller waits, p50 ms", Digits: 3, Quantile: 0.5}, {Name: "p99 ms", Digits: 3, Quantile: 0.99},
+			{Name: callerWaits, Digits: 3, Quantile: 0.5}, {Name: "p99 ms", Digits: 3, Quantile: 0.99},
 		},
 		rows: []row{
 			{ours, closed(poolCloser)},
@@ -56,33 +59,27 @@ func closed(start func(*stage) (closer, error)) func(context.Context, *stage) (r
 		if err != nil {
 			return result{}, err
 		}
+		waits := make([][]float64, closeWorkers) // milliseconds of each close
+		failures := make([]error, closeWorkers)
 		var all sync.WaitGroup
-		var mu sync.Mutex
-		var waits []float64
-		var failures []error
 		began := time.Now()
 		for worker := range closeWorkers {
 			all.Go(func() {
-				for time.Since(began) < s.during() {
+				for failures[worker] == nil && time.Since(began) < s.during() {
 					wait, err := c.once(ctx, s, worker)
-					mu.Lock()
-					if err != nil {
-						failures = append(failures, err)
-						mu.Unlock()
-						return
-					}
-					waits = append(waits, milliseconds(wait))
-					mu.Unlock()
+					waits[worker], failures[worker] = append(waits[worker], milliseconds(wait)), err
 				}
 			})
 		}
 		all.Wait()
-		if len(failures) > 0 {
-			return result{}, errors.Join(failures...)
+		if err := errors.Join(failures...); err != nil {
+			return result{}, errors.Join(err, c.end())
 		}
 		<-time.After(closeSettles)
 		open, err := c.strays(ctx)
-		return result{map[string]float64{"closes": float64(len(waits)), "still open": float64(open)}, waits}, errors.Join(err, c.end())
+		found := result{map[string]float64{"still open": float64(open)}, slices.Concat(waits...)}
+		found.Figures["closes"] = float64(len(found.Latencies))
+		return found, errors.Join(err, c.end())
 	}
 }
 
@@ -92,17 +89,18 @@ func (c closer) once(ctx context.Context, s *stage, worker int) (time.Duration, 
 	if err != nil {
 		return 0, err
 	}
+	page, done := bounded(page, ctx)
+	defer done()
 	// The answer comes before the page leaves; the next one comes from the page that it went to.
 	away := chromedp.Evaluate[int](`setTimeout(() => { location = "` + s.site.url + `/redirect?n=0" }); 1`)
 	arrived := chromedp.Evaluate[bool](`location.search.length > 0`)
 	_, err = chromedp.Run(page, away)
-	for there := false; err == nil && !there && ctx.Err() == nil; {
-		// Between two documents there is none to ask.
-		there, _ = chromedp.Run(page, arrived)
+	for there := false; err == nil && !there; err = page.Err() {
+		there, _ = chromedp.Run(page, arrived) // between two documents there is none to ask
 	}
 	began := time.Now()
 	end()
-	return time.Since(began), errors.Join(err, ctx.Err())
+	return time.Since(began), err
 }
 
 // errRedirects is why a page is given up.

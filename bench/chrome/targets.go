@@ -34,6 +34,7 @@ func targets() []target {
 		{"one in forty loops: p99, as a multiple of that where none does", "stuck", ours, "p99 ms", true, false, 1.5, 1.5},
 		{"one in forty loops: ms from the detection until the slot is back", "stuck", ours, "slot back ms", false, false, 100, 100},
 		{"closes during a redirect: pages still open", "closes", ours, "still open", false, false, 0, 0},
+		{"closes during a redirect: ms that the caller waits, p50", "closes", ours, callerWaits, false, false, 1, 1},
 		{"closes during a redirect: ms that the caller waits, p99", "closes", ours, "p99 ms", false, false, 1, 1},
 		{"the browser is killed: ms until holders are told", "kill", ours, "holders told ms", false, false, 100, 100},
 		{"the browser is killed: ms until a new page is held", "kill", ours, "new page held ms", false, false, 700, 250},
