@@ -13,14 +13,19 @@ type alarm struct {
 	at   Time // never: nobody looks
 }
 
-// step tells the state of one event, and fails where the alarm would ring too late.
+// step tells the state of one event, and fails where the alarm would ring too late, or where one would that was
+// right to the instant before.
 func (a *alarm) step(e Event) {
-	w := a.walk
+	w, exact := a.walk, never
+	if d, ok := w.state.NextDeadline(); ok {
+		exact = d.At
+	}
 	w.step(e)
 	a.at = min(a.at, w.state.Armed())
-	if d, ok := w.state.NextDeadline(); ok && d.At < a.at {
+	rings := max(a.at, min(exact, w.state.Armed()))
+	if d, ok := w.state.NextDeadline(); ok && d.At < rings {
 		w.t.Fatalf("%s leaves %s armed for %v, and the alarm rings at %v", AppendEvent(nil, e, w.names),
-			AppendEvent(nil, d.Event, w.names), d.At.Duration(), a.at.Duration())
+			AppendEvent(nil, d.Event, w.names), d.At.Duration(), rings.Duration())
 	}
 }
 
@@ -41,16 +46,29 @@ func (a *alarm) ring(most int) int {
 	return due
 }
 
+// hurry makes one of the times so short that its deadline is the next as soon as it is armed.
+func hurry(settings *Settings, seed uint64) {
+	switch seed % 6 {
+	case 0:
+		settings.StallTimeout = Off
+	case 1:
+		settings.DrainTimeout = 100 * time.Millisecond
+	case 2:
+		settings.BrowserMaxAge = time.Second
+	case 3:
+		settings.OpenBackoff, settings.OpenBackoffMax = 50*time.Millisecond, time.Second
+	case 4:
+		settings.IdleContraction = 50 * time.Millisecond
+	}
+}
+
 // TestAnAlarmKeptByWhatStepsArmIsNeverLate also sees to it that the alarm has rung for something, and in vain.
 func TestAnAlarmKeptByWhatStepsArmIsNeverLate(t *testing.T) {
 	for _, hasty := range []bool{false, true} { // true: deadlines come before their time too, as in a search
 		rung, inVain := 0, 0
 		for seed := range uint64(80) {
 			settings := walkSettings(rand.New(rand.NewPCG(seed, 4)))
-			settings.BrowserMaxAge = time.Duration(seed%3) * time.Minute
-			if seed%4 == 0 {
-				settings.StallTimeout = Off
-			}
+			hurry(&settings, seed)
 			a := alarm{newWalk(t, seed, settings), never}
 			a.step(Event{})
 			for range 500 {
