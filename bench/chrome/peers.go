@@ -67,8 +67,19 @@ func (s *stage) launcher() chrome.Launcher {
 	return chrome.Launcher{ExecPath: s.browser, NoSandbox: root()}
 }
 
-func ofPagepool(s *stage, cfg pool.Config) (peer, error) {
+// warmPool is a pool whose browser runs and whose standbys are open, as the others' are before they are measured.
+func (s *stage) warmPool(cfg pool.Config) (*pool.Pool[*chrome.Page], error) {
 	p, err := pool.New(s.launcher(), cfg)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), renderTimeout)
+	defer cancel()
+	return p, p.Warm(ctx)
+}
+
+func ofPagepool(s *stage, cfg pool.Config) (peer, error) {
+	p, err := s.warmPool(cfg)
 	if err != nil {
 		return peer{}, err
 	}
