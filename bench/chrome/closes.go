@@ -107,7 +107,7 @@ func (c closer) once(ctx context.Context, s *stage, worker int) (time.Duration, 
 var errRedirects = errors.New("it redirects for ever")
 
 func poolCloser(s *stage) (closer, error) {
-	p, err := pool.New(s.launcher(), pool.Config{MaxPages: closeWorkers})
+	p, err := s.warmPool(pool.Config{MaxPages: closeWorkers})
 	if err != nil {
 		return closer{}, err
 	}

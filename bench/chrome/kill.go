@@ -76,14 +76,11 @@ func killed(ctx context.Context, s *stage) (result, error) {
 // kill puts a pool under load, kills its browser, and waits for the first page of the next one and then for the
 // workers.
 func (n *news) kill(ctx context.Context, s *stage) (at time.Time, again visit, err error) {
-	p, err := pool.New(s.launcher(), pool.Config{MaxPages: concurrency})
+	p, err := s.warmPool(pool.Config{MaxPages: concurrency})
 	if err != nil {
 		return at, again, err
 	}
 	defer func() { err = errors.Join(err, p.Close(context.Background())) }()
-	if err := p.Warm(ctx); err != nil {
-		return at, again, err
-	}
 	working, stop := context.WithCancel(ctx)
 	var all sync.WaitGroup
 	for worker := range concurrency {

@@ -32,14 +32,11 @@ func remembering() group {
 }
 
 func remembered(ctx context.Context, s *stage) (result, error) {
-	p, err := pool.New(s.launcher(), pool.Config{
+	p, err := s.warmPool(pool.Config{
 		MinPages: 1, InitialPages: 1, MaxPages: memoryTabs, BurstPages: memoryTabs, AffinityTabs: 1,
 		IdleContraction: 100 * time.Millisecond,
 	})
 	if err != nil {
-		return result{}, err
-	}
-	if err := p.Warm(ctx); err != nil {
 		return result{}, err
 	}
 	base := s.settled()

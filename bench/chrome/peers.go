@@ -58,7 +58,7 @@ func loaded(open func(*stage) (peer, error)) func(context.Context, *stage) (resu
 // browserFlags are what every browser is started with, whoever starts it: those of this pool's launcher.
 var browserFlags = []string{
 	"disable-gpu", "disable-quic", "no-first-run", "no-default-browser-check", "disable-background-networking",
-	"disable-component-update", "disable-sync", "password-store=basic", "hide-scrollbars", "mute-audio", "no-startup-window",
+	"disable-component-update", "disable-sync", "password-store=basic", "hide-scrollbars", "mute-audio",
 }
 
 func root() bool { return os.Geteuid() == 0 }
@@ -67,8 +67,19 @@ func (s *stage) launcher() chrome.Launcher {
 	return chrome.Launcher{ExecPath: s.browser, NoSandbox: root()}
 }
 
-func ofPagepool(s *stage, cfg pool.Config) (peer, error) {
+// warmPool is a pool whose browser runs and whose standbys are open, as the others' are before they are measured.
+func (s *stage) warmPool(cfg pool.Config) (*pool.Pool[*chrome.Page], error) {
 	p, err := pool.New(s.launcher(), cfg)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), renderTimeout)
+	defer cancel()
+	return p, p.Warm(ctx)
+}
+
+func ofPagepool(s *stage, cfg pool.Config) (peer, error) {
+	p, err := s.warmPool(cfg)
 	if err != nil {
 		return peer{}, err
 	}

@@ -27,7 +27,7 @@ var answered = chromedp.Evaluate[int]("1")
 
 func poolSlots(s *stage, rescue time.Duration) (slots, error) {
 	r := newRecoveries()
-	p, err := pool.New(s.launcher(), pool.Config{MaxPages: stuckWorkers, RescueTimeout: rescue, Tracer: r})
+	p, err := s.warmPool(pool.Config{MaxPages: stuckWorkers, RescueTimeout: rescue, Tracer: r})
 	if err != nil {
 		return slots{}, err
 	}
