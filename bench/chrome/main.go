@@ -110,32 +110,17 @@ func run(ctx context.Context, o orders) error {
 // choose returns the tables and rows that a flag names.
 func choose(names string) ([]group, error) {
 	all := groups()
-	if names == "" {
-		return all, nil
-	}
-	wanted, used := strings.Split(names, ","), map[string]bool{}
-	var chosen []group
+	var paths []string
 	for _, g := range all {
-		if slices.Contains(wanted, g.name) {
-			used[g.name] = true
-			chosen = append(chosen, g)
-			continue
-		}
-		g.rows = slices.DeleteFunc(g.rows, func(r row) bool {
-			path := g.name + "/" + r.name
-			used[path] = slices.Contains(wanted, path)
-			return !used[path]
-		})
-		if len(g.rows) > 0 {
-			chosen = append(chosen, g)
+		for _, r := range g.rows {
+			paths = append(paths, g.name+"/"+r.name)
 		}
 	}
-	for _, name := range wanted {
-		if !used[name] {
-			return nil, fmt.Errorf("-rows has %q: it has to be one of the tables %s, or TABLE/ROW", name, strings.Join(tableNames(), ", "))
-		}
+	chosen, err := report.Chosen(names, paths)
+	for i, g := range all {
+		all[i].rows = slices.DeleteFunc(g.rows, func(r row) bool { return !chosen[g.name+"/"+r.name] })
 	}
-	return chosen, nil
+	return slices.DeleteFunc(all, func(g group) bool { return len(g.rows) == 0 }), err
 }
 
 // programOf is a browser itself, where a name stands for a distribution's script that starts it: all peers start

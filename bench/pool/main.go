@@ -62,32 +62,19 @@ func names() []string {
 }
 
 // choose returns the tables and rows that a flag names.
-func choose(only string) ([]group, error) {
-	if only == "" {
-		return groups(), nil
-	}
-	wanted, used := strings.Split(only, ","), map[string]bool{}
-	var chosen []group
-	for _, g := range groups() {
-		g.rows = slices.DeleteFunc(g.rows, func(r row) bool {
-			for _, name := range wanted {
-				if name == g.name || name == g.name+"/"+r.name {
-					used[name] = true
-					return false
-				}
-			}
-			return true
-		})
-		if len(g.rows) > 0 {
-			chosen = append(chosen, g)
+func choose(names string) ([]group, error) {
+	all := groups()
+	var paths []string
+	for _, g := range all {
+		for _, r := range g.rows {
+			paths = append(paths, g.name+"/"+r.name)
 		}
 	}
-	for _, name := range wanted {
-		if !used[name] {
-			return nil, fmt.Errorf("-rows has %q: it has to be one of the tables %s, or TABLE/ROW", name, strings.Join(names(), ", "))
-		}
+	chosen, err := report.Chosen(names, paths)
+	for i, g := range all {
+		all[i].rows = slices.DeleteFunc(g.rows, func(r row) bool { return !chosen[g.name+"/"+r.name] })
 	}
-	return chosen, nil
+	return slices.DeleteFunc(all, func(g group) bool { return len(g.rows) == 0 }), err
 }
 
 func run(rounds int, during time.Duration, only, write string) error {

@@ -183,6 +183,29 @@ func (t Table) ratio(row *Row, c Column) float64 {
 	return Median(ratios)
 }
 
+// Chosen returns which of the rows, each given as TABLE/ROW, a flag named -rows asks for: those of a table, or a single
+// one, separated by commas; all where it is empty.
+func Chosen(names string, rows []string) (map[string]bool, error) {
+	chosen := map[string]bool{}
+	var tables []string
+	for _, name := range strings.Split(names, ",") {
+		found := false
+		for _, row := range rows {
+			table, _, _ := strings.Cut(row, "/")
+			if !slices.Contains(tables, table) {
+				tables = append(tables, table)
+			}
+			if names == "" || name == table || name == row {
+				chosen[row], found = true, true
+			}
+		}
+		if !found {
+			return nil, fmt.Errorf("-rows has %q: it has to be one of the tables %s, or TABLE/ROW", name, strings.Join(tables, ", "))
+		}
+	}
+	return chosen, nil
+}
+
 // Machine is where it was measured: processor, cores, memory, load before the run, system and Go.
 func Machine() string {
 	return fmt.Sprintf("%s, %d cores, %s of memory, load %s before the run; %s, %s, %s",

@@ -21,7 +21,7 @@ async function main() {
     puppeteer, concurrency: modes[orders.mode], maxConcurrency: orders.concurrency, timeout: orders.timeout,
     puppeteerOptions: {
       executablePath: orders.browser, args: orders.args, ignoreDefaultArgs: true, pipe: true,
-      defaultViewport: null, // the others have none either
+      waitForInitialPage: false, defaultViewport: null, // the others have neither
     },
   });
   const each = (work) => Promise.all(Array.from({ length: orders.concurrency }, work));
