@@ -22,7 +22,7 @@ func TestArgsReplaceTheLaunchersOwnByName(t *testing.T) {
 		{"a flag is added", Launcher{Args: []string{"--lang=de"}}, []string{"--lang=de"}, nil},
 		{"a flag is replaced", Launcher{Args: []string{"--password-store=detect"}}, []string{"--password-store=detect"}, []string{"--password-store=basic"}},
 		{"the last one wins", Launcher{Args: []string{"--lang=de", "--lang=fr"}}, []string{"--lang=fr"}, []string{"--lang=de"}},
-		{"lists are joined", Launcher{Args: []string{"--disable-features=A", "--disable-features=B,C"}}, []string{"--disable-features=A,B,C"}, nil},
+		{"lists are joined", Launcher{Args: []string{"--disable-features=A", "--disable-features=B,C"}}, []string{"--disable-features=SpareRendererForSitePerProcess,A,B,C"}, nil},
 		{"a name that begins alike is another", Launcher{Args: []string{"--disable=1", "--disable-gpu-vsync"}}, []string{"--disable-gpu", "--disable=1", "--disable-gpu-vsync"}, nil},
 	} {
 		args, err := c.launcher.args()
