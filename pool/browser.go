@@ -78,6 +78,36 @@ type LossTeller interface {
 	Lost() <-chan struct{}
 }
 
+// LeaseTab is a Tab whose leases have sessions of their own. What a holder sets through the session of its
+// lease ends with that session. LeaseTab takes the place of LeaseWatcher: of a tab that is both, LeaseEnded is
+// not called.
+type LeaseTab[P any] interface {
+	// BeginLease begins the session of the next lease and returns what its holder works with, and the
+	// context that the lease derives from. The pool calls it once before each lease, after the tab was opened
+	// or after EndLease. It waits for the page's main thread. An error means that no session is left.
+	BeginLease(ctx context.Context) (P, context.Context, error)
+	// EndLease stops what is in flight (a navigation, a reload, a form post), sees that it has stopped, and ends
+	// the session. It needs no turn of the page's main thread. After an error the pool calls it once more, or
+	// closes the tab.
+	EndLease(ctx context.Context) (Left, error)
+}
+
+// Left says what a lease left on its tab that the end of its session does not undo.
+type Left uint8
+
+const (
+	Clean          Left = iota // nothing that the next lease must not meet
+	SpoiledTab                 // something that no end of a session undoes: the pool closes the tab
+	SpoiledContext             // something in the context that cannot be cleared: the pool closes the tab with its context
+)
+
+// Halter is a Tab that can stop its page's scripts and hear its main thread, and leave the document as it is. It is the
+// first part of a reset; of a Tab that is no Halter the pool calls Rescue for it.
+type Halter interface {
+	// Halt returns nil when no script holds the main thread any more and the main thread has answered.
+	Halt(ctx context.Context) error
+}
+
 type operationKey struct{}
 
 // OperationID returns the core's number of the operation that ctx was made for, so that a driver's
