@@ -52,5 +52,6 @@ func (e *entry) resetBound(set *Settings) Time {
 	case e.answered:
 		return e.beganAt.after(rescue)
 	}
-	return e.endedAt.after(2 * rescue)
+	// An answer may come after its deadline, where nobody looked in time.
+	return max(e.endedAt.after(2*rescue), e.overAt.after(rescue))
 }

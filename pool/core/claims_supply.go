@@ -100,7 +100,7 @@ func (t *Transition) becameIdle(tab TabView) bool {
 	case Probing:
 		return t.Event.Kind == Probed && t.Event.Tab == tab.ID
 	case Resetting:
-		return t.Event.Kind == WasReset && t.Event.Tab == tab.ID
+		return (t.Event.Kind == WasReset || t.Event.Kind == SessionEnded || t.Event.Kind == SessionBegun) && t.Event.Tab == tab.ID
 	}
 	return false
 }
@@ -261,7 +261,7 @@ func (t *Transition) target() int32 {
 func (l *Ledger) doomedLeases() int32 {
 	n := int32(0)
 	for i := range l.tabs {
-		if e := &l.tabs[i]; e.holder != 0 && e.doomed != 0 {
+		if e := &l.tabs[i]; e.holder != 0 && (e.doomed != 0 || e.spoiled) {
 			n++
 		}
 	}

@@ -45,6 +45,8 @@ type tab struct {
 	probeBegan Time          // when it was probed last
 	probeEnded Time          // when it answered that
 	goodAt     Time          // when its page was last known to answer
+	leasedAt   Time          // when its last lease began
+	stuckSince Time          // stuck: when the first such lease in a row began
 	retireAt   Time          // when it is past its MaxAge
 	stamp      uint64        // when it was handed out last, as a place in the order of all grants
 	operation  Operation     // the number of what was asked last; answers that name another come too late
@@ -67,7 +69,11 @@ type tab struct {
 	suspect    bool      // Probing: it is doubted, rather than merely not seen for a while
 	rescued    bool      // Probing: what held it was stopped
 	part       resetPart // Resetting: which part of it
-	_          [7]byte
+	session    session   // of its leases; see there
+	sessions   bool      // each of its leases has a session of its own
+	retried    bool      // since its last lease, a session of it has failed to end, or to begin
+	stuck      bool      // in its last lease a navigation began, and none finished
+	_          [3]byte
 }
 
 // bound says whether a tab belongs to an affinity and is not on its way out.
@@ -307,7 +313,10 @@ func (s *State) handle(e *Event) {
 func (s *State) tabEvent(e *Event, i int32) {
 	if e.Operation != 0 && e.Operation != s.tabs[i].operation {
 		s.hear(s.tabs[i].browser)
-		return // it was given up, and the page is asked something else
+		if e.Kind == SessionEnded && e.Left == SpoiledContext {
+			s.spoilContext(i) // that is so, though it was given up, and the page is asked something else
+		}
+		return
 	}
 	if !e.Kind.Deadline() {
 		s.hear(s.tabs[i].browser)
@@ -317,7 +326,7 @@ func (s *State) tabEvent(e *Event, i int32) {
 	}
 	switch e.Kind {
 	case Opened:
-		s.opened(i, e.Jitter)
+		s.opened(i, e)
 	case OpenFailed:
 		s.openFailed(i)
 	case OpenOverdue, CloseOverdue, ProbeOverdue, ResetOverdue:
@@ -326,6 +335,12 @@ func (s *State) tabEvent(e *Event, i int32) {
 		s.openSilent(i)
 	case Probed:
 		s.probed(i)
+	case SessionEnded:
+		s.sessionEnded(e, i)
+	case SessionBegun:
+		s.sessionBegun(i)
+	case SessionEndFailed, SessionBeginFailed:
+		s.sessionFailed(i)
 	case ProbeFailed, ProbeSilent:
 		s.probeFailed(i)
 	case Rescued:

@@ -40,6 +40,7 @@ var Invariants = []Invariant{
 	{"retired", "A tab past its MaxUses is not idle, and none is closed for MaxUses or MaxAge before; a sweep leaves no affinity that was idle long enough.", retired, nil},
 	{"primary-fate", "When the last tab of a primary begins to close, the primary is kept or is one no longer, as the reason says; orphans are closed when they have to be, the oldest first, and not before.", primaryFate, nil},
 	{"doubt", "A page in doubt is rescued before it is given up; with Reset, a page that was used is reset before it is handed out; whoever was promised a tab is promised one that is on its way, and not overdue.", doubtHolds, nil},
+	{"clean-lease", "A holder meets nothing of an earlier lease but what the contract's table says: its session has ended, that of the next lease has begun, and what it spoiled is closed.", nil, nil},
 	{"reset-bounded", "With Reset, a tab whose page has answered nothing since its lease ended is closing no later than 2 x RescueTimeout after that; one that has answered, no later than RescueTimeout after it was last asked, but for the second part of its reset, which OpenTimeout bounds.", resetBounded, nil},
 	{"abandon-prompt", "An abandoned request is gone at once and strands nothing; an opening inside a primary that nobody of its affinity wants any more is closed when it answers.", unwantedHolds, nil},
 	{"isolation", "No context ever serves two affinities (unless reassignment is switched on), and none is used again after its generation was disposed without Retain.", isolation, nil},

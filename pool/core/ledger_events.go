@@ -49,11 +49,19 @@ func (l *Ledger) silentSince(b BrowserID) Time {
 
 func (l *Ledger) tabEvent(t *entry, e Event) {
 	if e.Operation != 0 && e.Operation != t.operation {
+		if e.Kind == SessionEnded && e.Left == SpoiledContext {
+			l.left(t, e.Left)
+		}
 		return // what was given up answers too late
 	}
 	switch e.Kind {
 	case Opened, OpenFailed:
 		l.opening(t, e.Kind)
+		if e.Kind == Opened && e.Sessions && !t.sessions {
+			t.sessions, t.session = true, sessionBegun
+		}
+	case SessionEnded, SessionBegun, SessionEndFailed, SessionBeginFailed:
+		l.sessionEvent(t, e)
 	case OpenOverdue:
 		t.overdue = true
 	case Crashed:
@@ -76,6 +84,7 @@ func (l *Ledger) tabEvent(t *entry, e Event) {
 	case ProbeFailed, ProbeSilent:
 		t.suspect = t.suspect || t.asked == ProbeTab
 	case ResetFailed, ResetSilent:
+		l.sessionEvent(t, e)
 		t.suspect = t.suspect || t.asked == ResetTab || t.asked == RescueTab && t.halts
 	case Closed:
 		switch {

@@ -125,6 +125,15 @@ func (s *Settings) EndTimeout() time.Duration {
 	return s.RescueTimeout
 }
 
+// BeginTimeout bounds the beginning of a lease's session, which waits for the page's main thread as a probe does: it is
+// ProbeBudget, or the least that this may be where it is off.
+func (s *Settings) BeginTimeout() time.Duration {
+	if s.ProbeBudget < 0 {
+		return leastProbeBudget
+	}
+	return s.ProbeBudget
+}
+
 func (s *Settings) highPriorityBoth() bool {
 	return (s.HighPriorityPages > 0) == (s.HighPriorityThreshold > 0)
 }

@@ -47,7 +47,8 @@ func (t *tab) fields() []field {
 		{"next", &t.next}, {"prev", &t.prev}, {"uses", &t.uses}, {"class", &t.class}, {"reason", &t.reason},
 		{"rung", &t.rung}, {"closes", &t.closes}, {"kill", &t.kill}, {"doomed", &t.doomed}, {"overdue", &t.overdue},
 		{"awaiting", &t.awaiting}, {"unopened", &t.unopened}, {"suspect", &t.suspect}, {"rescued", &t.rescued},
-		{"part", &t.part}, {"operation", &t.operation},
+		{"part", &t.part}, {"session", &t.session}, {"sessions", &t.sessions}, {"retried", &t.retried}, {"stuck", &t.stuck},
+		{"leased-at", &t.leasedAt}, {"stuck-since", &t.stuckSince}, {"operation", &t.operation},
 	}
 }
 
@@ -86,7 +87,7 @@ func (c *call) fields() []field {
 func (b *browser) fields() []field {
 	return []field{
 		{"id", &b.id}, {"state", &b.state}, {"since", &b.since}, {"heard-at", &b.heardAt}, {"asked-at", &b.askedAt},
-		{"tabs", &b.tabs}, {"unlaunched", &b.unlaunched}, {"worn", &b.worn},
+		{"tabs", &b.tabs}, {"unlaunched", &b.unlaunched}, {"worn", &b.worn}, {"arrived-at", &b.arrivedAt},
 	}
 }
 

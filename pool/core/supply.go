@@ -1,7 +1,5 @@
 package core
 
-import "time"
-
 // Where tabs come from: the target, the distance to it, and eviction, which makes the room.
 
 // limit is how many tabs may be alive: capacity, and one spare on top.
@@ -131,13 +129,16 @@ func (s *State) open() {
 
 // opened makes a tab a standby, or its affinity's where it was opened inside its primary. Where nobody
 // waits for the answer any more, what it opened is closed.
-func (s *State) opened(i int32, jitter time.Duration) {
+func (s *State) opened(i int32, e *Event) {
 	t := &s.tabs[i]
 	if !t.unopened {
 		return
 	}
 	t.unopened = false
 	t.openEnded, t.goodAt = s.now, s.now
+	if t.sessions = e.Sessions; t.sessions {
+		t.session = sessionBegun
+	}
 	if t.state != Opening {
 		if s.serves(t.browser) {
 			s.closeAgain(i)
@@ -149,7 +150,7 @@ func (s *State) opened(i int32, jitter time.Duration) {
 		s.paused, s.failedOpenings = false, 0
 	}
 	if s.settings.MaxAge > 0 {
-		t.retireAt = s.now.after(s.settings.MaxAge).after(jitter)
+		t.retireAt = s.now.after(s.settings.MaxAge).after(e.Jitter)
 	}
 	switch {
 	case t.doomed:
