@@ -117,6 +117,40 @@ func diff[T any](a, b []T, equal func(T, T) bool) (steps []step) {
 	return steps
 }
 
+// slide moves a stretch that comes or goes to the left, where the same tokens permit that, until it does not begin or end
+// within a selector: of a - b.c - b.d without c it is "- b.c" that goes, and not "c - b.".
+func slide(list []lexeme, lo, hi int) (left int) {
+	for n := 0; n <= lo && n < hi-lo; n++ {
+		if n > 0 && !same(list[lo-n], list[hi-n]) {
+			break
+		}
+		if list[lo-n].text != "." && (lo == n || list[lo-n-1].text != ".") {
+			return n
+		}
+	}
+	return 0
+}
+
+// changes returns the stretches in which two runs of tokens differ.
+func changes(was, is []lexeme) []step {
+	steps := diff(was, is, same)
+	for i := range steps {
+		s := &steps[i]
+		left := 0
+		switch {
+		case s.a == s.aEnd && s.b < s.bEnd:
+			left = slide(is, s.b, s.bEnd)
+		case s.b == s.bEnd:
+			left = slide(was, s.a, s.aEnd)
+		}
+		if i > 0 && s.a-left < steps[i-1].aEnd {
+			left = 0
+		}
+		*s = step{s.a - left, s.aEnd - left, s.b - left, s.bEnd - left}
+	}
+	return steps
+}
+
 // alignment says where a run of tokens is in another as nearly as possible.
 type alignment struct {
 	lo, hi  int
@@ -125,29 +159,35 @@ type alignment struct {
 	alike   int               // per cent
 }
 
-// nearest aligns a run with the stretch of another that takes the fewest changes. A changed identifier is one change; any
-// other token that differs is two.
+// The costs of an alignment: a token that came, one that went, an identifier that has another name.
+const (
+	came      = 1
+	went      = 2
+	otherName = 2
+)
+
+// nearest aligns a run with the stretch of another that takes the cheapest changes.
 func nearest(in, run []lexeme) alignment {
 	cost := make([][]int, len(run)+1)
 	for j := range cost {
 		cost[j] = make([]int, len(in)+1)
 		for i := range cost[j] {
 			if j > 0 {
-				cost[j][i] = cost[j-1][i] + 1
+				cost[j][i] = cost[j-1][i] + went
 			}
 			if j > 0 && i > 0 {
-				cost[j][i] = min(cost[j][i], cost[j][i-1]+1, cost[j-1][i-1]+exchange(in[i-1], run[j-1]))
+				cost[j][i] = min(cost[j][i], cost[j][i-1]+came, cost[j-1][i-1]+exchange(in[i-1], run[j-1]))
 			}
 		}
 	}
 	last := cost[len(run)]
 	found := alignment{after: make([]int, len(run)), renamed: map[string]string{}}
 	for i := range last {
-		if last[i] < last[found.hi] {
+		if last[i] <= last[found.hi] {
 			found.hi = i
 		}
 	}
-	found.alike = 100 - 100*last[found.hi]/max(1, len(run))
+	found.alike = 100 - 100*last[found.hi]/(went*max(1, len(run)))
 	kept := map[string]bool{}
 	i := found.hi
 	for j := len(run); j > 0; {
@@ -160,7 +200,7 @@ func nearest(in, run []lexeme) alignment {
 			} else {
 				found.renamed[run[j].text] = in[i].text
 			}
-		case cost[j][i] == cost[j-1][i]+1:
+		case cost[j][i] == cost[j-1][i]+went:
 			j--
 		default:
 			i--
@@ -178,7 +218,7 @@ func exchange(a, b lexeme) int {
 	case same(a, b):
 		return 0
 	case a.name && b.name:
-		return 1
+		return otherName
 	}
-	return 2
+	return came + went
 }

@@ -7,6 +7,7 @@ import (
 	"go/ast"
 	"go/parser"
 	gotoken "go/token"
+	"go/types"
 	"io/fs"
 	"maps"
 	"os"
@@ -21,6 +22,10 @@ type Tree struct {
 	root     string
 	packages map[string]map[string][]*decl // by path from the root, and by name
 	texts    map[string]string             // by path from the root
+
+	files    *gotoken.FileSet     // of what Compiles checks
+	bare     map[string]*ast.File // by path from the root: files as they are, without the bodies of functions
+	importer types.Importer
 }
 
 // decl is a declaration of a package at its top.

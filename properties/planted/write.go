@@ -3,6 +3,7 @@ package planted
 import (
 	"cmp"
 	"fmt"
+	"go/format"
 	"maps"
 	"slices"
 	"strings"
@@ -169,6 +170,13 @@ func (t *Tree) Reanchor(b *Bug, alike int) (fresh *Bug, notes []string, err erro
 	if err != nil {
 		return nil, nil, err
 	}
+	for file, text := range texts {
+		laidOut, err := format.Source([]byte(text))
+		if err != nil {
+			return nil, nil, fmt.Errorf("what would fit makes %s no Go: %w", file, err)
+		}
+		texts[file] = string(laidOut)
+	}
 	again := *b
 	if again.Edits, err = Edits(t.texts, texts); err != nil {
 		return nil, nil, err
@@ -205,25 +213,32 @@ func (t *Tree) propose(e *Edit, alike int) (changes []change, note string, err e
 	if walkErr != nil {
 		return nil, "", walkErr
 	}
-	holding := slices.DeleteFunc(decls, func(d *decl) bool { return len(occurrences(d.lexemes, was)) != 1 })
-	if len(holding) == 1 {
-		moved := Edit{holding[0].pkg, holding[0].name, e.Lines}
-		c, err = t.place(&moved)
-		return []change{c}, fmt.Sprintf("%s %s: its text is in %s %s now", e.Package, e.Decl, moved.Package, moved.Decl), err
+	if gone != nil || len(was) >= 2*leastTokens { // a short text is elsewhere by chance
+		held := func(d *decl) bool { return len(occurrences(d.lexemes, was)) == 1 }
+		if n := slices.IndexFunc(decls, held); n >= 0 && !slices.ContainsFunc(decls[n+1:], held) {
+			moved := Edit{decls[n].pkg, decls[n].name, e.Lines}
+			c, err = t.place(&moved)
+			return []change{c}, fmt.Sprintf("the text of %s %s is in %s %s now", e.Package, e.Decl, moved.Package, moved.Decl), err
+		}
 	}
-	if gone != nil {
+	if gone == nil {
+		decls = []*decl{d}
+	}
+	var near alignment
+	for _, other := range decls {
+		if a := nearest(other.lexemes, was); a.alike > near.alike {
+			near, d = a, other
+		}
+	}
+	if near.alike < max(1, alike) {
 		return nil, "", err
 	}
-	near := nearest(d.lexemes, was)
-	if near.alike < alike {
-		return nil, "", err
-	}
-	note = fmt.Sprintf("%s %s: the nearest text is %d %% alike", e.Package, e.Decl, near.alike)
+	note = fmt.Sprintf("the nearest text to that of %s %s, in %s %s, is %d %% alike", e.Package, e.Decl, d.pkg, d.name, near.alike)
 	return merge(d, was, e.side('+'), near), note, nil
 }
 
 // merge makes the changes of an edit at the nearest text. Identifiers that have another name there get it in what comes.
-func merge(d *decl, was []lexeme, text string, near alignment) (changes []change) {
+func merge(d *decl, was []lexeme, text string, near alignment) (made []change) {
 	continues := func(n int) int {
 		if n == 0 {
 			return near.lo
@@ -231,7 +246,7 @@ func merge(d *decl, was []lexeme, text string, near alignment) (changes []change
 		return near.after[n-1]
 	}
 	is := lex(text)
-	for _, s := range diff(was, is, same) {
+	for _, s := range changes(was, is) {
 		c := change{decl: d}
 		c.start, c.end = span(d.lexemes, continues(s.a), continues(s.aEnd))
 		for i, end := s.b, 0; i < s.bEnd; i++ {
@@ -241,7 +256,7 @@ func merge(d *decl, was []lexeme, text string, near alignment) (changes []change
 			c.text += cmp.Or(near.renamed[is[i].text], text[is[i].start:is[i].end])
 			end = is[i].end
 		}
-		changes = append(changes, c)
+		made = append(made, c)
 	}
-	return changes
+	return made
 }

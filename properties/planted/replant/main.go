@@ -67,6 +67,11 @@ func anchor(out io.Writer, root string, names []string, alike int, write bool) (
 		}
 		_, wrong := tree.Files(b)
 		if wrong == nil {
+			if err := tree.Compiles(b); err != nil {
+				left++
+				fmt.Fprintf(out, "planted bug %s fits, and does not compile:\n%v\n\n", b.Name, err)
+				continue
+			}
 			fit++
 			continue
 		}
@@ -84,6 +89,9 @@ func anchor(out io.Writer, root string, names []string, alike int, write bool) (
 		for e := range fresh.Edits {
 			fmt.Fprint(out, &fresh.Edits[e])
 		}
+		if err := tree.Compiles(fresh); err != nil {
+			fmt.Fprintf(out, "which does not compile:\n%v\n", err)
+		}
 		fmt.Fprintln(out)
 		if !write {
 			left++
@@ -91,7 +99,7 @@ func anchor(out io.Writer, root string, names []string, alike int, write bool) (
 			return left, err
 		}
 	}
-	fmt.Fprintf(out, "%d bugs fit the code, %d do not\n", fit, left)
+	fmt.Fprintf(out, "%d bugs fit the code and compile, %d do not\n", fit, left)
 	return left, nil
 }
 
