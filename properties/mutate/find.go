@@ -14,15 +14,15 @@ import (
 	"strings"
 )
 
-// Mutant is one small change to the production code. Its function, its operator and the syntax that it changes
-// identify it, and not its place: files, lines and layout change whenever somebody edits the code.
+// Mutant is one small change to the production code. Its function, its operator and the syntax that
+// it changes identify it, and not its place: every edit of the code moves lines and changes layout.
 type Mutant struct {
 	Number   int
 	File     string // from the root, with slashes
 	Line     int
 	Function string // State.place
 	Operator string
-	Syntax   string // what it changes: an expression, a statement, a constant and the expression around it
+	Syntax   string // what it changes: an expression, a statement, or a constant "in" what is around it
 	Before   string // the source lines that it changes, as one
 	After    string
 	Again    int // how many mutants before this one have the same function, operator and syntax
@@ -169,7 +169,9 @@ type finder struct {
 }
 
 // add notes a mutant of some syntax that replaces what stands from one position to another.
-func (f *finder) add(node ast.Node, apply int, operator, syntax string, from, to token.Pos, by string) {
+func (f *finder) add(
+	node ast.Node, apply int, operator, syntax string, from, to token.Pos, by string,
+) {
 	text := f.texts[f.file]
 	start, end := f.files.Position(from).Offset, f.files.Position(to).Offset
 	first, last := start, end
@@ -180,7 +182,8 @@ func (f *finder) add(node ast.Node, apply int, operator, syntax string, from, to
 		last++
 	}
 	m := &Mutant{
-		Number: len(f.list) + 1, File: f.file, Function: f.function, Operator: operator, Syntax: syntax, node: node, apply: apply,
+		Number: len(f.list) + 1, File: f.file, Function: f.function, Operator: operator, Syntax: syntax,
+		node: node, apply: apply,
 		Line:   f.files.Position(from).Line,
 		Before: oneLine(string(text[first:last])),
 		After:  oneLine(string(text[first:start]) + by + string(text[end:last])),
@@ -203,7 +206,7 @@ func (f *finder) text(n ast.Node) string {
 	return string(f.texts[f.file][f.files.Position(n.Pos()).Offset:f.files.Position(n.End()).Offset])
 }
 
-// printed is syntax on one line, whatever its layout and its comments, without the bodies of functions.
+// printed returns syntax on one line, whatever its layout, without comments and function bodies.
 func printed(n ast.Node) string {
 	bodies := map[*ast.FuncLit]*ast.BlockStmt{}
 	ast.Inspect(n, func(n ast.Node) bool {
@@ -224,7 +227,7 @@ func printed(n ast.Node) string {
 	return strings.Join(strings.Fields(text.String()), " ")
 }
 
-// header is a statement that has a body, without that body.
+// header returns a statement without its body; nothing if it is none that has one.
 func header(stmt ast.Stmt) string {
 	none := &ast.BlockStmt{}
 	switch n := stmt.(type) {
@@ -242,8 +245,8 @@ func header(stmt ast.Stmt) string {
 	return strings.TrimSuffix(printed(stmt), " { }")
 }
 
-// around is the innermost expression or simple statement that has a constant in it, so that the constant can be told from
-// others.
+// around returns the innermost expression or simple statement that contains a constant: it tells the
+// constant from others.
 func around(parents []ast.Node) string {
 	for i := len(parents) - 1; i >= 0; i-- {
 		switch n := parents[i].(type) {
@@ -378,7 +381,8 @@ func (f *finder) binary(n *ast.BinaryExpr) {
 	case token.EQL, token.NEQ:
 		f.condition(n)
 	case token.LSS, token.LEQ, token.GTR, token.GEQ:
-		f.add(n, boundary, "off-by-one", printed(n), n.OpPos, n.OpPos+token.Pos(len(n.Op.String())), other.String())
+		end := n.OpPos + token.Pos(len(n.Op.String()))
+		f.add(n, boundary, "off-by-one", printed(n), n.OpPos, end, other.String())
 	case token.ADD, token.SUB:
 		if b, ok := f.info.Types[n].Type.Underlying().(*types.Basic); ok && b.Info()&types.IsInteger != 0 {
 			f.add(n, swap, "swap", printed(n), n.OpPos, n.OpPos+1, other.String())

@@ -64,7 +64,8 @@ func like(key string, keys map[string]bool) (others []string) {
 	return others
 }
 
-// Neither the layout nor the comments, the file or the other lines of a function change what a mutant is called.
+// Neither the layout nor the comments, the file or the other lines of a function change what a
+// mutant is called.
 func TestAMutantIsCalledByItsFunctionAndItsSyntax(t *testing.T) {
 	const text = `package core
 func add(most, n, by int) int {
@@ -73,7 +74,10 @@ func add(most, n, by int) int {
 	return n
 }
 func f(g func() int) int { return g() }`
-	other := strings.NewReplacer("n+by > most && by > 0 {", "n +\n by > most && // why\n by > 0 {\nn++\n", "return 1", "return 1-2", "{ n +=", "{\n\tn +=").Replace(text)
+	other := strings.NewReplacer(
+		"n+by > most && by > 0 {", "n +\n by > most && // why\n by > 0 {\nn++\n",
+		"return 1", "return 1-2", "{ n +=", "{\n\tn +=",
+	).Replace(text)
 	keys := [2]map[string]bool{{}, {}}
 	for i, files := range []map[string]string{{"a.go": text}, {"b.go": other}} {
 		root := t.TempDir()
@@ -94,8 +98,9 @@ func f(g func() int) int { return g() }`
 		}
 	}
 	for _, want := range []string{
-		"add return-early: at once", "add negate: n+by > most && by > 0", "add off-by-one: n+by > most", "add swap: n + by",
-		"add plus-one: 0 in by > 0", "add plus-one: 0 in i := 0", "add drop-statement: n += f(func() int { })",
+		"add return-early: at once", "add negate: n+by > most && by > 0", "add swap: n + by",
+		"add off-by-one: n+by > most", "add plus-one: 0 in by > 0", "add plus-one: 0 in i := 0",
+		"add drop-statement: n += f(func() int { })",
 	} {
 		if !keys[0][want] || !keys[1][want] {
 			t.Errorf("no mutant is called %q: %v", want, keys)

@@ -12,7 +12,8 @@ import (
 	"slices"
 )
 
-// Compiles checks the types of the declarations that a bug changes. Other functions are not looked at.
+// Compiles checks the types of the declarations that a bug changes. Other functions are not looked
+// at.
 func (t *Tree) Compiles(b *Bug) error {
 	texts, err := t.Files(b)
 	if err != nil {
@@ -69,10 +70,12 @@ func (t *Tree) check(pkg string, changed map[string]bool, texts map[string]strin
 		files = append(files, syntax)
 	}
 	config := types.Config{Importer: t.importer, Error: func(err error) {
-		if wrong := new(types.Error); errors.As(err, wrong) && slices.ContainsFunc(looked, func(n ast.Node) bool {
-			_, imports := n.(*ast.GenDecl)
-			return !(imports && wrong.Soft) && n.Pos() <= wrong.Pos && wrong.Pos < n.End()
-		}) {
+		wrong := new(types.Error)
+		within := func(n ast.Node) bool {
+			_, outside := n.(*ast.GenDecl) // an import is unused where bodies are left out
+			return n.Pos() <= wrong.Pos && wrong.Pos < n.End() && !(outside && wrong.Soft)
+		}
+		if errors.As(err, wrong) && slices.ContainsFunc(looked, within) {
 			errs = append(errs, err)
 		}
 	}}

@@ -1,4 +1,5 @@
-// Package planted reads the bugs of testdata/planted, and builds commands with one of them in the production code.
+// Package planted reads the bugs of testdata/planted, and builds commands with one of them in the
+// production code.
 package planted
 
 import (
@@ -20,7 +21,7 @@ type Bug struct {
 	Name     string
 	Says     string // what is wrong, in a sentence
 	Claim    string // has to catch it
-	Scenario string // in which the exhaustive search catches it; empty: it is in the shell, of which a search has none
+	Scenario string // in which the search catches it; empty: the bug is in the shell, which none has
 	Edits    []Edit
 }
 
@@ -68,7 +69,8 @@ func (b *Bug) Command() string {
 	return "./properties/catch"
 }
 
-// Build compiles a command with the bug in the production code of the repository at root, into a folder.
+// Build compiles a command with the bug in the production code of the repository at root, into a
+// folder.
 func (b *Bug) Build(root, dir, command string) (binary string, err error) {
 	root, err = filepath.Abs(root)
 	if err != nil {
@@ -97,7 +99,7 @@ func (b *Bug) Build(root, dir, command string) (binary string, err error) {
 	binary = filepath.Join(dir, filepath.Base(command)+".exe")
 	build := exec.Command("go", "build", "-overlay", overlayFile, "-o", binary, command)
 	build.Dir = root
-	build.Env = append(os.Environ(), "GOGC=400") // a fifth less of the compiler's time, which is most of it
+	build.Env = append(os.Environ(), "GOGC=400") // a fifth less of the compiler's time
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%s: %w\n%s", b.Name, err, out)
 	}

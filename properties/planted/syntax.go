@@ -7,16 +7,16 @@ import (
 	"strings"
 )
 
-// lexeme is one token of Go source, with the bytes that it covers. A semicolon that a line's end stands for covers what is
-// between the last token and the next line.
+// lexeme is one token of Go source, with the bytes that it covers. A semicolon that a line's end
+// stands for covers what is between the last token and the next line.
 type lexeme struct {
 	text       string
 	start, end int
 	name       bool // it is an identifier
 }
 
-// lex returns the tokens of source text without its comments and its layout: a comma or a semicolon before a closing
-// bracket is left out, and so is a semicolon at the end.
+// lex returns the tokens of source text without its comments and its layout: a comma or a semicolon
+// before a closing bracket is left out, and so is a semicolon at the end.
 func lex(text string) []lexeme {
 	var list []lexeme
 	files := gotoken.NewFileSet()
@@ -67,7 +67,8 @@ func occurrences(in, run []lexeme) (at []int) {
 	return at
 }
 
-// span returns the bytes that the tokens from lo to hi cover; without tokens, the place after the one before.
+// span returns the bytes that the tokens from lo to hi cover; without tokens, the place after the
+// one before.
 func span(list []lexeme, lo, hi int) (start, end int) {
 	switch {
 	case lo < hi:
@@ -78,7 +79,8 @@ func span(list []lexeme, lo, hi int) (start, end int) {
 	return list[0].start, list[0].start
 }
 
-// step is a stretch in which two sequences differ: what is at [a, aEnd) in one is at [b, bEnd) in the other.
+// step is a stretch in which two sequences differ: what is at [a, aEnd) in one is at [b, bEnd) in
+// the other.
 type step struct{ a, aEnd, b, bEnd int }
 
 // diff returns the stretches in which two sequences differ, by their longest common subsequence.
@@ -117,8 +119,9 @@ func diff[T any](a, b []T, equal func(T, T) bool) (steps []step) {
 	return steps
 }
 
-// slide moves a stretch that comes or goes to the left, where the same tokens permit that, until it does not begin or end
-// within a selector: of a - b.c - b.d without c it is "- b.c" that goes, and not "c - b.".
+// slide moves a stretch that comes or goes to the left, where the same tokens permit that, until it
+// does not begin or end within a selector: of a - b.c - b.d without c it is "- b.c" that goes, and
+// not "c - b.".
 func slide(list []lexeme, lo, hi int) (left int) {
 	for n := 0; n <= lo && n < hi-lo; n++ {
 		if n > 0 && !same(list[lo-n], list[hi-n]) {

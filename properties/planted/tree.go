@@ -24,7 +24,7 @@ type Tree struct {
 	texts    map[string]string             // by path from the root
 
 	files    *gotoken.FileSet     // of what Compiles checks
-	bare     map[string]*ast.File // by path from the root: files as they are, without the bodies of functions
+	bare     map[string]*ast.File // by path from the root: unchanged files without function bodies
 	importer types.Importer
 }
 
@@ -112,7 +112,8 @@ func declarations(file, text string) (list []*decl, err error) {
 	return list, nil
 }
 
-// functionName names a function as (*State).place, Time.Duration or newState; type parameters are left out.
+// functionName names a function as (*State).place, Time.Duration or newState; type parameters are
+// left out.
 func functionName(fn *ast.FuncDecl) string {
 	if fn.Recv == nil {
 		return fn.Name.Name
@@ -142,7 +143,8 @@ func (t *Tree) named(e *Edit) (*decl, error) {
 	case 1:
 		return found[0], nil
 	default:
-		return nil, fmt.Errorf("%s declares %s in %s and in %s", e.Package, e.Decl, found[0].file, found[1].file)
+		return nil, fmt.Errorf("%s declares %s in %s and in %s",
+			e.Package, e.Decl, found[0].file, found[1].file)
 	}
 }
 
@@ -162,7 +164,8 @@ func (t *Tree) place(e *Edit) (change, error) {
 	was, text := lex(e.side('-')), e.side('+')
 	if len(was) == 0 {
 		if d.body == 0 {
-			return change{}, fmt.Errorf("%s %s has no body to begin with: keep a line of it", e.Package, e.Decl)
+			return change{}, fmt.Errorf("%s %s has no body to begin with: keep a line of it",
+				e.Package, e.Decl)
 		}
 		return change{d, d.body, d.body, "\n" + text}, nil
 	}
@@ -172,12 +175,14 @@ func (t *Tree) place(e *Edit) (change, error) {
 	case 1:
 		return splice(d, d.lexemes[at[0]:at[0]+len(was)], was, text), nil
 	default:
-		return change{}, fmt.Errorf("%s %s contains it %d times, at lines %d and %d: keep a line more around it\n%s",
+		return change{}, fmt.Errorf(
+			"%s %s contains it %d times, at lines %d and %d: keep a line more around it\n%s",
 			e.Package, e.Decl, len(at), t.line(d, at[0]), t.line(d, at[1]), indent(e.side('-')))
 	}
 }
 
-// splice replaces what differs between an edit's sides in a stretch of a declaration that reads as the first of them.
+// splice replaces what differs between an edit's sides in a stretch of a declaration that reads as
+// the first of them.
 func splice(d *decl, stretch, was []lexeme, text string) change {
 	is := lex(text)
 	from := 0
@@ -216,8 +221,8 @@ func indent(text string) string {
 	return "    | " + strings.ReplaceAll(strings.TrimRight(text, "\n"), "\n", "\n    | ")
 }
 
-// Files returns the files with a bug in them, by their path from the root. An error says which of its edits do not apply,
-// and why.
+// Files returns the files with a bug in them, by their path from the root. An error says which of
+// its edits do not apply, and why.
 func (t *Tree) Files(b *Bug) (map[string]string, error) {
 	var changes []change
 	for i := range b.Edits {

@@ -15,8 +15,9 @@ type editLine struct {
 	text string
 }
 
-// between returns the edits that make one text of a file out of another. Both are compared declaration by declaration;
-// what differs anywhere else, or in a declaration that only one of them has, is an error.
+// between returns the edits that make one text of a file out of another. Both are compared
+// declaration by declaration; what differs anywhere else, or in a declaration that only one of them
+// has, is an error.
 func between(file, was, is string) (edits []Edit, err error) {
 	before, err := declarations(file, was)
 	if err != nil {
@@ -28,7 +29,8 @@ func between(file, was, is string) (edits []Edit, err error) {
 	}
 	sameName := func(a, b *decl) bool { return a.name == b.name }
 	if !slices.EqualFunc(before, after, sameName) {
-		return nil, fmt.Errorf("%s declares something else than before: a bug changes declarations, and adds, moves or removes none", file)
+		return nil, fmt.Errorf("%s declares something else than before: "+
+			"a bug changes declarations, and adds, moves or removes none", file)
 	}
 	for n, d := range before {
 		if slices.EqualFunc(d.lexemes, after[n].lexemes, same) {
@@ -43,7 +45,8 @@ func between(file, was, is string) (edits []Edit, err error) {
 	return edits, nil
 }
 
-// Edits returns the edits that make of some files, by their path from the root, what they are after them.
+// Edits returns the edits that make of some files, by their path from the root, what they are after
+// them.
 func Edits(was, is map[string]string) (edits []Edit, err error) {
 	for _, file := range slices.Sorted(maps.Keys(is)) {
 		found, err := between(file, was[file], is[file])
@@ -55,7 +58,8 @@ func Edits(was, is map[string]string) (edits []Edit, err error) {
 	return edits, nil
 }
 
-// within returns the edits that change one declaration, each with as few lines around it as tell its place.
+// within returns the edits that change one declaration, each with as few lines around it as tell
+// its place.
 func within(d *decl, file, is string) (edits []Edit, err error) {
 	script := lineScript(file[d.start:d.end], is)
 	var hunks [][2]int
@@ -63,7 +67,7 @@ func within(d *decl, file, is string) (edits []Edit, err error) {
 		if script[i].mark == ' ' {
 			continue
 		}
-		if n := len(hunks); n > 0 && i-hunks[n-1][1] <= 1 { // one line between two changes is shown with both
+		if n := len(hunks); n > 0 && i-hunks[n-1][1] <= 1 { // one line between two changes joins them
 			hunks[n-1][1] = i + 1
 		} else {
 			hunks = append(hunks, [2]int{i, i + 1})
@@ -84,13 +88,15 @@ func within(d *decl, file, is string) (edits []Edit, err error) {
 		case n+1 < len(hunks):
 			hunks[n+1][0] = hunks[n][0]
 		default:
-			return nil, fmt.Errorf("%s %s: no lines around this tell its place\n%s", d.pkg, d.name, indent(e.String()))
+			return nil, fmt.Errorf("%s %s: no lines around this tell its place\n%s",
+				d.pkg, d.name, indent(e.String()))
 		}
 	}
 	return edits, nil
 }
 
-// leastTokens is how many tokens an edit quotes at least, so that it does not match by chance when the code grows.
+// leastTokens is how many tokens an edit quotes at least, so that it does not match by chance when
+// the code grows.
 const leastTokens = 5
 
 // surround adds as few lines to a hunk as make it occur once in its declaration.
@@ -103,8 +109,8 @@ func surround(d *decl, script []editLine, hunk [2]int, least, most int) (e Edit,
 		return e
 	}
 	e = build(hunk[0], hunk[1])
-	if hunk[0] == 1 && strings.HasSuffix(script[0].text, "{") && lex(e.side('-')) == nil { // the body begins with it
-		return e, true
+	if hunk[0] == 1 && strings.HasSuffix(script[0].text, "{") && lex(e.side('-')) == nil {
+		return e, true // the body begins with it
 	}
 	for around := 0; around <= most-least; around++ {
 		for before := around; before >= 0; before-- {
@@ -152,8 +158,9 @@ func codeLines(text string) (lines []string) {
 	return lines
 }
 
-// Reanchor returns a bug whose edits fit the code again: in the function where their text is now, or at the nearest text
-// of the function that they name, where at least alike per cent of the tokens are the same. Notes say what it did.
+// Reanchor returns a bug whose edits fit the code again: in the function where their text is now,
+// or at the nearest text of the function that they name, where at least alike per cent of the
+// tokens are the same. Notes say what it did.
 func (t *Tree) Reanchor(b *Bug, alike int) (fresh *Bug, notes []string, err error) {
 	var changes []change
 	for i := range b.Edits {
@@ -218,7 +225,9 @@ func (t *Tree) propose(e *Edit, alike int) (changes []change, note string, err e
 		if n := slices.IndexFunc(decls, held); n >= 0 && !slices.ContainsFunc(decls[n+1:], held) {
 			moved := Edit{decls[n].pkg, decls[n].name, e.Lines}
 			c, err = t.place(&moved)
-			return []change{c}, fmt.Sprintf("the text of %s %s is in %s %s now", e.Package, e.Decl, moved.Package, moved.Decl), err
+			note = fmt.Sprintf("the text of %s %s is in %s %s now",
+				e.Package, e.Decl, moved.Package, moved.Decl)
+			return []change{c}, note, err
 		}
 	}
 	if gone == nil {
@@ -233,11 +242,13 @@ func (t *Tree) propose(e *Edit, alike int) (changes []change, note string, err e
 	if near.alike < max(1, alike) {
 		return nil, "", err
 	}
-	note = fmt.Sprintf("the nearest text to that of %s %s, in %s %s, is %d %% alike", e.Package, e.Decl, d.pkg, d.name, near.alike)
+	note = fmt.Sprintf("the nearest text to that of %s %s, in %s %s, is %d %% alike",
+		e.Package, e.Decl, d.pkg, d.name, near.alike)
 	return merge(d, was, e.side('+'), near), note, nil
 }
 
-// merge makes the changes of an edit at the nearest text. Identifiers that have another name there get it in what comes.
+// merge makes the changes of an edit at the nearest text. Identifiers that have another name there
+// get it in what comes.
 func merge(d *decl, was []lexeme, text string, near alignment) (made []change) {
 	continues := func(n int) int {
 		if n == 0 {

@@ -1,12 +1,13 @@
-// Replant keeps the planted bugs of testdata/planted on the code that they change. It runs at the root of the repository.
+// Replant keeps the planted bugs of testdata/planted on the code that they change. It runs at the
+// root of the repository.
 //
-//	go run ./properties/planted/replant               which bugs do not fit the code, why, and what would fit
-//	go run ./properties/planted/replant -w [BUG...]   write what would fit; read the diff, then run the tests
+//	go run ./properties/planted/replant [BUG...]      which bugs do not fit the code, and what would
+//	go run ./properties/planted/replant -w [BUG...]   write what would fit; read the diff
 //	go run ./properties/planted/replant -new BUG -says SENTENCE -caught 'CLAIM in SCENARIO'
-//	                                                  write a bug from the changes to pool since the last commit
+//		write a bug from the uncommitted changes to pool
 //
-// With -new, a bug that exists already keeps its sentence and its claim unless these are given. Replant ends with 1
-// when a bug does not fit and was not rewritten.
+// With -new, a bug that exists already keeps its sentence and its claim unless these are given.
+// Replant ends with 1 when a bug does not fit and was not rewritten.
 package main
 
 import (
@@ -24,10 +25,10 @@ import (
 
 func main() {
 	write := flag.Bool("w", false, "rewrite the bugs for which there is a proposal")
-	alike := flag.Int("alike", 60, "propose text of which at least so many per cent of the tokens are the same")
-	name := flag.String("new", "", "write a bug of this name from the changes to pool since the last commit")
+	alike := flag.Int("alike", 60, "propose text that is at least so many per cent alike")
+	name := flag.String("new", "", "write a bug of this name from the uncommitted changes to pool")
 	says := flag.String("says", "", "with -new: what is wrong, in a sentence")
-	caught := flag.String("caught", "", "with -new: the claim that catches it, and the scenario: capacity in D-9")
+	caught := flag.String("caught", "", "with -new: the claim that catches it, as in: capacity in D-9")
 	flag.Parse()
 	left, err := 0, error(nil)
 	if *name != "" {
@@ -48,8 +49,11 @@ const folder = "testdata/planted"
 
 func file(root, name string) string { return filepath.Join(root, folder, name+planted.Extension) }
 
-// anchor looks at the bugs that are named, or at all, and returns how many do not fit the code afterwards.
-func anchor(out io.Writer, root string, names []string, alike int, write bool) (left int, err error) {
+// anchor looks at the bugs that are named, or at all, and returns how many do not fit the code
+// afterwards.
+func anchor(
+	out io.Writer, root string, names []string, alike int, write bool,
+) (left int, err error) {
 	bugs, err := planted.Read(os.DirFS(filepath.Join(root, folder)))
 	if err != nil {
 		return 0, err
