@@ -96,6 +96,10 @@ func (p *Pool[P]) carryOutLocked(e *core.Effect) {
 		p.openLocked(e)
 	case core.ProbeTab, core.RescueTab, core.ResetTab:
 		p.askPageLocked(e)
+	case core.EndSession:
+		p.endSessionLocked(e)
+	case core.BeginSession:
+		p.beginSessionLocked(e)
 	case core.CloseTab, core.CloseAgain:
 		p.sweptLocked(e)
 		p.closeLocked(e)
@@ -133,7 +137,7 @@ func (p *Pool[P]) grantLocked(e *core.Effect) {
 		return
 	}
 	t.affinity = p.mu.keys.name(e.Affinity)
-	l.tab, l.reused, l.waits = t, e.How == core.Warm, waits(e.Waits)
+	l.tab, l.page, l.life, l.reused, l.waits = t, t.holds, t.pageLife, e.How == core.Warm, waits(e.Waits)
 	t.holder = l
 	if t.diagnoser != nil {
 		t.diagnoser.LeaseBegun()
@@ -290,10 +294,7 @@ func (p *Pool[P]) giveUpLocked(e core.Event) {
 	case core.RescueSilent:
 		t.giveUp(p.silentLocked("probing and rescuing "+t.name, "RescueTimeout", set.RescueTimeout))
 	case core.ResetSilent:
-		t.trouble = p.silentLocked("resetting "+t.name, "OpenTimeout", set.OpenTimeout)
-		if view, _ := p.mu.core.Tab(t.id); view.Halting {
-			t.trouble = p.silentLocked("stopping the scripts of "+t.name, "RescueTimeout", set.EndTimeout())
-		}
+		t.trouble = p.resetSilentLocked(t)
 		t.giveUp(t.trouble)
 	case core.ContextSilent:
 		c := p.mu.profiles[e.Context]
@@ -328,6 +329,20 @@ func (p *Pool[P]) probeSilentLocked(t *tab[P]) error {
 		return p.silentLocked("probing "+t.name, "half of RescueTimeout", set.RescueTimeout/2)
 	}
 	return p.silentLocked("probing and rescuing "+t.name, "RescueTimeout", set.RescueTimeout)
+}
+
+// resetSilentLocked says which limit has been reached between two leases.
+func (p *Pool[P]) resetSilentLocked(t *tab[P]) error {
+	set := &p.settings
+	switch view, _ := p.mu.core.Tab(t.id); view.Part {
+	case core.PartEnd:
+		return p.silentLocked("ending the session of the last lease on "+t.name, "RescueTimeout", set.EndTimeout())
+	case core.PartBegin:
+		return p.silentLocked("beginning the session of the next lease on "+t.name, "ProbeBudget", set.BeginTimeout())
+	case core.PartHalt:
+		return p.silentLocked("stopping the scripts of "+t.name, "RescueTimeout", set.EndTimeout())
+	}
+	return p.silentLocked("resetting "+t.name, "OpenTimeout", set.OpenTimeout)
 }
 
 func (p *Pool[P]) silentLocked(what, setting string, limit time.Duration) error {

@@ -195,7 +195,6 @@ func TestShellACrashIsKnownBeforeWhatItMadeFail(t *testing.T) {
 		return errDriver
 	})
 	stub.script("probe", fails(errDriver))
-	stub.script("rescue", fails(errDriver))
 	stub.script("ping", func(ctx context.Context, n int) error {
 		if n == 1 {
 			return lasts(10*time.Millisecond)(ctx, n)

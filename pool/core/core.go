@@ -68,7 +68,7 @@ type tab struct {
 	unopened   bool      // the answer to its opening is still out
 	suspect    bool      // Probing: it is doubted, rather than merely not seen for a while
 	rescued    bool      // Probing: what held it was stopped
-	part       resetPart // Resetting: which part of it
+	part       ResetPart // Resetting: which part of it
 	session    session   // of its leases; see there
 	sessions   bool      // each of its leases has a session of its own
 	retried    bool      // since its last lease, a session of it has failed to end, or to begin
