@@ -127,6 +127,15 @@ type Launcher struct {
 	ClearStorage bool
 	// AcceptDialogs has alerts, confirms and prompts accepted, instead of dismissed.
 	AcceptDialogs bool
+	// WholeBrowser lets holders send every command, to the whole browser and to every target. A tenant can then see the
+	// addresses of all others, read and change their cookies, close, stop and crash their pages, and end the browser.
+	// Set it only where all holders trust each other. Off: see the package documentation.
+	WholeBrowser bool
+	// AllowSchemes are schemes that pages may be sent to besides http, https, about:blank, data and blob, in lower case and
+	// without their colon, such as "file". Pages on such a scheme can read the machine, or govern the browser. "file"
+	// also allows commands that give a page the content of files: DOM.setFileInputFiles (chromedp.SetUploadFiles), and
+	// Input.dispatchDragEvent with files. It is no boundary where WholeBrowser is set.
+	AllowSchemes []string
 	// AuditEvery is the time between two audits. 0: 30 seconds. Negative (pool.Off): no audit.
 	AuditEvery time.Duration
 	// OnStranger, where it is set, is told of each thing that an audit closed. The next audit waits for it, and
@@ -141,6 +150,7 @@ func (l Launcher) settings() settings {
 	return settings{
 		standbyURL: l.StandbyURL, ready: l.Ready, prepare: l.Prepare, initScripts: l.InitScripts, viewport: l.Viewport,
 		clearStorage: l.ClearStorage, acceptDialogs: l.AcceptDialogs,
+		wholeBrowser: l.WholeBrowser, allowSchemes: l.AllowSchemes,
 		auditEvery: l.AuditEvery, onStranger: l.OnStranger, log: l.Logger,
 	}
 }
