@@ -61,7 +61,7 @@ type SpanEnd struct {
 	// discarded for, or the cause that ended it without its holder.
 	Err error
 	// Outcome is a word for that. A wait: granted, abandoned, refused. A lease: released, discarded, wedged, expired,
-	// crashed, browser-lost, closed. An operation: done, failed, given-up.
+	// crashed, page-closed, browser-lost, closed. An operation: done, failed, given-up.
 	Outcome string
 	// Waits are a wait's.
 	Waits Waits
@@ -79,7 +79,7 @@ func Outcomes(kind SpanKind) []string {
 	case SpanWait:
 		return []string{"granted", "abandoned", "refused"}
 	case SpanLease:
-		return []string{"released", "discarded", "wedged", "expired", "crashed", "browser-lost", "closed"}
+		return []string{"released", "discarded", "wedged", "expired", "crashed", "page-closed", "browser-lost", "closed"}
 	}
 	return []string{"done", "failed", "given-up"}
 }

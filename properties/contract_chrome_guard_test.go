@@ -16,6 +16,7 @@ import (
 	"github.com/chromedp/cdproto"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/cdp/jsonv2"
+	"github.com/chromedp/cdproto/fetch"
 	jsruntime "github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/cdproto/storage"
 	"github.com/chromedp/cdproto/target"
@@ -267,6 +268,26 @@ func TestContractChromeHolderOwnsWhatHeOpens(t *testing.T) {
 	})
 }
 
+// A user of the browser, who is beside the pool, closes a page that is leased.
+func TestContractChromeHolderWhosePageAUserClosesIsToldSo(t *testing.T) {
+	onChrome(t, twoTabs, func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page]) {
+		err := p.Do(limited(t), "a", func(ctx context.Context, page *chrome.Page) error {
+			as(t, b, b.lone(), target.CloseTarget, target.CloseTargetParams{TargetID: page.TargetID()})
+			<-ctx.Done()
+			return page.Run(limited(t), chromedp.Navigate("about:blank"))
+		})
+		if !errors.Is(err, chrome.ErrPageClosed) || errors.Is(err, pool.ErrPageCrashed) || !strings.Contains(err.Error(), "not by the pool") {
+			t.Errorf("Do: %v", err)
+		}
+		if c := p.Stats().Counters; c.Crashes != 0 || c.PagesClosed != 1 {
+			t.Errorf("%d crashes and %d closed pages", c.Crashes, c.PagesClosed)
+		}
+		if err := p.Do(limited(t), "a", b.work); err != nil {
+			t.Errorf("the next holder: %v", err)
+		}
+	})
+}
+
 func TestContractChromeHolderOfTheWholeBrowserHasIt(t *testing.T) {
 	onTenants(t, func(l *chrome.Launcher) { l.WholeBrowser = true }, func(s *tenants) {
 		infos, err := s.send(true, "Target.getTargets", `{}`)
@@ -385,6 +406,7 @@ func TestContractChromeHolderReachesNoFileByScript(t *testing.T) {
 				}
 			}
 		}
+		s.commandsReachNoFile(m)
 		for _, address := range []string{m.file, "chrome://version/", "view-source:" + m.file, "devtools://devtools/bundled/inspector.html"} {
 			if err := page.Run(limited(t), chromedp.Navigate(m.site.URL+"/?to="+address)); err == nil {
 				t.Errorf("a redirect to %s is followed", address)
@@ -394,6 +416,70 @@ func TestContractChromeHolderReachesNoFileByScript(t *testing.T) {
 			}
 		}
 	})
+}
+
+// commandsReachNoFile sends what is no navigation by itself, and may lead to one.
+func (s *tenants) commandsReachNoFile(m *machine) {
+	s.Helper()
+	page := s.hostile.Page()
+	frame := page.TargetID()
+	if err := page.Run(limited(s.T), chromedp.Navigate(m.site.URL)); err != nil {
+		s.Fatal(err)
+	}
+	made, err := s.send(false, "Page.createIsolatedWorld", fmt.Sprintf(`{"frameId":%q,"grantUniveralAccess":true}`, frame))
+	if err != nil {
+		s.Fatal(err)
+	}
+	var world struct {
+		ID int64 `json:"executionContextId"`
+	}
+	if err := jsonv2.Unmarshal(made, &world); err != nil {
+		s.Fatal(err)
+	}
+	source := fmt.Sprintf("fetch(%q).then(r => r.text(), () => { location.href = %q; return 'refused' })", m.file, m.file)
+	read, err := s.send(false, "Runtime.evaluate", fmt.Sprintf(`{"contextId":%d,"awaitPromise":true,"userGesture":true,"expression":%q}`, world.ID, source))
+	if err != nil || !strings.Contains(string(read), "refused") {
+		s.Errorf("a world with access to every origin reads %s, %v", read, err)
+	}
+	html := fmt.Sprintf(`<iframe src=%q></iframe><object data=%q></object><embed src=%q>`, m.file, m.file, m.file)
+	if _, err := s.send(false, "Page.setDocumentContent", fmt.Sprintf(`{"frameId":%q,"html":%q}`, frame, html)); err != nil {
+		s.Errorf("Page.setDocumentContent: %v", err)
+	}
+	if found := s.reached(); found != nil {
+		s.Fatalf("by commands the browser shows %q", found)
+	}
+	// A request that its holder answers himself with a redirect.
+	requests := make(chan fetch.RequestID, 1)
+	err = chromedp.Listen(s.hostile.Context(), func(event any) {
+		if paused, ok := event.(*fetch.EventRequestPaused); ok {
+			requests <- paused.RequestID
+		}
+	})
+	if err != nil {
+		s.Fatal(err)
+	}
+	if _, err := s.send(false, "Fetch.enable", `{}`); err != nil {
+		s.Fatal(err)
+	}
+	went := make(chan error, 1)
+	go func() { went <- page.Run(limited(s.T), chromedp.Navigate(m.site.URL+"/paused")) }()
+	id := <-requests
+	if _, err := s.send(false, "Fetch.continueRequest", fmt.Sprintf(`{"requestId":%q,"url":%q}`, id, m.file)); !isRefusal(err, "Fetch.continueRequest", "AllowSchemes") {
+		s.Errorf("Fetch.continueRequest: %v", err)
+	}
+	const moved = `{"requestId":%q,"responseCode":302,"responseHeaders":[{"name":"Location","value":%q}]}`
+	if _, err := s.send(false, "Fetch.fulfillRequest", fmt.Sprintf(moved, id, m.file)); err != nil {
+		s.Errorf("Fetch.fulfillRequest: %v", err)
+	}
+	if err := <-went; err == nil {
+		s.Error("a redirect of the holder's own is followed")
+	}
+	if _, err := s.send(false, "Fetch.disable", `{}`); err != nil {
+		s.Error(err)
+	}
+	if found := s.reached(); found != nil {
+		s.Fatalf("by a request of the holder's own the browser shows %q", found)
+	}
 }
 
 func TestContractChromeHolderReadsFilesWhereTheLauncherAllowsIt(t *testing.T) {
