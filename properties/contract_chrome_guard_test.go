@@ -4,10 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
-	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -16,8 +12,6 @@ import (
 	"github.com/chromedp/cdproto"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/cdp/jsonv2"
-	"github.com/chromedp/cdproto/fetch"
-	jsruntime "github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/cdproto/storage"
 	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
@@ -28,7 +22,8 @@ import (
 
 // Two tenants on real Chrome, one of them hostile: what his commands reach, and what they do not.
 
-// tenants are a hostile holder and his victim, whose page has a secret in its address and in a cookie.
+// tenants are a hostile holder and his victim, whose page has a secret in its address and in a
+// cookie.
 type tenants struct {
 	*testing.T
 	bench   *chromeBench
@@ -46,7 +41,8 @@ func onTenants(t *testing.T, configure func(*chrome.Launcher), fn func(s *tenant
 	t.Helper()
 	onChromeAs(t, configure, twoTabs, func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page]) {
 		s := &tenants{T: t, bench: b, pool: p}
-		for affinity, lease := range map[string]**pool.Lease[*chrome.Page]{"hostile": &s.hostile, "victim": &s.victim} {
+		leases := map[string]**pool.Lease[*chrome.Page]{"hostile": &s.hostile, "victim": &s.victim}
+		for affinity, lease := range leases {
 			var err error
 			if *lease, err = p.GetPage(limited(t), affinity); err != nil {
 				t.Fatal(err)
@@ -91,21 +87,28 @@ func (s *tenants) send(toBrowser bool, method, params string) (jsonv2.Value, err
 	return result, c.Target.Call(ctx, method, jsonv2.Value(params), &result)
 }
 
-// isRefusal reports whether an error is an answer of the driver's that names the command and a setting.
+// isRefusal reports whether an error is an answer of the driver's that names the command and a
+// setting.
 func isRefusal(err error, method, setting string) bool {
 	var answer *cdproto.Error
-	return errors.As(err, &answer) && strings.HasPrefix(answer.Message, "chrome: "+method+" is refused: ") &&
+	return errors.As(err, &answer) &&
+		strings.HasPrefix(answer.Message, "chrome: "+method+" is refused: ") &&
 		strings.Contains(answer.Message, "Launcher."+setting)
 }
 
 func TestContractChromeHolderSeesNothingOfOtherTenants(t *testing.T) {
 	onTenants(t, nil, func(s *tenants) {
 		asks := []struct{ method, params string }{
-			{"Target.getTargets", `{}`}, {"Target.getTargets", `{"filter":[{}]}`}, {"Target.getBrowserContexts", `{}`},
-			{"Storage.getCookies", `{}`}, {"Storage.getCookies", fmt.Sprintf(`{"browserContextId":%q}`, s.context)},
-			{"Target.getTargetInfo", fmt.Sprintf(`{"targetId":%q}`, s.id)}, {"Browser.getBrowserCommandLine", `{}`},
-			{"Target.attachToTarget", fmt.Sprintf(`{"targetId":%q,"flatten":true}`, s.id)}, {"Target.attachToBrowserTarget", `{}`},
-			{"Browser.getWindowForTarget", fmt.Sprintf(`{"targetId":%q}`, s.id)}, {"SystemInfo.getProcessInfo", `{}`},
+			{"Target.getTargets", `{}`}, {"Target.getTargets", `{"filter":[{}]}`},
+			{"Target.getBrowserContexts", `{}`},
+			{"Storage.getCookies", `{}`},
+			{"Storage.getCookies", fmt.Sprintf(`{"browserContextId":%q}`, s.context)},
+			{"Target.getTargetInfo", fmt.Sprintf(`{"targetId":%q}`, s.id)},
+			{"Browser.getBrowserCommandLine", `{}`},
+			{"Target.attachToTarget", fmt.Sprintf(`{"targetId":%q,"flatten":true}`, s.id)},
+			{"Target.attachToBrowserTarget", `{}`},
+			{"Browser.getWindowForTarget", fmt.Sprintf(`{"targetId":%q}`, s.id)},
+			{"SystemInfo.getProcessInfo", `{}`},
 		}
 		for _, toBrowser := range []bool{true, false} {
 			for _, ask := range asks {
@@ -115,14 +118,19 @@ func TestContractChromeHolderSeesNothingOfOtherTenants(t *testing.T) {
 						t.Errorf("%s %s to the browser %v tells %s", ask.method, ask.params, toBrowser, result)
 					}
 				}
-				named := strings.Contains(ask.params, "Id") || !strings.HasPrefix(ask.method, "Target.get") && ask.method != "Storage.getCookies"
+				named := strings.Contains(ask.params, "Id") ||
+					!strings.HasPrefix(ask.method, "Target.get") && ask.method != "Storage.getCookies"
 				if named && (err == nil || len(result) > 0) {
 					t.Errorf("%s %s to the browser %v: %s, %v", ask.method, ask.params, toBrowser, result, err)
 				}
 			}
 		}
 		infos, err := chromedp.Targets(s.hostile.Context())
-		if err != nil || !slices.ContainsFunc(infos, func(i *target.Info) bool { return i.TargetID == s.hostile.Page().TargetID() }) {
+		if err != nil ||
+			!slices.ContainsFunc(
+				infos,
+				func(i *target.Info) bool { return i.TargetID == s.hostile.Page().TargetID() },
+			) {
 			t.Errorf("the holder's own page is not listed: %v, %v", infos, err)
 		}
 	})
@@ -152,7 +160,8 @@ func TestContractChromeHolderHearsNothingOfOtherTenants(t *testing.T) {
 		if err := chromedp.Listen(s.hostile.Context(), listen); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.send(false, "Target.setDiscoverTargets", `{"discover":true,"filter":[{}]}`); err != nil {
+		_, err := s.send(false, "Target.setDiscoverTargets", `{"discover":true,"filter":[{}]}`)
+		if err != nil {
 			t.Fatal(err)
 		}
 		for range 3 {
@@ -180,19 +189,40 @@ func TestContractChromeHolderHarmsNoOtherTenant(t *testing.T) {
 			toBrowser      bool
 			method, params string
 		}{
-			{true, "Target.setAutoAttach", `{"autoAttach":true,"waitForDebuggerOnStart":true,"flatten":true}`},
+			{
+				true,
+				"Target.setAutoAttach",
+				`{"autoAttach":true,"waitForDebuggerOnStart":true,"flatten":true}`,
+			},
 			{true, "Fetch.enable", `{}`}, {true, "Security.setIgnoreCertificateErrors", `{"ignore":true}`},
 			{true, "Target.closeTarget", fmt.Sprintf(`{"targetId":%q}`, s.id)},
 			{true, "Target.disposeBrowserContext", fmt.Sprintf(`{"browserContextId":%q}`, s.context)},
 			{true, "Storage.clearCookies", fmt.Sprintf(`{"browserContextId":%q}`, s.context)},
-			{true, "Browser.setDownloadBehavior", fmt.Sprintf(`{"behavior":"deny","browserContextId":%q}`, s.context)},
-			{true, "Target.createTarget", fmt.Sprintf(`{"url":"about:blank","browserContextId":%q}`, s.context)},
-			{true, "Target.exposeDevToolsProtocol", fmt.Sprintf(`{"targetId":%q}`, s.hostile.Page().TargetID())},
-			{true, "Target.autoAttachRelated", fmt.Sprintf(`{"targetId":%q,"waitForDebuggerOnStart":true}`, s.id)},
+			{
+				true,
+				"Browser.setDownloadBehavior",
+				fmt.Sprintf(`{"behavior":"deny","browserContextId":%q}`, s.context),
+			},
+			{
+				true,
+				"Target.createTarget",
+				fmt.Sprintf(`{"url":"about:blank","browserContextId":%q}`, s.context),
+			},
+			{
+				true,
+				"Target.exposeDevToolsProtocol",
+				fmt.Sprintf(`{"targetId":%q}`, s.hostile.Page().TargetID()),
+			},
+			{
+				true,
+				"Target.autoAttachRelated",
+				fmt.Sprintf(`{"targetId":%q,"waitForDebuggerOnStart":true}`, s.id),
+			},
 			{false, "Tracing.start", `{}`}, {true, "Tracing.start", `{}`},
 			{false, "Memory.simulatePressureNotification", `{"level":"critical"}`},
 			{false, "Emulation.addScreen", `{"left":0,"top":2000,"width":800,"height":600}`},
-			{true, "Browser.crashGpuProcess", `{}`}, {false, "Browser.close", `{}`}, {true, "Browser.crash", `{}`},
+			{true, "Browser.crashGpuProcess", `{}`}, {false, "Browser.close", `{}`},
+			{true, "Browser.crash", `{}`},
 			{false, "Browser.crash", `{}`},
 		}
 		for _, attack := range attacks {
@@ -222,7 +252,11 @@ func TestContractChromeHolderOwnsWhatHeOpens(t *testing.T) {
 		if err := s.bench.popup(limited(t), s.hostile.Page()); err != nil {
 			t.Fatal(err)
 		}
-		made, err := chromedp.CallBrowser(ctx, target.CreateTarget, target.CreateTargetParams{URL: "about:blank"})
+		made, err := chromedp.CallBrowser(
+			ctx,
+			target.CreateTarget,
+			target.CreateTargetParams{URL: "about:blank"},
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -242,12 +276,17 @@ func TestContractChromeHolderOwnsWhatHeOpens(t *testing.T) {
 			}
 		}
 		mine := chromedp.FromContext(own).Target.TargetID
-		if len(pages) != 4 || !pages[made.TargetID] || !pages[mine] || !pages[s.hostile.Page().TargetID()] {
+		if len(pages) != 4 || !pages[made.TargetID] || !pages[mine] ||
+			!pages[s.hostile.Page().TargetID()] {
 			t.Errorf("listed are %v", pages)
 		}
 		// What was opened without a context is in the holder's own.
 		inside, _ := chromedp.NewContext(ctx, chromedp.WithTargetID(made.TargetID))
-		err = chromedp.Do(inside, chromedp.Navigate(s.bench.server.URL+"/page"), chromedp.Evaluate[chromedp.Void]("document.cookie = 'own=1'"))
+		err = chromedp.Do(
+			inside,
+			chromedp.Navigate(s.bench.server.URL+"/page"),
+			chromedp.Evaluate[chromedp.Void]("document.cookie = 'own=1'"),
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -259,7 +298,9 @@ func TestContractChromeHolderOwnsWhatHeOpens(t *testing.T) {
 		if err != nil || len(contexts.BrowserContextIDs) != 2 {
 			t.Errorf("the holder's contexts: %v, %v", contexts, err)
 		}
-		if _, err := chromedp.CallBrowser(ctx, target.CloseTarget, target.CloseTargetParams{TargetID: made.TargetID}); err != nil {
+		closes := target.CloseTargetParams{TargetID: made.TargetID}
+		_, err = chromedp.CallBrowser(ctx, target.CloseTarget, closes)
+		if err != nil {
 			t.Errorf("closing an own page: %v", err)
 		}
 		if err := chromedp.Cancel(own); err != nil {
@@ -276,7 +317,8 @@ func TestContractChromeHolderWhosePageAUserClosesIsToldSo(t *testing.T) {
 			<-ctx.Done()
 			return page.Run(limited(t), chromedp.Navigate("about:blank"))
 		})
-		if !errors.Is(err, chrome.ErrPageClosed) || errors.Is(err, pool.ErrPageCrashed) || !strings.Contains(err.Error(), "not by the pool") {
+		if !errors.Is(err, chrome.ErrPageClosed) || errors.Is(err, pool.ErrPageCrashed) ||
+			!strings.Contains(err.Error(), "not by the pool") {
 			t.Errorf("Do: %v", err)
 		}
 		if c := p.Stats().Counters; c.Crashes != 0 || c.PagesClosed != 1 {
@@ -296,209 +338,6 @@ func TestContractChromeHolderOfTheWholeBrowserHasIt(t *testing.T) {
 		}
 		if _, err := s.send(false, "Tracing.getCategories", `{}`); err != nil {
 			t.Error(err)
-		}
-	})
-}
-
-// machine is a file of this machine, and a site whose pages want to read it.
-type machine struct {
-	file string // its address
-	path string
-	site *httptest.Server
-}
-
-func newMachine(t *testing.T) *machine {
-	m := &machine{path: filepath.Join(t.TempDir(), "secret.html")}
-	m.file = "file://" + m.path
-	if err := os.WriteFile(m.path, []byte("<title>"+secret+"</title>"+secret), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	m.site = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if to := r.URL.Query().Get("to"); to != "" {
-			w.Header().Set("Location", to)
-			w.WriteHeader(http.StatusFound)
-		}
-		w.Header().Set("Content-Type", "text/html")
-		fmt.Fprint(w, "<title>page</title><body>")
-	}))
-	t.Cleanup(m.site.Close)
-	return m
-}
-
-// reached is what of the machine a browser shows: addresses of pages and frames, seen over another connection.
-func (s *tenants) reached() (found []string) {
-	for _, info := range as(s.T, s.bench, s.bench.lone(), target.GetTargets, target.GetTargetsParams{}).TargetInfos {
-		scheme, _, _ := strings.Cut(info.URL, ":")
-		if !slices.Contains([]string{"http", "about", "data", "blob", "", "chrome-error"}, scheme) && info.Type != "browser_ui" {
-			found = append(found, info.URL)
-		}
-		if strings.Contains(info.Title, secret) {
-			found = append(found, info.Title)
-		}
-	}
-	return found
-}
-
-func TestContractChromeHolderIsRefusedAddressesOfTheMachine(t *testing.T) {
-	m := newMachine(t)
-	onTenants(t, nil, func(s *tenants) {
-		page := s.hostile.Page()
-		for _, address := range []string{
-			m.file, strings.ToUpper(m.file[:4]) + m.file[4:], " \tfi\nle:" + m.path, "chrome://version", "about:version",
-			"devtools://devtools/bundled/inspector.html", "view-source:" + m.file, "view-source:" + m.site.URL,
-			"chrome-extension://mhjfbmdgcfjbbpaeojofohoefgiehjai/index.html", "filesystem:" + m.site.URL + "/temporary/x",
-		} {
-			err := page.Run(limited(t), chromedp.Navigate(address))
-			if !isRefusal(err, "Page.navigate", "AllowSchemes") {
-				t.Errorf("Navigate %q: %v", address, err)
-			}
-			_, err = s.send(true, "Target.createTarget", fmt.Sprintf(`{"url":%q}`, address))
-			if !isRefusal(err, "Target.createTarget", "AllowSchemes") {
-				t.Errorf("createTarget %q: %v", address, err)
-			}
-			if found := s.reached(); found != nil {
-				t.Fatalf("after %q the browser shows %q", address, found)
-			}
-			if err := s.bench.work(limited(t), page); err != nil {
-				t.Errorf("after %q: %v", address, err)
-			}
-		}
-		files := fmt.Sprintf(`{"files":[%q],"nodeId":1}`, m.path)
-		if _, err := s.send(false, "DOM.setFileInputFiles", files); !isRefusal(err, "DOM.setFileInputFiles", "AllowSchemes") {
-			t.Errorf("DOM.setFileInputFiles: %v", err)
-		}
-	})
-}
-
-// Of these the filter sees nothing: Chrome itself refuses them, from every page that a holder can get to.
-func TestContractChromeHolderReachesNoFileByScript(t *testing.T) {
-	m := newMachine(t)
-	onTenants(t, nil, func(s *tenants) {
-		page := s.hostile.Page()
-		clicked := true
-		gesture := func(params *jsruntime.EvaluateParams) { params.UserGesture, params.AwaitPromise = &clicked, &clicked }
-		ways := map[string]string{
-			"location":    "location.href = FILE",
-			"window.open": "window.open(FILE)",
-			"a link":      "const a = document.createElement('a'); a.href = FILE; document.documentElement.append(a); a.click()",
-			"a form":      "const f = document.createElement('form'); f.action = FILE; document.documentElement.append(f); f.submit()",
-			"a frame":     "const f = document.createElement('iframe'); f.src = FILE; document.documentElement.append(f)",
-			"a document":  "document.write('<iframe src=' + FILE + '></iframe><meta http-equiv=refresh content=\"0;url=' + FILE + '\">')",
-			"fetch":       "await fetch(FILE).then(r => r.text()).then(text => { document.title = text }, () => 0)",
-			"refresh":     "const m = document.createElement('meta'); m.httpEquiv = 'refresh'; m.content = '0;url=' + FILE; document.head.append(m)",
-		}
-		for _, start := range []string{m.site.URL, "about:blank", "data:text/html,<title>x</title>"} {
-			for way, script := range ways {
-				if err := page.Run(limited(t), chromedp.Navigate(start)); err != nil {
-					t.Fatal(err)
-				}
-				for _, file := range []string{m.file, "chrome://version/", "view-source:" + m.file} {
-					source := fmt.Sprintf("(async () => { const FILE = %q; %s; await new Promise(r => setTimeout(r, 20)) })().catch(() => 0)", file, script)
-					// An error may be that of a document that is left for an error page.
-					_, _ = chrome.Run(limited(t), page, chromedp.Evaluate[chromedp.Void](source, gesture))
-				}
-				tree, err := s.send(false, "Page.getFrameTree", `{}`)
-				if err != nil || strings.Contains(string(tree), m.path) && strings.Contains(string(tree), `"url":"file:`) {
-					t.Errorf("by %s from %s: %s, %v", way, start, tree, err)
-				}
-				if found := s.reached(); found != nil {
-					t.Fatalf("by %s from %s the browser shows %q", way, start, found)
-				}
-			}
-		}
-		s.commandsReachNoFile(m)
-		for _, address := range []string{m.file, "chrome://version/", "view-source:" + m.file, "devtools://devtools/bundled/inspector.html"} {
-			if err := page.Run(limited(t), chromedp.Navigate(m.site.URL+"/?to="+address)); err == nil {
-				t.Errorf("a redirect to %s is followed", address)
-			}
-			if found := s.reached(); found != nil {
-				t.Fatalf("by a redirect to %s the browser shows %q", address, found)
-			}
-		}
-	})
-}
-
-// commandsReachNoFile sends what is no navigation by itself, and may lead to one.
-func (s *tenants) commandsReachNoFile(m *machine) {
-	s.Helper()
-	page := s.hostile.Page()
-	frame := page.TargetID()
-	if err := page.Run(limited(s.T), chromedp.Navigate(m.site.URL)); err != nil {
-		s.Fatal(err)
-	}
-	made, err := s.send(false, "Page.createIsolatedWorld", fmt.Sprintf(`{"frameId":%q,"grantUniveralAccess":true}`, frame))
-	if err != nil {
-		s.Fatal(err)
-	}
-	var world struct {
-		ID int64 `json:"executionContextId"`
-	}
-	if err := jsonv2.Unmarshal(made, &world); err != nil {
-		s.Fatal(err)
-	}
-	source := fmt.Sprintf("fetch(%q).then(r => r.text(), () => { location.href = %q; return 'refused' })", m.file, m.file)
-	read, err := s.send(false, "Runtime.evaluate", fmt.Sprintf(`{"contextId":%d,"awaitPromise":true,"userGesture":true,"expression":%q}`, world.ID, source))
-	if err != nil || !strings.Contains(string(read), "refused") {
-		s.Errorf("a world with access to every origin reads %s, %v", read, err)
-	}
-	html := fmt.Sprintf(`<iframe src=%q></iframe><object data=%q></object><embed src=%q>`, m.file, m.file, m.file)
-	if _, err := s.send(false, "Page.setDocumentContent", fmt.Sprintf(`{"frameId":%q,"html":%q}`, frame, html)); err != nil {
-		s.Errorf("Page.setDocumentContent: %v", err)
-	}
-	if found := s.reached(); found != nil {
-		s.Fatalf("by commands the browser shows %q", found)
-	}
-	// A request that its holder answers himself with a redirect.
-	requests := make(chan fetch.RequestID, 1)
-	err = chromedp.Listen(s.hostile.Context(), func(event any) {
-		if paused, ok := event.(*fetch.EventRequestPaused); ok {
-			requests <- paused.RequestID
-		}
-	})
-	if err != nil {
-		s.Fatal(err)
-	}
-	if _, err := s.send(false, "Fetch.enable", `{}`); err != nil {
-		s.Fatal(err)
-	}
-	went := make(chan error, 1)
-	go func() { went <- page.Run(limited(s.T), chromedp.Navigate(m.site.URL+"/paused")) }()
-	id := <-requests
-	if _, err := s.send(false, "Fetch.continueRequest", fmt.Sprintf(`{"requestId":%q,"url":%q}`, id, m.file)); !isRefusal(err, "Fetch.continueRequest", "AllowSchemes") {
-		s.Errorf("Fetch.continueRequest: %v", err)
-	}
-	const moved = `{"requestId":%q,"responseCode":302,"responseHeaders":[{"name":"Location","value":%q}]}`
-	if _, err := s.send(false, "Fetch.fulfillRequest", fmt.Sprintf(moved, id, m.file)); err != nil {
-		s.Errorf("Fetch.fulfillRequest: %v", err)
-	}
-	if err := <-went; err == nil {
-		s.Error("a redirect of the holder's own is followed")
-	}
-	if _, err := s.send(false, "Fetch.disable", `{}`); err != nil {
-		s.Error(err)
-	}
-	if found := s.reached(); found != nil {
-		s.Fatalf("by a request of the holder's own the browser shows %q", found)
-	}
-}
-
-func TestContractChromeHolderReadsFilesWhereTheLauncherAllowsIt(t *testing.T) {
-	m := newMachine(t)
-	onTenants(t, func(l *chrome.Launcher) { l.AllowSchemes = []string{"file"} }, func(s *tenants) {
-		page := s.hostile.Page()
-		if err := page.Run(limited(t), chromedp.Navigate(m.file)); err != nil {
-			t.Fatal(err)
-		}
-		if title, err := chrome.Run(limited(t), page, chromedp.Title()); err != nil || title != secret {
-			t.Errorf("the title is %q, %v", title, err)
-		}
-		err := page.Run(limited(t), chromedp.Navigate("data:text/html,<input type=file id=up>"), chromedp.SetUploadFiles("#up", []string{m.path}))
-		if err != nil {
-			t.Errorf("an upload: %v", err)
-		}
-		read, err := chrome.Run(limited(t), page, chromedp.Evaluate[string]("document.querySelector('#up').files[0].text()", chromedp.EvalAwaitPromise))
-		if err != nil || !strings.Contains(read, secret) {
-			t.Errorf("the page reads %q, %v", read, err)
 		}
 	})
 }

@@ -9,9 +9,10 @@ import (
 	"github.com/chromedp/cdproto/cdp/jsonv2"
 )
 
-// Addresses that a command may have a page go to. A scheme such as file or chrome reads the machine. Chrome itself keeps
-// pages that are not on such a scheme from going to one, by script, redirect, frame or popup. What it does not refuse are
-// commands, so those are checked, and no page gets there to begin with.
+// Addresses that a command may have a page go to. A scheme such as file or chrome reads the
+// machine. Chrome itself keeps pages that are not on such a scheme from going to one, by script,
+// redirect, frame or popup. What it does not refuse are commands, so those are checked, and no page
+// gets there to begin with.
 
 // webSchemes are allowed always. Of about:, only the blank page is.
 var webSchemes = []string{"http", "https", "data", "blob"}
@@ -30,9 +31,9 @@ var navigating = map[string]string{
 	"Fetch.continueRequest":       "url",
 }
 
-// schemeOf is the scheme of an address, in lower case, as Chrome reads it: without leading blanks and controls, and
-// without tabs and ends of lines wherever they are. It is empty where the address has none; Chrome refuses such an
-// address, or takes it for the blank page.
+// schemeOf is the scheme of an address, in lower case, as Chrome reads it: without leading blanks
+// and controls, and without tabs and ends of lines wherever they are. It is empty where the address
+// has none; Chrome refuses such an address, or takes it for the blank page.
 func schemeOf(address string) string {
 	address = strings.TrimLeftFunc(address, func(r rune) bool { return r <= ' ' })
 	address = strings.NewReplacer("\t", "", "\n", "", "\r", "").Replace(address)
@@ -60,8 +61,8 @@ func (s *settings) schemeAllowed(address string) bool {
 	return false
 }
 
-// checkAddress is an error where a command has a page go to an address, or read a file, that is not allowed. It says
-// which setting allows it.
+// checkAddress is an error where a command has a page go to an address, or read a file, that is not
+// allowed. It says which setting allows it.
 func (s *settings) checkAddress(method string, encoded jsonv2.Value) error {
 	name, goes := navigating[method]
 	switch {
@@ -79,7 +80,11 @@ func (s *settings) checkAddress(method string, encoded jsonv2.Value) error {
 	case !s.namesFiles(method, encoded), slices.Contains(s.allowSchemes, fileScheme):
 		return nil
 	}
-	return fmt.Errorf("it gives the page files of this machine; %s.AllowSchemes allows it with %q", s.owner, fileScheme)
+	return fmt.Errorf(
+		"it gives the page files of this machine; %s.AllowSchemes allows it with %q",
+		s.owner,
+		fileScheme,
+	)
 }
 
 // namesFiles reports whether a command gives a page the content of files that it names.

@@ -2,9 +2,9 @@ package chrome
 
 import "strings"
 
-// The commands of the DevTools protocol that a holder may send, as a table. A command without a row of its own in
-// commands falls under the row of its domain, and only on the session of a page. On the browser's session, which all
-// holders of a browser share, a command without a row is refused.
+// The commands of the DevTools protocol that a holder may send, as a table. A command without a row
+// of its own in commands falls under the row of its domain, and only on the session of a page. On
+// the browser's session, which all holders of a browser share, a command without a row is refused.
 
 // scope says what becomes of a command.
 type scope uint8
@@ -14,8 +14,9 @@ const (
 	allowed                // it is sent as it is
 	silent                 // it is answered with an empty result, and not sent
 	ownTarget              // its targetId, where it has one, has to be a target of the lease
-	// ownContext is for a command whose browserContextId, where it has one, has to be a context of the lease. A command
-	// without one that would act on the browser's default context is sent with the context of the lease's page.
+	// ownContext is for a command whose browserContextId, where it has one, has to be a context of the
+	// lease. A command without one that would act on the browser's default context is sent with the
+	// context of the lease's page.
 	ownContext
 	newTarget    // as ownContext, and it opens a target
 	ownProfile   // its browserContextId has to be a context that the holder made
@@ -49,41 +50,43 @@ var commands = map[string]rule{
 	"Storage.setCookies":   {ownContext, ownContext, "changes the cookies of a context"},
 	"Storage.clearCookies": {ownContext, ownContext, "changes the cookies of a context"},
 
-	"Target.activateTarget":         {ownTarget, ownTarget, "brings a target to the front"},
-	"Target.attachToTarget":         {ownTarget, ownTarget, "gives control of a target"},
-	"Target.closeTarget":            {ownTarget, ownTarget, "closes a target"},
-	"Target.getTargetInfo":          {ownTarget, ownTarget, "tells the address of a target"},
-	"Target.getTargets":             {listsTargets, listsTargets, "tells the addresses of all targets"},
-	"Target.getBrowserContexts":     {listsOwn, listsOwn, "names all contexts"},
-	"Target.createTarget":           {newTarget, newTarget, "opens a target in a context"},
-	"Target.createBrowserContext":   {allowed, allowed, "makes a context, which is the holder's until the lease ends"},
-	"Target.disposeBrowserContext":  {ownProfile, ownProfile, "ends a context, and the context of the lease's page is the pool's"},
-	"Target.detachFromTarget":       {ownSession, ownSession, "ends a session"},
-	"Target.setDiscoverTargets":     {silent, allowed, "is set for the whole browser on its own session; on a page's, events of other tenants' targets are left out"},
-	"Target.setAutoAttach":          {refused, allowed, "attaches to every new target of every tenant, and can stop it"},
-	"Target.autoAttachRelated":      {refused, refused, "changes what the browser's session, which all tenants share, attaches to"},
-	"Target.attachToBrowserTarget":  {refused, refused, "gives control of the whole browser"},
-	"Target.exposeDevToolsProtocol": {refused, refused, "gives a page's scripts control of the whole browser"},
-	"Target.sendMessageToTarget":    {refused, refused, "sends commands that are not checked; send them to the target's session"},
+	"Target.activateTarget":        {ownTarget, ownTarget, "brings a target to the front"},
+	"Target.attachToTarget":        {ownTarget, ownTarget, "gives control of a target"},
+	"Target.closeTarget":           {ownTarget, ownTarget, "closes a target"},
+	"Target.getTargetInfo":         {ownTarget, ownTarget, "tells the address of a target"},
+	"Target.getTargets":            {listsTargets, listsTargets, "tells the addresses of all targets"},
+	"Target.getBrowserContexts":    {listsOwn, listsOwn, "names all contexts"},
+	"Target.createTarget":          {newTarget, newTarget, "opens a target in a context"},
+	"Target.createBrowserContext":  {allowed, allowed, "makes a context of the holder's"},
+	"Target.disposeBrowserContext": {ownProfile, ownProfile, "ends a context"},
+	"Target.detachFromTarget":      {ownSession, ownSession, "ends a session"},
+	// The driver has the browser's session tell of all targets, and nothing may change that. Of what
+	// a page's session tells, the guard leaves out what is about other tenants.
+	"Target.setDiscoverTargets":     {silent, allowed, "tells of new targets"},
+	"Target.setAutoAttach":          {refused, allowed, "can stop all new targets"},
+	"Target.autoAttachRelated":      {refused, refused, "changes the browser's shared session"},
+	"Target.attachToBrowserTarget":  {refused, refused, "gives the whole browser"},
+	"Target.exposeDevToolsProtocol": {refused, refused, "gives a page the whole browser"},
+	"Target.sendMessageToTarget":    {refused, refused, "sends commands that are not checked"},
 	"Target.setRemoteLocations":     {refused, refused, "has the browser connect to other machines"},
-	"Target.openDevTools":           {refused, refused, "opens a page with control of the whole browser"},
-	"Target.getDevToolsTarget":      {refused, refused, "names a page with control of the whole browser"},
+	"Target.openDevTools":           {refused, refused, "opens a page with the whole browser"},
+	"Target.getDevToolsTarget":      {refused, refused, "names a page with the whole browser"},
 
 	// Domains that end at the page, but for these.
 	"Emulation.addScreen":                    {refused, refused, "changes the screens of all pages"},
 	"Emulation.removeScreen":                 {refused, refused, "changes the screens of all pages"},
 	"Emulation.updateScreen":                 {refused, refused, "changes the screens of all pages"},
 	"Emulation.setPrimaryScreen":             {refused, refused, "changes the screens of all pages"},
-	"Memory.getDOMCounters":                  {refused, allowed, "counts what the page's process holds"},
-	"Memory.getDOMCountersForLeakDetection":  {refused, allowed, "counts what the page's process holds"},
-	"Memory.prepareForLeakDetection":         {refused, allowed, "collects garbage in the page's process"},
+	"Memory.getDOMCounters":                  {refused, allowed, "counts in the page's process"},
+	"Memory.getDOMCountersForLeakDetection":  {refused, allowed, "counts in the page's process"},
+	"Memory.prepareForLeakDetection":         {refused, allowed, "collects garbage in it"},
 	"Memory.forciblyPurgeJavaScriptMemory":   {refused, allowed, "frees memory of the page's process"},
 	"Memory.startSampling":                   {refused, allowed, "samples the page's process"},
 	"Memory.stopSampling":                    {refused, allowed, "samples the page's process"},
 	"Memory.getSamplingProfile":              {refused, allowed, "samples the page's process"},
 	"Memory.getAllTimeSamplingProfile":       {refused, allowed, "samples the page's process"},
-	"Storage.runBounceTrackingMitigations":   {refused, allowed, "deletes state of the page's context"},
-	"ServiceWorker.setForceUpdateOnPageLoad": {refused, allowed, "changes workers of the page's context"},
+	"Storage.runBounceTrackingMitigations":   {refused, allowed, "changes the page's context"},
+	"ServiceWorker.setForceUpdateOnPageLoad": {refused, allowed, "changes the page's context"},
 }
 
 // Why the domains are as they are.
@@ -93,8 +96,8 @@ const (
 	whyMachine = "acts on the machine"
 )
 
-// domains are the rows of domains, on the session of a page. A domain that is in none of these lists is refused: nobody
-// has looked yet at what it reaches.
+// domains are the rows of domains, on the session of a page. A domain that is in none of these
+// lists is refused: nobody has looked yet at what it reaches.
 var domains = func() map[string]rule {
 	rows := make(map[string]rule)
 	add := func(page scope, why string, names ...string) {
@@ -102,12 +105,15 @@ var domains = func() map[string]rule {
 			rows[name] = rule{refused, page, why}
 		}
 	}
-	add(allowed, whyPage, "Accessibility", "Ads", "Animation", "Audits", "Autofill", "BackgroundService", "CSS",
-		"CacheStorage", "Console", "CrashReportContext", "DOM", "DOMDebugger", "DOMSnapshot", "DOMStorage", "Debugger",
-		"DeviceAccess", "DeviceOrientation", "DigitalCredentials", "Emulation", "EventBreakpoints", "FedCm", "Fetch",
-		"FileSystem", "FindInPage", "HeadlessExperimental", "HeapProfiler", "IO", "IndexedDB", "Input", "Inspector",
-		"LayerTree", "Log", "Media", "Network", "Overlay", "Page", "Performance", "PerformanceTimeline", "Preload",
-		"Profiler", "Runtime", "Schema", "Security", "ServiceWorker", "WebAudio", "WebAuthn", "WebMCP")
+	add(allowed, whyPage,
+		"Accessibility", "Ads", "Animation", "Audits", "Autofill", "BackgroundService", "CSS",
+		"CacheStorage", "Console", "CrashReportContext", "DOM", "DOMDebugger", "DOMSnapshot",
+		"DOMStorage", "Debugger", "DeviceAccess", "DeviceOrientation", "DigitalCredentials",
+		"Emulation", "EventBreakpoints", "FedCm", "Fetch", "FileSystem", "FindInPage",
+		"HeadlessExperimental", "HeapProfiler", "IO", "IndexedDB", "Input", "Inspector",
+		"LayerTree", "Log", "Media", "Network", "Overlay", "Page", "Performance",
+		"PerformanceTimeline", "Preload", "Profiler", "Runtime", "Schema", "Security",
+		"ServiceWorker", "WebAudio", "WebAuthn", "WebMCP")
 	add(ownContext, whyPage, "Storage")
 	add(refused, whyBrowser, "Browser", "Target", "Memory", "SystemInfo", "Tracing", "Extensions")
 	add(refused, whyMachine, "BluetoothEmulation", "Cast", "PWA", "SmartCardEmulation", "Tethering")

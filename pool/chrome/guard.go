@@ -12,21 +12,22 @@ import (
 	"github.com/chromedp/cdproto/target"
 )
 
-// refusedCode is the code of an answer to a command that was not sent. It is that of Chrome's own refusals.
+// refusedCode is the code of an answer to a command that was not sent. It is that of Chrome's own
+// refusals.
 const refusedCode = -32000
 
-// guard stands between the chromedp of a tab and the wire. What a holder may not send is answered with an error, answers
-// that list targets or contexts are cut down to those of the lease, and events about other targets do not arrive. The
-// driver's own calls go past it.
+// guard stands between the chromedp of a tab and the wire. What a holder may not send is answered
+// with an error, answers that list targets or contexts are cut down to those of the lease, and
+// events about other targets do not arrive. The driver's own calls go past it.
 type guard struct {
 	t    *tab
 	line *line
 
 	mu struct {
 		sync.Mutex
-		children map[target.SessionID]bool // sessions that the browser attached by itself, below those of the line
+		children map[target.SessionID]bool // sessions that Chrome attached below those of the line
 		windows  map[int64]bool            // windows of targets of the lease
-		told     map[target.ID]bool        // targets whose creation the holder was told of, and not their end
+		told     map[target.ID]bool        // targets that the holder was told of and that exist
 	}
 }
 
@@ -42,7 +43,7 @@ func newGuard(t *tab, l *line) *guard {
 type verdict struct {
 	params jsonv2.Value           // sent instead of the command's own
 	answer *cdproto.Message       // not nil: the command is not sent, and this is the answer
-	then   func(*cdproto.Message) // not nil: changes the browser's answer. It runs on the pump and must not block.
+	then   func(*cdproto.Message) // not nil: changes the answer, on the pump, and must not block
 }
 
 // judge decides about a command. It waits for nothing.
@@ -99,9 +100,13 @@ func (g *guard) decide(msg *cdproto.Message) (verdict, error) {
 	return v, err
 }
 
-// checkNames looks at what a command names. It adds the context of the lease's page where the command names none and
-// the browser would take its default context.
-func (g *guard) checkNames(scope scope, msg *cdproto.Message, params map[string]jsonv2.Value) error {
+// checkNames looks at what a command names. It adds the context of the lease's page where the
+// command names none and the browser would take its default context.
+func (g *guard) checkNames(
+	scope scope,
+	msg *cdproto.Message,
+	params map[string]jsonv2.Value,
+) error {
 	switch scope {
 	case newTarget:
 		if yes := false; params["forTab"] != nil && (decode(params["forTab"], &yes) != nil || yes) {
@@ -126,8 +131,12 @@ func (g *guard) checkNames(scope scope, msg *cdproto.Message, params map[string]
 		g.mu.Lock()
 		defer g.mu.Unlock()
 		if !g.mu.windows[id] {
-			return fmt.Errorf("window %d is not known to be this lease's; ask Browser.getWindowForTarget for it; "+
-				"%s.WholeBrowser allows all windows", id, g.t.b.owner)
+			return fmt.Errorf(
+				"window %d is not known to be this lease's; ask Browser.getWindowForTarget for it; "+
+					"%s.WholeBrowser allows all windows",
+				id,
+				g.t.b.owner,
+			)
 		}
 		return nil
 	}
@@ -137,7 +146,9 @@ func (g *guard) checkNames(scope scope, msg *cdproto.Message, params map[string]
 	case err != nil:
 		return err
 	case named && scope == ownProfile && context == g.t.c.id:
-		return errors.New("the context of the lease's page is the pool's; Lease.Discard gives the page up")
+		return errors.New(
+			"the context of the lease's page is the pool's; Lease.Discard gives the page up",
+		)
 	case named && !g.ownsContext(context):
 		return g.foreign("context", context)
 	case named && context != "", scope == ownProfile:
@@ -159,10 +170,16 @@ func (g *guard) checkTarget(params map[string]jsonv2.Value) error {
 
 // foreign is the error for what is not of the lease. It is the same for what is not there at all.
 func (g *guard) foreign(what string, id any) error {
-	return fmt.Errorf("%s %.64q is not this lease's; %s.WholeBrowser allows those of others", what, fmt.Sprint(id), g.t.b.owner)
+	return fmt.Errorf(
+		"%s %.64q is not this lease's; %s.WholeBrowser allows those of others",
+		what,
+		fmt.Sprint(id),
+		g.t.b.owner,
+	)
 }
 
-// ownsSession reports whether a session is one of the line, or was attached by the browser below one of them.
+// ownsSession reports whether a session is one of the line, or was attached by the browser below
+// one of them.
 func (g *guard) ownsSession(id target.SessionID) bool {
 	w := g.line.w
 	w.mu.Lock()
@@ -189,8 +206,8 @@ func (g *guard) ownsContext(id cdp.BrowserContextID) bool {
 	return id == "" || id == g.t.c.id || own != nil && own.owner == g.t.id && !own.left
 }
 
-// ownsLocked reports whether a target is the lease's: in a context that the holder made, or in the context of its page
-// unless another tab is there and the target is that tab or was opened from it.
+// ownsLocked reports whether a target is the lease's: in a context that the holder made, or in the
+// context of its page unless another tab is there and the target is that tab or was opened from it.
 func (b *browser) ownsLocked(t *tab, known *listed) bool {
 	if known.left || known.internal {
 		return false
@@ -210,14 +227,22 @@ func (b *browser) ownsLocked(t *tab, known *listed) bool {
 func (b *browser) ownsInfoLocked(t *tab, info *target.Info) bool {
 	known := b.mu.pages[info.TargetID]
 	if known == nil {
-		known = &listed{root: b.rootLocked(info), context: info.BrowserContextID, internal: internal(info.Type)}
+		known = &listed{
+			root:     b.rootLocked(info),
+			context:  info.BrowserContextID,
+			internal: internal(info.Type),
+		}
 	}
 	return b.ownsLocked(t, known)
 }
 
-// internal reports whether a type of target is the browser's own: the browser itself, its windows, and the pages of its
-// user interface, which may do more than others.
-func internal(kind string) bool { return kind == "browser" || kind == "browser_ui" || kind == "tab" }
+// internal reports whether a type of target is the browser's own: the browser itself, its windows,
+// and the pages of its user interface, which may do more than others.
+func internal(
+	kind string,
+) bool {
+	return kind == "browser" || kind == "browser_ui" || kind == "tab"
+}
 
 // onlyOwnTargets cuts an answer down to targets of the lease.
 func (g *guard) onlyOwnTargets(msg *cdproto.Message) {
@@ -270,8 +295,8 @@ func (g *guard) noteWindow(msg *cdproto.Message) {
 	}
 }
 
-// tells reports whether a holder may have an event of one of his sessions, and notes what the event says of sessions. It
-// runs on the pump.
+// tells reports whether a holder may have an event of one of his sessions, and notes what the event
+// says of sessions. It runs on the pump.
 func (g *guard) tells(msg *cdproto.Message) bool {
 	if msg.Method.Domain() != "Target" {
 		return true
@@ -316,8 +341,9 @@ func (g *guard) tells(msg *cdproto.Message) bool {
 	return true
 }
 
-// tellsOf says which target an event is about, and whether the holder may know of it. The id stands in front, so that an
-// event whose address has megabytes is decoded only where the target is not on the books yet.
+// tellsOf says which target an event is about, and whether the holder may know of it. The id stands
+// in front, so that an event whose address has megabytes is decoded only where the target is not on
+// the books yet.
 func (g *guard) tellsOf(msg *cdproto.Message) (target.ID, bool) {
 	b := g.t.b
 	const begin = `{"targetInfo":{"targetId":"`
@@ -343,7 +369,8 @@ func (g *guard) tellsOf(msg *cdproto.Message) (target.ID, bool) {
 	return event.TargetInfo.TargetID, b.wholeBrowser || b.ownsInfoLocked(g.t, event.TargetInfo)
 }
 
-// parse reads the parameters of a command. Names that come twice are refused: the browser might read the other one.
+// parse reads the parameters of a command. Names that come twice are refused: the browser might
+// read the other one.
 func parse(encoded jsonv2.Value) (map[string]jsonv2.Value, error) {
 	params := make(map[string]jsonv2.Value)
 	if len(encoded) == 0 {
