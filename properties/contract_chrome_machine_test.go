@@ -19,8 +19,7 @@ import (
 	"github.com/pagepool/pagepool/pool/chrome"
 )
 
-// What a hostile holder gets to see of the machine on real Chrome: nothing, unless the launcher allows
-// it.
+// On real Chrome a hostile holder sees nothing of the machine, unless the launcher allows it.
 
 // machine is a file of this machine, and a site whose pages want to read it.
 type machine struct {

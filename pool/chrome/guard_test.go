@@ -268,7 +268,8 @@ func TestGuardCutsListsDownToTheLease(t *testing.T) {
 	}
 	g.judged("", "Target.getTargets", "").then(msg)
 	want := `{"targetInfos":[{"targetId":"mine","type":"page","x":1},` +
-		`{"targetId":"popup","type":"page"},{"targetId":"new","type":"page","browserContextId":"A","openerId":"popup"}]}`
+		`{"targetId":"popup","type":"page"},` +
+		`{"targetId":"new","type":"page","browserContextId":"A","openerId":"popup"}]}`
 	if string(msg.Result) != want {
 		t.Errorf("targets: %s", msg.Result)
 	}

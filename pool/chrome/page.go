@@ -15,7 +15,7 @@ import (
 // The causes with which a page's own context ends, besides pool.ErrPageCrashed and
 // pool.ErrBrowserLost.
 var (
-	// ErrPageClosed is the cause where the page was closed, by the pool or by somebody else.
+	// ErrPageClosed is the cause where the page was closed. Its text says so where the pool did not do it.
 	ErrPageClosed = pool.ErrPageClosed
 	// ErrBrowserClosed is the cause where its browser was closed.
 	ErrBrowserClosed = errors.New("chrome: the browser was closed")
