@@ -148,7 +148,7 @@ func doubtHolds(t *Transition) error {
 	s := t.After
 	for i := range t.Effects {
 		switch e := &t.Effects[i]; {
-		case e.Kind == CloseTab && e.Reason == Wedge && s.settings.RescueTimeout > 0:
+		case e.Kind == CloseTab && e.Reason == Wedge && s.settings.RescueTimeout > 0 && !t.closedForRoom(e):
 			if tab := t.Ledger.tab(e.Tab); tab != nil && !tab.rescued {
 				return fmt.Errorf("t%d is given up, and nobody has tried to rescue it", e.Tab)
 			}
@@ -210,7 +210,7 @@ func wantedKept(t *Transition, e *entry) error {
 // owned is how many tabs count towards AffinityTabs, but for those that this step gave to the affinity.
 func (t *Transition) owned(a Affinity) int32 {
 	k := &t.After.affinities[a]
-	n := k.bound + k.openings
+	n := k.owned()
 	for i := range t.Effects {
 		if e := &t.Effects[i]; e.Affinity == a && (e.Kind == OpenTab || e.Kind == Grant && e.How.gains()) {
 			n--
@@ -251,7 +251,7 @@ func opensForAdmitted(t *Transition) error {
 		}
 		_, permits := t.letThrough(&s.requests[r], t.Effects[i:])
 		k := &s.affinities[e.Affinity]
-		owned := k.bound + k.openings
+		owned := k.owned()
 		for _, o := range t.Effects[i:] {
 			if o.Affinity == e.Affinity && (o.Kind == OpenTab || o.Kind == Grant && o.How.gains()) {
 				owned--

@@ -55,18 +55,18 @@ type tab struct {
 	next, prev int32    // neighbours among the standbys, or among its affinity's tabs
 	uses       uint32   // how often it was handed out
 	state      TabState
-	class      Class  // Leased: the class of the lease
-	reason     Reason // Closing, Lost: why it was closed; doomed: why it will be
-	rung       rung   // Closing: how far closing it has gone
-	closes     uint8  // Closing: how often it was asked for on this rung
-	kill       kill   // Closing: what became of killing its renderer
-	doomed     bool   // Opening, Leased: marked to close when it is open, or when the lease ends
-	overdue    bool   // Opening, Probing, Rescuing, Resetting: older than OpenGrace. Closing: older than CloseGrace
-	awaiting   bool   // Closing: a close was asked for and has not been answered
-	unopened   bool   // the answer to its opening is still out
-	suspect    bool   // Probing: it is doubted, rather than merely not seen for a while
-	rescued    bool   // Probing: what held it was stopped
-	unreset    bool   // Probing, Rescuing: a reset of it has failed
+	class      Class     // Leased: the class of the lease
+	reason     Reason    // Closing, Lost: why it was closed; doomed: why it will be
+	rung       rung      // Closing: how far closing it has gone
+	closes     uint8     // Closing: how often it was asked for on this rung
+	kill       kill      // Closing: what became of killing its renderer
+	doomed     bool      // Opening, Leased: marked to close when it is open, or when the lease ends
+	overdue    bool      // Opening, Probing, Rescuing, Resetting: older than OpenGrace. Closing: older than CloseGrace
+	awaiting   bool      // Closing: a close was asked for and has not been answered
+	unopened   bool      // the answer to its opening is still out
+	suspect    bool      // Probing: it is doubted, rather than merely not seen for a while
+	rescued    bool      // Probing: what held it was stopped
+	part       resetPart // Resetting: which part of it
 	_          [7]byte
 }
 
@@ -89,6 +89,7 @@ type affinity struct {
 	rootLeases   int32          // held now, whatever their generation
 	calls        int32          // disposals that wait for it
 	idle         int32          // derived: idle tabs
+	overdue      int32          // derived: probes, rescues and resets that are overdue; their tabs do not count towards AffinityTabs
 	openings     int32          // derived: openings inside its primary that are not overdue
 	coming       int32          // derived: tabs on their way to idle, not overdue, and promised to nobody
 	eligible     int32          // derived: waiting root requests that RootCap and AffinityTabs let through together
@@ -111,6 +112,7 @@ type affinity struct {
 	touched      bool
 	dirty        bool // what is derived is stale
 	warmWaiting  bool // derived: it has an idle tab and a waiting request
+	_            [4]byte
 }
 
 // request is one GetPage that waits.

@@ -25,8 +25,8 @@ const (
 	Ping         // ask whether Browser is there: BrowserAnswered
 	OpenTab      // open Tab in Context, a new one unless the pool has it, of Browser: Opened, OpenFailed
 	ProbeTab     // ask the main thread of Tab's page: Probed, ProbeFailed
-	RescueTab    // stop what holds the main thread of Tab: Rescued, RescueFailed
-	ResetTab     // bring Tab back to the standby state: WasReset, ResetFailed
+	RescueTab    // stop what holds the main thread of Tab (Halt: and leave its document as it is): Rescued, RescueFailed
+	ResetTab     // bring Tab, whose scripts are stopped, back to the standby state: WasReset, ResetFailed
 	CloseTab     // close Tab with its Context (Kept: without it); Reason says why: Closed, CloseFailed
 	CloseAgain   // the same once more, after a failure, a kill or a late opening: Closed, CloseFailed
 	KillTab      // kill the renderer of Tab: Killed, KillFailed
@@ -96,7 +96,8 @@ type Effect struct {
 	Reason     Reason
 	Force      bool // CloseBrowser: by force at once
 	Kept       bool // CloseTab, CloseAgain: the context is left
-	_          [3]byte
+	Halt       bool // RescueTab: the first part of a reset
+	_          [2]byte
 }
 
 // Waits says how a request's time was spent, in nanoseconds; the parts add up to the whole.

@@ -74,7 +74,7 @@ const (
 	OpenFailed         // opening Tab failed; what it may have left is not known
 	Probed             // the main thread of Tab's page answers
 	ProbeFailed        // it says that it does not
-	Rescued            // what held the main thread of Tab was stopped, and its page is at the standby state
+	Rescued            // what held the main thread of Tab was stopped, and its page is at the standby state, or where it was
 	RescueFailed       // it could not be stopped
 	WasReset           // Tab is back at the standby state
 	ResetFailed        // it could not be brought there
@@ -95,7 +95,7 @@ const (
 	ProbeSilent        // the time of a probe has passed
 	RescueSilent       // RescueTimeout has passed
 	ResetOverdue       // OpenGrace has passed since Tab began to be reset
-	ResetSilent        // OpenTimeout has passed since then
+	ResetSilent        // the time of a part of a reset has passed: RescueTimeout, then OpenTimeout
 	CloseOverdue       // CloseGrace has passed
 	CloseSilent        // CloseTimeout has passed
 	KillSilent         // KillTimeout has passed

@@ -383,10 +383,24 @@ func (s *State) hashTab(c *Canon, t *tab) {
 	e.own.Add(c.age(t.goodAt))
 	e.own.Add(uint64(t.state) | uint64(t.class)<<4 | uint64(t.reason)<<8 | uint64(t.rung)<<16 |
 		uint64(min(t.closes, closesBeforeKill))<<20 | uint64(t.kill)<<24 |
-		bit(t.suspect, 28) | bit(t.rescued, 29) | bit(t.unreset, 30) | bit(t.askedAt != never, 31) | bit(t.doomed, 32) |
+		bit(t.suspect, 28) | bit(t.rescued, 29) | bit(t.part == leaving, 30) | bit(t.askedAt != never, 31) | bit(t.doomed, 32) |
 		bit(t.state == Leased && t.maxLease > 0, 33) | // whether it can expire
 		bit(t.overdue, 34) | bit(t.awaiting, 35) | bit(t.unopened, 36) | bit(t.retireAt < never, 37) | bit(t.id == s.contraction, 38) |
 		uint64(uses)<<40)
+	if t.asked() {
+		e.own.Add(s.askedRank(t))
+	}
+}
+
+// askedRank is how many probes, rescues and resets began before that of a tab: closeOverdue takes the first.
+func (s *State) askedRank(t *tab) uint64 {
+	n := uint64(0)
+	for i := range s.tabs {
+		if o := &s.tabs[i]; o.asked() && askedBefore(o, t) {
+			n++
+		}
+	}
+	return n
 }
 
 func (s *State) roundsLeft(rounds uint32) uint64 {

@@ -32,6 +32,8 @@ type Ledger struct {
 // entry is one tab, from the effect that asks for it to the event that confirms its end.
 type entry struct {
 	askedAt    Time      // since when an operation on it has been silent; never: none is
+	endedAt    Time      // when its last lease ended
+	beganAt    Time      // when what was asked of it last began
 	operation  Operation // of what was asked
 	holder     RequestID
 	id         TabID
@@ -52,8 +54,12 @@ type entry struct {
 	usedBefore bool // it was given back, and not reset since
 	failed     bool // its opening has, and was told so
 	killing    bool // its renderer is being killed, and nothing was said of it
-	unreset    bool // a reset of it has failed since it was rescued or granted
-	_          [3]byte
+	ending     bool // its lease has ended, and it is not idle again
+	answered   bool // its page has answered since then
+	halts      bool // RescueTab was asked as the first part of a reset
+	halted     bool // and was answered
+	late       bool // what was asked of it is overdue
+	_          [7]byte
 }
 
 // ledgerContext is one context, from the effect that opens a tab in it to the event that confirms its
@@ -260,6 +266,11 @@ func (l *Ledger) Feed(now Time, event Event, effects []Effect) {
 		c.askedAt = never // it is lost
 	}
 	l.spoiled(event)
+	for i := range l.tabs {
+		if t := &l.tabs[i]; t.asked == 0 && t.closing == 0 && t.holder == 0 {
+			t.ending = false
+		}
+	}
 	if leaving != 0 {
 		// The core has said what becomes of the leases; now nothing of the browser is left.
 		l.dropBrowser(leaving)
@@ -307,6 +318,7 @@ func (l *Ledger) event(now Time, e Event) {
 			l.freed = t.id
 			l.free(t.affinity, now)
 			t.suspect, t.usedBefore = e.Kind == Expired || e.Wedged, true
+			t.ending, t.answered, t.halted, t.endedAt = true, false, false, now
 			if e.Kind != Expired {
 				t.holder = 0
 			}
@@ -413,6 +425,7 @@ func (l *Ledger) effect(now Time, event Event, e *Effect) {
 		} else {
 			l.doubted(t, event, e)
 			t.asked, t.operation, t.askedAt = e.Kind, e.Operation, min(t.askedAt, now)
+			t.halts, t.late, t.beganAt = e.Halt, false, now
 			t.rescued = t.rescued || e.Kind == RescueTab
 		}
 	}

@@ -45,7 +45,7 @@ func (l *Ledger) granted(now Time, e *Effect) {
 	if e.How == Adopted && l.hasIdle(e.Affinity) {
 		l.breach("warm-not-blocked", "r%d was given a standby, and its affinity has an idle tab", e.Request)
 	}
-	t.affinity, t.holder, t.class, t.unreset = e.Affinity, e.Request, r.class, false
+	t.affinity, t.holder, t.class = e.Affinity, e.Request, r.class
 	t.uses++
 }
 
@@ -256,7 +256,7 @@ func (l *Ledger) reasonHolds(t *entry, now Time, event Event, e *Effect, held bo
 		ok = event.Kind == Discarded && !event.Wedged && held
 	case Wedge:
 		ok = event.Kind == Discarded && event.Wedged && held || ofThis && t.suspect ||
-			ofThis && (event.Kind == RescueFailed || event.Kind == RescueSilent)
+			ofThis && (event.Kind == RescueFailed || event.Kind == RescueSilent) || t.late && t.asked != 0
 	case Expiry:
 		ok = event.Kind == Expired && held
 	case Crash:
@@ -355,8 +355,10 @@ func (l *Ledger) doubted(t *entry, event Event, e *Effect) {
 	switch {
 	case e.Kind == ProbeTab && t.uses == 0:
 		l.breach("doubt", "t%d is probed, and has served nobody", t.id)
-	case e.Kind == RescueTab && event.Kind == Probed && !t.unreset:
-		l.breach("doubt", "t%d answers, no reset of it has failed, and it is rescued", t.id)
+	case e.Kind == RescueTab && !e.Halt && event.Kind == Probed:
+		l.breach("doubt", "t%d answers, and it is rescued", t.id)
+	case e.Kind == ResetTab && !t.halted:
+		l.breach("reset-bounded", "t%d is to leave its document, and its main thread was not heard", t.id)
 	}
 }
 

@@ -58,22 +58,25 @@ func (l *Ledger) tabEvent(t *entry, e Event) {
 		t.overdue = true
 	case Crashed:
 		t.crashed = t.crashed || t.opened
+	case ProbeOverdue, ResetOverdue:
+		t.late = t.asked != 0
 	case Probed:
 		if t.asked == ProbeTab {
-			t.suspect, t.rescued, t.asked = false, false, 0
+			t.suspect, t.rescued, t.asked, t.answered = false, false, 0, true
 		}
 	case Rescued:
 		if t.asked == RescueTab {
-			t.usedBefore, t.unreset = false, false
+			t.answered, t.halted = true, t.halts
+			t.usedBefore = t.usedBefore && t.halts
 		}
 	case WasReset:
 		if t.asked == ResetTab {
-			t.asked, t.usedBefore = 0, false
+			t.asked, t.usedBefore, t.halted = 0, false, false
 		}
 	case ProbeFailed, ProbeSilent:
 		t.suspect = t.suspect || t.asked == ProbeTab
 	case ResetFailed, ResetSilent:
-		t.suspect, t.unreset = t.suspect || t.asked == ResetTab, t.unreset || t.asked == ResetTab
+		t.suspect = t.suspect || t.asked == ResetTab || t.asked == RescueTab && t.halts
 	case Closed:
 		switch {
 		case t.closing == 0 && !t.lost:

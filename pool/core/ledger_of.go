@@ -14,9 +14,15 @@ func (s *State) Ledger(l *Ledger) {
 		e := entry{
 			id: t.id, context: s.contexts[t.context].id, browser: t.browser, affinity: t.affinity, holder: t.holder,
 			class: t.class, uses: t.uses, opened: !t.unopened, overdue: t.overdue, lost: t.state == Lost, suspect: t.suspect && t.state == Probing, operation: t.operation,
-			askedAt: t.askedAt, rescued: t.rescued || t.state == Rescuing || t.state == Closing, killing: t.kill == killAsked, unreset: t.unreset, usedBefore: t.uses > 0 && t.unclean(),
+			askedAt: t.askedAt, rescued: t.rescued || t.state == Rescuing || t.state == Closing, killing: t.kill == killAsked, usedBefore: t.uses > 0 && t.unclean(),
 		}
 		e.asked = [tabStates]EffectKind{Probing: ProbeTab, Rescuing: RescueTab, Resetting: ResetTab}[t.state]
+		if e.beganAt = t.since; t.state == Resetting && t.part == halting {
+			e.asked, e.halts = RescueTab, true
+		}
+		e.halted = e.asked == ResetTab
+		e.ending, e.answered, e.endedAt = t.state == Resetting, e.halted, t.since
+		e.late = t.overdue && t.asked()
 		if t.state == Closing || t.state == Lost {
 			e.closing = t.reason
 		}

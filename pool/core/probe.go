@@ -43,8 +43,6 @@ func (s *State) probed(i int32) {
 	switch {
 	case !t.suspect || t.rescued || !s.settings.Reset:
 		s.backToIdle(i)
-	case t.unreset:
-		s.rescue(i) // which brings it to the standby state too, or is its end
 	default:
 		s.reset(i)
 	}
@@ -69,41 +67,64 @@ func (s *State) rescue(i int32) {
 }
 
 func (s *State) wasRescued(i int32) {
-	if t := &s.tabs[i]; t.state == Rescuing {
+	switch t := &s.tabs[i]; {
+	case t.state == Rescuing:
 		s.setState(i, Probing)
 		t.rescued = true
 		s.ask(ProbeTab, i)
+	case t.state == Resetting && t.part == halting:
+		t.goodAt = s.now
+		s.resetPart(i, leaving)
 	}
 }
 
 func (s *State) rescueFailed(i int32) {
-	if s.tabs[i].state == Rescuing {
+	switch t := &s.tabs[i]; {
+	case t.state == Rescuing, t.state == Resetting && t.part == halting:
 		s.beginClose(i, Wedge)
 	}
 }
 
-func (s *State) reset(i int32) {
+// resetPart says what is done to a tab in state Resetting.
+type resetPart uint8
+
+const (
+	halting resetPart = iota // its scripts are stopped and its main thread is heard
+	leaving                  // its page leaves the document for the standby state
+)
+
+// reset brings a tab back to the standby state, in two parts. The first is a rescue that leaves the document as it
+// is: a page that loops is healed, and one that does not answer is closed after EndTimeout. Only a page that
+// has answered gets OpenTimeout for the second part, because a healthy Chromium needs 105 to 245 ms to leave a document.
+func (s *State) reset(i int32) { s.resetPart(i, halting) }
+
+func (s *State) resetPart(i int32, part resetPart) {
 	s.setState(i, Resetting)
-	s.ask(ResetTab, i)
+	s.tabs[i].part = part
+	if part == halting {
+		s.askHalt(i)
+	} else {
+		s.ask(ResetTab, i)
+	}
 }
 
 func (s *State) wasReset(i int32) {
-	if t := &s.tabs[i]; t.state == Resetting {
+	if t := &s.tabs[i]; t.state == Resetting && t.part == leaving {
 		t.goodAt = s.now
 		s.backToIdle(i)
 	}
 }
 
+// resetFailed closes a tab whose reset has failed, or was silent, in either part. A reset has stopped the scripts
+// already, so there is nothing left to rescue.
 func (s *State) resetFailed(i int32) {
-	if t := &s.tabs[i]; t.state == Resetting {
-		t.unreset = true
-		s.doubt(i, Wedge)
+	if s.tabs[i].state == Resetting {
+		s.beginClose(i, Wedge)
 	}
 }
 
 // backToIdle makes a tab idle, or retires it.
 func (s *State) backToIdle(i int32) {
-	s.tabs[i].unreset = false
 	s.setState(i, Idle)
 	s.retire(i)
 }

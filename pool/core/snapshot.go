@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -46,7 +47,7 @@ func (t *tab) fields() []field {
 		{"next", &t.next}, {"prev", &t.prev}, {"uses", &t.uses}, {"class", &t.class}, {"reason", &t.reason},
 		{"rung", &t.rung}, {"closes", &t.closes}, {"kill", &t.kill}, {"doomed", &t.doomed}, {"overdue", &t.overdue},
 		{"awaiting", &t.awaiting}, {"unopened", &t.unopened}, {"suspect", &t.suspect}, {"rescued", &t.rescued},
-		{"unreset", &t.unreset}, {"operation", &t.operation},
+		{"part", &t.part}, {"operation", &t.operation},
 	}
 }
 
@@ -271,6 +272,9 @@ func readNumbers[T int32 | Affinity](words []Word, list *[]T) error {
 	return nil
 }
 
+// retiredFields are fields of earlier versions that nothing depends on any more. Dumps that have them still read.
+var retiredFields = []string{"unreset"}
+
 func readFields(words []Word, fields []field) error {
 next:
 	for _, w := range words {
@@ -287,6 +291,9 @@ next:
 				return fmt.Errorf("%s is no value for %s", w.short(), name)
 			}
 			continue next
+		}
+		if slices.Contains(retiredFields, name) {
+			continue
 		}
 		return fmt.Errorf("unknown field %s", w.short())
 	}

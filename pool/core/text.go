@@ -42,6 +42,7 @@ type sentence struct {
 	wedged     bool
 	force      bool
 	kept       bool
+	halt       bool
 }
 
 var howWords = [...]string{Adopted: "adopted", Warm: "warm", InPrimary: "in-primary", Reassigned: "reassigned"}
@@ -156,7 +157,7 @@ var effects = [effectKinds]grammar{
 	Ping:          says("ping", browserPart).with(operationPart),
 	OpenTab:       says("open", tabPart).with(ofKey, inContext, ofBrowser, operationPart),
 	ProbeTab:      says("probe", tabPart).with(ofKey, inContext, ofBrowser, operationPart),
-	RescueTab:     says("rescue", tabPart).with(ofKey, inContext, ofBrowser, operationPart),
+	RescueTab:     says("rescue", tabPart).with(haltPart, ofKey, inContext, ofBrowser, operationPart),
 	ResetTab:      says("reset", tabPart).with(ofKey, inContext, ofBrowser, operationPart),
 	CloseTab:      says("close", tabPart).with(reasonPart, keptPart, ofKey, generationPart, inContext, ofBrowser, operationPart),
 	CloseAgain:    says("close-again", tabPart).with(keptPart, ofKey, inContext, ofBrowser, operationPart),
@@ -204,7 +205,7 @@ func AppendEffect(b []byte, e Effect, names Names) []byte {
 	s := sentence{
 		request: e.Request, affinity: e.Affinity, tab: e.Tab, browser: e.Browser, context: e.Context,
 		generation: e.Generation, operation: e.Operation, how: e.How, reason: e.Reason,
-		waits: e.Waits, force: e.Force, kept: e.Kept,
+		waits: e.Waits, force: e.Force, kept: e.Kept, halt: e.Halt,
 	}
 	switch e.Kind {
 	case FinishWarm:
@@ -230,7 +231,7 @@ func parseEffect(words []Word, names Names, cut bool) (Effect, error) {
 	return Effect{
 		Kind: EffectKind(kind), Request: s.request, Call: s.disposal + s.warm + s.recycle, Affinity: s.affinity,
 		Tab: s.tab, Browser: s.browser, Context: s.context, Generation: s.generation,
-		Operation: s.operation, How: s.how, Reason: s.reason, Waits: s.waits, Force: s.force, Kept: s.kept,
+		Operation: s.operation, How: s.how, Reason: s.reason, Waits: s.waits, Force: s.force, Kept: s.kept, Halt: s.halt,
 	}, nil
 }
 
@@ -246,7 +247,7 @@ func (e *Effect) Matches(want *Effect) bool {
 		same(uint64(e.Affinity), uint64(want.Affinity)) && same(uint64(e.Tab), uint64(want.Tab)) &&
 		same(uint64(e.Context), uint64(want.Context)) && same(uint64(e.Browser), uint64(want.Browser)) &&
 		same(uint64(e.How), uint64(want.How)) && same(uint64(e.Reason), uint64(want.Reason)) &&
-		(e.Force || !want.Force) && (e.Kept || !want.Kept)
+		(e.Force || !want.Force) && (e.Kept || !want.Kept) && (e.Halt || !want.Halt)
 }
 
 func (g *grammar) write(b []byte, s *sentence, names Names) []byte {

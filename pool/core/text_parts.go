@@ -176,6 +176,7 @@ var (
 	keptPart   = flag("kept", func(s *sentence) *bool { return &s.kept })
 	noWaitPart = flag("nowait", func(s *sentence) *bool { return &s.noWait })
 	wedgedPart = flag("wedged", func(s *sentence) *bool { return &s.wedged })
+	haltPart   = flag("halt", func(s *sentence) *bool { return &s.halt })
 	forcePart  = flag("force", func(s *sentence) *bool { return &s.force })
 
 	idlePart = part{"a duration such as 30s",
