@@ -71,6 +71,10 @@ func (p *Pool[P]) nowLocked() core.Time {
 
 func (p *Pool[P]) carryOutLocked(e *core.Effect) {
 	p.mu.counters.count(e)
+	if e.Kind == core.CloseTab && e.Reason == core.Crash && p.mu.tabs[e.Tab].pageClosed() != nil {
+		p.mu.counters.Crashes--
+		p.mu.counters.PagesClosed++
+	}
 	switch e.Kind {
 	case core.Grant:
 		p.grantLocked(e)
@@ -179,9 +183,25 @@ func (p *Pool[P]) endLeaseLocked(e *core.Effect) {
 	if e.Reason == core.LeaseExpired && t.holder.cause == nil { // a page of a lost browser is in no doubt
 		p.diagnoseLocked(t.holder, ErrLeaseExpired)
 	}
-	t.holder.endLocked(causes[e.Reason])
-	p.noteLocked(slog.LevelWarn, "lease ended without its holder", "tab", t.name, "reason", e.Reason.String(),
+	cause, reason := causes[e.Reason], e.Reason.String()
+	if closed := t.pageClosed(); e.Reason == core.PageCrashed && closed != nil {
+		cause, reason = closed, outcomeOf(closed)
+	}
+	t.holder.endLocked(cause)
+	p.noteLocked(slog.LevelWarn, "lease ended without its holder", "tab", t.name, "reason", reason,
 		"affinity", shortened(t.affinity))
+}
+
+// pageClosed is the driver's word that the page was closed, and did not crash. The core treats both ends alike. It is nil
+// where the page lives, crashed, or ended in a way that the driver cannot tell.
+func (t *tab[P]) pageClosed() error {
+	if t == nil || t.pageLife == nil {
+		return nil
+	}
+	if cause := context.Cause(t.pageLife); errors.Is(cause, ErrPageClosed) {
+		return cause
+	}
+	return nil
 }
 
 func (p *Pool[P]) finishCallLocked(e *core.Effect) {

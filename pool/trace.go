@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"time"
 
@@ -63,7 +64,7 @@ type SpanEnd struct {
 	// discarded for, or the cause that ended it without its holder.
 	Err error
 	// Outcome is a word for that. A wait: granted, abandoned, refused. A lease: released, discarded, wedged, expired,
-	// crashed, browser-lost, closed. An operation: done, failed, given-up.
+	// crashed, page-closed, browser-lost, closed. An operation: done, failed, given-up.
 	Outcome string
 	// Waits are a wait's.
 	Waits Waits
@@ -81,7 +82,7 @@ func Outcomes(kind SpanKind) []string {
 	case SpanWait:
 		return []string{"granted", "abandoned", "refused"}
 	case SpanLease:
-		return []string{"released", "discarded", "wedged", "expired", "crashed", "browser-lost", "closed"}
+		return []string{"released", "discarded", "wedged", "expired", "crashed", "page-closed", "browser-lost", "closed"}
 	}
 	return []string{"done", "failed", "given-up"}
 }
@@ -189,7 +190,7 @@ func (l *Lease[P]) epilogueLocked() *epilogue {
 func (l *Lease[P]) toldLocked() {
 	told := l.epilogueLocked()
 	if told.outcome == "" {
-		told.outcome, told.reason = outcomes[l.cause], l.cause
+		told.outcome, told.reason = outcomeOf(l.cause), l.cause
 	}
 	if told.span.end != nil {
 		l.pool.mu.ends = append(l.pool.mu.ends, func() { l.pool.endSpan(told.span, told.end()) })
@@ -202,6 +203,14 @@ func (e *epilogue) end() SpanEnd { return SpanEnd{Err: e.reason, Outcome: e.outc
 // outcomes are the words for leases that ended without their holder.
 var outcomes = map[error]string{
 	ErrLeaseExpired: "expired", ErrPageCrashed: "crashed", ErrBrowserLost: "browser-lost", ErrClosed: "closed",
+}
+
+// outcomeOf is the word for a cause. That of a closed page is the driver's own, with ErrPageClosed in it.
+func outcomeOf(cause error) string {
+	if word, ok := outcomes[cause]; ok || !errors.Is(cause, ErrPageClosed) {
+		return word
+	}
+	return "page-closed"
 }
 
 // traceCall begins the span of a call into the driver, and returns the call's ctx, and what its end is told to:
