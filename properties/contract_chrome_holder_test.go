@@ -341,7 +341,7 @@ func TestContractChromeADialogInAPopupHoldsNobodyUp(t *testing.T) {
 			s.Fatal("no popup")
 		}
 		s.ok("Probe", tab.Probe(s.limit()))
-		s.ok("Reset", tab.Reset(s.limit()))
+		s.reset(tab)
 		s.standby(tab)
 		s.alive(census{Contexts: 1, Pages: 1})
 	})

@@ -197,7 +197,7 @@ func TestContractChromeAnInterceptionOfPreparesStays(t *testing.T) {
 				t.Error("the page's request was not intercepted")
 			}
 			s.ok("Probe", tab.Probe(s.limit()))
-			s.ok("Rescue", tab.Rescue(s.limit()))
+			s.rescue(tab)
 			s.ok("Probe after a rescue", tab.Probe(s.limit()))
 		}
 	})

@@ -169,7 +169,7 @@ func contractHolding[P any](t *testing.T, bench contractBench[P]) {
 		tab, other := s.tab(c), s.tab(c)
 		s.ok("Popup", bench.Popup(s.limit(), tab.Page()))
 		s.ok("Popup of the other tab", bench.Popup(s.limit(), other.Page()))
-		s.ok("Reset", tab.Reset(s.limit()))
+		s.reset(tab)
 		s.standby(tab)
 		s.alive(census{Contexts: 1, Pages: 3})
 		s.ok("Work", bench.Work(s.limit(), tab.Page()))
@@ -199,7 +199,7 @@ func contractHolding[P any](t *testing.T, bench contractBench[P]) {
 		tab := s.tab(s.context())
 		s.ok("Dialog", bench.Dialog(s.limit(), tab.Page()))
 		s.ok("Probe", tab.Probe(s.limit()))
-		s.ok("Reset", tab.Reset(s.limit()))
+		s.reset(tab)
 		s.standby(tab)
 		s.ok("Dialog", bench.Dialog(s.limit(), tab.Page()))
 		s.ok("Tab.Close", tab.Close(s.limit()))
@@ -246,10 +246,10 @@ func contractWedges[P any](t *testing.T, bench contractBench[P]) {
 			for range 2 {
 				s.ok(kind, rescues[kind](s.limit(), tab.Page()))
 				silent(s, tab, other)
-				s.ok("Rescue", tab.Rescue(s.limit()))
+				s.rescue(tab)
 				s.standby(tab)
 				s.ok("Probe", tab.Probe(s.limit()))
-				s.ok("Reset", tab.Reset(s.limit()))
+				s.reset(tab)
 				if bench.Work != nil {
 					s.ok("Work", bench.Work(s.limit(), tab.Page()))
 				}
@@ -261,7 +261,7 @@ func contractWedges[P any](t *testing.T, bench contractBench[P]) {
 		tab := s.tab(s.context())
 		for range 5 {
 			s.ok("Work", bench.Work(s.limit(), tab.Page()))
-			s.ok("Rescue", tab.Rescue(s.limit()))
+			s.rescue(tab)
 			s.standby(tab)
 			s.ok("Probe", tab.Probe(s.limit()))
 		}
@@ -402,7 +402,7 @@ func contractProfiles[P any](t *testing.T, bench contractBench[P]) {
 		knows(other, "")
 		s.ok("Remember", bench.Remember(s.limit(), other.Page(), "two"))
 		knows(tab, "one")
-		s.ok("Reset", tab.Reset(s.limit()))
+		s.reset(tab)
 		knows(tab, "one")
 		s.ok("Tab.Close", tab.Close(s.limit()))
 		knows(s.tab(first), "one")

@@ -169,15 +169,13 @@ type profile struct {
 	left  bool      // his lease is over
 }
 
-// claims has what a holder opens over t's own connection noted as his, whatever it is and wherever: he, or the
+// claims has what a holder opens over his session's connection noted as his, whatever it is and wherever: he, or the
 // browser, may name it first when he has gone.
-func (t *tab) claims(method string) func(*cdproto.Message) {
+func (s *session) claims(method string) func(*cdproto.Message) {
 	if method != target.CommandCreateTarget && method != target.CommandCreateBrowserContext {
 		return nil
 	}
-	t.b.mu.Lock()
-	defer t.b.mu.Unlock()
-	lease := t.leases
+	t := s.t
 	return func(msg *cdproto.Message) {
 		var made struct {
 			TargetID         target.ID            `json:"targetId"`
@@ -188,29 +186,28 @@ func (t *tab) claims(method string) func(*cdproto.Message) {
 		}
 		t.b.mu.Lock()
 		defer t.b.mu.Unlock()
-		late := t.leases != lease
 		if known := t.b.mu.pages[made.TargetID]; known != nil {
 			known.root = t.id
-			if late {
+			if s.over {
 				t.b.leaveLocked(made.TargetID, known)
 			}
 		}
 		if id := made.BrowserContextID; id != "" {
 			own := &profile{owner: t.id}
 			t.b.mu.profiles[id] = own
-			if late {
+			if s.over {
 				t.b.leaveProfileLocked(id, own)
 			}
 		}
 	}
 }
 
-// LeaseEnded closes what the holder of a lease that has just ended left open beside the page. It waits for
-// nothing: what the browser forgets to close is for the audit.
-func (t *tab) LeaseEnded() {
+// closeBeside closes what the holder of a lease that is over left open beside the page. It waits for nothing: what
+// the browser forgets to close is for the audit.
+func (t *tab) closeBeside(s *session) {
 	t.b.mu.Lock()
 	defer t.b.mu.Unlock()
-	t.leases++
+	s.over = true
 	for id, known := range t.b.mu.pages {
 		if known.page && known.tab == nil && known.root == t.id {
 			t.b.leaveLocked(id, known)

@@ -21,13 +21,33 @@ const (
 )
 
 // LeaseBegun makes the records of the page those of the lease that has just begun.
-func (t *tab) LeaseBegun() { t.line.diary.turn() }
+func (t *tab) LeaseBegun() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.mu.lease != nil {
+		t.mu.told = t.mu.lease.line.diary
+		t.mu.told.turn()
+	}
+}
+
+// records are those of the lease that LeaseBegun began last, or of no lease.
+func (t *tab) records() *diary {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case t.mu.told != nil:
+		return t.mu.told
+	case t.mu.lease != nil:
+		return t.mu.lease.line.diary
+	}
+	return newDiary(t.id)
+}
 
 // LeaseDoubted takes a copy of the page's records. The func that it returns asks whether the main thread
 // answers. Where that takes longer than 30 ms, it is looked at until it answers, or until the page is about to be
 // rescued or closed, for 200 ms at most. That the browser tells what it has seen may take longer.
 func (t *tab) LeaseDoubted() func(context.Context) pool.Diagnosis {
-	known, flights := t.line.diary.copy()
+	known, flights := t.records().copy()
 	began := time.Now()
 	looking, away := context.WithCancel(t.life) // a page that is gone says nothing any more
 	t.lookAway()
