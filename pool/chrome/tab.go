@@ -157,9 +157,7 @@ func (t *tab) open(ctx context.Context) error {
 		return fmt.Errorf("attach: %w", err)
 	}
 	t.b.own(session, t)
-	if _, err := ask(ctx, t, page.Enable, page.EnableParams{}); err != nil {
-		return err
-	}
+	post(t.b.wire, session, page.Enable, page.EnableParams{})
 	if err := t.furnish(ctx); err != nil {
 		return err
 	}
