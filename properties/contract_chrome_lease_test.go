@@ -9,7 +9,6 @@ import (
 	"reflect"
 	"testing"
 
-	jsruntime "github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 
 	"github.com/pagepool/pagepool/pool"
@@ -199,5 +198,3 @@ func TestContractChromeWhatAHolderSetsEndsWithHisLease(t *testing.T) {
 		})
 	}
 }
-
-var _ = jsruntime.Enable

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/chromedp/cdproto"
 	"github.com/chromedp/cdproto/target"
@@ -180,7 +181,9 @@ func (s *session) mute(cause error) {
 // which are those of its holder, too.
 func (s *session) shut(cause error) []target.SessionID {
 	s.mute(cause)
-	s.unloop()
+	// chromedp ends when it reads that the line was closed, and says so; later, where a listener of its holder's keeps it
+	// from reading.
+	time.AfterFunc(leaveGrace, s.unloop)
 	return s.t.b.wire.forget(s.line)
 }
 

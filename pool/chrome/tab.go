@@ -210,6 +210,7 @@ func (t *tab) Probe(ctx context.Context) error {
 // ends. It may be called again.
 func (t *tab) Close(ctx context.Context) (err error) {
 	t.lookAway()
+	t.muteAll(ErrPageClosed) // before the browser answers what they wait for with an error of its own
 	t.b.closeBegins(t)
 	defer func() { t.b.closeEnds(t, err) }()
 	err = t.b.closePages(ctx, func(info *target.Info, root target.ID) bool {
@@ -224,6 +225,15 @@ func (t *tab) Close(ctx context.Context) (err error) {
 	}
 	<-t.done // where the browser is lost, live is about to say so
 	return nil
+}
+
+// muteAll ends what holders have of the tab's sessions.
+func (t *tab) muteAll(cause error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for s := range t.mu.sessions {
+		s.mute(cause)
+	}
 }
 
 // Kill crashes the page's renderer, waits for the news of that, and closes the page as Close does.
