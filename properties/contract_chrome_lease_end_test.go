@@ -186,11 +186,12 @@ func TestContractChromeWhatAHolderUsesAfterHisLeaseAnswersThatItHasEnded(t *test
 			defer cancel()
 			target := chromedp.FromContext(p.Context()).Target
 			waits := make(chan error, 1)
+			s.ok("Work", b.work(s.limit(), p))
 			go func() {
-				_, err := chrome.Run(s.limit(), p, chromedp.Evaluate[chromedp.Void]("new Promise(() => {})", chromedp.EvalAwaitPromise))
+				_, err := chrome.Run(s.limit(), p, chromedp.Evaluate[chromedp.Void]("waits = true; new Promise(() => {})", chromedp.EvalAwaitPromise))
 				waits <- err
 			}()
-			s.ok("Work", b.work(s.limit(), p))
+			s.ok("wait", p.Run(s.limit(), chromedp.Poll[chromedp.Void]("window.waits")))
 			is.end(tab)
 			_, background := cdp.Call(context.Background(), target, page.GetNavigationHistory, cdp.Empty{})
 			for call, err := range map[string]error{

@@ -109,7 +109,9 @@ func (t *tab) reach(ctx context.Context, url string) error {
 func (t *tab) visit(ctx context.Context, url string) error {
 	web := httpURL(url)
 	if web { // the status of an answer is told by Network only
-		post(t.b.wire, t.session, network.Enable, network.EnableParams{})
+		if _, err := ask(ctx, t, network.Enable, network.EnableParams{}); err != nil {
+			return err
+		}
 		defer post(t.b.wire, t.session, network.Disable, cdp.Empty{})
 	}
 	loader, err := t.navigate(ctx, url)

@@ -157,7 +157,10 @@ func (t *tab) open(ctx context.Context) error {
 		return fmt.Errorf("attach: %w", err)
 	}
 	t.b.own(session, t)
-	post(t.b.wire, session, page.Enable, page.EnableParams{})
+	// Its answer is waited for: what a renderer has not taken in yet, the next one that shows the page does not know.
+	if _, err := ask(ctx, t, page.Enable, page.EnableParams{}); err != nil {
+		return err
+	}
 	if err := t.furnish(ctx); err != nil {
 		return err
 	}
