@@ -101,6 +101,16 @@ const (
 	SpoiledContext             // something in the context that cannot be cleared: the pool closes the tab with its context
 )
 
+func (l Left) String() string {
+	switch l {
+	case SpoiledTab:
+		return "spoiled-tab"
+	case SpoiledContext:
+		return "spoiled-context"
+	}
+	return "clean"
+}
+
 // NavigationTeller is a LeaseTab that knows of the navigations of its leases.
 type NavigationTeller interface {
 	// Navigations says whether a navigation of the main frame began in the lease that EndLease ended last, and whether one

@@ -59,6 +59,7 @@ type Counters struct {
 	Lost          uint64 // the last: a tab, or a context without one, given up
 	Expired       uint64 // leases held too long
 	Crashes       uint64 // pages that crashed while they were of use
+	PagesClosed   uint64 // pages that somebody else than the pool closed while they were of use
 	BrowserStarts uint64 // launches asked for
 
 	InPrimary     uint64 // grants of a tab that was opened inside the affinity's primary
@@ -102,7 +103,9 @@ func (c *Counters) count(e *core.Effect) {
 	case core.ProbeTab:
 		c.Probes++
 	case core.RescueTab:
-		c.Rescues++
+		if !e.Halt { // the first part of a reset is no rescue of a page in doubt
+			c.Rescues++
+		}
 	case core.ResetTab:
 		c.Resets++
 	case core.CloseAgain:

@@ -39,14 +39,15 @@ type line struct {
 	w *wire
 	// claims returns what is told of the answer to a command, if somebody is to be; nil: nobody ever is.
 	claims func(method string) func(*cdproto.Message)
-	// watch sees every command before it is sent; nil: nobody does.
+	// watch sees every command that is sent; nil: nobody does.
 	watch func(method string, params jsonv2.Value)
 	// cause says why the line was closed; nil: nobody knows.
-	cause func() error
-	ready chan struct{} // holds one token when there may be something to read
-	gone  chan struct{} // closed when there will be nothing more
-	once  sync.Once
-	diary *diary
+	cause  func() error
+	guard  *guard        // nil: every command is sent, and every event arrives
+	ready  chan struct{} // holds one token when there may be something to read
+	gone   chan struct{} // closed when there will be nothing more
+	once   sync.Once
+	diary  *diary
 
 	mu struct {
 		sync.Mutex
@@ -184,6 +185,15 @@ func (l *line) Write(_ context.Context, msg *cdproto.Message) error {
 	if l.expected(msg) {
 		return nil
 	}
+	var change func(*cdproto.Message)
+	if l.guard != nil {
+		v := l.guard.judge(msg)
+		if v.answer != nil {
+			l.answer("", v.answer)
+			return nil
+		}
+		params, change = v.params, v.then
+	}
 	if l.watch != nil {
 		l.watch(method, params)
 	}
@@ -198,8 +208,8 @@ func (l *line) Write(_ context.Context, msg *cdproto.Message) error {
 	}
 	l.style(msg.SessionID, method)
 	l.sweep(msg.SessionID)
-	to := waiter{line: l, id: msg.ID, method: method}
-	if l.claims != nil {
+	to := waiter{line: l, id: msg.ID, method: method, then: change}
+	if l.claims != nil && change == nil { // an answer that is changed names nothing new
 		to.then = l.claims(method)
 	}
 	l.w.send(msg.SessionID, method, params, to)
@@ -265,6 +275,9 @@ func (l *line) answer(method string, msg *cdproto.Message) {
 
 // event takes an event of one of the sessions, or drops it where too much is waiting.
 func (l *line) event(msg *cdproto.Message) {
+	if l.guard != nil && !l.guard.tells(msg) {
+		return
+	}
 	l.diary.event(msg)
 	l.mu.Lock()
 	switch full := l.mu.bytes; {

@@ -87,6 +87,7 @@ func (t *tab) newSession() (*session, error) {
 	s := &session{t: t, line: t.b.wire.newLine(t.id), ready: make(chan error, 1)}
 	s.page = &Page{tab: t, session: s}
 	s.line.claims, s.line.watch, s.line.cause = s.claims, s.watch, func() error { return context.Cause(s.life) }
+	s.line.guard = newGuard(t, s.line)
 	s.line.expect()
 	report := func(format string, values ...any) {
 		t.b.log.Debug("chromedp", "text", fmt.Sprintf(format, values...), "target", t.id)
