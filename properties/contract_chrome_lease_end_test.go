@@ -21,7 +21,8 @@ import (
 
 // What is in flight when a lease ends, and what its holder has of it afterwards.
 
-// newSlow serves pages with their path as the title, 10 ms late; /never is not answered, and /loop loops while it loads.
+// newSlow serves pages with their path as the title, 10 ms late; /never is not answered, and /loop
+// loops while it loads.
 func newSlow(t *testing.T) *httptest.Server {
 	over := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

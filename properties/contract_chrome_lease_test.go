@@ -39,8 +39,8 @@ func (c order) run(ctx context.Context, page *chrome.Page) error {
 	return nil
 }
 
-// settings are what a holder sets, and what the lookout's page shows differently then. Where nothing is named, the setting
-// would keep the lookout from its end.
+// settings are what a holder sets, and what the lookout's page shows differently then. Where
+// nothing is named, the setting would keep the lookout from its end.
 var settings = map[string]struct {
 	set  []order
 	show string

@@ -16,9 +16,9 @@ import (
 	"github.com/chromedp/cdproto/target"
 )
 
-// When chromedp attaches to a page it sends some fifteen commands, one after the answer to the other. A line sends
-// those that matter by itself, all at once, as soon as the session is open, and answers chromedp's own when they
-// come: the session is then ready in a quarter of the time.
+// When chromedp attaches to a page it sends some fifteen commands, one after the answer to the
+// other. A line sends those that matter by itself, all at once, as soon as the session is open, and
+// answers chromedp's own when they come: the session is then ready in a quarter of the time.
 
 // none is the answer to a command that has no result.
 var none = jsonv2.Value("{}")
@@ -60,7 +60,8 @@ func (l *line) expect() {
 	l.mu.expects = e
 }
 
-// begin gives chromedp its session, and has the session report what chromedp needs. It runs on the pump.
+// begin gives chromedp its session, and has the session report what chromedp needs. It runs on the
+// pump.
 func (l *line) begin(attached *cdproto.Message, session target.SessionID) {
 	l.came(target.CommandAttachToTarget, attached)
 	if attached.Error != nil {
@@ -86,7 +87,8 @@ func (l *line) begin(attached *cdproto.Message, session target.SessionID) {
 	l.w.send(session, dom.CommandGetDocument, shallow, waiter{then: func(msg *cdproto.Message) { l.came(dom.CommandGetDocument, msg) }})
 }
 
-// came takes an answer that chromedp may not have asked for yet. Until it does, what comes behind has to wait.
+// came takes an answer that chromedp may not have asked for yet. Until it does, what comes behind
+// has to wait.
 func (l *line) came(method string, msg *cdproto.Message) {
 	l.mu.Lock()
 	id := l.mu.expects.ahead[method]
@@ -102,7 +104,8 @@ func (l *line) came(method string, msg *cdproto.Message) {
 	}
 }
 
-// expected answers a command of chromedp's if it is one of its first ones, and reports whether it was.
+// expected answers a command of chromedp's if it is one of its first ones, and reports whether it
+// was.
 func (l *line) expected(msg *cdproto.Message) bool {
 	method := string(msg.Method)
 	l.mu.Lock()

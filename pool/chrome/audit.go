@@ -10,7 +10,8 @@ import (
 	"github.com/chromedp/cdproto/target"
 )
 
-// Stranger is something that was open in the browser and on nobody's books, and that an audit closed.
+// Stranger is something that was open in the browser and on nobody's books, and that an audit
+// closed.
 type Stranger struct {
 	// TargetID is the page; empty: it is a context.
 	TargetID target.ID
@@ -22,8 +23,8 @@ type Stranger struct {
 	Why string
 }
 
-// strangerGrace is how long a stranger may take to go. A wedged page that is told again sooner than that begins
-// its 500 ms anew each time.
+// strangerGrace is how long a stranger may take to go. A wedged page that is told again sooner than
+// that begins its 500 ms anew each time.
 const strangerGrace = 2 * time.Second
 
 // What strangers are.
@@ -56,9 +57,9 @@ func (b *browser) audits() {
 	}
 }
 
-// audit closes the strangers that were suspects in the last audit already, and returns those of this one, with
-// the time since when each has been asked to go. What is just opened or closed is on its way into the books or
-// out of them, and no suspect twice.
+// audit closes the strangers that were suspects in the last audit already, and returns those of
+// this one, with the time since when each has been asked to go. What is just opened or closed is on
+// its way into the books or out of them, and no suspect twice.
 func (b *browser) audit(ctx context.Context, last map[Stranger]time.Time) map[Stranger]time.Time {
 	now := make(map[Stranger]time.Time)
 	infos, err := b.list(ctx)
@@ -91,8 +92,8 @@ func (b *browser) audit(ctx context.Context, last map[Stranger]time.Time) map[St
 	return now
 }
 
-// strangers returns what the browser lists and the books do not account for. Of a remote browser only what
-// is in the driver's own contexts is its business.
+// strangers returns what the browser lists and the books do not account for. Of a remote browser
+// only what is in the driver's own contexts is its business.
 func (b *browser) strangers(infos []*target.Info, profiles []cdp.BrowserContextID) []Stranger {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -169,8 +170,8 @@ type profile struct {
 	left  bool      // his lease is over
 }
 
-// claims has what a holder opens over his session's connection noted as his, whatever it is and wherever: he, or the
-// browser, may name it first when he has gone.
+// claims has what a holder opens over his session's connection noted as his, whatever it is and
+// wherever: he, or the browser, may name it first when he has gone.
 func (s *session) claims(method string) func(*cdproto.Message) {
 	if method != target.CommandCreateTarget && method != target.CommandCreateBrowserContext {
 		return nil
@@ -202,8 +203,8 @@ func (s *session) claims(method string) func(*cdproto.Message) {
 	}
 }
 
-// closeBeside closes what the holder of a lease that is over left open beside the page. It waits for nothing: what
-// the browser forgets to close is for the audit.
+// closeBeside closes what the holder of a lease that is over left open beside the page. It waits
+// for nothing: what the browser forgets to close is for the audit.
 func (t *tab) closeBeside(s *session) {
 	t.b.mu.Lock()
 	defer t.b.mu.Unlock()

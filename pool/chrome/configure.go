@@ -11,8 +11,8 @@ var (
 	_ pool.Configurer = Remote{}
 )
 
-// Configure refuses ClearStorage without pool.Config.Reset. With ClearStorage it sets OrphanCap to pool.Off: the state
-// of a context without a tab would be met again.
+// Configure refuses ClearStorage without pool.Config.Reset. With ClearStorage it sets OrphanCap to
+// pool.Off: the state of a context without a tab would be met again.
 func (l Launcher) Configure(cfg pool.Config) (pool.Config, error) {
 	return l.settings().configure("Launcher", cfg)
 }

@@ -11,8 +11,9 @@ import (
 	"github.com/pagepool/pagepool/pool"
 )
 
-// BeginLease opens the session of the next lease, with a chromedp of its own, and waits until the page's main thread
-// has answered, for ctx, or for the end of the tab. ctx bounds the call only. After an error no session is left.
+// BeginLease opens the session of the next lease, with a chromedp of its own, and waits until the
+// page's main thread has answered, for ctx, or for the end of the tab. ctx bounds the call only.
+// After an error no session is left.
 func (t *tab) BeginLease(ctx context.Context) (*Page, context.Context, error) {
 	t.mu.Lock()
 	held := t.mu.lease != nil && t.mu.lease.life.Err() == nil
@@ -31,10 +32,11 @@ func (t *tab) BeginLease(ctx context.Context) (*Page, context.Context, error) {
 	return s.page, s.life, nil
 }
 
-// EndLease ends the lease's session. From its first step on the holder's page answers pool.ErrReleased. Then it stops
-// what is in flight, and waits until that has stopped and the browser has ended the session, or until ctx ends. It
-// needs no turn of the page's main thread. What the holder opened beside the page begins to close. After an error the
-// session is about to end, and what was in flight may go on; EndLease may be called again.
+// EndLease ends the lease's session. From its first step on the holder's page answers
+// pool.ErrReleased. Then it stops what is in flight, and waits until that has stopped and the
+// browser has ended the session, or until ctx ends. It needs no turn of the page's main thread.
+// What the holder opened beside the page begins to close. After an error the session is about to
+// end, and what was in flight may go on; EndLease may be called again.
 func (t *tab) EndLease(ctx context.Context) (pool.Left, error) {
 	t.mu.Lock()
 	s := t.mu.lease
@@ -87,9 +89,10 @@ func (t *tab) detached(ctx context.Context, s *session) error {
 	return err
 }
 
-// Navigations says whether a navigation of the main frame to another document began in the lease that EndLease ended
-// last, and whether one finished: the browser parsed its document, or ended it itself, with an error or because there
-// is no document to show. What the end of the lease stopped did not finish.
+// Navigations says whether a navigation of the main frame to another document began in the lease
+// that EndLease ended last, and whether one finished: the browser parsed its document, or ended it
+// itself, with an error or because there is no document to show. What the end of the lease stopped
+// did not finish.
 func (t *tab) Navigations() (began, finished bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -23,8 +23,8 @@ type left struct {
 	tab bool // the page is of no use to the next holder
 }
 
-// stains is what holders have left in a context that clearing its storage does not remove. It is guarded by
-// browser.mu.
+// stains is what holders have left in a context that clearing its storage does not remove. It is
+// guarded by browser.mu.
 type stains struct {
 	permissions bool // granted or denied; the browser can reset them
 	downloads   bool // another folder for them; the browser can reset it
@@ -74,7 +74,8 @@ func (s *session) stain(do func(*stains)) {
 	do(&s.t.c.stains)
 }
 
-// named reports whether a command has an address with the name of a user in it, which Chrome then keeps.
+// named reports whether a command has an address with the name of a user in it, which Chrome then
+// keeps.
 func named(params jsonv2.Value) bool {
 	if !bytes.Contains(params, []byte("@")) {
 		return false
@@ -89,8 +90,8 @@ func named(params jsonv2.Value) bool {
 	return err == nil && u.User != nil
 }
 
-// undo undoes what a lease left that its session's end does not, as far as that is possible, and says what stays.
-// Without ClearStorage, what is in the context is the affinity's.
+// undo undoes what a lease left that its session's end does not, as far as that is possible, and
+// says what stays. Without ClearStorage, what is in the context is the affinity's.
 func (t *tab) undo(ctx context.Context, s *session) (pool.Left, error) {
 	s.left.Lock()
 	spoiled := s.left.tab

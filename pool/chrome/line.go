@@ -20,34 +20,37 @@ const (
 	// eventsDuringDocument is how many events chromedp is given while it waits for a document. It
 	// handles them only afterwards and blocks for ever on its 4,097th, so the rest waits here.
 	eventsDuringDocument = 512
-	// talkBytes is how much may wait for a chromedp that does not read before the talk of the page and
-	// of its network is dropped: little, since a page that was rescued works again only when chromedp
-	// is through with it. Beyond backlogBytes every event is dropped.
+	// talkBytes is how much may wait for a chromedp that does not read before the talk of the page
+	// and of its network is dropped: little, since a page that was rescued works again only when
+	// chromedp is through with it. Beyond backlogBytes every event is dropped.
 	talkBytes, backlogBytes = 1 << 20, 16 << 20
 	// messageBytes is what a waiting message costs besides its content.
 	messageBytes = 256
-	// sweepAfter is how many commands chromedp may send without a message for it. It keeps a listener for each
-	// command whose caller has given up, until the next message comes, which on a silent page may be never.
+	// sweepAfter is how many commands chromedp may send without a message for it. It keeps a
+	// listener for each command whose caller has given up, until the next message comes, which on a
+	// silent page may be never.
 	sweepAfter = 64
 	// sweepID is the number of an answer that nobody waits for: chromedp counts up from 1.
 	sweepID = -1
 )
 
-// line is a session's share of a wire. It is the transport of the chromedp that works on that session, and also
-// its allocator. It holds any number of DevTools sessions, since a holder may attach to frames.
+// line is a session's share of a wire. It is the transport of the chromedp that works on that
+// session, and also its allocator. It holds any number of DevTools sessions, since a holder may
+// attach to frames.
 type line struct {
 	w *wire
-	// claims returns what is told of the answer to a command, if somebody is to be; nil: nobody ever is.
+	// claims returns what is told of the answer to a command, if somebody is to be; nil: nobody
+	// ever is.
 	claims func(method string) func(*cdproto.Message)
 	// watch sees every command that is sent; nil: nobody does.
 	watch func(method string, params jsonv2.Value)
 	// cause says why the line was closed; nil: nobody knows.
-	cause  func() error
-	guard  *guard        // nil: every command is sent, and every event arrives
-	ready  chan struct{} // holds one token when there may be something to read
-	gone   chan struct{} // closed when there will be nothing more
-	once   sync.Once
-	diary  *diary
+	cause func() error
+	guard *guard        // nil: every command is sent, and every event arrives
+	ready chan struct{} // holds one token when there may be something to read
+	gone  chan struct{} // closed when there will be nothing more
+	once  sync.Once
+	diary *diary
 
 	mu struct {
 		sync.Mutex
@@ -68,14 +71,15 @@ type line struct {
 	}
 }
 
-// shallow is how chromedp gets a document: without what is in it. Chrome keeps a message for each change of a node
-// that it has handed out, until the script ends, and by itself hands out two levels, the body among them. Of a
-// script that rewrites its document for ever that is 200 MB a second, and a page cannot be rescued before they
-// are sent, which takes six times as long as the script ran. Selectors find what is deeper all the same.
+// shallow is how chromedp gets a document: without what is in it. Chrome keeps a message for each
+// change of a node that it has handed out, until the script ends, and by itself hands out two
+// levels, the body among them. Of a script that rewrites its document for ever that is 200 MB a
+// second, and a page cannot be rescued before they are sent, which takes six times as long as the
+// script ran. Selectors find what is deeper all the same.
 var shallow = encode(dom.CommandGetDocument, dom.GetDocumentParams{Depth: new(int64(0))})
 
-// barrierMethod is a command that the line answers itself, behind what waits for chromedp. Chrome has none of that
-// name.
+// barrierMethod is a command that the line answers itself, behind what waits for chromedp. Chrome
+// has none of that name.
 const barrierMethod = "Pagepool.barrier"
 
 // message is a message for chromedp: decoded, or as it came where it is from the console.
@@ -109,8 +113,8 @@ func (l *line) Wait() {}
 
 func (l *line) Attaches() bool { return true }
 
-// Read waits for the next message of the session. Its error says why the line was closed; it is io.EOF where nobody
-// knows, and when ctx ends.
+// Read waits for the next message of the session. Its error says why the line was closed; it is
+// io.EOF where nobody knows, and when ctx ends.
 func (l *line) Read(ctx context.Context, into *cdproto.Message) error {
 	for {
 		if msg, ok := l.next(); ok {
@@ -216,8 +220,8 @@ func (l *line) Write(_ context.Context, msg *cdproto.Message) error {
 	return nil
 }
 
-// sweep gives chromedp a message that is nobody's, now and then while no other comes: only with one does it
-// look for listeners whose callers have gone.
+// sweep gives chromedp a message that is nobody's, now and then while no other comes: only with one
+// does it look for listeners whose callers have gone.
 func (l *line) sweep(session target.SessionID) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -12,8 +12,8 @@ import (
 	"github.com/chromedp/cdproto/target"
 )
 
-// navigations is what the driver's own session has told of the navigations of a page's main frame. The pump
-// writes it.
+// navigations is what the driver's own session has told of the navigations of a page's main frame.
+// The pump writes it.
 type navigations struct {
 	// frame is how the parameters of an event of the main frame begin.
 	frame, framed []byte

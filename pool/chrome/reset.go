@@ -16,7 +16,8 @@ import (
 )
 
 const (
-	// fleeAgain is how often a page is sent to the blank page again when something else came between.
+	// fleeAgain is how often a page is sent to the blank page again when something else came
+	// between.
 	fleeAgain = 3
 	// stopEvery is the time between two stops of scripts while a page leaves its document.
 	stopEvery = 50 * time.Millisecond
@@ -25,9 +26,9 @@ const (
 // nameless has a page forget window.name, which it keeps from one document to the next.
 var nameless = runtime.EvaluateParams{Expression: "window.name = ''"}
 
-// Halt stops the script that holds the main thread, lets no other one begin until a reset or a rescue has left the
-// document, and waits for the main thread to answer, or for ctx. What is no script (a synchronous request, a huge
-// layout) cannot be stopped.
+// Halt stops the script that holds the main thread, lets no other one begin until a reset or a
+// rescue has left the document, and waits for the main thread to answer, or for ctx. What is no
+// script (a synchronous request, a huge layout) cannot be stopped.
 func (t *tab) Halt(ctx context.Context) error {
 	t.lookAway()
 	t.dropEnded()
@@ -42,8 +43,8 @@ func (t *tab) Halt(ctx context.Context) error {
 }
 
 // Rescue stops the script that holds the main thread, lets no other one begin, and brings the page
-// back to the standby state. What is no script cannot be stopped; the call then waits for ctx. With ClearStorage it
-// clears what the context stores.
+// back to the standby state. What is no script cannot be stopped; the call then waits for ctx. With
+// ClearStorage it clears what the context stores.
 func (t *tab) Rescue(ctx context.Context) error {
 	t.lookAway()
 	t.dropEnded()
@@ -57,9 +58,10 @@ func (t *tab) Rescue(ctx context.Context) error {
 	return nil
 }
 
-// Reset brings the page to the standby state, with its popups closed and an empty history. It waits for all of that,
-// or for ctx. Scripts are stopped on the way, as by Halt. Cookies and storage stay, unless the launcher says
-// ClearStorage. What a holder has set through the session of his lease has ended with that.
+// Reset brings the page to the standby state, with its popups closed and an empty history. It waits
+// for all of that, or for ctx. Scripts are stopped on the way, as by Halt. Cookies and storage
+// stay, unless the launcher says ClearStorage. What a holder has set through the session of his
+// lease has ended with that.
 func (t *tab) Reset(ctx context.Context) error {
 	t.dropEnded()
 	err := t.b.closePages(ctx, func(info *target.Info, root target.ID) bool {
@@ -80,7 +82,8 @@ func (t *tab) Reset(ctx context.Context) error {
 	return nil
 }
 
-// renew leaves the document of a page whose scripts are stopped, and brings the page to the standby state.
+// renew leaves the document of a page whose scripts are stopped, and brings the page to the standby
+// state.
 func (t *tab) renew(ctx context.Context) error {
 	t.unprepare()
 	err := t.flee(ctx)
@@ -100,8 +103,8 @@ func (t *tab) renew(ctx context.Context) error {
 	return t.standby(ctx)
 }
 
-// hear waits for the main thread to evaluate an expression. A stop that found nothing to stop hits the next script. Be
-// that ours: an error is an answer.
+// hear waits for the main thread to evaluate an expression. A stop that found nothing to stop hits
+// the next script. Be that ours: an error is an answer.
 func (t *tab) hear(ctx context.Context, what runtime.EvaluateParams) error {
 	for {
 		result, err := ask(ctx, t, runtime.Evaluate, what)
@@ -119,8 +122,8 @@ func (t *tab) hear(ctx context.Context, what runtime.EvaluateParams) error {
 	}
 }
 
-// flee goes to the blank page. What a document does at its end, such as a loop in an unload handler, holds the
-// main thread once more, so scripts are stopped until that is over.
+// flee goes to the blank page. What a document does at its end, such as a loop in an unload
+// handler, holds the main thread once more, so scripts are stopped until that is over.
 func (t *tab) flee(ctx context.Context) error {
 	done := make(chan struct{})
 	var stopping sync.WaitGroup
@@ -157,8 +160,8 @@ func (t *tab) leave(ctx context.Context) error {
 	return nil
 }
 
-// quiet has the page run no script: first no new one, then not the one that runs. Chrome carries out
-// both between two steps of a script, so they wait for no turn of the main thread.
+// quiet has the page run no script: first no new one, then not the one that runs. Chrome carries
+// out both between two steps of a script, so they wait for no turn of the main thread.
 func (t *tab) quiet(ctx context.Context) error {
 	post(t.b.wire, t.session, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
 	_, err := ask(ctx, t, runtime.TerminateExecution, cdp.Empty{})

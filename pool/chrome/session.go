@@ -14,14 +14,14 @@ import (
 // errCancelled is the cause where a holder ended what reads the messages of his page.
 var errCancelled = fmt.Errorf("%w: its holder cancelled chromedp's context", ErrPageClosed)
 
-// session is a DevTools session on a tab's page with a chromedp of its own: of one lease, or of Ready and Prepare.
-// What is set through it ends with it.
+// session is a DevTools session on a tab's page with a chromedp of its own: of one lease, or of
+// Ready and Prepare. What is set through it ends with it.
 type session struct {
 	t    *tab
 	line *line
 	page *Page
-	// loop is the context that chromedp reads the session's messages on. unloop does not wait for chromedp, which
-	// may wait for a holder.
+	// loop is the context that chromedp reads the session's messages on. unloop does not wait for
+	// chromedp, which may wait for a holder.
 	loop   context.Context
 	unloop context.CancelFunc
 	life   *life
@@ -39,8 +39,8 @@ type session struct {
 	over bool // what its holder opens is nobody's any more; guarded by browser.mu
 }
 
-// life is the context of a session: it has chromedp's values, and an end of its own. Its error, and that of every
-// context that derives from it, says why it ended.
+// life is the context of a session: it has chromedp's values, and an end of its own. Its error, and
+// that of every context that derives from it, says why it ended.
 type life struct {
 	context.Context
 	cancel context.CancelCauseFunc
@@ -55,7 +55,8 @@ func newLife(values context.Context) *life {
 // end ends the context. Of several causes the first stays.
 func (l *life) end(cause error) {
 	l.cancel(cause)
-	// Done is a channel of its own, so that derived contexts ask this context for its error, and not the one in it.
+	// Done is a channel of its own, so that derived contexts ask this context for its error, and
+	// not the one in it.
 	select {
 	case <-l.done:
 	default:
@@ -115,8 +116,8 @@ func (t *tab) newSession() (*session, error) {
 	return s, nil
 }
 
-// openSession opens a session, and waits until chromedp is ready on it, for ctx, or for the end of the tab. It needs
-// a turn of the page's main thread. After an error no session is left.
+// openSession opens a session, and waits until chromedp is ready on it, for ctx, or for the end of
+// the tab. It needs a turn of the page's main thread. After an error no session is left.
 func (t *tab) openSession(ctx context.Context) (*session, error) {
 	s, err := t.newSession()
 	if err != nil {
@@ -139,8 +140,8 @@ func (t *tab) openSession(ctx context.Context) (*session, error) {
 	return s, nil
 }
 
-// attached takes the session that the browser has opened, and has it report what chromedp needs, all at once. It
-// runs on the pump.
+// attached takes the session that the browser has opened, and has it report what chromedp needs,
+// all at once. It runs on the pump.
 func (s *session) attached(msg *cdproto.Message) {
 	id, err := attachedTo(msg)
 	s.mu.Lock()
@@ -167,7 +168,8 @@ func (s *session) pass(msg *cdproto.Message) {
 	}
 }
 
-// mute ends a session for its holder and for chromedp, which sends nothing any more. In the browser it goes on.
+// mute ends a session for its holder and for chromedp, which sends nothing any more. In the browser
+// it goes on.
 func (s *session) mute(cause error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -178,12 +180,12 @@ func (s *session) mute(cause error) {
 	}
 }
 
-// shut mutes a session and takes it off the wire. It returns the DevTools sessions that are to be ended in the browser,
-// which are those of its holder, too.
+// shut mutes a session and takes it off the wire. It returns the DevTools sessions that are to be
+// ended in the browser, which are those of its holder, too.
 func (s *session) shut(cause error) []target.SessionID {
 	s.mute(cause)
-	// chromedp ends when it reads that the line was closed, and says so; later, where a listener of its holder's keeps it
-	// from reading.
+	// chromedp ends when it reads that the line was closed, and says so; later, where a listener of
+	// its holder's keeps it from reading.
 	time.AfterFunc(leaveGrace, s.unloop)
 	return s.t.b.wire.forget(s.line)
 }
@@ -198,8 +200,9 @@ func (s *session) close(cause error) {
 	delete(s.t.mu.sessions, s)
 }
 
-// cancelled is called when the context ends that chromedp reads on. chromedp.Cancel, which a holder may call on any
-// context of the page, ends it; the page is then of no use to anybody, and is closed.
+// cancelled is called when the context ends that chromedp reads on. chromedp.Cancel, which a holder
+// may call on any context of the page, ends it; the page is then of no use to anybody, and is
+// closed.
 func (s *session) cancelled() {
 	s.mu.Lock()
 	ended := s.mu.ended
@@ -211,8 +214,8 @@ func (s *session) cancelled() {
 	post(s.t.b.wire, "", target.CloseTarget, target.CloseTargetParams{TargetID: s.t.id})
 }
 
-// barrier waits until chromedp has sent every command that was given to it so far, and taken every message that has
-// come. As long as a listener blocks, it does not take any.
+// barrier waits until chromedp has sent every command that was given to it so far, and taken every
+// message that has come. As long as a listener blocks, it does not take any.
 func (s *session) barrier(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

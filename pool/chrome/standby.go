@@ -16,8 +16,8 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// retryFirst and retryLast are the pauses before a standby address is asked for again: at the start of
-// a machine, the server of that page is often a moment later than the browser.
+// retryFirst and retryLast are the pauses before a standby address is asked for again: at the start
+// of a machine, the server of that page is often a moment later than the browser.
 const retryFirst, retryLast = 25 * time.Millisecond, 400 * time.Millisecond
 
 // passing are the failures of a navigation that may be over in a moment.
@@ -43,7 +43,8 @@ func passes(err error) bool {
 	return errors.As(err, &load) && slices.Contains(passing, load.ErrorText)
 }
 
-// furnish gives a new page what lasts as long as its session: the scripts of every document, and its size.
+// furnish gives a new page what lasts as long as its session: the scripts of every document, and
+// its size.
 func (t *tab) furnish(ctx context.Context) error {
 	at := true
 	for i, script := range t.b.initScripts {
@@ -78,7 +79,8 @@ func (t *tab) standby(ctx context.Context) error {
 	return t.prepare(ctx)
 }
 
-// reach goes to an address, again and again where that fails for a reason that passes, until ctx ends.
+// reach goes to an address, again and again where that fails for a reason that passes, until ctx
+// ends.
 func (t *tab) reach(ctx context.Context, url string) error {
 	var last error // what the browser said, which tells more than that the time is over
 	for pause := retryFirst; ; pause = min(2*pause, retryLast) {
@@ -121,7 +123,8 @@ func (t *tab) visit(ctx context.Context, url string) error {
 	return err
 }
 
-// navigate goes to an address, and waits until its document has loaded. It returns the document's loader.
+// navigate goes to an address, and waits until its document has loaded. It returns the document's
+// loader.
 func (t *tab) navigate(ctx context.Context, url string) (cdp.LoaderID, error) {
 	went, err := ask(ctx, t, page.Navigate, page.NavigateParams{URL: url})
 	if err == nil && went.ErrorText != "" {
@@ -147,9 +150,9 @@ func (t *tab) navigate(ctx context.Context, url string) (cdp.LoaderID, error) {
 // errReplaced is the error of a navigation that ended because another one began.
 var errReplaced = errors.New("another navigation came between")
 
-// prepare waits until the page that shows the standby address is in the standby state. Ready and Prepare work on a page
-// with a session of its own. What Prepare sets through it lasts until the page is brought to the standby state
-// again.
+// prepare waits until the page that shows the standby address is in the standby state. Ready and
+// Prepare work on a page with a session of its own. What Prepare sets through it lasts until the
+// page is brought to the standby state again.
 func (t *tab) prepare(ctx context.Context) error {
 	if t.b.ready == nil && t.b.prepare == nil {
 		return nil

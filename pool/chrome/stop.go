@@ -13,17 +13,20 @@ import (
 )
 
 const (
-	// commitPause is the time after which a stop is repeated that came while a navigation was committed.
+	// commitPause is the time after which a stop is repeated that came while a navigation was
+	// committed.
 	commitPause = 2 * time.Millisecond
-	// stoppedGrace is how long a page may take to say that it stopped loading. That needs a turn of its main thread,
-	// which a script may hold, so the browser is then asked once more, and stopsEnough of its answers are enough.
+	// stoppedGrace is how long a page may take to say that it stopped loading. That needs a turn of
+	// its main thread, which a script may hold, so the browser is then asked once more, and
+	// stopsEnough of its answers are enough.
 	stoppedGrace = 25 * time.Millisecond
 	stopsEnough  = 3
 )
 
-// stop ends the navigation that is in flight, and what the document still loads, and returns when that is seen, or when
-// ctx ends. The browser refuses a stop while a navigation is committed, and that navigation then goes on; so a stop
-// is repeated until it was taken and no document was committed after it.
+// stop ends the navigation that is in flight, and what the document still loads, and returns when
+// that is seen, or when ctx ends. The browser refuses a stop while a navigation is committed, and
+// that navigation then goes on; so a stop is repeated until it was taken and no document was
+// committed after it.
 func (t *tab) stop(ctx context.Context) error {
 	t.nav.change(func(v *navigation) { v.stopping = true })
 	defer t.nav.change(func(v *navigation) { v.stopping = false })
@@ -58,8 +61,8 @@ func (t *tab) loading() bool {
 	return state.loading
 }
 
-// settled waits until a document is committed, for pause, and unless any is set until the page stops loading. It reports
-// whether a document was committed.
+// settled waits until a document is committed, for pause, and unless any is set until the page
+// stops loading. It reports whether a document was committed.
 func (t *tab) settled(ctx context.Context, last navigation, changed <-chan struct{}, pause time.Duration, any bool) (bool, error) {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()

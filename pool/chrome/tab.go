@@ -28,9 +28,9 @@ var (
 	_ pool.LeaseDiagnoser   = (*tab)(nil)
 )
 
-// tab is one page in a context. The driver has a DevTools session of its own on it, as long as it lives, on which
-// nothing is enabled but Page: it opens, probes, rescues, resets and closes the page. A holder works through the session
-// of his lease.
+// tab is one page in a context. The driver has a DevTools session of its own on it, as long as it
+// lives, on which nothing is enabled but Page: it opens, probes, rescues, resets and closes the
+// page. A holder works through the session of his lease.
 type tab struct {
 	b  *browser
 	c  *browserContext
@@ -42,8 +42,8 @@ type tab struct {
 	done chan struct{} // closed right after life has ended
 	once sync.Once
 
-	// closes is the number of Close calls that run, and gaveUp says that one ended without an answer. Both are
-	// guarded by browser.mu.
+	// closes is the number of Close calls that run, and gaveUp says that one ended without an
+	// answer. Both are guarded by browser.mu.
 	closes int
 	gaveUp bool
 
@@ -67,14 +67,14 @@ type tab struct {
 }
 
 // NewTab opens a page. Once the browser was asked for it, the call waits for the answer and not for
-// ctx; attaching to it and bringing it to the standby state ends with ctx, and the call then returns when
-// the page is verified gone.
+// ctx; attaching to it and bringing it to the standby state ends with ctx, and the call then
+// returns when the page is verified gone.
 func (c *browserContext) NewTab(ctx context.Context) (pool.Tab[*Page], error) {
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("chrome: open a page: %w", ended(ctx))
 	}
-	// A context's first page needs a window, and a page that shares one gets no frames when another is
-	// in front.
+	// A context's first page needs a window, and a page that shares one gets no frames when another
+	// is in front.
 	window := true
 	if !c.b.enter(c) {
 		return nil, fmt.Errorf("chrome: open a page: %w", errLost)
@@ -157,7 +157,8 @@ func (t *tab) open(ctx context.Context) error {
 		return fmt.Errorf("attach: %w", err)
 	}
 	t.b.own(session, t)
-	// Its answer is waited for: what a renderer has not taken in yet, the next one that shows the page does not know.
+	// Its answer is waited for: what a renderer has not taken in yet, the next one that shows the
+	// page does not know.
 	if _, err := ask(ctx, t, page.Enable, page.EnableParams{}); err != nil {
 		return err
 	}
@@ -185,8 +186,8 @@ func (t *tab) Context() context.Context { return t.life }
 
 func (t *tab) Done() <-chan struct{} { return t.done }
 
-// ask calls the page itself, and waits for the answer, for ctx, or for the end of the tab: the calls on
-// a page that crashed are never answered.
+// ask calls the page itself, and waits for the answer, for ctx, or for the end of the tab: the
+// calls on a page that crashed are never answered.
 func ask[P, R any](ctx context.Context, t *tab, command cdp.Command[P, R], params P) (R, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -209,8 +210,8 @@ func (t *tab) Probe(ctx context.Context) error {
 	return nil
 }
 
-// Close closes the page with its popups, and waits until the browser lists none of them, or until ctx
-// ends. It may be called again.
+// Close closes the page with its popups, and waits until the browser lists none of them, or until
+// ctx ends. It may be called again.
 func (t *tab) Close(ctx context.Context) (err error) {
 	t.lookAway()
 	t.muteAll(ErrPageClosed) // before the browser answers what they wait for with an error of its own

@@ -29,7 +29,8 @@ var errLost = fmt.Errorf("chrome: the connection to the browser ended: %w", pool
 // only: the pump waits for nobody, so closing, probing and rescuing go on.
 type wire struct {
 	link link
-	// observe sees every event before the line it belongs to. It runs on the pump and must not block.
+	// observe sees every event before the line it belongs to. It runs on the pump and must not
+	// block.
 	observe func(msg *cdproto.Message)
 	lost    chan struct{}  // closed when nothing more will come from the browser
 	garbage error          // why what came could not be read, if so; set before lost is closed
@@ -119,7 +120,8 @@ func (w *wire) console(text []byte) bool {
 	return true
 }
 
-// answered gives an answer to who waits for it. Nobody does where a caller gave up, or asked for none.
+// answered gives an answer to who waits for it. Nobody does where a caller gave up, or asked for
+// none.
 func (w *wire) answered(msg *cdproto.Message) {
 	w.mu.Lock()
 	waiter, ok := w.mu.waiting[msg.ID]
@@ -176,8 +178,8 @@ func (w *wire) adopt(session target.SessionID, l *line) {
 	w.mu.sessions[session] = l
 }
 
-// forget takes a line that is closed off the wire, and returns the sessions on it. One that the browser opens for it
-// later is ended.
+// forget takes a line that is closed off the wire, and returns the sessions on it. One that the
+// browser opens for it later is ended.
 func (w *wire) forget(l *line) []target.SessionID {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -320,9 +322,9 @@ func decode(value jsonv2.Value, into any) error {
 	return jsonv2.Unmarshal(value, into, chromedp.DefaultUnmarshalOptions)
 }
 
-// decodeMessage decodes what the browser said, but not the values in it. A page can have a result with
-// names that are two for Chrome and one in Go, such as lone halves of UTF-16 pairs. decode refuses
-// that, and may: whoever asked for it gets the error. The message around it has to arrive.
+// decodeMessage decodes what the browser said, but not the values in it. A page can have a result
+// with names that are two for Chrome and one in Go, such as lone halves of UTF-16 pairs. decode
+// refuses that, and may: whoever asked for it gets the error. The message around it has to arrive.
 func decodeMessage(text []byte, into *cdproto.Message) error {
 	err := decode(text, into)
 	if err == nil {
