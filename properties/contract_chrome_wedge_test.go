@@ -58,7 +58,7 @@ func TestContractChromeEveryWedgeEndsByTheRungThatIsMadeForIt(t *testing.T) {
 				s.ok("Probe of another tab", other.Probe(s.limit()))
 				began := time.Now()
 				if w.rescued {
-					s.ok("Rescue", tab.Rescue(s.limit()))
+					s.rescue(tab)
 					t.Logf("rescued after %v", time.Since(began))
 					s.ok("Work", b.work(s.limit(), tab.Page()))
 					s.ok("wedge", b.wedge(s.limit(), tab.Page(), w.source))

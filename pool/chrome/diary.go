@@ -11,6 +11,7 @@ import (
 
 	"github.com/chromedp/cdproto"
 	"github.com/chromedp/cdproto/cdp/jsonv2"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/target"
 )
 
@@ -185,6 +186,20 @@ func (d *diary) arrives(url, loader string) {
 	defer d.mu.Unlock()
 	d.mu.url = url
 	maps.DeleteFunc(d.mu.flights, func(_ string, f flight) bool { return f.loader != loader })
+}
+
+// shows notes what the page showed when the diary was begun.
+func (d *diary) shows(msg *cdproto.Message) {
+	var result page.GetFrameTreeResult
+	if msg.Error != nil || decode(msg.Result, &result) != nil || result.FrameTree == nil || result.FrameTree.Frame == nil {
+		return
+	}
+	frame := result.FrameTree.Frame
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.mu.url == "" {
+		d.mu.url = shortened(cmp.Or(frame.UnreachableURL, frame.URL))
+	}
 }
 
 // read reads what is shown of a request.

@@ -121,8 +121,8 @@ func Function(expression string) func(context.Context, *Page) error {
 			}
 			select {
 			case <-tick.C:
-			case <-page.tab.life.Done():
-				return context.Cause(page.tab.life)
+			case <-page.Context().Done():
+				return context.Cause(page.Context())
 			case <-ctx.Done():
 				return fmt.Errorf("%s is not true: %w", expression, errors.Join(ended(ctx), err))
 			}
