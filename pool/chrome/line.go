@@ -42,6 +42,7 @@ type line struct {
 	gone   chan struct{} // closed when there will be nothing more
 	once   sync.Once
 	diary  *diary
+	asked  asked
 
 	mu struct {
 		sync.Mutex
@@ -179,6 +180,9 @@ func (l *line) Write(_ context.Context, msg *cdproto.Message) error {
 		l.mu.Unlock()
 	}
 	l.noteStop(msg.SessionID, method)
+	if text := l.asked.command(msg.ID, method, msg.Params); text != "" {
+		l.checkSelector(msg.SessionID, text)
+	}
 	l.sweep(msg.SessionID)
 	to := waiter{line: l, id: msg.ID, method: method}
 	if l.claims != nil {
@@ -260,6 +264,7 @@ func (l *line) hangUp() { l.once.Do(func() { close(l.gone) }) }
 
 // answer takes the answer to a command of chromedp's. Answers are never dropped.
 func (l *line) answer(method string, msg *cdproto.Message) {
+	l.asked.answer(msg)
 	l.mu.Lock()
 	urgent := false
 	if method == dom.CommandGetDocument {

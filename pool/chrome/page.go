@@ -8,6 +8,8 @@ import (
 
 	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
+
+	"github.com/pagepool/pagepool/pool"
 )
 
 // The causes with which a page's own context ends, besides pool.ErrPageCrashed and
@@ -22,10 +24,29 @@ var (
 // leaveGrace is how long actions that were told to end may take for it.
 const leaveGrace = 100 * time.Millisecond
 
+// Pool and Lease are what a program with Chrome has, under short names.
+type (
+	Pool  = pool.Pool[*Page]
+	Lease = pool.Lease[*Page]
+)
+
 // Page is what the holder of a lease works with. Its methods may be called from any goroutine; two
 // actions that run on one page at the same time see each other's doing.
 type Page struct {
 	tab *tab
+	set overrides // what the actions of this package have set on it
+}
+
+// pageKey is the key of a Page among the values of its own context.
+type pageKey struct{}
+
+// pageOf returns the Page on whose context an action runs. name is the action's.
+func pageOf(ctx context.Context, name string) (*Page, error) {
+	p, ok := ctx.Value(pageKey{}).(*Page)
+	if !ok {
+		return nil, fmt.Errorf("chrome: %s works on the context of a Page or of its lease only", name)
+	}
+	return p, nil
 }
 
 // Context returns the page's own life, on which chromedp's functions work, as they do on contexts
@@ -36,9 +57,13 @@ func (p *Page) Context() context.Context { return p.tab.life }
 func (p *Page) TargetID() target.ID { return p.tab.id }
 
 // Run runs actions on the page, one after the other, until the first error. It waits for them, and no
-// longer than until ctx ends or the page does; neither end of a ctx harms the page. The error then is
-// ctx's own, or says why the page ended, with pool.ErrPageCrashed or pool.ErrBrowserLost in it. What
+// longer than until ctx ends or the page does; neither end of a ctx harms the page. The error then has
+// ctx's own in it, or says why the page ended, with pool.ErrPageCrashed or pool.ErrBrowserLost in it. What
 // an action began before its error goes on in the page.
+//
+// An error says what the action was about: the selector for which chromedp waited, the address that did not load,
+// or the command that was not answered. It says less where several Run calls overlap on one page, since nobody
+// can tell then which of them sent a command.
 //
 // A func of a holder's that blocks, in an action or as a listener of chromedp's, holds Run up for 100 ms
 // more. Actions that have not returned by then are left to themselves: a func in one of them may
@@ -58,14 +83,19 @@ func Run[T any](ctx context.Context, p *Page, action chromedp.Action[T]) (T, err
 	run, cancel := context.WithCancelCause(p.tab.life)
 	defer cancel(nil)
 	defer context.AfterFunc(ctx, func() { cancel(ended(ctx)) })()
+	watch := p.tab.line.asked.begin()
 	result, err := within(ctx, p.tab, leaveGrace, func() (T, error) { return chromedp.Run(run, action) })
+	last, looked := watch.end()
 	switch {
 	case err == nil:
 		return result, nil
 	case p.tab.life.Err() != nil:
 		return result, fmt.Errorf("chrome: %w", context.Cause(p.tab.life))
 	case ctx.Err() != nil:
-		return result, fmt.Errorf("chrome: %w", ended(ctx))
+		if errors.As(err, new(*WaitError)) {
+			return result, err
+		}
+		return result, explain(ended(ctx), true, last, looked, nil)
 	}
-	return result, err
+	return result, explain(err, false, last, looked, p.tab.line.diary.unreached)
 }

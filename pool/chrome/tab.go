@@ -123,7 +123,7 @@ func (c *browserContext) newTab(id target.ID) *tab {
 	// Pages that a holder opens with chromedp go to the same profile.
 	chromedp.FromContext(loop).BrowserContextID = c.id
 	t.loop, t.unloop = loop, unroot
-	t.life, t.end = context.WithCancelCause(context.WithoutCancel(loop))
+	t.life, t.end = context.WithCancelCause(context.WithValue(context.WithoutCancel(loop), pageKey{}, t.page))
 	gone := c.b.adopt(t)
 	// The first run decides which context chromedp reads on, so it is loop and not that of a call.
 	c.b.tabs.Go(func() { t.attached <- chromedp.Do(t.loop) })
