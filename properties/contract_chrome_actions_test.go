@@ -270,18 +270,18 @@ func TestContractChromeActionsAnswerChallengesOfOneOrigin(t *testing.T) {
 	for path, title := range map[string]string{"/basic": "basic", "/digest": "digest"} {
 		onActionPage(t, func(t *testing.T, s *actionSite, lease *chrome.Lease) {
 			status := func() int {
+				t.Helper()
 				status, err := chrome.Run(limited(t), lease.Page(), chrome.Navigate(s.URL+path))
 				if err != nil {
 					t.Fatal(err)
 				}
 				return status
 			}
-			if got := status(); got != http.StatusUnauthorized {
-				t.Errorf("without credentials: %d", got)
-			}
 			does(t, lease, chrome.Authenticate("http://127.0.0.1:1", "alice", "secret"))
-			if got := status(); got != http.StatusUnauthorized {
-				t.Errorf("with credentials for elsewhere: %d", got)
+			// A challenge that nobody answers is a failure on Chromium, and a page with status 401 on headless-shell.
+			got, err := chrome.Run(limited(t), lease.Page(), chrome.Navigate(s.URL+path))
+			if got != http.StatusUnauthorized && (err == nil || !strings.Contains(err.Error(), "net::ERR_INVALID_AUTH_CREDENTIALS")) {
+				t.Errorf("with credentials for elsewhere: %d, %v", got, err)
 			}
 			does(t, lease, chrome.Authenticate(s.URL, "alice", "wrong"), chrome.BlockResources("image"))
 			if got := status(); got != http.StatusUnauthorized {

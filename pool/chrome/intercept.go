@@ -93,8 +93,9 @@ func block(name string, patterns []*fetch.RequestPattern) chromedp.Action[chrome
 }
 
 // Authenticate is an action that answers the Basic and Digest challenges of one origin, such as
-// https://example.com, with a user and a password. Other origins get none: whoever else asks is answered as without this
-// action. A wrong password ends with the server's 401. Each call is for one origin, and several add up.
+// https://example.com, with a user and a password. Other origins are not given them. A wrong password ends with the
+// server's 401. Each call is for one origin, and several add up. Without this action, a challenge fails a navigation of
+// Chromium with net::ERR_INVALID_AUTH_CREDENTIALS, while headless-shell shows the server's 401.
 //
 // The action ends with the lease. What it has logged in to, the browser context goes on using, beyond the lease, in
 // the leases of the same affinity, unless the launcher says ClearStorage.
@@ -226,9 +227,9 @@ func (i *interception) answer(event *fetch.EventAuthRequired) *fetch.AuthChallen
 	challenge := event.AuthChallenge
 	user, known := i.logins[challenge.Origin]
 	switch {
-	case !known || challenge.Source == fetch.AuthChallengeSourceProxy:
+	case challenge.Source == fetch.AuthChallengeSourceProxy:
 		return &fetch.AuthChallengeResponse{Response: fetch.AuthChallengeResponseResponseDefault}
-	case i.tried[event.RequestID]:
+	case !known, i.tried[event.RequestID]:
 		return &fetch.AuthChallengeResponse{Response: fetch.AuthChallengeResponseResponseCancelAuth}
 	}
 	if i.tried == nil || len(i.tried) >= triedMost {

@@ -25,12 +25,12 @@ func (e *WaitError) Error() string { return fmt.Sprintf("chrome: %s: %v", e.What
 // Unwrap returns Err.
 func (e *WaitError) Unwrap() error { return e.Err }
 
-// gaveUp is err, with what was missing where the end of ctx is what ended the wait.
+// gaveUp is err, or a WaitError where the end of ctx is what ended the wait.
 func gaveUp(ctx context.Context, err error, what func() string) error {
 	if ctx.Err() == nil {
 		return err
 	}
-	return &WaitError{What: what(), Err: err}
+	return &WaitError{What: what(), Err: context.Cause(ctx)}
 }
 
 // WaitSelector is an action that waits until the first element that a CSS selector matches is visible: it is laid
