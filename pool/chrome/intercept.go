@@ -93,9 +93,8 @@ func block(name string, patterns []*fetch.RequestPattern) chromedp.Action[chrome
 }
 
 // Authenticate is an action that answers the Basic and Digest challenges of one origin, such as
-// https://example.com, with a user and a password. Other origins are not given them. A wrong password ends with the
-// server's 401. Each call is for one origin, and several add up. Without this action, a challenge fails a navigation of
-// Chromium with net::ERR_INVALID_AUTH_CREDENTIALS, while headless-shell shows the server's 401.
+// https://example.com, with a user and a password. Other origins are not given them. A wrong password ends as none does:
+// Navigate returns 401. Each call is for one origin, and several add up.
 //
 // The action ends with the lease. What it has logged in to, the browser context goes on using, beyond the lease, in
 // the leases of the same affinity, unless the launcher says ClearStorage.

@@ -168,6 +168,9 @@ func (e *StatusError) Error() string {
 func Navigate(address string) chromedp.Action[int] {
 	return func(ctx context.Context, t *chromedp.Target) (int, error) {
 		response, err := chromedp.NavigateResponse(address)(ctx, t)
+		if failed := (*loadError)(nil); errors.As(err, &failed) && failed.ErrorText == "net::ERR_INVALID_AUTH_CREDENTIALS" {
+			return http.StatusUnauthorized, nil // what Chromium makes of it; headless-shell shows the server's page
+		}
 		if err != nil || response == nil || !httpURL(response.URL) {
 			return 0, err
 		}
