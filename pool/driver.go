@@ -512,6 +512,12 @@ func (p *Pool[P]) askPageLocked(e *core.Effect) {
 	switch e.Kind {
 	case core.RescueTab:
 		what, call, good, bad = SpanRescue, t.page.Rescue, core.Rescued, core.RescueFailed
+		if e.Halt {
+			what = SpanHalt
+			if halter, ok := t.page.(Halter); ok {
+				call = halter.Halt
+			}
+		}
 	case core.ResetTab:
 		what, call, good, bad = SpanReset, t.page.Reset, core.WasReset, core.ResetFailed
 	}

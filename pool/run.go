@@ -291,6 +291,9 @@ func (p *Pool[P]) giveUpLocked(e core.Event) {
 		t.giveUp(p.silentLocked("probing and rescuing "+t.name, "RescueTimeout", set.RescueTimeout))
 	case core.ResetSilent:
 		t.trouble = p.silentLocked("resetting "+t.name, "OpenTimeout", set.OpenTimeout)
+		if view, _ := p.mu.core.Tab(t.id); view.Halting {
+			t.trouble = p.silentLocked("stopping the scripts of "+t.name, "RescueTimeout", set.EndTimeout())
+		}
 		t.giveUp(t.trouble)
 	case core.ContextSilent:
 		c := p.mu.profiles[e.Context]

@@ -102,7 +102,9 @@ func (c *Counters) count(e *core.Effect) {
 	case core.ProbeTab:
 		c.Probes++
 	case core.RescueTab:
-		c.Rescues++
+		if !e.Halt { // the first part of a reset is no rescue of a page in doubt
+			c.Rescues++
+		}
 	case core.ResetTab:
 		c.Resets++
 	case core.CloseAgain:

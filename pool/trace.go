@@ -32,7 +32,8 @@ const (
 	SpanOpen         SpanKind = "open" // a tab, in a new context or in one that is there
 	SpanProbe        SpanKind = "probe"
 	SpanRescue       SpanKind = "rescue"
-	SpanReset        SpanKind = "reset"
+	SpanHalt         SpanKind = "halt"  // the first part of a reset: scripts stopped, main thread heard
+	SpanReset        SpanKind = "reset" // the second part: from the document to the standby state
 	SpanClose        SpanKind = "close" // a tab, with its context or alone
 	SpanKill         SpanKind = "kill"
 	SpanCloseContext SpanKind = "close-context" // one without a tab

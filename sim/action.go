@@ -25,7 +25,8 @@ const (
 	Crashes    // a page dies
 	Wedges     // a page stops answering
 	Loops      // a page stops answering, until it is rescued
-	Doubts     // a probe, a rescue or a reset fails
+	Doubts     // a probe, a rescue or a reset fails, or a session that is to end or to begin
+	Leaves     // a holder leaves something that no end of a session undoes, or a page that does not navigate any more
 	Silences   // the browser answers nothing any more
 	Deaths     // the browser dies
 	GivesUp    // a caller gives up, where its instruction allows it
@@ -46,6 +47,9 @@ const (
 	pageCrashes
 	pageWedges
 	pageLoops
+	pageSpoiled
+	contextSpoiled
+	pageStopsNavigating
 	browserEnds
 	browserFallsSilent
 	timePasses
@@ -166,7 +170,7 @@ func (w *World) deviations(out []Action) []Action {
 		case fakebrowser.Open:
 			add(Action{kind: operationAnswers, outcome: fakebrowser.Fails, index: index}, OpenFails)
 			add(Action{kind: operationAnswers, outcome: fakebrowser.FailsAnyway, index: index}, OpenFailsLeaving)
-		case fakebrowser.Probe, fakebrowser.Rescue, fakebrowser.Reset:
+		case fakebrowser.Probe, fakebrowser.Rescue, fakebrowser.Reset, fakebrowser.EndSession, fakebrowser.BeginSession:
 			add(Action{kind: operationAnswers, outcome: fakebrowser.Fails, index: index}, Doubts)
 		case fakebrowser.Close, fakebrowser.CloseContext:
 			add(Action{kind: operationAnswers, outcome: fakebrowser.Fails, index: index}, CloseFails)
@@ -201,6 +205,16 @@ func (w *World) deviations(out []Action) []Action {
 		}
 		if !t.Wedged && !t.Looping {
 			add(Action{kind: pageLoops, index: int32(i)}, Loops)
+		}
+		if held, ok := w.core.Tab(t.ID); !ok || held.State != core.Leased || !w.fake.Sessions {
+			continue
+		}
+		if t.Left == core.Clean {
+			add(Action{kind: pageSpoiled, index: int32(i)}, Leaves)
+			add(Action{kind: contextSpoiled, index: int32(i)}, Leaves)
+		}
+		if t.Navigation != core.Stuck {
+			add(Action{kind: pageStopsNavigating, index: int32(i)}, Leaves)
 		}
 	}
 	for i := range w.fake.Browsers {
@@ -240,6 +254,12 @@ func (w *World) Do(a *Action) {
 		w.Wedge(w.fake.Tabs[a.index].ID)
 	case pageLoops:
 		w.Loop(w.fake.Tabs[a.index].ID)
+	case pageSpoiled:
+		w.Spoil(w.fake.Tabs[a.index].ID, core.SpoiledTab)
+	case contextSpoiled:
+		w.Spoil(w.fake.Tabs[a.index].ID, core.SpoiledContext)
+	case pageStopsNavigating:
+		w.StopNavigating(w.fake.Tabs[a.index].ID)
 	case browserFallsSilent:
 		w.FallSilent(w.fake.Browsers[a.index].ID)
 	case timePasses:
@@ -273,6 +293,12 @@ func (w *World) Label(a *Action) string {
 		return "wedge t" + strconv.Itoa(int(w.fake.Tabs[a.index].ID))
 	case pageLoops:
 		return "loop t" + strconv.Itoa(int(w.fake.Tabs[a.index].ID))
+	case pageSpoiled:
+		return "t" + strconv.Itoa(int(w.fake.Tabs[a.index].ID)) + " is left spoiled"
+	case contextSpoiled:
+		return "t" + strconv.Itoa(int(w.fake.Tabs[a.index].ID)) + " is left with its context spoiled"
+	case pageStopsNavigating:
+		return "t" + strconv.Itoa(int(w.fake.Tabs[a.index].ID)) + " stops navigating"
 	case timePasses:
 		return "time passes"
 	case browserFallsSilent:

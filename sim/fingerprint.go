@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/pagepool/pagepool/pool/core"
-	"github.com/pagepool/pagepool/sim/fakebrowser"
 )
 
 // Canon makes fingerprints of worlds. It is memory that one goroutine uses again and again.
@@ -140,18 +139,18 @@ func (w *World) hashFake(k *core.Canon) {
 		k.Add(k.Browser(b.ID) | flag(b.Launching, 8) | flag(b.WrittenOff, 9) | flag(b.Silent, 10))
 	}
 	for i := range f.Contexts {
-		k.Context(f.Contexts[i].ID, f.Contexts[i].Browser).Add(1)
+		k.Context(f.Contexts[i].ID, f.Contexts[i].Browser).Add(1 | flag(f.Contexts[i].Spoiled, 1))
 	}
 	for i := range f.Tabs {
 		t := &f.Tabs[i]
 		k.Tab(t.ID, t.Context).Add(flag(t.Opening, 1) | flag(t.Dead, 2) | flag(t.Wedged, 3) | flag(t.Made, 4) |
-			flag(t.Looping, 5) | flag(t.Own, 6) | 1)
+			flag(t.Looping, 5) | flag(t.Own, 6) | flag(t.Session, 7) | flag(t.Marked, 8) | uint64(t.Left)<<9 | uint64(t.Navigation)<<12 | 1)
 	}
 	// Which of the operations was asked for first decides nothing, so they are a set.
 	for i := range f.Operations {
 		o := &f.Operations[i]
 		word := uint64(o.Kind) | flag(o.Stuck, 8) | flag(o.Echo, 9) | flag(o.Kept, 10) | flag(o.Force, 11) | 1<<13
-		if t, ok := w.core.Tab(o.Tab); ok && t.Operation == o.ID && (o.Kind == fakebrowser.Probe || o.Kind == fakebrowser.Rescue || o.Kind == fakebrowser.Reset) {
+		if t, ok := w.core.Tab(o.Tab); ok && t.Operation == o.ID && o.Kind.OfPage() {
 			word |= 1 << 12 // it is what the page was asked last
 		}
 		if o.Echo {

@@ -42,6 +42,8 @@ var usual = Conditions{
 	Rescue:       Latency{40 * Milliseconds, 90 * Milliseconds},
 	Reset:        Latency{20 * Milliseconds, 80 * Milliseconds},
 	Ping:         Latency{1 * Milliseconds, 5 * Milliseconds},
+	EndSession:   Latency{1 * Milliseconds, 5 * Milliseconds},
+	BeginSession: Latency{2 * Milliseconds, 20 * Milliseconds},
 	Slow:         Latency{500 * Milliseconds, 4 * Seconds},
 	Echo:         5 * Milliseconds,
 	Measured:     measured,
@@ -137,6 +139,8 @@ func hostileConditions() Conditions {
 		KillFails: 1500, KillSlow: 1500, KillHangs: 800, BrowserCloseSlow: 1500, BrowserCloseHangs: 1000,
 		ProbeFails: 100, ProbeSlow: 500, ProbeHangs: 50, RescueFails: 1500, RescueSlow: 1500,
 		ResetFails: 200, ResetSlow: 500, ResetHangs: 50,
+		EndFails: 200, EndSlow: 500, EndHangs: 50, BeginFails: 200, BeginSlow: 500, BeginHangs: 50,
+		SpoilsTab: 200, SpoilsContext: 200, NavigatesNoMore: 100, LoopsLate: 300,
 		Twice: 300, Wedges: 300, Loops: 5000, SilentWedges: 4000, Crashes: 150,
 		DeathsPerThousandHours: 20_000, CrashesPerThousandHours: 60_000, SilencesPerThousandHours: 10_000,
 	})
@@ -191,6 +195,7 @@ func (p *Profile) Draw(seed uint64) Profile {
 	pick := func(n int) int { return r.Choose(n) }
 	d.Settings = p.drawSettings(pick)
 	drawFaults(&d.Conditions.Faults, pick)
+	d.Conditions.Sessions = pick(2) == 0
 	drawMix(&d.Arrivals, pick)
 	d.ClosesBusy = pick(4) == 0
 	return d
@@ -299,6 +304,8 @@ func drawFaults(f *Faults, pick func(int) int) {
 		&f.Crashes, &f.DeathsPerThousandHours, &f.CrashesPerThousandHours, &f.SilencesPerThousandHours,
 		&f.Loops, &f.ProbeFails, &f.ProbeSlow, &f.ProbeHangs, &f.RescueFails, &f.RescueSlow,
 		&f.ResetFails, &f.ResetSlow, &f.ResetHangs,
+		&f.EndFails, &f.EndSlow, &f.EndHangs, &f.BeginFails, &f.BeginSlow, &f.BeginHangs,
+		&f.SpoilsTab, &f.SpoilsContext, &f.NavigatesNoMore, &f.LoopsLate,
 	} {
 		switch pick(4) {
 		case 0:

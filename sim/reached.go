@@ -39,6 +39,11 @@ const (
 	resetOverdue
 	resetSilent
 	resetFailed
+	sessionEnded
+	sessionEndFailed
+	sessionBeginFailed
+	leftSomething
+	navigatesNoMore
 	contextSilent
 	contextCloseFailed
 	answeredTwice
@@ -93,6 +98,7 @@ const (
 	closedContraction
 	closedDrain
 	closedUnwanted
+	closedSpoiled
 	contextDisposed
 	contextSwept
 	contextDrained
@@ -141,6 +147,8 @@ var reachNames = [reaches]string{
 	probeOverdue: "probe_overdue", probeSilent: "probe_silent", probeFailed: "probe_failed",
 	rescueSilent: "rescue_silent", rescueFailed: "rescue_failed",
 	resetOverdue: "reset_overdue", resetSilent: "reset_silent", resetFailed: "reset_failed",
+	sessionEnded: "session_ended", sessionEndFailed: "session_end_failed", sessionBeginFailed: "session_begin_failed",
+	leftSomething: "lease_left_something", navigatesNoMore: "navigates_no_more",
 	contextSilent: "context_silent", contextCloseFailed: "context_close_failed",
 	crashedLeased: "crashed_leased", crashedStandby: "crashed_standby", crashedIdle: "crashed_idle",
 	answeredTwice: "answered_twice", answeredLate: "answered_late",
@@ -152,7 +160,7 @@ var reachNames = [reaches]string{
 	drained: "drained", drainSilent: "drain_silent",
 	grantedInPrimary: "in_primary", grantedReassigned: "reassigned", grantedProbed: "probed",
 	bypassed: "bypassed", bypassUsedUp: "bypass_used_up",
-	closedContraction: "closed_contraction", closedDrain: "closed_drain", closedUnwanted: "closed_unwanted",
+	closedContraction: "closed_contraction", closedDrain: "closed_drain", closedUnwanted: "closed_unwanted", closedSpoiled: "closed_spoiled",
 	contextDisposed: "orphan_disposed", contextSwept: "orphan_swept", contextDrained: "orphan_drained",
 	contextOrphanRoom: "orphan_room", disposeRetain: "dispose_retain",
 	recycled: "recycled", recycleFailed: "recycle_failed",
@@ -213,6 +221,7 @@ var eventReaches = map[core.EventKind]reach{
 	core.ProbeOverdue: probeOverdue, core.ProbeSilent: probeSilent, core.ProbeFailed: probeFailed,
 	core.RescueSilent: rescueSilent, core.RescueFailed: rescueFailed, core.WasReset: resetDone,
 	core.ResetOverdue: resetOverdue, core.ResetSilent: resetSilent, core.ResetFailed: resetFailed,
+	core.SessionEnded: sessionEnded, core.SessionEndFailed: sessionEndFailed, core.SessionBeginFailed: sessionBeginFailed,
 	core.ContextSilent: contextSilent, core.ContextCloseFailed: contextCloseFailed,
 	core.BrowserWorn: browserWorn, core.BrowserStalled: browserStalled, core.BrowserSilent: browserUnanswered,
 	core.DrainSilent: drainSilent,
@@ -223,7 +232,7 @@ var closeReaches = [...]reach{
 	core.Wedge: closedWedge, core.Expiry: closedExpiry, core.Crash: closedCrash,
 	core.OpenFailure: closedOpenFailure, core.OpenTimeout: closedOpenTimeout,
 	core.IdleSweep: closedIdleSweep, core.MaxUses: closedMaxUses, core.MaxAge: closedMaxAge,
-	core.Contraction: closedContraction, core.Drain: closedDrain, core.Unwanted: closedUnwanted,
+	core.Contraction: closedContraction, core.Drain: closedDrain, core.Unwanted: closedUnwanted, core.Spoiled: closedSpoiled,
 }
 
 var contextReaches = map[core.Reason]reach{

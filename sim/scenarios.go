@@ -17,6 +17,7 @@ type Scenario struct {
 	Held     bool      // it begins once every client has done its first instruction
 	Faults   int       // deviations from a healthy browser, in all
 	Menu     Menu      // of which kinds
+	Sessions bool      // the driver gives each lease a session of its own
 	Tick     core.Time // by how much TimePasses lets time pass
 
 	Only    string                                                  // as Options.Only
@@ -110,7 +111,7 @@ func ScenarioNamed(name string) *Scenario {
 
 // World makes the world in which a scenario begins.
 func (s *Scenario) World() (*World, error) {
-	w, err := New(Options{Settings: s.Settings, Programs: s.Programs, Faults: s.Faults, Menu: s.Menu, Tick: s.Tick, Only: s.Only, Observe: s.Observe})
+	w, err := New(Options{Settings: s.Settings, Programs: s.Programs, Faults: s.Faults, Menu: s.Menu, Sessions: s.Sessions, Tick: s.Tick, Only: s.Only, Observe: s.Observe})
 	if err != nil {
 		return nil, err
 	}

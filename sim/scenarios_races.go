@@ -223,4 +223,4 @@ var Scenarios = append([]*Scenario{
 		Programs: []Program{renderNested(a), renderNested(b), renderNested(c), renderNested(d)},
 	},
 	callersAndHangs("spin-3", 3),
-}, rare...)
+}, append(rare, sessions...)...)

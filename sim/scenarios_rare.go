@@ -148,6 +148,12 @@ var rare = []*Scenario{
 		Faults:   1, Menu: CloseFails | Hangs,
 	},
 	{
+		Name: "reset-overdue", Says: "no tab is idle, two resets hang, and the one that began first makes room for a request that waits",
+		Settings: small(core.Settings{MaxPages: 1, Reset: true, RescueTimeout: time.Second, OrphanCap: 1}),
+		Programs: []Program{render(a), render(b), render(c)},
+		Faults:   2, Menu: Hangs,
+	},
+	{
 		Name: "reset-worn", Says: "a page that is worn retires when it was reset or probed, though nested work waits",
 		Settings: small(core.Settings{MaxPages: 1, MaxUses: 1, Reset: true, MaxLease: 90 * time.Second, RescueTimeout: time.Second}),
 		Programs: []Program{renderNested(a), {getNested(b), release}},

@@ -220,7 +220,7 @@ func (h *history) calls() [][]int {
 // fault says whether a line is one of the world's doing that a healthy browser does not do.
 func (w *wish) fault() bool {
 	switch w.event.Kind {
-	case core.BrowserFailed, core.BrowserGone, core.OpenFailed, core.ProbeFailed, core.RescueFailed, core.ResetFailed,
+	case core.BrowserFailed, core.BrowserGone, core.OpenFailed, core.ProbeFailed, core.RescueFailed, core.ResetFailed, core.SessionEndFailed, core.SessionBeginFailed,
 		core.CloseFailed, core.KillFailed, core.ContextCloseFailed, core.Crashed:
 		return true
 	}
@@ -343,6 +343,7 @@ var works = map[core.EventKind]core.EventKind{
 	core.ProbeFailed: core.Probed, core.ProbeSilent: core.Probed,
 	core.RescueFailed: core.Rescued, core.RescueSilent: core.Rescued,
 	core.ResetFailed: core.WasReset, core.ResetSilent: core.WasReset,
+	core.SessionEndFailed: core.SessionEnded, core.SessionBeginFailed: core.SessionBegun,
 	core.CloseFailed: core.Closed, core.CloseSilent: core.Closed,
 	core.KillFailed: core.Killed, core.KillSilent: core.Killed,
 	core.ContextCloseFailed: core.ContextClosed, core.ContextSilent: core.ContextClosed,

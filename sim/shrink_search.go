@@ -130,7 +130,7 @@ func plural(n int, noun string) string {
 // scenario is a history as a small world: a client for each call, and the faults that occur in it. ok is
 // false where that is too large to search, or no client can do what the history does.
 func (h *history) scenario() (s *Scenario, ok bool) {
-	s = &Scenario{Name: "shrunk", Settings: timeless(h.settings), Menu: h.menu()}
+	s = &Scenario{Name: "shrunk", Settings: timeless(h.settings), Menu: h.menu(), Sessions: h.sessions()}
 	holder := map[core.TabID]core.RequestID{}
 	clients := map[core.RequestID]int{}
 	programs := []writer{}
@@ -231,7 +231,7 @@ func (w *wish) menuOf() Menu {
 		return Deaths
 	case core.OpenFailed:
 		return OpenFails | OpenFailsLeaving
-	case core.ProbeFailed, core.RescueFailed, core.ResetFailed:
+	case core.ProbeFailed, core.RescueFailed, core.ResetFailed, core.SessionEndFailed, core.SessionBeginFailed:
 		return Doubts
 	case core.CloseFailed, core.ContextCloseFailed:
 		return CloseFails | CloseFailsAnyway
@@ -247,6 +247,8 @@ func (w *wish) menuOf() Menu {
 		return 0
 	}
 	switch {
+	case w.event.Left != core.Clean, w.event.Navigation == core.Stuck:
+		return Leaves
 	case w.event.Kind.Deadline():
 		return Late | Hangs
 	case w.second:
@@ -261,6 +263,11 @@ func (w *wish) menuOf() Menu {
 		return Hangs
 	}
 	return 0
+}
+
+// sessions says whether the driver gives each lease a session of its own.
+func (h *history) sessions() bool {
+	return slices.ContainsFunc(h.wishes, func(w wish) bool { return w.event.Sessions })
 }
 
 func (h *history) menu() Menu {

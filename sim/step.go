@@ -21,7 +21,11 @@ func (w *World) step(event core.Event) {
 		w.copied.CopyFrom(&w.core)
 		w.before = &w.copied
 	}
+	late := w.loopsLate(event)
 	w.effects = w.core.Step(w.now, event, w.effects[:0])
+	if late != 0 {
+		w.Loop(late) // before anything that the core asks of the page has reached it
+	}
 	w.steps++
 	w.ledger.Feed(w.now, event, w.effects)
 	for i := range w.effects {
@@ -32,6 +36,7 @@ func (w *World) step(event core.Event) {
 			w.begin(e)
 		default:
 			w.tell(e)
+			w.lend(e)
 		}
 	}
 	if !w.timed {
@@ -56,6 +61,38 @@ func (w *World) step(event core.Event) {
 		w.observe(w, event, w.effects)
 	}
 }
+
+// lend gives the page of a grant to its holder, who may not meet anything of those before him.
+func (w *World) lend(e *core.Effect) {
+	if e.Kind != core.Grant {
+		return
+	}
+	if met := w.fake.Lend(e.Tab); met != "" {
+		w.violate(cleanLease, Says(cleanLease), fmt.Sprintf("r%d is granted t%d, and meets %s", e.Request, e.Tab, met))
+	}
+	if f := &w.conditions.Faults; w.timed && !w.healing && w.fake.Sessions {
+		switch {
+		case w.happens(f.SpoilsTab):
+			w.Spoil(e.Tab, core.SpoiledTab)
+		case w.happens(f.SpoilsContext):
+			w.Spoil(e.Tab, core.SpoiledContext)
+		case w.happens(f.NavigatesNoMore):
+			w.StopNavigating(e.Tab)
+		}
+	}
+}
+
+// loopsLate draws whether a page begins to loop when its lease ends: a timer of its script has run out.
+func (w *World) loopsLate(event core.Event) core.TabID {
+	if event.Kind != core.Released || !w.timed || w.healing || !w.happens(w.conditions.Faults.LoopsLate) {
+		return 0
+	}
+	id, _ := w.core.Holds(event.Request)
+	return id
+}
+
+// cleanLease is the claim that a holder meets nothing of those before him.
+const cleanLease = "clean-lease"
 
 // untimedStep is how far the clock goes on with every step of an untimed world: enough for an idle tab
 // to need a probe where ProbeMaxAge is a nanosecond, and for nothing else to depend on it.
@@ -171,13 +208,13 @@ func (w *World) answer(i int, outcome fakebrowser.Outcome) {
 // multiplication is that of Fibonacci hashing, the shifts are those of the splitmix finaliser).
 func hashStep(h uint64, now core.Time, e *core.Event, effects []core.Effect) uint64 {
 	h = mix(h, uint64(now))
-	h = mix(h, uint64(e.Kind)|uint64(e.Class)<<8|flag(e.NoWait, 16)|flag(e.Wedged, 17)|flag(e.Retain, 18)|flag(e.Kept, 19)|uint64(uint32(e.Priority))<<32)
+	h = mix(h, uint64(e.Kind)|uint64(e.Class)<<8|flag(e.NoWait, 16)|flag(e.Wedged, 17)|flag(e.Retain, 18)|flag(e.Kept, 19)|flag(e.Sessions, 20)|uint64(e.Left)<<21|uint64(e.Navigation)<<24|uint64(uint32(e.Priority))<<32)
 	h = mix(h, uint64(e.Request)<<32^uint64(e.Call))
 	h = mix(h, uint64(e.Affinity)<<32|uint64(e.Tab))
 	h = mix(h, uint64(e.Browser)^uint64(e.Context)<<32^uint64(e.MaxLease)<<8^uint64(e.MaxIdle)^uint64(e.Jitter)^uint64(e.Operation)<<16)
 	for i := range effects {
 		f := &effects[i]
-		h = mix(h, uint64(f.Kind)|uint64(f.How)<<8|uint64(f.Reason)<<16|flag(f.Force, 24)|flag(f.Kept, 25))
+		h = mix(h, uint64(f.Kind)|uint64(f.How)<<8|uint64(f.Reason)<<16|flag(f.Force, 24)|flag(f.Kept, 25)|flag(f.Halt, 26))
 		h = mix(h, uint64(f.Operation))
 		h = mix(h, uint64(f.Request)<<32^uint64(f.Call))
 		h = mix(h, uint64(f.Generation))

@@ -26,6 +26,11 @@ type Faults struct {
 	ProbeFails, ProbeSlow, ProbeHangs    int
 	RescueFails, RescueSlow              int
 	ResetFails, ResetSlow, ResetHangs    int
+	EndFails, EndSlow, EndHangs          int // of the session of a lease
+	BeginFails, BeginSlow, BeginHangs    int // of the session of the next one
+	SpoilsTab, SpoilsContext             int // a holder leaves something that no end of a session undoes
+	NavigatesNoMore                      int // a page answers everything but navigations
+	LoopsLate                            int // a page begins to loop when its lease ends
 	Twice                                int // the answer comes twice
 	Wedges, Crashes                      int // of renders, drawn when their program is made
 	Loops                                int // of the wedged renders: a rescue helps
@@ -39,6 +44,8 @@ type Faults struct {
 type Conditions struct {
 	Launch, Open, Close, Kill, BrowserClose Latency
 	Probe, Rescue, Reset, Ping              Latency
+	EndSession, BeginSession                Latency
+	Sessions                                bool    // each lease has a session of its own
 	Slow                                    Latency // of what is slow
 	Echo                                    core.Time
 	Faults                                  Faults
@@ -66,6 +73,8 @@ var DefaultConditions = Conditions{
 	Rescue:       Latency{60 * Milliseconds, 60 * Milliseconds},
 	Reset:        Latency{40 * Milliseconds, 40 * Milliseconds},
 	Ping:         Latency{1 * Milliseconds, 1 * Milliseconds},
+	EndSession:   Latency{1 * Milliseconds, 1 * Milliseconds},
+	BeginSession: Latency{2 * Milliseconds, 2 * Milliseconds},
 	Echo:         5 * Milliseconds,
 }
 
@@ -125,6 +134,12 @@ func (w *World) draw(o *fakebrowser.Operation) {
 	case fakebrowser.Reset:
 		latency = c.Reset
 		menu = [5]planChance{{fails, f.ResetFails}, {slow, f.ResetSlow}, {hangs, f.ResetHangs}, {twice, f.Twice}}
+	case fakebrowser.EndSession:
+		latency = c.EndSession
+		menu = [5]planChance{{fails, f.EndFails}, {slow, f.EndSlow}, {hangs, f.EndHangs}, {twice, f.Twice}}
+	case fakebrowser.BeginSession:
+		latency = c.BeginSession
+		menu = [5]planChance{{fails, f.BeginFails}, {slow, f.BeginSlow}, {hangs, f.BeginHangs}, {twice, f.Twice}}
 	case fakebrowser.Ping:
 		latency = c.Ping
 	case fakebrowser.Close, fakebrowser.CloseContext:
@@ -197,6 +212,10 @@ func (w *World) slow(kind fakebrowser.OperationKind) core.Time {
 		grace, timeout = s.KillTimeout, s.KillTimeout
 	case fakebrowser.Probe:
 		grace, timeout = max(0, s.RescueTimeout)/2, max(s.RescueTimeout, s.ProbeBudget, time.Millisecond)
+	case fakebrowser.EndSession:
+		grace, timeout = s.EndTimeout()/2, s.EndTimeout()
+	case fakebrowser.BeginSession:
+		grace, timeout = s.OpenGrace, s.BeginTimeout()
 	case fakebrowser.Rescue:
 		grace, timeout = max(0, s.RescueTimeout)/2, max(s.RescueTimeout, time.Millisecond)
 	case fakebrowser.Reset:

@@ -28,6 +28,7 @@ type Options struct {
 	Timed      bool
 	Choices    scheduler.Source
 	Conditions *Conditions // nil: DefaultConditions
+	Sessions   bool        // the driver gives each lease a session of its own
 	Arrivals   *Arrivals
 
 	// Untimed worlds have these clients, and Faults deviations from a healthy browser in all, of
@@ -161,6 +162,7 @@ func New(o Options) (*World, error) {
 	if w.conditions == nil {
 		w.conditions = &DefaultConditions
 	}
+	w.fake.Sessions = o.Sessions || w.conditions.Sessions
 	if o.Timed {
 		w.owners = make([]owner, 64)
 	}
@@ -283,6 +285,7 @@ func (w *World) Perform(event core.Event) error {
 		return nil
 	}
 	if i := w.fake.Find(answer, event); i >= 0 {
+		w.hears(event)
 		answered := w.fake.Answer(i, outcome)
 		answered.Jitter = event.Jitter
 		w.step(answered)
@@ -313,6 +316,14 @@ func (w *World) Perform(event core.Event) error {
 	}
 	w.step(event)
 	return nil
+}
+
+// hears has the fake browser be as an event says that it is: whether leases have sessions, and what a holder left.
+func (w *World) hears(event core.Event) {
+	w.fake.Sessions = w.fake.Sessions || event.Sessions
+	if t := w.fake.Tab(event.Tab); t != nil && event.Kind == core.SessionEnded {
+		t.Left, t.Navigation = event.Left, event.Navigation
+	}
 }
 
 // closesOpening says whether an event is the end of a tab whose opening has not answered, and whose close was
@@ -354,6 +365,14 @@ func answers(kind core.EventKind) (k fakebrowser.OperationKind, o fakebrowser.Ou
 		return fakebrowser.Reset, fakebrowser.Works
 	case core.ResetFailed:
 		return fakebrowser.Reset, fakebrowser.Fails
+	case core.SessionEnded:
+		return fakebrowser.EndSession, fakebrowser.Works
+	case core.SessionEndFailed:
+		return fakebrowser.EndSession, fakebrowser.Fails
+	case core.SessionBegun:
+		return fakebrowser.BeginSession, fakebrowser.Works
+	case core.SessionBeginFailed:
+		return fakebrowser.BeginSession, fakebrowser.Fails
 	case core.Closed:
 		return fakebrowser.Close, fakebrowser.Works
 	case core.CloseFailed:
@@ -397,6 +416,26 @@ func (w *World) FallSilent(id core.BrowserID) bool {
 		return false
 	}
 	w.reached[browserSilent]++
+	return true
+}
+
+// Spoil has the holder of a tab leave something that no end of a session undoes. It is false where that cannot be.
+func (w *World) Spoil(id core.TabID, left core.Left) bool {
+	t, ok := w.core.Tab(id)
+	if !ok || t.State != core.Leased || !w.fake.Spoil(id, left) {
+		return false
+	}
+	w.reached[leftSomething]++
+	return true
+}
+
+// StopNavigating makes the page of a tab answer everything but navigations. It is false where no such page is held.
+func (w *World) StopNavigating(id core.TabID) bool {
+	t, ok := w.core.Tab(id)
+	if !ok || t.State != core.Leased || !w.fake.StopNavigating(id) {
+		return false
+	}
+	w.reached[navigatesNoMore]++
 	return true
 }
 

@@ -46,12 +46,12 @@ func (s *soak) listCommand() *cobra.Command {
 			for _, c := range slices.Concat(sim.Claims, sim.LiveClaims) {
 				report.Properties = append(report.Properties, property{c.Name, c.Says})
 			}
-			patches, err := fs.Glob(testdata.Files, "planted/*.patch")
+			plants, err := fs.Glob(testdata.Files, "planted/*.plant")
 			if err != nil {
 				return err
 			}
-			for _, p := range patches {
-				report.Planted = append(report.Planted, strings.TrimSuffix(strings.TrimPrefix(p, "planted/"), ".patch"))
+			for _, p := range plants {
+				report.Planted = append(report.Planted, strings.TrimSuffix(strings.TrimPrefix(p, "planted/"), ".plant"))
 			}
 			return s.print(report, report.write)
 		},

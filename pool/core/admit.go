@@ -57,8 +57,12 @@ func (s *State) admitted(r *request) bool {
 		return true
 	}
 	k := &s.affinities[r.affinity]
-	return s.permits() > 0 && s.underCap(k) && (k.idle > 0 || int(k.bound+k.openings) < s.settings.AffinityTabs)
+	return s.permits() > 0 && s.underCap(k) && (k.idle > 0 || int(k.owned()) < s.settings.AffinityTabs)
 }
+
+// owned is how many tabs of an affinity count towards AffinityTabs: its bound ones and those that open inside its
+// primary, less those of which an operation is overdue.
+func (k *affinity) owned() int32 { return k.bound - k.overdue + k.openings }
 
 // freshen brings everything up to date that is derived from the affinities that were touched.
 func (s *State) freshen() {
@@ -71,11 +75,13 @@ func (s *State) freshen() {
 
 func (s *State) refresh(a Affinity) {
 	k := &s.affinities[a]
-	idle, openings, coming := int32(0), int32(0), int32(0)
+	idle, openings, coming, overdue := int32(0), int32(0), int32(0), int32(0)
 	for i := k.tabs; i != none; i = s.tabs[i].next {
 		switch t := &s.tabs[i]; {
 		case t.state == Idle:
 			idle++
+		case t.overdue && t.bound():
+			overdue++
 		case t.doomed || t.overdue:
 		case t.state == Opening:
 			openings++
@@ -87,7 +93,7 @@ func (s *State) refresh(a Affinity) {
 		}
 	}
 	s.openings += openings - k.openings
-	k.idle, k.openings, k.coming = idle, openings, coming
+	k.idle, k.openings, k.coming, k.overdue = idle, openings, coming, overdue
 	if warm := idle > 0 && k.waiting != [classes]int32{}; warm != k.warmWaiting {
 		s.listWarm(a, warm)
 	}
@@ -123,7 +129,7 @@ func (s *State) listWarm(a Affinity, warm bool) {
 // what is coming for it anyway, is theirs, nested ones first.
 func (s *State) refreshNeeds(k *affinity) {
 	unpromised := [classes]int32{k.waiting[Root] - k.promised[Root], k.waiting[Nested] - k.promised[Nested]}
-	room := min(int32(s.settings.RootCap)-k.rootLeases, int32(s.settings.AffinityTabs)-k.bound-k.openings)
+	room := min(int32(s.settings.RootCap)-k.rootLeases, int32(s.settings.AffinityTabs)-k.owned())
 	eligible := max(0, min(unpromised[Root], room))
 	if k.eligible == 0 && eligible > 0 {
 		k.openSince = s.now
@@ -133,7 +139,7 @@ func (s *State) refreshNeeds(k *affinity) {
 		Root:   max(0, eligible-max(0, own-unpromised[Nested])),
 		Nested: max(0, unpromised[Nested]-own),
 	}
-	permits := min(int32(s.settings.RootCap)-k.rootLeases, int32(s.settings.AffinityTabs)-k.bound-k.openings+own+k.promised[Root])
+	permits := min(int32(s.settings.RootCap)-k.rootLeases, int32(s.settings.AffinityTabs)-k.owned()+own+k.promised[Root])
 	permits = max(0, min(k.waiting[Root], permits))
 	highNeeds := min(k.urgent[Root]-k.urgentPins[Root], needs[Root]) + min(k.urgent[Nested]-k.urgentPins[Nested], needs[Nested])
 	highPermits := min(k.urgent[Root], permits)

@@ -22,6 +22,7 @@ type browser struct {
 	since      Time // when the present state began
 	heardAt    Time // when it answered anything last
 	askedAt    Time // since when it was asked whether it is there; never: it was not
+	arrivedAt  Time // when a lease on a tab of it ended in which a navigation finished
 	id         BrowserID
 	tabs       uint32 // how many were opened in it
 	state      browserState

@@ -223,7 +223,7 @@ func (h How) gains() bool { return h == Adopted || h == Reassigned }
 
 // bound says whether the ledger sees a tab that belongs to an affinity and is not on its way out.
 func (e *entry) bound() bool {
-	return e.affinity != 0 && e.opened && e.closing == 0 && e.doomed == 0 && !e.lost
+	return e.affinity != 0 && e.opened && e.closing == 0 && e.doomed == 0 && !e.spoiled && !e.lost
 }
 
 func warmTruth(t *Transition) error {

@@ -106,12 +106,15 @@ func (b *books) requests() {
 // affinity counts what the lists of one affinity hold.
 func (b *books) affinity(a Affinity, k *affinity) {
 	s := b.state
-	var bound, roots, idle, openings int32
+	var bound, roots, idle, openings, overdue int32
 	b.list(k.tabs, none, a)
 	for i := k.tabs; i != none; i = s.tabs[i].next {
 		t := &s.tabs[i]
 		if t.bound() {
 			bound++
+		}
+		if t.overdue && t.bound() {
+			overdue++
 		}
 		switch {
 		case t.state == Leased && t.class == Root:
@@ -126,6 +129,7 @@ func (b *books) affinity(a Affinity, k *affinity) {
 	b.same("root leases", a, roots, k.rootLeases)
 	b.same("idle tabs", a, idle, k.idle)
 	b.same("openings", a, openings, k.openings)
+	b.same("overdue tabs", a, overdue, k.overdue)
 	if bound == 0 && k.generation != 0 {
 		b.same("the generation of a cold affinity", a, 0, int32(k.generation))
 	}

@@ -56,7 +56,7 @@ func (t *Transition) primaryStays() error {
 	for i := range t.After.tabs {
 		tab := &t.After.tabs[i]
 		if tab.state == 0 || !tab.bound() || t.Event.Kind == Disposed || t.After.isPrimary(tab.context) ||
-			t.Ledger.lostTabIn(t.After.contexts[tab.context].id) {
+			t.Ledger.lostTabIn(t.After.contexts[tab.context].id) || t.Ledger.contextSpoiled(t.After.contexts[tab.context].id) {
 			continue
 		}
 		before, ok := t.Before.tabIndex.get(uint64(tab.id))
@@ -84,6 +84,9 @@ func (t *Transition) fateOfPrimary(e *Effect) error {
 	case Drain, BrowserLost:
 		keep = false
 	}
+	if t.Ledger.contextSpoiled(e.Context) {
+		return t.spoiledStays(e.Context)
+	}
 	if t.Ledger.lostTabIn(e.Context) {
 		return nil // it was no primary any more
 	}
@@ -95,6 +98,16 @@ func (t *Transition) fateOfPrimary(e *Effect) error {
 	k := &t.After.affinities[e.Affinity]
 	if is := k.known && t.After.primaryOf(k) == e.Context; is != keep && t.Ledger.inContext(e.Context) > 0 {
 		return fmt.Errorf("t%d begins to close for %v, and c%d is a primary: %v; it has to be: %v", e.Tab, e.Reason, e.Context, is, keep)
+	}
+	return nil
+}
+
+// spoiledStays: a context in which a lease has left something is no primary any more.
+func (t *Transition) spoiledStays(c ContextID) error {
+	for a := range t.After.affinities {
+		if k := &t.After.affinities[a]; k.known && t.After.primaryOf(k) == c {
+			return fmt.Errorf("a lease has left something in c%d, and it is the primary of affinity %d", c, a)
+		}
 	}
 	return nil
 }
@@ -148,8 +161,8 @@ func doubtHolds(t *Transition) error {
 	s := t.After
 	for i := range t.Effects {
 		switch e := &t.Effects[i]; {
-		case e.Kind == CloseTab && e.Reason == Wedge && s.settings.RescueTimeout > 0:
-			if tab := t.Ledger.tab(e.Tab); tab != nil && !tab.rescued {
+		case e.Kind == CloseTab && e.Reason == Wedge && s.settings.RescueTimeout > 0 && !t.closedForRoom(e):
+			if tab := t.Ledger.tab(e.Tab); tab != nil && !tab.rescued && tab.failures < 2 && !tab.wedged {
 				return fmt.Errorf("t%d is given up, and nobody has tried to rescue it", e.Tab)
 			}
 		case e.Kind == Grant && s.settings.Reset:
@@ -210,7 +223,7 @@ func wantedKept(t *Transition, e *entry) error {
 // owned is how many tabs count towards AffinityTabs, but for those that this step gave to the affinity.
 func (t *Transition) owned(a Affinity) int32 {
 	k := &t.After.affinities[a]
-	n := k.bound + k.openings
+	n := k.owned()
 	for i := range t.Effects {
 		if e := &t.Effects[i]; e.Affinity == a && (e.Kind == OpenTab || e.Kind == Grant && e.How.gains()) {
 			n--
@@ -251,7 +264,7 @@ func opensForAdmitted(t *Transition) error {
 		}
 		_, permits := t.letThrough(&s.requests[r], t.Effects[i:])
 		k := &s.affinities[e.Affinity]
-		owned := k.bound + k.openings
+		owned := k.owned()
 		for _, o := range t.Effects[i:] {
 			if o.Affinity == e.Affinity && (o.Kind == OpenTab || o.Kind == Grant && o.How.gains()) {
 				owned--

@@ -137,7 +137,7 @@ func (t *Transition) letThrough(r *request, rest []Effect) (through bool, permit
 	a := r.affinity
 	permits = t.permits()
 	k := &t.After.affinities[a]
-	roots, bound := k.rootLeases, k.bound
+	roots, bound := k.rootLeases, k.bound-k.overdue
 	for i := range rest {
 		e := &rest[i]
 		if e.Kind != Grant {

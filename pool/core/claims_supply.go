@@ -30,8 +30,46 @@ func evictionTruth(t *Transition) error {
 			return fmt.Errorf("eviction could pick t%d, which is gone", tab.id)
 		}
 	}
+	return t.overdueCloses()
+}
+
+// overdueCloses: a tab is closed for its overdue probe, rescue or reset only for requests that are short of a tab, only
+// when no idle tab is left, and the one that began first before the others.
+func (t *Transition) overdueCloses() error {
+	for i := range t.Effects {
+		e := &t.Effects[i]
+		if !t.closedForRoom(e) {
+			continue
+		}
+		if t.shortage() == 0 {
+			return fmt.Errorf("t%d, whose operation is overdue, is closed, and no request is short of a tab", e.Tab)
+		}
+		closed := t.Ledger.tab(e.Tab)
+		for j := range t.Ledger.tabs {
+			switch o := &t.Ledger.tabs[j]; {
+			case t.idle(o.id):
+				return fmt.Errorf("t%d, whose operation is overdue, is closed, and t%d is idle", e.Tab, o.id)
+			case !o.lateFor() || closed == nil:
+			case o.beganAt < closed.beganAt || o.beganAt == closed.beganAt && o.id < closed.id:
+				return fmt.Errorf("t%d, whose operation is overdue, is closed, and that of t%d began before", e.Tab, o.id)
+			}
+		}
+	}
 	return nil
 }
+
+// closedForRoom says whether an effect closes a tab because its probe, rescue or reset is overdue.
+func (t *Transition) closedForRoom(e *Effect) bool {
+	if e.Kind != CloseTab || e.Reason != Wedge || t.Ledger.freed == e.Tab {
+		return false
+	}
+	own := t.Event.Tab == e.Tab && t.Event.Kind != ProbeOverdue && t.Event.Kind != ResetOverdue
+	tab := t.Ledger.tab(e.Tab)
+	return tab != nil && tab.late && !own
+}
+
+// lateFor says whether what was asked of a tab that stays is overdue.
+func (e *entry) lateFor() bool { return e.late && e.asked != 0 && e.closing == 0 }
 
 // goesBefore says whether an idle tab has to be evicted before one that was: it is of a browser that is being
 // replaced, or else of an affinity handed out longer ago, or else supplementary to its primary.
@@ -62,7 +100,7 @@ func (t *Transition) becameIdle(tab TabView) bool {
 	case Probing:
 		return t.Event.Kind == Probed && t.Event.Tab == tab.ID
 	case Resetting:
-		return t.Event.Kind == WasReset && t.Event.Tab == tab.ID
+		return (t.Event.Kind == WasReset || t.Event.Kind == SessionEnded || t.Event.Kind == SessionBegun) && t.Event.Tab == tab.ID
 	}
 	return false
 }
@@ -73,7 +111,7 @@ func noCascade(t *Transition) error {
 		if e := &t.Effects[i]; e.Kind == CloseTab && e.Reason == Drain && t.shortage() > 0 {
 			return fmt.Errorf("t%d is closed for a drain, and %d are short of a tab", e.Tab, t.shortage())
 		}
-		evicted = evicted || t.Effects[i].Kind == CloseTab && t.Effects[i].Reason == Eviction
+		evicted = evicted || t.Effects[i].Kind == CloseTab && t.Effects[i].Reason == Eviction || t.closedForRoom(&t.Effects[i])
 	}
 	if !evicted {
 		return nil
@@ -167,7 +205,7 @@ func (t *Transition) comingFor(a Affinity) (coming, openings int32) {
 	return coming, openings
 }
 
-// rootsOf counts the root requests of an affinity that wait, its root leases, and its bound tabs.
+// rootsOf counts the root requests of an affinity that wait, its root leases, and its bound tabs that count towards AffinityTabs.
 func (l *Ledger) rootsOf(a Affinity) (waiting, held, bound int32) {
 	for i := range l.waiting {
 		if r := &l.waiting[i]; r.class == Root && r.affinity == a {
@@ -179,7 +217,7 @@ func (l *Ledger) rootsOf(a Affinity) (waiting, held, bound int32) {
 		if e.affinity == a && e.holder != 0 && e.class == Root {
 			held++
 		}
-		if e.affinity == a && e.bound() {
+		if e.affinity == a && e.bound() && !e.lateFor() {
 			bound++
 		}
 	}
@@ -223,7 +261,7 @@ func (t *Transition) target() int32 {
 func (l *Ledger) doomedLeases() int32 {
 	n := int32(0)
 	for i := range l.tabs {
-		if e := &l.tabs[i]; e.holder != 0 && e.doomed != 0 {
+		if e := &l.tabs[i]; e.holder != 0 && (e.doomed != 0 || e.spoiled) {
 			n++
 		}
 	}
@@ -273,6 +311,8 @@ func stuckIsolated(t *Transition) error {
 		return fmt.Errorf("%d requests are short of a tab beside %d standbys", shortage, s.counts[Standby])
 	case shortage > relief+s.counts[Standby] && s.counts[Idle] > 0:
 		return fmt.Errorf("%d requests are short of a tab, %d are on their way, and %d idle ones stay", shortage, relief, s.counts[Idle])
+	case shortage > relief+s.counts[Standby] && t.anyLate():
+		return fmt.Errorf("%d requests are short of a tab, %d are on their way, and a tab whose operation is overdue stays", shortage, relief)
 	case s.ready() != nil && !s.paused && t.free() > 0 &&
 		(fresh+s.counts[Standby] < shortage || s.counts[Standby]+s.counts[Opening]-owned < t.target()):
 		return fmt.Errorf("a slot is free, and nothing is opened in it: %d requests short of a tab, %d standbys of %d",
@@ -285,6 +325,16 @@ func stuckIsolated(t *Transition) error {
 		}
 	}
 	return t.waitedForUntil()
+}
+
+// anyLate says whether a tab is left whose probe, rescue or reset is overdue.
+func (t *Transition) anyLate() bool {
+	for i := range t.Ledger.tabs {
+		if t.Ledger.tabs[i].lateFor() {
+			return true
+		}
+	}
+	return false
 }
 
 // waitedForUntil: whoever waits for a tab that is opened, probed, rescued, reset or closed does so until a deadline.

@@ -45,6 +45,8 @@ type tab struct {
 	probeBegan Time          // when it was probed last
 	probeEnded Time          // when it answered that
 	goodAt     Time          // when its page was last known to answer
+	leasedAt   Time          // when its last lease began
+	stuckSince Time          // stuck: when the first such lease in a row began
 	retireAt   Time          // when it is past its MaxAge
 	stamp      uint64        // when it was handed out last, as a place in the order of all grants
 	operation  Operation     // the number of what was asked last; answers that name another come too late
@@ -55,19 +57,23 @@ type tab struct {
 	next, prev int32    // neighbours among the standbys, or among its affinity's tabs
 	uses       uint32   // how often it was handed out
 	state      TabState
-	class      Class  // Leased: the class of the lease
-	reason     Reason // Closing, Lost: why it was closed; doomed: why it will be
-	rung       rung   // Closing: how far closing it has gone
-	closes     uint8  // Closing: how often it was asked for on this rung
-	kill       kill   // Closing: what became of killing its renderer
-	doomed     bool   // Opening, Leased: marked to close when it is open, or when the lease ends
-	overdue    bool   // Opening, Probing, Rescuing, Resetting: older than OpenGrace. Closing: older than CloseGrace
-	awaiting   bool   // Closing: a close was asked for and has not been answered
-	unopened   bool   // the answer to its opening is still out
-	suspect    bool   // Probing: it is doubted, rather than merely not seen for a while
-	rescued    bool   // Probing: what held it was stopped
-	unreset    bool   // Probing, Rescuing: a reset of it has failed
-	_          [7]byte
+	class      Class     // Leased: the class of the lease
+	reason     Reason    // Closing, Lost: why it was closed; doomed: why it will be
+	rung       rung      // Closing: how far closing it has gone
+	closes     uint8     // Closing: how often it was asked for on this rung
+	kill       kill      // Closing: what became of killing its renderer
+	doomed     bool      // Opening, Leased: marked to close when it is open, or when the lease ends
+	overdue    bool      // Opening, Probing, Rescuing, Resetting: older than OpenGrace. Closing: older than CloseGrace
+	awaiting   bool      // Closing: a close was asked for and has not been answered
+	unopened   bool      // the answer to its opening is still out
+	suspect    bool      // Probing: it is doubted, rather than merely not seen for a while
+	rescued    bool      // Probing: what held it was stopped
+	part       resetPart // Resetting: which part of it
+	session    session   // of its leases; see there
+	sessions   bool      // each of its leases has a session of its own
+	retried    bool      // since its last lease, a session of it has failed to end, or to begin
+	stuck      bool      // in its last lease a navigation began, and none finished
+	_          [3]byte
 }
 
 // bound says whether a tab belongs to an affinity and is not on its way out.
@@ -89,6 +95,7 @@ type affinity struct {
 	rootLeases   int32          // held now, whatever their generation
 	calls        int32          // disposals that wait for it
 	idle         int32          // derived: idle tabs
+	overdue      int32          // derived: probes, rescues and resets that are overdue; their tabs do not count towards AffinityTabs
 	openings     int32          // derived: openings inside its primary that are not overdue
 	coming       int32          // derived: tabs on their way to idle, not overdue, and promised to nobody
 	eligible     int32          // derived: waiting root requests that RootCap and AffinityTabs let through together
@@ -111,6 +118,7 @@ type affinity struct {
 	touched      bool
 	dirty        bool // what is derived is stale
 	warmWaiting  bool // derived: it has an idle tab and a waiting request
+	_            [4]byte
 }
 
 // request is one GetPage that waits.
@@ -305,7 +313,10 @@ func (s *State) handle(e *Event) {
 func (s *State) tabEvent(e *Event, i int32) {
 	if e.Operation != 0 && e.Operation != s.tabs[i].operation {
 		s.hear(s.tabs[i].browser)
-		return // it was given up, and the page is asked something else
+		if e.Kind == SessionEnded && e.Left == SpoiledContext {
+			s.spoilContext(i) // that is so, though it was given up, and the page is asked something else
+		}
+		return
 	}
 	if !e.Kind.Deadline() {
 		s.hear(s.tabs[i].browser)
@@ -315,7 +326,7 @@ func (s *State) tabEvent(e *Event, i int32) {
 	}
 	switch e.Kind {
 	case Opened:
-		s.opened(i, e.Jitter)
+		s.opened(i, e)
 	case OpenFailed:
 		s.openFailed(i)
 	case OpenOverdue, CloseOverdue, ProbeOverdue, ResetOverdue:
@@ -324,6 +335,12 @@ func (s *State) tabEvent(e *Event, i int32) {
 		s.openSilent(i)
 	case Probed:
 		s.probed(i)
+	case SessionEnded:
+		s.sessionEnded(e, i)
+	case SessionBegun:
+		s.sessionBegun(i)
+	case SessionEndFailed, SessionBeginFailed:
+		s.sessionFailed(i)
 	case ProbeFailed, ProbeSilent:
 		s.probeFailed(i)
 	case Rescued:

@@ -181,8 +181,12 @@ func (s *State) tabDeadline(t *tab) (Time, EventKind) {
 		return t.suspectAt.after(set.RescueTimeout), ProbeSilent
 	case t.state == Rescuing:
 		return t.suspectAt.after(set.RescueTimeout), RescueSilent
-	case t.state == Resetting:
+	case t.state == Resetting && t.part == partLeave:
 		return t.since.after(set.OpenTimeout), ResetSilent
+	case t.state == Resetting && t.part == partBegin:
+		return t.since.after(set.BeginTimeout()), ResetSilent
+	case t.state == Resetting:
+		return t.since.after(set.EndTimeout()), ResetSilent
 	case t.state != Closing || !s.serves(t.browser): // it goes with its browser
 	case t.rung == killing:
 		return t.rungSince.after(set.KillTimeout), KillSilent

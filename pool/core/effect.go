@@ -25,8 +25,10 @@ const (
 	Ping         // ask whether Browser is there: BrowserAnswered
 	OpenTab      // open Tab in Context, a new one unless the pool has it, of Browser: Opened, OpenFailed
 	ProbeTab     // ask the main thread of Tab's page: Probed, ProbeFailed
-	RescueTab    // stop what holds the main thread of Tab: Rescued, RescueFailed
-	ResetTab     // bring Tab back to the standby state: WasReset, ResetFailed
+	RescueTab    // stop what holds the main thread of Tab (Halt: and leave its document as it is): Rescued, RescueFailed
+	ResetTab     // bring Tab, whose scripts are stopped, back to the standby state: WasReset, ResetFailed
+	EndSession   // end the session of Tab's last lease, and what is in flight with it: SessionEnded, SessionEndFailed
+	BeginSession // begin the session of Tab's next lease: SessionBegun, SessionBeginFailed
 	CloseTab     // close Tab with its Context (Kept: without it); Reason says why: Closed, CloseFailed
 	CloseAgain   // the same once more, after a failure, a kill or a late opening: Closed, CloseFailed
 	KillTab      // kill the renderer of Tab: Killed, KillFailed
@@ -67,6 +69,7 @@ const (
 	Drain       // its browser is being replaced
 	OrphanRoom  // it is the oldest orphan, and another primary needs its place
 	Unwanted    // it was opened inside a primary, and nobody of the affinity waits any more
+	Spoiled     // a lease has left something in it, or in its context, that nothing undoes
 
 	// Why a request is refused or a lease ended.
 	PoolClosed         // the pool is closed
@@ -96,7 +99,8 @@ type Effect struct {
 	Reason     Reason
 	Force      bool // CloseBrowser: by force at once
 	Kept       bool // CloseTab, CloseAgain: the context is left
-	_          [3]byte
+	Halt       bool // RescueTab: the first part of a reset
+	_          [2]byte
 }
 
 // Waits says how a request's time was spent, in nanoseconds; the parts add up to the whole.

@@ -70,14 +70,18 @@ const (
 	BrowserFailed      // the launch of Browser failed; no process is left
 	BrowserGone        // its process has ended, asked or not
 	BrowserAnswered    // Browser answers that it is there
-	Opened             // Tab is at the standby state; Jitter, drawn for its MaxAge
+	Opened             // Tab is at the standby state; Jitter, drawn for its MaxAge; Sessions
 	OpenFailed         // opening Tab failed; what it may have left is not known
 	Probed             // the main thread of Tab's page answers
 	ProbeFailed        // it says that it does not
-	Rescued            // what held the main thread of Tab was stopped, and its page is at the standby state
+	Rescued            // what held the main thread of Tab was stopped, and its page is at the standby state, or where it was
 	RescueFailed       // it could not be stopped
 	WasReset           // Tab is back at the standby state
 	ResetFailed        // it could not be brought there
+	SessionEnded       // the session of Tab's last lease has ended; Left, Navigation
+	SessionEndFailed   // its end failed, or is not confirmed
+	SessionBegun       // the session of Tab's next lease has begun
+	SessionBeginFailed // it could not begin
 	Closed             // Tab is verified gone, and its context with it, unless Kept
 	CloseFailed        // the close of Tab was refused, or could not be verified
 	Killed             // the renderer of Tab is dead
@@ -95,7 +99,7 @@ const (
 	ProbeSilent        // the time of a probe has passed
 	RescueSilent       // RescueTimeout has passed
 	ResetOverdue       // OpenGrace has passed since Tab began to be reset
-	ResetSilent        // OpenTimeout has passed since then
+	ResetSilent        // the time of what is done to Tab between two leases has passed
 	CloseOverdue       // CloseGrace has passed
 	CloseSilent        // CloseTimeout has passed
 	KillSilent         // KillTimeout has passed
@@ -120,21 +124,24 @@ func (k EventKind) Deadline() bool { return k >= RetireDue }
 type Event struct {
 	Request RequestID
 	Call    CallID
-	// Operation, of Probed to ResetFailed, says which one is answered; 0: the last that was asked for.
-	Operation Operation
-	MaxLease  time.Duration // Requested: the lease's own limit; 0: the settings', negative: none
-	MaxIdle   time.Duration // SweepRequested: how long an affinity has been idle
-	Jitter    time.Duration // Opened: added to the tab's MaxAge
-	Affinity  Affinity
-	Tab       TabID
-	Context   ContextID
-	Browser   BrowserID
-	Priority  int32
-	Kind      EventKind
-	Class     Class
-	NoWait    bool // Disposed: nobody waits for the end
-	Retain    bool // Disposed: the primary stays the affinity's
-	Wedged    bool // Discarded: the page did not answer
-	Kept      bool // Closed: only the page is gone, its context is left
-	_         [6]byte
+	// Operation, of Probed to SessionBeginFailed, says which one is answered; 0: the last that was asked for.
+	Operation  Operation
+	MaxLease   time.Duration // Requested: the lease's own limit; 0: the settings', negative: none
+	MaxIdle    time.Duration // SweepRequested: how long an affinity has been idle
+	Jitter     time.Duration // Opened: added to the tab's MaxAge
+	Affinity   Affinity
+	Tab        TabID
+	Context    ContextID
+	Browser    BrowserID
+	Priority   int32
+	Kind       EventKind
+	Class      Class
+	NoWait     bool // Disposed: nobody waits for the end
+	Retain     bool // Disposed: the primary stays the affinity's
+	Wedged     bool // Discarded: the page did not answer
+	Kept       bool // Closed: only the page is gone, its context is left
+	Sessions   bool // Opened: each lease on Tab has a session of its own, and that of the first has begun
+	Left       Left
+	Navigation Navigation
+	_          [3]byte
 }

@@ -383,10 +383,41 @@ func (s *State) hashTab(c *Canon, t *tab) {
 	e.own.Add(c.age(t.goodAt))
 	e.own.Add(uint64(t.state) | uint64(t.class)<<4 | uint64(t.reason)<<8 | uint64(t.rung)<<16 |
 		uint64(min(t.closes, closesBeforeKill))<<20 | uint64(t.kill)<<24 |
-		bit(t.suspect, 28) | bit(t.rescued, 29) | bit(t.unreset, 30) | bit(t.askedAt != never, 31) | bit(t.doomed, 32) |
+		bit(t.suspect, 28) | bit(t.rescued, 29) | bit(t.state == Resetting && t.part == partLeave, 30) | bit(t.askedAt != never, 31) | bit(t.doomed, 32) |
 		bit(t.state == Leased && t.maxLease > 0, 33) | // whether it can expire
 		bit(t.overdue, 34) | bit(t.awaiting, 35) | bit(t.unopened, 36) | bit(t.retireAt < never, 37) | bit(t.id == s.contraction, 38) |
 		uint64(uses)<<40)
+	if t.asked() {
+		e.own.Add(s.askedRank(t))
+	}
+	if t.sessions {
+		e.own.Add(s.sessionHash(t))
+	}
+}
+
+// sessionHash is what is known of a tab's sessions, and whether another tab of its browser has navigated since it could not.
+func (s *State) sessionHash(t *tab) uint64 {
+	since := t.stuckSince
+	switch {
+	case t.stuck:
+	case t.state == Leased:
+		since = t.since
+	default:
+		since = t.leasedAt
+	}
+	b := s.browser(t.browser)
+	return 1 | uint64(t.session)<<1 | uint64(t.part)<<4 | bit(t.retried, 8) | bit(t.stuck, 9) | bit(b != nil && b.arrivedAt > since, 10)
+}
+
+// askedRank is how many probes, rescues and resets began before that of a tab: closeOverdue takes the first.
+func (s *State) askedRank(t *tab) uint64 {
+	n := uint64(0)
+	for i := range s.tabs {
+		if o := &s.tabs[i]; o.asked() && askedBefore(o, t) {
+			n++
+		}
+	}
+	return n
 }
 
 func (s *State) roundsLeft(rounds uint32) uint64 {
@@ -446,12 +477,15 @@ func (l *Ledger) Hash(c *Canon) {
 		e.requests[2] = uint64(t.holder)
 		e.own.Add(uint64(t.affinity) | uint64(t.closing)<<32 | uint64(t.class)<<40 | uint64(t.asked)<<48 |
 			bit(t.opened, 56) | bit(t.overdue, 58) | bit(t.crashed, 59) | bit(t.lost, 60) | bit(t.suspect, 61))
+		if t.sessions {
+			e.own.Add(1 | uint64(t.session)<<1 | uint64(t.failures)<<4 | bit(t.spoiled, 12) | bit(t.stuck, 13))
+		}
 		e.own.Add(c.disposals.of(uint64(t.doomed)))
 	}
 	for i := range l.contexts {
 		p := &l.contexts[i]
 		h := c.Context(p.id, p.browser)
-		h.Add(uint64(p.affinity) | bit(p.closing, 32))
+		h.Add(uint64(p.affinity) | bit(p.closing, 32) | bit(p.spoiled, 33))
 		h.Add(c.disposals.of(uint64(p.doomed)))
 		if p.closing {
 			h.Add(c.disposals.of(uint64(p.disposals)))

@@ -12,6 +12,8 @@ func (s *State) released(id RequestID) {
 			s.beginClose(i, t.reason)
 		case reason != ReasonNone:
 			s.beginClose(i, reason)
+		case t.session == sessionLeft:
+			s.endSession(i)
 		case s.settings.Reset:
 			s.reset(i)
 		default:
@@ -54,6 +56,10 @@ func (s *State) endLease(id RequestID) (int32, bool) {
 		s.rootLeases--
 	}
 	t.holder, t.class = 0, Root
+	t.leasedAt, t.retried, t.suspect = t.since, false, false
+	if t.sessions {
+		t.session = sessionLeft
+	}
 	s.touch(t.affinity)
 	return i, true
 }

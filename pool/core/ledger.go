@@ -18,6 +18,7 @@ type Ledger struct {
 	freedAt    []Time         // by affinity: when a tab of it was given back last
 	lost       int
 	disposals  uint32    // so far
+	now        Time      // of the last step
 	operation  Operation // the number of what was asked last
 	freed      TabID     // whose lease ended in the last step
 	pageGone   TabID     // whose page went in the last step, and whose context was left
@@ -32,6 +33,11 @@ type Ledger struct {
 // entry is one tab, from the effect that asks for it to the event that confirms its end.
 type entry struct {
 	askedAt    Time      // since when an operation on it has been silent; never: none is
+	endedAt    Time      // when its last lease ended
+	overAt     Time      // when the end of its session was confirmed, or given up
+	leasedAt   Time      // when its last lease began
+	stuckSince Time      // stuck: when the first such lease in a row began
+	beganAt    Time      // when what was asked of it last began
 	operation  Operation // of what was asked
 	holder     RequestID
 	id         TabID
@@ -48,12 +54,22 @@ type entry struct {
 	crashed    bool
 	suspect    bool // it is in doubt, and has not answered since
 	lost       bool
-	rescued    bool // a rescue was tried since it came into doubt
-	usedBefore bool // it was given back, and not reset since
-	failed     bool // its opening has, and was told so
-	killing    bool // its renderer is being killed, and nothing was said of it
-	unreset    bool // a reset of it has failed since it was rescued or granted
-	_          [3]byte
+	rescued    bool    // a rescue was tried since it came into doubt
+	usedBefore bool    // it was given back, and not reset since
+	failed     bool    // its opening has, and was told so
+	killing    bool    // its renderer is being killed, and nothing was said of it
+	ending     bool    // its lease has ended, and it is not idle again
+	answered   bool    // its page has answered since then
+	halts      bool    // RescueTab was asked as the first part of a reset
+	halted     bool    // and was answered
+	late       bool    // what was asked of it is overdue
+	sessions   bool    // its leases have sessions of their own
+	session    session // what has become of these
+	spoiled    bool    // a lease has left something in it, or in its context
+	stuck      bool    // in its last lease a navigation began, and none finished
+	wedged     bool    // it has not navigated in two leases in a row, and another tab of its browser has
+	failures   uint8   // how often, since its last lease, a session of it did not end, or did not begin
+	_          [1]byte
 }
 
 // ledgerContext is one context, from the effect that opens a tab in it to the event that confirms its
@@ -66,16 +82,18 @@ type ledgerContext struct {
 	doomed    uint32   // which disposal ended it; 0: none
 	disposals uint32   // how many there had been when it began to close
 	closing   bool     // by itself, without a tab
-	_         [7]byte
+	spoiled   bool     // a lease has left something in it
+	_         [6]byte
 }
 
 type ledgerBrowser struct {
-	heardAt Time // when it answered anything last
-	id      BrowserID
-	ready   bool
-	drains  bool
-	ending  bool
-	asked   bool // whether it is there, and it has not answered
+	heardAt   Time // when it answered anything last
+	arrivedAt Time // when a lease on a tab of it ended in which a navigation finished
+	id        BrowserID
+	ready     bool
+	drains    bool
+	ending    bool
+	asked     bool // whether it is there, and it has not answered
 }
 
 type ledgerRequest struct {
@@ -116,7 +134,7 @@ func (l *Ledger) CopyFrom(o *Ledger) {
 	l.calls = append(l.calls[:0], o.calls...)
 	l.announced = append(l.announced[:0], o.announced...)
 	l.freedAt = append(l.freedAt[:0], o.freedAt...)
-	l.lost, l.freed, l.pageGone, l.justOpened, l.disposals = o.lost, o.freed, o.pageGone, o.justOpened, o.disposals
+	l.now, l.lost, l.freed, l.pageGone, l.justOpened, l.disposals = o.now, o.lost, o.freed, o.pageGone, o.justOpened, o.disposals
 	l.unasked, l.tooLate, l.operation = o.unasked, o.tooLate, o.operation
 	l.priority, l.asked = o.priority, o.asked
 	l.breaches = append(l.breaches[:0], o.breaches...)
@@ -241,6 +259,7 @@ func (l *Ledger) announcement(a Affinity) *announcement {
 // Feed tells the ledger of one step. What single events and effects break is kept until the next.
 func (l *Ledger) Feed(now Time, event Event, effects []Effect) {
 	l.breaches, l.freed, l.pageGone, l.justOpened, l.unasked, l.tooLate = l.breaches[:0], 0, 0, 0, 0, 0
+	l.now = now
 	l.hear(now, event)
 	l.event(now, event)
 	l.pageLeft(effects)
@@ -260,6 +279,12 @@ func (l *Ledger) Feed(now Time, event Event, effects []Effect) {
 		c.askedAt = never // it is lost
 	}
 	l.spoiled(event)
+	l.closesSpoiled(event)
+	for i := range l.tabs {
+		if t := &l.tabs[i]; t.asked == 0 && t.closing == 0 && t.holder == 0 {
+			t.ending = false
+		}
+	}
 	if leaving != 0 {
 		// The core has said what becomes of the leases; now nothing of the browser is left.
 		l.dropBrowser(leaving)
@@ -307,6 +332,10 @@ func (l *Ledger) event(now Time, e Event) {
 			l.freed = t.id
 			l.free(t.affinity, now)
 			t.suspect, t.usedBefore = e.Kind == Expired || e.Wedged, true
+			t.ending, t.answered, t.halted, t.endedAt, t.overAt, t.failures = true, false, false, now, now, 0
+			if t.sessions {
+				t.session = sessionLeft
+			}
 			if e.Kind != Expired {
 				t.holder = 0
 			}
@@ -407,12 +436,14 @@ func (l *Ledger) effect(now Time, event Event, e *Effect) {
 		if b := l.browser(e.Browser); b != nil {
 			b.asked = true
 		}
-	case ProbeTab, RescueTab, ResetTab:
+	case ProbeTab, RescueTab, ResetTab, EndSession, BeginSession:
 		if t := l.tab(e.Tab); t == nil || t.holder != 0 || t.closing != 0 {
 			l.breach("exclusive-lease", "t%d is probed, rescued or reset, and is held or on its way out", e.Tab)
 		} else {
 			l.doubted(t, event, e)
+			l.sessionAsked(t, e)
 			t.asked, t.operation, t.askedAt = e.Kind, e.Operation, min(t.askedAt, now)
+			t.halts, t.late, t.beganAt = e.Halt, false, now
 			t.rescued = t.rescued || e.Kind == RescueTab
 		}
 	}
@@ -455,6 +486,8 @@ func (l *Ledger) opens(now Time, e *Effect) {
 		l.contexts = append(l.contexts, ledgerContext{id: e.Context, browser: e.Browser, askedAt: never})
 	case c.affinity != e.Affinity || c.doomed != 0:
 		l.breach("isolation", "t%d opens in c%d, which serves another affinity, or a generation that was disposed", e.Tab, e.Context)
+	case c.spoiled:
+		l.breach("clean-lease", "t%d opens in c%d, in which a lease has left something", e.Tab, e.Context)
 	case c.closing:
 		l.breach("no-close-under-lease", "t%d opens in c%d, which is being closed", e.Tab, e.Context)
 	}

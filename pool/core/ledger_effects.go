@@ -45,7 +45,8 @@ func (l *Ledger) granted(now Time, e *Effect) {
 	if e.How == Adopted && l.hasIdle(e.Affinity) {
 		l.breach("warm-not-blocked", "r%d was given a standby, and its affinity has an idle tab", e.Request)
 	}
-	t.affinity, t.holder, t.class, t.unreset = e.Affinity, e.Request, r.class, false
+	l.cleanGrant(t)
+	t.affinity, t.holder, t.class, t.leasedAt = e.Affinity, e.Request, r.class, now
 	t.uses++
 }
 
@@ -256,7 +257,8 @@ func (l *Ledger) reasonHolds(t *entry, now Time, event Event, e *Effect, held bo
 		ok = event.Kind == Discarded && !event.Wedged && held
 	case Wedge:
 		ok = event.Kind == Discarded && event.Wedged && held || ofThis && t.suspect ||
-			ofThis && (event.Kind == RescueFailed || event.Kind == RescueSilent)
+			ofThis && (event.Kind == RescueFailed || event.Kind == RescueSilent) || t.late && t.asked != 0 ||
+			ofThis && (t.failures > 1 || t.wedged)
 	case Expiry:
 		ok = event.Kind == Expired && held
 	case Crash:
@@ -264,9 +266,11 @@ func (l *Ledger) reasonHolds(t *entry, now Time, event Event, e *Effect, held bo
 	case IdleSweep:
 		ok = event.Kind == SweepRequested && l.idleFor(e.Affinity, now, event.MaxIdle)
 	case MaxUses:
-		ok = event.Kind == Released && held || ofThis && (event.Kind == Probed || event.Kind == WasReset)
+		ok = event.Kind == Released && held || ofThis && event.Kind.endsWait()
 	case MaxAge:
-		ok = event.Kind == RetireDue && ofThis || event.Kind == Released && held || ofThis && (event.Kind == Probed || event.Kind == WasReset)
+		ok = event.Kind == RetireDue && ofThis || event.Kind == Released && held || ofThis && event.Kind.endsWait()
+	case Spoiled:
+		ok = t.spoiled && (event.Kind == SessionEnded || held || ofThis && event.Kind == Opened)
 	case OpenFailure:
 		ok = event.Kind == OpenFailed && ofThis
 	case OpenTimeout:
@@ -282,6 +286,11 @@ func (l *Ledger) reasonHolds(t *entry, now Time, event Event, e *Effect, held bo
 	if !ok {
 		l.breach("reasoned-close", "t%d is closed for %v, which is not so", e.Tab, e.Reason)
 	}
+}
+
+// endsWait says whether a tab can be idle again after an event.
+func (k EventKind) endsWait() bool {
+	return k == Probed || k == WasReset || k == SessionEnded || k == SessionBegun
 }
 
 // contextCloses checks that a context that is closed by itself has no tab, and a reason that is true.
@@ -355,8 +364,10 @@ func (l *Ledger) doubted(t *entry, event Event, e *Effect) {
 	switch {
 	case e.Kind == ProbeTab && t.uses == 0:
 		l.breach("doubt", "t%d is probed, and has served nobody", t.id)
-	case e.Kind == RescueTab && event.Kind == Probed && !t.unreset:
-		l.breach("doubt", "t%d answers, no reset of it has failed, and it is rescued", t.id)
+	case e.Kind == RescueTab && !e.Halt && event.Kind == Probed:
+		l.breach("doubt", "t%d answers, and it is rescued", t.id)
+	case e.Kind == ResetTab && !t.halted:
+		l.breach("reset-bounded", "t%d is to leave its document, and its main thread was not heard", t.id)
 	}
 }
 

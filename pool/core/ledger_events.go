@@ -49,31 +49,43 @@ func (l *Ledger) silentSince(b BrowserID) Time {
 
 func (l *Ledger) tabEvent(t *entry, e Event) {
 	if e.Operation != 0 && e.Operation != t.operation {
+		if e.Kind == SessionEnded && e.Left == SpoiledContext {
+			l.left(t, e.Left)
+		}
 		return // what was given up answers too late
 	}
 	switch e.Kind {
 	case Opened, OpenFailed:
 		l.opening(t, e.Kind)
+		if e.Kind == Opened && e.Sessions && !t.sessions {
+			t.sessions, t.session = true, sessionBegun
+		}
+	case SessionEnded, SessionBegun, SessionEndFailed, SessionBeginFailed:
+		l.sessionEvent(t, e)
 	case OpenOverdue:
 		t.overdue = true
 	case Crashed:
 		t.crashed = t.crashed || t.opened
+	case ProbeOverdue, ResetOverdue:
+		t.late = t.asked != 0
 	case Probed:
 		if t.asked == ProbeTab {
-			t.suspect, t.rescued, t.asked = false, false, 0
+			t.suspect, t.rescued, t.asked, t.answered = false, false, 0, true
 		}
 	case Rescued:
 		if t.asked == RescueTab {
-			t.usedBefore, t.unreset = false, false
+			t.answered, t.halted = true, t.halts
+			t.usedBefore = t.usedBefore && t.halts
 		}
 	case WasReset:
 		if t.asked == ResetTab {
-			t.asked, t.usedBefore = 0, false
+			t.asked, t.usedBefore, t.halted = 0, false, false
 		}
 	case ProbeFailed, ProbeSilent:
 		t.suspect = t.suspect || t.asked == ProbeTab
 	case ResetFailed, ResetSilent:
-		t.suspect, t.unreset = t.suspect || t.asked == ResetTab, t.unreset || t.asked == ResetTab
+		l.sessionEvent(t, e)
+		t.suspect = t.suspect || t.asked == ResetTab || t.asked == RescueTab && t.halts
 	case Closed:
 		switch {
 		case t.closing == 0 && !t.lost:

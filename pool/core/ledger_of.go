@@ -14,9 +14,29 @@ func (s *State) Ledger(l *Ledger) {
 		e := entry{
 			id: t.id, context: s.contexts[t.context].id, browser: t.browser, affinity: t.affinity, holder: t.holder,
 			class: t.class, uses: t.uses, opened: !t.unopened, overdue: t.overdue, lost: t.state == Lost, suspect: t.suspect && t.state == Probing, operation: t.operation,
-			askedAt: t.askedAt, rescued: t.rescued || t.state == Rescuing || t.state == Closing, killing: t.kill == killAsked, unreset: t.unreset, usedBefore: t.uses > 0 && t.unclean(),
+			askedAt: t.askedAt, rescued: t.rescued || t.state == Rescuing || t.state == Closing, killing: t.kill == killAsked, usedBefore: t.uses > 0 && t.unclean(),
 		}
 		e.asked = [tabStates]EffectKind{Probing: ProbeTab, Rescuing: RescueTab, Resetting: ResetTab}[t.state]
+		if e.beganAt = t.since; t.state == Resetting && t.part == partHalt {
+			e.asked, e.halts = RescueTab, true
+		}
+		if t.state == Resetting && t.part == partEnd {
+			e.asked = EndSession
+		} else if t.state == Resetting && t.part == partBegin {
+			e.asked = BeginSession
+		}
+		e.sessions, e.session, e.leasedAt, e.stuck, e.stuckSince = t.sessions, t.session, t.leasedAt, t.stuck, t.stuckSince
+		if t.state == Leased {
+			e.leasedAt = t.since
+		}
+		if t.retried {
+			e.failures = 1
+		}
+		e.spoiled = t.doomed && t.reason == Spoiled
+		e.halted = e.asked == ResetTab
+		e.ending, e.answered, e.endedAt = t.state == Resetting && t.part != partBegin, e.halted, t.since
+		e.overAt = t.since
+		e.late = t.overdue && t.asked()
 		if t.state == Closing || t.state == Lost {
 			e.closing = t.reason
 		}
@@ -34,7 +54,7 @@ func (s *State) Ledger(l *Ledger) {
 		}
 	}
 	for _, b := range s.browsers {
-		l.browsers = append(l.browsers, ledgerBrowser{id: b.id, ready: !b.unlaunched, drains: b.state == draining, ending: b.state == ended, heardAt: b.heardAt, asked: b.askedAt != never})
+		l.browsers = append(l.browsers, ledgerBrowser{id: b.id, ready: !b.unlaunched, drains: b.state == draining, ending: b.state == ended, heardAt: b.heardAt, arrivedAt: b.arrivedAt, asked: b.askedAt != never})
 	}
 	for i := range s.requests {
 		if r := &s.requests[i]; r.used {

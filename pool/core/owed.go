@@ -49,7 +49,9 @@ func (s *State) owedOf(t *tab, fn func(e Effect, done bool)) {
 	case t.state == Rescuing:
 		fn(with(RescueTab), false)
 	case t.state == Resetting:
-		fn(with(ResetTab), false)
+		kind := [...]EffectKind{partHalt: RescueTab, partLeave: ResetTab, partEnd: EndSession, partBegin: BeginSession}[t.part]
+		e.Halt = t.part == partHalt
+		fn(with(kind), false)
 	case t.state == Closing:
 		if t.kill == killAsked {
 			fn(with(KillTab), false)

@@ -113,6 +113,27 @@ func atLeastZero(_ *Settings, v int64) bool { return v >= 0 }
 // Ceiling is the highest capacity that any request is entitled to.
 func (s *Settings) Ceiling() int { return max(s.InitialPages, s.BurstPages, s.HighPriorityPages) }
 
+// defaultRescueTimeout is RescueTimeout where nothing else is said.
+const defaultRescueTimeout = 500 * time.Millisecond
+
+// EndTimeout bounds each step of the end of a lease but for leaving the document: it is RescueTimeout, or the default of that
+// where it is off.
+func (s *Settings) EndTimeout() time.Duration {
+	if s.RescueTimeout < 0 {
+		return defaultRescueTimeout
+	}
+	return s.RescueTimeout
+}
+
+// BeginTimeout bounds the beginning of a lease's session, which waits for the page's main thread as a probe does: it is
+// ProbeBudget, or the least that this may be where it is off.
+func (s *Settings) BeginTimeout() time.Duration {
+	if s.ProbeBudget < 0 {
+		return leastProbeBudget
+	}
+	return s.ProbeBudget
+}
+
 func (s *Settings) highPriorityBoth() bool {
 	return (s.HighPriorityPages > 0) == (s.HighPriorityThreshold > 0)
 }
@@ -147,7 +168,7 @@ var rules = []rule{
 	{"OpenBackoff", fixed(500 * time.Millisecond), false, "0 < OpenBackoff <= OpenBackoffMax",
 		func(s *Settings, v int64) bool { return 0 < v && v <= int64(s.OpenBackoffMax) }},
 	{"OpenBackoffMax", func(s *Settings) int64 { return int64(max(4*time.Second, s.OpenBackoff)) }, false, "> 0", positive},
-	{"RescueTimeout", fixed(500 * time.Millisecond), true, "> 0, or off", nil},
+	{"RescueTimeout", fixed(defaultRescueTimeout), true, "> 0, or off", nil},
 	{"CloseTimeout", fixed(5 * time.Second), false, "> 0", positive},
 	{"CloseGrace", atMost(250*time.Millisecond, func(s *Settings) time.Duration { return s.CloseTimeout }), false, "0 < CloseGrace <= CloseTimeout",
 		func(s *Settings, v int64) bool { return 0 < v && v <= int64(s.CloseTimeout) }},

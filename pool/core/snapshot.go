@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -46,7 +47,8 @@ func (t *tab) fields() []field {
 		{"next", &t.next}, {"prev", &t.prev}, {"uses", &t.uses}, {"class", &t.class}, {"reason", &t.reason},
 		{"rung", &t.rung}, {"closes", &t.closes}, {"kill", &t.kill}, {"doomed", &t.doomed}, {"overdue", &t.overdue},
 		{"awaiting", &t.awaiting}, {"unopened", &t.unopened}, {"suspect", &t.suspect}, {"rescued", &t.rescued},
-		{"unreset", &t.unreset}, {"operation", &t.operation},
+		{"part", &t.part}, {"session", &t.session}, {"sessions", &t.sessions}, {"retried", &t.retried}, {"stuck", &t.stuck},
+		{"leased-at", &t.leasedAt}, {"stuck-since", &t.stuckSince}, {"operation", &t.operation},
 	}
 }
 
@@ -85,7 +87,7 @@ func (c *call) fields() []field {
 func (b *browser) fields() []field {
 	return []field{
 		{"id", &b.id}, {"state", &b.state}, {"since", &b.since}, {"heard-at", &b.heardAt}, {"asked-at", &b.askedAt},
-		{"tabs", &b.tabs}, {"unlaunched", &b.unlaunched}, {"worn", &b.worn},
+		{"tabs", &b.tabs}, {"unlaunched", &b.unlaunched}, {"worn", &b.worn}, {"arrived-at", &b.arrivedAt},
 	}
 }
 
@@ -271,6 +273,9 @@ func readNumbers[T int32 | Affinity](words []Word, list *[]T) error {
 	return nil
 }
 
+// retiredFields are fields of earlier versions that nothing depends on any more. Dumps that have them still read.
+var retiredFields = []string{"unreset"}
+
 func readFields(words []Word, fields []field) error {
 next:
 	for _, w := range words {
@@ -287,6 +292,9 @@ next:
 				return fmt.Errorf("%s is no value for %s", w.short(), name)
 			}
 			continue next
+		}
+		if slices.Contains(retiredFields, name) {
+			continue
 		}
 		return fmt.Errorf("unknown field %s", w.short())
 	}

@@ -1,7 +1,5 @@
 package core
 
-import "time"
-
 // Where tabs come from: the target, the distance to it, and eviction, which makes the room.
 
 // limit is how many tabs may be alive: capacity, and one spare on top.
@@ -21,8 +19,8 @@ func (s *State) makeRoom() {
 	}
 }
 
-// evict begins to close idle tabs, as many as those who wait are short of; with nobody waiting, one
-// for the spare. What is on its way already counts as relief, so nothing is evicted twice for one
+// evict begins to close idle tabs, as many as those who wait are short of, and where no idle one is left, tabs of which
+// a probe, a rescue or a reset is overdue; with nobody waiting, one idle tab for the spare. What is on its way already counts as relief, so nothing is evicted twice for one
 // shortage; for those who wait, only what is not overdue counts.
 func (s *State) evict() bool {
 	if s.phase >= ending {
@@ -30,7 +28,7 @@ func (s *State) evict() bool {
 	}
 	if need := s.need(); need > 0 {
 		evicted := false
-		for relief := s.relief() + s.counts[Standby]; relief < need && s.evictOne(false); relief++ {
+		for relief := s.relief() + s.counts[Standby]; relief < need && (s.evictOne(false) || s.closeOverdue()); relief++ {
 			evicted = true
 		}
 		return evicted
@@ -57,6 +55,30 @@ func (s *State) evictOne(spare bool) bool {
 	}
 	s.beginClose(victim, Eviction)
 	return true
+}
+
+// closeOverdue closes the tab whose probe, rescue or reset is overdue and began first. No idle tab is left by then, so it is
+// the only room that there is for requests that wait.
+func (s *State) closeOverdue() bool {
+	first := none
+	for i := range s.tabs {
+		if t := &s.tabs[i]; t.overdue && t.asked() && (first == none || askedBefore(t, &s.tabs[first])) {
+			first = int32(i)
+		}
+	}
+	if first == none {
+		return false
+	}
+	s.beginClose(first, Wedge)
+	return true
+}
+
+// asked says whether a tab is probed, rescued or reset.
+func (t *tab) asked() bool { return t.state >= Probing && t.state <= Resetting }
+
+// askedBefore says which of two operations began first. It is the order in which closeOverdue takes their tabs.
+func askedBefore(t, u *tab) bool {
+	return t.since < u.since || t.since == u.since && t.id < u.id
 }
 
 // coldest is the idle tab that is missed least, among those that may be taken: of a browser that is
@@ -107,13 +129,16 @@ func (s *State) open() {
 
 // opened makes a tab a standby, or its affinity's where it was opened inside its primary. Where nobody
 // waits for the answer any more, what it opened is closed.
-func (s *State) opened(i int32, jitter time.Duration) {
+func (s *State) opened(i int32, e *Event) {
 	t := &s.tabs[i]
 	if !t.unopened {
 		return
 	}
 	t.unopened = false
 	t.openEnded, t.goodAt = s.now, s.now
+	if t.sessions = e.Sessions; t.sessions {
+		t.session = sessionBegun
+	}
 	if t.state != Opening {
 		if s.serves(t.browser) {
 			s.closeAgain(i)
@@ -125,7 +150,7 @@ func (s *State) opened(i int32, jitter time.Duration) {
 		s.paused, s.failedOpenings = false, 0
 	}
 	if s.settings.MaxAge > 0 {
-		t.retireAt = s.now.after(s.settings.MaxAge).after(jitter)
+		t.retireAt = s.now.after(s.settings.MaxAge).after(e.Jitter)
 	}
 	switch {
 	case t.doomed:
@@ -146,7 +171,7 @@ func (s *State) opened(i int32, jitter time.Duration) {
 func (s *State) wanted(t *tab) bool {
 	s.freshen()
 	k := &s.affinities[t.affinity]
-	full := t.overdue && int(k.bound+k.openings) >= s.settings.AffinityTabs
+	full := t.overdue && int(k.owned()) >= s.settings.AffinityTabs
 	return k.waiting[Nested] > 0 || k.waiting[Root] > 0 && !full
 }
 

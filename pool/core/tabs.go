@@ -77,11 +77,17 @@ func (s *State) alive() int32 { return int32(len(s.tabs) - len(s.freeTabs)) }
 
 // ask begins an operation on a tab, which is answered by an event or given up by a deadline.
 func (s *State) ask(kind EffectKind, i int32) {
+	s.askTab(i, Effect{Kind: kind})
+}
+
+// askHalt asks for the first part of a reset.
+func (s *State) askHalt(i int32) { s.askTab(i, Effect{Kind: RescueTab, Halt: true}) }
+
+func (s *State) askTab(i int32, e Effect) {
 	t := &s.tabs[i]
 	t.askedAt = min(t.askedAt, s.now)
-	s.operation(Effect{
-		Kind: kind, Tab: t.id, Context: s.contexts[t.context].id, Browser: t.browser, Affinity: t.affinity,
-	})
+	e.Tab, e.Context, e.Browser, e.Affinity = t.id, s.contexts[t.context].id, t.browser, t.affinity
+	s.operation(e)
 	t.operation = s.lastOperation
 }
 

@@ -42,6 +42,10 @@ type sentence struct {
 	wedged     bool
 	force      bool
 	kept       bool
+	halt       bool
+	sessions   bool
+	left       Left
+	navigation Navigation
 }
 
 var howWords = [...]string{Adopted: "adopted", Warm: "warm", InPrimary: "in-primary", Reassigned: "reassigned"}
@@ -50,7 +54,7 @@ var reasonWords = [reasons]string{
 	Eviction: "eviction", Disposal: "disposal", Discard: "discard", Wedge: "wedge",
 	Expiry: "expiry", Crash: "crash", OpenFailure: "open-failed", OpenTimeout: "open-timeout",
 	IdleSweep: "idle-sweep", MaxUses: "max-uses", MaxAge: "max-age",
-	Contraction: "contraction", Drain: "drain", OrphanRoom: "orphan-room", Unwanted: "unwanted",
+	Contraction: "contraction", Drain: "drain", OrphanRoom: "orphan-room", Unwanted: "unwanted", Spoiled: "spoiled",
 	PoolClosed: "closed", RequestAbandoned: "abandoned", QueueFull: "queue-full", BrowserUnavailable: "browser-unavailable",
 	LeaseExpired: "expired", PageCrashed: "crashed", BrowserLost: "lost",
 }
@@ -58,6 +62,10 @@ var reasonWords = [reasons]string{
 func (r Reason) String() string { return reasonWords[r] }
 
 func (h How) String() string { return howWords[h] }
+
+var leftWords = [lefts]string{SpoiledTab: "spoiled-tab", SpoiledContext: "spoiled-context"}
+
+var navigationWords = [navigations]string{Arrived: "arrived", Stuck: "stuck"}
 
 var stateWords = [tabStates]string{
 	Opening: "opening", Standby: "standby", Idle: "idle", Probing: "probing", Rescuing: "rescuing", Resetting: "resetting",
@@ -105,7 +113,7 @@ var events = [eventKinds]grammar{
 	BrowserStalled:     says("browser stalled", browserPart),
 	BrowserSilent:      says("browser silent", browserPart),
 	DrainSilent:        says("browser drain-silent", browserPart),
-	Opened:             says("opened", tabPart).with(jitterPart),
+	Opened:             says("opened", tabPart).with(sessionsPart, jitterPart),
 	OpenFailed:         says("open-failed", tabPart),
 	Probed:             says("probed", tabPart).with(operationPart),
 	ProbeFailed:        says("probe-failed", tabPart).with(operationPart),
@@ -113,6 +121,10 @@ var events = [eventKinds]grammar{
 	RescueFailed:       says("rescue-failed", tabPart).with(operationPart),
 	WasReset:           says("was-reset", tabPart).with(operationPart),
 	ResetFailed:        says("reset-failed", tabPart).with(operationPart),
+	SessionEnded:       says("session-ended", tabPart).with(leftPart, navigationPart, operationPart),
+	SessionEndFailed:   says("session-end-failed", tabPart).with(operationPart),
+	SessionBegun:       says("session-begun", tabPart).with(operationPart),
+	SessionBeginFailed: says("session-begin-failed", tabPart).with(operationPart),
 	Closed:             says("closed", tabPart).with(keptPart),
 	CloseFailed:        says("close-failed", tabPart),
 	Killed:             says("killed", tabPart),
@@ -156,8 +168,10 @@ var effects = [effectKinds]grammar{
 	Ping:          says("ping", browserPart).with(operationPart),
 	OpenTab:       says("open", tabPart).with(ofKey, inContext, ofBrowser, operationPart),
 	ProbeTab:      says("probe", tabPart).with(ofKey, inContext, ofBrowser, operationPart),
-	RescueTab:     says("rescue", tabPart).with(ofKey, inContext, ofBrowser, operationPart),
+	RescueTab:     says("rescue", tabPart).with(haltPart, ofKey, inContext, ofBrowser, operationPart),
 	ResetTab:      says("reset", tabPart).with(ofKey, inContext, ofBrowser, operationPart),
+	EndSession:    says("end-session", tabPart).with(ofKey, inContext, ofBrowser, operationPart),
+	BeginSession:  says("begin-session", tabPart).with(ofKey, inContext, ofBrowser, operationPart),
 	CloseTab:      says("close", tabPart).with(reasonPart, keptPart, ofKey, generationPart, inContext, ofBrowser, operationPart),
 	CloseAgain:    says("close-again", tabPart).with(keptPart, ofKey, inContext, ofBrowser, operationPart),
 	KillTab:       says("kill", tabPart).with(ofKey, inContext, ofBrowser, operationPart),
@@ -173,6 +187,7 @@ func AppendEvent(b []byte, e Event, names Names) []byte {
 		request: e.Request, affinity: e.Affinity, tab: e.Tab, context: e.Context, browser: e.Browser,
 		priority: e.Priority, class: e.Class, maxLease: e.MaxLease, maxIdle: e.MaxIdle, jitter: e.Jitter,
 		noWait: e.NoWait, retain: e.Retain, wedged: e.Wedged, kept: e.Kept, operation: e.Operation,
+		sessions: e.Sessions, left: e.Left, navigation: e.Navigation,
 	}
 	switch e.Kind {
 	case WarmRequested, WarmAbandoned:
@@ -196,6 +211,7 @@ func ParseEvent(words []Word, names Names) (Event, error) {
 		Tab: s.tab, Context: s.context, Browser: s.browser, Priority: s.priority, Class: s.class,
 		MaxLease: s.maxLease, MaxIdle: s.maxIdle, Jitter: s.jitter,
 		NoWait: s.noWait, Retain: s.retain, Wedged: s.wedged, Kept: s.kept, Operation: s.operation,
+		Sessions: s.sessions, Left: s.left, Navigation: s.navigation,
 	}, nil
 }
 
@@ -204,7 +220,7 @@ func AppendEffect(b []byte, e Effect, names Names) []byte {
 	s := sentence{
 		request: e.Request, affinity: e.Affinity, tab: e.Tab, browser: e.Browser, context: e.Context,
 		generation: e.Generation, operation: e.Operation, how: e.How, reason: e.Reason,
-		waits: e.Waits, force: e.Force, kept: e.Kept,
+		waits: e.Waits, force: e.Force, kept: e.Kept, halt: e.Halt,
 	}
 	switch e.Kind {
 	case FinishWarm:
@@ -230,7 +246,7 @@ func parseEffect(words []Word, names Names, cut bool) (Effect, error) {
 	return Effect{
 		Kind: EffectKind(kind), Request: s.request, Call: s.disposal + s.warm + s.recycle, Affinity: s.affinity,
 		Tab: s.tab, Browser: s.browser, Context: s.context, Generation: s.generation,
-		Operation: s.operation, How: s.how, Reason: s.reason, Waits: s.waits, Force: s.force, Kept: s.kept,
+		Operation: s.operation, How: s.how, Reason: s.reason, Waits: s.waits, Force: s.force, Kept: s.kept, Halt: s.halt,
 	}, nil
 }
 
@@ -246,7 +262,7 @@ func (e *Effect) Matches(want *Effect) bool {
 		same(uint64(e.Affinity), uint64(want.Affinity)) && same(uint64(e.Tab), uint64(want.Tab)) &&
 		same(uint64(e.Context), uint64(want.Context)) && same(uint64(e.Browser), uint64(want.Browser)) &&
 		same(uint64(e.How), uint64(want.How)) && same(uint64(e.Reason), uint64(want.Reason)) &&
-		(e.Force || !want.Force) && (e.Kept || !want.Kept)
+		(e.Force || !want.Force) && (e.Kept || !want.Kept) && (e.Halt || !want.Halt)
 }
 
 func (g *grammar) write(b []byte, s *sentence, names Names) []byte {

@@ -168,15 +168,19 @@ var (
 			return ok && !w.Quoted && err == nil && d > 0
 		}}
 
-	nestedPart = word("nested", "", []string{"", "nested"}, func(s *sentence) *Class { return &s.class })
-	howPart    = word("adopted, warm, in-primary or reassigned", "", howWords[:], func(s *sentence) *How { return &s.how })
-	reasonPart = word("reason=...", "reason=", reasonWords[:], func(s *sentence) *Reason { return &s.reason })
-	leasePart  = word("lease-...", "lease-", reasonWords[:], func(s *sentence) *Reason { return &s.reason })
-	retainPart = flag("retain", func(s *sentence) *bool { return &s.retain })
-	keptPart   = flag("kept", func(s *sentence) *bool { return &s.kept })
-	noWaitPart = flag("nowait", func(s *sentence) *bool { return &s.noWait })
-	wedgedPart = flag("wedged", func(s *sentence) *bool { return &s.wedged })
-	forcePart  = flag("force", func(s *sentence) *bool { return &s.force })
+	nestedPart     = word("nested", "", []string{"", "nested"}, func(s *sentence) *Class { return &s.class })
+	howPart        = word("adopted, warm, in-primary or reassigned", "", howWords[:], func(s *sentence) *How { return &s.how })
+	reasonPart     = word("reason=...", "reason=", reasonWords[:], func(s *sentence) *Reason { return &s.reason })
+	leasePart      = word("lease-...", "lease-", reasonWords[:], func(s *sentence) *Reason { return &s.reason })
+	leftPart       = word("spoiled-tab or spoiled-context", "", leftWords[:], func(s *sentence) *Left { return &s.left })
+	navigationPart = word("arrived or stuck", "", navigationWords[:], func(s *sentence) *Navigation { return &s.navigation })
+	sessionsPart   = flag("sessions", func(s *sentence) *bool { return &s.sessions })
+	retainPart     = flag("retain", func(s *sentence) *bool { return &s.retain })
+	keptPart       = flag("kept", func(s *sentence) *bool { return &s.kept })
+	noWaitPart     = flag("nowait", func(s *sentence) *bool { return &s.noWait })
+	wedgedPart     = flag("wedged", func(s *sentence) *bool { return &s.wedged })
+	haltPart       = flag("halt", func(s *sentence) *bool { return &s.halt })
+	forcePart      = flag("force", func(s *sentence) *bool { return &s.force })
 
 	idlePart = part{"a duration such as 30s",
 		func(s *sentence, _ Names) string { return s.maxIdle.String() },

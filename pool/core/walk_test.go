@@ -9,20 +9,21 @@ import (
 // walk feeds a state whatever can happen, in any order, sense or none: answers in time, late, twice
 // or never asked for; deadlines whenever they are armed. Nothing of it may break an invariant.
 type walk struct {
-	t      *testing.T
-	random *rand.Rand
-	state  *State
-	before State
-	ledger Ledger
-	buffer []Effect
-	asked  []Event // answers that the browser may give
-	next   RequestID
-	calls  CallID
-	held   []RequestID
-	waits  []RequestID
-	log    []string
-	names  *keys
-	now    Time
+	t        *testing.T
+	random   *rand.Rand
+	state    *State
+	before   State
+	ledger   Ledger
+	buffer   []Effect
+	asked    []Event // answers that the browser may give
+	next     RequestID
+	calls    CallID
+	held     []RequestID
+	waits    []RequestID
+	log      []string
+	names    *keys
+	now      Time
+	sessions bool // the driver gives each lease a session of its own
 }
 
 func newWalk(t *testing.T, seed uint64, settings Settings) *walk {
@@ -54,6 +55,7 @@ func (w *walk) step(e Event) {
 			OpenTab: {Opened, OpenFailed, Crashed}, CloseTab: {Closed, CloseFailed},
 			CloseAgain: {Closed, CloseFailed}, KillTab: {Killed, KillFailed},
 			ProbeTab: {Probed, ProbeFailed, Crashed}, RescueTab: {Rescued, RescueFailed}, ResetTab: {WasReset, ResetFailed},
+			EndSession: {SessionEnded, SessionEndFailed}, BeginSession: {SessionBegun, SessionBeginFailed},
 			CloseContext: {ContextClosed, ContextCloseFailed}, Ping: {BrowserAnswered},
 		}[f.Kind]
 		for _, kind := range answers {
@@ -63,8 +65,14 @@ func (w *walk) step(e Event) {
 			} else if a.Tab != 0 {
 				a.Browser = 0
 			}
-			if kind != Crashed && (f.Kind == ProbeTab || f.Kind == RescueTab || f.Kind == ResetTab) {
+			if kind != Crashed && (f.Kind == ProbeTab || f.Kind == RescueTab || f.Kind == ResetTab || f.Kind == EndSession || f.Kind == BeginSession) {
 				a.Operation = f.Operation
+			}
+			if kind == Opened {
+				a.Sessions = w.sessions
+			}
+			if kind == SessionEnded && w.random.IntN(4) == 0 {
+				a.Left, a.Navigation = Left(w.random.IntN(int(lefts))), Navigation(w.random.IntN(int(navigations)))
 			}
 			w.asked = append(w.asked, a)
 		}
@@ -154,6 +162,7 @@ func TestNothingThatHappensBreaksAnInvariant(t *testing.T) {
 	for seed := range uint64(300) {
 		random := rand.New(rand.NewPCG(seed, 1))
 		w := newWalk(t, seed, walkSettings(random))
+		w.sessions = seed%2 == 0
 		w.step(Event{})
 		for range 600 {
 			w.step(w.any())

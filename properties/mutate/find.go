@@ -1,9 +1,9 @@
 package main
 
 import (
-	"cmp"
 	"fmt"
 	"go/ast"
+	"go/format"
 	"go/importer"
 	"go/parser"
 	"go/token"
@@ -14,17 +14,18 @@ import (
 	"strings"
 )
 
-// Mutant is one small change to the production code. What identifies it is everything but its number and
-// its line: those move whenever somebody edits a file.
+// Mutant is one small change to the production code. Its function, its operator and the syntax that
+// it changes identify it, and not its place: every edit of the code moves lines and changes layout.
 type Mutant struct {
 	Number   int
 	File     string // from the root, with slashes
 	Line     int
 	Function string // State.place
 	Operator string
+	Syntax   string // what it changes: an expression, a statement, or a constant "in" what is around it
 	Before   string // the source lines that it changes, as one
 	After    string
-	Again    int // how many mutants before this one read the same
+	Again    int // how many mutants before this one have the same function, operator and syntax
 
 	node  ast.Node
 	apply int // one of the ways below
@@ -32,7 +33,7 @@ type Mutant struct {
 
 // Key is what the list of accepted survivors calls a mutant.
 func (m *Mutant) Key() string {
-	key := fmt.Sprintf("%s %s %s: %s => %s", m.File, m.Function, m.Operator, m.Before, cmp.Or(m.After, "nothing"))
+	key := fmt.Sprintf("%s %s: %s", m.Function, m.Operator, m.Syntax)
 	if m.Again > 0 {
 		key += fmt.Sprintf(" (%d)", m.Again+1)
 	}
@@ -167,8 +168,10 @@ type finder struct {
 	negated        map[ast.Expr]bool // conditions that were met
 }
 
-// add notes a mutant that replaces what stands from one position to another.
-func (f *finder) add(node ast.Node, apply int, operator string, from, to token.Pos, by string) {
+// add notes a mutant of some syntax that replaces what stands from one position to another.
+func (f *finder) add(
+	node ast.Node, apply int, operator, syntax string, from, to token.Pos, by string,
+) {
 	text := f.texts[f.file]
 	start, end := f.files.Position(from).Offset, f.files.Position(to).Offset
 	first, last := start, end
@@ -179,7 +182,8 @@ func (f *finder) add(node ast.Node, apply int, operator string, from, to token.P
 		last++
 	}
 	m := &Mutant{
-		Number: len(f.list) + 1, File: f.file, Function: f.function, Operator: operator, node: node, apply: apply,
+		Number: len(f.list) + 1, File: f.file, Function: f.function, Operator: operator, Syntax: syntax,
+		node: node, apply: apply,
 		Line:   f.files.Position(from).Line,
 		Before: oneLine(string(text[first:last])),
 		After:  oneLine(string(text[first:start]) + by + string(text[end:last])),
@@ -202,19 +206,73 @@ func (f *finder) text(n ast.Node) string {
 	return string(f.texts[f.file][f.files.Position(n.Pos()).Offset:f.files.Position(n.End()).Offset])
 }
 
+// printed returns syntax on one line, whatever its layout, without comments and function bodies.
+func printed(n ast.Node) string {
+	bodies := map[*ast.FuncLit]*ast.BlockStmt{}
+	ast.Inspect(n, func(n ast.Node) bool {
+		if fn, ok := n.(*ast.FuncLit); ok {
+			bodies[fn], fn.Body = fn.Body, &ast.BlockStmt{}
+		}
+		return true
+	})
+	defer func() {
+		for fn, body := range bodies {
+			fn.Body = body
+		}
+	}()
+	var text strings.Builder
+	if err := format.Node(&text, token.NewFileSet(), n); err != nil {
+		return err.Error()
+	}
+	return strings.Join(strings.Fields(text.String()), " ")
+}
+
+// header returns a statement without its body; nothing if it is none that has one.
+func header(stmt ast.Stmt) string {
+	none := &ast.BlockStmt{}
+	switch n := stmt.(type) {
+	case *ast.IfStmt:
+		stmt = &ast.IfStmt{Init: n.Init, Cond: n.Cond, Body: none}
+	case *ast.ForStmt:
+		stmt = &ast.ForStmt{Init: n.Init, Cond: n.Cond, Post: n.Post, Body: none}
+	case *ast.RangeStmt:
+		stmt = &ast.RangeStmt{Key: n.Key, Value: n.Value, Tok: n.Tok, X: n.X, Body: none}
+	case *ast.SwitchStmt:
+		stmt = &ast.SwitchStmt{Init: n.Init, Tag: n.Tag, Body: none}
+	default:
+		return ""
+	}
+	return strings.TrimSuffix(printed(stmt), " { }")
+}
+
+// around returns the innermost expression or simple statement that contains a constant: it tells the
+// constant from others.
+func around(parents []ast.Node) string {
+	for i := len(parents) - 1; i >= 0; i-- {
+		switch n := parents[i].(type) {
+		case *ast.UnaryExpr, *ast.ParenExpr, *ast.KeyValueExpr:
+		case *ast.BinaryExpr, *ast.CallExpr, *ast.IndexExpr, *ast.SliceExpr, *ast.CompositeLit,
+			*ast.AssignStmt, *ast.ReturnStmt, *ast.IncDecStmt, *ast.ValueSpec:
+			return " in " + printed(n)
+		case *ast.IfStmt, *ast.ForStmt, *ast.RangeStmt, *ast.SwitchStmt:
+			return " in " + header(n.(ast.Stmt))
+		default:
+			return ""
+		}
+	}
+	return ""
+}
+
 func (f *finder) replace(n ast.Node, apply int, operator, by string) {
-	f.add(n, apply, operator, n.Pos(), n.End(), by)
+	f.add(n, apply, operator, printed(n), n.Pos(), n.End(), by)
 }
 
 func (f *finder) find(fn *ast.FuncDecl) {
-	f.add(fn, enter, "return-early", fn.Body.Lbrace+1, fn.Body.Lbrace+1, " return")
+	f.add(fn, enter, "return-early", "at once", fn.Body.Lbrace+1, fn.Body.Lbrace+1, " return")
 	if f.void = fn.Type.Results == nil; f.void {
 		for i, stmt := range fn.Body.List {
-			switch stmt.(type) {
-			case *ast.IfStmt, *ast.ForStmt, *ast.RangeStmt, *ast.SwitchStmt:
-				if i > 0 {
-					f.add(stmt, leave, "return-early", stmt.Pos(), stmt.Pos(), "return; ")
-				}
+			if head := header(stmt); head != "" && i > 0 {
+				f.add(stmt, leave, "return-early", "before "+head, stmt.Pos(), stmt.Pos(), "return; ")
 			}
 		}
 	}
@@ -269,15 +327,15 @@ func (f *finder) visit(n ast.Node, parents []ast.Node) {
 		f.binary(n)
 	case *ast.UnaryExpr:
 		if _, literal := n.X.(*ast.BasicLit); literal && (n.Op == token.SUB || n.Op == token.ADD) {
-			f.constant(n)
+			f.constant(n, parents)
 		}
 	case *ast.BasicLit:
 		if u, ok := parents[len(parents)-1].(*ast.UnaryExpr); !ok || u.X != n {
-			f.constant(n)
+			f.constant(n, parents)
 		}
 	case *ast.Ident:
 		if c, ok := f.info.Uses[n].(*types.Const); ok && types.Identical(c.Type(), types.Typ[types.UntypedInt]) {
-			f.constant(n)
+			f.constant(n, parents)
 		}
 	}
 }
@@ -291,9 +349,9 @@ func (f *finder) condition(e ast.Expr) {
 	b, ok := e.(*ast.BinaryExpr)
 	switch {
 	case ok && b.Op == token.EQL:
-		f.add(e, negate, "negate", b.OpPos, b.OpPos+2, "!=")
+		f.add(e, negate, "negate", printed(e), b.OpPos, b.OpPos+2, "!=")
 	case ok && b.Op == token.NEQ:
-		f.add(e, negate, "negate", b.OpPos, b.OpPos+2, "==")
+		f.add(e, negate, "negate", printed(e), b.OpPos, b.OpPos+2, "==")
 	default:
 		f.replace(e, negate, "negate", "!("+f.text(e)+")")
 	}
@@ -323,16 +381,17 @@ func (f *finder) binary(n *ast.BinaryExpr) {
 	case token.EQL, token.NEQ:
 		f.condition(n)
 	case token.LSS, token.LEQ, token.GTR, token.GEQ:
-		f.add(n, boundary, "off-by-one", n.OpPos, n.OpPos+token.Pos(len(n.Op.String())), other.String())
+		end := n.OpPos + token.Pos(len(n.Op.String()))
+		f.add(n, boundary, "off-by-one", printed(n), n.OpPos, end, other.String())
 	case token.ADD, token.SUB:
 		if b, ok := f.info.Types[n].Type.Underlying().(*types.Basic); ok && b.Info()&types.IsInteger != 0 {
-			f.add(n, swap, "swap", n.OpPos, n.OpPos+1, other.String())
+			f.add(n, swap, "swap", printed(n), n.OpPos, n.OpPos+1, other.String())
 		}
 	}
 }
 
 // constant shifts an integer one up and one down, where its type is known.
-func (f *finder) constant(e ast.Expr) {
+func (f *finder) constant(e ast.Expr, parents []ast.Node) {
 	t := f.info.Types[e]
 	b, ok := types.Typ[types.Invalid], false
 	if t.Type != nil {
@@ -342,8 +401,9 @@ func (f *finder) constant(e ast.Expr) {
 		return
 	}
 	text := f.text(e)
-	f.replace(e, plusOne, "plus-one", text+"+1")
-	f.replace(e, minusOne, "minus-one", text+"-1")
+	syntax := printed(e) + around(parents)
+	f.add(e, plusOne, "plus-one", syntax, e.Pos(), e.End(), text+"+1")
+	f.add(e, minusOne, "minus-one", syntax, e.Pos(), e.End(), text+"-1")
 }
 
 // droppable says whether a statement has an effect, and can be left out.
@@ -378,10 +438,10 @@ func (f *finder) statements(list []ast.Stmt, parents []ast.Node) {
 		switch stmt := stmt.(type) {
 		case *ast.IncDecStmt:
 			by := map[token.Token]string{token.INC: "--", token.DEC: "++"}[stmt.Tok]
-			f.add(stmt, swap, "swap", stmt.TokPos, stmt.TokPos+2, by)
+			f.add(stmt, swap, "swap", printed(stmt), stmt.TokPos, stmt.TokPos+2, by)
 		case *ast.AssignStmt:
 			if by := map[token.Token]string{token.ADD_ASSIGN: "-=", token.SUB_ASSIGN: "+="}[stmt.Tok]; by != "" {
-				f.add(stmt, swap, "swap", stmt.TokPos, stmt.TokPos+2, by)
+				f.add(stmt, swap, "swap", printed(stmt), stmt.TokPos, stmt.TokPos+2, by)
 			}
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -42,10 +43,67 @@ func TestTidyAcceptedMutantsAreInTheSource(t *testing.T) {
 	}
 	for key, reason := range accepted {
 		if !keys[key] {
-			t.Errorf("the source has changed under an accepted mutant; judge it anew: %s", key)
+			t.Errorf("the source has changed under an accepted mutant; judge it anew: %s\n\tlike it are: %s",
+				key, strings.Join(like(key, keys), "; "))
 		}
 		if len(strings.Fields(reason)) < 5 {
 			t.Errorf("%q is no reason for %s", reason, key)
+		}
+	}
+}
+
+// like returns the keys of the mutants of the same function by the same operator.
+func like(key string, keys map[string]bool) (others []string) {
+	beginning, _, _ := strings.Cut(key, ": ")
+	for other := range keys {
+		if strings.HasPrefix(other, beginning+": ") {
+			others = append(others, other)
+		}
+	}
+	slices.Sort(others)
+	return others
+}
+
+// Neither the layout nor the comments, the file or the other lines of a function change what a
+// mutant is called.
+func TestAMutantIsCalledByItsFunctionAndItsSyntax(t *testing.T) {
+	const text = `package core
+func add(most, n, by int) int {
+	if n+by > most && by > 0 { return n }
+	for i := 0; i < by; i++ { n += f(func() int { return 1 }) }
+	return n
+}
+func f(g func() int) int { return g() }`
+	other := strings.NewReplacer(
+		"n+by > most && by > 0 {", "n +\n by > most && // why\n by > 0 {\nn++\n",
+		"return 1", "return 1-2", "{ n +=", "{\n\tn +=",
+	).Replace(text)
+	keys := [2]map[string]bool{{}, {}}
+	for i, files := range []map[string]string{{"a.go": text}, {"b.go": other}} {
+		root := t.TempDir()
+		if err := os.MkdirAll(filepath.Join(root, core), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		for name, text := range files {
+			if err := os.WriteFile(filepath.Join(root, core, name), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		s, err := load(root)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range s.find() {
+			keys[i][m.Key()] = true
+		}
+	}
+	for _, want := range []string{
+		"add return-early: at once", "add negate: n+by > most && by > 0", "add swap: n + by",
+		"add off-by-one: n+by > most", "add plus-one: 0 in by > 0", "add plus-one: 0 in i := 0",
+		"add drop-statement: n += f(func() int { })",
+	} {
+		if !keys[0][want] || !keys[1][want] {
+			t.Errorf("no mutant is called %q: %v", want, keys)
 		}
 	}
 }

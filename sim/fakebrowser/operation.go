@@ -22,10 +22,12 @@ const (
 	Rescue
 	Reset
 	Ping
+	EndSession
+	BeginSession
 )
 
 // OperationKinds lists all of them.
-var OperationKinds = []OperationKind{Launch, CloseBrowser, Open, Close, Kill, CloseContext, Probe, Rescue, Reset, Ping}
+var OperationKinds = []OperationKind{Launch, CloseBrowser, Open, Close, Kill, CloseContext, Probe, Rescue, Reset, Ping, EndSession, BeginSession}
 
 // OfBrowser and OfContext say what an operation of a kind is about; it is a tab otherwise.
 func (k OperationKind) OfBrowser() bool { return k == Launch || k == CloseBrowser || k == Ping }
@@ -33,11 +35,17 @@ func (k OperationKind) OfBrowser() bool { return k == Launch || k == CloseBrowse
 // OfContext is explained with OfBrowser.
 func (k OperationKind) OfContext() bool { return k == CloseContext }
 
+// OfPage says whether a kind is one of those of which a page is asked one at a time.
+func (k OperationKind) OfPage() bool {
+	return k == Probe || k == Rescue || k == Reset || k == EndSession || k == BeginSession
+}
+
 // String is the word for a kind in labels.
 func (k OperationKind) String() string {
 	return [...]string{
 		Launch: "launch", CloseBrowser: "close-browser", Open: "open", Close: "close", Kill: "kill",
 		CloseContext: "close-context", Probe: "probe", Rescue: "rescue", Reset: "reset", Ping: "ping",
+		EndSession: "end-session", BeginSession: "begin-session",
 	}[k]
 }
 
@@ -105,6 +113,10 @@ func (s *State) Begin(e core.Effect) *Operation {
 		o.Kind = Rescue
 	case core.ResetTab:
 		o.Kind = Reset
+	case core.EndSession:
+		o.Kind = EndSession
+	case core.BeginSession:
+		o.Kind = BeginSession
 	default:
 		return nil
 	}
@@ -162,7 +174,7 @@ func (s *State) CanAnswer(o *Operation) bool {
 	switch o.Kind {
 	case Close, Rescue:
 		return t == nil || !t.Wedged
-	case Probe, Reset:
+	case Probe, Reset, BeginSession:
 		return t == nil || !t.Wedged && !t.Looping
 	case CloseBrowser:
 		return b == nil || !b.Launching
@@ -185,7 +197,7 @@ func (o *Operation) CanEnd(outcome Outcome) bool {
 		return false
 	case o.Kind == CloseBrowser, o.Kind == Ping:
 		return false
-	case o.Kind == Launch, o.Kind == Probe, o.Kind == Rescue, o.Kind == Reset:
+	case o.Kind == Launch, o.Kind == Probe, o.Kind == Rescue, o.Kind == Reset, o.Kind == EndSession, o.Kind == BeginSession:
 		return outcome == Fails
 	}
 	return true
@@ -218,7 +230,7 @@ func (s *State) Find(kind OperationKind, e core.Event) int {
 		if !h.names(o) || o.Echo || e.Kept && !o.Kept || e.Operation != 0 && e.Operation != o.ID {
 			continue
 		}
-		if found < 0 || kind == Probe || kind == Rescue || kind == Reset || s.Operations[found].Kept && !e.Kept && !o.Kept {
+		if found < 0 || kind.OfPage() || s.Operations[found].Kept && !e.Kept && !o.Kept {
 			found = i
 		}
 	}
@@ -238,10 +250,23 @@ func (s *State) Answer(i int, outcome Outcome) core.Event {
 		s.Operations = append(s.Operations[:i], s.Operations[i+1:]...)
 	}
 	if o.Echo {
-		return o.event(o.Outcome)
+		return s.event(&o, o.Outcome)
 	}
+	answer := s.event(&o, outcome)
 	s.carryOut(&o, outcome)
-	return o.event(outcome)
+	return answer
+}
+
+// event is the answer of an operation, with what the browser knows besides.
+func (s *State) event(o *Operation, outcome Outcome) core.Event {
+	e, t := o.event(outcome), s.Tab(o.Tab)
+	switch {
+	case e.Kind == core.Opened:
+		e.Sessions = s.Sessions
+	case e.Kind == core.SessionEnded && t != nil:
+		e.Left, e.Navigation = t.Left, t.Navigation
+	}
+	return e
 }
 
 // mustFail says whether what an operation is about has gone meanwhile.
@@ -250,7 +275,7 @@ func (s *State) mustFail(o *Operation) bool {
 	switch o.Kind {
 	case Open:
 		return t == nil // its context was closed under it
-	case Probe, Rescue, Reset:
+	case Probe, Rescue, Reset, EndSession, BeginSession:
 		return t == nil || t.Dead
 	}
 	return false
@@ -267,7 +292,7 @@ func (s *State) carryOut(o *Operation, outcome Outcome) {
 			b.Launching = false
 		}
 	case o.Kind == Open && t != nil:
-		t.Opening, t.Made = false, false
+		t.Opening, t.Made, t.Session = false, false, s.Sessions && outcome == Works
 		if outcome == Fails && t.Own {
 			s.removeContext(o.Context) // a failed opening leaves nothing
 		} else if outcome == Fails {
@@ -281,6 +306,13 @@ func (s *State) carryOut(o *Operation, outcome Outcome) {
 		s.endRenderer(t)
 	case o.Kind == Rescue && outcome == Works && t != nil:
 		t.Looping = false
+	case o.Kind == EndSession && outcome == Works && t != nil:
+		t.Session, t.Marked = false, false
+		if c := s.Context(t.Context); c != nil && t.Left == core.SpoiledContext {
+			c.Spoiled = true
+		}
+	case o.Kind == BeginSession && outcome == Works && t != nil:
+		t.Session = true
 	}
 }
 
@@ -297,6 +329,8 @@ func (o *Operation) event(outcome Outcome) core.Event {
 		Rescue:       {core.Rescued, core.RescueFailed},
 		Reset:        {core.WasReset, core.ResetFailed},
 		Ping:         {core.BrowserAnswered, core.BrowserAnswered},
+		EndSession:   {core.SessionEnded, core.SessionEndFailed},
+		BeginSession: {core.SessionBegun, core.SessionBeginFailed},
 	}
 	e := core.Event{Kind: kinds[o.Kind][min(outcome, Fails)]}
 	switch {
@@ -307,7 +341,7 @@ func (o *Operation) event(outcome Outcome) core.Event {
 	default:
 		e.Tab = o.Tab
 		e.Kept = o.Kept && e.Kind == core.Closed
-		if o.Kind == Probe || o.Kind == Rescue || o.Kind == Reset {
+		if o.Kind.OfPage() {
 			e.Operation = o.ID
 		}
 	}

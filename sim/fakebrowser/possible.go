@@ -152,6 +152,8 @@ func same(brought, heard core.Event) bool {
 	if heard.Operation == 0 {
 		brought.Operation = 0
 	}
+	// What a holder does, and whether leases have sessions, is not heard of before.
+	brought.Left, brought.Navigation, brought.Sessions = heard.Left, heard.Navigation, heard.Sessions
 	return brought == heard
 }
 

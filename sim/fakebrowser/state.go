@@ -25,6 +25,7 @@ type Browser struct {
 type Context struct {
 	ID      core.ContextID
 	Browser core.BrowserID
+	Spoiled bool // a holder that is gone has left something in it
 }
 
 // Tab is one page. It is alive from the moment it was asked for, until it is closed or its context is.
@@ -38,6 +39,12 @@ type Tab struct {
 	Dead    bool // its renderer is dead: nothing holds up its close
 	Looping bool // its main thread does not answer until a rescue stops it
 	Wedged  bool // its main thread never answers again: closes hang until the renderer is killed
+
+	// With State.Sessions.
+	Session    bool            // a lease's session is attached
+	Marked     bool            // a holder has set something in his session, which goes with it
+	Left       core.Left       // what a holder has left that does not go with it
+	Navigation core.Navigation // what became of the last holder's navigation; Stuck: of every one from now on
 }
 
 // State is what is alive and what is outstanding. It is flat: CopyFrom is a few memory copies.
@@ -47,6 +54,7 @@ type State struct {
 	Tabs       []Tab       // oldest first
 	Operations []Operation // oldest first
 	Holds      []Hold
+	Sessions   bool // each lease has a session of its own
 }
 
 // Hold says that operations of a kind on a tab, a context or a browser do not answer by themselves, from
@@ -65,6 +73,7 @@ func (s *State) CopyFrom(o *State) {
 	s.Tabs = append(s.Tabs[:0], o.Tabs...)
 	s.Operations = append(s.Operations[:0], o.Operations...)
 	s.Holds = append(s.Holds[:0], o.Holds...)
+	s.Sessions = o.Sessions
 }
 
 // Browser returns a browser that is alive, or nil.
@@ -125,6 +134,51 @@ func (s *State) Loop(id core.TabID) bool {
 		return false
 	}
 	t.Looping = true
+	return true
+}
+
+// Lend gives a page to a holder, who sets something in his session and navigates. It says what the holder meets of those
+// before him; "" where it is nothing.
+func (s *State) Lend(id core.TabID) string {
+	t := s.Tab(id)
+	if t == nil || !s.Sessions {
+		return ""
+	}
+	met := ""
+	c := s.Context(t.Context)
+	switch {
+	case t.Marked:
+		met = "what an earlier holder set in the session of his lease"
+	case t.Left != core.Clean:
+		met = "what an earlier holder left in the page"
+	case c != nil && c.Spoiled:
+		met = "what an earlier holder left in the context"
+	}
+	t.Marked = true
+	if t.Navigation != core.Stuck {
+		t.Navigation = core.Arrived
+	}
+	return met
+}
+
+// Spoil has the holder of a page leave something that no end of a session undoes; left is what. It is false where
+// something is left already.
+func (s *State) Spoil(id core.TabID, left core.Left) bool {
+	t := s.Tab(id)
+	if t == nil || t.Opening || t.Dead || t.Left != core.Clean {
+		return false
+	}
+	t.Left = left
+	return true
+}
+
+// StopNavigating makes a page answer everything but navigations.
+func (s *State) StopNavigating(id core.TabID) bool {
+	t := s.Tab(id)
+	if t == nil || t.Opening || t.Dead || t.Navigation == core.Stuck {
+		return false
+	}
+	t.Navigation = core.Stuck
 	return true
 }
 

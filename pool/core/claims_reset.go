@@ -1,0 +1,57 @@
+package core
+
+import (
+	"fmt"
+	"time"
+)
+
+// resetBounded: a tab whose lease has ended is closing in time, unless its page answers. It looks at the deadline that is
+// armed for the tab, so it holds where a search lets deadlines fire at any time.
+func resetBounded(t *Transition) error {
+	if !t.After.settings.Reset {
+		return nil
+	}
+	var armed [8]Deadline
+	deadlines := t.After.Deadlines(armed[:0])
+	for i := range t.Ledger.tabs {
+		e := &t.Ledger.tabs[i]
+		if !e.ending || e.asked == 0 || e.closing != 0 || e.holder != 0 {
+			continue
+		}
+		if at, bound := closesBy(deadlines, e.id), e.resetBound(&t.After.settings); at > bound {
+			return fmt.Errorf("the lease of t%d ended at %v, and it is given up at %v instead of %v",
+				e.id, e.endedAt.Duration(), at.Duration(), bound.Duration())
+		}
+	}
+	return nil
+}
+
+// closesBy is when a tab is given up that answers nothing; never: it is not.
+func closesBy(deadlines []Deadline, id TabID) Time {
+	for _, d := range deadlines {
+		if d.Event.Tab != id {
+			continue
+		}
+		switch d.Event.Kind {
+		case ProbeSilent, RescueSilent, ResetSilent:
+			return d.At
+		}
+	}
+	return never
+}
+
+// resetBound is the latest instant at which a tab that answers nothing more may be given up.
+func (e *entry) resetBound(set *Settings) Time {
+	rescue := set.RescueTimeout
+	if rescue < 0 {
+		rescue = 500 * time.Millisecond
+	}
+	switch {
+	case e.asked == ResetTab:
+		return e.beganAt.after(set.OpenTimeout)
+	case e.answered:
+		return e.beganAt.after(rescue)
+	}
+	// An answer may come after its deadline, where nobody looked in time.
+	return max(e.endedAt.after(2*rescue), e.overAt.after(rescue))
+}

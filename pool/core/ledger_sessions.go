@@ -1,0 +1,103 @@
+package core
+
+import "slices"
+
+// What the ledger knows of the sessions of leases, and of what leases leave.
+
+// sessionEvent takes in what was heard of a tab's sessions.
+func (l *Ledger) sessionEvent(t *entry, e Event) {
+	if t.asked == EndSession {
+		t.overAt = l.now
+	}
+	switch {
+	case e.Kind == SessionEnded && t.asked == EndSession:
+		t.asked, t.session = 0, sessionNone
+		l.left(t, e.Left)
+		l.navigated(t, e.Navigation)
+	case e.Kind == SessionBegun && t.asked == BeginSession:
+		t.asked, t.session, t.answered = 0, sessionBegun, true
+	case e.Kind == SessionEnded || e.Kind == SessionBegun:
+	case t.asked == EndSession || t.asked == BeginSession:
+		t.failures++
+		t.suspect = true
+	}
+}
+
+// left notes what a lease has left. What is left in a context concerns every tab in it.
+func (l *Ledger) left(t *entry, left Left) {
+	t.spoiled = t.spoiled || left != Clean
+	c := l.context(t.context)
+	if left != SpoiledContext || c == nil {
+		return
+	}
+	c.spoiled = true
+	for i := range l.tabs {
+		if o := &l.tabs[i]; o.context == t.context {
+			o.spoiled = true
+		}
+	}
+}
+
+// navigated notes what became of a lease's navigations.
+func (l *Ledger) navigated(t *entry, n Navigation) {
+	t.wedged = false
+	switch {
+	case n != Stuck:
+		t.stuck = false
+	case t.stuck:
+		b := l.browser(t.browser)
+		t.wedged = b != nil && b.arrivedAt > t.stuckSince
+	default:
+		t.stuck, t.stuckSince = true, t.leasedAt
+	}
+	if b := l.browser(t.browser); b != nil && n == Arrived {
+		b.arrivedAt = l.now
+	}
+}
+
+// sessionAsked checks what is asked of a tab between two leases: its session ends before anything else is done to it, and the
+// next one begins after all of that.
+func (l *Ledger) sessionAsked(t *entry, e *Effect) {
+	switch {
+	case e.Kind == EndSession && t.session != sessionLeft:
+		l.breach("clean-lease", "the session of t%d is to end, and no lease has left one", t.id)
+	case e.Kind == BeginSession && (t.session != sessionNone || !t.sessions):
+		l.breach("clean-lease", "a session of t%d is to begin, and that of its last lease has not ended", t.id)
+	case (e.Kind == ResetTab || e.Kind == RescueTab && e.Halt) && t.session == sessionLeft:
+		l.breach("clean-lease", "t%d is to be reset, and the session of its last lease has not ended", t.id)
+	}
+	if e.Kind == BeginSession {
+		t.ending = false // the end of its last lease is over
+	}
+}
+
+// cleanGrant checks that a tab that is granted has nothing of an earlier lease.
+func (l *Ledger) cleanGrant(t *entry) {
+	if t.sessions && t.session != sessionBegun {
+		l.breach("clean-lease", "t%d was granted, and the session of this lease has not begun", t.id)
+	}
+	if t.spoiled {
+		l.breach("clean-lease", "t%d was granted, and an earlier lease has left something in it", t.id)
+	}
+}
+
+// closesSpoiled checks that what a lease has spoiled, or a tab that cannot navigate, is on its way out in the step that says so.
+func (l *Ledger) closesSpoiled(event Event) {
+	if event.Kind != SessionEnded {
+		return
+	}
+	for i := range l.tabs {
+		t := &l.tabs[i]
+		if t.spoiled && t.holder == 0 && t.opened && t.closing == 0 {
+			l.breach("clean-lease", "a lease has left something in t%d, and it is not on its way out", t.id)
+		}
+		if t.wedged && t.id == event.Tab && t.closing == 0 {
+			l.breach("doubt", "no navigation finished in the last two leases on t%d, others did, and it is not on its way out", t.id)
+		}
+	}
+}
+
+// contextSpoiled says whether a lease has left something in a context.
+func (l *Ledger) contextSpoiled(id ContextID) bool {
+	return slices.ContainsFunc(l.contexts, func(c ledgerContext) bool { return c.id == id && c.spoiled })
+}
