@@ -2,6 +2,7 @@ package chrome
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/cdproto/target"
+	"github.com/chromedp/chromedp"
 )
 
 const (
@@ -264,12 +266,9 @@ func explain(err error, ended bool, last command, q query, unreached func(time.T
 			return &WaitError{What: what, Err: err}
 		}
 		return fmt.Errorf("chrome: %w", err)
-	case errors.As(err, new(*loadError)) && last.method == page.CommandNavigate:
+	case errors.As(err, new(*chromedp.LoadError)) && last.method == page.CommandNavigate:
 		address := last.address()
-		if failed := unreached(last.at); failed != "" && failed != address {
-			address += " leads to " + failed
-		}
-		return fmt.Errorf("chrome: go to %s: %w", address, err)
+		return &LoadError{URL: address, Failed: cmp.Or(unreached(last.at), address), Err: err}
 	case !errors.As(err, &refused):
 	case q.method == dom.CommandQuerySelector || q.method == dom.CommandQuerySelectorAll:
 		return &InputError{Name: "selector", Value: quoted(q.selector()), Rule: "it must be a valid CSS selector", Err: err}

@@ -8,9 +8,6 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// loadError is chromedp's error for a page that did not load.
-type loadError = chromedp.LoadError
-
 // InputError is the error of an action that was given something it cannot work with: a selector that is none,
 // an unknown time zone, a malformed name of a header. It says nothing about the page. A service answers it as
 // its caller's mistake (400).

@@ -2,10 +2,13 @@ package chrome
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
+	"github.com/chromedp/cdproto"
 	"github.com/chromedp/cdproto/cdp"
 	cdpio "github.com/chromedp/cdproto/io"
 	"github.com/chromedp/cdproto/page"
@@ -17,6 +20,8 @@ const (
 	pieceBytes = 1 << 20
 	// closeStreamTimeout bounds the end of a stream whose action has ended. The browser keeps the file until then.
 	closeStreamTimeout = 5 * time.Second
+	// invalidParams is the code of the browser's answer to a command whose parameters it does not take.
+	invalidParams = -32602
 )
 
 // PrintPDF is an action that prints the page as chromedp.PrintToPDF does, writes the file to w, and returns its size
@@ -30,6 +35,9 @@ func PrintPDF(w io.Writer, options ...chromedp.PDFOption) chromedp.Action[int64]
 		}
 		params.TransferMode = page.PrintToPDFTransferModeReturnAsStream
 		printed, err := cdp.Call(ctx, t, page.PrintToPDF, params)
+		if refused := (*cdproto.Error)(nil); errors.As(err, &refused) && (refused.Code == invalidParams || strings.HasPrefix(refused.Message, "Page range")) {
+			return 0, &InputError{Name: "print options", Rule: refused.Message}
+		}
 		if err != nil {
 			return 0, fmt.Errorf("chrome: print: %w", err)
 		}

@@ -163,12 +163,32 @@ func (e *StatusError) Error() string {
 	return fmt.Sprintf("chrome: %s was answered with %d %s", e.URL, e.Status, http.StatusText(e.Status))
 }
 
+// LoadError is the error of a navigation that failed without a response, such as for a connection that was refused.
+// Its addresses are without query and fragment.
+type LoadError struct {
+	// URL is the address that was asked for, and Failed where it failed: the same, or where a redirect led to.
+	URL, Failed string
+	// Err is chromedp's error, with the browser's word on it (*chromedp.LoadError).
+	Err error
+}
+
+// Error names the addresses.
+func (e *LoadError) Error() string {
+	if e.Failed == e.URL {
+		return fmt.Sprintf("chrome: go to %s: %v", e.URL, e.Err)
+	}
+	return fmt.Sprintf("chrome: go to %s, which leads to %s: %v", e.URL, e.Failed, e.Err)
+}
+
+// Unwrap returns Err.
+func (e *LoadError) Unwrap() error { return e.Err }
+
 // Navigate is an action that goes to an address, waits until the page has loaded, and returns the status of its
 // document's response, after redirects. It is 0 where there was no response over HTTP.
 func Navigate(address string) chromedp.Action[int] {
 	return func(ctx context.Context, t *chromedp.Target) (int, error) {
 		response, err := chromedp.NavigateResponse(address)(ctx, t)
-		if failed := (*loadError)(nil); errors.As(err, &failed) && failed.ErrorText == "net::ERR_INVALID_AUTH_CREDENTIALS" {
+		if failed := (*chromedp.LoadError)(nil); errors.As(err, &failed) && failed.ErrorText == "net::ERR_INVALID_AUTH_CREDENTIALS" {
 			return http.StatusUnauthorized, nil // what Chromium makes of it; headless-shell shows the server's page
 		}
 		if err != nil || response == nil || !httpURL(response.URL) {
