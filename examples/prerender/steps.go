@@ -28,7 +28,7 @@ const idleTime = 500 * time.Millisecond
 // check finds what is wrong with the options before a tab is taken for them. What only the browser knows, it says later.
 func (v *visit) check() error {
 	if v.URL == "" && v.HTML == "" {
-		return badRequest("url is missing, and html as well: one of them says what to show")
+		return badRequest("url is missing: it must be a whole address that begins with http:// or https://, unless html says what to show")
 	}
 	if v.URL != "" {
 		// Where it leads to is the guard's concern.
