@@ -101,6 +101,29 @@ const (
 	SpoiledContext             // something in the context that cannot be cleared: the pool closes the tab with its context
 )
 
+func (l Left) String() string {
+	switch l {
+	case SpoiledTab:
+		return "spoiled-tab"
+	case SpoiledContext:
+		return "spoiled-context"
+	}
+	return "clean"
+}
+
+// NavigationTeller is a LeaseTab that knows of the navigations of its leases.
+type NavigationTeller interface {
+	// Navigations says whether a navigation of the main frame began in the lease that EndLease ended last, and whether one
+	// finished (its document loaded, or the browser reported its failure).
+	Navigations() (began, finished bool)
+}
+
+// Configurer is a Launcher that has a say in the pool's settings.
+type Configurer interface {
+	// Configure returns the settings that the pool is to work with, or an error that says what the two do not agree on. New calls it.
+	Configure(cfg Config) (Config, error)
+}
+
 // Halter is a Tab that can stop its page's scripts and hear its main thread, and leave the document as it is. It is the
 // first part of a reset; of a Tab that is no Halter the pool calls Rescue for it.
 type Halter interface {

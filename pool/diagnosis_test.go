@@ -173,41 +173,39 @@ func TestShellALeaseThatEndsWellIsNotDiagnosed(t *testing.T) {
 
 // The holder has done, and his page goes on: what it does then, the log says.
 func TestShellATabThatIsFoundInDoubtLaterIsDiagnosedToo(t *testing.T) {
-	for _, what := range []string{"probe", "reset"} {
-		c := &clinic{find: ill}
-		hung := 0
-		c.stub.fate = func(ctx context.Context, now string) error {
-			if now != what || hung > 0 {
-				return nil
-			}
-			hung++
-			<-ctx.Done()
-			return ctx.Err()
+	c := &clinic{find: ill}
+	hung := 0
+	c.stub.fate = func(ctx context.Context, now string) error {
+		if now != "probe" || hung > 0 {
+			return nil
 		}
-		var log strings.Builder
-		cfg := Config{ProbeMaxAge: time.Second, Reset: what == "reset", Logger: slog.New(slog.NewTextHandler(&log, nil))}
-		inClinic(t, c, cfg, func(t *testing.T, p *Pool[*stubTab]) {
-			for range 2 {
-				l, err := p.GetPage(t.Context(), "a")
-				if err != nil {
-					t.Fatal(err)
-				}
-				if _, err := l.Diagnosis(t.Context()); !errors.Is(err, errNoDiagnosis) {
-					t.Errorf("%s: Diagnosis: %v", what, err)
-				}
-				l.Release()
-				<-time.After(time.Minute)
+		hung++
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	var log strings.Builder
+	cfg := Config{ProbeMaxAge: time.Second, Logger: slog.New(slog.NewTextHandler(&log, nil))}
+	inClinic(t, c, cfg, func(t *testing.T, p *Pool[*stubTab]) {
+		for range 2 {
+			l, err := p.GetPage(t.Context(), "a")
+			if err != nil {
+				t.Fatal(err)
 			}
-			if n := c.doubted.Load(); n != 1 || p.Stats().Counters.Rescues > 1 {
-				t.Errorf("%s: %d diagnoses, %+v", what, n, p.Stats().Counters)
+			if _, err := l.Diagnosis(t.Context()); !errors.Is(err, errNoDiagnosis) {
+				t.Errorf("Diagnosis: %v", err)
 			}
-		})
-		_, line, _ := strings.Cut(log.String(), `msg="tab in doubt" `)
-		line, _, _ = strings.Cut(line, "\n")
-		for _, want := range []string{"tab=t", "affinity=a", "took longer than ", "answered=false", "http://a/b.js:3:5", "GET http://a/c for 3.2s"} {
-			if !strings.Contains(line, want) {
-				t.Errorf("%s: the log's line about the tab has no %s:\n%s", what, want, &log)
-			}
+			l.Release()
+			<-time.After(time.Minute)
+		}
+		if n := c.doubted.Load(); n != 1 || p.Stats().Counters.Rescues > 1 {
+			t.Errorf("%d diagnoses, %+v", n, p.Stats().Counters)
+		}
+	})
+	_, line, _ := strings.Cut(log.String(), `msg="tab in doubt" `)
+	line, _, _ = strings.Cut(line, "\n")
+	for _, want := range []string{"tab=t", "affinity=a", "took longer than ", "answered=false", "http://a/b.js:3:5", "GET http://a/c for 3.2s"} {
+		if !strings.Contains(line, want) {
+			t.Errorf("the log's line about the tab has no %s:\n%s", want, &log)
 		}
 	}
 }

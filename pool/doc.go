@@ -18,8 +18,8 @@
 //
 // The pool owns browsers, contexts and tabs, from launch to end. A [Lease] is the exclusive right
 // to use one tab: from [Pool.GetPage] until its Release or Discard, or until it is taken away. Then
-// its Context ends, and the cause says why: [ErrLeaseExpired], [ErrPageCrashed], [ErrBrowserLost] or
-// [ErrClosed]. A holder that goes on using the page past that end has itself to blame. [Pool.Do]
+// its Context ends, and the cause says why: [ErrLeaseExpired], [ErrPageCrashed], [ErrPageClosed],
+// [ErrBrowserLost] or [ErrClosed]. A holder that goes on using the page past that end has itself to blame. [Pool.Do]
 // leases, calls and releases, whatever the function does.
 //
 // The ctx of GetPage bounds the wait and not the lease; the ctx of Do bounds both.

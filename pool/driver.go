@@ -72,10 +72,11 @@ type tab[P any] struct {
 	browser   *browser[P]
 	profile   *profile[P]
 	page      Tab[P]          // nil: not opened, or not yet
-	holds     P               // what the page gives its holders; set with it
-	pageLife  context.Context // the page's; set with it
+	holds     P               // what the next or the present holder gets; set with it, and by BeginLease
+	pageLife  context.Context // what his lease derives from; set in the same way
 	pageDone  <-chan struct{} // the page's; set with it
 	watcher   LeaseWatcher    // the page, where it is one; set with it
+	leases    LeaseTab[P]     // the page, where it is one; set with it
 	diagnoser LeaseDiagnoser  // the page, where it is one; set with it
 	holder    *Lease[P]
 	doubted   bool          // a diagnosis of its last lease was begun, and its probe has not been
@@ -122,6 +123,7 @@ func (p *Pool[P]) forgetProfileLocked(c *profile[P]) {
 var (
 	errNoBrowser = errors.New("the launcher returned neither a browser nor an error")
 	errNoContext = errors.New("the driver returned neither a context nor an error")
+	errNoLease   = errors.New("the driver returned neither a lease's context nor an error")
 	errNoTab     = errors.New("the driver returned neither a tab nor an error")
 )
 
@@ -315,9 +317,14 @@ func (p *Pool[P]) openLocked(e *core.Effect) {
 			holds, pageLife, done := page.Page(), page.Context(), page.Done()
 			diagnoser, _ := page.(LeaseDiagnoser)
 			watcher, _ := page.(LeaseWatcher)
+			leases, _ := page.(LeaseTab[P])
 			p.mu.Lock()
-			t.page, t.holds, t.pageLife, t.pageDone, t.watcher, t.diagnoser = page, holds, pageLife, done, watcher, diagnoser
+			t.page, t.holds, t.pageLife, t.pageDone = page, holds, pageLife, done
+			t.watcher, t.diagnoser, t.leases = watcher, diagnoser, leases
 			p.mu.Unlock()
+			if leases != nil {
+				err = p.beginLease(ctx, t)
+			}
 		}
 		return err
 	}, func(err error) {
@@ -330,7 +337,7 @@ func (p *Pool[P]) openLocked(e *core.Effect) {
 			return
 		}
 		p.watchTabLocked(t)
-		p.stepLocked(core.Event{Kind: core.Opened, Tab: t.id, Jitter: p.jitter()})
+		p.stepLocked(core.Event{Kind: core.Opened, Tab: t.id, Jitter: p.jitter(), Sessions: t.leases != nil})
 	})
 }
 

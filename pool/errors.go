@@ -25,6 +25,9 @@ var (
 	ErrWedged = errors.New("pool: the page does not answer")
 	// ErrPageCrashed is the cause that ends a lease when the renderer of its tab died.
 	ErrPageCrashed = errors.New("pool: the page crashed")
+	// ErrPageClosed is the cause that ends a lease when somebody else than the pool closed its page: its script, its
+	// holder, or a user of the browser. It is there with a driver whose Tab.Context ends with it.
+	ErrPageClosed = errors.New("pool: the page was closed")
 	// ErrBrowserLost is the cause that ends a lease when its browser died or had to be given up.
 	ErrBrowserLost = errors.New("pool: the browser was lost")
 	// ErrBrowserUnavailable answers a request that sat through OpenRetries failed rounds of opening

@@ -15,9 +15,11 @@ import (
 type Lease[P any] struct {
 	pool    *Pool[P]
 	request core.RequestID
-	tab     *tab[P] // set once, by the grant; nil: refused
-	waits   Waits   // set once, by the answer
-	reused  bool    // set once, by the grant
+	tab     *tab[P]         // set once, by the grant; nil: refused
+	page    P               // set once, by the grant
+	life    context.Context // set once, by the grant: what its own context derives from
+	waits   Waits           // set once, by the answer
+	reused  bool            // set once, by the grant
 
 	// While the request waits, guarded by pool.mu.
 	answered bool
@@ -32,8 +34,9 @@ type Lease[P any] struct {
 	epilogue *epilogue // guarded by pool.mu; nil: nobody is told of its end, and it did not end in doubt
 }
 
-// Page is what to work with. It is not to be used after the lease has ended.
-func (l *Lease[P]) Page() P { return l.tab.holds }
+// Page is what to work with. It is not to be used after the lease has ended: a driver that gives each lease a session of
+// its own answers ErrReleased then.
+func (l *Lease[P]) Page() P { return l.page }
 
 // TabID is the tab's name. It survives reuse and is never given to another tab.
 func (l *Lease[P]) TabID() string { return l.tab.name }
@@ -46,14 +49,14 @@ func (l *Lease[P]) Waits() Waits { return l.waits }
 
 // Context carries the values of the tab's context, so that a driver's plain calls work on it, and
 // ends when the lease does. Its cause says why: ErrReleased, ErrLeaseExpired, ErrPageCrashed,
-// ErrBrowserLost or ErrClosed. It is made when it is first asked for.
+// ErrPageClosed, ErrBrowserLost or ErrClosed. It is made when it is first asked for.
 func (l *Lease[P]) Context() context.Context {
 	l.pool.mu.Lock()
 	defer l.pool.mu.Unlock()
 	if l.ctx == nil {
 		// The tab's context ends with the tab too, but with the driver's cause, and before the pool has
 		// heard of it. The lease ends when the core says so; that is what tells a crash from a lost browser.
-		l.ctx, l.cancel = context.WithCancelCause(context.WithoutCancel(l.tab.pageLife))
+		l.ctx, l.cancel = context.WithCancelCause(context.WithoutCancel(l.life))
 		if l.cause != nil {
 			l.cancel(l.cause)
 		}
@@ -119,7 +122,7 @@ func (l *Lease[P]) tellLocked(cause error) {
 func (l *Lease[P]) endLocked(cause error) {
 	l.tellLocked(cause)
 	l.tab.holder = nil
-	if l.tab.watcher != nil {
+	if l.tab.watcher != nil && l.tab.leases == nil {
 		l.tab.watcher.LeaseEnded()
 	}
 }

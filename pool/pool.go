@@ -83,6 +83,12 @@ func New[P any](launcher Launcher[P], cfg Config) (*Pool[P], error) {
 		}
 		return nil, &Error{Op: "New", Err: fmt.Errorf("the launcher is %s; give it a driver's, such as chrome.Launcher{}", what)}
 	}
+	var err error
+	if configurer, ok := any(launcher).(Configurer); ok {
+		if cfg, err = configurer.Configure(cfg); err != nil {
+			return nil, &Error{Op: "New", Err: err}
+		}
+	}
 	settings, cfg, err := cfg.resolve()
 	if err != nil {
 		return nil, &Error{Op: "New", Err: err}

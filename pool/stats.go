@@ -59,6 +59,7 @@ type Counters struct {
 	Lost          uint64 // the last: a tab, or a context without one, given up
 	Expired       uint64 // leases held too long
 	Crashes       uint64 // pages that crashed while they were of use
+	PagesClosed   uint64 // pages that somebody else than the pool closed while they were of use
 	BrowserStarts uint64 // launches asked for
 
 	InPrimary     uint64 // grants of a tab that was opened inside the affinity's primary

@@ -2,6 +2,7 @@ package pool
 
 import (
 	"context"
+	"errors"
 	"strconv"
 	"time"
 
@@ -32,9 +33,11 @@ const (
 	SpanOpen         SpanKind = "open" // a tab, in a new context or in one that is there
 	SpanProbe        SpanKind = "probe"
 	SpanRescue       SpanKind = "rescue"
-	SpanHalt         SpanKind = "halt"  // the first part of a reset: scripts stopped, main thread heard
-	SpanReset        SpanKind = "reset" // the second part: from the document to the standby state
-	SpanClose        SpanKind = "close" // a tab, with its context or alone
+	SpanEndSession   SpanKind = "end-session"   // of a lease that is over
+	SpanBeginSession SpanKind = "begin-session" // of the next lease on the same tab
+	SpanHalt         SpanKind = "halt"          // the first part of a reset: scripts stopped, main thread heard
+	SpanReset        SpanKind = "reset"         // the second part: from the document to the standby state
+	SpanClose        SpanKind = "close"         // a tab, with its context or alone
 	SpanKill         SpanKind = "kill"
 	SpanCloseContext SpanKind = "close-context" // one without a tab
 	SpanCloseBrowser SpanKind = "close-browser"
@@ -61,7 +64,7 @@ type SpanEnd struct {
 	// discarded for, or the cause that ended it without its holder.
 	Err error
 	// Outcome is a word for that. A wait: granted, abandoned, refused. A lease: released, discarded, wedged, expired,
-	// crashed, browser-lost, closed. An operation: done, failed, given-up.
+	// crashed, page-closed, browser-lost, closed. An operation: done, failed, given-up.
 	Outcome string
 	// Waits are a wait's.
 	Waits Waits
@@ -79,7 +82,7 @@ func Outcomes(kind SpanKind) []string {
 	case SpanWait:
 		return []string{"granted", "abandoned", "refused"}
 	case SpanLease:
-		return []string{"released", "discarded", "wedged", "expired", "crashed", "browser-lost", "closed"}
+		return []string{"released", "discarded", "wedged", "expired", "crashed", "page-closed", "browser-lost", "closed"}
 	}
 	return []string{"done", "failed", "given-up"}
 }
@@ -187,7 +190,7 @@ func (l *Lease[P]) epilogueLocked() *epilogue {
 func (l *Lease[P]) toldLocked() {
 	told := l.epilogueLocked()
 	if told.outcome == "" {
-		told.outcome, told.reason = outcomes[l.cause], l.cause
+		told.outcome, told.reason = outcomeOf(l.cause), l.cause
 	}
 	if told.span.end != nil {
 		l.pool.mu.ends = append(l.pool.mu.ends, func() { l.pool.endSpan(told.span, told.end()) })
@@ -200,6 +203,14 @@ func (e *epilogue) end() SpanEnd { return SpanEnd{Err: e.reason, Outcome: e.outc
 // outcomes are the words for leases that ended without their holder.
 var outcomes = map[error]string{
 	ErrLeaseExpired: "expired", ErrPageCrashed: "crashed", ErrBrowserLost: "browser-lost", ErrClosed: "closed",
+}
+
+// outcomeOf is the word for a cause. That of a closed page is the driver's own, with ErrPageClosed in it.
+func outcomeOf(cause error) string {
+	if word, ok := outcomes[cause]; ok || !errors.Is(cause, ErrPageClosed) {
+		return word
+	}
+	return "page-closed"
 }
 
 // traceCall begins the span of a call into the driver, and returns the call's ctx, and what its end is told to:

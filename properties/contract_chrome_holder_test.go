@@ -105,8 +105,11 @@ func TestContractChromeAHolderWhoClosesHisPageEndsHisLeaseOnly(t *testing.T) {
 				case <-time.After(contractLimit):
 					t.Fatal("the lease goes on")
 				}
-				if cause := context.Cause(lease.Context()); !errors.Is(cause, pool.ErrPageCrashed) && !errors.Is(cause, chrome.ErrPageClosed) {
+				if cause := context.Cause(lease.Context()); errors.Is(cause, pool.ErrPageCrashed) || !errors.Is(cause, chrome.ErrPageClosed) {
 					t.Errorf("the lease ended with %v", cause)
+				}
+				if c := p.Stats().Counters; c.Crashes != 0 || c.PagesClosed != 1 {
+					t.Errorf("%d crashes and %d closed pages are counted", c.Crashes, c.PagesClosed)
 				}
 				lease.Release()
 				if err := b.work(limited(t), other.Page()); err != nil {

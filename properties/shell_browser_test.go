@@ -3,6 +3,7 @@ package properties
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -167,6 +168,28 @@ func TestShellHoldersOfALostBrowserAreToldBeforeItIsGone(t *testing.T) {
 	})
 }
 
+// A driver that can tell says by the cause of its tab's context that somebody else closed the page.
+func TestShellAPageThatSomebodyElseClosedHasNotCrashed(t *testing.T) {
+	inShell(t, pool.Config{}, new(shellStub), func(t *testing.T, p *shellPool) {
+		a := mustGet(t, p, "a")
+		why := fmt.Errorf("%w by a user", pool.ErrPageClosed)
+		a.Page().ends(why)
+		wantEnded(t, a, why)
+		if errors.Is(context.Cause(a.Context()), pool.ErrPageCrashed) {
+			t.Error("the lease ended as if the page had crashed")
+		}
+		if c := p.Stats().Counters; c.Crashes != 0 || c.PagesClosed != 1 {
+			t.Errorf("%d crashes and %d closed pages", c.Crashes, c.PagesClosed)
+		}
+		b := mustGet(t, p, "a")
+		b.Page().crash()
+		wantEnded(t, b, pool.ErrPageCrashed)
+		if c := p.Stats().Counters; c.Crashes != 1 || c.PagesClosed != 1 {
+			t.Errorf("after a crash, %d crashes and %d closed pages", c.Crashes, c.PagesClosed)
+		}
+	})
+}
+
 func TestShellACrashEndsItsLeaseAndNoOther(t *testing.T) {
 	inShell(t, pool.Config{}, new(shellStub), func(t *testing.T, p *shellPool) {
 		a, b := mustGet(t, p, "a"), mustGet(t, p, "a")
@@ -195,7 +218,6 @@ func TestShellACrashIsKnownBeforeWhatItMadeFail(t *testing.T) {
 		return errDriver
 	})
 	stub.script("probe", fails(errDriver))
-	stub.script("rescue", fails(errDriver))
 	stub.script("ping", func(ctx context.Context, n int) error {
 		if n == 1 {
 			return lasts(10*time.Millisecond)(ctx, n)

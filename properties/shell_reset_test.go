@@ -55,7 +55,7 @@ func resetsHang(t *testing.T, hanging []string, n int) {
 			return 0, err
 		}
 		waited := time.Since(began)
-		time.Sleep(work)
+		_ = lasts(work)(ctx, 0)
 		lease.Release()
 		return waited, nil
 	}
@@ -68,7 +68,7 @@ func resetsHang(t *testing.T, hanging []string, n int) {
 		})
 	}
 	callers.Wait()
-	time.Sleep(50 * time.Millisecond)
+	_ = lasts(50*time.Millisecond)(t.Context(), 0)
 	mu.Lock()
 	good = true // what was asked before stays unanswered
 	mu.Unlock()

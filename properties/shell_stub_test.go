@@ -267,9 +267,11 @@ func (c *shellContext) Close(ctx context.Context) error {
 }
 
 // crash ends the page.
-func (t *shellPage) crash() {
+func (t *shellPage) crash() { t.ends(errDriver) }
+
+func (t *shellPage) ends(cause error) {
 	t.once.Do(func() {
-		t.end(errDriver)
+		t.end(cause)
 		close(t.done)
 	})
 }

@@ -69,10 +69,12 @@ type listed struct {
 	context cdp.BrowserContextID
 	page    bool // and no worker, frame or the like, which end with theirs
 	crashed bool
-	left    bool             // it is a holder's whose lease is over
-	session target.SessionID // a popup's, where the driver attends it
-	tab     *tab             // nil: not the pool's, or not yet known to be
-	gone    chan struct{}    // closed when the target was destroyed
+	left    bool // it is a holder's whose lease is over
+	// internal says that it is of the browser's own user interface, and no holder's.
+	internal bool
+	session  target.SessionID // a popup's, where the driver attends it
+	tab      *tab             // nil: not the pool's, or not yet known to be
+	gone     chan struct{}    // closed when the target was destroyed
 }
 
 // newBrowser takes over a connection, and the process at its other end where that was just started.
@@ -269,7 +271,8 @@ func (b *browser) created(info *target.Info) {
 			b.attend(info.TargetID)
 		}
 		b.mu.pages[info.TargetID] = &listed{
-			root: b.rootLocked(info), context: info.BrowserContextID, page: info.Type == "page", gone: make(chan struct{}),
+			root: b.rootLocked(info), context: info.BrowserContextID, page: info.Type == "page", internal: internal(info.Type),
+			gone: make(chan struct{}),
 		}
 	}
 }
@@ -317,12 +320,17 @@ func (b *browser) destroyed(id target.ID) {
 	b.mu.Lock()
 	known := b.mu.pages[id]
 	delete(b.mu.pages, id)
+	asked := known != nil && known.tab != nil && (known.tab.closes > 0 || known.tab.c.closes > 0)
 	b.mu.Unlock()
 	if known == nil {
 		return
 	}
 	if known.tab != nil {
-		known.tab.over(ErrPageClosed) // before gone, so that its connection is not what ends first
+		cause := ErrPageClosed
+		if !asked {
+			cause = fmt.Errorf("%w by its script, by its holder or by a user of the browser, and not by the pool", ErrPageClosed)
+		}
+		known.tab.over(cause) // before gone, so that its connection is not what ends first
 	}
 	close(known.gone)
 }

@@ -55,6 +55,26 @@
 // accepted where AcceptDialogs says so. A holder who closes the page himself, by its script, by a command, or by
 // chromedp.Cancel on the lease's context, ends his lease, and nothing else.
 //
+// # What a holder may do
+//
+// The driver checks every command that a holder sends through chromedp. Commands that end at the
+// page and its context are sent. Commands that name a target, a session, a context or a window are
+// sent for those of the lease: its page, its popups and workers, what the holder opened beside it,
+// and contexts that the holder made. Lists of targets and contexts have only those, and events about
+// other targets do not arrive. A command that names no context works on that of the lease's page.
+// All other commands, such as Browser.crash, Target.setAutoAttach on the browser's session, Tracing
+// and SystemInfo, are answered with an error that names WholeBrowser, the setting that allows them.
+//
+// Pages go to http, https, about:blank, data and blob addresses. Other schemes, such as file, chrome
+// and view-source, need AllowSchemes, and so do commands that give a page the files of the machine,
+// such as that of chromedp.SetUploadFiles. A refused navigation is an error answer of Page.navigate:
+// it names the scheme, the address without its query, and the setting. Scripts, redirects and frames
+// cannot leave for such a scheme; Chrome itself prevents that. Not checked is where downloads go: a
+// holder chooses the folder with Browser.setDownloadBehavior.
+//
+// A page that its script, its holder or a user of the browser closes ends its lease with
+// ErrPageClosed. It has not crashed.
+//
 // # The audit
 //
 // Now and then the driver asks the browser for everything that is open. What is on nobody's books (a
@@ -127,6 +147,15 @@ type Launcher struct {
 	ClearStorage bool
 	// AcceptDialogs has alerts, confirms and prompts accepted, instead of dismissed.
 	AcceptDialogs bool
+	// WholeBrowser lets holders send every command, to the whole browser and to every target. A tenant can then see the
+	// addresses of all others, read and change their cookies, close, stop and crash their pages, and end the browser.
+	// Set it only where all holders trust each other. Off: see the package documentation.
+	WholeBrowser bool
+	// AllowSchemes are schemes that pages may be sent to besides http, https, about:blank, data and blob, in lower case and
+	// without their colon, such as "file". Pages on such a scheme can read the machine, or govern the browser. "file"
+	// also allows commands that give a page the content of files: DOM.setFileInputFiles (chromedp.SetUploadFiles), and
+	// Input.dispatchDragEvent with files. It is no boundary where WholeBrowser is set.
+	AllowSchemes []string
 	// AuditEvery is the time between two audits. 0: 30 seconds. Negative (pool.Off): no audit.
 	AuditEvery time.Duration
 	// OnStranger, where it is set, is told of each thing that an audit closed. The next audit waits for it, and
@@ -141,6 +170,7 @@ func (l Launcher) settings() settings {
 	return settings{
 		standbyURL: l.StandbyURL, ready: l.Ready, prepare: l.Prepare, initScripts: l.InitScripts, viewport: l.Viewport,
 		clearStorage: l.ClearStorage, acceptDialogs: l.AcceptDialogs,
+		wholeBrowser: l.WholeBrowser, allowSchemes: l.AllowSchemes,
 		auditEvery: l.AuditEvery, onStranger: l.OnStranger, log: l.Logger,
 	}
 }

@@ -38,6 +38,7 @@ type line struct {
 	w *wire
 	// claims returns what is told of the answer to a command, if somebody is to be; nil: nobody ever is.
 	claims func(method string) func(*cdproto.Message)
+	guard  *guard        // nil: every command is sent, and every event arrives
 	ready  chan struct{} // holds one token when there may be something to read
 	gone   chan struct{} // closed when there will be nothing more
 	once   sync.Once
@@ -170,6 +171,15 @@ func (l *line) Write(_ context.Context, msg *cdproto.Message) error {
 	}
 	method := string(msg.Method)
 	params := msg.Params
+	var change func(*cdproto.Message)
+	if l.guard != nil {
+		v := l.guard.judge(msg)
+		if v.answer != nil {
+			l.answer("", v.answer)
+			return nil
+		}
+		params, change = v.params, v.then
+	}
 	if method == dom.CommandGetDocument {
 		l.mu.Lock()
 		l.mu.documents++
@@ -184,8 +194,8 @@ func (l *line) Write(_ context.Context, msg *cdproto.Message) error {
 		l.checkSelector(msg.SessionID, text)
 	}
 	l.sweep(msg.SessionID)
-	to := waiter{line: l, id: msg.ID, method: method}
-	if l.claims != nil {
+	to := waiter{line: l, id: msg.ID, method: method, then: change}
+	if l.claims != nil && change == nil { // an answer that is changed names nothing new
 		to.then = l.claims(method)
 	}
 	l.w.send(msg.SessionID, method, params, to)
@@ -286,6 +296,9 @@ func (l *line) answer(method string, msg *cdproto.Message) {
 
 // event takes an event of one of the sessions, or drops it where too much is waiting.
 func (l *line) event(msg *cdproto.Message) {
+	if l.guard != nil && !l.guard.tells(msg) {
+		return
+	}
 	l.diary.event(msg)
 	l.mu.Lock()
 	switch full := l.mu.bytes; {

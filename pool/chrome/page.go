@@ -15,8 +15,8 @@ import (
 // The causes with which a page's own context ends, besides pool.ErrPageCrashed and
 // pool.ErrBrowserLost.
 var (
-	// ErrPageClosed is the cause where the page was closed.
-	ErrPageClosed = errors.New("chrome: the page was closed")
+	// ErrPageClosed is the cause where the page was closed. Its text says so where the pool did not do it.
+	ErrPageClosed = pool.ErrPageClosed
 	// ErrBrowserClosed is the cause where its browser was closed.
 	ErrBrowserClosed = errors.New("chrome: the browser was closed")
 )

@@ -40,6 +40,8 @@ type Remote struct {
 	Viewport      Viewport
 	ClearStorage  bool
 	AcceptDialogs bool
+	WholeBrowser  bool
+	AllowSchemes  []string
 	AuditEvery    time.Duration
 	OnStranger    func(Stranger)
 	Logger        *slog.Logger
@@ -49,6 +51,7 @@ func (r Remote) settings() settings {
 	return settings{
 		standbyURL: r.StandbyURL, ready: r.Ready, prepare: r.Prepare, initScripts: r.InitScripts, viewport: r.Viewport,
 		clearStorage: r.ClearStorage, acceptDialogs: r.AcceptDialogs,
+		wholeBrowser: r.WholeBrowser, allowSchemes: r.AllowSchemes,
 		auditEvery: r.AuditEvery, onStranger: r.OnStranger, log: r.Logger,
 	}
 }

@@ -36,6 +36,9 @@ type settings struct {
 	viewport      Viewport
 	clearStorage  bool
 	acceptDialogs bool
+	wholeBrowser  bool
+	allowSchemes  []string
+	owner         string // the type whose settings they are, for errors
 	auditEvery    time.Duration
 	onStranger    func(Stranger)
 	log           *slog.Logger
@@ -48,11 +51,22 @@ func (s settings) checked(owner string) (settings, error) {
 	refuse := func(name string, value any, rule string) {
 		wrong = append(wrong, fmt.Errorf("chrome: %s.%s is %v: %s", owner, name, value, rule))
 	}
+	s.owner = owner
+	for i, scheme := range s.allowSchemes {
+		if !schemeName.MatchString(scheme) {
+			refuse(fmt.Sprintf("AllowSchemes[%d]", i), fmt.Sprintf("%q", scheme),
+				"it must be a scheme in lower case without its colon, such as file")
+		}
+	}
 	if s.standbyURL == "" {
 		s.standbyURL = blank
 	}
 	if u, err := url.Parse(s.standbyURL); err != nil || u.Scheme == "" || httpURL(s.standbyURL) && u.Host == "" {
 		refuse("StandbyURL", fmt.Sprintf("%q", s.standbyURL), "it must be a whole address, such as https://example.com/standby")
+	}
+	if !s.schemeAllowed(s.standbyURL) {
+		refuse("StandbyURL", fmt.Sprintf("%q", discreet(s.standbyURL)),
+			fmt.Sprintf("AllowSchemes must have its scheme %q", schemeOf(s.standbyURL)))
 	}
 	for i, script := range s.initScripts {
 		if script == "" {

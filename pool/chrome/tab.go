@@ -113,7 +113,7 @@ func (c *browserContext) newTab(id target.ID) *tab {
 		done: make(chan struct{}), attached: make(chan error, 1), retired: make(chan struct{}),
 	}
 	t.page = &Page{tab: t}
-	t.line.claims = t.claims
+	t.line.claims, t.line.guard = t.claims, newGuard(t, t.line)
 	report := func(format string, values ...any) {
 		c.b.log.Debug("chromedp", "text", fmt.Sprintf(format, values...), "target", id)
 	}

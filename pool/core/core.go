@@ -68,7 +68,7 @@ type tab struct {
 	unopened   bool      // the answer to its opening is still out
 	suspect    bool      // Probing: it is doubted, rather than merely not seen for a while
 	rescued    bool      // Probing: what held it was stopped
-	part       resetPart // Resetting: which part of it
+	part       ResetPart // Resetting: which part of it
 	session    session   // of its leases; see there
 	sessions   bool      // each of its leases has a session of its own
 	retried    bool      // since its last lease, a session of it has failed to end, or to begin
@@ -312,9 +312,9 @@ func (s *State) handle(e *Event) {
 
 func (s *State) tabEvent(e *Event, i int32) {
 	if e.Operation != 0 && e.Operation != s.tabs[i].operation {
-		s.hear(s.tabs[i].browser)
+		// It was given up, so it is no sign of life: a driver answers because it was told to end the call.
 		if e.Kind == SessionEnded && e.Left == SpoiledContext {
-			s.spoilContext(i) // that is so, though it was given up, and the page is asked something else
+			s.spoilContext(i) // but what it says is so
 		}
 		return
 	}

@@ -181,9 +181,9 @@ func (s *State) tabDeadline(t *tab) (Time, EventKind) {
 		return t.suspectAt.after(set.RescueTimeout), ProbeSilent
 	case t.state == Rescuing:
 		return t.suspectAt.after(set.RescueTimeout), RescueSilent
-	case t.state == Resetting && t.part == partLeave:
+	case t.state == Resetting && t.part == PartLeave:
 		return t.since.after(set.OpenTimeout), ResetSilent
-	case t.state == Resetting && t.part == partBegin:
+	case t.state == Resetting && t.part == PartBegin:
 		return t.since.after(set.BeginTimeout()), ResetSilent
 	case t.state == Resetting:
 		return t.since.after(set.EndTimeout()), ResetSilent

@@ -260,26 +260,6 @@ func (s *State) AddIDs(c *Canon) {
 	}
 }
 
-// AddIDs names the ids of the ledger.
-func (l *Ledger) AddIDs(c *Canon) {
-	for i := range l.browsers {
-		c.browsers.add(uint64(l.browsers[i].id))
-	}
-	for i := range l.calls {
-		c.browsers.add(uint64(l.calls[i].browser))
-		c.disposals.add(uint64(l.calls[i].disposal))
-	}
-	for i := range l.tabs {
-		c.disposals.add(uint64(l.tabs[i].doomed))
-	}
-	for i := range l.contexts {
-		c.disposals.add(uint64(l.contexts[i].doomed))
-		if l.contexts[i].closing {
-			c.disposals.add(uint64(l.contexts[i].disposals))
-		}
-	}
-}
-
 // Hash adds everything that the state's future depends on, but for who waits.
 func (s *State) Hash(c *Canon) {
 	c.Add(uint64(s.phase)<<8 | uint64(s.capacity)<<16 | bit(s.paused, 32) | bit(s.grounded, 33) | bit(s.idle, 34) |
@@ -383,7 +363,7 @@ func (s *State) hashTab(c *Canon, t *tab) {
 	e.own.Add(c.age(t.goodAt))
 	e.own.Add(uint64(t.state) | uint64(t.class)<<4 | uint64(t.reason)<<8 | uint64(t.rung)<<16 |
 		uint64(min(t.closes, closesBeforeKill))<<20 | uint64(t.kill)<<24 |
-		bit(t.suspect, 28) | bit(t.rescued, 29) | bit(t.state == Resetting && t.part == partLeave, 30) | bit(t.askedAt != never, 31) | bit(t.doomed, 32) |
+		bit(t.suspect, 28) | bit(t.rescued, 29) | bit(t.state == Resetting && t.part == PartLeave, 30) | bit(t.askedAt != never, 31) | bit(t.doomed, 32) |
 		bit(t.state == Leased && t.maxLease > 0, 33) | // whether it can expire
 		bit(t.overdue, 34) | bit(t.awaiting, 35) | bit(t.unopened, 36) | bit(t.retireAt < never, 37) | bit(t.id == s.contraction, 38) |
 		uint64(uses)<<40)
@@ -468,51 +448,3 @@ func (s *State) Outline() uint64 {
 
 // roughly is from how many on Outline does not tell numbers apart.
 const roughly = 3
-
-// Hash adds what the ledger's verdicts depend on.
-func (l *Ledger) Hash(c *Canon) {
-	for i := range l.tabs {
-		t := &l.tabs[i]
-		e := find(&c.tabs, uint64(t.id), uint64(t.context))
-		e.requests[2] = uint64(t.holder)
-		e.own.Add(uint64(t.affinity) | uint64(t.closing)<<32 | uint64(t.class)<<40 | uint64(t.asked)<<48 |
-			bit(t.opened, 56) | bit(t.overdue, 58) | bit(t.crashed, 59) | bit(t.lost, 60) | bit(t.suspect, 61))
-		if t.sessions {
-			e.own.Add(1 | uint64(t.session)<<1 | uint64(t.failures)<<4 | bit(t.spoiled, 12) | bit(t.stuck, 13))
-		}
-		e.own.Add(c.disposals.of(uint64(t.doomed)))
-	}
-	for i := range l.contexts {
-		p := &l.contexts[i]
-		h := c.Context(p.id, p.browser)
-		h.Add(uint64(p.affinity) | bit(p.closing, 32) | bit(p.spoiled, 33))
-		h.Add(c.disposals.of(uint64(p.doomed)))
-		if p.closing {
-			h.Add(c.disposals.of(uint64(p.disposals)))
-		}
-	}
-	for i := range l.browsers {
-		b := &l.browsers[i]
-		c.Add(c.Browser(b.id) | bit(b.ready, 8) | bit(b.drains, 9) | bit(b.ending, 10))
-		if c.Tick > 0 {
-			c.Add(c.age(max(l.silentSince(b.id), b.heardAt)))
-		}
-	}
-	c.Add(uint64(len(l.waiting))<<32 | uint64(len(l.calls)))
-	warm := uint64(0)
-	for a := range l.announced {
-		warm = warm*31 + bit(l.announced[a].warm, 0) + 2
-	}
-	c.Add(warm)
-}
-
-// HashWaiting adds the calls that wait, once they have their names.
-func (l *Ledger) HashWaiting(c *Canon) {
-	for i := range l.calls {
-		q := &l.calls[i]
-		var h Hasher
-		h.Add(c.name(uint64(q.id)))
-		h.Add(c.disposals.of(uint64(q.disposal)) | c.Browser(q.browser)<<32)
-		c.with += h.Sum()
-	}
-}

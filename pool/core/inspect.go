@@ -20,7 +20,7 @@ type TabView struct {
 	Operation  Operation // Probing, Rescuing, Resetting: the number of what was asked
 	Suspect    bool      // Probing: it is in doubt
 	Rescued    bool      // Probing: what held its page was stopped
-	Halting    bool      // Resetting: the first part of it
+	Part       ResetPart // Resetting: what is done to it
 	Primary    bool      // its context is its affinity's primary
 }
 
@@ -188,7 +188,7 @@ func (s *State) tabView(t *tab) TabView {
 		ID: t.id, Context: s.contexts[t.context].id, Browser: t.browser, Affinity: t.affinity,
 		Generation: t.generation, Holder: t.holder, Stamp: t.stamp, Since: t.since,
 		State: t.state, Class: t.class, Reason: t.reason, Doomed: t.doomed, Overdue: t.overdue,
-		Operation: t.operation, Suspect: t.suspect, Rescued: t.rescued, Halting: t.state == Resetting && t.part == partHalt, Primary: s.isPrimary(t.context),
+		Operation: t.operation, Suspect: t.suspect, Rescued: t.rescued, Part: t.part, Primary: s.isPrimary(t.context),
 	}
 }
 

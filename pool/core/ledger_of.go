@@ -14,15 +14,15 @@ func (s *State) Ledger(l *Ledger) {
 		e := entry{
 			id: t.id, context: s.contexts[t.context].id, browser: t.browser, affinity: t.affinity, holder: t.holder,
 			class: t.class, uses: t.uses, opened: !t.unopened, overdue: t.overdue, lost: t.state == Lost, suspect: t.suspect && t.state == Probing, operation: t.operation,
-			askedAt: t.askedAt, rescued: t.rescued || t.state == Rescuing || t.state == Closing, killing: t.kill == killAsked, usedBefore: t.uses > 0 && t.unclean(),
+			askedAt: t.askedAt, rescued: t.rescued || t.state == Rescuing || t.state == Closing || t.state == Resetting && t.part <= PartLeave, killing: t.kill == killAsked, usedBefore: t.uses > 0 && t.unclean(),
 		}
 		e.asked = [tabStates]EffectKind{Probing: ProbeTab, Rescuing: RescueTab, Resetting: ResetTab}[t.state]
-		if e.beganAt = t.since; t.state == Resetting && t.part == partHalt {
+		if e.beganAt = t.since; t.state == Resetting && t.part == PartHalt {
 			e.asked, e.halts = RescueTab, true
 		}
-		if t.state == Resetting && t.part == partEnd {
+		if t.state == Resetting && t.part == PartEnd {
 			e.asked = EndSession
-		} else if t.state == Resetting && t.part == partBegin {
+		} else if t.state == Resetting && t.part == PartBegin {
 			e.asked = BeginSession
 		}
 		e.sessions, e.session, e.leasedAt, e.stuck, e.stuckSince = t.sessions, t.session, t.leasedAt, t.stuck, t.stuckSince
@@ -34,7 +34,7 @@ func (s *State) Ledger(l *Ledger) {
 		}
 		e.spoiled = t.doomed && t.reason == Spoiled
 		e.halted = e.asked == ResetTab
-		e.ending, e.answered, e.endedAt = t.state == Resetting && t.part != partBegin, e.halted, t.since
+		e.ending, e.answered, e.endedAt = t.state == Resetting && t.part != PartBegin, e.halted, t.since
 		e.overAt = t.since
 		e.late = t.overdue && t.asked()
 		if t.state == Closing || t.state == Lost {

@@ -49,8 +49,8 @@ func (s *State) owedOf(t *tab, fn func(e Effect, done bool)) {
 	case t.state == Rescuing:
 		fn(with(RescueTab), false)
 	case t.state == Resetting:
-		kind := [...]EffectKind{partHalt: RescueTab, partLeave: ResetTab, partEnd: EndSession, partBegin: BeginSession}[t.part]
-		e.Halt = t.part == partHalt
+		kind := [...]EffectKind{PartHalt: RescueTab, PartLeave: ResetTab, PartEnd: EndSession, PartBegin: BeginSession}[t.part]
+		e.Halt = t.part == PartHalt
 		fn(with(kind), false)
 	case t.state == Closing:
 		if t.kill == killAsked {

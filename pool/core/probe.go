@@ -75,29 +75,29 @@ func (s *State) wasRescued(i int32) {
 		s.setState(i, Probing)
 		t.rescued = true
 		s.ask(ProbeTab, i)
-	case t.state == Resetting && t.part == partHalt:
+	case t.state == Resetting && t.part == PartHalt:
 		t.goodAt = s.now
 		s.setState(i, Resetting)
-		t.part = partLeave
+		t.part = PartLeave
 		s.ask(ResetTab, i)
 	}
 }
 
 func (s *State) rescueFailed(i int32) {
 	switch t := &s.tabs[i]; {
-	case t.state == Rescuing, t.state == Resetting && t.part == partHalt:
+	case t.state == Rescuing, t.state == Resetting && t.part == PartHalt:
 		s.beginClose(i, Wedge)
 	}
 }
 
-// resetPart says what is done to a tab in state Resetting, between two leases.
-type resetPart uint8
+// ResetPart says what is done to a tab in state Resetting, between two leases.
+type ResetPart uint8
 
 const (
-	partHalt  resetPart = iota // of a reset: its scripts are stopped and its main thread is heard
-	partLeave                  // of a reset: its page leaves the document for the standby state
-	partEnd                    // before a reset: the session of its last lease ends
-	partBegin                  // after a reset: the session of its next lease begins
+	PartHalt  ResetPart = iota // of a reset: its scripts are stopped and its main thread is heard
+	PartLeave                  // of a reset: its page leaves the document for the standby state
+	PartEnd                    // before a reset: the session of its last lease ends
+	PartBegin                  // after a reset: the session of its next lease begins
 )
 
 // reset brings a tab back to the standby state, in two parts. The first is a rescue that leaves the document as it
@@ -105,12 +105,12 @@ const (
 // has answered gets OpenTimeout for the second part, because a healthy Chromium needs 105 to 245 ms to leave a document.
 func (s *State) reset(i int32) {
 	s.setState(i, Resetting)
-	s.tabs[i].part = partHalt
+	s.tabs[i].part = PartHalt
 	s.askHalt(i)
 }
 
 func (s *State) wasReset(i int32) {
-	if t := &s.tabs[i]; t.state == Resetting && t.part == partLeave {
+	if t := &s.tabs[i]; t.state == Resetting && t.part == PartLeave {
 		t.goodAt = s.now
 		s.backToIdle(i)
 	}
@@ -121,7 +121,7 @@ func (s *State) wasReset(i int32) {
 func (s *State) resetFailed(i int32) {
 	switch t := &s.tabs[i]; {
 	case t.state != Resetting:
-	case t.part == partEnd || t.part == partBegin:
+	case t.part == PartEnd || t.part == PartBegin:
 		s.sessionFailed(i)
 	default:
 		s.beginClose(i, Wedge)

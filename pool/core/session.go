@@ -37,13 +37,13 @@ const (
 // page is not condemned for being busy.
 func (s *State) endSession(i int32) {
 	s.setState(i, Resetting)
-	s.tabs[i].part = partEnd
+	s.tabs[i].part = PartEnd
 	s.ask(EndSession, i)
 }
 
 func (s *State) sessionEnded(e *Event, i int32) {
 	t := &s.tabs[i]
-	if t.state != Resetting || t.part != partEnd {
+	if t.state != Resetting || t.part != PartEnd {
 		return
 	}
 	t.session = sessionNone
@@ -108,12 +108,12 @@ func (s *State) spoilContext(i int32) {
 // beginSession begins the session of the next lease on a tab. It waits for the page's main thread.
 func (s *State) beginSession(i int32) {
 	s.setState(i, Resetting)
-	s.tabs[i].part = partBegin
+	s.tabs[i].part = PartBegin
 	s.ask(BeginSession, i)
 }
 
 func (s *State) sessionBegun(i int32) {
-	if t := &s.tabs[i]; t.state == Resetting && t.part == partBegin {
+	if t := &s.tabs[i]; t.state == Resetting && t.part == PartBegin {
 		t.session, t.goodAt = sessionBegun, s.now
 		s.backToIdle(i)
 	}
@@ -123,7 +123,7 @@ func (s *State) sessionBegun(i int32) {
 // is closed, because a page that answers probes and has no use for a session would be asked for ever.
 func (s *State) sessionFailed(i int32) {
 	t := &s.tabs[i]
-	if t.state != Resetting || t.part != partEnd && t.part != partBegin {
+	if t.state != Resetting || t.part != PartEnd && t.part != PartBegin {
 		return
 	}
 	if t.retried {

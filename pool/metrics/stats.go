@@ -87,6 +87,7 @@ var stats = []stat{
 	counter("kills_total", "Renderers killed because their tab did not close.", func(c *pool.Counters) uint64 { return c.Kills }),
 	counter("lost_total", "Tabs or contexts given up after the last rung.", func(c *pool.Counters) uint64 { return c.Lost }),
 	counter("expired_leases_total", "Leases that were held longer than their limit.", func(c *pool.Counters) uint64 { return c.Expired }),
+	counter("pages_closed_total", "Pages that somebody else than the pool closed while they were of use.", func(c *pool.Counters) uint64 { return c.PagesClosed }),
 	counter("crashes_total", "Pages that crashed while they were of use.", func(c *pool.Counters) uint64 { return c.Crashes }),
 	counter("browser_starts_total", "Browser launches asked for.", func(c *pool.Counters) uint64 { return c.BrowserStarts }),
 	counter("probes_total", "Pages asked whether they answer.", func(c *pool.Counters) uint64 { return c.Probes }),

@@ -180,6 +180,11 @@ func TestABugIsPlantedAnewWhereItsTextHasGone(t *testing.T) {
 	if err != nil || !strings.Contains(again.Text(), "+\tc.count += by + c.count\n") {
 		t.Errorf("what comes has the old names: %v\n%v", err, again)
 	}
+	code = tree(t, map[string]string{file: edited(t, counter, "c.n += by", "c.n += f(by, g())")})
+	again, _, err = code.Reanchor(mustParse(t, strings.ReplaceAll(doubles, "by + c.n", "by\n+\tc.n++")), 60)
+	if err != nil || !strings.Contains(again.Text(), " \tc.n += f(by, g())\n+\tc.n++\n") {
+		t.Errorf("what comes is in the middle of a statement: %v\n%v", err, again)
+	}
 	code = tree(t, map[string]string{file: edited(t, counter, full, "")})
 	if again, _, err := code.Reanchor(mustParse(t, overfull), 60); err == nil {
 		t.Errorf("it is planted where nothing is like it:\n%s", again.Text())

@@ -247,6 +247,9 @@ func (t *Tree) propose(e *Edit, alike int) (changes []change, note string, err e
 	return merge(d, was, e.side('+'), near), note, nil
 }
 
+// ends says whether a statement is over before a token.
+func ends(l lexeme) bool { return l.text == ";" || l.text == "}" }
+
 // merge makes the changes of an edit at the nearest text. Identifiers that have another name there
 // get it in what comes.
 func merge(d *decl, was []lexeme, text string, near alignment) (made []change) {
@@ -259,7 +262,11 @@ func merge(d *decl, was []lexeme, text string, near alignment) (made []change) {
 	is := lex(text)
 	for _, s := range changes(was, is) {
 		c := change{decl: d}
-		c.start, c.end = span(d.lexemes, continues(s.a), continues(s.aEnd))
+		lo, hi := continues(s.a), continues(s.aEnd)
+		for s.a == len(was) && is[s.b].text == ";" && hi < len(d.lexemes)-1 && !ends(d.lexemes[hi]) {
+			lo, hi = hi+1, hi+1 // a statement comes after the whole of the last one
+		}
+		c.start, c.end = span(d.lexemes, lo, hi)
 		for i, end := s.b, 0; i < s.bEnd; i++ {
 			if i > s.b {
 				c.text += text[end:is[i].start]
