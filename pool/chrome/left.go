@@ -34,8 +34,13 @@ type stains struct {
 // watch notes what a command of the holder's leaves.
 func (s *session) watch(method string, params jsonv2.Value) {
 	switch method {
-	case emulation.CommandSetVirtualTimePolicy:
-		s.spoil() // time that was stopped stays so
+	case emulation.CommandSetVirtualTimePolicy, "Emulation.setVisibleSize",
+		target.CommandExposeDevToolsProtocol:
+		s.spoil()
+	case chromebrowser.CommandSetWindowBounds, chromebrowser.CommandSetContentsSize:
+		s.spoil()
+		// Chromium opens the next window of the context as large.
+		s.stain(func(c *stains) { c.lasting = true })
 	case page.CommandSetWebLifecycleState:
 		if bytes.Contains(params, []byte(page.SetWebLifecycleStateStateFrozen)) {
 			s.spoil()
