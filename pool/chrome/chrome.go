@@ -22,6 +22,22 @@
 //	pdf, err := chrome.Run(ctx, page, chromedp.PrintToPDF(chromedp.PDFPrintBackground()))
 //	png, err := chrome.Run(ctx, page, chromedp.FullScreenshot(100)) // of all of the page
 //
+// # Actions
+//
+// Besides chromedp's actions, which all work, this package has those that a service needs. They go
+// together in any order, in Page.Run, in Run and on the context of a lease:
+//
+//	to show something    Navigate, NavigateOK, SetContent, SetContentAt
+//	to change who asks   SetExtraHeaders, SetCookies, ClearCookies, Authenticate, SetUserAgent, SetLocale, SetTimezone
+//	to leave things out  BlockResources, BlockURLs, SetJavaScriptEnabled
+//	to wait              WaitSelector, WaitFunction, WaitNetworkIdle
+//	to print             PrintPDF
+//
+// What they set ends with the lease, but for what a browser context keeps: cookies, and logins that
+// Authenticate has made. An InputError says that an action was given something that cannot work, a
+// WaitError what was missing when ctx ended, a LoadError which address did not load, and a
+// StatusError what the server answered. Run makes WaitErrors and LoadErrors of chromedp's as well.
+//
 // # Who owns what
 //
 // A browser process belongs to the launcher that started it, with its process group and a folder

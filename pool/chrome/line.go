@@ -53,6 +53,7 @@ type line struct {
 	gone  chan struct{} // closed when there will be nothing more
 	once  sync.Once
 	diary *diary
+	asked asked
 
 	mu struct {
 		sync.Mutex
@@ -213,6 +214,9 @@ func (l *line) Write(_ context.Context, msg *cdproto.Message) error {
 		l.mu.Unlock()
 	}
 	l.style(msg.SessionID, method)
+	if text := l.asked.command(msg.ID, method, msg.Params); text != "" {
+		l.checkSelector(msg.SessionID, text)
+	}
 	l.sweep(msg.SessionID)
 	to := waiter{line: l, id: msg.ID, method: method, then: change}
 	if l.claims != nil && change == nil { // an answer that is changed names nothing new
@@ -260,6 +264,7 @@ func (l *line) hangUp() { l.once.Do(func() { close(l.gone) }) }
 
 // answer takes the answer to a command of chromedp's. Answers are never dropped.
 func (l *line) answer(method string, msg *cdproto.Message) {
+	l.asked.answer(msg)
 	l.mu.Lock()
 	urgent := false
 	if method == dom.CommandGetDocument {

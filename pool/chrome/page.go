@@ -28,6 +28,12 @@ var errNoLease = errors.New("chrome: no lease has begun on this page")
 // leaveGrace is how long actions that were told to end may take for it.
 const leaveGrace = 100 * time.Millisecond
 
+// Pool and Lease are what a program with Chrome has, under short names.
+type (
+	Pool  = pool.Pool[*Page]
+	Lease = pool.Lease[*Page]
+)
+
 // Page is what the holder of a lease works with: a page of the browser, with a DevTools session and
 // a chromedp of the lease's own. What is set through it (emulation, headers, interception, scripts,
 // listeners, exposed functions) ends with the lease.
@@ -40,7 +46,20 @@ const leaveGrace = 100 * time.Millisecond
 // see each other's doing.
 type Page struct {
 	tab     *tab
-	session *session // nil: no lease has begun
+	session *session  // nil: no lease has begun
+	set     overrides // what the actions of this package have set on it
+}
+
+// pageKey is the key of a Page among the values of its own context.
+type pageKey struct{}
+
+// pageOf returns the Page on whose context an action runs. name is the action's.
+func pageOf(ctx context.Context, name string) (*Page, error) {
+	p, ok := ctx.Value(pageKey{}).(*Page)
+	if !ok {
+		return nil, fmt.Errorf("chrome: %s works on the context of a Page or of its lease only", name)
+	}
+	return p, nil
 }
 
 // Context returns the context of the lease's session, on which chromedp's functions work, as they
@@ -63,6 +82,10 @@ func (p *Page) TargetID() target.ID { return p.tab.id }
 // in the page, but for a navigation: where ctx ended while one was under way that began in this
 // Run, it is stopped. Run does not wait for that; the next one on the page does, so that its own
 // navigation does not meet the end of the last.
+//
+// An error says what the action was about: the selector for which chromedp waited, the address that
+// did not load, or the command that was not answered. It says less where several Run calls overlap
+// on one page, since nobody can tell then which of them sent a command.
 //
 // A func of a holder's that blocks, in an action or as a listener of chromedp's, holds Run up for
 // 100 ms more. Actions that have not returned by then are left to themselves: a func in one of them
@@ -92,7 +115,9 @@ func Run[T any](ctx context.Context, p *Page, action chromedp.Action[T]) (T, err
 	defer cancel(nil)
 	defer context.AfterFunc(ctx, func() { cancel(ended(ctx)) })()
 	before := s.mark()
+	watch := s.line.asked.begin()
 	result, err := within(ctx, s.life, leaveGrace, func() (T, error) { return chromedp.Run(run, action) })
+	last, looked := watch.end()
 	switch {
 	case err == nil:
 		return result, nil
@@ -100,7 +125,10 @@ func Run[T any](ctx context.Context, p *Page, action chromedp.Action[T]) (T, err
 		return result, fmt.Errorf("chrome: %w", context.Cause(s.life))
 	case ctx.Err() != nil:
 		s.stopSince(before)
-		return result, fmt.Errorf("chrome: %w", ended(ctx))
+		if errors.As(err, new(*WaitError)) {
+			return result, err
+		}
+		return result, explain(ended(ctx), true, last, looked, nil)
 	}
-	return result, err
+	return result, explain(err, false, last, looked, s.line.diary.unreached)
 }

@@ -101,7 +101,8 @@ func (t *tab) newSession() (*session, error) {
 		chromedp.WithLogf(report), chromedp.WithErrorf(report))
 	// Pages that a holder opens with chromedp go to the same profile.
 	chromedp.FromContext(loop).BrowserContextID = t.c.id
-	s.loop, s.unloop, s.life = loop, unroot, newLife(loop)
+	s.loop, s.unloop = loop, unroot
+	s.life = newLife(context.WithValue(loop, pageKey{}, s.page))
 
 	t.mu.Lock()
 	defer t.mu.Unlock()
