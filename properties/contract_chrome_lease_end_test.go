@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	chromebrowser "github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
@@ -258,11 +259,25 @@ func TestContractChromeWhatNoEndOfASessionUndoesSpoilsTheTab(t *testing.T) {
 		"virtual time paused": {"Emulation.setVirtualTimePolicy", `{"policy":"pause"}`},
 		"virtual time spent":  {"Emulation.setVirtualTimePolicy", `{"policy":"advance","budget":1}`},
 		"a frozen page":       {"Page.setWebLifecycleState", `{"state":"frozen"}`},
+		"a visible size":      {"Emulation.setVisibleSize", `{"width":222,"height":333}`},
+		"a window's size": {"Browser.setWindowBounds",
+			`{"windowId":WINDOW,"bounds":{"width":333,"height":444}}`},
+		"a minimized window": {"Browser.setWindowBounds",
+			`{"windowId":WINDOW,"bounds":{"windowState":"minimized"}}`},
+		"a content's size": {"Browser.setContentsSize", `{"windowId":WINDOW,"width":321,"height":432}`},
 	}
 	onBrowser(t, nil, func(s *contractStage[*chrome.Page], b *chromeBench) {
 		c := s.context()
 		for what, order := range spoils {
 			tab := s.tab(c)
+			window, err := chrome.Run(s.limit(), tab.Page(), func(
+				ctx context.Context, t *chromedp.Target,
+			) (chromebrowser.GetWindowForTargetResult, error) {
+				return cdp.Call(ctx, t, chromebrowser.GetWindowForTarget,
+					chromebrowser.GetWindowForTargetParams{})
+			})
+			s.ok("the window", err)
+			order.params = strings.Replace(order.params, "WINDOW", fmt.Sprint(window.WindowID), 1)
 			s.ok(what, order.run(s.limit(), tab.Page()))
 			if left := s.end(tab); left != pool.SpoiledTab {
 				t.Errorf("%s leaves %v, want SpoiledTab", what, left)

@@ -23,18 +23,18 @@ type order struct {
 	params string // JSON; empty: none
 }
 
-func (c order) run(ctx context.Context, page *chrome.Page) error {
+func (o order) run(ctx context.Context, page *chrome.Page) error {
 	params := map[string]any{}
-	if c.params != "" {
-		if err := json.Unmarshal([]byte(c.params), &params); err != nil {
+	if o.params != "" {
+		if err := json.Unmarshal([]byte(o.params), &params); err != nil {
 			return err
 		}
 	}
 	err := page.Run(ctx, chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
-		return t.Call(ctx, c.method, params, nil)
+		return t.Call(ctx, o.method, params, nil)
 	}))
 	if err != nil {
-		return fmt.Errorf("%s: %w", c.method, err)
+		return fmt.Errorf("%s: %w", o.method, err)
 	}
 	return nil
 }

@@ -3,9 +3,10 @@ package chrome
 import (
 	"bytes"
 	"context"
-	"net/url"
+	"regexp"
 	"sync"
 
+	"github.com/chromedp/cdproto"
 	chromebrowser "github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/cdp/jsonv2"
 	"github.com/chromedp/cdproto/emulation"
@@ -34,8 +35,13 @@ type stains struct {
 // watch notes what a command of the holder's leaves.
 func (s *session) watch(method string, params jsonv2.Value) {
 	switch method {
-	case emulation.CommandSetVirtualTimePolicy:
-		s.spoil() // time that was stopped stays so
+	case emulation.CommandSetVirtualTimePolicy, "Emulation.setVisibleSize",
+		target.CommandExposeDevToolsProtocol:
+		s.spoil()
+	case chromebrowser.CommandSetWindowBounds, chromebrowser.CommandSetContentsSize:
+		s.spoil()
+		// Chromium opens the next window of the context as large.
+		s.stain(func(c *stains) { c.lasting = true })
 	case page.CommandSetWebLifecycleState:
 		if bytes.Contains(params, []byte(page.SetWebLifecycleStateStateFrozen)) {
 			s.spoil()
@@ -47,6 +53,10 @@ func (s *session) watch(method string, params jsonv2.Value) {
 		s.noteNavigation(method)
 	case page.CommandReload, page.CommandNavigateToHistoryEntry:
 		s.noteNavigation(method)
+	case fetch.CommandContinueRequest:
+		if named(params) {
+			s.stain(func(c *stains) { c.lasting = true })
+		}
 	case fetch.CommandContinueWithAuth, "Network.continueInterceptedRequest":
 		if bytes.Contains(params, []byte(fetch.AuthChallengeResponseResponseProvideCredentials)) {
 			s.stain(func(c *stains) { c.lasting = true })
@@ -74,20 +84,30 @@ func (s *session) stain(do func(*stains)) {
 	do(&s.t.c.stains)
 }
 
-// named reports whether a command has an address with the name of a user in it, which Chrome then
-// keeps.
+// A user in an address, and the header with which a server has the browser send more of itself.
+var (
+	user  = regexp.MustCompile(`"url":"[a-z]+://[^/?#"]*@`)
+	hints = regexp.MustCompile(`(?i)"accept-ch":"[^"]`)
+)
+
+// named reports whether a message has an address with the name of a user in it, which Chrome then
+// uses for all that it asks of that server.
 func named(params jsonv2.Value) bool {
-	if !bytes.Contains(params, []byte("@")) {
-		return false
+	return bytes.Contains(params, []byte("@")) && user.Match(params)
+}
+
+// heed notes what an event tells of what the context keeps. It runs on the pump.
+func (s *session) heed(msg *cdproto.Message) {
+	lasting := false
+	switch msg.Method {
+	case cdproto.EventNetworkRequestWillBeSent, cdproto.EventPageWindowOpen:
+		lasting = named(msg.Params)
+	case cdproto.EventNetworkResponseReceived:
+		lasting = bytes.Contains(msg.Params, []byte(`"type":"Document"`)) && hints.Match(msg.Params)
 	}
-	var to struct {
-		URL string `json:"url"`
+	if lasting {
+		s.stain(func(c *stains) { c.lasting = true })
 	}
-	if decode(params, &to) != nil {
-		return false
-	}
-	u, err := url.Parse(to.URL)
-	return err == nil && u.User != nil
 }
 
 // undo undoes what a lease left that its session's end does not, as far as that is possible, and

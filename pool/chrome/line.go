@@ -44,6 +44,8 @@ type line struct {
 	claims func(method string) func(*cdproto.Message)
 	// watch sees every command that is sent; nil: nobody does.
 	watch func(method string, params jsonv2.Value)
+	// heed sees every event that arrives, on the pump; nil: nobody does.
+	heed func(msg *cdproto.Message)
 	// cause says why the line was closed; nil: nobody knows.
 	cause func() error
 	guard *guard        // nil: every command is sent, and every event arrives
@@ -288,6 +290,9 @@ func (l *line) event(msg *cdproto.Message) {
 		return
 	}
 	l.diary.event(msg)
+	if l.heed != nil {
+		l.heed(msg)
+	}
 	l.mu.Lock()
 	switch full := l.mu.bytes; {
 	case msg.SessionID == "", full < talkBytes, full < backlogBytes && !talk(msg): // "": the end of a session

@@ -88,6 +88,9 @@ func (t *tab) newSession() (*session, error) {
 	s := &session{t: t, line: t.b.wire.newLine(t.id), ready: make(chan error, 1)}
 	s.page = &Page{tab: t, session: s}
 	s.line.claims, s.line.watch, s.line.cause = s.claims, s.watch, func() error { return context.Cause(s.life) }
+	if t.b.clearStorage {
+		s.line.heed = s.heed
+	}
 	s.line.guard = newGuard(t, s.line)
 	s.line.expect()
 	report := func(format string, values ...any) {
