@@ -453,3 +453,53 @@ func (p *pieces) Write(piece []byte) (int, error) {
 	p.count, p.largest = p.count+1, max(p.largest, len(piece))
 	return p.Buffer.Write(piece)
 }
+
+// What actions set ends with the lease, with Reset on and off; cookies stay the affinity's.
+func TestContractChromeWhatActionsSetEndsWithTheLease(t *testing.T) {
+	for _, reset := range []bool{false, true} {
+		needsChrome(t)
+		s := newActionSite(t)
+		onChrome(t, pool.Config{MaxPages: 1, Reset: reset}, func(t *testing.T, _ *chromeBench, p *chrome.Pool) {
+			tabs := map[string]bool{}
+			with := func(fn func(lease *chrome.Lease)) {
+				t.Helper()
+				lease, err := p.GetPage(limited(t), "a")
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer lease.Release()
+				tabs[lease.TabID()] = true
+				fn(lease)
+			}
+			with(func(lease *chrome.Lease) {
+				does(t, lease, chrome.SetExtraHeaders(http.Header{"X-Token": {"t"}}), chrome.SetCookies(s.URL, &http.Cookie{Name: "a", Value: "1"}),
+					chrome.SetUserAgent("Bot/1"), chrome.SetLocale("de-DE"), chrome.SetTimezone("Asia/Tokyo"), chrome.BlockResources("image"), chrome.BlockURLs("*/data"),
+					chrome.Authenticate(s.URL, "alice", "secret"), chrome.SetJavaScriptEnabled(false), chromedp.Navigate(s.URL+"/page"))
+				if ask := s.asked("/page")[0]; ask.Header.Get("X-Token") != "t" || ask.UserAgent() != "Bot/1" || len(s.asked("/a.png")) != 0 {
+					t.Errorf("what was set has no effect: %v", ask.Header)
+				}
+			})
+			with(func(lease *chrome.Lease) {
+				does(t, lease, chromedp.Navigate(s.URL+"/page"), chrome.WaitNetworkIdle(0, 50*time.Millisecond))
+				ask := s.asked("/page")[1]
+				if ask.Header.Get("X-Token") != "" || ask.UserAgent() == "Bot/1" || strings.HasPrefix(ask.Header.Get("Accept-Language"), "de") {
+					t.Errorf("the next lease sends %v", ask.Header)
+				}
+				if len(s.asked("/a.png")) == 0 || len(s.asked("/data")) == 0 {
+					t.Error("the next lease's requests are blocked")
+				}
+				if cookie, err := ask.Cookie("a"); err != nil || cookie.Value != "1" {
+					t.Errorf("the affinity's cookie is %v, %v", cookie, err)
+				}
+				says(t, lease, "ran && Intl.DateTimeFormat().resolvedOptions().timeZone != 'Asia/Tokyo' && navigator.language != 'de-DE'", true)
+				status, err := chrome.Run(limited(t), lease.Page(), chrome.Navigate(s.URL+"/basic"))
+				if err != nil || status != http.StatusUnauthorized {
+					t.Errorf("the next lease is answered %d, %v", status, err)
+				}
+			})
+			if len(tabs) != 1 {
+				t.Errorf("%d tabs", len(tabs))
+			}
+		})
+	}
+}
