@@ -79,7 +79,7 @@ func deciding(t *testing.T, at string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	decides := "admit browser calls close context core deadline grow heap lease order phase place probe retire supply tabs"
+	decides := "admit browser calls close context core deadline grow heap lease order phase place probe retire session supply tabs"
 	if !strings.Contains(" "+decides+" ", " "+strings.TrimSuffix(file, ".go")+" ") {
 		return ""
 	}

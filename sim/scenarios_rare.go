@@ -154,6 +154,12 @@ var rare = []*Scenario{
 		Faults:   2, Menu: Hangs,
 	},
 	{
+		Name: "overdue-beside-idle", Says: "a request that waits is given the room of an idle tab, and not that of a reset that hangs", Full: true,
+		Settings: small(core.Settings{MaxPages: 2, Reset: true, RescueTimeout: time.Second}),
+		Programs: []Program{render(a), renderNested(b), render(c)},
+		Faults:   1, Menu: Hangs,
+	},
+	{
 		Name: "reset-worn", Says: "a page that is worn retires when it was reset or probed, though nested work waits",
 		Settings: small(core.Settings{MaxPages: 1, MaxUses: 1, Reset: true, MaxLease: 90 * time.Second, RescueTimeout: time.Second}),
 		Programs: []Program{renderNested(a), {getNested(b), release}},

@@ -22,7 +22,7 @@ var sessions = []*Scenario{
 	},
 	{
 		Name: "session-shared", Says: "what a lease leaves in a context closes every page that shares it", Sessions: true,
-		Settings: small(core.Settings{MaxPages: 1, TabsPerContext: 2, OrphanCap: 1}),
+		Settings: small(core.Settings{MaxPages: 2, TabsPerContext: 2, OrphanCap: 1}),
 		Programs: []Program{renderNested(a), {get(a), release}},
 		Faults:   1, Menu: Leaves | Crashes | OpenFails,
 	},

@@ -25,6 +25,7 @@ type Ledger struct {
 	justOpened TabID     // which opening was answered in the last step, for the first time
 	unasked    TabID     // which tab the last step's answer was of, though nothing was asked of it that it answers
 	tooLate    TabID     // which opening was answered in the last step after it was given up, for the first time
+	unreset    TabID     // of which a part of a reset failed, or was silent, in the last step
 	priority   int32     // the highest that was asked with
 	asked      bool      // somebody asked for a page
 	breaches   []breach  // of the last step
@@ -135,7 +136,7 @@ func (l *Ledger) CopyFrom(o *Ledger) {
 	l.announced = append(l.announced[:0], o.announced...)
 	l.freedAt = append(l.freedAt[:0], o.freedAt...)
 	l.now, l.lost, l.freed, l.pageGone, l.justOpened, l.disposals = o.now, o.lost, o.freed, o.pageGone, o.justOpened, o.disposals
-	l.unasked, l.tooLate, l.operation = o.unasked, o.tooLate, o.operation
+	l.unasked, l.tooLate, l.unreset, l.operation = o.unasked, o.tooLate, o.unreset, o.operation
 	l.priority, l.asked = o.priority, o.asked
 	l.breaches = append(l.breaches[:0], o.breaches...)
 }
@@ -258,7 +259,7 @@ func (l *Ledger) announcement(a Affinity) *announcement {
 
 // Feed tells the ledger of one step. What single events and effects break is kept until the next.
 func (l *Ledger) Feed(now Time, event Event, effects []Effect) {
-	l.breaches, l.freed, l.pageGone, l.justOpened, l.unasked, l.tooLate = l.breaches[:0], 0, 0, 0, 0, 0
+	l.breaches, l.freed, l.pageGone, l.justOpened, l.unasked, l.tooLate, l.unreset = l.breaches[:0], 0, 0, 0, 0, 0, 0
 	l.now = now
 	l.hear(now, event)
 	l.event(now, event)
@@ -280,6 +281,7 @@ func (l *Ledger) Feed(now Time, event Event, effects []Effect) {
 	}
 	l.spoiled(event)
 	l.closesSpoiled(event)
+	l.closesFailed(event)
 	for i := range l.tabs {
 		if t := &l.tabs[i]; t.asked == 0 && t.closing == 0 && t.holder == 0 {
 			t.ending = false

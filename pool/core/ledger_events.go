@@ -57,6 +57,9 @@ func (l *Ledger) tabEvent(t *entry, e Event) {
 		}
 		return // what was given up answers too late
 	}
+	if t.resets() && e.Kind.endsReset() {
+		l.unreset = t.id
+	}
 	switch e.Kind {
 	case Opened, OpenFailed:
 		l.opening(t, e.Kind)
@@ -125,4 +128,12 @@ func (l *Ledger) opening(t *entry, kind EventKind) {
 	if t.failed = kind == OpenFailed; kind == Opened {
 		t.opened, l.justOpened = true, t.id
 	}
+}
+
+// resets says whether one of the two parts of a reset was asked of a tab.
+func (e *entry) resets() bool { return e.asked == ResetTab || e.asked == RescueTab && e.halts }
+
+// endsReset says whether an event ends a reset without success, in either part.
+func (k EventKind) endsReset() bool {
+	return k == ResetFailed || k == ResetSilent || k == RescueFailed
 }

@@ -97,6 +97,18 @@ func (l *Ledger) closesSpoiled(event Event) {
 	}
 }
 
+// closesFailed checks that a tab is on its way out in the step in which a part of its reset fails or is silent, or in
+// which, for the second time since its last lease, a session does not end or does not begin.
+func (l *Ledger) closesFailed(event Event) {
+	if t := l.tab(l.unreset); t != nil && t.closing == 0 {
+		l.breach("reset-bounded", "the reset of t%d has failed, and t%d is not on its way out", t.id, t.id)
+	}
+	if t := l.tab(event.Tab); t != nil && t.failures > 1 && t.closing == 0 {
+		l.breach("doubt", "a session of t%d has failed to end or to begin %d times, and t%d is not on its way out",
+			t.id, t.failures, t.id)
+	}
+}
+
 // contextSpoiled says whether a lease has left something in a context.
 func (l *Ledger) contextSpoiled(id ContextID) bool {
 	return slices.ContainsFunc(l.contexts, func(c ledgerContext) bool { return c.id == id && c.spoiled })
