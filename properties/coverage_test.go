@@ -16,7 +16,6 @@ import (
 // unexplored are the functions of the core of which the explorations leave a statement out, and why.
 var unexplored = map[string]string{
 	"Clone":          "searches copy with CopyFrom",
-	"warmer":         "in a search, every idle tab needs a probe or none does",
 	"closed":         "the close of a tab that nobody closes is what only a browser that lies says",
 	"killSilent":     "a deadline that is not armed does not come",
 	"markOverdue":    "the same",
@@ -25,6 +24,9 @@ var unexplored = map[string]string{
 	"closeFailed":    "a page that opens after its CloseTimeout and does not close: four faults, regressions/late-page-is-killed",
 	"closeRequested": "nobody closes a pool twice in a scenario; the shell's tests do",
 	"probeFailed":    "no probe fails twice, and a late answer names an older operation",
+	"resetFailed":    "no reset fails twice, and a late answer names an older operation",
+	"sessionFailed":  "the same of a session",
+	"cannotNavigate": "every holder in a scenario navigates",
 }
 
 // everyStatement looks, in the coverage data of the explorations, for statements that decide something and that
