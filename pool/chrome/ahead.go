@@ -23,22 +23,27 @@ import (
 // none is the answer to a command that has no result.
 var none = jsonv2.Value("{}")
 
+// window is the answer to the question for "self", by which chromedp tells a page from a worker.
+var window = jsonv2.Value(`{"result":{"type":"object","className":"Window"}}`)
+
 // answers are those to chromedp's first commands that say the same of every page.
 var answers = map[string]jsonv2.Value{
-	runtime.CommandEvaluate:               jsonv2.Value(`{"result":{"type":"object","className":"Window"}}`), // of "self": it is no worker
+	runtime.CommandEvaluate:               window,
 	log.CommandEnable:                     none,
 	network.CommandEnable:                 none,
 	inspector.CommandEnable:               none,
 	page.CommandEnable:                    none,
 	dom.CommandEnable:                     none,
 	css.CommandEnable:                     none, // it is enabled when the first command needs it
-	target.CommandSetDiscoverTargets:      none, // the driver knows all targets, and passes on those of the tab
+	target.CommandSetDiscoverTargets:      none, // the driver passes on the news of the tab's
 	target.CommandSetAutoAttach:           none,
 	page.CommandSetLifecycleEventsEnabled: none,
 }
 
 // ahead are the commands whose answers are of this page. They keep their place among the events.
-var ahead = []string{target.CommandAttachToTarget, runtime.CommandEnable, page.CommandGetFrameTree, dom.CommandGetDocument}
+var ahead = []string{
+	target.CommandAttachToTarget, runtime.CommandEnable, page.CommandGetFrameTree, dom.CommandGetDocument,
+}
 
 // expectation is what a line still has to answer by itself.
 type expectation struct {
@@ -71,20 +76,25 @@ func (l *line) begin(attached *cdproto.Message, session target.SessionID) {
 	l.mu.primary = session
 	l.mu.Unlock()
 	post(l.w, session, runtime.Enable, cdp.Empty{})
-	l.came(runtime.CommandEnable, &cdproto.Message{SessionID: session, Result: none}) // its events come behind
+	// Its events come behind its answer, so that chromedp knows the session by then.
+	l.came(runtime.CommandEnable, &cdproto.Message{SessionID: session, Result: none})
 	post(l.w, session, log.Enable, cdp.Empty{})
 	post(l.w, session, network.Enable, network.EnableParams{})
 	post(l.w, session, inspector.Enable, cdp.Empty{})
 	post(l.w, session, page.Enable, page.EnableParams{})
 	post(l.w, session, dom.Enable, dom.EnableParams{})
 	flat := true
-	post(l.w, session, target.SetAutoAttach, target.SetAutoAttachParams{AutoAttach: true, Flatten: &flat})
-	post(l.w, session, page.SetLifecycleEventsEnabled, page.SetLifecycleEventsEnabledParams{Enabled: true})
+	post(l.w, session, target.SetAutoAttach,
+		target.SetAutoAttachParams{AutoAttach: true, Flatten: &flat})
+	post(l.w, session, page.SetLifecycleEventsEnabled,
+		page.SetLifecycleEventsEnabledParams{Enabled: true})
 	l.w.send(session, page.CommandGetFrameTree, none, waiter{then: func(msg *cdproto.Message) {
 		l.diary.shows(msg)
 		l.came(page.CommandGetFrameTree, msg)
 	}})
-	l.w.send(session, dom.CommandGetDocument, shallow, waiter{then: func(msg *cdproto.Message) { l.came(dom.CommandGetDocument, msg) }})
+	l.w.send(session, dom.CommandGetDocument, shallow, waiter{then: func(msg *cdproto.Message) {
+		l.came(dom.CommandGetDocument, msg)
+	}})
 }
 
 // came takes an answer that chromedp may not have asked for yet. Until it does, what comes behind
@@ -117,7 +127,8 @@ func (l *line) expected(msg *cdproto.Message) bool {
 	id, waits := e.ahead[method]
 	switch {
 	case e.answers[method]:
-		l.mu.urgent = append(l.mu.urgent, &cdproto.Message{ID: msg.ID, SessionID: msg.SessionID, Result: answers[method]})
+		answer := &cdproto.Message{ID: msg.ID, SessionID: msg.SessionID, Result: answers[method]}
+		l.mu.urgent = append(l.mu.urgent, answer)
 		l.answeredLocked(method)
 	case waits && id == 0:
 		l.askedLocked(method, msg.ID)

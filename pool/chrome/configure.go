@@ -27,7 +27,8 @@ func (s settings) configure(owner string, cfg pool.Config) (pool.Config, error) 
 		return cfg, nil
 	}
 	if !cfg.Reset {
-		return cfg, fmt.Errorf("chrome: %s.ClearStorage is true: it needs pool.Config.Reset, since a reset clears the storage", owner)
+		return cfg, fmt.Errorf("chrome: %s.ClearStorage is true: "+
+			"it needs pool.Config.Reset, since a reset clears the storage", owner)
 	}
 	cfg.OrphanCap = pool.Off
 	return cfg, nil

@@ -66,7 +66,8 @@ func (t *tab) EndLease(ctx context.Context) (pool.Left, error) {
 	}
 	s.close(pool.ErrReleased)
 	if dropped, damaged := s.line.losses(); dropped > 0 || damaged {
-		t.b.log.Warn("messages of a page dropped", "target", t.id, "messages", dropped, "events", damaged)
+		t.b.log.Warn("messages of a page dropped",
+			"target", t.id, "messages", dropped, "events", damaged)
 	}
 	return left, nil
 }
@@ -82,7 +83,8 @@ func (t *tab) detached(ctx context.Context, s *session) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(t.life, func() { cancel(context.Cause(t.life)) })()
-	_, err := call(ctx, t.b.wire, "", target.DetachFromTarget, target.DetachFromTargetParams{SessionID: id})
+	_, err := call(ctx, t.b.wire, "", target.DetachFromTarget,
+		target.DetachFromTargetParams{SessionID: id})
 	if refused := (*cdproto.Error)(nil); errors.As(err, &refused) {
 		return nil // there is no such session any more
 	}

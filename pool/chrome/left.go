@@ -130,15 +130,18 @@ func (t *tab) undo(ctx context.Context, s *session) (pool.Left, error) {
 		return pool.SpoiledContext, nil
 	}
 	if found.permissions {
-		_, err := call(ctx, t.b.wire, "", chromebrowser.ResetPermissions, chromebrowser.ResetPermissionsParams{BrowserContextID: t.c.id})
+		_, err := call(ctx, t.b.wire, "", chromebrowser.ResetPermissions,
+			chromebrowser.ResetPermissionsParams{BrowserContextID: t.c.id})
 		if err != nil {
 			return left, err
 		}
 	}
 	if found.downloads {
-		_, err := call(ctx, t.b.wire, "", chromebrowser.SetDownloadBehavior, chromebrowser.SetDownloadBehaviorParams{
-			Behavior: chromebrowser.SetDownloadBehaviorBehaviorDefault, BrowserContextID: t.c.id,
-		})
+		_, err := call(ctx, t.b.wire, "", chromebrowser.SetDownloadBehavior,
+			chromebrowser.SetDownloadBehaviorParams{
+				Behavior:         chromebrowser.SetDownloadBehaviorBehaviorDefault,
+				BrowserContextID: t.c.id,
+			})
 		if err != nil {
 			return left, err
 		}

@@ -16,7 +16,9 @@ import (
 // The pump writes it.
 type navigations struct {
 	// frame is how the parameters of an event of the main frame begin.
-	frame, framed []byte
+	frame []byte
+	// framed is the same for the event that a frame shows another document.
+	framed []byte
 
 	mu struct {
 		sync.Mutex
@@ -38,19 +40,25 @@ type navigation struct {
 	statusOf  cdp.LoaderID
 
 	// Since turn was called.
-	began    bool // a navigation to another document
-	finished bool // one of these, by itself: its document was parsed, or loading ended without the driver's doing
+	began bool // a navigation to another document
+	// finished says that one of these has, by itself: its document was parsed, or loading ended without
+	// the driver's doing.
+	finished bool
 }
 
 func newNavigations(id target.ID) *navigations {
-	return &navigations{frame: []byte(`{"frameId":"` + string(id) + `"`), framed: []byte(`{"frame":{"id":"` + string(id) + `"`)}
+	return &navigations{
+		frame:  []byte(`{"frameId":"` + string(id) + `"`),
+		framed: []byte(`{"frame":{"id":"` + string(id) + `"`),
+	}
 }
 
 // navigates reports whether navigations take in an event.
 func navigates(method cdproto.MethodType) bool {
 	switch method {
-	case cdproto.EventPageFrameStartedNavigating, cdproto.EventPageFrameStartedLoading, cdproto.EventPageFrameStoppedLoading,
-		cdproto.EventPageFrameNavigated, cdproto.EventPageDomContentEventFired, cdproto.EventNetworkResponseReceived:
+	case cdproto.EventPageFrameStartedNavigating, cdproto.EventPageFrameNavigated,
+		cdproto.EventPageFrameStartedLoading, cdproto.EventPageFrameStoppedLoading,
+		cdproto.EventPageDomContentEventFired, cdproto.EventNetworkResponseReceived:
 		return true
 	}
 	return false
@@ -87,7 +95,9 @@ func (n *navigations) event(method cdproto.MethodType, params jsonv2.Value) {
 		}
 		change = func(v *navigation) { v.commits, v.committed = v.commits+1, news.Frame.LoaderID }
 	case cdproto.EventPageDomContentEventFired: // only of the main frame
-		change = func(v *navigation) { v.finished = v.finished || v.began && v.committed == v.pending }
+		change = func(v *navigation) {
+			v.finished = v.finished || v.began && v.committed == v.pending
+		}
 	case cdproto.EventNetworkResponseReceived:
 		var received struct {
 			LoaderID cdp.LoaderID `json:"loaderId"`
@@ -114,7 +124,8 @@ func (v *navigation) started(e *page.EventFrameStartedNavigating) {
 	v.starts++
 	v.busy = true
 	switch e.NavigationType {
-	case page.FrameStartedNavigatingNavigationTypeSameDocument, page.FrameStartedNavigatingNavigationTypeHistorySameDocument:
+	case page.FrameStartedNavigatingNavigationTypeSameDocument,
+		page.FrameStartedNavigatingNavigationTypeHistorySameDocument:
 	default:
 		v.pending, v.began = cdp.LoaderID(e.LoaderID), true
 	}

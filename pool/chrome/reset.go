@@ -93,7 +93,7 @@ func (t *tab) renew(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	post(t.b.wire, t.session, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: false})
+	t.disableScripts(false)
 	if err = t.hear(ctx, nameless); err != nil {
 		return err
 	}
@@ -103,23 +103,19 @@ func (t *tab) renew(ctx context.Context) error {
 	return t.standby(ctx)
 }
 
-// hear waits for the main thread to evaluate an expression. A stop that found nothing to stop hits
-// the next script. Be that ours: an error is an answer.
+// hear waits for the main thread to evaluate an expression, or for ctx. A stop that found nothing to
+// stop hits the next script: that is this one, so it is tried once more, and an error is an answer.
 func (t *tab) hear(ctx context.Context, what runtime.EvaluateParams) error {
-	for {
+	for range 2 {
 		result, err := ask(ctx, t, runtime.Evaluate, what)
-		refused := (*cdproto.Error)(nil)
-		if err == nil && result.ExceptionDetails == nil || err != nil && !errors.As(err, &refused) {
-			return err
-		}
-		if what == one {
+		if err == nil && result.ExceptionDetails == nil {
 			return nil
 		}
-		what = one // it is tried once more
-		if _, err := ask(ctx, t, runtime.Evaluate, nameless); err != nil && !errors.As(err, &refused) {
+		if refused := (*cdproto.Error)(nil); err != nil && !errors.As(err, &refused) {
 			return err
 		}
 	}
+	return nil
 }
 
 // flee goes to the blank page. What a document does at its end, such as a loop in an unload
@@ -140,7 +136,10 @@ func (t *tab) flee(ctx context.Context) error {
 		}
 	})
 	err := t.leave(ctx)
-	for again := 0; err != nil && again < fleeAgain && ctx.Err() == nil && t.life.Err() == nil; again++ {
+	for range fleeAgain {
+		if err == nil || ctx.Err() != nil || t.life.Err() != nil {
+			break
+		}
 		err = t.leave(ctx) // another navigation came between
 	}
 	close(done)
@@ -163,7 +162,13 @@ func (t *tab) leave(ctx context.Context) error {
 // quiet has the page run no script: first no new one, then not the one that runs. Chrome carries
 // out both between two steps of a script, so they wait for no turn of the main thread.
 func (t *tab) quiet(ctx context.Context) error {
-	post(t.b.wire, t.session, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
+	t.disableScripts(true)
 	_, err := ask(ctx, t, runtime.TerminateExecution, cdp.Empty{})
 	return err
+}
+
+// disableScripts has the page run no new script, or lets it run scripts again.
+func (t *tab) disableScripts(disabled bool) {
+	post(t.b.wire, t.session, emulation.SetScriptExecutionDisabled,
+		emulation.SetScriptExecutionDisabledParams{Value: disabled})
 }

@@ -87,7 +87,8 @@ func (e *lifeError) Unwrap() []error { return []error{e.cause, context.Canceled}
 func (t *tab) newSession() (*session, error) {
 	s := &session{t: t, line: t.b.wire.newLine(t.id), ready: make(chan error, 1)}
 	s.page = &Page{tab: t, session: s}
-	s.line.claims, s.line.watch, s.line.cause = s.claims, s.watch, func() error { return context.Cause(s.life) }
+	s.line.claims, s.line.watch = s.claims, s.watch
+	s.line.cause = func() error { return context.Cause(s.life) }
 	if t.b.clearStorage {
 		s.line.heed = s.heed
 	}
@@ -233,6 +234,7 @@ func (s *session) barrier(ctx context.Context) error {
 		}
 		return err
 	case <-ctx.Done():
-		return fmt.Errorf("chromedp takes no messages of the page, because a listener blocks or too many wait: %w", ended(ctx))
+		return fmt.Errorf("chromedp takes no messages of the page: a listener blocks, or too many wait: %w",
+			ended(ctx))
 	}
 }

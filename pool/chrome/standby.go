@@ -117,7 +117,9 @@ func (t *tab) visit(ctx context.Context, url string) error {
 		defer post(t.b.wire, t.session, network.Disable, cdp.Empty{})
 	}
 	loader, err := t.navigate(ctx, url)
-	if state, _ := t.nav.look(); err == nil && web && state.statusOf == loader && state.status >= http.StatusBadRequest {
+	state, _ := t.nav.look()
+	answered := err == nil && web && state.statusOf == loader
+	if answered && state.status >= http.StatusBadRequest {
 		err = fmt.Errorf("go to %s: %w", url, statusError(state.status))
 	}
 	return err
@@ -168,7 +170,9 @@ func (t *tab) prepare(ctx context.Context) error {
 		if step.do == nil {
 			continue
 		}
-		_, err := within(ctx, s.life, leaveGrace, func() (cdp.Empty, error) { return cdp.Empty{}, step.do(ctx, s.page) })
+		_, err := within(ctx, s.life, leaveGrace, func() (cdp.Empty, error) {
+			return cdp.Empty{}, step.do(ctx, s.page)
+		})
 		if err != nil {
 			s.close(err)
 			return fmt.Errorf("%s: %s: %w", t.b.standbyURL, step.what, err)
@@ -196,7 +200,7 @@ func (t *tab) unprepare() {
 }
 
 // errPrepared answers calls on the page of a Ready or a Prepare that has returned.
-var errPrepared = errors.New("chrome: the page is about to be brought to the standby state, or has been")
+var errPrepared = errors.New("chrome: the page's Ready or Prepare is over")
 
 // forget removes what the page's context has stored.
 func (t *tab) forget(ctx context.Context) error {

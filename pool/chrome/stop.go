@@ -63,7 +63,13 @@ func (t *tab) loading() bool {
 
 // settled waits until a document is committed, for pause, and unless any is set until the page
 // stops loading. It reports whether a document was committed.
-func (t *tab) settled(ctx context.Context, last navigation, changed <-chan struct{}, pause time.Duration, any bool) (bool, error) {
+func (t *tab) settled(
+	ctx context.Context,
+	last navigation,
+	changed <-chan struct{},
+	pause time.Duration,
+	refused bool,
+) (bool, error) {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
 	for state := last; ; {
@@ -80,7 +86,7 @@ func (t *tab) settled(ctx context.Context, last navigation, changed <-chan struc
 		switch {
 		case state.commits != last.commits:
 			return true, nil
-		case !any && !state.loading:
+		case !refused && !state.loading:
 			return false, nil
 		}
 	}

@@ -59,7 +59,7 @@ type tab struct {
 		over     bool                  // no session is opened any more
 		sessions map[*session]struct{} // those that have not been closed
 		lease    *session              // of the lease that began last; nil: none has
-		prepared *session              // through which Prepare has set something; nil: there is no Prepare
+		prepared *session              // of the last Prepare; nil: there is no Prepare
 		told     *diary                // of the lease that LeaseBegun began last; nil: none
 		began    bool                  // a navigation, in the lease that EndLease ended last
 		finished bool                  // one of them
@@ -102,7 +102,10 @@ func (c *browserContext) NewTab(ctx context.Context) (pool.Tab[*Page], error) {
 
 // newTab takes over a target that was just made.
 func (c *browserContext) newTab(id target.ID) *tab {
-	t := &tab{b: c.b, c: c, id: id, nav: newNavigations(id), done: make(chan struct{}), retired: make(chan struct{})}
+	t := &tab{
+		b: c.b, c: c, id: id, nav: newNavigations(id),
+		done: make(chan struct{}), retired: make(chan struct{}),
+	}
 	t.life, t.end = context.WithCancelCause(context.Background())
 	t.mu.sessions = make(map[*session]struct{})
 	gone := c.b.adopt(t)
@@ -214,7 +217,7 @@ func (t *tab) Probe(ctx context.Context) error {
 // ctx ends. It may be called again.
 func (t *tab) Close(ctx context.Context) (err error) {
 	t.lookAway()
-	t.muteAll(ErrPageClosed) // before the browser answers what they wait for with an error of its own
+	t.muteAll(ErrPageClosed) // before the browser answers with an error of its own
 	t.b.closeBegins(t)
 	defer func() { t.b.closeEnds(t, err) }()
 	err = t.b.closePages(ctx, func(info *target.Info, root target.ID) bool {
