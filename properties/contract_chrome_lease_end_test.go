@@ -317,7 +317,14 @@ func TestContractChromeTheDriverTellsWhetherNavigationsBeganAndFinished(t *testi
 			if c.path == "#here" {
 				s.ok("hash", tab.Page().Run(s.limit(), chromedp.Evaluate[chromedp.Void]("location.hash = 'here'")))
 			} else if c.path != "" {
-				_ = tab.Page().Run(s.in(500*time.Millisecond), chromedp.Navigate(url))
+				patience := contractLimit
+				switch c.path {
+				case "/never":
+					patience = 500 * time.Millisecond
+				case "/image": // it never finishes to load, but its document does
+					patience = 5 * time.Second
+				}
+				_ = tab.Page().Run(s.in(patience), chromedp.Navigate(url))
 			}
 			s.next(tab, false)
 			if began, finished := tells.Navigations(); began != c.began || finished != c.finished {

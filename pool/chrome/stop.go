@@ -61,8 +61,8 @@ func (t *tab) loading() bool {
 	return state.loading
 }
 
-// settled waits until a document is committed, for pause, and unless any is set until the page
-// stops loading. It reports whether a document was committed.
+// settled waits until a document is committed, for pause, and, unless the stop was refused, until
+// the page stops loading. It reports whether a document was committed.
 func (t *tab) settled(
 	ctx context.Context,
 	last navigation,
