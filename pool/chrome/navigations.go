@@ -35,7 +35,7 @@ type navigation struct {
 	committed cdp.LoaderID // of the document that the frame shows
 	loading   bool         // between frameStartedLoading and frameStoppedLoading
 	busy      bool         // a navigation began, and the frame has not stopped loading since
-	stopping  bool         // the driver has asked for the end of what is in flight
+	stopping  bool         // the driver has asked for the end of the navigation that began last
 	status    int64        // of the response of the document with loader statusOf; 0: it has none
 	statusOf  cdp.LoaderID
 
@@ -122,7 +122,7 @@ func (n *navigations) event(method cdproto.MethodType, params jsonv2.Value) {
 
 func (v *navigation) started(e *page.EventFrameStartedNavigating) {
 	v.starts++
-	v.busy = true
+	v.busy, v.stopping = true, false
 	switch e.NavigationType {
 	case page.FrameStartedNavigatingNavigationTypeSameDocument,
 		page.FrameStartedNavigatingNavigationTypeHistorySameDocument:

@@ -28,8 +28,7 @@ const (
 // that navigation then goes on; so a stop is repeated until it was taken and no document was
 // committed after it.
 func (t *tab) stop(ctx context.Context) error {
-	t.nav.change(func(v *navigation) { v.stopping = true })
-	defer t.nav.change(func(v *navigation) { v.stopping = false })
+	t.nav.change(func(v *navigation) { v.stopping = v.stopping || v.busy })
 	for taken := 0; taken < stopsEnough; {
 		_, err := ask(ctx, t, page.StopLoading, cdp.Empty{})
 		refused := (*cdproto.Error)(nil)
