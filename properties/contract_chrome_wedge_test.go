@@ -115,7 +115,7 @@ func TestContractChromeADocumentThatIsRewrittenForEverIsRescuedAtOnce(t *testing
 func TestContractChromeAWedgedPageIsProbedRescuedAndClosedAndItsSlotComesBack(t *testing.T) {
 	for what, want := range map[string]struct{ rescued, closed bool }{"a loop": {true, false}, "a synchronous request": {false, true}} {
 		t.Run(what, func(t *testing.T) {
-			cfg := pool.Config{MaxPages: 2, MaxLease: time.Second, RescueTimeout: 4 * time.Second, ProbeBudget: pool.Off}
+			cfg := pool.Config{MaxPages: 2, MaxLease: time.Second, RescueTimeout: 4 * time.Second, OpenGrace: 10 * time.Second, ProbeBudget: pool.Off}
 			if want.closed {
 				cfg.RescueTimeout = 500 * time.Millisecond
 			}
