@@ -384,6 +384,16 @@ func TestContractChromeAWaitThatFailsNamesWhatItWaitedFor(t *testing.T) {
 	})
 }
 
+// A lease that reaches its limit ends a wait as well, and its error says for what.
+func TestContractChromeALeaseThatExpiresNamesWhatItWaitedFor(t *testing.T) {
+	onChrome(t, pool.Config{MaxPages: 1}, func(t *testing.T, _ *chromeBench, p *chrome.Pool) {
+		for _, wait := range []chromedp.Action[chromedp.Void]{chromedp.WaitVisible("#nope"), chrome.WaitSelector("#nope")} {
+			err := p.Do(limited(t), "a", func(ctx context.Context, page *chrome.Page) error { return page.Run(ctx, wait) }, pool.WithMaxLease(time.Second))
+			wantsError(t, err, pool.ErrLeaseExpired, `matches "#nope"`)
+		}
+	})
+}
+
 func TestContractChromeASelectorThatIsNoneIsToldFromOneThatMatchesNothing(t *testing.T) {
 	onActionPage(t, func(t *testing.T, s *actionSite, lease *chrome.Lease) {
 		does(t, lease, chromedp.Navigate(s.URL+"/page"))
