@@ -384,6 +384,16 @@ func TestContractChromeAWaitThatFailsNamesWhatItWaitedFor(t *testing.T) {
 	})
 }
 
+// A lease that reaches its limit ends a wait as well, and its error says for what.
+func TestContractChromeALeaseThatExpiresNamesWhatItWaitedFor(t *testing.T) {
+	onChrome(t, pool.Config{MaxPages: 1}, func(t *testing.T, _ *chromeBench, p *chrome.Pool) {
+		for _, wait := range []chromedp.Action[chromedp.Void]{chromedp.WaitVisible("#nope"), chrome.WaitSelector("#nope")} {
+			err := p.Do(limited(t), "a", func(ctx context.Context, page *chrome.Page) error { return page.Run(ctx, wait) }, pool.WithMaxLease(time.Second))
+			wantsError(t, err, pool.ErrLeaseExpired, `matches "#nope"`)
+		}
+	})
+}
+
 func TestContractChromeASelectorThatIsNoneIsToldFromOneThatMatchesNothing(t *testing.T) {
 	onActionPage(t, func(t *testing.T, s *actionSite, lease *chrome.Lease) {
 		does(t, lease, chromedp.Navigate(s.URL+"/page"))
@@ -423,6 +433,25 @@ func TestContractChromeAConnectionThatIsRefusedNamesItsAddress(t *testing.T) {
 	})
 }
 
+// Chrome shows an error page for a navigation that failed, after it has said so. Its load is not the next one's.
+func TestContractChromeANavigationAfterOneThatFailedGetsItsOwnPage(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	listener.Close()
+	onActionPage(t, func(t *testing.T, s *actionSite, lease *chrome.Lease) {
+		for range 60 {
+			hasToFail(t, lease, contractLimit, chromedp.Navigate("http://"+listener.Addr().String()))
+			status, err := chrome.Run(limited(t), lease.Page(), chrome.Navigate(s.URL+"/page"))
+			title, _ := chrome.Run(limited(t), lease.Page(), chromedp.Title())
+			if err != nil || status != http.StatusOK || title != "page" {
+				t.Fatalf("%q with status %d, %v", title, status, err)
+			}
+		}
+	})
+}
+
 func TestContractChromeAFileIsPrintedInPieces(t *testing.T) {
 	onActionPage(t, func(t *testing.T, s *actionSite, lease *chrome.Lease) {
 		// Noise does not compress, so the file is of several pieces.
@@ -459,7 +488,7 @@ func TestContractChromeWhatActionsSetEndsWithTheLease(t *testing.T) {
 	for _, reset := range []bool{false, true} {
 		needsChrome(t)
 		s := newActionSite(t)
-		onChrome(t, pool.Config{MaxPages: 1, Reset: reset}, func(t *testing.T, _ *chromeBench, p *chrome.Pool) {
+		onChrome(t, pool.Config{MaxPages: 1, Reset: reset, RescueTimeout: 5 * time.Second}, func(t *testing.T, _ *chromeBench, p *chrome.Pool) {
 			tabs := map[string]bool{}
 			with := func(fn func(lease *chrome.Lease)) {
 				t.Helper()

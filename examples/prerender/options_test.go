@@ -97,7 +97,7 @@ func TestOptionsThatAreWrongAreNamed(t *testing.T) {
 }
 
 func TestPaperIsMeasuredInInches(t *testing.T) {
-	p := paper{Format: "a4", PaperHeight: "254mm", Margin: "1in", MarginLeft: "96px", MarginTop: "0cm", HeaderTemplate: "<p>"}
+	p := paper{Format: "a4", PaperHeight: "254mm", Margin: "1in", MarginLeft: "96px", MarginTop: "5.08cm", HeaderTemplate: "<p>"}
 	print, err := p.print()
 	if err != nil {
 		t.Fatal(err)
@@ -105,7 +105,7 @@ func TestPaperIsMeasuredInInches(t *testing.T) {
 	var got page.PrintToPDFParams
 	print(&got)
 	for name, pair := range map[string][2]float64{
-		"width": {got.PaperWidth, 8.27}, "height": {got.PaperHeight, 10}, "top": {*got.MarginTop, 0}, "right": {*got.MarginRight, 1}, "left": {*got.MarginLeft, 1},
+		"width": {got.PaperWidth, 8.27}, "height": {got.PaperHeight, 10}, "top": {*got.MarginTop, 2}, "right": {*got.MarginRight, 1}, "left": {*got.MarginLeft, 1},
 	} {
 		if math.Abs(pair[0]-pair[1]) > 1e-9 {
 			t.Errorf("%s is %v, want %v", name, pair[0], pair[1])

@@ -51,6 +51,7 @@ type command struct {
 	params  jsonv2.Value // of the commands that are named by their parameters; otherwise nil
 	done    bool
 	refused *cdproto.Error
+	failed  bool // a navigation that was answered with an error text: the browser goes on to its error page
 }
 
 // query is one look at the elements that match a selector. chromedp repeats it until they are as it wants.
@@ -74,6 +75,9 @@ var queryParts = map[string]bool{
 
 // awaits is in the parameters of a call that is answered when a promise is.
 var awaits = []byte(`"awaitPromise":true`)
+
+// errorText is in the answer to a navigation that failed.
+var errorText = []byte(`"errorText":"`)
 
 // command notes a command. It returns a text that the page should be asked about, or "".
 func (a *asked) command(id int64, method string, params jsonv2.Value) (check string) {
@@ -113,6 +117,7 @@ func (a *asked) answer(msg *cdproto.Message) {
 		a.query.found = found(msg)
 	case msg.ID == a.last.id:
 		a.last.done, a.last.refused = true, msg.Error
+		a.last.failed = a.last.method == page.CommandNavigate && bytes.Contains(msg.Result, errorText)
 	}
 }
 

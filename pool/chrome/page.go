@@ -118,17 +118,24 @@ func Run[T any](ctx context.Context, p *Page, action chromedp.Action[T]) (T, err
 	watch := s.line.asked.begin()
 	result, err := within(ctx, s.life, leaveGrace, func() (T, error) { return chromedp.Run(run, action) })
 	last, looked := watch.end()
+	if last.failed && ctx.Err() == nil {
+		s.stopSince(before) // the load of the error page would be taken for that of the next navigation
+	}
 	switch {
 	case err == nil:
 		return result, nil
-	case s.life.Err() != nil:
-		return result, fmt.Errorf("chrome: %w", context.Cause(s.life))
-	case ctx.Err() != nil:
-		s.stopSince(before)
+	case s.life.Err() != nil && !errors.Is(context.Cause(s.life), pool.ErrReleased):
+		return result, fmt.Errorf("chrome: %w", context.Cause(s.life)) // the page is gone
+	case s.life.Err() != nil, ctx.Err() != nil:
+		cause := context.Cause(s.life) // that of a lease that has ended, with ctx or without
+		if cause == nil {
+			s.stopSince(before)
+			cause = ended(ctx)
+		}
 		if errors.As(err, new(*WaitError)) {
 			return result, err
 		}
-		return result, explain(ended(ctx), true, last, looked, nil)
+		return result, explain(cause, true, last, looked, nil)
 	}
 	return result, explain(err, false, last, looked, s.line.diary.unreached)
 }

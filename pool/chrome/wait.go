@@ -11,11 +11,11 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// WaitError is the error of an action whose ctx ended before what it waited for.
+// WaitError is the error of an action whose ctx, or whose lease, ended before what it waited for.
 type WaitError struct {
 	// What says what was missing, such as `nothing visible matches "#ready"`.
 	What string
-	// Err is why the wait ended: ctx's own error.
+	// Err is why the wait ended: ctx's own error, or pool.ErrReleased.
 	Err error
 }
 
