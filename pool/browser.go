@@ -51,7 +51,8 @@ type Tab[P any] interface {
 	Context() context.Context
 	// Done is closed when the page crashed or is gone. It is always the same channel.
 	Done() <-chan struct{}
-	// Reset brings the page back to the standby state: popups closed, records of the lease cleared.
+	// Reset brings the page from its document back to the standby state: popups closed, history empty. It is the second
+	// part of a reset; Halter has the first.
 	Reset(ctx context.Context) error
 	// Probe returns nil when the page's main thread answers.
 	Probe(ctx context.Context) error

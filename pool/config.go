@@ -51,7 +51,9 @@ type Config struct {
 	RetainOnEvict bool
 	// AllowReassign hands an idle tab, with its state, to another affinity as a last resort.
 	AllowReassign bool
-	// Reset brings a tab back to the standby state after each lease. Without it, the next holder meets the
+	// Reset brings a tab back to the standby state after each lease, in two parts: its scripts are stopped and its
+	// main thread is heard within RescueTimeout (500ms where that is off), then its page leaves the document within
+	// OpenTimeout. A tab that does not answer in time is closed. Without Reset, the next holder meets the
 	// page as the last one left it; the driver says what that comes to.
 	Reset bool
 

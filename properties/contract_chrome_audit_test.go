@@ -70,10 +70,10 @@ func TestContractChromeTheAuditClosesStrangersAndLeavesEverybodyElseAlone(t *tes
 	onBrowser(t, configure, func(s *contractStage[*chrome.Page], b *chromeBench) {
 		tab, empty := s.tab(s.context()), s.context()
 		s.ok("Popup", b.popup(s.limit(), tab.Page()))
-		beside, leave := chromedp.NewContext(tab.Context())
+		beside, leave := chromedp.NewContext(tab.Page().Context())
 		defer leave()
 		s.ok("a holder's own tab", chromedp.Do(beside, chromedp.Navigate("data:text/html,beside")))
-		profile, leaveProfile := chromedp.NewContext(tab.Context(), chromedp.WithNewBrowserContext())
+		profile, leaveProfile := chromedp.NewContext(tab.Page().Context(), chromedp.WithNewBrowserContext())
 		defer leaveProfile()
 		s.ok("a holder's own context", chromedp.Do(profile, chromedp.Navigate("data:text/html,profile")))
 

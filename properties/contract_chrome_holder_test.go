@@ -174,10 +174,10 @@ func TestContractChromeTimedOutCommandsOnASilentPageLeaveNothing(t *testing.T) {
 		tab := s.tab(s.context())
 		s.ok("Wedge", b.contract().Wedge(s.limit(), tab.Page()))
 		listeners := func() int {
-			return reflect.ValueOf(chromedp.FromContext(tab.Context()).Target).Elem().FieldByName("listeners").Len()
+			return reflect.ValueOf(chromedp.FromContext(tab.Page().Context()).Target).Elem().FieldByName("listeners").Len()
 		}
 		for range 200 {
-			ctx, cancel := context.WithTimeout(tab.Context(), time.Millisecond)
+			ctx, cancel := context.WithTimeout(tab.Page().Context(), time.Millisecond)
 			_, err := chromedp.Run(ctx, chromedp.Title())
 			cancel()
 			s.fails("Title", err, context.DeadlineExceeded)
@@ -218,7 +218,7 @@ func TestContractChromeARequestsTimeoutEndsItsCommandsAndNotTheTab(t *testing.T)
 }
 
 func TestContractChromeAPageThatFloodsItsConsoleStopsItselfOnly(t *testing.T) {
-	onChrome(t, pool.Config{MaxPages: 3, RescueTimeout: 4 * time.Second}, func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page]) {
+	onChrome(t, pool.Config{MaxPages: 3, RescueTimeout: 4 * time.Second, OpenGrace: 10 * time.Second}, func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page]) {
 		lease, err := p.GetPage(limited(t), "flood")
 		if err != nil {
 			t.Fatal(err)
@@ -344,7 +344,7 @@ func TestContractChromeADialogInAPopupHoldsNobodyUp(t *testing.T) {
 			s.Fatal("no popup")
 		}
 		s.ok("Probe", tab.Probe(s.limit()))
-		s.ok("Reset", tab.Reset(s.limit()))
+		s.reset(tab)
 		s.standby(tab)
 		s.alive(census{Contexts: 1, Pages: 1})
 	})

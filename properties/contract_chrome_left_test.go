@@ -90,7 +90,7 @@ func TestContractChromeAPopupThatLoopsClosesWithItsPage(t *testing.T) {
 }
 
 func TestContractChromeARescueClearsTheStorageAsAResetDoes(t *testing.T) {
-	cfg := pool.Config{MaxPages: 1, Reset: true, RescueTimeout: 8 * time.Second}
+	cfg := pool.Config{MaxPages: 1, Reset: true, RescueTimeout: 8 * time.Second, OpenGrace: 10 * time.Second}
 	onChromeAs(t, func(l *chrome.Launcher) { l.ClearStorage = true }, cfg, func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page]) {
 		lease, err := p.GetPage(limited(t), "a")
 		if err != nil {

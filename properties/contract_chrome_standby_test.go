@@ -165,10 +165,10 @@ func TestContractChromeInitScriptsRunBeforeEveryDocumentsOwn(t *testing.T) {
 			evaluates(s, tab.Page(), "second", "one two")
 			s.ok("Work", b.work(s.limit(), tab.Page()))
 			evaluates(s, tab.Page(), "second", "one two")
-			s.ok("Reset", tab.Reset(s.limit()))
+			s.reset(tab)
 			evaluates(s, tab.Page(), "second", "one two")
 			s.ok("Loop", b.contract().Loop(s.limit(), tab.Page()))
-			s.ok("Rescue", tab.Rescue(s.limit()))
+			s.rescue(tab)
 			evaluates(s, tab.Page(), "second", "one two")
 		})
 }
@@ -187,7 +187,7 @@ func TestContractChromeViewportIsThePagesSizeAndAResetRestoresIt(t *testing.T) {
 				return err
 			})))
 			evaluates(s, tab.Page(), size, "100,100,1")
-			s.ok("Reset", tab.Reset(s.limit()))
+			s.reset(tab)
 			evaluates(s, tab.Page(), size, "640,360,2")
 		})
 }
@@ -244,7 +244,7 @@ func TestContractChromeResetClearsTheStorageOfItsContextAndOfNoOther(t *testing.
 			says(t, store, "stored")
 			says(t, stored, "value,value,key=value,1,1")
 		}
-		s.ok("Reset", tab.Reset(s.limit()))
+		s.reset(tab)
 		says(tab, stored, ",,,0,0")
 		says(other, stored, "value,value,key=value,1,1")
 	})

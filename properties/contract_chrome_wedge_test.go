@@ -58,7 +58,7 @@ func TestContractChromeEveryWedgeEndsByTheRungThatIsMadeForIt(t *testing.T) {
 				s.ok("Probe of another tab", other.Probe(s.limit()))
 				began := time.Now()
 				if w.rescued {
-					s.ok("Rescue", tab.Rescue(s.limit()))
+					s.rescue(tab)
 					t.Logf("rescued after %v", time.Since(began))
 					s.ok("Work", b.work(s.limit(), tab.Page()))
 					s.ok("wedge", b.wedge(s.limit(), tab.Page(), w.source))
@@ -115,7 +115,7 @@ func TestContractChromeADocumentThatIsRewrittenForEverIsRescuedAtOnce(t *testing
 func TestContractChromeAWedgedPageIsProbedRescuedAndClosedAndItsSlotComesBack(t *testing.T) {
 	for what, want := range map[string]struct{ rescued, closed bool }{"a loop": {true, false}, "a synchronous request": {false, true}} {
 		t.Run(what, func(t *testing.T) {
-			cfg := pool.Config{MaxPages: 2, MaxLease: time.Second, RescueTimeout: 4 * time.Second, ProbeBudget: pool.Off}
+			cfg := pool.Config{MaxPages: 2, MaxLease: time.Second, RescueTimeout: 4 * time.Second, OpenGrace: 10 * time.Second, ProbeBudget: pool.Off}
 			if want.closed {
 				cfg.RescueTimeout = 500 * time.Millisecond
 			}

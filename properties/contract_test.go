@@ -194,7 +194,48 @@ func (s *contractStage[P]) tab(c pool.BrowserContext[P]) pool.Tab[P] {
 	s.Helper()
 	tab, err := c.NewTab(s.limit())
 	s.ok("NewTab", err)
+	s.begin(tab)
 	return tab
+}
+
+// begin begins a lease on a tab whose leases have sessions of their own. Page is then its holder's.
+func (s *contractStage[P]) begin(tab pool.Tab[P]) {
+	s.Helper()
+	if leases, ok := tab.(pool.LeaseTab[P]); ok {
+		_, _, err := leases.BeginLease(s.limit())
+		s.ok("BeginLease", err)
+	}
+}
+
+// end ends a lease that begin has begun.
+func (s *contractStage[P]) end(tab pool.Tab[P]) pool.Left {
+	s.Helper()
+	left := pool.Clean
+	if leases, ok := tab.(pool.LeaseTab[P]); ok {
+		var err error
+		left, err = leases.EndLease(s.limit())
+		s.ok("EndLease", err)
+	}
+	return left
+}
+
+// reset ends a lease, resets the tab and begins the next lease, as a pool does.
+func (s *contractStage[P]) reset(tab pool.Tab[P]) {
+	s.Helper()
+	s.end(tab)
+	if halter, ok := tab.(pool.Halter); ok {
+		s.ok("Halt", halter.Halt(s.limit()))
+	}
+	s.ok("Reset", tab.Reset(s.limit()))
+	s.begin(tab)
+}
+
+// rescue ends a lease, rescues the tab and begins the next lease.
+func (s *contractStage[P]) rescue(tab pool.Tab[P]) {
+	s.Helper()
+	s.end(tab)
+	s.ok("Rescue", tab.Rescue(s.limit()))
+	s.begin(tab)
 }
 
 // alive checks the census, where the bench has one. At once: a call that returned says that it is true.

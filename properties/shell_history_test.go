@@ -36,11 +36,12 @@ type shellVisit struct {
 }
 
 type shellScript struct {
-	seed   uint64
-	cfg    pool.Config
-	visits []shellVisit
-	kills  []time.Duration // when the browser dies; of two, the older one
-	end    time.Duration   // when Close is called
+	seed     uint64
+	sessions bool // each lease has a session of its own
+	cfg      pool.Config
+	visits   []shellVisit
+	kills    []time.Duration // when the browser dies; of two, the older one
+	end      time.Duration   // when Close is called
 }
 
 // someTime is a duration that no other one of a script meets by chance: the history of what happens at
@@ -52,7 +53,7 @@ func someTime(r *rand.Rand, most time.Duration) time.Duration {
 func newShellScript(seed uint64) shellScript {
 	r := rand.New(rand.NewPCG(seed, 1))
 	s := shellScript{
-		seed: seed,
+		seed: seed, sessions: seed%2 == 1,
 		cfg: pool.Config{
 			MaxPages: 1 + r.IntN(4), MaxLease: 20 * time.Second, Strict: true,
 			Reset: r.IntN(3) == 0, TabsPerContext: 1 + r.IntN(2), OrphanCap: 1 + r.IntN(3), RetainOnEvict: r.IntN(3) == 0,
@@ -141,7 +142,7 @@ func TestShellOverTheFakeBrowserHasTheHistoryOfTheBareCore(t *testing.T) {
 func playShell(t *testing.T, s shellScript) []string {
 	h := &shellHistory{began: time.Now()}
 	now := func() time.Duration { return time.Since(h.began) }
-	launcher := &fakebrowser.Launcher{Fate: s.fate}
+	launcher := &fakebrowser.Launcher{Fate: s.fate, Sessions: s.sessions}
 	p, err := pool.New(launcher, s.cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -424,6 +425,8 @@ var shellAnswers = map[core.EffectKind]struct {
 	core.ProbeTab:     {fakebrowser.Probe, core.Probed, core.ProbeFailed},
 	core.RescueTab:    {fakebrowser.Rescue, core.Rescued, core.RescueFailed},
 	core.ResetTab:     {fakebrowser.Reset, core.WasReset, core.ResetFailed},
+	core.EndSession:   {fakebrowser.EndSession, core.SessionEnded, core.SessionEndFailed},
+	core.BeginSession: {fakebrowser.BeginSession, core.SessionBegun, core.SessionBeginFailed},
 	core.Ping:         {fakebrowser.Ping, core.BrowserAnswered, core.BrowserAnswered},
 }
 
@@ -438,7 +441,7 @@ func (b *bareCore) operate(f core.Effect) {
 	due := dueEvent{tab: f.Tab, browser: f.Browser}
 	switch f.Kind {
 	case core.OpenTab:
-		b.opening[f.Tab] = true
+		b.opening[f.Tab], e.Sessions = true, b.sessions && e.Kind == core.Opened
 	case core.KillTab:
 		if !b.opened[f.Tab] {
 			e.Kind, after = core.KillFailed, 0 // there is no page to kill
@@ -451,13 +454,20 @@ func (b *bareCore) operate(f core.Effect) {
 		if f.Kept && !b.opened[f.Tab] {
 			e.Kind, e.Kept, after = core.Closed, true, 0 // its opening has left nothing
 		}
-	case core.ProbeTab, core.RescueTab, core.ResetTab:
+	case core.ProbeTab, core.RescueTab, core.ResetTab, core.EndSession, core.BeginSession:
 		e.Operation = f.Operation
+		if e.Kind == core.SessionEnded {
+			e.Navigation = core.Arrived
+		}
 	case core.CloseContext:
 		e.Context, due.context = f.Context, f.Context
 	case core.CloseBrowser:
 		if f.Force {
 			after = 0
+		}
+		if !b.browsers[f.Browser] { // its launch ends at once, and with it all that there is of it
+			b.callOff(func(e dueEvent) bool { return e.browser == f.Browser })
+			e.Kind, after = core.BrowserFailed, 0
 		}
 	case core.Ping:
 		after = 0

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -9,9 +11,14 @@ import (
 	"net/http"
 	"net/http/httputil"
 	"net/netip"
+	"net/url"
+	"strings"
+	"sync"
 	"time"
 
 	"code.dny.dev/ssrf"
+
+	"github.com/pagepool/pagepool/pool/chrome"
 )
 
 // guard is a proxy on this machine through which the browser has to go for everything. It looks at the
@@ -31,7 +38,22 @@ type guard struct {
 	dialer  *net.Dialer
 	forward *httputil.ReverseProxy
 	log     *slog.Logger
+	mark    string // is in the guard's own answers, and in no other server's
+
+	mu      sync.Mutex
+	refused map[string]time.Time // by host and port, when the guard refused it last
 }
+
+const (
+	// markHeader is the header that tells the guard's own answers from those of a server.
+	markHeader = "X-Prerender-Guard"
+	// refusedMost is how many hosts are remembered that were refused, and refusedFor for how long. A tunnel that is refused
+	// has no answer that a page could see, so this is how one is told from a failure.
+	refusedMost, refusedFor = 1024, time.Minute
+)
+
+// errGuard is in the error for an address that the guard refused.
+var errGuard = errors.New("the guard refuses it: it leads to an address that is not public, and -allow names no network that it is in")
 
 // newGuard begins to serve on a port of its own, which takes connections from this machine only.
 func newGuard(allow []netip.Prefix, log *slog.Logger) (*guard, error) {
@@ -40,11 +62,15 @@ func newGuard(allow []netip.Prefix, log *slog.Logger) (*guard, error) {
 		return nil, fmt.Errorf("the guard: %w", err)
 	}
 	safe := ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(allow...), ssrf.WithAllowedV6Prefixes(allow...)).Safe
-	g := &guard{dialer: &net.Dialer{Control: safe}, log: log}
+	g := &guard{dialer: &net.Dialer{Control: safe}, log: log, mark: rand.Text(), refused: map[string]time.Time{}}
 	g.forward = &httputil.ReverseProxy{
 		Rewrite:      func(p *httputil.ProxyRequest) { p.Out.URL.RawQuery = p.In.URL.RawQuery }, // as the page has it
 		Transport:    &http.Transport{DialContext: g.dialer.DialContext, DisableCompression: true, IdleConnTimeout: time.Minute},
 		ErrorHandler: g.refuse,
+		ModifyResponse: func(response *http.Response) error {
+			response.Header.Del(markHeader)
+			return nil
+		},
 	}
 	g.server = &http.Server{Addr: listener.Addr().String(), Handler: g}
 	go func() { _ = g.server.Serve(listener) }()
@@ -95,9 +121,46 @@ func (g *guard) refuse(w http.ResponseWriter, request *http.Request, err error) 
 	status := http.StatusBadGateway
 	if errors.Is(err, ssrf.ErrProhibitedIP) {
 		status = http.StatusForbidden
+		w.Header().Set(markHeader, g.mark)
+		g.note(request.Host)
 		g.log.Warn("not visited", "host", request.Host, "error", err)
 	}
 	http.Error(w, err.Error(), status)
+}
+
+// note remembers a host that was refused.
+func (g *guard) note(host string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if len(g.refused) >= refusedMost {
+		clear(g.refused)
+	}
+	g.refused[host] = time.Now()
+}
+
+// explain is the error of a navigation, with errGuard where the guard refused a tunnel for it.
+func (g *guard) explain(err error) error {
+	var failed *chrome.LoadError
+	if !errors.As(err, &failed) || !strings.Contains(err.Error(), "net::ERR_TUNNEL_CONNECTION_FAILED") {
+		return err
+	}
+	u, wrong := url.Parse(failed.Failed)
+	if wrong != nil {
+		return err
+	}
+	host := net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), "443"))
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if time.Since(g.refused[host]) > refusedFor {
+		return err
+	}
+	return g.refusal(failed.Failed)
+}
+
+// refusal is the error for an address that was refused.
+func (g *guard) refusal(address string) error {
+	address, _, _ = strings.Cut(address, "?")
+	return fmt.Errorf("%s: %w", address, errGuard)
 }
 
 // Close ends the proxy and what goes through it.

@@ -1,47 +1,63 @@
 // Prerender is a server that renders pages with script: as HTML, as PDF and as a screenshot. It shows how
 // a service keeps a pool, and is meant to be copied and changed.
 //
-// main.go is the server, in about a hundred lines: flags, start, routes, health, drain. render.go is what a request
-// does with a page. guard.go keeps pages from addresses that are not public. The folder load is another program,
-// which asks a server for pages until one knows what it bears.
+// main.go is the server: flags, start, routes, health, drain. options.go and paper.go read what a request asks for,
+// steps.go makes actions of it, and render.go answers. guard.go keeps pages from addresses that are not public. The
+// folder load is another program, which asks a server for pages until one knows what it bears.
 //
 //	go run . -listen 127.0.0.1:8080
 //	curl 'http://127.0.0.1:8080/html?url=https://example.com'
-//	curl 'http://127.0.0.1:8080/pdf?url=https://example.com&wait=h1' -H 'X-Tenant: acme' -o page.pdf
+//	curl 'http://127.0.0.1:8080/pdf?url=https://example.com&wait=h1&format=A4&margin=2cm' -H 'X-Tenant: acme' -o page.pdf
 //	curl 'http://127.0.0.1:8080/screenshot?url=https://example.com' -o page.png
+//	curl http://127.0.0.1:8080/pdf -H 'Content-Type: text/html' --data-binary @invoice.html -o invoice.pdf
+//	curl http://127.0.0.1:8080/pdf -H 'Content-Type: application/json' -o page.pdf -d '{
+//	  "url": "https://example.com", "headers": {"Authorization": "Bearer t"}, "cookies": [{"name": "a", "value": "b"}],
+//	  "waitForSelector": "#ready", "waitUntil": "networkidle0", "landscape": true,
+//	  "headerTemplate": "<span class=title style=\"font-size:8px\"></span>"}'
 //
-// wait is a CSS selector that has to become visible first. X-Tenant is the affinity: pages of one tenant
-// share a browser context, with its cookies, storage and cache, and never meet another's. The server believes
-// that header, so it has to stand behind something that sets it and knows who is asking.
+// /html, /pdf and /screenshot take the same options (see visit in options.go), and /pdf those of its paper (see paper.go).
+// They come in a query, or in a body of JSON; a body of HTML is shown instead of a page, at the address url of the query if
+// there is one. An unknown option is refused, and so are headers, cookies and passwords in a query.
+//
+// X-Tenant is the affinity: pages of one tenant share a browser context, with its cookies, storage and cache, and never
+// meet another's. The server believes that header, so it has to stand behind something that sets it and knows who is
+// asking. A request with headers, cookies or a password of its own shares its context only with those that have the
+// same: nothing that a server makes of them reaches another request.
 //
 // # What it refuses
 //
 // Addresses that are not http or https, and everything that leads to an address which is not public: see guard.
 //
+// # Answers
+//
+// 400 is the caller's mistake: an unknown option, a selector that is none. 403 is the guard's refusal. 413 and 415 are for
+// bodies. 502 is the page's own doing: it does not load, or its server answers with an error. 503 is a full queue or a
+// browser that does not start, with Retry-After. 504 is a page that takes too long, and says what it waited for. Each
+// failed request is one line of the log.
+//
 // # Health
 //
 // /health answers as long as the process does. /ready says whether a page could be rendered, and says no
 // from SIGTERM on; the server then goes on for -notice, so that a load balancer can hear of it, takes no
-// more connections, finishes what it has begun, closes the pool, and ends. /metrics is for Prometheus.
+// more connections, finishes what it has begun, closes the pool, and ends. /metrics is for Prometheus. /dump, which holds
+// the names of tenants, is served on -internal only: it has what happened last, to be replayed (docs/operating.md).
 package main
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 	"time"
 
-	"github.com/chromedp/chromedp"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -54,6 +70,7 @@ import (
 // options are the command's flags.
 type options struct {
 	listen    string
+	internal  string
 	browser   string
 	noSandbox bool
 	pages     int
@@ -67,6 +84,7 @@ type options struct {
 func main() {
 	var o options
 	flag.StringVar(&o.listen, "listen", "127.0.0.1:8080", "the address to serve on")
+	flag.StringVar(&o.internal, "internal", "127.0.0.1:6060", "the address to serve /dump on, for operators only; empty: nowhere")
 	flag.StringVar(&o.browser, "browser", "", "the browser to start; the default is the first on the PATH")
 	flag.BoolVar(&o.noSandbox, "no-sandbox", false, "start the browser without its sandbox, which then keeps no page from the machine")
 	flag.IntVar(&o.pages, "pages", 4, "how many pages to render at a time")
@@ -82,10 +100,31 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	if err := run(ctx, o, slog.New(slog.NewJSONHandler(os.Stderr, nil))); err != nil {
+	if err := run(ctx, o, newLogger(os.Stderr)); err != nil {
 		fmt.Fprintln(os.Stderr, "prerender:", err)
 		os.Exit(1)
 	}
+}
+
+// newLogger logs durations as people read them.
+func newLogger(to io.Writer) *slog.Logger {
+	readable := func(_ []string, a slog.Attr) slog.Attr {
+		if a.Value.Kind() == slog.KindDuration {
+			a.Value = slog.StringValue(short(a.Value.Duration()))
+		}
+		return a
+	}
+	return slog.New(slog.NewJSONHandler(to, &slog.HandlerOptions{ReplaceAttr: readable}))
+}
+
+// short is a duration as people read it: 1.2s, 350ms, 40µs.
+func short(d time.Duration) string {
+	for _, unit := range []time.Duration{time.Second, time.Millisecond} {
+		if d >= unit {
+			return d.Round(min(unit, 100*time.Millisecond)).String()
+		}
+	}
+	return d.Round(time.Microsecond).String()
 }
 
 // run serves until ctx ends, and then until what was begun is finished.
@@ -98,7 +137,11 @@ func run(ctx context.Context, o options, log *slog.Logger) error {
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	server := &http.Server{Handler: r.routes(), ReadHeaderTimeout: 5 * time.Second}
+	internal, err := r.serveInternal(o.internal)
+	if err != nil {
+		return errors.Join(err, listener.Close(), r.close(context.Background()))
+	}
+	server := &http.Server{Handler: r.routes(), ReadHeaderTimeout: headerTimeout, ReadTimeout: bodyTimeout, IdleTimeout: idleTimeout}
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(listener) }()
 	log.Info("serving", "address", listener.Addr().String())
@@ -111,7 +154,25 @@ func run(ctx context.Context, o options, log *slog.Logger) error {
 	}
 	last, cancel := context.WithTimeout(context.Background(), o.timeout+5*time.Second)
 	defer cancel()
-	return errors.Join(err, server.Shutdown(last), r.close(last))
+	return errors.Join(err, server.Shutdown(last), r.close(last), internal.Close()) // dumps until the end
+}
+
+// How long a client may take for the headers of a request and for all of it, and how long a connection may be silent.
+const headerTimeout, bodyTimeout, idleTimeout = 5 * time.Second, 30 * time.Second, 2 * time.Minute
+
+// serveInternal serves what is for operators only, where address is not empty.
+func (r *renderer) serveInternal(address string) (*http.Server, error) {
+	server := &http.Server{Handler: r.internalRoutes(), ReadHeaderTimeout: headerTimeout}
+	if address == "" {
+		return server, nil
+	}
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("-internal: %w", err)
+	}
+	r.log.Info("serving dumps", "address", listener.Addr().String())
+	go func() { _ = server.Serve(listener) }()
+	return server, nil
 }
 
 // newRenderer starts the guard and the pool, and has the pool watched.
@@ -147,18 +208,29 @@ func (r *renderer) close(ctx context.Context) error {
 // routes are the paths that the server answers.
 func (r *renderer) routes() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /html", render(r, "text/html; charset=utf-8", chromedp.Evaluate[string](source)))
-	mux.HandleFunc("GET /pdf", render(r, "application/pdf", chromedp.PrintToPDF(chromedp.PDFPrintBackground())))
-	mux.HandleFunc("GET /screenshot", render(r, "image/png", chromedp.FullScreenshot(100))) // 100 makes it a PNG
+	for path, newJob := range map[string]func() job{
+		"/html": func() job { return &html{} }, "/pdf": func() job { return &pdf{} }, "/screenshot": func() job { return &screenshot{} },
+	} {
+		mux.HandleFunc("GET "+path, r.serve(newJob))
+		mux.HandleFunc("POST "+path, r.serve(newJob))
+	}
 	mux.HandleFunc("GET /health", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "alive") })
 	mux.HandleFunc("GET /ready", r.ready)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(r.metrics, promhttp.HandlerOpts{}))
 	return mux
 }
 
-// source is a page as text. Asking the page itself is one step: a node that chromedp has looked up before may be
-// gone when it asks for its text.
-const source = "(document.doctype ? new XMLSerializer().serializeToString(document.doctype) : '') + document.documentElement.outerHTML"
+// internalRoutes are the paths that the server answers on its second address.
+func (r *renderer) internalRoutes() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /dump", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		if err := r.pool.Dump(w); err != nil {
+			r.log.Warn("no dump", "error", err)
+		}
+	})
+	return mux
+}
 
 // ready says whether there is a tab to render with, be it free or at work.
 func (r *renderer) ready(w http.ResponseWriter, _ *http.Request) {
@@ -171,9 +243,4 @@ func (r *renderer) ready(w http.ResponseWriter, _ *http.Request) {
 	default:
 		fmt.Fprintln(w, "ready")
 	}
-}
-
-// tenant is whose page a request is for.
-func tenant(request *http.Request) string {
-	return cmp.Or(strings.TrimSpace(request.Header.Get("X-Tenant")), "nobody")
 }

@@ -143,6 +143,11 @@ func (s *site) seen() map[string]int {
 // newServer is a server with a warm pool. allow are networks that may be visited.
 func newServer(t *testing.T, o options, allow ...string) *httptest.Server {
 	t.Helper()
+	return newLoggingServer(t, o, slog.New(slog.NewTextHandler(t.Output(), nil)), allow...)
+}
+
+func newLoggingServer(t *testing.T, o options, log *slog.Logger, allow ...string) *httptest.Server {
+	t.Helper()
 	needsBrowser(t)
 	for _, network := range allow {
 		o.allow = append(o.allow, netip.MustParsePrefix(network))
@@ -155,7 +160,7 @@ func newServer(t *testing.T, o options, allow ...string) *httptest.Server {
 	if o.render == 0 {
 		o.render = o.timeout / 2
 	}
-	r, err := newRenderer(o, slog.New(slog.NewTextHandler(t.Output(), nil)))
+	r, err := newRenderer(o, log)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -356,9 +361,11 @@ func TestContractPrivateAddressesAreRefusedWhateverTheWay(t *testing.T) {
 	}
 
 	shut := newServer(t, options{}, "127.0.0.1/32")
-	visit(shut, private.URL+"/direct").want(t, http.StatusBadGateway, "403")
-	visit(shut, pages.URL+"/redirect?to="+private.URL+"/redirected").want(t, http.StatusBadGateway, "403")
-	visit(shut, strings.Replace(private.URL, "http:", "https:", 1)).want(t, http.StatusBadGateway, "TUNNEL")
+	const guarded = "the guard refuses it"
+	visit(shut, private.URL+"/direct").want(t, http.StatusForbidden, guarded)
+	visit(shut, pages.URL+"/redirect?to="+private.URL+"/redirected").want(t, http.StatusForbidden, private.URL+"/redirected: "+guarded)
+	visit(shut, strings.Replace(private.URL, "http:", "https:", 1)).want(t, http.StatusForbidden, guarded)
+	visit(shut, pages.URL+"/redirect?to="+strings.Replace(private.URL, "http:", "https:", 1)).want(t, http.StatusForbidden, guarded)
 	visit(shut, pages.URL+"/redirect?to=file:///etc/passwd").want(t, http.StatusBadGateway, "ERR_")
 	visit(shut, pages.URL+ask).want(t, http.StatusOK, "asked")
 	for way, n := range private.seen() {
@@ -376,7 +383,7 @@ func TestContractPrivateAddressesAreRefusedWhateverTheWay(t *testing.T) {
 	// A name is looked at after it was resolved.
 	shut = newServer(t, options{}, "127.0.0.2/32")
 	visit(shut, private.URL+"/direct").want(t, http.StatusOK, "private")
-	visit(shut, named+"/named").want(t, http.StatusBadGateway, "403")
+	visit(shut, named+"/named").want(t, http.StatusForbidden, guarded)
 }
 
 // process is the server in a process of its own.
@@ -390,7 +397,7 @@ type process struct {
 func startServer(t *testing.T, args ...string) *process {
 	t.Helper()
 	needsBrowser(t)
-	args = append(args, "-listen", "127.0.0.1:0", "-allow", "127.0.0.1/32", "-browser", os.Getenv("PAGEPOOL_CHROME_PATH"))
+	args = append(args, "-listen", "127.0.0.1:0", "-internal", "127.0.0.1:0", "-allow", "127.0.0.1/32", "-browser", os.Getenv("PAGEPOOL_CHROME_PATH"))
 	if os.Geteuid() == 0 {
 		args = append(args, "-no-sandbox")
 	}
@@ -431,7 +438,7 @@ func (p *process) readOn() {
 }
 
 func TestContractTermFinishesWhatWasBegunAndEnds(t *testing.T) {
-	server := startServer(t, "-notice", "1s")
+	server := startServer(t, "-notice", "1s", "-internal", "")
 	pages := newSite(t, "127.0.0.1")
 	begun := make(chan answer)
 	go func() { begun <- get(t, "http://"+server.address+"/html?url="+pages.URL+"/slow", "a") }()

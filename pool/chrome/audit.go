@@ -10,7 +10,8 @@ import (
 	"github.com/chromedp/cdproto/target"
 )
 
-// Stranger is something that was open in the browser and on nobody's books, and that an audit closed.
+// Stranger is something that was open in the browser and on nobody's books, and that an audit
+// closed.
 type Stranger struct {
 	// TargetID is the page; empty: it is a context.
 	TargetID target.ID
@@ -22,8 +23,8 @@ type Stranger struct {
 	Why string
 }
 
-// strangerGrace is how long a stranger may take to go. A wedged page that is told again sooner than that begins
-// its 500 ms anew each time.
+// strangerGrace is how long a stranger may take to go. A wedged page that is told again sooner than
+// that begins its 500 ms anew each time.
 const strangerGrace = 2 * time.Second
 
 // What strangers are.
@@ -56,9 +57,9 @@ func (b *browser) audits() {
 	}
 }
 
-// audit closes the strangers that were suspects in the last audit already, and returns those of this one, with
-// the time since when each has been asked to go. What is just opened or closed is on its way into the books or
-// out of them, and no suspect twice.
+// audit closes the strangers that were suspects in the last audit already, and returns those of
+// this one, with the time since when each has been asked to go. What is just opened or closed is on
+// its way into the books or out of them, and no suspect twice.
 func (b *browser) audit(ctx context.Context, last map[Stranger]time.Time) map[Stranger]time.Time {
 	now := make(map[Stranger]time.Time)
 	infos, err := b.list(ctx)
@@ -91,8 +92,8 @@ func (b *browser) audit(ctx context.Context, last map[Stranger]time.Time) map[St
 	return now
 }
 
-// strangers returns what the browser lists and the books do not account for. Of a remote browser only what
-// is in the driver's own contexts is its business.
+// strangers returns what the browser lists and the books do not account for. Of a remote browser
+// only what is in the driver's own contexts is its business.
 func (b *browser) strangers(infos []*target.Info, profiles []cdp.BrowserContextID) []Stranger {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -169,15 +170,13 @@ type profile struct {
 	left  bool      // his lease is over
 }
 
-// claims has what a holder opens over t's own connection noted as his, whatever it is and wherever: he, or the
-// browser, may name it first when he has gone.
-func (t *tab) claims(method string) func(*cdproto.Message) {
+// claims has what a holder opens over his session's connection noted as his, whatever it is and
+// wherever: he, or the browser, may name it first when he has gone.
+func (s *session) claims(method string) func(*cdproto.Message) {
 	if method != target.CommandCreateTarget && method != target.CommandCreateBrowserContext {
 		return nil
 	}
-	t.b.mu.Lock()
-	defer t.b.mu.Unlock()
-	lease := t.leases
+	t := s.t
 	return func(msg *cdproto.Message) {
 		var made struct {
 			TargetID         target.ID            `json:"targetId"`
@@ -188,29 +187,28 @@ func (t *tab) claims(method string) func(*cdproto.Message) {
 		}
 		t.b.mu.Lock()
 		defer t.b.mu.Unlock()
-		late := t.leases != lease
 		if known := t.b.mu.pages[made.TargetID]; known != nil {
 			known.root = t.id
-			if late {
+			if s.over {
 				t.b.leaveLocked(made.TargetID, known)
 			}
 		}
 		if id := made.BrowserContextID; id != "" {
 			own := &profile{owner: t.id}
 			t.b.mu.profiles[id] = own
-			if late {
+			if s.over {
 				t.b.leaveProfileLocked(id, own)
 			}
 		}
 	}
 }
 
-// LeaseEnded closes what the holder of a lease that has just ended left open beside the page. It waits for
-// nothing: what the browser forgets to close is for the audit.
-func (t *tab) LeaseEnded() {
+// closeBeside closes what the holder of a lease that is over left open beside the page. It waits
+// for nothing: what the browser forgets to close is for the audit.
+func (t *tab) closeBeside(s *session) {
 	t.b.mu.Lock()
 	defer t.b.mu.Unlock()
-	t.leases++
+	s.over = true
 	for id, known := range t.b.mu.pages {
 		if known.page && known.tab == nil && known.root == t.id {
 			t.b.leaveLocked(id, known)

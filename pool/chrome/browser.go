@@ -1,6 +1,7 @@
 package chrome
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -60,6 +61,7 @@ type browser struct {
 		// profiles are the contexts that holders made for themselves.
 		profiles map[cdp.BrowserContextID]*profile
 		traces   map[target.SessionID]*trace
+		owned    map[target.SessionID]*tab // by the driver's own session
 	}
 }
 
@@ -88,6 +90,7 @@ func newBrowser(s settings, p *process, l link) *browser {
 	b.mu.contexts = make(map[cdp.BrowserContextID]*browserContext)
 	b.mu.profiles = make(map[cdp.BrowserContextID]*profile)
 	b.mu.traces = make(map[target.SessionID]*trace)
+	b.mu.owned = make(map[target.SessionID]*tab)
 	b.wire = newWire(l, b.observe)
 	b.wire.start()
 	b.wire.loops.Go(b.audits)
@@ -232,6 +235,9 @@ func (b *browser) observe(msg *cdproto.Message) {
 		return
 	}
 	if msg.Method == cdproto.EventPageJavascriptDialogOpening {
+		if b.wire.primary(msg.SessionID) {
+			return // the driver's own session on the page tells of it as well
+		}
 		var dialog page.EventJavascriptDialogOpening
 		if decode(msg.Params, &dialog) == nil {
 			leave := dialog.Type == page.DialogTypeBeforeunload // dismissing that would be to stay
@@ -242,13 +248,24 @@ func (b *browser) observe(msg *cdproto.Message) {
 		return
 	}
 	if msg.SessionID != "" {
-		return // chromedp has every tab's session report all targets once more
+		if navigates(msg.Method) {
+			if t := b.ownerOf(msg.SessionID); t != nil {
+				t.nav.event(msg.Method, msg.Params)
+			}
+		}
+		return
 	}
 	switch msg.Method {
 	case cdproto.EventTargetTargetCreated:
 		var created target.EventTargetCreated
 		if decode(msg.Params, &created) == nil {
 			b.created(created.TargetInfo)
+			b.passOn(created.TargetInfo, msg)
+		}
+	case cdproto.EventTargetTargetInfoChanged:
+		var changed target.EventTargetInfoChanged
+		if bytes.Contains(msg.Params, opener) && decode(msg.Params, &changed) == nil {
+			b.passOn(changed.TargetInfo, msg)
 		}
 	case cdproto.EventTargetTargetDestroyed:
 		var destroyed target.EventTargetDestroyed
@@ -263,6 +280,26 @@ func (b *browser) observe(msg *cdproto.Message) {
 	}
 }
 
+// own notes the driver's own session on a tab.
+func (b *browser) own(session target.SessionID, t *tab) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	t.session = session
+	b.mu.owned[session] = t
+}
+
+func (b *browser) disown(t *tab) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.mu.owned, t.session)
+}
+
+func (b *browser) ownerOf(session target.SessionID) *tab {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.mu.owned[session]
+}
+
 func (b *browser) created(info *target.Info) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -274,6 +311,28 @@ func (b *browser) created(info *target.Info) {
 			root: b.rootLocked(info), context: info.BrowserContextID, page: info.Type == "page", internal: internal(info.Type),
 			gone: make(chan struct{}),
 		}
+	}
+}
+
+// opener is in the news of every target that another one has opened.
+var opener = []byte(`"openerId"`)
+
+// passOn gives a holder the news of a page that his has opened: chromedp waits for it where it waits for a popup.
+func (b *browser) passOn(info *target.Info, msg *cdproto.Message) {
+	if info.OpenerID == "" {
+		return
+	}
+	b.mu.Lock()
+	root := b.mu.pages[b.rootLocked(info)]
+	b.mu.Unlock()
+	if root == nil || root.tab == nil {
+		return
+	}
+	t := root.tab
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for s := range t.mu.sessions {
+		s.pass(msg)
 	}
 }
 

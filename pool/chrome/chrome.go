@@ -22,12 +22,29 @@
 //	pdf, err := chrome.Run(ctx, page, chromedp.PrintToPDF(chromedp.PDFPrintBackground()))
 //	png, err := chrome.Run(ctx, page, chromedp.FullScreenshot(100)) // of all of the page
 //
+// # Actions
+//
+// Besides chromedp's actions, which all work, this package has those that a service needs. They go
+// together in any order, in Page.Run, in Run and on the context of a lease:
+//
+//	to show something    Navigate, NavigateOK, SetContent, SetContentAt
+//	to change who asks   SetExtraHeaders, SetCookies, ClearCookies, Authenticate, SetUserAgent, SetLocale, SetTimezone
+//	to leave things out  BlockResources, BlockURLs, SetJavaScriptEnabled
+//	to wait              WaitSelector, WaitFunction, WaitNetworkIdle
+//	to print             PrintPDF
+//
+// What they set ends with the lease, but for what a browser context keeps: cookies, and logins that
+// Authenticate has made. An InputError says that an action was given something that cannot work, a
+// WaitError what was missing when ctx ended, a LoadError which address did not load, and a
+// StatusError what the server answered. Run makes WaitErrors and LoadErrors of chromedp's as well.
+//
 // # Who owns what
 //
 // A browser process belongs to the launcher that started it, with its process group and a folder
 // for its profile and its temporary files; Close ends and removes all of it. A tab belongs to
-// the pool: its connection lives until its page is verified gone, whatever becomes of the contexts
-// that its holders derive from it. A holder owns what it starts on a page, and nothing else.
+// the pool: the driver has a DevTools session of its own on its page until that is verified gone. A
+// lease's session belongs to its holder, and ends with the lease. A holder owns what it starts on a
+// page, and nothing else.
 //
 // # What is guaranteed
 //
@@ -39,16 +56,33 @@
 //
 // # Between two holders
 //
-// With pool.Config.Reset on, each holder meets the standby state; see Reset for what is undone. With
-// it off, the next holder meets the page as the last one left it: its address and its scripts, headers,
-// emulation and domains that the holder set or enabled, and listeners on Page.Context. One thing is not
-// left: a page on which nobody could work. A probe finds where a listener still blocks, and where requests
-// or scripts are still stopped (Fetch.enable, Debugger.enable) though not by Prepare; the page is
-// then rescued, which undoes that, or closed. But a tab that was released in time is handed out
-// without a probe for ProbeMaxAge, so disable what you enabled before you release.
+// Each lease has a DevTools session and a chromedp of its own. What a holder sets through it ends
+// with the lease, whether pool.Config.Reset is on or off: emulation, headers, blocked addresses,
+// interception, scripts, bindings, listeners, exposed functions. When the lease ends, the navigation
+// in flight is stopped before the tab is used again. A Page answers pool.ErrReleased from then on.
 //
-// Plain chromedp calls on a lease's context wait for a listener that blocks whatever becomes of their
-// ctx. Those of Page do not.
+// What the next lease of the same affinity meets depends on the settings:
+//
+//	Reset off     the last document, its history and window.name, and all that the browser context
+//	              keeps: cookies, storage, caches, service workers, credentials, permissions
+//	Reset on      the standby state, and all that the browser context keeps
+//	ClearStorage  the standby state, and nothing of the browser context
+//	always        the clipboard, which is one for the whole browser
+//
+// ClearStorage needs Reset. It clears cookies, storage and caches, and resets permissions and the
+// download folder. The protocol cannot clear everything. After one of the following, the context is
+// closed, and the next lease gets a new one: credentials for a server or a proxy that were given to
+// Fetch.continueWithAuth, an address with a user in it, Security.setIgnoreCertificateErrors, a page
+// whose server asked for client hints (Accept-CH), a window that was resized. The driver learns of
+// these from the commands and the events of the lease's session; it does not see an address with a
+// user that a worker or a popup asks for by itself.
+//
+// The end of a session does not undo some commands: Emulation.setVirtualTimePolicy,
+// Emulation.setVisibleSize, Page.setWebLifecycleState with frozen, Browser.setWindowBounds,
+// Browser.setContentsSize. After one of these the tab is closed when its lease ends.
+//
+// A holder's listener that blocks stops the holder's own calls. Plain chromedp calls on a lease's
+// context wait for it whatever becomes of their ctx. Calls of Page do not. Nobody else waits for it.
 //
 // Popups close with the lease under which they were opened, and so do pages that a holder opened beside
 // his own. Dialogs are answered at once: leaving a page is confirmed, everything else is dismissed, or
@@ -136,14 +170,16 @@ type Launcher struct {
 	// and Function make such a func. ctx bounds it; its error fails the opening, the reset or the rescue.
 	Ready func(ctx context.Context, page *Page) error
 	// Prepare, where it is set, runs after Ready each time that a page is brought to the standby state.
-	// ctx bounds it; its error fails that operation.
+	// ctx bounds it; its error fails that operation. The page has a DevTools session of its own, which
+	// lasts until the page is brought to the standby state again: so does what Prepare sets through it.
 	Prepare func(ctx context.Context, page *Page) error
 	// InitScripts are scripts that every document of a page runs before its own.
 	InitScripts []string
 	// Viewport is the size of every page. The zero Viewport leaves it to the browser.
 	Viewport Viewport
-	// ClearStorage has a reset, and a rescue, remove the cookies, the storage and the cache of the page's context. With
-	// TabsPerContext above 1, the tabs beside it lose them too. Off: an affinity finds them again.
+	// ClearStorage has a reset, and a rescue, remove what the page's browser context keeps; see the
+	// package documentation. With TabsPerContext above 1, the tabs beside it lose it too. It needs
+	// pool.Config.Reset, and sets OrphanCap to pool.Off. Off: an affinity finds it again.
 	ClearStorage bool
 	// AcceptDialogs has alerts, confirms and prompts accepted, instead of dismissed.
 	AcceptDialogs bool

@@ -25,6 +25,7 @@ type browserContext struct {
 	// browser.mu.
 	opening, closes int
 	gaveUp          bool
+	stains          stains // guarded by browser.mu
 }
 
 // NewContext makes a profile. Once the browser was asked for it, the call waits for the answer and not for ctx.

@@ -75,10 +75,13 @@ type Request struct {
 func (r Request) String() string { return r.Method + " " + r.URL }
 
 // Diagnostics returns what the page has said of its troubles since its lease began: errors on its console,
-// exceptions that nobody caught, requests that failed; and the requests in flight. Those of a lease that has
-// ended are there until the page's next one begins. It waits for nothing.
+// exceptions that nobody caught, requests that failed; and the requests in flight. After the end of the lease they stay
+// as they were then. It waits for nothing.
 func (p *Page) Diagnostics() Diagnostics {
-	d, flights := p.tab.line.diary.copy()
+	if p.session == nil {
+		return Diagnostics{}
+	}
+	d, flights := p.session.line.diary.copy()
 	d.Requests = requests(flights)
 	return d
 }

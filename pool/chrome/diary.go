@@ -11,6 +11,7 @@ import (
 
 	"github.com/chromedp/cdproto"
 	"github.com/chromedp/cdproto/cdp/jsonv2"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/target"
 )
 
@@ -31,6 +32,8 @@ const (
 type diary struct {
 	// begin is how the news begins that the page's own frame shows another document.
 	begin []byte
+	// frame is in the news of what the page's own frame asks for.
+	frame []byte
 
 	mu struct {
 		sync.Mutex
@@ -40,6 +43,8 @@ type diary struct {
 		reads    int            // messages decoded since the lease began
 		unlisted int            // problems beyond what is kept
 		flights  map[string]flight
+		moved    time.Time // when a request began or ended last
+		failed   flight    // the latest document of the page's own frame that failed to load
 	}
 }
 
@@ -51,7 +56,7 @@ type flight struct {
 }
 
 func newDiary(page target.ID) *diary {
-	d := &diary{begin: []byte(`{"frame":{"id":"` + string(page) + `",`)}
+	d := &diary{begin: []byte(`{"frame":{"id":"` + string(page) + `",`), frame: []byte(`"frameId":"` + string(page) + `"`)}
 	d.mu.flights = make(map[string]flight)
 	return d
 }
@@ -110,7 +115,13 @@ func (d *diary) event(msg *cdproto.Message) {
 	case cdproto.EventNetworkLoadingFinished, cdproto.EventNetworkLoadingFailed:
 		id, _ := requestIDs(msg.Params)
 		d.mu.Lock()
+		f := d.mu.flights[id]
+		// A document's request has the id of its loader.
+		if f.loader == id && msg.Method == cdproto.EventNetworkLoadingFailed && bytes.Contains(f.event, d.frame) {
+			d.mu.failed = f
+		}
 		delete(d.mu.flights, id)
+		d.mu.moved = time.Now()
 		d.mu.Unlock()
 	case cdproto.EventPageFrameNavigated:
 		if url, loader, ok := d.navigated(msg.Params); ok {
@@ -173,6 +184,7 @@ func (d *diary) departs(event jsonv2.Value) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.mu.moved = f.Since
 	if len(d.mu.flights) < flightsMost {
 		d.mu.flights[id] = f
 	}
@@ -185,6 +197,40 @@ func (d *diary) arrives(url, loader string) {
 	defer d.mu.Unlock()
 	d.mu.url = url
 	maps.DeleteFunc(d.mu.flights, func(_ string, f flight) bool { return f.loader != loader })
+}
+
+// shows notes what the page showed when the diary was begun.
+func (d *diary) shows(msg *cdproto.Message) {
+	var result page.GetFrameTreeResult
+	if msg.Error != nil || decode(msg.Result, &result) != nil || result.FrameTree == nil || result.FrameTree.Frame == nil {
+		return
+	}
+	frame := result.FrameTree.Frame
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.mu.url == "" {
+		d.mu.url = shortened(cmp.Or(frame.UnreachableURL, frame.URL))
+	}
+}
+
+// unreached is the address of the latest document that failed to load, where a redirect may have led to. It is
+// "" where none has failed since a moment.
+func (d *diary) unreached(since time.Time) string {
+	d.mu.Lock()
+	f := d.mu.failed
+	d.mu.Unlock()
+	if f.Since.Before(since) {
+		return ""
+	}
+	f.read()
+	return discreet(f.URL)
+}
+
+// traffic is the number of requests in flight, at most flightsMost, and when one began or ended last.
+func (d *diary) traffic() (flying int, moved time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.mu.flights), d.mu.moved
 }
 
 // read reads what is shown of a request.

@@ -12,22 +12,45 @@ import (
 )
 
 const (
-	// answerGrace is how long a main thread may take to answer before it is looked at. Most answer within 2 ms.
+	// answerGrace is how long a main thread may take to answer before it is looked at. Most answer
+	// within 2 ms.
 	answerGrace = 30 * time.Millisecond
-	// lookMost is how long it is looked at. A browser begins to within 10 ms, but takes the first sample only when
-	// the thread itself has spent some 10 ms on what that needs: with three loops for each core beside it, 60 ms
-	// are mostly too short for that, 150 ms sometimes, and 200 ms were not.
+	// lookMost is how long it is looked at. A browser begins to within 10 ms, but takes the first
+	// sample only when the thread itself has spent some 10 ms on what that needs: with three loops
+	// for each core beside it, 60 ms are mostly too short for that, 150 ms sometimes, and 200 ms
+	// were not.
 	lookMost = 200 * time.Millisecond
 )
 
 // LeaseBegun makes the records of the page those of the lease that has just begun.
-func (t *tab) LeaseBegun() { t.line.diary.turn() }
+func (t *tab) LeaseBegun() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.mu.lease != nil {
+		t.mu.told = t.mu.lease.line.diary
+		t.mu.told.turn()
+	}
+}
 
-// LeaseDoubted takes a copy of the page's records. The func that it returns asks whether the main thread
-// answers. Where that takes longer than 30 ms, it is looked at until it answers, or until the page is about to be
-// rescued or closed, for 200 ms at most. That the browser tells what it has seen may take longer.
+// records are those of the lease that LeaseBegun began last, or of no lease.
+func (t *tab) records() *diary {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case t.mu.told != nil:
+		return t.mu.told
+	case t.mu.lease != nil:
+		return t.mu.lease.line.diary
+	}
+	return newDiary(t.id)
+}
+
+// LeaseDoubted takes a copy of the page's records. The func that it returns asks whether the main
+// thread answers. Where that takes longer than 30 ms, it is looked at until it answers, or until
+// the page is about to be rescued or closed, for 200 ms at most. That the browser tells what it has
+// seen may take longer.
 func (t *tab) LeaseDoubted() func(context.Context) pool.Diagnosis {
-	known, flights := t.line.diary.copy()
+	known, flights := t.records().copy()
 	began := time.Now()
 	looking, away := context.WithCancel(t.life) // a page that is gone says nothing any more
 	t.lookAway()
@@ -48,7 +71,8 @@ func (t *tab) LeaseDoubted() func(context.Context) pool.Diagnosis {
 			defer close(answered)
 			_, err := ask(looking, t, runtime.Evaluate, one)
 			refused := (*cdproto.Error)(nil)
-			// An answer may come right behind the end of the look. That one the rescue has brought about.
+			// An answer may come right behind the end of the look. That one the rescue has brought
+			// about.
 			d.Answered, d.After = looking.Err() == nil && (err == nil || errors.As(err, &refused)), time.Since(began)
 			away()
 		}()

@@ -15,7 +15,7 @@ import (
 
 // doubted is a tab of a browser without a process, in session "s".
 func (s *stub) doubted() *tab {
-	return &tab{b: &browser{wire: s.wire}, id: "p", line: s.wire.newLine("p"), session: "s", life: s.Context()}
+	return &tab{b: &browser{wire: s.wire}, id: "p", nav: newNavigations("p"), session: "s", life: s.Context()}
 }
 
 // asked checks that the next command is this one, and returns its number.
@@ -41,9 +41,7 @@ func TestDoubtLooksUntilThePageAnswersIsRescuedOrClosed(t *testing.T) {
 		switch what {
 		case "is rescued":
 			_ = doubted.Rescue(ctx)
-			for range 3 { // what a rescue begins with
-				s.hear()
-			}
+			s.hear() // what a rescue begins with
 		case "is closed":
 			doubted.lookAway() // as Close does first
 		}

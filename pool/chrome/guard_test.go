@@ -64,10 +64,10 @@ func guarded(t *testing.T, s settings) *guard {
 	b.mu.pages["left"] = &listed{root: "mine", context: "A", page: true, left: true}
 	b.mu.pages["ui"] = &listed{root: "ui", context: "A", internal: true}
 	mine := tabs["mine"]
-	mine.line = b.wire.newLine("mine")
-	mine.line.guard = newGuard(mine, mine.line)
-	b.wire.mu.sessions["s"], b.wire.mu.sessions["t"] = mine.line, b.wire.newLine("other")
-	return mine.line.guard
+	line := b.wire.newLine("mine")
+	line.guard = newGuard(mine, line)
+	b.wire.mu.sessions["s"], b.wire.mu.sessions["t"] = line, b.wire.newLine("other")
+	return line.guard
 }
 
 func (g *guard) judged(session, method, params string) verdict {
@@ -333,7 +333,7 @@ func TestLineAnswersWhatItsGuardRefuses(t *testing.T) {
 	s := newStub(t)
 	l := s.attach()
 	b := &browser{settings: settings{owner: "Remote"}, wire: s.wire}
-	l.guard = newGuard(&tab{b: b, c: &browserContext{b: b, id: "A"}, id: "p", line: l}, l)
+	l.guard = newGuard(&tab{b: b, c: &browserContext{b: b, id: "A"}, id: "p"}, l)
 	for _, msg := range []*cdproto.Message{
 		{ID: 2, Method: "Browser.crash"}, {ID: 3, SessionID: "s", Method: "Page.enable"},
 	} {

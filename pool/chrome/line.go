@@ -8,9 +8,10 @@ import (
 	"sync"
 
 	"github.com/chromedp/cdproto"
-	"github.com/chromedp/cdproto/debugger"
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/cdp/jsonv2"
+	"github.com/chromedp/cdproto/css"
 	"github.com/chromedp/cdproto/dom"
-	"github.com/chromedp/cdproto/fetch"
 	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
 )
@@ -19,30 +20,40 @@ const (
 	// eventsDuringDocument is how many events chromedp is given while it waits for a document. It
 	// handles them only afterwards and blocks for ever on its 4,097th, so the rest waits here.
 	eventsDuringDocument = 512
-	// talkBytes is how much may wait for a chromedp that does not read before the talk of the page and
-	// of its network is dropped: little, since a page that was rescued works again only when chromedp
-	// is through with it. Beyond backlogBytes every event is dropped.
+	// talkBytes is how much may wait for a chromedp that does not read before the talk of the page
+	// and of its network is dropped: little, since a page that was rescued works again only when
+	// chromedp is through with it. Beyond backlogBytes every event is dropped.
 	talkBytes, backlogBytes = 1 << 20, 16 << 20
 	// messageBytes is what a waiting message costs besides its content.
 	messageBytes = 256
-	// sweepAfter is how many commands chromedp may send without a message for it. It keeps a listener for each
-	// command whose caller has given up, until the next message comes, which on a silent page may be never.
+	// sweepAfter is how many commands chromedp may send without a message for it. It keeps a
+	// listener for each command whose caller has given up, until the next message comes, which on a
+	// silent page may be never.
 	sweepAfter = 64
 	// sweepID is the number of an answer that nobody waits for: chromedp counts up from 1.
 	sweepID = -1
 )
 
-// line is one tab's share of a wire. It is the transport of the chromedp that works for that tab,
-// and also its allocator. It holds any number of sessions, since a holder may attach to frames.
+// line is a session's share of a wire. It is the transport of the chromedp that works on that
+// session, and also its allocator. It holds any number of DevTools sessions, since a holder may
+// attach to frames.
 type line struct {
 	w *wire
-	// claims returns what is told of the answer to a command, if somebody is to be; nil: nobody ever is.
+	// claims returns what is told of the answer to a command, if somebody is to be; nil: nobody
+	// ever is.
 	claims func(method string) func(*cdproto.Message)
-	guard  *guard        // nil: every command is sent, and every event arrives
-	ready  chan struct{} // holds one token when there may be something to read
-	gone   chan struct{} // closed when there will be nothing more
-	once   sync.Once
-	diary  *diary
+	// watch sees every command that is sent; nil: nobody does.
+	watch func(method string, params jsonv2.Value)
+	// heed sees every event that arrives, on the pump; nil: nobody does.
+	heed func(msg *cdproto.Message)
+	// cause says why the line was closed; nil: nobody knows.
+	cause func() error
+	guard *guard        // nil: every command is sent, and every event arrives
+	ready chan struct{} // holds one token when there may be something to read
+	gone  chan struct{} // closed when there will be nothing more
+	once  sync.Once
+	diary *diary
+	asked asked
 
 	mu struct {
 		sync.Mutex
@@ -55,36 +66,31 @@ type line struct {
 		renewed           bool // the next DOM.getDocument is chromedp's own
 		dropped           int  // messages of the page's talk and network
 		damaged           bool
-		stopped           map[stop]bool // what is stopped until somebody lets it go on
-		unheard           int           // commands since the last message that chromedp was given
+		unheard           int // commands since the last message that chromedp was given
+
+		primary target.SessionID // the session that begin began with; empty: there is none yet
+		expects *expectation     // nil: nothing any more
+		styled  bool             // CSS is enabled in primary
 	}
 }
 
-// stop is a session, and the domain of which a command on it stops the page's requests or scripts.
-type stop struct {
-	session target.SessionID
-	domain  string
-}
-
-// The commands that begin and end a stop.
-var (
-	stops   = map[string]string{fetch.CommandEnable: "Fetch", debugger.CommandEnable: "Debugger"}
-	unstops = map[string]string{fetch.CommandDisable: "Fetch", debugger.CommandDisable: "Debugger"}
-)
-
-// shallow is how chromedp gets a document: without what is in it. Chrome keeps a message for each change of a node
-// that it has handed out, until the script ends, and by itself hands out two levels, the body among them. Of a
-// script that rewrites its document for ever that is 200 MB a second, and a page cannot be rescued before they
-// are sent, which takes six times as long as the script ran. Selectors find what is deeper all the same.
+// shallow is how chromedp gets a document: without what is in it. Chrome keeps a message for each
+// change of a node that it has handed out, until the script ends, and by itself hands out two
+// levels, the body among them. Of a script that rewrites its document for ever that is 200 MB a
+// second, and a page cannot be rescued before they are sent, which takes six times as long as the
+// script ran. Selectors find what is deeper all the same.
 var shallow = encode(dom.CommandGetDocument, dom.GetDocumentParams{Depth: new(int64(0))})
 
-// echoMethod is an event of the driver's own. Chrome has none of that name, and no listener hears of it.
-const echoMethod = "Pagepool.echo"
+// barrierMethod is a command that the line answers itself, behind what waits for chromedp. Chrome
+// has none of that name.
+const barrierMethod = "Pagepool.barrier"
 
 // message is a message for chromedp: decoded, or as it came where it is from the console.
 type message struct {
 	*cdproto.Message
 	text []byte
+	// ahead is the command that it is the answer to, where chromedp has yet to ask for it.
+	ahead string
 }
 
 func (m message) size() int {
@@ -94,7 +100,7 @@ func (m message) size() int {
 	return messageBytes + len(m.Params) + len(m.Result)
 }
 
-// newLine makes a line for the tab of a page.
+// newLine makes a line for a session on a page.
 func (w *wire) newLine(page target.ID) *line {
 	l := &line{w: w, ready: make(chan struct{}, 1), gone: make(chan struct{}), diary: newDiary(page)}
 	l.mu.renewed = true
@@ -110,7 +116,8 @@ func (l *line) Wait() {}
 
 func (l *line) Attaches() bool { return true }
 
-// Read waits for the next message of this tab. Its error is io.EOF, also when ctx ends.
+// Read waits for the next message of the session. Its error says why the line was closed; it is
+// io.EOF where nobody knows, and when ctx ends.
 func (l *line) Read(ctx context.Context, into *cdproto.Message) error {
 	for {
 		if msg, ok := l.next(); ok {
@@ -123,6 +130,11 @@ func (l *line) Read(ctx context.Context, into *cdproto.Message) error {
 		select {
 		case <-l.ready:
 		case <-l.gone:
+			if l.cause != nil {
+				if err := l.cause(); err != nil {
+					return err
+				}
+			}
 			return io.EOF
 		case <-ctx.Done():
 			return io.EOF
@@ -143,6 +155,9 @@ func (l *line) next() (message, bool) {
 		return message{}, false
 	}
 	msg := l.mu.queue[0]
+	if msg.ahead != "" {
+		return message{}, false
+	}
 	l.mu.queue[0] = message{}
 	l.mu.queue = l.mu.queue[1:]
 	l.mu.bytes -= msg.size()
@@ -170,6 +185,13 @@ func (l *line) Write(_ context.Context, msg *cdproto.Message) error {
 	}
 	method := string(msg.Method)
 	params := msg.Params
+	if method == barrierMethod {
+		l.answer(method, &cdproto.Message{ID: msg.ID, SessionID: msg.SessionID, Result: none})
+		return nil
+	}
+	if l.expected(msg) {
+		return nil
+	}
 	var change func(*cdproto.Message)
 	if l.guard != nil {
 		v := l.guard.judge(msg)
@@ -178,6 +200,9 @@ func (l *line) Write(_ context.Context, msg *cdproto.Message) error {
 			return nil
 		}
 		params, change = v.params, v.then
+	}
+	if l.watch != nil {
+		l.watch(method, params)
 	}
 	if method == dom.CommandGetDocument {
 		l.mu.Lock()
@@ -188,7 +213,10 @@ func (l *line) Write(_ context.Context, msg *cdproto.Message) error {
 		}
 		l.mu.Unlock()
 	}
-	l.noteStop(msg.SessionID, method)
+	l.style(msg.SessionID, method)
+	if text := l.asked.command(msg.ID, method, msg.Params); text != "" {
+		l.checkSelector(msg.SessionID, text)
+	}
 	l.sweep(msg.SessionID)
 	to := waiter{line: l, id: msg.ID, method: method, then: change}
 	if l.claims != nil && change == nil { // an answer that is changed names nothing new
@@ -198,8 +226,8 @@ func (l *line) Write(_ context.Context, msg *cdproto.Message) error {
 	return nil
 }
 
-// sweep gives chromedp a message that is nobody's, now and then while no other comes: only with one does it
-// look for listeners whose callers have gone.
+// sweep gives chromedp a message that is nobody's, now and then while no other comes: only with one
+// does it look for listeners whose callers have gone.
 func (l *line) sweep(session target.SessionID) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -211,55 +239,21 @@ func (l *line) sweep(session target.SessionID) {
 	l.wake()
 }
 
-// noteStop notes what a command of chromedp's stops, or lets go on.
-func (l *line) noteStop(session target.SessionID, method string) {
-	begins, ends := stops[method], unstops[method]
-	if begins == ends { // none of them
+// style enables CSS in the primary session before the first command that needs it.
+func (l *line) style(session target.SessionID, method string) {
+	if !strings.HasPrefix(method, "CSS.") {
 		return
 	}
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.mu.stopped == nil {
-		l.mu.stopped = make(map[stop]bool)
-	}
-	if begins != "" {
-		l.mu.stopped[stop{session, begins}] = true
-	}
-	delete(l.mu.stopped, stop{session, ends})
-}
-
-// stops reports whether requests or scripts of a session are stopped.
-func (l *line) stops(session target.SessionID) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for s := range l.mu.stopped {
-		if s.session == session {
-			return true
-		}
-	}
-	return false
-}
-
-// unstopped notes that what was stopped in a session goes on.
-func (l *line) unstopped(session target.SessionID) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for s := range l.mu.stopped {
-		if s.session == session {
-			delete(l.mu.stopped, s)
-		}
-	}
-}
-
-// echo queues an event of the driver's own behind what waits for chromedp. It is never dropped.
-func (l *line) echo(session target.SessionID) {
-	l.mu.Lock()
-	l.pushLocked(message{Message: &cdproto.Message{SessionID: session, Method: echoMethod}})
+	first := session == l.mu.primary && !l.mu.styled
+	l.mu.styled = l.mu.styled || first
 	l.mu.Unlock()
-	l.wake()
+	if first && method != css.CommandEnable {
+		post(l.w, session, css.Enable, cdp.Empty{})
+	}
 }
 
-// Close ends the line. The sessions on it are the browser's to end, with the target.
+// Close ends the line. The sessions on it are ended by whoever closes it, or with the target.
 func (l *line) Close() error {
 	l.hangUp()
 	l.w.forget(l)
@@ -270,6 +264,7 @@ func (l *line) hangUp() { l.once.Do(func() { close(l.gone) }) }
 
 // answer takes the answer to a command of chromedp's. Answers are never dropped.
 func (l *line) answer(method string, msg *cdproto.Message) {
+	l.asked.answer(msg)
 	l.mu.Lock()
 	urgent := false
 	if method == dom.CommandGetDocument {
@@ -295,6 +290,9 @@ func (l *line) event(msg *cdproto.Message) {
 		return
 	}
 	l.diary.event(msg)
+	if l.heed != nil {
+		l.heed(msg)
+	}
 	l.mu.Lock()
 	switch full := l.mu.bytes; {
 	case msg.SessionID == "", full < talkBytes, full < backlogBytes && !talk(msg): // "": the end of a session

@@ -15,7 +15,6 @@ import (
 	"github.com/chromedp/cdproto/dom"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
-	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
 )
 
@@ -123,54 +122,21 @@ func TestLineGetsItsOwnAnswersAndEvents(t *testing.T) {
 	}
 }
 
-func TestLineHandsOutAnEchoBehindWhatCameBeforeItAndDropsNone(t *testing.T) {
+func TestLineAnswersABarrierBehindWhatCameBeforeItAndDropsNone(t *testing.T) {
 	s := newStub(t)
 	l := s.attach()
 	long := strings.Repeat("x", backlogBytes)
 	s.say(`{"method":"Page.windowOpen","sessionId":"s","params":{"url":%q}}`, long)
 	s.settled()
-	l.echo("s")
-	for _, want := range []cdproto.MethodType{"Page.windowOpen", echoMethod} {
-		if msg := s.read(l); msg.Method != want || msg.SessionID != "s" {
-			t.Errorf("the line read %s, want %s", msg.Method, want)
-		}
+	s.write(l, 5, barrierMethod)
+	if msg := s.read(l); msg.Method != "Page.windowOpen" {
+		t.Errorf("the line read %s", msg.Method)
+	}
+	if msg := s.read(l); msg.ID != 5 || msg.Error != nil {
+		t.Errorf("the barrier is answered with %v", msg)
 	}
 	if _, damaged := l.losses(); damaged {
-		t.Error("an echo is counted as lost")
-	}
-}
-
-func TestLineKnowsWhatIsStoppedInASession(t *testing.T) {
-	s := newStub(t)
-	l := s.wire.newLine("p")
-	send := func(session, method string) {
-		msg := &cdproto.Message{ID: 1, SessionID: target.SessionID(session), Method: cdproto.MethodType(method)}
-		if err := l.Write(context.Background(), msg); err != nil {
-			t.Fatal(err)
-		}
-		s.hear()
-	}
-	for _, step := range []struct {
-		method string
-		stops  bool
-	}{
-		{"Page.enable", false},
-		{"Fetch.disable", false},
-		{"Fetch.enable", true},
-		{"Debugger.enable", true},
-		{"Fetch.disable", true},
-		{"Debugger.disable", false},
-		{"Debugger.enable", true},
-	} {
-		send("s", step.method)
-		if got := l.stops("s"); got != step.stops || l.stops("another") {
-			t.Errorf("after %s it is stopped: %v, want %v", step.method, got, step.stops)
-		}
-	}
-	send("another", "Fetch.enable")
-	l.unstopped("s")
-	if l.stops("s") || !l.stops("another") {
-		t.Error("what was stopped in one session goes on in all, or in none")
+		t.Error("a barrier is counted as lost")
 	}
 }
 

@@ -7,8 +7,6 @@ import (
 	"log/slog"
 	"net/url"
 	"time"
-
-	"github.com/chromedp/chromedp"
 )
 
 const (
@@ -97,37 +95,14 @@ func httpURL(address string) bool {
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https")
 }
 
-// Selector is for Ready: it waits until the first element that the CSS selector matches is visible.
+// Selector is for Ready: it waits as WaitSelector does.
 func Selector(selector string) func(context.Context, *Page) error {
-	return func(ctx context.Context, page *Page) error {
-		if err := page.Run(ctx, chromedp.WaitVisible(selector)); err != nil {
-			return fmt.Errorf("nothing visible matches %q: %w", selector, err)
-		}
-		return nil
-	}
+	return func(ctx context.Context, page *Page) error { return page.Run(ctx, WaitSelector(selector)) }
 }
 
-// Function is for Ready: it waits until a JavaScript expression is true. One that throws is not true yet.
+// Function is for Ready: it waits as WaitFunction does.
 func Function(expression string) func(context.Context, *Page) error {
-	guarded := "(() => { try { return !!(" + expression + ") } catch { return false } })()"
-	return func(ctx context.Context, page *Page) error {
-		tick := time.NewTicker(pollEvery)
-		defer tick.Stop()
-		for {
-			// An error may be one of a document that goes to another address, so only ctx and the page end this.
-			is, err := Run(ctx, page, chromedp.Evaluate[bool](guarded))
-			if is && err == nil {
-				return nil
-			}
-			select {
-			case <-tick.C:
-			case <-page.tab.life.Done():
-				return context.Cause(page.tab.life)
-			case <-ctx.Done():
-				return fmt.Errorf("%s is not true: %w", expression, errors.Join(ended(ctx), err))
-			}
-		}
-	}
+	return func(ctx context.Context, page *Page) error { return page.Run(ctx, WaitFunction(expression)) }
 }
 
 // pollEvery is the time between two looks at an expression. Frames would be sooner, but a hidden page has none.

@@ -16,8 +16,8 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// retryFirst and retryLast are the pauses before a standby address is asked for again: at the start of
-// a machine, the server of that page is often a moment later than the browser.
+// retryFirst and retryLast are the pauses before a standby address is asked for again: at the start
+// of a machine, the server of that page is often a moment later than the browser.
 const retryFirst, retryLast = 25 * time.Millisecond, 400 * time.Millisecond
 
 // passing are the failures of a navigation that may be over in a moment.
@@ -43,7 +43,8 @@ func passes(err error) bool {
 	return errors.As(err, &load) && slices.Contains(passing, load.ErrorText)
 }
 
-// furnish gives a new page what lasts as long as its session: the scripts of every document, and its size.
+// furnish gives a new page what lasts as long as its session: the scripts of every document, and
+// its size.
 func (t *tab) furnish(ctx context.Context) error {
 	at := true
 	for i, script := range t.b.initScripts {
@@ -78,7 +79,8 @@ func (t *tab) standby(ctx context.Context) error {
 	return t.prepare(ctx)
 }
 
-// reach goes to an address, again and again where that fails for a reason that passes, until ctx ends.
+// reach goes to an address, again and again where that fails for a reason that passes, until ctx
+// ends.
 func (t *tab) reach(ctx context.Context, url string) error {
 	var last error // what the browser said, which tells more than that the time is over
 	for pause := retryFirst; ; pause = min(2*pause, retryLast) {
@@ -107,28 +109,60 @@ func (t *tab) reach(ctx context.Context, url string) error {
 
 // visit goes to an address, and fails where the answer is an error's.
 func (t *tab) visit(ctx context.Context, url string) error {
-	if !httpURL(url) {
-		return t.navigate(ctx, url)
+	web := httpURL(url)
+	if web { // the status of an answer is told by Network only
+		if _, err := ask(ctx, t, network.Enable, network.EnableParams{}); err != nil {
+			return err
+		}
+		defer post(t.b.wire, t.session, network.Disable, cdp.Empty{})
 	}
-	response, err := Run(ctx, t.page, chromedp.NavigateResponse(url))
-	if err == nil && response != nil && response.Status >= http.StatusBadRequest {
-		err = statusError(response.Status)
+	loader, err := t.navigate(ctx, url)
+	state, _ := t.nav.look()
+	answered := err == nil && web && state.statusOf == loader
+	if answered && state.status >= http.StatusBadRequest {
+		err = fmt.Errorf("go to %s: %w", url, statusError(state.status))
+	}
+	return err
+}
+
+// navigate goes to an address, and waits until its document has loaded. It returns the document's
+// loader.
+func (t *tab) navigate(ctx context.Context, url string) (cdp.LoaderID, error) {
+	went, err := ask(ctx, t, page.Navigate, page.NavigateParams{URL: url})
+	if err == nil && went.ErrorText != "" {
+		err = &chromedp.LoadError{ErrorText: went.ErrorText}
+	}
+	if err == nil && went.LoaderID != "" { // otherwise it was a place in the same document
+		committed, replaced := false, false
+		err = t.await(ctx, func(v navigation) bool {
+			committed = committed || v.committed == went.LoaderID
+			replaced = !committed && v.starts > 0 && v.pending != went.LoaderID
+			return (committed || replaced) && !v.loading && !v.busy
+		})
+		if err == nil && replaced {
+			err = errReplaced
+		}
 	}
 	if err != nil {
-		return fmt.Errorf("go to %s: %w", url, err)
+		return "", fmt.Errorf("go to %s: %w", url, err)
 	}
-	return nil
+	return went.LoaderID, nil
 }
 
-func (t *tab) navigate(ctx context.Context, url string) error {
-	if err := t.page.Run(ctx, chromedp.Navigate(url)); err != nil {
-		return fmt.Errorf("go to %s: %w", url, err)
-	}
-	return nil
-}
+// errReplaced is the error of a navigation that ended because another one began.
+var errReplaced = errors.New("another navigation came between")
 
-// prepare waits until the page that shows the standby address is in the standby state.
+// prepare waits until the page that shows the standby address is in the standby state. Ready and
+// Prepare work on a page with a session of its own. What Prepare sets through it lasts until the
+// page is brought to the standby state again.
 func (t *tab) prepare(ctx context.Context) error {
+	if t.b.ready == nil && t.b.prepare == nil {
+		return nil
+	}
+	s, err := t.openSession(ctx)
+	if err != nil {
+		return fmt.Errorf("%s: %w", t.b.standbyURL, err)
+	}
 	for _, step := range []struct {
 		what string
 		do   func(context.Context, *Page) error
@@ -136,14 +170,37 @@ func (t *tab) prepare(ctx context.Context) error {
 		if step.do == nil {
 			continue
 		}
-		_, err := within(ctx, t, leaveGrace, func() (cdp.Empty, error) { return cdp.Empty{}, step.do(ctx, t.page) })
+		_, err := within(ctx, s.life, leaveGrace, func() (cdp.Empty, error) {
+			return cdp.Empty{}, step.do(ctx, s.page)
+		})
 		if err != nil {
+			s.close(err)
 			return fmt.Errorf("%s: %s: %w", t.b.standbyURL, step.what, err)
 		}
 	}
-	t.prepared.Store(t.line.stops(t.session))
+	if t.b.prepare == nil {
+		s.close(errPrepared)
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.mu.prepared = s
 	return nil
 }
+
+// unprepare ends what Prepare has set the last time.
+func (t *tab) unprepare() {
+	t.mu.Lock()
+	s := t.mu.prepared
+	t.mu.prepared = nil
+	t.mu.Unlock()
+	if s != nil {
+		s.close(errPrepared)
+	}
+}
+
+// errPrepared answers calls on the page of a Ready or a Prepare that has returned.
+var errPrepared = errors.New("chrome: the page's Ready or Prepare is over")
 
 // forget removes what the page's context has stored.
 func (t *tab) forget(ctx context.Context) error {

@@ -21,7 +21,7 @@ import (
 var errLost = fmt.Errorf("chrome: the connection to the browser ended: %w", pool.ErrBrowserLost)
 
 // wire is the one connection to a browser process. The driver's own calls go over it directly, and
-// every tab has a line of its own on it, on which its own chromedp runs.
+// every lease has a line of its own on it, on which its own chromedp runs.
 //
 // One chromedp for a whole browser would be less to write. But there a single tab that stops
 // reading, be it for a listener that blocks or for a page that logs in an endless loop, stops the
@@ -29,7 +29,8 @@ var errLost = fmt.Errorf("chrome: the connection to the browser ended: %w", pool
 // only: the pump waits for nobody, so closing, probing and rescuing go on.
 type wire struct {
 	link link
-	// observe sees every event before the line it belongs to. It runs on the pump and must not block.
+	// observe sees every event before the line it belongs to. It runs on the pump and must not
+	// block.
 	observe func(msg *cdproto.Message)
 	lost    chan struct{}  // closed when nothing more will come from the browser
 	garbage error          // why what came could not be read, if so; set before lost is closed
@@ -119,7 +120,8 @@ func (w *wire) console(text []byte) bool {
 	return true
 }
 
-// answered gives an answer to who waits for it. Nobody does where a caller gave up, or asked for none.
+// answered gives an answer to who waits for it. Nobody does where a caller gave up, or asked for
+// none.
 func (w *wire) answered(msg *cdproto.Message) {
 	w.mu.Lock()
 	waiter, ok := w.mu.waiting[msg.ID]
@@ -169,20 +171,57 @@ func (w *wire) route(msg *cdproto.Message) {
 	}
 }
 
-// forget takes a line that is closed off the wire.
-func (w *wire) forget(l *line) {
+// adopt gives a session to a line.
+func (w *wire) adopt(session target.SessionID, l *line) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.mu.sessions[session] = l
+}
+
+// forget takes a line that is closed off the wire, and returns the sessions on it. One that the
+// browser opens for it later is ended.
+func (w *wire) forget(l *line) []target.SessionID {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var sessions []target.SessionID
 	for session, owner := range w.mu.sessions {
 		if owner == l {
+			sessions = append(sessions, session)
 			delete(w.mu.sessions, session)
 		}
 	}
-	for id, waiter := range w.mu.waiting {
-		if waiter.line == l {
+	for id, to := range w.mu.waiting {
+		switch {
+		case to.line != l:
+		case to.method == target.CommandAttachToTarget:
+			w.mu.waiting[id] = waiter{then: w.detachLate}
+		case to.then != nil:
+			w.mu.waiting[id] = waiter{then: to.then}
+		default:
 			delete(w.mu.waiting, id)
 		}
 	}
+	return sessions
+}
+
+// detachLate ends a session that came when nobody waits for it any more.
+func (w *wire) detachLate(msg *cdproto.Message) {
+	if id, err := attachedTo(msg); err == nil {
+		post(w, "", target.DetachFromTarget, target.DetachFromTargetParams{SessionID: id})
+	}
+}
+
+// primary reports whether a session is the one that a line began with.
+func (w *wire) primary(session target.SessionID) bool {
+	w.mu.Lock()
+	l := w.mu.sessions[session]
+	w.mu.Unlock()
+	if l == nil {
+		return false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.mu.primary == session
 }
 
 // write sends what was queued. A browser that stops reading blocks this goroutine and no caller.
@@ -283,9 +322,9 @@ func decode(value jsonv2.Value, into any) error {
 	return jsonv2.Unmarshal(value, into, chromedp.DefaultUnmarshalOptions)
 }
 
-// decodeMessage decodes what the browser said, but not the values in it. A page can have a result with
-// names that are two for Chrome and one in Go, such as lone halves of UTF-16 pairs. decode refuses
-// that, and may: whoever asked for it gets the error. The message around it has to arrive.
+// decodeMessage decodes what the browser said, but not the values in it. A page can have a result
+// with names that are two for Chrome and one in Go, such as lone halves of UTF-16 pairs. decode
+// refuses that, and may: whoever asked for it gets the error. The message around it has to arrive.
 func decodeMessage(text []byte, into *cdproto.Message) error {
 	err := decode(text, into)
 	if err == nil {

@@ -14,11 +14,11 @@ type outcome[T any] struct {
 	panicked any // nil where it neither returned nor panicked: it ended its goroutine
 }
 
-// within waits for do, which runs in a goroutine of its own, and for grace after ctx or the tab has ended.
+// within waits for do, which runs in a goroutine of its own, and for grace after ctx or life has ended.
 // Then do is left to itself: chromedp waits for a holder's listener whatever becomes of ctx. A
 // panic goes on here, as if do had been called; one of a do that was left has nobody to go to but the
 // program.
-func within[T any](ctx context.Context, t *tab, grace time.Duration, do func() (T, error)) (T, error) {
+func within[T any](ctx, life context.Context, grace time.Duration, do func() (T, error)) (T, error) {
 	did, left := make(chan outcome[T]), make(chan struct{})
 	go func() {
 		var o outcome[T]
@@ -40,7 +40,7 @@ func within[T any](ctx context.Context, t *tab, grace time.Duration, do func() (
 	select {
 	case o := <-did:
 		return o.end()
-	case <-t.life.Done():
+	case <-life.Done():
 	case <-ctx.Done():
 	}
 	timer := time.NewTimer(grace)
@@ -52,8 +52,8 @@ func within[T any](ctx context.Context, t *tab, grace time.Duration, do func() (
 	}
 	close(left)
 	var none T
-	if t.life.Err() != nil {
-		return none, context.Cause(t.life)
+	if life.Err() != nil {
+		return none, context.Cause(life)
 	}
 	return none, ended(ctx)
 }

@@ -9,16 +9,15 @@ import (
 	"time"
 )
 
-func lively() (*tab, context.CancelCauseFunc) {
-	life, end := context.WithCancelCause(context.Background())
-	return &tab{life: life}, end
+func lively() (context.Context, context.CancelCauseFunc) {
+	return context.WithCancelCause(context.Background())
 }
 
 func TestActionsThatBlockAreLeftAfterTheirGrace(t *testing.T) {
 	errEnd := errors.New("the page ended")
 	for what, want := range map[string]error{"ctx": context.DeadlineExceeded, "page": errEnd} {
 		synctest.Test(t, func(t *testing.T) {
-			tab, end := lively()
+			life, end := lively()
 			defer end(nil)
 			ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 			defer cancel()
@@ -27,7 +26,7 @@ func TestActionsThatBlockAreLeftAfterTheirGrace(t *testing.T) {
 				ctx = t.Context()
 			}
 			free, began := make(chan struct{}), time.Now()
-			_, err := within(ctx, tab, time.Second, func() (int, error) { <-free; return 1, nil })
+			_, err := within(ctx, life, time.Second, func() (int, error) { <-free; return 1, nil })
 			if !errors.Is(err, want) || time.Since(began) != time.Hour+time.Second {
 				t.Errorf("%s: %v after %v, want %v after the hour and the grace", what, err, time.Since(began), want)
 			}
@@ -38,11 +37,11 @@ func TestActionsThatBlockAreLeftAfterTheirGrace(t *testing.T) {
 
 func TestActionsThatEndWithinTheirGraceHaveTheLastWord(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		tab, end := lively()
+		life, end := lively()
 		defer end(nil)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
-		got, err := within(ctx, tab, time.Second, func() (int, error) {
+		got, err := within(ctx, life, time.Second, func() (int, error) {
 			<-ctx.Done()
 			<-time.After(time.Second / 2)
 			return 1, nil
@@ -54,7 +53,7 @@ func TestActionsThatEndWithinTheirGraceHaveTheLastWord(t *testing.T) {
 }
 
 func TestAPanicInAnActionIsItsCallers(t *testing.T) {
-	tab, end := lively()
+	life, end := lively()
 	defer end(nil)
 	want := errors.New("a holder's")
 	defer func() {
@@ -62,16 +61,16 @@ func TestAPanicInAnActionIsItsCallers(t *testing.T) {
 			t.Errorf("the caller recovers %v, want the value that the action panicked with", got)
 		}
 	}()
-	_, _ = within(t.Context(), tab, 0, func() (int, error) { panic(want) })
+	_, _ = within(t.Context(), life, 0, func() (int, error) { panic(want) })
 }
 
 func TestAnActionThatEndsItsGoroutineEndsItsCallers(t *testing.T) {
-	tab, end := lively()
+	life, end := lively()
 	defer end(nil)
 	ended, returned := make(chan struct{}), false
 	go func() {
 		defer close(ended)
-		_, _ = within(t.Context(), tab, 0, func() (int, error) { runtime.Goexit(); return 0, nil })
+		_, _ = within(t.Context(), life, 0, func() (int, error) { runtime.Goexit(); return 0, nil })
 		returned = true
 	}()
 	<-ended

@@ -75,11 +75,14 @@ func (s *State) freshen() {
 
 func (s *State) refresh(a Affinity) {
 	k := &s.affinities[a]
-	idle, openings, coming, overdue := int32(0), int32(0), int32(0), int32(0)
+	idle, openings, coming, overdue, almost := int32(0), int32(0), int32(0), int32(0), int32(0)
 	for i := k.tabs; i != none; i = s.tabs[i].next {
 		switch t := &s.tabs[i]; {
 		case t.state == Idle:
 			idle++
+		case s.almostIdle(t):
+			almost++
+			coming++
 		case t.overdue && t.bound():
 			overdue++
 		case t.doomed || t.overdue:
@@ -94,7 +97,7 @@ func (s *State) refresh(a Affinity) {
 	}
 	s.openings += openings - k.openings
 	k.idle, k.openings, k.coming, k.overdue = idle, openings, coming, overdue
-	if warm := idle > 0 && k.waiting != [classes]int32{}; warm != k.warmWaiting {
+	if warm := idle+almost > 0 && k.waiting != [classes]int32{}; warm != k.warmWaiting {
 		s.listWarm(a, warm)
 	}
 	s.refreshNeeds(k)
@@ -111,7 +114,7 @@ func (s *State) refresh(a Affinity) {
 	}
 }
 
-// listWarm puts an affinity among those that have an idle tab and a waiting request, or takes it out.
+// listWarm puts an affinity among those that have a waiting request and a tab that is idle, or almost, or takes it out.
 func (s *State) listWarm(a Affinity, warm bool) {
 	k := &s.affinities[a]
 	k.warmWaiting = warm

@@ -106,7 +106,7 @@ func (b *books) requests() {
 // affinity counts what the lists of one affinity hold.
 func (b *books) affinity(a Affinity, k *affinity) {
 	s := b.state
-	var bound, roots, idle, openings, overdue int32
+	var bound, roots, idle, openings, overdue, almost int32
 	b.list(k.tabs, none, a)
 	for i := k.tabs; i != none; i = s.tabs[i].next {
 		t := &s.tabs[i]
@@ -115,6 +115,9 @@ func (b *books) affinity(a Affinity, k *affinity) {
 		}
 		if t.overdue && t.bound() {
 			overdue++
+		}
+		if needsSession(t, s.settings.Reset) {
+			almost++
 		}
 		switch {
 		case t.state == Leased && t.class == Root:
@@ -157,7 +160,7 @@ func (b *books) affinity(a Affinity, k *affinity) {
 			b.same("its place among the heads", a, 0, 1)
 		}
 	}
-	if warm := idle > 0 && k.waiting != [classes]int32{}; warm {
+	if warm := idle+almost > 0 && k.waiting != [classes]int32{}; warm {
 		b.warm++
 		if !k.warmWaiting || int(k.warmAt) >= len(s.warmWaiting) || s.warmWaiting[k.warmAt] != a {
 			b.same("its place among those that can be served", a, 0, 1)

@@ -177,7 +177,7 @@ func doubtHolds(t *Transition) error {
 			continue
 		}
 		tab := &s.tabs[r.pin]
-		if tab.pinned != r.id || tab.overdue || tab.doomed || tab.state != Opening && tab.state != Probing {
+		if tab.pinned != r.id || tab.overdue || tab.doomed || tab.state != Opening && tab.state != Probing && tab.state != Resetting {
 			return fmt.Errorf("r%d was promised t%d, which is %v, overdue %v, doomed %v", r.id, tab.id, tab.state, tab.overdue, tab.doomed)
 		}
 	}

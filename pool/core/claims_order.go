@@ -164,6 +164,9 @@ func (t *Transition) letThrough(r *request, rest []Effect) (through bool, permit
 
 func warmNotBlocked(t *Transition) error {
 	s := t.After
+	if err := t.adoptedBesideOwn(); err != nil {
+		return err
+	}
 	for i := range s.requests {
 		r := &s.requests[i]
 		if k := &s.affinities[r.affinity]; r.used && s.ownIdle(r.affinity) != none && !t.held(r) &&
@@ -172,6 +175,29 @@ func warmNotBlocked(t *Transition) error {
 		}
 	}
 	return nil
+}
+
+// adoptedBesideOwn: nobody is given a standby whose affinity has a tab that needs nothing but a session.
+func (t *Transition) adoptedBesideOwn() error {
+	for i := range t.Effects {
+		e := &t.Effects[i]
+		if e.Kind != Grant || e.How != Adopted {
+			continue
+		}
+		for j := range t.After.tabs {
+			tab := &t.After.tabs[j]
+			if tab.state != 0 && tab.affinity == e.Affinity && needsSession(tab, t.After.settings.Reset) {
+				return fmt.Errorf("r%d adopted t%d, and t%d of its affinity needs nothing but a session", e.Request, e.Tab, tab.id)
+			}
+		}
+	}
+	return nil
+}
+
+// needsSession says whether a tab that nobody was promised is idle as soon as a session has ended, or begun.
+func needsSession(t *tab, reset bool) bool {
+	part := t.part == PartBegin || t.part == PartEnd && !reset
+	return t.state == Resetting && part && !t.overdue && !t.suspect && !t.retried && t.pinned == 0
 }
 
 // owed says whether a request may be held back for an older one of another affinity whose bypass is used

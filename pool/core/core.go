@@ -117,7 +117,7 @@ type affinity struct {
 	known        bool
 	touched      bool
 	dirty        bool // what is derived is stale
-	warmWaiting  bool // derived: it has an idle tab and a waiting request
+	warmWaiting  bool // derived: it has a waiting request, and a tab that is idle or almost
 	_            [4]byte
 }
 
@@ -187,7 +187,7 @@ type State struct {
 	permitsWanted int32
 	highNeeds     int32
 	highPermits   int32
-	warmWaiting   []Affinity // those that have an idle tab and a waiting request
+	warmWaiting   []Affinity // those that have a waiting request, and a tab that is idle or almost
 	rootLeases    int32
 	rootFull      bool // after the last step, no permit was left
 	rootOpen      Time // since when there is one
@@ -312,9 +312,9 @@ func (s *State) handle(e *Event) {
 
 func (s *State) tabEvent(e *Event, i int32) {
 	if e.Operation != 0 && e.Operation != s.tabs[i].operation {
-		s.hear(s.tabs[i].browser)
+		// It was given up, so it is no sign of life: a driver answers because it was told to end the call.
 		if e.Kind == SessionEnded && e.Left == SpoiledContext {
-			s.spoilContext(i) // that is so, though it was given up, and the page is asked something else
+			s.spoilContext(i) // but what it says is so
 		}
 		return
 	}

@@ -15,7 +15,10 @@ func (l *Ledger) hear(now Time, e Event) {
 	}
 	if t := l.tab(e.Tab); t != nil {
 		b = l.browser(t.browser)
-		if e.Kind != Crashed && (e.Operation == 0 || e.Operation == t.operation) {
+		switch {
+		case e.Operation != 0 && e.Operation != t.operation:
+			return // it was given up, so it is no sign of life
+		case e.Kind != Crashed:
 			t.askedAt = never
 		}
 	}

@@ -82,6 +82,8 @@ func (s *State) placeFirst() bool {
 	case i != none:
 		s.countBypass(r)
 		s.grant(r, i, Warm)
+	case s.ownAlmostIdle(q.affinity) != none:
+		s.promise(r, s.ownAlmostIdle(q.affinity))
 	case s.opensInPrimary(r):
 		s.promise(r, s.openInPrimary(q.affinity))
 	default:
@@ -121,7 +123,7 @@ func (s *State) firstWarm(r int32) int32 {
 				continue
 			}
 			q := k.queue[c]
-			if !s.stale(s.ownIdle(a)) {
+			if i := s.ownIdle(a); i != none && !s.stale(i) {
 				q = s.first(q, k.pins[c]) // no promise is as good as a tab that is there
 			}
 			if q != none && !s.heldBack(q) {
@@ -188,6 +190,23 @@ func (s *State) ownIdle(a Affinity) int32 {
 		}
 	}
 	return best
+}
+
+// ownAlmostIdle is a tab of an affinity that is almost idle and promised to nobody.
+func (s *State) ownAlmostIdle(a Affinity) int32 {
+	for i := s.affinities[a].tabs; i != none; i = s.tabs[i].next {
+		if s.almostIdle(&s.tabs[i]) {
+			return i
+		}
+	}
+	return none
+}
+
+// almostIdle says whether a tab waits for nothing but the end or the beginning of a session. That takes milliseconds, so a
+// request of its affinity waits for the tab instead of taking a standby, as for a probe.
+func (s *State) almostIdle(t *tab) bool {
+	return t.state == Resetting && (t.part == PartBegin || t.part == PartEnd && !s.settings.Reset) &&
+		!t.overdue && !t.suspect && !t.retried && t.pinned == 0
 }
 
 func (s *State) warmer(i, j int32) bool {

@@ -119,10 +119,13 @@ func (c *profile) NewTab(ctx context.Context) (pool.Tab[*Page], error) {
 	case result != Works:
 		return nil, errFate
 	}
-	page := &Page{profile: c, done: make(chan struct{}), changed: make(chan struct{}), standby: true}
-	page.life, page.end = context.WithCancelCause(context.Background())
-	c.pages = append(c.pages, page)
-	return page, nil
+	opened := &Page{profile: c, done: make(chan struct{}), changed: make(chan struct{}), standby: true}
+	opened.life, opened.end = context.WithCancelCause(context.Background())
+	c.pages = append(c.pages, opened)
+	if c.process.launcher.Sessions {
+		return leasePage{opened}, nil
+	}
+	return opened, nil
 }
 
 // Close ends the profile with its pages. It hangs as long as one of them is wedged.

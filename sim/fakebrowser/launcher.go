@@ -30,6 +30,8 @@ func Usual(kind OperationKind) Fate {
 		return Fate{After: 20 * time.Millisecond}
 	case Probe, Ping:
 		return Fate{After: time.Millisecond}
+	case EndSession, BeginSession:
+		return Fate{After: time.Millisecond}
 	case Rescue, Reset:
 		return Fate{After: 40 * time.Millisecond}
 	}
@@ -44,6 +46,9 @@ type Launcher struct {
 	// Fate says what becomes of a call, when it begins; operation is the core's number of it, or 0.
 	// It must not call the Launcher. Nil: Usual.
 	Fate func(kind OperationKind, operation uint64) Fate
+
+	// Sessions has each lease have a session of its own.
+	Sessions bool
 
 	mu struct {
 		sync.Mutex

@@ -1,0 +1,116 @@
+package chrome
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/chromedp/cdproto"
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+)
+
+// overrides are what the actions of this package have set on a page, where one command of the protocol replaces
+// what another action has set by it.
+type overrides struct {
+	agent struct {
+		sync.Mutex
+		name      string // the user agent; empty: the browser's own
+		languages string // the value of Accept-Language, without weights; empty: the browser's own
+	}
+	intercept interception
+}
+
+// SetUserAgent is an action that changes the user agent that servers and scripts are told. The browser then sends no
+// client hints (Sec-CH-UA), which would name its own. It concerns the next navigation, and ends with the lease.
+func SetUserAgent(agent string) chromedp.Action[chromedp.Void] {
+	if agent == "" || strings.ContainsFunc(agent, func(r rune) bool { return r < ' ' || r >= 0x7f }) {
+		return invalid(refuse("user agent", agent, "it must be printable ASCII, and not empty"))
+	}
+	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		return override(ctx, t, "SetUserAgent", func(o *overrides) { o.agent.name = agent })
+	})
+}
+
+// SetLocale is an action that has the page work in a locale, such as de-DE: its formats (Intl), the languages that
+// scripts are told, and the header Accept-Language. It concerns the next navigation, and ends with the lease.
+func SetLocale(locale string) chromedp.Action[chromedp.Void] {
+	language, _, _ := strings.Cut(locale, "-")
+	if !token(locale) {
+		return invalid(refuse("locale", locale, localeRule))
+	}
+	languages := locale
+	if language != locale {
+		languages += "," + language
+	}
+	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, emulation.SetLocaleOverride, emulation.SetLocaleOverrideParams{Locale: locale})
+		if refused := (*cdproto.Error)(nil); errors.As(err, &refused) && strings.Contains(refused.Message, "Invalid locale") {
+			return &InputError{Name: "locale", Value: quoted(locale), Rule: localeRule, Err: err}
+		}
+		if err != nil {
+			return fmt.Errorf("chrome: set the locale: %w", err)
+		}
+		return override(ctx, t, "SetLocale", func(o *overrides) { o.agent.languages = languages })
+	})
+}
+
+const localeRule = "it must be a language that the browser knows, such as de or de-DE"
+
+// override changes what one command sets together.
+func override(ctx context.Context, t *chromedp.Target, name string, change func(*overrides)) error {
+	p, err := pageOf(ctx, name)
+	if err != nil {
+		return err
+	}
+	p.set.agent.Lock()
+	defer p.set.agent.Unlock()
+	change(&p.set)
+	// With an empty user agent, the browser goes on with its own.
+	_, err = cdp.Call(ctx, t, emulation.SetUserAgentOverride, emulation.SetUserAgentOverrideParams{
+		UserAgent: p.set.agent.name, AcceptLanguage: p.set.agent.languages,
+	})
+	if err != nil {
+		return fmt.Errorf("chrome: %s: %w", name, err)
+	}
+	return nil
+}
+
+// SetTimezone is an action that has the page live in a time zone of the IANA data base, such as Europe/Berlin. It
+// ends with the lease.
+func SetTimezone(zone string) chromedp.Action[chromedp.Void] {
+	const known = `(zone => { try { new Intl.DateTimeFormat("en", {timeZone: zone}); return true } catch { return false } })`
+	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		is := false
+		var err error
+		if zone != "" {
+			// The command itself takes any text, and an unknown one is UTC.
+			if is, err = evaluate[bool](ctx, t, known+"("+quoteJS(zone)+")"); err != nil {
+				return fmt.Errorf("chrome: set the time zone: %w", err)
+			}
+		}
+		if !is {
+			return refuse("time zone", zone, "it must be one that the browser knows, such as Europe/Berlin")
+		}
+		_, err = cdp.Call(ctx, t, emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: zone})
+		if err != nil {
+			return fmt.Errorf("chrome: set the time zone: %w", err)
+		}
+		return nil
+	})
+}
+
+// SetJavaScriptEnabled is an action that switches the scripts of pages off, and on again. Actions that evaluate
+// expressions work all the same. It concerns the next navigation, and ends with the lease.
+func SetJavaScriptEnabled(enabled bool) chromedp.Action[chromedp.Void] {
+	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !enabled})
+		if err != nil {
+			return fmt.Errorf("chrome: switch JavaScript: %w", err)
+		}
+		return nil
+	})
+}

@@ -1,0 +1,112 @@
+package chrome
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/chromedp/cdproto"
+	"github.com/chromedp/cdproto/target"
+
+	"github.com/pagepool/pagepool/pool"
+)
+
+// BeginLease opens the session of the next lease, with a chromedp of its own, and waits until the
+// page's main thread has answered, for ctx, or for the end of the tab. ctx bounds the call only.
+// After an error no session is left.
+func (t *tab) BeginLease(ctx context.Context) (*Page, context.Context, error) {
+	t.mu.Lock()
+	held := t.mu.lease != nil && t.mu.lease.life.Err() == nil
+	t.mu.Unlock()
+	if held {
+		return nil, nil, errors.New("chrome: begin a lease: the last one has not ended")
+	}
+	s, err := t.openSession(ctx)
+	if err != nil {
+		return nil, nil, fmt.Errorf("chrome: begin a lease: %w", err)
+	}
+	t.nav.turn()
+	t.mu.Lock()
+	t.mu.lease = s
+	t.mu.Unlock()
+	return s.page, s.life, nil
+}
+
+// EndLease ends the lease's session. From its first step on the holder's page answers
+// pool.ErrReleased. Then it stops what is in flight, and waits until that has stopped and the
+// browser has ended the session, or until ctx ends. It needs no turn of the page's main thread.
+// What the holder opened beside the page begins to close. After an error the session is about to
+// end, and what was in flight may go on; EndLease may be called again.
+func (t *tab) EndLease(ctx context.Context) (pool.Left, error) {
+	t.mu.Lock()
+	s := t.mu.lease
+	t.mu.Unlock()
+	if s == nil {
+		return pool.Clean, nil
+	}
+	s.mute(pool.ErrReleased)
+	t.closeBeside(s)
+	err := t.stop(ctx)
+	state, _ := t.nav.look()
+	t.mu.Lock()
+	t.mu.began, t.mu.finished = state.began, state.finished
+	t.mu.Unlock()
+	for _, id := range s.shut(pool.ErrReleased) {
+		t.b.detach(id, nil)
+	}
+	if err == nil {
+		err = t.detached(ctx, s)
+	}
+	left := pool.Clean
+	if err == nil {
+		left, err = t.undo(ctx, s)
+	}
+	if err != nil {
+		return pool.Clean, fmt.Errorf("chrome: end a lease: %w", err)
+	}
+	s.close(pool.ErrReleased)
+	if dropped, damaged := s.line.losses(); dropped > 0 || damaged {
+		t.b.log.Warn("messages of a page dropped",
+			"target", t.id, "messages", dropped, "events", damaged)
+	}
+	return left, nil
+}
+
+// detached waits until the browser has ended a session, which it was told to.
+func (t *tab) detached(ctx context.Context, s *session) error {
+	s.mu.Lock()
+	id := s.mu.id
+	s.mu.Unlock()
+	if id == "" {
+		return nil
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(t.life, func() { cancel(context.Cause(t.life)) })()
+	_, err := call(ctx, t.b.wire, "", target.DetachFromTarget,
+		target.DetachFromTargetParams{SessionID: id})
+	if refused := (*cdproto.Error)(nil); errors.As(err, &refused) {
+		return nil // there is no such session any more
+	}
+	return err
+}
+
+// Navigations says whether a navigation of the main frame to another document began in the lease
+// that EndLease ended last, and whether one finished: the browser parsed its document, or ended it
+// itself, with an error or because there is no document to show. What the end of the lease stopped
+// did not finish.
+func (t *tab) Navigations() (began, finished bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.mu.began, t.mu.finished
+}
+
+// dropEnded ends the session of a lease that is over and whose EndLease has not been able to.
+func (t *tab) dropEnded() {
+	t.mu.Lock()
+	s := t.mu.lease
+	t.mu.Unlock()
+	if s != nil && s.life.Err() != nil {
+		s.close(pool.ErrReleased)
+	}
+}

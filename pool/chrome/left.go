@@ -1,0 +1,153 @@
+package chrome
+
+import (
+	"bytes"
+	"context"
+	"regexp"
+	"sync"
+
+	"github.com/chromedp/cdproto"
+	chromebrowser "github.com/chromedp/cdproto/browser"
+	"github.com/chromedp/cdproto/cdp/jsonv2"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/fetch"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/security"
+	"github.com/chromedp/cdproto/target"
+
+	"github.com/pagepool/pagepool/pool"
+)
+
+// left is what a holder has done that the end of his session does not undo.
+type left struct {
+	sync.Mutex
+	tab bool // the page is of no use to the next holder
+}
+
+// stains is what holders have left in a context that clearing its storage does not remove. It is
+// guarded by browser.mu.
+type stains struct {
+	permissions bool // granted or denied; the browser can reset them
+	downloads   bool // another folder for them; the browser can reset it
+	lasting     bool // what only the end of the context removes
+}
+
+// watch notes what a command of the holder's leaves.
+func (s *session) watch(method string, params jsonv2.Value) {
+	switch method {
+	case emulation.CommandSetVirtualTimePolicy, "Emulation.setVisibleSize",
+		target.CommandExposeDevToolsProtocol:
+		s.spoil()
+	case chromebrowser.CommandSetWindowBounds, chromebrowser.CommandSetContentsSize:
+		s.spoil()
+		// Chromium opens the next window of the context as large.
+		s.stain(func(c *stains) { c.lasting = true })
+	case page.CommandSetWebLifecycleState:
+		if bytes.Contains(params, []byte(page.SetWebLifecycleStateStateFrozen)) {
+			s.spoil()
+		}
+	case page.CommandNavigate, target.CommandCreateTarget:
+		if named(params) {
+			s.stain(func(c *stains) { c.lasting = true })
+		}
+		s.noteNavigation(method)
+	case page.CommandReload, page.CommandNavigateToHistoryEntry:
+		s.noteNavigation(method)
+	case fetch.CommandContinueRequest:
+		if named(params) {
+			s.stain(func(c *stains) { c.lasting = true })
+		}
+	case fetch.CommandContinueWithAuth, "Network.continueInterceptedRequest":
+		if bytes.Contains(params, []byte(fetch.AuthChallengeResponseResponseProvideCredentials)) {
+			s.stain(func(c *stains) { c.lasting = true })
+		}
+	case security.CommandSetIgnoreCertificateErrors:
+		s.stain(func(c *stains) { c.lasting = true }) // also after they are not ignored any more
+	case chromebrowser.CommandSetPermission, "Browser.grantPermissions":
+		s.stain(func(c *stains) { c.permissions = true })
+	case chromebrowser.CommandSetDownloadBehavior, "Page.setDownloadBehavior":
+		s.stain(func(c *stains) { c.downloads = true })
+	}
+}
+
+// spoil notes that the tab is of no use to the next holder.
+func (s *session) spoil() {
+	s.left.Lock()
+	defer s.left.Unlock()
+	s.left.tab = true
+}
+
+// stain notes what the context keeps.
+func (s *session) stain(do func(*stains)) {
+	s.t.b.mu.Lock()
+	defer s.t.b.mu.Unlock()
+	do(&s.t.c.stains)
+}
+
+// A user in an address, and the header with which a server has the browser send more of itself.
+var (
+	user  = regexp.MustCompile(`"url":"[a-z]+://[^/?#"]*@`)
+	hints = regexp.MustCompile(`(?i)"accept-ch":"[^"]`)
+)
+
+// named reports whether a message has an address with the name of a user in it, which Chrome then
+// uses for all that it asks of that server.
+func named(params jsonv2.Value) bool {
+	return bytes.Contains(params, []byte("@")) && user.Match(params)
+}
+
+// heed notes what an event tells of what the context keeps. It runs on the pump.
+func (s *session) heed(msg *cdproto.Message) {
+	lasting := false
+	switch msg.Method {
+	case cdproto.EventNetworkRequestWillBeSent, cdproto.EventPageWindowOpen:
+		lasting = named(msg.Params)
+	case cdproto.EventNetworkResponseReceived:
+		lasting = bytes.Contains(msg.Params, []byte(`"type":"Document"`)) && hints.Match(msg.Params)
+	}
+	if lasting {
+		s.stain(func(c *stains) { c.lasting = true })
+	}
+}
+
+// undo undoes what a lease left that its session's end does not, as far as that is possible, and
+// says what stays. Without ClearStorage, what is in the context is the affinity's.
+func (t *tab) undo(ctx context.Context, s *session) (pool.Left, error) {
+	s.left.Lock()
+	spoiled := s.left.tab
+	s.left.Unlock()
+	left := pool.Clean
+	if spoiled {
+		left = pool.SpoiledTab
+	}
+	if !t.b.clearStorage {
+		return left, nil
+	}
+	t.b.mu.Lock()
+	found := t.c.stains
+	t.b.mu.Unlock()
+	if found.lasting {
+		return pool.SpoiledContext, nil
+	}
+	if found.permissions {
+		_, err := call(ctx, t.b.wire, "", chromebrowser.ResetPermissions,
+			chromebrowser.ResetPermissionsParams{BrowserContextID: t.c.id})
+		if err != nil {
+			return left, err
+		}
+	}
+	if found.downloads {
+		_, err := call(ctx, t.b.wire, "", chromebrowser.SetDownloadBehavior,
+			chromebrowser.SetDownloadBehaviorParams{
+				Behavior:         chromebrowser.SetDownloadBehaviorBehaviorDefault,
+				BrowserContextID: t.c.id,
+			})
+		if err != nil {
+			return left, err
+		}
+	}
+	t.b.mu.Lock()
+	t.c.stains.permissions, t.c.stains.downloads = false, false
+	t.b.mu.Unlock()
+	return left, nil
+}

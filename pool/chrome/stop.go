@@ -1,0 +1,169 @@
+package chrome
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/chromedp/cdproto"
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/target"
+)
+
+const (
+	// commitPause is the time after which a stop is repeated that came while a navigation was
+	// committed.
+	commitPause = 2 * time.Millisecond
+	// stoppedGrace is how long a page may take to say that it stopped loading. That needs a turn of
+	// its main thread, which a script may hold, so the browser is then asked once more, and
+	// stopsEnough of its answers are enough.
+	stoppedGrace = 25 * time.Millisecond
+	stopsEnough  = 3
+)
+
+// stop ends the navigation that is in flight, and what the document still loads, and returns when
+// that is seen, or when ctx ends. The browser refuses a stop while a navigation is committed, and
+// that navigation then goes on; so a stop is repeated until it was taken and no document was
+// committed after it.
+func (t *tab) stop(ctx context.Context) error {
+	t.nav.change(func(v *navigation) { v.stopping = v.stopping || v.busy })
+	for taken := 0; taken < stopsEnough; {
+		_, err := ask(ctx, t, page.StopLoading, cdp.Empty{})
+		refused := (*cdproto.Error)(nil)
+		if err != nil && !errors.As(err, &refused) {
+			return err
+		}
+		state, changed := t.nav.look()
+		pause := stoppedGrace
+		if refused != nil {
+			pause, taken = commitPause, 0
+		} else if taken++; !state.loading {
+			return nil
+		}
+		committed, err := t.settled(ctx, state, changed, pause, refused != nil)
+		switch {
+		case err != nil:
+			return err
+		case committed:
+			taken = 0
+		case refused == nil && !t.loading():
+			return nil
+		}
+	}
+	return nil
+}
+
+func (t *tab) loading() bool {
+	state, _ := t.nav.look()
+	return state.loading
+}
+
+// settled waits until a document is committed, for pause, and, unless the stop was refused, until
+// the page stops loading. It reports whether a document was committed.
+func (t *tab) settled(
+	ctx context.Context,
+	last navigation,
+	changed <-chan struct{},
+	pause time.Duration,
+	refused bool,
+) (bool, error) {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	for state := last; ; {
+		select {
+		case <-changed:
+		case <-timer.C:
+			return false, nil
+		case <-t.life.Done():
+			return false, context.Cause(t.life)
+		case <-ctx.Done():
+			return false, ended(ctx)
+		}
+		state, changed = t.nav.look()
+		switch {
+		case state.commits != last.commits:
+			return true, nil
+		case !refused && !state.loading:
+			return false, nil
+		}
+	}
+}
+
+// stops is the stop of a navigation that a Run left behind.
+type stops struct {
+	sync.Mutex
+	running chan struct{} // closed when it has ended; nil: there is none
+	sent    int           // navigations that the holder has asked for
+}
+
+// wait waits until no stop runs any more, for ctx, or for the end of the session.
+func (s *stops) wait(ctx context.Context, life context.Context) error {
+	s.Lock()
+	running := s.running
+	s.Unlock()
+	if running == nil {
+		return nil
+	}
+	select {
+	case <-running:
+		return nil
+	case <-life.Done():
+		return context.Cause(life)
+	case <-ctx.Done():
+		return ended(ctx)
+	}
+}
+
+// noteNavigation notes that the holder asks for a navigation.
+func (s *session) noteNavigation(method string) {
+	if method == target.CommandCreateTarget {
+		return
+	}
+	s.stops.Lock()
+	defer s.stops.Unlock()
+	s.stops.sent++
+}
+
+// mark is a moment in the life of a session.
+type mark struct {
+	sent, starts int
+}
+
+func (s *session) mark() mark {
+	state, _ := s.t.nav.look()
+	s.stops.Lock()
+	defer s.stops.Unlock()
+	return mark{s.stops.sent, state.starts}
+}
+
+// stopSince begins to stop a navigation that began since a mark and is still under way.
+func (s *session) stopSince(before mark) {
+	done := make(chan struct{})
+	s.stops.Lock()
+	last := s.stops.running
+	s.stops.running = done
+	s.stops.Unlock()
+	go func() {
+		defer close(done)
+		if last != nil {
+			<-last
+		}
+		ctx, cancel := context.WithCancel(s.life)
+		defer cancel()
+		// What chromedp was told before ctx ended it may not have sent yet.
+		if s.barrier(ctx) != nil {
+			return
+		}
+		now, state := s.mark(), navigation{}
+		state, _ = s.t.nav.look()
+		asked, began := now.sent-before.sent, now.starts-before.starts
+		if asked <= began && (began == 0 || !state.busy) {
+			return
+		}
+		if s.t.stop(ctx) == nil {
+			_ = s.barrier(ctx) // news of the navigation that ended is not the next one's
+		}
+	}()
+}
