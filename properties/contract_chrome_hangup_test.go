@@ -21,6 +21,9 @@ import (
 
 // Clients that hang up while their page is being loaded, through the whole pool.
 
+// poolHangUps is how often a client hangs up, with Reset and without.
+const poolHangUps = 150
+
 // TestContractChromeAClientWhoHangsUpSpoilsNoLaterLease has one tab, whose every second lease is given back in the
 // middle of a navigation.
 func TestContractChromeAClientWhoHangsUpSpoilsNoLaterLease(t *testing.T) {
@@ -30,7 +33,7 @@ func TestContractChromeAClientWhoHangsUpSpoilsNoLaterLease(t *testing.T) {
 		t.Run(fmt.Sprint("Reset ", reset), func(t *testing.T) {
 			onChrome(t, pool.Config{MaxPages: 1, Reset: reset}, func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page]) {
 				wrong := 0
-				for n := range hangUps {
+				for n := range poolHangUps {
 					patience := time.Duration(2+n%30) * time.Millisecond
 					gone, cancel := context.WithTimeout(t.Context(), patience)
 					if l, err := p.GetPage(gone, "tenant-7"); err == nil {
@@ -49,7 +52,7 @@ func TestContractChromeAClientWhoHangsUpSpoilsNoLaterLease(t *testing.T) {
 					l.Release()
 				}
 				if wrong > 0 {
-					t.Errorf("%d of %d leases did not get their own page", wrong, hangUps)
+					t.Errorf("%d of %d leases did not get their own page", wrong, poolHangUps)
 				}
 			})
 		})
