@@ -115,9 +115,9 @@ func TestContractChromeStandbyThatNeverGetsReadyIsAClearErrorAndLeavesNothing(t 
 	}
 	refused.Close()
 	for want, configure := range map[string]func(*chrome.Launcher){
-		`nothing visible matches "#never"`: func(l *chrome.Launcher) { l.Ready = chrome.Selector("#never") },
-		"window.never is not true":         func(l *chrome.Launcher) { l.Ready = chrome.Function("window.never") },
-		"thrower() is not true":            func(l *chrome.Launcher) { l.Ready = chrome.Function("thrower()") },
+		`nothing visible matches "#never"`:   func(l *chrome.Launcher) { l.Ready = chrome.Selector("#never") },
+		`"window.never" did not become true`: func(l *chrome.Launcher) { l.Ready = chrome.Function("window.never") },
+		`"thrower()" did not become true`:    func(l *chrome.Launcher) { l.Ready = chrome.Function("thrower()") },
 		"net::ERR_CONNECTION_REFUSED": func(l *chrome.Launcher) {
 			l.StandbyURL = "http://" + refused.Addr().String() + "/standby"
 		},
