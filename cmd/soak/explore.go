@@ -192,7 +192,7 @@ func (s *soak) exploreOne(o *exploreOptions, c *sim.Scenario, bar progress) (exp
 			case !s.goesOn():
 				cutBy, stopped = "Ctrl-C", true
 				return false
-			case inUse() > o.maxMemory:
+			case takesMore(o.maxMemory):
 				cutBy = "-max-memory " + o.maxMemory.String()
 				return false
 			}
@@ -279,7 +279,17 @@ func (o *exploreOptions) repeat(c *sim.Scenario) string {
 	return command
 }
 
-// inUse is the memory that the process has in use.
+// takesMore says whether the process has more memory in use than most. Garbage, such as an earlier search has left, does not
+// count.
+func takesMore(most memory) bool {
+	if inUse() <= most {
+		return false
+	}
+	runtime.GC()
+	return inUse() > most
+}
+
+// inUse is the memory that the process has in use, garbage included.
 func inUse() memory {
 	objects := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
 	metrics.Read(objects)
