@@ -179,6 +179,7 @@ func (s *soak) exploreOne(o *exploreOptions, c *sim.Scenario, bar progress) (exp
 	if err != nil {
 		return exploredScenario{}, err
 	}
+	runtime.GC() // what an earlier search has left does not count towards this one's memory
 	began, last, cutBy, stopped := time.Now(), 0, fmt.Sprintf("-max-states %d", o.maxStates), false
 	x, err := explore(sim.ExploreOptions{
 		MaxStates: int(o.maxStates),
@@ -192,7 +193,7 @@ func (s *soak) exploreOne(o *exploreOptions, c *sim.Scenario, bar progress) (exp
 			case !s.goesOn():
 				cutBy, stopped = "Ctrl-C", true
 				return false
-			case takesMore(o.maxMemory):
+			case inUse() > o.maxMemory:
 				cutBy = "-max-memory " + o.maxMemory.String()
 				return false
 			}
@@ -277,16 +278,6 @@ func (o *exploreOptions) repeat(c *sim.Scenario) string {
 		command += fmt.Sprintf(" -deviations %d", o.deviations)
 	}
 	return command
-}
-
-// takesMore says whether the process has more memory in use than most. Garbage, such as an earlier search has left, does not
-// count.
-func takesMore(most memory) bool {
-	if inUse() <= most {
-		return false
-	}
-	runtime.GC()
-	return inUse() > most
 }
 
 // inUse is the memory that the process has in use, garbage included.
