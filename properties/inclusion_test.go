@@ -121,27 +121,27 @@ var impossible = []struct {
 	name, trace, says string
 	change            func(*edit)
 }{
-	{"a page opens before its browser is there", "staging", "no page of t", foremost(`opened t\d+`)},
-	{"a page opens twice", "staging", "nothing was asked", doubled(`opened t\d+`)},
+	{"a page opens before its browser is there", "staging", "no page of t", foremost(`opened t\d+ sessions`)},
+	{"a page opens twice", "staging", "nothing was asked", doubled(`opened t\d+ sessions`)},
 	{"a page opens that nobody asked for", "staging", "no page of t999", following(`browser ready b1`, "opened t999")},
 	{"a browser is ready twice", "staging", "nothing was asked", doubled(`browser ready b\d+`)},
 	{"a browser is ready that nobody launched", "staging", "no browser b9", following(`browser ready b1`, "browser ready b9")},
 	{"a launch fails that has worked", "staging", "nothing was asked", following(`browser ready b1`, "browser failed b1")},
 	{"a browser answers that nobody asked", "staging", "nothing was asked", following(`browser ready b1`, "browser answers b1")},
 	{"a browser that is gone goes again", "hostile", "no browser b", doubled(`browser gone b\d+`)},
-	{"a page is closed that nobody closes", "staging", "nothing was asked", following(`opened (t\d+)`, "closed $1")},
+	{"a page is closed that nobody closes", "staging", "nothing was asked", following(`opened (t\d+) sessions`, "closed $1")},
 	{"a page is closed twice", "staging", "no page of t", doubled(`closed t\d+`)},
 	{"a close fails after it has worked", "staging", "no page of t", following(`closed (t\d+)`, "close-failed $1")},
 	{"the answer to a close comes before it", "staging", "nothing was asked", func(e *edit) {
 		i, m := e.find(0, `closed (t\d+)`)
-		opened, _ := e.find(0, "opened "+m[1])
+		opened, _ := e.find(0, "opened "+m[1]+" sessions")
 		e.move(i, opened+1)
 	}},
 	{"a page crashes that is gone", "staging", "no page of t", following(`closed (t\d+)`, "crashed $1")},
 	{"a page crashes twice", "hostile", "has crashed before", doubled(`crashed t\d+`)},
-	{"a page is killed that nobody kills", "staging", "nothing was asked", following(`opened (t\d+)`, "killed $1")},
-	{"a page answers that nobody asked", "staging", "nothing was asked", following(`opened (t\d+)`, "probed $1")},
-	{"a page is reset that nobody resets", "staging", "nothing was asked", following(`opened (t\d+)`, "was-reset $1")},
+	{"a page is killed that nobody kills", "staging", "nothing was asked", following(`opened (t\d+) sessions`, "killed $1")},
+	{"a page answers that nobody asked", "staging", "nothing was asked", following(`opened (t\d+) sessions`, "probed $1")},
+	{"a page is reset that nobody resets", "staging", "nothing was asked", following(`opened (t\d+) sessions`, "was-reset $1")},
 	{"a page that loops answers", "incident", "main thread of t", func(e *edit) {
 		i, m := e.find(0, `loop (t\d+)`)
 		silent, _ := e.find(i, "probe-silent "+m[1])
@@ -160,7 +160,7 @@ var impossible = []struct {
 	{"a page is rescued twice", "incident", "nothing was asked", doubled(`rescued t\d+.*`)},
 	{"a page of a browser that is gone opens", "hostile", "no page of t", func(e *edit) {
 		gone, _ := e.find(0, `browser gone b\d+`)
-		_, m := e.find(0, `opened (t\d+)`) // of the first browser, since it is the first page
+		_, m := e.find(0, `opened (t\d+) sessions`) // of the first browser, since it is the first page
 		e.insert(gone+1, "opened "+m[1])
 	}},
 	{"a browser that is silent answers", "hostile", "its browser is silent", func(e *edit) {
@@ -171,8 +171,8 @@ var impossible = []struct {
 		e.insert(i+1, "browser answers "+m[1])
 	}},
 	{"a context is gone that nobody closes", "staging", "nothing was asked", following(`browser ready b1`, "context-closed c1")},
-	{"a deadline comes before its time", "staging", "it is due at", following(`opened t1`, "open-overdue t2")},
-	{"a deadline comes that is not armed", "staging", "no such deadline", following(`opened (t\d+)`, "probe-silent $1")},
+	{"a deadline comes before its time", "staging", "it is due at", following(`opened t4 sessions`, "open-overdue t2")},
+	{"a deadline comes that is not armed", "staging", "no such deadline", following(`opened (t\d+) sessions`, "probe-silent $1")},
 }
 
 func TestInclusionWhatNoBrowserDoesIsRefused(t *testing.T) {

@@ -30,6 +30,10 @@ func (p *Possible) Asked(e core.Effect) {
 	if e.Kind == core.CloseBrowser {
 		p.giveUp(func(o *Operation) bool { return o.Kind == Launch && o.Browser == e.Browser })
 	}
+	if e.Kind == core.CloseTab {
+		// A driver that closes a page ends by itself what it was asked about the page's sessions.
+		p.giveUp(func(o *Operation) bool { return o.Tab == e.Tab && (o.Kind == BeginSession || o.Kind == EndSession) })
+	}
 	var next []State
 	for i := range p.states {
 		s := &p.states[i]
