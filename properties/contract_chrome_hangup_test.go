@@ -21,19 +21,19 @@ import (
 
 // Clients that hang up while their page is being loaded, through the whole pool.
 
-// poolHangUps is how often a client hangs up, with Reset and without.
-const poolHangUps = 150
+// poolHangUps says how often a client hangs up, with Reset and without: 150 times by default.
+const poolHangUps = "PAGEPOOL_CHROME_HANGUPS"
 
 // TestContractChromeAClientWhoHangsUpSpoilsNoLaterLease has one tab, whose every second lease is given back in the
 // middle of a navigation.
 func TestContractChromeAClientWhoHangsUpSpoilsNoLaterLease(t *testing.T) {
 	needsChrome(t)
-	server := newSlow(t)
+	server, times := newSlow(t), setting(t, poolHangUps, 150)
 	for _, reset := range []bool{false, true} {
 		t.Run(fmt.Sprint("Reset ", reset), func(t *testing.T) {
 			onChrome(t, pool.Config{MaxPages: 1, Reset: reset}, func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page]) {
 				wrong := 0
-				for n := range poolHangUps {
+				for n := range times {
 					patience := time.Duration(2+n%30) * time.Millisecond
 					gone, cancel := context.WithTimeout(t.Context(), patience)
 					if l, err := p.GetPage(gone, "tenant-7"); err == nil {
@@ -52,7 +52,7 @@ func TestContractChromeAClientWhoHangsUpSpoilsNoLaterLease(t *testing.T) {
 					l.Release()
 				}
 				if wrong > 0 {
-					t.Errorf("%d of %d leases did not get their own page", wrong, poolHangUps)
+					t.Errorf("%d of %d leases did not get their own page", wrong, times)
 				}
 			})
 		})
