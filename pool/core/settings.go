@@ -126,10 +126,10 @@ func (s *Settings) EndTimeout() time.Duration {
 }
 
 // BeginTimeout bounds the beginning of a lease's session, which waits for the page's main thread as a probe does: it is
-// ProbeBudget, or the least that this may be where it is off.
+// ProbeBudget, or where that is off as long as the end of a lease may take, and at least the least ProbeBudget.
 func (s *Settings) BeginTimeout() time.Duration {
 	if s.ProbeBudget < 0 {
-		return leastProbeBudget
+		return max(leastProbeBudget, s.EndTimeout())
 	}
 	return s.ProbeBudget
 }
