@@ -228,7 +228,7 @@ func (w lockedWriter) Write(text []byte) (int, error) {
 
 // Two tabs at a time are sampled one after the other, and a rescue waits for neither.
 func TestContractChromeADiagnosisHoldsUpNoRescue(t *testing.T) {
-	cfg := pool.Config{MaxPages: 3, MaxLease: time.Second, RescueTimeout: 2 * time.Second, ProbeBudget: pool.Off}
+	cfg := pool.Config{MaxPages: 3, MaxLease: time.Second, RescueTimeout: 10 * time.Second, ProbeBudget: pool.Off}
 	onChrome(t, cfg, func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page]) {
 		serveTroubled(b)
 		var works sync.WaitGroup

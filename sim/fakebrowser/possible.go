@@ -31,8 +31,8 @@ func (p *Possible) Asked(e core.Effect) {
 		p.giveUp(func(o *Operation) bool { return o.Kind == Launch && o.Browser == e.Browser })
 	}
 	if e.Kind == core.CloseTab {
-		// A driver that closes a page ends by itself what it was asked about the page's sessions.
-		p.giveUp(func(o *Operation) bool { return o.Tab == e.Tab && (o.Kind == BeginSession || o.Kind == EndSession) })
+		// What a page was asked ends with an error when the page is closed, though its main thread be held.
+		p.giveUp(func(o *Operation) bool { return o.Tab == e.Tab && o.Kind.OfPage() })
 	}
 	var next []State
 	for i := range p.states {

@@ -35,3 +35,28 @@ func TestABrowserThatIsSilentDoesNothing(t *testing.T) {
 		t.Errorf("%d browsers are possible, want the one that did nothing", n)
 	}
 }
+
+// An overdue probe is closed for those who wait, and Chrome ends it when it ends its page.
+func TestAPageThatIsClosedEndsWhatItWasAsked(t *testing.T) {
+	for _, closed := range []bool{false, true} {
+		var p fakebrowser.Possible
+		p.Asked(core.Effect{Kind: core.Launch, Browser: 1, Operation: 1})
+		p.Asked(core.Effect{Kind: core.OpenTab, Browser: 1, Context: 1, Tab: 1, Operation: 2})
+		for _, e := range []core.Event{{Kind: core.BrowserReady, Browser: 1}, {Kind: core.Opened, Tab: 1}} {
+			if err := p.Answered(e); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !p.Loop(1) {
+			t.Fatal("it cannot loop")
+		}
+		p.Asked(core.Effect{Kind: core.ProbeTab, Tab: 1, Operation: 3})
+		if closed {
+			p.Asked(core.Effect{Kind: core.CloseTab, Browser: 1, Context: 1, Tab: 1, Operation: 4})
+		}
+		err := p.Answered(core.Event{Kind: core.ProbeFailed, Tab: 1, Operation: 3})
+		if (err == nil) != closed {
+			t.Errorf("closed %t: a probe of a page that loops fails, and: %v", closed, err)
+		}
+	}
+}
