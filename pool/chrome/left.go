@@ -96,8 +96,15 @@ func named(params jsonv2.Value) bool {
 	return bytes.Contains(params, []byte("@")) && user.Match(params)
 }
 
-// heed notes what an event tells of what the context keeps. It runs on the pump.
+// heed notes what an event tells of navigations that failed, and of what the context keeps. It runs
+// on the pump.
 func (s *session) heed(msg *cdproto.Message) {
+	if msg.Method == cdproto.EventNetworkLoadingFailed {
+		s.t.nav.event(msg.Method, msg.Params)
+	}
+	if !s.t.b.clearStorage {
+		return
+	}
 	lasting := false
 	switch msg.Method {
 	case cdproto.EventNetworkRequestWillBeSent, cdproto.EventPageWindowOpen:

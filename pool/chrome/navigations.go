@@ -64,7 +64,7 @@ func navigates(method cdproto.MethodType) bool {
 	return false
 }
 
-// event takes in an event of the driver's own session.
+// event takes in an event of the driver's own session, or a lease's news of a request that failed.
 func (n *navigations) event(method cdproto.MethodType, params jsonv2.Value) {
 	var change func(*navigation)
 	switch method {
@@ -113,6 +113,19 @@ func (n *navigations) event(method cdproto.MethodType, params jsonv2.Value) {
 			if received.LoaderID == v.pending { // a frame's document has another
 				v.status, v.statusOf = received.Response.Status, received.LoaderID
 			}
+		}
+	case cdproto.EventNetworkLoadingFailed:
+		// The page that says so may take long to be committed, and is stopped where the lease ends first.
+		var failed struct {
+			RequestID cdp.LoaderID `json:"requestId"` // of a document: its loader
+			Type      string       `json:"type"`
+			Canceled  bool         `json:"canceled"`
+		}
+		if decode(params, &failed) != nil || failed.Type != "Document" || failed.Canceled {
+			return
+		}
+		change = func(v *navigation) {
+			v.finished = v.finished || v.began && failed.RequestID == v.pending && !v.stopping
 		}
 	default:
 		return

@@ -89,9 +89,7 @@ func (t *tab) newSession() (*session, error) {
 	s.page = &Page{tab: t, session: s}
 	s.line.claims, s.line.watch = s.claims, s.watch
 	s.line.cause = func() error { return context.Cause(s.life) }
-	if t.b.clearStorage {
-		s.line.heed = s.heed
-	}
+	s.line.heed = s.heed
 	s.line.guard = newGuard(t, s.line)
 	s.line.expect()
 	report := func(format string, values ...any) {
