@@ -558,8 +558,9 @@ func (p *Pool[P]) operateLocked(t *tab[P], e *core.Effect, what SpanKind, call f
 	}, func() {
 		p.browserFirstLocked(t.browser)
 		if err != nil && life.Err() == nil {
-			if t.page != nil && !t.closing && closed(t.pageDone) {
-				p.crashedLocked(t) // news of a page comes before news of what was asked of it
+			// News of a page comes before news of what was asked of it. The core knows no page before its opening has succeeded.
+			if t.page != nil && !t.opening && !t.closing && closed(t.pageDone) {
+				p.crashedLocked(t)
 			}
 			t.trouble = err
 			p.noteLocked(slog.LevelWarn, "operation failed", "kind", what, "tab", t.name, "affinity", shortened(t.affinity), "browser", browserName(t.browser.id), "operation", uint64(id), "error", err)

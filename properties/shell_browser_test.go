@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -229,6 +230,28 @@ func TestShellACrashIsKnownBeforeWhatItMadeFail(t *testing.T) {
 		after(time.Second)
 		if s := p.Stats().Counters; s.Crashes != 1 || s.Probes > 0 {
 			t.Errorf("%d crashes are known, want 1; the page was probed %d times", s.Crashes, s.Probes)
+		}
+	})
+}
+
+// The first session of a tab begins within its opening, and a page may crash under it.
+func TestShellACrashWithinAnOpeningIsAnOpeningThatFailed(t *testing.T) {
+	stub := &shellStub{sessions: true}
+	stub.script("begin-lease", func(_ context.Context, n int) error {
+		if n > 1 {
+			return nil
+		}
+		stub.browser(0).tabs[0].crash()
+		return errDriver
+	})
+	inShell(t, pool.Config{MaxPages: 1}, stub, func(t *testing.T, p *shellPool) {
+		mustGet(t, p, "a").Release()
+		var dump strings.Builder
+		if err := p.Dump(&dump); err != nil {
+			t.Fatal(err)
+		}
+		if text := dump.String(); strings.Contains(text, "crashed") || !strings.Contains(text, "open-failed t1") {
+			t.Errorf("want a failed opening, and no crash of a page that was never open:\n%s", text)
 		}
 	})
 }

@@ -29,11 +29,12 @@ type shellStub struct {
 		silent   bool // a browser that was closed does not say so
 	}
 	launched func() (pool.Browser[*shellPage], error) // nil: a browser
+	sessions bool                                     // each lease has a session of its own
 	gate     chan struct{}                            // made in the bubble; what is stuck goes on when it is closed
 }
 
 // script says what becomes of the calls of one operation; n counts them from 1. The operations are
-// launch, ping, new-context, new-tab, probe, rescue, reset, close (of a page or a context), kill and
+// launch, ping, new-context, new-tab, begin-lease, end-lease, probe, rescue, reset, close (of a page or a context), kill and
 // close-browser.
 func (s *shellStub) script(operation string, fn func(ctx context.Context, n int) error) {
 	s.mu.Lock()
@@ -245,7 +246,24 @@ func (c *shellContext) NewTab(ctx context.Context) (pool.Tab[*shellPage], error)
 	c.page = &shellPage{b: c.b, done: make(chan struct{})}
 	c.page.life, c.page.end = context.WithCancelCause(c.b.life)
 	c.b.tabs = append(c.b.tabs, c.page)
+	if c.b.stub.sessions {
+		return shellLeaseTab{c.page}, nil
+	}
 	return c.page, nil
+}
+
+// shellLeaseTab is a tab whose leases have sessions of their own.
+type shellLeaseTab struct{ *shellPage }
+
+func (t shellLeaseTab) BeginLease(ctx context.Context) (*shellPage, context.Context, error) {
+	if err := t.b.stub.meet(ctx, "begin-lease"); err != nil {
+		return nil, nil, err
+	}
+	return t.shellPage, t.life, nil
+}
+
+func (t shellLeaseTab) EndLease(ctx context.Context) (pool.Left, error) {
+	return pool.Clean, t.b.stub.meet(ctx, "end-lease")
 }
 
 func (c *shellContext) Close(ctx context.Context) error {
