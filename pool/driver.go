@@ -558,7 +558,8 @@ func (p *Pool[P]) operateLocked(t *tab[P], e *core.Effect, what SpanKind, call f
 	}, func() {
 		p.browserFirstLocked(t.browser)
 		if err != nil && life.Err() == nil {
-			// News of a page comes before news of what was asked of it. The core knows no page before its opening has succeeded.
+			// The core hears of a crash before it hears of what the crash made fail. A page that is
+			// not open yet cannot crash for it: its opening fails.
 			if t.page != nil && !t.opening && !t.closing && closed(t.pageDone) {
 				p.crashedLocked(t)
 			}

@@ -34,8 +34,8 @@ type shellStub struct {
 }
 
 // script says what becomes of the calls of one operation; n counts them from 1. The operations are
-// launch, ping, new-context, new-tab, begin-lease, end-lease, probe, rescue, reset, close (of a page or a context), kill and
-// close-browser.
+// launch, ping, new-context, new-tab, begin-lease, end-lease, probe, rescue, reset, close (of a page
+// or a context), kill and close-browser.
 func (s *shellStub) script(operation string, fn func(ctx context.Context, n int) error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

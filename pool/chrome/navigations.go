@@ -115,7 +115,7 @@ func (n *navigations) event(method cdproto.MethodType, params jsonv2.Value) {
 			}
 		}
 	case cdproto.EventNetworkLoadingFailed:
-		// The page that says so may take long to be committed, and is stopped where the lease ends first.
+		// Chrome may commit its error page much later, and the end of the lease may stop it first.
 		var failed struct {
 			RequestID cdp.LoaderID `json:"requestId"` // of a document: its loader
 			Type      string       `json:"type"`

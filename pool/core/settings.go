@@ -125,8 +125,8 @@ func (s *Settings) EndTimeout() time.Duration {
 	return s.RescueTimeout
 }
 
-// BeginTimeout bounds the beginning of a lease's session, which waits for the page's main thread as a probe does: it is
-// ProbeBudget, or where that is off as long as the end of a lease may take, and at least the least ProbeBudget.
+// BeginTimeout bounds the beginning of a lease's session, which waits for the page's main thread as
+// a probe does. It is ProbeBudget; where that is off, it is EndTimeout, and at least 250 ms.
 func (s *Settings) BeginTimeout() time.Duration {
 	if s.ProbeBudget < 0 {
 		return max(leastProbeBudget, s.EndTimeout())
