@@ -230,7 +230,7 @@ func (l Launcher) Launch(ctx context.Context) (pool.Browser[*Page], error) {
 	if err != nil {
 		return nil, err
 	}
-	b := newBrowser(settings, process, newPipe(process.says, process.pipe))
+	b := newBrowser(settings, process, process.pipe)
 	version, err := b.greet(ctx)
 	if err != nil {
 		b.abort()

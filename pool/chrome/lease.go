@@ -51,11 +51,14 @@ func (t *tab) EndLease(ctx context.Context) (pool.Left, error) {
 	t.mu.Lock()
 	t.mu.began, t.mu.finished = state.began, state.finished
 	t.mu.Unlock()
+	own := s.id()
 	for _, id := range s.shut(pool.ErrReleased) {
-		t.b.detach(id, nil)
+		if err != nil || id != own {
+			t.b.detach(id, nil)
+		}
 	}
-	if err == nil {
-		err = t.detached(ctx, s)
+	if err == nil && own != "" {
+		err = t.detached(ctx, own)
 	}
 	left := pool.Clean
 	if err == nil {
@@ -72,14 +75,8 @@ func (t *tab) EndLease(ctx context.Context) (pool.Left, error) {
 	return left, nil
 }
 
-// detached waits until the browser has ended a session, which it was told to.
-func (t *tab) detached(ctx context.Context, s *session) error {
-	s.mu.Lock()
-	id := s.mu.id
-	s.mu.Unlock()
-	if id == "" {
-		return nil
-	}
+// detached ends a session, and waits until the browser has ended it.
+func (t *tab) detached(ctx context.Context, id target.SessionID) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(t.life, func() { cancel(context.Cause(t.life)) })()

@@ -31,7 +31,7 @@ func newStub(t *testing.T) *stub {
 	answersOut, answersIn := io.Pipe()
 	commandsOut, commandsIn := io.Pipe()
 	s := &stub{T: t, says: answersIn, hears: chromedp.NewPipeConn(commandsOut, answersIn), observed: make(chan cdproto.MethodType, 1<<16)}
-	s.wire = newWire(newPipe(answersOut, chromedp.NewPipeConn(answersOut, commandsIn)), func(msg *cdproto.Message) { s.observed <- msg.Method })
+	s.wire = newWire(newPipe(answersOut, commandsIn), func(msg *cdproto.Message) { s.observed <- msg.Method })
 	s.wire.start()
 	t.Cleanup(func() {
 		s.hears.Close()

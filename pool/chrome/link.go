@@ -3,6 +3,7 @@ package chrome
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -17,19 +18,23 @@ import (
 type link interface {
 	// read returns the next message, which is the caller's until the next read.
 	read() ([]byte, error)
-	write(msg *cdproto.Message) error
+	write(messages []*cdproto.Message) error
 	Close() error
 }
 
 // pipe is the link to a browser of our own: no port, and the browser ends when we do.
 type pipe struct {
-	in   *bufio.Reader
-	long []byte             // a message that is longer than the buffer
-	conn *chromedp.PipeConn // writes, and closes both directions
+	in    *bufio.Reader
+	out   *bufio.Writer
+	long  []byte // a message that is longer than the buffer
+	close func() error
 }
 
-func newPipe(in io.Reader, conn *chromedp.PipeConn) *pipe {
-	return &pipe{in: bufio.NewReaderSize(in, 256<<10), conn: conn}
+func newPipe(in io.ReadCloser, out io.WriteCloser) *pipe {
+	return &pipe{
+		in: bufio.NewReaderSize(in, 256<<10), out: bufio.NewWriter(out),
+		close: sync.OnceValue(func() error { return errors.Join(in.Close(), out.Close()) }),
+	}
 }
 
 func (p *pipe) read() ([]byte, error) {
@@ -51,9 +56,21 @@ func (p *pipe) read() ([]byte, error) {
 	}
 }
 
-func (p *pipe) write(msg *cdproto.Message) error { return p.conn.Write(context.Background(), msg) }
+// write sends messages together where they have room in one buffer, so that the browser wakes once.
+func (p *pipe) write(messages []*cdproto.Message) error {
+	for _, msg := range messages {
+		text, err := jsonv2.Marshal(msg, chromedp.DefaultMarshalOptions)
+		if err != nil {
+			return err
+		}
+		if _, err := p.out.Write(append(text, 0)); err != nil {
+			return err
+		}
+	}
+	return p.out.Flush()
+}
 
-func (p *pipe) Close() error { return p.conn.Close() }
+func (p *pipe) Close() error { return p.close() }
 
 // socket is the link to somebody else's browser.
 type socket struct {
@@ -75,12 +92,17 @@ func (s *socket) read() ([]byte, error) {
 	return text, err
 }
 
-func (s *socket) write(msg *cdproto.Message) error {
-	text, err := jsonv2.Marshal(msg, chromedp.DefaultMarshalOptions)
-	if err != nil {
-		return err
+func (s *socket) write(messages []*cdproto.Message) error {
+	for _, msg := range messages {
+		text, err := jsonv2.Marshal(msg, chromedp.DefaultMarshalOptions)
+		if err != nil {
+			return err
+		}
+		if err := s.conn.Write(context.Background(), websocket.MessageText, text); err != nil {
+			return err
+		}
 	}
-	return s.conn.Write(context.Background(), websocket.MessageText, text)
+	return nil
 }
 
 func (s *socket) Close() error { return s.close() }

@@ -14,8 +14,6 @@ import (
 	"sync"
 	"syscall"
 	"time"
-
-	"github.com/chromedp/chromedp"
 )
 
 const (
@@ -34,10 +32,9 @@ const (
 // that headless-shell does not hand down.
 type process struct {
 	cmd    *exec.Cmd
-	group  int       // the id of its process group, and of its main process
-	folder string    // its profile and its temporary files
-	says   io.Reader // what the browser writes to its pipe
-	pipe   *chromedp.PipeConn
+	group  int    // the id of its process group, and of its main process
+	folder string // its profile and its temporary files
+	pipe   *pipe
 	output *tail
 	died   chan struct{}   // closed when the main process was waited for
 	dying  <-chan struct{} // closed when it is known to end, at the latest with died
@@ -71,7 +68,7 @@ func start(path string, args, env []string, parent string, output io.Writer) (*p
 	p.cmd.ExtraFiles = []*os.File{commandsOut, answersIn} // its descriptors 3 and 4
 	p.cmd.Stdout, p.cmd.Stderr = printedIn, printedIn
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	p.says, p.pipe = answersOut, chromedp.NewPipeConn(answersOut, commandsIn)
+	p.pipe = newPipe(answersOut, commandsIn)
 	err = p.cmd.Start()
 	commandsOut.Close()
 	answersIn.Close()

@@ -6,16 +6,13 @@ import (
 	"errors"
 	"io"
 	"os/exec"
-
-	"github.com/chromedp/chromedp"
 )
 
 // process stands in where there are no process groups.
 type process struct {
 	cmd    *exec.Cmd
 	folder string
-	says   io.Reader
-	pipe   *chromedp.PipeConn
+	pipe   *pipe
 	output *tail
 	dying  <-chan struct{}
 	exited chan struct{}

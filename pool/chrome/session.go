@@ -171,6 +171,13 @@ func (s *session) pass(msg *cdproto.Message) {
 	}
 }
 
+// id is the session's number in the browser. It is empty where the browser has opened none.
+func (s *session) id() target.SessionID {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mu.id
+}
+
 // mute ends a session for its holder and for chromedp, which sends nothing any more. In the browser
 // it goes on.
 func (s *session) mute(cause error) {

@@ -236,11 +236,9 @@ func (w *wire) write() {
 		unsent := w.mu.unsent
 		w.mu.unsent = nil
 		w.mu.Unlock()
-		for _, msg := range unsent {
-			if err := w.link.write(msg); err != nil {
-				w.link.Close() // ends the pump, and that is what everybody watches
-				return
-			}
+		if err := w.link.write(unsent); err != nil {
+			w.link.Close() // ends the pump, and that is what everybody watches
+			return
 		}
 	}
 }
