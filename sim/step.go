@@ -126,6 +126,7 @@ func (w *World) writeOff(id core.BrowserID) {
 func (w *World) check(event core.Event) {
 	w.transition = core.Transition{
 		Before: w.before, After: &w.core, Event: event, Effects: w.effects, Ledger: &w.ledger, Only: w.only,
+		Scratch: &w.checks,
 	}
 	w.broken = core.Check(&w.transition, w.broken[:0])
 	if len(w.broken) > 0 {

@@ -115,6 +115,7 @@ type scratch struct {
 	given      *core.State // the same of the next step, where whoever makes it has it; nil: it is copied
 	copied     core.State
 	transition core.Transition
+	checks     core.Scratch
 	broken     []core.Violation
 	effects    []core.Effect
 	deadlines  []core.Deadline

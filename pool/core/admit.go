@@ -49,32 +49,32 @@ func (s *State) size() int32 {
 }
 
 // underCap says whether RootCap lets one more root lease of k through.
-func (s *State) underCap(k *affinity) bool { return int(k.rootLeases) < s.settings.RootCap }
+func (s *State) underCap(k affinity) bool { return int(k.rootLeases) < s.settings.RootCap }
 
 // admitted says whether the limits would let a waiting request through now.
 func (s *State) admitted(r *request) bool {
 	if r.class == Nested {
 		return true
 	}
-	k := &s.affinities[r.affinity]
+	k := s.at(r.affinity)
 	return s.permits() > 0 && s.underCap(k) && (k.idle > 0 || int(k.owned()) < s.settings.AffinityTabs)
 }
 
 // owned is how many tabs of an affinity count towards AffinityTabs: its bound ones and those that open inside its
 // primary, less those of which an operation is overdue.
-func (k *affinity) owned() int32 { return k.bound - k.overdue + k.openings }
+func (k affinity) owned() int32 { return k.bound - k.overdue + k.openings }
 
 // freshen brings everything up to date that is derived from the affinities that were touched.
 func (s *State) freshen() {
 	for _, a := range s.dirty {
-		s.affinities[a].dirty = false
+		s.at(a).dirty = false
 		s.refresh(a)
 	}
 	s.dirty = s.dirty[:0]
 }
 
 func (s *State) refresh(a Affinity) {
-	k := &s.affinities[a]
+	k := s.at(a)
 	idle, openings, coming, overdue, almost := int32(0), int32(0), int32(0), int32(0), int32(0)
 	for i := k.tabs; i != none; i = s.tabs[i].next {
 		switch t := &s.tabs[i]; {
@@ -116,7 +116,7 @@ func (s *State) refresh(a Affinity) {
 
 // listWarm puts an affinity among those that have a waiting request and a tab that is idle, or almost, or takes it out.
 func (s *State) listWarm(a Affinity, warm bool) {
-	k := &s.affinities[a]
+	k := s.at(a)
 	k.warmWaiting = warm
 	if warm {
 		k.warmAt = int32(len(s.warmWaiting))
@@ -124,19 +124,16 @@ func (s *State) listWarm(a Affinity, warm bool) {
 		return
 	}
 	last := s.warmWaiting[len(s.warmWaiting)-1]
-	s.warmWaiting[k.warmAt], s.affinities[last].warmAt = last, k.warmAt
+	s.warmWaiting[k.warmAt], s.at(last).warmAt = last, k.warmAt
 	s.warmWaiting = s.warmWaiting[:len(s.warmWaiting)-1]
 }
 
 // refreshNeeds brings up to date how many tabs an affinity's requests could use. What it has idle, and
 // what is coming for it anyway, is theirs, nested ones first.
-func (s *State) refreshNeeds(k *affinity) {
+func (s *State) refreshNeeds(k affinity) {
 	unpromised := [classes]int32{k.waiting[Root] - k.promised[Root], k.waiting[Nested] - k.promised[Nested]}
 	room := min(int32(s.settings.RootCap)-k.rootLeases, int32(s.settings.AffinityTabs)-k.owned())
 	eligible := max(0, min(unpromised[Root], room))
-	if k.eligible == 0 && eligible > 0 {
-		k.openSince = s.now
-	}
 	own := k.idle + k.coming
 	needs := [classes]int32{
 		Root:   max(0, eligible-max(0, own-unpromised[Nested])),
@@ -157,7 +154,7 @@ func (s *State) refreshNeeds(k *affinity) {
 
 // unlist takes an affinity out of the heads, before its first request, its admission or its primary changes.
 func (s *State) unlist(a Affinity) {
-	k := &s.affinities[a]
+	k := s.at(a)
 	for c := Root; c < classes; c++ {
 		if k.listed[c] {
 			s.heads[c] = remove(headArena{s, c}, s.heads[c], int32(a))
@@ -170,10 +167,10 @@ func (s *State) unlist(a Affinity) {
 	}
 }
 
-// admitAgain notes, before an event, whether the step before left the root limit shut; a permit
-// that is free from now on then ends a wait for admission.
+// admitAgain notes, before an event, whether the root limit is shut; a permit that is free from now on
+// then ends a wait for admission.
 func (s *State) admitAgain() {
-	if s.rootFull {
+	if s.permits() <= 0 {
 		s.rootOpen = s.now
 	}
 }
@@ -186,14 +183,15 @@ func (s *State) enqueue(r request) {
 	} else {
 		i = int32(len(s.requests))
 		s.requests = append(s.requests, request{})
+		s.places = append(s.places, links{})
 	}
 	s.requests[i] = r
 	s.requestIndex.put(uint64(r.id), i)
 	s.touch(r.affinity)
-	s.affinities[r.affinity].waiting[r.class]++
+	s.at(r.affinity).waiting[r.class]++
 	s.waiting[r.class]++
 	if s.urgent(&r) {
-		s.affinities[r.affinity].urgent[r.class]++
+		s.at(r.affinity).urgent[r.class]++
 	}
 	s.queue(i)
 	if s.usedUp(&r) {
@@ -205,10 +203,10 @@ func (s *State) dequeue(i int32) {
 	s.unpromise(i)
 	s.unqueue(i)
 	r := s.requests[i]
-	s.affinities[r.affinity].waiting[r.class]--
+	s.at(r.affinity).waiting[r.class]--
 	s.waiting[r.class]--
 	if s.urgent(&r) {
-		s.affinities[r.affinity].urgent[r.class]--
+		s.at(r.affinity).urgent[r.class]--
 	}
 	if s.usedUp(&r) {
 		s.exhausted--
@@ -223,14 +221,14 @@ func (s *State) dequeue(i int32) {
 func (s *State) queue(i int32) {
 	r := &s.requests[i]
 	s.touch(r.affinity)
-	k := &s.affinities[r.affinity]
+	k := s.at(r.affinity)
 	k.queue[r.class] = insert(requestArena{s}, k.queue[r.class], i)
 }
 
 func (s *State) unqueue(i int32) {
 	r := &s.requests[i]
 	s.touch(r.affinity)
-	k := &s.affinities[r.affinity]
+	k := s.at(r.affinity)
 	k.queue[r.class] = remove(requestArena{s}, k.queue[r.class], i)
 }
 
@@ -244,7 +242,7 @@ func (s *State) urgent(r *request) bool {
 func (s *State) promise(r, i int32) {
 	s.unqueue(r)
 	q := &s.requests[r]
-	k := &s.affinities[q.affinity]
+	k := s.at(q.affinity)
 	k.pins[q.class] = insert(requestArena{s}, k.pins[q.class], r)
 	k.promised[q.class]++
 	s.promised++
@@ -264,7 +262,7 @@ func (s *State) unpromise(r int32) {
 	}
 	s.touch(q.affinity)
 	s.tabs[q.pin].pinned = 0
-	k := &s.affinities[q.affinity]
+	k := s.at(q.affinity)
 	k.pins[q.class] = remove(requestArena{s}, k.pins[q.class], r)
 	k.promised[q.class]--
 	s.promised--
@@ -321,7 +319,7 @@ func (s *State) waits(r *request, i int32) Waits {
 
 // admittedSince is since when no limit stops a request; now where one does.
 func (s *State) admittedSince(r *request) Time {
-	k := &s.affinities[r.affinity]
+	k := s.at(r.affinity)
 	switch {
 	case r.class == Nested:
 		return r.arrived

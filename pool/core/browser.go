@@ -28,7 +28,6 @@ type browser struct {
 	state      browserState
 	unlaunched bool // the answer to its launch is still out
 	worn       bool // it is to be replaced
-	_          [5]byte
 }
 
 func (s *State) browser(id BrowserID) *browser {
@@ -171,7 +170,7 @@ func (s *State) browserReady(b *browser) {
 		old.state, old.since = draining, s.now
 		s.arm(s.now.after(s.settings.DrainTimeout))
 		for i := range s.contexts {
-			if c := &s.contexts[i]; c.browser == old.id && c.state == contextOpen && c.tabs == 0 {
+			if c := &s.contexts[i]; c.browser == old.id && s.orphan(int32(i)) {
 				s.closeContext(int32(i), Drain)
 			}
 			if s.isPrimary(int32(i)) {
@@ -263,7 +262,7 @@ func (s *State) loseTabs(id BrowserID) {
 		}
 		s.unprimary(int32(i))
 		c.askedAt = never
-		if c.tabs == 0 && c.state == contextOpen {
+		if s.orphan(int32(i)) {
 			s.delist(int32(i))
 			c.state, c.generation = contextClosing, s.lastGeneration+1
 			s.list(int32(i))
@@ -295,7 +294,7 @@ func (s *State) drain() bool {
 		s.beginClose(s.standbys, Drain)
 		return true
 	default:
-		if i := s.coldest(func(t *tab) bool { return t.browser == b.id && !s.affinities[t.affinity].warmWaiting }); i != none {
+		if i := s.coldest(func(t *tab) bool { return t.browser == b.id && !s.at(t.affinity).warmWaiting }); i != none {
 			s.beginClose(i, Drain)
 			return true
 		}
@@ -355,7 +354,7 @@ func (s *State) refuse() {
 	for i := range s.requests {
 		r := &s.requests[i]
 		switch {
-		case !r.used || !s.satThrough(r.rounds) || !s.admitted(r) || s.affinities[r.affinity].bound > 0:
+		case !r.used || !s.satThrough(r.rounds) || !s.admitted(r) || s.at(r.affinity).bound > 0:
 		case !s.settings.AllowReassign || s.foreignIdle(int32(i)) == none:
 			s.refuseRequest(int32(i), BrowserUnavailable)
 		case !s.heldBack(int32(i)):

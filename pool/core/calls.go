@@ -59,7 +59,7 @@ func (s *State) endsCall(c *call, kind EffectKind, met bool) (Effect, bool) {
 
 // disposedOf says whether nothing is left of the generation that a disposal ended.
 func (s *State) disposedOf(c *call) bool {
-	for i := s.affinities[c.affinity].tabs; i != none; i = s.tabs[i].next {
+	for i := s.at(c.affinity).tabs; i != none; i = s.tabs[i].next {
 		if s.tabs[i].generation <= c.generation {
 			return false
 		}
@@ -78,7 +78,7 @@ func (s *State) recycled(c *call) bool {
 
 func (s *State) endCall(c call) {
 	if c.affinity != 0 {
-		s.affinities[c.affinity].calls-- // as long as it waits, something of the affinity is left
+		s.at(c.affinity).calls-- // as long as it waits, something of the affinity is left
 	}
 }
 

@@ -66,13 +66,13 @@ func (l *Ledger) inContext(c ContextID) int32 {
 func pageCountHolds(t *Transition) error {
 	s := t.After
 	for a := range s.affinities {
-		k := &s.affinities[a]
+		k := s.at(Affinity(a))
 		if !k.known || k.primary == none {
 			continue
 		}
 		c := &s.contexts[k.primary]
-		if n := t.Ledger.inContext(c.id); n != c.tabs || c.affinity != Affinity(a) || c.state != contextOpen {
-			return fmt.Errorf("affinity %d has pageCount %d, and c%d has %d tabs", a, c.tabs, c.id, n)
+		if n := t.Ledger.inContext(c.id); n != s.inContexts[k.primary].tabs || c.affinity != Affinity(a) || c.state != contextOpen {
+			return fmt.Errorf("affinity %d has pageCount %d, and c%d has %d tabs", a, s.inContexts[k.primary].tabs, c.id, n)
 		}
 	}
 	return nil
@@ -81,7 +81,7 @@ func pageCountHolds(t *Transition) error {
 func onePrimary(t *Transition) error {
 	s := t.After
 	for a := range s.affinities {
-		k := &s.affinities[a]
+		k := s.at(Affinity(a))
 		if !k.known || k.primary == none {
 			continue
 		}
@@ -100,7 +100,7 @@ func onePrimary(t *Transition) error {
 // it gains and loses itself, whatever happens to the affinity's other tabs.
 func supplementaryNeutral(t *Transition) error {
 	for a := range min(len(t.Before.affinities), len(t.After.affinities)) {
-		before, after := &t.Before.affinities[a], &t.After.affinities[a]
+		before, after := t.Before.at(Affinity(a)), t.After.at(Affinity(a))
 		if !before.known || !after.known {
 			continue
 		}
@@ -133,7 +133,7 @@ func noDoomedGrant(t *Transition) error {
 			continue
 		}
 		tab, ok := t.After.Tab(e.Tab)
-		k := &t.After.affinities[e.Affinity]
+		k := t.After.at(e.Affinity)
 		if !ok || tab.State != Leased || tab.Doomed || tab.Affinity != e.Affinity ||
 			tab.Generation != k.generation || e.Generation != k.generation {
 			return fmt.Errorf("t%d was granted to r%d in state %v, doomed %v, generation %d of %d",

@@ -54,7 +54,7 @@ func noLeak(t *Transition) error {
 		}
 	}
 	for a := range t.After.affinities {
-		if t.After.affinities[a].known && !t.Ledger.names(Affinity(a)) {
+		if t.After.at(Affinity(a)).known && !t.Ledger.names(Affinity(a)) {
 			return fmt.Errorf("affinity %d is known, and nothing names it", a)
 		}
 	}
@@ -124,7 +124,7 @@ func (t *Transition) hasFresh(a Affinity) bool {
 
 // warm says whether an affinity is on the warm list.
 func (s *State) warm(a Affinity) bool {
-	return int(a) < len(s.affinities) && s.affinities[a].bound > 0
+	return int(a) < len(s.affinities) && s.at(a).bound > 0
 }
 
 // evictions is how many tabs began to be evicted in this step, after whatever was granted before.
@@ -160,7 +160,7 @@ func noNeedlessRefusal(t *Transition) error {
 			continue
 		}
 		for j := range s.tabs {
-			if tab := &s.tabs[j]; tab.state == Idle && s.contexts[tab.context].tabs == 1 && !t.Ledger.waits(tab.affinity) {
+			if tab := &s.tabs[j]; tab.state == Idle && s.inContexts[tab.context].tabs == 1 && !t.Ledger.waits(tab.affinity) {
 				return fmt.Errorf("r%d was refused beside t%d, which is idle", e.Request, tab.id)
 			}
 		}

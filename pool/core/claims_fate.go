@@ -36,7 +36,7 @@ func primaryFate(t *Transition) error {
 	}
 	for i := range s.contexts {
 		c := &s.contexts[i]
-		if c.state != contextOpen || c.tabs > 0 {
+		if !s.orphan(int32(i)) {
 			continue
 		}
 		if b := t.Ledger.browser(c.browser); b == nil || b.drains || b.ending {
@@ -69,8 +69,8 @@ func (t *Transition) primaryStays() error {
 
 // fateOfPrimary looks at a close of a tab whose context was its affinity's primary before the step.
 func (t *Transition) fateOfPrimary(e *Effect) error {
-	if e.Affinity == 0 || int(e.Affinity) >= len(t.Before.affinities) || !t.Before.affinities[e.Affinity].known ||
-		t.Before.primaryOf(&t.Before.affinities[e.Affinity]) != e.Context || t.Event.Kind == Disposed {
+	if e.Affinity == 0 || int(e.Affinity) >= len(t.Before.affinities) || !t.Before.at(e.Affinity).known ||
+		t.Before.primaryOf(t.Before.at(e.Affinity)) != e.Context || t.Event.Kind == Disposed {
 		return nil
 	}
 	set := &t.After.settings
@@ -95,7 +95,7 @@ func (t *Transition) fateOfPrimary(e *Effect) error {
 			keep = true // others are in it
 		}
 	}
-	k := &t.After.affinities[e.Affinity]
+	k := t.After.at(e.Affinity)
 	if is := k.known && t.After.primaryOf(k) == e.Context; is != keep && t.Ledger.inContext(e.Context) > 0 {
 		return fmt.Errorf("t%d begins to close for %v, and c%d is a primary: %v; it has to be: %v", e.Tab, e.Reason, e.Context, is, keep)
 	}
@@ -105,7 +105,7 @@ func (t *Transition) fateOfPrimary(e *Effect) error {
 // spoiledStays: a context in which a lease has left something is no primary any more.
 func (t *Transition) spoiledStays(c ContextID) error {
 	for a := range t.After.affinities {
-		if k := &t.After.affinities[a]; k.known && t.After.primaryOf(k) == c {
+		if k := t.After.at(Affinity(a)); k.known && t.After.primaryOf(k) == c {
 			return fmt.Errorf("a lease has left something in c%d, and it is the primary of affinity %d", c, a)
 		}
 	}
@@ -138,7 +138,7 @@ func (t *Transition) fateOfOrphan(e *Effect) error {
 	}
 	since := t.orphanSince(closed.id)
 	for i := range s.contexts {
-		if c := &s.contexts[i]; c.state == contextOpen && c.tabs == 0 && t.orphanSince(c.id) < since {
+		if c := &s.contexts[i]; s.orphan(int32(i)) && t.orphanSince(c.id) < since {
 			return fmt.Errorf("c%d is closed for its place, and c%d is an older orphan", e.Context, c.id)
 		}
 	}
@@ -148,7 +148,7 @@ func (t *Transition) fateOfOrphan(e *Effect) error {
 // orphanSince is since when a context was an orphan before the step.
 func (t *Transition) orphanSince(id ContextID) Time {
 	for i := range t.Before.contexts {
-		if c := &t.Before.contexts[i]; c.id == id && c.tabs == 0 {
+		if c := &t.Before.contexts[i]; c.id == id && t.Before.inContexts[i].tabs == 0 {
 			return c.since
 		}
 	}
@@ -222,7 +222,7 @@ func wantedKept(t *Transition, e *entry) error {
 
 // owned is how many tabs count towards AffinityTabs, but for those that this step gave to the affinity.
 func (t *Transition) owned(a Affinity) int32 {
-	k := &t.After.affinities[a]
+	k := t.After.at(a)
 	n := k.owned()
 	for i := range t.Effects {
 		if e := &t.Effects[i]; e.Affinity == a && (e.Kind == OpenTab || e.Kind == Grant && e.How.gains()) {
@@ -263,7 +263,7 @@ func opensForAdmitted(t *Transition) error {
 			continue
 		}
 		_, permits := t.letThrough(&s.requests[r], t.Effects[i:])
-		k := &s.affinities[e.Affinity]
+		k := s.at(e.Affinity)
 		owned := k.owned()
 		for _, o := range t.Effects[i:] {
 			if o.Affinity == e.Affinity && (o.Kind == OpenTab || o.Kind == Grant && o.How.gains()) {

@@ -38,7 +38,7 @@ func (t *Transition) older(r *request, permits int32) int32 {
 	for i := range t.After.requests {
 		q := &t.After.requests[i]
 		if q.used && q.id != r.id && q.pin == none && t.precedes(q, r) &&
-			(q.class == Nested || permits > 0 && t.After.affinities[q.affinity].eligible > 0) {
+			(q.class == Nested || permits > 0 && t.After.at(q.affinity).eligible > 0) {
 			n++
 		}
 	}
@@ -94,12 +94,12 @@ func (t *Transition) opensWhereItCan() error {
 		if !r.used || r.pin != none {
 			continue
 		}
-		k := &s.affinities[r.affinity]
+		k := s.at(r.affinity)
 		if k.primary == none || r.class == Root && (permits <= 0 || k.eligible <= 0) {
 			continue
 		}
 		c := &s.contexts[k.primary]
-		if c.browser == s.ready().id && int(c.tabs) < s.settings.TabsPerContext && t.supply() > t.older(r, permits) {
+		if c.browser == s.ready().id && int(s.inContexts[k.primary].tabs) < s.settings.TabsPerContext && t.supply() > t.older(r, permits) {
 			return fmt.Errorf("r%d waits, and a slot is free for a tab inside c%d", r.id, c.id)
 		}
 	}

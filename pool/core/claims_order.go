@@ -136,7 +136,7 @@ func (t *Transition) promisedBefore(r *request) bool {
 func (t *Transition) letThrough(r *request, rest []Effect) (through bool, permits int32) {
 	a := r.affinity
 	permits = t.permits()
-	k := &t.After.affinities[a]
+	k := t.After.at(a)
 	roots, bound := k.rootLeases, k.bound-k.overdue
 	for i := range rest {
 		e := &rest[i]
@@ -169,7 +169,7 @@ func warmNotBlocked(t *Transition) error {
 	}
 	for i := range s.requests {
 		r := &s.requests[i]
-		if k := &s.affinities[r.affinity]; r.used && s.ownIdle(r.affinity) != none && !t.held(r) &&
+		if k := s.at(r.affinity); r.used && s.ownIdle(r.affinity) != none && !t.held(r) &&
 			(r.class == Nested || t.permits() > 0 && s.underCap(k)) && (r.pin == none || t.hasFresh(r.affinity)) {
 			return fmt.Errorf("r%d waits, and its affinity has an idle tab", r.id)
 		}

@@ -79,14 +79,14 @@ func (t *Transition) goesBefore(tab *tab, e *Effect) bool {
 		return b != nil && b.drains
 	}
 	if tab.affinity != e.Affinity {
-		return t.After.affinities[tab.affinity].stamp < t.After.affinities[e.Affinity].stamp
+		return t.After.at(tab.affinity).stamp < t.After.at(e.Affinity).stamp
 	}
 	i, ok := t.After.tabIndex.get(uint64(e.Tab))
 	j, _ := t.After.tabIndex.get(uint64(tab.id))
 	if !ok || t.After.stale(i) != t.After.stale(j) || int(e.Affinity) >= len(t.Before.affinities) {
 		return false
 	}
-	primary := t.Before.primaryOf(&t.Before.affinities[e.Affinity])
+	primary := t.Before.primaryOf(t.Before.at(e.Affinity))
 	return primary == e.Context && t.After.contexts[tab.context].id != primary && !t.Ledger.lostTabIn(primary)
 }
 
@@ -278,7 +278,7 @@ func noSelfEviction(t *Transition) error {
 		stale := ok && t.After.stale(i)
 		for j := range t.After.requests {
 			r := &t.After.requests[j]
-			k := &t.After.affinities[e.Affinity]
+			k := t.After.at(e.Affinity)
 			if r.pin != none && stale {
 				continue // it could not use the tab as it is, and another is being made ready for it
 			}

@@ -75,7 +75,7 @@ func (t *Transition) refusedWhenDue() error {
 // unserved says whether a request has sat through OpenRetries failed rounds, and nothing can serve it.
 func (s *State) unserved(i int32) bool {
 	r := &s.requests[i]
-	return s.counts[Opening] <= s.overdue[Opening] && s.satThrough(r.rounds) && s.admitted(r) && s.affinities[r.affinity].bound == 0 &&
+	return s.counts[Opening] <= s.overdue[Opening] && s.satThrough(r.rounds) && s.admitted(r) && s.at(r.affinity).bound == 0 &&
 		(!s.settings.AllowReassign || s.foreignIdle(i) == none)
 }
 
@@ -100,7 +100,7 @@ func (t *Transition) held(r *request) bool {
 		if !q.used || !s.usedUp(q) || !t.precedes(q, r) {
 			continue
 		}
-		k := &s.affinities[q.affinity]
+		k := s.at(q.affinity)
 		switch {
 		case q.pin != none:
 			if permit && q.class == Root && s.underCap(k) {

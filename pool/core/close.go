@@ -55,7 +55,7 @@ func (s *State) askClose(i int32, kind EffectKind) {
 	t.askedAt = min(t.askedAt, s.now)
 	e := Effect{
 		Kind: kind, Tab: t.id, Context: c.id, Browser: t.browser, Affinity: t.affinity,
-		Kept: c.tabs > 1 || s.isPrimary(t.context),
+		Kept: s.inContexts[t.context].tabs > 1 || s.isPrimary(t.context),
 	}
 	if kind == CloseTab {
 		e.Generation, e.Reason = t.generation, t.reason
@@ -76,7 +76,7 @@ func (s *State) kill(i int32) {
 	case !t.unopened:
 		s.killTab(i)
 	case s.isPrimary(t.context):
-		if s.contexts[t.context].tabs == 1 {
+		if s.inContexts[t.context].tabs == 1 {
 			s.unprimary(t.context)
 		}
 		s.closeAgain(i)
@@ -96,7 +96,7 @@ func (s *State) closed(i int32, kept bool) {
 		return
 	}
 	c := t.context
-	last := s.contexts[c].tabs == 1
+	last := s.inContexts[c].tabs == 1
 	switch {
 	case kept && last && !(s.isPrimary(c) && s.keepable(c) && s.orphanRoom() > 0):
 		s.unprimary(c)

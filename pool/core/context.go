@@ -24,14 +24,10 @@ type context struct {
 	id         ContextID
 	browser    BrowserID
 	affinity   Affinity // whose it is, or was until it began to close; 0: nobody's yet
-	tabs       int32    // not yet confirmed closed
 	state      contextState
 	rung       rung  // contextClosing: how far closing it has gone
 	closes     uint8 // contextClosing: how often it was asked for on this rung
 	retained   bool  // a disposal keeps it
-	listed     bool  // whether it is among State.orphans or State.endings
-	links      links // its place there
-	_          [7]byte
 }
 
 func (s *State) addContext(b BrowserID) int32 {
@@ -42,6 +38,7 @@ func (s *State) addContext(b BrowserID) int32 {
 	} else {
 		i = int32(len(s.contexts))
 		s.contexts = append(s.contexts, context{})
+		s.inContexts = append(s.inContexts, contextIndex{})
 	}
 	s.lastContext++
 	s.contexts[i] = context{id: s.lastContext, browser: b, since: s.now, askedAt: never, state: contextOpen}
@@ -55,14 +52,14 @@ func (s *State) addContext(b BrowserID) int32 {
 func (s *State) removeContext(i int32) {
 	c := &s.contexts[i]
 	if c.affinity != 0 {
-		s.affinities[c.affinity].contexts--
+		s.at(c.affinity).contexts--
 		s.touch(c.affinity)
 	}
 	s.tabless--
 	s.callsDue = true
 	s.delist(i)
 	s.contextIndex.remove(uint64(c.id))
-	*c = context{}
+	*c, s.inContexts[i] = context{}, contextIndex{}
 	s.freeContexts = append(s.freeContexts, i)
 }
 
@@ -72,7 +69,7 @@ func (s *State) own(i int32, a Affinity) {
 	c, k := &s.contexts[i], s.affinity(a)
 	if c.affinity != a {
 		if c.affinity != 0 {
-			s.affinities[c.affinity].contexts--
+			s.at(c.affinity).contexts--
 		}
 		c.affinity = a
 		k.contexts++
@@ -82,9 +79,14 @@ func (s *State) own(i int32, a Affinity) {
 	}
 }
 
+// orphan says whether a context is kept without a tab.
+func (s *State) orphan(i int32) bool {
+	return s.contexts[i].state == contextOpen && s.inContexts[i].tabs == 0
+}
+
 func (s *State) isPrimary(i int32) bool {
 	a := s.contexts[i].affinity
-	return a != 0 && s.affinities[a].primary == i
+	return a != 0 && s.at(a).primary == i
 }
 
 // unprimary ends a primary. Its context is closed with its last tab.
@@ -92,22 +94,21 @@ func (s *State) unprimary(i int32) {
 	if s.isPrimary(i) {
 		a := s.contexts[i].affinity
 		s.outdate(a)
-		s.affinities[a].primary = none
+		s.at(a).primary = none
 	}
 }
 
 // list puts a context without a tab among the others of its kind; delist takes it out, before its state changes.
 func (s *State) list(i int32) {
-	c := &s.contexts[i]
-	c.listed = true
-	root := s.listOf(c)
+	s.inContexts[i].listed = true
+	root := s.listOf(&s.contexts[i])
 	*root = insert(contextArena{s}, *root, i)
 }
 
 func (s *State) delist(i int32) {
-	if c := &s.contexts[i]; c.listed {
-		c.listed = false
-		root := s.listOf(c)
+	if x := &s.inContexts[i]; x.listed {
+		x.listed = false
+		root := s.listOf(&s.contexts[i])
 		*root = remove(contextArena{s}, *root, i)
 	}
 }
@@ -124,7 +125,7 @@ func (s *State) eachEnding(i int32, fn func(i int32) bool) bool {
 	if i == none {
 		return true
 	}
-	x := s.contexts[i].links
+	x := s.inContexts[i].links
 	return fn(i) && s.eachEnding(x.left, fn) && s.eachEnding(x.right, fn)
 }
 
@@ -146,7 +147,7 @@ func (s *State) quit(i int32, reason Reason) {
 	if !s.isPrimary(t.context) {
 		return
 	}
-	for j := s.affinities[t.affinity].tabs; j != none; j = s.tabs[j].next {
+	for j := s.at(t.affinity).tabs; j != none; j = s.tabs[j].next {
 		if o := &s.tabs[j]; j != i && o.context == t.context && o.state != Closing && o.state != Lost {
 			return
 		}

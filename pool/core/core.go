@@ -73,7 +73,6 @@ type tab struct {
 	sessions   bool      // each of its leases has a session of its own
 	retried    bool      // since its last lease, a session of it has failed to end, or to begin
 	stuck      bool      // in its last lease a navigation began, and none finished
-	_          [3]byte
 }
 
 // bound says whether a tab belongs to an affinity and is not on its way out.
@@ -81,44 +80,16 @@ func (t *tab) bound() bool {
 	return t.state >= Idle && t.state <= Resetting || t.state == Leased && !t.doomed
 }
 
-// affinity is what is known of one key. It lives as long as a tab, a context, a request or a call
-// names it. What is derived is brought up to date by refresh.
-type affinity struct {
-	generation   Generation     // of its present life; 0 while it has none
-	freedAt      Time           // when a tab of it was given back last
-	openSince    Time           // since when RootCap and AffinityTabs let a waiting root request through
-	stamp        uint64         // when a tab of it was handed out last
-	primary      int32          // slot of the context it is known by, or none
-	tabs         int32          // first of its tabs, those on their way out included
-	contexts     int32          // how many contexts name it, those on their way out included
-	bound        int32          // how many tabs are bound
-	rootLeases   int32          // held now, whatever their generation
-	calls        int32          // disposals that wait for it
-	idle         int32          // derived: idle tabs
-	overdue      int32          // derived: probes, rescues and resets that are overdue; their tabs do not count towards AffinityTabs
-	openings     int32          // derived: openings inside its primary that are not overdue
-	coming       int32          // derived: tabs on their way to idle, not overdue, and promised to nobody
-	eligible     int32          // derived: waiting root requests that RootCap and AffinityTabs let through together
-	needs        [classes]int32 // derived: how many more tabs its waiting requests could use together
-	permits      int32          // derived: how many root leases its waiting requests could have together, but for the root limit
-	highNeeds    int32          // derived: how many of needs are for urgent ones
-	highPermits  int32          // derived: how many of permits are for urgent ones
-	urgent       [classes]int32 // how many of the waiting are entitled to HighPriorityPages
-	urgentPins   [classes]int32 // how many of these were promised a tab
-	waiting      [classes]int32
-	promised     [classes]int32 // how many of the waiting were promised a tab
-	queue        [classes]int32 // those that were not, a heap
-	pins         [classes]int32 // those that were, a heap
-	links        [classes]links // its place among State.heads
-	inside       [classes]links // its place among State.inside
-	warmAt       int32          // warmWaiting: its place in State.warmWaiting
-	listed       [classes]bool  // whether it is among State.heads
-	listedInside [classes]bool  // whether it is among State.inside
-	known        bool
-	touched      bool
-	dirty        bool // what is derived is stale
-	warmWaiting  bool // derived: it has a waiting request, and a tab that is idle or almost
-	_            [4]byte
+// affinityFacts is what is known of one key. It lives as long as a tab, a context, a request or a call
+// names it.
+type affinityFacts struct {
+	generation Generation // of its present life; 0 while it has none
+	freedAt    Time       // when a tab of it was given back last
+	openSince  Time       // since when RootCap and AffinityTabs let a waiting root request through, where they do
+	stamp      uint64     // when a tab of it was handed out last
+	primary    int32      // slot of the context it is known by, or none
+	tabs       int32      // first of its tabs, those on their way out included; the one that it got last
+	known      bool
 }
 
 // request is one GetPage that waits.
@@ -133,10 +104,8 @@ type request struct {
 	rounds     uint32 // State.rounds when it came
 	bypassed   int32  // how often a warm grant has passed it by
 	pin        int32  // slot of the tab that it was promised, or none
-	links      links  // its place in its affinity's queue
 	class      Class
 	used       bool
-	_          [6]byte
 }
 
 // call is one DisposeAffinity, Warm or Recycle that waits.
@@ -147,12 +116,11 @@ type call struct {
 	browser    BrowserID  // a Recycle: this one and all before it have to be gone
 	rounds     uint32     // a Warm or a Recycle: State.rounds when it came
 	recycle    bool
-	_          [3]byte
 }
 
-// State is the pool: every fact that a decision can depend on, and nothing else. It is flat: a copy
-// is a few memory copies, and two states are alike when their bytes say the same.
-type State struct {
+// Facts is everything that a decision can depend on, and nothing that follows from it. It is flat: a
+// copy is a few memory copies.
+type Facts struct {
 	settings Settings
 	now      Time
 
@@ -164,51 +132,20 @@ type State struct {
 	lastStamp      uint64
 	lastOrder      uint64
 
-	tabs      []tab
-	freeTabs  []int32
-	tabIndex  index // by TabID
-	leases    index // by RequestID, to the slot of the tab
-	standbys  int32 // first of the standbys, oldest first
-	lastReady int32 // last of them
-	counts    [tabStates]int32
-	overdue   [tabStates]int32
-	bound     int32
-
+	tabs         []tab
+	freeTabs     []int32 // slots, the next one to be used last; so are the others
+	standbys     int32   // first of the standbys, oldest first
+	lastReady    int32   // last of them
 	contexts     []context
 	freeContexts []int32
-	contextIndex index // by ContextID
-	tabless      int32 // contexts without a tab: orphans, those being closed, and lost ones
-	orphans      int32 // the orphans, a heap, the oldest first
-	endings      int32 // those being closed and lost ones, a heap, the oldest first
-
-	affinities    []affinity // by handle
-	openings      int32      // sums over the affinities of what is derived
-	needs         [classes]int32
-	permitsWanted int32
-	highNeeds     int32
-	highPermits   int32
-	warmWaiting   []Affinity // those that have a waiting request, and a tab that is idle or almost
-	rootLeases    int32
-	rootFull      bool // after the last step, no permit was left
-	rootOpen      Time // since when there is one
-	touched       []Affinity
-	dirty         []Affinity
-
+	affinities   []affinityFacts // by handle
 	requests     []request
 	freeRequests []int32
-	requestIndex index // by RequestID
-	waiting      [classes]int32
-	heads        [classes]int32 // affinities by their first request of the class that is promised nothing, a heap
-	inside       [classes]int32 // those of them in whose primary a tab can be opened, a heap
-	promised     int32          // waiting requests that were promised a tab
-	exhausted    int32          // waiting requests whose bypass is used up
-
-	calls    []call
-	callsDue bool // in this step, something happened that a call can wait for
-	waitsDue bool // in this step, something happened after which a request may have to be refused
-	browsers []browser
+	calls        []call
+	browsers     []browser
 
 	capacity       int32
+	rootOpen       Time   // since when the root limit lets a root request through, where it does
 	idle           bool   // nobody holds or waits
 	idleSince      Time   // since when
 	shrinking      bool   // IdleContraction has passed since then
@@ -222,9 +159,19 @@ type State struct {
 	grounded       bool // the pause after a failed launch has not passed
 	relaunchAt     Time
 	phase          phase
-	effects        []Effect
-	moved          []int32 // tabs whose deadlines may have changed in this step
-	armed          Time    // what Armed says
+}
+
+// State is the pool: its facts, an index to them, and what a step is about to say.
+type State struct {
+	Facts
+	index
+
+	effects  []Effect
+	moved    []int32    // tabs whose deadlines may have changed in this step
+	touched  []Affinity // those of which something changed in this step
+	callsDue bool       // in this step, something happened that a call can wait for
+	waitsDue bool       // in this step, something happened after which a request may have to be refused
+	armed    Time       // what Armed says
 }
 
 // phase says how far the pool is in its own life.
@@ -240,17 +187,14 @@ const (
 // New returns the state of a pool with these settings, which Resolve has checked. Its first Step,
 // of NoEvent, launches the browser.
 func New(settings Settings) *State {
-	s := &State{
-		settings:  settings,
-		capacity:  int32(settings.InitialPages),
-		standbys:  none,
-		lastReady: none,
-		orphans:   none,
-		endings:   none,
-		heads:     [classes]int32{none, none},
-		inside:    [classes]int32{none, none},
-	}
-	s.affinities = append(s.affinities, affinity{primary: none}) // handle 0 is nobody
+	s := &State{Facts: Facts{
+		settings:   settings,
+		capacity:   int32(settings.InitialPages),
+		standbys:   none,
+		lastReady:  none,
+		affinities: []affinityFacts{{primary: none}}, // handle 0 is nobody
+	}}
+	s.index.clear(&s.Facts)
 	return s
 }
 
@@ -386,7 +330,6 @@ func (s *State) settle(event *Event) {
 	s.finishCalls()
 	s.finishClose()
 	s.forget()
-	s.rootFull = s.permits() <= 0
 	s.callsDue, s.waitsDue = false, false
 }
 
@@ -399,23 +342,20 @@ func (s *State) Clone() *State {
 
 // CopyFrom makes s a copy of o that shares nothing with it, in the memory that s has.
 func (s *State) CopyFrom(o *State) {
-	tabs, freeTabs, tabIndex, leases := s.tabs[:0], s.freeTabs[:0], s.tabIndex, s.leases
-	contexts, freeContexts, contextIndex := s.contexts[:0], s.freeContexts[:0], s.contextIndex
-	affinities, warmWaiting, touched, dirty := s.affinities[:0], s.warmWaiting[:0], s.touched[:0], s.dirty[:0]
-	requests, freeRequests, requestIndex := s.requests[:0], s.freeRequests[:0], s.requestIndex
-	calls, browsers, moved := s.calls[:0], s.browsers[:0], s.moved[:0]
+	f, x, moved, touched := s.Facts, s.index, s.moved[:0], s.touched[:0]
 	*s = *o
-	s.tabs, s.freeTabs = append(tabs, o.tabs...), append(freeTabs, o.freeTabs...)
-	s.tabIndex.copyFrom(&tabIndex, &o.tabIndex)
-	s.leases.copyFrom(&leases, &o.leases)
-	s.contexts, s.freeContexts = append(contexts, o.contexts...), append(freeContexts, o.freeContexts...)
-	s.contextIndex.copyFrom(&contextIndex, &o.contextIndex)
-	s.affinities, s.warmWaiting = append(affinities, o.affinities...), append(warmWaiting, o.warmWaiting...)
-	s.touched, s.dirty = touched, append(dirty, o.dirty...)
-	s.requests, s.freeRequests = append(requests, o.requests...), append(freeRequests, o.freeRequests...)
-	s.requestIndex.copyFrom(&requestIndex, &o.requestIndex)
-	s.calls, s.browsers = append(calls, o.calls...), append(browsers, o.browsers...)
-	s.effects, s.moved = nil, moved
+	s.Facts.keep(&f)
+	s.index.keep(&x)
+	s.effects, s.moved, s.touched = nil, moved, touched
+}
+
+// keep makes the lists of f copies of what they are, in the memory of old ones.
+func (f *Facts) keep(old *Facts) {
+	f.tabs, f.freeTabs = append(old.tabs[:0], f.tabs...), append(old.freeTabs[:0], f.freeTabs...)
+	f.contexts, f.freeContexts = append(old.contexts[:0], f.contexts...), append(old.freeContexts[:0], f.freeContexts...)
+	f.affinities = append(old.affinities[:0], f.affinities...)
+	f.requests, f.freeRequests = append(old.requests[:0], f.requests...), append(old.freeRequests[:0], f.freeRequests...)
+	f.calls, f.browsers = append(old.calls[:0], f.calls...), append(old.browsers[:0], f.browsers...)
 }
 
 func (s *State) emit(e Effect) { s.effects = append(s.effects, e) }
@@ -431,22 +371,21 @@ func (s *State) operation(e Effect) {
 }
 
 // affinity returns what is known of a key, and makes room for it where nothing is.
-func (s *State) affinity(a Affinity) *affinity {
-	if int(a) >= len(s.affinities) {
-		s.affinities = append(s.affinities, make([]affinity, int(a)+1-len(s.affinities))...)
+func (s *State) affinity(a Affinity) affinity {
+	for int(a) >= len(s.affinities) {
+		s.affinities = append(s.affinities, affinityFacts{primary: none})
+		s.keys = append(s.keys, noKey)
 	}
-	k := &s.affinities[a]
+	k := s.at(a)
 	if !k.known {
-		*k = affinity{known: true, tabs: none, primary: none, openSince: s.now}
-		for c := range k.queue {
-			k.queue[c], k.pins[c] = none, none
-		}
+		*k.affinityFacts = affinityFacts{known: true, tabs: none, primary: none, openSince: s.now}
+		*k.affinityIndex = noKey
 	}
 	return k
 }
 
-// touch notes that something of an affinity changed: what is derived of it is stale, and the end of
-// the step looks whether it can be forgotten.
+// touch notes that something of an affinity is about to change: what is derived of it is stale, and the
+// end of the step looks whether it can be forgotten.
 func (s *State) touch(a Affinity) {
 	if a == 0 {
 		return
@@ -455,17 +394,11 @@ func (s *State) touch(a Affinity) {
 	if !k.touched {
 		k.touched = true
 		s.touched = append(s.touched, a)
+		if k.eligible == 0 { // so if the limits let somebody through, it is from this step on
+			k.openSince = s.now
+		}
 	}
 	s.outdate(a)
-}
-
-// outdate notes that what is derived of an affinity is stale.
-func (s *State) outdate(a Affinity) {
-	if k := &s.affinities[a]; !k.dirty {
-		k.dirty = true
-		s.dirty = append(s.dirty, a)
-		s.unlist(a)
-	}
 }
 
 // forget says Forget for each key that this step has left without a tab, a context, a request and a
@@ -473,10 +406,10 @@ func (s *State) outdate(a Affinity) {
 func (s *State) forget() {
 	s.freshen()
 	for _, a := range s.touched {
-		k := &s.affinities[a]
+		k := s.at(a)
 		k.touched = false
 		if k.tabs == none && k.contexts == 0 && k.waiting == [classes]int32{} && k.calls == 0 {
-			*k = affinity{primary: none}
+			*k.affinityFacts, *k.affinityIndex = affinityFacts{primary: none}, noKey
 			s.emit(Effect{Kind: Forget, Affinity: a})
 		}
 	}

@@ -12,7 +12,9 @@
 //
 // # How to read it
 //
-// core.go has State and Step. An event changes the facts; then settle does whatever has become
+// core.go has Facts, State and Step. Facts is everything that a decision can depend on; index.go has what
+// follows from it, which is kept up to date bit by bit, and rebuild, which makes all of it anew: after a
+// dump was read, and to check it. An event changes the facts; then settle does whatever has become
 // possible, in this order:
 //
 //	place        place.go    who gets which tab: an own idle one, one opened inside its primary, the oldest

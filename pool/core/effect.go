@@ -100,7 +100,6 @@ type Effect struct {
 	Force      bool // CloseBrowser: by force at once
 	Kept       bool // CloseTab, CloseAgain: the context is left
 	Halt       bool // RescueTab: the first part of a reset
-	_          [2]byte
 }
 
 // Waits says how a request's time was spent, in nanoseconds; the parts add up to the whole.

@@ -143,5 +143,4 @@ type Event struct {
 	Sessions   bool // Opened: each lease on Tab has a session of its own, and that of the first has begun
 	Left       Left
 	Navigation Navigation
-	_          [3]byte
 }

@@ -239,15 +239,15 @@ func (s *State) AddIDs(c *Canon) {
 	}
 	for i := range s.contexts {
 		if p := &s.contexts[i]; p.state != 0 {
-			if p.tabs == 0 && p.state == contextOpen {
+			if s.orphan(int32(i)) {
 				c.ages.add(uint64(p.since))
 			}
 			c.generations.add(uint64(p.generation))
 		}
 	}
 	for i := range s.affinities {
-		c.generations.add(uint64(s.affinities[i].generation))
-		c.stamps.add(s.affinities[i].stamp)
+		c.generations.add(uint64(s.at(Affinity(i)).generation))
+		c.stamps.add(s.at(Affinity(i)).stamp)
 	}
 	for i := range s.requests {
 		c.orders.add(s.requests[i].order)
@@ -293,7 +293,7 @@ func (s *State) Hash(c *Canon) {
 		c.Tab(s.tabs[i].id, 0).Add(order)
 	}
 	for a := range s.affinities {
-		if k := &s.affinities[a]; k.known {
+		if k := s.at(Affinity(a)); k.known {
 			c.Add(uint64(a) | c.generations.of(uint64(k.generation))<<32)
 			c.Add(c.stamps.of(k.stamp))
 			c.Add(c.age(k.freedAt))
@@ -341,7 +341,7 @@ func (s *State) hashContext(c *Canon, i int32) {
 	h.Add(uint64(p.affinity) | uint64(p.state)<<32 | uint64(p.rung)<<36 | uint64(min(p.closes, closesBeforeKill))<<40 |
 		bit(p.retained, 44) | bit(p.askedAt != never, 45) | bit(s.isPrimary(i), 46))
 	h.Add(c.generations.of(uint64(p.generation)) | bit(p.generation > s.lastGeneration, 32)) // which the next one may reach
-	if p.tabs == 0 && p.state == contextOpen {
+	if s.orphan(i) {
 		h.Add(c.ages.of(uint64(p.since)))
 	}
 }
@@ -430,7 +430,7 @@ func (s *State) Outline() uint64 {
 		}
 	}
 	for i := range s.contexts {
-		if c := &s.contexts[i]; c.state != 0 && c.tabs == 0 {
+		if c := &s.contexts[i]; c.state != 0 && s.inContexts[i].tabs == 0 {
 			var one Hasher
 			one.Add(1<<32 | uint64(c.state) | uint64(c.rung)<<4)
 			sum += one.Sum()

@@ -61,7 +61,7 @@ func meld[A arena](a A, i, j int32) int32 {
 // requestArena orders requests: higher priority first, first come first served within it.
 type requestArena struct{ s *State }
 
-func (a requestArena) at(i int32) *links { return &a.s.requests[i].links }
+func (a requestArena) at(i int32) *links { return &a.s.places[i] }
 
 func (a requestArena) before(i, j int32) bool { return a.s.before(i, j) }
 
@@ -71,21 +71,21 @@ type headArena struct {
 	class Class
 }
 
-func (a headArena) at(i int32) *links { return &a.s.affinities[i].links[a.class] }
+func (a headArena) at(i int32) *links { return &a.s.keys[i].links[a.class] }
 
 func (a headArena) before(i, j int32) bool {
-	return a.s.before(a.s.affinities[i].queue[a.class], a.s.affinities[j].queue[a.class])
+	return a.s.before(a.s.keys[i].queue[a.class], a.s.keys[j].queue[a.class])
 }
 
 // insideArena orders the same, where a tab can be opened for that request inside the affinity's primary.
 type insideArena struct{ headArena }
 
-func (a insideArena) at(i int32) *links { return &a.s.affinities[i].inside[a.class] }
+func (a insideArena) at(i int32) *links { return &a.s.keys[i].inside[a.class] }
 
 // contextArena orders contexts without a tab, the oldest first.
 type contextArena struct{ s *State }
 
-func (a contextArena) at(i int32) *links { return &a.s.contexts[i].links }
+func (a contextArena) at(i int32) *links { return &a.s.inContexts[i].links }
 
 func (a contextArena) before(i, j int32) bool {
 	return a.s.older(&a.s.contexts[i], &a.s.contexts[j])

@@ -99,7 +99,7 @@ func (s *State) Tabless() int { return int(s.tabless) }
 func (s *State) Orphans() int {
 	n := 0
 	for i := range s.contexts {
-		if c := &s.contexts[i]; c.state == contextOpen && c.tabs == 0 {
+		if s.orphan(int32(i)) {
 			n++
 		}
 	}
@@ -204,7 +204,7 @@ func (s *State) EachTab(fn func(TabView)) {
 // EachAffinity calls fn for every known affinity, in the order of the handles.
 func (s *State) EachAffinity(fn func(AffinityView)) {
 	for a := range s.affinities {
-		k := &s.affinities[a]
+		k := s.at(Affinity(a))
 		if !k.known {
 			continue
 		}
@@ -217,7 +217,7 @@ func (s *State) EachAffinity(fn func(AffinityView)) {
 }
 
 // primaryOf is the context that an affinity is known by; 0: none.
-func (s *State) primaryOf(k *affinity) ContextID {
+func (s *State) primaryOf(k affinity) ContextID {
 	if k.primary == none {
 		return 0
 	}
@@ -225,11 +225,11 @@ func (s *State) primaryOf(k *affinity) ContextID {
 }
 
 // pageCount is how many tabs the primary of an affinity has that are not confirmed closed.
-func (s *State) pageCount(k *affinity) int32 {
+func (s *State) pageCount(k affinity) int32 {
 	if k.primary == none {
 		return 0
 	}
-	return s.contexts[k.primary].tabs
+	return s.inContexts[k.primary].tabs
 }
 
 // EachRequest calls fn for every request that waits, in the order of the slots, which means nothing.

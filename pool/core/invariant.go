@@ -13,7 +13,14 @@ type Transition struct {
 	Event         Event
 	Effects       []Effect
 	Ledger        *Ledger
-	Only          string // the name of the one invariant to look at; empty: all
+	Only          string   // the name of the one invariant to look at; empty: all
+	Scratch       *Scratch // nil: the check makes its own
+}
+
+// Scratch is memory that checks need and nothing depends on. Checks that run at the same time need one each.
+type Scratch struct {
+	anew     State
+	is, want []int32
 }
 
 // Invariant is a claim that is true after every single step. The table of them in the documents is

@@ -49,7 +49,7 @@ func (s *State) endLease(id RequestID) (int32, bool) {
 	}
 	s.leases.remove(uint64(id))
 	t := &s.tabs[i]
-	k := &s.affinities[t.affinity]
+	k := s.at(t.affinity)
 	k.freedAt = s.now
 	if t.class == Root {
 		k.rootLeases--
@@ -83,14 +83,14 @@ func (s *State) disposed(e *Event) {
 		s.contexts[p].retained = e.Retain
 		switch {
 		case e.Retain && s.keepable(p):
-		case s.contexts[p].tabs == 0:
+		case s.inContexts[p].tabs == 0:
 			s.closeContext(p, Disposal)
 			s.contexts[p].generation = last
 		default:
 			s.unprimary(p)
 		}
 	}
-	for i := s.affinities[e.Affinity].tabs; i != none; {
+	for i := s.at(e.Affinity).tabs; i != none; {
 		next := s.tabs[i].next
 		switch t := &s.tabs[i]; {
 		case t.state == Leased && !t.doomed:
@@ -108,7 +108,7 @@ func (s *State) disposed(e *Event) {
 	if !e.NoWait {
 		s.calls = append(s.calls, call{id: e.Call, affinity: e.Affinity, generation: last})
 		s.callsDue = true
-		s.affinities[e.Affinity].calls++
+		s.at(e.Affinity).calls++
 	}
 	s.touch(e.Affinity)
 }

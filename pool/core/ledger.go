@@ -70,7 +70,6 @@ type entry struct {
 	stuck      bool    // in its last lease a navigation began, and none finished
 	wedged     bool    // it has not navigated in two leases in a row, and another tab of its browser has
 	failures   uint8   // how often, since its last lease, a session of it did not end, or did not begin
-	_          [1]byte
 }
 
 // ledgerContext is one context, from the effect that opens a tab in it to the event that confirms its
@@ -84,7 +83,6 @@ type ledgerContext struct {
 	disposals uint32   // how many there had been when it began to close
 	closing   bool     // by itself, without a tab
 	spoiled   bool     // a lease has left something in it
-	_         [6]byte
 }
 
 type ledgerBrowser struct {
@@ -102,7 +100,6 @@ type ledgerRequest struct {
 	arrived  Time
 	affinity Affinity
 	class    Class
-	_        [3]byte
 }
 
 // ledgerCall is a disposal, a Warm or a Recycle that waits.
@@ -111,13 +108,11 @@ type ledgerCall struct {
 	affinity Affinity  // a disposal; 0: another
 	disposal uint32    // its number
 	browser  BrowserID // a Recycle: which was to be replaced
-	_        [4]byte
 }
 
 type announcement struct {
 	generation Generation
 	warm       bool
-	_          [7]byte
 }
 
 // breach is a rule that a single event or effect broke, noticed while the ledger was fed.

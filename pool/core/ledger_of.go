@@ -65,7 +65,7 @@ func (s *State) Ledger(l *Ledger) {
 		l.calls = append(l.calls, ledgerCall{id: c.id, affinity: c.affinity, disposal: uint32(c.generation) + 1, browser: c.browser})
 	}
 	for a := range s.affinities {
-		if k := &s.affinities[a]; k.bound > 0 {
+		if k := s.at(Affinity(a)); k.bound > 0 {
 			*l.announcement(Affinity(a)) = announcement{generation: k.generation, warm: true}
 			l.free(Affinity(a), k.freedAt)
 		} else if k.known {

@@ -36,7 +36,7 @@ func (s *State) eachCompetitor(r int32, fn func(*request) bool) {
 		}
 		more = s.eachAheadIn(s.heads[c], c, r, func(i int32) bool {
 			q := &s.requests[i]
-			short := forRoom && s.affinities[q.affinity].needs[c] > 0
+			short := forRoom && s.at(q.affinity).needs[c] > 0
 			if q.affinity == s.requests[r].affinity || !short && !(permit && c == Root) {
 				return true
 			}
@@ -57,7 +57,7 @@ func (s *State) eachPromised(r int32, fn func(*request) bool) bool {
 			continue
 		}
 		o := &s.requests[q]
-		if o.class == Root && s.before(q, r) && s.underCap(&s.affinities[o.affinity]) && !fn(o) {
+		if o.class == Root && s.before(q, r) && s.underCap(s.at(o.affinity)) && !fn(o) {
 			return false
 		}
 	}
@@ -67,10 +67,10 @@ func (s *State) eachPromised(r int32, fn func(*request) bool) bool {
 // eachAheadIn walks the heap of heads down as far as they are ahead of r, and the queue of each. What is
 // below one that is behind r is behind r too.
 func (s *State) eachAheadIn(a int32, c Class, r int32, fn func(int32) bool) bool {
-	if a == none || !s.before(s.affinities[a].queue[c], r) {
+	if a == none || !s.before(s.keys[a].queue[c], r) {
 		return true
 	}
-	k := &s.affinities[a]
+	k := &s.keys[a]
 	return s.eachAhead(k.queue[c], r, fn) && s.eachAheadIn(k.links[c].left, c, r, fn) && s.eachAheadIn(k.links[c].right, c, r, fn)
 }
 
@@ -78,7 +78,7 @@ func (s *State) eachAhead(i, r int32, fn func(int32) bool) bool {
 	if i == none || !s.before(i, r) {
 		return true
 	}
-	x := s.requests[i].links
+	x := s.places[i]
 	return fn(i) && s.eachAhead(x.left, r, fn) && s.eachAhead(x.right, r, fn)
 }
 

@@ -17,7 +17,7 @@ func plainForPrimary(s *State) int32 {
 		if s.contexts[i].state != contextOpen || !s.isPrimary(int32(i)) {
 			continue
 		}
-		k := &s.affinities[s.contexts[i].affinity]
+		k := s.at(s.contexts[i].affinity)
 		for c := Root; c < classes; c++ {
 			q := k.queue[c]
 			if q == none || c == Root && (k.eligible <= 0 || s.permits() <= 0) {
@@ -39,7 +39,7 @@ func plainWarm(s *State) int32 {
 			continue
 		}
 		a := s.tabs[i].affinity
-		k := &s.affinities[a]
+		k := s.at(a)
 		for c := Root; c < classes; c++ {
 			if c == Root && (s.permits() <= 0 || !s.underCap(k)) {
 				continue
@@ -61,7 +61,7 @@ func plainWaiting(s *State, c Class) int32 {
 	r := none
 	for i := range s.requests {
 		q := &s.requests[i]
-		if q.used && q.class == c && q.pin == none && (c == Nested || s.affinities[q.affinity].eligible > 0) {
+		if q.used && q.class == c && q.pin == none && (c == Nested || s.at(q.affinity).eligible > 0) {
 			r = s.first(r, int32(i))
 		}
 	}
@@ -72,8 +72,7 @@ func plainWaiting(s *State, c Class) int32 {
 func plainOrphan(s *State) int32 {
 	oldest := none
 	for i := range s.contexts {
-		c := &s.contexts[i]
-		if c.state == contextOpen && c.tabs == 0 && (oldest == none || s.older(c, &s.contexts[oldest])) {
+		if s.orphan(int32(i)) && (oldest == none || s.older(&s.contexts[i], &s.contexts[oldest])) {
 			oldest = int32(i)
 		}
 	}
@@ -85,7 +84,7 @@ func plainAhead(s *State, c Class, r int32) []int32 {
 	var ahead []int32
 	for i := range s.requests {
 		q := &s.requests[i]
-		if q.used && q.class == c && q.pin == none && (c == Nested || s.affinities[q.affinity].eligible > 0) && s.before(int32(i), r) {
+		if q.used && q.class == c && q.pin == none && (c == Nested || s.at(q.affinity).eligible > 0) && s.before(int32(i), r) {
 			ahead = append(ahead, int32(i))
 		}
 	}
@@ -127,7 +126,7 @@ func disagreement(s *State) string {
 	for c := Root; c < classes; c++ {
 		first := none
 		if s.heads[c] != none {
-			first = s.affinities[s.heads[c]].queue[c]
+			first = s.keys[s.heads[c]].queue[c]
 		}
 		if first != plainWaiting(s, c) {
 			return "the first that waits"
@@ -239,11 +238,11 @@ func TestAnOrderThatIsWrongIsNoticed(t *testing.T) {
 			if s.heads[Root] == none {
 				return false
 			}
-			branch := &s.affinities[s.heads[Root]].links[Root].left
+			branch := &s.keys[s.heads[Root]].links[Root].left
 			if *branch == none {
 				return false
 			}
-			first := s.affinities[*branch].queue[Root]
+			first := s.keys[*branch].queue[Root]
 			*branch = none
 			return slices.ContainsFunc(s.requests, func(r request) bool { return r.used && s.ahead(&s.requests[first], &r) })
 		},

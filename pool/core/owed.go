@@ -20,7 +20,7 @@ func (s *State) Owed(fn func(e Effect, done bool)) {
 		if c.state == 0 {
 			continue
 		}
-		if c.tabs == 0 || c.affinity != 0 {
+		if s.inContexts[i].tabs == 0 || c.affinity != 0 {
 			fn(Effect{Kind: OpenTab, Context: c.id, Browser: c.browser}, true) // it is there, whatever opens in it
 		}
 		for j := range s.tabs {
@@ -56,7 +56,7 @@ func (s *State) owedOf(t *tab, fn func(e Effect, done bool)) {
 		if t.kill == killAsked {
 			fn(with(KillTab), false)
 		}
-		e.Kept = c.tabs > 1 || s.isPrimary(t.context)
+		e.Kept = s.inContexts[t.context].tabs > 1 || s.isPrimary(t.context)
 		fn(with(CloseAgain), false)
 	}
 }

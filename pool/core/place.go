@@ -98,7 +98,7 @@ func (s *State) firstWaiting() int32 {
 	r := none
 	for c := Root; c < classes; c++ {
 		if a := s.heads[c]; a != none && (c == Nested || s.permits() > 0) {
-			if q := s.affinities[a].queue[c]; !s.heldBack(q) {
+			if q := s.keys[a].queue[c]; !s.heldBack(q) {
 				r = s.first(r, q)
 			}
 		}
@@ -117,7 +117,7 @@ func (s *State) first(i, j int32) int32 {
 // AffinityTabs does not stop these: the affinity has the tab already.
 func (s *State) firstWarm(r int32) int32 {
 	for _, a := range s.warmWaiting {
-		k := &s.affinities[a]
+		k := s.at(a)
 		for c := Root; c < classes; c++ {
 			if c == Root && (s.permits() <= 0 || !s.underCap(k)) {
 				continue
@@ -143,7 +143,7 @@ func (s *State) firstForPrimary(r int32) int32 {
 	q := none
 	for c := Root; c < classes; c++ {
 		if a := s.inside[c]; a != none && (c == Nested || s.permits() > 0) {
-			q = s.first(q, s.affinities[a].queue[c])
+			q = s.first(q, s.keys[a].queue[c])
 		}
 	}
 	if q == none || !s.opensInPrimary(q) {
@@ -153,18 +153,18 @@ func (s *State) firstForPrimary(r int32) int32 {
 }
 
 // fits says whether the primary of an affinity has a place for one more tab, in a browser that takes new ones.
-func (s *State) fits(k *affinity) bool {
+func (s *State) fits(k affinity) bool {
 	if k.primary == none {
 		return false
 	}
 	c, b := &s.contexts[k.primary], s.ready()
-	return int(c.tabs) < s.settings.TabsPerContext && b != nil && c.browser == b.id
+	return int(s.inContexts[k.primary].tabs) < s.settings.TabsPerContext && b != nil && c.browser == b.id
 }
 
 // opensInPrimary says whether a tab can be opened for a request inside its affinity's primary: that is
 // an orphan or below TabsPerContext, and a slot is free beyond those that older requests need.
 func (s *State) opensInPrimary(r int32) bool {
-	if !s.opens() || !s.fits(&s.affinities[s.requests[r].affinity]) {
+	if !s.opens() || !s.fits(s.at(s.requests[r].affinity)) {
 		return false
 	}
 	spare := s.free() + s.counts[Standby] + s.counts[Opening] - s.overdue[Opening] - s.openings
@@ -182,7 +182,7 @@ func (s *State) opensInPrimary(r int32) bool {
 // ownIdle is the idle tab that an affinity would use next: one that needs no probe, then that of its
 // primary, whose caches are the warmest, then the one it used last.
 func (s *State) ownIdle(a Affinity) int32 {
-	k := &s.affinities[a]
+	k := s.at(a)
 	best := none
 	for i := k.tabs; i != none; i = s.tabs[i].next {
 		if s.tabs[i].state == Idle && (best == none || s.warmer(i, best)) {
@@ -194,7 +194,7 @@ func (s *State) ownIdle(a Affinity) int32 {
 
 // ownAlmostIdle is a tab of an affinity that is almost idle and promised to nobody.
 func (s *State) ownAlmostIdle(a Affinity) int32 {
-	for i := s.affinities[a].tabs; i != none; i = s.tabs[i].next {
+	for i := s.at(a).tabs; i != none; i = s.tabs[i].next {
 		if s.almostIdle(&s.tabs[i]) {
 			return i
 		}
@@ -236,7 +236,7 @@ func (s *State) grant(r, i int32, how How) {
 		s.move(i, q.affinity)
 	}
 	s.setState(i, Leased)
-	k := &s.affinities[q.affinity]
+	k := s.at(q.affinity)
 	s.lastStamp++
 	k.stamp, t.stamp = s.lastStamp, s.lastStamp
 	t.holder, t.class, t.maxLease = q.id, q.class, q.maxLease
@@ -267,7 +267,7 @@ func (s *State) adopt(i int32, a Affinity) {
 // the last goes it is cold, in the same step, and its present life is over.
 func (s *State) bind(i, n int32) {
 	t := &s.tabs[i]
-	k := &s.affinities[t.affinity]
+	k := s.at(t.affinity)
 	k.bound += n
 	s.bound += n
 	s.callsDue, s.waitsDue = true, true
@@ -288,7 +288,7 @@ func (s *State) bind(i, n int32) {
 
 // openInPrimary begins to open a tab inside the primary of an affinity.
 func (s *State) openInPrimary(a Affinity) int32 {
-	c := s.affinities[a].primary
+	c := s.at(a).primary
 	i := s.addTab(tab{context: c, affinity: a, generation: s.lastGeneration + 1}) // later than any disposal so far
 	s.wearOut(s.tabs[i].browser)
 	t := &s.tabs[i]
@@ -316,10 +316,10 @@ func (s *State) reassign() bool {
 // firstShort is the first of r and of the requests of a class whose affinity is short of a tab, from one of the
 // heads on.
 func (s *State) firstShort(a int32, c Class, r int32) int32 {
-	if a == none || r != none && !s.before(s.affinities[a].queue[c], r) {
+	if a == none || r != none && !s.before(s.keys[a].queue[c], r) {
 		return r // nor is any below it ahead of r
 	}
-	k := &s.affinities[a]
+	k := &s.keys[a]
 	if k.needs[c] > 0 {
 		return k.queue[c]
 	}
@@ -343,8 +343,8 @@ func (s *State) foreignIdle(r int32) int32 {
 	victim := none
 	for i := range s.tabs {
 		t := &s.tabs[i]
-		if t.state == Idle && t.affinity != s.requests[r].affinity && s.contexts[t.context].tabs == 1 &&
-			!s.affinities[t.affinity].warmWaiting && (victim == none || s.colder(int32(i), victim)) {
+		if t.state == Idle && t.affinity != s.requests[r].affinity && s.inContexts[t.context].tabs == 1 &&
+			!s.at(t.affinity).warmWaiting && (victim == none || s.colder(int32(i), victim)) {
 			victim = int32(i)
 		}
 	}

@@ -9,7 +9,7 @@ import "time"
 // later can be meant.
 func (s *State) sweep(maxIdle time.Duration) {
 	for a := range s.affinities {
-		k := &s.affinities[a]
+		k := s.at(Affinity(a))
 		if !k.known || k.waiting != [classes]int32{} || s.now < k.freedAt.after(maxIdle) || !s.allIdle(k) {
 			continue
 		}
@@ -18,7 +18,7 @@ func (s *State) sweep(maxIdle time.Duration) {
 				s.beginClose(i, IdleSweep)
 			}
 		}
-		if p := k.primary; p != none && s.contexts[p].tabs == 0 && !s.settings.RetainOnEvict {
+		if p := k.primary; p != none && s.inContexts[p].tabs == 0 && !s.settings.RetainOnEvict {
 			s.closeContext(p, IdleSweep)
 		}
 	}
@@ -26,7 +26,7 @@ func (s *State) sweep(maxIdle time.Duration) {
 
 // allIdle says whether every bound tab of k is idle: none is probed, rescued or reset, and none is held, those
 // that are marked to close included.
-func (s *State) allIdle(k *affinity) bool {
+func (s *State) allIdle(k affinity) bool {
 	for i := k.tabs; i != none; i = s.tabs[i].next {
 		if t := &s.tabs[i]; t.state == Leased || t.bound() && t.state != Idle {
 			return false

@@ -87,7 +87,7 @@ func (s *State) cannotNavigate(t *tab, n Navigation) bool {
 func (s *State) spoilContext(i int32) {
 	c := s.tabs[i].context
 	s.unprimary(c)
-	for j := s.affinities[s.tabs[i].affinity].tabs; j != none; {
+	for j := s.at(s.tabs[i].affinity).tabs; j != none; {
 		next := s.tabs[j].next
 		switch t := &s.tabs[j]; {
 		case t.context != c:

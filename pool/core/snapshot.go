@@ -29,7 +29,7 @@ func (s *State) fields() []field {
 		{"now", &s.now}, {"last-tab", &s.lastTab}, {"last-context", &s.lastContext}, {"last-browser", &s.lastBrowser},
 		{"last-operation", &s.lastOperation}, {"last-generation", &s.lastGeneration}, {"last-stamp", &s.lastStamp},
 		{"last-order", &s.lastOrder}, {"standbys", &s.standbys}, {"last-ready", &s.lastReady},
-		{"root-full", &s.rootFull}, {"root-open", &s.rootOpen}, {"capacity", &s.capacity}, {"idle", &s.idle},
+		{"root-open", &s.rootOpen}, {"capacity", &s.capacity}, {"idle", &s.idle},
 		{"idle-since", &s.idleSince}, {"shrinking", &s.shrinking}, {"contraction", &s.contraction},
 		{"failed-openings", &s.failedOpenings}, {"failed-browsers", &s.failedBrowsers}, {"rounds", &s.rounds},
 		{"success", &s.success}, {"paused", &s.paused}, {"retry-at", &s.retryAt}, {"grounded", &s.grounded},
@@ -54,18 +54,16 @@ func (t *tab) fields() []field {
 
 func (c *context) fields() []field {
 	return []field{
-		{"id", &c.id}, {"state", &c.state}, {"browser", &c.browser}, {"affinity", &c.affinity}, {"tabs", &c.tabs},
+		{"id", &c.id}, {"state", &c.state}, {"browser", &c.browser}, {"affinity", &c.affinity},
 		{"since", &c.since}, {"rung-since", &c.rungSince}, {"asked-at", &c.askedAt}, {"generation", &c.generation},
 		{"rung", &c.rung}, {"closes", &c.closes}, {"retained", &c.retained},
 	}
 }
 
-// fields of an affinity are what is not derived of it, and whether anybody of it is let through, since the
-// start of that is remembered.
-func (k *affinity) fields() []field {
+func (k *affinityFacts) fields() []field {
 	return []field{
 		{"known", &k.known}, {"generation", &k.generation}, {"freed-at", &k.freedAt}, {"open-since", &k.openSince},
-		{"stamp", &k.stamp}, {"primary", &k.primary}, {"tabs", &k.tabs}, {"eligible", &k.eligible},
+		{"stamp", &k.stamp}, {"primary", &k.primary}, {"tabs", &k.tabs},
 	}
 }
 
@@ -178,7 +176,7 @@ func (n *Snapshot) Lines(key func(Affinity) string, fn func(line string)) {
 		line("tab", i, s.tabs[i].fields())
 	}
 	for a := 1; a < len(n.Keys); a++ {
-		var k affinity
+		var k affinityFacts
 		if a < len(s.affinities) {
 			k = s.affinities[a]
 		}
@@ -274,7 +272,7 @@ func readNumbers[T int32 | Affinity](words []Word, list *[]T) error {
 }
 
 // retiredFields are fields of earlier versions that nothing depends on any more. Dumps that have them still read.
-var retiredFields = []string{"unreset"}
+var retiredFields = []string{"unreset", "root-full", "eligible", "tabs"}
 
 func readFields(words []Word, fields []field) error {
 next:
@@ -301,137 +299,72 @@ next:
 	return nil
 }
 
-// restore makes a State whole of which the facts were read: it enters what is derived from them. It is
-// an error where they do not go together.
+// restore makes a State whole of which the facts were read. It is an error where they do not go together.
 func (s *State) restore(settings Settings) error {
 	s.settings = settings
 	if len(s.affinities) == 0 {
-		s.affinities = append(s.affinities, affinity{})
+		s.affinities = append(s.affinities, affinityFacts{})
 	}
-	s.heads, s.inside = [classes]int32{none, none}, [classes]int32{none, none}
-	s.orphans, s.endings = none, none
 	for a := range s.affinities {
-		k := &s.affinities[a]
-		if !k.known {
-			*k = affinity{primary: none}
-			continue
-		}
-		for c := range k.queue {
-			k.queue[c], k.pins[c] = none, none
-		}
-		if a == 0 || outside(k.primary, len(s.contexts)) || outside(k.tabs, len(s.tabs)) {
-			return fmt.Errorf("affinity %d names a context or a tab that is not there", a)
+		if k := &s.affinities[a]; !k.known {
+			*k = affinityFacts{primary: none}
 		}
 	}
-	if outside(s.standbys, len(s.tabs)) || outside(s.lastReady, len(s.tabs)) {
-		return errors.New("the standbys are not there")
-	}
-	if err := errors.Join(s.restoreTabs(), s.restoreRequests()); err != nil {
+	if err := s.Facts.check(); err != nil {
 		return err
 	}
-	for _, c := range s.calls {
-		if int(c.affinity) >= len(s.affinities) {
-			return fmt.Errorf("call %d is about an affinity that is not there", c.id)
-		}
-		if c.affinity != 0 {
-			s.affinities[c.affinity].calls++
-		}
-	}
-	for a := 1; a < len(s.affinities); a++ {
-		if s.affinities[a].known {
-			s.touch(Affinity(a))
-		}
-	}
-	s.freshen()
-	for _, a := range s.touched {
-		s.affinities[a].touched = false
-	}
-	s.touched = s.touched[:0]
+	s.rebuild()
 	if v, broken := CheckBooks(s); broken {
 		return v
 	}
 	return nil
 }
 
-// outside says whether a slot is neither none nor one of n.
-func outside(slot int32, n int) bool { return slot < none || int(slot) >= n }
-
-func (s *State) restoreTabs() error {
-	for i := range s.contexts {
-		c := &s.contexts[i]
-		if c.state == 0 {
-			continue
-		}
-		if int(c.affinity) >= len(s.affinities) {
+// check says whether what the facts name is there, and whether lists come to an end.
+func (f *Facts) check() error {
+	noTab := func(slot int32) bool { return slot < none || int(slot) >= len(f.tabs) }
+	noContext := func(slot int32) bool { return slot < 0 || int(slot) >= len(f.contexts) || f.contexts[slot].state == 0 }
+	noAffinity := func(a Affinity) bool {
+		return a != 0 && (int(a) >= len(f.affinities) || !f.affinities[a].known)
+	}
+	for i := range f.contexts {
+		if c := &f.contexts[i]; noAffinity(c.affinity) {
 			return fmt.Errorf("c%d is an affinity's that is not there", c.id)
 		}
-		if c.affinity != 0 {
-			s.affinities[c.affinity].contexts++
-		}
-		s.contextIndex.put(uint64(c.id), int32(i))
-		if c.tabs == 0 {
-			s.tabless++
-			s.list(int32(i))
-		}
 	}
-	for i := range s.tabs {
-		t := &s.tabs[i]
-		if t.state == 0 {
-			continue
-		}
-		if outside(t.context, len(s.contexts)) || t.context == none || int(t.affinity) >= len(s.affinities) ||
-			outside(t.next, len(s.tabs)) || outside(t.prev, len(s.tabs)) {
+	for i := range f.tabs {
+		t := &f.tabs[i]
+		if t.state != 0 && (noContext(t.context) || noAffinity(t.affinity) || noTab(t.next) || noTab(t.prev)) {
 			return fmt.Errorf("t%d names a context, an affinity or a tab that is not there", t.id)
 		}
-		s.counts[t.state]++
-		if t.overdue {
-			s.overdue[t.state]++
-		}
-		s.tabIndex.put(uint64(t.id), int32(i))
-		k := &s.affinities[t.affinity]
-		if t.bound() {
-			k.bound++
-			s.bound++
-		}
-		if t.state == Leased {
-			s.leases.put(uint64(t.holder), int32(i))
-			if t.class == Root {
-				k.rootLeases++
-				s.rootLeases++
+	}
+	list := func(first int32, of Affinity) bool {
+		n := 0
+		for i := first; i != none; i = f.tabs[i].next {
+			if n++; noTab(i) || n > len(f.tabs) || f.tabs[i].state == 0 || f.tabs[i].affinity != of {
+				return false
 			}
+		}
+		return true
+	}
+	if noTab(f.lastReady) || !list(f.standbys, 0) {
+		return errors.New("the standbys are not there")
+	}
+	for a := range f.affinities {
+		k := &f.affinities[a]
+		if k.known && (a == 0 || k.primary != none && noContext(k.primary) || !list(k.tabs, Affinity(a))) {
+			return fmt.Errorf("affinity %d names a context or a tab that is not there", a)
 		}
 	}
-	return nil
-}
-
-func (s *State) restoreRequests() error {
-	for i := range s.requests {
-		r := &s.requests[i]
-		if !r.used {
-			continue
-		}
-		if int(r.affinity) >= len(s.affinities) || r.class >= classes || outside(r.pin, len(s.tabs)) {
+	for i := range f.requests {
+		r := &f.requests[i]
+		if r.used && (noAffinity(r.affinity) || r.class >= classes || noTab(r.pin)) {
 			return fmt.Errorf("r%d names an affinity or a tab that is not there", r.id)
 		}
-		s.requestIndex.put(uint64(r.id), int32(i))
-		k := &s.affinities[r.affinity]
-		k.waiting[r.class]++
-		s.waiting[r.class]++
-		if s.urgent(r) {
-			k.urgent[r.class]++
-		}
-		if s.usedUp(r) {
-			s.exhausted++
-		}
-		if r.pin == none {
-			k.queue[r.class] = insert(requestArena{s}, k.queue[r.class], int32(i))
-		} else {
-			k.pins[r.class] = insert(requestArena{s}, k.pins[r.class], int32(i))
-			k.promised[r.class]++
-			s.promised++
-			if s.urgent(r) {
-				k.urgentPins[r.class]++
-			}
+	}
+	for _, c := range f.calls {
+		if noAffinity(c.affinity) {
+			return fmt.Errorf("call %d is about an affinity that is not there", c.id)
 		}
 	}
 	return nil

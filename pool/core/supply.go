@@ -49,7 +49,7 @@ func (s *State) doomed() int32 {
 // evictOne closes the coldest idle tab. For the spare, it takes none of an affinity that holds a root
 // lease: the nested work of that lease will want it.
 func (s *State) evictOne(spare bool) bool {
-	victim := s.coldest(func(t *tab) bool { return !spare || s.affinities[t.affinity].rootLeases == 0 })
+	victim := s.coldest(func(t *tab) bool { return !spare || s.at(t.affinity).rootLeases == 0 })
 	if victim == none {
 		return false
 	}
@@ -101,7 +101,7 @@ func (s *State) colder(i, j int32) bool {
 		return d
 	}
 	if t.affinity != u.affinity {
-		return s.affinities[t.affinity].stamp < s.affinities[u.affinity].stamp
+		return s.at(t.affinity).stamp < s.at(u.affinity).stamp
 	}
 	return s.warmer(j, i)
 }
@@ -170,7 +170,7 @@ func (s *State) opened(i int32, e *Event) {
 // that was overdue may have been replaced meanwhile.
 func (s *State) wanted(t *tab) bool {
 	s.freshen()
-	k := &s.affinities[t.affinity]
+	k := s.at(t.affinity)
 	full := t.overdue && int(k.owned()) >= s.settings.AffinityTabs
 	return k.waiting[Nested] > 0 || k.waiting[Root] > 0 && !full
 }

@@ -8,6 +8,7 @@ func (s *State) addTab(t tab) int32 {
 	if n := len(s.freeTabs); n > 0 {
 		i = s.freeTabs[n-1]
 		s.freeTabs = s.freeTabs[:n-1]
+		s.counts[0]--
 	} else {
 		i = int32(len(s.tabs))
 		s.tabs = append(s.tabs, tab{})
@@ -20,7 +21,7 @@ func (s *State) addTab(t tab) int32 {
 	s.moved = append(s.moved, i)
 	s.counts[Opening]++
 	s.tabIndex.put(uint64(t.id), i)
-	c := &s.contexts[t.context]
+	c := &s.inContexts[t.context]
 	if c.tabs++; c.tabs == 1 {
 		s.tabless--
 		s.delist(t.context)
@@ -40,7 +41,7 @@ func (s *State) removeTab(i int32) {
 	if a := t.affinity; a != 0 {
 		s.unlink(&s.affinities[a].tabs, nil, i)
 	}
-	c := &s.contexts[t.context]
+	c := &s.inContexts[t.context]
 	if c.tabs--; c.tabs == 0 {
 		s.tabless++
 	}
