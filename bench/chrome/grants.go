@@ -53,7 +53,7 @@ func granted(pause time.Duration) func(context.Context, *stage) (result, error) 
 					return err
 				}
 			}
-			waits[worker] = waits[worker][1:] // the first grant adopts a standby
+			waits[worker] = waits[worker][min(1, len(waits[worker])):] // the first grant adopts a standby
 			return nil
 		})
 		all := slices.Concat(waits...)

@@ -100,6 +100,9 @@ func (b *books) facts() {
 		}
 	}
 	b.same("standbys", "their list", s.counts[Standby], b.list(s.standbys, s.lastReady))
+	if (s.standbys == none) != (s.lastReady == none) {
+		b.fail("the first standby is in slot %d, and the last one in %d", s.standbys, s.lastReady)
+	}
 }
 
 // list counts a list of tabs, and looks whether each knows who is before it; last is its end, or none where that is not
