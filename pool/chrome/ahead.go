@@ -19,6 +19,9 @@ import (
 // When chromedp attaches to a page it sends some fifteen commands, one after the answer to the
 // other. A line sends those that matter by itself, all at once, as soon as the session is open, and
 // answers chromedp's own when they come: the session is then ready in a quarter of the time.
+//
+// Until chromedp is attached it gets answers only, and events wait: it takes in the frames and the
+// document on one goroutine and events on another, and the map of the document's nodes has no lock.
 
 // none is the answer to a command that has no result.
 var none = jsonv2.Value("{}")
@@ -40,29 +43,32 @@ var answers = map[string]jsonv2.Value{
 	page.CommandSetLifecycleEventsEnabled: none,
 }
 
-// ahead are the commands whose answers are of this page. They keep their place among the events.
+// ahead are the commands whose answers are of this page.
 var ahead = []string{
 	target.CommandAttachToTarget, runtime.CommandEnable, page.CommandGetFrameTree, dom.CommandGetDocument,
 }
 
-// expectation is what a line still has to answer by itself.
-type expectation struct {
-	answers map[string]bool
-	ahead   map[string]int64 // chromedp's number of the command; 0: it has not asked yet
+// attachment is what a line answers by itself while chromedp attaches. It has the answers to
+// commands that chromedp has yet to send, and the numbers of those that it has sent before the
+// answer came.
+type attachment struct {
+	came  map[string]*cdproto.Message
+	asked map[string]int64
 }
 
-// expect has the line answer chromedp's first commands.
-func (l *line) expect() {
-	e := &expectation{answers: make(map[string]bool), ahead: make(map[string]int64)}
-	for method := range answers {
-		e.answers[method] = true
-	}
-	for _, method := range ahead {
-		e.ahead[method] = 0
-	}
+// attach has the line answer chromedp's first commands.
+func (l *line) attach() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.mu.expects = e
+	l.mu.attachment = &attachment{came: make(map[string]*cdproto.Message), asked: make(map[string]int64)}
+}
+
+// attached has the line hand out events: chromedp is attached, or has given up.
+func (l *line) attached() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.mu.attachment = nil
+	l.wake()
 }
 
 // begin gives chromedp its session, and has the session report what chromedp needs. It runs on the
@@ -76,13 +82,14 @@ func (l *line) begin(attached *cdproto.Message, session target.SessionID) {
 	l.mu.primary = session
 	l.mu.Unlock()
 	post(l.w, session, runtime.Enable, cdp.Empty{})
-	// Its events come behind its answer, so that chromedp knows the session by then.
 	l.came(runtime.CommandEnable, &cdproto.Message{SessionID: session, Result: none})
 	post(l.w, session, log.Enable, cdp.Empty{})
 	post(l.w, session, network.Enable, network.EnableParams{})
 	post(l.w, session, inspector.Enable, cdp.Empty{})
-	post(l.w, session, page.Enable, page.EnableParams{})
+	// DOM before Page: chromedp forgets the document of a frame that has navigated, and asks for it
+	// again when DOM tells of it.
 	post(l.w, session, dom.Enable, dom.EnableParams{})
+	post(l.w, session, page.Enable, page.EnableParams{})
 	flat := true
 	post(l.w, session, target.SetAutoAttach,
 		target.SetAutoAttachParams{AutoAttach: true, Flatten: &flat})
@@ -97,76 +104,52 @@ func (l *line) begin(attached *cdproto.Message, session target.SessionID) {
 	}})
 }
 
-// came takes an answer that chromedp may not have asked for yet. Until it does, what comes behind
-// has to wait.
+// came takes an answer that chromedp may not have asked for yet.
 func (l *line) came(method string, msg *cdproto.Message) {
 	l.mu.Lock()
-	id := l.mu.expects.ahead[method]
-	if id == 0 {
-		l.pushLocked(message{Message: msg, ahead: method})
-	} else {
-		l.answeredLocked(method)
+	defer l.mu.Unlock()
+	a := l.mu.attachment
+	if a == nil {
+		return
 	}
-	l.mu.Unlock()
-	if id != 0 {
-		msg.ID = id
-		l.answer(method, msg)
+	if id, asked := a.asked[method]; asked {
+		l.answerFirstLocked(id, msg)
+	} else {
+		a.came[method] = msg
 	}
 }
 
-// expected answers a command of chromedp's if it is one of its first ones, and reports whether it
-// was.
-func (l *line) expected(msg *cdproto.Message) bool {
+func (l *line) answerFirstLocked(id int64, msg *cdproto.Message) {
+	msg.ID = id
+	l.mu.urgent = append(l.mu.urgent, msg)
+	l.wake()
+}
+
+// answers reports whether a command of chromedp's is one of its first, and answers it, or will.
+func (l *line) answers(msg *cdproto.Message) bool {
 	method := string(msg.Method)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	e := l.mu.expects
-	if e == nil {
+	a := l.mu.attachment
+	if a == nil {
 		return false
 	}
-	id, waits := e.ahead[method]
-	switch {
-	case e.answers[method]:
-		answer := &cdproto.Message{ID: msg.ID, SessionID: msg.SessionID, Result: answers[method]}
-		l.mu.urgent = append(l.mu.urgent, answer)
-		l.answeredLocked(method)
-	case waits && id == 0:
-		l.askedLocked(method, msg.ID)
-	default:
+	if result, ok := answers[method]; ok {
+		l.answerFirstLocked(msg.ID, &cdproto.Message{SessionID: msg.SessionID, Result: result})
+		return true
+	}
+	if !slices.Contains(ahead, method) {
 		return false
 	}
-	l.wake()
-	return true
-}
-
-// answeredLocked notes that chromedp's first command of a method was answered.
-func (l *line) answeredLocked(method string) {
-	e := l.mu.expects
-	delete(e.answers, method)
-	delete(e.ahead, method)
-	if len(e.answers)+len(e.ahead) == 0 {
-		l.mu.expects = nil
+	if _, again := a.asked[method]; again {
+		return false
 	}
-}
-
-// askedLocked notes that chromedp has asked for an answer.
-func (l *line) askedLocked(method string, id int64) {
+	a.asked[method] = msg.ID
 	if method == dom.CommandGetDocument {
 		l.mu.renewed = false
 	}
-	at := slices.IndexFunc(l.mu.queue, func(m message) bool { return m.ahead == method })
-	if at < 0 {
-		l.mu.expects.ahead[method] = id
-		if method == dom.CommandGetDocument {
-			l.mu.documents++
-		}
-		return
+	if came := a.came[method]; came != nil {
+		l.answerFirstLocked(msg.ID, came)
 	}
-	l.mu.queue[at].ahead, l.mu.queue[at].ID = "", id
-	if method == dom.CommandGetDocument && at >= eventsDuringDocument { // as in answer
-		l.mu.urgent = append(l.mu.urgent, l.mu.queue[at].Message)
-		l.mu.bytes -= l.mu.queue[at].size()
-		l.mu.queue = slices.Delete(l.mu.queue, at, at+1)
-	}
-	l.answeredLocked(method)
+	return true
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/cdproto/target"
+	"github.com/chromedp/chromedp"
 )
 
 // opening is a line that has begun with session "s". It returns the numbers of the two commands
@@ -19,7 +20,7 @@ import (
 func (s *stub) opening() (l *line, frames, document int64) {
 	s.Helper()
 	l = s.wire.newLine("p")
-	l.expect()
+	l.attach()
 	s.wire.adopt("s", l)
 	attached := &cdproto.Message{Result: jsonv2.Value(`{"sessionId":"s"}`)}
 	l.begin(attached, "s")
@@ -42,37 +43,47 @@ func (s *stub) first(l *line, id int64, method string) {
 	}
 }
 
-func TestLineAnswersChromedpsFirstCommandsInTheOrderOfTheEvents(t *testing.T) {
+func TestLineAnswersChromedpsFirstCommandsAndHandsOutNoEventMeanwhile(t *testing.T) {
 	s := newStub(t)
 	l, frames, document := s.opening()
 	s.say(`{"method":"Runtime.executionContextCreated","sessionId":"s","params":{}}`)
 	s.say(`{"id":%d,"sessionId":"s","result":{"frameTree":{"frame":{"id":"p","url":"http://a/b"}}}}`, frames)
 	s.say(`{"method":"Page.loadEventFired","sessionId":"s","params":{}}`)
-	s.say(`{"id":%d,"sessionId":"s","result":{}}`, document)
 	s.settled()
 	if msg, ok := l.next(); ok {
 		t.Fatalf("before chromedp has asked for anything the line read %v", msg)
 	}
-	s.first(l, 1, target.CommandAttachToTarget)
+	for id, method := range []string{
+		target.CommandAttachToTarget, runtime.CommandEnable, "Runtime.evaluate", "Log.enable", "CSS.enable",
+		"Target.setDiscoverTargets", page.CommandGetFrameTree,
+	} {
+		s.first(l, int64(1+id), method)
+	}
+	s.write(l, 20, dom.CommandGetDocument)
+	s.settled()
 	if msg, ok := l.next(); ok {
-		t.Fatalf("before chromedp knows its session the line read %v", msg)
+		t.Fatalf("before the document came the line read %v", msg)
 	}
-	s.first(l, 2, runtime.CommandEnable)
-	if msg := s.read(l); msg.Method != cdproto.EventRuntimeExecutionContextCreated {
-		t.Fatalf("the line read %v", msg)
+	s.say(`{"id":%d,"sessionId":"s","result":{}}`, document)
+	if msg := s.read(l); msg.ID != 20 {
+		t.Fatalf("the document is answered with %v", msg)
 	}
-	for id, method := range []string{"Runtime.evaluate", "Log.enable", "CSS.enable", "Target.setDiscoverTargets"} {
-		s.first(l, int64(10+id), method)
+	s.settled()
+	if msg, ok := l.next(); ok {
+		t.Fatalf("before chromedp is attached the line read %v", msg)
 	}
-	s.first(l, 20, page.CommandGetFrameTree)
-	if msg := s.read(l); msg.Method != cdproto.EventPageLoadEventFired {
-		t.Fatalf("the line read %v", msg)
+	l.attached()
+	for _, want := range []cdproto.MethodType{
+		cdproto.EventRuntimeExecutionContextCreated, cdproto.EventPageLoadEventFired,
+	} {
+		if msg := s.read(l); msg.Method != want {
+			t.Errorf("the line read %v, want %s", msg, want)
+		}
 	}
-	s.first(l, 21, dom.CommandGetDocument)
 	if known, _ := l.diary.copy(); known.URL != "http://a/b" {
 		t.Errorf("the page is known to show %q", known.URL)
 	}
-	// What it was answered once, it is not answered by the line again; and CSS is enabled when asked.
+	// A later command goes to the browser; and CSS is enabled when a command needs it.
 	for id, method := range []string{"Log.enable", "CSS.getComputedStyleForNode"} {
 		msg := &cdproto.Message{ID: int64(30 + id), SessionID: "s", Method: cdproto.MethodType(method)}
 		if err := l.Write(t.Context(), msg); err != nil {
@@ -86,21 +97,38 @@ func TestLineAnswersChromedpsFirstCommandsInTheOrderOfTheEvents(t *testing.T) {
 	}
 }
 
-func TestLineHandsOutTheFirstDocumentThoughManyEventsCameBeforeIt(t *testing.T) {
+// The map of a document's nodes is read and written at once, by two goroutines of chromedp's, where
+// a change of the document reaches chromedp while it attaches: the race detector sees it.
+func TestContractChromedpAttachesToAPageThatChanges(t *testing.T) {
+	const changes = 200
 	s := newStub(t)
 	l, frames, document := s.opening()
-	s.first(l, 1, target.CommandAttachToTarget)
-	s.first(l, 2, runtime.CommandEnable)
-	s.say(`{"id":%d,"sessionId":"s","result":{}}`, frames)
-	s.first(l, 3, page.CommandGetFrameTree)
-	for n := range 3 * eventsDuringDocument {
-		s.say(`{"method":"Runtime.consoleAPICalled","params":{"timestamp":%d},"sessionId":"s"}`, n)
+	root, _ := chromedp.NewAllocatorContext(t.Context(), l)
+	loop, cancel := chromedp.NewContext(root,
+		chromedp.WithTargetID("p"), chromedp.WithDetachOnCancel())
+	defer cancel()
+	defer l.Close()
+	s.say(`{"id":%d,"sessionId":"s","result":{"frameTree":{"frame":{"id":"p","url":"http://a/b"}}}}`, frames)
+	s.say(`{"id":%d,"sessionId":"s","result":{"root":{"nodeId":1,"nodeType":9,"nodeName":"#document"}}}`, document)
+	for n := range changes {
+		s.say(`{"method":"DOM.childNodeCountUpdated","sessionId":"s","params":{"nodeId":1,"childNodeCount":%d}}`, n+1)
 	}
-	s.say(`{"id":%d,"sessionId":"s","result":{}}`, document)
-	s.settled()
-	s.first(l, 4, dom.CommandGetDocument)
-	for range 3 * eventsDuringDocument {
-		s.read(l)
+	if err := chromedp.Do(loop); err != nil {
+		t.Fatal(err)
+	}
+	heard := make(chan int64, changes)
+	if err := chromedp.Listen(loop, func(ev any) {
+		if ev, ok := ev.(*dom.EventChildNodeCountUpdated); ok {
+			heard <- ev.ChildNodeCount
+		}
+	}); err != nil {
+		t.Fatal(err)
+	}
+	l.attached()
+	for n := range changes {
+		if count := <-heard; count != int64(n+1) {
+			t.Fatalf("change %d of the document has the count %d", n+1, count)
+		}
 	}
 }
 

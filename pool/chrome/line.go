@@ -68,9 +68,9 @@ type line struct {
 		damaged           bool
 		unheard           int // commands since the last message that chromedp was given
 
-		primary target.SessionID // the session that begin began with; empty: there is none yet
-		expects *expectation     // nil: nothing any more
-		styled  bool             // CSS is enabled in primary
+		primary    target.SessionID // the session that begin began with; empty: there is none yet
+		attachment *attachment      // nil: chromedp is attached
+		styled     bool             // CSS is enabled in primary
 	}
 }
 
@@ -89,8 +89,6 @@ const barrierMethod = "Pagepool.barrier"
 type message struct {
 	*cdproto.Message
 	text []byte
-	// ahead is the command that it is the answer to, where chromedp has yet to ask for it.
-	ahead string
 }
 
 func (m message) size() int {
@@ -151,13 +149,11 @@ func (l *line) next() (message, bool) {
 		l.mu.urgent = l.mu.urgent[1:]
 		return message{Message: msg}, true
 	}
-	if len(l.mu.queue) == 0 || l.mu.documents > 0 && l.mu.handed >= eventsDuringDocument {
+	full := l.mu.documents > 0 && l.mu.handed >= eventsDuringDocument
+	if len(l.mu.queue) == 0 || l.mu.attachment != nil || full {
 		return message{}, false
 	}
 	msg := l.mu.queue[0]
-	if msg.ahead != "" {
-		return message{}, false
-	}
 	l.mu.queue[0] = message{}
 	l.mu.queue = l.mu.queue[1:]
 	l.mu.bytes -= msg.size()
@@ -189,7 +185,7 @@ func (l *line) Write(_ context.Context, msg *cdproto.Message) error {
 		l.answer(method, &cdproto.Message{ID: msg.ID, SessionID: msg.SessionID, Result: none})
 		return nil
 	}
-	if l.expected(msg) {
+	if l.answers(msg) {
 		return nil
 	}
 	var change func(*cdproto.Message)

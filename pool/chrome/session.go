@@ -91,7 +91,7 @@ func (t *tab) newSession() (*session, error) {
 	s.line.cause = func() error { return context.Cause(s.life) }
 	s.line.heed = s.heed
 	s.line.guard = newGuard(t, s.line)
-	s.line.expect()
+	s.line.attach()
 	report := func(format string, values ...any) {
 		t.b.log.Debug("chromedp", "text", fmt.Sprintf(format, values...), "target", t.id)
 	}
@@ -114,7 +114,11 @@ func (t *tab) newSession() (*session, error) {
 	t.b.wire.send("", target.CommandAttachToTarget, encode(target.CommandAttachToTarget,
 		target.AttachToTargetParams{TargetID: t.id, Flatten: &flat}), waiter{then: s.attached})
 	// The first run decides which context chromedp reads on, so it is loop and not that of a call.
-	t.b.tabs.Go(func() { s.ready <- chromedp.Do(s.loop) })
+	t.b.tabs.Go(func() {
+		err := chromedp.Do(s.loop)
+		s.line.attached()
+		s.ready <- err
+	})
 	context.AfterFunc(s.loop, s.cancelled)
 	return s, nil
 }
