@@ -524,8 +524,8 @@ func (p *Pool[P]) checkLocked() {
 	if len(p.mu.tabs) != c.Alive() {
 		p.bugLocked("%d tabs are known, and the core counts %d", len(p.mu.tabs), c.Alive())
 	}
-	if len(p.mu.profiles) != c.Contexts() {
-		p.bugLocked("%d contexts are known, and the core counts %d", len(p.mu.profiles), c.Contexts())
+	if len(p.mu.profiles) != c.ContextCount() {
+		p.bugLocked("%d contexts are known, and the core counts %d", len(p.mu.profiles), c.ContextCount())
 	}
 	if waiting := c.Waiting(core.Root) + c.Waiting(core.Nested); len(p.mu.requests) != waiting {
 		p.bugLocked("%d requests are known, and %d wait in the core", len(p.mu.requests), waiting)

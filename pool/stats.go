@@ -151,7 +151,7 @@ func (p *Pool[P]) stats() Stats {
 	defer p.unlock()
 	c := p.mu.core
 	s := Stats{
-		Capacity: c.Capacity(),
+		Capacity: int(c.Capacity),
 		Tabs: TabCounts{
 			Opening:   c.Count(core.Opening),
 			Standby:   c.Count(core.Standby),
@@ -165,7 +165,7 @@ func (p *Pool[P]) stats() Stats {
 		},
 		Leases:       c.Leases(),
 		Waiting:      c.Waiting(core.Root) + c.Waiting(core.Nested),
-		Contexts:     c.Contexts(),
+		Contexts:     c.ContextCount(),
 		Orphans:      c.Orphans(),
 		Lost:         c.Count(core.Lost),
 		LostContexts: c.LostContexts(),

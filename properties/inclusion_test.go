@@ -209,7 +209,7 @@ func TestPropertyInclusionTheFakeBrowserIsOneOfItsOwn(t *testing.T) {
 			observe := func(w *sim.World, event core.Event, _ []core.Effect) {
 				if follower == nil {
 					var err error
-					if follower, err = sim.NewFollower(*w.Core().Settings(), false); err != nil {
+					if follower, err = sim.NewFollower(w.Core().Settings, false); err != nil {
 						t.Fatal(err)
 					}
 				}

@@ -26,7 +26,7 @@ func (r *replayer) fact(words []core.Word) (got string, isFact bool, err error) 
 	case "waiting":
 		return r.number(words, s.Waiting(core.Root)+s.Waiting(core.Nested))
 	case "contexts":
-		return r.number(words, s.Contexts())
+		return r.number(words, s.ContextCount())
 	case "orphans":
 		return r.number(words, s.Orphans())
 	case "state-hash":
@@ -35,7 +35,7 @@ func (r *replayer) fact(words []core.Word) (got string, isFact bool, err error) 
 		}
 		return "", true, nil
 	case "capacity":
-		return r.number(words, s.Capacity())
+		return r.number(words, int(s.Capacity))
 	case "page-count":
 		if len(words) != 3 {
 			return "", true, fmt.Errorf("page-count: want a key and a number")

@@ -243,7 +243,7 @@ func (f *Follower) Handle(key string) core.Affinity {
 // moment after it was due.
 func (f *Follower) Trace(comments ...string) []byte {
 	var out bytes.Buffer
-	w := core.NewTraceWriter(&out, &core.Trace{Settings: *f.world.core.Settings(), Untimed: true}, nil, comments...)
+	w := core.NewTraceWriter(&out, &core.Trace{Settings: f.world.core.Settings, Untimed: true}, nil, comments...)
 	for _, line := range f.lines {
 		w.Step(line.at, line.text)
 	}
@@ -275,7 +275,7 @@ func (f *Follower) RecoveryBound() core.Time { return f.world.recoveryBound() }
 func (f *Follower) Report() *Report {
 	w := f.world
 	return &Report{
-		Settings: *w.core.Settings(), SimulatedSeconds: w.now.Duration().Seconds(), Events: w.steps, Grants: w.grants,
+		Settings: w.core.Settings, SimulatedSeconds: w.now.Duration().Seconds(), Events: w.steps, Grants: w.grants,
 		CapacityMax: w.mostAlive, WorstRecovery: w.worst.Duration().Seconds(),
 		WaitP50: w.waits.percentile(50), WaitP99: w.waits.percentile(99),
 		Reached: *w.reached, HistoryHash: w.hash, Violation: w.violation,

@@ -47,7 +47,7 @@ func (w *World) endIncidents() {
 		if usable < 0 {
 			usable = w.usable()
 		}
-		if usable < w.core.Capacity()-stuck-w.core.Count(core.Lost) {
+		if usable < int(w.core.Capacity)-stuck-w.core.Count(core.Lost) {
 			kept = append(kept, x)
 			continue
 		}

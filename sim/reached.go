@@ -388,8 +388,8 @@ func (w *World) countSize(event core.Event) {
 	if w.unchecked {
 		return // what was before is not known
 	}
-	switch before, after := w.before.Capacity(), w.core.Capacity(); {
-	case after > before && after > w.core.Settings().BurstPages:
+	switch before, after := int(w.before.Capacity), int(w.core.Capacity); {
+	case after > before && after > w.core.Settings.BurstPages:
 		r[grewHigh]++
 	case after > before:
 		r[grew]++

@@ -194,7 +194,7 @@ func (r *replayer) finish() *ReplayReport {
 	r.report.Steps, r.report.Elapsed = w.steps, w.now
 	r.report.StateHash, r.report.HistoryHash = w.core.StateHash(), w.hash
 	r.report.Violation, r.report.Stopped = w.violation, r.goOn.ended
-	r.report.MostAlive, r.report.Capacity = w.mostAlive, w.core.Capacity()
+	r.report.MostAlive, r.report.Capacity = w.mostAlive, int(w.core.Capacity)
 	r.report.WorstRecovery, r.report.Unrecovered = w.worst, len(w.incidents)
 	if len(w.incidents) > 0 {
 		w.core.EachRequest(func(q core.RequestView) {

@@ -119,7 +119,7 @@ func Run(o RunOptions) (*Report, error) {
 		unanswered = w.core.Waiting(core.Root) + w.core.Waiting(core.Nested)
 	}
 	return &Report{
-		Profile: o.Profile.Name, Seed: o.Seed, Settings: *w.core.Settings(), Faults: drawn.Conditions.Faults,
+		Profile: o.Profile.Name, Seed: o.Seed, Settings: w.core.Settings, Faults: drawn.Conditions.Faults,
 		SimulatedSeconds: simulated, Events: w.steps, Grants: w.grants, CapacityMax: w.mostAlive,
 		WorstRecovery: time.Duration(w.worst).Seconds(),
 		WaitP50:       w.waits.percentile(50), WaitP99: w.waits.percentile(99),
@@ -155,7 +155,7 @@ func (w *World) heal(goOn *patience) {
 // recoveryBound is the time within which a pool has to be full again from any state, when nothing
 // goes wrong any more: every deadline once, one after the other.
 func (w *World) recoveryBound() core.Time {
-	s := w.core.Settings()
+	s := &w.core.Settings
 	sum := 10 * Seconds
 	add := func(times int, d time.Duration) {
 		n, each := core.Time(times), max(0, core.Time(d))
@@ -211,7 +211,7 @@ func (w *World) quiet() bool {
 
 // contracted says whether an idle pool has returned to MinPages, with nothing lost.
 func (w *World) contracted() bool {
-	return w.core.Closing() || w.core.Capacity() == w.core.Settings().MinPages && w.core.Count(core.Lost) == 0
+	return w.core.Closing() || int(w.core.Capacity) == w.core.Settings.MinPages && w.core.Count(core.Lost) == 0
 }
 
 // full says whether the standby target is met. It counts by itself, so that a pool which wants too
@@ -226,7 +226,7 @@ func (w *World) full() bool {
 			bound++
 		}
 	})
-	return w.core.Closing() || standbys >= max(1, w.core.Capacity()-bound)
+	return w.core.Closing() || standbys >= max(1, int(w.core.Capacity)-bound)
 }
 
 // judge names what did not come to an end.
@@ -241,7 +241,7 @@ func (w *World) judge(within core.Time) {
 	case s.Waiting(core.Root) > 0 || w.active > 0:
 		w.violate("answered", Says("answered"), state)
 	case s.Quiet() && w.full():
-		w.violate("contracted", Says("contracted"), fmt.Sprintf("%s; capacity %d, MinPages %d", state, s.Capacity(), s.Settings().MinPages))
+		w.violate("contracted", Says("contracted"), fmt.Sprintf("%s; capacity %d, MinPages %d", state, int(s.Capacity), s.Settings.MinPages))
 	default:
 		w.violate("refilled", Says("refilled"), state)
 	}

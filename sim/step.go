@@ -196,7 +196,7 @@ func (w *World) answer(i int, outcome fakebrowser.Outcome) {
 		w.countProbe(o.Tab)
 	}
 	event := w.fake.Answer(i, outcome)
-	if s := w.core.Settings(); event.Kind == core.Opened && s.MaxAge > 0 && w.timed {
+	if s := &w.core.Settings; event.Kind == core.Opened && s.MaxAge > 0 && w.timed {
 		event.Jitter = w.between(Latency{0, core.Time(s.MaxAgeJitter)}).Duration()
 	}
 	if o.Twice && !o.Echo && i < len(w.fake.Operations) && w.fake.Operations[i].ID == o.ID {

@@ -199,7 +199,7 @@ func (w *World) slow(kind fakebrowser.OperationKind) core.Time {
 	if !w.conditions.Boundaries {
 		return w.between(w.conditions.Slow)
 	}
-	s := w.core.Settings()
+	s := &w.core.Settings
 	grace, timeout := s.CloseGrace, s.CloseTimeout
 	switch kind {
 	case fakebrowser.Launch:

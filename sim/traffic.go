@@ -151,7 +151,7 @@ func (a *Arrivals) end(w *World, p *writer) {
 		} else {
 			p.add(Instruction{Verb: Wedge})
 		}
-		if limit := w.core.Settings().MaxLease; 0 < limit && limit <= longestSit && w.happens(f.SilentWedges) {
+		if limit := w.core.Settings.MaxLease; 0 < limit && limit <= longestSit && w.happens(f.SilentWedges) {
 			p.add(Instruction{Verb: Sit})
 			return
 		}

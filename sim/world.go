@@ -177,7 +177,7 @@ func New(o Options) (*World, error) {
 	if o.From != nil {
 		w.core.CopyFrom(o.From)
 		w.core.Ledger(&w.ledger)
-		w.now = w.core.Now()
+		w.now = w.core.Now
 		return w, nil
 	}
 	w.core.CopyFrom(core.New(settings))

@@ -25,7 +25,7 @@ func saveRun(o sim.RunOptions, want *sim.Violation, repeat string) (file string,
 	transcript := sim.Transcript{Names: &names}
 	var settings core.Settings
 	o.Observe = func(w *sim.World, event core.Event, effects []core.Effect) {
-		settings = *w.Core().Settings()
+		settings = w.Core().Settings
 		transcript.Observe(w, event, effects)
 	}
 	again, err := sim.Run(o)

@@ -7,16 +7,16 @@ import "math/bits"
 // before is the waiting order: higher priority first, first come first served within it. With ageing, a
 // request that came PriorityAging earlier is as good as one level more of priority, and earlier still
 // is better; so the order of two requests never changes while they wait.
-func (s *State) before(i, j int32) bool { return s.ahead(&s.requests[i], &s.requests[j]) }
+func (s *State) before(i, j int32) bool { return s.ahead(&s.Requests[i], &s.Requests[j]) }
 
-func (s *State) ahead(a, b *request) bool {
-	if a.priority == b.priority {
-		return a.order < b.order
+func (s *State) ahead(a, b *Request) bool {
+	if a.Priority == b.Priority {
+		return a.Order < b.Order
 	}
-	if s.settings.PriorityAging < 0 {
-		return a.priority > b.priority
+	if s.Settings.PriorityAging < 0 {
+		return a.Priority > b.Priority
 	}
-	if a.priority < b.priority {
+	if a.Priority < b.Priority {
 		return !s.aheadByPriority(b, a)
 	}
 	return s.aheadByPriority(a, b)
@@ -24,12 +24,12 @@ func (s *State) ahead(a, b *request) bool {
 
 // aheadByPriority says whether a request of higher priority is ahead of another: it came first, or
 // too little later for the other to have caught up.
-func (s *State) aheadByPriority(a, b *request) bool {
-	if a.arrived <= b.arrived {
+func (s *State) aheadByPriority(a, b *Request) bool {
+	if a.Arrived <= b.Arrived {
 		return true
 	}
-	over, levels := bits.Mul64(uint64(a.priority)-uint64(b.priority), uint64(s.settings.PriorityAging))
-	return over > 0 || uint64(a.arrived-b.arrived) < levels
+	over, levels := bits.Mul64(uint64(a.Priority)-uint64(b.Priority), uint64(s.Settings.PriorityAging))
+	return over > 0 || uint64(a.Arrived-b.Arrived) < levels
 }
 
 // permits is how many more root leases the root limit allows: capacity less the lost tabs, and less
@@ -41,23 +41,23 @@ func (s *State) permits() int32 {
 // size is the capacity that is to stay: that of a contraction under way counts no more, unless its tab
 // is lost and counted so.
 func (s *State) size() int32 {
-	i, ok := s.tabIndex.get(uint64(s.contraction))
-	if !ok || s.tabs[i].state == Lost {
-		return s.capacity
+	i, ok := s.tabIndex.get(uint64(s.Contraction))
+	if !ok || s.Tabs[i].State == Lost {
+		return s.Capacity
 	}
-	return s.capacity - 1
+	return s.Capacity - 1
 }
 
 // underCap says whether RootCap lets one more root lease of k through.
-func (s *State) underCap(k affinity) bool { return int(k.rootLeases) < s.settings.RootCap }
+func (s *State) underCap(k affinity) bool { return int(k.rootLeases) < s.Settings.RootCap }
 
 // admitted says whether the limits would let a waiting request through now.
-func (s *State) admitted(r *request) bool {
-	if r.class == Nested {
+func (s *State) admitted(r *Request) bool {
+	if r.Class == Nested {
 		return true
 	}
-	k := s.at(r.affinity)
-	return s.permits() > 0 && s.underCap(k) && (k.idle > 0 || int(k.owned()) < s.settings.AffinityTabs)
+	k := s.at(r.Affinity)
+	return s.permits() > 0 && s.underCap(k) && (k.idle > 0 || int(k.owned()) < s.Settings.AffinityTabs)
 }
 
 // owned is how many tabs of an affinity count towards AffinityTabs: its bound ones and those that open inside its
@@ -76,21 +76,21 @@ func (s *State) freshen() {
 func (s *State) refresh(a Affinity) {
 	k := s.at(a)
 	idle, openings, coming, overdue, almost := int32(0), int32(0), int32(0), int32(0), int32(0)
-	for i := k.tabs; i != none; i = s.tabs[i].next {
-		switch t := &s.tabs[i]; {
-		case t.state == Idle:
+	for i := k.Tabs; i != None; i = s.Tabs[i].Next {
+		switch t := &s.Tabs[i]; {
+		case t.State == Idle:
 			idle++
 		case s.almostIdle(t):
 			almost++
 			coming++
-		case t.overdue && t.bound():
+		case t.Overdue && t.bound():
 			overdue++
-		case t.doomed || t.overdue:
-		case t.state == Opening:
+		case t.Doomed || t.Overdue:
+		case t.State == Opening:
 			openings++
 			fallthrough
-		case t.state >= Probing && t.state <= Resetting:
-			if t.pinned == 0 {
+		case t.State >= Probing && t.State <= Resetting:
+			if t.Pinned == 0 {
 				coming++
 			}
 		}
@@ -102,7 +102,7 @@ func (s *State) refresh(a Affinity) {
 	}
 	s.refreshNeeds(k)
 	for c := Root; c < classes; c++ {
-		if k.queue[c] == none || c == Root && k.eligible == 0 {
+		if k.queue[c] == None || c == Root && k.eligible == 0 {
 			continue
 		}
 		k.listed[c] = true
@@ -132,14 +132,14 @@ func (s *State) listWarm(a Affinity, warm bool) {
 // what is coming for it anyway, is theirs, nested ones first.
 func (s *State) refreshNeeds(k affinity) {
 	unpromised := [classes]int32{k.waiting[Root] - k.promised[Root], k.waiting[Nested] - k.promised[Nested]}
-	room := min(int32(s.settings.RootCap)-k.rootLeases, int32(s.settings.AffinityTabs)-k.owned())
+	room := min(int32(s.Settings.RootCap)-k.rootLeases, int32(s.Settings.AffinityTabs)-k.owned())
 	eligible := max(0, min(unpromised[Root], room))
 	own := k.idle + k.coming
 	needs := [classes]int32{
 		Root:   max(0, eligible-max(0, own-unpromised[Nested])),
 		Nested: max(0, unpromised[Nested]-own),
 	}
-	permits := min(int32(s.settings.RootCap)-k.rootLeases, int32(s.settings.AffinityTabs)-k.owned()+own+k.promised[Root])
+	permits := min(int32(s.Settings.RootCap)-k.rootLeases, int32(s.Settings.AffinityTabs)-k.owned()+own+k.promised[Root])
 	permits = max(0, min(k.waiting[Root], permits))
 	highNeeds := min(k.urgent[Root]-k.urgentPins[Root], needs[Root]) + min(k.urgent[Nested]-k.urgentPins[Nested], needs[Nested])
 	highPermits := min(k.urgent[Root], permits)
@@ -171,27 +171,27 @@ func (s *State) unlist(a Affinity) {
 // then ends a wait for admission.
 func (s *State) admitAgain() {
 	if s.permits() <= 0 {
-		s.rootOpen = s.now
+		s.RootOpen = s.Now
 	}
 }
 
-func (s *State) enqueue(r request) {
+func (s *State) enqueue(r Request) {
 	var i int32
-	if n := len(s.freeRequests); n > 0 {
-		i = s.freeRequests[n-1]
-		s.freeRequests = s.freeRequests[:n-1]
+	if n := len(s.FreeRequests); n > 0 {
+		i = s.FreeRequests[n-1]
+		s.FreeRequests = s.FreeRequests[:n-1]
 	} else {
-		i = int32(len(s.requests))
-		s.requests = append(s.requests, request{})
+		i = int32(len(s.Requests))
+		s.Requests = append(s.Requests, Request{})
 		s.places = append(s.places, links{})
 	}
-	s.requests[i] = r
-	s.requestIndex.put(uint64(r.id), i)
-	s.touch(r.affinity)
-	s.at(r.affinity).waiting[r.class]++
-	s.waiting[r.class]++
+	s.Requests[i] = r
+	s.requestIndex.put(uint64(r.ID), i)
+	s.touch(r.Affinity)
+	s.at(r.Affinity).waiting[r.Class]++
+	s.waiting[r.Class]++
 	if s.urgent(&r) {
-		s.at(r.affinity).urgent[r.class]++
+		s.at(r.Affinity).urgent[r.Class]++
 	}
 	s.queue(i)
 	if s.usedUp(&r) {
@@ -202,79 +202,79 @@ func (s *State) enqueue(r request) {
 func (s *State) dequeue(i int32) {
 	s.unpromise(i)
 	s.unqueue(i)
-	r := s.requests[i]
-	s.at(r.affinity).waiting[r.class]--
-	s.waiting[r.class]--
+	r := s.Requests[i]
+	s.at(r.Affinity).waiting[r.Class]--
+	s.waiting[r.Class]--
 	if s.urgent(&r) {
-		s.at(r.affinity).urgent[r.class]--
+		s.at(r.Affinity).urgent[r.Class]--
 	}
 	if s.usedUp(&r) {
 		s.exhausted--
 	}
-	s.requestIndex.remove(uint64(r.id))
-	s.requests[i] = request{}
-	s.freeRequests = append(s.freeRequests, i)
+	s.requestIndex.remove(uint64(r.ID))
+	s.Requests[i] = Request{}
+	s.FreeRequests = append(s.FreeRequests, i)
 }
 
 // queue and unqueue put a request among those of its affinity that were promised nothing, and take it
 // out. The affinity is touched first, for the heads are ordered by the first of each queue.
 func (s *State) queue(i int32) {
-	r := &s.requests[i]
-	s.touch(r.affinity)
-	k := s.at(r.affinity)
-	k.queue[r.class] = insert(requestArena{s}, k.queue[r.class], i)
+	r := &s.Requests[i]
+	s.touch(r.Affinity)
+	k := s.at(r.Affinity)
+	k.queue[r.Class] = insert(requestArena{s}, k.queue[r.Class], i)
 }
 
 func (s *State) unqueue(i int32) {
-	r := &s.requests[i]
-	s.touch(r.affinity)
-	k := s.at(r.affinity)
-	k.queue[r.class] = remove(requestArena{s}, k.queue[r.class], i)
+	r := &s.Requests[i]
+	s.touch(r.Affinity)
+	k := s.at(r.Affinity)
+	k.queue[r.Class] = remove(requestArena{s}, k.queue[r.Class], i)
 }
 
 // urgent says whether a request is entitled to HighPriorityPages.
-func (s *State) urgent(r *request) bool {
-	return s.settings.HighPriorityThreshold > 0 && int(r.priority) >= s.settings.HighPriorityThreshold
+func (s *State) urgent(r *Request) bool {
+	return s.Settings.HighPriorityThreshold > 0 && int(r.Priority) >= s.Settings.HighPriorityThreshold
 }
 
 // promise keeps a tab that is being opened or probed for a request, which takes no other but an idle one
 // of its own affinity until that is answered or overdue.
 func (s *State) promise(r, i int32) {
 	s.unqueue(r)
-	q := &s.requests[r]
-	k := s.at(q.affinity)
-	k.pins[q.class] = insert(requestArena{s}, k.pins[q.class], r)
-	k.promised[q.class]++
+	q := &s.Requests[r]
+	k := s.at(q.Affinity)
+	k.pins[q.Class] = insert(requestArena{s}, k.pins[q.Class], r)
+	k.promised[q.Class]++
 	s.promised++
 	if s.urgent(q) {
-		k.urgentPins[q.class]++
+		k.urgentPins[q.Class]++
 	}
-	q.pin, s.tabs[i].pinned = i, q.id
-	q.admittedAt = min(q.admittedAt, s.admittedSince(q))
+	q.Pin, s.Tabs[i].Pinned = i, q.ID
+	q.AdmittedAt = min(q.AdmittedAt, s.admittedSince(q))
 }
 
 // unpromise ends the promise that a request has, if any; unpin ends that of a tab. Whoever had it is
 // placed again.
 func (s *State) unpromise(r int32) {
-	q := &s.requests[r]
-	if q.pin == none {
+	q := &s.Requests[r]
+	if q.Pin == None {
 		return
 	}
-	s.touch(q.affinity)
-	s.tabs[q.pin].pinned = 0
-	k := s.at(q.affinity)
-	k.pins[q.class] = remove(requestArena{s}, k.pins[q.class], r)
-	k.promised[q.class]--
+	s.touch(q.Affinity)
+	s.Tabs[q.Pin].Pinned = 0
+	k := s.at(q.Affinity)
+	k.pins[q.Class] = remove(requestArena{s}, k.pins[q.Class], r)
+	k.promised[q.Class]--
 	s.promised--
 	if s.urgent(q) {
-		k.urgentPins[q.class]--
+		k.urgentPins[q.Class]--
 	}
-	q.pin = none
+	q.Pin = None
 	s.queue(r)
 }
 
 func (s *State) unpin(i int32) {
-	if r, ok := s.requestIndex.get(uint64(s.tabs[i].pinned)); ok {
+	if r, ok := s.requestIndex.get(uint64(s.Tabs[i].Pinned)); ok {
 		s.unpromise(r)
 	}
 }
@@ -291,51 +291,51 @@ func (s *State) need() int32 {
 // it, it waited for admission. From then on, the time during which its tab (none: the one promised to
 // it, or the one that has been opening longest) was being opened is startup, that during which it was
 // probed is probe, and what is left is waiting for a tab.
-func (s *State) waits(r *request, i int32) Waits {
+func (s *State) waits(r *Request, i int32) Waits {
 	s.freshen()
-	from := min(r.admittedAt, s.admittedSince(r))
-	w := Waits{Admission: from - r.arrived}
-	if i == none && r.pin != none {
-		i = r.pin
+	from := min(r.AdmittedAt, s.admittedSince(r))
+	w := Waits{Admission: from - r.Arrived}
+	if i == None && r.Pin != None {
+		i = r.Pin
 	}
-	if i == none {
+	if i == None {
 		i = s.oldestOpening()
 	}
-	if i != none {
-		t := &s.tabs[i]
-		opened, probed := t.openEnded, t.probeEnded
-		if t.state == Opening {
-			opened = s.now
+	if i != None {
+		t := &s.Tabs[i]
+		opened, probed := t.OpenEnded, t.ProbeEnded
+		if t.State == Opening {
+			opened = s.Now
 		}
-		if t.state == Probing {
-			probed = s.now
+		if t.State == Probing {
+			probed = s.Now
 		}
-		w.Startup = max(0, opened-max(from, t.openBegan))
-		w.Probe = max(0, probed-max(from, t.probeBegan))
+		w.Startup = max(0, opened-max(from, t.OpenBegan))
+		w.Probe = max(0, probed-max(from, t.ProbeBegan))
 	}
-	w.Tab = s.now - from - w.Startup - w.Probe
+	w.Tab = s.Now - from - w.Startup - w.Probe
 	return w
 }
 
 // admittedSince is since when no limit stops a request; now where one does.
-func (s *State) admittedSince(r *request) Time {
-	k := s.at(r.affinity)
+func (s *State) admittedSince(r *Request) Time {
+	k := s.at(r.Affinity)
 	switch {
-	case r.class == Nested:
-		return r.arrived
+	case r.Class == Nested:
+		return r.Arrived
 	case s.permits() <= 0 || k.eligible == 0:
-		return s.now
+		return s.Now
 	}
-	return max(r.arrived, s.rootOpen, k.openSince)
+	return max(r.Arrived, s.RootOpen, k.OpenSince)
 }
 
 func (s *State) oldestOpening() int32 {
-	oldest := none
+	oldest := None
 	if s.counts[Opening] == 0 {
-		return none
+		return None
 	}
-	for i := range s.tabs {
-		if s.tabs[i].state == Opening && (oldest == none || s.tabs[i].id < s.tabs[oldest].id) {
+	for i := range s.Tabs {
+		if s.Tabs[i].State == Opening && (oldest == None || s.Tabs[i].ID < s.Tabs[oldest].ID) {
 			oldest = int32(i)
 		}
 	}

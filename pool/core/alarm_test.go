@@ -16,7 +16,7 @@ type alarm struct {
 // step tells the state of one event, and fails where the alarm would ring too late, or where one would that was
 // right to the instant before.
 func (a *alarm) step(e Event) {
-	w, exact := a.walk, never
+	w, exact := a.walk, Never
 	if d, ok := w.state.NextDeadline(); ok {
 		exact = d.At
 	}
@@ -39,7 +39,7 @@ func (a *alarm) ring(most int) int {
 		}
 		a.step(d.Event)
 	}
-	a.at = never
+	a.at = Never
 	if d, ok := w.state.NextDeadline(); ok {
 		a.at = d.At
 	}
@@ -69,7 +69,7 @@ func TestAnAlarmKeptByWhatStepsArmIsNeverLate(t *testing.T) {
 		for seed := range uint64(80) {
 			settings := walkSettings(rand.New(rand.NewPCG(seed, 4)))
 			hurry(&settings, seed)
-			a := alarm{newWalk(t, seed, settings), never}
+			a := alarm{newWalk(t, seed, settings), Never}
 			a.step(Event{})
 			for range 500 {
 				e := a.walk.any()

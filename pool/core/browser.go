@@ -8,75 +8,76 @@ import (
 // Browsers: at most two are alive at a time, and at most one of them takes new tabs. One that is worn is
 // replaced: the next is started first, and the old one drains from the step in which the next is ready.
 
-// browserState says where a browser is in its life. Gone ones and written-off ones are forgotten.
-type browserState uint8
+// BrowserState says where a browser is in its life. Gone ones and written-off ones are forgotten.
+type BrowserState uint8
 
 const (
-	starting browserState = iota // launched, not answered
-	ready                        // serves, and takes new tabs
-	draining                     // serves what is left in it
-	ended                        // asked to end, not answered; its tabs are closing with it
+	BrowserStarting BrowserState = iota // launched, not answered
+	BrowserServing                      // serves, and takes new tabs
+	BrowserDraining                     // serves what is left in it
+	BrowserClosing                      // asked to end, not answered; its tabs are closing with it
 )
 
-type browser struct {
-	since      Time // when the present state began
-	heardAt    Time // when it answered anything last
-	askedAt    Time // since when it was asked whether it is there; never: it was not
-	arrivedAt  Time // when a lease on a tab of it ended in which a navigation finished
-	id         BrowserID
-	tabs       uint32 // how many were opened in it
-	state      browserState
-	unlaunched bool // the answer to its launch is still out
-	worn       bool // it is to be replaced
+// Browser is one browser that has not been given up.
+type Browser struct {
+	Since      Time // when the present state began
+	HeardAt    Time // when it answered anything last
+	AskedAt    Time // since when it was asked whether it is there; Never: it was not
+	ArrivedAt  Time // when a lease on a tab of it ended in which a navigation finished
+	ID         BrowserID
+	Tabs       uint32 // how many were opened in it
+	State      BrowserState
+	Unlaunched bool // the answer to its launch is still out
+	Worn       bool // it is to be replaced
 }
 
-func (s *State) browser(id BrowserID) *browser {
-	for i := range s.browsers {
-		if s.browsers[i].id == id {
-			return &s.browsers[i]
+func (s *State) browser(id BrowserID) *Browser {
+	for i := range s.Browsers {
+		if s.Browsers[i].ID == id {
+			return &s.Browsers[i]
 		}
 	}
 	return nil
 }
 
-func (s *State) browserIn(state browserState) *browser {
-	for i := range s.browsers {
-		if s.browsers[i].state == state {
-			return &s.browsers[i]
+func (s *State) browserIn(state BrowserState) *Browser {
+	for i := range s.Browsers {
+		if s.Browsers[i].State == state {
+			return &s.Browsers[i]
 		}
 	}
 	return nil
 }
 
 // ready is the browser that new tabs open in.
-func (s *State) ready() *browser { return s.browserIn(ready) }
+func (s *State) ready() *Browser { return s.browserIn(BrowserServing) }
 
 // draining says whether a browser is being replaced by one that serves.
 func (s *State) draining(id BrowserID) bool {
 	b := s.browser(id)
-	return b != nil && b.state == draining
+	return b != nil && b.State == BrowserDraining
 }
 
 // serves says whether tabs of this browser are still closed one by one.
 func (s *State) serves(id BrowserID) bool {
 	b := s.browser(id)
-	return b != nil && (b.state == ready || b.state == draining)
+	return b != nil && (b.State == BrowserServing || b.State == BrowserDraining)
 }
 
 // hear notes that a browser has answered something.
 func (s *State) hear(id BrowserID) {
 	if b := s.browser(id); b != nil {
-		if b.askedAt != never {
-			s.arm(s.now.after(s.settings.StallTimeout))
+		if b.AskedAt != Never {
+			s.arm(s.Now.after(s.Settings.StallTimeout))
 		}
-		b.heardAt, b.askedAt = s.now, never
+		b.HeardAt, b.AskedAt = s.Now, Never
 	}
 }
 
 // wear marks a browser to be replaced.
 func (s *State) wear(id BrowserID) {
 	if b := s.browser(id); b != nil {
-		b.worn = true
+		b.Worn = true
 	}
 }
 
@@ -84,9 +85,9 @@ func (s *State) wear(id BrowserID) {
 // none out, or a BrowserMaxTabs below that would replace browsers for ever.
 func (s *State) wearOut(id BrowserID) {
 	b := s.browser(id)
-	b.tabs++
-	most := int64(s.settings.BrowserMaxTabs)
-	b.worn = b.worn || most > 0 && int64(b.tabs) >= most && int64(b.tabs) > int64(s.limit())
+	b.Tabs++
+	most := int64(s.Settings.BrowserMaxTabs)
+	b.Worn = b.Worn || most > 0 && int64(b.Tabs) >= most && int64(b.Tabs) > int64(s.limit())
 }
 
 // maxBrowsers is how many may be alive and not written off.
@@ -94,26 +95,26 @@ const maxBrowsers = 2
 
 // keepBrowser launches a browser where none starts and none serves that is not worn.
 func (s *State) keepBrowser() {
-	if s.phase >= ending || s.grounded || len(s.browsers) >= maxBrowsers {
+	if s.Phase >= PhaseEnding || s.Grounded || len(s.Browsers) >= maxBrowsers {
 		return
 	}
-	for i := range s.browsers {
-		if b := &s.browsers[i]; b.state == starting || b.state == ready && !b.worn {
+	for i := range s.Browsers {
+		if b := &s.Browsers[i]; b.State == BrowserStarting || b.State == BrowserServing && !b.Worn {
 			return
 		}
 	}
-	s.lastBrowser++
-	s.browsers = append(s.browsers, browser{
-		id: s.lastBrowser, state: starting, since: s.now, heardAt: s.now, askedAt: never, unlaunched: true,
+	s.LastBrowser++
+	s.Browsers = append(s.Browsers, Browser{
+		ID: s.LastBrowser, State: BrowserStarting, Since: s.Now, HeardAt: s.Now, AskedAt: Never, Unlaunched: true,
 	})
-	s.arm(s.now.after(s.settings.LaunchTimeout))
-	s.operation(Effect{Kind: Launch, Browser: s.lastBrowser})
+	s.arm(s.Now.after(s.Settings.LaunchTimeout))
+	s.operation(Effect{Kind: Launch, Browser: s.LastBrowser})
 }
 
 func (s *State) browserEvent(e *Event) {
 	s.callsDue = true
 	b := s.browser(e.Browser)
-	if e.Kind == BrowserReady && b == nil && e.Browser != 0 && e.Browser <= s.lastBrowser {
+	if e.Kind == BrowserReady && b == nil && e.Browser != 0 && e.Browser <= s.LastBrowser {
 		// It was written off, or it is gone already: what a late launch brought is closed.
 		s.operation(Effect{Kind: CloseBrowser, Browser: e.Browser, Force: true})
 	}
@@ -124,81 +125,81 @@ func (s *State) browserEvent(e *Event) {
 	case BrowserReady:
 		s.browserReady(b)
 	case BrowserFailed:
-		if b.unlaunched {
+		if b.Unlaunched {
 			s.endLaunch(b)
 		}
 	case BrowserGone:
 		s.browserGone(b)
 	case BrowserAnswered:
-		s.hear(b.id)
+		s.hear(b.ID)
 	case LaunchSilent: // it is written off; should the launch answer later, what it brings is closed
-		if b.state == starting {
+		if b.State == BrowserStarting {
 			s.endLaunch(b)
 		}
 	case BrowserCloseSilent:
-		if b.state == ended {
-			s.dropBrowser(b.id)
+		if b.State == BrowserClosing {
+			s.dropBrowser(b.ID)
 		}
 	case BrowserWorn:
-		b.worn = true
+		b.Worn = true
 	case BrowserStalled:
-		if s.serves(b.id) && b.askedAt == never {
-			b.askedAt = s.now
-			s.operation(Effect{Kind: Ping, Browser: b.id})
+		if s.serves(b.ID) && b.AskedAt == Never {
+			b.AskedAt = s.Now
+			s.operation(Effect{Kind: Ping, Browser: b.ID})
 		}
 	case BrowserSilent:
-		if s.serves(b.id) && b.askedAt != never {
+		if s.serves(b.ID) && b.AskedAt != Never {
 			s.forgive(b)
-			s.endBrowser(b.id, true)
+			s.endBrowser(b.ID, true)
 			s.failedBrowser()
 		}
 	case DrainSilent:
-		if b.state == draining {
-			s.endBrowser(b.id, true)
+		if b.State == BrowserDraining {
+			s.endBrowser(b.ID, true)
 		}
 	}
 }
 
 // browserReady puts a browser to service. One that it replaces drains from this step on.
-func (s *State) browserReady(b *browser) {
-	launched := b.unlaunched && b.state == starting
-	b.unlaunched = false
+func (s *State) browserReady(b *Browser) {
+	launched := b.Unlaunched && b.State == BrowserStarting
+	b.Unlaunched = false
 	if !launched {
 		return // it was asked to end meanwhile, or says so twice
 	}
 	if old := s.ready(); old != nil {
-		old.state, old.since = draining, s.now
-		s.arm(s.now.after(s.settings.DrainTimeout))
-		for i := range s.contexts {
-			if c := &s.contexts[i]; c.browser == old.id && s.orphan(int32(i)) {
+		old.State, old.Since = BrowserDraining, s.Now
+		s.arm(s.Now.after(s.Settings.DrainTimeout))
+		for i := range s.Contexts {
+			if c := &s.Contexts[i]; c.Browser == old.ID && s.orphan(int32(i)) {
 				s.closeContext(int32(i), Drain)
 			}
 			if s.isPrimary(int32(i)) {
-				s.outdate(s.contexts[i].affinity) // no tab opens in it any more
+				s.outdate(s.Contexts[i].Affinity) // no tab opens in it any more
 			}
 		}
 	}
-	b.state, b.since, b.heardAt = ready, s.now, s.now
-	if s.settings.BrowserMaxAge > 0 {
-		s.arm(s.now.after(s.settings.BrowserMaxAge))
+	b.State, b.Since, b.HeardAt = BrowserServing, s.Now, s.Now
+	if s.Settings.BrowserMaxAge > 0 {
+		s.arm(s.Now.after(s.Settings.BrowserMaxAge))
 	}
-	s.paused, s.failedOpenings = false, 0 // it knows nothing of what failed to open before
+	s.Paused, s.FailedOpenings = false, 0 // it knows nothing of what failed to open before
 }
 
 // endLaunch takes a browser off the books that did not start.
-func (s *State) endLaunch(b *browser) {
-	launching := b.state == starting
-	s.dropBrowser(b.id)
+func (s *State) endLaunch(b *Browser) {
+	launching := b.State == BrowserStarting
+	s.dropBrowser(b.ID)
 	if launching {
 		s.failedBrowser()
 	}
 }
 
 // browserGone takes a browser that has ended off the books, with all that was in it.
-func (s *State) browserGone(b *browser) {
-	asked := b.state == ended
+func (s *State) browserGone(b *Browser) {
+	asked := b.State == BrowserClosing
 	s.forgive(b)
-	s.dropBrowser(b.id)
+	s.dropBrowser(b.ID)
 	if !asked {
 		s.failedBrowser()
 	}
@@ -206,65 +207,65 @@ func (s *State) browserGone(b *browser) {
 
 // forgive forgets earlier failures where a browser that is lost has served for a while: what follows is no loop
 // of crashes.
-func (s *State) forgive(b *browser) {
-	if b.state == draining || b.state == ready && s.now >= b.since.after(s.settings.OpenBackoffMax) {
-		s.failedBrowsers = 0
+func (s *State) forgive(b *Browser) {
+	if b.State == BrowserDraining || b.State == BrowserServing && s.Now >= b.Since.after(s.Settings.OpenBackoffMax) {
+		s.FailedBrowsers = 0
 	}
 }
 
 // endBrowser asks a browser to end. From this step on its tabs are nobody's and closing with it.
 func (s *State) endBrowser(id BrowserID, force bool) {
 	b := s.browser(id)
-	if b == nil || b.state == ended {
+	if b == nil || b.State == BrowserClosing {
 		return
 	}
-	b.state, b.since = ended, s.now
-	s.arm(s.now.after(s.settings.BrowserCloseTimeout))
+	b.State, b.Since = BrowserClosing, s.Now
+	s.arm(s.Now.after(s.Settings.BrowserCloseTimeout))
 	s.loseTabs(id)
 	s.operation(Effect{Kind: CloseBrowser, Browser: id, Force: force})
 }
 
 func (s *State) dropBrowser(id BrowserID) {
 	s.loseTabs(id)
-	for i := range s.tabs {
-		if s.tabs[i].state != 0 && s.tabs[i].browser == id {
+	for i := range s.Tabs {
+		if s.Tabs[i].State != 0 && s.Tabs[i].Browser == id {
 			s.removeTab(int32(i))
 		}
 	}
-	for i := range s.contexts {
-		if s.contexts[i].state != 0 && s.contexts[i].browser == id {
+	for i := range s.Contexts {
+		if s.Contexts[i].State != 0 && s.Contexts[i].Browser == id {
 			s.removeContext(int32(i))
 		}
 	}
-	s.browsers = slices.DeleteFunc(s.browsers, func(b browser) bool { return b.id == id })
+	s.Browsers = slices.DeleteFunc(s.Browsers, func(b Browser) bool { return b.ID == id })
 }
 
 // loseTabs ends the leases on the tabs of a browser; the tabs are closing from here on, bound to
 // nobody, and go with the browser, as do its contexts.
 func (s *State) loseTabs(id BrowserID) {
-	for i := range s.tabs {
-		t := &s.tabs[i]
-		if t.state == 0 || t.browser != id {
+	for i := range s.Tabs {
+		t := &s.Tabs[i]
+		if t.State == 0 || t.Browser != id {
 			continue
 		}
-		if t.state == Leased {
+		if t.State == Leased {
 			s.revoke(int32(i), BrowserLost)
 		}
-		if t.state != Closing && t.state != Lost {
+		if t.State != Closing && t.State != Lost {
 			s.leave(int32(i), BrowserLost)
 		}
-		t.askedAt = never
+		t.AskedAt = Never
 	}
-	for i := range s.contexts {
-		c := &s.contexts[i]
-		if c.state == 0 || c.browser != id {
+	for i := range s.Contexts {
+		c := &s.Contexts[i]
+		if c.State == 0 || c.Browser != id {
 			continue
 		}
 		s.unprimary(int32(i))
-		c.askedAt = never
+		c.AskedAt = Never
 		if s.orphan(int32(i)) {
 			s.delist(int32(i))
-			c.state, c.generation = contextClosing, s.lastGeneration+1
+			c.State, c.Generation = ContextClosing, s.LastGeneration+1
 			s.list(int32(i))
 		}
 	}
@@ -275,26 +276,26 @@ func (s *State) loseTabs(id BrowserID) {
 // whoever waits for a permit will want, only when nobody waits. When only lost tabs are left in it, it
 // ends. It says whether a tab has begun to close.
 func (s *State) drain() bool {
-	b := s.browserIn(draining)
-	if b == nil || s.phase >= ending {
+	b := s.browserIn(BrowserDraining)
+	if b == nil || s.Phase >= PhaseEnding {
 		return false
 	}
 	left, lost := false, false
-	for i := range s.tabs {
-		if t := &s.tabs[i]; t.state != 0 && t.browser == b.id {
-			left = left || t.state != Lost
-			lost = lost || t.state == Lost
+	for i := range s.Tabs {
+		if t := &s.Tabs[i]; t.State != 0 && t.Browser == b.ID {
+			left = left || t.State != Lost
+			lost = lost || t.State == Lost
 		}
 	}
 	switch {
 	case !left:
-		s.endBrowser(b.id, lost)
+		s.endBrowser(b.ID, lost)
 	case s.need() > 0 || s.counts[Opening] > 0 || s.counts[Closing] > s.overdue[Closing] || !s.opens():
-	case s.standbys != none && s.tabs[s.standbys].browser == b.id && s.waiting == [classes]int32{}:
-		s.beginClose(s.standbys, Drain)
+	case s.Standbys != None && s.Tabs[s.Standbys].Browser == b.ID && s.waiting == [classes]int32{}:
+		s.beginClose(s.Standbys, Drain)
 		return true
 	default:
-		if i := s.coldest(func(t *tab) bool { return t.browser == b.id && !s.at(t.affinity).warmWaiting }); i != none {
+		if i := s.coldest(func(t *Tab) bool { return t.Browser == b.ID && !s.at(t.Affinity).warmWaiting }); i != None {
 			s.beginClose(i, Drain)
 			return true
 		}
@@ -306,12 +307,12 @@ func (s *State) drain() bool {
 // belong to the round that began it, and those of a browser that is being replaced to none.
 func (s *State) failedOpening(id BrowserID) {
 	s.callsDue, s.waitsDue = true, true
-	if !s.paused && !s.draining(id) {
-		s.rounds++
-		s.failedOpenings++
-		s.retryAt = s.now.after(s.backoff(s.failedOpenings))
-		s.arm(s.retryAt)
-		s.paused = true
+	if !s.Paused && !s.draining(id) {
+		s.Rounds++
+		s.FailedOpenings++
+		s.RetryAt = s.Now.after(s.backoff(s.FailedOpenings))
+		s.arm(s.RetryAt)
+		s.Paused = true
 	}
 }
 
@@ -320,19 +321,19 @@ func (s *State) failedOpening(id BrowserID) {
 func (s *State) failedBrowser() {
 	s.callsDue, s.waitsDue = true, true
 	if s.ready() == nil {
-		s.rounds++
-		s.paused = false // whoever comes next knows nothing of what failed to open
+		s.Rounds++
+		s.Paused = false // whoever comes next knows nothing of what failed to open
 	}
-	if s.failedBrowsers++; s.failedBrowsers > 1 {
-		s.relaunchAt = s.now.after(s.backoff(s.failedBrowsers - 1))
-		s.arm(s.relaunchAt)
-		s.grounded = true
+	if s.FailedBrowsers++; s.FailedBrowsers > 1 {
+		s.RelaunchAt = s.Now.after(s.backoff(s.FailedBrowsers - 1))
+		s.arm(s.RelaunchAt)
+		s.Grounded = true
 	}
 }
 
 // backoff is the pause after so many failures in a row: OpenBackoff, doubling up to OpenBackoffMax.
 func (s *State) backoff(failures int32) time.Duration {
-	pause, most := s.settings.OpenBackoff, s.settings.OpenBackoffMax
+	pause, most := s.Settings.OpenBackoff, s.Settings.OpenBackoffMax
 	for ; failures > 1 && pause < most; failures-- {
 		pause += min(pause, most-pause)
 	}
@@ -342,7 +343,7 @@ func (s *State) backoff(failures int32) time.Duration {
 // satThrough says whether OpenRetries failed rounds have passed since this count, without a success
 // between.
 func (s *State) satThrough(rounds uint32) bool {
-	return int(s.rounds-max(rounds, s.success)) >= s.settings.OpenRetries
+	return int(s.Rounds-max(rounds, s.Success)) >= s.Settings.OpenRetries
 }
 
 // refuse answers those that have sat through OpenRetries failed rounds and that nothing else can
@@ -351,11 +352,11 @@ func (s *State) refuse() {
 	if !s.waitsDue || !s.satThrough(0) || s.counts[Opening] > s.overdue[Opening] {
 		return
 	}
-	for i := range s.requests {
-		r := &s.requests[i]
+	for i := range s.Requests {
+		r := &s.Requests[i]
 		switch {
-		case !r.used || !s.satThrough(r.rounds) || !s.admitted(r) || s.at(r.affinity).bound > 0:
-		case !s.settings.AllowReassign || s.foreignIdle(int32(i)) == none:
+		case !r.Used || !s.satThrough(r.Rounds) || !s.admitted(r) || s.at(r.Affinity).bound > 0:
+		case !s.Settings.AllowReassign || s.foreignIdle(int32(i)) == None:
 			s.refuseRequest(int32(i), BrowserUnavailable)
 		case !s.heldBack(int32(i)):
 			s.reassignTo(int32(i))

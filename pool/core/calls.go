@@ -5,17 +5,17 @@ import "slices"
 // Calls that wait: disposals, Warm and Recycle.
 
 func (s *State) callRequested(e *Event) {
-	c := call{id: e.Call, rounds: s.rounds}
+	c := Call{ID: e.Call, Rounds: s.Rounds}
 	if e.Kind == RecycleRequested {
-		c.recycle = true
-		for i := range s.browsers {
-			if b := &s.browsers[i]; b.state != starting {
-				c.browser = max(c.browser, b.id)
-				b.worn = b.worn || b.state == ready
+		c.Recycle = true
+		for i := range s.Browsers {
+			if b := &s.Browsers[i]; b.State != BrowserStarting {
+				c.Browser = max(c.Browser, b.ID)
+				b.Worn = b.Worn || b.State == BrowserServing
 			}
 		}
 	}
-	s.calls = append(s.calls, c)
+	s.Calls = append(s.Calls, c)
 	s.callsDue = true
 }
 
@@ -24,13 +24,13 @@ func (s *State) finishCalls() {
 	if !s.callsDue {
 		return
 	}
-	s.calls = slices.DeleteFunc(s.calls, func(c call) bool {
+	s.Calls = slices.DeleteFunc(s.Calls, func(c Call) bool {
 		var e Effect
 		var done bool
 		switch {
-		case c.affinity != 0:
-			e, done = Effect{Kind: FinishDispose, Call: c.id}, s.disposedOf(&c)
-		case c.recycle:
+		case c.Affinity != 0:
+			e, done = Effect{Kind: FinishDispose, Call: c.ID}, s.disposedOf(&c)
+		case c.Recycle:
 			e, done = s.endsCall(&c, FinishRecycle, s.recycled(&c))
 		default:
 			e, done = s.endsCall(&c, FinishWarm, s.counts[Standby] >= s.target())
@@ -44,12 +44,12 @@ func (s *State) finishCalls() {
 }
 
 // endsCall says whether a Warm or a Recycle is over: it is met, or it never will be.
-func (s *State) endsCall(c *call, kind EffectKind, met bool) (Effect, bool) {
-	e := Effect{Kind: kind, Call: c.id}
+func (s *State) endsCall(c *Call, kind EffectKind, met bool) (Effect, bool) {
+	e := Effect{Kind: kind, Call: c.ID}
 	switch {
-	case s.phase != serving:
+	case s.Phase != PhaseServing:
 		e.Reason = PoolClosed
-	case s.satThrough(c.rounds):
+	case s.satThrough(c.Rounds):
 		e.Reason = BrowserUnavailable
 	default:
 		return e, met
@@ -58,33 +58,33 @@ func (s *State) endsCall(c *call, kind EffectKind, met bool) (Effect, bool) {
 }
 
 // disposedOf says whether nothing is left of the generation that a disposal ended.
-func (s *State) disposedOf(c *call) bool {
-	for i := s.at(c.affinity).tabs; i != none; i = s.tabs[i].next {
-		if s.tabs[i].generation <= c.generation {
+func (s *State) disposedOf(c *Call) bool {
+	for i := s.at(c.Affinity).Tabs; i != None; i = s.Tabs[i].Next {
+		if s.Tabs[i].Generation <= c.Generation {
 			return false
 		}
 	}
 	return s.eachEnding(s.endings, func(i int32) bool {
-		o := &s.contexts[i]
-		return o.affinity != c.affinity || o.generation > c.generation
+		o := &s.Contexts[i]
+		return o.Affinity != c.Affinity || o.Generation > c.Generation
 	})
 }
 
 // recycled says whether the browser that a Recycle is about is gone, and a later one serves.
-func (s *State) recycled(c *call) bool {
+func (s *State) recycled(c *Call) bool {
 	b := s.ready()
-	return b != nil && b.id > c.browser && !slices.ContainsFunc(s.browsers, func(o browser) bool { return o.id <= c.browser })
+	return b != nil && b.ID > c.Browser && !slices.ContainsFunc(s.Browsers, func(o Browser) bool { return o.ID <= c.Browser })
 }
 
-func (s *State) endCall(c call) {
-	if c.affinity != 0 {
-		s.at(c.affinity).calls-- // as long as it waits, something of the affinity is left
+func (s *State) endCall(c Call) {
+	if c.Affinity != 0 {
+		s.at(c.Affinity).calls-- // as long as it waits, something of the affinity is left
 	}
 }
 
 func (s *State) callAbandoned(id CallID) {
-	s.calls = slices.DeleteFunc(s.calls, func(c call) bool {
-		if c.id != id {
+	s.Calls = slices.DeleteFunc(s.Calls, func(c Call) bool {
+		if c.ID != id {
 			return false
 		}
 		s.endCall(c)

@@ -5,21 +5,21 @@ import "fmt"
 // The claims of Invariants that one effect alone does not decide. What it does is in ledger.go.
 
 func capacityHolds(t *Transition) error {
-	if n := len(t.Ledger.tabs); n > int(t.After.capacity)+1 {
-		return fmt.Errorf("%d tabs can be alive, and capacity is %d", n, t.After.capacity)
+	if n := len(t.Ledger.tabs); n > int(t.After.Capacity)+1 {
+		return fmt.Errorf("%d tabs can be alive, and capacity is %d", n, t.After.Capacity)
 	}
 	return nil
 }
 
 func contextsHold(t *Transition) error {
-	l, orphans := t.Ledger, max(0, t.After.settings.OrphanCap)
+	l, orphans := t.Ledger, max(0, t.After.Settings.OrphanCap)
 	tabless := 0
 	for i := range l.contexts {
 		if l.inContext(l.contexts[i].id) == 0 {
 			tabless++
 		}
 	}
-	if n, limit := len(l.contexts), int(t.After.capacity)+1+min(orphans, 1<<31); n > limit || tabless > orphans {
+	if n, limit := len(l.contexts), int(t.After.Capacity)+1+min(orphans, 1<<31); n > limit || tabless > orphans {
 		return fmt.Errorf("%d contexts can be alive, %d of them without a tab; %d and %d may be", n, tabless, limit, orphans)
 	}
 	for i := range l.tabs {
@@ -27,7 +27,7 @@ func contextsHold(t *Transition) error {
 			return fmt.Errorf("t%d is in c%d, which is gone", l.tabs[i].id, l.tabs[i].context)
 		}
 		n := l.inContext(l.tabs[i].context)
-		if c := l.context(l.tabs[i].context); n > 1 && (int(n) > t.After.settings.TabsPerContext || c.affinity == 0) {
+		if c := l.context(l.tabs[i].context); n > 1 && (int(n) > t.After.Settings.TabsPerContext || c.affinity == 0) {
 			return fmt.Errorf("c%d has %d tabs", c.id, n)
 		}
 	}
@@ -65,14 +65,14 @@ func (l *Ledger) inContext(c ContextID) int32 {
 
 func pageCountHolds(t *Transition) error {
 	s := t.After
-	for a := range s.affinities {
+	for a := range s.Affinities {
 		k := s.at(Affinity(a))
-		if !k.known || k.primary == none {
+		if !k.Known || k.Primary == None {
 			continue
 		}
-		c := &s.contexts[k.primary]
-		if n := t.Ledger.inContext(c.id); n != s.inContexts[k.primary].tabs || c.affinity != Affinity(a) || c.state != contextOpen {
-			return fmt.Errorf("affinity %d has pageCount %d, and c%d has %d tabs", a, s.inContexts[k.primary].tabs, c.id, n)
+		c := &s.Contexts[k.Primary]
+		if n := t.Ledger.inContext(c.ID); n != s.inContexts[k.Primary].tabs || c.Affinity != Affinity(a) || c.State != ContextOpen {
+			return fmt.Errorf("affinity %d has pageCount %d, and c%d has %d tabs", a, s.inContexts[k.Primary].tabs, c.ID, n)
 		}
 	}
 	return nil
@@ -80,13 +80,13 @@ func pageCountHolds(t *Transition) error {
 
 func onePrimary(t *Transition) error {
 	s := t.After
-	for a := range s.affinities {
+	for a := range s.Affinities {
 		k := s.at(Affinity(a))
-		if !k.known || k.primary == none {
+		if !k.Known || k.Primary == None {
 			continue
 		}
-		if c := &s.contexts[k.primary]; int(c.affinity) != a { // a context says whose it is, so no two may have it
-			return fmt.Errorf("c%d is primary of affinities %d and %d", c.id, c.affinity, a)
+		if c := &s.Contexts[k.Primary]; int(c.Affinity) != a { // a context says whose it is, so no two may have it
+			return fmt.Errorf("c%d is primary of affinities %d and %d", c.ID, c.Affinity, a)
 		}
 		id := s.primaryOf(k)
 		if c := t.Ledger.context(id); c == nil || int(c.affinity) != a {
@@ -99,9 +99,9 @@ func onePrimary(t *Transition) error {
 // supplementaryNeutral: where a primary stays the same in a step, its pageCount changes by the tabs that
 // it gains and loses itself, whatever happens to the affinity's other tabs.
 func supplementaryNeutral(t *Transition) error {
-	for a := range min(len(t.Before.affinities), len(t.After.affinities)) {
+	for a := range min(len(t.Before.Affinities), len(t.After.Affinities)) {
 		before, after := t.Before.at(Affinity(a)), t.After.at(Affinity(a))
-		if !before.known || !after.known {
+		if !before.Known || !after.Known {
 			continue
 		}
 		id := t.Before.primaryOf(before)
@@ -109,8 +109,8 @@ func supplementaryNeutral(t *Transition) error {
 			continue
 		}
 		n := t.Before.pageCount(before)
-		for i := range t.Before.tabs {
-			if b := &t.Before.tabs[i]; b.state != 0 && t.Before.contexts[b.context].id == id && t.Ledger.tab(b.id) == nil {
+		for i := range t.Before.Tabs {
+			if b := &t.Before.Tabs[i]; b.State != 0 && t.Before.Contexts[b.Context].ID == id && t.Ledger.tab(b.ID) == nil {
 				n--
 			}
 		}
@@ -135,9 +135,9 @@ func noDoomedGrant(t *Transition) error {
 		tab, ok := t.After.Tab(e.Tab)
 		k := t.After.at(e.Affinity)
 		if !ok || tab.State != Leased || tab.Doomed || tab.Affinity != e.Affinity ||
-			tab.Generation != k.generation || e.Generation != k.generation {
+			tab.Generation != k.Generation || e.Generation != k.Generation {
 			return fmt.Errorf("t%d was granted to r%d in state %v, doomed %v, generation %d of %d",
-				e.Tab, e.Request, tab.State, tab.Doomed, tab.Generation, k.generation)
+				e.Tab, e.Request, tab.State, tab.Doomed, tab.Generation, k.Generation)
 		}
 	}
 	return nil
@@ -160,9 +160,9 @@ func rootLimit(t *Transition) error {
 			}
 		}
 	}
-	capacity := int(t.After.capacity)
+	capacity := int(t.After.Capacity)
 	shrinks := 0
-	if c := t.Ledger.tab(t.After.contraction); c != nil && !c.lost {
+	if c := t.Ledger.tab(t.After.Contraction); c != nil && !c.lost {
 		shrinks = 1
 	}
 	if granted && roots > capacity-t.Ledger.lost-shrinks || all > capacity+1 {
@@ -183,7 +183,7 @@ func admission(t *Transition) error {
 				n++
 			}
 		}
-		if n > t.After.settings.RootCap {
+		if n > t.After.Settings.RootCap {
 			return fmt.Errorf("affinity %d holds %d root leases", e.affinity, n)
 		}
 	}
@@ -211,7 +211,7 @@ func affinityTabs(t *Transition) error {
 		}
 		_, _, bound := t.Ledger.rootsOf(e.Affinity)
 		tab := t.Ledger.tab(e.Tab)
-		if tab != nil && tab.class == Root && int(bound-adopted) >= t.After.settings.AffinityTabs {
+		if tab != nil && tab.class == Root && int(bound-adopted) >= t.After.Settings.AffinityTabs {
 			return fmt.Errorf("r%d adopted t%d, and affinity %d owns %d tabs", e.Request, e.Tab, e.Affinity, bound-adopted)
 		}
 	}
@@ -232,7 +232,7 @@ func warmTruth(t *Transition) error {
 			return fmt.Errorf("affinity %d has t%d, and is listed cold", e.affinity, e.id)
 		}
 	}
-	for a := range t.After.affinities {
+	for a := range t.After.Affinities {
 		if t.After.warm(Affinity(a)) && !t.Ledger.hasBound(Affinity(a)) {
 			return fmt.Errorf("affinity %d is listed warm, and has no tab", a)
 		}
@@ -277,7 +277,7 @@ func queueBound(t *Transition) error {
 	for _, r := range t.Ledger.waiting {
 		waiting[r.class]++
 	}
-	if most := t.After.settings.MaxWaiting; waiting[Root] > most || waiting[Nested] > most {
+	if most := t.After.Settings.MaxWaiting; waiting[Root] > most || waiting[Nested] > most {
 		return fmt.Errorf("%d root and %d nested requests wait, and %d of each may", waiting[Root], waiting[Nested], most)
 	}
 	return nil
@@ -287,17 +287,17 @@ func queueBound(t *Transition) error {
 // alive; and a browser is asked to end by force, unless it is the pool that ends.
 func closesHold(t *Transition) error {
 	s := t.After
-	if s.phase < t.Before.phase {
-		return fmt.Errorf("a pool that was closing goes back to phase %d from %d", s.phase, t.Before.phase)
+	if s.Phase < t.Before.Phase {
+		return fmt.Errorf("a pool that was closing goes back to phase %d from %d", s.Phase, t.Before.Phase)
 	}
-	if t.Event.Kind == CloseExpired && t.Before.phase == closing && s.phase < ending {
+	if t.Event.Kind == CloseExpired && t.Before.Phase == PhaseClosing && s.Phase < PhaseEnding {
 		return fmt.Errorf("Close's ctx has ended, and %d requests wait and %d leases are held", len(t.Ledger.waiting), s.leases.used)
 	}
 	for i := range t.Effects {
 		switch e := &t.Effects[i]; {
 		case e.Kind == FinishClose && len(t.Ledger.tabs)+len(t.Ledger.browsers) > 0:
 			return fmt.Errorf("the pool is closed, and %d tabs and %d browsers can be alive", len(t.Ledger.tabs), len(t.Ledger.browsers))
-		case e.Kind == CloseBrowser && !e.Force && s.phase < ending && t.Ledger.lostIn(e.Browser):
+		case e.Kind == CloseBrowser && !e.Force && s.Phase < PhaseEnding && t.Ledger.lostIn(e.Browser):
 			return fmt.Errorf("b%d, whose tabs are lost, is asked to end gracefully", e.Browser)
 		}
 	}
@@ -311,11 +311,11 @@ func singleAnswer(t *Transition) error {
 		switch {
 		case e.Kind == FinishWarm && e.Reason == ReasonNone && s.counts[Standby] < t.target():
 			return fmt.Errorf("w%d is answered with %d standbys of %d", e.Call, s.counts[Standby], t.target())
-		case e.Kind == Refuse && e.Reason == PoolClosed && s.phase < closing:
+		case e.Kind == Refuse && e.Reason == PoolClosed && s.Phase < PhaseClosing:
 			return fmt.Errorf("r%d is told that the pool is closed, which is not so", e.Request)
 		}
 	}
-	if s.phase >= closing {
+	if s.Phase >= PhaseClosing {
 		for _, r := range t.Ledger.waiting {
 			if r.class == Root {
 				return fmt.Errorf("r%d waits for a root lease of a closing pool", r.id)
@@ -333,7 +333,7 @@ func singleAnswer(t *Transition) error {
 	if err := t.refusedWhenDue(); err != nil {
 		return err
 	}
-	if n := len(s.calls); n != len(t.Ledger.calls) {
+	if n := len(s.Calls); n != len(t.Ledger.calls) {
 		return fmt.Errorf("%d calls wait, and the books say %d", len(t.Ledger.calls), n)
 	}
 	return callsEnd(t)

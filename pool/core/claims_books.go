@@ -21,8 +21,8 @@ func booksAgree(t *Transition) error {
 	b.tables()
 	b.facts()
 	b.contexts()
-	for a := range s.affinities {
-		if k := s.at(Affinity(a)); k.known {
+	for a := range s.Affinities {
+		if k := s.at(Affinity(a)); k.Known {
 			b.affinity(Affinity(a), k)
 			b.derived(t, Affinity(a), k)
 		}
@@ -87,34 +87,34 @@ func (b *books) facts() {
 			b.fail("%d slots of %ss: %d are used, and %d are listed as free", all, what, used, free)
 		}
 	}
-	used("tab", int(s.tabIndex.used), len(s.freeTabs), len(s.tabs))
-	used("context", int(s.contextIndex.used), len(s.freeContexts), len(s.contexts))
-	used("request", int(s.requestIndex.used), len(s.freeRequests), len(s.requests))
-	for i := range s.tabs {
-		t := &s.tabs[i]
-		if t.state == 0 && *t != (tab{}) {
+	used("tab", int(s.tabIndex.used), len(s.FreeTabs), len(s.Tabs))
+	used("context", int(s.contextIndex.used), len(s.FreeContexts), len(s.Contexts))
+	used("request", int(s.requestIndex.used), len(s.FreeRequests), len(s.Requests))
+	for i := range s.Tabs {
+		t := &s.Tabs[i]
+		if t.State == 0 && *t != (Tab{}) {
 			b.fail("slot %d, which no tab uses, is not empty", i)
 		}
-		if r, ok := s.requestIndex.get(uint64(t.pinned)); t.pinned != 0 && (!ok || s.requests[r].pin != int32(i)) {
-			b.fail("t%d is promised to r%d, which does not know", t.id, t.pinned)
+		if r, ok := s.requestIndex.get(uint64(t.Pinned)); t.Pinned != 0 && (!ok || s.Requests[r].Pin != int32(i)) {
+			b.fail("t%d is promised to r%d, which does not know", t.ID, t.Pinned)
 		}
 	}
-	b.same("standbys", "their list", s.counts[Standby], b.list(s.standbys, s.lastReady))
-	if (s.standbys == none) != (s.lastReady == none) {
-		b.fail("the first standby is in slot %d, and the last one in %d", s.standbys, s.lastReady)
+	b.same("standbys", "their list", s.counts[Standby], b.list(s.Standbys, s.LastReady))
+	if (s.Standbys == None) != (s.LastReady == None) {
+		b.fail("the first standby is in slot %d, and the last one in %d", s.Standbys, s.LastReady)
 	}
 }
 
 // list counts a list of tabs, and looks whether each knows who is before it; last is its end, or none where that is not
 // kept.
 func (b *books) list(first, last int32) (n int32) {
-	before := none
-	for i := first; i != none && b.err == nil; i = b.state.tabs[i].next {
-		b.same("who is before a tab", b.state.tabs[i].id, before, b.state.tabs[i].prev)
+	before := None
+	for i := first; i != None && b.err == nil; i = b.state.Tabs[i].Next {
+		b.same("who is before a tab", b.state.Tabs[i].ID, before, b.state.Tabs[i].Prev)
 		before = i
 		n++
 	}
-	if last != none {
+	if last != None {
 		b.same("the end of a list", "tabs", before, last)
 	}
 	return n
@@ -123,11 +123,11 @@ func (b *books) list(first, last int32) (n int32) {
 // contexts compares what is known of each context, and looks at the heaps of those without a tab.
 func (b *books) contexts() {
 	s := b.state
-	for i := range s.contexts {
+	for i := range s.Contexts {
 		is, want := s.inContexts[i], b.anew.inContexts[i]
 		if is.tabs != want.tabs || is.listed != want.listed {
 			b.fail("c%d: counted %d tabs, listed %t, and the books say %d, %t",
-				s.contexts[i].id, want.tabs, want.listed, is.tabs, is.listed)
+				s.Contexts[i].ID, want.tabs, want.listed, is.tabs, is.listed)
 		}
 	}
 	heap(b, contextArena{s}, s.orphans, contextArena{b.anew}, b.anew.orphans, "orphans")
@@ -140,13 +140,13 @@ func (b *books) affinity(a Affinity, k affinity) {
 	if is, want := unplaced(*k.affinityIndex), unplaced(b.anew.keys[a]); is != want {
 		b.fail("affinity %d: counted %+v, and the books say %+v", a, want, is)
 	}
-	if k.bound == 0 && k.generation != 0 {
-		b.fail("affinity %d is cold, and of generation %d", a, k.generation)
+	if k.bound == 0 && k.Generation != 0 {
+		b.fail("affinity %d is cold, and of generation %d", a, k.Generation)
 	}
 	if k.warmWaiting && (int(k.warmAt) >= len(s.warmWaiting) || s.warmWaiting[k.warmAt] != a) {
 		b.fail("affinity %d is not among those that can be served", a)
 	}
-	b.list(k.tabs, none)
+	b.list(k.Tabs, None)
 	for c := Root; c < classes; c++ {
 		heap(b, requestArena{s}, k.queue[c], requestArena{b.anew}, b.anew.keys[a].queue[c], "those that wait")
 		heap(b, requestArena{s}, k.pins[c], requestArena{b.anew}, b.anew.keys[a].pins[c], "those that were promised a tab")
@@ -171,11 +171,11 @@ func (b *books) queues() {
 
 // heap looks whether a heap has its order, and the elements that it has when it is built anew.
 func heap[A arena](b *books, a A, root int32, anew A, want int32, of string) {
-	if root == none && want == none {
+	if root == None && want == None {
 		return
 	}
 	s := b.scratch
-	s.is, s.want = members(b, a, root, none, of, s.is[:0]), members(b, anew, want, none, of, s.want[:0])
+	s.is, s.want = members(b, a, root, None, of, s.is[:0]), members(b, anew, want, None, of, s.want[:0])
 	slices.Sort(s.is)
 	slices.Sort(s.want)
 	if !slices.Equal(s.is, s.want) {
@@ -184,11 +184,11 @@ func heap[A arena](b *books, a A, root int32, anew A, want int32, of string) {
 }
 
 func members[A arena](b *books, a A, i, above int32, of string, list []int32) []int32 {
-	if i == none || b.err != nil {
+	if i == None || b.err != nil {
 		return list
 	}
 	x := a.at(i)
-	if x.up != above || above != none && !a.before(above, i) {
+	if x.up != above || above != None && !a.before(above, i) {
 		b.fail("the order of %s, at %d", of, i)
 	}
 	return members(b, a, x.right, i, of, members(b, a, x.left, i, of, append(list, i)))
@@ -196,7 +196,7 @@ func members[A arena](b *books, a A, i, above int32, of string, list []int32) []
 
 // derived compares what the core goes by for one affinity with what the ledger says.
 func (b *books) derived(t *Transition, a Affinity, k affinity) {
-	set := &t.After.settings
+	set := &t.After.Settings
 	nested, roots := t.shortageOf(a)
 	b.same("nested requests short of a tab", a, nested, k.needs[Nested])
 	b.same("root requests short of a tab", a, roots, k.needs[Root])

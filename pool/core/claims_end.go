@@ -19,7 +19,7 @@ func deadlineOnce(t *Transition) error {
 	}
 	for _, d := range t.After.Deadlines(armed[:0]) {
 		switch {
-		case d.Event == t.Event && d.At <= t.After.now:
+		case d.Event == t.Event && d.At <= t.After.Now:
 			return fmt.Errorf("a deadline has come, and is armed again for the same instant (event kind %d)", t.Event.Kind)
 		case t.off(d.Event.Kind):
 			return fmt.Errorf("a deadline is armed that is off (event kind %d)", d.Event.Kind)
@@ -32,7 +32,7 @@ func deadlineOnce(t *Transition) error {
 
 // off says whether a deadline is of a setting that is off.
 func (t *Transition) off(kind EventKind) bool {
-	set := &t.After.settings
+	set := &t.After.Settings
 	switch kind {
 	case RetireDue:
 		return set.MaxAge == Off
@@ -53,8 +53,8 @@ func noLeak(t *Transition) error {
 			return fmt.Errorf("t%d can be alive, and the books do not know it", t.Ledger.tabs[i].id)
 		}
 	}
-	for a := range t.After.affinities {
-		if t.After.at(Affinity(a)).known && !t.Ledger.names(Affinity(a)) {
+	for a := range t.After.Affinities {
+		if t.After.at(Affinity(a)).Known && !t.Ledger.names(Affinity(a)) {
 			return fmt.Errorf("affinity %d is known, and nothing names it", a)
 		}
 	}
@@ -62,7 +62,7 @@ func noLeak(t *Transition) error {
 		!slices.ContainsFunc(t.Effects, func(e Effect) bool { return e.Kind == Forget && e.Affinity == a }) {
 		return fmt.Errorf("affinity %d was asked for, nothing names it any more, and nobody says so", a)
 	}
-	if n := t.After.Contexts(); n != len(t.Ledger.contexts) {
+	if n := t.After.ContextCount(); n != len(t.Ledger.contexts) {
 		return fmt.Errorf("%d contexts can be alive, and the books say %d", len(t.Ledger.contexts), n)
 	}
 	if t.After.counts[Lost] != int32(t.Ledger.lost) {
@@ -100,22 +100,22 @@ func (t *Transition) oldGoesFirst() error {
 		if e.Kind != Grant || e.How != Adopted || drains(e.Browser) {
 			continue
 		}
-		for j := range t.After.tabs {
-			if tab := &t.After.tabs[j]; tab.state == Standby && drains(tab.browser) {
-				return fmt.Errorf("r%d adopted t%d, and t%d stays in b%d, which is being replaced", e.Request, e.Tab, tab.id, tab.browser)
+		for j := range t.After.Tabs {
+			if tab := &t.After.Tabs[j]; tab.State == Standby && drains(tab.Browser) {
+				return fmt.Errorf("r%d adopted t%d, and t%d stays in b%d, which is being replaced", e.Request, e.Tab, tab.ID, tab.Browser)
 			}
 		}
 	}
-	if i, ok := t.Before.tabIndex.get(uint64(t.Event.Tab)); ok && t.After.paused && !t.Before.paused && drains(t.Before.tabs[i].browser) {
-		return fmt.Errorf("t%d of b%d, which is being replaced, fails to open, and opening pauses", t.Event.Tab, t.Before.tabs[i].browser)
+	if i, ok := t.Before.tabIndex.get(uint64(t.Event.Tab)); ok && t.After.Paused && !t.Before.Paused && drains(t.Before.Tabs[i].Browser) {
+		return fmt.Errorf("t%d of b%d, which is being replaced, fails to open, and opening pauses", t.Event.Tab, t.Before.Tabs[i].Browser)
 	}
 	return nil
 }
 
 // hasFresh says whether an affinity has an idle tab that needs no probe.
 func (t *Transition) hasFresh(a Affinity) bool {
-	for i := range t.After.tabs {
-		if tab := &t.After.tabs[i]; tab.state == Idle && tab.affinity == a && !t.After.stale(int32(i)) {
+	for i := range t.After.Tabs {
+		if tab := &t.After.Tabs[i]; tab.State == Idle && tab.Affinity == a && !t.After.stale(int32(i)) {
 			return true
 		}
 	}
@@ -124,7 +124,7 @@ func (t *Transition) hasFresh(a Affinity) bool {
 
 // warm says whether an affinity is on the warm list.
 func (s *State) warm(a Affinity) bool {
-	return int(a) < len(s.affinities) && s.at(a).bound > 0
+	return int(a) < len(s.Affinities) && s.at(a).bound > 0
 }
 
 // evictions is how many tabs began to be evicted in this step, after whatever was granted before.
@@ -147,7 +147,7 @@ func (t *Transition) stopped(a Affinity) int32 {
 // satThrough says whether a request of before the step has seen so many openings fail that it would be refused.
 func (t *Transition) satThrough(id RequestID) bool {
 	i, ok := t.Before.requestIndex.get(uint64(id))
-	return ok && t.After.satThrough(t.Before.requests[i].rounds)
+	return ok && t.After.satThrough(t.Before.Requests[i].Rounds)
 }
 
 // noNeedlessRefusal: where tabs may be reassigned, nobody is refused for failed openings beside an idle tab that he
@@ -156,12 +156,12 @@ func noNeedlessRefusal(t *Transition) error {
 	s := t.After
 	for i := range t.Effects {
 		e := &t.Effects[i]
-		if e.Kind != Refuse || e.Reason != BrowserUnavailable || !s.settings.AllowReassign {
+		if e.Kind != Refuse || e.Reason != BrowserUnavailable || !s.Settings.AllowReassign {
 			continue
 		}
-		for j := range s.tabs {
-			if tab := &s.tabs[j]; tab.state == Idle && s.inContexts[tab.context].tabs == 1 && !t.Ledger.waits(tab.affinity) {
-				return fmt.Errorf("r%d was refused beside t%d, which is idle", e.Request, tab.id)
+		for j := range s.Tabs {
+			if tab := &s.Tabs[j]; tab.State == Idle && s.inContexts[tab.Context].tabs == 1 && !t.Ledger.waits(tab.Affinity) {
+				return fmt.Errorf("r%d was refused beside t%d, which is idle", e.Request, tab.ID)
 			}
 		}
 	}
@@ -172,11 +172,11 @@ func noNeedlessRefusal(t *Transition) error {
 // that is switched on.
 func isolation(t *Transition) error {
 	later := int32(0) // handed over after this one, to others that were short then
-	grown := max(0, t.After.capacity-t.Before.capacity)
+	grown := max(0, t.After.Capacity-t.Before.Capacity)
 	for i := len(t.Effects) - 1; i >= 0; i-- {
 		switch e := &t.Effects[i]; {
 		case e.How != Reassigned:
-		case !t.After.settings.AllowReassign:
+		case !t.After.Settings.AllowReassign:
 			return fmt.Errorf("t%d was handed to another affinity", e.Tab)
 		case !t.Ledger.waits(e.Affinity) && t.hasComing(e.Affinity):
 			return fmt.Errorf("t%d was handed to affinity %d, for which another is on its way", e.Tab, e.Affinity)
@@ -199,24 +199,24 @@ func (t *Transition) hasComing(a Affinity) bool {
 // late launch brought is closed.
 func callsEnd(t *Transition) error {
 	s, l := t.After, t.Ledger
-	for i := range s.calls {
-		switch c := &s.calls[i]; {
-		case c.affinity == 0 && (s.phase != serving || s.satThrough(c.rounds)):
-			return fmt.Errorf("call %d is waited for, and what it waits for will not come", c.id)
-		case c.affinity != 0:
-			if !l.doomedBy(c.id, c.affinity) {
-				return fmt.Errorf("disposal %d is waited for, and nothing of its generation is left", c.id)
+	for i := range s.Calls {
+		switch c := &s.Calls[i]; {
+		case c.Affinity == 0 && (s.Phase != PhaseServing || s.satThrough(c.Rounds)):
+			return fmt.Errorf("call %d is waited for, and what it waits for will not come", c.ID)
+		case c.Affinity != 0:
+			if !l.doomedBy(c.ID, c.Affinity) {
+				return fmt.Errorf("disposal %d is waited for, and nothing of its generation is left", c.ID)
 			}
-		case c.recycle:
-			if b := s.ready(); b != nil && l.replaced(c.id, b.id) {
-				return fmt.Errorf("recycle %d is waited for, and b%d serves alone", c.id, b.id)
+		case c.Recycle:
+			if b := s.ready(); b != nil && l.replaced(c.ID, b.ID) {
+				return fmt.Errorf("recycle %d is waited for, and b%d serves alone", c.ID, b.ID)
 			}
 		case s.counts[Standby] >= t.target():
-			return fmt.Errorf("warm %d is waited for, and there are %d standbys of %d", c.id, s.counts[Standby], t.target())
+			return fmt.Errorf("warm %d is waited for, and there are %d standbys of %d", c.ID, s.counts[Standby], t.target())
 		}
 	}
 	e := &t.Event
-	if e.Kind == BrowserReady && e.Browser != 0 && t.Before.browser(e.Browser) == nil && e.Browser <= t.Before.lastBrowser &&
+	if e.Kind == BrowserReady && e.Browser != 0 && t.Before.browser(e.Browser) == nil && e.Browser <= t.Before.LastBrowser &&
 		!slices.ContainsFunc(t.Effects, func(f Effect) bool { return f.Kind == CloseBrowser && f.Browser == e.Browser && f.Force }) {
 		return fmt.Errorf("b%d was written off and has started after all, and nobody ends it", e.Browser)
 	}

@@ -26,25 +26,25 @@ func primaryFate(t *Transition) error {
 		}
 	}
 	s := t.After
-	for i := range s.tabs {
-		if tab := &s.tabs[i]; tab.state == Lost && s.isPrimary(tab.context) {
-			return fmt.Errorf("t%d is lost, and its context is a primary", tab.id)
+	for i := range s.Tabs {
+		if tab := &s.Tabs[i]; tab.State == Lost && s.isPrimary(tab.Context) {
+			return fmt.Errorf("t%d is lost, and its context is a primary", tab.ID)
 		}
 	}
 	if err := t.primaryStays(); err != nil {
 		return err
 	}
-	for i := range s.contexts {
-		c := &s.contexts[i]
+	for i := range s.Contexts {
+		c := &s.Contexts[i]
 		if !s.orphan(int32(i)) {
 			continue
 		}
-		if b := t.Ledger.browser(c.browser); b == nil || b.drains || b.ending {
-			return fmt.Errorf("c%d is an orphan of b%d, which takes no new tabs", c.id, c.browser)
+		if b := t.Ledger.browser(c.Browser); b == nil || b.drains || b.ending {
+			return fmt.Errorf("c%d is an orphan of b%d, which takes no new tabs", c.ID, c.Browser)
 		}
-		if t.Event.Kind == SweepRequested && !s.settings.RetainOnEvict && !t.Ledger.waits(c.affinity) &&
-			t.Ledger.idleFor(c.affinity, s.now, t.Event.MaxIdle) {
-			return fmt.Errorf("c%d was an orphan for long enough, and the sweep has left it", c.id)
+		if t.Event.Kind == SweepRequested && !s.Settings.RetainOnEvict && !t.Ledger.waits(c.Affinity) &&
+			t.Ledger.idleFor(c.Affinity, s.Now, t.Event.MaxIdle) {
+			return fmt.Errorf("c%d was an orphan for long enough, and the sweep has left it", c.ID)
 		}
 	}
 	return nil
@@ -53,15 +53,15 @@ func primaryFate(t *Transition) error {
 // primaryStays: a context with a bound tab in it goes on being the primary that it was, but for a disposal
 // and a lost tab beside it.
 func (t *Transition) primaryStays() error {
-	for i := range t.After.tabs {
-		tab := &t.After.tabs[i]
-		if tab.state == 0 || !tab.bound() || t.Event.Kind == Disposed || t.After.isPrimary(tab.context) ||
-			t.Ledger.lostTabIn(t.After.contexts[tab.context].id) || t.Ledger.contextSpoiled(t.After.contexts[tab.context].id) {
+	for i := range t.After.Tabs {
+		tab := &t.After.Tabs[i]
+		if tab.State == 0 || !tab.bound() || t.Event.Kind == Disposed || t.After.isPrimary(tab.Context) ||
+			t.Ledger.lostTabIn(t.After.Contexts[tab.Context].ID) || t.Ledger.contextSpoiled(t.After.Contexts[tab.Context].ID) {
 			continue
 		}
-		before, ok := t.Before.tabIndex.get(uint64(tab.id))
-		if ok && t.Before.tabs[before].affinity == tab.affinity && t.Before.isPrimary(t.Before.tabs[before].context) {
-			return fmt.Errorf("c%d stops being the primary of affinity %d, and t%d lives in it", t.After.contexts[tab.context].id, tab.affinity, tab.id)
+		before, ok := t.Before.tabIndex.get(uint64(tab.ID))
+		if ok && t.Before.Tabs[before].Affinity == tab.Affinity && t.Before.isPrimary(t.Before.Tabs[before].Context) {
+			return fmt.Errorf("c%d stops being the primary of affinity %d, and t%d lives in it", t.After.Contexts[tab.Context].ID, tab.Affinity, tab.ID)
 		}
 	}
 	return nil
@@ -69,13 +69,13 @@ func (t *Transition) primaryStays() error {
 
 // fateOfPrimary looks at a close of a tab whose context was its affinity's primary before the step.
 func (t *Transition) fateOfPrimary(e *Effect) error {
-	if e.Affinity == 0 || int(e.Affinity) >= len(t.Before.affinities) || !t.Before.at(e.Affinity).known ||
+	if e.Affinity == 0 || int(e.Affinity) >= len(t.Before.Affinities) || !t.Before.at(e.Affinity).Known ||
 		t.Before.primaryOf(t.Before.at(e.Affinity)) != e.Context || t.Event.Kind == Disposed {
 		return nil
 	}
-	set := &t.After.settings
+	set := &t.After.Settings
 	b := t.Ledger.browser(e.Browser)
-	keep := set.OrphanCap > 0 && t.After.phase == serving && b != nil && b.ready && !b.drains && !b.ending
+	keep := set.OrphanCap > 0 && t.After.Phase == PhaseServing && b != nil && b.ready && !b.drains && !b.ending
 	switch e.Reason {
 	case Eviction, IdleSweep:
 		keep = keep && set.RetainOnEvict
@@ -96,7 +96,7 @@ func (t *Transition) fateOfPrimary(e *Effect) error {
 		}
 	}
 	k := t.After.at(e.Affinity)
-	if is := k.known && t.After.primaryOf(k) == e.Context; is != keep && t.Ledger.inContext(e.Context) > 0 {
+	if is := k.Known && t.After.primaryOf(k) == e.Context; is != keep && t.Ledger.inContext(e.Context) > 0 {
 		return fmt.Errorf("t%d begins to close for %v, and c%d is a primary: %v; it has to be: %v", e.Tab, e.Reason, e.Context, is, keep)
 	}
 	return nil
@@ -104,8 +104,8 @@ func (t *Transition) fateOfPrimary(e *Effect) error {
 
 // spoiledStays: a context in which a lease has left something is no primary any more.
 func (t *Transition) spoiledStays(c ContextID) error {
-	for a := range t.After.affinities {
-		if k := t.After.at(Affinity(a)); k.known && t.After.primaryOf(k) == c {
+	for a := range t.After.Affinities {
+		if k := t.After.at(Affinity(a)); k.Known && t.After.primaryOf(k) == c {
 			return fmt.Errorf("a lease has left something in c%d, and it is the primary of affinity %d", c, a)
 		}
 	}
@@ -122,9 +122,9 @@ func (t *Transition) fateOfOrphan(e *Effect) error {
 		return nil
 	}
 	s, tabless := t.After, 0
-	var closed *context
-	for i := range s.contexts {
-		if c := &s.contexts[i]; c.id == e.Context {
+	var closed *Context
+	for i := range s.Contexts {
+		if c := &s.Contexts[i]; c.ID == e.Context {
 			closed = c
 		}
 	}
@@ -133,13 +133,13 @@ func (t *Transition) fateOfOrphan(e *Effect) error {
 			tabless++
 		}
 	}
-	if max(tabless, int(t.Before.tabless)) < s.settings.OrphanCap || closed == nil {
-		return fmt.Errorf("c%d is closed for its place, and %d of %d are taken", e.Context, tabless, s.settings.OrphanCap)
+	if max(tabless, int(t.Before.tabless)) < s.Settings.OrphanCap || closed == nil {
+		return fmt.Errorf("c%d is closed for its place, and %d of %d are taken", e.Context, tabless, s.Settings.OrphanCap)
 	}
-	since := t.orphanSince(closed.id)
-	for i := range s.contexts {
-		if c := &s.contexts[i]; s.orphan(int32(i)) && t.orphanSince(c.id) < since {
-			return fmt.Errorf("c%d is closed for its place, and c%d is an older orphan", e.Context, c.id)
+	since := t.orphanSince(closed.ID)
+	for i := range s.Contexts {
+		if c := &s.Contexts[i]; s.orphan(int32(i)) && t.orphanSince(c.ID) < since {
+			return fmt.Errorf("c%d is closed for its place, and c%d is an older orphan", e.Context, c.ID)
 		}
 	}
 	return nil
@@ -147,12 +147,12 @@ func (t *Transition) fateOfOrphan(e *Effect) error {
 
 // orphanSince is since when a context was an orphan before the step.
 func (t *Transition) orphanSince(id ContextID) Time {
-	for i := range t.Before.contexts {
-		if c := &t.Before.contexts[i]; c.id == id && t.Before.inContexts[i].tabs == 0 {
-			return c.since
+	for i := range t.Before.Contexts {
+		if c := &t.Before.Contexts[i]; c.ID == id && t.Before.inContexts[i].tabs == 0 {
+			return c.Since
 		}
 	}
-	return never
+	return Never
 }
 
 // doubtHolds: a page in doubt is rescued before it is given up, and a page that was used is reset before it is
@@ -161,24 +161,24 @@ func doubtHolds(t *Transition) error {
 	s := t.After
 	for i := range t.Effects {
 		switch e := &t.Effects[i]; {
-		case e.Kind == CloseTab && e.Reason == Wedge && s.settings.RescueTimeout > 0 && !t.closedForRoom(e):
+		case e.Kind == CloseTab && e.Reason == Wedge && s.Settings.RescueTimeout > 0 && !t.closedForRoom(e):
 			if tab := t.Ledger.tab(e.Tab); tab != nil && !tab.rescued && tab.failures < 2 && !tab.wedged {
 				return fmt.Errorf("t%d is given up, and nobody has tried to rescue it", e.Tab)
 			}
-		case e.Kind == Grant && s.settings.Reset:
+		case e.Kind == Grant && s.Settings.Reset:
 			if tab := t.Ledger.tab(e.Tab); tab != nil && tab.usedBefore {
 				return fmt.Errorf("t%d was granted, and was not reset since it was used", e.Tab)
 			}
 		}
 	}
-	for i := range s.requests {
-		r := &s.requests[i]
-		if !r.used || r.pin == none {
+	for i := range s.Requests {
+		r := &s.Requests[i]
+		if !r.Used || r.Pin == None {
 			continue
 		}
-		tab := &s.tabs[r.pin]
-		if tab.pinned != r.id || tab.overdue || tab.doomed || tab.state != Opening && tab.state != Probing && tab.state != Resetting {
-			return fmt.Errorf("r%d was promised t%d, which is %v, overdue %v, doomed %v", r.id, tab.id, tab.state, tab.overdue, tab.doomed)
+		tab := &s.Tabs[r.Pin]
+		if tab.Pinned != r.ID || tab.Overdue || tab.Doomed || tab.State != Opening && tab.State != Probing && tab.State != Resetting {
+			return fmt.Errorf("r%d was promised t%d, which is %v, overdue %v, doomed %v", r.ID, tab.ID, tab.State, tab.Overdue, tab.Doomed)
 		}
 	}
 	return nil
@@ -214,7 +214,7 @@ func wantedKept(t *Transition, e *entry) error {
 			return fmt.Errorf("t%d is closed as unwanted, and r%d could have had it", e.id, r.id)
 		}
 	}
-	if owned := t.owned(e.affinity); t.Ledger.waits(e.affinity) && int(owned) < t.After.settings.AffinityTabs {
+	if owned := t.owned(e.affinity); t.Ledger.waits(e.affinity) && int(owned) < t.After.Settings.AffinityTabs {
 		return fmt.Errorf("t%d is closed as unwanted, and affinity %d, whose requests wait, owns %d tabs", e.id, e.affinity, owned)
 	}
 	return nil
@@ -243,7 +243,7 @@ func overdueOpening(t *Transition) error {
 			return nil
 		}
 	}
-	if owned := t.owned(e.affinity); int(owned) > t.After.settings.AffinityTabs {
+	if owned := t.owned(e.affinity); int(owned) > t.After.Settings.AffinityTabs {
 		return fmt.Errorf("t%d was overdue when it opened, and affinity %d has %d tabs with it", e.id, e.affinity, owned)
 	}
 	return nil
@@ -258,11 +258,11 @@ func opensForAdmitted(t *Transition) error {
 		if e.Kind != OpenTab || e.Affinity == 0 || !ok {
 			continue
 		}
-		r, ok := s.requestIndex.get(uint64(s.tabs[slot].pinned))
-		if !ok || s.requests[r].class == Nested {
+		r, ok := s.requestIndex.get(uint64(s.Tabs[slot].Pinned))
+		if !ok || s.Requests[r].Class == Nested {
 			continue
 		}
-		_, permits := t.letThrough(&s.requests[r], t.Effects[i:])
+		_, permits := t.letThrough(&s.Requests[r], t.Effects[i:])
 		k := s.at(e.Affinity)
 		owned := k.owned()
 		for _, o := range t.Effects[i:] {
@@ -270,7 +270,7 @@ func opensForAdmitted(t *Transition) error {
 				owned--
 			}
 		}
-		if permits <= 0 || int(owned) >= s.settings.AffinityTabs {
+		if permits <= 0 || int(owned) >= s.Settings.AffinityTabs {
 			return fmt.Errorf("t%d is opened for affinity %d, which owns %d tabs, with %d permits left", e.Tab, e.Affinity, owned, permits)
 		}
 	}
@@ -291,13 +291,13 @@ func (t *Transition) fromStandby(id TabID) bool {
 // before this step gave them some.
 func growthHolds(t *Transition) error {
 	s := t.After
-	if s.capacity <= t.Before.capacity || t.refuses() {
+	if s.Capacity <= t.Before.Capacity || t.refuses() {
 		return nil // it may have grown for one that is refused in the same step
 	}
 	var permits, tabs int32
-	for i := range s.requests {
-		if s.requests[i].used && !asksBefore(s.requests[:i], s.requests[i].affinity) {
-			a := s.requests[i].affinity
+	for i := range s.Requests {
+		if s.Requests[i].Used && !asksBefore(s.Requests[:i], s.Requests[i].Affinity) {
+			a := s.Requests[i].Affinity
 			nested, roots := t.shortageOf(a)
 			tabs += nested + roots
 			permits += t.wantsPermits(a)
@@ -309,7 +309,7 @@ func growthHolds(t *Transition) error {
 	granted, opened := t.given()
 	relief := t.relief() + s.counts[Standby]
 	if (t.permits() > permits || permits+granted == 0) && (relief > tabs+opened || tabs+opened+granted == 0) {
-		return fmt.Errorf("capacity went to %d: %d permits for %d requests, %d tabs on their way to %d", s.capacity, t.permits(), permits, relief, tabs)
+		return fmt.Errorf("capacity went to %d: %d permits for %d requests, %d tabs on their way to %d", s.Capacity, t.permits(), permits, relief, tabs)
 	}
 	return nil
 }
@@ -318,13 +318,13 @@ func growthHolds(t *Transition) error {
 // lost tabs have taken.
 func (t *Transition) urgentGrowth() error {
 	s := t.After
-	grown := s.capacity - max(t.Before.capacity, int32(s.settings.BurstPages))
+	grown := s.Capacity - max(t.Before.Capacity, int32(s.Settings.BurstPages))
 	if grown <= 0 {
 		return nil
 	}
 	var urgent, granted int32
-	for i := range s.requests {
-		if r := &s.requests[i]; r.used && s.urgent(r) {
+	for i := range s.Requests {
+		if r := &s.Requests[i]; r.Used && s.urgent(r) {
 			urgent++
 		}
 	}
@@ -334,7 +334,7 @@ func (t *Transition) urgentGrowth() error {
 		}
 	}
 	if grown > urgent+granted && min(t.permits(), t.relief()+s.counts[Standby]) > urgent {
-		return fmt.Errorf("capacity went to %d, %d beyond BurstPages, for %d urgent requests", s.capacity, grown, urgent)
+		return fmt.Errorf("capacity went to %d, %d beyond BurstPages, for %d urgent requests", s.Capacity, grown, urgent)
 	}
 	return nil
 }
@@ -342,30 +342,30 @@ func (t *Transition) urgentGrowth() error {
 // growthComes: as long as capacity is below what those who wait are entitled to, the root limit alone stops nobody,
 // and nobody is short of a tab with none on its way; beyond BurstPages, none of those entitled to HighPriorityPages.
 func growthComes(t *Transition) error {
-	s, set := t.After, &t.After.settings
-	if s.phase >= ending || s.requestIndex.used == 0 || int(s.capacity) >= set.Ceiling() {
+	s, set := t.After, &t.After.Settings
+	if s.Phase >= PhaseEnding || s.requestIndex.used == 0 || int(s.Capacity) >= set.Ceiling() {
 		return nil
 	}
 	var permits, tabs, highPermits, highTabs int32
-	for i := range s.requests {
-		r := &s.requests[i]
-		if !r.used || asksBefore(s.requests[:i], r.affinity) {
+	for i := range s.Requests {
+		r := &s.Requests[i]
+		if !r.Used || asksBefore(s.Requests[:i], r.Affinity) {
 			continue
 		}
-		nested, roots := t.shortageOf(r.affinity)
-		wanted := t.wantsPermits(r.affinity)
+		nested, roots := t.shortageOf(r.Affinity)
+		wanted := t.wantsPermits(r.Affinity)
 		tabs += nested + roots
 		permits += wanted
-		urgent, unpromised := t.entitledOf(r.affinity)
+		urgent, unpromised := t.entitledOf(r.Affinity)
 		highPermits += min(urgent, wanted)
 		highTabs += min(unpromised[Root], roots) + min(unpromised[Nested], nested)
 	}
 	short := t.shortOf(permits, tabs)
-	if int(s.capacity) >= set.BurstPages {
+	if int(s.Capacity) >= set.BurstPages {
 		short = min(short, t.shortOf(highPermits, highTabs))
 	}
 	if short > 0 {
-		return fmt.Errorf("capacity stays %d, and %d more are needed by those who wait", s.capacity, short)
+		return fmt.Errorf("capacity stays %d, and %d more are needed by those who wait", s.Capacity, short)
 	}
 	return nil
 }
@@ -382,25 +382,25 @@ func (t *Transition) shortOf(permits, tabs int32) int32 {
 // entitledOf counts the requests of an affinity that may have the pool grow to HighPriorityPages: the root ones,
 // and of each class those that were promised no tab.
 func (t *Transition) entitledOf(a Affinity) (roots int32, unpromised [classes]int32) {
-	for i := range t.After.requests {
-		r := &t.After.requests[i]
-		if !r.used || r.affinity != a || !t.entitled(r) {
+	for i := range t.After.Requests {
+		r := &t.After.Requests[i]
+		if !r.Used || r.Affinity != a || !t.entitled(r) {
 			continue
 		}
-		if r.class == Root {
+		if r.Class == Root {
 			roots++
 		}
-		if r.pin == none {
-			unpromised[r.class]++
+		if r.Pin == None {
+			unpromised[r.Class]++
 		}
 	}
 	return roots, unpromised
 }
 
 // entitled says whether a request may have the pool grow to HighPriorityPages.
-func (t *Transition) entitled(r *request) bool {
-	threshold := t.After.settings.HighPriorityThreshold
-	return threshold != Off && int(r.priority) >= threshold
+func (t *Transition) entitled(r *Request) bool {
+	threshold := t.After.Settings.HighPriorityThreshold
+	return threshold != Off && int(r.Priority) >= threshold
 }
 
 // given counts what this step gave to those that wait: leases; and what it may have given them after it grew:
@@ -428,19 +428,19 @@ func (t *Transition) refuses() bool {
 
 // wantsPermits is how many more root leases an affinity's requests could have, but for the root limit.
 func (t *Transition) wantsPermits(a Affinity) int32 {
-	set := &t.After.settings
+	set := &t.After.Settings
 	waiting, held, bound := t.Ledger.rootsOf(a)
 	own := int32(0) // tabs that it has, or that are on their way to it, but for those promised to nested requests
 	openings := int32(0)
-	for i := range t.After.tabs {
-		tab := &t.After.tabs[i]
-		if tab.state == 0 || tab.affinity != a || tab.doomed || tab.overdue {
+	for i := range t.After.Tabs {
+		tab := &t.After.Tabs[i]
+		if tab.State == 0 || tab.Affinity != a || tab.Doomed || tab.Overdue {
 			continue
 		}
-		if (tab.state >= Idle && tab.state <= Resetting || tab.state == Opening) && !t.forNested(tab) {
+		if (tab.State >= Idle && tab.State <= Resetting || tab.State == Opening) && !t.forNested(tab) {
 			own++
 		}
-		if tab.state == Opening {
+		if tab.State == Opening {
 			openings++
 		}
 	}
@@ -448,9 +448,9 @@ func (t *Transition) wantsPermits(a Affinity) int32 {
 }
 
 // forNested says whether a tab was promised to a nested request.
-func (t *Transition) forNested(tab *tab) bool {
-	i, ok := t.After.requestIndex.get(uint64(tab.pinned))
-	return ok && t.After.requests[i].class == Nested
+func (t *Transition) forNested(tab *Tab) bool {
+	i, ok := t.After.requestIndex.get(uint64(tab.Pinned))
+	return ok && t.After.Requests[i].Class == Nested
 }
 
 // armed says whether a deadline is armed, be it late.
@@ -463,8 +463,8 @@ func (t *Transition) armed(e Event) bool {
 // browserTruth: a browser is asked whether it is there when an operation has been silent for StallTimeout and
 // nothing else answered meanwhile, and it is given up only if it was asked and did not answer.
 func browserTruth(t *Transition) error {
-	l, stall := t.Ledger, Time(t.After.settings.StallTimeout)
-	if t.Event.Kind == BrowserSilent && t.After.failedBrowsers == 0 &&
+	l, stall := t.Ledger, Time(t.After.Settings.StallTimeout)
+	if t.Event.Kind == BrowserSilent && t.After.FailedBrowsers == 0 &&
 		slices.ContainsFunc(t.Effects, func(e Effect) bool { return e.Kind == CloseBrowser && e.Browser == t.Event.Browser }) {
 		return fmt.Errorf("b%d is given up, and counts as no failure", t.Event.Browser)
 	}
@@ -474,14 +474,14 @@ func browserTruth(t *Transition) error {
 			continue
 		}
 		since := l.silentSince(b.id)
-		if o := t.After.browser(b.id); o != nil && (o.heardAt != b.heardAt || t.After.silentSince(b.id) != since) {
+		if o := t.After.browser(b.id); o != nil && (o.HeardAt != b.heardAt || t.After.silentSince(b.id) != since) {
 			return fmt.Errorf("b%d was heard of at %v and is silent since %v, and the books say %v and %v",
-				b.id, b.heardAt.Duration(), since.Duration(), o.heardAt.Duration(), t.After.silentSince(b.id).Duration())
+				b.id, b.heardAt.Duration(), since.Duration(), o.HeardAt.Duration(), t.After.silentSince(b.id).Duration())
 		}
 		if stall < 0 || b.asked {
 			continue
 		}
-		if since != never && max(since, b.heardAt).after(t.After.settings.StallTimeout) < t.After.now &&
+		if since != Never && max(since, b.heardAt).after(t.After.Settings.StallTimeout) < t.After.Now &&
 			!t.armed(Event{Kind: BrowserStalled, Browser: b.id}) {
 			return fmt.Errorf("an operation in b%d has been silent since %v, and b%d is not asked", b.id, since.Duration(), b.id)
 		}

@@ -6,7 +6,7 @@ import "fmt"
 // and only there.
 
 func opensInside(t *Transition) error {
-	if t.After.capacity != t.Before.capacity || t.After.requestIndex.used == 0 {
+	if t.After.Capacity != t.Before.Capacity || t.After.requestIndex.used == 0 {
 		return nil // how many slots there were is not known; or nobody waits, the one it was opened for included
 	}
 	for i := range t.Effects {
@@ -24,8 +24,8 @@ func opensInside(t *Transition) error {
 func (t *Transition) supply() int32 {
 	s := t.After
 	n := t.free() + s.counts[Standby]
-	for i := range s.tabs {
-		if tab := &s.tabs[i]; tab.state == Opening && !tab.overdue && (tab.affinity == 0 || tab.doomed) {
+	for i := range s.Tabs {
+		if tab := &s.Tabs[i]; tab.State == Opening && !tab.Overdue && (tab.Affinity == 0 || tab.Doomed) {
 			n++
 		}
 	}
@@ -33,12 +33,12 @@ func (t *Transition) supply() int32 {
 }
 
 // older counts the requests ahead of r that are let through, and were promised nothing.
-func (t *Transition) older(r *request, permits int32) int32 {
+func (t *Transition) older(r *Request, permits int32) int32 {
 	n := int32(0)
-	for i := range t.After.requests {
-		q := &t.After.requests[i]
-		if q.used && q.id != r.id && q.pin == none && t.precedes(q, r) &&
-			(q.class == Nested || permits > 0 && t.After.at(q.affinity).eligible > 0) {
+	for i := range t.After.Requests {
+		q := &t.After.Requests[i]
+		if q.Used && q.ID != r.ID && q.Pin == None && t.precedes(q, r) &&
+			(q.Class == Nested || permits > 0 && t.After.at(q.Affinity).eligible > 0) {
 			n++
 		}
 	}
@@ -52,11 +52,11 @@ func (t *Transition) opensBeyondOlder(e *Effect, rest []Effect) error {
 	if !ok {
 		return nil
 	}
-	j, ok := s.requestIndex.get(uint64(s.tabs[i].pinned))
+	j, ok := s.requestIndex.get(uint64(s.Tabs[i].Pinned))
 	if !ok {
 		return nil // it was served otherwise in the same step
 	}
-	r := &s.requests[j]
+	r := &s.Requests[j]
 	_, permits := t.letThrough(r, rest)
 	supply, older := t.supply(), t.older(r, permits)
 	for k := range rest {
@@ -71,7 +71,7 @@ func (t *Transition) opensBeyondOlder(e *Effect, rest []Effect) error {
 		}
 	}
 	if supply <= older {
-		return fmt.Errorf("t%d is opened for r%d alone, and %d older ones have %d slots and tabs to come", e.Tab, r.id, older, supply)
+		return fmt.Errorf("t%d is opened for r%d alone, and %d older ones have %d slots and tabs to come", e.Tab, r.ID, older, supply)
 	}
 	return nil
 }
@@ -89,18 +89,18 @@ func (t *Transition) opensWhereItCan() error {
 		return nil
 	}
 	permits := t.permits()
-	for i := range s.requests {
-		r := &s.requests[i]
-		if !r.used || r.pin != none {
+	for i := range s.Requests {
+		r := &s.Requests[i]
+		if !r.Used || r.Pin != None {
 			continue
 		}
-		k := s.at(r.affinity)
-		if k.primary == none || r.class == Root && (permits <= 0 || k.eligible <= 0) {
+		k := s.at(r.Affinity)
+		if k.Primary == None || r.Class == Root && (permits <= 0 || k.eligible <= 0) {
 			continue
 		}
-		c := &s.contexts[k.primary]
-		if c.browser == s.ready().id && int(s.inContexts[k.primary].tabs) < s.settings.TabsPerContext && t.supply() > t.older(r, permits) {
-			return fmt.Errorf("r%d waits, and a slot is free for a tab inside c%d", r.id, c.id)
+		c := &s.Contexts[k.Primary]
+		if c.Browser == s.ready().ID && int(s.inContexts[k.Primary].tabs) < s.Settings.TabsPerContext && t.supply() > t.older(r, permits) {
+			return fmt.Errorf("r%d waits, and a slot is free for a tab inside c%d", r.ID, c.ID)
 		}
 	}
 	return nil

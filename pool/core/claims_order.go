@@ -12,9 +12,9 @@ import (
 // permit counts for those that it passed by, who are passed by so often and no more. The limits are taken
 // as they were just before that grant.
 func orderHolds(t *Transition) error {
-	for j := range t.After.requests {
-		if r := &t.After.requests[j]; r.used && int(r.bypassed) > max(0, t.After.settings.MaxBypass) {
-			return fmt.Errorf("r%d was passed by %d times", r.id, r.bypassed)
+	for j := range t.After.Requests {
+		if r := &t.After.Requests[j]; r.Used && int(r.Bypassed) > max(0, t.After.Settings.MaxBypass) {
+			return fmt.Errorf("r%d was passed by %d times", r.ID, r.Bypassed)
 		}
 	}
 	if err := t.passedBy(); err != nil {
@@ -32,25 +32,25 @@ func orderHolds(t *Transition) error {
 		if !ok {
 			continue
 		}
-		for j := range t.After.requests {
-			r := &t.After.requests[j]
-			if !r.used || r.affinity == e.Affinity || !t.precedes(r, &granted) {
+		for j := range t.After.Requests {
+			r := &t.After.Requests[j]
+			if !r.Used || r.Affinity == e.Affinity || !t.precedes(r, &granted) {
 				continue
 			}
 			through, permits := t.letThrough(r, t.Effects[i:])
-			last := r.class == Root && granted.class == Root && through && permits == 1
+			last := r.Class == Root && granted.Class == Root && through && permits == 1
 			switch {
-			case r.pin != none && last && t.promisedBefore(r) && t.bypassedBefore(r) >= r.bypassed:
-				return fmt.Errorf("r%d took the last permit ahead of r%d, which has the promise of a tab and whose bypass is not counted, or used up", e.Request, r.id)
-			case r.pin != none:
-			case e.How == Adopted && (r.class == Nested || through && permits > 0 && !t.owed(r)):
-				return fmt.Errorf("r%d adopted t%d ahead of r%d", e.Request, e.Tab, r.id)
+			case r.Pin != None && last && t.promisedBefore(r) && t.bypassedBefore(r) >= r.Bypassed:
+				return fmt.Errorf("r%d took the last permit ahead of r%d, which has the promise of a tab and whose bypass is not counted, or used up", e.Request, r.ID)
+			case r.Pin != None:
+			case e.How == Adopted && (r.Class == Nested || through && permits > 0 && !t.owed(r)):
+				return fmt.Errorf("r%d adopted t%d ahead of r%d", e.Request, e.Tab, r.ID)
 			case e.How == Reassigned && t.couldBeReassigned(r, through && permits > 0) && !t.satThrough(e.Request):
-				return fmt.Errorf("r%d was handed t%d ahead of r%d", e.Request, e.Tab, r.id)
-			case e.How == Warm && last && t.bypassedBefore(r) >= r.bypassed:
-				return fmt.Errorf("r%d took the last permit ahead of r%d, whose bypass is not counted, or used up", e.Request, r.id)
-			case e.How == Warm && t.shortOfRoom(r, through && permits > 0) && t.bypassedBefore(r) >= r.bypassed:
-				return fmt.Errorf("r%d took room ahead of r%d, whose bypass is not counted, or used up", e.Request, r.id)
+				return fmt.Errorf("r%d was handed t%d ahead of r%d", e.Request, e.Tab, r.ID)
+			case e.How == Warm && last && t.bypassedBefore(r) >= r.Bypassed:
+				return fmt.Errorf("r%d took the last permit ahead of r%d, whose bypass is not counted, or used up", e.Request, r.ID)
+			case e.How == Warm && t.shortOfRoom(r, through && permits > 0) && t.bypassedBefore(r) >= r.Bypassed:
+				return fmt.Errorf("r%d took room ahead of r%d, whose bypass is not counted, or used up", e.Request, r.ID)
 			}
 		}
 	}
@@ -58,24 +58,24 @@ func orderHolds(t *Transition) error {
 }
 
 // couldBeReassigned says whether a request that waits is short of a tab, so that another affinity's is for it.
-func (t *Transition) couldBeReassigned(r *request, admitted bool) bool {
-	nested, roots := t.shortageOf(r.affinity)
-	return (r.class == Nested && nested > 0 || r.class == Root && admitted && roots > 0) && !t.owed(r)
+func (t *Transition) couldBeReassigned(r *Request, admitted bool) bool {
+	nested, roots := t.shortageOf(r.Affinity)
+	return (r.Class == Nested && nested > 0 || r.Class == Root && admitted && roots > 0) && !t.owed(r)
 }
 
 // precedes is the waiting order, worked out anew.
-func (t *Transition) precedes(a, b *request) bool {
-	aging := t.After.settings.PriorityAging
+func (t *Transition) precedes(a, b *Request) bool {
+	aging := t.After.Settings.PriorityAging
 	switch {
-	case a.priority == b.priority:
-		return a.order < b.order
+	case a.Priority == b.Priority:
+		return a.Order < b.Order
 	case aging < 0:
-		return a.priority > b.priority
+		return a.Priority > b.Priority
 	}
-	levels := new(big.Int).Mul(big.NewInt(int64(a.priority)-int64(b.priority)), big.NewInt(int64(aging)))
-	switch levels.Cmp(big.NewInt(int64(a.arrived - b.arrived))) {
+	levels := new(big.Int).Mul(big.NewInt(int64(a.Priority)-int64(b.Priority)), big.NewInt(int64(aging)))
+	switch levels.Cmp(big.NewInt(int64(a.Arrived - b.Arrived))) {
 	case 0:
-		return a.arrived < b.arrived
+		return a.Arrived < b.Arrived
 	case 1:
 		return true
 	}
@@ -84,20 +84,20 @@ func (t *Transition) precedes(a, b *request) bool {
 
 // shortOfRoom says whether a request that is let through has no tab to get and none on its way, so that
 // whoever takes an idle tab takes it from this one.
-func (t *Transition) shortOfRoom(r *request, admitted bool) bool {
-	if r.class == Root && !admitted || t.relief() > 0 || t.After.counts[Standby]+t.Before.counts[Standby] > 0 {
+func (t *Transition) shortOfRoom(r *Request, admitted bool) bool {
+	if r.Class == Root && !admitted || t.relief() > 0 || t.After.counts[Standby]+t.Before.counts[Standby] > 0 {
 		return false
 	}
-	nested, roots := t.shortageOf(r.affinity)
-	return r.class == Nested && nested > 0 || r.class == Root && roots > 0
+	nested, roots := t.shortageOf(r.Affinity)
+	return r.Class == Nested && nested > 0 || r.Class == Root && roots > 0
 }
 
 // relief is how many tabs are on their way to those that wait, by the ledger.
 func (t *Transition) relief() int32 {
 	n := t.free()
-	for i := range t.After.tabs {
-		tab := &t.After.tabs[i]
-		if (tab.state == Opening && (tab.affinity == 0 || tab.doomed) || tab.state == Closing) && !tab.overdue {
+	for i := range t.After.Tabs {
+		tab := &t.After.Tabs[i]
+		if (tab.State == Opening && (tab.Affinity == 0 || tab.Doomed) || tab.State == Closing) && !tab.Overdue {
 			n++
 		}
 	}
@@ -105,36 +105,36 @@ func (t *Transition) relief() int32 {
 }
 
 // bypassedBefore is how often a request had been passed by before the step.
-func (t *Transition) bypassedBefore(r *request) int32 {
-	if i, ok := t.Before.requestIndex.get(uint64(r.id)); ok {
-		return t.Before.requests[i].bypassed
+func (t *Transition) bypassedBefore(r *Request) int32 {
+	if i, ok := t.Before.requestIndex.get(uint64(r.ID)); ok {
+		return t.Before.Requests[i].Bypassed
 	}
 	return 0
 }
 
 // requestBefore finds a granted request as it waited before the step.
-func (t *Transition) requestBefore(id RequestID) (request, bool) {
+func (t *Transition) requestBefore(id RequestID) (Request, bool) {
 	if i, ok := t.Before.requestIndex.get(uint64(id)); ok {
-		return t.Before.requests[i], true
+		return t.Before.Requests[i], true
 	}
 	if t.Event.Kind == Requested && t.Event.Request == id {
-		return request{
-			id: id, priority: t.Event.Priority, order: ^uint64(0), arrived: t.After.now, affinity: t.Event.Affinity, class: t.Event.Class,
+		return Request{
+			ID: id, Priority: t.Event.Priority, Order: ^uint64(0), Arrived: t.After.Now, Affinity: t.Event.Affinity, Class: t.Event.Class,
 		}, true
 	}
-	return request{}, false
+	return Request{}, false
 }
 
 // promisedBefore says whether a request had the promise of a tab before the step.
-func (t *Transition) promisedBefore(r *request) bool {
-	i, ok := t.Before.requestIndex.get(uint64(r.id))
-	return ok && t.Before.requests[i].pin != none
+func (t *Transition) promisedBefore(r *Request) bool {
+	i, ok := t.Before.requestIndex.get(uint64(r.ID))
+	return ok && t.Before.Requests[i].Pin != None
 }
 
 // letThrough says whether RootCap and AffinityTabs would have let a root request through before these grants,
 // which are the rest of the step's, and how many permits there were. A promised tab is the affinity's already.
-func (t *Transition) letThrough(r *request, rest []Effect) (through bool, permits int32) {
-	a := r.affinity
+func (t *Transition) letThrough(r *Request, rest []Effect) (through bool, permits int32) {
+	a := r.Affinity
 	permits = t.permits()
 	k := t.After.at(a)
 	roots, bound := k.rootLeases, k.bound-k.overdue
@@ -159,7 +159,7 @@ func (t *Transition) letThrough(r *request, rest []Effect) (through bool, permit
 			}
 		}
 	}
-	return int(roots) < t.After.settings.RootCap && (r.pin != none || int(bound+k.openings) < t.After.settings.AffinityTabs), permits
+	return int(roots) < t.After.Settings.RootCap && (r.Pin != None || int(bound+k.openings) < t.After.Settings.AffinityTabs), permits
 }
 
 func warmNotBlocked(t *Transition) error {
@@ -167,11 +167,11 @@ func warmNotBlocked(t *Transition) error {
 	if err := t.adoptedBesideOwn(); err != nil {
 		return err
 	}
-	for i := range s.requests {
-		r := &s.requests[i]
-		if k := s.at(r.affinity); r.used && s.ownIdle(r.affinity) != none && !t.held(r) &&
-			(r.class == Nested || t.permits() > 0 && s.underCap(k)) && (r.pin == none || t.hasFresh(r.affinity)) {
-			return fmt.Errorf("r%d waits, and its affinity has an idle tab", r.id)
+	for i := range s.Requests {
+		r := &s.Requests[i]
+		if k := s.at(r.Affinity); r.Used && s.ownIdle(r.Affinity) != None && !t.held(r) &&
+			(r.Class == Nested || t.permits() > 0 && s.underCap(k)) && (r.Pin == None || t.hasFresh(r.Affinity)) {
+			return fmt.Errorf("r%d waits, and its affinity has an idle tab", r.ID)
 		}
 	}
 	return nil
@@ -184,10 +184,10 @@ func (t *Transition) adoptedBesideOwn() error {
 		if e.Kind != Grant || e.How != Adopted {
 			continue
 		}
-		for j := range t.After.tabs {
-			tab := &t.After.tabs[j]
-			if tab.state != 0 && tab.affinity == e.Affinity && needsSession(tab, t.After.settings.Reset) {
-				return fmt.Errorf("r%d adopted t%d, and t%d of its affinity needs nothing but a session", e.Request, e.Tab, tab.id)
+		for j := range t.After.Tabs {
+			tab := &t.After.Tabs[j]
+			if tab.State != 0 && tab.Affinity == e.Affinity && needsSession(tab, t.After.Settings.Reset) {
+				return fmt.Errorf("r%d adopted t%d, and t%d of its affinity needs nothing but a session", e.Request, e.Tab, tab.ID)
 			}
 		}
 	}
@@ -195,19 +195,19 @@ func (t *Transition) adoptedBesideOwn() error {
 }
 
 // needsSession says whether a tab that nobody was promised is idle as soon as a session has ended, or begun.
-func needsSession(t *tab, reset bool) bool {
-	part := t.part == PartBegin || t.part == PartEnd && !reset
-	return t.state == Resetting && part && !t.overdue && !t.suspect && !t.retried && t.pinned == 0
+func needsSession(t *Tab, reset bool) bool {
+	part := t.Part == PartBegin || t.Part == PartEnd && !reset
+	return t.State == Resetting && part && !t.Overdue && !t.Suspect && !t.Retried && t.Pinned == 0
 }
 
 // owed says whether a request may be held back for an older one of another affinity whose bypass is used
 // up.
-func (t *Transition) owed(r *request) bool {
-	for i := range t.After.requests {
-		q := &t.After.requests[i]
-		if q.used && (q.affinity != r.affinity || q.pin != none) && t.After.usedUp(q) && t.After.ahead(q, r) {
+func (t *Transition) owed(r *Request) bool {
+	for i := range t.After.Requests {
+		q := &t.After.Requests[i]
+		if q.Used && (q.Affinity != r.Affinity || q.Pin != None) && t.After.usedUp(q) && t.After.ahead(q, r) {
 			through, _ := t.letThrough(q, nil)
-			if q.class == Nested && q.pin == none || q.class == Root && through {
+			if q.Class == Nested && q.Pin == None || q.Class == Root && through {
 				return true
 			}
 		}

@@ -8,7 +8,7 @@ import (
 // resetBounded: a tab whose lease has ended is closing in time, unless its page answers. It looks at the deadline that is
 // armed for the tab, so it holds where a search lets deadlines fire at any time.
 func resetBounded(t *Transition) error {
-	if !t.After.settings.Reset {
+	if !t.After.Settings.Reset {
 		return nil
 	}
 	var armed [8]Deadline
@@ -18,7 +18,7 @@ func resetBounded(t *Transition) error {
 		if !e.ending || e.asked == 0 || e.closing != 0 || e.holder != 0 {
 			continue
 		}
-		if at, bound := closesBy(deadlines, e.id), e.resetBound(&t.After.settings); at > bound {
+		if at, bound := closesBy(deadlines, e.id), e.resetBound(&t.After.Settings); at > bound {
 			return fmt.Errorf("the lease of t%d ended at %v, and it is given up at %v instead of %v",
 				e.id, e.endedAt.Duration(), at.Duration(), bound.Duration())
 		}
@@ -37,7 +37,7 @@ func closesBy(deadlines []Deadline, id TabID) Time {
 			return d.At
 		}
 	}
-	return never
+	return Never
 }
 
 // resetBound is the latest instant at which a tab that answers nothing more may be given up.

@@ -18,16 +18,16 @@ func evictionTruth(t *Transition) error {
 		if spare && t.Ledger.holdsRoot(e.Affinity) {
 			return fmt.Errorf("eviction for the spare picked t%d, whose affinity holds a root lease", e.Tab)
 		}
-		for j := range t.After.tabs {
-			tab := &t.After.tabs[j]
-			if tab.state == Idle && !(spare && t.Ledger.holdsRoot(tab.affinity)) && t.goesBefore(tab, e) {
-				return fmt.Errorf("eviction picked t%d, and t%d has to go before it", e.Tab, tab.id)
+		for j := range t.After.Tabs {
+			tab := &t.After.Tabs[j]
+			if tab.State == Idle && !(spare && t.Ledger.holdsRoot(tab.Affinity)) && t.goesBefore(tab, e) {
+				return fmt.Errorf("eviction picked t%d, and t%d has to go before it", e.Tab, tab.ID)
 			}
 		}
 	}
-	for i := range t.After.tabs {
-		if tab := &t.After.tabs[i]; tab.state == Idle && t.Ledger.tab(tab.id) == nil {
-			return fmt.Errorf("eviction could pick t%d, which is gone", tab.id)
+	for i := range t.After.Tabs {
+		if tab := &t.After.Tabs[i]; tab.State == Idle && t.Ledger.tab(tab.ID) == nil {
+			return fmt.Errorf("eviction could pick t%d, which is gone", tab.ID)
 		}
 	}
 	return t.overdueCloses()
@@ -73,21 +73,21 @@ func (e *entry) lateFor() bool { return e.late && e.asked != 0 && e.closing == 0
 
 // goesBefore says whether an idle tab has to be evicted before one that was: it is of a browser that is being
 // replaced, or else of an affinity handed out longer ago, or else supplementary to its primary.
-func (t *Transition) goesBefore(tab *tab, e *Effect) bool {
-	b, c := t.Ledger.browser(tab.browser), t.Ledger.browser(e.Browser)
+func (t *Transition) goesBefore(tab *Tab, e *Effect) bool {
+	b, c := t.Ledger.browser(tab.Browser), t.Ledger.browser(e.Browser)
 	if b == nil || c == nil || b.drains != c.drains {
 		return b != nil && b.drains
 	}
-	if tab.affinity != e.Affinity {
-		return t.After.at(tab.affinity).stamp < t.After.at(e.Affinity).stamp
+	if tab.Affinity != e.Affinity {
+		return t.After.at(tab.Affinity).Stamp < t.After.at(e.Affinity).Stamp
 	}
 	i, ok := t.After.tabIndex.get(uint64(e.Tab))
-	j, _ := t.After.tabIndex.get(uint64(tab.id))
-	if !ok || t.After.stale(i) != t.After.stale(j) || int(e.Affinity) >= len(t.Before.affinities) {
+	j, _ := t.After.tabIndex.get(uint64(tab.ID))
+	if !ok || t.After.stale(i) != t.After.stale(j) || int(e.Affinity) >= len(t.Before.Affinities) {
 		return false
 	}
 	primary := t.Before.primaryOf(t.Before.at(e.Affinity))
-	return primary == e.Context && t.After.contexts[tab.context].id != primary && !t.Ledger.lostTabIn(primary)
+	return primary == e.Context && t.After.Contexts[tab.Context].ID != primary && !t.Ledger.lostTabIn(primary)
 }
 
 // becameIdle says whether a tab that was not idle before the step can be by its event.
@@ -119,11 +119,11 @@ func noCascade(t *Transition) error {
 	s := t.After
 	shortage := t.shortage()
 	var relief, stale int32
-	for i := range s.tabs {
-		switch tab := &s.tabs[i]; {
-		case tab.state == Opening && tab.affinity != 0 && !tab.doomed && !tab.overdue: // it is its affinity's
-		case tab.state != Opening && tab.state != Closing:
-		case tab.overdue:
+	for i := range s.Tabs {
+		switch tab := &s.Tabs[i]; {
+		case tab.State == Opening && tab.Affinity != 0 && !tab.Doomed && !tab.Overdue: // it is its affinity's
+		case tab.State != Opening && tab.State != Closing:
+		case tab.Overdue:
 			stale++
 		default:
 			relief++
@@ -147,10 +147,10 @@ func (t *Transition) shortage() int32 {
 		return 0
 	}
 	var nested, roots int32
-	requests := t.After.requests
+	requests := t.After.Requests
 	for i := range requests {
-		if requests[i].used && !asksBefore(requests[:i], requests[i].affinity) {
-			n, r := t.shortageOf(requests[i].affinity)
+		if requests[i].Used && !asksBefore(requests[:i], requests[i].Affinity) {
+			n, r := t.shortageOf(requests[i].Affinity)
 			nested, roots = nested+n, roots+r
 		}
 	}
@@ -158,9 +158,9 @@ func (t *Transition) shortage() int32 {
 }
 
 // asksBefore says whether one of these requests is of an affinity.
-func asksBefore(requests []request, a Affinity) bool {
+func asksBefore(requests []Request, a Affinity) bool {
 	for i := range requests {
-		if requests[i].used && requests[i].affinity == a {
+		if requests[i].Used && requests[i].Affinity == a {
 			return true
 		}
 	}
@@ -168,10 +168,10 @@ func asksBefore(requests []request, a Affinity) bool {
 }
 
 func (t *Transition) shortageOf(a Affinity) (nested, roots int32) {
-	s, set := t.After, &t.After.settings
-	for i := range s.requests {
-		if r := &s.requests[i]; r.used && r.affinity == a && r.pin == none {
-			if r.class == Nested {
+	s, set := t.After, &t.After.Settings
+	for i := range s.Requests {
+		if r := &s.Requests[i]; r.Used && r.Affinity == a && r.Pin == None {
+			if r.Class == Nested {
 				nested++
 			} else {
 				roots++
@@ -189,16 +189,16 @@ func (t *Transition) shortageOf(a Affinity) (nested, roots int32) {
 
 // comingFor counts the tabs of an affinity that are idle or on their way to be, promised to nobody, and its openings.
 func (t *Transition) comingFor(a Affinity) (coming, openings int32) {
-	for i := range t.After.tabs {
-		tab := &t.After.tabs[i]
-		if tab.state == 0 || tab.affinity != a || tab.overdue || tab.doomed {
+	for i := range t.After.Tabs {
+		tab := &t.After.Tabs[i]
+		if tab.State == 0 || tab.Affinity != a || tab.Overdue || tab.Doomed {
 			continue
 		}
-		on := tab.state == Idle || tab.state == Opening || tab.state == Probing || tab.state == Rescuing || tab.state == Resetting
-		if on && tab.pinned == 0 {
+		on := tab.State == Idle || tab.State == Opening || tab.State == Probing || tab.State == Rescuing || tab.State == Resetting
+		if on && tab.Pinned == 0 {
 			coming++
 		}
-		if tab.state == Opening {
+		if tab.State == Opening {
 			openings++
 		}
 	}
@@ -226,10 +226,10 @@ func (l *Ledger) rootsOf(a Affinity) (waiting, held, bound int32) {
 
 // size is the capacity that is to stay, by the ledger.
 func (t *Transition) size() int32 {
-	if c := t.Ledger.tab(t.After.contraction); c != nil && !c.lost {
-		return t.After.capacity - 1
+	if c := t.Ledger.tab(t.After.Contraction); c != nil && !c.lost {
+		return t.After.Capacity - 1
 	}
-	return t.After.capacity
+	return t.After.Capacity
 }
 
 // permits is how many more root leases the root limit allows, by the ledger.
@@ -244,7 +244,7 @@ func (t *Transition) permits() int32 {
 }
 
 // free is how many tabs may still be opened, by the ledger.
-func (t *Transition) free() int32 { return t.After.capacity + 1 - int32(len(t.Ledger.tabs)) }
+func (t *Transition) free() int32 { return t.After.Capacity + 1 - int32(len(t.Ledger.tabs)) }
 
 // target is how many standbys there should be, by the ledger.
 func (t *Transition) target() int32 {
@@ -276,14 +276,14 @@ func noSelfEviction(t *Transition) error {
 		}
 		i, ok := t.After.tabIndex.get(uint64(e.Tab))
 		stale := ok && t.After.stale(i)
-		for j := range t.After.requests {
-			r := &t.After.requests[j]
+		for j := range t.After.Requests {
+			r := &t.After.Requests[j]
 			k := t.After.at(e.Affinity)
-			if r.pin != none && stale {
+			if r.Pin != None && stale {
 				continue // it could not use the tab as it is, and another is being made ready for it
 			}
-			if r.used && r.affinity == e.Affinity && !t.owed(r) && (r.class == Nested || t.permits() > 0 && t.After.underCap(k)) {
-				return fmt.Errorf("t%d was evicted, and r%d waits for its affinity", e.Tab, r.id)
+			if r.Used && r.Affinity == e.Affinity && !t.owed(r) && (r.Class == Nested || t.permits() > 0 && t.After.underCap(k)) {
+				return fmt.Errorf("t%d was evicted, and r%d waits for its affinity", e.Tab, r.ID)
 			}
 		}
 	}
@@ -294,13 +294,13 @@ func noSelfEviction(t *Transition) error {
 // left that could be made relief of: no standby, no idle tab, no slot that could be opened in.
 func stuckIsolated(t *Transition) error {
 	s := t.After
-	if s.phase >= ending {
+	if s.Phase >= PhaseEnding {
 		return nil
 	}
 	shortage := t.shortage()
 	owned := int32(0) // fresh openings that are an affinity's
-	for i := range s.tabs {
-		if tab := &s.tabs[i]; tab.state == Opening && tab.affinity != 0 && !tab.doomed && !tab.overdue {
+	for i := range s.Tabs {
+		if tab := &s.Tabs[i]; tab.State == Opening && tab.Affinity != 0 && !tab.Doomed && !tab.Overdue {
 			owned++
 		}
 	}
@@ -313,14 +313,14 @@ func stuckIsolated(t *Transition) error {
 		return fmt.Errorf("%d requests are short of a tab, %d are on their way, and %d idle ones stay", shortage, relief, s.counts[Idle])
 	case shortage > relief+s.counts[Standby] && t.anyLate():
 		return fmt.Errorf("%d requests are short of a tab, %d are on their way, and a tab whose operation is overdue stays", shortage, relief)
-	case s.ready() != nil && !s.paused && t.free() > 0 &&
+	case s.ready() != nil && !s.Paused && t.free() > 0 &&
 		(fresh+s.counts[Standby] < shortage || s.counts[Standby]+s.counts[Opening]-owned < t.target()):
 		return fmt.Errorf("a slot is free, and nothing is opened in it: %d requests short of a tab, %d standbys of %d",
 			shortage, s.counts[Standby], t.target())
 	case shortage == 0 && s.counts[Standby]+s.counts[Opening]-owned+s.counts[Closing]+t.Ledger.doomedLeases()+t.free() == 0:
-		for i := range s.tabs {
-			if tab := &s.tabs[i]; tab.state == Idle && !t.Ledger.holdsRoot(tab.affinity) {
-				return fmt.Errorf("there is no spare and none on its way, and t%d could be evicted for it", tab.id)
+		for i := range s.Tabs {
+			if tab := &s.Tabs[i]; tab.State == Idle && !t.Ledger.holdsRoot(tab.Affinity) {
+				return fmt.Errorf("there is no spare and none on its way, and t%d could be evicted for it", tab.ID)
 			}
 		}
 	}
@@ -339,13 +339,13 @@ func (t *Transition) anyLate() bool {
 
 // waitedForUntil: whoever waits for a tab that is opened, probed, rescued, reset or closed does so until a deadline.
 func (t *Transition) waitedForUntil() error {
-	for i := range t.After.tabs {
-		tab := &t.After.tabs[i]
-		if tab.overdue || tab.state < Opening || tab.state > Closing || tab.state == Standby || tab.state == Idle || tab.state == Leased {
+	for i := range t.After.Tabs {
+		tab := &t.After.Tabs[i]
+		if tab.Overdue || tab.State < Opening || tab.State > Closing || tab.State == Standby || tab.State == Idle || tab.State == Leased {
 			continue
 		}
 		if _, kind := t.After.graceDeadline(tab); kind == NoEvent {
-			return fmt.Errorf("t%d is waited for in state %v, and is never overdue", tab.id, tab.state)
+			return fmt.Errorf("t%d is waited for in state %v, and is never overdue", tab.ID, tab.State)
 		}
 	}
 	return nil
@@ -354,9 +354,9 @@ func (t *Transition) waitedForUntil() error {
 // spokenFor is 1 where the last permit is kept for a request that has the promise of a tab and whose bypass is
 // used up.
 func (t *Transition) spokenFor() int32 {
-	for i := range t.After.requests {
-		r := &t.After.requests[i]
-		if !r.used || r.class != Root || r.pin == none || !t.After.usedUp(r) {
+	for i := range t.After.Requests {
+		r := &t.After.Requests[i]
+		if !r.Used || r.Class != Root || r.Pin == None || !t.After.usedUp(r) {
 			continue
 		}
 		if through, permits := t.letThrough(r, nil); through && permits == 1 {
@@ -368,17 +368,17 @@ func (t *Transition) spokenFor() int32 {
 
 func retired(t *Transition) error {
 	s, l := t.After, t.Ledger
-	if i, ok := s.tabIndex.get(uint64(t.Event.Tab)); ok && t.Event.Kind == RetireDue && (s.tabs[i].state == Idle || s.tabs[i].state == Standby) {
+	if i, ok := s.tabIndex.get(uint64(t.Event.Tab)); ok && t.Event.Kind == RetireDue && (s.Tabs[i].State == Idle || s.Tabs[i].State == Standby) {
 		return fmt.Errorf("t%d is past its MaxAge, and stays", t.Event.Tab)
 	}
-	most := s.settings.MaxUses
+	most := s.Settings.MaxUses
 	for i := range l.tabs {
 		e := &l.tabs[i]
 		if most > 0 && int(e.uses) >= most && t.idle(e.id) {
 			return fmt.Errorf("t%d was handed out %d times, and is idle", e.id, e.uses)
 		}
 		if t.Event.Kind == SweepRequested && t.idle(e.id) && !l.waits(e.affinity) &&
-			l.idleFor(e.affinity, s.now, t.Event.MaxIdle) {
+			l.idleFor(e.affinity, s.Now, t.Event.MaxIdle) {
 			return fmt.Errorf("t%d was idle for long enough, and the sweep has left it", e.id)
 		}
 	}
@@ -394,7 +394,7 @@ func retired(t *Transition) error {
 // idle says whether a tab is idle after the step.
 func (t *Transition) idle(id TabID) bool {
 	i, ok := t.After.tabIndex.get(uint64(id))
-	return ok && t.After.tabs[i].state == Idle
+	return ok && t.After.Tabs[i].State == Idle
 }
 
 // waits says whether a request of an affinity waits.
@@ -416,7 +416,7 @@ func envelope(t *Transition) error {
 	if err := growthComes(t); err != nil {
 		return err
 	}
-	s, set := t.After, &t.After.settings
+	s, set := t.After, &t.After.Settings
 	most := set.InitialPages
 	if t.Ledger.asked {
 		most = max(most, set.BurstPages)
@@ -424,11 +424,11 @@ func envelope(t *Transition) error {
 	if set.HighPriorityThreshold > 0 && int(t.Ledger.priority) >= set.HighPriorityThreshold {
 		most = max(most, set.HighPriorityPages)
 	}
-	if int(s.capacity) < set.MinPages || int(s.capacity) > most {
-		return fmt.Errorf("capacity is %d, and has to be %d to %d", s.capacity, set.MinPages, most)
+	if int(s.Capacity) < set.MinPages || int(s.Capacity) > most {
+		return fmt.Errorf("capacity is %d, and has to be %d to %d", s.Capacity, set.MinPages, most)
 	}
-	if s.capacity < t.Before.capacity && t.Before.contraction == 0 && (len(t.Ledger.waiting) > 0 || s.leases.used > 0) {
-		return fmt.Errorf("capacity went from %d to %d while somebody waits or holds", t.Before.capacity, s.capacity)
+	if s.Capacity < t.Before.Capacity && t.Before.Contraction == 0 && (len(t.Ledger.waiting) > 0 || s.leases.used > 0) {
+		return fmt.Errorf("capacity went from %d to %d while somebody waits or holds", t.Before.Capacity, s.Capacity)
 	}
 	return nil
 }

@@ -16,10 +16,10 @@ func waitsHold(t *Transition) error {
 		if !ok {
 			continue // it has waited for no time
 		}
-		r := &t.Before.requests[j]
-		waited := t.After.now - r.arrived
-		if r.class == Root && r.admittedAt == never && t.Before.permits() <= 0 && e.Waits.Admission != waited {
-			return fmt.Errorf("r%d was stopped by the root limit until now, and is told %v of %v", r.id, e.Waits.Admission.Duration(), waited.Duration())
+		r := &t.Before.Requests[j]
+		waited := t.After.Now - r.Arrived
+		if r.Class == Root && r.AdmittedAt == Never && t.Before.permits() <= 0 && e.Waits.Admission != waited {
+			return fmt.Errorf("r%d was stopped by the root limit until now, and is told %v of %v", r.ID, e.Waits.Admission.Duration(), waited.Duration())
 		}
 		if e.Kind == Refuse && (e.Reason == RequestAbandoned || e.Reason == PoolClosed) {
 			if err := t.toldOfItsTab(r, e); err != nil {
@@ -31,24 +31,24 @@ func waitsHold(t *Transition) error {
 }
 
 // toldOfItsTab looks at what somebody is told who waits no longer, of the tab that would have been his.
-func (t *Transition) toldOfItsTab(r *request, e *Effect) error {
-	from := r.arrived + e.Waits.Admission
-	var its *tab
-	if r.pin != none {
-		its = &t.Before.tabs[r.pin]
+func (t *Transition) toldOfItsTab(r *Request, e *Effect) error {
+	from := r.Arrived + e.Waits.Admission
+	var its *Tab
+	if r.Pin != None {
+		its = &t.Before.Tabs[r.Pin]
 	} else {
-		for i := range t.Before.tabs {
-			if tab := &t.Before.tabs[i]; tab.state == Opening && (its == nil || tab.openBegan < its.openBegan) {
+		for i := range t.Before.Tabs {
+			if tab := &t.Before.Tabs[i]; tab.State == Opening && (its == nil || tab.OpenBegan < its.OpenBegan) {
 				its = tab
 			}
 		}
 	}
 	switch {
 	case its == nil:
-	case its.state == Opening && e.Waits.Startup != max(0, t.After.now-max(from, its.openBegan)):
-		return fmt.Errorf("r%d gives up while t%d is opened, and is told that this took %v", r.id, its.id, e.Waits.Startup.Duration())
-	case its.state == Probing && e.Waits.Probe != max(0, t.After.now-max(from, its.probeBegan)):
-		return fmt.Errorf("r%d gives up while t%d is probed, and is told that this took %v", r.id, its.id, e.Waits.Probe.Duration())
+	case its.State == Opening && e.Waits.Startup != max(0, t.After.Now-max(from, its.OpenBegan)):
+		return fmt.Errorf("r%d gives up while t%d is opened, and is told that this took %v", r.ID, its.ID, e.Waits.Startup.Duration())
+	case its.State == Probing && e.Waits.Probe != max(0, t.After.Now-max(from, its.ProbeBegan)):
+		return fmt.Errorf("r%d gives up while t%d is probed, and is told that this took %v", r.ID, its.ID, e.Waits.Probe.Duration())
 	}
 	return nil
 }
@@ -57,16 +57,16 @@ func (t *Transition) toldOfItsTab(r *request, e *Effect) error {
 // refuses him; but for one that evicts his affinity's tab, which it does after it has looked.
 func (t *Transition) refusedWhenDue() error {
 	s := t.After
-	if s.requestIndex.used == 0 || !s.satThrough(0) || s.phase >= ending {
+	if s.requestIndex.used == 0 || !s.satThrough(0) || s.Phase >= PhaseEnding {
 		return nil
 	}
-	for i := range s.requests {
-		r := &s.requests[i]
-		if !r.used || !s.unserved(int32(i)) || t.closesOf(r.affinity) {
+	for i := range s.Requests {
+		r := &s.Requests[i]
+		if !r.Used || !s.unserved(int32(i)) || t.closesOf(r.Affinity) {
 			continue
 		}
-		if j, ok := t.Before.requestIndex.get(uint64(r.id)); !ok || !t.Before.unserved(j) {
-			return fmt.Errorf("r%d has sat through %d failed rounds, nothing can serve it, and it is not refused", r.id, s.settings.OpenRetries)
+		if j, ok := t.Before.requestIndex.get(uint64(r.ID)); !ok || !t.Before.unserved(j) {
+			return fmt.Errorf("r%d has sat through %d failed rounds, nothing can serve it, and it is not refused", r.ID, s.Settings.OpenRetries)
 		}
 	}
 	return nil
@@ -74,9 +74,9 @@ func (t *Transition) refusedWhenDue() error {
 
 // unserved says whether a request has sat through OpenRetries failed rounds, and nothing can serve it.
 func (s *State) unserved(i int32) bool {
-	r := &s.requests[i]
-	return s.counts[Opening] <= s.overdue[Opening] && s.satThrough(r.rounds) && s.admitted(r) && s.at(r.affinity).bound == 0 &&
-		(!s.settings.AllowReassign || s.foreignIdle(i) == none)
+	r := &s.Requests[i]
+	return s.counts[Opening] <= s.overdue[Opening] && s.satThrough(r.Rounds) && s.admitted(r) && s.at(r.Affinity).bound == 0 &&
+		(!s.Settings.AllowReassign || s.foreignIdle(i) == None)
 }
 
 // closesOf says whether this step begins to close a tab of an affinity.
@@ -91,27 +91,27 @@ func (t *Transition) closesOf(a Affinity) bool {
 
 // held says whether a request has to wait for an older one whose bypass is used up: for the last permit, or for room
 // of which there is none and none on its way.
-func (t *Transition) held(r *request) bool {
+func (t *Transition) held(r *Request) bool {
 	s := t.After
-	permit := r.class == Root && t.permits() == 1
+	permit := r.Class == Root && t.permits() == 1
 	room := s.counts[Standby] == 0 && t.relief() <= 0
-	for i := range s.requests {
-		q := &s.requests[i]
-		if !q.used || !s.usedUp(q) || !t.precedes(q, r) {
+	for i := range s.Requests {
+		q := &s.Requests[i]
+		if !q.Used || !s.usedUp(q) || !t.precedes(q, r) {
 			continue
 		}
-		k := s.at(q.affinity)
+		k := s.at(q.Affinity)
 		switch {
-		case q.pin != none:
-			if permit && q.class == Root && s.underCap(k) {
+		case q.Pin != None:
+			if permit && q.Class == Root && s.underCap(k) {
 				return true
 			}
-		case q.affinity == r.affinity, q.class == Root && (k.eligible <= 0 || t.permits() <= 0):
-		case permit && q.class == Root:
+		case q.Affinity == r.Affinity, q.Class == Root && (k.eligible <= 0 || t.permits() <= 0):
+		case permit && q.Class == Root:
 			return true
 		case room:
-			nested, roots := t.shortageOf(q.affinity)
-			if q.class == Nested && nested > 0 || q.class == Root && roots > 0 {
+			nested, roots := t.shortageOf(q.Affinity)
+			if q.Class == Nested && nested > 0 || q.Class == Root && roots > 0 {
 				return true
 			}
 		}
@@ -123,16 +123,16 @@ func (t *Transition) held(r *request) bool {
 // room that he is short of.
 func (t *Transition) passedBy() error {
 	s := t.After
-	if s.capacity != t.Before.capacity {
+	if s.Capacity != t.Before.Capacity {
 		return nil // how many permits there were is not known
 	}
-	for j := range s.requests {
-		r := &s.requests[j]
-		if !r.used || r.bypassed <= t.bypassedBefore(r) {
+	for j := range s.Requests {
+		r := &s.Requests[j]
+		if !r.Used || r.Bypassed <= t.bypassedBefore(r) {
 			continue
 		}
-		nested, roots := t.shortageOf(r.affinity)
-		short := r.pin != none || r.class == Nested && nested > 0 || r.class == Root && roots > 0
+		nested, roots := t.shortageOf(r.Affinity)
+		short := r.Pin != None || r.Class == Nested && nested > 0 || r.Class == Root && roots > 0
 		times := int32(0)
 		for i := range t.Effects {
 			e := &t.Effects[i]
@@ -141,14 +141,14 @@ func (t *Transition) passedBy() error {
 				continue
 			}
 			_, permits := t.letThrough(r, t.Effects[i:])
-			last := r.class == Root && granted.class == Root && permits == 1
-			if r.affinity == e.Affinity && r.pin == none && !t.promisedBefore(r) || !last && !short {
+			last := r.Class == Root && granted.Class == Root && permits == 1
+			if r.Affinity == e.Affinity && r.Pin == None && !t.promisedBefore(r) || !last && !short {
 				continue
 			}
 			times++
 		}
-		if counted := r.bypassed - t.bypassedBefore(r); counted > times {
-			return fmt.Errorf("r%d is counted as passed by %d times, and was %d times", r.id, counted, times)
+		if counted := r.Bypassed - t.bypassedBefore(r); counted > times {
+			return fmt.Errorf("r%d is counted as passed by %d times, and was %d times", r.ID, counted, times)
 		}
 	}
 	return nil

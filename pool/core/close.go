@@ -5,19 +5,21 @@ package core
 // rung at once, silence takes it when the rung's time is over. Nothing but the tab's own slot waits.
 // The last tab of a context that is not kept is gone only with the context.
 
-type rung uint8
+// Rung says how far the close of a tab or of a context has gone.
+type Rung uint8
 
 const (
-	asked   rung = iota // a close is under way, until CloseTimeout
-	killing             // the renderer is being killed, until KillTimeout
+	CloseAsked      Rung = iota // a close is under way, until CloseTimeout
+	KillingRenderer             // the renderer is being killed, until KillTimeout
 )
 
-type kill uint8
+// Kill says what became of killing the renderer of a tab.
+type Kill uint8
 
 const (
-	notKilled kill = iota
-	killAsked
-	killed // or found to be impossible
+	KillNone Kill = iota
+	KillAsked
+	KillDone // or found to be impossible
 )
 
 // closesBeforeKill is how many closes have to fail before the renderer is killed without waiting
@@ -33,13 +35,13 @@ func (s *State) beginClose(i int32, reason Reason) {
 
 // leave makes a tab a closing one, whatever it was before.
 func (s *State) leave(i int32, reason Reason) {
-	t := &s.tabs[i]
-	if t.state == Standby {
-		s.unlink(&s.standbys, &s.lastReady, i)
+	t := &s.Tabs[i]
+	if t.State == Standby {
+		s.unlink(&s.Standbys, &s.LastReady, i)
 	}
 	bound := t.bound()
 	s.setState(i, Closing)
-	t.reason, t.rung, t.rungSince, t.closes, t.doomed = reason, asked, s.now, 0, false
+	t.Reason, t.Rung, t.RungSince, t.Closes, t.Doomed = reason, CloseAsked, s.Now, 0, false
 	s.quit(i, reason)
 	if bound {
 		s.bind(i, -1)
@@ -48,20 +50,20 @@ func (s *State) leave(i int32, reason Reason) {
 
 // askClose asks for a close: of the page alone where others share its context or the context is kept.
 func (s *State) askClose(i int32, kind EffectKind) {
-	t := &s.tabs[i]
-	c := &s.contexts[t.context]
-	t.awaiting = true
-	t.closes++
-	t.askedAt = min(t.askedAt, s.now)
+	t := &s.Tabs[i]
+	c := &s.Contexts[t.Context]
+	t.Awaiting = true
+	t.Closes++
+	t.AskedAt = min(t.AskedAt, s.Now)
 	e := Effect{
-		Kind: kind, Tab: t.id, Context: c.id, Browser: t.browser, Affinity: t.affinity,
-		Kept: s.inContexts[t.context].tabs > 1 || s.isPrimary(t.context),
+		Kind: kind, Tab: t.ID, Context: c.ID, Browser: t.Browser, Affinity: t.Affinity,
+		Kept: s.inContexts[t.Context].tabs > 1 || s.isPrimary(t.Context),
 	}
 	if kind == CloseTab {
-		e.Generation, e.Reason = t.generation, t.reason
+		e.Generation, e.Reason = t.Generation, t.Reason
 	}
 	s.operation(e)
-	t.operation = s.lastOperation
+	t.Operation = s.LastOperation
 }
 
 func (s *State) closeAgain(i int32) { s.askClose(i, CloseAgain) }
@@ -69,43 +71,43 @@ func (s *State) closeAgain(i int32) { s.askClose(i, CloseAgain) }
 // kill takes the last rung. A page that is not open yet has no renderer to kill, but it goes with its
 // context where it is alone there.
 func (s *State) kill(i int32) {
-	t := &s.tabs[i]
-	t.rung, t.rungSince, t.closes, t.awaiting = killing, s.now, 0, false
+	t := &s.Tabs[i]
+	t.Rung, t.RungSince, t.Closes, t.Awaiting = KillingRenderer, s.Now, 0, false
 	s.moved = append(s.moved, i)
 	switch {
-	case !t.unopened:
+	case !t.Unopened:
 		s.killTab(i)
-	case s.isPrimary(t.context):
-		if s.inContexts[t.context].tabs == 1 {
-			s.unprimary(t.context)
+	case s.isPrimary(t.Context):
+		if s.inContexts[t.Context].tabs == 1 {
+			s.unprimary(t.Context)
 		}
 		s.closeAgain(i)
 	}
 }
 
 func (s *State) killTab(i int32) {
-	s.tabs[i].kill = killAsked
+	s.Tabs[i].Kill = KillAsked
 	s.ask(KillTab, i)
 }
 
 // closed hears that a page is gone, however late. Its tab leaves the books, unless it was the last in
 // a context that is not kept and not gone either.
 func (s *State) closed(i int32, kept bool) {
-	t := &s.tabs[i]
-	if t.state != Closing && t.state != Lost {
+	t := &s.Tabs[i]
+	if t.State != Closing && t.State != Lost {
 		return
 	}
-	c := t.context
+	c := t.Context
 	last := s.inContexts[c].tabs == 1
 	switch {
 	case kept && last && !(s.isPrimary(c) && s.keepable(c) && s.orphanRoom() > 0):
 		s.unprimary(c)
-		if s.serves(t.browser) {
+		if s.serves(t.Browser) {
 			s.closeAgain(i)
 		}
 	case kept && last:
 		s.removeTab(i)
-		s.contexts[c].since = s.now // an orphan from here on
+		s.Contexts[c].Since = s.Now // an orphan from here on
 		s.list(c)
 	default:
 		s.removeTab(i)
@@ -116,24 +118,24 @@ func (s *State) closed(i int32, kept bool) {
 }
 
 func (s *State) closeFailed(i int32) {
-	t := &s.tabs[i]
-	if t.state != Closing || !t.awaiting || !s.serves(t.browser) {
+	t := &s.Tabs[i]
+	if t.State != Closing || !t.Awaiting || !s.serves(t.Browser) {
 		return
 	}
-	t.awaiting = false
+	t.Awaiting = false
 	switch {
-	case t.rung == killing && t.kill == notKilled && !t.unopened:
+	case t.Rung == KillingRenderer && t.Kill == KillNone && !t.Unopened:
 		s.killTab(i) // it opened too late to be killed when the rung began
-	case t.rung == killing: // KillTimeout ends the last rung
-	case t.closes < closesBeforeKill:
+	case t.Rung == KillingRenderer: // KillTimeout ends the last rung
+	case t.Closes < closesBeforeKill:
 		s.closeAgain(i)
-	case !t.unopened:
+	case !t.Unopened:
 		s.kill(i)
 	}
 }
 
 func (s *State) closeSilent(i int32) {
-	if t := &s.tabs[i]; t.state == Closing && t.rung == asked && s.serves(t.browser) {
+	if t := &s.Tabs[i]; t.State == Closing && t.Rung == CloseAsked && s.serves(t.Browser) {
 		s.kill(i)
 	}
 }
@@ -141,8 +143,8 @@ func (s *State) closeSilent(i int32) {
 // killAnswered asks for the close once more: a dead renderer has nothing left to hold it up, and
 // where the kill failed it is the only thing left to try.
 func (s *State) killAnswered(i int32) {
-	if t := &s.tabs[i]; t.state == Closing && t.kill == killAsked && s.serves(t.browser) {
-		t.kill = killed
+	if t := &s.Tabs[i]; t.State == Closing && t.Kill == KillAsked && s.serves(t.Browser) {
+		t.Kill = KillDone
 		s.closeAgain(i)
 	}
 }
@@ -150,23 +152,23 @@ func (s *State) killAnswered(i int32) {
 // killSilent gives a tab up. It goes on being counted, its context is no primary, and its browser is
 // to be replaced.
 func (s *State) killSilent(i int32) {
-	t := &s.tabs[i]
-	if t.state != Closing || t.rung != killing || !s.serves(t.browser) {
+	t := &s.Tabs[i]
+	if t.State != Closing || t.Rung != KillingRenderer || !s.serves(t.Browser) {
 		return
 	}
 	s.setState(i, Lost)
-	t.awaiting, t.askedAt = false, never
-	s.unprimary(t.context)
-	s.wear(t.browser)
+	t.Awaiting, t.AskedAt = false, Never
+	s.unprimary(t.Context)
+	s.wear(t.Browser)
 }
 
 // crashed ends a tab whose page died. A tab that is on its way out anyway goes on being closed.
 func (s *State) crashed(i int32) {
-	t := &s.tabs[i]
+	t := &s.Tabs[i]
 	switch {
-	case t.state == Leased:
+	case t.State == Leased:
 		s.revoke(i, PageCrashed)
-	case t.state == Standby || t.bound():
+	case t.State == Standby || t.bound():
 	default:
 		return
 	}

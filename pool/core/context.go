@@ -4,45 +4,45 @@ import "math"
 
 // Contexts: the primaries that affinities are known by, and the orphans that are kept of them.
 
-// contextState says what has been decided of a context.
-type contextState uint8
+// ContextState says what has been decided of a context.
+type ContextState uint8
 
 const (
-	_              contextState = iota // an unused slot
-	contextOpen                        // without a tab, it is an orphan
-	contextClosing                     // it has no tab, and was asked to close
-	contextLost                        // its close went unanswered; counted like any other
+	_              ContextState = iota // an unused slot
+	ContextOpen                        // without a tab, it is an orphan
+	ContextClosing                     // it has no tab, and was asked to close
+	ContextLost                        // its close went unanswered; counted like any other
 )
 
-// context is one browser profile. With a tab in it, it ends with the last one, unless it is a
+// Context is one browser profile. With a tab in it, it ends with the last one, unless it is a
 // primary that is kept; without, it is an orphan, or on its way out.
-type context struct {
-	since      Time       // when its present state began; an orphan's is its age
-	rungSince  Time       // contextClosing: when the present rung began
-	askedAt    Time       // since when an operation on it has been silent; never: none is
-	generation Generation // contextClosing: the last one that has to do with it
-	id         ContextID
-	browser    BrowserID
-	affinity   Affinity // whose it is, or was until it began to close; 0: nobody's yet
-	state      contextState
-	rung       rung  // contextClosing: how far closing it has gone
-	closes     uint8 // contextClosing: how often it was asked for on this rung
-	retained   bool  // a disposal keeps it
+type Context struct {
+	Since      Time       // when its present state began; an orphan's is its age
+	RungSince  Time       // ContextClosing: when the present rung began
+	AskedAt    Time       // since when an operation on it has been silent; Never: none is
+	Generation Generation // ContextClosing: the last one that has to do with it
+	ID         ContextID
+	Browser    BrowserID
+	Affinity   Affinity // whose it is, or was until it began to close; 0: nobody's yet
+	State      ContextState
+	Rung       Rung  // ContextClosing: how far closing it has gone
+	Closes     uint8 // ContextClosing: how often it was asked for on this rung
+	Retained   bool  // a disposal keeps it
 }
 
 func (s *State) addContext(b BrowserID) int32 {
 	var i int32
-	if n := len(s.freeContexts); n > 0 {
-		i = s.freeContexts[n-1]
-		s.freeContexts = s.freeContexts[:n-1]
+	if n := len(s.FreeContexts); n > 0 {
+		i = s.FreeContexts[n-1]
+		s.FreeContexts = s.FreeContexts[:n-1]
 	} else {
-		i = int32(len(s.contexts))
-		s.contexts = append(s.contexts, context{})
+		i = int32(len(s.Contexts))
+		s.Contexts = append(s.Contexts, Context{})
 		s.inContexts = append(s.inContexts, contextIndex{})
 	}
-	s.lastContext++
-	s.contexts[i] = context{id: s.lastContext, browser: b, since: s.now, askedAt: never, state: contextOpen}
-	s.contextIndex.put(uint64(s.lastContext), i)
+	s.LastContext++
+	s.Contexts[i] = Context{ID: s.LastContext, Browser: b, Since: s.Now, AskedAt: Never, State: ContextOpen}
+	s.contextIndex.put(uint64(s.LastContext), i)
 	s.tabless++ // until a tab is entered
 	return i
 }
@@ -50,71 +50,71 @@ func (s *State) addContext(b BrowserID) int32 {
 // removeContext takes a context off the books, in which no tab is left. It is no primary: none is closed as long as
 // it is one.
 func (s *State) removeContext(i int32) {
-	c := &s.contexts[i]
-	if c.affinity != 0 {
-		s.at(c.affinity).contexts--
-		s.touch(c.affinity)
+	c := &s.Contexts[i]
+	if c.Affinity != 0 {
+		s.at(c.Affinity).contexts--
+		s.touch(c.Affinity)
 	}
 	s.tabless--
 	s.callsDue = true
 	s.delist(i)
-	s.contextIndex.remove(uint64(c.id))
-	*c, s.inContexts[i] = context{}, contextIndex{}
-	s.freeContexts = append(s.freeContexts, i)
+	s.contextIndex.remove(uint64(c.ID))
+	*c, s.inContexts[i] = Context{}, contextIndex{}
+	s.FreeContexts = append(s.FreeContexts, i)
 }
 
 // own gives a context to an affinity, as its primary where it has none. Whoever calls it counts a tab in or out of
 // both affinities in the same breath, which touches them.
 func (s *State) own(i int32, a Affinity) {
-	c, k := &s.contexts[i], s.affinity(a)
-	if c.affinity != a {
-		if c.affinity != 0 {
-			s.at(c.affinity).contexts--
+	c, k := &s.Contexts[i], s.affinity(a)
+	if c.Affinity != a {
+		if c.Affinity != 0 {
+			s.at(c.Affinity).contexts--
 		}
-		c.affinity = a
+		c.Affinity = a
 		k.contexts++
 	}
-	if k.primary == none {
-		k.primary = i
+	if k.Primary == None {
+		k.Primary = i
 	}
 }
 
 // orphan says whether a context is kept without a tab.
 func (s *State) orphan(i int32) bool {
-	return s.contexts[i].state == contextOpen && s.inContexts[i].tabs == 0
+	return s.Contexts[i].State == ContextOpen && s.inContexts[i].tabs == 0
 }
 
 func (s *State) isPrimary(i int32) bool {
-	a := s.contexts[i].affinity
-	return a != 0 && s.at(a).primary == i
+	a := s.Contexts[i].Affinity
+	return a != 0 && s.at(a).Primary == i
 }
 
 // unprimary ends a primary. Its context is closed with its last tab.
 func (s *State) unprimary(i int32) {
 	if s.isPrimary(i) {
-		a := s.contexts[i].affinity
+		a := s.Contexts[i].Affinity
 		s.outdate(a)
-		s.at(a).primary = none
+		s.at(a).Primary = None
 	}
 }
 
 // list puts a context without a tab among the others of its kind; delist takes it out, before its state changes.
 func (s *State) list(i int32) {
 	s.inContexts[i].listed = true
-	root := s.listOf(&s.contexts[i])
+	root := s.listOf(&s.Contexts[i])
 	*root = insert(contextArena{s}, *root, i)
 }
 
 func (s *State) delist(i int32) {
 	if x := &s.inContexts[i]; x.listed {
 		x.listed = false
-		root := s.listOf(&s.contexts[i])
+		root := s.listOf(&s.Contexts[i])
 		*root = remove(contextArena{s}, *root, i)
 	}
 }
 
-func (s *State) listOf(c *context) *int32 {
-	if c.state == contextOpen {
+func (s *State) listOf(c *Context) *int32 {
+	if c.State == ContextOpen {
 		return &s.orphans
 	}
 	return &s.endings
@@ -122,7 +122,7 @@ func (s *State) listOf(c *context) *int32 {
 
 // eachEnding calls fn for every context from here down that is being closed or lost, until it returns false.
 func (s *State) eachEnding(i int32, fn func(i int32) bool) bool {
-	if i == none {
+	if i == None {
 		return true
 	}
 	x := s.inContexts[i].links
@@ -131,39 +131,39 @@ func (s *State) eachEnding(i int32, fn func(i int32) bool) bool {
 
 // orphanRoom is how many more contexts may be without a tab.
 func (s *State) orphanRoom() int32 {
-	return int32(min(max(0, s.settings.OrphanCap), math.MaxInt32)) - s.tabless
+	return int32(min(max(0, s.Settings.OrphanCap), math.MaxInt32)) - s.tabless
 }
 
 // keepable says whether a primary may be kept without a tab: the pool goes on, and so does the browser.
 func (s *State) keepable(i int32) bool {
-	b := s.browser(s.contexts[i].browser)
-	return s.settings.OrphanCap > 0 && s.phase == serving && b != nil && b.state == ready
+	b := s.browser(s.Contexts[i].Browser)
+	return s.Settings.OrphanCap > 0 && s.Phase == PhaseServing && b != nil && b.State == BrowserServing
 }
 
 // quit decides what becomes of a primary when a tab of it begins to close. As long as another stays in
 // it, nothing; otherwise it is kept or it is one no longer, by the reason.
 func (s *State) quit(i int32, reason Reason) {
-	t := &s.tabs[i]
-	if !s.isPrimary(t.context) {
+	t := &s.Tabs[i]
+	if !s.isPrimary(t.Context) {
 		return
 	}
-	for j := s.at(t.affinity).tabs; j != none; j = s.tabs[j].next {
-		if o := &s.tabs[j]; j != i && o.context == t.context && o.state != Closing && o.state != Lost {
+	for j := s.at(t.Affinity).Tabs; j != None; j = s.Tabs[j].Next {
+		if o := &s.Tabs[j]; j != i && o.Context == t.Context && o.State != Closing && o.State != Lost {
 			return
 		}
 	}
-	keep := s.keepable(t.context)
+	keep := s.keepable(t.Context)
 	switch reason {
 	case Eviction, IdleSweep:
-		keep = keep && s.settings.RetainOnEvict
+		keep = keep && s.Settings.RetainOnEvict
 	case Disposal:
-		keep = keep && s.contexts[t.context].retained
+		keep = keep && s.Contexts[t.Context].Retained
 	case Drain, BrowserLost:
 		keep = false
 	}
 	switch {
 	case !keep:
-		s.unprimary(t.context)
+		s.unprimary(t.Context)
 	case s.orphanRoom() <= 0:
 		s.closeOldestOrphan()
 	}
@@ -171,49 +171,49 @@ func (s *State) quit(i int32, reason Reason) {
 
 // closeOldestOrphan makes room for a primary that is to be kept.
 func (s *State) closeOldestOrphan() {
-	if oldest := s.orphans; oldest != none {
+	if oldest := s.orphans; oldest != None {
 		s.closeContext(oldest, OrphanRoom)
 	}
 }
 
-func (s *State) older(c, d *context) bool {
-	return c.since < d.since || c.since == d.since && c.id < d.id
+func (s *State) older(c, d *Context) bool {
+	return c.Since < d.Since || c.Since == d.Since && c.ID < d.ID
 }
 
 // closeContext starts the end of a context without a tab. From this step on it is no primary.
 func (s *State) closeContext(i int32, reason Reason) {
 	s.unprimary(i)
 	s.delist(i)
-	c := &s.contexts[i]
-	c.state, c.since, c.rung, c.rungSince, c.closes = contextClosing, s.now, asked, s.now, 0
-	c.generation = s.lastGeneration + 1 // later than any disposal so far
+	c := &s.Contexts[i]
+	c.State, c.Since, c.Rung, c.RungSince, c.Closes = ContextClosing, s.Now, CloseAsked, s.Now, 0
+	c.Generation = s.LastGeneration + 1 // later than any disposal so far
 	s.list(i)
-	s.arm(s.now.after(s.settings.CloseTimeout))
+	s.arm(s.Now.after(s.Settings.CloseTimeout))
 	s.askContext(i, reason)
 }
 
 func (s *State) askContext(i int32, reason Reason) {
-	c := &s.contexts[i]
-	c.closes++
-	c.askedAt = min(c.askedAt, s.now)
-	s.operation(Effect{Kind: CloseContext, Context: c.id, Browser: c.browser, Affinity: c.affinity, Reason: reason})
+	c := &s.Contexts[i]
+	c.Closes++
+	c.AskedAt = min(c.AskedAt, s.Now)
+	s.operation(Effect{Kind: CloseContext, Context: c.ID, Browser: c.Browser, Affinity: c.Affinity, Reason: reason})
 }
 
 func (s *State) contextEvent(e *Event) {
 	i, ok := s.contextIndex.get(uint64(e.Context))
-	if !ok || s.contexts[i].state == contextOpen {
+	if !ok || s.Contexts[i].State == ContextOpen {
 		return
 	}
-	c := &s.contexts[i]
+	c := &s.Contexts[i]
 	switch e.Kind {
 	case ContextClosed:
-		s.hear(c.browser)
+		s.hear(c.Browser)
 		s.removeContext(i)
 	case ContextCloseFailed:
-		s.hear(c.browser)
-		if c.state == contextClosing && c.askedAt != never && s.serves(c.browser) {
-			c.askedAt = never
-			if c.rung == asked && c.closes < closesBeforeKill {
+		s.hear(c.Browser)
+		if c.State == ContextClosing && c.AskedAt != Never && s.serves(c.Browser) {
+			c.AskedAt = Never
+			if c.Rung == CloseAsked && c.Closes < closesBeforeKill {
 				s.askContext(i, ReasonNone)
 			}
 		}
@@ -225,15 +225,15 @@ func (s *State) contextEvent(e *Event) {
 // contextSilent asks once more after CloseTimeout; after KillTimeout the context is lost, for it has
 // no renderer that could be killed.
 func (s *State) contextSilent(i int32) {
-	c := &s.contexts[i]
+	c := &s.Contexts[i]
 	switch {
-	case c.state != contextClosing || !s.serves(c.browser):
-	case c.rung == asked:
-		c.rung, c.rungSince, c.closes = killing, s.now, 0
-		s.arm(s.now.after(s.settings.KillTimeout))
+	case c.State != ContextClosing || !s.serves(c.Browser):
+	case c.Rung == CloseAsked:
+		c.Rung, c.RungSince, c.Closes = KillingRenderer, s.Now, 0
+		s.arm(s.Now.after(s.Settings.KillTimeout))
 		s.askContext(i, ReasonNone)
 	default:
-		c.state, c.askedAt = contextLost, never
-		s.wear(c.browser)
+		c.State, c.AskedAt = ContextLost, Never
+		s.wear(c.Browser)
 	}
 }

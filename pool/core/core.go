@@ -22,143 +22,143 @@ const (
 	tabStates
 )
 
-// none is the slot number that stands for no slot.
-const none int32 = -1
+// None is the slot number that stands for no slot.
+const None int32 = -1
 
-// never is an instant that does not come.
-const never Time = math.MaxInt64
+// Never is an instant that does not come.
+const Never Time = math.MaxInt64
 
-// tab is one page.
+// Tab is one page.
 //
 // Invariant: capacity. A slot is free again only when the browser has confirmed the end.
-type tab struct {
-	generation Generation    // of its affinity, when it was bound; before, in a primary: the next one's
-	holder     RequestID     // Leased: the request that holds it
-	pinned     RequestID     // Opening, Probing: the request that was promised this very tab
-	since      Time          // when the present state began
-	maxLease   time.Duration // Leased: how long it may be held; negative: as long as the holder likes
-	suspectAt  Time          // Probing, Rescuing: since when it is suspect
-	rungSince  Time          // Closing: when the present rung began
-	askedAt    Time          // since when an operation on it has been silent; never: none is
-	openBegan  Time          // when it was asked for
-	openEnded  Time          // when it was ready
-	probeBegan Time          // when it was probed last
-	probeEnded Time          // when it answered that
-	goodAt     Time          // when its page was last known to answer
-	leasedAt   Time          // when its last lease began
-	stuckSince Time          // stuck: when the first such lease in a row began
-	retireAt   Time          // when it is past its MaxAge
-	stamp      uint64        // when it was handed out last, as a place in the order of all grants
-	operation  Operation     // the number of what was asked last; answers that name another come too late
-	id         TabID
-	browser    BrowserID
-	affinity   Affinity // whose it is, or was until it began to close; 0: nobody's
-	context    int32    // the slot of its context
-	next, prev int32    // neighbours among the standbys, or among its affinity's tabs
-	uses       uint32   // how often it was handed out
-	state      TabState
-	class      Class     // Leased: the class of the lease
-	reason     Reason    // Closing, Lost: why it was closed; doomed: why it will be
-	rung       rung      // Closing: how far closing it has gone
-	closes     uint8     // Closing: how often it was asked for on this rung
-	kill       kill      // Closing: what became of killing its renderer
-	doomed     bool      // Opening, Leased: marked to close when it is open, or when the lease ends
-	overdue    bool      // Opening, Probing, Rescuing, Resetting: older than OpenGrace. Closing: older than CloseGrace
-	awaiting   bool      // Closing: a close was asked for and has not been answered
-	unopened   bool      // the answer to its opening is still out
-	suspect    bool      // Probing: it is doubted, rather than merely not seen for a while
-	rescued    bool      // Probing: what held it was stopped
-	part       ResetPart // Resetting: which part of it
-	session    session   // of its leases; see there
-	sessions   bool      // each of its leases has a session of its own
-	retried    bool      // since its last lease, a session of it has failed to end, or to begin
-	stuck      bool      // in its last lease a navigation began, and none finished
+type Tab struct {
+	Generation Generation    // of its affinity, when it was bound; before, in a primary: the next one's
+	Holder     RequestID     // Leased: the request that holds it
+	Pinned     RequestID     // Opening, Probing: the request that was promised this very tab
+	Since      Time          // when the present state began
+	MaxLease   time.Duration // Leased: how long it may be held; negative: as long as the holder likes
+	SuspectAt  Time          // Probing, Rescuing: since when it is suspect
+	RungSince  Time          // Closing: when the present rung began
+	AskedAt    Time          // since when an operation on it has been silent; Never: none is
+	OpenBegan  Time          // when it was asked for
+	OpenEnded  Time          // when it was ready
+	ProbeBegan Time          // when it was probed last
+	ProbeEnded Time          // when it answered that
+	GoodAt     Time          // when its page was last known to answer
+	LeasedAt   Time          // when its last lease began
+	StuckSince Time          // stuck: when the first such lease in a row began
+	RetireAt   Time          // when it is past its MaxAge
+	Stamp      uint64        // when it was handed out last, as a place in the order of all grants
+	Operation  Operation     // the number of what was asked last; answers that name another come too late
+	ID         TabID
+	Browser    BrowserID
+	Affinity   Affinity // whose it is, or was until it began to close; 0: nobody's
+	Context    int32    // the slot of its context
+	Next, Prev int32    // neighbours among the standbys, or among its affinity's tabs
+	Uses       uint32   // how often it was handed out
+	State      TabState
+	Class      Class     // Leased: the class of the lease
+	Reason     Reason    // Closing, Lost: why it was closed; doomed: why it will be
+	Rung       Rung      // Closing: how far closing it has gone
+	Closes     uint8     // Closing: how often it was asked for on this rung
+	Kill       Kill      // Closing: what became of killing its renderer
+	Doomed     bool      // Opening, Leased: marked to close when it is open, or when the lease ends
+	Overdue    bool      // Opening, Probing, Rescuing, Resetting: older than OpenGrace. Closing: older than CloseGrace
+	Awaiting   bool      // Closing: a close was asked for and has not been answered
+	Unopened   bool      // the answer to its opening is still out
+	Suspect    bool      // Probing: it is doubted, rather than merely not seen for a while
+	Rescued    bool      // Probing: what held it was stopped
+	Part       ResetPart // Resetting: which part of it
+	Session    Session   // of its leases; see there
+	Sessions   bool      // each of its leases has a session of its own
+	Retried    bool      // since its last lease, a session of it has failed to end, or to begin
+	Stuck      bool      // in its last lease a navigation began, and none finished
 }
 
 // bound says whether a tab belongs to an affinity and is not on its way out.
-func (t *tab) bound() bool {
-	return t.state >= Idle && t.state <= Resetting || t.state == Leased && !t.doomed
+func (t *Tab) bound() bool {
+	return t.State >= Idle && t.State <= Resetting || t.State == Leased && !t.Doomed
 }
 
-// affinityFacts is what is known of one key. It lives as long as a tab, a context, a request or a call
+// AffinityFacts is what is known of one key. It lives as long as a tab, a context, a request or a call
 // names it.
-type affinityFacts struct {
-	generation Generation // of its present life; 0 while it has none
-	freedAt    Time       // when a tab of it was given back last
-	openSince  Time       // since when RootCap and AffinityTabs let a waiting root request through, where they do
-	stamp      uint64     // when a tab of it was handed out last
-	primary    int32      // slot of the context it is known by, or none
-	tabs       int32      // first of its tabs, those on their way out included; the one that it got last
-	known      bool
+type AffinityFacts struct {
+	Generation Generation // of its present life; 0 while it has none
+	FreedAt    Time       // when a tab of it was given back last
+	OpenSince  Time       // since when RootCap and AffinityTabs let a waiting root request through, where they do
+	Stamp      uint64     // when a tab of it was handed out last
+	Primary    int32      // slot of the context it is known by, or None
+	Tabs       int32      // first of its tabs, those on their way out included; the one that it got last
+	Known      bool
 }
 
-// request is one GetPage that waits.
-type request struct {
-	id         RequestID
-	order      uint64 // of arrival
-	arrived    Time
-	admittedAt Time          // when no limit stopped it any more, by the time that it was promised a tab; never: it was promised none
-	maxLease   time.Duration // of the lease to come
-	affinity   Affinity
-	priority   int32
-	rounds     uint32 // State.rounds when it came
-	bypassed   int32  // how often a warm grant has passed it by
-	pin        int32  // slot of the tab that it was promised, or none
-	class      Class
-	used       bool
+// Request is one GetPage that waits.
+type Request struct {
+	ID         RequestID
+	Order      uint64 // of arrival
+	Arrived    Time
+	AdmittedAt Time          // when no limit stopped it any more, by the time that it was promised a tab; Never: it was promised none
+	MaxLease   time.Duration // of the lease to come
+	Affinity   Affinity
+	Priority   int32
+	Rounds     uint32 // Facts.Rounds when it came
+	Bypassed   int32  // how often a warm grant has passed it by
+	Pin        int32  // slot of the tab that it was promised, or None
+	Class      Class
+	Used       bool
 }
 
-// call is one DisposeAffinity, Warm or Recycle that waits.
-type call struct {
-	id         CallID
-	generation Generation // a disposal: this one and all before it have to be gone
-	affinity   Affinity   // a disposal; 0: another
-	browser    BrowserID  // a Recycle: this one and all before it have to be gone
-	rounds     uint32     // a Warm or a Recycle: State.rounds when it came
-	recycle    bool
+// Call is one DisposeAffinity, Warm or Recycle that waits.
+type Call struct {
+	ID         CallID
+	Generation Generation // a disposal: this one and all before it have to be gone
+	Affinity   Affinity   // a disposal; 0: another
+	Browser    BrowserID  // a Recycle: this one and all before it have to be gone
+	Rounds     uint32     // a Warm or a Recycle: Facts.Rounds when it came
+	Recycle    bool
 }
 
 // Facts is everything that a decision can depend on, and nothing that follows from it. It is flat: a
 // copy is a few memory copies.
 type Facts struct {
-	settings Settings
-	now      Time
+	Settings Settings
+	Now      Time
 
-	lastTab        TabID
-	lastContext    ContextID
-	lastBrowser    BrowserID
-	lastOperation  Operation
-	lastGeneration Generation
-	lastStamp      uint64
-	lastOrder      uint64
+	LastTab        TabID
+	LastContext    ContextID
+	LastBrowser    BrowserID
+	LastOperation  Operation
+	LastGeneration Generation
+	LastStamp      uint64
+	LastOrder      uint64
 
-	tabs         []tab
-	freeTabs     []int32 // slots, the next one to be used last; so are the others
-	standbys     int32   // first of the standbys, oldest first
-	lastReady    int32   // last of them
-	contexts     []context
-	freeContexts []int32
-	affinities   []affinityFacts // by handle
-	requests     []request
-	freeRequests []int32
-	calls        []call
-	browsers     []browser
+	Tabs         []Tab
+	FreeTabs     []int32 // slots, the next one to be used last; so are the others
+	Standbys     int32   // first of the standbys, oldest first
+	LastReady    int32   // last of them
+	Contexts     []Context
+	FreeContexts []int32
+	Affinities   []AffinityFacts // by handle
+	Requests     []Request
+	FreeRequests []int32
+	Calls        []Call
+	Browsers     []Browser
 
-	capacity       int32
-	rootOpen       Time   // since when the root limit lets a root request through, where it does
-	idle           bool   // nobody holds or waits
-	idleSince      Time   // since when
-	shrinking      bool   // IdleContraction has passed since then
-	contraction    TabID  // the tab with which one of capacity goes; 0: none
-	failedOpenings int32  // rounds in a row, for the backoff
-	failedBrowsers int32  // launches that failed and browsers that were lost, in a row
-	rounds         uint32 // failed rounds ever
-	success        uint32 // rounds when an opening last succeeded
-	paused         bool   // the pause after a failed round of opening has not passed
-	retryAt        Time
-	grounded       bool // the pause after a failed launch has not passed
-	relaunchAt     Time
-	phase          phase
+	Capacity       int32
+	RootOpen       Time   // since when the root limit lets a root request through, where it does
+	Idle           bool   // nobody holds or waits
+	IdleSince      Time   // since when
+	Shrinking      bool   // IdleContraction has passed since then
+	Contraction    TabID  // the tab with which one of capacity goes; 0: none
+	FailedOpenings int32  // rounds in a row, for the backoff
+	FailedBrowsers int32  // launches that failed and browsers that were lost, in a row
+	Rounds         uint32 // failed rounds ever
+	Success        uint32 // rounds when an opening last succeeded
+	Paused         bool   // the pause after a failed round of opening has not passed
+	RetryAt        Time
+	Grounded       bool // the pause after a failed launch has not passed
+	RelaunchAt     Time
+	Phase          Phase
 }
 
 // State is the pool: its facts, an index to them, and what a step is about to say.
@@ -174,25 +174,25 @@ type State struct {
 	armed    Time       // what Armed says
 }
 
-// phase says how far the pool is in its own life.
-type phase uint8
+// Phase says how far the pool is in its own life.
+type Phase uint8
 
 const (
-	serving phase = iota
-	closing       // root requests are refused; leases and nested requests are waited for
-	ending        // nobody holds or waits; the browser is being closed
-	closed
+	PhaseServing Phase = iota
+	PhaseClosing       // root requests are refused; leases and nested requests are waited for
+	PhaseEnding        // nobody holds or waits; the browser is being closed
+	PhaseClosed
 )
 
 // New returns the state of a pool with these settings, which Resolve has checked. Its first Step,
 // of NoEvent, launches the browser.
 func New(settings Settings) *State {
 	s := &State{Facts: Facts{
-		settings:   settings,
-		capacity:   int32(settings.InitialPages),
-		standbys:   none,
-		lastReady:  none,
-		affinities: []affinityFacts{{primary: none}}, // handle 0 is nobody
+		Settings:   settings,
+		Capacity:   int32(settings.InitialPages),
+		Standbys:   None,
+		LastReady:  None,
+		Affinities: []AffinityFacts{{Primary: None}}, // handle 0 is nobody
 	}}
 	s.index.clear(&s.Facts)
 	return s
@@ -202,8 +202,8 @@ func New(settings Settings) *State {
 // it, in order. It does everything that has become possible, so there is nothing to call again for.
 // An event that cannot be (a second answer, the release of an ended lease) changes nothing.
 func (s *State) Step(now Time, event Event, out []Effect) []Effect {
-	s.now = max(s.now, now)
-	s.effects, s.armed = out, never
+	s.Now = max(s.Now, now)
+	s.effects, s.armed = out, Never
 	s.admitAgain()
 	s.handle(&event)
 	s.settle(&event)
@@ -237,11 +237,11 @@ func (s *State) handle(e *Event) {
 	case CloseExpired:
 		s.closeExpired()
 	case RetryDue:
-		s.paused = false
+		s.Paused = false
 	case RelaunchDue:
-		s.grounded = false
+		s.Grounded = false
 	case ContractDue:
-		s.shrinking = s.idle
+		s.Shrinking = s.Idle
 	case ContextClosed, ContextCloseFailed, ContextSilent:
 		s.contextEvent(e)
 	case BrowserReady, BrowserFailed, BrowserGone, BrowserAnswered, LaunchSilent, BrowserCloseSilent,
@@ -255,7 +255,7 @@ func (s *State) handle(e *Event) {
 }
 
 func (s *State) tabEvent(e *Event, i int32) {
-	if e.Operation != 0 && e.Operation != s.tabs[i].operation {
+	if e.Operation != 0 && e.Operation != s.Tabs[i].Operation {
 		// It was given up, so it is no sign of life: a driver answers because it was told to end the call.
 		if e.Kind == SessionEnded && e.Left == SpoiledContext {
 			s.spoilContext(i) // but what it says is so
@@ -263,9 +263,9 @@ func (s *State) tabEvent(e *Event, i int32) {
 		return
 	}
 	if !e.Kind.Deadline() {
-		s.hear(s.tabs[i].browser)
+		s.hear(s.Tabs[i].Browser)
 		if e.Kind != Crashed {
-			s.tabs[i].askedAt = never
+			s.Tabs[i].AskedAt = Never
 		}
 	}
 	switch e.Kind {
@@ -308,7 +308,7 @@ func (s *State) tabEvent(e *Event, i int32) {
 	case Crashed:
 		s.crashed(i)
 	case RetireDue:
-		s.tabs[i].retireAt = min(s.tabs[i].retireAt, s.now)
+		s.Tabs[i].RetireAt = min(s.Tabs[i].RetireAt, s.Now)
 		s.retire(i)
 	}
 }
@@ -351,34 +351,34 @@ func (s *State) CopyFrom(o *State) {
 
 // keep makes the lists of f copies of what they are, in the memory of old ones.
 func (f *Facts) keep(old *Facts) {
-	f.tabs, f.freeTabs = append(old.tabs[:0], f.tabs...), append(old.freeTabs[:0], f.freeTabs...)
-	f.contexts, f.freeContexts = append(old.contexts[:0], f.contexts...), append(old.freeContexts[:0], f.freeContexts...)
-	f.affinities = append(old.affinities[:0], f.affinities...)
-	f.requests, f.freeRequests = append(old.requests[:0], f.requests...), append(old.freeRequests[:0], f.freeRequests...)
-	f.calls, f.browsers = append(old.calls[:0], f.calls...), append(old.browsers[:0], f.browsers...)
+	f.Tabs, f.FreeTabs = append(old.Tabs[:0], f.Tabs...), append(old.FreeTabs[:0], f.FreeTabs...)
+	f.Contexts, f.FreeContexts = append(old.Contexts[:0], f.Contexts...), append(old.FreeContexts[:0], f.FreeContexts...)
+	f.Affinities = append(old.Affinities[:0], f.Affinities...)
+	f.Requests, f.FreeRequests = append(old.Requests[:0], f.Requests...), append(old.FreeRequests[:0], f.FreeRequests...)
+	f.Calls, f.Browsers = append(old.Calls[:0], f.Calls...), append(old.Browsers[:0], f.Browsers...)
 }
 
 func (s *State) emit(e Effect) { s.effects = append(s.effects, e) }
 
 // operation begins one. A browser in which it stays silent is asked whether it is there.
 func (s *State) operation(e Effect) {
-	if s.settings.StallTimeout > 0 {
-		s.arm(s.now.after(s.settings.StallTimeout))
+	if s.Settings.StallTimeout > 0 {
+		s.arm(s.Now.after(s.Settings.StallTimeout))
 	}
-	s.lastOperation++
-	e.Operation = s.lastOperation
+	s.LastOperation++
+	e.Operation = s.LastOperation
 	s.emit(e)
 }
 
 // affinity returns what is known of a key, and makes room for it where nothing is.
 func (s *State) affinity(a Affinity) affinity {
-	for int(a) >= len(s.affinities) {
-		s.affinities = append(s.affinities, affinityFacts{primary: none})
+	for int(a) >= len(s.Affinities) {
+		s.Affinities = append(s.Affinities, AffinityFacts{Primary: None})
 		s.keys = append(s.keys, noKey)
 	}
 	k := s.at(a)
-	if !k.known {
-		*k.affinityFacts = affinityFacts{known: true, tabs: none, primary: none, openSince: s.now}
+	if !k.Known {
+		*k.AffinityFacts = AffinityFacts{Known: true, Tabs: None, Primary: None, OpenSince: s.Now}
 		*k.affinityIndex = noKey
 	}
 	return k
@@ -395,7 +395,7 @@ func (s *State) touch(a Affinity) {
 		k.touched = true
 		s.touched = append(s.touched, a)
 		if k.eligible == 0 { // so if the limits let somebody through, it is from this step on
-			k.openSince = s.now
+			k.OpenSince = s.Now
 		}
 	}
 	s.outdate(a)
@@ -408,8 +408,8 @@ func (s *State) forget() {
 	for _, a := range s.touched {
 		k := s.at(a)
 		k.touched = false
-		if k.tabs == none && k.contexts == 0 && k.waiting == [classes]int32{} && k.calls == 0 {
-			*k.affinityFacts, *k.affinityIndex = affinityFacts{primary: none}, noKey
+		if k.Tabs == None && k.contexts == 0 && k.waiting == [classes]int32{} && k.calls == 0 {
+			*k.AffinityFacts, *k.affinityIndex = AffinityFacts{Primary: None}, noKey
 			s.emit(Effect{Kind: Forget, Affinity: a})
 		}
 	}

@@ -26,7 +26,7 @@ func (s *State) NextDeadline() (Deadline, bool) {
 		}
 	}
 	s.poolDeadlines(earliest)
-	if i := s.nextContext(); i != none {
+	if i := s.nextContext(); i != None {
 		d, _ := s.contextDeadline(i)
 		earliest(d)
 	}
@@ -36,9 +36,9 @@ func (s *State) NextDeadline() (Deadline, bool) {
 
 // nextContext is the context whose deadline is the earliest of all contexts', and of several the one in the first slot.
 func (s *State) nextContext() int32 {
-	next, at := none, never
+	next, at := None, Never
 	s.eachEnding(s.endings, func(i int32) bool {
-		if d, ok := s.contextDeadline(i); ok && (next == none || d.At < at || d.At == at && i < next) {
+		if d, ok := s.contextDeadline(i); ok && (next == None || d.At < at || d.At == at && i < next) {
 			next, at = i, d.At
 		}
 		return true
@@ -57,7 +57,7 @@ func (s *State) arm(at Time) { s.armed = min(s.armed, at) }
 // armTabs notes the deadlines of the tabs that have moved in this step, as they are at its end.
 func (s *State) armTabs() {
 	for _, i := range s.moved {
-		t := &s.tabs[i]
+		t := &s.Tabs[i]
 		at, _ := s.tabDeadline(t)
 		grace, _ := s.graceDeadline(t)
 		s.arm(min(at, grace))
@@ -67,7 +67,7 @@ func (s *State) armTabs() {
 
 func (s *State) eachDeadline(fn func(Deadline)) {
 	s.poolDeadlines(fn)
-	for i := range s.contexts {
+	for i := range s.Contexts {
 		if d, ok := s.contextDeadline(int32(i)); ok {
 			fn(d)
 		}
@@ -77,86 +77,86 @@ func (s *State) eachDeadline(fn func(Deadline)) {
 
 // poolDeadlines are those of browsers, of pauses and of the contraction.
 func (s *State) poolDeadlines(fn func(Deadline)) {
-	for i := range s.browsers {
-		s.browserDeadlines(&s.browsers[i], fn)
+	for i := range s.Browsers {
+		s.browserDeadlines(&s.Browsers[i], fn)
 	}
-	if s.paused && s.phase < ending {
-		fn(Deadline{s.retryAt, Event{Kind: RetryDue}})
+	if s.Paused && s.Phase < PhaseEnding {
+		fn(Deadline{s.RetryAt, Event{Kind: RetryDue}})
 	}
-	if s.grounded && s.phase < ending {
-		fn(Deadline{s.relaunchAt, Event{Kind: RelaunchDue}})
+	if s.Grounded && s.Phase < PhaseEnding {
+		fn(Deadline{s.RelaunchAt, Event{Kind: RelaunchDue}})
 	}
-	if s.idle && !s.shrinking && int(s.capacity) > s.settings.MinPages {
-		fn(Deadline{s.idleSince.after(s.settings.IdleContraction), Event{Kind: ContractDue}})
+	if s.Idle && !s.Shrinking && int(s.Capacity) > s.Settings.MinPages {
+		fn(Deadline{s.IdleSince.after(s.Settings.IdleContraction), Event{Kind: ContractDue}})
 	}
 }
 
 func (s *State) contextDeadline(i int32) (Deadline, bool) {
-	c := &s.contexts[i]
-	if c.state != contextClosing || !s.serves(c.browser) {
+	c := &s.Contexts[i]
+	if c.State != ContextClosing || !s.serves(c.Browser) {
 		return Deadline{}, false
 	}
-	patience := s.settings.CloseTimeout
-	if c.rung == killing {
-		patience = s.settings.KillTimeout
+	patience := s.Settings.CloseTimeout
+	if c.Rung == KillingRenderer {
+		patience = s.Settings.KillTimeout
 	}
-	return Deadline{c.rungSince.after(patience), Event{Kind: ContextSilent, Context: c.id}}, true
+	return Deadline{c.RungSince.after(patience), Event{Kind: ContextSilent, Context: c.ID}}, true
 }
 
 func (s *State) tabDeadlines(fn func(Deadline)) {
-	for i := range s.tabs {
-		t := &s.tabs[i]
+	for i := range s.Tabs {
+		t := &s.Tabs[i]
 		if at, kind := s.tabDeadline(t); kind == Expired {
-			fn(Deadline{at, Event{Kind: kind, Request: t.holder}})
+			fn(Deadline{at, Event{Kind: kind, Request: t.Holder}})
 		} else if kind != NoEvent {
-			fn(Deadline{at, Event{Kind: kind, Tab: t.id}})
+			fn(Deadline{at, Event{Kind: kind, Tab: t.ID}})
 		}
 		if at, kind := s.graceDeadline(t); kind != NoEvent {
-			fn(Deadline{at, Event{Kind: kind, Tab: t.id}})
+			fn(Deadline{at, Event{Kind: kind, Tab: t.ID}})
 		}
 	}
 }
 
-func (s *State) browserDeadlines(b *browser, fn func(Deadline)) {
-	set := &s.settings
+func (s *State) browserDeadlines(b *Browser, fn func(Deadline)) {
+	set := &s.Settings
 	on := func(at Time, after time.Duration, kind EventKind) {
-		fn(Deadline{at.after(after), Event{Kind: kind, Browser: b.id}})
+		fn(Deadline{at.after(after), Event{Kind: kind, Browser: b.ID}})
 	}
-	switch b.state {
-	case starting:
-		on(b.since, set.LaunchTimeout, LaunchSilent)
+	switch b.State {
+	case BrowserStarting:
+		on(b.Since, set.LaunchTimeout, LaunchSilent)
 		return
-	case ended:
-		on(b.since, set.BrowserCloseTimeout, BrowserCloseSilent)
+	case BrowserClosing:
+		on(b.Since, set.BrowserCloseTimeout, BrowserCloseSilent)
 		return
-	case draining:
-		on(b.since, set.DrainTimeout, DrainSilent)
-	case ready:
-		if set.BrowserMaxAge > 0 && !b.worn {
-			on(b.since, set.BrowserMaxAge, BrowserWorn)
+	case BrowserDraining:
+		on(b.Since, set.DrainTimeout, DrainSilent)
+	case BrowserServing:
+		if set.BrowserMaxAge > 0 && !b.Worn {
+			on(b.Since, set.BrowserMaxAge, BrowserWorn)
 		}
 	}
 	if set.StallTimeout < 0 {
 		return
 	}
-	if b.askedAt != never {
-		on(b.askedAt, set.StallTimeout, BrowserSilent)
-	} else if silent := s.silentSince(b.id); silent != never {
-		on(max(silent, b.heardAt), set.StallTimeout, BrowserStalled)
+	if b.AskedAt != Never {
+		on(b.AskedAt, set.StallTimeout, BrowserSilent)
+	} else if silent := s.silentSince(b.ID); silent != Never {
+		on(max(silent, b.HeardAt), set.StallTimeout, BrowserStalled)
 	}
 }
 
 // silentSince is since when the oldest operation in a browser has been silent; never: none is under way.
 func (s *State) silentSince(id BrowserID) Time {
-	since := never
-	for i := range s.tabs {
-		if t := &s.tabs[i]; t.state != 0 && t.browser == id {
-			since = min(since, t.askedAt)
+	since := Never
+	for i := range s.Tabs {
+		if t := &s.Tabs[i]; t.State != 0 && t.Browser == id {
+			since = min(since, t.AskedAt)
 		}
 	}
 	s.eachEnding(s.endings, func(i int32) bool {
-		if c := &s.contexts[i]; c.browser == id {
-			since = min(since, c.askedAt)
+		if c := &s.Contexts[i]; c.Browser == id {
+			since = min(since, c.AskedAt)
 		}
 		return true
 	})
@@ -164,46 +164,46 @@ func (s *State) silentSince(id BrowserID) Time {
 }
 
 // tabDeadline is when something of a tab is given up, and what; NoEvent, at the last instant there is: nothing is.
-func (s *State) tabDeadline(t *tab) (Time, EventKind) {
-	set := &s.settings
+func (s *State) tabDeadline(t *Tab) (Time, EventKind) {
+	set := &s.Settings
 	switch {
-	case t.state == Leased && t.maxLease > 0:
-		return t.since.after(t.maxLease), Expired
-	case (t.state == Idle || t.state == Standby) && t.retireAt < never:
-		return t.retireAt, RetireDue
-	case t.state == Opening && t.overdue:
-		return t.since.after(set.OpenTimeout), OpenSilent
-	case t.state == Probing && !t.suspect:
-		return t.since.after(set.ProbeBudget), ProbeSilent
-	case t.state == Probing && !t.rescued:
-		return t.suspectAt.after(set.RescueTimeout / 2), ProbeSilent
-	case t.state == Probing:
-		return t.suspectAt.after(set.RescueTimeout), ProbeSilent
-	case t.state == Rescuing:
-		return t.suspectAt.after(set.RescueTimeout), RescueSilent
-	case t.state == Resetting && t.part == PartLeave:
-		return t.since.after(set.OpenTimeout), ResetSilent
-	case t.state == Resetting && t.part == PartBegin:
-		return t.since.after(set.BeginTimeout()), ResetSilent
-	case t.state == Resetting:
-		return t.since.after(set.EndTimeout()), ResetSilent
-	case t.state != Closing || !s.serves(t.browser): // it goes with its browser
-	case t.rung == killing:
-		return t.rungSince.after(set.KillTimeout), KillSilent
-	case t.overdue:
-		return t.rungSince.after(set.CloseTimeout), CloseSilent
+	case t.State == Leased && t.MaxLease > 0:
+		return t.Since.after(t.MaxLease), Expired
+	case (t.State == Idle || t.State == Standby) && t.RetireAt < Never:
+		return t.RetireAt, RetireDue
+	case t.State == Opening && t.Overdue:
+		return t.Since.after(set.OpenTimeout), OpenSilent
+	case t.State == Probing && !t.Suspect:
+		return t.Since.after(set.ProbeBudget), ProbeSilent
+	case t.State == Probing && !t.Rescued:
+		return t.SuspectAt.after(set.RescueTimeout / 2), ProbeSilent
+	case t.State == Probing:
+		return t.SuspectAt.after(set.RescueTimeout), ProbeSilent
+	case t.State == Rescuing:
+		return t.SuspectAt.after(set.RescueTimeout), RescueSilent
+	case t.State == Resetting && t.Part == PartLeave:
+		return t.Since.after(set.OpenTimeout), ResetSilent
+	case t.State == Resetting && t.Part == PartBegin:
+		return t.Since.after(set.BeginTimeout()), ResetSilent
+	case t.State == Resetting:
+		return t.Since.after(set.EndTimeout()), ResetSilent
+	case t.State != Closing || !s.serves(t.Browser): // it goes with its browser
+	case t.Rung == KillingRenderer:
+		return t.RungSince.after(set.KillTimeout), KillSilent
+	case t.Overdue:
+		return t.RungSince.after(set.CloseTimeout), CloseSilent
 	}
-	return never, NoEvent
+	return Never, NoEvent
 }
 
 // graceDeadline is when what a tab waits for becomes overdue.
-func (s *State) graceDeadline(t *tab) (Time, EventKind) {
-	kind, grace := overdueKind(t.state), s.settings.OpenGrace
-	if t.overdue || kind == NoEvent {
-		return never, NoEvent
+func (s *State) graceDeadline(t *Tab) (Time, EventKind) {
+	kind, grace := overdueKind(t.State), s.Settings.OpenGrace
+	if t.Overdue || kind == NoEvent {
+		return Never, NoEvent
 	}
-	if t.state == Closing {
-		grace = s.settings.CloseGrace
+	if t.State == Closing {
+		grace = s.Settings.CloseGrace
 	}
-	return t.since.after(grace), kind
+	return t.Since.after(grace), kind
 }

@@ -216,7 +216,7 @@ func place(cells []cell, id uint64) uint64 {
 
 // age is how many ticks ago an instant was; 0: there was none yet.
 func (c *Canon) age(at Time) uint64 {
-	if c.Tick == 0 || at == never || at == 0 {
+	if c.Tick == 0 || at == Never || at == 0 {
 		return 0
 	}
 	return 1 + uint64((c.Now-at)/c.Tick)
@@ -231,118 +231,118 @@ func (c *Canon) name(number uint64) uint64 {
 
 // AddIDs names the ids of the state.
 func (s *State) AddIDs(c *Canon) {
-	for i := range s.tabs {
-		if t := &s.tabs[i]; t.state != 0 {
-			c.generations.add(uint64(t.generation))
-			c.stamps.add(t.stamp)
+	for i := range s.Tabs {
+		if t := &s.Tabs[i]; t.State != 0 {
+			c.generations.add(uint64(t.Generation))
+			c.stamps.add(t.Stamp)
 		}
 	}
-	for i := range s.contexts {
-		if p := &s.contexts[i]; p.state != 0 {
+	for i := range s.Contexts {
+		if p := &s.Contexts[i]; p.State != 0 {
 			if s.orphan(int32(i)) {
-				c.ages.add(uint64(p.since))
+				c.ages.add(uint64(p.Since))
 			}
-			c.generations.add(uint64(p.generation))
+			c.generations.add(uint64(p.Generation))
 		}
 	}
-	for i := range s.affinities {
-		c.generations.add(uint64(s.at(Affinity(i)).generation))
-		c.stamps.add(s.at(Affinity(i)).stamp)
+	for i := range s.Affinities {
+		c.generations.add(uint64(s.at(Affinity(i)).Generation))
+		c.stamps.add(s.at(Affinity(i)).Stamp)
 	}
-	for i := range s.requests {
-		c.orders.add(s.requests[i].order)
+	for i := range s.Requests {
+		c.orders.add(s.Requests[i].Order)
 	}
-	for i := range s.calls {
-		c.browsers.add(uint64(s.calls[i].browser))
+	for i := range s.Calls {
+		c.browsers.add(uint64(s.Calls[i].Browser))
 	}
-	for i := range s.browsers {
-		c.browsers.add(uint64(s.browsers[i].id))
+	for i := range s.Browsers {
+		c.browsers.add(uint64(s.Browsers[i].ID))
 	}
 }
 
 // Hash adds everything that the state's future depends on, but for who waits.
 func (s *State) Hash(c *Canon) {
-	c.Add(uint64(s.phase)<<8 | uint64(s.capacity)<<16 | bit(s.paused, 32) | bit(s.grounded, 33) | bit(s.idle, 34) |
-		bit(s.shrinking, 35) | bit(s.contraction != 0, 36) | bit(s.failedBrowsers > 0, 37) | // whether the next restart is at once
-		bit(s.idleSince == never, 38)) // whether it shrinks at all
+	c.Add(uint64(s.Phase)<<8 | uint64(s.Capacity)<<16 | bit(s.Paused, 32) | bit(s.Grounded, 33) | bit(s.Idle, 34) |
+		bit(s.Shrinking, 35) | bit(s.Contraction != 0, 36) | bit(s.FailedBrowsers > 0, 37) | // whether the next restart is at once
+		bit(s.IdleSince == Never, 38)) // whether it shrinks at all
 	if c.Tick > 0 {
-		c.Add(uint64(s.failedOpenings)<<32 | uint64(s.failedBrowsers)) // how long a pause is
+		c.Add(uint64(s.FailedOpenings)<<32 | uint64(s.FailedBrowsers)) // how long a pause is
 	}
-	for i := range s.browsers {
-		b := &s.browsers[i]
+	for i := range s.Browsers {
+		b := &s.Browsers[i]
 		worn := uint64(0)
-		if s.settings.BrowserMaxTabs > 0 && !b.worn {
-			worn = uint64(b.tabs)
+		if s.Settings.BrowserMaxTabs > 0 && !b.Worn {
+			worn = uint64(b.Tabs)
 		}
-		c.Add(c.age(b.since))
-		c.Add(c.Browser(b.id)<<8 | uint64(b.state) | bit(b.unlaunched, 16) | bit(b.worn, 17) | bit(b.askedAt != never, 18) | worn<<32)
+		c.Add(c.age(b.Since))
+		c.Add(c.Browser(b.ID)<<8 | uint64(b.State) | bit(b.Unlaunched, 16) | bit(b.Worn, 17) | bit(b.AskedAt != Never, 18) | worn<<32)
 	}
-	for i := range s.contexts {
-		if s.contexts[i].state != 0 {
+	for i := range s.Contexts {
+		if s.Contexts[i].State != 0 {
 			s.hashContext(c, int32(i))
 		}
 	}
-	for i := range s.tabs {
-		if s.tabs[i].state != 0 {
-			s.hashTab(c, &s.tabs[i])
+	for i := range s.Tabs {
+		if s.Tabs[i].State != 0 {
+			s.hashTab(c, &s.Tabs[i])
 		}
 	}
 	order := uint64(0)
-	for i := s.standbys; i != none; i = s.tabs[i].next {
+	for i := s.Standbys; i != None; i = s.Tabs[i].Next {
 		order++ // of adoption
-		c.Tab(s.tabs[i].id, 0).Add(order)
+		c.Tab(s.Tabs[i].ID, 0).Add(order)
 	}
-	for a := range s.affinities {
-		if k := s.at(Affinity(a)); k.known {
-			c.Add(uint64(a) | c.generations.of(uint64(k.generation))<<32)
-			c.Add(c.stamps.of(k.stamp))
-			c.Add(c.age(k.freedAt))
+	for a := range s.Affinities {
+		if k := s.at(Affinity(a)); k.Known {
+			c.Add(uint64(a) | c.generations.of(uint64(k.Generation))<<32)
+			c.Add(c.stamps.of(k.Stamp))
+			c.Add(c.age(k.FreedAt))
 		}
 	}
 }
 
 // HashWaiting adds those that wait, once they have their names.
 func (s *State) HashWaiting(c *Canon) {
-	for i := range s.requests {
-		if q := &s.requests[i]; q.used {
+	for i := range s.Requests {
+		if q := &s.Requests[i]; q.Used {
 			c.with += s.requestSum(c, q)
 		}
 	}
-	for i := range s.calls {
-		c.with += s.callSum(c, &s.calls[i])
+	for i := range s.Calls {
+		c.with += s.callSum(c, &s.Calls[i])
 	}
 }
 
-func (s *State) requestSum(c *Canon, q *request) uint64 {
+func (s *State) requestSum(c *Canon, q *Request) uint64 {
 	var h Hasher
-	h.Add(c.name(uint64(q.id)))
-	h.Add(c.orders.of(q.order))
-	h.Add(uint64(q.affinity) | uint64(q.class)<<32 | bit(q.maxLease > 0, 40) | bit(q.admittedAt == never, 41) | uint64(q.bypassed)<<48)
-	h.Add(uint64(uint32(q.priority)) | s.roundsLeft(q.rounds)<<32)
-	h.Add(c.age(q.arrived))
+	h.Add(c.name(uint64(q.ID)))
+	h.Add(c.orders.of(q.Order))
+	h.Add(uint64(q.Affinity) | uint64(q.Class)<<32 | bit(q.MaxLease > 0, 40) | bit(q.AdmittedAt == Never, 41) | uint64(q.Bypassed)<<48)
+	h.Add(uint64(uint32(q.Priority)) | s.roundsLeft(q.Rounds)<<32)
+	h.Add(c.age(q.Arrived))
 	return h.Sum()
 }
 
-func (s *State) callSum(c *Canon, q *call) uint64 {
+func (s *State) callSum(c *Canon, q *Call) uint64 {
 	var h Hasher
-	h.Add(c.name(uint64(q.id)))
-	h.Add(c.generations.of(uint64(q.generation)))
-	h.Add(uint64(q.affinity) | bit(q.recycle, 32) | c.Browser(q.browser)<<40)
-	if q.affinity == 0 {
-		h.Add(s.roundsLeft(q.rounds)) // a disposal does not give up after some
+	h.Add(c.name(uint64(q.ID)))
+	h.Add(c.generations.of(uint64(q.Generation)))
+	h.Add(uint64(q.Affinity) | bit(q.Recycle, 32) | c.Browser(q.Browser)<<40)
+	if q.Affinity == 0 {
+		h.Add(s.roundsLeft(q.Rounds)) // a disposal does not give up after some
 	}
 	return h.Sum()
 }
 
 // hashContext adds a context. The oldest orphan goes first, so their ages are compared.
 func (s *State) hashContext(c *Canon, i int32) {
-	p := &s.contexts[i]
-	h := c.Context(p.id, p.browser)
-	h.Add(uint64(p.affinity) | uint64(p.state)<<32 | uint64(p.rung)<<36 | uint64(min(p.closes, closesBeforeKill))<<40 |
-		bit(p.retained, 44) | bit(p.askedAt != never, 45) | bit(s.isPrimary(i), 46))
-	h.Add(c.generations.of(uint64(p.generation)) | bit(p.generation > s.lastGeneration, 32)) // which the next one may reach
+	p := &s.Contexts[i]
+	h := c.Context(p.ID, p.Browser)
+	h.Add(uint64(p.Affinity) | uint64(p.State)<<32 | uint64(p.Rung)<<36 | uint64(min(p.Closes, closesBeforeKill))<<40 |
+		bit(p.Retained, 44) | bit(p.AskedAt != Never, 45) | bit(s.isPrimary(i), 46))
+	h.Add(c.generations.of(uint64(p.Generation)) | bit(p.Generation > s.LastGeneration, 32)) // which the next one may reach
 	if s.orphan(i) {
-		h.Add(c.ages.of(uint64(p.since)))
+		h.Add(c.ages.of(uint64(p.Since)))
 	}
 }
 
@@ -350,50 +350,50 @@ func (s *State) hashContext(c *Canon, i int32) {
 // end makes fewer grants than this, so a larger MaxUses is never reached.
 const countedUses = 64
 
-func (s *State) hashTab(c *Canon, t *tab) {
-	e := find(&c.tabs, uint64(t.id), uint64(s.contexts[t.context].id))
-	e.requests[0], e.requests[1] = uint64(t.holder), uint64(t.pinned)
-	uses := min(t.uses, 1)
-	if s.settings.MaxUses > 0 && s.settings.MaxUses <= countedUses {
-		uses = t.uses
+func (s *State) hashTab(c *Canon, t *Tab) {
+	e := find(&c.tabs, uint64(t.ID), uint64(s.Contexts[t.Context].ID))
+	e.requests[0], e.requests[1] = uint64(t.Holder), uint64(t.Pinned)
+	uses := min(t.Uses, 1)
+	if s.Settings.MaxUses > 0 && s.Settings.MaxUses <= countedUses {
+		uses = t.Uses
 	}
-	e.own.Add(uint64(t.affinity) | c.generations.of(uint64(t.generation))<<32 | bit(t.generation > s.lastGeneration, 62))
-	e.own.Add(c.stamps.of(t.stamp))
-	e.own.Add(c.age(t.openEnded))
-	e.own.Add(c.age(t.goodAt))
-	e.own.Add(uint64(t.state) | uint64(t.class)<<4 | uint64(t.reason)<<8 | uint64(t.rung)<<16 |
-		uint64(min(t.closes, closesBeforeKill))<<20 | uint64(t.kill)<<24 |
-		bit(t.suspect, 28) | bit(t.rescued, 29) | bit(t.state == Resetting && t.part == PartLeave, 30) | bit(t.askedAt != never, 31) | bit(t.doomed, 32) |
-		bit(t.state == Leased && t.maxLease > 0, 33) | // whether it can expire
-		bit(t.overdue, 34) | bit(t.awaiting, 35) | bit(t.unopened, 36) | bit(t.retireAt < never, 37) | bit(t.id == s.contraction, 38) |
+	e.own.Add(uint64(t.Affinity) | c.generations.of(uint64(t.Generation))<<32 | bit(t.Generation > s.LastGeneration, 62))
+	e.own.Add(c.stamps.of(t.Stamp))
+	e.own.Add(c.age(t.OpenEnded))
+	e.own.Add(c.age(t.GoodAt))
+	e.own.Add(uint64(t.State) | uint64(t.Class)<<4 | uint64(t.Reason)<<8 | uint64(t.Rung)<<16 |
+		uint64(min(t.Closes, closesBeforeKill))<<20 | uint64(t.Kill)<<24 |
+		bit(t.Suspect, 28) | bit(t.Rescued, 29) | bit(t.State == Resetting && t.Part == PartLeave, 30) | bit(t.AskedAt != Never, 31) | bit(t.Doomed, 32) |
+		bit(t.State == Leased && t.MaxLease > 0, 33) | // whether it can expire
+		bit(t.Overdue, 34) | bit(t.Awaiting, 35) | bit(t.Unopened, 36) | bit(t.RetireAt < Never, 37) | bit(t.ID == s.Contraction, 38) |
 		uint64(uses)<<40)
 	if t.asked() {
 		e.own.Add(s.askedRank(t))
 	}
-	if t.sessions {
+	if t.Sessions {
 		e.own.Add(s.sessionHash(t))
 	}
 }
 
 // sessionHash is what is known of a tab's sessions, and whether another tab of its browser has navigated since it could not.
-func (s *State) sessionHash(t *tab) uint64 {
-	since := t.stuckSince
+func (s *State) sessionHash(t *Tab) uint64 {
+	since := t.StuckSince
 	switch {
-	case t.stuck:
-	case t.state == Leased:
-		since = t.since
+	case t.Stuck:
+	case t.State == Leased:
+		since = t.Since
 	default:
-		since = t.leasedAt
+		since = t.LeasedAt
 	}
-	b := s.browser(t.browser)
-	return 1 | uint64(t.session)<<1 | uint64(t.part)<<4 | bit(t.retried, 8) | bit(t.stuck, 9) | bit(b != nil && b.arrivedAt > since, 10)
+	b := s.browser(t.Browser)
+	return 1 | uint64(t.Session)<<1 | uint64(t.Part)<<4 | bit(t.Retried, 8) | bit(t.Stuck, 9) | bit(b != nil && b.ArrivedAt > since, 10)
 }
 
 // askedRank is how many probes, rescues and resets began before that of a tab: closeOverdue takes the first.
-func (s *State) askedRank(t *tab) uint64 {
+func (s *State) askedRank(t *Tab) uint64 {
 	n := uint64(0)
-	for i := range s.tabs {
-		if o := &s.tabs[i]; o.asked() && askedBefore(o, t) {
+	for i := range s.Tabs {
+		if o := &s.Tabs[i]; o.asked() && askedBefore(o, t) {
 			n++
 		}
 	}
@@ -401,13 +401,13 @@ func (s *State) askedRank(t *tab) uint64 {
 }
 
 func (s *State) roundsLeft(rounds uint32) uint64 {
-	return uint64(min(s.rounds-max(rounds, s.success), uint32(s.settings.OpenRetries)))
+	return uint64(min(s.Rounds-max(rounds, s.Success), uint32(s.Settings.OpenRetries)))
 }
 
 // Order is the place of a request among those that wait, by their arrival; 0: it does not wait.
 func (s *State) Order(c *Canon, id RequestID) uint64 {
 	if i, ok := s.requestIndex.get(uint64(id)); ok {
-		return c.orders.of(s.requests[i].order)
+		return c.orders.of(s.Requests[i].Order)
 	}
 	return 0
 }
@@ -417,29 +417,29 @@ func (s *State) Order(c *Canon, id RequestID) uint64 {
 // many kinds were met.
 func (s *State) Outline() uint64 {
 	var h Hasher
-	h.Add(uint64(s.capacity) | uint64(s.phase)<<16 | bit(s.paused, 24) | bit(s.grounded, 25) | bit(s.contraction != 0, 26) |
-		uint64(min(s.waiting[Root], roughly))<<32 | uint64(min(s.waiting[Nested], roughly))<<40 | uint64(min(len(s.calls), roughly))<<48)
+	h.Add(uint64(s.Capacity) | uint64(s.Phase)<<16 | bit(s.Paused, 24) | bit(s.Grounded, 25) | bit(s.Contraction != 0, 26) |
+		uint64(min(s.waiting[Root], roughly))<<32 | uint64(min(s.waiting[Nested], roughly))<<40 | uint64(min(len(s.Calls), roughly))<<48)
 	sum := uint64(0)
-	for i := range s.tabs {
-		if t := &s.tabs[i]; t.state != 0 {
+	for i := range s.Tabs {
+		if t := &s.Tabs[i]; t.State != 0 {
 			var one Hasher
-			one.Add(uint64(t.state) | uint64(t.class)<<4 | uint64(t.rung)<<8 | uint64(t.kill)<<12 | bit(t.doomed, 16) |
-				bit(t.overdue, 17) | bit(t.suspect, 18) | bit(t.rescued, 19) | bit(t.pinned != 0, 20) | bit(s.draining(t.browser), 21) |
-				bit(s.isPrimary(t.context), 22))
+			one.Add(uint64(t.State) | uint64(t.Class)<<4 | uint64(t.Rung)<<8 | uint64(t.Kill)<<12 | bit(t.Doomed, 16) |
+				bit(t.Overdue, 17) | bit(t.Suspect, 18) | bit(t.Rescued, 19) | bit(t.Pinned != 0, 20) | bit(s.draining(t.Browser), 21) |
+				bit(s.isPrimary(t.Context), 22))
 			sum += one.Sum()
 		}
 	}
-	for i := range s.contexts {
-		if c := &s.contexts[i]; c.state != 0 && s.inContexts[i].tabs == 0 {
+	for i := range s.Contexts {
+		if c := &s.Contexts[i]; c.State != 0 && s.inContexts[i].tabs == 0 {
 			var one Hasher
-			one.Add(1<<32 | uint64(c.state) | uint64(c.rung)<<4)
+			one.Add(1<<32 | uint64(c.State) | uint64(c.Rung)<<4)
 			sum += one.Sum()
 		}
 	}
-	for i := range s.browsers {
-		b := &s.browsers[i]
+	for i := range s.Browsers {
+		b := &s.Browsers[i]
 		var one Hasher
-		one.Add(1<<33 | uint64(b.state) | bit(b.worn, 4) | bit(b.askedAt != never, 5))
+		one.Add(1<<33 | uint64(b.State) | bit(b.Worn, 4) | bit(b.AskedAt != Never, 5))
 		sum += one.Sum()
 	}
 	h.Add(sum)

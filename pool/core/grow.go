@@ -6,17 +6,17 @@ package core
 // them, or that the root limit alone stops: to BurstPages, and beyond that to HighPriorityPages for
 // those that are entitled to it. Each of capacity is a permit and a tab.
 func (s *State) grow() bool {
-	if s.phase >= ending || int(s.capacity) >= s.settings.Ceiling() {
+	if s.Phase >= PhaseEnding || int(s.Capacity) >= s.Settings.Ceiling() {
 		return false
 	}
 	s.freshen()
-	before := s.capacity
+	before := s.Capacity
 	want := s.shortage(s.permitsWanted, s.needs[Nested]+s.needs[Root])
-	s.capacity = max(s.capacity, min(s.capacity+want, int32(s.settings.BurstPages)))
+	s.Capacity = max(s.Capacity, min(s.Capacity+want, int32(s.Settings.BurstPages)))
 	// What there is now goes to the urgent ones first.
-	high := min(want-(s.capacity-before), s.shortage(s.highPermits, s.highNeeds))
-	s.capacity = max(s.capacity, min(s.capacity+high, int32(s.settings.HighPriorityPages)))
-	return s.capacity > before
+	high := min(want-(s.Capacity-before), s.shortage(s.highPermits, s.highNeeds))
+	s.Capacity = max(s.Capacity, min(s.Capacity+high, int32(s.Settings.HighPriorityPages)))
+	return s.Capacity > before
 }
 
 // shortage is how much more capacity those need who want so many permits and so many tabs.
@@ -30,32 +30,32 @@ func (s *State) shortage(permits, tabs int32) int32 {
 // contract shrinks an idle pool to MinPages, by one at a time: the tab goes first, and capacity follows
 // when that is confirmed. It begins when nobody has held or waited for IdleContraction.
 func (s *State) contract() {
-	switch idle := s.phase == serving && s.leases.used == 0 && s.waiting == [classes]int32{}; {
+	switch idle := s.Phase == PhaseServing && s.leases.used == 0 && s.waiting == [classes]int32{}; {
 	case !idle:
-		s.idle, s.shrinking = false, false
-	case !s.idle:
-		s.idle, s.idleSince = true, s.now
+		s.Idle, s.Shrinking = false, false
+	case !s.Idle:
+		s.Idle, s.IdleSince = true, s.Now
 	}
-	if s.idle && !s.shrinking && int(s.capacity) > s.settings.MinPages {
-		s.arm(s.idleSince.after(s.settings.IdleContraction))
+	if s.Idle && !s.Shrinking && int(s.Capacity) > s.Settings.MinPages {
+		s.arm(s.IdleSince.after(s.Settings.IdleContraction))
 	}
-	for s.shrinking && s.contraction == 0 && int(s.capacity) > s.settings.MinPages {
-		if s.alive() <= s.capacity {
-			s.capacity--      // a slot is free, and it is this one
+	for s.Shrinking && s.Contraction == 0 && int(s.Capacity) > s.Settings.MinPages {
+		if s.alive() <= s.Capacity {
+			s.Capacity--      // a slot is free, and it is this one
 			s.callsDue = true // the target is lower
 			continue
 		}
 		if s.counts[Opening] > 0 || s.counts[Closing] > s.overdue[Closing] {
 			return // one thing at a time
 		}
-		i := s.standbys
-		if s.counts[Standby] <= max(1, s.capacity-1-s.bound) {
-			i = s.coldest(func(*tab) bool { return true })
+		i := s.Standbys
+		if s.counts[Standby] <= max(1, s.Capacity-1-s.bound) {
+			i = s.coldest(func(*Tab) bool { return true })
 		}
-		if i == none {
+		if i == None {
 			return
 		}
-		s.contraction = s.tabs[i].id
+		s.Contraction = s.Tabs[i].ID
 		s.beginClose(i, Contraction)
 	}
 }

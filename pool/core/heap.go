@@ -14,7 +14,7 @@ type arena interface {
 
 // insert puts i into the heap with this root and returns the new root.
 func insert[A arena](a A, root, i int32) int32 {
-	*a.at(i) = links{none, none, none}
+	*a.at(i) = links{None, None, None}
 	return meld(a, root, i)
 }
 
@@ -22,7 +22,7 @@ func insert[A arena](a A, root, i int32) int32 {
 func remove[A arena](a A, root, i int32) int32 {
 	x := a.at(i)
 	rest := meld(a, x.left, x.right)
-	if rest != none {
+	if rest != None {
 		a.at(rest).up = x.up
 	}
 	if i == root {
@@ -39,17 +39,17 @@ func remove[A arena](a A, root, i int32) int32 {
 // meld makes one heap of two. It goes down the right sides of both, and turns each of them to the left: so a
 // side that was long is short the next time.
 func meld[A arena](a A, i, j int32) int32 {
-	root, last, place := none, none, &links{}
-	for i != none || j != none {
-		if i == none || j != none && a.before(j, i) {
+	root, last, place := None, None, &links{}
+	for i != None || j != None {
+		if i == None || j != None && a.before(j, i) {
 			i, j = j, i
 		}
 		x := a.at(i)
-		if x.up = last; last == none {
+		if x.up = last; last == None {
 			root = i
 		}
 		place.left = i
-		if j == none {
+		if j == None {
 			break
 		}
 		last, place, i = i, x, x.right
@@ -88,5 +88,5 @@ type contextArena struct{ s *State }
 func (a contextArena) at(i int32) *links { return &a.s.inContexts[i].links }
 
 func (a contextArena) before(i, j int32) bool {
-	return a.s.older(&a.s.contexts[i], &a.s.contexts[j])
+	return a.s.older(&a.s.Contexts[i], &a.s.Contexts[j])
 }

@@ -47,7 +47,7 @@ func TestAHeapCostsTheLogarithmOfItsSizeOverTimeInWhateverOrder(t *testing.T) {
 			for i := range ids {
 				ids[i] = int32(i)
 			}
-			root := none
+			root := None
 			sortIn(ids, a.keys)
 			for _, i := range ids {
 				root = insert(a, root, i)
@@ -56,7 +56,7 @@ func TestAHeapCostsTheLogarithmOfItsSizeOverTimeInWhateverOrder(t *testing.T) {
 			for _, i := range ids {
 				root = remove(a, root, i)
 			}
-			if per := asked / (2 * n); root != none || per > 3*bits.Len(n) {
+			if per := asked / (2 * n); root != None || per > 3*bits.Len(n) {
 				t.Errorf("put in %s, taken out %s: %d comparisons each, and the root is %d", in, out, per, root)
 			}
 		}
@@ -69,7 +69,7 @@ func TestAHeapHoldsWhatWasPutInAndNotTakenOutTheFirstOnTop(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 3))
 	a := counted{make([]links, n), random.Perm(n), new(int)}
 	in := make([]bool, n)
-	root, largest := none, 0
+	root, largest := None, 0
 	for step := range 20_000 {
 		i := int32(random.IntN(n))
 		if in[i] {
@@ -79,7 +79,7 @@ func TestAHeapHoldsWhatWasPutInAndNotTakenOutTheFirstOnTop(t *testing.T) {
 		}
 		in[i] = !in[i]
 		found := make([]bool, n)
-		size := a.look(t, root, none, found)
+		size := a.look(t, root, None, found)
 		if largest = max(largest, size); !slices.Equal(found, in) {
 			t.Fatalf("step %d: the heap has other elements than were put in", step)
 		}
@@ -91,11 +91,11 @@ func TestAHeapHoldsWhatWasPutInAndNotTakenOutTheFirstOnTop(t *testing.T) {
 
 // look notes what there is from i down, and fails where it is not in order.
 func (a counted) look(t *testing.T, i, above int32, found []bool) int {
-	if i == none {
+	if i == None {
 		return 0
 	}
 	x := a.links[i]
-	if found[i] || x.up != above || above != none && a.keys[above] >= a.keys[i] {
+	if found[i] || x.up != above || above != None && a.keys[above] >= a.keys[i] {
 		t.Fatalf("%d is below %d, and says that it is below %d", i, above, x.up)
 	}
 	found[i] = true

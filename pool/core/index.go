@@ -81,25 +81,25 @@ type affinityIndex struct {
 }
 
 // noKey is the entry of an affinity of which nothing is known.
-var noKey = affinityIndex{queue: [classes]int32{none, none}, pins: [classes]int32{none, none}}
+var noKey = affinityIndex{queue: [classes]int32{None, None}, pins: [classes]int32{None, None}}
 
 // affinity is an affinity with its entry in the index.
 type affinity struct {
-	*affinityFacts
+	*AffinityFacts
 	*affinityIndex
 }
 
-func (s *State) at(a Affinity) affinity { return affinity{&s.affinities[a], &s.keys[a]} }
+func (s *State) at(a Affinity) affinity { return affinity{&s.Affinities[a], &s.keys[a]} }
 
 // clear empties an index, keeps its memory, and makes room for the slots that the facts have.
 func (x *index) clear(f *Facts) {
 	old := *x
-	*x = index{orphans: none, endings: none, heads: [classes]int32{none, none}, inside: [classes]int32{none, none}}
+	*x = index{orphans: None, endings: None, heads: [classes]int32{None, None}, inside: [classes]int32{None, None}}
 	x.tabIndex, x.leases = old.tabIndex.emptied(), old.leases.emptied()
 	x.contextIndex, x.requestIndex = old.contextIndex.emptied(), old.requestIndex.emptied()
-	x.inContexts = filled(old.inContexts, len(f.contexts), contextIndex{})
-	x.places = filled(old.places, len(f.requests), links{})
-	x.keys = filled(old.keys, len(f.affinities), noKey)
+	x.inContexts = filled(old.inContexts, len(f.Contexts), contextIndex{})
+	x.places = filled(old.places, len(f.Requests), links{})
+	x.keys = filled(old.keys, len(f.Affinities), noKey)
 	x.warmWaiting, x.dirty = old.warmWaiting[:0], old.dirty[:0]
 }
 
@@ -115,81 +115,81 @@ func filled[T any](old []T, n int, with T) []T {
 // rebuild makes the index anew from the facts.
 func (s *State) rebuild() {
 	s.index.clear(&s.Facts)
-	for i := range s.contexts {
-		if c := &s.contexts[i]; c.state != 0 {
-			s.contextIndex.put(uint64(c.id), int32(i))
-			if c.affinity != 0 {
-				s.keys[c.affinity].contexts++
+	for i := range s.Contexts {
+		if c := &s.Contexts[i]; c.State != 0 {
+			s.contextIndex.put(uint64(c.ID), int32(i))
+			if c.Affinity != 0 {
+				s.keys[c.Affinity].contexts++
 			}
 		}
 	}
-	for i := range s.tabs {
-		t := &s.tabs[i]
-		s.counts[t.state]++
-		if t.state == 0 {
+	for i := range s.Tabs {
+		t := &s.Tabs[i]
+		s.counts[t.State]++
+		if t.State == 0 {
 			continue
 		}
-		s.tabIndex.put(uint64(t.id), int32(i))
-		s.inContexts[t.context].tabs++
-		if t.overdue {
-			s.overdue[t.state]++
+		s.tabIndex.put(uint64(t.ID), int32(i))
+		s.inContexts[t.Context].tabs++
+		if t.Overdue {
+			s.overdue[t.State]++
 		}
 		if t.bound() {
-			s.keys[t.affinity].bound++
+			s.keys[t.Affinity].bound++
 			s.bound++
 		}
-		if t.state == Leased {
-			s.leases.put(uint64(t.holder), int32(i))
-			if t.class == Root {
-				s.keys[t.affinity].rootLeases++
+		if t.State == Leased {
+			s.leases.put(uint64(t.Holder), int32(i))
+			if t.Class == Root {
+				s.keys[t.Affinity].rootLeases++
 				s.rootLeases++
 			}
 		}
 	}
-	for i := range s.contexts {
-		if s.contexts[i].state != 0 && s.inContexts[i].tabs == 0 {
+	for i := range s.Contexts {
+		if s.Contexts[i].State != 0 && s.inContexts[i].tabs == 0 {
 			s.tabless++
 			s.list(int32(i))
 		}
 	}
-	for i := range s.requests {
-		if s.requests[i].used {
+	for i := range s.Requests {
+		if s.Requests[i].Used {
 			s.rebuildRequest(int32(i))
 		}
 	}
-	for _, c := range s.calls {
-		if c.affinity != 0 {
-			s.keys[c.affinity].calls++
+	for _, c := range s.Calls {
+		if c.Affinity != 0 {
+			s.keys[c.Affinity].calls++
 		}
 	}
-	for a := range s.affinities {
-		if s.affinities[a].known {
+	for a := range s.Affinities {
+		if s.Affinities[a].Known {
 			s.refresh(Affinity(a))
 		}
 	}
 }
 
 func (s *State) rebuildRequest(i int32) {
-	r := &s.requests[i]
-	s.requestIndex.put(uint64(r.id), i)
-	k, urgent := &s.keys[r.affinity], s.urgent(r)
-	k.waiting[r.class]++
-	s.waiting[r.class]++
+	r := &s.Requests[i]
+	s.requestIndex.put(uint64(r.ID), i)
+	k, urgent := &s.keys[r.Affinity], s.urgent(r)
+	k.waiting[r.Class]++
+	s.waiting[r.Class]++
 	if urgent {
-		k.urgent[r.class]++
+		k.urgent[r.Class]++
 	}
 	if s.usedUp(r) {
 		s.exhausted++
 	}
-	if r.pin == none {
-		k.queue[r.class] = insert(requestArena{s}, k.queue[r.class], i)
+	if r.Pin == None {
+		k.queue[r.Class] = insert(requestArena{s}, k.queue[r.Class], i)
 		return
 	}
-	k.pins[r.class] = insert(requestArena{s}, k.pins[r.class], i)
-	k.promised[r.class]++
+	k.pins[r.Class] = insert(requestArena{s}, k.pins[r.Class], i)
+	k.promised[r.Class]++
 	s.promised++
 	if urgent {
-		k.urgentPins[r.class]++
+		k.urgentPins[r.Class]++
 	}
 }
 

@@ -62,24 +62,15 @@ type BrowserView struct {
 	Worn  bool   // it is to be replaced
 }
 
-// Settings are the settings that the state was made with.
-func (s *State) Settings() *Settings { return &s.settings }
-
-// Now is the instant of the last step.
-func (s *State) Now() Time { return s.now }
-
-// Capacity is the pool's present size; one spare tab comes on top.
-func (s *State) Capacity() int { return int(s.capacity) }
-
 // Alive is the number of tabs in any state.
 func (s *State) Alive() int { return int(s.alive()) }
 
 // Count is the number of tabs in a state.
 func (s *State) Count(state TabState) int { return int(s.counts[state]) }
 
-// Contexts is the number of contexts on the books; Tabless is how many of them have no tab: orphans, those
+// ContextCount is the number of contexts on the books; Tabless is how many of them have no tab: orphans, those
 // that are being closed, and lost ones.
-func (s *State) Contexts() int { return len(s.contexts) - len(s.freeContexts) }
+func (s *State) ContextCount() int { return len(s.Contexts) - len(s.FreeContexts) }
 
 // HasContext says whether a context is on the books.
 func (s *State) HasContext(id ContextID) bool {
@@ -89,16 +80,16 @@ func (s *State) HasContext(id ContextID) bool {
 
 // Size is how many things a copy of the state copies.
 func (s *State) Size() int {
-	return len(s.tabs) + len(s.contexts) + len(s.affinities) + len(s.requests)
+	return len(s.Tabs) + len(s.Contexts) + len(s.Affinities) + len(s.Requests)
 }
 
-// Tabless is explained with Contexts.
+// Tabless is explained with ContextCount.
 func (s *State) Tabless() int { return int(s.tabless) }
 
 // Orphans is the number of primaries that are kept without a tab.
 func (s *State) Orphans() int {
 	n := 0
-	for i := range s.contexts {
+	for i := range s.Contexts {
 		if s.orphan(int32(i)) {
 			n++
 		}
@@ -109,8 +100,8 @@ func (s *State) Orphans() int {
 // LostContexts is the number of contexts without a tab whose close went unanswered.
 func (s *State) LostContexts() int {
 	n := 0
-	for i := range s.contexts {
-		if s.contexts[i].state == contextLost {
+	for i := range s.Contexts {
+		if s.Contexts[i].State == ContextLost {
 			n++
 		}
 	}
@@ -121,8 +112,8 @@ func (s *State) LostContexts() int {
 // may not be passed by any more.
 func (s *State) Bypassed() int {
 	n := 0
-	for i := range s.requests {
-		if s.requests[i].used && s.requests[i].bypassed > 0 {
+	for i := range s.Requests {
+		if s.Requests[i].Used && s.Requests[i].Bypassed > 0 {
 			n++
 		}
 	}
@@ -145,18 +136,18 @@ func (s *State) Leases() int { return int(s.leases.used) }
 func (s *State) Waiting(c Class) int { return int(s.waiting[c]) }
 
 // Ended says whether the pool is closed, with nothing alive.
-func (s *State) Ended() bool { return s.phase == closed }
+func (s *State) Ended() bool { return s.Phase == PhaseClosed }
 
 // Closing says whether Close was called.
-func (s *State) Closing() bool { return s.phase != serving }
+func (s *State) Closing() bool { return s.Phase != PhaseServing }
 
 // Quiet says whether everything that the pool wants is there: nobody waits, nobody holds, nothing
 // is on its way to anything else, no browser is being replaced, and the standby target is met.
 func (s *State) Quiet() bool {
-	return s.leases.used == 0 && s.waiting == [classes]int32{} && len(s.calls) == 0 &&
+	return s.leases.used == 0 && s.waiting == [classes]int32{} && len(s.Calls) == 0 &&
 		s.counts[Opening]+s.counts[Probing]+s.counts[Rescuing]+s.counts[Resetting]+s.counts[Closing] == 0 &&
-		int(s.tabless) == s.Orphans() && (s.phase == closed || s.phase == serving && s.counts[Standby] >= s.target() &&
-		len(s.browsers) == 1 && !s.browsers[0].worn)
+		int(s.tabless) == s.Orphans() && (s.Phase == PhaseClosed || s.Phase == PhaseServing && s.counts[Standby] >= s.target() &&
+		len(s.Browsers) == 1 && !s.Browsers[0].Worn)
 }
 
 // Tab returns the view of one tab, if it is alive.
@@ -165,7 +156,7 @@ func (s *State) Tab(id TabID) (TabView, bool) {
 	if !ok {
 		return TabView{}, false
 	}
-	return s.tabView(&s.tabs[i]), true
+	return s.tabView(&s.Tabs[i]), true
 }
 
 // Holds says which tab a request holds, if it does.
@@ -174,7 +165,7 @@ func (s *State) Holds(id RequestID) (TabID, bool) {
 	if !ok {
 		return 0, false
 	}
-	return s.tabs[i].id, true
+	return s.Tabs[i].ID, true
 }
 
 // Waits says whether a request waits.
@@ -183,34 +174,34 @@ func (s *State) Waits(id RequestID) bool {
 	return ok
 }
 
-func (s *State) tabView(t *tab) TabView {
+func (s *State) tabView(t *Tab) TabView {
 	return TabView{
-		ID: t.id, Context: s.contexts[t.context].id, Browser: t.browser, Affinity: t.affinity,
-		Generation: t.generation, Holder: t.holder, Stamp: t.stamp, Since: t.since,
-		State: t.state, Class: t.class, Reason: t.reason, Doomed: t.doomed, Overdue: t.overdue,
-		Operation: t.operation, Suspect: t.suspect, Rescued: t.rescued, Part: t.part, Primary: s.isPrimary(t.context),
+		ID: t.ID, Context: s.Contexts[t.Context].ID, Browser: t.Browser, Affinity: t.Affinity,
+		Generation: t.Generation, Holder: t.Holder, Stamp: t.Stamp, Since: t.Since,
+		State: t.State, Class: t.Class, Reason: t.Reason, Doomed: t.Doomed, Overdue: t.Overdue,
+		Operation: t.Operation, Suspect: t.Suspect, Rescued: t.Rescued, Part: t.Part, Primary: s.isPrimary(t.Context),
 	}
 }
 
 // EachTab calls fn for every tab, in the order of the slots, which means nothing.
 func (s *State) EachTab(fn func(TabView)) {
-	for i := range s.tabs {
-		if s.tabs[i].state != 0 {
-			fn(s.tabView(&s.tabs[i]))
+	for i := range s.Tabs {
+		if s.Tabs[i].State != 0 {
+			fn(s.tabView(&s.Tabs[i]))
 		}
 	}
 }
 
 // EachAffinity calls fn for every known affinity, in the order of the handles.
 func (s *State) EachAffinity(fn func(AffinityView)) {
-	for a := range s.affinities {
+	for a := range s.Affinities {
 		k := s.at(Affinity(a))
-		if !k.known {
+		if !k.Known {
 			continue
 		}
 		fn(AffinityView{
-			Affinity: Affinity(a), Generation: k.generation, Primary: s.primaryOf(k), PageCount: int(s.pageCount(k)), Bound: int(k.bound), Idle: int(k.idle),
-			RootLeases: int(k.rootLeases), Stamp: k.stamp,
+			Affinity: Affinity(a), Generation: k.Generation, Primary: s.primaryOf(k), PageCount: int(s.pageCount(k)), Bound: int(k.bound), Idle: int(k.idle),
+			RootLeases: int(k.rootLeases), Stamp: k.Stamp,
 			Waiting: [classes]int{int(k.waiting[Root]), int(k.waiting[Nested])},
 		})
 	}
@@ -218,43 +209,43 @@ func (s *State) EachAffinity(fn func(AffinityView)) {
 
 // primaryOf is the context that an affinity is known by; 0: none.
 func (s *State) primaryOf(k affinity) ContextID {
-	if k.primary == none {
+	if k.Primary == None {
 		return 0
 	}
-	return s.contexts[k.primary].id
+	return s.Contexts[k.Primary].ID
 }
 
 // pageCount is how many tabs the primary of an affinity has that are not confirmed closed.
 func (s *State) pageCount(k affinity) int32 {
-	if k.primary == none {
+	if k.Primary == None {
 		return 0
 	}
-	return s.inContexts[k.primary].tabs
+	return s.inContexts[k.Primary].tabs
 }
 
 // EachRequest calls fn for every request that waits, in the order of the slots, which means nothing.
 func (s *State) EachRequest(fn func(RequestView)) {
-	for i := range s.requests {
-		if r := &s.requests[i]; r.used {
+	for i := range s.Requests {
+		if r := &s.Requests[i]; r.Used {
 			fn(RequestView{
-				ID: r.id, Affinity: r.affinity, Priority: r.priority, Class: r.class,
-				Order: r.order, Arrived: r.arrived, Admitted: s.admitted(r), Bypassed: int(r.bypassed), Promised: s.promisedTo(r),
+				ID: r.ID, Affinity: r.Affinity, Priority: r.Priority, Class: r.Class,
+				Order: r.Order, Arrived: r.Arrived, Admitted: s.admitted(r), Bypassed: int(r.Bypassed), Promised: s.promisedTo(r),
 			})
 		}
 	}
 }
 
-func (s *State) promisedTo(r *request) TabID {
-	if r.pin == none {
+func (s *State) promisedTo(r *Request) TabID {
+	if r.Pin == None {
 		return 0
 	}
-	return s.tabs[r.pin].id
+	return s.Tabs[r.Pin].ID
 }
 
 // EachBrowser calls fn for every browser, oldest first.
 func (s *State) EachBrowser(fn func(BrowserView)) {
-	for _, b := range s.browsers {
-		states := [...]string{starting: "starting", ready: "ready", draining: "draining", ended: "closing"}
-		fn(BrowserView{b.id, states[b.state], b.worn})
+	for _, b := range s.Browsers {
+		states := [...]string{BrowserStarting: "starting", BrowserServing: "ready", BrowserDraining: "draining", BrowserClosing: "closing"}
+		fn(BrowserView{b.ID, states[b.State], b.Worn})
 	}
 }

@@ -123,7 +123,7 @@ var withBooks = slices.DeleteFunc(slices.Clone(Invariants), func(v Invariant) bo
 
 func capacityBooks(s *State) error {
 	if s.alive() > s.limit() {
-		return fmt.Errorf("%d tabs are on the books, and capacity is %d", s.alive(), s.capacity)
+		return fmt.Errorf("%d tabs are on the books, and capacity is %d", s.alive(), s.Capacity)
 	}
 	return nil
 }
@@ -136,8 +136,8 @@ func leaseBooks(s *State) error {
 }
 
 func rootBooks(s *State) error {
-	if s.rootLeases > s.capacity {
-		return fmt.Errorf("%d root leases, and capacity is %d", s.rootLeases, s.capacity)
+	if s.rootLeases > s.Capacity {
+		return fmt.Errorf("%d root leases, and capacity is %d", s.rootLeases, s.Capacity)
 	}
 	return nil
 }
@@ -154,15 +154,15 @@ func tabBooks(s *State) error {
 }
 
 func browserBooks(s *State) error {
-	if len(s.browsers) > maxBrowsers {
-		return fmt.Errorf("%d browsers are alive", len(s.browsers))
+	if len(s.Browsers) > maxBrowsers {
+		return fmt.Errorf("%d browsers are alive", len(s.Browsers))
 	}
 	return nil
 }
 
 func envelopeBooks(s *State) error {
-	if int(s.capacity) < s.settings.MinPages || int(s.capacity) > s.settings.Ceiling() {
-		return fmt.Errorf("capacity is %d, and has to be %d to %d", s.capacity, s.settings.MinPages, s.settings.Ceiling())
+	if int(s.Capacity) < s.Settings.MinPages || int(s.Capacity) > s.Settings.Ceiling() {
+		return fmt.Errorf("capacity is %d, and has to be %d to %d", s.Capacity, s.Settings.MinPages, s.Settings.Ceiling())
 	}
 	return nil
 }

@@ -5,16 +5,16 @@ package core
 // released ends a lease by its holder, who has used the page to the end.
 func (s *State) released(id RequestID) {
 	if i, ok := s.endLease(id); ok {
-		t := &s.tabs[i]
-		t.goodAt = s.now
+		t := &s.Tabs[i]
+		t.GoodAt = s.Now
 		switch reason := s.worn(t); {
-		case t.doomed:
-			s.beginClose(i, t.reason)
+		case t.Doomed:
+			s.beginClose(i, t.Reason)
 		case reason != ReasonNone:
 			s.beginClose(i, reason)
-		case t.session == sessionLeft:
+		case t.Session == SessionEnding:
 			s.endSession(i)
-		case s.settings.Reset:
+		case s.Settings.Reset:
 			s.reset(i)
 		default:
 			s.setState(i, Idle)
@@ -35,7 +35,7 @@ func (s *State) discarded(id RequestID, wedged bool) {
 
 func (s *State) expired(id RequestID) {
 	if i, ok := s.endLease(id); ok {
-		s.emit(Effect{Kind: EndLease, Request: id, Tab: s.tabs[i].id, Reason: LeaseExpired})
+		s.emit(Effect{Kind: EndLease, Request: id, Tab: s.Tabs[i].ID, Reason: LeaseExpired})
 		s.doubt(i, Expiry)
 	}
 }
@@ -45,30 +45,30 @@ func (s *State) expired(id RequestID) {
 func (s *State) endLease(id RequestID) (int32, bool) {
 	i, ok := s.leases.get(uint64(id))
 	if !ok {
-		return none, false
+		return None, false
 	}
 	s.leases.remove(uint64(id))
-	t := &s.tabs[i]
-	k := s.at(t.affinity)
-	k.freedAt = s.now
-	if t.class == Root {
+	t := &s.Tabs[i]
+	k := s.at(t.Affinity)
+	k.FreedAt = s.Now
+	if t.Class == Root {
 		k.rootLeases--
 		s.rootLeases--
 	}
-	t.holder, t.class = 0, Root
-	t.leasedAt, t.retried, t.suspect = t.since, false, false
-	if t.sessions {
-		t.session = sessionLeft
+	t.Holder, t.Class = 0, Root
+	t.LeasedAt, t.Retried, t.Suspect = t.Since, false, false
+	if t.Sessions {
+		t.Session = SessionEnding
 	}
-	s.touch(t.affinity)
+	s.touch(t.Affinity)
 	return i, true
 }
 
 // revoke ends the lease on a tab without its holder, where there is one.
 func (s *State) revoke(i int32, reason Reason) {
-	id := s.tabs[i].holder
+	id := s.Tabs[i].Holder
 	if _, ok := s.endLease(id); ok {
-		s.emit(Effect{Kind: EndLease, Request: id, Tab: s.tabs[i].id, Reason: reason})
+		s.emit(Effect{Kind: EndLease, Request: id, Tab: s.Tabs[i].ID, Reason: reason})
 	}
 }
 
@@ -77,28 +77,28 @@ func (s *State) revoke(i int32, reason Reason) {
 // cold; all in this step. So whoever waits for it, or comes for it later, meets a fresh generation.
 func (s *State) disposed(e *Event) {
 	k := s.affinity(e.Affinity)
-	s.lastGeneration++ // this and all before it end here
-	last := s.lastGeneration
-	if p := k.primary; p != none {
-		s.contexts[p].retained = e.Retain
+	s.LastGeneration++ // this and all before it end here
+	last := s.LastGeneration
+	if p := k.Primary; p != None {
+		s.Contexts[p].Retained = e.Retain
 		switch {
 		case e.Retain && s.keepable(p):
 		case s.inContexts[p].tabs == 0:
 			s.closeContext(p, Disposal)
-			s.contexts[p].generation = last
+			s.Contexts[p].Generation = last
 		default:
 			s.unprimary(p)
 		}
 	}
-	for i := s.at(e.Affinity).tabs; i != none; {
-		next := s.tabs[i].next
-		switch t := &s.tabs[i]; {
-		case t.state == Leased && !t.doomed:
-			t.doomed, t.reason = true, Disposal
+	for i := s.at(e.Affinity).Tabs; i != None; {
+		next := s.Tabs[i].Next
+		switch t := &s.Tabs[i]; {
+		case t.State == Leased && !t.Doomed:
+			t.Doomed, t.Reason = true, Disposal
 			s.bind(i, -1)
-		case t.state == Opening && !t.doomed:
+		case t.State == Opening && !t.Doomed:
 			s.unpin(i)
-			t.doomed, t.reason = true, Disposal
+			t.Doomed, t.Reason = true, Disposal
 			s.touch(e.Affinity)
 		case t.bound():
 			s.beginClose(i, Disposal)
@@ -106,7 +106,7 @@ func (s *State) disposed(e *Event) {
 		i = next
 	}
 	if !e.NoWait {
-		s.calls = append(s.calls, call{id: e.Call, affinity: e.Affinity, generation: last})
+		s.Calls = append(s.Calls, Call{ID: e.Call, Affinity: e.Affinity, Generation: last})
 		s.callsDue = true
 		s.at(e.Affinity).calls++
 	}

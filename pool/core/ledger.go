@@ -65,7 +65,7 @@ type entry struct {
 	halted     bool    // and was answered
 	late       bool    // what was asked of it is overdue
 	sessions   bool    // its leases have sessions of their own
-	session    session // what has become of these
+	session    Session // what has become of these
 	spoiled    bool    // a lease has left something in it, or in its context
 	stuck      bool    // in its last lease a navigation began, and none finished
 	wedged     bool    // it has not navigated in two leases in a row, and another tab of its browser has
@@ -272,7 +272,7 @@ func (l *Ledger) Feed(now Time, event Event, effects []Effect) {
 	}
 	l.answered(effects)
 	if c := l.context(event.Context); c != nil && event.Kind == ContextSilent && !closesContext(effects, event.Context) {
-		c.askedAt = never // it is lost
+		c.askedAt = Never // it is lost
 	}
 	l.spoiled(event)
 	l.closesSpoiled(event)
@@ -331,7 +331,7 @@ func (l *Ledger) event(now Time, e Event) {
 			t.suspect, t.usedBefore = e.Kind == Expired || e.Wedged, true
 			t.ending, t.answered, t.halted, t.endedAt, t.overAt, t.failures = true, false, false, now, now, 0
 			if t.sessions {
-				t.session = sessionLeft
+				t.session = SessionEnding
 			}
 			if e.Kind != Expired {
 				t.holder = 0
@@ -480,7 +480,7 @@ func (l *Ledger) opens(now Time, e *Effect) {
 	case c == nil && e.Affinity != 0:
 		l.breach("contexts", "t%d opens in c%d, which is gone", e.Tab, e.Context)
 	case c == nil:
-		l.contexts = append(l.contexts, ledgerContext{id: e.Context, browser: e.Browser, askedAt: never})
+		l.contexts = append(l.contexts, ledgerContext{id: e.Context, browser: e.Browser, askedAt: Never})
 	case c.affinity != e.Affinity || c.doomed != 0:
 		l.breach("isolation", "t%d opens in c%d, which serves another affinity, or a generation that was disposed", e.Tab, e.Context)
 	case c.spoiled:

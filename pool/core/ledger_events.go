@@ -19,11 +19,11 @@ func (l *Ledger) hear(now Time, e Event) {
 		case e.Operation != 0 && e.Operation != t.operation:
 			return // it was given up, so it is no sign of life
 		case e.Kind != Crashed:
-			t.askedAt = never
+			t.askedAt = Never
 		}
 	}
 	if c := l.context(e.Context); c != nil {
-		b, c.askedAt = l.browser(c.browser), never
+		b, c.askedAt = l.browser(c.browser), Never
 	}
 	if b != nil {
 		b.heardAt, b.asked = now, false
@@ -36,7 +36,7 @@ func closesContext(effects []Effect, id ContextID) bool {
 
 // silentSince is since when the oldest operation in a browser has been silent; never: none is under way.
 func (l *Ledger) silentSince(b BrowserID) Time {
-	since := never
+	since := Never
 	for i := range l.tabs {
 		if l.tabs[i].browser == b {
 			since = min(since, l.tabs[i].askedAt)
@@ -64,7 +64,7 @@ func (l *Ledger) tabEvent(t *entry, e Event) {
 	case Opened, OpenFailed:
 		l.opening(t, e.Kind)
 		if e.Kind == Opened && e.Sessions && !t.sessions {
-			t.sessions, t.session = true, sessionBegun
+			t.sessions, t.session = true, SessionOpen
 		}
 	case SessionEnded, SessionBegun, SessionEndFailed, SessionBeginFailed:
 		l.sessionEvent(t, e)
@@ -110,7 +110,7 @@ func (l *Ledger) tabEvent(t *entry, e Event) {
 		t.killing = false
 	case KillSilent:
 		if t.closing != 0 && !t.lost {
-			t.lost, t.askedAt = true, never
+			t.lost, t.askedAt = true, Never
 			l.lost++
 		}
 	}

@@ -11,11 +11,11 @@ func (l *Ledger) sessionEvent(t *entry, e Event) {
 	}
 	switch {
 	case e.Kind == SessionEnded && t.asked == EndSession:
-		t.asked, t.session = 0, sessionNone
+		t.asked, t.session = 0, NoSession
 		l.left(t, e.Left)
 		l.navigated(t, e.Navigation)
 	case e.Kind == SessionBegun && t.asked == BeginSession:
-		t.asked, t.session, t.answered = 0, sessionBegun, true
+		t.asked, t.session, t.answered = 0, SessionOpen, true
 	case e.Kind == SessionEnded || e.Kind == SessionBegun:
 	case t.asked == EndSession || t.asked == BeginSession:
 		t.failures++
@@ -59,11 +59,11 @@ func (l *Ledger) navigated(t *entry, n Navigation) {
 // next one begins after all of that.
 func (l *Ledger) sessionAsked(t *entry, e *Effect) {
 	switch {
-	case e.Kind == EndSession && t.session != sessionLeft:
+	case e.Kind == EndSession && t.session != SessionEnding:
 		l.breach("clean-lease", "the session of t%d is to end, and no lease has left one", t.id)
-	case e.Kind == BeginSession && (t.session != sessionNone || !t.sessions):
+	case e.Kind == BeginSession && (t.session != NoSession || !t.sessions):
 		l.breach("clean-lease", "a session of t%d is to begin, and that of its last lease has not ended", t.id)
-	case (e.Kind == ResetTab || e.Kind == RescueTab && e.Halt) && t.session == sessionLeft:
+	case (e.Kind == ResetTab || e.Kind == RescueTab && e.Halt) && t.session == SessionEnding:
 		l.breach("clean-lease", "t%d is to be reset, and the session of its last lease has not ended", t.id)
 	}
 	if e.Kind == BeginSession {
@@ -73,7 +73,7 @@ func (l *Ledger) sessionAsked(t *entry, e *Effect) {
 
 // cleanGrant checks that a tab that is granted has nothing of an earlier lease.
 func (l *Ledger) cleanGrant(t *entry) {
-	if t.sessions && t.session != sessionBegun {
+	if t.sessions && t.session != SessionOpen {
 		l.breach("clean-lease", "t%d was granted, and the session of this lease has not begun", t.id)
 	}
 	if t.spoiled {

@@ -4,7 +4,7 @@ package core
 // while the tab that the older one was promised is not there yet; so often and no more.
 
 // usedUp says whether a request may not be passed by any more.
-func (s *State) usedUp(r *request) bool { return int(r.bypassed) >= max(0, s.settings.MaxBypass) }
+func (s *State) usedUp(r *Request) bool { return int(r.Bypassed) >= max(0, s.Settings.MaxBypass) }
 
 // relief is how many tabs are on their way to those that wait, none of them overdue, and promised to
 // nobody: openings, closes, and the slots that are free.
@@ -17,7 +17,7 @@ func (s *State) relief() int32 {
 // room, of which there is none and none on its way.
 func (s *State) contest(class Class) (permit, room bool) {
 	permit = class == Root && s.permits() == 1
-	room = s.standbys == none && s.relief() <= 0
+	room = s.Standbys == None && s.relief() <= 0
 	return permit, room
 }
 
@@ -26,8 +26,8 @@ func (s *State) contest(class Class) (permit, room bool) {
 // are not among them; where the contest is about room, nor are those that the root limit stops, or for
 // which a tab of their own affinity is on its way. Where it is about the permit, those are that were
 // promised a tab: a promise holds no permit.
-func (s *State) eachCompetitor(r int32, fn func(*request) bool) {
-	permit, room := s.contest(s.requests[r].class)
+func (s *State) eachCompetitor(r int32, fn func(*Request) bool) {
+	permit, room := s.contest(s.Requests[r].Class)
 	more := !permit || s.eachPromised(r, fn)
 	for c := Root; c < classes && more; c++ {
 		forRoom := room && (c == Nested || s.permits() > 0)
@@ -35,9 +35,9 @@ func (s *State) eachCompetitor(r int32, fn func(*request) bool) {
 			continue
 		}
 		more = s.eachAheadIn(s.heads[c], c, r, func(i int32) bool {
-			q := &s.requests[i]
-			short := forRoom && s.at(q.affinity).needs[c] > 0
-			if q.affinity == s.requests[r].affinity || !short && !(permit && c == Root) {
+			q := &s.Requests[i]
+			short := forRoom && s.at(q.Affinity).needs[c] > 0
+			if q.Affinity == s.Requests[r].Affinity || !short && !(permit && c == Root) {
 				return true
 			}
 			return fn(q)
@@ -47,17 +47,17 @@ func (s *State) eachCompetitor(r int32, fn func(*request) bool) {
 
 // eachPromised calls fn for every root request that is ahead of r, was promised a tab and
 // waits for nothing else but a permit, until it returns false.
-func (s *State) eachPromised(r int32, fn func(*request) bool) bool {
+func (s *State) eachPromised(r int32, fn func(*Request) bool) bool {
 	if s.promised == 0 {
 		return true
 	}
-	for i := range s.tabs {
-		q, ok := s.requestIndex.get(uint64(s.tabs[i].pinned))
+	for i := range s.Tabs {
+		q, ok := s.requestIndex.get(uint64(s.Tabs[i].Pinned))
 		if !ok {
 			continue
 		}
-		o := &s.requests[q]
-		if o.class == Root && s.before(q, r) && s.underCap(s.at(o.affinity)) && !fn(o) {
+		o := &s.Requests[q]
+		if o.Class == Root && s.before(q, r) && s.underCap(s.at(o.Affinity)) && !fn(o) {
 			return false
 		}
 	}
@@ -67,7 +67,7 @@ func (s *State) eachPromised(r int32, fn func(*request) bool) bool {
 // eachAheadIn walks the heap of heads down as far as they are ahead of r, and the queue of each. What is
 // below one that is behind r is behind r too.
 func (s *State) eachAheadIn(a int32, c Class, r int32, fn func(int32) bool) bool {
-	if a == none || !s.before(s.keys[a].queue[c], r) {
+	if a == None || !s.before(s.keys[a].queue[c], r) {
 		return true
 	}
 	k := &s.keys[a]
@@ -75,7 +75,7 @@ func (s *State) eachAheadIn(a int32, c Class, r int32, fn func(int32) bool) bool
 }
 
 func (s *State) eachAhead(i, r int32, fn func(int32) bool) bool {
-	if i == none || !s.before(i, r) {
+	if i == None || !s.before(i, r) {
 		return true
 	}
 	x := s.places[i]
@@ -89,7 +89,7 @@ func (s *State) heldBack(r int32) bool {
 		return false
 	}
 	held := false
-	s.eachCompetitor(r, func(q *request) bool {
+	s.eachCompetitor(r, func(q *Request) bool {
 		held = s.usedUp(q)
 		return !held
 	})
@@ -99,9 +99,9 @@ func (s *State) heldBack(r int32) bool {
 // countBypass notes whom a grant to r passes by. Nobody is counted more than MaxBypass times, so
 // this takes constant time over a request's wait.
 func (s *State) countBypass(r int32) {
-	s.eachCompetitor(r, func(q *request) bool {
+	s.eachCompetitor(r, func(q *Request) bool {
 		if !s.usedUp(q) {
-			if q.bypassed++; s.usedUp(q) {
+			if q.Bypassed++; s.usedUp(q) {
 				s.exhausted++
 			}
 		}

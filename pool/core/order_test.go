@@ -12,15 +12,15 @@ import (
 
 // plainForPrimary is firstForPrimary, by a walk over the contexts.
 func plainForPrimary(s *State) int32 {
-	r := none
-	for i := range s.contexts {
-		if s.contexts[i].state != contextOpen || !s.isPrimary(int32(i)) {
+	r := None
+	for i := range s.Contexts {
+		if s.Contexts[i].State != ContextOpen || !s.isPrimary(int32(i)) {
 			continue
 		}
-		k := s.at(s.contexts[i].affinity)
+		k := s.at(s.Contexts[i].Affinity)
 		for c := Root; c < classes; c++ {
 			q := k.queue[c]
-			if q == none || c == Root && (k.eligible <= 0 || s.permits() <= 0) {
+			if q == None || c == Root && (k.eligible <= 0 || s.permits() <= 0) {
 				continue
 			}
 			if s.free() > 0 && s.opensInPrimary(q) {
@@ -33,12 +33,12 @@ func plainForPrimary(s *State) int32 {
 
 // plainWarm is firstWarm, by a walk over the tabs.
 func plainWarm(s *State) int32 {
-	r := none
-	for i := range s.tabs {
-		if s.tabs[i].state != Idle {
+	r := None
+	for i := range s.Tabs {
+		if s.Tabs[i].State != Idle {
 			continue
 		}
-		a := s.tabs[i].affinity
+		a := s.Tabs[i].Affinity
 		k := s.at(a)
 		for c := Root; c < classes; c++ {
 			if c == Root && (s.permits() <= 0 || !s.underCap(k)) {
@@ -48,7 +48,7 @@ func plainWarm(s *State) int32 {
 			if !s.stale(s.ownIdle(a)) {
 				q = s.first(q, k.pins[c])
 			}
-			if q != none && !s.heldBack(q) {
+			if q != None && !s.heldBack(q) {
 				r = s.first(r, q)
 			}
 		}
@@ -58,10 +58,10 @@ func plainWarm(s *State) int32 {
 
 // plainWaiting is the first request of a class that the limits let through and that was promised nothing.
 func plainWaiting(s *State, c Class) int32 {
-	r := none
-	for i := range s.requests {
-		q := &s.requests[i]
-		if q.used && q.class == c && q.pin == none && (c == Nested || s.at(q.affinity).eligible > 0) {
+	r := None
+	for i := range s.Requests {
+		q := &s.Requests[i]
+		if q.Used && q.Class == c && q.Pin == None && (c == Nested || s.at(q.Affinity).eligible > 0) {
 			r = s.first(r, int32(i))
 		}
 	}
@@ -70,9 +70,9 @@ func plainWaiting(s *State, c Class) int32 {
 
 // plainOrphan is the oldest orphan.
 func plainOrphan(s *State) int32 {
-	oldest := none
-	for i := range s.contexts {
-		if s.orphan(int32(i)) && (oldest == none || s.older(&s.contexts[i], &s.contexts[oldest])) {
+	oldest := None
+	for i := range s.Contexts {
+		if s.orphan(int32(i)) && (oldest == None || s.older(&s.Contexts[i], &s.Contexts[oldest])) {
 			oldest = int32(i)
 		}
 	}
@@ -82,9 +82,9 @@ func plainOrphan(s *State) int32 {
 // plainAhead is who is ahead of a request among those of a class, by slot.
 func plainAhead(s *State, c Class, r int32) []int32 {
 	var ahead []int32
-	for i := range s.requests {
-		q := &s.requests[i]
-		if q.used && q.class == c && q.pin == none && (c == Nested || s.at(q.affinity).eligible > 0) && s.before(int32(i), r) {
+	for i := range s.Requests {
+		q := &s.Requests[i]
+		if q.Used && q.Class == c && q.Pin == None && (c == Nested || s.at(q.Affinity).eligible > 0) && s.before(int32(i), r) {
 			ahead = append(ahead, int32(i))
 		}
 	}
@@ -111,10 +111,10 @@ func plainDeadline(s *State) Deadline {
 // disagreement says which of the orders gives another answer than the walk; "": none.
 func disagreement(s *State) string {
 	s.freshen()
-	if s.firstForPrimary(none) != plainForPrimary(s) {
+	if s.firstForPrimary(None) != plainForPrimary(s) {
 		return "the first whose primary has a place"
 	}
-	if s.firstWarm(none) != plainWarm(s) {
+	if s.firstWarm(None) != plainWarm(s) {
 		return "the first that an own idle tab serves"
 	}
 	if s.orphans != plainOrphan(s) {
@@ -124,15 +124,15 @@ func disagreement(s *State) string {
 		return "the next deadline"
 	}
 	for c := Root; c < classes; c++ {
-		first := none
-		if s.heads[c] != none {
+		first := None
+		if s.heads[c] != None {
 			first = s.keys[s.heads[c]].queue[c]
 		}
 		if first != plainWaiting(s, c) {
 			return "the first that waits"
 		}
-		for r := range s.requests {
-			if !s.requests[r].used {
+		for r := range s.Requests {
+			if !s.Requests[r].Used {
 				continue
 			}
 			var ahead []int32
@@ -150,8 +150,8 @@ func disagreement(s *State) string {
 
 // settled does what Step does, and calls look wherever somebody may be placed.
 func settled(s *State, now Time, e Event, look func()) {
-	s.now = max(s.now, now)
-	s.armed = never
+	s.Now = max(s.Now, now)
+	s.armed = Never
 	s.admitAgain()
 	s.handle(&e)
 	for look(); s.placeFirst(); {
@@ -179,11 +179,11 @@ func TestOrdersAnswerAsPlainWalksDo(t *testing.T) {
 					t.Fatalf("seed %d: %s is not what a walk finds, in the midst of %s", seed, what, AppendEvent(nil, e, w.names))
 				}
 				for what, there := range map[string]bool{
-					"a request whose primary has a place": s.firstForPrimary(none) != none,
-					"a request that an idle tab serves":   s.firstWarm(none) != none,
-					"several that wait":                   len(s.requests)-len(s.freeRequests) > 3,
-					"an orphan":                           s.orphans != none,
-					"a context that ends":                 s.endings != none,
+					"a request whose primary has a place": s.firstForPrimary(None) != None,
+					"a request that an idle tab serves":   s.firstWarm(None) != None,
+					"several that wait":                   len(s.Requests)-len(s.FreeRequests) > 3,
+					"an orphan":                           s.orphans != None,
+					"a context that ends":                 s.endings != None,
 				} {
 					if there {
 						met[what]++
@@ -203,18 +203,18 @@ func TestAnOrderThatIsWrongIsNoticed(t *testing.T) {
 	spoils := map[string]func(s *State) bool{ // false: there is nothing to spoil
 		"forgets whose primary has a place": func(s *State) bool {
 			was := s.inside
-			s.inside = [classes]int32{none, none}
-			return was != s.inside && s.free() > 0 && s.opens() && plainForPrimary(s) != none
+			s.inside = [classes]int32{None, None}
+			return was != s.inside && s.free() > 0 && s.opens() && plainForPrimary(s) != None
 		},
 		"forgets who can be served": func(s *State) bool {
-			if plainWarm(s) == none {
+			if plainWarm(s) == None {
 				return false
 			}
 			s.warmWaiting = s.warmWaiting[:0]
 			return true
 		},
 		"forgets the oldest orphan": func(s *State) bool {
-			if s.orphans == none {
+			if s.orphans == None {
 				return false
 			}
 			s.orphans = remove(contextArena{s}, s.orphans, s.orphans)
@@ -224,27 +224,27 @@ func TestAnOrderThatIsWrongIsNoticed(t *testing.T) {
 			if next := plainDeadline(s); next.Event.Kind != ContextSilent {
 				return false
 			}
-			s.endings = none
+			s.endings = None
 			return true
 		},
 		"forgets the first that waits": func(s *State) bool {
-			if s.heads[Root] == none {
+			if s.heads[Root] == None {
 				return false
 			}
 			s.heads[Root] = remove(headArena{s, Root}, s.heads[Root], s.heads[Root])
 			return true
 		},
 		"forgets a branch of those that wait": func(s *State) bool {
-			if s.heads[Root] == none {
+			if s.heads[Root] == None {
 				return false
 			}
 			branch := &s.keys[s.heads[Root]].links[Root].left
-			if *branch == none {
+			if *branch == None {
 				return false
 			}
 			first := s.keys[*branch].queue[Root]
-			*branch = none
-			return slices.ContainsFunc(s.requests, func(r request) bool { return r.used && s.ahead(&s.requests[first], &r) })
+			*branch = None
+			return slices.ContainsFunc(s.Requests, func(r Request) bool { return r.Used && s.ahead(&s.Requests[first], &r) })
 		},
 	}
 	for what, spoil := range spoils {

@@ -5,58 +5,58 @@ package core
 // done says that the effect is carried out already. It is what a search that begins at a recorded state knows of
 // the browser behind it.
 func (s *State) Owed(fn func(e Effect, done bool)) {
-	for i := range s.browsers {
-		b := &s.browsers[i]
-		fn(Effect{Kind: Launch, Browser: b.id}, !b.unlaunched)
-		if b.askedAt != never {
-			fn(Effect{Kind: Ping, Browser: b.id}, false)
+	for i := range s.Browsers {
+		b := &s.Browsers[i]
+		fn(Effect{Kind: Launch, Browser: b.ID}, !b.Unlaunched)
+		if b.AskedAt != Never {
+			fn(Effect{Kind: Ping, Browser: b.ID}, false)
 		}
-		if b.state == ended {
-			fn(Effect{Kind: CloseBrowser, Browser: b.id, Force: true}, false)
+		if b.State == BrowserClosing {
+			fn(Effect{Kind: CloseBrowser, Browser: b.ID, Force: true}, false)
 		}
 	}
-	for i := range s.contexts {
-		c := &s.contexts[i]
-		if c.state == 0 {
+	for i := range s.Contexts {
+		c := &s.Contexts[i]
+		if c.State == 0 {
 			continue
 		}
-		if s.inContexts[i].tabs == 0 || c.affinity != 0 {
-			fn(Effect{Kind: OpenTab, Context: c.id, Browser: c.browser}, true) // it is there, whatever opens in it
+		if s.inContexts[i].tabs == 0 || c.Affinity != 0 {
+			fn(Effect{Kind: OpenTab, Context: c.ID, Browser: c.Browser}, true) // it is there, whatever opens in it
 		}
-		for j := range s.tabs {
-			if t := &s.tabs[j]; t.state != 0 && t.context == int32(i) {
+		for j := range s.Tabs {
+			if t := &s.Tabs[j]; t.State != 0 && t.Context == int32(i) {
 				s.owedOf(t, fn)
 			}
 		}
-		if c.askedAt != never {
-			fn(Effect{Kind: CloseContext, Context: c.id, Browser: c.browser, Affinity: c.affinity}, false)
+		if c.AskedAt != Never {
+			fn(Effect{Kind: CloseContext, Context: c.ID, Browser: c.Browser, Affinity: c.Affinity}, false)
 		}
 	}
 }
 
-func (s *State) owedOf(t *tab, fn func(e Effect, done bool)) {
-	c := &s.contexts[t.context]
-	e := Effect{Tab: t.id, Context: c.id, Browser: t.browser, Affinity: t.affinity, Operation: t.operation}
+func (s *State) owedOf(t *Tab, fn func(e Effect, done bool)) {
+	c := &s.Contexts[t.Context]
+	e := Effect{Tab: t.ID, Context: c.ID, Browser: t.Browser, Affinity: t.Affinity, Operation: t.Operation}
 	with := func(kind EffectKind) Effect {
 		e.Kind = kind
 		return e
 	}
-	fn(with(OpenTab), !t.unopened)
+	fn(with(OpenTab), !t.Unopened)
 	switch {
-	case t.askedAt == never:
-	case t.state == Probing:
+	case t.AskedAt == Never:
+	case t.State == Probing:
 		fn(with(ProbeTab), false)
-	case t.state == Rescuing:
+	case t.State == Rescuing:
 		fn(with(RescueTab), false)
-	case t.state == Resetting:
-		kind := [...]EffectKind{PartHalt: RescueTab, PartLeave: ResetTab, PartEnd: EndSession, PartBegin: BeginSession}[t.part]
-		e.Halt = t.part == PartHalt
+	case t.State == Resetting:
+		kind := [...]EffectKind{PartHalt: RescueTab, PartLeave: ResetTab, PartEnd: EndSession, PartBegin: BeginSession}[t.Part]
+		e.Halt = t.Part == PartHalt
 		fn(with(kind), false)
-	case t.state == Closing:
-		if t.kill == killAsked {
+	case t.State == Closing:
+		if t.Kill == KillAsked {
 			fn(with(KillTab), false)
 		}
-		e.Kept = s.inContexts[t.context].tabs > 1 || s.isPrimary(t.context)
+		e.Kept = s.inContexts[t.Context].tabs > 1 || s.isPrimary(t.Context)
 		fn(with(CloseAgain), false)
 	}
 }
@@ -70,13 +70,13 @@ type CallView struct {
 
 // EachCall calls fn for every disposal, Warm and Recycle that waits.
 func (s *State) EachCall(fn func(CallView)) {
-	for i := range s.calls {
-		c := &s.calls[i]
-		v := CallView{ID: c.id, Kind: WarmRequested, Of: c.affinity}
+	for i := range s.Calls {
+		c := &s.Calls[i]
+		v := CallView{ID: c.ID, Kind: WarmRequested, Of: c.Affinity}
 		switch {
-		case c.affinity != 0:
+		case c.Affinity != 0:
 			v.Kind = Disposed
-		case c.recycle:
+		case c.Recycle:
 			v.Kind = RecycleRequested
 		}
 		fn(v)

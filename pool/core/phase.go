@@ -4,25 +4,25 @@ package core
 // ctx ends, and then ends the browser with everything in it.
 
 func (s *State) closeRequested() {
-	if s.phase != serving {
+	if s.Phase != PhaseServing {
 		return
 	}
-	s.phase = closing
+	s.Phase = PhaseClosing
 	s.callsDue = true
 	s.refuseAll(Root)
 }
 
 // closeExpired revokes the leases that Close has waited for long enough.
 func (s *State) closeExpired() {
-	if s.phase != closing {
+	if s.Phase != PhaseClosing {
 		return
 	}
 	s.refuseAll(Nested)
-	for i := range s.tabs {
-		if t := &s.tabs[i]; t.state == Leased {
+	for i := range s.Tabs {
+		if t := &s.Tabs[i]; t.State == Leased {
 			s.revoke(int32(i), PoolClosed)
-			if t.doomed {
-				s.beginClose(int32(i), t.reason)
+			if t.Doomed {
+				s.beginClose(int32(i), t.Reason)
 			} else {
 				s.setState(int32(i), Idle)
 			}
@@ -31,8 +31,8 @@ func (s *State) closeExpired() {
 }
 
 func (s *State) refuseAll(class Class) {
-	for i := range s.requests {
-		if r := &s.requests[i]; r.used && r.class == class {
+	for i := range s.Requests {
+		if r := &s.Requests[i]; r.Used && r.Class == class {
 			s.refuseRequest(int32(i), PoolClosed)
 		}
 	}
@@ -40,18 +40,18 @@ func (s *State) refuseAll(class Class) {
 
 // endPhase ends the browsers of a closing pool once nobody holds or waits.
 func (s *State) endPhase() {
-	if s.phase == closing && s.leases.used == 0 && s.waiting[Nested] == 0 {
-		s.phase = ending
-		for i := range s.browsers {
-			s.endBrowser(s.browsers[i].id, false)
+	if s.Phase == PhaseClosing && s.leases.used == 0 && s.waiting[Nested] == 0 {
+		s.Phase = PhaseEnding
+		for i := range s.Browsers {
+			s.endBrowser(s.Browsers[i].ID, false)
 		}
 	}
 }
 
 // finishClose says that the pool is closed, once its browsers are gone.
 func (s *State) finishClose() {
-	if s.phase == ending && len(s.browsers) == 0 {
-		s.phase = closed
+	if s.Phase == PhaseEnding && len(s.Browsers) == 0 {
+		s.Phase = PhaseClosed
 		s.emit(Effect{Kind: FinishClose})
 	}
 }

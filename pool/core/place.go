@@ -3,26 +3,26 @@ package core
 // Who gets which tab: the rules of placement, in their order.
 
 func (s *State) requested(e *Event) {
-	if s.phase >= ending || s.phase == closing && e.Class == Root {
+	if s.Phase >= PhaseEnding || s.Phase == PhaseClosing && e.Class == Root {
 		s.emit(Effect{Kind: Refuse, Request: e.Request, Affinity: e.Affinity, Reason: PoolClosed})
 		s.touch(e.Affinity)
 		return
 	}
 	limit := e.MaxLease
 	if limit == 0 {
-		limit = s.settings.MaxLease
+		limit = s.Settings.MaxLease
 	}
-	s.lastOrder++
-	s.enqueue(request{
-		id: e.Request, order: s.lastOrder, arrived: s.now, admittedAt: never, affinity: e.Affinity, maxLease: limit,
-		priority: e.Priority, rounds: s.rounds, pin: none, class: e.Class, used: true,
+	s.LastOrder++
+	s.enqueue(Request{
+		ID: e.Request, Order: s.LastOrder, Arrived: s.Now, AdmittedAt: Never, Affinity: e.Affinity, MaxLease: limit,
+		Priority: e.Priority, Rounds: s.Rounds, Pin: None, Class: e.Class, Used: true,
 	})
 }
 
 // boundQueue refuses a request that would be one too many of its class to wait. Placement was tried
 // before, so one that finds a tab at once is never too many.
 func (s *State) boundQueue(e *Event) {
-	if e.Kind != Requested || int(s.waiting[e.Class]) <= s.settings.MaxWaiting {
+	if e.Kind != Requested || int(s.waiting[e.Class]) <= s.Settings.MaxWaiting {
 		return
 	}
 	if i, ok := s.requestIndex.get(uint64(e.Request)); ok {
@@ -39,10 +39,10 @@ func (s *State) abandoned(id RequestID) {
 }
 
 func (s *State) refuseRequest(i int32, reason Reason) {
-	r := s.requests[i]
-	w := s.waits(&r, none)
+	r := s.Requests[i]
+	w := s.waits(&r, None)
 	s.dequeue(i)
-	s.emit(Effect{Kind: Refuse, Request: r.id, Affinity: r.affinity, Reason: reason, Waits: w})
+	s.emit(Effect{Kind: Refuse, Request: r.ID, Affinity: r.Affinity, Reason: reason, Waits: w})
 }
 
 // place gives tabs to those that wait until nobody is left who can have one: first what is there or can
@@ -64,40 +64,40 @@ func (s *State) placeFirst() bool {
 		return false
 	}
 	s.freshen()
-	r := none
-	if s.standbys != none {
+	r := None
+	if s.Standbys != None {
 		r = s.firstWaiting()
 	}
 	r = s.firstForPrimary(r)
 	r = s.firstWarm(r)
-	if r == none {
+	if r == None {
 		return false
 	}
-	q := &s.requests[r]
-	i := s.ownIdle(q.affinity)
+	q := &s.Requests[r]
+	i := s.ownIdle(q.Affinity)
 	switch {
-	case i != none && s.stale(i):
+	case i != None && s.stale(i):
 		s.probe(i)
 		s.promise(r, i)
-	case i != none:
+	case i != None:
 		s.countBypass(r)
 		s.grant(r, i, Warm)
-	case s.ownAlmostIdle(q.affinity) != none:
-		s.promise(r, s.ownAlmostIdle(q.affinity))
+	case s.ownAlmostIdle(q.Affinity) != None:
+		s.promise(r, s.ownAlmostIdle(q.Affinity))
 	case s.opensInPrimary(r):
-		s.promise(r, s.openInPrimary(q.affinity))
+		s.promise(r, s.openInPrimary(q.Affinity))
 	default:
 		s.countBypass(r)
-		s.grant(r, s.standbys, Adopted)
+		s.grant(r, s.Standbys, Adopted)
 	}
 	return true
 }
 
 // firstWaiting is the first admitted request that was promised nothing and is not held back.
 func (s *State) firstWaiting() int32 {
-	r := none
+	r := None
 	for c := Root; c < classes; c++ {
-		if a := s.heads[c]; a != none && (c == Nested || s.permits() > 0) {
+		if a := s.heads[c]; a != None && (c == Nested || s.permits() > 0) {
 			if q := s.keys[a].queue[c]; !s.heldBack(q) {
 				r = s.first(r, q)
 			}
@@ -107,7 +107,7 @@ func (s *State) firstWaiting() int32 {
 }
 
 func (s *State) first(i, j int32) int32 {
-	if i == none || j != none && s.before(j, i) {
+	if i == None || j != None && s.before(j, i) {
 		return j
 	}
 	return i
@@ -123,10 +123,10 @@ func (s *State) firstWarm(r int32) int32 {
 				continue
 			}
 			q := k.queue[c]
-			if i := s.ownIdle(a); i != none && !s.stale(i) {
+			if i := s.ownIdle(a); i != None && !s.stale(i) {
 				q = s.first(q, k.pins[c]) // no promise is as good as a tab that is there
 			}
-			if q != none && !s.heldBack(q) {
+			if q != None && !s.heldBack(q) {
 				r = s.first(r, q)
 			}
 		}
@@ -140,13 +140,13 @@ func (s *State) firstForPrimary(r int32) int32 {
 	if s.free() <= 0 || !s.opens() {
 		return r
 	}
-	q := none
+	q := None
 	for c := Root; c < classes; c++ {
-		if a := s.inside[c]; a != none && (c == Nested || s.permits() > 0) {
+		if a := s.inside[c]; a != None && (c == Nested || s.permits() > 0) {
 			q = s.first(q, s.keys[a].queue[c])
 		}
 	}
-	if q == none || !s.opensInPrimary(q) {
+	if q == None || !s.opensInPrimary(q) {
 		return r
 	}
 	return s.first(r, q)
@@ -154,17 +154,17 @@ func (s *State) firstForPrimary(r int32) int32 {
 
 // fits says whether the primary of an affinity has a place for one more tab, in a browser that takes new ones.
 func (s *State) fits(k affinity) bool {
-	if k.primary == none {
+	if k.Primary == None {
 		return false
 	}
-	c, b := &s.contexts[k.primary], s.ready()
-	return int(s.inContexts[k.primary].tabs) < s.settings.TabsPerContext && b != nil && c.browser == b.id
+	c, b := &s.Contexts[k.Primary], s.ready()
+	return int(s.inContexts[k.Primary].tabs) < s.Settings.TabsPerContext && b != nil && c.Browser == b.ID
 }
 
 // opensInPrimary says whether a tab can be opened for a request inside its affinity's primary: that is
 // an orphan or below TabsPerContext, and a slot is free beyond those that older requests need.
 func (s *State) opensInPrimary(r int32) bool {
-	if !s.opens() || !s.fits(s.at(s.requests[r].affinity)) {
+	if !s.opens() || !s.fits(s.at(s.Requests[r].Affinity)) {
 		return false
 	}
 	spare := s.free() + s.counts[Standby] + s.counts[Opening] - s.overdue[Opening] - s.openings
@@ -183,9 +183,9 @@ func (s *State) opensInPrimary(r int32) bool {
 // primary, whose caches are the warmest, then the one it used last.
 func (s *State) ownIdle(a Affinity) int32 {
 	k := s.at(a)
-	best := none
-	for i := k.tabs; i != none; i = s.tabs[i].next {
-		if s.tabs[i].state == Idle && (best == none || s.warmer(i, best)) {
+	best := None
+	for i := k.Tabs; i != None; i = s.Tabs[i].Next {
+		if s.Tabs[i].State == Idle && (best == None || s.warmer(i, best)) {
 			best = i
 		}
 	}
@@ -194,129 +194,129 @@ func (s *State) ownIdle(a Affinity) int32 {
 
 // ownAlmostIdle is a tab of an affinity that is almost idle and promised to nobody.
 func (s *State) ownAlmostIdle(a Affinity) int32 {
-	for i := s.at(a).tabs; i != none; i = s.tabs[i].next {
-		if s.almostIdle(&s.tabs[i]) {
+	for i := s.at(a).Tabs; i != None; i = s.Tabs[i].Next {
+		if s.almostIdle(&s.Tabs[i]) {
 			return i
 		}
 	}
-	return none
+	return None
 }
 
 // almostIdle says whether a tab waits for nothing but the end or the beginning of a session. That takes milliseconds, so a
 // request of its affinity waits for the tab instead of taking a standby, as for a probe.
-func (s *State) almostIdle(t *tab) bool {
-	return t.state == Resetting && (t.part == PartBegin || t.part == PartEnd && !s.settings.Reset) &&
-		!t.overdue && !t.suspect && !t.retried && t.pinned == 0
+func (s *State) almostIdle(t *Tab) bool {
+	return t.State == Resetting && (t.Part == PartBegin || t.Part == PartEnd && !s.Settings.Reset) &&
+		!t.Overdue && !t.Suspect && !t.Retried && t.Pinned == 0
 }
 
 func (s *State) warmer(i, j int32) bool {
-	t, u := &s.tabs[i], &s.tabs[j]
+	t, u := &s.Tabs[i], &s.Tabs[j]
 	if stale := s.stale(j); stale != s.stale(i) {
 		return stale
 	}
-	if p := s.isPrimary(t.context); p != s.isPrimary(u.context) {
+	if p := s.isPrimary(t.Context); p != s.isPrimary(u.Context) {
 		return p
 	}
-	return t.stamp > u.stamp
+	return t.Stamp > u.Stamp
 }
 
 // grant hands a tab out: an idle one of the request's affinity, or a standby, which it adopts.
 func (s *State) grant(r, i int32, how How) {
-	q := s.requests[r]
+	q := s.Requests[r]
 	w := s.waits(&q, i)
-	t := &s.tabs[i]
-	if how == Warm && t.uses == 0 {
+	t := &s.Tabs[i]
+	if how == Warm && t.Uses == 0 {
 		how = InPrimary
 	}
 	s.dequeue(r)
 	switch how {
 	case Adopted:
-		s.adopt(i, q.affinity)
+		s.adopt(i, q.Affinity)
 	case Reassigned:
-		s.move(i, q.affinity)
+		s.move(i, q.Affinity)
 	}
 	s.setState(i, Leased)
-	k := s.at(q.affinity)
-	s.lastStamp++
-	k.stamp, t.stamp = s.lastStamp, s.lastStamp
-	t.holder, t.class, t.maxLease = q.id, q.class, q.maxLease
-	t.uses++
-	s.leases.put(uint64(q.id), i)
-	if q.class == Root {
+	k := s.at(q.Affinity)
+	s.LastStamp++
+	k.Stamp, t.Stamp = s.LastStamp, s.LastStamp
+	t.Holder, t.Class, t.MaxLease = q.ID, q.Class, q.MaxLease
+	t.Uses++
+	s.leases.put(uint64(q.ID), i)
+	if q.Class == Root {
 		k.rootLeases++
 		s.rootLeases++
 	}
 	s.emit(Effect{
-		Kind: Grant, Request: q.id, Affinity: q.affinity, Generation: k.generation,
-		Tab: t.id, Context: s.contexts[t.context].id, Browser: t.browser, How: how, Waits: w,
+		Kind: Grant, Request: q.ID, Affinity: q.Affinity, Generation: k.Generation,
+		Tab: t.ID, Context: s.Contexts[t.Context].ID, Browser: t.Browser, How: how, Waits: w,
 	})
 }
 
 // adopt gives a standby to an affinity. Its context becomes the primary where the affinity has none;
 // otherwise the tab is supplementary, and no pageCount hears of it.
 func (s *State) adopt(i int32, a Affinity) {
-	t := &s.tabs[i]
-	s.unlink(&s.standbys, &s.lastReady, i)
-	t.affinity = a
-	s.own(t.context, a)
-	s.link(&s.affinities[a].tabs, nil, i)
+	t := &s.Tabs[i]
+	s.unlink(&s.Standbys, &s.LastReady, i)
+	t.Affinity = a
+	s.own(t.Context, a)
+	s.link(&s.Affinities[a].Tabs, nil, i)
 	s.bind(i, +1)
 }
 
 // bind counts a tab in or out of its affinity's bound ones. The first makes the affinity warm; when
 // the last goes it is cold, in the same step, and its present life is over.
 func (s *State) bind(i, n int32) {
-	t := &s.tabs[i]
-	k := s.at(t.affinity)
+	t := &s.Tabs[i]
+	k := s.at(t.Affinity)
 	k.bound += n
 	s.bound += n
 	s.callsDue, s.waitsDue = true, true
 	switch {
 	case n > 0 && k.bound == 1:
-		s.lastGeneration++
-		k.generation = s.lastGeneration
-		s.emit(Effect{Kind: AnnounceWarm, Affinity: t.affinity, Generation: k.generation})
+		s.LastGeneration++
+		k.Generation = s.LastGeneration
+		s.emit(Effect{Kind: AnnounceWarm, Affinity: t.Affinity, Generation: k.Generation})
 	case n < 0 && k.bound == 0:
-		s.emit(Effect{Kind: AnnounceCold, Affinity: t.affinity, Generation: k.generation})
-		k.generation = 0
+		s.emit(Effect{Kind: AnnounceCold, Affinity: t.Affinity, Generation: k.Generation})
+		k.Generation = 0
 	}
 	if n > 0 {
-		t.generation = k.generation
+		t.Generation = k.Generation
 	}
-	s.touch(t.affinity)
+	s.touch(t.Affinity)
 }
 
 // openInPrimary begins to open a tab inside the primary of an affinity.
 func (s *State) openInPrimary(a Affinity) int32 {
-	c := s.at(a).primary
-	i := s.addTab(tab{context: c, affinity: a, generation: s.lastGeneration + 1}) // later than any disposal so far
-	s.wearOut(s.tabs[i].browser)
-	t := &s.tabs[i]
-	s.operation(Effect{Kind: OpenTab, Tab: t.id, Context: s.contexts[c].id, Browser: t.browser, Affinity: a})
+	c := s.at(a).Primary
+	i := s.addTab(Tab{Context: c, Affinity: a, Generation: s.LastGeneration + 1}) // later than any disposal so far
+	s.wearOut(s.Tabs[i].Browser)
+	t := &s.Tabs[i]
+	s.operation(Effect{Kind: OpenTab, Tab: t.ID, Context: s.Contexts[c].ID, Browser: t.Browser, Affinity: a})
 	return i
 }
 
 // reassign hands the idle tab that eviction would take to the first of those that are short of one,
 // with its context and its state; it is false where that is off, or not to be had.
 func (s *State) reassign() bool {
-	if !s.settings.AllowReassign || s.need() <= s.relief()+s.counts[Standby] {
+	if !s.Settings.AllowReassign || s.need() <= s.relief()+s.counts[Standby] {
 		return false
 	}
-	r := none
+	r := None
 	for c := Root; c < classes; c++ {
-		if s.heads[c] != none && (c == Nested || s.permits() > 0) {
-			if q := s.firstShort(s.heads[c], c, none); q != none && !s.heldBack(q) {
+		if s.heads[c] != None && (c == Nested || s.permits() > 0) {
+			if q := s.firstShort(s.heads[c], c, None); q != None && !s.heldBack(q) {
 				r = s.first(r, q)
 			}
 		}
 	}
-	return r != none && s.reassignTo(r)
+	return r != None && s.reassignTo(r)
 }
 
 // firstShort is the first of r and of the requests of a class whose affinity is short of a tab, from one of the
 // heads on.
 func (s *State) firstShort(a int32, c Class, r int32) int32 {
-	if a == none || r != none && !s.before(s.keys[a].queue[c], r) {
+	if a == None || r != None && !s.before(s.keys[a].queue[c], r) {
 		return r // nor is any below it ahead of r
 	}
 	k := &s.keys[a]
@@ -329,7 +329,7 @@ func (s *State) firstShort(a int32, c Class, r int32) int32 {
 // reassignTo hands a request a tab of another affinity, where there is one.
 func (s *State) reassignTo(r int32) bool {
 	victim := s.foreignIdle(r)
-	if victim == none {
+	if victim == None {
 		return false
 	}
 	s.countBypass(r)
@@ -340,11 +340,11 @@ func (s *State) reassignTo(r int32) bool {
 // foreignIdle is the idle tab of another affinity that can be handed to a request, with its context: the one that
 // eviction would take.
 func (s *State) foreignIdle(r int32) int32 {
-	victim := none
-	for i := range s.tabs {
-		t := &s.tabs[i]
-		if t.state == Idle && t.affinity != s.requests[r].affinity && s.inContexts[t.context].tabs == 1 &&
-			!s.at(t.affinity).warmWaiting && (victim == none || s.colder(int32(i), victim)) {
+	victim := None
+	for i := range s.Tabs {
+		t := &s.Tabs[i]
+		if t.State == Idle && t.Affinity != s.Requests[r].Affinity && s.inContexts[t.Context].tabs == 1 &&
+			!s.at(t.Affinity).warmWaiting && (victim == None || s.colder(int32(i), victim)) {
 			victim = int32(i)
 		}
 	}
@@ -353,12 +353,12 @@ func (s *State) foreignIdle(r int32) int32 {
 
 // move takes an idle tab, alone in its context, from one affinity and gives it to another.
 func (s *State) move(i int32, to Affinity) {
-	t := &s.tabs[i]
-	s.unprimary(t.context)
+	t := &s.Tabs[i]
+	s.unprimary(t.Context)
 	s.bind(i, -1)
-	s.unlink(&s.affinities[t.affinity].tabs, nil, i)
-	t.affinity = to
-	s.own(t.context, to)
-	s.link(&s.affinities[to].tabs, nil, i)
+	s.unlink(&s.Affinities[t.Affinity].Tabs, nil, i)
+	t.Affinity = to
+	s.own(t.Context, to)
+	s.link(&s.Affinities[to].Tabs, nil, i)
 	s.bind(i, +1)
 }

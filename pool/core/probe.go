@@ -6,45 +6,45 @@ package core
 
 // stale says whether an idle tab is probed before it is handed out again.
 func (s *State) stale(i int32) bool {
-	t := &s.tabs[i]
-	return s.settings.ProbeBudget > 0 && t.uses > 0 && s.now > t.goodAt.after(s.settings.ProbeMaxAge)
+	t := &s.Tabs[i]
+	return s.Settings.ProbeBudget > 0 && t.Uses > 0 && s.Now > t.GoodAt.after(s.Settings.ProbeMaxAge)
 }
 
 func (s *State) probe(i int32) {
 	s.setState(i, Probing)
-	t := &s.tabs[i]
-	t.suspect, t.rescued, t.probeBegan = false, false, s.now
+	t := &s.Tabs[i]
+	t.Suspect, t.Rescued, t.ProbeBegan = false, false, s.Now
 	s.ask(ProbeTab, i)
 }
 
 // doubt makes a tab that nobody holds suspect; the reason is why it is closed where it cannot be
 // rescued.
 func (s *State) doubt(i int32, reason Reason) {
-	t := &s.tabs[i]
+	t := &s.Tabs[i]
 	switch {
-	case t.doomed:
-		s.beginClose(i, t.reason)
-	case s.settings.RescueTimeout < 0:
+	case t.Doomed:
+		s.beginClose(i, t.Reason)
+	case s.Settings.RescueTimeout < 0:
 		s.beginClose(i, reason)
-	case t.session == sessionLeft && !t.retried:
-		t.suspect = true
+	case t.Session == SessionEnding && !t.Retried:
+		t.Suspect = true
 		s.endSession(i)
 	default:
 		s.probe(i)
-		t.suspect, t.suspectAt = true, s.now
+		t.Suspect, t.SuspectAt = true, s.Now
 	}
 }
 
 // probed is the answer of a page's main thread. A suspect that was not rescued is not at its standby
 // state.
 func (s *State) probed(i int32) {
-	t := &s.tabs[i]
-	if t.state != Probing {
+	t := &s.Tabs[i]
+	if t.State != Probing {
 		return
 	}
-	t.goodAt, t.probeEnded = s.now, s.now
-	reset := t.suspect && !t.rescued && s.settings.Reset && t.session != sessionLeft
-	if t.suspect = false; reset {
+	t.GoodAt, t.ProbeEnded = s.Now, s.Now
+	reset := t.Suspect && !t.Rescued && s.Settings.Reset && t.Session != SessionEnding
+	if t.Suspect = false; reset {
 		s.reset(i)
 	} else {
 		s.backToIdle(i)
@@ -52,12 +52,12 @@ func (s *State) probed(i int32) {
 }
 
 func (s *State) probeFailed(i int32) {
-	t := &s.tabs[i]
+	t := &s.Tabs[i]
 	switch {
-	case t.state != Probing:
-	case !t.suspect:
+	case t.State != Probing:
+	case !t.Suspect:
 		s.doubt(i, Wedge)
-	case t.rescued:
+	case t.Rescued:
 		s.beginClose(i, Wedge)
 	default:
 		s.rescue(i)
@@ -70,22 +70,22 @@ func (s *State) rescue(i int32) {
 }
 
 func (s *State) wasRescued(i int32) {
-	switch t := &s.tabs[i]; {
-	case t.state == Rescuing:
+	switch t := &s.Tabs[i]; {
+	case t.State == Rescuing:
 		s.setState(i, Probing)
-		t.rescued = true
+		t.Rescued = true
 		s.ask(ProbeTab, i)
-	case t.state == Resetting && t.part == PartHalt:
-		t.goodAt = s.now
+	case t.State == Resetting && t.Part == PartHalt:
+		t.GoodAt = s.Now
 		s.setState(i, Resetting)
-		t.part = PartLeave
+		t.Part = PartLeave
 		s.ask(ResetTab, i)
 	}
 }
 
 func (s *State) rescueFailed(i int32) {
-	switch t := &s.tabs[i]; {
-	case t.state == Rescuing, t.state == Resetting && t.part == PartHalt:
+	switch t := &s.Tabs[i]; {
+	case t.State == Rescuing, t.State == Resetting && t.Part == PartHalt:
 		s.beginClose(i, Wedge)
 	}
 }
@@ -105,13 +105,13 @@ const (
 // has answered gets OpenTimeout for the second part, because a healthy Chromium needs 105 to 245 ms to leave a document.
 func (s *State) reset(i int32) {
 	s.setState(i, Resetting)
-	s.tabs[i].part = PartHalt
+	s.Tabs[i].Part = PartHalt
 	s.askHalt(i)
 }
 
 func (s *State) wasReset(i int32) {
-	if t := &s.tabs[i]; t.state == Resetting && t.part == PartLeave {
-		t.goodAt = s.now
+	if t := &s.Tabs[i]; t.State == Resetting && t.Part == PartLeave {
+		t.GoodAt = s.Now
 		s.backToIdle(i)
 	}
 }
@@ -119,9 +119,9 @@ func (s *State) wasReset(i int32) {
 // resetFailed closes a tab whose reset has failed, or was silent, in either part. A reset has stopped the scripts
 // already, so there is nothing left to rescue.
 func (s *State) resetFailed(i int32) {
-	switch t := &s.tabs[i]; {
-	case t.state != Resetting:
-	case t.part == PartEnd || t.part == PartBegin:
+	switch t := &s.Tabs[i]; {
+	case t.State != Resetting:
+	case t.Part == PartEnd || t.Part == PartBegin:
 		s.sessionFailed(i)
 	default:
 		s.beginClose(i, Wedge)
@@ -130,10 +130,10 @@ func (s *State) resetFailed(i int32) {
 
 // backToIdle makes a tab idle, or retires it. What is missing of its sessions comes first.
 func (s *State) backToIdle(i int32) {
-	switch t := &s.tabs[i]; {
-	case t.session == sessionLeft:
+	switch t := &s.Tabs[i]; {
+	case t.Session == SessionEnding:
 		s.endSession(i)
-	case t.sessions && t.session == sessionNone && s.worn(t) == ReasonNone:
+	case t.Sessions && t.Session == NoSession && s.worn(t) == ReasonNone:
 		s.beginSession(i)
 	default:
 		s.setState(i, Idle)

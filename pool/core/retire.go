@@ -8,17 +8,17 @@ import "time"
 // and its orphan, unless those are retained. It looks at this moment only, so nothing that is used
 // later can be meant.
 func (s *State) sweep(maxIdle time.Duration) {
-	for a := range s.affinities {
+	for a := range s.Affinities {
 		k := s.at(Affinity(a))
-		if !k.known || k.waiting != [classes]int32{} || s.now < k.freedAt.after(maxIdle) || !s.allIdle(k) {
+		if !k.Known || k.waiting != [classes]int32{} || s.Now < k.FreedAt.after(maxIdle) || !s.allIdle(k) {
 			continue
 		}
-		for i := k.tabs; i != none; i = s.tabs[i].next {
-			if s.tabs[i].state == Idle {
+		for i := k.Tabs; i != None; i = s.Tabs[i].Next {
+			if s.Tabs[i].State == Idle {
 				s.beginClose(i, IdleSweep)
 			}
 		}
-		if p := k.primary; p != none && s.inContexts[p].tabs == 0 && !s.settings.RetainOnEvict {
+		if p := k.Primary; p != None && s.inContexts[p].tabs == 0 && !s.Settings.RetainOnEvict {
 			s.closeContext(p, IdleSweep)
 		}
 	}
@@ -27,8 +27,8 @@ func (s *State) sweep(maxIdle time.Duration) {
 // allIdle says whether every bound tab of k is idle: none is probed, rescued or reset, and none is held, those
 // that are marked to close included.
 func (s *State) allIdle(k affinity) bool {
-	for i := k.tabs; i != none; i = s.tabs[i].next {
-		if t := &s.tabs[i]; t.state == Leased || t.bound() && t.state != Idle {
+	for i := k.Tabs; i != None; i = s.Tabs[i].Next {
+		if t := &s.Tabs[i]; t.State == Leased || t.bound() && t.State != Idle {
 			return false
 		}
 	}
@@ -36,11 +36,11 @@ func (s *State) allIdle(k affinity) bool {
 }
 
 // worn is why a tab has to be retired, if it has to.
-func (s *State) worn(t *tab) Reason {
+func (s *State) worn(t *Tab) Reason {
 	switch {
-	case s.settings.MaxUses > 0 && int(t.uses) >= s.settings.MaxUses:
+	case s.Settings.MaxUses > 0 && int(t.Uses) >= s.Settings.MaxUses:
 		return MaxUses
-	case s.now >= t.retireAt:
+	case s.Now >= t.RetireAt:
 		return MaxAge
 	}
 	return ReasonNone
@@ -49,8 +49,8 @@ func (s *State) worn(t *tab) Reason {
 // retire closes a tab that is past its MaxUses or MaxAge, if it is idle or a standby; one that is
 // held is looked at again when it is given back.
 func (s *State) retire(i int32) {
-	t := &s.tabs[i]
-	if reason := s.worn(t); reason != ReasonNone && (t.state == Idle || t.state == Standby) {
+	t := &s.Tabs[i]
+	if reason := s.worn(t); reason != ReasonNone && (t.State == Idle || t.State == Standby) {
 		s.beginClose(i, reason)
 	}
 }

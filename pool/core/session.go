@@ -4,13 +4,13 @@ package core
 // sets through the session of his lease ends with it. A tab is idle only when the session of its last lease has ended and
 // that of its next lease has begun, so a grant waits for neither.
 
-// session says what becomes of the sessions of a tab.
-type session uint8
+// Session says what becomes of the sessions of a tab.
+type Session uint8
 
 const (
-	sessionNone  session = iota // none has begun; or the tab gives its leases no sessions
-	sessionBegun                // that of the lease that holds the tab, or of its next lease
-	sessionLeft                 // that of a lease that has ended; its own end is not confirmed
+	NoSession     Session = iota // none has begun; or the tab gives its leases no sessions
+	SessionOpen                  // that of the lease that holds the tab, or of its next lease
+	SessionEnding                // that of a lease that has ended; its own end is not confirmed
 )
 
 // Left says what a lease left that the end of its session does not undo.
@@ -37,16 +37,16 @@ const (
 // page is not condemned for being busy.
 func (s *State) endSession(i int32) {
 	s.setState(i, Resetting)
-	s.tabs[i].part = PartEnd
+	s.Tabs[i].Part = PartEnd
 	s.ask(EndSession, i)
 }
 
 func (s *State) sessionEnded(e *Event, i int32) {
-	t := &s.tabs[i]
-	if t.state != Resetting || t.part != PartEnd {
+	t := &s.Tabs[i]
+	if t.State != Resetting || t.Part != PartEnd {
 		return
 	}
-	t.session = sessionNone
+	t.Session = NoSession
 	wedged := s.cannotNavigate(t, e.Navigation)
 	switch {
 	case e.Left == SpoiledContext:
@@ -55,9 +55,9 @@ func (s *State) sessionEnded(e *Event, i int32) {
 		s.beginClose(i, Spoiled)
 	case wedged:
 		s.beginClose(i, Wedge)
-	case t.suspect:
+	case t.Suspect:
 		s.doubt(i, Wedge)
-	case s.settings.Reset:
+	case s.Settings.Reset:
 		s.reset(i)
 	default:
 		s.backToIdle(i)
@@ -66,18 +66,18 @@ func (s *State) sessionEnded(e *Event, i int32) {
 
 // cannotNavigate notes what became of a lease's navigations. It says whether that was the second lease in a row in
 // which none finished, while another tab of the same browser finished one.
-func (s *State) cannotNavigate(t *tab, n Navigation) bool {
-	b := s.browser(t.browser)
+func (s *State) cannotNavigate(t *Tab, n Navigation) bool {
+	b := s.browser(t.Browser)
 	switch {
 	case n == Arrived:
-		b.arrivedAt = s.now
-		t.stuck = false
+		b.ArrivedAt = s.Now
+		t.Stuck = false
 	case n == NoNavigation:
-		t.stuck = false
-	case t.stuck:
-		return b.arrivedAt > t.stuckSince
+		t.Stuck = false
+	case t.Stuck:
+		return b.ArrivedAt > t.StuckSince
 	default:
-		t.stuck, t.stuckSince = true, t.leasedAt
+		t.Stuck, t.StuckSince = true, t.LeasedAt
 	}
 	return false
 }
@@ -85,19 +85,19 @@ func (s *State) cannotNavigate(t *tab, n Navigation) bool {
 // spoilContext closes a context in which a tab of it has left something, with all that is in it. A tab that is held
 // there, or is being opened, is closed when its lease ends, or when it is open.
 func (s *State) spoilContext(i int32) {
-	c := s.tabs[i].context
+	c := s.Tabs[i].Context
 	s.unprimary(c)
-	for j := s.at(s.tabs[i].affinity).tabs; j != none; {
-		next := s.tabs[j].next
-		switch t := &s.tabs[j]; {
-		case t.context != c:
-		case t.state == Leased && !t.doomed:
-			t.doomed, t.reason = true, Spoiled
+	for j := s.at(s.Tabs[i].Affinity).Tabs; j != None; {
+		next := s.Tabs[j].Next
+		switch t := &s.Tabs[j]; {
+		case t.Context != c:
+		case t.State == Leased && !t.Doomed:
+			t.Doomed, t.Reason = true, Spoiled
 			s.bind(j, -1)
-		case t.state == Opening && !t.doomed:
+		case t.State == Opening && !t.Doomed:
 			s.unpin(j)
-			t.doomed, t.reason = true, Spoiled
-			s.touch(t.affinity)
+			t.Doomed, t.Reason = true, Spoiled
+			s.touch(t.Affinity)
 		case t.bound():
 			s.beginClose(j, Spoiled)
 		}
@@ -108,13 +108,13 @@ func (s *State) spoilContext(i int32) {
 // beginSession begins the session of the next lease on a tab. It waits for the page's main thread.
 func (s *State) beginSession(i int32) {
 	s.setState(i, Resetting)
-	s.tabs[i].part = PartBegin
+	s.Tabs[i].Part = PartBegin
 	s.ask(BeginSession, i)
 }
 
 func (s *State) sessionBegun(i int32) {
-	if t := &s.tabs[i]; t.state == Resetting && t.part == PartBegin {
-		t.session, t.goodAt = sessionBegun, s.now
+	if t := &s.Tabs[i]; t.State == Resetting && t.Part == PartBegin {
+		t.Session, t.GoodAt = SessionOpen, s.Now
 		s.backToIdle(i)
 	}
 }
@@ -122,14 +122,14 @@ func (s *State) sessionBegun(i int32) {
 // sessionFailed puts a tab in doubt of which a session did not end, or did not begin. The second time since its lease it
 // is closed, because a page that answers probes and has no use for a session would be asked for ever.
 func (s *State) sessionFailed(i int32) {
-	t := &s.tabs[i]
-	if t.state != Resetting || t.part != PartEnd && t.part != PartBegin {
+	t := &s.Tabs[i]
+	if t.State != Resetting || t.Part != PartEnd && t.Part != PartBegin {
 		return
 	}
-	if t.retried {
+	if t.Retried {
 		s.beginClose(i, Wedge)
 		return
 	}
-	t.retried = true
+	t.Retried = true
 	s.doubt(i, Wedge)
 }

@@ -26,66 +26,66 @@ type field struct {
 
 func (s *State) fields() []field {
 	return []field{
-		{"now", &s.now}, {"last-tab", &s.lastTab}, {"last-context", &s.lastContext}, {"last-browser", &s.lastBrowser},
-		{"last-operation", &s.lastOperation}, {"last-generation", &s.lastGeneration}, {"last-stamp", &s.lastStamp},
-		{"last-order", &s.lastOrder}, {"standbys", &s.standbys}, {"last-ready", &s.lastReady},
-		{"root-open", &s.rootOpen}, {"capacity", &s.capacity}, {"idle", &s.idle},
-		{"idle-since", &s.idleSince}, {"shrinking", &s.shrinking}, {"contraction", &s.contraction},
-		{"failed-openings", &s.failedOpenings}, {"failed-browsers", &s.failedBrowsers}, {"rounds", &s.rounds},
-		{"success", &s.success}, {"paused", &s.paused}, {"retry-at", &s.retryAt}, {"grounded", &s.grounded},
-		{"relaunch-at", &s.relaunchAt}, {"phase", &s.phase},
+		{"now", &s.Now}, {"last-tab", &s.LastTab}, {"last-context", &s.LastContext}, {"last-browser", &s.LastBrowser},
+		{"last-operation", &s.LastOperation}, {"last-generation", &s.LastGeneration}, {"last-stamp", &s.LastStamp},
+		{"last-order", &s.LastOrder}, {"standbys", &s.Standbys}, {"last-ready", &s.LastReady},
+		{"root-open", &s.RootOpen}, {"capacity", &s.Capacity}, {"idle", &s.Idle},
+		{"idle-since", &s.IdleSince}, {"shrinking", &s.Shrinking}, {"contraction", &s.Contraction},
+		{"failed-openings", &s.FailedOpenings}, {"failed-browsers", &s.FailedBrowsers}, {"rounds", &s.Rounds},
+		{"success", &s.Success}, {"paused", &s.Paused}, {"retry-at", &s.RetryAt}, {"grounded", &s.Grounded},
+		{"relaunch-at", &s.RelaunchAt}, {"phase", &s.Phase},
 	}
 }
 
-func (t *tab) fields() []field {
+func (t *Tab) fields() []field {
 	return []field{
-		{"id", &t.id}, {"state", &t.state}, {"browser", &t.browser}, {"context", &t.context}, {"affinity", &t.affinity},
-		{"generation", &t.generation}, {"holder", &t.holder}, {"pinned", &t.pinned}, {"since", &t.since},
-		{"max-lease", &t.maxLease}, {"suspect-at", &t.suspectAt}, {"rung-since", &t.rungSince}, {"asked-at", &t.askedAt},
-		{"open-began", &t.openBegan}, {"open-ended", &t.openEnded}, {"probe-began", &t.probeBegan},
-		{"probe-ended", &t.probeEnded}, {"good-at", &t.goodAt}, {"retire-at", &t.retireAt}, {"stamp", &t.stamp},
-		{"next", &t.next}, {"prev", &t.prev}, {"uses", &t.uses}, {"class", &t.class}, {"reason", &t.reason},
-		{"rung", &t.rung}, {"closes", &t.closes}, {"kill", &t.kill}, {"doomed", &t.doomed}, {"overdue", &t.overdue},
-		{"awaiting", &t.awaiting}, {"unopened", &t.unopened}, {"suspect", &t.suspect}, {"rescued", &t.rescued},
-		{"part", &t.part}, {"session", &t.session}, {"sessions", &t.sessions}, {"retried", &t.retried}, {"stuck", &t.stuck},
-		{"leased-at", &t.leasedAt}, {"stuck-since", &t.stuckSince}, {"operation", &t.operation},
+		{"id", &t.ID}, {"state", &t.State}, {"browser", &t.Browser}, {"context", &t.Context}, {"affinity", &t.Affinity},
+		{"generation", &t.Generation}, {"holder", &t.Holder}, {"pinned", &t.Pinned}, {"since", &t.Since},
+		{"max-lease", &t.MaxLease}, {"suspect-at", &t.SuspectAt}, {"rung-since", &t.RungSince}, {"asked-at", &t.AskedAt},
+		{"open-began", &t.OpenBegan}, {"open-ended", &t.OpenEnded}, {"probe-began", &t.ProbeBegan},
+		{"probe-ended", &t.ProbeEnded}, {"good-at", &t.GoodAt}, {"retire-at", &t.RetireAt}, {"stamp", &t.Stamp},
+		{"next", &t.Next}, {"prev", &t.Prev}, {"uses", &t.Uses}, {"class", &t.Class}, {"reason", &t.Reason},
+		{"rung", &t.Rung}, {"closes", &t.Closes}, {"kill", &t.Kill}, {"doomed", &t.Doomed}, {"overdue", &t.Overdue},
+		{"awaiting", &t.Awaiting}, {"unopened", &t.Unopened}, {"suspect", &t.Suspect}, {"rescued", &t.Rescued},
+		{"part", &t.Part}, {"session", &t.Session}, {"sessions", &t.Sessions}, {"retried", &t.Retried}, {"stuck", &t.Stuck},
+		{"leased-at", &t.LeasedAt}, {"stuck-since", &t.StuckSince}, {"operation", &t.Operation},
 	}
 }
 
-func (c *context) fields() []field {
+func (c *Context) fields() []field {
 	return []field{
-		{"id", &c.id}, {"state", &c.state}, {"browser", &c.browser}, {"affinity", &c.affinity},
-		{"since", &c.since}, {"rung-since", &c.rungSince}, {"asked-at", &c.askedAt}, {"generation", &c.generation},
-		{"rung", &c.rung}, {"closes", &c.closes}, {"retained", &c.retained},
+		{"id", &c.ID}, {"state", &c.State}, {"browser", &c.Browser}, {"affinity", &c.Affinity},
+		{"since", &c.Since}, {"rung-since", &c.RungSince}, {"asked-at", &c.AskedAt}, {"generation", &c.Generation},
+		{"rung", &c.Rung}, {"closes", &c.Closes}, {"retained", &c.Retained},
 	}
 }
 
-func (k *affinityFacts) fields() []field {
+func (k *AffinityFacts) fields() []field {
 	return []field{
-		{"known", &k.known}, {"generation", &k.generation}, {"freed-at", &k.freedAt}, {"open-since", &k.openSince},
-		{"stamp", &k.stamp}, {"primary", &k.primary}, {"tabs", &k.tabs},
+		{"known", &k.Known}, {"generation", &k.Generation}, {"freed-at", &k.FreedAt}, {"open-since", &k.OpenSince},
+		{"stamp", &k.Stamp}, {"primary", &k.Primary}, {"tabs", &k.Tabs},
 	}
 }
 
-func (r *request) fields() []field {
+func (r *Request) fields() []field {
 	return []field{
-		{"id", &r.id}, {"order", &r.order}, {"arrived", &r.arrived}, {"admitted-at", &r.admittedAt},
-		{"max-lease", &r.maxLease}, {"affinity", &r.affinity}, {"priority", &r.priority}, {"rounds", &r.rounds},
-		{"bypassed", &r.bypassed}, {"pin", &r.pin}, {"class", &r.class}, {"used", &r.used},
+		{"id", &r.ID}, {"order", &r.Order}, {"arrived", &r.Arrived}, {"admitted-at", &r.AdmittedAt},
+		{"max-lease", &r.MaxLease}, {"affinity", &r.Affinity}, {"priority", &r.Priority}, {"rounds", &r.Rounds},
+		{"bypassed", &r.Bypassed}, {"pin", &r.Pin}, {"class", &r.Class}, {"used", &r.Used},
 	}
 }
 
-func (c *call) fields() []field {
+func (c *Call) fields() []field {
 	return []field{
-		{"id", &c.id}, {"generation", &c.generation}, {"affinity", &c.affinity}, {"browser", &c.browser},
-		{"rounds", &c.rounds}, {"recycle", &c.recycle},
+		{"id", &c.ID}, {"generation", &c.Generation}, {"affinity", &c.Affinity}, {"browser", &c.Browser},
+		{"rounds", &c.Rounds}, {"recycle", &c.Recycle},
 	}
 }
 
-func (b *browser) fields() []field {
+func (b *Browser) fields() []field {
 	return []field{
-		{"id", &b.id}, {"state", &b.state}, {"since", &b.since}, {"heard-at", &b.heardAt}, {"asked-at", &b.askedAt},
-		{"tabs", &b.tabs}, {"unlaunched", &b.unlaunched}, {"worn", &b.worn}, {"arrived-at", &b.arrivedAt},
+		{"id", &b.ID}, {"state", &b.State}, {"since", &b.Since}, {"heard-at", &b.HeardAt}, {"asked-at", &b.AskedAt},
+		{"tabs", &b.Tabs}, {"unlaunched", &b.Unlaunched}, {"worn", &b.Worn}, {"arrived-at", &b.ArrivedAt},
 	}
 }
 
@@ -99,7 +99,7 @@ func (f field) text() string {
 	case bool:
 		return f.name
 	case Time:
-		if x == never {
+		if x == Never {
 			return f.name + "=never"
 		}
 		return f.name + "=" + time.Duration(x).String()
@@ -117,7 +117,7 @@ func (f field) set(text string) error {
 	switch v.Interface().(type) {
 	case Time, time.Duration:
 		if text == "never" {
-			v.SetInt(int64(never))
+			v.SetInt(int64(Never))
 			return nil
 		}
 		d, err := time.ParseDuration(text)
@@ -166,33 +166,33 @@ func (n *Snapshot) Lines(key func(Affinity) string, fn func(line string)) {
 		fn(strings.Join(words, " "))
 	}
 	line("pool", 0, s.fields())
-	for i := range s.browsers {
-		line("browser", i, s.browsers[i].fields())
+	for i := range s.Browsers {
+		line("browser", i, s.Browsers[i].fields())
 	}
-	for i := range s.contexts {
-		line("context", i, s.contexts[i].fields())
+	for i := range s.Contexts {
+		line("context", i, s.Contexts[i].fields())
 	}
-	for i := range s.tabs {
-		line("tab", i, s.tabs[i].fields())
+	for i := range s.Tabs {
+		line("tab", i, s.Tabs[i].fields())
 	}
 	for a := 1; a < len(n.Keys); a++ {
-		var k affinityFacts
-		if a < len(s.affinities) {
-			k = s.affinities[a]
+		var k AffinityFacts
+		if a < len(s.Affinities) {
+			k = s.Affinities[a]
 		}
 		if n.Keys[a] != "" {
 			line("affinity", a, k.fields(), QuoteKey(key(Affinity(a))))
 		}
 	}
-	for i := range s.requests {
-		line("request", i, s.requests[i].fields())
+	for i := range s.Requests {
+		line("request", i, s.Requests[i].fields())
 	}
-	for i := range s.calls {
-		line("call", i, s.calls[i].fields())
+	for i := range s.Calls {
+		line("call", i, s.Calls[i].fields())
 	}
-	fn("free-tabs" + numbers(s.freeTabs))
-	fn("free-contexts" + numbers(s.freeContexts))
-	fn("free-requests" + numbers(s.freeRequests))
+	fn("free-tabs" + numbers(s.FreeTabs))
+	fn("free-contexts" + numbers(s.FreeContexts))
+	fn("free-requests" + numbers(s.FreeRequests))
 	fn("free-keys" + numbers(n.Free))
 }
 
@@ -212,11 +212,11 @@ func (n *Snapshot) readLine(words []Word) error {
 	case "pool":
 		return readFields(rest, s.fields())
 	case "free-tabs":
-		return readNumbers(rest, &s.freeTabs)
+		return readNumbers(rest, &s.FreeTabs)
 	case "free-contexts":
-		return readNumbers(rest, &s.freeContexts)
+		return readNumbers(rest, &s.FreeContexts)
 	case "free-requests":
-		return readNumbers(rest, &s.freeRequests)
+		return readNumbers(rest, &s.FreeRequests)
 	case "free-keys":
 		return readNumbers(rest, &n.Free)
 	}
@@ -230,21 +230,21 @@ func (n *Snapshot) readLine(words []Word) error {
 	rest = rest[1:]
 	switch kind {
 	case "browser":
-		return readFields(rest, at(&s.browsers, slot).fields())
+		return readFields(rest, at(&s.Browsers, slot).fields())
 	case "context":
-		return readFields(rest, at(&s.contexts, slot).fields())
+		return readFields(rest, at(&s.Contexts, slot).fields())
 	case "tab":
-		return readFields(rest, at(&s.tabs, slot).fields())
+		return readFields(rest, at(&s.Tabs, slot).fields())
 	case "request":
-		return readFields(rest, at(&s.requests, slot).fields())
+		return readFields(rest, at(&s.Requests, slot).fields())
 	case "call":
-		return readFields(rest, at(&s.calls, slot).fields())
+		return readFields(rest, at(&s.Calls, slot).fields())
 	case "affinity":
 		if len(rest) == 0 || slot == 0 || rest[0].Text == "" || len(rest[0].Text) > MaxKey {
 			return errors.New("state affinity: want its number and its key")
 		}
 		*at(&n.Keys, slot) = rest[0].Text
-		return readFields(rest[1:], at(&s.affinities, slot).fields())
+		return readFields(rest[1:], at(&s.Affinities, slot).fields())
 	}
 	return fmt.Errorf("state: want pool, browser, context, tab, affinity, request, call or free-..., got %s", words[0].short())
 }
@@ -301,13 +301,13 @@ next:
 
 // restore makes a State whole of which the facts were read. It is an error where they do not go together.
 func (s *State) restore(settings Settings) error {
-	s.settings = settings
-	if len(s.affinities) == 0 {
-		s.affinities = append(s.affinities, affinityFacts{})
+	s.Settings = settings
+	if len(s.Affinities) == 0 {
+		s.Affinities = append(s.Affinities, AffinityFacts{})
 	}
-	for a := range s.affinities {
-		if k := &s.affinities[a]; !k.known {
-			*k = affinityFacts{primary: none}
+	for a := range s.Affinities {
+		if k := &s.Affinities[a]; !k.Known {
+			*k = AffinityFacts{Primary: None}
 		}
 	}
 	if err := s.Facts.check(); err != nil {
@@ -322,49 +322,49 @@ func (s *State) restore(settings Settings) error {
 
 // check says whether what the facts name is there, and whether lists come to an end.
 func (f *Facts) check() error {
-	noTab := func(slot int32) bool { return slot < none || int(slot) >= len(f.tabs) }
-	noContext := func(slot int32) bool { return slot < 0 || int(slot) >= len(f.contexts) || f.contexts[slot].state == 0 }
+	noTab := func(slot int32) bool { return slot < None || int(slot) >= len(f.Tabs) }
+	noContext := func(slot int32) bool { return slot < 0 || int(slot) >= len(f.Contexts) || f.Contexts[slot].State == 0 }
 	noAffinity := func(a Affinity) bool {
-		return a != 0 && (int(a) >= len(f.affinities) || !f.affinities[a].known)
+		return a != 0 && (int(a) >= len(f.Affinities) || !f.Affinities[a].Known)
 	}
-	for i := range f.contexts {
-		if c := &f.contexts[i]; noAffinity(c.affinity) {
-			return fmt.Errorf("c%d is an affinity's that is not there", c.id)
+	for i := range f.Contexts {
+		if c := &f.Contexts[i]; noAffinity(c.Affinity) {
+			return fmt.Errorf("c%d is an affinity's that is not there", c.ID)
 		}
 	}
-	for i := range f.tabs {
-		t := &f.tabs[i]
-		if t.state != 0 && (noContext(t.context) || noAffinity(t.affinity) || noTab(t.next) || noTab(t.prev)) {
-			return fmt.Errorf("t%d names a context, an affinity or a tab that is not there", t.id)
+	for i := range f.Tabs {
+		t := &f.Tabs[i]
+		if t.State != 0 && (noContext(t.Context) || noAffinity(t.Affinity) || noTab(t.Next) || noTab(t.Prev)) {
+			return fmt.Errorf("t%d names a context, an affinity or a tab that is not there", t.ID)
 		}
 	}
 	list := func(first int32, of Affinity) bool {
 		n := 0
-		for i := first; i != none; i = f.tabs[i].next {
-			if n++; noTab(i) || n > len(f.tabs) || f.tabs[i].state == 0 || f.tabs[i].affinity != of {
+		for i := first; i != None; i = f.Tabs[i].Next {
+			if n++; noTab(i) || n > len(f.Tabs) || f.Tabs[i].State == 0 || f.Tabs[i].Affinity != of {
 				return false
 			}
 		}
 		return true
 	}
-	if noTab(f.lastReady) || !list(f.standbys, 0) {
+	if noTab(f.LastReady) || !list(f.Standbys, 0) {
 		return errors.New("the standbys are not there")
 	}
-	for a := range f.affinities {
-		k := &f.affinities[a]
-		if k.known && (a == 0 || k.primary != none && noContext(k.primary) || !list(k.tabs, Affinity(a))) {
+	for a := range f.Affinities {
+		k := &f.Affinities[a]
+		if k.Known && (a == 0 || k.Primary != None && noContext(k.Primary) || !list(k.Tabs, Affinity(a))) {
 			return fmt.Errorf("affinity %d names a context or a tab that is not there", a)
 		}
 	}
-	for i := range f.requests {
-		r := &f.requests[i]
-		if r.used && (noAffinity(r.affinity) || r.class >= classes || noTab(r.pin)) {
-			return fmt.Errorf("r%d names an affinity or a tab that is not there", r.id)
+	for i := range f.Requests {
+		r := &f.Requests[i]
+		if r.Used && (noAffinity(r.Affinity) || r.Class >= classes || noTab(r.Pin)) {
+			return fmt.Errorf("r%d names an affinity or a tab that is not there", r.ID)
 		}
 	}
-	for _, c := range f.calls {
-		if noAffinity(c.affinity) {
-			return fmt.Errorf("call %d is about an affinity that is not there", c.id)
+	for _, c := range f.Calls {
+		if noAffinity(c.Affinity) {
+			return fmt.Errorf("call %d is about an affinity that is not there", c.ID)
 		}
 	}
 	return nil

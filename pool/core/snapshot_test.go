@@ -11,34 +11,34 @@ import (
 func TestFactsThatDoNotGoTogetherAreRefused(t *testing.T) {
 	spoils := map[string]func(*Facts) bool{
 		"the standbys": func(f *Facts) bool {
-			if f.standbys == none {
+			if f.Standbys == None {
 				return false
 			}
-			f.tabs[f.standbys].next = f.standbys // a circle
+			f.Tabs[f.Standbys].Next = f.Standbys // a circle
 			return true
 		},
 		"affinity ": func(f *Facts) bool {
-			a := slices.IndexFunc(f.affinities, func(k affinityFacts) bool { return k.known && k.tabs != none })
+			a := slices.IndexFunc(f.Affinities, func(k AffinityFacts) bool { return k.Known && k.Tabs != None })
 			if a < 0 {
 				return false
 			}
-			f.tabs[f.affinities[a].tabs].next = f.affinities[a].tabs // a circle
+			f.Tabs[f.Affinities[a].Tabs].Next = f.Affinities[a].Tabs // a circle
 			return true
 		},
 		"t": func(f *Facts) bool {
-			i := slices.IndexFunc(f.tabs, func(t tab) bool { return t.state != 0 })
+			i := slices.IndexFunc(f.Tabs, func(t Tab) bool { return t.State != 0 })
 			if i < 0 {
 				return false
 			}
-			f.tabs[i].context = int32(len(f.contexts))
+			f.Tabs[i].Context = int32(len(f.Contexts))
 			return true
 		},
 		"r": func(f *Facts) bool {
-			i := slices.IndexFunc(f.requests, func(r request) bool { return r.used })
+			i := slices.IndexFunc(f.Requests, func(r Request) bool { return r.Used })
 			if i < 0 {
 				return false
 			}
-			f.requests[i].affinity = Affinity(len(f.affinities))
+			f.Requests[i].Affinity = Affinity(len(f.Affinities))
 			return true
 		},
 	}
@@ -50,14 +50,14 @@ func TestFactsThatDoNotGoTogetherAreRefused(t *testing.T) {
 			for range 200 {
 				w.step(w.any())
 				whole, s := w.state.Clone(), w.state.Clone()
-				if err := whole.restore(whole.settings); err != nil {
+				if err := whole.restore(whole.Settings); err != nil {
 					t.Fatalf("seed %d: sound facts are refused: %v", seed, err)
 				}
 				if !spoil(&s.Facts) {
 					continue
 				}
 				met++
-				err := s.restore(s.settings)
+				err := s.restore(s.Settings)
 				if err == nil || !strings.HasPrefix(err.Error(), of) || !strings.HasSuffix(err.Error(), "not there") {
 					t.Fatalf("seed %d: damaged facts of %q: %v", seed, of, err)
 				}

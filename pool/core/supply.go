@@ -3,7 +3,7 @@ package core
 // Where tabs come from: the target, the distance to it, and eviction, which makes the room.
 
 // limit is how many tabs may be alive: capacity, and one spare on top.
-func (s *State) limit() int32 { return s.capacity + 1 }
+func (s *State) limit() int32 { return s.Capacity + 1 }
 
 // free is how many tabs may still be opened.
 func (s *State) free() int32 { return max(0, s.limit()-s.alive()) }
@@ -23,7 +23,7 @@ func (s *State) makeRoom() {
 // a probe, a rescue or a reset is overdue; with nobody waiting, one idle tab for the spare. What is on its way already counts as relief, so nothing is evicted twice for one
 // shortage; for those who wait, only what is not overdue counts.
 func (s *State) evict() bool {
-	if s.phase >= ending {
+	if s.Phase >= PhaseEnding {
 		return false
 	}
 	if need := s.need(); need > 0 {
@@ -49,8 +49,8 @@ func (s *State) doomed() int32 {
 // evictOne closes the coldest idle tab. For the spare, it takes none of an affinity that holds a root
 // lease: the nested work of that lease will want it.
 func (s *State) evictOne(spare bool) bool {
-	victim := s.coldest(func(t *tab) bool { return !spare || s.at(t.affinity).rootLeases == 0 })
-	if victim == none {
+	victim := s.coldest(func(t *Tab) bool { return !spare || s.at(t.Affinity).rootLeases == 0 })
+	if victim == None {
 		return false
 	}
 	s.beginClose(victim, Eviction)
@@ -60,13 +60,13 @@ func (s *State) evictOne(spare bool) bool {
 // closeOverdue closes the tab whose probe, rescue or reset is overdue and began first. No idle tab is left by then, so it is
 // the only room that there is for requests that wait.
 func (s *State) closeOverdue() bool {
-	first := none
-	for i := range s.tabs {
-		if t := &s.tabs[i]; t.overdue && t.asked() && (first == none || askedBefore(t, &s.tabs[first])) {
+	first := None
+	for i := range s.Tabs {
+		if t := &s.Tabs[i]; t.Overdue && t.asked() && (first == None || askedBefore(t, &s.Tabs[first])) {
 			first = int32(i)
 		}
 	}
-	if first == none {
+	if first == None {
 		return false
 	}
 	s.beginClose(first, Wedge)
@@ -74,21 +74,21 @@ func (s *State) closeOverdue() bool {
 }
 
 // asked says whether a tab is probed, rescued or reset.
-func (t *tab) asked() bool { return t.state >= Probing && t.state <= Resetting }
+func (t *Tab) asked() bool { return t.State >= Probing && t.State <= Resetting }
 
 // askedBefore says which of two operations began first. It is the order in which closeOverdue takes their tabs.
-func askedBefore(t, u *tab) bool {
-	return t.since < u.since || t.since == u.since && t.id < u.id
+func askedBefore(t, u *Tab) bool {
+	return t.Since < u.Since || t.Since == u.Since && t.ID < u.ID
 }
 
 // coldest is the idle tab that is missed least, among those that may be taken: of a browser that is
 // being replaced, then of the affinity that was handed out longest ago, and of that one a supplementary
 // tab first.
-func (s *State) coldest(may func(*tab) bool) int32 {
-	victim := none
-	for i := range s.tabs {
-		t := &s.tabs[i]
-		if t.state == Idle && may(t) && (victim == none || s.colder(int32(i), victim)) {
+func (s *State) coldest(may func(*Tab) bool) int32 {
+	victim := None
+	for i := range s.Tabs {
+		t := &s.Tabs[i]
+		if t.State == Idle && may(t) && (victim == None || s.colder(int32(i), victim)) {
 			victim = int32(i)
 		}
 	}
@@ -96,18 +96,18 @@ func (s *State) coldest(may func(*tab) bool) int32 {
 }
 
 func (s *State) colder(i, j int32) bool {
-	t, u := &s.tabs[i], &s.tabs[j]
-	if d := s.draining(t.browser); d != s.draining(u.browser) {
+	t, u := &s.Tabs[i], &s.Tabs[j]
+	if d := s.draining(t.Browser); d != s.draining(u.Browser) {
 		return d
 	}
-	if t.affinity != u.affinity {
-		return s.at(t.affinity).stamp < s.at(u.affinity).stamp
+	if t.Affinity != u.Affinity {
+		return s.at(t.Affinity).Stamp < s.at(u.Affinity).Stamp
 	}
 	return s.warmer(j, i)
 }
 
 // opens says whether tabs can be opened now.
-func (s *State) opens() bool { return !s.paused && s.phase < ending && s.ready() != nil }
+func (s *State) opens() bool { return !s.Paused && s.Phase < PhaseEnding && s.ready() != nil }
 
 // open asks for standbys until the target is met, and for one for each of those who wait.
 func (s *State) open() {
@@ -120,42 +120,42 @@ func (s *State) open() {
 		if coming >= s.target() && coming-s.overdue[Opening] >= need {
 			return
 		}
-		i := s.addTab(tab{context: s.addContext(s.ready().id)})
-		t := &s.tabs[i]
-		s.operation(Effect{Kind: OpenTab, Tab: t.id, Context: s.contexts[t.context].id, Browser: t.browser})
-		s.wearOut(t.browser)
+		i := s.addTab(Tab{Context: s.addContext(s.ready().ID)})
+		t := &s.Tabs[i]
+		s.operation(Effect{Kind: OpenTab, Tab: t.ID, Context: s.Contexts[t.Context].ID, Browser: t.Browser})
+		s.wearOut(t.Browser)
 	}
 }
 
 // opened makes a tab a standby, or its affinity's where it was opened inside its primary. Where nobody
 // waits for the answer any more, what it opened is closed.
 func (s *State) opened(i int32, e *Event) {
-	t := &s.tabs[i]
-	if !t.unopened {
+	t := &s.Tabs[i]
+	if !t.Unopened {
 		return
 	}
-	t.unopened = false
-	t.openEnded, t.goodAt = s.now, s.now
-	if t.sessions = e.Sessions; t.sessions {
-		t.session = sessionBegun
+	t.Unopened = false
+	t.OpenEnded, t.GoodAt = s.Now, s.Now
+	if t.Sessions = e.Sessions; t.Sessions {
+		t.Session = SessionOpen
 	}
-	if t.state != Opening {
-		if s.serves(t.browser) {
+	if t.State != Opening {
+		if s.serves(t.Browser) {
 			s.closeAgain(i)
 		}
 		return
 	}
-	s.success = s.rounds
-	if !s.draining(t.browser) {
-		s.paused, s.failedOpenings = false, 0
+	s.Success = s.Rounds
+	if !s.draining(t.Browser) {
+		s.Paused, s.FailedOpenings = false, 0
 	}
-	if s.settings.MaxAge > 0 {
-		t.retireAt = s.now.after(s.settings.MaxAge).after(e.Jitter)
+	if s.Settings.MaxAge > 0 {
+		t.RetireAt = s.Now.after(s.Settings.MaxAge).after(e.Jitter)
 	}
 	switch {
-	case t.doomed:
-		s.beginClose(i, t.reason)
-	case t.affinity == 0:
+	case t.Doomed:
+		s.beginClose(i, t.Reason)
+	case t.Affinity == 0:
 		s.setState(i, Standby)
 		s.linkStandby(i)
 	case s.wanted(t):
@@ -168,33 +168,33 @@ func (s *State) opened(i int32, e *Event) {
 
 // wanted says whether somebody of its affinity waits for a tab that was opened inside its primary. One
 // that was overdue may have been replaced meanwhile.
-func (s *State) wanted(t *tab) bool {
+func (s *State) wanted(t *Tab) bool {
 	s.freshen()
-	k := s.at(t.affinity)
-	full := t.overdue && int(k.owned()) >= s.settings.AffinityTabs
+	k := s.at(t.Affinity)
+	full := t.Overdue && int(k.owned()) >= s.Settings.AffinityTabs
 	return k.waiting[Nested] > 0 || k.waiting[Root] > 0 && !full
 }
 
 // openFailed closes what a failed opening may have left, and pauses before the next.
 func (s *State) openFailed(i int32) {
-	t := &s.tabs[i]
-	if !t.unopened {
+	t := &s.Tabs[i]
+	if !t.Unopened {
 		return
 	}
-	t.unopened = false
+	t.Unopened = false
 	switch {
-	case t.state == Opening:
+	case t.State == Opening:
 		s.beginClose(i, OpenFailure)
-		s.failedOpening(t.browser)
-	case s.serves(t.browser):
+		s.failedOpening(t.Browser)
+	case s.serves(t.Browser):
 		s.closeAgain(i)
 	}
 }
 
 // openSilent gives up on an opening. From here the closing times run; a late answer is closed.
 func (s *State) openSilent(i int32) {
-	if t := &s.tabs[i]; t.state == Opening {
+	if t := &s.Tabs[i]; t.State == Opening {
 		s.beginClose(i, OpenTimeout)
-		s.failedOpening(t.browser)
+		s.failedOpening(t.Browser)
 	}
 }

@@ -15,14 +15,14 @@ func (x *table) home(id uint64) int {
 
 func (x *table) get(id uint64) (int32, bool) {
 	if len(x.ids) == 0 || id == 0 {
-		return none, false
+		return None, false
 	}
 	for i := x.home(id); x.ids[i] != 0; i = (i + 1) & (len(x.ids) - 1) {
 		if x.ids[i] == id {
 			return x.slots[i], true
 		}
 	}
-	return none, false
+	return None, false
 }
 
 func (x *table) put(id uint64, slot int32) {

@@ -3,32 +3,32 @@ package core
 // The books of tabs: slots, lists and counts.
 
 // addTab enters a tab that is asked for, in a context that is on the books.
-func (s *State) addTab(t tab) int32 {
+func (s *State) addTab(t Tab) int32 {
 	var i int32
-	if n := len(s.freeTabs); n > 0 {
-		i = s.freeTabs[n-1]
-		s.freeTabs = s.freeTabs[:n-1]
+	if n := len(s.FreeTabs); n > 0 {
+		i = s.FreeTabs[n-1]
+		s.FreeTabs = s.FreeTabs[:n-1]
 		s.counts[0]--
 	} else {
-		i = int32(len(s.tabs))
-		s.tabs = append(s.tabs, tab{})
+		i = int32(len(s.Tabs))
+		s.Tabs = append(s.Tabs, Tab{})
 	}
-	s.lastTab++
-	t.id, t.browser = s.lastTab, s.contexts[t.context].browser
-	t.state, t.unopened = Opening, true
-	t.since, t.openBegan, t.askedAt, t.retireAt = s.now, s.now, s.now, never
-	s.tabs[i] = t
+	s.LastTab++
+	t.ID, t.Browser = s.LastTab, s.Contexts[t.Context].Browser
+	t.State, t.Unopened = Opening, true
+	t.Since, t.OpenBegan, t.AskedAt, t.RetireAt = s.Now, s.Now, s.Now, Never
+	s.Tabs[i] = t
 	s.moved = append(s.moved, i)
 	s.counts[Opening]++
-	s.tabIndex.put(uint64(t.id), i)
-	c := &s.inContexts[t.context]
+	s.tabIndex.put(uint64(t.ID), i)
+	c := &s.inContexts[t.Context]
 	if c.tabs++; c.tabs == 1 {
 		s.tabless--
-		s.delist(t.context)
+		s.delist(t.Context)
 	}
-	if t.affinity != 0 {
-		s.link(&s.affinities[t.affinity].tabs, nil, i)
-		s.touch(t.affinity)
+	if t.Affinity != 0 {
+		s.link(&s.Affinities[t.Affinity].Tabs, nil, i)
+		s.touch(t.Affinity)
 	}
 	return i
 }
@@ -37,44 +37,44 @@ func (s *State) addTab(t tab) int32 {
 // its context is the caller's to say in the same breath.
 func (s *State) removeTab(i int32) {
 	s.setState(i, 0)
-	t := &s.tabs[i]
-	if a := t.affinity; a != 0 {
-		s.unlink(&s.affinities[a].tabs, nil, i)
+	t := &s.Tabs[i]
+	if a := t.Affinity; a != 0 {
+		s.unlink(&s.Affinities[a].Tabs, nil, i)
 	}
-	c := &s.inContexts[t.context]
+	c := &s.inContexts[t.Context]
 	if c.tabs--; c.tabs == 0 {
 		s.tabless++
 	}
-	if t.id == s.contraction {
-		s.contraction = 0
-		s.capacity--
+	if t.ID == s.Contraction {
+		s.Contraction = 0
+		s.Capacity--
 	}
 	s.callsDue = true
-	s.tabIndex.remove(uint64(t.id))
-	s.tabs[i] = tab{}
-	s.freeTabs = append(s.freeTabs, i)
+	s.tabIndex.remove(uint64(t.ID))
+	s.Tabs[i] = Tab{}
+	s.FreeTabs = append(s.FreeTabs, i)
 }
 
 // setState moves a tab from one state to another and keeps the counts. Whoever was promised the tab
 // is placed again.
 func (s *State) setState(i int32, state TabState) {
 	s.unpin(i)
-	t := &s.tabs[i]
-	s.counts[t.state]--
-	if t.overdue {
-		s.overdue[t.state]--
-		t.overdue = false
+	t := &s.Tabs[i]
+	s.counts[t.State]--
+	if t.Overdue {
+		s.overdue[t.State]--
+		t.Overdue = false
 	}
-	t.state, t.since = state, s.now
+	t.State, t.Since = state, s.Now
 	s.moved = append(s.moved, i)
 	s.counts[state]++
 	s.callsDue = s.callsDue || state == Standby
 	s.waitsDue = true
-	s.touch(t.affinity)
+	s.touch(t.Affinity)
 }
 
 // alive is the number of tabs in any state.
-func (s *State) alive() int32 { return int32(len(s.tabs) - len(s.freeTabs)) }
+func (s *State) alive() int32 { return int32(len(s.Tabs) - len(s.FreeTabs)) }
 
 // ask begins an operation on a tab, which is answered by an event or given up by a deadline.
 func (s *State) ask(kind EffectKind, i int32) {
@@ -85,25 +85,25 @@ func (s *State) ask(kind EffectKind, i int32) {
 func (s *State) askHalt(i int32) { s.askTab(i, Effect{Kind: RescueTab, Halt: true}) }
 
 func (s *State) askTab(i int32, e Effect) {
-	t := &s.tabs[i]
-	t.askedAt = min(t.askedAt, s.now)
-	e.Tab, e.Context, e.Browser, e.Affinity = t.id, s.contexts[t.context].id, t.browser, t.affinity
+	t := &s.Tabs[i]
+	t.AskedAt = min(t.AskedAt, s.Now)
+	e.Tab, e.Context, e.Browser, e.Affinity = t.ID, s.Contexts[t.Context].ID, t.Browser, t.Affinity
 	s.operation(e)
-	t.operation = s.lastOperation
+	t.Operation = s.LastOperation
 }
 
 // markOverdue notes that what a tab waits for is no relief any more for requests that wait.
 func (s *State) markOverdue(kind EventKind, i int32) {
-	t := &s.tabs[i]
-	if t.overdue || kind != overdueKind(t.state) {
+	t := &s.Tabs[i]
+	if t.Overdue || kind != overdueKind(t.State) {
 		return
 	}
 	s.unpin(i)
-	t.overdue = true
+	t.Overdue = true
 	s.moved = append(s.moved, i)
-	s.overdue[t.state]++
+	s.overdue[t.State]++
 	s.waitsDue = true
-	s.touch(t.affinity)
+	s.touch(t.Affinity)
 }
 
 // overdueKind is the deadline from which what a tab in a state waits for is no relief any more.
@@ -124,28 +124,28 @@ func overdueKind(state TabState) EventKind {
 // linkStandby puts a tab among the standbys: at the end, but for one of a browser that is being replaced, which is
 // to go first.
 func (s *State) linkStandby(i int32) {
-	if s.standbys == none || !s.draining(s.tabs[i].browser) {
-		s.link(&s.standbys, &s.lastReady, i)
+	if s.Standbys == None || !s.draining(s.Tabs[i].Browser) {
+		s.link(&s.Standbys, &s.LastReady, i)
 		return
 	}
-	s.link(&s.standbys, nil, i)
+	s.link(&s.Standbys, nil, i)
 }
 
 // link puts a tab at the end of a list of tabs; unlink takes it out. The end of an affinity's list
 // is not kept: nothing depends on its order.
 func (s *State) link(first, last *int32, i int32) {
-	t := &s.tabs[i]
+	t := &s.Tabs[i]
 	if last == nil {
-		t.next, t.prev = *first, none
-		if *first != none {
-			s.tabs[*first].prev = i
+		t.Next, t.Prev = *first, None
+		if *first != None {
+			s.Tabs[*first].Prev = i
 		}
 		*first = i
 		return
 	}
-	t.next, t.prev = none, *last
-	if *last != none {
-		s.tabs[*last].next = i
+	t.Next, t.Prev = None, *last
+	if *last != None {
+		s.Tabs[*last].Next = i
 	} else {
 		*first = i
 	}
@@ -153,15 +153,15 @@ func (s *State) link(first, last *int32, i int32) {
 }
 
 func (s *State) unlink(first, last *int32, i int32) {
-	t := &s.tabs[i]
-	if t.prev != none {
-		s.tabs[t.prev].next = t.next
+	t := &s.Tabs[i]
+	if t.Prev != None {
+		s.Tabs[t.Prev].Next = t.Next
 	} else {
-		*first = t.next
+		*first = t.Next
 	}
-	if t.next != none {
-		s.tabs[t.next].prev = t.prev
+	if t.Next != None {
+		s.Tabs[t.Next].Prev = t.Prev
 	} else if last != nil {
-		*last = t.prev
+		*last = t.Prev
 	}
 }

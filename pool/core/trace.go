@@ -235,7 +235,7 @@ func (r *traceReader) readState(number int, words []Word) error {
 	}
 	r.state = number
 	err := r.trace.Snapshot.readLine(words)
-	r.now = r.trace.Snapshot.State.now
+	r.now = r.trace.Snapshot.State.Now
 	return err
 }
 
@@ -304,7 +304,7 @@ func NewTraceWriter(w io.Writer, t *Trace, key func(Affinity) string, comments .
 		tw.line("untimed")
 	}
 	if n := t.Snapshot; n != nil {
-		tw.now = n.State.now
+		tw.now = n.State.Now
 		n.Lines(key, func(line string) { tw.line("state " + line) })
 	}
 	return tw

@@ -127,7 +127,7 @@ func (w *walk) any() Event {
 		return Event{Kind: []EventKind{DisposeAbandoned, WarmAbandoned, RecycleAbandoned}[w.random.IntN(3)], Call: w.calls}
 	case n < 60 && len(deadlines) > 0:
 		return deadlines[w.random.IntN(len(deadlines))].Event
-	case n == 61 && len(w.state.tabs) > 0:
+	case n == 61 && len(w.state.Tabs) > 0:
 		return w.nonsense()
 	case n == 60 && w.random.IntN(100) == 0:
 		return Event{Kind: []EventKind{CloseRequested, CloseExpired}[w.random.IntN(2)]}
@@ -147,15 +147,15 @@ func (w *walk) any() Event {
 
 // nonsense is an answer that nobody has asked for.
 func (w *walk) nonsense() Event {
-	t := &w.state.tabs[w.random.IntN(len(w.state.tabs))]
+	t := &w.state.Tabs[w.random.IntN(len(w.state.Tabs))]
 	kinds := []EventKind{OpenFailed, CloseFailed, Killed, KillFailed}
-	if t.state != 0 && t.state != Closing && t.state != Lost {
+	if t.State != 0 && t.State != Closing && t.State != Lost {
 		kinds = append(kinds, Closed) // of one that is on its way out it could be so
 	}
-	if !t.unopened {
+	if !t.Unopened {
 		kinds = append(kinds, Opened)
 	}
-	return Event{Kind: kinds[w.random.IntN(len(kinds))], Tab: t.id}
+	return Event{Kind: kinds[w.random.IntN(len(kinds))], Tab: t.ID}
 }
 
 func TestNothingThatHappensBreaksAnInvariant(t *testing.T) {

@@ -88,7 +88,7 @@ func (w *watcher) observe(world *sim.World, event core.Event, effects []core.Eff
 }
 
 func (w *watcher) event(c *core.State, e core.Event) {
-	suspects := c.Settings().RescueTimeout > 0
+	suspects := c.Settings.RescueTimeout > 0
 	switch e.Kind {
 	case core.Requested:
 		in := Input{Kind: Get, Key: sim.Names.Key(e.Affinity), Number: int(e.Request), Nested: e.Class == core.Nested}
@@ -133,7 +133,7 @@ func (w *watcher) effect(world *sim.World, e *core.Effect) {
 	case core.EndLease:
 		r := w.requests[e.Request]
 		r.held = false
-		dead := e.Reason != core.LeaseExpired || world.Core().Settings().RescueTimeout <= 0
+		dead := e.Reason != core.LeaseExpired || world.Core().Settings.RescueTimeout <= 0
 		w.note(r.in.Number, Input{Kind: End, Key: r.in.Key, Number: r.in.Number}, w.step, Output{Dead: dead})
 	case core.FinishDispose:
 		d := w.disposals[e.Call]
@@ -160,8 +160,8 @@ func living(f *fakebrowser.State, tabs []core.TabID) []int {
 // view is what Stats and WarmAffinities would say of a core.
 func (w *watcher) view(c *core.State) (v *View, warm []string) {
 	v = &View{
-		Capacity: c.Capacity(), Alive: c.Alive(), Leases: c.Leases(), Waiting: c.Waiting(core.Root) + c.Waiting(core.Nested),
-		Contexts: c.Contexts(), Orphans: c.Orphans(), Leased: c.Count(core.Leased), Idle: c.Count(core.Idle),
+		Capacity: int(c.Capacity), Alive: c.Alive(), Leases: c.Leases(), Waiting: c.Waiting(core.Root) + c.Waiting(core.Nested),
+		Contexts: c.ContextCount(), Orphans: c.Orphans(), Leased: c.Count(core.Leased), Idle: c.Count(core.Idle),
 		Busy: c.Count(core.Probing) + c.Count(core.Rescuing) + c.Count(core.Resetting), Grants: w.grants, Reuses: w.reuses,
 	}
 	supplementary := map[core.Affinity]int{}
