@@ -16,6 +16,7 @@ import (
 
 	"github.com/pagepool/pagepool/pool"
 	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/pool/trace"
 	"github.com/pagepool/pagepool/sim"
 	"github.com/pagepool/pagepool/sim/fakebrowser"
 )
@@ -98,21 +99,21 @@ func TestShellADumpReplaysToTheVeryStateOfThePool(t *testing.T) {
 		events := 0
 		busy(t, seed, cfg, func(p *pool.Pool[*fakebrowser.Page]) {
 			want, text := p.StateLines(), dumped(t, p)
-			trace, err := core.ReadTrace(bytes.NewReader(text))
+			tr, err := trace.Read(bytes.NewReader(text))
 			if err != nil {
 				t.Errorf("%v\n%s", err, text) // Fatal would leave the bubble with callers in it
 				return
 			}
-			events = max(events, len(trace.Lines))
+			events = max(events, len(tr.Lines))
 			var last *core.State
-			report, err := sim.Replay(trace, func(told sim.Told) { last = told.State })
+			report, err := sim.Replay(tr, func(told sim.Told) { last = told.State })
 			if err != nil || len(report.Failed) > 0 || report.Violation != nil {
 				t.Errorf("%v, %v, %v", err, report.Failed, report.Violation)
 				return
 			}
 			var got []string
-			n := core.Snapshot{}
-			n.State.CopyFrom(last)
+			n := trace.Snapshot{}
+			n.Facts.CopyFrom(&last.Facts)
 			n.Lines(nil, func(line string) { got = append(got, line) })
 			want = slices.DeleteFunc(want, keyed)
 			if got = slices.DeleteFunc(got, keyed); !slices.Equal(got, want) {
@@ -137,12 +138,12 @@ func TestShellASearchGoesOnWhereADumpEnds(t *testing.T) {
 		states := 0
 		busy(t, seed, pool.Config{MaxPages: 2, RecorderEvents: 30, Reset: seed%2 == 0}, func(p *pool.Pool[*fakebrowser.Page]) {
 			text := dumped(t, p)
-			trace, err := core.ReadTrace(bytes.NewReader(text))
+			tr, err := trace.Read(bytes.NewReader(text))
 			if err != nil {
 				t.Error(err)
 				return
 			}
-			w, err := sim.Resume(trace, &sim.Scenario{
+			w, err := sim.Resume(tr, &sim.Scenario{
 				Programs: []sim.Program{{{Verb: sim.Get, Affinity: 1}, {Verb: sim.Release}}}, Faults: 1, Menu: sim.AllFaults,
 			})
 			if err != nil {
@@ -174,11 +175,11 @@ func TestShellADumpThatIsCutOrEditedIsRefusedWithItsLine(t *testing.T) {
 	lines = lines[:len(lines)-1]
 	refused := func(what string, at int, text string) {
 		t.Helper()
-		trace, err := core.ReadTrace(strings.NewReader(text))
+		tr, err := trace.Read(strings.NewReader(text))
 		if err == nil {
-			_, err = sim.Replay(trace, nil)
+			_, err = sim.Replay(tr, nil)
 		}
-		line := new(core.TraceError)
+		line := new(trace.Error)
 		if !errors.As(err, &line) || line.Line != at {
 			t.Fatalf("%s: got %v, want an error at line %d", what, err, at)
 		}
@@ -205,12 +206,12 @@ func TestShellADumpWithPseudonymsNamesNobody(t *testing.T) {
 		if bytes.Contains(text, []byte("tenant")) {
 			t.Errorf("the dump names a tenant:\n%s", text)
 		}
-		trace, err := core.ReadTrace(bytes.NewReader(text))
+		tr, err := trace.Read(bytes.NewReader(text))
 		if err != nil {
 			t.Error(err)
 			return
 		}
-		if report, err := sim.Replay(trace, nil); err != nil || len(report.Failed) > 0 || report.Violation != nil {
+		if report, err := sim.Replay(tr, nil); err != nil || len(report.Failed) > 0 || report.Violation != nil {
 			t.Errorf("%v, %v, %v", err, report.Failed, report.Violation)
 		}
 	})
@@ -218,9 +219,9 @@ func TestShellADumpWithPseudonymsNamesNobody(t *testing.T) {
 
 func TestShellADumpWithoutARecorderIsThePresentState(t *testing.T) {
 	busy(t, 3, pool.Config{RecorderEvents: pool.Off}, func(p *pool.Pool[*fakebrowser.Page]) {
-		trace, err := core.ReadTrace(bytes.NewReader(dumped(t, p)))
-		if err != nil || trace.Snapshot == nil || len(trace.Lines) > 0 {
-			t.Errorf("%v, %+v", err, trace)
+		tr, err := trace.Read(bytes.NewReader(dumped(t, p)))
+		if err != nil || tr.Snapshot == nil || len(tr.Lines) > 0 {
+			t.Errorf("%v, %+v", err, tr)
 		}
 	})
 	if err := new(pool.Pool[*fakebrowser.Page]).Dump(nil); err == nil {
@@ -232,12 +233,12 @@ func TestShellADumpWithoutARecorderIsThePresentState(t *testing.T) {
 func replays(t *testing.T, p *pool.Pool[*fakebrowser.Page]) {
 	t.Helper()
 	text := dumped(t, p)
-	trace, err := core.ReadTrace(bytes.NewReader(text))
+	tr, err := trace.Read(bytes.NewReader(text))
 	if err != nil {
 		t.Errorf("%v\n%s", err, text)
 		return
 	}
-	if report, err := sim.Replay(trace, nil); err != nil || len(report.Failed) > 0 || report.Violation != nil {
+	if report, err := sim.Replay(tr, nil); err != nil || len(report.Failed) > 0 || report.Violation != nil {
 		t.Errorf("%v, %v, %v\n%s", err, report.Failed, report.Violation, text)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/pool/trace"
 )
 
 // The errors of a pool. All of them work with errors.Is through whatever wraps them; what a
@@ -69,8 +70,8 @@ func shortened(key string) string {
 }
 
 func checkAffinity(key string) error {
-	if len(key) == 0 || len(key) > core.MaxKey {
-		return fmt.Errorf("an affinity is 1 to %d bytes long, and this one has %d", core.MaxKey, len(key))
+	if len(key) == 0 || len(key) > trace.MaxKey {
+		return fmt.Errorf("an affinity is 1 to %d bytes long, and this one has %d", trace.MaxKey, len(key))
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/pool/trace"
 )
 
 // recorder is the flight recorder: the last events, and the state that they began with. It keeps two
@@ -21,7 +22,7 @@ type recorder struct {
 type span struct {
 	begun   bool
 	least   int // records that it is to have before the next span begins
-	from    core.Snapshot
+	from    trace.Snapshot
 	records []record
 }
 
@@ -49,7 +50,7 @@ func (r *recorder) add(at core.Time, e core.Event, c *core.State, k *keys) {
 // begin makes a span begin here, in the memory that it has.
 func (s *span) begin(c *core.State, k *keys) {
 	s.begun = true
-	s.from.State.CopyFrom(c)
+	s.from.Facts.CopyFrom(&c.Facts)
 	s.from.Keys = append(s.from.Keys[:0], k.names...)
 	s.from.Free = append(s.from.Free[:0], k.free...)
 	s.records = s.records[:0]
@@ -102,12 +103,12 @@ func (p *Pool[P]) Dump(w io.Writer) error {
 		key = pseudonym
 	}
 	var text bytes.Buffer
-	tw := core.NewTraceWriter(&text, &core.Trace{Settings: p.settings, Snapshot: &begin.from}, key)
+	tw := trace.NewWriter(&text, &trace.Trace{Settings: p.settings, Snapshot: &begin.from}, key)
 	for _, r := range records {
 		if p.pseudonyms {
 			r.key = pseudonym(r.event.Affinity)
 		}
-		tw.Step(r.at, string(core.AppendEvent(nil, r.event, r)))
+		tw.Step(r.at, string(trace.AppendEvent(nil, r.event, r)))
 	}
 	if len(records) > 0 {
 		tw.Expect(fmt.Sprintf("state-hash %016x", hash))
@@ -125,7 +126,7 @@ func (p *Pool[P]) Dump(w io.Writer) error {
 // copy is the beginning of a span that shares nothing with it.
 func (s *span) copy() span {
 	var c span
-	c.from.State.CopyFrom(&s.from.State)
+	c.from.Facts.CopyFrom(&s.from.Facts)
 	c.from.Keys, c.from.Free = slices.Clone(s.from.Keys), slices.Clone(s.from.Free)
 	return c
 }

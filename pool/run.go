@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/pool/trace"
 )
 
 // stepLocked tells the core what happened now, and carries out what it says, in order. This is the
@@ -503,15 +504,15 @@ func (p *Pool[P]) bugLocked(format string, args ...any) {
 		return
 	}
 	finding := fmt.Sprintf(format, args...)
-	var trace []byte
+	var events []byte
 	p.mu.recorder.each(bugEvents, func(r record) {
 		if p.pseudonyms {
 			r.key = pseudonym(r.event.Affinity)
 		}
-		trace = fmt.Appendf(trace, "@%v ", time.Duration(r.at))
-		trace = append(core.AppendEvent(trace, r.event, r), '\n')
+		events = fmt.Appendf(events, "@%v ", time.Duration(r.at))
+		events = append(trace.AppendEvent(events, r.event, r), '\n')
 	})
-	p.mu.notes = append(p.mu.notes, note{slog.LevelError, "pool: BUG", []any{"finding", finding, "events", string(trace)}, finding})
+	p.mu.notes = append(p.mu.notes, note{slog.LevelError, "pool: BUG", []any{"finding", finding, "events", string(events)}, finding})
 }
 
 // checkLocked compares, after every step, the core's books with themselves and the shell's with the

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/pool/trace"
 )
 
 func TestConfigHasEverySettingOfTheCoreAndNothingElseButTheShells(t *testing.T) {
@@ -352,7 +353,7 @@ func replay(t *testing.T, p *Pool[*stubTab], seed uint64) {
 		steps++
 		broken = core.Check(&core.Transition{Before: before, After: state, Event: r.event, Effects: effects, Ledger: ledger}, broken[:0])
 		for _, v := range broken {
-			t.Errorf("seed %d, step %d at %v, %s: %v", seed, steps, time.Duration(r.at), core.AppendEvent(nil, r.event, r), v)
+			t.Errorf("seed %d, step %d at %v, %s: %v", seed, steps, time.Duration(r.at), trace.AppendEvent(nil, r.event, r), v)
 		}
 	})
 	if counters != p.mu.counters || !state.Ended() {

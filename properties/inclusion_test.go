@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/pool/trace"
 	"github.com/pagepool/pagepool/sim"
 	"github.com/pagepool/pagepool/testdata"
 )
@@ -17,13 +18,13 @@ import (
 // What was recorded on a real browser is held against the fake one, on which everything else is proven.
 
 // recordedTraces are those of `soak chrome -record`, by name.
-func recordedTraces(t *testing.T) map[string]*core.Trace {
+func recordedTraces(t *testing.T) map[string]*trace.Trace {
 	t.Helper()
 	names, err := fs.Glob(testdata.Files, "chrome/*.trace")
 	if err != nil || len(names) < 3 {
 		t.Fatalf("%d recorded traces, %v", len(names), err)
 	}
-	traces := map[string]*core.Trace{}
+	traces := map[string]*trace.Trace{}
 	for _, name := range names {
 		traces[strings.TrimSuffix(path.Base(name), ".trace")] = readTrace(t, traceFile(t, name))
 	}
@@ -32,8 +33,8 @@ func recordedTraces(t *testing.T) map[string]*core.Trace {
 
 func TestInclusionWhatARealBrowserDidTheFakeOneCanDo(t *testing.T) {
 	var all sim.Reached
-	for name, trace := range recordedTraces(t) {
-		f, err := sim.Include(trace)
+	for name, tr := range recordedTraces(t) {
+		f, err := sim.Include(tr)
 		if err != nil {
 			t.Errorf("testdata/chrome/%s.trace: %v", name, err)
 			continue
@@ -55,10 +56,10 @@ func TestInclusionWhatARealBrowserDidTheFakeOneCanDo(t *testing.T) {
 // edit is a recorded trace that is being changed.
 type edit struct {
 	t     *testing.T
-	lines []core.TraceLine
+	lines []trace.Line
 }
 
-func text(l core.TraceLine) string { return core.JoinWords(l.Words) }
+func text(l trace.Line) string { return trace.JoinWords(l.Words) }
 
 // find is the first line from a place on that has a form, and what the form's groups are.
 func (e *edit) find(from int, form string) (int, []string) {
@@ -75,11 +76,11 @@ func (e *edit) find(from int, form string) (int, []string) {
 
 // insert says something before a line, at its instant.
 func (e *edit) insert(before int, what string) {
-	words, err := core.Words(what)
+	words, err := trace.Words(what)
 	if err != nil {
 		e.t.Fatal(err)
 	}
-	e.lines = slices.Insert(e.lines, before, core.TraceLine{Number: e.lines[before].Number, At: e.lines[before].At, Words: words})
+	e.lines = slices.Insert(e.lines, before, trace.Line{Number: e.lines[before].Number, At: e.lines[before].At, Words: words})
 }
 
 // move has a line come before another, at its instant.
@@ -182,12 +183,12 @@ func TestInclusionWhatNoBrowserDoesIsRefused(t *testing.T) {
 	traces := recordedTraces(t)
 	for _, c := range impossible {
 		t.Run(c.name, func(t *testing.T) {
-			trace := *traces[c.trace]
-			e := &edit{t: t, lines: slices.Clone(trace.Lines)}
+			tr := *traces[c.trace]
+			e := &edit{t: t, lines: slices.Clone(tr.Lines)}
 			c.change(e)
-			trace.Lines = e.lines
-			_, err := sim.Include(&trace)
-			var at *core.TraceError
+			tr.Lines = e.lines
+			_, err := sim.Include(&tr)
+			var at *trace.Error
 			if !errors.As(err, &at) || !strings.Contains(at.What, c.says) {
 				t.Errorf("the fake browser says %v; want a refusal with %q in it", err, c.says)
 			}

@@ -11,6 +11,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/pool/trace"
 	"github.com/pagepool/pagepool/sim"
 	"github.com/pagepool/pagepool/sim/scheduler"
 )
@@ -134,11 +135,11 @@ func (b *broken) trace(file string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	trace, err := core.ReadTrace(bytes.NewReader(text))
+	tr, err := trace.Read(bytes.NewReader(text))
 	if err != nil {
 		return nil, err
 	}
-	if small, err := sim.Shrink(trace, "what rapid found", sim.ShrinkOptions{Steps: 1_000_000, States: 20_000}); err == nil {
+	if small, err := sim.Shrink(tr, "what rapid found", sim.ShrinkOptions{Steps: 1_000_000, States: 20_000}); err == nil {
 		text = small.Text
 	}
 	return text, os.WriteFile(file, text, 0o644)

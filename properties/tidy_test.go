@@ -81,6 +81,8 @@ var importRules = []struct {
 		"the core is pure, and imports the standard library only"},
 	{"pool/core/", "", regexp.MustCompile(`^(sync|sync/.*|math/rand|math/rand/.*|context|os|net|net/.*|runtime|unsafe)$`),
 		"the core blocks on nothing, draws nothing and touches nothing outside"},
+	{"pool/trace/", "", regexp.MustCompile(`^` + module + `/pool($|/[^c]|/chrome)`),
+		"a trace is the text of the core, and of nothing else"},
 	{"", "pool/chrome/", regexp.MustCompile(`^github.com/chromedp/`),
 		"one room knows the browser's protocol"},
 	{"pool/", "pool/metrics/", regexp.MustCompile(`^github.com/prometheus/`),

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/pool/trace"
 	"github.com/pagepool/pagepool/sim"
 	"github.com/pagepool/pagepool/testdata"
 )
@@ -47,26 +47,26 @@ func traceFile(t testing.TB, name string) []byte {
 	return data
 }
 
-func readTrace(t testing.TB, data []byte) *core.Trace {
+func readTrace(t testing.TB, data []byte) *trace.Trace {
 	t.Helper()
-	trace, err := core.ReadTrace(bytes.NewReader(data))
+	tr, err := trace.Read(bytes.NewReader(data))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return trace
+	return tr
 }
 
 // history is a whole replay as text: a line for each step, with its time and what happened, and
 // under it, indented, what the core said to do.
-func history(trace *core.Trace) (string, *sim.ReplayReport, error) {
+func history(tr *trace.Trace) (string, *sim.ReplayReport, error) {
 	var b []byte
-	report, err := sim.Replay(trace, func(step sim.Told) {
+	report, err := sim.Replay(tr, func(step sim.Told) {
 		b = fmt.Appendf(b, "@%v ", step.At.Duration())
-		b = core.AppendEvent(b, step.Event, step.Names)
+		b = trace.AppendEvent(b, step.Event, step.Names)
 		b = append(b, '\n')
 		for _, e := range step.Effects {
 			b = append(b, "    "...)
-			b = core.AppendEffect(b, e, step.Names)
+			b = trace.AppendEffect(b, e, step.Names)
 			b = append(b, '\n')
 		}
 	})
@@ -164,9 +164,9 @@ func TestTraceEveryRaceHasItsScenario(t *testing.T) {
 			t.Errorf("no trace of %s in testdata/traces", race)
 			continue
 		}
-		trace := readTrace(t, traceFile(t, paths[i]))
+		tr := readTrace(t, traceFile(t, paths[i]))
 		expects := 0
-		for _, line := range trace.Lines {
+		for _, line := range tr.Lines {
 			if line.Expect {
 				expects++
 			}
@@ -174,7 +174,7 @@ func TestTraceEveryRaceHasItsScenario(t *testing.T) {
 		if expects == 0 {
 			t.Errorf("testdata/%s expects nothing, so it cannot fail", paths[i])
 		}
-		if trace.Auto || trace.Untimed {
+		if tr.Auto || tr.Untimed {
 			t.Errorf("testdata/%s is auto or untimed; a scenario says what happens, and when", paths[i])
 		}
 	}
@@ -241,7 +241,7 @@ func TestTraceDamagedInputIsRefusedWithItsLine(t *testing.T) {
 		{"tab too large", start + "+1s closed t4294967297\n", 6, "want a tab such as t1"},
 		{"no key", start + "+1s get r2\n", 6, "get: want an affinity key"},
 		{"empty key", start + "+1s get r2 \"\"\n", 6, "get: want an affinity key"},
-		{"key too long", start + "+1s get r2 " + strings.Repeat("k", core.MaxKey+1) + "\n", 6, "get: want an affinity key"},
+		{"key too long", start + "+1s get r2 " + strings.Repeat("k", trace.MaxKey+1) + "\n", 6, "get: want an affinity key"},
 		{"unknown option", start + "+1s get r2 b urgent\n", 6, `get: unexpected "urgent"; what may follow is nested, priority=1`},
 		{"option twice", start + "+1s get r2 b nested nested\n", 6, `get: unexpected "nested"`},
 		{"more words", start + "+1s release r1 now\n", 6, `release: unexpected "now"; nothing more may follow`},
@@ -274,13 +274,13 @@ func TestTraceDamagedInputIsRefusedWithItsLine(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			trace, err := core.ReadTrace(strings.NewReader(tt.text))
+			tr, err := trace.Read(strings.NewReader(tt.text))
 			if err == nil {
-				_, err = sim.Replay(trace, nil)
+				_, err = sim.Replay(tr, nil)
 			}
-			refused := new(core.TraceError)
+			refused := new(trace.Error)
 			if !errors.As(err, &refused) {
-				t.Fatalf("got %v, want a *core.TraceError", err)
+				t.Fatalf("got %v, want a *trace.Error", err)
 			}
 			if refused.Line != tt.line || !strings.Contains(refused.What, tt.want) {
 				t.Errorf("got  line %d: %s\nwant line %d: ... %s ...", refused.Line, refused.What, tt.line, tt.want)
@@ -295,7 +295,7 @@ func TestTraceDamagedInputIsRefusedWithItsLine(t *testing.T) {
 func TestTraceAnyCutIsRefusedOrAShorterTrace(t *testing.T) {
 	data := traceFile(t, testdata.Incident)
 	for n := range len(data) {
-		_, err := core.ReadTrace(bytes.NewReader(data[:n]))
+		_, err := trace.Read(bytes.NewReader(data[:n]))
 		// A file of whole lines is a shorter trace, and right. Any other cut has to be noticed.
 		if whole := n > 0 && data[n-1] == '\n'; whole != (err == nil) {
 			t.Fatalf("the first %d bytes: %v", n, err)
@@ -354,8 +354,8 @@ func TestTraceNeedsNoAuto(t *testing.T) {
 		t.Errorf("got\n%swant it to end with\n%s", got, want)
 	}
 	// With it, the same lines meet a browser that has answered.
-	trace := readTrace(t, []byte("pagepool-trace 1\nset MaxPages=1\nauto\n@2s get r1 a\nexpect grant r1 t1 adopted\n+29s look\nexpect standby t2\n"))
-	if _, report, err = history(trace); err != nil || len(report.Failed) > 0 || report.Violation != nil {
+	tr := readTrace(t, []byte("pagepool-trace 1\nset MaxPages=1\nauto\n@2s get r1 a\nexpect grant r1 t1 adopted\n+29s look\nexpect standby t2\n"))
+	if _, report, err = history(tr); err != nil || len(report.Failed) > 0 || report.Violation != nil {
 		t.Fatal(err, report)
 	}
 }
@@ -375,14 +375,14 @@ func TestTraceReadsLinesWithCarriageReturns(t *testing.T) {
 }
 
 // rewrite writes a trace that was read.
-func rewrite(trace *core.Trace) []byte {
+func rewrite(tr *trace.Trace) []byte {
 	var b bytes.Buffer
-	w := core.NewTraceWriter(&b, trace, nil, "written again")
-	for _, line := range trace.Lines {
+	w := trace.NewWriter(&b, tr, nil, "written again")
+	for _, line := range tr.Lines {
 		if line.Expect {
-			w.Expect(core.JoinWords(line.Words))
+			w.Expect(trace.JoinWords(line.Words))
 		} else {
-			w.Step(line.At, core.JoinWords(line.Words))
+			w.Step(line.At, trace.JoinWords(line.Words))
 		}
 	}
 	if err := w.Flush(); err != nil {
@@ -393,7 +393,7 @@ func rewrite(trace *core.Trace) []byte {
 
 // sameTrace compares what two traces say, but for the numbers of their lines. Of settings it
 // compares what they come to: those that follow from others may be written out.
-func sameTrace(a, b *core.Trace) error {
+func sameTrace(a, b *trace.Trace) error {
 	x, errX := a.Settings.Resolve()
 	y, errY := b.Settings.Resolve()
 	if errX == nil && (errY != nil || x != y) || a.Auto != b.Auto || a.Untimed != b.Untimed || len(a.Lines) != len(b.Lines) {
@@ -441,34 +441,34 @@ func FuzzTrace(f *testing.F) {
 	f.Add([]byte("pagepool-trace 2\n"))
 	f.Add([]byte(start + "+90s expire r1\n+5s close-silent t1\n+2s kill-silent t1\n+1s browser gone b1\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		trace, err := core.ReadTrace(bytes.NewReader(data))
+		tr, err := trace.Read(bytes.NewReader(data))
 		if err != nil {
 			wantTraceError(t, err)
 			return
 		}
-		again, err := core.ReadTrace(bytes.NewReader(rewrite(trace)))
+		again, err := trace.Read(bytes.NewReader(rewrite(tr)))
 		if err != nil {
 			t.Fatalf("what was read and written cannot be read: %v", err)
 		}
-		if err := sameTrace(trace, again); err != nil {
+		if err := sameTrace(tr, again); err != nil {
 			t.Fatal(err)
 		}
-		replayBounded(t, trace)
+		replayBounded(t, tr)
 	})
 }
 
 func wantTraceError(t *testing.T, err error) {
 	t.Helper()
-	if refused := new(core.TraceError); !errors.As(err, &refused) || refused.What == "" {
-		t.Fatalf("refused with %#v, want a *core.TraceError that says something", err)
+	if refused := new(trace.Error); !errors.As(err, &refused) || refused.What == "" {
+		t.Fatalf("refused with %#v, want a *trace.Error that says something", err)
 	}
 }
 
 // replayBounded replays a trace for a number of steps. It may be refused, its expectations may fail;
 // it may not panic or stand still.
-func replayBounded(t *testing.T, trace *core.Trace) {
+func replayBounded(t *testing.T, tr *trace.Trace) {
 	t.Helper()
-	if settings, err := trace.Settings.Resolve(); err == nil && settings.Ceiling() > 50 {
+	if settings, err := tr.Settings.Resolve(); err == nil && settings.Ceiling() > 50 {
 		return // right, and slow
 	}
 	const most = 2000
@@ -481,7 +481,7 @@ func replayBounded(t *testing.T, trace *core.Trace) {
 			t.Fatalf("%d steps took %v", steps, spent)
 		}
 	}()
-	_, err := sim.Replay(trace, func(sim.Told) {
+	_, err := sim.Replay(tr, func(sim.Told) {
 		if steps++; steps > most {
 			panic(tooLong{})
 		}

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/pool/trace"
 	"github.com/pagepool/pagepool/sim/fakebrowser"
 )
 
@@ -286,7 +287,7 @@ func (w *World) Label(a *Action) string {
 	case clientGivesUp:
 		return "client " + strconv.Itoa(int(a.index)+1) + " gives up"
 	case deadlineFires:
-		return string(core.AppendEvent(nil, a.event, letters{}))
+		return string(trace.AppendEvent(nil, a.event, letters{}))
 	case pageCrashes:
 		return "crash t" + strconv.Itoa(int(w.fake.Tabs[a.index].ID))
 	case pageWedges:
@@ -372,4 +373,4 @@ func (letters) Handle(key string) core.Affinity {
 }
 
 // Names gives the affinities of simulated worlds their keys.
-var Names core.Names = letters{}
+var Names trace.Names = letters{}

@@ -6,15 +6,16 @@ import (
 	"slices"
 
 	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/pool/trace"
 )
 
 // ExploreAround visits every run within so many deviations of a recorded one: what the trace says happens, line by
 // line, as far as it is possible, and in between so many other things that could: an answer before its time, a
 // failure, a deadline, a crash. The clock stands still, so any answer may beat any deadline. With a violation, Trace
 // has the whole run, its deviations marked.
-func ExploreAround(t *core.Trace, deviations int, name string, o ExploreOptions) (*Exploration, error) {
+func ExploreAround(t *trace.Trace, deviations int, name string, o ExploreOptions) (*Exploration, error) {
 	if t.Snapshot != nil {
-		return nil, &core.TraceError{What: "a dump begins in the midst of things, and is not the record of a whole run"}
+		return nil, &trace.Error{What: "a dump begins in the midst of things, and is not the record of a whole run"}
 	}
 	lines, names, err := recordOf(t)
 	if err != nil {
@@ -38,7 +39,7 @@ func ExploreAround(t *core.Trace, deviations int, name string, o ExploreOptions)
 }
 
 // recordOf is everything that happens in a trace, as lines of their own: what a line auto leaves unsaid included.
-func recordOf(t *core.Trace) ([]core.TraceLine, *Keys, error) {
+func recordOf(t *trace.Trace) ([]trace.Line, *Keys, error) {
 	var transcript *Transcript
 	report, err := Replay(t, func(told Told) {
 		if transcript == nil {
@@ -54,20 +55,20 @@ func recordOf(t *core.Trace) ([]core.TraceLine, *Keys, error) {
 	case transcript == nil:
 		return nil, new(Keys), nil
 	}
-	whole, err := core.ReadTrace(bytes.NewReader(transcript.Timed(t.Settings)))
+	whole, err := trace.Read(bytes.NewReader(transcript.Timed(t.Settings)))
 	if err != nil {
 		return nil, nil, fmt.Errorf("the record of the trace cannot be read: %w", err)
 	}
 	names := new(Keys)
 	for i := range whole.Lines {
-		_, _ = core.ParseEvent(whole.Lines[i].Words, names) // whatever keys it names have their handles from here on
+		_, _ = trace.ParseEvent(whole.Lines[i].Words, names) // whatever keys it names have their handles from here on
 	}
 	return whole.Lines, names, nil
 }
 
 // around is a search around a recorded run.
 type around struct {
-	lines   []core.TraceLine
+	lines   []trace.Line
 	names   *Keys
 	options ExploreOptions
 	canon   *Canon
@@ -166,12 +167,12 @@ func (a *around) deviate(w *World, p point) {
 }
 
 // happens makes a line of the record happen, where it still can.
-func (a *around) happens(w *World, line *core.TraceLine) bool {
+func (a *around) happens(w *World, line *trace.Line) bool {
 	r := replayer{world: w, wedged: map[core.Affinity]bool{}}
 	if did, err := r.act(line.Words); did {
 		return err == nil
 	}
-	event, err := core.ParseEvent(line.Words, a.names)
+	event, err := trace.ParseEvent(line.Words, a.names)
 	if err != nil {
 		return false
 	}
@@ -194,7 +195,7 @@ func (a *around) fail(w *World, way int) {
 	a.result.Violation.Step = len(a.result.Trace)
 }
 
-func lineText(line *core.TraceLine) string {
+func lineText(line *trace.Line) string {
 	var b bytes.Buffer
 	for i, word := range line.Words {
 		if i > 0 {

@@ -4,28 +4,28 @@ import (
 	"bytes"
 	"testing"
 
-	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/pool/trace"
 	"github.com/pagepool/pagepool/testdata"
 )
 
-func traceNamed(t *testing.T, name string) *core.Trace {
+func traceNamed(t *testing.T, name string) *trace.Trace {
 	t.Helper()
 	data, err := testdata.Files.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
-	trace, err := core.ReadTrace(bytes.NewReader(data))
+	tr, err := trace.Read(bytes.NewReader(data))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return trace
+	return tr
 }
 
 func TestWithoutADeviationTheRecordedRunIsAllThereIs(t *testing.T) {
-	trace := traceNamed(t, "traces/e-02-dead-key.trace")
+	tr := traceNamed(t, "traces/e-02-dead-key.trace")
 	before := 0
 	for deviations := range 3 {
-		x, err := ExploreAround(trace, deviations, "e-02", ExploreOptions{})
+		x, err := ExploreAround(tr, deviations, "e-02", ExploreOptions{})
 		if err != nil || x.Violation != nil || !x.Complete {
 			t.Fatal(err, x.Violation)
 		}
@@ -47,8 +47,8 @@ func TestASearchAroundATraceSaysWhereItWasCut(t *testing.T) {
 }
 
 func TestASearchGoesOnWhereATraceEnds(t *testing.T) {
-	trace := traceNamed(t, "traces/e-02-dead-key.trace")
-	w, err := Resume(trace, &Scenario{Faults: 1, Menu: AllFaults})
+	tr := traceNamed(t, "traces/e-02-dead-key.trace")
+	w, err := Resume(tr, &Scenario{Faults: 1, Menu: AllFaults})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func TestASearchGoesOnWhereATraceEnds(t *testing.T) {
 	if err != nil || alone.Violation != nil || !alone.Complete {
 		t.Fatal(err, alone.Violation)
 	}
-	w, err = Resume(trace, &Scenario{Faults: 1, Menu: AllFaults, Programs: []Program{render(a), render(a)}})
+	w, err = Resume(tr, &Scenario{Faults: 1, Menu: AllFaults, Programs: []Program{render(a), render(a)}})
 	if err != nil {
 		t.Fatal(err)
 	}

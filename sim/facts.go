@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/pool/trace"
 )
 
 // factWords are the facts that an expect line can state about the moment after a step.
@@ -14,7 +15,7 @@ const factWords = "tabs N, standbys N, leases N, waiting N, lost N, capacity N, 
 	"opening/standby/idle/probing/rescuing/resetting/leased/closing/lost/gone t1"
 
 // fact checks a fact. got is empty where it holds, and says what is so where it does not.
-func (r *replayer) fact(words []core.Word) (got string, isFact bool, err error) {
+func (r *replayer) fact(words []trace.Word) (got string, isFact bool, err error) {
 	s := &r.world.core
 	switch words[0].Text {
 	case "tabs":
@@ -53,7 +54,7 @@ func (r *replayer) fact(words []core.Word) (got string, isFact bool, err error) 
 	return r.tabFact(words)
 }
 
-func (r *replayer) number(words []core.Word, is int) (string, bool, error) {
+func (r *replayer) number(words []trace.Word, is int) (string, bool, error) {
 	want, err := strconv.Atoi(words[len(words)-1].Text)
 	if err != nil || len(words) != 2 {
 		return "", true, fmt.Errorf("%s: want a number", words[0].Text)
@@ -64,7 +65,7 @@ func (r *replayer) number(words []core.Word, is int) (string, bool, error) {
 	return strconv.Itoa(is), true, nil
 }
 
-func (r *replayer) warmList(want []core.Word) string {
+func (r *replayer) warmList(want []trace.Word) string {
 	var warm, wanted []string
 	r.world.core.EachAffinity(func(a core.AffinityView) {
 		if a.Bound > 0 {
@@ -83,7 +84,7 @@ func (r *replayer) warmList(want []core.Word) string {
 }
 
 // tabFact checks "leased t1" and the like. "lost 2" counts instead.
-func (r *replayer) tabFact(words []core.Word) (string, bool, error) {
+func (r *replayer) tabFact(words []trace.Word) (string, bool, error) {
 	states := []core.TabState{core.Opening, core.Standby, core.Idle, core.Probing, core.Rescuing, core.Resetting, core.Leased, core.Closing, core.Lost}
 	i := slices.IndexFunc(states, func(t core.TabState) bool { return t.String() == words[0].Text })
 	if i < 0 && words[0].Text != "gone" || len(words) != 2 {
@@ -92,7 +93,7 @@ func (r *replayer) tabFact(words []core.Word) (string, bool, error) {
 	if _, err := strconv.Atoi(words[1].Text); err == nil && i >= 0 {
 		return r.number(words, r.world.core.Count(states[i]))
 	}
-	id, ok := core.ParseID(words[1], "t")
+	id, ok := trace.ParseID(words[1], "t")
 	if !ok {
 		return "", true, fmt.Errorf("%s: want a tab such as t1", words[0].Text)
 	}

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/pool/trace"
 	"github.com/pagepool/pagepool/sim/fakebrowser"
 )
 
@@ -82,11 +83,11 @@ func (f *Follower) Step(at core.Time, affinity string, e core.Event, hash uint64
 	}
 	f.keys[e.Affinity] = affinity
 	if e.Kind != core.NoEvent {
-		f.say(at, string(core.AppendEvent(nil, e, f)))
+		f.say(at, string(trace.AppendEvent(nil, e, f)))
 	}
 	w.now = at
 	if err := f.could(e); err != nil && f.outside == nil {
-		o := &Outside{Step: w.steps + 1, At: at, Line: string(core.AppendEvent(nil, e, f)), Why: err.Error()}
+		o := &Outside{Step: w.steps + 1, At: at, Line: string(trace.AppendEvent(nil, e, f)), Why: err.Error()}
 		for _, l := range f.last {
 			o.Last = append(o.Last, fmt.Sprintf("@%v %s", l.at.Duration(), l.text))
 		}
@@ -243,7 +244,7 @@ func (f *Follower) Handle(key string) core.Affinity {
 // moment after it was due.
 func (f *Follower) Trace(comments ...string) []byte {
 	var out bytes.Buffer
-	w := core.NewTraceWriter(&out, &core.Trace{Settings: f.world.core.Settings, Untimed: true}, nil, comments...)
+	w := trace.NewWriter(&out, &trace.Trace{Settings: f.world.core.Settings, Untimed: true}, nil, comments...)
 	for _, line := range f.lines {
 		w.Step(line.at, line.text)
 	}

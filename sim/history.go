@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/pool/trace"
 	"github.com/pagepool/pagepool/sim/fakebrowser"
 )
 
@@ -23,12 +24,12 @@ type wish struct {
 	at     core.Time
 	number int // of the line in the file
 	event  core.Event
-	act    act         // of the world, where its verb is not empty
-	expect []core.Word // an expectation, where there are words
-	settle bool        // everything outstanding answers, and what comes after follows closely: see player.settle
-	gone   bool        // it was removed
-	stale  bool        // an answer to a question that is not the last one
-	second bool        // an answer to what has been answered
+	act    act          // of the world, where its verb is not empty
+	expect []trace.Word // an expectation, where there are words
+	settle bool         // everything outstanding answers, and what comes after follows closely: see player.settle
+	gone   bool         // it was removed
+	stale  bool         // an answer to a question that is not the last one
+	second bool         // an answer to what has been answered
 
 	did deeds // what the core did when it was recorded
 }
@@ -99,7 +100,7 @@ func (a act) String() string {
 }
 
 // parseAct reads an act; one without a verb is none.
-func parseAct(words []core.Word) (act, error) {
+func parseAct(words []trace.Word) (act, error) {
 	a := act{verb: words[0].Text}
 	var err error
 	switch a.verb {
@@ -108,7 +109,7 @@ func parseAct(words []core.Word) (act, error) {
 	case silenceVerb:
 		id, ok := uint64(0), false
 		if len(words) == 2 {
-			id, ok = core.ParseID(words[1], "b")
+			id, ok = trace.ParseID(words[1], "b")
 		}
 		if a.browser = core.BrowserID(id); !ok {
 			err = fmt.Errorf("silence: want a browser such as b1")
@@ -121,8 +122,8 @@ func parseAct(words []core.Word) (act, error) {
 	return a, err
 }
 
-// readHistory reads the lines of a trace. The error is a *core.TraceError.
-func readHistory(t *core.Trace) (*history, error) {
+// readHistory reads the lines of a trace. The error is a *trace.Error.
+func readHistory(t *trace.Trace) (*history, error) {
 	h := &history{settings: t.Settings, auto: t.Auto, untimed: t.Untimed, names: new(Keys)}
 	for i := range t.Lines {
 		line := &t.Lines[i]
@@ -131,10 +132,10 @@ func readHistory(t *core.Trace) (*history, error) {
 		if line.Expect {
 			w.expect = line.Words
 		} else if w.act, err = parseAct(line.Words); err == nil && w.act.verb == "" {
-			w.event, err = core.ParseEvent(line.Words, h.names)
+			w.event, err = trace.ParseEvent(line.Words, h.names)
 		}
 		if err != nil {
-			return nil, &core.TraceError{Line: line.Number, What: err.Error()}
+			return nil, &trace.Error{Line: line.Number, What: err.Error()}
 		}
 		h.wishes = append(h.wishes, w)
 	}
@@ -142,22 +143,22 @@ func readHistory(t *core.Trace) (*history, error) {
 }
 
 // text is what stands in the line of a wish.
-func (w *wish) text(names core.Names) string {
+func (w *wish) text(names trace.Names) string {
 	if w.act.verb != "" {
 		return w.act.String()
 	}
-	return string(core.AppendEvent(nil, w.event, names))
+	return string(trace.AppendEvent(nil, w.event, names))
 }
 
 // write writes a history as a trace.
 func (h *history) write(comments ...string) []byte {
 	var out bytes.Buffer
-	tw := core.NewTraceWriter(&out, &core.Trace{Settings: h.settings, Auto: h.auto, Untimed: h.untimed}, nil, comments...)
+	tw := trace.NewWriter(&out, &trace.Trace{Settings: h.settings, Auto: h.auto, Untimed: h.untimed}, nil, comments...)
 	for i := range h.wishes {
 		switch w := &h.wishes[i]; {
 		case w.gone:
 		case w.expect != nil:
-			tw.Expect(core.JoinWords(w.expect))
+			tw.Expect(trace.JoinWords(w.expect))
 		default:
 			tw.Step(w.at, w.text(h.names))
 		}
@@ -169,8 +170,8 @@ func (h *history) write(comments ...string) []byte {
 }
 
 // trace is a history as a trace that was read.
-func (h *history) trace() (*core.Trace, error) {
-	return core.ReadTrace(bytes.NewReader(h.write()))
+func (h *history) trace() (*trace.Trace, error) {
+	return trace.Read(bytes.NewReader(h.write()))
 }
 
 // with is a history with other wishes.
@@ -192,8 +193,8 @@ func (h *history) lines() int {
 }
 
 // renamed puts other ids in an expectation, such as t3 or context=c3.
-func renamed(words []core.Word, rename func(prefix string, id uint64) uint64) []core.Word {
-	out := make([]core.Word, len(words))
+func renamed(words []trace.Word, rename func(prefix string, id uint64) uint64) []trace.Word {
+	out := make([]trace.Word, len(words))
 	for i, w := range words {
 		out[i] = w
 		if w.Quoted {
@@ -206,7 +207,7 @@ func renamed(words []core.Word, rename func(prefix string, id uint64) uint64) []
 			name += "="
 		}
 		for _, prefix := range []string{"r", "d", "w", "y", "t", "c", "b"} {
-			if id, ok := core.ParseID(core.Word{Text: value}, prefix); ok {
+			if id, ok := trace.ParseID(trace.Word{Text: value}, prefix); ok {
 				out[i].Text = fmt.Sprintf("%s%s%d", name, prefix, rename(prefix, id))
 			}
 		}

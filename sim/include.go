@@ -4,15 +4,16 @@ import (
 	"fmt"
 
 	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/pool/trace"
 )
 
 // Include reads a trace that was recorded on a real browser, and follows it as Follower does. The error is a
-// *core.TraceError with the line that cannot be read, or that the fake browser never brings; or it is a broken
+// *trace.Error with the line that cannot be read, or that the fake browser never brings; or it is a broken
 // claim.
-func Include(t *core.Trace) (*Follower, error) {
+func Include(t *trace.Trace) (*Follower, error) {
 	f, err := NewFollower(t.Settings, false)
 	if err != nil {
-		return nil, &core.TraceError{What: err.Error()}
+		return nil, &trace.Error{What: err.Error()}
 	}
 	var keys Keys
 	f.Step(0, "", core.Event{}, 0)
@@ -22,7 +23,7 @@ func Include(t *core.Trace) (*Follower, error) {
 			continue
 		}
 		if err := f.line(line, &keys); err != nil {
-			return f, &core.TraceError{Line: line.Number, What: err.Error()}
+			return f, &trace.Error{Line: line.Number, What: err.Error()}
 		}
 		for k := range f.world.effects {
 			if e := &f.world.effects[k]; e.Kind == core.Forget && e.Affinity != 0 {
@@ -32,16 +33,16 @@ func Include(t *core.Trace) (*Follower, error) {
 		f.world.effects = f.world.effects[:0]
 		switch {
 		case f.outside != nil:
-			return f, &core.TraceError{Line: line.Number, What: f.outside.Why}
+			return f, &trace.Error{Line: line.Number, What: f.outside.Why}
 		case f.world.violation != nil:
-			return f, &core.TraceError{Line: line.Number, What: f.world.violation.Error()}
+			return f, &trace.Error{Line: line.Number, What: f.world.violation.Error()}
 		}
 	}
 	return f, nil
 }
 
 // line takes in one line of a recorded trace.
-func (f *Follower) line(line *core.TraceLine, keys *Keys) error {
+func (f *Follower) line(line *trace.Line, keys *Keys) error {
 	a, err := parseAct(line.Words)
 	if err != nil {
 		return err
@@ -61,7 +62,7 @@ func (f *Follower) line(line *core.TraceLine, keys *Keys) error {
 	default:
 		return fmt.Errorf("%s: a real browser shows loop and silence alone", a.verb)
 	}
-	event, err := core.ParseEvent(line.Words, keys)
+	event, err := trace.ParseEvent(line.Words, keys)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/pool/trace"
 	"github.com/pagepool/pagepool/sim/fakebrowser"
 )
 
@@ -77,7 +78,7 @@ func play(h *history, exact bool) (*played, error) {
 		if wish.expect != nil && !wish.gone {
 			m, err := p.expectation(wish)
 			if err != nil {
-				return nil, &core.TraceError{Line: wish.number, What: err.Error()}
+				return nil, &trace.Error{Line: wish.number, What: err.Error()}
 			}
 			out.moments = append(out.moments, m)
 			continue

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/pool/trace"
 	"github.com/pagepool/pagepool/sim/fakebrowser"
 )
 
@@ -218,7 +219,7 @@ func (p *player) expectation(w *wish) (moment, error) {
 		return id
 	})
 	before := len(p.report.Failed)
-	if err := p.expect(&core.TraceLine{Number: w.number, Words: words}); err != nil {
+	if err := p.expect(&trace.Line{Number: w.number, Words: words}); err != nil {
 		return m, err
 	}
 	if m.failed = len(p.report.Failed) > before; m.failed {

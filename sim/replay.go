@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/pool/trace"
 	"github.com/pagepool/pagepool/sim/fakebrowser"
 )
 
@@ -44,7 +45,7 @@ type Keys struct {
 }
 
 // keysOf are the keys of a snapshot.
-func keysOf(n *core.Snapshot) Keys {
+func keysOf(n *trace.Snapshot) Keys {
 	k := Keys{list: append([]string(nil), n.Keys[1:]...), free: append([]core.Affinity(nil), n.Free...), handles: map[string]core.Affinity{}}
 	for i, key := range k.list {
 		if key != "" {
@@ -98,20 +99,20 @@ type Told struct {
 	Event   core.Event
 	Effects []core.Effect
 	State   *core.State // after the step
-	Names   core.Names
+	Names   trace.Names
 	World   *World // after the step
 }
 
 // Replay plays a trace in a timed world. With its line auto, the world goes on by the default
 // policy between the lines; without it, nothing happens that no line says, and a line past an armed
-// deadline is refused. The error is one of the trace, with the line: *core.TraceError; the report beside
+// deadline is refused. The error is one of the trace, with the line: *trace.Error; the report beside
 // it says what was found before that line. tell, where it is not nil, hears of every step.
-func Replay(t *core.Trace, tell func(Told)) (*ReplayReport, error) {
+func Replay(t *trace.Trace, tell func(Told)) (*ReplayReport, error) {
 	return ReplayWhile(t, tell, nil)
 }
 
 // ReplayWhile is Replay for as long as goOn says so. It is asked now and then; nil always does.
-func ReplayWhile(t *core.Trace, tell func(Told), goOn func() bool) (*ReplayReport, error) {
+func ReplayWhile(t *trace.Trace, tell func(Told), goOn func() bool) (*ReplayReport, error) {
 	r, err := playOut(t, tell, goOn)
 	if r == nil {
 		return nil, err
@@ -120,15 +121,19 @@ func ReplayWhile(t *core.Trace, tell func(Told), goOn func() bool) (*ReplayRepor
 }
 
 // playOut plays a trace as far as it holds and goOn says so. The replayer is nil where it could not begin.
-func playOut(t *core.Trace, tell func(Told), goOn func() bool) (*replayer, error) {
+func playOut(t *trace.Trace, tell func(Told), goOn func() bool) (*replayer, error) {
 	r := &replayer{trace: t, report: new(ReplayReport), tell: tell, goOn: patience{ask: goOn}, wedged: map[core.Affinity]bool{}, used: map[string]bool{}}
 	o := Options{Settings: t.Settings, Timed: true, Observe: r.observe}
 	if t.Snapshot != nil {
-		o.From, r.names = &t.Snapshot.State, keysOf(t.Snapshot)
+		var err error
+		if o.From, err = core.Restore(&t.Snapshot.Facts); err != nil {
+			return nil, &trace.Error{What: err.Error()}
+		}
+		r.names = keysOf(t.Snapshot)
 	}
 	w, err := New(o)
 	if err != nil {
-		return nil, &core.TraceError{What: err.Error()}
+		return nil, &trace.Error{What: err.Error()}
 	}
 	r.world = w
 	for i := range t.Lines {
@@ -146,14 +151,14 @@ func playOut(t *core.Trace, tell func(Told), goOn func() bool) (*replayer, error
 			break // the line's time was not reached, and what became of it says nothing
 		}
 		if err != nil {
-			return r, &core.TraceError{Line: line.Number, What: err.Error()}
+			return r, &trace.Error{Line: line.Number, What: err.Error()}
 		}
 	}
 	return r, nil
 }
 
 type replayer struct {
-	trace  *core.Trace
+	trace  *trace.Trace
 	world  *World
 	names  Keys
 	report *ReplayReport
@@ -207,7 +212,7 @@ func (r *replayer) finish() *ReplayReport {
 }
 
 // line makes one step line happen.
-func (r *replayer) line(line *core.TraceLine) error {
+func (r *replayer) line(line *trace.Line) error {
 	if r.world.recorded {
 		return r.recorded(line)
 	}
@@ -217,7 +222,7 @@ func (r *replayer) line(line *core.TraceLine) error {
 	if did, err := r.act(line.Words); did || err != nil {
 		return err
 	}
-	event, err := core.ParseEvent(line.Words, &r.names)
+	event, err := trace.ParseEvent(line.Words, &r.names)
 	if err != nil {
 		return errors.New(err.Error() + "; of the world: wedge t1, loop t1, silence b1, hang close t1, unhang close t1")
 	}
@@ -236,8 +241,8 @@ func (r *replayer) line(line *core.TraceLine) error {
 
 // recorded feeds the core one event of a dump, at its time. Everything that happened is in it, deadlines
 // included.
-func (r *replayer) recorded(line *core.TraceLine) error {
-	event, err := core.ParseEvent(line.Words, &r.names)
+func (r *replayer) recorded(line *trace.Line) error {
+	event, err := trace.ParseEvent(line.Words, &r.names)
 	if err != nil {
 		return err
 	}
@@ -246,7 +251,7 @@ func (r *replayer) recorded(line *core.TraceLine) error {
 }
 
 // fresh refuses a request or a call with an id that was used before.
-func (r *replayer) fresh(event core.Event, words []core.Word) error {
+func (r *replayer) fresh(event core.Event, words []trace.Word) error {
 	if k := event.Kind; k != core.Requested && k != core.Disposed && k != core.WarmRequested && k != core.RecycleRequested {
 		return nil
 	}
@@ -258,7 +263,7 @@ func (r *replayer) fresh(event core.Event, words []core.Word) error {
 }
 
 // reach brings the clock to a line's time.
-func (r *replayer) reach(line *core.TraceLine) error {
+func (r *replayer) reach(line *trace.Line) error {
 	w := r.world
 	if r.trace.Auto {
 		w.runUntil(line.At, &r.goOn)
@@ -271,7 +276,7 @@ func (r *replayer) reach(line *core.TraceLine) error {
 		}
 		if !graceMark(d.Event.Kind) && d.Event.Kind != core.BrowserStalled {
 			return fmt.Errorf("this line is at %v, past the deadline %q at %v; write that line first, or the line auto at the top",
-				line.At.Duration(), core.AppendEvent(nil, d.Event, &r.names), d.At.Duration())
+				line.At.Duration(), trace.AppendEvent(nil, d.Event, &r.names), d.At.Duration())
 		}
 		w.now = max(w.now, d.At)
 		w.step(d.Event)
@@ -304,7 +309,7 @@ func (r *replayer) due(event core.Event, at core.Time) error {
 		if d.Event == event {
 			if d.At > at && !r.trace.Untimed {
 				return fmt.Errorf("%q is due at %v, and this line is at %v",
-					core.AppendEvent(nil, event, &r.names), d.At.Duration(), at.Duration())
+					trace.AppendEvent(nil, event, &r.names), d.At.Duration(), at.Duration())
 			}
 			return nil
 		}
@@ -314,11 +319,11 @@ func (r *replayer) due(event core.Event, at core.Time) error {
 			return r.due(event, at)
 		}
 	}
-	return fmt.Errorf("no such deadline is armed: %q", core.AppendEvent(nil, event, &r.names))
+	return fmt.Errorf("no such deadline is armed: %q", trace.AppendEvent(nil, event, &r.names))
 }
 
 // act makes what only the world can do happen.
-func (r *replayer) act(words []core.Word) (bool, error) {
+func (r *replayer) act(words []trace.Word) (bool, error) {
 	switch words[0].Text {
 	case "wedge":
 		tab, err := oneTab(words)
@@ -344,7 +349,7 @@ func (r *replayer) act(words []core.Word) (bool, error) {
 		return true, nil
 	case "silence":
 		if len(words) == 2 {
-			if id, ok := core.ParseID(words[1], "b"); ok && r.world.FallSilent(core.BrowserID(id)) {
+			if id, ok := trace.ParseID(words[1], "b"); ok && r.world.FallSilent(core.BrowserID(id)) {
 				return true, nil
 			}
 		}
@@ -364,9 +369,9 @@ func (r *replayer) act(words []core.Word) (bool, error) {
 	return false, nil
 }
 
-func oneTab(words []core.Word) (core.TabID, error) {
+func oneTab(words []trace.Word) (core.TabID, error) {
 	if len(words) == 2 {
-		if id, ok := core.ParseID(words[1], "t"); ok {
+		if id, ok := trace.ParseID(words[1], "t"); ok {
 			return core.TabID(id), nil
 		}
 	}
@@ -374,7 +379,7 @@ func oneTab(words []core.Word) (core.TabID, error) {
 }
 
 // hold reads "hang close t1", "hang launch b2" or "hang close-context c3".
-func hold(words []core.Word) (fakebrowser.Hold, error) {
+func hold(words []trace.Word) (fakebrowser.Hold, error) {
 	if len(words) == 3 {
 		for _, kind := range fakebrowser.OperationKinds {
 			if words[1].Text != kind.String() {
@@ -383,17 +388,17 @@ func hold(words []core.Word) (fakebrowser.Hold, error) {
 			h := fakebrowser.Hold{Kind: kind}
 			switch {
 			case kind.OfBrowser():
-				id, ok := core.ParseID(words[2], "b")
+				id, ok := trace.ParseID(words[2], "b")
 				if h.Browser = core.BrowserID(id); ok {
 					return h, nil
 				}
 			case kind.OfContext():
-				id, ok := core.ParseID(words[2], "c")
+				id, ok := trace.ParseID(words[2], "c")
 				if h.Context = core.ContextID(id); ok {
 					return h, nil
 				}
 			default:
-				id, ok := core.ParseID(words[2], "t")
+				id, ok := trace.ParseID(words[2], "t")
 				if h.Tab = core.TabID(id); ok {
 					return h, nil
 				}
@@ -405,7 +410,7 @@ func hold(words []core.Word) (fakebrowser.Hold, error) {
 }
 
 // expect checks one expectation: an effect of the step before, "no" such effect, or a fact.
-func (r *replayer) expect(line *core.TraceLine) error {
+func (r *replayer) expect(line *trace.Line) error {
 	words := line.Words
 	if got, isFact, err := r.fact(words); isFact {
 		if err == nil && got != "" {
@@ -417,19 +422,19 @@ func (r *replayer) expect(line *core.TraceLine) error {
 	if none {
 		words = words[1:]
 	}
-	want, err := core.ParsePattern(words, &r.names)
+	want, err := trace.ParsePattern(words, &r.names)
 	if err != nil {
 		return fmt.Errorf("expect: %w; facts are %s", err, factWords)
 	}
 	for i := range r.seen {
-		if r.seen[i].Matches(&want) != none {
+		if trace.Matches(&r.seen[i], &want) != none {
 			if none {
 				continue
 			}
 			return nil
 		}
 		if none {
-			r.fail(line, string(core.AppendEffect(nil, r.seen[i], &r.names)))
+			r.fail(line, string(trace.AppendEffect(nil, r.seen[i], &r.names)))
 			return nil
 		}
 	}
@@ -446,11 +451,11 @@ func (r *replayer) effects() string {
 	}
 	var all []string
 	for _, e := range r.seen {
-		all = append(all, string(core.AppendEffect(nil, e, &r.names)))
+		all = append(all, string(trace.AppendEffect(nil, e, &r.names)))
 	}
 	return strings.Join(all, "; ")
 }
 
-func (r *replayer) fail(line *core.TraceLine, got string) {
-	r.report.Failed = append(r.report.Failed, FailedExpectation{line.Number, core.JoinWords(line.Words), got})
+func (r *replayer) fail(line *trace.Line, got string) {
+	r.report.Failed = append(r.report.Failed, FailedExpectation{line.Number, trace.JoinWords(line.Words), got})
 }

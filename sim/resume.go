@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/pool/trace"
 	"github.com/pagepool/pagepool/sim/fakebrowser"
 	"github.com/pagepool/pagepool/sim/scheduler"
 )
@@ -13,7 +14,7 @@ import (
 // waits may give up. The callers of a scenario come on top, and its faults; its affinities A, B and so on are the
 // keys of the trace in the order in which they were named. Behind a dump, the browser is as the pool
 // knows it. The error is that of the trace: it does not hold, or it cannot be played.
-func Resume(t *core.Trace, s *Scenario) (*World, error) {
+func Resume(t *trace.Trace, s *Scenario) (*World, error) {
 	r, err := playOut(t, nil, nil)
 	if err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/pool/trace"
 )
 
 // ShrinkOptions say how hard to try. Effort is counted in steps and states, so that the same trace shrinks
@@ -59,9 +60,9 @@ var ErrNothingFails = errors.New("nothing fails: nothing to shrink")
 // small, a search makes it the shortest there is. from says where the trace came from.
 //
 // The error is that of the trace, or ErrNothingFails.
-func Shrink(t *core.Trace, from string, o ShrinkOptions) (*Shrunk, error) {
+func Shrink(t *trace.Trace, from string, o ShrinkOptions) (*Shrunk, error) {
 	if t.Snapshot != nil {
-		return nil, &core.TraceError{What: "the trace begins with a state block, so what stands behind its events is not known; want one that begins with a new pool"}
+		return nil, &trace.Error{What: "the trace begins with a state block, so what stands behind its events is not known; want one that begins with a new pool"}
 	}
 	before, err := Replay(t, nil)
 	if err != nil && (before == nil || len(before.Failed) == 0) {
@@ -285,7 +286,7 @@ func (s *shrinker) head(from, note string) []string {
 
 // reread is what a trace that was written comes to.
 func reread(text []byte) (*ReplayReport, error) {
-	t, err := core.ReadTrace(bytes.NewReader(text))
+	t, err := trace.Read(bytes.NewReader(text))
 	if err != nil {
 		return nil, err
 	}

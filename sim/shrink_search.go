@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/pool/trace"
 )
 
 // What is small enough for a search.
@@ -90,7 +91,7 @@ func (s *shrinker) found(out *Shrunk, scenario *Scenario, x *Exploration, from s
 
 // CounterexampleTrace writes the schedule by which a search broke a claim as an untimed trace. It is an error
 // where no trace shows it, since what broke is that something never ends. names are those of the affinities.
-func CounterexampleTrace(scenario *Scenario, x *Exploration, names core.Names, comments ...string) ([]byte, error) {
+func CounterexampleTrace(scenario *Scenario, x *Exploration, names trace.Names, comments ...string) ([]byte, error) {
 	if x.Violation == nil {
 		return nil, fmt.Errorf("no claim broke in %s", scenario.Name)
 	}

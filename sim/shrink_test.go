@@ -8,15 +8,16 @@ import (
 	"testing"
 
 	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/pool/trace"
 )
 
 func historyOf(t *testing.T, text string) *history {
 	t.Helper()
-	trace, err := core.ReadTrace(strings.NewReader(text))
+	tr, err := trace.Read(strings.NewReader(text))
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := readHistory(trace)
+	h, err := readHistory(tr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,11 +51,11 @@ func without(t *testing.T, h *history, words ...string) string {
 		t.Fatal(err)
 	}
 	text := string(out.history.write())
-	trace, err := out.history.trace()
+	tr, err := out.history.trace()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if report, err := Replay(trace, nil); err != nil || report.Steps != out.report.Steps || report.MostAlive != out.report.MostAlive {
+	if report, err := Replay(tr, nil); err != nil || report.Steps != out.report.Steps || report.MostAlive != out.report.MostAlive {
 		t.Errorf("replayed strictly it is not the same: %v\n%s", err, text)
 	}
 	return text
@@ -91,7 +92,7 @@ func TestTraceWithoutALineLeavesOutWhatIsNotPossibleAnyMore(t *testing.T) {
 }
 
 // busy is a trace whose expectation holds with two pages, and fails with one. Most of it does not matter.
-func busy(t *testing.T) (trace *core.Trace, own core.Settings) {
+func busy(t *testing.T) (tr *trace.Trace, own core.Settings) {
 	t.Helper()
 	var b strings.Builder
 	b.WriteString("pagepool-trace 1\nset MaxPages=2 MaxUses=7 CloseTimeout=3s\nauto\n")
@@ -99,18 +100,18 @@ func busy(t *testing.T) (trace *core.Trace, own core.Settings) {
 		fmt.Fprintf(&b, "+1s get r%d noise\n+100ms release r%d\n", i+10, i+10)
 	}
 	b.WriteString("+1s get r1 a\n+1s get r2 b\n+10ms evict-idle 1h\nexpect leases 2\n+1s release r1\n")
-	trace, err := core.ReadTrace(strings.NewReader(b.String()))
+	tr, err := trace.Read(strings.NewReader(b.String()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	own = trace.Settings
-	trace.Settings.MaxPages = 1
-	return trace, own
+	own = tr.Settings
+	tr.Settings.MaxPages = 1
+	return tr, own
 }
 
 func TestTraceShrinksToTheFewLinesThatMatter(t *testing.T) {
-	trace, own := busy(t)
-	out, err := Shrink(trace, "a test", ShrinkOptions{Own: &own})
+	tr, own := busy(t)
+	out, err := Shrink(tr, "a test", ShrinkOptions{Own: &own})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -126,28 +127,28 @@ func TestTraceShrinksToTheFewLinesThatMatter(t *testing.T) {
 }
 
 func TestTraceShrinksToTheSameBytesEachTime(t *testing.T) {
-	trace, own := busy(t)
-	first, err := Shrink(trace, "a test", ShrinkOptions{Own: &own})
+	tr, own := busy(t)
+	first, err := Shrink(tr, "a test", ShrinkOptions{Own: &own})
 	if err != nil {
 		t.Fatal(err)
 	}
-	second, err := Shrink(trace, "a test", ShrinkOptions{Own: &own})
+	second, err := Shrink(tr, "a test", ShrinkOptions{Own: &own})
 	if err != nil || !bytes.Equal(first.Text, second.Text) {
 		t.Errorf("%v\n%s\nand then\n%s", err, first.Text, second.Text)
 	}
 }
 
 func TestTraceThatIsCutShortIsTheSmallestSoFarAndFails(t *testing.T) {
-	trace, own := busy(t)
+	tr, own := busy(t)
 	asked := 0
-	out, err := Shrink(trace, "a test", ShrinkOptions{Own: &own, Progress: func(string, int) bool {
+	out, err := Shrink(tr, "a test", ShrinkOptions{Own: &own, Progress: func(string, int) bool {
 		asked++
 		return asked < 6
 	}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	whole, err := Shrink(trace, "a test", ShrinkOptions{Own: &own, Steps: 1})
+	whole, err := Shrink(tr, "a test", ShrinkOptions{Own: &own, Steps: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,11 +158,11 @@ func TestTraceThatIsCutShortIsTheSmallestSoFarAndFails(t *testing.T) {
 }
 
 func TestTraceThatHoldsIsNotShrunk(t *testing.T) {
-	trace, err := core.ReadTrace(strings.NewReader(twoPages + "expect standbys 2\n"))
+	tr, err := trace.Read(strings.NewReader(twoPages + "expect standbys 2\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Shrink(trace, "a test", ShrinkOptions{}); !errors.Is(err, ErrNothingFails) {
+	if _, err := Shrink(tr, "a test", ShrinkOptions{}); !errors.Is(err, ErrNothingFails) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -169,9 +170,9 @@ func TestTraceThatHoldsIsNotShrunk(t *testing.T) {
 // What is removed is found among many by halves: of a hundred lines that do nothing, each alone or all
 // together, a few tries are enough.
 func TestTraceShrinksByHalves(t *testing.T) {
-	trace, own := busy(t)
+	tr, own := busy(t)
 	tries := 0
-	_, err := Shrink(trace, "a test", ShrinkOptions{Own: &own, Progress: func(doing string, _ int) bool {
+	_, err := Shrink(tr, "a test", ShrinkOptions{Own: &own, Progress: func(doing string, _ int) bool {
 		if doing == "calls" {
 			tries++
 		}

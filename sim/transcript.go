@@ -6,12 +6,13 @@ import (
 	"time"
 
 	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/pool/trace"
 )
 
 // Transcript writes down what happens in a world, as the lines of a trace without auto: Observe is for
 // Options.Observe, RunOptions.Observe or Scenario.Observe.
 type Transcript struct {
-	Names core.Names // of the affinities; nil: Names
+	Names trace.Names // of the affinities; nil: Names
 
 	lines   []spoken
 	wedged  map[core.TabID]bool
@@ -52,7 +53,7 @@ func (t *Transcript) Observe(w *World, event core.Event, effects []core.Effect) 
 		}
 	}
 	if event.Kind != core.NoEvent && (len(effects) > 0 || !w.ofNothing(event)) {
-		t.add(w.now, string(core.AppendEvent(nil, event, t.Names)))
+		t.add(w.now, string(trace.AppendEvent(nil, event, t.Names)))
 	}
 }
 
@@ -80,7 +81,7 @@ func (t *Transcript) add(at core.Time, text string) {
 
 // Timed writes a timed world's transcript as a trace.
 func (t *Transcript) Timed(settings core.Settings, comments ...string) []byte {
-	return t.write(&core.Trace{Settings: settings}, func(i int) core.Time { return t.lines[i].at }, comments)
+	return t.write(&trace.Trace{Settings: settings}, func(i int) core.Time { return t.lines[i].at }, comments)
 }
 
 // tick is how far apart the lines of an untimed trace are written: a reader takes no notice of it.
@@ -90,12 +91,12 @@ const tick = core.Time(time.Millisecond)
 // tick between two lines where that does, and otherwise at the instants of the world. It is an error where
 // neither does: what never ends cannot be seen in a trace.
 func (t *Transcript) Untimed(settings core.Settings, property string, comments ...string) ([]byte, error) {
-	trace := &core.Trace{Settings: settings, Untimed: true}
+	tr := &trace.Trace{Settings: settings, Untimed: true}
 	for _, at := range []func(i int) core.Time{
 		func(i int) core.Time { return tick * core.Time(i) },
 		func(i int) core.Time { return t.lines[i].at },
 	} {
-		text := t.write(trace, at, comments)
+		text := t.write(tr, at, comments)
 		if !breaks(text, property) {
 			continue
 		}
@@ -109,20 +110,20 @@ func (t *Transcript) Untimed(settings core.Settings, property string, comments .
 
 // counted is a trace whose requests and calls are counted from 1.
 func counted(text []byte, comments []string) []byte {
-	trace, err := core.ReadTrace(bytes.NewReader(text))
+	tr, err := trace.Read(bytes.NewReader(text))
 	if err != nil {
 		return nil
 	}
-	h, err := readHistory(trace)
+	h, err := readHistory(tr)
 	if err != nil {
 		return nil
 	}
 	return h.renumbered().write(comments...)
 }
 
-func (t *Transcript) write(trace *core.Trace, at func(i int) core.Time, comments []string) []byte {
+func (t *Transcript) write(tr *trace.Trace, at func(i int) core.Time, comments []string) []byte {
 	var out bytes.Buffer
-	w := core.NewTraceWriter(&out, trace, nil, comments...)
+	w := trace.NewWriter(&out, tr, nil, comments...)
 	for i, line := range t.lines {
 		w.Step(at(i), line.text)
 	}
@@ -134,10 +135,10 @@ func (t *Transcript) write(trace *core.Trace, at func(i int) core.Time, comments
 
 // breaks says whether a trace, replayed, breaks a claim.
 func breaks(text []byte, property string) bool {
-	trace, err := core.ReadTrace(bytes.NewReader(text))
+	tr, err := trace.Read(bytes.NewReader(text))
 	if err != nil {
 		return false
 	}
-	report, err := Replay(trace, nil)
+	report, err := Replay(tr, nil)
 	return err == nil && report.Violation != nil && report.Violation.Property == property
 }

@@ -14,7 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/pool/trace"
 	"github.com/pagepool/pagepool/sim"
 )
 
@@ -239,23 +239,23 @@ func (s *soak) searchOf(o *exploreOptions, c *sim.Scenario) (func(sim.ExploreOpt
 	if err != nil {
 		return nil, err
 	}
-	trace, err := core.ReadTrace(bytes.NewReader(data))
+	tr, err := trace.Read(bytes.NewReader(data))
 	if err != nil {
 		return nil, inFile(from, err)
 	}
-	if trace.Settings, err = s.settings(trace.Settings); err != nil {
+	if tr.Settings, err = s.settings(tr.Settings); err != nil {
 		return nil, err
 	}
 	if o.deviationsSet {
 		return func(options sim.ExploreOptions) (*sim.Exploration, error) {
-			x, err := sim.ExploreAround(trace, int(o.deviations), c.Name, options)
+			x, err := sim.ExploreAround(tr, int(o.deviations), c.Name, options)
 			if err != nil {
 				err = inFile(from, err)
 			}
 			return x, err
 		}, nil
 	}
-	w, err := sim.Resume(trace, c)
+	w, err := sim.Resume(tr, c)
 	if err != nil {
 		return nil, inFile(from, err)
 	}

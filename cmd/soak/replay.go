@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/pool/trace"
 	"github.com/pagepool/pagepool/sim"
 	"github.com/pagepool/pagepool/testdata"
 )
@@ -73,11 +73,11 @@ func oneFile(_ *cobra.Command, args []string) error {
 
 // replay replays one trace. An error is the input's: it names the file and the line.
 func (s *soak) replay(file string, data []byte, steps bool) (*replayReport, error) {
-	trace, err := core.ReadTrace(bytes.NewReader(data))
+	tr, err := trace.Read(bytes.NewReader(data))
 	if err != nil {
 		return nil, inFile(file, err)
 	}
-	if trace.Settings, err = s.settings(trace.Settings); err != nil {
+	if tr.Settings, err = s.settings(tr.Settings); err != nil {
 		return nil, err
 	}
 	var tell func(sim.Told)
@@ -85,7 +85,7 @@ func (s *soak) replay(file string, data []byte, steps bool) (*replayReport, erro
 		tell = s.tell
 	}
 	began := time.Now()
-	found, err := sim.ReplayWhile(trace, tell, s.goesOn)
+	found, err := sim.ReplayWhile(tr, tell, s.goesOn)
 	if err != nil && (found == nil || len(found.Failed) == 0) {
 		return nil, inFile(file, err)
 	}
@@ -100,7 +100,7 @@ func (s *soak) replay(file string, data []byte, steps bool) (*replayReport, erro
 	for _, f := range found.Failed {
 		report.ExpectFailed = append(report.ExpectFailed, expectFailed{f.Line, f.Want, f.Got})
 	}
-	if at := (*core.TraceError)(nil); errors.As(err, &at) {
+	if at := (*trace.Error)(nil); errors.As(err, &at) {
 		// What an expectation had noticed before made this line impossible.
 		report.ExpectFailed = append(report.ExpectFailed, expectFailed{at.Line, "a line that can happen", at.What})
 	}
@@ -120,9 +120,9 @@ func (s *soak) judgeReplay(r *replayReport) {
 }
 
 func (s *soak) tell(t sim.Told) {
-	fmt.Fprintf(s.stderr, "%-12v %s\n", t.At.Duration(), core.AppendEvent(nil, t.Event, t.Names))
+	fmt.Fprintf(s.stderr, "%-12v %s\n", t.At.Duration(), trace.AppendEvent(nil, t.Event, t.Names))
 	for _, e := range t.Effects {
-		fmt.Fprintf(s.stderr, "%-12s     %s\n", "", core.AppendEffect(nil, e, t.Names))
+		fmt.Fprintf(s.stderr, "%-12s     %s\n", "", trace.AppendEffect(nil, e, t.Names))
 	}
 }
 

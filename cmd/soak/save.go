@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/pool/trace"
 	"github.com/pagepool/pagepool/sim"
 )
 
@@ -73,13 +74,13 @@ func (s *soak) shrinkSaved(file string) (small string, found *sim.Shrunk, err er
 	if err != nil {
 		return "", nil, err
 	}
-	trace, err := core.ReadTrace(bytes.NewReader(data))
+	tr, err := trace.Read(bytes.NewReader(data))
 	if err != nil {
 		return "", nil, err
 	}
 	o := inPassing
 	o.Progress = func(string, int) bool { return s.goesOn() }
-	if found, err = sim.Shrink(trace, filepath.Base(file), o); err != nil {
+	if found, err = sim.Shrink(tr, filepath.Base(file), o); err != nil {
 		return "", nil, err
 	}
 	small = smallName(file)
@@ -88,10 +89,10 @@ func (s *soak) shrinkSaved(file string) (small string, found *sim.Shrunk, err er
 
 // breaks says whether a trace, replayed, breaks a claim.
 func breaks(data []byte, property string) bool {
-	trace, err := core.ReadTrace(bytes.NewReader(data))
+	tr, err := trace.Read(bytes.NewReader(data))
 	if err != nil {
 		return false
 	}
-	report, err := sim.Replay(trace, nil)
+	report, err := sim.Replay(tr, nil)
 	return err == nil && report.Violation != nil && report.Violation.Property == property
 }

@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/pool/trace"
 	"github.com/pagepool/pagepool/sim"
 )
 
@@ -61,16 +61,16 @@ func (s *soak) shrink(file, out string) (*shrinkReport, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w; want a trace that fails", err)
 	}
-	trace, err := core.ReadTrace(bytes.NewReader(data))
+	tr, err := trace.Read(bytes.NewReader(data))
 	if err != nil {
 		return nil, inFile(file, err)
 	}
 	options := sim.ShrinkOptions{}
 	if len(s.sets) > 0 {
-		own := trace.Settings
+		own := tr.Settings
 		options.Own = &own
 	}
-	if trace.Settings, err = s.settings(trace.Settings); err != nil {
+	if tr.Settings, err = s.settings(tr.Settings); err != nil {
 		return nil, err
 	}
 	if out == "" {
@@ -86,7 +86,7 @@ func (s *soak) shrink(file, out string) (*shrinkReport, error) {
 		bar.say(fmt.Sprintf("shrinking: %s, %d lines", doing, lines))
 		return s.goesOn()
 	}
-	found, err := sim.Shrink(trace, filepath.Base(file)+s.setFlags(), options)
+	found, err := sim.Shrink(tr, filepath.Base(file)+s.setFlags(), options)
 	switch {
 	case errors.Is(err, sim.ErrNothingFails):
 		return nil, fmt.Errorf("nothing fails in %s: nothing to shrink", file)
@@ -130,7 +130,7 @@ func same(a, b string) bool {
 
 // inFile says in which file and line an error is.
 func inFile(file string, err error) error {
-	var at *core.TraceError
+	var at *trace.Error
 	if errors.As(err, &at) && at.Line > 0 {
 		return fmt.Errorf("%s:%d: %s", file, at.Line, at.What)
 	}

@@ -97,11 +97,11 @@ func (s *State) refresh(a Affinity) {
 	}
 	s.openings += openings - k.openings
 	k.idle, k.openings, k.coming, k.overdue = idle, openings, coming, overdue
-	if warm := idle+almost > 0 && k.waiting != [classes]int32{}; warm != k.warmWaiting {
+	if warm := idle+almost > 0 && k.waiting != [Classes]int32{}; warm != k.warmWaiting {
 		s.listWarm(a, warm)
 	}
 	s.refreshNeeds(k)
-	for c := Root; c < classes; c++ {
+	for c := Root; c < Classes; c++ {
 		if k.queue[c] == None || c == Root && k.eligible == 0 {
 			continue
 		}
@@ -131,11 +131,11 @@ func (s *State) listWarm(a Affinity, warm bool) {
 // refreshNeeds brings up to date how many tabs an affinity's requests could use. What it has idle, and
 // what is coming for it anyway, is theirs, nested ones first.
 func (s *State) refreshNeeds(k affinity) {
-	unpromised := [classes]int32{k.waiting[Root] - k.promised[Root], k.waiting[Nested] - k.promised[Nested]}
+	unpromised := [Classes]int32{k.waiting[Root] - k.promised[Root], k.waiting[Nested] - k.promised[Nested]}
 	room := min(int32(s.Settings.RootCap)-k.rootLeases, int32(s.Settings.AffinityTabs)-k.owned())
 	eligible := max(0, min(unpromised[Root], room))
 	own := k.idle + k.coming
-	needs := [classes]int32{
+	needs := [Classes]int32{
 		Root:   max(0, eligible-max(0, own-unpromised[Nested])),
 		Nested: max(0, unpromised[Nested]-own),
 	}
@@ -146,7 +146,7 @@ func (s *State) refreshNeeds(k affinity) {
 	s.permitsWanted += permits - k.permits
 	s.highNeeds += highNeeds - k.highNeeds
 	s.highPermits += highPermits - k.highPermits
-	for c := Root; c < classes; c++ {
+	for c := Root; c < Classes; c++ {
 		s.needs[c] += needs[c] - k.needs[c]
 	}
 	k.eligible, k.needs, k.permits, k.highNeeds, k.highPermits = eligible, needs, permits, highNeeds, highPermits
@@ -155,7 +155,7 @@ func (s *State) refreshNeeds(k affinity) {
 // unlist takes an affinity out of the heads, before its first request, its admission or its primary changes.
 func (s *State) unlist(a Affinity) {
 	k := s.at(a)
-	for c := Root; c < classes; c++ {
+	for c := Root; c < Classes; c++ {
 		if k.listed[c] {
 			s.heads[c] = remove(headArena{s, c}, s.heads[c], int32(a))
 			k.listed[c] = false

@@ -24,8 +24,8 @@ func (a *alarm) step(e Event) {
 	a.at = min(a.at, w.state.Armed())
 	rings := max(a.at, min(exact, w.state.Armed()))
 	if d, ok := w.state.NextDeadline(); ok && d.At < rings {
-		w.t.Fatalf("%s leaves %s armed for %v, and the alarm rings at %v", AppendEvent(nil, e, w.names),
-			AppendEvent(nil, d.Event, w.names), d.At.Duration(), rings.Duration())
+		w.t.Fatalf("%+v leaves %+v armed for %v, and the alarm rings at %v", e,
+			d.Event, d.At.Duration(), rings.Duration())
 	}
 }
 

@@ -291,7 +291,7 @@ func (s *State) drain() bool {
 	case !left:
 		s.endBrowser(b.ID, lost)
 	case s.need() > 0 || s.counts[Opening] > 0 || s.counts[Closing] > s.overdue[Closing] || !s.opens():
-	case s.Standbys != None && s.Tabs[s.Standbys].Browser == b.ID && s.waiting == [classes]int32{}:
+	case s.Standbys != None && s.Tabs[s.Standbys].Browser == b.ID && s.waiting == [Classes]int32{}:
 		s.beginClose(s.Standbys, Drain)
 		return true
 	default:

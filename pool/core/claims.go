@@ -273,7 +273,7 @@ func announcementTruth(t *Transition) error {
 }
 
 func queueBound(t *Transition) error {
-	var waiting [classes]int
+	var waiting [Classes]int
 	for _, r := range t.Ledger.waiting {
 		waiting[r.class]++
 	}

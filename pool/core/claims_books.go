@@ -147,7 +147,7 @@ func (b *books) affinity(a Affinity, k affinity) {
 		b.fail("affinity %d is not among those that can be served", a)
 	}
 	b.list(k.Tabs, None)
-	for c := Root; c < classes; c++ {
+	for c := Root; c < Classes; c++ {
 		heap(b, requestArena{s}, k.queue[c], requestArena{b.anew}, b.anew.keys[a].queue[c], "those that wait")
 		heap(b, requestArena{s}, k.pins[c], requestArena{b.anew}, b.anew.keys[a].pins[c], "those that were promised a tab")
 	}
@@ -155,7 +155,7 @@ func (b *books) affinity(a Affinity, k affinity) {
 
 // unplaced is an affinity's entry without its places in heaps, which depend on their past.
 func unplaced(k affinityIndex) affinityIndex {
-	k.queue, k.pins, k.links, k.inside, k.warmAt = [classes]int32{}, [classes]int32{}, [classes]links{}, [classes]links{}, 0
+	k.queue, k.pins, k.links, k.inside, k.warmAt = [Classes]int32{}, [Classes]int32{}, [Classes]links{}, [Classes]links{}, 0
 	return k
 }
 
@@ -163,7 +163,7 @@ func unplaced(k affinityIndex) affinityIndex {
 func (b *books) queues() {
 	s := b.state
 	b.same("affinities that can be served", "the pool", int32(len(b.anew.warmWaiting)), int32(len(s.warmWaiting)))
-	for c := Root; c < classes; c++ {
+	for c := Root; c < Classes; c++ {
 		heap(b, headArena{s, c}, s.heads[c], headArena{b.anew, c}, b.anew.heads[c], "heads")
 		heap(b, insideArena{headArena{s, c}}, s.inside[c], insideArena{headArena{b.anew, c}}, b.anew.inside[c], "heads with a place")
 	}

@@ -381,7 +381,7 @@ func (t *Transition) shortOf(permits, tabs int32) int32 {
 
 // entitledOf counts the requests of an affinity that may have the pool grow to HighPriorityPages: the root ones,
 // and of each class those that were promised no tab.
-func (t *Transition) entitledOf(a Affinity) (roots int32, unpromised [classes]int32) {
+func (t *Transition) entitledOf(a Affinity) (roots int32, unpromised [Classes]int32) {
 	for i := range t.After.Requests {
 		r := &t.After.Requests[i]
 		if !r.Used || r.Affinity != a || !t.entitled(r) {

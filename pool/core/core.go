@@ -19,7 +19,7 @@ const (
 	Leased                    // its affinity's, and held
 	Closing                   // on its way out, counted until the browser confirms
 	Lost                      // its close and its kill went unanswered; counted like any other
-	tabStates
+	TabStates                 // how many there are
 )
 
 // None is the slot number that stands for no slot.
@@ -349,6 +349,13 @@ func (s *State) CopyFrom(o *State) {
 	s.effects, s.moved, s.touched = nil, moved, touched
 }
 
+// CopyFrom makes f a copy of o that shares nothing with it, in the memory that f has.
+func (f *Facts) CopyFrom(o *Facts) {
+	old := *f
+	*f = *o
+	f.keep(&old)
+}
+
 // keep makes the lists of f copies of what they are, in the memory of old ones.
 func (f *Facts) keep(old *Facts) {
 	f.Tabs, f.FreeTabs = append(old.Tabs[:0], f.Tabs...), append(old.FreeTabs[:0], f.FreeTabs...)
@@ -408,7 +415,7 @@ func (s *State) forget() {
 	for _, a := range s.touched {
 		k := s.at(a)
 		k.touched = false
-		if k.Tabs == None && k.contexts == 0 && k.waiting == [classes]int32{} && k.calls == 0 {
+		if k.Tabs == None && k.contexts == 0 && k.waiting == [Classes]int32{} && k.calls == 0 {
 			*k.AffinityFacts, *k.affinityIndex = AffinityFacts{Primary: None}, noKey
 			s.emit(Effect{Kind: Forget, Affinity: a})
 		}

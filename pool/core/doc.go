@@ -32,7 +32,7 @@
 // admit.go holds the limits and the waiting order, order.go the bounded bypass; lease.go says how leases end
 // and what becomes of their tabs, probe.go how a tab in doubt is judged, close.go how one is closed, up to
 // a lost tab, context.go what becomes of its context, retire.go what ends tabs of which nobody complains;
-// deadline.go what happens of itself; text.go, trace.go and snapshot.go how all of it is written down.
+// deadline.go what happens of itself. Package trace writes all of it down, and reads it.
 //
 // There is no refill loop to get stuck: there is a target, and the distance to it. A close that
 // hangs holds nothing but its own slot, because nothing ever waits inside a Step.

@@ -34,7 +34,7 @@ const (
 	KillTab      // kill the renderer of Tab: Killed, KillFailed
 	CloseContext // close Context, in which no tab is; Reason says why, where it is the first time: ContextClosed, ContextCloseFailed
 
-	effectKinds
+	EffectKinds // how many there are
 )
 
 // How says where a granted tab came from.
@@ -45,6 +45,7 @@ const (
 	Warm                      // the affinity's own idle tab, which has served before
 	InPrimary                 // opened for it inside its affinity's primary
 	Reassigned                // another affinity's idle tab, with its context and its state
+	Hows                      // how many there are
 )
 
 // Reason says why a tab is closed, a request refused or a lease ended. Every close has exactly one.
@@ -80,7 +81,7 @@ const (
 	PageCrashed        // the tab crashed
 	BrowserLost        // the browser is lost
 
-	reasons
+	Reasons // how many there are
 )
 
 // Effect is one thing to do. Fields that its kind does not mention are zero.

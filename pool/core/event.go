@@ -38,9 +38,9 @@ func (t Time) Duration() time.Duration { return time.Duration(t) }
 type Class uint8
 
 const (
-	Root   Class = iota // the default
-	Nested              // issued by a page that is itself under a root lease
-	classes
+	Root    Class = iota // the default
+	Nested               // issued by a page that is itself under a root lease
+	Classes              // how many there are
 )
 
 // EventKind says what happened. The name of a kind in a trace is in the table of text.go.
@@ -114,7 +114,7 @@ const (
 	RelaunchDue        // the pause after a failed launch has passed
 	ContractDue        // IdleContraction has passed
 
-	eventKinds
+	EventKinds // how many there are
 )
 
 // Deadline says whether a kind is one that State.Deadlines lists.

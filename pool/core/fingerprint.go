@@ -448,3 +448,14 @@ func (s *State) Outline() uint64 {
 
 // roughly is from how many on Outline does not tell numbers apart.
 const roughly = 3
+
+// StateHash is a hash of everything that the state's future depends on, but for times, up to a renaming
+// of tabs, contexts and browsers.
+func (s *State) StateHash() uint64 {
+	var c Canon
+	s.AddIDs(&c)
+	c.Seal()
+	s.Hash(&c)
+	s.HashWaiting(&c)
+	return c.Sum()
+}

@@ -19,24 +19,24 @@ type index struct {
 	places       []links // by the request's slot: its place in its affinity's queue
 
 	keys        []affinityIndex // by handle
-	heads       [classes]int32  // affinities by their first request of the class that is promised nothing, a heap
-	inside      [classes]int32  // those of them in whose primary a tab can be opened, a heap
+	heads       [Classes]int32  // affinities by their first request of the class that is promised nothing, a heap
+	inside      [Classes]int32  // those of them in whose primary a tab can be opened, a heap
 	warmWaiting []Affinity      // those that have a waiting request, and a tab that is idle or almost
 	dirty       []Affinity      // those whose fresh numbers are stale; freshen brings them up to date
 }
 
 // sums are how many there are of each kind.
 type sums struct {
-	counts        [tabStates]int32 // tabs; of state 0: slots that are free
-	overdue       [tabStates]int32 // those that are overdue
+	counts        [TabStates]int32 // tabs; of state 0: slots that are free
+	overdue       [TabStates]int32 // those that are overdue
 	bound         int32            // bound tabs
 	rootLeases    int32
 	tabless       int32          // contexts without a tab: orphans, those being closed, and lost ones
-	waiting       [classes]int32 // requests
+	waiting       [Classes]int32 // requests
 	promised      int32          // those that were promised a tab
 	exhausted     int32          // those whose bypass is used up
 	openings      int32          // of all affinities, as are those that follow
-	needs         [classes]int32
+	needs         [Classes]int32
 	permitsWanted int32
 	highNeeds     int32
 	highPermits   int32
@@ -60,28 +60,28 @@ type affinityIndex struct {
 	openings     int32          // fresh: openings inside its primary that are not overdue
 	coming       int32          // fresh: tabs on their way to idle, not overdue, and promised to nobody
 	eligible     int32          // fresh: waiting root requests that RootCap and AffinityTabs let through together
-	needs        [classes]int32 // fresh: how many more tabs its waiting requests could use together
+	needs        [Classes]int32 // fresh: how many more tabs its waiting requests could use together
 	permits      int32          // fresh: how many root leases its waiting requests could have together, but for the root limit
 	highNeeds    int32          // fresh: how many of needs are for urgent ones
 	highPermits  int32          // fresh: how many of permits are for urgent ones
-	urgent       [classes]int32 // how many of the waiting are entitled to HighPriorityPages
-	urgentPins   [classes]int32 // how many of these were promised a tab
-	waiting      [classes]int32
-	promised     [classes]int32 // how many of the waiting were promised a tab
-	queue        [classes]int32 // those that were not, a heap
-	pins         [classes]int32 // those that were, a heap
-	links        [classes]links // its place among heads
-	inside       [classes]links // its place among inside
+	urgent       [Classes]int32 // how many of the waiting are entitled to HighPriorityPages
+	urgentPins   [Classes]int32 // how many of these were promised a tab
+	waiting      [Classes]int32
+	promised     [Classes]int32 // how many of the waiting were promised a tab
+	queue        [Classes]int32 // those that were not, a heap
+	pins         [Classes]int32 // those that were, a heap
+	links        [Classes]links // its place among heads
+	inside       [Classes]links // its place among inside
 	warmAt       int32          // warmWaiting: its place there
-	listed       [classes]bool  // whether it is among heads
-	listedInside [classes]bool  // whether it is among inside
+	listed       [Classes]bool  // whether it is among heads
+	listedInside [Classes]bool  // whether it is among inside
 	touched      bool           // it is in State.touched
 	dirty        bool
 	warmWaiting  bool // fresh: it has a waiting request, and a tab that is idle or almost
 }
 
 // noKey is the entry of an affinity of which nothing is known.
-var noKey = affinityIndex{queue: [classes]int32{None, None}, pins: [classes]int32{None, None}}
+var noKey = affinityIndex{queue: [Classes]int32{None, None}, pins: [Classes]int32{None, None}}
 
 // affinity is an affinity with its entry in the index.
 type affinity struct {
@@ -94,7 +94,7 @@ func (s *State) at(a Affinity) affinity { return affinity{&s.Affinities[a], &s.k
 // clear empties an index, keeps its memory, and makes room for the slots that the facts have.
 func (x *index) clear(f *Facts) {
 	old := *x
-	*x = index{orphans: None, endings: None, heads: [classes]int32{None, None}, inside: [classes]int32{None, None}}
+	*x = index{orphans: None, endings: None, heads: [Classes]int32{None, None}, inside: [Classes]int32{None, None}}
 	x.tabIndex, x.leases = old.tabIndex.emptied(), old.leases.emptied()
 	x.contextIndex, x.requestIndex = old.contextIndex.emptied(), old.requestIndex.emptied()
 	x.inContexts = filled(old.inContexts, len(f.Contexts), contextIndex{})

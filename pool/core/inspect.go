@@ -39,7 +39,7 @@ type AffinityView struct {
 	Idle       int
 	RootLeases int
 	Stamp      uint64 // when a tab of it was handed out last, in the order of all grants
-	Waiting    [classes]int
+	Waiting    [Classes]int
 }
 
 // RequestView is one request that waits.
@@ -144,7 +144,7 @@ func (s *State) Closing() bool { return s.Phase != PhaseServing }
 // Quiet says whether everything that the pool wants is there: nobody waits, nobody holds, nothing
 // is on its way to anything else, no browser is being replaced, and the standby target is met.
 func (s *State) Quiet() bool {
-	return s.leases.used == 0 && s.waiting == [classes]int32{} && len(s.Calls) == 0 &&
+	return s.leases.used == 0 && s.waiting == [Classes]int32{} && len(s.Calls) == 0 &&
 		s.counts[Opening]+s.counts[Probing]+s.counts[Rescuing]+s.counts[Resetting]+s.counts[Closing] == 0 &&
 		int(s.tabless) == s.Orphans() && (s.Phase == PhaseClosed || s.Phase == PhaseServing && s.counts[Standby] >= s.target() &&
 		len(s.Browsers) == 1 && !s.Browsers[0].Worn)
@@ -202,7 +202,7 @@ func (s *State) EachAffinity(fn func(AffinityView)) {
 		fn(AffinityView{
 			Affinity: Affinity(a), Generation: k.Generation, Primary: s.primaryOf(k), PageCount: int(s.pageCount(k)), Bound: int(k.bound), Idle: int(k.idle),
 			RootLeases: int(k.rootLeases), Stamp: k.Stamp,
-			Waiting: [classes]int{int(k.waiting[Root]), int(k.waiting[Nested])},
+			Waiting: [Classes]int{int(k.waiting[Root]), int(k.waiting[Nested])},
 		})
 	}
 }

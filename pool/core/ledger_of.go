@@ -16,7 +16,7 @@ func (s *State) Ledger(l *Ledger) {
 			class: t.Class, uses: t.Uses, opened: !t.Unopened, overdue: t.Overdue, lost: t.State == Lost, suspect: t.Suspect && t.State == Probing, operation: t.Operation,
 			askedAt: t.AskedAt, rescued: t.Rescued || t.State == Rescuing || t.State == Closing || t.State == Resetting && t.Part <= PartLeave, killing: t.Kill == KillAsked, usedBefore: t.Uses > 0 && t.unclean(),
 		}
-		e.asked = [tabStates]EffectKind{Probing: ProbeTab, Rescuing: RescueTab, Resetting: ResetTab}[t.State]
+		e.asked = [TabStates]EffectKind{Probing: ProbeTab, Rescuing: RescueTab, Resetting: ResetTab}[t.State]
 		if e.beganAt = t.Since; t.State == Resetting && t.Part == PartHalt {
 			e.asked, e.halts = RescueTab, true
 		}

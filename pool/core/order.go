@@ -29,7 +29,7 @@ func (s *State) contest(class Class) (permit, room bool) {
 func (s *State) eachCompetitor(r int32, fn func(*Request) bool) {
 	permit, room := s.contest(s.Requests[r].Class)
 	more := !permit || s.eachPromised(r, fn)
-	for c := Root; c < classes && more; c++ {
+	for c := Root; c < Classes && more; c++ {
 		forRoom := room && (c == Nested || s.permits() > 0)
 		if !forRoom && !(permit && c == Root) {
 			continue

@@ -18,7 +18,7 @@ func plainForPrimary(s *State) int32 {
 			continue
 		}
 		k := s.at(s.Contexts[i].Affinity)
-		for c := Root; c < classes; c++ {
+		for c := Root; c < Classes; c++ {
 			q := k.queue[c]
 			if q == None || c == Root && (k.eligible <= 0 || s.permits() <= 0) {
 				continue
@@ -40,7 +40,7 @@ func plainWarm(s *State) int32 {
 		}
 		a := s.Tabs[i].Affinity
 		k := s.at(a)
-		for c := Root; c < classes; c++ {
+		for c := Root; c < Classes; c++ {
 			if c == Root && (s.permits() <= 0 || !s.underCap(k)) {
 				continue
 			}
@@ -123,7 +123,7 @@ func disagreement(s *State) string {
 	if next, _ := s.NextDeadline(); next != plainDeadline(s) {
 		return "the next deadline"
 	}
-	for c := Root; c < classes; c++ {
+	for c := Root; c < Classes; c++ {
 		first := None
 		if s.heads[c] != None {
 			first = s.keys[s.heads[c]].queue[c]
@@ -176,7 +176,7 @@ func TestOrdersAnswerAsPlainWalksDo(t *testing.T) {
 			s := w.state.Clone()
 			settled(s, w.now, e, func() {
 				if what := disagreement(s); what != "" {
-					t.Fatalf("seed %d: %s is not what a walk finds, in the midst of %s", seed, what, AppendEvent(nil, e, w.names))
+					t.Fatalf("seed %d: %s is not what a walk finds, in the midst of %+v", seed, what, e)
 				}
 				for what, there := range map[string]bool{
 					"a request whose primary has a place": s.firstForPrimary(None) != None,
@@ -203,7 +203,7 @@ func TestAnOrderThatIsWrongIsNoticed(t *testing.T) {
 	spoils := map[string]func(s *State) bool{ // false: there is nothing to spoil
 		"forgets whose primary has a place": func(s *State) bool {
 			was := s.inside
-			s.inside = [classes]int32{None, None}
+			s.inside = [Classes]int32{None, None}
 			return was != s.inside && s.free() > 0 && s.opens() && plainForPrimary(s) != None
 		},
 		"forgets who can be served": func(s *State) bool {
@@ -298,14 +298,14 @@ func TestWhatAStepArmsItSays(t *testing.T) {
 				}
 				kinds[d.Event.Kind] = true
 				if d.At < w.state.Armed() {
-					t.Fatalf("seed %d: %s has armed %s at %v, and the step says %v", seed, AppendEvent(nil, e, w.names),
-						AppendEvent(nil, d.Event, w.names), d.At.Duration(), w.state.Armed().Duration())
+					t.Fatalf("seed %d: %+v has armed %+v at %v, and the step says %v", seed, e,
+						d.Event, d.At.Duration(), w.state.Armed().Duration())
 				}
 			}
 			before = after
 		}
 	}
-	for kind := RetireDue; kind < eventKinds; kind++ {
+	for kind := RetireDue; kind < EventKinds; kind++ {
 		if !kinds[kind] {
 			t.Errorf("no step has armed a deadline of kind %d", kind)
 		}

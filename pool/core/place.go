@@ -60,7 +60,7 @@ func (s *State) place() {
 
 // placeFirst places the first request, in the waiting order, that can be placed.
 func (s *State) placeFirst() bool {
-	if s.waiting == [classes]int32{} {
+	if s.waiting == [Classes]int32{} {
 		return false
 	}
 	s.freshen()
@@ -96,7 +96,7 @@ func (s *State) placeFirst() bool {
 // firstWaiting is the first admitted request that was promised nothing and is not held back.
 func (s *State) firstWaiting() int32 {
 	r := None
-	for c := Root; c < classes; c++ {
+	for c := Root; c < Classes; c++ {
 		if a := s.heads[c]; a != None && (c == Nested || s.permits() > 0) {
 			if q := s.keys[a].queue[c]; !s.heldBack(q) {
 				r = s.first(r, q)
@@ -118,7 +118,7 @@ func (s *State) first(i, j int32) int32 {
 func (s *State) firstWarm(r int32) int32 {
 	for _, a := range s.warmWaiting {
 		k := s.at(a)
-		for c := Root; c < classes; c++ {
+		for c := Root; c < Classes; c++ {
 			if c == Root && (s.permits() <= 0 || !s.underCap(k)) {
 				continue
 			}
@@ -141,7 +141,7 @@ func (s *State) firstForPrimary(r int32) int32 {
 		return r
 	}
 	q := None
-	for c := Root; c < classes; c++ {
+	for c := Root; c < Classes; c++ {
 		if a := s.inside[c]; a != None && (c == Nested || s.permits() > 0) {
 			q = s.first(q, s.keys[a].queue[c])
 		}
@@ -168,7 +168,7 @@ func (s *State) opensInPrimary(r int32) bool {
 		return false
 	}
 	spare := s.free() + s.counts[Standby] + s.counts[Opening] - s.overdue[Opening] - s.openings
-	for c := Root; c < classes; c++ {
+	for c := Root; c < Classes; c++ {
 		if c == Nested || s.permits() > 0 {
 			s.eachAheadIn(s.heads[c], c, r, func(int32) bool {
 				spare--
@@ -303,7 +303,7 @@ func (s *State) reassign() bool {
 		return false
 	}
 	r := None
-	for c := Root; c < classes; c++ {
+	for c := Root; c < Classes; c++ {
 		if s.heads[c] != None && (c == Nested || s.permits() > 0) {
 			if q := s.firstShort(s.heads[c], c, None); q != None && !s.heldBack(q) {
 				r = s.first(r, q)

@@ -20,7 +20,7 @@ const (
 	Clean          Left = iota
 	SpoiledTab          // something in the tab: it is closed
 	SpoiledContext      // something in the context: it is closed with all that is in it, and never kept
-	lefts
+	Lefts               // how many there are
 )
 
 // Navigation says what became of the navigations of a lease.
@@ -30,7 +30,7 @@ const (
 	NoNavigation Navigation = iota
 	Arrived                 // one finished
 	Stuck                   // one began, and none finished
-	navigations
+	Navigations             // how many there are
 )
 
 // endSession asks for the end of the session of a lease that is over. That needs no turn of the page's main thread, so a

@@ -1,6 +1,7 @@
 package core
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"testing"
 	"time"
@@ -21,7 +22,6 @@ type walk struct {
 	held     []RequestID
 	waits    []RequestID
 	log      []string
-	names    *keys
 	now      Time
 	sessions bool // the driver gives each lease a session of its own
 }
@@ -32,10 +32,7 @@ func newWalk(t *testing.T, seed uint64, settings Settings) *walk {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &walk{
-		t: t, random: rand.New(rand.NewPCG(seed, 0)), state: New(full),
-		names: &keys{list: []string{"a", "b", "c", "d", "e", "f"}},
-	}
+	return &walk{t: t, random: rand.New(rand.NewPCG(seed, 0)), state: New(full)}
 }
 
 func (w *walk) step(e Event) {
@@ -47,9 +44,9 @@ func (w *walk) step(e Event) {
 		w.t.Fatalf("a step has begun anew what it was to append to: %v", out)
 	}
 	w.buffer = append(w.buffer[:0], out[1:]...)
-	w.log = append(w.log, string(AppendEvent(nil, e, w.names)))
+	w.log = append(w.log, fmt.Sprintf("%+v", e))
 	for _, f := range w.buffer {
-		w.log = append(w.log, "  -> "+string(AppendEffect(nil, f, w.names)))
+		w.log = append(w.log, fmt.Sprintf("  -> %+v", f))
 		answers := map[EffectKind][]EventKind{
 			Launch: {BrowserReady, BrowserFailed, BrowserGone}, CloseBrowser: {BrowserGone},
 			OpenTab: {Opened, OpenFailed, Crashed}, CloseTab: {Closed, CloseFailed},
@@ -72,7 +69,7 @@ func (w *walk) step(e Event) {
 				a.Sessions = w.sessions
 			}
 			if kind == SessionEnded && w.random.IntN(4) == 0 {
-				a.Left, a.Navigation = Left(w.random.IntN(int(lefts))), Navigation(w.random.IntN(int(navigations)))
+				a.Left, a.Navigation = Left(w.random.IntN(int(Lefts))), Navigation(w.random.IntN(int(Navigations)))
 			}
 			w.asked = append(w.asked, a)
 		}

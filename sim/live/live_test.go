@@ -9,7 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/pool/trace"
 	"github.com/pagepool/pagepool/sim"
 	"github.com/pagepool/pagepool/sim/fakebrowser"
 )
@@ -82,13 +82,13 @@ func play(t *testing.T, profile string, seed uint64, lasting time.Duration) *Res
 	return result
 }
 
-func recorded(t *testing.T, text []byte) *core.Trace {
+func recorded(t *testing.T, text []byte) *trace.Trace {
 	t.Helper()
-	trace, err := core.ReadTrace(bytes.NewReader(text))
+	tr, err := trace.Read(bytes.NewReader(text))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return trace
+	return tr
 }
 
 func TestLiveRunsHoldEveryClaimOnTheFakeBrowser(t *testing.T) {

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/pool/trace"
 	"github.com/pagepool/pagepool/sim"
 	"github.com/pagepool/pagepool/testdata"
 )
@@ -71,18 +71,18 @@ func replay(name string) (o outcome) {
 	if err != nil {
 		panic(err)
 	}
-	trace, err := core.ReadTrace(bytes.NewReader(text))
+	tr, err := trace.Read(bytes.NewReader(text))
 	if err != nil {
 		panic(err)
 	}
 	var b []byte
-	report, err := sim.Replay(trace, func(step sim.Told) {
+	report, err := sim.Replay(tr, func(step sim.Told) {
 		b = fmt.Appendf(b, "@%v ", step.At.Duration())
-		b = core.AppendEvent(b, step.Event, step.Names)
+		b = trace.AppendEvent(b, step.Event, step.Names)
 		b = append(b, '\n')
 		for _, e := range step.Effects {
 			b = append(b, "    "...)
-			b = core.AppendEffect(b, e, step.Names)
+			b = trace.AppendEffect(b, e, step.Names)
 			b = append(b, '\n')
 		}
 	})

@@ -1,4 +1,4 @@
-package core
+package trace
 
 import (
 	"errors"
@@ -8,14 +8,16 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/pagepool/pagepool/pool/core"
 )
 
-// Snapshot is a whole State as text, and with it the keys that its handles stand for: the state block of a
-// trace. Reading it gives back a State that goes on as the one that was written would.
+// Snapshot is the facts of a pool, and the keys that its handles stand for: the state block of a trace.
+// core.Restore makes of them a state that goes on as the one that was written would.
 type Snapshot struct {
-	State State
-	Keys  []string   // by handle; "" where a handle stands for none
-	Free  []Affinity // handles that are free, the next one to be used last
+	Facts core.Facts
+	Keys  []string        // by handle; "" where a handle stands for none
+	Free  []core.Affinity // handles that are free, the next one to be used last
 }
 
 // A field is one fact of a record: its name, and a pointer to it.
@@ -24,7 +26,7 @@ type field struct {
 	at   any
 }
 
-func (s *State) fields() []field {
+func poolFields(s *core.Facts) []field {
 	return []field{
 		{"now", &s.Now}, {"last-tab", &s.LastTab}, {"last-context", &s.LastContext}, {"last-browser", &s.LastBrowser},
 		{"last-operation", &s.LastOperation}, {"last-generation", &s.LastGeneration}, {"last-stamp", &s.LastStamp},
@@ -37,7 +39,7 @@ func (s *State) fields() []field {
 	}
 }
 
-func (t *Tab) fields() []field {
+func tabFields(t *core.Tab) []field {
 	return []field{
 		{"id", &t.ID}, {"state", &t.State}, {"browser", &t.Browser}, {"context", &t.Context}, {"affinity", &t.Affinity},
 		{"generation", &t.Generation}, {"holder", &t.Holder}, {"pinned", &t.Pinned}, {"since", &t.Since},
@@ -52,7 +54,7 @@ func (t *Tab) fields() []field {
 	}
 }
 
-func (c *Context) fields() []field {
+func contextFields(c *core.Context) []field {
 	return []field{
 		{"id", &c.ID}, {"state", &c.State}, {"browser", &c.Browser}, {"affinity", &c.Affinity},
 		{"since", &c.Since}, {"rung-since", &c.RungSince}, {"asked-at", &c.AskedAt}, {"generation", &c.Generation},
@@ -60,14 +62,14 @@ func (c *Context) fields() []field {
 	}
 }
 
-func (k *AffinityFacts) fields() []field {
+func affinityFields(k *core.AffinityFacts) []field {
 	return []field{
 		{"known", &k.Known}, {"generation", &k.Generation}, {"freed-at", &k.FreedAt}, {"open-since", &k.OpenSince},
 		{"stamp", &k.Stamp}, {"primary", &k.Primary}, {"tabs", &k.Tabs},
 	}
 }
 
-func (r *Request) fields() []field {
+func requestFields(r *core.Request) []field {
 	return []field{
 		{"id", &r.ID}, {"order", &r.Order}, {"arrived", &r.Arrived}, {"admitted-at", &r.AdmittedAt},
 		{"max-lease", &r.MaxLease}, {"affinity", &r.Affinity}, {"priority", &r.Priority}, {"rounds", &r.Rounds},
@@ -75,14 +77,14 @@ func (r *Request) fields() []field {
 	}
 }
 
-func (c *Call) fields() []field {
+func callFields(c *core.Call) []field {
 	return []field{
 		{"id", &c.ID}, {"generation", &c.Generation}, {"affinity", &c.Affinity}, {"browser", &c.Browser},
 		{"rounds", &c.Rounds}, {"recycle", &c.Recycle},
 	}
 }
 
-func (b *Browser) fields() []field {
+func browserFields(b *core.Browser) []field {
 	return []field{
 		{"id", &b.ID}, {"state", &b.State}, {"since", &b.Since}, {"heard-at", &b.HeardAt}, {"asked-at", &b.AskedAt},
 		{"tabs", &b.Tabs}, {"unlaunched", &b.Unlaunched}, {"worn", &b.Worn}, {"arrived-at", &b.ArrivedAt},
@@ -98,12 +100,12 @@ func (f field) text() string {
 	switch x := v.Interface().(type) {
 	case bool:
 		return f.name
-	case Time:
-		if x == Never {
+	case core.Time:
+		if x == core.Never {
 			return f.name + "=never"
 		}
 		return f.name + "=" + time.Duration(x).String()
-	case time.Duration, TabState, Reason:
+	case time.Duration, core.TabState, core.Reason:
 		return fmt.Sprintf("%s=%v", f.name, x)
 	}
 	if v.CanUint() {
@@ -115,18 +117,18 @@ func (f field) text() string {
 func (f field) set(text string) error {
 	v := reflect.ValueOf(f.at).Elem()
 	switch v.Interface().(type) {
-	case Time, time.Duration:
+	case core.Time, time.Duration:
 		if text == "never" {
-			v.SetInt(int64(Never))
+			v.SetInt(int64(core.Never))
 			return nil
 		}
 		d, err := time.ParseDuration(text)
 		v.SetInt(int64(d))
 		return err
-	case TabState:
-		return setWord(v, stateWords[:], text)
-	case Reason:
-		return setWord(v, reasonWords[:], text)
+	case core.TabState:
+		return setWord(v, stateWords, text)
+	case core.Reason:
+		return setWord(v, reasonWords, text)
 	}
 	if v.CanUint() {
 		n, err := strconv.ParseUint(text, 10, v.Type().Bits())
@@ -150,8 +152,8 @@ func setWord(v reflect.Value, words []string, text string) error {
 
 // Lines calls fn with every line of the state block, without the word state. A key is written as key
 // says.
-func (n *Snapshot) Lines(key func(Affinity) string, fn func(line string)) {
-	s := &n.State
+func (n *Snapshot) Lines(key func(core.Affinity) string, fn func(line string)) {
+	s := &n.Facts
 	line := func(kind string, slot int, fields []field, words ...string) {
 		if kind != "pool" {
 			words = append([]string{kind, strconv.Itoa(slot)}, words...)
@@ -165,30 +167,30 @@ func (n *Snapshot) Lines(key func(Affinity) string, fn func(line string)) {
 		}
 		fn(strings.Join(words, " "))
 	}
-	line("pool", 0, s.fields())
+	line("pool", 0, poolFields(s))
 	for i := range s.Browsers {
-		line("browser", i, s.Browsers[i].fields())
+		line("browser", i, browserFields(&s.Browsers[i]))
 	}
 	for i := range s.Contexts {
-		line("context", i, s.Contexts[i].fields())
+		line("context", i, contextFields(&s.Contexts[i]))
 	}
 	for i := range s.Tabs {
-		line("tab", i, s.Tabs[i].fields())
+		line("tab", i, tabFields(&s.Tabs[i]))
 	}
 	for a := 1; a < len(n.Keys); a++ {
-		var k AffinityFacts
+		var k core.AffinityFacts
 		if a < len(s.Affinities) {
 			k = s.Affinities[a]
 		}
 		if n.Keys[a] != "" {
-			line("affinity", a, k.fields(), QuoteKey(key(Affinity(a))))
+			line("affinity", a, affinityFields(&k), QuoteKey(key(core.Affinity(a))))
 		}
 	}
 	for i := range s.Requests {
-		line("request", i, s.Requests[i].fields())
+		line("request", i, requestFields(&s.Requests[i]))
 	}
 	for i := range s.Calls {
-		line("call", i, s.Calls[i].fields())
+		line("call", i, callFields(&s.Calls[i]))
 	}
 	fn("free-tabs" + numbers(s.FreeTabs))
 	fn("free-contexts" + numbers(s.FreeContexts))
@@ -196,7 +198,7 @@ func (n *Snapshot) Lines(key func(Affinity) string, fn func(line string)) {
 	fn("free-keys" + numbers(n.Free))
 }
 
-func numbers[T int32 | Affinity](list []T) string {
+func numbers[T int32 | core.Affinity](list []T) string {
 	var b strings.Builder
 	for _, n := range list {
 		fmt.Fprintf(&b, " %d", n)
@@ -206,11 +208,11 @@ func numbers[T int32 | Affinity](list []T) string {
 
 // readLine reads one line of the state block.
 func (n *Snapshot) readLine(words []Word) error {
-	s := &n.State
+	s := &n.Facts
 	kind, rest := words[0].Text, words[1:]
 	switch kind {
 	case "pool":
-		return readFields(rest, s.fields())
+		return readFields(rest, poolFields(s))
 	case "free-tabs":
 		return readNumbers(rest, &s.FreeTabs)
 	case "free-contexts":
@@ -230,21 +232,21 @@ func (n *Snapshot) readLine(words []Word) error {
 	rest = rest[1:]
 	switch kind {
 	case "browser":
-		return readFields(rest, at(&s.Browsers, slot).fields())
+		return readFields(rest, browserFields(at(&s.Browsers, slot)))
 	case "context":
-		return readFields(rest, at(&s.Contexts, slot).fields())
+		return readFields(rest, contextFields(at(&s.Contexts, slot)))
 	case "tab":
-		return readFields(rest, at(&s.Tabs, slot).fields())
+		return readFields(rest, tabFields(at(&s.Tabs, slot)))
 	case "request":
-		return readFields(rest, at(&s.Requests, slot).fields())
+		return readFields(rest, requestFields(at(&s.Requests, slot)))
 	case "call":
-		return readFields(rest, at(&s.Calls, slot).fields())
+		return readFields(rest, callFields(at(&s.Calls, slot)))
 	case "affinity":
 		if len(rest) == 0 || slot == 0 || rest[0].Text == "" || len(rest[0].Text) > MaxKey {
 			return errors.New("state affinity: want its number and its key")
 		}
 		*at(&n.Keys, slot) = rest[0].Text
-		return readFields(rest[1:], at(&s.Affinities, slot).fields())
+		return readFields(rest[1:], affinityFields(at(&s.Affinities, slot)))
 	}
 	return fmt.Errorf("state: want pool, browser, context, tab, affinity, request, call or free-..., got %s", words[0].short())
 }
@@ -260,7 +262,7 @@ func at[T any](list *[]T, i int) *T {
 	return &(*list)[i]
 }
 
-func readNumbers[T int32 | Affinity](words []Word, list *[]T) error {
+func readNumbers[T int32 | core.Affinity](words []Word, list *[]T) error {
 	for _, w := range words {
 		n, err := strconv.ParseInt(w.Text, 10, 32)
 		if err != nil || n < 0 {
@@ -297,86 +299,4 @@ next:
 		return fmt.Errorf("unknown field %s", w.short())
 	}
 	return nil
-}
-
-// restore makes a State whole of which the facts were read. It is an error where they do not go together.
-func (s *State) restore(settings Settings) error {
-	s.Settings = settings
-	if len(s.Affinities) == 0 {
-		s.Affinities = append(s.Affinities, AffinityFacts{})
-	}
-	for a := range s.Affinities {
-		if k := &s.Affinities[a]; !k.Known {
-			*k = AffinityFacts{Primary: None}
-		}
-	}
-	if err := s.Facts.check(); err != nil {
-		return err
-	}
-	s.rebuild()
-	if v, broken := CheckBooks(s); broken {
-		return v
-	}
-	return nil
-}
-
-// check says whether what the facts name is there, and whether lists come to an end.
-func (f *Facts) check() error {
-	noTab := func(slot int32) bool { return slot < None || int(slot) >= len(f.Tabs) }
-	noContext := func(slot int32) bool { return slot < 0 || int(slot) >= len(f.Contexts) || f.Contexts[slot].State == 0 }
-	noAffinity := func(a Affinity) bool {
-		return a != 0 && (int(a) >= len(f.Affinities) || !f.Affinities[a].Known)
-	}
-	for i := range f.Contexts {
-		if c := &f.Contexts[i]; noAffinity(c.Affinity) {
-			return fmt.Errorf("c%d is an affinity's that is not there", c.ID)
-		}
-	}
-	for i := range f.Tabs {
-		t := &f.Tabs[i]
-		if t.State != 0 && (noContext(t.Context) || noAffinity(t.Affinity) || noTab(t.Next) || noTab(t.Prev)) {
-			return fmt.Errorf("t%d names a context, an affinity or a tab that is not there", t.ID)
-		}
-	}
-	list := func(first int32, of Affinity) bool {
-		n := 0
-		for i := first; i != None; i = f.Tabs[i].Next {
-			if n++; noTab(i) || n > len(f.Tabs) || f.Tabs[i].State == 0 || f.Tabs[i].Affinity != of {
-				return false
-			}
-		}
-		return true
-	}
-	if noTab(f.LastReady) || !list(f.Standbys, 0) {
-		return errors.New("the standbys are not there")
-	}
-	for a := range f.Affinities {
-		k := &f.Affinities[a]
-		if k.Known && (a == 0 || k.Primary != None && noContext(k.Primary) || !list(k.Tabs, Affinity(a))) {
-			return fmt.Errorf("affinity %d names a context or a tab that is not there", a)
-		}
-	}
-	for i := range f.Requests {
-		r := &f.Requests[i]
-		if r.Used && (noAffinity(r.Affinity) || r.Class >= classes || noTab(r.Pin)) {
-			return fmt.Errorf("r%d names an affinity or a tab that is not there", r.ID)
-		}
-	}
-	for _, c := range f.Calls {
-		if noAffinity(c.Affinity) {
-			return fmt.Errorf("call %d is about an affinity that is not there", c.ID)
-		}
-	}
-	return nil
-}
-
-// StateHash is a hash of everything that the state's future depends on, but for times, up to a renaming
-// of tabs, contexts and browsers.
-func (s *State) StateHash() uint64 {
-	var c Canon
-	s.AddIDs(&c)
-	c.Seal()
-	s.Hash(&c)
-	s.HashWaiting(&c)
-	return c.Sum()
 }

@@ -1,4 +1,4 @@
-package core
+package trace
 
 import (
 	"bufio"
@@ -12,39 +12,41 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/pagepool/pagepool/pool/core"
 )
 
 // TraceVersion is the version of the trace format that this package reads and writes.
-const TraceVersion = 1
+const Version = 1
 
-const traceHeader = "pagepool-trace"
+const header = "pagepool-trace"
 
 // Trace is a history as text: settings, and then one line a step with what happened and what was
 // to be expected of it. The words of a line are kept as they are; ParseEvent reads those that are
 // events, and the simulated world reads its own.
 type Trace struct {
-	Settings Settings    // of the set lines; what they do not name is zero
-	Auto     bool        // deadlines fire when due, operations answer by the default policy
-	Untimed  bool        // a deadline may come at any time, as in a search
-	Snapshot *Snapshot   // of the state block: where the history begins; nil: with a new pool
-	Lines    []TraceLine // in order
+	Settings core.Settings // of the set lines; what they do not name is zero
+	Auto     bool          // deadlines fire when due, operations answer by the default policy
+	Untimed  bool          // a deadline may come at any time, as in a search
+	Snapshot *Snapshot     // of the state block: where the history begins; nil: with a new pool
+	Lines    []Line        // in order
 }
 
 // TraceLine is one line after the settings.
-type TraceLine struct {
-	Number int    // in the file, from 1
-	At     Time   // since the start; of an expect line, that of the step before it
-	Expect bool   // the words are an expectation
-	Words  []Word // without the time, without "expect"
+type Line struct {
+	Number int       // in the file, from 1
+	At     core.Time // since the start; of an expect line, that of the step before it
+	Expect bool      // the words are an expectation
+	Words  []Word    // without the time, without "expect"
 }
 
 // TraceError says which line of a trace cannot be read, and what was expected there.
-type TraceError struct {
+type Error struct {
 	Line int
 	What string
 }
 
-func (e *TraceError) Error() string {
+func (e *Error) Error() string {
 	if e.Line == 0 {
 		return e.What
 	}
@@ -52,63 +54,63 @@ func (e *TraceError) Error() string {
 }
 
 // ReadTrace reads a trace. A damaged or newer one is refused as a *TraceError; nothing is guessed.
-func ReadTrace(r io.Reader) (*Trace, error) {
+func Read(r io.Reader) (*Trace, error) {
 	data, err := io.ReadAll(r)
 	switch {
 	case err != nil:
 		return nil, err
 	case len(data) == 0:
-		return nil, &TraceError{0, "the file is empty; want the line \"" + traceHeader + " 1\" first"}
+		return nil, &Error{0, "the file is empty; want the line \"" + header + " 1\" first"}
 	}
 	t := new(Trace)
-	reader := traceReader{trace: t}
+	reader := reader{trace: t}
 	lines := bytes.Split(data, []byte("\n"))
 	for i, line := range lines {
 		if bytes.IndexByte(line, 0) >= 0 || !utf8.Valid(line) {
-			return nil, &TraceError{i + 1, "the file is not text; want a trace, which begins with \"" + traceHeader + " 1\""}
+			return nil, &Error{i + 1, "the file is not text; want a trace, which begins with \"" + header + " 1\""}
 		}
 		if i == len(lines)-1 {
 			if len(line) > 0 {
-				return nil, &TraceError{i + 1, "the file is cut off: its last line has no end"}
+				return nil, &Error{i + 1, "the file is cut off: its last line has no end"}
 			}
 			break
 		}
 		if err := reader.read(i+1, strings.TrimSuffix(string(line), "\r")); err != nil {
-			return nil, &TraceError{i + 1, err.Error()}
+			return nil, &Error{i + 1, err.Error()}
 		}
 	}
 	if err := reader.finish(len(lines) - 1); err != nil {
 		return nil, err
 	}
 	if !reader.header {
-		return nil, &TraceError{0, "the file has no trace in it; want the line \"" + traceHeader + " 1\" first"}
+		return nil, &Error{0, "the file has no trace in it; want the line \"" + header + " 1\" first"}
 	}
 	return t, nil
 }
 
-type traceReader struct {
+type reader struct {
 	trace  *Trace
 	header bool
 	sealed bool // every line carries the sum of all before it
 	ended  bool
 	sum    uint32
 	state  int // the last line of the state block
-	now    Time
+	now    core.Time
 	set    []setting
 }
 
 // finish checks what only the whole file shows.
-func (r *traceReader) finish(lines int) error {
+func (r *reader) finish(lines int) error {
 	if err := r.checkSettings(); err != nil {
 		return err
 	}
 	if r.sealed && !r.ended {
-		return &TraceError{lines, "the file is cut off: its last line is not \"end\""}
+		return &Error{lines, "the file is cut off: its last line is not \"end\""}
 	}
 	if n := r.trace.Snapshot; n != nil {
-		settings, _ := r.trace.Settings.Resolve()
-		if err := n.State.restore(settings); err != nil {
-			return &TraceError{r.state, "the state block does not hold together: " + err.Error()}
+		n.Facts.Settings, _ = r.trace.Settings.Resolve()
+		if _, err := core.Restore(&n.Facts); err != nil {
+			return &Error{r.state, "the state block does not hold together: " + err.Error()}
 		}
 	}
 	return nil
@@ -126,7 +128,7 @@ func seal(sum uint32, line string) uint32 {
 }
 
 // unseal checks the sum of a line, where the file has sums.
-func (r *traceReader) unseal(line string) error {
+func (r *reader) unseal(line string) error {
 	at := strings.LastIndex(line, sealMark)
 	if !r.header {
 		r.sealed = at >= 0
@@ -155,13 +157,13 @@ type setting struct {
 
 // checkSettings looks whether the settings go together. The error is at the line that gave the one
 // that it names, or at the last set line.
-func (r *traceReader) checkSettings() error {
+func (r *reader) checkSettings() error {
 	_, err := r.trace.Settings.Resolve()
 	if err == nil {
 		return nil
 	}
 	line := r.set[len(r.set)-1].line
-	var outside *SettingError
+	var outside *core.SettingError
 	if errors.As(err, &outside) {
 		for _, s := range r.set {
 			if s.name == outside.Name {
@@ -169,10 +171,10 @@ func (r *traceReader) checkSettings() error {
 			}
 		}
 	}
-	return &TraceError{line, strings.ReplaceAll(err.Error(), "\n", "; ")}
+	return &Error{line, strings.ReplaceAll(err.Error(), "\n", "; ")}
 }
 
-func (r *traceReader) read(number int, line string) error {
+func (r *reader) read(number int, line string) error {
 	if err := r.unseal(line); err != nil {
 		return err
 	}
@@ -193,7 +195,7 @@ func (r *traceReader) read(number int, line string) error {
 		if len(words) == 1 || len(r.trace.Lines) == 0 {
 			return fmt.Errorf("expect: want what is to be expected, after the step that brings it")
 		}
-		r.trace.Lines = append(r.trace.Lines, TraceLine{Number: number, At: r.now, Expect: true, Words: words[1:]})
+		r.trace.Lines = append(r.trace.Lines, Line{Number: number, At: r.now, Expect: true, Words: words[1:]})
 		return nil
 	case first.Text == "end" && len(words) == 1:
 		r.ended = true
@@ -214,19 +216,19 @@ func (r *traceReader) read(number int, line string) error {
 	return fmt.Errorf("want +duration, @duration, expect, set, auto or untimed, got %s", first.short())
 }
 
-func (r *traceReader) readHeader(words []Word) error {
-	if words[0].Text != traceHeader || len(words) != 2 {
-		return fmt.Errorf("want the line \"%s %d\" first, got %s", traceHeader, TraceVersion, words[0].short())
+func (r *reader) readHeader(words []Word) error {
+	if words[0].Text != header || len(words) != 2 {
+		return fmt.Errorf("want the line \"%s %d\" first, got %s", header, Version, words[0].short())
 	}
-	if words[1].Text != strconv.Itoa(TraceVersion) {
-		return fmt.Errorf("the trace is of version %s, and this program reads version %d", words[1].short(), TraceVersion)
+	if words[1].Text != strconv.Itoa(Version) {
+		return fmt.Errorf("the trace is of version %s, and this program reads version %d", words[1].short(), Version)
 	}
 	r.header = true
 	return nil
 }
 
 // readState reads one line of the state block. The block is written by a program, and its lines carry sums.
-func (r *traceReader) readState(number int, words []Word) error {
+func (r *reader) readState(number int, words []Word) error {
 	if !r.sealed {
 		return errors.New("state: a state block is read from a dump as it was written, where every line carries a sum")
 	}
@@ -235,11 +237,11 @@ func (r *traceReader) readState(number int, words []Word) error {
 	}
 	r.state = number
 	err := r.trace.Snapshot.readLine(words)
-	r.now = r.trace.Snapshot.State.Now
+	r.now = r.trace.Snapshot.Facts.Now
 	return err
 }
 
-func (r *traceReader) readSet(number int, words []Word) error {
+func (r *reader) readSet(number int, words []Word) error {
 	if len(words) == 0 {
 		return fmt.Errorf("set: want Name=value")
 	}
@@ -256,13 +258,13 @@ func (r *traceReader) readSet(number int, words []Word) error {
 	return nil
 }
 
-func (r *traceReader) readStep(number int, words []Word) error {
+func (r *reader) readStep(number int, words []Word) error {
 	text := words[0].Text
 	d, err := time.ParseDuration(text[1:])
 	if err != nil || d < 0 {
 		return fmt.Errorf("want a duration such as %c250ms, got %s", text[0], words[0].short())
 	}
-	at := Time(d)
+	at := core.Time(d)
 	if text[0] == '+' {
 		at += r.now
 	}
@@ -273,14 +275,14 @@ func (r *traceReader) readStep(number int, words []Word) error {
 		return fmt.Errorf("nothing after the time: want what happened, such as get r1 KEY")
 	}
 	r.now = at
-	r.trace.Lines = append(r.trace.Lines, TraceLine{Number: number, At: at, Words: words[1:]})
+	r.trace.Lines = append(r.trace.Lines, Line{Number: number, At: at, Words: words[1:]})
 	return nil
 }
 
 // TraceWriter writes a trace line by line.
-type TraceWriter struct {
+type Writer struct {
 	w      *bufio.Writer
-	now    Time
+	now    core.Time
 	sealed bool
 	sum    uint32
 }
@@ -288,9 +290,9 @@ type TraceWriter struct {
 // NewTraceWriter writes the head of a trace: comments, the settings that differ from the default,
 // the mode lines and the state block that the trace has, with the keys that key gives. A trace with a
 // state block is sealed: each line carries a sum, and Flush writes the line that ends it.
-func NewTraceWriter(w io.Writer, t *Trace, key func(Affinity) string, comments ...string) *TraceWriter {
-	tw := &TraceWriter{w: bufio.NewWriter(w), sealed: t.Snapshot != nil}
-	tw.line(fmt.Sprintf("%s %d", traceHeader, TraceVersion))
+func NewWriter(w io.Writer, t *Trace, key func(core.Affinity) string, comments ...string) *Writer {
+	tw := &Writer{w: bufio.NewWriter(w), sealed: t.Snapshot != nil}
+	tw.line(fmt.Sprintf("%s %d", header, Version))
 	for _, c := range comments {
 		tw.line("# " + c)
 	}
@@ -304,13 +306,13 @@ func NewTraceWriter(w io.Writer, t *Trace, key func(Affinity) string, comments .
 		tw.line("untimed")
 	}
 	if n := t.Snapshot; n != nil {
-		tw.now = n.State.Now
+		tw.now = n.Facts.Now
 		n.Lines(key, func(line string) { tw.line("state " + line) })
 	}
 	return tw
 }
 
-func (tw *TraceWriter) line(text string) {
+func (tw *Writer) line(text string) {
 	tw.w.WriteString(text)
 	if tw.sealed {
 		tw.sum = seal(tw.sum, text)
@@ -320,19 +322,16 @@ func (tw *TraceWriter) line(text string) {
 }
 
 // Step writes one step.
-func (tw *TraceWriter) Step(at Time, text string) {
+func (tw *Writer) Step(at core.Time, text string) {
 	tw.line(fmt.Sprintf("+%v %s", time.Duration(at-tw.now), text))
 	tw.now = at
 }
 
 // Expect writes what is to be expected of the step before.
-func (tw *TraceWriter) Expect(text string) { tw.line("expect " + text) }
-
-// Comment writes a line for the reader.
-func (tw *TraceWriter) Comment(text string) { tw.line("# " + text) }
+func (tw *Writer) Expect(text string) { tw.line("expect " + text) }
 
 // Flush writes out what is buffered, and the end of a sealed trace, and returns the first error met.
-func (tw *TraceWriter) Flush() error {
+func (tw *Writer) Flush() error {
 	if tw.sealed {
 		tw.line("end")
 	}

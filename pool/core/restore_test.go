@@ -49,15 +49,15 @@ func TestFactsThatDoNotGoTogetherAreRefused(t *testing.T) {
 			w.step(Event{})
 			for range 200 {
 				w.step(w.any())
-				whole, s := w.state.Clone(), w.state.Clone()
-				if err := whole.restore(whole.Settings); err != nil {
+				facts := w.state.Clone().Facts
+				if _, err := Restore(&facts); err != nil {
 					t.Fatalf("seed %d: sound facts are refused: %v", seed, err)
 				}
-				if !spoil(&s.Facts) {
+				if !spoil(&facts) {
 					continue
 				}
 				met++
-				err := s.restore(s.Settings)
+				_, err := Restore(&facts)
 				if err == nil || !strings.HasPrefix(err.Error(), of) || !strings.HasSuffix(err.Error(), "not there") {
 					t.Fatalf("seed %d: damaged facts of %q: %v", seed, of, err)
 				}

@@ -1,10 +1,12 @@
-package core
+package trace
 
 import (
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/pagepool/pagepool/pool/core"
 )
 
 // A part is one argument or option: how it is written, and how it is read. Written as "" it is left
@@ -68,7 +70,7 @@ func word[T ~uint8](name, prefix string, words []string, field func(*sentence) *
 		}}
 }
 
-func wait(name string, field func(*sentence) *Time) part {
+func wait(name string, field func(*sentence) *core.Time) part {
 	return part{name,
 		func(s *sentence, _ Names) string {
 			if *field(s) == 0 {
@@ -82,24 +84,24 @@ func wait(name string, field func(*sentence) *Time) part {
 			if !ok || w.Quoted || err != nil || d <= 0 {
 				return false
 			}
-			*field(s) = Time(d)
+			*field(s) = core.Time(d)
 			return true
 		}}
 }
 
 var (
-	requestPart    = id("a request such as r1", "r", func(s *sentence) *RequestID { return &s.request })
-	disposalPart   = id("a disposal such as d1", "d", func(s *sentence) *CallID { return &s.disposal })
-	warmPart       = id("a warm call such as w1", "w", func(s *sentence) *CallID { return &s.warm })
-	recyclePart    = id("a recycle call such as y1", "y", func(s *sentence) *CallID { return &s.recycle })
-	contextPart    = id("a context such as c1", "c", func(s *sentence) *ContextID { return &s.context })
-	tabPart        = id("a tab such as t1", "t", func(s *sentence) *TabID { return &s.tab })
-	browserPart    = id("a browser such as b1", "b", func(s *sentence) *BrowserID { return &s.browser })
-	ofTab          = id("tab=t1", "tab=t", func(s *sentence) *TabID { return &s.tab })
-	inContext      = id("context=c1", "context=c", func(s *sentence) *ContextID { return &s.context })
-	ofBrowser      = id("browser=b1", "browser=b", func(s *sentence) *BrowserID { return &s.browser })
-	generationPart = id("generation=1", "generation=", func(s *sentence) *Generation { return &s.generation })
-	operationPart  = id("op=1", "op=", func(s *sentence) *Operation { return &s.operation })
+	requestPart    = id("a request such as r1", "r", func(s *sentence) *core.RequestID { return &s.request })
+	disposalPart   = id("a disposal such as d1", "d", func(s *sentence) *core.CallID { return &s.disposal })
+	warmPart       = id("a warm call such as w1", "w", func(s *sentence) *core.CallID { return &s.warm })
+	recyclePart    = id("a recycle call such as y1", "y", func(s *sentence) *core.CallID { return &s.recycle })
+	contextPart    = id("a context such as c1", "c", func(s *sentence) *core.ContextID { return &s.context })
+	tabPart        = id("a tab such as t1", "t", func(s *sentence) *core.TabID { return &s.tab })
+	browserPart    = id("a browser such as b1", "b", func(s *sentence) *core.BrowserID { return &s.browser })
+	ofTab          = id("tab=t1", "tab=t", func(s *sentence) *core.TabID { return &s.tab })
+	inContext      = id("context=c1", "context=c", func(s *sentence) *core.ContextID { return &s.context })
+	ofBrowser      = id("browser=b1", "browser=b", func(s *sentence) *core.BrowserID { return &s.browser })
+	generationPart = id("generation=1", "generation=", func(s *sentence) *core.Generation { return &s.generation })
+	operationPart  = id("op=1", "op=", func(s *sentence) *core.Operation { return &s.operation })
 
 	keyPart = part{"an affinity key of 1 to 4096 bytes",
 		func(s *sentence, names Names) string {
@@ -160,7 +162,7 @@ var (
 		func(s *sentence, w Word, _ Names) bool {
 			text, ok := strings.CutPrefix(w.Text, "max-lease=")
 			if ok && text == "off" {
-				s.maxLease = Off
+				s.maxLease = core.Off
 				return !w.Quoted
 			}
 			d, err := time.ParseDuration(text)
@@ -168,12 +170,12 @@ var (
 			return ok && !w.Quoted && err == nil && d > 0
 		}}
 
-	nestedPart     = word("nested", "", []string{"", "nested"}, func(s *sentence) *Class { return &s.class })
-	howPart        = word("adopted, warm, in-primary or reassigned", "", howWords[:], func(s *sentence) *How { return &s.how })
-	reasonPart     = word("reason=...", "reason=", reasonWords[:], func(s *sentence) *Reason { return &s.reason })
-	leasePart      = word("lease-...", "lease-", reasonWords[:], func(s *sentence) *Reason { return &s.reason })
-	leftPart       = word("spoiled-tab or spoiled-context", "", leftWords[:], func(s *sentence) *Left { return &s.left })
-	navigationPart = word("arrived or stuck", "", navigationWords[:], func(s *sentence) *Navigation { return &s.navigation })
+	nestedPart     = word("nested", "", []string{"", "nested"}, func(s *sentence) *core.Class { return &s.class })
+	howPart        = word("adopted, warm, in-primary or reassigned", "", howWords, func(s *sentence) *core.How { return &s.how })
+	reasonPart     = word("reason=...", "reason=", reasonWords, func(s *sentence) *core.Reason { return &s.reason })
+	leasePart      = word("lease-...", "lease-", reasonWords, func(s *sentence) *core.Reason { return &s.reason })
+	leftPart       = word("spoiled-tab or spoiled-context", "", leftWords[:], func(s *sentence) *core.Left { return &s.left })
+	navigationPart = word("arrived or stuck", "", navigationWords[:], func(s *sentence) *core.Navigation { return &s.navigation })
 	sessionsPart   = flag("sessions", func(s *sentence) *bool { return &s.sessions })
 	retainPart     = flag("retain", func(s *sentence) *bool { return &s.retain })
 	keptPart       = flag("kept", func(s *sentence) *bool { return &s.kept })
@@ -189,12 +191,12 @@ var (
 			s.maxIdle = d
 			return !w.Quoted && err == nil && d >= 0
 		}}
-	jitterPart = wait("jitter", func(s *sentence) *Time { return (*Time)(&s.jitter) })
+	jitterPart = wait("jitter", func(s *sentence) *core.Time { return (*core.Time)(&s.jitter) })
 
 	waitParts = []part{
-		wait("wait-admission", func(s *sentence) *Time { return &s.waits.Admission }),
-		wait("wait-tab", func(s *sentence) *Time { return &s.waits.Tab }),
-		wait("wait-startup", func(s *sentence) *Time { return &s.waits.Startup }),
-		wait("wait-probe", func(s *sentence) *Time { return &s.waits.Probe }),
+		wait("wait-admission", func(s *sentence) *core.Time { return &s.waits.Admission }),
+		wait("wait-tab", func(s *sentence) *core.Time { return &s.waits.Tab }),
+		wait("wait-startup", func(s *sentence) *core.Time { return &s.waits.Startup }),
+		wait("wait-probe", func(s *sentence) *core.Time { return &s.waits.Probe }),
 	}
 )

@@ -1,4 +1,4 @@
-package core
+package trace
 
 import (
 	"fmt"
@@ -6,21 +6,23 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/pagepool/pagepool/pool/core"
 )
 
 // keys is a Names over a slice.
 type keys struct{ list []string }
 
-func (k *keys) Key(a Affinity) string { return k.list[a-1] }
+func (k *keys) Key(a core.Affinity) string { return k.list[a-1] }
 
-func (k *keys) Handle(key string) Affinity {
+func (k *keys) Handle(key string) core.Affinity {
 	for i, have := range k.list {
 		if have == key {
-			return Affinity(i + 1)
+			return core.Affinity(i + 1)
 		}
 	}
 	k.list = append(k.list, key)
-	return Affinity(len(k.list))
+	return core.Affinity(len(k.list))
 }
 
 func TestEveryKindIsWritten(t *testing.T) {
@@ -30,11 +32,11 @@ func TestEveryKindIsWritten(t *testing.T) {
 		}
 	}
 	for kind, g := range effects {
-		if g.verb == "" && EffectKind(kind) != EndLease {
+		if g.verb == "" && core.EffectKind(kind) != core.EndLease {
 			t.Errorf("effect kind %d has no verb", kind)
 		}
 	}
-	for r := ReasonNone + 1; r < reasons; r++ {
+	for r := core.ReasonNone + 1; r < core.Reasons; r++ {
 		if r.String() == "" {
 			t.Errorf("reason %d has no word", r)
 		}
@@ -44,12 +46,12 @@ func TestEveryKindIsWritten(t *testing.T) {
 // drawSentence fills in exactly the parts of a grammar, by writing text and reading it.
 func drawSentence(t *rapid.T, g grammar, names Names) sentence {
 	all := sentence{
-		request: RequestID(rapid.Uint64Min(1).Draw(t, "request")), disposal: 3, warm: 4, recycle: 6,
+		request: core.RequestID(rapid.Uint64Min(1).Draw(t, "request")), disposal: 3, warm: 4, recycle: 6,
 		affinity: names.Handle(rapid.StringN(1, 20, -1).Draw(t, "key")),
-		tab:      TabID(rapid.Uint32Min(1).Draw(t, "tab")), browser: 2,
+		tab:      core.TabID(rapid.Uint32Min(1).Draw(t, "tab")), browser: 2,
 		context: 9, generation: 7, operation: 11, priority: rapid.Int32().Draw(t, "priority"),
-		how: Adopted, reason: Reason(rapid.IntRange(1, int(reasons)-1).Draw(t, "reason")),
-		waits: Waits{1, 2, 3, Time(rapid.Int64Min(0).Draw(t, "probe"))}, class: Nested, maxIdle: time.Duration(rapid.Int64Min(0).Draw(t, "idle")), jitter: 5, maxLease: time.Duration(rapid.Int64Min(1).Draw(t, "limit")),
+		how: core.Adopted, reason: core.Reason(rapid.IntRange(1, int(core.Reasons)-1).Draw(t, "reason")),
+		waits: core.Waits{Admission: 1, Tab: 2, Startup: 3, Probe: core.Time(rapid.Int64Min(0).Draw(t, "probe"))}, class: core.Nested, maxIdle: time.Duration(rapid.Int64Min(0).Draw(t, "idle")), jitter: 5, maxLease: time.Duration(rapid.Int64Min(1).Draw(t, "limit")),
 		noWait: true, retain: true, wedged: true, kept: true, force: rapid.Bool().Draw(t, "force"),
 	}
 	words, err := Words(string(g.write(nil, &all, names)))
@@ -90,10 +92,10 @@ func TestPropertyPrintingAndParsingAreInverse(t *testing.T) {
 
 func TestEventAndEffectKeepEveryField(t *testing.T) {
 	names := &keys{list: []string{"a b"}}
-	event := Event{Kind: Requested, Request: 1, Affinity: 1, Class: Nested, Priority: -3}
-	effect := Effect{
-		Kind: Grant, Request: 1, Tab: 2, How: Warm, Affinity: 1, Generation: 4, Context: 3,
-		Browser: 1, Waits: Waits{Admission: 1e9, Tab: 2e6},
+	event := core.Event{Kind: core.Requested, Request: 1, Affinity: 1, Class: core.Nested, Priority: -3}
+	effect := core.Effect{
+		Kind: core.Grant, Request: 1, Tab: 2, How: core.Warm, Affinity: 1, Generation: 4, Context: 3,
+		Browser: 1, Waits: core.Waits{Admission: 1e9, Tab: 2e6},
 	}
 	for want, got := range map[string]string{
 		`get r1 "a b" nested priority=-3`: string(AppendEvent(nil, event, names)),
@@ -105,7 +107,7 @@ func TestEventAndEffectKeepEveryField(t *testing.T) {
 		words, _ := Words(got)
 		back, err := ParseEvent(words, names)
 		if want[0] == 'g' && want[1] == 'r' {
-			var e Effect
+			var e core.Effect
 			if e, err = ParseEffect(words, names); e != effect {
 				t.Errorf("%s: read back as %+v, %v", got, e, err)
 			}
