@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 
+	"github.com/pagepool/pagepool/pool/canon"
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/pool/trace"
 )
@@ -95,7 +96,7 @@ func (p *Pool[P]) Dump(w io.Writer) error {
 	default:
 		begin = r.now.copy()
 	}
-	hash := p.mu.core.StateHash()
+	hash := canon.StateHash(&p.mu.core.Facts)
 	p.unlock()
 
 	key := func(a core.Affinity) string { return begin.from.Keys[a] }

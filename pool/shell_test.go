@@ -15,6 +15,7 @@ import (
 
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/pool/trace"
+	"github.com/pagepool/pagepool/sim/spec"
 )
 
 func TestConfigHasEverySettingOfTheCoreAndNothingElseButTheShells(t *testing.T) {
@@ -332,7 +333,7 @@ func visit(p *Pool[*stubTab], draw func(int) int) {
 func replay(t *testing.T, p *Pool[*stubTab], seed uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	state, before, ledger := core.New(p.settings), new(core.State), new(core.Ledger)
+	state, before, ledger := core.New(p.settings), new(core.State), new(spec.Ledger)
 	var effects []core.Effect
 	var broken []core.Violation
 	var counters Counters
@@ -351,7 +352,7 @@ func replay(t *testing.T, p *Pool[*stubTab], seed uint64) {
 		}
 		ledger.Feed(r.at, r.event, effects)
 		steps++
-		broken = core.Check(&core.Transition{Before: before, After: state, Event: r.event, Effects: effects, Ledger: ledger}, broken[:0])
+		broken = spec.Check(&spec.Transition{Before: before, After: state, Event: r.event, Effects: effects, Ledger: ledger}, broken[:0])
 		for _, v := range broken {
 			t.Errorf("seed %d, step %d at %v, %s: %v", seed, steps, time.Duration(r.at), trace.AppendEvent(nil, r.event, r), v)
 		}

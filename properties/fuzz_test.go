@@ -3,6 +3,7 @@ package properties
 import (
 	"testing"
 
+	"github.com/pagepool/pagepool/pool/canon"
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/sim"
 	"github.com/pagepool/pagepool/sim/scheduler"
@@ -87,7 +88,7 @@ func TestPropertyWalksOfEveryStrategyKeepEveryInvariant(t *testing.T) {
 				if v := w.Violation(); v != nil {
 					t.Fatalf("%s, %s, seed %d: %v\n%s", name, scenario.Name, seed, v, v.Says)
 				}
-				unseen.Add([]uint64{w.Core().Outline()})
+				unseen.Add([]uint64{canon.Outline(&w.Core().Facts)})
 			}
 		}
 		t.Logf("%s: %d schedules ended in %d kinds of state; the next one ends in a new one with a probability of %.2g", name, unseen.Samples(), unseen.Kinds(), unseen.Estimate())

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pagepool/pagepool/pool/canon"
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/pool/trace"
 	"github.com/pagepool/pagepool/sim"
@@ -226,7 +227,7 @@ func TestPropertyInclusionTheFakeBrowserIsOneOfItsOwn(t *testing.T) {
 					}
 					silent[b.ID] = b.Silent
 				}
-				follower.Step(w.Now(), "", event, w.Core().StateHash())
+				follower.Step(w.Now(), "", event, canon.StateHash(&w.Core().Facts))
 			}
 			_, err := sim.Run(sim.RunOptions{Profile: &profile, Seed: seed, Hours: 0.1, Unchecked: true, Observe: observe})
 			if err != nil {

@@ -5,8 +5,8 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/properties/planted"
+	"github.com/pagepool/pagepool/sim/spec"
 	"github.com/pagepool/pagepool/testdata"
 )
 
@@ -126,7 +126,7 @@ func TestPlantedBugsCoverEveryInvariant(t *testing.T) {
 	if len(shell) < 5 {
 		t.Errorf("%d bugs are caught by histories alone, want at least five", len(shell))
 	}
-	for _, v := range core.Invariants {
+	for _, v := range spec.Invariants {
 		if !slices.ContainsFunc(bugs, func(b planted.Bug) bool { return b.Claim == v.Name }) {
 			t.Errorf("no planted bug is caught by %s, so nobody has seen it fail", v.Name)
 		}

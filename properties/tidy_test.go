@@ -16,6 +16,7 @@ import (
 
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/sim"
+	"github.com/pagepool/pagepool/sim/spec"
 )
 
 const module = "github.com/pagepool/pagepool"
@@ -95,6 +96,10 @@ var importRules = []struct {
 		"the specification is a second opinion, and does not see the first"},
 	{"properties/linear/answers.go", "", regexp.MustCompile(`^` + module),
 		"the specification is a second opinion, and does not see the first"},
+	{"pool/canon/", "", regexp.MustCompile(`^` + module + `/pool($|/[^c]|/chrome)`),
+		"a hash is of the facts, and of nothing else"},
+	{"sim/spec/", "", regexp.MustCompile(`^` + module + `/(sim|pool$|pool/trace|pool/chrome|pool/metrics)`),
+		"the specification knows the facts of a pool, and not who simulates it"},
 	{"sim/", "", regexp.MustCompile(`^` + module + `/(properties|cmd|pool/chrome)`),
 		"the simulated world is built on the pool, not on its tests or on Chrome"},
 }
@@ -219,7 +224,7 @@ func TestTidyDocumentsAreInStepWithTheInvariants(t *testing.T) {
 	for _, m := range row.FindAllStringSubmatch(string(text), -1) {
 		documented[m[1]] = m[2]
 	}
-	for _, v := range core.Invariants {
+	for _, v := range spec.Invariants {
 		if documented[v.Name] != v.Says {
 			t.Errorf("ARCHITECTURE.md says of `%s`: %q; the list says %q", v.Name, documented[v.Name], v.Says)
 		}
@@ -254,7 +259,7 @@ func TestTidyDocumentsSayWhereEachPromiseIsTested(t *testing.T) {
 		return slices.ContainsFunc(sim.Claims, func(c sim.Claim) bool { return c.Name == name })
 	}
 	isInvariant := func(name string) bool {
-		return slices.ContainsFunc(core.Invariants, func(v core.Invariant) bool { return v.Name == name })
+		return slices.ContainsFunc(spec.Invariants, func(v spec.Invariant) bool { return v.Name == name })
 	}
 	found := map[string]bool{}
 	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z-]+)` \\| ([a-z]+) \\| ([^|]+) \\|$").FindAllStringSubmatch(string(text), -1) {

@@ -1,6 +1,8 @@
 package sim
 
-import "github.com/pagepool/pagepool/pool/core"
+import (
+	"github.com/pagepool/pagepool/sim/spec"
+)
 
 // Claim is a claim about whole runs: true of every run once the faults have stopped, or from every
 // reachable state under a fair browser.
@@ -29,9 +31,9 @@ func Says(name string) string {
 			return c.Says
 		}
 	}
-	for i := range core.Invariants {
-		if core.Invariants[i].Name == name {
-			return core.Invariants[i].Says
+	for i := range spec.Invariants {
+		if spec.Invariants[i].Name == name {
+			return spec.Invariants[i].Says
 		}
 	}
 	return ""

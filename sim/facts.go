@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/pagepool/pagepool/pool/canon"
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/pool/trace"
 )
@@ -31,7 +32,7 @@ func (r *replayer) fact(words []trace.Word) (got string, isFact bool, err error)
 	case "orphans":
 		return r.number(words, s.Orphans())
 	case "state-hash":
-		if is := fmt.Sprintf("%016x", s.StateHash()); len(words) != 2 || words[1].Text != is {
+		if is := fmt.Sprintf("%016x", canon.StateHash(&s.Facts)); len(words) != 2 || words[1].Text != is {
 			return is, true, nil
 		}
 		return "", true, nil

@@ -4,12 +4,12 @@ import (
 	"cmp"
 	"slices"
 
-	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/pool/canon"
 )
 
 // Canon makes fingerprints of worlds. It is memory that one goroutine uses again and again.
 type Canon struct {
-	canon core.Canon
+	canon canon.Canon
 	world *World
 	keys  []clientKey
 	place []int32 // by client: its place in the canonical order
@@ -43,7 +43,7 @@ func (c *Canon) Fingerprint(w *World) uint64 {
 	c.world = w
 	k.Reset()
 	k.Tick, k.Now = w.tick, w.now
-	w.core.AddIDs(k)
+	k.AddIDs(&w.core.Facts)
 	w.ledger.AddIDs(k)
 	for i := range w.fake.Browsers {
 		k.AddBrowser(w.fake.Browsers[i].ID)
@@ -52,14 +52,14 @@ func (c *Canon) Fingerprint(w *World) uint64 {
 		k.AddBrowser(w.fake.Operations[i].Browser)
 	}
 	k.Seal()
-	w.core.Hash(k)
+	k.Hash(&w.core.Facts)
 	w.ledger.Hash(k)
 	w.hashFake(k)
 	c.place = c.place[:0]
 	if w.like != nil && !k.KeepOrder {
 		c.sortClients() // which takes what is known of the tabs that they hold, and names what waits
 	}
-	w.core.HashWaiting(k)
+	k.HashWaiting(&w.core.Facts)
 	w.ledger.HashWaiting(k)
 	c.hashClients()
 	return k.Sum()
@@ -88,13 +88,13 @@ func (c *Canon) clientKey(i int) uint64 {
 	h := c.hasher(p)
 	for n := range p.leases[:p.held] {
 		l := &p.leases[n]
-		h.Add(w.core.Order(&c.canon, l.request)<<2 | flag(l.tab != 0, 0) | flag(l.ended, 1))
+		h.Add(c.canon.Order(&w.core.Facts, l.request)<<2 | flag(l.tab != 0, 0) | flag(l.ended, 1))
 		h.Add(c.canon.Sketch(l.tab))
 	}
 	return h.Sum()
 }
 
-func (c *Canon) hasher(p *client) (h core.Hasher) {
+func (c *Canon) hasher(p *client) (h canon.Hasher) {
 	h.Add(uint64(p.pc) | uint64(p.held)<<8 | uint64(p.state)<<16 | flag(p.late, 24) | flag(p.call != 0, 25))
 	return h
 }
@@ -132,7 +132,7 @@ func (c *Canon) placeOf(i int) uint64 {
 	return uint64(i)
 }
 
-func (w *World) hashFake(k *core.Canon) {
+func (w *World) hashFake(k *canon.Canon) {
 	f := &w.fake
 	for i := range f.Browsers {
 		b := &f.Browsers[i]

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/pagepool/pagepool/pool/canon"
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/pool/trace"
 	"github.com/pagepool/pagepool/sim/fakebrowser"
@@ -105,8 +106,8 @@ func (f *Follower) Step(at core.Time, affinity string, e core.Event, hash uint64
 			f.possible.WriteOff(e.Browser)
 		}
 	}
-	if hash != 0 && w.violation == nil && w.core.StateHash() != hash {
-		w.violate("same-state", LiveClaims[0].Says, fmt.Sprintf("the pool is in a state of hash %016x, and the second core in one of %016x", hash, w.core.StateHash()))
+	if hash != 0 && w.violation == nil && canon.StateHash(&w.core.Facts) != hash {
+		w.violate("same-state", LiveClaims[0].Says, fmt.Sprintf("the pool is in a state of hash %016x, and the second core in one of %016x", hash, canon.StateHash(&w.core.Facts)))
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pagepool/pagepool/pool/canon"
 	"github.com/pagepool/pagepool/pool/core"
 )
 
@@ -26,7 +27,7 @@ func follower(t *testing.T) *Follower {
 func TestAPoolInAnotherStateThanItsFollowerBreaksSameState(t *testing.T) {
 	f := follower(t)
 	f.Step(3*Seconds, "", core.Event{Kind: core.Opened, Tab: 2}, 0)
-	right := f.Core().StateHash()
+	right := canon.StateHash(&f.Core().Facts)
 	f.Step(3*Seconds, "", core.Event{}, right)
 	if f.Violation() != nil {
 		t.Fatalf("of the same state: %v", f.Violation())

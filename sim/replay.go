@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/pagepool/pagepool/pool/canon"
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/pool/trace"
 	"github.com/pagepool/pagepool/sim/fakebrowser"
@@ -197,7 +198,7 @@ func (r *replayer) observe(w *World, event core.Event, effects []core.Effect) {
 func (r *replayer) finish() *ReplayReport {
 	w := r.world
 	r.report.Steps, r.report.Elapsed = w.steps, w.now
-	r.report.StateHash, r.report.HistoryHash = w.core.StateHash(), w.hash
+	r.report.StateHash, r.report.HistoryHash = canon.StateHash(&w.core.Facts), w.hash
 	r.report.Violation, r.report.Stopped = w.violation, r.goOn.ended
 	r.report.MostAlive, r.report.Capacity = w.mostAlive, int(w.core.Capacity)
 	r.report.WorstRecovery, r.report.Unrecovered = w.worst, len(w.incidents)

@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/pagepool/pagepool/pool/canon"
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/sim/fakebrowser"
+	"github.com/pagepool/pagepool/sim/spec"
 )
 
 // step tells the core of an event and carries out what it answers.
@@ -51,7 +53,7 @@ func (w *World) step(event core.Event) {
 		w.mostAlive = max(w.mostAlive, w.core.Alive())
 		w.endIncidents()
 		if w.waits != nil && w.steps%outlineEvery == 0 {
-			w.outlines = append(w.outlines, w.core.Outline())
+			w.outlines = append(w.outlines, canon.Outline(&w.core.Facts))
 		}
 	}
 	if !w.unchecked {
@@ -124,11 +126,11 @@ func (w *World) writeOff(id core.BrowserID) {
 
 // check looks at the invariants, and compares the ledger with what is really alive.
 func (w *World) check(event core.Event) {
-	w.transition = core.Transition{
+	w.transition = spec.Transition{
 		Before: w.before, After: &w.core, Event: event, Effects: w.effects, Ledger: &w.ledger, Only: w.only,
 		Scratch: &w.checks,
 	}
-	w.broken = core.Check(&w.transition, w.broken[:0])
+	w.broken = spec.Check(&w.transition, w.broken[:0])
 	if len(w.broken) > 0 {
 		v := w.broken[0]
 		w.violate(v.Name, v.Says, v.What)

@@ -17,6 +17,7 @@ import (
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/sim/fakebrowser"
 	"github.com/pagepool/pagepool/sim/scheduler"
+	"github.com/pagepool/pagepool/sim/spec"
 )
 
 // Options say what a world is made of.
@@ -71,7 +72,7 @@ type fixed struct {
 type World struct {
 	core   core.State
 	fake   fakebrowser.State
-	ledger core.Ledger
+	ledger spec.Ledger
 
 	clients     []client
 	programs    []Program
@@ -114,8 +115,8 @@ type scratch struct {
 	before     *core.State // as it was before the last step
 	given      *core.State // the same of the next step, where whoever makes it has it; nil: it is copied
 	copied     core.State
-	transition core.Transition
-	checks     core.Scratch
+	transition spec.Transition
+	checks     spec.Scratch
 	broken     []core.Violation
 	effects    []core.Effect
 	deadlines  []core.Deadline
@@ -176,7 +177,7 @@ func New(o Options) (*World, error) {
 	}
 	if o.From != nil {
 		w.core.CopyFrom(o.From)
-		w.core.Ledger(&w.ledger)
+		w.ledger.Restore(&w.core)
 		w.now = w.core.Now
 		return w, nil
 	}
@@ -251,7 +252,7 @@ func (w *World) Core() *core.State { return &w.core }
 func (w *World) Fake() *fakebrowser.State { return &w.fake }
 
 // Ledger is the second set of books, to be read.
-func (w *World) Ledger() *core.Ledger { return &w.ledger }
+func (w *World) Ledger() *spec.Ledger { return &w.ledger }
 
 // Reached says what was reached so far.
 func (w *World) Reached() *Reached { return w.reached }

@@ -6,8 +6,8 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/sim"
+	"github.com/pagepool/pagepool/sim/spec"
 	"github.com/pagepool/pagepool/testdata"
 )
 
@@ -99,7 +99,7 @@ func promises(replay *replayReport, run *runReport) []promise {
 	for _, name := range []string{"refilled", "nested-progress"} {
 		add(name, broken[name], 0, "violations", sim.Says(name))
 	}
-	for _, v := range core.Invariants {
+	for _, v := range spec.Invariants {
 		if !listed[v.Name] {
 			add(v.Name, broken[v.Name], 0, "violations", v.Says)
 		}

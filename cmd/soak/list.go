@@ -9,8 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/sim"
+	"github.com/pagepool/pagepool/sim/spec"
 	"github.com/pagepool/pagepool/testdata"
 )
 
@@ -40,7 +40,7 @@ func (s *soak) listCommand() *cobra.Command {
 		},
 		RunE: func(*cobra.Command, []string) error {
 			report := &listReport{Command: "list", Profiles: profileNames(), Scenarios: scenarioNames()}
-			for _, v := range core.Invariants {
+			for _, v := range spec.Invariants {
 				report.Properties = append(report.Properties, property{v.Name, v.Says})
 			}
 			for _, c := range slices.Concat(sim.Claims, sim.LiveClaims) {

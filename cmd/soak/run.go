@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pagepool/pagepool/pool/canon"
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/sim"
 )
@@ -196,7 +197,7 @@ const campaignSeeds = 100
 type runSum struct {
 	*runReport
 	reached sim.Reached
-	hash    core.Hasher
+	hash    canon.Hasher
 	unseen  sim.Unseen
 	saved   map[string]bool // by property: one trace of each is enough
 }

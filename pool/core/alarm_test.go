@@ -1,22 +1,24 @@
-package core
+package core_test
 
 import (
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"github.com/pagepool/pagepool/pool/core"
 )
 
 // alarm is when whoever drives a state looks at its deadlines next, kept as the shell keeps it: from what the steps
 // say that they have armed, and looked up only when it rings.
 type alarm struct {
 	walk *walk
-	at   Time // never: nobody looks
+	at   core.Time // never: nobody looks
 }
 
 // step tells the state of one event, and fails where the alarm would ring too late, or where one would that was
 // right to the instant before.
-func (a *alarm) step(e Event) {
-	w, exact := a.walk, Never
+func (a *alarm) step(e core.Event) {
+	w, exact := a.walk, core.Never
 	if d, ok := w.state.NextDeadline(); ok {
 		exact = d.At
 	}
@@ -39,7 +41,7 @@ func (a *alarm) ring(most int) int {
 		}
 		a.step(d.Event)
 	}
-	a.at = Never
+	a.at = core.Never
 	if d, ok := w.state.NextDeadline(); ok {
 		a.at = d.At
 	}
@@ -47,10 +49,10 @@ func (a *alarm) ring(most int) int {
 }
 
 // hurry makes one of the times so short that its deadline is the next as soon as it is armed.
-func hurry(settings *Settings, seed uint64) {
+func hurry(settings *core.Settings, seed uint64) {
 	switch seed % 6 {
 	case 0:
-		settings.StallTimeout = Off
+		settings.StallTimeout = core.Off
 	case 1:
 		settings.DrainTimeout = 100 * time.Millisecond
 	case 2:
@@ -69,12 +71,12 @@ func TestAnAlarmKeptByWhatStepsArmIsNeverLate(t *testing.T) {
 		for seed := range uint64(80) {
 			settings := walkSettings(rand.New(rand.NewPCG(seed, 4)))
 			hurry(&settings, seed)
-			a := alarm{newWalk(t, seed, settings), Never}
-			a.step(Event{})
+			a := alarm{newWalk(t, seed, settings), core.Never}
+			a.step(core.Event{})
 			for range 500 {
 				e := a.walk.any()
 				if !hasty && e.Kind.Deadline() {
-					e = Event{}
+					e = core.Event{}
 				}
 				a.step(e)
 				if a.at > a.walk.now {

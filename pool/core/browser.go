@@ -68,7 +68,7 @@ func (s *State) serves(id BrowserID) bool {
 func (s *State) hear(id BrowserID) {
 	if b := s.browser(id); b != nil {
 		if b.AskedAt != Never {
-			s.arm(s.Now.after(s.Settings.StallTimeout))
+			s.arm(s.Now.Add(s.Settings.StallTimeout))
 		}
 		b.HeardAt, b.AskedAt = s.Now, Never
 	}
@@ -91,11 +91,11 @@ func (s *State) wearOut(id BrowserID) {
 }
 
 // maxBrowsers is how many may be alive and not written off.
-const maxBrowsers = 2
+const MaxBrowsers = 2
 
 // keepBrowser launches a browser where none starts and none serves that is not worn.
 func (s *State) keepBrowser() {
-	if s.Phase >= PhaseEnding || s.Grounded || len(s.Browsers) >= maxBrowsers {
+	if s.Phase >= PhaseEnding || s.Grounded || len(s.Browsers) >= MaxBrowsers {
 		return
 	}
 	for i := range s.Browsers {
@@ -107,7 +107,7 @@ func (s *State) keepBrowser() {
 	s.Browsers = append(s.Browsers, Browser{
 		ID: s.LastBrowser, State: BrowserStarting, Since: s.Now, HeardAt: s.Now, AskedAt: Never, Unlaunched: true,
 	})
-	s.arm(s.Now.after(s.Settings.LaunchTimeout))
+	s.arm(s.Now.Add(s.Settings.LaunchTimeout))
 	s.operation(Effect{Kind: Launch, Browser: s.LastBrowser})
 }
 
@@ -169,7 +169,7 @@ func (s *State) browserReady(b *Browser) {
 	}
 	if old := s.ready(); old != nil {
 		old.State, old.Since = BrowserDraining, s.Now
-		s.arm(s.Now.after(s.Settings.DrainTimeout))
+		s.arm(s.Now.Add(s.Settings.DrainTimeout))
 		for i := range s.Contexts {
 			if c := &s.Contexts[i]; c.Browser == old.ID && s.orphan(int32(i)) {
 				s.closeContext(int32(i), Drain)
@@ -181,7 +181,7 @@ func (s *State) browserReady(b *Browser) {
 	}
 	b.State, b.Since, b.HeardAt = BrowserServing, s.Now, s.Now
 	if s.Settings.BrowserMaxAge > 0 {
-		s.arm(s.Now.after(s.Settings.BrowserMaxAge))
+		s.arm(s.Now.Add(s.Settings.BrowserMaxAge))
 	}
 	s.Paused, s.FailedOpenings = false, 0 // it knows nothing of what failed to open before
 }
@@ -208,7 +208,7 @@ func (s *State) browserGone(b *Browser) {
 // forgive forgets earlier failures where a browser that is lost has served for a while: what follows is no loop
 // of crashes.
 func (s *State) forgive(b *Browser) {
-	if b.State == BrowserDraining || b.State == BrowserServing && s.Now >= b.Since.after(s.Settings.OpenBackoffMax) {
+	if b.State == BrowserDraining || b.State == BrowserServing && s.Now >= b.Since.Add(s.Settings.OpenBackoffMax) {
 		s.FailedBrowsers = 0
 	}
 }
@@ -220,7 +220,7 @@ func (s *State) endBrowser(id BrowserID, force bool) {
 		return
 	}
 	b.State, b.Since = BrowserClosing, s.Now
-	s.arm(s.Now.after(s.Settings.BrowserCloseTimeout))
+	s.arm(s.Now.Add(s.Settings.BrowserCloseTimeout))
 	s.loseTabs(id)
 	s.operation(Effect{Kind: CloseBrowser, Browser: id, Force: force})
 }
@@ -310,7 +310,7 @@ func (s *State) failedOpening(id BrowserID) {
 	if !s.Paused && !s.draining(id) {
 		s.Rounds++
 		s.FailedOpenings++
-		s.RetryAt = s.Now.after(s.backoff(s.FailedOpenings))
+		s.RetryAt = s.Now.Add(s.backoff(s.FailedOpenings))
 		s.arm(s.RetryAt)
 		s.Paused = true
 	}
@@ -325,7 +325,7 @@ func (s *State) failedBrowser() {
 		s.Paused = false // whoever comes next knows nothing of what failed to open
 	}
 	if s.FailedBrowsers++; s.FailedBrowsers > 1 {
-		s.RelaunchAt = s.Now.after(s.backoff(s.FailedBrowsers - 1))
+		s.RelaunchAt = s.Now.Add(s.backoff(s.FailedBrowsers - 1))
 		s.arm(s.RelaunchAt)
 		s.Grounded = true
 	}

@@ -22,9 +22,9 @@ const (
 	KillDone // or found to be impossible
 )
 
-// closesBeforeKill is how many closes have to fail before the renderer is killed without waiting
+// ClosesBeforeKill is how many closes have to fail before the renderer is killed without waiting
 // for CloseTimeout. Two: a close during a redirect fails or lies, and the second one works.
-const closesBeforeKill = 2
+const ClosesBeforeKill = 2
 
 // beginClose starts the end of a tab that nobody holds. In this step it stops being bound, and what
 // becomes of its context is decided.
@@ -127,7 +127,7 @@ func (s *State) closeFailed(i int32) {
 	case t.Rung == KillingRenderer && t.Kill == KillNone && !t.Unopened:
 		s.killTab(i) // it opened too late to be killed when the rung began
 	case t.Rung == KillingRenderer: // KillTimeout ends the last rung
-	case t.Closes < closesBeforeKill:
+	case t.Closes < ClosesBeforeKill:
 		s.closeAgain(i)
 	case !t.Unopened:
 		s.kill(i)

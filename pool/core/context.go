@@ -188,7 +188,7 @@ func (s *State) closeContext(i int32, reason Reason) {
 	c.State, c.Since, c.Rung, c.RungSince, c.Closes = ContextClosing, s.Now, CloseAsked, s.Now, 0
 	c.Generation = s.LastGeneration + 1 // later than any disposal so far
 	s.list(i)
-	s.arm(s.Now.after(s.Settings.CloseTimeout))
+	s.arm(s.Now.Add(s.Settings.CloseTimeout))
 	s.askContext(i, reason)
 }
 
@@ -213,7 +213,7 @@ func (s *State) contextEvent(e *Event) {
 		s.hear(c.Browser)
 		if c.State == ContextClosing && c.AskedAt != Never && s.serves(c.Browser) {
 			c.AskedAt = Never
-			if c.Rung == CloseAsked && c.Closes < closesBeforeKill {
+			if c.Rung == CloseAsked && c.Closes < ClosesBeforeKill {
 				s.askContext(i, ReasonNone)
 			}
 		}
@@ -230,7 +230,7 @@ func (s *State) contextSilent(i int32) {
 	case c.State != ContextClosing || !s.serves(c.Browser):
 	case c.Rung == CloseAsked:
 		c.Rung, c.RungSince, c.Closes = KillingRenderer, s.Now, 0
-		s.arm(s.Now.after(s.Settings.KillTimeout))
+		s.arm(s.Now.Add(s.Settings.KillTimeout))
 		s.askContext(i, ReasonNone)
 	default:
 		c.State, c.AskedAt = ContextLost, Never

@@ -342,27 +342,23 @@ func (s *State) Clone() *State {
 
 // CopyFrom makes s a copy of o that shares nothing with it, in the memory that s has.
 func (s *State) CopyFrom(o *State) {
-	f, x, moved, touched := s.Facts, s.index, s.moved[:0], s.touched[:0]
-	*s = *o
-	s.Facts.keep(&f)
-	s.index.keep(&x)
-	s.effects, s.moved, s.touched = nil, moved, touched
+	s.Facts.CopyFrom(&o.Facts)
+	s.index.copyFrom(&o.index)
+	s.effects, s.moved, s.touched = nil, s.moved[:0], s.touched[:0]
+	s.callsDue, s.waitsDue, s.armed = o.callsDue, o.waitsDue, o.armed
 }
 
 // CopyFrom makes f a copy of o that shares nothing with it, in the memory that f has.
 func (f *Facts) CopyFrom(o *Facts) {
-	old := *f
+	tabs, freeTabs := append(f.Tabs[:0], o.Tabs...), append(f.FreeTabs[:0], o.FreeTabs...)
+	contexts, freeContexts := append(f.Contexts[:0], o.Contexts...), append(f.FreeContexts[:0], o.FreeContexts...)
+	requests, freeRequests := append(f.Requests[:0], o.Requests...), append(f.FreeRequests[:0], o.FreeRequests...)
+	affinities := append(f.Affinities[:0], o.Affinities...)
+	calls, browsers := append(f.Calls[:0], o.Calls...), append(f.Browsers[:0], o.Browsers...)
 	*f = *o
-	f.keep(&old)
-}
-
-// keep makes the lists of f copies of what they are, in the memory of old ones.
-func (f *Facts) keep(old *Facts) {
-	f.Tabs, f.FreeTabs = append(old.Tabs[:0], f.Tabs...), append(old.FreeTabs[:0], f.FreeTabs...)
-	f.Contexts, f.FreeContexts = append(old.Contexts[:0], f.Contexts...), append(old.FreeContexts[:0], f.FreeContexts...)
-	f.Affinities = append(old.Affinities[:0], f.Affinities...)
-	f.Requests, f.FreeRequests = append(old.Requests[:0], f.Requests...), append(old.FreeRequests[:0], f.FreeRequests...)
-	f.Calls, f.Browsers = append(old.Calls[:0], f.Calls...), append(old.Browsers[:0], f.Browsers...)
+	f.Tabs, f.FreeTabs, f.Contexts, f.FreeContexts = tabs, freeTabs, contexts, freeContexts
+	f.Requests, f.FreeRequests, f.Affinities = requests, freeRequests, affinities
+	f.Calls, f.Browsers = calls, browsers
 }
 
 func (s *State) emit(e Effect) { s.effects = append(s.effects, e) }
@@ -370,7 +366,7 @@ func (s *State) emit(e Effect) { s.effects = append(s.effects, e) }
 // operation begins one. A browser in which it stays silent is asked whether it is there.
 func (s *State) operation(e Effect) {
 	if s.Settings.StallTimeout > 0 {
-		s.arm(s.Now.after(s.Settings.StallTimeout))
+		s.arm(s.Now.Add(s.Settings.StallTimeout))
 	}
 	s.LastOperation++
 	e.Operation = s.LastOperation

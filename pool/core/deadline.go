@@ -87,7 +87,7 @@ func (s *State) poolDeadlines(fn func(Deadline)) {
 		fn(Deadline{s.RelaunchAt, Event{Kind: RelaunchDue}})
 	}
 	if s.Idle && !s.Shrinking && int(s.Capacity) > s.Settings.MinPages {
-		fn(Deadline{s.IdleSince.after(s.Settings.IdleContraction), Event{Kind: ContractDue}})
+		fn(Deadline{s.IdleSince.Add(s.Settings.IdleContraction), Event{Kind: ContractDue}})
 	}
 }
 
@@ -100,7 +100,7 @@ func (s *State) contextDeadline(i int32) (Deadline, bool) {
 	if c.Rung == KillingRenderer {
 		patience = s.Settings.KillTimeout
 	}
-	return Deadline{c.RungSince.after(patience), Event{Kind: ContextSilent, Context: c.ID}}, true
+	return Deadline{c.RungSince.Add(patience), Event{Kind: ContextSilent, Context: c.ID}}, true
 }
 
 func (s *State) tabDeadlines(fn func(Deadline)) {
@@ -120,7 +120,7 @@ func (s *State) tabDeadlines(fn func(Deadline)) {
 func (s *State) browserDeadlines(b *Browser, fn func(Deadline)) {
 	set := &s.Settings
 	on := func(at Time, after time.Duration, kind EventKind) {
-		fn(Deadline{at.after(after), Event{Kind: kind, Browser: b.ID}})
+		fn(Deadline{at.Add(after), Event{Kind: kind, Browser: b.ID}})
 	}
 	switch b.State {
 	case BrowserStarting:
@@ -168,30 +168,30 @@ func (s *State) tabDeadline(t *Tab) (Time, EventKind) {
 	set := &s.Settings
 	switch {
 	case t.State == Leased && t.MaxLease > 0:
-		return t.Since.after(t.MaxLease), Expired
+		return t.Since.Add(t.MaxLease), Expired
 	case (t.State == Idle || t.State == Standby) && t.RetireAt < Never:
 		return t.RetireAt, RetireDue
 	case t.State == Opening && t.Overdue:
-		return t.Since.after(set.OpenTimeout), OpenSilent
+		return t.Since.Add(set.OpenTimeout), OpenSilent
 	case t.State == Probing && !t.Suspect:
-		return t.Since.after(set.ProbeBudget), ProbeSilent
+		return t.Since.Add(set.ProbeBudget), ProbeSilent
 	case t.State == Probing && !t.Rescued:
-		return t.SuspectAt.after(set.RescueTimeout / 2), ProbeSilent
+		return t.SuspectAt.Add(set.RescueTimeout / 2), ProbeSilent
 	case t.State == Probing:
-		return t.SuspectAt.after(set.RescueTimeout), ProbeSilent
+		return t.SuspectAt.Add(set.RescueTimeout), ProbeSilent
 	case t.State == Rescuing:
-		return t.SuspectAt.after(set.RescueTimeout), RescueSilent
+		return t.SuspectAt.Add(set.RescueTimeout), RescueSilent
 	case t.State == Resetting && t.Part == PartLeave:
-		return t.Since.after(set.OpenTimeout), ResetSilent
+		return t.Since.Add(set.OpenTimeout), ResetSilent
 	case t.State == Resetting && t.Part == PartBegin:
-		return t.Since.after(set.BeginTimeout()), ResetSilent
+		return t.Since.Add(set.BeginTimeout()), ResetSilent
 	case t.State == Resetting:
-		return t.Since.after(set.EndTimeout()), ResetSilent
+		return t.Since.Add(set.EndTimeout()), ResetSilent
 	case t.State != Closing || !s.serves(t.Browser): // it goes with its browser
 	case t.Rung == KillingRenderer:
-		return t.RungSince.after(set.KillTimeout), KillSilent
+		return t.RungSince.Add(set.KillTimeout), KillSilent
 	case t.Overdue:
-		return t.RungSince.after(set.CloseTimeout), CloseSilent
+		return t.RungSince.Add(set.CloseTimeout), CloseSilent
 	}
 	return Never, NoEvent
 }
@@ -205,5 +205,5 @@ func (s *State) graceDeadline(t *Tab) (Time, EventKind) {
 	if t.State == Closing {
 		grace = s.Settings.CloseGrace
 	}
-	return t.Since.after(grace), kind
+	return t.Since.Add(grace), kind
 }

@@ -46,9 +46,10 @@
 //
 // # What is checked
 //
-// Invariants (invariant.go) are the safety claims of the contract. Each sees one step: the state
-// before, the event, the effects, the state after, and a Ledger, which is a second set of books fed
-// by events and effects alone.
+// Package spec, which no program with a pool links, has the safety claims of the contract. Each sees one
+// step: the state before, the event, the effects, the state after, and a ledger, which is a second set of
+// books fed by events and effects alone. Six of them can be seen broken in a state alone; check.go looks
+// at these after every step in production. books.go compares the index with the facts.
 //
 // The package makes no promise of compatibility.
 package core

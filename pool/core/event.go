@@ -23,8 +23,8 @@ type (
 // Time is an instant, in nanoseconds since the pool was made. In simulation it is virtual.
 type Time int64
 
-// after is an instant that much later; the last one there is, where that would be later still.
-func (t Time) after(d time.Duration) Time {
+// Add is an instant that much later; the last one there is, where that would be later still.
+func (t Time) Add(d time.Duration) Time {
 	if later := t + Time(d); later >= t {
 		return later
 	}

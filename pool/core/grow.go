@@ -37,7 +37,7 @@ func (s *State) contract() {
 		s.Idle, s.IdleSince = true, s.Now
 	}
 	if s.Idle && !s.Shrinking && int(s.Capacity) > s.Settings.MinPages {
-		s.arm(s.IdleSince.after(s.Settings.IdleContraction))
+		s.arm(s.IdleSince.Add(s.Settings.IdleContraction))
 	}
 	for s.Shrinking && s.Contraction == 0 && int(s.Capacity) > s.Settings.MinPages {
 		if s.alive() <= s.Capacity {

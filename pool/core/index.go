@@ -202,14 +202,15 @@ func (s *State) outdate(a Affinity) {
 	}
 }
 
-// keep makes the lists of x copies of what they are, in the memory of old ones.
-func (x *index) keep(old *index) {
-	x.tabIndex.keep(&old.tabIndex)
-	x.leases.keep(&old.leases)
-	x.contextIndex.keep(&old.contextIndex)
-	x.requestIndex.keep(&old.requestIndex)
-	x.inContexts = append(old.inContexts[:0], x.inContexts...)
-	x.places = append(old.places[:0], x.places...)
-	x.keys = append(old.keys[:0], x.keys...)
-	x.warmWaiting, x.dirty = append(old.warmWaiting[:0], x.warmWaiting...), append(old.dirty[:0], x.dirty...)
+// copyFrom makes x a copy of o that shares nothing with it, in the memory that x has.
+func (x *index) copyFrom(o *index) {
+	x.sums = o.sums
+	x.tabIndex.copyFrom(&o.tabIndex)
+	x.leases.copyFrom(&o.leases)
+	x.contextIndex.copyFrom(&o.contextIndex)
+	x.requestIndex.copyFrom(&o.requestIndex)
+	x.inContexts, x.orphans, x.endings = append(x.inContexts[:0], o.inContexts...), o.orphans, o.endings
+	x.places = append(x.places[:0], o.places...)
+	x.keys, x.heads, x.inside = append(x.keys[:0], o.keys...), o.heads, o.inside
+	x.warmWaiting, x.dirty = append(x.warmWaiting[:0], o.warmWaiting...), append(x.dirty[:0], o.dirty...)
 }

@@ -249,3 +249,18 @@ func (s *State) EachBrowser(fn func(BrowserView)) {
 		fn(BrowserView{b.ID, states[b.State], b.Worn})
 	}
 }
+
+// Shortage is what the waiting requests of an affinity are short of.
+type Shortage struct {
+	Tabs          [Classes]int32 // how many more tabs they could use together
+	Permits       int32          // how many root leases they could have together, but for the root limit
+	Admitted      int32          // how many root requests RootCap and AffinityTabs let through together
+	UrgentTabs    int32          // how many of Tabs are for urgent ones
+	UrgentPermits int32          // how many of Permits are for urgent ones
+}
+
+// Shortage is what the core goes by for an affinity.
+func (s *State) Shortage(a Affinity) Shortage {
+	k := s.at(a)
+	return Shortage{k.needs, k.permits, k.eligible, k.highNeeds, k.highPermits}
+}

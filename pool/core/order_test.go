@@ -1,10 +1,7 @@
 package core
 
 import (
-	"math/rand/v2"
 	"slices"
-	"testing"
-	"time"
 )
 
 // Who is first is read from orders that are kept up to date bit by bit. Here each answer is compared with that of
@@ -108,8 +105,8 @@ func plainDeadline(s *State) Deadline {
 	})
 }
 
-// disagreement says which of the orders gives another answer than the walk; "": none.
-func disagreement(s *State) string {
+// Disagreement says which of the orders gives another answer than the walk; "": none.
+func Disagreement(s *State) string {
 	s.freshen()
 	if s.firstForPrimary(None) != plainForPrimary(s) {
 		return "the first whose primary has a place"
@@ -148,8 +145,8 @@ func disagreement(s *State) string {
 	return ""
 }
 
-// settled does what Step does, and calls look wherever somebody may be placed.
-func settled(s *State, now Time, e Event, look func()) {
+// Settled does what Step does, and calls look wherever somebody may be placed.
+func Settled(s *State, now Time, e Event, look func()) {
 	s.Now = max(s.Now, now)
 	s.armed = Never
 	s.admitAgain()
@@ -162,152 +159,76 @@ func settled(s *State, now Time, e Event, look func()) {
 	look()
 }
 
-// TestOrdersAnswerAsPlainWalksDo also sees to it that there was something to answer.
-func TestOrdersAnswerAsPlainWalksDo(t *testing.T) {
-	met := map[string]int{}
-	for seed := range uint64(60) {
-		random := rand.New(rand.NewPCG(seed, 2))
-		settings := walkSettings(random)
-		settings.OrphanCap = random.IntN(5)
-		w := newWalk(t, seed, settings)
-		w.step(Event{})
-		for range 600 {
-			e := w.any()
-			s := w.state.Clone()
-			settled(s, w.now, e, func() {
-				if what := disagreement(s); what != "" {
-					t.Fatalf("seed %d: %s is not what a walk finds, in the midst of %+v", seed, what, e)
-				}
-				for what, there := range map[string]bool{
-					"a request whose primary has a place": s.firstForPrimary(None) != None,
-					"a request that an idle tab serves":   s.firstWarm(None) != None,
-					"several that wait":                   len(s.Requests)-len(s.FreeRequests) > 3,
-					"an orphan":                           s.orphans != None,
-					"a context that ends":                 s.endings != None,
-				} {
-					if there {
-						met[what]++
-					}
-				}
-			})
-			w.step(e)
-		}
-	}
-	if t.Log(met); len(met) < 5 {
-		t.Errorf("nothing was met but %v", met)
+// Met says what there is for the orders to answer.
+func Met(s *State) map[string]bool {
+	return map[string]bool{
+		"a request whose primary has a place": s.firstForPrimary(None) != None,
+		"a request that an idle tab serves":   s.firstWarm(None) != None,
+		"several that wait":                   len(s.Requests)-len(s.FreeRequests) > 3,
+		"an orphan":                           s.orphans != None,
+		"a context that ends":                 s.endings != None,
 	}
 }
 
-// TestAnOrderThatIsWrongIsNoticed spoils each order, and looks whether the walks and the books tell.
-func TestAnOrderThatIsWrongIsNoticed(t *testing.T) {
-	spoils := map[string]func(s *State) bool{ // false: there is nothing to spoil
-		"forgets whose primary has a place": func(s *State) bool {
-			was := s.inside
-			s.inside = [Classes]int32{None, None}
-			return was != s.inside && s.free() > 0 && s.opens() && plainForPrimary(s) != None
-		},
-		"forgets who can be served": func(s *State) bool {
-			if plainWarm(s) == None {
-				return false
-			}
-			s.warmWaiting = s.warmWaiting[:0]
-			return true
-		},
-		"forgets the oldest orphan": func(s *State) bool {
-			if s.orphans == None {
-				return false
-			}
-			s.orphans = remove(contextArena{s}, s.orphans, s.orphans)
-			return true
-		},
-		"forgets a context that ends": func(s *State) bool {
-			if next := plainDeadline(s); next.Event.Kind != ContextSilent {
-				return false
-			}
-			s.endings = None
-			return true
-		},
-		"forgets the first that waits": func(s *State) bool {
-			if s.heads[Root] == None {
-				return false
-			}
-			s.heads[Root] = remove(headArena{s, Root}, s.heads[Root], s.heads[Root])
-			return true
-		},
-		"forgets a branch of those that wait": func(s *State) bool {
-			if s.heads[Root] == None {
-				return false
-			}
-			branch := &s.keys[s.heads[Root]].links[Root].left
-			if *branch == None {
-				return false
-			}
-			first := s.keys[*branch].queue[Root]
-			*branch = None
-			return slices.ContainsFunc(s.Requests, func(r Request) bool { return r.Used && s.ahead(&s.Requests[first], &r) })
-		},
-	}
-	for what, spoil := range spoils {
-		met := 0
-		for seed := uint64(0); seed < 60 && met < 20; seed++ {
-			settings := walkSettings(rand.New(rand.NewPCG(seed, 2)))
-			settings.OrphanCap = 4
-			w := newWalk(t, seed, settings)
-			w.step(Event{})
-			for range 300 {
-				e := w.any()
-				s := w.state.Clone()
-				s.handle(&e)
-				s.freshen()
-				if spoil(s) {
-					met++
-					if disagreement(s) == "" {
-						t.Fatalf("seed %d: an order that %s goes unnoticed", seed, what)
-					}
-				}
-				w.step(e)
-			}
-		}
-		if met == 0 {
-			t.Errorf("no order was there that %s", what)
-		}
-	}
+// Handled does the first part of Step.
+func Handled(s *State, e Event) {
+	s.handle(&e)
+	s.freshen()
 }
 
-// TestWhatAStepArmsItSays is what lets a timer stay as it is: no deadline is armed that the step has not told of.
-func TestWhatAStepArmsItSays(t *testing.T) {
-	kinds := map[EventKind]bool{}
-	for seed := range uint64(100) {
-		settings := walkSettings(rand.New(rand.NewPCG(seed, 3)))
-		settings.BrowserMaxAge = time.Duration(seed%3) * time.Minute
-		settings.OpenBackoff, settings.OpenBackoffMax = 50*time.Millisecond, time.Second
-		if seed%4 == 0 {
-			settings.StallTimeout = Off
+// Spoils spoil one order each; false: there is nothing to spoil.
+var Spoils = map[string]func(s *State) bool{
+	"forgets whose primary has a place": func(s *State) bool {
+		was := s.inside
+		s.inside = [Classes]int32{None, None}
+		return was != s.inside && s.free() > 0 && s.opens() && plainForPrimary(s) != None
+	},
+	"forgets who can be served": func(s *State) bool {
+		if plainWarm(s) == None {
+			return false
 		}
-		w := newWalk(t, seed, settings)
-		before := map[Event]Time{}
-		for range 600 {
-			e := w.any()
-			w.step(e)
-			after := map[Event]Time{}
-			for _, d := range w.state.Deadlines(nil) {
-				after[d.Event] = d.At
-				at, armed := before[d.Event]
-				if armed && at <= d.At {
-					continue
-				}
-				kinds[d.Event.Kind] = true
-				if d.At < w.state.Armed() {
-					t.Fatalf("seed %d: %+v has armed %+v at %v, and the step says %v", seed, e,
-						d.Event, d.At.Duration(), w.state.Armed().Duration())
-				}
-			}
-			before = after
+		s.warmWaiting = s.warmWaiting[:0]
+		return true
+	},
+	"forgets the oldest orphan": func(s *State) bool {
+		if s.orphans == None {
+			return false
 		}
+		s.orphans = remove(contextArena{s}, s.orphans, s.orphans)
+		return true
+	},
+	"forgets a context that ends": func(s *State) bool {
+		if next := plainDeadline(s); next.Event.Kind != ContextSilent {
+			return false
+		}
+		s.endings = None
+		return true
+	},
+	"forgets the first that waits": func(s *State) bool {
+		if s.heads[Root] == None {
+			return false
+		}
+		s.heads[Root] = remove(headArena{s, Root}, s.heads[Root], s.heads[Root])
+		return true
+	},
+	"forgets a branch of those that wait": func(s *State) bool {
+		if s.heads[Root] == None {
+			return false
+		}
+		branch := &s.keys[s.heads[Root]].links[Root].left
+		if *branch == None {
+			return false
+		}
+		first := s.keys[*branch].queue[Root]
+		*branch = None
+		return slices.ContainsFunc(s.Requests, func(r Request) bool { return r.Used && s.ahead(&s.Requests[first], &r) })
+	},
+}
+
+// CheckNames are the names of what CheckBooks looks at.
+func CheckNames() (names []string) {
+	for _, c := range checks {
+		names = append(names, c.name)
 	}
-	for kind := RetireDue; kind < EventKinds; kind++ {
-		if !kinds[kind] {
-			t.Errorf("no step has armed a deadline of kind %d", kind)
-		}
-	}
+	return names
 }

@@ -7,7 +7,7 @@ package core
 // stale says whether an idle tab is probed before it is handed out again.
 func (s *State) stale(i int32) bool {
 	t := &s.Tabs[i]
-	return s.Settings.ProbeBudget > 0 && t.Uses > 0 && s.Now > t.GoodAt.after(s.Settings.ProbeMaxAge)
+	return s.Settings.ProbeBudget > 0 && t.Uses > 0 && s.Now > t.GoodAt.Add(s.Settings.ProbeMaxAge)
 }
 
 func (s *State) probe(i int32) {

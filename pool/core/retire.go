@@ -10,7 +10,7 @@ import "time"
 func (s *State) sweep(maxIdle time.Duration) {
 	for a := range s.Affinities {
 		k := s.at(Affinity(a))
-		if !k.Known || k.waiting != [Classes]int32{} || s.Now < k.FreedAt.after(maxIdle) || !s.allIdle(k) {
+		if !k.Known || k.waiting != [Classes]int32{} || s.Now < k.FreedAt.Add(maxIdle) || !s.allIdle(k) {
 			continue
 		}
 		for i := k.Tabs; i != None; i = s.Tabs[i].Next {

@@ -150,7 +150,7 @@ func (s *State) opened(i int32, e *Event) {
 		s.Paused, s.FailedOpenings = false, 0
 	}
 	if s.Settings.MaxAge > 0 {
-		t.RetireAt = s.Now.after(s.Settings.MaxAge).after(e.Jitter)
+		t.RetireAt = s.Now.Add(s.Settings.MaxAge).Add(e.Jitter)
 	}
 	switch {
 	case t.Doomed:

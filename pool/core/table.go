@@ -78,9 +78,9 @@ func (x *table) remove(id uint64) {
 	}
 }
 
-// keep makes the lists of x copies of what they are, in the memory of old ones.
-func (x *table) keep(old *table) {
-	x.ids, x.slots = append(old.ids[:0], x.ids...), append(old.slots[:0], x.slots...)
+// copyFrom makes x a copy of o that shares nothing with it, in the memory that x has.
+func (x *table) copyFrom(o *table) {
+	x.ids, x.slots, x.used = append(x.ids[:0], o.ids...), append(x.slots[:0], o.slots...), o.used
 }
 
 // emptied is an empty table in the memory of x.

@@ -1,10 +1,14 @@
-package core
+package core_test
 
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
+
+	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/sim/spec"
 )
 
 // walk feeds a state whatever can happen, in any order, sense or none: answers in time, late, twice
@@ -12,33 +16,33 @@ import (
 type walk struct {
 	t        *testing.T
 	random   *rand.Rand
-	state    *State
-	before   State
-	ledger   Ledger
-	buffer   []Effect
-	asked    []Event // answers that the browser may give
-	next     RequestID
-	calls    CallID
-	held     []RequestID
-	waits    []RequestID
+	state    *core.State
+	before   core.State
+	ledger   spec.Ledger
+	buffer   []core.Effect
+	asked    []core.Event // answers that the browser may give
+	next     core.RequestID
+	calls    core.CallID
+	held     []core.RequestID
+	waits    []core.RequestID
 	log      []string
-	now      Time
+	now      core.Time
 	sessions bool // the driver gives each lease a session of its own
 }
 
-func newWalk(t *testing.T, seed uint64, settings Settings) *walk {
+func newWalk(t *testing.T, seed uint64, settings core.Settings) *walk {
 	t.Helper()
 	full, err := settings.Resolve()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &walk{t: t, random: rand.New(rand.NewPCG(seed, 0)), state: New(full)}
+	return &walk{t: t, random: rand.New(rand.NewPCG(seed, 0)), state: core.New(full)}
 }
 
-func (w *walk) step(e Event) {
-	w.now += Time(w.random.IntN(300)) * 1e6
+func (w *walk) step(e core.Event) {
+	w.now += core.Time(w.random.IntN(300)) * 1e6
 	w.before.CopyFrom(w.state)
-	given := Effect{Kind: Forget, Affinity: 1 << 20} // what is there already stays
+	given := core.Effect{Kind: core.Forget, Affinity: 1 << 20} // what is there already stays
 	out := w.state.Step(w.now, e, append(w.buffer[:0], given))
 	if out[0] != given {
 		w.t.Fatalf("a step has begun anew what it was to append to: %v", out)
@@ -47,39 +51,39 @@ func (w *walk) step(e Event) {
 	w.log = append(w.log, fmt.Sprintf("%+v", e))
 	for _, f := range w.buffer {
 		w.log = append(w.log, fmt.Sprintf("  -> %+v", f))
-		answers := map[EffectKind][]EventKind{
-			Launch: {BrowserReady, BrowserFailed, BrowserGone}, CloseBrowser: {BrowserGone},
-			OpenTab: {Opened, OpenFailed, Crashed}, CloseTab: {Closed, CloseFailed},
-			CloseAgain: {Closed, CloseFailed}, KillTab: {Killed, KillFailed},
-			ProbeTab: {Probed, ProbeFailed, Crashed}, RescueTab: {Rescued, RescueFailed}, ResetTab: {WasReset, ResetFailed},
-			EndSession: {SessionEnded, SessionEndFailed}, BeginSession: {SessionBegun, SessionBeginFailed},
-			CloseContext: {ContextClosed, ContextCloseFailed}, Ping: {BrowserAnswered},
+		answers := map[core.EffectKind][]core.EventKind{
+			core.Launch: {core.BrowserReady, core.BrowserFailed, core.BrowserGone}, core.CloseBrowser: {core.BrowserGone},
+			core.OpenTab: {core.Opened, core.OpenFailed, core.Crashed}, core.CloseTab: {core.Closed, core.CloseFailed},
+			core.CloseAgain: {core.Closed, core.CloseFailed}, core.KillTab: {core.Killed, core.KillFailed},
+			core.ProbeTab: {core.Probed, core.ProbeFailed, core.Crashed}, core.RescueTab: {core.Rescued, core.RescueFailed}, core.ResetTab: {core.WasReset, core.ResetFailed},
+			core.EndSession: {core.SessionEnded, core.SessionEndFailed}, core.BeginSession: {core.SessionBegun, core.SessionBeginFailed},
+			core.CloseContext: {core.ContextClosed, core.ContextCloseFailed}, core.Ping: {core.BrowserAnswered},
 		}[f.Kind]
 		for _, kind := range answers {
-			a := Event{Kind: kind, Tab: f.Tab, Browser: f.Browser, Kept: kind == Closed && f.Kept}
-			if f.Kind == CloseContext {
-				a = Event{Kind: kind, Context: f.Context}
+			a := core.Event{Kind: kind, Tab: f.Tab, Browser: f.Browser, Kept: kind == core.Closed && f.Kept}
+			if f.Kind == core.CloseContext {
+				a = core.Event{Kind: kind, Context: f.Context}
 			} else if a.Tab != 0 {
 				a.Browser = 0
 			}
-			if kind != Crashed && (f.Kind == ProbeTab || f.Kind == RescueTab || f.Kind == ResetTab || f.Kind == EndSession || f.Kind == BeginSession) {
+			if kind != core.Crashed && (f.Kind == core.ProbeTab || f.Kind == core.RescueTab || f.Kind == core.ResetTab || f.Kind == core.EndSession || f.Kind == core.BeginSession) {
 				a.Operation = f.Operation
 			}
-			if kind == Opened {
+			if kind == core.Opened {
 				a.Sessions = w.sessions
 			}
-			if kind == SessionEnded && w.random.IntN(4) == 0 {
-				a.Left, a.Navigation = Left(w.random.IntN(int(Lefts))), Navigation(w.random.IntN(int(Navigations)))
+			if kind == core.SessionEnded && w.random.IntN(4) == 0 {
+				a.Left, a.Navigation = core.Left(w.random.IntN(int(core.Lefts))), core.Navigation(w.random.IntN(int(core.Navigations)))
 			}
 			w.asked = append(w.asked, a)
 		}
 		switch f.Kind {
-		case Grant:
+		case core.Grant:
 			w.held = append(w.held, f.Request)
 		}
 	}
 	w.ledger.Feed(w.now, e, w.buffer)
-	bad := Check(&Transition{Before: &w.before, After: w.state, Event: e, Effects: w.buffer, Ledger: &w.ledger}, nil)
+	bad := spec.Check(&spec.Transition{Before: &w.before, After: w.state, Event: e, Effects: w.buffer, Ledger: &w.ledger}, nil)
 	if len(bad) > 0 {
 		for _, line := range w.log[max(0, len(w.log)-60):] {
 			w.t.Log(line)
@@ -88,71 +92,71 @@ func (w *walk) step(e Event) {
 	}
 }
 
-func (w *walk) pick(ids []RequestID) RequestID {
+func (w *walk) pick(ids []core.RequestID) core.RequestID {
 	if len(ids) == 0 {
 		return 1
 	}
 	return ids[max(0, len(ids)-1-w.random.IntN(8))]
 }
 
-func (w *walk) any() Event {
+func (w *walk) any() core.Event {
 	deadlines := w.state.Deadlines(nil)
-	affinity := Affinity(1 + w.random.IntN(6))
+	affinity := core.Affinity(1 + w.random.IntN(6))
 	switch n := w.random.IntN(100); {
 	case n < 20:
 		w.next++
 		w.waits = append(w.waits, w.next)
-		return Event{
-			Kind: Requested, Request: w.next, Affinity: affinity,
-			Class: Class(w.random.IntN(3) / 2), Priority: int32(w.random.IntN(2)),
+		return core.Event{
+			Kind: core.Requested, Request: w.next, Affinity: affinity,
+			Class: core.Class(w.random.IntN(3) / 2), Priority: int32(w.random.IntN(2)),
 		}
 	case n < 35:
-		return Event{Kind: Released, Request: w.pick(w.held)}
+		return core.Event{Kind: core.Released, Request: w.pick(w.held)}
 	case n < 38:
-		return Event{Kind: Discarded, Request: w.pick(w.held), Wedged: w.random.IntN(2) == 0}
+		return core.Event{Kind: core.Discarded, Request: w.pick(w.held), Wedged: w.random.IntN(2) == 0}
 	case n < 42:
-		return Event{Kind: Abandoned, Request: w.pick(w.waits)}
+		return core.Event{Kind: core.Abandoned, Request: w.pick(w.waits)}
 	case n < 46:
 		w.calls++
-		return Event{Kind: Disposed, Call: w.calls, Affinity: affinity, NoWait: w.random.IntN(2) == 0, Retain: w.random.IntN(2) == 0}
+		return core.Event{Kind: core.Disposed, Call: w.calls, Affinity: affinity, NoWait: w.random.IntN(2) == 0, Retain: w.random.IntN(2) == 0}
 	case n == 46 && w.random.IntN(2) == 0:
-		return Event{Kind: SweepRequested, MaxIdle: time.Duration(w.random.IntN(2000)) * time.Millisecond}
+		return core.Event{Kind: core.SweepRequested, MaxIdle: time.Duration(w.random.IntN(2000)) * time.Millisecond}
 	case n < 47:
 		w.calls++
-		return Event{Kind: []EventKind{WarmRequested, RecycleRequested}[w.random.IntN(2)], Call: w.calls}
+		return core.Event{Kind: []core.EventKind{core.WarmRequested, core.RecycleRequested}[w.random.IntN(2)], Call: w.calls}
 	case n < 48:
-		return Event{Kind: []EventKind{DisposeAbandoned, WarmAbandoned, RecycleAbandoned}[w.random.IntN(3)], Call: w.calls}
+		return core.Event{Kind: []core.EventKind{core.DisposeAbandoned, core.WarmAbandoned, core.RecycleAbandoned}[w.random.IntN(3)], Call: w.calls}
 	case n < 60 && len(deadlines) > 0:
 		return deadlines[w.random.IntN(len(deadlines))].Event
 	case n == 61 && len(w.state.Tabs) > 0:
 		return w.nonsense()
 	case n == 60 && w.random.IntN(100) == 0:
-		return Event{Kind: []EventKind{CloseRequested, CloseExpired}[w.random.IntN(2)]}
+		return core.Event{Kind: []core.EventKind{core.CloseRequested, core.CloseExpired}[w.random.IntN(2)]}
 	case len(w.asked) > 0:
 		i := max(0, len(w.asked)-1-w.random.IntN(30))
 		e := w.asked[i]
-		if e.Kind == BrowserGone || e.Kind == Crashed || e.Kind == BrowserFailed {
+		if e.Kind == core.BrowserGone || e.Kind == core.Crashed || e.Kind == core.BrowserFailed {
 			if w.random.IntN(20) > 0 {
-				return Event{}
+				return core.Event{}
 			}
 		}
-		// Closed is true only of what was asked to close, which is when it is offered.
+		// core.Closed is true only of what was asked to close, which is when it is offered.
 		return e
 	}
-	return Event{}
+	return core.Event{}
 }
 
 // nonsense is an answer that nobody has asked for.
-func (w *walk) nonsense() Event {
+func (w *walk) nonsense() core.Event {
 	t := &w.state.Tabs[w.random.IntN(len(w.state.Tabs))]
-	kinds := []EventKind{OpenFailed, CloseFailed, Killed, KillFailed}
-	if t.State != 0 && t.State != Closing && t.State != Lost {
-		kinds = append(kinds, Closed) // of one that is on its way out it could be so
+	kinds := []core.EventKind{core.OpenFailed, core.CloseFailed, core.Killed, core.KillFailed}
+	if t.State != 0 && t.State != core.Closing && t.State != core.Lost {
+		kinds = append(kinds, core.Closed) // of one that is on its way out it could be so
 	}
 	if !t.Unopened {
-		kinds = append(kinds, Opened)
+		kinds = append(kinds, core.Opened)
 	}
-	return Event{Kind: kinds[w.random.IntN(len(kinds))], Tab: t.ID}
+	return core.Event{Kind: kinds[w.random.IntN(len(kinds))], Tab: t.ID}
 }
 
 func TestNothingThatHappensBreaksAnInvariant(t *testing.T) {
@@ -160,7 +164,7 @@ func TestNothingThatHappensBreaksAnInvariant(t *testing.T) {
 		random := rand.New(rand.NewPCG(seed, 1))
 		w := newWalk(t, seed, walkSettings(random))
 		w.sessions = seed%2 == 0
-		w.step(Event{})
+		w.step(core.Event{})
 		for range 600 {
 			w.step(w.any())
 		}
@@ -168,12 +172,12 @@ func TestNothingThatHappensBreaksAnInvariant(t *testing.T) {
 }
 
 // walkSettings draws settings, each rule of them on and off.
-func walkSettings(random *rand.Rand) Settings {
+func walkSettings(random *rand.Rand) core.Settings {
 	low := 1 + random.IntN(4)
 	initial := low + random.IntN(3)
 	burst := initial + random.IntN(3)
 	tabs := 1 + random.IntN(burst)
-	s := Settings{
+	s := core.Settings{
 		MinPages: low, InitialPages: initial, BurstPages: burst,
 		AffinityTabs: tabs, RootCap: 1 + random.IntN(tabs), MaxUses: 1 + random.IntN(6),
 		MaxAge: time.Duration(random.IntN(3)) * time.Minute, TabsPerContext: 1 + random.IntN(2),
@@ -186,10 +190,19 @@ func walkSettings(random *rand.Rand) Settings {
 		s.HighPriorityPages, s.HighPriorityThreshold = burst+random.IntN(3), 1
 	}
 	if random.IntN(4) == 0 {
-		s.RescueTimeout = Off
+		s.RescueTimeout = core.Off
 	}
 	if random.IntN(4) == 0 {
-		s.ProbeBudget = Off
+		s.ProbeBudget = core.Off
 	}
 	return s
+}
+
+// What production checks after each step are claims of the specification.
+func TestChecksAreClaims(t *testing.T) {
+	for _, name := range core.CheckNames() {
+		if !slices.ContainsFunc(spec.Invariants, func(v spec.Invariant) bool { return v.Name == name }) {
+			t.Errorf("a check is called %s, and no claim is", name)
+		}
+	}
 }

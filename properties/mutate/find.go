@@ -70,16 +70,12 @@ const core = "pool/core"
 
 // decidesNothing are the files whose code is no decision, by how their names begin, and why.
 var decidesNothing = map[string]string{
-	"claims":      "is the proof",
-	"ledger":      "is the proof",
-	"invariant":   "is the proof",
-	"fingerprint": "tells states apart for the search",
-	"inspect":     "shows the state to whoever looks on",
-	"owed":        "shows what is not answered to a search that begins at a recorded state",
-	"snapshot":    "prints and reads whole states",
-	"text":        "prints and reads events and effects",
-	"trace":       "reads traces",
-	"words":       "splits lines into words",
+	"books":   "compares the index with the facts",
+	"check":   "looks whether a state contradicts itself",
+	"inspect": "shows the state to whoever looks on",
+	"names":   "calls states, ways and reasons by their names",
+	"owed":    "shows what is not answered to a search that begins at a recorded state",
+	"restore": "looks whether the facts of a dump go together",
 }
 
 func decides(file string) bool {
@@ -95,7 +91,7 @@ func decides(file string) bool {
 // by a step: the rest is what New refuses, and has table tests of its own.
 func copiesOrShows(file, function string) bool {
 	switch function {
-	case "State.Clone", "State.CopyFrom", "index.copyFrom", "Waits.Total", "Time.Duration":
+	case "State.Clone", "State.CopyFrom", "Facts.CopyFrom", "index.copyFrom", "table.copyFrom", "Waits.Total", "Time.Duration":
 		return true
 	}
 	return file == "settings.go" && function != "Settings.Ceiling"

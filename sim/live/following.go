@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/pagepool/pagepool/pool"
+	"github.com/pagepool/pagepool/pool/canon"
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/sim"
 )
@@ -186,7 +187,7 @@ func (s *staged[P]) Stepped(at core.Time, affinity string, e core.Event, after *
 	look := f.mu.steps%hashEvery == 0
 	f.mu.Unlock()
 	if look {
-		t.hash = after.StateHash()
+		t.hash = canon.StateHash(&after.Facts)
 	}
 	f.tell(t)
 }

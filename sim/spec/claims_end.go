@@ -1,8 +1,10 @@
-package core
+package spec
 
 import (
 	"fmt"
 	"slices"
+
+	"github.com/pagepool/pagepool/pool/core"
 )
 
 // The claims that nothing is forgotten: no deadline, no tab, no context, no browser.
@@ -12,12 +14,11 @@ func deadlineOnce(t *Transition) error {
 	if !t.Event.Kind.Deadline() {
 		return nil
 	}
-	var armed [8]Deadline
 	next, found := t.After.NextDeadline()
 	if before, ok := t.Before.NextDeadline(); found && next.At < t.After.Armed() && (!ok || next.At < before.At) {
 		return fmt.Errorf("a deadline is armed, the next one, that the step does not tell of (event kind %d)", next.Event.Kind)
 	}
-	for _, d := range t.After.Deadlines(armed[:0]) {
+	for _, d := range t.deadlines() {
 		switch {
 		case d.Event == t.Event && d.At <= t.After.Now:
 			return fmt.Errorf("a deadline has come, and is armed again for the same instant (event kind %d)", t.Event.Kind)
@@ -31,47 +32,47 @@ func deadlineOnce(t *Transition) error {
 }
 
 // off says whether a deadline is of a setting that is off.
-func (t *Transition) off(kind EventKind) bool {
+func (t *Transition) off(kind core.EventKind) bool {
 	set := &t.After.Settings
 	switch kind {
-	case RetireDue:
-		return set.MaxAge == Off
-	case BrowserWorn:
-		return set.BrowserMaxAge == Off
-	case BrowserStalled, BrowserSilent:
-		return set.StallTimeout == Off
+	case core.RetireDue:
+		return set.MaxAge == core.Off
+	case core.BrowserWorn:
+		return set.BrowserMaxAge == core.Off
+	case core.BrowserStalled, core.BrowserSilent:
+		return set.StallTimeout == core.Off
 	}
 	return false
 }
 
 func noLeak(t *Transition) error {
-	if n := int(t.After.alive()); n != len(t.Ledger.tabs) {
+	if n := int(alive(t.After)); n != len(t.Ledger.tabs) {
 		return fmt.Errorf("%d tabs can be alive, and the books say %d", len(t.Ledger.tabs), n)
 	}
 	for i := range t.Ledger.tabs {
-		if _, ok := t.After.tabIndex.get(uint64(t.Ledger.tabs[i].id)); !ok {
+		if _, ok := tabAt(t.After, t.Ledger.tabs[i].id); !ok {
 			return fmt.Errorf("t%d can be alive, and the books do not know it", t.Ledger.tabs[i].id)
 		}
 	}
 	for a := range t.After.Affinities {
-		if t.After.at(Affinity(a)).Known && !t.Ledger.names(Affinity(a)) {
+		if t.After.Affinities[a].Known && !t.Ledger.names(core.Affinity(a)) {
 			return fmt.Errorf("affinity %d is known, and nothing names it", a)
 		}
 	}
 	if a := t.Event.Affinity; a != 0 && !t.Ledger.names(a) &&
-		!slices.ContainsFunc(t.Effects, func(e Effect) bool { return e.Kind == Forget && e.Affinity == a }) {
+		!slices.ContainsFunc(t.Effects, func(e core.Effect) bool { return e.Kind == core.Forget && e.Affinity == a }) {
 		return fmt.Errorf("affinity %d was asked for, nothing names it any more, and nobody says so", a)
 	}
 	if n := t.After.ContextCount(); n != len(t.Ledger.contexts) {
 		return fmt.Errorf("%d contexts can be alive, and the books say %d", len(t.Ledger.contexts), n)
 	}
-	if t.After.counts[Lost] != int32(t.Ledger.lost) {
-		return fmt.Errorf("%d tabs are lost, and the books say %d", t.Ledger.lost, t.After.counts[Lost])
+	if count(t.After, core.Lost) != int32(t.Ledger.lost) {
+		return fmt.Errorf("%d tabs are lost, and the books say %d", t.Ledger.lost, count(t.After, core.Lost))
 	}
 	return nil
 }
 
-func (l *Ledger) lostIn(b BrowserID) bool {
+func (l *Ledger) lostIn(b core.BrowserID) bool {
 	return slices.ContainsFunc(l.tabs, func(e entry) bool { return e.browser == b && e.lost })
 }
 
@@ -82,7 +83,7 @@ func twoBrowsers(t *Transition) error {
 			serving++
 		}
 	}
-	if n := len(t.Ledger.browsers); n > maxBrowsers || serving > 1 {
+	if n := len(t.Ledger.browsers); n > core.MaxBrowsers || serving > 1 {
 		return fmt.Errorf("%d browsers are alive, %d of them to serve", n, serving)
 	}
 	return t.oldGoesFirst()
@@ -91,31 +92,31 @@ func twoBrowsers(t *Transition) error {
 // oldGoesFirst: standbys of a browser that is being replaced are adopted first, and what fails to open in it
 // pauses nothing in the next one.
 func (t *Transition) oldGoesFirst() error {
-	drains := func(id BrowserID) bool {
+	drains := func(id core.BrowserID) bool {
 		b := t.Ledger.browser(id)
 		return b != nil && b.drains && !b.ending
 	}
 	for i := range t.Effects {
 		e := &t.Effects[i]
-		if e.Kind != Grant || e.How != Adopted || drains(e.Browser) {
+		if e.Kind != core.Grant || e.How != core.Adopted || drains(e.Browser) {
 			continue
 		}
 		for j := range t.After.Tabs {
-			if tab := &t.After.Tabs[j]; tab.State == Standby && drains(tab.Browser) {
+			if tab := &t.After.Tabs[j]; tab.State == core.Standby && drains(tab.Browser) {
 				return fmt.Errorf("r%d adopted t%d, and t%d stays in b%d, which is being replaced", e.Request, e.Tab, tab.ID, tab.Browser)
 			}
 		}
 	}
-	if i, ok := t.Before.tabIndex.get(uint64(t.Event.Tab)); ok && t.After.Paused && !t.Before.Paused && drains(t.Before.Tabs[i].Browser) {
+	if i, ok := tabAt(t.Before, t.Event.Tab); ok && t.After.Paused && !t.Before.Paused && drains(t.Before.Tabs[i].Browser) {
 		return fmt.Errorf("t%d of b%d, which is being replaced, fails to open, and opening pauses", t.Event.Tab, t.Before.Tabs[i].Browser)
 	}
 	return nil
 }
 
 // hasFresh says whether an affinity has an idle tab that needs no probe.
-func (t *Transition) hasFresh(a Affinity) bool {
+func (t *Transition) hasFresh(a core.Affinity) bool {
 	for i := range t.After.Tabs {
-		if tab := &t.After.Tabs[i]; tab.State == Idle && tab.Affinity == a && !t.After.stale(int32(i)) {
+		if tab := &t.After.Tabs[i]; tab.State == core.Idle && tab.Affinity == a && !stale(t.After, int32(i)) {
 			return true
 		}
 	}
@@ -123,15 +124,16 @@ func (t *Transition) hasFresh(a Affinity) bool {
 }
 
 // warm says whether an affinity is on the warm list.
-func (s *State) warm(a Affinity) bool {
-	return int(a) < len(s.Affinities) && s.at(a).bound > 0
+func warm(s *core.State, a core.Affinity) bool {
+	bounds, _, _ := owns(s, a)
+	return bounds > 0
 }
 
 // evictions is how many tabs began to be evicted in this step, after whatever was granted before.
 func (t *Transition) evictions() int32 {
 	n := int32(0)
 	for i := range t.Effects {
-		if e := &t.Effects[i]; e.Kind == CloseTab && (e.Reason == Eviction || e.Reason == Drain) {
+		if e := &t.Effects[i]; e.Kind == core.CloseTab && (e.Reason == core.Eviction || e.Reason == core.Drain) {
 			n++
 		}
 	}
@@ -139,15 +141,15 @@ func (t *Transition) evictions() int32 {
 }
 
 // stopped is how many root requests of an affinity wait: the tab that it has now may stop them.
-func (t *Transition) stopped(a Affinity) int32 {
+func (t *Transition) stopped(a core.Affinity) int32 {
 	waiting, _, _ := t.Ledger.rootsOf(a)
 	return waiting
 }
 
 // satThrough says whether a request of before the step has seen so many openings fail that it would be refused.
-func (t *Transition) satThrough(id RequestID) bool {
-	i, ok := t.Before.requestIndex.get(uint64(id))
-	return ok && t.After.satThrough(t.Before.Requests[i].Rounds)
+func (t *Transition) satThrough(id core.RequestID) bool {
+	i, ok := requestAt(t.Before, id)
+	return ok && satThrough(t.After, t.Before.Requests[i].Rounds)
 }
 
 // noNeedlessRefusal: where tabs may be reassigned, nobody is refused for failed openings beside an idle tab that he
@@ -156,11 +158,11 @@ func noNeedlessRefusal(t *Transition) error {
 	s := t.After
 	for i := range t.Effects {
 		e := &t.Effects[i]
-		if e.Kind != Refuse || e.Reason != BrowserUnavailable || !s.Settings.AllowReassign {
+		if e.Kind != core.Refuse || e.Reason != core.BrowserUnavailable || !s.Settings.AllowReassign {
 			continue
 		}
 		for j := range s.Tabs {
-			if tab := &s.Tabs[j]; tab.State == Idle && s.inContexts[tab.Context].tabs == 1 && !t.Ledger.waits(tab.Affinity) {
+			if tab := &s.Tabs[j]; tab.State == core.Idle && tabsIn(s, tab.Context) == 1 && !t.Ledger.waits(tab.Affinity) {
 				return fmt.Errorf("r%d was refused beside t%d, which is idle", e.Request, tab.ID)
 			}
 		}
@@ -175,7 +177,7 @@ func isolation(t *Transition) error {
 	grown := max(0, t.After.Capacity-t.Before.Capacity)
 	for i := len(t.Effects) - 1; i >= 0; i-- {
 		switch e := &t.Effects[i]; {
-		case e.How != Reassigned:
+		case e.How != core.Reassigned:
 		case !t.After.Settings.AllowReassign:
 			return fmt.Errorf("t%d was handed to another affinity", e.Tab)
 		case !t.Ledger.waits(e.Affinity) && t.hasComing(e.Affinity):
@@ -190,7 +192,7 @@ func isolation(t *Transition) error {
 }
 
 // hasComing says whether a tab of an affinity is on its way to whoever asks next.
-func (t *Transition) hasComing(a Affinity) bool {
+func (t *Transition) hasComing(a core.Affinity) bool {
 	coming, _ := t.comingFor(a)
 	return coming > 0
 }
@@ -201,30 +203,30 @@ func callsEnd(t *Transition) error {
 	s, l := t.After, t.Ledger
 	for i := range s.Calls {
 		switch c := &s.Calls[i]; {
-		case c.Affinity == 0 && (s.Phase != PhaseServing || s.satThrough(c.Rounds)):
+		case c.Affinity == 0 && (s.Phase != core.PhaseServing || satThrough(s, c.Rounds)):
 			return fmt.Errorf("call %d is waited for, and what it waits for will not come", c.ID)
 		case c.Affinity != 0:
 			if !l.doomedBy(c.ID, c.Affinity) {
 				return fmt.Errorf("disposal %d is waited for, and nothing of its generation is left", c.ID)
 			}
 		case c.Recycle:
-			if b := s.ready(); b != nil && l.replaced(c.ID, b.ID) {
+			if b := serving(s); b != nil && l.replaced(c.ID, b.ID) {
 				return fmt.Errorf("recycle %d is waited for, and b%d serves alone", c.ID, b.ID)
 			}
-		case s.counts[Standby] >= t.target():
-			return fmt.Errorf("warm %d is waited for, and there are %d standbys of %d", c.ID, s.counts[Standby], t.target())
+		case count(s, core.Standby) >= t.target():
+			return fmt.Errorf("warm %d is waited for, and there are %d standbys of %d", c.ID, count(s, core.Standby), t.target())
 		}
 	}
 	e := &t.Event
-	if e.Kind == BrowserReady && e.Browser != 0 && t.Before.browser(e.Browser) == nil && e.Browser <= t.Before.LastBrowser &&
-		!slices.ContainsFunc(t.Effects, func(f Effect) bool { return f.Kind == CloseBrowser && f.Browser == e.Browser && f.Force }) {
+	if e.Kind == core.BrowserReady && e.Browser != 0 && browserOf(t.Before, e.Browser) == nil && e.Browser <= t.Before.LastBrowser &&
+		!slices.ContainsFunc(t.Effects, func(f core.Effect) bool { return f.Kind == core.CloseBrowser && f.Browser == e.Browser && f.Force }) {
 		return fmt.Errorf("b%d was written off and has started after all, and nobody ends it", e.Browser)
 	}
 	return nil
 }
 
 // doomedBy says whether anything is left of the generations that a disposal ended.
-func (l *Ledger) doomedBy(id CallID, a Affinity) bool {
+func (l *Ledger) doomedBy(id core.CallID, a core.Affinity) bool {
 	i := slices.IndexFunc(l.calls, func(c ledgerCall) bool { return c.id == id })
 	if i < 0 {
 		return true
@@ -239,7 +241,7 @@ func (l *Ledger) doomedBy(id CallID, a Affinity) bool {
 }
 
 // replaced says whether the browser that a Recycle is about is gone, and a later one serves.
-func (l *Ledger) replaced(id CallID, serves BrowserID) bool {
+func (l *Ledger) replaced(id core.CallID, serves core.BrowserID) bool {
 	i := slices.IndexFunc(l.calls, func(c ledgerCall) bool { return c.id == id })
 	return i >= 0 && serves > l.calls[i].browser &&
 		!slices.ContainsFunc(l.browsers, func(b ledgerBrowser) bool { return b.id <= l.calls[i].browser })

@@ -1,8 +1,10 @@
-package core
+package spec
 
 import (
 	"fmt"
 	"slices"
+
+	"github.com/pagepool/pagepool/pool/core"
 )
 
 // Ledger is a second set of books, fed by events and effects alone and never by the state, so that
@@ -15,80 +17,80 @@ type Ledger struct {
 	waiting    []ledgerRequest
 	calls      []ledgerCall
 	announced  []announcement // by affinity
-	freedAt    []Time         // by affinity: when a tab of it was given back last
+	freedAt    []core.Time    // by affinity: when a tab of it was given back last
 	lost       int
-	disposals  uint32    // so far
-	now        Time      // of the last step
-	operation  Operation // the number of what was asked last
-	freed      TabID     // whose lease ended in the last step
-	pageGone   TabID     // whose page went in the last step, and whose context was left
-	justOpened TabID     // which opening was answered in the last step, for the first time
-	unasked    TabID     // which tab the last step's answer was of, though nothing was asked of it that it answers
-	tooLate    TabID     // which opening was answered in the last step after it was given up, for the first time
-	unreset    TabID     // of which a part of a reset failed, or was silent, in the last step
-	priority   int32     // the highest that was asked with
-	asked      bool      // somebody asked for a page
-	breaches   []breach  // of the last step
+	disposals  uint32         // so far
+	now        core.Time      // of the last step
+	operation  core.Operation // the number of what was asked last
+	freed      core.TabID     // whose lease ended in the last step
+	pageGone   core.TabID     // whose page went in the last step, and whose context was left
+	justOpened core.TabID     // which opening was answered in the last step, for the first time
+	unasked    core.TabID     // which tab the last step's answer was of, though nothing was asked of it that it answers
+	tooLate    core.TabID     // which opening was answered in the last step after it was given up, for the first time
+	unreset    core.TabID     // of which a part of a reset failed, or was silent, in the last step
+	priority   int32          // the highest that was asked with
+	asked      bool           // somebody asked for a page
+	breaches   []breach       // of the last step
 }
 
 // entry is one tab, from the effect that asks for it to the event that confirms its end.
 type entry struct {
-	askedAt    Time      // since when an operation on it has been silent; never: none is
-	endedAt    Time      // when its last lease ended
-	overAt     Time      // when the end of its session was confirmed, or given up
-	leasedAt   Time      // when its last lease began
-	stuckSince Time      // stuck: when the first such lease in a row began
-	beganAt    Time      // when what was asked of it last began
-	operation  Operation // of what was asked
-	holder     RequestID
-	id         TabID
-	context    ContextID
-	browser    BrowserID
-	affinity   Affinity   // that it was granted to first; 0: to none yet
-	doomed     uint32     // which disposal ended its generation; 0: none
-	uses       uint32     // how often it was granted
-	closing    Reason     // of the close that was asked for; 0: none
-	class      Class      // of the lease
-	asked      EffectKind // ProbeTab, RescueTab, ResetTab: what has not been answered
+	askedAt    core.Time      // since when an operation on it has been silent; never: none is
+	endedAt    core.Time      // when its last lease ended
+	overAt     core.Time      // when the end of its session was confirmed, or given up
+	leasedAt   core.Time      // when its last lease began
+	stuckSince core.Time      // stuck: when the first such lease in a row began
+	beganAt    core.Time      // when what was asked of it last began
+	operation  core.Operation // of what was asked
+	holder     core.RequestID
+	id         core.TabID
+	context    core.ContextID
+	browser    core.BrowserID
+	affinity   core.Affinity   // that it was granted to first; 0: to none yet
+	doomed     uint32          // which disposal ended its generation; 0: none
+	uses       uint32          // how often it was granted
+	closing    core.Reason     // of the close that was asked for; 0: none
+	class      core.Class      // of the lease
+	asked      core.EffectKind // ProbeTab, RescueTab, ResetTab: what has not been answered
 	opened     bool
 	overdue    bool // its opening is
 	crashed    bool
 	suspect    bool // it is in doubt, and has not answered since
 	lost       bool
-	rescued    bool    // a rescue was tried since it came into doubt
-	usedBefore bool    // it was given back, and not reset since
-	failed     bool    // its opening has, and was told so
-	killing    bool    // its renderer is being killed, and nothing was said of it
-	ending     bool    // its lease has ended, and it is not idle again
-	answered   bool    // its page has answered since then
-	halts      bool    // RescueTab was asked as the first part of a reset
-	halted     bool    // and was answered
-	late       bool    // what was asked of it is overdue
-	sessions   bool    // its leases have sessions of their own
-	session    Session // what has become of these
-	spoiled    bool    // a lease has left something in it, or in its context
-	stuck      bool    // in its last lease a navigation began, and none finished
-	wedged     bool    // it has not navigated in two leases in a row, and another tab of its browser has
-	failures   uint8   // how often, since its last lease, a session of it did not end, or did not begin
+	rescued    bool         // a rescue was tried since it came into doubt
+	usedBefore bool         // it was given back, and not reset since
+	failed     bool         // its opening has, and was told so
+	killing    bool         // its renderer is being killed, and nothing was said of it
+	ending     bool         // its lease has ended, and it is not idle again
+	answered   bool         // its page has answered since then
+	halts      bool         // RescueTab was asked as the first part of a reset
+	halted     bool         // and was answered
+	late       bool         // what was asked of it is overdue
+	sessions   bool         // its leases have sessions of their own
+	session    core.Session // what has become of these
+	spoiled    bool         // a lease has left something in it, or in its context
+	stuck      bool         // in its last lease a navigation began, and none finished
+	wedged     bool         // it has not navigated in two leases in a row, and another tab of its browser has
+	failures   uint8        // how often, since its last lease, a session of it did not end, or did not begin
 }
 
 // ledgerContext is one context, from the effect that opens a tab in it to the event that confirms its
 // end.
 type ledgerContext struct {
-	askedAt   Time // since when an operation on it has been silent; never: none is
-	id        ContextID
-	browser   BrowserID
-	affinity  Affinity // that it serves; 0: none yet
-	doomed    uint32   // which disposal ended it; 0: none
-	disposals uint32   // how many there had been when it began to close
-	closing   bool     // by itself, without a tab
-	spoiled   bool     // a lease has left something in it
+	askedAt   core.Time // since when an operation on it has been silent; never: none is
+	id        core.ContextID
+	browser   core.BrowserID
+	affinity  core.Affinity // that it serves; 0: none yet
+	doomed    uint32        // which disposal ended it; 0: none
+	disposals uint32        // how many there had been when it began to close
+	closing   bool          // by itself, without a tab
+	spoiled   bool          // a lease has left something in it
 }
 
 type ledgerBrowser struct {
-	heardAt   Time // when it answered anything last
-	arrivedAt Time // when a lease on a tab of it ended in which a navigation finished
-	id        BrowserID
+	heardAt   core.Time // when it answered anything last
+	arrivedAt core.Time // when a lease on a tab of it ended in which a navigation finished
+	id        core.BrowserID
 	ready     bool
 	drains    bool
 	ending    bool
@@ -96,22 +98,22 @@ type ledgerBrowser struct {
 }
 
 type ledgerRequest struct {
-	id       RequestID
-	arrived  Time
-	affinity Affinity
-	class    Class
+	id       core.RequestID
+	arrived  core.Time
+	affinity core.Affinity
+	class    core.Class
 }
 
 // ledgerCall is a disposal, a Warm or a Recycle that waits.
 type ledgerCall struct {
-	id       CallID
-	affinity Affinity  // a disposal; 0: another
-	disposal uint32    // its number
-	browser  BrowserID // a Recycle: which was to be replaced
+	id       core.CallID
+	affinity core.Affinity  // a disposal; 0: another
+	disposal uint32         // its number
+	browser  core.BrowserID // a Recycle: which was to be replaced
 }
 
 type announcement struct {
-	generation Generation
+	generation core.Generation
 	warm       bool
 }
 
@@ -137,23 +139,23 @@ func (l *Ledger) CopyFrom(o *Ledger) {
 }
 
 // Alive calls fn for every tab that can be alive, with its context and browser.
-func (l *Ledger) Alive(fn func(TabID, ContextID, BrowserID)) {
+func (l *Ledger) Alive(fn func(core.TabID, core.ContextID, core.BrowserID)) {
 	for i := range l.tabs {
 		fn(l.tabs[i].id, l.tabs[i].context, l.tabs[i].browser)
 	}
 }
 
 // Counts says whether the ledger counts a tab as alive.
-func (l *Ledger) Counts(id TabID) bool { return l.tab(id) != nil }
+func (l *Ledger) Counts(id core.TabID) bool { return l.tab(id) != nil }
 
 // CountsContext says whether the ledger counts a context as alive.
-func (l *Ledger) CountsContext(id ContextID) bool { return l.context(id) != nil }
+func (l *Ledger) CountsContext(id core.ContextID) bool { return l.context(id) != nil }
 
 func (l *Ledger) breach(invariant, format string, args ...any) {
 	l.breaches = append(l.breaches, breach{invariant, fmt.Sprintf(format, args...)})
 }
 
-func (l *Ledger) tab(id TabID) *entry {
+func (l *Ledger) tab(id core.TabID) *entry {
 	for i := range l.tabs {
 		if l.tabs[i].id == id {
 			return &l.tabs[i]
@@ -162,7 +164,7 @@ func (l *Ledger) tab(id TabID) *entry {
 	return nil
 }
 
-func (l *Ledger) heldBy(r RequestID) *entry {
+func (l *Ledger) heldBy(r core.RequestID) *entry {
 	if r == 0 {
 		return nil
 	}
@@ -174,7 +176,7 @@ func (l *Ledger) heldBy(r RequestID) *entry {
 	return nil
 }
 
-func (l *Ledger) browser(id BrowserID) *ledgerBrowser {
+func (l *Ledger) browser(id core.BrowserID) *ledgerBrowser {
 	for i := range l.browsers {
 		if l.browsers[i].id == id {
 			return &l.browsers[i]
@@ -183,7 +185,7 @@ func (l *Ledger) browser(id BrowserID) *ledgerBrowser {
 	return nil
 }
 
-func (l *Ledger) context(id ContextID) *ledgerContext {
+func (l *Ledger) context(id core.ContextID) *ledgerContext {
 	for i := range l.contexts {
 		if l.contexts[i].id == id {
 			return &l.contexts[i]
@@ -192,11 +194,11 @@ func (l *Ledger) context(id ContextID) *ledgerContext {
 	return nil
 }
 
-func (l *Ledger) dropContext(id ContextID) {
+func (l *Ledger) dropContext(id core.ContextID) {
 	l.contexts = slices.DeleteFunc(l.contexts, func(c ledgerContext) bool { return c.id == id })
 }
 
-func (l *Ledger) dropTab(id TabID) {
+func (l *Ledger) dropTab(id core.TabID) {
 	for i := range l.tabs {
 		if l.tabs[i].id == id {
 			if l.tabs[i].lost {
@@ -210,7 +212,7 @@ func (l *Ledger) dropTab(id TabID) {
 	}
 }
 
-func (l *Ledger) dropBrowser(id BrowserID) {
+func (l *Ledger) dropBrowser(id core.BrowserID) {
 	for i := 0; i < len(l.tabs); {
 		if l.tabs[i].browser == id {
 			if l.tabs[i].holder != 0 {
@@ -225,7 +227,7 @@ func (l *Ledger) dropBrowser(id BrowserID) {
 	l.browsers = slices.DeleteFunc(l.browsers, func(b ledgerBrowser) bool { return b.id == id })
 }
 
-func (l *Ledger) unwait(id RequestID) (ledgerRequest, bool) {
+func (l *Ledger) unwait(id core.RequestID) (ledgerRequest, bool) {
 	for i, r := range l.waiting {
 		if r.id == id {
 			l.waiting = append(l.waiting[:i], l.waiting[i+1:]...)
@@ -235,7 +237,7 @@ func (l *Ledger) unwait(id RequestID) (ledgerRequest, bool) {
 	return ledgerRequest{}, false
 }
 
-func (l *Ledger) uncall(id CallID) (ledgerCall, bool) {
+func (l *Ledger) uncall(id core.CallID) (ledgerCall, bool) {
 	for i, c := range l.calls {
 		if c.id == id {
 			l.calls = append(l.calls[:i], l.calls[i+1:]...)
@@ -245,7 +247,7 @@ func (l *Ledger) uncall(id CallID) (ledgerCall, bool) {
 	return ledgerCall{}, false
 }
 
-func (l *Ledger) announcement(a Affinity) *announcement {
+func (l *Ledger) announcement(a core.Affinity) *announcement {
 	for int(a) >= len(l.announced) {
 		l.announced = append(l.announced, announcement{})
 	}
@@ -253,7 +255,7 @@ func (l *Ledger) announcement(a Affinity) *announcement {
 }
 
 // Feed tells the ledger of one step. What single events and effects break is kept until the next.
-func (l *Ledger) Feed(now Time, event Event, effects []Effect) {
+func (l *Ledger) Feed(now core.Time, event core.Event, effects []core.Effect) {
 	l.breaches, l.freed, l.pageGone, l.justOpened, l.unasked, l.tooLate, l.unreset = l.breaches[:0], 0, 0, 0, 0, 0, 0
 	l.now = now
 	l.hear(now, event)
@@ -262,7 +264,7 @@ func (l *Ledger) Feed(now Time, event Event, effects []Effect) {
 	leaving := l.leaving(event)
 	for i := range effects {
 		e := &effects[i]
-		if leaving != 0 && e.Kind != EndLease && e.Kind != AnnounceCold {
+		if leaving != 0 && e.Kind != core.EndLease && e.Kind != core.AnnounceCold {
 			// The core has said what becomes of the leases; now nothing of the browser is left.
 			l.dropBrowser(leaving)
 			leaving = 0
@@ -271,8 +273,8 @@ func (l *Ledger) Feed(now Time, event Event, effects []Effect) {
 		l.effect(now, event, e)
 	}
 	l.answered(effects)
-	if c := l.context(event.Context); c != nil && event.Kind == ContextSilent && !closesContext(effects, event.Context) {
-		c.askedAt = Never // it is lost
+	if c := l.context(event.Context); c != nil && event.Kind == core.ContextSilent && !closesContext(effects, event.Context) {
+		c.askedAt = core.Never // it is lost
 	}
 	l.spoiled(event)
 	l.closesSpoiled(event)
@@ -290,9 +292,9 @@ func (l *Ledger) Feed(now Time, event Event, effects []Effect) {
 
 // pageLeft takes a tab off whose page is gone, if its context is kept, or others are in it. Otherwise
 // the core asks for it to be closed again, with its context, or its browser takes it along.
-func (l *Ledger) pageLeft(effects []Effect) {
+func (l *Ledger) pageLeft(effects []core.Effect) {
 	t := l.tab(l.pageGone)
-	if t == nil || slices.ContainsFunc(effects, func(e Effect) bool { return e.Kind == CloseAgain && e.Tab == t.id }) {
+	if t == nil || slices.ContainsFunc(effects, func(e core.Effect) bool { return e.Kind == core.CloseAgain && e.Tab == t.id }) {
 		return
 	}
 	if b := l.browser(t.browser); b == nil || !b.ending || l.inContext(t.context) > 1 {
@@ -301,7 +303,7 @@ func (l *Ledger) pageLeft(effects []Effect) {
 }
 
 // free notes that a tab of an affinity was given back.
-func (l *Ledger) free(a Affinity, now Time) {
+func (l *Ledger) free(a core.Affinity, now core.Time) {
 	for int(a) >= len(l.freedAt) {
 		l.freedAt = append(l.freedAt, 0)
 	}
@@ -309,39 +311,39 @@ func (l *Ledger) free(a Affinity, now Time) {
 }
 
 // leaving is the browser that an event takes off the books.
-func (l *Ledger) leaving(e Event) BrowserID {
+func (l *Ledger) leaving(e core.Event) core.BrowserID {
 	switch b := l.browser(e.Browser); {
 	case b == nil:
-	case e.Kind == BrowserGone, e.Kind == BrowserFailed && !b.ready,
-		e.Kind == LaunchSilent && !b.ready && !b.ending, e.Kind == BrowserCloseSilent && b.ending:
+	case e.Kind == core.BrowserGone, e.Kind == core.BrowserFailed && !b.ready,
+		e.Kind == core.LaunchSilent && !b.ready && !b.ending, e.Kind == core.BrowserCloseSilent && b.ending:
 		return e.Browser
 	}
 	return 0
 }
 
-func (l *Ledger) event(now Time, e Event) {
+func (l *Ledger) event(now core.Time, e core.Event) {
 	switch e.Kind {
-	case Requested:
+	case core.Requested:
 		l.waiting = append(l.waiting, ledgerRequest{id: e.Request, arrived: now, affinity: e.Affinity, class: e.Class})
 		l.asked, l.priority = true, max(l.priority, e.Priority)
-	case Released, Discarded, Expired:
+	case core.Released, core.Discarded, core.Expired:
 		if t := l.heldBy(e.Request); t != nil {
 			l.freed = t.id
 			l.free(t.affinity, now)
-			t.suspect, t.usedBefore = e.Kind == Expired || e.Wedged, true
+			t.suspect, t.usedBefore = e.Kind == core.Expired || e.Wedged, true
 			t.ending, t.answered, t.halted, t.endedAt, t.overAt, t.failures = true, false, false, now, now, 0
 			if t.sessions {
-				t.session = SessionEnding
+				t.session = core.SessionEnding
 			}
-			if e.Kind != Expired {
+			if e.Kind != core.Expired {
 				t.holder = 0
 			}
 		}
-	case Disposed:
+	case core.Disposed:
 		l.disposed(e)
-	case WarmRequested:
+	case core.WarmRequested:
 		l.calls = append(l.calls, ledgerCall{id: e.Call})
-	case RecycleRequested:
+	case core.RecycleRequested:
 		c := ledgerCall{id: e.Call}
 		for _, b := range l.browsers {
 			if b.ready {
@@ -349,11 +351,11 @@ func (l *Ledger) event(now Time, e Event) {
 			}
 		}
 		l.calls = append(l.calls, c)
-	case DisposeAbandoned, WarmAbandoned, RecycleAbandoned:
+	case core.DisposeAbandoned, core.WarmAbandoned, core.RecycleAbandoned:
 		l.uncall(e.Call)
-	case BrowserReady:
+	case core.BrowserReady:
 		l.browserReady(e.Browser)
-	case ContextClosed:
+	case core.ContextClosed:
 		if c := l.context(e.Context); c != nil && c.closing {
 			l.dropContext(e.Context)
 		}
@@ -364,7 +366,7 @@ func (l *Ledger) event(now Time, e Event) {
 	}
 }
 
-func (l *Ledger) browserReady(id BrowserID) {
+func (l *Ledger) browserReady(id core.BrowserID) {
 	b := l.browser(id)
 	if b == nil || b.ready {
 		return
@@ -377,7 +379,7 @@ func (l *Ledger) browserReady(id BrowserID) {
 	}
 }
 
-func (l *Ledger) disposed(e Event) {
+func (l *Ledger) disposed(e core.Event) {
 	l.disposals++
 	if !e.NoWait {
 		l.calls = append(l.calls, ledgerCall{id: e.Call, affinity: e.Affinity, disposal: l.disposals})
@@ -394,34 +396,34 @@ func (l *Ledger) disposed(e Event) {
 	}
 }
 
-func (l *Ledger) effect(now Time, event Event, e *Effect) {
+func (l *Ledger) effect(now core.Time, event core.Event, e *core.Effect) {
 	switch e.Kind {
-	case Grant:
+	case core.Grant:
 		l.granted(now, e)
-	case Refuse:
+	case core.Refuse:
 		l.refused(now, event, e)
-	case EndLease:
+	case core.EndLease:
 		l.ended(now, event, e)
-	case FinishDispose, FinishWarm, FinishRecycle:
+	case core.FinishDispose, core.FinishWarm, core.FinishRecycle:
 		l.finished(e)
-	case Forget:
+	case core.Forget:
 		l.forgotten(e.Affinity)
-	case AnnounceWarm, AnnounceCold:
+	case core.AnnounceWarm, core.AnnounceCold:
 		l.announce(e)
-	case Launch:
+	case core.Launch:
 		l.browsers = append(l.browsers, ledgerBrowser{id: e.Browser, heardAt: now})
-	case CloseBrowser:
-		if b := l.browser(e.Browser); event.Kind == BrowserSilent && event.Browser == e.Browser && b != nil && !b.asked {
+	case core.CloseBrowser:
+		if b := l.browser(e.Browser); event.Kind == core.BrowserSilent && event.Browser == e.Browser && b != nil && !b.asked {
 			l.breach("browser-truth", "b%d is given up, and it has answered", e.Browser)
 		}
 		l.browserCloses(e)
-	case OpenTab:
+	case core.OpenTab:
 		l.opens(now, e)
-	case CloseTab:
+	case core.CloseTab:
 		l.closes(now, event, e)
-	case CloseContext:
+	case core.CloseContext:
 		l.contextCloses(now, event, e)
-	case CloseAgain, KillTab:
+	case core.CloseAgain, core.KillTab:
 		if t := l.tab(e.Tab); t == nil || t.closing == 0 {
 			l.breach("reasoned-close", "t%d is closed again and no close was asked for", e.Tab)
 		} else {
@@ -429,11 +431,11 @@ func (l *Ledger) effect(now Time, event Event, e *Effect) {
 			l.askedAgain(t, e)
 			t.operation, t.askedAt = e.Operation, min(t.askedAt, now)
 		}
-	case Ping:
+	case core.Ping:
 		if b := l.browser(e.Browser); b != nil {
 			b.asked = true
 		}
-	case ProbeTab, RescueTab, ResetTab, EndSession, BeginSession:
+	case core.ProbeTab, core.RescueTab, core.ResetTab, core.EndSession, core.BeginSession:
 		if t := l.tab(e.Tab); t == nil || t.holder != 0 || t.closing != 0 {
 			l.breach("exclusive-lease", "t%d is probed, rescued or reset, and is held or on its way out", e.Tab)
 		} else {
@@ -441,12 +443,12 @@ func (l *Ledger) effect(now Time, event Event, e *Effect) {
 			l.sessionAsked(t, e)
 			t.asked, t.operation, t.askedAt = e.Kind, e.Operation, min(t.askedAt, now)
 			t.halts, t.late, t.beganAt = e.Halt, false, now
-			t.rescued = t.rescued || e.Kind == RescueTab
+			t.rescued = t.rescued || e.Kind == core.RescueTab
 		}
 	}
 }
 
-func (l *Ledger) browserCloses(e *Effect) {
+func (l *Ledger) browserCloses(e *core.Effect) {
 	b := l.browser(e.Browser)
 	if b == nil {
 		return
@@ -458,7 +460,7 @@ func (l *Ledger) browserCloses(e *Effect) {
 	for i := range l.tabs {
 		if t := &l.tabs[i]; t.browser == e.Browser && t.closing == 0 {
 			l.unheld(t, e)
-			t.closing = BrowserLost
+			t.closing = core.BrowserLost
 		}
 	}
 	for i := range l.contexts {
@@ -470,7 +472,7 @@ func (l *Ledger) browserCloses(e *Effect) {
 
 // opens enters a tab, and its context where that is new. One that is not has to be its affinity's, and
 // to be used again.
-func (l *Ledger) opens(now Time, e *Effect) {
+func (l *Ledger) opens(now core.Time, e *core.Effect) {
 	b := l.browser(e.Browser)
 	if b == nil || !b.ready || b.ending || b.drains {
 		l.breach("two-browsers", "t%d opens in b%d, which takes no new tabs", e.Tab, e.Browser)
@@ -480,7 +482,7 @@ func (l *Ledger) opens(now Time, e *Effect) {
 	case c == nil && e.Affinity != 0:
 		l.breach("contexts", "t%d opens in c%d, which is gone", e.Tab, e.Context)
 	case c == nil:
-		l.contexts = append(l.contexts, ledgerContext{id: e.Context, browser: e.Browser, askedAt: Never})
+		l.contexts = append(l.contexts, ledgerContext{id: e.Context, browser: e.Browser, askedAt: core.Never})
 	case c.affinity != e.Affinity || c.doomed != 0:
 		l.breach("isolation", "t%d opens in c%d, which serves another affinity, or a generation that was disposed", e.Tab, e.Context)
 	case c.spoiled:

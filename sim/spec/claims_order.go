@@ -1,8 +1,10 @@
-package core
+package spec
 
 import (
 	"fmt"
 	"math/big"
+
+	"github.com/pagepool/pagepool/pool/core"
 )
 
 // The claims about the order of grants: who is ahead, who is let through, and who may be passed by.
@@ -25,7 +27,7 @@ func orderHolds(t *Transition) error {
 	}
 	for i := range t.Effects {
 		e := &t.Effects[i]
-		if e.Kind != Grant || t.After.requestIndex.used == 0 {
+		if e.Kind != core.Grant || waiting(t.After) == 0 {
 			continue
 		}
 		granted, ok := t.requestBefore(e.Request)
@@ -38,18 +40,18 @@ func orderHolds(t *Transition) error {
 				continue
 			}
 			through, permits := t.letThrough(r, t.Effects[i:])
-			last := r.Class == Root && granted.Class == Root && through && permits == 1
+			last := r.Class == core.Root && granted.Class == core.Root && through && permits == 1
 			switch {
-			case r.Pin != None && last && t.promisedBefore(r) && t.bypassedBefore(r) >= r.Bypassed:
+			case r.Pin != core.None && last && t.promisedBefore(r) && t.bypassedBefore(r) >= r.Bypassed:
 				return fmt.Errorf("r%d took the last permit ahead of r%d, which has the promise of a tab and whose bypass is not counted, or used up", e.Request, r.ID)
-			case r.Pin != None:
-			case e.How == Adopted && (r.Class == Nested || through && permits > 0 && !t.owed(r)):
+			case r.Pin != core.None:
+			case e.How == core.Adopted && (r.Class == core.Nested || through && permits > 0 && !t.owed(r)):
 				return fmt.Errorf("r%d adopted t%d ahead of r%d", e.Request, e.Tab, r.ID)
-			case e.How == Reassigned && t.couldBeReassigned(r, through && permits > 0) && !t.satThrough(e.Request):
+			case e.How == core.Reassigned && t.couldBeReassigned(r, through && permits > 0) && !t.satThrough(e.Request):
 				return fmt.Errorf("r%d was handed t%d ahead of r%d", e.Request, e.Tab, r.ID)
-			case e.How == Warm && last && t.bypassedBefore(r) >= r.Bypassed:
+			case e.How == core.Warm && last && t.bypassedBefore(r) >= r.Bypassed:
 				return fmt.Errorf("r%d took the last permit ahead of r%d, whose bypass is not counted, or used up", e.Request, r.ID)
-			case e.How == Warm && t.shortOfRoom(r, through && permits > 0) && t.bypassedBefore(r) >= r.Bypassed:
+			case e.How == core.Warm && t.shortOfRoom(r, through && permits > 0) && t.bypassedBefore(r) >= r.Bypassed:
 				return fmt.Errorf("r%d took room ahead of r%d, whose bypass is not counted, or used up", e.Request, r.ID)
 			}
 		}
@@ -58,13 +60,13 @@ func orderHolds(t *Transition) error {
 }
 
 // couldBeReassigned says whether a request that waits is short of a tab, so that another affinity's is for it.
-func (t *Transition) couldBeReassigned(r *Request, admitted bool) bool {
+func (t *Transition) couldBeReassigned(r *core.Request, admitted bool) bool {
 	nested, roots := t.shortageOf(r.Affinity)
-	return (r.Class == Nested && nested > 0 || r.Class == Root && admitted && roots > 0) && !t.owed(r)
+	return (r.Class == core.Nested && nested > 0 || r.Class == core.Root && admitted && roots > 0) && !t.owed(r)
 }
 
 // precedes is the waiting order, worked out anew.
-func (t *Transition) precedes(a, b *Request) bool {
+func (t *Transition) precedes(a, b *core.Request) bool {
 	aging := t.After.Settings.PriorityAging
 	switch {
 	case a.Priority == b.Priority:
@@ -84,12 +86,12 @@ func (t *Transition) precedes(a, b *Request) bool {
 
 // shortOfRoom says whether a request that is let through has no tab to get and none on its way, so that
 // whoever takes an idle tab takes it from this one.
-func (t *Transition) shortOfRoom(r *Request, admitted bool) bool {
-	if r.Class == Root && !admitted || t.relief() > 0 || t.After.counts[Standby]+t.Before.counts[Standby] > 0 {
+func (t *Transition) shortOfRoom(r *core.Request, admitted bool) bool {
+	if r.Class == core.Root && !admitted || t.relief() > 0 || count(t.After, core.Standby)+count(t.Before, core.Standby) > 0 {
 		return false
 	}
 	nested, roots := t.shortageOf(r.Affinity)
-	return r.Class == Nested && nested > 0 || r.Class == Root && roots > 0
+	return r.Class == core.Nested && nested > 0 || r.Class == core.Root && roots > 0
 }
 
 // relief is how many tabs are on their way to those that wait, by the ledger.
@@ -97,7 +99,7 @@ func (t *Transition) relief() int32 {
 	n := t.free()
 	for i := range t.After.Tabs {
 		tab := &t.After.Tabs[i]
-		if (tab.State == Opening && (tab.Affinity == 0 || tab.Doomed) || tab.State == Closing) && !tab.Overdue {
+		if (tab.State == core.Opening && (tab.Affinity == 0 || tab.Doomed) || tab.State == core.Closing) && !tab.Overdue {
 			n++
 		}
 	}
@@ -105,47 +107,47 @@ func (t *Transition) relief() int32 {
 }
 
 // bypassedBefore is how often a request had been passed by before the step.
-func (t *Transition) bypassedBefore(r *Request) int32 {
-	if i, ok := t.Before.requestIndex.get(uint64(r.ID)); ok {
+func (t *Transition) bypassedBefore(r *core.Request) int32 {
+	if i, ok := requestAt(t.Before, r.ID); ok {
 		return t.Before.Requests[i].Bypassed
 	}
 	return 0
 }
 
 // requestBefore finds a granted request as it waited before the step.
-func (t *Transition) requestBefore(id RequestID) (Request, bool) {
-	if i, ok := t.Before.requestIndex.get(uint64(id)); ok {
+func (t *Transition) requestBefore(id core.RequestID) (core.Request, bool) {
+	if i, ok := requestAt(t.Before, id); ok {
 		return t.Before.Requests[i], true
 	}
-	if t.Event.Kind == Requested && t.Event.Request == id {
-		return Request{
+	if t.Event.Kind == core.Requested && t.Event.Request == id {
+		return core.Request{
 			ID: id, Priority: t.Event.Priority, Order: ^uint64(0), Arrived: t.After.Now, Affinity: t.Event.Affinity, Class: t.Event.Class,
 		}, true
 	}
-	return Request{}, false
+	return core.Request{}, false
 }
 
 // promisedBefore says whether a request had the promise of a tab before the step.
-func (t *Transition) promisedBefore(r *Request) bool {
-	i, ok := t.Before.requestIndex.get(uint64(r.ID))
-	return ok && t.Before.Requests[i].Pin != None
+func (t *Transition) promisedBefore(r *core.Request) bool {
+	i, ok := requestAt(t.Before, r.ID)
+	return ok && t.Before.Requests[i].Pin != core.None
 }
 
 // letThrough says whether RootCap and AffinityTabs would have let a root request through before these grants,
 // which are the rest of the step's, and how many permits there were. A promised tab is the affinity's already.
-func (t *Transition) letThrough(r *Request, rest []Effect) (through bool, permits int32) {
+func (t *Transition) letThrough(r *core.Request, rest []core.Effect) (through bool, permits int32) {
 	a := r.Affinity
 	permits = t.permits()
-	k := t.After.at(a)
-	roots, bound := k.rootLeases, k.bound-k.overdue
+	bounds, late, openings := owns(t.After, a)
+	roots, bound := rootLeases(t.After, a), bounds-late
 	for i := range rest {
 		e := &rest[i]
-		if e.Kind != Grant {
+		if e.Kind != core.Grant {
 			continue
 		}
 		root := false
 		if tab := t.Ledger.tab(e.Tab); tab != nil {
-			root = tab.class == Root
+			root = tab.class == core.Root
 		}
 		if root {
 			permits++
@@ -154,12 +156,12 @@ func (t *Transition) letThrough(r *Request, rest []Effect) (through bool, permit
 			if root {
 				roots--
 			}
-			if e.How.gains() {
+			if gains(e.How) {
 				bound--
 			}
 		}
 	}
-	return int(roots) < t.After.Settings.RootCap && (r.Pin != None || int(bound+k.openings) < t.After.Settings.AffinityTabs), permits
+	return int(roots) < t.After.Settings.RootCap && (r.Pin != core.None || int(bound+openings) < t.After.Settings.AffinityTabs), permits
 }
 
 func warmNotBlocked(t *Transition) error {
@@ -169,8 +171,8 @@ func warmNotBlocked(t *Transition) error {
 	}
 	for i := range s.Requests {
 		r := &s.Requests[i]
-		if k := s.at(r.Affinity); r.Used && s.ownIdle(r.Affinity) != None && !t.held(r) &&
-			(r.Class == Nested || t.permits() > 0 && s.underCap(k)) && (r.Pin == None || t.hasFresh(r.Affinity)) {
+		if r.Used && idleOf(s, r.Affinity) && !t.held(r) &&
+			(r.Class == core.Nested || t.permits() > 0 && underCap(s, r.Affinity)) && (r.Pin == core.None || t.hasFresh(r.Affinity)) {
 			return fmt.Errorf("r%d waits, and its affinity has an idle tab", r.ID)
 		}
 	}
@@ -181,12 +183,12 @@ func warmNotBlocked(t *Transition) error {
 func (t *Transition) adoptedBesideOwn() error {
 	for i := range t.Effects {
 		e := &t.Effects[i]
-		if e.Kind != Grant || e.How != Adopted {
+		if e.Kind != core.Grant || e.How != core.Adopted {
 			continue
 		}
 		for j := range t.After.Tabs {
 			tab := &t.After.Tabs[j]
-			if tab.State != 0 && tab.Affinity == e.Affinity && needsSession(tab, t.After.Settings.Reset) {
+			if tab.State != 0 && tab.Affinity == e.Affinity && almostIdle(t.After, tab) {
 				return fmt.Errorf("r%d adopted t%d, and t%d of its affinity needs nothing but a session", e.Request, e.Tab, tab.ID)
 			}
 		}
@@ -194,20 +196,14 @@ func (t *Transition) adoptedBesideOwn() error {
 	return nil
 }
 
-// needsSession says whether a tab that nobody was promised is idle as soon as a session has ended, or begun.
-func needsSession(t *Tab, reset bool) bool {
-	part := t.Part == PartBegin || t.Part == PartEnd && !reset
-	return t.State == Resetting && part && !t.Overdue && !t.Suspect && !t.Retried && t.Pinned == 0
-}
-
 // owed says whether a request may be held back for an older one of another affinity whose bypass is used
 // up.
-func (t *Transition) owed(r *Request) bool {
+func (t *Transition) owed(r *core.Request) bool {
 	for i := range t.After.Requests {
 		q := &t.After.Requests[i]
-		if q.Used && (q.Affinity != r.Affinity || q.Pin != None) && t.After.usedUp(q) && t.After.ahead(q, r) {
+		if q.Used && (q.Affinity != r.Affinity || q.Pin != core.None) && usedUp(t.After, q) && t.precedes(q, r) {
 			through, _ := t.letThrough(q, nil)
-			if q.Class == Nested && q.Pin == None || q.Class == Root && through {
+			if q.Class == core.Nested && q.Pin == core.None || q.Class == core.Root && through {
 				return true
 			}
 		}

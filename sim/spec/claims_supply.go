@@ -1,6 +1,11 @@
-package core
+package spec
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+
+	"github.com/pagepool/pagepool/pool/core"
+)
 
 // The claims about supply: what eviction may take, and what has to be under way for those who wait. They
 // count for themselves, by the ledger, what the core goes by.
@@ -8,10 +13,10 @@ import "fmt"
 func evictionTruth(t *Transition) error {
 	for i := range t.Effects {
 		e := &t.Effects[i]
-		if e.Kind != CloseTab || e.Reason != Eviction {
+		if e.Kind != core.CloseTab || e.Reason != core.Eviction {
 			continue
 		}
-		if tab, ok := t.Before.Tab(e.Tab); !ok || tab.State != Idle && !t.becameIdle(tab) {
+		if tab, ok := t.Before.Tab(e.Tab); !ok || tab.State != core.Idle && !t.becameIdle(tab) {
 			return fmt.Errorf("eviction picked t%d in state %v", e.Tab, tab.State)
 		}
 		spare := t.shortage() == 0
@@ -20,13 +25,13 @@ func evictionTruth(t *Transition) error {
 		}
 		for j := range t.After.Tabs {
 			tab := &t.After.Tabs[j]
-			if tab.State == Idle && !(spare && t.Ledger.holdsRoot(tab.Affinity)) && t.goesBefore(tab, e) {
+			if tab.State == core.Idle && !(spare && t.Ledger.holdsRoot(tab.Affinity)) && t.goesBefore(tab, e) {
 				return fmt.Errorf("eviction picked t%d, and t%d has to go before it", e.Tab, tab.ID)
 			}
 		}
 	}
 	for i := range t.After.Tabs {
-		if tab := &t.After.Tabs[i]; tab.State == Idle && t.Ledger.tab(tab.ID) == nil {
+		if tab := &t.After.Tabs[i]; tab.State == core.Idle && t.Ledger.tab(tab.ID) == nil {
 			return fmt.Errorf("eviction could pick t%d, which is gone", tab.ID)
 		}
 	}
@@ -59,11 +64,11 @@ func (t *Transition) overdueCloses() error {
 }
 
 // closedForRoom says whether an effect closes a tab because its probe, rescue or reset is overdue.
-func (t *Transition) closedForRoom(e *Effect) bool {
-	if e.Kind != CloseTab || e.Reason != Wedge || t.Ledger.freed == e.Tab {
+func (t *Transition) closedForRoom(e *core.Effect) bool {
+	if e.Kind != core.CloseTab || e.Reason != core.Wedge || t.Ledger.freed == e.Tab {
 		return false
 	}
-	own := t.Event.Tab == e.Tab && t.Event.Kind != ProbeOverdue && t.Event.Kind != ResetOverdue
+	own := t.Event.Tab == e.Tab && t.Event.Kind != core.ProbeOverdue && t.Event.Kind != core.ResetOverdue
 	tab := t.Ledger.tab(e.Tab)
 	return tab != nil && tab.late && !own
 }
@@ -73,34 +78,34 @@ func (e *entry) lateFor() bool { return e.late && e.asked != 0 && e.closing == 0
 
 // goesBefore says whether an idle tab has to be evicted before one that was: it is of a browser that is being
 // replaced, or else of an affinity handed out longer ago, or else supplementary to its primary.
-func (t *Transition) goesBefore(tab *Tab, e *Effect) bool {
+func (t *Transition) goesBefore(tab *core.Tab, e *core.Effect) bool {
 	b, c := t.Ledger.browser(tab.Browser), t.Ledger.browser(e.Browser)
 	if b == nil || c == nil || b.drains != c.drains {
 		return b != nil && b.drains
 	}
 	if tab.Affinity != e.Affinity {
-		return t.After.at(tab.Affinity).Stamp < t.After.at(e.Affinity).Stamp
+		return t.After.Affinities[tab.Affinity].Stamp < t.After.Affinities[e.Affinity].Stamp
 	}
-	i, ok := t.After.tabIndex.get(uint64(e.Tab))
-	j, _ := t.After.tabIndex.get(uint64(tab.ID))
-	if !ok || t.After.stale(i) != t.After.stale(j) || int(e.Affinity) >= len(t.Before.Affinities) {
+	i, ok := tabAt(t.After, e.Tab)
+	j, _ := tabAt(t.After, tab.ID)
+	if !ok || stale(t.After, i) != stale(t.After, j) || int(e.Affinity) >= len(t.Before.Affinities) {
 		return false
 	}
-	primary := t.Before.primaryOf(t.Before.at(e.Affinity))
+	primary := primaryOf(t.Before, e.Affinity)
 	return primary == e.Context && t.After.Contexts[tab.Context].ID != primary && !t.Ledger.lostTabIn(primary)
 }
 
 // becameIdle says whether a tab that was not idle before the step can be by its event.
-func (t *Transition) becameIdle(tab TabView) bool {
+func (t *Transition) becameIdle(tab core.TabView) bool {
 	switch tab.State {
-	case Leased:
-		return t.Event.Kind == Released && t.Event.Request == tab.Holder
-	case Opening:
-		return t.Event.Kind == Opened && t.Event.Tab == tab.ID
-	case Probing:
-		return t.Event.Kind == Probed && t.Event.Tab == tab.ID
-	case Resetting:
-		return (t.Event.Kind == WasReset || t.Event.Kind == SessionEnded || t.Event.Kind == SessionBegun) && t.Event.Tab == tab.ID
+	case core.Leased:
+		return t.Event.Kind == core.Released && t.Event.Request == tab.Holder
+	case core.Opening:
+		return t.Event.Kind == core.Opened && t.Event.Tab == tab.ID
+	case core.Probing:
+		return t.Event.Kind == core.Probed && t.Event.Tab == tab.ID
+	case core.Resetting:
+		return (t.Event.Kind == core.WasReset || t.Event.Kind == core.SessionEnded || t.Event.Kind == core.SessionBegun) && t.Event.Tab == tab.ID
 	}
 	return false
 }
@@ -108,10 +113,10 @@ func (t *Transition) becameIdle(tab TabView) bool {
 func noCascade(t *Transition) error {
 	evicted := false
 	for i := range t.Effects {
-		if e := &t.Effects[i]; e.Kind == CloseTab && e.Reason == Drain && t.shortage() > 0 {
+		if e := &t.Effects[i]; e.Kind == core.CloseTab && e.Reason == core.Drain && t.shortage() > 0 {
 			return fmt.Errorf("t%d is closed for a drain, and %d are short of a tab", e.Tab, t.shortage())
 		}
-		evicted = evicted || t.Effects[i].Kind == CloseTab && t.Effects[i].Reason == Eviction || t.closedForRoom(&t.Effects[i])
+		evicted = evicted || t.Effects[i].Kind == core.CloseTab && t.Effects[i].Reason == core.Eviction || t.closedForRoom(&t.Effects[i])
 	}
 	if !evicted {
 		return nil
@@ -121,8 +126,8 @@ func noCascade(t *Transition) error {
 	var relief, stale int32
 	for i := range s.Tabs {
 		switch tab := &s.Tabs[i]; {
-		case tab.State == Opening && tab.Affinity != 0 && !tab.Doomed && !tab.Overdue: // it is its affinity's
-		case tab.State != Opening && tab.State != Closing:
+		case tab.State == core.Opening && tab.Affinity != 0 && !tab.Doomed && !tab.Overdue: // it is its affinity's
+		case tab.State != core.Opening && tab.State != core.Closing:
 		case tab.Overdue:
 			stale++
 		default:
@@ -132,7 +137,7 @@ func noCascade(t *Transition) error {
 	relief += t.free()
 	if shortage == 0 {
 		shortage = 1 // the spare, for which what is overdue is relief too, and what is marked to close
-		relief += stale + s.counts[Standby] + t.Ledger.doomedLeases()
+		relief += stale + count(s, core.Standby) + t.Ledger.doomedLeases()
 	}
 	if relief > shortage {
 		return fmt.Errorf("an eviction makes the relief %d, and the shortage is %d", relief, shortage)
@@ -143,7 +148,7 @@ func noCascade(t *Transition) error {
 // shortage counts, one by one, the requests that could be given a tab together, had the pool the tabs,
 // beyond those that are promised one and what is coming for their affinity.
 func (t *Transition) shortage() int32 {
-	if t.After.requestIndex.used == 0 {
+	if waiting(t.After) == 0 {
 		return 0
 	}
 	var nested, roots int32
@@ -158,7 +163,7 @@ func (t *Transition) shortage() int32 {
 }
 
 // asksBefore says whether one of these requests is of an affinity.
-func asksBefore(requests []Request, a Affinity) bool {
+func asksBefore(requests []core.Request, a core.Affinity) bool {
 	for i := range requests {
 		if requests[i].Used && requests[i].Affinity == a {
 			return true
@@ -167,11 +172,11 @@ func asksBefore(requests []Request, a Affinity) bool {
 	return false
 }
 
-func (t *Transition) shortageOf(a Affinity) (nested, roots int32) {
+func (t *Transition) shortageOf(a core.Affinity) (nested, roots int32) {
 	s, set := t.After, &t.After.Settings
 	for i := range s.Requests {
-		if r := &s.Requests[i]; r.Used && r.Affinity == a && r.Pin == None {
-			if r.Class == Nested {
+		if r := &s.Requests[i]; r.Used && r.Affinity == a && r.Pin == core.None {
+			if r.Class == core.Nested {
 				nested++
 			} else {
 				roots++
@@ -188,17 +193,17 @@ func (t *Transition) shortageOf(a Affinity) (nested, roots int32) {
 }
 
 // comingFor counts the tabs of an affinity that are idle or on their way to be, promised to nobody, and its openings.
-func (t *Transition) comingFor(a Affinity) (coming, openings int32) {
+func (t *Transition) comingFor(a core.Affinity) (coming, openings int32) {
 	for i := range t.After.Tabs {
 		tab := &t.After.Tabs[i]
 		if tab.State == 0 || tab.Affinity != a || tab.Overdue || tab.Doomed {
 			continue
 		}
-		on := tab.State == Idle || tab.State == Opening || tab.State == Probing || tab.State == Rescuing || tab.State == Resetting
+		on := tab.State == core.Idle || tab.State == core.Opening || tab.State == core.Probing || tab.State == core.Rescuing || tab.State == core.Resetting
 		if on && tab.Pinned == 0 {
 			coming++
 		}
-		if tab.State == Opening {
+		if tab.State == core.Opening {
 			openings++
 		}
 	}
@@ -206,15 +211,15 @@ func (t *Transition) comingFor(a Affinity) (coming, openings int32) {
 }
 
 // rootsOf counts the root requests of an affinity that wait, its root leases, and its bound tabs that count towards AffinityTabs.
-func (l *Ledger) rootsOf(a Affinity) (waiting, held, bound int32) {
+func (l *Ledger) rootsOf(a core.Affinity) (waiting, held, bound int32) {
 	for i := range l.waiting {
-		if r := &l.waiting[i]; r.class == Root && r.affinity == a {
+		if r := &l.waiting[i]; r.class == core.Root && r.affinity == a {
 			waiting++
 		}
 	}
 	for i := range l.tabs {
 		e := &l.tabs[i]
-		if e.affinity == a && e.holder != 0 && e.class == Root {
+		if e.affinity == a && e.holder != 0 && e.class == core.Root {
 			held++
 		}
 		if e.affinity == a && e.bound() && !e.lateFor() {
@@ -236,7 +241,7 @@ func (t *Transition) size() int32 {
 func (t *Transition) permits() int32 {
 	n := t.size() - int32(t.Ledger.lost)
 	for i := range t.Ledger.tabs {
-		if e := &t.Ledger.tabs[i]; e.holder != 0 && e.class == Root {
+		if e := &t.Ledger.tabs[i]; e.holder != 0 && e.class == core.Root {
 			n--
 		}
 	}
@@ -271,18 +276,17 @@ func (l *Ledger) doomedLeases() int32 {
 func noSelfEviction(t *Transition) error {
 	for i := range t.Effects {
 		e := &t.Effects[i]
-		if e.Kind != CloseTab || e.Reason != Eviction {
+		if e.Kind != core.CloseTab || e.Reason != core.Eviction {
 			continue
 		}
-		i, ok := t.After.tabIndex.get(uint64(e.Tab))
-		stale := ok && t.After.stale(i)
+		i, ok := tabAt(t.After, e.Tab)
+		stale := ok && stale(t.After, i)
 		for j := range t.After.Requests {
 			r := &t.After.Requests[j]
-			k := t.After.at(e.Affinity)
-			if r.Pin != None && stale {
+			if r.Pin != core.None && stale {
 				continue // it could not use the tab as it is, and another is being made ready for it
 			}
-			if r.Used && r.Affinity == e.Affinity && !t.owed(r) && (r.Class == Nested || t.permits() > 0 && t.After.underCap(k)) {
+			if r.Used && r.Affinity == e.Affinity && !t.owed(r) && (r.Class == core.Nested || t.permits() > 0 && underCap(t.After, e.Affinity)) {
 				return fmt.Errorf("t%d was evicted, and r%d waits for its affinity", e.Tab, r.ID)
 			}
 		}
@@ -294,32 +298,32 @@ func noSelfEviction(t *Transition) error {
 // left that could be made relief of: no standby, no idle tab, no slot that could be opened in.
 func stuckIsolated(t *Transition) error {
 	s := t.After
-	if s.Phase >= PhaseEnding {
+	if s.Phase >= core.PhaseEnding {
 		return nil
 	}
 	shortage := t.shortage()
 	owned := int32(0) // fresh openings that are an affinity's
 	for i := range s.Tabs {
-		if tab := &s.Tabs[i]; tab.State == Opening && tab.Affinity != 0 && !tab.Doomed && !tab.Overdue {
+		if tab := &s.Tabs[i]; tab.State == core.Opening && tab.Affinity != 0 && !tab.Doomed && !tab.Overdue {
 			owned++
 		}
 	}
-	fresh := s.counts[Opening] - s.overdue[Opening] - owned
-	relief := fresh + s.counts[Closing] - s.overdue[Closing] + t.free()
+	fresh := count(s, core.Opening) - overdue(s, core.Opening) - owned
+	relief := fresh + count(s, core.Closing) - overdue(s, core.Closing) + t.free()
 	switch {
-	case shortage > t.spokenFor() && s.counts[Standby] > 0:
-		return fmt.Errorf("%d requests are short of a tab beside %d standbys", shortage, s.counts[Standby])
-	case shortage > relief+s.counts[Standby] && s.counts[Idle] > 0:
-		return fmt.Errorf("%d requests are short of a tab, %d are on their way, and %d idle ones stay", shortage, relief, s.counts[Idle])
-	case shortage > relief+s.counts[Standby] && t.anyLate():
+	case shortage > t.spokenFor() && count(s, core.Standby) > 0:
+		return fmt.Errorf("%d requests are short of a tab beside %d standbys", shortage, count(s, core.Standby))
+	case shortage > relief+count(s, core.Standby) && count(s, core.Idle) > 0:
+		return fmt.Errorf("%d requests are short of a tab, %d are on their way, and %d idle ones stay", shortage, relief, count(s, core.Idle))
+	case shortage > relief+count(s, core.Standby) && t.anyLate():
 		return fmt.Errorf("%d requests are short of a tab, %d are on their way, and a tab whose operation is overdue stays", shortage, relief)
-	case s.ready() != nil && !s.Paused && t.free() > 0 &&
-		(fresh+s.counts[Standby] < shortage || s.counts[Standby]+s.counts[Opening]-owned < t.target()):
+	case serving(s) != nil && !s.Paused && t.free() > 0 &&
+		(fresh+count(s, core.Standby) < shortage || count(s, core.Standby)+count(s, core.Opening)-owned < t.target()):
 		return fmt.Errorf("a slot is free, and nothing is opened in it: %d requests short of a tab, %d standbys of %d",
-			shortage, s.counts[Standby], t.target())
-	case shortage == 0 && s.counts[Standby]+s.counts[Opening]-owned+s.counts[Closing]+t.Ledger.doomedLeases()+t.free() == 0:
+			shortage, count(s, core.Standby), t.target())
+	case shortage == 0 && count(s, core.Standby)+count(s, core.Opening)-owned+count(s, core.Closing)+t.Ledger.doomedLeases()+t.free() == 0:
 		for i := range s.Tabs {
-			if tab := &s.Tabs[i]; tab.State == Idle && !t.Ledger.holdsRoot(tab.Affinity) {
+			if tab := &s.Tabs[i]; tab.State == core.Idle && !t.Ledger.holdsRoot(tab.Affinity) {
 				return fmt.Errorf("there is no spare and none on its way, and t%d could be evicted for it", tab.ID)
 			}
 		}
@@ -341,14 +345,23 @@ func (t *Transition) anyLate() bool {
 func (t *Transition) waitedForUntil() error {
 	for i := range t.After.Tabs {
 		tab := &t.After.Tabs[i]
-		if tab.Overdue || tab.State < Opening || tab.State > Closing || tab.State == Standby || tab.State == Idle || tab.State == Leased {
+		switch tab.State {
+		case core.Opening, core.Probing, core.Rescuing, core.Resetting, core.Closing:
+		default:
 			continue
 		}
-		if _, kind := t.After.graceDeadline(tab); kind == NoEvent {
+		if tab.Overdue {
+			continue
+		}
+		if !slices.ContainsFunc(t.deadlines(), func(d core.Deadline) bool { return d.Event.Tab == tab.ID && becomesOverdue(d.Event.Kind) }) {
 			return fmt.Errorf("t%d is waited for in state %v, and is never overdue", tab.ID, tab.State)
 		}
 	}
 	return nil
+}
+
+func becomesOverdue(k core.EventKind) bool {
+	return k == core.OpenOverdue || k == core.ProbeOverdue || k == core.ResetOverdue || k == core.CloseOverdue
 }
 
 // spokenFor is 1 where the last permit is kept for a request that has the promise of a tab and whose bypass is
@@ -356,7 +369,7 @@ func (t *Transition) waitedForUntil() error {
 func (t *Transition) spokenFor() int32 {
 	for i := range t.After.Requests {
 		r := &t.After.Requests[i]
-		if !r.Used || r.Class != Root || r.Pin == None || !t.After.usedUp(r) {
+		if !r.Used || r.Class != core.Root || r.Pin == core.None || !usedUp(t.After, r) {
 			continue
 		}
 		if through, permits := t.letThrough(r, nil); through && permits == 1 {
@@ -368,7 +381,7 @@ func (t *Transition) spokenFor() int32 {
 
 func retired(t *Transition) error {
 	s, l := t.After, t.Ledger
-	if i, ok := s.tabIndex.get(uint64(t.Event.Tab)); ok && t.Event.Kind == RetireDue && (s.Tabs[i].State == Idle || s.Tabs[i].State == Standby) {
+	if i, ok := tabAt(s, t.Event.Tab); ok && t.Event.Kind == core.RetireDue && (s.Tabs[i].State == core.Idle || s.Tabs[i].State == core.Standby) {
 		return fmt.Errorf("t%d is past its MaxAge, and stays", t.Event.Tab)
 	}
 	most := s.Settings.MaxUses
@@ -377,14 +390,14 @@ func retired(t *Transition) error {
 		if most > 0 && int(e.uses) >= most && t.idle(e.id) {
 			return fmt.Errorf("t%d was handed out %d times, and is idle", e.id, e.uses)
 		}
-		if t.Event.Kind == SweepRequested && t.idle(e.id) && !l.waits(e.affinity) &&
+		if t.Event.Kind == core.SweepRequested && t.idle(e.id) && !l.waits(e.affinity) &&
 			l.idleFor(e.affinity, s.Now, t.Event.MaxIdle) {
 			return fmt.Errorf("t%d was idle for long enough, and the sweep has left it", e.id)
 		}
 	}
 	for i := range t.Effects {
 		e := &t.Effects[i]
-		if tab := l.tab(e.Tab); e.Kind == CloseTab && e.Reason == MaxUses && tab != nil && int(tab.uses) < most {
+		if tab := l.tab(e.Tab); e.Kind == core.CloseTab && e.Reason == core.MaxUses && tab != nil && int(tab.uses) < most {
 			return fmt.Errorf("t%d was handed out %d times, and may be %d times", e.Tab, tab.uses, most)
 		}
 	}
@@ -392,13 +405,13 @@ func retired(t *Transition) error {
 }
 
 // idle says whether a tab is idle after the step.
-func (t *Transition) idle(id TabID) bool {
-	i, ok := t.After.tabIndex.get(uint64(id))
-	return ok && t.After.Tabs[i].State == Idle
+func (t *Transition) idle(id core.TabID) bool {
+	i, ok := tabAt(t.After, id)
+	return ok && t.After.Tabs[i].State == core.Idle
 }
 
 // waits says whether a request of an affinity waits.
-func (l *Ledger) waits(a Affinity) bool {
+func (l *Ledger) waits(a core.Affinity) bool {
 	for i := range l.waiting {
 		if l.waiting[i].affinity == a {
 			return true
@@ -427,7 +440,7 @@ func envelope(t *Transition) error {
 	if int(s.Capacity) < set.MinPages || int(s.Capacity) > most {
 		return fmt.Errorf("capacity is %d, and has to be %d to %d", s.Capacity, set.MinPages, most)
 	}
-	if s.Capacity < t.Before.Capacity && t.Before.Contraction == 0 && (len(t.Ledger.waiting) > 0 || s.leases.used > 0) {
+	if s.Capacity < t.Before.Capacity && t.Before.Contraction == 0 && (len(t.Ledger.waiting) > 0 || count(s, core.Leased) > 0) {
 		return fmt.Errorf("capacity went from %d to %d while somebody waits or holds", t.Before.Capacity, s.Capacity)
 	}
 	return nil

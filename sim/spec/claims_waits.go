@@ -1,6 +1,10 @@
-package core
+package spec
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/pagepool/pagepool/pool/core"
+)
 
 // The claims about waiting: what a wait is told to have been, and that nobody waits who has to be refused.
 
@@ -9,19 +13,19 @@ import "fmt"
 func waitsHold(t *Transition) error {
 	for i := range t.Effects {
 		e := &t.Effects[i]
-		if e.Kind != Grant && e.Kind != Refuse {
+		if e.Kind != core.Grant && e.Kind != core.Refuse {
 			continue
 		}
-		j, ok := t.Before.requestIndex.get(uint64(e.Request))
+		j, ok := requestAt(t.Before, e.Request)
 		if !ok {
 			continue // it has waited for no time
 		}
 		r := &t.Before.Requests[j]
 		waited := t.After.Now - r.Arrived
-		if r.Class == Root && r.AdmittedAt == Never && t.Before.permits() <= 0 && e.Waits.Admission != waited {
+		if r.Class == core.Root && r.AdmittedAt == core.Never && permitsOf(t.Before) <= 0 && e.Waits.Admission != waited {
 			return fmt.Errorf("r%d was stopped by the root limit until now, and is told %v of %v", r.ID, e.Waits.Admission.Duration(), waited.Duration())
 		}
-		if e.Kind == Refuse && (e.Reason == RequestAbandoned || e.Reason == PoolClosed) {
+		if e.Kind == core.Refuse && (e.Reason == core.RequestAbandoned || e.Reason == core.PoolClosed) {
 			if err := t.toldOfItsTab(r, e); err != nil {
 				return err
 			}
@@ -31,23 +35,23 @@ func waitsHold(t *Transition) error {
 }
 
 // toldOfItsTab looks at what somebody is told who waits no longer, of the tab that would have been his.
-func (t *Transition) toldOfItsTab(r *Request, e *Effect) error {
+func (t *Transition) toldOfItsTab(r *core.Request, e *core.Effect) error {
 	from := r.Arrived + e.Waits.Admission
-	var its *Tab
-	if r.Pin != None {
+	var its *core.Tab
+	if r.Pin != core.None {
 		its = &t.Before.Tabs[r.Pin]
 	} else {
 		for i := range t.Before.Tabs {
-			if tab := &t.Before.Tabs[i]; tab.State == Opening && (its == nil || tab.OpenBegan < its.OpenBegan) {
+			if tab := &t.Before.Tabs[i]; tab.State == core.Opening && (its == nil || tab.OpenBegan < its.OpenBegan) {
 				its = tab
 			}
 		}
 	}
 	switch {
 	case its == nil:
-	case its.State == Opening && e.Waits.Startup != max(0, t.After.Now-max(from, its.OpenBegan)):
+	case its.State == core.Opening && e.Waits.Startup != max(0, t.After.Now-max(from, its.OpenBegan)):
 		return fmt.Errorf("r%d gives up while t%d is opened, and is told that this took %v", r.ID, its.ID, e.Waits.Startup.Duration())
-	case its.State == Probing && e.Waits.Probe != max(0, t.After.Now-max(from, its.ProbeBegan)):
+	case its.State == core.Probing && e.Waits.Probe != max(0, t.After.Now-max(from, its.ProbeBegan)):
 		return fmt.Errorf("r%d gives up while t%d is probed, and is told that this took %v", r.ID, its.ID, e.Waits.Probe.Duration())
 	}
 	return nil
@@ -57,15 +61,15 @@ func (t *Transition) toldOfItsTab(r *Request, e *Effect) error {
 // refuses him; but for one that evicts his affinity's tab, which it does after it has looked.
 func (t *Transition) refusedWhenDue() error {
 	s := t.After
-	if s.requestIndex.used == 0 || !s.satThrough(0) || s.Phase >= PhaseEnding {
+	if waiting(s) == 0 || !satThrough(s, 0) || s.Phase >= core.PhaseEnding {
 		return nil
 	}
 	for i := range s.Requests {
 		r := &s.Requests[i]
-		if !r.Used || !s.unserved(int32(i)) || t.closesOf(r.Affinity) {
+		if !r.Used || !unserved(s, int32(i)) || t.closesOf(r.Affinity) {
 			continue
 		}
-		if j, ok := t.Before.requestIndex.get(uint64(r.ID)); !ok || !t.Before.unserved(j) {
+		if j, ok := requestAt(t.Before, r.ID); !ok || !unserved(t.Before, j) {
 			return fmt.Errorf("r%d has sat through %d failed rounds, nothing can serve it, and it is not refused", r.ID, s.Settings.OpenRetries)
 		}
 	}
@@ -73,16 +77,17 @@ func (t *Transition) refusedWhenDue() error {
 }
 
 // unserved says whether a request has sat through OpenRetries failed rounds, and nothing can serve it.
-func (s *State) unserved(i int32) bool {
+func unserved(s *core.State, i int32) bool {
 	r := &s.Requests[i]
-	return s.counts[Opening] <= s.overdue[Opening] && s.satThrough(r.Rounds) && s.admitted(r) && s.at(r.Affinity).bound == 0 &&
-		(!s.Settings.AllowReassign || s.foreignIdle(i) == None)
+	bounds, _, _ := owns(s, r.Affinity)
+	return count(s, core.Opening) <= overdue(s, core.Opening) && satThrough(s, r.Rounds) && admitted(s, r) && bounds == 0 &&
+		(!s.Settings.AllowReassign || !othersIdle(s, r.Affinity))
 }
 
 // closesOf says whether this step begins to close a tab of an affinity.
-func (t *Transition) closesOf(a Affinity) bool {
+func (t *Transition) closesOf(a core.Affinity) bool {
 	for i := range t.Effects {
-		if t.Effects[i].Kind == CloseTab && t.Effects[i].Affinity == a {
+		if t.Effects[i].Kind == core.CloseTab && t.Effects[i].Affinity == a {
 			return true
 		}
 	}
@@ -91,27 +96,26 @@ func (t *Transition) closesOf(a Affinity) bool {
 
 // held says whether a request has to wait for an older one whose bypass is used up: for the last permit, or for room
 // of which there is none and none on its way.
-func (t *Transition) held(r *Request) bool {
+func (t *Transition) held(r *core.Request) bool {
 	s := t.After
-	permit := r.Class == Root && t.permits() == 1
-	room := s.counts[Standby] == 0 && t.relief() <= 0
+	permit := r.Class == core.Root && t.permits() == 1
+	room := count(s, core.Standby) == 0 && t.relief() <= 0
 	for i := range s.Requests {
 		q := &s.Requests[i]
-		if !q.Used || !s.usedUp(q) || !t.precedes(q, r) {
+		if !q.Used || !usedUp(s, q) || !t.precedes(q, r) {
 			continue
 		}
-		k := s.at(q.Affinity)
 		switch {
-		case q.Pin != None:
-			if permit && q.Class == Root && s.underCap(k) {
+		case q.Pin != core.None:
+			if permit && q.Class == core.Root && underCap(s, q.Affinity) {
 				return true
 			}
-		case q.Affinity == r.Affinity, q.Class == Root && (k.eligible <= 0 || t.permits() <= 0):
-		case permit && q.Class == Root:
+		case q.Affinity == r.Affinity, q.Class == core.Root && (t.admittedOf(q.Affinity) <= 0 || t.permits() <= 0):
+		case permit && q.Class == core.Root:
 			return true
 		case room:
 			nested, roots := t.shortageOf(q.Affinity)
-			if q.Class == Nested && nested > 0 || q.Class == Root && roots > 0 {
+			if q.Class == core.Nested && nested > 0 || q.Class == core.Root && roots > 0 {
 				return true
 			}
 		}
@@ -132,17 +136,17 @@ func (t *Transition) passedBy() error {
 			continue
 		}
 		nested, roots := t.shortageOf(r.Affinity)
-		short := r.Pin != None || r.Class == Nested && nested > 0 || r.Class == Root && roots > 0
+		short := r.Pin != core.None || r.Class == core.Nested && nested > 0 || r.Class == core.Root && roots > 0
 		times := int32(0)
 		for i := range t.Effects {
 			e := &t.Effects[i]
 			granted, ok := t.requestBefore(e.Request)
-			if e.Kind != Grant || !ok || !t.precedes(r, &granted) {
+			if e.Kind != core.Grant || !ok || !t.precedes(r, &granted) {
 				continue
 			}
 			_, permits := t.letThrough(r, t.Effects[i:])
-			last := r.Class == Root && granted.Class == Root && permits == 1
-			if r.Affinity == e.Affinity && r.Pin == None && !t.promisedBefore(r) || !last && !short {
+			last := r.Class == core.Root && granted.Class == core.Root && permits == 1
+			if r.Affinity == e.Affinity && r.Pin == core.None && !t.promisedBefore(r) || !last && !short {
 				continue
 			}
 			times++

@@ -5,14 +5,15 @@ import (
 	"slices"
 )
 
-// The claim that the books agree: the index, which is brought up to date bit by bit, is what rebuild makes of the facts,
-// and the facts agree with one another.
+// Scratch is memory that BooksAgree needs and nothing depends on. Checks that run at the same time need one each.
+type Scratch struct {
+	anew     State
+	is, want []int32
+}
 
-func booksAgree(t *Transition) error {
-	s, scratch := t.After, t.Scratch
-	if scratch == nil {
-		scratch = new(Scratch)
-	}
+// BooksAgree compares the index of a state with what rebuild makes of its facts, and the facts with one another. The
+// error says what does not agree. It takes time in proportion to the state.
+func (s *State) BooksAgree(scratch *Scratch) error {
 	anew := &scratch.anew
 	anew.Facts = s.Facts // rebuild only reads them
 	anew.rebuild()
@@ -24,7 +25,6 @@ func booksAgree(t *Transition) error {
 	for a := range s.Affinities {
 		if k := s.at(Affinity(a)); k.Known {
 			b.affinity(Affinity(a), k)
-			b.derived(t, Affinity(a), k)
 		}
 	}
 	b.queues()
@@ -192,20 +192,4 @@ func members[A arena](b *books, a A, i, above int32, of string, list []int32) []
 		b.fail("the order of %s, at %d", of, i)
 	}
 	return members(b, a, x.right, i, of, members(b, a, x.left, i, of, append(list, i)))
-}
-
-// derived compares what the core goes by for one affinity with what the ledger says.
-func (b *books) derived(t *Transition, a Affinity, k affinity) {
-	set := &t.After.Settings
-	nested, roots := t.shortageOf(a)
-	b.same("nested requests short of a tab", a, nested, k.needs[Nested])
-	b.same("root requests short of a tab", a, roots, k.needs[Root])
-	_, held, bound := t.Ledger.rootsOf(a)
-	room := min(int32(set.RootCap)-held, int32(set.AffinityTabs)-bound-k.openings)
-	b.same("root requests let through", a, max(0, min(k.waiting[Root]-k.promised[Root], room)), k.eligible)
-	wanted := t.wantsPermits(a)
-	b.same("permits wanted", a, wanted, k.permits)
-	urgent, unpromised := t.entitledOf(a)
-	b.same("urgent requests short of a tab", a, min(unpromised[Root], roots)+min(unpromised[Nested], nested), k.highNeeds)
-	b.same("permits wanted for urgent requests", a, min(urgent, wanted), k.highPermits)
 }

@@ -1,13 +1,15 @@
-package core
+package spec
 
 import (
 	"slices"
 	"time"
+
+	"github.com/pagepool/pagepool/pool/core"
 )
 
 // What the ledger thinks of each effect.
 
-func (l *Ledger) granted(now Time, e *Effect) {
+func (l *Ledger) granted(now core.Time, e *core.Effect) {
 	r, ok := l.unwait(e.Request)
 	if !ok {
 		l.breach("single-answer", "r%d was granted and did not wait", e.Request)
@@ -32,7 +34,7 @@ func (l *Ledger) granted(now Time, e *Effect) {
 		l.breach("no-doomed-grant", "t%d was granted and is in doubt", e.Tab)
 	}
 	c := l.context(t.context)
-	if e.How == Reassigned {
+	if e.How == core.Reassigned {
 		if slices.ContainsFunc(l.tabs, func(o entry) bool { return o.context == t.context && o.id != t.id }) {
 			l.breach("isolation", "t%d was handed to another affinity, and shares its context", e.Tab)
 		}
@@ -42,7 +44,7 @@ func (l *Ledger) granted(now Time, e *Effect) {
 		l.breach("isolation", "the context of t%d served another affinity or generation", e.Tab)
 	}
 	c.affinity = e.Affinity
-	if e.How == Adopted && l.hasIdle(e.Affinity) {
+	if e.How == core.Adopted && l.hasIdle(e.Affinity) {
 		l.breach("warm-not-blocked", "r%d was given a standby, and its affinity has an idle tab", e.Request)
 	}
 	l.cleanGrant(t)
@@ -51,13 +53,13 @@ func (l *Ledger) granted(now Time, e *Effect) {
 }
 
 // waited checks that the parts of a wait add up to the whole.
-func (l *Ledger) waited(now Time, r ledgerRequest, e *Effect) {
+func (l *Ledger) waited(now core.Time, r ledgerRequest, e *core.Effect) {
 	if w := e.Waits; r.id != 0 && (w.Total() != now-r.arrived || min(w.Admission, w.Tab, w.Startup, w.Probe) < 0) {
 		l.breach("waits-add-up", "r%d waited %v, and is told %v", r.id, (now - r.arrived).Duration(), w)
 	}
 }
 
-func (l *Ledger) refused(now Time, event Event, e *Effect) {
+func (l *Ledger) refused(now core.Time, event core.Event, e *core.Effect) {
 	r, ok := l.unwait(e.Request)
 	if !ok {
 		l.breach("single-answer", "r%d was refused and did not wait", e.Request)
@@ -65,16 +67,16 @@ func (l *Ledger) refused(now Time, event Event, e *Effect) {
 	}
 	l.waited(now, r, e)
 	switch e.Reason {
-	case RequestAbandoned:
-		if event.Kind != Abandoned || event.Request != e.Request {
+	case core.RequestAbandoned:
+		if event.Kind != core.Abandoned || event.Request != e.Request {
 			l.breach("no-needless-refusal", "r%d was taken back, and nobody asked for it", e.Request)
 		}
-	case QueueFull:
-		if event.Kind != Requested || event.Request != e.Request {
+	case core.QueueFull:
+		if event.Kind != core.Requested || event.Request != e.Request {
 			l.breach("no-needless-refusal", "r%d was one too many, and was there before", e.Request)
 		}
-	case BrowserUnavailable:
-		if event.Kind == BrowserFailed || event.Kind == LaunchSilent {
+	case core.BrowserUnavailable:
+		if event.Kind == core.BrowserFailed || event.Kind == core.LaunchSilent {
 			for _, b := range l.browsers {
 				if b.ready && !b.drains && !b.ending && b.id != event.Browser {
 					l.breach("no-needless-refusal", "r%d was refused because b%d does not start, and b%d serves", e.Request, event.Browser, b.id)
@@ -93,7 +95,7 @@ func (l *Ledger) refused(now Time, event Event, e *Effect) {
 }
 
 // ended checks why a lease ended without its holder.
-func (l *Ledger) ended(now Time, event Event, e *Effect) {
+func (l *Ledger) ended(now core.Time, event core.Event, e *core.Effect) {
 	t := l.heldBy(e.Request)
 	if t == nil {
 		l.breach("single-answer", "the lease of r%d ended twice", e.Request)
@@ -101,14 +103,14 @@ func (l *Ledger) ended(now Time, event Event, e *Effect) {
 	}
 	var so bool
 	switch e.Reason {
-	case LeaseExpired:
-		so = event.Kind == Expired && event.Request == e.Request
-	case PageCrashed:
-		so = event.Kind == Crashed && event.Tab == t.id
-	case BrowserLost:
+	case core.LeaseExpired:
+		so = event.Kind == core.Expired && event.Request == e.Request
+	case core.PageCrashed:
+		so = event.Kind == core.Crashed && event.Tab == t.id
+	case core.BrowserLost:
 		so = event.Browser == t.browser
-	case PoolClosed:
-		so = event.Kind == CloseExpired
+	case core.PoolClosed:
+		so = event.Kind == core.CloseExpired
 	}
 	if !so {
 		l.breach("single-answer", "the lease of r%d ended as %v, which is not so", e.Request, e.Reason)
@@ -118,13 +120,13 @@ func (l *Ledger) ended(now Time, event Event, e *Effect) {
 }
 
 // finished checks that a disposal is answered when nothing of the generation is left.
-func (l *Ledger) finished(e *Effect) {
+func (l *Ledger) finished(e *core.Effect) {
 	c, ok := l.uncall(e.Call)
 	if !ok {
 		l.breach("single-answer", "call %d was answered and did not wait", e.Call)
 		return
 	}
-	if e.Kind == FinishRecycle && e.Reason == ReasonNone {
+	if e.Kind == core.FinishRecycle && e.Reason == core.ReasonNone {
 		for _, b := range l.browsers {
 			if b.id <= c.browser {
 				l.breach("single-answer", "recycle %d is answered, and b%d is alive", e.Call, b.id)
@@ -132,26 +134,26 @@ func (l *Ledger) finished(e *Effect) {
 		}
 	}
 	for i := range l.contexts {
-		if o := &l.contexts[i]; e.Kind == FinishDispose && o.affinity == c.affinity && o.doomed != 0 && o.doomed <= c.disposal {
+		if o := &l.contexts[i]; e.Kind == core.FinishDispose && o.affinity == c.affinity && o.doomed != 0 && o.doomed <= c.disposal {
 			l.breach("no-doomed-grant", "disposal %d is answered, and c%d is not confirmed closed", e.Call, o.id)
 		}
 	}
 	for i := range l.tabs {
-		if t := &l.tabs[i]; e.Kind == FinishDispose && t.affinity == c.affinity && t.doomed != 0 && t.doomed <= c.disposal {
+		if t := &l.tabs[i]; e.Kind == core.FinishDispose && t.affinity == c.affinity && t.doomed != 0 && t.doomed <= c.disposal {
 			l.breach("no-doomed-grant", "disposal %d is answered, and t%d is not confirmed closed", e.Call, t.id)
 		}
 	}
 }
 
 // forgotten checks that nothing names an affinity whose handle may be used for another key.
-func (l *Ledger) forgotten(a Affinity) {
+func (l *Ledger) forgotten(a core.Affinity) {
 	if l.names(a) {
 		l.breach("isolation", "affinity %d is forgotten, and something of it is left", a)
 	}
 }
 
 // names says whether a tab, a request or a call of an affinity is left.
-func (l *Ledger) names(a Affinity) bool {
+func (l *Ledger) names(a core.Affinity) bool {
 	for i := range l.tabs {
 		if l.tabs[i].affinity == a {
 			return true
@@ -175,8 +177,8 @@ func (l *Ledger) names(a Affinity) bool {
 
 // idleFor says whether nobody holds a tab of an affinity, none is in doubt or being reset, and the last was
 // given back that long ago. What the same step has begun to close still counts.
-func (l *Ledger) idleFor(a Affinity, now Time, d time.Duration) bool {
-	if int(a) < len(l.freedAt) && now < l.freedAt[a].after(d) {
+func (l *Ledger) idleFor(a core.Affinity, now core.Time, d time.Duration) bool {
+	if int(a) < len(l.freedAt) && now < l.freedAt[a].Add(d) {
 		return false
 	}
 	return !slices.ContainsFunc(l.tabs, func(t entry) bool {
@@ -184,7 +186,7 @@ func (l *Ledger) idleFor(a Affinity, now Time, d time.Duration) bool {
 	})
 }
 
-func (l *Ledger) hasIdle(a Affinity) bool {
+func (l *Ledger) hasIdle(a core.Affinity) bool {
 	for i := range l.tabs {
 		if t := &l.tabs[i]; t.affinity == a && t.bound() && t.holder == 0 && !t.crashed && t.asked == 0 {
 			return true
@@ -194,14 +196,14 @@ func (l *Ledger) hasIdle(a Affinity) bool {
 }
 
 // spoiled checks that what an event spoiled is on its way out in the same step.
-func (l *Ledger) spoiled(event Event) {
+func (l *Ledger) spoiled(event core.Event) {
 	id := event.Tab
 	switch event.Kind {
-	case Discarded:
+	case core.Discarded:
 		if id = l.freed; event.Wedged {
 			return
 		}
-	case Crashed: // a page that has not opened yet is not there to crash
+	case core.Crashed: // a page that has not opened yet is not there to crash
 	default:
 		return
 	}
@@ -211,14 +213,14 @@ func (l *Ledger) spoiled(event Event) {
 }
 
 // unheld notes a close that begins while somebody holds the tab.
-func (l *Ledger) unheld(t *entry, e *Effect) {
+func (l *Ledger) unheld(t *entry, e *core.Effect) {
 	if t.holder != 0 {
 		l.breach("no-close-under-lease", "t%d is closed while r%d holds it (%d)", t.id, t.holder, e.Kind)
 	}
 }
 
 // closes checks that a close has one reason, recorded once, that is true in this step.
-func (l *Ledger) closes(now Time, event Event, e *Effect) {
+func (l *Ledger) closes(now core.Time, event core.Event, e *core.Effect) {
 	t := l.tab(e.Tab)
 	if t == nil {
 		l.breach("reasoned-close", "t%d is closed and is not alive", e.Tab)
@@ -241,46 +243,46 @@ func (l *Ledger) closes(now Time, event Event, e *Effect) {
 }
 
 // reasonHolds checks that the reason of a close is true in this step.
-func (l *Ledger) reasonHolds(t *entry, now Time, event Event, e *Effect, held bool) {
+func (l *Ledger) reasonHolds(t *entry, now core.Time, event core.Event, e *core.Effect, held bool) {
 	ofThis := event.Tab == e.Tab
 	b := l.browser(t.browser)
 	var ok bool
 	switch e.Reason {
-	case Eviction:
+	case core.Eviction:
 		ok = t.opened && t.affinity != 0 && t.doomed == 0
 		if t.closing != 0 || t.holder != 0 || !t.opened {
 			l.breach("eviction-truth", "eviction picked t%d, which is not idle", e.Tab)
 		}
-	case Disposal:
+	case core.Disposal:
 		ok = t.doomed != 0
-	case Discard:
-		ok = event.Kind == Discarded && !event.Wedged && held
-	case Wedge:
-		ok = event.Kind == Discarded && event.Wedged && held || ofThis && t.suspect ||
-			ofThis && (event.Kind == RescueFailed || event.Kind == RescueSilent) || t.late && t.asked != 0 ||
+	case core.Discard:
+		ok = event.Kind == core.Discarded && !event.Wedged && held
+	case core.Wedge:
+		ok = event.Kind == core.Discarded && event.Wedged && held || ofThis && t.suspect ||
+			ofThis && (event.Kind == core.RescueFailed || event.Kind == core.RescueSilent) || t.late && t.asked != 0 ||
 			ofThis && (t.failures > 1 || t.wedged)
-	case Expiry:
-		ok = event.Kind == Expired && held
-	case Crash:
-		ok = event.Kind == Crashed && ofThis
-	case IdleSweep:
-		ok = event.Kind == SweepRequested && l.idleFor(e.Affinity, now, event.MaxIdle)
-	case MaxUses:
-		ok = event.Kind == Released && held || ofThis && event.Kind.endsWait()
-	case MaxAge:
-		ok = event.Kind == RetireDue && ofThis || event.Kind == Released && held || ofThis && event.Kind.endsWait()
-	case Spoiled:
-		ok = t.spoiled && (event.Kind == SessionEnded || held || ofThis && event.Kind == Opened)
-	case OpenFailure:
-		ok = event.Kind == OpenFailed && ofThis
-	case OpenTimeout:
-		ok = event.Kind == OpenSilent && ofThis
-	case Unwanted:
-		ok = event.Kind == Opened && ofThis && t.affinity != 0 && (t.overdue || !l.waits(t.affinity))
-	case Contraction:
+	case core.Expiry:
+		ok = event.Kind == core.Expired && held
+	case core.Crash:
+		ok = event.Kind == core.Crashed && ofThis
+	case core.IdleSweep:
+		ok = event.Kind == core.SweepRequested && l.idleFor(e.Affinity, now, event.MaxIdle)
+	case core.MaxUses:
+		ok = event.Kind == core.Released && held || ofThis && endsWait(event.Kind)
+	case core.MaxAge:
+		ok = event.Kind == core.RetireDue && ofThis || event.Kind == core.Released && held || ofThis && endsWait(event.Kind)
+	case core.Spoiled:
+		ok = t.spoiled && (event.Kind == core.SessionEnded || held || ofThis && event.Kind == core.Opened)
+	case core.OpenFailure:
+		ok = event.Kind == core.OpenFailed && ofThis
+	case core.OpenTimeout:
+		ok = event.Kind == core.OpenSilent && ofThis
+	case core.Unwanted:
+		ok = event.Kind == core.Opened && ofThis && t.affinity != 0 && (t.overdue || !l.waits(t.affinity))
+	case core.Contraction:
 		ok = t.opened && len(l.waiting) == 0 &&
 			!slices.ContainsFunc(l.tabs, func(o entry) bool { return o.holder != 0 || !o.opened && o.closing == 0 })
-	case Drain:
+	case core.Drain:
 		ok = b != nil && b.drains
 	}
 	if !ok {
@@ -289,12 +291,12 @@ func (l *Ledger) reasonHolds(t *entry, now Time, event Event, e *Effect, held bo
 }
 
 // endsWait says whether a tab can be idle again after an event.
-func (k EventKind) endsWait() bool {
-	return k == Probed || k == WasReset || k == SessionEnded || k == SessionBegun
+func endsWait(k core.EventKind) bool {
+	return k == core.Probed || k == core.WasReset || k == core.SessionEnded || k == core.SessionBegun
 }
 
 // contextCloses checks that a context that is closed by itself has no tab, and a reason that is true.
-func (l *Ledger) contextCloses(now Time, event Event, e *Effect) {
+func (l *Ledger) contextCloses(now core.Time, event core.Event, e *core.Effect) {
 	c := l.context(e.Context)
 	if c == nil {
 		l.breach("reasoned-close", "c%d is closed and is not alive", e.Context)
@@ -308,21 +310,21 @@ func (l *Ledger) contextCloses(now Time, event Event, e *Effect) {
 	b := l.browser(c.browser)
 	var ok bool
 	switch e.Reason {
-	case ReasonNone: // once more
+	case core.ReasonNone: // once more
 		ok = c.closing
-	case Disposal: // what is to be retained closes where nothing can be
-		ok = c.doomed != 0 || event.Kind == Disposed && event.Affinity == c.affinity
-	case OrphanRoom:
+	case core.Disposal: // what is to be retained closes where nothing can be
+		ok = c.doomed != 0 || event.Kind == core.Disposed && event.Affinity == c.affinity
+	case core.OrphanRoom:
 		ok = true // contextsHold counts the places
-	case IdleSweep:
-		ok = event.Kind == SweepRequested && l.idleFor(c.affinity, now, event.MaxIdle)
-	case Drain:
+	case core.IdleSweep:
+		ok = event.Kind == core.SweepRequested && l.idleFor(c.affinity, now, event.MaxIdle)
+	case core.Drain:
 		ok = b != nil && b.drains
 	}
-	if !ok || c.closing != (e.Reason == ReasonNone) {
+	if !ok || c.closing != (e.Reason == core.ReasonNone) {
 		l.breach("reasoned-close", "c%d is closed for %v, which is not so, or not the first reason", c.id, e.Reason)
 	}
-	if e.Reason == Disposal && c.doomed == 0 {
+	if e.Reason == core.Disposal && c.doomed == 0 {
 		c.doomed = l.disposals // it was to be retained, and cannot be
 	}
 	c.begin(l)
@@ -337,7 +339,7 @@ func (c *ledgerContext) begin(l *Ledger) {
 }
 
 // numbered checks that no operation has the number of another.
-func (l *Ledger) numbered(e *Effect) {
+func (l *Ledger) numbered(e *core.Effect) {
 	if e.Operation == 0 {
 		return
 	}
@@ -349,31 +351,31 @@ func (l *Ledger) numbered(e *Effect) {
 
 // askedAgain checks that a tab on its way out is asked for more only by what it waits for, and in a browser that
 // goes on.
-func (l *Ledger) askedAgain(t *entry, e *Effect) {
+func (l *Ledger) askedAgain(t *entry, e *core.Effect) {
 	if b := l.browser(t.browser); b != nil && b.ending {
 		l.breach("reasoned-close", "t%d is closed again, and b%d has been asked to end", t.id, b.id)
 	}
 	if t.id == l.unasked {
 		l.breach("single-answer", "t%d is closed again, for an answer that nobody waited for", t.id)
 	}
-	t.killing = t.killing || e.Kind == KillTab
+	t.killing = t.killing || e.Kind == core.KillTab
 }
 
 // doubted checks that what is asked of a tab that nobody holds is called for.
-func (l *Ledger) doubted(t *entry, event Event, e *Effect) {
+func (l *Ledger) doubted(t *entry, event core.Event, e *core.Effect) {
 	switch {
-	case e.Kind == ProbeTab && t.uses == 0:
+	case e.Kind == core.ProbeTab && t.uses == 0:
 		l.breach("doubt", "t%d is probed, and has served nobody", t.id)
-	case e.Kind == RescueTab && !e.Halt && event.Kind == Probed:
+	case e.Kind == core.RescueTab && !e.Halt && event.Kind == core.Probed:
 		l.breach("doubt", "t%d answers, and it is rescued", t.id)
-	case e.Kind == ResetTab && !t.halted:
+	case e.Kind == core.ResetTab && !t.halted:
 		l.breach("reset-bounded", "t%d is to leave its document, and its main thread was not heard", t.id)
 	}
 }
 
 // answered checks that an opening that is answered after it was given up is closed again: what it has left is not
 // known.
-func (l *Ledger) answered(effects []Effect) {
+func (l *Ledger) answered(effects []core.Effect) {
 	if l.tooLate == 0 {
 		return
 	}
@@ -382,14 +384,14 @@ func (l *Ledger) answered(effects []Effect) {
 		return
 	}
 	b := l.browser(t.browser)
-	if b != nil && !b.ending && !slices.ContainsFunc(effects, func(e Effect) bool { return e.Kind == CloseAgain && e.Tab == t.id }) {
+	if b != nil && !b.ending && !slices.ContainsFunc(effects, func(e core.Effect) bool { return e.Kind == core.CloseAgain && e.Tab == t.id }) {
 		l.breach("no-leak", "t%d was given up before its opening was answered, and is not closed again", t.id)
 	}
 }
 
-func (l *Ledger) announce(e *Effect) {
+func (l *Ledger) announce(e *core.Effect) {
 	last := l.announcement(e.Affinity)
-	warm := e.Kind == AnnounceWarm
+	warm := e.Kind == core.AnnounceWarm
 	if last.warm == warm || e.Generation < last.generation || warm && e.Generation == last.generation {
 		l.breach("announcement-truth", "warm=%v of generation %d follows warm=%v of generation %d",
 			warm, e.Generation, last.warm, last.generation)

@@ -1,33 +1,37 @@
-package core
+package spec
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/pagepool/pagepool/pool/core"
+)
 
 // What the ledger knows of the sessions of leases, and of what leases leave.
 
 // sessionEvent takes in what was heard of a tab's sessions.
-func (l *Ledger) sessionEvent(t *entry, e Event) {
-	if t.asked == EndSession {
+func (l *Ledger) sessionEvent(t *entry, e core.Event) {
+	if t.asked == core.EndSession {
 		t.overAt = l.now
 	}
 	switch {
-	case e.Kind == SessionEnded && t.asked == EndSession:
-		t.asked, t.session = 0, NoSession
+	case e.Kind == core.SessionEnded && t.asked == core.EndSession:
+		t.asked, t.session = 0, core.NoSession
 		l.left(t, e.Left)
 		l.navigated(t, e.Navigation)
-	case e.Kind == SessionBegun && t.asked == BeginSession:
-		t.asked, t.session, t.answered = 0, SessionOpen, true
-	case e.Kind == SessionEnded || e.Kind == SessionBegun:
-	case t.asked == EndSession || t.asked == BeginSession:
+	case e.Kind == core.SessionBegun && t.asked == core.BeginSession:
+		t.asked, t.session, t.answered = 0, core.SessionOpen, true
+	case e.Kind == core.SessionEnded || e.Kind == core.SessionBegun:
+	case t.asked == core.EndSession || t.asked == core.BeginSession:
 		t.failures++
 		t.suspect = true
 	}
 }
 
 // left notes what a lease has left. What is left in a context concerns every tab in it.
-func (l *Ledger) left(t *entry, left Left) {
-	t.spoiled = t.spoiled || left != Clean
+func (l *Ledger) left(t *entry, left core.Left) {
+	t.spoiled = t.spoiled || left != core.Clean
 	c := l.context(t.context)
-	if left != SpoiledContext || c == nil {
+	if left != core.SpoiledContext || c == nil {
 		return
 	}
 	c.spoiled = true
@@ -39,10 +43,10 @@ func (l *Ledger) left(t *entry, left Left) {
 }
 
 // navigated notes what became of a lease's navigations.
-func (l *Ledger) navigated(t *entry, n Navigation) {
+func (l *Ledger) navigated(t *entry, n core.Navigation) {
 	t.wedged = false
 	switch {
-	case n != Stuck:
+	case n != core.Stuck:
 		t.stuck = false
 	case t.stuck:
 		b := l.browser(t.browser)
@@ -50,30 +54,30 @@ func (l *Ledger) navigated(t *entry, n Navigation) {
 	default:
 		t.stuck, t.stuckSince = true, t.leasedAt
 	}
-	if b := l.browser(t.browser); b != nil && n == Arrived {
+	if b := l.browser(t.browser); b != nil && n == core.Arrived {
 		b.arrivedAt = l.now
 	}
 }
 
 // sessionAsked checks what is asked of a tab between two leases: its session ends before anything else is done to it, and the
 // next one begins after all of that.
-func (l *Ledger) sessionAsked(t *entry, e *Effect) {
+func (l *Ledger) sessionAsked(t *entry, e *core.Effect) {
 	switch {
-	case e.Kind == EndSession && t.session != SessionEnding:
+	case e.Kind == core.EndSession && t.session != core.SessionEnding:
 		l.breach("clean-lease", "the session of t%d is to end, and no lease has left one", t.id)
-	case e.Kind == BeginSession && (t.session != NoSession || !t.sessions):
+	case e.Kind == core.BeginSession && (t.session != core.NoSession || !t.sessions):
 		l.breach("clean-lease", "a session of t%d is to begin, and that of its last lease has not ended", t.id)
-	case (e.Kind == ResetTab || e.Kind == RescueTab && e.Halt) && t.session == SessionEnding:
+	case (e.Kind == core.ResetTab || e.Kind == core.RescueTab && e.Halt) && t.session == core.SessionEnding:
 		l.breach("clean-lease", "t%d is to be reset, and the session of its last lease has not ended", t.id)
 	}
-	if e.Kind == BeginSession {
+	if e.Kind == core.BeginSession {
 		t.ending = false // the end of its last lease is over
 	}
 }
 
 // cleanGrant checks that a tab that is granted has nothing of an earlier lease.
 func (l *Ledger) cleanGrant(t *entry) {
-	if t.sessions && t.session != SessionOpen {
+	if t.sessions && t.session != core.SessionOpen {
 		l.breach("clean-lease", "t%d was granted, and the session of this lease has not begun", t.id)
 	}
 	if t.spoiled {
@@ -82,8 +86,8 @@ func (l *Ledger) cleanGrant(t *entry) {
 }
 
 // closesSpoiled checks that what a lease has spoiled, or a tab that cannot navigate, is on its way out in the step that says so.
-func (l *Ledger) closesSpoiled(event Event) {
-	if event.Kind != SessionEnded {
+func (l *Ledger) closesSpoiled(event core.Event) {
+	if event.Kind != core.SessionEnded {
 		return
 	}
 	for i := range l.tabs {
@@ -99,7 +103,7 @@ func (l *Ledger) closesSpoiled(event Event) {
 
 // closesFailed checks that a tab is on its way out in the step in which a part of its reset fails or is silent, or in
 // which, for the second time since its last lease, a session does not end or does not begin.
-func (l *Ledger) closesFailed(event Event) {
+func (l *Ledger) closesFailed(event core.Event) {
 	if t := l.tab(l.unreset); t != nil && t.closing == 0 {
 		l.breach("reset-bounded", "the reset of t%d has failed, and t%d is not on its way out", t.id, t.id)
 	}
@@ -110,6 +114,6 @@ func (l *Ledger) closesFailed(event Event) {
 }
 
 // contextSpoiled says whether a lease has left something in a context.
-func (l *Ledger) contextSpoiled(id ContextID) bool {
+func (l *Ledger) contextSpoiled(id core.ContextID) bool {
 	return slices.ContainsFunc(l.contexts, func(c ledgerContext) bool { return c.id == id && c.spoiled })
 }

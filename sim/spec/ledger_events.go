@@ -1,16 +1,20 @@
-package core
+package spec
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/pagepool/pagepool/pool/core"
+)
 
 // What the ledger learns of each event about a tab, and of who has answered.
 
 // hear notes which browser has answered, and what is not waited for any more.
-func (l *Ledger) hear(now Time, e Event) {
-	if e.Kind >= RetireDue {
+func (l *Ledger) hear(now core.Time, e core.Event) {
+	if e.Kind >= core.RetireDue {
 		return // no deadline is an answer
 	}
 	b := l.browser(e.Browser)
-	if e.Browser != 0 && e.Kind != BrowserAnswered && (e.Kind != BrowserReady || b == nil || b.ready) {
+	if e.Browser != 0 && e.Kind != core.BrowserAnswered && (e.Kind != core.BrowserReady || b == nil || b.ready) {
 		return // it is gone, or it has said so before
 	}
 	if t := l.tab(e.Tab); t != nil {
@@ -18,25 +22,25 @@ func (l *Ledger) hear(now Time, e Event) {
 		switch {
 		case e.Operation != 0 && e.Operation != t.operation:
 			return // it was given up, so it is no sign of life
-		case e.Kind != Crashed:
-			t.askedAt = Never
+		case e.Kind != core.Crashed:
+			t.askedAt = core.Never
 		}
 	}
 	if c := l.context(e.Context); c != nil {
-		b, c.askedAt = l.browser(c.browser), Never
+		b, c.askedAt = l.browser(c.browser), core.Never
 	}
 	if b != nil {
 		b.heardAt, b.asked = now, false
 	}
 }
 
-func closesContext(effects []Effect, id ContextID) bool {
-	return slices.ContainsFunc(effects, func(e Effect) bool { return e.Kind == CloseContext && e.Context == id })
+func closesContext(effects []core.Effect, id core.ContextID) bool {
+	return slices.ContainsFunc(effects, func(e core.Effect) bool { return e.Kind == core.CloseContext && e.Context == id })
 }
 
 // silentSince is since when the oldest operation in a browser has been silent; never: none is under way.
-func (l *Ledger) silentSince(b BrowserID) Time {
-	since := Never
+func (l *Ledger) silentSince(b core.BrowserID) core.Time {
+	since := core.Never
 	for i := range l.tabs {
 		if l.tabs[i].browser == b {
 			since = min(since, l.tabs[i].askedAt)
@@ -50,49 +54,49 @@ func (l *Ledger) silentSince(b BrowserID) Time {
 	return since
 }
 
-func (l *Ledger) tabEvent(t *entry, e Event) {
+func (l *Ledger) tabEvent(t *entry, e core.Event) {
 	if e.Operation != 0 && e.Operation != t.operation {
-		if e.Kind == SessionEnded && e.Left == SpoiledContext {
+		if e.Kind == core.SessionEnded && e.Left == core.SpoiledContext {
 			l.left(t, e.Left)
 		}
 		return // what was given up answers too late
 	}
-	if t.resets() && e.Kind.endsReset() {
+	if t.resets() && endsReset(e.Kind) {
 		l.unreset = t.id
 	}
 	switch e.Kind {
-	case Opened, OpenFailed:
+	case core.Opened, core.OpenFailed:
 		l.opening(t, e.Kind)
-		if e.Kind == Opened && e.Sessions && !t.sessions {
-			t.sessions, t.session = true, SessionOpen
+		if e.Kind == core.Opened && e.Sessions && !t.sessions {
+			t.sessions, t.session = true, core.SessionOpen
 		}
-	case SessionEnded, SessionBegun, SessionEndFailed, SessionBeginFailed:
+	case core.SessionEnded, core.SessionBegun, core.SessionEndFailed, core.SessionBeginFailed:
 		l.sessionEvent(t, e)
-	case OpenOverdue:
+	case core.OpenOverdue:
 		t.overdue = true
-	case Crashed:
+	case core.Crashed:
 		t.crashed = t.crashed || t.opened
-	case ProbeOverdue, ResetOverdue:
+	case core.ProbeOverdue, core.ResetOverdue:
 		t.late = t.asked != 0
-	case Probed:
-		if t.asked == ProbeTab {
+	case core.Probed:
+		if t.asked == core.ProbeTab {
 			t.suspect, t.rescued, t.asked, t.answered = false, false, 0, true
 		}
-	case Rescued:
-		if t.asked == RescueTab {
+	case core.Rescued:
+		if t.asked == core.RescueTab {
 			t.answered, t.halted = true, t.halts
 			t.usedBefore = t.usedBefore && t.halts
 		}
-	case WasReset:
-		if t.asked == ResetTab {
+	case core.WasReset:
+		if t.asked == core.ResetTab {
 			t.asked, t.usedBefore, t.halted = 0, false, false
 		}
-	case ProbeFailed, ProbeSilent:
-		t.suspect = t.suspect || t.asked == ProbeTab
-	case ResetFailed, ResetSilent:
+	case core.ProbeFailed, core.ProbeSilent:
+		t.suspect = t.suspect || t.asked == core.ProbeTab
+	case core.ResetFailed, core.ResetSilent:
 		l.sessionEvent(t, e)
-		t.suspect = t.suspect || t.asked == ResetTab || t.asked == RescueTab && t.halts
-	case Closed:
+		t.suspect = t.suspect || t.asked == core.ResetTab || t.asked == core.RescueTab && t.halts
+	case core.Closed:
 		switch {
 		case t.closing == 0 && !t.lost:
 		case e.Kept:
@@ -103,21 +107,21 @@ func (l *Ledger) tabEvent(t *entry, e Event) {
 			}
 			l.dropTab(t.id)
 		}
-	case Killed, KillFailed:
+	case core.Killed, core.KillFailed:
 		if !t.killing {
 			l.unasked = t.id
 		}
 		t.killing = false
-	case KillSilent:
+	case core.KillSilent:
 		if t.closing != 0 && !t.lost {
-			t.lost, t.askedAt = true, Never
+			t.lost, t.askedAt = true, core.Never
 			l.lost++
 		}
 	}
 }
 
 // opening notes how an opening ended; only the first answer counts.
-func (l *Ledger) opening(t *entry, kind EventKind) {
+func (l *Ledger) opening(t *entry, kind core.EventKind) {
 	switch {
 	case t.opened || t.failed:
 		l.unasked = t.id
@@ -125,15 +129,17 @@ func (l *Ledger) opening(t *entry, kind EventKind) {
 	case t.closing != 0:
 		l.tooLate = t.id
 	}
-	if t.failed = kind == OpenFailed; kind == Opened {
+	if t.failed = kind == core.OpenFailed; kind == core.Opened {
 		t.opened, l.justOpened = true, t.id
 	}
 }
 
 // resets says whether one of the two parts of a reset was asked of a tab.
-func (e *entry) resets() bool { return e.asked == ResetTab || e.asked == RescueTab && e.halts }
+func (e *entry) resets() bool {
+	return e.asked == core.ResetTab || e.asked == core.RescueTab && e.halts
+}
 
 // endsReset says whether an event ends a reset without success, in either part.
-func (k EventKind) endsReset() bool {
-	return k == ResetFailed || k == ResetSilent || k == RescueFailed
+func endsReset(k core.EventKind) bool {
+	return k == core.ResetFailed || k == core.ResetSilent || k == core.RescueFailed
 }

@@ -1,16 +1,20 @@
-package core
+package spec
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/pagepool/pagepool/pool/core"
+)
 
 // The claim about rule 2: a tab is opened inside a primary where a slot is free beyond those that older requests need,
 // and only there.
 
 func opensInside(t *Transition) error {
-	if t.After.Capacity != t.Before.Capacity || t.After.requestIndex.used == 0 {
+	if t.After.Capacity != t.Before.Capacity || waiting(t.After) == 0 {
 		return nil // how many slots there were is not known; or nobody waits, the one it was opened for included
 	}
 	for i := range t.Effects {
-		if e := &t.Effects[i]; e.Kind == OpenTab && e.Affinity != 0 {
+		if e := &t.Effects[i]; e.Kind == core.OpenTab && e.Affinity != 0 {
 			if err := t.opensBeyondOlder(e, t.Effects[i:]); err != nil {
 				return err
 			}
@@ -23,9 +27,9 @@ func opensInside(t *Transition) error {
 // that are not an affinity's own.
 func (t *Transition) supply() int32 {
 	s := t.After
-	n := t.free() + s.counts[Standby]
+	n := t.free() + count(s, core.Standby)
 	for i := range s.Tabs {
-		if tab := &s.Tabs[i]; tab.State == Opening && !tab.Overdue && (tab.Affinity == 0 || tab.Doomed) {
+		if tab := &s.Tabs[i]; tab.State == core.Opening && !tab.Overdue && (tab.Affinity == 0 || tab.Doomed) {
 			n++
 		}
 	}
@@ -33,12 +37,12 @@ func (t *Transition) supply() int32 {
 }
 
 // older counts the requests ahead of r that are let through, and were promised nothing.
-func (t *Transition) older(r *Request, permits int32) int32 {
+func (t *Transition) older(r *core.Request, permits int32) int32 {
 	n := int32(0)
 	for i := range t.After.Requests {
 		q := &t.After.Requests[i]
-		if q.Used && q.ID != r.ID && q.Pin == None && t.precedes(q, r) &&
-			(q.Class == Nested || permits > 0 && t.After.at(q.Affinity).eligible > 0) {
+		if q.Used && q.ID != r.ID && q.Pin == core.None && t.precedes(q, r) &&
+			(q.Class == core.Nested || permits > 0 && t.admittedOf(q.Affinity) > 0) {
 			n++
 		}
 	}
@@ -46,13 +50,13 @@ func (t *Transition) older(r *Request, permits int32) int32 {
 }
 
 // opensBeyondOlder looks at one opening inside a primary; rest is what the step did from there on.
-func (t *Transition) opensBeyondOlder(e *Effect, rest []Effect) error {
+func (t *Transition) opensBeyondOlder(e *core.Effect, rest []core.Effect) error {
 	s := t.After
-	i, ok := s.tabIndex.get(uint64(e.Tab))
+	i, ok := tabAt(s, e.Tab)
 	if !ok {
 		return nil
 	}
-	j, ok := s.requestIndex.get(uint64(s.Tabs[i].Pinned))
+	j, ok := requestAt(s, s.Tabs[i].Pinned)
 	if !ok {
 		return nil // it was served otherwise in the same step
 	}
@@ -61,9 +65,9 @@ func (t *Transition) opensBeyondOlder(e *Effect, rest []Effect) error {
 	supply, older := t.supply(), t.older(r, permits)
 	for k := range rest {
 		switch o := &rest[k]; {
-		case o.Kind == OpenTab && o.Affinity != 0:
+		case o.Kind == core.OpenTab && o.Affinity != 0:
 			supply++
-		case o.Kind == Grant && o.How == Adopted:
+		case o.Kind == core.Grant && o.How == core.Adopted:
 			supply++
 			if q, ok := t.requestBefore(o.Request); ok && t.precedes(&q, r) {
 				older++
@@ -81,25 +85,25 @@ func (t *Transition) opensWhereItCan() error {
 	s := t.After
 	free := t.free()
 	for i := range t.Effects {
-		if e := &t.Effects[i]; e.Kind == OpenTab && e.Affinity == 0 {
+		if e := &t.Effects[i]; e.Kind == core.OpenTab && e.Affinity == 0 {
 			free++ // as it was when those that wait were placed
 		}
 	}
-	if free <= 0 || !s.opens() {
+	if free <= 0 || !opens(s) {
 		return nil
 	}
 	permits := t.permits()
 	for i := range s.Requests {
 		r := &s.Requests[i]
-		if !r.Used || r.Pin != None {
+		if !r.Used || r.Pin != core.None {
 			continue
 		}
-		k := s.at(r.Affinity)
-		if k.Primary == None || r.Class == Root && (permits <= 0 || k.eligible <= 0) {
+		k := &s.Affinities[r.Affinity]
+		if k.Primary == core.None || r.Class == core.Root && (permits <= 0 || t.admittedOf(r.Affinity) <= 0) {
 			continue
 		}
 		c := &s.Contexts[k.Primary]
-		if c.Browser == s.ready().ID && int(s.inContexts[k.Primary].tabs) < s.Settings.TabsPerContext && t.supply() > t.older(r, permits) {
+		if c.Browser == serving(s).ID && int(tabsIn(s, k.Primary)) < s.Settings.TabsPerContext && t.supply() > t.older(r, permits) {
 			return fmt.Errorf("r%d waits, and a slot is free for a tab inside c%d", r.ID, c.ID)
 		}
 	}

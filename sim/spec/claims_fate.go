@@ -1,8 +1,10 @@
-package core
+package spec
 
 import (
 	"fmt"
 	"slices"
+
+	"github.com/pagepool/pagepool/pool/core"
 )
 
 // The claims about what becomes of things: of a primary when its last tab begins to close, of an orphan, of a
@@ -16,9 +18,9 @@ func primaryFate(t *Transition) error {
 		e := &t.Effects[i]
 		var err error
 		switch e.Kind {
-		case CloseTab:
+		case core.CloseTab:
 			err = t.fateOfPrimary(e)
-		case CloseContext:
+		case core.CloseContext:
 			err = t.fateOfOrphan(e)
 		}
 		if err != nil {
@@ -27,7 +29,7 @@ func primaryFate(t *Transition) error {
 	}
 	s := t.After
 	for i := range s.Tabs {
-		if tab := &s.Tabs[i]; tab.State == Lost && s.isPrimary(tab.Context) {
+		if tab := &s.Tabs[i]; tab.State == core.Lost && isPrimary(s, tab.Context) {
 			return fmt.Errorf("t%d is lost, and its context is a primary", tab.ID)
 		}
 	}
@@ -36,13 +38,13 @@ func primaryFate(t *Transition) error {
 	}
 	for i := range s.Contexts {
 		c := &s.Contexts[i]
-		if !s.orphan(int32(i)) {
+		if !orphan(s, int32(i)) {
 			continue
 		}
 		if b := t.Ledger.browser(c.Browser); b == nil || b.drains || b.ending {
 			return fmt.Errorf("c%d is an orphan of b%d, which takes no new tabs", c.ID, c.Browser)
 		}
-		if t.Event.Kind == SweepRequested && !s.Settings.RetainOnEvict && !t.Ledger.waits(c.Affinity) &&
+		if t.Event.Kind == core.SweepRequested && !s.Settings.RetainOnEvict && !t.Ledger.waits(c.Affinity) &&
 			t.Ledger.idleFor(c.Affinity, s.Now, t.Event.MaxIdle) {
 			return fmt.Errorf("c%d was an orphan for long enough, and the sweep has left it", c.ID)
 		}
@@ -55,12 +57,12 @@ func primaryFate(t *Transition) error {
 func (t *Transition) primaryStays() error {
 	for i := range t.After.Tabs {
 		tab := &t.After.Tabs[i]
-		if tab.State == 0 || !tab.bound() || t.Event.Kind == Disposed || t.After.isPrimary(tab.Context) ||
+		if tab.State == 0 || !bound(tab) || t.Event.Kind == core.Disposed || isPrimary(t.After, tab.Context) ||
 			t.Ledger.lostTabIn(t.After.Contexts[tab.Context].ID) || t.Ledger.contextSpoiled(t.After.Contexts[tab.Context].ID) {
 			continue
 		}
-		before, ok := t.Before.tabIndex.get(uint64(tab.ID))
-		if ok && t.Before.Tabs[before].Affinity == tab.Affinity && t.Before.isPrimary(t.Before.Tabs[before].Context) {
+		before, ok := tabAt(t.Before, tab.ID)
+		if ok && t.Before.Tabs[before].Affinity == tab.Affinity && isPrimary(t.Before, t.Before.Tabs[before].Context) {
 			return fmt.Errorf("c%d stops being the primary of affinity %d, and t%d lives in it", t.After.Contexts[tab.Context].ID, tab.Affinity, tab.ID)
 		}
 	}
@@ -68,20 +70,20 @@ func (t *Transition) primaryStays() error {
 }
 
 // fateOfPrimary looks at a close of a tab whose context was its affinity's primary before the step.
-func (t *Transition) fateOfPrimary(e *Effect) error {
-	if e.Affinity == 0 || int(e.Affinity) >= len(t.Before.Affinities) || !t.Before.at(e.Affinity).Known ||
-		t.Before.primaryOf(t.Before.at(e.Affinity)) != e.Context || t.Event.Kind == Disposed {
+func (t *Transition) fateOfPrimary(e *core.Effect) error {
+	if e.Affinity == 0 || int(e.Affinity) >= len(t.Before.Affinities) ||
+		primaryOf(t.Before, e.Affinity) != e.Context || t.Event.Kind == core.Disposed {
 		return nil
 	}
 	set := &t.After.Settings
 	b := t.Ledger.browser(e.Browser)
-	keep := set.OrphanCap > 0 && t.After.Phase == PhaseServing && b != nil && b.ready && !b.drains && !b.ending
+	keep := set.OrphanCap > 0 && t.After.Phase == core.PhaseServing && b != nil && b.ready && !b.drains && !b.ending
 	switch e.Reason {
-	case Eviction, IdleSweep:
+	case core.Eviction, core.IdleSweep:
 		keep = keep && set.RetainOnEvict
-	case Disposal:
+	case core.Disposal:
 		return nil // what a disposal retains only the one who asked for it knows
-	case Drain, BrowserLost:
+	case core.Drain, core.BrowserLost:
 		keep = false
 	}
 	if t.Ledger.contextSpoiled(e.Context) {
@@ -95,34 +97,33 @@ func (t *Transition) fateOfPrimary(e *Effect) error {
 			keep = true // others are in it
 		}
 	}
-	k := t.After.at(e.Affinity)
-	if is := k.Known && t.After.primaryOf(k) == e.Context; is != keep && t.Ledger.inContext(e.Context) > 0 {
+	if is := primaryOf(t.After, e.Affinity) == e.Context; is != keep && t.Ledger.inContext(e.Context) > 0 {
 		return fmt.Errorf("t%d begins to close for %v, and c%d is a primary: %v; it has to be: %v", e.Tab, e.Reason, e.Context, is, keep)
 	}
 	return nil
 }
 
 // spoiledStays: a context in which a lease has left something is no primary any more.
-func (t *Transition) spoiledStays(c ContextID) error {
+func (t *Transition) spoiledStays(c core.ContextID) error {
 	for a := range t.After.Affinities {
-		if k := t.After.at(Affinity(a)); k.Known && t.After.primaryOf(k) == c {
+		if primaryOf(t.After, core.Affinity(a)) == c {
 			return fmt.Errorf("a lease has left something in c%d, and it is the primary of affinity %d", c, a)
 		}
 	}
 	return nil
 }
 
-func (l *Ledger) lostTabIn(c ContextID) bool {
+func (l *Ledger) lostTabIn(c core.ContextID) bool {
 	return slices.ContainsFunc(l.tabs, func(e entry) bool { return e.context == c && e.lost })
 }
 
 // fateOfOrphan looks at an orphan that is closed for its place.
-func (t *Transition) fateOfOrphan(e *Effect) error {
-	if e.Reason != OrphanRoom {
+func (t *Transition) fateOfOrphan(e *core.Effect) error {
+	if e.Reason != core.OrphanRoom {
 		return nil
 	}
-	s, tabless := t.After, 0
-	var closed *Context
+	s, alone := t.After, 0
+	var closed *core.Context
 	for i := range s.Contexts {
 		if c := &s.Contexts[i]; c.ID == e.Context {
 			closed = c
@@ -130,15 +131,15 @@ func (t *Transition) fateOfOrphan(e *Effect) error {
 	}
 	for i := range t.Ledger.contexts {
 		if t.Ledger.inContext(t.Ledger.contexts[i].id) == 0 {
-			tabless++
+			alone++
 		}
 	}
-	if max(tabless, int(t.Before.tabless)) < s.Settings.OrphanCap || closed == nil {
-		return fmt.Errorf("c%d is closed for its place, and %d of %d are taken", e.Context, tabless, s.Settings.OrphanCap)
+	if max(alone, tabless(t.Before)) < s.Settings.OrphanCap || closed == nil {
+		return fmt.Errorf("c%d is closed for its place, and %d of %d are taken", e.Context, alone, s.Settings.OrphanCap)
 	}
 	since := t.orphanSince(closed.ID)
 	for i := range s.Contexts {
-		if c := &s.Contexts[i]; s.orphan(int32(i)) && t.orphanSince(c.ID) < since {
+		if c := &s.Contexts[i]; orphan(s, int32(i)) && t.orphanSince(c.ID) < since {
 			return fmt.Errorf("c%d is closed for its place, and c%d is an older orphan", e.Context, c.ID)
 		}
 	}
@@ -146,13 +147,13 @@ func (t *Transition) fateOfOrphan(e *Effect) error {
 }
 
 // orphanSince is since when a context was an orphan before the step.
-func (t *Transition) orphanSince(id ContextID) Time {
+func (t *Transition) orphanSince(id core.ContextID) core.Time {
 	for i := range t.Before.Contexts {
-		if c := &t.Before.Contexts[i]; c.ID == id && t.Before.inContexts[i].tabs == 0 {
+		if c := &t.Before.Contexts[i]; c.ID == id && tabsIn(t.Before, int32(i)) == 0 {
 			return c.Since
 		}
 	}
-	return Never
+	return core.Never
 }
 
 // doubtHolds: a page in doubt is rescued before it is given up, and a page that was used is reset before it is
@@ -161,11 +162,11 @@ func doubtHolds(t *Transition) error {
 	s := t.After
 	for i := range t.Effects {
 		switch e := &t.Effects[i]; {
-		case e.Kind == CloseTab && e.Reason == Wedge && s.Settings.RescueTimeout > 0 && !t.closedForRoom(e):
+		case e.Kind == core.CloseTab && e.Reason == core.Wedge && s.Settings.RescueTimeout > 0 && !t.closedForRoom(e):
 			if tab := t.Ledger.tab(e.Tab); tab != nil && !tab.rescued && tab.failures < 2 && !tab.wedged {
 				return fmt.Errorf("t%d is given up, and nobody has tried to rescue it", e.Tab)
 			}
-		case e.Kind == Grant && s.Settings.Reset:
+		case e.Kind == core.Grant && s.Settings.Reset:
 			if tab := t.Ledger.tab(e.Tab); tab != nil && tab.usedBefore {
 				return fmt.Errorf("t%d was granted, and was not reset since it was used", e.Tab)
 			}
@@ -173,11 +174,11 @@ func doubtHolds(t *Transition) error {
 	}
 	for i := range s.Requests {
 		r := &s.Requests[i]
-		if !r.Used || r.Pin == None {
+		if !r.Used || r.Pin == core.None {
 			continue
 		}
 		tab := &s.Tabs[r.Pin]
-		if tab.Pinned != r.ID || tab.Overdue || tab.Doomed || tab.State != Opening && tab.State != Probing && tab.State != Resetting {
+		if tab.Pinned != r.ID || tab.Overdue || tab.Doomed || tab.State != core.Opening && tab.State != core.Probing && tab.State != core.Resetting {
 			return fmt.Errorf("r%d was promised t%d, which is %v, overdue %v, doomed %v", r.ID, tab.ID, tab.State, tab.Overdue, tab.Doomed)
 		}
 	}
@@ -206,11 +207,11 @@ func unwantedHolds(t *Transition) error {
 // wantedKept: what opened inside a primary too late is closed only where the affinity has its AffinityTabs, and no
 // nested request of it waits.
 func wantedKept(t *Transition, e *entry) error {
-	if e.closing != Unwanted {
+	if e.closing != core.Unwanted {
 		return nil
 	}
 	for i := range t.Ledger.waiting {
-		if r := &t.Ledger.waiting[i]; r.affinity == e.affinity && r.class == Nested {
+		if r := &t.Ledger.waiting[i]; r.affinity == e.affinity && r.class == core.Nested {
 			return fmt.Errorf("t%d is closed as unwanted, and r%d could have had it", e.id, r.id)
 		}
 	}
@@ -221,11 +222,10 @@ func wantedKept(t *Transition, e *entry) error {
 }
 
 // owned is how many tabs count towards AffinityTabs, but for those that this step gave to the affinity.
-func (t *Transition) owned(a Affinity) int32 {
-	k := t.After.at(a)
-	n := k.owned()
+func (t *Transition) owned(a core.Affinity) int32 {
+	n := owned(t.After, a)
 	for i := range t.Effects {
-		if e := &t.Effects[i]; e.Affinity == a && (e.Kind == OpenTab || e.Kind == Grant && e.How.gains()) {
+		if e := &t.Effects[i]; e.Affinity == a && (e.Kind == core.OpenTab || e.Kind == core.Grant && gains(e.How)) {
 			n--
 		}
 	}
@@ -235,11 +235,11 @@ func (t *Transition) owned(a Affinity) int32 {
 // overdueOpening is the second half of unwantedHolds, which also looks at what was granted at once.
 func overdueOpening(t *Transition) error {
 	e := t.Ledger.tab(t.Ledger.justOpened)
-	if e == nil || e.affinity == 0 || !e.overdue || t.fromStandby(e.id) || e.closing != 0 || e.holder != 0 && e.class == Nested {
+	if e == nil || e.affinity == 0 || !e.overdue || t.fromStandby(e.id) || e.closing != 0 || e.holder != 0 && e.class == core.Nested {
 		return nil
 	}
 	for i := range t.Ledger.waiting {
-		if r := &t.Ledger.waiting[i]; r.affinity == e.affinity && r.class == Nested {
+		if r := &t.Ledger.waiting[i]; r.affinity == e.affinity && r.class == core.Nested {
 			return nil
 		}
 	}
@@ -254,33 +254,32 @@ func opensForAdmitted(t *Transition) error {
 	s := t.After
 	for i := range t.Effects {
 		e := &t.Effects[i]
-		slot, ok := s.tabIndex.get(uint64(e.Tab))
-		if e.Kind != OpenTab || e.Affinity == 0 || !ok {
+		slot, ok := tabAt(s, e.Tab)
+		if e.Kind != core.OpenTab || e.Affinity == 0 || !ok {
 			continue
 		}
-		r, ok := s.requestIndex.get(uint64(s.Tabs[slot].Pinned))
-		if !ok || s.Requests[r].Class == Nested {
+		r, ok := requestAt(s, s.Tabs[slot].Pinned)
+		if !ok || s.Requests[r].Class == core.Nested {
 			continue
 		}
 		_, permits := t.letThrough(&s.Requests[r], t.Effects[i:])
-		k := s.at(e.Affinity)
-		owned := k.owned()
+		has := owned(s, e.Affinity)
 		for _, o := range t.Effects[i:] {
-			if o.Affinity == e.Affinity && (o.Kind == OpenTab || o.Kind == Grant && o.How.gains()) {
-				owned--
+			if o.Affinity == e.Affinity && (o.Kind == core.OpenTab || o.Kind == core.Grant && gains(o.How)) {
+				has--
 			}
 		}
-		if permits <= 0 || int(owned) >= s.Settings.AffinityTabs {
-			return fmt.Errorf("t%d is opened for affinity %d, which owns %d tabs, with %d permits left", e.Tab, e.Affinity, owned, permits)
+		if permits <= 0 || int(has) >= s.Settings.AffinityTabs {
+			return fmt.Errorf("t%d is opened for affinity %d, which owns %d tabs, with %d permits left", e.Tab, e.Affinity, has, permits)
 		}
 	}
 	return nil
 }
 
 // fromStandby says whether a tab was granted as a standby in this step: its opening was nobody's.
-func (t *Transition) fromStandby(id TabID) bool {
+func (t *Transition) fromStandby(id core.TabID) bool {
 	for i := range t.Effects {
-		if e := &t.Effects[i]; e.Kind == Grant && e.Tab == id && e.How == Adopted {
+		if e := &t.Effects[i]; e.Kind == core.Grant && e.Tab == id && e.How == core.Adopted {
 			return true
 		}
 	}
@@ -307,7 +306,7 @@ func growthHolds(t *Transition) error {
 		return err
 	}
 	granted, opened := t.given()
-	relief := t.relief() + s.counts[Standby]
+	relief := t.relief() + count(s, core.Standby)
 	if (t.permits() > permits || permits+granted == 0) && (relief > tabs+opened || tabs+opened+granted == 0) {
 		return fmt.Errorf("capacity went to %d: %d permits for %d requests, %d tabs on their way to %d", s.Capacity, t.permits(), permits, relief, tabs)
 	}
@@ -322,19 +321,19 @@ func (t *Transition) urgentGrowth() error {
 	if grown <= 0 {
 		return nil
 	}
-	var urgent, granted int32
+	var entitled, granted int32
 	for i := range s.Requests {
-		if r := &s.Requests[i]; r.Used && s.urgent(r) {
-			urgent++
+		if r := &s.Requests[i]; r.Used && urgent(s, r) {
+			entitled++
 		}
 	}
 	for i := range t.Effects {
-		if r, ok := t.requestBefore(t.Effects[i].Request); ok && t.Effects[i].Kind == Grant && s.urgent(&r) {
+		if r, ok := t.requestBefore(t.Effects[i].Request); ok && t.Effects[i].Kind == core.Grant && urgent(s, &r) {
 			granted++
 		}
 	}
-	if grown > urgent+granted && min(t.permits(), t.relief()+s.counts[Standby]) > urgent {
-		return fmt.Errorf("capacity went to %d, %d beyond BurstPages, for %d urgent requests", s.Capacity, grown, urgent)
+	if grown > entitled+granted && min(t.permits(), t.relief()+count(s, core.Standby)) > entitled {
+		return fmt.Errorf("capacity went to %d, %d beyond BurstPages, for %d urgent requests", s.Capacity, grown, entitled)
 	}
 	return nil
 }
@@ -343,7 +342,7 @@ func (t *Transition) urgentGrowth() error {
 // and nobody is short of a tab with none on its way; beyond BurstPages, none of those entitled to HighPriorityPages.
 func growthComes(t *Transition) error {
 	s, set := t.After, &t.After.Settings
-	if s.Phase >= PhaseEnding || s.requestIndex.used == 0 || int(s.Capacity) >= set.Ceiling() {
+	if s.Phase >= core.PhaseEnding || waiting(s) == 0 || int(s.Capacity) >= set.Ceiling() {
 		return nil
 	}
 	var permits, tabs, highPermits, highTabs int32
@@ -358,7 +357,7 @@ func growthComes(t *Transition) error {
 		permits += wanted
 		urgent, unpromised := t.entitledOf(r.Affinity)
 		highPermits += min(urgent, wanted)
-		highTabs += min(unpromised[Root], roots) + min(unpromised[Nested], nested)
+		highTabs += min(unpromised[core.Root], roots) + min(unpromised[core.Nested], nested)
 	}
 	short := t.shortOf(permits, tabs)
 	if int(s.Capacity) >= set.BurstPages {
@@ -372,7 +371,7 @@ func growthComes(t *Transition) error {
 
 // shortOf is how much more capacity those need who want so many permits and so many tabs.
 func (t *Transition) shortOf(permits, tabs int32) int32 {
-	short := tabs - t.relief() - t.After.counts[Standby]
+	short := tabs - t.relief() - count(t.After, core.Standby)
 	if permits > 0 {
 		short = max(short, permits-t.permits())
 	}
@@ -381,16 +380,16 @@ func (t *Transition) shortOf(permits, tabs int32) int32 {
 
 // entitledOf counts the requests of an affinity that may have the pool grow to HighPriorityPages: the root ones,
 // and of each class those that were promised no tab.
-func (t *Transition) entitledOf(a Affinity) (roots int32, unpromised [Classes]int32) {
+func (t *Transition) entitledOf(a core.Affinity) (roots int32, unpromised [core.Classes]int32) {
 	for i := range t.After.Requests {
 		r := &t.After.Requests[i]
 		if !r.Used || r.Affinity != a || !t.entitled(r) {
 			continue
 		}
-		if r.Class == Root {
+		if r.Class == core.Root {
 			roots++
 		}
-		if r.Pin == None {
+		if r.Pin == core.None {
 			unpromised[r.Class]++
 		}
 	}
@@ -398,9 +397,9 @@ func (t *Transition) entitledOf(a Affinity) (roots int32, unpromised [Classes]in
 }
 
 // entitled says whether a request may have the pool grow to HighPriorityPages.
-func (t *Transition) entitled(r *Request) bool {
+func (t *Transition) entitled(r *core.Request) bool {
 	threshold := t.After.Settings.HighPriorityThreshold
-	return threshold != Off && int(r.Priority) >= threshold
+	return threshold != core.Off && int(r.Priority) >= threshold
 }
 
 // given counts what this step gave to those that wait: leases; and what it may have given them after it grew:
@@ -409,12 +408,12 @@ func (t *Transition) entitled(r *Request) bool {
 func (t *Transition) given() (granted, opened int32) {
 	for i := range t.Effects {
 		switch e := &t.Effects[i]; {
-		case e.Kind == Grant && e.How == Reassigned:
+		case e.Kind == core.Grant && e.How == core.Reassigned:
 			opened++
 			granted++
-		case e.Kind == Grant:
+		case e.Kind == core.Grant:
 			granted++
-		case e.Kind == OpenTab && e.Affinity != 0:
+		case e.Kind == core.OpenTab && e.Affinity != 0:
 			opened++
 		}
 	}
@@ -423,11 +422,11 @@ func (t *Transition) given() (granted, opened int32) {
 
 // refuses says whether somebody is refused in this step, for whom something may have been done before.
 func (t *Transition) refuses() bool {
-	return slices.ContainsFunc(t.Effects, func(e Effect) bool { return e.Kind == Refuse && e.Reason != RequestAbandoned })
+	return slices.ContainsFunc(t.Effects, func(e core.Effect) bool { return e.Kind == core.Refuse && e.Reason != core.RequestAbandoned })
 }
 
 // wantsPermits is how many more root leases an affinity's requests could have, but for the root limit.
-func (t *Transition) wantsPermits(a Affinity) int32 {
+func (t *Transition) wantsPermits(a core.Affinity) int32 {
 	set := &t.After.Settings
 	waiting, held, bound := t.Ledger.rootsOf(a)
 	own := int32(0) // tabs that it has, or that are on their way to it, but for those promised to nested requests
@@ -437,10 +436,10 @@ func (t *Transition) wantsPermits(a Affinity) int32 {
 		if tab.State == 0 || tab.Affinity != a || tab.Doomed || tab.Overdue {
 			continue
 		}
-		if (tab.State >= Idle && tab.State <= Resetting || tab.State == Opening) && !t.forNested(tab) {
+		if (tab.State >= core.Idle && tab.State <= core.Resetting || tab.State == core.Opening) && !t.forNested(tab) {
 			own++
 		}
-		if tab.State == Opening {
+		if tab.State == core.Opening {
 			openings++
 		}
 	}
@@ -448,24 +447,22 @@ func (t *Transition) wantsPermits(a Affinity) int32 {
 }
 
 // forNested says whether a tab was promised to a nested request.
-func (t *Transition) forNested(tab *Tab) bool {
-	i, ok := t.After.requestIndex.get(uint64(tab.Pinned))
-	return ok && t.After.Requests[i].Class == Nested
+func (t *Transition) forNested(tab *core.Tab) bool {
+	i, ok := requestAt(t.After, tab.Pinned)
+	return ok && t.After.Requests[i].Class == core.Nested
 }
 
 // armed says whether a deadline is armed, be it late.
-func (t *Transition) armed(e Event) bool {
-	found := false
-	t.After.eachDeadline(func(d Deadline) { found = found || d.Event == e })
-	return found
+func (t *Transition) armed(e core.Event) bool {
+	return slices.ContainsFunc(t.deadlines(), func(d core.Deadline) bool { return d.Event == e })
 }
 
 // browserTruth: a browser is asked whether it is there when an operation has been silent for StallTimeout and
 // nothing else answered meanwhile, and it is given up only if it was asked and did not answer.
 func browserTruth(t *Transition) error {
-	l, stall := t.Ledger, Time(t.After.Settings.StallTimeout)
-	if t.Event.Kind == BrowserSilent && t.After.FailedBrowsers == 0 &&
-		slices.ContainsFunc(t.Effects, func(e Effect) bool { return e.Kind == CloseBrowser && e.Browser == t.Event.Browser }) {
+	l, stall := t.Ledger, core.Time(t.After.Settings.StallTimeout)
+	if t.Event.Kind == core.BrowserSilent && t.After.FailedBrowsers == 0 &&
+		slices.ContainsFunc(t.Effects, func(e core.Effect) bool { return e.Kind == core.CloseBrowser && e.Browser == t.Event.Browser }) {
 		return fmt.Errorf("b%d is given up, and counts as no failure", t.Event.Browser)
 	}
 	for i := range l.browsers {
@@ -474,15 +471,15 @@ func browserTruth(t *Transition) error {
 			continue
 		}
 		since := l.silentSince(b.id)
-		if o := t.After.browser(b.id); o != nil && (o.HeardAt != b.heardAt || t.After.silentSince(b.id) != since) {
+		if o := browserOf(t.After, b.id); o != nil && (o.HeardAt != b.heardAt || silentSince(t.After, b.id) != since) {
 			return fmt.Errorf("b%d was heard of at %v and is silent since %v, and the books say %v and %v",
-				b.id, b.heardAt.Duration(), since.Duration(), o.HeardAt.Duration(), t.After.silentSince(b.id).Duration())
+				b.id, b.heardAt.Duration(), since.Duration(), o.HeardAt.Duration(), silentSince(t.After, b.id).Duration())
 		}
 		if stall < 0 || b.asked {
 			continue
 		}
-		if since != Never && max(since, b.heardAt).after(t.After.Settings.StallTimeout) < t.After.Now &&
-			!t.armed(Event{Kind: BrowserStalled, Browser: b.id}) {
+		if since != core.Never && max(since, b.heardAt).Add(t.After.Settings.StallTimeout) < t.After.Now &&
+			!t.armed(core.Event{Kind: core.BrowserStalled, Browser: b.id}) {
 			return fmt.Errorf("an operation in b%d has been silent since %v, and b%d is not asked", b.id, since.Duration(), b.id)
 		}
 	}

@@ -1,8 +1,10 @@
-package core
+package spec
 
 import (
 	"fmt"
 	"time"
+
+	"github.com/pagepool/pagepool/pool/core"
 )
 
 // resetBounded: a tab whose lease has ended is closing in time, unless its page answers. It looks at the deadline that is
@@ -11,14 +13,12 @@ func resetBounded(t *Transition) error {
 	if !t.After.Settings.Reset {
 		return nil
 	}
-	var armed [8]Deadline
-	deadlines := t.After.Deadlines(armed[:0])
 	for i := range t.Ledger.tabs {
 		e := &t.Ledger.tabs[i]
 		if !e.ending || e.asked == 0 || e.closing != 0 || e.holder != 0 {
 			continue
 		}
-		if at, bound := closesBy(deadlines, e.id), e.resetBound(&t.After.Settings); at > bound {
+		if at, bound := closesBy(t.deadlines(), e.id), e.resetBound(&t.After.Settings); at > bound {
 			return fmt.Errorf("the lease of t%d ended at %v, and it is given up at %v instead of %v",
 				e.id, e.endedAt.Duration(), at.Duration(), bound.Duration())
 		}
@@ -27,31 +27,31 @@ func resetBounded(t *Transition) error {
 }
 
 // closesBy is when a tab is given up that answers nothing; never: it is not.
-func closesBy(deadlines []Deadline, id TabID) Time {
+func closesBy(deadlines []core.Deadline, id core.TabID) core.Time {
 	for _, d := range deadlines {
 		if d.Event.Tab != id {
 			continue
 		}
 		switch d.Event.Kind {
-		case ProbeSilent, RescueSilent, ResetSilent:
+		case core.ProbeSilent, core.RescueSilent, core.ResetSilent:
 			return d.At
 		}
 	}
-	return Never
+	return core.Never
 }
 
 // resetBound is the latest instant at which a tab that answers nothing more may be given up.
-func (e *entry) resetBound(set *Settings) Time {
+func (e *entry) resetBound(set *core.Settings) core.Time {
 	rescue := set.RescueTimeout
 	if rescue < 0 {
 		rescue = 500 * time.Millisecond
 	}
 	switch {
-	case e.asked == ResetTab:
-		return e.beganAt.after(set.OpenTimeout)
+	case e.asked == core.ResetTab:
+		return e.beganAt.Add(set.OpenTimeout)
 	case e.answered:
-		return e.beganAt.after(rescue)
+		return e.beganAt.Add(rescue)
 	}
 	// An answer may come after its deadline, where nobody looked in time.
-	return max(e.endedAt.after(2*rescue), e.overAt.after(rescue))
+	return max(e.endedAt.Add(2*rescue), e.overAt.Add(rescue))
 }

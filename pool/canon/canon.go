@@ -1,8 +1,14 @@
-package core
+// Package canon hashes the facts of a pool, and what refers to them, up to a renaming of ids: the state hash of dumps and
+// replays, and the visited set of a search.
+//
+// The package makes no promise of compatibility.
+package canon
 
 import (
 	"math/bits"
 	"slices"
+
+	"github.com/pagepool/pagepool/pool/core"
 )
 
 // Fingerprints. Ids, generations and places in an order only grow, and decisions only compare them;
@@ -28,8 +34,8 @@ func (h *Hasher) Sum() uint64 {
 	return hi ^ lo
 }
 
-// bit is a flag in its place in a word that is hashed.
-func bit(b bool, place uint) uint64 {
+// Bit is a flag in its place in a word that is hashed.
+func Bit(b bool, place uint) uint64 {
 	if b {
 		return 1 << place
 	}
@@ -60,11 +66,11 @@ func (r *ranks) seal() {
 func (r ranks) of(x uint64) uint64 {
 	if len(r) > 16 {
 		n, found := slices.BinarySearch(r, x)
-		return uint64(n) + bit(found, 0)
+		return uint64(n) + Bit(found, 0)
 	}
 	n := uint64(0)
 	for _, y := range r {
-		n += bit(y <= x, 0)
+		n += Bit(y <= x, 0)
 	}
 	return n
 }
@@ -78,7 +84,7 @@ type Canon struct {
 	// are numbered. It is asked by HashWaiting and Sum.
 	Name func(number uint64) uint64
 	// Tick is by how much time passes, and Now is what time it is; 0: it never does, and times do not count.
-	Tick, Now Time
+	Tick, Now core.Time
 
 	Hasher                                             // of what is in a fixed order
 	with                                        uint64 // a sum over what is in none
@@ -116,24 +122,38 @@ func (c *Canon) Seal() {
 }
 
 // AddBrowser names a browser that something outside of the pool refers to.
-func (c *Canon) AddBrowser(id BrowserID) { c.browsers.add(uint64(id)) }
+func (c *Canon) AddBrowser(id core.BrowserID) { c.browsers.add(uint64(id)) }
 
 // Browser is the name of a browser: its place among those that are referred to.
-func (c *Canon) Browser(id BrowserID) uint64 { return c.browsers.of(uint64(id)) }
+func (c *Canon) Browser(id core.BrowserID) uint64 { return c.browsers.of(uint64(id)) }
 
 // Tab is the hash of one tab, to which something can be added that belongs to it.
-func (c *Canon) Tab(id TabID, context ContextID) *Hasher {
+func (c *Canon) Tab(id core.TabID, context core.ContextID) *Hasher {
 	return &find(&c.tabs, uint64(id), uint64(context)).own
 }
 
 // Context is the same for a context.
-func (c *Canon) Context(id ContextID, browser BrowserID) *Hasher {
+func (c *Canon) Context(id core.ContextID, browser core.BrowserID) *Hasher {
 	return &find(&c.contexts, uint64(id), uint64(browser)).own
 }
 
+// AddDisposal names a disposal of the ledger's, and Disposal is its name.
+func (c *Canon) AddDisposal(number uint64) { c.disposals.add(number) }
+
+// Disposal is explained with AddDisposal.
+func (c *Canon) Disposal(number uint64) uint64 { return c.disposals.of(number) }
+
+// HeldBy adds to a tab that a request holds it.
+func (c *Canon) HeldBy(id core.TabID, context core.ContextID, request core.RequestID) {
+	find(&c.tabs, uint64(id), uint64(context)).requests[2] = uint64(request)
+}
+
+// AddAny adds one of several things of which none comes first.
+func (c *Canon) AddAny(sum uint64) { c.with += sum }
+
 // AddOf adds to a tab, to a context or to a browser, the first that is not 0, one of several things of which
 // none comes first.
-func (c *Canon) AddOf(tab TabID, context ContextID, browser BrowserID, x uint64) {
+func (c *Canon) AddOf(tab core.TabID, context core.ContextID, browser core.BrowserID, x uint64) {
 	var h Hasher
 	h.Add(x)
 	switch {
@@ -149,7 +169,7 @@ func (c *Canon) AddOf(tab TabID, context ContextID, browser BrowserID, x uint64)
 }
 
 // Sketch is a hash of what is known of a tab so far, but for who holds it.
-func (c *Canon) Sketch(id TabID) uint64 {
+func (c *Canon) Sketch(id core.TabID) uint64 {
 	for i := range c.tabs {
 		if t := &c.tabs[i]; t.id == uint64(id) {
 			h := t.own
@@ -183,7 +203,7 @@ func (c *Canon) Sum() uint64 {
 		h := t.own
 		h.Add(t.with)
 		for _, request := range t.requests {
-			h.Add(c.name(request))
+			h.Add(c.NameOf(request))
 		}
 		if c.KeepOrder {
 			h.Add(place(c.tabs, t.id))
@@ -209,28 +229,29 @@ func (c *Canon) Sum() uint64 {
 func place(cells []cell, id uint64) uint64 {
 	n := uint64(0)
 	for i := range cells {
-		n += bit(cells[i].id <= id, 0)
+		n += Bit(cells[i].id <= id, 0)
 	}
 	return n
 }
 
-// age is how many ticks ago an instant was; 0: there was none yet.
-func (c *Canon) age(at Time) uint64 {
-	if c.Tick == 0 || at == Never || at == 0 {
+// Age is how many ticks ago an instant was; 0: there was none yet.
+func (c *Canon) Age(at core.Time) uint64 {
+	if c.Tick == 0 || at == core.Never || at == 0 {
 		return 0
 	}
 	return 1 + uint64((c.Now-at)/c.Tick)
 }
 
-func (c *Canon) name(number uint64) uint64 {
+// NameOf is the name by which a request or a call is hashed.
+func (c *Canon) NameOf(number uint64) uint64 {
 	if number == 0 || c.Name == nil {
 		return number
 	}
 	return c.Name(number)
 }
 
-// AddIDs names the ids of the state.
-func (s *State) AddIDs(c *Canon) {
+// AddIDs names the ids of the facts.
+func (c *Canon) AddIDs(s *core.Facts) {
 	for i := range s.Tabs {
 		if t := &s.Tabs[i]; t.State != 0 {
 			c.generations.add(uint64(t.Generation))
@@ -239,15 +260,15 @@ func (s *State) AddIDs(c *Canon) {
 	}
 	for i := range s.Contexts {
 		if p := &s.Contexts[i]; p.State != 0 {
-			if s.orphan(int32(i)) {
+			if orphan(s, int32(i)) {
 				c.ages.add(uint64(p.Since))
 			}
 			c.generations.add(uint64(p.Generation))
 		}
 	}
 	for i := range s.Affinities {
-		c.generations.add(uint64(s.at(Affinity(i)).Generation))
-		c.stamps.add(s.at(Affinity(i)).Stamp)
+		c.generations.add(uint64(s.Affinities[i].Generation))
+		c.stamps.add(s.Affinities[i].Stamp)
 	}
 	for i := range s.Requests {
 		c.orders.add(s.Requests[i].Order)
@@ -260,11 +281,11 @@ func (s *State) AddIDs(c *Canon) {
 	}
 }
 
-// Hash adds everything that the state's future depends on, but for who waits.
-func (s *State) Hash(c *Canon) {
-	c.Add(uint64(s.Phase)<<8 | uint64(s.Capacity)<<16 | bit(s.Paused, 32) | bit(s.Grounded, 33) | bit(s.Idle, 34) |
-		bit(s.Shrinking, 35) | bit(s.Contraction != 0, 36) | bit(s.FailedBrowsers > 0, 37) | // whether the next restart is at once
-		bit(s.IdleSince == Never, 38)) // whether it shrinks at all
+// Hash adds everything that the future of a pool depends on, but for who waits.
+func (c *Canon) Hash(s *core.Facts) {
+	c.Add(uint64(s.Phase)<<8 | uint64(s.Capacity)<<16 | Bit(s.Paused, 32) | Bit(s.Grounded, 33) | Bit(s.Idle, 34) |
+		Bit(s.Shrinking, 35) | Bit(s.Contraction != 0, 36) | Bit(s.FailedBrowsers > 0, 37) | // whether the next restart is at once
+		Bit(s.IdleSince == core.Never, 38)) // whether it shrinks at all
 	if c.Tick > 0 {
 		c.Add(uint64(s.FailedOpenings)<<32 | uint64(s.FailedBrowsers)) // how long a pause is
 	}
@@ -274,74 +295,74 @@ func (s *State) Hash(c *Canon) {
 		if s.Settings.BrowserMaxTabs > 0 && !b.Worn {
 			worn = uint64(b.Tabs)
 		}
-		c.Add(c.age(b.Since))
-		c.Add(c.Browser(b.ID)<<8 | uint64(b.State) | bit(b.Unlaunched, 16) | bit(b.Worn, 17) | bit(b.AskedAt != Never, 18) | worn<<32)
+		c.Add(c.Age(b.Since))
+		c.Add(c.Browser(b.ID)<<8 | uint64(b.State) | Bit(b.Unlaunched, 16) | Bit(b.Worn, 17) | Bit(b.AskedAt != core.Never, 18) | worn<<32)
 	}
 	for i := range s.Contexts {
 		if s.Contexts[i].State != 0 {
-			s.hashContext(c, int32(i))
+			c.hashContext(s, int32(i))
 		}
 	}
 	for i := range s.Tabs {
 		if s.Tabs[i].State != 0 {
-			s.hashTab(c, &s.Tabs[i])
+			c.hashTab(s, &s.Tabs[i])
 		}
 	}
 	order := uint64(0)
-	for i := s.Standbys; i != None; i = s.Tabs[i].Next {
+	for i := s.Standbys; i != core.None; i = s.Tabs[i].Next {
 		order++ // of adoption
 		c.Tab(s.Tabs[i].ID, 0).Add(order)
 	}
 	for a := range s.Affinities {
-		if k := s.at(Affinity(a)); k.Known {
+		if k := &s.Affinities[a]; k.Known {
 			c.Add(uint64(a) | c.generations.of(uint64(k.Generation))<<32)
 			c.Add(c.stamps.of(k.Stamp))
-			c.Add(c.age(k.FreedAt))
+			c.Add(c.Age(k.FreedAt))
 		}
 	}
 }
 
 // HashWaiting adds those that wait, once they have their names.
-func (s *State) HashWaiting(c *Canon) {
+func (c *Canon) HashWaiting(s *core.Facts) {
 	for i := range s.Requests {
 		if q := &s.Requests[i]; q.Used {
-			c.with += s.requestSum(c, q)
+			c.with += c.requestSum(s, q)
 		}
 	}
 	for i := range s.Calls {
-		c.with += s.callSum(c, &s.Calls[i])
+		c.with += c.callSum(s, &s.Calls[i])
 	}
 }
 
-func (s *State) requestSum(c *Canon, q *Request) uint64 {
+func (c *Canon) requestSum(s *core.Facts, q *core.Request) uint64 {
 	var h Hasher
-	h.Add(c.name(uint64(q.ID)))
+	h.Add(c.NameOf(uint64(q.ID)))
 	h.Add(c.orders.of(q.Order))
-	h.Add(uint64(q.Affinity) | uint64(q.Class)<<32 | bit(q.MaxLease > 0, 40) | bit(q.AdmittedAt == Never, 41) | uint64(q.Bypassed)<<48)
-	h.Add(uint64(uint32(q.Priority)) | s.roundsLeft(q.Rounds)<<32)
-	h.Add(c.age(q.Arrived))
+	h.Add(uint64(q.Affinity) | uint64(q.Class)<<32 | Bit(q.MaxLease > 0, 40) | Bit(q.AdmittedAt == core.Never, 41) | uint64(q.Bypassed)<<48)
+	h.Add(uint64(uint32(q.Priority)) | roundsLeft(s, q.Rounds)<<32)
+	h.Add(c.Age(q.Arrived))
 	return h.Sum()
 }
 
-func (s *State) callSum(c *Canon, q *Call) uint64 {
+func (c *Canon) callSum(s *core.Facts, q *core.Call) uint64 {
 	var h Hasher
-	h.Add(c.name(uint64(q.ID)))
+	h.Add(c.NameOf(uint64(q.ID)))
 	h.Add(c.generations.of(uint64(q.Generation)))
-	h.Add(uint64(q.Affinity) | bit(q.Recycle, 32) | c.Browser(q.Browser)<<40)
+	h.Add(uint64(q.Affinity) | Bit(q.Recycle, 32) | c.Browser(q.Browser)<<40)
 	if q.Affinity == 0 {
-		h.Add(s.roundsLeft(q.Rounds)) // a disposal does not give up after some
+		h.Add(roundsLeft(s, q.Rounds)) // a disposal does not give up after some
 	}
 	return h.Sum()
 }
 
 // hashContext adds a context. The oldest orphan goes first, so their ages are compared.
-func (s *State) hashContext(c *Canon, i int32) {
+func (c *Canon) hashContext(s *core.Facts, i int32) {
 	p := &s.Contexts[i]
 	h := c.Context(p.ID, p.Browser)
-	h.Add(uint64(p.Affinity) | uint64(p.State)<<32 | uint64(p.Rung)<<36 | uint64(min(p.Closes, closesBeforeKill))<<40 |
-		bit(p.Retained, 44) | bit(p.AskedAt != Never, 45) | bit(s.isPrimary(i), 46))
-	h.Add(c.generations.of(uint64(p.Generation)) | bit(p.Generation > s.LastGeneration, 32)) // which the next one may reach
-	if s.orphan(i) {
+	h.Add(uint64(p.Affinity) | uint64(p.State)<<32 | uint64(p.Rung)<<36 | uint64(min(p.Closes, core.ClosesBeforeKill))<<40 |
+		Bit(p.Retained, 44) | Bit(p.AskedAt != core.Never, 45) | Bit(isPrimary(s, i), 46))
+	h.Add(c.generations.of(uint64(p.Generation)) | Bit(p.Generation > s.LastGeneration, 32)) // which the next one may reach
+	if orphan(s, i) {
 		h.Add(c.ages.of(uint64(p.Since)))
 	}
 }
@@ -350,64 +371,66 @@ func (s *State) hashContext(c *Canon, i int32) {
 // end makes fewer grants than this, so a larger MaxUses is never reached.
 const countedUses = 64
 
-func (s *State) hashTab(c *Canon, t *Tab) {
+func (c *Canon) hashTab(s *core.Facts, t *core.Tab) {
 	e := find(&c.tabs, uint64(t.ID), uint64(s.Contexts[t.Context].ID))
 	e.requests[0], e.requests[1] = uint64(t.Holder), uint64(t.Pinned)
 	uses := min(t.Uses, 1)
 	if s.Settings.MaxUses > 0 && s.Settings.MaxUses <= countedUses {
 		uses = t.Uses
 	}
-	e.own.Add(uint64(t.Affinity) | c.generations.of(uint64(t.Generation))<<32 | bit(t.Generation > s.LastGeneration, 62))
+	e.own.Add(uint64(t.Affinity) | c.generations.of(uint64(t.Generation))<<32 | Bit(t.Generation > s.LastGeneration, 62))
 	e.own.Add(c.stamps.of(t.Stamp))
-	e.own.Add(c.age(t.OpenEnded))
-	e.own.Add(c.age(t.GoodAt))
+	e.own.Add(c.Age(t.OpenEnded))
+	e.own.Add(c.Age(t.GoodAt))
 	e.own.Add(uint64(t.State) | uint64(t.Class)<<4 | uint64(t.Reason)<<8 | uint64(t.Rung)<<16 |
-		uint64(min(t.Closes, closesBeforeKill))<<20 | uint64(t.Kill)<<24 |
-		bit(t.Suspect, 28) | bit(t.Rescued, 29) | bit(t.State == Resetting && t.Part == PartLeave, 30) | bit(t.AskedAt != Never, 31) | bit(t.Doomed, 32) |
-		bit(t.State == Leased && t.MaxLease > 0, 33) | // whether it can expire
-		bit(t.Overdue, 34) | bit(t.Awaiting, 35) | bit(t.Unopened, 36) | bit(t.RetireAt < Never, 37) | bit(t.ID == s.Contraction, 38) |
+		uint64(min(t.Closes, core.ClosesBeforeKill))<<20 | uint64(t.Kill)<<24 |
+		Bit(t.Suspect, 28) | Bit(t.Rescued, 29) | Bit(t.State == core.Resetting && t.Part == core.PartLeave, 30) | Bit(t.AskedAt != core.Never, 31) | Bit(t.Doomed, 32) |
+		Bit(t.State == core.Leased && t.MaxLease > 0, 33) | // whether it can expire
+		Bit(t.Overdue, 34) | Bit(t.Awaiting, 35) | Bit(t.Unopened, 36) | Bit(t.RetireAt < core.Never, 37) | Bit(t.ID == s.Contraction, 38) |
 		uint64(uses)<<40)
-	if t.asked() {
-		e.own.Add(s.askedRank(t))
+	if asked(t) {
+		e.own.Add(askedRank(s, t))
 	}
 	if t.Sessions {
-		e.own.Add(s.sessionHash(t))
+		e.own.Add(sessionHash(s, t))
 	}
 }
 
 // sessionHash is what is known of a tab's sessions, and whether another tab of its browser has navigated since it could not.
-func (s *State) sessionHash(t *Tab) uint64 {
+func sessionHash(s *core.Facts, t *core.Tab) uint64 {
 	since := t.StuckSince
 	switch {
 	case t.Stuck:
-	case t.State == Leased:
+	case t.State == core.Leased:
 		since = t.Since
 	default:
 		since = t.LeasedAt
 	}
-	b := s.browser(t.Browser)
-	return 1 | uint64(t.Session)<<1 | uint64(t.Part)<<4 | bit(t.Retried, 8) | bit(t.Stuck, 9) | bit(b != nil && b.ArrivedAt > since, 10)
+	b := browserOf(s, t.Browser)
+	return 1 | uint64(t.Session)<<1 | uint64(t.Part)<<4 | Bit(t.Retried, 8) | Bit(t.Stuck, 9) | Bit(b != nil && b.ArrivedAt > since, 10)
 }
 
 // askedRank is how many probes, rescues and resets began before that of a tab: closeOverdue takes the first.
-func (s *State) askedRank(t *Tab) uint64 {
+func askedRank(s *core.Facts, t *core.Tab) uint64 {
 	n := uint64(0)
 	for i := range s.Tabs {
-		if o := &s.Tabs[i]; o.asked() && askedBefore(o, t) {
+		if o := &s.Tabs[i]; asked(o) && (o.Since < t.Since || o.Since == t.Since && o.ID < t.ID) {
 			n++
 		}
 	}
 	return n
 }
 
-func (s *State) roundsLeft(rounds uint32) uint64 {
+func roundsLeft(s *core.Facts, rounds uint32) uint64 {
 	return uint64(min(s.Rounds-max(rounds, s.Success), uint32(s.Settings.OpenRetries)))
 }
 
 // Order is the place of a request among those that wait, by their arrival; 0: it does not wait.
-func (s *State) Order(c *Canon, id RequestID) uint64 {
-	if i, ok := s.requestIndex.get(uint64(id)); ok {
-		return c.orders.of(s.Requests[i].Order)
+func (c *Canon) Order(s *core.Facts, id core.RequestID) uint64 {
+	for i := range s.Requests {
+		if q := &s.Requests[i]; q.Used && q.ID == id {
+			return c.orders.of(q.Order)
+		}
 	}
 	return 0
 }
@@ -415,22 +438,28 @@ func (s *State) Order(c *Canon, id RequestID) uint64 {
 // Outline is a hash of a state without its names: how many tabs there are in which condition, of browsers
 // and contexts likewise, and roughly how many wait. States of one outline are of one kind, for whoever counts how
 // many kinds were met.
-func (s *State) Outline() uint64 {
+func Outline(s *core.Facts) uint64 {
 	var h Hasher
-	h.Add(uint64(s.Capacity) | uint64(s.Phase)<<16 | bit(s.Paused, 24) | bit(s.Grounded, 25) | bit(s.Contraction != 0, 26) |
-		uint64(min(s.waiting[Root], roughly))<<32 | uint64(min(s.waiting[Nested], roughly))<<40 | uint64(min(len(s.Calls), roughly))<<48)
+	var waiting [core.Classes]int
+	for i := range s.Requests {
+		if q := &s.Requests[i]; q.Used {
+			waiting[q.Class]++
+		}
+	}
+	h.Add(uint64(s.Capacity) | uint64(s.Phase)<<16 | Bit(s.Paused, 24) | Bit(s.Grounded, 25) | Bit(s.Contraction != 0, 26) |
+		uint64(min(waiting[core.Root], roughly))<<32 | uint64(min(waiting[core.Nested], roughly))<<40 | uint64(min(len(s.Calls), roughly))<<48)
 	sum := uint64(0)
 	for i := range s.Tabs {
 		if t := &s.Tabs[i]; t.State != 0 {
 			var one Hasher
-			one.Add(uint64(t.State) | uint64(t.Class)<<4 | uint64(t.Rung)<<8 | uint64(t.Kill)<<12 | bit(t.Doomed, 16) |
-				bit(t.Overdue, 17) | bit(t.Suspect, 18) | bit(t.Rescued, 19) | bit(t.Pinned != 0, 20) | bit(s.draining(t.Browser), 21) |
-				bit(s.isPrimary(t.Context), 22))
+			one.Add(uint64(t.State) | uint64(t.Class)<<4 | uint64(t.Rung)<<8 | uint64(t.Kill)<<12 | Bit(t.Doomed, 16) |
+				Bit(t.Overdue, 17) | Bit(t.Suspect, 18) | Bit(t.Rescued, 19) | Bit(t.Pinned != 0, 20) | Bit(drains(s, t.Browser), 21) |
+				Bit(isPrimary(s, t.Context), 22))
 			sum += one.Sum()
 		}
 	}
 	for i := range s.Contexts {
-		if c := &s.Contexts[i]; c.State != 0 && s.inContexts[i].tabs == 0 {
+		if c := &s.Contexts[i]; c.State != 0 && tabsIn(s, int32(i)) == 0 {
 			var one Hasher
 			one.Add(1<<32 | uint64(c.State) | uint64(c.Rung)<<4)
 			sum += one.Sum()
@@ -439,7 +468,7 @@ func (s *State) Outline() uint64 {
 	for i := range s.Browsers {
 		b := &s.Browsers[i]
 		var one Hasher
-		one.Add(1<<33 | uint64(b.State) | bit(b.Worn, 4) | bit(b.AskedAt != Never, 5))
+		one.Add(1<<33 | uint64(b.State) | Bit(b.Worn, 4) | Bit(b.AskedAt != core.Never, 5))
 		sum += one.Sum()
 	}
 	h.Add(sum)
@@ -449,13 +478,49 @@ func (s *State) Outline() uint64 {
 // roughly is from how many on Outline does not tell numbers apart.
 const roughly = 3
 
-// StateHash is a hash of everything that the state's future depends on, but for times, up to a renaming
+// StateHash is a hash of everything that the future of a pool depends on, but for times, up to a renaming
 // of tabs, contexts and browsers.
-func (s *State) StateHash() uint64 {
+func StateHash(s *core.Facts) uint64 {
 	var c Canon
-	s.AddIDs(&c)
+	c.AddIDs(s)
 	c.Seal()
-	s.Hash(&c)
-	s.HashWaiting(&c)
+	c.Hash(s)
+	c.HashWaiting(s)
 	return c.Sum()
 }
+
+func tabsIn(s *core.Facts, context int32) int {
+	n := 0
+	for i := range s.Tabs {
+		if t := &s.Tabs[i]; t.State != 0 && t.Context == context {
+			n++
+		}
+	}
+	return n
+}
+
+func orphan(s *core.Facts, context int32) bool {
+	return s.Contexts[context].State == core.ContextOpen && tabsIn(s, context) == 0
+}
+
+func isPrimary(s *core.Facts, context int32) bool {
+	a := s.Contexts[context].Affinity
+	return a != 0 && s.Affinities[a].Primary == context
+}
+
+func browserOf(s *core.Facts, id core.BrowserID) *core.Browser {
+	for i := range s.Browsers {
+		if s.Browsers[i].ID == id {
+			return &s.Browsers[i]
+		}
+	}
+	return nil
+}
+
+func drains(s *core.Facts, id core.BrowserID) bool {
+	b := browserOf(s, id)
+	return b != nil && b.State == core.BrowserDraining
+}
+
+// asked says whether a tab is probed, rescued or reset.
+func asked(t *core.Tab) bool { return t.State >= core.Probing && t.State <= core.Resetting }

@@ -1,6 +1,10 @@
-package core
+package spec
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/pagepool/pagepool/pool/core"
+)
 
 // The claims of Invariants that one effect alone does not decide. What it does is in ledger.go.
 
@@ -46,14 +50,14 @@ func exclusiveLease(t *Transition) error {
 			return fmt.Errorf("r%d holds t%d, and the books say t%d", e.holder, e.id, tab)
 		}
 	}
-	if held != int(t.After.leases.used) || held != int(t.After.counts[Leased]) {
-		return fmt.Errorf("%d leases are held, and the books say %d on %d tabs", held, t.After.leases.used, t.After.counts[Leased])
+	if held != int(count(t.After, core.Leased)) || held != int(count(t.After, core.Leased)) {
+		return fmt.Errorf("%d leases are held, and the books say %d on %d tabs", held, count(t.After, core.Leased), count(t.After, core.Leased))
 	}
 	return nil
 }
 
 // inContext is how many tabs of a context the ledger counts.
-func (l *Ledger) inContext(c ContextID) int32 {
+func (l *Ledger) inContext(c core.ContextID) int32 {
 	n := int32(0)
 	for i := range l.tabs {
 		if l.tabs[i].context == c {
@@ -66,13 +70,13 @@ func (l *Ledger) inContext(c ContextID) int32 {
 func pageCountHolds(t *Transition) error {
 	s := t.After
 	for a := range s.Affinities {
-		k := s.at(Affinity(a))
-		if !k.Known || k.Primary == None {
+		k := &s.Affinities[a]
+		if !k.Known || k.Primary == core.None {
 			continue
 		}
 		c := &s.Contexts[k.Primary]
-		if n := t.Ledger.inContext(c.ID); n != s.inContexts[k.Primary].tabs || c.Affinity != Affinity(a) || c.State != ContextOpen {
-			return fmt.Errorf("affinity %d has pageCount %d, and c%d has %d tabs", a, s.inContexts[k.Primary].tabs, c.ID, n)
+		if n := t.Ledger.inContext(c.ID); n != tabsIn(s, k.Primary) || c.Affinity != core.Affinity(a) || c.State != core.ContextOpen {
+			return fmt.Errorf("affinity %d has pageCount %d, and c%d has %d tabs", a, tabsIn(s, k.Primary), c.ID, n)
 		}
 	}
 	return nil
@@ -81,14 +85,14 @@ func pageCountHolds(t *Transition) error {
 func onePrimary(t *Transition) error {
 	s := t.After
 	for a := range s.Affinities {
-		k := s.at(Affinity(a))
-		if !k.Known || k.Primary == None {
+		k := &s.Affinities[a]
+		if !k.Known || k.Primary == core.None {
 			continue
 		}
 		if c := &s.Contexts[k.Primary]; int(c.Affinity) != a { // a context says whose it is, so no two may have it
 			return fmt.Errorf("c%d is primary of affinities %d and %d", c.ID, c.Affinity, a)
 		}
-		id := s.primaryOf(k)
+		id := primaryOf(s, core.Affinity(a))
 		if c := t.Ledger.context(id); c == nil || int(c.affinity) != a {
 			return fmt.Errorf("c%d is primary of affinity %d, and serves another or is gone", id, a)
 		}
@@ -100,26 +104,22 @@ func onePrimary(t *Transition) error {
 // it gains and loses itself, whatever happens to the affinity's other tabs.
 func supplementaryNeutral(t *Transition) error {
 	for a := range min(len(t.Before.Affinities), len(t.After.Affinities)) {
-		before, after := t.Before.at(Affinity(a)), t.After.at(Affinity(a))
-		if !before.Known || !after.Known {
+		id := primaryOf(t.Before, core.Affinity(a))
+		if id == 0 || id != primaryOf(t.After, core.Affinity(a)) {
 			continue
 		}
-		id := t.Before.primaryOf(before)
-		if id == 0 || id != t.After.primaryOf(after) {
-			continue
-		}
-		n := t.Before.pageCount(before)
+		n := pageCount(t.Before, core.Affinity(a))
 		for i := range t.Before.Tabs {
 			if b := &t.Before.Tabs[i]; b.State != 0 && t.Before.Contexts[b.Context].ID == id && t.Ledger.tab(b.ID) == nil {
 				n--
 			}
 		}
 		for i := range t.Effects {
-			if e := &t.Effects[i]; e.Kind == OpenTab && e.Context == id {
+			if e := &t.Effects[i]; e.Kind == core.OpenTab && e.Context == id {
 				n++
 			}
 		}
-		if now := t.After.pageCount(after); now != n {
+		if now := pageCount(t.After, core.Affinity(a)); now != n {
 			return fmt.Errorf("the pageCount of affinity %d is %d, and by what its primary c%d gained and lost it is %d", a, now, id, n)
 		}
 	}
@@ -129,12 +129,12 @@ func supplementaryNeutral(t *Transition) error {
 func noDoomedGrant(t *Transition) error {
 	for i := range t.Effects {
 		e := &t.Effects[i]
-		if e.Kind != Grant {
+		if e.Kind != core.Grant {
 			continue
 		}
 		tab, ok := t.After.Tab(e.Tab)
-		k := t.After.at(e.Affinity)
-		if !ok || tab.State != Leased || tab.Doomed || tab.Affinity != e.Affinity ||
+		k := &t.After.Affinities[e.Affinity]
+		if !ok || tab.State != core.Leased || tab.Doomed || tab.Affinity != e.Affinity ||
 			tab.Generation != k.Generation || e.Generation != k.Generation {
 			return fmt.Errorf("t%d was granted to r%d in state %v, doomed %v, generation %d of %d",
 				e.Tab, e.Request, tab.State, tab.Doomed, tab.Generation, k.Generation)
@@ -148,14 +148,14 @@ func rootLimit(t *Transition) error {
 	for i := range t.Ledger.tabs {
 		if e := &t.Ledger.tabs[i]; e.holder != 0 {
 			all++
-			if e.class == Root {
+			if e.class == core.Root {
 				roots++
 			}
 		}
 	}
 	for i := range t.Effects {
-		if e := &t.Effects[i]; e.Kind == Grant {
-			if tab := t.Ledger.tab(e.Tab); tab != nil && tab.class == Root {
+		if e := &t.Effects[i]; e.Kind == core.Grant {
+			if tab := t.Ledger.tab(e.Tab); tab != nil && tab.class == core.Root {
 				granted = true
 			}
 		}
@@ -174,12 +174,12 @@ func rootLimit(t *Transition) error {
 func admission(t *Transition) error {
 	for i := range t.Ledger.tabs {
 		e := &t.Ledger.tabs[i]
-		if e.holder == 0 || e.class != Root {
+		if e.holder == 0 || e.class != core.Root {
 			continue
 		}
 		n := 0
 		for j := range t.Ledger.tabs {
-			if o := &t.Ledger.tabs[j]; o.holder != 0 && o.class == Root && o.affinity == e.affinity {
+			if o := &t.Ledger.tabs[j]; o.holder != 0 && o.class == core.Root && o.affinity == e.affinity {
 				n++
 			}
 		}
@@ -200,18 +200,18 @@ func admission(t *Transition) error {
 func affinityTabs(t *Transition) error {
 	for i := range t.Effects {
 		e := &t.Effects[i]
-		if e.Kind != Grant || !e.How.gains() {
+		if e.Kind != core.Grant || !gains(e.How) {
 			continue
 		}
 		adopted := int32(0) // by this affinity, in this step, from here on
 		for j := i; j < len(t.Effects); j++ {
-			if o := &t.Effects[j]; o.Kind == Grant && o.How.gains() && o.Affinity == e.Affinity {
+			if o := &t.Effects[j]; o.Kind == core.Grant && gains(o.How) && o.Affinity == e.Affinity {
 				adopted++
 			}
 		}
 		_, _, bound := t.Ledger.rootsOf(e.Affinity)
 		tab := t.Ledger.tab(e.Tab)
-		if tab != nil && tab.class == Root && int(bound-adopted) >= t.After.Settings.AffinityTabs {
+		if tab != nil && tab.class == core.Root && int(bound-adopted) >= t.After.Settings.AffinityTabs {
 			return fmt.Errorf("r%d adopted t%d, and affinity %d owns %d tabs", e.Request, e.Tab, e.Affinity, bound-adopted)
 		}
 	}
@@ -219,7 +219,7 @@ func affinityTabs(t *Transition) error {
 }
 
 // gains says whether an affinity has one more tab by a grant.
-func (h How) gains() bool { return h == Adopted || h == Reassigned }
+func gains(h core.How) bool { return h == core.Adopted || h == core.Reassigned }
 
 // bound says whether the ledger sees a tab that belongs to an affinity and is not on its way out.
 func (e *entry) bound() bool {
@@ -228,28 +228,28 @@ func (e *entry) bound() bool {
 
 func warmTruth(t *Transition) error {
 	for i := range t.Ledger.tabs {
-		if e := &t.Ledger.tabs[i]; e.bound() && !t.After.warm(e.affinity) {
+		if e := &t.Ledger.tabs[i]; e.bound() && !warm(t.After, e.affinity) {
 			return fmt.Errorf("affinity %d has t%d, and is listed cold", e.affinity, e.id)
 		}
 	}
 	for a := range t.After.Affinities {
-		if t.After.warm(Affinity(a)) && !t.Ledger.hasBound(Affinity(a)) {
+		if warm(t.After, core.Affinity(a)) && !t.Ledger.hasBound(core.Affinity(a)) {
 			return fmt.Errorf("affinity %d is listed warm, and has no tab", a)
 		}
 	}
 	return nil
 }
 
-func (l *Ledger) holdsRoot(a Affinity) bool {
+func (l *Ledger) holdsRoot(a core.Affinity) bool {
 	for i := range l.tabs {
-		if e := &l.tabs[i]; e.affinity == a && e.holder != 0 && e.class == Root {
+		if e := &l.tabs[i]; e.affinity == a && e.holder != 0 && e.class == core.Root {
 			return true
 		}
 	}
 	return false
 }
 
-func (l *Ledger) hasBound(a Affinity) bool {
+func (l *Ledger) hasBound(a core.Affinity) bool {
 	for i := range l.tabs {
 		if l.tabs[i].affinity == a && l.tabs[i].bound() {
 			return true
@@ -260,7 +260,7 @@ func (l *Ledger) hasBound(a Affinity) bool {
 
 func announcementTruth(t *Transition) error {
 	for a := range t.Ledger.announced {
-		if t.Ledger.announced[a].warm && !t.Ledger.hasBound(Affinity(a)) {
+		if t.Ledger.announced[a].warm && !t.Ledger.hasBound(core.Affinity(a)) {
 			return fmt.Errorf("affinity %d was announced warm, and has no tab", a)
 		}
 	}
@@ -273,12 +273,12 @@ func announcementTruth(t *Transition) error {
 }
 
 func queueBound(t *Transition) error {
-	var waiting [Classes]int
+	var waiting [core.Classes]int
 	for _, r := range t.Ledger.waiting {
 		waiting[r.class]++
 	}
-	if most := t.After.Settings.MaxWaiting; waiting[Root] > most || waiting[Nested] > most {
-		return fmt.Errorf("%d root and %d nested requests wait, and %d of each may", waiting[Root], waiting[Nested], most)
+	if most := t.After.Settings.MaxWaiting; waiting[core.Root] > most || waiting[core.Nested] > most {
+		return fmt.Errorf("%d root and %d nested requests wait, and %d of each may", waiting[core.Root], waiting[core.Nested], most)
 	}
 	return nil
 }
@@ -290,14 +290,14 @@ func closesHold(t *Transition) error {
 	if s.Phase < t.Before.Phase {
 		return fmt.Errorf("a pool that was closing goes back to phase %d from %d", s.Phase, t.Before.Phase)
 	}
-	if t.Event.Kind == CloseExpired && t.Before.Phase == PhaseClosing && s.Phase < PhaseEnding {
-		return fmt.Errorf("Close's ctx has ended, and %d requests wait and %d leases are held", len(t.Ledger.waiting), s.leases.used)
+	if t.Event.Kind == core.CloseExpired && t.Before.Phase == core.PhaseClosing && s.Phase < core.PhaseEnding {
+		return fmt.Errorf("Close's ctx has ended, and %d requests wait and %d leases are held", len(t.Ledger.waiting), count(s, core.Leased))
 	}
 	for i := range t.Effects {
 		switch e := &t.Effects[i]; {
-		case e.Kind == FinishClose && len(t.Ledger.tabs)+len(t.Ledger.browsers) > 0:
+		case e.Kind == core.FinishClose && len(t.Ledger.tabs)+len(t.Ledger.browsers) > 0:
 			return fmt.Errorf("the pool is closed, and %d tabs and %d browsers can be alive", len(t.Ledger.tabs), len(t.Ledger.browsers))
-		case e.Kind == CloseBrowser && !e.Force && s.Phase < PhaseEnding && t.Ledger.lostIn(e.Browser):
+		case e.Kind == core.CloseBrowser && !e.Force && s.Phase < core.PhaseEnding && t.Ledger.lostIn(e.Browser):
 			return fmt.Errorf("b%d, whose tabs are lost, is asked to end gracefully", e.Browser)
 		}
 	}
@@ -309,20 +309,20 @@ func singleAnswer(t *Transition) error {
 	for i := range t.Effects {
 		e := &t.Effects[i]
 		switch {
-		case e.Kind == FinishWarm && e.Reason == ReasonNone && s.counts[Standby] < t.target():
-			return fmt.Errorf("w%d is answered with %d standbys of %d", e.Call, s.counts[Standby], t.target())
-		case e.Kind == Refuse && e.Reason == PoolClosed && s.Phase < PhaseClosing:
+		case e.Kind == core.FinishWarm && e.Reason == core.ReasonNone && count(s, core.Standby) < t.target():
+			return fmt.Errorf("w%d is answered with %d standbys of %d", e.Call, count(s, core.Standby), t.target())
+		case e.Kind == core.Refuse && e.Reason == core.PoolClosed && s.Phase < core.PhaseClosing:
 			return fmt.Errorf("r%d is told that the pool is closed, which is not so", e.Request)
 		}
 	}
-	if s.Phase >= PhaseClosing {
+	if s.Phase >= core.PhaseClosing {
 		for _, r := range t.Ledger.waiting {
-			if r.class == Root {
+			if r.class == core.Root {
 				return fmt.Errorf("r%d waits for a root lease of a closing pool", r.id)
 			}
 		}
 	}
-	if n := int(s.requestIndex.used); n != len(t.Ledger.waiting) {
+	if n := int(waiting(s)); n != len(t.Ledger.waiting) {
 		return fmt.Errorf("%d requests wait, and the books say %d", len(t.Ledger.waiting), n)
 	}
 	for _, r := range t.Ledger.waiting {

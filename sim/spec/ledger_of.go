@@ -1,0 +1,91 @@
+package spec
+
+import (
+	"math"
+
+	"github.com/pagepool/pagepool/pool/core"
+)
+
+// Restore makes l the books of a state as they would be had its whole history been seen, as far as the
+// state tells: what is alive, who holds and who waits. It is what a replay of a dump begins with.
+func (l *Ledger) Restore(s *core.State) {
+	*l = Ledger{disposals: uint32(s.LastGeneration) + 1, asked: true, priority: math.MaxInt32, operation: s.LastOperation}
+	for i := range s.Tabs {
+		t := &s.Tabs[i]
+		if t.State == 0 {
+			continue
+		}
+		e := entry{
+			id: t.ID, context: s.Contexts[t.Context].ID, browser: t.Browser, affinity: t.Affinity, holder: t.Holder,
+			class: t.Class, uses: t.Uses, opened: !t.Unopened, overdue: t.Overdue, lost: t.State == core.Lost, suspect: t.Suspect && t.State == core.Probing, operation: t.Operation,
+			askedAt: t.AskedAt, rescued: t.Rescued || t.State == core.Rescuing || t.State == core.Closing || t.State == core.Resetting && t.Part <= core.PartLeave, killing: t.Kill == core.KillAsked, usedBefore: t.Uses > 0 && unclean(t),
+		}
+		e.asked = [core.TabStates]core.EffectKind{core.Probing: core.ProbeTab, core.Rescuing: core.RescueTab, core.Resetting: core.ResetTab}[t.State]
+		if e.beganAt = t.Since; t.State == core.Resetting && t.Part == core.PartHalt {
+			e.asked, e.halts = core.RescueTab, true
+		}
+		if t.State == core.Resetting && t.Part == core.PartEnd {
+			e.asked = core.EndSession
+		} else if t.State == core.Resetting && t.Part == core.PartBegin {
+			e.asked = core.BeginSession
+		}
+		e.sessions, e.session, e.leasedAt, e.stuck, e.stuckSince = t.Sessions, t.Session, t.LeasedAt, t.Stuck, t.StuckSince
+		if t.State == core.Leased {
+			e.leasedAt = t.Since
+		}
+		if t.Retried {
+			e.failures = 1
+		}
+		e.spoiled = t.Doomed && t.Reason == core.Spoiled
+		e.halted = e.asked == core.ResetTab
+		e.ending, e.answered, e.endedAt = t.State == core.Resetting && t.Part != core.PartBegin, e.halted, t.Since
+		e.overAt = t.Since
+		e.late = t.Overdue && asked(t)
+		if t.State == core.Closing || t.State == core.Lost {
+			e.closing = t.Reason
+		}
+		if t.Affinity != 0 && !bound(t) && (t.Doomed || e.closing == core.Disposal) {
+			e.doomed = uint32(t.Generation) + 1
+		}
+		if e.lost {
+			l.lost++
+		}
+		l.tabs = append(l.tabs, e)
+	}
+	for i := range s.Contexts {
+		if c := &s.Contexts[i]; c.State != 0 {
+			l.contexts = append(l.contexts, ledgerContext{id: c.ID, browser: c.Browser, affinity: c.Affinity, closing: c.State != core.ContextOpen, askedAt: c.AskedAt})
+		}
+	}
+	for _, b := range s.Browsers {
+		l.browsers = append(l.browsers, ledgerBrowser{id: b.ID, ready: !b.Unlaunched, drains: b.State == core.BrowserDraining, ending: b.State == core.BrowserClosing, heardAt: b.HeardAt, arrivedAt: b.ArrivedAt, asked: b.AskedAt != core.Never})
+	}
+	for i := range s.Requests {
+		if r := &s.Requests[i]; r.Used {
+			l.waiting = append(l.waiting, ledgerRequest{id: r.ID, arrived: r.Arrived, affinity: r.Affinity, class: r.Class})
+		}
+	}
+	for _, c := range s.Calls {
+		l.calls = append(l.calls, ledgerCall{id: c.ID, affinity: c.Affinity, disposal: uint32(c.Generation) + 1, browser: c.Browser})
+	}
+	for a := range s.Affinities {
+		k := &s.Affinities[a]
+		if warm(s, core.Affinity(a)) {
+			*l.announcement(core.Affinity(a)) = announcement{generation: k.Generation, warm: true}
+			l.free(core.Affinity(a), k.FreedAt)
+		} else if k.Known {
+			l.free(core.Affinity(a), k.FreedAt)
+		}
+	}
+}
+
+// unclean says whether a tab that was used has not been brought to the standby state since. A warm probe
+// is of a tab that was idle, and with Reset on nothing is idle that was not reset; a suspect that was
+// rescued is at its standby state.
+func unclean(t *core.Tab) bool {
+	switch t.State {
+	case core.Leased, core.Rescuing, core.Resetting:
+		return true
+	}
+	return t.State == core.Probing && t.Suspect && !t.Rescued
+}

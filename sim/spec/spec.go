@@ -1,0 +1,118 @@
+// Package spec says what the pool promises, as claims that are checked after every single step: a second opinion, which works
+// out from the facts, and from a ledger of its own, what the decisions of package core have to come to. No program with a
+// pool links it.
+//
+// spec.go has the list of the claims, and claims*.go say what each looks at. ledger*.go is the ledger: a second set of books, fed
+// by events and effects alone. facts.go reads the facts without a predicate of the core's.
+//
+// The package makes no promise of compatibility.
+package spec
+
+import (
+	"errors"
+
+	"github.com/pagepool/pagepool/pool/core"
+)
+
+// Transition is one step, as an invariant sees it: the state before, the event, the effects, the
+// state after, and the ledger after. Invariants read it and change nothing.
+type Transition struct {
+	Before, After *core.State
+	Event         core.Event
+	Effects       []core.Effect
+	Ledger        *Ledger
+	Only          string   // the name of the one invariant to look at; empty: all
+	Scratch       *Scratch // nil: the check makes its own
+}
+
+// Scratch is memory that checks need and nothing depends on. Checks that run at the same time need one each.
+type Scratch struct {
+	books     core.Scratch
+	listed    bool // whether deadlines are those of the transition
+	deadlines []core.Deadline
+}
+
+// deadlines are those that are armed after the step.
+func (t *Transition) deadlines() []core.Deadline {
+	if s := t.Scratch; !s.listed {
+		s.deadlines, s.listed = t.After.Deadlines(s.deadlines[:0]), true
+	}
+	return t.Scratch.deadlines
+}
+
+// Invariant is a claim that is true after every single step. The table of them in the documents is
+// compared with this list by a test.
+type Invariant struct {
+	Name  string
+	Says  string
+	Holds func(*Transition) error // nil: it holds; otherwise what broke it
+}
+
+// Invariants are the safety claims of the contract, in its order, and two of its liveness claims that
+// a level-triggered core can be held to after every step: what can be done now is not left for later.
+var Invariants = []Invariant{
+	{"capacity", "Tabs alive in any state, closing and lost ones included, never exceed capacity + 1.", capacityHolds},
+	{"contexts", "Contexts alive never exceed capacity + 1 + OrphanCap; those without a tab never exceed OrphanCap; one that is being closed is alive until that is confirmed.", contextsHold},
+	{"exclusive-lease", "A tab has at most one holder, and a holder exactly one tab.", exclusiveLease},
+	{"page-count", "A primary's pageCount equals the number of its tabs not yet confirmed closed; it is an orphan exactly when that is 0.", pageCountHolds},
+	{"one-primary", "An affinity has at most one primary, and a context is primary of at most one affinity.", onePrimary},
+	{"supplementary-neutral", "Opening, moving or closing a supplementary tab changes no pageCount.", supplementaryNeutral},
+	{"no-doomed-grant", "A granted tab belongs to the requested affinity and its present generation, and is not on its way out.", noDoomedGrant},
+	{"no-close-under-lease", "No tab is closed, and no context is closed, while a lease on it is held.", nil},
+	{"reasoned-close", "Every close has one recorded reason that names that very tab or its affinity, and is still true in that step.", nil},
+	{"retired", "A tab past its MaxUses is not idle, and none is closed for MaxUses or MaxAge before; a sweep leaves no affinity that was idle long enough.", retired},
+	{"primary-fate", "When the last tab of a primary begins to close, the primary is kept or is one no longer, as the reason says; orphans are closed when they have to be, the oldest first, and not before.", primaryFate},
+	{"doubt", "A page in doubt is rescued before it is given up; with Reset, a page that was used is reset before it is handed out; whoever was promised a tab is promised one that is on its way, and not overdue.", doubtHolds},
+	{"clean-lease", "A holder meets nothing of an earlier lease but what the contract's table says: its session has ended, that of the next lease has begun, and what it spoiled is closed.", nil},
+	{"reset-bounded", "With Reset, a tab whose page has answered nothing since its lease ended is closing no later than 2 x RescueTimeout after that; one that has answered, no later than RescueTimeout after it was last asked, but for the second part of its reset, which OpenTimeout bounds.", resetBounded},
+	{"abandon-prompt", "An abandoned request is gone at once and strands nothing; an opening inside a primary that nobody of its affinity wants any more is closed when it answers.", unwantedHolds},
+	{"isolation", "No context ever serves two affinities (unless reassignment is switched on), and none is used again after its generation was disposed without Retain.", isolation},
+	{"root-limit", "No root lease is granted that would make them more than capacity less the lost tabs and the contraction under way; all leases never exceed capacity + 1.", rootLimit},
+	{"admission", "Root leases of one affinity never exceed RootCap, across disposal and rebirth too.", admission},
+	{"warm-truth", "The warm list is exactly the affinities with a bound tab.", warmTruth},
+	{"announcement-truth", "Announcements of a key alternate warm and cold with growing generations; none says cold of a live affinity.", announcementTruth},
+	{"eviction-truth", "Whatever eviction picks is idle and alive; nothing it could pick from is gone; for the spare it picks no affinity that holds a root lease; a tab is closed for its overdue probe, rescue or reset only when no idle tab is left, the one that began first before the others.", evictionTruth},
+	{"no-cascade", "No eviction begins that would make the relief under way exceed the shortage that asks for it.", noCascade},
+	{"no-self-eviction", "No tab is evicted that a waiting, admitted request could use as it is, unless an older request has used up its bypass.", noSelfEviction},
+	{"order", "Grants follow the waiting order among admitted requests, but for the bounded bypass.", orderHolds},
+	{"envelope", "MinPages <= capacity <= the highest of InitialPages and the ceilings that requests so far were entitled to; it goes down in an idle pool only, and up where they are short of it.", envelope},
+	{"queue-bound", "Waiting root requests never exceed MaxWaiting, nor do waiting nested ones.", queueBound},
+	{"waits-add-up", "The waits of a lease or an error do not overlap, and add up to the whole; as long as the root limit stops a request, it waits for admission.", waitsHold},
+	{"no-needless-refusal", "No request is refused for want of a tab while one can still come.", noNeedlessRefusal},
+	{"warm-not-blocked", "An admitted request that an own idle tab can serve waits for no opening, no eviction, no close, unless an older request has used up its bypass.", warmNotBlocked},
+	{"stuck-isolated", "A close, an opening or a render that never ends takes its own slot out of capacity, and delays only the spare and requests that no other slot can serve.", stuckIsolated},
+	{"single-answer", "Every request is answered exactly once; a second or late answer of the browser changes nothing but that what it opened is closed.", singleAnswer},
+	{"closes", "Close ends, with nothing alive.", closesHold},
+	{"deadline-once", "A deadline that has come is not armed any more; of those that are, the earliest is next, a browser's before a tab's and an older tab's first.", deadlineOnce},
+	{"no-leak", "Every context ever opened is alive in the books, or closed, or went with its browser.", noLeak},
+	{"books-agree", "What the pool counts bit by bit is what there is: every sum, list and queue is what its elements say.", booksAgree},
+	{"browser-truth", "A browser is asked when an operation in it has been silent for StallTimeout, and given up only if it was asked and did not answer.", browserTruth},
+	{"two-browsers", "At most two browsers are alive and not written off, at most one takes new tabs, and none opens in a draining one.", twoBrowsers},
+}
+
+// Check returns every invariant that a step breaks, of those that are looked at. The ledger has been fed the step.
+func Check(t *Transition, out []core.Violation) []core.Violation {
+	if t.Scratch == nil {
+		t.Scratch = new(Scratch)
+	}
+	t.Scratch.listed = false
+	for i := range Invariants {
+		v := &Invariants[i]
+		if t.Only != "" && v.Name != t.Only {
+			continue
+		}
+		var err error
+		if v.Holds != nil {
+			err = v.Holds(t)
+		}
+		for _, b := range t.Ledger.breaches {
+			if b.invariant == v.Name && err == nil {
+				err = errors.New(b.what)
+			}
+		}
+		if err != nil {
+			out = append(out, core.Violation{Name: v.Name, Says: v.Says, What: err.Error()})
+		}
+	}
+	return out
+}
