@@ -7,6 +7,7 @@ import (
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/sim"
 	"github.com/pagepool/pagepool/sim/scheduler"
+	"github.com/pagepool/pagepool/sim/search"
 )
 
 // walkLength is how many actions a schedule has at most.
@@ -78,7 +79,7 @@ func TestPropertyWalksOfEveryStrategyKeepEveryInvariant(t *testing.T) {
 		"PCT-3":  func(seed uint64) scheduler.Source { return scheduler.NewPCT(seed, 3, walkLength) },
 	}
 	for name, source := range strategies {
-		var unseen sim.Unseen
+		var unseen search.Unseen
 		for _, scenario := range sim.Scenarios {
 			for seed := range uint64(40) {
 				w, err := scenario.Walk(source(seed), walkLength)

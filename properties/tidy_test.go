@@ -98,6 +98,8 @@ var importRules = []struct {
 		"the specification is a second opinion, and does not see the first"},
 	{"pool/canon/", "", regexp.MustCompile(`^` + module + `/pool($|/[^c]|/chrome)`),
 		"a hash is of the facts, and of nothing else"},
+	{"sim/search/", "", regexp.MustCompile(`^` + module + `/(pool|properties|cmd|sim$|sim/[^s]|sim/s[^c])`),
+		"the search engine knows nothing of tabs"},
 	{"sim/spec/", "", regexp.MustCompile(`^` + module + `/(sim|pool$|pool/trace|pool/chrome|pool/metrics)`),
 		"the specification knows the facts of a pool, and not who simulates it"},
 	{"sim/", "", regexp.MustCompile(`^` + module + `/(properties|cmd|pool/chrome)`),

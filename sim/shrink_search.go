@@ -8,6 +8,7 @@ import (
 
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/pool/trace"
+	"github.com/pagepool/pagepool/sim/search"
 )
 
 // What is small enough for a search.
@@ -27,7 +28,7 @@ func (s *shrinker) search(out *Shrunk, from string) {
 	budget := scenario.Faults
 	for scenario.Faults = 0; scenario.Faults <= budget; scenario.Faults++ {
 		s.doing = fmt.Sprintf("a search with %s", plural(scenario.Faults, "fault"))
-		x, err := Explore(scenario, ExploreOptions{MaxStates: s.options.States, Progress: func(ExploreProgress) bool { return !s.tired() }})
+		x, err := Explore(scenario, ExploreOptions{MaxStates: s.options.States, Progress: func(search.Progress) bool { return !s.tired() }})
 		if err != nil || s.ended {
 			return
 		}

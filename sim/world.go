@@ -120,6 +120,7 @@ type scratch struct {
 	broken     []core.Violation
 	effects    []core.Effect
 	deadlines  []core.Deadline
+	canon      *Canon // nil: nobody has asked for a fingerprint
 }
 
 // Violation is a broken claim.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/pagepool/pagepool/pool/trace"
 	"github.com/pagepool/pagepool/sim"
+	"github.com/pagepool/pagepool/sim/search"
 )
 
 // exploreReport is what `soak explore` prints.
@@ -184,7 +185,7 @@ func (s *soak) exploreOne(o *exploreOptions, c *sim.Scenario, bar progress) (exp
 	x, err := explore(sim.ExploreOptions{
 		MaxStates: int(o.maxStates),
 		Workers:   int(o.workers), NoSymmetry: !bool(o.symmetry), NoReturn: true,
-		Progress: func(p sim.ExploreProgress) bool {
+		Progress: func(p search.Progress) bool {
 			bar.add(p.States - last)
 			last = p.States
 			bar.say(fmt.Sprintf("%s, depth %d: %.0f states/s, %d to go on from, %v;", c.Name, p.Depth,
@@ -207,7 +208,7 @@ func (s *soak) exploreOne(o *exploreOptions, c *sim.Scenario, bar progress) (exp
 		Scenario: c.Name, States: x.States, Transitions: x.Transitions, Depth: x.Depth,
 		WallSeconds: time.Since(began).Seconds(), MemoryBytes: x.VisitedBytes, Complete: x.Complete,
 		StatesSum: fmt.Sprintf("%016x", x.Sum), Violations: []violation{}, trace: x.Trace,
-		cutBy: cutBy, stopped: stopped, around: x.Component, graph: x.GraphBytes, omission: x.Omission(), noReturn: x.NoReturn,
+		cutBy: cutBy, stopped: stopped, around: x.Goes, graph: x.GraphBytes, omission: x.Omission(), noReturn: x.NoReturn,
 	}
 	if o.deviationsSet {
 		e.within = &x.Within

@@ -12,6 +12,7 @@ import (
 	"github.com/pagepool/pagepool/pool/canon"
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/sim"
+	"github.com/pagepool/pagepool/sim/search"
 )
 
 // runReport is what `soak run` prints. Of several seeds, the waits are those of the worst seed.
@@ -198,7 +199,7 @@ type runSum struct {
 	*runReport
 	reached sim.Reached
 	hash    canon.Hasher
-	unseen  sim.Unseen
+	unseen  search.Unseen
 	saved   map[string]bool // by property: one trace of each is enough
 }
 

@@ -1,4 +1,4 @@
-package sim
+package search
 
 import "math/bits"
 
@@ -44,8 +44,8 @@ const (
 	indexBits = 24
 	indexMask = 1<<indexBits - 1
 	smallest  = 8 // slots of a shard
-	// mostStates is how many states a search can tell apart.
-	mostStates = shards * (indexMask - 1<<16) // no two shards are equally full
+	// MostStates is how many states a search can tell apart, about 267 million.
+	MostStates = shards * (indexMask - 1<<16) // no two shards are equally full
 )
 
 func shardOf(key uint64) int { return int(key >> (64 - shardBits)) }

@@ -1,11 +1,8 @@
-package sim
+package search
 
 import (
-	"fmt"
 	"slices"
 	"unsafe"
-
-	"github.com/pagepool/pagepool/pool/core"
 )
 
 const (
@@ -21,7 +18,7 @@ type graph struct {
 	next  []int32           // neighbours
 }
 
-func (x *search) base() (base [shards + 1]int32) {
+func (x *search[T, A, W]) base() (base [shards + 1]int32) {
 	for n := range shards {
 		base[n+1] = base[n] + int32(len(x.seen.shards[n].keys))
 	}
@@ -43,7 +40,7 @@ func (g *graph) states() int { return len(g.first) - 1 }
 func (g *graph) of(state int32) []int32 { return g.next[g.first[state]:g.first[state+1]] }
 
 // graph builds it, along the transitions or against them.
-func (x *search) graph(backward bool) *graph {
+func (x *search[T, A, W]) graph(backward bool) *graph {
 	g := &graph{base: x.base()}
 	ends := func(e edge) (from, to int32) {
 		from, to = g.number(e.from), g.number(e.to)
@@ -77,7 +74,7 @@ func (x *search) graph(backward bool) *graph {
 }
 
 // ends says of each state whether a fair browser can lead from it to a good one.
-func (x *search) ends() []bool {
+func (x *search[T, A, W]) ends() []bool {
 	g := x.graph(true)
 	can := make([]bool, g.states())
 	var queue []int32
@@ -103,7 +100,7 @@ func (x *search) ends() []bool {
 // liveness looks for states from which no good one can be reached by what a fair browser does: then it is never
 // reached by chance either. Where there is one, there is a component of the graph that nothing leads out of and
 // that has no good state; the counterexample is the way to the nearest, and what goes on in it.
-func (x *search) liveness() {
+func (x *search[T, A, W]) liveness() {
 	can := x.ends()
 	if !slices.Contains(can, false) {
 		return
@@ -111,14 +108,13 @@ func (x *search) liveness() {
 	g := x.graph(false)
 	bottom := g.bottoms(can)
 	nearest := x.nearest(g, func(i int32) bool { return bottom[i] })
-	w, trace := x.retrace(g.place(nearest))
 	r := x.result
-	r.Violation, r.Trace, r.NoReturn = x.stuck(w, len(trace)), trace, x.noReturn(g.place(nearest), can)
-	r.Component = x.around(g, nearest)
+	r.Verdict, r.Path, r.NoReturn = Stuck, x.path(g.place(nearest)), x.noReturn(g.place(nearest), can)
+	r.Component = x.around(r.Path)
 }
 
 // noReturn is how many actions of the way to a state it takes until no good state can be reached any more.
-func (x *search) noReturn(at place, can []bool) int {
+func (x *search[T, A, W]) noReturn(at place, can []bool) int {
 	g := graph{base: x.base()}
 	n := int(x.seen.node(at).depth)
 	for {
@@ -133,7 +129,7 @@ func (x *search) noReturn(at place, can []bool) int {
 
 // nearest is one of the states with a property that the fewest actions lead to, the same for any number of
 // workers.
-func (x *search) nearest(g *graph, is func(int32) bool) int32 {
+func (x *search[T, A, W]) nearest(g *graph, is func(int32) bool) int32 {
 	best := int32(-1)
 	for i := range int32(g.states()) {
 		if is(i) && (best < 0 || x.seen.node(g.place(i)).depth < x.seen.node(g.place(best)).depth) {
@@ -143,46 +139,26 @@ func (x *search) nearest(g *graph, is func(int32) bool) int32 {
 	return best
 }
 
-// stuck is the violation that a state without a way to a good one is.
-func (x *search) stuck(w *World, step int) *Violation {
-	property := "refilled"
-	switch {
-	case w.core.Waiting(core.Nested) > 0:
-		property = "nested-progress"
-	case w.core.Closing():
-		property = "closes"
-	case w.core.Waiting(core.Root) > 0 || !w.allDone():
-		property = "answered"
-	case !w.contracted():
-		property = "contracted"
-	}
-	return &Violation{
-		Property: property, Says: Says(property), Step: step,
-		What: fmt.Sprintf("from this state on, whatever a fair browser does, it does not end: %d and %d waiting, %d leases, %d opening, %d standby of %d, %d closing, %d lost",
-			w.core.Waiting(core.Root), w.core.Waiting(core.Nested), w.core.Leases(), w.core.Count(core.Opening),
-			w.core.Count(core.Standby), w.core.Target(), w.core.Count(core.Closing), w.core.Count(core.Lost)),
-	}
-}
-
-// around is a way round the component of a state that nothing leads out of, in labels; none where nothing can
-// happen there at all. It is at most aroundLength long.
-func (x *search) around(g *graph, state int32) []string {
-	w, _ := x.retrace(g.place(state))
-	var labels []string
-	canon := NewCanon(!x.options.NoSymmetry)
-	start := canon.Fingerprint(w)
+// around is a way round the component of the state at the end of a path, which nothing leads out of; none where nothing
+// can happen there at all. It is at most aroundLength long.
+func (x *search[T, A, W]) around(path []int) []int {
+	w := Follow[T, A](x.start, path, nil)
+	x.workers[0].adopt(w)
+	var round []int
+	start := w.Fingerprint()
 	for range aroundLength {
-		actions := slices.DeleteFunc(w.Actions(nil), func(a Action) bool { return a.Fault })
-		if len(actions) == 0 {
+		actions := w.Actions(nil)
+		n := slices.IndexFunc(actions, func(a A) bool { return x.options.fair(&a) })
+		if n < 0 {
 			break
 		}
-		labels = append(labels, w.Label(&actions[0]))
-		w.Do(&actions[0])
-		if canon.Fingerprint(w) == start {
+		round = append(round, n)
+		w.Do(&actions[n])
+		if w.Fingerprint() == start {
 			break
 		}
 	}
-	return labels
+	return round
 }
 
 // aroundLength is how much of what goes on for ever is told.

@@ -1,4 +1,4 @@
-package sim
+package search
 
 // Unseen estimates how much a random campaign has not met: the probability that what it looks at next is of a kind
 // that it has not met before. The estimate is that of Good and Turing (I. J. Good, The population frequencies of
