@@ -338,17 +338,23 @@ func (s *State) reassignTo(r int32) bool {
 }
 
 // foreignIdle is the idle tab of another affinity that can be handed to a request, with its context: the one that
-// eviction would take.
+// eviction would take, but for those that a request of their own affinity can use.
 func (s *State) foreignIdle(r int32) int32 {
 	victim := None
 	for i := range s.Tabs {
 		t := &s.Tabs[i]
 		if t.State == Idle && t.Affinity != s.Requests[r].Affinity && s.inContexts[t.Context].tabs == 1 &&
-			!s.at(t.Affinity).warmWaiting && (victim == None || s.colder(int32(i), victim)) {
+			!s.usesOwn(t.Affinity) && (victim == None || s.colder(int32(i), victim)) {
 			victim = int32(i)
 		}
 	}
 	return victim
+}
+
+// usesOwn says whether a request of an affinity waits that no limit keeps from an idle tab of its own.
+func (s *State) usesOwn(a Affinity) bool {
+	k := s.at(a)
+	return k.waiting[Nested] > 0 || k.waiting[Root] > 0 && s.permits() > 0 && s.underCap(k)
 }
 
 // move takes an idle tab, alone in its context, from one affinity and gives it to another.

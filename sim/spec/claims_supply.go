@@ -30,12 +30,39 @@ func evictionTruth(t *Transition) error {
 			}
 		}
 	}
+	if err := t.handedOver(); err != nil {
+		return err
+	}
 	for i := range t.After.Tabs {
 		if tab := &t.After.Tabs[i]; tab.State == core.Idle && t.Ledger.tab(tab.ID) == nil {
 			return fmt.Errorf("eviction could pick t%d, which is gone", tab.ID)
 		}
 	}
 	return t.overdueCloses()
+}
+
+// handedOver: with AllowReassign, no idle tab is closed for requests that wait, where it can be handed to one of them.
+func (t *Transition) handedOver() error {
+	if !t.After.Settings.AllowReassign {
+		return nil
+	}
+	for i := range t.Effects {
+		e := &t.Effects[i]
+		if e.Kind != core.CloseTab || e.Reason != core.Eviction || usesOwn(t.After, e.Affinity) {
+			continue
+		}
+		before, ok := tabAt(t.Before, e.Tab)
+		if !ok || t.Before.Tabs[before].State != core.Idle || tabsIn(t.Before, t.Before.Tabs[before].Context) != 1 {
+			continue
+		}
+		for j := range t.After.Requests {
+			r := &t.After.Requests[j]
+			if r.Used && r.Pin == core.None && r.Affinity != e.Affinity && t.couldBeReassigned(r, admitted(t.After, r)) {
+				return fmt.Errorf("t%d was evicted, and r%d could have been given it", e.Tab, r.ID)
+			}
+		}
+	}
+	return nil
 }
 
 // overdueCloses: a tab is closed for its overdue probe, rescue or reset only for requests that are short of a tab, only

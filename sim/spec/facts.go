@@ -260,19 +260,22 @@ func almostIdle(f *core.State, t *core.Tab) bool {
 }
 
 // othersIdle says whether an idle tab may be taken from another affinity: alone in its context, and of an affinity of which
-// nobody waits that it, or another tab that is about to be idle, could serve.
+// nobody waits that it could serve.
 func othersIdle(f *core.State, a core.Affinity) bool {
-	waits := func(a core.Affinity) bool {
-		for i := range f.Requests {
-			if f.Requests[i].Used && f.Requests[i].Affinity == a {
-				return true
-			}
-		}
-		return false
-	}
 	for i := range f.Tabs {
 		t := &f.Tabs[i]
-		if t.State == core.Idle && t.Affinity != a && tabsIn(f, t.Context) == 1 && !waits(t.Affinity) {
+		if t.State == core.Idle && t.Affinity != a && tabsIn(f, t.Context) == 1 && !usesOwn(f, t.Affinity) {
+			return true
+		}
+	}
+	return false
+}
+
+// usesOwn says whether a request of an affinity waits that no limit keeps from an idle tab of its own.
+func usesOwn(f *core.State, a core.Affinity) bool {
+	for i := range f.Requests {
+		r := &f.Requests[i]
+		if r.Used && r.Affinity == a && (r.Class == core.Nested || permitsOf(f) > 0 && underCap(f, a)) {
 			return true
 		}
 	}

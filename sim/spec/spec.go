@@ -71,7 +71,7 @@ var Invariants = []Invariant{
 	{"admission", "Root leases of one affinity never exceed RootCap, across disposal and rebirth too.", admission},
 	{"warm-truth", "The warm list is exactly the affinities with a bound tab.", warmTruth},
 	{"announcement-truth", "Announcements of a key alternate warm and cold with growing generations; none says cold of a live affinity.", announcementTruth},
-	{"eviction-truth", "Whatever eviction picks is idle and alive; nothing it could pick from is gone; for the spare it picks no affinity that holds a root lease; a tab is closed for its overdue probe, rescue or reset only when no idle tab is left, the one that began first before the others.", evictionTruth},
+	{"eviction-truth", "Whatever eviction picks is idle and alive; nothing it could pick from is gone; for the spare it picks no affinity that holds a root lease; a tab is closed for its overdue probe, rescue or reset only when no idle tab is left, the one that began first before the others; with AllowReassign, no idle tab is closed for requests that wait where it can be handed to one of them.", evictionTruth},
 	{"no-cascade", "No eviction begins that would make the relief under way exceed the shortage that asks for it.", noCascade},
 	{"no-self-eviction", "No tab is evicted that a waiting, admitted request could use as it is, unless an older request has used up its bypass.", noSelfEviction},
 	{"order", "Grants follow the waiting order among admitted requests, but for the bounded bypass.", orderHolds},
