@@ -148,6 +148,12 @@ var rare = []*Scenario{
 		Faults:   1, Menu: CloseFails | Hangs,
 	},
 	{
+		Name: "R-3-stopped", Says: "an idle page is handed to another affinity though its own has a request that a limit stops",
+		Settings: small(core.Settings{MaxPages: 1, AllowReassign: true}),
+		Programs: []Program{renderNested(a), render(a), {getNested(c), release}},
+		Faults:   1, Menu: CloseFails | Hangs,
+	},
+	{
 		Name: "reset-overdue", Says: "no tab is idle, two resets hang, and the one that began first makes room for a request that waits",
 		Settings: small(core.Settings{MaxPages: 1, Reset: true, RescueTimeout: time.Second, OrphanCap: 1}),
 		Programs: []Program{render(a), render(b), render(c)},
