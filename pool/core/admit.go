@@ -261,6 +261,8 @@ func (s *State) unpromise(r int32) {
 		return
 	}
 	s.touch(q.Affinity)
+	startup, probe := s.spent(q, q.Pin)
+	q.Startup, q.Probe, q.CountedTo = q.Startup+startup, q.Probe+probe, s.Now
 	s.Tabs[q.Pin].Pinned = 0
 	k := s.at(q.Affinity)
 	k.pins[q.Class] = remove(requestArena{s}, k.pins[q.Class], r)
@@ -288,34 +290,42 @@ func (s *State) need() int32 {
 }
 
 // waits splits the time that a request has waited. Up to the last moment at which a limit stopped
-// it, it waited for admission. From then on, the time during which its tab (none: the one promised to
-// it, or the one that has been opening longest) was being opened is startup, that during which it was
-// probed is probe, and what is left is waiting for a tab.
+// it, it waited for admission. From then on, the time during which its tab (the one promised to it, or the
+// one that it gets, i, or the one that has been opening longest) was being opened is startup, that during which
+// it was probed is probe, and what is left is waiting for a tab. The tabs of promises that were broken count too.
 func (s *State) waits(r *Request, i int32) Waits {
 	s.freshen()
-	from := min(r.AdmittedAt, s.admittedSince(r))
-	w := Waits{Admission: from - r.Arrived}
-	if i == None && r.Pin != None {
+	w := Waits{Admission: s.admittedFrom(r) - r.Arrived, Startup: r.Startup, Probe: r.Probe}
+	switch {
+	case r.Pin != None:
 		i = r.Pin
-	}
-	if i == None {
+	case i == None:
 		i = s.oldestOpening()
 	}
 	if i != None {
-		t := &s.Tabs[i]
-		opened, probed := t.OpenEnded, t.ProbeEnded
-		if t.State == Opening {
-			opened = s.Now
-		}
-		if t.State == Probing {
-			probed = s.Now
-		}
-		w.Startup = max(0, opened-max(from, t.OpenBegan))
-		w.Probe = max(0, probed-max(from, t.ProbeBegan))
+		startup, probe := s.spent(r, i)
+		w.Startup, w.Probe = w.Startup+startup, w.Probe+probe
 	}
-	w.Tab = s.Now - from - w.Startup - w.Probe
+	w.Tab = s.Now - r.Arrived - w.Admission - w.Startup - w.Probe
 	return w
 }
+
+// spent is how much of the time since it was last counted, while no limit stopped the request, a tab was opened and probed.
+func (s *State) spent(r *Request, i int32) (startup, probe Time) {
+	t := &s.Tabs[i]
+	opened, probed := t.OpenEnded, t.ProbeEnded
+	if t.State == Opening {
+		opened = s.Now
+	}
+	if t.State == Probing {
+		probed = s.Now
+	}
+	from := max(s.admittedFrom(r), r.CountedTo)
+	return max(0, opened-max(from, t.OpenBegan)), max(0, probed-max(from, t.ProbeBegan))
+}
+
+// admittedFrom is the last moment at which a limit stopped a request.
+func (s *State) admittedFrom(r *Request) Time { return min(r.AdmittedAt, s.admittedSince(r)) }
 
 // admittedSince is since when no limit stops a request; now where one does.
 func (s *State) admittedSince(r *Request) Time {

@@ -26,8 +26,8 @@ func (a *alarm) step(e core.Event) {
 	a.at = min(a.at, w.state.Armed())
 	rings := max(a.at, min(exact, w.state.Armed()))
 	if d, ok := w.state.NextDeadline(); ok && d.At < rings {
-		w.t.Fatalf("%+v leaves %+v armed for %v, and the alarm rings at %v", e,
-			d.Event, d.At.Duration(), rings.Duration())
+		w.t.Fatalf("%s leaves %s armed for %v, and the alarm rings at %v", line(e),
+			line(d.Event), d.At.Duration(), rings.Duration())
 	}
 }
 

@@ -98,6 +98,9 @@ type Request struct {
 	Order      uint64 // of arrival
 	Arrived    Time
 	AdmittedAt Time          // when no limit stopped it any more, by the time that it was promised a tab; Never: it was promised none
+	Startup    Time          // how long the tabs of promises that were broken were opened for it
+	Probe      Time          // how long they were probed
+	CountedTo  Time          // the instant up to which Startup and Probe count
 	MaxLease   time.Duration // of the lease to come
 	Affinity   Affinity
 	Priority   int32

@@ -22,7 +22,7 @@ func TestOrdersAnswerAsPlainWalksDo(t *testing.T) {
 			s := w.state.Clone()
 			core.Settled(s, w.now, e, func() {
 				if what := core.Disagreement(s); what != "" {
-					t.Fatalf("seed %d: %s is not what a walk finds, in the midst of %+v", seed, what, e)
+					t.Fatalf("seed %d: %s is not what a walk finds, in the midst of %s", seed, what, line(e))
 				}
 				for what, there := range core.Met(s) {
 					if there {
@@ -90,8 +90,8 @@ func TestWhatAStepArmsItSays(t *testing.T) {
 				}
 				kinds[d.Event.Kind] = true
 				if d.At < w.state.Armed() {
-					t.Fatalf("seed %d: %+v has armed %+v at %v, and the step says %v", seed, e,
-						d.Event, d.At.Duration(), w.state.Armed().Duration())
+					t.Fatalf("seed %d: %s has armed %s at %v, and the step says %v", seed, line(e),
+						line(d.Event), d.At.Duration(), w.state.Armed().Duration())
 				}
 			}
 			before = after

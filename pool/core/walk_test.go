@@ -1,13 +1,14 @@
 package core_test
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
 	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/pool/trace"
 	"github.com/pagepool/pagepool/sim/spec"
 )
 
@@ -30,6 +31,15 @@ type walk struct {
 	sessions bool // the driver gives each lease a session of its own
 }
 
+// numbers call affinities by their handles.
+type numbers struct{}
+
+func (numbers) Key(a core.Affinity) string { return strconv.Itoa(int(a)) }
+
+func (numbers) Handle(string) core.Affinity { return 0 }
+
+func line(e core.Event) string { return string(trace.AppendEvent(nil, e, numbers{})) }
+
 func newWalk(t *testing.T, seed uint64, settings core.Settings) *walk {
 	t.Helper()
 	full, err := settings.Resolve()
@@ -48,9 +58,9 @@ func (w *walk) step(e core.Event) {
 		w.t.Fatalf("a step has begun anew what it was to append to: %v", out)
 	}
 	w.buffer = append(w.buffer[:0], out[1:]...)
-	w.log = append(w.log, fmt.Sprintf("%+v", e))
+	w.log = append(w.log, line(e))
 	for _, f := range w.buffer {
-		w.log = append(w.log, fmt.Sprintf("  -> %+v", f))
+		w.log = append(w.log, "  -> "+string(trace.AppendEffect(nil, f, numbers{})))
 		answers := map[core.EffectKind][]core.EventKind{
 			core.Launch: {core.BrowserReady, core.BrowserFailed, core.BrowserGone}, core.CloseBrowser: {core.BrowserGone},
 			core.OpenTab: {core.Opened, core.OpenFailed, core.Crashed}, core.CloseTab: {core.Closed, core.CloseFailed},

@@ -74,6 +74,7 @@ func requestFields(r *core.Request) []field {
 		{"id", &r.ID}, {"order", &r.Order}, {"arrived", &r.Arrived}, {"admitted-at", &r.AdmittedAt},
 		{"max-lease", &r.MaxLease}, {"affinity", &r.Affinity}, {"priority", &r.Priority}, {"rounds", &r.Rounds},
 		{"bypassed", &r.Bypassed}, {"pin", &r.Pin}, {"class", &r.Class}, {"used", &r.Used},
+		{"startup", &r.Startup}, {"probe", &r.Probe}, {"counted-to", &r.CountedTo},
 	}
 }
 

@@ -9,8 +9,12 @@ import (
 // The claims about waiting: what a wait is told to have been, and that nobody waits who has to be refused.
 
 // waitsHold: up to the last moment at which the root limit stopped it, a request waited for admission; and as long as
-// its tab is opened or probed, or where it was promised none, the one that has been opening longest, for that.
+// its tab is opened or probed, or where it was promised none, the one that has been opening longest, for that. That stays
+// so when the promise is broken.
 func waitsHold(t *Transition) error {
+	if err := t.brokenPromises(); err != nil {
+		return err
+	}
 	for i := range t.Effects {
 		e := &t.Effects[i]
 		if e.Kind != core.Grant && e.Kind != core.Refuse {
@@ -25,6 +29,13 @@ func waitsHold(t *Transition) error {
 		if r.Class == core.Root && r.AdmittedAt == core.Never && permitsOf(t.Before) <= 0 && e.Waits.Admission != waited {
 			return fmt.Errorf("r%d was stopped by the root limit until now, and is told %v of %v", r.ID, e.Waits.Admission.Duration(), waited.Duration())
 		}
+		if e.Kind == core.Grant {
+			startup, probe := t.waitedFor(r, e)
+			if e.Waits.Startup != startup || e.Waits.Probe != probe {
+				return fmt.Errorf("r%d is told that opening took %v and probing %v, and it was %v and %v", r.ID,
+					e.Waits.Startup.Duration(), e.Waits.Probe.Duration(), startup.Duration(), probe.Duration())
+			}
+		}
 		if e.Kind == core.Refuse && (e.Reason == core.RequestAbandoned || e.Reason == core.PoolClosed) {
 			if err := t.toldOfItsTab(r, e); err != nil {
 				return err
@@ -32,6 +43,54 @@ func waitsHold(t *Transition) error {
 		}
 	}
 	return nil
+}
+
+// waitedFor is how long the tabs that a granted request waited for were opened and probed: those of broken promises, and the
+// one that it was promised, or else got.
+func (t *Transition) waitedFor(r *core.Request, e *core.Effect) (startup, probe core.Time) {
+	from := r.Arrived + e.Waits.Admission
+	if r.Pin != core.None {
+		startup, probe = handling(&t.Before.Tabs[r.Pin], max(from, r.CountedTo), t.After.Now)
+	} else if i, ok := tabAt(t.After, e.Tab); ok {
+		startup, probe = handling(&t.After.Tabs[i], max(from, r.CountedTo), t.After.Now)
+	}
+	return r.Startup + startup, r.Probe + probe
+}
+
+// brokenPromises: for whoever goes on waiting, the time counts that the tab of a promise was opened and probed which the
+// step has broken; and nothing else does.
+func (t *Transition) brokenPromises() error {
+	for i := range t.After.Requests {
+		r := &t.After.Requests[i]
+		j, ok := requestAt(t.Before, r.ID)
+		if !r.Used || !ok {
+			continue
+		}
+		before := &t.Before.Requests[j]
+		startup, probe := before.Startup, before.Probe
+		again := r.CountedTo == t.After.Now // it may have been promised the same tab once more
+		if before.Pin != core.None && (again || r.Pin == core.None || t.After.Tabs[r.Pin].ID != t.Before.Tabs[before.Pin].ID) {
+			opened, probed := handling(&t.Before.Tabs[before.Pin], max(before.AdmittedAt, before.CountedTo), t.After.Now)
+			startup, probe = startup+opened, probe+probed
+		}
+		if r.Startup != startup || r.Probe != probe {
+			return fmt.Errorf("r%d has waited %v and %v for tabs to be opened and probed that it was promised in vain, and the books say %v and %v",
+				r.ID, startup.Duration(), probe.Duration(), r.Startup.Duration(), r.Probe.Duration())
+		}
+	}
+	return nil
+}
+
+// handling is how much of the time from an instant until now a tab was opened and probed.
+func handling(tab *core.Tab, from, now core.Time) (opening, probing core.Time) {
+	opened, probed := tab.OpenEnded, tab.ProbeEnded
+	switch tab.State {
+	case core.Opening:
+		opened = now
+	case core.Probing:
+		probed = now
+	}
+	return max(0, opened-max(from, tab.OpenBegan)), max(0, probed-max(from, tab.ProbeBegan))
 }
 
 // toldOfItsTab looks at what somebody is told who waits no longer, of the tab that would have been his.
@@ -49,9 +108,9 @@ func (t *Transition) toldOfItsTab(r *core.Request, e *core.Effect) error {
 	}
 	switch {
 	case its == nil:
-	case its.State == core.Opening && e.Waits.Startup != max(0, t.After.Now-max(from, its.OpenBegan)):
+	case its.State == core.Opening && e.Waits.Startup != r.Startup+max(0, t.After.Now-max(from, r.CountedTo, its.OpenBegan)):
 		return fmt.Errorf("r%d gives up while t%d is opened, and is told that this took %v", r.ID, its.ID, e.Waits.Startup.Duration())
-	case its.State == core.Probing && e.Waits.Probe != max(0, t.After.Now-max(from, its.ProbeBegan)):
+	case its.State == core.Probing && e.Waits.Probe != r.Probe+max(0, t.After.Now-max(from, r.CountedTo, its.ProbeBegan)):
 		return fmt.Errorf("r%d gives up while t%d is probed, and is told that this took %v", r.ID, its.ID, e.Waits.Probe.Duration())
 	}
 	return nil
