@@ -531,4 +531,10 @@ func (p *Pool[P]) checkLocked() {
 	if waiting := c.Waiting(core.Root) + c.Waiting(core.Nested); len(p.mu.requests) != waiting {
 		p.bugLocked("%d requests are known, and %d wait in the core", len(p.mu.requests), waiting)
 	}
+	if len(p.mu.calls) != len(c.Calls) {
+		p.bugLocked("%d calls are known, and %d wait in the core", len(p.mu.calls), len(c.Calls))
+	}
+	if handles, names := p.mu.keys.count(); handles != c.Known() || names != c.Known() {
+		p.bugLocked("%d keys have handles, %d handles have keys, and the core knows %d", handles, names, c.Known())
+	}
 }

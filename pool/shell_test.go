@@ -173,42 +173,69 @@ func TestAWarmLeaseCostsAtMostTwoAllocations(t *testing.T) {
 
 // A mistake in the books is found in the step that makes it, and reported with what led to it.
 func TestABugIsReportedWithTheLastEvents(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p, err := New(new(stub), Config{Strict: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		l, err := p.GetPage(t.Context(), "spoiled")
-		if err != nil {
-			t.Fatal(err)
-		}
-		synctest.Wait()
-		p.mu.Lock()
-		p.mu.requests[999] = l
-		p.mu.Unlock()
-		func() {
-			defer func() {
-				if text := fmt.Sprint(recover()); !strings.HasPrefix(text, "pool: BUG: 1 requests are known, and 0 wait") {
-					t.Errorf("it panicked with %q", text)
-				}
-			}()
-			l.Release()
-		}()
-		p.mu.Lock()
-		delete(p.mu.requests, 999)
-		p.bugLocked("mine")
-		text := fmt.Sprint(p.mu.notes[0].args)
-		p.mu.notes = nil
-		p.unlock()
-		for _, line := range []string{"get r1 spoiled\n", "release r1\n"} {
-			if !strings.Contains(text, line) {
-				t.Errorf("the report has no %q: %s", line, text)
+	const other, gone = "other", 999
+	for _, mistake := range []struct {
+		finding     string
+		make, amend func(*Pool[*stubTab], *Lease[*stubTab])
+	}{
+		{
+			"1 requests are known, and 0 wait",
+			func(p *Pool[*stubTab], l *Lease[*stubTab]) { p.mu.requests[gone] = l },
+			func(p *Pool[*stubTab], _ *Lease[*stubTab]) { delete(p.mu.requests, gone) },
+		},
+		{
+			"1 calls are known, and 0 wait",
+			func(p *Pool[*stubTab], _ *Lease[*stubTab]) { p.mu.calls[gone] = new(call) },
+			func(p *Pool[*stubTab], _ *Lease[*stubTab]) { delete(p.mu.calls, gone) },
+		},
+		{ // a key that stays where its handle goes to the next tenant
+			"2 keys have handles, 1 handles have keys, and the core knows 1",
+			func(p *Pool[*stubTab], _ *Lease[*stubTab]) { p.mu.keys.handles[other] = 1 },
+			func(p *Pool[*stubTab], _ *Lease[*stubTab]) { delete(p.mu.keys.handles, other) },
+		},
+		{ // a handle that is free, and is not given again
+			"1 keys have handles, 2 handles have keys, and the core knows 1",
+			func(p *Pool[*stubTab], _ *Lease[*stubTab]) { p.mu.keys.names = append(p.mu.keys.names, other) },
+			func(p *Pool[*stubTab], _ *Lease[*stubTab]) { p.mu.keys.names = p.mu.keys.names[:2] },
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			p, err := New(new(stub), Config{Strict: true})
+			if err != nil {
+				t.Fatal(err)
 			}
-		}
-		if err := p.Close(t.Context()); err != nil {
-			t.Error(err)
-		}
-	})
+			l, err := p.GetPage(t.Context(), "spoiled")
+			if err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			p.mu.Lock()
+			mistake.make(p, l)
+			p.mu.Unlock()
+			func() {
+				defer func() {
+					if text := fmt.Sprint(recover()); !strings.HasPrefix(text, "pool: BUG: "+mistake.finding) {
+						t.Errorf("it panicked with %q, want %q", text, mistake.finding)
+					}
+				}()
+				l.Release()
+			}()
+			p.mu.Lock()
+			mistake.amend(p, l)
+			p.bugLocked("mine")
+			text := fmt.Sprint(p.mu.notes[0].args)
+			p.mu.notes = nil
+			p.unlock()
+			for _, line := range []string{"get r1 spoiled\n", "release r1\n"} {
+				if !strings.Contains(text, line) {
+					t.Errorf("the report has no %q: %s", line, text)
+				}
+			}
+			if err := p.Close(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
 }
 
 // Goroutines, faults and cancels of all kinds; then everything that the shell told the core is told

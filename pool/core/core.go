@@ -386,6 +386,7 @@ func (s *State) affinity(a Affinity) affinity {
 	if !k.Known {
 		*k.AffinityFacts = AffinityFacts{Known: true, Tabs: None, Primary: None, OpenSince: s.Now}
 		*k.affinityIndex = noKey
+		s.known++
 	}
 	return k
 }
@@ -416,6 +417,7 @@ func (s *State) forget() {
 		k.touched = false
 		if k.Tabs == None && k.contexts == 0 && k.waiting == [Classes]int32{} && k.calls == 0 {
 			*k.AffinityFacts, *k.affinityIndex = AffinityFacts{Primary: None}, noKey
+			s.known--
 			s.emit(Effect{Kind: Forget, Affinity: a})
 		}
 	}

@@ -30,6 +30,7 @@ type sums struct {
 	counts        [TabStates]int32 // tabs; of state 0: slots that are free
 	overdue       [TabStates]int32 // those that are overdue
 	bound         int32            // bound tabs
+	known         int32            // affinities
 	rootLeases    int32
 	tabless       int32          // contexts without a tab: orphans, those being closed, and lost ones
 	waiting       [Classes]int32 // requests
@@ -115,6 +116,11 @@ func filled[T any](old []T, n int, with T) []T {
 // rebuild makes the index anew from the facts.
 func (s *State) rebuild() {
 	s.index.clear(&s.Facts)
+	for a := range s.Affinities {
+		if s.Affinities[a].Known {
+			s.known++
+		}
+	}
 	for i := range s.Contexts {
 		if c := &s.Contexts[i]; c.State != 0 {
 			s.contextIndex.put(uint64(c.ID), int32(i))

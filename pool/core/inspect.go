@@ -72,6 +72,9 @@ func (s *State) Count(state TabState) int { return int(s.counts[state]) }
 // that are being closed, and lost ones.
 func (s *State) ContextCount() int { return len(s.Contexts) - len(s.FreeContexts) }
 
+// Known is the number of affinities of which anything is known: no Forget of them was said yet.
+func (s *State) Known() int { return int(s.known) }
+
 // HasContext says whether a context is on the books.
 func (s *State) HasContext(id ContextID) bool {
 	_, ok := s.contextIndex.get(uint64(id))
