@@ -72,6 +72,25 @@ func (s *State) Count(state TabState) int { return int(s.counts[state]) }
 // that are being closed, and lost ones.
 func (s *State) ContextCount() int { return len(s.Contexts) - len(s.FreeContexts) }
 
+// PageCount is how many tabs the primary of an affinity has that are not confirmed closed; 0: none, or it has no primary.
+func (s *State) PageCount(a Affinity) int {
+	if int(a) >= len(s.Affinities) || !s.at(a).Known {
+		return 0
+	}
+	return int(s.pageCount(s.at(a)))
+}
+
+// Bound is how many tabs of an affinity are bound. It is on the warm list where there is one.
+func (s *State) Bound(a Affinity) int {
+	if int(a) >= len(s.Affinities) {
+		return 0
+	}
+	return int(s.at(a).bound)
+}
+
+// RequestCount is the number of requests that an answer would find.
+func (s *State) RequestCount() int { return int(s.requestIndex.used) }
+
 // Known is the number of affinities of which anything is known: no Forget of them was said yet.
 func (s *State) Known() int { return int(s.known) }
 

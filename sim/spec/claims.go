@@ -50,8 +50,8 @@ func exclusiveLease(t *Transition) error {
 			return fmt.Errorf("r%d holds t%d, and the books say t%d", e.holder, e.id, tab)
 		}
 	}
-	if held != int(count(t.After, core.Leased)) || held != int(count(t.After, core.Leased)) {
-		return fmt.Errorf("%d leases are held, and the books say %d on %d tabs", held, count(t.After, core.Leased), count(t.After, core.Leased))
+	if held != t.After.Leases() || held != t.After.Count(core.Leased) {
+		return fmt.Errorf("%d leases are held, and the books say %d on %d tabs", held, t.After.Leases(), t.After.Count(core.Leased))
 	}
 	return nil
 }
@@ -75,8 +75,8 @@ func pageCountHolds(t *Transition) error {
 			continue
 		}
 		c := &s.Contexts[k.Primary]
-		if n := t.Ledger.inContext(c.ID); n != tabsIn(s, k.Primary) || c.Affinity != core.Affinity(a) || c.State != core.ContextOpen {
-			return fmt.Errorf("affinity %d has pageCount %d, and c%d has %d tabs", a, tabsIn(s, k.Primary), c.ID, n)
+		if n := t.Ledger.inContext(c.ID); n != int32(s.PageCount(core.Affinity(a))) || c.Affinity != core.Affinity(a) || c.State != core.ContextOpen {
+			return fmt.Errorf("affinity %d has pageCount %d, and c%d has %d tabs", a, s.PageCount(core.Affinity(a)), c.ID, n)
 		}
 	}
 	return nil
@@ -108,7 +108,7 @@ func supplementaryNeutral(t *Transition) error {
 		if id == 0 || id != primaryOf(t.After, core.Affinity(a)) {
 			continue
 		}
-		n := pageCount(t.Before, core.Affinity(a))
+		n := t.Before.PageCount(core.Affinity(a))
 		for i := range t.Before.Tabs {
 			if b := &t.Before.Tabs[i]; b.State != 0 && t.Before.Contexts[b.Context].ID == id && t.Ledger.tab(b.ID) == nil {
 				n--
@@ -119,7 +119,7 @@ func supplementaryNeutral(t *Transition) error {
 				n++
 			}
 		}
-		if now := pageCount(t.After, core.Affinity(a)); now != n {
+		if now := t.After.PageCount(core.Affinity(a)); now != n {
 			return fmt.Errorf("the pageCount of affinity %d is %d, and by what its primary c%d gained and lost it is %d", a, now, id, n)
 		}
 	}
@@ -228,12 +228,12 @@ func (e *entry) bound() bool {
 
 func warmTruth(t *Transition) error {
 	for i := range t.Ledger.tabs {
-		if e := &t.Ledger.tabs[i]; e.bound() && !warm(t.After, e.affinity) {
+		if e := &t.Ledger.tabs[i]; e.bound() && t.After.Bound(e.affinity) == 0 {
 			return fmt.Errorf("affinity %d has t%d, and is listed cold", e.affinity, e.id)
 		}
 	}
 	for a := range t.After.Affinities {
-		if warm(t.After, core.Affinity(a)) && !t.Ledger.hasBound(core.Affinity(a)) {
+		if t.After.Bound(core.Affinity(a)) > 0 && !t.Ledger.hasBound(core.Affinity(a)) {
 			return fmt.Errorf("affinity %d is listed warm, and has no tab", a)
 		}
 	}
@@ -322,7 +322,7 @@ func singleAnswer(t *Transition) error {
 			}
 		}
 	}
-	if n := int(waiting(s)); n != len(t.Ledger.waiting) {
+	if n := s.RequestCount(); n != len(t.Ledger.waiting) {
 		return fmt.Errorf("%d requests wait, and the books say %d", len(t.Ledger.waiting), n)
 	}
 	for _, r := range t.Ledger.waiting {

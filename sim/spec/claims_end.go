@@ -50,7 +50,7 @@ func noLeak(t *Transition) error {
 		return fmt.Errorf("%d tabs can be alive, and the books say %d", len(t.Ledger.tabs), n)
 	}
 	for i := range t.Ledger.tabs {
-		if _, ok := tabAt(t.After, t.Ledger.tabs[i].id); !ok {
+		if _, ok := t.After.Tab(t.Ledger.tabs[i].id); !ok {
 			return fmt.Errorf("t%d can be alive, and the books do not know it", t.Ledger.tabs[i].id)
 		}
 	}
@@ -66,8 +66,8 @@ func noLeak(t *Transition) error {
 	if n := t.After.ContextCount(); n != len(t.Ledger.contexts) {
 		return fmt.Errorf("%d contexts can be alive, and the books say %d", len(t.Ledger.contexts), n)
 	}
-	if count(t.After, core.Lost) != int32(t.Ledger.lost) {
-		return fmt.Errorf("%d tabs are lost, and the books say %d", t.Ledger.lost, count(t.After, core.Lost))
+	if t.After.Count(core.Lost) != t.Ledger.lost {
+		return fmt.Errorf("%d tabs are lost, and the books say %d", t.Ledger.lost, t.After.Count(core.Lost))
 	}
 	return nil
 }
