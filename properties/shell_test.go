@@ -501,6 +501,24 @@ func TestShellEvictIdleClosesWhatNobodyHasUsedForThatLong(t *testing.T) {
 	})
 }
 
+func TestShellEvictIdleNamesAnAffinityOfWhichAnOrphanIsLeft(t *testing.T) {
+	inShell(t, pool.Config{MaxPages: 2, OrphanCap: 1}, new(shellStub), func(t *testing.T, p *shellPool) {
+		mustGet(t, p, "a").Discard(nil)
+		synctest.Wait()
+		if s := p.Stats(); s.Orphans != 1 || len(p.WarmAffinities()) != 0 {
+			t.Fatalf("%d orphans, and %q are warm", s.Orphans, p.WarmAffinities())
+		}
+		after(time.Minute)
+		if keys, err := p.EvictIdle(t.Context(), time.Second); err != nil || !slices.Equal(keys, []string{"a"}) {
+			t.Errorf("got %q, %v, want a, whose orphan is closed", keys, err)
+		}
+		synctest.Wait()
+		if s := p.Stats(); s.Orphans != 0 {
+			t.Errorf("%d orphans are left", s.Orphans)
+		}
+	})
+}
+
 func TestShellATabIsRetiredAfterItsUsesAndItsAge(t *testing.T) {
 	inShell(t, pool.Config{MaxPages: 1, MaxUses: 2, MaxAge: time.Hour, MaxAgeJitter: time.Minute}, new(shellStub), func(t *testing.T, p *shellPool) {
 		first := mustGet(t, p, "a")
