@@ -1,0 +1,68 @@
+package pool
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+
+	"github.com/pagepool/pagepool/pool/core"
+)
+
+// A browser that dies while a context of it is closed ends that close. The core hears of the browser
+// first: then the failed close is no reason to try once more.
+func TestTheEndOfABrowserIsToldBeforeWhatItMadeFail(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		var told []core.EventKind
+		var dying *stubBrowser
+		s := &stub{
+			stepped: func(e core.Event, _ *core.State) {
+				mu.Lock()
+				defer mu.Unlock()
+				told = append(told, e.Kind)
+			},
+			fate: func(_ context.Context, what string) error {
+				mu.Lock()
+				defer mu.Unlock()
+				if what == "close" && dying != nil {
+					dying.die()
+					return errStubGone
+				}
+				return nil
+			},
+		}
+		p, err := New(s, Config{MaxPages: 1, OrphanCap: 1, Strict: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := p.GetPage(t.Context(), "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		browser := l.Page().b
+		l.Discard(nil) // leaves an orphan
+		synctest.Wait()
+		if n := p.Stats().Orphans; n != 1 {
+			t.Fatalf("%d orphans", n)
+		}
+		mu.Lock()
+		dying, told = browser, nil
+		mu.Unlock()
+		if err := p.DisposeAffinity(t.Context(), "a"); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		mu.Lock()
+		gone, failed := slices.Index(told, core.BrowserGone), slices.Index(told, core.ContextCloseFailed)
+		dying = nil
+		mu.Unlock()
+		if gone < 0 || failed >= 0 && failed < gone {
+			t.Errorf("event kinds %d: the browser's end is number %d, the failed close number %d", told, gone, failed)
+		}
+		if err := p.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
