@@ -298,7 +298,7 @@ func TestContractChromeHolderOwnsWhatHeOpens(t *testing.T) {
 		if err != nil || len(contexts.BrowserContextIDs) != 2 {
 			t.Errorf("the holder's contexts: %v, %v", contexts, err)
 		}
-		closes := target.CloseTargetParams{TargetID: made.TargetID}
+		closes := target.CloseTargetParams(made)
 		_, err = chromedp.CallBrowser(ctx, target.CloseTarget, closes)
 		if err != nil {
 			t.Errorf("closing an own page: %v", err)

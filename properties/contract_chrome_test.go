@@ -79,7 +79,7 @@ func TestContractChromeEndsDespiteAListenerThatBlocks(t *testing.T) {
 	end, blocks := make(chan struct{}), make(chan struct{}, 1)
 	s.ok("ListenBrowser", chromedp.ListenBrowser(p.Context(), func(any) { blocks <- struct{}{}; <-end }))
 	go func() {
-		_, _ = chromedp.CallBrowser(p.Context(), target.DetachFromTarget, target.DetachFromTargetParams{SessionID: second.SessionID})
+		_, _ = chromedp.CallBrowser(p.Context(), target.DetachFromTarget, target.DetachFromTargetParams(second))
 	}()
 	s.closed("the way into the listener", blocks)
 	s.ok("Browser.Close", browser.Close(s.limit()))

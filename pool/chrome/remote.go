@@ -136,7 +136,7 @@ func (r Remote) endpoint() (*url.URL, error) {
 		if err == nil {
 			wrong = shown(u)
 		}
-		return nil, fmt.Errorf("chrome: Remote.URL is %q: it must be an endpoint such as http://127.0.0.1:9222 or ws://127.0.0.1:9222/devtools/browser/...", wrong)
+		return nil, fmt.Errorf("chrome: Remote.URL is %q: it must be an endpoint such as http://127.0.0.1:9222 or ws://127.0.0.1:9222/devtools/browser/ID", wrong)
 	}
 	return u, nil
 }

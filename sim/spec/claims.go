@@ -291,7 +291,7 @@ func closesHold(t *Transition) error {
 		return fmt.Errorf("a pool that was closing goes back to phase %d from %d", s.Phase, t.Before.Phase)
 	}
 	if t.Event.Kind == core.CloseExpired && t.Before.Phase == core.PhaseClosing && s.Phase < core.PhaseEnding {
-		return fmt.Errorf("Close's ctx has ended, and %d requests wait and %d leases are held", len(t.Ledger.waiting), count(s, core.Leased))
+		return fmt.Errorf("the ctx of Close has ended, and %d requests wait and %d leases are held", len(t.Ledger.waiting), count(s, core.Leased))
 	}
 	for i := range t.Effects {
 		switch e := &t.Effects[i]; {

@@ -98,14 +98,6 @@ func primaryOf(f *core.State, a core.Affinity) core.ContextID {
 	return 0
 }
 
-// pageCount is how many tabs the primary of an affinity has.
-func pageCount(f *core.State, a core.Affinity) int32 {
-	if k := &f.Affinities[a]; k.Known && k.Primary != core.None {
-		return tabsIn(f, k.Primary)
-	}
-	return 0
-}
-
 // bound says whether a tab belongs to an affinity and is not on its way out.
 func bound(t *core.Tab) bool {
 	switch t.State {
