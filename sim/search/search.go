@@ -141,7 +141,8 @@ func Follow[T, A any, W Pointer[T, A]](start W, path []int, see func(W, *A)) W {
 }
 
 // Walk lets one run happen in w, as a source chooses, until a claim breaks, nothing can happen any more, or so many
-// actions were taken. actor is a number for who takes an action, for a source that decides by it.
+// actions were taken. actor is a number for who takes an action, for a source that is a
+// scheduler.Offerer; for others it may be nil.
 func Walk[T, A any, W Pointer[T, A]](w W, source scheduler.Source, most int, actor func(W, *A) uint64) {
 	var actions []A
 	var actors []uint64
