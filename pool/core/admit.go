@@ -261,7 +261,7 @@ func (s *State) unpromise(r int32) {
 		return
 	}
 	s.touch(q.Affinity)
-	startup, probe := s.spent(q, q.Pin)
+	startup, probe := s.spent(q, s.admittedFrom(q), q.Pin)
 	q.Startup, q.Probe, q.CountedTo = q.Startup+startup, q.Probe+probe, s.Now
 	s.Tabs[q.Pin].Pinned = 0
 	k := s.at(q.Affinity)
@@ -295,7 +295,8 @@ func (s *State) need() int32 {
 // it was probed is probe, and what is left is waiting for a tab. The tabs of promises that were broken count too.
 func (s *State) waits(r *Request, i int32) Waits {
 	s.freshen()
-	w := Waits{Admission: s.admittedFrom(r) - r.Arrived, Startup: r.Startup, Probe: r.Probe}
+	from := s.admittedFrom(r)
+	w := Waits{Admission: from - r.Arrived, Startup: r.Startup, Probe: r.Probe}
 	switch {
 	case r.Pin != None:
 		i = r.Pin
@@ -303,15 +304,15 @@ func (s *State) waits(r *Request, i int32) Waits {
 		i = s.oldestOpening()
 	}
 	if i != None {
-		startup, probe := s.spent(r, i)
+		startup, probe := s.spent(r, from, i)
 		w.Startup, w.Probe = w.Startup+startup, w.Probe+probe
 	}
 	w.Tab = s.Now - r.Arrived - w.Admission - w.Startup - w.Probe
 	return w
 }
 
-// spent is how much of the time since it was last counted, while no limit stopped the request, a tab was opened and probed.
-func (s *State) spent(r *Request, i int32) (startup, probe Time) {
+// spent is how much of the time since an instant, and since it was last counted, a tab was opened and probed.
+func (s *State) spent(r *Request, from Time, i int32) (startup, probe Time) {
 	t := &s.Tabs[i]
 	opened, probed := t.OpenEnded, t.ProbeEnded
 	if t.State == Opening {
@@ -320,7 +321,7 @@ func (s *State) spent(r *Request, i int32) (startup, probe Time) {
 	if t.State == Probing {
 		probed = s.Now
 	}
-	from := max(s.admittedFrom(r), r.CountedTo)
+	from = max(from, r.CountedTo)
 	return max(0, opened-max(from, t.OpenBegan)), max(0, probed-max(from, t.ProbeBegan))
 }
 
