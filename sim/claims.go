@@ -9,7 +9,7 @@ import (
 type Claim struct{ Name, Says string }
 
 // Claims are what runs and searches check by themselves. The claims about single steps are
-// core.Invariants.
+// spec.Invariants.
 var Claims = []Claim{
 	{"answered", "Every request is granted, refused or abandoned in the end."},
 	{"bounded-recovery", "After a wedged render, full capacity is back within MaxLease + RescueTimeout + CloseTimeout + KillTimeout."},

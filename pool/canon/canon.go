@@ -1,5 +1,5 @@
-// Package canon hashes the facts of a pool, and what refers to them, up to a renaming of ids: the state hash of dumps and
-// replays, and the visited set of a search.
+// Package canon hashes the facts of a pool, and what refers to them, up to a renaming of ids: the
+// state hash of dumps and replays, and the visited set of a search.
 //
 // The package makes no promise of compatibility.
 package canon
@@ -80,10 +80,11 @@ func (r ranks) of(x uint64) uint64 {
 type Canon struct {
 	// KeepOrder tells apart which tab and which context is older, as a model without symmetry does.
 	KeepOrder bool
-	// Name gives requests and calls, which are numbered alike, the names that they are hashed by; nil: as they
-	// are numbered. It is asked by HashWaiting and Sum.
+	// Name gives requests and calls, which are numbered alike, the names that they are hashed by;
+	// nil: as they are numbered. It is asked by HashWaiting and Sum.
 	Name func(number uint64) uint64
-	// Tick is by how much time passes, and Now is what time it is; 0: it never does, and times do not count.
+	// Tick is by how much time passes, and Now is what time it is; 0: it never does, and times do
+	// not count.
 	Tick, Now core.Time
 
 	Hasher                                             // of what is in a fixed order
@@ -151,8 +152,8 @@ func (c *Canon) HeldBy(id core.TabID, context core.ContextID, request core.Reque
 // AddAny adds one of several things of which none comes first.
 func (c *Canon) AddAny(sum uint64) { c.with += sum }
 
-// AddOf adds to a tab, to a context or to a browser, the first that is not 0, one of several things of which
-// none comes first.
+// AddOf adds to a tab, to a context or to a browser, the first that is not 0, one of several things
+// of which none comes first.
 func (c *Canon) AddOf(tab core.TabID, context core.ContextID, browser core.BrowserID, x uint64) {
 	var h Hasher
 	h.Add(x)

@@ -119,8 +119,8 @@ func (c *Canon) hashContext(s *core.Facts, i int32) {
 	}
 }
 
-// countedUses is up to which MaxUses a tab's uses count in its hash. A scenario that is explored to its
-// end makes fewer grants than this, so a larger MaxUses is never reached.
+// countedUses is up to which MaxUses a tab's uses count in its hash. A scenario that is explored to
+// its end makes fewer grants than this, so a larger MaxUses is never reached.
 const countedUses = 64
 
 func (c *Canon) hashTab(s *core.Facts, t *core.Tab) {
@@ -148,7 +148,8 @@ func (c *Canon) hashTab(s *core.Facts, t *core.Tab) {
 	}
 }
 
-// sessionHash is what is known of a tab's sessions, and whether another tab of its browser has navigated since it could not.
+// sessionHash is what is known of a tab's sessions, and whether another tab of its browser has
+// navigated since it could not.
 func sessionHash(s *core.Facts, t *core.Tab) uint64 {
 	since := t.StuckSince
 	switch {
@@ -162,7 +163,8 @@ func sessionHash(s *core.Facts, t *core.Tab) uint64 {
 	return 1 | uint64(t.Session)<<1 | uint64(t.Part)<<4 | Bit(t.Retried, 8) | Bit(t.Stuck, 9) | Bit(b != nil && b.ArrivedAt > since, 10)
 }
 
-// askedRank is how many probes, rescues and resets began before that of a tab: closeOverdue takes the first.
+// askedRank is how many probes, rescues and resets began before that of a tab: closeOverdue takes
+// the first.
 func askedRank(s *core.Facts, t *core.Tab) uint64 {
 	n := uint64(0)
 	for i := range s.Tabs {
@@ -187,9 +189,9 @@ func (c *Canon) Order(s *core.Facts, id core.RequestID) uint64 {
 	return 0
 }
 
-// Outline is a hash of a state without its names: how many tabs there are in which condition, of browsers
-// and contexts likewise, and roughly how many wait. States of one outline are of one kind, for whoever counts how
-// many kinds were met.
+// Outline is a hash of a state without its names: how many tabs there are in which condition, of
+// browsers and contexts likewise, and roughly how many wait. States of one outline are of one kind,
+// for whoever counts how many kinds were met.
 func Outline(s *core.Facts) uint64 {
 	var h Hasher
 	var waiting [core.Classes]int
@@ -230,8 +232,8 @@ func Outline(s *core.Facts) uint64 {
 // roughly is from how many on Outline does not tell numbers apart.
 const roughly = 3
 
-// StateHash is a hash of everything that the future of a pool depends on, but for times, up to a renaming
-// of tabs, contexts and browsers.
+// StateHash is a hash of everything that the future of a pool depends on, but for times, up to a
+// renaming of tabs, contexts and browsers.
 func StateHash(s *core.Facts) uint64 {
 	var c Canon
 	c.AddIDs(s)

@@ -2,11 +2,12 @@ package core
 
 import "math/bits"
 
-// Who is let through: the root limit, RootCap and AffinityTabs, and the order among those that wait.
+// Who is let through: the root limit, RootCap and AffinityTabs, and the order among those that
+// wait.
 
-// before is the waiting order: higher priority first, first come first served within it. With ageing, a
-// request that came PriorityAging earlier is as good as one level more of priority, and earlier still
-// is better; so the order of two requests never changes while they wait.
+// before is the waiting order: higher priority first, first come first served within it. With
+// ageing, a request that came PriorityAging earlier is as good as one level more of priority, and
+// earlier still is better; so the order of two requests never changes while they wait.
 func (s *State) before(i, j int32) bool { return s.ahead(&s.Requests[i], &s.Requests[j]) }
 
 func (s *State) ahead(a, b *Request) bool {
@@ -38,8 +39,8 @@ func (s *State) permits() int32 {
 	return s.size() - s.counts[Lost] - s.rootLeases
 }
 
-// size is the capacity that is to stay: that of a contraction under way counts no more, unless its tab
-// is lost and counted so.
+// size is the capacity that is to stay: that of a contraction under way counts no more, unless its
+// tab is lost and counted so.
 func (s *State) size() int32 {
 	i, ok := s.tabIndex.get(uint64(s.Contraction))
 	if !ok || s.Tabs[i].State == Lost {
@@ -60,8 +61,8 @@ func (s *State) admitted(r *Request) bool {
 	return s.permits() > 0 && s.underCap(k) && (k.idle > 0 || int(k.owned()) < s.Settings.AffinityTabs)
 }
 
-// owned is how many tabs of an affinity count towards AffinityTabs: its bound ones and those that open inside its
-// primary, less those of which an operation is overdue.
+// owned is how many tabs of an affinity count towards AffinityTabs: its bound ones and those that
+// open inside its primary, less those of which an operation is overdue.
 func (k affinity) owned() int32 { return k.bound - k.overdue + k.openings }
 
 // freshen brings everything up to date that is derived from the affinities that were touched.
@@ -114,7 +115,8 @@ func (s *State) refresh(a Affinity) {
 	}
 }
 
-// listWarm puts an affinity among those that have a waiting request and a tab that is idle, or almost, or takes it out.
+// listWarm puts an affinity among those that have a waiting request and a tab that is idle, or
+// almost, or takes it out.
 func (s *State) listWarm(a Affinity, warm bool) {
 	k := s.at(a)
 	k.warmWaiting = warm
@@ -128,8 +130,8 @@ func (s *State) listWarm(a Affinity, warm bool) {
 	s.warmWaiting = s.warmWaiting[:len(s.warmWaiting)-1]
 }
 
-// refreshNeeds brings up to date how many tabs an affinity's requests could use. What it has idle, and
-// what is coming for it anyway, is theirs, nested ones first.
+// refreshNeeds brings up to date how many tabs an affinity's requests could use. What it has idle,
+// and what is coming for it anyway, is theirs, nested ones first.
 func (s *State) refreshNeeds(k affinity) {
 	unpromised := [Classes]int32{k.waiting[Root] - k.promised[Root], k.waiting[Nested] - k.promised[Nested]}
 	room := min(int32(s.Settings.RootCap)-k.rootLeases, int32(s.Settings.AffinityTabs)-k.owned())
@@ -152,7 +154,8 @@ func (s *State) refreshNeeds(k affinity) {
 	k.eligible, k.needs, k.permits, k.highNeeds, k.highPermits = eligible, needs, permits, highNeeds, highPermits
 }
 
-// unlist takes an affinity out of the heads, before its first request, its admission or its primary changes.
+// unlist takes an affinity out of the heads, before its first request, its admission or its primary
+// changes.
 func (s *State) unlist(a Affinity) {
 	k := s.at(a)
 	for c := Root; c < Classes; c++ {
@@ -167,8 +170,8 @@ func (s *State) unlist(a Affinity) {
 	}
 }
 
-// admitAgain notes, before an event, whether the root limit is shut; a permit that is free from now on
-// then ends a wait for admission.
+// admitAgain notes, before an event, whether the root limit is shut; a permit that is free from now
+// on then ends a wait for admission.
 func (s *State) admitAgain() {
 	if s.permits() <= 0 {
 		s.RootOpen = s.Now
@@ -216,8 +219,8 @@ func (s *State) dequeue(i int32) {
 	s.FreeRequests = append(s.FreeRequests, i)
 }
 
-// queue and unqueue put a request among those of its affinity that were promised nothing, and take it
-// out. The affinity is touched first, for the heads are ordered by the first of each queue.
+// queue and unqueue put a request among those of its affinity that were promised nothing, and take
+// it out. The affinity is touched first, for the heads are ordered by the first of each queue.
 func (s *State) queue(i int32) {
 	r := &s.Requests[i]
 	s.touch(r.Affinity)
@@ -237,8 +240,8 @@ func (s *State) urgent(r *Request) bool {
 	return s.Settings.HighPriorityThreshold > 0 && int(r.Priority) >= s.Settings.HighPriorityThreshold
 }
 
-// promise keeps a tab that is being opened or probed for a request, which takes no other but an idle one
-// of its own affinity until that is answered or overdue.
+// promise keeps a tab that is being opened or probed for a request, which takes no other but an
+// idle one of its own affinity until that is answered or overdue.
 func (s *State) promise(r, i int32) {
 	s.unqueue(r)
 	q := &s.Requests[r]
@@ -253,8 +256,8 @@ func (s *State) promise(r, i int32) {
 	q.AdmittedAt = min(q.AdmittedAt, s.admittedSince(q))
 }
 
-// unpromise ends the promise that a request has, if any; unpin ends that of a tab. Whoever had it is
-// placed again.
+// unpromise ends the promise that a request has, if any; unpin ends that of a tab. Whoever had it
+// is placed again.
 func (s *State) unpromise(r int32) {
 	q := &s.Requests[r]
 	if q.Pin == None {
@@ -290,9 +293,10 @@ func (s *State) need() int32 {
 }
 
 // waits splits the time that a request has waited. Up to the last moment at which a limit stopped
-// it, it waited for admission. From then on, the time during which its tab (the one promised to it, or the
-// one that it gets, i, or the one that has been opening longest) was being opened is startup, that during which
-// it was probed is probe, and what is left is waiting for a tab. The tabs of promises that were broken count too.
+// it, it waited for admission. From then on, the time during which its tab (the one promised to it,
+// or the one that it gets, i, or the one that has been opening longest) was being opened is
+// startup, that during which it was probed is probe, and what is left is waiting for a tab. The
+// tabs of promises that were broken count too.
 func (s *State) waits(r *Request, i int32) Waits {
 	s.freshen()
 	from := s.admittedFrom(r)
@@ -311,7 +315,8 @@ func (s *State) waits(r *Request, i int32) Waits {
 	return w
 }
 
-// spent is how much of the time since an instant, and since it was last counted, a tab was opened and probed.
+// spent is how much of the time since an instant, and since it was last counted, a tab was opened
+// and probed.
 func (s *State) spent(r *Request, from Time, i int32) (startup, probe Time) {
 	t := &s.Tabs[i]
 	opened, probed := t.OpenEnded, t.ProbeEnded

@@ -8,15 +8,15 @@ import (
 	"github.com/pagepool/pagepool/pool/core"
 )
 
-// alarm is when whoever drives a state looks at its deadlines next, kept as the shell keeps it: from what the steps
-// say that they have armed, and looked up only when it rings.
+// alarm is when whoever drives a state looks at its deadlines next, kept as the shell keeps it:
+// from what the steps say that they have armed, and looked up only when it rings.
 type alarm struct {
 	walk *walk
-	at   core.Time // never: nobody looks
+	at   core.Time // core.Never: nobody looks
 }
 
-// step tells the state of one event, and fails where the alarm would ring too late, or where one would that was
-// right to the instant before.
+// step tells the state of one event, and fails where the alarm would ring too late, or where one
+// would that was right to the instant before.
 func (a *alarm) step(e core.Event) {
 	w, exact := a.walk, core.Never
 	if d, ok := w.state.NextDeadline(); ok {
@@ -64,7 +64,8 @@ func hurry(settings *core.Settings, seed uint64) {
 	}
 }
 
-// TestAnAlarmKeptByWhatStepsArmIsNeverLate also sees to it that the alarm has rung for something, and in vain.
+// TestAnAlarmKeptByWhatStepsArmIsNeverLate also sees to it that the alarm has rung for something,
+// and in vain.
 func TestAnAlarmKeptByWhatStepsArmIsNeverLate(t *testing.T) {
 	for _, hasty := range []bool{false, true} { // true: deadlines come before their time too, as in a search
 		rung, inVain := 0, 0

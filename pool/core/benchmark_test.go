@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// warmPool is a pool of four in which affinity 1 holds a tab and has an idle one, affinity 2 holds the
-// other three, and this many requests of other affinities wait for the root limit.
+// warmPool is a pool of four in which affinity 1 holds a tab and has an idle one, affinity 2 holds
+// the other three, and this many requests of other affinities wait for the root limit.
 func warmPool(b *testing.B, waiting int) (*State, []Effect) {
 	b.Helper()
 	settings, err := Settings{MaxPages: 4, MaxWaiting: 1 << 20}.Resolve()

@@ -5,14 +5,15 @@ import (
 	"slices"
 )
 
-// Scratch is memory that BooksAgree needs and nothing depends on. Checks that run at the same time need one each.
+// Scratch is memory that BooksAgree needs and nothing depends on. Checks that run at the same time
+// need one each.
 type Scratch struct {
 	anew     State
 	is, want []int32
 }
 
-// BooksAgree compares the index of a state with what rebuild makes of its facts, and the facts with one another. The
-// error says what does not agree. It takes time in proportion to the state.
+// BooksAgree compares the index of a state with what rebuild makes of its facts, and the facts with
+// one another. The error says what does not agree. It takes time in proportion to the state.
 func (s *State) BooksAgree(scratch *Scratch) error {
 	anew := &scratch.anew
 	anew.Facts = s.Facts // rebuild only reads them
@@ -105,8 +106,8 @@ func (b *books) facts() {
 	}
 }
 
-// list counts a list of tabs, and looks whether each knows who is before it; last is its end, or none where that is not
-// kept.
+// list counts a list of tabs, and looks whether each knows who is before it; last is its end, or
+// none where that is not kept.
 func (b *books) list(first, last int32) (n int32) {
 	before := None
 	for i := first; i != None && b.err == nil; i = b.state.Tabs[i].Next {

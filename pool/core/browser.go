@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// Browsers: at most two are alive at a time, and at most one of them takes new tabs. One that is worn is
-// replaced: the next is started first, and the old one drains from the step in which the next is ready.
+// Browsers: at most two are alive at a time, and at most one of them takes new tabs. One that is
+// worn is replaced: the next is started first, and the old one drains from the step in which the
+// next is ready.
 
 // BrowserState says where a browser is in its life. Gone ones and written-off ones are forgotten.
 type BrowserState uint8
@@ -81,8 +82,8 @@ func (s *State) wear(id BrowserID) {
 	}
 }
 
-// wearOut counts a tab opened in a browser, of which it may have so many. To fill the pool once wears
-// none out, or a BrowserMaxTabs below that would replace browsers for ever.
+// wearOut counts a tab opened in a browser, of which it may have so many. To fill the pool once
+// wears none out, or a BrowserMaxTabs below that would replace browsers for ever.
 func (s *State) wearOut(id BrowserID) {
 	b := s.browser(id)
 	b.Tabs++
@@ -205,8 +206,8 @@ func (s *State) browserGone(b *Browser) {
 	}
 }
 
-// forgive forgets earlier failures where a browser that is lost has served for a while: what follows is no loop
-// of crashes.
+// forgive forgets earlier failures where a browser that is lost has served for a while: what
+// follows is no loop of crashes.
 func (s *State) forgive(b *Browser) {
 	if b.State == BrowserDraining || b.State == BrowserServing && s.Now >= b.Since.Add(s.Settings.OpenBackoffMax) {
 		s.FailedBrowsers = 0
@@ -271,10 +272,11 @@ func (s *State) loseTabs(id BrowserID) {
 	}
 }
 
-// drain goes on with replacing a browser. As long as nobody is short of a tab, what it has idle is closed,
-// unless somebody of its affinity waits, one at a time, and only when what was closed before has been opened in the next one; a standby, which
-// whoever waits for a permit will want, only when nobody waits. When only lost tabs are left in it, it
-// ends. It says whether a tab has begun to close.
+// drain goes on with replacing a browser. As long as nobody is short of a tab, what it has idle is
+// closed, unless somebody of its affinity waits, one at a time, and only when what was closed
+// before has been opened in the next one; a standby, which whoever waits for a permit will want,
+// only when nobody waits. When only lost tabs are left in it, it ends. It says whether a tab has
+// begun to close.
 func (s *State) drain() bool {
 	b := s.browserIn(BrowserDraining)
 	if b == nil || s.Phase >= PhaseEnding {
@@ -303,8 +305,8 @@ func (s *State) drain() bool {
 	return false
 }
 
-// failedOpening counts a failed round of opening and pauses before the next. Failures during a pause
-// belong to the round that began it, and those of a browser that is being replaced to none.
+// failedOpening counts a failed round of opening and pauses before the next. Failures during a
+// pause belong to the round that began it, and those of a browser that is being replaced to none.
 func (s *State) failedOpening(id BrowserID) {
 	s.callsDue, s.waitsDue = true, true
 	if !s.Paused && !s.draining(id) {

@@ -11,8 +11,8 @@ type Violation struct {
 
 func (v Violation) Error() string { return v.Name + ": " + v.What }
 
-// checks are what a state can break by its own word, in constant time. Package spec, which production does
-// not link, has all the claims.
+// checks are what a state can break by its own word, in constant time. Package spec, which
+// production does not link, has all the claims.
 var checks = [...]struct {
 	name  string
 	holds func(*State) error
@@ -25,8 +25,8 @@ var checks = [...]struct {
 	{"two-browsers", browserBooks},
 }
 
-// CheckBooks returns the first claim that a state breaks by its own word. It takes constant time, so it is done in
-// production after every step.
+// CheckBooks returns the first claim that a state breaks by its own word. It takes constant time,
+// so it is done in production after every step.
 func CheckBooks(s *State) (Violation, bool) {
 	for i := range checks {
 		if err := checks[i].holds(s); err != nil {

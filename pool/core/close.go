@@ -2,8 +2,8 @@ package core
 
 // How a tab ends. A browser's word is not believed until the page is gone: a tab counts until it is
 // Closed. The ladder is close, close again, kill, close once more, lost; a failure takes the next
-// rung at once, silence takes it when the rung's time is over. Nothing but the tab's own slot waits.
-// The last tab of a context that is not kept is gone only with the context.
+// rung at once, silence takes it when the rung's time is over. Nothing but the tab's own slot
+// waits. The last tab of a context that is not kept is gone only with the context.
 
 // Rung says how far the close of a tab or of a context has gone.
 type Rung uint8
@@ -48,7 +48,8 @@ func (s *State) leave(i int32, reason Reason) {
 	}
 }
 
-// askClose asks for a close: of the page alone where others share its context or the context is kept.
+// askClose asks for a close: of the page alone where others share its context or the context is
+// kept.
 func (s *State) askClose(i int32, kind EffectKind) {
 	t := &s.Tabs[i]
 	c := &s.Contexts[t.Context]
@@ -68,8 +69,8 @@ func (s *State) askClose(i int32, kind EffectKind) {
 
 func (s *State) closeAgain(i int32) { s.askClose(i, CloseAgain) }
 
-// kill takes the last rung. A page that is not open yet has no renderer to kill, but it goes with its
-// context where it is alone there.
+// kill takes the last rung. A page that is not open yet has no renderer to kill, but it goes with
+// its context where it is alone there.
 func (s *State) kill(i int32) {
 	t := &s.Tabs[i]
 	t.Rung, t.RungSince, t.Closes, t.Awaiting = KillingRenderer, s.Now, 0, false
@@ -90,8 +91,8 @@ func (s *State) killTab(i int32) {
 	s.ask(KillTab, i)
 }
 
-// closed hears that a page is gone, however late. Its tab leaves the books, unless it was the last in
-// a context that is not kept and not gone either.
+// closed hears that a page is gone, however late. Its tab leaves the books, unless it was the last
+// in a context that is not kept and not gone either.
 func (s *State) closed(i int32, kept bool) {
 	t := &s.Tabs[i]
 	if t.State != Closing && t.State != Lost {
@@ -149,8 +150,8 @@ func (s *State) killAnswered(i int32) {
 	}
 }
 
-// killSilent gives a tab up. It goes on being counted, its context is no primary, and its browser is
-// to be replaced.
+// killSilent gives a tab up. It goes on being counted, its context is no primary, and its browser
+// is to be replaced.
 func (s *State) killSilent(i int32) {
 	t := &s.Tabs[i]
 	if t.State != Closing || t.Rung != KillingRenderer || !s.serves(t.Browser) {

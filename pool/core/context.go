@@ -47,8 +47,8 @@ func (s *State) addContext(b BrowserID) int32 {
 	return i
 }
 
-// removeContext takes a context off the books, in which no tab is left. It is no primary: none is closed as long as
-// it is one.
+// removeContext takes a context off the books, in which no tab is left. It is no primary: none is
+// closed as long as it is one.
 func (s *State) removeContext(i int32) {
 	c := &s.Contexts[i]
 	if c.Affinity != 0 {
@@ -63,8 +63,8 @@ func (s *State) removeContext(i int32) {
 	s.FreeContexts = append(s.FreeContexts, i)
 }
 
-// own gives a context to an affinity, as its primary where it has none. Whoever calls it counts a tab in or out of
-// both affinities in the same breath, which touches them.
+// own gives a context to an affinity, as its primary where it has none. Whoever calls it counts a
+// tab in or out of both affinities in the same breath, which touches them.
 func (s *State) own(i int32, a Affinity) {
 	c, k := &s.Contexts[i], s.affinity(a)
 	if c.Affinity != a {
@@ -98,7 +98,8 @@ func (s *State) unprimary(i int32) {
 	}
 }
 
-// list puts a context without a tab among the others of its kind; delist takes it out, before its state changes.
+// list puts a context without a tab among the others of its kind; delist takes it out, before its
+// state changes.
 func (s *State) list(i int32) {
 	s.inContexts[i].listed = true
 	root := s.listOf(&s.Contexts[i])
@@ -120,7 +121,8 @@ func (s *State) listOf(c *Context) *int32 {
 	return &s.endings
 }
 
-// eachEnding calls fn for every context from here down that is being closed or lost, until it returns false.
+// eachEnding calls fn for every context from here down that is being closed or lost, until it
+// returns false.
 func (s *State) eachEnding(i int32, fn func(i int32) bool) bool {
 	if i == None {
 		return true
@@ -134,14 +136,15 @@ func (s *State) orphanRoom() int32 {
 	return int32(min(max(0, s.Settings.OrphanCap), math.MaxInt32)) - s.tabless
 }
 
-// keepable says whether a primary may be kept without a tab: the pool goes on, and so does the browser.
+// keepable says whether a primary may be kept without a tab: the pool goes on, and so does the
+// browser.
 func (s *State) keepable(i int32) bool {
 	b := s.browser(s.Contexts[i].Browser)
 	return s.Settings.OrphanCap > 0 && s.Phase == PhaseServing && b != nil && b.State == BrowserServing
 }
 
-// quit decides what becomes of a primary when a tab of it begins to close. As long as another stays in
-// it, nothing; otherwise it is kept or it is one no longer, by the reason.
+// quit decides what becomes of a primary when a tab of it begins to close. As long as another stays
+// in it, nothing; otherwise it is kept or it is one no longer, by the reason.
 func (s *State) quit(i int32, reason Reason) {
 	t := &s.Tabs[i]
 	if !s.isPrimary(t.Context) {
@@ -222,8 +225,8 @@ func (s *State) contextEvent(e *Event) {
 	}
 }
 
-// contextSilent asks once more after CloseTimeout; after KillTimeout the context is lost, for it has
-// no renderer that could be killed.
+// contextSilent asks once more after CloseTimeout; after KillTimeout the context is lost, for it
+// has no renderer that could be killed.
 func (s *State) contextSilent(i int32) {
 	c := &s.Contexts[i]
 	switch {

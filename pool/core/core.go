@@ -80,8 +80,8 @@ func (t *Tab) bound() bool {
 	return t.State >= Idle && t.State <= Resetting || t.State == Leased && !t.Doomed
 }
 
-// AffinityFacts is what is known of one key. It lives as long as a tab, a context, a request or a call
-// names it.
+// AffinityFacts is what is known of one key. It lives as long as a tab, a context, a request or a
+// call names it.
 type AffinityFacts struct {
 	Generation Generation // of its present life; 0 while it has none
 	FreedAt    Time       // when a tab of it was given back last
@@ -121,8 +121,8 @@ type Call struct {
 	Recycle    bool
 }
 
-// Facts is everything that a decision can depend on, and nothing that follows from it. It is flat: a
-// copy is a few memory copies.
+// Facts is everything that a decision can depend on, and nothing that follows from it. It is flat:
+// a copy is a few memory copies.
 type Facts struct {
 	Settings Settings
 	Now      Time
@@ -259,7 +259,8 @@ func (s *State) handle(e *Event) {
 
 func (s *State) tabEvent(e *Event, i int32) {
 	if e.Operation != 0 && e.Operation != s.Tabs[i].Operation {
-		// It was given up, so it is no sign of life: a driver answers because it was told to end the call.
+		// It was given up, so it is no sign of life: a driver answers because it was told to end
+		// the call.
 		if e.Kind == SessionEnded && e.Left == SpoiledContext {
 			s.spoilContext(i) // but what it says is so
 		}
@@ -316,8 +317,8 @@ func (s *State) tabEvent(e *Event, i int32) {
 	}
 }
 
-// settle does whatever an event has made possible. One pass is enough: what is given out is given out
-// until nobody can have more, and what is opened or closed is answered by an event.
+// settle does whatever an event has made possible. One pass is enough: what is given out is given
+// out until nobody can have more, and what is opened or closed is answered by an event.
 func (s *State) settle(event *Event) {
 	s.place()
 	s.boundQueue(event)
@@ -391,8 +392,8 @@ func (s *State) affinity(a Affinity) affinity {
 	return k
 }
 
-// touch notes that something of an affinity is about to change: what is derived of it is stale, and the
-// end of the step looks whether it can be forgotten.
+// touch notes that something of an affinity is about to change: what is derived of it is stale, and
+// the end of the step looks whether it can be forgotten.
 func (s *State) touch(a Affinity) {
 	if a == 0 {
 		return

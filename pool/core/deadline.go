@@ -8,15 +8,15 @@ type Deadline struct {
 	Event Event
 }
 
-// Deadlines appends every armed deadline to out. The deadlines of one thing follow one another, but for
-// the grace of what may end before it is overdue.
+// Deadlines appends every armed deadline to out. The deadlines of one thing follow one another, but
+// for the grace of what may end before it is overdue.
 func (s *State) Deadlines(out []Deadline) []Deadline {
 	s.eachDeadline(func(d Deadline) { out = append(out, d) })
 	return out
 }
 
-// NextDeadline is the earliest armed deadline. Browser news comes before tab news of one instant, and
-// the older tab's first.
+// NextDeadline is the earliest armed deadline. Browser news comes before tab news of one instant,
+// and the older tab's first.
 func (s *State) NextDeadline() (Deadline, bool) {
 	var next Deadline
 	found := false
@@ -34,7 +34,8 @@ func (s *State) NextDeadline() (Deadline, bool) {
 	return next, found
 }
 
-// nextContext is the context whose deadline is the earliest of all contexts', and of several the one in the first slot.
+// nextContext is the context whose deadline is the earliest of all contexts', and of several the
+// one in the first slot.
 func (s *State) nextContext() int32 {
 	next, at := None, Never
 	s.eachEnding(s.endings, func(i int32) bool {
@@ -46,9 +47,10 @@ func (s *State) nextContext() int32 {
 	return next
 }
 
-// Armed is an instant no later than any deadline that the last step has armed, or moved to an earlier instant; the
-// last one there is, where there is none of these. So whoever was to look in time for all that was armed before, and
-// now looks at this instant where it is the earlier one, looks in time for all that is armed now.
+// Armed is an instant no later than any deadline that the last step has armed, or moved to an
+// earlier instant; the last one there is, where there is none of these. So whoever was to look in
+// time for all that was armed before, and now looks at this instant where it is the earlier one,
+// looks in time for all that is armed now.
 func (s *State) Armed() Time { return s.armed }
 
 // arm notes that a deadline is armed.
@@ -146,7 +148,8 @@ func (s *State) browserDeadlines(b *Browser, fn func(Deadline)) {
 	}
 }
 
-// silentSince is since when the oldest operation in a browser has been silent; never: none is under way.
+// silentSince is since when the oldest operation in a browser has been silent; Never: none is under
+// way.
 func (s *State) silentSince(id BrowserID) Time {
 	since := Never
 	for i := range s.Tabs {
@@ -163,7 +166,8 @@ func (s *State) silentSince(id BrowserID) Time {
 	return since
 }
 
-// tabDeadline is when something of a tab is given up, and what; NoEvent, at the last instant there is: nothing is.
+// tabDeadline is when something of a tab is given up, and what; NoEvent, at the last instant there
+// is: nothing is.
 func (s *State) tabDeadline(t *Tab) (Time, EventKind) {
 	set := &s.Settings
 	switch {

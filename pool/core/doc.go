@@ -12,10 +12,10 @@
 //
 // # How to read it
 //
-// core.go has Facts, State and Step. Facts is everything that a decision can depend on; index.go has what
-// follows from it, which is kept up to date bit by bit, and rebuild, which makes all of it anew: after a
-// dump was read, and to check it. An event changes the facts; then settle does whatever has become
-// possible, in this order:
+// core.go has Facts, State and Step. Facts is everything that a decision can depend on; index.go
+// has what follows from it, which is kept up to date bit by bit, and rebuild, which makes all of it
+// anew: after a dump was read, and to check it. An event changes the facts; then settle does
+// whatever has become possible, in this order:
 //
 //	place        place.go    who gets which tab: an own idle one, one opened inside its primary, the oldest
 //	                         standby; then grow (grow.go), and where that is allowed, another affinity's
@@ -29,10 +29,11 @@
 //	finishCalls  calls.go    disposals, warm-ups and recyclings that have reached their end
 //	forget       core.go     keys of which nothing is left
 //
-// admit.go holds the limits and the waiting order, order.go the bounded bypass; lease.go says how leases end
-// and what becomes of their tabs, probe.go how a tab in doubt is judged, close.go how one is closed, up to
-// a lost tab, context.go what becomes of its context, retire.go what ends tabs of which nobody complains;
-// deadline.go what happens of itself. Package trace writes all of it down, and reads it.
+// admit.go holds the limits and the waiting order, order.go the bounded bypass; lease.go says how
+// leases end and what becomes of their tabs, probe.go how a tab in doubt is judged, close.go how
+// one is closed, up to a lost tab, context.go what becomes of its context, retire.go what ends tabs
+// of which nobody complains; deadline.go what happens of itself. Package trace writes all of it
+// down, and reads it.
 //
 // There is no refill loop to get stuck: there is a target, and the distance to it. A close that
 // hangs holds nothing but its own slot, because nothing ever waits inside a Step.
@@ -46,10 +47,11 @@
 //
 // # What is checked
 //
-// Package spec, which no program with a pool links, has the safety claims of the contract. Each sees one
-// step: the state before, the event, the effects, the state after, and a ledger, which is a second set of
-// books fed by events and effects alone. Six of them can be seen broken in a state alone; check.go looks
-// at these after every step in production. books.go compares the index with the facts.
+// Package spec, which no program with a pool links, has the safety claims of the contract. Each
+// sees one step: the state before, the event, the effects, the state after, and a ledger, which is
+// a second set of books fed by events and effects alone. Six of them can be seen broken in a state
+// alone; check.go looks at these after every step in production. books.go compares the index with
+// the facts.
 //
 // The package makes no promise of compatibility.
 package core

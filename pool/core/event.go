@@ -124,7 +124,8 @@ func (k EventKind) Deadline() bool { return k >= RetireDue }
 type Event struct {
 	Request RequestID
 	Call    CallID
-	// Operation, of Probed to SessionBeginFailed, says which one is answered; 0: the last that was asked for.
+	// Operation, of Probed to SessionBeginFailed, says which one is answered; 0: the last that was
+	// asked for.
 	Operation  Operation
 	MaxLease   time.Duration // Requested: the lease's own limit; 0: the settings', negative: none
 	MaxIdle    time.Duration // SweepRequested: how long an affinity has been idle

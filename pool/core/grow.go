@@ -27,8 +27,8 @@ func (s *State) shortage(permits, tabs int32) int32 {
 	return max(0, permits, tabs-s.relief()-s.counts[Standby])
 }
 
-// contract shrinks an idle pool to MinPages, by one at a time: the tab goes first, and capacity follows
-// when that is confirmed. It begins when nobody has held or waited for IdleContraction.
+// contract shrinks an idle pool to MinPages, by one at a time: the tab goes first, and capacity
+// follows when that is confirmed. It begins when nobody has held or waited for IdleContraction.
 func (s *State) contract() {
 	switch idle := s.Phase == PhaseServing && s.leases.used == 0 && s.waiting == [Classes]int32{}; {
 	case !idle:

@@ -1,9 +1,9 @@
 package core
 
-// links is the place of an element in a skew heap (Sleator, Tarjan 1986): a binary tree, ordered from the
-// top, in which any element can be taken out, whose memory is the elements' own slots. Finding the first
-// is O(1), putting one in and taking one out O(log n) over time, and a walk down as far as elements
-// come before something takes no longer than there are such elements.
+// links is the place of an element in a skew heap (Sleator, Tarjan 1986): a binary tree, ordered
+// from the top, in which any element can be taken out, whose memory is the elements' own slots.
+// Finding the first is O(1), putting one in and taking one out O(log n) over time, and a walk down
+// as far as elements come before something takes no longer than there are such elements.
 type links struct{ left, right, up int32 }
 
 // arena is where the elements of a heap live, and how they are ordered. No two are equal.
@@ -36,8 +36,8 @@ func remove[A arena](a A, root, i int32) int32 {
 	return root
 }
 
-// meld makes one heap of two. It goes down the right sides of both, and turns each of them to the left: so a
-// side that was long is short the next time.
+// meld makes one heap of two. It goes down the right sides of both, and turns each of them to the
+// left: so a side that was long is short the next time.
 func meld[A arena](a A, i, j int32) int32 {
 	root, last, place := None, None, &links{}
 	for i != None || j != None {
@@ -77,7 +77,8 @@ func (a headArena) before(i, j int32) bool {
 	return a.s.before(a.s.keys[i].queue[a.class], a.s.keys[j].queue[a.class])
 }
 
-// insideArena orders the same, where a tab can be opened for that request inside the affinity's primary.
+// insideArena orders the same, where a tab can be opened for that request inside the affinity's
+// primary.
 type insideArena struct{ headArena }
 
 func (a insideArena) at(i int32) *links { return &a.s.keys[i].inside[a.class] }

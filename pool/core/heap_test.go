@@ -35,8 +35,8 @@ var orders = map[string]func(ids []int32, keys []int){
 	},
 }
 
-// TestAHeapCostsTheLogarithmOfItsSizeOverTimeInWhateverOrder takes a few times the logarithm of what is there as the
-// price of putting one in, and of taking one out, wherever it is.
+// TestAHeapCostsTheLogarithmOfItsSizeOverTimeInWhateverOrder takes a few times the logarithm of
+// what is there as the price of putting one in, and of taking one out, wherever it is.
 func TestAHeapCostsTheLogarithmOfItsSizeOverTimeInWhateverOrder(t *testing.T) {
 	const n = 1 << 14
 	for in, sortIn := range orders {
@@ -63,7 +63,8 @@ func TestAHeapCostsTheLogarithmOfItsSizeOverTimeInWhateverOrder(t *testing.T) {
 	}
 }
 
-// TestAHeapHoldsWhatWasPutInAndNotTakenOutTheFirstOnTop goes through heaps far larger than a walk makes them.
+// TestAHeapHoldsWhatWasPutInAndNotTakenOutTheFirstOnTop goes through heaps far larger than a walk
+// makes them.
 func TestAHeapHoldsWhatWasPutInAndNotTakenOutTheFirstOnTop(t *testing.T) {
 	const n = 300
 	random := rand.New(rand.NewPCG(1, 3))

@@ -2,8 +2,9 @@ package core
 
 import "slices"
 
-// index is what follows from the facts, kept up to date bit by bit so that no decision has to look at everything:
-// where an id is, how many there are of each kind, and who comes first. rebuild says what it has to be.
+// index is what follows from the facts, kept up to date bit by bit so that no decision has to look
+// at everything: where an id is, how many there are of each kind, and who comes first. rebuild says
+// what it has to be.
 type index struct {
 	sums
 
@@ -50,7 +51,8 @@ type contextIndex struct {
 	links  links // its place there
 }
 
-// affinityIndex is what follows for one affinity. What is marked as fresh is so only when it is not dirty.
+// affinityIndex is what follows for one affinity. What is marked as fresh is so only when it is not
+// dirty.
 type affinityIndex struct {
 	contexts     int32          // how many contexts name it, those on their way out included
 	bound        int32          // how many tabs are bound

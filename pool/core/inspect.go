@@ -68,11 +68,12 @@ func (s *State) Alive() int { return int(s.alive()) }
 // Count is the number of tabs in a state.
 func (s *State) Count(state TabState) int { return int(s.counts[state]) }
 
-// ContextCount is the number of contexts on the books; Tabless is how many of them have no tab: orphans, those
-// that are being closed, and lost ones.
+// ContextCount is the number of contexts on the books; Tabless is how many of them have no tab:
+// orphans, those that are being closed, and lost ones.
 func (s *State) ContextCount() int { return len(s.Contexts) - len(s.FreeContexts) }
 
-// PageCount is how many tabs the primary of an affinity has that are not confirmed closed; 0: none, or it has no primary.
+// PageCount is how many tabs the primary of an affinity has that are not confirmed closed; 0: none,
+// or it has no primary.
 func (s *State) PageCount(a Affinity) int {
 	if int(a) >= len(s.Affinities) || !s.at(a).Known {
 		return 0
@@ -130,8 +131,8 @@ func (s *State) LostContexts() int {
 	return n
 }
 
-// Bypassed is how many of the requests that wait were passed by at least once, and Exhausted is how many
-// may not be passed by any more.
+// Bypassed is how many of the requests that wait were passed by at least once, and Exhausted is how
+// many may not be passed by any more.
 func (s *State) Bypassed() int {
 	n := 0
 	for i := range s.Requests {
@@ -245,7 +246,8 @@ func (s *State) pageCount(k affinity) int32 {
 	return s.inContexts[k.Primary].tabs
 }
 
-// EachRequest calls fn for every request that waits, in the order of the slots, which means nothing.
+// EachRequest calls fn for every request that waits, in the order of the slots, which means
+// nothing.
 func (s *State) EachRequest(fn func(RequestView)) {
 	for i := range s.Requests {
 		if r := &s.Requests[i]; r.Used {

@@ -72,9 +72,10 @@ func (s *State) revoke(i int32, reason Reason) {
 	}
 }
 
-// disposed ends the present generation of an affinity. Its tabs begin to close, or are marked to when
-// they are open or given back; unless it is to be retained, its primary is one no longer, and it is
-// cold; all in this step. So whoever waits for it, or comes for it later, meets a fresh generation.
+// disposed ends the present generation of an affinity. Its tabs begin to close, or are marked to
+// when they are open or given back; unless it is to be retained, its primary is one no longer, and
+// it is cold; all in this step. So whoever waits for it, or comes for it later, meets a fresh
+// generation.
 func (s *State) disposed(e *Event) {
 	k := s.affinity(e.Affinity)
 	s.LastGeneration++ // this and all before it end here

@@ -1,13 +1,14 @@
 package core
 
-// The bounded bypass: a later request may be served ahead of an older one of another affinity, by a warm tab, or
-// while the tab that the older one was promised is not there yet; so often and no more.
+// The bounded bypass: a later request may be served ahead of an older one of another affinity, by a
+// warm tab, or while the tab that the older one was promised is not there yet; so often and no
+// more.
 
 // usedUp says whether a request may not be passed by any more.
 func (s *State) usedUp(r *Request) bool { return int(r.Bypassed) >= max(0, s.Settings.MaxBypass) }
 
-// relief is how many tabs are on their way to those that wait, none of them overdue, and promised to
-// nobody: openings, closes, and the slots that are free.
+// relief is how many tabs are on their way to those that wait, none of them overdue, and promised
+// to nobody: openings, closes, and the slots that are free.
 func (s *State) relief() int32 {
 	s.freshen()
 	return s.counts[Opening] - s.overdue[Opening] - s.openings + s.counts[Closing] - s.overdue[Closing] + s.free()
@@ -21,11 +22,11 @@ func (s *State) contest(class Class) (permit, room bool) {
 	return permit, room
 }
 
-// eachCompetitor calls fn for every request of another affinity that is ahead of r in the waiting order and
-// that a grant to r would bypass, until it returns false. Those that RootCap or AffinityTabs stops
-// are not among them; where the contest is about room, nor are those that the root limit stops, or for
-// which a tab of their own affinity is on its way. Where it is about the permit, those are that were
-// promised a tab: a promise holds no permit.
+// eachCompetitor calls fn for every request of another affinity that is ahead of r in the waiting
+// order and that a grant to r would bypass, until it returns false. Those that RootCap or
+// AffinityTabs stops are not among them; where the contest is about room, nor are those that the
+// root limit stops, or for which a tab of their own affinity is on its way. Where it is about the
+// permit, those are that were promised a tab: a promise holds no permit.
 func (s *State) eachCompetitor(r int32, fn func(*Request) bool) {
 	permit, room := s.contest(s.Requests[r].Class)
 	more := !permit || s.eachPromised(r, fn)
@@ -64,8 +65,8 @@ func (s *State) eachPromised(r int32, fn func(*Request) bool) bool {
 	return true
 }
 
-// eachAheadIn walks the heap of heads down as far as they are ahead of r, and the queue of each. What is
-// below one that is behind r is behind r too.
+// eachAheadIn walks the heap of heads down as far as they are ahead of r, and the queue of each.
+// What is below one that is behind r is behind r too.
 func (s *State) eachAheadIn(a int32, c Class, r int32, fn func(int32) bool) bool {
 	if a == None || !s.before(s.keys[a].queue[c], r) {
 		return true
@@ -82,8 +83,8 @@ func (s *State) eachAhead(i, r int32, fn func(int32) bool) bool {
 	return fn(i) && s.eachAhead(x.left, r, fn) && s.eachAhead(x.right, r, fn)
 }
 
-// heldBack says whether a request that a tab could serve has to wait for an older one whose bypass is used
-// up.
+// heldBack says whether a request that a tab could serve has to wait for an older one whose bypass
+// is used up.
 func (s *State) heldBack(r int32) bool {
 	if s.exhausted == 0 {
 		return false

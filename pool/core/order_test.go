@@ -4,8 +4,9 @@ import (
 	"slices"
 )
 
-// Who is first is read from orders that are kept up to date bit by bit. Here each answer is compared with that of
-// a plain walk over everything there is, in the midst of steps, where somebody can still be placed.
+// Who is first is read from orders that are kept up to date bit by bit. Here each answer is
+// compared with that of a plain walk over everything there is, in the midst of steps, where
+// somebody can still be placed.
 
 // plainForPrimary is firstForPrimary, by a walk over the contexts.
 func plainForPrimary(s *State) int32 {
@@ -53,7 +54,8 @@ func plainWarm(s *State) int32 {
 	return r
 }
 
-// plainWaiting is the first request of a class that the limits let through and that was promised nothing.
+// plainWaiting is the first request of a class that the limits let through and that was promised
+// nothing.
 func plainWaiting(s *State, c Class) int32 {
 	r := None
 	for i := range s.Requests {

@@ -38,7 +38,8 @@ func TestOrdersAnswerAsPlainWalksDo(t *testing.T) {
 	}
 }
 
-// TestAnOrderThatIsWrongIsNoticed spoils each order, and looks whether the walks and the books tell.
+// TestAnOrderThatIsWrongIsNoticed spoils each order, and looks whether the walks and the books
+// tell.
 func TestAnOrderThatIsWrongIsNoticed(t *testing.T) {
 	for what, spoil := range core.Spoils {
 		met := 0
@@ -66,7 +67,8 @@ func TestAnOrderThatIsWrongIsNoticed(t *testing.T) {
 	}
 }
 
-// TestWhatAStepArmsItSays is what lets a timer stay as it is: no deadline is armed that the step has not told of.
+// TestWhatAStepArmsItSays is what lets a timer stay as it is: no deadline is armed that the step
+// has not told of.
 func TestWhatAStepArmsItSays(t *testing.T) {
 	kinds := map[core.EventKind]bool{}
 	for seed := range uint64(100) {

@@ -1,9 +1,9 @@
 package core
 
-// Owed calls fn for every browser, context and tab that is on the books, as the effect that asked for it, and for
-// every operation that has not been answered, oldest first: what a browser that has done all else would still do.
-// done says that the effect is carried out already. It is what a search that begins at a recorded state knows of
-// the browser behind it.
+// Owed calls fn for every browser, context and tab that is on the books, as the effect that asked
+// for it, and for every operation that has not been answered, oldest first: what a browser that has
+// done all else would still do. done says that the effect is carried out already. It is what a
+// search that begins at a recorded state knows of the browser behind it.
 func (s *State) Owed(fn func(e Effect, done bool)) {
 	for i := range s.Browsers {
 		b := &s.Browsers[i]

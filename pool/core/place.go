@@ -45,9 +45,9 @@ func (s *State) refuseRequest(i int32, reason Reason) {
 	s.emit(Effect{Kind: Refuse, Request: r.ID, Affinity: r.Affinity, Reason: reason, Waits: w})
 }
 
-// place gives tabs to those that wait until nobody is left who can have one: first what is there or can
-// be opened for them alone (rules 1 to 3), then what growing gives (rule 5), then, where that is
-// switched on, what another affinity has.
+// place gives tabs to those that wait until nobody is left who can have one: first what is there or
+// can be opened for them alone (rules 1 to 3), then what growing gives (rule 5), then, where that
+// is switched on, what another affinity has.
 func (s *State) place() {
 	for {
 		for s.placeFirst() {
@@ -152,7 +152,8 @@ func (s *State) firstForPrimary(r int32) int32 {
 	return s.first(r, q)
 }
 
-// fits says whether the primary of an affinity has a place for one more tab, in a browser that takes new ones.
+// fits says whether the primary of an affinity has a place for one more tab, in a browser that
+// takes new ones.
 func (s *State) fits(k affinity) bool {
 	if k.Primary == None {
 		return false
@@ -161,8 +162,8 @@ func (s *State) fits(k affinity) bool {
 	return int(s.inContexts[k.Primary].tabs) < s.Settings.TabsPerContext && b != nil && c.Browser == b.ID
 }
 
-// opensInPrimary says whether a tab can be opened for a request inside its affinity's primary: that is
-// an orphan or below TabsPerContext, and a slot is free beyond those that older requests need.
+// opensInPrimary says whether a tab can be opened for a request inside its affinity's primary: that
+// is an orphan or below TabsPerContext, and a slot is free beyond those that older requests need.
 func (s *State) opensInPrimary(r int32) bool {
 	if !s.opens() || !s.fits(s.at(s.Requests[r].Affinity)) {
 		return false
@@ -179,8 +180,8 @@ func (s *State) opensInPrimary(r int32) bool {
 	return spare > 0 && s.free() > 0
 }
 
-// ownIdle is the idle tab that an affinity would use next: one that needs no probe, then that of its
-// primary, whose caches are the warmest, then the one it used last.
+// ownIdle is the idle tab that an affinity would use next: one that needs no probe, then that of
+// its primary, whose caches are the warmest, then the one it used last.
 func (s *State) ownIdle(a Affinity) int32 {
 	k := s.at(a)
 	best := None
@@ -202,8 +203,9 @@ func (s *State) ownAlmostIdle(a Affinity) int32 {
 	return None
 }
 
-// almostIdle says whether a tab waits for nothing but the end or the beginning of a session. That takes milliseconds, so a
-// request of its affinity waits for the tab instead of taking a standby, as for a probe.
+// almostIdle says whether a tab waits for nothing but the end or the beginning of a session. That
+// takes milliseconds, so a request of its affinity waits for the tab instead of taking a standby,
+// as for a probe.
 func (s *State) almostIdle(t *Tab) bool {
 	return t.State == Resetting && (t.Part == PartBegin || t.Part == PartEnd && !s.Settings.Reset) &&
 		!t.Overdue && !t.Suspect && !t.Retried && t.Pinned == 0
@@ -252,8 +254,8 @@ func (s *State) grant(r, i int32, how How) {
 	})
 }
 
-// adopt gives a standby to an affinity. Its context becomes the primary where the affinity has none;
-// otherwise the tab is supplementary, and no pageCount hears of it.
+// adopt gives a standby to an affinity. Its context becomes the primary where the affinity has
+// none; otherwise the tab is supplementary, and no pageCount hears of it.
 func (s *State) adopt(i int32, a Affinity) {
 	t := &s.Tabs[i]
 	s.unlink(&s.Standbys, &s.LastReady, i)
@@ -313,8 +315,8 @@ func (s *State) reassign() bool {
 	return r != None && s.reassignTo(r)
 }
 
-// firstShort is the first of r and of the requests of a class whose affinity is short of a tab, from one of the
-// heads on.
+// firstShort is the first of r and of the requests of a class whose affinity is short of a tab,
+// from one of the heads on.
 func (s *State) firstShort(a int32, c Class, r int32) int32 {
 	if a == None || r != None && !s.before(s.keys[a].queue[c], r) {
 		return r // nor is any below it ahead of r
@@ -337,8 +339,9 @@ func (s *State) reassignTo(r int32) bool {
 	return true
 }
 
-// foreignIdle is the idle tab of another affinity that can be handed to a request, with its context: the one that
-// eviction would take, but for those that a request of their own affinity can use.
+// foreignIdle is the idle tab of another affinity that can be handed to a request, with its
+// context: the one that eviction would take, but for those that a request of their own affinity can
+// use.
 func (s *State) foreignIdle(r int32) int32 {
 	victim := None
 	for i := range s.Tabs {
@@ -351,7 +354,8 @@ func (s *State) foreignIdle(r int32) int32 {
 	return victim
 }
 
-// usesOwn says whether a request of an affinity waits that no limit keeps from an idle tab of its own.
+// usesOwn says whether a request of an affinity waits that no limit keeps from an idle tab of its
+// own.
 func (s *State) usesOwn(a Affinity) bool {
 	k := s.at(a)
 	return k.waiting[Nested] > 0 || k.waiting[Root] > 0 && s.permits() > 0 && s.underCap(k)

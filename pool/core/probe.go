@@ -1,8 +1,9 @@
 package core
 
-// Whether a page still answers: probes of tabs that were not seen for a while, and what is done about
-// tabs that are in doubt. A suspect is probed, rescued where it is silent, and probed again; all of
-// that takes RescueTimeout, of which the first probe has half. Its affinity stays warm meanwhile.
+// Whether a page still answers: probes of tabs that were not seen for a while, and what is done
+// about tabs that are in doubt. A suspect is probed, rescued where it is silent, and probed again;
+// all of that takes RescueTimeout, of which the first probe has half. Its affinity stays warm
+// meanwhile.
 
 // stale says whether an idle tab is probed before it is handed out again.
 func (s *State) stale(i int32) bool {
@@ -35,8 +36,8 @@ func (s *State) doubt(i int32, reason Reason) {
 	}
 }
 
-// probed is the answer of a page's main thread. A suspect that was not rescued is not at its standby
-// state.
+// probed is the answer of a page's main thread. A suspect that was not rescued is not at its
+// standby state.
 func (s *State) probed(i int32) {
 	t := &s.Tabs[i]
 	if t.State != Probing {
@@ -100,9 +101,10 @@ const (
 	PartBegin                  // after a reset: the session of its next lease begins
 )
 
-// reset brings a tab back to the standby state, in two parts. The first is a rescue that leaves the document as it
-// is: a page that loops is healed, and one that does not answer is closed after EndTimeout. Only a page that
-// has answered gets OpenTimeout for the second part, because a healthy Chromium needs 105 to 245 ms to leave a document.
+// reset brings a tab back to the standby state, in two parts. The first is a rescue that leaves the
+// document as it is: a page that loops is healed, and one that does not answer is closed after
+// EndTimeout. Only a page that has answered gets OpenTimeout for the second part, because a healthy
+// Chromium needs 105 to 245 ms to leave a document.
 func (s *State) reset(i int32) {
 	s.setState(i, Resetting)
 	s.Tabs[i].Part = PartHalt
@@ -116,8 +118,8 @@ func (s *State) wasReset(i int32) {
 	}
 }
 
-// resetFailed closes a tab whose reset has failed, or was silent, in either part. A reset has stopped the scripts
-// already, so there is nothing left to rescue.
+// resetFailed closes a tab whose reset has failed, or was silent, in either part. A reset has
+// stopped the scripts already, so there is nothing left to rescue.
 func (s *State) resetFailed(i int32) {
 	switch t := &s.Tabs[i]; {
 	case t.State != Resetting:

@@ -5,8 +5,8 @@ import (
 	"fmt"
 )
 
-// Restore returns the state that has these facts, which it copies. It is an error where the facts do not go
-// together.
+// Restore returns the state that has these facts, which it copies. It is an error where the facts
+// do not go together.
 func Restore(facts *Facts) (*State, error) {
 	s := new(State)
 	s.Facts.CopyFrom(facts)

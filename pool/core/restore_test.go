@@ -9,7 +9,8 @@ import (
 	"github.com/pagepool/pagepool/pool/core"
 )
 
-// core.Facts of a dump may be damaged. core.What does not go together is refused before anything follows it.
+// core.Facts of a dump may be damaged. core.What does not go together is refused before anything
+// follows it.
 func TestFactsThatDoNotGoTogetherAreRefused(t *testing.T) {
 	spoils := map[string]func(*core.Facts) bool{
 		"the standbys": func(f *core.Facts) bool {

@@ -4,9 +4,9 @@ import "time"
 
 // What ends a tab that nobody complains of: use, age, and an affinity's idleness.
 
-// sweep closes the tabs of every affinity that nobody holds or waits for, and has not for that long,
-// and its orphan, unless those are retained. It looks at this moment only, so nothing that is used
-// later can be meant.
+// sweep closes the tabs of every affinity that nobody holds or waits for, and has not for that
+// long, and its orphan, unless those are retained. It looks at this moment only, so nothing that is
+// used later can be meant.
 func (s *State) sweep(maxIdle time.Duration) {
 	for a := range s.Affinities {
 		k := s.at(Affinity(a))
@@ -24,8 +24,8 @@ func (s *State) sweep(maxIdle time.Duration) {
 	}
 }
 
-// allIdle says whether every bound tab of k is idle: none is probed, rescued or reset, and none is held, those
-// that are marked to close included.
+// allIdle says whether every bound tab of k is idle: none is probed, rescued or reset, and none is
+// held, those that are marked to close included.
 func (s *State) allIdle(k affinity) bool {
 	for i := k.Tabs; i != None; i = s.Tabs[i].Next {
 		if t := &s.Tabs[i]; t.State == Leased || t.bound() && t.State != Idle {

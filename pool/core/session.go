@@ -1,8 +1,9 @@
 package core
 
-// The sessions of leases. A tab whose driver gives each lease a session of its own says so when it opens. What a holder
-// sets through the session of his lease ends with it. A tab is idle only when the session of its last lease has ended and
-// that of its next lease has begun, so a grant waits for neither.
+// The sessions of leases. A tab whose driver gives each lease a session of its own says so when it
+// opens. What a holder sets through the session of his lease ends with it. A tab is idle only when
+// the session of its last lease has ended and that of its next lease has begun, so a grant waits
+// for neither.
 
 // Session says what becomes of the sessions of a tab.
 type Session uint8
@@ -33,8 +34,8 @@ const (
 	Navigations             // how many there are
 )
 
-// endSession asks for the end of the session of a lease that is over. That needs no turn of the page's main thread, so a
-// page is not condemned for being busy.
+// endSession asks for the end of the session of a lease that is over. That needs no turn of the
+// page's main thread, so a page is not condemned for being busy.
 func (s *State) endSession(i int32) {
 	s.setState(i, Resetting)
 	s.Tabs[i].Part = PartEnd
@@ -64,8 +65,8 @@ func (s *State) sessionEnded(e *Event, i int32) {
 	}
 }
 
-// cannotNavigate notes what became of a lease's navigations. It says whether that was the second lease in a row in
-// which none finished, while another tab of the same browser finished one.
+// cannotNavigate notes what became of a lease's navigations. It says whether that was the second
+// lease in a row in which none finished, while another tab of the same browser finished one.
 func (s *State) cannotNavigate(t *Tab, n Navigation) bool {
 	b := s.browser(t.Browser)
 	switch {
@@ -82,8 +83,8 @@ func (s *State) cannotNavigate(t *Tab, n Navigation) bool {
 	return false
 }
 
-// spoilContext closes a context in which a tab of it has left something, with all that is in it. A tab that is held
-// there, or is being opened, is closed when its lease ends, or when it is open.
+// spoilContext closes a context in which a tab of it has left something, with all that is in it. A
+// tab that is held there, or is being opened, is closed when its lease ends, or when it is open.
 func (s *State) spoilContext(i int32) {
 	c := s.Tabs[i].Context
 	s.unprimary(c)
@@ -119,8 +120,9 @@ func (s *State) sessionBegun(i int32) {
 	}
 }
 
-// sessionFailed puts a tab in doubt of which a session did not end, or did not begin. The second time since its lease it
-// is closed, because a page that answers probes and has no use for a session would be asked for ever.
+// sessionFailed puts a tab in doubt of which a session did not end, or did not begin. The second
+// time since its lease it is closed, because a page that answers probes and has no use for a
+// session would be asked for ever.
 func (s *State) sessionFailed(i int32) {
 	t := &s.Tabs[i]
 	if t.State != Resetting || t.Part != PartEnd && t.Part != PartBegin {

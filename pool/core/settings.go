@@ -116,8 +116,8 @@ func (s *Settings) Ceiling() int { return max(s.InitialPages, s.BurstPages, s.Hi
 // defaultRescueTimeout is RescueTimeout where nothing else is said.
 const defaultRescueTimeout = 500 * time.Millisecond
 
-// EndTimeout bounds each step of the end of a lease but for leaving the document: it is RescueTimeout, or the default of that
-// where it is off.
+// EndTimeout bounds each step of the end of a lease but for leaving the document: it is
+// RescueTimeout, or the default of that where it is off.
 func (s *Settings) EndTimeout() time.Duration {
 	if s.RescueTimeout < 0 {
 		return defaultRescueTimeout

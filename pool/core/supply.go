@@ -11,16 +11,17 @@ func (s *State) free() int32 { return max(0, s.limit()-s.alive()) }
 // target is how many standbys there should be: the spare, or as many as fill the pool.
 func (s *State) target() int32 { return max(1, s.size()-s.bound) }
 
-// makeRoom evicts for those that wait. What was refused meanwhile, or is evicted, may have been what held
-// somebody back.
+// makeRoom evicts for those that wait. What was refused meanwhile, or is evicted, may have been
+// what held somebody back.
 func (s *State) makeRoom() {
 	for s.place(); s.evict(); {
 		s.place()
 	}
 }
 
-// evict begins to close idle tabs, as many as those who wait are short of, and where no idle one is left, tabs of which
-// a probe, a rescue or a reset is overdue; with nobody waiting, one idle tab for the spare. What is on its way already counts as relief, so nothing is evicted twice for one
+// evict begins to close idle tabs, as many as those who wait are short of, and where no idle one is
+// left, tabs of which a probe, a rescue or a reset is overdue; with nobody waiting, one idle tab
+// for the spare. What is on its way already counts as relief, so nothing is evicted twice for one
 // shortage; for those who wait, only what is not overdue counts.
 func (s *State) evict() bool {
 	if s.Phase >= PhaseEnding {
@@ -39,15 +40,15 @@ func (s *State) evict() bool {
 	return false
 }
 
-// doomed is how many leased tabs are marked to close. Each will free its slot, so the spare waits for
-// it and takes no innocent tab; those who wait do not, for it may be held for long.
+// doomed is how many leased tabs are marked to close. Each will free its slot, so the spare waits
+// for it and takes no innocent tab; those who wait do not, for it may be held for long.
 func (s *State) doomed() int32 {
 	bound := s.counts[Idle] + s.counts[Probing] + s.counts[Rescuing] + s.counts[Resetting] + s.counts[Leased]
 	return bound - s.bound
 }
 
-// evictOne closes the coldest idle tab. For the spare, it takes none of an affinity that holds a root
-// lease: the nested work of that lease will want it.
+// evictOne closes the coldest idle tab. For the spare, it takes none of an affinity that holds a
+// root lease: the nested work of that lease will want it.
 func (s *State) evictOne(spare bool) bool {
 	victim := s.coldest(func(t *Tab) bool { return !spare || s.at(t.Affinity).rootLeases == 0 })
 	if victim == None {
@@ -57,8 +58,8 @@ func (s *State) evictOne(spare bool) bool {
 	return true
 }
 
-// closeOverdue closes the tab whose probe, rescue or reset is overdue and began first. No idle tab is left by then, so it is
-// the only room that there is for requests that wait.
+// closeOverdue closes the tab whose probe, rescue or reset is overdue and began first. No idle tab
+// is left by then, so it is the only room that there is for requests that wait.
 func (s *State) closeOverdue() bool {
 	first := None
 	for i := range s.Tabs {
@@ -76,14 +77,15 @@ func (s *State) closeOverdue() bool {
 // asked says whether a tab is probed, rescued or reset.
 func (t *Tab) asked() bool { return t.State >= Probing && t.State <= Resetting }
 
-// askedBefore says which of two operations began first. It is the order in which closeOverdue takes their tabs.
+// askedBefore says which of two operations began first. It is the order in which closeOverdue takes
+// their tabs.
 func askedBefore(t, u *Tab) bool {
 	return t.Since < u.Since || t.Since == u.Since && t.ID < u.ID
 }
 
 // coldest is the idle tab that is missed least, among those that may be taken: of a browser that is
-// being replaced, then of the affinity that was handed out longest ago, and of that one a supplementary
-// tab first.
+// being replaced, then of the affinity that was handed out longest ago, and of that one a
+// supplementary tab first.
 func (s *State) coldest(may func(*Tab) bool) int32 {
 	victim := None
 	for i := range s.Tabs {
@@ -127,8 +129,8 @@ func (s *State) open() {
 	}
 }
 
-// opened makes a tab a standby, or its affinity's where it was opened inside its primary. Where nobody
-// waits for the answer any more, what it opened is closed.
+// opened makes a tab a standby, or its affinity's where it was opened inside its primary. Where
+// nobody waits for the answer any more, what it opened is closed.
 func (s *State) opened(i int32, e *Event) {
 	t := &s.Tabs[i]
 	if !t.Unopened {
@@ -166,8 +168,8 @@ func (s *State) opened(i int32, e *Event) {
 	}
 }
 
-// wanted says whether somebody of its affinity waits for a tab that was opened inside its primary. One
-// that was overdue may have been replaced meanwhile.
+// wanted says whether somebody of its affinity waits for a tab that was opened inside its primary.
+// One that was overdue may have been replaced meanwhile.
 func (s *State) wanted(t *Tab) bool {
 	s.freshen()
 	k := s.at(t.Affinity)

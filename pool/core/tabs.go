@@ -33,8 +33,8 @@ func (s *State) addTab(t Tab) int32 {
 	return i
 }
 
-// removeTab takes a tab off the books: its end is confirmed, or its browser is gone. What becomes of
-// its context is the caller's to say in the same breath.
+// removeTab takes a tab off the books: its end is confirmed, or its browser is gone. What becomes
+// of its context is the caller's to say in the same breath.
 func (s *State) removeTab(i int32) {
 	s.setState(i, 0)
 	t := &s.Tabs[i]
@@ -121,8 +121,8 @@ func overdueKind(state TabState) EventKind {
 	return NoEvent
 }
 
-// linkStandby puts a tab among the standbys: at the end, but for one of a browser that is being replaced, which is
-// to go first.
+// linkStandby puts a tab among the standbys: at the end, but for one of a browser that is being
+// replaced, which is to go first.
 func (s *State) linkStandby(i int32) {
 	if s.Standbys == None || !s.draining(s.Tabs[i].Browser) {
 		s.link(&s.Standbys, &s.LastReady, i)

@@ -12,8 +12,8 @@ import (
 	"github.com/pagepool/pagepool/pool/core"
 )
 
-// Snapshot is the facts of a pool, and the keys that its handles stand for: the state block of a trace.
-// core.Restore makes of them a state that goes on as the one that was written would.
+// Snapshot is the facts of a pool, and the keys that its handles stand for: the state block of a
+// trace. core.Restore makes of them a state that goes on as the one that was written would.
 type Snapshot struct {
 	Facts core.Facts
 	Keys  []string        // by handle; "" where a handle stands for none
@@ -151,8 +151,8 @@ func setWord(v reflect.Value, words []string, text string) error {
 	return errors.New("no such word")
 }
 
-// Lines calls fn with every line of the state block, without the word state. A key is written as key
-// says.
+// Lines calls fn with every line of the state block, without the word state. A key is written as
+// key says.
 func (n *Snapshot) Lines(key func(core.Affinity) string, fn func(line string)) {
 	s := &n.Facts
 	line := func(kind string, slot int, fields []field, words ...string) {
@@ -274,7 +274,8 @@ func readNumbers[T int32 | core.Affinity](words []Word, list *[]T) error {
 	return nil
 }
 
-// retiredFields are fields of earlier versions that nothing depends on any more. Dumps that have them still read.
+// retiredFields are fields of earlier versions that nothing depends on any more. Dumps that have
+// them still read.
 var retiredFields = []string{"unreset", "root-full", "eligible", "tabs"}
 
 func readFields(words []Word, fields []field) error {

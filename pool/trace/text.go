@@ -214,7 +214,7 @@ func ParseEvent(words []Word, names Names) (core.Event, error) {
 	}, nil
 }
 
-// AppendEffect writes an effect as text; ParseEffect is its inverse.
+// AppendEffect writes an effect as text.
 func AppendEffect(b []byte, e core.Effect, names Names) []byte {
 	s := sentence{
 		request: e.Request, affinity: e.Affinity, tab: e.Tab, browser: e.Browser, context: e.Context,
@@ -232,11 +232,7 @@ func AppendEffect(b []byte, e core.Effect, names Names) []byte {
 	return effects[e.Kind].write(b, &s, names)
 }
 
-// ParseEffect reads an effect. The error says what was expected.
-func ParseEffect(words []Word, names Names) (core.Effect, error) {
-	return parseEffect(words, names, false)
-}
-
+// parseEffect reads an effect, of which the end may be cut off. The error says what was expected.
 func parseEffect(words []Word, names Names, cut bool) (core.Effect, error) {
 	kind, s, err := parse(effects[:], words, names, cut)
 	if err != nil {
@@ -376,6 +372,3 @@ func verbs(kinds []grammar) string {
 	}
 	return strings.Join(all, ", ")
 }
-
-// Verbs lists the verbs of events, for messages.
-func Verbs() string { return verbs(events[:]) }

@@ -108,7 +108,7 @@ func TestEventAndEffectKeepEveryField(t *testing.T) {
 		back, err := ParseEvent(words, names)
 		if want[0] == 'g' && want[1] == 'r' {
 			var e core.Effect
-			if e, err = ParseEffect(words, names); e != effect {
+			if e, err = parseEffect(words, names, false); e != effect {
 				t.Errorf("%s: read back as %+v, %v", got, e, err)
 			}
 		} else if back != event {
@@ -120,7 +120,7 @@ func TestEventAndEffectKeepEveryField(t *testing.T) {
 func TestBadLinesSayWhatWasExpected(t *testing.T) {
 	for line, want := range map[string]string{
 		"":                    `nothing after the time: want what happened, such as get r1 KEY`,
-		"fly r1":              fmt.Sprintf("unknown verb %q; the verbs are %s", "fly", Verbs()),
+		"fly r1":              fmt.Sprintf("unknown verb %q; the verbs are %s", "fly", verbs(events[:])),
 		"get":                 `get: want a request such as r1`,
 		"get t1 a":            `get: want a request such as r1, got "t1"`,
 		"get r0 a":            `get: want a request such as r1, got "r0"`,

@@ -227,7 +227,8 @@ func (r *reader) readHeader(words []Word) error {
 	return nil
 }
 
-// readState reads one line of the state block. The block is written by a program, and its lines carry sums.
+// readState reads one line of the state block. The block is written by a program, and its lines
+// carry sums.
 func (r *reader) readState(number int, words []Word) error {
 	if !r.sealed {
 		return errors.New("state: a state block is read from a dump as it was written, where every line carries a sum")
@@ -288,8 +289,8 @@ type Writer struct {
 }
 
 // NewTraceWriter writes the head of a trace: comments, the settings that differ from the default,
-// the mode lines and the state block that the trace has, with the keys that key gives. A trace with a
-// state block is sealed: each line carries a sum, and Flush writes the line that ends it.
+// the mode lines and the state block that the trace has, with the keys that key gives. A trace with
+// a state block is sealed: each line carries a sum, and Flush writes the line that ends it.
 func NewWriter(w io.Writer, t *Trace, key func(core.Affinity) string, comments ...string) *Writer {
 	tw := &Writer{w: bufio.NewWriter(w), sealed: t.Snapshot != nil}
 	tw.line(fmt.Sprintf("%s %d", header, Version))
@@ -330,7 +331,8 @@ func (tw *Writer) Step(at core.Time, text string) {
 // Expect writes what is to be expected of the step before.
 func (tw *Writer) Expect(text string) { tw.line("expect " + text) }
 
-// Flush writes out what is buffered, and the end of a sealed trace, and returns the first error met.
+// Flush writes out what is buffered, and the end of a sealed trace, and returns the first error
+// met.
 func (tw *Writer) Flush() error {
 	if tw.sealed {
 		tw.line("end")

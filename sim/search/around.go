@@ -43,7 +43,8 @@ func (a *around[T, A, W]) search(w W, deviations int) bool {
 // statesBetween is how many states come between two calls of Progress.
 const statesBetween = 1 << 8
 
-// follow takes a run along the given one, and notes every way to deviate from it. It is false where the search ends.
+// follow takes a run along the given one, and notes every way to deviate from it. It is false where
+// the search ends.
 func (a *around[T, A, W]) follow(p point[W], deviate bool) bool {
 	w, r := p.world, a.result
 	for {

@@ -7,8 +7,9 @@ import (
 	"github.com/pagepool/pagepool/sim/search"
 )
 
-// semaphore is one permit, and two callers who each take it once. To acquire is to look whether it is free, and to
-// fall asleep where it is not; to release is to free it, and to wake whoever sleeps.
+// semaphore is one permit, and two callers who each take it once. To acquire is to look whether it
+// is free, and to fall asleep where it is not; to release is to free it, and to wake whoever
+// sleeps.
 type semaphore struct {
 	taken   bool
 	asleep  [2]bool
@@ -69,7 +70,8 @@ func (s *semaphore) label(caller *int) string {
 	return fmt.Sprintf("%c %s", 'A'+*caller, [...]string{"looks", "falls asleep", "releases"}[s.at[*caller]])
 }
 
-// The search finds the wake-up that is lost: one caller looks, the other releases while nobody sleeps, and then the first falls asleep.
+// The search finds the wake-up that is lost: one caller looks, the other releases while nobody
+// sleeps, and then the first falls asleep.
 func Example() {
 	for _, careful := range []bool{false, true} {
 		start := &semaphore{careful: careful}

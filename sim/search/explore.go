@@ -15,9 +15,10 @@ type open[W any] struct {
 	at    place
 }
 
-// search is one search. Its frontier is expanded a batch at a time: first the workers take every action of its
-// states and drop what is known, then they enter what is left, each into shards of its own, in the order of the
-// actions. So everything, which path to a state was the first included, is the same for any number of workers.
+// search is one search. Its frontier is expanded a batch at a time: first the workers take every
+// action of its states and drop what is known, then they enter what is left, each into shards of
+// its own, in the order of the actions. So everything, which path to a state was the first
+// included, is the same for any number of workers.
 type search[T, A any, W Pointer[T, A]] struct {
 	start   W
 	options Options[W, A]
@@ -45,12 +46,12 @@ type found[W any] struct {
 // chunkSize is how many states a worker takes at a time.
 const chunkSize = 16
 
-// batchTransitions is about how many transitions a batch makes: few enough for Progress to be called many times
-// a second, and for the worlds found to stay in the processor's caches.
+// batchTransitions is about how many transitions a batch makes: few enough for Progress to be
+// called many times a second, and for the worlds found to stay in the processor's caches.
 const batchTransitions = 1 << 12
 
-// beyond is how many times as many states are visited after a broken claim, to know from where on nothing avoids it:
-// a pool with a bug in it may have states without end.
+// beyond is how many times as many states are visited after a broken claim, to know from where on
+// nothing avoids it: a pool with a bug in it may have states without end.
 const beyond = 8
 
 func (x *search[T, A, W]) run() {

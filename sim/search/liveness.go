@@ -10,8 +10,8 @@ const (
 	edgeSize = int(unsafe.Sizeof(edge{}))
 )
 
-// graph is what a search has visited, by the transitions that a fair browser makes in the end. Its states are
-// numbered without gaps, one shard after the other.
+// graph is what a search has visited, by the transitions that a fair browser makes in the end. Its
+// states are numbered without gaps, one shard after the other.
 type graph struct {
 	base  [shards + 1]int32 // by shard: the number of its first state
 	first []int32           // by state: where its neighbours begin, and where the last one's end
@@ -97,9 +97,10 @@ func (x *search[T, A, W]) ends() []bool {
 	return can
 }
 
-// liveness looks for states from which no good one can be reached by what a fair browser does: then it is never
-// reached by chance either. Where there is one, there is a component of the graph that nothing leads out of and
-// that has no good state; the counterexample is the way to the nearest, and what goes on in it.
+// liveness looks for states from which no good one can be reached by what a fair browser does: then
+// it is never reached by chance either. Where there is one, there is a component of the graph that
+// nothing leads out of and that has no good state; the counterexample is the way to the nearest,
+// and what goes on in it.
 func (x *search[T, A, W]) liveness() {
 	can := x.ends()
 	if !slices.Contains(can, false) {
@@ -113,7 +114,8 @@ func (x *search[T, A, W]) liveness() {
 	r.Component = x.around(r.Path)
 }
 
-// noReturn is how many actions of the way to a state it takes until no good state can be reached any more.
+// noReturn is how many actions of the way to a state it takes until no good state can be reached
+// any more.
 func (x *search[T, A, W]) noReturn(at place, can []bool) int {
 	g := graph{base: x.base()}
 	n := int(x.seen.node(at).depth)
@@ -127,8 +129,8 @@ func (x *search[T, A, W]) noReturn(at place, can []bool) int {
 	}
 }
 
-// nearest is one of the states with a property that the fewest actions lead to, the same for any number of
-// workers.
+// nearest is one of the states with a property that the fewest actions lead to, the same for any
+// number of workers.
 func (x *search[T, A, W]) nearest(g *graph, is func(int32) bool) int32 {
 	best := int32(-1)
 	for i := range int32(g.states()) {
@@ -139,8 +141,8 @@ func (x *search[T, A, W]) nearest(g *graph, is func(int32) bool) int32 {
 	return best
 }
 
-// around is a way round the component of the state at the end of a path, which nothing leads out of; none where nothing
-// can happen there at all. It is at most aroundLength long.
+// around is a way round the component of the state at the end of a path, which nothing leads out
+// of; none where nothing can happen there at all. It is at most aroundLength long.
 func (x *search[T, A, W]) around(path []int) []int {
 	w := Follow[T, A](x.start, path, nil)
 	x.workers[0].adopt(w)
@@ -164,8 +166,9 @@ func (x *search[T, A, W]) around(path []int) []int {
 // aroundLength is how much of what goes on for ever is told.
 const aroundLength = 12
 
-// bottoms says which of the states that cannot reach a good one are in a component that nothing leads out of:
-// Tarjan's algorithm (Depth-first search and linear graph algorithms, 1972), without recursion.
+// bottoms says which of the states that cannot reach a good one are in a component that nothing
+// leads out of: Tarjan's algorithm (Depth-first search and linear graph algorithms, 1972), without
+// recursion.
 func (g *graph) bottoms(can []bool) []bool {
 	t := tarjan{graph: g, index: make([]int32, g.states()), low: make([]int32, g.states()), bottom: make([]bool, g.states())}
 	for i := range int32(g.states()) {

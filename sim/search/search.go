@@ -1,16 +1,19 @@
-// Package search visits every state that a world can reach, and checks it. It knows nothing of what the worlds
-// are about: a world is any value that can be copied and hashed, and that says what can happen next in it
-// ([World]). The example checks a semaphore of forty lines, and finds the wake-up that it loses.
+// Package search visits every state that a world can reach, and checks it. It knows nothing of what
+// the worlds are about: a world is any value that can be copied and hashed, and that says what can
+// happen next in it ([World]). The example checks a semaphore of forty lines, and finds the wake-up
+// that it loses.
 //
-// What makes it a model checker for production code: the world holds the code's own state machine, a pure step
-// function, and not a model of it. [Explore] goes breadth first, so the way to a broken claim is as short as there
-// is one, and it is the same for any number of workers. When every state was visited, it looks for states from
-// which nothing good can be reached any more, whatever a fair environment does: a deadlock, or a livelock. [Around]
-// visits every run within so many deviations of a given one; [Walk] takes one run, as a scheduler chooses.
+// What makes it a model checker for production code: the world holds the code's own state machine,
+// a pure step function, and not a model of it. [Explore] goes breadth first, so the way to a broken
+// claim is as short as there is one, and it is the same for any number of workers. When every state
+// was visited, it looks for states from which nothing good can be reached any more, whatever a fair
+// environment does: a deadlock, or a livelock. [Around] visits every run within so many deviations
+// of a given one; [Walk] takes one run, as a scheduler chooses.
 //
-// States are told apart by 64-bit fingerprints (hash compaction: Wolper and Leroy, Reliable Hashing without
-// Collision Detection, CAV 1993); [Result.Omission] says how likely it is that one was overlooked. A visited state
-// takes 13 to 15 bytes, and about 20 more for the way to it and its transitions.
+// States are told apart by 64-bit fingerprints (hash compaction: Wolper and Leroy, Reliable Hashing
+// without Collision Detection, CAV 1993); [Result.Omission] says how likely it is that one was
+// overlooked. A visited state takes 13 to 15 bytes, 12 more for the way to it, and 8 for each
+// transition that is no fault.
 package search
 
 import (
@@ -23,17 +26,19 @@ import (
 
 // World is a state of what is searched. W is the type itself, a pointer; A is what can happen.
 type World[W, A any] interface {
-	// CopyFrom makes the world a copy of another one, in the memory that it has. What happens in one of them
-	// afterwards does not change the other.
+	// CopyFrom makes the world a copy of another one, in the memory that it has. What happens in
+	// one of them afterwards does not change the other.
 	CopyFrom(from W)
-	// Actions appends everything that can happen next to buffer, in an order that depends on the state alone. The
-	// first is what happens by default. At most 65,536 can happen in a state.
+	// Actions appends everything that can happen next to buffer, in an order that depends on the
+	// state alone. The first is what happens by default. At most 65,536 can happen in a state.
 	Actions(buffer []A) []A
 	// Do makes one of them happen. It is of this very state.
 	Do(a *A)
-	// Fingerprint is a hash of everything that the future depends on. Worlds that are equal have the same one.
+	// Fingerprint is a hash of everything that the future depends on. Worlds that are equal have
+	// the same one.
 	Fingerprint() uint64
-	// Broken says whether a claim is broken, here or on the way here. Nothing is done in a world in which one is.
+	// Broken says whether a claim is broken, here or on the way here. Nothing is done in a world in
+	// which one is.
 	Broken() bool
 	// Good says whether everything that has to come to an end has.
 	Good() bool
@@ -58,8 +63,9 @@ type Options[W, A any] struct {
 	NoReturn  bool // after a broken claim, visit the rest, to know from where on nothing avoids it
 	// Fault says whether an action is one that a fair environment never takes; nil: none is.
 	Fault func(*A) bool
-	// Adopt is called once for each goroutine. What it returns is called with each world before the goroutine
-	// looks at it, and may give it memory that worlds of one goroutine share; nil: they share none.
+	// Adopt is called once for each goroutine. What it returns is called with each world before the
+	// goroutine looks at it, and may give it memory that worlds of one goroutine share; nil: they
+	// share none.
 	Adopt func() func(W)
 	// Progress is called now and then, and stops the search by false; nil: it goes on.
 	Progress func(Progress) bool
@@ -85,11 +91,13 @@ type Progress struct {
 type Verdict uint8
 
 const (
-	// Holds: no claim is broken in the states that were visited; where Complete, nothing is stuck either.
+	// Holds: no claim is broken in the states that were visited; where Complete, nothing is stuck
+	// either.
 	Holds Verdict = iota
 	// Broken: in the state at the end of Path, a claim is.
 	Broken
-	// Stuck: from the state at the end of Path, no good one can be reached by what a fair environment does.
+	// Stuck: from the state at the end of Path, no good one can be reached by what a fair
+	// environment does.
 	Stuck
 )
 
@@ -108,14 +116,15 @@ type Result struct {
 	Component    []int // Stuck: what goes on for ever from there, as a path; none: nothing does
 }
 
-// Omission is the probability that one of n states was overlooked, because its fingerprint is that of
-// another: n*n/2^65, for 64-bit fingerprints and n far below 2^32.
+// Omission is the probability that one of n states was overlooked, because its fingerprint is that
+// of another: n*n/2^65, for 64-bit fingerprints and n far below 2^32.
 func (r *Result) Omission() float64 {
 	return float64(r.States) * float64(r.States) / (1 << 32) / (1 << 33)
 }
 
-// Explore visits every state that can be reached from start, breadth first, so a broken claim is found by a shortest
-// path. Then it looks for states from which no fair environment leads to a good one. It does not change start.
+// Explore visits every state that can be reached from start, breadth first, so a broken claim is
+// found by a shortest path. Then it looks for states from which no fair environment leads to a good
+// one. It does not change start.
 func Explore[T, A any, W Pointer[T, A]](start W, o Options[W, A]) *Result {
 	o.bound()
 	x := &search[T, A, W]{start: clone[T, A](start), options: o, result: &Result{NoReturn: -1}}
@@ -126,7 +135,8 @@ func Explore[T, A any, W Pointer[T, A]](start W, o Options[W, A]) *Result {
 	return x.result
 }
 
-// Follow takes a path from start, and returns the world at its end. see is called before each action; nil: it is not.
+// Follow takes a path from start, and returns the world at its end. see is called before each
+// action; nil: it is not.
 func Follow[T, A any, W Pointer[T, A]](start W, path []int, see func(W, *A)) W {
 	w := clone[T, A](start)
 	var actions []A
@@ -140,9 +150,9 @@ func Follow[T, A any, W Pointer[T, A]](start W, path []int, see func(W, *A)) W {
 	return w
 }
 
-// Walk lets one run happen in w, as a source chooses, until a claim breaks, nothing can happen any more, or so many
-// actions were taken. actor is a number for who takes an action, for a source that is a
-// scheduler.Offerer; for others it may be nil.
+// Walk lets one run happen in w, as a source chooses, until a claim breaks, nothing can happen any
+// more, or so many actions were taken. actor is a number for who takes an action, for a source that
+// is a scheduler.Offerer; for others it may be nil.
 func Walk[T, A any, W Pointer[T, A]](w W, source scheduler.Source, most int, actor func(W, *A) uint64) {
 	var actions []A
 	var actors []uint64
@@ -181,9 +191,9 @@ type AroundResult struct {
 	Within int    // every run within so many deviations was visited; -1: not even the run itself
 }
 
-// Around visits every run within so many deviations of a given one, which has so many steps. happens makes one of them
-// happen where it still can, and says whether it did; in between, any of the actions of a state may be taken. start
-// is used up. Workers, NoReturn and Fault do not count.
+// Around visits every run within so many deviations of a given one, which has so many steps.
+// happens makes one of them happen where it still can, and says whether it did; in between, any of
+// the actions of a state may be taken. start is used up. Workers, NoReturn and Fault do not count.
 func Around[T, A any, W Pointer[T, A]](
 	start W, steps int, happens func(w W, step int) bool, deviations int, o Options[W, A],
 ) (*AroundResult, error) {

@@ -9,7 +9,8 @@ import (
 	"github.com/pagepool/pagepool/sim/search"
 )
 
-// counter counts up to most by steps of one, and by steps of three, which are faults. From trap on it goes round.
+// counter counts up to most by steps of one, and by steps of three, which are faults. From trap on
+// it goes round.
 type counter struct{ n, most, bad, trap int }
 
 type by struct{ step int }

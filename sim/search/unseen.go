@@ -1,8 +1,9 @@
 package search
 
-// Unseen estimates how much a random campaign has not met: the probability that what it looks at next is of a kind
-// that it has not met before. The estimate is that of Good and Turing (I. J. Good, The population frequencies of
-// species and the estimation of population parameters, Biometrika 1953): the share of what was met once only.
+// Unseen estimates how much a random campaign has not met: the probability that what it looks at
+// next is of a kind that it has not met before. The estimate is that of Good and Turing (I. J.
+// Good, The population frequencies of species and the estimation of population parameters,
+// Biometrika 1953): the share of what was met once only.
 type Unseen struct {
 	met     map[uint64]bool // whether it was met again
 	samples int

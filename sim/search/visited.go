@@ -2,8 +2,8 @@ package search
 
 import "math/bits"
 
-// shardBits are how many bits of a fingerprint say which shard it is in. Workers fill different shards at a
-// time.
+// shardBits are how many bits of a fingerprint say which shard it is in. Workers fill different
+// shards at a time.
 const (
 	shardBits = 4
 	shards    = 1 << shardBits
@@ -17,13 +17,15 @@ const nowhere = ^place(0)
 func (p place) shard() int { return int(p % shards) }
 func (p place) index() int { return int(p / shards) }
 
-// visited is the set of the states that a search has met, each by its fingerprint and how it was reached first.
+// visited is the set of the states that a search has met, each by its fingerprint and how it was
+// reached first.
 type visited struct{ shards [shards]shard }
 
-// shard is a hash table of open addressing with linear probing (Knuth, The Art of Computer Programming, volume
-// 3, 6.4, algorithm L). A slot is an index into keys, plus one, and eight more bits of the key, so that a
-// probe seldom looks at a key that is another. It is never more than four fifths full, and grows by a
-// quarter, as do the keys by an eighth: that makes 13 to 15 bytes for a state, for a little more copying.
+// shard is a hash table of open addressing with linear probing (Knuth, The Art of Computer
+// Programming, volume 3, 6.4, algorithm L). A slot is an index into keys, plus one, and eight more
+// bits of the key, so that a probe seldom looks at a key that is another. It is never more than
+// four fifths full, and grows by a quarter, as do the keys by an eighth: that makes 13 to 15 bytes
+// for a state, for a little more copying.
 type shard struct {
 	slots []uint32
 	keys  []uint64

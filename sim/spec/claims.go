@@ -100,8 +100,8 @@ func onePrimary(t *Transition) error {
 	return nil
 }
 
-// supplementaryNeutral: where a primary stays the same in a step, its pageCount changes by the tabs that
-// it gains and loses itself, whatever happens to the affinity's other tabs.
+// supplementaryNeutral: where a primary stays the same in a step, its pageCount changes by the tabs
+// that it gains and loses itself, whatever happens to the affinity's other tabs.
 func supplementaryNeutral(t *Transition) error {
 	for a := range min(len(t.Before.Affinities), len(t.After.Affinities)) {
 		id := primaryOf(t.Before, core.Affinity(a))
@@ -283,8 +283,8 @@ func queueBound(t *Transition) error {
 	return nil
 }
 
-// closesHold: when Close's ctx ends, nobody holds or waits any more; when the pool is closed, nothing is
-// alive; and a browser is asked to end by force, unless it is the pool that ends.
+// closesHold: when Close's ctx ends, nobody holds or waits any more; when the pool is closed,
+// nothing is alive; and a browser is asked to end by force, unless it is the pool that ends.
 func closesHold(t *Transition) error {
 	s := t.After
 	if s.Phase < t.Before.Phase {

@@ -6,8 +6,8 @@ import (
 	"github.com/pagepool/pagepool/pool/core"
 )
 
-// The claim that the books agree: the core's index is what its facts say, and what it goes by for an affinity is what the
-// ledger says.
+// The claim that the books agree: the core's index is what its facts say, and what it goes by for
+// an affinity is what the ledger says.
 
 func booksAgree(t *Transition) error {
 	if err := t.After.BooksAgree(&t.Scratch.books); err != nil {
@@ -38,7 +38,8 @@ func (t *Transition) derived(a core.Affinity) error {
 	return nil
 }
 
-// admittedOf is how many of the root requests of an affinity that were promised nothing its limits let through together.
+// admittedOf is how many of the root requests of an affinity that were promised nothing its limits
+// let through together.
 func (t *Transition) admittedOf(a core.Affinity) int32 {
 	set := &t.After.Settings
 	_, held, bound := t.Ledger.rootsOf(a)

@@ -89,8 +89,8 @@ func twoBrowsers(t *Transition) error {
 	return t.oldGoesFirst()
 }
 
-// oldGoesFirst: standbys of a browser that is being replaced are adopted first, and what fails to open in it
-// pauses nothing in the next one.
+// oldGoesFirst: standbys of a browser that is being replaced are adopted first, and what fails to
+// open in it pauses nothing in the next one.
 func (t *Transition) oldGoesFirst() error {
 	drains := func(id core.BrowserID) bool {
 		b := t.Ledger.browser(id)
@@ -123,12 +123,6 @@ func (t *Transition) hasFresh(a core.Affinity) bool {
 	return false
 }
 
-// warm says whether an affinity is on the warm list.
-func warm(s *core.State, a core.Affinity) bool {
-	bounds, _, _ := owns(s, a)
-	return bounds > 0
-}
-
 // evictions is how many tabs began to be evicted in this step, after whatever was granted before.
 func (t *Transition) evictions() int32 {
 	n := int32(0)
@@ -146,14 +140,15 @@ func (t *Transition) stopped(a core.Affinity) int32 {
 	return waiting
 }
 
-// satThrough says whether a request of before the step has seen so many openings fail that it would be refused.
+// satThrough says whether a request of before the step has seen so many openings fail that it would
+// be refused.
 func (t *Transition) satThrough(id core.RequestID) bool {
 	i, ok := requestAt(t.Before, id)
 	return ok && satThrough(t.After, t.Before.Requests[i].Rounds)
 }
 
-// noNeedlessRefusal: where tabs may be reassigned, nobody is refused for failed openings beside an idle tab that he
-// could be given. The rest is in the ledger.
+// noNeedlessRefusal: where tabs may be reassigned, nobody is refused for failed openings beside an
+// idle tab that he could be given. The rest is in the ledger.
 func noNeedlessRefusal(t *Transition) error {
 	s := t.After
 	for i := range t.Effects {
@@ -170,8 +165,8 @@ func noNeedlessRefusal(t *Transition) error {
 	return nil
 }
 
-// isolation: what single effects show is in the ledger; a tab is handed to another affinity only where
-// that is switched on.
+// isolation: what single effects show is in the ledger; a tab is handed to another affinity only
+// where that is switched on.
 func isolation(t *Transition) error {
 	later := int32(0) // handed over after this one, to others that were short then
 	grown := max(0, t.After.Capacity-t.Before.Capacity)
@@ -197,8 +192,8 @@ func (t *Transition) hasComing(a core.Affinity) bool {
 	return coming > 0
 }
 
-// callsEnd: whoever waits for a disposal, a Warm or a Recycle waits no longer than for what it is about; and what a
-// late launch brought is closed.
+// callsEnd: whoever waits for a disposal, a Warm or a Recycle waits no longer than for what it is
+// about; and what a late launch brought is closed.
 func callsEnd(t *Transition) error {
 	s, l := t.After, t.Ledger
 	for i := range s.Calls {

@@ -7,12 +7,13 @@ import (
 	"github.com/pagepool/pagepool/pool/core"
 )
 
-// The claims about what becomes of things: of a primary when its last tab begins to close, of an orphan, of a
-// page in doubt, of a browser that answers nothing.
+// The claims about what becomes of things: of a primary when its last tab begins to close, of an
+// orphan, of a page in doubt, of a browser that answers nothing.
 
-// primaryFate: when the last tab of a primary begins to close, the primary is kept or it is one no longer, as
-// the reason says; a lost tab's context is none; and no orphan stays that a sweep or a drain should have
-// closed, nor is one closed for its place while there is room, or while an older one stays.
+// primaryFate: when the last tab of a primary begins to close, the primary is kept or it is one no
+// longer, as the reason says; a lost tab's context is none; and no orphan stays that a sweep or a
+// drain should have closed, nor is one closed for its place while there is room, or while an older
+// one stays.
 func primaryFate(t *Transition) error {
 	for i := range t.Effects {
 		e := &t.Effects[i]
@@ -52,8 +53,8 @@ func primaryFate(t *Transition) error {
 	return nil
 }
 
-// primaryStays: a context with a bound tab in it goes on being the primary that it was, but for a disposal
-// and a lost tab beside it.
+// primaryStays: a context with a bound tab in it goes on being the primary that it was, but for a
+// disposal and a lost tab beside it.
 func (t *Transition) primaryStays() error {
 	for i := range t.After.Tabs {
 		tab := &t.After.Tabs[i]
@@ -156,8 +157,9 @@ func (t *Transition) orphanSince(id core.ContextID) core.Time {
 	return core.Never
 }
 
-// doubtHolds: a page in doubt is rescued before it is given up, and a page that was used is reset before it is
-// handed out again, where that is on; and whoever was promised a tab is promised one that is on its way.
+// doubtHolds: a page in doubt is rescued before it is given up, and a page that was used is reset
+// before it is handed out again, where that is on; and whoever was promised a tab is promised one
+// that is on its way.
 func doubtHolds(t *Transition) error {
 	s := t.After
 	for i := range t.Effects {
@@ -185,8 +187,8 @@ func doubtHolds(t *Transition) error {
 	return nil
 }
 
-// unwantedHolds: what opened inside a primary is closed where nobody of its affinity waits any more, or where it
-// was overdue, only root work waits, and the affinity has its AffinityTabs.
+// unwantedHolds: what opened inside a primary is closed where nobody of its affinity waits any
+// more, or where it was overdue, only root work waits, and the affinity has its AffinityTabs.
 func unwantedHolds(t *Transition) error {
 	e := t.Ledger.tab(t.Ledger.justOpened)
 	if e == nil || e.affinity == 0 {
@@ -204,8 +206,8 @@ func unwantedHolds(t *Transition) error {
 	return nil
 }
 
-// wantedKept: what opened inside a primary too late is closed only where the affinity has its AffinityTabs, and no
-// nested request of it waits.
+// wantedKept: what opened inside a primary too late is closed only where the affinity has its
+// AffinityTabs, and no nested request of it waits.
 func wantedKept(t *Transition, e *entry) error {
 	if e.closing != core.Unwanted {
 		return nil
@@ -221,7 +223,8 @@ func wantedKept(t *Transition, e *entry) error {
 	return nil
 }
 
-// owned is how many tabs count towards AffinityTabs, but for those that this step gave to the affinity.
+// owned is how many tabs count towards AffinityTabs, but for those that this step gave to the
+// affinity.
 func (t *Transition) owned(a core.Affinity) int32 {
 	n := owned(t.After, a)
 	for i := range t.Effects {
@@ -286,8 +289,8 @@ func (t *Transition) fromStandby(id core.TabID) bool {
 	return false
 }
 
-// growthHolds: capacity grows by no more than the permits and the tabs that those who wait are short of, or were
-// before this step gave them some.
+// growthHolds: capacity grows by no more than the permits and the tabs that those who wait are
+// short of, or were before this step gave them some.
 func growthHolds(t *Transition) error {
 	s := t.After
 	if s.Capacity <= t.Before.Capacity || t.refuses() {
@@ -313,8 +316,8 @@ func growthHolds(t *Transition) error {
 	return nil
 }
 
-// urgentGrowth: beyond BurstPages, capacity grows by no more than there are urgent ones, but for the permits that
-// lost tabs have taken.
+// urgentGrowth: beyond BurstPages, capacity grows by no more than there are urgent ones, but for
+// the permits that lost tabs have taken.
 func (t *Transition) urgentGrowth() error {
 	s := t.After
 	grown := s.Capacity - max(t.Before.Capacity, int32(s.Settings.BurstPages))
@@ -338,8 +341,9 @@ func (t *Transition) urgentGrowth() error {
 	return nil
 }
 
-// growthComes: as long as capacity is below what those who wait are entitled to, the root limit alone stops nobody,
-// and nobody is short of a tab with none on its way; beyond BurstPages, none of those entitled to HighPriorityPages.
+// growthComes: as long as capacity is below what those who wait are entitled to, the root limit
+// alone stops nobody, and nobody is short of a tab with none on its way; beyond BurstPages, none of
+// those entitled to HighPriorityPages.
 func growthComes(t *Transition) error {
 	s, set := t.After, &t.After.Settings
 	if s.Phase >= core.PhaseEnding || waiting(s) == 0 || int(s.Capacity) >= set.Ceiling() {
@@ -378,8 +382,8 @@ func (t *Transition) shortOf(permits, tabs int32) int32 {
 	return short
 }
 
-// entitledOf counts the requests of an affinity that may have the pool grow to HighPriorityPages: the root ones,
-// and of each class those that were promised no tab.
+// entitledOf counts the requests of an affinity that may have the pool grow to HighPriorityPages:
+// the root ones, and of each class those that were promised no tab.
 func (t *Transition) entitledOf(a core.Affinity) (roots int32, unpromised [core.Classes]int32) {
 	for i := range t.After.Requests {
 		r := &t.After.Requests[i]
@@ -402,9 +406,9 @@ func (t *Transition) entitled(r *core.Request) bool {
 	return threshold != core.Off && int(r.Priority) >= threshold
 }
 
-// given counts what this step gave to those that wait: leases; and what it may have given them after it grew:
-// reassigned tabs, and openings inside primaries, each of which may use up the AffinityTabs that another had
-// counted on.
+// given counts what this step gave to those that wait: leases; and what it may have given them
+// after it grew: reassigned tabs, and openings inside primaries, each of which may use up the
+// AffinityTabs that another had counted on.
 func (t *Transition) given() (granted, opened int32) {
 	for i := range t.Effects {
 		switch e := &t.Effects[i]; {
@@ -420,12 +424,14 @@ func (t *Transition) given() (granted, opened int32) {
 	return granted, opened
 }
 
-// refuses says whether somebody is refused in this step, for whom something may have been done before.
+// refuses says whether somebody is refused in this step, for whom something may have been done
+// before.
 func (t *Transition) refuses() bool {
 	return slices.ContainsFunc(t.Effects, func(e core.Effect) bool { return e.Kind == core.Refuse && e.Reason != core.RequestAbandoned })
 }
 
-// wantsPermits is how many more root leases an affinity's requests could have, but for the root limit.
+// wantsPermits is how many more root leases an affinity's requests could have, but for the root
+// limit.
 func (t *Transition) wantsPermits(a core.Affinity) int32 {
 	set := &t.After.Settings
 	waiting, held, bound := t.Ledger.rootsOf(a)
@@ -457,8 +463,9 @@ func (t *Transition) armed(e core.Event) bool {
 	return slices.ContainsFunc(t.deadlines(), func(d core.Deadline) bool { return d.Event == e })
 }
 
-// browserTruth: a browser is asked whether it is there when an operation has been silent for StallTimeout and
-// nothing else answered meanwhile, and it is given up only if it was asked and did not answer.
+// browserTruth: a browser is asked whether it is there when an operation has been silent for
+// StallTimeout and nothing else answered meanwhile, and it is given up only if it was asked and did
+// not answer.
 func browserTruth(t *Transition) error {
 	l, stall := t.Ledger, core.Time(t.After.Settings.StallTimeout)
 	if t.Event.Kind == core.BrowserSilent && t.After.FailedBrowsers == 0 &&

@@ -6,8 +6,8 @@ import (
 	"github.com/pagepool/pagepool/pool/core"
 )
 
-// The claim about rule 2: a tab is opened inside a primary where a slot is free beyond those that older requests need,
-// and only there.
+// The claim about rule 2: a tab is opened inside a primary where a slot is free beyond those that
+// older requests need, and only there.
 
 func opensInside(t *Transition) error {
 	if t.After.Capacity != t.Before.Capacity || waiting(t.After) == 0 {
@@ -23,8 +23,8 @@ func opensInside(t *Transition) error {
 	return t.opensWhereItCan()
 }
 
-// supply is how many tabs there are, or are coming, for those that wait in their order: slots, standbys, and openings
-// that are not an affinity's own.
+// supply is how many tabs there are, or are coming, for those that wait in their order: slots,
+// standbys, and openings that are not an affinity's own.
 func (t *Transition) supply() int32 {
 	s := t.After
 	n := t.free() + count(s, core.Standby)
@@ -80,7 +80,8 @@ func (t *Transition) opensBeyondOlder(e *core.Effect, rest []core.Effect) error 
 	return nil
 }
 
-// opensWhereItCan: nobody is left waiting for a standby for whom a tab could have been opened inside a primary.
+// opensWhereItCan: nobody is left waiting for a standby for whom a tab could have been opened
+// inside a primary.
 func (t *Transition) opensWhereItCan() error {
 	s := t.After
 	free := t.free()

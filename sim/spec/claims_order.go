@@ -9,10 +9,10 @@ import (
 
 // The claims about the order of grants: who is ahead, who is let through, and who may be passed by.
 
-// orderHolds: whoever still waits after a step, and was promised nothing, was not let through when a later
-// one adopted a standby; and a warm grant, or any while an older one has the promise of a tab, that took the last
-// permit counts for those that it passed by, who are passed by so often and no more. The limits are taken
-// as they were just before that grant.
+// orderHolds: whoever still waits after a step, and was promised nothing, was not let through when
+// a later one adopted a standby; and a warm grant, or any while an older one has the promise of a
+// tab, that took the last permit counts for those that it passed by, who are passed by so often and
+// no more. The limits are taken as they were just before that grant.
 func orderHolds(t *Transition) error {
 	for j := range t.After.Requests {
 		if r := &t.After.Requests[j]; r.Used && int(r.Bypassed) > max(0, t.After.Settings.MaxBypass) {
@@ -59,7 +59,8 @@ func orderHolds(t *Transition) error {
 	return nil
 }
 
-// couldBeReassigned says whether a request that waits is short of a tab, so that another affinity's is for it.
+// couldBeReassigned says whether a request that waits is short of a tab, so that another affinity's
+// is for it.
 func (t *Transition) couldBeReassigned(r *core.Request, admitted bool) bool {
 	nested, roots := t.shortageOf(r.Affinity)
 	return (r.Class == core.Nested && nested > 0 || r.Class == core.Root && admitted && roots > 0) && !t.owed(r)
@@ -84,8 +85,8 @@ func (t *Transition) precedes(a, b *core.Request) bool {
 	return false
 }
 
-// shortOfRoom says whether a request that is let through has no tab to get and none on its way, so that
-// whoever takes an idle tab takes it from this one.
+// shortOfRoom says whether a request that is let through has no tab to get and none on its way, so
+// that whoever takes an idle tab takes it from this one.
 func (t *Transition) shortOfRoom(r *core.Request, admitted bool) bool {
 	if r.Class == core.Root && !admitted || t.relief() > 0 || count(t.After, core.Standby)+count(t.Before, core.Standby) > 0 {
 		return false
@@ -133,8 +134,9 @@ func (t *Transition) promisedBefore(r *core.Request) bool {
 	return ok && t.Before.Requests[i].Pin != core.None
 }
 
-// letThrough says whether RootCap and AffinityTabs would have let a root request through before these grants,
-// which are the rest of the step's, and how many permits there were. A promised tab is the affinity's already.
+// letThrough says whether RootCap and AffinityTabs would have let a root request through before
+// these grants, which are the rest of the step's, and how many permits there were. A promised tab
+// is the affinity's already.
 func (t *Transition) letThrough(r *core.Request, rest []core.Effect) (through bool, permits int32) {
 	a := r.Affinity
 	permits = t.permits()
@@ -179,7 +181,8 @@ func warmNotBlocked(t *Transition) error {
 	return nil
 }
 
-// adoptedBesideOwn: nobody is given a standby whose affinity has a tab that needs nothing but a session.
+// adoptedBesideOwn: nobody is given a standby whose affinity has a tab that needs nothing but a
+// session.
 func (t *Transition) adoptedBesideOwn() error {
 	for i := range t.Effects {
 		e := &t.Effects[i]
@@ -196,8 +199,8 @@ func (t *Transition) adoptedBesideOwn() error {
 	return nil
 }
 
-// owed says whether a request may be held back for an older one of another affinity whose bypass is used
-// up.
+// owed says whether a request may be held back for an older one of another affinity whose bypass is
+// used up.
 func (t *Transition) owed(r *core.Request) bool {
 	for i := range t.After.Requests {
 		q := &t.After.Requests[i]

@@ -7,8 +7,9 @@ import (
 	"github.com/pagepool/pagepool/pool/core"
 )
 
-// resetBounded: a tab whose lease has ended is closing in time, unless its page answers. It looks at the deadline that is
-// armed for the tab, so it holds where a search lets deadlines fire at any time.
+// resetBounded: a tab whose lease has ended is closing in time, unless its page answers. It looks
+// at the deadline that is armed for the tab, so it holds where a search lets deadlines fire at any
+// time.
 func resetBounded(t *Transition) error {
 	if !t.After.Settings.Reset {
 		return nil

@@ -7,8 +7,8 @@ import (
 	"github.com/pagepool/pagepool/pool/core"
 )
 
-// The claims about supply: what eviction may take, and what has to be under way for those who wait. They
-// count for themselves, by the ledger, what the core goes by.
+// The claims about supply: what eviction may take, and what has to be under way for those who wait.
+// They count for themselves, by the ledger, what the core goes by.
 
 func evictionTruth(t *Transition) error {
 	for i := range t.Effects {
@@ -41,7 +41,8 @@ func evictionTruth(t *Transition) error {
 	return t.overdueCloses()
 }
 
-// handedOver: with AllowReassign, no idle tab is closed for requests that wait, where it can be handed to one of them.
+// handedOver: with AllowReassign, no idle tab is closed for requests that wait, where it can be
+// handed to one of them.
 func (t *Transition) handedOver() error {
 	if !t.After.Settings.AllowReassign {
 		return nil
@@ -65,8 +66,8 @@ func (t *Transition) handedOver() error {
 	return nil
 }
 
-// overdueCloses: a tab is closed for its overdue probe, rescue or reset only for requests that are short of a tab, only
-// when no idle tab is left, and the one that began first before the others.
+// overdueCloses: a tab is closed for its overdue probe, rescue or reset only for requests that are
+// short of a tab, only when no idle tab is left, and the one that began first before the others.
 func (t *Transition) overdueCloses() error {
 	for i := range t.Effects {
 		e := &t.Effects[i]
@@ -103,8 +104,9 @@ func (t *Transition) closedForRoom(e *core.Effect) bool {
 // lateFor says whether what was asked of a tab that stays is overdue.
 func (e *entry) lateFor() bool { return e.late && e.asked != 0 && e.closing == 0 }
 
-// goesBefore says whether an idle tab has to be evicted before one that was: it is of a browser that is being
-// replaced, or else of an affinity handed out longer ago, or else supplementary to its primary.
+// goesBefore says whether an idle tab has to be evicted before one that was: it is of a browser
+// that is being replaced, or else of an affinity handed out longer ago, or else supplementary to
+// its primary.
 func (t *Transition) goesBefore(tab *core.Tab, e *core.Effect) bool {
 	b, c := t.Ledger.browser(tab.Browser), t.Ledger.browser(e.Browser)
 	if b == nil || c == nil || b.drains != c.drains {
@@ -172,8 +174,8 @@ func noCascade(t *Transition) error {
 	return nil
 }
 
-// shortage counts, one by one, the requests that could be given a tab together, had the pool the tabs,
-// beyond those that are promised one and what is coming for their affinity.
+// shortage counts, one by one, the requests that could be given a tab together, had the pool the
+// tabs, beyond those that are promised one and what is coming for their affinity.
 func (t *Transition) shortage() int32 {
 	if waiting(t.After) == 0 {
 		return 0
@@ -219,7 +221,8 @@ func (t *Transition) shortageOf(a core.Affinity) (nested, roots int32) {
 	return max(0, nested-coming), max(0, roots-max(0, coming-nested))
 }
 
-// comingFor counts the tabs of an affinity that are idle or on their way to be, promised to nobody, and its openings.
+// comingFor counts the tabs of an affinity that are idle or on their way to be, promised to nobody,
+// and its openings.
 func (t *Transition) comingFor(a core.Affinity) (coming, openings int32) {
 	for i := range t.After.Tabs {
 		tab := &t.After.Tabs[i]
@@ -237,7 +240,8 @@ func (t *Transition) comingFor(a core.Affinity) (coming, openings int32) {
 	return coming, openings
 }
 
-// rootsOf counts the root requests of an affinity that wait, its root leases, and its bound tabs that count towards AffinityTabs.
+// rootsOf counts the root requests of an affinity that wait, its root leases, and its bound tabs
+// that count towards AffinityTabs.
 func (l *Ledger) rootsOf(a core.Affinity) (waiting, held, bound int32) {
 	for i := range l.waiting {
 		if r := &l.waiting[i]; r.class == core.Root && r.affinity == a {
@@ -368,7 +372,8 @@ func (t *Transition) anyLate() bool {
 	return false
 }
 
-// waitedForUntil: whoever waits for a tab that is opened, probed, rescued, reset or closed does so until a deadline.
+// waitedForUntil: whoever waits for a tab that is opened, probed, rescued, reset or closed does so
+// until a deadline.
 func (t *Transition) waitedForUntil() error {
 	for i := range t.After.Tabs {
 		tab := &t.After.Tabs[i]
@@ -391,8 +396,8 @@ func becomesOverdue(k core.EventKind) bool {
 	return k == core.OpenOverdue || k == core.ProbeOverdue || k == core.ResetOverdue || k == core.CloseOverdue
 }
 
-// spokenFor is 1 where the last permit is kept for a request that has the promise of a tab and whose bypass is
-// used up.
+// spokenFor is 1 where the last permit is kept for a request that has the promise of a tab and
+// whose bypass is used up.
 func (t *Transition) spokenFor() int32 {
 	for i := range t.After.Requests {
 		r := &t.After.Requests[i]

@@ -6,11 +6,12 @@ import (
 	"github.com/pagepool/pagepool/pool/core"
 )
 
-// The claims about waiting: what a wait is told to have been, and that nobody waits who has to be refused.
+// The claims about waiting: what a wait is told to have been, and that nobody waits who has to be
+// refused.
 
-// waitsHold: up to the last moment at which the root limit stopped it, a request waited for admission; and as long as
-// its tab is opened or probed, or where it was promised none, the one that has been opening longest, for that. That stays
-// so when the promise is broken.
+// waitsHold: up to the last moment at which the root limit stopped it, a request waited for
+// admission; and as long as its tab is opened or probed, or where it was promised none, the one
+// that has been opening longest, for that. That stays so when the promise is broken.
 func waitsHold(t *Transition) error {
 	if err := t.brokenPromises(); err != nil {
 		return err
@@ -45,8 +46,8 @@ func waitsHold(t *Transition) error {
 	return nil
 }
 
-// waitedFor is how long the tabs that a granted request waited for were opened and probed: those of broken promises, and the
-// one that it was promised, or else got.
+// waitedFor is how long the tabs that a granted request waited for were opened and probed: those of
+// broken promises, and the one that it was promised, or else got.
 func (t *Transition) waitedFor(r *core.Request, e *core.Effect) (startup, probe core.Time) {
 	from := r.Arrived + e.Waits.Admission
 	if r.Pin != core.None {
@@ -57,8 +58,9 @@ func (t *Transition) waitedFor(r *core.Request, e *core.Effect) (startup, probe 
 	return r.Startup + startup, r.Probe + probe
 }
 
-// brokenPromises: for whoever goes on waiting, the time counts that the tab of a promise was opened and probed which the
-// step has broken; and nothing else does.
+// brokenPromises: where a step breaks the promise of a request that goes on waiting, the request
+// keeps the time for which the promised tab was opened and probed. No other step changes what it
+// has kept.
 func (t *Transition) brokenPromises() error {
 	for i := range t.After.Requests {
 		r := &t.After.Requests[i]
@@ -93,7 +95,8 @@ func handling(tab *core.Tab, from, now core.Time) (opening, probing core.Time) {
 	return max(0, opened-max(from, tab.OpenBegan)), max(0, probed-max(from, tab.ProbeBegan))
 }
 
-// toldOfItsTab looks at what somebody is told who waits no longer, of the tab that would have been his.
+// toldOfItsTab looks at what somebody is told who waits no longer, of the tab that would have been
+// his.
 func (t *Transition) toldOfItsTab(r *core.Request, e *core.Effect) error {
 	from := r.Arrived + e.Waits.Admission
 	var its *core.Tab
@@ -116,8 +119,9 @@ func (t *Transition) toldOfItsTab(r *core.Request, e *core.Effect) error {
 	return nil
 }
 
-// refusedWhenDue: the step after which nothing can serve any more who has sat through OpenRetries failed rounds
-// refuses him; but for one that evicts his affinity's tab, which it does after it has looked.
+// refusedWhenDue: the step after which nothing can serve any more who has sat through OpenRetries
+// failed rounds refuses him; but for one that evicts his affinity's tab, which it does after it has
+// looked.
 func (t *Transition) refusedWhenDue() error {
 	s := t.After
 	if waiting(s) == 0 || !satThrough(s, 0) || s.Phase >= core.PhaseEnding {
@@ -135,7 +139,8 @@ func (t *Transition) refusedWhenDue() error {
 	return nil
 }
 
-// unserved says whether a request has sat through OpenRetries failed rounds, and nothing can serve it.
+// unserved says whether a request has sat through OpenRetries failed rounds, and nothing can serve
+// it.
 func unserved(s *core.State, i int32) bool {
 	r := &s.Requests[i]
 	bounds, _, _ := owns(s, r.Affinity)
@@ -153,8 +158,8 @@ func (t *Transition) closesOf(a core.Affinity) bool {
 	return false
 }
 
-// held says whether a request has to wait for an older one whose bypass is used up: for the last permit, or for room
-// of which there is none and none on its way.
+// held says whether a request has to wait for an older one whose bypass is used up: for the last
+// permit, or for room of which there is none and none on its way.
 func (t *Transition) held(r *core.Request) bool {
 	s := t.After
 	permit := r.Class == core.Root && t.permits() == 1
@@ -182,8 +187,8 @@ func (t *Transition) held(r *core.Request) bool {
 	return false
 }
 
-// passedBy: nobody is counted as passed by but for a later one of another affinity that took the last permit, or
-// room that he is short of.
+// passedBy: nobody is counted as passed by but for a later one of another affinity that took the
+// last permit, or room that he is short of.
 func (t *Transition) passedBy() error {
 	s := t.After
 	if s.Capacity != t.Before.Capacity {

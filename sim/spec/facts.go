@@ -114,8 +114,8 @@ func asked(t *core.Tab) bool {
 	return t.State == core.Probing || t.State == core.Rescuing || t.State == core.Resetting
 }
 
-// owns is what an affinity has: its bound tabs, those of them whose operation is overdue, and those that open inside its
-// primary and are not overdue.
+// owns is what an affinity has: its bound tabs, those of them whose operation is overdue, and those
+// that open inside its primary and are not overdue.
 func owns(f *core.State, a core.Affinity) (bounds, late, openings int32) {
 	for i := range f.Tabs {
 		switch t := &f.Tabs[i]; {
@@ -183,13 +183,14 @@ func usedUp(f *core.State, r *core.Request) bool {
 	return f.Settings.MaxBypass <= 0 || int(r.Bypassed) >= f.Settings.MaxBypass
 }
 
-// satThrough says whether OpenRetries rounds of opening have failed in a row since a request came in that many.
+// satThrough says whether OpenRetries rounds of opening have failed in a row since a request came
+// in that many.
 func satThrough(f *core.State, rounds uint32) bool {
 	return int(f.Rounds)-int(max(rounds, f.Success)) >= f.Settings.OpenRetries
 }
 
-// stale says whether a tab has to be probed before it is granted: it was used, and its page has not been heard of for longer
-// than ProbeMaxAge.
+// stale says whether a tab has to be probed before it is granted: it was used, and its page has not
+// been heard of for longer than ProbeMaxAge.
 func stale(f *core.State, i int32) bool {
 	t, set := &f.Tabs[i], &f.Settings
 	return set.ProbeBudget > 0 && t.Uses > 0 && f.Now-t.GoodAt > core.Time(set.ProbeMaxAge)
@@ -211,7 +212,8 @@ func idleOf(f *core.State, a core.Affinity) bool {
 	return false
 }
 
-// silentSince is since when an operation in a browser has been without an answer; core.Never: there is none.
+// silentSince is since when an operation in a browser has been without an answer; core.Never: there
+// is none.
 func silentSince(f *core.State, id core.BrowserID) core.Time {
 	since := core.Never
 	for i := range f.Tabs {
@@ -245,14 +247,15 @@ func admitted(f *core.State, r *core.Request) bool {
 		(idleOf(f, r.Affinity) || int(owned(f, r.Affinity)) < f.Settings.AffinityTabs)
 }
 
-// almostIdle says whether a tab that nobody was promised is idle as soon as a session has ended, or begun.
+// almostIdle says whether a tab that nobody was promised is idle as soon as a session has ended, or
+// begun.
 func almostIdle(f *core.State, t *core.Tab) bool {
 	part := t.Part == core.PartBegin || t.Part == core.PartEnd && !f.Settings.Reset
 	return t.State == core.Resetting && part && !t.Overdue && !t.Suspect && !t.Retried && t.Pinned == 0
 }
 
-// othersIdle says whether an idle tab may be taken from another affinity: alone in its context, and of an affinity of which
-// nobody waits that it could serve.
+// othersIdle says whether an idle tab may be taken from another affinity: alone in its context, and
+// of an affinity of which nobody waits that it could serve.
 func othersIdle(f *core.State, a core.Affinity) bool {
 	for i := range f.Tabs {
 		t := &f.Tabs[i]
@@ -263,7 +266,8 @@ func othersIdle(f *core.State, a core.Affinity) bool {
 	return false
 }
 
-// usesOwn says whether a request of an affinity waits that no limit keeps from an idle tab of its own.
+// usesOwn says whether a request of an affinity waits that no limit keeps from an idle tab of its
+// own.
 func usesOwn(f *core.State, a core.Affinity) bool {
 	for i := range f.Requests {
 		r := &f.Requests[i]

@@ -74,8 +74,8 @@ type entry struct {
 	failures   uint8        // how often, since its last lease, a session of it did not end, or did not begin
 }
 
-// ledgerContext is one context, from the effect that opens a tab in it to the event that confirms its
-// end.
+// ledgerContext is one context, from the effect that opens a tab in it to the event that confirms
+// its end.
 type ledgerContext struct {
 	askedAt   core.Time // since when an operation on it has been silent; never: none is
 	id        core.ContextID
@@ -290,8 +290,9 @@ func (l *Ledger) Feed(now core.Time, event core.Event, effects []core.Effect) {
 	}
 }
 
-// pageLeft takes a tab off whose page is gone, if its context is kept, or others are in it. Otherwise
-// the core asks for it to be closed again, with its context, or its browser takes it along.
+// pageLeft takes a tab off whose page is gone, if its context is kept, or others are in it.
+// Otherwise the core asks for it to be closed again, with its context, or its browser takes it
+// along.
 func (l *Ledger) pageLeft(effects []core.Effect) {
 	t := l.tab(l.pageGone)
 	if t == nil || slices.ContainsFunc(effects, func(e core.Effect) bool { return e.Kind == core.CloseAgain && e.Tab == t.id }) {
@@ -470,8 +471,8 @@ func (l *Ledger) browserCloses(e *core.Effect) {
 	}
 }
 
-// opens enters a tab, and its context where that is new. One that is not has to be its affinity's, and
-// to be used again.
+// opens enters a tab, and its context where that is new. One that is not has to be its affinity's,
+// and to be used again.
 func (l *Ledger) opens(now core.Time, e *core.Effect) {
 	b := l.browser(e.Browser)
 	if b == nil || !b.ready || b.ending || b.drains {

@@ -175,8 +175,8 @@ func (l *Ledger) names(a core.Affinity) bool {
 	return false
 }
 
-// idleFor says whether nobody holds a tab of an affinity, none is in doubt or being reset, and the last was
-// given back that long ago. What the same step has begun to close still counts.
+// idleFor says whether nobody holds a tab of an affinity, none is in doubt or being reset, and the
+// last was given back that long ago. What the same step has begun to close still counts.
 func (l *Ledger) idleFor(a core.Affinity, now core.Time, d time.Duration) bool {
 	if int(a) < len(l.freedAt) && now < l.freedAt[a].Add(d) {
 		return false
@@ -295,7 +295,8 @@ func endsWait(k core.EventKind) bool {
 	return k == core.Probed || k == core.WasReset || k == core.SessionEnded || k == core.SessionBegun
 }
 
-// contextCloses checks that a context that is closed by itself has no tab, and a reason that is true.
+// contextCloses checks that a context that is closed by itself has no tab, and a reason that is
+// true.
 func (l *Ledger) contextCloses(now core.Time, event core.Event, e *core.Effect) {
 	c := l.context(e.Context)
 	if c == nil {
@@ -349,8 +350,8 @@ func (l *Ledger) numbered(e *core.Effect) {
 	l.operation = e.Operation
 }
 
-// askedAgain checks that a tab on its way out is asked for more only by what it waits for, and in a browser that
-// goes on.
+// askedAgain checks that a tab on its way out is asked for more only by what it waits for, and in a
+// browser that goes on.
 func (l *Ledger) askedAgain(t *entry, e *core.Effect) {
 	if b := l.browser(t.browser); b != nil && b.ending {
 		l.breach("reasoned-close", "t%d is closed again, and b%d has been asked to end", t.id, b.id)
@@ -373,8 +374,8 @@ func (l *Ledger) doubted(t *entry, event core.Event, e *core.Effect) {
 	}
 }
 
-// answered checks that an opening that is answered after it was given up is closed again: what it has left is not
-// known.
+// answered checks that an opening that is answered after it was given up is closed again: what it
+// has left is not known.
 func (l *Ledger) answered(effects []core.Effect) {
 	if l.tooLate == 0 {
 		return

@@ -38,7 +38,8 @@ func closesContext(effects []core.Effect, id core.ContextID) bool {
 	return slices.ContainsFunc(effects, func(e core.Effect) bool { return e.Kind == core.CloseContext && e.Context == id })
 }
 
-// silentSince is since when the oldest operation in a browser has been silent; never: none is under way.
+// silentSince is since when the oldest operation in a browser has been silent; never: none is under
+// way.
 func (l *Ledger) silentSince(b core.BrowserID) core.Time {
 	since := core.Never
 	for i := range l.tabs {

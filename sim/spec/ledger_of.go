@@ -6,8 +6,9 @@ import (
 	"github.com/pagepool/pagepool/pool/core"
 )
 
-// Restore makes l the books of a state as they would be had its whole history been seen, as far as the
-// state tells: what is alive, who holds and who waits. It is what a replay of a dump begins with.
+// Restore makes l the books of a state as they would be had its whole history been seen, as far as
+// the state tells: what is alive, who holds and who waits. It is what a replay of a dump begins
+// with.
 func (l *Ledger) Restore(s *core.State) {
 	*l = Ledger{disposals: uint32(s.LastGeneration) + 1, asked: true, priority: math.MaxInt32, operation: s.LastOperation}
 	for i := range s.Tabs {
@@ -70,7 +71,7 @@ func (l *Ledger) Restore(s *core.State) {
 	}
 	for a := range s.Affinities {
 		k := &s.Affinities[a]
-		if warm(s, core.Affinity(a)) {
+		if bounds, _, _ := owns(s, core.Affinity(a)); bounds > 0 {
 			*l.announcement(core.Affinity(a)) = announcement{generation: k.Generation, warm: true}
 			l.free(core.Affinity(a), k.FreedAt)
 		} else if k.Known {
@@ -79,9 +80,9 @@ func (l *Ledger) Restore(s *core.State) {
 	}
 }
 
-// unclean says whether a tab that was used has not been brought to the standby state since. A warm probe
-// is of a tab that was idle, and with Reset on nothing is idle that was not reset; a suspect that was
-// rescued is at its standby state.
+// unclean says whether a tab that was used has not been brought to the standby state since. A warm
+// probe is of a tab that was idle, and with Reset on nothing is idle that was not reset; a suspect
+// that was rescued is at its standby state.
 func unclean(t *core.Tab) bool {
 	switch t.State {
 	case core.Leased, core.Rescuing, core.Resetting:

@@ -59,8 +59,8 @@ func (l *Ledger) navigated(t *entry, n core.Navigation) {
 	}
 }
 
-// sessionAsked checks what is asked of a tab between two leases: its session ends before anything else is done to it, and the
-// next one begins after all of that.
+// sessionAsked checks what is asked of a tab between two leases: its session ends before anything
+// else is done to it, and the next one begins after all of that.
 func (l *Ledger) sessionAsked(t *entry, e *core.Effect) {
 	switch {
 	case e.Kind == core.EndSession && t.session != core.SessionEnding:
@@ -85,7 +85,8 @@ func (l *Ledger) cleanGrant(t *entry) {
 	}
 }
 
-// closesSpoiled checks that what a lease has spoiled, or a tab that cannot navigate, is on its way out in the step that says so.
+// closesSpoiled checks that what a lease has spoiled, or a tab that cannot navigate, is on its way
+// out in the step that says so.
 func (l *Ledger) closesSpoiled(event core.Event) {
 	if event.Kind != core.SessionEnded {
 		return
@@ -101,8 +102,9 @@ func (l *Ledger) closesSpoiled(event core.Event) {
 	}
 }
 
-// closesFailed checks that a tab is on its way out in the step in which a part of its reset fails or is silent, or in
-// which, for the second time since its last lease, a session does not end or does not begin.
+// closesFailed checks that a tab is on its way out in the step in which a part of its reset fails
+// or is silent, or in which, for the second time since its last lease, a session does not end or
+// does not begin.
 func (l *Ledger) closesFailed(event core.Event) {
 	if t := l.tab(l.unreset); t != nil && t.closing == 0 {
 		l.breach("reset-bounded", "the reset of t%d has failed, and t%d is not on its way out", t.id, t.id)

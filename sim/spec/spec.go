@@ -1,9 +1,10 @@
-// Package spec says what the pool promises, as claims that are checked after every single step: a second opinion, which works
-// out from the facts, and from a ledger of its own, what the decisions of package core have to come to. No program with a
-// pool links it.
+// Package spec says what the pool promises, as claims that are checked after every single step: a
+// second opinion, which works out from the facts, and from a ledger of its own, what the decisions
+// of package core have to come to. No program with a pool links it.
 //
-// spec.go has the list of the claims, and claims*.go say what each looks at. ledger*.go is the ledger: a second set of books, fed
-// by events and effects alone. facts.go reads the facts without a predicate of the core's.
+// spec.go has the list of the claims, and claims*.go say what each looks at. ledger*.go is the
+// ledger: a second set of books, fed by events and effects alone. facts.go reads the facts without
+// a predicate of the core's.
 //
 // The package makes no promise of compatibility.
 package spec
@@ -25,7 +26,8 @@ type Transition struct {
 	Scratch       *Scratch // nil: the check makes its own
 }
 
-// Scratch is memory that checks need and nothing depends on. Checks that run at the same time need one each.
+// Scratch is memory that checks need and nothing depends on. Checks that run at the same time need
+// one each.
 type Scratch struct {
 	books     core.Scratch
 	listed    bool // whether deadlines are those of the transition
@@ -48,8 +50,9 @@ type Invariant struct {
 	Holds func(*Transition) error // nil: it holds; otherwise what broke it
 }
 
-// Invariants are the safety claims of the contract, in its order, and two of its liveness claims that
-// a level-triggered core can be held to after every step: what can be done now is not left for later.
+// Invariants are the safety claims of the contract, in its order, and two of its liveness claims
+// that a level-triggered core can be held to after every step: what can be done now is not left for
+// later.
 var Invariants = []Invariant{
 	{"capacity", "Tabs alive in any state, closing and lost ones included, never exceed capacity + 1.", capacityHolds},
 	{"contexts", "Contexts alive never exceed capacity + 1 + OrphanCap; those without a tab never exceed OrphanCap; one that is being closed is alive until that is confirmed.", contextsHold},
@@ -90,7 +93,8 @@ var Invariants = []Invariant{
 	{"two-browsers", "At most two browsers are alive and not written off, at most one takes new tabs, and none opens in a draining one.", twoBrowsers},
 }
 
-// Check returns every invariant that a step breaks, of those that are looked at. The ledger has been fed the step.
+// Check returns every invariant that a step breaks, of those that are looked at. The ledger has
+// been fed the step.
 func Check(t *Transition, out []core.Violation) []core.Violation {
 	if t.Scratch == nil {
 		t.Scratch = new(Scratch)
