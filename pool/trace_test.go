@@ -111,11 +111,15 @@ func TestShellATracerIsToldOfEveryWaitAndLeaseAndHowItEnded(t *testing.T) {
 		}
 		<-waited
 		lease.Release()
+		synctest.Wait()
 		get().Discard(errors.New("spoiled"))
+		synctest.Wait()
 		get().Discard(fmt.Errorf("silent: %w", ErrWedged))
+		synctest.Wait()
 		lease = get()
 		<-lease.Context().Done()
 		lease.Release()
+		synctest.Wait()
 		lease = get()
 		crash <- lease.Page()
 		(<-crash).crash()
@@ -123,7 +127,7 @@ func TestShellATracerIsToldOfEveryWaitAndLeaseAndHowItEnded(t *testing.T) {
 		synctest.Wait()
 		wantLines(t, l.of(SpanWait), "wait a 0s granted", "wait a 0s refused", "wait a 2s abandoned", "wait a 0s granted", "wait a 0s granted",
 			"wait a 0s granted", "wait a 0s granted")
-		wantLines(t, l.of(SpanLease), "lease a t1 2s released", "lease a t1 0s discarded", "lease a t2 0s wedged", "lease a t2 1m0s expired", "lease a t2 0s crashed")
+		wantLines(t, l.of(SpanLease), "lease a t1 2s released", "lease a t1 0s discarded", "lease a t3 0s wedged", "lease a t3 1m0s expired", "lease a t3 0s crashed")
 	})
 }
 
