@@ -17,31 +17,27 @@ const Off = core.Off
 // says "or Off", any negative value switches the setting off. New checks every rule and names all
 // settings that break one; nothing is clamped.
 type Config struct {
-	// MaxPages is the size of a fixed pool, in tabs. Default 4. 1 to 1,000.
-	MaxPages int
-	// MinPages is what an idle pool shrinks to, in tabs. Default MaxPages. 1 <= MinPages <=
-	// InitialPages.
-	MinPages int
-	// InitialPages is the capacity at the start, in tabs; one spare tab comes on top. Default MaxPages.
-	// MinPages <= InitialPages <= BurstPages.
-	InitialPages int
-	// BurstPages is the ceiling of growth, in tabs. Default MaxPages. InitialPages <= BurstPages <=
+	// MaxPages is the most tabs that capacity grows to; one spare tab comes on top. Default 4. 1 to
 	// 1,000.
-	BurstPages int
-	// HighPriorityPages is the ceiling of growth for requests at or above HighPriorityThreshold, in
-	// tabs. Default Off. Both or neither; BurstPages <= HighPriorityPages <= 1,000.
-	HighPriorityPages int
-	// HighPriorityThreshold is a priority. Default Off. See HighPriorityPages.
-	HighPriorityThreshold int
+	MaxPages int
+	// MinPages is the capacity at the start, in tabs, and what an idle pool shrinks to. Default
+	// MaxPages less ReservedPages. 1 to that.
+	MinPages int
+	// ReservedPages is how many of MaxPages are for root requests at or above ReservedPriority, in
+	// tabs: root leases below it never number more than MaxPages less ReservedPages. Nested requests
+	// are not bound by it. Default 0. 0 to MaxPages - 1.
+	ReservedPages int
+	// ReservedPriority is a priority; see ReservedPages. Default 1. At least 1.
+	ReservedPriority int
 
 	// AffinityTabs is how many tabs one affinity may own for root work. Default: the smaller of 5 and
-	// BurstPages. 1 to BurstPages.
+	// MaxPages. 1 to MaxPages.
 	AffinityTabs int
 	// RootCap is how many root leases one affinity may hold at once. Default AffinityTabs. 1 to
 	// AffinityTabs.
 	RootCap int
 
-	// OrphanCap is how many contexts may be kept without a tab. Default twice the highest ceiling.
+	// OrphanCap is how many contexts may be kept without a tab. Default 2 x MaxPages.
 	// At least 1, or Off: keep none.
 	OrphanCap int
 	// TabsPerContext is how many tabs may share a context. Default 1, which keeps every tab in a
@@ -122,6 +118,8 @@ type Config struct {
 	// MaxWaiting is how many requests of a class may wait. One more is refused with ErrQueueFull, unless
 	// a tab is there for it. Default 10,000. At least 1.
 	MaxWaiting int
+	// AffinityWaiting is the same for the requests of one affinity. Default MaxWaiting. 1 to MaxWaiting.
+	AffinityWaiting int
 	// IdleContraction is how long a pool is idle before it shrinks. Default 60s. > 0.
 	IdleContraction time.Duration
 

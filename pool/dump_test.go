@@ -344,7 +344,7 @@ func TestShellADumpOfWhateverNewAcceptsIsReadable(t *testing.T) {
 	for _, cfg := range []pool.Config{
 		{MaxWaiting: math.MaxInt}, {MaxUses: math.MaxInt}, {MaxBypass: math.MaxInt}, {OpenRetries: math.MaxInt},
 		{OrphanCap: math.MaxInt}, {BrowserMaxTabs: math.MaxInt}, {TabsPerContext: math.MaxInt},
-		{HighPriorityPages: 5, HighPriorityThreshold: math.MaxInt},
+		{ReservedPages: 2, ReservedPriority: math.MaxInt},
 	} {
 		overFake(t, cfg, func(t *testing.T, p *pool.Pool[*fakebrowser.Page]) {
 			l := leased(t, p, "a")

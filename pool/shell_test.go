@@ -390,41 +390,6 @@ func replay(t *testing.T, p *Pool[*stubTab], seed uint64) {
 	t.Logf("seed %d: %d steps, %+v", seed, steps, counters)
 }
 
-// A request can make the room that another one is given, which is ahead of it.
-func TestAGrantGoesToWhomItIsMeantForThoughAnotherAsks(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		p, err := New(new(stub), Config{
-			MaxPages: 1, HighPriorityPages: 2, HighPriorityThreshold: 1, PriorityAging: time.Second, AffinityTabs: 1, Strict: true,
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		first, err := p.GetPage(t.Context(), "first")
-		if err != nil {
-			t.Fatal(err)
-		}
-		var older, younger *Lease[*stubTab]
-		go func() { older, _ = p.GetPage(t.Context(), "older") }()
-		<-time.After(time.Minute) // by now the older one is ahead of any priority of 1
-		if synctest.Wait(); older != nil {
-			t.Fatal("the older one has not waited")
-		}
-		go func() { younger, _ = p.GetPage(t.Context(), "younger", WithPriority(1)) }()
-		if synctest.Wait(); older == nil || younger != nil {
-			t.Fatalf("the room is given to the younger one: %v", younger != nil)
-		}
-		first.Release()
-		if synctest.Wait(); younger == nil || younger.TabID() == older.TabID() {
-			t.Fatal("the younger one has no tab of its own")
-		}
-		older.Release()
-		younger.Release()
-		if err := p.Close(t.Context()); err != nil {
-			t.Error(err)
-		}
-	})
-}
-
 // What a launch brings that was written off is closed, and no timer is left behind by it.
 func TestALaunchThatAnswersAfterTheEndArmsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -176,7 +176,7 @@ func (p *Pool[P]) stats() Stats {
 		at[v.Affinity] = len(s.Affinities)
 		s.Affinities = append(s.Affinities, AffinityStats{
 			Key: p.mu.keys.name(v.Affinity), Generation: uint64(v.Generation), PageCount: v.PageCount,
-			Tabs: v.Bound, Idle: v.Idle, Waiting: v.Waiting[core.Root] + v.Waiting[core.Nested],
+			Tabs: v.Bound, Idle: v.Idle, Waiting: v.Waiting,
 		})
 	})
 	c.EachTab(func(t core.TabView) {

@@ -153,7 +153,7 @@ func drawSettings(t *rapid.T) core.Settings {
 	s.AffinityTabs = rapid.IntRange(1, s.MaxPages).Draw(t, "AffinityTabs")
 	s.RootCap = rapid.IntRange(1, s.AffinityTabs).Draw(t, "RootCap")
 	s.MinPages = rapid.IntRange(1, s.MaxPages).Draw(t, "MinPages")
-	s.InitialPages = rapid.IntRange(s.MinPages, s.MaxPages).Draw(t, "InitialPages")
+	s.ReservedPages = rapid.IntRange(0, s.MaxPages-s.MinPages).Draw(t, "ReservedPages")
 	s.OrphanCap = rapid.IntRange(-1, 2).Draw(t, "OrphanCap")
 	s.TabsPerContext = rapid.IntRange(1, 2).Draw(t, "TabsPerContext")
 	s.MaxBypass = rapid.IntRange(-1, 2).Draw(t, "MaxBypass")

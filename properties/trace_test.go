@@ -468,7 +468,7 @@ func wantTraceError(t *testing.T, err error) {
 // it may not panic or stand still.
 func replayBounded(t *testing.T, tr *trace.Trace) {
 	t.Helper()
-	if settings, err := tr.Settings.Resolve(); err == nil && settings.Ceiling() > 50 {
+	if settings, err := tr.Settings.Resolve(); err == nil && settings.MaxPages > 50 {
 		return // right, and slow
 	}
 	const most = 2000

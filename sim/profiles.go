@@ -172,7 +172,7 @@ func (p *Profile) Check(s core.Settings) error {
 	}
 	above("LaunchTimeout", s.LaunchTimeout, c.Launch.Longest, "a slow launch")
 	above("OpenTimeout", s.OpenTimeout, c.Open.Longest, "a slow opening")
-	above("MaxAge", s.MaxAge, core.Time(s.InitialPages+1)*(c.Close.Longest+c.Open.Longest), "opening every tab anew")
+	above("MaxAge", s.MaxAge, core.Time(s.MaxPages+1)*(c.Close.Longest+c.Open.Longest), "opening every tab anew")
 	within("LaunchTimeout", s.LaunchTimeout)
 	within("OpenTimeout", s.OpenTimeout)
 	within("CloseTimeout", s.CloseTimeout)
@@ -241,16 +241,13 @@ func (p *Profile) drawSettings(pick func(int) int) core.Settings {
 // has one size, in the others it grows and shrinks.
 func drawSizes(s *core.Settings, most int, pick func(int) int) {
 	s.MaxPages = 1 + pick(most+2)
-	if pick(2) == 0 {
-		s.MinPages = 1 + pick(s.MaxPages)
-		s.InitialPages = s.MinPages + pick(s.MaxPages-s.MinPages+1)
-		s.BurstPages = s.MaxPages + pick(2)
-	}
-	burst := max(s.MaxPages, s.BurstPages)
 	if pick(3) == 0 {
-		s.HighPriorityPages, s.HighPriorityThreshold = burst+pick(3), 1+pick(3)
+		s.ReservedPages, s.ReservedPriority = pick(s.MaxPages), 1+pick(3)
 	}
-	s.AffinityTabs = 1 + pick(min(4, burst))
+	if pick(2) == 0 {
+		s.MinPages = 1 + pick(s.Unreserved())
+	}
+	s.AffinityTabs = 1 + pick(min(4, s.MaxPages))
 	s.RootCap = 1 + pick(s.AffinityTabs)
 }
 
@@ -258,6 +255,7 @@ func drawSizes(s *core.Settings, most int, pick func(int) int) {
 func drawRules(s *core.Settings, pick func(int) int) {
 	if pick(2) == 0 {
 		s.MaxWaiting = 1 + pick(6)
+		s.AffinityWaiting = 1 + pick(s.MaxWaiting)
 	}
 	if pick(2) == 0 {
 		s.MaxUses = 1 + pick(20)

@@ -389,7 +389,7 @@ func (w *World) countSize(event core.Event) {
 		return // what was before is not known
 	}
 	switch before, after := int(w.before.Capacity), int(w.core.Capacity); {
-	case after > before && after > w.core.Settings.BurstPages:
+	case after > before && after > w.core.Settings.Unreserved():
 		r[grewHigh]++
 	case after > before:
 		r[grew]++

@@ -14,7 +14,7 @@ var rare = []*Scenario{
 	},
 	{
 		Name: "contraction-in-doubt", Says: "an idle pool is to shrink, and every page that it has is in doubt",
-		Settings: small(core.Settings{MinPages: 1, InitialPages: 2, MaxPages: 2, RescueTimeout: time.Second}), Full: true,
+		Settings: small(core.Settings{MinPages: 1, MaxPages: 2, RescueTimeout: time.Second}), Full: true,
 		Programs: []Program{{get(a), discardWedged}, {get(b), discardWedged}},
 		Faults:   1, Menu: Doubts,
 	},
@@ -86,7 +86,7 @@ var rare = []*Scenario{
 	},
 	{
 		Name: "E-15-recycle", Says: "a pool that grew shrinks again, though its browser is replaced",
-		Settings: small(core.Settings{MinPages: 1, InitialPages: 1, MaxPages: 2}),
+		Settings: small(core.Settings{MinPages: 1, MaxPages: 2}),
 		Programs: []Program{{recycle}, render(a), render(b)},
 		Faults:   1, Menu: LaunchFails | GivesUp | CloseFails,
 	},
@@ -97,7 +97,7 @@ var rare = []*Scenario{
 	},
 	{
 		Name: "growth-cap", Says: "the pool does not grow for those whom their affinity's cap stops",
-		Settings: small(core.Settings{MinPages: 1, InitialPages: 1, MaxPages: 3, RootCap: 1, AffinityTabs: 2}),
+		Settings: small(core.Settings{MinPages: 1, MaxPages: 3, RootCap: 1, AffinityTabs: 2}),
 		Programs: []Program{render(a), render(a), render(a), {get(b), discard}},
 		Faults:   1, Menu: Hangs | CloseFails,
 	},
@@ -172,8 +172,8 @@ var rare = []*Scenario{
 		Faults:   1, Menu: Doubts | Hangs | Late | Expires,
 	},
 	{
-		Name: "D-9", Says: "the share of an affinity does not follow the ceiling of high priority, and one urgent request grows the pool by one page",
-		Settings: small(core.Settings{MaxPages: 1, AffinityTabs: 1, HighPriorityPages: 3, HighPriorityThreshold: 1}),
+		Name: "D-9", Says: "AffinityTabs does not follow MaxPages, and one urgent request grows the pool by one page",
+		Settings: small(core.Settings{MaxPages: 3, ReservedPages: 2, AffinityTabs: 1}),
 		Programs: []Program{{getNested(a), release}, render(a), render(b), {get(c).priority(1), release}},
 		Faults:   1, Menu: Hangs,
 	},
@@ -197,8 +197,8 @@ var rare = []*Scenario{
 	},
 	{
 		Name: "warm-shrinks", Says: "a pool that shrinks lowers the target that somebody waits for",
-		Settings: small(core.Settings{MinPages: 1, InitialPages: 2, MaxPages: 2}),
-		Programs: []Program{{{Verb: WarmUp}}, render(a)},
+		Settings: small(core.Settings{MinPages: 1, MaxPages: 2}),
+		Programs: []Program{{{Verb: WarmUp}}, render(a), render(b)},
 		Faults:   2, Menu: OpenFails | CloseFails,
 	},
 	{

@@ -93,7 +93,7 @@ func promises(replay *replayReport, run *runReport) []promise {
 		"longest wait of an unrelated affinity during the incident, against one close and one opening")
 	add("bounded-recovery", worst, recovery.Seconds(), "s",
 		"longest time from a wedged render to full capacity")
-	add("capacity", float64(max(found.MostAlive, run.CapacityMax)), float64(settings.InitialPages+1), "tabs",
+	add("capacity", float64(max(found.MostAlive, run.CapacityMax)), float64(settings.MaxPages+1), "tabs",
 		"most tabs alive at one time, against capacity and the spare")
 	add("answered", float64(run.unanswered), 0, "requests", "left without an answer once the faults had stopped")
 	for _, name := range []string{"refilled", "nested-progress"} {

@@ -59,8 +59,8 @@ func (s *soak) settings(base core.Settings) (core.Settings, error) {
 
 // families are the settings that rules tie to one another.
 var families = [][]string{
-	{"MaxPages", "MinPages", "InitialPages", "BurstPages", "HighPriorityPages", "HighPriorityThreshold",
-		"AffinityTabs", "RootCap", "MaxAge"},
+	{"MaxPages", "MinPages", "ReservedPages", "AffinityTabs", "RootCap", "MaxAge"},
+	{"MaxWaiting", "AffinityWaiting"},
 	{"OpenGrace", "OpenTimeout"},
 	{"OpenBackoff", "OpenBackoffMax"},
 	{"CloseGrace", "CloseTimeout"},

@@ -326,7 +326,7 @@ func TestASettingThatIsGivenPrevailsOverWhatSeedsDraw(t *testing.T) {
 	for _, c := range [][]string{
 		{"hostile", "MaxPages=2"}, {"hostile", "OpenGrace=10s"}, {"hostile", "OpenBackoff=5s"},
 		{"staging", "OpenTimeout=2s"}, {"staging", "CloseGrace=2s"}, {"staging", "OpenGrace=10s"},
-		{"staging", "OpenBackoff=5s"}, {"burst", "AffinityTabs=6"}, {"burst", "InitialPages=6"},
+		{"staging", "OpenBackoff=5s"}, {"burst", "AffinityTabs=6"}, {"burst", "MinPages=6"},
 		{"hostile", "MaxLease=200ms"}, {"burst", "MaxPages=20"},
 	} {
 		exit, stdout, stderr := soaked(t, "run", c[0], "-seed", "1-20", "-hours", "0.01", "-set", c[1])

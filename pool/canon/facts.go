@@ -201,7 +201,7 @@ func Outline(s *core.Facts) uint64 {
 		}
 	}
 	h.Add(uint64(s.Capacity) | uint64(s.Phase)<<16 | Bit(s.Paused, 24) | Bit(s.Grounded, 25) | Bit(s.Contraction != 0, 26) |
-		uint64(min(waiting[core.Root], roughly))<<32 | uint64(min(waiting[core.Nested], roughly))<<40 | uint64(min(len(s.Calls), roughly))<<48)
+		uint64(min(waiting[core.Root], roughly))<<32 | uint64(min(waiting[core.Nested], roughly))<<40 | uint64(min(waiting[core.Urgent], roughly))<<44 | uint64(min(len(s.Calls), roughly))<<48)
 	sum := uint64(0)
 	for i := range s.Tabs {
 		if t := &s.Tabs[i]; t.State != 0 {

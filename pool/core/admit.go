@@ -1,6 +1,9 @@
 package core
 
-import "math/bits"
+import (
+	"math"
+	"math/bits"
+)
 
 // Who is let through: the root limit, RootCap and AffinityTabs, and the order among those that
 // wait.
@@ -33,10 +36,25 @@ func (s *State) aheadByPriority(a, b *Request) bool {
 	return over > 0 || uint64(a.Arrived-b.Arrived) < levels
 }
 
-// permits is how many more root leases the root limit allows: capacity less the lost tabs, and less
-// one from the first step of a contraction on.
-func (s *State) permits() int32 {
-	return s.size() - s.counts[Lost] - s.rootLeases
+// permits is how many more leases requests of a class may have: urgent ones by the root limit, other
+// root ones by the reserve too, nested ones as many as they like.
+func (s *State) permits(c Class) int32 {
+	switch c {
+	case Nested:
+		return math.MaxInt32
+	case Urgent:
+		return s.rootPermits()
+	}
+	return min(s.rootPermits(), s.unreserved())
+}
+
+// rootPermits is how many more root leases the root limit allows: capacity less the lost tabs, and
+// less one from the first step of a contraction on.
+func (s *State) rootPermits() int32 { return s.size() - s.counts[Lost] - s.rootLeases }
+
+// unreserved is how many more root leases that are not urgent the reserve leaves.
+func (s *State) unreserved() int32 {
+	return int32(s.Settings.Unreserved()) - s.counts[Lost] - (s.rootLeases - s.urgentLeases)
 }
 
 // size is the capacity that is to stay: that of a contraction under way counts no more, unless its
@@ -58,7 +76,7 @@ func (s *State) admitted(r *Request) bool {
 		return true
 	}
 	k := s.at(r.Affinity)
-	return s.permits() > 0 && s.underCap(k) && (k.idle > 0 || int(k.owned()) < s.Settings.AffinityTabs)
+	return s.permits(r.Class) > 0 && s.underCap(k) && (k.idle > 0 || int(k.owned()) < s.Settings.AffinityTabs)
 }
 
 // owned is how many tabs of an affinity count towards AffinityTabs: its bound ones and those that
@@ -103,12 +121,12 @@ func (s *State) refresh(a Affinity) {
 	}
 	s.refreshNeeds(k)
 	for c := Root; c < Classes; c++ {
-		if k.queue[c] == None || c == Root && k.eligible == 0 {
+		if k.queue[c] == None || c != Nested && k.eligible == 0 {
 			continue
 		}
 		k.listed[c] = true
 		s.heads[c] = insert(headArena{s, c}, s.heads[c], int32(a))
-		if s.fits(k) {
+		if k.idle == 0 && s.fits(k) {
 			k.listedInside[c] = true
 			s.inside[c] = insert(insideArena{headArena{s, c}}, s.inside[c], int32(a))
 		}
@@ -131,27 +149,33 @@ func (s *State) listWarm(a Affinity, warm bool) {
 }
 
 // refreshNeeds brings up to date how many tabs an affinity's requests could use. What it has idle,
-// and what is coming for it anyway, is theirs, nested ones first.
+// and what is coming for it anyway, is theirs: the nested ones come first, then the urgent ones.
 func (s *State) refreshNeeds(k affinity) {
-	unpromised := [Classes]int32{k.waiting[Root] - k.promised[Root], k.waiting[Nested] - k.promised[Nested]}
-	room := min(int32(s.Settings.RootCap)-k.rootLeases, int32(s.Settings.AffinityTabs)-k.owned())
-	eligible := max(0, min(unpromised[Root], room))
+	var unpromised [Classes]int32
+	for c := range unpromised {
+		unpromised[c] = k.waiting[c] - k.promised[c]
+	}
+	free := int32(s.Settings.RootCap) - k.rootLeases
+	room := min(free, int32(s.Settings.AffinityTabs)-k.owned())
+	urgent := max(0, min(unpromised[Urgent], room))
+	others := max(0, min(unpromised[Root], room-urgent))
 	own := k.idle + k.coming
+	forRoots := max(0, own-unpromised[Nested])
 	needs := [Classes]int32{
-		Root:   max(0, eligible-max(0, own-unpromised[Nested])),
 		Nested: max(0, unpromised[Nested]-own),
+		Urgent: max(0, urgent-forRoots),
+		Root:   max(0, others-max(0, forRoots-urgent)),
 	}
-	permits := min(int32(s.Settings.RootCap)-k.rootLeases, int32(s.Settings.AffinityTabs)-k.owned()+own+k.promised[Root])
-	permits = max(0, min(k.waiting[Root], permits))
-	highNeeds := min(k.urgent[Root]-k.urgentPins[Root], needs[Root]) + min(k.urgent[Nested]-k.urgentPins[Nested], needs[Nested])
-	highPermits := min(k.urgent[Root], permits)
-	s.permitsWanted += permits - k.permits
-	s.highNeeds += highNeeds - k.highNeeds
-	s.highPermits += highPermits - k.highPermits
-	for c := Root; c < Classes; c++ {
+	with := max(0, min(free, int32(s.Settings.AffinityTabs)-k.owned()+own+k.promised[Root]+k.promised[Urgent]))
+	permits := [Classes]int32{Urgent: min(k.waiting[Urgent], with)}
+	permits[Root] = min(k.waiting[Root], with-permits[Urgent])
+	entitled := min(k.entitled, needs[Nested])
+	s.entitledNeeds += entitled - k.entitledNeed
+	for c := range needs {
 		s.needs[c] += needs[c] - k.needs[c]
+		s.permitsWanted[c] += permits[c] - k.permits[c]
 	}
-	k.eligible, k.needs, k.permits, k.highNeeds, k.highPermits = eligible, needs, permits, highNeeds, highPermits
+	k.eligible, k.needs, k.permits, k.entitledNeed = urgent+others, needs, permits, entitled
 }
 
 // unlist takes an affinity out of the heads, before its first request, its admission or its primary
@@ -170,11 +194,14 @@ func (s *State) unlist(a Affinity) {
 	}
 }
 
-// admitAgain notes, before an event, whether the root limit is shut; a permit that is free from now
-// on then ends a wait for admission.
+// admitAgain notes, before an event, whether the limits of all root requests are shut; a permit that
+// is free from now on then ends a wait for admission.
 func (s *State) admitAgain() {
-	if s.permits() <= 0 {
+	if s.permits(Root) <= 0 {
 		s.RootOpen = s.Now
+	}
+	if s.Settings.ReservedPages > 0 && s.permits(Urgent) <= 0 {
+		s.UrgentOpen = s.Now
 	}
 }
 
@@ -193,9 +220,6 @@ func (s *State) enqueue(r Request) {
 	s.touch(r.Affinity)
 	s.at(r.Affinity).waiting[r.Class]++
 	s.waiting[r.Class]++
-	if s.urgent(&r) {
-		s.at(r.Affinity).urgent[r.Class]++
-	}
 	s.queue(i)
 	if s.usedUp(&r) {
 		s.exhausted++
@@ -208,9 +232,6 @@ func (s *State) dequeue(i int32) {
 	r := s.Requests[i]
 	s.at(r.Affinity).waiting[r.Class]--
 	s.waiting[r.Class]--
-	if s.urgent(&r) {
-		s.at(r.Affinity).urgent[r.Class]--
-	}
 	if s.usedUp(&r) {
 		s.exhausted--
 	}
@@ -226,6 +247,9 @@ func (s *State) queue(i int32) {
 	s.touch(r.Affinity)
 	k := s.at(r.Affinity)
 	k.queue[r.Class] = insert(requestArena{s}, k.queue[r.Class], i)
+	if s.entitled(r) {
+		k.entitled++
+	}
 }
 
 func (s *State) unqueue(i int32) {
@@ -233,12 +257,30 @@ func (s *State) unqueue(i int32) {
 	s.touch(r.Affinity)
 	k := s.at(r.Affinity)
 	k.queue[r.Class] = remove(requestArena{s}, k.queue[r.Class], i)
+	if s.entitled(r) {
+		k.entitled--
+	}
 }
 
-// urgent says whether a request is entitled to HighPriorityPages.
-func (s *State) urgent(r *Request) bool {
-	return s.Settings.HighPriorityThreshold > 0 && int(r.Priority) >= s.Settings.HighPriorityThreshold
+// classOf is the class of a request that an event calls root or nested.
+func (s *State) classOf(e *Event) Class {
+	if e.Class == Root && s.reserved(e.Priority) {
+		return Urgent
+	}
+	return e.Class
 }
+
+// reserved says whether ReservedPages are for requests of a priority.
+func (s *State) reserved(priority int32) bool {
+	return s.Settings.ReservedPages > 0 && int(priority) >= s.Settings.ReservedPriority
+}
+
+// entitled says whether a request is a nested one for which the pool grows to MaxPages. Of the root
+// ones these are the urgent ones.
+func (s *State) entitled(r *Request) bool { return r.Class == Nested && s.reserved(r.Priority) }
+
+// waitingRoots is how many root requests of an affinity wait.
+func (k affinity) waitingRoots() int32 { return k.waiting[Root] + k.waiting[Urgent] }
 
 // promise keeps a tab that is being opened or probed for a request, which takes no other but an
 // idle one of its own affinity until that is answered or overdue.
@@ -249,9 +291,6 @@ func (s *State) promise(r, i int32) {
 	k.pins[q.Class] = insert(requestArena{s}, k.pins[q.Class], r)
 	k.promised[q.Class]++
 	s.promised++
-	if s.urgent(q) {
-		k.urgentPins[q.Class]++
-	}
 	q.Pin, s.Tabs[i].Pinned = i, q.ID
 	q.AdmittedAt = min(q.AdmittedAt, s.admittedSince(q))
 }
@@ -271,9 +310,6 @@ func (s *State) unpromise(r int32) {
 	k.pins[q.Class] = remove(requestArena{s}, k.pins[q.Class], r)
 	k.promised[q.Class]--
 	s.promised--
-	if s.urgent(q) {
-		k.urgentPins[q.Class]--
-	}
 	q.Pin = None
 	s.queue(r)
 }
@@ -285,11 +321,12 @@ func (s *State) unpin(i int32) {
 }
 
 // need is how many of those that wait could be given a tab together, had the pool the tabs, beyond
-// what is coming for them already: nested ones, and as many root ones as all three limits allow. It
-// is the shortage that eviction and opening go by.
+// what is coming for them already: nested ones, and as many root ones as the limits allow. It is the
+// shortage that eviction and opening go by.
 func (s *State) need() int32 {
 	s.freshen()
-	return s.needs[Nested] + max(0, min(s.permits(), s.needs[Root]))
+	others := max(0, min(s.permits(Root), s.needs[Root]))
+	return s.needs[Nested] + max(0, min(s.permits(Urgent), s.needs[Urgent]+others))
 }
 
 // waits splits the time that a request has waited. Up to the last moment at which a limit stopped
@@ -339,8 +376,10 @@ func (s *State) admittedSince(r *Request) Time {
 	switch {
 	case r.Class == Nested:
 		return r.Arrived
-	case s.permits() <= 0 || k.eligible == 0:
+	case s.permits(r.Class) <= 0 || k.eligible == 0:
 		return s.Now
+	case r.Class == Urgent:
+		return max(r.Arrived, s.UrgentOpen, k.OpenSince)
 	}
 	return max(r.Arrived, s.RootOpen, k.OpenSince)
 }

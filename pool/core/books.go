@@ -156,7 +156,7 @@ func (b *books) affinity(a Affinity, k affinity) {
 
 // unplaced is an affinity's entry without its places in heaps, which depend on their past.
 func unplaced(k affinityIndex) affinityIndex {
-	k.queue, k.pins, k.links, k.inside, k.warmAt = [Classes]int32{}, [Classes]int32{}, [Classes]links{}, [Classes]links{}, 0
+	k.queue, k.pins, k.links, k.inside, k.warmAt = noSlots, noSlots, [Classes]links{}, [Classes]links{}, 0
 	return k
 }
 

@@ -76,8 +76,8 @@ func browserBooks(s *State) error {
 }
 
 func envelopeBooks(s *State) error {
-	if int(s.Capacity) < s.Settings.MinPages || int(s.Capacity) > s.Settings.Ceiling() {
-		return fmt.Errorf("capacity is %d, and has to be %d to %d", s.Capacity, s.Settings.MinPages, s.Settings.Ceiling())
+	if int(s.Capacity) < s.Settings.MinPages || int(s.Capacity) > s.Settings.MaxPages {
+		return fmt.Errorf("capacity is %d, and has to be %d to %d", s.Capacity, s.Settings.MinPages, s.Settings.MaxPages)
 	}
 	return nil
 }

@@ -57,7 +57,7 @@ type Tab struct {
 	Next, Prev int32    // neighbours among the standbys, or among its affinity's tabs
 	Uses       uint32   // how often it was handed out
 	State      TabState
-	Class      Class     // Leased: the class of the lease
+	Class      Class     // Leased: the class of the request that holds it
 	Reason     Reason    // Closing, Lost: why it was closed; doomed: why it will be
 	Rung       Rung      // Closing: how far closing it has gone
 	Closes     uint8     // Closing: how often it was asked for on this rung
@@ -148,7 +148,8 @@ type Facts struct {
 	Browsers     []Browser
 
 	Capacity       int32
-	RootOpen       Time   // since when the root limit lets a root request through, where it does
+	RootOpen       Time   // since when the root limit and the reserve let a root request through, where they do
+	UrgentOpen     Time   // since when the root limit lets an urgent one through, where pages are reserved
 	Idle           bool   // nobody holds or waits
 	IdleSince      Time   // since when
 	Shrinking      bool   // IdleContraction has passed since then
@@ -192,7 +193,7 @@ const (
 func New(settings Settings) *State {
 	s := &State{Facts: Facts{
 		Settings:   settings,
-		Capacity:   int32(settings.InitialPages),
+		Capacity:   int32(settings.MinPages),
 		Standbys:   None,
 		LastReady:  None,
 		Affinities: []AffinityFacts{{Primary: None}}, // handle 0 is nobody

@@ -40,6 +40,7 @@ type Class uint8
 const (
 	Root    Class = iota // the default
 	Nested               // issued by a page that is itself under a root lease
+	Urgent               // a root request at or above ReservedPriority, where pages are reserved; no event says so
 	Classes              // how many there are
 )
 

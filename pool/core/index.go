@@ -33,15 +33,15 @@ type sums struct {
 	bound         int32            // bound tabs
 	known         int32            // affinities
 	rootLeases    int32
+	urgentLeases  int32          // root leases of urgent requests
 	tabless       int32          // contexts without a tab: orphans, those being closed, and lost ones
 	waiting       [Classes]int32 // requests
 	promised      int32          // those that were promised a tab
 	exhausted     int32          // those whose bypass is used up
 	openings      int32          // of all affinities, as are those that follow
 	needs         [Classes]int32
-	permitsWanted int32
-	highNeeds     int32
-	highPermits   int32
+	permitsWanted [Classes]int32
+	entitledNeeds int32
 }
 
 // contextIndex is what follows for one context.
@@ -64,11 +64,9 @@ type affinityIndex struct {
 	coming       int32          // fresh: tabs on their way to idle, not overdue, and promised to nobody
 	eligible     int32          // fresh: waiting root requests that RootCap and AffinityTabs let through together
 	needs        [Classes]int32 // fresh: how many more tabs its waiting requests could use together
-	permits      int32          // fresh: how many root leases its waiting requests could have together, but for the root limit
-	highNeeds    int32          // fresh: how many of needs are for urgent ones
-	highPermits  int32          // fresh: how many of permits are for urgent ones
-	urgent       [Classes]int32 // how many of the waiting are entitled to HighPriorityPages
-	urgentPins   [Classes]int32 // how many of these were promised a tab
+	permits      [Classes]int32 // fresh: how many root leases its waiting requests could have together, but for the root limit and the reserve
+	entitled     int32          // how many nested requests at or above ReservedPriority wait and were promised nothing
+	entitledNeed int32          // fresh: how many of the needs of nested requests are for these
 	waiting      [Classes]int32
 	promised     [Classes]int32 // how many of the waiting were promised a tab
 	queue        [Classes]int32 // those that were not, a heap
@@ -84,7 +82,10 @@ type affinityIndex struct {
 }
 
 // noKey is the entry of an affinity of which nothing is known.
-var noKey = affinityIndex{queue: [Classes]int32{None, None}, pins: [Classes]int32{None, None}}
+var noKey = affinityIndex{queue: noSlots, pins: noSlots}
+
+// noSlots are the roots of heaps that are empty.
+var noSlots = [Classes]int32{None, None, None}
 
 // affinity is an affinity with its entry in the index.
 type affinity struct {
@@ -97,7 +98,7 @@ func (s *State) at(a Affinity) affinity { return affinity{&s.Affinities[a], &s.k
 // clear empties an index, keeps its memory, and makes room for the slots that the facts have.
 func (x *index) clear(f *Facts) {
 	old := *x
-	*x = index{orphans: None, endings: None, heads: [Classes]int32{None, None}, inside: [Classes]int32{None, None}}
+	*x = index{orphans: None, endings: None, heads: noSlots, inside: noSlots}
 	x.tabIndex, x.leases = old.tabIndex.emptied(), old.leases.emptied()
 	x.contextIndex, x.requestIndex = old.contextIndex.emptied(), old.requestIndex.emptied()
 	x.inContexts = filled(old.inContexts, len(f.Contexts), contextIndex{})
@@ -148,10 +149,7 @@ func (s *State) rebuild() {
 		}
 		if t.State == Leased {
 			s.leases.put(uint64(t.Holder), int32(i))
-			if t.Class == Root {
-				s.keys[t.Affinity].rootLeases++
-				s.rootLeases++
-			}
+			s.countLease(t, +1)
 		}
 	}
 	for i := range s.Contexts {
@@ -180,25 +178,22 @@ func (s *State) rebuild() {
 func (s *State) rebuildRequest(i int32) {
 	r := &s.Requests[i]
 	s.requestIndex.put(uint64(r.ID), i)
-	k, urgent := &s.keys[r.Affinity], s.urgent(r)
+	k := &s.keys[r.Affinity]
 	k.waiting[r.Class]++
 	s.waiting[r.Class]++
-	if urgent {
-		k.urgent[r.Class]++
-	}
 	if s.usedUp(r) {
 		s.exhausted++
 	}
 	if r.Pin == None {
 		k.queue[r.Class] = insert(requestArena{s}, k.queue[r.Class], i)
+		if s.entitled(r) {
+			k.entitled++
+		}
 		return
 	}
 	k.pins[r.Class] = insert(requestArena{s}, k.pins[r.Class], i)
 	k.promised[r.Class]++
 	s.promised++
-	if urgent {
-		k.urgentPins[r.Class]++
-	}
 }
 
 // outdate notes that what is derived of an affinity is stale.

@@ -39,7 +39,7 @@ type AffinityView struct {
 	Idle       int
 	RootLeases int
 	Stamp      uint64 // when a tab of it was handed out last, in the order of all grants
-	Waiting    [Classes]int
+	Waiting    int    // requests
 }
 
 // RequestView is one request that waits.
@@ -150,13 +150,18 @@ func (s *State) Exhausted() int { return int(s.exhausted) }
 func (s *State) Target() int { return int(s.target()) }
 
 // Permits is how many more root leases the root limit allows.
-func (s *State) Permits() int { return int(s.permits()) }
+func (s *State) Permits() int { return int(s.rootPermits()) }
 
 // Leases is the number of leases held.
 func (s *State) Leases() int { return int(s.leases.used) }
 
-// Waiting is the number of requests of a class that wait.
-func (s *State) Waiting(c Class) int { return int(s.waiting[c]) }
+// Waiting is the number of requests of a class that wait. Urgent ones are root requests too.
+func (s *State) Waiting(c Class) int {
+	if c == Root {
+		return int(s.waiting[Root] + s.waiting[Urgent])
+	}
+	return int(s.waiting[c])
+}
 
 // Ended says whether the pool is closed, with nothing alive.
 func (s *State) Ended() bool { return s.Phase == PhaseClosed }
@@ -225,7 +230,7 @@ func (s *State) EachAffinity(fn func(AffinityView)) {
 		fn(AffinityView{
 			Affinity: Affinity(a), Generation: k.Generation, Primary: s.primaryOf(k), PageCount: int(s.pageCount(k)), Bound: int(k.bound), Idle: int(k.idle),
 			RootLeases: int(k.rootLeases), Stamp: k.Stamp,
-			Waiting: [Classes]int{int(k.waiting[Root]), int(k.waiting[Nested])},
+			Waiting: int(k.waitingRoots() + k.waiting[Nested]),
 		})
 	}
 }
@@ -276,15 +281,14 @@ func (s *State) EachBrowser(fn func(BrowserView)) {
 
 // Shortage is what the waiting requests of an affinity are short of.
 type Shortage struct {
-	Tabs          [Classes]int32 // how many more tabs they could use together
-	Permits       int32          // how many root leases they could have together, but for the root limit
-	Admitted      int32          // how many root requests RootCap and AffinityTabs let through together
-	UrgentTabs    int32          // how many of Tabs are for urgent ones
-	UrgentPermits int32          // how many of Permits are for urgent ones
+	Tabs     [Classes]int32 // how many more tabs they could use together
+	Permits  [Classes]int32 // how many root leases they could have together, but for the root limit and the reserve
+	Admitted int32          // how many root requests RootCap and AffinityTabs let through together
+	Entitled int32          // how many of the Tabs of nested ones are for those at or above ReservedPriority
 }
 
 // Shortage is what the core goes by for an affinity.
 func (s *State) Shortage(a Affinity) Shortage {
 	k := s.at(a)
-	return Shortage{k.needs, k.permits, k.eligible, k.highNeeds, k.highPermits}
+	return Shortage{k.needs, k.permits, k.eligible, k.entitledNeed}
 }

@@ -51,10 +51,7 @@ func (s *State) endLease(id RequestID) (int32, bool) {
 	t := &s.Tabs[i]
 	k := s.at(t.Affinity)
 	k.FreedAt = s.Now
-	if t.Class == Root {
-		k.rootLeases--
-		s.rootLeases--
-	}
+	s.countLease(t, -1)
 	t.Holder, t.Class = 0, Root
 	t.LeasedAt, t.Retried, t.Suspect = t.Since, false, false
 	if t.Sessions {
@@ -62,6 +59,18 @@ func (s *State) endLease(id RequestID) (int32, bool) {
 	}
 	s.touch(t.Affinity)
 	return i, true
+}
+
+// countLease counts the lease on a tab in or out of the root leases, where it is one.
+func (s *State) countLease(t *Tab, n int32) {
+	if t.Class == Nested {
+		return
+	}
+	s.at(t.Affinity).rootLeases += n
+	s.rootLeases += n
+	if t.Class == Urgent {
+		s.urgentLeases += n
+	}
 }
 
 // revoke ends the lease on a tab without its holder, where there is one.

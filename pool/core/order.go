@@ -14,31 +14,44 @@ func (s *State) relief() int32 {
 	return s.counts[Opening] - s.overdue[Opening] - s.openings + s.counts[Closing] - s.overdue[Closing] + s.free()
 }
 
-// contest says for what a grant competes with those that are ahead of it: the last permit, or
-// room, of which there is none and none on its way.
-func (s *State) contest(class Class) (permit, room bool) {
-	permit = class == Root && s.permits() == 1
-	room = s.Standbys == None && s.relief() <= 0
-	return permit, room
+// A contest is what a grant takes from those who are ahead of it and could have had it.
+type contest struct {
+	lastPermit     bool // the last of the root limit
+	lastUnreserved bool // the last that the reserve leaves to requests that are not urgent
+	room           bool // a tab, with none there and none on its way
+}
+
+func (s *State) contest(r *Request) contest {
+	return contest{
+		lastPermit:     r.Class != Nested && s.rootPermits() == 1,
+		lastUnreserved: r.Class == Root && s.permits(Root) == 1,
+		room:           s.Standbys == None && s.relief() <= 0,
+	}
+}
+
+// takesPermit says whether the permit that a grant takes is the last that a class could have had. A
+// class that the root limit or the reserve stops could have had none.
+func (s *State) takesPermit(t contest, c Class) bool {
+	return c != Nested && s.permits(c) > 0 && (t.lastPermit || t.lastUnreserved && c == Root)
 }
 
 // eachCompetitor calls fn for every request of another affinity that is ahead of r in the waiting
-// order and that a grant to r would bypass, until it returns false. Those that RootCap or
-// AffinityTabs stops are not among them; where the contest is about room, nor are those that the
-// root limit stops, or for which a tab of their own affinity is on its way. Where it is about the
-// permit, those are that were promised a tab: a promise holds no permit.
+// order and that a grant to r would bypass, until it returns false. Requests that RootCap or
+// AffinityTabs stops are not among them. Nor are, where the contest is about room, those that have a
+// tab of their own affinity on its way. Requests with a promise of a tab compete for the permit: a
+// promise holds none.
 func (s *State) eachCompetitor(r int32, fn func(*Request) bool) {
-	permit, room := s.contest(s.Requests[r].Class)
-	more := !permit || s.eachPromised(r, fn)
+	t := s.contest(&s.Requests[r])
+	more := !t.lastPermit && !t.lastUnreserved || s.eachPromised(r, t, fn)
 	for c := Root; c < Classes && more; c++ {
-		forRoom := room && (c == Nested || s.permits() > 0)
-		if !forRoom && !(permit && c == Root) {
+		forPermit, forRoom := s.takesPermit(t, c), t.room && s.permits(c) > 0
+		if !forPermit && !forRoom {
 			continue
 		}
 		more = s.eachAheadIn(s.heads[c], c, r, func(i int32) bool {
 			q := &s.Requests[i]
 			short := forRoom && s.at(q.Affinity).needs[c] > 0
-			if q.Affinity == s.Requests[r].Affinity || !short && !(permit && c == Root) {
+			if q.Affinity == s.Requests[r].Affinity || !short && !forPermit {
 				return true
 			}
 			return fn(q)
@@ -46,9 +59,10 @@ func (s *State) eachCompetitor(r int32, fn func(*Request) bool) {
 	}
 }
 
-// eachPromised calls fn for every root request that is ahead of r, was promised a tab and
-// waits for nothing else but a permit, until it returns false.
-func (s *State) eachPromised(r int32, fn func(*Request) bool) bool {
+// eachPromised calls fn for every request that is ahead of r, was promised a tab and waits for
+// nothing else but the permit that a grant to r takes, until it returns false. An urgent request
+// competes with none of its own affinity.
+func (s *State) eachPromised(r int32, t contest, fn func(*Request) bool) bool {
 	if s.promised == 0 {
 		return true
 	}
@@ -57,8 +71,9 @@ func (s *State) eachPromised(r int32, fn func(*Request) bool) bool {
 		if !ok {
 			continue
 		}
-		o := &s.Requests[q]
-		if o.Class == Root && s.before(q, r) && s.underCap(s.at(o.Affinity)) && !fn(o) {
+		o, by := &s.Requests[q], &s.Requests[r]
+		own := o.Affinity == by.Affinity && by.Class == Urgent
+		if s.takesPermit(t, o.Class) && !own && s.before(q, r) && s.underCap(s.at(o.Affinity)) && !fn(o) {
 			return false
 		}
 	}

@@ -18,7 +18,7 @@ func plainForPrimary(s *State) int32 {
 		k := s.at(s.Contexts[i].Affinity)
 		for c := Root; c < Classes; c++ {
 			q := k.queue[c]
-			if q == None || c == Root && (k.eligible <= 0 || s.permits() <= 0) {
+			if q == None || k.idle > 0 || s.permits(c) <= 0 || c != Nested && k.eligible <= 0 {
 				continue
 			}
 			if s.free() > 0 && s.opensInPrimary(q) {
@@ -39,7 +39,7 @@ func plainWarm(s *State) int32 {
 		a := s.Tabs[i].Affinity
 		k := s.at(a)
 		for c := Root; c < Classes; c++ {
-			if c == Root && (s.permits() <= 0 || !s.underCap(k)) {
+			if c != Nested && (s.permits(c) <= 0 || !s.underCap(k)) {
 				continue
 			}
 			q := k.queue[c]

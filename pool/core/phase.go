@@ -10,6 +10,7 @@ func (s *State) closeRequested() {
 	s.Phase = PhaseClosing
 	s.callsDue = true
 	s.refuseAll(Root)
+	s.refuseAll(Urgent)
 }
 
 // closeExpired revokes the leases that Close has waited for long enough.

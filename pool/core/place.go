@@ -15,17 +15,26 @@ func (s *State) requested(e *Event) {
 	s.LastOrder++
 	s.enqueue(Request{
 		ID: e.Request, Order: s.LastOrder, Arrived: s.Now, AdmittedAt: Never, Affinity: e.Affinity, MaxLease: limit,
-		Priority: e.Priority, Rounds: s.Rounds, Pin: None, Class: e.Class, Used: true,
+		Priority: e.Priority, Rounds: s.Rounds, Pin: None, Class: s.classOf(e), Used: true,
 	})
 }
 
-// boundQueue refuses a request that would be one too many of its class to wait. Placement was tried
-// before, so one that finds a tab at once is never too many.
+// boundQueue refuses a request that would be one too many to wait, of the root ones or of the nested
+// ones: of all affinities, or of its own. Placement was tried before, so one that finds a tab at
+// once is never too many.
 func (s *State) boundQueue(e *Event) {
-	if e.Kind != Requested || int(s.waiting[e.Class]) <= s.Settings.MaxWaiting {
+	if e.Kind != Requested {
 		return
 	}
-	if i, ok := s.requestIndex.get(uint64(e.Request)); ok {
+	i, ok := s.requestIndex.get(uint64(e.Request))
+	if !ok {
+		return
+	}
+	all, own := s.Waiting(e.Class), int(s.at(e.Affinity).waiting[Nested])
+	if e.Class == Root {
+		own = int(s.at(e.Affinity).waitingRoots())
+	}
+	if all > s.Settings.MaxWaiting || own > s.Settings.AffinityWaiting {
 		s.refuseRequest(i, QueueFull)
 	}
 }
@@ -97,7 +106,7 @@ func (s *State) placeFirst() bool {
 func (s *State) firstWaiting() int32 {
 	r := None
 	for c := Root; c < Classes; c++ {
-		if a := s.heads[c]; a != None && (c == Nested || s.permits() > 0) {
+		if a := s.heads[c]; a != None && s.permits(c) > 0 {
 			if q := s.keys[a].queue[c]; !s.heldBack(q) {
 				r = s.first(r, q)
 			}
@@ -119,7 +128,7 @@ func (s *State) firstWarm(r int32) int32 {
 	for _, a := range s.warmWaiting {
 		k := s.at(a)
 		for c := Root; c < Classes; c++ {
-			if c == Root && (s.permits() <= 0 || !s.underCap(k)) {
+			if c != Nested && (s.permits(c) <= 0 || !s.underCap(k)) {
 				continue
 			}
 			q := k.queue[c]
@@ -142,7 +151,7 @@ func (s *State) firstForPrimary(r int32) int32 {
 	}
 	q := None
 	for c := Root; c < Classes; c++ {
-		if a := s.inside[c]; a != None && (c == Nested || s.permits() > 0) {
+		if a := s.inside[c]; a != None && s.permits(c) > 0 {
 			q = s.first(q, s.keys[a].queue[c])
 		}
 	}
@@ -170,7 +179,7 @@ func (s *State) opensInPrimary(r int32) bool {
 	}
 	spare := s.free() + s.counts[Standby] + s.counts[Opening] - s.overdue[Opening] - s.openings
 	for c := Root; c < Classes; c++ {
-		if c == Nested || s.permits() > 0 {
+		if s.permits(c) > 0 {
 			s.eachAheadIn(s.heads[c], c, r, func(int32) bool {
 				spare--
 				return spare > 0
@@ -244,10 +253,7 @@ func (s *State) grant(r, i int32, how How) {
 	t.Holder, t.Class, t.MaxLease = q.ID, q.Class, q.MaxLease
 	t.Uses++
 	s.leases.put(uint64(q.ID), i)
-	if q.Class == Root {
-		k.rootLeases++
-		s.rootLeases++
-	}
+	s.countLease(t, +1)
 	s.emit(Effect{
 		Kind: Grant, Request: q.ID, Affinity: q.Affinity, Generation: k.Generation,
 		Tab: t.ID, Context: s.Contexts[t.Context].ID, Browser: t.Browser, How: how, Waits: w,
@@ -306,7 +312,7 @@ func (s *State) reassign() bool {
 	}
 	r := None
 	for c := Root; c < Classes; c++ {
-		if s.heads[c] != None && (c == Nested || s.permits() > 0) {
+		if s.heads[c] != None && s.permits(c) > 0 {
 			if q := s.firstShort(s.heads[c], c, None); q != None && !s.heldBack(q) {
 				r = s.first(r, q)
 			}
@@ -358,7 +364,12 @@ func (s *State) foreignIdle(r int32) int32 {
 // own.
 func (s *State) usesOwn(a Affinity) bool {
 	k := s.at(a)
-	return k.waiting[Nested] > 0 || k.waiting[Root] > 0 && s.permits() > 0 && s.underCap(k)
+	for c := Root; c < Classes; c++ {
+		if k.waiting[c] > 0 && s.permits(c) > 0 && (c == Nested || s.underCap(k)) {
+			return true
+		}
+	}
+	return false
 }
 
 // move takes an idle tab, alone in its context, from one affinity and gives it to another.

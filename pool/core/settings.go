@@ -16,12 +16,10 @@ const Off = -1
 // Settings are what an operator chooses. The zero value is valid: 0 means the default. Where "off"
 // is possible it is any negative value. Resolve fills in the defaults and checks the rules.
 type Settings struct {
-	MaxPages              int // the size of a fixed pool, in tabs; 1 to 1,000
-	MinPages              int // what an idle pool shrinks to
-	InitialPages          int // the capacity at the start
-	BurstPages            int // the ceiling of growth
-	HighPriorityPages     int // the ceiling for requests at or above HighPriorityThreshold
-	HighPriorityThreshold int
+	MaxPages         int // the most that capacity grows to, in tabs; 1 to 1,000
+	MinPages         int // the capacity at the start, and what an idle pool shrinks to
+	ReservedPages    int // of MaxPages, those for root requests at or above ReservedPriority
+	ReservedPriority int
 
 	AffinityTabs int // tabs that one affinity may own for root work
 	RootCap      int // root leases that one affinity may hold
@@ -63,7 +61,8 @@ type Settings struct {
 
 	PriorityAging   time.Duration // waiting this long counts as one level of priority
 	MaxBypass       int
-	MaxWaiting      int
+	MaxWaiting      int // requests of a class that may wait
+	AffinityWaiting int // those of one affinity
 	IdleContraction time.Duration
 }
 
@@ -104,14 +103,12 @@ func probeBudget(s *Settings) int64 {
 	return Off
 }
 
-func maxPages(s *Settings) int64 { return int64(s.MaxPages) }
-
 func positive(_ *Settings, v int64) bool { return v > 0 }
 
 func atLeastZero(_ *Settings, v int64) bool { return v >= 0 }
 
-// Ceiling is the highest capacity that any request is entitled to.
-func (s *Settings) Ceiling() int { return max(s.InitialPages, s.BurstPages, s.HighPriorityPages) }
+// Unreserved is how many of MaxPages are for requests of any priority.
+func (s *Settings) Unreserved() int { return s.MaxPages - s.ReservedPages }
 
 // defaultRescueTimeout is RescueTimeout where nothing else is said.
 const defaultRescueTimeout = 500 * time.Millisecond
@@ -134,30 +131,19 @@ func (s *Settings) BeginTimeout() time.Duration {
 	return s.ProbeBudget
 }
 
-func (s *Settings) highPriorityBoth() bool {
-	return (s.HighPriorityPages > 0) == (s.HighPriorityThreshold > 0)
-}
-
 var rules = []rule{
 	{"MaxPages", fixed(4), false, "1 to 1,000",
 		func(_ *Settings, v int64) bool { return 1 <= v && v <= pagesLimit }},
-	{"MinPages", maxPages, false, "1 <= MinPages <= InitialPages",
-		func(s *Settings, v int64) bool { return 1 <= v && v <= int64(s.InitialPages) }},
-	{"InitialPages", maxPages, false, "MinPages <= InitialPages <= BurstPages",
-		func(s *Settings, v int64) bool { return int64(s.MinPages) <= v && v <= int64(s.BurstPages) }},
-	{"BurstPages", maxPages, false, "InitialPages <= BurstPages <= 1,000",
-		func(s *Settings, v int64) bool { return int64(s.InitialPages) <= v && v <= pagesLimit }},
-	{"HighPriorityPages", fixed(Off), true, "both HighPriorityPages and HighPriorityThreshold or neither; BurstPages <= HighPriorityPages <= 1,000",
-		func(s *Settings, v int64) bool {
-			return s.highPriorityBoth() && (v < 0 || int64(s.BurstPages) <= v && v <= pagesLimit)
-		}},
-	{"HighPriorityThreshold", fixed(Off), true, "both HighPriorityPages and HighPriorityThreshold or neither",
-		func(s *Settings, _ int64) bool { return s.highPriorityBoth() }},
-	{"AffinityTabs", func(s *Settings) int64 { return int64(min(5, s.BurstPages)) }, false, "1 <= AffinityTabs <= BurstPages",
-		func(s *Settings, v int64) bool { return 1 <= v && v <= int64(s.BurstPages) }},
+	{"ReservedPages", fixed(0), false, "0 <= ReservedPages < MaxPages",
+		func(s *Settings, v int64) bool { return 0 <= v && v < int64(s.MaxPages) }},
+	{"ReservedPriority", fixed(1), false, "at least 1", positive},
+	{"MinPages", func(s *Settings) int64 { return int64(s.Unreserved()) }, false, "1 <= MinPages <= MaxPages - ReservedPages",
+		func(s *Settings, v int64) bool { return 1 <= v && v <= int64(s.Unreserved()) }},
+	{"AffinityTabs", func(s *Settings) int64 { return int64(min(5, s.MaxPages)) }, false, "1 <= AffinityTabs <= MaxPages",
+		func(s *Settings, v int64) bool { return 1 <= v && v <= int64(s.MaxPages) }},
 	{"RootCap", func(s *Settings) int64 { return int64(s.AffinityTabs) }, false, "1 <= RootCap <= AffinityTabs",
 		func(s *Settings, v int64) bool { return 1 <= v && v <= int64(s.AffinityTabs) }},
-	{"OrphanCap", func(s *Settings) int64 { return 2 * int64(s.Ceiling()) }, true, "at least 1, or off", nil},
+	{"OrphanCap", func(s *Settings) int64 { return 2 * int64(s.MaxPages) }, true, "at least 1, or off", nil},
 	{"TabsPerContext", fixed(1), false, "at least 1", positive},
 	{"MaxLease", fixed(90 * time.Second), true, "> 0, or off", nil},
 	{"LaunchTimeout", fixed(30 * time.Second), false, "> 0", positive},
@@ -189,6 +175,8 @@ var rules = []rule{
 	{"PriorityAging", fixed(3 * time.Second), true, "> 0, or off", nil},
 	{"MaxBypass", fixed(4), true, "at least 1, or off", nil},
 	{"MaxWaiting", fixed(10_000), false, "at least 1", positive},
+	{"AffinityWaiting", func(s *Settings) int64 { return int64(s.MaxWaiting) }, false, "1 <= AffinityWaiting <= MaxWaiting",
+		func(s *Settings, v int64) bool { return 1 <= v && v <= int64(s.MaxWaiting) }},
 	{"IdleContraction", fixed(time.Minute), false, "> 0", positive},
 }
 
@@ -248,6 +236,9 @@ func (s Settings) Resolve() (Settings, error) {
 // It checks that the value is of the setting's kind; Resolve checks the rule.
 func (s *Settings) Set(name, value string) error {
 	f := reflect.ValueOf(s).Elem().FieldByName(name)
+	if now, was := renamed[name]; was {
+		return fmt.Errorf("setting %s is called %s now", name, now)
+	}
 	if !f.IsValid() {
 		return fmt.Errorf("unknown setting %q; the settings are %s", name, strings.Join(SettingNames(), ", "))
 	}
@@ -282,6 +273,12 @@ func (s *Settings) Set(name, value string) error {
 		f.SetInt(n)
 	}
 	return nil
+}
+
+// renamed holds the names that settings had in earlier traces, and what says the same today.
+var renamed = map[string]string{
+	"InitialPages": "MinPages", "BurstPages": "MaxPages",
+	"HighPriorityPages": "ReservedPages", "HighPriorityThreshold": "ReservedPriority",
 }
 
 // SettingNames lists the settings by name, in alphabetical order.

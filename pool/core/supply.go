@@ -174,7 +174,7 @@ func (s *State) wanted(t *Tab) bool {
 	s.freshen()
 	k := s.at(t.Affinity)
 	full := t.Overdue && int(k.owned()) >= s.Settings.AffinityTabs
-	return k.waiting[Nested] > 0 || k.waiting[Root] > 0 && !full
+	return k.waiting[Nested] > 0 || k.waitingRoots() > 0 && !full
 }
 
 // openFailed closes what a failed opening may have left, and pauses before the next.

@@ -184,20 +184,22 @@ func TestNothingThatHappensBreaksAnInvariant(t *testing.T) {
 // walkSettings draws settings, each rule of them on and off.
 func walkSettings(random *rand.Rand) core.Settings {
 	low := 1 + random.IntN(4)
-	initial := low + random.IntN(3)
-	burst := initial + random.IntN(3)
-	tabs := 1 + random.IntN(burst)
+	most := low + random.IntN(5)
+	tabs := 1 + random.IntN(most)
 	s := core.Settings{
-		MinPages: low, InitialPages: initial, BurstPages: burst,
+		MinPages: low, MaxPages: most,
 		AffinityTabs: tabs, RootCap: 1 + random.IntN(tabs), MaxUses: 1 + random.IntN(6),
 		MaxAge: time.Duration(random.IntN(3)) * time.Minute, TabsPerContext: 1 + random.IntN(2),
 		OrphanCap: random.IntN(4) - 1, RetainOnEvict: random.IntN(2) == 0, Reset: random.IntN(3) == 0,
 		AllowReassign: random.IntN(4) == 0, MaxBypass: random.IntN(4) - 1,
 		BrowserMaxTabs: random.IntN(3) * 20, PriorityAging: time.Duration(random.IntN(3)-1) * time.Second,
-		MaxWaiting: random.IntN(8), MaxPages: burst,
+		MaxWaiting: random.IntN(8),
 	}
 	if random.IntN(2) == 0 {
-		s.HighPriorityPages, s.HighPriorityThreshold = burst+random.IntN(3), 1
+		s.ReservedPages = random.IntN(most - low + 1)
+	}
+	if s.MaxWaiting > 0 && random.IntN(3) == 0 {
+		s.AffinityWaiting = 1 + random.IntN(s.MaxWaiting)
 	}
 	if random.IntN(4) == 0 {
 		s.RescueTimeout = core.Off

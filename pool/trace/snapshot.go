@@ -31,7 +31,7 @@ func poolFields(s *core.Facts) []field {
 		{"now", &s.Now}, {"last-tab", &s.LastTab}, {"last-context", &s.LastContext}, {"last-browser", &s.LastBrowser},
 		{"last-operation", &s.LastOperation}, {"last-generation", &s.LastGeneration}, {"last-stamp", &s.LastStamp},
 		{"last-order", &s.LastOrder}, {"standbys", &s.Standbys}, {"last-ready", &s.LastReady},
-		{"root-open", &s.RootOpen}, {"capacity", &s.Capacity}, {"idle", &s.Idle},
+		{"root-open", &s.RootOpen}, {"urgent-open", &s.UrgentOpen}, {"capacity", &s.Capacity}, {"idle", &s.Idle},
 		{"idle-since", &s.IdleSince}, {"shrinking", &s.Shrinking}, {"contraction", &s.Contraction},
 		{"failed-openings", &s.FailedOpenings}, {"failed-browsers", &s.FailedBrowsers}, {"rounds", &s.Rounds},
 		{"success", &s.Success}, {"paused", &s.Paused}, {"retry-at", &s.RetryAt}, {"grounded", &s.Grounded},

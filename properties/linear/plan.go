@@ -57,7 +57,6 @@ func drawConfig(r *rand.Rand) pool.Config {
 	}
 	if r.IntN(3) == 0 {
 		c.MinPages = 1 + r.IntN(c.MaxPages)
-		c.InitialPages, c.BurstPages = c.MinPages, c.MaxPages+r.IntN(2)
 	}
 	if r.IntN(2) == 0 {
 		c.OrphanCap = 1 + r.IntN(3)
@@ -94,7 +93,7 @@ func RulesOf(c pool.Config) Rules {
 		}
 		return value
 	}
-	most := or(c.BurstPages, c.MaxPages)
+	most := c.MaxPages
 	return Rules{
 		MinPages: or(c.MinPages, c.MaxPages), MaxPages: most, RootCap: or(c.RootCap, or(c.AffinityTabs, min(5, most))),
 		OrphanCap: or(c.OrphanCap, 2*most), TabsPerContext: or(c.TabsPerContext, 1), Reassign: c.AllowReassign,

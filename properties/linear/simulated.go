@@ -28,7 +28,7 @@ func Simulated(profile *sim.Profile, seed uint64, hours float64) (*History, erro
 	s := &report.Settings
 	return &History{
 		Rules: Rules{
-			MinPages: s.MinPages, MaxPages: s.Ceiling(), RootCap: s.RootCap, OrphanCap: s.OrphanCap,
+			MinPages: s.MinPages, MaxPages: s.MaxPages, RootCap: s.RootCap, OrphanCap: s.OrphanCap,
 			TabsPerContext: s.TabsPerContext, Reassign: s.AllowReassign,
 		},
 		Operations: w.log,
@@ -174,7 +174,7 @@ func (w *watcher) view(c *core.State) (v *View, warm []string) {
 		key := sim.Names.Key(a.Affinity)
 		v.Rows = append(v.Rows, Row{
 			Key: key, PageCount: a.PageCount, Tabs: a.Bound, Idle: a.Idle, Supplementary: supplementary[a.Affinity],
-			Waiting: a.Waiting[core.Root] + a.Waiting[core.Nested],
+			Waiting: a.Waiting,
 		})
 		if a.Bound > 0 {
 			warm = append(warm, key)

@@ -144,29 +144,37 @@ func noDoomedGrant(t *Transition) error {
 }
 
 func rootLimit(t *Transition) error {
-	roots, all, granted := 0, 0, false
+	roots, others, all := 0, 0, 0
 	for i := range t.Ledger.tabs {
 		if e := &t.Ledger.tabs[i]; e.holder != 0 {
 			all++
 			if e.class == core.Root {
 				roots++
+				if !reserved(t.After, e.priority) {
+					others++
+				}
 			}
 		}
 	}
+	granted, grantedOther := false, false
 	for i := range t.Effects {
 		if e := &t.Effects[i]; e.Kind == core.Grant {
 			if tab := t.Ledger.tab(e.Tab); tab != nil && tab.class == core.Root {
 				granted = true
+				grantedOther = grantedOther || !reserved(t.After, tab.priority)
 			}
 		}
 	}
-	capacity := int(t.After.Capacity)
+	capacity, set := int(t.After.Capacity), &t.After.Settings
 	shrinks := 0
 	if c := t.Ledger.tab(t.After.Contraction); c != nil && !c.lost {
 		shrinks = 1
 	}
 	if granted && roots > capacity-t.Ledger.lost-shrinks || all > capacity+1 {
 		return fmt.Errorf("%d root leases of %d in all; capacity is %d, of which %d are lost", roots, all, capacity, t.Ledger.lost)
+	}
+	if most := set.MaxPages - set.ReservedPages - t.Ledger.lost; grantedOther && others > most {
+		return fmt.Errorf("%d root leases below ReservedPriority, and the reserve leaves them %d", others, most)
 	}
 	return nil
 }
@@ -279,6 +287,17 @@ func queueBound(t *Transition) error {
 	}
 	if most := t.After.Settings.MaxWaiting; waiting[core.Root] > most || waiting[core.Nested] > most {
 		return fmt.Errorf("%d root and %d nested requests wait, and %d of each may", waiting[core.Root], waiting[core.Nested], most)
+	}
+	for i := range t.Ledger.waiting {
+		r, own := &t.Ledger.waiting[i], 0
+		for j := range t.Ledger.waiting {
+			if o := &t.Ledger.waiting[j]; o.affinity == r.affinity && o.class == r.class {
+				own++
+			}
+		}
+		if most := t.After.Settings.AffinityWaiting; own > most {
+			return fmt.Errorf("%d requests of affinity %d and one class wait, and %d may", own, r.affinity, most)
+		}
 	}
 	return nil
 }

@@ -25,12 +25,9 @@ func booksAgree(t *Transition) error {
 
 // derived compares what the core goes by for one affinity with what the ledger says.
 func (t *Transition) derived(a core.Affinity) error {
-	nested, roots := t.shortageOf(a)
-	permits := t.wantsPermits(a)
-	urgent, unpromised := t.entitledOf(a)
+	needs := t.shortageOf(a)
 	want := core.Shortage{
-		Tabs: [core.Classes]int32{core.Root: roots, core.Nested: nested}, Permits: permits, Admitted: t.admittedOf(a),
-		UrgentTabs: min(unpromised[core.Root], roots) + min(unpromised[core.Nested], nested), UrgentPermits: min(urgent, permits),
+		Tabs: needs, Permits: t.wantsPermits(a), Admitted: t.admittedOf(a), Entitled: min(t.entitledNested(a), needs[core.Nested]),
 	}
 	if is := t.After.Shortage(a); is != want {
 		return fmt.Errorf("affinity %d is short of %+v, and the books say %+v", a, want, is)
@@ -38,17 +35,27 @@ func (t *Transition) derived(a core.Affinity) error {
 	return nil
 }
 
+// unpromised counts the requests of an affinity, by class, that were promised no tab.
+func (t *Transition) unpromised(a core.Affinity) (n [core.Classes]int32) {
+	for i := range t.After.Requests {
+		if r := &t.After.Requests[i]; r.Used && r.Affinity == a && r.Pin == core.None {
+			n[classOf(t.After, r)]++
+		}
+	}
+	return n
+}
+
 // admittedOf is how many of the root requests of an affinity that were promised nothing its limits
 // let through together.
 func (t *Transition) admittedOf(a core.Affinity) int32 {
+	n := t.unpromised(a)
+	return max(0, min(n[core.Root]+n[core.Urgent], t.roomOf(a)))
+}
+
+// roomOf is how many more root leases and tabs RootCap and AffinityTabs leave an affinity.
+func (t *Transition) roomOf(a core.Affinity) int32 {
 	set := &t.After.Settings
 	_, held, bound := t.Ledger.rootsOf(a)
 	_, _, openings := owns(t.After, a)
-	waiting := int32(0)
-	for i := range t.After.Requests {
-		if r := &t.After.Requests[i]; r.Used && r.Affinity == a && r.Class == core.Root && r.Pin == core.None {
-			waiting++
-		}
-	}
-	return max(0, min(waiting, int32(set.RootCap)-held, int32(set.AffinityTabs)-bound-openings))
+	return min(int32(set.RootCap)-held, int32(set.AffinityTabs)-bound-openings)
 }

@@ -37,12 +37,12 @@ func (t *Transition) supply() int32 {
 }
 
 // older counts the requests ahead of r that are let through, and were promised nothing.
-func (t *Transition) older(r *core.Request, permits int32) int32 {
+func (t *Transition) older(r *core.Request, left permitCount) int32 {
 	n := int32(0)
 	for i := range t.After.Requests {
 		q := &t.After.Requests[i]
 		if q.Used && q.ID != r.ID && q.Pin == core.None && t.precedes(q, r) &&
-			(q.Class == core.Nested || permits > 0 && t.admittedOf(q.Affinity) > 0) {
+			left.of(classOf(t.After, q)) > 0 && (q.Class == core.Nested || t.admittedOf(q.Affinity) > 0) {
 			n++
 		}
 	}
@@ -61,8 +61,8 @@ func (t *Transition) opensBeyondOlder(e *core.Effect, rest []core.Effect) error 
 		return nil // it was served otherwise in the same step
 	}
 	r := &s.Requests[j]
-	_, permits := t.letThrough(r, rest)
-	supply, older := t.supply(), t.older(r, permits)
+	_, left := t.letThrough(r, rest)
+	supply, older := t.supply(), t.older(r, left)
 	for k := range rest {
 		switch o := &rest[k]; {
 		case o.Kind == core.OpenTab && o.Affinity != 0:
@@ -93,18 +93,18 @@ func (t *Transition) opensWhereItCan() error {
 	if free <= 0 || !opens(s) {
 		return nil
 	}
-	permits := t.permits()
+	left := t.permitsLeft()
 	for i := range s.Requests {
 		r := &s.Requests[i]
-		if !r.Used || r.Pin != core.None {
+		if !r.Used || r.Pin != core.None || idleOf(s, r.Affinity) {
 			continue
 		}
 		k := &s.Affinities[r.Affinity]
-		if k.Primary == core.None || r.Class == core.Root && (permits <= 0 || t.admittedOf(r.Affinity) <= 0) {
+		if k.Primary == core.None || left.of(classOf(s, r)) <= 0 || r.Class != core.Nested && t.admittedOf(r.Affinity) <= 0 {
 			continue
 		}
 		c := &s.Contexts[k.Primary]
-		if c.Browser == serving(s).ID && int(tabsIn(s, k.Primary)) < s.Settings.TabsPerContext && t.supply() > t.older(r, permits) {
+		if c.Browser == serving(s).ID && int(tabsIn(s, k.Primary)) < s.Settings.TabsPerContext && t.supply() > t.older(r, left) {
 			return fmt.Errorf("r%d waits, and a slot is free for a tab inside c%d", r.ID, c.ID)
 		}
 	}

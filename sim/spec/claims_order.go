@@ -39,19 +39,21 @@ func orderHolds(t *Transition) error {
 			if !r.Used || r.Affinity == e.Affinity || !t.precedes(r, &granted) {
 				continue
 			}
-			through, permits := t.letThrough(r, t.Effects[i:])
-			last := r.Class == core.Root && granted.Class == core.Root && through && permits == 1
+			through, left := t.letThrough(r, t.Effects[i:])
+			class := classOf(t.After, r)
+			free := left.of(class) > 0 && (through || class == core.Nested)
+			last := through && left.takesLast(classOf(t.After, &granted), class)
 			switch {
 			case r.Pin != core.None && last && t.promisedBefore(r) && t.bypassedBefore(r) >= r.Bypassed:
 				return fmt.Errorf("r%d took the last permit ahead of r%d, which has the promise of a tab and whose bypass is not counted, or used up", e.Request, r.ID)
 			case r.Pin != core.None:
-			case e.How == core.Adopted && (r.Class == core.Nested || through && permits > 0 && !t.owed(r)):
+			case e.How == core.Adopted && (class == core.Nested || free && !t.owed(r)):
 				return fmt.Errorf("r%d adopted t%d ahead of r%d", e.Request, e.Tab, r.ID)
-			case e.How == core.Reassigned && t.couldBeReassigned(r, through && permits > 0) && !t.satThrough(e.Request):
+			case e.How == core.Reassigned && t.couldBeReassigned(r, free) && !t.satThrough(e.Request):
 				return fmt.Errorf("r%d was handed t%d ahead of r%d", e.Request, e.Tab, r.ID)
 			case e.How == core.Warm && last && t.bypassedBefore(r) >= r.Bypassed:
 				return fmt.Errorf("r%d took the last permit ahead of r%d, whose bypass is not counted, or used up", e.Request, r.ID)
-			case e.How == core.Warm && t.shortOfRoom(r, through && permits > 0) && t.bypassedBefore(r) >= r.Bypassed:
+			case e.How == core.Warm && t.shortOfRoom(r, free) && t.bypassedBefore(r) >= r.Bypassed:
 				return fmt.Errorf("r%d took room ahead of r%d, whose bypass is not counted, or used up", e.Request, r.ID)
 			}
 		}
@@ -62,8 +64,7 @@ func orderHolds(t *Transition) error {
 // couldBeReassigned says whether a request that waits is short of a tab, so that another affinity's
 // is for it.
 func (t *Transition) couldBeReassigned(r *core.Request, admitted bool) bool {
-	nested, roots := t.shortageOf(r.Affinity)
-	return (r.Class == core.Nested && nested > 0 || r.Class == core.Root && admitted && roots > 0) && !t.owed(r)
+	return admitted && t.lacks(r) && !t.owed(r)
 }
 
 // precedes is the waiting order, worked out anew.
@@ -88,11 +89,10 @@ func (t *Transition) precedes(a, b *core.Request) bool {
 // shortOfRoom says whether a request that is let through has no tab to get and none on its way, so
 // that whoever takes an idle tab takes it from this one.
 func (t *Transition) shortOfRoom(r *core.Request, admitted bool) bool {
-	if r.Class == core.Root && !admitted || t.relief() > 0 || count(t.After, core.Standby)+count(t.Before, core.Standby) > 0 {
+	if !admitted || t.relief() > 0 || count(t.After, core.Standby)+count(t.Before, core.Standby) > 0 {
 		return false
 	}
-	nested, roots := t.shortageOf(r.Affinity)
-	return r.Class == core.Nested && nested > 0 || r.Class == core.Root && roots > 0
+	return t.lacks(r)
 }
 
 // relief is how many tabs are on their way to those that wait, by the ledger.
@@ -137,9 +137,9 @@ func (t *Transition) promisedBefore(r *core.Request) bool {
 // letThrough says whether RootCap and AffinityTabs would have let a root request through before
 // these grants, which are the rest of the step's, and how many permits there were. A promised tab
 // is the affinity's already.
-func (t *Transition) letThrough(r *core.Request, rest []core.Effect) (through bool, permits int32) {
+func (t *Transition) letThrough(r *core.Request, rest []core.Effect) (through bool, left permitCount) {
 	a := r.Affinity
-	permits = t.permits()
+	left = t.permitsLeft()
 	bounds, late, openings := owns(t.After, a)
 	roots, bound := rootLeases(t.After, a), bounds-late
 	for i := range rest {
@@ -152,7 +152,7 @@ func (t *Transition) letThrough(r *core.Request, rest []core.Effect) (through bo
 			root = tab.class == core.Root
 		}
 		if root {
-			permits++
+			left.grant(+1, reserved(t.After, t.Ledger.tab(e.Tab).priority))
 		}
 		if e.Affinity == a {
 			if root {
@@ -163,7 +163,7 @@ func (t *Transition) letThrough(r *core.Request, rest []core.Effect) (through bo
 			}
 		}
 	}
-	return int(roots) < t.After.Settings.RootCap && (r.Pin != core.None || int(bound+openings) < t.After.Settings.AffinityTabs), permits
+	return int(roots) < t.After.Settings.RootCap && (r.Pin != core.None || int(bound+openings) < t.After.Settings.AffinityTabs), left
 }
 
 func warmNotBlocked(t *Transition) error {
@@ -173,8 +173,8 @@ func warmNotBlocked(t *Transition) error {
 	}
 	for i := range s.Requests {
 		r := &s.Requests[i]
-		if r.Used && idleOf(s, r.Affinity) && !t.held(r) &&
-			(r.Class == core.Nested || t.permits() > 0 && underCap(s, r.Affinity)) && (r.Pin == core.None || t.hasFresh(r.Affinity)) {
+		if r.Used && idleOf(s, r.Affinity) && !t.held(r) && t.permits(classOf(s, r)) > 0 &&
+			(r.Class == core.Nested || underCap(s, r.Affinity)) && (r.Pin == core.None || t.hasFresh(r.Affinity)) {
 			return fmt.Errorf("r%d waits, and its affinity has an idle tab", r.ID)
 		}
 	}
@@ -206,7 +206,7 @@ func (t *Transition) owed(r *core.Request) bool {
 		q := &t.After.Requests[i]
 		if q.Used && (q.Affinity != r.Affinity || q.Pin != core.None) && usedUp(t.After, q) && t.precedes(q, r) {
 			through, _ := t.letThrough(q, nil)
-			if q.Class == core.Nested && q.Pin == core.None || q.Class == core.Root && through {
+			if q.Class == core.Nested && q.Pin == core.None || q.Class != core.Nested && through {
 				return true
 			}
 		}

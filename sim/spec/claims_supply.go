@@ -2,6 +2,7 @@ package spec
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/pagepool/pagepool/pool/core"
@@ -180,15 +181,23 @@ func (t *Transition) shortage() int32 {
 	if waiting(t.After) == 0 {
 		return 0
 	}
-	var nested, roots int32
+	needs := t.needs()
+	others := max(0, min(needs[core.Root], t.permits(core.Root)))
+	return needs[core.Nested] + max(0, min(needs[core.Urgent]+others, t.permits(core.Urgent)))
+}
+
+// needs is how many more tabs the requests of all affinities could use, but for the root limit and
+// the reserve.
+func (t *Transition) needs() (all [core.Classes]int32) {
 	requests := t.After.Requests
 	for i := range requests {
 		if requests[i].Used && !asksBefore(requests[:i], requests[i].Affinity) {
-			n, r := t.shortageOf(requests[i].Affinity)
-			nested, roots = nested+n, roots+r
+			for c, n := range t.shortageOf(requests[i].Affinity) {
+				all[c] += n
+			}
 		}
 	}
-	return nested + max(0, min(roots, t.permits()))
+	return all
 }
 
 // asksBefore says whether one of these requests is of an affinity.
@@ -201,24 +210,27 @@ func asksBefore(requests []core.Request, a core.Affinity) bool {
 	return false
 }
 
-func (t *Transition) shortageOf(a core.Affinity) (nested, roots int32) {
-	s, set := t.After, &t.After.Settings
-	for i := range s.Requests {
-		if r := &s.Requests[i]; r.Used && r.Affinity == a && r.Pin == core.None {
-			if r.Class == core.Nested {
-				nested++
-			} else {
-				roots++
-			}
-		}
+// shortageOf is how many more tabs the requests of an affinity could use together, by class. What is
+// coming for it is theirs: the nested ones come first, then the urgent ones.
+func (t *Transition) shortageOf(a core.Affinity) (needs [core.Classes]int32) {
+	n := t.unpromised(a)
+	if n == needs {
+		return needs
 	}
-	if nested+roots == 0 {
-		return 0, 0
+	coming, _ := t.comingFor(a)
+	room := t.roomOf(a)
+	n[core.Urgent] = max(0, min(n[core.Urgent], room))
+	n[core.Root] = max(0, min(n[core.Root], room-n[core.Urgent]))
+	for _, c := range [...]core.Class{core.Nested, core.Urgent, core.Root} {
+		own := min(n[c], coming)
+		needs[c], coming = n[c]-own, coming-own
 	}
-	coming, openings := t.comingFor(a)
-	_, held, bound := t.Ledger.rootsOf(a)
-	roots = max(0, min(roots, int32(set.RootCap)-held, int32(set.AffinityTabs)-bound-openings))
-	return max(0, nested-coming), max(0, roots-max(0, coming-nested))
+	return needs
+}
+
+// lacks says whether a request is of a class of which its affinity is short of a tab.
+func (t *Transition) lacks(r *core.Request) bool {
+	return t.shortageOf(r.Affinity)[classOf(t.After, r)] > 0
 }
 
 // comingFor counts the tabs of an affinity that are idle or on their way to be, promised to nobody,
@@ -268,15 +280,49 @@ func (t *Transition) size() int32 {
 	return t.After.Capacity
 }
 
-// permits is how many more root leases the root limit allows, by the ledger.
-func (t *Transition) permits() int32 {
-	n := t.size() - int32(t.Ledger.lost)
+// permits is how many more leases of a class the root limit and the reserve allow, by the ledger.
+func (t *Transition) permits(c core.Class) int32 { return t.permitsLeft().of(c) }
+
+// A permitCount is how many more root leases the root limit allows, and how many of these the
+// reserve leaves to requests that are not urgent.
+type permitCount struct{ all, others int32 }
+
+func (p permitCount) of(c core.Class) int32 {
+	switch c {
+	case core.Nested:
+		return math.MaxInt32
+	case core.Urgent:
+		return p.all
+	}
+	return min(p.all, p.others)
+}
+
+// takesLast says whether a lease of one class takes the last permit that a request of another class
+// could have had.
+func (p permitCount) takesLast(by, of core.Class) bool {
+	if by == core.Nested || of == core.Nested || p.of(of) <= 0 {
+		return false
+	}
+	return p.all == 1 || by == core.Root && of == core.Root && p.of(core.Root) == 1
+}
+
+func (t *Transition) permitsLeft() permitCount {
+	lost, set := int32(t.Ledger.lost), &t.After.Settings
+	p := permitCount{all: t.size() - lost, others: int32(set.MaxPages-set.ReservedPages) - lost}
 	for i := range t.Ledger.tabs {
 		if e := &t.Ledger.tabs[i]; e.holder != 0 && e.class == core.Root {
-			n--
+			p.grant(-1, reserved(t.After, e.priority))
 		}
 	}
-	return n
+	return p
+}
+
+// grant counts permits back, or less than none away, of leases that are urgent or are not.
+func (p *permitCount) grant(n int32, urgent bool) {
+	p.all += n
+	if !urgent {
+		p.others += n
+	}
 }
 
 // free is how many tabs may still be opened, by the ledger.
@@ -317,7 +363,8 @@ func noSelfEviction(t *Transition) error {
 			if r.Pin != core.None && stale {
 				continue // it could not use the tab as it is, and another is being made ready for it
 			}
-			if r.Used && r.Affinity == e.Affinity && !t.owed(r) && (r.Class == core.Nested || t.permits() > 0 && underCap(t.After, e.Affinity)) {
+			if r.Used && r.Affinity == e.Affinity && !t.owed(r) && t.permits(classOf(t.After, r)) > 0 &&
+				(r.Class == core.Nested || underCap(t.After, e.Affinity)) {
 				return fmt.Errorf("t%d was evicted, and r%d waits for its affinity", e.Tab, r.ID)
 			}
 		}
@@ -401,10 +448,10 @@ func becomesOverdue(k core.EventKind) bool {
 func (t *Transition) spokenFor() int32 {
 	for i := range t.After.Requests {
 		r := &t.After.Requests[i]
-		if !r.Used || r.Class != core.Root || r.Pin == core.None || !usedUp(t.After, r) {
+		if !r.Used || r.Class == core.Nested || r.Pin == core.None || !usedUp(t.After, r) {
 			continue
 		}
-		if through, permits := t.letThrough(r, nil); through && permits == 1 {
+		if through, left := t.letThrough(r, nil); through && left.of(classOf(t.After, r)) == 1 {
 			return 1
 		}
 	}
@@ -458,16 +505,16 @@ func envelope(t *Transition) error {
 	if err := growthHolds(t); err != nil {
 		return err
 	}
-	if err := growthComes(t); err != nil {
+	if err := t.growthComes(); err != nil {
 		return err
 	}
 	s, set := t.After, &t.After.Settings
-	most := set.InitialPages
+	most := set.MinPages
 	if t.Ledger.asked {
-		most = max(most, set.BurstPages)
+		most = set.MaxPages - set.ReservedPages
 	}
-	if set.HighPriorityThreshold > 0 && int(t.Ledger.priority) >= set.HighPriorityThreshold {
-		most = max(most, set.HighPriorityPages)
+	if reserved(s, t.Ledger.priority) {
+		most = set.MaxPages
 	}
 	if int(s.Capacity) < set.MinPages || int(s.Capacity) > most {
 		return fmt.Errorf("capacity is %d, and has to be %d to %d", s.Capacity, set.MinPages, most)

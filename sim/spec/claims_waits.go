@@ -27,7 +27,7 @@ func waitsHold(t *Transition) error {
 		}
 		r := &t.Before.Requests[j]
 		waited := t.After.Now - r.Arrived
-		if r.Class == core.Root && r.AdmittedAt == core.Never && permitsOf(t.Before) <= 0 && e.Waits.Admission != waited {
+		if r.AdmittedAt == core.Never && permitsOf(t.Before, classOf(t.Before, r)) <= 0 && e.Waits.Admission != waited {
 			return fmt.Errorf("r%d was stopped by the root limit until now, and is told %v of %v", r.ID, e.Waits.Admission.Duration(), waited.Duration())
 		}
 		if e.Kind == core.Grant {
@@ -162,26 +162,22 @@ func (t *Transition) closesOf(a core.Affinity) bool {
 // permit, or for room of which there is none and none on its way.
 func (t *Transition) held(r *core.Request) bool {
 	s := t.After
-	permit := r.Class == core.Root && t.permits() == 1
+	class, left := classOf(s, r), t.permitsLeft()
 	room := count(s, core.Standby) == 0 && t.relief() <= 0
 	for i := range s.Requests {
 		q := &s.Requests[i]
 		if !q.Used || !usedUp(s, q) || !t.precedes(q, r) {
 			continue
 		}
-		switch {
+		switch of := classOf(s, q); {
 		case q.Pin != core.None:
-			if permit && q.Class == core.Root && underCap(s, q.Affinity) {
+			own := q.Affinity == r.Affinity && class == core.Urgent
+			if left.takesLast(class, of) && !own && underCap(s, q.Affinity) {
 				return true
 			}
-		case q.Affinity == r.Affinity, q.Class == core.Root && (t.admittedOf(q.Affinity) <= 0 || t.permits() <= 0):
-		case permit && q.Class == core.Root:
+		case q.Affinity == r.Affinity, left.of(of) <= 0, of != core.Nested && t.admittedOf(q.Affinity) <= 0:
+		case left.takesLast(class, of), room && t.lacks(q):
 			return true
-		case room:
-			nested, roots := t.shortageOf(q.Affinity)
-			if q.Class == core.Nested && nested > 0 || q.Class == core.Root && roots > 0 {
-				return true
-			}
 		}
 	}
 	return false
@@ -199,8 +195,7 @@ func (t *Transition) passedBy() error {
 		if !r.Used || r.Bypassed <= t.bypassedBefore(r) {
 			continue
 		}
-		nested, roots := t.shortageOf(r.Affinity)
-		short := r.Pin != core.None || r.Class == core.Nested && nested > 0 || r.Class == core.Root && roots > 0
+		short := r.Pin != core.None || t.lacks(r)
 		times := int32(0)
 		for i := range t.Effects {
 			e := &t.Effects[i]
@@ -208,8 +203,8 @@ func (t *Transition) passedBy() error {
 			if e.Kind != core.Grant || !ok || !t.precedes(r, &granted) {
 				continue
 			}
-			_, permits := t.letThrough(r, t.Effects[i:])
-			last := r.Class == core.Root && granted.Class == core.Root && permits == 1
+			_, left := t.letThrough(r, t.Effects[i:])
+			last := left.takesLast(classOf(s, &granted), classOf(s, r))
 			if r.Affinity == e.Affinity && r.Pin == core.None && !t.promisedBefore(r) || !last && !short {
 				continue
 			}

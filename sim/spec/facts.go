@@ -1,6 +1,8 @@
 package spec
 
 import (
+	"math"
+
 	"github.com/pagepool/pagepool/pool/core"
 )
 
@@ -142,7 +144,7 @@ func owned(f *core.State, a core.Affinity) int32 {
 func rootLeases(f *core.State, a core.Affinity) int32 {
 	n := int32(0)
 	for i := range f.Tabs {
-		if t := &f.Tabs[i]; t.State == core.Leased && t.Class == core.Root && (a == 0 || t.Affinity == a) {
+		if t := &f.Tabs[i]; t.State == core.Leased && t.Class != core.Nested && (a == 0 || t.Affinity == a) {
 			n++
 		}
 	}
@@ -196,10 +198,25 @@ func stale(f *core.State, i int32) bool {
 	return set.ProbeBudget > 0 && t.Uses > 0 && f.Now-t.GoodAt > core.Time(set.ProbeMaxAge)
 }
 
-// urgent says whether a request may have the pool grow to HighPriorityPages.
-func urgent(f *core.State, r *core.Request) bool {
-	threshold := f.Settings.HighPriorityThreshold
-	return threshold != core.Off && int(r.Priority) >= threshold
+// reserved says whether ReservedPages are for requests of a priority.
+func reserved(f *core.State, priority int32) bool {
+	return f.Settings.ReservedPages > 0 && int(priority) >= f.Settings.ReservedPriority
+}
+
+// classOf is the class of a request by what it asked for.
+func classOf(f *core.State, r *core.Request) core.Class {
+	if r.Class != core.Nested && reserved(f, r.Priority) {
+		return core.Urgent
+	}
+	return rootOrNested(r)
+}
+
+// rootOrNested is the class that a request was asked with.
+func rootOrNested(r *core.Request) core.Class {
+	if r.Class == core.Nested {
+		return core.Nested
+	}
+	return core.Root
 }
 
 // idleOf says whether an affinity has an idle tab.
@@ -229,13 +246,26 @@ func silentSince(f *core.State, id core.BrowserID) core.Time {
 	return since
 }
 
-// permitsOf is how many more root leases the root limit allows.
-func permitsOf(f *core.State) int32 {
+// permitsOf is how many more leases of a class the root limit and the reserve allow.
+func permitsOf(f *core.State, c core.Class) int32 {
+	if c == core.Nested {
+		return math.MaxInt32
+	}
 	size := f.Capacity
 	if i, ok := tabAt(f, f.Contraction); ok && f.Tabs[i].State != core.Lost {
 		size-- // the capacity that is about to go
 	}
-	return size - count(f, core.Lost) - rootLeases(f, 0)
+	lost, roots := count(f, core.Lost), rootLeases(f, 0)
+	if c == core.Urgent {
+		return size - lost - roots
+	}
+	urgent := int32(0)
+	for i := range f.Tabs {
+		if t := &f.Tabs[i]; t.State == core.Leased && t.Class == core.Urgent {
+			urgent++
+		}
+	}
+	return min(size-lost-roots, int32(f.Settings.MaxPages-f.Settings.ReservedPages)-lost-(roots-urgent))
 }
 
 // admitted says whether no limit stops a request.
@@ -243,7 +273,7 @@ func admitted(f *core.State, r *core.Request) bool {
 	if r.Class == core.Nested {
 		return true
 	}
-	return permitsOf(f) > 0 && underCap(f, r.Affinity) &&
+	return permitsOf(f, classOf(f, r)) > 0 && underCap(f, r.Affinity) &&
 		(idleOf(f, r.Affinity) || int(owned(f, r.Affinity)) < f.Settings.AffinityTabs)
 }
 
@@ -271,7 +301,7 @@ func othersIdle(f *core.State, a core.Affinity) bool {
 func usesOwn(f *core.State, a core.Affinity) bool {
 	for i := range f.Requests {
 		r := &f.Requests[i]
-		if r.Used && r.Affinity == a && (r.Class == core.Nested || permitsOf(f) > 0 && underCap(f, a)) {
+		if r.Used && r.Affinity == a && permitsOf(f, classOf(f, r)) > 0 && (r.Class == core.Nested || underCap(f, a)) {
 			return true
 		}
 	}

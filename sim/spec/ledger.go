@@ -50,7 +50,8 @@ type entry struct {
 	doomed     uint32          // which disposal ended its generation; 0: none
 	uses       uint32          // how often it was granted
 	closing    core.Reason     // of the close that was asked for; 0: none
-	class      core.Class      // of the lease
+	class      core.Class      // of the lease: root or nested
+	priority   int32           // of the request that holds it
 	asked      core.EffectKind // ProbeTab, RescueTab, ResetTab: what has not been answered
 	opened     bool
 	overdue    bool // its opening is
@@ -101,7 +102,8 @@ type ledgerRequest struct {
 	id       core.RequestID
 	arrived  core.Time
 	affinity core.Affinity
-	class    core.Class
+	priority int32
+	class    core.Class // root or nested
 }
 
 // ledgerCall is a disposal, a Warm or a Recycle that waits.
@@ -325,7 +327,7 @@ func (l *Ledger) leaving(e core.Event) core.BrowserID {
 func (l *Ledger) event(now core.Time, e core.Event) {
 	switch e.Kind {
 	case core.Requested:
-		l.waiting = append(l.waiting, ledgerRequest{id: e.Request, arrived: now, affinity: e.Affinity, class: e.Class})
+		l.waiting = append(l.waiting, ledgerRequest{id: e.Request, arrived: now, affinity: e.Affinity, priority: e.Priority, class: e.Class})
 		l.asked, l.priority = true, max(l.priority, e.Priority)
 	case core.Released, core.Discarded, core.Expired:
 		if t := l.heldBy(e.Request); t != nil {

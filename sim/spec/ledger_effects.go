@@ -48,7 +48,7 @@ func (l *Ledger) granted(now core.Time, e *core.Effect) {
 		l.breach("warm-not-blocked", "r%d was given a standby, and its affinity has an idle tab", e.Request)
 	}
 	l.cleanGrant(t)
-	t.affinity, t.holder, t.class, t.leasedAt = e.Affinity, e.Request, r.class, now
+	t.affinity, t.holder, t.class, t.priority, t.leasedAt = e.Affinity, e.Request, r.class, r.priority, now
 	t.uses++
 }
 

@@ -18,8 +18,14 @@ func (l *Ledger) Restore(s *core.State) {
 		}
 		e := entry{
 			id: t.ID, context: s.Contexts[t.Context].ID, browser: t.Browser, affinity: t.Affinity, holder: t.Holder,
-			class: t.Class, uses: t.Uses, opened: !t.Unopened, overdue: t.Overdue, lost: t.State == core.Lost, suspect: t.Suspect && t.State == core.Probing, operation: t.Operation,
+			uses: t.Uses, opened: !t.Unopened, overdue: t.Overdue, lost: t.State == core.Lost, suspect: t.Suspect && t.State == core.Probing, operation: t.Operation,
 			askedAt: t.AskedAt, rescued: t.Rescued || t.State == core.Rescuing || t.State == core.Closing || t.State == core.Resetting && t.Part <= core.PartLeave, killing: t.Kill == core.KillAsked, usedBefore: t.Uses > 0 && unclean(t),
+		}
+		switch t.Class {
+		case core.Nested:
+			e.class = core.Nested
+		case core.Urgent:
+			e.priority = math.MaxInt32
 		}
 		e.asked = [core.TabStates]core.EffectKind{core.Probing: core.ProbeTab, core.Rescuing: core.RescueTab, core.Resetting: core.ResetTab}[t.State]
 		if e.beganAt = t.Since; t.State == core.Resetting && t.Part == core.PartHalt {
@@ -63,7 +69,7 @@ func (l *Ledger) Restore(s *core.State) {
 	}
 	for i := range s.Requests {
 		if r := &s.Requests[i]; r.Used {
-			l.waiting = append(l.waiting, ledgerRequest{id: r.ID, arrived: r.Arrived, affinity: r.Affinity, class: r.Class})
+			l.waiting = append(l.waiting, ledgerRequest{id: r.ID, arrived: r.Arrived, affinity: r.Affinity, priority: r.Priority, class: rootOrNested(r)})
 		}
 	}
 	for _, c := range s.Calls {
