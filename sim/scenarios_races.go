@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"slices"
 	"time"
 
 	"github.com/pagepool/pagepool/pool/core"
@@ -223,4 +224,4 @@ var Scenarios = append([]*Scenario{
 		Programs: []Program{renderNested(a), renderNested(b), renderNested(c), renderNested(d)},
 	},
 	callersAndHangs("spin-3", 3),
-}, append(rare, sessions...)...)
+}, slices.Concat(rare, reserve, sessions)...)
