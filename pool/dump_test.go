@@ -19,6 +19,7 @@ import (
 	"github.com/pagepool/pagepool/pool/trace"
 	"github.com/pagepool/pagepool/sim"
 	"github.com/pagepool/pagepool/sim/fakebrowser"
+	"github.com/pagepool/pagepool/sim/replay"
 )
 
 // busy lets callers come and go over a browser that fails now and then, and calls dump once a second.
@@ -106,7 +107,7 @@ func TestShellADumpReplaysToTheVeryStateOfThePool(t *testing.T) {
 			}
 			events = max(events, len(tr.Lines))
 			var last *core.State
-			report, err := sim.Replay(tr, func(told sim.Told) { last = told.State })
+			report, err := replay.Run(tr, func(told replay.Step) { last = told.State })
 			if err != nil || len(report.Failed) > 0 || report.Violation != nil {
 				t.Errorf("%v, %v, %v", err, report.Failed, report.Violation)
 				return
@@ -143,7 +144,7 @@ func TestShellASearchGoesOnWhereADumpEnds(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			w, err := sim.Resume(tr, &sim.Scenario{
+			w, err := replay.Resume(tr, &sim.Scenario{
 				Programs: []sim.Program{{{Verb: sim.Get, Affinity: 1}, {Verb: sim.Release}}}, Faults: 1, Menu: sim.AllFaults,
 			})
 			if err != nil {
@@ -177,7 +178,7 @@ func TestShellADumpThatIsCutOrEditedIsRefusedWithItsLine(t *testing.T) {
 		t.Helper()
 		tr, err := trace.Read(strings.NewReader(text))
 		if err == nil {
-			_, err = sim.Replay(tr, nil)
+			_, err = replay.Run(tr, nil)
 		}
 		line := new(trace.Error)
 		if !errors.As(err, &line) || line.Line != at {
@@ -211,7 +212,7 @@ func TestShellADumpWithPseudonymsNamesNobody(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		if report, err := sim.Replay(tr, nil); err != nil || len(report.Failed) > 0 || report.Violation != nil {
+		if report, err := replay.Run(tr, nil); err != nil || len(report.Failed) > 0 || report.Violation != nil {
 			t.Errorf("%v, %v, %v", err, report.Failed, report.Violation)
 		}
 	})
@@ -238,7 +239,7 @@ func replays(t *testing.T, p *pool.Pool[*fakebrowser.Page]) {
 		t.Errorf("%v\n%s", err, text)
 		return
 	}
-	if report, err := sim.Replay(tr, nil); err != nil || len(report.Failed) > 0 || report.Violation != nil {
+	if report, err := replay.Run(tr, nil); err != nil || len(report.Failed) > 0 || report.Violation != nil {
 		t.Errorf("%v, %v, %v\n%s", err, report.Failed, report.Violation, text)
 	}
 }

@@ -8,19 +8,24 @@ import (
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/sim"
 	"github.com/pagepool/pagepool/sim/scheduler"
+	"github.com/pagepool/pagepool/sim/traffic"
 )
 
-// traffic lets the callers of the staging profile come to a browser with these faults alone, and says what
+// staged lets the callers of the staging profile come to a browser with these faults alone, and says what
 // every step did.
-func traffic(t *testing.T, seed uint64, settings core.Settings, gap core.Time, faults sim.Faults, hours int,
+func staged(t *testing.T, seed uint64, settings core.Settings, gap core.Time, faults sim.Faults, hours int,
 	observe func(*sim.World, core.Event, []core.Effect)) *sim.World {
 	t.Helper()
-	staging := sim.ProfileNamed("staging")
+	staging := traffic.ProfileNamed("staging")
 	conditions, arrivals := staging.Conditions, staging.Arrivals
 	conditions.Faults = faults
 	arrivals.Gap, arrivals.Discards, arrivals.Sweeps = gap, 0, 0
+	callers, err := arrivals.Callers(&conditions, settings)
+	if err != nil {
+		t.Fatal(err)
+	}
 	w, err := sim.New(sim.Options{
-		Settings: settings, Timed: true, Choices: scheduler.NewRandom(seed, 3), Conditions: &conditions, Arrivals: &arrivals,
+		Settings: settings, Timed: true, Choices: scheduler.NewRandom(seed, 3), Conditions: &conditions, Arrivals: callers,
 		Observe: observe,
 	})
 	if err != nil {
@@ -50,7 +55,7 @@ func TestPropertyRecoveryIsBounded(t *testing.T) {
 			}
 			for seed := range uint64(4) {
 				rescued := 0
-				w := traffic(t, seed, settings, sim.Seconds, sim.Faults{Wedges: 20, Loops: loops, SilentWedges: 5000}, 3,
+				w := staged(t, seed, settings, sim.Seconds, sim.Faults{Wedges: 20, Loops: loops, SilentWedges: 5000}, 3,
 					func(_ *sim.World, e core.Event, _ []core.Effect) {
 						if e.Kind == core.Rescued {
 							rescued++
@@ -77,7 +82,7 @@ func TestPropertyAReplacedBrowserRefusesNobody(t *testing.T) {
 	faults := sim.Faults{LaunchFails: 3000, LaunchHangs: 500, LaunchSlow: 1000}
 	for seed := range uint64(4) {
 		play := func(settings core.Settings, faults sim.Faults) (browsers int, worst time.Duration) {
-			traffic(t, seed, settings, 4*sim.Seconds, faults, 3, func(w *sim.World, e core.Event, effects []core.Effect) {
+			staged(t, seed, settings, 4*sim.Seconds, faults, 3, func(w *sim.World, e core.Event, effects []core.Effect) {
 				if w.Now() < 10*sim.Seconds {
 					return // the first browser may not start either
 				}
@@ -107,7 +112,7 @@ func TestPropertyAReplacedBrowserRefusesNobody(t *testing.T) {
 
 // Every setting is drawn by some seed of the most hostile profile, or is derived from one that is.
 func TestPropertyEverySettingIsDrawn(t *testing.T) {
-	profile := sim.ProfileNamed("hostile")
+	profile := traffic.ProfileNamed("hostile")
 	s := reflect.TypeFor[core.Settings]()
 	values := make([]map[any]bool, s.NumField())
 	for i := range values {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/pagepool/pagepool/sim"
+	"github.com/pagepool/pagepool/sim/traffic"
 )
 
 // histories runs a seed of every profile and searches one scenario, and says what came of it in one
@@ -15,7 +16,7 @@ import (
 func histories(t *testing.T) string {
 	t.Helper()
 	var lines strings.Builder
-	for _, profile := range sim.Profiles {
+	for _, profile := range traffic.Profiles {
 		r, err := runSeed(profile, 11, 0.2)
 		if err != nil {
 			t.Fatal(err)
@@ -67,7 +68,7 @@ func TestDeterminismTheSameSeedGivesTheSameHistoryInAnyProcess(t *testing.T) {
 func TestDeterminismDifferentSeedsGiveDifferentHistories(t *testing.T) {
 	hashes := make(map[uint64]uint64)
 	for seed := range uint64(20) {
-		r, err := runSeed(sim.Profiles[0], seed, 0.02)
+		r, err := runSeed(traffic.Profiles[0], seed, 0.02)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -13,6 +13,8 @@ import (
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/pool/trace"
 	"github.com/pagepool/pagepool/sim"
+	"github.com/pagepool/pagepool/sim/follow"
+	"github.com/pagepool/pagepool/sim/traffic"
 	"github.com/pagepool/pagepool/testdata"
 )
 
@@ -35,7 +37,7 @@ func recordedTraces(t *testing.T) map[string]*trace.Trace {
 func TestInclusionWhatARealBrowserDidTheFakeOneCanDo(t *testing.T) {
 	var all sim.Reached
 	for name, tr := range recordedTraces(t) {
-		f, err := sim.Include(tr)
+		f, err := follow.Include(tr)
 		if err != nil {
 			t.Errorf("testdata/chrome/%s.trace: %v", name, err)
 			continue
@@ -188,7 +190,7 @@ func TestInclusionWhatNoBrowserDoesIsRefused(t *testing.T) {
 			e := &edit{t: t, lines: slices.Clone(tr.Lines)}
 			c.change(e)
 			tr.Lines = e.lines
-			_, err := sim.Include(&tr)
+			_, err := follow.Include(&tr)
 			var at *trace.Error
 			if !errors.As(err, &at) || !strings.Contains(at.What, c.says) {
 				t.Errorf("the fake browser says %v; want a refusal with %q in it", err, c.says)
@@ -201,17 +203,17 @@ func TestInclusionWhatNoBrowserDoesIsRefused(t *testing.T) {
 func TestPropertyInclusionTheFakeBrowserIsOneOfItsOwn(t *testing.T) {
 	var all sim.Reached
 	for _, name := range []string{"staging", "nested", "hostile"} {
-		profile := *sim.ProfileNamed(name)
+		profile := *traffic.ProfileNamed(name)
 		f := &profile.Conditions.Faults
 		// A real pool takes one answer to a call, and a page that only its end ends shows as one that loops.
 		f.Twice, f.Loops, f.SilencesPerThousandHours = 0, 10_000, 100_000
 		for seed := uint64(1); seed <= 4; seed++ {
-			var follower *sim.Follower
+			var follower *follow.Follower
 			looping, silent := map[core.TabID]bool{}, map[core.BrowserID]bool{}
 			observe := func(w *sim.World, event core.Event, _ []core.Effect) {
 				if follower == nil {
 					var err error
-					if follower, err = sim.NewFollower(w.Core().Settings, false); err != nil {
+					if follower, err = follow.New(w.Core().Settings, false); err != nil {
 						t.Fatal(err)
 					}
 				}
@@ -229,7 +231,7 @@ func TestPropertyInclusionTheFakeBrowserIsOneOfItsOwn(t *testing.T) {
 				}
 				follower.Step(w.Now(), "", event, canon.StateHash(&w.Core().Facts))
 			}
-			_, err := sim.Run(sim.RunOptions{Profile: &profile, Seed: seed, Hours: 0.1, Unchecked: true, Observe: observe})
+			_, err := traffic.Run(traffic.Options{Profile: &profile, Seed: seed, Hours: 0.1, Unchecked: true, Observe: observe})
 			if err != nil {
 				t.Fatal(err)
 			}

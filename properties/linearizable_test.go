@@ -12,7 +12,7 @@ import (
 	"github.com/anishathalye/porcupine"
 
 	"github.com/pagepool/pagepool/properties/linear"
-	"github.com/pagepool/pagepool/sim"
+	"github.com/pagepool/pagepool/sim/traffic"
 )
 
 // Histories of the real Pool, of real goroutines, against the specification of package linear.
@@ -134,7 +134,7 @@ func TestLinearizableLongHistories(t *testing.T) {
 func TestLinearizableSimulatedRuns(t *testing.T) {
 	met := tally{}
 	for _, seed := range seeds(t, 25) {
-		h, err := linear.Simulated(sim.ProfileNamed("hostile"), seed, 0.02)
+		h, err := linear.Simulated(traffic.ProfileNamed("hostile"), seed, 0.02)
 		if err != nil {
 			t.Fatal(err)
 		}

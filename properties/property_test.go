@@ -13,12 +13,15 @@ import (
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/pool/trace"
 	"github.com/pagepool/pagepool/sim"
+	"github.com/pagepool/pagepool/sim/replay"
 	"github.com/pagepool/pagepool/sim/scheduler"
+	"github.com/pagepool/pagepool/sim/shrink"
+	"github.com/pagepool/pagepool/sim/traffic"
 )
 
 // runSeed runs a seed of a profile, and says how to run it again where a claim broke.
-func runSeed(profile *sim.Profile, seed uint64, hours float64) (*sim.Report, error) {
-	r, err := sim.Run(sim.RunOptions{Profile: profile, Seed: seed, Hours: hours})
+func runSeed(profile *traffic.Profile, seed uint64, hours float64) (*traffic.Report, error) {
+	r, err := traffic.Run(traffic.Options{Profile: profile, Seed: seed, Hours: hours})
 	if err != nil {
 		return nil, err
 	}
@@ -35,9 +38,9 @@ const campaignSeeds = 30
 // An hour of traffic for each seed, with every fault of the profile; then the faults stop, and
 // everything has to come to rest. A campaign that did not meet everything proves less than it says.
 func TestPropertyEverySeedKeepsEveryPromiseAndTogetherTheyMeetEverything(t *testing.T) {
-	reached := make([]sim.Reached, len(sim.Profiles))
+	reached := make([]sim.Reached, len(traffic.Profiles))
 	t.Run("profiles", func(t *testing.T) {
-		for i, profile := range sim.Profiles {
+		for i, profile := range traffic.Profiles {
 			t.Run(profile.Name, func(t *testing.T) {
 				t.Parallel()
 				for seed := range uint64(campaignSeeds) {
@@ -62,7 +65,7 @@ func TestPropertyEverySeedKeepsEveryPromiseAndTogetherTheyMeetEverything(t *test
 // rapid draws the seed and the profile.
 func TestPropertyAnySeedKeepsEveryPromise(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		profile := rapid.SampledFrom(sim.Profiles).Draw(t, "profile")
+		profile := rapid.SampledFrom(traffic.Profiles).Draw(t, "profile")
 		seed := rapid.Uint64().Draw(t, "seed")
 		if _, err := runSeed(profile, seed, 0.1); err != nil {
 			t.Fatal(err)
@@ -104,13 +107,13 @@ func TestPropertyAnyScheduleKeepsEveryInvariant(t *testing.T) {
 // claim.
 type broken struct {
 	settings   core.Settings
-	transcript *sim.Transcript
+	transcript *replay.Transcript
 	violation  *sim.Violation
 }
 
 // watch begins another schedule.
 func (b *broken) watch(scenario *sim.Scenario) {
-	*b = broken{settings: scenario.Settings, transcript: new(sim.Transcript)}
+	*b = broken{settings: scenario.Settings, transcript: new(replay.Transcript)}
 	scenario.Observe = b.transcript.Observe
 }
 
@@ -139,7 +142,7 @@ func (b *broken) trace(file string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if small, err := sim.Shrink(tr, "what rapid found", sim.ShrinkOptions{Steps: 1_000_000, States: 20_000}); err == nil {
+	if small, err := shrink.Run(tr, "what rapid found", shrink.Options{Steps: 1_000_000, States: 20_000}); err == nil {
 		text = small.Text
 	}
 	return text, os.WriteFile(file, text, 0o644)

@@ -9,7 +9,7 @@ import (
 
 	"github.com/pagepool/pagepool/pool"
 	"github.com/pagepool/pagepool/pool/trace"
-	"github.com/pagepool/pagepool/sim"
+	"github.com/pagepool/pagepool/sim/replay"
 )
 
 // underLoad has four callers take pages of a few affinities and close what is idle, while test runs.
@@ -80,7 +80,7 @@ func TestShellADumpUnderLoadReplaysToTheStateOfItsMoment(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		report, err := sim.Replay(tr, nil)
+		report, err := replay.Run(tr, nil)
 		if err != nil || len(report.Failed) > 0 || report.Violation != nil {
 			t.Fatalf("%v, %v, %v\n%s", err, report.Failed, report.Violation, text)
 		}

@@ -3,13 +3,12 @@ package properties
 import (
 	"bytes"
 	"encoding/json"
+	"github.com/pagepool/pagepool/sim/replay"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/pagepool/pagepool/sim"
 )
 
 // shrunkBugs are planted bugs whose failing seeds are shrunk: the first ones in every run of the tests, and
@@ -114,7 +113,7 @@ func holds(t *testing.T, file string) {
 		t.Fatal(err)
 	}
 	trace := readTrace(t, text)
-	report, err := sim.Replay(trace, nil)
+	report, err := replay.Run(trace, nil)
 	if err == nil && report.Violation != nil {
 		t.Errorf("without the bug it breaks %v as well:\n%s", report.Violation, text)
 	}

@@ -10,7 +10,7 @@ import (
 
 	"github.com/pagepool/pagepool/pool"
 	"github.com/pagepool/pagepool/pool/core"
-	"github.com/pagepool/pagepool/sim"
+	"github.com/pagepool/pagepool/sim/traffic"
 )
 
 // swarmSeeds is how many seeds of a profile have drawn every setting anew.
@@ -23,7 +23,7 @@ var undrawn = map[string]string{}
 // with both.
 func TestTidySettingsAreDrawnByTheSwarm(t *testing.T) {
 	drawn := map[string]bool{}
-	for _, p := range sim.Profiles {
+	for _, p := range traffic.Profiles {
 		values := map[string]map[string]bool{}
 		for seed := range uint64(swarmSeeds) {
 			run := p.Draw(seed)

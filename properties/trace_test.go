@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/pagepool/pagepool/pool/trace"
-	"github.com/pagepool/pagepool/sim"
+	"github.com/pagepool/pagepool/sim/replay"
 	"github.com/pagepool/pagepool/testdata"
 )
 
@@ -58,9 +58,9 @@ func readTrace(t testing.TB, data []byte) *trace.Trace {
 
 // history is a whole replay as text: a line for each step, with its time and what happened, and
 // under it, indented, what the core said to do.
-func history(tr *trace.Trace) (string, *sim.ReplayReport, error) {
+func history(tr *trace.Trace) (string, *replay.Report, error) {
 	var b []byte
-	report, err := sim.Replay(tr, func(step sim.Told) {
+	report, err := replay.Run(tr, func(step replay.Step) {
 		b = fmt.Appendf(b, "@%v ", step.At.Duration())
 		b = trace.AppendEvent(b, step.Event, step.Names)
 		b = append(b, '\n')
@@ -276,7 +276,7 @@ func TestTraceDamagedInputIsRefusedWithItsLine(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			tr, err := trace.Read(strings.NewReader(tt.text))
 			if err == nil {
-				_, err = sim.Replay(tr, nil)
+				_, err = replay.Run(tr, nil)
 			}
 			refused := new(trace.Error)
 			if !errors.As(err, &refused) {
@@ -320,7 +320,7 @@ func TestTraceFailedExpectationSaysWhatWas(t *testing.T) {
 		t.Fatal(err)
 	}
 	grant := "grant r1 t1 adopted affinity=a generation=1 context=c1 browser=b1"
-	want := []sim.FailedExpectation{
+	want := []replay.FailedExpectation{
 		{Line: 6, Want: "grant r1 t2", Got: "warm a generation=1; " + grant + "; open t2 context=c2 browser=b1 op=3"},
 		{Line: 7, Want: "grant r1", Got: grant},
 		{Line: 8, Want: "tabs 7", Got: "2"},
@@ -481,7 +481,7 @@ func replayBounded(t *testing.T, tr *trace.Trace) {
 			t.Fatalf("%d steps took %v", steps, spent)
 		}
 	}()
-	_, err := sim.Replay(tr, func(sim.Told) {
+	_, err := replay.Run(tr, func(replay.Step) {
 		if steps++; steps > most {
 			panic(tooLong{})
 		}

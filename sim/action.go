@@ -238,7 +238,7 @@ func (w *World) Do(a *Action) {
 	switch a.kind {
 	case operationAnswers:
 		w.fake.Operations[a.index].Twice = a.twice || w.fake.Operations[a.index].Echo
-		w.answer(int(a.index), a.outcome)
+		w.Answer(int(a.index), a.outcome)
 	case operationHangs:
 		o := &w.fake.Operations[a.index]
 		o.Stuck = true

@@ -19,6 +19,12 @@ var Claims = []Claim{
 	{"progress", "Time goes on: what happens at one instant comes to an end."},
 }
 
+// LiveClaims are what is checked of a pool on a real browser, besides the invariants and Claims.
+var LiveClaims = []Claim{
+	{"same-state", "The recorded events, fed to a second core, give back the very state that the pool is in."},
+	{"inclusion", "Whatever the real browser does, the fake browser can do."},
+}
+
 // Says is the sentence of a claim or an invariant.
 func Says(name string) string {
 	for _, c := range Claims {

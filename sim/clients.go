@@ -81,8 +81,7 @@ type lease struct {
 type client struct {
 	leases [depth]lease
 	call   core.CallID
-	asked  core.Time // when its last request was made
-	serial uint32    // of its timer; timers with other numbers are stale
+	serial uint32 // of its timer; timers with other numbers are stale
 	pc     uint8
 	held   uint8 // how many of leases are in use
 	state  clientState
@@ -229,7 +228,7 @@ func (w *World) instruct(i int, in Instruction) {
 func (w *World) get(i int, in Instruction) {
 	c := &w.clients[i]
 	number := w.number(i)
-	c.state, c.asked = waiting, w.now
+	c.state = waiting
 	c.leases[c.held] = lease{request: core.RequestID(number)}
 	c.held++
 	if in.Lasting > 0 {
@@ -322,7 +321,7 @@ func (w *World) giveUp(i int) {
 func (w *World) abandon(request core.RequestID) {
 	w.step(core.Event{Kind: core.Abandoned, Request: request})
 	if w.core.Waits(request) {
-		w.violate("abandon-prompt", Says("abandon-prompt"), fmt.Sprintf("r%d waits after its caller has gone", request))
+		w.Violate("abandon-prompt", fmt.Sprintf("r%d waits after its caller has gone", request))
 	}
 }
 
@@ -421,7 +420,6 @@ func (w *World) tell(e *core.Effect) {
 		switch e.Kind {
 		case core.Grant:
 			l.tab = e.Tab
-			w.granted(c, e)
 			if c.state == waiting {
 				c.state = ready
 				c.pc++

@@ -29,8 +29,9 @@ type Exploration struct {
 	Within    int      // of a search around a run: every run within so many deviations was visited; -1: not even the run itself
 }
 
-// options are those of the engine. reached counts what all workers reach, once they have ended.
-func (o *ExploreOptions) options() (options search.Options[*World, Action], reached func() Reached) {
+// Engine are the options of the search engine that mean the same. reached counts what all workers
+// reach, once they have ended.
+func (o *ExploreOptions) Engine() (options search.Options[*World, Action], reached func() Reached) {
 	var all []*Reached
 	options = search.Options[*World, Action]{
 		MaxStates: o.MaxStates, Workers: o.Workers, NoReturn: o.NoReturn, Progress: o.Progress,
@@ -66,7 +67,7 @@ func ExploreFrom(start *World, name string, o ExploreOptions) (*Exploration, err
 		return nil, fmt.Errorf("sim: a world with a clock cannot be explored")
 	}
 	start = start.Clone()
-	options, reached := o.options()
+	options, reached := o.Engine()
 	x := &Exploration{Scenario: name, Result: *search.Explore(start, options)}
 	x.Reached = reached()
 	if x.Verdict == search.Holds {
@@ -106,10 +107,10 @@ func (w *World) DoFrom(from *World, a *Action) {
 // Broken says whether a claim is broken.
 func (w *World) Broken() bool { return w.violation != nil }
 
-// Good says whether everybody's program has ended and the pool is quiet, full, and as small as an idle
-// one is to be, or closed.
+// Good says whether everybody's program has ended and the pool is quiet, full, and as small as an
+// idle one is to be, or closed.
 func (w *World) Good() bool {
-	return w.allDone() && w.core.Quiet() && w.full() && w.contracted()
+	return w.allDone() && w.Settled()
 }
 
 func (w *World) allDone() bool {
@@ -142,9 +143,9 @@ func (w *World) deadEnd() *Violation {
 	}
 }
 
-// Walk lets one schedule of a scenario happen, as a source chooses, until a claim breaks, nothing can happen any more,
-// or so many actions were taken. Walks are what random strategies, and fuzzers, make of the worlds that a search
-// visits.
+// Walk lets one schedule of a scenario happen, as a source chooses, until a claim breaks, nothing
+// can happen any more, or so many actions were taken. Walks are what random strategies, and
+// fuzzers, make of the worlds that a search visits.
 func (s *Scenario) Walk(source scheduler.Source, most int) (*World, error) {
 	w, err := s.World()
 	if err == nil {
@@ -153,7 +154,8 @@ func (s *Scenario) Walk(source scheduler.Source, most int) (*World, error) {
 	return w, err
 }
 
-// actor is a number for who does an action: a client, the operation that answers, a deadline; a fault is its own.
+// actor is a number for who does an action: a client, the operation that answers, a deadline; a
+// fault is its own.
 func (w *World) actor(a *Action) uint64 {
 	n := uint64(a.kind)<<56 | flag(a.Fault, 55)
 	switch a.kind {

@@ -22,8 +22,8 @@ type clientKey struct {
 	_      [4]byte
 }
 
-// NewCanon returns one. Without symmetry it tells apart which of two tabs or contexts is the older one, and
-// which of two clients with the same program is the first.
+// NewCanon returns one. Without symmetry it tells apart which of two tabs or contexts is the older
+// one, and which of two clients with the same program is the first.
 func NewCanon(symmetry bool) *Canon {
 	c := new(Canon)
 	c.canon.KeepOrder = !symmetry
@@ -32,12 +32,13 @@ func NewCanon(symmetry bool) *Canon {
 }
 
 // Fingerprint is a hash of everything that the future of an untimed world depends on: the pool, the
-// ledger, the browser, the clients and the faults that are left, and whether a claim is broken: claims are about steps, and
-// one that breaks a claim may lead to a state that others lead to as well. Worlds that are equal up to the
-// names of their tabs, contexts and browsers have the same one; so have those in which clients with the same
-// program have changed places. The order of what is interchangeable comes from sorting it by all that is known of
-// it, never from trying every order; where that leaves a tie, two such worlds may have two fingerprints, which
-// costs time and hides nothing.
+// ledger, the browser, the clients and the faults that are left, and whether a claim is broken:
+// claims are about steps, and one that breaks a claim may lead to a state that others lead to as
+// well. Worlds that are equal up to the names of their tabs, contexts and browsers have the same
+// one; so have those in which clients with the same program have changed places. The order of what
+// is interchangeable comes from sorting it by all that is known of it, never from trying every
+// order; where that leaves a tie, two such worlds may have two fingerprints, which costs time and
+// hides nothing.
 func (c *Canon) Fingerprint(w *World) uint64 {
 	k := &c.canon
 	c.world = w
@@ -99,7 +100,8 @@ func (c *Canon) hasher(p *client) (h canon.Hasher) {
 	return h
 }
 
-// name is the name of a request or a call: its place in the program of its client, and the place of that client.
+// name is the name of a request or a call: its place in the program of its client, and the place of
+// that client.
 func (c *Canon) name(number uint64) uint64 {
 	if i, ok := c.world.ownerOf(number); ok && len(c.place) > 0 && number > c.world.recordedTo {
 		return number + (uint64(c.place[i])-uint64(i))*(programLength+1)

@@ -9,6 +9,9 @@ type incident struct {
 	since core.Time
 }
 
+// Incidents is how many of those that began have not ended.
+func (w *World) Incidents() int { return len(w.incidents) }
+
 // beginIncident notes that a tab is stuck from now on.
 func (w *World) beginIncident(id core.TabID) {
 	if !w.timed || w.healing {
@@ -22,8 +25,9 @@ func (w *World) beginIncident(id core.TabID) {
 	w.incidents = append(w.incidents, incident{id, w.now})
 }
 
-// endIncidents ends those whose page answers again or whose tab has left the books, once the tabs that
-// can serve, or are serving, are capacity less what other incidents still hold. It notes the longest.
+// endIncidents ends those whose page answers again or whose tab has left the books, once the tabs
+// that can serve, or are serving, are capacity less what other incidents still hold. It notes the
+// longest.
 //
 // An incident whose tab is lost is left out: its bound is that of a whole browser.
 func (w *World) endIncidents() {

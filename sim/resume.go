@@ -1,39 +1,23 @@
 package sim
 
 import (
-	"fmt"
-
 	"github.com/pagepool/pagepool/pool/core"
-	"github.com/pagepool/pagepool/pool/trace"
 	"github.com/pagepool/pagepool/sim/fakebrowser"
 	"github.com/pagepool/pagepool/sim/scheduler"
 )
 
-// Resume makes the untimed world in which a trace has come to its end, for a search that begins there: whoever
-// holds a page gives it back some time, or waits for its lease to be ended where the page answers nobody; whoever
-// waits may give up. The callers of a scenario come on top, and its faults; its affinities A, B and so on are the
-// keys of the trace in the order in which they were named. Behind a dump, the browser is as the pool
-// knows it. The error is that of the trace: it does not hold, or it cannot be played.
-func Resume(t *trace.Trace, s *Scenario) (*World, error) {
-	r, err := playOut(t, nil, nil)
-	if err != nil {
-		return nil, err
-	}
-	report := r.finish()
-	switch {
-	case report.Violation != nil:
-		return nil, fmt.Errorf("the trace itself breaks a claim: %w", report.Violation)
-	case len(report.Failed) > 0:
-		return nil, fmt.Errorf("the trace itself fails at line %d: expected %s; got %s", report.Failed[0].Line, report.Failed[0].Want, report.Failed[0].Got)
-	}
+// WorldFrom makes the untimed world that goes on where a timed one stands, for a search that begins
+// there: a holder gives its page back some time, or waits for its lease to be ended where the page
+// answers nobody; a caller that waits may give up. The callers of the scenario come on top, and its
+// faults. Where the timed world has no browser, there is one as the pool knows it.
+func (s *Scenario) WorldFrom(from *World) (*World, error) {
 	if err := checkFaults(s.Faults); err != nil {
 		return nil, err
 	}
-	from := r.world
 	w := &World{plain: plain{
 		closer: -1, nextArrival: never, nextMishap: never, faults: int8(s.Faults), now: from.now,
 		reached: new(Reached), scratch: new(scratch),
-		fixed: &fixed{choices: scheduler.Default{}, conditions: &DefaultConditions, menu: s.Menu, tick: s.Tick, only: s.Only, observe: s.Observe},
+		fixed: &fixed{chance: Chance{scheduler.Default{}}, conditions: &DefaultConditions, menu: s.Menu, tick: s.Tick, only: s.Only, observe: s.Observe},
 	}}
 	w.core.CopyFrom(&from.core)
 	w.ledger.CopyFrom(&from.ledger)

@@ -116,7 +116,7 @@ func (s *Scenario) World() (*World, error) {
 		return nil, err
 	}
 	for s.Full && !w.core.Quiet() {
-		w.answer(0, fakebrowser.Works)
+		w.Answer(0, fakebrowser.Works)
 	}
 	for i := range w.clients {
 		if s.Held {

@@ -6,7 +6,8 @@ import (
 	"github.com/pagepool/pagepool/pool/core"
 )
 
-// rare are small worlds about what seldom comes together: a small change of the core shows nowhere else.
+// rare are small worlds about what seldom comes together: a small change of the core shows nowhere
+// else.
 var rare = []*Scenario{
 	{
 		Name: "close-while-replaced", Says: "a pool closes while a browser that was replaced has been asked to end",

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/pagepool/pagepool/pool/canon"
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/sim/fakebrowser"
 	"github.com/pagepool/pagepool/sim/spec"
@@ -52,9 +51,6 @@ func (w *World) step(event core.Event) {
 		w.hash = hashStep(w.hash, w.now, &event, w.effects)
 		w.mostAlive = max(w.mostAlive, w.core.Alive())
 		w.endIncidents()
-		if w.waits != nil && w.steps%outlineEvery == 0 {
-			w.outlines = append(w.outlines, canon.Outline(&w.core.Facts))
-		}
 	}
 	if !w.unchecked {
 		w.check(event)
@@ -70,23 +66,24 @@ func (w *World) lend(e *core.Effect) {
 		return
 	}
 	if met := w.fake.Lend(e.Tab); met != "" {
-		w.violate(cleanLease, Says(cleanLease), fmt.Sprintf("r%d is granted t%d, and meets %s", e.Request, e.Tab, met))
+		w.Violate(cleanLease, fmt.Sprintf("r%d is granted t%d, and meets %s", e.Request, e.Tab, met))
 	}
 	if f := &w.conditions.Faults; w.timed && !w.healing && w.fake.Sessions {
 		switch {
-		case w.happens(f.SpoilsTab):
+		case w.chance.Happens(f.SpoilsTab):
 			w.Spoil(e.Tab, core.SpoiledTab)
-		case w.happens(f.SpoilsContext):
+		case w.chance.Happens(f.SpoilsContext):
 			w.Spoil(e.Tab, core.SpoiledContext)
-		case w.happens(f.NavigatesNoMore):
+		case w.chance.Happens(f.NavigatesNoMore):
 			w.StopNavigating(e.Tab)
 		}
 	}
 }
 
-// loopsLate draws whether a page begins to loop when its lease ends: a timer of its script has run out.
+// loopsLate draws whether a page begins to loop when its lease ends: a timer of its script has run
+// out.
 func (w *World) loopsLate(event core.Event) core.TabID {
-	if event.Kind != core.Released || !w.timed || w.healing || !w.happens(w.conditions.Faults.LoopsLate) {
+	if event.Kind != core.Released || !w.timed || w.healing || !w.chance.Happens(w.conditions.Faults.LoopsLate) {
 		return 0
 	}
 	id, _ := w.core.Holds(event.Request)
@@ -96,12 +93,9 @@ func (w *World) loopsLate(event core.Event) core.TabID {
 // cleanLease is the claim that a holder meets nothing of those before him.
 const cleanLease = "clean-lease"
 
-// untimedStep is how far the clock goes on with every step of an untimed world: enough for an idle tab
-// to need a probe where ProbeMaxAge is a nanosecond, and for nothing else to depend on it.
+// untimedStep is how far the clock goes on with every step of an untimed world: enough for an idle
+// tab to need a probe where ProbeMaxAge is a nanosecond, and for nothing else to depend on it.
 const untimedStep = 2
-
-// outlineEvery is after how many steps of a run its kind of state is noted: seldom enough to cost nothing.
-const outlineEvery = 32
 
 // begin hands an operation to the fake browser and, in timed worlds, draws its answer.
 func (w *World) begin(e *core.Effect) {
@@ -133,7 +127,7 @@ func (w *World) check(event core.Event) {
 	w.broken = spec.Check(&w.transition, w.broken[:0])
 	if len(w.broken) > 0 {
 		v := w.broken[0]
-		w.violate(v.Name, v.Says, v.What)
+		w.Violate(v.Name, v.What)
 		for _, also := range w.broken[1:] {
 			w.violation.Also = strings.TrimSpace(w.violation.Also + " " + also.Name)
 		}
@@ -148,21 +142,21 @@ func (w *World) check(event core.Event) {
 			continue
 		}
 		if b := w.fake.Browser(t.Browser); b != nil && !b.WrittenOff {
-			w.violate("no-leak", Says("no-leak"), fmt.Sprintf("t%d is alive in b%d, and no book counts it", t.ID, t.Browser))
+			w.Violate("no-leak", fmt.Sprintf("t%d is alive in b%d, and no book counts it", t.ID, t.Browser))
 			return
 		}
 	}
 	for i := range w.fake.Contexts {
 		c := &w.fake.Contexts[i]
 		if b := w.fake.Browser(c.Browser); !w.ledger.CountsContext(c.ID) && b != nil && !b.WrittenOff {
-			w.violate("no-leak", Says("no-leak"), fmt.Sprintf("c%d is alive in b%d, and no book counts it", c.ID, c.Browser))
+			w.Violate("no-leak", fmt.Sprintf("c%d is alive in b%d, and no book counts it", c.ID, c.Browser))
 			return
 		}
 	}
 	if w.core.Ended() {
 		for i := range w.fake.Browsers {
 			if b := &w.fake.Browsers[i]; !b.WrittenOff {
-				w.violate("closes", Says("closes"), fmt.Sprintf("b%d is alive, and the pool says that it is closed", b.ID))
+				w.Violate("closes", fmt.Sprintf("b%d is alive, and the pool says that it is closed", b.ID))
 				return
 			}
 		}
@@ -172,14 +166,15 @@ func (w *World) check(event core.Event) {
 // progress is the claim that a world goes on: where it breaks, nothing else comes.
 const progress = "progress"
 
-func (w *World) violate(property, says, what string) {
+// Violate notes that a claim is broken, unless one is already. What breaks next tells nothing new.
+func (w *World) Violate(property, what string) {
 	if w.violation == nil && (w.only == "" || w.only == property || property == progress) {
-		w.violation = &Violation{Property: property, Says: says, What: what, Step: w.steps, At: w.now}
+		w.violation = &Violation{Property: property, Says: Says(property), What: what, Step: w.steps, At: w.now}
 	}
 }
 
-// answer lets the operation at position i of the fake browser answer.
-func (w *World) answer(i int, outcome fakebrowser.Outcome) {
+// Answer lets the operation at position i of the fake browser answer.
+func (w *World) Answer(i int, outcome fakebrowser.Outcome) {
 	o := w.fake.Operations[i]
 	if o.Echo {
 		w.reached[answeredTwice]++
@@ -199,7 +194,7 @@ func (w *World) answer(i int, outcome fakebrowser.Outcome) {
 	}
 	event := w.fake.Answer(i, outcome)
 	if s := &w.core.Settings; event.Kind == core.Opened && s.MaxAge > 0 && w.timed {
-		event.Jitter = w.between(Latency{0, core.Time(s.MaxAgeJitter)}).Duration()
+		event.Jitter = w.chance.Between(Latency{0, core.Time(s.MaxAgeJitter)}).Duration()
 	}
 	if o.Twice && !o.Echo && i < len(w.fake.Operations) && w.fake.Operations[i].ID == o.ID {
 		w.fake.Operations[i].Due = w.now + w.conditions.Echo

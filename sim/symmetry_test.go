@@ -12,8 +12,8 @@ import (
 	"github.com/pagepool/pagepool/sim/scheduler"
 )
 
-// To count like things once leaves nothing out: of all states that are told apart without symmetry, as many
-// kinds are met as the search with symmetry counts.
+// To count like things once leaves nothing out: of all states that are told apart without symmetry,
+// as many kinds are met as the search with symmetry counts.
 func TestPropertySymmetryLeavesNoStateOut(t *testing.T) {
 	for _, name := range []string{"R-6", "promised-bypass", "E-01c", "shared-context", "recycle"} {
 		scenario := *ScenarioNamed(name)
@@ -46,9 +46,9 @@ func TestPropertySymmetryLeavesNoStateOut(t *testing.T) {
 	}
 }
 
-// To change places commutes with stepping: two worlds in which callers with the same program, and tabs of which
-// nobody knows anything, have changed places stay alike, whatever happens to one and, with places changed, to the
-// other.
+// To change places commutes with stepping: two worlds in which callers with the same program, and
+// tabs of which nobody knows anything, have changed places stay alike, whatever happens to one and,
+// with places changed, to the other.
 func TestPropertySymmetryCommutesWithStepping(t *testing.T) {
 	swaps := 0
 	for _, name := range []string{"R-6", "promised-bypass", "four-callers", "E-01c", "shared-context"} {
@@ -83,8 +83,9 @@ func likeCallers(s *Scenario) (pair [2]int) {
 	return pair
 }
 
-// alongside takes a world and its twin through a schedule, and compares their fingerprints. The twin's callers have
-// changed places from the start; its tabs do, two at a time, while they are being opened for nobody. It says how often.
+// alongside takes a world and its twin through a schedule, and compares their fingerprints. The
+// twin's callers have changed places from the start; its tabs do, two at a time, while they are
+// being opened for nobody. It says how often.
 func alongside(w *World, choices scheduler.Source, callers [2]int) (swaps int, err error) {
 	twin, canon, names := w.Clone(), NewCanon(true), newSwap(callers)
 	for step := range 60 {

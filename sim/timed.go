@@ -6,90 +6,41 @@ import (
 
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/sim/fakebrowser"
+	"github.com/pagepool/pagepool/sim/scheduler"
 )
 
-// Latency is how long an operation takes: the shortest by default, otherwise drawn between.
-type Latency struct{ Shortest, Longest core.Time }
+// Chance draws what is left to chance in a timed world.
+type Chance struct{ scheduler.Source }
 
-// chances is how finely faults are drawn: a chance of 1 is one in ten thousand.
-const chances = 10_000
-
-// Faults are chances that an operation goes wrong, in ten thousandths, drawn when it begins.
-type Faults struct {
-	LaunchFails, LaunchSlow, LaunchHangs int
-	OpenFails, OpenLeaves                int // it fails, leaving nothing or its page behind
-	OpenSlow, OpenHangs                  int
-	CloseFails, CloseFailsAnyway         int // it fails, and the page is there or gone
-	CloseSlow, CloseHangs                int
-	KillFails, KillSlow, KillHangs       int
-	BrowserCloseSlow, BrowserCloseHangs  int
-	ProbeFails, ProbeSlow, ProbeHangs    int
-	RescueFails, RescueSlow              int
-	ResetFails, ResetSlow, ResetHangs    int
-	EndFails, EndSlow, EndHangs          int // of the session of a lease
-	BeginFails, BeginSlow, BeginHangs    int // of the session of the next one
-	SpoilsTab, SpoilsContext             int // a holder leaves something that no end of a session undoes
-	NavigatesNoMore                      int // a page answers everything but navigations
-	LoopsLate                            int // a page begins to loop when its lease ends
-	Twice                                int // the answer comes twice
-	Wedges, Crashes                      int // of renders, drawn when their program is made
-	Loops                                int // of the wedged renders: a rescue helps
-	SilentWedges                         int // of the wedged renders: nobody notices, and the lease expires
-	DeathsPerThousandHours               int // of the browser
-	CrashesPerThousandHours              int // of a page, whoever has it
-	SilencesPerThousandHours             int // of the browser: it answers nothing any more
-}
-
-// Conditions are how a simulated browser behaves.
-type Conditions struct {
-	Launch, Open, Close, Kill, BrowserClose Latency
-	Probe, Rescue, Reset, Ping              Latency
-	EndSession, BeginSession                Latency
-	Sessions                                bool    // each lease has a session of its own
-	Slow                                    Latency // of what is slow
-	Echo                                    core.Time
-	Faults                                  Faults
-	// Measured are distributions to draw from in place of all between the shortest and the longest alike.
-	Measured Latencies
-	// Boundaries draws the latency of slow operations around the deadlines that they run into: just
-	// before, at the same instant, just after, long after.
-	Boundaries bool
-}
-
-// Milliseconds and Seconds are units of virtual time.
-const (
-	Milliseconds = core.Time(time.Millisecond)
-	Seconds      = core.Time(time.Second)
-)
-
-// DefaultConditions is a healthy browser: every operation works and takes its usual time.
-var DefaultConditions = Conditions{
-	Launch:       Latency{300 * Milliseconds, 300 * Milliseconds},
-	Open:         Latency{150 * Milliseconds, 150 * Milliseconds},
-	Close:        Latency{10 * Milliseconds, 10 * Milliseconds},
-	Kill:         Latency{20 * Milliseconds, 20 * Milliseconds},
-	BrowserClose: Latency{50 * Milliseconds, 50 * Milliseconds},
-	Probe:        Latency{2 * Milliseconds, 2 * Milliseconds},
-	Rescue:       Latency{60 * Milliseconds, 60 * Milliseconds},
-	Reset:        Latency{40 * Milliseconds, 40 * Milliseconds},
-	Ping:         Latency{1 * Milliseconds, 1 * Milliseconds},
-	EndSession:   Latency{1 * Milliseconds, 1 * Milliseconds},
-	BeginSession: Latency{2 * Milliseconds, 2 * Milliseconds},
-	Echo:         5 * Milliseconds,
-}
-
-// between draws a duration in steps of a 1,024th of the way.
-func (w *World) between(l Latency) core.Time {
+// Between draws a duration in steps of a 1,024th of the way.
+func (c Chance) Between(l Latency) core.Time {
 	if l.Longest <= l.Shortest {
 		return l.Shortest
 	}
 	const steps = 1 << 10
-	return l.Shortest + (l.Longest-l.Shortest)/steps*core.Time(w.choices.Choose(steps))
+	return l.Shortest + (l.Longest-l.Shortest)/steps*core.Time(c.Choose(steps))
 }
 
-// happens draws whether something of a chance in ten thousand happens.
-func (w *World) happens(chance int) bool {
-	return chance > 0 && w.choices.Choose(chances) >= chances-chance
+// Happens draws whether something happens that has so many chances in Chances.
+func (c Chance) Happens(chance int) bool {
+	return chance > 0 && c.Choose(Chances) >= Chances-chance
+}
+
+// Arrivals bring the callers of a timed world.
+type Arrivals interface {
+	// Gap draws how long it takes until the next caller comes.
+	Gap(Chance) core.Time
+	// Visit draws what that caller does, in a world where so many are active; false: it does not
+	// come.
+	Visit(c Chance, active int) (Program, bool)
+}
+
+// arrive lets one caller come, and draws when the next does.
+func (w *World) arrive() {
+	if p, comes := w.arrivals.Visit(w.chance, w.active); comes {
+		w.admit(&p)
+	}
+	w.nextArrival = later(w.now, w.arrivals.Gap(w.chance))
 }
 
 // answerPlan is what was drawn for an operation.
@@ -167,7 +118,7 @@ func (w *World) draw(o *fakebrowser.Operation) {
 		o.Twice = true
 	}
 	if o.Kind == fakebrowser.Open && (plan == slow || plan == hangs) {
-		w.fake.Tab(o.Tab).Made = w.choices.Choose(2) == 1
+		w.fake.Tab(o.Tab).Made = w.chance.Choose(2) == 1
 	}
 	if plan == slow {
 		o.Due = w.now + w.slow(o.Kind)
@@ -184,7 +135,7 @@ func (w *World) plan(menu *[5]planChance) answerPlan {
 	if sum == 0 {
 		return normal
 	}
-	at := chances - 1 - w.choices.Choose(chances)
+	at := Chances - 1 - w.chance.Choose(Chances)
 	for _, p := range menu {
 		if at < p.chance {
 			return p.plan
@@ -197,7 +148,7 @@ func (w *World) plan(menu *[5]planChance) answerPlan {
 // slow is the latency of a slow operation.
 func (w *World) slow(kind fakebrowser.OperationKind) core.Time {
 	if !w.conditions.Boundaries {
-		return w.between(w.conditions.Slow)
+		return w.chance.Between(w.conditions.Slow)
 	}
 	s := &w.core.Settings
 	grace, timeout := s.CloseGrace, s.CloseTimeout
@@ -226,46 +177,33 @@ func (w *World) slow(kind fakebrowser.OperationKind) core.Time {
 		grace - tick, grace, grace + tick, (grace + timeout) / 2, timeout - tick, timeout, timeout + tick,
 		timeout + timeout/2, 2*timeout + s.KillTimeout,
 	}
-	return core.Time(max(0, around[w.choices.Choose(len(around))]))
+	return core.Time(max(0, around[w.chance.Choose(len(around))]))
 }
 
-// mishapRates are how often the browser dies, a page does, and the browser falls silent, in a thousand
-// hours.
-func (f *Faults) mishapRates() [3]int {
-	return [3]int{f.DeathsPerThousandHours, f.CrashesPerThousandHours, f.SilencesPerThousandHours}
-}
-
-// drawMishap is when one of these happens next of itself.
+// drawMishap is when one of these happens next by itself.
 func (w *World) drawMishap() core.Time {
-	rate := 0
-	for _, r := range w.conditions.Faults.mishapRates() {
-		rate += r
-	}
-	if rate == 0 {
-		return never
-	}
-	mean := core.Time(1000*time.Hour) / core.Time(rate)
-	return w.now + w.between(Latency{mean / 50, 2 * mean})
+	return later(w.now, w.conditions.Faults.UntilMishap(w.chance))
 }
 
-// mishap ends a browser or a page, or has the browser fall silent; by the default policy it does not.
+// mishap ends a browser or a page, or has the browser fall silent; by the default policy it does
+// not.
 func (w *World) mishap() {
 	w.nextMishap = w.drawMishap()
-	rates := w.conditions.Faults.mishapRates()
-	what := w.choices.Choose(1 + rates[0] + rates[1] + rates[2])
+	rates := w.conditions.Faults.MishapRates()
+	what := w.chance.Choose(1 + rates[0] + rates[1] + rates[2])
 	tabs, browsers := len(w.fake.Tabs), len(w.fake.Browsers)
 	switch {
 	case what == 0:
 	case what <= rates[0]:
 		if browsers > 0 {
-			w.BrowserDies(w.fake.Browsers[w.choices.Choose(browsers)].ID)
+			w.BrowserDies(w.fake.Browsers[w.chance.Choose(browsers)].ID)
 		}
 	case what <= rates[0]+rates[1]:
 		if tabs > 0 {
-			w.Crash(w.fake.Tabs[w.choices.Choose(tabs)].ID)
+			w.Crash(w.fake.Tabs[w.chance.Choose(tabs)].ID)
 		}
 	case browsers > 0:
-		w.FallSilent(w.fake.Browsers[w.choices.Choose(browsers)].ID)
+		w.FallSilent(w.fake.Browsers[w.chance.Choose(browsers)].ID)
 	}
 }
 
@@ -329,18 +267,18 @@ func (w *World) advance(limit core.Time) bool {
 	if at > w.now {
 		w.now, w.still = at, 0
 	} else if w.still++; w.still > stillBound {
-		w.violate(progress, Says(progress), fmt.Sprintf("%d things have happened at one instant", w.still))
+		w.Violate(progress, fmt.Sprintf("%d things have happened at one instant", w.still))
 		return false
 	}
 	switch who {
 	case browserNews, tabNews:
-		w.answer(operation, w.fake.Operations[operation].Outcome)
+		w.Answer(operation, w.fake.Operations[operation].Outcome)
 	case mishaps:
 		w.mishap()
 	case callers:
 		w.run(int(w.popTimer().client))
 	case arrivals:
-		w.arrivals.arrive(w)
+		w.arrive()
 	case deadline:
 		w.step(due.Event)
 	}
@@ -352,31 +290,33 @@ const stillBound = 100_000
 
 // RunUntil lets everything happen up to an instant, that instant included, and leaves the clock
 // there. It is false where a claim was broken.
-func (w *World) RunUntil(t core.Time) bool { return w.runUntil(t, &patience{}) }
+func (w *World) RunUntil(t core.Time) bool { return w.RunWhile(t, new(Patience)) }
 
-// runUntil is RunUntil for as long as somebody is patient; the clock stops with them.
-func (w *World) runUntil(t core.Time, p *patience) bool {
-	for !p.over() && w.advance(t) {
+// RunWhile is RunUntil for as long as the caller is patient. Where its patience ends, the clock
+// stops.
+func (w *World) RunWhile(t core.Time, p *Patience) bool {
+	for !p.Over() && w.advance(t) {
 	}
-	if w.violation == nil && !p.ended {
+	if w.violation == nil && !p.Ended {
 		w.now = max(w.now, t)
 	}
 	return w.violation == nil
 }
 
-// patience is a question whether to go on that is asked once in a while, since asking costs more
-// than most of what happens in between.
-type patience struct {
-	ask   func() bool // nil: for ever
+// Patience asks once in a while whether to go on, since asking costs more than most of what happens
+// in between.
+type Patience struct {
+	Ask   func() bool // nil: it never ends
+	Ended bool        // Ask has said no
 	turns int
-	ended bool
 }
 
 const turnsBetween = 1 << 10
 
-func (p *patience) over() bool {
-	if p.turns++; p.turns%turnsBetween == 0 && p.ask != nil && !p.ended {
-		p.ended = !p.ask()
+// Over counts one turn, asks where it is time to, and says whether the patience has ended.
+func (p *Patience) Over() bool {
+	if p.turns++; p.turns%turnsBetween == 0 && p.Ask != nil && !p.Ended {
+		p.Ended = !p.Ask()
 	}
-	return p.ended
+	return p.Ended
 }

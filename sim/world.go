@@ -1,5 +1,6 @@
 // Package sim is the simulated world: the pool's core, a fake browser, scripted callers and a
-// virtual clock, all of it one value. Package sim/scheduler says what happens next in it.
+// virtual clock, all of it one value. Package scheduler says what happens next in it, package search
+// visits all that can, package traffic brings callers for hours, and package replay plays traces.
 //
 // A World is used in two ways. Untimed, for checking: Actions lists everything that could happen
 // next, Do makes one of it happen, and the clock stands still. Timed, for traffic and for traces:
@@ -30,7 +31,7 @@ type Options struct {
 	Choices    scheduler.Source
 	Conditions *Conditions // nil: DefaultConditions
 	Sessions   bool        // the driver gives each lease a session of its own
-	Arrivals   *Arrivals
+	Arrivals   Arrivals
 
 	// Untimed worlds have these clients, and Faults deviations from a healthy browser in all, of
 	// those in Menu.
@@ -39,13 +40,15 @@ type Options struct {
 	Menu     Menu
 	Tick     core.Time // by how much time passes at once, where Menu has TimePasses
 
-	// From is where the pool is at the start; nil: a new one, with a healthy browser. What stands behind a
-	// pool from elsewhere is not known, so there is no browser then: what it answers is said by hand.
+	// From is where the pool is at the start; nil: a new one, with a healthy browser. What stands
+	// behind a pool from elsewhere is not known, so there is no browser then: what it answers is
+	// said by hand.
 	From *core.State
 
 	// Unchecked leaves the invariants out, for measurements.
 	Unchecked bool
-	// Only is the one claim to look at, to see whether it would find by itself what others find before it; empty: all.
+	// Only is the one claim to look at, to see whether it would find by itself what others find
+	// before it; empty: all.
 	Only string
 	// Observe is called after every step, when the world has heard of it: who reads the world sees
 	// the state after. It keeps nothing of effects.
@@ -58,9 +61,9 @@ type fixed struct {
 	recorded   bool // there is no browser: see Options.From
 	unchecked  bool
 	only       string
-	choices    scheduler.Source
+	chance     Chance
 	conditions *Conditions
-	arrivals   *Arrivals
+	arrivals   Arrivals
 	menu       Menu
 	tick       core.Time
 	recordedTo uint64  // untimed: requests and calls up to this number were there at the start
@@ -103,9 +106,6 @@ type plain struct {
 	worst     core.Time // longest recovery
 	violation *Violation
 	reached   *Reached
-	grants    uint64
-	waits     *waitHistogram // nil: not counted
-	outlines  []uint64       // timed, where waits are counted: the kinds of state met, now and then
 	*scratch
 	*fixed
 }
@@ -155,12 +155,12 @@ func New(o Options) (*World, error) {
 		reached:     new(Reached),
 		scratch:     new(scratch),
 		fixed: &fixed{
-			timed: o.Timed, recorded: o.From != nil, unchecked: o.Unchecked, only: o.Only, choices: o.Choices, conditions: o.Conditions,
+			timed: o.Timed, recorded: o.From != nil, unchecked: o.Unchecked, only: o.Only, chance: Chance{o.Choices}, conditions: o.Conditions,
 			arrivals: o.Arrivals, menu: o.Menu, tick: o.Tick, observe: o.Observe,
 		},
 	}}
-	if w.choices == nil {
-		w.choices = scheduler.Default{}
+	if o.Choices == nil {
+		w.chance = Chance{scheduler.Default{}}
 	}
 	if w.conditions == nil {
 		w.conditions = &DefaultConditions
@@ -185,7 +185,7 @@ func New(o Options) (*World, error) {
 	w.core.CopyFrom(core.New(settings))
 	w.step(core.Event{})
 	if w.arrivals != nil {
-		w.nextArrival = w.arrivals.next(w)
+		w.nextArrival = w.arrivals.Gap(w.chance)
 		w.nextMishap = w.drawMishap()
 	}
 	return w, nil
@@ -249,6 +249,14 @@ func (w *World) Now() core.Time { return w.now }
 // Core is the pool, to be read.
 func (w *World) Core() *core.State { return &w.core }
 
+// SetNow moves the clock. Nothing happens by itself on the way: a caller that plays a record says
+// what does.
+func (w *World) SetNow(at core.Time) { w.now = at }
+
+// Before is the pool as it was before the last step, to be read; nil: the invariants are not
+// checked.
+func (w *World) Before() *core.State { return w.before }
+
 // Fake is the browser, to be read.
 func (w *World) Fake() *fakebrowser.State { return &w.fake }
 
@@ -270,6 +278,9 @@ func (w *World) Violation() *Violation { return w.violation }
 // Effects are those of the last step. They are good until the next.
 func (w *World) Effects() []core.Effect { return w.effects }
 
+// Fire lets a deadline that is armed come now.
+func (w *World) Fire(deadline core.Event) { w.step(deadline) }
+
 // Perform makes a scripted event happen now. An answer of the browser ends the operation that it
 // answers, whatever that was going to do; where there is none, it is a second answer, and must not
 // claim what is not so.
@@ -278,7 +289,7 @@ func (w *World) Perform(event core.Event) error {
 		w.step(event)
 		return nil
 	}
-	answer, outcome := answers(event.Kind)
+	answer, outcome := fakebrowser.OperationOf(event.Kind)
 	if answer == 0 {
 		if event.Kind == core.Crashed {
 			w.Crash(event.Tab)
@@ -294,7 +305,7 @@ func (w *World) Perform(event core.Event) error {
 		w.step(answered)
 		return nil
 	}
-	if w.closesOpening(event) {
+	if w.ClosesOpening(event) {
 		w.fake.CloseContext(event.Tab)
 		w.step(event)
 		return nil
@@ -321,7 +332,8 @@ func (w *World) Perform(event core.Event) error {
 	return nil
 }
 
-// hears has the fake browser be as an event says that it is: whether leases have sessions, and what a holder left.
+// hears has the fake browser be as an event says that it is: whether leases have sessions, and what
+// a holder left.
 func (w *World) hears(event core.Event) {
 	w.fake.Sessions = w.fake.Sessions || event.Sessions
 	if t := w.fake.Tab(event.Tab); t != nil && event.Kind == core.SessionEnded {
@@ -329,67 +341,16 @@ func (w *World) hears(event core.Event) {
 	}
 }
 
-// closesOpening says whether an event is the end of a tab whose opening has not answered, and whose close was
-// asked for. That close was dropped, as if there were no context yet; who says that it is closed says that
-// there was one.
-func (w *World) closesOpening(event core.Event) bool {
+// ClosesOpening says whether an event is the end of a tab whose opening has not answered, and whose
+// close was asked for. That close was dropped, as if there were no context yet; who says that it is
+// closed says that there was one.
+func (w *World) ClosesOpening(event core.Event) bool {
 	if event.Kind != core.Closed || event.Kept {
 		return false
 	}
 	page := w.fake.Tab(event.Tab)
 	t, _ := w.core.Tab(event.Tab)
 	return page != nil && page.Opening && page.Own && t.State == core.Closing
-}
-
-// answers says which operation an event answers, and how.
-func answers(kind core.EventKind) (k fakebrowser.OperationKind, o fakebrowser.Outcome) {
-	switch kind {
-	case core.BrowserReady:
-		return fakebrowser.Launch, fakebrowser.Works
-	case core.BrowserFailed:
-		return fakebrowser.Launch, fakebrowser.Fails
-	case core.BrowserGone:
-		return fakebrowser.CloseBrowser, fakebrowser.Works
-	case core.BrowserAnswered:
-		return fakebrowser.Ping, fakebrowser.Works
-	case core.Opened:
-		return fakebrowser.Open, fakebrowser.Works
-	case core.OpenFailed:
-		return fakebrowser.Open, fakebrowser.FailsAnyway
-	case core.Probed:
-		return fakebrowser.Probe, fakebrowser.Works
-	case core.ProbeFailed:
-		return fakebrowser.Probe, fakebrowser.Fails
-	case core.Rescued:
-		return fakebrowser.Rescue, fakebrowser.Works
-	case core.RescueFailed:
-		return fakebrowser.Rescue, fakebrowser.Fails
-	case core.WasReset:
-		return fakebrowser.Reset, fakebrowser.Works
-	case core.ResetFailed:
-		return fakebrowser.Reset, fakebrowser.Fails
-	case core.SessionEnded:
-		return fakebrowser.EndSession, fakebrowser.Works
-	case core.SessionEndFailed:
-		return fakebrowser.EndSession, fakebrowser.Fails
-	case core.SessionBegun:
-		return fakebrowser.BeginSession, fakebrowser.Works
-	case core.SessionBeginFailed:
-		return fakebrowser.BeginSession, fakebrowser.Fails
-	case core.Closed:
-		return fakebrowser.Close, fakebrowser.Works
-	case core.CloseFailed:
-		return fakebrowser.Close, fakebrowser.Fails
-	case core.Killed:
-		return fakebrowser.Kill, fakebrowser.Works
-	case core.KillFailed:
-		return fakebrowser.Kill, fakebrowser.Fails
-	case core.ContextClosed:
-		return fakebrowser.CloseContext, fakebrowser.Works
-	case core.ContextCloseFailed:
-		return fakebrowser.CloseContext, fakebrowser.Fails
-	}
-	return 0, 0
 }
 
 // Wedge makes the page of a tab stop answering for ever: a close of it hangs until its renderer is
@@ -403,9 +364,10 @@ func (w *World) Wedge(id core.TabID) bool {
 	return true
 }
 
-// Loop makes the page of a tab stop answering until it is rescued. It is false where no such page is open.
+// Loop makes the page of a tab stop answering until it is rescued. It is false where no such page
+// is open. A world without a browser takes it on trust.
 func (w *World) Loop(id core.TabID) bool {
-	if !w.fake.Loop(id) {
+	if !w.recorded && !w.fake.Loop(id) {
 		return false
 	}
 	w.reached[looped]++
@@ -413,16 +375,18 @@ func (w *World) Loop(id core.TabID) bool {
 	return true
 }
 
-// FallSilent makes a browser answer nothing any more. It is false where no such browser serves.
+// FallSilent makes a browser answer nothing any more. It is false where no such browser serves. A
+// world without a browser takes it on trust.
 func (w *World) FallSilent(id core.BrowserID) bool {
-	if !w.fake.FallSilent(id) {
+	if !w.recorded && !w.fake.FallSilent(id) {
 		return false
 	}
 	w.reached[browserSilent]++
 	return true
 }
 
-// Spoil has the holder of a tab leave something that no end of a session undoes. It is false where that cannot be.
+// Spoil has the holder of a tab leave something that no end of a session undoes. It is false where
+// that cannot be.
 func (w *World) Spoil(id core.TabID, left core.Left) bool {
 	t, ok := w.core.Tab(id)
 	if !ok || t.State != core.Leased || !w.fake.Spoil(id, left) {
@@ -432,7 +396,8 @@ func (w *World) Spoil(id core.TabID, left core.Left) bool {
 	return true
 }
 
-// StopNavigating makes the page of a tab answer everything but navigations. It is false where no such page is held.
+// StopNavigating makes the page of a tab answer everything but navigations. It is false where no
+// such page is held.
 func (w *World) StopNavigating(id core.TabID) bool {
 	t, ok := w.core.Tab(id)
 	if !ok || t.State != core.Leased || !w.fake.StopNavigating(id) {
@@ -463,9 +428,13 @@ func (w *World) Crash(id core.TabID) bool {
 	return true
 }
 
-// BrowserDies ends a browser process with all that is in it. It is false where it is not alive.
+// BrowserDies ends a browser process with all that is in it. It is false where it is not alive. A
+// world without a browser takes it on trust.
 func (w *World) BrowserDies(id core.BrowserID) bool {
-	event, ok := w.fake.Die(id)
+	event, ok := core.Event{Kind: core.BrowserGone, Browser: id}, true
+	if !w.recorded {
+		event, ok = w.fake.Die(id)
+	}
 	if !ok {
 		return false
 	}
@@ -474,8 +443,8 @@ func (w *World) BrowserDies(id core.BrowserID) bool {
 	return true
 }
 
-// Hold keeps operations of a kind, on a tab, a context or a browser, from answering by themselves, those
-// under way and those to come; Unhold lets them go.
+// Hold keeps operations of a kind, on a tab, a context or a browser, from answering by themselves,
+// those under way and those to come; Unhold lets them go.
 func (w *World) Hold(h fakebrowser.Hold) {
 	w.fake.Hold(h)
 	if h.Kind == fakebrowser.Close {

@@ -49,7 +49,8 @@ func TestAWedgedPageIsKilledAndItsCapacityIsBack(t *testing.T) {
 	if v := w.Violation(); v != nil {
 		t.Fatal(v)
 	}
-	// RescueTimeout, CloseTimeout and the kill, which also answers the close that hung. There was a spare page.
+	// RescueTimeout, CloseTimeout and the kill, which also answers the close that hung. There was a
+	// spare page.
 	if want := 5*Seconds + 520*Milliseconds; w.WorstRecovery() != want {
 		t.Errorf("recovered in %v; want %v", w.WorstRecovery(), want)
 	}
@@ -78,16 +79,6 @@ func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
-	}
-}
-
-func BenchmarkStagingDay(b *testing.B) {
-	for b.Loop() {
-		r, err := Run(RunOptions{Profile: &staging, Seed: 1, Hours: 24})
-		if err != nil || r.Violation != nil {
-			b.Fatal(err, r.Violation)
-		}
-		b.ReportMetric(float64(r.Events), "events")
 	}
 }
 

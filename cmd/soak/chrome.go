@@ -19,6 +19,7 @@ import (
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/sim"
 	"github.com/pagepool/pagepool/sim/live"
+	"github.com/pagepool/pagepool/sim/traffic"
 )
 
 // chromeReport is what `soak chrome` prints: the report of a run, in real seconds, and what a real browser adds.
@@ -106,11 +107,11 @@ func (s *soak) chromeCommand() *cobra.Command {
 type chromeStage struct{ *loopback.Stage }
 
 // Befall has a mishap happen to a browser.
-func (s chromeStage) Befall(m sim.Mishap, launch uint64) bool {
+func (s chromeStage) Befall(m traffic.Mishap, launch uint64) bool {
 	switch m {
-	case sim.BrowserDies:
+	case traffic.BrowserDies:
 		return s.KillBrowser(launch)
-	case sim.PageCrashes:
+	case traffic.PageCrashes:
 		return s.KillRenderer(launch)
 	}
 	return s.StopBrowser(launch)
@@ -119,7 +120,7 @@ func (s chromeStage) Befall(m sim.Mishap, launch uint64) bool {
 // chromeSettings are a profile's, with what a real browser takes longer for than the simulated one.
 func chromeSettings(profile string) core.Settings {
 	settings := incidentSettings
-	if p := sim.ProfileNamed(profile); p != nil {
+	if p := traffic.ProfileNamed(profile); p != nil {
 		settings = p.Settings
 	}
 	if profile == "hostile" {
@@ -189,7 +190,7 @@ func (s *soak) live(o chromeOptions, settings core.Settings, stage chromeStage, 
 	var err error
 	if o.profile == incidentProfile {
 		options.Callers = incidentCallers(report, settings)
-	} else if options.Callers, err = live.Profile[*chrome.Page](sim.ProfileNamed(o.profile), o.seed.first, settings, int(o.mishaps)); err != nil {
+	} else if options.Callers, err = live.Profile[*chrome.Page](traffic.ProfileNamed(o.profile), o.seed.first, settings, int(o.mishaps)); err != nil {
 		return nil, err
 	}
 	return live.Run(s.ctx, options)

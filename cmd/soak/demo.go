@@ -8,6 +8,7 @@ import (
 
 	"github.com/pagepool/pagepool/sim"
 	"github.com/pagepool/pagepool/sim/spec"
+	"github.com/pagepool/pagepool/sim/traffic"
 	"github.com/pagepool/pagepool/testdata"
 )
 
@@ -44,7 +45,7 @@ func (s *soak) demo() error {
 	}
 	s.judgeReplay(replay)
 	run, err := s.run(runOptions{
-		profile: sim.ProfileNamed("staging"), seeds: seedRange{1, 1},
+		profile: traffic.ProfileNamed("staging"), seeds: seedRange{1, 1},
 		hours: hours{24 * time.Hour}, shard: shard{1, 1},
 	})
 	if err != nil {

@@ -16,6 +16,7 @@ import (
 
 	"github.com/pagepool/pagepool/pool/trace"
 	"github.com/pagepool/pagepool/sim"
+	"github.com/pagepool/pagepool/sim/replay"
 	"github.com/pagepool/pagepool/sim/search"
 )
 
@@ -249,14 +250,14 @@ func (s *soak) searchOf(o *exploreOptions, c *sim.Scenario) (func(sim.ExploreOpt
 	}
 	if o.deviationsSet {
 		return func(options sim.ExploreOptions) (*sim.Exploration, error) {
-			x, err := sim.ExploreAround(tr, int(o.deviations), c.Name, options)
+			x, err := replay.Around(tr, int(o.deviations), c.Name, options)
 			if err != nil {
 				err = inFile(from, err)
 			}
 			return x, err
 		}, nil
 	}
-	w, err := sim.Resume(tr, c)
+	w, err := replay.Resume(tr, c)
 	if err != nil {
 		return nil, inFile(from, err)
 	}

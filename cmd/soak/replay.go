@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pagepool/pagepool/pool/trace"
-	"github.com/pagepool/pagepool/sim"
+	"github.com/pagepool/pagepool/sim/replay"
 	"github.com/pagepool/pagepool/testdata"
 )
 
@@ -29,7 +29,7 @@ type replayReport struct {
 	Violations       []violation    `json:"violations"`
 	Interrupted      bool           `json:"interrupted,omitempty"`
 
-	found  *sim.ReplayReport
+	found  *replay.Report
 	shrink string // the command that makes a failure smaller
 }
 
@@ -80,12 +80,12 @@ func (s *soak) replay(file string, data []byte, steps bool) (*replayReport, erro
 	if tr.Settings, err = s.settings(tr.Settings); err != nil {
 		return nil, err
 	}
-	var tell func(sim.Told)
+	var tell func(replay.Step)
 	if steps {
 		tell = s.tell
 	}
 	began := time.Now()
-	found, err := sim.ReplayWhile(tr, tell, s.goesOn)
+	found, err := replay.RunWhile(tr, tell, s.goesOn)
 	if err != nil && (found == nil || len(found.Failed) == 0) {
 		return nil, inFile(file, err)
 	}
@@ -119,7 +119,7 @@ func (s *soak) judgeReplay(r *replayReport) {
 	}
 }
 
-func (s *soak) tell(t sim.Told) {
+func (s *soak) tell(t replay.Step) {
 	fmt.Fprintf(s.stderr, "%-12v %s\n", t.At.Duration(), trace.AppendEvent(nil, t.Event, t.Names))
 	for _, e := range t.Effects {
 		fmt.Fprintf(s.stderr, "%-12s     %s\n", "", trace.AppendEffect(nil, e, t.Names))

@@ -13,6 +13,7 @@ import (
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/sim"
 	"github.com/pagepool/pagepool/sim/search"
+	"github.com/pagepool/pagepool/sim/traffic"
 )
 
 // runReport is what `soak run` prints. Of several seeds, the waits are those of the worst seed.
@@ -39,11 +40,11 @@ type runReport struct {
 	unanswered    int     // requests that were left without an answer
 	unseen        float64 // how likely it is that the next state looked at is of a kind not met
 	kinds         int     // of states met
-	first         *sim.Report
+	first         *traffic.Report
 }
 
 type runOptions struct {
-	profile *sim.Profile
+	profile *traffic.Profile
 	seeds   seedRange
 	hours   hours
 	shard   shard
@@ -65,7 +66,7 @@ func (s *soak) runCommand() *cobra.Command {
 			if len(args) == 1 {
 				name = args[0]
 			}
-			if o.profile = sim.ProfileNamed(name); o.profile == nil {
+			if o.profile = traffic.ProfileNamed(name); o.profile == nil {
 				return fmt.Errorf("unknown profile %q; the profiles are %s", name, strings.Join(profileNames(), ", "))
 			}
 			return nil
@@ -90,7 +91,7 @@ func (s *soak) runCommand() *cobra.Command {
 
 func profileNames() []string {
 	var names []string
-	for _, p := range sim.Profiles {
+	for _, p := range traffic.Profiles {
 		names = append(names, p.Name)
 	}
 	return names
@@ -98,7 +99,7 @@ func profileNames() []string {
 
 func profileTable() string {
 	var b strings.Builder
-	for _, p := range sim.Profiles {
+	for _, p := range traffic.Profiles {
 		fmt.Fprintf(&b, "  %-10s %s\n", p.Name, p.Says)
 	}
 	return b.String()
@@ -146,7 +147,7 @@ type attempt struct {
 
 // outcome is what a seed came to; neither where it was not begun any more.
 type outcome struct {
-	report *sim.Report
+	report *traffic.Report
 	err    error
 }
 
@@ -171,7 +172,7 @@ func (s *soak) runSeeds(o runOptions, base core.Settings, first, n uint64) <-cha
 					a.done <- outcome{}
 					continue
 				}
-				report, err := sim.Run(s.simOptions(o, base, a.seed))
+				report, err := traffic.Run(s.simOptions(o, base, a.seed))
 				a.done <- outcome{report, err}
 			}
 		}()
@@ -180,8 +181,8 @@ func (s *soak) runSeeds(o runOptions, base core.Settings, first, n uint64) <-cha
 }
 
 // simOptions has the seed draw its settings, which give way to those of -set; with base they agree.
-func (s *soak) simOptions(o runOptions, base core.Settings, seed uint64) sim.RunOptions {
-	return sim.RunOptions{
+func (s *soak) simOptions(o runOptions, base core.Settings, seed uint64) traffic.Options {
+	return traffic.Options{
 		Profile: o.profile, Seed: seed, Hours: o.hours.Hours(),
 		Set: func(settings *core.Settings) (err error) {
 			*settings, err = s.fitted(*settings, base, o.profile.Check)
@@ -204,7 +205,7 @@ type runSum struct {
 }
 
 // add takes in the next seed.
-func (s *soak) add(sum *runSum, o runOptions, base core.Settings, r *sim.Report) {
+func (s *soak) add(sum *runSum, o runOptions, base core.Settings, r *traffic.Report) {
 	if sum.first == nil {
 		sum.first = r
 	}
@@ -256,7 +257,7 @@ func (s *soak) runFlags(o runOptions, seeds seedRange) string {
 	return fmt.Sprintf("soak run %s -seed %v -hours %v%s", o.profile.Name, &seeds, &o.hours, s.setFlags())
 }
 
-func (s *soak) violationOf(o runOptions, r *sim.Report) violation {
+func (s *soak) violationOf(o runOptions, r *traffic.Report) violation {
 	return violation{
 		Property: r.Violation.Property, Says: r.Violation.Says, What: r.Violation.What, Seed: r.Seed,
 		Step: r.Violation.Step, Repeat: s.runFlags(o, seedRange{r.Seed, r.Seed}),
@@ -265,7 +266,7 @@ func (s *soak) violationOf(o runOptions, r *sim.Report) violation {
 
 // save writes the trace of a failed seed. Where it replays to the same failure, that is the shorter
 // way to repeat it; what never ends cannot be seen in a trace, and takes the seed.
-func (s *soak) save(o runOptions, base core.Settings, r *sim.Report, v *violation) {
+func (s *soak) save(o runOptions, base core.Settings, r *traffic.Report, v *violation) {
 	again := s.simOptions(o, base, r.Seed)
 	again.Progress = nil // it takes no longer than the first time, and Ctrl-C asks for a report
 	file, repeats, err := saveRun(again, r.Violation, v.Repeat)

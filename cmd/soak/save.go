@@ -9,6 +9,9 @@ import (
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/pool/trace"
 	"github.com/pagepool/pagepool/sim"
+	"github.com/pagepool/pagepool/sim/replay"
+	"github.com/pagepool/pagepool/sim/shrink"
+	"github.com/pagepool/pagepool/sim/traffic"
 )
 
 // regressions is where failures are kept, seen from the root of the repository.
@@ -18,18 +21,18 @@ const regressions = "testdata/regressions"
 // where the command runs in the repository, and otherwise here. repeats says whether the trace,
 // replayed without the seed, breaks the same claim; repeat is the command that does it with the seed. A failure that the second run does not repeat
 // is an error.
-func saveRun(o sim.RunOptions, want *sim.Violation, repeat string) (file string, repeats bool, err error) {
-	var names sim.Keys
+func saveRun(o traffic.Options, want *sim.Violation, repeat string) (file string, repeats bool, err error) {
+	var names replay.Keys
 	for i := range 1 << 10 {
 		names.Handle(fmt.Sprintf("a%d", i+1))
 	}
-	transcript := sim.Transcript{Names: &names}
+	transcript := replay.Transcript{Names: &names}
 	var settings core.Settings
 	o.Observe = func(w *sim.World, event core.Event, effects []core.Effect) {
 		settings = w.Core().Settings
 		transcript.Observe(w, event, effects)
 	}
-	again, err := sim.Run(o)
+	again, err := traffic.Run(o)
 	if err != nil {
 		return "", false, err
 	}
@@ -55,7 +58,7 @@ func kept(name string) string {
 // search. What never ends cannot be seen in a trace, and is an error.
 func saveExplored(c *sim.Scenario, x *sim.Exploration, repeat string) (file string, err error) {
 	v := x.Violation
-	text, err := sim.CounterexampleTrace(c, x, sim.Names, fmt.Sprintf("%s: %s", v.Property, v.Says),
+	text, err := replay.Counterexample(c, x, sim.Names, fmt.Sprintf("%s: %s", v.Property, v.Says),
 		fmt.Sprintf("Found by %s: %s.", repeat, v.What),
 		fmt.Sprintf("The shortest: no schedule of this scenario with fewer than %d actions breaks it.", len(x.Trace)))
 	if err != nil {
@@ -66,10 +69,10 @@ func saveExplored(c *sim.Scenario, x *sim.Exploration, repeat string) (file stri
 }
 
 // The effort for a failure that is shrunk by itself: some ten seconds at most. The command shrink takes more.
-var inPassing = sim.ShrinkOptions{Steps: 2_000_000, States: 20_000}
+var inPassing = shrink.Options{Steps: 2_000_000, States: 20_000}
 
 // shrinkSaved shrinks a trace that was just saved, and saves what is left beside it.
-func (s *soak) shrinkSaved(file string) (small string, found *sim.Shrunk, err error) {
+func (s *soak) shrinkSaved(file string) (small string, found *shrink.Result, err error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
 		return "", nil, err
@@ -80,7 +83,7 @@ func (s *soak) shrinkSaved(file string) (small string, found *sim.Shrunk, err er
 	}
 	o := inPassing
 	o.Progress = func(string, int) bool { return s.goesOn() }
-	if found, err = sim.Shrink(tr, filepath.Base(file), o); err != nil {
+	if found, err = shrink.Run(tr, filepath.Base(file), o); err != nil {
 		return "", nil, err
 	}
 	small = smallName(file)
@@ -93,6 +96,6 @@ func breaks(data []byte, property string) bool {
 	if err != nil {
 		return false
 	}
-	report, err := sim.Replay(tr, nil)
+	report, err := replay.Run(tr, nil)
 	return err == nil && report.Violation != nil && report.Violation.Property == property
 }

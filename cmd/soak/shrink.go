@@ -13,7 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pagepool/pagepool/pool/trace"
-	"github.com/pagepool/pagepool/sim"
+	"github.com/pagepool/pagepool/sim/shrink"
 )
 
 // shrinkReport is what `soak shrink` prints.
@@ -27,7 +27,7 @@ type shrinkReport struct {
 	Violations  []violation `json:"violations"`
 	Interrupted bool        `json:"interrupted,omitempty"`
 
-	found *sim.Shrunk
+	found *shrink.Result
 }
 
 func (s *soak) shrinkCommand() *cobra.Command {
@@ -65,7 +65,7 @@ func (s *soak) shrink(file, out string) (*shrinkReport, error) {
 	if err != nil {
 		return nil, inFile(file, err)
 	}
-	options := sim.ShrinkOptions{}
+	options := shrink.Options{}
 	if len(s.sets) > 0 {
 		own := tr.Settings
 		options.Own = &own
@@ -86,9 +86,9 @@ func (s *soak) shrink(file, out string) (*shrinkReport, error) {
 		bar.say(fmt.Sprintf("shrinking: %s, %d lines", doing, lines))
 		return s.goesOn()
 	}
-	found, err := sim.Shrink(tr, filepath.Base(file)+s.setFlags(), options)
+	found, err := shrink.Run(tr, filepath.Base(file)+s.setFlags(), options)
 	switch {
-	case errors.Is(err, sim.ErrNothingFails):
+	case errors.Is(err, shrink.ErrNothingFails):
 		return nil, fmt.Errorf("nothing fails in %s: nothing to shrink", file)
 	case err != nil:
 		return nil, inFile(file, err)
@@ -105,7 +105,7 @@ func (s *soak) shrink(file, out string) (*shrinkReport, error) {
 }
 
 // shrunkViolation is what a shrunk trace shows.
-func shrunkViolation(found *sim.Shrunk, file string) violation {
+func shrunkViolation(found *shrink.Result, file string) violation {
 	return violation{
 		Property: found.Failure.Property, Says: found.Failure.Says, What: found.Failure.What,
 		Step: found.After.Steps, File: file, Repeat: "soak replay " + quote(file),

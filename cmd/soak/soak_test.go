@@ -19,6 +19,8 @@ import (
 
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/sim"
+	"github.com/pagepool/pagepool/sim/replay"
+	"github.com/pagepool/pagepool/sim/traffic"
 )
 
 // soaked runs the command in this process.
@@ -298,13 +300,13 @@ func TestAnInterruptedDemonstrationJudgesNothing(t *testing.T) {
 
 func TestAFailureIsSavedAfterCtrlCToo(t *testing.T) {
 	t.Chdir(t.TempDir())
-	profile := *sim.ProfileNamed("staging")
+	profile := *traffic.ProfileNamed("staging")
 	profile.Conditions.Launch = sim.Latency{Shortest: 1e6 * sim.Seconds} // no browser ever starts
 	o := runOptions{profile: &profile, hours: hours{time.Minute}, shard: shard{1, 1}}
 	var stderr bytes.Buffer
 	s := &soak{ctx: t.Context(), stderr: &stderr, sets: assignments{"MaxWaiting=7"}}
 	base := core.Settings{MaxWaiting: 7}
-	r, err := sim.Run(s.simOptions(o, base, 3))
+	r, err := traffic.Run(s.simOptions(o, base, 3))
 	if err != nil || r.Violation == nil {
 		t.Fatalf("got %+v, %v", r.Settings, err)
 	}
@@ -425,7 +427,7 @@ func TestTheDemonstrationListsEachPromiseOnce(t *testing.T) {
 }
 
 func TestThePromiseToAnswerCountsRequests(t *testing.T) {
-	profile := *sim.ProfileNamed("staging")
+	profile := *traffic.ProfileNamed("staging")
 	profile.Conditions.Open = sim.Latency{Shortest: 1e6 * sim.Seconds} // no tab ever opens
 	s := &soak{ctx: t.Context(), stderr: io.Discard, sets: assignments{"OpenRetries=1000"}}
 	t.Chdir(t.TempDir()) // for its trace
@@ -433,7 +435,7 @@ func TestThePromiseToAnswerCountsRequests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, p := range promises(&replayReport{found: new(sim.ReplayReport)}, run) {
+	for _, p := range promises(&replayReport{found: new(replay.Report)}, run) {
 		if p.Name == "answered" && (p.Held || p.Figure <= float64(len(run.Violations))) {
 			t.Errorf("of a pool that opens nothing: %+v; broken: %v", p, run.Violations)
 		}

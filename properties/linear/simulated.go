@@ -9,16 +9,17 @@ import (
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/sim"
 	"github.com/pagepool/pagepool/sim/fakebrowser"
+	"github.com/pagepool/pagepool/sim/traffic"
 )
 
 // Simulated runs a seed of a profile with few callers at a time, and returns its history. Every step of the core
 // is one instant: a GetPage lasts from the step of its request to that of its answer, and all else takes
 // effect in one step. After every step Stats and WarmAffinities are asked for.
-func Simulated(profile *sim.Profile, seed uint64, hours float64) (*History, error) {
+func Simulated(profile *traffic.Profile, seed uint64, hours float64) (*History, error) {
 	few := *profile
 	few.Arrivals.Active = 6
 	w := watcher{requests: map[core.RequestID]*request{}, disposals: map[core.CallID]*disposal{}, owners: map[core.TabID]core.Affinity{}}
-	report, err := sim.Run(sim.RunOptions{Profile: &few, Seed: seed, Hours: hours, Observe: w.observe})
+	report, err := traffic.Run(traffic.Options{Profile: &few, Seed: seed, Hours: hours, Observe: w.observe})
 	if err != nil {
 		return nil, err
 	}

@@ -2,8 +2,8 @@ package fakebrowser
 
 import "github.com/pagepool/pagepool/pool/core"
 
-// Behind is the browser that a pool of this state has, as far as the pool can know: everything on its books is alive,
-// no page is wedged, and what has not been answered still can be.
+// Behind is the browser that a pool of this state has, as far as the pool can know: everything on
+// its books is alive, no page is wedged, and what has not been answered still can be.
 func Behind(s *core.State) State {
 	var f State
 	s.Owed(func(e core.Effect, done bool) {

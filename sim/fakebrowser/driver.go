@@ -8,7 +8,8 @@ import (
 	"github.com/pagepool/pagepool/pool"
 )
 
-// process is one browser process behind pool.Browser. Its fields are guarded by the launcher's lock.
+// process is one browser process behind pool.Browser. Its fields are guarded by the launcher's
+// lock.
 type process struct {
 	launcher *Launcher
 	profiles []*profile

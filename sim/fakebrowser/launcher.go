@@ -153,8 +153,8 @@ func (l *Launcher) KillOldest() {
 // errFate is the answer of a call whose fate is to fail.
 var errFate = errors.New("fakebrowser: it was told to fail")
 
-// wait lets a call have its fate. stop ends it early: what it is about is over. patient calls do not
-// end with ctx while they hang: they answer only when it is known what they left.
+// wait lets a call have its fate. stop ends it early: what it is about is over. patient calls do
+// not end with ctx while they hang: they answer only when it is known what they left.
 func (l *Launcher) wait(ctx context.Context, kind OperationKind, patient bool, stop <-chan struct{}) (Outcome, error) {
 	operation := pool.OperationID(ctx)
 	c := &call{kind, operation, make(chan Outcome, 1)}
@@ -162,7 +162,8 @@ func (l *Launcher) wait(ctx context.Context, kind OperationKind, patient bool, s
 	l.mu.pending = append(l.mu.pending, c)
 	l.mu.Unlock()
 	defer l.withdraw(c)
-	// It is pending before its fate is asked for: who changes Fate, and then answers all that is pending, misses none.
+	// It is pending before its fate is asked for: who changes Fate, and then answers all that is
+	// pending, misses none.
 	fate := Usual(kind)
 	if l.Fate != nil {
 		fate = l.Fate(kind, operation)

@@ -159,9 +159,9 @@ func (h Hold) names(o *Operation) bool {
 	return o.Tab == h.Tab
 }
 
-// CanAnswer says whether an operation answers now, if it is given the time: it is not stuck, its browser
-// is not silent, what holds its page does not hold it up, and the close of a launching browser has
-// waited for the launch.
+// CanAnswer says whether an operation answers now, if it is given the time: it is not stuck, its
+// browser is not silent, what holds its page does not hold it up, and the close of a launching
+// browser has waited for the launch.
 func (s *State) CanAnswer(o *Operation) bool {
 	if o.Stuck {
 		return false
@@ -182,7 +182,8 @@ func (s *State) CanAnswer(o *Operation) bool {
 	return true
 }
 
-// silent says whether an operation is one that its browser does nothing about any more. It can be ended by force.
+// silent says whether an operation is one that its browser does nothing about any more. It can be
+// ended by force.
 func (s *State) silent(o *Operation) bool {
 	b := s.Browser(o.Browser)
 	return b != nil && b.Silent && !(o.Kind == CloseBrowser && o.Force)
@@ -219,9 +220,9 @@ func (s *State) Next() (int, core.Time) {
 	return next, at
 }
 
-// Find is the position of the outstanding operation that an event answers, or -1: one of a kind, on what the
-// event names, the oldest; of closes, one of a page alone only where there is no other, unless the event says
-// so. Of what a page is asked, it is the newest, unless the event says which.
+// Find is the position of the outstanding operation that an event answers, or -1: one of a kind, on
+// what the event names, the oldest; of closes, one of a page alone only where there is no other,
+// unless the event says so. Of what a page is asked, it is the newest, unless the event says which.
 func (s *State) Find(kind OperationKind, e core.Event) int {
 	h := Hold{Browser: e.Browser, Tab: e.Tab, Context: e.Context, Kind: kind}
 	found := -1
@@ -316,23 +317,41 @@ func (s *State) carryOut(o *Operation, outcome Outcome) {
 	}
 }
 
+// answers are the events by which an operation of a kind works, and by which it fails.
+var answers = [...][2]core.EventKind{
+	Launch:       {core.BrowserReady, core.BrowserFailed},
+	CloseBrowser: {core.BrowserGone, core.BrowserGone},
+	Open:         {core.Opened, core.OpenFailed},
+	Close:        {core.Closed, core.CloseFailed},
+	Kill:         {core.Killed, core.KillFailed},
+	CloseContext: {core.ContextClosed, core.ContextCloseFailed},
+	Probe:        {core.Probed, core.ProbeFailed},
+	Rescue:       {core.Rescued, core.RescueFailed},
+	Reset:        {core.WasReset, core.ResetFailed},
+	Ping:         {core.BrowserAnswered, core.BrowserAnswered},
+	EndSession:   {core.SessionEnded, core.SessionEndFailed},
+	BeginSession: {core.SessionBegun, core.SessionBeginFailed},
+}
+
+// OperationOf says which kind of operation an event answers, and how: a failed opening has left its
+// page behind. The kind is 0 where the event is no answer.
+func OperationOf(e core.EventKind) (OperationKind, Outcome) {
+	for _, kind := range OperationKinds {
+		switch {
+		case answers[kind][Works] == e:
+			return kind, Works
+		case answers[kind][Fails] == e && kind == Open:
+			return kind, FailsAnyway
+		case answers[kind][Fails] == e:
+			return kind, Fails
+		}
+	}
+	return 0, Works
+}
+
 // event is the answer of an operation as the core hears it.
 func (o *Operation) event(outcome Outcome) core.Event {
-	kinds := [...][2]core.EventKind{
-		Launch:       {core.BrowserReady, core.BrowserFailed},
-		CloseBrowser: {core.BrowserGone, core.BrowserGone},
-		Open:         {core.Opened, core.OpenFailed},
-		Close:        {core.Closed, core.CloseFailed},
-		Kill:         {core.Killed, core.KillFailed},
-		CloseContext: {core.ContextClosed, core.ContextCloseFailed},
-		Probe:        {core.Probed, core.ProbeFailed},
-		Rescue:       {core.Rescued, core.RescueFailed},
-		Reset:        {core.WasReset, core.ResetFailed},
-		Ping:         {core.BrowserAnswered, core.BrowserAnswered},
-		EndSession:   {core.SessionEnded, core.SessionEndFailed},
-		BeginSession: {core.SessionBegun, core.SessionBeginFailed},
-	}
-	e := core.Event{Kind: kinds[o.Kind][min(outcome, Fails)]}
+	e := core.Event{Kind: answers[o.Kind][min(outcome, Fails)]}
 	switch {
 	case o.Kind.OfBrowser():
 		e.Browser = o.Browser

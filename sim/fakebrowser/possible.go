@@ -8,13 +8,14 @@ import (
 	"github.com/pagepool/pagepool/pool/core"
 )
 
-// Possible is what a browser may be, to somebody who hears only what it is asked and what it answers: the
-// States that explain all of it so far. An answer that none of them can give is one that the fake browser
-// never gives. Its zero value is a machine without a browser.
+// Possible is what a browser may be, to somebody who hears only what it is asked and what it
+// answers: the States that explain all of it so far. An answer that none of them can give is one
+// that the fake browser never gives. Its zero value is a machine without a browser.
 //
-// Some of what is heard comes from the pool's shell, and not from a browser. An operation that a deadline
-// gave up ends with an error, whatever its page does. What is outstanding when a browser ends is answered
-// after it, and to nobody. What a failed opening has not left is closed without asking. A launch that was given up and works all the same is told of by the browser's end alone.
+// Some of what is heard comes from the pool's shell, and not from a browser. An operation that a
+// deadline gave up ends with an error, whatever its page does. What is outstanding when a browser
+// ends is answered after it, and to nobody. What a failed opening has not left is closed without
+// asking. A launch that was given up and works all the same is told of by the browser's end alone.
 type Possible struct {
 	states  []State          // without two that are equal
 	givenUp []core.Operation // whose end is not the browser's answer any more
@@ -31,7 +32,8 @@ func (p *Possible) Asked(e core.Effect) {
 		p.giveUp(func(o *Operation) bool { return o.Kind == Launch && o.Browser == e.Browser })
 	}
 	if e.Kind == core.CloseTab {
-		// What a page was asked ends with an error when the page is closed, though its main thread be held.
+		// What a page was asked ends with an error when the page is closed, though its main thread
+		// be held.
 		p.giveUp(func(o *Operation) bool { return o.Tab == e.Tab && o.Kind.OfPage() })
 	}
 	var next []State
@@ -79,7 +81,8 @@ func (s *State) equal(o *State) bool {
 		slices.Equal(s.Operations, o.Operations) && slices.Equal(s.Holds, o.Holds)
 }
 
-// Answered takes in an event that is a browser's. It is an error where no possible browser brings it now.
+// Answered takes in an event that is a browser's. It is an error where no possible browser brings
+// it now.
 func (p *Possible) Answered(e core.Event) error {
 	p.begin()
 	e.Jitter = 0
@@ -144,14 +147,14 @@ func (p *Possible) after(s *State, e core.Event) (next []State) {
 	return next
 }
 
-// closesNothing says whether an operation is the close of what a failed opening has not left: the shell asks no
-// browser for that.
+// closesNothing says whether an operation is the close of what a failed opening has not left: the
+// shell asks no browser for that.
 func (s *State) closesNothing(o *Operation) bool {
 	return o.Kind == Close && s.Tab(o.Tab) == nil && (o.Kept || s.Context(o.Context) == nil)
 }
 
-// same says whether an answer is the one that was heard. One that does not say which question it answers may
-// answer any.
+// same says whether an answer is the one that was heard. One that does not say which question it
+// answers may answer any.
 func same(brought, heard core.Event) bool {
 	if heard.Operation == 0 {
 		brought.Operation = 0
@@ -163,8 +166,8 @@ func same(brought, heard core.Event) bool {
 
 func (o *Operation) answers(e core.Event, outcome Outcome) bool { return same(o.event(outcome), e) }
 
-// endsWithItsBrowser says whether an event can be the end of an operation whose browser is gone: it failed, or
-// what it was to end is gone with the browser.
+// endsWithItsBrowser says whether an event can be the end of an operation whose browser is gone: it
+// failed, or what it was to end is gone with the browser.
 func (o *Operation) endsWithItsBrowser(e core.Event) bool {
 	ends := o.Kind == Close || o.Kind == CloseContext || o.Kind == Kill
 	return o.answers(e, Fails) || ends && o.answers(e, Works)
@@ -251,8 +254,8 @@ func (p *Possible) forget() {
 	}
 }
 
-// Loop notes that something holds the main thread of a tab's page until it is rescued. It is false where no such
-// page can be open.
+// Loop notes that something holds the main thread of a tab's page until it is rescued. It is false
+// where no such page can be open.
 func (p *Possible) Loop(id core.TabID) bool {
 	return p.each(func(s *State) bool { return s.Loop(id) })
 }

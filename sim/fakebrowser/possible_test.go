@@ -7,7 +7,8 @@ import (
 	"github.com/pagepool/pagepool/sim/fakebrowser"
 )
 
-// What a browser would do about each close, if it were not silent, doubled what is possible each time.
+// What a browser would do about each close, if it were not silent, doubled what is possible each
+// time.
 func TestABrowserThatIsSilentDoesNothing(t *testing.T) {
 	const tabs = 12
 	var p fakebrowser.Possible

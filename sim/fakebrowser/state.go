@@ -28,7 +28,8 @@ type Context struct {
 	Spoiled bool // a holder that is gone has left something in it
 }
 
-// Tab is one page. It is alive from the moment it was asked for, until it is closed or its context is.
+// Tab is one page. It is alive from the moment it was asked for, until it is closed or its context
+// is.
 type Tab struct {
 	ID      core.TabID
 	Context core.ContextID
@@ -57,8 +58,8 @@ type State struct {
 	Sessions   bool // each lease has a session of its own
 }
 
-// Hold says that operations of a kind on a tab, a context or a browser do not answer by themselves, from
-// the moment they begin.
+// Hold says that operations of a kind on a tab, a context or a browser do not answer by themselves,
+// from the moment they begin.
 type Hold struct {
 	Browser core.BrowserID
 	Tab     core.TabID
@@ -137,8 +138,8 @@ func (s *State) Loop(id core.TabID) bool {
 	return true
 }
 
-// Lend gives a page to a holder, who sets something in his session and navigates. It says what the holder meets of those
-// before him; "" where it is nothing.
+// Lend gives a page to a holder, who sets something in his session and navigates. It says what the
+// holder meets of those before him; "" where it is nothing.
 func (s *State) Lend(id core.TabID) string {
 	t := s.Tab(id)
 	if t == nil || !s.Sessions {
@@ -161,8 +162,8 @@ func (s *State) Lend(id core.TabID) string {
 	return met
 }
 
-// Spoil has the holder of a page leave something that no end of a session undoes; left is what. It is false where
-// something is left already.
+// Spoil has the holder of a page leave something that no end of a session undoes; left is what. It
+// is false where something is left already.
 func (s *State) Spoil(id core.TabID, left core.Left) bool {
 	t := s.Tab(id)
 	if t == nil || t.Opening || t.Dead || t.Left != core.Clean {

@@ -9,6 +9,8 @@ import (
 	"github.com/pagepool/pagepool/pool/canon"
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/sim"
+	"github.com/pagepool/pagepool/sim/follow"
+	"github.com/pagepool/pagepool/sim/traffic"
 )
 
 // following takes what a pool does to a follower, in order and without holding the pool up.
@@ -26,7 +28,7 @@ type following struct {
 	// at guards the follower.
 	at struct {
 		sync.Mutex
-		follower *sim.Follower
+		follower *follow.Follower
 	}
 }
 
@@ -36,14 +38,14 @@ type told struct {
 	affinity string
 	event    core.Event
 	hash     uint64
-	act      func(f *sim.Follower, at core.Time) // nil: an event
+	act      func(f *follow.Follower, at core.Time) // nil: an event
 }
 
 // hashEvery is after how many steps the state of the pool is compared with the follower's.
 const hashEvery = 16
 
 func newFollowing(settings core.Settings, keep bool) (*following, error) {
-	follower, err := sim.NewFollower(settings, keep)
+	follower, err := follow.New(settings, keep)
 	if err != nil {
 		return nil, err
 	}
@@ -106,55 +108,55 @@ func (f *following) stop() {
 	<-f.done
 }
 
-func (f *following) look(fn func(*sim.Follower)) {
+func (f *following) look(fn func(*follow.Follower)) {
 	f.at.Lock()
 	defer f.at.Unlock()
 	fn(f.at.follower)
 }
 
 func (f *following) violation() (v *sim.Violation) {
-	f.look(func(x *sim.Follower) { v = x.Violation() })
+	f.look(func(x *follow.Follower) { v = x.Violation() })
 	return v
 }
 
-func (f *following) outside() (o *sim.Outside) {
-	f.look(func(x *sim.Follower) { o = x.Outside() })
+func (f *following) outside() (o *follow.Outside) {
+	f.look(func(x *follow.Follower) { o = x.Outside() })
 	return o
 }
 
 func (f *following) settled() (settled bool) {
-	f.look(func(x *sim.Follower) { settled = x.Violation() != nil || x.Settled() })
+	f.look(func(x *follow.Follower) { settled = x.Violation() != nil || x.Settled() })
 	return settled
 }
 
 func (f *following) ended() (ended bool) {
-	f.look(func(x *sim.Follower) { ended = x.Core().Ended() })
+	f.look(func(x *follow.Follower) { ended = x.Core().Ended() })
 	return ended
 }
 
 func (f *following) bound() (within time.Duration) {
-	f.look(func(x *sim.Follower) { within = x.RecoveryBound().Duration() })
+	f.look(func(x *follow.Follower) { within = x.RecoveryBound().Duration() })
 	return within
 }
 
-func (f *following) report() (r *sim.Report) {
-	f.look(func(x *sim.Follower) { r = x.Report() })
+func (f *following) report() (r *traffic.Report) {
+	f.look(func(x *follow.Follower) { r = x.Report() })
 	return r
 }
 
 func (f *following) trace() (text []byte) {
-	f.look(func(x *sim.Follower) { text = x.Trace() })
+	f.look(func(x *follow.Follower) { text = x.Trace() })
 	return text
 }
 
 // loops notes that the page of a leased tab does not answer from now on.
 func (f *following) loops(id core.TabID) {
-	f.tell(told{act: func(x *sim.Follower, at core.Time) { x.Loop(at, id) }})
+	f.tell(told{act: func(x *follow.Follower, at core.Time) { x.Loop(at, id) }})
 }
 
 // fellSilent notes that the browser of a launch answers nothing from now on.
 func (f *following) fellSilent(launch uint64) {
-	f.tell(told{act: func(x *sim.Follower, at core.Time) {
+	f.tell(told{act: func(x *follow.Follower, at core.Time) {
 		if b := x.Launched(core.Operation(launch)); b != 0 {
 			x.FallSilent(at, b)
 		}

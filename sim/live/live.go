@@ -1,6 +1,7 @@
-// Package live plays the callers of a simulated profile on a real pool, in real time, over any browser: Chrome,
-// or the fake one. Every step of the pool goes to a sim.Follower, so the same invariants are checked by the
-// same code as in a simulated run, and the fake browser has to be able to do whatever the browser did.
+// Package live plays the callers of a simulated profile on a real pool, in real time, over any
+// browser: Chrome, or the fake one. Every step of the pool goes to a follow.Follower, so the same
+// invariants are checked by the same code as in a simulated run, and the fake browser has to be
+// able to do whatever the browser did.
 package live
 
 import (
@@ -16,6 +17,8 @@ import (
 	"github.com/pagepool/pagepool/pool"
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/sim"
+	"github.com/pagepool/pagepool/sim/follow"
+	"github.com/pagepool/pagepool/sim/traffic"
 )
 
 // Stage is a kind of browser, with pages to visit in it.
@@ -25,12 +28,13 @@ type Stage[P any] interface {
 	Work(ctx context.Context, page P, which int) error
 	// Loop returns when a script holds the main thread of a page that a rescue can stop.
 	Loop(ctx context.Context, page P) error
-	// Stall returns when something holds the main thread of a page that no rescue has to be able to end.
+	// Stall returns when something holds the main thread of a page that no rescue has to be able to
+	// end.
 	Stall(ctx context.Context, page P) error
 	// Crash has the renderer of a page end.
 	Crash(ctx context.Context, page P) error
 	// Befall has a mishap happen to the browser of a launch. It is false where that cannot be.
-	Befall(m sim.Mishap, launch uint64) bool
+	Befall(m traffic.Mishap, launch uint64) bool
 }
 
 // Callers is the traffic of a run: it begins callers with p.Go until ctx ends.
@@ -59,11 +63,11 @@ type Moment struct {
 
 // Result is what a run came to.
 type Result struct {
-	Report     *sim.Report
+	Report     *traffic.Report
 	Ran        time.Duration
 	Stopped    bool // by ctx
 	Violations []sim.Violation
-	Outside    *sim.Outside // the first thing that the fake browser cannot do; nil: none
+	Outside    *follow.Outside // the first thing that the fake browser cannot do; nil: none
 	Tally      Tally
 	Dump       []byte // of the pool, before its end
 	Trace      []byte // the whole history, where it was kept
@@ -79,8 +83,9 @@ type run[P any] struct {
 	result Result
 }
 
-// Run plays callers on a pool for a while, waits until all is quiet, and closes the pool. When ctx ends, the callers
-// come to their end early. The error is that of the settings or of a browser that never comes.
+// Run plays callers on a pool for a while, waits until all is quiet, and closes the pool. When ctx
+// ends, the callers come to their end early. The error is that of the settings or of a browser that
+// never comes.
 func Run[P any](ctx context.Context, o Options[P]) (*Result, error) {
 	r := &run[P]{o: o}
 	var err error

@@ -10,8 +10,9 @@ import (
 	"time"
 
 	"github.com/pagepool/pagepool/pool/trace"
-	"github.com/pagepool/pagepool/sim"
 	"github.com/pagepool/pagepool/sim/fakebrowser"
+	"github.com/pagepool/pagepool/sim/follow"
+	"github.com/pagepool/pagepool/sim/traffic"
 )
 
 // fakeStage is the fake browser as a stage.
@@ -39,7 +40,7 @@ func (fakeStage) Crash(_ context.Context, p *fakebrowser.Page) error {
 	return nil
 }
 
-func (s fakeStage) Befall(m sim.Mishap, _ uint64) bool {
+func (s fakeStage) Befall(m traffic.Mishap, _ uint64) bool {
 	s.KillOldest()
 	return true
 }
@@ -68,7 +69,7 @@ func weather(seed uint64) func(fakebrowser.OperationKind, uint64) fakebrowser.Fa
 
 func play(t *testing.T, profile string, seed uint64, lasting time.Duration) *Result {
 	t.Helper()
-	p := sim.ProfileNamed(profile)
+	p := traffic.ProfileNamed(profile)
 	callers, err := Profile[*fakebrowser.Page](p, seed, p.Settings, 3)
 	if err != nil {
 		t.Fatal(err)
@@ -103,7 +104,7 @@ func TestLiveRunsHoldEveryClaimOnTheFakeBrowser(t *testing.T) {
 				if testing.Verbose() {
 					t.Logf("%s, seed %d: %d events, %d grants, %+v", profile, seed+1, r.Report.Events, r.Report.Grants, r.Tally)
 				}
-				if _, err := sim.Include(recorded(t, r.Trace)); err != nil {
+				if _, err := follow.Include(recorded(t, r.Trace)); err != nil {
 					t.Errorf("%s, seed %d, read again: %v", profile, seed+1, err)
 				}
 				if r.Outside != nil {

@@ -13,6 +13,8 @@ import (
 	"github.com/pagepool/pagepool/pool"
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/sim"
+	"github.com/pagepool/pagepool/sim/follow"
+	"github.com/pagepool/pagepool/sim/traffic"
 )
 
 // Player plays callers on a pool.
@@ -109,18 +111,18 @@ func (p *Player[P]) Broken(property, what string) {
 	p.mu.violations = append(p.mu.violations, sim.Violation{Property: property, Says: sim.Says(property), What: what, Step: steps})
 }
 
-// Profile is the callers of a profile. They come as they do in a simulated run, and so do its mishaps, so many
-// times as often: a real run is shorter.
-func Profile[P any](profile *sim.Profile, seed uint64, settings core.Settings, mishaps int) (Callers[P], error) {
+// Profile is the callers of a profile. They come as they do in a simulated run, and so do its
+// mishaps, so many times as often: a real run is shorter.
+func Profile[P any](profile *traffic.Profile, seed uint64, settings core.Settings, mishaps int) (Callers[P], error) {
 	settings, err := settings.Resolve()
 	if err != nil {
 		return nil, err
 	}
-	visits, err := sim.NewVisits(profile, seed, settings)
+	visits, err := traffic.NewVisits(profile, seed, settings)
 	if err != nil {
 		return nil, err
 	}
-	fate, err := sim.NewVisits(profile, seed+1, settings)
+	fate, err := traffic.NewVisits(profile, seed+1, settings)
 	if err != nil {
 		return nil, err
 	}
@@ -150,7 +152,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-func (p *Player[P]) mishaps(ctx context.Context, fate *sim.Visits, times int) {
+func (p *Player[P]) mishaps(ctx context.Context, fate *traffic.Visits, times int) {
 	for {
 		after, m := fate.NextMishap(max(1, times))
 		if m == 0 || times == 0 || !pause(ctx, after.Duration()) {
@@ -165,9 +167,9 @@ func (p *Player[P]) mishaps(ctx context.Context, fate *sim.Visits, times int) {
 			p.log.Info("mishap", "what", m.String(), "launch", launch)
 		}
 		switch m {
-		case sim.BrowserDies:
+		case traffic.BrowserDies:
 			p.kills(at)
-		case sim.BrowserFallsSilent:
+		case traffic.BrowserFallsSilent:
 			// What it had written before is read by then.
 			if pause(ctx, silenceAfter) {
 				p.follow.fellSilent(launch)
@@ -210,7 +212,7 @@ type caller[P any] struct {
 }
 
 // visit does what a program says.
-func (p *Player[P]) visit(whole context.Context, v *sim.Visit, limit time.Duration) {
+func (p *Player[P]) visit(whole context.Context, v *traffic.Visit, limit time.Duration) {
 	c := &caller[P]{Player: p, whole: whole, limit: limit, draw: v.Number * 0x9e3779b97f4a7c15}
 	p.Count(func(t *Tally) { t.Visits++ })
 	for i := range v.Program {
@@ -317,7 +319,8 @@ func (c *caller[P]) use(in *sim.Instruction) bool {
 	return true
 }
 
-// hold works with a page and keeps it until the time is up. It is false where the lease ended before.
+// hold works with a page and keeps it until the time is up. It is false where the lease ended
+// before.
 func (c *caller[P]) hold(l *pool.Lease[P], lasting time.Duration) bool {
 	began := time.Now()
 	c.draw = c.draw*6364136223846793005 + 1442695040888963407
@@ -376,8 +379,8 @@ func tabOf(name string) core.TabID {
 }
 
 // Fate is what became of a tab whose page looped; false where that is not known of it.
-func (p *Player[P]) Fate(tab string) (x sim.Fate, ok bool) {
-	p.follow.look(func(f *sim.Follower) { x, ok = f.Fate(tabOf(tab)) })
+func (p *Player[P]) Fate(tab string) (x follow.Fate, ok bool) {
+	p.follow.look(func(f *follow.Follower) { x, ok = f.Fate(tabOf(tab)) })
 	return x, ok
 }
 

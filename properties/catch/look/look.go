@@ -11,6 +11,7 @@ import (
 
 	"github.com/pagepool/pagepool/sim"
 	"github.com/pagepool/pagepool/sim/scheduler"
+	"github.com/pagepool/pagepool/sim/traffic"
 )
 
 // Caught is what was found.
@@ -65,8 +66,8 @@ var Strategies = map[string]func(Options) (*Caught, error){
 // byDefault looks where nothing goes wrong and nobody is preempted: in each profile, and in the scenario.
 func byDefault(o Options) (*Caught, error) {
 	caught := new(Caught)
-	for _, p := range sim.Profiles {
-		report, err := sim.Run(sim.RunOptions{Profile: p, Seed: 1, Hours: hours, Choices: scheduler.Default{}})
+	for _, p := range traffic.Profiles {
+		report, err := traffic.Run(traffic.Options{Profile: p, Seed: 1, Hours: hours, Choices: scheduler.Default{}})
 		if err != nil {
 			return nil, err
 		}
@@ -92,11 +93,11 @@ func byDefault(o Options) (*Caught, error) {
 func bySeeds(o Options) (*Caught, error) {
 	caught := new(Caught)
 	for seed := o.Seed; ; seed++ {
-		for _, p := range slices.Backward(sim.Profiles) {
+		for _, p := range slices.Backward(traffic.Profiles) {
 			if caught.Schedules == o.Most {
 				return caught, nil
 			}
-			report, err := sim.Run(sim.RunOptions{Profile: p, Seed: seed, Hours: hours})
+			report, err := traffic.Run(traffic.Options{Profile: p, Seed: seed, Hours: hours})
 			if err != nil {
 				return nil, err
 			}

@@ -13,6 +13,8 @@ import (
 
 	"github.com/pagepool/pagepool/pool/trace"
 	"github.com/pagepool/pagepool/sim"
+	"github.com/pagepool/pagepool/sim/replay"
+	"github.com/pagepool/pagepool/sim/traffic"
 	"github.com/pagepool/pagepool/testdata"
 )
 
@@ -46,7 +48,7 @@ func (c *court) traces() bool {
 			panic(err)
 		}
 		for _, name := range names {
-			c.unit(name, traceAllowed, func() outcome { return replay(name) })
+			c.unit(name, traceAllowed, func() outcome { return played(name) })
 			switch v := &c.verdict; {
 			case v.Killed == "expectation" && failed.Killed == "":
 				failed = *v
@@ -65,8 +67,8 @@ func (c *court) traces() bool {
 	return true
 }
 
-// replay plays a trace, as TestTraceHoldsAndItsHistoryIsTheGoldenOne does.
-func replay(name string) (o outcome) {
+// played plays a trace, as TestTraceHoldsAndItsHistoryIsTheGoldenOne does.
+func played(name string) (o outcome) {
 	text, err := testdata.Files.ReadFile(name)
 	if err != nil {
 		panic(err)
@@ -76,7 +78,7 @@ func replay(name string) (o outcome) {
 		panic(err)
 	}
 	var b []byte
-	report, err := sim.Replay(tr, func(step sim.Told) {
+	report, err := replay.Run(tr, func(step replay.Step) {
 		b = fmt.Appendf(b, "@%v ", step.At.Duration())
 		b = trace.AppendEvent(b, step.Event, step.Names)
 		b = append(b, '\n')
@@ -110,8 +112,8 @@ func (o *outcome) broken(v *sim.Violation) {
 // traffic runs seeds: of each profile but the hostile one, a quarter as many.
 func (c *court) traffic(from, to int) bool {
 	for seed := from; seed <= to; seed++ {
-		for i, p := range slices.Backward(sim.Profiles) {
-			if i < len(sim.Profiles)-1 && seed%4 != 1 {
+		for i, p := range slices.Backward(traffic.Profiles) {
+			if i < len(traffic.Profiles)-1 && seed%4 != 1 {
 				continue
 			}
 			name := fmt.Sprintf("%s seed %d", p.Name, seed)
@@ -123,8 +125,8 @@ func (c *court) traffic(from, to int) bool {
 	return true
 }
 
-func run(p *sim.Profile, seed int) (o outcome) {
-	report, err := sim.Run(sim.RunOptions{Profile: p, Seed: uint64(seed), Hours: hours})
+func run(p *traffic.Profile, seed int) (o outcome) {
+	report, err := traffic.Run(traffic.Options{Profile: p, Seed: uint64(seed), Hours: hours})
 	if err != nil {
 		panic(err)
 	}

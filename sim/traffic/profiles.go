@@ -1,4 +1,4 @@
-package sim
+package traffic
 
 import (
 	"errors"
@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/sim"
 	"github.com/pagepool/pagepool/sim/scheduler"
 )
 
@@ -13,7 +14,7 @@ import (
 type Profile struct {
 	Name, Says string
 	Settings   core.Settings
-	Conditions Conditions
+	Conditions sim.Conditions
 	Arrivals   Arrivals
 	ClosesBusy bool // the pool is closed in the middle of the traffic, not after everything is quiet
 }
@@ -31,25 +32,31 @@ func ProfileNamed(name string) *Profile {
 	return nil
 }
 
+func between(shortest, longest core.Time) sim.Latency {
+	return sim.Latency{Shortest: shortest, Longest: longest}
+}
+
 // usual are the latencies of a busy but healthy Chrome.
-var usual = Conditions{
-	Launch:       Latency{300 * Milliseconds, 900 * Milliseconds},
-	Open:         Latency{120 * Milliseconds, 400 * Milliseconds},
-	Close:        Latency{5 * Milliseconds, 40 * Milliseconds},
-	Kill:         Latency{10 * Milliseconds, 60 * Milliseconds},
-	BrowserClose: Latency{50 * Milliseconds, 300 * Milliseconds},
-	Probe:        Latency{1 * Milliseconds, 12 * Milliseconds},
-	Rescue:       Latency{40 * Milliseconds, 90 * Milliseconds},
-	Reset:        Latency{20 * Milliseconds, 80 * Milliseconds},
-	Ping:         Latency{1 * Milliseconds, 5 * Milliseconds},
-	EndSession:   Latency{1 * Milliseconds, 5 * Milliseconds},
-	BeginSession: Latency{2 * Milliseconds, 20 * Milliseconds},
-	Slow:         Latency{500 * Milliseconds, 4 * Seconds},
-	Echo:         5 * Milliseconds,
+var usual = sim.Conditions{
+	Launch:       between(300*sim.Milliseconds, 900*sim.Milliseconds),
+	Open:         between(120*sim.Milliseconds, 400*sim.Milliseconds),
+	Close:        between(5*sim.Milliseconds, 40*sim.Milliseconds),
+	Kill:         between(10*sim.Milliseconds, 60*sim.Milliseconds),
+	BrowserClose: between(50*sim.Milliseconds, 300*sim.Milliseconds),
+	Probe:        between(1*sim.Milliseconds, 12*sim.Milliseconds),
+	Rescue:       between(40*sim.Milliseconds, 90*sim.Milliseconds),
+	Reset:        between(20*sim.Milliseconds, 80*sim.Milliseconds),
+	Ping:         between(1*sim.Milliseconds, 5*sim.Milliseconds),
+	EndSession:   between(1*sim.Milliseconds, 5*sim.Milliseconds),
+	BeginSession: between(2*sim.Milliseconds, 20*sim.Milliseconds),
+	Slow:         between(500*sim.Milliseconds, 4*sim.Seconds),
+	Echo:         5 * sim.Milliseconds,
 	Measured:     measured,
 }
 
-func (c Conditions) with(f Faults) Conditions {
+// with are the usual latencies with these faults.
+func with(f sim.Faults) sim.Conditions {
+	c := usual
 	c.Faults = f
 	return c
 }
@@ -58,16 +65,16 @@ func (c Conditions) with(f Faults) Conditions {
 var staging = Profile{
 	Name: "staging",
 	Says: "4 pages, 40 affinities, 2 requests a second, faults at realistic rates",
-	Conditions: usual.with(Faults{
+	Conditions: with(sim.Faults{
 		LaunchFails: 50, LaunchSlow: 200, OpenFails: 10, OpenLeaves: 5, OpenSlow: 100, OpenHangs: 2,
 		CloseFails: 30, CloseFailsAnyway: 20, CloseSlow: 100, CloseHangs: 4, Twice: 5,
 		Wedges: 2, Loops: 6000, SilentWedges: 5000, Crashes: 3, ProbeSlow: 10, RescueFails: 500,
 		DeathsPerThousandHours: 80, CrashesPerThousandHours: 200, SilencesPerThousandHours: 20,
 	}),
 	Arrivals: Arrivals{
-		Gap: 550 * Milliseconds, Affinities: 40, Skew: 1, Active: 200,
-		Render:   Latency{300 * Milliseconds, 1500 * Milliseconds},
-		Patience: Latency{30 * Seconds, 60 * Seconds}, Limit: 30 * Seconds,
+		Gap: 550 * sim.Milliseconds, Affinities: 40, Skew: 1, Active: 200,
+		Render:   between(300*sim.Milliseconds, 1500*sim.Milliseconds),
+		Patience: between(30*sim.Seconds, 60*sim.Seconds), Limit: 30 * sim.Seconds,
 		Nested: 1000, NestedForeign: 2000, Priorities: 500, Discards: 20,
 		DisposeNoWait: 30, DisposeWait: 20, DisposeHeld: 5, Warms: 2, Twice: 10, Late: 10, Limits: 50, Sweeps: 5, Retains: 3000,
 	},
@@ -78,15 +85,15 @@ var burst = Profile{
 	Name:     "burst",
 	Says:     "6 pages, 12 affinities, more requests at a time than pages",
 	Settings: core.Settings{MaxPages: 6, AffinityTabs: 3, RootCap: 2},
-	Conditions: usual.with(Faults{
+	Conditions: with(sim.Faults{
 		OpenFails: 50, OpenLeaves: 20, OpenSlow: 200, OpenHangs: 5, CloseFails: 100, CloseSlow: 300,
 		CloseHangs: 10, Twice: 20, Wedges: 5, Loops: 5000, SilentWedges: 3000, Crashes: 10, ProbeSlow: 50,
 		RescueFails: 1000, DeathsPerThousandHours: 500, CrashesPerThousandHours: 1000, SilencesPerThousandHours: 100,
 	}),
 	Arrivals: Arrivals{
-		Gap: 160 * Milliseconds, Affinities: 12, Skew: 1, Active: 60,
-		Render:   Latency{200 * Milliseconds, 2 * Seconds},
-		Patience: Latency{1 * Seconds, 20 * Seconds}, Limit: 20 * Seconds,
+		Gap: 160 * sim.Milliseconds, Affinities: 12, Skew: 1, Active: 60,
+		Render:   between(200*sim.Milliseconds, 2*sim.Seconds),
+		Patience: between(1*sim.Seconds, 20*sim.Seconds), Limit: 20 * sim.Seconds,
 		Nested: 500, NestedForeign: 3000, Priorities: 2000, Discards: 50,
 		DisposeNoWait: 50, DisposeWait: 50, DisposeHeld: 20, Warms: 20, Twice: 20, Late: 20, Limits: 100, Sweeps: 30, Retains: 4000, Recycles: 2,
 	},
@@ -97,15 +104,15 @@ var nested = Profile{
 	Name:     "nested",
 	Says:     "4 pages, 8 affinities, most renders ask for a nested page while they hold theirs",
 	Settings: core.Settings{MaxPages: 4, AffinityTabs: 2, RootCap: 2},
-	Conditions: usual.with(Faults{
+	Conditions: with(sim.Faults{
 		OpenFails: 30, OpenSlow: 200, OpenHangs: 3, CloseFails: 50, CloseSlow: 300, CloseHangs: 10,
 		Twice: 10, Wedges: 3, Loops: 5000, SilentWedges: 3000, Crashes: 5, ProbeSlow: 50, RescueFails: 1000,
 		DeathsPerThousandHours: 300, CrashesPerThousandHours: 500, SilencesPerThousandHours: 100,
 	}),
 	Arrivals: Arrivals{
-		Gap: 900 * Milliseconds, Affinities: 8, Active: 60,
-		Render:   Latency{300 * Milliseconds, 1500 * Milliseconds},
-		Patience: Latency{20 * Seconds, 60 * Seconds}, Limit: 20 * Seconds,
+		Gap: 900 * sim.Milliseconds, Affinities: 8, Active: 60,
+		Render:   between(300*sim.Milliseconds, 1500*sim.Milliseconds),
+		Patience: between(20*sim.Seconds, 60*sim.Seconds), Limit: 20 * sim.Seconds,
 		Nested: 8000, NestedForeign: 4000, Priorities: 1000, Discards: 50,
 		DisposeNoWait: 50, DisposeWait: 50, DisposeHeld: 50, Warms: 10, Twice: 20, Late: 20, Limits: 100, Sweeps: 30, Retains: 4000, Recycles: 2,
 	},
@@ -123,16 +130,16 @@ var hostile = Profile{
 	},
 	Conditions: hostileConditions(),
 	Arrivals: Arrivals{
-		Gap: 400 * Milliseconds, Affinities: 6, Active: 40,
-		Render:   Latency{20 * Milliseconds, 1500 * Milliseconds},
-		Patience: Latency{100 * Milliseconds, 20 * Seconds}, Limit: 3 * Seconds,
+		Gap: 400 * sim.Milliseconds, Affinities: 6, Active: 40,
+		Render:   between(20*sim.Milliseconds, 1500*sim.Milliseconds),
+		Patience: between(100*sim.Milliseconds, 20*sim.Seconds), Limit: 3 * sim.Seconds,
 		Nested: 2500, NestedForeign: 5000, Priorities: 3000, Discards: 300,
 		DisposeNoWait: 300, DisposeWait: 300, DisposeHeld: 300, Warms: 200, Twice: 200, Late: 300, Limits: 300, Sweeps: 300, Retains: 5000, Recycles: 20,
 	},
 }
 
-func hostileConditions() Conditions {
-	c := usual.with(Faults{
+func hostileConditions() sim.Conditions {
+	c := with(sim.Faults{
 		LaunchFails: 1500, LaunchSlow: 1000, LaunchHangs: 500,
 		OpenFails: 300, OpenLeaves: 200, OpenSlow: 500, OpenHangs: 50,
 		CloseFails: 500, CloseFailsAnyway: 300, CloseSlow: 500, CloseHangs: 150,
@@ -149,8 +156,8 @@ func hostileConditions() Conditions {
 }
 
 // Check says which settings contradict the profile's own latencies: no launch or no opening could
-// ever work, tabs would retire faster than all of them can be opened, or what hangs would be given up
-// after the end of any run. The error joins a *core.SettingError for each.
+// ever work, tabs would retire faster than all of them can be opened, or what hangs would be given
+// up after the end of any run. The error joins a *core.SettingError for each.
 func (p *Profile) Check(s core.Settings) error {
 	s, err := s.Resolve()
 	if err != nil {
@@ -187,7 +194,6 @@ const longestHang = 24 * time.Hour
 // own subset of faults. Seed 1 of staging is staging itself.
 func (p *Profile) Draw(seed uint64) Profile {
 	d := *p
-	d.Arrivals.weights = nil
 	if p == &staging && seed == 1 {
 		return d
 	}
@@ -205,7 +211,7 @@ func (p *Profile) drawSettings(pick func(int) int) core.Settings {
 	s := p.Settings
 	full, err := s.Resolve()
 	if err != nil {
-		panic("sim: BUG: " + p.Name + ": " + err.Error())
+		panic("traffic: BUG: " + p.Name + ": " + err.Error())
 	}
 	half := func(d time.Duration) time.Duration { return d * time.Duration(1+pick(8)) / 4 }
 	s.CloseGrace = half(100 * time.Millisecond)
@@ -237,8 +243,8 @@ func (p *Profile) drawSettings(pick func(int) int) core.Settings {
 	return s
 }
 
-// drawSizes draws how large a pool is, and how much of it one affinity may have: in half of the cases it
-// has one size, in the others it grows and shrinks.
+// drawSizes draws how large a pool is, and how much of it one affinity may have: in half of the
+// cases it has one size, in the others it grows and shrinks.
 func drawSizes(s *core.Settings, most int, pick func(int) int) {
 	s.MaxPages = 1 + pick(most+2)
 	if pick(3) == 0 {
@@ -293,8 +299,9 @@ func drawRules(s *core.Settings, pick func(int) int) {
 	}
 }
 
-// drawFaults leaves each kind of fault as it is, or switches it off, or makes it rarer or more frequent.
-func drawFaults(f *Faults, pick func(int) int) {
+// drawFaults leaves each kind of fault as it is, or switches it off, or makes it rarer or more
+// frequent.
+func drawFaults(f *sim.Faults, pick func(int) int) {
 	for _, chance := range []*int{
 		&f.LaunchFails, &f.LaunchSlow, &f.LaunchHangs, &f.OpenFails, &f.OpenLeaves, &f.OpenSlow,
 		&f.OpenHangs, &f.CloseFails, &f.CloseFailsAnyway, &f.CloseSlow, &f.CloseHangs, &f.KillFails,
@@ -309,7 +316,7 @@ func drawFaults(f *Faults, pick func(int) int) {
 		case 0:
 			*chance = 0
 		case 1:
-			*chance = min(*chance*2, chances/5)
+			*chance = min(*chance*2, sim.Chances/5)
 		}
 	}
 }
@@ -327,7 +334,7 @@ func drawMix(a *Arrivals, pick func(int) int) {
 		case 0:
 			*share = 0
 		case 1:
-			*share = min(*share*2, chances)
+			*share = min(*share*2, sim.Chances)
 		}
 	}
 }

@@ -1,4 +1,8 @@
-package sim
+// Package replay plays traces in a simulated world: strictly, as Run does, where every line has to
+// be possible and every expect line is compared; or leniently, as History.Play does, where a
+// history that was changed is played as far as it is possible. It also writes traces: a Transcript
+// of what happens in a world.
+package replay
 
 import (
 	"errors"
@@ -8,18 +12,19 @@ import (
 	"github.com/pagepool/pagepool/pool/canon"
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/pool/trace"
+	"github.com/pagepool/pagepool/sim"
 	"github.com/pagepool/pagepool/sim/fakebrowser"
 )
 
-// ReplayReport is what a replay found.
-type ReplayReport struct {
+// Report is what a replay found.
+type Report struct {
 	Steps       int
 	Elapsed     core.Time
 	StateHash   uint64
 	HistoryHash uint64
 	Failed      []FailedExpectation
-	Violation   *Violation // the first broken claim, or nil
-	Stopped     bool       // before the end, because goOn said so
+	Violation   *sim.Violation // the first broken claim, or nil
+	Stopped     bool           // before the end, because goOn said so
 
 	MostAlive     int       // tabs, in any state
 	Capacity      int       // at the end
@@ -37,83 +42,26 @@ type FailedExpectation struct {
 	Want, Got string
 }
 
-// Keys gives keys handles, in the order in which they are first met; one that was forgotten is given
-// again, the last one first.
-type Keys struct {
-	list    []string
-	free    []core.Affinity
-	handles map[string]core.Affinity
-}
-
-// keysOf are the keys of a snapshot.
-func keysOf(n *trace.Snapshot) Keys {
-	k := Keys{list: append([]string(nil), n.Keys[1:]...), free: append([]core.Affinity(nil), n.Free...), handles: map[string]core.Affinity{}}
-	for i, key := range k.list {
-		if key != "" {
-			k.handles[key] = core.Affinity(i + 1)
-		}
-	}
-	return k
-}
-
-// Forget gives a handle back.
-func (k *Keys) Forget(a core.Affinity) {
-	delete(k.handles, k.list[a-1])
-	k.list[a-1] = ""
-	k.free = append(k.free, a)
-}
-
-// Key is the key of a handle.
-func (k *Keys) Key(a core.Affinity) string {
-	if a == 0 || int(a) > len(k.list) {
-		return fmt.Sprintf("affinity-%d", a)
-	}
-	return k.list[a-1]
-}
-
-// Handle is the handle of a key.
-func (k *Keys) Handle(key string) core.Affinity {
-	if a, ok := k.handles[key]; ok {
-		return a
-	}
-	if k.handles == nil {
-		k.handles = map[string]core.Affinity{}
-	}
-	var a core.Affinity
-	if n := len(k.free); n > 0 {
-		a, k.free = k.free[n-1], k.free[:n-1]
-		for int(a) > len(k.list) {
-			k.list = append(k.list, "") // a snapshot writes the keys that live, and these are above the last
-		}
-		k.list[a-1] = key
-	} else {
-		k.list = append(k.list, key)
-		a = core.Affinity(len(k.list))
-	}
-	k.handles[key] = a
-	return a
-}
-
-// Told is one step of a replay, for whoever prints it.
-type Told struct {
+// Step is one step of a replay, for a caller that prints it.
+type Step struct {
 	At      core.Time
 	Event   core.Event
 	Effects []core.Effect
 	State   *core.State // after the step
 	Names   trace.Names
-	World   *World // after the step
+	World   *sim.World // after the step
 }
 
-// Replay plays a trace in a timed world. With its line auto, the world goes on by the default
-// policy between the lines; without it, nothing happens that no line says, and a line past an armed
-// deadline is refused. The error is one of the trace, with the line: *trace.Error; the report beside
-// it says what was found before that line. tell, where it is not nil, hears of every step.
-func Replay(t *trace.Trace, tell func(Told)) (*ReplayReport, error) {
-	return ReplayWhile(t, tell, nil)
+// Run plays a trace in a timed world. With its line auto, the world goes on by the default policy
+// between the lines; without it, nothing happens that no line says, and a line past an armed
+// deadline is refused. The error is one of the trace, with the line: *trace.Error; the report
+// beside it says what was found before that line. tell, where it is not nil, hears of every step.
+func Run(t *trace.Trace, tell func(Step)) (*Report, error) {
+	return RunWhile(t, tell, nil)
 }
 
-// ReplayWhile is Replay for as long as goOn says so. It is asked now and then; nil always does.
-func ReplayWhile(t *trace.Trace, tell func(Told), goOn func() bool) (*ReplayReport, error) {
+// RunWhile is Run for as long as goOn says so. It is asked now and then; nil always does.
+func RunWhile(t *trace.Trace, tell func(Step), goOn func() bool) (*Report, error) {
 	r, err := playOut(t, tell, goOn)
 	if r == nil {
 		return nil, err
@@ -121,10 +69,11 @@ func ReplayWhile(t *trace.Trace, tell func(Told), goOn func() bool) (*ReplayRepo
 	return r.finish(), err
 }
 
-// playOut plays a trace as far as it holds and goOn says so. The replayer is nil where it could not begin.
-func playOut(t *trace.Trace, tell func(Told), goOn func() bool) (*replayer, error) {
-	r := &replayer{trace: t, report: new(ReplayReport), tell: tell, goOn: patience{ask: goOn}, wedged: map[core.Affinity]bool{}, used: map[string]bool{}}
-	o := Options{Settings: t.Settings, Timed: true, Observe: r.observe}
+// playOut plays a trace as far as it holds and goOn says so. The replayer is nil where it could not
+// begin.
+func playOut(t *trace.Trace, tell func(Step), goOn func() bool) (*replayer, error) {
+	r := &replayer{trace: t, report: new(Report), tell: tell, goOn: sim.Patience{Ask: goOn}, wedged: map[core.Affinity]bool{}, used: map[string]bool{}}
+	o := sim.Options{Settings: t.Settings, Timed: true, Observe: r.observe}
 	if t.Snapshot != nil {
 		var err error
 		if o.From, err = core.Restore(&t.Snapshot.Facts); err != nil {
@@ -132,14 +81,14 @@ func playOut(t *trace.Trace, tell func(Told), goOn func() bool) (*replayer, erro
 		}
 		r.names = keysOf(t.Snapshot)
 	}
-	w, err := New(o)
+	w, err := sim.New(o)
 	if err != nil {
 		return nil, &trace.Error{What: err.Error()}
 	}
 	r.world = w
 	for i := range t.Lines {
 		line := &t.Lines[i]
-		if w.violation != nil || r.goOn.over() {
+		if w.Violation() != nil || r.goOn.Over() {
 			break
 		}
 		if line.Expect {
@@ -148,7 +97,7 @@ func playOut(t *trace.Trace, tell func(Told), goOn func() bool) (*replayer, erro
 			r.seen = r.seen[:0]
 			err = r.line(line)
 		}
-		if r.goOn.ended {
+		if r.goOn.Ended {
 			break // the line's time was not reached, and what became of it says nothing
 		}
 		if err != nil {
@@ -160,23 +109,23 @@ func playOut(t *trace.Trace, tell func(Told), goOn func() bool) (*replayer, erro
 
 type replayer struct {
 	trace  *trace.Trace
-	world  *World
+	world  *sim.World
 	names  Keys
-	report *ReplayReport
-	tell   func(Told)
-	goOn   patience
+	report *Report
+	tell   func(Step)
+	goOn   sim.Patience
 	seen   []core.Effect // since the last step line began
 	wedged map[core.Affinity]bool
 	used   map[string]bool // ids of requests and calls, which are never used again
 }
 
-func (r *replayer) observe(w *World, event core.Event, effects []core.Effect) {
+func (r *replayer) observe(w *sim.World, event core.Event, effects []core.Effect) {
 	r.seen = append(r.seen, effects...)
 	for i := range effects {
 		switch e := &effects[i]; {
 		case e.Kind == core.Grant:
 			r.report.Grants++
-			if len(r.wedged) > 0 && len(w.incidents) > 0 && !r.wedged[e.Affinity] {
+			if len(r.wedged) > 0 && w.Incidents() > 0 && !r.wedged[e.Affinity] {
 				r.report.LongestWait = max(r.report.LongestWait, e.Waits.Total())
 			}
 		case e.Kind == core.CloseTab && e.Reason == core.Eviction:
@@ -186,26 +135,26 @@ func (r *replayer) observe(w *World, event core.Event, effects []core.Effect) {
 		}
 	}
 	if r.tell != nil {
-		r.tell(Told{w.now, event, effects, &w.core, &r.names, w})
+		r.tell(Step{w.Now(), event, effects, w.Core(), &r.names, w})
 	}
 	for i := range effects {
-		if effects[i].Kind == core.Forget && w.recorded {
+		if effects[i].Kind == core.Forget && r.trace.Snapshot != nil {
 			r.names.Forget(effects[i].Affinity)
 		}
 	}
 }
 
-func (r *replayer) finish() *ReplayReport {
+func (r *replayer) finish() *Report {
 	w := r.world
-	r.report.Steps, r.report.Elapsed = w.steps, w.now
-	r.report.StateHash, r.report.HistoryHash = canon.StateHash(&w.core.Facts), w.hash
-	r.report.Violation, r.report.Stopped = w.violation, r.goOn.ended
-	r.report.MostAlive, r.report.Capacity = w.mostAlive, int(w.core.Capacity)
-	r.report.WorstRecovery, r.report.Unrecovered = w.worst, len(w.incidents)
-	if len(w.incidents) > 0 {
-		w.core.EachRequest(func(q core.RequestView) {
+	r.report.Steps, r.report.Elapsed = w.Steps(), w.Now()
+	r.report.StateHash, r.report.HistoryHash = canon.StateHash(&w.Core().Facts), w.HistoryHash()
+	r.report.Violation, r.report.Stopped = w.Violation(), r.goOn.Ended
+	r.report.MostAlive, r.report.Capacity = w.CapacityMax(), int(w.Core().Capacity)
+	r.report.WorstRecovery, r.report.Unrecovered = w.WorstRecovery(), w.Incidents()
+	if w.Incidents() > 0 {
+		w.Core().EachRequest(func(q core.RequestView) {
 			if !r.wedged[q.Affinity] {
-				r.report.LongestWait = max(r.report.LongestWait, w.now-q.Arrived)
+				r.report.LongestWait = max(r.report.LongestWait, w.Now()-q.Arrived)
 			}
 		})
 	}
@@ -214,10 +163,10 @@ func (r *replayer) finish() *ReplayReport {
 
 // line makes one step line happen.
 func (r *replayer) line(line *trace.Line) error {
-	if r.world.recorded {
+	if r.trace.Snapshot != nil {
 		return r.recorded(line)
 	}
-	if err := r.reach(line); err != nil || r.goOn.ended {
+	if err := r.reach(line); err != nil || r.goOn.Ended {
 		return err
 	}
 	if did, err := r.act(line.Words); did || err != nil {
@@ -240,14 +189,14 @@ func (r *replayer) line(line *trace.Line) error {
 	return nil
 }
 
-// recorded feeds the core one event of a dump, at its time. Everything that happened is in it, deadlines
-// included.
+// recorded feeds the core one event of a dump, at its time. Everything that happened is in it,
+// deadlines included.
 func (r *replayer) recorded(line *trace.Line) error {
 	event, err := trace.ParseEvent(line.Words, &r.names)
 	if err != nil {
 		return err
 	}
-	r.world.now = line.At
+	r.world.SetNow(line.At)
 	return r.world.Perform(event)
 }
 
@@ -267,37 +216,38 @@ func (r *replayer) fresh(event core.Event, words []trace.Word) error {
 func (r *replayer) reach(line *trace.Line) error {
 	w := r.world
 	if r.trace.Auto {
-		w.runUntil(line.At, &r.goOn)
+		w.RunWhile(line.At, &r.goOn)
 		return nil
 	}
 	for !r.trace.Untimed {
-		d, ok := w.core.NextDeadline()
+		d, ok := w.Core().NextDeadline()
 		if !ok || d.At >= line.At {
 			break
 		}
-		if !graceMark(d.Event.Kind) && d.Event.Kind != core.BrowserStalled {
+		if !GraceMark(d.Event.Kind) && d.Event.Kind != core.BrowserStalled {
 			return fmt.Errorf("this line is at %v, past the deadline %q at %v; write that line first, or the line auto at the top",
 				line.At.Duration(), trace.AppendEvent(nil, d.Event, &r.names), d.At.Duration())
 		}
-		w.now = max(w.now, d.At)
-		w.step(d.Event)
+		w.SetNow(max(w.Now(), d.At))
+		w.Fire(d.Event)
 		r.answerPing(d.Event)
 	}
-	w.now = max(w.now, line.At)
+	w.SetNow(max(w.Now(), line.At))
 	return nil
 }
 
-// answerPing has a browser say that it is there, unless the trace has silenced it: a line need not say so.
+// answerPing has a browser say that it is there, unless the trace has silenced it: a line need not
+// say so.
 func (r *replayer) answerPing(asked core.Event) {
-	f := &r.world.fake
+	f := r.world.Fake()
 	i := f.Find(fakebrowser.Ping, core.Event{Browser: asked.Browser})
 	if asked.Kind == core.BrowserStalled && i >= 0 && f.CanAnswer(&f.Operations[i]) {
-		r.world.answer(i, fakebrowser.Works)
+		r.world.Answer(i, fakebrowser.Works)
 	}
 }
 
-// graceMark says whether a deadline is a mark that a line need not say.
-func graceMark(k core.EventKind) bool {
+// GraceMark says whether a deadline is a mark that a line need not say.
+func GraceMark(k core.EventKind) bool {
 	return k == core.OpenOverdue || k == core.CloseOverdue || k == core.ProbeOverdue || k == core.ResetOverdue
 }
 
@@ -306,7 +256,7 @@ func (r *replayer) due(event core.Event, at core.Time) error {
 	if !event.Kind.Deadline() {
 		return nil
 	}
-	for _, d := range r.world.core.Deadlines(nil) {
+	for _, d := range r.world.Core().Deadlines(nil) {
 		if d.Event == event {
 			if d.At > at && !r.trace.Untimed {
 				return fmt.Errorf("%q is due at %v, and this line is at %v",
@@ -314,9 +264,9 @@ func (r *replayer) due(event core.Event, at core.Time) error {
 			}
 			return nil
 		}
-		if d.Event.Tab != 0 && d.Event.Tab == event.Tab && graceMark(d.Event.Kind) {
+		if d.Event.Tab != 0 && d.Event.Tab == event.Tab && GraceMark(d.Event.Kind) {
 			// The grace comes first; it is a mark that a line need not say.
-			r.world.step(d.Event)
+			r.world.Fire(d.Event)
 			return r.due(event, at)
 		}
 	}
@@ -331,7 +281,7 @@ func (r *replayer) act(words []trace.Word) (bool, error) {
 		if err != nil {
 			return true, err
 		}
-		t, _ := r.world.core.Tab(tab)
+		t, _ := r.world.Core().Tab(tab)
 		if !r.world.Wedge(tab) {
 			return true, fmt.Errorf("wedge: no page of t%d is open and answers", tab)
 		}
@@ -342,7 +292,7 @@ func (r *replayer) act(words []trace.Word) (bool, error) {
 		if err != nil {
 			return true, err
 		}
-		t, _ := r.world.core.Tab(tab)
+		t, _ := r.world.Core().Tab(tab)
 		if !r.world.Loop(tab) {
 			return true, fmt.Errorf("loop: no page of t%d is open and answers", tab)
 		}
@@ -368,46 +318,6 @@ func (r *replayer) act(words []trace.Word) (bool, error) {
 		return true, nil
 	}
 	return false, nil
-}
-
-func oneTab(words []trace.Word) (core.TabID, error) {
-	if len(words) == 2 {
-		if id, ok := trace.ParseID(words[1], "t"); ok {
-			return core.TabID(id), nil
-		}
-	}
-	return 0, fmt.Errorf("%s: want a tab such as t1", words[0].Text)
-}
-
-// hold reads "hang close t1", "hang launch b2" or "hang close-context c3".
-func hold(words []trace.Word) (fakebrowser.Hold, error) {
-	if len(words) == 3 {
-		for _, kind := range fakebrowser.OperationKinds {
-			if words[1].Text != kind.String() {
-				continue
-			}
-			h := fakebrowser.Hold{Kind: kind}
-			switch {
-			case kind.OfBrowser():
-				id, ok := trace.ParseID(words[2], "b")
-				if h.Browser = core.BrowserID(id); ok {
-					return h, nil
-				}
-			case kind.OfContext():
-				id, ok := trace.ParseID(words[2], "c")
-				if h.Context = core.ContextID(id); ok {
-					return h, nil
-				}
-			default:
-				id, ok := trace.ParseID(words[2], "t")
-				if h.Tab = core.TabID(id); ok {
-					return h, nil
-				}
-			}
-		}
-	}
-	return fakebrowser.Hold{}, fmt.Errorf("%s: want open, probe, rescue, reset, close or kill and a tab, close-context and a context, or launch, ping or close-browser and a browser, such as %s close t1",
-		words[0].Text, words[0].Text)
 }
 
 // expect checks one expectation: an effect of the step before, "no" such effect, or a fact.

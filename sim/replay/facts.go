@@ -1,4 +1,4 @@
-package sim
+package replay
 
 import (
 	"fmt"
@@ -17,7 +17,7 @@ const factWords = "tabs N, standbys N, leases N, waiting N, lost N, capacity N, 
 
 // fact checks a fact. got is empty where it holds, and says what is so where it does not.
 func (r *replayer) fact(words []trace.Word) (got string, isFact bool, err error) {
-	s := &r.world.core
+	s := r.world.Core()
 	switch words[0].Text {
 	case "tabs":
 		return r.number(words, s.Alive())
@@ -68,7 +68,7 @@ func (r *replayer) number(words []trace.Word, is int) (string, bool, error) {
 
 func (r *replayer) warmList(want []trace.Word) string {
 	var warm, wanted []string
-	r.world.core.EachAffinity(func(a core.AffinityView) {
+	r.world.Core().EachAffinity(func(a core.AffinityView) {
 		if a.Bound > 0 {
 			warm = append(warm, r.names.Key(a.Affinity))
 		}
@@ -92,14 +92,14 @@ func (r *replayer) tabFact(words []trace.Word) (string, bool, error) {
 		return "", false, nil
 	}
 	if _, err := strconv.Atoi(words[1].Text); err == nil && i >= 0 {
-		return r.number(words, r.world.core.Count(states[i]))
+		return r.number(words, r.world.Core().Count(states[i]))
 	}
 	id, ok := trace.ParseID(words[1], "t")
 	if !ok {
 		return "", true, fmt.Errorf("%s: want a tab such as t1", words[0].Text)
 	}
 	is := "gone"
-	if t, alive := r.world.core.Tab(core.TabID(id)); alive {
+	if t, alive := r.world.Core().Tab(core.TabID(id)); alive {
 		is = t.State.String()
 	}
 	if is == words[0].Text {

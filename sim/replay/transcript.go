@@ -1,4 +1,4 @@
-package sim
+package replay
 
 import (
 	"bytes"
@@ -7,12 +7,14 @@ import (
 
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/pool/trace"
+	"github.com/pagepool/pagepool/sim"
+	"github.com/pagepool/pagepool/sim/fakebrowser"
 )
 
-// Transcript writes down what happens in a world, as the lines of a trace without auto: Observe is for
-// Options.Observe, RunOptions.Observe or Scenario.Observe.
+// Transcript writes down what happens in a world, as the lines of a trace without auto: its Observe
+// is for that of sim.Options, traffic.Options or sim.Scenario.
 type Transcript struct {
-	Names trace.Names // of the affinities; nil: Names
+	Names trace.Names // of the affinities; nil: sim.Names
 
 	lines   []spoken
 	wedged  map[core.TabID]bool
@@ -26,52 +28,54 @@ type spoken struct {
 	text string
 }
 
-// Observe takes in one step. What the world did to a page or a browser since the step before is no event of
-// the core, and is written before it.
-func (t *Transcript) Observe(w *World, event core.Event, effects []core.Effect) {
+// Observe takes in one step. What the world did to a page or a browser since the step before is no
+// event of the core, and is written before it.
+func (t *Transcript) Observe(w *sim.World, event core.Event, effects []core.Effect) {
 	if t.wedged == nil {
 		t.wedged, t.looping, t.silent = map[core.TabID]bool{}, map[core.TabID]bool{}, map[core.BrowserID]bool{}
 	}
 	if t.Names == nil {
-		t.Names = Names
+		t.Names = sim.Names
 	}
-	for i := range w.fake.Tabs {
-		tab := &w.fake.Tabs[i]
+	for i := range w.Fake().Tabs {
+		tab := &w.Fake().Tabs[i]
 		if tab.Wedged && !t.wedged[tab.ID] {
 			t.wedged[tab.ID] = true
-			t.add(w.now, act{verb: wedgeVerb, tab: tab.ID}.String())
+			t.add(w.Now(), Act{Verb: WedgeVerb, Tab: tab.ID}.String())
 		}
 		if tab.Looping && !t.looping[tab.ID] {
-			t.add(w.now, act{verb: loopVerb, tab: tab.ID}.String())
+			t.add(w.Now(), Act{Verb: LoopVerb, Tab: tab.ID}.String())
 		}
 		t.looping[tab.ID] = tab.Looping
 	}
-	for i := range w.fake.Browsers {
-		if b := &w.fake.Browsers[i]; b.Silent && !t.silent[b.ID] {
+	for i := range w.Fake().Browsers {
+		if b := &w.Fake().Browsers[i]; b.Silent && !t.silent[b.ID] {
 			t.silent[b.ID] = true
-			t.add(w.now, act{verb: silenceVerb, browser: b.ID}.String())
+			t.add(w.Now(), Act{Verb: SilenceVerb, Browser: b.ID}.String())
 		}
 	}
-	if event.Kind != core.NoEvent && (len(effects) > 0 || !w.ofNothing(event)) {
-		t.add(w.now, string(trace.AppendEvent(nil, event, t.Names)))
+	if event.Kind != core.NoEvent && (len(effects) > 0 || !ofNothing(w, event)) {
+		t.add(w.Now(), string(trace.AppendEvent(nil, event, t.Names)))
 	}
 }
 
-// ofNothing says whether an answer was about something that had left the books before the last step: a second
-// one, which a trace does not have, since it could be taken for one that nobody asked for.
-func (w *World) ofNothing(e core.Event) bool {
-	kind, _ := answers(e.Kind)
+// ofNothing says whether an answer was about something that had left the books before the last
+// step: a second one, which a trace does not have, since it could be taken for one that nobody
+// asked for.
+func ofNothing(w *sim.World, e core.Event) bool {
+	before := w.Before()
+	kind, _ := fakebrowser.OperationOf(e.Kind)
 	switch {
-	case kind == 0 || w.unchecked:
+	case kind == 0 || before == nil:
 		return false
 	case kind.OfBrowser():
 		known := false
-		w.before.EachBrowser(func(b core.BrowserView) { known = known || b.ID == e.Browser })
-		return !known && w.fake.Browser(e.Browser) == nil
+		before.EachBrowser(func(b core.BrowserView) { known = known || b.ID == e.Browser })
+		return !known && w.Fake().Browser(e.Browser) == nil
 	case kind.OfContext():
-		return !w.before.HasContext(e.Context)
+		return !before.HasContext(e.Context)
 	}
-	_, known := w.before.Tab(e.Tab)
+	_, known := before.Tab(e.Tab)
 	return !known
 }
 
@@ -84,16 +88,16 @@ func (t *Transcript) Timed(settings core.Settings, comments ...string) []byte {
 	return t.write(&trace.Trace{Settings: settings}, func(i int) core.Time { return t.lines[i].at }, comments)
 }
 
-// tick is how far apart the lines of an untimed trace are written: a reader takes no notice of it.
-const tick = core.Time(time.Millisecond)
+// Tick is how far apart the lines of an untimed trace are written: a reader takes no notice of it.
+const Tick = core.Time(time.Millisecond)
 
-// Untimed writes an untimed world's transcript as a trace that breaks a claim when it is replayed: with a
-// tick between two lines where that does, and otherwise at the instants of the world. It is an error where
-// neither does: what never ends cannot be seen in a trace.
+// Untimed writes an untimed world's transcript as a trace that breaks a claim when it is replayed:
+// with a tick between two lines where that does, and otherwise at the instants of the world. It is
+// an error where neither does: what never ends cannot be seen in a trace.
 func (t *Transcript) Untimed(settings core.Settings, property string, comments ...string) ([]byte, error) {
 	tr := &trace.Trace{Settings: settings, Untimed: true}
 	for _, at := range []func(i int) core.Time{
-		func(i int) core.Time { return tick * core.Time(i) },
+		func(i int) core.Time { return Tick * core.Time(i) },
 		func(i int) core.Time { return t.lines[i].at },
 	} {
 		text := t.write(tr, at, comments)
@@ -114,11 +118,11 @@ func counted(text []byte, comments []string) []byte {
 	if err != nil {
 		return nil
 	}
-	h, err := readHistory(tr)
+	h, err := ReadHistory(tr)
 	if err != nil {
 		return nil
 	}
-	return h.renumbered().write(comments...)
+	return h.Renumbered().Text(comments...)
 }
 
 func (t *Transcript) write(tr *trace.Trace, at func(i int) core.Time, comments []string) []byte {
@@ -128,7 +132,7 @@ func (t *Transcript) write(tr *trace.Trace, at func(i int) core.Time, comments [
 		w.Step(at(i), line.text)
 	}
 	if err := w.Flush(); err != nil {
-		panic("sim: BUG: a buffer that takes not everything: " + err.Error())
+		panic("replay: BUG: a buffer that takes not everything: " + err.Error())
 	}
 	return out.Bytes()
 }
@@ -139,6 +143,6 @@ func breaks(text []byte, property string) bool {
 	if err != nil {
 		return false
 	}
-	report, err := Replay(tr, nil)
+	report, err := Run(tr, nil)
 	return err == nil && report.Violation != nil && report.Violation.Property == property
 }

@@ -1,4 +1,4 @@
-package sim
+package replay
 
 import (
 	"fmt"
@@ -9,7 +9,8 @@ import (
 	"github.com/pagepool/pagepool/sim/fakebrowser"
 )
 
-// tab, context and browser are the present ids of what a history calls so; 0: there is no such thing.
+// tab, context and browser are the present ids of what a history calls so; 0: there is no such
+// thing.
 func (p *player) tab(id core.TabID) core.TabID {
 	if p.exact {
 		return id
@@ -31,7 +32,8 @@ func (p *player) browser(id core.BrowserID) core.BrowserID {
 	return p.browsers[id]
 }
 
-// bind notes that a tab of the history is this one now. What was that tab until now becomes the other one.
+// bind notes that a tab of the history is this one now. What was that tab until now becomes the
+// other one.
 func (p *player) bind(was, is core.TabID) {
 	old, bound := p.tabs[was]
 	other, taken := p.tabOf[is]
@@ -49,52 +51,53 @@ func (p *player) bind(was, is core.TabID) {
 	}
 }
 
-// pair goes through what a line of the history led to then and now: openings and launches are the same
-// thing in their order, those of one step first, and a tab is that of the lease that it serves.
-func (p *player) pair(then *deeds) {
+// pair goes through what a line of the history led to then and now: openings and launches are the
+// same thing in their order, those of one step first, and a tab is that of the lease that it
+// serves.
+func (p *player) pair(then *Deeds) {
 	now := p.fresh
-	p.fresh = deeds{}
+	p.fresh = Deeds{}
 	if p.exact {
 		return
 	}
-	same := min(len(then.opened), len(now.opened))
+	same := min(len(then.Opened), len(now.Opened))
 	for i := range same {
-		p.pairOpening(then.opened[i], now.opened[i])
+		p.pairOpening(then.Opened[i], now.Opened[i])
 	}
-	p.owed, p.extra = append(p.owed, then.opened[same:]...), append(p.extra, now.opened[same:]...)
+	p.owed, p.extra = append(p.owed, then.Opened[same:]...), append(p.extra, now.Opened[same:]...)
 	for len(p.extra) > 0 && len(p.owed) > 0 {
 		was := p.owed[0]
 		p.owed = p.owed[1:]
-		if _, bound := p.tabs[was.tab]; bound || p.lastUse[was.tab] <= p.line {
+		if _, bound := p.tabs[was.Tab]; bound || p.lastUse[was.Tab] <= p.line {
 			continue
 		}
 		p.pairOpening(was, p.extra[0])
 		p.extra = p.extra[1:]
 	}
-	for i := range min(len(then.launched), len(now.launched)) {
-		p.browsers[then.launched[i]] = now.launched[i]
+	for i := range min(len(then.Launched), len(now.Launched)) {
+		p.browsers[then.Launched[i]] = now.Launched[i]
 	}
-	for _, g := range now.granted {
-		if i := slices.IndexFunc(then.granted, func(t grant) bool { return t.request == g.request }); i >= 0 {
-			p.bind(then.granted[i].tab, g.tab)
-		} else if was, ok := p.granted[g.request]; ok {
-			p.bind(was, g.tab)
+	for _, g := range now.Granted {
+		if i := slices.IndexFunc(then.Granted, func(t Granted) bool { return t.Request == g.Request }); i >= 0 {
+			p.bind(then.Granted[i].Tab, g.Tab)
+		} else if was, ok := p.granted[g.Request]; ok {
+			p.bind(was, g.Tab)
 		}
 	}
 }
 
-func (p *player) pairOpening(was, is opening) {
-	if _, taken := p.tabOf[is.tab]; taken {
+func (p *player) pairOpening(was, is Opening) {
+	if _, taken := p.tabOf[is.Tab]; taken {
 		return // it has served somebody by now
 	}
-	p.bind(was.tab, is.tab)
-	p.contexts[was.context] = is.context
-	p.browsers[was.browser] = is.browser
+	p.bind(was.Tab, is.Tab)
+	p.contexts[was.Context] = is.Context
+	p.browsers[was.Browser] = is.Browser
 }
 
 // possible is the event of a line as it can happen now.
-func (p *player) possible(w *wish) (core.Event, bool) {
-	e := w.event
+func (p *player) possible(w *Line) (core.Event, bool) {
+	e := w.Event
 	switch e.Kind {
 	case core.Requested:
 		ok := !p.requests[e.Request]
@@ -110,21 +113,21 @@ func (p *player) possible(w *wish) (core.Event, bool) {
 		return e, p.calls[e.Call]
 	case core.Crashed:
 		e.Tab = p.tab(e.Tab)
-		t := p.world.fake.Tab(e.Tab)
+		t := p.world.Fake().Tab(e.Tab)
 		return e, t != nil && !t.Opening && !t.Dead
 	case core.BrowserGone, core.BrowserFailed:
 		return p.browserEnds(e)
 	}
-	if kind, _ := answers(e.Kind); kind != 0 {
+	if kind, _ := fakebrowser.OperationOf(e.Kind); kind != 0 {
 		return p.answer(kind, w)
 	}
 	return e, true
 }
 
-// browserEnds is the end of a browser, asked for or not; where the one that it was is not there, the oldest
-// one ends.
+// browserEnds is the end of a browser, asked for or not; where the one that it was is not there,
+// the oldest one ends.
 func (p *player) browserEnds(e core.Event) (core.Event, bool) {
-	f := &p.world.fake
+	f := p.world.Fake()
 	e.Browser = p.browser(e.Browser)
 	if f.Browser(e.Browser) == nil && !p.exact && len(f.Browsers) > 0 {
 		e.Browser = f.Browsers[0].ID
@@ -133,16 +136,16 @@ func (p *player) browserEnds(e core.Event) (core.Event, bool) {
 	return e, b != nil && b.Launching == (e.Kind == core.BrowserFailed)
 }
 
-// answer finds the question that a line answers. Where what it is about is not asked, it is the oldest
-// question of its kind about something that nothing in the history is yet.
-func (p *player) answer(kind fakebrowser.OperationKind, w *wish) (core.Event, bool) {
-	f := &p.world.fake
-	e := w.event
+// answer finds the question that a line answers. Where what it is about is not asked, it is the
+// oldest question of its kind about something that nothing in the history is yet.
+func (p *player) answer(kind fakebrowser.OperationKind, w *Line) (core.Event, bool) {
+	f := p.world.Fake()
+	e := w.Event
 	e.Tab, e.Context, e.Browser = p.tab(e.Tab), p.context(e.Context), p.browser(e.Browser)
-	if p.exact || w.second {
+	if p.exact || w.Second {
 		return e, true
 	}
-	if w.stale {
+	if w.Stale {
 		e.Operation = 0
 		for i := range f.Operations {
 			if o := &f.Operations[i]; o.Kind == kind && o.Tab == e.Tab && !o.Echo {
@@ -155,27 +158,27 @@ func (p *player) answer(kind fakebrowser.OperationKind, w *wish) (core.Event, bo
 	if f.Find(kind, e) >= 0 && (e.Tab|core.TabID(e.Context)|core.TabID(e.Browser)) != 0 {
 		return e, true
 	}
-	if p.world.closesOpening(e) {
+	if p.world.ClosesOpening(e) {
 		return e, true
 	}
 	for i := range f.Operations {
 		o := &f.Operations[i]
-		if o.Kind != kind || o.Echo || w.event.Kept != o.Kept {
+		if o.Kind != kind || o.Echo || w.Event.Kept != o.Kept {
 			continue
 		}
 		switch {
 		case kind.OfBrowser():
 			e.Browser = o.Browser
-			p.browsers[w.event.Browser] = o.Browser
+			p.browsers[w.Event.Browser] = o.Browser
 			return e, true
 		case kind.OfContext():
 			e.Context = o.Context
-			p.contexts[w.event.Context] = o.Context
+			p.contexts[w.Event.Context] = o.Context
 			return e, true
 		}
 		if was, taken := p.tabOf[o.Tab]; !taken || p.lastUse[was] < p.line {
 			e.Tab = o.Tab
-			p.bind(w.event.Tab, o.Tab)
+			p.bind(w.Event.Tab, o.Tab)
 			return e, true
 		}
 	}
@@ -185,33 +188,33 @@ func (p *player) answer(kind fakebrowser.OperationKind, w *wish) (core.Event, bo
 // nothing is the id of what there is not.
 const nothing = 1 << 20
 
-// moment is what an expectation met.
-type moment struct {
-	number int
-	failed bool
-	got    string
-	stands string // how the tabs and requests that it names stand
+// Moment is what an expectation met.
+type Moment struct {
+	Number int
+	Failed bool
+	Got    string
+	Stands string // how the tabs and requests that it names stand
 }
 
 // expectation checks an expectation, in the present ids.
-func (p *player) expectation(w *wish) (moment, error) {
-	m := moment{number: w.number}
-	s := &p.world.core
-	words := renamed(w.expect, func(prefix string, id uint64) uint64 {
+func (p *player) expectation(w *Line) (Moment, error) {
+	m := Moment{Number: w.Number}
+	s := p.world.Core()
+	words := renamed(w.Expect, func(prefix string, id uint64) uint64 {
 		switch prefix {
 		case "t":
 			id = uint64(p.tab(core.TabID(id)))
 			t, ok := s.Tab(core.TabID(id))
-			m.stands += fmt.Sprintf(" tab %v %v", ok, t.State)
+			m.Stands += fmt.Sprintf(" tab %v %v", ok, t.State)
 		case "c":
 			id = uint64(p.context(core.ContextID(id)))
-			m.stands += fmt.Sprintf(" context %v", s.HasContext(core.ContextID(id)))
+			m.Stands += fmt.Sprintf(" context %v", s.HasContext(core.ContextID(id)))
 		case "b":
 			id = uint64(p.browser(core.BrowserID(id)))
 		case "r":
 			r := core.RequestID(id)
 			_, holds := s.Holds(r)
-			m.stands += fmt.Sprintf(" request %v %v %v", p.requests[r], s.Waits(r), holds)
+			m.Stands += fmt.Sprintf(" request %v %v %v", p.requests[r], s.Waits(r), holds)
 		}
 		if id == 0 {
 			id = nothing
@@ -219,12 +222,12 @@ func (p *player) expectation(w *wish) (moment, error) {
 		return id
 	})
 	before := len(p.report.Failed)
-	if err := p.expect(&trace.Line{Number: w.number, Words: words}); err != nil {
+	if err := p.expect(&trace.Line{Number: w.Number, Words: words}); err != nil {
 		return m, err
 	}
-	if m.failed = len(p.report.Failed) > before; m.failed {
-		m.got = p.report.Failed[before].Got
+	if m.Failed = len(p.report.Failed) > before; m.Failed {
+		m.Got = p.report.Failed[before].Got
 	}
-	p.written = append(p.written, wish{at: p.world.now, expect: words, number: w.number})
+	p.written = append(p.written, Line{At: p.world.Now(), Expect: words, Number: w.Number})
 	return m, nil
 }

@@ -1,4 +1,6 @@
-package sim
+// Package follow goes along with a pool on a real browser: a second core is fed the same events,
+// and the fake browser is asked whether it could have brought each of them.
+package follow
 
 import (
 	"bytes"
@@ -9,30 +11,28 @@ import (
 	"github.com/pagepool/pagepool/pool/canon"
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/pool/trace"
+	"github.com/pagepool/pagepool/sim"
 	"github.com/pagepool/pagepool/sim/fakebrowser"
+	"github.com/pagepool/pagepool/sim/replay"
+	"github.com/pagepool/pagepool/sim/traffic"
 )
 
-// LiveClaims are what is checked of a pool on a real browser, besides the invariants and Claims.
-var LiveClaims = []Claim{
-	{"same-state", "The recorded events, fed to a second core, give back the very state that the pool is in."},
-	{"inclusion", "Whatever the real browser does, the fake browser can do."},
-}
-
-// Follower goes along with a pool that runs in real time, one step behind the other: a second core is fed the
-// same events, every invariant is checked on every transition, as a replay of a dump does, and the fake browser
-// is asked whether it could have brought each event.
+// Follower goes along with a pool that runs in real time, one step behind the other: a second core
+// is fed the same events, every invariant is checked on every transition, as a replay of a dump
+// does, and the fake browser is asked whether it could have brought each event.
 type Follower struct {
-	world    *World
+	world    *sim.World
 	possible fakebrowser.Possible
 	keys     []string // by handle
 	keep     bool
-	lines    []spoken
-	last     []spoken // the last of all lines, for reports
+	lines    []line
+	last     []line   // the last of all lines, for reports
 	outside  *Outside // the first event that the fake browser never brings
 	launches map[core.Operation]core.BrowserID
 	fates    map[core.TabID]*Fate // of tabs whose page looped
 	asked    map[core.Operation]core.Time
-	took     [len(latencyKinds)][]core.Time // by the order of latencyKinds
+	took     traffic.Samples
+	waits    traffic.Waits
 }
 
 // Fate is what became of a tab whose page did not answer.
@@ -58,25 +58,25 @@ func (o *Outside) Error() string {
 	return fmt.Sprintf("%s, at step %d (%v): %s", o.Line, o.Step, o.At.Duration(), o.Why)
 }
 
-// NewFollower follows a pool of these settings from its first step on. With keep, all of it is kept, for Trace.
-func NewFollower(settings core.Settings, keep bool) (*Follower, error) {
+// New follows a pool of these settings from its first step on. With keep, all of it is kept, for
+// Trace.
+func New(settings core.Settings, keep bool) (*Follower, error) {
 	settings, err := settings.Resolve()
 	if err != nil {
 		return nil, err
 	}
-	w, err := New(Options{Settings: settings, Timed: true, From: core.New(settings)})
+	w, err := sim.New(sim.Options{Settings: settings, Timed: true, From: core.New(settings)})
 	if err != nil {
 		return nil, err
 	}
-	w.waits = new(waitHistogram)
 	return &Follower{world: w, keep: keep, launches: map[core.Operation]core.BrowserID{}, fates: map[core.TabID]*Fate{}, asked: map[core.Operation]core.Time{}}, nil
 }
 
-// Step takes in one event that the pool has taken in; affinity is the key of the event's handle. hash is
-// the state of the pool after it, or 0 where nobody looked.
+// Step takes in one event that the pool has taken in; affinity is the key of the event's handle.
+// hash is the state of the pool after it, or 0 where nobody looked.
 func (f *Follower) Step(at core.Time, affinity string, e core.Event, hash uint64) {
 	w := f.world
-	if w.violation != nil {
+	if w.Violation() != nil {
 		return
 	}
 	for int(e.Affinity) >= len(f.keys) {
@@ -86,50 +86,52 @@ func (f *Follower) Step(at core.Time, affinity string, e core.Event, hash uint64
 	if e.Kind != core.NoEvent {
 		f.say(at, string(trace.AppendEvent(nil, e, f)))
 	}
-	w.now = at
+	w.SetNow(at)
+	died := e.Kind == core.BrowserGone && !f.asks(fakebrowser.CloseBrowser, e.Browser)
 	if err := f.could(e); err != nil && f.outside == nil {
-		o := &Outside{Step: w.steps + 1, At: at, Line: string(trace.AppendEvent(nil, e, f)), Why: err.Error()}
+		o := &Outside{Step: w.Steps() + 1, At: at, Line: string(trace.AppendEvent(nil, e, f)), Why: err.Error()}
 		for _, l := range f.last {
 			o.Last = append(o.Last, fmt.Sprintf("@%v %s", l.at.Duration(), l.text))
 		}
 		f.outside = o
 	}
-	if len(w.incidents) > 0 && f.outside == nil {
-		w.fake.CopyFrom(f.possible.Any()) // an incident ends when its page answers again
+	if w.Incidents() > 0 && f.outside == nil {
+		w.Fake().CopyFrom(f.possible.Any()) // an incident ends when its page answers again
 	}
-	w.step(e)
+	if died {
+		w.BrowserDies(e.Browser)
+	} else {
+		_ = w.Perform(e) // a world without a browser refuses nothing
+	}
 	f.tally()
 	if e.Kind == core.LaunchSilent || e.Kind == core.BrowserCloseSilent {
 		known := false
-		w.core.EachBrowser(func(b core.BrowserView) { known = known || b.ID == e.Browser })
+		w.Core().EachBrowser(func(b core.BrowserView) { known = known || b.ID == e.Browser })
 		if !known {
 			f.possible.WriteOff(e.Browser)
 		}
 	}
-	if hash != 0 && w.violation == nil && canon.StateHash(&w.core.Facts) != hash {
-		w.violate("same-state", LiveClaims[0].Says, fmt.Sprintf("the pool is in a state of hash %016x, and the second core in one of %016x", hash, canon.StateHash(&w.core.Facts)))
+	if hash != 0 && w.Violation() == nil && canon.StateHash(&w.Core().Facts) != hash {
+		w.Violate("same-state", fmt.Sprintf("the pool is in a state of hash %016x, and the second core in one of %016x", hash, canon.StateHash(&w.Core().Facts)))
 	}
 }
 
 // could asks whether the fake browser, and the core's clock, could have brought an event.
 func (f *Follower) could(e core.Event) error {
 	w := f.world
-	if kind, _ := answers(e.Kind); kind != 0 || e.Kind == core.Crashed {
-		if e.Kind == core.BrowserGone && !f.asks(fakebrowser.CloseBrowser, e.Browser) {
-			w.reached[browserDied]++
-		}
+	if kind, _ := fakebrowser.OperationOf(e.Kind); kind != 0 || e.Kind == core.Crashed {
 		f.measure(kind, e)
 		return f.possible.Answered(e)
 	}
 	if !e.Kind.Deadline() {
 		return nil
 	}
-	i := slices.IndexFunc(w.core.Deadlines(nil), func(d core.Deadline) bool { return d.Event == e })
+	i := slices.IndexFunc(w.Core().Deadlines(nil), func(d core.Deadline) bool { return d.Event == e })
 	switch {
 	case i < 0:
 		return fmt.Errorf("no such deadline is armed")
-	case w.core.Deadlines(nil)[i].At > w.now:
-		return fmt.Errorf("it is due at %v", w.core.Deadlines(nil)[i].At.Duration())
+	case w.Core().Deadlines(nil)[i].At > w.Now():
+		return fmt.Errorf("it is due at %v", w.Core().Deadlines(nil)[i].At.Duration())
 	}
 	f.possible.GaveUp(e)
 	return nil
@@ -141,19 +143,16 @@ func (f *Follower) asks(kind fakebrowser.OperationKind, b core.BrowserID) bool {
 
 // tally takes in the effects of the step.
 func (f *Follower) tally() {
-	w := f.world
-	for i := range w.effects {
-		e := &w.effects[i]
+	w, effects := f.world, f.world.Effects()
+	f.waits.Add(effects)
+	for i := range effects {
+		e := &effects[i]
 		if e.Kind == core.Launch {
 			f.launches[e.Operation] = e.Browser
 		}
-		switch {
-		case e.Operation != 0:
-			f.asked[e.Operation] = w.now
+		if e.Operation != 0 {
+			f.asked[e.Operation] = w.Now()
 			f.possible.Asked(*e)
-		case e.Kind == core.Grant:
-			w.grants++
-			w.waits.add(e.Waits.Total())
 		}
 	}
 	for id, x := range f.fates {
@@ -166,22 +165,22 @@ func (f *Follower) tally() {
 // judge looks what has become of a tab whose page looped.
 func (f *Follower) judge(id core.TabID, x *Fate) {
 	w := f.world
-	t, alive := w.core.Tab(id)
+	t, alive := w.Core().Tab(id)
 	evicted := alive && t.State == core.Closing && t.Reason == core.Eviction
 	if x.Ended == 0 && (!alive || t.State != core.Leased) {
-		x.Ended = w.now
+		x.Ended = w.Now()
 	}
 	switch {
 	case !alive:
-		x.Known = w.now
+		x.Known = w.Now()
 	case x.Ended != 0 && (t.State == core.Idle || t.State == core.Leased || evicted):
-		x.Known, x.Saved = w.now, true
+		x.Known, x.Saved = w.Now(), true
 	}
 	if evicted {
 		return
 	}
-	for i := range w.effects {
-		x.Cold = x.Cold || w.effects[i].Kind == core.AnnounceCold && w.effects[i].Affinity == x.of
+	for _, e := range w.Effects() {
+		x.Cold = x.Cold || e.Kind == core.AnnounceCold && e.Affinity == x.of
 	}
 }
 
@@ -193,20 +192,19 @@ func (f *Follower) Fate(id core.TabID) (Fate, bool) {
 	return Fate{}, false
 }
 
-// Loop takes in that something holds the main thread of a leased tab's page, until a rescue stops it. A tab whose
-// lease has ended since is left out: it is not known what its page does.
+// Loop takes in that something holds the main thread of a leased tab's page, until a rescue stops
+// it. A tab whose lease has ended since is left out: it is not known what its page does.
 func (f *Follower) Loop(at core.Time, id core.TabID) bool {
-	if t, ok := f.world.core.Tab(id); !ok || t.State != core.Leased || !f.possible.Loop(id) {
+	w := f.world
+	t, ok := w.Core().Tab(id)
+	if !ok || t.State != core.Leased || !f.possible.Loop(id) {
 		return false
 	}
 	maps.DeleteFunc(f.fates, func(_ core.TabID, x *Fate) bool { return x.Known != 0 })
-	f.world.now = max(f.world.now, at)
-	f.say(f.world.now, act{verb: loopVerb, tab: id}.String())
-	t, _ := f.world.core.Tab(id)
-	f.fates[id] = &Fate{Since: f.world.now, of: t.Affinity}
-	f.world.reached[looped]++
-	f.world.beginIncident(id)
-	return true
+	w.SetNow(max(w.Now(), at))
+	f.say(w.Now(), replay.Act{Verb: replay.LoopVerb, Tab: id}.String())
+	f.fates[id] = &Fate{Since: w.Now(), of: t.Affinity}
+	return w.Loop(id)
 }
 
 // FallSilent takes in that a browser answers nothing any more.
@@ -214,10 +212,15 @@ func (f *Follower) FallSilent(at core.Time, id core.BrowserID) bool {
 	if !f.possible.FallSilent(id) {
 		return false
 	}
-	f.world.now = max(f.world.now, at)
-	f.say(f.world.now, act{verb: silenceVerb, browser: id}.String())
-	f.world.reached[browserSilent]++
-	return true
+	f.world.SetNow(max(f.world.Now(), at))
+	f.say(f.world.Now(), replay.Act{Verb: replay.SilenceVerb, Browser: id}.String())
+	return f.world.FallSilent(id)
+}
+
+// line is one line of a trace.
+type line struct {
+	at   core.Time
+	text string
 }
 
 // lastLines is how many lines a report has.
@@ -225,12 +228,12 @@ const lastLines = 40
 
 func (f *Follower) say(at core.Time, text string) {
 	if f.keep {
-		f.lines = append(f.lines, spoken{at, text})
+		f.lines = append(f.lines, line{at, text})
 	}
 	if len(f.last) == lastLines {
 		f.last = slices.Delete(f.last, 0, 1)
 	}
-	f.last = append(f.last, spoken{at, text})
+	f.last = append(f.last, line{at, text})
 }
 
 // Key and Handle make a follower's keys what events are written with.
@@ -241,48 +244,66 @@ func (f *Follower) Handle(key string) core.Affinity {
 	return core.Affinity(slices.Index(f.keys, key))
 }
 
-// Trace is all that was kept, as a trace for Include. It is untimed for a replay, since a real pool hears of a deadline a
-// moment after it was due.
+// Trace is all that was kept, as a trace for Include. It is untimed for a replay, since a real pool
+// hears of a deadline a moment after it was due.
 func (f *Follower) Trace(comments ...string) []byte {
 	var out bytes.Buffer
-	w := trace.NewWriter(&out, &trace.Trace{Settings: f.world.core.Settings, Untimed: true}, nil, comments...)
+	w := trace.NewWriter(&out, &trace.Trace{Settings: f.world.Core().Settings, Untimed: true}, nil, comments...)
 	for _, line := range f.lines {
 		w.Step(line.at, line.text)
 	}
 	if err := w.Flush(); err != nil {
-		panic("sim: BUG: a buffer that takes not everything: " + err.Error())
+		panic("follow: BUG: a buffer that takes not everything: " + err.Error())
 	}
 	return out.Bytes()
 }
 
 // Core is the second core, to be read.
-func (f *Follower) Core() *core.State { return &f.world.core }
+func (f *Follower) Core() *core.State { return f.world.Core() }
 
 // Violation is the first broken claim, or nil.
-func (f *Follower) Violation() *Violation { return f.world.violation }
+func (f *Follower) Violation() *sim.Violation { return f.world.Violation() }
 
 // Outside is the first event that the fake browser never brings, or nil.
 func (f *Follower) Outside() *Outside { return f.outside }
 
-// Settled says whether nobody waits or holds, nothing is under way, and the pool is full and no larger than an
-// idle one is to be.
+// Settled says whether nobody waits or holds, nothing is under way, and the pool is full and no
+// larger than an idle one is to be.
 func (f *Follower) Settled() bool {
-	return f.world.core.Quiet() && f.world.full() && f.world.contracted()
+	return f.world.Settled()
 }
 
 // RecoveryBound is the time within which a pool is settled again when nothing goes wrong any more.
-func (f *Follower) RecoveryBound() core.Time { return f.world.recoveryBound() }
+func (f *Follower) RecoveryBound() core.Time { return f.world.RecoveryBound() }
 
 // Report is what the pool went through so far. Seconds are real ones.
-func (f *Follower) Report() *Report {
+func (f *Follower) Report() *traffic.Report {
 	w := f.world
-	return &Report{
-		Settings: w.core.Settings, SimulatedSeconds: w.now.Duration().Seconds(), Events: w.steps, Grants: w.grants,
-		CapacityMax: w.mostAlive, WorstRecovery: w.worst.Duration().Seconds(),
-		WaitP50: w.waits.percentile(50), WaitP99: w.waits.percentile(99),
-		Reached: *w.reached, HistoryHash: w.hash, Violation: w.violation,
+	return &traffic.Report{
+		Settings: w.Core().Settings, SimulatedSeconds: w.Now().Duration().Seconds(), Events: w.Steps(), Grants: f.waits.Grants(),
+		CapacityMax: w.CapacityMax(), WorstRecovery: w.WorstRecovery().Duration().Seconds(),
+		WaitP50: f.waits.Percentile(50), WaitP99: f.waits.Percentile(99),
+		Reached: *w.Reached(), HistoryHash: w.HistoryHash(), Violation: w.Violation(),
 	}
 }
+
+// measure notes how long an operation took that worked.
+func (f *Follower) measure(kind fakebrowser.OperationKind, e core.Event) {
+	s := f.possible.Any()
+	i := s.Find(kind, e)
+	if i < 0 {
+		return
+	}
+	id := s.Operations[i].ID
+	since, known := f.asked[id]
+	if _, outcome := fakebrowser.OperationOf(e.Kind); known && outcome == fakebrowser.Works {
+		f.took.Add(kind, f.world.Now()-since)
+	}
+	delete(f.asked, id)
+}
+
+// Latencies writes down how long the operations took that worked; see traffic.Samples.
+func (f *Follower) Latencies(comments ...string) []byte { return f.took.Text(comments...) }
 
 // Launched is the browser of a launch; 0: it is not known.
 func (f *Follower) Launched(o core.Operation) core.BrowserID { return f.launches[o] }

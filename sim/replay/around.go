@@ -1,4 +1,4 @@
-package sim
+package replay
 
 import (
 	"bytes"
@@ -7,14 +7,15 @@ import (
 
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/pool/trace"
+	"github.com/pagepool/pagepool/sim"
 	"github.com/pagepool/pagepool/sim/search"
 )
 
-// ExploreAround visits every run within so many deviations of a recorded one: what the trace says happens, line by
-// line, as far as it is possible, and in between so many other things that could: an answer before its time, a
-// failure, a deadline, a crash. The clock stands still, so any answer may beat any deadline. With a violation, Trace
-// has the whole run, its deviations marked.
-func ExploreAround(t *trace.Trace, deviations int, name string, o ExploreOptions) (*Exploration, error) {
+// Around visits every run within so many deviations of a recorded one: what the trace says happens,
+// line by line, as far as it is possible, and in between so many other things that could: an answer
+// before its time, a failure, a deadline, a crash. The clock stands still, so any answer may beat
+// any deadline. With a violation, Trace has the whole run, its deviations marked.
+func Around(t *trace.Trace, deviations int, name string, o sim.ExploreOptions) (*sim.Exploration, error) {
 	if t.Snapshot != nil {
 		return nil, &trace.Error{What: "a dump begins in the midst of things, and is not the record of a whole run"}
 	}
@@ -22,28 +23,29 @@ func ExploreAround(t *trace.Trace, deviations int, name string, o ExploreOptions
 	if err != nil {
 		return nil, err
 	}
-	w, err := New(Options{Settings: t.Settings, Faults: deviations, Menu: AllFaults})
+	w, err := sim.New(sim.Options{Settings: t.Settings, Faults: deviations, Menu: sim.AllFaults})
 	if err != nil {
 		return nil, err
 	}
 	a := &around{lines: lines, names: names}
-	options, reached := o.options()
+	options, reached := o.Engine()
 	start := w.Clone()
 	found, err := search.Around(w, len(lines), a.happens, deviations, options)
 	if err != nil {
 		return nil, err
 	}
-	x := &Exploration{Result: found.Result, Scenario: name, Reached: reached(), Within: found.Within}
+	x := &sim.Exploration{Result: found.Result, Scenario: name, Reached: reached(), Within: found.Within}
 	if x.Verdict == search.Broken {
 		a.fail(x, start, found.Steps)
 	}
 	return x, nil
 }
 
-// recordOf is everything that happens in a trace, as lines of their own: what a line auto leaves unsaid included.
+// recordOf is everything that happens in a trace, as lines of their own: what a line auto leaves
+// unsaid included.
 func recordOf(t *trace.Trace) ([]trace.Line, *Keys, error) {
 	var transcript *Transcript
-	report, err := Replay(t, func(told Told) {
+	report, err := Run(t, func(told Step) {
 		if transcript == nil {
 			transcript = &Transcript{Names: told.Names}
 		}
@@ -75,7 +77,7 @@ type around struct {
 }
 
 // happens makes a line of the record happen, where it still can.
-func (a *around) happens(w *World, number int) bool {
+func (a *around) happens(w *sim.World, number int) bool {
 	line := &a.lines[number]
 	r := replayer{world: w, wedged: map[core.Affinity]bool{}}
 	if did, err := r.act(line.Words); did {
@@ -86,9 +88,9 @@ func (a *around) happens(w *World, number int) bool {
 		return false
 	}
 	if event.Kind.Deadline() {
-		armed := slices.ContainsFunc(w.core.Deadlines(nil), func(d core.Deadline) bool { return d.Event == event })
+		armed := slices.ContainsFunc(w.Core().Deadlines(nil), func(d core.Deadline) bool { return d.Event == event })
 		if armed {
-			w.step(event)
+			w.Fire(event)
 		}
 		return armed
 	}
@@ -96,7 +98,7 @@ func (a *around) happens(w *World, number int) bool {
 }
 
 // fail tells the way to a violation, by doing it again.
-func (a *around) fail(x *Exploration, w *World, steps []search.Step) {
+func (a *around) fail(x *sim.Exploration, w *sim.World, steps []search.Step) {
 	for _, step := range steps {
 		if step.Given >= 0 {
 			x.Trace = append(x.Trace, lineText(&a.lines[step.Given]))
@@ -107,7 +109,7 @@ func (a *around) fail(x *Exploration, w *World, steps []search.Step) {
 		x.Trace = append(x.Trace, "* "+w.Label(action))
 		w.Do(action)
 	}
-	x.Violation = w.violation
+	x.Violation = w.Violation()
 	x.Violation.Step = len(x.Trace)
 }
 

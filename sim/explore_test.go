@@ -1,0 +1,35 @@
+package sim
+
+import "testing"
+
+// The two searches of one scenario, by one worker and by several, find the same to the last sum.
+func TestWhatASearchFindsDoesNotDependOnItsWorkers(t *testing.T) {
+	for _, name := range []string{"E-01a", "W-1", "promised-bypass"} {
+		var first *Exploration
+		for _, workers := range []int{1, 2, 5} {
+			x, err := Explore(ScenarioNamed(name), ExploreOptions{Workers: workers})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if first == nil {
+				first = x
+			}
+			if x.States != first.States || x.Transitions != first.Transitions || x.Depth != first.Depth || x.Sum != first.Sum || x.Reached != first.Reached {
+				t.Errorf("%s with %d workers: %d states, sum %x; with one: %d, %x", name, workers, x.States, x.Sum, first.States, first.Sum)
+			}
+			if perState := float64(x.VisitedBytes) / float64(x.States); perState > 16 {
+				t.Errorf("%s: %.1f bytes for a visited state", name, perState)
+			}
+		}
+	}
+}
+
+// A search that may meet so many states meets so many, whatever its batches.
+func TestASearchStopsAtItsBound(t *testing.T) {
+	for _, most := range []int{1, 100, 5000} {
+		x, err := Explore(ScenarioNamed("E-01a"), ExploreOptions{MaxStates: most, Workers: 2})
+		if err != nil || x.States != most || x.Complete {
+			t.Errorf("%d states, complete: %v, %v; want %d, cut", x.States, x.Complete, err, most)
+		}
+	}
+}
