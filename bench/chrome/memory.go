@@ -33,7 +33,7 @@ func remembering() group {
 
 func remembered(ctx context.Context, s *stage) (result, error) {
 	p, err := s.warmPool(pool.Config{
-		MinPages: 1, InitialPages: 1, MaxPages: memoryTabs, BurstPages: memoryTabs, AffinityTabs: 1,
+		MinPages: 1, MaxPages: memoryTabs, AffinityTabs: 1,
 		IdleContraction: 100 * time.Millisecond,
 	})
 	if err != nil {
