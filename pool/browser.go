@@ -4,8 +4,8 @@ import "context"
 
 // The driver's side: what a pool needs of a browser. Package chrome is the driver for Chrome;
 // package fakebrowser is a model of one. The pool calls all methods from goroutines of its own,
-// several at once, and holds no lock meanwhile (but see LeaseWatcher and LeaseDiagnoser). What does not change is asked
-// for once, when a browser or a tab has opened: Done, Page and Context.
+// several at once, and holds no lock meanwhile. It asks once for what does not change, when a browser
+// or a tab has opened: Done, Page, Context and Lost.
 //
 // Every ctx bounds the call only, never the life of what it opens, and carries OperationID, the
 // core's number of that operation. The pool ends it when the operation's time is over (LaunchTimeout,
@@ -65,13 +65,6 @@ type Tab[P any] interface {
 	Kill(ctx context.Context) error
 }
 
-// LeaseWatcher is a Tab that is told of the end of each lease on it. LeaseEnded is called under the pool's
-// lock, before the tab can be anybody else's, so that it knows whose everything is: it begins what is to be
-// done about what the holder left, and waits for nothing.
-type LeaseWatcher interface {
-	LeaseEnded()
-}
-
 // LossTeller is a Browser that knows of its loss before it is gone: a process that was killed takes a while to
 // end, and its holders need not wait for that. Lost returns a channel, the same each time, that is closed when
 // the browser is known to end unasked. Done then follows.
@@ -80,8 +73,7 @@ type LossTeller interface {
 }
 
 // LeaseTab is a Tab whose leases have sessions of their own. What a holder sets through the session of its
-// lease ends with that session. LeaseTab takes the place of LeaseWatcher: of a tab that is both, LeaseEnded is
-// not called.
+// lease ends with that session.
 type LeaseTab[P any] interface {
 	// BeginLease begins the session of the next lease and returns what its holder works with, and the
 	// context that the lease derives from. The pool calls it once before each lease, after the tab was opened

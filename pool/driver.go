@@ -75,9 +75,8 @@ type tab[P any] struct {
 	holds     P               // what the next or the present holder gets; set with it, and by BeginLease
 	pageLife  context.Context // what his lease derives from; set in the same way
 	pageDone  <-chan struct{} // the page's; set with it
-	watcher   LeaseWatcher    // the page, where it is one; set with it
 	leases    LeaseTab[P]     // the page, where it is one; set with it
-	diagnoser LeaseDiagnoser  // the page, where it is one; set with it
+	diagnoser leaseDiagnoser  // the page, where it is one; set with it
 	holder    *Lease[P]
 	doubted   bool          // a diagnosis of its last lease was begun, and its probe has not been
 	trouble   error         // why the last operation on it that came to nothing did
@@ -133,7 +132,7 @@ func (p *Pool[P]) launchLocked(e *core.Effect) {
 	p.mu.browsers[b.id] = b
 	ctx, cancel := context.WithCancel(withOperationID(b.life, uint64(e.Operation)))
 	var process Browser[P]
-	var done <-chan struct{}
+	var done, lost <-chan struct{}
 	var err error
 	p.beginLocked(b, func() {
 		defer cancel()
@@ -144,6 +143,9 @@ func (p *Pool[P]) launchLocked(e *core.Effect) {
 		}
 		if err == nil {
 			done = process.Done()
+			if teller, ok := process.(LossTeller); ok {
+				lost = teller.Lost()
+			}
 		}
 		end(err)
 	}, func() {
@@ -151,10 +153,7 @@ func (p *Pool[P]) launchLocked(e *core.Effect) {
 			p.launchFailedLocked(b, err)
 			return
 		}
-		b.process, b.done = process, done
-		if teller, ok := process.(LossTeller); ok {
-			b.lost = teller.Lost()
-		}
+		b.process, b.done, b.lost = process, done, lost
 		p.watchLocked(b)
 		if b.unwanted {
 			p.endBrowserLocked(b, e.Operation, true) // it has done nothing yet that a graceful end could save
@@ -315,12 +314,11 @@ func (p *Pool[P]) openLocked(e *core.Effect) {
 		}
 		if err == nil {
 			holds, pageLife, done := page.Page(), page.Context(), page.Done()
-			diagnoser, _ := page.(LeaseDiagnoser)
-			watcher, _ := page.(LeaseWatcher)
+			diagnoser, _ := page.(leaseDiagnoser)
 			leases, _ := page.(LeaseTab[P])
 			p.mu.Lock()
 			t.page, t.holds, t.pageLife, t.pageDone = page, holds, pageLife, done
-			t.watcher, t.diagnoser, t.leases = watcher, diagnoser, leases
+			t.diagnoser, t.leases = diagnoser, leases
 			p.mu.Unlock()
 			if leases != nil {
 				err = p.beginLease(ctx, t)

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/pagepool/pagepool/internal/shell"
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/pool/trace"
 )
@@ -28,11 +29,10 @@ func (p *Pool[P]) stepLocked(e core.Event) {
 	p.finishLocked()
 }
 
-// observer is what a launcher of this repository's own tools is besides: it is told of every step, in
-// order and under the lock, so it must be quick, keep nothing of after, and not call the pool. It is no
-// part of the public API, and what it is told may change.
+// observer is a launcher of this repository's own tools. It is told of every step, in order and under
+// the lock, so it must not keep after. It is no part of the API.
 type observer interface {
-	Stepped(at core.Time, affinity string, e core.Event, after *core.State)
+	Stepped(_ shell.Locked, at core.Time, affinity string, e core.Event, after *core.State)
 }
 
 func (p *Pool[P]) onceLocked(e core.Event) {
@@ -42,7 +42,7 @@ func (p *Pool[P]) onceLocked(e core.Event) {
 	p.mu.effects = p.mu.core.Step(now, e, p.mu.effects[:0])
 	p.mu.armed = min(p.mu.armed, p.mu.core.Armed())
 	if p.observer != nil {
-		p.observer.Stepped(now, p.mu.keys.name(e.Affinity), e, p.mu.core)
+		p.observer.Stepped(shell.Locked{}, now, p.mu.keys.name(e.Affinity), e, p.mu.core)
 	}
 	p.mu.counters.Lost += uint64(p.lostLocked(e) - lost)
 	for i := range p.mu.effects {
@@ -145,7 +145,7 @@ func (p *Pool[P]) grantLocked(e *core.Effect) {
 	l.tab, l.page, l.life, l.reused, l.waits = t, t.holds, t.pageLife, e.How == core.Warm, waits(e.Waits)
 	t.holder = l
 	if t.diagnoser != nil {
-		t.diagnoser.LeaseBegun()
+		t.diagnoser.LeaseBegun(shell.Locked{})
 	}
 	if t.browser.losing() {
 		l.tellLocked(ErrBrowserLost)

@@ -63,8 +63,9 @@ type SpanEnd struct {
 	// Err is why a wait brought no lease, an operation failed, or a lease ended: ErrReleased, the reason it was
 	// discarded for, or the cause that ended it without its holder.
 	Err error
-	// Outcome is a word for that. A wait: granted, abandoned, refused. A lease: released, discarded, wedged, expired,
-	// crashed, page-closed, browser-lost, closed. An operation: done, failed, given-up.
+	// Outcome is a word for that. A wait: granted, abandoned, refused. A lease: released, discarded,
+	// suspect, expired, crashed, page-closed, browser-lost, closed. An operation: done, failed,
+	// given-up.
 	Outcome string
 	// Waits are a wait's.
 	Waits Waits
@@ -82,7 +83,8 @@ func Outcomes(kind SpanKind) []string {
 	case SpanWait:
 		return []string{"granted", "abandoned", "refused"}
 	case SpanLease:
-		return []string{"released", "discarded", "wedged", "expired", "crashed", "page-closed", "browser-lost", "closed"}
+		return []string{"released", "discarded", "suspect", "expired", "crashed", "page-closed",
+			"browser-lost", "closed"}
 	}
 	return []string{"done", "failed", "given-up"}
 }
