@@ -189,3 +189,26 @@ func TestShellTheLogSaysWhichLimitWasReached(t *testing.T) {
 		held.Release()
 	})
 }
+
+func TestShellSaturationIsLeasesAndWaitingRequestsOverCapacity(t *testing.T) {
+	inShell(t, pool.Config{MaxPages: 2}, new(shellStub), func(t *testing.T, p *shellPool) {
+		wants := func(want float64) {
+			t.Helper()
+			if got := p.Stats().Saturation; got != want {
+				t.Errorf("saturation is %v, want %v", got, want)
+			}
+		}
+		wants(0)
+		first := mustGet(t, p, "a")
+		wants(0.5)
+		second := mustGet(t, p, "b")
+		third := ask(t.Context(), p, "c")
+		after(time.Second)
+		wants(1.5)
+		first.Release()
+		second.Release()
+		after(time.Second)
+		third.lease.Release()
+		wants(0)
+	})
+}
