@@ -21,7 +21,7 @@ type Launcher[P any] interface {
 
 // Browser is one running browser process.
 type Browser[P any] interface {
-	// NewContext makes an isolated browser profile. An error means that nothing was left open, and
+	// NewContext makes an isolated browser context. An error means that nothing was left open, and
 	// comes only when that is known; otherwise the call goes on past its ctx.
 	NewContext(ctx context.Context) (BrowserContext[P], error)
 	// Done is closed when the browser is gone. It is always the same channel.
@@ -33,12 +33,12 @@ type Browser[P any] interface {
 	Close(ctx context.Context) error
 }
 
-// BrowserContext is one isolated profile: cookies, storage and cache of its own.
+// BrowserContext is one isolated browser context: cookies, storage and cache of its own.
 type BrowserContext[P any] interface {
 	// NewTab opens a page and brings it to the standby state. An error means that nothing was left
 	// open, and comes only when that is known; otherwise the call goes on past its ctx.
 	NewTab(ctx context.Context) (Tab[P], error)
-	// Close ends the profile. Nil: it is verified gone, with all that was in it. It is idempotent.
+	// Close ends the context. Nil: it is verified gone, with all that was in it. It is idempotent.
 	Close(ctx context.Context) error
 }
 

@@ -101,7 +101,8 @@ func shown(all []string) []string {
 }
 
 // errNoDiagnosis answers who asks for one that does not come.
-var errNoDiagnosis = errors.New("there is none: the lease is held, or did not leave its page suspect, or the driver makes none")
+var errNoDiagnosis = errors.New(
+	"there is none: the lease is held, its page is not suspect, or the driver makes none")
 
 // diagnosisMost bounds a diagnosis. It has RescueTimeout where that is less: by then the page is of use again or
 // closed. Where RescueTimeout is off, the page is closed at once, and it has diagnosisLeast.
@@ -136,10 +137,10 @@ func (l *Lease[P]) Diagnosis(ctx context.Context) (Diagnosis, error) {
 func (l *Lease[P]) diagnosing() *diagnosing {
 	l.pool.mu.Lock()
 	defer l.pool.mu.Unlock()
-	if l.epilogue == nil {
+	if l.report == nil {
 		return nil
 	}
-	return l.epilogue.diagnosis
+	return l.report.diagnosis
 }
 
 func (p *Pool[P]) diagnosisLimit() time.Duration {
@@ -149,32 +150,34 @@ func (p *Pool[P]) diagnosisLimit() time.Duration {
 	return diagnosisLeast
 }
 
-// diagnoseLocked begins a diagnosis of a lease that has ended in doubt.
+// diagnoseLocked begins a diagnosis of a lease that has ended and left its page suspect.
 func (p *Pool[P]) diagnoseLocked(l *Lease[P], why error) {
 	t, affinity := l.tab, shortened(l.tab.affinity)
 	if t.diagnoser == nil {
 		return
 	}
-	t.doubted = true
+	t.diagnosed = true
 	d := new(diagnosing)
-	l.epilogueLocked().diagnosis = d
+	l.reportLocked().diagnosis = d
 	p.findLocked(t, d, func() {
-		p.noteLocked(slog.LevelWarn, "lease left a suspect tab", append([]any{"tab", t.name, "affinity", affinity, "error", why}, d.result.attrs()...)...)
+		p.noteLocked(slog.LevelWarn, "lease left a suspect tab", append([]any{
+			"tab", t.name, "affinity", affinity, "error", why}, d.result.attrs()...)...)
 	})
 }
 
-// suspectLocked begins a diagnosis of a tab that is about to be probed because it is in doubt, unless its lease was
-// in doubt already. Its last holder has gone long ago, so the log alone is told.
+// suspectLocked begins a diagnosis of a suspect tab that is about to be probed, unless the end of its
+// lease began one. Its last holder is gone, so the result goes to the log alone.
 func (p *Pool[P]) suspectLocked(t *tab[P]) {
-	known := t.doubted
-	t.doubted = false
+	known := t.diagnosed
+	t.diagnosed = false
 	view, _ := p.mu.core.Tab(t.id)
 	if known || t.diagnoser == nil || !view.Suspect || view.Rescued || t.browser.losing() {
 		return
 	}
-	d, affinity, why := new(diagnosing), shortened(t.affinity), t.trouble
+	d, affinity, why := new(diagnosing), shortened(t.affinity), t.lastError
 	p.findLocked(t, d, func() {
-		p.noteLocked(slog.LevelWarn, "tab suspect", append([]any{"tab", t.name, "affinity", affinity, "error", why}, d.result.attrs()...)...)
+		p.noteLocked(slog.LevelWarn, "tab suspect", append([]any{
+			"tab", t.name, "affinity", affinity, "error", why}, d.result.attrs()...)...)
 	})
 }
 

@@ -19,7 +19,7 @@ import (
 // clinic is a stub whose tabs are diagnosed.
 type clinic struct {
 	stub
-	begun, doubted atomic.Int64
+	begun, suspect atomic.Int64
 	find           func(ctx context.Context) Diagnosis
 }
 
@@ -58,7 +58,7 @@ func (c clinicContext) NewTab(ctx context.Context) (Tab[*stubTab], error) {
 func (t clinicTab) LeaseBegun(shell.Locked) { t.clinic.begun.Add(1) }
 
 func (t clinicTab) LeaseSuspect(shell.Locked) func(context.Context) Diagnosis {
-	t.clinic.doubted.Add(1)
+	t.clinic.suspect.Add(1)
 	return t.clinic.find
 }
 
@@ -98,8 +98,8 @@ func TestShellTheErrorOfAnExpiredLeaseSaysWhatThePageWasDoing(t *testing.T) {
 			t.Errorf("Do: %v", err)
 		}
 		synctest.Wait()
-		if n, m := c.begun.Load(), c.doubted.Load(); n != 1 || m != 1 {
-			t.Errorf("%d leases begun, %d in doubt; want 1 and 1", n, m)
+		if n, m := c.begun.Load(), c.suspect.Load(); n != 1 || m != 1 {
+			t.Errorf("%d leases begun, %d suspect; want 1 and 1", n, m)
 		}
 	})
 	for _, want := range []string{`msg="lease left a suspect tab"`, "answered=false", "http://a/b.js:3:5", "tab=t", "affinity=a", "GET http://a/c for 3.2s"} {
@@ -167,8 +167,8 @@ func TestShellALeaseThatEndsWellIsNotDiagnosed(t *testing.T) {
 		if _, err := l.Diagnosis(t.Context()); !errors.Is(err, errNoDiagnosis) {
 			t.Errorf("Diagnosis of a lease that was discarded: %v", err)
 		}
-		if n, m := c.begun.Load(), c.doubted.Load(); n != 2 || m != 0 {
-			t.Errorf("%d leases begun, %d in doubt; want 2 and 0", n, m)
+		if n, m := c.begun.Load(), c.suspect.Load(); n != 2 || m != 0 {
+			t.Errorf("%d leases begun, %d suspect; want 2 and 0", n, m)
 		}
 	})
 }
@@ -202,7 +202,7 @@ func TestShellATabThatIsFoundInDoubtLaterIsDiagnosedToo(t *testing.T) {
 			l.Release()
 			<-time.After(time.Minute)
 		}
-		if n := c.doubted.Load(); n != 1 || p.Stats().Counters.Rescues > 1 {
+		if n := c.suspect.Load(); n != 1 || p.Stats().Counters.Rescues > 1 {
 			t.Errorf("%d diagnoses, %+v", n, p.Stats().Counters)
 		}
 	})
@@ -227,8 +227,8 @@ func TestShellALeaseOfALostBrowserIsNotDiagnosed(t *testing.T) {
 		synctest.Wait()
 		<-time.After(2 * time.Second) // the core, which does not know yet, has it expire
 		l.Suspect()
-		if n := c.doubted.Load(); n != 0 || l.endCause() != ErrBrowserLost {
-			t.Errorf("%d leases in doubt, want none; the lease ended with %v", n, l.endCause())
+		if n := c.suspect.Load(); n != 0 || l.endCause() != ErrBrowserLost {
+			t.Errorf("%d suspect leases, want none; the lease ended with %v", n, l.endCause())
 		}
 		l.Page().b.die()
 	})

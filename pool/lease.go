@@ -31,7 +31,7 @@ type Lease[P any] struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
-	epilogue *epilogue // guarded by pool.mu; nil: nobody is told of its end, and it did not end in doubt
+	report *leaseEnd // guarded by pool.mu; nil: there is no Tracer, and its page is not suspect
 }
 
 // Page is what to work with. It is not to be used after the lease has ended: a driver that gives each
@@ -110,8 +110,8 @@ func (l *Lease[P]) givenBackLocked(e core.Event, reason error) {
 		l.pool.diagnoseLocked(l, reason)
 	}
 	if l.pool.tracer != nil {
-		told := l.epilogueLocked()
-		told.outcome, told.reason = outcome, reason
+		report := l.reportLocked()
+		report.outcome, report.reason = outcome, reason
 	}
 }
 
@@ -122,7 +122,7 @@ func (l *Lease[P]) tellLocked(cause error) {
 	}
 	l.cause = cause
 	if l.pool.tracer != nil {
-		l.toldLocked()
+		l.reportEndLocked()
 	}
 	if l.cancel != nil {
 		l.cancel(cause)

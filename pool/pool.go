@@ -52,11 +52,11 @@ type Pool[P any] struct {
 		calls       map[core.CallID]*call // those that wait
 		subscribers map[*subscriber]struct{}
 
-		tabs        map[core.TabID]*tab[P]         // those that the core counts
-		profiles    map[core.ContextID]*profile[P] // those that the core counts
+		tabs        map[core.TabID]*tab[P]                // those that the core counts
+		contexts    map[core.ContextID]*browserContext[P] // those that the core counts
 		browsers    map[core.BrowserID]*browser[P]
-		alarm       *alarm    // armed for the core's next deadline, or for an earlier instant; nil: not armed
-		armed       core.Time // the earliest deadline that the core has armed since the alarm was looked at
+		timer       *timer    // armed for the core's next deadline, or for an earlier instant; nil: not armed
+		armed       core.Time // the earliest deadline that the core has armed since the timer was set
 		lastFailure error     // of launching or opening
 
 		running    int  // goroutines of the pool, those of browsers not known to be gone included
@@ -113,7 +113,7 @@ func New[P any](launcher Launcher[P], cfg Config) (*Pool[P], error) {
 	p.mu.calls = make(map[core.CallID]*call)
 	p.mu.subscribers = make(map[*subscriber]struct{})
 	p.mu.tabs = make(map[core.TabID]*tab[P])
-	p.mu.profiles = make(map[core.ContextID]*profile[P])
+	p.mu.contexts = make(map[core.ContextID]*browserContext[P])
 	p.mu.browsers = make(map[core.BrowserID]*browser[P])
 	p.mu.Lock()
 	p.stepLocked(core.Event{Kind: core.NoEvent})

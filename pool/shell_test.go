@@ -210,7 +210,7 @@ func TestABugIsReportedWithTheLastEvents(t *testing.T) {
 
 // Goroutines, faults and cancels of all kinds; then everything that the shell told the core is told
 // to a bare one, with every claim checked on the way. Both have to end alike. No step may leave a deadline
-// for which the alarm would ring too late.
+// for which the timer would fire too late.
 func TestTheHistoryOfAShellKeepsEveryInvariant(t *testing.T) {
 	for seed := range uint64(30) {
 		synctest.Test(t, func(t *testing.T) { playAndReplay(t, seed) })
@@ -258,7 +258,7 @@ func playAndReplay(t *testing.T, seed uint64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	watchAlarm(t, p, s)
+	watchTimer(t, p, s)
 	var clients sync.WaitGroup
 	for range 6 {
 		clients.Go(func() {
@@ -277,19 +277,19 @@ func playAndReplay(t *testing.T, seed uint64) {
 	replay(t, p, seed)
 }
 
-// watchAlarm fails where a step has armed a deadline, and nobody looks in time: neither when the alarm rings nor
+// watchTimer fails where a step has armed a deadline, and nobody looks in time: neither when the timer fires nor
 // when it is moved at the end of the step.
-func watchAlarm(t *testing.T, p *Pool[*stubTab], s *stub) {
+func watchTimer(t *testing.T, p *Pool[*stubTab], s *stub) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s.stepped = func(e core.Event, after *core.State) {
-		rings := p.mu.armed
-		if p.mu.alarm != nil {
-			rings = min(rings, p.mu.alarm.at)
+		fires := p.mu.armed
+		if p.mu.timer != nil {
+			fires = min(fires, p.mu.timer.at)
 		}
-		if d, ok := after.NextDeadline(); ok && d.At < rings {
-			t.Errorf("after event kind %d, a deadline of kind %d comes at %v, and the alarm rings at %v",
-				e.Kind, d.Event.Kind, d.At.Duration(), rings.Duration())
+		if d, ok := after.NextDeadline(); ok && d.At < fires {
+			t.Errorf("after event kind %d, a deadline of kind %d comes at %v, and the timer fires at %v",
+				e.Kind, d.Event.Kind, d.At.Duration(), fires.Duration())
 		}
 	}
 }
@@ -388,8 +388,8 @@ func TestALaunchThatAnswersAfterTheEndArmsNothing(t *testing.T) {
 		synctest.Wait()
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		if p.mu.alarm != nil || p.mu.running != 0 {
-			t.Errorf("an alarm: %v, running: %d", p.mu.alarm != nil, p.mu.running)
+		if p.mu.timer != nil || p.mu.running != 0 {
+			t.Errorf("a timer: %v, running: %d", p.mu.timer != nil, p.mu.running)
 		}
 	})
 }

@@ -104,7 +104,7 @@ func (c *Counters) count(e *core.Effect) {
 	case core.ProbeTab:
 		c.Probes++
 	case core.RescueTab:
-		if !e.Halt { // the first part of a reset is no rescue of a page in doubt
+		if !e.Halt { // the first part of a reset is no rescue of a suspect page
 			c.Rescues++
 		}
 	case core.ResetTab:
