@@ -4,8 +4,8 @@ import "context"
 
 // The driver's side: what a pool needs of a browser. Package chrome is the driver for Chrome;
 // package fakebrowser is a model of one. The pool calls all methods from goroutines of its own,
-// several at once, and holds no lock meanwhile (but see LeaseWatcher and LeaseDiagnoser). What does not change is asked
-// for once, when a browser or a tab has opened: Done, Page and Context.
+// several at once, and holds no lock meanwhile. It asks once for what does not change, when a browser
+// or a tab has opened: Done, Page, Context and Lost.
 //
 // Every ctx bounds the call only, never the life of what it opens, and carries OperationID, the
 // core's number of that operation. The pool ends it when the operation's time is over (LaunchTimeout,
@@ -21,7 +21,7 @@ type Launcher[P any] interface {
 
 // Browser is one running browser process.
 type Browser[P any] interface {
-	// NewContext makes an isolated browser profile. An error means that nothing was left open, and
+	// NewContext makes an isolated browser context. An error means that nothing was left open, and
 	// comes only when that is known; otherwise the call goes on past its ctx.
 	NewContext(ctx context.Context) (BrowserContext[P], error)
 	// Done is closed when the browser is gone. It is always the same channel.
@@ -33,12 +33,12 @@ type Browser[P any] interface {
 	Close(ctx context.Context) error
 }
 
-// BrowserContext is one isolated profile: cookies, storage and cache of its own.
+// BrowserContext is one isolated browser context: cookies, storage and cache of its own.
 type BrowserContext[P any] interface {
 	// NewTab opens a page and brings it to the standby state. An error means that nothing was left
 	// open, and comes only when that is known; otherwise the call goes on past its ctx.
 	NewTab(ctx context.Context) (Tab[P], error)
-	// Close ends the profile. Nil: it is verified gone, with all that was in it. It is idempotent.
+	// Close ends the context. Nil: it is verified gone, with all that was in it. It is idempotent.
 	Close(ctx context.Context) error
 }
 
@@ -65,13 +65,6 @@ type Tab[P any] interface {
 	Kill(ctx context.Context) error
 }
 
-// LeaseWatcher is a Tab that is told of the end of each lease on it. LeaseEnded is called under the pool's
-// lock, before the tab can be anybody else's, so that it knows whose everything is: it begins what is to be
-// done about what the holder left, and waits for nothing.
-type LeaseWatcher interface {
-	LeaseEnded()
-}
-
 // LossTeller is a Browser that knows of its loss before it is gone: a process that was killed takes a while to
 // end, and its holders need not wait for that. Lost returns a channel, the same each time, that is closed when
 // the browser is known to end unasked. Done then follows.
@@ -80,8 +73,7 @@ type LossTeller interface {
 }
 
 // LeaseTab is a Tab whose leases have sessions of their own. What a holder sets through the session of its
-// lease ends with that session. LeaseTab takes the place of LeaseWatcher: of a tab that is both, LeaseEnded is
-// not called.
+// lease ends with that session.
 type LeaseTab[P any] interface {
 	// BeginLease begins the session of the next lease and returns what its holder works with, and the
 	// context that the lease derives from. The pool calls it once before each lease, after the tab was opened

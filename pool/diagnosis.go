@@ -7,24 +7,27 @@ import (
 	"log/slog"
 	"strings"
 	"time"
+
+	"github.com/pagepool/pagepool/internal/shell"
 )
 
-// LeaseDiagnoser is a Tab that can say what its page did during a lease. Both methods are called under the
-// pool's lock, and wait for nothing.
-type LeaseDiagnoser interface {
+// leaseDiagnoser is a Tab of this repository's own drivers that can say what its page did during a
+// lease. Both methods are called under the pool's lock, so it is no part of the API.
+type leaseDiagnoser interface {
 	// LeaseBegun is called when a lease on the tab begins.
-	LeaseBegun()
-	// LeaseDoubted is called when a lease has ended and left the page in doubt: it expired, or its holder says
-	// that the page does not answer, or has run out of time. It comes before LeaseEnded then. It is called as
-	// well when a later probe of the page is not answered, or a reset fails. It notes what is known by then. The pool calls
-	// the func that it returns once, in a goroutine of its own and without the lock, beside the probe and what
-	// is done about the page after that: it finds out the rest, and returns what there is when ctx ends. What
-	// the page does once the pool has begun to rescue or to close it is no part of that. Its texts go to errors
-	// and to the log, so they are of one line each, and hold no secrets that the driver can tell from the rest.
-	LeaseDoubted() func(ctx context.Context) Diagnosis
+	LeaseBegun(shell.Locked)
+	// LeaseSuspect is called when a lease has ended and left the page suspect: it expired, its holder
+	// called Suspect, or its time was over. It is called as well when a later probe of the page is not
+	// answered, or a reset fails. It notes what is known by then. The pool calls the func that it
+	// returns once, in a goroutine of its own and without the lock, beside the probe and what is done
+	// about the page after that. The func finds out the rest, and returns what there is when ctx ends.
+	// What the page does once the pool has begun to rescue or to close it is no part of that. The
+	// texts of a Diagnosis go to errors and to the log, so they are of one line each, and hold no
+	// secrets that the driver can tell from the rest.
+	LeaseSuspect(shell.Locked) func(ctx context.Context) Diagnosis
 }
 
-// Diagnosis says what a page was doing when its lease ended in doubt.
+// Diagnosis says what a page was doing when its lease left a suspect tab.
 type Diagnosis struct {
 	URL      string            // what it showed
 	Answered bool              // its main thread answered
@@ -97,18 +100,9 @@ func shown(all []string) []string {
 	return append(all[:shownMost:shownMost], fmt.Sprintf("and %d more", len(all)-shownMost))
 }
 
-// DiagnosedError is an error of a lease that ended in doubt, with what its page was doing then.
-type DiagnosedError struct {
-	Err       error
-	Diagnosis Diagnosis
-}
-
-func (e *DiagnosedError) Error() string { return e.Err.Error() + "; " + e.Diagnosis.String() }
-
-func (e *DiagnosedError) Unwrap() error { return e.Err }
-
 // errNoDiagnosis answers who asks for one that does not come.
-var errNoDiagnosis = errors.New("pool: there is no diagnosis of this lease: it is held, or did not end in doubt, or its driver makes none")
+var errNoDiagnosis = errors.New(
+	"there is none: the lease is held, its page is not suspect, or the driver makes none")
 
 // diagnosisMost bounds a diagnosis. It has RescueTimeout where that is less: by then the page is of use again or
 // closed. Where RescueTimeout is off, the page is closed at once, and it has diagnosisLeast.
@@ -120,16 +114,16 @@ type diagnosing struct {
 	result Diagnosis
 }
 
-// Diagnosis waits until it is known what the page was doing when the lease ended in doubt (it expired, or was
-// discarded as wedged), or until ctx ends. That takes some milliseconds where the page answers, and RescueTimeout
-// at most, or a second. The error says that there is none.
+// Diagnosis waits until it is known what the page was doing when the lease ended and left it suspect
+// (it expired, or was given back with Suspect), or until ctx ends. That takes some milliseconds where
+// the page answers, and RescueTimeout at most, or a second. The error says that there is none.
 func (l *Lease[P]) Diagnosis(ctx context.Context) (Diagnosis, error) {
 	if err := checkContext(ctx); err != nil {
 		return Diagnosis{}, &Error{Op: "Diagnosis", Err: err}
 	}
 	d := l.diagnosing()
 	if d == nil {
-		return Diagnosis{}, errNoDiagnosis
+		return Diagnosis{}, &Error{Op: "Diagnosis", Err: errNoDiagnosis}
 	}
 	select {
 	case <-d.done:
@@ -143,10 +137,10 @@ func (l *Lease[P]) Diagnosis(ctx context.Context) (Diagnosis, error) {
 func (l *Lease[P]) diagnosing() *diagnosing {
 	l.pool.mu.Lock()
 	defer l.pool.mu.Unlock()
-	if l.epilogue == nil {
+	if l.report == nil {
 		return nil
 	}
-	return l.epilogue.diagnosis
+	return l.report.diagnosis
 }
 
 func (p *Pool[P]) diagnosisLimit() time.Duration {
@@ -156,39 +150,41 @@ func (p *Pool[P]) diagnosisLimit() time.Duration {
 	return diagnosisLeast
 }
 
-// diagnoseLocked begins a diagnosis of a lease that has ended in doubt.
+// diagnoseLocked begins a diagnosis of a lease that has ended and left its page suspect.
 func (p *Pool[P]) diagnoseLocked(l *Lease[P], why error) {
 	t, affinity := l.tab, shortened(l.tab.affinity)
 	if t.diagnoser == nil {
 		return
 	}
-	t.doubted = true
+	t.diagnosed = true
 	d := new(diagnosing)
-	l.epilogueLocked().diagnosis = d
+	l.reportLocked().diagnosis = d
 	p.findLocked(t, d, func() {
-		p.noteLocked(slog.LevelWarn, "lease ended in doubt", append([]any{"tab", t.name, "affinity", affinity, "error", why}, d.result.attrs()...)...)
+		p.noteLocked(slog.LevelWarn, "lease left a suspect tab", append([]any{
+			"tab", t.name, "affinity", affinity, "error", why}, d.result.attrs()...)...)
 	})
 }
 
-// suspectLocked begins a diagnosis of a tab that is about to be probed because it is in doubt, unless its lease was
-// in doubt already. Its last holder has gone long ago, so the log alone is told.
+// suspectLocked begins a diagnosis of a suspect tab that is about to be probed, unless the end of its
+// lease began one. Its last holder is gone, so the result goes to the log alone.
 func (p *Pool[P]) suspectLocked(t *tab[P]) {
-	known := t.doubted
-	t.doubted = false
+	known := t.diagnosed
+	t.diagnosed = false
 	view, _ := p.mu.core.Tab(t.id)
 	if known || t.diagnoser == nil || !view.Suspect || view.Rescued || t.browser.losing() {
 		return
 	}
-	d, affinity, why := new(diagnosing), shortened(t.affinity), t.trouble
+	d, affinity, why := new(diagnosing), shortened(t.affinity), t.lastError
 	p.findLocked(t, d, func() {
-		p.noteLocked(slog.LevelWarn, "tab in doubt", append([]any{"tab", t.name, "affinity", affinity, "error", why}, d.result.attrs()...)...)
+		p.noteLocked(slog.LevelWarn, "tab suspect", append([]any{
+			"tab", t.name, "affinity", affinity, "error", why}, d.result.attrs()...)...)
 	})
 }
 
 // findLocked has the driver make a diagnosis, and calls then under the lock once it is made.
 func (p *Pool[P]) findLocked(t *tab[P], d *diagnosing, then func()) {
 	d.done = make(chan struct{})
-	find := t.diagnoser.LeaseDoubted()
+	find := t.diagnoser.LeaseSuspect(shell.Locked{})
 	// Not the tab's calls: those end with the probe, and with what is done about it.
 	ctx, cancel := context.WithCancel(t.browser.life)
 	stop := p.clock.AfterFunc(p.diagnosisLimit(), cancel)
@@ -200,19 +196,20 @@ func (p *Pool[P]) findLocked(t *tab[P], d *diagnosing, then func()) {
 	}, then)
 }
 
-// diagnosed adds a lease's diagnosis to an error, where there is one. It waits for it, since the lease is over and
-// keeps nobody; not much longer than the driver may take, should that not keep to it.
-func (l *Lease[P]) diagnosed(err error) error {
+// diagnosed waits for a lease's diagnosis; nil: there is none. The lease is over, so the wait keeps
+// nobody from the tab. It lasts not much longer than the driver may take, should the driver not keep
+// to that.
+func (l *Lease[P]) diagnosed() *Diagnosis {
 	d := l.diagnosing()
-	if d == nil || err == nil {
-		return err
+	if d == nil {
+		return nil
 	}
 	late := make(chan struct{})
 	defer l.pool.clock.AfterFunc(2*l.pool.diagnosisLimit(), func() { close(late) })()
 	select {
 	case <-d.done:
-		return &DiagnosedError{Err: err, Diagnosis: d.result}
+		return &d.result
 	case <-late:
-		return err
+		return nil
 	}
 }

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/pagepool/pagepool/internal/shell"
 )
 
 // What the shell makes of a driver that can say what its pages do.
@@ -17,7 +19,7 @@ import (
 // clinic is a stub whose tabs are diagnosed.
 type clinic struct {
 	stub
-	begun, doubted atomic.Int64
+	begun, suspect atomic.Int64
 	find           func(ctx context.Context) Diagnosis
 }
 
@@ -53,17 +55,17 @@ func (c clinicContext) NewTab(ctx context.Context) (Tab[*stubTab], error) {
 	return clinicTab{t, c.clinic}, err
 }
 
-func (t clinicTab) LeaseBegun() { t.clinic.begun.Add(1) }
+func (t clinicTab) LeaseBegun(shell.Locked) { t.clinic.begun.Add(1) }
 
-func (t clinicTab) LeaseDoubted() func(context.Context) Diagnosis {
-	t.clinic.doubted.Add(1)
+func (t clinicTab) LeaseSuspect(shell.Locked) func(context.Context) Diagnosis {
+	t.clinic.suspect.Add(1)
 	return t.clinic.find
 }
 
 // inClinic runs fn with a pool over c in a bubble, and has the pool end.
 func inClinic(t *testing.T, c *clinic, cfg Config, fn func(t *testing.T, p *Pool[*stubTab])) {
 	synctest.Test(t, func(t *testing.T) {
-		cfg.Strict = true
+		cfg.More.Strict = true
 		p, err := New(c, cfg)
 		if err != nil {
 			t.Fatal(err)
@@ -91,16 +93,16 @@ func TestShellTheErrorOfAnExpiredLeaseSaysWhatThePageWasDoing(t *testing.T) {
 			<-ctx.Done()
 			return ctx.Err()
 		})
-		var diagnosed *DiagnosedError
-		if !errors.Is(err, ErrLeaseExpired) || !errors.As(err, &diagnosed) || !strings.HasSuffix(err.Error(), "; "+illText) {
+		var diagnosed *Error
+		if !errors.Is(err, ErrLeaseExpired) || !errors.As(err, &diagnosed) || diagnosed.Diagnosis == nil || !strings.HasSuffix(err.Error(), "; "+illText) {
 			t.Errorf("Do: %v", err)
 		}
 		synctest.Wait()
-		if n, m := c.begun.Load(), c.doubted.Load(); n != 1 || m != 1 {
-			t.Errorf("%d leases begun, %d in doubt; want 1 and 1", n, m)
+		if n, m := c.begun.Load(), c.suspect.Load(); n != 1 || m != 1 {
+			t.Errorf("%d leases begun, %d suspect; want 1 and 1", n, m)
 		}
 	})
-	for _, want := range []string{`msg="lease ended in doubt"`, "answered=false", "http://a/b.js:3:5", "tab=t", "affinity=a", "GET http://a/c for 3.2s"} {
+	for _, want := range []string{`msg="lease left a suspect tab"`, "answered=false", "http://a/b.js:3:5", "tab=t", "affinity=a", "GET http://a/c for 3.2s"} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("the log has no %s:\n%s", want, &log)
 		}
@@ -120,7 +122,7 @@ func TestShellTheErrorOfAWorkThatRanOutOfTimeSaysWhatThePageWasDoing(t *testing.
 			t.Errorf("Do: %v", err)
 		}
 		nothing := p.Do(ctx, "a", func(context.Context, *stubTab) error { return nil })
-		if diagnosed := (*DiagnosedError)(nil); errors.As(nothing, &diagnosed) {
+		if diagnosed := (*Error)(nil); !errors.As(nothing, &diagnosed) || diagnosed.Diagnosis != nil {
 			t.Errorf("Do without a lease: %v", nothing)
 		}
 	})
@@ -165,8 +167,8 @@ func TestShellALeaseThatEndsWellIsNotDiagnosed(t *testing.T) {
 		if _, err := l.Diagnosis(t.Context()); !errors.Is(err, errNoDiagnosis) {
 			t.Errorf("Diagnosis of a lease that was discarded: %v", err)
 		}
-		if n, m := c.begun.Load(), c.doubted.Load(); n != 2 || m != 0 {
-			t.Errorf("%d leases begun, %d in doubt; want 2 and 0", n, m)
+		if n, m := c.begun.Load(), c.suspect.Load(); n != 2 || m != 0 {
+			t.Errorf("%d leases begun, %d suspect; want 2 and 0", n, m)
 		}
 	})
 }
@@ -184,7 +186,10 @@ func TestShellATabThatIsFoundInDoubtLaterIsDiagnosedToo(t *testing.T) {
 		return ctx.Err()
 	}
 	var log strings.Builder
-	cfg := Config{ProbeMaxAge: time.Second, Logger: slog.New(slog.NewTextHandler(&log, nil))}
+	cfg := Config{
+		Logger:   slog.New(slog.NewTextHandler(&log, nil)),
+		Timeouts: Timeouts{ProbeMaxAge: time.Second},
+	}
 	inClinic(t, c, cfg, func(t *testing.T, p *Pool[*stubTab]) {
 		for range 2 {
 			l, err := p.GetPage(t.Context(), "a")
@@ -197,11 +202,11 @@ func TestShellATabThatIsFoundInDoubtLaterIsDiagnosedToo(t *testing.T) {
 			l.Release()
 			<-time.After(time.Minute)
 		}
-		if n := c.doubted.Load(); n != 1 || p.Stats().Counters.Rescues > 1 {
+		if n := c.suspect.Load(); n != 1 || p.Stats().Counters.Rescues > 1 {
 			t.Errorf("%d diagnoses, %+v", n, p.Stats().Counters)
 		}
 	})
-	_, line, _ := strings.Cut(log.String(), `msg="tab in doubt" `)
+	_, line, _ := strings.Cut(log.String(), `msg="tab suspect" `)
 	line, _, _ = strings.Cut(line, "\n")
 	for _, want := range []string{"tab=t", "affinity=a", "took longer than ", "answered=false", "http://a/b.js:3:5", "GET http://a/c for 3.2s"} {
 		if !strings.Contains(line, want) {
@@ -221,9 +226,9 @@ func TestShellALeaseOfALostBrowserIsNotDiagnosed(t *testing.T) {
 		close(l.Page().b.lost)
 		synctest.Wait()
 		<-time.After(2 * time.Second) // the core, which does not know yet, has it expire
-		l.Discard(ErrWedged)
-		if n := c.doubted.Load(); n != 0 || l.endCause() != ErrBrowserLost {
-			t.Errorf("%d leases in doubt, want none; the lease ended with %v", n, l.endCause())
+		l.Suspect()
+		if n := c.suspect.Load(); n != 0 || l.endCause() != ErrBrowserLost {
+			t.Errorf("%d suspect leases, want none; the lease ended with %v", n, l.endCause())
 		}
 		l.Page().b.die()
 	})
@@ -233,7 +238,11 @@ func TestShellALeaseOfALostBrowserIsNotDiagnosed(t *testing.T) {
 // waits for that longer than for twice the limit, and its ctx ends at the limit.
 func TestShellADiagnosisThatHangsHoldsUpNobody(t *testing.T) {
 	c := &clinic{}
-	inClinic(t, c, Config{MaxPages: 1, MaxLease: time.Second, RescueTimeout: 400 * time.Millisecond}, func(t *testing.T, p *Pool[*stubTab]) {
+	cfg := Config{
+		MaxPages: 1, MaxLease: time.Second,
+		Timeouts: Timeouts{RescueTimeout: 400 * time.Millisecond},
+	}
+	inClinic(t, c, cfg, func(t *testing.T, p *Pool[*stubTab]) {
 		limit, release := make(chan time.Duration, 2), make(chan struct{})
 		c.find = func(ctx context.Context) Diagnosis {
 			began := time.Now()
@@ -247,7 +256,7 @@ func TestShellADiagnosisThatHangsHoldsUpNobody(t *testing.T) {
 			t.Fatal(err)
 		}
 		began := time.Now()
-		l.Discard(fmt.Errorf("it hangs: %w", ErrWedged))
+		l.Suspect()
 		next, err := p.GetPage(t.Context(), "a")
 		if err != nil || next.TabID() != l.TabID() || time.Since(began) != 0 {
 			t.Errorf("the next holder: %v, after %v", err, time.Since(began))

@@ -17,10 +17,11 @@
 // # Who owns what
 //
 // The pool owns browsers, contexts and tabs, from launch to end. A [Lease] is the exclusive right
-// to use one tab: from [Pool.GetPage] until its Release or Discard, or until it is taken away. Then
-// its Context ends, and the cause says why: [ErrLeaseExpired], [ErrPageCrashed], [ErrPageClosed],
-// [ErrBrowserLost] or [ErrClosed]. A holder that goes on using the page past that end has itself to blame. [Pool.Do]
-// leases, calls and releases, whatever the function does.
+// to use one tab: from [Pool.GetPage] until its Release, Discard or Suspect, or until it is taken
+// away. Then its Context ends, and the cause says why: [ErrLeaseExpired], [ErrPageCrashed],
+// [ErrPageClosed], [ErrBrowserLost] or [ErrClosed]. Using the page after the lease has ended returns
+// [ErrReleased], if the driver gives each lease a session of its own. [Pool.Do] leases, calls and
+// releases, whatever the function does.
 //
 // The ctx of GetPage bounds the wait and not the lease; the ctx of Do bounds both.
 //
@@ -43,8 +44,9 @@
 //
 // # When something went wrong
 //
-// A lease that expires or runs out of time says what its page was doing: [DiagnosedError], [Lease.Diagnosis],
-// and the log, where the driver is a [LeaseDiagnoser]. Config.Tracer is told how long everything took.
+// A lease that expires or runs out of time says what its page was doing: in [Error], by
+// [Lease.Diagnosis], and in the log, if the driver makes a diagnosis, as package chrome does.
+// Config.Tracer is told how long everything took.
 //
 // The pool keeps its last events. [Pool.Dump] writes them as a trace; "soak replay FILE" goes through it
 // step by step, on the same core, to the state that the pool was in.

@@ -53,13 +53,13 @@ func closed(c <-chan struct{}) bool {
 	}
 }
 
-// profile is what the core's number of a context stands for. It is known for as long as the core counts
-// it.
-type profile[P any] struct {
+// browserContext is what the core's number of a context stands for. It is known for as long as the
+// core counts it.
+type browserContext[P any] struct {
 	id      core.ContextID
 	name    string
 	browser *browser[P]
-	context BrowserContext[P] // nil: not made, or not yet
+	handle  BrowserContext[P] // nil: not made, or not yet
 	silent  bool              // its first close, without a tab, was given up
 	calls
 }
@@ -70,17 +70,16 @@ type tab[P any] struct {
 	name      string
 	affinity  string // whose it is, or was
 	browser   *browser[P]
-	profile   *profile[P]
+	context   *browserContext[P]
 	page      Tab[P]          // nil: not opened, or not yet
 	holds     P               // what the next or the present holder gets; set with it, and by BeginLease
 	pageLife  context.Context // what his lease derives from; set in the same way
 	pageDone  <-chan struct{} // the page's; set with it
-	watcher   LeaseWatcher    // the page, where it is one; set with it
 	leases    LeaseTab[P]     // the page, where it is one; set with it
-	diagnoser LeaseDiagnoser  // the page, where it is one; set with it
+	diagnoser leaseDiagnoser  // the page, where it is one; set with it
 	holder    *Lease[P]
-	doubted   bool          // a diagnosis of its last lease was begun, and its probe has not been
-	trouble   error         // why the last operation on it that came to nothing did
+	diagnosed bool          // a diagnosis of its last lease was begun, and its probe has not been
+	lastError error         // why the last operation on it that came to nothing did
 	opening   bool          // its opening has not been answered
 	crashed   bool          // the core knows that its page ended by itself
 	closing   bool          // its close has been asked for
@@ -115,8 +114,8 @@ func (p *Pool[P]) forgetTabLocked(t *tab[P]) {
 	}
 }
 
-func (p *Pool[P]) forgetProfileLocked(c *profile[P]) {
-	delete(p.mu.profiles, c.id)
+func (p *Pool[P]) forgetContextLocked(c *browserContext[P]) {
+	delete(p.mu.contexts, c.id)
 	c.end(errors.New("the context is gone"))
 }
 
@@ -133,7 +132,7 @@ func (p *Pool[P]) launchLocked(e *core.Effect) {
 	p.mu.browsers[b.id] = b
 	ctx, cancel := context.WithCancel(withOperationID(b.life, uint64(e.Operation)))
 	var process Browser[P]
-	var done <-chan struct{}
+	var done, lost <-chan struct{}
 	var err error
 	p.beginLocked(b, func() {
 		defer cancel()
@@ -144,6 +143,9 @@ func (p *Pool[P]) launchLocked(e *core.Effect) {
 		}
 		if err == nil {
 			done = process.Done()
+			if teller, ok := process.(LossTeller); ok {
+				lost = teller.Lost()
+			}
 		}
 		end(err)
 	}, func() {
@@ -151,10 +153,7 @@ func (p *Pool[P]) launchLocked(e *core.Effect) {
 			p.launchFailedLocked(b, err)
 			return
 		}
-		b.process, b.done = process, done
-		if teller, ok := process.(LossTeller); ok {
-			b.lost = teller.Lost()
-		}
+		b.process, b.done, b.lost = process, done, lost
 		p.watchLocked(b)
 		if b.unwanted {
 			p.endBrowserLocked(b, e.Operation, true) // it has done nothing yet that a graceful end could save
@@ -291,17 +290,17 @@ func (p *Pool[P]) pingLocked(e *core.Effect) {
 // openLocked opens a tab, in a context that the pool has or in a new one.
 func (p *Pool[P]) openLocked(e *core.Effect) {
 	b := p.mu.browsers[e.Browser]
-	c := p.mu.profiles[e.Context]
+	c := p.mu.contexts[e.Context]
 	if c == nil {
-		c = &profile[P]{id: e.Context, name: "c" + strconv.Itoa(int(e.Context)), browser: b, calls: callsWithin(b.life)}
-		p.mu.profiles[c.id] = c
+		c = &browserContext[P]{id: e.Context, name: "c" + strconv.Itoa(int(e.Context)), browser: b, calls: callsWithin(b.life)}
+		p.mu.contexts[c.id] = c
 	}
 	t := &tab[P]{
-		id: e.Tab, name: "t" + strconv.Itoa(int(e.Tab)), affinity: p.mu.keys.name(e.Affinity), browser: b, profile: c,
+		id: e.Tab, name: "t" + strconv.Itoa(int(e.Tab)), affinity: p.mu.keys.name(e.Affinity), browser: b, context: c,
 		opening: true, calls: callsWithin(b.life),
 	}
 	p.mu.tabs[t.id] = t
-	life, known := t.life, c.context
+	life, known := t.life, c.handle
 	p.operateLocked(t, e, SpanOpen, func(ctx context.Context) error {
 		var err error
 		if known == nil {
@@ -315,12 +314,11 @@ func (p *Pool[P]) openLocked(e *core.Effect) {
 		}
 		if err == nil {
 			holds, pageLife, done := page.Page(), page.Context(), page.Done()
-			diagnoser, _ := page.(LeaseDiagnoser)
-			watcher, _ := page.(LeaseWatcher)
+			diagnoser, _ := page.(leaseDiagnoser)
 			leases, _ := page.(LeaseTab[P])
 			p.mu.Lock()
 			t.page, t.holds, t.pageLife, t.pageDone = page, holds, pageLife, done
-			t.watcher, t.diagnoser, t.leases = watcher, diagnoser, leases
+			t.diagnoser, t.leases = diagnoser, leases
 			p.mu.Unlock()
 			if leases != nil {
 				err = p.beginLease(ctx, t)
@@ -341,7 +339,7 @@ func (p *Pool[P]) openLocked(e *core.Effect) {
 	})
 }
 
-func (p *Pool[P]) openContext(ctx context.Context, b *browser[P], c *profile[P]) (BrowserContext[P], error) {
+func (p *Pool[P]) openContext(ctx context.Context, b *browser[P], c *browserContext[P]) (BrowserContext[P], error) {
 	made, err := b.process.NewContext(ctx)
 	if err == nil && isNil(made) {
 		err = errNoContext
@@ -350,7 +348,7 @@ func (p *Pool[P]) openContext(ctx context.Context, b *browser[P], c *profile[P])
 		return nil, err
 	}
 	p.mu.Lock()
-	c.context = made // from here on a close has something to close
+	c.handle = made // from here on a close has something to close
 	p.mu.Unlock()
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
@@ -443,15 +441,15 @@ func (p *Pool[P]) jitter() time.Duration {
 func (p *Pool[P]) closeLocked(e *core.Effect) {
 	t := p.mu.tabs[e.Tab]
 	t.closing = true
-	if t.opening && (e.Kept || t.profile.context == nil) {
+	if t.opening && (e.Kept || t.context.handle == nil) {
 		return // There is nothing to close yet. The core asks again when the opening is answered.
 	}
 	var call func(context.Context) error
 	switch {
 	case e.Kept && t.page != nil:
 		call = t.page.Close
-	case !e.Kept && t.profile.context != nil:
-		call = t.profile.context.Close
+	case !e.Kept && t.context.handle != nil:
+		call = t.context.handle.Close
 	default:
 		// The opening failed and has left nothing.
 		p.mu.answers = append(p.mu.answers, core.Event{Kind: core.Closed, Tab: t.id, Kept: e.Kept})
@@ -469,14 +467,14 @@ func (p *Pool[P]) closeLocked(e *core.Effect) {
 
 // closeContextLocked closes a context in which no tab is.
 func (p *Pool[P]) closeContextLocked(e *core.Effect) {
-	c := p.mu.profiles[e.Context]
+	c := p.mu.contexts[e.Context]
 	ctx, cancel := context.WithCancel(withOperationID(c.life, uint64(e.Operation)))
 	life, id := c.life, e.Operation
 	var err error
 	p.beginLocked(c.browser, func() {
 		defer cancel()
 		traced, end := p.traceCall(ctx, Span{Kind: SpanCloseContext, Context: c.name, Browser: browserName(c.browser.id)})
-		err = c.context.Close(traced)
+		err = c.handle.Close(traced)
 		end(err)
 		if err != nil && life.Err() == nil {
 			p.hearBrowser(c.browser)
@@ -545,7 +543,7 @@ func (p *Pool[P]) askPageLocked(e *core.Effect) {
 func (p *Pool[P]) operateLocked(t *tab[P], e *core.Effect, what SpanKind, call func(context.Context) error, answer func(error)) {
 	life, id := t.life, e.Operation
 	ctx, cancel := context.WithCancel(withOperationID(life, uint64(id)))
-	of := Span{Kind: what, Affinity: t.affinity, Tab: t.name, Context: t.profile.name, Browser: browserName(t.browser.id)}
+	of := Span{Kind: what, Affinity: t.affinity, Tab: t.name, Context: t.context.name, Browser: browserName(t.browser.id)}
 	var err error
 	p.beginLocked(t.browser, func() {
 		defer cancel()
@@ -563,7 +561,7 @@ func (p *Pool[P]) operateLocked(t *tab[P], e *core.Effect, what SpanKind, call f
 			if t.page != nil && !t.opening && !t.closing && closed(t.pageDone) {
 				p.crashedLocked(t)
 			}
-			t.trouble = err
+			t.lastError = err
 			p.noteLocked(slog.LevelWarn, "operation failed", "kind", what, "tab", t.name, "affinity", shortened(t.affinity), "browser", browserName(t.browser.id), "operation", uint64(id), "error", err)
 		}
 		answer(err)

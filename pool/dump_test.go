@@ -79,7 +79,7 @@ func visit(p *pool.Pool[*fakebrowser.Page], key string, hold time.Duration, end,
 	case 0:
 		l.Discard(nil)
 	case 1:
-		l.Discard(pool.ErrWedged)
+		l.Suspect()
 	default:
 		l.Release()
 	}
@@ -96,7 +96,12 @@ func dumped(t *testing.T, p *pool.Pool[*fakebrowser.Page]) []byte {
 
 func TestShellADumpReplaysToTheVeryStateOfThePool(t *testing.T) {
 	for seed := range uint64(6) {
-		cfg := pool.Config{MaxPages: 3, MinPages: 2, Strict: true, RecorderEvents: []int{0, 7, 60}[seed%3], Reset: seed%2 == 0, MaxBypass: 1}
+		cfg := pool.Config{
+			MaxPages: 3, MinPages: 2, Reset: seed%2 == 0,
+			More: pool.More{
+				Strict: true, RecorderEvents: []int{0, 7, 60}[seed%3], MaxBypass: 1,
+			},
+		}
 		events := 0
 		busy(t, seed, cfg, func(p *pool.Pool[*fakebrowser.Page]) {
 			want, text := p.StateLines(), dumped(t, p)
@@ -126,7 +131,7 @@ func TestShellADumpReplaysToTheVeryStateOfThePool(t *testing.T) {
 				}
 			}
 		})
-		if events < cfg.RecorderEvents || cfg.RecorderEvents == 0 && events < 200 {
+		if events < cfg.More.RecorderEvents || cfg.More.RecorderEvents == 0 && events < 200 {
 			t.Errorf("no dump told more than %d events", events)
 		}
 	}
@@ -137,7 +142,8 @@ func TestShellADumpReplaysToTheVeryStateOfThePool(t *testing.T) {
 func TestShellASearchGoesOnWhereADumpEnds(t *testing.T) {
 	for seed := range uint64(3) {
 		states := 0
-		busy(t, seed, pool.Config{MaxPages: 2, RecorderEvents: 30, Reset: seed%2 == 0}, func(p *pool.Pool[*fakebrowser.Page]) {
+		cfg := pool.Config{MaxPages: 2, More: pool.More{RecorderEvents: 30}, Reset: seed%2 == 0}
+		busy(t, seed, cfg, func(p *pool.Pool[*fakebrowser.Page]) {
 			text := dumped(t, p)
 			tr, err := trace.Read(bytes.NewReader(text))
 			if err != nil {
@@ -171,7 +177,8 @@ func keyed(line string) bool {
 
 func TestShellADumpThatIsCutOrEditedIsRefusedWithItsLine(t *testing.T) {
 	var text []byte
-	busy(t, 1, pool.Config{MaxPages: 2, RecorderEvents: 40}, func(p *pool.Pool[*fakebrowser.Page]) { text = dumped(t, p) })
+	cfg := pool.Config{MaxPages: 2, More: pool.More{RecorderEvents: 40}}
+	busy(t, 1, cfg, func(p *pool.Pool[*fakebrowser.Page]) { text = dumped(t, p) })
 	lines := strings.SplitAfter(string(text), "\n")
 	lines = lines[:len(lines)-1]
 	refused := func(what string, at int, text string) {
@@ -201,7 +208,7 @@ func TestShellADumpThatIsCutOrEditedIsRefusedWithItsLine(t *testing.T) {
 }
 
 func TestShellADumpWithPseudonymsNamesNobody(t *testing.T) {
-	cfg := pool.Config{MaxPages: 2, RecorderEvents: 30, DumpPseudonyms: true}
+	cfg := pool.Config{MaxPages: 2, More: pool.More{RecorderEvents: 30, DumpPseudonyms: true}}
 	busy(t, 2, cfg, func(p *pool.Pool[*fakebrowser.Page]) {
 		text := dumped(t, p)
 		if bytes.Contains(text, []byte("tenant")) {
@@ -219,7 +226,8 @@ func TestShellADumpWithPseudonymsNamesNobody(t *testing.T) {
 }
 
 func TestShellADumpWithoutARecorderIsThePresentState(t *testing.T) {
-	busy(t, 3, pool.Config{RecorderEvents: pool.Off}, func(p *pool.Pool[*fakebrowser.Page]) {
+	cfg := pool.Config{More: pool.More{RecorderEvents: pool.Off}}
+	busy(t, 3, cfg, func(p *pool.Pool[*fakebrowser.Page]) {
 		tr, err := trace.Read(bytes.NewReader(dumped(t, p)))
 		if err != nil || tr.Snapshot == nil || len(tr.Lines) > 0 {
 			t.Errorf("%v, %+v", err, tr)
@@ -247,7 +255,7 @@ func replays(t *testing.T, p *pool.Pool[*fakebrowser.Page]) {
 // overFake runs fn in a bubble with a pool over a fake browser that does as it is told.
 func overFake(t *testing.T, cfg pool.Config, fn func(t *testing.T, p *pool.Pool[*fakebrowser.Page])) {
 	synctest.Test(t, func(t *testing.T) {
-		cfg.Strict = true
+		cfg.More.Strict = true
 		p, err := pool.New(&fakebrowser.Launcher{}, cfg)
 		if err != nil {
 			t.Fatal(err)
@@ -269,13 +277,14 @@ func leased(t *testing.T, p *pool.Pool[*fakebrowser.Page], key string) *pool.Lea
 // With a recorder of one event, the next event begins a span. begins makes one happen that changes nothing.
 func begins(t *testing.T, p *pool.Pool[*fakebrowser.Page]) {
 	t.Helper()
-	if _, err := p.EvictIdle(t.Context(), time.Hour); err != nil {
+	if _, err := p.EvictIdle(time.Hour); err != nil {
 		t.Error(err)
 	}
 }
 
 func TestShellADumpReplaysWhereAForgottenKeysHandleIsGivenAgain(t *testing.T) {
-	overFake(t, pool.Config{OrphanCap: pool.Off, RecorderEvents: 1}, func(t *testing.T, p *pool.Pool[*fakebrowser.Page]) {
+	cfg := pool.Config{More: pool.More{OrphanCap: pool.Off, RecorderEvents: 1}}
+	overFake(t, cfg, func(t *testing.T, p *pool.Pool[*fakebrowser.Page]) {
 		for _, key := range []string{"a", "b", "c"} {
 			leased(t, p, key).Release()
 		}
@@ -294,7 +303,8 @@ func TestShellADumpReplaysWhereAForgottenKeysHandleIsGivenAgain(t *testing.T) {
 }
 
 func TestShellADumpThatBeginsDuringAWarmProbeBreaksNoClaim(t *testing.T) {
-	overFake(t, pool.Config{Reset: true, RecorderEvents: 1}, func(t *testing.T, p *pool.Pool[*fakebrowser.Page]) {
+	cfg := pool.Config{Reset: true, More: pool.More{RecorderEvents: 1}}
+	overFake(t, cfg, func(t *testing.T, p *pool.Pool[*fakebrowser.Page]) {
 		leased(t, p, "a").Release()
 		<-time.After(5 * time.Second) // it was reset, and its last good answer is old
 		var l *pool.Lease[*fakebrowser.Page]
@@ -319,10 +329,11 @@ func TestShellADumpThatBeginsDuringAWarmProbeBreaksNoClaim(t *testing.T) {
 }
 
 func TestShellADumpThatBeginsAfterARescueBreaksNoClaim(t *testing.T) {
-	overFake(t, pool.Config{Reset: true, RecorderEvents: 1}, func(t *testing.T, p *pool.Pool[*fakebrowser.Page]) {
+	cfg := pool.Config{Reset: true, More: pool.More{RecorderEvents: 1}}
+	overFake(t, cfg, func(t *testing.T, p *pool.Pool[*fakebrowser.Page]) {
 		l := leased(t, p, "a")
 		l.Page().Loop()
-		l.Discard(pool.ErrWedged)
+		l.Suspect()
 		for {
 			synctest.Wait()
 			if s := p.Stats(); s.Counters.Rescues == 1 && s.Tabs.Probing == 1 {
@@ -343,8 +354,13 @@ func TestShellADumpThatBeginsAfterARescueBreaksNoClaim(t *testing.T) {
 
 func TestShellADumpOfWhateverNewAcceptsIsReadable(t *testing.T) {
 	for _, cfg := range []pool.Config{
-		{MaxWaiting: math.MaxInt}, {MaxUses: math.MaxInt}, {MaxBypass: math.MaxInt}, {OpenRetries: math.MaxInt},
-		{OrphanCap: math.MaxInt}, {BrowserMaxTabs: math.MaxInt}, {TabsPerContext: math.MaxInt},
+		{MaxWaiting: math.MaxInt},
+		{Retire: pool.Retire{MaxUses: math.MaxInt}},
+		{Retire: pool.Retire{BrowserMaxTabs: math.MaxInt}},
+		{More: pool.More{MaxBypass: math.MaxInt}},
+		{More: pool.More{OpenRetries: math.MaxInt}},
+		{More: pool.More{OrphanCap: math.MaxInt}},
+		{More: pool.More{TabsPerContext: math.MaxInt}},
 		{ReservedPages: 2, ReservedPriority: math.MaxInt},
 	} {
 		overFake(t, cfg, func(t *testing.T, p *pool.Pool[*fakebrowser.Page]) {

@@ -10,39 +10,44 @@ import (
 	"github.com/pagepool/pagepool/pool/trace"
 )
 
-// The errors of a pool. All of them work with errors.Is through whatever wraps them; what a
-// method returns says in words what failed and what to do about it.
+// The errors of a pool. All of them work with errors.Is through whatever wraps them.
 var (
 	// ErrClosed answers root requests that wait for, or come to, a pool that is closed or closing,
-	// and is the cause that ends a lease which Close had to revoke.
-	ErrClosed = errors.New("pool: closed; it serves nobody any more, so make a new one or go elsewhere")
-	// ErrQueueFull answers a request that finds MaxWaiting of its class waiting already.
-	ErrQueueFull = errors.New("pool: too many requests are waiting; retry later, or raise MaxWaiting")
+	// and is the cause that ends a lease which Close had to revoke. A closed pool stays closed: make
+	// a new one, or send the work elsewhere.
+	ErrClosed = errors.New("pool: closed")
+	// ErrQueueFull answers a request that finds MaxWaiting of its class waiting already. Retry later,
+	// or raise MaxWaiting.
+	ErrQueueFull = errors.New("pool: too many requests are waiting")
 	// ErrLeaseExpired is the cause that ends a lease held longer than MaxLease, or than its own limit.
 	ErrLeaseExpired = errors.New("pool: the lease was held longer than its limit")
 	// ErrReleased is the cause that ends a lease's context when its holder gives it back.
 	ErrReleased = errors.New("pool: the lease was released")
-	// ErrWedged marks a page whose main thread does not answer; give it to Lease.Discard.
-	ErrWedged = errors.New("pool: the page does not answer")
 	// ErrPageCrashed is the cause that ends a lease when the renderer of its tab died.
 	ErrPageCrashed = errors.New("pool: the page crashed")
-	// ErrPageClosed is the cause that ends a lease when somebody else than the pool closed its page: its script, its
-	// holder, or a user of the browser. It is there with a driver whose Tab.Context ends with it.
+	// ErrPageClosed is the cause that ends a lease when its page was closed by somebody else than the
+	// pool: its script, its holder, or a user of the browser. A driver tells it by the cause of
+	// Tab.Context.
 	ErrPageClosed = errors.New("pool: the page was closed")
 	// ErrBrowserLost is the cause that ends a lease when its browser died or had to be given up.
 	ErrBrowserLost = errors.New("pool: the browser was lost")
 	// ErrBrowserUnavailable answers a request that sat through OpenRetries failed rounds of opening
-	// or launching, with nothing else left to serve it. It wraps the last failure.
-	ErrBrowserUnavailable = errors.New("pool: the browser opens no tab; retry later, or see to what it failed with last")
+	// or launching, with nothing else left to serve it. It comes with the last failure, which says
+	// what to mend.
+	ErrBrowserUnavailable = errors.New("pool: the browser opens no tab")
 )
 
-// Error is what GetPage returns when it returns no lease, and what the other methods return. It
-// unwraps to one of the errors above or to the caller's own context's, so errors.Is works on it.
+// Error is the error that every method of a pool or a lease returns, but for an error of the fn of
+// Do, which Do returns as it is as long as the lease holds. It unwraps to one of the errors above or
+// to that of the caller's own context, so errors.Is works on it.
 type Error struct {
 	Op       string // the method that failed, such as "GetPage"
 	Affinity string // the affinity asked for, where the method has one
-	Waits    Waits  // GetPage: how the time until the error was spent
+	Waits    Waits  // GetPage and Do without a lease: how the time until the error was spent
 	Err      error  // why
+	// Diagnosis is what the page was doing when the lease ended. Nil: there was no lease, it did not
+	// leave the page suspect, or the driver makes no diagnosis.
+	Diagnosis *Diagnosis
 }
 
 func (e *Error) Error() string {
@@ -55,7 +60,11 @@ func (e *Error) Error() string {
 	if e.Waits.Total() > 0 {
 		fmt.Fprintf(&b, " after %s", e.Waits)
 	}
-	return b.String() + ": " + strings.TrimPrefix(e.Err.Error(), "pool: ")
+	b.WriteString(": " + strings.TrimPrefix(e.Err.Error(), "pool: "))
+	if e.Diagnosis != nil {
+		b.WriteString("; " + e.Diagnosis.String())
+	}
+	return b.String()
 }
 
 func (e *Error) Unwrap() error { return e.Err }
@@ -78,7 +87,7 @@ func checkAffinity(key string) error {
 
 func checkContext(ctx context.Context) error {
 	if ctx == nil {
-		return errors.New("ctx is nil; give it context.Background() to wait without end")
+		return errors.New("ctx is nil")
 	}
 	return nil
 }

@@ -133,7 +133,10 @@ func ExamplePool_Subscribe() {
 }
 
 func ExampleNew() {
-	_, err := pool.New(driver{}, pool.Config{MaxPages: 2000, CloseGrace: time.Minute})
+	_, err := pool.New(driver{}, pool.Config{
+		MaxPages: 2000,
+		Timeouts: pool.Timeouts{CloseGrace: time.Minute},
+	})
 	fmt.Println(err)
 	// Output:
 	// pool: New: MaxPages=2000: the rule is 1 to 1,000

@@ -23,11 +23,15 @@ func TestTabsThatOpenTogetherHaveDifferentJitters(t *testing.T) {
 					drawn = append(drawn, e.Jitter)
 				}
 			}}
-			p, err := New(s, Config{MaxPages: 8, MaxAge: time.Hour, MaxAgeJitter: most, Strict: true})
+			p, err := New(s, Config{
+				MaxPages: 8,
+				Retire:   Retire{MaxAge: time.Hour, MaxAgeJitter: most},
+				More:     More{Strict: true},
+			})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := p.Warm(t.Context()); err != nil {
+			if err := p.Ready(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			if err := p.Close(t.Context()); err != nil {

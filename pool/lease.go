@@ -9,8 +9,8 @@ import (
 	"github.com/pagepool/pagepool/pool/core"
 )
 
-// Lease is the exclusive right to use one tab, from GetPage until Release or Discard. It may end
-// earlier, without its holder: its Context says so, and why. Its methods may be called from any
+// Lease is the exclusive right to use one tab, from GetPage until Release, Discard or Suspect. It may
+// end earlier, without its holder: its Context says so, and why. Its methods may be called from any
 // goroutine, also after its end.
 type Lease[P any] struct {
 	pool    *Pool[P]
@@ -31,11 +31,11 @@ type Lease[P any] struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
-	epilogue *epilogue // guarded by pool.mu; nil: nobody is told of its end, and it did not end in doubt
+	report *leaseEnd // guarded by pool.mu; nil: there is no Tracer, and its page is not suspect
 }
 
-// Page is what to work with. It is not to be used after the lease has ended: a driver that gives each lease a session of
-// its own answers ErrReleased then.
+// Page is what to work with. It is not to be used after the lease has ended: a driver that gives each
+// lease a session of its own answers ErrReleased then.
 func (l *Lease[P]) Page() P { return l.page }
 
 // TabID is the tab's name. It survives reuse and is never given to another tab.
@@ -67,11 +67,22 @@ func (l *Lease[P]) Context() context.Context {
 // Release gives the tab back. After the end of the lease it does nothing.
 func (l *Lease[P]) Release() { l.end(core.Event{Kind: core.Released}, nil) }
 
-// Discard gives the tab back and says that it is spoiled: it is closed, its siblings stay. A reason
-// that is ErrWedged says that the page does not answer. After the end of the lease it does nothing.
+// Discard gives the tab back and says that it is spoiled: it is closed, its siblings stay. The
+// Tracer is told the reason, which decides nothing. After the end of the lease it does nothing.
 func (l *Lease[P]) Discard(reason error) {
-	l.end(core.Event{Kind: core.Discarded, Wedged: errors.Is(reason, ErrWedged)}, reason)
+	l.end(core.Event{Kind: core.Discarded}, reason)
 }
+
+// Suspect gives the tab back and says that its page does not answer, or may not. The tab is probed;
+// if it stays silent, it is rescued or closed. Lease.Diagnosis has what the page was doing. After the
+// end of the lease it does nothing.
+func (l *Lease[P]) Suspect() {
+	l.end(core.Event{Kind: core.Discarded, Wedged: true}, errSuspect)
+}
+
+// errSuspect is what the Tracer and the log are told of a lease that its holder gave back with
+// Suspect.
+var errSuspect = errors.New("pool: the page may not answer")
 
 func (l *Lease[P]) end(e core.Event, reason error) {
 	p := l.pool
@@ -95,12 +106,12 @@ func (l *Lease[P]) givenBackLocked(e core.Event, reason error) {
 	case e.Kind == core.Released:
 		outcome, reason = "released", ErrReleased
 	case e.Wedged:
-		outcome = "wedged"
+		outcome = "suspect"
 		l.pool.diagnoseLocked(l, reason)
 	}
 	if l.pool.tracer != nil {
-		told := l.epilogueLocked()
-		told.outcome, told.reason = outcome, reason
+		report := l.reportLocked()
+		report.outcome, report.reason = outcome, reason
 	}
 }
 
@@ -111,7 +122,7 @@ func (l *Lease[P]) tellLocked(cause error) {
 	}
 	l.cause = cause
 	if l.pool.tracer != nil {
-		l.toldLocked()
+		l.reportEndLocked()
 	}
 	if l.cancel != nil {
 		l.cancel(cause)
@@ -122,9 +133,6 @@ func (l *Lease[P]) tellLocked(cause error) {
 func (l *Lease[P]) endLocked(cause error) {
 	l.tellLocked(cause)
 	l.tab.holder = nil
-	if l.tab.watcher != nil && l.tab.leases == nil {
-		l.tab.watcher.LeaseEnded()
-	}
 }
 
 // endCause says why the lease ended; nil while it is held.
@@ -147,19 +155,23 @@ var errUnwound = errors.New("pool: fn did not return")
 
 // Do leases a tab of the affinity, calls fn with it, and releases it. fn's ctx is the lease's, which
 // also ends with ctx; it carries the values of both, the tab's first. ctx bounds the wait and the
-// work. Do returns fn's error, or an *Error where there was no lease. Where the lease ended under fn, it
-// returns the cause, joined with fn's error: from that end on fn did not have the tab to itself, so what
-// it did is not to be relied on, even if it returned nil. An error of fn does not spoil the tab. When ctx
-// has ended, the tab is suspect, as after Discard(ErrWedged), though nil stays nil; when fn panics, the
-// tab is discarded, and the panic goes on.
+// work. An error of fn does not spoil the tab, and Do returns it as it is. There are three exceptions:
 //
-// Where the driver can say what the page was doing when the lease expired or ctx ended, an error is a
-// *DiagnosedError. The tab is given back by then, but Do waits for that: for milliseconds where the page
-// answers, and where it does not, for RescueTimeout at most, or a second. There is none where Do got no lease,
-// where the browser was lost or the pool closed, and where nil is returned.
+//   - The lease ended under fn. fn did not have the tab to itself from then on, so what it did is not
+//     to be relied on. Do returns an *Error with the cause, joined with fn's error, even if fn
+//     returned nil.
+//   - ctx has ended. The tab is suspect, as after Lease.Suspect. Do returns an *Error around fn's
+//     error; nil stays nil.
+//   - fn panics. The tab is discarded, and the panic goes on.
+//
+// Where there was no lease, Do returns an *Error, too.
+//
+// Error.Diagnosis has what the page was doing when the lease expired or ctx ended, if the driver can
+// say so. The tab is given back by then, but Do waits for the diagnosis: for milliseconds where the
+// page answers, otherwise for RescueTimeout at most, or a second.
 func (p *Pool[P]) Do(ctx context.Context, affinity string, fn func(ctx context.Context, page P) error, opts ...GetOption) error {
 	if fn == nil {
-		return &Error{Op: "Do", Affinity: affinity, Err: errors.New("fn is nil; give it what is to be done with the page")}
+		return &Error{Op: "Do", Affinity: affinity, Err: errors.New("fn is nil")}
 	}
 	l, work, err := p.tracedPage(ctx, "Do", affinity, opts)
 	if err != nil {
@@ -177,19 +189,22 @@ func (p *Pool[P]) Do(ctx context.Context, affinity string, fn func(ctx context.C
 	returned = true
 	cause := l.endCause()
 	cancel()
-	if outOfTime(ctx) {
-		l.Discard(ErrWedged)
+	late := outOfTime(ctx)
+	if late {
+		l.Suspect()
 	} else {
 		l.Release()
 	}
 	switch {
+	case cause == nil && (err == nil || !late):
+		return err
 	case cause == nil || errors.Is(err, cause):
 	case err == nil:
 		err = cause
 	default:
 		err = fmt.Errorf("%w: %w", cause, err)
 	}
-	return l.diagnosed(err)
+	return &Error{Op: "Do", Affinity: affinity, Err: err, Diagnosis: l.diagnosed()}
 }
 
 // outOfTime says whether ctx has ended. On a busy machine that comes some time after its deadline, and fn, which

@@ -30,18 +30,18 @@ func (c *brokenClock) AfterFunc(time.Duration, func()) func() bool { return nil 
 
 func TestMisuseOfNewIsAnError(t *testing.T) {
 	_, err := New[*stubTab](nil, Config{})
-	misused(t, err, "New: the launcher is nil; give it")
+	misused(t, err, "New: the launcher is nil")
 	_, err = New((*stub)(nil), Config{})
-	misused(t, err, "New: the launcher is a nil *pool.stub; give it")
+	misused(t, err, "New: the launcher is a nil *pool.stub")
 	_, err = New(new(stub), Config{MaxPages: 2000})
 	misused(t, err, "New: MaxPages=2000: the rule is 1 to 1,000")
-	_, err = New(new(stub), Config{Clock: (*brokenClock)(nil)})
+	_, err = New(new(stub), Config{More: More{Clock: (*brokenClock)(nil)}})
 	misused(t, err, "New: Clock is a nil *pool.brokenClock")
 }
 
 func TestShellMisuseIsAnErrorAndChangesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, err := New(new(stub), Config{Strict: true})
+		p, err := New(new(stub), Config{More: More{Strict: true}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -55,9 +55,9 @@ func TestShellMisuseIsAnErrorAndChangesNothing(t *testing.T) {
 		misused(t, err, `GetPage "a": ctx is nil`)
 		misused(t, p.Do(none, "a", func(context.Context, *stubTab) error { return nil }), `Do "a": ctx is nil`)
 		misused(t, p.DisposeAffinity(none, "a"), `DisposeAffinity "a": ctx is nil`)
-		misused(t, p.Warm(none), "Warm: ctx is nil")
-		_, err = p.EvictIdle(none, 0)
-		misused(t, err, "EvictIdle: ctx is nil")
+		misused(t, p.Ready(none), "Ready: ctx is nil")
+		_, err = p.EvictIdle(-1)
+		misused(t, err, "EvictIdle: maxIdle is -1ns; want 0 or more")
 		misused(t, p.Close(none), "Close: ctx is nil")
 		p.Subscribe(nil)()
 		synctest.Wait()
@@ -114,6 +114,11 @@ func (b watchedBrowser) Done() <-chan struct{} {
 	return b.Browser.Done()
 }
 
+func (b watchedBrowser) Lost() <-chan struct{} {
+	b.d.look("LossTeller.Lost")
+	return b.Browser.(*stubBrowser).Lost()
+}
+
 func (b watchedBrowser) NewContext(ctx context.Context) (BrowserContext[*stubTab], error) {
 	c, err := b.Browser.NewContext(ctx)
 	return watchedContext{c, b.d}, err
@@ -145,7 +150,7 @@ func TestShellTheDriverIsNeverAskedUnderTheLock(t *testing.T) {
 		d := &askedUnderLock{t: t}
 		d.fate = func(context.Context, string) error { <-began; return nil }
 		var err error
-		if d.pool, err = New(d, Config{MaxPages: 1, Strict: true}); err != nil {
+		if d.pool, err = New(d, Config{MaxPages: 1, More: More{Strict: true}}); err != nil {
 			t.Fatal(err)
 		}
 		close(began)
@@ -187,7 +192,7 @@ func TestShellCloseWaitsForTheLog(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := p.Warm(t.Context()); err != nil {
+		if err := p.Ready(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		var closing sync.WaitGroup
@@ -215,7 +220,7 @@ func TestShellALoggerThatNeverReturnsIsNamedByClose(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := p.Warm(t.Context()); err != nil {
+		if err := p.Ready(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		misused(t, p.Close(t.Context()), "calls of the logger or the tracer have not returned")
@@ -239,7 +244,7 @@ func TestShellNothingIsLoggedAfterClose(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := p.Warm(t.Context()); err != nil {
+		if err := p.Ready(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		misused(t, p.Close(t.Context()), "was written off")

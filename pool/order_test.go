@@ -33,7 +33,7 @@ func TestTheEndOfABrowserIsToldBeforeWhatItMadeFail(t *testing.T) {
 				return nil
 			},
 		}
-		p, err := New(s, Config{MaxPages: 1, OrphanCap: 1, Strict: true})
+		p, err := New(s, Config{MaxPages: 1, More: More{OrphanCap: 1, Strict: true}})
 		if err != nil {
 			t.Fatal(err)
 		}

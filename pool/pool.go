@@ -52,11 +52,11 @@ type Pool[P any] struct {
 		calls       map[core.CallID]*call // those that wait
 		subscribers map[*subscriber]struct{}
 
-		tabs        map[core.TabID]*tab[P]         // those that the core counts
-		profiles    map[core.ContextID]*profile[P] // those that the core counts
+		tabs        map[core.TabID]*tab[P]                // those that the core counts
+		contexts    map[core.ContextID]*browserContext[P] // those that the core counts
 		browsers    map[core.BrowserID]*browser[P]
-		alarm       *alarm    // armed for the core's next deadline, or for an earlier instant; nil: not armed
-		armed       core.Time // the earliest deadline that the core has armed since the alarm was looked at
+		timer       *timer    // armed for the core's next deadline, or for an earlier instant; nil: not armed
+		armed       core.Time // the earliest deadline that the core has armed since the timer was set
 		lastFailure error     // of launching or opening
 
 		running    int  // goroutines of the pool, those of browsers not known to be gone included
@@ -67,21 +67,21 @@ type Pool[P any] struct {
 	}
 }
 
-// call is a DisposeAffinity, a Warm or a Recycle that waits.
+// call is a DisposeAffinity, a Ready or a Recycle that waits.
 type call struct {
 	answer chan struct{} // closed once err is set
 	err    error
 }
 
 // New checks the settings and returns a pool; its first browser starts in the background. Trouble
-// with it shows in Warm, GetPage and the log. A pool that is not needed any more has to be closed.
+// with it shows in Ready, GetPage and the log. A pool that is not needed any more has to be closed.
 func New[P any](launcher Launcher[P], cfg Config) (*Pool[P], error) {
 	if isNil(launcher) {
 		what := "nil"
 		if any(launcher) != nil {
 			what = fmt.Sprintf("a nil %T", launcher)
 		}
-		return nil, &Error{Op: "New", Err: fmt.Errorf("the launcher is %s; give it a driver's, such as chrome.Launcher{}", what)}
+		return nil, &Error{Op: "New", Err: fmt.Errorf("the launcher is %s", what)}
 	}
 	var err error
 	if configurer, ok := any(launcher).(Configurer); ok {
@@ -96,24 +96,24 @@ func New[P any](launcher Launcher[P], cfg Config) (*Pool[P], error) {
 	p := &Pool[P]{
 		launcher:   launcher,
 		settings:   settings,
-		clock:      cfg.Clock,
+		clock:      cfg.More.Clock,
 		log:        cfg.Logger,
 		tracer:     cfg.Tracer,
-		strict:     cfg.Strict,
-		pseudonyms: cfg.DumpPseudonyms,
-		real:       cfg.Clock == realClock{},
-		began:      cfg.Clock.Now(),
+		strict:     cfg.More.Strict,
+		pseudonyms: cfg.More.DumpPseudonyms,
+		real:       cfg.More.Clock == realClock{},
+		began:      cfg.More.Clock.Now(),
 		over:       make(chan struct{}),
 	}
 	p.observer, _ = any(launcher).(observer)
 	p.mu.core, p.mu.armed = core.New(settings), noDeadline
 	p.mu.keys = newKeys()
-	p.mu.recorder.most = cfg.RecorderEvents
+	p.mu.recorder.most = cfg.More.RecorderEvents
 	p.mu.requests = make(map[core.RequestID]*Lease[P])
 	p.mu.calls = make(map[core.CallID]*call)
 	p.mu.subscribers = make(map[*subscriber]struct{})
 	p.mu.tabs = make(map[core.TabID]*tab[P])
-	p.mu.profiles = make(map[core.ContextID]*profile[P])
+	p.mu.contexts = make(map[core.ContextID]*browserContext[P])
 	p.mu.browsers = make(map[core.BrowserID]*browser[P])
 	p.mu.Lock()
 	p.stepLocked(core.Event{Kind: core.NoEvent})
@@ -189,18 +189,19 @@ func request(ctx context.Context, affinity string, opts []GetOption) (core.Event
 		return e, err
 	}
 	for _, o := range opts {
-		switch {
-		case o.limited && o.maxLease == 0:
-			return e, fmt.Errorf("WithMaxLease(0s): want more than 0, or Off")
-		case o.limited:
-			e.MaxLease = max(o.maxLease, Off)
-		case o.nested:
+		switch o.kind {
+		case nested:
 			e.Class = core.Nested
-		case o.prioritized:
-			if o.priority < math.MinInt32 || o.priority > math.MaxInt32 {
-				return e, fmt.Errorf("a priority fits into 32 bits, and %d does not", o.priority)
+		case priority:
+			if o.value < math.MinInt32 || o.value > math.MaxInt32 {
+				return e, fmt.Errorf("WithPriority(%d): want a number of 32 bits", o.value)
 			}
-			e.Priority = int32(o.priority)
+			e.Priority = int32(o.value)
+		case maxLease:
+			if o.value == 0 {
+				return e, fmt.Errorf("WithMaxLease(0s): want more than 0, or Off")
+			}
+			e.MaxLease = max(time.Duration(o.value), Off)
 		}
 	}
 	if ctx.Err() != nil {
@@ -229,15 +230,15 @@ func (p *Pool[P]) DisposeAffinity(ctx context.Context, affinity string, opts ...
 	return nil
 }
 
-// Warm waits until the pool has the standbys that it aims at, or ctx ends, or the browser has failed
+// Ready waits until the pool has the standbys that it aims at, or ctx ends, or the browser has failed
 // for OpenRetries rounds.
-func (p *Pool[P]) Warm(ctx context.Context) error {
+func (p *Pool[P]) Ready(ctx context.Context) error {
 	err := checkContext(ctx)
 	if err == nil {
 		err = p.await(ctx, core.Event{Kind: core.WarmRequested}, "", core.WarmAbandoned)
 	}
 	if err != nil {
-		return &Error{Op: "Warm", Err: err}
+		return &Error{Op: "Ready", Err: err}
 	}
 	return nil
 }
@@ -308,16 +309,10 @@ func (p *Pool[P]) Close(ctx context.Context) error {
 
 // EvictIdle begins to close every affinity that nobody holds or waits for, and has not for maxIdle, at
 // this moment, and returns their keys, sorted. It waits for no close: those affinities are cold when it
-// returns. maxIdle is 0 or more. When ctx has ended, nothing is done, and the error is ctx's.
-func (p *Pool[P]) EvictIdle(ctx context.Context, maxIdle time.Duration) ([]string, error) {
-	if err := checkContext(ctx); err != nil {
-		return nil, &Error{Op: "EvictIdle", Err: err}
-	}
+// returns. maxIdle is 0 or more.
+func (p *Pool[P]) EvictIdle(maxIdle time.Duration) ([]string, error) {
 	if maxIdle < 0 {
 		return nil, &Error{Op: "EvictIdle", Err: fmt.Errorf("maxIdle is %v; want 0 or more", maxIdle)}
-	}
-	if ctx.Err() != nil {
-		return nil, &Error{Op: "EvictIdle", Err: contextError(ctx)}
 	}
 	p.mu.Lock()
 	defer p.unlock()

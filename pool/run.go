@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/pagepool/pagepool/internal/shell"
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/pool/trace"
 )
@@ -28,11 +29,10 @@ func (p *Pool[P]) stepLocked(e core.Event) {
 	p.finishLocked()
 }
 
-// observer is what a launcher of this repository's own tools is besides: it is told of every step, in
-// order and under the lock, so it must be quick, keep nothing of after, and not call the pool. It is no
-// part of the public API, and what it is told may change.
+// observer is a launcher of this repository's own tools. It is told of every step, in order and under
+// the lock, so it must not keep after. It is no part of the API.
 type observer interface {
-	Stepped(at core.Time, affinity string, e core.Event, after *core.State)
+	Stepped(_ shell.Locked, at core.Time, affinity string, e core.Event, after *core.State)
 }
 
 func (p *Pool[P]) onceLocked(e core.Event) {
@@ -42,7 +42,7 @@ func (p *Pool[P]) onceLocked(e core.Event) {
 	p.mu.effects = p.mu.core.Step(now, e, p.mu.effects[:0])
 	p.mu.armed = min(p.mu.armed, p.mu.core.Armed())
 	if p.observer != nil {
-		p.observer.Stepped(now, p.mu.keys.name(e.Affinity), e, p.mu.core)
+		p.observer.Stepped(shell.Locked{}, now, p.mu.keys.name(e.Affinity), e, p.mu.core)
 	}
 	p.mu.counters.Lost += uint64(p.lostLocked(e) - lost)
 	for i := range p.mu.effects {
@@ -145,7 +145,7 @@ func (p *Pool[P]) grantLocked(e *core.Effect) {
 	l.tab, l.page, l.life, l.reused, l.waits = t, t.holds, t.pageLife, e.How == core.Warm, waits(e.Waits)
 	t.holder = l
 	if t.diagnoser != nil {
-		t.diagnoser.LeaseBegun()
+		t.diagnoser.LeaseBegun(shell.Locked{})
 	}
 	if t.browser.losing() {
 		l.tellLocked(ErrBrowserLost)
@@ -181,7 +181,7 @@ func (p *Pool[P]) endLeaseLocked(e *core.Effect) {
 		p.bugLocked("the lease of r%d on t%d ends, and is not there", e.Request, e.Tab)
 		return
 	}
-	if e.Reason == core.LeaseExpired && t.holder.cause == nil { // a page of a lost browser is in no doubt
+	if e.Reason == core.LeaseExpired && t.holder.cause == nil { // a page of a lost browser is not suspect
 		p.diagnoseLocked(t.holder, ErrLeaseExpired)
 	}
 	cause, reason := causes[e.Reason], e.Reason.String()
@@ -222,13 +222,13 @@ func (p *Pool[P]) happenedLocked(e core.Event) {
 	case core.Closed, core.ContextClosed:
 		context := e.Context
 		if t := p.mu.tabs[e.Tab]; t != nil {
-			context = t.profile.id
+			context = t.context.id
 			if _, counted := p.mu.core.Tab(e.Tab); !counted {
 				p.forgetTabLocked(t)
 			}
 		}
-		if c := p.mu.profiles[context]; c != nil && !p.mu.core.HasContext(context) {
-			p.forgetProfileLocked(c)
+		if c := p.mu.contexts[context]; c != nil && !p.mu.core.HasContext(context) {
+			p.forgetContextLocked(c)
 		}
 	case core.BrowserGone, core.BrowserFailed, core.LaunchSilent, core.BrowserCloseSilent:
 		for _, t := range p.mu.tabs {
@@ -236,16 +236,16 @@ func (p *Pool[P]) happenedLocked(e core.Event) {
 				p.forgetTabLocked(t)
 			}
 		}
-		for _, c := range p.mu.profiles {
+		for _, c := range p.mu.contexts {
 			if c.browser.id == e.Browser {
-				p.forgetProfileLocked(c)
+				p.forgetContextLocked(c)
 			}
 		}
 	}
 }
 
-// alarm is one arming of the timer for deadlines.
-type alarm struct {
+// timer is one arming of the clock for the next deadline.
+type timer struct {
 	at   core.Time
 	stop func() bool
 }
@@ -253,36 +253,36 @@ type alarm struct {
 // noDeadline is an instant that does not come.
 const noDeadline core.Time = math.MaxInt64
 
-// armLocked sees to it that somebody looks no later than at the next deadline. An alarm that goes
-// off too early costs one look; to move it with every step would cost every step, and so would looking
-// for the next deadline: the core says what it has armed.
+// armLocked sets the timer no later than the next deadline. A timer that fires too early costs one
+// wake-up; moving it on every step would cost every step, and so would searching for the next
+// deadline: the core says what it has armed.
 func (p *Pool[P]) armLocked() {
 	at := p.mu.armed
 	p.mu.armed = noDeadline
-	if at == noDeadline || p.mu.finished || p.mu.alarm != nil && p.mu.alarm.at <= at {
+	if at == noDeadline || p.mu.finished || p.mu.timer != nil && p.mu.timer.at <= at {
 		return
 	}
 	p.disarmLocked()
-	a := &alarm{at: at}
-	p.mu.alarm = a
+	a := &timer{at: at}
+	p.mu.timer = a
 	p.mu.running++
-	a.stop = p.clock.AfterFunc(time.Duration(at-p.nowLocked()), func() { p.ring(a) })
+	a.stop = p.clock.AfterFunc(time.Duration(at-p.nowLocked()), func() { p.fire(a) })
 }
 
 func (p *Pool[P]) disarmLocked() {
-	if a := p.mu.alarm; a != nil {
-		p.mu.alarm = nil
+	if a := p.mu.timer; a != nil {
+		p.mu.timer = nil
 		if a.stop() {
 			p.mu.running--
-		} // Otherwise it rings already, and says itself when it has ended.
+		} // Otherwise it fires already, and fire counts running down when it has ended.
 	}
 }
 
-// ring tells the core of every deadline that is due.
-func (p *Pool[P]) ring(a *alarm) {
+// fire tells the core of every deadline that is due.
+func (p *Pool[P]) fire(a *timer) {
 	p.mu.Lock()
 	defer p.unlock()
-	for { // While a rings it stays armed, so that no step arms another for what comes next here.
+	for { // While a fires it stays armed, so that no step arms another for what comes next here.
 		d, ok := p.mu.core.NextDeadline()
 		if !ok || d.At > p.nowLocked() {
 			break
@@ -290,8 +290,8 @@ func (p *Pool[P]) ring(a *alarm) {
 		p.giveUpLocked(d.Event)
 		p.stepLocked(d.Event)
 	}
-	if p.mu.alarm == a {
-		p.mu.alarm = nil
+	if p.mu.timer == a {
+		p.mu.timer = nil
 	}
 	if d, ok := p.mu.core.NextDeadline(); ok {
 		p.mu.armed = d.At
@@ -310,15 +310,15 @@ func (p *Pool[P]) giveUpLocked(e core.Event) {
 		p.mu.lastFailure = p.silentLocked("opening "+t.name, "OpenTimeout", set.OpenTimeout)
 		t.giveUp(p.mu.lastFailure)
 	case core.ProbeSilent:
-		t.trouble = p.probeSilentLocked(t)
-		t.giveUp(t.trouble)
+		t.lastError = p.probeSilentLocked(t)
+		t.giveUp(t.lastError)
 	case core.RescueSilent:
 		t.giveUp(p.silentLocked("probing and rescuing "+t.name, "RescueTimeout", set.RescueTimeout))
 	case core.ResetSilent:
-		t.trouble = p.resetSilentLocked(t)
-		t.giveUp(t.trouble)
+		t.lastError = p.resetSilentLocked(t)
+		t.giveUp(t.lastError)
 	case core.ContextSilent:
-		c := p.mu.profiles[e.Context]
+		c := p.mu.contexts[e.Context]
 		setting, limit := "CloseTimeout", set.CloseTimeout
 		if c.silent {
 			setting, limit = "KillTimeout", set.KillTimeout
@@ -525,8 +525,8 @@ func (p *Pool[P]) checkLocked() {
 	if len(p.mu.tabs) != c.Alive() {
 		p.bugLocked("%d tabs are known, and the core counts %d", len(p.mu.tabs), c.Alive())
 	}
-	if len(p.mu.profiles) != c.ContextCount() {
-		p.bugLocked("%d contexts are known, and the core counts %d", len(p.mu.profiles), c.ContextCount())
+	if len(p.mu.contexts) != c.ContextCount() {
+		p.bugLocked("%d contexts are known, and the core counts %d", len(p.mu.contexts), c.ContextCount())
 	}
 	if waiting := c.Waiting(core.Root) + c.Waiting(core.Nested); len(p.mu.requests) != waiting {
 		p.bugLocked("%d requests are known, and %d wait in the core", len(p.mu.requests), waiting)

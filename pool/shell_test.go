@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -17,37 +16,6 @@ import (
 	"github.com/pagepool/pagepool/pool/trace"
 	"github.com/pagepool/pagepool/sim/spec"
 )
-
-func TestConfigHasEverySettingOfTheCoreAndNothingElseButTheShells(t *testing.T) {
-	config, settings := reflect.TypeFor[Config](), reflect.TypeFor[core.Settings]()
-	own := []string{"Logger", "Clock", "RecorderEvents", "Strict", "DumpPseudonyms", "Tracer"}
-	for i := range settings.NumField() {
-		f := settings.Field(i)
-		if g, ok := config.FieldByName(f.Name); !ok || g.Type != f.Type {
-			t.Errorf("Config lacks %s %v", f.Name, f.Type)
-		}
-	}
-	for i := range config.NumField() {
-		f := config.Field(i)
-		if _, ok := settings.FieldByName(f.Name); !ok && !slices.Contains(own, f.Name) {
-			t.Errorf("the core does not know %s", f.Name)
-		}
-	}
-	got := Config{MaxPages: 7, MaxLease: time.Second, Reset: true}.settings()
-	if want := (core.Settings{MaxPages: 7, MaxLease: time.Second, Reset: true}); got != want {
-		t.Errorf("converted to %+v", got)
-	}
-}
-
-func TestTheZeroConfigIsValid(t *testing.T) {
-	settings, cfg, err := Config{}.resolve()
-	if err != nil || settings.MaxPages != 4 || cfg.RecorderEvents != 4096 || cfg.Clock == nil || cfg.Logger == nil {
-		t.Errorf("resolved to %+v, %+v, %v", settings, cfg, err)
-	}
-	if _, cfg, err = (Config{RecorderEvents: Off}).resolve(); err != nil || cfg.RecorderEvents != 0 {
-		t.Errorf("RecorderEvents off: %d, %v", cfg.RecorderEvents, err)
-	}
-}
 
 func TestTheRecorderKeepsTheLastEventsInOrder(t *testing.T) {
 	for _, n := range []int{0, 1, 5} {
@@ -116,11 +84,13 @@ func TestAnErrorSaysWhatFailedAndForWhom(t *testing.T) {
 		err  *Error
 		want string
 	}{
-		{&Error{Op: "Warm", Err: ErrClosed}, "pool: Warm: closed; it serves nobody any more, so make a new one or go elsewhere"},
+		{&Error{Op: "Ready", Err: ErrClosed}, "pool: Ready: closed"},
 		{&Error{Op: "GetPage", Affinity: "a", Err: ErrQueueFull},
-			`pool: GetPage "a": too many requests are waiting; retry later, or raise MaxWaiting`},
+			`pool: GetPage "a": too many requests are waiting`},
 		{&Error{Op: "Do", Affinity: strings.Repeat("é", 200), Waits: Waits{Tab: time.Second}, Err: context.Canceled},
 			`pool: Do "` + strings.Repeat("é", 32) + `..." after 1s (admission 0s, tab 1s, startup 0s, probe 0s): context canceled`},
+		{&Error{Op: "Do", Affinity: "a", Err: ErrLeaseExpired, Diagnosis: &Diagnosis{URL: "http://a/b", After: time.Second}},
+			`pool: Do "a": the lease was held longer than its limit; the page http://a/b did not answer within 1s`},
 	} {
 		if got := c.err.Error(); got != c.want {
 			t.Errorf("got  %s\nwant %s", got, c.want)
@@ -132,7 +102,7 @@ func TestADriverThatReturnsNothingHasFailed(t *testing.T) {
 	for _, what := range []string{"new-context", "new-tab"} {
 		synctest.Test(t, func(t *testing.T) {
 			s := &stub{void: what}
-			p, err := New(s, Config{Strict: true})
+			p, err := New(s, Config{More: More{Strict: true}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -153,7 +123,7 @@ func TestAWarmLeaseCostsAtMostTwoAllocations(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx := context.Background()
-	if err := p.Warm(ctx); err != nil {
+	if err := p.Ready(ctx); err != nil {
 		t.Fatal(err)
 	}
 	n := testing.AllocsPerRun(1000, func() {
@@ -200,7 +170,7 @@ func TestABugIsReportedWithTheLastEvents(t *testing.T) {
 		},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			p, err := New(new(stub), Config{Strict: true})
+			p, err := New(new(stub), Config{More: More{Strict: true}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -240,7 +210,7 @@ func TestABugIsReportedWithTheLastEvents(t *testing.T) {
 
 // Goroutines, faults and cancels of all kinds; then everything that the shell told the core is told
 // to a bare one, with every claim checked on the way. Both have to end alike. No step may leave a deadline
-// for which the alarm would ring too late.
+// for which the timer would fire too late.
 func TestTheHistoryOfAShellKeepsEveryInvariant(t *testing.T) {
 	for seed := range uint64(30) {
 		synctest.Test(t, func(t *testing.T) { playAndReplay(t, seed) })
@@ -281,11 +251,14 @@ func playAndReplay(t *testing.T, seed uint64) {
 			return ctx.Err()
 		}
 	}}
-	p, err := New(s, Config{MaxPages: 1 + draw(4), MaxLease: 20 * time.Second, RecorderEvents: 1_000_000, Strict: true})
+	p, err := New(s, Config{
+		MaxPages: 1 + draw(4), MaxLease: 20 * time.Second,
+		More: More{RecorderEvents: 1_000_000, Strict: true},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	watchAlarm(t, p, s)
+	watchTimer(t, p, s)
 	var clients sync.WaitGroup
 	for range 6 {
 		clients.Go(func() {
@@ -304,19 +277,19 @@ func playAndReplay(t *testing.T, seed uint64) {
 	replay(t, p, seed)
 }
 
-// watchAlarm fails where a step has armed a deadline, and nobody looks in time: neither when the alarm rings nor
+// watchTimer fails where a step has armed a deadline, and nobody looks in time: neither when the timer fires nor
 // when it is moved at the end of the step.
-func watchAlarm(t *testing.T, p *Pool[*stubTab], s *stub) {
+func watchTimer(t *testing.T, p *Pool[*stubTab], s *stub) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s.stepped = func(e core.Event, after *core.State) {
-		rings := p.mu.armed
-		if p.mu.alarm != nil {
-			rings = min(rings, p.mu.alarm.at)
+		fires := p.mu.armed
+		if p.mu.timer != nil {
+			fires = min(fires, p.mu.timer.at)
 		}
-		if d, ok := after.NextDeadline(); ok && d.At < rings {
-			t.Errorf("after event kind %d, a deadline of kind %d comes at %v, and the alarm rings at %v",
-				e.Kind, d.Event.Kind, d.At.Duration(), rings.Duration())
+		if d, ok := after.NextDeadline(); ok && d.At < fires {
+			t.Errorf("after event kind %d, a deadline of kind %d comes at %v, and the timer fires at %v",
+				e.Kind, d.Event.Kind, d.At.Duration(), fires.Duration())
 		}
 	}
 }
@@ -346,7 +319,7 @@ func visit(p *Pool[*stubTab], draw func(int) int) {
 	}
 	switch draw(10) {
 	case 0:
-		l.Discard(ErrWedged)
+		l.Suspect()
 	case 1:
 		l.Page().crash()
 	case 2:
@@ -400,7 +373,10 @@ func TestALaunchThatAnswersAfterTheEndArmsNothing(t *testing.T) {
 			}
 			return nil
 		}}
-		p, err := New(s, Config{LaunchTimeout: time.Second, Strict: true})
+		p, err := New(s, Config{
+			Timeouts: Timeouts{LaunchTimeout: time.Second},
+			More:     More{Strict: true},
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -412,8 +388,8 @@ func TestALaunchThatAnswersAfterTheEndArmsNothing(t *testing.T) {
 		synctest.Wait()
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		if p.mu.alarm != nil || p.mu.running != 0 {
-			t.Errorf("an alarm: %v, running: %d", p.mu.alarm != nil, p.mu.running)
+		if p.mu.timer != nil || p.mu.running != 0 {
+			t.Errorf("a timer: %v, running: %d", p.mu.timer != nil, p.mu.running)
 		}
 	})
 }

@@ -13,6 +13,7 @@ type Stats struct {
 	Tabs         TabCounts // alive, by state
 	Leases       int       // held
 	Waiting      int       // requests that have not been answered
+	Saturation   float64   // (Leases + Waiting) / Capacity: above 1, requests wait for one another
 	Contexts     int       // alive, those that are being opened or closed, and lost ones included
 	Orphans      int       // contexts kept without a tab
 	Lost         int       // tabs that neither a close nor a kill has ended
@@ -103,7 +104,7 @@ func (c *Counters) count(e *core.Effect) {
 	case core.ProbeTab:
 		c.Probes++
 	case core.RescueTab:
-		if !e.Halt { // the first part of a reset is no rescue of a page in doubt
+		if !e.Halt { // the first part of a reset is no rescue of a suspect page
 			c.Rescues++
 		}
 	case core.ResetTab:
@@ -171,6 +172,7 @@ func (p *Pool[P]) stats() Stats {
 		LostContexts: c.LostContexts(),
 		Counters:     p.mu.counters,
 	}
+	s.Saturation = float64(s.Leases+s.Waiting) / float64(s.Capacity)
 	at := make([]int, len(p.mu.keys.names)) // by handle: its place in s.Affinities
 	c.EachAffinity(func(v core.AffinityView) {
 		at[v.Affinity] = len(s.Affinities)

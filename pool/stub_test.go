@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync/atomic"
 
+	"github.com/pagepool/pagepool/internal/shell"
 	"github.com/pagepool/pagepool/pool/core"
 )
 
@@ -18,7 +19,7 @@ type stub struct {
 }
 
 // Stepped makes a stub an observer.
-func (s *stub) Stepped(_ core.Time, _ string, e core.Event, after *core.State) {
+func (s *stub) Stepped(_ shell.Locked, _ core.Time, _ string, e core.Event, after *core.State) {
 	if s.stepped != nil {
 		s.stepped(e, after)
 	}

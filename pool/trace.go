@@ -63,8 +63,9 @@ type SpanEnd struct {
 	// Err is why a wait brought no lease, an operation failed, or a lease ended: ErrReleased, the reason it was
 	// discarded for, or the cause that ended it without its holder.
 	Err error
-	// Outcome is a word for that. A wait: granted, abandoned, refused. A lease: released, discarded, wedged, expired,
-	// crashed, page-closed, browser-lost, closed. An operation: done, failed, given-up.
+	// Outcome is a word for that. A wait: granted, abandoned, refused. A lease: released, discarded,
+	// suspect, expired, crashed, page-closed, browser-lost, closed. An operation: done, failed,
+	// given-up.
 	Outcome string
 	// Waits are a wait's.
 	Waits Waits
@@ -82,7 +83,8 @@ func Outcomes(kind SpanKind) []string {
 	case SpanWait:
 		return []string{"granted", "abandoned", "refused"}
 	case SpanLease:
-		return []string{"released", "discarded", "wedged", "expired", "crashed", "page-closed", "browser-lost", "closed"}
+		return []string{"released", "discarded", "suspect", "expired", "crashed", "page-closed",
+			"browser-lost", "closed"}
 	}
 	return []string{"done", "failed", "given-up"}
 }
@@ -157,48 +159,48 @@ func (l *Lease[P]) traceLease(ctx context.Context, s Span) context.Context {
 		return ctx
 	}
 	s.Kind, s.Request, s.Tab, s.Reused = SpanLease, uint64(l.request), l.tab.name, l.reused
-	s.Context, s.Browser = l.tab.profile.name, browserName(l.tab.browser.id)
+	s.Context, s.Browser = l.tab.context.name, browserName(l.tab.browser.id)
 	ctx, begun := p.startSpan(ctx, s)
 	p.mu.Lock()
-	told := l.epilogueLocked()
-	told.span = begun
+	report := l.reportLocked()
+	report.span = begun
 	over := l.cause != nil
 	p.mu.Unlock()
 	if over {
-		p.endSpan(begun, told.end())
+		p.endSpan(begun, report.spanEnd())
 	}
 	return ctx
 }
 
-// epilogue is what is kept of a lease for its end, where somebody is told of it. Most leases have none.
-type epilogue struct {
+// leaseEnd is what a Tracer is told of the end of a lease, and its diagnosis. Most leases have none.
+type leaseEnd struct {
 	outcome   string      // how it ended, as SpanEnd has it; empty: it is held
 	reason    error       // what ended it: its cause, or why it was discarded
 	span      begunSpan   // zero: it has not begun
-	diagnosis *diagnosing // nil: it did not end in doubt, or its driver makes none
+	diagnosis *diagnosing // nil: its page is not suspect, or the driver makes none
 }
 
-func (l *Lease[P]) epilogueLocked() *epilogue {
-	if l.epilogue == nil {
-		l.epilogue = new(epilogue)
+func (l *Lease[P]) reportLocked() *leaseEnd {
+	if l.report == nil {
+		l.report = new(leaseEnd)
 	}
-	return l.epilogue
+	return l.report
 }
 
-// toldLocked has the tracer told of the end of the lease, once the lock is free. Where its span has not begun, who
-// begins it sees to that.
-func (l *Lease[P]) toldLocked() {
-	told := l.epilogueLocked()
-	if told.outcome == "" {
-		told.outcome, told.reason = outcomeOf(l.cause), l.cause
+// reportEndLocked has the Tracer told of the end of the lease, once the lock is free. If the span has
+// not begun, traceLease ends it.
+func (l *Lease[P]) reportEndLocked() {
+	report := l.reportLocked()
+	if report.outcome == "" {
+		report.outcome, report.reason = outcomeOf(l.cause), l.cause
 	}
-	if told.span.end != nil {
-		l.pool.mu.ends = append(l.pool.mu.ends, func() { l.pool.endSpan(told.span, told.end()) })
+	if report.span.end != nil {
+		l.pool.mu.ends = append(l.pool.mu.ends, func() { l.pool.endSpan(report.span, report.spanEnd()) })
 	}
 }
 
 // end is the end of the span of a lease that has ended: what it says does not change any more.
-func (e *epilogue) end() SpanEnd { return SpanEnd{Err: e.reason, Outcome: e.outcome} }
+func (e *leaseEnd) spanEnd() SpanEnd { return SpanEnd{Err: e.reason, Outcome: e.outcome} }
 
 // outcomes are the words for leases that ended without their holder.
 var outcomes = map[error]string{

@@ -61,7 +61,7 @@ func traced(t *testing.T, launcher *stub, cfg Config, fn func(t *testing.T, p *P
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		l := new(traceLog)
-		cfg.Tracer, cfg.Strict = Tracers(l), true
+		cfg.Tracer, cfg.More.Strict = Tracers(l), true
 		p, err := New(launcher, cfg)
 		if err != nil {
 			t.Fatal(err)
@@ -94,7 +94,7 @@ func TestShellATracerIsToldOfEveryWaitAndLeaseAndHowItEnded(t *testing.T) {
 			}
 			return lease
 		}
-		if err := p.Warm(t.Context()); err != nil {
+		if err := p.Ready(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		lease := get()
@@ -114,7 +114,7 @@ func TestShellATracerIsToldOfEveryWaitAndLeaseAndHowItEnded(t *testing.T) {
 		synctest.Wait()
 		get().Discard(errors.New("spoiled"))
 		synctest.Wait()
-		get().Discard(fmt.Errorf("silent: %w", ErrWedged))
+		get().Suspect()
 		synctest.Wait()
 		lease = get()
 		<-lease.Context().Done()
@@ -127,7 +127,7 @@ func TestShellATracerIsToldOfEveryWaitAndLeaseAndHowItEnded(t *testing.T) {
 		synctest.Wait()
 		wantLines(t, l.of(SpanWait), "wait a 0s granted", "wait a 0s refused", "wait a 2s abandoned", "wait a 0s granted", "wait a 0s granted",
 			"wait a 0s granted", "wait a 0s granted")
-		wantLines(t, l.of(SpanLease), "lease a t1 2s released", "lease a t1 0s discarded", "lease a t3 0s wedged", "lease a t3 1m0s expired", "lease a t3 0s crashed")
+		wantLines(t, l.of(SpanLease), "lease a t1 2s released", "lease a t1 0s discarded", "lease a t3 0s suspect", "lease a t3 1m0s expired", "lease a t3 0s crashed")
 	})
 }
 
@@ -151,7 +151,8 @@ func TestShellATracerIsToldOfTheDriversOperations(t *testing.T) {
 		}
 		return nil
 	}}
-	traced(t, s, Config{MaxPages: 1, ProbeMaxAge: time.Second}, func(t *testing.T, p *Pool[*stubTab], l *traceLog) {
+	cfg := Config{MaxPages: 1, Timeouts: Timeouts{ProbeMaxAge: time.Second}}
+	traced(t, s, cfg, func(t *testing.T, p *Pool[*stubTab], l *traceLog) {
 		err := p.Do(t.Context(), "a", func(ctx context.Context, _ *stubTab) error {
 			if ctx.Value(traceKey{}) != "lease" {
 				t.Errorf("the ctx of the work is within %v, want lease", ctx.Value(traceKey{}))
@@ -166,7 +167,7 @@ func TestShellATracerIsToldOfTheDriversOperations(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		lease.Discard(ErrWedged)
+		lease.Suspect()
 		after := time.NewTimer(time.Second)
 		<-after.C
 		wantLines(t, l.of(SpanLaunch), "launch 0s done")
@@ -198,7 +199,7 @@ func TestShellATracerIsToldOnceOfALeaseWhoseBrowserIsLost(t *testing.T) {
 		synctest.Wait()
 		lost := []string{"lease a " + lease.TabID() + " 0s browser-lost"}
 		wantLines(t, l.of(SpanLease), lost...)
-		lease.Discard(ErrWedged)
+		lease.Suspect()
 		late := get(Nested())
 		lost = append(lost, "lease a "+late.TabID()+" 0s browser-lost")
 		wantLines(t, l.of(SpanLease), lost...)

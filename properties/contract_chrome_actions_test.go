@@ -488,7 +488,11 @@ func TestContractChromeWhatActionsSetEndsWithTheLease(t *testing.T) {
 	for _, reset := range []bool{false, true} {
 		needsChrome(t)
 		s := newActionSite(t)
-		onChrome(t, pool.Config{MaxPages: 1, Reset: reset, RescueTimeout: 5 * time.Second}, func(t *testing.T, _ *chromeBench, p *chrome.Pool) {
+		cfg := pool.Config{
+			MaxPages: 1, Reset: reset,
+			Timeouts: pool.Timeouts{RescueTimeout: 5 * time.Second},
+		}
+		onChrome(t, cfg, func(t *testing.T, _ *chromeBench, p *chrome.Pool) {
 			tabs := map[string]bool{}
 			with := func(fn func(lease *chrome.Lease)) {
 				t.Helper()

@@ -18,7 +18,7 @@ import (
 	"github.com/pagepool/pagepool/pool/chrome"
 )
 
-// What a page has said, and what it was doing when its lease ended in doubt.
+// What a page has said, and what it was doing when its lease left a suspect tab.
 
 // troubled is a page of the test's own, with what may go wrong in it.
 const troubled = `<title>troubled</title><script>
@@ -154,7 +154,10 @@ func TestContractChromeAnErrorSaysWhatAPageThatTimedOutWasDoing(t *testing.T) {
 	var mu sync.Mutex
 	var lines strings.Builder
 	log := slog.New(slog.NewTextHandler(lockedWriter{&mu, &lines}, nil))
-	cfg := pool.Config{MaxPages: 2, RescueTimeout: 2 * time.Second, Logger: log}
+	cfg := pool.Config{
+		MaxPages: 2, Logger: log,
+		Timeouts: pool.Timeouts{RescueTimeout: 2 * time.Second},
+	}
 	works := 1 // that ended in doubt
 	onChrome(t, cfg, func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page]) {
 		serveTroubled(b)
@@ -164,20 +167,20 @@ func TestContractChromeAnErrorSaysWhatAPageThatTimedOutWasDoing(t *testing.T) {
 				work, begun := stuckWork(b, "begin('"+stuck.what+"')")
 				err := p.Do(ctx, "a", work)
 				cancel()
-				var diagnosed *pool.DiagnosedError
-				if errors.As(err, &diagnosed) {
+				var failed *pool.Error
+				if errors.As(err, &failed) && failed.Diagnosis != nil {
 					works++
 				}
 				if !*begun {
 					t.Logf("%s: %v before it hung", stuck.what, err)
 					return false
 				}
-				if !errors.Is(err, context.DeadlineExceeded) || diagnosed == nil {
+				if !errors.Is(err, context.DeadlineExceeded) || failed == nil || failed.Diagnosis == nil {
 					t.Errorf("%s: %v", stuck.what, err)
 					return true
 				}
 				t.Logf("%s: %v", stuck.what, err)
-				d := diagnosed.Diagnosis
+				d := failed.Diagnosis
 				if len(d.Stack) == 0 && len(stuck.stack) > len("?") {
 					return false
 				}
@@ -202,14 +205,14 @@ func TestContractChromeAnErrorSaysWhatAPageThatTimedOutWasDoing(t *testing.T) {
 		err := p.Do(ctx, "b", func(ctx context.Context, page *chrome.Page) error {
 			return page.Run(ctx, chromedp.Navigate(b.server.URL+"/troubled"), chromedp.WaitVisible("#never"))
 		})
-		var diagnosed *pool.DiagnosedError
-		if !errors.As(err, &diagnosed) || !diagnosed.Diagnosis.Answered || diagnosed.Diagnosis.Stack != nil {
+		var failed *pool.Error
+		if !errors.As(err, &failed) || failed.Diagnosis == nil || !failed.Diagnosis.Answered || failed.Diagnosis.Stack != nil {
 			t.Errorf("a page that waits: %v", err)
 		}
 	})
 	mu.Lock()
 	defer mu.Unlock()
-	if n := strings.Count(lines.String(), `msg="lease ended in doubt"`); n != works {
+	if n := strings.Count(lines.String(), `msg="lease left a suspect tab"`); n != works {
 		t.Errorf("the log tells of %d leases in doubt, want %d:\n%s", n, works, &lines)
 	}
 }
@@ -228,7 +231,10 @@ func (w lockedWriter) Write(text []byte) (int, error) {
 
 // Two tabs at a time are sampled one after the other, and a rescue waits for neither.
 func TestContractChromeADiagnosisHoldsUpNoRescue(t *testing.T) {
-	cfg := pool.Config{MaxPages: 3, MaxLease: time.Second, RescueTimeout: 10 * time.Second, ProbeBudget: pool.Off}
+	cfg := pool.Config{
+		MaxPages: 3, MaxLease: time.Second,
+		Timeouts: pool.Timeouts{RescueTimeout: 10 * time.Second, ProbeBudget: pool.Off},
+	}
 	onChrome(t, cfg, func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page]) {
 		serveTroubled(b)
 		var works sync.WaitGroup

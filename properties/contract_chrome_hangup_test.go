@@ -116,7 +116,8 @@ func TestContractChromeReadmeProgramAsAServerWhoseClientsHangUp(t *testing.T) {
 func TestContractChromeManyLeasesLeaveNoMemoryBehind(t *testing.T) {
 	needsChrome(t)
 	leases := setting(t, "PAGEPOOL_CHROME_LEASES", 400)
-	onChrome(t, pool.Config{MaxPages: 1, MaxUses: pool.Off}, func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page]) {
+	cfg := pool.Config{MaxPages: 1, Retire: pool.Retire{MaxUses: pool.Off}}
+	onChrome(t, cfg, func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page]) {
 		type usage struct {
 			heap                    uint64
 			goroutines, descriptors int

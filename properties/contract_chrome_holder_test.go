@@ -218,7 +218,11 @@ func TestContractChromeARequestsTimeoutEndsItsCommandsAndNotTheTab(t *testing.T)
 }
 
 func TestContractChromeAPageThatFloodsItsConsoleStopsItselfOnly(t *testing.T) {
-	onChrome(t, pool.Config{MaxPages: 3, RescueTimeout: 4 * time.Second, OpenGrace: 10 * time.Second}, func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page]) {
+	cfg := pool.Config{
+		MaxPages: 3,
+		Timeouts: pool.Timeouts{RescueTimeout: 4 * time.Second, OpenGrace: 10 * time.Second},
+	}
+	onChrome(t, cfg, func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page]) {
 		lease, err := p.GetPage(limited(t), "flood")
 		if err != nil {
 			t.Fatal(err)

@@ -120,7 +120,11 @@ func (k *kills) load(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page], a
 // seconds, nine by default: as many of each kind in a quarter of the time, since a kill is over when the next
 // browser serves, within a second. PAGEPOOL_CHROME_KILLS asks for more.
 func TestContractChromeKillsUnderLoadTellEveryHolderAndEveryRequestIsServed(t *testing.T) {
-	cfg := pool.Config{MaxPages: 4, OpenRetries: 100, RescueTimeout: 4 * time.Second}
+	cfg := pool.Config{
+		MaxPages: 4,
+		More:     pool.More{OpenRetries: 100},
+		Timeouts: pool.Timeouts{RescueTimeout: 4 * time.Second},
+	}
 	onChrome(t, cfg, func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page]) {
 		over, end := context.WithCancel(context.Background())
 		defer end()

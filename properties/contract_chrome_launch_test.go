@@ -428,7 +428,10 @@ func TestContractChromeARemoteEndpointThatVanishesIsALostBrowser(t *testing.T) {
 		host, path, _ := strings.Cut(strings.TrimPrefix(url, "ws://"), "/")
 		address, cut := proxy(t, host)
 		// Two rounds, since the loss of the browser ends what it was opening, which is one.
-		p, err := pool.New(chrome.Remote{URL: "ws://" + address + "/" + path}, pool.Config{MaxPages: 2, OpenRetries: 2})
+		p, err := pool.New(chrome.Remote{URL: "ws://" + address + "/" + path}, pool.Config{
+			MaxPages: 2,
+			More:     pool.More{OpenRetries: 2},
+		})
 		s.ok("New", err)
 		lease, err := p.GetPage(s.limit(), "a")
 		s.ok("GetPage", err)

@@ -249,8 +249,8 @@ func TestContractChromeClearStorageNeedsReset(t *testing.T) {
 			t.Errorf("%s: %v", owner, err)
 		}
 		cfg, err := launcher.(pool.Configurer).Configure(pool.Config{Reset: true})
-		if err != nil || cfg.OrphanCap != pool.Off {
-			t.Errorf("%s: OrphanCap %d, %v", owner, cfg.OrphanCap, err)
+		if err != nil || cfg.More.OrphanCap != pool.Off {
+			t.Errorf("%s: OrphanCap %d, %v", owner, cfg.More.OrphanCap, err)
 		}
 	}
 }

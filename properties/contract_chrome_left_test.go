@@ -90,7 +90,10 @@ func TestContractChromeAPopupThatLoopsClosesWithItsPage(t *testing.T) {
 }
 
 func TestContractChromeARescueClearsTheStorageAsAResetDoes(t *testing.T) {
-	cfg := pool.Config{MaxPages: 1, Reset: true, RescueTimeout: 8 * time.Second, OpenGrace: 10 * time.Second}
+	cfg := pool.Config{
+		MaxPages: 1, Reset: true,
+		Timeouts: pool.Timeouts{RescueTimeout: 8 * time.Second, OpenGrace: 10 * time.Second},
+	}
 	onChromeAs(t, func(l *chrome.Launcher) { l.ClearStorage = true }, cfg, func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page]) {
 		lease, err := p.GetPage(limited(t), "a")
 		if err != nil {
@@ -100,7 +103,7 @@ func TestContractChromeARescueClearsTheStorageAsAResetDoes(t *testing.T) {
 			t.Fatal(err)
 		}
 		id := lease.TabID()
-		lease.Discard(pool.ErrWedged)
+		lease.Suspect()
 		next, err := p.GetPage(limited(t), "a")
 		if err != nil {
 			t.Fatal(err)
@@ -117,7 +120,8 @@ func TestContractChromeARescueClearsTheStorageAsAResetDoes(t *testing.T) {
 
 func TestContractChromeWhatAHolderOpensClosesWithItsLease(t *testing.T) {
 	configure := func(l *chrome.Launcher) { l.AuditEvery = 50 * time.Millisecond }
-	onChromeAs(t, configure, pool.Config{MaxPages: 2, TabsPerContext: 2}, func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page]) {
+	cfg := pool.Config{MaxPages: 2, More: pool.More{TabsPerContext: 2}}
+	onChromeAs(t, configure, cfg, func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page]) {
 		mine, err := p.GetPage(limited(t), "a")
 		if err != nil {
 			t.Fatal(err)

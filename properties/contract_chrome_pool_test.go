@@ -54,7 +54,7 @@ func onChromeAs(t *testing.T, configure func(*chrome.Launcher), cfg pool.Config,
 	}()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	if err := p.Warm(ctx); err != nil {
+	if err := p.Ready(ctx); err != nil {
 		t.Fatal(err)
 	}
 	fn(t, b, p)
@@ -93,7 +93,10 @@ func visits(t *testing.T, p *pool.Pool[*chrome.Page], d time.Duration, do func(c
 
 // oneTab has the holders of an affinity meet the same tab as long as it is fit for use, and has it
 // probed before each. The limit of a rescue is longer than usual: other tests load the machine.
-var oneTab = pool.Config{MaxPages: 1, RescueTimeout: 4 * time.Second, OpenGrace: 10 * time.Second, ProbeMaxAge: time.Nanosecond}
+var oneTab = pool.Config{
+	MaxPages: 1,
+	Timeouts: pool.Timeouts{RescueTimeout: 4 * time.Second, OpenGrace: 10 * time.Second, ProbeMaxAge: time.Nanosecond},
+}
 
 func TestContractChromeAListenerThatBlocksIsNoLaterHoldersTrouble(t *testing.T) {
 	onChrome(t, oneTab, func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page]) {

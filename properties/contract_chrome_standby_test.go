@@ -138,7 +138,11 @@ func TestContractChromeStandbyThatNeverGetsReadyIsNamedInThePoolsError(t *testin
 	needsChrome(t)
 	b := newChromeBench(t)
 	b.configure = func(l *chrome.Launcher) { l.Ready = chrome.Selector("#never") }
-	p, err := pool.New(b, pool.Config{MaxPages: 1, OpenTimeout: 300 * time.Millisecond, OpenGrace: 200 * time.Millisecond, OpenRetries: 1})
+	p, err := pool.New(b, pool.Config{
+		MaxPages: 1,
+		Timeouts: pool.Timeouts{OpenTimeout: 300 * time.Millisecond, OpenGrace: 200 * time.Millisecond},
+		More:     pool.More{OpenRetries: 1},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,7 @@ import (
 
 // What is known of a suspect, from the page to whoever reads the error and the log.
 
-// doubtLine is a line of the log about a page in doubt.
+// doubtLine is a line of the log about a suspect page.
 type doubtLine struct {
 	Message  string   `json:"msg"`
 	Affinity string   `json:"affinity"`
@@ -36,7 +36,7 @@ type doubtLog struct {
 	text strings.Builder
 }
 
-// of returns the lines about an affinity's page that was in doubt.
+// of returns the lines about an affinity's page that was suspect.
 func (l *doubtLog) of(t *testing.T, affinity string) (lines []doubtLine) {
 	t.Helper()
 	l.mu.Lock()
@@ -46,16 +46,16 @@ func (l *doubtLog) of(t *testing.T, affinity string) (lines []doubtLine) {
 		if err := json.Unmarshal([]byte(text), &line); err != nil {
 			t.Fatalf("%v in %s", err, text)
 		}
-		if line.Affinity == affinity && strings.HasSuffix(line.Message, "in doubt") {
+		if line.Affinity == affinity && strings.Contains(line.Message, "suspect") {
 			lines = append(lines, line)
 		}
 	}
 	return lines
 }
 
-// afterItsLease is what the log says of a page that is found in doubt later. Its requests in flight went with the session of the
+// afterItsLease is what the log says of a page that is found suspect later. Its requests in flight went with the session of the
 // lease, which had listened to them.
-const afterItsLease = "tab in doubt"
+const afterItsLease = "tab suspect"
 
 // says checks the one line about an affinity's page, which loops in later() with a request in flight.
 func (l *doubtLog) says(t *testing.T, affinity, message, cause string) {
@@ -73,11 +73,11 @@ func (l *doubtLog) says(t *testing.T, affinity, message, cause string) {
 }
 
 // sampled calls try until a page was sampled, which it need not be: without a free processor the page may not begin in
-// time, or not be found. Each time begins when no page is in doubt any more, since one is looked at at a time.
+// time, or not be found. Each time begins when no page is suspect any more, since one is looked at at a time.
 func sampled(t *testing.T, p *pool.Pool[*chrome.Page], what string, try func(attempt int) bool) {
 	t.Helper()
 	for attempt := range 6 {
-		eventually(t, "no page is in doubt", func() bool {
+		eventually(t, "no page is suspect", func() bool {
 			tabs := p.Stats().Tabs
 			return tabs.Opening+tabs.Probing+tabs.Rescuing+tabs.Closing == 0
 		})
@@ -92,12 +92,12 @@ func sampled(t *testing.T, p *pool.Pool[*chrome.Page], what string, try func(att
 // wantLooping checks an error that carries the diagnosis of such a page.
 func wantLooping(t *testing.T, what string, err, cause error) {
 	t.Helper()
-	var diagnosed *pool.DiagnosedError
-	if !errors.Is(err, cause) || !errors.As(err, &diagnosed) {
+	var failed *pool.Error
+	if !errors.Is(err, cause) || !errors.As(err, &failed) || failed.Diagnosis == nil {
 		t.Errorf("%s: %v", what, err)
 		return
 	}
-	d := diagnosed.Diagnosis
+	d := failed.Diagnosis
 	inFlight := func(r pool.RequestInFlight) bool { return strings.Contains(r.What, "/hang/beside?...") && r.For > 0 }
 	if d.Answered || !slices.ContainsFunc(d.Requests, inFlight) {
 		t.Errorf("%s: %+v", what, d)
@@ -115,7 +115,7 @@ func wantLooping(t *testing.T, what string, err, cause error) {
 func TestContractChromeASuspectSaysInErrorAndLogWhatItsPageWasDoing(t *testing.T) {
 	log := new(doubtLog)
 	cfg := pool.Config{
-		MaxPages: 2, RescueTimeout: 2 * time.Second, ProbeMaxAge: time.Millisecond,
+		MaxPages: 2, Timeouts: pool.Timeouts{RescueTimeout: 2 * time.Second, ProbeMaxAge: time.Millisecond},
 		Logger: slog.New(slog.NewJSONHandler(lockedWriter{&log.mu, &log.text}, nil)),
 	}
 	onChrome(t, cfg, func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page]) {
@@ -126,13 +126,13 @@ func TestContractChromeASuspectSaysInErrorAndLogWhatItsPageWasDoing(t *testing.T
 				affinity := fmt.Sprint(what, attempt)
 				loops, begun := stuckWork(b, "beside()")
 				err := do(affinity, loops, stuckFor(attempt))
-				var diagnosed *pool.DiagnosedError
-				if !*begun || errors.As(err, &diagnosed) && len(diagnosed.Diagnosis.Stack) == 0 {
+				var failed *pool.Error
+				if !*begun || errors.As(err, &failed) && failed.Diagnosis != nil && len(failed.Diagnosis.Stack) == 0 {
 					return false
 				}
 				wantLooping(t, what, err, cause)
 				eventually(t, "the log tells of "+affinity, func() bool { return len(log.of(t, affinity)) > 0 })
-				log.says(t, affinity, "lease ended in doubt", because)
+				log.says(t, affinity, "lease left a suspect tab", because)
 				return true
 			})
 		}
@@ -140,7 +140,7 @@ func TestContractChromeASuspectSaysInErrorAndLogWhatItsPageWasDoing(t *testing.T
 		ends("expired", pool.ErrLeaseExpired.Error(), pool.ErrLeaseExpired, func(affinity string, loops work, limit time.Duration) error {
 			return p.Do(limited(t), affinity, loops, pool.WithMaxLease(limit))
 		})
-		ends("deadline", pool.ErrWedged.Error(), context.DeadlineExceeded, func(affinity string, loops work, limit time.Duration) error {
+		ends("deadline", "pool: the page may not answer", context.DeadlineExceeded, func(affinity string, loops work, limit time.Duration) error {
 			ctx, cancel := context.WithTimeout(limited(t), limit)
 			defer cancel()
 			return p.Do(ctx, affinity, loops)

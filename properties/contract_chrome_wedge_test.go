@@ -116,9 +116,12 @@ func TestContractChromeADocumentThatIsRewrittenForEverIsRescuedAtOnce(t *testing
 func TestContractChromeAWedgedPageIsProbedRescuedAndClosedAndItsSlotComesBack(t *testing.T) {
 	for what, want := range map[string]struct{ rescued, closed bool }{"a loop": {true, false}, "a synchronous request": {false, true}} {
 		t.Run(what, func(t *testing.T) {
-			cfg := pool.Config{MaxPages: 2, MaxLease: time.Second, RescueTimeout: 4 * time.Second, OpenGrace: 10 * time.Second, ProbeBudget: pool.Off}
+			cfg := pool.Config{
+				MaxPages: 2, MaxLease: time.Second,
+				Timeouts: pool.Timeouts{RescueTimeout: 4 * time.Second, OpenGrace: 10 * time.Second, ProbeBudget: pool.Off},
+			}
 			if want.closed {
-				cfg.RescueTimeout = 500 * time.Millisecond
+				cfg.Timeouts.RescueTimeout = 500 * time.Millisecond
 			}
 			onChrome(t, cfg, func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page]) {
 				lease, err := p.GetPage(limited(t), "wedged")

@@ -30,7 +30,7 @@ func playInCrowd(t *testing.T, plan *linear.Plan) *linear.History {
 }
 
 func played(t *testing.T, plan *linear.Plan, stage linear.Stage) *linear.History {
-	plan.Config.Strict = true
+	plan.Config.More.Strict = true
 	h, err := linear.Play(plan, stage)
 	if err != nil {
 		t.Fatalf("seed %d: %v", plan.Seed, err)

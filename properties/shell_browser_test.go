@@ -25,8 +25,8 @@ func TestShellALauncherThatFailsIsReportedWithItsError(t *testing.T) {
 	inShell(t, pool.Config{}, stub, func(t *testing.T, p *shellPool) {
 		_, err := p.GetPage(t.Context(), "a")
 		wantIs(t, err, pool.ErrBrowserUnavailable, errNoChrome)
-		wantText(t, err, "the browser opens no tab; retry later, or see to what it failed with last: launching a browser: chrome: not found")
-		wantIs(t, p.Warm(t.Context()), pool.ErrBrowserUnavailable, errNoChrome)
+		wantText(t, err, "the browser opens no tab: launching a browser: chrome: not found")
+		wantIs(t, p.Ready(t.Context()), pool.ErrBrowserUnavailable, errNoChrome)
 		if n := stub.called("launch"); n < 3 {
 			t.Errorf("%d launches: OpenRetries is 3", n)
 		}
@@ -50,7 +50,8 @@ func TestShellALauncherThatReturnsNothingHasFailed(t *testing.T) {
 func TestShellALaunchThatHangsIsGivenUp(t *testing.T) {
 	stub := new(shellStub)
 	stub.script("launch", hangs)
-	inShell(t, pool.Config{OpenRetries: 1}, stub, func(t *testing.T, p *shellPool) {
+	cfg := pool.Config{More: pool.More{OpenRetries: 1}}
+	inShell(t, cfg, stub, func(t *testing.T, p *shellPool) {
 		began := time.Now()
 		_, err := p.GetPage(t.Context(), "a")
 		wantIs(t, err, pool.ErrBrowserUnavailable)
@@ -80,7 +81,7 @@ func TestShellABrowserThatComesAfterItWasWrittenOffIsClosed(t *testing.T) {
 
 func TestShellNewNamesEverySettingOutsideItsRule(t *testing.T) {
 	p, err := pool.New(new(shellStub), pool.Config{
-		MaxPages: -3, CloseGrace: time.Minute, MaxWaiting: -1, RecorderEvents: 1 << 40,
+		MaxPages: -3, Timeouts: pool.Timeouts{CloseGrace: time.Minute}, MaxWaiting: -1, More: pool.More{RecorderEvents: 1 << 40},
 	})
 	wantText(t, err, "pool: New: ", "MaxPages=", "-3", "CloseGrace=1m0s", "MaxWaiting=", "RecorderEvents=1099511627776")
 	if p != nil {
@@ -264,7 +265,11 @@ func TestShellAnAnswerNobodyWaitsForMakesNoCrashOfALostBrowser(t *testing.T) {
 		return errDriver
 	})
 	stub.script("ping", fails(errDriver))
-	inShell(t, pool.Config{MaxPages: 1, Reset: true, OpenTimeout: 2 * time.Second}, stub, func(t *testing.T, p *shellPool) {
+	cfg := pool.Config{
+		MaxPages: 1, Reset: true,
+		Timeouts: pool.Timeouts{OpenTimeout: 2 * time.Second},
+	}
+	inShell(t, cfg, stub, func(t *testing.T, p *shellPool) {
 		mustGet(t, p, "a").Release()
 		after(2 * time.Second)
 		stub.browser(0).die()

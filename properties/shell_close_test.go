@@ -25,7 +25,7 @@ func TestShellCloseWaitsForLeasesUntilItsCtxEnds(t *testing.T) {
 		synctest.Wait()
 		_, err := p.GetPage(t.Context(), "a")
 		wantIs(t, err, pool.ErrClosed)
-		wantIs(t, p.Warm(t.Context()), pool.ErrClosed)
+		wantIs(t, p.Ready(t.Context()), pool.ErrClosed)
 		mustGet(t, p, "a", pool.Nested()).Release()
 		after(9 * time.Second)
 		if held.Err() != nil {
@@ -149,7 +149,7 @@ func TestShellALaunchThatNeverReturnsIsNamedByClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		clock := new(countingClock)
 		stub.gate = make(chan struct{})
-		p, err := pool.New(stub, pool.Config{Clock: clock, Strict: true})
+		p, err := pool.New(stub, pool.Config{More: pool.More{Clock: clock, Strict: true}})
 		if err != nil {
 			t.Fatal(err)
 		}

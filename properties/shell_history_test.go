@@ -55,8 +55,11 @@ func newShellScript(seed uint64) shellScript {
 	s := shellScript{
 		seed: seed, sessions: seed%2 == 1,
 		cfg: pool.Config{
-			MaxPages: 1 + r.IntN(4), MaxLease: 20 * time.Second, Strict: true,
-			Reset: r.IntN(3) == 0, TabsPerContext: 1 + r.IntN(2), OrphanCap: 1 + r.IntN(3), RetainOnEvict: r.IntN(3) == 0,
+			MaxPages: 1 + r.IntN(4), MaxLease: 20 * time.Second, Reset: r.IntN(3) == 0,
+			More: pool.More{
+				TabsPerContext: 1 + r.IntN(2), OrphanCap: 1 + r.IntN(3), RetainOnEvict: r.IntN(3) == 0,
+				Strict: true,
+			},
 		},
 		end: 4 * time.Minute,
 	}
@@ -217,7 +220,7 @@ func playVisit(p *pool.Pool[*fakebrowser.Page], h *shellHistory, i int, v shellV
 	}
 	switch {
 	case v.discard && v.wedged:
-		l.Discard(pool.ErrWedged)
+		l.Suspect()
 	case v.discard:
 		l.Discard(nil)
 	default:
@@ -255,8 +258,8 @@ type dueEvent struct {
 
 func playCore(s shellScript) []string {
 	settings, err := core.Settings{
-		MaxPages: s.cfg.MaxPages, MaxLease: s.cfg.MaxLease, Reset: s.cfg.Reset, TabsPerContext: s.cfg.TabsPerContext,
-		OrphanCap: s.cfg.OrphanCap, RetainOnEvict: s.cfg.RetainOnEvict,
+		MaxPages: s.cfg.MaxPages, MaxLease: s.cfg.MaxLease, Reset: s.cfg.Reset, TabsPerContext: s.cfg.More.TabsPerContext,
+		OrphanCap: s.cfg.More.OrphanCap, RetainOnEvict: s.cfg.More.RetainOnEvict,
 	}.Resolve()
 	if err != nil {
 		panic(err)

@@ -14,7 +14,7 @@ import (
 
 // underLoad has four callers take pages of a few affinities and close what is idle, while test runs.
 func underLoad(t *testing.T, cfg pool.Config, test func(*testing.T, *shellPool)) {
-	cfg.Strict = true
+	cfg.More.Strict = true
 	inShell(t, cfg, new(shellStub), func(t *testing.T, p *shellPool) {
 		var over atomic.Bool
 		var callers sync.WaitGroup
@@ -27,7 +27,7 @@ func underLoad(t *testing.T, cfg pool.Config, test func(*testing.T, *shellPool))
 						return
 					}
 					if l.Release(); n%5 == caller {
-						if _, err := p.EvictIdle(t.Context(), 0); err != nil {
+						if _, err := p.EvictIdle(0); err != nil {
 							t.Error(err)
 						}
 					}
@@ -66,7 +66,8 @@ func TestShellASubscriberUnderLoadMissesNoChange(t *testing.T) {
 // A dump is of one moment, whatever happens meanwhile: its replay ends in the state whose hash it has.
 func TestShellADumpUnderLoadReplaysToTheStateOfItsMoment(t *testing.T) {
 	var dumps [][]byte
-	underLoad(t, pool.Config{MaxPages: 3, RecorderEvents: 50}, func(t *testing.T, p *shellPool) {
+	cfg := pool.Config{MaxPages: 3, More: pool.More{RecorderEvents: 50}}
+	underLoad(t, cfg, func(t *testing.T, p *shellPool) {
 		for range 300 {
 			var text bytes.Buffer
 			if err := p.Dump(&text); err != nil {

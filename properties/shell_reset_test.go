@@ -43,7 +43,7 @@ func resetsHang(t *testing.T, hanging []string, n int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := p.Warm(t.Context()); err != nil {
+	if err := p.Ready(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	hold := func(affinity string, work time.Duration) (time.Duration, error) {

@@ -145,7 +145,10 @@ func TestShellTheLogSaysWhichLimitWasReached(t *testing.T) {
 			t.Errorf("the log has %q, want %q", got, lines)
 		}
 	}
-	cfg := pool.Config{MaxPages: 1, StallTimeout: pool.Off, Logger: log.logger()}
+	cfg := pool.Config{
+		MaxPages: 1, Logger: log.logger(),
+		Timeouts: pool.Timeouts{StallTimeout: pool.Off},
+	}
 	inShell(t, cfg, stub, func(t *testing.T, p *shellPool) {
 		warm := mustGet(t, p, "a")
 		warm.Release()
@@ -159,7 +162,7 @@ func TestShellTheLogSaysWhichLimitWasReached(t *testing.T) {
 
 		stub.script("rescue", hangs)
 		<-a.done
-		a.lease.Discard(pool.ErrWedged)
+		a.lease.Suspect()
 		after(time.Second)
 		want("probing "+a.lease.TabID()+" took longer than half of RescueTimeout (250ms)",
 			"probing and rescuing "+a.lease.TabID()+" took longer than RescueTimeout (500ms)")
@@ -184,5 +187,28 @@ func TestShellTheLogSaysWhichLimitWasReached(t *testing.T) {
 		}
 		stub.script("close", nil)
 		held.Release()
+	})
+}
+
+func TestShellSaturationIsLeasesAndWaitingRequestsOverCapacity(t *testing.T) {
+	inShell(t, pool.Config{MaxPages: 2}, new(shellStub), func(t *testing.T, p *shellPool) {
+		wants := func(want float64) {
+			t.Helper()
+			if got := p.Stats().Saturation; got != want {
+				t.Errorf("saturation is %v, want %v", got, want)
+			}
+		}
+		wants(0)
+		first := mustGet(t, p, "a")
+		wants(0.5)
+		second := mustGet(t, p, "b")
+		third := ask(t.Context(), p, "c")
+		after(time.Second)
+		wants(1.5)
+		first.Release()
+		second.Release()
+		after(time.Second)
+		third.lease.Release()
+		wants(0)
 	})
 }

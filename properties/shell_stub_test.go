@@ -132,10 +132,8 @@ type shellPage struct {
 	b    *shellBrowser
 	done chan struct{}
 	once sync.Once
-	// ended is the number of leases on it that have ended, as the pool told it.
-	ended atomic.Int64
-	life  context.Context
-	end   context.CancelCauseFunc
+	life context.Context
+	end  context.CancelCauseFunc
 }
 
 type tabValue string
@@ -294,8 +292,6 @@ func (t *shellPage) ends(cause error) {
 	})
 }
 
-func (t *shellPage) LeaseEnded() { t.ended.Add(1) }
-
 func (t *shellPage) Page() *shellPage                 { return t }
 func (t *shellPage) Context() context.Context         { return t.life }
 func (t *shellPage) Done() <-chan struct{}            { return t.done }
@@ -340,7 +336,7 @@ func inShell(t *testing.T, cfg pool.Config, stub *shellStub, fn func(t *testing.
 	synctest.Test(t, func(t *testing.T) {
 		clock := new(countingClock)
 		stub.gate = make(chan struct{})
-		cfg.Clock, cfg.Strict = clock, true
+		cfg.More.Clock, cfg.More.Strict = clock, true
 		p, err := pool.New(stub, cfg)
 		if err != nil {
 			t.Fatal(err)
@@ -392,7 +388,7 @@ func mustGet(t *testing.T, p *shellPool, affinity string, opts ...pool.GetOption
 
 func mustWarm(t *testing.T, p *shellPool) {
 	t.Helper()
-	if err := p.Warm(t.Context()); err != nil {
+	if err := p.Ready(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -136,7 +136,7 @@ func TestShellASecondReleaseDoesNothing(t *testing.T) {
 		first.Release()
 		second := mustGet(t, p, "a")
 		first.Release()
-		first.Discard(pool.ErrWedged)
+		first.Suspect()
 		if err := second.Context().Err(); err != nil {
 			t.Errorf("the next holder's lease ended with %v", err)
 		}
@@ -171,34 +171,6 @@ func TestShellALeaseHeldPastItsLimitEnds(t *testing.T) {
 			t.Errorf("leases %d, expired %d: the late release did something", s.Leases, s.Counters.Expired)
 		}
 		next.lease.Release()
-	})
-}
-
-// A driver that wants to know of it, before the tab can be anybody else's.
-func TestShellATabIsToldOnceOfEachLeasesEnd(t *testing.T) {
-	inShell(t, pool.Config{MaxLease: 10 * time.Second}, new(shellStub), func(t *testing.T, p *shellPool) {
-		ends := map[string]func(l *pool.Lease[*shellPage]){
-			"a release": func(l *pool.Lease[*shellPage]) { l.Release(); l.Release(); l.Discard(nil) },
-			"a discard": func(l *pool.Lease[*shellPage]) { l.Discard(errDriver); l.Release() },
-			"its limit": func(l *pool.Lease[*shellPage]) { after(11 * time.Second); l.Release() },
-			"a crash":   func(l *pool.Lease[*shellPage]) { l.Page().crash(); after(time.Second); l.Release() },
-			"the pool's Close": func(l *pool.Lease[*shellPage]) {
-				ended, end := context.WithCancel(t.Context())
-				end()
-				_ = p.Close(ended)
-			},
-		}
-		for _, how := range []string{"a release", "a discard", "its limit", "a crash", "the pool's Close"} {
-			lease := mustGet(t, p, how)
-			page := lease.Page()
-			if n := page.ended.Load(); n != 0 {
-				t.Errorf("%s: the tab was told of %d ends before", how, n)
-			}
-			ends[how](lease)
-			if n := page.ended.Load(); n != 1 {
-				t.Errorf("%s: the tab was told of %d ends", how, n)
-			}
-		}
 	})
 }
 
@@ -477,7 +449,7 @@ func TestShellEvictIdleClosesWhatNobodyHasUsedForThatLong(t *testing.T) {
 		held := mustGet(t, p, "c")
 		after(30 * time.Second)
 		mustGet(t, p, "d").Release()
-		keys, err := p.EvictIdle(t.Context(), 30*time.Second)
+		keys, err := p.EvictIdle(30 * time.Second)
 		if err != nil || !slices.Equal(keys, []string{"a", "b"}) {
 			t.Errorf("got %q, %v, want a and b", keys, err)
 		}
@@ -485,31 +457,27 @@ func TestShellEvictIdleClosesWhatNobodyHasUsedForThatLong(t *testing.T) {
 			t.Errorf("warm after it: %q", warm)
 		}
 		held.Release()
-		if keys, err = p.EvictIdle(t.Context(), 0); err != nil || len(keys) != 2 {
+		if keys, err = p.EvictIdle(0); err != nil || len(keys) != 2 {
 			t.Errorf("everything that is idle: %q, %v", keys, err)
 		}
-		if keys, err = p.EvictIdle(t.Context(), 0); err != nil || keys == nil || len(keys) != 0 {
+		if keys, err = p.EvictIdle(0); err != nil || keys == nil || len(keys) != 0 {
 			t.Errorf("nothing is left: %q, %v", keys, err)
 		}
-		_, err = p.EvictIdle(t.Context(), -time.Second)
+		_, err = p.EvictIdle(-time.Second)
 		wantText(t, err, "maxIdle is -1s; want 0 or more")
-		ended, cancel := context.WithCancel(t.Context())
-		cancel()
-		if _, err = p.EvictIdle(ended, 0); !errors.Is(err, context.Canceled) {
-			t.Errorf("with a ctx that has ended: %v", err)
-		}
 	})
 }
 
 func TestShellEvictIdleNamesAnAffinityOfWhichAnOrphanIsLeft(t *testing.T) {
-	inShell(t, pool.Config{MaxPages: 2, OrphanCap: 1}, new(shellStub), func(t *testing.T, p *shellPool) {
+	cfg := pool.Config{MaxPages: 2, More: pool.More{OrphanCap: 1}}
+	inShell(t, cfg, new(shellStub), func(t *testing.T, p *shellPool) {
 		mustGet(t, p, "a").Discard(nil)
 		synctest.Wait()
 		if s := p.Stats(); s.Orphans != 1 || len(p.WarmAffinities()) != 0 {
 			t.Fatalf("%d orphans, and %q are warm", s.Orphans, p.WarmAffinities())
 		}
 		after(time.Minute)
-		if keys, err := p.EvictIdle(t.Context(), time.Second); err != nil || !slices.Equal(keys, []string{"a"}) {
+		if keys, err := p.EvictIdle(time.Second); err != nil || !slices.Equal(keys, []string{"a"}) {
 			t.Errorf("got %q, %v, want a, whose orphan is closed", keys, err)
 		}
 		synctest.Wait()
@@ -520,7 +488,11 @@ func TestShellEvictIdleNamesAnAffinityOfWhichAnOrphanIsLeft(t *testing.T) {
 }
 
 func TestShellATabIsRetiredAfterItsUsesAndItsAge(t *testing.T) {
-	inShell(t, pool.Config{MaxPages: 1, MaxUses: 2, MaxAge: time.Hour, MaxAgeJitter: time.Minute}, new(shellStub), func(t *testing.T, p *shellPool) {
+	cfg := pool.Config{
+		MaxPages: 1,
+		Retire:   pool.Retire{MaxUses: 2, MaxAge: time.Hour, MaxAgeJitter: time.Minute},
+	}
+	inShell(t, cfg, new(shellStub), func(t *testing.T, p *shellPool) {
 		first := mustGet(t, p, "a")
 		first.Release()
 		second := mustGet(t, p, "a")

@@ -120,11 +120,11 @@ func poolCloser(s *stage) (closer, error) {
 			return lease.Context(), func() { lease.Discard(errRedirects) }, nil
 		},
 		strays: func(ctx context.Context) (strays int, err error) {
-			if err := p.Warm(ctx); err != nil { // so that no standby is being opened
+			if err := p.Ready(ctx); err != nil { // so that no standby is being opened
 				return 0, err
 			}
 			err = p.Do(ctx, "whoever counts", func(ctx context.Context, _ *chrome.Page) error {
-				if err := p.Warm(ctx); err != nil {
+				if err := p.Ready(ctx); err != nil {
 					return err
 				}
 				open, err := pages(ctx)

@@ -34,7 +34,7 @@ func remembering() group {
 func remembered(ctx context.Context, s *stage) (result, error) {
 	p, err := s.warmPool(pool.Config{
 		MinPages: 1, MaxPages: memoryTabs, AffinityTabs: 1,
-		IdleContraction: 100 * time.Millisecond,
+		Retire: pool.Retire{IdleContraction: 100 * time.Millisecond},
 	})
 	if err != nil {
 		return result{}, err
@@ -54,7 +54,7 @@ func remembered(ctx context.Context, s *stage) (result, error) {
 			return result{}, err
 		}
 	}
-	if err := p.Warm(ctx); err != nil {
+	if err := p.Ready(ctx); err != nil {
 		return result{}, err
 	}
 	warm := s.settled()

@@ -75,7 +75,7 @@ func (s *stage) warmPool(cfg pool.Config) (*pool.Pool[*chrome.Page], error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), renderTimeout)
 	defer cancel()
-	return p, p.Warm(ctx)
+	return p, p.Ready(ctx)
 }
 
 func ofPagepool(s *stage, cfg pool.Config) (peer, error) {

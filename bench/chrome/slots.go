@@ -27,7 +27,9 @@ var answered = chromedp.Evaluate[int]("1")
 
 func poolSlots(s *stage, rescue time.Duration) (slots, error) {
 	r := newRecoveries()
-	p, err := s.warmPool(pool.Config{MaxPages: stuckWorkers, RescueTimeout: rescue, Tracer: r})
+	p, err := s.warmPool(pool.Config{
+		MaxPages: stuckWorkers, Tracer: r, Timeouts: pool.Timeouts{RescueTimeout: rescue},
+	})
 	if err != nil {
 		return slots{}, err
 	}

@@ -100,7 +100,10 @@ func key(worker, size, workers int) string {
 }
 
 func ofPagepool(size, workers int) (subject, error) {
-	p, err := pool.New(driver{}, pool.Config{MaxPages: size, AffinityTabs: min(size, 5), MaxWaiting: 1 << 16, MaxUses: pool.Off})
+	p, err := pool.New(driver{}, pool.Config{
+		MaxPages: size, AffinityTabs: min(size, 5), MaxWaiting: 1 << 16,
+		Retire: pool.Retire{MaxUses: pool.Off},
+	})
 	if err != nil {
 		return subject{}, err
 	}
@@ -188,9 +191,9 @@ func ofChannel(size int) subject {
 
 // withAffinities is a pool that has served so many affinities, and keeps the context of each, or none.
 func withAffinities(n int, keep bool) (subject, error) {
-	cfg := pool.Config{OrphanCap: pool.Off, MaxUses: pool.Off}
+	cfg := pool.Config{More: pool.More{OrphanCap: pool.Off}, Retire: pool.Retire{MaxUses: pool.Off}}
 	if keep {
-		cfg.OrphanCap = n + 10
+		cfg.More.OrphanCap = n + 10
 	}
 	p, err := pool.New(driver{}, cfg)
 	if err != nil {
@@ -219,7 +222,7 @@ func withAffinities(n int, keep bool) (subject, error) {
 
 // withWaiting is a pool with an idle tab for nested work, and so many requests that wait for a permit.
 func withWaiting(n int) (subject, error) {
-	p, err := pool.New(driver{}, pool.Config{MaxWaiting: n, MaxUses: pool.Off})
+	p, err := pool.New(driver{}, pool.Config{MaxWaiting: n, Retire: pool.Retire{MaxUses: pool.Off}})
 	if err != nil {
 		return subject{}, err
 	}

@@ -55,6 +55,8 @@ func TestBadUsageAndInputIsOneClearLineAndExit2(t *testing.T) {
 		{[]string{"run", "-hours", "NaN"}, "want a number of hours above 0"},
 		{[]string{"run", "-shard", "3/2"}, "want i/n with 1 <= i <= n"},
 		{[]string{"run", "-set", "Colour=4"}, `unknown setting "Colour"; the settings are AffinityTabs`},
+		{[]string{"run", "-set", "BurstPages=4"}, `-set BurstPages=4: setting BurstPages is called MaxPages now`},
+		{[]string{"run", "-set", "Retire.MaxUses=4"}, `-set Retire.MaxUses=4: unknown setting "Retire.MaxUses"; write MaxUses, without its group`},
 		{[]string{"run", "-set", "MaxPages"}, "want Name=value"},
 		{[]string{"run", "-set", "MaxPages=many"}, `setting MaxPages="many": want a whole number`},
 		{[]string{"run", "-set", "MaxPages=-3"}, "MaxPages=-3: the rule is 1 to 1,000"},
@@ -94,6 +96,8 @@ func TestBadUsageAndInputIsOneClearLineAndExit2(t *testing.T) {
 		{[]string{"replay", file(t, "pagepool-trace 1\n@1s get r1 a priority=99999999999\n")}, `:2: get: "priority=99999999999" comes twice, or its value is of another kind or out of range; want such as priority=1`},
 		{[]string{"replay", file(t, "pagepool-trace 1\nset MaxPages=-3\n")}, "x.trace:2: MaxPages=-3: the rule is 1 to 1,000"},
 		{[]string{"replay", file(t, "pagepool-trace 1\nset Colour=4\n")}, `:2: unknown setting "Colour"`},
+		{[]string{"replay", file(t, "pagepool-trace 1\nset InitialPages=1\n")}, `:2: setting InitialPages is called MinPages now`},
+		{[]string{"replay", file(t, "pagepool-trace 1\nset Timeouts.OpenGrace=1s\n")}, `:2: unknown setting "Timeouts.OpenGrace"; write OpenGrace, without its group`},
 		{[]string{"replay", file(t, "pagepool-trace 1\n@1s get r1 \"\"\n")}, ":2: get: want an affinity key"},
 		{[]string{"replay", file(t, "pagepool-trace 1\n@1s get r1 "+strings.Repeat("k", 1<<20)+"\n")}, ":2: get: want an affinity key"},
 	} {

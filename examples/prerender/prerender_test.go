@@ -173,7 +173,7 @@ func newLoggingServer(t *testing.T, o options, log *slog.Logger, allow ...string
 			t.Error(err)
 		}
 	})
-	if err := r.pool.Warm(ctx); err != nil {
+	if err := r.pool.Ready(ctx); err != nil {
 		t.Fatal(err)
 	}
 	return server

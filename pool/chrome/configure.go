@@ -30,6 +30,6 @@ func (s settings) configure(owner string, cfg pool.Config) (pool.Config, error) 
 		return cfg, fmt.Errorf("chrome: %s.ClearStorage is true: "+
 			"it needs pool.Config.Reset, since a reset clears the storage", owner)
 	}
-	cfg.OrphanCap = pool.Off
+	cfg.More.OrphanCap = pool.Off
 	return cfg, nil
 }

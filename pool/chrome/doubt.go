@@ -8,6 +8,7 @@ import (
 	"github.com/chromedp/cdproto"
 	"github.com/chromedp/cdproto/runtime"
 
+	"github.com/pagepool/pagepool/internal/shell"
 	"github.com/pagepool/pagepool/pool"
 )
 
@@ -22,8 +23,9 @@ const (
 	lookMost = 200 * time.Millisecond
 )
 
-// LeaseBegun makes the records of the page those of the lease that has just begun.
-func (t *tab) LeaseBegun() {
+// LeaseBegun makes the records of the page those of the lease that has just begun. It runs under the
+// pool's lock.
+func (t *tab) LeaseBegun(shell.Locked) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.mu.lease != nil {
@@ -45,11 +47,11 @@ func (t *tab) records() *diary {
 	return newDiary(t.id)
 }
 
-// LeaseDoubted takes a copy of the page's records. The func that it returns asks whether the main
-// thread answers. Where that takes longer than 30 ms, it is looked at until it answers, or until
-// the page is about to be rescued or closed, for 200 ms at most. That the browser tells what it has
-// seen may take longer.
-func (t *tab) LeaseDoubted() func(context.Context) pool.Diagnosis {
+// LeaseSuspect takes a copy of the page's records; it runs under the pool's lock. The func that it
+// returns asks whether the main thread answers. If that takes longer than 30 ms, the thread is
+// sampled until it answers, or until the page is about to be rescued or closed, for 200 ms at most.
+// The browser may take longer to tell what it has seen.
+func (t *tab) LeaseSuspect(shell.Locked) func(context.Context) pool.Diagnosis {
 	known, flights := t.records().copy()
 	began := time.Now()
 	looking, away := context.WithCancel(t.life) // a page that is gone says nothing any more

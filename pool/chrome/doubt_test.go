@@ -8,6 +8,7 @@ import (
 
 	"github.com/chromedp/cdproto/target"
 
+	"github.com/pagepool/pagepool/internal/shell"
 	"github.com/pagepool/pagepool/pool"
 )
 
@@ -33,7 +34,7 @@ func TestDoubtLooksUntilThePageAnswersIsRescuedOrClosed(t *testing.T) {
 	for what, want := range map[string]bool{"answers": true, "is rescued": false, "is closed": false} {
 		doubted := s.doubted()
 		found := make(chan pool.Diagnosis, 1)
-		find := doubted.LeaseDoubted()
+		find := doubted.LeaseSuspect(shell.Locked{})
 		go func() { found <- find(t.Context()) }()
 		answer := s.asked("Runtime.evaluate")
 		ctx, cancel := context.WithCancel(t.Context())
@@ -58,13 +59,13 @@ func TestDoubtLooksUntilThePageAnswersIsRescuedOrClosed(t *testing.T) {
 
 func TestDoubtWaitsForAnAnswerWhereNothingCanBeRecorded(t *testing.T) {
 	s := newStub(t)
-	find := s.doubted().LeaseDoubted()
+	find := s.doubted().LeaseSuspect(shell.Locked{})
 	if d := find(t.Context()); d.Answered || d.After < lookMost {
 		t.Errorf("a page that does not answer: %+v", d)
 	}
 	short, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
-	find = s.doubted().LeaseDoubted()
+	find = s.doubted().LeaseSuspect(shell.Locked{})
 	if d := find(short); d.Answered || d.After >= lookMost {
 		t.Errorf("a diagnosis whose ctx ends: %+v", d)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/cdproto/target"
 
+	"github.com/pagepool/pagepool/internal/shell"
 	"github.com/pagepool/pagepool/pool"
 )
 
@@ -25,8 +26,14 @@ var (
 	_ pool.LeaseTab[*Page]  = (*tab)(nil)
 	_ pool.Halter           = (*tab)(nil)
 	_ pool.NavigationTeller = (*tab)(nil)
-	_ pool.LeaseDiagnoser   = (*tab)(nil)
+	_ diagnoser             = (*tab)(nil)
 )
+
+// diagnoser is what the pool asks of a tab under its lock.
+type diagnoser interface {
+	LeaseBegun(shell.Locked)
+	LeaseSuspect(shell.Locked) func(context.Context) pool.Diagnosis
+}
 
 // tab is one page in a context. The driver has a DevTools session of its own on it, as long as it
 // lives, on which nothing is enabled but Page: it opens, probes, rescues, resets and closes the

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"sort"
 	"strconv"
 	"strings"
@@ -240,7 +241,11 @@ func (s *Settings) Set(name, value string) error {
 		return fmt.Errorf("setting %s is called %s now", name, now)
 	}
 	if !f.IsValid() {
-		return fmt.Errorf("unknown setting %q; the settings are %s", name, strings.Join(SettingNames(), ", "))
+		names := SettingNames()
+		if _, bare, grouped := strings.Cut(name, "."); grouped && slices.Contains(names, bare) {
+			return fmt.Errorf("unknown setting %q; write %s, without its group", name, bare)
+		}
+		return fmt.Errorf("unknown setting %q; the settings are %s", name, strings.Join(names, ", "))
 	}
 	bad := func(want string) error {
 		return fmt.Errorf("setting %s=%q: want %s", name, value, want)

@@ -111,6 +111,10 @@ func figures(t *testing.T, v reflect.Value, path string, fn func(path string)) {
 		v.SetInt(1e6)
 		fn(path)
 		v.SetInt(0)
+	case reflect.Float64:
+		v.SetFloat(1e6)
+		fn(path)
+		v.SetFloat(0)
 	case reflect.Uint64:
 		v.SetUint(1e6)
 		fn(path)

@@ -56,6 +56,8 @@ var stats = []stat{
 	}},
 	gauge("leases", "Leases that are held.", func(s *pool.Stats) int { return s.Leases }),
 	gauge("waiting_requests", "Requests that have not been answered.", func(s *pool.Stats) int { return s.Waiting }),
+	{"saturation", "Leases and waiting requests together, divided by capacity.", "", prometheus.GaugeValue,
+		func(s *pool.Stats, to func(float64, ...string)) { to(s.Saturation) }},
 	gauge("contexts", "Browser contexts alive, those that are opened or closed and lost ones included.", func(s *pool.Stats) int { return s.Contexts }),
 	gauge("orphans", "Contexts kept without a tab.", func(s *pool.Stats) int { return s.Orphans }),
 	gauge("lost_tabs", "Tabs that neither a close nor a kill has ended, and that still take a slot.", func(s *pool.Stats) int { return s.Lost }),

@@ -140,8 +140,8 @@ func (c *client) giveBack(i int) {
 		in.Spoiled = true
 		act = func() { l.Discard(nil) }
 	case 1:
-		in.Spoiled = c.Config.RescueTimeout == pool.Off
-		act = func() { l.Discard(pool.ErrWedged) }
+		in.Spoiled = c.Config.Timeouts.RescueTimeout == pool.Off
+		act = func() { l.Suspect() }
 	}
 	call := c.tick()
 	act()
@@ -150,7 +150,7 @@ func (c *client) giveBack(i int) {
 	ended := cause != pool.ErrReleased
 	c.add(in, call, Output{Nothing: ended}, end)
 	if ended {
-		dead := cause != pool.ErrLeaseExpired || c.Config.RescueTimeout == pool.Off
+		dead := cause != pool.ErrLeaseExpired || c.Config.Timeouts.RescueTimeout == pool.Off
 		c.addBeside(Input{Kind: End, Key: l.key, Number: l.number}, l.call, Output{Dead: dead}, end)
 	}
 	if c.random.IntN(8) == 0 { // once more, which has to do nothing
@@ -204,7 +204,7 @@ func (c *client) dispose() {
 
 func (c *client) sweep() {
 	call := c.tick()
-	keys, err := c.pool.EvictIdle(context.Background(), time.Duration(c.random.IntN(3))*beat)
+	keys, err := c.pool.EvictIdle(time.Duration(c.random.IntN(3)) * beat)
 	out := Output{Keys: keys}
 	if err != nil {
 		out.Err = short(err)

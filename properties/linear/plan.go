@@ -33,7 +33,7 @@ func LongPlan(seed uint64) *Plan {
 	p := ShortPlan(seed)
 	p.Clients, p.Calls = 4, 400
 	p.Keys = 3 + int(seed%4)
-	p.Config.AllowReassign = false
+	p.Config.More.AllowReassign = false
 	return p
 }
 
@@ -49,30 +49,37 @@ func CalmPlan(seed uint64) *Plan {
 // times are those of a stage, of some beats.
 func drawConfig(r *rand.Rand) pool.Config {
 	c := pool.Config{
-		MaxPages: 1 + r.IntN(4), MaxLease: 100 * beat, OpenGrace: 4 * beat, OpenTimeout: 40 * beat, OpenBackoff: 2 * beat,
-		OpenBackoffMax: 8 * beat, RescueTimeout: 10 * beat, CloseGrace: 2 * beat, CloseTimeout: 10 * beat, KillTimeout: 10 * beat,
-		StallTimeout: 50 * beat, DrainTimeout: 50 * beat, IdleContraction: 20 * beat, LaunchTimeout: 100 * beat,
-		BrowserCloseTimeout: time.Hour, // what is written off may be there for ever, and nobody could say so
-		ProbeBudget:         pool.Off, OrphanCap: pool.Off, RecorderEvents: pool.Off,
+		MaxPages: 1 + r.IntN(4), MaxLease: 100 * beat,
+		Timeouts: pool.Timeouts{
+			LaunchTimeout: 100 * beat, OpenGrace: 4 * beat, OpenTimeout: 40 * beat,
+			OpenBackoff: 2 * beat, OpenBackoffMax: 8 * beat,
+			RescueTimeout: 10 * beat, ProbeBudget: pool.Off,
+			CloseGrace: 2 * beat, CloseTimeout: 10 * beat, KillTimeout: 10 * beat,
+			StallTimeout: 50 * beat, DrainTimeout: 50 * beat,
+			// A browser that is written off may stay for ever, and no operation could say so.
+			BrowserCloseTimeout: time.Hour,
+		},
+		Retire: pool.Retire{IdleContraction: 20 * beat},
+		More:   pool.More{OrphanCap: pool.Off, RecorderEvents: pool.Off},
 	}
 	if r.IntN(3) == 0 {
 		c.MinPages = 1 + r.IntN(c.MaxPages)
 	}
 	if r.IntN(2) == 0 {
-		c.OrphanCap = 1 + r.IntN(3)
-		c.RetainOnEvict = r.IntN(2) == 0
+		c.More.OrphanCap = 1 + r.IntN(3)
+		c.More.RetainOnEvict = r.IntN(2) == 0
 	}
 	if r.IntN(3) == 0 {
-		c.TabsPerContext = 2
+		c.More.TabsPerContext = 2
 	}
 	if r.IntN(2) == 0 {
-		c.ProbeBudget, c.ProbeMaxAge = 250*time.Millisecond, beat
+		c.Timeouts.ProbeBudget, c.Timeouts.ProbeMaxAge = 250*time.Millisecond, beat
 	}
 	if r.IntN(4) == 0 {
-		c.RescueTimeout = pool.Off
+		c.Timeouts.RescueTimeout = pool.Off
 	}
 	if r.IntN(4) == 0 {
-		c.MaxUses = 1 + r.IntN(4)
+		c.Retire.MaxUses = 1 + r.IntN(4)
 	}
 	if r.IntN(4) == 0 {
 		c.MaxWaiting = 1 + r.IntN(2)
@@ -81,7 +88,7 @@ func drawConfig(r *rand.Rand) pool.Config {
 		c.RootCap, c.AffinityTabs = 1, 1
 	}
 	c.Reset = r.IntN(4) == 0
-	c.AllowReassign = r.IntN(8) == 0
+	c.More.AllowReassign = r.IntN(8) == 0
 	return c
 }
 
@@ -96,6 +103,6 @@ func RulesOf(c pool.Config) Rules {
 	most := c.MaxPages
 	return Rules{
 		MinPages: or(c.MinPages, c.MaxPages), MaxPages: most, RootCap: or(c.RootCap, or(c.AffinityTabs, min(5, most))),
-		OrphanCap: or(c.OrphanCap, 2*most), TabsPerContext: or(c.TabsPerContext, 1), Reassign: c.AllowReassign,
+		OrphanCap: or(c.More.OrphanCap, 2*most), TabsPerContext: or(c.More.TabsPerContext, 1), Reassign: c.More.AllowReassign,
 	}
 }

@@ -48,7 +48,7 @@ func Play(plan *Plan, stage Stage) (*History, error) {
 		return stage.Fate(plan, kind, operation)
 	}
 	cfg := plan.Config
-	cfg.Clock = stage
+	cfg.More.Clock = stage
 	others := runtime.NumGoroutine()
 	made, err := pool.New(launcher, cfg)
 	if err != nil {

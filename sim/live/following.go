@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/pagepool/pagepool/internal/shell"
 	"github.com/pagepool/pagepool/pool"
 	"github.com/pagepool/pagepool/pool/canon"
 	"github.com/pagepool/pagepool/pool/core"
@@ -181,7 +182,9 @@ func (s *staged[P]) Launch(ctx context.Context) (pool.Browser[P], error) {
 }
 
 // Stepped is what the pool tells its launcher of every step.
-func (s *staged[P]) Stepped(at core.Time, affinity string, e core.Event, after *core.State) {
+func (s *staged[P]) Stepped(
+	_ shell.Locked, at core.Time, affinity string, e core.Event, after *core.State,
+) {
 	t := told{at: at, affinity: affinity, event: e}
 	f := s.follow
 	f.mu.Lock()

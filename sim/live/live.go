@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/pagepool/pagepool/internal/shell"
 	"github.com/pagepool/pagepool/pool"
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/sim"
@@ -99,7 +100,7 @@ func Run[P any](ctx context.Context, o Options[P]) (*Result, error) {
 	}
 	r.player = newPlayer(r.pool, o.Stage, r.follow)
 	r.player.log = o.Logger
-	if err := r.pool.Warm(ctx); err != nil && ctx.Err() == nil {
+	if err := r.pool.Ready(ctx); err != nil && ctx.Err() == nil {
 		return nil, errors.Join(err, r.close())
 	}
 	r.traffic(ctx)
@@ -110,9 +111,9 @@ func Run[P any](ctx context.Context, o Options[P]) (*Result, error) {
 // config is a pool's, with the settings of a core's.
 func config(s core.Settings, log *slog.Logger) pool.Config {
 	c := pool.Config{Logger: log}
-	into, from := reflect.ValueOf(&c).Elem(), reflect.ValueOf(s)
+	from := reflect.ValueOf(s)
 	for i := range from.NumField() {
-		into.FieldByName(from.Type().Field(i).Name).Set(from.Field(i))
+		shell.Setting(&c, from.Type().Field(i).Name).Set(from.Field(i))
 	}
 	return c
 }

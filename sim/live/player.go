@@ -3,7 +3,6 @@ package live
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"strconv"
 	"strings"
@@ -250,13 +249,13 @@ func (c *caller[P]) do(in *sim.Instruction) bool {
 	case sim.Get:
 		return c.get(ctx, in)
 	case sim.WarmUp:
-		_ = c.Pool.Warm(ctx) // it may take longer than the caller waits
+		_ = c.Pool.Ready(ctx) // it may take longer than the caller waits
 		return true
 	case sim.Recycle:
 		_ = c.Pool.Recycle(ctx)
 		return true
 	case sim.Sweep:
-		_, err := c.Pool.EvictIdle(c.whole, in.Lasting.Duration())
+		_, err := c.Pool.EvictIdle(in.Lasting.Duration())
 		return err == nil
 	case sim.Dispose:
 		var options []pool.DisposeOption
@@ -314,7 +313,7 @@ func (c *caller[P]) use(in *sim.Instruction) bool {
 	case sim.Discard:
 		c.pop().Discard(errors.New("the visit was drawn to spoil its page"))
 	case sim.DiscardWedged:
-		c.pop().Discard(pool.ErrWedged)
+		c.pop().Suspect()
 	}
 	return true
 }
@@ -333,7 +332,7 @@ func (c *caller[P]) hold(l *pool.Lease[P], lasting time.Duration) bool {
 		return c.lost(l)
 	case late:
 		c.Count(func(t *Tally) { t.WorkFailed++ })
-		c.pop().Discard(fmt.Errorf("%w: %w", pool.ErrWedged, err))
+		c.pop().Suspect()
 		return false
 	case err != nil:
 		c.Count(func(t *Tally) {
