@@ -135,7 +135,8 @@ func TestContractChromeTheAuditOfARemoteTouchesNothingOfOthers(t *testing.T) {
 		url, err := out.url()
 		s.ok("the address", err)
 		var seen strangers
-		other, err := chrome.Remote{URL: url, AuditEvery: 20 * time.Millisecond, OnStranger: seen.add}.Launch(s.limit())
+		options := chrome.Options{AuditEvery: 20 * time.Millisecond, OnStranger: seen.add}
+		other, err := chrome.Remote{URL: url, Options: options}.Launch(s.limit())
 		s.ok("Launch", err)
 		others := as(t, b, s.browser, target.GetBrowserContexts, cdp.Empty{}).BrowserContextIDs
 		c, err := other.NewContext(s.limit())

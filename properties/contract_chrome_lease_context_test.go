@@ -240,8 +240,9 @@ func TestContractChromePermissionsAndDownloadsAreUndoneWhereTheStorageIsCleared(
 }
 
 func TestContractChromeClearStorageNeedsReset(t *testing.T) {
+	clears := chrome.Options{ClearStorage: true}
 	for owner, launcher := range map[string]pool.Launcher[*chrome.Page]{
-		"Launcher": chrome.Launcher{ClearStorage: true}, "Remote": chrome.Remote{ClearStorage: true},
+		"Launcher": chrome.Launcher{Options: clears}, "Remote": chrome.Remote{Options: clears},
 	} {
 		_, err := launcher.(pool.Configurer).Configure(pool.Config{})
 		if err == nil || !strings.Contains(err.Error(), "chrome: "+owner+".ClearStorage is true") ||

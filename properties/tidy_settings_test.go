@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/pagepool/pagepool/pool"
+	"github.com/pagepool/pagepool/pool/chrome"
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/sim/traffic"
 )
@@ -69,6 +70,12 @@ func TestTidySettingsAreNamedInTheDocuments(t *testing.T) {
 	for _, name := range plainFields(reflect.TypeFor[pool.Config]()) {
 		if _, ok := defaults[name]; !ok {
 			t.Errorf("docs/settings.md has no row for %s", name)
+		}
+	}
+	options := reflect.TypeFor[chrome.Options]()
+	for i := range options.NumField() {
+		if name := options.Field(i).Name; !strings.Contains(string(text), "\n| `"+name+"` | ") {
+			t.Errorf("docs/settings.md has no row for chrome.Options.%s", name)
 		}
 	}
 	resolved, err := core.Settings{}.Resolve()

@@ -152,7 +152,9 @@ func (s *soak) chrome(o chromeOptions) (*chromeReport, error) {
 	}
 	var product atomic.Value
 	log = slog.New(productLog{log.Handler(), &product})
-	stage, err := loopback.New(chrome.Launcher{ExecPath: o.path, NoSandbox: os.Geteuid() == 0, Logger: log}, folder)
+	stage, err := loopback.New(chrome.Launcher{
+		ExecPath: o.path, NoSandbox: os.Geteuid() == 0, Options: chrome.Options{Logger: log},
+	}, folder)
 	if err != nil {
 		return nil, err
 	}

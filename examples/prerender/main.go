@@ -187,7 +187,8 @@ func newRenderer(o options, log *slog.Logger) (*renderer, error) {
 	}
 	watch := metrics.New(metrics.Options{})
 	p, err := pool.New(chrome.Launcher{
-		ExecPath: o.browser, NoSandbox: o.noSandbox, Args: guard.browserArgs(), Logger: log,
+		ExecPath: o.browser, NoSandbox: o.noSandbox, Args: guard.browserArgs(),
+		Options: chrome.Options{Logger: log},
 	}, pool.Config{
 		MaxPages: o.pages, MaxWaiting: o.waiting, Logger: log, Tracer: watch,
 		Reset: true, // no page goes on after its answer, and the next request meets none of it

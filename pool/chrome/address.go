@@ -49,7 +49,7 @@ func schemeOf(address string) string {
 func (s *settings) schemeAllowed(address string) bool {
 	scheme := schemeOf(address)
 	switch {
-	case scheme == "", slices.Contains(webSchemes, scheme), slices.Contains(s.allowSchemes, scheme):
+	case scheme == "", slices.Contains(webSchemes, scheme), slices.Contains(s.AllowSchemes, scheme):
 		return true
 	case scheme == "about":
 		rest := address[strings.Index(address, ":")+1:]
@@ -77,7 +77,7 @@ func (s *settings) checkAddress(method string, encoded jsonv2.Value) error {
 		}
 		return fmt.Errorf("the scheme %q of %s is not allowed; %s.AllowSchemes allows it",
 			schemeOf(address), discreet(shortened(address)), s.owner)
-	case !s.namesFiles(method, encoded), slices.Contains(s.allowSchemes, fileScheme):
+	case !s.namesFiles(method, encoded), slices.Contains(s.AllowSchemes, fileScheme):
 		return nil
 	}
 	return fmt.Errorf(

@@ -6,7 +6,7 @@ import (
 )
 
 func TestAddressesThatReadTheMachineAreRefused(t *testing.T) {
-	g := guarded(t, settings{allowSchemes: []string{"chrome-extension"}})
+	g := guarded(t, settings{Options: Options{AllowSchemes: []string{"chrome-extension"}}})
 	for address, scheme := range map[string]string{
 		"http://a/": "", "HTTPS://a/": "", "about:blank": "", "about:blank#x": "",
 		"data:text/html,x": "", "blob:https://a/1": "", "chrome-extension://a/": "", "": "",
@@ -53,7 +53,8 @@ func TestFilesOfTheMachineNeedTheirScheme(t *testing.T) {
 		{"Input.dispatchDragEvent", `{"type":"drop","data":{"items":[],"files":["/etc/passwd"]}}`, true},
 		{"Input.dispatchDragEvent", `{"type":"drop","data":{"items":[]}}`, false},
 	} {
-		shut, open := guarded(t, settings{}), guarded(t, settings{allowSchemes: []string{"file"}})
+		shut := guarded(t, settings{})
+		open := guarded(t, settings{Options: Options{AllowSchemes: []string{"file"}}})
 		if text := shut.judged("s", c.method, c.params).refusal(); (text != "") != c.names {
 			t.Errorf("%s %s: %q", c.method, c.params, text)
 		}
@@ -65,7 +66,7 @@ func TestFilesOfTheMachineNeedTheirScheme(t *testing.T) {
 
 func TestSchemesAreCheckedAtLaunch(t *testing.T) {
 	for _, bad := range []string{"", "file:", "File", "file://", "1a", "a b"} {
-		_, err := settings{allowSchemes: []string{"file", bad}}.checked("Launcher")
+		_, err := Options{AllowSchemes: []string{"file", bad}}.checked("Launcher")
 		if err == nil ||
 			!strings.Contains(
 				err.Error(),
@@ -74,11 +75,11 @@ func TestSchemesAreCheckedAtLaunch(t *testing.T) {
 			t.Errorf("%q: %v", bad, err)
 		}
 	}
-	if _, err := (settings{standbyURL: "file:///standby.html"}).checked("Launcher"); err == nil ||
+	if _, err := (Options{StandbyURL: "file:///standby.html"}).checked("Launcher"); err == nil ||
 		!strings.Contains(err.Error(), "AllowSchemes") {
 		t.Errorf("a standby page on file: %v", err)
 	}
-	allowed := settings{standbyURL: "file:///standby.html", allowSchemes: []string{"file"}}
+	allowed := Options{StandbyURL: "file:///standby.html", AllowSchemes: []string{"file"}}
 	_, err := allowed.checked("Launcher")
 	if err != nil {
 		t.Errorf("a standby page on file that is allowed: %v", err)

@@ -39,12 +39,12 @@ const (
 
 // audits holds the browser's books against the browser, now and then, until it is gone.
 func (b *browser) audits() {
-	if b.auditEvery < 0 {
+	if b.AuditEvery < 0 {
 		return
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	tick := time.NewTicker(b.auditEvery)
+	tick := time.NewTicker(b.AuditEvery)
 	defer tick.Stop()
 	suspects := make(map[Stranger]time.Time)
 	for {
@@ -85,8 +85,8 @@ func (b *browser) audit(ctx context.Context, last map[Stranger]time.Time) map[St
 			post(b.wire, "", target.DisposeBrowserContext, target.DisposeBrowserContextParams{BrowserContextID: s.ContextID})
 		}
 		b.log.Warn("stranger closed", "reason", s.Why, "target", s.TargetID, "context_id", s.ContextID, "url", discreet(shortened(s.URL)))
-		if b.onStranger != nil {
-			b.onStranger(s)
+		if b.OnStranger != nil {
+			b.OnStranger(s)
 		}
 	}
 	return now

@@ -242,7 +242,7 @@ func (b *browser) observe(msg *cdproto.Message) {
 		if decode(msg.Params, &dialog) == nil {
 			leave := dialog.Type == page.DialogTypeBeforeunload // dismissing that would be to stay
 			post(b.wire, msg.SessionID, page.HandleJavaScriptDialog, page.HandleJavaScriptDialogParams{
-				Accept: leave || b.acceptDialogs, PromptText: dialog.DefaultPrompt,
+				Accept: leave || b.AcceptDialogs, PromptText: dialog.DefaultPrompt,
 			})
 		}
 		return

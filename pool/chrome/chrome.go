@@ -127,9 +127,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"strings"
-	"time"
 
 	chromebrowser "github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/cdp"
@@ -141,6 +139,9 @@ import (
 // Launcher starts browsers. The zero Launcher finds one on the PATH and runs it headless, with the
 // sandbox on. A Launcher is a value and may be used for several browsers at once.
 type Launcher struct {
+	// Options are the settings of its pages.
+	Options
+
 	// ExecPath is the browser to start: a path, or a name on the PATH. It may be a script that starts one.
 	// Empty: the first found of headless-shell, Chromium and Chrome, under the names that distributions
 	// give them. Where that is a distribution's script, the program behind it is started.
@@ -161,54 +162,6 @@ type Launcher struct {
 	TempDir string
 	// Output takes what the browsers print. Nil: only the last of it is kept, for errors.
 	Output io.Writer
-
-	// StandbyURL is the address that a page in the standby state shows. Empty: about:blank. A server that
-	// refuses the connection, or answers 502, 503 or 504, is asked again until OpenTimeout ends; every
-	// other failure, and every other status of 400 and more, fails the opening at once.
-	StandbyURL string
-	// Ready, where it is set, waits until a page that shows StandbyURL is in the standby state: Selector
-	// and Function make such a func. ctx bounds it; its error fails the opening, the reset or the rescue.
-	Ready func(ctx context.Context, page *Page) error
-	// Prepare, where it is set, runs after Ready each time that a page is brought to the standby state.
-	// ctx bounds it; its error fails that operation. The page has a DevTools session of its own, which
-	// lasts until the page is brought to the standby state again: so does what Prepare sets through it.
-	Prepare func(ctx context.Context, page *Page) error
-	// InitScripts are scripts that every document of a page runs before its own.
-	InitScripts []string
-	// Viewport is the size of every page. The zero Viewport leaves it to the browser.
-	Viewport Viewport
-	// ClearStorage has a reset, and a rescue, remove what the page's browser context keeps; see the
-	// package documentation. With TabsPerContext above 1, the tabs beside it lose it too. It needs
-	// pool.Config.Reset, and sets OrphanCap to pool.Off. Off: an affinity finds it again.
-	ClearStorage bool
-	// AcceptDialogs has alerts, confirms and prompts accepted, instead of dismissed.
-	AcceptDialogs bool
-	// WholeBrowser lets holders send every command, to the whole browser and to every target. A tenant can then see the
-	// addresses of all others, read and change their cookies, close, stop and crash their pages, and end the browser.
-	// Set it only where all holders trust each other. Off: see the package documentation.
-	WholeBrowser bool
-	// AllowSchemes are schemes that pages may be sent to besides http, https, about:blank, data and blob, in lower case and
-	// without their colon, such as "file". Pages on such a scheme can read the machine, or govern the browser. "file"
-	// also allows commands that give a page the content of files: DOM.setFileInputFiles (chromedp.SetUploadFiles), and
-	// Input.dispatchDragEvent with files. It is no boundary where WholeBrowser is set.
-	AllowSchemes []string
-	// AuditEvery is the time between two audits. 0: 30 seconds. Negative (pool.Off): no audit.
-	AuditEvery time.Duration
-	// OnStranger, where it is set, is told of each thing that an audit closed. The next audit waits for it, and
-	// so does Close.
-	OnStranger func(Stranger)
-	// Logger is told of what the driver had to do about a browser or a page. Nil: nobody is told.
-	Logger *slog.Logger
-}
-
-// settings are the launcher's that concern pages.
-func (l Launcher) settings() settings {
-	return settings{
-		standbyURL: l.StandbyURL, ready: l.Ready, prepare: l.Prepare, initScripts: l.InitScripts, viewport: l.Viewport,
-		clearStorage: l.ClearStorage, acceptDialogs: l.AcceptDialogs,
-		wholeBrowser: l.WholeBrowser, allowSchemes: l.AllowSchemes,
-		auditEvery: l.AuditEvery, onStranger: l.OnStranger, log: l.Logger,
-	}
 }
 
 // Launch starts a browser and waits until it answers. ctx bounds the start, not the browser. After
@@ -218,7 +171,7 @@ func (l Launcher) Launch(ctx context.Context) (pool.Browser[*Page], error) {
 		return nil, fmt.Errorf("chrome: launch: %w", ended(ctx))
 	}
 	args, wrongArgs := l.args()
-	settings, wrong := l.settings().checked("Launcher")
+	settings, wrong := l.Options.checked("Launcher")
 	if err := errors.Join(wrongArgs, wrong); err != nil {
 		return nil, err
 	}

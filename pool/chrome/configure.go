@@ -1,6 +1,7 @@
 package chrome
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/pagepool/pagepool/pool"
@@ -11,25 +12,26 @@ var (
 	_ pool.Configurer = Remote{}
 )
 
-// Configure refuses ClearStorage without pool.Config.Reset. With ClearStorage it sets OrphanCap to
-// pool.Off: the state of a context without a tab would be met again.
+// Configure refuses settings of pages that are wrong, and ClearStorage without pool.Config.Reset.
+// With ClearStorage it sets OrphanCap to pool.Off: the state of a context without a tab would be met
+// again.
 func (l Launcher) Configure(cfg pool.Config) (pool.Config, error) {
-	return l.settings().configure("Launcher", cfg)
+	return l.Options.configure("Launcher", cfg)
 }
 
 // Configure is as Launcher's.
 func (r Remote) Configure(cfg pool.Config) (pool.Config, error) {
-	return r.settings().configure("Remote", cfg)
+	return r.Options.configure("Remote", cfg)
 }
 
-func (s settings) configure(owner string, cfg pool.Config) (pool.Config, error) {
-	if !s.clearStorage {
-		return cfg, nil
+func (o Options) configure(owner string, cfg pool.Config) (pool.Config, error) {
+	_, err := o.checked(owner)
+	if o.ClearStorage && !cfg.Reset {
+		err = errors.Join(err, fmt.Errorf("chrome: %s.ClearStorage is true: "+
+			"it needs pool.Config.Reset, since a reset clears the storage", owner))
 	}
-	if !cfg.Reset {
-		return cfg, fmt.Errorf("chrome: %s.ClearStorage is true: "+
-			"it needs pool.Config.Reset, since a reset clears the storage", owner)
+	if o.ClearStorage {
+		cfg.More.OrphanCap = pool.Off
 	}
-	cfg.More.OrphanCap = pool.Off
-	return cfg, nil
+	return cfg, err
 }

@@ -64,7 +64,7 @@ func (g *guard) decide(msg *cdproto.Message) (verdict, error) {
 	if err := s.checkAddress(method, msg.Params); err != nil {
 		return v, err
 	}
-	if s.wholeBrowser {
+	if s.WholeBrowser {
 		return v, nil
 	}
 	if msg.SessionID != "" && !g.ownsSession(msg.SessionID) {
@@ -315,7 +315,7 @@ func (g *guard) tells(msg *cdproto.Message) bool {
 			TargetID target.ID `json:"targetId"`
 		}
 		if decode(msg.Params, &ends) != nil {
-			return g.t.b.wholeBrowser
+			return g.t.b.WholeBrowser
 		}
 		g.mu.Lock()
 		defer g.mu.Unlock()
@@ -323,7 +323,7 @@ func (g *guard) tells(msg *cdproto.Message) bool {
 		if msg.Method == cdproto.EventTargetTargetDestroyed {
 			delete(g.mu.told, ends.TargetID)
 		}
-		return told || g.t.b.wholeBrowser
+		return told || g.t.b.WholeBrowser
 	case cdproto.EventTargetAttachedToTarget, cdproto.EventTargetDetachedFromTarget:
 		var child struct {
 			SessionID target.SessionID `json:"sessionId"`
@@ -351,7 +351,7 @@ func (g *guard) tellsOf(msg *cdproto.Message) (target.ID, bool) {
 		if id, _, ok := bytes.Cut(rest, []byte(`"`)); ok {
 			b.mu.Lock()
 			known := b.mu.pages[target.ID(id)]
-			own := b.wholeBrowser || known != nil && b.ownsLocked(g.t, known)
+			own := b.WholeBrowser || known != nil && b.ownsLocked(g.t, known)
 			b.mu.Unlock()
 			if known != nil || own {
 				return target.ID(id), own
@@ -362,11 +362,11 @@ func (g *guard) tellsOf(msg *cdproto.Message) (target.ID, bool) {
 		TargetInfo *target.Info `json:"targetInfo"`
 	}
 	if decode(msg.Params, &event) != nil || event.TargetInfo == nil {
-		return "", b.wholeBrowser
+		return "", b.WholeBrowser
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return event.TargetInfo.TargetID, b.wholeBrowser || b.ownsInfoLocked(g.t, event.TargetInfo)
+	return event.TargetInfo.TargetID, b.WholeBrowser || b.ownsInfoLocked(g.t, event.TargetInfo)
 }
 
 // parse reads the parameters of a command. Names that come twice are refused: the browser might

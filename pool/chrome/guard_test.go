@@ -231,7 +231,7 @@ func TestGuardSendsWhatIsTheLeases(t *testing.T) {
 }
 
 func TestGuardWithTheWholeBrowserSendsEverythingButAddresses(t *testing.T) {
-	g := guarded(t, settings{wholeBrowser: true})
+	g := guarded(t, settings{Options: Options{WholeBrowser: true}})
 	for _, method := range []string{
 		"Browser.crash", "Target.getTargets", "Target.setAutoAttach", "Future.command",
 	} {

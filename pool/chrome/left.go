@@ -102,7 +102,7 @@ func (s *session) heed(msg *cdproto.Message) {
 	if msg.Method == cdproto.EventNetworkLoadingFailed {
 		s.t.nav.event(msg.Method, msg.Params)
 	}
-	if !s.t.b.clearStorage {
+	if !s.t.b.ClearStorage {
 		return
 	}
 	lasting := false
@@ -127,7 +127,7 @@ func (t *tab) undo(ctx context.Context, s *session) (pool.Left, error) {
 	if spoiled {
 		left = pool.SpoiledTab
 	}
-	if !t.b.clearStorage {
+	if !t.b.ClearStorage {
 		return left, nil
 	}
 	t.b.mu.Lock()

@@ -5,11 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/coder/websocket"
 
@@ -24,36 +22,15 @@ import (
 // contexts is the browser's doing: it was asked to dispose of them. Close disposes of them itself, and
 // closes the connection.
 type Remote struct {
+	// Options are the settings of its pages.
+	Options
+
 	// URL is the browser's endpoint: ws:// or wss:// with a path, as the browser prints it, or http:// or
 	// https:// of its debugging port, which is then asked for that. Chrome itself answers only to an IP
 	// address or localhost.
 	URL string
 	// Header is sent along with every request to the endpoint, such as for its authorization.
 	Header http.Header
-
-	// The following are as in Launcher.
-
-	StandbyURL    string
-	Ready         func(ctx context.Context, page *Page) error
-	Prepare       func(ctx context.Context, page *Page) error
-	InitScripts   []string
-	Viewport      Viewport
-	ClearStorage  bool
-	AcceptDialogs bool
-	WholeBrowser  bool
-	AllowSchemes  []string
-	AuditEvery    time.Duration
-	OnStranger    func(Stranger)
-	Logger        *slog.Logger
-}
-
-func (r Remote) settings() settings {
-	return settings{
-		standbyURL: r.StandbyURL, ready: r.Ready, prepare: r.Prepare, initScripts: r.InitScripts, viewport: r.Viewport,
-		clearStorage: r.ClearStorage, acceptDialogs: r.AcceptDialogs,
-		wholeBrowser: r.WholeBrowser, allowSchemes: r.AllowSchemes,
-		auditEvery: r.AuditEvery, onStranger: r.OnStranger, log: r.Logger,
-	}
 }
 
 // Launch connects to the browser and waits until it answers. ctx bounds the start, not the connection.
@@ -62,7 +39,7 @@ func (r Remote) Launch(ctx context.Context) (pool.Browser[*Page], error) {
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("chrome: connect: %w", ended(ctx))
 	}
-	settings, wrong := r.settings().checked("Remote")
+	settings, wrong := r.Options.checked("Remote")
 	endpoint, wrongURL := r.endpoint()
 	if err := errors.Join(wrongURL, wrong); err != nil {
 		return nil, err

@@ -87,7 +87,7 @@ func (t *tab) Reset(ctx context.Context) error {
 func (t *tab) renew(ctx context.Context) error {
 	t.unprepare()
 	err := t.flee(ctx)
-	if err == nil && t.b.clearStorage {
+	if err == nil && t.b.ClearStorage {
 		err = t.forget(ctx) // the last holder's document, which could store something anew, is gone
 	}
 	if err != nil {
@@ -97,7 +97,7 @@ func (t *tab) renew(ctx context.Context) error {
 	if err = t.hear(ctx, nameless); err != nil {
 		return err
 	}
-	if t.b.standbyURL == blank && len(t.b.initScripts) == 0 {
+	if t.b.StandbyURL == blank && len(t.b.InitScripts) == 0 {
 		return t.prepare(ctx) // it shows that already; scripts of ours would not have run on it
 	}
 	return t.standby(ctx)

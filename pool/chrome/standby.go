@@ -47,17 +47,17 @@ func passes(err error) bool {
 // its size.
 func (t *tab) furnish(ctx context.Context) error {
 	at := true
-	for i, script := range t.b.initScripts {
+	for i, script := range t.b.InitScripts {
 		_, err := ask(ctx, t, page.AddScriptToEvaluateOnNewDocument,
 			page.AddScriptToEvaluateOnNewDocumentParams{Source: script, RunImmediately: &at})
 		if err != nil {
 			return fmt.Errorf("init script %d: %w", i, err)
 		}
 	}
-	if t.b.viewport.Width == 0 {
+	if t.b.Viewport.Width == 0 {
 		return nil
 	}
-	_, err := ask(ctx, t, emulation.SetDeviceMetricsOverride, t.b.viewport.metrics())
+	_, err := ask(ctx, t, emulation.SetDeviceMetricsOverride, t.b.Viewport.metrics())
 	return err
 }
 
@@ -73,7 +73,7 @@ func (v Viewport) metrics() emulation.SetDeviceMetricsOverrideParams {
 
 // standby brings the page to the standby state.
 func (t *tab) standby(ctx context.Context) error {
-	if err := t.reach(ctx, t.b.standbyURL); err != nil {
+	if err := t.reach(ctx, t.b.StandbyURL); err != nil {
 		return err
 	}
 	return t.prepare(ctx)
@@ -156,17 +156,17 @@ var errReplaced = errors.New("another navigation came between")
 // Prepare work on a page with a session of its own. What Prepare sets through it lasts until the
 // page is brought to the standby state again.
 func (t *tab) prepare(ctx context.Context) error {
-	if t.b.ready == nil && t.b.prepare == nil {
+	if t.b.Ready == nil && t.b.Prepare == nil {
 		return nil
 	}
 	s, err := t.openSession(ctx)
 	if err != nil {
-		return fmt.Errorf("%s: %w", t.b.standbyURL, err)
+		return fmt.Errorf("%s: %w", t.b.StandbyURL, err)
 	}
 	for _, step := range []struct {
 		what string
 		do   func(context.Context, *Page) error
-	}{{"wait until it is ready", t.b.ready}, {"prepare", t.b.prepare}} {
+	}{{"wait until it is ready", t.b.Ready}, {"prepare", t.b.Prepare}} {
 		if step.do == nil {
 			continue
 		}
@@ -175,10 +175,10 @@ func (t *tab) prepare(ctx context.Context) error {
 		})
 		if err != nil {
 			s.close(err)
-			return fmt.Errorf("%s: %s: %w", t.b.standbyURL, step.what, err)
+			return fmt.Errorf("%s: %s: %w", t.b.StandbyURL, step.what, err)
 		}
 	}
-	if t.b.prepare == nil {
+	if t.b.Prepare == nil {
 		s.close(errPrepared)
 		return nil
 	}

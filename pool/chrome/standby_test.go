@@ -28,21 +28,21 @@ func TestStandbyIsAskedForAgainOnlyAfterAFailureThatPasses(t *testing.T) {
 }
 
 func TestSettingsThatAreWrongAreRefusedAllAtOnce(t *testing.T) {
-	good := []settings{
-		{}, {standbyURL: "https://example.com/standby"}, {standbyURL: "data:text/html,standby"}, {standbyURL: "about:blank"},
-		{viewport: Viewport{Width: 1, Height: 10_000_000, Scale: 2.5, Mobile: true}}, {initScripts: []string{"1"}, auditEvery: -1},
+	good := []Options{
+		{}, {StandbyURL: "https://example.com/standby"}, {StandbyURL: "data:text/html,standby"}, {StandbyURL: "about:blank"},
+		{Viewport: Viewport{Width: 1, Height: 10_000_000, Scale: 2.5, Mobile: true}}, {InitScripts: []string{"1"}, AuditEvery: -1},
 	}
 	for _, s := range good {
 		checked, err := s.checked("Launcher")
 		if err != nil {
 			t.Errorf("%+v: %v", s, err)
 		}
-		if checked.standbyURL == "" || checked.auditEvery == 0 || checked.log == nil {
+		if checked.StandbyURL == "" || checked.AuditEvery == 0 || checked.log == nil {
 			t.Errorf("%+v has no defaults", checked)
 		}
 	}
-	_, err := settings{
-		standbyURL: "http:///standby", initScripts: []string{"1", ""}, viewport: Viewport{Width: 10, Scale: -1},
+	_, err := Options{
+		StandbyURL: "http:///standby", InitScripts: []string{"1", ""}, Viewport: Viewport{Width: 10, Scale: -1},
 	}.checked("Remote")
 	for _, want := range []string{
 		`chrome: Remote.StandbyURL is "http:///standby": it must be a whole address`, `chrome: Remote.InitScripts[1] is "": `,

@@ -175,7 +175,7 @@ func (t *tab) open(ctx context.Context) error {
 	if err := t.furnish(ctx); err != nil {
 		return err
 	}
-	if t.b.standbyURL == blank {
+	if t.b.StandbyURL == blank {
 		return t.prepare(ctx) // it shows that already
 	}
 	return t.standby(ctx)
