@@ -189,8 +189,11 @@ func (s *session) claims(method string) func(*cdproto.Message) {
 		defer t.b.mu.Unlock()
 		if known := t.b.mu.pages[made.TargetID]; known != nil {
 			known.root = t.id
-			if s.over {
+			switch {
+			case s.over && !known.left:
 				t.b.leaveLocked(made.TargetID, known)
+			case !s.over:
+				t.b.arrivedLocked(made.TargetID, known)
 			}
 		}
 		if id := made.BrowserContextID; id != "" {
@@ -203,14 +206,19 @@ func (s *session) claims(method string) func(*cdproto.Message) {
 	}
 }
 
-// closeBeside closes what the holder of a lease that is over left open beside the page. It waits
-// for nothing: what the browser forgets to close is for the audit.
+// closeBeside closes what the holder of a lease that is over left open beside the page, and what
+// comes there until the next lease begins. It waits for nothing.
 func (t *tab) closeBeside(s *session) {
 	t.b.mu.Lock()
 	defer t.b.mu.Unlock()
 	s.over = true
+	if t.beside.refused > 1 {
+		// The handler of the log may block.
+		go t.b.log.Warn("pages beside a tab closed", "target", t.id, "pages", t.beside.refused)
+	}
+	t.beside = beside{unheld: true}
 	for id, known := range t.b.mu.pages {
-		if known.page && known.tab == nil && known.root == t.id {
+		if known.page && known.tab == nil && known.root == t.id && !known.left {
 			t.b.leaveLocked(id, known)
 		}
 	}
@@ -221,12 +229,7 @@ func (t *tab) closeBeside(s *session) {
 	}
 }
 
-// leaveLocked and leaveProfileLocked close what a holder left.
-func (b *browser) leaveLocked(id target.ID, known *listed) {
-	known.left = true
-	post(b.wire, "", target.CloseTarget, target.CloseTargetParams{TargetID: id})
-}
-
+// leaveProfileLocked closes a context that a holder left.
 func (b *browser) leaveProfileLocked(id cdp.BrowserContextID, own *profile) {
 	own.left = true
 	post(b.wire, "", target.DisposeBrowserContext, target.DisposeBrowserContextParams{BrowserContextID: id})

@@ -13,20 +13,12 @@ import (
 	chromebrowser "github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/page"
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/cdproto/target"
 
 	"github.com/pagepool/pagepool/pool"
 )
 
 const (
-	// closeRetry is how long a page that still answers may take to go before it is told again: Chrome
-	// forgets a close that comes while a navigation commits, and says that it was done. On a busy
-	// machine that can be four of five.
-	closeRetry = 20 * time.Millisecond
-	// closeGrace is the same for a page that does not answer. Chrome itself gives it 500 ms, and with
-	// each close anew: told every 100 ms, it would stay for ever.
-	closeGrace = 800 * time.Millisecond
 	// disposeTimeout is how long the browser may take to answer that it disposed of a context, and
 	// disposeRetry how long what is left of it may take to go, before it is told again.
 	disposeTimeout, disposeRetry = 250 * time.Millisecond, 10 * time.Millisecond
@@ -48,6 +40,7 @@ type browser struct {
 	cleaned chan struct{}  // closed when no goroutine of it is left either
 	tabs    sync.WaitGroup // tabs that are opened or whose goroutines run
 	tracing chan struct{}  // holds a token while somebody records a trace
+	leaves  chan struct{}  // holds a token while there may be pages for closeLeft
 
 	mu struct {
 		sync.Mutex
@@ -65,26 +58,12 @@ type browser struct {
 	}
 }
 
-// listed is a target that the browser told of. Its fields are guarded by browser.mu.
-type listed struct {
-	root    target.ID // the pool's page from which it was opened, by script or by its holder; or where the chain of openers begins
-	context cdp.BrowserContextID
-	page    bool // and no worker, frame or the like, which end with theirs
-	crashed bool
-	left    bool // it is a holder's whose lease is over
-	// internal says that it is of the browser's own user interface, and no holder's.
-	internal bool
-	session  target.SessionID // a popup's, where the driver attends it
-	tab      *tab             // nil: not the pool's, or not yet known to be
-	gone     chan struct{}    // closed when the target was destroyed
-}
-
 // newBrowser takes over a connection, and the process at its other end where that was just started.
 func newBrowser(s settings, p *process, l link) *browser {
 	b := &browser{
 		settings: s, process: p,
 		force: make(chan struct{}), ending: make(chan struct{}), done: make(chan struct{}), cleaned: make(chan struct{}),
-		tracing: make(chan struct{}, 1),
+		tracing: make(chan struct{}, 1), leaves: make(chan struct{}, 1),
 	}
 	b.mu.pages = make(map[target.ID]*listed)
 	b.mu.contexts = make(map[cdp.BrowserContextID]*browserContext)
@@ -94,6 +73,7 @@ func newBrowser(s settings, p *process, l link) *browser {
 	b.wire = newWire(l, b.observe)
 	b.wire.start()
 	b.wire.loops.Go(b.audits)
+	b.wire.loops.Go(b.closeLeft)
 	go b.live()
 	return b
 }
@@ -218,6 +198,7 @@ func (b *browser) opened(c *browserContext) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	c.opening--
+	b.placeLocked(c)
 }
 
 // kill ends the browser by force. It does not wait.
@@ -277,256 +258,6 @@ func (b *browser) observe(msg *cdproto.Message) {
 		if decode(msg.Params, &crashed) == nil {
 			b.crashed(crashed)
 		}
-	}
-}
-
-// own notes the driver's own session on a tab.
-func (b *browser) own(session target.SessionID, t *tab) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	t.session = session
-	b.mu.owned[session] = t
-}
-
-func (b *browser) disown(t *tab) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	delete(b.mu.owned, t.session)
-}
-
-func (b *browser) ownerOf(session target.SessionID) *tab {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.mu.owned[session]
-}
-
-func (b *browser) created(info *target.Info) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.mu.pages[info.TargetID] == nil {
-		if info.Type == "page" && info.OpenerID != "" && b.oursLocked(info.BrowserContextID) {
-			b.attend(info.TargetID)
-		}
-		b.mu.pages[info.TargetID] = &listed{
-			root: b.rootLocked(info), context: info.BrowserContextID, page: info.Type == "page", internal: internal(info.Type),
-			gone: make(chan struct{}),
-		}
-	}
-}
-
-// opener is in the news of every target that another one has opened.
-var opener = []byte(`"openerId"`)
-
-// passOn gives a holder the news of a page that his has opened: chromedp waits for it where it waits for a popup.
-func (b *browser) passOn(info *target.Info, msg *cdproto.Message) {
-	if info.OpenerID == "" {
-		return
-	}
-	b.mu.Lock()
-	root := b.mu.pages[b.rootLocked(info)]
-	b.mu.Unlock()
-	if root == nil || root.tab == nil {
-		return
-	}
-	t := root.tab
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for s := range t.mu.sessions {
-		s.pass(msg)
-	}
-}
-
-// oursLocked reports whether a context is the driver's or a holder's, and not one of somebody else at the same browser.
-func (b *browser) oursLocked(id cdp.BrowserContextID) bool {
-	return b.process != nil || b.mu.contexts[id] != nil || b.mu.profiles[id] != nil
-}
-
-// attend has the browser tell of a popup's dialogs: a popup can share its opener's main thread, which a dialog
-// stops. One that opens before the browser has taken this in stops it all the same, until the popup is closed.
-func (b *browser) attend(popup target.ID) {
-	flat := true
-	params := encode(target.CommandAttachToTarget, target.AttachToTargetParams{TargetID: popup, Flatten: &flat})
-	b.wire.send("", target.CommandAttachToTarget, params, waiter{then: func(msg *cdproto.Message) {
-		var attached target.AttachToTargetResult
-		if msg.Error == nil && decode(msg.Result, &attached) == nil {
-			b.mu.Lock()
-			if known := b.mu.pages[popup]; known != nil {
-				known.session = attached.SessionID
-			}
-			b.mu.Unlock()
-			post(b.wire, attached.SessionID, page.Enable, page.EnableParams{})
-		}
-	}})
-}
-
-// rootLocked follows a target's openers to the page that began. An opener may be gone by then, but
-// its popups keep the root that they had from it.
-func (b *browser) rootLocked(info *target.Info) target.ID {
-	if known := b.mu.pages[info.TargetID]; known != nil {
-		return known.root
-	}
-	if info.OpenerID == "" {
-		return info.TargetID
-	}
-	if opener := b.mu.pages[info.OpenerID]; opener != nil {
-		return opener.root
-	}
-	return info.OpenerID
-}
-
-// destroyed takes a target off the books and ends its tab.
-func (b *browser) destroyed(id target.ID) {
-	b.mu.Lock()
-	known := b.mu.pages[id]
-	delete(b.mu.pages, id)
-	asked := known != nil && known.tab != nil && (known.tab.closes > 0 || known.tab.c.closes > 0)
-	b.mu.Unlock()
-	if known == nil {
-		return
-	}
-	if known.tab != nil {
-		cause := ErrPageClosed
-		if !asked {
-			cause = fmt.Errorf("%w by its script, by its holder or by a user of the browser, and not by the pool", ErrPageClosed)
-		}
-		known.tab.over(cause) // before gone, so that its connection is not what ends first
-	}
-	close(known.gone)
-}
-
-func (b *browser) crashed(event target.EventTargetCrashed) {
-	b.mu.Lock()
-	known := b.mu.pages[event.TargetID]
-	if known == nil {
-		b.mu.Unlock()
-		return
-	}
-	known.crashed = true
-	owner := known.tab
-	b.mu.Unlock()
-	if owner != nil {
-		owner.over(fmt.Errorf("%w (%s, code %d)", pool.ErrPageCrashed, event.Status, event.ErrorCode))
-		go b.log.Warn("page crashed", "target", event.TargetID, "status", event.Status) // whose handler may block
-	}
-}
-
-// adopt makes t the tab of its target, and returns a channel that is closed when the target is gone.
-func (b *browser) adopt(t *tab) <-chan struct{} {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	known := b.mu.pages[t.id]
-	if known == nil {
-		// It was destroyed already, or the browser will tell of it late. Either way whoever closes it
-		// asks the browser for what is there.
-		known = &listed{root: t.id, context: t.c.id, page: true, gone: make(chan struct{})}
-		b.mu.pages[t.id] = known
-	}
-	known.tab = t
-	if known.crashed {
-		t.over(pool.ErrPageCrashed)
-	}
-	return known.gone
-}
-
-// list asks the browser what is open.
-func (b *browser) list(ctx context.Context) ([]*target.Info, error) {
-	answer, err := call(ctx, b.wire, "", target.GetTargets, target.GetTargetsParams{})
-	return answer.TargetInfos, err
-}
-
-// closePages closes those that pick picks of what the browser lists, again and again until there is
-// none, ctx ends, or the browser is gone. The browser's word that it closed one counts for nothing. Each
-// is told again when it answers still, and otherwise after closeGrace. pick runs with b.mu held.
-func (b *browser) closePages(ctx context.Context, pick func(info *target.Info, root target.ID) bool) error {
-	due := make(map[target.ID]time.Time)
-	for {
-		infos, err := b.list(ctx)
-		if err != nil {
-			return b.unlessGone(ctx, err)
-		}
-		pages := b.tellToClose(infos, pick, due)
-		if len(pages) == 0 {
-			return nil
-		}
-		b.settle(ctx, pages, due)
-	}
-}
-
-// leaving is a page that was told to close.
-type leaving struct {
-	id      target.ID
-	session target.SessionID // empty: nobody is attached to it
-	gone    <-chan struct{}  // closed when it is gone; nil: the browser has not told of it
-}
-
-// tellToClose sends a close to those that pick picks and that are due, and returns all that pick picks.
-func (b *browser) tellToClose(infos []*target.Info, pick func(*target.Info, target.ID) bool, due map[target.ID]time.Time) []leaving {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	now := time.Now()
-	var pages []leaving
-	for _, info := range infos {
-		if !pick(info, b.rootLocked(info)) {
-			continue
-		}
-		if !now.Before(due[info.TargetID]) {
-			post(b.wire, "", target.CloseTarget, target.CloseTargetParams{TargetID: info.TargetID})
-			due[info.TargetID] = now.Add(closeGrace)
-		}
-		page := leaving{id: info.TargetID}
-		if known := b.mu.pages[info.TargetID]; known != nil {
-			page.gone, page.session = known.gone, known.session
-			if known.tab != nil {
-				page.session = known.tab.session
-			}
-		}
-		pages = append(pages, page)
-	}
-	return pages
-}
-
-// settle waits until pages that were told to close are gone, or until one is to be told again.
-func (b *browser) settle(ctx context.Context, pages []leaving, due map[target.ID]time.Time) {
-	first := due[pages[0].id]
-	for _, page := range pages {
-		if due[page.id].Before(first) {
-			first = due[page.id]
-		}
-	}
-	ctx, cancel := context.WithDeadline(ctx, first)
-	defer cancel()
-	again := make(chan target.ID, len(pages))
-	for _, page := range pages {
-		if page.session != "" {
-			go b.stays(ctx, page, again)
-		}
-	}
-	for _, page := range pages {
-		select {
-		case <-page.gone:
-			continue
-		case id := <-again:
-			due[id] = time.Time{}
-		case <-ctx.Done():
-		case <-b.wire.lost:
-		}
-		return
-	}
-}
-
-// stays reports a page that still answers when it has had closeRetry to go.
-func (b *browser) stays(ctx context.Context, page leaving, again chan<- target.ID) {
-	retry := time.NewTimer(closeRetry)
-	defer retry.Stop()
-	// Not by Probe: a page that crashed may live again, when a navigation was on its way.
-	_, err := call(ctx, b.wire, page.session, runtime.Evaluate, one)
-	if refused := (*cdproto.Error)(nil); err != nil && !errors.As(err, &refused) {
-		return
-	}
-	select {
-	case <-retry.C:
-		again <- page.id
-	case <-ctx.Done():
 	}
 }
 

@@ -84,8 +84,9 @@
 // A holder's listener that blocks stops the holder's own calls. Plain chromedp calls on a lease's
 // context wait for it whatever becomes of their ctx. Calls of Page do not. Nobody else waits for it.
 //
-// Popups close with the lease under which they were opened, and so do pages that a holder opened beside
-// his own. Dialogs are answered at once: leaving a page is confirmed, everything else is dismissed, or
+// A lease may have MaxPopups pages beside its own: popups, and pages that its holder opens. One more is
+// closed as it comes. All of them close when the lease ends. They are no tabs: the pool's promise never
+// to have more than MaxPages tabs and one spare does not count them. Dialogs are answered at once: leaving a page is confirmed, everything else is dismissed, or
 // accepted where AcceptDialogs says so. A holder who closes the page himself, by its script, by a command, or by
 // chromedp.Cancel on the lease's context, ends his lease, and nothing else.
 //

@@ -90,6 +90,9 @@ func (g *guard) decide(msg *cdproto.Message) (verdict, error) {
 	if err == nil {
 		err = g.checkNames(scope, msg, params)
 	}
+	if err == nil && scope == newTarget {
+		err = g.checkRoom()
+	}
 	if err != nil {
 		return v, err
 	}

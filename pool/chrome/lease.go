@@ -26,6 +26,7 @@ func (t *tab) BeginLease(ctx context.Context) (*Page, context.Context, error) {
 		return nil, nil, fmt.Errorf("chrome: begin a lease: %w", err)
 	}
 	t.nav.turn()
+	s.begun.Store(true)
 	t.mu.Lock()
 	t.mu.lease = s
 	t.mu.Unlock()

@@ -34,6 +34,7 @@ type stains struct {
 
 // watch notes what a command of the holder's leaves.
 func (s *session) watch(method string, params jsonv2.Value) {
+	s.noteUse(method)
 	switch method {
 	case emulation.CommandSetVirtualTimePolicy, "Emulation.setVisibleSize",
 		target.CommandExposeDevToolsProtocol:

@@ -7,12 +7,16 @@ import (
 	"log/slog"
 	"net/url"
 	"time"
+
+	"github.com/pagepool/pagepool/pool"
 )
 
 const (
 	blank = "about:blank"
 	// auditEvery is AuditEvery's default.
 	auditEvery = 30 * time.Second
+	// maxPopups is MaxPopups's default.
+	maxPopups = 4
 	// maxPixels is the largest side of a page that Chrome takes.
 	maxPixels = 10_000_000
 )
@@ -61,6 +65,11 @@ type Options struct {
 	// also allows commands that give a page the content of files: DOM.setFileInputFiles (chromedp.SetUploadFiles), and
 	// Input.dispatchDragEvent with files. It is no boundary where WholeBrowser is set.
 	AllowSchemes []string
+	// MaxPopups is how many pages a lease may have beside its own: popups of its page, popups of those,
+	// and what its holder opens. They are no tabs of the pool, and its capacity does not count them. One
+	// more is closed as it comes; the log says so, and so do Page.Diagnostics and, for a holder's own
+	// command, its error. All are closed when the lease ends. 0: 4. pool.Off: as many as there come.
+	MaxPopups int
 	// AuditEvery is the time between two audits. 0: 30 seconds. Negative (pool.Off): no audit.
 	AuditEvery time.Duration
 	// OnStranger, where it is set, is told of each thing that an audit closed. The next audit waits for it, and
@@ -112,6 +121,12 @@ func (o Options) checked(owner string) (settings, error) {
 	}
 	if !(v.Scale >= 0) || v.Scale > 1e3 || v.Width == 0 && (v.Scale != 0 || v.Mobile) {
 		refuse("Viewport", fmt.Sprintf("%+v", v), "Scale must be 0 to 1,000, and needs Width and Height, as Mobile does")
+	}
+	if s.MaxPopups == 0 {
+		s.MaxPopups = maxPopups
+	}
+	if s.MaxPopups < pool.Off {
+		refuse("MaxPopups", s.MaxPopups, "it must be at least 1, or pool.Off")
 	}
 	if s.AuditEvery == 0 {
 		s.AuditEvery = auditEvery

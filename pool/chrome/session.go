@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/chromedp/cdproto"
@@ -36,7 +37,9 @@ type session struct {
 		ended bool
 	}
 
-	over bool // what its holder opens is nobody's any more; guarded by browser.mu
+	begun atomic.Bool // it is a lease's, and chromedp is attached
+	used  atomic.Bool // the holder has sent a command
+	over  bool        // what its holder opens is nobody's any more; guarded by browser.mu
 }
 
 // life is the context of a session: it has chromedp's values, and an end of its own. Its error, and

@@ -50,9 +50,10 @@ type tab struct {
 	once sync.Once
 
 	// closes is the number of Close calls that run, and gaveUp says that one ended without an
-	// answer. Both are guarded by browser.mu.
+	// answer. Both are guarded by browser.mu, as is beside.
 	closes int
 	gaveUp bool
+	beside beside
 
 	// away ends the look at what holds the main thread; nil: nobody looks.
 	away atomic.Pointer[context.CancelFunc]
