@@ -67,7 +67,7 @@ func TestContractChromeALaunchThatCannotWorkSaysWhyAndLeavesNothing(t *testing.T
 			[]string{"ended before it answered", "exit status 0", "set Launcher.ExecPath"}},
 		"one that never answers": {func(l *chrome.Launcher) { l.ExecPath = script(t, "echo warming up", "sleep 1000") },
 			[]string{"does not answer", "deadline exceeded", "warming up"}},
-		"a folder that is not there": {func(l *chrome.Launcher) { l.TempDir = "/no/such/folder" }, []string{"make a folder", "/no/such/folder"}},
+		"a folder that is not there": {func(l *chrome.Launcher) { l.TempDir = "/no/such/folder" }, []string{"Launcher.TempDir", "/no/such/folder"}},
 		"settings that are wrong": {func(l *chrome.Launcher) {
 			l.StandbyURL, l.Viewport, l.InitScripts = "standby", chrome.Viewport{Width: -1}, []string{""}
 		}, []string{`Launcher.StandbyURL is "standby": it must be`, "Launcher.Viewport is -1 x 0: both", "Launcher.InitScripts[0] is"}},
@@ -269,11 +269,22 @@ func TestContractChromeTheBrowserEndsWithTheProcessThatStartedIt(t *testing.T) {
 	_ = child.Process.Kill()
 	_ = child.Wait()
 	eventually(t, "the browser has ended", func() bool { return len(b.processes()) == 0 })
-	entries, _ := filepath.Glob(filepath.Join(b.folder, "*")) // nobody is left who could remove them
-	for _, entry := range entries {
-		if err := os.RemoveAll(entry); err != nil {
-			t.Error(err)
+	left, _ := filepath.Glob(filepath.Join(b.folder, "*"))
+	if len(left) != 1 {
+		t.Errorf("left: %q; want one folder", left)
+	}
+	// Nobody is left who could remove it, but the next one to start a browser there.
+	next, err := b.Launch(limited(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range left {
+		if _, err := os.Stat(path); !os.IsNotExist(err) {
+			t.Errorf("%s stays: %v", path, err)
 		}
+	}
+	if err := next.Close(limited(t)); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -242,7 +242,8 @@ func TestContractChromePermissionsAndDownloadsAreUndoneWhereTheStorageIsCleared(
 func TestContractChromeClearStorageNeedsReset(t *testing.T) {
 	clears := chrome.Options{ClearStorage: true}
 	for owner, launcher := range map[string]pool.Launcher[*chrome.Page]{
-		"Launcher": chrome.Launcher{Options: clears}, "Remote": chrome.Remote{Options: clears},
+		"Launcher": chrome.Launcher{ExecPath: script(t, "exit 1"), Options: clears},
+		"Remote":   chrome.Remote{URL: "http://127.0.0.1:9222", Options: clears},
 	} {
 		_, err := launcher.(pool.Configurer).Configure(pool.Config{})
 		if err == nil || !strings.Contains(err.Error(), "chrome: "+owner+".ClearStorage is true") ||

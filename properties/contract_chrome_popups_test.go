@@ -35,7 +35,7 @@ func popupsAreBounded(t *testing.T, reset bool, features string) {
 		l.Logger = slog.New(slog.NewTextHandler(log, nil))
 	}
 	onChromeAs(t, configure, pool.Config{MaxPages: 1, Reset: reset}, func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page]) {
-		before := b.settledPages(t, p)
+		b.settle(t, p)
 		for range 2 { // the second lease has as many as the first
 			lease, err := p.GetPage(limited(t), "a")
 			if err != nil {
@@ -44,7 +44,7 @@ func popupsAreBounded(t *testing.T, reset bool, features string) {
 			if err := b.manyPopups(limited(t), lease.Page(), features); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, "two pages are beside it", func() bool { return b.pages(t) == before+2 })
+			eventually(t, "two pages are beside it", func() bool { return b.pages(t) == p.Stats().Tabs.Alive()+2 })
 			_, err = chromedp.CallBrowser(lease.Context(), target.CreateTarget, target.CreateTargetParams{URL: "about:blank"})
 			if err == nil || !strings.Contains(err.Error(), "2 pages are open") ||
 				!strings.Contains(err.Error(), "Launcher.MaxPopups is 2") {
@@ -55,7 +55,7 @@ func popupsAreBounded(t *testing.T, reset bool, features string) {
 				t.Errorf("the holder's own page: %v", err)
 			}
 			lease.Release()
-			eventually(t, "all are gone", func() bool { return b.pages(t) == before })
+			eventually(t, "all are gone", func() bool { return b.pages(t) == p.Stats().Tabs.Alive() })
 		}
 		log.mu.Lock()
 		defer log.mu.Unlock()
@@ -66,17 +66,13 @@ func popupsAreBounded(t *testing.T, reset bool, features string) {
 	})
 }
 
-// settledPages is how many pages are open when an affinity has a tab, and a standby is beside it.
-func (b *chromeBench) settledPages(t *testing.T, p *pool.Pool[*chrome.Page]) int {
+// settle has an affinity have a tab, and waits until a standby is beside it.
+func (b *chromeBench) settle(t *testing.T, p *pool.Pool[*chrome.Page]) {
 	t.Helper()
 	if err := p.Do(limited(t), "a", b.work); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "a standby is open", func() bool {
-		tabs := p.Stats().Tabs
-		return tabs.Idle == 1 && tabs.Standby == 1
-	})
-	return b.pages(t)
+	eventually(t, "a standby is open", func() bool { return p.Stats().Tabs.Standby == 1 })
 }
 
 // toldOfPopups is how many pages the diagnostics of a lease say were closed.
@@ -95,7 +91,7 @@ func TestContractChromeAPageThatNobodyHoldsOpensNone(t *testing.T) {
 		l.Args, l.AuditEvery = append(l.Args, "--disable-popup-blocking"), pool.Off
 	}
 	onChromeAs(t, configure, pool.Config{MaxPages: 1}, func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page]) {
-		before := b.settledPages(t, p)
+		b.settle(t, p)
 		mark := b.mark()
 		err := p.Do(limited(t), "a", func(ctx context.Context, page *chrome.Page) error {
 			if err := page.Run(ctx, chromedp.Navigate(b.server.URL+"/page"+mark)); err != nil {
@@ -117,6 +113,6 @@ func TestContractChromeAPageThatNobodyHoldsOpensNone(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		eventually(t, "none of ten is open", func() bool { return b.pages(t) == before })
+		eventually(t, "none of ten is open", func() bool { return b.pages(t) == p.Stats().Tabs.Alive() })
 	})
 }

@@ -36,6 +36,8 @@ type browser struct {
 	force   chan struct{} // closed when the browser is not to end gracefully
 	forced  sync.Once
 	ending  chan struct{}  // closed when it is known to end, unasked
+	cause   error          // why it ended unasked; set before done is closed; nil: it was asked to, or it is not known
+	ended   chan error     // holds cause
 	done    chan struct{}  // closed when no process of it is left, and its folder was removed as far as that is possible
 	cleaned chan struct{}  // closed when no goroutine of it is left either
 	tabs    sync.WaitGroup // tabs that are opened or whose goroutines run
@@ -63,7 +65,7 @@ func newBrowser(s settings, p *process, l link) *browser {
 	b := &browser{
 		settings: s, process: p,
 		force: make(chan struct{}), ending: make(chan struct{}), done: make(chan struct{}), cleaned: make(chan struct{}),
-		tracing: make(chan struct{}, 1), leaves: make(chan struct{}, 1),
+		tracing: make(chan struct{}, 1), leaves: make(chan struct{}, 1), ended: make(chan error, 1),
 	}
 	b.mu.pages = make(map[target.ID]*listed)
 	b.mu.contexts = make(map[cdp.BrowserContextID]*browserContext)
@@ -107,8 +109,13 @@ func (b *browser) live() {
 		b.process.kill()
 		b.process.gone()
 		// Before anybody hears of the end: nobody may be there any more a moment later.
-		if err := b.process.remove(); err != nil {
-			b.log.Warn("browser folder not removed", "pid", b.pid(), "folder", b.process.folder, "error", err)
+		if err := b.process.folder.remove(); err != nil {
+			b.log.Warn("browser folder not removed", "pid", b.pid(), "folder", b.process.folder.path, "error", err)
+		}
+		if !b.closing.Load() {
+			b.cause = fmt.Errorf("chrome: the browser's process ended %s", b.process.ending(""))
+			b.ended <- b.cause
+			b.log.Warn("browser process ended", "pid", b.pid(), "error", b.cause)
 		}
 	}
 	close(b.done)
@@ -132,6 +139,9 @@ func (b *browser) Done() <-chan struct{} { return b.done }
 
 // Lost is closed when the browser is known to end unasked: Done follows, when nothing of it is left.
 func (b *browser) Lost() <-chan struct{} { return b.ending }
+
+// Ended holds how the browser's process ended unasked, and the last that it printed, when Done is closed.
+func (b *browser) Ended() <-chan error { return b.ended }
 
 // Ping waits for the browser's main thread to answer, or for ctx.
 func (b *browser) Ping(ctx context.Context) error {
@@ -278,8 +288,12 @@ func (b *browser) unlessGone(ctx context.Context, err error) error {
 // whenGone returns the error of a call when nothing that the call may have made is left: where the browser is
 // lost, when it is gone.
 func (b *browser) whenGone(err error) error {
-	if errors.Is(err, errLost) {
-		<-b.done
+	if !errors.Is(err, errLost) {
+		return err
+	}
+	<-b.done
+	if b.cause != nil {
+		return fmt.Errorf("%w: %w", err, b.cause)
 	}
 	return err
 }

@@ -123,19 +123,7 @@
 // processes that only PID 1 can wait for.
 package chrome
 
-import (
-	"context"
-	"errors"
-	"fmt"
-	"io"
-	"strings"
-
-	chromebrowser "github.com/chromedp/cdproto/browser"
-	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/target"
-
-	"github.com/pagepool/pagepool/pool"
-)
+import "io"
 
 // Launcher starts browsers. The zero Launcher finds one on the PATH and runs it headless, with the
 // sandbox on. A Launcher is a value and may be used for several browsers at once.
@@ -163,81 +151,4 @@ type Launcher struct {
 	TempDir string
 	// Output takes what the browsers print. Nil: only the last of it is kept, for errors.
 	Output io.Writer
-}
-
-// Launch starts a browser and waits until it answers. ctx bounds the start, not the browser. After
-// an error no process and no folder is left. All settings that are wrong are in one error.
-func (l Launcher) Launch(ctx context.Context) (pool.Browser[*Page], error) {
-	if ctx.Err() != nil {
-		return nil, fmt.Errorf("chrome: launch: %w", ended(ctx))
-	}
-	args, wrongArgs := l.args()
-	settings, wrong := l.Options.checked("Launcher")
-	if err := errors.Join(wrongArgs, wrong); err != nil {
-		return nil, err
-	}
-	path, err := l.executable()
-	if err != nil {
-		return nil, err
-	}
-	process, err := start(path, args, l.Env, l.TempDir, l.Output)
-	if err != nil {
-		return nil, err
-	}
-	b := newBrowser(settings, process, process.pipe)
-	version, err := b.greet(ctx)
-	if err != nil {
-		b.abort()
-		return nil, fmt.Errorf("chrome: launch %s: %w", path, b.startError(err))
-	}
-	b.log.InfoContext(ctx, "browser started", "product", version, "pid", process.cmd.Process.Pid, "path", path,
-		"sandbox", !l.NoSandbox, "operation", pool.OperationID(ctx))
-	if l.NoSandbox {
-		b.log.WarnContext(ctx, "sandbox off",
-			"pid", process.cmd.Process.Pid)
-	}
-	b.warmTracing()
-	return b, nil
-}
-
-// greet waits for the browser's first answers, and returns what it says it is.
-func (b *browser) greet(ctx context.Context) (string, error) {
-	version, err := call(ctx, b.wire, "", chromebrowser.GetVersion, cdp.Empty{})
-	if err == nil {
-		_, err = call(ctx, b.wire, "", target.SetDiscoverTargets, target.SetDiscoverTargetsParams{Discover: true})
-	}
-	return version.Product, err
-}
-
-// abort ends a browser that nobody has been given, and returns when nothing of it is left.
-func (b *browser) abort() {
-	b.closing.Store(true)
-	b.kill()
-	<-b.cleaned
-}
-
-// startError says why a browser that has ended since did not start. err is what its first call brought.
-func (b *browser) startError(err error) error {
-	printed := b.process.output.String()
-	switch {
-	case b.wire.garbage != nil:
-		return fmt.Errorf("%w; set Launcher.ExecPath to Chrome or one of its relatives; %s", b.wire.garbage, printed)
-	case !errors.Is(err, errLost):
-		return fmt.Errorf("it runs, and does not answer: %w; set Launcher.ExecPath to Chrome or one of its relatives; %s", err, printed)
-	}
-	state := b.process.cmd.ProcessState // nil where somebody else waits for all children of this process
-	hint := ""
-	switch {
-	case strings.Contains(printed, "without --no-sandbox"):
-		hint = "; run as another user, or set Launcher.NoSandbox where every page is trusted"
-	case strings.Contains(printed, "No usable sandbox"):
-		hint = "; the system denies the sandbox: allow user namespaces, or set Launcher.NoSandbox where every page is trusted"
-	case strings.Contains(printed, "socket path too long"), strings.Contains(printed, "Socket path too long"):
-		hint = "; set Launcher.TempDir to a shorter path"
-	case strings.Contains(printed, "No space left on device"), strings.Contains(printed, "no space left on device"):
-		hint = "; set Launcher.TempDir to a disk with room"
-	case state != nil && state.Success():
-		hint = "; set Launcher.ExecPath to Chrome or one of its relatives"
-	}
-	return fmt.Errorf("it ended before it answered (%v)%s; %s", state, hint, printed)
 }

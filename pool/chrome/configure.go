@@ -12,20 +12,25 @@ var (
 	_ pool.Configurer = Remote{}
 )
 
-// Configure refuses settings of pages that are wrong, and ClearStorage without pool.Config.Reset.
-// With ClearStorage it sets OrphanCap to pool.Off: the state of a context without a tab would be met
-// again.
+// Configure refuses what no launch could work with: settings that are wrong, a browser that is not there,
+// the sandbox as root, ClearStorage without pool.Config.Reset. With ClearStorage it sets OrphanCap to
+// pool.Off: the state of a context without a tab would be met again.
 func (l Launcher) Configure(cfg pool.Config) (pool.Config, error) {
-	return l.Options.configure("Launcher", cfg)
+	_, err := l.resolve()
+	if err != nil {
+		err = &cannotStart{err}
+	}
+	return l.Options.configure("Launcher", cfg, err)
 }
 
-// Configure is as Launcher's.
+// Configure is as Launcher's. It does not look for the browser.
 func (r Remote) Configure(cfg pool.Config) (pool.Config, error) {
-	return r.Options.configure("Remote", cfg)
+	_, wrongURL := r.endpoint()
+	_, wrong := r.Options.checked("Remote")
+	return r.Options.configure("Remote", cfg, errors.Join(wrongURL, wrong))
 }
 
-func (o Options) configure(owner string, cfg pool.Config) (pool.Config, error) {
-	_, err := o.checked(owner)
+func (o Options) configure(owner string, cfg pool.Config, err error) (pool.Config, error) {
 	if o.ClearStorage && !cfg.Reset {
 		err = errors.Join(err, fmt.Errorf("chrome: %s.ClearStorage is true: "+
 			"it needs pool.Config.Reset, since a reset clears the storage", owner))

@@ -17,9 +17,6 @@ import (
 )
 
 const (
-	// removeTimeout is how long the folder of an ended browser is tried to be removed: what is left of
-	// its processes may still write there.
-	removeTimeout = 5 * time.Second
 	// outputGrace is how long the output of an ended browser is waited for, which a process outside of
 	// its group may keep open, and Launcher.Output may not take.
 	outputGrace = 500 * time.Millisecond
@@ -32,8 +29,8 @@ const (
 // that headless-shell does not hand down.
 type process struct {
 	cmd    *exec.Cmd
-	group  int    // the id of its process group, and of its main process
-	folder string // its profile and its temporary files
+	group  int // the id of its process group, and of its main process
+	folder *folder
 	pipe   *pipe
 	output *tail
 	died   chan struct{}   // closed when the main process was waited for
@@ -43,23 +40,23 @@ type process struct {
 
 // start starts a browser in a process group and a folder of its own. The folder is made in parent.
 func start(path string, args, env []string, parent string, output io.Writer) (*process, error) {
-	folder, err := os.MkdirTemp(parent, "pagepool-")
+	folder, err := newFolder(parent)
 	if err != nil {
 		return nil, fmt.Errorf("chrome: make a folder for the browser: %w", err)
 	}
 	p := &process{folder: folder, output: &tail{to: output}, died: make(chan struct{}), exited: make(chan struct{})}
 	// Chrome leaves its socket's folder in TMPDIR when it is killed, so TMPDIR goes with the rest.
-	profile, temporary := filepath.Join(folder, "profile"), filepath.Join(folder, "tmp")
+	profile, temporary := filepath.Join(folder.path, "profile"), filepath.Join(folder.path, "tmp")
 	if err := errors.Join(os.Mkdir(profile, 0o700), os.Mkdir(temporary, 0o700)); err != nil {
-		return nil, errors.Join(fmt.Errorf("chrome: make a folder for the browser: %w", err), os.RemoveAll(folder))
+		return nil, errors.Join(fmt.Errorf("chrome: make a folder for the browser: %w", err), folder.remove())
 	}
 	if err := reserve(filepath.Join(temporary, "room")); err != nil {
 		return nil, errors.Join(fmt.Errorf("chrome: a browser's profile needs %d MiB in %s: %w; set Launcher.TempDir to a disk with room",
-			profileBytes>>20, folder, err), os.RemoveAll(folder))
+			profileBytes>>20, folder.path, err), folder.remove())
 	}
 	ends, err := pipes(3)
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("chrome: open a pipe: %w", err), os.RemoveAll(folder))
+		return nil, errors.Join(fmt.Errorf("chrome: open a pipe: %w", err), folder.remove())
 	}
 	commandsOut, commandsIn, answersOut, answersIn, printedOut, printedIn := ends[0], ends[1], ends[2], ends[3], ends[4], ends[5]
 	args = append(args[:len(args):len(args)], "--user-data-dir="+profile, "--remote-debugging-pipe")
@@ -74,7 +71,7 @@ func start(path string, args, env []string, parent string, output io.Writer) (*p
 	answersIn.Close()
 	printedIn.Close()
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("chrome: start %s: %w", path, err), p.pipe.Close(), printedOut.Close(), os.RemoveAll(folder))
+		return nil, errors.Join(fmt.Errorf("chrome: start %s: %w", path, err), p.pipe.Close(), printedOut.Close(), folder.remove())
 	}
 	p.group = p.cmd.Process.Pid
 	p.dying = dying(p.group, p.died)
@@ -197,23 +194,26 @@ func (p *process) remaining() (group bool, strays []int) {
 func (p *process) knows(pid string) bool {
 	for _, what := range []string{"cmdline", "environ"} {
 		text, err := os.ReadFile(filepath.Join("/proc", pid, what))
-		if err == nil && strings.Contains(string(text), "="+p.folder+"/") {
+		if err == nil && strings.Contains(string(text), "="+p.folder.path+"/") {
 			return true
 		}
 	}
 	return false
 }
 
-// remove deletes the folder. It is tried for removeTimeout.
-func (p *process) remove() error {
-	deadline := time.Now().Add(removeTimeout)
-	for {
-		err := os.RemoveAll(p.folder)
-		if err == nil || time.Now().After(deadline) {
-			return err
-		}
-		time.Sleep(20 * time.Millisecond)
+// ending says how the browser's main process ended, what to do about it, and its last words. peaceful is what
+// to do where it printed nothing that is known and did not fail. It must not be called before exited is closed.
+func (p *process) ending(peaceful string) string {
+	state := p.cmd.ProcessState // nil where somebody else waits for all children of this process
+	printed := p.output.String()
+	advice, _ := remedy(printed)
+	if advice == "" && state != nil && state.Success() {
+		advice = peaceful
 	}
+	if advice != "" {
+		advice = "; " + advice
+	}
+	return fmt.Sprintf("(%v)%s; %s", state, advice, printed)
 }
 
 // tail keeps the last of what a browser prints, for the error of a start that failed, as String says it.

@@ -11,7 +11,7 @@ import (
 // process stands in where there are no process groups.
 type process struct {
 	cmd    *exec.Cmd
-	folder string
+	folder *folder
 	pipe   *pipe
 	output *tail
 	dying  <-chan struct{}
@@ -26,7 +26,13 @@ func (p *process) kill() {}
 
 func (p *process) gone() {}
 
-func (p *process) remove() error { return nil }
+func (p *process) ending(string) string { return "" }
+
+type folder struct{ path string }
+
+func (f *folder) remove() error { return nil }
+
+func removeLeft(string) []string { return nil }
 
 type tail struct{}
 
