@@ -72,6 +72,13 @@ type LossTeller interface {
 	Lost() <-chan struct{}
 }
 
+// EndTeller is a Browser that knows why it ended. Ended returns a channel, the same each time, that holds the
+// reason when Done is closed, where the browser ended unasked and the driver knows why. The pool asks for it
+// once, as for Done.
+type EndTeller interface {
+	Ended() <-chan error
+}
+
 // LeaseTab is a Tab whose leases have sessions of their own. What a holder sets through the session of its
 // lease ends with that session.
 type LeaseTab[P any] interface {

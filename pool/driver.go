@@ -22,6 +22,7 @@ type browser[P any] struct {
 	process   Browser[P]              // nil: its launch has not been answered
 	done      <-chan struct{}         // the process's; set with it
 	lost      <-chan struct{}         // a LossTeller's; set with it
+	ended     <-chan error            // an EndTeller's; set with it
 	life      context.Context         // every call into it derives from this one
 	end       context.CancelCauseFunc // ends them all: it is gone, or nobody waits for it any more
 	running   int                     // goroutines that may wait for it
@@ -43,6 +44,16 @@ func (b *browser[P]) gone() bool { return b.process != nil && closed(b.done) }
 
 // losing says whether the driver has said that the browser is about to be gone, unasked.
 func (b *browser[P]) losing() bool { return b.process != nil && closed(b.lost) }
+
+// whyLost is the error of a browser that is gone unasked. It is asked for once.
+func (b *browser[P]) whyLost() error {
+	select {
+	case cause := <-b.ended:
+		return fmt.Errorf("%w: %w", ErrBrowserLost, cause)
+	default:
+		return ErrBrowserLost
+	}
+}
 
 func closed(c <-chan struct{}) bool {
 	select {
@@ -133,6 +144,7 @@ func (p *Pool[P]) launchLocked(e *core.Effect) {
 	ctx, cancel := context.WithCancel(withOperationID(b.life, uint64(e.Operation)))
 	var process Browser[P]
 	var done, lost <-chan struct{}
+	var ended <-chan error
 	var err error
 	p.beginLocked(b, func() {
 		defer cancel()
@@ -146,6 +158,9 @@ func (p *Pool[P]) launchLocked(e *core.Effect) {
 			if teller, ok := process.(LossTeller); ok {
 				lost = teller.Lost()
 			}
+			if teller, ok := process.(EndTeller); ok {
+				ended = teller.Ended()
+			}
 		}
 		end(err)
 	}, func() {
@@ -153,7 +168,7 @@ func (p *Pool[P]) launchLocked(e *core.Effect) {
 			p.launchFailedLocked(b, err)
 			return
 		}
-		b.process, b.done, b.lost = process, done, lost
+		b.process, b.done, b.lost, b.ended = process, done, lost, ended
 		p.watchLocked(b)
 		if b.unwanted {
 			p.endBrowserLocked(b, e.Operation, true) // it has done nothing yet that a graceful end could save
@@ -215,8 +230,8 @@ func (p *Pool[P]) browserGoneLocked(b *browser[P]) {
 	if b.unwanted {
 		p.noteLocked(slog.LevelInfo, "browser ended", "browser", browserName(b.id))
 	} else {
-		p.mu.lastFailure = ErrBrowserLost
-		p.noteLocked(slog.LevelWarn, "browser lost", "browser", browserName(b.id))
+		p.mu.lastFailure = b.whyLost()
+		p.noteLocked(slog.LevelWarn, "browser lost", "browser", browserName(b.id), "error", p.mu.lastFailure)
 	}
 	p.forgetBrowserLocked(b, ErrBrowserLost)
 	p.stepLocked(core.Event{Kind: core.BrowserGone, Browser: b.id})
@@ -562,6 +577,9 @@ func (p *Pool[P]) operateLocked(t *tab[P], e *core.Effect, what SpanKind, call f
 				p.crashedLocked(t)
 			}
 			t.lastError = err
+		}
+		if err != nil && life.Err() == nil && (!t.closing || what == SpanClose || what == SpanKill) {
+			// What fails because the pool has begun to close the tab is no news.
 			p.noteLocked(slog.LevelWarn, "operation failed", "kind", what, "tab", t.name, "affinity", shortened(t.affinity), "browser", browserName(t.browser.id), "operation", uint64(id), "error", err)
 		}
 		answer(err)

@@ -138,12 +138,23 @@ func (p *Pool[P]) tracedPage(ctx context.Context, op, affinity string, opts []Ge
 	of := Span{Kind: SpanWait, Affinity: affinity, Nested: e.Class == core.Nested, Priority: int(e.Priority)}
 	_, wait := p.startSpan(ctx, of)
 	l := &Lease[P]{pool: p}
+	told := false
+	defer func() {
+		if !told && l.tab != nil {
+			l.Release() // the tracer panicked, and nobody has the lease
+		}
+	}()
 	err = p.getPage(ctx, l, e, op, affinity)
 	p.endSpan(wait, l.waitEnd(err))
+	work := ctx
+	if err == nil {
+		work = l.traceLease(ctx, of)
+	}
+	told = true
 	if err != nil {
 		return nil, nil, err
 	}
-	return l, l.traceLease(ctx, of), nil
+	return l, work, nil
 }
 
 // getPage asks for a tab for l, and waits for the answer.

@@ -36,6 +36,7 @@ type stubBrowser struct {
 	stub *stub
 	done chan struct{}
 	lost chan struct{} // closed by a test that has it be lost before it dies
+	why  chan error    // takes from a test why it dies, before it does
 	life context.Context
 	end  context.CancelFunc
 	over atomic.Bool
@@ -59,7 +60,7 @@ func (s *stub) Launch(ctx context.Context) (Browser[*stubTab], error) {
 	if err := s.meet(ctx, "launch"); err != nil {
 		return nil, err
 	}
-	b := &stubBrowser{stub: s, done: make(chan struct{}), lost: make(chan struct{})}
+	b := &stubBrowser{stub: s, done: make(chan struct{}), lost: make(chan struct{}), why: make(chan error, 1)}
 	b.life, b.end = context.WithCancel(context.Background())
 	return b, nil
 }
@@ -85,6 +86,7 @@ func (b *stubBrowser) meet(ctx context.Context, what string) error {
 
 func (b *stubBrowser) Done() <-chan struct{}          { return b.done }
 func (b *stubBrowser) Lost() <-chan struct{}          { return b.lost }
+func (b *stubBrowser) Ended() <-chan error            { return b.why }
 func (b *stubBrowser) Ping(ctx context.Context) error { return b.meet(ctx, "ping") }
 
 func (b *stubBrowser) Close(ctx context.Context) error {

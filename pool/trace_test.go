@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync"
@@ -210,5 +211,105 @@ func TestShellATracerIsToldOnceOfALeaseWhoseBrowserIsLost(t *testing.T) {
 		b.die()
 		synctest.Wait()
 		wantLines(t, l.of(SpanLease), lost...)
+	})
+}
+
+// panicking is a tracer that panics at one kind of span, when it begins or ends, once.
+type panicking struct {
+	kind  SpanKind
+	atEnd bool
+	done  bool
+}
+
+func (p *panicking) Start(ctx context.Context, s Span) (context.Context, func(SpanEnd)) {
+	hit := func(atEnd bool) {
+		if s.Kind == p.kind && atEnd == p.atEnd && !p.done {
+			p.done = true
+			panic("the tracer's")
+		}
+	}
+	hit(false)
+	return ctx, func(SpanEnd) { hit(true) }
+}
+
+func TestShellATracerThatPanicsLeaksNoLease(t *testing.T) {
+	for _, kind := range []SpanKind{SpanWait, SpanLease} {
+		for _, atEnd := range []bool{false, true} {
+			t.Run(fmt.Sprint(kind, " at its end ", atEnd), func(t *testing.T) { leaksNoLease(t, &panicking{kind: kind, atEnd: atEnd}) })
+		}
+	}
+}
+
+func leaksNoLease(t *testing.T, tracer *panicking) {
+	synctest.Test(t, func(t *testing.T) {
+		p, err := New(new(stub), Config{MaxPages: 1, MaxLease: Off, Tracer: tracer})
+		if err != nil {
+			t.Fatal(err)
+		}
+		func() {
+			defer func() {
+				if got := recover(); got != "the tracer's" {
+					t.Errorf("recovered %v", got)
+				}
+			}()
+			_ = p.Do(t.Context(), "a", func(context.Context, *stubTab) error { return nil })
+		}()
+		if leases := p.Stats().Leases; leases != 0 {
+			t.Errorf("%d leases are held", leases)
+		}
+		if err := p.Do(t.Context(), "a", func(context.Context, *stubTab) error { return nil }); err != nil {
+			t.Error(err)
+		}
+		if err := p.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// A reset fails where the pool closes the tab under it. That is no failed operation.
+func TestShellAResetThatTheClosingOfItsTabEndsIsNoNews(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		closing := make(chan struct{})
+		launcher := &stub{fate: func(ctx context.Context, what string) error {
+			switch what {
+			case "reset":
+				select {
+				case <-closing:
+					return errors.New("stub: the page was closed")
+				case <-ctx.Done():
+					return ctx.Err()
+				}
+			case "close":
+				select {
+				case <-closing:
+				default:
+					close(closing)
+					<-time.After(time.Millisecond) // the reset is answered first
+				}
+			}
+			return nil
+		}}
+		log := new(strings.Builder)
+		cfg := Config{MaxPages: 1, Reset: true, Logger: slog.New(slog.NewTextHandler(log, nil))}
+		p, err := New(launcher, cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Do(t.Context(), "a", func(context.Context, *stubTab) error { return nil }); err != nil {
+			t.Error(err)
+		}
+		synctest.Wait()
+		if resetting := p.Stats().Tabs.Resetting; resetting != 1 {
+			t.Fatalf("%d tabs are reset", resetting)
+		}
+		if err := p.DisposeAffinity(t.Context(), "a"); err != nil {
+			t.Error(err)
+		}
+		if err := p.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if strings.Contains(log.String(), "operation failed") {
+			t.Errorf("the log: %s", log)
+		}
 	})
 }
