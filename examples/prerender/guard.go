@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -17,6 +18,9 @@ import (
 	"time"
 
 	"code.dny.dev/ssrf"
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/chromedp"
 
 	"github.com/pagepool/pagepool/pool/chrome"
 )
@@ -141,20 +145,70 @@ func (g *guard) note(host string) {
 // explain is the error of a navigation, with errGuard where the guard refused a tunnel for it.
 func (g *guard) explain(err error) error {
 	var failed *chrome.LoadError
-	if !errors.As(err, &failed) || !strings.Contains(err.Error(), "net::ERR_TUNNEL_CONNECTION_FAILED") {
-		return err
+	if errors.As(err, &failed) && strings.Contains(err.Error(), tunnelFailed) && g.refusedTunnel(failed.Failed) {
+		return g.refusal(failed.Failed)
 	}
-	u, wrong := url.Parse(failed.Failed)
-	if wrong != nil {
-		return err
+	return err
+}
+
+// tunnelFailed is what the browser says of a tunnel that the guard refused, and of one that failed.
+const tunnelFailed = "net::ERR_TUNNEL_CONNECTION_FAILED"
+
+// refusedTunnel reports whether the guard refused the tunnel for an address a moment ago.
+func (g *guard) refusedTunnel(address string) bool {
+	u, err := url.Parse(address)
+	if err != nil {
+		return false
 	}
 	host := net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), "443"))
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if time.Since(g.refused[host]) > refusedFor {
-		return err
+	return time.Since(g.refused[host]) <= refusedFor
+}
+
+// watch does work on a page, and ends it when the page's own document is the guard's refusal: a script can go there
+// as well, long after the page has loaded. The error is then the guard's, whatever the work has come to.
+func (g *guard) watch(ctx context.Context, page *chrome.Page, work func(context.Context) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	main := cdp.FrameID(chromedp.FromContext(page.Context()).Target.TargetID)
+	asked := map[network.RequestID]string{} // the addresses of the page's own documents; used by one goroutine
+	err := chromedp.Listen(page.Context(), func(event any) {
+		switch e := event.(type) {
+		case *network.EventRequestWillBeSent:
+			if e.FrameID == main && e.Type == network.ResourceTypeDocument {
+				asked[e.RequestID] = e.Request.URL
+			}
+		case *network.EventResponseReceived:
+			if asked[e.RequestID] != "" && g.marked(e.Response.Headers) {
+				cancel(g.refusal(e.Response.URL))
+			}
+		case *network.EventLoadingFailed:
+			if address := asked[e.RequestID]; address != "" && e.ErrorText == tunnelFailed && g.refusedTunnel(address) {
+				cancel(g.refusal(address))
+			}
+			delete(asked, e.RequestID)
+		case *network.EventLoadingFinished:
+			delete(asked, e.RequestID)
+		}
+	})
+	if err == nil {
+		err = work(ctx)
 	}
-	return g.refusal(failed.Failed)
+	if cause := context.Cause(ctx); errors.Is(cause, errGuard) {
+		return cause
+	}
+	return err
+}
+
+// marked reports whether an answer is the guard's own.
+func (g *guard) marked(headers network.Headers) bool {
+	for name, value := range headers {
+		if strings.EqualFold(name, markHeader) && value == g.mark {
+			return true
+		}
+	}
+	return false
 }
 
 // refusal is the error for an address that was refused.

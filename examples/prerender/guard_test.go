@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"strings"
 	"testing"
 )
 
@@ -35,5 +36,24 @@ func TestGuardPassesAddressesOnAsThePageHasThem(t *testing.T) {
 		if err != nil || string(got) != address {
 			t.Errorf("%q was asked for as %q, %v", address, got, err)
 		}
+	}
+}
+
+// Whoever waits for what a script makes of a page gets the guard's refusal where the script leaves for what the
+// guard refuses, and not the text that the page shows then.
+func TestContractAPageThatGoesByScriptToWhatTheGuardRefusesIsRefused(t *testing.T) {
+	needsBrowser(t)
+	pages, private := newSite(t, "127.0.0.1"), newSite(t, "127.0.0.2")
+	server := newServer(t, options{}, "127.0.0.1/32")
+	for _, address := range []string{private.URL, strings.Replace(private.URL, "http:", "https:", 1)} {
+		for _, wait := range []string{"waitUntil=networkidle0", "wait=%23never"} {
+			get(t, server.URL+"/html?url="+pages.URL+"/goes?to="+address+"/private&"+wait, "a").
+				want(t, http.StatusForbidden, address+"/private: the guard refuses it")
+		}
+	}
+	get(t, server.URL+"/html?url="+pages.URL+"/goes?to="+pages.URL+"/script&wait=%23done", "a").
+		want(t, http.StatusOK, "written by script")
+	if n := private.seen()["/private"]; n > 0 {
+		t.Errorf("what the guard refuses was visited %d times", n)
 	}
 }

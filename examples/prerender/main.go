@@ -30,10 +30,11 @@
 //
 // # Answers
 //
-// 400 is the caller's mistake: an unknown option, a selector that is none. 403 is the guard's refusal. 413 and 415 are for
-// bodies. 502 is the page's own doing: it does not load, or its server answers with an error. 503 is a full queue or a
-// browser that does not start, with Retry-After. 504 is a page that takes too long, and says what it waited for. Each
-// failed request is one line of the log.
+// 400 is the caller's mistake: an unknown option, a selector that is none, an X-Tenant that is too long. 403 is the
+// guard's refusal, also where a page goes by script to what the guard refuses. 413 and 415 are for bodies. 500 is a
+// browser that cannot start until somebody changes something, and 503 a full queue or a browser that does not start
+// now, with Retry-After. 502 is the page's own doing: it does not load, or its server answers with an error. 504 is a
+// page that takes too long, and says what it waited for. Each failed request is one line of the log.
 //
 // # Health
 //

@@ -97,6 +97,8 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, "<script>for (;;) {}</script>")
 	case "/redirect":
 		http.Redirect(w, r, r.URL.Query().Get("to"), http.StatusFound)
+	case "/goes":
+		fmt.Fprintf(w, `<p>here<script>onload = () => setTimeout(() => location = %q)</script>`, r.URL.Query().Get("to"))
 	case "/asks":
 		to := r.URL.Query().Get("to")
 		fmt.Fprintf(w, askEverything, to, strings.TrimPrefix(to, "http://"), r.URL.Query().Get("packets"))

@@ -142,7 +142,7 @@ func (r *renderer) serve(newJob func() job) http.HandlerFunc {
 		j := newJob()
 		err := parse(w, request, j)
 		if err == nil {
-			err = j.check()
+			err = errors.Join(checkTenant(request), j.check())
 		}
 		if err != nil {
 			r.refuse(w, request, j.options(), began, err)
@@ -151,11 +151,13 @@ func (r *renderer) serve(newJob func() job) http.HandlerFunc {
 		ctx, cancel := context.WithTimeout(request.Context(), r.timeout)
 		defer cancel()
 		var made *result
-		err = r.pool.Do(ctx, j.options().affinity(tenant(request)), func(ctx context.Context, page *chrome.Page) (err error) {
-			if err = j.options().run(ctx, page, r.guard); err == nil {
-				made, err = j.take(ctx, page)
-			}
-			return err
+		err = r.pool.Do(ctx, j.options().affinity(tenant(request)), func(ctx context.Context, page *chrome.Page) error {
+			return r.guard.watch(ctx, page, func(ctx context.Context) (err error) {
+				if err = j.options().run(ctx, page, r.guard); err == nil {
+					made, err = j.take(ctx, page)
+				}
+				return err
+			})
 		}, pool.WithMaxLease(r.render))
 		if made != nil {
 			defer made.Close()
@@ -182,6 +184,8 @@ func (r *renderer) refuse(w http.ResponseWriter, request *http.Request, v *visit
 		status = http.StatusBadRequest
 	case errors.Is(err, errGuard):
 		status = http.StatusForbidden
+	case errors.Is(err, chrome.ErrCannotStart): // the operator's to mend, so later is no better
+		status = http.StatusInternalServerError
 	case errors.Is(err, pool.ErrQueueFull), errors.Is(err, pool.ErrClosed), errors.Is(err, pool.ErrBrowserUnavailable):
 		w.Header().Set("Retry-After", "1")
 		status = http.StatusServiceUnavailable
@@ -189,7 +193,7 @@ func (r *renderer) refuse(w http.ResponseWriter, request *http.Request, v *visit
 		status = http.StatusGatewayTimeout
 	}
 	address, _, _ := strings.Cut(cmp.Or(v.URL, request.URL.Query().Get("url")), "?")
-	r.log.Warn("not rendered", "path", request.URL.Path, "tenant", tenant(request), "url", address, "status", status,
+	r.log.Warn("not rendered", "path", request.URL.Path, "tenant", shortened(tenant(request)), "url", address, "status", status,
 		"after", time.Since(began), "error", err)
 	http.Error(w, err.Error(), status)
 }
@@ -197,4 +201,22 @@ func (r *renderer) refuse(w http.ResponseWriter, request *http.Request, v *visit
 // tenant is whose page a request is for.
 func tenant(request *http.Request) string {
 	return cmp.Or(strings.TrimSpace(request.Header.Get("X-Tenant")), "nobody")
+}
+
+// tenantBytes is the longest X-Tenant. The pool takes 4,096 bytes, and affinity adds some.
+const tenantBytes = 1024
+
+func checkTenant(request *http.Request) error {
+	if n := len(tenant(request)); n > tenantBytes {
+		return badRequest("X-Tenant has %d bytes: it may have %d", n, tenantBytes)
+	}
+	return nil
+}
+
+// shortened keeps a long tenant out of the log.
+func shortened(tenant string) string {
+	if len(tenant) <= 64 {
+		return tenant
+	}
+	return strings.ToValidUTF8(tenant[:64], "") + "..."
 }

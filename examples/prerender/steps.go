@@ -161,10 +161,8 @@ func (v *visit) show(ctx context.Context, page *chrome.Page, guard *guard) error
 	if response == nil || response.Status < http.StatusBadRequest {
 		return nil
 	}
-	for name, value := range response.Headers {
-		if strings.EqualFold(name, markHeader) && value == guard.mark {
-			return guard.refusal(response.URL)
-		}
+	if guard.marked(response.Headers) {
+		return guard.refusal(response.URL)
 	}
 	return fmt.Errorf("the address was answered with %d %s", response.Status, http.StatusText(int(response.Status)))
 }
