@@ -144,6 +144,9 @@ type Launcher struct {
 	// NoSandbox switches off the sandbox that keeps a page from the machine, and says so in the log. Chrome
 	// does not start as root with the sandbox on.
 	NoSandbox bool
+	// WebGL lets pages use WebGL. One graphics process draws for all pages, also without a GPU: a page with a
+	// shader that does not end stops the screenshots of every tenant.
+	WebGL bool
 	// Headful opens visible windows.
 	Headful bool
 	// TempDir is where each browser's folder is made, which is removed when the browser has ended.

@@ -47,6 +47,9 @@ func (l Launcher) args() ([]string, error) {
 	if !l.Headful {
 		args = append(args, "--headless")
 	}
+	if !l.WebGL {
+		args = append(args, "--disable-3d-apis")
+	}
 	if l.NoSandbox {
 		args = append(args, "--no-sandbox")
 	}

@@ -19,6 +19,8 @@ func TestArgsReplaceTheLaunchersOwnByName(t *testing.T) {
 	}{
 		{"the default is headless, with the sandbox", Launcher{}, []string{"--headless", "--no-startup-window"}, []string{"--no-sandbox"}},
 		{"both can be switched off", Launcher{Headful: true, NoSandbox: true}, []string{"--no-sandbox"}, []string{"--headless"}},
+		{"3D is off", Launcher{}, []string{"--disable-3d-apis"}, nil},
+		{"3D can be switched on", Launcher{WebGL: true}, nil, []string{"--disable-3d-apis"}},
 		{"a flag is added", Launcher{Args: []string{"--lang=de"}}, []string{"--lang=de"}, nil},
 		{"a flag is replaced", Launcher{Args: []string{"--password-store=detect"}}, []string{"--password-store=detect"}, []string{"--password-store=basic"}},
 		{"the last one wins", Launcher{Args: []string{"--lang=de", "--lang=fr"}}, []string{"--lang=fr"}, []string{"--lang=de"}},
