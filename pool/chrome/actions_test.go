@@ -21,28 +21,58 @@ func TestActionsRefuseBadInputBeforeTheyAskABrowser(t *testing.T) {
 		action chromedp.Action[chromedp.Void]
 		texts  []string
 	}{
-		"header name":           {SetExtraHeaders(http.Header{"Bad Name": {"x"}}), []string{`header is "Bad Name"`, "letters"}},
-		"empty header name":     {SetExtraHeaders(http.Header{"": {"x"}}), []string{`header is ""`}},
-		"header value":          {SetExtraHeaders(http.Header{"X-A": {"a\r\nsecret: b"}}), []string{`header "X-A"`, "one line"}},
-		"the browser's header":  {SetExtraHeaders(http.Header{"host": {"x"}}), []string{`"host"`, "by itself"}},
-		"proxy's header":        {SetExtraHeaders(http.Header{"Proxy-Authorization": {"x"}}), []string{"Proxy-Authorization"}},
-		"cookie header":         {SetExtraHeaders(http.Header{"cookie": {"a=b"}}), []string{"SetCookies"}},
-		"cookie for nothing":    {SetCookies("", &http.Cookie{Name: "a"}), []string{`address is ""`, "whole http or https"}},
-		"cookie for a file":     {SetCookies("file:///etc", &http.Cookie{Name: "a"}), []string{"file:///etc"}},
-		"cookie without name":   {cookie(http.Cookie{Value: "secret"}), []string{"the name of cookie 0", "empty"}},
-		"cookie name":           {cookie(http.Cookie{Name: "a;b"}), []string{`"a;b"`}},
-		"cookie value":          {cookie(http.Cookie{Name: "a", Value: "secret;"}), []string{`cookie is "a"`, "its value"}},
-		"cookie nil":            {SetCookies("http://example.com", nil), []string{"cookie 0", "nil"}},
-		"cookie partitioned":    {cookie(http.Cookie{Name: "a", Partitioned: true, Secure: true}), []string{"partitioned"}},
-		"user agent":            {SetUserAgent(""), []string{"user agent"}},
-		"user agent of lines":   {SetUserAgent("a\nb"), []string{"user agent"}},
-		"locale":                {SetLocale(""), []string{`locale is ""`, "de-DE"}},
-		"time zone":             {SetTimezone(""), []string{`time zone is ""`, "Europe/Berlin"}},
-		"kind":                  {BlockResources("pictures"), []string{`"pictures"`, "document, eventsource, fetch, font, image"}},
-		"pattern":               {BlockURLs("*.png", " "), []string{`pattern of addresses is " "`, "not be empty"}},
-		"origin":                {Authenticate("example.com", "a", "secret"), []string{`origin is "example.com"`}},
-		"origin with path":      {Authenticate("http://example.com/a", "a", "secret"), []string{"http://example.com/a"}},
-		"origin with user":      {Authenticate("http://secret@example.com", "a", "b"), []string{"origin"}},
+		"header name": {
+			SetExtraHeaders(http.Header{"Bad Name": {"x"}}), []string{`header is "Bad Name"`, "letters"},
+		},
+		"empty header name": {SetExtraHeaders(http.Header{"": {"x"}}), []string{`header is ""`}},
+		"header value": {
+			SetExtraHeaders(http.Header{"X-A": {"a\r\nsecret: b"}}), []string{`header "X-A"`, "one line"},
+		},
+		"the browser's header": {
+			SetExtraHeaders(http.Header{"host": {"x"}}), []string{`"host"`, "by itself"},
+		},
+		"proxy's header": {
+			SetExtraHeaders(http.Header{"Proxy-Authorization": {"x"}}), []string{"Proxy-Authorization"},
+		},
+		"cookie header": {
+			SetExtraHeaders(http.Header{"cookie": {"a=b"}}), []string{"SetCookies"},
+		},
+		"cookie for nothing": {
+			SetCookies("", &http.Cookie{Name: "a"}), []string{`address is ""`, "whole http or https"},
+		},
+		"cookie for a file": {
+			SetCookies("file:///etc", &http.Cookie{Name: "a"}), []string{"file:///etc"},
+		},
+		"cookie without name": {
+			cookie(http.Cookie{Value: "secret"}), []string{"the name of cookie 0", "empty"},
+		},
+		"cookie name": {cookie(http.Cookie{Name: "a;b"}), []string{`"a;b"`}},
+		"cookie value": {
+			cookie(http.Cookie{Name: "a", Value: "secret;"}), []string{`cookie is "a"`, "its value"},
+		},
+		"cookie nil": {SetCookies("http://example.com", nil), []string{"cookie 0", "nil"}},
+		"cookie partitioned": {
+			cookie(http.Cookie{Name: "a", Partitioned: true, Secure: true}), []string{"partitioned"},
+		},
+		"user agent":          {SetUserAgent(""), []string{"user agent"}},
+		"user agent of lines": {SetUserAgent("a\nb"), []string{"user agent"}},
+		"locale":              {SetLocale(""), []string{`locale is ""`, "de-DE"}},
+		"time zone":           {SetTimezone(""), []string{`time zone is ""`, "Europe/Berlin"}},
+		"kind": {
+			BlockResources("pictures"), []string{`"pictures"`, "document, eventsource, fetch, font, image"},
+		},
+		"pattern": {
+			BlockURLs("*.png", " "), []string{`pattern of addresses is " "`, "not be empty"},
+		},
+		"origin": {
+			Authenticate("example.com", "a", "secret"), []string{`origin is "example.com"`},
+		},
+		"origin with path": {
+			Authenticate("http://example.com/a", "a", "secret"), []string{"http://example.com/a"},
+		},
+		"origin with user": {
+			Authenticate("http://secret@example.com", "a", "b"), []string{"origin"},
+		},
 		"user":                  {Authenticate("http://example.com", "", "secret"), []string{"user"}},
 		"selector":              {WaitSelector(" "), []string{`selector is " "`}},
 		"expression":            {WaitFunction(""), []string{`expression is ""`}},
@@ -71,11 +101,18 @@ func TestActionsTakeGoodInput(t *testing.T) {
 	if err := checkHeader("X-Token", []string{"a b\tc ü"}); err != nil {
 		t.Error(err)
 	}
-	if _, known := kinds[strings.ToLower(string(network.ResourceTypeImage))]; !known || len(kinds) != 13 {
+	if _, known := kinds[strings.ToLower(string(network.ResourceTypeImage))]; !known ||
+		len(kinds) != 13 {
 		t.Errorf("%d kinds of resources", len(kinds))
 	}
-	param, err := cookieParam("http://example.com", 0, &http.Cookie{Name: "a", Value: "b", MaxAge: 60, SameSite: http.SameSiteLaxMode})
-	if left := param.Expires.Float64() - float64(time.Now().Unix()); err != nil || left < 58 || left > 62 || param.SameSite != "Lax" || param.Path != "/" {
+	param, err := cookieParam(
+		"http://example.com", 0,
+		&http.Cookie{Name: "a", Value: "b", MaxAge: 60, SameSite: http.SameSiteLaxMode},
+	)
+	if left := param.Expires.Float64() - float64(time.Now().Unix()); err != nil || left < 58 ||
+		left > 62 ||
+		param.SameSite != "Lax" ||
+		param.Path != "/" {
 		t.Errorf("the cookie is %+v, %v", param, err)
 	}
 }
@@ -85,11 +122,16 @@ func TestWildcardsMatchAsChromeDoes(t *testing.T) {
 		pattern, text string
 		want          bool
 	}{
-		{"*", "", true}, {"*", "http://a/b", true}, {"", "a", false}, {"a", "a", true}, {"a", "ab", false},
-		{"*.png", "http://a/b.png", true}, {"*.png", "http://a/b.png?x", false}, {"*.png*", "http://a/b.png?x", true},
-		{"http://a?b/*", "http://a.b/c", true}, {"http://a?b/*", "http://ab/c", false}, {`*\?x`, "http://a/?x", true},
-		{`*\?x`, "http://a/bx", false}, {`a\*`, "a*", true}, {`a\*`, "ab", false}, {"*a*b*c", "xxaxxbxxaxxc", true},
-		{"*a*b*c", "xxbxxaxxc", false}, {"a**", "a", true}, {`a\`, `a\`, true}, {"a*", "", false}, {"?", "", false},
+		{"*", "", true}, {"*", "http://a/b", true}, {"", "a", false}, {"a", "a", true},
+		{"a", "ab", false},
+		{"*.png", "http://a/b.png", true}, {"*.png", "http://a/b.png?x", false},
+		{"*.png*", "http://a/b.png?x", true},
+		{"http://a?b/*", "http://a.b/c", true}, {"http://a?b/*", "http://ab/c", false},
+		{`*\?x`, "http://a/?x", true},
+		{`*\?x`, "http://a/bx", false}, {`a\*`, "a*", true}, {`a\*`, "ab", false},
+		{"*a*b*c", "xxaxxbxxaxxc", true},
+		{"*a*b*c", "xxbxxaxxc", false}, {"a**", "a", true}, {`a\`, `a\`, true}, {"a*", "", false},
+		{"?", "", false},
 	} {
 		if got := wildcard(c.pattern, c.text); got != c.want {
 			t.Errorf("%q matches %q: %v", c.pattern, c.text, got)
@@ -99,7 +141,8 @@ func TestWildcardsMatchAsChromeDoes(t *testing.T) {
 
 func TestOriginsAreWrittenAsChromeWritesThem(t *testing.T) {
 	for given, want := range map[string]string{
-		"HTTP://Example.com:80/": "http://example.com", "https://a:443": "https://a", "http://a:443": "http://a:443", "http://[::1]:8080": "http://[::1]:8080",
+		"HTTP://Example.com:80/": "http://example.com", "https://a:443": "https://a",
+		"http://a:443": "http://a:443", "http://[::1]:8080": "http://[::1]:8080",
 	} {
 		u, err := url.Parse(given)
 		if got := originOf(u); err != nil || got != want {

@@ -81,9 +81,7 @@ func (s *settings) checkAddress(method string, encoded jsonv2.Value) error {
 		return nil
 	}
 	return fmt.Errorf(
-		"it gives the page files of this machine; %s.AllowSchemes allows it with %q",
-		s.owner,
-		fileScheme,
+		"it gives the page files of this machine; %s.AllowSchemes allows it with %q", s.owner, fileScheme,
 	)
 }
 

@@ -69,8 +69,7 @@ func TestSchemesAreCheckedAtLaunch(t *testing.T) {
 		_, err := Options{AllowSchemes: []string{"file", bad}}.checked("Launcher")
 		if err == nil ||
 			!strings.Contains(
-				err.Error(),
-				`chrome: Launcher.AllowSchemes[1] is "`+bad+`": it must be a scheme`,
+				err.Error(), `chrome: Launcher.AllowSchemes[1] is "`+bad+`": it must be a scheme`,
 			) {
 			t.Errorf("%q: %v", bad, err)
 		}

@@ -45,7 +45,8 @@ var answers = map[string]jsonv2.Value{
 
 // ahead are the commands whose answers are of this page.
 var ahead = []string{
-	target.CommandAttachToTarget, runtime.CommandEnable, page.CommandGetFrameTree, dom.CommandGetDocument,
+	target.CommandAttachToTarget, runtime.CommandEnable, page.CommandGetFrameTree,
+	dom.CommandGetDocument,
 }
 
 // attachment is what a line answers by itself while chromedp attaches. It has the answers to
@@ -60,7 +61,10 @@ type attachment struct {
 func (l *line) attach() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.mu.attachment = &attachment{came: make(map[string]*cdproto.Message), asked: make(map[string]int64)}
+	l.mu.attachment = &attachment{
+		came:  make(map[string]*cdproto.Message),
+		asked: make(map[string]int64),
+	}
 }
 
 // attached has the line hand out events: chromedp is attached, or has given up.

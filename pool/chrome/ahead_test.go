@@ -47,14 +47,18 @@ func TestLineAnswersChromedpsFirstCommandsAndHandsOutNoEventMeanwhile(t *testing
 	s := newStub(t)
 	l, frames, document := s.opening()
 	s.say(`{"method":"Runtime.executionContextCreated","sessionId":"s","params":{}}`)
-	s.say(`{"id":%d,"sessionId":"s","result":{"frameTree":{"frame":{"id":"p","url":"http://a/b"}}}}`, frames)
+	s.say(
+		`{"id":%d,"sessionId":"s","result":{"frameTree":{"frame":{"id":"p","url":"http://a/b"}}}}`,
+		frames,
+	)
 	s.say(`{"method":"Page.loadEventFired","sessionId":"s","params":{}}`)
 	s.settled()
 	if msg, ok := l.next(); ok {
 		t.Fatalf("before chromedp has asked for anything the line read %v", msg)
 	}
 	for id, method := range []string{
-		target.CommandAttachToTarget, runtime.CommandEnable, "Runtime.evaluate", "Log.enable", "CSS.enable",
+		target.CommandAttachToTarget, runtime.CommandEnable, "Runtime.evaluate", "Log.enable",
+		"CSS.enable",
 		"Target.setDiscoverTargets", page.CommandGetFrameTree,
 	} {
 		s.first(l, int64(1+id), method)
@@ -108,10 +112,19 @@ func TestContractChromedpAttachesToAPageThatChanges(t *testing.T) {
 		chromedp.WithTargetID("p"), chromedp.WithDetachOnCancel())
 	defer cancel()
 	defer l.Close()
-	s.say(`{"id":%d,"sessionId":"s","result":{"frameTree":{"frame":{"id":"p","url":"http://a/b"}}}}`, frames)
-	s.say(`{"id":%d,"sessionId":"s","result":{"root":{"nodeId":1,"nodeType":9,"nodeName":"#document"}}}`, document)
+	s.say(
+		`{"id":%d,"sessionId":"s","result":{"frameTree":{"frame":{"id":"p","url":"http://a/b"}}}}`,
+		frames,
+	)
+	s.say(
+		`{"id":%d,"sessionId":"s","result":{"root":{"nodeId":1,"nodeType":9,"nodeName":"#document"}}}`,
+		document,
+	)
 	for n := range changes {
-		s.say(`{"method":"DOM.childNodeCountUpdated","sessionId":"s","params":{"nodeId":1,"childNodeCount":%d}}`, n+1)
+		s.say(
+			`{"method":"DOM.childNodeCountUpdated","sessionId":"s","params":{"nodeId":1,"childNodeCount":%d}}`,
+			n+1,
+		)
 	}
 	if err := chromedp.Do(loop); err != nil {
 		t.Fatal(err)

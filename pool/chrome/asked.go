@@ -24,14 +24,14 @@ const (
 	searchesBeforeCheck = 20
 	// askedBytes is how much of a command's parameters is kept to name it in an error.
 	askedBytes = 8 << 10
-	// vainFor and metFor say how old a query may be and still be what an action waits for. A query that
-	// matched is soon followed by the next one or by its action, so that time is shorter.
+	// vainFor and metFor say how old a query may be and still be what an action waits for. A query
+	// that matched is soon followed by the next one or by its action, so that time is shorter.
 	vainFor, metFor = 5 * time.Second, 500 * time.Millisecond
 )
 
-// asked is what chromedp has asked of a page last. chromedp's actions end with the bare error of their
-// context, so this is where Run finds out what an action was waiting for. Only the latest command and the
-// latest query of elements are kept, and they are decoded when an error needs them.
+// asked is what chromedp has asked of a page last. chromedp's actions end with the bare error of
+// their context, so this is where Run finds out what an action was waiting for. Only the latest
+// command and the latest query of elements are kept, and they are decoded when an error needs them.
 type asked struct {
 	mu sync.Mutex
 	// runs is the number of Run calls so far, and running those under way.
@@ -51,10 +51,13 @@ type command struct {
 	params  jsonv2.Value // of the commands that are named by their parameters; otherwise nil
 	done    bool
 	refused *cdproto.Error
-	failed  bool // a navigation that was answered with an error text: the browser goes on to its error page
+	// failed is of a navigation that was answered with an error text: the browser goes on to its
+	// error page.
+	failed bool
 }
 
-// query is one look at the elements that match a selector. chromedp repeats it until they are as it wants.
+// query is one look at the elements that match a selector. chromedp repeats it until they are as it
+// wants.
 type query struct {
 	number int // the place of its latest command among all commands
 	at     time.Time
@@ -66,9 +69,11 @@ type query struct {
 	kind   string // of a search that found nothing: css, xpath or text; empty: not known
 }
 
-// queryParts are the commands by which chromedp looks at what a query found. They do not end the query.
+// queryParts are the commands by which chromedp looks at what a query found. They do not end the
+// query.
 var queryParts = map[string]bool{
-	dom.CommandGetSearchResults: true, dom.CommandDiscardSearchResults: true, dom.CommandGetBoxModel: true,
+	dom.CommandGetSearchResults: true, dom.CommandDiscardSearchResults: true,
+	dom.CommandGetBoxModel: true,
 	dom.CommandResolveNode: true, dom.CommandGetDocument: true, dom.CommandRequestChildNodes: true,
 	runtime.CommandReleaseObject: true,
 }
@@ -85,7 +90,9 @@ func (a *asked) command(id int64, method string, params jsonv2.Value) (check str
 	defer a.mu.Unlock()
 	a.commands++
 	switch {
-	case method == dom.CommandPerformSearch, method == dom.CommandQuerySelector, method == dom.CommandQuerySelectorAll:
+	case method == dom.CommandPerformSearch,
+		method == dom.CommandQuerySelector,
+		method == dom.CommandQuerySelectorAll:
 		if a.query.method != method || !bytes.Equal(a.query.params, params) {
 			a.query = query{method: method, found: -1}
 			if len(params) <= askedBytes {
@@ -94,14 +101,17 @@ func (a *asked) command(id int64, method string, params jsonv2.Value) (check str
 		}
 		a.query.number, a.query.id, a.query.at = a.commands, id, time.Now()
 		a.query.tries++
-		if a.query.tries == searchesBeforeCheck && method == dom.CommandPerformSearch && a.query.found == 0 {
+		if a.query.tries == searchesBeforeCheck && method == dom.CommandPerformSearch &&
+			a.query.found == 0 {
 			return a.query.selector()
 		}
-	case queryParts[method], method == runtime.CommandCallFunctionOn && !bytes.Contains(params, awaits):
+	case queryParts[method],
+		method == runtime.CommandCallFunctionOn && !bytes.Contains(params, awaits):
 	default:
 		a.query = query{}
 		a.last = command{number: a.commands, at: time.Now(), id: id, method: method}
-		if (method == page.CommandNavigate || method == runtime.CommandCallFunctionOn) && len(params) <= askedBytes {
+		if (method == page.CommandNavigate || method == runtime.CommandCallFunctionOn) &&
+			len(params) <= askedBytes {
 			a.last.params = bytes.Clone(params)
 		}
 	}
@@ -144,7 +154,8 @@ func (q *query) selector() string {
 	return params.Query + params.Selector
 }
 
-// kindOf asks a page what a text is that chromedp searches for: a CSS selector, an XPath, or neither.
+// kindOf asks a page what a text is that chromedp searches for: a CSS selector, an XPath, or
+// neither.
 const kindOf = `(text => {
 	try { document.createDocumentFragment().querySelector(text); return "css" } catch {}
 	try { document.createExpression(text); return "xpath" } catch {}
@@ -154,17 +165,23 @@ const kindOf = `(text => {
 // checkSelector asks the page what a text is that was searched for in vain. It waits for nothing.
 func (l *line) checkSelector(session target.SessionID, text string) {
 	params := runtime.EvaluateParams{Expression: kindOf + "(" + quoteJS(text) + ")"}
-	l.w.send(session, runtime.CommandEvaluate, encode(runtime.CommandEvaluate, params), waiter{then: func(msg *cdproto.Message) {
-		var answer runtime.EvaluateResult
-		var kind string
-		if decode(msg.Result, &answer) == nil && answer.Result != nil && decode(answer.Result.Value, &kind) == nil {
-			l.asked.mu.Lock()
-			defer l.asked.mu.Unlock()
-			if l.asked.query.selector() == text {
-				l.asked.query.kind = kind
+	l.w.send(
+		session,
+		runtime.CommandEvaluate,
+		encode(runtime.CommandEvaluate, params),
+		waiter{then: func(msg *cdproto.Message) {
+			var answer runtime.EvaluateResult
+			var kind string
+			if decode(msg.Result, &answer) == nil && answer.Result != nil &&
+				decode(answer.Result.Value, &kind) == nil {
+				l.asked.mu.Lock()
+				defer l.asked.mu.Unlock()
+				if l.asked.query.selector() == text {
+					l.asked.query.kind = kind
+				}
 			}
-		}
-	}})
+		}},
+	)
 }
 
 // watch is what a Run keeps of the moment at which it began.
@@ -184,8 +201,8 @@ func (a *asked) begin() watch {
 	return watch{a, a.runs, a.commands, a.running == 1}
 }
 
-// end notes that the Run has ended, and returns what it asked last. Both results are zero where another Run of
-// the page overlapped, since nobody can tell whose commands these were.
+// end notes that the Run has ended, and returns what it asked last. Both results are zero where
+// another Run of the page overlapped, since nobody can tell whose commands these were.
 func (w watch) end() (command, query) {
 	a := w.asked
 	a.mu.Lock()
@@ -205,8 +222,8 @@ func (w watch) end() (command, query) {
 	return last, looked
 }
 
-// waited says what an action was waiting for when its context ended, given what it asked last. It is "" where
-// that is not known.
+// waited says what an action was waiting for when its context ended, given what it asked last. It
+// is "" where that is not known.
 func waited(last command, q query) string {
 	if q.method != "" {
 		selector, age := quoted(q.selector()), time.Since(q.at)
@@ -216,11 +233,16 @@ func waited(last command, q query) string {
 		case q.found == 0 && age > vainFor, q.found > 0 && age > metFor:
 			return ""
 		case q.found == 0 && q.kind == "text":
-			return fmt.Sprintf("nothing matches %s, which is no valid CSS selector and no XPath and was searched for as text", selector)
+			return fmt.Sprintf(
+				"nothing matches %s, which is no valid CSS selector and no XPath and was searched for as text",
+				selector,
+			)
 		case q.found == 0:
 			return fmt.Sprintf("nothing matches %s", selector)
 		}
-		return fmt.Sprintf("what matches %s was not in the state that the action waits for, such as visible", selector)
+		return fmt.Sprintf(
+			"what matches %s was not in the state that the action waits for, such as visible", selector,
+		)
 	}
 	switch {
 	case last.method == page.CommandNavigate:
@@ -250,7 +272,8 @@ func (c *command) predicate() string {
 			Value string `json:"value"`
 		} `json:"arguments"`
 	}
-	_ = decode(c.params, &params) // chromedp's other arguments are no texts, and the first one is decoded all the same
+	// Of chromedp's arguments only the first is a text. It is decoded all the same.
+	_ = decode(c.params, &params)
 	if len(params.Arguments) == 0 {
 		return ""
 	}
@@ -261,8 +284,9 @@ func (c *command) predicate() string {
 // quoted is a text of a caller's in an error: on one line, and not too long.
 func quoted(text string) string { return fmt.Sprintf("%q", shortened(text)) }
 
-// explain adds to the error of a Run what it is about: the selector, or the address. ended says that the Run was
-// ended by its ctx. unreached returns the address of a document that failed to load since a moment.
+// explain adds to the error of a Run what it is about: the selector, or the address. ended says
+// that the Run was ended by its ctx. unreached returns the address of a document that failed to
+// load since a moment.
 func explain(err error, ended bool, last command, q query, unreached func(time.Time) string) error {
 	var refused *cdproto.Error
 	switch {
@@ -276,7 +300,12 @@ func explain(err error, ended bool, last command, q query, unreached func(time.T
 		return &LoadError{URL: address, Failed: cmp.Or(unreached(last.at), address), Err: err}
 	case !errors.As(err, &refused):
 	case q.method == dom.CommandQuerySelector || q.method == dom.CommandQuerySelectorAll:
-		return &InputError{Name: "selector", Value: quoted(q.selector()), Rule: "it must be a valid CSS selector", Err: err}
+		return &InputError{
+			Name:  "selector",
+			Value: quoted(q.selector()),
+			Rule:  "it must be a valid CSS selector",
+			Err:   err,
+		}
 	case last.method == page.CommandNavigate && last.refused != nil:
 		return fmt.Errorf("chrome: go to %s: %w", quoted(last.address()), err)
 	}

@@ -82,9 +82,13 @@ func (b *browser) audit(ctx context.Context, last map[Stranger]time.Time) map[St
 		if s.TargetID != "" {
 			post(b.wire, "", target.CloseTarget, target.CloseTargetParams{TargetID: s.TargetID})
 		} else {
-			post(b.wire, "", target.DisposeBrowserContext, target.DisposeBrowserContextParams{BrowserContextID: s.ContextID})
+			post(b.wire, "", target.DisposeBrowserContext,
+				target.DisposeBrowserContextParams{BrowserContextID: s.ContextID})
 		}
-		b.log.Warn("stranger closed", "reason", s.Why, "target", s.TargetID, "context_id", s.ContextID, "url", discreet(shortened(s.URL)))
+		b.log.Warn(
+			"stranger closed", "reason", s.Why, "target", s.TargetID, "context_id", s.ContextID, "url",
+			discreet(shortened(s.URL)),
+		)
 		if b.OnStranger != nil {
 			b.OnStranger(s)
 		}
@@ -232,5 +236,8 @@ func (t *tab) closeBeside(s *session) {
 // leaveProfileLocked closes a context that a holder left.
 func (b *browser) leaveProfileLocked(id cdp.BrowserContextID, own *profile) {
 	own.left = true
-	post(b.wire, "", target.DisposeBrowserContext, target.DisposeBrowserContextParams{BrowserContextID: id})
+	post(
+		b.wire, "", target.DisposeBrowserContext,
+		target.DisposeBrowserContextParams{BrowserContextID: id},
+	)
 }

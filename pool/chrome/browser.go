@@ -35,10 +35,14 @@ type browser struct {
 	closing atomic.Bool   // Close was called: the end will be no loss
 	force   chan struct{} // closed when the browser is not to end gracefully
 	forced  sync.Once
-	ending  chan struct{}  // closed when it is known to end, unasked
-	cause   error          // why it ended unasked; set before done is closed; nil: it was asked to, or it is not known
-	ended   chan error     // holds cause
-	done    chan struct{}  // closed when no process of it is left, and its folder was removed as far as that is possible
+	ending  chan struct{} // closed when it is known to end, unasked
+	// cause is why it ended unasked. It is set before done is closed. Nil: it was asked to end, or
+	// nobody knows.
+	cause error
+	ended chan error // holds cause
+	// done is closed when no process of it is left, and its folder was removed as far as that is
+	// possible.
+	done    chan struct{}
 	cleaned chan struct{}  // closed when no goroutine of it is left either
 	tabs    sync.WaitGroup // tabs that are opened or whose goroutines run
 	tracing chan struct{}  // holds a token while somebody records a trace
@@ -64,7 +68,8 @@ type browser struct {
 func newBrowser(s settings, p *process, l link) *browser {
 	b := &browser{
 		settings: s, process: p,
-		force: make(chan struct{}), ending: make(chan struct{}), done: make(chan struct{}), cleaned: make(chan struct{}),
+		force: make(chan struct{}), ending: make(chan struct{}),
+		done: make(chan struct{}), cleaned: make(chan struct{}),
 		tracing: make(chan struct{}, 1), leaves: make(chan struct{}, 1), ended: make(chan error, 1),
 	}
 	b.mu.pages = make(map[target.ID]*listed)
@@ -110,7 +115,9 @@ func (b *browser) live() {
 		b.process.gone()
 		// Before anybody hears of the end: nobody may be there any more a moment later.
 		if err := b.process.folder.remove(); err != nil {
-			b.log.Warn("browser folder not removed", "pid", b.pid(), "folder", b.process.folder.path, "error", err)
+			b.log.Warn(
+				"browser folder not removed", "pid", b.pid(), "folder", b.process.folder.path, "error", err,
+			)
 		}
 		if !b.closing.Load() {
 			b.cause = fmt.Errorf("chrome: the browser's process ended %s", b.process.ending(""))
@@ -137,10 +144,12 @@ func (b *browser) pid() int {
 
 func (b *browser) Done() <-chan struct{} { return b.done }
 
-// Lost is closed when the browser is known to end unasked: Done follows, when nothing of it is left.
+// Lost is closed when the browser is known to end unasked: Done follows, when nothing of it is
+// left.
 func (b *browser) Lost() <-chan struct{} { return b.ending }
 
-// Ended holds how the browser's process ended unasked, and the last that it printed, when Done is closed.
+// Ended holds how the browser's process ended unasked, and the last that it printed, when Done is
+// closed.
 func (b *browser) Ended() <-chan error { return b.ended }
 
 // Ping waits for the browser's main thread to answer, or for ctx.
@@ -149,11 +158,11 @@ func (b *browser) Ping(ctx context.Context) error {
 	return err
 }
 
-// Close asks the browser to end and waits for that until ctx ends, then kills it and waits for up to 5
-// seconds more. Nil: no process of it is left, and its folder was removed as far as that is possible.
-// Of a remote browser, nil says that the connection is closed; the contexts that were made over it were
-// disposed of before, or are by the browser, because of that end. It may be called again, and at the same
-// time.
+// Close asks the browser to end and waits for that until ctx ends, then kills it and waits for up
+// to 5 seconds more. Nil: no process of it is left, and its folder was removed as far as that is
+// possible. Of a remote browser, nil says that the connection is closed; the contexts that were
+// made over it were disposed of before, or are by the browser, because of that end. It may be
+// called again, and at the same time.
 func (b *browser) Close(ctx context.Context) error {
 	switch first := !b.closing.Swap(true); {
 	case !first || ctx.Err() != nil:
@@ -186,8 +195,10 @@ func (b *browser) Close(ctx context.Context) error {
 		if b.process == nil {
 			return fmt.Errorf("chrome: close the browser: the connection to it does not end: %w", ended(ctx))
 		}
-		return fmt.Errorf("chrome: close the browser: process group %d still runs %v after it was killed: %w",
-			b.process.cmd.Process.Pid, killTimeout, ended(ctx))
+		return fmt.Errorf(
+			"chrome: close the browser: process group %d still runs %v after it was killed: %w",
+			b.process.cmd.Process.Pid, killTimeout, ended(ctx),
+		)
 	}
 }
 
@@ -221,7 +232,8 @@ func (b *browser) kill() {
 
 // observe keeps the books on pages. It runs on the pump: what it does must not wait.
 func (b *browser) observe(msg *cdproto.Message) {
-	if msg.Method == cdproto.EventTracingDataCollected || msg.Method == cdproto.EventTracingTracingComplete {
+	if msg.Method == cdproto.EventTracingDataCollected ||
+		msg.Method == cdproto.EventTracingTracingComplete {
 		b.traced(msg)
 		return
 	}
@@ -285,8 +297,8 @@ func (b *browser) unlessGone(ctx context.Context, err error) error {
 	}
 }
 
-// whenGone returns the error of a call when nothing that the call may have made is left: where the browser is
-// lost, when it is gone.
+// whenGone returns the error of a call when nothing that the call may have made is left: where the
+// browser is lost, when it is gone.
 func (b *browser) whenGone(err error) error {
 	if !errors.Is(err, errLost) {
 		return err

@@ -28,7 +28,8 @@
 // together in any order, in Page.Run, in Run and on the context of a lease:
 //
 //	to show something    Navigate, NavigateOK, SetContent, SetContentAt
-//	to change who asks   SetExtraHeaders, SetCookies, ClearCookies, Authenticate, SetUserAgent, SetLocale, SetTimezone
+//	to change who asks   SetExtraHeaders, SetCookies, ClearCookies, Authenticate, SetUserAgent,
+//	                     SetLocale, SetTimezone
 //	to leave things out  BlockResources, BlockURLs, SetJavaScriptEnabled
 //	to wait              WaitSelector, WaitFunction, WaitNetworkIdle
 //	to print             PrintPDF
@@ -58,8 +59,9 @@
 //
 // Each lease has a DevTools session and a chromedp of its own. What a holder sets through it ends
 // with the lease, whether pool.Config.Reset is on or off: emulation, headers, blocked addresses,
-// interception, scripts, bindings, listeners, exposed functions. When the lease ends, the navigation
-// in flight is stopped before the tab is used again. A Page answers pool.ErrReleased from then on.
+// interception, scripts, bindings, listeners, exposed functions. When the lease ends, the
+// navigation in flight is stopped before the tab is used again. A Page answers pool.ErrReleased
+// from then on.
 //
 // What the next lease of the same affinity meets depends on the settings:
 //
@@ -82,12 +84,14 @@
 // Browser.setContentsSize. After one of these the tab is closed when its lease ends.
 //
 // A holder's listener that blocks stops the holder's own calls. Plain chromedp calls on a lease's
-// context wait for it whatever becomes of their ctx. Calls of Page do not. Nobody else waits for it.
+// context wait for it whatever becomes of their ctx. Calls of Page do not. Nobody else waits for
+// it.
 //
-// A lease may have MaxPopups pages beside its own: popups, and pages that its holder opens. One more is
-// closed as it comes. All of them close when the lease ends. They are no tabs: the pool's promise never
-// to have more than MaxPages tabs and one spare does not count them. Dialogs are answered at once: leaving a page is confirmed, everything else is dismissed, or
-// accepted where AcceptDialogs says so. A holder who closes the page himself, by its script, by a command, or by
+// A lease may have MaxPopups pages beside its own: popups, and pages that its holder opens. One
+// more is closed as it comes. All of them close when the lease ends. They are no tabs: the pool's
+// promise never to have more than MaxPages tabs and one spare does not count them. Dialogs are
+// answered at once: leaving a page is confirmed, everything else is dismissed, or accepted where
+// AcceptDialogs says so. A holder who closes the page himself, by its script, by a command, or by
 // chromedp.Cancel on the lease's context, ends his lease, and nothing else.
 //
 // # What a holder may do
@@ -95,26 +99,27 @@
 // The driver checks every command that a holder sends through chromedp. Commands that end at the
 // page and its context are sent. Commands that name a target, a session, a context or a window are
 // sent for those of the lease: its page, its popups and workers, what the holder opened beside it,
-// and contexts that the holder made. Lists of targets and contexts have only those, and events about
-// other targets do not arrive. A command that names no context works on that of the lease's page.
-// All other commands, such as Browser.crash, Target.setAutoAttach on the browser's session, Tracing
-// and SystemInfo, are answered with an error that names WholeBrowser, the setting that allows them.
+// and contexts that the holder made. Lists of targets and contexts have only those, and events
+// about other targets do not arrive. A command that names no context works on that of the lease's
+// page. All other commands, such as Browser.crash, Target.setAutoAttach on the browser's session,
+// Tracing and SystemInfo, are answered with an error that names WholeBrowser, the setting that
+// allows them.
 //
-// Pages go to http, https, about:blank, data and blob addresses. Other schemes, such as file, chrome
-// and view-source, need AllowSchemes, and so do commands that give a page the files of the machine,
-// such as that of chromedp.SetUploadFiles. A refused navigation is an error answer of Page.navigate:
-// it names the scheme, the address without its query, and the setting. Scripts, redirects and frames
-// cannot leave for such a scheme; Chrome itself prevents that. Not checked is where downloads go: a
-// holder chooses the folder with Browser.setDownloadBehavior.
+// Pages go to http, https, about:blank, data and blob addresses. Other schemes, such as file,
+// chrome and view-source, need AllowSchemes, and so do commands that give a page the files of the
+// machine, such as that of chromedp.SetUploadFiles. A refused navigation is an error answer of
+// Page.navigate: it names the scheme, the address without its query, and the setting. Scripts,
+// redirects and frames cannot leave for such a scheme; Chrome itself prevents that. Not checked is
+// where downloads go: a holder chooses the folder with Browser.setDownloadBehavior.
 //
 // A page that its script, its holder or a user of the browser closes ends its lease with
 // ErrPageClosed. It has not crashed.
 //
 // # The audit
 //
-// Now and then the driver asks the browser for everything that is open. What is on nobody's books (a
-// page that came late, one that was told to close and said so, a popup whose lease is over) is closed and
-// reported; see Stranger.
+// Now and then the driver asks the browser for everything that is open. What is on nobody's books
+// (a page that came late, one that was told to close and said so, a popup whose lease is over) is
+// closed and reported; see Stranger.
 //
 // # Where it runs
 //
@@ -131,21 +136,21 @@ type Launcher struct {
 	// Options are the settings of its pages.
 	Options
 
-	// ExecPath is the browser to start: a path, or a name on the PATH. It may be a script that starts one.
-	// Empty: the first found of headless-shell, Chromium and Chrome, under the names that distributions
-	// give them. Where that is a distribution's script, the program behind it is started.
-	// headless-shell is about twice as fast as the others and needs a quarter of the memory.
+	// ExecPath is the browser to start: a path, or a name on the PATH. It may be a script that starts
+	// one. Empty: the first found of headless-shell, Chromium and Chrome, under the names that
+	// distributions give them. Where that is a distribution's script, the program behind it is
+	// started. headless-shell is about twice as fast as the others and needs a quarter of the memory.
 	ExecPath string
-	// Args are more flags of the form --name or --name=value. They replace the launcher's own of the same
-	// name; lists such as --disable-features are joined.
+	// Args are more flags of the form --name or --name=value. They replace the launcher's own of the
+	// same name; lists such as --disable-features are joined.
 	Args []string
 	// Env are more environment variables of the form NAME=value.
 	Env []string
-	// NoSandbox switches off the sandbox that keeps a page from the machine, and says so in the log. Chrome
-	// does not start as root with the sandbox on.
+	// NoSandbox switches off the sandbox that keeps a page from the machine, and says so in the log.
+	// Chrome does not start as root with the sandbox on.
 	NoSandbox bool
-	// WebGL lets pages use WebGL. One graphics process draws for all pages, also without a GPU: a page with a
-	// shader that does not end stops the screenshots of every tenant.
+	// WebGL lets pages use WebGL. One graphics process draws for all pages, also without a GPU: a page
+	// with a shader that does not end stops the screenshots of every tenant.
 	WebGL bool
 	// Headful opens visible windows.
 	Headful bool

@@ -29,9 +29,12 @@ func (b *browser) list(ctx context.Context) ([]*target.Info, error) {
 }
 
 // closePages closes those that pick picks of what the browser lists, again and again until there is
-// none, ctx ends, or the browser is gone. The browser's word that it closed one counts for nothing. Each
-// is told again when it answers still, and otherwise after closeGrace. pick runs with b.mu held.
-func (b *browser) closePages(ctx context.Context, pick func(info *target.Info, root target.ID) bool) error {
+// none, ctx ends, or the browser is gone. The browser's word that it closed one counts for nothing.
+// Each is told again when it answers still, and otherwise after closeGrace. pick runs with b.mu
+// held.
+func (b *browser) closePages(
+	ctx context.Context, pick func(info *target.Info, root target.ID) bool,
+) error {
 	unlisted := make(map[target.ID]*listed) // what the browser has not told of
 	for {
 		infos, err := b.list(ctx)
@@ -52,7 +55,8 @@ type leaving struct {
 	session target.SessionID // empty: nobody is attached to it
 }
 
-// tellToClose sends a close to those that pick picks and that are due, and returns all that pick picks.
+// tellToClose sends a close to those that pick picks and that are due, and returns all that pick
+// picks.
 func (b *browser) tellToClose(
 	infos []*target.Info, pick func(*target.Info, target.ID) bool, unlisted map[target.ID]*listed,
 ) []leaving {
@@ -83,8 +87,8 @@ func (b *browser) tellToClose(
 	return pages
 }
 
-// tellLocked tells a page to close. Whoever else closes the same page waits as long before it is told
-// again: of a page that does not answer, each close begins the 500 ms anew.
+// tellLocked tells a page to close. Whoever else closes the same page waits as long before it is
+// told again: of a page that does not answer, each close begins the 500 ms anew.
 func (b *browser) tellLocked(id target.ID, known *listed) {
 	post(b.wire, "", target.CloseTarget, target.CloseTargetParams{TargetID: id})
 	known.due = time.Now().Add(closeGrace)

@@ -22,15 +22,35 @@ func TestNewFindsWhatNoLaunchCanWorkWith(t *testing.T) {
 		launcher pool.Launcher[*Page]
 		wants    []string
 	}{
-		"no browser":          {Launcher{ExecPath: "no-such-browser"}, []string{`Launcher.ExecPath is "no-such-browser"`}},
-		"none on the PATH":    {Launcher{}, []string{"no browser found", "apt-get install"}},
-		"no folder":           {Launcher{ExecPath: program, TempDir: "/no/such"}, []string{`Launcher.TempDir is "/no/such"`}},
-		"a file for a folder": {Launcher{ExecPath: program, TempDir: program}, []string{"Launcher.TempDir", "not a directory"}},
-		"settings": {Launcher{ExecPath: program, Options: Options{StandbyURL: "x", MaxPopups: -2}, Args: []string{"--headless"}},
-			[]string{"Launcher.StandbyURL", "Launcher.MaxPopups is -2", "--headless cannot be given"}},
-		"no endpoint": {Remote{Options: Options{StandbyURL: "x"}}, []string{`Remote.URL is ""`, "Remote.StandbyURL"}},
-		"ClearStorage": {Launcher{ExecPath: program, NoSandbox: true, Options: Options{ClearStorage: true}},
-			[]string{"Launcher.ClearStorage is true", "pool.Config.Reset"}},
+		"no browser": {
+			Launcher{ExecPath: "no-such-browser"},
+			[]string{`Launcher.ExecPath is "no-such-browser"`},
+		},
+		"none on the PATH": {Launcher{}, []string{"no browser found", "apt-get install"}},
+		"no folder": {
+			Launcher{ExecPath: program, TempDir: "/no/such"},
+			[]string{`Launcher.TempDir is "/no/such"`},
+		},
+		"a file for a folder": {
+			Launcher{ExecPath: program, TempDir: program},
+			[]string{"Launcher.TempDir", "not a directory"},
+		},
+		"settings": {
+			Launcher{
+				ExecPath: program,
+				Options:  Options{StandbyURL: "x", MaxPopups: -2},
+				Args:     []string{"--headless"},
+			},
+			[]string{"Launcher.StandbyURL", "Launcher.MaxPopups is -2", "--headless cannot be given"},
+		},
+		"no endpoint": {
+			Remote{Options: Options{StandbyURL: "x"}},
+			[]string{`Remote.URL is ""`, "Remote.StandbyURL"},
+		},
+		"ClearStorage": {
+			Launcher{ExecPath: program, NoSandbox: true, Options: Options{ClearStorage: true}},
+			[]string{"Launcher.ClearStorage is true", "pool.Config.Reset"},
+		},
 	}
 	if runtime.GOOS == "linux" && os.Geteuid() == 0 {
 		cases["the sandbox as root"] = struct {
@@ -60,8 +80,10 @@ func TestNewFindsWhatNoLaunchCanWorkWith(t *testing.T) {
 
 func TestALaunchKnowsWhichCausesPass(t *testing.T) {
 	for printed, lasting := range map[string]bool{
-		"Running as root without --no-sandbox is not supported.": true, "No usable sandbox! See docs.": true,
-		"libnss3.so: error while loading shared libraries": true, "No space left on device": false, "": false,
+		"Running as root without --no-sandbox is not supported.": true,
+		"No usable sandbox! See docs.":                           true,
+		"libnss3.so: error while loading shared libraries":       true, "No space left on device": false,
+		"":                    false,
 		"Too many open files": false,
 	} {
 		path := filepath.Join(t.TempDir(), "browser")
@@ -69,7 +91,8 @@ func TestALaunchKnowsWhichCausesPass(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err := Launcher{ExecPath: path}.Launch(context.Background())
-		if err == nil || errors.Is(err, ErrCannotStart) != lasting || !strings.Contains(err.Error(), "exit status 3") {
+		if err == nil || errors.Is(err, ErrCannotStart) != lasting ||
+			!strings.Contains(err.Error(), "exit status 3") {
 			t.Errorf("%q: %v", printed, err)
 		}
 	}

@@ -16,10 +16,10 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// SetContent is an action that shows html as a new document and waits until it has loaded, with its images and
-// scripts. The document's address is about:blank: give <base href="..."> in html to resolve relative addresses.
-// It has an origin of its own, without cookies or storage, and Chrome lets it load nothing from this machine or from a
-// private network: use SetContentAt for that.
+// SetContent is an action that shows html as a new document and waits until it has loaded, with its
+// images and scripts. The document's address is about:blank: give <base href="..."> in html to
+// resolve relative addresses. It has an origin of its own, without cookies or storage, and Chrome
+// lets it load nothing from this machine or from a private network: use SetContentAt for that.
 func SetContent(html string) chromedp.Action[chromedp.Void] {
 	// Page.setDocumentContent would do the same without a load event.
 	write := "document.open(); document.write(" + quoteJS(html) + "); document.close()"
@@ -41,12 +41,14 @@ func SetContent(html string) chromedp.Action[chromedp.Void] {
 	})
 }
 
-// SetContentAt is an action that shows html as if the server at address had answered with it, and waits until it has
-// loaded. That server is not asked for the document, but for what it refers to by relative addresses. The document
-// has the origin of address, and so its cookies and storage.
+// SetContentAt is an action that shows html as if the server at address had answered with it, and
+// waits until it has loaded. That server is not asked for the document, but for what it refers to
+// by relative addresses. The document has the origin of address, and so its cookies and storage.
 func SetContentAt(address, html string) chromedp.Action[chromedp.Void] {
 	if u, err := url.Parse(address); err != nil || !httpURL(address) || u.Host == "" {
-		return invalid(refuse("address", discreet(address), "content must be for a whole http or https address"))
+		return invalid(
+			refuse("address", discreet(address), "content must be for a whole http or https address"),
+		)
 	}
 	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
 		const name = "SetContentAt"
@@ -55,7 +57,9 @@ func SetContentAt(address, html string) chromedp.Action[chromedp.Void] {
 		}
 		_, err := chromedp.Navigate(address)(ctx, t)
 		if err != nil {
-			err = gaveUp(ctx, err, func() string { return discreet(shortened(address)) + " did not load in time" })
+			err = gaveUp(
+				ctx, err, func() string { return discreet(shortened(address)) + " did not load in time" },
+			)
 		}
 		// Also where ctx has ended: the next document is another one's.
 		after, cancel := context.WithTimeout(context.WithoutCancel(ctx), leaveGrace)
@@ -69,7 +73,8 @@ func evaluate[T any](ctx context.Context, t *chromedp.Target, expression string)
 	return chromedp.Evaluate[T](expression)(ctx, t)
 }
 
-// until asks again and again until the answer is yes or an error, or until ctx ends. The first pauses are short.
+// until asks again and again until the answer is yes or an error, or until ctx ends. The first
+// pauses are short.
 func until(ctx context.Context, is func() (bool, error)) error {
 	for pause := time.Millisecond; ; pause = min(2*pause, pollEvery) {
 		yes, err := is()
@@ -89,9 +94,9 @@ func until(ctx context.Context, is func() (bool, error)) error {
 	}
 }
 
-// SetExtraHeaders is an action that sends headers with every request of the page, whatever server it goes to, so
-// they are no place for a secret where a page loads from elsewhere. They replace those of an earlier call; nil sends
-// none. They end with the lease.
+// SetExtraHeaders is an action that sends headers with every request of the page, whatever server
+// it goes to, so they are no place for a secret where a page loads from elsewhere. They replace
+// those of an earlier call; nil sends none. They end with the lease.
 //
 // Headers that describe the connection or the body are refused, and so is Cookie: see SetCookies.
 func SetExtraHeaders(headers http.Header) chromedp.Action[chromedp.Void] {
@@ -103,7 +108,9 @@ func SetExtraHeaders(headers http.Header) chromedp.Action[chromedp.Void] {
 		sent[name] = strings.Join(values, ", ")
 	}
 	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
-		_, err := cdp.Call(ctx, t, network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{Headers: sent})
+		_, err := cdp.Call(
+			ctx, t, network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{Headers: sent},
+		)
 		if err != nil {
 			return fmt.Errorf("chrome: set extra headers: %w", err)
 		}
@@ -111,25 +118,33 @@ func SetExtraHeaders(headers http.Header) chromedp.Action[chromedp.Void] {
 	})
 }
 
-// ownHeaders are those that Chrome sets itself, in canonical form. A navigation with one of them fails.
+// ownHeaders are those that Chrome sets itself, in canonical form. A navigation with one of them
+// fails.
 var ownHeaders = []string{
-	"Connection", "Content-Length", "Cookie2", "Host", "Keep-Alive", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
+	"Connection", "Content-Length", "Cookie2", "Host", "Keep-Alive", "Te", "Trailer",
+	"Transfer-Encoding", "Upgrade",
 }
 
-// checkHeader checks a header that a page is to send. Values may be secrets, so they are not in the error.
+// checkHeader checks a header that a page is to send. Values may be secrets, so they are not in the
+// error.
 func checkHeader(name string, values []string) error {
 	canonical := textproto.CanonicalMIMEHeaderKey(name)
 	switch {
 	case !token(name):
 		return refuse("header", name, "a name must be letters, digits and !#$%&'*+-.^_`|~")
 	case canonical == "Cookie":
-		return refuse("header", name, "cookies must be set with SetCookies, which says what server they are for")
+		return refuse(
+			"header", name, "cookies must be set with SetCookies, which says what server they are for",
+		)
 	case slices.Contains(ownHeaders, canonical), strings.HasPrefix(canonical, "Proxy-"):
 		return refuse("header", name, "the browser sets it by itself")
 	}
 	for _, value := range values {
 		if strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
-			return &InputError{Name: "the value of header " + quoted(name), Rule: "it must be one line, without control characters"}
+			return &InputError{
+				Name: "the value of header " + quoted(name),
+				Rule: "it must be one line, without control characters",
+			}
 		}
 	}
 	return nil
@@ -143,15 +158,18 @@ func token(text string) bool {
 	})
 }
 
-// SetCookies is an action that stores cookies as if the server at address had set them. Without a Domain, a cookie
-// goes to that host only; without a Path, to all of it.
+// SetCookies is an action that stores cookies as if the server at address had set them. Without a
+// Domain, a cookie goes to that host only; without a Path, to all of it.
 //
-// Cookies live in the page's context, beyond the lease: the next lease of the same affinity meets them, unless
-// ClearCookies is run before the end of this one, or the launcher says ClearStorage. No other affinity does.
+// Cookies live in the page's context, beyond the lease: the next lease of the same affinity meets
+// them, unless ClearCookies is run before the end of this one, or the launcher says ClearStorage.
+// No other affinity does.
 func SetCookies(address string, cookies ...*http.Cookie) chromedp.Action[chromedp.Void] {
 	u, err := url.Parse(address)
 	if err != nil || !httpURL(address) || u.Host == "" {
-		return invalid(refuse("address", discreet(address), "cookies must be for a whole http or https address"))
+		return invalid(
+			refuse("address", discreet(address), "cookies must be for a whole http or https address"),
+		)
 	}
 	params := make([]*network.CookieParam, len(cookies))
 	for i, cookie := range cookies {
@@ -163,7 +181,8 @@ func SetCookies(address string, cookies ...*http.Cookie) chromedp.Action[chromed
 		if len(params) == 0 {
 			return nil
 		}
-		if _, err := cdp.Call(ctx, t, network.SetCookies, network.SetCookiesParams{Cookies: params}); err != nil {
+		_, err := cdp.Call(ctx, t, network.SetCookies, network.SetCookiesParams{Cookies: params})
+		if err != nil {
 			return fmt.Errorf("chrome: set cookies: %w", err)
 		}
 		return nil
@@ -171,11 +190,13 @@ func SetCookies(address string, cookies ...*http.Cookie) chromedp.Action[chromed
 }
 
 var sameSites = map[http.SameSite]network.CookieSameSite{
-	http.SameSiteLaxMode: network.CookieSameSiteLax, http.SameSiteStrictMode: network.CookieSameSiteStrict,
-	http.SameSiteNoneMode: network.CookieSameSiteNone,
+	http.SameSiteLaxMode:    network.CookieSameSiteLax,
+	http.SameSiteStrictMode: network.CookieSameSiteStrict,
+	http.SameSiteNoneMode:   network.CookieSameSiteNone,
 }
 
-// cookieParam checks a cookie, and translates it. Its value may be a secret, so it is not in the error.
+// cookieParam checks a cookie, and translates it. Its value may be a secret, so it is not in the
+// error.
 func cookieParam(address string, i int, cookie *http.Cookie) (*network.CookieParam, error) {
 	if cookie == nil {
 		return nil, refuse(fmt.Sprintf("cookie %d", i), "", "it must not be nil")
@@ -191,7 +212,9 @@ func cookieParam(address string, i int, cookie *http.Cookie) (*network.CookiePar
 		return nil, refuse("cookie", cookie.Name, reason)
 	}
 	if cookie.Partitioned {
-		return nil, refuse("cookie", cookie.Name, "partitioned cookies cannot be set from outside of the page")
+		return nil, refuse(
+			"cookie", cookie.Name, "partitioned cookies cannot be set from outside of the page",
+		)
 	}
 	param := &network.CookieParam{
 		Name: cookie.Name, Value: cookie.Value, URL: address, Domain: cookie.Domain, Path: cookie.Path,
@@ -213,8 +236,8 @@ func cookieParam(address string, i int, cookie *http.Cookie) (*network.CookiePar
 
 func sinceEpoch(t time.Time) cdp.TimeSinceEpoch { return cdp.TimeSinceEpoch(t.UnixMilli()) / 1000 }
 
-// ClearCookies is an action that removes all cookies of the page's context: those that SetCookies stored, and
-// those that servers and scripts set.
+// ClearCookies is an action that removes all cookies of the page's context: those that SetCookies
+// stored, and those that servers and scripts set.
 func ClearCookies() chromedp.Action[chromedp.Void] {
 	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
 		if _, err := cdp.Call(ctx, t, network.ClearBrowserCookies, cdp.Empty{}); err != nil {

@@ -20,15 +20,16 @@ type browserContext struct {
 	b  *browser
 	id cdp.BrowserContextID
 
-	// opening is the number of tabs of it that the browser was asked for and that are not on the books, closes
-	// the number of Close calls that run, and gaveUp says that one ended without an answer. All are guarded by
-	// browser.mu.
+	// opening is the number of tabs of it that the browser was asked for and that are not on the
+	// books, closes the number of Close calls that run, and gaveUp says that one ended without an
+	// answer. All are guarded by browser.mu.
 	opening, closes int
 	gaveUp          bool
 	stains          stains // guarded by browser.mu
 }
 
-// NewContext makes a profile. Once the browser was asked for it, the call waits for the answer and not for ctx.
+// NewContext makes a profile. Once the browser was asked for it, the call waits for the answer and
+// not for ctx.
 func (b *browser) NewContext(ctx context.Context) (pool.BrowserContext[*Page], error) {
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("chrome: open a context: %w", ended(ctx))
@@ -50,7 +51,9 @@ func (b *browser) NewContext(ctx context.Context) (pool.BrowserContext[*Page], e
 		return nil, fmt.Errorf("chrome: open a context: %w", b.whenGone(err))
 	}
 	if ctx.Err() != nil {
-		return nil, fmt.Errorf("chrome: open a context: %w", errors.Join(ended(ctx), c.Close(context.WithoutCancel(ctx))))
+		return nil, fmt.Errorf(
+			"chrome: open a context: %w", errors.Join(ended(ctx), c.Close(context.WithoutCancel(ctx))),
+		)
 	}
 	return c, nil
 }
@@ -70,7 +73,10 @@ func (c *browserContext) Close(ctx context.Context) (err error) {
 	for {
 		try, cancel := context.WithTimeout(ctx, disposeTimeout)
 		// An error of it says no more than an answer does: what counts is what is still there.
-		_, _ = call(try, c.b.wire, "", target.DisposeBrowserContext, target.DisposeBrowserContextParams{BrowserContextID: c.id})
+		_, _ = call(
+			try, c.b.wire, "", target.DisposeBrowserContext,
+			target.DisposeBrowserContextParams{BrowserContextID: c.id},
+		)
 		cancel()
 		left, err := c.left(ctx)
 		if err != nil {
@@ -88,8 +94,8 @@ func (c *browserContext) Close(ctx context.Context) (err error) {
 	}
 }
 
-// left reports whether the browser still lists the profile, or anything in it. What it does not list
-// is struck off the books.
+// left reports whether the browser still lists the profile, or anything in it. What it does not
+// list is struck off the books.
 func (c *browserContext) left(ctx context.Context) (bool, error) {
 	infos, err := c.b.list(ctx)
 	if err != nil {

@@ -13,7 +13,8 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 )
 
-// Diagnostics are what a page has said of its troubles since its lease began, and what it waits for now.
+// Diagnostics are what a page has said of its troubles since its lease began, and what it waits for
+// now.
 type Diagnostics struct {
 	// URL is what the page shows, as far as it is known.
 	URL string
@@ -74,9 +75,9 @@ type Request struct {
 // String is the request without its time.
 func (r Request) String() string { return r.Method + " " + r.URL }
 
-// Diagnostics returns what the page has said of its troubles since its lease began: errors on its console,
-// exceptions that nobody caught, requests that failed; and the requests in flight. After the end of the lease they stay
-// as they were then. It waits for nothing.
+// Diagnostics returns what the page has said of its troubles since its lease began: errors on its
+// console, exceptions that nobody caught, requests that failed; and the requests in flight. After
+// the end of the lease they stay as they were then. It waits for nothing.
 func (p *Page) Diagnostics() Diagnostics {
 	if p.session == nil {
 		return Diagnostics{}
@@ -129,7 +130,13 @@ func readException(event jsonv2.Value) (Problem, bool) {
 		first, _, _ := strings.Cut(said(d.Exception), "\n") // then comes the stack
 		text += " " + first
 	}
-	p := Problem{Kind: Exception, Text: shortened(text), URL: shortened(d.URL), Line: int(d.LineNumber) + 1, Column: int(d.ColumnNumber) + 1}
+	p := Problem{
+		Kind:   Exception,
+		Text:   shortened(text),
+		URL:    shortened(d.URL),
+		Line:   int(d.LineNumber) + 1,
+		Column: int(d.ColumnNumber) + 1,
+	}
 	p.at(d.StackTrace)
 	return p, true
 }
@@ -186,9 +193,9 @@ func place(url string, line, column int) string {
 	return url
 }
 
-// shortened keeps a page's megabytes out of the books, and what it says on one line: whatever is no letter, mark, number,
-// sign or blank, such as an escape to a terminal or an end of a line, is a blank there. The text shares no memory with
-// what it is from.
+// shortened keeps a page's megabytes out of the books, and what it says on one line: whatever is no
+// letter, mark, number, sign or blank, such as an escape to a terminal or an end of a line, is a
+// blank there. The text shares no memory with what it is from.
 func shortened(text string) string {
 	more := ""
 	if len(text) > textBytes {
@@ -202,14 +209,16 @@ func shortened(text string) string {
 	}, strings.Clone(text)) + more
 }
 
-// What may be secret in an address, wherever that stands in a text: the name and the password of a user, the query, the
-// fragment. What has no place of its own for them (data, blob) is shown as it is.
+// What may be secret in an address, wherever that stands in a text: the name and the password of a
+// user, the query, the fragment. What has no place of its own for them (data, blob) is shown as it
+// is.
 var (
 	users   = regexp.MustCompile(`://[^\s/?#@"']*@`)
 	queries = regexp.MustCompile(`(://[^\s?#"']*[?#])[^\s"'<>)\]]+`)
 )
 
-// discreet is a text for errors and the log, which more people read than may have what is in a page's addresses.
+// discreet is a text for errors and the log, which more people read than may have what is in a
+// page's addresses.
 func discreet(text string) string {
 	return queries.ReplaceAllString(users.ReplaceAllLiteralString(text, "://...@"), "$1...")
 }

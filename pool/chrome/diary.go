@@ -16,19 +16,21 @@ import (
 )
 
 const (
-	// problemsMost is how many problems of a lease are kept, and readsMost how many messages are decoded for
-	// them: what a page says in a loop is counted by what it looks like, undecoded.
+	// problemsMost is how many problems of a lease are kept, and readsMost how many messages are
+	// decoded for them: what a page says in a loop is counted by what it looks like, undecoded.
 	problemsMost, readsMost = 32, 64
 	// problemBytes is the longest message that is decoded for a problem.
 	problemBytes = 16 << 10
-	// flightsMost is how many requests in flight are known, and flightBytes what is kept of one undecoded.
+	// flightsMost is how many requests in flight are known, and flightBytes what is kept of one
+	// undecoded.
 	flightsMost, flightBytes = 256, 4 << 10
 	// textBytes is what is kept of an address or of a message's text.
 	textBytes = 512
 )
 
-// diary is what a page has said of its troubles during the present lease, and what it waits for. The pump
-// writes it, so a message costs next to nothing where it is no trouble: most are known by how they begin.
+// diary is what a page has said of its troubles during the present lease, and what it waits for.
+// The pump writes it, so a message costs next to nothing where it is no trouble: most are known by
+// how they begin.
 type diary struct {
 	// begin is how the news begins that the page's own frame shows another document.
 	begin []byte
@@ -56,7 +58,10 @@ type flight struct {
 }
 
 func newDiary(page target.ID) *diary {
-	d := &diary{begin: []byte(`{"frame":{"id":"` + string(page) + `",`), frame: []byte(`"frameId":"` + string(page) + `"`)}
+	d := &diary{
+		begin: []byte(`{"frame":{"id":"` + string(page) + `",`),
+		frame: []byte(`"frameId":"` + string(page) + `"`),
+	}
 	d.mu.flights = make(map[string]flight)
 	return d
 }
@@ -69,7 +74,8 @@ func (d *diary) turn() {
 	d.mu.reads, d.mu.unlisted = 0, 0
 }
 
-// copy is the diary of this moment. Nothing of it is decoded yet, since this may run under the pool's lock.
+// copy is the diary of this moment. Nothing of it is decoded yet, since this may run under the
+// pool's lock.
 func (d *diary) copy() (Diagnostics, []flight) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -101,7 +107,10 @@ func (d *diary) event(msg *cdproto.Message) {
 		// The same place is the same problem: the rest is the time, and handles of objects.
 		_, place, _ := bytes.Cut(msg.Params, []byte(`"text":`))
 		place, _, _ = bytes.Cut(place, []byte(`"exception":`))
-		d.note(Exception, sum(place), len(msg.Params), func() (Problem, bool) { return readException(msg.Params) })
+		d.note(
+			Exception, sum(place), len(msg.Params),
+			func() (Problem, bool) { return readException(msg.Params) },
+		)
 	case cdproto.EventLogEntryAdded:
 		said, after, _ := bytes.Cut(msg.Params, []byte(`,"timestamp":`))
 		if !bytes.Contains(said, []byte(`"level":"error"`)) {
@@ -109,7 +118,10 @@ func (d *diary) event(msg *cdproto.Message) {
 		}
 		_, url, _ := bytes.Cut(after, []byte(`"url":"`))
 		url, _, _ = bytes.Cut(url, []byte(`"`))
-		d.note(Browser, sum(said, url), len(msg.Params), func() (Problem, bool) { return readEntry(msg.Params) })
+		d.note(
+			Browser, sum(said, url), len(msg.Params),
+			func() (Problem, bool) { return readEntry(msg.Params) },
+		)
 	case cdproto.EventNetworkRequestWillBeSent:
 		d.departs(msg.Params)
 	case cdproto.EventNetworkLoadingFinished, cdproto.EventNetworkLoadingFailed:
@@ -117,7 +129,8 @@ func (d *diary) event(msg *cdproto.Message) {
 		d.mu.Lock()
 		f := d.mu.flights[id]
 		// A document's request has the id of its loader.
-		if f.loader == id && msg.Method == cdproto.EventNetworkLoadingFailed && bytes.Contains(f.event, d.frame) {
+		if f.loader == id && msg.Method == cdproto.EventNetworkLoadingFailed &&
+			bytes.Contains(f.event, d.frame) {
 			d.mu.failed = f
 		}
 		delete(d.mu.flights, id)
@@ -130,8 +143,8 @@ func (d *diary) event(msg *cdproto.Message) {
 	}
 }
 
-// note counts a problem that is known by its sum, and otherwise has it read. Reading may take as long as the
-// message is, so it is done without the lock.
+// note counts a problem that is known by its sum, and otherwise has it read. Reading may take as
+// long as the message is, so it is done without the lock.
 func (d *diary) note(kind ProblemKind, sum uint64, size int, read func() (Problem, bool)) {
 	d.mu.Lock()
 	at, known := d.mu.known[sum]
@@ -175,7 +188,8 @@ func (d *diary) add(sum uint64, p Problem) {
 	d.mu.known[sum] = at
 }
 
-// departs notes a request that was sent. One that is redirected keeps its id, and is then the new one.
+// departs notes a request that was sent. One that is redirected keeps its id, and is then the new
+// one.
 func (d *diary) departs(event jsonv2.Value) {
 	id, loader := requestIDs(event)
 	f := flight{event: event, loader: loader, Request: Request{Since: time.Now()}}
@@ -190,8 +204,8 @@ func (d *diary) departs(event jsonv2.Value) {
 	}
 }
 
-// arrives notes that the page shows another document. What the last one waited for it does not wait for any
-// more, and of a document that was left while its main thread was held nobody else says so.
+// arrives notes that the page shows another document. What the last one waited for it does not wait
+// for any more, and of a document that was left while its main thread was held nobody else says so.
 func (d *diary) arrives(url, loader string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -202,7 +216,8 @@ func (d *diary) arrives(url, loader string) {
 // shows notes what the page showed when the diary was begun.
 func (d *diary) shows(msg *cdproto.Message) {
 	var result page.GetFrameTreeResult
-	if msg.Error != nil || decode(msg.Result, &result) != nil || result.FrameTree == nil || result.FrameTree.Frame == nil {
+	if msg.Error != nil || decode(msg.Result, &result) != nil || result.FrameTree == nil ||
+		result.FrameTree.Frame == nil {
 		return
 	}
 	frame := result.FrameTree.Frame
@@ -213,8 +228,8 @@ func (d *diary) shows(msg *cdproto.Message) {
 	}
 }
 
-// unreached is the address of the latest document that failed to load, where a redirect may have led to. It is
-// "" where none has failed since a moment.
+// unreached is the address of the latest document that failed to load, where a redirect may have
+// led to. It is "" where none has failed since a moment.
 func (d *diary) unreached(since time.Time) string {
 	d.mu.Lock()
 	f := d.mu.failed
@@ -226,7 +241,8 @@ func (d *diary) unreached(since time.Time) string {
 	return discreet(f.URL)
 }
 
-// traffic is the number of requests in flight, at most flightsMost, and when one began or ended last.
+// traffic is the number of requests in flight, at most flightsMost, and when one began or ended
+// last.
 func (d *diary) traffic() (flying int, moved time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -246,13 +262,19 @@ func (f *flight) read() {
 		Type string `json:"type"`
 	}
 	if decode(f.event, &sent) == nil {
-		f.Method, f.URL, f.Type = shortened(sent.Request.Method), shortened(sent.Request.URL), shortened(sent.Type)
+		f.Method, f.URL, f.Type = shortened(
+			sent.Request.Method,
+		), shortened(
+			sent.Request.URL,
+		), shortened(
+			sent.Type,
+		)
 	}
 	f.event = nil
 }
 
-// requestIDs are the ids that an event of the network begins with: of the request, and where a request begins
-// of the document's loader.
+// requestIDs are the ids that an event of the network begins with: of the request, and where a
+// request begins of the document's loader.
 func requestIDs(event jsonv2.Value) (request, loader string) {
 	if rest, ok := bytes.CutPrefix(event, []byte(`{"requestId":"`)); ok {
 		id, rest, _ := bytes.Cut(rest, []byte(`"`))
@@ -270,7 +292,8 @@ func requestIDs(event jsonv2.Value) (request, loader string) {
 	return of.RequestID, of.LoaderID
 }
 
-// navigated reads the address of the page's own frame, and the document's loader, out of the news that a frame shows another document.
+// navigated reads the address of the page's own frame, and the document's loader, out of the news
+// that a frame shows another document.
 func (d *diary) navigated(event jsonv2.Value) (url, loader string, ok bool) {
 	if !bytes.HasPrefix(event, d.begin) {
 		return "", "", false

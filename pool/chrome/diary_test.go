@@ -64,8 +64,11 @@ func TestDiaryIsBoundedWhateverThePageSays(t *testing.T) {
 	}
 	d.console(fmt.Appendf(nil, wroteError, strings.Repeat("x", problemBytes), 1))
 	got := d.diagnostics()
-	if len(got.Problems) != problemsMost || got.Unlisted != 5001-problemsMost || len(got.Requests) != flightsMost {
-		t.Errorf("%d problems, %d unlisted, %d requests", len(got.Problems), got.Unlisted, len(got.Requests))
+	if len(got.Problems) != problemsMost || got.Unlisted != 5001-problemsMost ||
+		len(got.Requests) != flightsMost {
+		t.Errorf(
+			"%d problems, %d unlisted, %d requests", len(got.Problems), got.Unlisted, len(got.Requests),
+		)
 	}
 	d.turn()
 	d.console(fmt.Appendf(nil, wroteError, strings.Repeat("x", problemBytes), 1))
@@ -79,7 +82,13 @@ func TestDiaryIsBoundedWhateverThePageSays(t *testing.T) {
 		t.Errorf("%d reads, %v", d.mu.reads, d.mu.problems)
 	}
 	d = newDiary("p")
-	d.event(event(cdproto.EventNetworkRequestWillBeSent, `{"requestId":"1","loaderId":"l","request":{"url":"http://a/","method":"%s"},"type":"Fetch"}`, strings.Repeat("M", 2*flightBytes)))
+	d.event(
+		event(
+			cdproto.EventNetworkRequestWillBeSent,
+			`{"requestId":"1","loaderId":"l","request":{"url":"http://a/","method":"%s"},"type":"Fetch"}`,
+			strings.Repeat("M", 2*flightBytes),
+		),
+	)
 	if text := d.diagnostics().Requests[0].String(); len(text) > 2*textBytes {
 		t.Errorf("of a request %d bytes were kept", len(text))
 	}
@@ -112,8 +121,11 @@ func TestDiaryKeepsWhatAPageSaysOnOneLine(t *testing.T) {
 	if text := got.Requests[0].URL; text != "http://a/a b" {
 		t.Errorf("kept: %q", text)
 	}
-	calls := stack(t.Context(), []jsonv2.Value{jsonv2.Value(`{"value":[{"name":"ProfileChunk","args":{"data":{"cpuProfile":{
-		"nodes":[{"id":1,"callFrame":{"functionName":"a\nb","url":"http://u:p@a/b.js?token=1","lineNumber":2,"columnNumber":4}}],"samples":[1]}}}}]}`)})
+	calls := stack(
+		t.Context(),
+		[]jsonv2.Value{jsonv2.Value(`{"value":[{"name":"ProfileChunk","args":{"data":{"cpuProfile":{
+		"nodes":[{"id":1,"callFrame":{"functionName":"a\nb","url":"http://u:p@a/b.js?token=1","lineNumber":2,"columnNumber":4}}],"samples":[1]}}}}]}`)},
+	)
 	if len(calls) != 1 || calls[0] != "a b (http://...@a/b.js?...:3:5)" {
 		t.Errorf("the stack is %q", calls)
 	}
@@ -143,20 +155,39 @@ func TestErrorsAndLogHaveNoSecretsOfAddresses(t *testing.T) {
 func TestDiaryKnowsWhatIsInFlightAndWhatThePageShows(t *testing.T) {
 	d := newDiary("p")
 	d.event(event(cdproto.EventNetworkRequestWillBeSent, sent, "1.1", "first"))
-	d.event(event(cdproto.EventNetworkRequestWillBeSent, sent, "1.2", strings.Repeat("y", 2*flightBytes)))
+	d.event(
+		event(cdproto.EventNetworkRequestWillBeSent, sent, "1.2", strings.Repeat("y", 2*flightBytes)),
+	)
 	d.event(event(cdproto.EventNetworkRequestWillBeSent, sent, "1.3", "third"))
 	d.event(event(cdproto.EventNetworkLoadingFinished, `{"requestId":"1.1","timestamp":1}`))
-	d.event(event(cdproto.EventPageFrameNavigated, `{"frame":{"id":"p","loaderId":"l","url":"http://a/page"},"type":"Navigation"}`))
-	d.event(event(cdproto.EventPageFrameNavigated, `{"frame":{"id":"q","parentId":"p","loaderId":"l","url":"http://a/frame"},"type":"Navigation"}`))
+	d.event(
+		event(
+			cdproto.EventPageFrameNavigated,
+			`{"frame":{"id":"p","loaderId":"l","url":"http://a/page"},"type":"Navigation"}`,
+		),
+	)
+	d.event(
+		event(
+			cdproto.EventPageFrameNavigated,
+			`{"frame":{"id":"q","parentId":"p","loaderId":"l","url":"http://a/frame"},"type":"Navigation"}`,
+		),
+	)
 	d.turn() // a lease that begins does not end what is in flight
 	got := d.diagnostics()
-	if len(got.Requests) != 2 || len(got.Requests[0].URL) != textBytes+3 || got.Requests[1].String() != "GET http://a/third" || got.Requests[1].Type != "XHR" {
+	if len(got.Requests) != 2 || len(got.Requests[0].URL) != textBytes+3 ||
+		got.Requests[1].String() != "GET http://a/third" ||
+		got.Requests[1].Type != "XHR" {
 		t.Errorf("in flight: %v", got.Requests)
 	}
 	if got.URL != "http://a/page" {
 		t.Errorf("the page shows %q", got.URL)
 	}
-	d.event(event(cdproto.EventPageFrameNavigated, `{"frame":{"id":"p","loaderId":"l","url":"http://a/page#2"},"type":"Navigation"}`))
+	d.event(
+		event(
+			cdproto.EventPageFrameNavigated,
+			`{"frame":{"id":"p","loaderId":"l","url":"http://a/page#2"},"type":"Navigation"}`,
+		),
+	)
 	if got := d.diagnostics(); len(got.Requests) != 2 || got.URL != "http://a/page#2" {
 		t.Errorf("in the document that they are for: %v", got)
 	}
@@ -164,7 +195,12 @@ func TestDiaryKnowsWhatIsInFlightAndWhatThePageShows(t *testing.T) {
 	if got := d.diagnostics(); len(got.Requests) != 1 {
 		t.Errorf("in flight: %v", got.Requests)
 	}
-	d.event(event(cdproto.EventPageFrameNavigated, `{"frame":{"id":"p","loaderId":"m","url":"about:blank"},"type":"Navigation"}`))
+	d.event(
+		event(
+			cdproto.EventPageFrameNavigated,
+			`{"frame":{"id":"p","loaderId":"m","url":"about:blank"},"type":"Navigation"}`,
+		),
+	)
 	if got := d.diagnostics(); len(got.Requests) != 0 {
 		t.Errorf("in flight for a document that was left: %v", got.Requests)
 	}
@@ -172,7 +208,12 @@ func TestDiaryKnowsWhatIsInFlightAndWhatThePageShows(t *testing.T) {
 
 func TestStackIsWhereTheMainThreadWasFoundMostOften(t *testing.T) {
 	chunk := func(tid int, more string) jsonv2.Value {
-		return jsonv2.Value(fmt.Sprintf(`{"value":[{"name":"Profile","pid":9,"tid":%d,"id":%d},{"name":"ProfileChunk","pid":9,"tid":%d,"id":"0x%d","args":{"data":{%s}}}]}`, tid, tid, tid, tid, more))
+		return jsonv2.Value(
+			fmt.Sprintf(
+				`{"value":[{"name":"Profile","pid":9,"tid":%d,"id":%d},{"name":"ProfileChunk","pid":9,"tid":%d,"id":"0x%d","args":{"data":{%s}}}]}`,
+				tid, tid, tid, tid, more,
+			),
+		)
 	}
 	nodes := `"nodes":[{"id":1,"callFrame":{"functionName":"(root)"}},
 		{"id":2,"parent":1,"callFrame":{"functionName":"main","url":"http://a/b.js","lineNumber":8,"columnNumber":0}},
@@ -180,7 +221,9 @@ func TestStackIsWhereTheMainThreadWasFoundMostOften(t *testing.T) {
 		{"id":4,"parent":1,"callFrame":{"functionName":"(program)"}}]`
 	got := stack(t.Context(), []jsonv2.Value{
 		chunk(8, `"cpuProfile":{`+nodes+`,"samples":[2,2,2,2,2,2,2,2,2,2,2,2]}`), // a worker
-		chunk(9, `"cpuProfile":{`+nodes+`,"samples":[2,4,4,4,3]},"lines":[9,0,0,0,3],"columns":[1,0,0,0,7]`),
+		chunk(
+			9, `"cpuProfile":{`+nodes+`,"samples":[2,4,4,4,3]},"lines":[9,0,0,0,3],"columns":[1,0,0,0,7]`,
+		),
 		chunk(9, `"cpuProfile":{"samples":[3,3,4,4]},"lines":[3,5,0,0],"columns":[7,1,0,0]`),
 		jsonv2.Value(`{"value":7}`),
 	})

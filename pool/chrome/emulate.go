@@ -13,8 +13,8 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// overrides are what the actions of this package have set on a page, where one command of the protocol replaces
-// what another action has set by it.
+// overrides are what the actions of this package have set on a page, where one command of the
+// protocol replaces what another action has set by it.
 type overrides struct {
 	agent struct {
 		sync.Mutex
@@ -24,8 +24,9 @@ type overrides struct {
 	intercept interception
 }
 
-// SetUserAgent is an action that changes the user agent that servers and scripts are told. The browser then sends no
-// client hints (Sec-CH-UA), which would name its own. It concerns the next navigation, and ends with the lease.
+// SetUserAgent is an action that changes the user agent that servers and scripts are told. The
+// browser then sends no client hints (Sec-CH-UA), which would name its own. It concerns the next
+// navigation, and ends with the lease.
 func SetUserAgent(agent string) chromedp.Action[chromedp.Void] {
 	if agent == "" || strings.ContainsFunc(agent, func(r rune) bool { return r < ' ' || r >= 0x7f }) {
 		return invalid(refuse("user agent", agent, "it must be printable ASCII, and not empty"))
@@ -35,8 +36,9 @@ func SetUserAgent(agent string) chromedp.Action[chromedp.Void] {
 	})
 }
 
-// SetLocale is an action that has the page work in a locale, such as de-DE: its formats (Intl), the languages that
-// scripts are told, and the header Accept-Language. It concerns the next navigation, and ends with the lease.
+// SetLocale is an action that has the page work in a locale, such as de-DE: its formats (Intl), the
+// languages that scripts are told, and the header Accept-Language. It concerns the next navigation,
+// and ends with the lease.
 func SetLocale(locale string) chromedp.Action[chromedp.Void] {
 	language, _, _ := strings.Cut(locale, "-")
 	if !token(locale) {
@@ -47,8 +49,11 @@ func SetLocale(locale string) chromedp.Action[chromedp.Void] {
 		languages += "," + language
 	}
 	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
-		_, err := cdp.Call(ctx, t, emulation.SetLocaleOverride, emulation.SetLocaleOverrideParams{Locale: locale})
-		if refused := (*cdproto.Error)(nil); errors.As(err, &refused) && strings.Contains(refused.Message, "Invalid locale") {
+		_, err := cdp.Call(
+			ctx, t, emulation.SetLocaleOverride, emulation.SetLocaleOverrideParams{Locale: locale},
+		)
+		if refused := (*cdproto.Error)(nil); errors.As(err, &refused) &&
+			strings.Contains(refused.Message, "Invalid locale") {
 			return &InputError{Name: "locale", Value: quoted(locale), Rule: localeRule, Err: err}
 		}
 		if err != nil {
@@ -79,8 +84,8 @@ func override(ctx context.Context, t *chromedp.Target, name string, change func(
 	return nil
 }
 
-// SetTimezone is an action that has the page live in a time zone of the IANA data base, such as Europe/Berlin. It
-// ends with the lease.
+// SetTimezone is an action that has the page live in a time zone of the IANA data base, such as
+// Europe/Berlin. It ends with the lease.
 func SetTimezone(zone string) chromedp.Action[chromedp.Void] {
 	const known = `(zone => { try { new Intl.DateTimeFormat("en", {timeZone: zone}); return true } catch { return false } })`
 	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
@@ -95,7 +100,9 @@ func SetTimezone(zone string) chromedp.Action[chromedp.Void] {
 		if !is {
 			return refuse("time zone", zone, "it must be one that the browser knows, such as Europe/Berlin")
 		}
-		_, err = cdp.Call(ctx, t, emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: zone})
+		_, err = cdp.Call(
+			ctx, t, emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: zone},
+		)
 		if err != nil {
 			return fmt.Errorf("chrome: set the time zone: %w", err)
 		}
@@ -103,11 +110,15 @@ func SetTimezone(zone string) chromedp.Action[chromedp.Void] {
 	})
 }
 
-// SetJavaScriptEnabled is an action that switches the scripts of pages off, and on again. Actions that evaluate
-// expressions work all the same. It concerns the next navigation, and ends with the lease.
+// SetJavaScriptEnabled is an action that switches the scripts of pages off, and on again. Actions
+// that evaluate expressions work all the same. It concerns the next navigation, and ends with the
+// lease.
 func SetJavaScriptEnabled(enabled bool) chromedp.Action[chromedp.Void] {
 	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
-		_, err := cdp.Call(ctx, t, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !enabled})
+		_, err := cdp.Call(
+			ctx, t, emulation.SetScriptExecutionDisabled,
+			emulation.SetScriptExecutionDisabledParams{Value: !enabled},
+		)
 		if err != nil {
 			return fmt.Errorf("chrome: switch JavaScript: %w", err)
 		}

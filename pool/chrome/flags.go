@@ -24,9 +24,10 @@ var baseArgs = []string{
 	"--mute-audio",
 	// Otherwise Chrome opens a page that is nobody's: 45 MB, and half of the time that starting takes.
 	"--no-startup-window",
-	// Otherwise Chrome keeps a renderer ready for the browser context that navigates, and starts another as soon as
-	// one of another context does. Where each tab has a context of its own that is a process for each page, a fifth of all
-	// processor time, and no new context ever gets one of them.
+	// Otherwise Chrome keeps a renderer ready for the browser context that navigates, and starts
+	// another as soon as one of another context does. Where each tab has a context of its own that is
+	// a process for each page, a fifth of all processor time, and no new context ever gets one of
+	// them.
 	"--disable-features=SpareRendererForSitePerProcess",
 }
 
@@ -39,7 +40,12 @@ var ownArgs = map[string]string{
 }
 
 // listArgs hold comma-separated lists. Chrome keeps the last of several, so they are joined.
-var listArgs = []string{"--disable-features", "--enable-features", "--disable-blink-features", "--enable-blink-features"}
+var listArgs = []string{
+	"--disable-features",
+	"--enable-features",
+	"--disable-blink-features",
+	"--enable-blink-features",
+}
 
 // args returns the command line, without what start adds.
 func (l Launcher) args() ([]string, error) {
@@ -57,7 +63,9 @@ func (l Launcher) args() ([]string, error) {
 	for _, arg := range l.Args {
 		name, value, _ := strings.Cut(arg, "=")
 		if !strings.HasPrefix(name, "--") || len(name) < 3 {
-			wrong = append(wrong, fmt.Errorf("chrome: Launcher.Args: %q is not of the form --name or --name=value", arg))
+			wrong = append(
+				wrong, fmt.Errorf("chrome: Launcher.Args: %q is not of the form --name or --name=value", arg),
+			)
 			continue
 		}
 		if why, own := ownArgs[name]; own {
@@ -99,7 +107,10 @@ func (l Launcher) executable() (string, error) {
 	if l.ExecPath != "" {
 		path, err := exec.LookPath(l.ExecPath)
 		if err != nil {
-			return "", fmt.Errorf("chrome: Launcher.ExecPath is %q: %w; it must be a program, such as chromium-headless-shell", l.ExecPath, err)
+			return "", fmt.Errorf(
+				"chrome: Launcher.ExecPath is %q: %w; it must be a program, such as chromium-headless-shell",
+				l.ExecPath, err,
+			)
 		}
 		return path, nil
 	}
@@ -112,13 +123,18 @@ func (l Launcher) executable() (string, error) {
 			return unwrapped(path, "/usr/lib"), nil
 		}
 	}
-	return "", fmt.Errorf("chrome: no browser found: PATH has none of %s; install one, such as Debian's package %s "+
-		"(apt-get install %s), or set Launcher.ExecPath", strings.Join(wanted, ", "), wanted[0], wanted[0])
+	return "", fmt.Errorf(
+		"chrome: no browser found: PATH has none of %s; install one, such as Debian's package %s "+
+			"(apt-get install %s), or set Launcher.ExecPath",
+		strings.Join(wanted, ", "),
+		wanted[0],
+		wanted[0],
+	)
 }
 
 // unwrapped returns the program that a distribution's script would start, or path itself where that
-// is a program or leads to none. The scripts cost 20 ms and more, and some of them stay between us and
-// the browser.
+// is a program or leads to none. The scripts cost 20 ms and more, and some of them stay between us
+// and the browser.
 func unwrapped(path, lib string) string {
 	if !script(path) {
 		return path

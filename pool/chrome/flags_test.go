@@ -17,15 +17,34 @@ func TestArgsReplaceTheLaunchersOwnByName(t *testing.T) {
 		launcher     Launcher
 		have, haveNo []string
 	}{
-		{"the default is headless, with the sandbox", Launcher{}, []string{"--headless", "--no-startup-window"}, []string{"--no-sandbox"}},
-		{"both can be switched off", Launcher{Headful: true, NoSandbox: true}, []string{"--no-sandbox"}, []string{"--headless"}},
+		{
+			"the default is headless, with the sandbox", Launcher{},
+			[]string{"--headless", "--no-startup-window"}, []string{"--no-sandbox"},
+		},
+		{
+			"both can be switched off", Launcher{Headful: true, NoSandbox: true}, []string{"--no-sandbox"},
+			[]string{"--headless"},
+		},
 		{"3D is off", Launcher{}, []string{"--disable-3d-apis"}, nil},
 		{"3D can be switched on", Launcher{WebGL: true}, nil, []string{"--disable-3d-apis"}},
 		{"a flag is added", Launcher{Args: []string{"--lang=de"}}, []string{"--lang=de"}, nil},
-		{"a flag is replaced", Launcher{Args: []string{"--password-store=detect"}}, []string{"--password-store=detect"}, []string{"--password-store=basic"}},
-		{"the last one wins", Launcher{Args: []string{"--lang=de", "--lang=fr"}}, []string{"--lang=fr"}, []string{"--lang=de"}},
-		{"lists are joined", Launcher{Args: []string{"--disable-features=A", "--disable-features=B,C"}}, []string{"--disable-features=SpareRendererForSitePerProcess,A,B,C"}, nil},
-		{"a name that begins alike is another", Launcher{Args: []string{"--disable=1", "--disable-gpu-vsync"}}, []string{"--disable-gpu", "--disable=1", "--disable-gpu-vsync"}, nil},
+		{
+			"a flag is replaced", Launcher{Args: []string{"--password-store=detect"}},
+			[]string{"--password-store=detect"}, []string{"--password-store=basic"},
+		},
+		{
+			"the last one wins", Launcher{Args: []string{"--lang=de", "--lang=fr"}}, []string{"--lang=fr"},
+			[]string{"--lang=de"},
+		},
+		{
+			"lists are joined", Launcher{Args: []string{"--disable-features=A", "--disable-features=B,C"}},
+			[]string{"--disable-features=SpareRendererForSitePerProcess,A,B,C"}, nil,
+		},
+		{
+			"a name that begins alike is another",
+			Launcher{Args: []string{"--disable=1", "--disable-gpu-vsync"}},
+			[]string{"--disable-gpu", "--disable=1", "--disable-gpu-vsync"}, nil,
+		},
 	} {
 		args, err := c.launcher.args()
 		if err != nil {
@@ -46,7 +65,8 @@ func TestArgsReplaceTheLaunchersOwnByName(t *testing.T) {
 
 func TestArgsOfTheLauncherAreRefusedAllAtOnce(t *testing.T) {
 	_, err := Launcher{Args: []string{
-		"--user-data-dir=/home/me", "--no-sandbox", "lang=de", "--", "--headless=old", "--remote-debugging-pipe",
+		"--user-data-dir=/home/me", "--no-sandbox", "lang=de", "--", "--headless=old",
+		"--remote-debugging-pipe",
 	}}.Launch(context.Background())
 	if err == nil {
 		t.Fatal("launched")
@@ -61,7 +81,8 @@ func TestArgsOfTheLauncherAreRefusedAllAtOnce(t *testing.T) {
 func TestExecutableIsNamedWhereItIsMissing(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	_, err := Launcher{}.Launch(context.Background())
-	if err == nil || !strings.Contains(err.Error(), "chromium") || !strings.Contains(err.Error(), "ExecPath") {
+	if err == nil || !strings.Contains(err.Error(), "chromium") ||
+		!strings.Contains(err.Error(), "ExecPath") {
 		t.Errorf("without a browser: %v", err)
 	}
 	_, err = Launcher{ExecPath: "no-such-browser"}.Launch(context.Background())
@@ -84,7 +105,11 @@ func TestExecutableIsTheProgramBehindADistributionsScript(t *testing.T) {
 		return path
 	}
 	wrapped, program := write("bin/chromium", "#!/bin/sh\n"), write("lib/chromium/chromium", "\x7fELF")
-	shell, shellProgram := write("bin/headless-shell", "#!/bin/sh\n"), write("lib/chromium/headless-shell", "\x7fELF")
+	shell, shellProgram := write(
+		"bin/headless-shell", "#!/bin/sh\n",
+	), write(
+		"lib/chromium/headless-shell", "\x7fELF",
+	)
 	alone, binary := write("bin/google-chrome", "#!/bin/sh\n"), write("bin/chrome", "\x7fELF")
 	for path, want := range map[string]string{wrapped: program, shell: shellProgram, alone: alone, binary: binary} {
 		if got := unwrapped(path, filepath.Join(folder, "lib")); got != want {
@@ -188,7 +213,8 @@ func TestBrowsersAreLookedForInOrder(t *testing.T) {
 			t.Errorf("with %s: %s, %v", name, path, err)
 		}
 	}
-	if path, err := (Launcher{Headful: true}).executable(); err != nil || filepath.Base(path) != "chromium" {
+	if path, err := (Launcher{Headful: true}).executable(); err != nil ||
+		filepath.Base(path) != "chromium" {
 		t.Errorf("with windows: %s, %v", path, err)
 	}
 }

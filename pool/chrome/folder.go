@@ -14,8 +14,8 @@ import (
 const (
 	// folderPrefix begins the name of each browser's folder.
 	folderPrefix = "pagepool-"
-	// lockName is the file in a browser's folder on which its owner holds a lock as long as it lives. A
-	// process id would mislead: containers that share a folder count their own.
+	// lockName is the file in a browser's folder on which its owner holds a lock as long as it lives.
+	// A process id would mislead: containers that share a folder count their own.
 	lockName = "owner.lock"
 	// removeTimeout is how long the folder of an ended browser is tried to be removed: what is left of
 	// its processes may still write there.
@@ -28,8 +28,8 @@ type folder struct {
 	lock *os.File
 }
 
-// newFolder makes a folder in parent. The lock has another name until it is held, so that a folder whose
-// lock can be had is nobody's.
+// newFolder makes a folder in parent. The lock has another name until it is held, so that a folder
+// whose lock can be had is nobody's.
 func newFolder(parent string) (*folder, error) {
 	path, err := os.MkdirTemp(parent, folderPrefix)
 	if err != nil {
@@ -63,8 +63,8 @@ func (f *folder) remove() error {
 	}
 }
 
-// removeLeft removes the folders in parent whose owners were killed, and returns them. Those of other
-// users stay, and what cannot be removed stays for the next time.
+// removeLeft removes the folders in parent whose owners were killed, and returns them. Those of
+// other users stay, and what cannot be removed stays for the next time.
 func removeLeft(parent string) (removed []string) {
 	if parent == "" {
 		parent = os.TempDir()
@@ -75,7 +75,8 @@ func removeLeft(parent string) (removed []string) {
 	}
 	for _, entry := range entries {
 		path := filepath.Join(parent, entry.Name())
-		if entry.IsDir() && strings.HasPrefix(entry.Name(), folderPrefix) && owned(path) && removeUnlocked(path) {
+		if entry.IsDir() && strings.HasPrefix(entry.Name(), folderPrefix) && owned(path) &&
+			removeUnlocked(path) {
 			removed = append(removed, path)
 		}
 	}
@@ -94,7 +95,9 @@ func owned(path string) bool {
 
 // removeUnlocked removes a folder whose lock nobody holds.
 func removeUnlocked(path string) bool {
-	lock, err := os.OpenFile(filepath.Join(path, lockName), os.O_RDWR|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	lock, err := os.OpenFile(
+		filepath.Join(path, lockName), os.O_RDWR|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0,
+	)
 	if err != nil {
 		return false // it is not one of ours, or not yet
 	}

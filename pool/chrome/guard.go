@@ -106,9 +106,7 @@ func (g *guard) decide(msg *cdproto.Message) (verdict, error) {
 // checkNames looks at what a command names. It adds the context of the lease's page where the
 // command names none and the browser would take its default context.
 func (g *guard) checkNames(
-	scope scope,
-	msg *cdproto.Message,
-	params map[string]jsonv2.Value,
+	scope scope, msg *cdproto.Message, params map[string]jsonv2.Value,
 ) error {
 	switch scope {
 	case newTarget:
@@ -174,9 +172,7 @@ func (g *guard) checkTarget(params map[string]jsonv2.Value) error {
 // foreign is the error for what is not of the lease. It is the same for what is not there at all.
 func (g *guard) foreign(what string, id any) error {
 	return fmt.Errorf(
-		"%s %.64q is not this lease's; %s.WholeBrowser allows those of others",
-		what,
-		fmt.Sprint(id),
+		"%s %.64q is not this lease's; %s.WholeBrowser allows those of others", what, fmt.Sprint(id),
 		g.t.b.owner,
 	)
 }

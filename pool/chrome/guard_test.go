@@ -183,13 +183,8 @@ func TestGuardSendsWhatIsTheLeases(t *testing.T) {
 		}
 		if got.answer != nil || string(got.params) != c.sent {
 			t.Errorf(
-				"%q %s %s: refused with %q, or sent with %s and not %s",
-				c.session,
-				c.method,
-				c.params,
-				got.refusal(),
-				got.params,
-				c.sent,
+				"%q %s %s: refused with %q, or sent with %s and not %s", c.session, c.method, c.params,
+				got.refusal(), got.params, c.sent,
 			)
 		}
 	}

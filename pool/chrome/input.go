@@ -8,9 +8,9 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// InputError is the error of an action that was given something it cannot work with: a selector that is none,
-// an unknown time zone, a malformed name of a header. It says nothing about the page. A service answers it as
-// its caller's mistake (400).
+// InputError is the error of an action that was given something it cannot work with: a selector
+// that is none, an unknown time zone, a malformed name of a header. It says nothing about the page.
+// A service answers it as its caller's mistake (400).
 type InputError struct {
 	// Name is what is wrong, such as "selector" or "time zone".
 	Name string
@@ -45,7 +45,9 @@ func refuse(name, value, rule string) error {
 
 // invalid is an action that fails with err, which is known before it runs.
 func invalid(err error) chromedp.Action[chromedp.Void] {
-	return func(context.Context, *chromedp.Target) (chromedp.Void, error) { return chromedp.Void{}, err }
+	return func(context.Context, *chromedp.Target) (chromedp.Void, error) {
+		return chromedp.Void{}, err
+	}
 }
 
 // quoteJS is a text as a literal of JavaScript.

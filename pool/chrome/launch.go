@@ -39,8 +39,10 @@ func (l Launcher) Launch(ctx context.Context) (pool.Browser[*Page], error) {
 		b.abort()
 		return nil, fmt.Errorf("chrome: launch %s: %w", made.path, b.startError(err))
 	}
-	b.log.InfoContext(ctx, "browser started", "product", version, "pid", process.cmd.Process.Pid, "path", made.path,
-		"sandbox", !l.NoSandbox, "operation", pool.OperationID(ctx))
+	b.log.InfoContext(
+		ctx, "browser started", "product", version, "pid", process.cmd.Process.Pid, "path", made.path,
+		"sandbox", !l.NoSandbox, "operation", pool.OperationID(ctx),
+	)
 	if l.NoSandbox {
 		b.log.WarnContext(ctx, "sandbox off", "pid", process.cmd.Process.Pid)
 	}
@@ -52,7 +54,9 @@ func (l Launcher) Launch(ctx context.Context) (pool.Browser[*Page], error) {
 func (b *browser) greet(ctx context.Context) (string, error) {
 	version, err := call(ctx, b.wire, "", chromebrowser.GetVersion, cdp.Empty{})
 	if err == nil {
-		_, err = call(ctx, b.wire, "", target.SetDiscoverTargets, target.SetDiscoverTargetsParams{Discover: true})
+		_, err = call(
+			ctx, b.wire, "", target.SetDiscoverTargets, target.SetDiscoverTargetsParams{Discover: true},
+		)
 	}
 	return version.Product, err
 }
@@ -64,26 +68,34 @@ func (b *browser) abort() {
 	<-b.cleaned
 }
 
-// startError says why a browser that has ended since did not start. err is what its first call brought.
+// startError says why a browser that has ended since did not start. err is what its first call
+// brought.
 func (b *browser) startError(err error) error {
 	printed := b.process.output.String()
 	switch {
 	case b.wire.garbage != nil:
-		return fmt.Errorf("%w; set Launcher.ExecPath to Chrome or one of its relatives; %s", b.wire.garbage, printed)
+		return fmt.Errorf(
+			"%w; set Launcher.ExecPath to Chrome or one of its relatives; %s", b.wire.garbage, printed,
+		)
 	case !errors.Is(err, errLost):
-		return fmt.Errorf("it runs, and does not answer: %w; set Launcher.ExecPath to Chrome or one of its relatives; %s",
-			err, printed)
+		return fmt.Errorf(
+			"it runs, and does not answer: %w; set Launcher.ExecPath to Chrome or one of its relatives; %s",
+			err, printed,
+		)
 	}
-	ended := fmt.Errorf("it ended before it answered %s", b.process.ending("set Launcher.ExecPath to Chrome or one of its relatives"))
+	ended := fmt.Errorf(
+		"it ended before it answered %s",
+		b.process.ending("set Launcher.ExecPath to Chrome or one of its relatives"),
+	)
 	if _, lasting := remedy(printed); lasting {
 		return &cannotStart{ended}
 	}
 	return ended
 }
 
-// ErrCannotStart is in the error of a launch that fails for a reason which does not pass: no browser is
-// there, a setting is wrong, the system or the user does not allow the sandbox. Another try brings the same,
-// until somebody changes that. New finds what can be found without a launch.
+// ErrCannotStart is in the error of a launch that fails for a reason which does not pass: no
+// browser is there, a setting is wrong, the system or the user does not allow the sandbox. Another
+// try brings the same, until somebody changes that. New finds what can be found without a launch.
 var ErrCannotStart = errors.New("chrome: no browser can be started here as things are")
 
 // cannotStart is an error that is also ErrCannotStart.
@@ -91,15 +103,23 @@ type cannotStart struct{ error }
 
 func (c *cannotStart) Unwrap() []error { return []error{c.error, ErrCannotStart} }
 
-// remedies are what to do about a browser that printed a text when it ended, and whether it would end so
-// again each time.
+// remedies are what to do about a browser that printed a text when it ended, and whether it would
+// end so again each time.
 var remedies = []struct {
 	printed, advice string
 	lasting         bool
 }{
-	{"without --no-sandbox", "run as another user, or set Launcher.NoSandbox where every page is trusted", true},
-	{"No usable sandbox", "the system denies the sandbox: allow user namespaces, or set Launcher.NoSandbox " +
-		"where every page is trusted", true},
+	{
+		"without --no-sandbox",
+		"run as another user, or set Launcher.NoSandbox where every page is trusted",
+		true,
+	},
+	{
+		"No usable sandbox",
+		"the system denies the sandbox: allow user namespaces, or set Launcher.NoSandbox " +
+			"where every page is trusted",
+		true,
+	},
 	{"ocket path too long", "set Launcher.TempDir to a shorter path", true},
 	{"error while loading shared libraries", "install the library that is missing", true},
 	{"o space left on device", "set Launcher.TempDir to a disk with room", false},
@@ -132,8 +152,10 @@ func (l Launcher) resolve() (made, error) {
 	if err == nil && runtime.GOOS == "linux" && os.Geteuid() == 0 && !l.NoSandbox && !script(path) {
 		// Of a script nobody knows as whom it starts the browser.
 		advice, _ := remedy("without --no-sandbox")
-		err = fmt.Errorf("chrome: Launcher.NoSandbox is false: as root, %s does not start without --no-sandbox; %s",
-			path, advice)
+		err = fmt.Errorf(
+			"chrome: Launcher.NoSandbox is false: as root, %s does not start without --no-sandbox; %s", path,
+			advice,
+		)
 	}
 	return made{settings, path, args}, err
 }

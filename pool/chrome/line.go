@@ -106,7 +106,9 @@ func (w *wire) newLine(page target.ID) *line {
 }
 
 // Allocate, Wait and Attaches make a line a chromedp.Allocator that attaches to a running browser.
-func (l *line) Allocate(ctx context.Context, opts ...chromedp.BrowserOption) (*chromedp.Browser, error) {
+func (l *line) Allocate(
+	ctx context.Context, opts ...chromedp.BrowserOption,
+) (*chromedp.Browser, error) {
 	return chromedp.NewBrowserTransport(ctx, l, opts...)
 }
 
@@ -291,7 +293,9 @@ func (l *line) event(msg *cdproto.Message) {
 	}
 	l.mu.Lock()
 	switch full := l.mu.bytes; {
-	case msg.SessionID == "", full < talkBytes, full < backlogBytes && !talk(msg): // "": the end of a session
+	case msg.SessionID == "",
+		full < talkBytes,
+		full < backlogBytes && !talk(msg): // "": the end of a session
 		l.pushLocked(message{Message: msg})
 	case talk(msg):
 		l.mu.dropped++

@@ -30,8 +30,15 @@ type stub struct {
 func newStub(t *testing.T) *stub {
 	answersOut, answersIn := io.Pipe()
 	commandsOut, commandsIn := io.Pipe()
-	s := &stub{T: t, says: answersIn, hears: chromedp.NewPipeConn(commandsOut, answersIn), observed: make(chan cdproto.MethodType, 1<<16)}
-	s.wire = newWire(newPipe(answersOut, commandsIn), func(msg *cdproto.Message) { s.observed <- msg.Method })
+	s := &stub{
+		T:        t,
+		says:     answersIn,
+		hears:    chromedp.NewPipeConn(commandsOut, answersIn),
+		observed: make(chan cdproto.MethodType, 1<<16),
+	}
+	s.wire = newWire(
+		newPipe(answersOut, commandsIn), func(msg *cdproto.Message) { s.observed <- msg.Method },
+	)
 	s.wire.start()
 	t.Cleanup(func() {
 		s.hears.Close()
@@ -159,14 +166,18 @@ func TestCallIsAnsweredWhileALineIsNotRead(t *testing.T) {
 	}
 	dropped, damaged := l.losses()
 	if dropped == 0 || damaged {
-		t.Errorf("dropped %d, damaged %t; want some of the talk dropped and nothing else", dropped, damaged)
+		t.Errorf(
+			"dropped %d, damaged %t; want some of the talk dropped and nothing else", dropped, damaged,
+		)
 	}
 	talks := 0
 	for s.read(l).Method == cdproto.EventRuntimeConsoleAPICalled {
 		talks++
 	}
 	if most := talkBytes/len(long) + 1; talks == 0 || talks > most {
-		t.Errorf("%d of the talk's messages were kept; want 1 to %d, and then the load event", talks, most)
+		t.Errorf(
+			"%d of the talk's messages were kept; want 1 to %d, and then the load event", talks, most,
+		)
 	}
 }
 
@@ -236,7 +247,8 @@ func TestLineHandsOutADocumentBeforeTheEventsThatChromedpCannotTake(t *testing.T
 	}
 	for n := eventsDuringDocument; n < events; n++ {
 		var event runtime.EventConsoleAPICalled
-		if msg := s.read(l); decode(msg.Params, &event) != nil || !strings.Contains(string(msg.Params), fmt.Sprint(n)) {
+		if msg := s.read(l); decode(msg.Params, &event) != nil ||
+			!strings.Contains(string(msg.Params), fmt.Sprint(n)) {
 			t.Fatalf("event %d is %s", n, msg.Params)
 		}
 	}

@@ -41,8 +41,8 @@ type navigation struct {
 
 	// Since turn was called.
 	began bool // a navigation to another document
-	// finished says that one of these has, by itself: its document was parsed, or loading ended without
-	// the driver's doing.
+	// finished says that one of these has, by itself: its document was parsed, or loading ended
+	// without the driver's doing.
 	finished bool
 }
 

@@ -35,16 +35,18 @@ type Viewport struct {
 //
 //	chrome.Launcher{NoSandbox: true, Options: chrome.Options{ClearStorage: true}}
 type Options struct {
-	// StandbyURL is the address that a page in the standby state shows. Empty: about:blank. A server that
-	// refuses the connection, or answers 502, 503 or 504, is asked again until OpenTimeout ends; every
-	// other failure, and every other status of 400 and more, fails the opening at once.
+	// StandbyURL is the address that a page in the standby state shows. Empty: about:blank. A server
+	// that refuses the connection, or answers 502, 503 or 504, is asked again until OpenTimeout ends;
+	// every other failure, and every other status of 400 and more, fails the opening at once.
 	StandbyURL string
-	// Ready, where it is set, waits until a page that shows StandbyURL is in the standby state: Selector
-	// and Function make such a func. ctx bounds it; its error fails the opening, the reset or the rescue.
+	// Ready, where it is set, waits until a page that shows StandbyURL is in the standby state:
+	// Selector and Function make such a func. ctx bounds it; its error fails the opening, the reset or
+	// the rescue.
 	Ready func(ctx context.Context, page *Page) error
-	// Prepare, where it is set, runs after Ready each time that a page is brought to the standby state.
-	// ctx bounds it; its error fails that operation. The page has a DevTools session of its own, which
-	// lasts until the page is brought to the standby state again: so does what Prepare sets through it.
+	// Prepare, where it is set, runs after Ready each time that a page is brought to the standby
+	// state. ctx bounds it; its error fails that operation. The page has a DevTools session of its
+	// own, which lasts until the page is brought to the standby state again: so does what Prepare sets
+	// through it.
 	Prepare func(ctx context.Context, page *Page) error
 	// InitScripts are scripts that every document of a page runs before its own.
 	InitScripts []string
@@ -56,24 +58,27 @@ type Options struct {
 	ClearStorage bool
 	// AcceptDialogs has alerts, confirms and prompts accepted, instead of dismissed.
 	AcceptDialogs bool
-	// WholeBrowser lets holders send every command, to the whole browser and to every target. A tenant can then see the
-	// addresses of all others, read and change their cookies, close, stop and crash their pages, and end the browser.
-	// Set it only where all holders trust each other. Off: see the package documentation.
+	// WholeBrowser lets holders send every command, to the whole browser and to every target. A tenant
+	// can then see the addresses of all others, read and change their cookies, close, stop and crash
+	// their pages, and end the browser. Set it only where all holders trust each other. Off: see the
+	// package documentation.
 	WholeBrowser bool
-	// AllowSchemes are schemes that pages may be sent to besides http, https, about:blank, data and blob, in lower case and
-	// without their colon, such as "file". Pages on such a scheme can read the machine, or govern the browser. "file"
-	// also allows commands that give a page the content of files: DOM.setFileInputFiles (chromedp.SetUploadFiles), and
-	// Input.dispatchDragEvent with files. It is no boundary where WholeBrowser is set.
+	// AllowSchemes are schemes that pages may be sent to besides http, https, about:blank, data and
+	// blob, in lower case and without their colon, such as "file". Pages on such a scheme can read the
+	// machine, or govern the browser. "file" also allows commands that give a page the content of
+	// files: DOM.setFileInputFiles (chromedp.SetUploadFiles), and Input.dispatchDragEvent with files.
+	// It is no boundary where WholeBrowser is set.
 	AllowSchemes []string
-	// MaxPopups is how many pages a lease may have beside its own: popups of its page, popups of those,
-	// and what its holder opens. They are no tabs of the pool, and its capacity does not count them. One
-	// more is closed as it comes; the log says so, and so do Page.Diagnostics and, for a holder's own
-	// command, its error. All are closed when the lease ends. 0: 4. pool.Off: as many as there come.
+	// MaxPopups is how many pages a lease may have beside its own: popups of its page, popups of
+	// those, and what its holder opens. They are no tabs of the pool, and its capacity does not count
+	// them. One more is closed as it comes; the log says so, and so do Page.Diagnostics and, for a
+	// holder's own command, its error. All are closed when the lease ends. 0: 4. pool.Off: as many as
+	// there come.
 	MaxPopups int
 	// AuditEvery is the time between two audits. 0: 30 seconds. Negative (pool.Off): no audit.
 	AuditEvery time.Duration
-	// OnStranger, where it is set, is told of each thing that an audit closed. The next audit waits for it, and
-	// so does Close.
+	// OnStranger, where it is set, is told of each thing that an audit closed. The next audit waits
+	// for it, and so does Close.
 	OnStranger func(Stranger)
 	// Logger is told of what the driver had to do about a browser or a page. Nil: nobody is told.
 	Logger *slog.Logger
@@ -86,8 +91,8 @@ type settings struct {
 	log   *slog.Logger
 }
 
-// checked puts the defaults in, and returns one error for all that is wrong. owner is the type whose
-// settings they are.
+// checked puts the defaults in, and returns one error for all that is wrong. owner is the type
+// whose settings they are.
 func (o Options) checked(owner string) (settings, error) {
 	s := settings{Options: o, owner: owner, log: o.Logger}
 	var wrong []error
@@ -103,8 +108,12 @@ func (o Options) checked(owner string) (settings, error) {
 	if s.StandbyURL == "" {
 		s.StandbyURL = blank
 	}
-	if u, err := url.Parse(s.StandbyURL); err != nil || u.Scheme == "" || httpURL(s.StandbyURL) && u.Host == "" {
-		refuse("StandbyURL", fmt.Sprintf("%q", s.StandbyURL), "it must be a whole address, such as https://example.com/standby")
+	if u, err := url.Parse(s.StandbyURL); err != nil || u.Scheme == "" ||
+		httpURL(s.StandbyURL) && u.Host == "" {
+		refuse(
+			"StandbyURL", fmt.Sprintf("%q", s.StandbyURL),
+			"it must be a whole address, such as https://example.com/standby",
+		)
 	}
 	if !s.schemeAllowed(s.StandbyURL) {
 		refuse("StandbyURL", fmt.Sprintf("%q", discreet(s.StandbyURL)),
@@ -115,13 +124,7 @@ func (o Options) checked(owner string) (settings, error) {
 			refuse(fmt.Sprintf("InitScripts[%d]", i), `""`, "a script must not be empty")
 		}
 	}
-	v := s.Viewport
-	if v.Width < 0 || v.Width > maxPixels || v.Height < 0 || v.Height > maxPixels || (v.Width == 0) != (v.Height == 0) {
-		refuse("Viewport", fmt.Sprintf("%d x %d", v.Width, v.Height), "both sides must be 1 to 10,000,000, or both 0")
-	}
-	if !(v.Scale >= 0) || v.Scale > 1e3 || v.Width == 0 && (v.Scale != 0 || v.Mobile) {
-		refuse("Viewport", fmt.Sprintf("%+v", v), "Scale must be 0 to 1,000, and needs Width and Height, as Mobile does")
-	}
+	s.Viewport.check(refuse)
 	if s.MaxPopups == 0 {
 		s.MaxPopups = maxPopups
 	}
@@ -137,6 +140,23 @@ func (o Options) checked(owner string) (settings, error) {
 	return s, errors.Join(wrong...)
 }
 
+// check tells refuse what is wrong with v.
+func (v Viewport) check(refuse func(name string, value any, rule string)) {
+	if v.Width < 0 || v.Width > maxPixels || v.Height < 0 || v.Height > maxPixels ||
+		(v.Width == 0) != (v.Height == 0) {
+		refuse(
+			"Viewport", fmt.Sprintf("%d x %d", v.Width, v.Height),
+			"both sides must be 1 to 10,000,000, or both 0",
+		)
+	}
+	if !(v.Scale >= 0) || v.Scale > 1e3 || v.Width == 0 && (v.Scale != 0 || v.Mobile) {
+		refuse(
+			"Viewport", fmt.Sprintf("%+v", v),
+			"Scale must be 0 to 1,000, and needs Width and Height, as Mobile does",
+		)
+	}
+}
+
 // httpURL reports whether an address is asked for over HTTP, so that its answer has a status.
 func httpURL(address string) bool {
 	u, err := url.Parse(address)
@@ -145,13 +165,18 @@ func httpURL(address string) bool {
 
 // Selector is for Ready: it waits as WaitSelector does.
 func Selector(selector string) func(context.Context, *Page) error {
-	return func(ctx context.Context, page *Page) error { return page.Run(ctx, WaitSelector(selector)) }
+	return func(ctx context.Context, page *Page) error {
+		return page.Run(ctx, WaitSelector(selector))
+	}
 }
 
 // Function is for Ready: it waits as WaitFunction does.
 func Function(expression string) func(context.Context, *Page) error {
-	return func(ctx context.Context, page *Page) error { return page.Run(ctx, WaitFunction(expression)) }
+	return func(ctx context.Context, page *Page) error {
+		return page.Run(ctx, WaitFunction(expression))
+	}
 }
 
-// pollEvery is the time between two looks at an expression. Frames would be sooner, but a hidden page has none.
+// pollEvery is the time between two looks at an expression. Frames would be sooner, but a hidden
+// page has none.
 const pollEvery = 20 * time.Millisecond

@@ -116,7 +116,9 @@ func Run[T any](ctx context.Context, p *Page, action chromedp.Action[T]) (T, err
 	defer context.AfterFunc(ctx, func() { cancel(ended(ctx)) })()
 	before := s.mark()
 	watch := s.line.asked.begin()
-	result, err := within(ctx, s.life, leaveGrace, func() (T, error) { return chromedp.Run(run, action) })
+	result, err := within(
+		ctx, s.life, leaveGrace, func() (T, error) { return chromedp.Run(run, action) },
+	)
 	last, looked := watch.end()
 	if last.failed && ctx.Err() == nil {
 		s.stopSince(before) // the load of the error page would be taken for that of the next navigation

@@ -14,8 +14,10 @@ import (
 
 // beside is what a tab has beside its page. It is guarded by browser.mu.
 type beside struct {
-	unheld  bool // the last lease has ended, and the next holder has sent nothing: there may be no page
-	refused int  // pages that were closed as they came, in this lease
+	// unheld says that the last lease has ended, and that the next holder has sent nothing: there
+	// may be no page.
+	unheld  bool
+	refused int // pages that were closed as they came, in this lease
 }
 
 // besideLocked is the number of pages beside a tab, without those that were told to close.
@@ -47,14 +49,16 @@ func (b *browser) arrivedLocked(id target.ID, known *listed) bool {
 	if t.beside.refused == 1 {
 		go b.log.Warn("pages beside a tab closed", "target", t.id, "pages", 1) // whose handler may block
 	}
-	go t.tellHolder(fmt.Sprintf("a page that was opened beside this one was closed: %s.MaxPopups is %d",
-		b.owner, b.MaxPopups))
+	go t.tellHolder(
+		fmt.Sprintf("a page that was opened beside this one was closed: %s.MaxPopups is %d",
+			b.owner, b.MaxPopups),
+	)
 	return false
 }
 
-// noteUse lets pages come beside a tab from its holder's first command on. A session is begun ahead of its
-// lease, and until that is granted the last document may still run. What chromedp sends by itself when a
-// page changes its document is in the domain DOM.
+// noteUse lets pages come beside a tab from its holder's first command on. A session is begun ahead
+// of its lease, and until that is granted the last document may still run. What chromedp sends by
+// itself when a page changes its document is in the domain DOM.
 func (s *session) noteUse(method string) {
 	if !s.begun.Load() || strings.HasPrefix(method, "DOM.") || s.used.Swap(true) {
 		return
@@ -77,9 +81,9 @@ func (t *tab) tellHolder(text string) {
 	}
 }
 
-// sourceLocked is the tab that a page belongs to which names no opener, or one that is not known any
-// more: a script can open such a page (noopener). It is a tab of the page's context, of several the
-// one with the fewest pages. Nil: there is none, or the page may be a tab that is being opened.
+// sourceLocked is the tab that a page belongs to which names no opener, or one that is not known
+// any more: a script can open such a page (noopener). It is a tab of the page's context, of several
+// the one with the fewest pages. Nil: there is none, or the page may be a tab that is being opened.
 func (b *browser) sourceLocked(context cdp.BrowserContextID) *tab {
 	c := b.mu.contexts[context]
 	if c == nil || c.opening > 0 {
@@ -98,8 +102,8 @@ func (b *browser) sourceLocked(context cdp.BrowserContextID) *tab {
 	return source
 }
 
-// placeLocked gives the pages of a context that belong to nobody to a tab, once no tab of it is being
-// opened.
+// placeLocked gives the pages of a context that belong to nobody to a tab, once no tab of it is
+// being opened.
 func (b *browser) placeLocked(c *browserContext) {
 	for id, known := range b.mu.pages {
 		if known.context != c.id || !known.page || known.tab != nil || known.left {
@@ -121,12 +125,15 @@ func (g *guard) checkRoom() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if n := b.besideLocked(g.t); b.MaxPopups >= 0 && n >= b.MaxPopups {
-		return fmt.Errorf("%d pages are open beside the lease's own, and %s.MaxPopups is %d", n, b.owner, b.MaxPopups)
+		return fmt.Errorf(
+			"%d pages are open beside the lease's own, and %s.MaxPopups is %d", n, b.owner, b.MaxPopups,
+		)
 	}
 	return nil
 }
 
-// leaveLocked closes a page that nobody is to have. Chrome can forget that, so closeLeft does it again.
+// leaveLocked closes a page that nobody is to have. Chrome can forget that, so closeLeft does it
+// again.
 func (b *browser) leaveLocked(id target.ID, known *listed) {
 	known.left = true
 	b.tellLocked(id, known)
@@ -136,7 +143,8 @@ func (b *browser) leaveLocked(id target.ID, known *listed) {
 	}
 }
 
-// closeLeft closes the pages that nobody is to have until they are gone, as long as the browser lives.
+// closeLeft closes the pages that nobody is to have until they are gone, as long as the browser
+// lives.
 func (b *browser) closeLeft() {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()

@@ -18,15 +18,18 @@ import (
 const (
 	// pieceBytes is how much of a file that is printed is read at a time.
 	pieceBytes = 1 << 20
-	// closeStreamTimeout bounds the end of a stream whose action has ended. The browser keeps the file until then.
+	// closeStreamTimeout bounds the end of a stream whose action has ended. The browser keeps the file
+	// until then.
 	closeStreamTimeout = 5 * time.Second
-	// invalidParams is the code of the browser's answer to a command whose parameters it does not take.
+	// invalidParams is the code of the browser's answer to a command whose parameters it does not
+	// take.
 	invalidParams = -32602
 )
 
-// PrintPDF is an action that prints the page as chromedp.PrintToPDF does, writes the file to w, and returns its size
-// in bytes. At most 1 MB of it is in this process at a time, so a large file costs the browser's memory only. After an
-// error, w has a part of the file. The action waits for w as well, whatever becomes of ctx.
+// PrintPDF is an action that prints the page as chromedp.PrintToPDF does, writes the file to w, and
+// returns its size in bytes. At most 1 MB of it is in this process at a time, so a large file costs
+// the browser's memory only. After an error, w has a part of the file. The action waits for w as
+// well, whatever becomes of ctx.
 func PrintPDF(w io.Writer, options ...chromedp.PDFOption) chromedp.Action[int64] {
 	return func(ctx context.Context, t *chromedp.Target) (int64, error) {
 		params := page.PrintToPDFParams{}
@@ -35,7 +38,8 @@ func PrintPDF(w io.Writer, options ...chromedp.PDFOption) chromedp.Action[int64]
 		}
 		params.TransferMode = page.PrintToPDFTransferModeReturnAsStream
 		printed, err := cdp.Call(ctx, t, page.PrintToPDF, params)
-		if refused := (*cdproto.Error)(nil); errors.As(err, &refused) && (refused.Code == invalidParams || strings.HasPrefix(refused.Message, "Page range")) {
+		if refused := (*cdproto.Error)(nil); errors.As(err, &refused) &&
+			(refused.Code == invalidParams || strings.HasPrefix(refused.Message, "Page range")) {
 			return 0, &InputError{Name: "print options", Rule: refused.Message}
 		}
 		if err != nil {
@@ -44,7 +48,9 @@ func PrintPDF(w io.Writer, options ...chromedp.PDFOption) chromedp.Action[int64]
 		defer closeStream(ctx, t, printed.Stream)
 		size := int64(0)
 		for {
-			piece, err := cdp.Call(ctx, t, cdpio.Read, cdpio.ReadParams{Handle: printed.Stream, Size: pieceBytes})
+			piece, err := cdp.Call(
+				ctx, t, cdpio.Read, cdpio.ReadParams{Handle: printed.Stream, Size: pieceBytes},
+			)
 			if err != nil {
 				return size, fmt.Errorf("chrome: print: read the file: %w", err)
 			}
@@ -64,5 +70,6 @@ func PrintPDF(w io.Writer, options ...chromedp.PDFOption) chromedp.Action[int64]
 func closeStream(ctx context.Context, t *chromedp.Target, stream cdpio.StreamHandle) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeStreamTimeout)
 	defer cancel()
-	_, _ = cdp.Call(ctx, t, cdpio.Close, cdpio.CloseParams{Handle: stream}) // the session's end closes it as well
+	// The end of the session closes it as well.
+	_, _ = cdp.Call(ctx, t, cdpio.Close, cdpio.CloseParams{Handle: stream})
 }

@@ -44,21 +44,35 @@ func start(path string, args, env []string, parent string, output io.Writer) (*p
 	if err != nil {
 		return nil, fmt.Errorf("chrome: make a folder for the browser: %w", err)
 	}
-	p := &process{folder: folder, output: &tail{to: output}, died: make(chan struct{}), exited: make(chan struct{})}
+	p := &process{
+		folder: folder,
+		output: &tail{to: output},
+		died:   make(chan struct{}),
+		exited: make(chan struct{}),
+	}
 	// Chrome leaves its socket's folder in TMPDIR when it is killed, so TMPDIR goes with the rest.
 	profile, temporary := filepath.Join(folder.path, "profile"), filepath.Join(folder.path, "tmp")
 	if err := errors.Join(os.Mkdir(profile, 0o700), os.Mkdir(temporary, 0o700)); err != nil {
-		return nil, errors.Join(fmt.Errorf("chrome: make a folder for the browser: %w", err), folder.remove())
+		return nil, errors.Join(
+			fmt.Errorf("chrome: make a folder for the browser: %w", err), folder.remove(),
+		)
 	}
 	if err := reserve(filepath.Join(temporary, "room")); err != nil {
-		return nil, errors.Join(fmt.Errorf("chrome: a browser's profile needs %d MiB in %s: %w; set Launcher.TempDir to a disk with room",
-			profileBytes>>20, folder.path, err), folder.remove())
+		return nil, errors.Join(
+			fmt.Errorf(
+				"chrome: a browser's profile needs %d MiB in %s: %w; set Launcher.TempDir to a disk with room",
+				profileBytes>>20, folder.path, err,
+			),
+			folder.remove(),
+		)
 	}
 	ends, err := pipes(3)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("chrome: open a pipe: %w", err), folder.remove())
 	}
-	commandsOut, commandsIn, answersOut, answersIn, printedOut, printedIn := ends[0], ends[1], ends[2], ends[3], ends[4], ends[5]
+	commandsOut, commandsIn := ends[0], ends[1]
+	answersOut, answersIn := ends[2], ends[3]
+	printedOut, printedIn := ends[4], ends[5]
 	args = append(args[:len(args):len(args)], "--user-data-dir="+profile, "--remote-debugging-pipe")
 	p.cmd = exec.Command(path, args...)
 	p.cmd.Env = append(append(os.Environ(), env...), "TMPDIR="+temporary)
@@ -71,7 +85,10 @@ func start(path string, args, env []string, parent string, output io.Writer) (*p
 	answersIn.Close()
 	printedIn.Close()
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("chrome: start %s: %w", path, err), p.pipe.Close(), printedOut.Close(), folder.remove())
+		return nil, errors.Join(
+			fmt.Errorf("chrome: start %s: %w", path, err), p.pipe.Close(), printedOut.Close(),
+			folder.remove(),
+		)
 	}
 	p.group = p.cmd.Process.Pid
 	p.dying = dying(p.group, p.died)
@@ -79,8 +96,8 @@ func start(path string, args, env []string, parent string, output io.Writer) (*p
 	return p, nil
 }
 
-// reserve finds out whether the disk has room for a profile: on a full one Chrome starts, and fails later,
-// for reasons that name no disk. It writes a file of that size, and removes it.
+// reserve finds out whether the disk has room for a profile: on a full one Chrome starts, and fails
+// later, for reasons that name no disk. It writes a file of that size, and removes it.
 func reserve(path string) error {
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -110,8 +127,9 @@ func pipes(n int) (ends []*os.File, err error) {
 	return ends, nil
 }
 
-// wait waits for the main process, and then for what was printed. os/exec could copy that too, but it
-// waits for the copy without a bound: an Output that blocks would keep the end of the browser a secret.
+// wait waits for the main process, and then for what was printed. os/exec could copy that too, but
+// it waits for the copy without a bound: an Output that blocks would keep the end of the browser a
+// secret.
 func (p *process) wait(printed *os.File) {
 	defer close(p.exited)
 	copied := make(chan struct{})
@@ -188,9 +206,10 @@ func (p *process) remaining() (group bool, strays []int) {
 	return group, strays
 }
 
-// knows reports whether a process was given the folder, by a flag or by its environment (TMPDIR): a script
-// that starts the browser in a session of its own leaves the group, and some children of headless-shell
-// have nothing of the folder in their commands. Who only looks into the folder was not given it so.
+// knows reports whether a process was given the folder, by a flag or by its environment (TMPDIR): a
+// script that starts the browser in a session of its own leaves the group, and some children of
+// headless-shell have nothing of the folder in their commands. Who only looks into the folder was
+// not given it so.
 func (p *process) knows(pid string) bool {
 	for _, what := range []string{"cmdline", "environ"} {
 		text, err := os.ReadFile(filepath.Join("/proc", pid, what))
@@ -201,8 +220,9 @@ func (p *process) knows(pid string) bool {
 	return false
 }
 
-// ending says how the browser's main process ended, what to do about it, and its last words. peaceful is what
-// to do where it printed nothing that is known and did not fail. It must not be called before exited is closed.
+// ending says how the browser's main process ended, what to do about it, and its last words.
+// peaceful is what to do where it printed nothing that is known and did not fail. It must not be
+// called before exited is closed.
 func (p *process) ending(peaceful string) string {
 	state := p.cmd.ProcessState // nil where somebody else waits for all children of this process
 	printed := p.output.String()
@@ -216,7 +236,8 @@ func (p *process) ending(peaceful string) string {
 	return fmt.Sprintf("(%v)%s; %s", state, advice, printed)
 }
 
-// tail keeps the last of what a browser prints, for the error of a start that failed, as String says it.
+// tail keeps the last of what a browser prints, for the error of a start that failed, as String
+// says it.
 type tail struct {
 	to io.Writer // nil: nobody. Only Write uses it, which is called from one goroutine.
 

@@ -29,11 +29,12 @@ func TestRoomForAProfileIsLookedForBeforeTheStart(t *testing.T) {
 	}
 }
 
-// A program that waits for all children of its process, as one that is its container's first process has to, may be
-// there before os/exec.
+// A program that waits for all children of its process, as one that is its container's first
+// process has to, may be there before os/exec.
 func TestAStartThatFailedIsExplainedWithoutItsExit(t *testing.T) {
 	b := &browser{wire: &wire{}, process: &process{cmd: exec.Command("chrome"), output: &tail{}}}
-	if err := b.startError(errLost); err == nil || !strings.Contains(err.Error(), "it printed nothing") {
+	if err := b.startError(errLost); err == nil ||
+		!strings.Contains(err.Error(), "it printed nothing") {
 		t.Errorf("said: %v", err)
 	}
 }

@@ -14,27 +14,27 @@ import (
 	"github.com/pagepool/pagepool/pool"
 )
 
-// Remote connects to a browser that somebody else runs. The zero Remote is not valid: it needs a URL. Each
-// launch is a connection of its own. What the driver opens goes with it; what others have opened in the
-// same browser it does not touch.
+// Remote connects to a browser that somebody else runs. The zero Remote is not valid: it needs a
+// URL. Each launch is a connection of its own. What the driver opens goes with it; what others have
+// opened in the same browser it does not touch.
 //
-// There is no process to end here. A connection that is lost is a lost browser, and what becomes of its
-// contexts is the browser's doing: it was asked to dispose of them. Close disposes of them itself, and
-// closes the connection.
+// There is no process to end here. A connection that is lost is a lost browser, and what becomes of
+// its contexts is the browser's doing: it was asked to dispose of them. Close disposes of them
+// itself, and closes the connection.
 type Remote struct {
 	// Options are the settings of its pages.
 	Options
 
-	// URL is the browser's endpoint: ws:// or wss:// with a path, as the browser prints it, or http:// or
-	// https:// of its debugging port, which is then asked for that. Chrome itself answers only to an IP
-	// address or localhost.
+	// URL is the browser's endpoint: ws:// or wss:// with a path, as the browser prints it, or http://
+	// or https:// of its debugging port, which is then asked for that. Chrome itself answers only to
+	// an IP address or localhost.
 	URL string
 	// Header is sent along with every request to the endpoint, such as for its authorization.
 	Header http.Header
 }
 
-// Launch connects to the browser and waits until it answers. ctx bounds the start, not the connection.
-// After an error there is no connection. All settings that are wrong are in one error.
+// Launch connects to the browser and waits until it answers. ctx bounds the start, not the
+// connection. After an error there is no connection. All settings that are wrong are in one error.
 func (r Remote) Launch(ctx context.Context) (pool.Browser[*Page], error) {
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("chrome: connect: %w", ended(ctx))
@@ -46,13 +46,20 @@ func (r Remote) Launch(ctx context.Context) (pool.Browser[*Page], error) {
 	}
 	b, version, err := r.connect(ctx, settings, *endpoint)
 	if err != nil {
-		return nil, fmt.Errorf("chrome: connect to %s: %w", shown(endpoint), &discreetError{err, endpoint})
+		return nil, fmt.Errorf(
+			"chrome: connect to %s: %w", shown(endpoint), &discreetError{err, endpoint},
+		)
 	}
-	b.log.InfoContext(ctx, "browser connected", "product", version, "url", shown(endpoint), "operation", pool.OperationID(ctx))
+	b.log.InfoContext(
+		ctx, "browser connected", "product", version, "url", shown(endpoint), "operation",
+		pool.OperationID(ctx),
+	)
 	return b, nil
 }
 
-func (r Remote) connect(ctx context.Context, settings settings, endpoint url.URL) (*browser, string, error) {
+func (r Remote) connect(
+	ctx context.Context, settings settings, endpoint url.URL,
+) (*browser, string, error) {
 	address := endpoint.String()
 	if endpoint.Scheme == "http" || endpoint.Scheme == "https" {
 		var err error
@@ -77,7 +84,8 @@ func (r Remote) connect(ctx context.Context, settings settings, endpoint url.URL
 	return b, version, nil
 }
 
-// shown is an address without what may be secret in it: services of browsers take their token in the query.
+// shown is an address without what may be secret in it: services of browsers take their token in
+// the query.
 func shown(u *url.URL) string {
 	public := *u
 	if public.RawQuery != "" {
@@ -113,7 +121,11 @@ func (r Remote) endpoint() (*url.URL, error) {
 		if err == nil {
 			wrong = shown(u)
 		}
-		return nil, fmt.Errorf("chrome: Remote.URL is %q: it must be an endpoint such as http://127.0.0.1:9222 or ws://127.0.0.1:9222/devtools/browser/ID", wrong)
+		return nil, fmt.Errorf(
+			"chrome: Remote.URL is %q: it must be an endpoint such as http://127.0.0.1:9222 "+
+				"or ws://127.0.0.1:9222/devtools/browser/ID",
+			wrong,
+		)
 	}
 	return u, nil
 }
@@ -130,7 +142,9 @@ func (r Remote) discover(ctx context.Context, at url.URL) (string, error) {
 	for name, values := range r.Header {
 		request.Header[name] = values
 	}
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, Proxy: http.ProxyFromEnvironment}}
+	client := http.Client{
+		Transport: &http.Transport{DisableKeepAlives: true, Proxy: http.ProxyFromEnvironment},
+	}
 	response, err := client.Do(request)
 	if err != nil {
 		return "", fmt.Errorf("%w; is a browser running there with --remote-debugging-port?", err)
@@ -140,8 +154,11 @@ func (r Remote) discover(ctx context.Context, at url.URL) (string, error) {
 		return "", fmt.Errorf("%s answered %s", at.String(), response.Status)
 	}
 	var version struct{ WebSocketDebuggerURL string }
-	if err := json.NewDecoder(response.Body).Decode(&version); err != nil || version.WebSocketDebuggerURL == "" {
-		return "", fmt.Errorf("%s names no webSocketDebuggerUrl, so it is no browser's (%v)", at.String(), err)
+	if err := json.NewDecoder(response.Body).Decode(&version); err != nil ||
+		version.WebSocketDebuggerURL == "" {
+		return "", fmt.Errorf(
+			"%s names no webSocketDebuggerUrl, so it is no browser's (%v)", at.String(), err,
+		)
 	}
 	return version.WebSocketDebuggerURL, nil
 }

@@ -103,8 +103,9 @@ func (t *tab) renew(ctx context.Context) error {
 	return t.standby(ctx)
 }
 
-// hear waits for the main thread to evaluate an expression, or for ctx. A stop that found nothing to
-// stop hits the next script: that is this one, so it is tried once more, and an error is an answer.
+// hear waits for the main thread to evaluate an expression, or for ctx. A stop that found nothing
+// to stop hits the next script: that is this one, so it is tried once more, and an error is an
+// answer.
 func (t *tab) hear(ctx context.Context, what runtime.EvaluateParams) error {
 	for range 2 {
 		result, err := ask(ctx, t, runtime.Evaluate, what)

@@ -27,15 +27,17 @@ const (
 	framesMost = 16
 )
 
-// cpuProfiler is the category of a trace that samples what scripts do. V8 begins to between two steps of a
-// script, so that needs no turn of the main thread, nor anything that was switched on before. The profiler
-// of the protocol needs both, and so does its debugger, which costs every page.
+// cpuProfiler is the category of a trace that samples what scripts do. V8 begins to between two
+// steps of a script, so that needs no turn of the main thread, nor anything that was switched on
+// before. The profiler of the protocol needs both, and so does its debugger, which costs every
+// page.
 const cpuProfiler = "disabled-by-default-v8.cpu_profiler"
 
 // noOther is the name of no category.
 const noOther = "-*"
 
-// trace is one that is being recorded, on a session of its own. Its fields are guarded by browser.mu.
+// trace is one that is being recorded, on a session of its own. Its fields are guarded by
+// browser.mu.
 type trace struct {
 	chunks []jsonv2.Value
 	bytes  int
@@ -43,14 +45,18 @@ type trace struct {
 	done   chan struct{} // closed when there is no more to come
 }
 
-// traceOf asks for these categories and for no others. Were only such named as are off by default, Chrome would record
-// all the rest as well: a megabyte in which there is often no room for a sample.
+// traceOf asks for these categories and for no others. Were only such named as are off by default,
+// Chrome would record all the rest as well: a megabyte in which there is often no room for a
+// sample.
 func traceOf(categories ...string) *tracing.TraceConfig {
-	return &tracing.TraceConfig{IncludedCategories: append(categories, noOther), TraceBufferSizeInKb: traceKB}
+	return &tracing.TraceConfig{
+		IncludedCategories:  append(categories, noOther),
+		TraceBufferSizeInKb: traceKB,
+	}
 }
 
-// warmTracing has the browser record a first trace, of nothing. In the very first one it asks every page's
-// main thread something, so one that hangs would be found with the first that does not.
+// warmTracing has the browser record a first trace, of nothing. In the very first one it asks every
+// page's main thread something, so one that hangs would be found with the first that does not.
 func (b *browser) warmTracing() {
 	params := encode(tracing.CommandStart, tracing.StartParams{TraceConfig: traceOf()})
 	b.wire.send("", tracing.CommandStart, params, waiter{then: func(msg *cdproto.Message) {
@@ -76,17 +82,17 @@ func (b *browser) traced(msg *cdproto.Message) {
 	}
 }
 
-// sample looks at a page's main thread until looking ends, about a thousand times a second, and returns what
-// script it was found in, innermost call first. It ends looking itself when that takes too long. The browser takes
-// some 15 ms more to tell what it saw, or 100 where every core is busy; ctx bounds that. It records one trace at a
-// time: others wait for it.
-// A loop that V8 has optimized while it ran has no name for the sampler, so the stack begins with who called it.
-// Nothing is returned where the thread ran no script, did not get from one step of it to the next within
-// that time (a synchronous request, a huge layout, a built-in function on megabytes), or ctx ended.
-// What a holder records with the protocol's Tracing is such a trace too.
+// sample looks at a page's main thread until looking ends, about a thousand times a second, and
+// returns what script it was found in, innermost call first. It ends looking itself when that takes
+// too long. The browser takes some 15 ms more to tell what it saw, or 100 where every core is busy;
+// ctx bounds that. It records one trace at a time: others wait for it. A loop that V8 has optimized
+// while it ran has no name for the sampler, so the stack begins with who called it. Nothing is
+// returned where the thread ran no script, did not get from one step of it to the next within that
+// time (a synchronous request, a huge layout, a built-in function on megabytes), or ctx ended. What
+// a holder records with the protocol's Tracing is such a trace too.
 //
-// A debugger could say more (it stops an optimized loop within 2 ms, and names it), but it has to be on before
-// the page hangs, and a page that is made of scripts then takes twice as long.
+// A debugger could say more (it stops an optimized loop within 2 ms, and names it), but it has to
+// be on before the page hangs, and a page that is made of scripts then takes twice as long.
 func (t *tab) sample(ctx, looking context.Context, away func()) []string {
 	b := t.b
 	if b.process == nil {
@@ -131,10 +137,13 @@ func (t *tab) sample(ctx, looking context.Context, away func()) []string {
 	return stack(ctx, chunks)
 }
 
-// attach opens a session of its own on a page. One that comes when nobody waits for it any more is ended.
+// attach opens a session of its own on a page. One that comes when nobody waits for it any more is
+// ended.
 func (b *browser) attach(ctx context.Context, page target.ID) (target.SessionID, error) {
 	flat := true
-	params := encode(target.CommandAttachToTarget, target.AttachToTargetParams{TargetID: page, Flatten: &flat})
+	params := encode(
+		target.CommandAttachToTarget, target.AttachToTargetParams{TargetID: page, Flatten: &flat},
+	)
 	answer := make(chan *cdproto.Message, 1)
 	var left atomic.Bool
 	b.wire.send("", target.CommandAttachToTarget, params, waiter{then: func(msg *cdproto.Message) {
@@ -152,7 +161,8 @@ func (b *browser) attach(ctx context.Context, page target.ID) (target.SessionID,
 	}
 	left.Store(true)
 	select {
-	case msg := <-answer: // it came meanwhile; the pump may not have seen that nobody waits, or ends it as well
+	// It came meanwhile. The pump may not have seen that nobody waits, or ends it as well.
+	case msg := <-answer:
 		b.detach(attachedTo(msg))
 	default:
 	}
@@ -175,11 +185,14 @@ func (b *browser) detach(session target.SessionID, err error) {
 	}
 }
 
-// record has the browser begin a trace of a page. It may be busy with another: with that of a look which was
-// given up, or with the first, of nothing.
+// record has the browser begin a trace of a page. It may be busy with another: with that of a look
+// which was given up, or with the first, of nothing.
 func (b *browser) record(ctx context.Context, session target.SessionID) error {
 	for {
-		_, err := call(ctx, b.wire, session, tracing.Start, tracing.StartParams{TransferMode: "ReportEvents", TraceConfig: traceOf(cpuProfiler)})
+		_, err := call(
+			ctx, b.wire, session, tracing.Start,
+			tracing.StartParams{TransferMode: "ReportEvents", TraceConfig: traceOf(cpuProfiler)},
+		)
 		if refused := (*cdproto.Error)(nil); !errors.As(err, &refused) {
 			return err
 		}
@@ -242,8 +255,8 @@ type thread struct {
 // spot is where a thread was found: the innermost call, and the place in it where that is known.
 type spot struct{ node, line, column int }
 
-// stack is the stack that the busiest thread of a trace was found in most often, innermost call first. A main
-// thread goes before others, which are workers'.
+// stack is the stack that the busiest thread of a trace was found in most often, innermost call
+// first. A main thread goes before others, which are workers'.
 func stack(ctx context.Context, chunks []jsonv2.Value) []string {
 	threads := make(map[string]*thread)
 	for _, chunk := range chunks {
@@ -261,7 +274,12 @@ func stack(ctx context.Context, chunks []jsonv2.Value) []string {
 			}
 			id := fmt.Sprint(c.PID, " ", c.ID)
 			if threads[id] == nil {
-				threads[id] = &thread{id: id, main: c.PID == c.TID, nodes: make(map[int]profileNode), samples: make(map[spot]int)}
+				threads[id] = &thread{
+					id:      id,
+					main:    c.PID == c.TID,
+					nodes:   make(map[int]profileNode),
+					samples: make(map[spot]int),
+				}
 			}
 			threads[id].add(&c)
 		}
@@ -304,7 +322,8 @@ func (th *thread) add(c *profileChunk) {
 	}
 }
 
-// scripted reports whether a node is a call of a script's, and not what V8 calls (program), (idle) or the like.
+// scripted reports whether a node is a call of a script's, and not what V8 calls (program), (idle)
+// or the like.
 func (th *thread) scripted(node int) bool {
 	n, known := th.nodes[node]
 	return known && !strings.HasPrefix(n.Call.Function, "(")
@@ -313,7 +332,8 @@ func (th *thread) scripted(node int) bool {
 func (th *thread) stack() []string {
 	var most spot
 	for at, n := range th.samples {
-		if m := th.samples[most]; n > m || n == m && (at.node < most.node || at.node == most.node && at.line < most.line) {
+		if m := th.samples[most]; n > m ||
+			n == m && (at.node < most.node || at.node == most.node && at.line < most.line) {
 			most = at
 		}
 	}

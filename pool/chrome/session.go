@@ -246,7 +246,8 @@ func (s *session) barrier(ctx context.Context) error {
 		}
 		return err
 	case <-ctx.Done():
-		return fmt.Errorf("chromedp takes no messages of the page: a listener blocks, or too many wait: %w",
-			ended(ctx))
+		return fmt.Errorf(
+			"chromedp takes no messages of the page: a listener blocks, or too many wait: %w", ended(ctx),
+		)
 	}
 }

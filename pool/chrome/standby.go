@@ -22,7 +22,8 @@ const retryFirst, retryLast = 25 * time.Millisecond, 400 * time.Millisecond
 
 // passing are the failures of a navigation that may be over in a moment.
 var passing = []string{
-	"net::ERR_CONNECTION_REFUSED", "net::ERR_CONNECTION_RESET", "net::ERR_CONNECTION_CLOSED", "net::ERR_EMPTY_RESPONSE",
+	"net::ERR_CONNECTION_REFUSED", "net::ERR_CONNECTION_RESET", "net::ERR_CONNECTION_CLOSED",
+	"net::ERR_EMPTY_RESPONSE",
 	"net::ERR_NETWORK_CHANGED", "net::ERR_CERT_VERIFIER_CHANGED",
 }
 
@@ -37,7 +38,8 @@ func (s statusError) Error() string {
 func passes(err error) bool {
 	var status statusError
 	if errors.As(err, &status) {
-		return status == http.StatusBadGateway || status == http.StatusServiceUnavailable || status == http.StatusGatewayTimeout
+		return status == http.StatusBadGateway || status == http.StatusServiceUnavailable ||
+			status == http.StatusGatewayTimeout
 	}
 	var load *chromedp.LoadError
 	return errors.As(err, &load) && slices.Contains(passing, load.ErrorText)
@@ -205,7 +207,10 @@ var errPrepared = errors.New("chrome: the page's Ready or Prepare is over")
 // forget removes what the page's context has stored.
 func (t *tab) forget(ctx context.Context) error {
 	// "*" is every origin: which ones a holder has been to, nobody knows.
-	_, err := ask(ctx, t, storage.ClearDataForOrigin, storage.ClearDataForOriginParams{Origin: "*", StorageTypes: "all"})
+	_, err := ask(
+		ctx, t, storage.ClearDataForOrigin,
+		storage.ClearDataForOriginParams{Origin: "*", StorageTypes: "all"},
+	)
 	if err == nil {
 		_, err = ask(ctx, t, network.ClearBrowserCookies, cdp.Empty{})
 	}

@@ -29,8 +29,11 @@ func TestStandbyIsAskedForAgainOnlyAfterAFailureThatPasses(t *testing.T) {
 
 func TestSettingsThatAreWrongAreRefusedAllAtOnce(t *testing.T) {
 	good := []Options{
-		{}, {StandbyURL: "https://example.com/standby"}, {StandbyURL: "data:text/html,standby"}, {StandbyURL: "about:blank"},
-		{Viewport: Viewport{Width: 1, Height: 10_000_000, Scale: 2.5, Mobile: true}}, {InitScripts: []string{"1"}, AuditEvery: -1},
+		{}, {StandbyURL: "https://example.com/standby"}, {StandbyURL: "data:text/html,standby"},
+		{StandbyURL: "about:blank"},
+		{
+			Viewport: Viewport{Width: 1, Height: 10_000_000, Scale: 2.5, Mobile: true},
+		}, {InitScripts: []string{"1"}, AuditEvery: -1},
 	}
 	for _, s := range good {
 		checked, err := s.checked("Launcher")
@@ -42,10 +45,12 @@ func TestSettingsThatAreWrongAreRefusedAllAtOnce(t *testing.T) {
 		}
 	}
 	_, err := Options{
-		StandbyURL: "http:///standby", InitScripts: []string{"1", ""}, Viewport: Viewport{Width: 10, Scale: -1},
+		StandbyURL: "http:///standby", InitScripts: []string{"1", ""},
+		Viewport: Viewport{Width: 10, Scale: -1},
 	}.checked("Remote")
 	for _, want := range []string{
-		`chrome: Remote.StandbyURL is "http:///standby": it must be a whole address`, `chrome: Remote.InitScripts[1] is "": `,
+		`chrome: Remote.StandbyURL is "http:///standby": it must be a whole address`,
+		`chrome: Remote.InitScripts[1] is "": `,
 		"chrome: Remote.Viewport is 10 x 0: both sides", "Scale must be 0 to 1,000",
 	} {
 		if err == nil || !strings.Contains(err.Error(), want) {

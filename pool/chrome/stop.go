@@ -63,11 +63,7 @@ func (t *tab) loading() bool {
 // settled waits until a document is committed, for pause, and, unless the stop was refused, until
 // the page stops loading. It reports whether a document was committed.
 func (t *tab) settled(
-	ctx context.Context,
-	last navigation,
-	changed <-chan struct{},
-	pause time.Duration,
-	refused bool,
+	ctx context.Context, last navigation, changed <-chan struct{}, pause time.Duration, refused bool,
 ) (bool, error) {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()

@@ -16,7 +16,9 @@ import (
 
 // listed is a target that the browser told of. Its fields are guarded by browser.mu.
 type listed struct {
-	root    target.ID // the pool's page from which it was opened, by script or by its holder; or where the chain of openers begins
+	// root is the pool's page from which it was opened, by script or by its holder; or where the
+	// chain of openers begins.
+	root    target.ID
 	context cdp.BrowserContextID
 	page    bool // and no worker, frame or the like, which end with theirs
 	crashed bool
@@ -26,7 +28,8 @@ type listed struct {
 	session  target.SessionID // a popup's, where the driver attends it
 	tab      *tab             // nil: not the pool's, or not yet known to be
 	due      time.Time        // when it is told to close again; zero: it was not told
-	gone     chan struct{}    // closed when the target was destroyed; nil: the browser has not told of it
+	// gone is closed when the target was destroyed. Nil: the browser has not told of it.
+	gone chan struct{}
 }
 
 func (b *browser) created(info *target.Info) {
@@ -54,7 +57,8 @@ func (b *browser) created(info *target.Info) {
 // opener is in the news of every target that another one has opened.
 var opener = []byte(`"openerId"`)
 
-// passOn gives a holder the news of a page that his has opened: chromedp waits for it where it waits for a popup.
+// passOn gives a holder the news of a page that his has opened: chromedp waits for it where it
+// waits for a popup.
 func (b *browser) passOn(info *target.Info, msg *cdproto.Message) {
 	if info.OpenerID == "" {
 		return
@@ -73,16 +77,20 @@ func (b *browser) passOn(info *target.Info, msg *cdproto.Message) {
 	}
 }
 
-// oursLocked reports whether a context is the driver's or a holder's, and not one of somebody else at the same browser.
+// oursLocked reports whether a context is the driver's or a holder's, and not one of somebody else
+// at the same browser.
 func (b *browser) oursLocked(id cdp.BrowserContextID) bool {
 	return b.process != nil || b.mu.contexts[id] != nil || b.mu.profiles[id] != nil
 }
 
-// attend has the browser tell of a popup's dialogs: a popup can share its opener's main thread, which a dialog
-// stops. One that opens before the browser has taken this in stops it all the same, until the popup is closed.
+// attend has the browser tell of a popup's dialogs: a popup can share its opener's main thread,
+// which a dialog stops. One that opens before the browser has taken this in stops it all the same,
+// until the popup is closed.
 func (b *browser) attend(popup target.ID) {
 	flat := true
-	params := encode(target.CommandAttachToTarget, target.AttachToTargetParams{TargetID: popup, Flatten: &flat})
+	params := encode(
+		target.CommandAttachToTarget, target.AttachToTargetParams{TargetID: popup, Flatten: &flat},
+	)
 	b.wire.send("", target.CommandAttachToTarget, params, waiter{then: func(msg *cdproto.Message) {
 		var attached target.AttachToTargetResult
 		if msg.Error == nil && decode(msg.Result, &attached) == nil {
@@ -124,7 +132,10 @@ func (b *browser) destroyed(id target.ID) {
 	if known.tab != nil {
 		cause := ErrPageClosed
 		if !asked {
-			cause = fmt.Errorf("%w by its script, by its holder or by a user of the browser, and not by the pool", ErrPageClosed)
+			cause = fmt.Errorf(
+				"%w by its script, by its holder or by a user of the browser, and not by the pool",
+				ErrPageClosed,
+			)
 		}
 		known.tab.over(cause) // before gone, so that its connection is not what ends first
 	}
@@ -143,11 +154,14 @@ func (b *browser) crashed(event target.EventTargetCrashed) {
 	b.mu.Unlock()
 	if owner != nil {
 		owner.over(fmt.Errorf("%w (%s, code %d)", pool.ErrPageCrashed, event.Status, event.ErrorCode))
-		go b.log.Warn("page crashed", "target", event.TargetID, "status", event.Status) // whose handler may block
+		go b.log.Warn(
+			"page crashed", "target", event.TargetID, "status", event.Status,
+		) // whose handler may block
 	}
 }
 
-// adopt makes t the tab of its target, and returns a channel that is closed when the target is gone.
+// adopt makes t the tab of its target, and returns a channel that is closed when the target is
+// gone.
 func (b *browser) adopt(t *tab) <-chan struct{} {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -33,15 +33,17 @@ func gaveUp(ctx context.Context, err error, what func() string) error {
 	return &WaitError{What: what(), Err: context.Cause(ctx)}
 }
 
-// WaitSelector is an action that waits until the first element that a CSS selector matches is visible: it is laid
-// out, and neither it nor what it stands in is hidden. Other than chromedp.WaitVisible it takes the text for nothing
-// but a CSS selector, and fails at once with an InputError where it is none. The wait goes on through navigations.
+// WaitSelector is an action that waits until the first element that a CSS selector matches is
+// visible: it is laid out, and neither it nor what it stands in is hidden. Other than
+// chromedp.WaitVisible it takes the text for nothing but a CSS selector, and fails at once with an
+// InputError where it is none. The wait goes on through navigations.
 func WaitSelector(selector string) chromedp.Action[chromedp.Void] {
 	const look = `(selector => {
 		let element
 		try { element = document.querySelector(selector) } catch { return "invalid" }
 		if (!element) return "absent"
-		return element.getClientRects().length && element.checkVisibility({visibilityProperty: true}) ? "visible" : "hidden"
+		return element.getClientRects().length &&
+			element.checkVisibility({visibilityProperty: true}) ? "visible" : "hidden"
 	})`
 	if strings.TrimSpace(selector) == "" {
 		return invalid(refuse("selector", selector, "it must not be empty"))
@@ -51,7 +53,8 @@ func WaitSelector(selector string) chromedp.Action[chromedp.Void] {
 		err := until(ctx, func() (bool, error) {
 			state, err := evaluate[string](ctx, t, look+"("+quoteJS(selector)+")")
 			if err != nil {
-				return false, nil // of a document that goes to another address; the end of ctx is until's to see
+				// The document goes to another address. The end of ctx is until's to see.
+				return false, nil
 			}
 			switch state {
 			case "invalid":
@@ -70,22 +73,27 @@ func WaitSelector(selector string) chromedp.Action[chromedp.Void] {
 	})
 }
 
-// WaitFunction is an action that waits until a JavaScript expression is true, or a promise that it returns. One that
-// throws is not true yet; one that is no JavaScript fails at once with an InputError. The wait goes on through
-// navigations.
+// WaitFunction is an action that waits until a JavaScript expression is true, or a promise that it
+// returns. One that throws is not true yet; one that is no JavaScript fails at once with an
+// InputError. The wait goes on through navigations.
 func WaitFunction(expression string) chromedp.Action[chromedp.Void] {
 	if strings.TrimSpace(expression) == "" {
 		return invalid(refuse("expression", expression, "it must not be empty"))
 	}
 	// The line ends before the bracket, so that a comment at the end of the expression does too.
-	guarded := "(() => { try { const is = (" + expression + "\n); return is instanceof Promise ? is.then(yes => !!yes, () => false) : !!is } catch { return false } })()"
+	guarded := "(() => { try { const is = (" + expression + "\n); " +
+		"return is instanceof Promise ? is.then(yes => !!yes, () => false) : !!is " +
+		"} catch { return false } })()"
 	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
 		err := until(ctx, func() (bool, error) {
 			is, err := chromedp.Evaluate[bool](guarded, chromedp.EvalAwaitPromise)(ctx, t)
 			var thrown *chromedp.ExceptionError
-			if errors.As(err, &thrown) && thrown.Exception != nil && thrown.Exception.ClassName == "SyntaxError" {
+			if errors.As(err, &thrown) && thrown.Exception != nil &&
+				thrown.Exception.ClassName == "SyntaxError" {
 				reason, _, _ := strings.Cut(thrown.Exception.Description, "\n")
-				return false, refuse("expression", expression, "it must be a JavaScript expression; "+shortened(reason))
+				return false, refuse(
+					"expression", expression, "it must be a JavaScript expression; "+shortened(reason),
+				)
 			}
 			return is && err == nil, nil // other errors are those of a document that goes to another address
 		})
@@ -99,14 +107,20 @@ func WaitFunction(expression string) chromedp.Action[chromedp.Void] {
 // namedRequests is how many requests in flight an error names.
 const namedRequests = 5
 
-// WaitNetworkIdle is an action that waits until the page has had no more than most requests in flight for quiet on
-// end, counted from the action's beginning. 0 and 500 ms are usual; with 2, a page may poll a server meanwhile.
+// WaitNetworkIdle is an action that waits until the page has had no more than most requests in
+// flight for quiet on end, counted from the action's beginning. 0 and 500 ms are usual; with 2, a
+// page may poll a server meanwhile.
 //
-// WebSockets are no requests. Those of workers, and of frames of another site that the browser keeps in another process,
-// are not seen.
+// WebSockets are no requests. Those of workers, and of frames of another site that the browser
+// keeps in another process, are not seen.
 func WaitNetworkIdle(most int, quiet time.Duration) chromedp.Action[chromedp.Void] {
 	if most < 0 || most >= flightsMost {
-		return invalid(refuse("number of requests in flight", fmt.Sprint(most), fmt.Sprintf("it must be 0 to %d", flightsMost-1)))
+		return invalid(
+			refuse(
+				"number of requests in flight", fmt.Sprint(most),
+				fmt.Sprintf("it must be 0 to %d", flightsMost-1),
+			),
+		)
 	}
 	if quiet <= 0 {
 		return invalid(refuse("time without requests", quiet.String(), "it must be more than 0"))
@@ -160,13 +174,16 @@ type StatusError struct {
 
 // Error names both.
 func (e *StatusError) Error() string {
-	return fmt.Sprintf("chrome: %s was answered with %d %s", e.URL, e.Status, http.StatusText(e.Status))
+	return fmt.Sprintf(
+		"chrome: %s was answered with %d %s", e.URL, e.Status, http.StatusText(e.Status),
+	)
 }
 
-// LoadError is the error of a navigation that failed without a response, such as for a connection that was refused.
-// Its addresses are without query and fragment.
+// LoadError is the error of a navigation that failed without a response, such as for a connection
+// that was refused. Its addresses are without query and fragment.
 type LoadError struct {
-	// URL is the address that was asked for, and Failed where it failed: the same, or where a redirect led to.
+	// URL is the address that was asked for, and Failed where it failed: the same, or where a redirect
+	// led to.
 	URL, Failed string
 	// Err is chromedp's error, with the browser's word on it (*chromedp.LoadError).
 	Err error
@@ -183,13 +200,16 @@ func (e *LoadError) Error() string {
 // Unwrap returns Err.
 func (e *LoadError) Unwrap() error { return e.Err }
 
-// Navigate is an action that goes to an address, waits until the page has loaded, and returns the status of its
-// document's response, after redirects. It is 0 where there was no response over HTTP.
+// Navigate is an action that goes to an address, waits until the page has loaded, and returns the
+// status of its document's response, after redirects. It is 0 where there was no response over
+// HTTP.
 func Navigate(address string) chromedp.Action[int] {
 	return func(ctx context.Context, t *chromedp.Target) (int, error) {
 		response, err := chromedp.NavigateResponse(address)(ctx, t)
-		if failed := (*chromedp.LoadError)(nil); errors.As(err, &failed) && failed.ErrorText == "net::ERR_INVALID_AUTH_CREDENTIALS" {
-			return http.StatusUnauthorized, nil // what Chromium makes of it; headless-shell shows the server's page
+		if failed := (*chromedp.LoadError)(nil); errors.As(err, &failed) &&
+			failed.ErrorText == "net::ERR_INVALID_AUTH_CREDENTIALS" {
+			// Chromium makes this of it; headless-shell shows the server's page.
+			return http.StatusUnauthorized, nil
 		}
 		if err != nil || response == nil || !httpURL(response.URL) {
 			return 0, err
@@ -198,8 +218,8 @@ func Navigate(address string) chromedp.Action[int] {
 	}
 }
 
-// NavigateOK is an action that goes to an address as Navigate does, and fails with a StatusError where the status is
-// 400 or more.
+// NavigateOK is an action that goes to an address as Navigate does, and fails with a StatusError
+// where the status is 400 or more.
 func NavigateOK(address string) chromedp.Action[chromedp.Void] {
 	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
 		status, err := Navigate(address)(ctx, t)

@@ -271,7 +271,9 @@ func post[P, R any](w *wire, session target.SessionID, command cdp.Command[P, R]
 // call sends a command, to the browser itself where session is empty, and waits for the answer, for
 // ctx, or for the end of the connection. After an error the browser may still carry it out, unless
 // it is the browser's own (*cdproto.Error).
-func call[P, R any](ctx context.Context, w *wire, session target.SessionID, command cdp.Command[P, R], params P) (R, error) {
+func call[P, R any](
+	ctx context.Context, w *wire, session target.SessionID, command cdp.Command[P, R], params P,
+) (R, error) {
 	var result R
 	if ctx.Err() != nil {
 		return result, fmt.Errorf("chrome: %s: %w", command.Method, ended(ctx))

@@ -14,11 +14,13 @@ type outcome[T any] struct {
 	panicked any // nil where it neither returned nor panicked: it ended its goroutine
 }
 
-// within waits for do, which runs in a goroutine of its own, and for grace after ctx or life has ended.
-// Then do is left to itself: chromedp waits for a holder's listener whatever becomes of ctx. A
-// panic goes on here, as if do had been called; one of a do that was left has nobody to go to but the
-// program.
-func within[T any](ctx, life context.Context, grace time.Duration, do func() (T, error)) (T, error) {
+// within waits for do, which runs in a goroutine of its own, and for grace after ctx or life has
+// ended. Then do is left to itself: chromedp waits for a holder's listener whatever becomes of ctx.
+// A panic goes on here, as if do had been called; one of a do that was left has nobody to go to but
+// the program.
+func within[T any](
+	ctx, life context.Context, grace time.Duration, do func() (T, error),
+) (T, error) {
 	did, left := make(chan outcome[T]), make(chan struct{})
 	go func() {
 		var o outcome[T]

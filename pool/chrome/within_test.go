@@ -28,7 +28,9 @@ func TestActionsThatBlockAreLeftAfterTheirGrace(t *testing.T) {
 			free, began := make(chan struct{}), time.Now()
 			_, err := within(ctx, life, time.Second, func() (int, error) { <-free; return 1, nil })
 			if !errors.Is(err, want) || time.Since(began) != time.Hour+time.Second {
-				t.Errorf("%s: %v after %v, want %v after the hour and the grace", what, err, time.Since(began), want)
+				t.Errorf(
+					"%s: %v after %v, want %v after the hour and the grace", what, err, time.Since(began), want,
+				)
 			}
 			close(free) // a bubble with goroutines left in it is a failure
 		})
