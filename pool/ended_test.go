@@ -13,7 +13,7 @@ func TestShellWhyABrowserEndedIsSaid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := new(strings.Builder)
 		launcher := new(stub)
-		p, err := New(launcher, Config{MaxPages: 1, OpenRetries: 1, Logger: slog.New(slog.NewTextHandler(log, nil))})
+		p, err := New(launcher, Config{MaxPages: 1, More: More{OpenRetries: 1}, Logger: slog.New(slog.NewTextHandler(log, nil))})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -19,7 +19,7 @@ func TestContractChromeABrowserThatDiesYoungSaysHow(t *testing.T) {
 	path, log := script(t, "ulimit -n 64", "exec "+installed(t)+` "$@"`), new(address)
 	b := newChromeBench(t)
 	b.configure = func(l *chrome.Launcher) { l.ExecPath, l.Logger = path, slog.New(slog.NewTextHandler(log, nil)) }
-	p, err := pool.New(b, pool.Config{OpenRetries: 2, OpenBackoff: 10 * time.Millisecond})
+	p, err := pool.New(b, pool.Config{More: pool.More{OpenRetries: 2}, Timeouts: pool.Timeouts{OpenBackoff: 10 * time.Millisecond}})
 	if err != nil {
 		t.Fatal(err)
 	}
