@@ -260,9 +260,6 @@ func (w *World) Before() *core.State { return w.before }
 // Fake is the browser, to be read.
 func (w *World) Fake() *fakebrowser.State { return &w.fake }
 
-// Ledger is the second set of books, to be read.
-func (w *World) Ledger() *spec.Ledger { return &w.ledger }
-
 // Reached says what was reached so far.
 func (w *World) Reached() *Reached { return w.reached }
 

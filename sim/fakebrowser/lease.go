@@ -40,33 +40,11 @@ func (p leasePage) EndLease(ctx context.Context) (pool.Left, error) {
 	}
 	p.mu().Lock()
 	defer p.mu().Unlock()
-	p.set = ""
-	return p.left, p.cause
+	return pool.Clean, p.cause
 }
 
 // Navigations says that every lease navigates.
 func (p leasePage) Navigations() (began, finished bool) { return true, true }
-
-// Set has the holder set something in the session of his lease, and Setting is what is set there.
-func (p *Page) Set(value string) {
-	p.mu().Lock()
-	defer p.mu().Unlock()
-	p.set = value
-}
-
-// Setting is explained with Set.
-func (p *Page) Setting() string {
-	p.mu().Lock()
-	defer p.mu().Unlock()
-	return p.set
-}
-
-// Leave has the holder leave something that no end of his session undoes.
-func (p *Page) Leave(left pool.Left) {
-	p.mu().Lock()
-	defer p.mu().Unlock()
-	p.left = left
-}
 
 // Halt stops a script that loops, and leaves the document as it is.
 func (p *Page) Halt(ctx context.Context) error {

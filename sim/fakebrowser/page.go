@@ -30,9 +30,7 @@ type Page struct {
 	popups  int
 	held    hold
 	standby bool
-	lent    bool      // a session of a lease has begun on it
-	set     string    // what its holder has set in the session of his lease
-	left    pool.Left // what a holder has left
+	lent    bool // a session of a lease has begun on it
 }
 
 func (p *Page) mu() *sync.Mutex { return &p.profile.process.launcher.mu.Mutex }

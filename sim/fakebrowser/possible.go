@@ -260,11 +260,6 @@ func (p *Possible) Loop(id core.TabID) bool {
 	return p.each(func(s *State) bool { return s.Loop(id) })
 }
 
-// Wedge notes that the main thread of a tab's page never answers again.
-func (p *Possible) Wedge(id core.TabID) bool {
-	return p.each(func(s *State) bool { return s.Wedge(id) })
-}
-
 // FallSilent notes that a browser answers nothing any more.
 func (p *Possible) FallSilent(id core.BrowserID) bool {
 	return p.each(func(s *State) bool { return s.FallSilent(id) })

@@ -107,17 +107,6 @@ func (s *State) Context(id core.ContextID) *Context {
 	return nil
 }
 
-// Alive counts the tabs that are alive in browsers that were not written off.
-func (s *State) Alive() int {
-	n := 0
-	for i := range s.Tabs {
-		if b := s.Browser(s.Tabs[i].Browser); b != nil && !b.WrittenOff {
-			n++
-		}
-	}
-	return n
-}
-
 // Wedge makes the main thread of a tab's page stop answering, for ever.
 func (s *State) Wedge(id core.TabID) bool {
 	t := s.Tab(id)

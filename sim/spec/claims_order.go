@@ -2,7 +2,6 @@ package spec
 
 import (
 	"fmt"
-	"math/big"
 
 	"github.com/pagepool/pagepool/pool/core"
 )
@@ -76,14 +75,15 @@ func (t *Transition) precedes(a, b *core.Request) bool {
 	case aging < 0:
 		return a.Priority > b.Priority
 	}
-	levels := new(big.Int).Mul(big.NewInt(int64(a.Priority)-int64(b.Priority)), big.NewInt(int64(aging)))
-	switch levels.Cmp(big.NewInt(int64(a.Arrived - b.Arrived))) {
-	case 0:
-		return a.Arrived < b.Arrived
-	case 1:
-		return true
+	// Whether levels * aging exceeds the lead of b, without a product that could overflow.
+	levels, lead := int64(a.Priority)-int64(b.Priority), int64(a.Arrived-b.Arrived)
+	switch whole, rest := lead/int64(aging), lead%int64(aging); {
+	case levels != whole:
+		return levels > whole
+	case rest != 0:
+		return rest < 0
 	}
-	return false
+	return a.Arrived < b.Arrived
 }
 
 // shortOfRoom says whether a request that is let through has no tab to get and none on its way, so

@@ -140,13 +140,6 @@ func (l *Ledger) CopyFrom(o *Ledger) {
 	l.breaches = append(l.breaches[:0], o.breaches...)
 }
 
-// Alive calls fn for every tab that can be alive, with its context and browser.
-func (l *Ledger) Alive(fn func(core.TabID, core.ContextID, core.BrowserID)) {
-	for i := range l.tabs {
-		fn(l.tabs[i].id, l.tabs[i].context, l.tabs[i].browser)
-	}
-}
-
 // Counts says whether the ledger counts a tab as alive.
 func (l *Ledger) Counts(id core.TabID) bool { return l.tab(id) != nil }
 
