@@ -3,12 +3,13 @@ package properties
 import (
 	"bytes"
 	"encoding/json"
-	"github.com/pagepool/pagepool/sim/replay"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/pagepool/pagepool/sim/replay"
 )
 
 // shrunkBugs are planted bugs whose failing seeds are shrunk: the first ones in every run of the tests, and

@@ -56,12 +56,13 @@ func (s *soak) chromeCommand() *cobra.Command {
 	o := chromeOptions{lasting: 30 * time.Second, seed: seedRange{1, 1}, mishaps: usualMishaps}
 	c := &cobra.Command{
 		Use:   "chrome [PROFILE]",
-		Short: "Run the same traffic on a real browser: " + strings.Join(chromeProfiles(), ", "),
-		Long: "Run the same traffic on a real Chrome, in real time, on pages served on this machine. Every step of the pool is\n" +
-			"checked by the same code as in a simulated run, and the fake browser has to be able to do whatever Chrome did.\n" +
-			"When it is over, nothing may be left: no target, process, zombie, folder, goroutine or descriptor.\n" +
-			"As root the browser's sandbox is off, since Chrome does not start otherwise; all pages are the command's own.\n\n" +
-			profileTable() + fmt.Sprintf("  %-10s %s\n", incidentProfile, incidentSays),
+		Short: "Run the same traffic on a real browser",
+		Long: paragraphs("Run the same traffic on a real Chrome, in real time, on pages served on this machine. Every step of the pool is "+
+			"checked by the same code as in a simulated run, and the fake browser has to be able to do whatever Chrome did. "+
+			"When it is over, nothing may be left: no target, process, zombie, folder, goroutine or descriptor. "+
+			"As root the browser's sandbox is off, since Chrome does not start otherwise; all pages are the command's own.") +
+			"\n\n" + profileTable() + listed(func(add func(name, says string)) { add(incidentProfile, incidentSays) }),
+		ValidArgs: chromeProfiles(),
 		Args: func(_ *cobra.Command, args []string) error {
 			o.profile = "staging"
 			if len(args) > 1 {
@@ -74,10 +75,10 @@ func (s *soak) chromeCommand() *cobra.Command {
 				return fmt.Errorf("unknown profile %q; the profiles are %s", o.profile, strings.Join(chromeProfiles(), ", "))
 			}
 			if o.seed.first != o.seed.last {
-				return fmt.Errorf("-seed %v: want one seed, since a real browser is not repeatable", &o.seed)
+				return fmt.Errorf("--seed %v: want one seed, since a real browser is not repeatable", &o.seed)
 			}
 			if o.lasting < time.Second || o.lasting > maxHours*time.Hour {
-				return fmt.Errorf("-for %v: want 1s or more, and at most %d hours", o.lasting, maxHours)
+				return fmt.Errorf("--for %v: want 1s or more, and at most %d hours", o.lasting, maxHours)
 			}
 			return nil
 		},
@@ -309,30 +310,28 @@ func (l productLog) Handle(ctx context.Context, r slog.Record) error {
 }
 
 func (r *chromeReport) write(w io.Writer) {
-	fmt.Fprintf(w, "%s on %s: callers came for %s, all took %.2f s\n", r.Profile, r.Browser, seconds(r.SimulatedSeconds), r.WallSeconds)
-	fmt.Fprintf(w, "  settings       %s\n", orDefault(r.first.Settings.Diff()))
+	say(w, "", fmt.Sprintf("%s on %s: callers came for %s, all took %.2f s", r.Profile, r.Browser, seconds(r.SimulatedSeconds), r.WallSeconds))
+	say(w, "  settings       ", orDefault(r.first.Settings.Diff()))
 	fmt.Fprintf(w, "  events         %d\n  grants         %d\n", r.Events, r.Grants)
 	fmt.Fprintf(w, "  tabs alive     at most %d\n", r.CapacityMax)
 	fmt.Fprintf(w, "  wait           p50 %d ms, p99 %d ms\n", r.WaitP50, r.WaitP99)
 	fmt.Fprintf(w, "  worst recovery %s\n", seconds(r.WorstRecovery))
 	t := r.Visits
-	fmt.Fprintf(w, "  visits         %d: %d pieces of work done, %d failed; leases ended early %v, requests refused %v\n",
-		t.Visits, t.Worked, t.WorkFailed, t.Ended, t.Refused)
+	say(w, "  visits         ", fmt.Sprintf("%d: %d pieces of work done, %d failed; leases ended early %v, requests refused %v",
+		t.Visits, t.Worked, t.WorkFailed, t.Ended, t.Refused))
 	if t.Kills > 0 {
 		fmt.Fprintf(w, "  killed         %d browsers; holders were told within %v\n", t.Kills, t.Told.Round(time.Millisecond))
 	}
 	for _, l := range r.Loops {
-		fmt.Fprintf(w, "  loop           its lease ended after %s; %s later its tab was %s, its affinity %s\n",
-			seconds(l.Held), seconds(l.Back), either(l.Saved, "of use again", "gone"), either(l.Warm, "warm all the time", "cold"))
+		say(w, "  loop           ", fmt.Sprintf("its lease ended after %s; %s later its tab was %s, its affinity %s",
+			seconds(l.Held), seconds(l.Back), either(l.Saved, "of use again", "gone"), either(l.Warm, "warm all the time", "cold")))
 	}
-	fmt.Fprintf(w, "  %-8s %8s %12s %12s %10s %10s %12s %12s\n", "", "at", "goroutines", "descriptors", "processes", "files", "memory", "browser")
+	fmt.Fprintf(w, "  %-6s %7s %10s %11s %9s %5s %9s %9s\n", "", "at", "goroutines", "descriptors", "processes", "files", "memory", "browser")
 	for _, f := range r.Figures {
-		fmt.Fprintf(w, "  %-8s %8s %12d %12d %10d %10d %9.1f MB %9.1f MB\n", f.When, seconds(f.At), f.Goroutines, f.Descriptors,
+		fmt.Fprintf(w, "  %-6s %7s %10d %11d %9d %5d %6.1f MB %6.1f MB\n", f.When, seconds(f.At), f.Goroutines, f.Descriptors,
 			f.Processes, f.Files, float64(f.Memory)/1e6, float64(f.BrowserMemory)/1e6)
 	}
-	for _, v := range r.Violations {
-		v.write(w)
-	}
+	writeViolations(w, r.Violations)
 	switch {
 	case r.Interrupted:
 		fmt.Fprintln(w, "interrupted")

@@ -3,7 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
-	"text/tabwriter"
+	"strings"
 	"time"
 
 	"github.com/pagepool/pagepool/sim"
@@ -118,15 +118,21 @@ func (r *demoReport) write(w io.Writer) {
 		return
 	}
 	fmt.Fprintln(w, "\n3. The promises")
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	var held []string
 	for _, p := range r.Promises {
-		verdict := "held"
-		if !p.Held {
+		verdict := "held  "
+		switch {
+		case !p.Held:
 			verdict = "BROKEN"
+		case p.Unit == "violations":
+			held = append(held, p.Name)
+			continue
 		}
-		fmt.Fprintf(table, "  %s\t%s\t%s\t%s\n", p.Name, verdict, p.measure(), p.says)
+		fmt.Fprintf(w, "  %-*s %s  %s\n", nameWidth, p.Name, verdict, p.measure())
+		say(w, "      ", p.says)
 	}
-	table.Flush()
+	fmt.Fprintln(w, "  held after each step and at the end (soak list says what each means):")
+	say(w, "      ", strings.Join(held, ", "))
 	fmt.Fprintf(w, "\n%d grants, %d evictions and %d kills in all.\n",
 		uint64(r.Replay.found.Grants)+r.Run.Grants,
 		uint64(r.Replay.found.Evictions)+r.Run.Reached["closed_eviction"],

@@ -76,26 +76,28 @@ func scenarioNames() []string {
 
 func (s *soak) exploreCommand() *cobra.Command {
 	o := exploreOptions{symmetry: true, workers: count(min(2, runtime.GOMAXPROCS(0))), maxMemory: 2 << 30}
-	var long strings.Builder
-	long.WriteString("Visit every interleaving of a small scenario, breadth first, and check every claim in each state.\n\n")
-	for _, c := range sim.Scenarios {
-		fmt.Fprintf(&long, "  %-22s %s\n", c.Name, c.Says)
-	}
+	scenarios := listed(func(add func(name, says string)) {
+		for _, c := range sim.Scenarios {
+			add(c.Name, c.Says)
+		}
+	})
 	c := &cobra.Command{
 		Use:   "explore SCENARIO...",
 		Short: "Explore every interleaving of a scenario",
-		Long:  long.String(),
+		Long: paragraphs("Visit every interleaving of a small scenario, breadth first, and check every claim in each state.") +
+			"\n\n" + scenarios,
+		ValidArgs: scenarioNames(),
 		Args: func(_ *cobra.Command, args []string) error {
 			return o.choose(args)
 		},
 		RunE: func(c *cobra.Command, _ []string) error {
 			o.faultsSet = c.Flags().Changed("faults")
 			if o.deviationsSet = c.Flags().Changed("deviations"); o.deviationsSet && (o.from == "" || o.faultsSet || c.Flags().NArg() > 0 || bool(o.all)) {
-				return fmt.Errorf("-deviations %d: want -from FILE with it, and neither a scenario nor -faults", o.deviations)
+				return fmt.Errorf("--deviations %d: want --from FILE with it, and neither a scenario nor --faults", o.deviations)
 			}
 			for _, n := range []count{o.faults, o.deviations} {
 				if n > sim.MostFaults {
-					return fmt.Errorf("-faults, -deviations %d: want %d or fewer", n, sim.MostFaults)
+					return fmt.Errorf("--faults, --deviations %d: want %d or fewer", n, sim.MostFaults)
 				}
 			}
 			report, err := s.explore(&o)
@@ -117,15 +119,16 @@ func (s *soak) exploreCommand() *cobra.Command {
 	c.Flags().Var(&o.workers, "workers", "how many processors a search uses; what it finds does not depend on it")
 	c.Flags().VarPF(&o.symmetry, "symmetry", "", "count states once that differ only in which of two like tabs, contexts or callers is which").NoOptDefVal = "true"
 	s.takesSettings(c)
+	_ = c.MarkFlagFilename("from", "trace") // it is a flag of this command
 	return c
 }
 
 func (o *exploreOptions) choose(args []string) error {
 	switch {
 	case o.workers < 1:
-		return fmt.Errorf("-workers %d: want 1 or more", o.workers)
+		return fmt.Errorf("--workers %d: want 1 or more", o.workers)
 	case bool(o.all) && len(args) > 0:
-		return fmt.Errorf("want -all or names, not both")
+		return fmt.Errorf("want --all or names, not both")
 	case bool(o.all):
 		o.scenarios = sim.Scenarios
 		return nil
@@ -133,7 +136,7 @@ func (o *exploreOptions) choose(args []string) error {
 		o.scenarios = []*sim.Scenario{{Name: filepath.Base(o.from), Faults: 1, Menu: sim.AllFaults}}
 		return nil
 	case len(args) == 0:
-		return fmt.Errorf("want a scenario or -all; the scenarios are %s", strings.Join(scenarioNames(), ", "))
+		return fmt.Errorf("want a scenario or --all; the scenarios are %s", strings.Join(scenarioNames(), ", "))
 	}
 	for _, name := range args {
 		c := sim.ScenarioNamed(name)
@@ -290,6 +293,7 @@ func inUse() memory {
 }
 
 func (r *exploreReport) write(w io.Writer) {
+	fmt.Fprintf(w, "%-*s %9s %11s %5s %11s %9s\n", nameWidth, "scenario", "states", "transitions", "depth", "bytes/state", "seconds")
 	states, omission := 0, 0.0
 	for _, e := range r.Scenarios {
 		states += e.States
@@ -297,13 +301,13 @@ func (r *exploreReport) write(w io.Writer) {
 		e.write(w)
 	}
 	if len(r.Violations) == 0 {
-		fmt.Fprintf(w, "no claim broke in any of %d states; one was overlooked with a probability of %.0e, for equal fingerprints\n",
-			states, omission)
+		say(w, "", fmt.Sprintf("no claim broke in any of %d states; one was overlooked with a probability of %.0e, for equal fingerprints",
+			states, omission))
 	}
 }
 
 func (e *exploredScenario) write(w io.Writer) {
-	complete := "to the end"
+	complete := ""
 	switch {
 	case e.Complete:
 	case len(e.Violations) > 0:
@@ -316,11 +320,12 @@ func (e *exploredScenario) write(w io.Writer) {
 		complete = fmt.Sprintf("NOT to the end (%s): every state in %d steps from the start, and none beyond %d", e.cutBy, max(0, e.Depth-1), e.Depth+1)
 	}
 	perState := func(bytes int) float64 { return float64(bytes) / float64(e.States) }
-	fmt.Fprintf(w, "%-22s %9d states %10d transitions, depth %3d, %.1f + %.1f bytes a state, %s, in %.2f s\n",
-		e.Scenario, e.States, e.Transitions, e.Depth, perState(e.MemoryBytes), perState(e.graph), complete, e.WallSeconds)
-	for _, v := range e.Violations {
-		v.write(w)
+	fmt.Fprintf(w, "%-*s %9d %11d %5d %4.1f + %4.1f %9.2f\n", nameWidth,
+		e.Scenario, e.States, e.Transitions, e.Depth, perState(e.MemoryBytes), perState(e.graph), e.WallSeconds)
+	if complete != "" {
+		say(w, "    ", complete)
 	}
+	writeViolations(w, e.Violations)
 	if e.noReturn == 0 {
 		fmt.Fprintln(w, "             from the start on, nothing that a fair browser does avoids it")
 	}

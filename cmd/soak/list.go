@@ -11,6 +11,7 @@ import (
 
 	"github.com/pagepool/pagepool/sim"
 	"github.com/pagepool/pagepool/sim/spec"
+	"github.com/pagepool/pagepool/sim/traffic"
 	"github.com/pagepool/pagepool/testdata"
 )
 
@@ -46,24 +47,52 @@ func (s *soak) listCommand() *cobra.Command {
 			for _, c := range slices.Concat(sim.Claims, sim.LiveClaims) {
 				report.Properties = append(report.Properties, property{c.Name, c.Says})
 			}
-			plants, err := fs.Glob(testdata.Files, "planted/*.plant")
+			bugs, err := planted()
 			if err != nil {
 				return err
 			}
-			for _, p := range plants {
-				report.Planted = append(report.Planted, strings.TrimSuffix(strings.TrimPrefix(p, "planted/"), ".plant"))
+			for _, bug := range bugs {
+				report.Planted = append(report.Planted, bug.Name)
 			}
-			return s.print(report, report.write)
+			return s.print(report, func(w io.Writer) { report.write(w, bugs) })
 		},
 	}
 }
 
-func (r *listReport) write(w io.Writer) {
-	fmt.Fprintf(w, "scenarios   %s\n", strings.Join(r.Scenarios, "\n            "))
-	fmt.Fprintf(w, "profiles    %s\n", strings.Join(r.Profiles, "\n            "))
-	fmt.Fprintf(w, "planted     %s\n", strings.Join(r.Planted, "\n            "))
-	fmt.Fprintln(w, "properties")
+// planted are the bugs that tests plant, with the sentence that each file begins with.
+func planted() ([]property, error) {
+	files, err := fs.Glob(testdata.Files, "planted/*.plant")
+	if err != nil {
+		return nil, err
+	}
+	var bugs []property
+	for _, file := range files {
+		text, err := testdata.Files.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		first, _, _ := strings.Cut(string(text), "\n")
+		name := strings.TrimSuffix(strings.TrimPrefix(file, "planted/"), ".plant")
+		bugs = append(bugs, property{name, strings.TrimPrefix(first, "Bug: ")})
+	}
+	return bugs, nil
+}
+
+func (r *listReport) write(w io.Writer, bugs []property) {
+	fmt.Fprintln(w, "scenarios")
+	for _, c := range sim.Scenarios {
+		entry(w, c.Name, c.Says)
+	}
+	fmt.Fprintln(w, "\nprofiles")
+	for _, p := range traffic.Profiles {
+		entry(w, p.Name, p.Says)
+	}
+	fmt.Fprintln(w, "\nproperties")
 	for _, p := range r.Properties {
-		fmt.Fprintf(w, "  %-22s %s\n", p.Name, p.Says)
+		entry(w, p.Name, p.Says)
+	}
+	fmt.Fprintln(w, "\nplanted bugs")
+	for _, bug := range bugs {
+		entry(w, bug.Name, bug.Says)
 	}
 }

@@ -1,8 +1,8 @@
 // Soak runs the page pool in a simulated world: it replays incidents, simulates a day in a second,
 // explores every interleaving of small scenarios, and says of every promise whether it was kept.
 //
-// Rules of output: with -json, standard output is exactly one JSON object; progress and prose go to
-// standard error, and progress is drawn on a terminal only. The exit is 0 when every property and
+// Rules of output: with -json, standard output is exactly one JSON object, for bad usage too; progress and
+// prose go to standard error, and progress is drawn on a terminal only. Prose has 80 columns. The exit is 0 when every property and
 // every expect line held, 1 when one broke, 2 for bad usage or input, 130 after Ctrl-C. The same
 // command prints the same bytes with -json, but for fields that begin with wall_, end in _per_second, or
 // are called workers or memory_bytes; prose has times of the wall in it.
@@ -16,6 +16,8 @@ import (
 	"os"
 	"os/signal"
 	"regexp"
+	"runtime"
+	"runtime/debug"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -50,21 +52,56 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	out := &remembering{to: stdout}
 	s := &soak{ctx: ctx, stdout: out, stderr: stderr}
 	root := s.command()
-	root.SetArgs(doubleDashes(args))
+	args = doubleDashes(args)
+	root.SetArgs(args)
 	root.SetOut(out)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
+	c, err := root.ExecuteContextC(ctx)
 	if err == nil && out.err != nil {
 		err = fmt.Errorf("standard output: %w", out.err)
 	}
 	if err != nil {
-		fmt.Fprintf(stderr, "soak: %s\n", strings.ReplaceAll(singleDashes(err.Error()), "\n", "; "))
+		what := strings.ReplaceAll(err.Error(), "\n", "; ")
+		fmt.Fprintf(stderr, "soak: %s\n", what)
+		if asksForJSON(args) {
+			s.json = true
+			_ = s.print(failure{Command: commandName(c), Error: what}, nil)
+		}
 		return exitUsage
 	}
 	if s.exit == exitHeld && s.cut {
 		return exitInterrupted
 	}
 	return s.exit
+}
+
+// failure is what -json prints of bad usage or input.
+type failure struct {
+	Command string `json:"command"`
+	Error   string `json:"error"`
+}
+
+// commandName is what reports call a command.
+func commandName(c *cobra.Command) string {
+	if !c.HasParent() {
+		return "demo"
+	}
+	return c.Name()
+}
+
+// asksForJSON says whether -json is among the arguments, though what comes before it may be wrong.
+func asksForJSON(args []string) (asks bool) {
+	for _, a := range args {
+		switch a {
+		case "--":
+			return asks
+		case "--json", "--json=true":
+			asks = true
+		case "--json=false":
+			asks = false
+		}
+	}
+	return asks
 }
 
 // remembering is an output that keeps its first error, which prose has no use for as it is written.
@@ -84,7 +121,8 @@ func (r *remembering) Write(b []byte) (int, error) {
 
 var singleDash = regexp.MustCompile(`^-[a-z][a-z-]+(=|$)`)
 
-// doubleDashes lets flags be written as in Go's own tools, with one dash.
+// doubleDashes lets flags be written as in Go's own tools, with one dash: a flag of one letter with its
+// value in the same word, such as -ofile, is the price.
 func doubleDashes(args []string) []string {
 	out := make([]string, 0, len(args))
 	for i, a := range args {
@@ -99,33 +137,46 @@ func doubleDashes(args []string) []string {
 	return out
 }
 
-var doubleDash = regexp.MustCompile(`(^|[ "])--([a-z])`)
-
-// singleDashes is the inverse, for help and errors.
-func singleDashes(text string) string { return doubleDash.ReplaceAllString(text, "$1-$2") }
-
 func (s *soak) command() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "soak",
 		Short: "Replay, simulate and explore the page pool",
-		Long: "Replay, simulate and explore the page pool.\n\n" +
-			"Without a command: the demonstration. It replays the Glimmer-loop incident on the production\n" +
-			"core, then 24 hours of staging traffic, and says of every promise whether it was kept.\n\n" +
-			"The exit is 0 when every property and every expect line held, 1 when one broke, 2 for bad usage or\n" +
-			"input, and 130 when Ctrl-C came before the end; a second Ctrl-C ends the command without a report.",
+		Long: paragraphs(
+			"Replay, simulate and explore the page pool.",
+			"Without a command: the demonstration. It replays the Glimmer-loop incident on the production core, "+
+				"then 24 hours of staging traffic, and says of every promise whether it was kept.",
+			"Flags may be written with one dash or with two.",
+			"The exit is 0 when every property and every expect line held, 1 when one broke, 2 for bad usage or "+
+				"input, and 130 when Ctrl-C came before the end; a second Ctrl-C ends the command without a report.",
+		),
+		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          noArguments,
 		RunE:          func(*cobra.Command, []string) error { return s.demo() },
 	}
-	root.CompletionOptions.HiddenDefaultCmd = true
 	root.PersistentFlags().VarPF(&s.json, "json", "", "print one JSON object on standard output").NoOptDefVal = "true"
-	cobra.AddTemplateFunc("singleDashes", singleDashes)
-	root.SetUsageTemplate(strings.NewReplacer("FlagUsages | ", "FlagUsages | singleDashes | ", " --help", " -help").
-		Replace(root.UsageTemplate()))
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages ", fmt.Sprintf("FlagUsagesWrapped %d ", columns)))
 	root.SetHelpCommand(helpCommand(root))
 	root.AddCommand(s.runCommand(), s.replayCommand(), s.exploreCommand(), s.shrinkCommand(), s.chromeCommand(), s.listCommand())
 	return root
+}
+
+// version says which build of the module this is.
+func version() string {
+	v := "of an unknown version"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		v = info.Main.Version
+	}
+	return v + ", " + runtime.Version()
+}
+
+// paragraphs are texts that help shows, one below the other.
+func paragraphs(texts ...string) string {
+	for i, text := range texts {
+		texts[i] = strings.Join(wrap(text, 0), "\n")
+	}
+	return strings.Join(texts, "\n\n")
 }
 
 // helpCommand is cobra's, but for what it says of commands that do not exist.
@@ -148,7 +199,13 @@ func helpCommand(root *cobra.Command) *cobra.Command {
 
 func noArguments(c *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return fmt.Errorf("unknown command %q; the commands are run, replay, explore, shrink, chrome and list", args[0])
+		var names []string
+		for _, other := range c.Root().Commands() {
+			if other.IsAvailableCommand() {
+				names = append(names, other.Name())
+			}
+		}
+		return fmt.Errorf("unknown command %q; the commands are %s", args[0], strings.Join(names, ", "))
 	}
 	return nil
 }
@@ -179,10 +236,4 @@ type violation struct {
 	Step     int    `json:"step"`
 	File     string `json:"file"`
 	Repeat   string `json:"repeat"`
-}
-
-func (v violation) write(w io.Writer) {
-	fmt.Fprintf(w, "BROKEN  %s: %s\n", v.Property, v.Says)
-	fmt.Fprintf(w, "        %s, at step %d\n", v.What, v.Step)
-	fmt.Fprintf(w, "        repeat: %s\n", v.Repeat)
 }

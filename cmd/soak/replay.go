@@ -44,7 +44,7 @@ func (s *soak) replayCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "replay FILE",
 		Short: "Replay an incident, a scenario, a regression",
-		Long:  "Replay a trace on the production core, and check every claim and every expect line of it.",
+		Long:  paragraphs("Replay a trace on the production core, and check every claim and every expect line of it."),
 		Args:  oneFile,
 		RunE: func(_ *cobra.Command, args []string) error {
 			data, err := os.ReadFile(args[0])
@@ -127,14 +127,11 @@ func (s *soak) tell(t replay.Step) {
 }
 
 func (r *replayReport) write(w io.Writer) {
-	fmt.Fprintf(w, "replayed %s: %d steps, %s of virtual time\n",
-		filepath.ToSlash(r.File), r.Steps, seconds(r.SimulatedSeconds))
+	say(w, "", fmt.Sprintf("replayed %s: %d steps, %s of virtual time", filepath.ToSlash(r.File), r.Steps, seconds(r.SimulatedSeconds)))
 	for _, f := range r.ExpectFailed {
-		fmt.Fprintf(w, "%s:%d: expected %s; got %s\n", filepath.ToSlash(r.File), f.Line, f.Want, f.Got)
+		say(w, "", fmt.Sprintf("%s:%d: expected %s; got %s", filepath.ToSlash(r.File), f.Line, f.Want, f.Got))
 	}
-	for _, v := range r.Violations {
-		v.write(w)
-	}
+	writeViolations(w, r.Violations)
 	if len(r.ExpectFailed)+len(r.Violations) > 0 {
 		fmt.Fprintf(w, "shrink: %s\n", r.shrink)
 	}
@@ -143,7 +140,7 @@ func (r *replayReport) write(w io.Writer) {
 		fmt.Fprintf(w, "full capacity was back %s after the render wedged\n", seconds(f.WorstRecovery.Duration().Seconds()))
 	}
 	if f.Unrecovered > 0 {
-		fmt.Fprintf(w, "full capacity was NOT back at the end: %d wedged render still holds its tab\n", f.Unrecovered)
+		say(w, "", fmt.Sprintf("full capacity was NOT back at the end: %d wedged render still holds its tab", f.Unrecovered))
 	}
 	fmt.Fprintf(w, "%d grants, %d evictions, %d kills; at most %d tabs alive\n", f.Grants, f.Evictions, f.Kills, f.MostAlive)
 	switch {

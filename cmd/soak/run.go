@@ -55,9 +55,11 @@ func (s *soak) runCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "run [PROFILE]",
 		Short: "Run seeded traffic: " + strings.Join(profileNames(), ", "),
-		Long: "Run seeded traffic on the production core, in virtual time. Every seed draws its own settings, its own\n" +
-			"mix of callers and its own subset of faults; at the end the faults stop and everything has to come to rest.\n" +
-			"From " + fmt.Sprint(campaignSeeds) + " seeds of the profile hostile on, a reached-count that stays at zero is a failure too.\n\n" + profileTable(),
+		Long: paragraphs("Run seeded traffic on the production core, in virtual time. Every seed draws its own settings, its own "+
+			"mix of callers and its own subset of faults; at the end the faults stop and everything has to come to rest. "+
+			"From "+fmt.Sprint(campaignSeeds)+" seeds of the profile hostile on, a reached-count that stays at zero is a failure too.") +
+			"\n\n" + profileTable(),
+		ValidArgs: profileNames(),
 		Args: func(_ *cobra.Command, args []string) error {
 			name := "staging"
 			if len(args) > 1 {
@@ -98,11 +100,11 @@ func profileNames() []string {
 }
 
 func profileTable() string {
-	var b strings.Builder
-	for _, p := range traffic.Profiles {
-		fmt.Fprintf(&b, "  %-10s %s\n", p.Name, p.Says)
-	}
-	return b.String()
+	return listed(func(add func(name, says string)) {
+		for _, p := range traffic.Profiles {
+			add(p.Name, p.Says)
+		}
+	})
 }
 
 // run runs every seed, as many at a time as there are processors; the report does not depend on how
@@ -292,21 +294,19 @@ func (r *runReport) write(w io.Writer) {
 	fmt.Fprintf(w, "%s, %s: %s of virtual time in %.2f s\n", r.Profile, plural(r.wanted, "seed"),
 		seconds(r.SimulatedSeconds), r.WallSeconds)
 	if r.wanted == 1 && r.first != nil {
-		fmt.Fprintf(w, "  settings       %s\n", orDefault(r.first.Settings.Diff()))
+		say(w, "  settings       ", orDefault(r.first.Settings.Diff()))
 	}
 	fmt.Fprintf(w, "  events         %d\n  grants         %d\n", r.Events, r.Grants)
 	fmt.Fprintf(w, "  tabs alive     at most %d\n", r.CapacityMax)
 	fmt.Fprintf(w, "  wait           p50 %d ms, p99 %d ms\n", r.WaitP50, r.WaitP99)
 	fmt.Fprintf(w, "  worst recovery %s\n", seconds(r.WorstRecovery))
-	fmt.Fprintf(w, "  kinds of state %d; the next one is new with a probability of %.2g (Good-Turing)\n", r.kinds, r.unseen)
+	say(w, "  kinds of state ", fmt.Sprintf("%d; the next one is new with a probability of %.2g", r.kinds, r.unseen))
 	fmt.Fprintf(w, "  history        %s\n", r.HistoryHash)
-	for _, v := range r.Violations {
-		v.write(w)
-	}
+	writeViolations(w, r.Violations)
 	switch {
 	case r.Interrupted:
-		fmt.Fprintf(w, "interrupted after %d of %s, %.4g of %.4g hours of virtual time\n", r.seeds,
-			plural(r.wanted, "seed"), r.SimulatedSeconds/3600, float64(r.wanted)*r.hours.Hours())
+		say(w, "", fmt.Sprintf("interrupted after %d of %s, %.4g of %.4g hours of virtual time", r.seeds,
+			plural(r.wanted, "seed"), r.SimulatedSeconds/3600, float64(r.wanted)*r.hours.Hours()))
 	case len(r.Violations) == 0:
 		fmt.Fprintln(w, "every claim held")
 	}

@@ -27,6 +27,13 @@ func (a *assignments) Set(text string) error {
 // takesSettings gives a command the flag -set.
 func (s *soak) takesSettings(c *cobra.Command) {
 	c.Flags().Var(&s.sets, "set", "a setting; repeatable")
+	_ = c.RegisterFlagCompletionFunc("set", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+		var names []string
+		for _, name := range core.SettingNames() {
+			names = append(names, name+"=")
+		}
+		return names, cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveNoFileComp
+	}) // it is a flag of this command
 }
 
 // apply puts the settings given with -set on top of others, and says which they are.
@@ -35,10 +42,10 @@ func (s *soak) apply(base core.Settings) (core.Settings, []string, error) {
 	for _, set := range s.sets {
 		name, value, ok := strings.Cut(set, "=")
 		if !ok {
-			return base, nil, fmt.Errorf("-set %s: want Name=value", set)
+			return base, nil, fmt.Errorf("--set %s: want Name=value", set)
 		}
 		if err := base.Set(name, value); err != nil {
-			return base, nil, fmt.Errorf("-set %s: %w", set, err)
+			return base, nil, fmt.Errorf("--set %s: %w", set, err)
 		}
 		names = append(names, name)
 	}
@@ -52,7 +59,7 @@ func (s *soak) settings(base core.Settings) (core.Settings, error) {
 		return base, err
 	}
 	if _, err := base.Resolve(); err != nil {
-		return base, fmt.Errorf("-set: %w", err)
+		return base, fmt.Errorf("--set: %w", err)
 	}
 	return base, nil
 }
@@ -97,7 +104,7 @@ func (s *soak) fitted(drawn, rest core.Settings, check func(core.Settings) error
 		}
 		family := slices.IndexFunc(families, func(f []string) bool { return slices.Contains(f, outside.Name) })
 		if !giveWay(outside.Name) && (family < 0 || !giveWay(families[family]...)) && !giveWay(core.SettingNames()...) {
-			return fit, fmt.Errorf("-set: %w", err)
+			return fit, fmt.Errorf("--set: %w", err)
 		}
 	}
 }

@@ -35,11 +35,15 @@ func (s *soak) shrinkCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "shrink FILE",
 		Short: "Find the smallest schedule that still fails",
-		Long: "Find the smallest trace in which the same property breaks, or the same expect line fails, as in FILE. Calls\n" +
-			"are taken away first, then faults, settings, and single lines; where what is left is small, a search makes it\n" +
-			"the shortest there is. The result is saved as a trace, with what it shows on top, and replays to the failure.\n\n" +
-			"The exit is 1, since the trace that was saved fails; 2 where FILE cannot be read, or nothing fails in it. After\n" +
-			"Ctrl-C the smallest so far is saved.",
+		Long: paragraphs(
+			"Find the smallest trace in which the same property breaks, or the same expect line fails, as in FILE. Calls "+
+				"are taken away first, then faults, settings, and single lines; where what is left is small, a search makes it "+
+				"the shortest there is. The result is saved as a trace, with what it shows on top, and replays to the failure.",
+			"With --set, FILE itself may hold. Then the result is saved beside FILE, and never in "+regressions+", whose "+
+				"traces go test replays.",
+			"The exit is 1, since the trace that was saved fails; 2 where FILE cannot be read, or nothing fails in it. After "+
+				"Ctrl-C the smallest so far is saved.",
+		),
 		Args: oneFile,
 		RunE: func(_ *cobra.Command, args []string) error {
 			report, err := s.shrink(args[0], out)
@@ -50,8 +54,9 @@ func (s *soak) shrinkCommand() *cobra.Command {
 			return s.print(report, report.write)
 		},
 	}
-	c.Flags().StringVarP(&out, "out", "o", "", "the file to save to (default NAME.min.trace, in "+regressions+" where that is, and otherwise beside FILE)")
+	c.Flags().StringVarP(&out, "out", "o", "", "the file to save to (default NAME.min.trace, in "+regressions+" where that is, and otherwise, or with --set, beside FILE)")
 	s.takesSettings(c)
+	_ = c.MarkFlagFilename("out", "trace") // it is a flag of this command
 	return c
 }
 
@@ -73,11 +78,8 @@ func (s *soak) shrink(file, out string) (*shrinkReport, error) {
 	if tr.Settings, err = s.settings(tr.Settings); err != nil {
 		return nil, err
 	}
-	if out == "" {
-		out = smallName(file)
-	}
-	if same(out, file) {
-		return nil, fmt.Errorf("-out %s: want another file than the one that is shrunk", out)
+	if out, err = s.savedAs(file, out); err != nil {
+		return nil, err
 	}
 	began := time.Now()
 	bar := s.progress(-1, "shrinking")
@@ -112,13 +114,45 @@ func shrunkViolation(found *shrink.Result, file string) violation {
 	}
 }
 
+// savedAs is where the command saves what is left of a file; out is what -out says. A trace that was shrunk with -set
+// says what is so under those settings, which is no failure of the pool, so it is not saved where go test replays it.
+func (s *soak) savedAs(file, out string) (string, error) {
+	given := out != ""
+	switch {
+	case given:
+	case len(s.sets) == 0:
+		out = smallName(file)
+	default:
+		if out = filepath.Join(filepath.Dir(file), minName(file)); replayedByTests(out) {
+			out = minName(file)
+		}
+	}
+	switch {
+	case same(out, file):
+		return "", fmt.Errorf("--out %s: want another file than the one that is shrunk", out)
+	case len(s.sets) > 0 && replayedByTests(out):
+		return "", fmt.Errorf("--out %s: go test replays every trace there, and with --set a trace may fail by its settings alone; want another folder", out)
+	}
+	return out, nil
+}
+
+// replayedByTests says whether a file would lie in the folder whose traces go test replays.
+func replayedByTests(file string) bool {
+	folder, err := filepath.Abs(filepath.Dir(file))
+	return err == nil && strings.HasSuffix(filepath.ToSlash(folder), "/"+regressions)
+}
+
 // smallName is where the smaller trace of a file goes.
 func smallName(file string) string {
-	name := strings.TrimSuffix(filepath.Base(file), ".trace") + ".min.trace"
+	name := minName(file)
 	if in := kept(name); in != name {
 		return in
 	}
 	return filepath.Join(filepath.Dir(file), name)
+}
+
+func minName(file string) string {
+	return strings.TrimSuffix(filepath.Base(file), ".trace") + ".min.trace"
 }
 
 // same says whether two names are of one file.
@@ -147,13 +181,11 @@ func (r *shrinkReport) write(w io.Writer) {
 	case r.found.Cut:
 		how = "the effort was used up: the smallest so far"
 	}
-	fmt.Fprintf(w, "shrunk %s: %d steps became %d, in %.2f s; %s\n",
-		filepath.ToSlash(r.File), r.StepsBefore, r.Steps, r.WallSeconds, how)
+	say(w, "", fmt.Sprintf("shrunk %s: %d steps became %d, in %.2f s; %s",
+		filepath.ToSlash(r.File), r.StepsBefore, r.Steps, r.WallSeconds, how))
 	for line := range strings.Lines(string(r.found.Text)) {
 		fmt.Fprintf(w, "  %s", line)
 	}
-	for _, v := range r.Violations {
-		v.write(w)
-	}
+	writeViolations(w, r.Violations)
 	fmt.Fprintf(w, "saved %s\n", filepath.ToSlash(r.Saved))
 }

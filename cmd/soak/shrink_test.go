@@ -64,6 +64,45 @@ func TestShrinkSavesBesideItsFileAndNeverOverIt(t *testing.T) {
 	}
 }
 
+// A trace that was shrunk with -set fails by its settings, so go test may not find it among the regressions.
+func TestShrinkWithSettingsNeverSavesAmongTheRegressions(t *testing.T) {
+	text, err := os.ReadFile(glimmer)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(t.TempDir())
+	if err := os.MkdirAll(regressions, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	inside := filepath.Join(regressions, "inside.trace")
+	for _, file := range []string{"beside/x.trace", inside} {
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for file, saved := range map[string]string{"beside/x.trace": "beside/x.min.trace", inside: "inside.min.trace"} {
+		exit, stdout, stderr := soaked(t, "shrink", file, "-set", "MaxLease=-1", "-json")
+		if exit != exitBroke || fields(t, stdout)["saved"] != saved {
+			t.Errorf("%s: exit %d, want it in %s\n%s%s", file, exit, saved, stdout, stderr)
+		}
+	}
+	out := filepath.Join(regressions, "y.trace")
+	exit, _, stderr := soaked(t, "shrink", "beside/x.trace", "-set", "MaxLease=-1", "-out", out)
+	if _, err := os.Stat(out); exit != exitUsage || err == nil || !strings.Contains(stderr, "want another folder") {
+		t.Errorf("exit %d, %v, %s", exit, err, stderr)
+	}
+	broken := "broken.trace"
+	if err := os.WriteFile(broken, []byte("pagepool-trace 1\n@0s browser ready b1\nexpect tabs 9\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, stdout, _ := soaked(t, "shrink", broken, "-json"); fields(t, stdout)["saved"] != filepath.Join(regressions, "broken.min.trace") {
+		t.Errorf("without -set it is a regression: %s", stdout)
+	}
+}
+
 func TestShrinkThatIsInterruptedSavesTheSmallestSoFar(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "small.trace")
 	exit, stdout, stderr := interrupted(t, "shrink", glimmer, "-set", "MaxLease=-1", "-out", out, "-json")
@@ -87,7 +126,7 @@ func TestShrinkOfWhatCannotBeShrunkIsOneClearLineAndExit2(t *testing.T) {
 		{[]string{"shrink", glimmer}, "nothing to shrink"},
 		{[]string{"shrink", file(t, "pagepool-trace 1\n@0s browser rea")}, ":2: the file is cut off"},
 		{[]string{"shrink", file(t, "pagepool-trace 1\n@0s fly t1\n")}, `:2: unknown verb "fly"`},
-		{[]string{"shrink", holding, "-set", "MaxPages=0x"}, `-set MaxPages=0x`},
+		{[]string{"shrink", holding, "-set", "MaxPages=0x"}, `--set MaxPages=0x`},
 		{[]string{"shrink", holding, "-set", "MaxPages=-3"}, "MaxPages=-3: the rule is 1 to 1,000"},
 		{[]string{"shrink", glimmer, "-set", "MaxLease=-1", "-out", "/nowhere/x.trace"}, "/nowhere/x.trace: no such file"},
 	} {

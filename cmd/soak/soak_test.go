@@ -40,75 +40,6 @@ func file(t *testing.T, text string) string {
 	return path
 }
 
-func TestBadUsageAndInputIsOneClearLineAndExit2(t *testing.T) {
-	for _, c := range []struct {
-		args []string
-		says string
-	}{
-		{[]string{"-colour"}, "unknown flag: -colour"},
-		{[]string{"fly"}, `unknown command "fly"; the commands are run, replay, explore, shrink, chrome and list`},
-		{[]string{"run", "stagin"}, `unknown profile "stagin"; the profiles are staging, burst, nested, hostile`},
-		{[]string{"run", "staging", "burst"}, "want one profile, got 2"},
-		{[]string{"run", "-seed", "9-1"}, "the range ends before it begins"},
-		{[]string{"run", "-seed", "x"}, "want a seed such as 7"},
-		{[]string{"run", "-hours", "-1"}, "want a number of hours above 0"},
-		{[]string{"run", "-hours", "NaN"}, "want a number of hours above 0"},
-		{[]string{"run", "-shard", "3/2"}, "want i/n with 1 <= i <= n"},
-		{[]string{"run", "-set", "Colour=4"}, `unknown setting "Colour"; the settings are AffinityTabs`},
-		{[]string{"run", "-set", "BurstPages=4"}, `-set BurstPages=4: setting BurstPages is called MaxPages now`},
-		{[]string{"run", "-set", "Retire.MaxUses=4"}, `-set Retire.MaxUses=4: unknown setting "Retire.MaxUses"; write MaxUses, without its group`},
-		{[]string{"run", "-set", "MaxPages"}, "want Name=value"},
-		{[]string{"run", "-set", "MaxPages=many"}, `setting MaxPages="many": want a whole number`},
-		{[]string{"run", "-set", "MaxPages=-3"}, "MaxPages=-3: the rule is 1 to 1,000"},
-		{[]string{"run", "-seed", "4", "-shard", "2/2"}, "no seed of 4 belongs to shard 2/2"},
-		{[]string{"run", "-set", "LaunchTimeout=100ms"}, "LaunchTimeout=100ms: the rule is more than 900ms, which a slow launch takes in the profile staging"},
-		{[]string{"run", "hostile", "-set", "OpenTimeout=1ms", "-set", "OpenGrace=1ms"}, "OpenTimeout=1ms: the rule is more than 400ms"},
-		{[]string{"run", "-set", "MaxAge=1ns"}, "MaxAge=1ns: the rule is more than 2.2s"},
-		{[]string{"run", "-set", "KillTimeout=2562047h"}, "the rule is at most 24h0m0s, since a run waits that long"},
-		{[]string{"explore"}, "want a scenario or -all"},
-		{[]string{"explore", "E-99"}, `unknown scenario "E-99"; the scenarios are`},
-		{[]string{"explore", "-all", "-max-states", "-1"}, "want a whole number from 0 to 2147483647"},
-		{[]string{"explore", "-all", "-max-states", "99999999999999999999"}, `"-max-states" flag: want a whole number from 0`},
-		{[]string{"explore", "-all", "-max-memory", "2"}, "want a size such as 512MiB or 2GiB"},
-		{[]string{"-json=maybe"}, `"-json" flag: want true or false`},
-		{[]string{"list", "x"}, `list takes no arguments, got "x"`},
-		{[]string{"help", "nosuch"}, `unknown command "nosuch"; the commands are`},
-		{[]string{"help", "run", "nosuch"}, `unknown command "nosuch"; the commands are`},
-		{[]string{"chrome", "stagin"}, `unknown profile "stagin"; the profiles are staging, burst, nested, hostile, incident`},
-		{[]string{"chrome", "staging", "burst"}, "want one profile, got 2"},
-		{[]string{"chrome", "-for", "1ms"}, "-for 1ms: want 1s or more"},
-		{[]string{"chrome", "-for", "long"}, `invalid argument "long" for "-for" flag`},
-		{[]string{"chrome", "-seed", "1-2"}, "-seed 1-2: want one seed"},
-		{[]string{"chrome", "-set", "MaxPages=-3"}, "MaxPages=-3: the rule is 1 to 1,000"},
-		{[]string{"chrome", "-path", "/nowhere/chrome"}, "/nowhere/chrome"},
-		{[]string{"replay", "."}, "is a directory; want a trace file, such as testdata/incidents/"},
-		{[]string{"replay", "/nowhere/x.trace"}, "no such file or directory; want a trace file, such as"},
-		{[]string{"explore", "-all", "-workers", "0"}, "-workers 0: want 1 or more"},
-		{[]string{"replay"}, "want one trace file, got 0"},
-		{[]string{"replay", "/nowhere/x.trace"}, "no such file"},
-		{[]string{"replay", file(t, "")}, "the file is empty"},
-		{[]string{"replay", file(t, "\x00\x01ELF")}, "the file is not text"},
-		{[]string{"replay", file(t, "pagepool-trace 1\n@0s browser rea")}, ":2: the file is cut off"},
-		{[]string{"replay", file(t, "pagepool-trace 2\n")}, `:1: the trace is of version "2", and this program reads version 1`},
-		{[]string{"replay", file(t, "pagepool-trace 01\n")}, `:1: the trace is of version "01"`},
-		{[]string{"replay", file(t, "pagepool-trace 1\n# a\n# \x00\n")}, ":3: the file is not text"},
-		{[]string{"replay", file(t, "pagepool-trace 1\n# \xff\n# b\n")}, ":2: the file is not text"},
-		{[]string{"replay", file(t, "pagepool-trace 1\n@1s get r1 a priority=99999999999\n")}, `:2: get: "priority=99999999999" comes twice, or its value is of another kind or out of range; want such as priority=1`},
-		{[]string{"replay", file(t, "pagepool-trace 1\nset MaxPages=-3\n")}, "x.trace:2: MaxPages=-3: the rule is 1 to 1,000"},
-		{[]string{"replay", file(t, "pagepool-trace 1\nset Colour=4\n")}, `:2: unknown setting "Colour"`},
-		{[]string{"replay", file(t, "pagepool-trace 1\nset InitialPages=1\n")}, `:2: setting InitialPages is called MinPages now`},
-		{[]string{"replay", file(t, "pagepool-trace 1\nset Timeouts.OpenGrace=1s\n")}, `:2: unknown setting "Timeouts.OpenGrace"; write OpenGrace, without its group`},
-		{[]string{"replay", file(t, "pagepool-trace 1\n@1s get r1 \"\"\n")}, ":2: get: want an affinity key"},
-		{[]string{"replay", file(t, "pagepool-trace 1\n@1s get r1 "+strings.Repeat("k", 1<<20)+"\n")}, ":2: get: want an affinity key"},
-	} {
-		exit, stdout, stderr := soaked(t, c.args...)
-		if exit != exitUsage || stdout != "" || !strings.Contains(stderr, c.says) || len(stderr) > 4096 {
-			t.Errorf("soak %.80q: exit %d, standard output %q\nstandard error %.300s\nwant exit 2 and %q",
-				c.args, exit, stdout, stderr, c.says)
-		}
-	}
-}
-
 // fields are the JSON fields that programs read.
 func fields(t *testing.T, stdout string) map[string]any {
 	t.Helper()
@@ -374,21 +305,6 @@ func TestASearchKeepsWithinItsMemory(t *testing.T) {
 func TestAScenarioNamedTwiceIsExploredOnce(t *testing.T) {
 	_, stdout, _ := soaked(t, "explore", "P-1", "P-1", "-max-states", "100")
 	if strings.Count(stdout, "P-1") != 1 || !strings.Contains(stdout, "NOT to the end (-max-states 100)") {
-		t.Errorf("got %s", stdout)
-	}
-}
-
-func TestHelpShowsFlagsAsTheyAreWritten(t *testing.T) {
-	for _, args := range [][]string{{"run", "-h"}, {"help", "explore"}, {"-help"}} {
-		exit, stdout, _ := soaked(t, args...)
-		if exit != exitHeld || strings.Contains(stdout, "--") || !strings.Contains(stdout, " -json") {
-			t.Errorf("soak %q: exit %d\n%s", args, exit, stdout)
-		}
-	}
-	if _, stdout, _ := soaked(t, "-h"); !strings.Contains(stdout, "130 when Ctrl-C") {
-		t.Errorf("got %s", stdout)
-	}
-	if _, stdout, _ := soaked(t, "run", "-h"); !strings.Contains(stdout, "-set Name=value ") {
 		t.Errorf("got %s", stdout)
 	}
 }
