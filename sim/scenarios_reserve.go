@@ -43,6 +43,12 @@ var reserve = []*Scenario{
 		Faults:   2, Menu: TimePasses | OpenFails,
 	},
 	{
+		Name: "reserve-nested", Says: "the pool grows into the reserve for a nested request of that priority, and for no other",
+		Settings: small(core.Settings{MaxPages: 2, ReservedPages: 1, AllowReassign: true}),
+		Programs: []Program{render(a), {getNested(b), release}, {getNested(c), release}, {getNested(d).priority(1), release}},
+		Faults:   1, Menu: CloseFails | OpenFails,
+	},
+	{
 		Name: "affinity-bound", Says: "one affinity fills its own part of the queue, and no other's",
 		Settings: small(core.Settings{MaxPages: 1, MaxWaiting: 2, AffinityWaiting: 1}),
 		Programs: []Program{render(a), render(a), {getNested(a), release}, {getNested(a), release}, render(b)},

@@ -364,12 +364,8 @@ func (s *State) foreignIdle(r int32) int32 {
 // own.
 func (s *State) usesOwn(a Affinity) bool {
 	k := s.at(a)
-	for c := Root; c < Classes; c++ {
-		if k.waiting[c] > 0 && s.permits(c) > 0 && (c == Nested || s.underCap(k)) {
-			return true
-		}
-	}
-	return false
+	roots := k.waiting[Root] > 0 && s.permits(Root) > 0 || k.waiting[Urgent] > 0 && s.permits(Urgent) > 0
+	return k.waiting[Nested] > 0 || roots && s.underCap(k)
 }
 
 // move takes an idle tab, alone in its context, from one affinity and gives it to another.
