@@ -297,13 +297,26 @@ func (l *line) event(msg *cdproto.Message) {
 		full < talkBytes,
 		full < backlogBytes && !talk(msg): // "": the end of a session
 		l.pushLocked(message{Message: msg})
-	case talk(msg):
-		l.mu.dropped++
 	default:
-		l.mu.damaged = true
+		l.loseLocked(msg)
 	}
 	l.mu.Unlock()
 	l.wake()
+}
+
+// lose notes that an event was dropped.
+func (l *line) lose(msg *cdproto.Message) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.loseLocked(msg)
+}
+
+func (l *line) loseLocked(msg *cdproto.Message) {
+	if talk(msg) || msg.Method == cdproto.EventRuntimeConsoleAPICalled {
+		l.mu.dropped++
+	} else {
+		l.mu.damaged = true
+	}
 }
 
 // console takes what the page wrote on its console, or drops it. It keeps a copy of text.

@@ -27,7 +27,10 @@ type stub struct {
 	observed chan cdproto.MethodType
 }
 
-func newStub(t *testing.T) *stub {
+func newStub(t *testing.T) *stub { return newStubWith(t, maxAnswer) }
+
+// newStubWith is newStub with a bound of answers.
+func newStubWith(t *testing.T, most int64) *stub {
 	answersOut, answersIn := io.Pipe()
 	commandsOut, commandsIn := io.Pipe()
 	s := &stub{
@@ -39,6 +42,7 @@ func newStub(t *testing.T) *stub {
 	s.wire = newWire(
 		newPipe(answersOut, commandsIn), func(msg *cdproto.Message) { s.observed <- msg.Method },
 	)
+	s.wire.maxAnswer, s.wire.owner = most, "Launcher"
 	s.wire.start()
 	t.Cleanup(func() {
 		s.hears.Close()

@@ -2,6 +2,7 @@ package chrome
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -16,11 +17,70 @@ import (
 
 // link carries the messages of a wire. Close wakes whoever reads or writes.
 type link interface {
-	// read returns the next message, which is the caller's until the next read.
-	read() ([]byte, error)
+	// read returns the next message, which is the caller's until the next read. Of one that is longer
+	// than bound says it keeps the ends only, and the error is an *oversized.
+	read(bound bound) ([]byte, error)
 	write(messages []*cdproto.Message) error
 	Close() error
 }
+
+// bound says how long a message may be. most is the shortest bound of all, and of says which one a
+// message has that is longer. Its beginning tells.
+type bound struct {
+	most int64
+	of   func(begin []byte) int64
+}
+
+// passed reports whether a message of which size bytes have come is too long. It begins with first,
+// or with second where there is no first.
+func (b bound) passed(size int, first, second []byte) bool {
+	if int64(size) <= b.most {
+		return false
+	}
+	if len(first) == 0 {
+		first = second
+	}
+	return int64(size) > b.of(first)
+}
+
+// endBytes is what is kept of the beginning and of the end of a message that is too long.
+const endBytes = 512
+
+// oversized is a message that is too long. It is the error of a read.
+type oversized struct {
+	size        int64
+	begin, last []byte
+}
+
+func newOversized(parts ...[]byte) *oversized {
+	o := new(oversized)
+	for _, part := range parts {
+		o.add(part)
+	}
+	return o
+}
+
+func (o *oversized) add(text []byte) {
+	o.size += int64(len(text))
+	if room := endBytes - len(o.begin); room > 0 {
+		o.begin = append(o.begin, text[:min(room, len(text))]...)
+	}
+	o.last = append(o.last, text[max(0, len(text)-endBytes):]...)
+	o.last = append(o.last[:0], o.last[max(0, len(o.last)-endBytes):]...)
+}
+
+// end takes the last bytes off, which are no part of the message.
+func (o *oversized) end(n int) {
+	o.size -= int64(n)
+	o.last = o.last[:len(o.last)-n]
+}
+
+func (o *oversized) Write(text []byte) (int, error) {
+	o.add(text)
+	return len(text), nil
+}
+
+func (o *oversized) Error() string { return fmt.Sprintf("a message has %d bytes", o.size) }
 
 // pipe is the link to a browser of our own: no port, and the browser ends when we do.
 type pipe struct {
@@ -37,22 +97,37 @@ func newPipe(in io.ReadCloser, out io.WriteCloser) *pipe {
 	}
 }
 
-func (p *pipe) read() ([]byte, error) {
+func (p *pipe) read(bound bound) ([]byte, error) {
 	p.long = nil
+	var large *oversized
 	for {
 		text, err := p.in.ReadSlice(0)
-		if err == bufio.ErrBufferFull {
-			p.long = append(p.long, text...)
-			continue
-		}
-		if err != nil {
+		if err != nil && err != bufio.ErrBufferFull {
 			return nil, err
 		}
-		if p.long != nil {
-			p.long = append(p.long, text...)
-			text = p.long
+		size := len(p.long) + len(text)
+		if err == nil {
+			size-- // a zero ends each message
 		}
-		return text[:len(text)-1], nil
+		if large == nil && bound.passed(size, p.long, text) {
+			large = newOversized(p.long, text)
+			p.long = nil
+		} else if large != nil {
+			large.add(text)
+		}
+		switch {
+		case err != nil && large == nil:
+			p.long = append(p.long, text...)
+		case err != nil:
+		case large != nil:
+			large.end(1)
+			return nil, large
+		case p.long == nil:
+			return text[:len(text)-1], nil
+		default:
+			p.long = append(p.long, text...)
+			return p.long[:len(p.long)-1], nil
+		}
 	}
 }
 
@@ -84,12 +159,30 @@ func newSocket(conn *websocket.Conn) *socket {
 	return &socket{conn: conn, close: sync.OnceValue(conn.CloseNow)}
 }
 
-func (s *socket) read() ([]byte, error) {
-	kind, text, err := s.conn.Read(context.Background())
+func (s *socket) read(bound bound) ([]byte, error) {
+	kind, reader, err := s.conn.Reader(context.Background())
 	if err == nil && kind != websocket.MessageText {
-		err = fmt.Errorf("chrome: the browser sent a message that is no text")
+		err = errors.New("chrome: the browser sent a message that is no text")
 	}
-	return text, err
+	if err != nil {
+		return nil, err
+	}
+	var text bytes.Buffer
+	_, err = io.CopyN(&text, reader, bound.most+1)
+	for err == nil && !bound.passed(text.Len(), text.Bytes(), nil) {
+		_, err = io.CopyN(&text, reader, max(bound.most, 1<<20))
+	}
+	if err == io.EOF {
+		return text.Bytes(), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	large := newOversized(text.Bytes(), nil)
+	if _, err := io.Copy(large, reader); err != nil {
+		return nil, err
+	}
+	return nil, large
 }
 
 func (s *socket) write(messages []*cdproto.Message) error {

@@ -75,6 +75,10 @@ type Options struct {
 	// holder's own command, its error. All are closed when the lease ends. 0: 4. pool.Off: as many as
 	// there come.
 	MaxPopups int
+	// MaxAnswer is the longest answer to a holder's command, in bytes of the protocol: a screenshot or
+	// a PDF takes four thirds of its size. The call of a longer one fails, and its error names both
+	// sizes. Over a WebSocket, Chrome itself sends none above 256 MB, and says nothing. 0: 256 MB.
+	MaxAnswer int64
 	// AuditEvery is the time between two audits. 0: 30 seconds. Negative (pool.Off): no audit.
 	AuditEvery time.Duration
 	// OnStranger, where it is set, is told of each thing that an audit closed. The next audit waits
@@ -130,6 +134,12 @@ func (o Options) checked(owner string) (settings, error) {
 	}
 	if s.MaxPopups < pool.Off {
 		refuse("MaxPopups", s.MaxPopups, "it must be at least 1, or pool.Off")
+	}
+	if s.MaxAnswer == 0 {
+		s.MaxAnswer = maxAnswer
+	}
+	if s.MaxAnswer < 0 {
+		refuse("MaxAnswer", s.MaxAnswer, "it must be more than 0")
 	}
 	if s.AuditEvery == 0 {
 		s.AuditEvery = auditEvery

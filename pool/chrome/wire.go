@@ -28,7 +28,9 @@ var errLost = fmt.Errorf("chrome: the connection to the browser ended: %w", pool
 // reader of all tabs and of the browser's own answers, and for good. Here such a tab stops itself
 // only: the pump waits for nobody, so closing, probing and rescuing go on.
 type wire struct {
-	link link
+	link      link
+	maxAnswer int64  // the longest answer to a holder's command
+	owner     string // the type whose setting that is
 	// observe sees every event before the line it belongs to. It runs on the pump and must not
 	// block.
 	observe func(msg *cdproto.Message)
@@ -56,7 +58,7 @@ type waiter struct {
 }
 
 func newWire(l link, observe func(*cdproto.Message)) *wire {
-	w := &wire{link: l, observe: observe, lost: make(chan struct{}), wake: make(chan struct{}, 1)}
+	w := &wire{link: l, maxAnswer: maxAnswer, observe: observe, lost: make(chan struct{}), wake: make(chan struct{}, 1)}
 	w.mu.waiting = make(map[int64]waiter)
 	w.mu.sessions = make(map[target.SessionID]*line)
 	return w
@@ -77,8 +79,13 @@ func (w *wire) close() {
 // pump reads what the browser says and hands it out. It waits for the browser only.
 func (w *wire) pump() {
 	defer close(w.lost)
+	bound := w.bound()
 	for {
-		text, err := w.link.read()
+		text, err := w.link.read(bound)
+		if large := (*oversized)(nil); errors.As(err, &large) {
+			w.tooLong(large)
+			continue
+		}
 		if err != nil {
 			return
 		}
