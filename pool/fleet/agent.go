@@ -28,11 +28,19 @@ type agent struct {
 
 	mu struct {
 		sync.Mutex
-		mode   mode
-		grants uint64    // when it last moved, or nothing waited
-		moved  time.Time // when that was
+		mode    mode
+		was     progress  // when it was last seen to move, or nothing waited
+		moved   time.Time // when that was
+		stalled bool      // requests have waited without progress; since moved
 	}
 }
+
+// progress is what moves in a pool that works: a tab is granted, or another browser is started.
+type progress struct{ grants, browsers uint64 }
+
+// stallsLast is after how many times its patience an agent gives a pool that made no progress another try. One that has
+// got rid of its callers since looks as if nothing were wrong with it.
+const stallsLast = 8
 
 // agentLimit is how long a connection may take: the answer is one line.
 const agentLimit = 2 * time.Second
@@ -77,13 +85,18 @@ func (a *agent) line(now time.Time) string {
 	s := a.source.Stats()
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if s.Waiting == 0 || s.Counters.Grants != a.mu.grants {
-		a.mu.grants, a.mu.moved = s.Counters.Grants, now
+	is := progress{s.Counters.Grants, s.Counters.BrowserStarts}
+	without := now.Sub(a.mu.moved)
+	switch {
+	case is != a.mu.was, without >= stallsLast*a.patience, s.Waiting == 0 && !a.mu.stalled:
+		a.mu.was, a.mu.moved, a.mu.stalled = is, now, false
+	case without >= a.patience:
+		a.mu.stalled = true
 	}
 	switch {
 	case a.mu.mode == maintenance:
 		return "maint"
-	case a.mu.mode == draining, now.Sub(a.mu.moved) >= a.patience:
+	case a.mu.mode == draining, a.mu.stalled:
 		return "drain"
 	}
 	return Line(s)

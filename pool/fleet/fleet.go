@@ -37,7 +37,8 @@ type Config struct {
 	Resync time.Duration
 	// Limit is how long a conversation with the balancer may take. Default: 5 s.
 	Limit time.Duration
-	// Patience is how long requests may wait without a single grant until the agent says drain. Default: 2 s.
+	// Patience is how long requests may wait without progress, be it a grant or another browser, until the agent says
+	// drain. It says so until there is some, or eight times as long. Default: 2 s.
 	Patience time.Duration
 	// Logger is told when the balancer cannot be reached, and when it can again. Default: nobody.
 	Logger *slog.Logger

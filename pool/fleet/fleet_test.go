@@ -288,14 +288,16 @@ func TestFleetAgentLineOfAPool(t *testing.T) {
 	}
 }
 
+// Requests that wait without progress make a server drain. That they give up is no progress, and neither is time, for a while.
 func TestFleetAgentDrainsWhileNothingIsGrantedToThoseWhoWait(t *testing.T) {
 	s := &source{stats: fine}
 	start := time.Now()
 	a := &agent{source: s, patience: 2 * time.Second}
-	a.mu.moved = start
 	stuck := pool.Stats{Capacity: 4, Tabs: pool.TabCounts{Leased: 4}, Leases: 4, Waiting: 1}
-	granted := stuck
+	given, granted, replaced := stuck, stuck, fine
+	given.Waiting = 0
 	granted.Counters.Grants = 1
+	replaced.Counters = pool.Counters{Grants: 1, BrowserStarts: 1}
 	for _, c := range []struct {
 		at    time.Duration
 		stats pool.Stats
@@ -304,10 +306,15 @@ func TestFleetAgentDrainsWhileNothingIsGrantedToThoseWhoWait(t *testing.T) {
 		{10 * time.Second, fine, "up ready 100%"},
 		{11 * time.Second, stuck, "up ready 75%"},
 		{13 * time.Second, stuck, "drain"},
-		{14 * time.Second, granted, "up ready 75%"},
+		{14 * time.Second, given, "drain"},
 		{15 * time.Second, granted, "up ready 75%"},
-		{16 * time.Second, granted, "drain"},
-		{17 * time.Second, fine, "up ready 100%"},
+		{16 * time.Second, granted, "up ready 75%"},
+		{17 * time.Second, granted, "drain"},
+		{30 * time.Second, granted, "drain"},
+		{31 * time.Second, granted, "up ready 75%"}, // another try
+		{33 * time.Second, granted, "drain"},
+		{34 * time.Second, replaced, "up ready 100%"},
+		{60 * time.Second, replaced, "up ready 100%"},
 	} {
 		s.set(c.stats)
 		if got := a.line(start.Add(c.at)); got != c.want {
