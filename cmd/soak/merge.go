@@ -24,11 +24,12 @@ func (s *soak) mergeCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "merge FILE...",
 		Short: "Make the results of shards one",
-		Long: "Make the results of shards one: files that `soak run -json -shard i/n` or `soak explore -json -shard i/n`\n" +
-			"have printed, in any order. The result is the one that the same command without -shard prints. A file that\n" +
-			"comes twice counts once.\n\n" +
-			"The exit is 0 when every property held, 1 when one broke, and 2 when a file is damaged or of another command,\n" +
-			"when a shard is missing or was interrupted, and when two overlap: then nothing is written.",
+		Long: "Make the results of shards one: files that `soak run -json -shard i/n` or\n" +
+			"`soak explore -json -shard i/n` have printed, in any order. The result is the one that the\n" +
+			"same command without -shard prints. A file that comes twice counts once.\n\n" +
+			"The exit is 0 when every property held, 1 when one broke, and 2 when a file is damaged or\n" +
+			"of another command, when a shard is missing or was interrupted, and when two overlap: then\n" +
+			"nothing is written.",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return fmt.Errorf("want the results of shards, such as shard-*.json")
@@ -37,7 +38,8 @@ func (s *soak) mergeCommand() *cobra.Command {
 		},
 		RunE: func(_ *cobra.Command, args []string) error { return s.merge(args, out) },
 	}
-	c.Flags().StringVarP(&out, "out", "o", "", "a file for the result as JSON, beside what is printed; written only where the exit is 0 or 1")
+	c.Flags().StringVarP(&out, "out", "o", "",
+		"a file for the result as JSON, beside what is printed; written where the exit is 0 or 1")
 	return c
 }
 
@@ -84,7 +86,11 @@ func (r *exploreReport) check() error {
 	}
 	for _, e := range r.Scenarios {
 		if e.Scenario == "" || !hash.MatchString(e.StatesSum) {
-			return fmt.Errorf("scenario %q has states_sum %q; want 16 hex digits", e.Scenario, e.StatesSum)
+			return fmt.Errorf(
+				"scenario %q has states_sum %q; want 16 hex digits",
+				e.Scenario,
+				e.StatesSum,
+			)
 		}
 	}
 	return nil
@@ -137,7 +143,10 @@ func readResult(file string) (result, error) {
 		Error   string `json:"error"`
 	}
 	if err := json.Unmarshal(data, &kind); err != nil {
-		return nil, fmt.Errorf("the file is damaged (%w); want what `soak run -json -shard i/n` has printed", err)
+		return nil, fmt.Errorf(
+			"the file is damaged (%w); want what `soak run -json -shard i/n` has printed",
+			err,
+		)
 	}
 	if kind.Error != "" {
 		return nil, fmt.Errorf("it is no result: soak %s said %q", kind.Command, kind.Error)
@@ -149,7 +158,10 @@ func readResult(file string) (result, error) {
 	case commandExplore:
 		read = new(exploreReport)
 	default:
-		return nil, fmt.Errorf("command is %q; want a result of soak run or soak explore", kind.Command)
+		return nil, fmt.Errorf(
+			"command is %q; want a result of soak run or soak explore",
+			kind.Command,
+		)
 	}
 	decoder := json.NewDecoder(bytes.NewReader(data))
 	decoder.DisallowUnknownFields()
@@ -165,9 +177,16 @@ func readResult(file string) (result, error) {
 	}
 	switch {
 	case p.Part < 1 || p.Part > p.Parts || p.Parts < 2:
-		return nil, fmt.Errorf("the file is damaged: shard %v; want i/n with 1 <= i <= n", p.shard())
+		return nil, fmt.Errorf(
+			"the file is damaged: shard %v; want i/n with 1 <= i <= n",
+			p.shard(),
+		)
 	case p.Sum != read.sum():
-		return nil, fmt.Errorf("the file is damaged, or of another version: its sum is %q, and what it holds has %s", p.Sum, read.sum())
+		return nil, fmt.Errorf(
+			"the file is damaged, or of another version: its sum is %q, and what it holds has %s",
+			p.Sum,
+			read.sum(),
+		)
 	case read.cutShort():
 		return nil, fmt.Errorf("shard %v was interrupted; run it again", p.shard())
 	}
@@ -188,15 +207,35 @@ func fitTogether(parts []part) ([]part, error) {
 			if mine != nil {
 				whole, other = p, first
 			}
-			return nil, fmt.Errorf("%s is no shard but a whole, and overlaps with %s; want the results of one command with -shard i/n",
-				whole.file, other.file)
+			return nil, fmt.Errorf(
+				"%s is no shard but a whole, and overlaps with %s; want results with -shard i/n",
+				whole.file,
+				other.file,
+			)
 		case p.command() != first.command() || its.Of != mine.Of:
-			return nil, fmt.Errorf("%s is a shard of `%s`, and %s of `%s`", first.file, mine.Of, p.file, its.Of)
+			return nil, fmt.Errorf(
+				"%s is a shard of `%s`, and %s of `%s`",
+				first.file,
+				mine.Of,
+				p.file,
+				its.Of,
+			)
 		case its.Parts != mine.Parts:
-			return nil, fmt.Errorf("%s is shard %v, and %s shard %v of the same: they overlap", first.file, mine.shard(), p.file, its.shard())
+			return nil, fmt.Errorf(
+				"%s is shard %v, and %s shard %v of the same: they overlap",
+				first.file,
+				mine.shard(),
+				p.file,
+				its.shard(),
+			)
 		}
 		if twin, ok := byNumber[its.Part]; ok && twin.sum() != p.sum() {
-			return nil, fmt.Errorf("%s and %s are both shard %v, with different results: they overlap", twin.file, p.file, its.shard())
+			return nil, fmt.Errorf(
+				"%s and %s are both shard %v, with different results: they overlap",
+				twin.file,
+				p.file,
+				its.shard(),
+			)
 		}
 		byNumber[its.Part] = p
 	}
@@ -217,7 +256,11 @@ func fitTogether(parts []part) ([]part, error) {
 		}
 	}
 	if len(missing) > 0 {
-		return nil, fmt.Errorf("of `%s` there is no result of shard %s", first.shardOf().Of, strings.Join(missing, ", "))
+		return nil, fmt.Errorf(
+			"of `%s` there is no result of shard %s",
+			first.shardOf().Of,
+			strings.Join(missing, ", "),
+		)
 	}
 	return whole, nil
 }
@@ -225,7 +268,8 @@ func fitTogether(parts []part) ([]part, error) {
 // mostNamed is how many missing shards an error names.
 const mostNamed = 100
 
-// empty says whether a shard of the same whole has no work: then the command refuses it, and it has no result.
+// empty says whether a shard of the same whole has no work: then the command refuses it, and it has
+// no result.
 func empty(of result, s *shard) bool {
 	switch r := of.(type) {
 	case *runReport:
@@ -260,7 +304,8 @@ func joinRuns(parts []part) (*runReport, error) {
 	whole := *parts[0].result.(*runReport)
 	of, seeds := whole.Shard.Of, seedRange{whole.SeedFirst, whole.SeedLast}
 	sum := runSum{runReport: &runReport{
-		Command: whole.Command, Profile: whole.Profile, SeedFirst: seeds.first, SeedLast: seeds.last, Violations: []violation{},
+		Command: whole.Command, Profile: whole.Profile,
+		SeedFirst: seeds.first, SeedLast: seeds.last, Violations: []violation{},
 	}}
 	for _, p := range parts {
 		if err := sum.join(p.result.(*runReport)); err != nil {
@@ -273,12 +318,20 @@ func joinRuns(parts []part) (*runReport, error) {
 	sum.SimulatedSeconds = float64(sum.simulated) / 1000
 	sum.HistoryHash = fmt.Sprintf("%016x", sum.histories)
 	sum.Unseen = unseenOf(&sum.unseen)
-	slices.SortStableFunc(sum.Violations, func(a, b violation) int { return cmp.Compare(a.Seed, b.Seed) })
+	slices.SortStableFunc(
+		sum.Violations,
+		func(a, b violation) int { return cmp.Compare(a.Seed, b.Seed) },
+	)
 	saved := map[string]bool{}
 	for i := range sum.Violations {
 		v := &sum.Violations[i]
-		if saved[v.Property] { // a run saves one trace for each property, and repeats the others by their seed
-			v.File, v.Repeat = "", strings.Replace(of, "-seed "+seeds.String(), "-seed "+strconv.FormatUint(v.Seed, 10), 1)
+		if saved[v.Property] { // a run saves one trace of each property, and repeats others by seed
+			v.File, v.Repeat = "", strings.Replace(
+				of,
+				"-seed "+seeds.String(),
+				"-seed "+strconv.FormatUint(v.Seed, 10),
+				1,
+			)
 		}
 		saved[v.Property] = true
 	}
@@ -319,7 +372,11 @@ func (sum *runSum) join(r *runReport) error {
 // joinExplored puts the scenarios in the order of the command.
 func joinExplored(parts []part) (*mergedExploration, error) {
 	names := parts[0].shardOf().Scenarios
-	whole := &exploreReport{Command: commandExplore, Scenarios: []exploredScenario{}, Violations: []violation{}}
+	whole := &exploreReport{
+		Command:    commandExplore,
+		Scenarios:  []exploredScenario{},
+		Violations: []violation{},
+	}
 	for i, name := range names {
 		p := parts[i%len(parts)]
 		r := p.result.(*exploreReport)
@@ -345,7 +402,15 @@ func (r *mergedExploration) write(w io.Writer) {
 		if !e.Complete {
 			end = "NOT to the end"
 		}
-		fmt.Fprintf(w, "%-22s %9d states %10d transitions, depth %3d, %s\n", e.Scenario, e.States, e.Transitions, e.Depth, end)
+		fmt.Fprintf(
+			w,
+			"%-22s %9d states %10d transitions, depth %3d, %s\n",
+			e.Scenario,
+			e.States,
+			e.Transitions,
+			e.Depth,
+			end,
+		)
 		writeViolations(w, e.Violations)
 	}
 	if len(r.Violations) == 0 {

@@ -32,7 +32,9 @@ func shards(t *testing.T, n int, args ...string) (files []string) {
 	t.Helper()
 	folder := t.TempDir()
 	for i := 1; i <= n; i++ {
-		exit, stdout, stderr := soaked(t, append(args, "-json", "-shard", fmt.Sprintf("%d/%d", i, n))...)
+		exit, stdout, stderr := soaked(
+			t,
+			append(args, "-json", "-shard", fmt.Sprintf("%d/%d", i, n))...)
 		if exit == exitUsage && strings.Contains(stderr, "belongs to shard") {
 			continue // fewer seeds or scenarios than shards
 		}
@@ -69,7 +71,12 @@ func TestMergeOfShardsIsTheOneRunByteForByte(t *testing.T) {
 		}
 		slices.Reverse(files)
 		if merged := printed(t, c.exit, merging(append(files, files[0], files[1])...)...); merged != whole {
-			t.Errorf("%q: merged in another order, and two of them twice\n%s\nin one\n%s", c.args, merged, whole)
+			t.Errorf(
+				"%q: merged in another order, and two of them twice\n%s\nin one\n%s",
+				c.args,
+				merged,
+				whole,
+			)
 		}
 		out := filepath.Join(t.TempDir(), "whole.json")
 		if merged := printed(t, c.exit, append(merging(files...), "-out", out)...); merged != whole {
@@ -78,13 +85,17 @@ func TestMergeOfShardsIsTheOneRunByteForByte(t *testing.T) {
 		if again := printed(t, c.exit, merging(out, out)...); again != whole {
 			t.Errorf("%q: what was merged, merged\n%s\nin one\n%s", c.args, again, whole)
 		}
-		if _, prose, _ := soaked(t, merging(files...)...); !strings.Contains(prose, strings.Fields(c.args[1])[0]) {
+		if _, prose, _ := soaked(t, merging(files...)...); !strings.Contains(
+			prose,
+			strings.Fields(c.args[1])[0],
+		) {
 			t.Errorf("%q: in prose\n%s", c.args, prose)
 		}
 	}
 }
 
-// Violations of several shards are in the order of their seeds, and one trace of each property is named.
+// Violations of several shards are in the order of their seeds, and one trace of each property is
+// named.
 func TestMergeKeepsTheViolationsOfEveryShard(t *testing.T) {
 	t.Chdir(t.TempDir())
 	profile := *traffic.ProfileNamed("staging")
@@ -92,7 +103,14 @@ func TestMergeKeepsTheViolationsOfEveryShard(t *testing.T) {
 	ran := func(of shard) *runReport {
 		var stderr bytes.Buffer
 		s := &soak{ctx: t.Context(), stderr: &stderr}
-		r, err := s.run(runOptions{profile: &profile, seeds: seedRange{2, 9}, hours: hours{time.Minute}, shard: of})
+		r, err := s.run(
+			runOptions{
+				profile: &profile,
+				seeds:   seedRange{2, 9},
+				hours:   hours{time.Minute},
+				shard:   of,
+			},
+		)
 		if err != nil {
 			t.Fatalf("%v\n%s", err, stderr.String())
 		}
@@ -114,7 +132,13 @@ func TestMergeKeepsTheViolationsOfEveryShard(t *testing.T) {
 	if err := s.merge(files, ""); err != nil || s.exit != exitBroke {
 		t.Fatalf("exit %d, %v", s.exit, err)
 	}
-	a, b := varies.ReplaceAllString(whole.String(), ""), varies.ReplaceAllString(merged.String(), "")
+	a, b := varies.ReplaceAllString(
+		whole.String(),
+		"",
+	), varies.ReplaceAllString(
+		merged.String(),
+		"",
+	)
 	if a != b || strings.Count(a, `"property"`) < 4 {
 		t.Errorf("merged\n%s\nin one\n%s", b, a)
 	}
@@ -174,15 +198,24 @@ func TestMergeRefusesWhatIsNotOneWhole(t *testing.T) {
 	} {
 		out := write("out.json", "as it was")
 		exit, stdout, stderr := soaked(t, append(merging(c.files...), "-json", "-out", out)...)
-		if exit != exitUsage || fields(t, stdout)["error"] == nil || !strings.Contains(stderr, c.says) || strings.Count(stderr, "\n") != 1 {
-			t.Errorf("soak merge %q: exit %d, standard output %.200q\nstandard error %s\nwant exit 2 and %q", c.files, exit, stdout, stderr, c.says)
+		if exit != exitUsage || fields(t, stdout)["error"] == nil || !strings.Contains(stderr, c.says) ||
+			strings.Count(stderr, "\n") != 1 {
+			t.Errorf(
+				"soak merge %q: exit %d, standard output %.200q\nstandard error %s\nwant exit 2 and %q",
+				c.files,
+				exit,
+				stdout,
+				stderr,
+				c.says,
+			)
 		}
 		if left, err := os.ReadFile(out); string(left) != "as it was" {
 			t.Errorf("soak merge %q: -out holds %.100q, %v", c.files, left, err)
 		}
 	}
 	exit, _, stderr := soaked(t, append(merging(files...), "-out", files[2])...)
-	if exit != exitUsage || !strings.Contains(stderr, "want another file than those that are merged") {
+	if exit != exitUsage ||
+		!strings.Contains(stderr, "want another file than those that are merged") {
 		t.Errorf("-out onto an input: exit %d, %s", exit, stderr)
 	}
 	if left, _ := filepath.Glob(filepath.Join(folder, ".merge-*")); len(left) > 0 {

@@ -24,9 +24,9 @@ type shardReport struct {
 	Part      uint64   `json:"part"`
 	Parts     uint64   `json:"parts"`
 	Of        string   `json:"of"`                  // the command without -shard
-	Kinds     []byte   `json:"kinds,omitempty"`     // run: the kinds of state met, as search.Unseen writes them
+	Kinds     []byte   `json:"kinds,omitempty"`     // run: those of state met, by search.Unseen
 	Scenarios []string `json:"scenarios,omitempty"` // explore: those of all shards, in order
-	Sum       string   `json:"sum"`                 // of the report, wall times aside: a damaged file has another
+	Sum       string   `json:"sum"`                 // of the report without wall times
 }
 
 func (r *shardReport) shard() *shard { return &shard{r.Part, r.Parts} }
@@ -35,7 +35,7 @@ func (r *shardReport) shard() *shard { return &shard{r.Part, r.Parts} }
 type unseenReport struct {
 	Samples     int     `json:"samples"`
 	Kinds       int     `json:"kinds"`       // met
-	Probability float64 `json:"probability"` // that the next state is of a kind not met (Good-Turing)
+	Probability float64 `json:"probability"` // that the next is not met (Good-Turing)
 }
 
 func unseenOf(u *search.Unseen) *unseenReport {
@@ -45,7 +45,8 @@ func unseenOf(u *search.Unseen) *unseenReport {
 // milliseconds makes a duration a whole number, so that a sum does not depend on the order.
 func milliseconds(seconds float64) uint64 { return uint64(math.Round(seconds * 1000)) }
 
-// historyOf is what the history of one seed adds to the hash of a range. The hash is the sum of these.
+// historyOf is what the history of one seed adds to the hash of a range. The hash is the sum of
+// these.
 func historyOf(seed, hash uint64) uint64 {
 	var h canon.Hasher
 	h.Add(seed)
@@ -107,7 +108,8 @@ func (r *runReport) judgeReached(seeds uint64, reached *sim.Reached, command str
 		return
 	}
 	r.Violations = append(r.Violations, violation{
-		Property: "reached", Says: "A campaign reaches every fault, every rung, every rule of placement and every reason to close.",
+		Property: "reached", Says: "A campaign reaches every fault, every rung, " +
+			"every rule of placement and every reason to close.",
 		What: "never reached: " + strings.Join(zero, ", "), Seed: r.SeedFirst, Repeat: command,
 	})
 }
@@ -121,7 +123,11 @@ func (o *exploreOptions) mine() ([]*sim.Scenario, error) {
 		}
 	}
 	if len(mine) == 0 {
-		return nil, fmt.Errorf("none of %s belongs to shard %v", plural(uint64(len(o.scenarios)), "scenario"), &o.shard)
+		return nil, fmt.Errorf(
+			"none of %s belongs to shard %v",
+			plural(uint64(len(o.scenarios)), "scenario"),
+			&o.shard,
+		)
 	}
 	return mine, nil
 }

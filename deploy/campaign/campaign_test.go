@@ -1,4 +1,5 @@
-// Package campaign holds what runs a campaign on many machines; its tests run the lines that the files show.
+// Package campaign holds what runs a campaign on many machines; its tests run the lines that the
+// files show.
 package campaign
 
 import (
@@ -139,7 +140,10 @@ func TestCampaignScriptsOfTheJobsAreTheOneRun(t *testing.T) {
 	if exit != 0 || wall.ReplaceAllString(out, "") != whole(t, "") {
 		t.Errorf("exit %d\n%s%s", exit, out, errs)
 	}
-	if merged := wall.ReplaceAllString(text(t, filepath.Join(folder, "whole.json")), ""); merged != whole(t, " -json") {
+	if merged := wall.ReplaceAllString(text(t, filepath.Join(folder, "whole.json")), ""); merged != whole(
+		t,
+		" -json",
+	) {
 		t.Errorf("merged\n%s\nin one\n%s", merged, whole(t, " -json"))
 	}
 	// What failPolicy reads of an index: 2 for bad usage.
@@ -151,7 +155,11 @@ func TestCampaignScriptsOfTheJobsAreTheOneRun(t *testing.T) {
 func TestCampaignShardsAreAsManyAsTheMatrixAndTheJobHave(t *testing.T) {
 	actions, job := text(t, "campaign.yml"), text(t, "job.yaml")
 	matrix := regexp.MustCompile(`part: \[(.*)\]`).FindStringSubmatch(actions)
-	if matrix == nil || !strings.Contains(actions, "-shard ${{ matrix.part }}/"+fmt.Sprint(len(strings.Split(matrix[1], ",")))+" ") {
+	if matrix == nil ||
+		!strings.Contains(
+			actions,
+			"-shard ${{ matrix.part }}/"+fmt.Sprint(len(strings.Split(matrix[1], ",")))+" ",
+		) {
 		t.Errorf("campaign.yml: the matrix %q is not what -shard divides by", matrix)
 	}
 	completions := regexp.MustCompile(`completions: (\d+)`).FindStringSubmatch(job)

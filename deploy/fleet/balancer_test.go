@@ -111,11 +111,21 @@ type balancer struct {
 	running              *program
 }
 
-// newBalancer has HAProxy serve for servers, which are called s1, s2 and so on. agents are theirs; nil: there are none.
+// newBalancer has HAProxy serve for servers, which are called s1, s2 and so on. agents are theirs;
+// nil: there are none.
 func newBalancer(t *testing.T, servers, agents []string) *balancer {
 	t.Helper()
 	b := &balancer{t: t, folder: t.TempDir(), address: freeAddresses(t, 1)[0]}
-	b.config, b.socket, b.set = filepath.Join(b.folder, "haproxy.cfg"), filepath.Join(b.folder, "sock"), filepath.Join(b.folder, "warm.map")
+	b.config, b.socket, b.set = filepath.Join(
+		b.folder,
+		"haproxy.cfg",
+	), filepath.Join(
+		b.folder,
+		"sock",
+	), filepath.Join(
+		b.folder,
+		"warm.map",
+	)
 	text, err := os.ReadFile("haproxy.cfg")
 	if err != nil {
 		t.Fatal(err)
@@ -184,7 +194,8 @@ func (b *balancer) stat(name string) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	rows, err := csv.NewReader(strings.NewReader(strings.TrimPrefix(strings.TrimSpace(said), "# "))).ReadAll()
+	rows, err := csv.NewReader(strings.NewReader(strings.TrimPrefix(strings.TrimSpace(said), "# "))).
+		ReadAll()
 	if err != nil {
 		return nil, err
 	}

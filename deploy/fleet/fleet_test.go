@@ -79,15 +79,30 @@ func newFleet(t *testing.T) *fleet {
 	t.Helper()
 	server, load := build(t)
 	addresses := freeAddresses(t, 6)
-	f := &fleet{t: t, load: load, b: newBalancer(t, addresses[:3], addresses[3:]), at: map[string]string{}}
+	f := &fleet{
+		t:    t,
+		load: load,
+		b:    newBalancer(t, addresses[:3], addresses[3:]),
+		at:   map[string]string{},
+	}
 	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
-		fmt.Fprint(w, `<!DOCTYPE html><body><script>document.body.append("made by " + "script")</script>`)
+		fmt.Fprint(
+			w,
+			`<!DOCTYPE html><body><script>document.body.append("made by " + "script")</script>`,
+		)
 	}))
 	t.Cleanup(site.Close)
 	f.site = site.URL
 	for i := range 3 {
-		m := &member{t: t, path: server, name: fmt.Sprint("s", i+1), listen: addresses[i], agent: addresses[i+3], b: f.b}
+		m := &member{
+			t:      t,
+			path:   server,
+			name:   fmt.Sprint("s", i+1),
+			listen: addresses[i],
+			agent:  addresses[i+3],
+			b:      f.b,
+		}
 		f.members = append(f.members, m)
 		m.start()
 	}
@@ -113,7 +128,11 @@ func (f *fleet) anAffinityIsKept(t *testing.T) {
 			f.at[tenant] = server
 		}
 	}
-	f.figure("requests of one affinity at a time that changed their server", "0 of %d", tenants*rounds)
+	f.figure(
+		"requests of one affinity at a time that changed their server",
+		"0 of %d",
+		tenants*rounds,
+	)
 }
 
 // warm says which server the map names for a tenant.
@@ -130,7 +149,8 @@ func (f *fleet) entries() map[string]string {
 	entries := map[string]string{}
 	said, _ := f.b.ask("show map " + f.b.set)
 	for line := range strings.Lines(said) {
-		if fields := strings.Fields(line); len(fields) == 3 && !strings.HasPrefix(fields[1], "beat.") {
+		if fields := strings.Fields(line); len(fields) == 3 &&
+			!strings.HasPrefix(fields[1], "beat.") {
 			entries[fields[1]] = fields[2]
 		}
 	}
@@ -149,7 +169,11 @@ func (f *fleet) aWarmEntryBeatsTheRing(t *testing.T) {
 			continue
 		}
 		// Somebody renders it on another server, past the balancer.
-		request, _ := http.NewRequest(http.MethodGet, "http://"+other.listen+"/html?url="+url.QueryEscape(f.site), nil)
+		request, _ := http.NewRequest(
+			http.MethodGet,
+			"http://"+other.listen+"/html?url="+url.QueryEscape(f.site),
+			nil,
+		)
 		request.Header.Set("X-Tenant", tenant)
 		answer, err := http.DefaultClient.Do(request)
 		if err != nil || answer.StatusCode != http.StatusOK {
@@ -163,7 +187,14 @@ func (f *fleet) aWarmEntryBeatsTheRing(t *testing.T) {
 			return nil
 		})
 		if server, err := f.render(tenant); err != nil || server != other.name {
-			t.Fatalf("%s is warm on %s, the ring says %s, and it went to %s, %v", tenant, other.name, ring, server, err)
+			t.Fatalf(
+				"%s is warm on %s, the ring says %s, and it went to %s, %v",
+				tenant,
+				other.name,
+				ring,
+				server,
+				err,
+			)
 		}
 		f.figure("from the answer of a page to its entry in the map", "%d ms", took.Milliseconds())
 		return
@@ -190,7 +221,11 @@ func (f *fleet) aBoundedLoadGoesToTheNext(t *testing.T) {
 	if len(by) < 2 {
 		t.Errorf("12 requests at once went to %v", by)
 	}
-	f.figure("of 12 requests at once for one affinity that went to another server than most", "%d", 12-max(by["s1"], by["s2"], by["s3"]))
+	f.figure(
+		"of 12 requests at once for one affinity that went to another server than most",
+		"%d",
+		12-max(by["s1"], by["s2"], by["s3"]),
+	)
 }
 
 func (f *fleet) aRestartOfTheBalancerLosesNothing(t *testing.T) {
@@ -220,14 +255,29 @@ func (f *fleet) aRestartOfTheBalancerLosesNothing(t *testing.T) {
 	for _, m := range f.members {
 		m.up()
 	}
-	f.figure("from the start of a new balancer to a whole map of warm affinities", "%d ms", took.Milliseconds())
+	f.figure(
+		"from the start of a new balancer to a whole map of warm affinities",
+		"%d ms",
+		took.Milliseconds(),
+	)
 }
 
-// underLoad asks through the balancer for as long as a function takes, and returns how many requests were answered.
-// That one fails is an error.
+// underLoad asks through the balancer for as long as a function takes, and returns how many
+// requests were answered. That one fails is an error.
 func (f *fleet) underLoad(t *testing.T, during func(goingOn func())) string {
 	t.Helper()
-	args := []string{"-server", "http://" + f.b.address, "-callers", "2", "-tenants", "6", "-wedge", "0", "-for", "2m"}
+	args := []string{
+		"-server",
+		"http://" + f.b.address,
+		"-callers",
+		"2",
+		"-tenants",
+		"6",
+		"-wedge",
+		"0",
+		"-for",
+		"2m",
+	}
 	p := start(t, f.load, args...)
 	during(func() {
 		// Until the load has had some more answers.
@@ -277,7 +327,11 @@ func (f *fleet) aServerThatIsKilledCostsNobodyAnything(t *testing.T) {
 		m.up()
 		goingOn()
 	})
-	f.figure("requests that failed while a server at work was killed, and started again", "0 of %s", good)
+	f.figure(
+		"requests that failed while a server at work was killed, and started again",
+		"0 of %s",
+		good,
+	)
 }
 
 func (f *fleet) aRollingRestartFailsNoRequest(t *testing.T) {
@@ -293,7 +347,11 @@ func (f *fleet) aRollingRestartFailsNoRequest(t *testing.T) {
 		}
 		goingOn()
 	})
-	f.figure("requests that failed while all three servers were restarted, one by one", "0 of %s", good)
+	f.figure(
+		"requests that failed while all three servers were restarted, one by one",
+		"0 of %s",
+		good,
+	)
 }
 
 func (f *fleet) aServerWhoseBrowserHangsIsDrained(t *testing.T) {
@@ -306,7 +364,12 @@ func (f *fleet) aServerWhoseBrowserHangsIsDrained(t *testing.T) {
 	for i := range 6 { // more than it has tabs
 		asking.Go(func() {
 			for ctx.Err() == nil {
-				request, _ := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+m.listen+"/html?url="+url.QueryEscape(f.site), nil)
+				request, _ := http.NewRequestWithContext(
+					ctx,
+					http.MethodGet,
+					"http://"+m.listen+"/html?url="+url.QueryEscape(f.site),
+					nil,
+				)
 				request.Header.Set("X-Tenant", fmt.Sprint("stuck-", i))
 				if answer, err := http.DefaultClient.Do(request); err == nil {
 					_ = answer.Body.Close()

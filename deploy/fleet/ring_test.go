@@ -39,7 +39,8 @@ func placed(t *testing.T, servers []string) map[string]string {
 	return at
 }
 
-// A fourth server takes its share of affinities, from all others, and no affinity moves between those.
+// A fourth server takes its share of affinities, from all others, and no affinity moves between
+// those.
 func TestFleetANewServerTakesItsShareAndNoMore(t *testing.T) {
 	servers := blanks(t, 4, blank)
 	before, again, after := placed(t, servers[:3]), placed(t, servers[:3]), placed(t, servers)
@@ -47,7 +48,12 @@ func TestFleetANewServerTakesItsShareAndNoMore(t *testing.T) {
 	for key, server := range after {
 		share[server]++
 		if before[key] != again[key] {
-			t.Errorf("%s was on %s, and after a restart of the balancer on %s", key, before[key], again[key])
+			t.Errorf(
+				"%s was on %s, and after a restart of the balancer on %s",
+				key,
+				before[key],
+				again[key],
+			)
 		}
 		if before[key] != server {
 			moved++
@@ -57,9 +63,22 @@ func TestFleetANewServerTakesItsShareAndNoMore(t *testing.T) {
 		}
 	}
 	most := keys/4 + keys/10
-	t.Logf("%d of %d keys moved, at most %d may; %d of them not to the new server; shares %v", moved, keys, most, elsewhere, share)
+	t.Logf(
+		"%d of %d keys moved, at most %d may; %d of them not to the new server; shares %v",
+		moved,
+		keys,
+		most,
+		elsewhere,
+		share,
+	)
 	if moved > most || elsewhere > 0 || share["s4"] < keys/4-keys/10 {
-		t.Errorf("%d of %d keys moved, %d of them not to the new server; shares %v", moved, keys, elsewhere, share)
+		t.Errorf(
+			"%d of %d keys moved, %d of them not to the new server; shares %v",
+			moved,
+			keys,
+			elsewhere,
+			share,
+		)
 	}
 }
 
@@ -92,7 +111,8 @@ func TestFleetRetryAfterIsPassedOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusServiceUnavailable || answer.Header.Get("Retry-After") != "7" {
+	if answer.StatusCode != http.StatusServiceUnavailable ||
+		answer.Header.Get("Retry-After") != "7" {
 		t.Errorf("%d with Retry-After %q", answer.StatusCode, answer.Header.Get("Retry-After"))
 	}
 }
@@ -107,7 +127,8 @@ func TestFleetAGetThatFailedIsDoneAgain(t *testing.T) {
 	})...)
 	b := newBalancer(t, servers, nil)
 	for i := range 20 {
-		if server, status, body, err := b.get("/", fmt.Sprint("tenant-", i)); err != nil || status != http.StatusOK {
+		if server, status, body, err := b.get("/", fmt.Sprint("tenant-", i)); err != nil ||
+			status != http.StatusOK {
 			t.Errorf("tenant-%d: %s answers %d %q, %v", i, server, status, body, err)
 		}
 	}

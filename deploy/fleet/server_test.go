@@ -43,9 +43,35 @@ type member struct {
 
 func (m *member) start() {
 	m.t.Helper()
-	m.program = start(m.t, m.path, "-listen", m.listen, "-internal", "", "-browser", browser(), "-no-sandbox",
-		"-pages", "2", "-render", "15s", "-timeout", "40s", "-notice", "1s", "-allow", "127.0.0.0/8",
-		"-agent", m.agent, "-haproxy", "unix@"+m.b.socket, "-haproxy-map", m.b.set, "-haproxy-server", m.name)
+	m.program = start(
+		m.t,
+		m.path,
+		"-listen",
+		m.listen,
+		"-internal",
+		"",
+		"-browser",
+		browser(),
+		"-no-sandbox",
+		"-pages",
+		"2",
+		"-render",
+		"15s",
+		"-timeout",
+		"40s",
+		"-notice",
+		"1s",
+		"-allow",
+		"127.0.0.0/8",
+		"-agent",
+		m.agent,
+		"-haproxy",
+		"unix@"+m.b.socket,
+		"-haproxy-map",
+		m.b.set,
+		"-haproxy-server",
+		m.name,
+	)
 }
 
 // up waits until the server is ready and the balancer knows.
@@ -91,7 +117,8 @@ func (m *member) hang() {
 	}
 	m.t.Cleanup(func() {
 		for _, pid := range browsers { // those that are still stopped and still the same
-			if cmdline, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)); err == nil && strings.Contains(string(cmdline), "chrom") {
+			if cmdline, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)); err == nil &&
+				strings.Contains(string(cmdline), "chrom") {
 				_ = syscall.Kill(pid, syscall.SIGKILL)
 			}
 		}

@@ -13,10 +13,20 @@ const leaveTimeout = 5 * time.Second
 
 // fleetFlags are those of a server that is one of several behind HAProxy: see deploy/fleet.
 func fleetFlags(c *fleet.Config) {
-	flag.StringVar(&c.Socket, "haproxy", "", "the runtime API of HAProxy, which is told what is warm here: host:port or unix@PATH; empty: nobody is told")
+	flag.StringVar(
+		&c.Socket,
+		"haproxy",
+		"",
+		"the runtime API of HAProxy, which is told what is warm here: host:port or unix@PATH; empty: nobody is told",
+	)
 	flag.StringVar(&c.Map, "haproxy-map", "/etc/haproxy/warm.map", "its map of warm affinities")
 	flag.StringVar(&c.Server, "haproxy-server", "", "the name of this server in its configuration")
-	flag.StringVar(&c.Agent, "agent", "", "the address to answer its agent checks on; empty: none are answered")
+	flag.StringVar(
+		&c.Agent,
+		"agent",
+		"",
+		"the address to answer its agent checks on; empty: none are answered",
+	)
 }
 
 // join makes the server a member of the fleet that the flags name; none: it stays alone.

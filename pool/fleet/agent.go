@@ -38,8 +38,8 @@ type agent struct {
 // progress is what moves in a pool that works: a tab is granted, or another browser is started.
 type progress struct{ grants, browsers uint64 }
 
-// stallsLast is after how many times its patience an agent gives a pool that made no progress another try. One that has
-// got rid of its callers since looks as if nothing were wrong with it.
+// stallsLast is after how many times its patience an agent gives a pool that made no progress
+// another try. One that has got rid of its callers since looks as if nothing were wrong with it.
 const stallsLast = 8
 
 // agentLimit is how long a connection may take: the answer is one line.
@@ -102,10 +102,11 @@ func (a *agent) line(now time.Time) string {
 	return Line(s)
 }
 
-// Line is what the agent says of a pool: "drain" where no tab is of use, and otherwise "up ready" with the weight of the
-// server in per cent. The weight is that of free capacity: 100 % as long as nothing has to wait, and then the share of the
-// work that fits into the capacity, less what is lost; never less than 25 %, and in quarters, since each change of a weight
-// moves affinities from server to server. How full a server is at the moment is seen by the bounded load of the balancer.
+// Line is what the agent says of a pool: "drain" where no tab is of use, and otherwise "up ready"
+// with the weight of the server in per cent. The weight is that of free capacity: 100 % as long as
+// nothing has to wait, and then the share of the work that fits into the capacity, less what is
+// lost; never less than 25 %, and in quarters, since each change of a weight moves affinities from
+// server to server. How full a server is at the moment is seen by the bounded load of the balancer.
 func Line(s pool.Stats) string {
 	t := s.Tabs
 	if t.Standby+t.Idle+t.Probing+t.Rescuing+t.Resetting+t.Leased == 0 {

@@ -3,7 +3,7 @@ package fleet
 import (
 	"context"
 	"crypto/rand"
-	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -11,8 +11,9 @@ import (
 	"github.com/pagepool/pagepool/pool"
 )
 
-// announcer keeps the entries of one server in a balancer's map. Its goroutine is the only one that talks to
-// the balancer; what is told meanwhile is kept by key, and only the latest of each key is sent.
+// announcer keeps the entries of one server in a balancer's map. Its goroutine is the only one that
+// talks to the balancer; what is told meanwhile is kept by key, and only the latest of each key is
+// sent.
 type announcer struct {
 	socket, in, server  string
 	beat, resync, limit time.Duration
@@ -38,22 +39,26 @@ type change struct {
 
 func newAnnouncer(c *Config) *announcer {
 	a := &announcer{
-		socket: c.Socket, in: c.Map, server: c.Server, beat: c.Beat, resync: c.Resync, limit: c.Limit, log: c.Logger,
+		socket: c.Socket, in: c.Map, server: c.Server,
+		beat: c.Beat, resync: c.Resync, limit: c.Limit, log: c.Logger,
 		token: rand.Text(), wake: make(chan struct{}, 1),
 	}
-	a.mu.warm, a.mu.news, a.mu.whole, a.mu.cleared = map[string]uint64{}, map[string]change{}, true, make(chan struct{})
+	a.mu.warm, a.mu.news = map[string]uint64{}, map[string]change{}
+	a.mu.whole, a.mu.cleared = true, make(chan struct{})
 	return a
 }
 
-// mark is a key of the map that no affinity has. Where it has not our token, the map is new, or another process of
-// this name was the last to write to it.
+// mark is a key of the map that no affinity has. Where it has not our token, the map is new, or
+// another process of this name was the last to write to it.
 func (a *announcer) mark() string { return "beat." + a.server }
 
-// tell takes in an announcement. One with a generation that is older than what was said of its key comes too late.
+// tell takes in an announcement. One with a generation that is older than what was said of its key
+// comes too late.
 func (a *announcer) tell(said pool.Announcement) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.mu.leaving || said.Generation < a.mu.warm[said.Affinity] || said.Generation < a.mu.news[said.Affinity].generation {
+	if a.mu.leaving || said.Generation < a.mu.warm[said.Affinity] ||
+		said.Generation < a.mu.news[said.Affinity].generation {
 		return
 	}
 	if said.Warm {
@@ -72,7 +77,8 @@ func (a *announcer) ring() {
 	}
 }
 
-// withdraw makes everything cold, and waits until the balancer has no entry of this server any more.
+// withdraw makes everything cold, and waits until the balancer has no entry of this server any
+// more.
 func (a *announcer) withdraw(ctx context.Context) error {
 	a.mu.Lock()
 	if !a.mu.leaving {
@@ -86,7 +92,7 @@ func (a *announcer) withdraw(ctx context.Context) error {
 	case <-a.mu.cleared:
 		return nil
 	case <-ctx.Done():
-		return errors.New("fleet: the balancer has not confirmed that nothing is warm here any more: " + ctx.Err().Error())
+		return fmt.Errorf("fleet: the balancer has not confirmed that nothing is warm here: %w", ctx.Err())
 	}
 }
 
@@ -129,7 +135,8 @@ func (a *announcer) compare() {
 	a.mu.whole = true
 }
 
-// sync brings the balancer's map up to date. What fails is done again as a whole: nobody knows how far it came.
+// sync brings the balancer's map up to date. What fails is done again as a whole: nobody knows how
+// far it came.
 func (a *announcer) sync(ctx context.Context) (err error) {
 	s, err := dial(ctx, a.socket, a.limit)
 	if err != nil {
@@ -175,8 +182,8 @@ func (a *announcer) sync(ctx context.Context) (err error) {
 	return nil
 }
 
-// tellNews sends what has changed. An entry that names another server stays when an affinity has become cold here: it is
-// warm there.
+// tellNews sends what has changed. An entry that names another server stays when an affinity has
+// become cold here: it is warm there.
 func (a *announcer) tellNews(s *session, news map[string]change) error {
 	for affinity, c := range news {
 		key := Key(affinity)
@@ -197,8 +204,8 @@ func (a *announcer) tellNews(s *session, news map[string]change) error {
 	return nil
 }
 
-// tellAll compares the whole map with what is warm here: it adds what is missing, and takes back what an earlier life of
-// this server has left there.
+// tellAll compares the whole map with what is warm here: it adds what is missing, and takes back
+// what an earlier life of this server has left there.
 func (a *announcer) tellAll(s *session, warm map[string]bool) error {
 	entries, err := s.show(a.in)
 	if err != nil {

@@ -135,7 +135,11 @@ func (b *balancer) answer(words, payload []string) string {
 	value, ok := b.entries[key]
 	switch {
 	case words[0] == "get" && ok:
-		return fmt.Sprintf(`type=str, case=sensitive, found=yes, idx=tree, key="%s", value="%s", type="str"`, key, value)
+		return fmt.Sprintf(
+			`type=str, case=sensitive, found=yes, idx=tree, key="%s", value="%s", type="str"`,
+			key,
+			value,
+		)
 	case words[0] == "get":
 		return "type=str, case=sensitive, found=no"
 	case words[0] == "set" && !ok:

@@ -21,9 +21,11 @@ type Source interface {
 	Subscribe(fn func(pool.Announcement)) (cancel func())
 }
 
-// Config says who this server is, and where the balancer is. One that serves behind several balancers joins each.
+// Config says who this server is, and where the balancer is. One that serves behind several
+// balancers joins each.
 type Config struct {
-	// Socket is the balancer's runtime API, with the level admin: host:port, or unix@PATH. Empty: nothing is announced.
+	// Socket is the balancer's runtime API, with the level admin: host:port, or unix@PATH. Empty:
+	// nothing is announced.
 	Socket string
 	// Map is the map of warm affinities as the balancer calls it: its file.
 	Map string
@@ -37,8 +39,9 @@ type Config struct {
 	Resync time.Duration
 	// Limit is how long a conversation with the balancer may take. Default: 5 s.
 	Limit time.Duration
-	// Patience is how long requests may wait without progress, be it a grant or another browser, until the agent says
-	// drain. It says so until there is some, or eight times as long. Default: 2 s.
+	// Patience is how long requests may wait without progress, be it a grant or another browser,
+	// until the agent says drain. It says so until there is some, or eight times as long. Default:
+	// 2 s.
 	Patience time.Duration
 	// Logger is told when the balancer cannot be reached, and when it can again. Default: nobody.
 	Logger *slog.Logger
@@ -66,7 +69,12 @@ func (c *Config) check() error {
 	if c.Socket != "" {
 		path, unix := strings.CutPrefix(c.Socket, "unix@")
 		_, _, err := net.SplitHostPort(c.Socket)
-		rule(unix && path != "" || !unix && err == nil, "Socket", c.Socket, "host:port or unix@PATH")
+		rule(
+			unix && path != "" || !unix && err == nil,
+			"Socket",
+			c.Socket,
+			"host:port or unix@PATH",
+		)
 		const letters = "letters, digits and _ . : / # @ -"
 		rule(word.MatchString(c.Map), "Map", fmt.Sprintf("%q", c.Map), letters)
 		rule(word.MatchString(c.Server), "Server", fmt.Sprintf("%q", c.Server), letters)
@@ -78,7 +86,8 @@ func (c *Config) check() error {
 	return errors.Join(broken...)
 }
 
-// Member is this server's place in a fleet. Its methods may be called at any time, by several goroutines.
+// Member is this server's place in a fleet. Its methods may be called at any time, by several
+// goroutines.
 type Member struct {
 	announcer   *announcer // nil: nothing is announced
 	agent       *agent     // nil: nobody asks
@@ -89,8 +98,9 @@ type Member struct {
 	closed      error
 }
 
-// Join begins to tell the balancer of a pool. It does not wait for the balancer: as long as that cannot be reached it
-// tries again, at each Beat. An error is a field of config that breaks its rule, or an address that cannot be listened on.
+// Join begins to tell the balancer of a pool. It does not wait for the balancer: as long as that
+// cannot be reached it tries again, at each Beat. An error is a field of config that breaks its
+// rule, or an address that cannot be listened on.
 func Join(config Config, source Source) (*Member, error) {
 	if err := config.check(); err != nil {
 		return nil, err
@@ -113,9 +123,9 @@ func Join(config Config, source Source) (*Member, error) {
 	return m, nil
 }
 
-// Leave takes back everything that was announced as warm, waits until the balancer has confirmed that, and then has the
-// agent say drain. What is under way goes on. The error is that of a balancer that cannot be told before ctx ends; the
-// agent says drain all the same.
+// Leave takes back everything that was announced as warm, waits until the balancer has confirmed
+// that, and then has the agent say drain. What is under way goes on. The error is that of a
+// balancer that cannot be told before ctx ends; the agent says drain all the same.
 func (m *Member) Leave(ctx context.Context) (err error) {
 	if m.announcer != nil {
 		err = m.announcer.withdraw(ctx)
@@ -126,15 +136,17 @@ func (m *Member) Leave(ctx context.Context) (err error) {
 	return err
 }
 
-// Maintain has the agent say maint, after Leave: the balancer then sends nothing at all, health checks included. Only an
-// agent that says otherwise ends that, such as that of this server's next life.
+// Maintain has the agent say maint, after Leave: the balancer then sends nothing at all, health
+// checks included. Only an agent that says otherwise ends that, such as that of this server's next
+// life.
 func (m *Member) Maintain() {
 	if m.agent != nil {
 		m.agent.want(maintenance)
 	}
 }
 
-// Close ends the agent and the announcements. It leaves the map as it is: Leave comes first, where there is time.
+// Close ends the agent and the announcements. It leaves the map as it is: Leave comes first, where
+// there is time.
 func (m *Member) Close() error {
 	m.closing.Do(func() {
 		m.unsubscribe()

@@ -21,7 +21,13 @@ var fine = pool.Stats{Capacity: 4, Tabs: pool.TabCounts{Standby: 4}}
 // join joins a balancer as a server, and leaves no goroutine.
 func join(t *testing.T, b *balancer, server string, change ...func(*Config)) (*Member, *source) {
 	t.Helper()
-	config := Config{Socket: "unix@" + b.path, Map: theMap, Server: server, Agent: "127.0.0.1:0", Beat: 5 * time.Millisecond}
+	config := Config{
+		Socket: "unix@" + b.path,
+		Map:    theMap,
+		Server: server,
+		Agent:  "127.0.0.1:0",
+		Beat:   5 * time.Millisecond,
+	}
 	for _, f := range change {
 		f(&config)
 	}
@@ -105,7 +111,10 @@ func TestShellFleetAnotherProcessOfTheSameNameIsNoticed(t *testing.T) {
 	b := newBalancer(t)
 	_, s := join(t, b, "s1")
 	s.say("a", 1, true)
-	b.until("a is warm", func() bool { return b.has(map[string]string{"a": "s1"})() && b.entries["beat.s1"] != "" })
+	b.until(
+		"a is warm",
+		func() bool { return b.has(map[string]string{"a": "s1"})() && b.entries["beat.s1"] != "" },
+	)
 	b.change(func() {
 		b.entries[Key("b")] = "s1"
 		b.entries["beat.s1"] = "another"
@@ -147,7 +156,8 @@ func TestShellFleetLeaveIsColdFirstAndThenDrain(t *testing.T) {
 	}
 }
 
-// newBalancerLike is one that answers, and has what another has. It wants its map without s1 in the end.
+// newBalancerLike is one that answers, and has what another has. It wants its map without s1 in the
+// end.
 func newBalancerLike(t *testing.T, b *balancer) *balancer {
 	other := newBalancer(t)
 	b.mu.Lock()
@@ -155,7 +165,9 @@ func newBalancerLike(t *testing.T, b *balancer) *balancer {
 		other.entries[key] = value
 	}
 	b.mu.Unlock()
-	t.Cleanup(func() { other.until("nothing of s1 is left", other.has(map[string]string{"b": "s2"})) })
+	t.Cleanup(
+		func() { other.until("nothing of s1 is left", other.has(map[string]string{"b": "s2"})) },
+	)
 	return other
 }
 
@@ -195,7 +207,12 @@ func (l *lines) count(what string) int {
 func TestShellFleetAnOutageIsLoggedOnce(t *testing.T) {
 	b := newBalancer(t)
 	var log lines
-	_, s := join(t, b, "s1", func(c *Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+	_, s := join(
+		t,
+		b,
+		"s1",
+		func(c *Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) },
+	)
 	s.say("a", 1, true)
 	b.until("a is warm", b.has(map[string]string{"a": "s1"}))
 	b.stop()
@@ -203,7 +220,8 @@ func TestShellFleetAnOutageIsLoggedOnce(t *testing.T) {
 	b.start()
 	b.until("a is warm again", b.has(map[string]string{"a": "s1"}))
 	b.until("it goes on", func() bool { return b.asked > 5 })
-	if down, up := log.count("is not told what is warm"), log.count("is told again"); down > 1 || up != down {
+	if down, up := log.count("is not told what is warm"), log.count("is told again"); down > 1 ||
+		up != down {
 		t.Errorf("%d and %d lines", down, up)
 	}
 }
@@ -265,7 +283,12 @@ func TestFleetAgentLineOfAPool(t *testing.T) {
 		return s
 	}
 	busy := func(leases, waiting, lost int) pool.Stats {
-		return pool.Stats{Capacity: 4, Tabs: pool.TabCounts{Leased: 4 - lost, Lost: lost}, Leases: leases, Waiting: waiting}
+		return pool.Stats{
+			Capacity: 4,
+			Tabs:     pool.TabCounts{Leased: 4 - lost, Lost: lost},
+			Leases:   leases,
+			Waiting:  waiting,
+		}
 	}
 	for _, c := range []struct {
 		stats pool.Stats
@@ -288,7 +311,8 @@ func TestFleetAgentLineOfAPool(t *testing.T) {
 	}
 }
 
-// Requests that wait without progress make a server drain. That they give up is no progress, and neither is time, for a while.
+// Requests that wait without progress make a server drain. That they give up is no progress, and
+// neither is time, for a while.
 func TestFleetAgentDrainsWhileNothingIsGrantedToThoseWhoWait(t *testing.T) {
 	s := &source{stats: fine}
 	start := time.Now()

@@ -12,15 +12,18 @@ import (
 	"time"
 )
 
-// Key is an affinity as the map has it: the hex digits of its SHA-256, in upper case. An affinity may be any bytes, and
-// a command of HAProxy may not. In the configuration it is `req.fhdr(X-Tenant),sha2(256),hex`.
+// Key is an affinity as the map has it: the hex digits of its SHA-256, in upper case. An affinity
+// may be any bytes, and a command of HAProxy may not. In the configuration it is
+// `req.fhdr(X-Tenant),sha2(256),hex`.
 func Key(affinity string) string { return fmt.Sprintf("%X", sha256.Sum256([]byte(affinity))) }
 
-// commandBytes is how long a command with all its lines may be: HAProxy reads it into one buffer, of 16 KiB.
+// commandBytes is how long a command with all its lines may be: HAProxy reads it into one buffer,
+// of 16 KiB.
 const commandBytes = 8 << 10
 
-// session is a connection to the runtime API in its interactive mode. Each lasts for a few commands only: a connection that was
-// made before a reload would go on talking to the process that is on its way out.
+// session is a connection to the runtime API in its interactive mode. Each lasts for a few commands
+// only: a connection that was made before a reload would go on talking to the process that is on
+// its way out.
 type session struct {
 	net.Conn
 	from   *bufio.Reader

@@ -50,8 +50,8 @@ func (u *Unseen) Estimate() float64 {
 	return float64(u.once) / float64(u.samples)
 }
 
-// Join takes in what another campaign looked at, as if it had been looked at here. In which order campaigns are
-// joined makes no difference.
+// Join takes in what another campaign looked at, as if it had been looked at here. In which order
+// campaigns are joined makes no difference.
 func (u *Unseen) Join(o *Unseen) {
 	if u.met == nil {
 		u.met = map[uint64]bool{}
@@ -68,8 +68,8 @@ func (u *Unseen) Join(o *Unseen) {
 	}
 }
 
-// MarshalBinary writes everything that Join and Estimate need: how often was looked, how many kinds were met once and
-// how many again, as varints, and then those kinds, in order, with 8 bytes each.
+// MarshalBinary writes everything that Join and Estimate need: how often was looked, how many kinds
+// were met once and how many again, as varints, and then those kinds, in order, with 8 bytes each.
 func (u *Unseen) MarshalBinary() ([]byte, error) {
 	var once, again []uint64
 	for kind, more := range u.met {
@@ -91,7 +91,8 @@ func (u *Unseen) MarshalBinary() ([]byte, error) {
 	return data, nil
 }
 
-// UnmarshalBinary reads what MarshalBinary has written. Anything else is an error, and changes nothing.
+// UnmarshalBinary reads what MarshalBinary has written. Anything else is an error, and changes
+// nothing.
 func (u *Unseen) UnmarshalBinary(data []byte) error {
 	var counts [3]uint64 // samples, once, again
 	for i := range counts {
@@ -104,10 +105,20 @@ func (u *Unseen) UnmarshalBinary(data []byte) error {
 	samples, once, again := counts[0], counts[1], counts[2]
 	room := uint64(len(data)) / 8
 	if once > room || again > room-once || uint64(len(data)) != 8*(once+again) {
-		return fmt.Errorf("search: %d and %d kinds of state do not fit %d bytes", once, again, len(data))
+		return fmt.Errorf(
+			"search: %d and %d kinds of state do not fit %d bytes",
+			once,
+			again,
+			len(data),
+		)
 	}
 	if samples > math.MaxInt64 || samples < once+2*again || once+again == 0 && samples > 0 {
-		return fmt.Errorf("search: %d samples cannot be of %d kinds met once and %d met again", samples, once, again)
+		return fmt.Errorf(
+			"search: %d samples cannot be of %d kinds met once and %d met again",
+			samples,
+			once,
+			again,
+		)
 	}
 	met := make(map[uint64]bool, once+again)
 	for i := range once + again {

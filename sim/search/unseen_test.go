@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// Samples that are looked at in parts, written, read and joined in any order estimate what they do together.
+// Samples that are looked at in parts, written, read and joined in any order estimate what they do
+// together.
 func TestUnseenOfPartsJoinedIsThatOfTheWhole(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 200 {
@@ -30,9 +31,17 @@ func TestUnseenOfPartsJoinedIsThatOfTheWhole(t *testing.T) {
 		}
 		one, _ := whole.MarshalBinary()
 		other, _ := joined.MarshalBinary()
-		if !bytes.Equal(one, other) || whole.Estimate() != joined.Estimate() || whole.Samples() != joined.Samples() {
-			t.Fatalf("the whole has %d samples, %d kinds, %v; the parts %d, %d, %v", whole.Samples(), whole.Kinds(),
-				whole.Estimate(), joined.Samples(), joined.Kinds(), joined.Estimate())
+		if !bytes.Equal(one, other) || whole.Estimate() != joined.Estimate() ||
+			whole.Samples() != joined.Samples() {
+			t.Fatalf(
+				"the whole has %d samples, %d kinds, %v; the parts %d, %d, %v",
+				whole.Samples(),
+				whole.Kinds(),
+				whole.Estimate(),
+				joined.Samples(),
+				joined.Kinds(),
+				joined.Estimate(),
+			)
 		}
 	}
 }
