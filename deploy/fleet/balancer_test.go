@@ -111,6 +111,23 @@ type balancer struct {
 	running              *program
 }
 
+// serverLines are the servers of a backend.
+var serverLines = regexp.MustCompile(`(?m)(^    server .*\n)+`)
+
+// lines are those of other servers.
+func lines(servers, agents []string) string {
+	var text strings.Builder
+	for i, server := range servers {
+		fmt.Fprintf(&text, "    server s%d %s id %d", i+1, server, i+1)
+		if agents != nil {
+			host, port, _ := net.SplitHostPort(agents[i])
+			fmt.Fprintf(&text, " agent-addr %s agent-port %s", host, port)
+		}
+		text.WriteString("\n")
+	}
+	return text.String()
+}
+
 // newBalancer has HAProxy serve for servers, which are called s1, s2 and so on. agents are theirs;
 // nil: there are none.
 func newBalancer(t *testing.T, servers, agents []string) *balancer {
@@ -139,17 +156,18 @@ func newBalancer(t *testing.T, servers, agents []string) *balancer {
 	replace("bind 127.0.0.1:8080", "bind "+b.address)
 	replace("/tmp/pagepool-haproxy.sock", b.socket)
 	replace("deploy/fleet/warm.map", b.set)
-	text = regexp.MustCompile(`(?m)^    server .*\n`).ReplaceAll(text, nil)
 	if agents == nil {
-		replace("agent-check agent-inter 250ms", "")
+		replace("default-server agent-check agent-inter 250ms", "")
 	}
-	for i, server := range servers {
-		line := fmt.Sprintf("    server s%d %s id %d", i+1, server, i+1)
-		if agents != nil {
-			host, port, _ := net.SplitHostPort(agents[i])
-			line += fmt.Sprintf(" agent-addr %s agent-port %s", host, port)
+	for i, line := range serverLines.FindAllString(string(text), -1) {
+		if agents == nil || !strings.Contains(line, "agent-port") {
+			replace(line, lines(servers, nil))
+		} else {
+			replace(line, lines(servers, agents))
 		}
-		text = append(text, line+"\n"...)
+		if i > 1 {
+			t.Fatalf("haproxy.cfg has servers in more than two places")
+		}
 	}
 	for file, content := range map[string][]byte{b.config: text, b.set: nil} {
 		if err := os.WriteFile(file, content, 0o600); err != nil {
@@ -200,7 +218,7 @@ func (b *balancer) stat(name string) (map[string]string, error) {
 		return nil, err
 	}
 	for _, row := range rows[1:] {
-		if row[1] != name { // the first column is the proxy
+		if row[0] != "servers" || row[1] != name {
 			continue
 		}
 		stat := map[string]string{}

@@ -59,8 +59,8 @@ func TestContractFleet(t *testing.T) {
 		{"ABoundedLoadGoesToTheNext", f.aBoundedLoadGoesToTheNext},
 		{"ARestartOfTheBalancerLosesNothing", f.aRestartOfTheBalancerLosesNothing},
 		{"AServerWhoseBrowserHangsIsDrained", f.aServerWhoseBrowserHangsIsDrained},
-		{"AServerThatIsKilledCostsNobodyAnything", f.aServerThatIsKilledCostsNobodyAnything},
 		{"AServerWhoseBrowserHungComesBack", f.aServerWhoseBrowserHungComesBack},
+		{"AServerThatIsKilledCostsNobodyAnything", f.aServerThatIsKilledCostsNobodyAnything},
 		{"ARollingRestartFailsNoRequest", f.aRollingRestartFailsNoRequest},
 	} {
 		if !t.Run(step.name, func(t *testing.T) { step.run(t) }) {

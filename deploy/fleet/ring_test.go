@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -150,5 +151,33 @@ func TestFleetAPostThatFailedIsNotDoneAgain(t *testing.T) {
 	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusBadGateway || len(seen) != 1 {
 		t.Errorf("%d, after %d tries", answer.StatusCode, len(seen))
+	}
+}
+
+// Where every server drains, requests are served all the same.
+func TestFleetWhereEveryServerDrainsRequestsAreServed(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = fmt.Fprintln(conn, "drain")
+			_ = conn.Close()
+		}
+	}()
+	agent := listener.Addr().String()
+	b := newBalancer(t, blanks(t, 2, blank), []string{agent, agent})
+	for _, server := range []string{"s1", "s2"} {
+		eventually(t, server+" drains", b.is(server, "DRAIN"))
+	}
+	server, status, body, err := b.get("/", "tenant-1")
+	if err != nil || status != http.StatusOK || server == "" {
+		t.Errorf("%q answers %d %q, %v", server, status, body, err)
 	}
 }
