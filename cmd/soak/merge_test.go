@@ -198,7 +198,8 @@ func TestMergeRefusesWhatIsNotOneWhole(t *testing.T) {
 	} {
 		out := write("out.json", "as it was")
 		exit, stdout, stderr := soaked(t, append(merging(c.files...), "-json", "-out", out)...)
-		if exit != exitUsage || fields(t, stdout)["error"] == nil || !strings.Contains(stderr, c.says) ||
+		if exit != exitUsage || fields(t, stdout)["error"] == nil ||
+			!strings.Contains(stderr, c.says) ||
 			strings.Count(stderr, "\n") != 1 {
 			t.Errorf(
 				"soak merge %q: exit %d, standard output %.200q\nstandard error %s\nwant exit 2 and %q",

@@ -68,7 +68,12 @@ func objects(file string, data []byte) (found []any, err error) {
 		}
 		kind, ok := kinds[is.APIVersion+" "+is.Kind]
 		if !ok {
-			return nil, fmt.Errorf("%s, object %d: unknown kind %q", file, i+1, is.APIVersion+" "+is.Kind)
+			return nil, fmt.Errorf(
+				"%s, object %d: unknown kind %q",
+				file,
+				i+1,
+				is.APIVersion+" "+is.Kind,
+			)
 		}
 		object := kind()
 		if err := yaml.UnmarshalStrict([]byte(document), object); err != nil {
@@ -134,7 +139,8 @@ func TestManifestsExitsOfTheCampaign(t *testing.T) {
 			disrupted = disrupted || condition.Type == corev1.DisruptionTarget &&
 				rule.Action == batchv1.PodFailurePolicyActionIgnore
 		}
-		if on := rule.OnExitCodes; on != nil && on.Operator == batchv1.PodFailurePolicyOnExitCodesOpIn {
+		if on := rule.OnExitCodes; on != nil &&
+			on.Operator == batchv1.PodFailurePolicyOnExitCodesOpIn {
 			for _, code := range on.Values {
 				does[code] = rule.Action
 			}
@@ -153,14 +159,20 @@ func TestManifestsOfTheFleetFitTogether(t *testing.T) {
 	set := all[appsv1.StatefulSet](t, fleet)[0]
 	scale := all[scaledObject](t, fleet)[0].Spec
 	config := all[corev1.ConfigMap](t, fleet)[0].Data["haproxy.cfg"]
-	lines := regexp.MustCompile(`(?m)^ +server (\S+) (\S+):8080 id (\d+)$`).FindAllStringSubmatch(config, -1)
+	lines := regexp.MustCompile(`(?m)^ +server (\S+) (\S+):8080 id (\d+)$`).
+		FindAllStringSubmatch(config, -1)
 	if len(lines) != 2*int(scale.MaxReplicaCount) {
-		t.Errorf("%d server lines in two backends for %d servers", len(lines), scale.MaxReplicaCount)
+		t.Errorf(
+			"%d server lines in two backends for %d servers",
+			len(lines),
+			scale.MaxReplicaCount,
+		)
 	}
 	for i, line := range lines {
 		n := i % int(scale.MaxReplicaCount)
 		name := fmt.Sprintf("%s-%d", set.Name, n)
-		if line[1] != name || line[2] != name+"."+set.Spec.ServiceName || line[3] != fmt.Sprint(n+1) {
+		if line[1] != name || line[2] != name+"."+set.Spec.ServiceName ||
+			line[3] != fmt.Sprint(n+1) {
 			t.Errorf("the line of server %d is %q", n, line[0])
 		}
 	}
@@ -171,7 +183,10 @@ func TestManifestsOfTheFleetFitTogether(t *testing.T) {
 	pod := set.Spec.Template.Spec
 	drain := time.Duration(0)
 	for _, name := range []string{"-timeout=", "-notice="} {
-		i := slices.IndexFunc(pod.Containers[0].Args, func(arg string) bool { return strings.HasPrefix(arg, name) })
+		i := slices.IndexFunc(
+			pod.Containers[0].Args,
+			func(arg string) bool { return strings.HasPrefix(arg, name) },
+		)
 		if i < 0 {
 			t.Fatalf("no %s", name)
 		}

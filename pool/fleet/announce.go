@@ -92,7 +92,10 @@ func (a *announcer) withdraw(ctx context.Context) error {
 	case <-a.mu.cleared:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("fleet: the balancer has not confirmed that nothing is warm here: %w", ctx.Err())
+		return fmt.Errorf(
+			"fleet: the balancer has not confirmed that nothing is warm here: %w",
+			ctx.Err(),
+		)
 	}
 }
 

@@ -81,7 +81,7 @@ type fleet struct {
 	report   Report
 	arrivals *rand.Rand // who comes when, and what fails: the same under every policy
 	random   *rand.Rand // all the rest
-	weights  []float64 // of the affinities, summed up
+	weights  []float64  // of the affinities, summed up
 	servers  []*server
 	router   router
 	agenda   agenda
@@ -231,8 +231,13 @@ func (s *server) start(at core.Time) (err error) {
 	s.began, s.handles, s.keys, s.free = at, map[int]core.Affinity{}, map[core.Affinity]int{}, nil
 	conditions := sim.DefaultConditions
 	s.world, err = sim.New(sim.Options{
-		Settings: core.Settings{MaxPages: s.Pages}, Timed: true, Conditions: &conditions, Unchecked: true,
-		Choices: scheduler.NewRandom(s.Seed, uint64(s.number)<<32|uint64(s.life)), Observe: s.observe,
+		Settings: core.Settings{
+			MaxPages: s.Pages,
+		}, Timed: true, Conditions: &conditions, Unchecked: true,
+		Choices: scheduler.NewRandom(
+			s.Seed,
+			uint64(s.number)<<32|uint64(s.life),
+		), Observe: s.observe,
 	})
 	return err
 }

@@ -41,7 +41,13 @@ func TestFleetTheRingFindsWarmTabsAndChanceDoesNot(t *testing.T) {
 	for p := range policies {
 		r := ran(t, func(o *Options) { o.Policy = p })
 		if r.Grants < r.Requests*9/10 || r.Refused > 0 {
-			t.Errorf("%v: %d of %d requests granted, %d refused", p, r.Grants, r.Requests, r.Refused)
+			t.Errorf(
+				"%v: %d of %d requests granted, %d refused",
+				p,
+				r.Grants,
+				r.Requests,
+				r.Refused,
+			)
 		}
 		share[p] = float64(r.Warm) / float64(r.Grants)
 	}
@@ -55,7 +61,8 @@ func TestFleetABoundSpreadsAPopularAffinity(t *testing.T) {
 	popular := func(bound float64) *Report {
 		return ran(t, func(o *Options) { o.Policy, o.Skew, o.Bound = Ring, 2, bound })
 	}
-	if with, without := popular(1.5), popular(0); with.Busiest >= without.Busiest || with.P99 >= without.P99 {
+	if with, without := popular(1.5), popular(0); with.Busiest >= without.Busiest ||
+		with.P99 >= without.P99 {
 		t.Errorf("with %+v, without %+v", with, without)
 	}
 }
@@ -77,7 +84,11 @@ func TestFleetAFailureMovesTheRingLess(t *testing.T) {
 		return n
 	}
 	if ring, plain := moved(Ring), moved(Hash); ring != 0 || plain < 5000 {
-		t.Errorf("of 10000 affinities of others, %d move on the ring, %d under a plain hash", ring, plain)
+		t.Errorf(
+			"of 10000 affinities of others, %d move on the ring, %d under a plain hash",
+			ring,
+			plain,
+		)
 	}
 }
 

@@ -32,7 +32,9 @@ var big = Options{
 // The table of the documents is what the simulation says now.
 func TestFleetTableOfTheDocuments(t *testing.T) {
 	var table strings.Builder
-	table.WriteString("\n| policy | warm grants | wait p50 | p99 | busiest server, of the mean | sent again |\n")
+	table.WriteString(
+		"\n| policy | warm grants | wait p50 | p99 | busiest server, of the mean | sent again |\n",
+	)
 	table.WriteString("| --- | ---: | ---: | ---: | ---: | ---: |\n")
 	for p := range policies {
 		o := big
@@ -55,11 +57,19 @@ func TestFleetTableOfTheDocuments(t *testing.T) {
 	case !ok || !ok2:
 		t.Fatalf("%s has no table between %q and %q", document, tableBegins, tableEnds)
 	case *update:
-		err = os.WriteFile(document, []byte(before+tableBegins+table.String()+tableEnds+after), 0o644)
+		err = os.WriteFile(
+			document,
+			[]byte(before+tableBegins+table.String()+tableEnds+after),
+			0o644,
+		)
 		if err != nil {
 			t.Fatal(err)
 		}
 	case was != table.String():
-		t.Errorf("the simulation says\n%s\nthe document\n%s\n-update writes it", table.String(), was)
+		t.Errorf(
+			"the simulation says\n%s\nthe document\n%s\n-update writes it",
+			table.String(),
+			was,
+		)
 	}
 }
