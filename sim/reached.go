@@ -1,6 +1,11 @@
 package sim
 
-import "github.com/pagepool/pagepool/pool/core"
+import (
+	"fmt"
+	"slices"
+
+	"github.com/pagepool/pagepool/pool/core"
+)
 
 // reach is one thing that a campaign has to have reached.
 type reach uint8
@@ -192,6 +197,23 @@ func (r *Reached) Map() map[string]uint64 {
 		m[name] = r[i]
 	}
 	return m
+}
+
+// ReachedOf is the inverse of Map. A name that is missing, or one too many, is an error.
+func ReachedOf(counts map[string]uint64) (r Reached, err error) {
+	for i, name := range reachNames {
+		n, ok := counts[name]
+		if !ok {
+			return r, fmt.Errorf("reached: no count of %q", name)
+		}
+		r[i] = n
+	}
+	for name := range counts {
+		if !slices.Contains(reachNames[:], name) {
+			return r, fmt.Errorf("reached: unknown count %q", name)
+		}
+	}
+	return r, nil
 }
 
 // Zero lists what was not reached, in a fixed order.

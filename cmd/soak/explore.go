@@ -27,7 +27,8 @@ type exploreReport struct {
 	Workers    int                `json:"workers"`
 	Violations []violation        `json:"violations"`
 
-	Interrupted bool `json:"interrupted,omitempty"`
+	Interrupted bool         `json:"interrupted,omitempty"`
+	Shard       *shardReport `json:"shard,omitempty"`
 }
 
 type exploredScenario struct {
@@ -64,6 +65,8 @@ type exploreOptions struct {
 
 	deviations    count // around the trace
 	deviationsSet bool
+
+	shard shard // of the scenarios
 }
 
 func scenarioNames() []string {
@@ -75,7 +78,7 @@ func scenarioNames() []string {
 }
 
 func (s *soak) exploreCommand() *cobra.Command {
-	o := exploreOptions{symmetry: true, workers: count(min(2, runtime.GOMAXPROCS(0))), maxMemory: 2 << 30}
+	o := exploreOptions{symmetry: true, workers: count(min(2, runtime.GOMAXPROCS(0))), maxMemory: 2 << 30, shard: shard{1, 1}}
 	scenarios := listed(func(add func(name, says string)) {
 		for _, c := range sim.Scenarios {
 			add(c.Name, c.Says)
@@ -118,6 +121,7 @@ func (s *soak) exploreCommand() *cobra.Command {
 	c.Flags().Var(&o.maxMemory, "max-memory", "stop when the searches take more memory than this")
 	c.Flags().Var(&o.workers, "workers", "how many processors a search uses; what it finds does not depend on it")
 	c.Flags().VarPF(&o.symmetry, "symmetry", "", "count states once that differ only in which of two like tabs, contexts or callers is which").NoOptDefVal = "true"
+	c.Flags().Var(&o.shard, "shard", "explore only the i-th of n parts of the scenarios")
 	s.takesSettings(c)
 	_ = c.MarkFlagFilename("from", "trace") // it is a flag of this command
 	return c
@@ -151,8 +155,12 @@ func (o *exploreOptions) choose(args []string) error {
 }
 
 func (s *soak) explore(o *exploreOptions) (*exploreReport, error) {
+	mine, err := o.mine()
+	if err != nil {
+		return nil, err
+	}
 	report := &exploreReport{
-		Command: "explore", Scenarios: make([]exploredScenario, len(o.scenarios)),
+		Command: commandExplore, Scenarios: make([]exploredScenario, len(mine)),
 		Workers: int(o.workers), Violations: []violation{},
 	}
 	if o.deviationsSet {
@@ -160,8 +168,7 @@ func (s *soak) explore(o *exploreOptions) (*exploreReport, error) {
 	}
 	bar := s.progress(-1, "states")
 	defer bar.done()
-	for i, c := range o.scenarios {
-		var err error
+	for i, c := range mine {
 		if report.Scenarios[i], err = s.exploreOne(o, c, bar); err != nil {
 			if o.from == "" {
 				err = fmt.Errorf("%s: %w", c.Name, err)
@@ -172,6 +179,9 @@ func (s *soak) explore(o *exploreOptions) (*exploreReport, error) {
 		report.Interrupted = report.Interrupted || report.Scenarios[i].stopped
 	}
 	s.cut = s.cut || report.Interrupted
+	if o.shard.parts > 1 {
+		report.seal(o, s.setFlags())
+	}
 	return report, nil
 }
 

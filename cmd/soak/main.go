@@ -158,7 +158,8 @@ func (s *soak) command() *cobra.Command {
 	root.PersistentFlags().VarPF(&s.json, "json", "", "print one JSON object on standard output").NoOptDefVal = "true"
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages ", fmt.Sprintf("FlagUsagesWrapped %d ", columns)))
 	root.SetHelpCommand(helpCommand(root))
-	root.AddCommand(s.runCommand(), s.replayCommand(), s.exploreCommand(), s.shrinkCommand(), s.chromeCommand(), s.listCommand())
+	root.AddCommand(s.runCommand(), s.replayCommand(), s.exploreCommand(), s.shrinkCommand(), s.chromeCommand(),
+		s.mergeCommand(), s.listCommand())
 	return root
 }
 
@@ -216,7 +217,12 @@ func (s *soak) print(report any, prose func(io.Writer)) error {
 		prose(s.stdout)
 		return nil
 	}
-	encoder := json.NewEncoder(s.stdout)
+	return encode(s.stdout, report)
+}
+
+// encode writes a report as JSON.
+func encode(w io.Writer, report any) error {
+	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false)
 	return encoder.Encode(report)
 }

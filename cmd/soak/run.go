@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/pagepool/pagepool/pool/canon"
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/sim"
 	"github.com/pagepool/pagepool/sim/search"
@@ -32,14 +31,14 @@ type runReport struct {
 	WaitP99          int               `json:"wait_p99_ms"`
 	Reached          map[string]uint64 `json:"reached"`
 	HistoryHash      string            `json:"history_hash"`
+	Unseen           *unseenReport     `json:"unseen,omitempty"`
 	Violations       []violation       `json:"violations"`
 	Interrupted      bool              `json:"interrupted,omitempty"`
+	Shard            *shardReport      `json:"shard,omitempty"`
 
-	seeds, wanted uint64  // run to their end; asked for
-	hours         hours   // asked for, of each seed
-	unanswered    int     // requests that were left without an answer
-	unseen        float64 // how likely it is that the next state looked at is of a kind not met
-	kinds         int     // of states met
+	seeds, wanted uint64 // run to their end; asked for
+	hours         hours  // asked for, of each seed
+	unanswered    int    // requests that were left without an answer
 	first         *traffic.Report
 }
 
@@ -122,7 +121,7 @@ func (s *soak) run(o runOptions) (*runReport, error) {
 	bar := s.progress(int64(n), o.profile.Name)
 	defer bar.done()
 	sum := &runSum{saved: map[string]bool{}, runReport: &runReport{
-		Command: "run", Profile: o.profile.Name, SeedFirst: o.seeds.first, SeedLast: o.seeds.first,
+		Command: commandRun, Profile: o.profile.Name, SeedFirst: o.seeds.first, SeedLast: o.seeds.first,
 		Violations: []violation{}, wanted: n, hours: o.hours,
 	}}
 	for a := range s.runSeeds(o, base, first, n) {
@@ -135,8 +134,8 @@ func (s *soak) run(o runOptions) (*runReport, error) {
 			bar.add(1)
 		}
 	}
+	sum.WallSeconds = time.Since(began).Seconds()
 	report := s.finish(sum, o)
-	report.WallSeconds = time.Since(began).Seconds()
 	s.cut = s.cut || report.Interrupted
 	return report, nil
 }
@@ -200,10 +199,11 @@ const campaignSeeds = 100
 // runSum is a report in the making.
 type runSum struct {
 	*runReport
-	reached sim.Reached
-	hash    canon.Hasher
-	unseen  search.Unseen
-	saved   map[string]bool // by property: one trace of each is enough
+	reached   sim.Reached
+	simulated uint64 // milliseconds: a sum that does not depend on the order
+	histories uint64 // as historyOf, summed
+	unseen    search.Unseen
+	saved     map[string]bool // by property: one trace of each is enough
 }
 
 // add takes in the next seed.
@@ -216,14 +216,14 @@ func (s *soak) add(sum *runSum, o runOptions, base core.Settings, r *traffic.Rep
 		sum.seeds++
 	}
 	sum.unanswered += r.Unanswered
-	sum.SimulatedSeconds += r.SimulatedSeconds
+	sum.simulated += milliseconds(r.SimulatedSeconds)
 	sum.Events += r.Events
 	sum.Grants += r.Grants
 	sum.CapacityMax = max(sum.CapacityMax, r.CapacityMax)
 	sum.WorstRecovery = max(sum.WorstRecovery, r.WorstRecovery)
 	sum.WaitP50, sum.WaitP99 = max(sum.WaitP50, r.WaitP50), max(sum.WaitP99, r.WaitP99)
 	sum.reached.Add(&r.Reached)
-	sum.hash.Add(r.HistoryHash)
+	sum.histories += historyOf(r.Seed, r.HistoryHash)
 	sum.unseen.Add(r.Outlines)
 	if r.Violation == nil {
 		return
@@ -237,20 +237,19 @@ func (s *soak) add(sum *runSum, o runOptions, base core.Settings, r *traffic.Rep
 }
 
 // finish sees to what only all seeds together say. A campaign reaches everything, unless settings
-// were given, which may make something impossible, or Ctrl-C has cut it short.
+// were given, which may make something impossible, or Ctrl-C has cut it short. A shard leaves that to merge.
 func (s *soak) finish(sum *runSum, o runOptions) *runReport {
 	if sum.Interrupted = sum.seeds < sum.wanted; !sum.Interrupted {
 		sum.SeedLast = o.seeds.last
 	}
 	sum.Reached = sum.reached.Map()
-	sum.HistoryHash = fmt.Sprintf("%016x", sum.hash.Sum())
-	sum.runReport.unseen, sum.kinds = sum.unseen.Estimate(), sum.unseen.Kinds()
-	campaign := o.profile.Name == "hostile" && sum.seeds >= campaignSeeds && len(s.sets) == 0
-	if zero := sum.reached.Zero(); campaign && !sum.Interrupted && len(zero) > 0 {
-		sum.Violations = append(sum.Violations, violation{
-			Property: "reached", Says: "A campaign reaches every fault, every rung, every rule of placement and every reason to close.",
-			What: "never reached: " + strings.Join(zero, ", "), Seed: o.seeds.first, Repeat: s.runFlags(o, o.seeds),
-		})
+	sum.SimulatedSeconds = float64(sum.simulated) / 1000
+	sum.HistoryHash = fmt.Sprintf("%016x", sum.histories)
+	sum.Unseen = unseenOf(&sum.unseen)
+	if o.shard.parts > 1 {
+		sum.seal(o.shard, s.runFlags(o, o.seeds), &sum.unseen)
+	} else if !sum.Interrupted && len(s.sets) == 0 {
+		sum.judgeReached(sum.seeds, &sum.reached, s.runFlags(o, o.seeds))
 	}
 	return sum.runReport
 }
@@ -300,7 +299,10 @@ func (r *runReport) write(w io.Writer) {
 	fmt.Fprintf(w, "  tabs alive     at most %d\n", r.CapacityMax)
 	fmt.Fprintf(w, "  wait           p50 %d ms, p99 %d ms\n", r.WaitP50, r.WaitP99)
 	fmt.Fprintf(w, "  worst recovery %s\n", seconds(r.WorstRecovery))
-	say(w, "  kinds of state ", fmt.Sprintf("%d; the next one is new with a probability of %.2g", r.kinds, r.unseen))
+	if u := r.Unseen; u != nil {
+		say(w, "  kinds of state ",
+			fmt.Sprintf("%d; the next one is new with a probability of %.2g", u.Kinds, u.Probability))
+	}
 	fmt.Fprintf(w, "  history        %s\n", r.HistoryHash)
 	writeViolations(w, r.Violations)
 	switch {

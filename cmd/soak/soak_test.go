@@ -60,7 +60,7 @@ const (
 	violationShape = `{"property":"","says":"","what":"","seed":0,"step":0,"file":"","repeat":""}`
 	runShape       = `{"command":"","profile":"","seed_first":0,"seed_last":0,"simulated_seconds":0,"wall_seconds":0,
 		"events":0,"grants":0,"capacity_max":0,"worst_recovery_seconds":0,"wait_p50_ms":0,"wait_p99_ms":0,
-		"reached":{"*":0},"history_hash":"","violations":[` + violationShape + `]}`
+		"reached":{"*":0},"history_hash":"","unseen":{"samples":0,"kinds":0,"probability":0},"violations":[` + violationShape + `]}`
 	replayShape = `{"command":"","file":"","steps":0,"simulated_seconds":0,"wall_seconds":0,"state_hash":"","history_hash":"",
 		"expect_failed":[{"line":0,"want":"","got":""}],"violations":[` + violationShape + `]}`
 	exploreShape = `{"command":"","scenarios":[{"scenario":"","states":0,"transitions":0,"depth":0,"wall_seconds":0,

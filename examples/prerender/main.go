@@ -2,8 +2,8 @@
 // a service keeps a pool, and is meant to be copied and changed.
 //
 // main.go is the server: flags, start, routes, health, drain. options.go and paper.go read what a request asks for,
-// steps.go makes actions of it, and render.go answers. guard.go keeps pages from addresses that are not public. The
-// folder load is another program, which asks a server for pages until one knows what it bears.
+// steps.go makes actions of it, and render.go answers. guard.go keeps pages from addresses that are not public. fleet.go
+// makes it one of several servers behind HAProxy, with -haproxy and -agent (deploy/fleet). The folder load is another program, which asks a server for pages until one knows what it bears.
 //
 //	go run . -listen 127.0.0.1:8080
 //	curl 'http://127.0.0.1:8080/html?url=https://example.com'
@@ -65,6 +65,7 @@ import (
 
 	"github.com/pagepool/pagepool/pool"
 	"github.com/pagepool/pagepool/pool/chrome"
+	"github.com/pagepool/pagepool/pool/fleet"
 	"github.com/pagepool/pagepool/pool/metrics"
 )
 
@@ -80,6 +81,7 @@ type options struct {
 	render    time.Duration
 	notice    time.Duration
 	allow     []netip.Prefix
+	fleet     fleet.Config
 }
 
 func main() {
@@ -98,6 +100,7 @@ func main() {
 		o.allow = append(o.allow, network)
 		return err
 	})
+	fleetFlags(&o.fleet)
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
@@ -150,7 +153,7 @@ func run(ctx context.Context, o options, log *slog.Logger) error {
 	case err = <-failed:
 	case <-ctx.Done():
 		log.Info("draining", "notice", o.notice, "leases", r.pool.Stats().Leases)
-		r.draining.Store(true)
+		r.leave()
 		<-time.After(o.notice)
 	}
 	last, cancel := context.WithTimeout(context.Background(), o.timeout+5*time.Second)
@@ -200,11 +203,19 @@ func newRenderer(o options, log *slog.Logger) (*renderer, error) {
 	watch.Watch(p)
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(watch, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return &renderer{pool: p, guard: guard, timeout: o.timeout, render: o.render, log: log, metrics: registry}, nil
+	r := &renderer{pool: p, guard: guard, timeout: o.timeout, render: o.render, log: log, metrics: registry}
+	if err := r.join(o.fleet); err != nil {
+		return nil, errors.Join(err, r.close(context.Background()))
+	}
+	return r, nil
 }
 
 func (r *renderer) close(ctx context.Context) error {
-	return errors.Join(r.pool.Close(ctx), r.guard.Close())
+	err := errors.Join(r.pool.Close(ctx), r.guard.Close())
+	if r.member != nil {
+		err = errors.Join(err, r.member.Close()) // the agent answers until the pool has ended
+	}
+	return err
 }
 
 // routes are the paths that the server answers.

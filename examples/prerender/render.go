@@ -19,6 +19,7 @@ import (
 
 	"github.com/pagepool/pagepool/pool"
 	"github.com/pagepool/pagepool/pool/chrome"
+	"github.com/pagepool/pagepool/pool/fleet"
 )
 
 const (
@@ -37,6 +38,7 @@ type renderer struct {
 	log      *slog.Logger
 	metrics  prometheus.Gatherer
 	draining atomic.Bool
+	member   *fleet.Member // of a fleet; nil: it serves alone
 }
 
 // job is one request's: its options, and what is made of the page.

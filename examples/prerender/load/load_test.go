@@ -129,6 +129,43 @@ func TestLoadFindsWhatIsWrongWithAnAnswer(t *testing.T) {
 	}
 }
 
+// Two servers behind a balancer, which is one of them here: the metrics are added up, and affinities counted.
+func TestLoadAddsUpTheServersBehindABalancer(t *testing.T) {
+	one, two := httptest.NewServer(honest(t)), httptest.NewServer(honest(t))
+	defer one.Close()
+	defer two.Close()
+	balancer := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, asked *http.Request) {
+		w.Header().Set("X-Served-By", map[bool]string{true: "s1", false: "s2"}[asked.Header.Get("X-Tenant") == "tenant-1"])
+		if asked.URL.Path == "/pdf" {
+			w.Header().Set("X-Served-By", "s2")
+		}
+		honest(t).ServeHTTP(w, asked)
+	}))
+	defer balancer.Close()
+	o := orders{server: balancer.URL, behind: []string{one.URL, two.URL}, site: "127.0.0.1:0", tenants: 2, callers: 2, seed: 1, lasts: 100 * time.Millisecond}
+	rounds, err := run(context.Background(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := rounds[0]
+	if n := r.after["pagepool_rescues_total"]; n != 2 || len(r.served["s1"]) != 1 || len(r.served["s2"]) != 2 || r.served.shared() != 1 {
+		t.Errorf("rescues %v, served %v", n, r.served)
+	}
+	var said bytes.Buffer
+	report(&said, o, rounds)
+	for _, line := range []string{"affinities, requests of s1", "affinities of more than one server  1"} {
+		if !strings.Contains(said.String(), line) {
+			t.Errorf("the report lacks %q:\n%s", line, said.String())
+		}
+	}
+	o.behind[1] = "http://127.0.0.1:1"
+	quick, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if _, err := run(quick, o); err == nil || !strings.Contains(err.Error(), "http://127.0.0.1:1: ") {
+		t.Errorf("of a server that is not there: %v", err)
+	}
+}
+
 func TestLoadDrawsTheSameRequestsFromASeed(t *testing.T) {
 	r := newRound(orders{tenants: 8, wedge: 40, seed: 7}, "")
 	again := newRound(orders{tenants: 8, wedge: 40, seed: 7}, "")

@@ -10,6 +10,10 @@
 //
 // Which request is whose, and which of them loop, follows from -seed and the request's number alone.
 //
+// Where -server is a balancer, -behind names each server behind it: what they have counted is added up. With the header
+// X-Served-By in its answers, which deploy/fleet has HAProxy set, the report says how many affinities and requests each
+// server had, and how many affinities met more than one.
+//
 // The report goes to standard output: -compare puts a run without looping pages beside it, and below stands
 // what /metrics has counted meanwhile. The exit is 0 when every good request was answered well, 1 when one was
 // not or a page that loops for ever was answered, and 2 for bad usage or a server that is not there.
@@ -29,6 +33,7 @@ import (
 // orders are the command's flags.
 type orders struct {
 	server     string
+	behind     []string // the servers behind it; none: it is one itself
 	site       string
 	url        string
 	wait       string
@@ -44,6 +49,10 @@ type orders struct {
 func main() {
 	var o orders
 	flag.StringVar(&o.server, "server", "http://127.0.0.1:8080", "the server to ask")
+	flag.Func("behind", "a server behind -server, which is a balancer; repeatable", func(text string) error {
+		o.behind = append(o.behind, text)
+		return nil
+	})
 	flag.StringVar(&o.site, "site", "127.0.0.1:0", "the address to serve the pages on")
 	flag.StringVar(&o.url, "url", "", "a page of yours to ask for; the default is a table that a script builds")
 	flag.StringVar(&o.wait, "wait", "", "a CSS selector that has to become visible first, for -url")

@@ -15,29 +15,42 @@ import (
 	"github.com/prometheus/common/model"
 )
 
-// metrics are what the server says of its pool, by series. Buckets are left out.
+// metrics are what the servers say of their pools, by series, added up. Buckets are left out.
 func (r *round) metrics() (map[string]float64, error) {
-	status, body, err := r.get("/metrics", "")
-	if err != nil || status != answered {
-		return nil, fmt.Errorf("/metrics is answered %q: %w", status, err)
+	values := map[string]float64{}
+	for _, server := range r.members() {
+		if err := r.count(server, values); err != nil {
+			return nil, fmt.Errorf("%s/metrics: %w", server, err)
+		}
+	}
+	return values, nil
+}
+
+// count adds what one server says.
+func (r *round) count(server string, values map[string]float64) error {
+	status, _, body, err := r.get(server, "/metrics", "")
+	if err == nil && status != answered {
+		err = fmt.Errorf("the answer is %q", status)
+	}
+	if err != nil {
+		return err
 	}
 	parser := expfmt.NewTextParser(model.UTF8Validation)
 	families, err := parser.TextToMetricFamilies(bytes.NewReader(body))
 	if err != nil {
-		return nil, fmt.Errorf("/metrics: %w", err)
+		return err
 	}
 	samples, err := expfmt.ExtractSamples(&expfmt.DecodeOptions{}, slices.Collect(maps.Values(families))...)
 	if err != nil {
-		return nil, fmt.Errorf("/metrics: %w", err)
+		return err
 	}
-	values := map[string]float64{}
 	for _, sample := range samples {
 		name := string(sample.Metric[model.MetricNameLabel])
 		if strings.HasPrefix(name, "pagepool_") && !strings.HasSuffix(name, "_bucket") {
-			values[sample.Metric.String()] = float64(sample.Value)
+			values[sample.Metric.String()] += float64(sample.Value)
 		}
 	}
-	return values, nil
+	return nil
 }
 
 // rested says what the pool is still at, now that nobody asks for anything.
@@ -87,6 +100,14 @@ func report(to io.Writer, o orders, rounds []*round) {
 	row("good requests that failed", func(r *round) string { return fmt.Sprint(sum(r.failed)) })
 	for _, said := range words(rounds, func(r *round) map[string]int { return r.failed }) {
 		row("  "+said, func(r *round) string { return fmt.Sprint(r.failed[said]) })
+	}
+	for _, server := range words(rounds, func(r *round) map[string]int { return r.served.requests() }) {
+		row("affinities, requests of "+server, func(r *round) string {
+			return fmt.Sprintf("%d, %d", len(r.served[server]), r.served.requests()[server])
+		})
+	}
+	if slices.ContainsFunc(rounds, func(r *round) bool { return len(r.served) > 0 }) {
+		row("affinities of more than one server", func(r *round) string { return fmt.Sprint(r.served.shared()) })
 	}
 	row("looping requests", func(r *round) string { return fmt.Sprint(sum(r.wedging)) })
 	for _, said := range words(rounds, func(r *round) map[string]int { return r.wedging }) {

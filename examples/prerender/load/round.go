@@ -31,10 +31,11 @@ type round struct {
 	first   string          // what went wrong first, in full
 	wedging map[string]int  // the looping pages, by what they were answered with
 	shot    []byte          // the last good screenshot
+	served  servers         // whose requests which server has answered
 }
 
 func newRound(o orders, pages string) *round {
-	return &round{orders: o, pages: pages, failed: map[string]int{}, wedging: map[string]int{}, client: &http.Client{
+	return &round{orders: o, pages: pages, failed: map[string]int{}, wedging: map[string]int{}, served: servers{}, client: &http.Client{
 		Transport: &http.Transport{MaxIdleConnsPerHost: o.callers},
 		Timeout:   2 * time.Minute, // a server that says nothing for so long has failed
 	}}
@@ -43,7 +44,7 @@ func newRound(o orders, pages string) *round {
 // run asks until the time is over or ctx ends, waits for what is under way, and then until the server is at rest.
 func (r *round) run(ctx context.Context) error {
 	if err := r.eventually(ctx, 30*time.Second, r.ready); err != nil {
-		return fmt.Errorf("-server is %s, and not ready: %w", r.server, err)
+		return fmt.Errorf("not ready: %w", err)
 	}
 	var err error
 	if r.before, err = r.metrics(); err != nil {
@@ -100,7 +101,7 @@ func (r *round) ask(asks request) {
 		made = fmt.Sprintf("<h1>Request %s of %s</h1><table id=\"done\"><tbody><tr><td>row 1</td>", asks.mark, asks.tenant)
 	}
 	began := time.Now()
-	status, body, err := r.get("/"+asks.kind+"?"+query.Encode(), asks.tenant)
+	status, by, body, err := r.get(r.server, "/"+asks.kind+"?"+query.Encode(), asks.tenant)
 	took := time.Since(began)
 	said := status
 	switch {
@@ -114,6 +115,7 @@ func (r *round) ask(asks request) {
 
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.served.add(asks.tenant, by)
 	switch {
 	case asks.wedging:
 		r.wedging[said]++
@@ -135,10 +137,11 @@ func (r *round) ask(asks request) {
 // answered is the status of an answer that may be a page.
 const answered = "200 OK"
 
-func (r *round) get(path, tenant string) (status string, body []byte, err error) {
-	request, err := http.NewRequest(http.MethodGet, strings.TrimSuffix(r.server, "/")+path, nil)
+// get asks a server for a path, for a tenant. by is the server that has answered, where a balancer says so.
+func (r *round) get(server, path, tenant string) (status, by string, body []byte, err error) {
+	request, err := http.NewRequest(http.MethodGet, strings.TrimSuffix(server, "/")+path, nil)
 	if err != nil {
-		return "", nil, err
+		return "", "", nil, err
 	}
 	request.Header.Set("X-Tenant", tenant)
 	response, err := r.client.Do(request)
@@ -146,19 +149,32 @@ func (r *round) get(path, tenant string) (status string, body []byte, err error)
 		err = failed.Err // without the address, which is another one for each request
 	}
 	if err != nil {
-		return "", nil, err
+		return "", "", nil, err
 	}
 	defer response.Body.Close()
 	body, err = io.ReadAll(response.Body)
-	return response.Status, body, err
+	return response.Status, response.Header.Get("X-Served-By"), body, err
+}
+
+// members are the servers themselves.
+func (r *round) members() []string {
+	if len(r.behind) > 0 {
+		return r.behind
+	}
+	return []string{r.server}
 }
 
 func (r *round) ready() error {
-	status, body, err := r.get("/ready", "")
-	if err == nil && status != answered {
-		err = fmt.Errorf("/ready is answered %s: %s", status, strings.TrimSpace(string(body)))
+	for _, server := range r.members() {
+		status, _, body, err := r.get(server, "/ready", "")
+		if err == nil && status != answered {
+			err = fmt.Errorf("/ready is answered %s: %s", status, strings.TrimSpace(string(body)))
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", server, err)
+		}
 	}
-	return err
+	return nil
 }
 
 // eventually asks several times a second, until what it asks for holds, and returns the last error where it does not.

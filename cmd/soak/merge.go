@@ -1,0 +1,446 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pagepool/pagepool/sim"
+	"github.com/pagepool/pagepool/sim/search"
+)
+
+func (s *soak) mergeCommand() *cobra.Command {
+	var out string
+	c := &cobra.Command{
+		Use:   "merge FILE...",
+		Short: "Make the results of shards one",
+		Long: "Make the results of shards one: files that `soak run -json -shard i/n` or\n" +
+			"`soak explore -json -shard i/n` have printed, in any order. The result is the one that the\n" +
+			"same command without -shard prints. A file that comes twice counts once.\n\n" +
+			"The exit is 0 when every property held, 1 when one broke, and 2 when a file is damaged or\n" +
+			"of another command, when a shard is missing or was interrupted, and when two overlap: then\n" +
+			"nothing is written.",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return fmt.Errorf("want the results of shards, such as shard-*.json")
+			}
+			return nil
+		},
+		RunE: func(_ *cobra.Command, args []string) error { return s.merge(args, out) },
+	}
+	c.Flags().StringVarP(&out, "out", "o", "",
+		"a file for the result as JSON, beside what is printed; written where the exit is 0 or 1")
+	return c
+}
+
+// result is a report that merge reads: a *runReport or an *exploreReport.
+type result interface {
+	shardOf() *shardReport
+	cutShort() bool
+	check() error // of what no sum covers, in the result of a whole
+	sum() string
+	command() string
+	violations() []violation
+	write(io.Writer)
+}
+
+func (r *runReport) shardOf() *shardReport       { return r.Shard }
+func (r *runReport) cutShort() bool              { return r.Interrupted }
+func (r *runReport) command() string             { return r.Command }
+func (r *runReport) violations() []violation     { return r.Violations }
+func (r *exploreReport) shardOf() *shardReport   { return r.Shard }
+func (r *exploreReport) cutShort() bool          { return r.Interrupted }
+func (r *exploreReport) command() string         { return r.Command }
+func (r *exploreReport) violations() []violation { return r.Violations }
+
+var hash = regexp.MustCompile(`^[0-9a-f]{16}$`)
+
+func (r *runReport) check() error {
+	_, err := sim.ReachedOf(r.Reached)
+	switch {
+	case err != nil:
+		return err
+	case !hash.MatchString(r.HistoryHash):
+		return fmt.Errorf("history_hash is %q; want 16 hex digits", r.HistoryHash)
+	case r.SeedLast < r.SeedFirst:
+		return fmt.Errorf("seeds %d to %d", r.SeedFirst, r.SeedLast)
+	case r.Unseen == nil || r.Violations == nil:
+		return fmt.Errorf("unseen or violations are missing")
+	}
+	return nil
+}
+
+func (r *exploreReport) check() error {
+	if len(r.Scenarios) == 0 || r.Violations == nil {
+		return fmt.Errorf("scenarios or violations are missing")
+	}
+	for _, e := range r.Scenarios {
+		if e.Scenario == "" || !hash.MatchString(e.StatesSum) {
+			return fmt.Errorf(
+				"scenario %q has states_sum %q; want 16 hex digits",
+				e.Scenario,
+				e.StatesSum,
+			)
+		}
+	}
+	return nil
+}
+
+// part is one file.
+type part struct {
+	file string
+	result
+}
+
+func (s *soak) merge(files []string, out string) error {
+	var parts []part
+	for _, file := range files {
+		if out != "" && same(out, file) {
+			return fmt.Errorf("-out %s: want another file than those that are merged", out)
+		}
+		read, err := readResult(file)
+		if err != nil {
+			return fmt.Errorf("%s: %w", file, err)
+		}
+		parts = append(parts, part{file, read})
+	}
+	parts, err := fitTogether(parts)
+	if err != nil {
+		return err
+	}
+	merged, err := join(parts)
+	if err != nil {
+		return err
+	}
+	s.cut = merged.cutShort()
+	if err := save(merged, out); err != nil {
+		return err
+	}
+	if len(merged.violations()) > 0 {
+		s.broke()
+	}
+	return s.print(merged, merged.write)
+}
+
+// readResult reads a file and checks everything that it can say by itself.
+func readResult(file string) (result, error) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	var kind struct {
+		Command string `json:"command"`
+		Error   string `json:"error"`
+	}
+	if err := json.Unmarshal(data, &kind); err != nil {
+		return nil, fmt.Errorf(
+			"the file is damaged (%w); want what `soak run -json -shard i/n` has printed",
+			err,
+		)
+	}
+	if kind.Error != "" {
+		return nil, fmt.Errorf("it is no result: soak %s said %q", kind.Command, kind.Error)
+	}
+	var read result
+	switch kind.Command {
+	case commandRun:
+		read = new(runReport)
+	case commandExplore:
+		read = new(exploreReport)
+	default:
+		return nil, fmt.Errorf(
+			"command is %q; want a result of soak run or soak explore",
+			kind.Command,
+		)
+	}
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(read); err != nil {
+		return nil, fmt.Errorf("the file is damaged, or of another version: %w", err)
+	}
+	if err := read.check(); err != nil {
+		return nil, fmt.Errorf("the file is damaged, or of another version: %w", err)
+	}
+	p := read.shardOf()
+	if p == nil {
+		return read, nil
+	}
+	switch {
+	case p.Part < 1 || p.Part > p.Parts || p.Parts < 2:
+		return nil, fmt.Errorf(
+			"the file is damaged: shard %v; want i/n with 1 <= i <= n",
+			p.shard(),
+		)
+	case p.Sum != read.sum():
+		return nil, fmt.Errorf(
+			"the file is damaged, or of another version: its sum is %q, and what it holds has %s",
+			p.Sum,
+			read.sum(),
+		)
+	case read.cutShort():
+		return nil, fmt.Errorf("shard %v was interrupted; run it again", p.shard())
+	}
+	return read, nil
+}
+
+// fitTogether returns the parts in order and each once, where they are one whole.
+func fitTogether(parts []part) ([]part, error) {
+	first := parts[0]
+	byNumber := map[uint64]part{}
+	for _, p := range parts {
+		mine, its := first.shardOf(), p.shardOf()
+		switch {
+		case mine == nil && its == nil && first.sum() == p.sum():
+			continue
+		case mine == nil || its == nil:
+			whole, other := first, p
+			if mine != nil {
+				whole, other = p, first
+			}
+			return nil, fmt.Errorf(
+				"%s is no shard but a whole, and overlaps with %s; want results with -shard i/n",
+				whole.file,
+				other.file,
+			)
+		case p.command() != first.command() || its.Of != mine.Of:
+			return nil, fmt.Errorf(
+				"%s is a shard of `%s`, and %s of `%s`",
+				first.file,
+				mine.Of,
+				p.file,
+				its.Of,
+			)
+		case its.Parts != mine.Parts:
+			return nil, fmt.Errorf(
+				"%s is shard %v, and %s shard %v of the same: they overlap",
+				first.file,
+				mine.shard(),
+				p.file,
+				its.shard(),
+			)
+		}
+		if twin, ok := byNumber[its.Part]; ok && twin.sum() != p.sum() {
+			return nil, fmt.Errorf(
+				"%s and %s are both shard %v, with different results: they overlap",
+				twin.file,
+				p.file,
+				its.shard(),
+			)
+		}
+		byNumber[its.Part] = p
+	}
+	if first.shardOf() == nil {
+		return parts[:1], nil
+	}
+	var missing []string
+	var whole []part
+	for i := uint64(1); i <= first.shardOf().Parts; i++ {
+		if p, ok := byNumber[i]; ok {
+			whole = append(whole, p)
+		} else if part := (shard{i, first.shardOf().Parts}); !empty(first.result, &part) {
+			missing = append(missing, part.String())
+		}
+		if len(missing) == mostNamed {
+			missing = append(missing, "and maybe more")
+			break
+		}
+	}
+	if len(missing) > 0 {
+		return nil, fmt.Errorf(
+			"of `%s` there is no result of shard %s",
+			first.shardOf().Of,
+			strings.Join(missing, ", "),
+		)
+	}
+	return whole, nil
+}
+
+// mostNamed is how many missing shards an error names.
+const mostNamed = 100
+
+// empty says whether a shard of the same whole has no work: then the command refuses it, and it has
+// no result.
+func empty(of result, s *shard) bool {
+	switch r := of.(type) {
+	case *runReport:
+		_, n := s.of(seedRange{r.SeedFirst, r.SeedLast})
+		return n == 0
+	case *exploreReport:
+		return s.part > uint64(len(r.Shard.Scenarios))
+	}
+	return false
+}
+
+// join makes one result of parts that fit together; a whole is one already.
+func join(parts []part) (result, error) {
+	whole := parts[0].shardOf() == nil
+	switch r := parts[0].result.(type) {
+	case *exploreReport:
+		if whole {
+			return &mergedExploration{r}, nil
+		}
+		return joinExplored(parts)
+	case *runReport:
+		if whole {
+			r.wanted = r.SeedLast - r.SeedFirst + 1
+			return r, nil
+		}
+	}
+	return joinRuns(parts)
+}
+
+// joinRuns adds up the shards of a run, and judges what only all seeds together say.
+func joinRuns(parts []part) (*runReport, error) {
+	whole := *parts[0].result.(*runReport)
+	of, seeds := whole.Shard.Of, seedRange{whole.SeedFirst, whole.SeedLast}
+	sum := runSum{runReport: &runReport{
+		Command: whole.Command, Profile: whole.Profile,
+		SeedFirst: seeds.first, SeedLast: seeds.last, Violations: []violation{},
+	}}
+	for _, p := range parts {
+		if err := sum.join(p.result.(*runReport)); err != nil {
+			return nil, fmt.Errorf("%s: %w", p.file, err)
+		}
+	}
+	sum.seeds = seeds.last - seeds.first + 1
+	sum.wanted = sum.seeds
+	sum.Reached = sum.reached.Map()
+	sum.SimulatedSeconds = float64(sum.simulated) / 1000
+	sum.HistoryHash = fmt.Sprintf("%016x", sum.histories)
+	sum.Unseen = unseenOf(&sum.unseen)
+	slices.SortStableFunc(
+		sum.Violations,
+		func(a, b violation) int { return cmp.Compare(a.Seed, b.Seed) },
+	)
+	saved := map[string]bool{}
+	for i := range sum.Violations {
+		v := &sum.Violations[i]
+		if saved[v.Property] { // a run saves one trace of each property, and repeats others by seed
+			v.File, v.Repeat = "", strings.Replace(
+				of,
+				"-seed "+seeds.String(),
+				"-seed "+strconv.FormatUint(v.Seed, 10),
+				1,
+			)
+		}
+		saved[v.Property] = true
+	}
+	if !strings.Contains(of, " -set ") {
+		sum.judgeReached(sum.seeds, &sum.reached, of)
+	}
+	return sum.runReport, nil
+}
+
+// join takes in a shard.
+func (sum *runSum) join(r *runReport) error {
+	reached, err := sim.ReachedOf(r.Reached)
+	if err != nil {
+		return err
+	}
+	var unseen search.Unseen
+	if err := unseen.UnmarshalBinary(r.Shard.Kinds); err != nil {
+		return err
+	}
+	histories, err := strconv.ParseUint(r.HistoryHash, 16, 64)
+	if err != nil {
+		return err
+	}
+	sum.reached.Add(&reached)
+	sum.unseen.Join(&unseen)
+	sum.histories += histories
+	sum.simulated += milliseconds(r.SimulatedSeconds)
+	sum.WallSeconds += r.WallSeconds
+	sum.Events += r.Events
+	sum.Grants += r.Grants
+	sum.CapacityMax = max(sum.CapacityMax, r.CapacityMax)
+	sum.WorstRecovery = max(sum.WorstRecovery, r.WorstRecovery)
+	sum.WaitP50, sum.WaitP99 = max(sum.WaitP50, r.WaitP50), max(sum.WaitP99, r.WaitP99)
+	sum.Violations = append(sum.Violations, r.Violations...)
+	return nil
+}
+
+// joinExplored puts the scenarios in the order of the command.
+func joinExplored(parts []part) (*mergedExploration, error) {
+	names := parts[0].shardOf().Scenarios
+	whole := &exploreReport{
+		Command:    commandExplore,
+		Scenarios:  []exploredScenario{},
+		Violations: []violation{},
+	}
+	for i, name := range names {
+		p := parts[i%len(parts)]
+		r := p.result.(*exploreReport)
+		place := i / len(parts)
+		if place >= len(r.Scenarios) || r.Scenarios[place].Scenario != name {
+			return nil, fmt.Errorf("%s: no result of scenario %s", p.file, name)
+		}
+		whole.Workers = max(whole.Workers, r.Workers)
+		whole.Scenarios = append(whole.Scenarios, r.Scenarios[place])
+		whole.Violations = append(whole.Violations, r.Scenarios[place].Violations...)
+	}
+	return &mergedExploration{whole}, nil
+}
+
+// mergedExploration is an exploreReport whose prose leaves out what the files do not have.
+type mergedExploration struct{ *exploreReport }
+
+func (r *mergedExploration) write(w io.Writer) {
+	states := 0
+	for _, e := range r.Scenarios {
+		states += e.States
+		end := "to the end"
+		if !e.Complete {
+			end = "NOT to the end"
+		}
+		fmt.Fprintf(
+			w,
+			"%-22s %9d states %10d transitions, depth %3d, %s\n",
+			e.Scenario,
+			e.States,
+			e.Transitions,
+			e.Depth,
+			end,
+		)
+		writeViolations(w, e.Violations)
+	}
+	if len(r.Violations) == 0 {
+		fmt.Fprintf(w, "no claim broke in any of %d states\n", states)
+	}
+}
+
+// save writes a result whole or not at all.
+func save(report any, file string) (err error) {
+	if file == "" {
+		return nil
+	}
+	beside, err := os.CreateTemp(filepath.Dir(file), ".merge-*")
+	if err != nil {
+		return fmt.Errorf("-out: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			_ = os.Remove(beside.Name())
+		}
+	}()
+	err = encode(beside, report)
+	if closed := beside.Close(); err == nil {
+		err = closed
+	}
+	if err == nil {
+		err = os.Chmod(beside.Name(), 0o644)
+	}
+	if err == nil {
+		err = os.Rename(beside.Name(), file)
+	}
+	return err
+}
