@@ -40,6 +40,7 @@ func main() {
 // soak is one invocation.
 type soak struct {
 	ctx    context.Context
+	stdin  io.Reader // nil: the process's own
 	stdout io.Writer
 	stderr io.Writer
 	json   yesNo
@@ -158,7 +159,7 @@ func (s *soak) command() *cobra.Command {
 	root.PersistentFlags().VarPF(&s.json, "json", "", "print one JSON object on standard output").NoOptDefVal = "true"
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages ", fmt.Sprintf("FlagUsagesWrapped %d ", columns)))
 	root.SetHelpCommand(helpCommand(root))
-	root.AddCommand(s.runCommand(), s.replayCommand(), s.exploreCommand(), s.shrinkCommand(), s.chromeCommand(), s.listCommand())
+	root.AddCommand(s.runCommand(), s.replayCommand(), s.exploreCommand(), s.shrinkCommand(), s.chromeCommand(), s.traceCommand(), s.viewCommand(), s.listCommand())
 	return root
 }
 
@@ -236,4 +237,5 @@ type violation struct {
 	Step     int    `json:"step"`
 	File     string `json:"file"`
 	Repeat   string `json:"repeat"`
+	Page     string `json:"-"` // of the trace that was saved, to be opened in a browser
 }
