@@ -200,10 +200,11 @@ func (c Config) settings() core.Settings {
 	return s
 }
 
-// GetOption changes one GetPage or Do: Nested, WithPriority, WithMaxLease.
+// GetOption changes one GetPage or Do: Nested, WithPriority, WithMaxLease, WithLabel.
 type GetOption struct {
 	kind  getOption
 	value int64 // of a priority or a limit
+	label string
 }
 
 type getOption uint8
@@ -213,6 +214,7 @@ const (
 	nested
 	priority
 	maxLease
+	label
 )
 
 // Nested says that the request is issued by a page that is itself under a root lease, which cannot
@@ -220,11 +222,16 @@ const (
 func Nested() GetOption { return GetOption{kind: nested} }
 
 // WithPriority orders the request before those of lower priority that wait. The default is 0.
-func WithPriority(n int) GetOption { return GetOption{priority, int64(n)} }
+func WithPriority(n int) GetOption { return GetOption{kind: priority, value: int64(n)} }
 
 // WithMaxLease gives the lease a limit of its own, in place of Config.MaxLease: it ends with
 // ErrLeaseExpired when it has been held that long. More than 0, or Off for a lease without a limit.
-func WithMaxLease(d time.Duration) GetOption { return GetOption{maxLease, int64(d)} }
+func WithMaxLease(d time.Duration) GetOption { return GetOption{kind: maxLease, value: int64(d)} }
+
+// WithLabel says in words what the lease is for: an address, a job. Live shows it, and so do the log where
+// a lease ends without its holder or leaves a suspect page, and the comments of a dump without pseudonyms.
+// It decides nothing. At most 1,024 bytes of UTF-8.
+func WithLabel(text string) GetOption { return GetOption{kind: label, label: text} }
 
 // DisposeOption changes one DisposeAffinity: NoWait, Retain.
 type DisposeOption struct {

@@ -161,7 +161,7 @@ func (p *Pool[P]) diagnoseLocked(l *Lease[P], why error) {
 	l.reportLocked().diagnosis = d
 	p.findLocked(t, d, func() {
 		p.noteLocked(slog.LevelWarn, "lease left a suspect tab", append([]any{
-			"tab", t.name, "affinity", affinity, "error", why}, d.result.attrs()...)...)
+			"tab", t.name, "affinity", affinity, "label", shortened(l.label), "error", why}, d.result.attrs()...)...)
 	})
 }
 

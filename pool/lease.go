@@ -15,6 +15,7 @@ import (
 type Lease[P any] struct {
 	pool    *Pool[P]
 	request core.RequestID
+	label   string          // of WithLabel
 	tab     *tab[P]         // set once, by the grant; nil: refused
 	page    P               // set once, by the grant
 	life    context.Context // set once, by the grant: what its own context derives from

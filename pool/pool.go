@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/pagepool/pagepool/pool/core"
 )
@@ -42,6 +43,8 @@ type Pool[P any] struct {
 		notes    []note        // for the log, once the lock is free
 		ends     []func()      // of spans, for the tracer, once the lock is free
 		counters Counters
+		closes   closesByReason
+		faults   faults    // the last ones, for Live
 		swept    *[]string // during EvictIdle: the keys of what it closes
 		bugs     int       // found so far
 
@@ -137,7 +140,7 @@ func (p *Pool[P]) tracedPage(ctx context.Context, op, affinity string, opts []Ge
 	}
 	of := Span{Kind: SpanWait, Affinity: affinity, Nested: e.Class == core.Nested, Priority: int(e.Priority)}
 	_, wait := p.startSpan(ctx, of)
-	l := &Lease[P]{pool: p}
+	l := &Lease[P]{pool: p, label: labelOf(opts)}
 	told := false
 	defer func() {
 		if !told && l.tab != nil {
@@ -213,6 +216,10 @@ func request(ctx context.Context, affinity string, opts []GetOption) (core.Event
 				return e, fmt.Errorf("WithMaxLease(0s): want more than 0, or Off")
 			}
 			e.MaxLease = max(time.Duration(o.value), Off)
+		case label:
+			if len(o.label) > mostLabel || !utf8.ValidString(o.label) {
+				return e, fmt.Errorf("WithLabel of %d bytes: want UTF-8 of at most %d bytes", len(o.label), mostLabel)
+			}
 		}
 	}
 	if ctx.Err() != nil {

@@ -81,7 +81,13 @@ func pseudonym(a core.Affinity) string {
 // since, at least the last RecorderEvents where there were so many. soak replay goes through it step by
 // step to the state of this moment. With RecorderEvents off it is the present state alone. The pool is
 // not held up while w is written to.
-func (p *Pool[P]) Dump(w io.Writer) error {
+func (p *Pool[P]) Dump(w io.Writer) error { return p.dump(w, p.pseudonyms) }
+
+// DumpPseudonyms is Dump with pseudonyms for the keys and without labels, whatever DumpPseudonyms of the
+// settings says.
+func (p *Pool[P]) DumpPseudonyms(w io.Writer) error { return p.dump(w, true) }
+
+func (p *Pool[P]) dump(w io.Writer, pseudonyms bool) error {
 	if isNil(w) {
 		return &Error{Op: "Dump", Err: fmt.Errorf("the writer is nil")}
 	}
@@ -97,16 +103,20 @@ func (p *Pool[P]) Dump(w io.Writer) error {
 		begin = r.now.copy()
 	}
 	hash := canon.StateHash(&p.mu.core.Facts)
+	var labels []string
+	if !pseudonyms {
+		labels = p.labelsLocked()
+	}
 	p.unlock()
 
 	key := func(a core.Affinity) string { return begin.from.Keys[a] }
-	if p.pseudonyms {
+	if pseudonyms {
 		key = pseudonym
 	}
 	var text bytes.Buffer
-	tw := trace.NewWriter(&text, &trace.Trace{Settings: p.settings, Snapshot: &begin.from}, key)
+	tw := trace.NewWriter(&text, &trace.Trace{Settings: p.settings, Snapshot: &begin.from}, key, labels...)
 	for _, r := range records {
-		if p.pseudonyms {
+		if pseudonyms {
 			r.key = pseudonym(r.event.Affinity)
 		}
 		tw.Step(r.at, string(trace.AppendEvent(nil, r.event, r)))

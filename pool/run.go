@@ -72,6 +72,7 @@ func (p *Pool[P]) nowLocked() core.Time {
 
 func (p *Pool[P]) carryOutLocked(e *core.Effect) {
 	p.mu.counters.count(e)
+	p.mu.closes.count(e)
 	if e.Kind == core.CloseTab && e.Reason == core.Crash && p.mu.tabs[e.Tab].pageClosed() != nil {
 		p.mu.counters.Crashes--
 		p.mu.counters.PagesClosed++
@@ -188,9 +189,10 @@ func (p *Pool[P]) endLeaseLocked(e *core.Effect) {
 	if closed := t.pageClosed(); e.Reason == core.PageCrashed && closed != nil {
 		cause, reason = closed, outcomeOf(closed)
 	}
-	t.holder.endLocked(cause)
+	ended := t.holder
+	ended.endLocked(cause)
 	p.noteLocked(slog.LevelWarn, "lease ended without its holder", "tab", t.name, "reason", reason,
-		"affinity", shortened(t.affinity))
+		"affinity", shortened(t.affinity), "label", shortened(ended.label))
 }
 
 // pageClosed is the driver's word that the page was closed, and did not crash. The core treats both ends alike. It is nil
@@ -463,6 +465,9 @@ type note struct {
 
 func (p *Pool[P]) noteLocked(level slog.Level, text string, args ...any) {
 	p.mu.notes = append(p.mu.notes, note{level: level, text: text, args: args})
+	if level >= slog.LevelWarn {
+		p.mu.faults.add(p.clock.Now(), text, args)
+	}
 }
 
 // unlock frees the lock, and then tells the tracer and writes the log. The pool does not end meanwhile, and after its end

@@ -2,8 +2,10 @@ package properties
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -17,6 +19,7 @@ import (
 	"github.com/pagepool/pagepool/sim/scheduler"
 	"github.com/pagepool/pagepool/sim/shrink"
 	"github.com/pagepool/pagepool/sim/traffic"
+	"github.com/pagepool/pagepool/sim/view"
 )
 
 // runSeed runs a seed of a profile, and says how to run it again where a claim broke.
@@ -30,6 +33,34 @@ func runSeed(profile *traffic.Profile, seed uint64, hours float64) (*traffic.Rep
 			r.Violation, r.Violation.Says, r.Settings.Diff(), profile.Name, seed, hours)
 	}
 	return r, nil
+}
+
+// pageOfSeed writes the page of a seed that failed where rapid keeps its failures, and says where.
+func pageOfSeed(profile *traffic.Profile, seed uint64, hours float64) string {
+	title := fmt.Sprintf("%s, seed %d, %v hours", profile.Name, seed, hours)
+	run, err := view.OfRun(title, traffic.Options{Profile: profile, Seed: seed, Hours: hours}).Run(0)
+	if err != nil {
+		return "no page of it: " + err.Error()
+	}
+	var html bytes.Buffer
+	page := view.Page{Title: title, Runs: []view.Run{*run},
+		Open: fmt.Sprintf("soak trace %s -seed %d -hours %v -perfetto OUT.json", profile.Name, seed, hours)}
+	name := filepath.Join("testdata", "rapid", fmt.Sprintf("%s-%d.html", profile.Name, seed))
+	err = errors.Join(page.Write(&html), os.MkdirAll(filepath.Dir(name), 0o755), os.WriteFile(name, html.Bytes(), 0o644))
+	if err != nil {
+		return "no page of it: " + err.Error()
+	}
+	return "look at it: properties/" + filepath.ToSlash(name)
+}
+
+// A seed that fails has a page.
+func TestTraceASeedThatFailsHasAPage(t *testing.T) {
+	t.Chdir(t.TempDir())
+	said := pageOfSeed(traffic.ProfileNamed("staging"), 1, 0.05)
+	html, err := os.ReadFile("testdata/rapid/staging-1.html")
+	if err != nil || said != "look at it: properties/testdata/rapid/staging-1.html" || !bytes.Contains(html, []byte("staging, seed 1, 0.05 hours")) {
+		t.Errorf("%q: %v, %d bytes", said, err, len(html))
+	}
 }
 
 // campaignSeeds is how many seeds of a profile a campaign runs.
@@ -46,7 +77,7 @@ func TestPropertyEverySeedKeepsEveryPromiseAndTogetherTheyMeetEverything(t *test
 				for seed := range uint64(campaignSeeds) {
 					r, err := runSeed(profile, seed+1, 1)
 					if err != nil {
-						t.Fatal(err)
+						t.Fatalf("%v\n%s", err, pageOfSeed(profile, seed+1, 1))
 					}
 					reached[i].Add(&r.Reached)
 				}

@@ -76,8 +76,10 @@ var importRules = []struct {
 	forbid *regexp.Regexp
 	why    string
 }{
-	{"pool/", "", regexp.MustCompile(`^` + module + `/(sim|properties|cmd)`),
+	{"pool/", "pool/pooltest/", regexp.MustCompile(`^` + module + `/(sim|properties|cmd)`),
 		"the product does not depend on what tests it"},
+	{"pool/pooltest/", "", regexp.MustCompile(`^` + module + `/(sim$|sim/[^f]|properties|cmd)`),
+		"users' tests have the fake browser, and nothing else of the simulation"},
 	{"pool/core/", "", regexp.MustCompile(`\.`),
 		"the core is pure, and imports the standard library only"},
 	{"pool/core/", "", regexp.MustCompile(`^(sync|sync/.*|math/rand|math/rand/.*|context|os|net|net/.*|runtime|unsafe)$`),
@@ -331,8 +333,12 @@ func TestTidyTheCodeOfREADMEIsCompiled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	service, err := os.ReadFile("../pool/chrome/example_service_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
 	compiled := map[string]bool{}
-	for line := range strings.Lines(string(example)) {
+	for line := range strings.Lines(string(example) + string(service)) {
 		compiled[strings.TrimSpace(line)] = true
 	}
 	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(string(readme), -1)

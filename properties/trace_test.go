@@ -324,7 +324,7 @@ func TestTraceFailedExpectationSaysWhatWas(t *testing.T) {
 	want := []replay.FailedExpectation{
 		{Line: 6, Want: "grant r1 t2", Got: "warm a generation=1; " + grant + "; open t2 context=c2 browser=b1 op=3"},
 		{Line: 7, Want: "grant r1", Got: grant},
-		{Line: 8, Want: "tabs 7", Got: "2"},
+		{Line: 8, Want: "tabs 7", Got: "2 (t1 by r1, t2)"},
 		{Line: 9, Want: "idle t1", Got: "leased t1"},
 		{Line: 10, Want: "gone t1", Got: "leased t1"},
 		{Line: 11, Want: "warm-list b", Got: "warm-list a"},

@@ -26,6 +26,8 @@ type Exploration struct {
 	Violation *Violation
 	Trace     []string // the labels of the actions that lead to the violation
 	Goes      []string // liveness: the labels of what goes on for ever from there; none: nothing does
+	Recorded  int      // of a search around a run: how many lines the run has
+	Skipped   int      // how many of them cannot happen in the simulated world, in the run without deviations
 	Within    int      // of a search around a run: every run within so many deviations was visited; -1: not even the run itself
 }
 
@@ -137,9 +139,7 @@ func (w *World) deadEnd() *Violation {
 	}
 	return &Violation{
 		Property: property, Says: Says(property),
-		What: fmt.Sprintf("from this state on, whatever a fair browser does, it does not end: %d and %d waiting, %d leases, %d opening, %d standby of %d, %d closing, %d lost",
-			w.core.Waiting(core.Root), w.core.Waiting(core.Nested), w.core.Leases(), w.core.Count(core.Opening),
-			w.core.Count(core.Standby), w.core.Target(), w.core.Count(core.Closing), w.core.Count(core.Lost)),
+		What: "from this state on, whatever a fair browser does, it does not end: " + standing(&w.core),
 	}
 }
 

@@ -108,9 +108,7 @@ func (w *World) full() bool {
 // judge names what did not come to an end.
 func (w *World) judge(within core.Time) {
 	s := &w.core
-	state := fmt.Sprintf("%v after the faults stopped: %d clients, %d leases, %d and %d waiting, %d opening, %d standby of %d, %d closing, %d lost",
-		time.Duration(within), w.active, s.Leases(), s.Waiting(core.Root), s.Waiting(core.Nested),
-		s.Count(core.Opening), s.Count(core.Standby), s.Target(), s.Count(core.Closing), s.Count(core.Lost))
+	state := fmt.Sprintf("%v after the faults stopped: %d clients, %s", time.Duration(within), w.active, standing(s))
 	switch {
 	case s.Waiting(core.Nested) > 0:
 		w.Violate("nested-progress", state)

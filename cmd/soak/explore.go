@@ -49,6 +49,7 @@ type exploredScenario struct {
 	graph    int      // memory, beside the set of visited states
 	cutBy    string   // what ended it early
 	stopped  bool     // that was Ctrl-C
+	luck     string   // around a run: whether luck or design kept its promises
 	within   *int     // around a run: as Exploration.Within
 }
 
@@ -226,6 +227,7 @@ func (s *soak) exploreOne(o *exploreOptions, c *sim.Scenario, bar progress) (exp
 	}
 	if o.deviationsSet {
 		e.within = &x.Within
+		e.luck = luckOf(x, int(o.deviations))
 	}
 	if v := x.Violation; v != nil {
 		found := violation{
@@ -234,6 +236,7 @@ func (s *soak) exploreOne(o *exploreOptions, c *sim.Scenario, bar progress) (exp
 		}
 		if file, err := saveExplored(&changed, x, found.Repeat); err == nil && o.from == "" {
 			found.File, found.Repeat = file, "soak replay "+quote(file)
+			s.addPage(&found)
 		}
 		e.Violations = append(e.Violations, found)
 	}
@@ -352,5 +355,8 @@ func (e *exploredScenario) write(w io.Writer) {
 		}
 	} else if n := len(e.Violations); n > 0 && slices.ContainsFunc(sim.Claims, func(c sim.Claim) bool { return c.Name == e.Violations[0].Property }) {
 		fmt.Fprintln(w, "             and then nothing can happen")
+	}
+	if e.luck != "" {
+		fmt.Fprintln(w, e.luck)
 	}
 }

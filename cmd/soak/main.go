@@ -40,6 +40,7 @@ func main() {
 // soak is one invocation.
 type soak struct {
 	ctx    context.Context
+	stdin  io.Reader // nil: the process's own
 	stdout io.Writer
 	stderr io.Writer
 	json   yesNo
@@ -159,7 +160,7 @@ func (s *soak) command() *cobra.Command {
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages ", fmt.Sprintf("FlagUsagesWrapped %d ", columns)))
 	root.SetHelpCommand(helpCommand(root))
 	root.AddCommand(s.runCommand(), s.replayCommand(), s.exploreCommand(), s.shrinkCommand(), s.chromeCommand(),
-		s.mergeCommand(), s.listCommand())
+		s.traceCommand(), s.viewCommand(), s.mergeCommand(), s.listCommand())
 	return root
 }
 
@@ -242,4 +243,5 @@ type violation struct {
 	Step     int    `json:"step"`
 	File     string `json:"file"`
 	Repeat   string `json:"repeat"`
+	Page     string `json:"-"` // of the trace that was saved, to be opened in a browser
 }

@@ -82,6 +82,9 @@ func writeClaim(w io.Writer, same []violation) {
 	}
 	say(w, "        ", fmt.Sprintf("%s, at step %d", first.What, first.Step))
 	fmt.Fprintf(w, "        repeat: %s\n", first.Repeat)
+	if first.Page != "" {
+		fmt.Fprintf(w, "        look at it: %s\n", first.Page)
+	}
 }
 
 // ranges writes numbers in short, such as 1-4, 7.

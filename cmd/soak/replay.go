@@ -40,7 +40,7 @@ type expectFailed struct {
 }
 
 func (s *soak) replayCommand() *cobra.Command {
-	var steps yesNo
+	var steps, step yesNo
 	c := &cobra.Command{
 		Use:   "replay FILE",
 		Short: "Replay an incident, a scenario, a regression",
@@ -51,15 +51,28 @@ func (s *soak) replayCommand() *cobra.Command {
 			if err != nil {
 				return fmt.Errorf("%w; want a trace file, such as testdata/%s", err, testdata.Incident)
 			}
+			if step {
+				return s.walk(args[0], data)
+			}
 			report, err := s.replay(args[0], data, bool(steps))
 			if err != nil {
 				return err
 			}
 			s.judgeReplay(report)
-			return s.print(report, report.write)
+			if len(s.sets) == 0 || bool(s.json) {
+				return s.print(report, report.write)
+			}
+			before, after, err := s.besides(args[0], data)
+			return errors.Join(err, s.print(report, func(w io.Writer) {
+				report.write(w)
+				if err == nil {
+					writeBesides(w, s.setFlags(), before, after)
+				}
+			}))
 		},
 	}
 	c.Flags().VarPF(&steps, "steps", "", "print every step to standard error").NoOptDefVal = "true"
+	c.Flags().VarPF(&step, "step", "", "walk through it by commands, from the terminal or from a script: help lists them").NoOptDefVal = "true"
 	s.takesSettings(c)
 	return c
 }
@@ -77,7 +90,7 @@ func (s *soak) replay(file string, data []byte, steps bool) (*replayReport, erro
 	if err != nil {
 		return nil, inFile(file, err)
 	}
-	if tr.Settings, err = s.settings(tr.Settings); err != nil {
+	if err := s.change(tr); err != nil {
 		return nil, err
 	}
 	var tell func(replay.Step)

@@ -276,6 +276,7 @@ func (s *soak) save(o runOptions, base core.Settings, r *traffic.Report, v *viol
 		return
 	}
 	v.File = file
+	defer s.addPage(v)
 	if !repeats {
 		return
 	}

@@ -58,9 +58,11 @@ func kept(name string) string {
 // search. What never ends cannot be seen in a trace, and is an error.
 func saveExplored(c *sim.Scenario, x *sim.Exploration, repeat string) (file string, err error) {
 	v := x.Violation
-	text, err := replay.Counterexample(c, x, sim.Names, fmt.Sprintf("%s: %s", v.Property, v.Says),
-		fmt.Sprintf("Found by %s: %s.", repeat, v.What),
-		fmt.Sprintf("The shortest: no schedule of this scenario with fewer than %d actions breaks it.", len(x.Trace)))
+	comments := append([]string{
+		fmt.Sprintf("%s: %s", v.Property, v.Says), fmt.Sprintf("Found by %s: %s.", repeat, v.What),
+		fmt.Sprintf("The shortest: no schedule of this scenario with fewer than %d actions breaks it.", len(x.Trace)),
+	}, noReturnComment(c, x)...)
+	text, err := replay.Counterexample(c, x, sim.Names, comments...)
 	if err != nil {
 		return "", err
 	}

@@ -98,9 +98,11 @@ func (s *soak) shrink(file, out string) (*shrinkReport, error) {
 	if err := os.WriteFile(out, found.Text, 0o644); err != nil {
 		return nil, err
 	}
+	shrunk := shrunkViolation(found, out)
+	s.addPage(&shrunk)
 	report := &shrinkReport{
 		Command: "shrink", File: file, Saved: out, StepsBefore: found.Before.Steps, Steps: found.After.Steps,
-		WallSeconds: time.Since(began).Seconds(), Violations: []violation{shrunkViolation(found, out)},
+		WallSeconds: time.Since(began).Seconds(), Violations: []violation{shrunk},
 		Interrupted: s.ctx.Err() != nil, found: found,
 	}
 	return report, nil

@@ -159,7 +159,7 @@ func TestAFailedExpectationIsExit1WithItsLine(t *testing.T) {
 		t.Fatalf("exit %d\n%s", exit, stdout)
 	}
 	f := failed[0].(map[string]any)
-	if f["line"] != 3.0 || f["want"] != "tabs 9" || f["got"] != "4" {
+	if f["line"] != 3.0 || f["want"] != "tabs 9" || f["got"] != "4 (t1, t2, t3, t4)" {
 		t.Errorf("got %v", f)
 	}
 }

@@ -40,8 +40,8 @@
 //
 // /health answers as long as the process does. /ready says whether a page could be rendered, and says no
 // from SIGTERM on; the server then goes on for -notice, so that a load balancer can hear of it, takes no
-// more connections, finishes what it has begun, closes the pool, and ends. /metrics is for Prometheus. /dump, which holds
-// the names of tenants, is served on -internal only: it has what happened last, to be replayed (docs/operating.md).
+// more connections, finishes what it has begun, closes the pool, and ends. /metrics is for Prometheus. The live page
+// of the pool, which has the names of tenants in it, is served on -internal only, with /live.json and /dump beside it.
 package main
 
 import (
@@ -67,6 +67,7 @@ import (
 	"github.com/pagepool/pagepool/pool/chrome"
 	"github.com/pagepool/pagepool/pool/fleet"
 	"github.com/pagepool/pagepool/pool/metrics"
+	"github.com/pagepool/pagepool/pool/poolhttp"
 )
 
 // options are the command's flags.
@@ -87,7 +88,7 @@ type options struct {
 func main() {
 	var o options
 	flag.StringVar(&o.listen, "listen", "127.0.0.1:8080", "the address to serve on")
-	flag.StringVar(&o.internal, "internal", "127.0.0.1:6060", "the address to serve /dump on, for operators only; empty: nowhere")
+	flag.StringVar(&o.internal, "internal", "127.0.0.1:6060", "the address to serve the pool's live page and /dump on, for operators only; empty: nowhere")
 	flag.StringVar(&o.browser, "browser", "", "the browser to start; the default is the first on the PATH")
 	flag.BoolVar(&o.noSandbox, "no-sandbox", false, "start the browser without its sandbox, which then keeps no page from the machine")
 	flag.IntVar(&o.pages, "pages", 4, "how many pages to render at a time")
@@ -174,7 +175,7 @@ func (r *renderer) serveInternal(address string) (*http.Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("-internal: %w", err)
 	}
-	r.log.Info("serving dumps", "address", listener.Addr().String())
+	r.log.Info("serving the live page", "address", listener.Addr().String())
 	go func() { _ = server.Serve(listener) }()
 	return server, nil
 }
@@ -233,17 +234,9 @@ func (r *renderer) routes() http.Handler {
 	return mux
 }
 
-// internalRoutes are the paths that the server answers on its second address.
-func (r *renderer) internalRoutes() http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /dump", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-		if err := r.pool.Dump(w); err != nil {
-			r.log.Warn("no dump", "error", err)
-		}
-	})
-	return mux
-}
+// internalRoutes are the paths that the server answers on its second address: the live page of the pool, the
+// same as JSON, and its dump.
+func (r *renderer) internalRoutes() http.Handler { return poolhttp.Handler(r.pool, poolhttp.Options{}) }
 
 // ready says whether there is a tab to render with, be it free or at work.
 func (r *renderer) ready(w http.ResponseWriter, _ *http.Request) {

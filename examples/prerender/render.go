@@ -9,6 +9,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -65,6 +66,16 @@ func inMemory(kind string, content []byte) *result {
 type html struct{ visit }
 
 func (h *html) options() *visit { return &h.visit }
+
+// labelOf is what the live page and the log call a job: its address, without what may be secret in it.
+func labelOf(v *visit) string {
+	address, err := url.Parse(v.URL)
+	if err != nil || v.URL == "" {
+		return "a document of the request"
+	}
+	label := strings.ToValidUTF8(address.Scheme+"://"+address.Host+address.Path, "?")
+	return strings.ToValidUTF8(label[:min(len(label), 200)], "")
+}
 
 // source is a page as text. Asking the page itself is one step: a node that chromedp has looked up before may be
 // gone when it asks for its text.
@@ -160,7 +171,7 @@ func (r *renderer) serve(newJob func() job) http.HandlerFunc {
 				}
 				return err
 			})
-		}, pool.WithMaxLease(r.render))
+		}, pool.WithMaxLease(r.render), pool.WithLabel(labelOf(j.options())))
 		if made != nil {
 			defer made.Close()
 		}

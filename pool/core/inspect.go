@@ -292,3 +292,10 @@ func (s *State) Shortage(a Affinity) Shortage {
 	k := s.at(a)
 	return Shortage{k.needs, k.permits, k.eligible, k.entitledNeed}
 }
+
+// Ahead says whether one request that waits is served before another, where both can be.
+func (s *State) Ahead(a, b RequestID) bool {
+	i, ok := s.requestIndex.get(uint64(a))
+	j, also := s.requestIndex.get(uint64(b))
+	return ok && also && s.before(i, j)
+}

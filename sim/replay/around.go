@@ -16,29 +16,69 @@ import (
 // before its time, a failure, a deadline, a crash. The clock stands still, so any answer may beat
 // any deadline. With a violation, Trace has the whole run, its deviations marked.
 func Around(t *trace.Trace, deviations int, name string, o sim.ExploreOptions) (*sim.Exploration, error) {
-	if t.Snapshot != nil {
-		return nil, &trace.Error{What: "a dump begins in the midst of things, and is not the record of a whole run"}
-	}
-	lines, names, err := recordOf(t)
+	a, w, err := aroundOf(t, deviations)
 	if err != nil {
 		return nil, err
 	}
-	w, err := sim.New(sim.Options{Settings: t.Settings, Faults: deviations, Menu: sim.AllFaults})
-	if err != nil {
-		return nil, err
-	}
-	a := &around{lines: lines, names: names}
+	lines := a.lines
 	options, reached := o.Engine()
 	start := w.Clone()
 	found, err := search.Around(w, len(lines), a.happens, deviations, options)
 	if err != nil {
 		return nil, err
 	}
-	x := &sim.Exploration{Result: found.Result, Scenario: name, Reached: reached(), Within: found.Within}
+	x := &sim.Exploration{Result: found.Result, Scenario: name, Reached: reached(), Within: found.Within, Recorded: len(lines)}
+	alone := start.Clone()
+	for n := range lines {
+		if !a.happens(alone, n) {
+			x.Skipped++
+		}
+	}
 	if x.Verdict == search.Broken {
 		a.fail(x, start, found.Steps)
 	}
 	return x, nil
+}
+
+// aroundOf is the record of a trace, and the world that it begins in. A dump begins in the midst of
+// things: with the pool as it was, whose leases and requests go on, and a browser as the pool knows it.
+func aroundOf(t *trace.Trace, deviations int) (*around, *sim.World, error) {
+	if t.Snapshot == nil {
+		lines, names, err := recordOf(t)
+		if err != nil {
+			return nil, nil, err
+		}
+		w, err := sim.New(sim.Options{Settings: t.Settings, Faults: deviations, Menu: sim.AllFaults})
+		return &around{lines: lines, names: names}, w, err
+	}
+	report, err := Run(t, nil)
+	switch {
+	case err != nil:
+		return nil, nil, err
+	case report.Violation != nil:
+		return nil, nil, fmt.Errorf("the dump itself breaks a claim: %w", report.Violation)
+	}
+	from, err := core.Restore(&t.Snapshot.Facts)
+	if err != nil {
+		return nil, nil, err
+	}
+	recorded, err := sim.New(sim.Options{Settings: t.Settings, Timed: true, From: from})
+	if err != nil {
+		return nil, nil, err
+	}
+	w, err := (&sim.Scenario{Faults: deviations, Menu: sim.AllFaults}).WorldFrom(recorded)
+	if err != nil {
+		return nil, nil, err
+	}
+	names := keysOf(t.Snapshot)
+	a := &around{names: &names}
+	for _, line := range t.Lines {
+		if !line.Expect {
+			_, _ = trace.ParseEvent(line.Words, a.names) // whatever keys it names have their handles from here on
+			a.lines = append(a.lines, line)
+		}
+	}
+	return a, w, nil
 }
 
 // recordOf is everything that happens in a trace, as lines of their own: what a line auto leaves

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"testing"
 
+	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/pool/trace"
 	"github.com/pagepool/pagepool/sim"
 	"github.com/pagepool/pagepool/testdata"
@@ -70,5 +71,41 @@ func TestASearchGoesOnWhereATraceEnds(t *testing.T) {
 	}
 	if visited.States <= alone.States {
 		t.Errorf("%d states with two callers more, %d without", visited.States, alone.States)
+	}
+}
+
+// A dump begins in the midst of things. What it records happens in the simulated world, so what could have
+// happened besides is told of that very night.
+func TestASearchAroundADumpFollowsTheWholeNight(t *testing.T) {
+	var dump bytes.Buffer
+	var w *trace.Writer
+	n := 0
+	_, err := Run(traceNamed(t, "incidents/glimmer-loop.trace"), func(s Step) {
+		switch n++; {
+		case n == 40:
+			snapshot := &trace.Snapshot{Keys: []string{""}}
+			snapshot.Facts.CopyFrom(&s.State.Facts)
+			for a := range s.State.Affinities[1:] {
+				snapshot.Keys = append(snapshot.Keys, s.Names.Key(core.Affinity(a+1)))
+			}
+			w = trace.NewWriter(&dump, &trace.Trace{Settings: s.State.Settings, Snapshot: snapshot}, s.Names.Key)
+		case n > 40:
+			w.Step(s.At, string(trace.AppendEvent(nil, s.Event, s.Names)))
+		}
+	})
+	if err != nil || w.Flush() != nil {
+		t.Fatal(err)
+	}
+	tr, err := trace.Read(&dump)
+	if err != nil {
+		t.Fatal(err)
+	}
+	alone, err := Around(tr, 0, "dump", sim.ExploreOptions{})
+	if err != nil || alone.Violation != nil || alone.Recorded != n-40 || alone.Skipped > 0 {
+		t.Fatalf("%v, %v: %d of %d lines cannot happen", err, alone.Violation, alone.Skipped, alone.Recorded)
+	}
+	x, err := Around(tr, 1, "dump", sim.ExploreOptions{})
+	if err != nil || x.Violation != nil || !x.Complete || x.States < 10*alone.States {
+		t.Errorf("%v, %v: %d states within one deviation, %d without", err, x.Violation, x.States, alone.States)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/pagepool/pagepool/pool/canon"
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/pool/trace"
+	"github.com/pagepool/pagepool/sim/spec"
 )
 
 // factWords are the facts that an expect line can state about the moment after a step.
@@ -20,11 +21,11 @@ func (r *replayer) fact(words []trace.Word) (got string, isFact bool, err error)
 	s := r.world.Core()
 	switch words[0].Text {
 	case "tabs":
-		return r.number(words, s.Alive())
+		return r.counted(words, s.Alive(), spec.TabsIn(s))
 	case "standbys":
-		return r.number(words, s.Count(core.Standby))
+		return r.counted(words, s.Count(core.Standby), spec.TabsIn(s, core.Standby))
 	case "leases":
-		return r.number(words, s.Leases())
+		return r.counted(words, s.Leases(), spec.TabsIn(s, core.Leased))
 	case "waiting":
 		return r.number(words, s.Waiting(core.Root)+s.Waiting(core.Nested))
 	case "contexts":
@@ -66,6 +67,14 @@ func (r *replayer) number(words []trace.Word, is int) (string, bool, error) {
 	return strconv.Itoa(is), true, nil
 }
 
+// counted is number of what has names, which it gives where the number is another.
+func (r *replayer) counted(words []trace.Word, is int, names string) (got string, isFact bool, err error) {
+	if got, isFact, err = r.number(words, is); got != "" {
+		got += names
+	}
+	return got, isFact, err
+}
+
 func (r *replayer) warmList(want []trace.Word) string {
 	var warm, wanted []string
 	r.world.Core().EachAffinity(func(a core.AffinityView) {
@@ -92,7 +101,7 @@ func (r *replayer) tabFact(words []trace.Word) (string, bool, error) {
 		return "", false, nil
 	}
 	if _, err := strconv.Atoi(words[1].Text); err == nil && i >= 0 {
-		return r.number(words, r.world.Core().Count(states[i]))
+		return r.counted(words, r.world.Core().Count(states[i]), spec.TabsIn(r.world.Core(), states[i]))
 	}
 	id, ok := trace.ParseID(words[1], "t")
 	if !ok {

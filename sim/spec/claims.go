@@ -10,7 +10,7 @@ import (
 
 func capacityHolds(t *Transition) error {
 	if n := len(t.Ledger.tabs); n > int(t.After.Capacity)+1 {
-		return fmt.Errorf("%d tabs can be alive, and capacity is %d", n, t.After.Capacity)
+		return fmt.Errorf("%d tabs can be alive%s, and capacity is %d", n, t.Ledger.named(nil), t.After.Capacity)
 	}
 	return nil
 }
@@ -32,7 +32,8 @@ func contextsHold(t *Transition) error {
 		}
 		n := l.inContext(l.tabs[i].context)
 		if c := l.context(l.tabs[i].context); n > 1 && (int(n) > t.After.Settings.TabsPerContext || c.affinity == 0) {
-			return fmt.Errorf("c%d has %d tabs", c.id, n)
+			return fmt.Errorf("c%d has %d tabs%s", c.id, n,
+				l.named(func(e *entry) bool { return e.context == c.id }))
 		}
 	}
 	return nil
@@ -51,7 +52,9 @@ func exclusiveLease(t *Transition) error {
 		}
 	}
 	if held != t.After.Leases() || held != t.After.Count(core.Leased) {
-		return fmt.Errorf("%d leases are held, and the books say %d on %d tabs", held, t.After.Leases(), t.After.Count(core.Leased))
+		return fmt.Errorf("%d leases are held%s, and the books say %d on %d tabs%s", held,
+			t.Ledger.named(func(e *entry) bool { return e.holder != 0 }), t.After.Leases(), t.After.Count(core.Leased),
+			TabsIn(t.After, core.Leased))
 	}
 	return nil
 }
@@ -220,7 +223,8 @@ func affinityTabs(t *Transition) error {
 		_, _, bound := t.Ledger.rootsOf(e.Affinity)
 		tab := t.Ledger.tab(e.Tab)
 		if tab != nil && tab.class == core.Root && int(bound-adopted) >= t.After.Settings.AffinityTabs {
-			return fmt.Errorf("r%d adopted t%d, and affinity %d owns %d tabs", e.Request, e.Tab, e.Affinity, bound-adopted)
+			return fmt.Errorf("r%d adopted t%d, and affinity %d owns %d tabs%s", e.Request, e.Tab, e.Affinity, bound-adopted,
+				t.Ledger.named(func(e *entry) bool { return e.affinity == tab.affinity && e.id != tab.id }))
 		}
 	}
 	return nil
@@ -310,12 +314,14 @@ func closesHold(t *Transition) error {
 		return fmt.Errorf("a pool that was closing goes back to phase %d from %d", s.Phase, t.Before.Phase)
 	}
 	if t.Event.Kind == core.CloseExpired && t.Before.Phase == core.PhaseClosing && s.Phase < core.PhaseEnding {
-		return fmt.Errorf("the ctx of Close has ended, and %d requests wait and %d leases are held", len(t.Ledger.waiting), count(s, core.Leased))
+		return fmt.Errorf("the ctx of Close has ended, and %d requests wait and %d leases are held%s", len(t.Ledger.waiting),
+			count(s, core.Leased), TabsIn(s, core.Leased))
 	}
 	for i := range t.Effects {
 		switch e := &t.Effects[i]; {
 		case e.Kind == core.FinishClose && len(t.Ledger.tabs)+len(t.Ledger.browsers) > 0:
-			return fmt.Errorf("the pool is closed, and %d tabs and %d browsers can be alive", len(t.Ledger.tabs), len(t.Ledger.browsers))
+			return fmt.Errorf("the pool is closed, and %d tabs%s and %d browsers can be alive", len(t.Ledger.tabs),
+				t.Ledger.named(nil), len(t.Ledger.browsers))
 		case e.Kind == core.CloseBrowser && !e.Force && s.Phase < core.PhaseEnding && t.Ledger.lostIn(e.Browser):
 			return fmt.Errorf("b%d, whose tabs are lost, is asked to end gracefully", e.Browser)
 		}

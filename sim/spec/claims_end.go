@@ -47,7 +47,8 @@ func (t *Transition) off(kind core.EventKind) bool {
 
 func noLeak(t *Transition) error {
 	if n := int(alive(t.After)); n != len(t.Ledger.tabs) {
-		return fmt.Errorf("%d tabs can be alive, and the books say %d", len(t.Ledger.tabs), n)
+		return fmt.Errorf("%d tabs can be alive%s, and the books say %d%s", len(t.Ledger.tabs), t.Ledger.named(nil), n,
+			TabsIn(t.After))
 	}
 	for i := range t.Ledger.tabs {
 		if _, ok := t.After.Tab(t.Ledger.tabs[i].id); !ok {
@@ -67,7 +68,8 @@ func noLeak(t *Transition) error {
 		return fmt.Errorf("%d contexts can be alive, and the books say %d", len(t.Ledger.contexts), n)
 	}
 	if t.After.Count(core.Lost) != t.Ledger.lost {
-		return fmt.Errorf("%d tabs are lost, and the books say %d", t.Ledger.lost, t.After.Count(core.Lost))
+		return fmt.Errorf("%d tabs are lost, and the books say %d%s", t.Ledger.lost, t.After.Count(core.Lost),
+			TabsIn(t.After, core.Lost))
 	}
 	return nil
 }

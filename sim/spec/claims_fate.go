@@ -218,7 +218,8 @@ func wantedKept(t *Transition, e *entry) error {
 		}
 	}
 	if owned := t.owned(e.affinity); t.Ledger.waits(e.affinity) && int(owned) < t.After.Settings.AffinityTabs {
-		return fmt.Errorf("t%d is closed as unwanted, and affinity %d, whose requests wait, owns %d tabs", e.id, e.affinity, owned)
+		return fmt.Errorf("t%d is closed as unwanted, and affinity %d, whose requests wait, owns %d tabs%s", e.id, e.affinity, owned,
+			t.Ledger.named(func(o *entry) bool { return o.affinity == e.affinity && o.closing == 0 }))
 	}
 	return nil
 }
@@ -247,7 +248,8 @@ func overdueOpening(t *Transition) error {
 		}
 	}
 	if owned := t.owned(e.affinity); int(owned) > t.After.Settings.AffinityTabs {
-		return fmt.Errorf("t%d was overdue when it opened, and affinity %d has %d tabs with it", e.id, e.affinity, owned)
+		return fmt.Errorf("t%d was overdue when it opened, and affinity %d has %d tabs with it%s", e.id, e.affinity, owned,
+			t.Ledger.named(func(o *entry) bool { return o.affinity == e.affinity && o.closing == 0 }))
 	}
 	return nil
 }
@@ -274,7 +276,8 @@ func opensForAdmitted(t *Transition) error {
 			}
 		}
 		if permits <= 0 || int(has) >= s.Settings.AffinityTabs {
-			return fmt.Errorf("t%d is opened for affinity %d, which owns %d tabs, with %d permits left", e.Tab, e.Affinity, has, permits)
+			return fmt.Errorf("t%d is opened for affinity %d, which owns %d tabs%s, with %d permits left", e.Tab, e.Affinity, has,
+				t.Ledger.named(func(o *entry) bool { return o.affinity == e.Affinity && o.closing == 0 }), permits)
 		}
 	}
 	return nil

@@ -1,0 +1,262 @@
+"use strict";
+// Colours of Okabe and Ito, which colour-blind people tell apart; every cell has its state as text besides.
+const colours = {
+  opening: "#56b4e9", standby: "#e4e4e4", idle: "#f0e442", probing: "#cc79a7", rescuing: "#d55e00",
+  resetting: "#e69f00", leased: "#009e73", closing: "url(#hatch)", lost: "#1a1a1a", waits: "#0072b2", short: "#bbbbbb",
+};
+const dark = new Set(["leased", "lost", "waits", "rescuing"]);
+const rowHeight = 24, left = 66, top_ = 20;
+let at = 0, scale = "step", key = "";
+
+const find = (id) => document.getElementById(id);
+function node(name, attributes, ...children) {
+  const n = document.createElement(name);
+  for (const [k, v] of Object.entries(attributes || {})) k.startsWith("on") ? n.addEventListener(k.slice(2), v) : n.setAttribute(k, v);
+  n.append(...children.filter((c) => c !== null && c !== undefined));
+  return n;
+}
+function shape(name, attributes, text) {
+  const n = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const [k, v] of Object.entries(attributes)) n.setAttribute(k, v);
+  if (text !== undefined) n.textContent = text;
+  return n;
+}
+function time(ns) {
+  const s = ns / 1e9, pad = (v, n) => String(v).padStart(n, "0");
+  if (s < 60) return +s.toFixed(6) + "s";
+  const h = Math.floor(s / 3600), m = Math.floor(s / 60) % 60, rest = (s % 60).toFixed(3);
+  return (h ? h + "h" : "") + (h ? pad(m, 2) : m) + "m" + rest + "s";
+}
+
+// lanesOf are the rows of a run: the slots that MaxPages and the spare make, and the callers.
+function lanesOf(run) {
+  let slots = run.capacity + 1, callers = 0;
+  for (const s of run.steps) {
+    for (const c of s.slots || []) slots = Math.max(slots, c.lane + 1);
+    for (const c of s.callers || []) callers = Math.max(callers, c.lane + 1);
+  }
+  return { slots, callers };
+}
+
+// stretches are the runs of equal cells in a lane.
+function stretches(run, kind, lane) {
+  const list = [];
+  run.steps.forEach((s, i) => {
+    const cell = (s[kind] || []).find((c) => c.lane === lane), last = list[list.length - 1];
+    if (last && last.to === i && cell && last.cell.short === cell.short && last.cell.key === cell.key) last.to = i + 1;
+    else if (cell) list.push({ from: i, to: i + 1, cell });
+  });
+  return list;
+}
+
+function xOf(run, width) {
+  const n = run.steps.length;
+  if (scale === "step") return (i) => left + (i * (width - left)) / n;
+  const begin = run.steps[0].at, end = Math.max(run.steps[n - 1].at, begin + 1), tail = (width - left) * 0.02;
+  return (i) => (i >= n ? width : left + ((run.steps[i].at - begin) * (width - left - tail)) / (end - begin));
+}
+
+function draw(run, view) {
+  const lanes = lanesOf(run), rows = lanes.slots + lanes.callers, n = run.steps.length;
+  const perStep = n <= 40 ? 62 : n <= 150 ? 30 : n <= 600 ? 12 : 6;
+  const room = Math.max(280, view.picture.clientWidth - 2 || 1000);
+  const width = scale === "step" ? Math.max(room, left + n * perStep) : Math.max(room, 900);
+  const height = top_ + rows * rowHeight + 20;
+  const svg = shape("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": "slots and callers over " + scale });
+  svg.innerHTML = '<defs><pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">' +
+    '<rect width="6" height="6" fill="#fff"/><rect width="3" height="6" fill="#999"/></pattern></defs>';
+  const x = xOf(run, width);
+  view.x = x;
+  const lane = (kind, i, row) => {
+    const y = top_ + row * rowHeight;
+    svg.append(shape("text", { x: 2, y: y + 16 }, (kind === "slots" ? "slot " : "caller ") + (i + 1)));
+    svg.append(shape("line", { x1: left, x2: width, y1: y + rowHeight - 0.5, y2: y + rowHeight - 0.5, stroke: "#ddd" }));
+    for (const s of stretches(run, kind, i)) {
+      const x0 = x(s.from), w = Math.max(1, x(s.to) - x0), dim = key && s.cell.key !== key ? "dim" : "";
+      const g = shape("g", { class: dim, "data-state": s.cell.state });
+      g.append(shape("rect", { x: x0, y: y + 2, width: w, height: rowHeight - 5, fill: colours[s.cell.state] || "#ccc", stroke: "#555", "stroke-width": 0.6 }));
+      g.append(shape("title", {}, s.cell.short + (s.cell.key ? " · " + s.cell.key : "")));
+      const fits = Math.floor((w - 6) / 6.2);
+      if (fits >= 2) {
+        const label = s.cell.short.length > fits ? s.cell.short.slice(0, fits) : s.cell.short;
+        if (s.cell.state === "closing") g.append(shape("rect", { x: x0 + 2, y: y + 5, width: label.length * 6.3 + 2, height: 13, fill: "#fff", opacity: 0.85 }));
+        g.append(shape("text", { x: x0 + 3, y: y + 16, class: dark.has(s.cell.state) ? "dark" : "" }, label));
+      }
+      svg.append(g);
+    }
+  };
+  for (let i = 0; i < lanes.slots; i++) lane("slots", i, i);
+  for (let i = 0; i < lanes.callers; i++) lane("callers", i, lanes.slots + i);
+  const limit = top_ + (run.capacity + 1) * rowHeight;
+  svg.append(shape("line", { x1: 0, x2: width, y1: limit, y2: limit, stroke: "#1a1a1a", "stroke-width": 1.5 }));
+  svg.append(shape("text", { x: 2, y: height - 6 }, `the line is MaxPages + 1 = ${run.capacity + 1}; ▼ is a deviation`));
+  run.steps.forEach((s, i) => {
+    if (s.strays) svg.append(shape("text", { x: x(i) - 1, y: 14, class: "fault" }, "▼"));
+    if (s.number === run.noReturn) svg.append(shape("line", { class: "noreturn", x1: x(i + 1), x2: x(i + 1), y1: 0, y2: height - 18 }));
+  });
+  view.cursor = shape("line", { class: "cursor", y1: 0, y2: height - 18 });
+  svg.append(view.cursor);
+  view.picture.replaceChildren(svg);
+  const pick = (e) => {
+    const box = svg.getBoundingClientRect(), px = ((e.clientX - box.left) * width) / box.width;
+    let i = 0;
+    while (i + 1 < n && x(i + 1) <= px) i++;
+    go(view, i);
+  };
+  svg.addEventListener("click", pick);
+  svg.addEventListener("pointermove", (e) => { if (e.buttons === 1 && e.pointerType === "mouse") pick(e); });
+}
+
+// go moves the cursor: in its own run to a step, in the other one to the same instant.
+function go(view, i) {
+  const n = view.run.steps.length;
+  at = view.at = Math.max(0, Math.min(n - 1, i));
+  for (const other of views) {
+    if (other === view) continue;
+    const now = view.run.steps[at].at, all = other.run.steps;
+    other.at = 0;
+    while (other.at + 1 < all.length && all[other.at + 1].at <= now) other.at++;
+  }
+  for (const v of views) show(v);
+}
+
+function list(title, items, none) {
+  const all = items && items.length ? items : none ? [node("span", { class: "soft" }, none)] : [];
+  return all.length ? node("section", {}, node("h3", {}, title), node("ul", {}, ...all.map((i) => node("li", {}, i)))) : null;
+}
+
+function show(view) {
+  const run = view.run, s = run.steps[view.at], x0 = view.x(view.at), mid = scale === "step" ? x0 + 4 : x0 + 1;
+  view.cursor.setAttribute("x1", mid);
+  view.cursor.setAttribute("x2", mid);
+  const pic = view.picture;
+  if (mid < pic.scrollLeft + left || mid > pic.scrollLeft + pic.clientWidth - 40) pic.scrollLeft = mid - pic.clientWidth / 2;
+  pic.setAttribute("aria-valuenow", s.number);
+  pic.setAttribute("aria-valuetext", `step ${s.number}: ${s.event}`);
+  const cells = (all) => (all || []).map((c) => node("span", { class: (c.changed ? "changed " : "") }, c.long || c.short + (c.key ? " · " + c.key : "")));
+  const strays = s.strays ? node("p", { class: "chance" }, "Deviates from the default policy: " + s.strays) : null;
+  const back = run.noReturn && s.number >= run.noReturn ? node("p", { class: "chance" }, s.number === run.noReturn
+    ? "The point of no return: from here on, nothing that a fair browser does avoids the end." : "After the point of no return.") : null;
+  view.panel.replaceChildren(
+    node("p", { class: "event" }, `step ${s.number} of ${run.total}, ${time(s.at)}: ${(s.acts || []).concat(s.event).join("; ")}`),
+    ...[strays, back].filter(Boolean),
+    node("p", { class: "soft" }, `capacity ${s.capacity}, alive ${s.alive}, waiting ${s.waiting}, orphans ${s.orphans}`),
+    node("div", { class: "step" }, ...[
+      list("Who waits, and why", (s.waits || []).map((w) => node("span", { class: key && !w.includes(key) ? "soft" : "why" }, w)), "nobody waits"),
+      list("What the pool decided", s.effects, "nothing"),
+      list("Slots", cells(s.slots), "no tab"),
+      list("Callers", cells(s.callers), "nobody"),
+      list("Due next", s.due),
+      list("What could have happened here", (s.choices || []).map((c) => node("span",
+        { class: (c.taken ? "taken " : "") + (c.fault ? "chance" : "") }, c.label + (c.fault ? " (a fault)" : "") +
+          (c.default && run.untimed ? " (the default policy)" : "") + (c.taken ? " ← this happened" : "")))),
+    ].filter(Boolean)));
+}
+
+function overview(run) {
+  if (!run.overview || !run.overview.length) return null;
+  const width = 1200, begin = run.begin, long = Math.max(1, run.end - begin), lanes = {};
+  for (const s of run.overview) lanes[s.t + "." + s.l] = 1;
+  const order = Object.keys(lanes).map((k) => k.split(".").map(Number)).sort((a, b) => a[0] - b[0] || a[1] - b[1]).slice(0, 40);
+  const row = new Map(order.map(([t, l], i) => [t + "." + l, i])), h = 7;
+  const svg = shape("svg", { viewBox: `0 0 ${width} ${order.length * h + 4}`, role: "img", "aria-label": "the whole run over time" });
+  const px = (ns) => ((ns - begin) * width) / long;
+  for (const s of run.overview) {
+    const r = row.get(s.t + "." + s.l);
+    if (r !== undefined) svg.append(shape("rect", { x: px(s.b), y: r * h, width: Math.max(0.3, px(s.e) - px(s.b)), height: h - 1, fill: colours[s.s] || "#bbb" }));
+  }
+  const x0 = px(run.steps[0].at), x1 = px(run.steps[run.steps.length - 1].at);
+  svg.append(shape("rect", { x: x0, y: 0, width: Math.max(2, x1 - x0), height: order.length * h, fill: "none", stroke: "#d55e00", "stroke-width": 2 }));
+  return node("div", { class: "overview" }, node("h3", {}, `The whole run, ${time(begin)} to ${time(run.end)}; the frame is what stands below`), svg,
+    node("p", { class: "soft" }, run.thinned || ""));
+}
+
+function verdict() {
+  const host = find("verdict");
+  for (const run of page.runs) {
+    const name = page.runs.length > 1 ? run.name + ": " : "", jump = (number, text) => {
+      const i = run.steps.findIndex((s) => s.number >= number);
+      return node("button", { class: "jump", onclick: () => go(views[page.runs.indexOf(run)], i < 0 ? run.steps.length - 1 : i) }, text);
+    };
+    const bad = run.broken || (run.failed || []).length;
+    const box = node("div", { class: bad ? "broken" : "held" });
+    if (run.broken) box.append(node("p", {}, name + "broken: " + run.broken), node("p", { class: "soft" }, run.says || ""));
+    const failed = (run.failed || []).map((f) => node("li", {}, f));
+    if (failed.length) box.append(node("details", failed.length <= 3 ? { open: "" } : {}, node("summary", {}, `${name}${failed.length} expectations failed`), node("ul", {}, ...failed)));
+    if (!bad) box.append(node("p", {}, name + "every claim and every expectation held"));
+    const strays = run.steps.filter((s) => s.strays);
+    if (strays.length) {
+      const shown = strays.slice(0, 12).map((s) => node("li", {}, jump(s.number, `step ${s.number}, ${(s.acts || []).concat(s.event).join("; ")}: ${s.strays}`)));
+      box.append(node("details", strays.length <= 6 ? { open: "" } : {}, node("summary", {}, `${strays.length} deviations from the default policy`), node("ul", {}, ...shown,
+        ...(strays.length > 12 ? [node("li", {}, `and ${strays.length - 12} more`)] : []))));
+    }
+    if (run.noReturn) box.append(node("p", {}, jump(run.noReturn, `the point of no return is step ${run.noReturn}`)));
+    if (run.steps.length < run.total) box.append(node("p", { class: "soft" }, `steps ${run.steps[0].number} to ${run.steps[run.steps.length - 1].number} of ${run.total} are on this page; soak view -first N shows others`));
+    box.append(node("p", { class: "soft" }, "settings: " + (run.settings || "the defaults")));
+    host.append(box);
+  }
+  if (page.runs.length === 2) compare(host);
+}
+
+function compare(host) {
+  const [a, b] = page.runs, rows = (a.figures || []).map((f, i) => node("tr", {}, node("th", {}, f.name), node("td", {}, f.value),
+    node("td", {}, (b.figures[i] || {}).value || "")));
+  if (rows.length) host.append(node("table", {}, node("tr", {}, node("th", {}), node("th", {}, a.name), node("th", {}, b.name)), ...rows));
+  const differs = a.steps.findIndex((s, i) => !b.steps[i] || b.steps[i].at !== s.at || b.steps[i].event !== s.event ||
+    JSON.stringify(b.steps[i].effects) !== JSON.stringify(s.effects));
+  const text = differs < 0 ? "both runs are the same" : `the runs differ from step ${a.steps[differs].number} on`;
+  host.append(node("p", {}, differs < 0 ? text : node("button", { class: "jump", onclick: () => go(views[0], differs) }, text)));
+}
+
+// handOver opens the viewer and gives it the timeline once it answers, by its documented protocol.
+async function handOver() {
+  const button = find("viewer"), buffer = await (await fetch("timeline.json")).arrayBuffer();
+  const viewer = window.open(page.viewer + "/");
+  if (!viewer) { button.textContent = "the browser opened no window: allow pop-ups here"; return; }
+  const ping = setInterval(() => viewer.postMessage("PING", page.viewer), 100);
+  window.addEventListener("message", function heard(e) {
+    if (e.data !== "PONG" || e.origin !== page.viewer) return;
+    clearInterval(ping);
+    window.removeEventListener("message", heard);
+    viewer.postMessage({ perfetto: { buffer, title: page.title, fileName: "pagepool.json" } }, page.viewer);
+  });
+}
+
+const views = page.runs.map((run, i) => {
+  const picture = node("div", { class: "picture", tabindex: "0", role: "slider", "aria-label": "step", "aria-valuemin": run.steps[0].number,
+    "aria-valuemax": run.steps[run.steps.length - 1].number });
+  const panel = node("div", { class: "panel", "aria-live": "polite" });
+  const box = node("div", { class: "run", id: "run" + (i + 1) }, page.runs.length > 1 ? node("h2", {}, run.name) : null, overview(run), picture, panel);
+  find("runs").append(box);
+  return { run, picture, panel, at: 0 };
+});
+if (views.length > 1) find("runs").classList.add("two");
+const redraw = () => { for (const v of views) { draw(v.run, v); show(v); } };
+const keys = new Set();
+for (const v of views) for (const s of v.run.steps) for (const c of (s.slots || []).concat(s.callers || [])) if (c.key) keys.add(c.key);
+find("key").append(...[...keys].sort().map((k) => node("option", { value: k }, k)));
+find("key").addEventListener("change", (e) => { key = e.target.value; redraw(); });
+find("scale").addEventListener("change", (e) => { scale = e.target.value; redraw(); });
+const move = {
+  first: () => 0, back: (v) => v.at - 1, next: (v) => v.at + 1, last: (v) => v.run.steps.length - 1, far: (v) => v.at + 10, near: (v) => v.at - 10,
+  stray: (v) => { const i = v.run.steps.findIndex((s, j) => j > v.at && s.strays); return i < 0 ? v.at : i; },
+};
+for (const id of ["first", "back", "next", "last", "stray"]) find(id).addEventListener("click", () => go(views[0], move[id](views[0])));
+document.addEventListener("keydown", (e) => {
+  if (e.target.tagName === "SELECT" || e.ctrlKey || e.metaKey || e.altKey) return;
+  const does = { ArrowLeft: "back", ArrowRight: "next", Home: "first", End: "last", PageDown: "far", PageUp: "near", d: "stray" }[e.key];
+  if (!does) return;
+  e.preventDefault();
+  const own = views.find((v) => v.picture === document.activeElement) || views[0];
+  go(own, move[does](own));
+});
+find("legend").append(...Object.entries(colours).filter(([s]) => s !== "short").map(([s, c]) => node("span", { class: "swatch",
+  style: (c.startsWith("url") ? "background:repeating-linear-gradient(45deg,#fff,#fff 3px,#999 3px,#999 6px)" : "background:" + c) + (dark.has(s) ? ";color:#fff" : "") }, s)));
+if (page.viewer) { find("viewer").hidden = false; find("viewer").addEventListener("click", handOver); }
+find("open").append(page.viewer ? "Without a network: " : "As a timeline: ", node("code", {}, page.open), ", and open the file at ui.perfetto.dev or in about:tracing.");
+verdict();
+redraw();
+const end = views[0].run;
+const start = end.noReturn ? end.steps.findIndex((s) => s.number >= end.noReturn) : end.broken ? end.steps.length - 1 : 0;
+go(views[0], Math.max(0, start));
+addEventListener("resize", redraw);

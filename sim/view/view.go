@@ -1,0 +1,102 @@
+// Package view makes one self-contained page of a run: slots and callers over steps or over time, and
+// at every step the event, the state, who waits for what and why, and what else could have happened.
+// It needs no network and no build step: Write fills a template with the run as JSON, and plain SVG
+// and script draw it. Handler serves it on loopback beside the timeline for ui.perfetto.dev.
+package view
+
+import (
+	"embed"
+	"fmt"
+	"html/template"
+	"io"
+
+	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/sim/steps"
+	"github.com/pagepool/pagepool/sim/timeline"
+)
+
+// Page is what a page shows: a run, or two side by side.
+type Page struct {
+	Title string `json:"title"`
+	Runs  []Run  `json:"runs"`
+	// Viewer is the origin of the viewer that the page hands its timeline to; empty: there is no server
+	// behind the page, and it says how to open the timeline instead.
+	Viewer string `json:"viewer,omitempty"`
+	Open   string `json:"open"` // the command that writes the timeline
+}
+
+// Run is one run.
+type Run struct {
+	Name     string       `json:"name"`
+	Settings string       `json:"settings"`
+	Capacity int          `json:"capacity"` // MaxPages; one spare comes on top
+	Total    int          `json:"total"`    // steps, those that the page does not have included
+	Steps    []steps.Step `json:"steps"`
+	Broken   string       `json:"broken,omitempty"`
+	Says     string       `json:"says,omitempty"` // the claim in words
+	Failed   []string     `json:"failed,omitempty"`
+	NoReturn int          `json:"noReturn,omitempty"` // the step after which nothing avoids the end; 0: not known
+	Figures  []Figure     `json:"figures,omitempty"`
+	Begin    core.Time    `json:"begin"`
+	End      core.Time    `json:"end"`
+	Overview []Stretch    `json:"overview,omitempty"` // of the whole run, where Steps are a part of it
+	Thinned  string       `json:"thinned,omitempty"`
+	Untimed  bool         `json:"untimed,omitempty"`
+}
+
+// Figure is one line of the comparison of two runs.
+type Figure struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
+
+// Stretch is a state in a lane of the overview.
+type Stretch struct {
+	Track timeline.Track `json:"t"`
+	Lane  int32          `json:"l"`
+	Begin core.Time      `json:"b"`
+	End   core.Time      `json:"e"`
+	State string         `json:"s"`
+}
+
+// MostSteps is how many steps a page has: fewer where there are many lanes, so that it opens at once.
+func MostSteps(lanes int) int { return max(100, min(1500, 20_000/(lanes+1))) }
+
+// OverviewSlices is how many slices the timeline for an overview may have.
+const OverviewSlices = 4000
+
+// OverviewOf are the states of a finished timeline.
+func OverviewOf(t *timeline.Timeline) []Stretch {
+	var all []Stretch
+	for i := range t.Slices {
+		if s := &t.Slices[i]; s.Level == 0 && s.Track != timeline.Browsers {
+			all = append(all, Stretch{s.Track, s.Lane, s.Begin, s.End, s.Name})
+		}
+	}
+	return all
+}
+
+//go:embed page.html page.css page.js
+var files embed.FS
+
+var page = template.Must(template.New("page.html").ParseFS(files, "page.html"))
+
+// Write writes a page.
+func (p *Page) Write(w io.Writer) error {
+	if len(p.Runs) == 0 || len(p.Runs) > 2 {
+		return fmt.Errorf("view: a page of %d runs: want one, or two side by side", len(p.Runs))
+	}
+	css, err := files.ReadFile("page.css")
+	if err != nil {
+		return err
+	}
+	script, err := files.ReadFile("page.js")
+	if err != nil {
+		return err
+	}
+	return page.Execute(w, struct {
+		*Page
+		CSS    template.CSS
+		Script template.JS
+	}{p, template.CSS(css), template.JS(script)})
+}
