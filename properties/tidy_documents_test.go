@@ -3,8 +3,9 @@ package properties
 import (
 	"go/ast"
 	"go/token"
-	"maps"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"reflect"
 	"regexp"
 	"slices"
@@ -145,9 +146,51 @@ func declared(d ast.Decl) (names []string) {
 	return names
 }
 
-// docs/claims.md has a row for each claim, and what a row names is there.
-func TestTidyDocumentsSayWhereEachPromiseIsTested(t *testing.T) {
-	text := document(t, "docs/claims.md")
+// docs/claims.md has an item for each claim, and what an item names is there. A scenario stands there
+// with its sentence.
+func TestTidyDocumentsSayWhereEachClaimIsTested(t *testing.T) {
+	tests := testNames(t)
+	keeps := map[string]string{}
+	for _, v := range spec.Invariants {
+		keeps[v.Name] = "invariant"
+	}
+	for _, c := range sim.Claims {
+		keeps[c.Name] = "claim"
+	}
+	for _, name := range testedClaims {
+		keeps[name] = "test"
+	}
+	item := regexp.MustCompile("(?m)^- `([a-z-]+)`, ([a-z]+)\n((?:  .+\n)+)")
+	place := regexp.MustCompile("(?m)^  - (scenario|trace|test) `([^`]+)`(?:: ((?:.+)(?:\n    .+)*))?$")
+	for _, m := range item.FindAllStringSubmatch(document(t, "docs/claims.md"), -1) {
+		name, by, places := m[1], m[2], m[3]
+		if keeps[name] != by {
+			t.Errorf("docs/claims.md: %s is kept by %s, or stands there twice; the code says %q", name, by, keeps[name])
+		}
+		delete(keeps, name)
+		for _, p := range place.FindAllStringSubmatch(places, -1) {
+			kind, what, says := p[1], p[2], strings.Join(strings.Fields(p[3]), " ")
+			_, err := os.Stat("../testdata/traces/" + what + ".trace")
+			scenario := sim.ScenarioNamed(what)
+			switch {
+			case kind == "scenario" && scenario == nil, kind == "trace" && err != nil, kind == "test" && !tests[what]:
+				t.Errorf("docs/claims.md: %s: no %s %s", name, kind, what)
+			case kind == "scenario" && says != scenario.Says:
+				t.Errorf("docs/claims.md: %s: the sentence of %s is %q", name, what, scenario.Says)
+			}
+		}
+		if len(place.FindAllString(places, -1)) == 0 && !strings.Contains(places, "all scenarios") {
+			t.Errorf("docs/claims.md names no place for %s", name)
+		}
+	}
+	for name := range keeps {
+		t.Errorf("docs/claims.md does not say where %s is tested", name)
+	}
+}
+
+// testNames are the names of all tests.
+func testNames(t *testing.T) map[string]bool {
+	t.Helper()
 	tests := map[string]bool{}
 	for _, f := range goFiles(t) {
 		for _, d := range f.syntax.Decls {
@@ -156,34 +199,91 @@ func TestTidyDocumentsSayWhereEachPromiseIsTested(t *testing.T) {
 			}
 		}
 	}
-	isClaim := func(name string) bool {
-		return slices.ContainsFunc(sim.Claims, func(c sim.Claim) bool { return c.Name == name })
-	}
-	isInvariant := func(name string) bool {
-		return slices.ContainsFunc(spec.Invariants, func(v spec.Invariant) bool { return v.Name == name })
-	}
-	found := map[string]bool{}
-	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z-]+)` \\| ([a-z]+) \\| ([^|]+) \\|$").FindAllStringSubmatch(text, -1) {
-		name, by, places := m[1], m[2], m[3]
-		found[name] = true
-		if by == "invariant" && !isInvariant(name) || by == "claim" && !isClaim(name) || by != "invariant" && by != "claim" && by != "test" {
-			t.Errorf("%s is kept by %s, which is not so", name, by)
-		}
-		for _, group := range strings.Split(places, ";") {
-			kind, _, _ := strings.Cut(strings.TrimSpace(group), " ")
-			for _, q := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(group, -1) {
-				_, err := os.Stat("../testdata/traces/" + q[1] + ".trace")
-				ok := map[string]bool{"test": tests[q[1]], "trace": err == nil, "every": true, "scenario": sim.ScenarioNamed(q[1]) != nil}[kind]
-				if !ok {
-					t.Errorf("%s: no %s %s", name, kind, q[1])
-				}
+	return tests
+}
+
+// A race is told by its sentence: where a document names a scenario that is called after a race, the
+// scenario's sentence follows.
+func TestTidyDocumentsTellARaceByItsSentence(t *testing.T) {
+	race := regexp.MustCompile(`\b[A-Z]-[0-9]+[a-z]?\b`)
+	for _, path := range markdownFiles(t) {
+		text := strings.Join(strings.Fields(document(t, path)), " ")
+		for _, at := range race.FindAllStringIndex(text, -1) {
+			name, rest := text[at[0]:at[1]], strings.TrimLeft(text[at[1]:], "`")
+			scenario := sim.ScenarioNamed(name)
+			if scenario == nil || !strings.HasPrefix(rest, ": "+scenario.Says) {
+				t.Errorf("%s: %s stands without the sentence of its scenario", path, name)
 			}
 		}
 	}
-	for _, name := range slices.Concat(testedClaims, slices.Collect(maps.Keys(claimSentences()))) {
-		if !found[name] {
-			t.Errorf("docs/claims.md does not say where %s is tested", name)
+}
+
+// markdownFiles are the paths of the documents, from the root.
+func markdownFiles(t *testing.T) (paths []string) {
+	t.Helper()
+	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && path != ".." && strings.HasPrefix(d.Name(), "."):
+			return filepath.SkipDir
+		case d.IsDir() || filepath.Ext(path) != ".md":
+			return nil
 		}
+		relative, err := filepath.Rel("..", path)
+		paths = append(paths, filepath.ToSlash(relative))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(paths) < 10 {
+		t.Fatalf("found %d documents; the walk is broken", len(paths))
+	}
+	return paths
+}
+
+// ARCHITECTURE.md is short, and tells the life of a request in fifteen lines that name no file twice.
+func TestTidyArchitectureIsShort(t *testing.T) {
+	text := document(t, "ARCHITECTURE.md")
+	if lines := strings.Count(text, "\n"); lines > 150 {
+		t.Errorf("ARCHITECTURE.md has %d lines; the most are 150", lines)
+	}
+	_, life, _ := strings.Cut(text, "## The life of one request\n")
+	life, _, _ = strings.Cut(life, "\n## ")
+	if lines := len(regexp.MustCompile(`(?m)^ *[^\s\[].*$`).FindAllString(life, -1)); lines != 15 {
+		t.Errorf("ARCHITECTURE.md tells the life of a request in %d lines, and not in 15", lines)
+	}
+	named := map[string]bool{}
+	for _, m := range regexp.MustCompile(`\(\[([^\]]+)\]`).FindAllStringSubmatch(life, -1) {
+		if named[m[1]] {
+			t.Errorf("ARCHITECTURE.md: the life of a request crosses %s twice", m[1])
+		}
+		named[m[1]] = true
+	}
+	if len(named) < 10 {
+		t.Errorf("ARCHITECTURE.md: the life of a request names %d files", len(named))
+	}
+}
+
+// What a document links to in the repository is there.
+func TestTidyDocumentsLinkToWhatIsThere(t *testing.T) {
+	link := regexp.MustCompile(`(?m)\]\(([^)\s]+)\)|^\[[^\]]+\]: (\S+)$`)
+	links := 0
+	for _, path := range markdownFiles(t) {
+		for _, m := range link.FindAllStringSubmatch(document(t, path), -1) {
+			target, _, _ := strings.Cut(m[1]+m[2], "#")
+			if target == "" || strings.Contains(target, "://") {
+				continue
+			}
+			links++
+			if _, err := os.Stat(filepath.Join("..", filepath.Dir(path), target)); err != nil {
+				t.Errorf("%s links to %s, which is not there", path, target)
+			}
+		}
+	}
+	if links < 20 {
+		t.Fatalf("found %d links; the search is broken", links)
 	}
 }
 
