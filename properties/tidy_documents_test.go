@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/pagepool/pagepool/pool/chrome"
 	"github.com/pagepool/pagepool/pool/core"
@@ -284,6 +285,26 @@ func TestTidyDocumentsLinkToWhatIsThere(t *testing.T) {
 	}
 	if links < 20 {
 		t.Fatalf("found %d links; the search is broken", links)
+	}
+}
+
+// Documents are read in a terminal: lines have at most 100 columns, and rows of tables short cells.
+func TestTidyDocumentsAreNarrow(t *testing.T) {
+	const columns, cellColumns = 100, 110
+	for _, path := range markdownFiles(t) {
+		for i, line := range strings.Split(document(t, path), "\n") {
+			if !strings.HasPrefix(line, "|") {
+				if n := utf8.RuneCountInString(line); n > columns {
+					t.Errorf("%s:%d has %d columns; the most are %d", path, i+1, n, columns)
+				}
+				continue
+			}
+			for cell := range strings.SplitSeq(strings.ReplaceAll(line, `\|`, "/"), "|") {
+				if n := utf8.RuneCountInString(strings.TrimSpace(cell)); n > cellColumns {
+					t.Errorf("%s:%d has a cell of %d columns; the most are %d", path, i+1, n, cellColumns)
+				}
+			}
+		}
 	}
 }
 
