@@ -315,7 +315,7 @@ func TestTidyDocumentsAreNarrow(t *testing.T) {
 // an example of the driver.
 func TestTidyTheCodeOfREADMEIsCompiled(t *testing.T) {
 	readme, doc := document(t, "README.md"), document(t, "pool/doc.go")
-	example := document(t, "pool/chrome/example_test.go")
+	example := document(t, "pool/chrome/example_test.go") + document(t, "pool/chrome/example_service_test.go")
 	compiled := map[string]bool{}
 	for line := range strings.Lines(example) {
 		compiled[strings.TrimSpace(line)] = true
