@@ -5,7 +5,6 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"reflect"
 	"regexp"
@@ -15,8 +14,6 @@ import (
 	"testing"
 
 	"github.com/pagepool/pagepool/pool/core"
-	"github.com/pagepool/pagepool/sim"
-	"github.com/pagepool/pagepool/sim/spec"
 )
 
 const module = "github.com/pagepool/pagepool"
@@ -225,79 +222,6 @@ func TestTidyRulesThatTheToolsEnforceHoldInEveryRoom(t *testing.T) {
 	}
 }
 
-// The tables of the documents list the invariants by name, each exactly as often as it is one.
-func TestTidyDocumentsAreInStepWithTheInvariants(t *testing.T) {
-	text, err := os.ReadFile("../ARCHITECTURE.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	row := regexp.MustCompile("(?m)^\\| `([a-z-]+)` \\| ([^|]+?) \\|$")
-	documented := map[string]string{}
-	for _, m := range row.FindAllStringSubmatch(string(text), -1) {
-		documented[m[1]] = m[2]
-	}
-	for _, v := range spec.Invariants {
-		if documented[v.Name] != v.Says {
-			t.Errorf("ARCHITECTURE.md says of `%s`: %q; the list says %q", v.Name, documented[v.Name], v.Says)
-		}
-	}
-}
-
-// promises are the rows of the contract, of its sections about safety and liveness.
-var promises = []string{
-	"capacity", "contexts", "exclusive-lease", "page-count", "one-primary", "supplementary-neutral", "no-doomed-grant",
-	"no-close-under-lease", "reasoned-close", "isolation", "root-limit", "admission", "warm-truth", "announcement-truth",
-	"eviction-truth", "no-cascade", "no-self-eviction", "order", "envelope", "single-answer", "no-leak", "two-browsers",
-	"queue-bound",
-	"answered", "warm-not-blocked", "stuck-isolated", "bounded-recovery", "nested-progress", "abandon-prompt",
-	"refilled", "contracted", "rolling", "closes",
-}
-
-// The table of promises has a row for each, and what a row names is there.
-func TestTidyDocumentsSayWhereEachPromiseIsTested(t *testing.T) {
-	text, err := os.ReadFile("../ARCHITECTURE.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	tests := map[string]bool{}
-	for _, f := range goFiles(t) {
-		for _, d := range f.syntax.Decls {
-			if fn, ok := d.(*ast.FuncDecl); ok && f.test {
-				tests[fn.Name.Name] = true
-			}
-		}
-	}
-	isClaim := func(name string) bool {
-		return slices.ContainsFunc(sim.Claims, func(c sim.Claim) bool { return c.Name == name })
-	}
-	isInvariant := func(name string) bool {
-		return slices.ContainsFunc(spec.Invariants, func(v spec.Invariant) bool { return v.Name == name })
-	}
-	found := map[string]bool{}
-	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z-]+)` \\| ([a-z]+) \\| ([^|]+) \\|$").FindAllStringSubmatch(string(text), -1) {
-		name, by, places := m[1], m[2], m[3]
-		found[name] = true
-		if by == "invariant" && !isInvariant(name) || by == "claim" && !isClaim(name) || by != "invariant" && by != "claim" && by != "test" {
-			t.Errorf("%s is kept by %s, which is not so", name, by)
-		}
-		for _, group := range strings.Split(places, ";") {
-			kind, _, _ := strings.Cut(strings.TrimSpace(group), " ")
-			for _, q := range regexp.MustCompile("`([^`]+)`").FindAllStringSubmatch(group, -1) {
-				_, err := os.Stat("../testdata/traces/" + q[1] + ".trace")
-				ok := map[string]bool{"test": tests[q[1]], "trace": err == nil, "every": true, "scenario": sim.ScenarioNamed(q[1]) != nil}[kind]
-				if !ok {
-					t.Errorf("%s: no %s %s", name, kind, q[1])
-				}
-			}
-		}
-	}
-	for _, name := range promises {
-		if !found[name] {
-			t.Errorf("ARCHITECTURE.md does not say where %s is tested", name)
-		}
-	}
-}
-
 func TestTidySettingsAreAllChecked(t *testing.T) {
 	s := reflect.TypeFor[core.Settings]()
 	for i := range s.NumField() {
@@ -314,54 +238,6 @@ func TestTidySettingsAreAllChecked(t *testing.T) {
 		}
 		if err != nil && !strings.Contains(err.Error(), f.Name+"=") {
 			t.Errorf("%s=-7: the error does not name the setting: %v", f.Name, err)
-		}
-	}
-}
-
-// What README and the documentation of package pool show is compiled: every line of their Go stands in
-// an example of the driver.
-func TestTidyTheCodeOfREADMEIsCompiled(t *testing.T) {
-	readme, err := os.ReadFile("../README.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	doc, err := os.ReadFile("../pool/doc.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	example, err := os.ReadFile("../pool/chrome/example_test.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	service, err := os.ReadFile("../pool/chrome/example_service_test.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	compiled := map[string]bool{}
-	for line := range strings.Lines(string(example) + string(service)) {
-		compiled[strings.TrimSpace(line)] = true
-	}
-	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(string(readme), -1)
-	if len(blocks) < 2 {
-		t.Fatalf("found %d blocks of Go", len(blocks))
-	}
-	for _, block := range blocks {
-		if strings.HasPrefix(block[1], "package main") {
-			continue // a whole program, which a contract test builds and runs
-		}
-		for line := range strings.Lines(block[1]) {
-			if line = strings.TrimSpace(line); line != "" && !compiled[line] {
-				t.Errorf("README.md: %q stands in no example", line)
-			}
-		}
-	}
-	shown := regexp.MustCompile("(?m)^//\t(.*)$").FindAllStringSubmatch(string(doc), -1)
-	if len(shown) < 5 {
-		t.Fatalf("found %d lines of Go in doc.go", len(shown))
-	}
-	for _, line := range shown {
-		if line := strings.TrimSpace(line[1]); !compiled[line] {
-			t.Errorf("pool/doc.go: %q stands in no example", line)
 		}
 	}
 }
