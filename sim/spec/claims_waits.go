@@ -64,8 +64,11 @@ func (t *Transition) waitedFor(r *core.Request, e *core.Effect) (startup, probe 
 func (t *Transition) brokenPromises() error {
 	for i := range t.After.Requests {
 		r := &t.After.Requests[i]
+		if !r.Used {
+			continue
+		}
 		j, ok := requestAt(t.Before, r.ID)
-		if !r.Used || !ok {
+		if !ok {
 			continue
 		}
 		before := &t.Before.Requests[j]

@@ -19,7 +19,7 @@ func tabAt(f *core.State, id core.TabID) (slot int32, ok bool) {
 
 func requestAt(f *core.State, id core.RequestID) (slot int32, ok bool) {
 	for i := range f.Requests {
-		if f.Requests[i].Used && f.Requests[i].ID == id {
+		if id != 0 && f.Requests[i].ID == id { // the ID of a free slot is 0
 			return int32(i), true
 		}
 	}
