@@ -199,7 +199,7 @@ var rare = []*Scenario{
 	{
 		Name: "warm-shrinks", Says: "a pool that shrinks lowers the target that somebody waits for",
 		Settings: small(core.Settings{MinPages: 1, MaxPages: 2}),
-		Programs: []Program{{{Verb: WarmUp}}, render(a), render(b)},
+		Programs: []Program{{{Verb: WarmUp}}, {get(a), discard}, {get(b), discard}},
 		Faults:   2, Menu: OpenFails | CloseFails,
 	},
 	{
