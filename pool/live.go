@@ -77,9 +77,11 @@ func (p *Pool[P]) Live(pseudonyms bool) Live {
 	if !pseudonyms {
 		p.eachLabelLocked(func(id core.RequestID, label string) { labels[id] = label })
 	}
-	l := Live{At: p.clock.Now(), Closes: p.mu.closes.byReason(), Faults: p.mu.faults.list(pseudonyms)}
+	l := Live{At: p.clock.Now(), Closes: p.mu.closes.byReason()}
 	s.Now = max(s.Now, core.Time(l.At.Sub(p.began)))
+	recent := faults{slices.Clone(p.mu.faults.last), p.mu.faults.next}
 	p.unlock()
+	l.Faults = recent.list(pseudonyms) // which asks the driver's errors what they say
 	l.Capacity, l.Closing = int(s.Capacity), s.Closing()
 	l.Tabs, l.Waits, l.Browsers = []LiveTab{}, []LiveWait{}, []LiveBrowser{}
 	alive := map[core.BrowserID]int{}
