@@ -49,8 +49,8 @@ func (t *Transition) handedOver() error {
 	}
 	for i := range t.Effects {
 		e := &t.Effects[i]
-		if e.Kind != core.CloseTab || e.Reason != core.Eviction || usesOwn(t.After, e.Affinity) {
-			continue
+		if e.Kind != core.CloseTab || e.Reason != core.Eviction || usesOwn(t.After, e.Affinity) || grants(t.Effects[i:], e.Affinity) {
+			continue // a request of its own affinity waits for it, or did until this eviction made room for others
 		}
 		before, ok := tabAt(t.Before, e.Tab)
 		if !ok || t.Before.Tabs[before].State != core.Idle || tabsIn(t.Before, t.Before.Tabs[before].Context) != 1 {
@@ -64,6 +64,11 @@ func (t *Transition) handedOver() error {
 		}
 	}
 	return nil
+}
+
+// grants says whether one of these effects gives a request of an affinity a tab.
+func grants(effects []core.Effect, a core.Affinity) bool {
+	return slices.ContainsFunc(effects, func(e core.Effect) bool { return e.Kind == core.Grant && e.Affinity == a })
 }
 
 // overdueCloses: a tab is closed for its overdue probe, rescue or reset only for requests that are

@@ -204,6 +204,9 @@ func (p *Profile) Draw(seed uint64) Profile {
 	d.Conditions.Sessions = pick(2) == 0
 	drawMix(&d.Arrivals, pick)
 	d.ClosesBusy = pick(4) == 0
+	if most := d.Settings.MaxWaiting; most > 0 {
+		d.Settings.AffinityWaiting = 1 + pick(most)
+	}
 	return d
 }
 
@@ -243,17 +246,20 @@ func (p *Profile) drawSettings(pick func(int) int) core.Settings {
 	return s
 }
 
-// drawSizes draws how large a pool is, and how much of it one affinity may have: in half of the
-// cases it has one size, in the others it grows and shrinks.
+// drawSizes draws how large a pool is, and how much of it one affinity may have. In half of the cases
+// it grows and shrinks, and in a third of them pages are reserved on top.
 func drawSizes(s *core.Settings, most int, pick func(int) int) {
-	s.MaxPages = 1 + pick(most+2)
-	if pick(3) == 0 {
-		s.ReservedPages, s.ReservedPriority = pick(s.MaxPages), 1+pick(3)
-	}
+	size := 1 + pick(most+2)
 	if pick(2) == 0 {
-		s.MinPages = 1 + pick(s.Unreserved())
+		s.MinPages = 1 + pick(size)
+		s.MinPages += pick(size - s.MinPages + 1)
+		size += pick(2)
 	}
-	s.AffinityTabs = 1 + pick(min(4, s.MaxPages))
+	if pick(3) == 0 {
+		s.ReservedPages, s.ReservedPriority = pick(3), 1+pick(3)
+	}
+	s.MaxPages = size + s.ReservedPages
+	s.AffinityTabs = 1 + pick(min(4, size))
 	s.RootCap = 1 + pick(s.AffinityTabs)
 }
 
@@ -261,7 +267,6 @@ func drawSizes(s *core.Settings, most int, pick func(int) int) {
 func drawRules(s *core.Settings, pick func(int) int) {
 	if pick(2) == 0 {
 		s.MaxWaiting = 1 + pick(6)
-		s.AffinityWaiting = 1 + pick(s.MaxWaiting)
 	}
 	if pick(2) == 0 {
 		s.MaxUses = 1 + pick(20)
