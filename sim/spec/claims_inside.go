@@ -10,6 +10,9 @@ import (
 // older requests need, and only there.
 
 func opensInside(t *Transition) error {
+	if t.After.Settings.ReservedPages > 0 {
+		return nil // how many of the older ones the reserve stopped at that moment is not known
+	}
 	if t.After.Capacity != t.Before.Capacity || waiting(t.After) == 0 {
 		return nil // how many slots there were is not known; or nobody waits, the one it was opened for included
 	}
