@@ -10,9 +10,6 @@ import (
 // older requests need, and only there.
 
 func opensInside(t *Transition) error {
-	if t.After.Settings.ReservedPages > 0 {
-		return nil // how many of the older ones the reserve stopped at that moment is not known
-	}
 	if t.After.Capacity != t.Before.Capacity || waiting(t.After) == 0 {
 		return nil // how many slots there were is not known; or nobody waits, the one it was opened for included
 	}
@@ -77,7 +74,7 @@ func (t *Transition) opensBeyondOlder(e *core.Effect, rest []core.Effect) error 
 			}
 		}
 	}
-	if supply <= older {
+	if supply <= older && s.Settings.ReservedPages == 0 { // which older ones the reserve stopped just then is not known
 		return fmt.Errorf("t%d is opened for r%d alone, and %d older ones have %d slots and tabs to come", e.Tab, r.ID, older, supply)
 	}
 	return nil
