@@ -57,9 +57,9 @@ func (b *books) same(what string, of any, counted, says int32) {
 // step looks whether the last step has left nothing to be done.
 func (b *books) step() {
 	s := b.state
-	if len(s.touched)+len(s.dirty)+len(s.moved) > 0 || s.callsDue || s.waitsDue {
-		b.fail("after the step, affinities %d and %d and tabs %v are to be looked at, calls %t, waits %t",
-			s.touched, s.dirty, s.moved, s.callsDue, s.waitsDue)
+	if len(s.touched)+len(s.dirty)+len(s.moved) > 0 || s.callsDue {
+		b.fail("after the step, affinities %d and %d and tabs %v are to be looked at, calls %t",
+			s.touched, s.dirty, s.moved, s.callsDue)
 	}
 }
 

@@ -308,7 +308,7 @@ func (s *State) drain() bool {
 // failedOpening counts a failed round of opening and pauses before the next. Failures during a
 // pause belong to the round that began it, and those of a browser that is being replaced to none.
 func (s *State) failedOpening(id BrowserID) {
-	s.callsDue, s.waitsDue = true, true
+	s.callsDue = true
 	if !s.Paused && !s.draining(id) {
 		s.Rounds++
 		s.FailedOpenings++
@@ -321,7 +321,7 @@ func (s *State) failedOpening(id BrowserID) {
 // failedBrowser counts a failed launch or a lost browser. The first restart is at once. As long as
 // another browser serves, it is no failed round for those that wait.
 func (s *State) failedBrowser() {
-	s.callsDue, s.waitsDue = true, true
+	s.callsDue = true
 	if s.ready() == nil {
 		s.Rounds++
 		s.Paused = false // whoever comes next knows nothing of what failed to open
@@ -349,10 +349,11 @@ func (s *State) satThrough(rounds uint32) bool {
 }
 
 // refuse answers those that have sat through OpenRetries failed rounds and that nothing else can
-// serve: no tab of their own affinity, and no opening that is not overdue.
-func (s *State) refuse() {
-	if !s.waitsDue || !s.satThrough(0) || s.counts[Opening] > s.overdue[Opening] {
-		return
+// serve: no tab of their own affinity, and no opening that is not overdue. It says whether one of them got
+// another affinity's tab instead, after which others may be let through.
+func (s *State) refuse() bool {
+	if !s.satThrough(0) || s.counts[Opening] > s.overdue[Opening] {
+		return false
 	}
 	for i := range s.Requests {
 		r := &s.Requests[i]
@@ -361,7 +362,8 @@ func (s *State) refuse() {
 		case !s.Settings.AllowReassign || s.foreignIdle(int32(i)) == None:
 			s.refuseRequest(int32(i), BrowserUnavailable)
 		case !s.heldBack(int32(i)):
-			s.reassignTo(int32(i))
+			return s.reassignTo(int32(i))
 		}
 	}
+	return false
 }

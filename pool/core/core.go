@@ -174,7 +174,6 @@ type State struct {
 	moved    []int32    // tabs whose deadlines may have changed in this step
 	touched  []Affinity // those of which something changed in this step
 	callsDue bool       // in this step, something happened that a call can wait for
-	waitsDue bool       // in this step, something happened after which a request may have to be refused
 	armed    Time       // what Armed says
 }
 
@@ -323,7 +322,9 @@ func (s *State) tabEvent(e *Event, i int32) {
 func (s *State) settle(event *Event) {
 	s.place()
 	s.boundQueue(event)
-	s.refuse()
+	for s.refuse() {
+		s.place()
+	}
 	s.endPhase()
 	s.keepBrowser()
 	s.contract()
@@ -335,7 +336,7 @@ func (s *State) settle(event *Event) {
 	s.finishCalls()
 	s.finishClose()
 	s.forget()
-	s.callsDue, s.waitsDue = false, false
+	s.callsDue = false
 }
 
 // Clone returns a copy that shares nothing.
@@ -350,7 +351,7 @@ func (s *State) CopyFrom(o *State) {
 	s.Facts.CopyFrom(&o.Facts)
 	s.index.copyFrom(&o.index)
 	s.effects, s.moved, s.touched = nil, s.moved[:0], s.touched[:0]
-	s.callsDue, s.waitsDue, s.armed = o.callsDue, o.waitsDue, o.armed
+	s.callsDue, s.armed = o.callsDue, o.armed
 }
 
 // CopyFrom makes f a copy of o that shares nothing with it, in the memory that f has.

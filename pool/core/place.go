@@ -278,7 +278,7 @@ func (s *State) bind(i, n int32) {
 	k := s.at(t.Affinity)
 	k.bound += n
 	s.bound += n
-	s.callsDue, s.waitsDue = true, true
+	s.callsDue = true
 	switch {
 	case n > 0 && k.bound == 1:
 		s.LastGeneration++

@@ -69,7 +69,6 @@ func (s *State) setState(i int32, state TabState) {
 	s.moved = append(s.moved, i)
 	s.counts[state]++
 	s.callsDue = s.callsDue || state == Standby
-	s.waitsDue = true
 	s.touch(t.Affinity)
 }
 
@@ -102,7 +101,6 @@ func (s *State) markOverdue(kind EventKind, i int32) {
 	t.Overdue = true
 	s.moved = append(s.moved, i)
 	s.overdue[t.State]++
-	s.waitsDue = true
 	s.touch(t.Affinity)
 }
 

@@ -36,13 +36,23 @@ func (t *Transition) supply() int32 {
 	return n
 }
 
-// older counts the requests ahead of r that are let through, and were promised nothing.
-func (t *Transition) older(r *core.Request, left permitCount) int32 {
+// older counts the requests ahead of r that are let through, and were promised nothing, before the rest of the
+// step. A tab that the rest of the step closes still counted towards AffinityTabs.
+func (t *Transition) older(r *core.Request, left permitCount, rest []core.Effect) int32 {
+	admitted := func(a core.Affinity) bool {
+		had := int32(0)
+		for i := range rest {
+			if e := &rest[i]; e.Kind == core.CloseTab && e.Affinity == a {
+				had++
+			}
+		}
+		return t.admittedOf(a) > 0 && t.roomOf(a) > had
+	}
 	n := int32(0)
 	for i := range t.After.Requests {
 		q := &t.After.Requests[i]
 		if q.Used && q.ID != r.ID && q.Pin == core.None && t.precedes(q, r) &&
-			left.of(classOf(t.After, q)) > 0 && (q.Class == core.Nested || t.admittedOf(q.Affinity) > 0) {
+			left.of(classOf(t.After, q)) > 0 && (q.Class == core.Nested || admitted(q.Affinity)) {
 			n++
 		}
 	}
@@ -62,7 +72,7 @@ func (t *Transition) opensBeyondOlder(e *core.Effect, rest []core.Effect) error 
 	}
 	r := &s.Requests[j]
 	_, left := t.letThrough(r, rest)
-	supply, older := t.supply(), t.older(r, left)
+	supply, older := t.supply(), t.older(r, left, rest)
 	for k := range rest {
 		switch o := &rest[k]; {
 		case o.Kind == core.OpenTab && o.Affinity != 0:
@@ -74,7 +84,7 @@ func (t *Transition) opensBeyondOlder(e *core.Effect, rest []core.Effect) error 
 			}
 		}
 	}
-	if supply <= older && s.Settings.ReservedPages == 0 { // which older ones the reserve stopped just then is not known
+	if supply <= older {
 		return fmt.Errorf("t%d is opened for r%d alone, and %d older ones have %d slots and tabs to come", e.Tab, r.ID, older, supply)
 	}
 	return nil
@@ -104,7 +114,7 @@ func (t *Transition) opensWhereItCan() error {
 			continue
 		}
 		c := &s.Contexts[k.Primary]
-		if c.Browser == serving(s).ID && int(tabsIn(s, k.Primary)) < s.Settings.TabsPerContext && t.supply() > t.older(r, left) {
+		if c.Browser == serving(s).ID && int(tabsIn(s, k.Primary)) < s.Settings.TabsPerContext && t.supply() > t.older(r, left, nil) {
 			return fmt.Errorf("r%d waits, and a slot is free for a tab inside c%d", r.ID, c.ID)
 		}
 	}
