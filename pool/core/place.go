@@ -346,7 +346,7 @@ func (s *State) reassignTo(r int32) bool {
 }
 
 // foreignIdle is the idle tab of another affinity that can be handed to a request, with its
-// context: the one that eviction would take, but for those that a request of their own affinity can
+// context: the one that eviction would take, but for those that requests of their own affinity can
 // use.
 func (s *State) foreignIdle(r int32) int32 {
 	victim := None
@@ -360,12 +360,17 @@ func (s *State) foreignIdle(r int32) int32 {
 	return victim
 }
 
-// usesOwn says whether a request of an affinity waits that no limit keeps from an idle tab of its
-// own.
+// usesOwn says whether as many requests of an affinity wait as it has idle tabs, and no limit keeps
+// them from these.
 func (s *State) usesOwn(a Affinity) bool {
 	k := s.at(a)
-	roots := k.waiting[Root] > 0 && s.permits(Root) > 0 || k.waiting[Urgent] > 0 && s.permits(Urgent) > 0
-	return k.waiting[Nested] > 0 || roots && s.underCap(k)
+	roots := int32(0)
+	for _, c := range []Class{Root, Urgent} {
+		if s.permits(c) > 0 {
+			roots += k.waiting[c]
+		}
+	}
+	return k.waiting[Nested]+min(roots, int32(s.Settings.RootCap)-k.rootLeases) >= k.idle
 }
 
 // move takes an idle tab, alone in its context, from one affinity and gives it to another.

@@ -49,8 +49,8 @@ func (t *Transition) handedOver() error {
 	}
 	for i := range t.Effects {
 		e := &t.Effects[i]
-		if e.Kind != core.CloseTab || e.Reason != core.Eviction || usesOwn(t.After, e.Affinity) || grants(t.Effects[i:], e.Affinity) {
-			continue // a request of its own affinity waits for it, or did until this eviction made room for others
+		if e.Kind != core.CloseTab || e.Reason != core.Eviction || spareIdle(t.After, e.Affinity)+evicted(t.Effects[i:], e.Affinity) <= 0 || grants(t.Effects[i:], e.Affinity) {
+			continue // requests of its own affinity wait for it, or did until this eviction made room for others
 		}
 		before, ok := tabAt(t.Before, e.Tab)
 		if !ok || t.Before.Tabs[before].State != core.Idle || tabsIn(t.Before, t.Before.Tabs[before].Context) != 1 {
@@ -64,6 +64,16 @@ func (t *Transition) handedOver() error {
 		}
 	}
 	return nil
+}
+
+// evicted counts the tabs of an affinity that these effects evict.
+func evicted(effects []core.Effect, a core.Affinity) (n int) {
+	for i := range effects {
+		if e := &effects[i]; e.Kind == core.CloseTab && e.Reason == core.Eviction && e.Affinity == a {
+			n++
+		}
+	}
+	return n
 }
 
 // grants says whether one of these effects gives a request of an affinity a tab.

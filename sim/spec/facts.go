@@ -285,25 +285,34 @@ func almostIdle(f *core.State, t *core.Tab) bool {
 }
 
 // othersIdle says whether an idle tab may be taken from another affinity: alone in its context, and
-// of an affinity of which nobody waits that it could serve.
+// of an affinity whose own requests leave it one.
 func othersIdle(f *core.State, a core.Affinity) bool {
 	for i := range f.Tabs {
 		t := &f.Tabs[i]
-		if t.State == core.Idle && t.Affinity != a && tabsIn(f, t.Context) == 1 && !usesOwn(f, t.Affinity) {
+		if t.State == core.Idle && t.Affinity != a && tabsIn(f, t.Context) == 1 && spareIdle(f, t.Affinity) > 0 {
 			return true
 		}
 	}
 	return false
 }
 
-// usesOwn says whether a request of an affinity waits that no limit keeps from an idle tab of its
-// own.
-func usesOwn(f *core.State, a core.Affinity) bool {
+// spareIdle is how many idle tabs of an affinity are left when each of its own requests that no limit
+// stops has one.
+func spareIdle(f *core.State, a core.Affinity) int {
+	nested, roots, idle := 0, 0, 0
 	for i := range f.Requests {
-		r := &f.Requests[i]
-		if r.Used && r.Affinity == a && permitsOf(f, classOf(f, r)) > 0 && (r.Class == core.Nested || underCap(f, a)) {
-			return true
+		switch r := &f.Requests[i]; {
+		case !r.Used || r.Affinity != a:
+		case r.Class == core.Nested:
+			nested++
+		case permitsOf(f, classOf(f, r)) > 0:
+			roots++
 		}
 	}
-	return false
+	for i := range f.Tabs {
+		if t := &f.Tabs[i]; t.State == core.Idle && t.Affinity == a {
+			idle++
+		}
+	}
+	return idle - nested - min(roots, f.Settings.RootCap-int(rootLeases(f, a)))
 }
