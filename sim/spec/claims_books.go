@@ -25,7 +25,7 @@ func booksAgree(t *Transition) error {
 
 // derived compares what the core goes by for one affinity with what the ledger says.
 func (t *Transition) derived(a core.Affinity) error {
-	needs := t.shortageOf(a)
+	needs := t.shortageOf(a, nil)
 	want := core.Shortage{
 		Tabs: needs, Permits: t.wantsPermits(a), Admitted: t.admittedOf(a), Entitled: min(t.entitledNested(a), needs[core.Nested]),
 	}

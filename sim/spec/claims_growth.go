@@ -44,9 +44,9 @@ func (t *Transition) wanted() (permits, tabs, urgentPermits, urgentTabs int32) {
 		for c, n := range t.wantsPermits(r.Affinity) {
 			want[c] += n
 		}
-		urgentTabs += min(t.entitledNested(r.Affinity), t.shortageOf(r.Affinity)[core.Nested])
+		urgentTabs += min(t.entitledNested(r.Affinity), t.shortageOf(r.Affinity, nil)[core.Nested])
 	}
-	needs, others := t.needs(), max(0, t.permitsLeft().others)
+	needs, others := t.needs(nil), max(0, t.permitsLeft().others)
 	permits = want[core.Urgent] + min(others, want[core.Root])
 	tabs = needs[core.Nested] + needs[core.Urgent] + min(others, needs[core.Root])
 	return permits, tabs, want[core.Urgent], needs[core.Urgent] + urgentTabs

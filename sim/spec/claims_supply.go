@@ -19,7 +19,7 @@ func evictionTruth(t *Transition) error {
 		if tab, ok := t.Before.Tab(e.Tab); !ok || tab.State != core.Idle && !t.becameIdle(tab) {
 			return fmt.Errorf("eviction picked t%d in state %v", e.Tab, tab.State)
 		}
-		spare := t.shortage() == 0
+		spare := t.shortageBefore(t.Effects[i:]) == 0
 		if spare && t.Ledger.holdsRoot(e.Affinity) {
 			return fmt.Errorf("eviction for the spare picked t%d, whose affinity holds a root lease", e.Tab)
 		}

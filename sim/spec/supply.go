@@ -10,22 +10,26 @@ import (
 
 // shortage counts, one by one, the requests that could be given a tab together, had the pool the
 // tabs, beyond those that are promised one and what is coming for their affinity.
-func (t *Transition) shortage() int32 {
+func (t *Transition) shortage() int32 { return t.shortageBefore(nil) }
+
+// shortageBefore is the shortage as it was before the rest of the step: the tabs that it evicts were
+// idle.
+func (t *Transition) shortageBefore(rest []core.Effect) int32 {
 	if waiting(t.After) == 0 {
 		return 0
 	}
-	needs := t.needs()
+	needs := t.needs(rest)
 	others := max(0, min(needs[core.Root], t.permits(core.Root)))
 	return needs[core.Nested] + max(0, min(needs[core.Urgent]+others, t.permits(core.Urgent)))
 }
 
 // needs is how many more tabs the requests of all affinities could use, but for the root limit and
 // the reserve.
-func (t *Transition) needs() (all [core.Classes]int32) {
+func (t *Transition) needs(rest []core.Effect) (all [core.Classes]int32) {
 	requests := t.After.Requests
 	for i := range requests {
 		if requests[i].Used && !asksBefore(requests[:i], requests[i].Affinity) {
-			for c, n := range t.shortageOf(requests[i].Affinity) {
+			for c, n := range t.shortageOf(requests[i].Affinity, rest) {
 				all[c] += n
 			}
 		}
@@ -45,13 +49,15 @@ func asksBefore(requests []core.Request, a core.Affinity) bool {
 
 // shortageOf is how many more tabs the requests of an affinity could use together, by class. What is
 // coming for it is theirs: the nested ones come first, then the urgent ones.
-func (t *Transition) shortageOf(a core.Affinity) (needs [core.Classes]int32) {
+func (t *Transition) shortageOf(a core.Affinity, rest []core.Effect) (needs [core.Classes]int32) {
 	n := t.unpromised(a)
 	if n == needs {
 		return needs
 	}
+	idle := int32(evicted(rest, a))
 	coming, _ := t.comingFor(a)
-	room := t.roomOf(a)
+	coming += idle
+	room := t.roomOf(a) - idle
 	n[core.Urgent] = max(0, min(n[core.Urgent], room))
 	n[core.Root] = max(0, min(n[core.Root], room-n[core.Urgent]))
 	for _, c := range [...]core.Class{core.Nested, core.Urgent, core.Root} {
@@ -63,7 +69,7 @@ func (t *Transition) shortageOf(a core.Affinity) (needs [core.Classes]int32) {
 
 // lacks says whether a request is of a class of which its affinity is short of a tab.
 func (t *Transition) lacks(r *core.Request) bool {
-	return t.shortageOf(r.Affinity)[classOf(t.After, r)] > 0
+	return t.shortageOf(r.Affinity, nil)[classOf(t.After, r)] > 0
 }
 
 // comingFor counts the tabs of an affinity that are idle or on their way to be, promised to nobody,
