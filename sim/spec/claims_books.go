@@ -49,13 +49,14 @@ func (t *Transition) unpromised(a core.Affinity) (n [core.Classes]int32) {
 // let through together.
 func (t *Transition) admittedOf(a core.Affinity) int32 {
 	n := t.unpromised(a)
-	return max(0, min(n[core.Root]+n[core.Urgent], t.roomOf(a)))
+	return max(0, min(n[core.Root]+n[core.Urgent], t.roomOf(a, 0)))
 }
 
-// roomOf is how many more root leases and tabs RootCap and AffinityTabs leave an affinity.
-func (t *Transition) roomOf(a core.Affinity) int32 {
+// roomOf is how many more root leases and tabs RootCap and AffinityTabs leave an affinity that has so
+// many tabs more than after the step.
+func (t *Transition) roomOf(a core.Affinity, more int32) int32 {
 	set := &t.After.Settings
 	_, held, bound := t.Ledger.rootsOf(a)
 	_, _, openings := owns(t.After, a)
-	return min(int32(set.RootCap)-held, int32(set.AffinityTabs)-bound-openings)
+	return min(int32(set.RootCap)-held, int32(set.AffinityTabs)-bound-openings-more)
 }

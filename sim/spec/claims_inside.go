@@ -46,7 +46,7 @@ func (t *Transition) older(r *core.Request, left permitCount, rest []core.Effect
 				had++
 			}
 		}
-		return t.admittedOf(a) > 0 && t.roomOf(a) > had
+		return t.admittedOf(a) > 0 && t.roomOf(a, had) > 0
 	}
 	n := int32(0)
 	for i := range t.After.Requests {

@@ -57,7 +57,7 @@ func (t *Transition) shortageOf(a core.Affinity, rest []core.Effect) (needs [cor
 	idle := int32(evicted(rest, a))
 	coming, _ := t.comingFor(a)
 	coming += idle
-	room := t.roomOf(a) - idle
+	room := t.roomOf(a, idle)
 	n[core.Urgent] = max(0, min(n[core.Urgent], room))
 	n[core.Root] = max(0, min(n[core.Root], room-n[core.Urgent]))
 	for _, c := range [...]core.Class{core.Nested, core.Urgent, core.Root} {
