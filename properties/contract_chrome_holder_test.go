@@ -253,7 +253,10 @@ func TestContractChromeAPageThatFloodsItsConsoleStopsItselfOnly(t *testing.T) {
 }
 
 // renderers returns the processes that run pages.
-func (b *chromeBench) renderers() (found []int) {
+func (b *chromeBench) renderers() []int { return b.running("--type=renderer") }
+
+// running returns the browsers' processes that have a flag in their command.
+func (b *chromeBench) running(flag string) (found []int) {
 	groups := make(map[int]bool)
 	for pid := range b.processes() {
 		if group, err := syscall.Getpgid(pid); err == nil {
@@ -265,7 +268,7 @@ func (b *chromeBench) renderers() (found []int) {
 		var pid int
 		fmt.Sscanf(file, "/proc/%d/", &pid)
 		command, err := os.ReadFile(file)
-		if err != nil || !strings.Contains(string(command), "--type=renderer") {
+		if err != nil || !strings.Contains(string(command), flag) {
 			continue
 		}
 		if group, err := syscall.Getpgid(pid); err == nil && groups[group] {

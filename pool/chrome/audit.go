@@ -135,6 +135,8 @@ func (b *browser) strangeLocked(info *target.Info) string {
 	switch {
 	case c != nil && c.closes > 0:
 		return "" // it goes with its context
+	case c != nil && c.checks:
+		return ""
 	case known != nil && known.tab != nil && known.tab.gaveUp && known.tab.closes == 0:
 		return unclosedPage
 	case known != nil && known.tab != nil:

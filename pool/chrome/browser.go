@@ -47,6 +47,7 @@ type browser struct {
 	tabs    sync.WaitGroup // tabs that are opened or whose goroutines run
 	tracing chan struct{}  // holds a token while somebody records a trace
 	leaves  chan struct{}  // holds a token while there may be pages for closeLeft
+	checks  checks
 
 	mu struct {
 		sync.Mutex
@@ -72,6 +73,7 @@ func newBrowser(s settings, p *process, l link) *browser {
 		done: make(chan struct{}), cleaned: make(chan struct{}),
 		tracing: make(chan struct{}, 1), leaves: make(chan struct{}, 1), ended: make(chan error, 1),
 	}
+	b.checks.turn = make(chan struct{}, 1)
 	b.mu.pages = make(map[target.ID]*listed)
 	b.mu.contexts = make(map[cdp.BrowserContextID]*browserContext)
 	b.mu.profiles = make(map[cdp.BrowserContextID]*profile)
@@ -158,6 +160,10 @@ func (b *browser) Ping(ctx context.Context) error {
 	_, err := call(ctx, b.wire, "", chromebrowser.GetVersion, cdp.Empty{})
 	return err
 }
+
+// Activity is when bytes of the browser last arrived, on the pipe or the connection to it. A browser
+// that sends a long message is alive, though it answers nothing else meanwhile.
+func (b *browser) Activity() time.Time { return b.wire.link.heard() }
 
 // Close asks the browser to end and waits for that until ctx ends, then kills it and waits for up
 // to 5 seconds more. Nil: no process of it is left, and its folder was removed as far as that is

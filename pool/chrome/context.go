@@ -25,6 +25,7 @@ type browserContext struct {
 	// answer. All are guarded by browser.mu.
 	opening, closes int
 	gaveUp          bool
+	checks          bool   // it is that of the checks, whose page is no tab; guarded by browser.mu
 	stains          stains // guarded by browser.mu
 }
 

@@ -22,6 +22,9 @@ var baseArgs = []string{
 	"--password-store=basic",
 	"--hide-scrollbars",
 	"--mute-audio",
+	// Otherwise the sixth end of the process that draws for all pages ends the browser. A check kills
+	// one that hangs.
+	"--disable-gpu-process-crash-limit",
 	// Otherwise Chrome opens a page that is nobody's: 45 MB, and half of the time that starting takes.
 	"--no-startup-window",
 	// Otherwise Chrome keeps a renderer ready for the browser context that navigates, and starts

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/chromedp/cdproto"
 	"github.com/chromedp/cdproto/cdp/jsonv2"
@@ -21,7 +23,38 @@ type link interface {
 	// than bound says it keeps the ends only, and the error is an *oversized.
 	read(bound bound) ([]byte, error)
 	write(messages []*cdproto.Message) error
+	// heard is when bytes came last, whether or not they were the end of a message.
+	heard() time.Time
 	Close() error
+}
+
+// epoch is what arrivals count from, so that they do not depend on the wall clock.
+var epoch = time.Now()
+
+// arrivals notes when bytes come.
+type arrivals struct{ last atomic.Int64 } // the time since epoch; 0: none have
+
+func (a *arrivals) heard() time.Time {
+	if last := a.last.Load(); last != 0 {
+		return epoch.Add(time.Duration(last))
+	}
+	return time.Time{}
+}
+
+// of returns a reader of what r reads.
+func (a *arrivals) of(r io.Reader) io.Reader { return arrivalsOf{r, a} }
+
+type arrivalsOf struct {
+	io.Reader
+	*arrivals
+}
+
+func (r arrivalsOf) Read(into []byte) (int, error) {
+	n, err := r.Reader.Read(into)
+	if n > 0 {
+		r.last.Store(int64(time.Since(epoch)))
+	}
+	return n, err
 }
 
 // bound says how long a message may be. most is the shortest bound of all, and of says which one a
@@ -84,6 +117,7 @@ func (o *oversized) Error() string { return fmt.Sprintf("a message has %d bytes"
 
 // pipe is the link to a browser of our own: no port, and the browser ends when we do.
 type pipe struct {
+	arrivals
 	in    *bufio.Reader
 	out   *bufio.Writer
 	long  []byte // a message that is longer than the buffer
@@ -91,10 +125,12 @@ type pipe struct {
 }
 
 func newPipe(in io.ReadCloser, out io.WriteCloser) *pipe {
-	return &pipe{
-		in: bufio.NewReaderSize(in, 256<<10), out: bufio.NewWriter(out),
+	p := &pipe{
+		out:   bufio.NewWriter(out),
 		close: sync.OnceValue(func() error { return errors.Join(in.Close(), out.Close()) }),
 	}
+	p.in = bufio.NewReaderSize(p.of(in), 256<<10)
+	return p
 }
 
 func (p *pipe) read(bound bound) ([]byte, error) {
@@ -149,6 +185,7 @@ func (p *pipe) Close() error { return p.close() }
 
 // socket is the link to somebody else's browser.
 type socket struct {
+	arrivals
 	conn  *websocket.Conn
 	close func() error
 }
@@ -167,6 +204,7 @@ func (s *socket) read(bound bound) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	reader = s.of(reader)
 	var text bytes.Buffer
 	_, err = io.CopyN(&text, reader, bound.most+1)
 	for err == nil && !bound.passed(text.Len(), text.Bytes(), nil) {

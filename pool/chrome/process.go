@@ -152,6 +152,22 @@ func (p *process) wait(printed *os.File) {
 // kill ends every process of the group by force. It must not be called once gone has returned.
 func (p *process) kill() { _ = syscall.Kill(-p.group, syscall.SIGKILL) }
 
+// killOne kills one process of the browser, and not the main one. One that has ended meanwhile is no
+// error.
+func (p *process) killOne(pid int) error {
+	group, err := syscall.Getpgid(pid)
+	if errors.Is(err, syscall.ESRCH) {
+		return nil
+	}
+	if pid <= 1 || pid == p.group || group != p.group && !p.knows(strconv.Itoa(pid)) {
+		return errors.New("it is none of the browser's helper processes")
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); !errors.Is(err, syscall.ESRCH) {
+		return err
+	}
+	return nil
+}
+
 // gone kills what is left of the browser, and returns when nothing of it runs any more. A process
 // that does not even react to being killed keeps it waiting.
 func (p *process) gone() {

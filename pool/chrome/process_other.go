@@ -24,6 +24,8 @@ func start(string, []string, []string, string, io.Writer) (*process, error) {
 
 func (p *process) kill() {}
 
+func (p *process) killOne(int) error { return errors.ErrUnsupported }
+
 func (p *process) gone() {}
 
 func (p *process) ending(string) string { return "" }
