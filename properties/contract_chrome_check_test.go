@@ -174,6 +174,19 @@ func TestContractChromeACheckOfAStoppedBrowserEndsWithItsContext(t *testing.T) {
 	}
 }
 
+func TestContractChromeACheckEndsWithItsBrowser(t *testing.T) {
+	onBrowser(t, nil, func(s *contractStage[*chrome.Page], b *chromeBench) {
+		s.ok("Check", check(s.limit(), s.browser))
+		stop(t, mainOf(t, b, s.browser))
+		ended := make(chan error, 1)
+		go func() { ended <- check(s.limit(), s.browser) }()
+		s.ok("Browser.Close", s.browser.Close(s.in(100*time.Millisecond)))
+		if err := <-ended; err == nil || errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Check of a browser that was closed meanwhile: %v", err)
+		}
+	})
+}
+
 func TestContractChromeManyEndsOfTheDrawingProcessDoNotEndTheBrowser(t *testing.T) {
 	onBrowser(t, nil, func(s *contractStage[*chrome.Page], b *chromeBench) {
 		for range 7 {

@@ -25,6 +25,8 @@ func TestArgsReplaceTheLaunchersOwnByName(t *testing.T) {
 			"both can be switched off", Launcher{Headful: true, NoSandbox: true}, []string{"--no-sandbox"},
 			[]string{"--headless"},
 		},
+		{"its GPU process may end any number of times", Launcher{},
+			[]string{"--disable-gpu-process-crash-limit"}, nil},
 		{"3D is off", Launcher{}, []string{"--disable-3d-apis"}, nil},
 		{"3D can be switched on", Launcher{WebGL: true}, nil, []string{"--disable-3d-apis"}},
 		{"a flag is added", Launcher{Args: []string{"--lang=de"}}, []string{"--lang=de"}, nil},
