@@ -105,7 +105,8 @@ var (
 		MaxUses                               int
 		MaxAge, MaxAgeJitter, IdleContraction time.Duration
 		BrowserMaxAge                         time.Duration
-		BrowserMaxTabs                        int
+		BrowserMaxTabs, BrowserDoubt          int
+		CheckEvery                            time.Duration
 	}(pool.Retire{})
 	_ = struct {
 		OpenRetries, OrphanCap, TabsPerContext, MaxBypass int

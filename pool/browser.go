@@ -79,6 +79,18 @@ type EndTeller interface {
 	Ended() <-chan error
 }
 
+// Checker is a Browser that can be asked to do each kind of work once: to draw a frame, to load a
+// resource, to store something. The processes that do this are shared by all its tabs, and may hang while
+// everything else answers.
+type Checker interface {
+	// Check returns nil when the browser did all of it. It uses no tab of the pool. An error names the work
+	// that was not done: the pool then replaces the browser, as Recycle does. Check may repair what hangs and
+	// return nil. The pool calls it every CheckEvery, after BrowserDoubt doubtful ends of leases or failed
+	// openings, and ends its ctx after
+	// StallTimeout; Check returns then.
+	Check(ctx context.Context) error
+}
+
 // LeaseTab is a Tab whose leases have sessions of their own. What a holder sets through the session of its
 // lease ends with that session.
 type LeaseTab[P any] interface {

@@ -118,6 +118,14 @@ type Retire struct {
 	BrowserMaxAge time.Duration
 	// BrowserMaxTabs is after how many tabs a browser is replaced. Default Off. At least 1, or Off.
 	BrowserMaxTabs int
+	// BrowserDoubt is after how many doubtful ends of leases and failed openings a browser's work is
+	// checked, where the driver can do that (Checker). They count since the last check, and only where they
+	// are of two affinities, or the browser serves one alone. An end is doubtful where the lease expired or
+	// its holder said Suspect, or where the page does not answer the first question after it. Default 3. At
+	// least 2, or Off.
+	BrowserDoubt int
+	// CheckEvery is how often a browser's work is checked without such evidence. Default 60s. > 0, or Off.
+	CheckEvery time.Duration
 }
 
 // More are settings that few pools change.

@@ -28,6 +28,9 @@ type browser[P any] struct {
 	running   int                     // goroutines that may wait for it
 	unwanted  bool                    // the core has asked for its end
 	forgotten chan struct{}           // closed when the browser is known no more
+
+	launched    core.Time               // when its launch was asked for
+	giveUpCheck context.CancelCauseFunc // of its last check
 }
 
 func (b *browser[P]) name() string { return "browser " + browserName(b.id) }
@@ -138,7 +141,7 @@ var (
 )
 
 func (p *Pool[P]) launchLocked(e *core.Effect) {
-	b := &browser[P]{id: e.Browser, forgotten: make(chan struct{})}
+	b := &browser[P]{id: e.Browser, forgotten: make(chan struct{}), launched: p.nowLocked()}
 	b.life, b.end = context.WithCancelCause(context.Background())
 	p.mu.browsers[b.id] = b
 	ctx, cancel := context.WithCancel(withOperationID(b.life, uint64(e.Operation)))
@@ -175,7 +178,8 @@ func (p *Pool[P]) launchLocked(e *core.Effect) {
 			return
 		}
 		// A launch that was written off is answered like any other: the core has it closed.
-		p.stepLocked(core.Event{Kind: core.BrowserReady, Browser: b.id})
+		_, checks := process.(Checker)
+		p.stepLocked(core.Event{Kind: core.BrowserReady, Browser: b.id, Checks: checks})
 	})
 }
 

@@ -98,6 +98,8 @@ func (p *Pool[P]) carryOutLocked(e *core.Effect) {
 		p.closeBrowserLocked(e)
 	case core.Ping:
 		p.pingLocked(e)
+	case core.CheckBrowser:
+		p.checkBrowserLocked(e)
 	case core.OpenTab:
 		p.openLocked(e)
 	case core.ProbeTab, core.RescueTab, core.ResetTab:
@@ -327,6 +329,8 @@ func (p *Pool[P]) giveUpLocked(e core.Event) {
 		}
 		c.silent = true
 		c.giveUp(p.silentLocked("closing "+c.name, setting, limit))
+	case core.CheckSilent:
+		p.checkSilentLocked(b)
 	case core.BrowserSilent:
 		p.mu.lastFailure = p.silentLocked("an answer of "+b.name(), "StallTimeout", set.StallTimeout)
 	case core.CloseSilent:

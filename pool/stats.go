@@ -3,6 +3,7 @@ package pool
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"github.com/pagepool/pagepool/pool/core"
 )
@@ -19,6 +20,7 @@ type Stats struct {
 	Lost         int       // tabs that neither a close nor a kill has ended
 	LostContexts int       // contexts without a tab that no close has ended
 	Counters     Counters
+	Browsers     []BrowserStats  // alive, oldest first
 	Affinities   []AffinityStats // those that the pool knows, in the order of their keys
 }
 
@@ -45,6 +47,14 @@ type AffinityStats struct {
 	MaxWaitingPriority int    // of those; 0 where nobody waits
 }
 
+// BrowserStats is one browser.
+type BrowserStats struct {
+	ID       string
+	State    string        // starting, ready, draining or closing
+	Age      time.Duration // since its launch was asked for
+	Evidence int           // doubtful ends and failed openings since its last check
+}
+
 // Counters count what has happened since the pool was made. They only grow.
 type Counters struct {
 	Grants        uint64
@@ -68,6 +78,8 @@ type Counters struct {
 	Probes        uint64 // pages asked whether they answer
 	Rescues       uint64 // pages whose main thread had to be stopped
 	Resets        uint64 // pages brought back to the standby state after a lease
+	Checks        uint64 // browsers asked to do each kind of work once
+	CheckFailures uint64 // checks that found work that was not done
 	Retirements   Retirements
 }
 
@@ -99,6 +111,8 @@ func (c *Counters) count(e *core.Effect) {
 		}
 	case core.Launch:
 		c.BrowserStarts++
+	case core.CheckBrowser:
+		c.Checks++
 	case core.OpenTab:
 		c.Opens++
 	case core.ProbeTab:
@@ -173,6 +187,14 @@ func (p *Pool[P]) stats() Stats {
 		Counters:     p.mu.counters,
 	}
 	s.Saturation = float64(s.Leases+s.Waiting) / float64(s.Capacity)
+	now := p.nowLocked()
+	c.EachBrowser(func(v core.BrowserView) {
+		b := BrowserStats{ID: browserName(v.ID), State: v.State, Evidence: v.Doubts}
+		if known := p.mu.browsers[v.ID]; known != nil {
+			b.Age = (now - known.launched).Duration()
+		}
+		s.Browsers = append(s.Browsers, b)
+	})
 	at := make([]int, len(p.mu.keys.names)) // by handle: its place in s.Affinities
 	c.EachAffinity(func(v core.AffinityView) {
 		at[v.Affinity] = len(s.Affinities)

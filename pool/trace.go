@@ -41,6 +41,7 @@ const (
 	SpanKill         SpanKind = "kill"
 	SpanCloseContext SpanKind = "close-context" // one without a tab
 	SpanCloseBrowser SpanKind = "close-browser"
+	SpanCheck        SpanKind = "check" // a browser does each kind of work once
 )
 
 // Span is what is known at the beginning.

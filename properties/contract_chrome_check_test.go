@@ -273,3 +273,39 @@ func TestContractChromeActivityIsTheArrivalOfBytes(t *testing.T) {
 		s.ok("going on", syscall.Kill(pid, syscall.SIGCONT))
 	})
 }
+
+// The drawing process of a pool's browser hangs, and Chrome does not notice. After three doubtful ends of two
+// affinities the pool has the browser checked, the check ends that process, and work goes on in the same browser.
+func TestContractChromeAPoolFindsABrowserThatDrawsNoMore(t *testing.T) {
+	cfg := pool.Config{MaxPages: 4, MaxLease: 2 * time.Second}
+	onChrome(t, cfg, func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page]) {
+		draw := func(affinity string) error {
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			defer cancel()
+			return p.Do(ctx, affinity, func(ctx context.Context, page *chrome.Page) error {
+				_, err := chrome.Run(ctx, page, chromedp.FullScreenshot(50))
+				return err
+			})
+		}
+		for _, affinity := range []string{"a", "b"} {
+			if err := draw(affinity); err != nil {
+				t.Fatal(err)
+			}
+		}
+		stop(t, helpers[0].pid(t, b))
+		failed := 0
+		for began := time.Now(); ; failed++ {
+			err := draw([]string{"a", "b"}[failed%2])
+			if err == nil {
+				t.Logf("%d failed, and work went on %v after the process hung", failed, time.Since(began))
+				break
+			}
+			if time.Since(began) > 2*time.Minute {
+				t.Fatalf("%d failed, the last with %v", failed, err)
+			}
+		}
+		if c := p.Stats().Counters; c.Checks < 1 || c.BrowserStarts != 1 {
+			t.Errorf("%d checks, %d launches", c.Checks, c.BrowserStarts)
+		}
+	})
+}

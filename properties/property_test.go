@@ -113,7 +113,7 @@ func TestPropertyAnyScheduleKeepsEveryInvariant(t *testing.T) {
 		rapid.Check(t, func(t *rapid.T) {
 			scenario := sim.Scenario{
 				Settings: drawSettings(t), Faults: rapid.IntRange(0, 8).Draw(t, "faults"), Menu: sim.AllFaults,
-				Full: rapid.Bool().Draw(t, "full"),
+				Full: rapid.Bool().Draw(t, "full"), Checks: rapid.Bool().Draw(t, "checks"),
 			}
 			for range rapid.IntRange(1, 5).Draw(t, "clients") {
 				scenario.Programs = append(scenario.Programs, drawProgram(t))
@@ -194,6 +194,10 @@ func drawSettings(t *rapid.T) core.Settings {
 	s.BrowserMaxTabs = rapid.IntRange(0, 6).Draw(t, "BrowserMaxTabs")
 	for _, on := range []*bool{&s.RetainOnEvict, &s.AllowReassign, &s.Reset} {
 		*on = rapid.Bool().Draw(t, "switch")
+	}
+	s.BrowserDoubt = rapid.SampledFrom([]int{core.Off, 2, 3}).Draw(t, "BrowserDoubt")
+	if rapid.IntRange(0, 3).Draw(t, "checks every") < 3 {
+		s.CheckEvery = core.Off // in an untimed world, a check every now and then hides what else could happen
 	}
 	if rapid.Bool().Draw(t, "probes") {
 		s.ProbeMaxAge = 1 // in an untimed world: always

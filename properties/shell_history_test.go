@@ -38,6 +38,7 @@ type shellVisit struct {
 type shellScript struct {
 	seed     uint64
 	sessions bool // each lease has a session of its own
+	checks   bool // browsers can be checked
 	cfg      pool.Config
 	visits   []shellVisit
 	kills    []time.Duration // when the browser dies; of two, the older one
@@ -53,7 +54,7 @@ func someTime(r *rand.Rand, most time.Duration) time.Duration {
 func newShellScript(seed uint64) shellScript {
 	r := rand.New(rand.NewPCG(seed, 1))
 	s := shellScript{
-		seed: seed, sessions: seed%2 == 1,
+		seed: seed, sessions: seed%2 == 1, checks: seed%3 == 0,
 		cfg: pool.Config{
 			MaxPages: 1 + r.IntN(4), MaxLease: 20 * time.Second, Reset: r.IntN(3) == 0,
 			More: pool.More{
@@ -145,7 +146,7 @@ func TestShellOverTheFakeBrowserHasTheHistoryOfTheBareCore(t *testing.T) {
 func playShell(t *testing.T, s shellScript) []string {
 	h := &shellHistory{began: time.Now()}
 	now := func() time.Duration { return time.Since(h.began) }
-	launcher := &fakebrowser.Launcher{Fate: s.fate, Sessions: s.sessions}
+	launcher := &fakebrowser.Launcher{Fate: s.fate, Sessions: s.sessions, Checks: s.checks}
 	p, err := pool.New(launcher, s.cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -431,6 +432,7 @@ var shellAnswers = map[core.EffectKind]struct {
 	core.EndSession:   {fakebrowser.EndSession, core.SessionEnded, core.SessionEndFailed},
 	core.BeginSession: {fakebrowser.BeginSession, core.SessionBegun, core.SessionBeginFailed},
 	core.Ping:         {fakebrowser.Ping, core.BrowserAnswered, core.BrowserAnswered},
+	core.CheckBrowser: {fakebrowser.Check, core.Checked, core.CheckFailed},
 }
 
 func (b *bareCore) operate(f core.Effect) {
@@ -443,6 +445,10 @@ func (b *bareCore) operate(f core.Effect) {
 	}
 	due := dueEvent{tab: f.Tab, browser: f.Browser}
 	switch f.Kind {
+	case core.Launch:
+		e.Checks = b.checks && e.Kind == core.BrowserReady
+	case core.CheckBrowser:
+		e.Operation = f.Operation
 	case core.OpenTab:
 		b.opening[f.Tab], e.Sessions = true, b.sessions && e.Kind == core.Opened
 	case core.KillTab:
@@ -475,7 +481,7 @@ func (b *bareCore) operate(f core.Effect) {
 	case core.Ping:
 		after = 0
 	}
-	if f.Kind != core.Launch && f.Kind != core.CloseBrowser && f.Kind != core.Ping {
+	if f.Kind != core.Launch && f.Kind != core.CloseBrowser && f.Kind != core.Ping && f.Kind != core.CheckBrowser {
 		e.Browser = 0
 	}
 	due.at, due.event = b.now+after, e

@@ -32,6 +32,7 @@ const (
 	Deaths     // the browser dies
 	GivesUp    // a caller gives up, where its instruction allows it
 	Expires    // a lease reaches its limit although its holder would give it back
+	Sickens    // the browser does no work any more, though it answers
 	TimePasses // by a tick: for what goes by the time, such as ageing
 	AllFaults  = 1<<iota - 1
 )
@@ -53,6 +54,7 @@ const (
 	pageStopsNavigating
 	browserEnds
 	browserFallsSilent
+	browserSickens
 	timePasses
 )
 
@@ -101,7 +103,7 @@ func (w *World) Actions(buffer []Action) []Action {
 // deviates says whether it is a fault that a deadline fires now: what it waits for can still come.
 func (w *World) deviates(e core.Event) bool {
 	switch e.Kind {
-	case core.RetryDue, core.RelaunchDue, core.ContractDue, core.BrowserWorn:
+	case core.RetryDue, core.RelaunchDue, core.ContractDue, core.BrowserWorn, core.CheckDue:
 		return false
 	case core.Expired:
 		i, ok := w.ownerOf(uint64(e.Request))
@@ -173,6 +175,8 @@ func (w *World) deviations(out []Action) []Action {
 			add(Action{kind: operationAnswers, outcome: fakebrowser.FailsAnyway, index: index}, OpenFailsLeaving)
 		case fakebrowser.Probe, fakebrowser.Rescue, fakebrowser.Reset, fakebrowser.EndSession, fakebrowser.BeginSession:
 			add(Action{kind: operationAnswers, outcome: fakebrowser.Fails, index: index}, Doubts)
+		case fakebrowser.Check:
+			add(Action{kind: operationAnswers, outcome: fakebrowser.Fails, index: index}, Doubts)
 		case fakebrowser.Close, fakebrowser.CloseContext:
 			add(Action{kind: operationAnswers, outcome: fakebrowser.Fails, index: index}, CloseFails)
 			add(Action{kind: operationAnswers, outcome: fakebrowser.FailsAnyway, index: index}, CloseFailsAnyway)
@@ -223,6 +227,9 @@ func (w *World) deviations(out []Action) []Action {
 		if b := &w.fake.Browsers[i]; !b.Silent && !b.Launching {
 			add(Action{kind: browserFallsSilent, index: int32(i)}, Silences)
 		}
+		if b := &w.fake.Browsers[i]; w.fake.Checks && !b.Sick && !b.Launching {
+			add(Action{kind: browserSickens, index: int32(i)}, Sickens)
+		}
 	}
 	if w.tick > 0 {
 		add(Action{kind: timePasses}, TimePasses)
@@ -263,6 +270,8 @@ func (w *World) Do(a *Action) {
 		w.StopNavigating(w.fake.Tabs[a.index].ID)
 	case browserFallsSilent:
 		w.FallSilent(w.fake.Browsers[a.index].ID)
+	case browserSickens:
+		w.Sicken(w.fake.Browsers[a.index].ID)
 	case timePasses:
 		w.now += w.tick
 	case browserEnds:
@@ -304,6 +313,8 @@ func (w *World) Label(a *Action) string {
 		return "time passes"
 	case browserFallsSilent:
 		return "browser b" + strconv.Itoa(int(w.fake.Browsers[a.index].ID)) + " falls silent"
+	case browserSickens:
+		return "browser b" + strconv.Itoa(int(w.fake.Browsers[a.index].ID)) + " falls sick"
 	default:
 		return "browser b" + strconv.Itoa(int(w.fake.Browsers[a.index].ID)) + " dies"
 	}

@@ -161,6 +161,10 @@ func (w *World) run(i int) {
 	case ready:
 		w.instruct(i, w.programs[i][c.pc])
 	case holding:
+		if w.hangs(c.innermost()) {
+			c.state = sitting
+			return
+		}
 		c.state = ready
 		c.pc++
 		w.run(i)
@@ -170,6 +174,17 @@ func (w *World) run(i int) {
 		w.unwind(i)
 	}
 	w.endIfOver(i)
+}
+
+// hangs says whether the work on a page does not come to its end, in a browser that does none. Its lease
+// will reach its limit.
+func (w *World) hangs(l *lease) bool {
+	i := slices.IndexFunc(w.core.Tabs, func(t core.Tab) bool { return t.ID == l.tab && t.Holder == l.request })
+	if i < 0 || w.core.Tabs[i].MaxLease < 0 || w.healing {
+		return false
+	}
+	b := w.fake.Browser(w.core.Tabs[i].Browser)
+	return b != nil && b.Sick
 }
 
 // endIfOver ends the program of a client that has nothing left to do, so that it takes no turn.

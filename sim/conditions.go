@@ -29,6 +29,8 @@ type Faults struct {
 	SpoilsTab, SpoilsContext             int // a holder leaves something that no end of a session undoes
 	NavigatesNoMore                      int // a page answers everything but navigations
 	LoopsLate                            int // a page begins to loop when its lease ends
+	SickensBrowser                       int // a page makes its browser do no work any more, drawn for each grant
+	CheckFails, CheckSlow, CheckHangs    int // of a browser that is well
 	Twice                                int // the answer comes twice
 	Wedges, Crashes                      int // of renders, drawn when their program is made
 	Loops                                int // of the wedged renders: a rescue helps
@@ -42,8 +44,9 @@ type Faults struct {
 type Conditions struct {
 	Launch, Open, Close, Kill, BrowserClose Latency
 	Probe, Rescue, Reset, Ping              Latency
-	EndSession, BeginSession                Latency
+	EndSession, BeginSession, Check         Latency
 	Sessions                                bool    // each lease has a session of its own
+	Checks                                  bool    // browsers can be checked
 	Slow                                    Latency // of what is slow
 	Echo                                    core.Time
 	Faults                                  Faults
@@ -74,6 +77,7 @@ var DefaultConditions = Conditions{
 	Ping:         Latency{1 * Milliseconds, 1 * Milliseconds},
 	EndSession:   Latency{1 * Milliseconds, 1 * Milliseconds},
 	BeginSession: Latency{2 * Milliseconds, 2 * Milliseconds},
+	Check:        Latency{50 * Milliseconds, 50 * Milliseconds},
 	Echo:         5 * Milliseconds,
 }
 

@@ -32,6 +32,7 @@ const (
 	wedged
 	looped
 	browserSilent
+	browserSick
 	crashedLeased
 	crashedStandby
 	crashedIdle
@@ -73,6 +74,9 @@ const (
 	browserWorn
 	browserStalled
 	browserUnanswered
+	browserChecked
+	browserCheckFailed
+	browserCheckSilent
 	drained
 	drainSilent
 
@@ -162,7 +166,9 @@ var reachNames = [reaches]string{
 	savedUnharmed: "suspect_answered", savedByRescue: "rescued", resetDone: "reset",
 	orphaned: "orphaned", orphanEnded: "orphan_used_again", grew: "grew", grewHigh: "grew_for_high_priority", shrank: "shrank",
 	browserWorn: "browser_worn", browserStalled: "browser_stalled", browserUnanswered: "browser_silent_lost",
-	drained: "drained", drainSilent: "drain_silent",
+	browserSick: "browser_fell_sick", browserChecked: "browser_checked", browserCheckFailed: "browser_check_failed",
+	browserCheckSilent: "browser_check_silent",
+	drained:            "drained", drainSilent: "drain_silent",
 	grantedInPrimary: "in_primary", grantedReassigned: "reassigned", grantedProbed: "probed",
 	bypassed: "bypassed", bypassUsedUp: "bypass_used_up",
 	closedContraction: "closed_contraction", closedDrain: "closed_drain", closedUnwanted: "closed_unwanted", closedSpoiled: "closed_spoiled",
@@ -246,7 +252,8 @@ var eventReaches = map[core.EventKind]reach{
 	core.SessionEnded: sessionEnded, core.SessionEndFailed: sessionEndFailed, core.SessionBeginFailed: sessionBeginFailed,
 	core.ContextSilent: contextSilent, core.ContextCloseFailed: contextCloseFailed,
 	core.BrowserWorn: browserWorn, core.BrowserStalled: browserStalled, core.BrowserSilent: browserUnanswered,
-	core.DrainSilent: drainSilent,
+	core.DrainSilent: drainSilent, core.Checked: browserChecked, core.CheckFailed: browserCheckFailed,
+	core.CheckSilent: browserCheckSilent,
 }
 
 var closeReaches = [...]reach{

@@ -18,6 +18,7 @@ type Scenario struct {
 	Faults   int       // deviations from a healthy browser, in all
 	Menu     Menu      // of which kinds
 	Sessions bool      // the driver gives each lease a session of its own
+	Checks   bool      // the driver can check its browsers
 	Tick     core.Time // by how much TimePasses lets time pass
 
 	Only    string                                                  // as Options.Only
@@ -111,7 +112,7 @@ func ScenarioNamed(name string) *Scenario {
 
 // World makes the world in which a scenario begins.
 func (s *Scenario) World() (*World, error) {
-	w, err := New(Options{Settings: s.Settings, Programs: s.Programs, Faults: s.Faults, Menu: s.Menu, Sessions: s.Sessions, Tick: s.Tick, Only: s.Only, Observe: s.Observe})
+	w, err := New(Options{Settings: s.Settings, Programs: s.Programs, Faults: s.Faults, Menu: s.Menu, Sessions: s.Sessions, Checks: s.Checks, Tick: s.Tick, Only: s.Only, Observe: s.Observe})
 	if err != nil {
 		return nil, err
 	}

@@ -22,6 +22,7 @@ func (w *World) CapacityMax() int { return w.mostAlive }
 func (w *World) Heal(longest core.Time, p *Patience) {
 	w.healing = true
 	w.nextArrival, w.nextMishap = never, never
+	w.fake.Recover()
 	for i := range w.clients {
 		if s := w.clients[i].state; s == waiting || s == calling && w.programs[i][w.clients[i].pc].Verb == Dispose {
 			w.clients[i].serial++ // its patience has no end now
@@ -54,6 +55,7 @@ func (w *World) RecoveryBound() core.Time {
 	add(3, s.LaunchTimeout)
 	add(2, s.DrainTimeout)
 	add(2, s.StallTimeout)
+	add(1, s.CheckTimeout())
 	add(1, s.IdleContraction)
 	add(2, s.OpenBackoffMax)
 	add(s.OpenRetries, s.OpenBackoffMax)

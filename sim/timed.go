@@ -93,6 +93,9 @@ func (w *World) draw(o *fakebrowser.Operation) {
 		menu = [5]planChance{{fails, f.BeginFails}, {slow, f.BeginSlow}, {hangs, f.BeginHangs}, {twice, f.Twice}}
 	case fakebrowser.Ping:
 		latency = c.Ping
+	case fakebrowser.Check:
+		latency = c.Check
+		menu = [5]planChance{{fails, f.CheckFails}, {slow, f.CheckSlow}, {hangs, f.CheckHangs}, {twice, f.Twice}}
 	case fakebrowser.Close, fakebrowser.CloseContext:
 		latency = c.Close
 		menu = [5]planChance{{fails, f.CloseFails}, {failsAnyway, f.CloseFailsAnyway}, {slow, f.CloseSlow}, {hangs, f.CloseHangs}, {twice, f.Twice}}
@@ -171,6 +174,8 @@ func (w *World) slow(kind fakebrowser.OperationKind) core.Time {
 		grace, timeout = max(0, s.RescueTimeout)/2, max(s.RescueTimeout, time.Millisecond)
 	case fakebrowser.Reset:
 		grace, timeout = s.OpenGrace, s.OpenTimeout
+	case fakebrowser.Check:
+		grace, timeout = s.CheckTimeout()/2, s.CheckTimeout()
 	}
 	const tick = time.Microsecond
 	around := [...]time.Duration{

@@ -31,6 +31,7 @@ type Options struct {
 	Choices    scheduler.Source
 	Conditions *Conditions // nil: DefaultConditions
 	Sessions   bool        // the driver gives each lease a session of its own
+	Checks     bool        // the driver can check its browsers
 	Arrivals   Arrivals
 
 	// Untimed worlds have these clients, and Faults deviations from a healthy browser in all, of
@@ -166,6 +167,7 @@ func New(o Options) (*World, error) {
 		w.conditions = &DefaultConditions
 	}
 	w.fake.Sessions = o.Sessions || w.conditions.Sessions
+	w.fake.Checks = o.Checks || w.conditions.Checks
 	if o.Timed {
 		w.owners = make([]owner, 64)
 	}
@@ -329,10 +331,11 @@ func (w *World) Perform(event core.Event) error {
 	return nil
 }
 
-// hears has the fake browser be as an event says that it is: whether leases have sessions, and what
-// a holder left.
+// hears has the fake browser be as an event says that it is: whether leases have sessions and browsers
+// can be checked, and what a holder left.
 func (w *World) hears(event core.Event) {
 	w.fake.Sessions = w.fake.Sessions || event.Sessions
+	w.fake.Checks = w.fake.Checks || event.Checks
 	if t := w.fake.Tab(event.Tab); t != nil && event.Kind == core.SessionEnded {
 		t.Left, t.Navigation = event.Left, event.Navigation
 	}
@@ -379,6 +382,16 @@ func (w *World) FallSilent(id core.BrowserID) bool {
 		return false
 	}
 	w.reached[browserSilent]++
+	return true
+}
+
+// Sicken makes a browser do no work any more, though it answers. It is false where no such browser
+// serves.
+func (w *World) Sicken(id core.BrowserID) bool {
+	if !w.fake.Sicken(id) {
+		return false
+	}
+	w.reached[browserSick]++
 	return true
 }
 

@@ -49,6 +49,9 @@ func (c *Canon) Hash(s *core.Facts) {
 		}
 		c.Add(c.Age(b.Since))
 		c.Add(c.Browser(b.ID)<<8 | uint64(b.State) | Bit(b.Unlaunched, 16) | Bit(b.Worn, 17) | Bit(b.AskedAt != core.Never, 18) | worn<<32)
+		if b.Checks {
+			c.hashChecks(s, b)
+		}
 	}
 	for i := range s.Contexts {
 		if s.Contexts[i].State != 0 {
@@ -227,6 +230,17 @@ func Outline(s *core.Facts) uint64 {
 	}
 	h.Add(sum)
 	return h.Sum()
+}
+
+// hashChecks adds what the checks of a browser depend on.
+func (c *Canon) hashChecks(s *core.Facts, b *core.Browser) {
+	e := &b.Evidence
+	c.Add(Bit(s.Check.Browser == b.ID, 0) | Bit(s.Check.Browser != 0, 5) | Bit(b.SickAt != 0, 1) | Bit(e.Several, 2) | Bit(e.Others, 3) |
+		Bit(s.Check.Failed > 0, 4) | uint64(e.First)<<16 | uint64(e.Served)<<32)
+	c.Add(uint64(min(e.Doubts, int32(max(0, s.Settings.BrowserDoubt)))))
+	if c.Tick > 0 {
+		c.Add(uint64(s.Check.Failed)) // how long the next pause is
+	}
 }
 
 // roughly is from how many on Outline does not tell numbers apart.

@@ -30,6 +30,10 @@ type Browser struct {
 	State      BrowserState
 	Unlaunched bool // the answer to its launch is still out
 	Worn       bool // it is to be replaced
+	Checks     bool // it can be checked
+	CheckedAt  Time // when its last check began, or it was ready
+	SickAt     Time // when it is worn because a check has failed; 0: none has
+	Evidence   Evidence
 }
 
 func (s *State) browser(id BrowserID) *Browser {
@@ -124,7 +128,7 @@ func (s *State) browserEvent(e *Event) {
 	}
 	switch e.Kind {
 	case BrowserReady:
-		s.browserReady(b)
+		s.browserReady(b, e.Checks)
 	case BrowserFailed:
 		if b.Unlaunched {
 			s.endLaunch(b)
@@ -142,7 +146,11 @@ func (s *State) browserEvent(e *Event) {
 			s.dropBrowser(b.ID)
 		}
 	case BrowserWorn:
-		b.Worn = true
+		s.wornOut(b)
+	case CheckDue:
+		s.checkDue(b)
+	case Checked, CheckFailed, CheckSilent:
+		s.checked(b, e)
 	case BrowserStalled:
 		if s.serves(b.ID) && b.AskedAt == Never {
 			b.AskedAt = s.Now
@@ -162,7 +170,7 @@ func (s *State) browserEvent(e *Event) {
 }
 
 // browserReady puts a browser to service. One that it replaces drains from this step on.
-func (s *State) browserReady(b *Browser) {
+func (s *State) browserReady(b *Browser, checks bool) {
 	launched := b.Unlaunched && b.State == BrowserStarting
 	b.Unlaunched = false
 	if !launched {
@@ -181,6 +189,10 @@ func (s *State) browserReady(b *Browser) {
 		}
 	}
 	b.State, b.Since, b.HeardAt = BrowserServing, s.Now, s.Now
+	if checks {
+		b.Checks, b.CheckedAt = true, s.Now
+		s.armCheck(b)
+	}
 	if s.Settings.BrowserMaxAge > 0 {
 		s.arm(s.Now.Add(s.Settings.BrowserMaxAge))
 	}
@@ -220,6 +232,7 @@ func (s *State) endBrowser(id BrowserID, force bool) {
 	if b == nil || b.State == BrowserClosing {
 		return
 	}
+	s.endCheck(id)
 	b.State, b.Since = BrowserClosing, s.Now
 	s.arm(s.Now.Add(s.Settings.BrowserCloseTimeout))
 	s.loseTabs(id)
@@ -227,6 +240,7 @@ func (s *State) endBrowser(id BrowserID, force bool) {
 }
 
 func (s *State) dropBrowser(id BrowserID) {
+	s.endCheck(id)
 	s.loseTabs(id)
 	for i := range s.Tabs {
 		if s.Tabs[i].State != 0 && s.Tabs[i].Browser == id {
@@ -309,6 +323,7 @@ func (s *State) drain() bool {
 // pause belong to the round that began it, and those of a browser that is being replaced to none.
 func (s *State) failedOpening(id BrowserID) {
 	s.callsDue = true
+	s.doubtBrowser(id, 0)
 	if !s.Paused && !s.draining(id) {
 		s.Rounds++
 		s.FailedOpenings++
@@ -335,7 +350,11 @@ func (s *State) failedBrowser() {
 
 // backoff is the pause after so many failures in a row: OpenBackoff, doubling up to OpenBackoffMax.
 func (s *State) backoff(failures int32) time.Duration {
-	pause, most := s.Settings.OpenBackoff, s.Settings.OpenBackoffMax
+	return doubled(s.Settings.OpenBackoff, s.Settings.OpenBackoffMax, failures)
+}
+
+// doubled is a pause after so many failures in a row, which doubles with each, up to the most.
+func doubled(pause, most time.Duration, failures int32) time.Duration {
 	for ; failures > 1 && pause < most; failures-- {
 		pause += min(pause, most-pause)
 	}

@@ -73,6 +73,7 @@ type Tab struct {
 	Sessions   bool      // each of its leases has a session of its own
 	Retried    bool      // since its last lease, a session of it has failed to end, or to begin
 	Stuck      bool      // in its last lease a navigation began, and none finished
+	Unjudged   bool      // its last lease has ended, and nothing was asked of its page since
 }
 
 // bound says whether a tab belongs to an affinity and is not on its way out.
@@ -160,6 +161,7 @@ type Facts struct {
 	Success        uint32 // rounds when an opening last succeeded
 	Paused         bool   // the pause after a failed round of opening has not passed
 	RetryAt        Time
+	Check          Check
 	Grounded       bool // the pause after a failed launch has not passed
 	RelaunchAt     Time
 	Phase          Phase
@@ -248,7 +250,7 @@ func (s *State) handle(e *Event) {
 	case ContextClosed, ContextCloseFailed, ContextSilent:
 		s.contextEvent(e)
 	case BrowserReady, BrowserFailed, BrowserGone, BrowserAnswered, LaunchSilent, BrowserCloseSilent,
-		BrowserWorn, BrowserStalled, BrowserSilent, DrainSilent:
+		BrowserWorn, BrowserStalled, BrowserSilent, DrainSilent, Checked, CheckFailed, CheckDue, CheckSilent:
 		s.browserEvent(e)
 	default:
 		if i, ok := s.tabIndex.get(uint64(e.Tab)); ok {

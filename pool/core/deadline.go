@@ -137,6 +137,15 @@ func (s *State) browserDeadlines(b *Browser, fn func(Deadline)) {
 		if set.BrowserMaxAge > 0 && !b.Worn {
 			on(b.Since, set.BrowserMaxAge, BrowserWorn)
 		}
+		if b.SickAt != 0 && !b.Worn {
+			on(b.SickAt, 0, BrowserWorn)
+		}
+		if at := s.checkAt(b); at != Never {
+			on(at, 0, CheckDue)
+		}
+	}
+	if s.Check.Browser == b.ID {
+		on(s.Check.Began, set.CheckTimeout(), CheckSilent)
 	}
 	if set.StallTimeout < 0 {
 		return

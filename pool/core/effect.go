@@ -23,6 +23,7 @@ const (
 	Launch       // start Browser: BrowserReady, BrowserFailed
 	CloseBrowser // end Browser (Force: at once), started or still starting: BrowserGone
 	Ping         // ask whether Browser is there: BrowserAnswered
+	CheckBrowser // have Browser do each kind of work once: Checked, CheckFailed
 	OpenTab      // open Tab in Context, a new one unless the pool has it, of Browser: Opened, OpenFailed
 	ProbeTab     // ask the main thread of Tab's page: Probed, ProbeFailed
 	RescueTab    // stop what holds the main thread of Tab (Halt: and leave its document as it is): Rescued, RescueFailed

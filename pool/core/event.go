@@ -67,10 +67,12 @@ const (
 	CloseExpired     // its ctx has ended: leases are revoked
 
 	// The browser.
-	BrowserReady       // the launch of Browser succeeded
+	BrowserReady       // the launch of Browser succeeded; Checks
 	BrowserFailed      // the launch of Browser failed; no process is left
 	BrowserGone        // its process has ended, asked or not
 	BrowserAnswered    // Browser answers that it is there
+	Checked            // Browser did each kind of work in a check
+	CheckFailed        // it did not
 	Opened             // Tab is at the standby state; Jitter, drawn for its MaxAge; Sessions
 	OpenFailed         // opening Tab failed; what it may have left is not known
 	Probed             // the main thread of Tab's page answers
@@ -107,7 +109,9 @@ const (
 	ContextSilent      // the time of a rung of closing Context has passed
 	LaunchSilent       // LaunchTimeout has passed
 	BrowserCloseSilent // BrowserCloseTimeout has passed
-	BrowserWorn        // BrowserMaxAge of Browser has passed
+	BrowserWorn        // BrowserMaxAge of Browser has passed, or the pause before a sick one is replaced
+	CheckDue           // Browser is to be checked
+	CheckSilent        // the time of a check has passed
 	BrowserStalled     // an operation in Browser has been silent for StallTimeout, and nothing else answered
 	BrowserSilent      // Browser was asked whether it is there, and StallTimeout has passed
 	DrainSilent        // DrainTimeout has passed
@@ -125,8 +129,8 @@ func (k EventKind) Deadline() bool { return k >= RetireDue }
 type Event struct {
 	Request RequestID
 	Call    CallID
-	// Operation, of Probed to SessionBeginFailed, says which one is answered; 0: the last that was
-	// asked for.
+	// Operation, of Probed to SessionBeginFailed and of a check, says which one is answered; 0: the
+	// last that was asked for.
 	Operation  Operation
 	MaxLease   time.Duration // Requested: the lease's own limit; 0: the settings', negative: none
 	MaxIdle    time.Duration // SweepRequested: how long an affinity has been idle
@@ -143,6 +147,7 @@ type Event struct {
 	Wedged     bool // Discarded: the page did not answer
 	Kept       bool // Closed: only the page is gone, its context is left
 	Sessions   bool // Opened: each lease on Tab has a session of its own, and that of the first has begun
+	Checks     bool // BrowserReady: Browser can be checked
 	Left       Left
 	Navigation Navigation
 }

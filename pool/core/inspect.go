@@ -57,9 +57,10 @@ type RequestView struct {
 
 // BrowserView is one browser that is neither gone nor written off.
 type BrowserView struct {
-	ID    BrowserID
-	State string // starting, ready, draining or closing
-	Worn  bool   // it is to be replaced
+	ID     BrowserID
+	State  string // starting, ready, draining or closing
+	Worn   bool   // it is to be replaced
+	Doubts int    // doubtful ends and failed openings since its last check
 }
 
 // Alive is the number of tabs in any state.
@@ -175,7 +176,7 @@ func (s *State) Quiet() bool {
 	return s.leases.used == 0 && s.waiting == [Classes]int32{} && len(s.Calls) == 0 &&
 		s.counts[Opening]+s.counts[Probing]+s.counts[Rescuing]+s.counts[Resetting]+s.counts[Closing] == 0 &&
 		int(s.tabless) == s.Orphans() && (s.Phase == PhaseClosed || s.Phase == PhaseServing && s.counts[Standby] >= s.target() &&
-		len(s.Browsers) == 1 && !s.Browsers[0].Worn)
+		len(s.Browsers) == 1 && !s.Browsers[0].Worn && s.Check.Browser == 0 && s.Browsers[0].SickAt == 0)
 }
 
 // Tab returns the view of one tab, if it is alive.
@@ -275,7 +276,7 @@ func (s *State) promisedTo(r *Request) TabID {
 func (s *State) EachBrowser(fn func(BrowserView)) {
 	for _, b := range s.Browsers {
 		states := [...]string{BrowserStarting: "starting", BrowserServing: "ready", BrowserDraining: "draining", BrowserClosing: "closing"}
-		fn(BrowserView{b.ID, states[b.State], b.Worn})
+		fn(BrowserView{b.ID, states[b.State], b.Worn, int(b.Evidence.Doubts)})
 	}
 }
 

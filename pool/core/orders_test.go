@@ -79,6 +79,7 @@ func TestWhatAStepArmsItSays(t *testing.T) {
 			settings.StallTimeout = core.Off
 		}
 		w := newWalk(t, seed, settings)
+		w.checks = true
 		before := map[core.Event]core.Time{}
 		for range 600 {
 			e := w.any()

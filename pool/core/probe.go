@@ -43,7 +43,7 @@ func (s *State) probed(i int32) {
 	if t.State != Probing {
 		return
 	}
-	t.GoodAt, t.ProbeEnded = s.Now, s.Now
+	t.GoodAt, t.ProbeEnded, t.Unjudged = s.Now, s.Now, false
 	reset := t.Suspect && !t.Rescued && s.Settings.Reset && t.Session != SessionEnding
 	if t.Suspect = false; reset {
 		s.reset(i)
@@ -54,6 +54,9 @@ func (s *State) probed(i int32) {
 
 func (s *State) probeFailed(i int32) {
 	t := &s.Tabs[i]
+	if t.State == Probing {
+		s.judge(i)
+	}
 	switch {
 	case t.State != Probing:
 	case !t.Suspect:
@@ -77,7 +80,7 @@ func (s *State) wasRescued(i int32) {
 		t.Rescued = true
 		s.ask(ProbeTab, i)
 	case t.State == Resetting && t.Part == PartHalt:
-		t.GoodAt = s.Now
+		t.GoodAt, t.Unjudged = s.Now, false
 		s.setState(i, Resetting)
 		t.Part = PartLeave
 		s.ask(ResetTab, i)
@@ -87,6 +90,7 @@ func (s *State) wasRescued(i int32) {
 func (s *State) rescueFailed(i int32) {
 	switch t := &s.Tabs[i]; {
 	case t.State == Rescuing, t.State == Resetting && t.Part == PartHalt:
+		s.judge(i)
 		s.beginClose(i, Wedge)
 	}
 }
@@ -126,6 +130,7 @@ func (s *State) resetFailed(i int32) {
 	case t.Part == PartEnd || t.Part == PartBegin:
 		s.sessionFailed(i)
 	default:
+		s.judge(i)
 		s.beginClose(i, Wedge)
 	}
 }

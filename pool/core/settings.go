@@ -58,6 +58,8 @@ type Settings struct {
 
 	BrowserMaxAge  time.Duration
 	BrowserMaxTabs int
+	BrowserDoubt   int           // doubtful ends and failed openings after which a browser is checked
+	CheckEvery     time.Duration // without evidence
 	DrainTimeout   time.Duration
 
 	PriorityAging   time.Duration // waiting this long counts as one level of priority
@@ -114,6 +116,9 @@ func (s *Settings) Unreserved() int { return s.MaxPages - s.ReservedPages }
 // defaultRescueTimeout is RescueTimeout where nothing else is said.
 const defaultRescueTimeout = 500 * time.Millisecond
 
+// defaultStallTimeout is StallTimeout where nothing else is said.
+const defaultStallTimeout = 10 * time.Second
+
 // EndTimeout bounds each step of the end of a lease but for leaving the document: it is
 // RescueTimeout, or the default of that where it is off.
 func (s *Settings) EndTimeout() time.Duration {
@@ -161,7 +166,7 @@ var rules = []rule{
 		func(s *Settings, v int64) bool { return 0 < v && v <= int64(s.CloseTimeout) }},
 	{"KillTimeout", fixed(2 * time.Second), false, "> 0", positive},
 	{"BrowserCloseTimeout", fixed(5 * time.Second), false, "> 0", positive},
-	{"StallTimeout", fixed(10 * time.Second), true, "> 0, or off", nil},
+	{"StallTimeout", fixed(defaultStallTimeout), true, "> 0, or off", nil},
 	{"ProbeBudget", probeBudget, true, "at least 250ms and below MaxLease where that is on, or off",
 		func(s *Settings, v int64) bool {
 			return v < 0 || v >= int64(leastProbeBudget) && (s.MaxLease < 0 || v < int64(s.MaxLease))
@@ -172,6 +177,9 @@ var rules = []rule{
 	{"MaxAgeJitter", fixed(0), false, ">= 0", atLeastZero},
 	{"BrowserMaxAge", fixed(time.Duration(Off)), true, "> 0, or off", nil},
 	{"BrowserMaxTabs", fixed(Off), true, "at least 1, or off", nil},
+	{"BrowserDoubt", fixed(3), true, "at least 2, or off",
+		func(_ *Settings, v int64) bool { return v < 0 || v >= 2 }},
+	{"CheckEvery", fixed(time.Minute), true, "> 0, or off", nil},
 	{"DrainTimeout", fixed(2 * time.Minute), false, "> 0", positive},
 	{"PriorityAging", fixed(3 * time.Second), true, "> 0, or off", nil},
 	{"MaxBypass", fixed(4), true, "at least 1, or off", nil},

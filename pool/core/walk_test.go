@@ -29,6 +29,7 @@ type walk struct {
 	log      []string
 	now      core.Time
 	sessions bool // the driver gives each lease a session of its own
+	checks   bool // the driver can check its browsers
 }
 
 // numbers call affinities by their handles.
@@ -68,6 +69,7 @@ func (w *walk) step(e core.Event) {
 			core.ProbeTab: {core.Probed, core.ProbeFailed, core.Crashed}, core.RescueTab: {core.Rescued, core.RescueFailed}, core.ResetTab: {core.WasReset, core.ResetFailed},
 			core.EndSession: {core.SessionEnded, core.SessionEndFailed}, core.BeginSession: {core.SessionBegun, core.SessionBeginFailed},
 			core.CloseContext: {core.ContextClosed, core.ContextCloseFailed}, core.Ping: {core.BrowserAnswered},
+			core.CheckBrowser: {core.Checked, core.CheckFailed},
 		}[f.Kind]
 		for _, kind := range answers {
 			a := core.Event{Kind: kind, Tab: f.Tab, Browser: f.Browser, Kept: kind == core.Closed && f.Kept}
@@ -78,6 +80,12 @@ func (w *walk) step(e core.Event) {
 			}
 			if kind != core.Crashed && (f.Kind == core.ProbeTab || f.Kind == core.RescueTab || f.Kind == core.ResetTab || f.Kind == core.EndSession || f.Kind == core.BeginSession) {
 				a.Operation = f.Operation
+			}
+			if f.Kind == core.CheckBrowser {
+				a.Operation = f.Operation
+			}
+			if kind == core.BrowserReady {
+				a.Checks = w.checks
 			}
 			if kind == core.Opened {
 				a.Sessions = w.sessions
@@ -173,7 +181,7 @@ func TestNothingThatHappensBreaksAnInvariant(t *testing.T) {
 	for seed := range uint64(300) {
 		random := rand.New(rand.NewPCG(seed, 1))
 		w := newWalk(t, seed, walkSettings(random))
-		w.sessions = seed%2 == 0
+		w.sessions, w.checks = seed%2 == 0, seed%4 < 2
 		w.step(core.Event{})
 		for range 600 {
 			w.step(w.any())
@@ -207,6 +215,8 @@ func walkSettings(random *rand.Rand) core.Settings {
 	if random.IntN(4) == 0 {
 		s.ProbeBudget = core.Off
 	}
+	s.BrowserDoubt = []int{core.Off, 2, 3}[random.IntN(3)]
+	s.CheckEvery = []time.Duration{core.Off, 5 * time.Second, time.Minute}[random.IntN(3)]
 	return s
 }
 

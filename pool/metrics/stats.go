@@ -92,6 +92,8 @@ var stats = []stat{
 	counter("pages_closed_total", "Pages that somebody else than the pool closed while they were of use.", func(c *pool.Counters) uint64 { return c.PagesClosed }),
 	counter("crashes_total", "Pages that crashed while they were of use.", func(c *pool.Counters) uint64 { return c.Crashes }),
 	counter("browser_starts_total", "Browser launches asked for.", func(c *pool.Counters) uint64 { return c.BrowserStarts }),
+	counter("checks_total", "Browsers asked to do each kind of work once.", func(c *pool.Counters) uint64 { return c.Checks }),
+	counter("check_failures_total", "Checks that found work that was not done.", func(c *pool.Counters) uint64 { return c.CheckFailures }),
 	counter("probes_total", "Pages asked whether they answer.", func(c *pool.Counters) uint64 { return c.Probes }),
 	counter("rescues_total", "Pages whose main thread had to be stopped.", func(c *pool.Counters) uint64 { return c.Rescues }),
 	counter("resets_total", "Pages brought back to the standby state after a lease.", func(c *pool.Counters) uint64 { return c.Resets }),

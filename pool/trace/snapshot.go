@@ -35,7 +35,8 @@ func poolFields(s *core.Facts) []field {
 		{"idle-since", &s.IdleSince}, {"shrinking", &s.Shrinking}, {"contraction", &s.Contraction},
 		{"failed-openings", &s.FailedOpenings}, {"failed-browsers", &s.FailedBrowsers}, {"rounds", &s.Rounds},
 		{"success", &s.Success}, {"paused", &s.Paused}, {"retry-at", &s.RetryAt}, {"grounded", &s.Grounded},
-		{"relaunch-at", &s.RelaunchAt}, {"phase", &s.Phase},
+		{"relaunch-at", &s.RelaunchAt}, {"check-of", &s.Check.Browser}, {"check", &s.Check.Operation},
+		{"check-began", &s.Check.Began}, {"check-ended", &s.Check.Ended}, {"checks-failed", &s.Check.Failed}, {"replace-at", &s.Check.ReplaceAt}, {"phase", &s.Phase},
 	}
 }
 
@@ -49,7 +50,7 @@ func tabFields(t *core.Tab) []field {
 		{"next", &t.Next}, {"prev", &t.Prev}, {"uses", &t.Uses}, {"class", &t.Class}, {"reason", &t.Reason},
 		{"rung", &t.Rung}, {"closes", &t.Closes}, {"kill", &t.Kill}, {"doomed", &t.Doomed}, {"overdue", &t.Overdue},
 		{"awaiting", &t.Awaiting}, {"unopened", &t.Unopened}, {"suspect", &t.Suspect}, {"rescued", &t.Rescued},
-		{"part", &t.Part}, {"session", &t.Session}, {"sessions", &t.Sessions}, {"retried", &t.Retried}, {"stuck", &t.Stuck},
+		{"part", &t.Part}, {"session", &t.Session}, {"sessions", &t.Sessions}, {"retried", &t.Retried}, {"stuck", &t.Stuck}, {"unjudged", &t.Unjudged},
 		{"leased-at", &t.LeasedAt}, {"stuck-since", &t.StuckSince}, {"operation", &t.Operation},
 	}
 }
@@ -89,6 +90,9 @@ func browserFields(b *core.Browser) []field {
 	return []field{
 		{"id", &b.ID}, {"state", &b.State}, {"since", &b.Since}, {"heard-at", &b.HeardAt}, {"asked-at", &b.AskedAt},
 		{"tabs", &b.Tabs}, {"unlaunched", &b.Unlaunched}, {"worn", &b.Worn}, {"arrived-at", &b.ArrivedAt},
+		{"checks", &b.Checks}, {"checked-at", &b.CheckedAt}, {"sick-at", &b.SickAt}, {"doubts", &b.Evidence.Doubts}, {"doubts-at", &b.Evidence.At},
+		{"doubts-of", &b.Evidence.First}, {"doubts-of-several", &b.Evidence.Several}, {"serves", &b.Evidence.Served},
+		{"serves-others", &b.Evidence.Others},
 	}
 }
 

@@ -46,6 +46,7 @@ type sentence struct {
 	kept       bool
 	halt       bool
 	sessions   bool
+	checks     bool
 	left       core.Left
 	navigation core.Navigation
 }
@@ -102,7 +103,7 @@ var events = [core.EventKinds]grammar{
 	core.RecycleAbandoned:   says("abandon", recyclePart),
 	core.CloseRequested:     says("close"),
 	core.CloseExpired:       says("close-expired"),
-	core.BrowserReady:       says("browser ready", browserPart),
+	core.BrowserReady:       says("browser ready", browserPart).with(checksPart),
 	core.BrowserFailed:      says("browser failed", browserPart),
 	core.BrowserGone:        says("browser gone", browserPart),
 	core.BrowserAnswered:    says("browser answers", browserPart),
@@ -110,6 +111,10 @@ var events = [core.EventKinds]grammar{
 	core.BrowserCloseSilent: says("browser close-silent", browserPart),
 	core.BrowserWorn:        says("browser worn", browserPart),
 	core.BrowserStalled:     says("browser stalled", browserPart),
+	core.Checked:            says("browser checked", browserPart).with(operationPart),
+	core.CheckFailed:        says("browser check-failed", browserPart).with(operationPart),
+	core.CheckDue:           says("browser check-due", browserPart),
+	core.CheckSilent:        says("browser check-silent", browserPart),
 	core.BrowserSilent:      says("browser silent", browserPart),
 	core.DrainSilent:        says("browser drain-silent", browserPart),
 	core.Opened:             says("opened", tabPart).with(sessionsPart, jitterPart),
@@ -165,6 +170,7 @@ var effects = [core.EffectKinds]grammar{
 	core.Launch:        says("launch", browserPart).with(operationPart),
 	core.CloseBrowser:  says("close-browser", browserPart).with(forcePart, operationPart),
 	core.Ping:          says("ping", browserPart).with(operationPart),
+	core.CheckBrowser:  says("check", browserPart).with(operationPart),
 	core.OpenTab:       says("open", tabPart).with(ofKey, inContext, ofBrowser, operationPart),
 	core.ProbeTab:      says("probe", tabPart).with(ofKey, inContext, ofBrowser, operationPart),
 	core.RescueTab:     says("rescue", tabPart).with(haltPart, ofKey, inContext, ofBrowser, operationPart),
@@ -186,7 +192,7 @@ func AppendEvent(b []byte, e core.Event, names Names) []byte {
 		request: e.Request, affinity: e.Affinity, tab: e.Tab, context: e.Context, browser: e.Browser,
 		priority: e.Priority, class: e.Class, maxLease: e.MaxLease, maxIdle: e.MaxIdle, jitter: e.Jitter,
 		noWait: e.NoWait, retain: e.Retain, wedged: e.Wedged, kept: e.Kept, operation: e.Operation,
-		sessions: e.Sessions, left: e.Left, navigation: e.Navigation,
+		sessions: e.Sessions, checks: e.Checks, left: e.Left, navigation: e.Navigation,
 	}
 	switch e.Kind {
 	case core.WarmRequested, core.WarmAbandoned:
@@ -210,7 +216,7 @@ func ParseEvent(words []Word, names Names) (core.Event, error) {
 		Tab: s.tab, Context: s.context, Browser: s.browser, Priority: s.priority, Class: s.class,
 		MaxLease: s.maxLease, MaxIdle: s.maxIdle, Jitter: s.jitter,
 		NoWait: s.noWait, Retain: s.retain, Wedged: s.wedged, Kept: s.kept, Operation: s.operation,
-		Sessions: s.sessions, Left: s.left, Navigation: s.navigation,
+		Sessions: s.sessions, Checks: s.checks, Left: s.left, Navigation: s.navigation,
 	}, nil
 }
 

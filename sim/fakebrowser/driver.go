@@ -94,6 +94,27 @@ func (p *process) Ping(context.Context) error {
 	return p.cause
 }
 
+// checked is a process that can be checked.
+type checked struct{ *process }
+
+var _ pool.Checker = checked{}
+
+// Check answers as its fate says.
+func (c checked) Check(ctx context.Context) error {
+	result, err := c.launcher.wait(ctx, Check, false, c.done)
+	c.launcher.mu.Lock()
+	defer c.launcher.mu.Unlock()
+	switch {
+	case c.cause != nil:
+		return c.cause
+	case err != nil:
+		return err
+	case result != Works:
+		return errFate
+	}
+	return nil
+}
+
 // Close ends the process, when ctx ends by force. One that hangs does not end by force either.
 func (p *process) Close(ctx context.Context) error {
 	// The error is the caller's impatience, and that means force.

@@ -28,7 +28,7 @@ func Usual(kind OperationKind) Fate {
 		return Fate{After: 50 * time.Millisecond}
 	case Kill:
 		return Fate{After: 20 * time.Millisecond}
-	case Probe, Ping:
+	case Probe, Ping, Check:
 		return Fate{After: time.Millisecond}
 	case EndSession, BeginSession:
 		return Fate{After: time.Millisecond}
@@ -49,6 +49,9 @@ type Launcher struct {
 
 	// Sessions has each lease have a session of its own.
 	Sessions bool
+
+	// Checks has its browsers be checked.
+	Checks bool
 
 	mu struct {
 		sync.Mutex
@@ -209,5 +212,8 @@ func (l *Launcher) Launch(ctx context.Context) (pool.Browser[*Page], error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.mu.processes = append(l.mu.processes, p)
+	if l.Checks {
+		return checked{p}, nil
+	}
 	return p, nil
 }

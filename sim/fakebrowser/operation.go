@@ -24,13 +24,16 @@ const (
 	Ping
 	EndSession
 	BeginSession
+	Check
 )
 
 // OperationKinds lists all of them.
-var OperationKinds = []OperationKind{Launch, CloseBrowser, Open, Close, Kill, CloseContext, Probe, Rescue, Reset, Ping, EndSession, BeginSession}
+var OperationKinds = []OperationKind{Launch, CloseBrowser, Open, Close, Kill, CloseContext, Probe, Rescue, Reset, Ping, EndSession, BeginSession, Check}
 
 // OfBrowser and OfContext say what an operation of a kind is about; it is a tab otherwise.
-func (k OperationKind) OfBrowser() bool { return k == Launch || k == CloseBrowser || k == Ping }
+func (k OperationKind) OfBrowser() bool {
+	return k == Launch || k == CloseBrowser || k == Ping || k == Check
+}
 
 // OfContext is explained with OfBrowser.
 func (k OperationKind) OfContext() bool { return k == CloseContext }
@@ -45,7 +48,7 @@ func (k OperationKind) String() string {
 	return [...]string{
 		Launch: "launch", CloseBrowser: "close-browser", Open: "open", Close: "close", Kill: "kill",
 		CloseContext: "close-context", Probe: "probe", Rescue: "rescue", Reset: "reset", Ping: "ping",
-		EndSession: "end-session", BeginSession: "begin-session",
+		EndSession: "end-session", BeginSession: "begin-session", Check: "check",
 	}[k]
 }
 
@@ -91,6 +94,8 @@ func (s *State) Begin(e core.Effect) *Operation {
 		o.Kind = CloseBrowser
 	case core.Ping:
 		o.Kind = Ping
+	case core.CheckBrowser:
+		o.Kind = Check
 	case core.OpenTab:
 		o.Kind = Open
 		known := s.Context(e.Context) != nil
@@ -198,7 +203,8 @@ func (o *Operation) CanEnd(outcome Outcome) bool {
 		return false
 	case o.Kind == CloseBrowser, o.Kind == Ping:
 		return false
-	case o.Kind == Launch, o.Kind == Probe, o.Kind == Rescue, o.Kind == Reset, o.Kind == EndSession, o.Kind == BeginSession:
+	case o.Kind == Launch, o.Kind == Probe, o.Kind == Rescue, o.Kind == Reset, o.Kind == EndSession, o.Kind == BeginSession,
+		o.Kind == Check:
 		return outcome == Fails
 	}
 	return true
@@ -262,6 +268,8 @@ func (s *State) Answer(i int, outcome Outcome) core.Event {
 func (s *State) event(o *Operation, outcome Outcome) core.Event {
 	e, t := o.event(outcome), s.Tab(o.Tab)
 	switch {
+	case e.Kind == core.BrowserReady:
+		e.Checks = s.Checks
 	case e.Kind == core.Opened:
 		e.Sessions = s.Sessions
 	case e.Kind == core.SessionEnded && t != nil:
@@ -278,6 +286,9 @@ func (s *State) mustFail(o *Operation) bool {
 		return t == nil // its context was closed under it
 	case Probe, Rescue, Reset, EndSession, BeginSession:
 		return t == nil || t.Dead
+	case Check:
+		b := s.Browser(o.Browser)
+		return b == nil || b.Sick
 	}
 	return false
 }
@@ -329,6 +340,7 @@ var answers = [...][2]core.EventKind{
 	Rescue:       {core.Rescued, core.RescueFailed},
 	Reset:        {core.WasReset, core.ResetFailed},
 	Ping:         {core.BrowserAnswered, core.BrowserAnswered},
+	Check:        {core.Checked, core.CheckFailed},
 	EndSession:   {core.SessionEnded, core.SessionEndFailed},
 	BeginSession: {core.SessionBegun, core.SessionBeginFailed},
 }
@@ -355,6 +367,9 @@ func (o *Operation) event(outcome Outcome) core.Event {
 	switch {
 	case o.Kind.OfBrowser():
 		e.Browser = o.Browser
+		if o.Kind == Check {
+			e.Operation = o.ID
+		}
 	case o.Kind.OfContext():
 		e.Context = o.Context
 	default:

@@ -159,8 +159,8 @@ func same(brought, heard core.Event) bool {
 	if heard.Operation == 0 {
 		brought.Operation = 0
 	}
-	// What a holder does, and whether leases have sessions, is not heard of before.
-	brought.Left, brought.Navigation, brought.Sessions = heard.Left, heard.Navigation, heard.Sessions
+	// What a holder does, and what the driver can, is not heard of before.
+	brought.Left, brought.Navigation, brought.Sessions, brought.Checks = heard.Left, heard.Navigation, heard.Sessions, heard.Checks
 	return brought == heard
 }
 
@@ -210,6 +210,8 @@ func (p *Possible) GaveUp(e core.Event) {
 	switch e.Kind {
 	case core.OpenSilent, core.ProbeSilent, core.RescueSilent, core.ResetSilent, core.CloseSilent, core.KillSilent:
 		p.giveUp(func(o *Operation) bool { return o.Tab == e.Tab })
+	case core.CheckSilent:
+		p.giveUp(func(o *Operation) bool { return o.Kind == Check && o.Browser == e.Browser })
 	case core.ContextSilent:
 		p.giveUp(func(o *Operation) bool { return o.Kind == CloseContext && o.Context == e.Context })
 	case core.LaunchSilent, core.BrowserCloseSilent:

@@ -18,6 +18,7 @@ type Browser struct {
 	ID         core.BrowserID
 	Launching  bool // it does not answer yet
 	Silent     bool // it answers nothing any more; it can be ended by force
+	Sick       bool // it answers, and does no work: its checks fail
 	WrittenOff bool // the pool has given it up; whatever it still holds is in nobody's books
 }
 
@@ -56,6 +57,7 @@ type State struct {
 	Operations []Operation // oldest first
 	Holds      []Hold
 	Sessions   bool // each lease has a session of its own
+	Checks     bool // browsers can be checked
 }
 
 // Hold says that operations of a kind on a tab, a context or a browser do not answer by themselves,
@@ -74,7 +76,7 @@ func (s *State) CopyFrom(o *State) {
 	s.Tabs = append(s.Tabs[:0], o.Tabs...)
 	s.Operations = append(s.Operations[:0], o.Operations...)
 	s.Holds = append(s.Holds[:0], o.Holds...)
-	s.Sessions = o.Sessions
+	s.Sessions, s.Checks = o.Sessions, o.Checks
 }
 
 // Browser returns a browser that is alive, or nil.
@@ -187,6 +189,23 @@ func (s *State) FallSilent(id core.BrowserID) bool {
 	}
 	b.Silent = true
 	return true
+}
+
+// Sicken makes the processes that the tabs of a browser share do no work any more. It answers as before.
+func (s *State) Sicken(id core.BrowserID) bool {
+	b := s.Browser(id)
+	if b == nil || b.Launching || b.Sick {
+		return false
+	}
+	b.Sick = true
+	return true
+}
+
+// Recover makes every browser that did no work do it again.
+func (s *State) Recover() {
+	for i := range s.Browsers {
+		s.Browsers[i].Sick = false
+	}
 }
 
 // Crash ends the renderer of a tab by itself. Its context is left.

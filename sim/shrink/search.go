@@ -103,7 +103,7 @@ func plural(n int, noun string) string {
 // scenario is a history as a small world: a client for each call, and the faults that occur in it.
 // ok is false where that is too large to search, or no client can do what the history does.
 func scenario(h *replay.History) (s *sim.Scenario, ok bool) {
-	s = &sim.Scenario{Name: "shrunk", Settings: timeless(h.Settings), Menu: menu(h), Sessions: hasSessions(h)}
+	s = &sim.Scenario{Name: "shrunk", Settings: timeless(h.Settings), Menu: menu(h), Sessions: hasSessions(h), Checks: hasChecks(h)}
 	holder := map[core.TabID]core.RequestID{}
 	clients := map[core.RequestID]int{}
 	programs := [][]sim.Instruction{}
@@ -203,7 +203,7 @@ func menuOf(w *replay.Line) sim.Menu {
 		return sim.Deaths
 	case core.OpenFailed:
 		return sim.OpenFails | sim.OpenFailsLeaving
-	case core.ProbeFailed, core.RescueFailed, core.ResetFailed, core.SessionEndFailed, core.SessionBeginFailed:
+	case core.ProbeFailed, core.RescueFailed, core.ResetFailed, core.SessionEndFailed, core.SessionBeginFailed, core.CheckFailed:
 		return sim.Doubts
 	case core.CloseFailed, core.ContextCloseFailed:
 		return sim.CloseFails | sim.CloseFailsAnyway
@@ -215,7 +215,7 @@ func menuOf(w *replay.Line) sim.Menu {
 		return sim.GivesUp
 	case core.Expired:
 		return sim.Expires
-	case core.BrowserWorn, core.RetireDue, core.RetryDue, core.RelaunchDue, core.ContractDue:
+	case core.BrowserWorn, core.CheckDue, core.RetireDue, core.RetryDue, core.RelaunchDue, core.ContractDue:
 		return 0
 	}
 	switch {
@@ -240,6 +240,11 @@ func menuOf(w *replay.Line) sim.Menu {
 // hasSessions says whether the driver gives each lease a session of its own.
 func hasSessions(h *replay.History) bool {
 	return slices.ContainsFunc(h.Lines, func(w replay.Line) bool { return w.Event.Sessions })
+}
+
+// hasChecks says whether the driver can check its browsers.
+func hasChecks(h *replay.History) bool {
+	return slices.ContainsFunc(h.Lines, func(w replay.Line) bool { return w.Event.Checks })
 }
 
 func menu(h *replay.History) sim.Menu {

@@ -38,11 +38,18 @@ func (t *Transition) off(kind core.EventKind) bool {
 	case core.RetireDue:
 		return set.MaxAge == core.Off
 	case core.BrowserWorn:
-		return set.BrowserMaxAge == core.Off
+		return set.BrowserMaxAge == core.Off && !t.sick()
+	case core.CheckDue:
+		return set.CheckEvery == core.Off && set.BrowserDoubt == core.Off
 	case core.BrowserStalled, core.BrowserSilent:
 		return set.StallTimeout == core.Off
 	}
 	return false
+}
+
+// sick says whether a check of a browser has failed.
+func (t *Transition) sick() bool {
+	return slices.ContainsFunc(t.Ledger.browsers, func(b ledgerBrowser) bool { return b.checks.failedAt != 0 })
 }
 
 func noLeak(t *Transition) error {

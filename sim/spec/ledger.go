@@ -31,6 +31,11 @@ type Ledger struct {
 	priority   int32          // the highest that was asked with
 	asked      bool           // somebody asked for a page
 	breaches   []breach       // of the last step
+
+	checkBegan   core.Time // when the last check of a browser began
+	checkEnded   core.Time // when the last one ended
+	sickBrowsers int       // replaced for a failed check, with no successful one since
+	replacedAt   core.Time // when the last of them was
 }
 
 // entry is one tab, from the effect that asks for it to the event that confirms its end.
@@ -72,6 +77,7 @@ type entry struct {
 	spoiled    bool         // a lease has left something in it, or in its context
 	stuck      bool         // in its last lease a navigation began, and none finished
 	wedged     bool         // it has not navigated in two leases in a row, and another tab of its browser has
+	unjudged   bool         // its last lease has ended, and its page has answered nothing since, nor failed to
 	failures   uint8        // how often, since its last lease, a session of it did not end, or did not begin
 }
 
@@ -96,6 +102,7 @@ type ledgerBrowser struct {
 	drains    bool
 	ending    bool
 	asked     bool // whether it is there, and it has not answered
+	checks    ledgerChecks
 }
 
 type ledgerRequest struct {
@@ -137,6 +144,7 @@ func (l *Ledger) CopyFrom(o *Ledger) {
 	l.now, l.lost, l.freed, l.pageGone, l.justOpened, l.disposals = o.now, o.lost, o.freed, o.pageGone, o.justOpened, o.disposals
 	l.unasked, l.tooLate, l.unreset, l.operation = o.unasked, o.tooLate, o.unreset, o.operation
 	l.priority, l.asked = o.priority, o.asked
+	l.checkBegan, l.checkEnded, l.sickBrowsers, l.replacedAt = o.checkBegan, o.checkEnded, o.sickBrowsers, o.replacedAt
 	l.breaches = append(l.breaches[:0], o.breaches...)
 }
 
@@ -208,6 +216,7 @@ func (l *Ledger) dropTab(id core.TabID) {
 }
 
 func (l *Ledger) dropBrowser(id core.BrowserID) {
+	l.checkEnds(l.browser(id))
 	for i := 0; i < len(l.tabs); {
 		if l.tabs[i].browser == id {
 			if l.tabs[i].holder != 0 {
@@ -254,6 +263,7 @@ func (l *Ledger) Feed(now core.Time, event core.Event, effects []core.Effect) {
 	l.breaches, l.freed, l.pageGone, l.justOpened, l.unasked, l.tooLate, l.unreset = l.breaches[:0], 0, 0, 0, 0, 0, 0
 	l.now = now
 	l.hear(now, event)
+	l.evidence(now, event)
 	l.event(now, event)
 	l.pageLeft(effects)
 	leaving := l.leaving(event)
@@ -283,38 +293,6 @@ func (l *Ledger) Feed(now core.Time, event core.Event, effects []core.Effect) {
 		// The core has said what becomes of the leases; now nothing of the browser is left.
 		l.dropBrowser(leaving)
 	}
-}
-
-// pageLeft takes a tab off whose page is gone, if its context is kept, or others are in it.
-// Otherwise the core asks for it to be closed again, with its context, or its browser takes it
-// along.
-func (l *Ledger) pageLeft(effects []core.Effect) {
-	t := l.tab(l.pageGone)
-	if t == nil || slices.ContainsFunc(effects, func(e core.Effect) bool { return e.Kind == core.CloseAgain && e.Tab == t.id }) {
-		return
-	}
-	if b := l.browser(t.browser); b == nil || !b.ending || l.inContext(t.context) > 1 {
-		l.dropTab(t.id)
-	}
-}
-
-// free notes that a tab of an affinity was given back.
-func (l *Ledger) free(a core.Affinity, now core.Time) {
-	for int(a) >= len(l.freedAt) {
-		l.freedAt = append(l.freedAt, 0)
-	}
-	l.freedAt[a] = now
-}
-
-// leaving is the browser that an event takes off the books.
-func (l *Ledger) leaving(e core.Event) core.BrowserID {
-	switch b := l.browser(e.Browser); {
-	case b == nil:
-	case e.Kind == core.BrowserGone, e.Kind == core.BrowserFailed && !b.ready,
-		e.Kind == core.LaunchSilent && !b.ready && !b.ending, e.Kind == core.BrowserCloseSilent && b.ending:
-		return e.Browser
-	}
-	return 0
 }
 
 func (l *Ledger) event(now core.Time, e core.Event) {
@@ -431,6 +409,8 @@ func (l *Ledger) effect(now core.Time, event core.Event, e *core.Effect) {
 		if b := l.browser(e.Browser); b != nil {
 			b.asked = true
 		}
+	case core.CheckBrowser:
+		l.checks(now, event, e)
 	case core.ProbeTab, core.RescueTab, core.ResetTab, core.EndSession, core.BeginSession:
 		if t := l.tab(e.Tab); t == nil || t.holder != 0 || t.closing != 0 {
 			l.breach("exclusive-lease", "t%d is probed, rescued or reset, and is held or on its way out", e.Tab)
@@ -453,6 +433,7 @@ func (l *Ledger) browserCloses(e *core.Effect) {
 		l.breach("reasoned-close", "b%d is asked to end, and was asked before", e.Browser)
 	}
 	b.ending = true
+	l.checkEnds(b)
 	for i := range l.tabs {
 		if t := &l.tabs[i]; t.browser == e.Browser && t.closing == 0 {
 			l.unheld(t, e)

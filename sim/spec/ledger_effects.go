@@ -50,6 +50,10 @@ func (l *Ledger) granted(now core.Time, e *core.Effect) {
 	l.cleanGrant(t)
 	t.affinity, t.holder, t.class, t.priority, t.leasedAt = e.Affinity, e.Request, r.class, r.priority, now
 	t.uses++
+	t.unjudged = false
+	if b := l.browser(t.browser); b != nil {
+		b.checks.serves(e.Affinity)
+	}
 }
 
 // waited checks that the parts of a wait add up to the whole.

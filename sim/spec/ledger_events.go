@@ -14,6 +14,10 @@ func (l *Ledger) hear(now core.Time, e core.Event) {
 		return // no deadline is an answer
 	}
 	b := l.browser(e.Browser)
+	if (e.Kind == core.Checked || e.Kind == core.CheckFailed) && b != nil && b.checks.answers(e) && !b.ending {
+		b.heardAt, b.asked = now, false
+		return
+	}
 	if e.Browser != 0 && e.Kind != core.BrowserAnswered && (e.Kind != core.BrowserReady || b == nil || b.ready) {
 		return // it is gone, or it has said so before
 	}
@@ -143,4 +147,36 @@ func (e *entry) resets() bool {
 // endsReset says whether an event ends a reset without success, in either part.
 func endsReset(k core.EventKind) bool {
 	return k == core.ResetFailed || k == core.ResetSilent || k == core.RescueFailed
+}
+
+// pageLeft takes a tab off whose page is gone, if its context is kept, or others are in it.
+// Otherwise the core asks for it to be closed again, with its context, or its browser takes it
+// along.
+func (l *Ledger) pageLeft(effects []core.Effect) {
+	t := l.tab(l.pageGone)
+	if t == nil || slices.ContainsFunc(effects, func(e core.Effect) bool { return e.Kind == core.CloseAgain && e.Tab == t.id }) {
+		return
+	}
+	if b := l.browser(t.browser); b == nil || !b.ending || l.inContext(t.context) > 1 {
+		l.dropTab(t.id)
+	}
+}
+
+// free notes that a tab of an affinity was given back.
+func (l *Ledger) free(a core.Affinity, now core.Time) {
+	for int(a) >= len(l.freedAt) {
+		l.freedAt = append(l.freedAt, 0)
+	}
+	l.freedAt[a] = now
+}
+
+// leaving is the browser that an event takes off the books.
+func (l *Ledger) leaving(e core.Event) core.BrowserID {
+	switch b := l.browser(e.Browser); {
+	case b == nil:
+	case e.Kind == core.BrowserGone, e.Kind == core.BrowserFailed && !b.ready,
+		e.Kind == core.LaunchSilent && !b.ready && !b.ending, e.Kind == core.BrowserCloseSilent && b.ending:
+		return e.Browser
+	}
+	return 0
 }

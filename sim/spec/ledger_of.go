@@ -40,6 +40,7 @@ func (l *Ledger) Restore(s *core.State) {
 		if t.State == core.Leased {
 			e.leasedAt = t.Since
 		}
+		e.unjudged = t.Unjudged
 		if t.Retried {
 			e.failures = 1
 		}
@@ -65,7 +66,14 @@ func (l *Ledger) Restore(s *core.State) {
 		}
 	}
 	for _, b := range s.Browsers {
-		l.browsers = append(l.browsers, ledgerBrowser{id: b.ID, ready: !b.Unlaunched, drains: b.State == core.BrowserDraining, ending: b.State == core.BrowserClosing, heardAt: b.HeardAt, arrivedAt: b.ArrivedAt, asked: b.AskedAt != core.Never})
+		l.browsers = append(l.browsers, ledgerBrowser{id: b.ID, ready: !b.Unlaunched, drains: b.State == core.BrowserDraining, ending: b.State == core.BrowserClosing, heardAt: b.HeardAt, arrivedAt: b.ArrivedAt, asked: b.AskedAt != core.Never,
+			checks: ledgerChecks{can: b.Checks, doubts: int(b.Evidence.Doubts), doubtedAt: b.Evidence.At, first: b.Evidence.First, several: b.Evidence.Several,
+				served: b.Evidence.Served, others: b.Evidence.Others, checkedAt: b.CheckedAt, operation: s.Check.Operation,
+				underWay: s.Check.Browser == b.ID, failedAt: b.SickAt}})
+	}
+	l.checkBegan, l.checkEnded, l.sickBrowsers = s.Check.Began, s.Check.Ended, int(s.Check.Failed)
+	if s.Check.Failed > 0 {
+		l.replacedAt = s.Check.ReplaceAt - core.Time(pauseAfter(&s.Settings, int(s.Check.Failed)))
 	}
 	for i := range s.Requests {
 		if r := &s.Requests[i]; r.Used {

@@ -49,6 +49,7 @@ var usual = sim.Conditions{
 	Ping:         between(1*sim.Milliseconds, 5*sim.Milliseconds),
 	EndSession:   between(1*sim.Milliseconds, 5*sim.Milliseconds),
 	BeginSession: between(2*sim.Milliseconds, 20*sim.Milliseconds),
+	Check:        between(20*sim.Milliseconds, 200*sim.Milliseconds),
 	Slow:         between(500*sim.Milliseconds, 4*sim.Seconds),
 	Echo:         5 * sim.Milliseconds,
 	Measured:     measured,
@@ -207,7 +208,20 @@ func (p *Profile) Draw(seed uint64) Profile {
 	if most := d.Settings.MaxWaiting; most > 0 {
 		d.Settings.AffinityWaiting = 1 + pick(most)
 	}
+	if pick(2) == 0 {
+		drawChecks(&d, pick)
+	}
 	return d
+}
+
+// drawChecks gives a variant a driver that checks its browsers, and browsers that fall sick.
+func drawChecks(d *Profile, pick func(int) int) {
+	c := &d.Conditions
+	c.Checks = true
+	c.Faults.SickensBrowser = []int{0, 5, 50}[pick(3)]
+	c.Faults.CheckFails, c.Faults.CheckSlow, c.Faults.CheckHangs = 100*pick(3), 200*pick(3), 100*pick(2)
+	d.Settings.BrowserDoubt = []int{core.Off, 2, 3, 5}[pick(4)]
+	d.Settings.CheckEvery = []time.Duration{core.Off, 5 * time.Second, time.Minute}[pick(3)]
 }
 
 func (p *Profile) drawSettings(pick func(int) int) core.Settings {

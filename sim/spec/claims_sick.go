@@ -1,0 +1,256 @@
+package spec
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/pagepool/pagepool/pool/core"
+)
+
+// The claim about browsers that answer and do no work: they are checked on evidence, and replaced where a
+// check has failed.
+
+// checkPause is the least time from the beginning of one check to that of the next.
+const checkPause = time.Second
+
+// ledgerChecks is what the ledger knows of one browser's work.
+type ledgerChecks struct {
+	can       bool      // its driver can check it
+	doubts    int       // doubtful ends and failed openings since its last check began
+	doubtedAt core.Time // when the last of them was
+	first     core.Affinity
+	several   bool // these are of two affinities or more; a failed opening is of one of its own
+	served    core.Affinity
+	others    bool      // more than one affinity was served
+	checkedAt core.Time // when its last check began, or it was ready
+	operation core.Operation
+	underWay  bool
+	failedAt  core.Time // when a check failed for which it is not replaced yet; 0: none has
+}
+
+// doubtful counts evidence against a browser: a doubtful end of an affinity's lease, or a failed
+// opening.
+func (l *Ledger) doubtful(id core.BrowserID, a core.Affinity) {
+	b := l.browser(id)
+	if b == nil || !b.checks.can {
+		return
+	}
+	c := &b.checks
+	switch {
+	case c.doubts == 0:
+		c.first = a
+	case a == 0 || a != c.first:
+		c.several = true
+	}
+	c.doubts++
+	c.doubtedAt = l.now
+}
+
+// evidence takes from an event what speaks for or against a browser's work.
+func (l *Ledger) evidence(now core.Time, e core.Event) {
+	if t := l.heldBy(e.Request); t != nil {
+		b := l.browser(t.browser)
+		switch {
+		case e.Kind == core.Expired, e.Kind == core.Discarded && e.Wedged:
+			l.doubtful(t.browser, t.affinity)
+		case e.Kind == core.Released:
+			t.unjudged = b != nil && b.checks.can
+		}
+	}
+	if t := l.tab(e.Tab); t != nil && t.closing == 0 && (e.Operation == 0 || e.Operation == t.operation) {
+		l.answerOf(t, e.Kind)
+	}
+	if b := l.browser(e.Browser); b != nil {
+		l.checkEvent(now, b, e)
+	}
+}
+
+// answerOf judges the end of a tab's last lease by the first answer of its page, and counts openings that fail.
+func (l *Ledger) answerOf(t *entry, kind core.EventKind) {
+	good, bad := false, false
+	switch kind {
+	case core.OpenFailed, core.OpenSilent:
+		if !t.opened && !t.failed {
+			l.doubtful(t.browser, 0)
+		}
+	case core.Probed:
+		good = t.asked == core.ProbeTab
+	case core.Rescued:
+		good = t.asked == core.RescueTab && t.halts
+	case core.ProbeFailed, core.ProbeSilent:
+		bad = t.asked == core.ProbeTab
+	case core.RescueFailed, core.RescueSilent, core.ResetFailed, core.ResetSilent:
+		bad = t.asked == core.RescueTab || t.asked == core.ResetTab
+	}
+	if bad && t.unjudged {
+		l.doubtful(t.browser, t.affinity)
+	}
+	t.unjudged = t.unjudged && !good && !bad
+}
+
+func (l *Ledger) checkEvent(now core.Time, b *ledgerBrowser, e core.Event) {
+	c := &b.checks
+	switch e.Kind {
+	case core.BrowserReady:
+		if e.Checks && !b.ready && !b.ending {
+			c.can, c.checkedAt = true, now
+		}
+	case core.Checked, core.CheckFailed, core.CheckSilent:
+		switch {
+		case !c.answers(e):
+			return
+		case e.Kind == core.Checked:
+			l.sickBrowsers, c.failedAt = 0, 0
+		case c.failedAt == 0:
+			c.failedAt = now
+		}
+		l.checkEnds(b)
+	case core.BrowserWorn:
+		if c.failedAt != 0 {
+			l.sickBrowsers++
+			l.replacedAt = now
+		}
+	}
+}
+
+// answers says whether an event ends the check that is under way.
+func (c *ledgerChecks) answers(e core.Event) bool {
+	return c.underWay && (e.Operation == 0 || e.Operation == c.operation)
+}
+
+// checks enters a check that begins.
+func (l *Ledger) checks(now core.Time, event core.Event, e *core.Effect) {
+	b := l.browser(e.Browser)
+	if b == nil || !b.checks.can || b.drains || b.ending || event.Kind != core.CheckDue || event.Browser != e.Browser || l.checking() {
+		l.breach("sick-browser", "b%d is checked, and is not to be", e.Browser)
+		return
+	}
+	c := &b.checks
+	c.doubts, c.doubtedAt, c.first, c.several = 0, 0, 0, false
+	c.checkedAt, c.operation, c.underWay, l.checkBegan = now, e.Operation, true, now
+}
+
+// checkEnds notes that a browser's check, if one is under way, is over or waited for no more.
+func (l *Ledger) checkEnds(b *ledgerBrowser) {
+	if b != nil && b.checks.underWay {
+		b.checks.underWay, l.checkEnded = false, l.now
+	}
+}
+
+// checking says whether a check is under way in any browser.
+func (l *Ledger) checking() bool {
+	for i := range l.browsers {
+		if b := &l.browsers[i]; b.checks.underWay {
+			return true
+		}
+	}
+	return false
+}
+
+// serves notes that a browser's tab was granted.
+func (c *ledgerChecks) serves(a core.Affinity) {
+	if c.served == 0 {
+		c.served = a
+	}
+	c.others = c.others || a != c.served
+}
+
+// pauseAfter is the pause after so many browsers replaced for a failed check, in a row.
+func pauseAfter(set *core.Settings, sick int) time.Duration {
+	most := set.CheckEvery
+	if most < 0 {
+		most = set.OpenBackoffMax
+	}
+	pause := set.OpenBackoff
+	for range sick - 1 {
+		pause = min(2*pause, max(most, set.OpenBackoff))
+	}
+	return pause
+}
+
+// sickBrowser: a browser with enough evidence is checked, no sooner than a second after the last
+// check, and one without every CheckEvery. One that a check found sick is replaced, after the pause.
+// None is replaced but for Recycle, its age, its tabs, what is lost in it, or a failed check.
+func sickBrowser(t *Transition) error {
+	s, l := t.After, t.Ledger
+	for i := range s.Browsers {
+		b := &s.Browsers[i]
+		lb := l.browser(b.ID)
+		if lb == nil || !lb.checks.can {
+			continue
+		}
+		if err := t.wornWhy(b, lb); err != nil {
+			return err
+		}
+		if b.State != core.BrowserServing || b.Worn || s.Phase >= core.PhaseEnding {
+			continue
+		}
+		c := &lb.checks
+		at, due := t.due(core.CheckDue, b.ID)
+		switch want := l.checkDue(&s.Settings, c); {
+		case want == core.Never && due:
+			return fmt.Errorf("b%d is to be checked, and nothing asks for it", b.ID)
+		case want != core.Never && (!due || at != want):
+			return fmt.Errorf("b%d is to be checked at %v: %d doubts", b.ID, want.Duration(), c.doubts)
+		}
+		if at, due := t.due(core.BrowserWorn, b.ID); c.failedAt != 0 && (!due || at != l.replaceAt(&s.Settings, c)) {
+			return fmt.Errorf("a check of b%d failed at %v, and b%d is not to be replaced at %v",
+				b.ID, c.failedAt.Duration(), b.ID, l.replaceAt(&s.Settings, c).Duration())
+		}
+		if at, due := t.due(core.CheckSilent, b.ID); c.underWay && (!due || at != c.checkedAt.Add(s.Settings.CheckTimeout())) {
+			return fmt.Errorf("the check of b%d that began at %v has no end", b.ID, c.checkedAt.Duration())
+		}
+	}
+	return nil
+}
+
+// checkDue is when a browser that serves is to be checked.
+func (l *Ledger) checkDue(set *core.Settings, c *ledgerChecks) core.Time {
+	if l.checking() {
+		return core.Never
+	}
+	at := core.Never
+	if set.CheckEvery > 0 {
+		at = c.checkedAt.Add(set.CheckEvery)
+	}
+	if set.BrowserDoubt > 0 && c.doubts >= set.BrowserDoubt && (c.several || !c.others) {
+		at = min(at, max(c.doubtedAt, l.checkBegan.Add(checkPause)))
+	}
+	return max(at, l.checkEnded)
+}
+
+// replaceAt is when a browser is to be replaced for its failed check.
+func (l *Ledger) replaceAt(set *core.Settings, c *ledgerChecks) core.Time {
+	if l.sickBrowsers == 0 {
+		return c.failedAt
+	}
+	return max(c.failedAt, l.replacedAt.Add(pauseAfter(set, l.sickBrowsers)))
+}
+
+// wornWhy: a browser that this step marks to be replaced has a reason.
+func (t *Transition) wornWhy(b *core.Browser, lb *ledgerBrowser) error {
+	before := browserOf(t.Before, b.ID)
+	if !b.Worn || before == nil || before.Worn {
+		return nil
+	}
+	set := &t.After.Settings
+	switch {
+	case t.Event.Kind == core.RecycleRequested:
+	case t.Event.Kind == core.KillSilent, t.Event.Kind == core.ContextSilent: // what is lost goes with its browser
+	case t.Event.Kind == core.BrowserWorn && (lb.checks.failedAt != 0 || set.BrowserMaxAge > 0):
+	case set.BrowserMaxTabs > 0 && b.Tabs > before.Tabs:
+	default:
+		return fmt.Errorf("b%d is to be replaced, and no check has failed", b.ID)
+	}
+	return nil
+}
+
+// due is the armed deadline of a kind of a browser.
+func (t *Transition) due(kind core.EventKind, id core.BrowserID) (at core.Time, ok bool) {
+	for _, d := range t.deadlines() {
+		if d.Event.Kind == kind && d.Event.Browser == id && (!ok || d.At < at) {
+			at, ok = d.At, true
+		}
+	}
+	return at, ok
+}
