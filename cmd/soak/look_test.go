@@ -44,12 +44,34 @@ func TestLookingAtARunRefusesBadInput(t *testing.T) {
 		{[]string{"view", stuckClose, "-port", "99999"}, "-port 99999: want a port from 1 to 65535, or 0 for any"},
 		{[]string{"view", stuckClose, "-first", "17", "-o", "x.html"}, "-first 17: want a step from 1 to 16"},
 		{[]string{"view", stuckClose, "-set", "MaxPages=2", "-beside", stuckClose, "-o", "x.html"}, "-beside and -set: want one of the two"},
+		{[]string{"import", "/nowhere/x.log"}, "/nowhere/x.log: no such file or directory"},
+		{[]string{"import", file(t, poolLog+"panic: oh\n"), "-o", "x.trace"}, `:2: want a line of slog's JSON handler`},
+		{[]string{"import", file(t, poolLog), "-o", "/dev/full"}, "/dev/full: write /dev/full: no space left on device"},
 		{[]string{"replay", stuckClose, "-step", "-json"}, "-step and -json: want one of the two"},
 	} {
 		exit, stdout, stderr := soaked(t, c.args...)
 		if exit != exitUsage || (stdout != "") != slices.Contains(c.args, "-json") || !strings.Contains(stderr, c.says) || strings.Count(stderr, "\n") != 1 {
 			t.Errorf("soak %q: exit %d, %q\n%s\nwant exit 2 and %q", c.args, exit, stdout, stderr, c.says)
 		}
+	}
+}
+
+const poolLog = `{"time":"2026-01-02T03:10:00Z","msg":"lease ended without its holder","tab":"t7","reason":"expired","affinity":"a"}` + "\n"
+
+// A log becomes a trace that can be replayed; beside its lines, the report has what is not in the trace.
+func TestALogBecomesATraceForReplay(t *testing.T) {
+	log := file(t, poolLog+`{"time":"2026-01-02T03:10:01Z","msg":"operation failed","kind":"open","tab":"t9"}`+"\n")
+	exit, stdout, stderr := soaked(t, "import", log, "-set", "MaxLease=20s", "-json")
+	var report importReport
+	if err := json.Unmarshal([]byte(stdout), &report); err != nil || exit != exitHeld || report.Lines != 2 || report.Leases != 1 || len(report.Unsaid) != 1 {
+		t.Fatalf("exit %d, %v: %+v\n%s", exit, err, report, stderr)
+	}
+	exit, stdout, _ = soaked(t, "import", log, "-o", log+".2")
+	if exit != exitHeld || !strings.Contains(stdout, "2 lines of the pool's, 1 lease\n  not in it: line 2 (operation failed") {
+		t.Errorf("exit %d\n%s", exit, stdout)
+	}
+	if exit, stdout, stderr = soaked(t, "replay", report.Trace); exit != exitHeld || !strings.Contains(stdout, "25s of virtual time") {
+		t.Errorf("exit %d\n%s%s", exit, stdout, stderr)
 	}
 }
 
