@@ -14,6 +14,7 @@ package main
 import (
 	"flag"
 	"fmt"
+	"go/format"
 	"io"
 	"maps"
 	"os"
@@ -129,7 +130,11 @@ func plant(out io.Writer, root, name string) error {
 	}
 	changed := slices.Sorted(maps.Keys(texts))
 	for _, path := range changed {
-		if err := os.WriteFile(filepath.Join(root, path), []byte(texts[path]), 0o644); err != nil {
+		formatted, err := format.Source([]byte(texts[path]))
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(root, path), formatted, 0o644); err != nil {
 			return err
 		}
 	}
