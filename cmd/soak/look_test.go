@@ -17,6 +17,7 @@ import (
 	"github.com/pagepool/pagepool/pool/trace"
 	"github.com/pagepool/pagepool/sim"
 	"github.com/pagepool/pagepool/sim/replay"
+	"github.com/pagepool/pagepool/sim/timeline"
 )
 
 const stuckClose = "../../testdata/traces/a-1-stuck-close.trace"
@@ -93,6 +94,33 @@ func TestTraceWritesATimelineAndSaysWhatToDoWithIt(t *testing.T) {
 	exit, stdout, _ = soaked(t, "trace", "staging", "-hours", "0.5", "-first", "100", "-last", "102")
 	if exit != exitHeld || strings.Count(stdout, "\n") != 5 || !strings.Contains(stdout, "steps 100 to 102 of ") {
 		t.Errorf("exit %d\n%s", exit, stdout)
+	}
+}
+
+// A long trace is thinned, and says how: the memory for its timeline and its page has a bound. One of a million
+// steps differs in its time alone.
+func TestALongTraceIsThinnedAndSaysSo(t *testing.T) {
+	const leases = 60_000
+	var text strings.Builder
+	text.WriteString("pagepool-trace 1\nset MaxPages=4 MaxUses=off MaxAge=off\nauto\n+1s look\n")
+	for i := range leases {
+		fmt.Fprintf(&text, "+5ms get r%d \"<i>%d\"\n+60ms release r%d\n", i+1, i%3, i+1)
+	}
+	long := file(t, text.String())
+	out := filepath.Join(t.TempDir(), "out")
+	exit, stdout, stderr := soaked(t, "trace", long, "-perfetto", out, "-json")
+	var report traceReport
+	if err := json.Unmarshal([]byte(stdout), &report); err != nil || exit != exitHeld || report.Steps < 2*leases ||
+		report.Slices > timeline.MostSlices || !strings.HasPrefix(report.Thinned, "thinned: operations and parts of waits under ") {
+		t.Errorf("exit %d, %v: %+v\n%s", exit, err, report, stderr)
+	}
+	if data, err := os.ReadFile(out); err != nil || !json.Valid(data) || !strings.Contains(string(data), report.Thinned) {
+		t.Errorf("%v: the timeline has %d bytes, and does not say how it was thinned", err, len(data))
+	}
+	exit, _, stderr = soaked(t, "view", long, "-o", out)
+	data, err := os.ReadFile(out)
+	if page := string(data); err != nil || exit != exitHeld || len(page) > 5<<20 || !strings.Contains(page, `"thinned":"thinned: `) || strings.Contains(page, "<i>") {
+		t.Errorf("exit %d, %v: a page of %d bytes, that says how it was thinned, and has no markup of a key\n%s", exit, err, len(page), stderr)
 	}
 }
 
