@@ -70,6 +70,7 @@ func printed(t *testing.T, dir, command string) (string, error) {
 }
 
 var (
+	consoles  = regexp.MustCompile("(?ms)^```console\n(.*?)^```\n")
 	downloads = regexp.MustCompile(`(?m)^go: downloading .*\n`)
 	// wall are figures that differ from run to run: seconds of the clock on the wall, and bytes of memory.
 	wall = regexp.MustCompile(`of virtual time in [0-9.]+ s\b|[0-9.]+ \+ +[0-9.]+ +[0-9.]+$`)
@@ -79,9 +80,8 @@ var (
 func rerun(t *testing.T, root, text string) (anew string, commands int) {
 	t.Helper()
 	var out strings.Builder
-	blocks := regexp.MustCompile("(?ms)^```console\n(.*?)^```\n")
 	last := 0
-	for _, at := range blocks.FindAllStringSubmatchIndex(text, -1) {
+	for _, at := range consoles.FindAllStringSubmatchIndex(text, -1) {
 		out.WriteString(text[last:at[2]])
 		was := strings.Split(text[at[2]:at[3]], "\n")
 		var lines []string

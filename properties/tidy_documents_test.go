@@ -208,7 +208,7 @@ func testNames(t *testing.T) map[string]bool {
 func TestTidyDocumentsTellARaceByItsSentence(t *testing.T) {
 	race := regexp.MustCompile(`\b[A-Z]-[0-9]+[a-z]?\b`)
 	for _, path := range markdownFiles(t) {
-		text := strings.Join(strings.Fields(document(t, path)), " ")
+		text := strings.Join(strings.Fields(consoles.ReplaceAllString(document(t, path), "")), " ")
 		for _, at := range race.FindAllStringIndex(text, -1) {
 			name, rest := text[at[0]:at[1]], strings.TrimLeft(text[at[1]:], "`")
 			scenario := sim.ScenarioNamed(name)

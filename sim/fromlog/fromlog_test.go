@@ -77,11 +77,11 @@ func TestALogBecomesATraceOfTheSameEnds(t *testing.T) {
 			}
 			truth[tenant] = time.Since(began).Round(10 * time.Millisecond)
 		}
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		do("tenant-1", "/wedged", pool.ErrLeaseExpired)
 		do("tenant-2", "/shown", nil)
 		do(`tenant "3"`, "/crashes", pool.ErrPageCrashed)
-		time.Sleep(time.Minute)
+		<-time.After(time.Minute)
 		do("tenant-4", "/dies", pool.ErrBrowserLost)
 		if err := p.Close(t.Context()); err != nil {
 			t.Error(err)
