@@ -40,6 +40,16 @@ func TestDocumentsShowWhatTheirCommandsPrint(t *testing.T) {
 	}
 }
 
+// What differs from a document is seen, but for figures of the wall.
+func TestDocumentsAreComparedWithWhatIsPrinted(t *testing.T) {
+	const head, foot = "Text.\n```console\n$ printf 'of virtual time in 2 s\\nb\\n'; \\\n    exit 1\n", "```\nMore.\n"
+	was := head + "of virtual time in 9.1 s\nc\n" + foot
+	is, commands := rerun(t, t.TempDir(), was)
+	if want := head + "of virtual time in 9.1 s\nb\n" + foot; is != want || commands != 1 {
+		t.Errorf("%d commands\n%s\nwant\n%s", commands, is, want)
+	}
+}
+
 // copyOfTheRepository is what the commands may change. git has the code as it is, so that they can take
 // it back.
 func copyOfTheRepository(t *testing.T) string {
