@@ -26,7 +26,12 @@ import (
 // viewed is the page of a trace, served; of two runs, where set changes the second.
 func viewed(t *testing.T, text []byte, viewer, set string) *httptest.Server {
 	t.Helper()
-	page := &view.Page{Title: "a run", Viewer: viewer, Open: "soak trace FILE -perfetto OUT.json"}
+	return viewedAs(t, "a run", text, viewer, set)
+}
+
+func viewedAs(t *testing.T, title string, text []byte, viewer, set string) *httptest.Server {
+	t.Helper()
+	page := &view.Page{Title: title, Viewer: viewer, Open: "soak trace FILE -perfetto OUT.json"}
 	var events bytes.Buffer
 	sources := []string{""}
 	if set != "" {
@@ -39,7 +44,7 @@ func viewed(t *testing.T, text []byte, viewer, set string) *httptest.Server {
 				t.Fatal(err)
 			}
 		}
-		source, err := view.OfTrace("run "+change, tr, nil)
+		source, err := view.OfTrace(strings.TrimSpace("run "+change), tr, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -93,7 +98,7 @@ func TestContractChromePagesOfRuns(t *testing.T) {
 	onChrome(t, pool.Config{MaxPages: 1}, func(t *testing.T, _ *chromeBench, p *pool.Pool[*chrome.Page]) {
 		for name, test := range map[string]func(*testing.T, *pool.Pool[*chrome.Page]){
 			"drawn, clicked and keyed": pageOfARun, "two runs on a phone": twoRunsOnAPhone,
-			"keys with markup": keysWithMarkup, "handed to a viewer": handedToAViewer, "the pool itself": livePage,
+			"keys with markup": keysWithMarkup, "handed to a viewer": handedToAViewer, "the pool itself": livePage, "pictures of the documents": pictures,
 		} {
 			t.Run(name, func(t *testing.T) { test(t, p) })
 		}

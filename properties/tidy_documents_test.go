@@ -208,7 +208,7 @@ func testNames(t *testing.T) map[string]bool {
 func TestTidyDocumentsTellARaceByItsSentence(t *testing.T) {
 	race := regexp.MustCompile(`\b[A-Z]-[0-9]+[a-z]?\b`)
 	for _, path := range markdownFiles(t) {
-		text := strings.Join(strings.Fields(document(t, path)), " ")
+		text := strings.Join(strings.Fields(consoles.ReplaceAllString(document(t, path), "")), " ")
 		for _, at := range race.FindAllStringIndex(text, -1) {
 			name, rest := text[at[0]:at[1]], strings.TrimLeft(text[at[1]:], "`")
 			scenario := sim.ScenarioNamed(name)
@@ -291,11 +291,19 @@ func TestTidyDocumentsLinkToWhatIsThere(t *testing.T) {
 // wide is the beginning of a line that has to stay in one piece: a test runs it as it stands.
 const wide = "seq 16 | parallel "
 
-// Documents are read in a terminal: lines have at most 100 columns, and rows of tables short cells.
+// Documents are read in a terminal: lines have at most 100 columns, and rows of tables short cells. What a
+// command prints is as wide as it is.
 func TestTidyDocumentsAreNarrow(t *testing.T) {
 	const columns, cellColumns = 100, 110
 	for _, path := range markdownFiles(t) {
+		console := false
 		for i, line := range strings.Split(document(t, path), "\n") {
+			if strings.HasPrefix(line, "```") {
+				console = line == "```console"
+			}
+			if console && !strings.HasPrefix(line, "$ ") {
+				continue
+			}
 			if !strings.HasPrefix(line, "|") {
 				if n := utf8.RuneCountInString(line); n > columns && !strings.HasPrefix(line, wide) {
 					t.Errorf("%s:%d has %d columns; the most are %d", path, i+1, n, columns)

@@ -31,6 +31,7 @@ type chromeReport struct {
 	Figures []figures  `json:"figures"`
 	Left    []string   `json:"left"` // what was there afterwards and not before
 	Loops   []loop     `json:"loops,omitempty"`
+	State   string     `json:"state_hash"` // before the pool's end
 }
 
 // usualMishaps is how much more often things die than in simulated hours, which have few deaths in a minute.
@@ -44,6 +45,7 @@ type chromeOptions struct {
 	path     string
 	logged   yesNo
 	record   string
+	dump     string
 	measured string
 }
 
@@ -99,6 +101,7 @@ func (s *soak) chromeCommand() *cobra.Command {
 	c.Flags().StringVar(&o.path, "path", "", "the browser; without it, the first found")
 	c.Flags().VarPF(&o.logged, "log", "", "print what the pool and the driver log to standard error").NoOptDefVal = "true"
 	c.Flags().StringVar(&o.record, "record", "", "write all that happened to this file, as a trace")
+	c.Flags().StringVar(&o.dump, "dump", "", "write the pool's dump before its end to this file; state_hash is that of its replay")
 	c.Flags().StringVar(&o.measured, "latencies", "", "write how long each kind of operation took to this file")
 	s.takesSettings(c)
 	return c
@@ -215,6 +218,7 @@ func (s *soak) fill(report *chromeReport, found *live.Result, o chromeOptions) {
 		WorstRecovery: worst, WaitP50: r.WaitP50, WaitP99: r.WaitP99, Reached: r.Reached.Map(),
 		HistoryHash: fmt.Sprintf("%016x", r.HistoryHash), Violations: []violation{}, Interrupted: found.Stopped, first: r,
 	}
+	report.State = fmt.Sprintf("%016x", found.StateHash)
 	report.Visits, report.Told = found.Tally, found.Tally.Told.Seconds()
 	s.cut = s.cut || found.Stopped
 	repeat := fmt.Sprintf("soak chrome %s -for %v -seed %v%s", o.profile, o.lasting, &o.seed, s.setFlags())
@@ -245,6 +249,9 @@ func (s *soak) fill(report *chromeReport, found *live.Result, o chromeOptions) {
 	}
 	if o.record != "" {
 		s.write(o.record, found.Trace)
+	}
+	if o.dump != "" {
+		s.write(o.dump, found.Dump)
 	}
 	if o.measured != "" {
 		s.write(o.measured, found.Latencies("Measured by "+repeat, fmt.Sprintf("on %s, %d processors.", report.Browser, runtime.NumCPU())))

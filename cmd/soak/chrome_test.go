@@ -74,6 +74,29 @@ func TestContractChromeHostileTrafficHoldsEveryClaim(t *testing.T) {
 	}
 }
 
+// What a real browser did to a pool is dumped, replayed to the state that the pool was in, and seen.
+func TestContractChromeAWedgeIsDumpedReplayedAndSeen(t *testing.T) {
+	exit, r, stderr := onChrome(t, "incident", "-for", "15s", "-set", "RescueTimeout=-1", "-dump", "dump.trace")
+	if exit != exitHeld || len(r.Loops) == 0 {
+		t.Fatalf("exit %d, %d loops: %+v\n%s", exit, len(r.Loops), r.Violations, stderr)
+	}
+	exit, stdout, stderr := soaked(t, "replay", "dump.trace", "-json")
+	var again replayReport
+	if err := json.Unmarshal([]byte(stdout), &again); err != nil || exit != exitHeld || again.StateHash != r.State {
+		t.Errorf("exit %d, %v: the replay ends at %s, and the pool was at %s\n%s", exit, err, again.StateHash, r.State, stderr)
+	}
+	exit, stdout, stderr = soaked(t, "view", "dump.trace", "-o", "dump.html")
+	page, err := os.ReadFile("dump.html")
+	if err != nil || exit != exitHeld || !strings.Contains(string(page), stuckAffinity) {
+		t.Errorf("exit %d, %v: a page of %d bytes\n%s%s", exit, err, len(page), stdout, stderr)
+	}
+	exit, stdout, stderr = soaked(t, "trace", "dump.trace", "-perfetto", "dump.json")
+	events, err := os.ReadFile("dump.json")
+	if err != nil || exit != exitHeld || !json.Valid(events) || !strings.Contains(string(events), "expire r") {
+		t.Errorf("exit %d, %v: a timeline of %d bytes\n%s%s", exit, err, len(events), stdout, stderr)
+	}
+}
+
 func TestWhatABrowserLeavesBehindIsNamed(t *testing.T) {
 	folder := t.TempDir()
 	before := newBaseline(folder)

@@ -357,6 +357,6 @@ func (e *exploredScenario) write(w io.Writer) {
 		fmt.Fprintln(w, "             and then nothing can happen")
 	}
 	if e.luck != "" {
-		fmt.Fprintln(w, e.luck)
+		say(w, "", e.luck)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/pagepool/pagepool/pool/trace"
 	"github.com/pagepool/pagepool/sim"
 	"github.com/pagepool/pagepool/sim/replay"
+	"github.com/pagepool/pagepool/sim/timeline"
 )
 
 const stuckClose = "../../testdata/traces/a-1-stuck-close.trace"
@@ -44,12 +45,34 @@ func TestLookingAtARunRefusesBadInput(t *testing.T) {
 		{[]string{"view", stuckClose, "-port", "99999"}, "-port 99999: want a port from 1 to 65535, or 0 for any"},
 		{[]string{"view", stuckClose, "-first", "17", "-o", "x.html"}, "-first 17: want a step from 1 to 16"},
 		{[]string{"view", stuckClose, "-set", "MaxPages=2", "-beside", stuckClose, "-o", "x.html"}, "-beside and -set: want one of the two"},
+		{[]string{"import", "/nowhere/x.log"}, "/nowhere/x.log: no such file or directory"},
+		{[]string{"import", file(t, poolLog+"panic: oh\n"), "-o", "x.trace"}, `:2: want a line of slog's JSON handler`},
+		{[]string{"import", file(t, poolLog), "-o", "/dev/full"}, "/dev/full: write /dev/full: no space left on device"},
 		{[]string{"replay", stuckClose, "-step", "-json"}, "-step and -json: want one of the two"},
 	} {
 		exit, stdout, stderr := soaked(t, c.args...)
 		if exit != exitUsage || (stdout != "") != slices.Contains(c.args, "-json") || !strings.Contains(stderr, c.says) || strings.Count(stderr, "\n") != 1 {
 			t.Errorf("soak %q: exit %d, %q\n%s\nwant exit 2 and %q", c.args, exit, stdout, stderr, c.says)
 		}
+	}
+}
+
+const poolLog = `{"time":"2026-01-02T03:10:00Z","msg":"lease ended without its holder","tab":"t7","reason":"expired","affinity":"a"}` + "\n"
+
+// A log becomes a trace that can be replayed; beside its lines, the report has what is not in the trace.
+func TestALogBecomesATraceForReplay(t *testing.T) {
+	log := file(t, poolLog+`{"time":"2026-01-02T03:10:01Z","msg":"operation failed","kind":"open","tab":"t9"}`+"\n")
+	exit, stdout, stderr := soaked(t, "import", log, "-set", "MaxLease=20s", "-json")
+	var report importReport
+	if err := json.Unmarshal([]byte(stdout), &report); err != nil || exit != exitHeld || report.Lines != 2 || report.Leases != 1 || len(report.Unsaid) != 1 {
+		t.Fatalf("exit %d, %v: %+v\n%s", exit, err, report, stderr)
+	}
+	exit, stdout, _ = soaked(t, "import", log, "-o", log+".2")
+	if exit != exitHeld || !strings.Contains(stdout, "2 lines of the pool's, 1 lease\n  not in it: line 2 (operation failed") {
+		t.Errorf("exit %d\n%s", exit, stdout)
+	}
+	if exit, stdout, stderr = soaked(t, "replay", report.Trace); exit != exitHeld || !strings.Contains(stdout, "25s of virtual time") {
+		t.Errorf("exit %d\n%s%s", exit, stdout, stderr)
 	}
 }
 
@@ -71,6 +94,33 @@ func TestTraceWritesATimelineAndSaysWhatToDoWithIt(t *testing.T) {
 	exit, stdout, _ = soaked(t, "trace", "staging", "-hours", "0.5", "-first", "100", "-last", "102")
 	if exit != exitHeld || strings.Count(stdout, "\n") != 5 || !strings.Contains(stdout, "steps 100 to 102 of ") {
 		t.Errorf("exit %d\n%s", exit, stdout)
+	}
+}
+
+// A long trace is thinned, and says how: the memory for its timeline and its page has a bound. One of a million
+// steps differs in its time alone.
+func TestALongTraceIsThinnedAndSaysSo(t *testing.T) {
+	const leases = 60_000
+	var text strings.Builder
+	text.WriteString("pagepool-trace 1\nset MaxPages=4 MaxUses=off MaxAge=off\nauto\n+1s look\n")
+	for i := range leases {
+		fmt.Fprintf(&text, "+5ms get r%d \"<i>%d\"\n+60ms release r%d\n", i+1, i%3, i+1)
+	}
+	long := file(t, text.String())
+	out := filepath.Join(t.TempDir(), "out")
+	exit, stdout, stderr := soaked(t, "trace", long, "-perfetto", out, "-json")
+	var report traceReport
+	if err := json.Unmarshal([]byte(stdout), &report); err != nil || exit != exitHeld || report.Steps < 2*leases ||
+		report.Slices > timeline.MostSlices || !strings.HasPrefix(report.Thinned, "thinned: operations and parts of waits under ") {
+		t.Errorf("exit %d, %v: %+v\n%s", exit, err, report, stderr)
+	}
+	if data, err := os.ReadFile(out); err != nil || !json.Valid(data) || !strings.Contains(string(data), report.Thinned) {
+		t.Errorf("%v: the timeline has %d bytes, and does not say how it was thinned", err, len(data))
+	}
+	exit, _, stderr = soaked(t, "view", long, "-o", out)
+	data, err := os.ReadFile(out)
+	if page := string(data); err != nil || exit != exitHeld || len(page) > 5<<20 || !strings.Contains(page, `"thinned":"thinned: `) || strings.Contains(page, "<i>") {
+		t.Errorf("exit %d, %v: a page of %d bytes, that says how it was thinned, and has no markup of a key\n%s", exit, err, len(page), stderr)
 	}
 }
 
@@ -180,7 +230,7 @@ func TestAViewIsServedUntilItIsStopped(t *testing.T) {
 // One paragraph says whether luck or design kept the promises of a recorded run.
 func TestARecordedRunWasLuckOrDesign(t *testing.T) {
 	exit, stdout, stderr := soaked(t, "explore", "-from", "../../testdata/traces/e-02-dead-key.trace", "-deviations", "1")
-	if exit != exitHeld || !strings.Contains(stdout, "It was design, as far as 1 deviation can tell: in every one of the ") {
+	if exit != exitHeld || !strings.Contains(strings.Join(strings.Fields(stdout), " "), "It was design, as far as 1 deviation can tell: in every one of the ") {
 		t.Errorf("exit %d\n%s%s", exit, stdout, stderr)
 	}
 	for _, c := range []struct {

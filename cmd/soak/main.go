@@ -160,7 +160,7 @@ func (s *soak) command() *cobra.Command {
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages ", fmt.Sprintf("FlagUsagesWrapped %d ", columns)))
 	root.SetHelpCommand(helpCommand(root))
 	root.AddCommand(s.runCommand(), s.replayCommand(), s.exploreCommand(), s.shrinkCommand(), s.chromeCommand(),
-		s.traceCommand(), s.viewCommand(), s.mergeCommand(), s.listCommand())
+		s.traceCommand(), s.viewCommand(), s.importCommand(), s.mergeCommand(), s.listCommand())
 	return root
 }
 

@@ -37,7 +37,7 @@ func (s *soak) walk(file string, data []byte) error {
 		fmt.Fprintf(s.stdout, "only the last %d can be walked through\n", len(r.Steps))
 	}
 	if v := end.Broken; v != nil {
-		fmt.Fprintf(s.stdout, "BROKEN  %s: %s\n        %s, at step %d\n", v.Property, v.Says, v.What, v.Step)
+		say(s.stdout, "BROKEN  ", fmt.Sprintf("%s: %s\n%s, at step %d", v.Property, v.Says, v.What, v.Step))
 	}
 	walk := steps.Walk{Steps: r.Steps}
 	in := s.stdin

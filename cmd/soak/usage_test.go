@@ -14,7 +14,7 @@ func TestBadUsageAndInputIsOneClearLineAndExit2(t *testing.T) {
 		says string
 	}{
 		{[]string{"-colour"}, "unknown flag: --colour"},
-		{[]string{"fly"}, `unknown command "fly"; the commands are chrome, completion, explore, list, merge, replay, run, shrink`},
+		{[]string{"fly"}, `unknown command "fly"; the commands are chrome, completion, explore, import, list, merge, replay, run, shrink`},
 		{[]string{"run", "stagin"}, `unknown profile "stagin"; the profiles are staging, burst, nested, hostile`},
 		{[]string{"run", "staging", "burst"}, "want one profile, got 2"},
 		{[]string{"run", "-seed", "9-1"}, "the range ends before it begins"},

@@ -73,18 +73,11 @@ func (f *following) run() {
 	defer close(f.done)
 	var last core.Time
 	for {
+		f.at.Lock() // before the queue is taken, so that an empty one has been gone through
 		f.mu.Lock()
 		queue, more, stopped := f.mu.queue, f.mu.more, f.mu.stopped
 		f.mu.queue = nil
 		f.mu.Unlock()
-		if len(queue) == 0 && stopped {
-			return
-		}
-		if len(queue) == 0 {
-			<-more
-			continue
-		}
-		f.at.Lock()
 		for _, t := range queue {
 			if t.act != nil {
 				t.act(f.at.follower, last)
@@ -94,7 +87,27 @@ func (f *following) run() {
 			f.at.follower.Step(t.at, t.affinity, t.event, t.hash)
 		}
 		f.at.Unlock()
+		if len(queue) > 0 {
+			continue
+		}
+		if stopped {
+			return
+		}
+		<-more
 	}
+}
+
+// stateHash is the hash of the state that the pool was in when the last event came that was told so far.
+func (f *following) stateHash() uint64 {
+	heard := func() bool {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return len(f.mu.queue) == 0
+	}
+	await(closeWithin, heard)
+	f.at.Lock()
+	defer f.at.Unlock()
+	return canon.StateHash(&f.at.follower.Core().Facts)
 }
 
 // stop waits until everything is heard that was told so far, and hears no more.

@@ -71,6 +71,7 @@ type Result struct {
 	Outside    *follow.Outside // the first thing that the fake browser cannot do; nil: none
 	Tally      Tally
 	Dump       []byte // of the pool, before its end
+	StateHash  uint64 // of the state that the dump ends in
 	Trace      []byte // the whole history, where it was kept
 	Latencies  func(comments ...string) []byte
 }
@@ -207,12 +208,25 @@ func (r *run[P]) close() error {
 	return err
 }
 
+// dump takes the pool's dump, and the hash of its state: again where something happened between the two.
+func (r *run[P]) dump() {
+	const tries = 10
+	for range tries {
+		var dump bytes.Buffer
+		before := r.follow.stateHash()
+		if err := r.pool.Dump(&dump); err != nil {
+			return
+		}
+		r.result.Dump, r.result.StateHash = dump.Bytes(), r.follow.stateHash()
+		if r.result.StateHash == before {
+			return
+		}
+	}
+}
+
 // end closes the pool and says what came of it all.
 func (r *run[P]) end() *Result {
-	var dump bytes.Buffer
-	if err := r.pool.Dump(&dump); err == nil {
-		r.result.Dump = dump.Bytes()
-	}
+	r.dump()
 	if err := r.close(); err != nil {
 		r.broken("closes", err.Error())
 	} else if !r.follow.ended() && r.follow.violation() == nil {

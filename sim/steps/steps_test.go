@@ -64,8 +64,8 @@ func TestTraceAWalkAnswersAScript(t *testing.T) {
 	}
 	for _, want := range []string{
 		"step 9, 450ms: get r3 c\n",
-		"r3 (c) has waited 0s for a slot, of 1 and the spare: t1 closing of a for eviction since 150ms " +
-			"(close-overdue t1 in 100ms); t2 idle of b since 50ms\n",
+		"r3 (c) has waited 0s for a slot, of 1 and the spare:\n    t1 closing of a for eviction since 150ms " +
+			"(close-overdue t1 in 100ms)\n    t2 idle of b since 50ms\n",
 		"  ! close t1 hangs\n",
 		"step 7, 300ms: get r2 b\n", "nobody waits\n",
 		"step 14, 5.3s: close-silent t1\n", "13    760ms  release r3",

@@ -99,7 +99,14 @@ func (s *Step) Print(w io.Writer) {
 		fmt.Fprintf(w, "  caller %d: %s (%s)%s\n", c.Lane+1, c.Short, c.Key, changed(c))
 	}
 	for _, wait := range s.Waits {
-		fmt.Fprintf(w, "  %s\n", wait)
+		printWait(w, "  ", wait)
+	}
+}
+
+// printWait writes why a request waits: what it waits for stands below it, each on a line.
+func printWait(w io.Writer, indent, wait string) {
+	for i, line := range strings.Split(strings.Replace(wait, ": ", ":; ", 1), "; ") {
+		fmt.Fprintf(w, "%s%s%s\n", indent, strings.Repeat("    ", min(i, 1)), line)
 	}
 }
 

@@ -156,7 +156,7 @@ func (s *Step) says(text string) bool {
 func (s *Step) why(words []string, out io.Writer) error {
 	if len(words) == 0 {
 		for _, wait := range s.Waits {
-			fmt.Fprintln(out, wait)
+			printWait(out, "", wait)
 		}
 		if len(s.Waits) == 0 {
 			fmt.Fprintln(out, "nobody waits")
@@ -165,7 +165,7 @@ func (s *Step) why(words []string, out io.Writer) error {
 	}
 	for _, wait := range s.Waits {
 		if strings.HasPrefix(wait, words[0]+" ") {
-			fmt.Fprintln(out, wait)
+			printWait(out, "", wait)
 			return nil
 		}
 	}

@@ -187,7 +187,7 @@ function verdict() {
     const strays = run.steps.filter((s) => s.strays);
     if (strays.length) {
       const shown = strays.slice(0, 12).map((s) => node("li", {}, jump(s.number, `step ${s.number}, ${(s.acts || []).concat(s.event).join("; ")}: ${s.strays}`)));
-      box.append(node("details", strays.length <= 6 ? { open: "" } : {}, node("summary", {}, `${strays.length} deviations from the default policy`), node("ul", {}, ...shown,
+      box.append(node("details", strays.length <= 6 ? { open: "" } : {}, node("summary", {}, `${strays.length} deviation${strays.length > 1 ? "s" : ""} from the default policy`), node("ul", {}, ...shown,
         ...(strays.length > 12 ? [node("li", {}, `and ${strays.length - 12} more`)] : []))));
     }
     if (run.noReturn) box.append(node("p", {}, jump(run.noReturn, `the point of no return is step ${run.noReturn}`)));

@@ -5,6 +5,7 @@
 //	go run ./properties/planted/replant -w [BUG...]   write what would fit; read the diff
 //	go run ./properties/planted/replant -new BUG -says SENTENCE -caught 'CLAIM in SCENARIO'
 //		write a bug from the uncommitted changes to pool
+//	go run ./properties/planted/replant -plant BUG    write a bug into the code
 //
 // With -new, a bug that exists already keeps its sentence and its claim unless these are given.
 // Replant ends with 1 when a bug does not fit and was not rewritten.
@@ -13,7 +14,9 @@ package main
 import (
 	"flag"
 	"fmt"
+	"go/format"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,17 +27,21 @@ import (
 )
 
 func main() {
-	write := flag.Bool("w", false, "rewrite the bugs for which there is a proposal")
+	rewrite := flag.Bool("w", false, "rewrite the bugs for which there is a proposal")
 	alike := flag.Int("alike", 60, "propose text that is at least so many per cent alike")
 	name := flag.String("new", "", "write a bug of this name from the uncommitted changes to pool")
 	says := flag.String("says", "", "with -new: what is wrong, in a sentence")
 	caught := flag.String("caught", "", "with -new: the claim that catches it, as in: capacity in D-9")
+	into := flag.String("plant", "", "write the bug of this name into the code")
 	flag.Parse()
 	left, err := 0, error(nil)
-	if *name != "" {
-		err = plant(os.Stdout, *name, *says, *caught)
-	} else {
-		left, err = anchor(os.Stdout, ".", flag.Args(), *alike, *write)
+	switch {
+	case *into != "":
+		err = plant(os.Stdout, ".", *into)
+	case *name != "":
+		err = write(os.Stdout, *name, *says, *caught)
+	default:
+		left, err = anchor(os.Stdout, ".", flag.Args(), *alike, *rewrite)
 	}
 	switch {
 	case err != nil:
@@ -107,8 +114,42 @@ func anchor(
 	return left, nil
 }
 
-// plant writes a bug that makes the changes of the working tree.
-func plant(out io.Writer, name, says, caught string) error {
+// plant writes a bug into the code.
+func plant(out io.Writer, root, name string) error {
+	text, err := os.ReadFile(file(root, name))
+	if err != nil {
+		return fmt.Errorf("no planted bug is called %q: %w", name, err)
+	}
+	bug, err := planted.Parse(name, string(text))
+	if err != nil {
+		return err
+	}
+	texts, err := planted.NewTree(root).Files(bug)
+	if err != nil {
+		return err
+	}
+	changed := slices.Sorted(maps.Keys(texts))
+	for _, path := range changed {
+		formatted, err := format.Source([]byte(texts[path]))
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(root, path), formatted, 0o644); err != nil {
+			return err
+		}
+	}
+	return tellHowToUndo(out, bug, changed)
+}
+
+// tellHowToUndo prints a bug that is in the code, and the command that takes it out.
+func tellHowToUndo(out io.Writer, bug *planted.Bug, files []string) error {
+	_, err := fmt.Fprintf(out, "%s\n%s\ntake the bug out of the code again: git checkout -- %s\n",
+		file(".", bug.Name), bug.Text(), strings.Join(files, " "))
+	return err
+}
+
+// write writes a bug that makes the changes of the working tree.
+func write(out io.Writer, name, says, caught string) error {
 	changed, err := git("diff", "--name-only", "HEAD", "--", "pool")
 	if err != nil {
 		return err
@@ -155,9 +196,7 @@ func plant(out io.Writer, name, says, caught string) error {
 	if err := os.WriteFile(file(".", name), []byte(bug.Text()), 0o644); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(out, "%s\n%s\ntake the bug out of the code again: git checkout -- %s\n",
-		file(".", name), bug.Text(), strings.Join(files, " "))
-	return err
+	return tellHowToUndo(out, bug, files)
 }
 
 func git(arguments ...string) (string, error) {
