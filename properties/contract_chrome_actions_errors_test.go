@@ -114,7 +114,7 @@ func TestContractChromeANavigationAfterOneThatFailedGetsItsOwnPage(t *testing.T)
 	}
 	listener.Close()
 	onActionPage(t, func(t *testing.T, s *actionSite, lease *chrome.Lease) {
-		for range 60 {
+		for range 20 {
 			hasToFail(t, lease, contractLimit, chromedp.Navigate("http://"+listener.Addr().String()))
 			status, err := chrome.Run(limited(t), lease.Page(), chrome.Navigate(s.URL+"/page"))
 			title, _ := chrome.Run(limited(t), lease.Page(), chromedp.Title())
