@@ -1,0 +1,210 @@
+package pool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/pagepool/pagepool/pool/core"
+)
+
+// What the shell does about browsers: it starts, watches, asks and ends them.
+
+func (p *Pool[P]) launchLocked(e *core.Effect) {
+	b := &browser[P]{id: e.Browser, forgotten: make(chan struct{}), launched: p.nowLocked()}
+	b.life, b.end = context.WithCancelCause(context.Background())
+	p.mu.browsers[b.id] = b
+	ctx, cancel := context.WithCancel(withOperationID(b.life, uint64(e.Operation)))
+	var process Browser[P]
+	var done, lost <-chan struct{}
+	var ended <-chan error
+	var err error
+	p.beginLocked(b, func() {
+		defer cancel()
+		traced, end := p.traceCall(ctx, Span{Kind: SpanLaunch, Browser: browserName(b.id)})
+		process, err = p.launcher.Launch(traced)
+		if err == nil && isNil(process) {
+			err = errNoBrowser
+		}
+		if err == nil {
+			done = process.Done()
+			if teller, ok := process.(LossTeller); ok {
+				lost = teller.Lost()
+			}
+			if teller, ok := process.(EndTeller); ok {
+				ended = teller.Ended()
+			}
+		}
+		end(err)
+	}, func() {
+		if err != nil {
+			p.launchFailedLocked(b, err)
+			return
+		}
+		b.process, b.done, b.lost, b.ended = process, done, lost, ended
+		p.watchLocked(b)
+		if b.unwanted {
+			p.endBrowserLocked(b, e.Operation, true) // it has done nothing yet that a graceful end could save
+			return
+		}
+		// A launch that was written off is answered like any other: the core has it closed.
+		_, checks := process.(Checker)
+		p.stepLocked(core.Event{Kind: core.BrowserReady, Browser: b.id, Checks: checks})
+	})
+}
+
+func (p *Pool[P]) launchFailedLocked(b *browser[P], err error) {
+	if b.life.Err() == nil {
+		p.mu.lastFailure = fmt.Errorf("launching a browser: %w", err)
+	}
+	p.noteLocked(slog.LevelWarn, "browser launch failed", "browser", browserName(b.id), "error", err)
+	p.forgetBrowserLocked(b, err)
+	p.stepLocked(core.Event{Kind: core.BrowserFailed, Browser: b.id})
+}
+
+// watchLocked waits for the browser's end, asked or not.
+func (p *Pool[P]) watchLocked(b *browser[P]) {
+	p.beginLocked(b, func() {
+		select {
+		case <-b.lost:
+			p.mu.Lock()
+			p.loseLocked(b)
+			p.unlock()
+		case <-b.done:
+		case <-b.forgotten:
+		case <-p.over:
+		}
+		select {
+		case <-b.done:
+		case <-b.forgotten:
+		case <-p.over: // it was written off, and nobody is left to be told
+		}
+	}, func() {
+		if b.gone() {
+			p.browserGoneLocked(b)
+		}
+	})
+}
+
+// loseLocked tells those who hold a page of a browser that it is lost. The core hears of it when the browser is gone; what
+// they give back until then is no news.
+func (p *Pool[P]) loseLocked(b *browser[P]) {
+	for _, t := range p.mu.tabs {
+		if t.browser == b && t.holder != nil {
+			t.holder.tellLocked(ErrBrowserLost)
+		}
+	}
+}
+
+// browserGoneLocked tells the core once that a browser is gone.
+func (p *Pool[P]) browserGoneLocked(b *browser[P]) {
+	if p.mu.browsers[b.id] != b {
+		return
+	}
+	if b.unwanted {
+		p.noteLocked(slog.LevelInfo, "browser ended", "browser", browserName(b.id))
+	} else {
+		p.mu.lastFailure = b.whyLost()
+		p.noteLocked(slog.LevelWarn, "browser lost", "browser", browserName(b.id), "error", p.mu.lastFailure)
+	}
+	p.forgetBrowserLocked(b, ErrBrowserLost)
+	p.stepLocked(core.Event{Kind: core.BrowserGone, Browser: b.id})
+}
+
+func (p *Pool[P]) forgetBrowserLocked(b *browser[P], cause error) {
+	delete(p.mu.browsers, b.id)
+	close(b.forgotten)
+	b.end(cause)
+}
+
+func (p *Pool[P]) closeBrowserLocked(e *core.Effect) {
+	b := p.mu.browsers[e.Browser]
+	if b == nil {
+		p.bugLocked("b%d is to be closed, and is not there", e.Browser)
+		return
+	}
+	if b.process == nil {
+		// Its launch is under way. It is told to end; what it brings all the same is closed then.
+		b.unwanted = true
+		b.end(errors.New("the browser is not wanted any more"))
+		return
+	}
+	p.endBrowserLocked(b, e.Operation, e.Force)
+}
+
+// endBrowserLocked has a browser closed: gracefully for half of BrowserCloseTimeout, so that the
+// other half is left for doing it by force.
+func (p *Pool[P]) endBrowserLocked(b *browser[P], id core.Operation, force bool) {
+	b.unwanted = true
+	ctx, cancel := context.WithCancel(withOperationID(context.Background(), uint64(id)))
+	stop := func() bool { return true }
+	if force {
+		cancel()
+	} else {
+		stop = p.clock.AfterFunc(p.settings.BrowserCloseTimeout/2, cancel)
+	}
+	var err error
+	p.beginLocked(b, func() {
+		traced, end := p.traceCall(ctx, Span{Kind: SpanCloseBrowser, Browser: browserName(b.id)})
+		err = b.process.Close(traced)
+		end(err)
+		stop()
+		cancel()
+	}, func() {
+		if err != nil && !b.gone() {
+			// Not known to be gone: Done may say so yet. The core writes it off in time.
+			p.noteLocked(slog.LevelError, "browser close failed", "browser", browserName(b.id), "error", err)
+			return
+		}
+		p.browserGoneLocked(b)
+	})
+}
+
+// pingLocked asks a browser whether it is there. One that is not says so by its end, or not at all.
+func (p *Pool[P]) pingLocked(e *core.Effect) {
+	b := p.mu.browsers[e.Browser]
+	ctx, cancel := context.WithCancel(withOperationID(b.life, uint64(e.Operation)))
+	var err error
+	p.beginLocked(b, func() {
+		defer cancel()
+		err = b.process.Ping(ctx)
+	}, func() {
+		p.browserFirstLocked(b)
+		if err == nil {
+			p.stepLocked(core.Event{Kind: core.BrowserAnswered, Browser: b.id})
+		}
+	})
+}
+
+// hearBrowser gives a browser a chance to be known as gone before bad news of one of its tabs is
+// told: when a process dies, its tabs' ends and errors are often seen first. It waits for the
+// browser's answer to a ping, or where that fails for its end, up to CloseGrace. One that is known to end is
+// waited for until it has, or until it is written off.
+func (p *Pool[P]) hearBrowser(b *browser[P]) {
+	ctx, cancel := context.WithCancel(b.life)
+	defer cancel()
+	defer p.clock.AfterFunc(p.settings.CloseGrace, cancel)()
+	if b.process.Ping(ctx) != nil {
+		select {
+		case <-b.done:
+		case <-b.lost:
+		case <-ctx.Done():
+		}
+	}
+	if b.losing() {
+		select {
+		case <-b.done:
+		case <-b.life.Done():
+		case <-p.over:
+		}
+	}
+}
+
+// browserFirstLocked tells the core that a browser is gone, if it is, before it is told anything of
+// that browser's tabs: browser news comes before tab news of the same moment.
+func (p *Pool[P]) browserFirstLocked(b *browser[P]) {
+	if b.gone() {
+		p.browserGoneLocked(b)
+	}
+}
