@@ -1,6 +1,9 @@
 package pool
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // The driver's side: what a pool needs of a browser. Package chrome is the driver for Chrome;
 // package fakebrowser is a model of one. The pool calls all methods from goroutines of its own,
@@ -116,6 +119,24 @@ type NavigationTeller interface {
 	// Navigations says whether a navigation of the main frame began in the lease that EndLease ended last, and whether one
 	// finished (its document loaded, or the browser reported its failure).
 	Navigations() (began, finished bool)
+}
+
+// Freezer is a Tab whose page can be frozen while nobody holds it.
+type Freezer interface {
+	// Freeze stops the page's timers and frames, and has it give back memory that it does not need. The
+	// pool calls it some time after the tab went idle, when the session of the next lease has begun or before.
+	// It does not call it while the tab is leased, probed, rescued or reset; a Freeze that has not returned
+	// when one of these begins gives up. Nil: the page is frozen, perhaps since an earlier call. A page that
+	// still loads is not frozen, and the error says so. After any other error the page may be frozen.
+	// A Probe thaws: it returns nil when the page answers and is visible. The pool probes a tab for which it
+	// has called Freeze before it grants that tab. All other methods work on a frozen page.
+	Freeze(ctx context.Context) error
+}
+
+// FreezeTeller is a Launcher whose tabs are Freezers.
+type FreezeTeller interface {
+	// IdleFreeze returns how long a tab has to be idle before the pool calls Freeze. 0: it never does.
+	IdleFreeze() time.Duration
 }
 
 // Configurer is a Launcher that has a say in the pool's settings.
