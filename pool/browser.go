@@ -1,6 +1,9 @@
 package pool
 
-import "context"
+import (
+	"context"
+	"time"
+)
 
 // The driver's side: what a pool needs of a browser. Package chrome is the driver for Chrome;
 // package fakebrowser is a model of one. The pool calls all methods from goroutines of its own,
@@ -128,6 +131,25 @@ type NavigationTeller interface {
 	// Navigations says whether a navigation of the main frame began in the lease that EndLease ended last, and whether one
 	// finished (its document loaded, or the browser reported its failure).
 	Navigations() (began, finished bool)
+}
+
+// Freezer is a Tab whose page can be frozen while nobody holds it.
+type Freezer interface {
+	// Freeze stops the page's timers and frames, once it has loaded, and has it give back memory that it
+	// does not need. The pool calls it once nobody has had the tab for IdleFreeze, when the session of the
+	// next lease has begun. ctx ends when the pool calls another of the tab's methods; Freeze then returns an
+	// error. After an error the page may be frozen. A Probe thaws: it returns nil when the page answers and
+	// is visible. The pool probes a tab for which it has called Freeze before it grants that tab. All other
+	// methods work on a frozen page.
+	Freeze(ctx context.Context) error
+}
+
+// FreezeTeller is a Launcher whose tabs are Freezers. With Config.More.AllowReassign only standbys are
+// frozen.
+type FreezeTeller interface {
+	// IdleFreeze returns how long a tab is idle, or a standby, before the pool calls Freeze. 0: it never
+	// does.
+	IdleFreeze() time.Duration
 }
 
 // Configurer is a Launcher that has a say in the pool's settings.

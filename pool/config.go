@@ -203,7 +203,9 @@ func (c Config) settings() core.Settings {
 	var s core.Settings
 	to := reflect.ValueOf(&s).Elem()
 	for i := range to.NumField() {
-		to.Field(i).Set(shell.Setting(&c, to.Type().Field(i).Name))
+		if name := to.Type().Field(i).Name; name != shell.OfLauncher {
+			to.Field(i).Set(shell.Setting(&c, name))
+		}
 	}
 	return s
 }

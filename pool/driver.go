@@ -94,6 +94,7 @@ type tab[P any] struct {
 	holder    *Lease[P]
 	diagnosed bool          // a diagnosis of its last lease was begun, and its probe has not been
 	lastError error         // why the last operation on it that came to nothing did
+	unfreeze  func()        // ends the last call that freezes its page, if there was one
 	opening   bool          // its opening has not been answered
 	crashed   bool          // the core knows that its page ended by itself
 	closing   bool          // its close has been asked for
@@ -362,6 +363,9 @@ func (p *Pool[P]) askPageLocked(e *core.Effect) {
 // operateLocked begins an operation on a tab. Its ctx ends when the core gives the operation up, or
 // the tab or the browser is gone.
 func (p *Pool[P]) operateLocked(t *tab[P], e *core.Effect, what SpanKind, call func(context.Context) error, answer func(error)) {
+	if t.unfreeze != nil {
+		t.unfreeze()
+	}
 	life, id := t.life, e.Operation
 	ctx, cancel := context.WithCancel(withOperationID(life, uint64(id)))
 	of := Span{Kind: what, Affinity: t.affinity, Tab: t.name, Context: t.context.name, Browser: browserName(t.browser.id)}

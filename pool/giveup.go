@@ -56,7 +56,7 @@ func (p *Pool[P]) probeSilentLocked(t *tab[P]) error {
 	set := &p.settings
 	switch view, _ := p.mu.core.Tab(t.id); {
 	case !view.Suspect:
-		return p.silentLocked("probing "+t.name, "ProbeBudget", set.ProbeBudget)
+		return p.silentLocked("probing "+t.name, "ProbeBudget", set.ProbeTimeout())
 	case !view.Rescued:
 		return p.silentLocked("probing "+t.name, "half of RescueTimeout", set.RescueTimeout/2)
 	}

@@ -96,6 +96,9 @@ func New[P any](launcher Launcher[P], cfg Config) (*Pool[P], error) {
 	if err != nil {
 		return nil, &Error{Op: "New", Err: err}
 	}
+	if teller, ok := any(launcher).(FreezeTeller); ok && teller.IdleFreeze() > 0 {
+		settings.FreezeAfter = teller.IdleFreeze()
+	}
 	p := &Pool[P]{
 		launcher:   launcher,
 		settings:   settings,

@@ -104,6 +104,8 @@ func (p *Pool[P]) carryOutLocked(e *core.Effect) {
 		p.openLocked(e)
 	case core.ProbeTab, core.RescueTab, core.ResetTab:
 		p.askPageLocked(e)
+	case core.FreezeTab:
+		p.freezeLocked(e)
 	case core.EndSession:
 		p.endSessionLocked(e)
 	case core.BeginSession:

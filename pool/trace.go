@@ -41,7 +41,8 @@ const (
 	SpanKill         SpanKind = "kill"
 	SpanCloseContext SpanKind = "close-context" // one without a tab
 	SpanCloseBrowser SpanKind = "close-browser"
-	SpanCheck        SpanKind = "check" // a browser does each kind of work once
+	SpanFreeze       SpanKind = "freeze" // the page of a tab that nobody holds is frozen
+	SpanCheck        SpanKind = "check"  // a browser does each kind of work once
 )
 
 // Span is what is known at the beginning.

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/page"
@@ -138,9 +139,8 @@ func (b *chromeBench) contract() contractBench[*chrome.Page] {
 	}
 }
 
-// Launch has every browser print the address of its second connection.
-func (b *chromeBench) Launch(ctx context.Context) (pool.Browser[*chrome.Page], error) {
-	out := new(address)
+// launcher is that of the next browser.
+func (b *chromeBench) launcher(out *address) chrome.Launcher {
 	launcher := chrome.Launcher{
 		ExecPath:  os.Getenv("PAGEPOOL_CHROME_PATH"),
 		NoSandbox: os.Geteuid() == 0,
@@ -151,7 +151,16 @@ func (b *chromeBench) Launch(ctx context.Context) (pool.Browser[*chrome.Page], e
 	if b.configure != nil {
 		b.configure(&launcher)
 	}
-	browser, err := launcher.Launch(ctx)
+	return launcher
+}
+
+// IdleFreeze is the launcher's.
+func (b *chromeBench) IdleFreeze() time.Duration { return b.launcher(nil).IdleFreeze() }
+
+// Launch has every browser print the address of its second connection.
+func (b *chromeBench) Launch(ctx context.Context) (pool.Browser[*chrome.Page], error) {
+	out := new(address)
+	browser, err := b.launcher(out).Launch(ctx)
 	if err == nil {
 		b.mu.Lock()
 		b.outputs[browser] = out

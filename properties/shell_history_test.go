@@ -39,6 +39,7 @@ type shellScript struct {
 	seed     uint64
 	sessions bool // each lease has a session of its own
 	checks   bool // browsers can be checked
+	freezes  time.Duration
 	cfg      pool.Config
 	visits   []shellVisit
 	kills    []time.Duration // when the browser dies; of two, the older one
@@ -54,7 +55,7 @@ func someTime(r *rand.Rand, most time.Duration) time.Duration {
 func newShellScript(seed uint64) shellScript {
 	r := rand.New(rand.NewPCG(seed, 1))
 	s := shellScript{
-		seed: seed, sessions: seed%2 == 1, checks: seed%3 == 0,
+		seed: seed, sessions: seed%2 == 1, checks: seed%3 == 0, freezes: time.Duration(seed%4) * 700 * time.Millisecond,
 		cfg: pool.Config{
 			MaxPages: 1 + r.IntN(4), MaxLease: 20 * time.Second, Reset: r.IntN(3) == 0,
 			More: pool.More{
@@ -146,7 +147,7 @@ func TestShellOverTheFakeBrowserHasTheHistoryOfTheBareCore(t *testing.T) {
 func playShell(t *testing.T, s shellScript) []string {
 	h := &shellHistory{began: time.Now()}
 	now := func() time.Duration { return time.Since(h.began) }
-	launcher := &fakebrowser.Launcher{Fate: s.fate, Sessions: s.sessions, Checks: s.checks}
+	launcher := &fakebrowser.Launcher{Fate: s.fate, Sessions: s.sessions, Checks: s.checks, FreezeAfter: s.freezes}
 	p, err := pool.New(launcher, s.cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -264,6 +265,9 @@ func playCore(s shellScript) []string {
 	}.Resolve()
 	if err != nil {
 		panic(err)
+	}
+	if s.freezes > 0 {
+		settings.FreezeAfter = s.freezes
 	}
 	b := &bareCore{
 		shellScript: s, state: core.New(settings),
@@ -429,6 +433,7 @@ var shellAnswers = map[core.EffectKind]struct {
 	core.ProbeTab:     {fakebrowser.Probe, core.Probed, core.ProbeFailed},
 	core.RescueTab:    {fakebrowser.Rescue, core.Rescued, core.RescueFailed},
 	core.ResetTab:     {fakebrowser.Reset, core.WasReset, core.ResetFailed},
+	core.FreezeTab:    {fakebrowser.Freeze, core.WasFrozen, core.FreezeFailed},
 	core.EndSession:   {fakebrowser.EndSession, core.SessionEnded, core.SessionEndFailed},
 	core.BeginSession: {fakebrowser.BeginSession, core.SessionBegun, core.SessionBeginFailed},
 	core.Ping:         {fakebrowser.Ping, core.BrowserAnswered, core.BrowserAnswered},
@@ -463,7 +468,7 @@ func (b *bareCore) operate(f core.Effect) {
 		if f.Kept && !b.opened[f.Tab] {
 			e.Kind, e.Kept, after = core.Closed, true, 0 // its opening has left nothing
 		}
-	case core.ProbeTab, core.RescueTab, core.ResetTab, core.EndSession, core.BeginSession:
+	case core.ProbeTab, core.RescueTab, core.ResetTab, core.FreezeTab, core.EndSession, core.BeginSession:
 		e.Operation = f.Operation
 		if e.Kind == core.SessionEnded {
 			e.Navigation = core.Arrived

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pagepool/pagepool/internal/shell"
 	"github.com/pagepool/pagepool/pool"
 	"github.com/pagepool/pagepool/pool/chrome"
 	"github.com/pagepool/pagepool/pool/core"
@@ -85,7 +86,10 @@ func TestTidySettingsAreNamedInTheDocuments(t *testing.T) {
 	s := reflect.ValueOf(resolved)
 	for i := range s.NumField() {
 		name, want := s.Type().Field(i).Name, fmt.Sprint(s.Field(i))
-		if s.Field(i).CanInt() && s.Field(i).Int() < 0 {
+		if name == shell.OfLauncher {
+			want = chrome.Options{}.IdleFreeze().String()
+		}
+		if s.Field(i).CanInt() && s.Field(i).Int() < 0 && name != shell.OfLauncher {
 			want = "off"
 		}
 		got := defaults[name]

@@ -103,7 +103,7 @@ func (w *World) Actions(buffer []Action) []Action {
 // deviates says whether it is a fault that a deadline fires now: what it waits for can still come.
 func (w *World) deviates(e core.Event) bool {
 	switch e.Kind {
-	case core.RetryDue, core.RelaunchDue, core.ContractDue, core.BrowserWorn, core.CheckDue:
+	case core.RetryDue, core.RelaunchDue, core.ContractDue, core.BrowserWorn, core.CheckDue, core.FreezeDue:
 		return false
 	case core.Expired:
 		i, ok := w.ownerOf(uint64(e.Request))
@@ -175,7 +175,7 @@ func (w *World) deviations(out []Action) []Action {
 			add(Action{kind: operationAnswers, outcome: fakebrowser.FailsAnyway, index: index}, OpenFailsLeaving)
 		case fakebrowser.Probe, fakebrowser.Rescue, fakebrowser.Reset, fakebrowser.EndSession, fakebrowser.BeginSession:
 			add(Action{kind: operationAnswers, outcome: fakebrowser.Fails, index: index}, Doubts)
-		case fakebrowser.Check:
+		case fakebrowser.Check, fakebrowser.Freeze:
 			add(Action{kind: operationAnswers, outcome: fakebrowser.Fails, index: index}, Doubts)
 		case fakebrowser.Close, fakebrowser.CloseContext:
 			add(Action{kind: operationAnswers, outcome: fakebrowser.Fails, index: index}, CloseFails)

@@ -31,6 +31,7 @@ type Faults struct {
 	LoopsLate                            int // a page begins to loop when its lease ends
 	SickensBrowser                       int // a page makes its browser do no work any more, drawn for each grant
 	CheckFails, CheckSlow, CheckHangs    int // of a browser that is well
+	FreezeFails, FreezeSlow, FreezeHangs int
 	Twice                                int // the answer comes twice
 	Wedges, Crashes                      int // of renders, drawn when their program is made
 	Loops                                int // of the wedged renders: a rescue helps
@@ -44,7 +45,7 @@ type Faults struct {
 type Conditions struct {
 	Launch, Open, Close, Kill, BrowserClose Latency
 	Probe, Rescue, Reset, Ping              Latency
-	EndSession, BeginSession, Check         Latency
+	EndSession, BeginSession, Check, Freeze Latency
 	Sessions                                bool    // each lease has a session of its own
 	Checks                                  bool    // browsers can be checked
 	Slow                                    Latency // of what is slow
@@ -78,6 +79,7 @@ var DefaultConditions = Conditions{
 	EndSession:   Latency{1 * Milliseconds, 1 * Milliseconds},
 	BeginSession: Latency{2 * Milliseconds, 2 * Milliseconds},
 	Check:        Latency{50 * Milliseconds, 50 * Milliseconds},
+	Freeze:       Latency{2 * Milliseconds, 2 * Milliseconds},
 	Echo:         5 * Milliseconds,
 }
 

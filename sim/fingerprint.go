@@ -146,7 +146,7 @@ func (w *World) hashFake(k *canon.Canon) {
 	for i := range f.Tabs {
 		t := &f.Tabs[i]
 		k.Tab(t.ID, t.Context).Add(flag(t.Opening, 1) | flag(t.Dead, 2) | flag(t.Wedged, 3) | flag(t.Made, 4) |
-			flag(t.Looping, 5) | flag(t.Own, 6) | flag(t.Session, 7) | flag(t.Marked, 8) | uint64(t.Left)<<9 | uint64(t.Navigation)<<12 | 1)
+			flag(t.Looping, 5) | flag(t.Own, 6) | flag(t.Session, 7) | flag(t.Marked, 8) | uint64(t.Left)<<9 | uint64(t.Navigation)<<12 | flag(t.Frozen, 15) | 1)
 	}
 	// Which of the operations was asked for first decides nothing, so they are a set.
 	for i := range f.Operations {

@@ -77,6 +77,9 @@ const (
 	browserChecked
 	browserCheckFailed
 	browserCheckSilent
+	frozen
+	freezeFailed
+	standbyThawed
 	drained
 	drainSilent
 
@@ -168,7 +171,8 @@ var reachNames = [reaches]string{
 	browserWorn: "browser_worn", browserStalled: "browser_stalled", browserUnanswered: "browser_silent_lost",
 	browserSick: "browser_fell_sick", browserChecked: "browser_checked", browserCheckFailed: "browser_check_failed",
 	browserCheckSilent: "browser_check_silent",
-	drained:            "drained", drainSilent: "drain_silent",
+	frozen:             "frozen", freezeFailed: "freeze_failed", standbyThawed: "standby_thawed",
+	drained: "drained", drainSilent: "drain_silent",
 	grantedInPrimary: "in_primary", grantedReassigned: "reassigned", grantedProbed: "probed",
 	bypassed: "bypassed", bypassUsedUp: "bypass_used_up",
 	closedContraction: "closed_contraction", closedDrain: "closed_drain", closedUnwanted: "closed_unwanted", closedSpoiled: "closed_spoiled",
@@ -253,7 +257,7 @@ var eventReaches = map[core.EventKind]reach{
 	core.ContextSilent: contextSilent, core.ContextCloseFailed: contextCloseFailed,
 	core.BrowserWorn: browserWorn, core.BrowserStalled: browserStalled, core.BrowserSilent: browserUnanswered,
 	core.DrainSilent: drainSilent, core.Checked: browserChecked, core.CheckFailed: browserCheckFailed,
-	core.CheckSilent: browserCheckSilent,
+	core.CheckSilent: browserCheckSilent, core.WasFrozen: frozen, core.FreezeFailed: freezeFailed,
 }
 
 var closeReaches = [...]reach{

@@ -68,6 +68,9 @@ func (w *World) lend(e *core.Effect) {
 	if met := w.fake.Lend(e.Tab); met != "" {
 		w.Violate(cleanLease, fmt.Sprintf("r%d is granted t%d, and meets %s", e.Request, e.Tab, met))
 	}
+	if t := w.fake.Tab(e.Tab); t != nil && t.Frozen {
+		w.Violate(awakeGrant, fmt.Sprintf("r%d is granted t%d, whose page is frozen", e.Request, e.Tab))
+	}
 	f := &w.conditions.Faults
 	if w.timed && !w.healing && w.fake.Checks && w.chance.Happens(f.SickensBrowser) {
 		w.Sicken(e.Browser)
@@ -96,6 +99,9 @@ func (w *World) loopsLate(event core.Event) core.TabID {
 
 // cleanLease is the claim that a holder meets nothing of those before him.
 const cleanLease = "clean-lease"
+
+// awakeGrant is the claim that a page that is granted is not frozen.
+const awakeGrant = "awake-grant"
 
 // untimedStep is how far the clock goes on with every step of an untimed world: enough for an idle
 // tab to need a probe where ProbeMaxAge is a nanosecond, and for nothing else to depend on it.

@@ -96,6 +96,9 @@ func (w *World) draw(o *fakebrowser.Operation) {
 	case fakebrowser.Check:
 		latency = c.Check
 		menu = [5]planChance{{fails, f.CheckFails}, {slow, f.CheckSlow}, {hangs, f.CheckHangs}, {twice, f.Twice}}
+	case fakebrowser.Freeze:
+		latency = c.Freeze
+		menu = [5]planChance{{fails, f.FreezeFails}, {slow, f.FreezeSlow}, {hangs, f.FreezeHangs}, {twice, f.Twice}}
 	case fakebrowser.Close, fakebrowser.CloseContext:
 		latency = c.Close
 		menu = [5]planChance{{fails, f.CloseFails}, {failsAnyway, f.CloseFailsAnyway}, {slow, f.CloseSlow}, {hangs, f.CloseHangs}, {twice, f.Twice}}
@@ -176,6 +179,8 @@ func (w *World) slow(kind fakebrowser.OperationKind) core.Time {
 		grace, timeout = s.OpenGrace, s.OpenTimeout
 	case fakebrowser.Check:
 		grace, timeout = s.CheckTimeout()/2, s.CheckTimeout()
+	case fakebrowser.Freeze:
+		grace, timeout = s.OpenGrace, s.ProbeTimeout()
 	}
 	const tick = time.Microsecond
 	around := [...]time.Duration{

@@ -44,7 +44,7 @@ type group struct {
 const ours = "pagepool"
 
 func groups() []group {
-	return []group{rendering(), granting(), sticking(), closing(), killing(), remembering()}
+	return []group{rendering(), granting(), sticking(), closing(), killing(), remembering(), idling()}
 }
 
 // renderTimeout bounds one page where a row sets no other bound: only what is broken takes that long.

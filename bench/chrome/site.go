@@ -34,6 +34,7 @@ func newSite() (*site, error) {
 	serve("/app.js", "text/javascript", keep, appProgram())
 	serve("/app.json", "application/json", forget, appData())
 	serve("/loop", "text/html; charset=utf-8", forget, "<title>loop</title><script>for (;;) {}</script>")
+	serve("/restless", "text/html; charset=utf-8", forget, restlessPage)
 	serve("/redirect", "text/html; charset=utf-8", forget, redirectPage)
 	s := &site{url: "http://" + listener.Addr().String(), server: &http.Server{Handler: mux}}
 	go func() { _ = s.server.Serve(listener) }() // it ends with Close
@@ -49,6 +50,15 @@ const appPage = `<!DOCTYPE html><html><head><title>loading</title><link rel="sty
 // redirectPage goes to another one of its kind for ever.
 const redirectPage = `<title>redirect</title><script>document.write("<meta http-equiv=refresh content='0;url=/redirect?n=" +
 	(1 + Number(new URLSearchParams(location.search).get("n"))) + "'>")</script>`
+
+// restlessPage is never idle, and leaves garbage.
+const restlessPage = `<!DOCTYPE html><title>restless</title><style>@keyframes turn { to { transform: rotate(360deg) } }
+p { width: 200px; height: 200px; background: linear-gradient(red, blue); animation: turn 1s linear infinite }</style><p></p><script>
+let ticks = 0, frames = 0, held
+setInterval(() => ticks++, 20)
+requestAnimationFrame(function frame() { frames++; requestAnimationFrame(frame) })
+for (let i = 0; i < 5; i++) held = Array.from({length: 100000}, (_, at) => ({at, text: "row " + at + i}))
+held = null</script>`
 
 const appStyle = `body { font: 14px sans-serif; margin: 0 } header { background: #246; color: white; padding: 8px; display: flex }
 nav { display: grid; grid-template-columns: repeat(8, 1fr); gap: 4px } table { border-collapse: collapse; width: 100% }

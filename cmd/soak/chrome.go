@@ -132,6 +132,7 @@ func chromeSettings(profile string) core.Settings {
 		settings.MaxUses, settings.BrowserMaxTabs = 40, 200
 		settings.LaunchTimeout = 15 * time.Second // a machine that is busy takes seconds
 	}
+	settings.FreezeAfter = chrome.Options{}.IdleFreeze()
 	return settings
 }
 

@@ -141,7 +141,7 @@ func (c *Canon) hashTab(s *core.Facts, t *core.Tab) {
 		uint64(min(t.Closes, core.ClosesBeforeKill))<<20 | uint64(t.Kill)<<24 |
 		Bit(t.Suspect, 28) | Bit(t.Rescued, 29) | Bit(t.State == core.Resetting && t.Part == core.PartLeave, 30) | Bit(t.AskedAt != core.Never, 31) | Bit(t.Doomed, 32) |
 		Bit(t.State == core.Leased && t.MaxLease > 0, 33) | // whether it can expire
-		Bit(t.Overdue, 34) | Bit(t.Awaiting, 35) | Bit(t.Unopened, 36) | Bit(t.RetireAt < core.Never, 37) | Bit(t.ID == s.Contraction, 38) |
+		Bit(t.Overdue, 34) | Bit(t.Awaiting, 35) | Bit(t.Unopened, 36) | Bit(t.RetireAt < core.Never, 37) | Bit(t.ID == s.Contraction, 38) | Bit(t.Frozen, 39) |
 		uint64(uses)<<40)
 	if asked(t) {
 		e.own.Add(askedRank(s, t))

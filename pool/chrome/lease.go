@@ -21,7 +21,11 @@ func (t *tab) BeginLease(ctx context.Context) (*Page, context.Context, error) {
 	if held {
 		return nil, nil, errors.New("chrome: begin a lease: the last one has not ended")
 	}
-	s, err := t.openSession(ctx)
+	var s *session
+	err := t.wake(ctx) // on a frozen page, chromedp cannot always be attached
+	if err == nil {
+		s, err = t.openSession(ctx)
+	}
 	if err != nil {
 		return nil, nil, fmt.Errorf("chrome: begin a lease: %w", err)
 	}

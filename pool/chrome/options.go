@@ -15,6 +15,8 @@ const (
 	blank = "about:blank"
 	// auditEvery is AuditEvery's default.
 	auditEvery = 30 * time.Second
+	// freezeAfter is FreezeAfter's default.
+	freezeAfter = time.Second
 	// maxPopups is MaxPopups's default.
 	maxPopups = 4
 	// maxPixels is the largest side of a page that Chrome takes.
@@ -79,6 +81,11 @@ type Options struct {
 	// a PDF takes four thirds of its size. The call of a longer one fails, and its error names both
 	// sizes. Over a WebSocket, Chrome itself sends none above 256 MB, and says nothing. 0: 256 MB.
 	MaxAnswer int64
+	// FreezeAfter is how long a tab is idle before its page is frozen: its timers, frames and
+	// animations then cost nothing, and what its scripts have left over of their memory is collected
+	// once. It is thawed before its next lease begins. Pages are focused for their scripts
+	// (document.hasFocus) as long as this is on. 0: 1 second. pool.Off: pages are never frozen.
+	FreezeAfter time.Duration
 	// AuditEvery is the time between two audits. 0: 30 seconds. Negative (pool.Off): no audit.
 	AuditEvery time.Duration
 	// OnStranger, where it is set, is told of each thing that an audit closed. The next audit waits
@@ -140,6 +147,12 @@ func (o Options) checked(owner string) (settings, error) {
 	}
 	if s.MaxAnswer < 0 {
 		refuse("MaxAnswer", s.MaxAnswer, "it must be more than 0")
+	}
+	if s.FreezeAfter == 0 {
+		s.FreezeAfter = freezeAfter
+	}
+	if s.FreezeAfter < pool.Off {
+		refuse("FreezeAfter", s.FreezeAfter, "it must be more than 0, or pool.Off")
 	}
 	if s.AuditEvery == 0 {
 		s.AuditEvery = auditEvery

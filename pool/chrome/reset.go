@@ -32,6 +32,7 @@ var nameless = runtime.EvaluateParams{Expression: "window.name = ''"}
 func (t *tab) Halt(ctx context.Context) error {
 	t.lookAway()
 	t.dropEnded()
+	t.thaw()
 	err := t.quiet(ctx)
 	if err == nil {
 		err = t.hear(ctx, one)
@@ -48,6 +49,7 @@ func (t *tab) Halt(ctx context.Context) error {
 func (t *tab) Rescue(ctx context.Context) error {
 	t.lookAway()
 	t.dropEnded()
+	t.thaw()
 	err := t.quiet(ctx)
 	if err == nil {
 		err = t.renew(ctx)
@@ -64,6 +66,7 @@ func (t *tab) Rescue(ctx context.Context) error {
 // lease has ended with that.
 func (t *tab) Reset(ctx context.Context) error {
 	t.dropEnded()
+	t.thaw() // a frozen page that navigates stays hidden
 	err := t.b.closePages(ctx, func(info *target.Info, root target.ID) bool {
 		return info.Type == "page" && info.TargetID != t.id && root == t.id
 	})

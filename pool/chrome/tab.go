@@ -26,6 +26,7 @@ var (
 	_ pool.LeaseTab[*Page]  = (*tab)(nil)
 	_ pool.Halter           = (*tab)(nil)
 	_ pool.NavigationTeller = (*tab)(nil)
+	_ pool.Freezer          = (*tab)(nil)
 	_ diagnoser             = (*tab)(nil)
 )
 
@@ -60,6 +61,7 @@ type tab struct {
 
 	session target.SessionID // the driver's own; set by open, before anybody else sees the tab
 	nav     *navigations
+	sleep   sleep
 	retired chan struct{} // closed when nothing of the tab runs any more
 
 	mu struct {
@@ -173,6 +175,7 @@ func (t *tab) open(ctx context.Context) error {
 	if _, err := ask(ctx, t, page.Enable, page.EnableParams{}); err != nil {
 		return err
 	}
+	t.prepareSleep()
 	if err := t.furnish(ctx); err != nil {
 		return err
 	}
@@ -200,12 +203,21 @@ func (t *tab) Done() <-chan struct{} { return t.done }
 // ask calls the page itself, and waits for the answer, for ctx, or for the end of the tab: the
 // calls on a page that crashed are never answered.
 func ask[P, R any](ctx context.Context, t *tab, command cdp.Command[P, R], params P) (R, error) {
+	if ctx.Err() != nil {
+		var none R
+		return none, fmt.Errorf("chrome: %s: %w", command.Method, ended(ctx))
+	}
+	return awaited(ctx, t, begin(t.b.wire, t.session, command, params))
+}
+
+// awaited waits for the answer of the page as ask does.
+func awaited[R any](ctx context.Context, t *tab, asked pending[R]) (R, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(t.life, func() { cancel(nil) })()
-	result, err := call(ctx, t.b.wire, t.session, command, params)
+	result, err := asked.wait(ctx)
 	if err != nil && t.life.Err() != nil {
-		return result, fmt.Errorf("chrome: %s: %w", command.Method, context.Cause(t.life))
+		return result, fmt.Errorf("chrome: %s: %w", asked.method, context.Cause(t.life))
 	}
 	return result, err
 }
@@ -213,9 +225,10 @@ func ask[P, R any](ctx context.Context, t *tab, command cdp.Command[P, R], param
 // one costs the page nothing but a turn of its main thread.
 var one = runtime.EvaluateParams{Expression: "1"}
 
-// Probe waits for the page's main thread to evaluate an expression, or for ctx.
+// Probe waits for the page's main thread to evaluate an expression, or for ctx. A page that was
+// frozen is thawed, and the call then waits until it is visible, too.
 func (t *tab) Probe(ctx context.Context) error {
-	if _, err := ask(ctx, t, runtime.Evaluate, one); err != nil {
+	if err := t.wake(ctx); err != nil {
 		return fmt.Errorf("chrome: probe: %w", err)
 	}
 	return nil

@@ -281,37 +281,58 @@ func post[P, R any](w *wire, session target.SessionID, command cdp.Command[P, R]
 func call[P, R any](
 	ctx context.Context, w *wire, session target.SessionID, command cdp.Command[P, R], params P,
 ) (R, error) {
-	var result R
 	if ctx.Err() != nil {
-		return result, fmt.Errorf("chrome: %s: %w", command.Method, ended(ctx))
+		var none R
+		return none, fmt.Errorf("chrome: %s: %w", command.Method, ended(ctx))
 	}
-	answer := make(chan *cdproto.Message, 1)
-	id := w.send(session, command.Method, encode(command.Method, params), waiter{answer: answer})
+	return begin(w, session, command, params).wait(ctx)
+}
+
+// pending is a command that was sent and whose answer somebody is going to wait for.
+type pending[R any] struct {
+	w      *wire
+	method string
+	id     int64
+	answer chan *cdproto.Message
+}
+
+// begin sends a command. It never blocks.
+func begin[P, R any](
+	w *wire, session target.SessionID, command cdp.Command[P, R], params P,
+) pending[R] {
+	p := pending[R]{w: w, method: command.Method, answer: make(chan *cdproto.Message, 1)}
+	p.id = w.send(session, p.method, encode(p.method, params), waiter{answer: p.answer})
+	return p
+}
+
+// wait waits as call does.
+func (p pending[R]) wait(ctx context.Context) (R, error) {
+	var result R
 	var msg *cdproto.Message
 	var err error
 	select {
-	case msg = <-answer:
+	case msg = <-p.answer:
 	case <-ctx.Done():
 		err = ended(ctx)
-	case <-w.lost:
+	case <-p.w.lost:
 		// The pump hands out every answer before it says that it is the last.
 		select {
-		case msg = <-answer:
+		case msg = <-p.answer:
 		default:
 			err = errLost
 		}
 	}
 	if msg == nil {
-		w.mu.Lock()
-		delete(w.mu.waiting, id)
-		w.mu.Unlock()
-		return result, fmt.Errorf("chrome: %s: %w", command.Method, err)
+		p.w.mu.Lock()
+		delete(p.w.mu.waiting, p.id)
+		p.w.mu.Unlock()
+		return result, fmt.Errorf("chrome: %s: %w", p.method, err)
 	}
 	if msg.Error != nil {
-		return result, fmt.Errorf("chrome: %s: %w", command.Method, msg.Error)
+		return result, fmt.Errorf("chrome: %s: %w", p.method, msg.Error)
 	}
 	if err := decode(msg.Result, &result); err != nil {
-		return result, fmt.Errorf("chrome: decode the answer to %s: %w", command.Method, err)
+		return result, fmt.Errorf("chrome: decode the answer to %s: %w", p.method, err)
 	}
 	return result, nil
 }

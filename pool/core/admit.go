@@ -357,11 +357,11 @@ func (s *State) waits(r *Request, i int32) Waits {
 func (s *State) spent(r *Request, from Time, i int32) (startup, probe Time) {
 	t := &s.Tabs[i]
 	opened, probed := t.OpenEnded, t.ProbeEnded
-	if t.State == Opening {
-		opened = s.Now
-	}
-	if t.State == Probing {
+	switch {
+	case t.State == Probing || t.thaws():
 		probed = s.Now
+	case t.State == Opening:
+		opened = s.Now
 	}
 	from = max(from, r.CountedTo)
 	return max(0, opened-max(from, t.OpenBegan)), max(0, probed-max(from, t.ProbeBegan))

@@ -169,7 +169,7 @@ func (s *State) crashed(i int32) {
 	switch {
 	case t.State == Leased:
 		s.revoke(i, PageCrashed)
-	case t.State == Standby || t.bound():
+	case t.State == Standby || t.bound() || t.thaws():
 	default:
 		return
 	}

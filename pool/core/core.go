@@ -10,7 +10,7 @@ type TabState uint8
 
 const (
 	_         TabState = iota // an unused slot
-	Opening                   // asked for, not answered; its affinity's where it opens inside a primary
+	Opening                   // asked for, not answered; its affinity's where it opens inside a primary; or a standby that is being thawed
 	Standby                   // ready, and nobody's
 	Idle                      // its affinity's, and nobody holds it
 	Probing                   // its affinity's, and its page is asked whether it answers
@@ -66,6 +66,7 @@ type Tab struct {
 	Overdue    bool      // Opening, Probing, Rescuing, Resetting: older than OpenGrace. Closing: older than CloseGrace
 	Awaiting   bool      // Closing: a close was asked for and has not been answered
 	Unopened   bool      // the answer to its opening is still out
+	Frozen     bool      // its page was asked to freeze, and has not been heard since
 	Suspect    bool      // Probing: it is doubted, rather than merely not seen for a while
 	Rescued    bool      // Probing: what held it was stopped
 	Part       ResetPart // Resetting: which part of it
@@ -283,6 +284,8 @@ func (s *State) tabEvent(e *Event, i int32) {
 		s.markOverdue(e.Kind, i)
 	case OpenSilent:
 		s.openSilent(i)
+	case FreezeDue:
+		s.freeze(i)
 	case Probed:
 		s.probed(i)
 	case SessionEnded:
@@ -324,13 +327,14 @@ func (s *State) tabEvent(e *Event, i int32) {
 func (s *State) settle(event *Event) {
 	s.place()
 	s.boundQueue(event)
-	for s.refuse() {
+	for s.thaw(); s.refuse(); s.thaw() {
 		s.place()
 	}
 	s.endPhase()
 	s.keepBrowser()
 	s.contract()
 	s.makeRoom()
+	s.thaw()
 	s.open()
 	if s.drain() {
 		s.open()

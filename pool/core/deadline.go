@@ -184,10 +184,12 @@ func (s *State) tabDeadline(t *Tab) (Time, EventKind) {
 		return t.Since.Add(t.MaxLease), Expired
 	case (t.State == Idle || t.State == Standby) && t.RetireAt < Never:
 		return t.RetireAt, RetireDue
+	case t.thaws():
+		return t.Since.Add(set.ProbeTimeout()), ProbeSilent
 	case t.State == Opening && t.Overdue:
 		return t.Since.Add(set.OpenTimeout), OpenSilent
 	case t.State == Probing && !t.Suspect:
-		return t.Since.Add(set.ProbeBudget), ProbeSilent
+		return t.Since.Add(set.ProbeTimeout()), ProbeSilent
 	case t.State == Probing && !t.Rescued:
 		return t.SuspectAt.Add(set.RescueTimeout / 2), ProbeSilent
 	case t.State == Probing:
@@ -209,8 +211,12 @@ func (s *State) tabDeadline(t *Tab) (Time, EventKind) {
 	return Never, NoEvent
 }
 
-// graceDeadline is when what a tab waits for becomes overdue.
+// graceDeadline is when what a tab waits for becomes overdue, or when one that nobody waits for is
+// frozen.
 func (s *State) graceDeadline(t *Tab) (Time, EventKind) {
+	if at, due := s.freezeDue(t); due {
+		return at, FreezeDue
+	}
 	kind, grace := overdueKind(t.State), s.Settings.OpenGrace
 	if t.Overdue || kind == NoEvent {
 		return Never, NoEvent

@@ -19,6 +19,7 @@
 //
 //	place        place.go    who gets which tab: an own idle one, one opened inside its primary, the oldest
 //	                         standby; then grow (grow.go), and where that is allowed, another affinity's
+//	thaw         freeze.go   frozen standbys are probed for those who wait
 //	refuse       browser.go  who has sat through too many failed rounds
 //	endPhase     phase.go    the pool's own end
 //	keepBrowser  browser.go  one browser starts or serves, and a worn one is replaced

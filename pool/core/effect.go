@@ -28,6 +28,7 @@ const (
 	ProbeTab     // ask the main thread of Tab's page: Probed, ProbeFailed
 	RescueTab    // stop what holds the main thread of Tab (Halt: and leave its document as it is): Rescued, RescueFailed
 	ResetTab     // bring Tab, whose scripts are stopped, back to the standby state: WasReset, ResetFailed
+	FreezeTab    // freeze Tab's page, which nobody holds: WasFrozen, FreezeFailed
 	EndSession   // end the session of Tab's last lease, and what is in flight with it: SessionEnded, SessionEndFailed
 	BeginSession // begin the session of Tab's next lease: SessionBegun, SessionBeginFailed
 	CloseTab     // close Tab with its Context (Kept: without it); Reason says why: Closed, CloseFailed

@@ -81,6 +81,8 @@ const (
 	RescueFailed       // it could not be stopped
 	WasReset           // Tab is back at the standby state
 	ResetFailed        // it could not be brought there
+	WasFrozen          // Tab's page is frozen
+	FreezeFailed       // it could not be frozen
 	SessionEnded       // the session of Tab's last lease has ended; Left, Navigation
 	SessionEndFailed   // its end failed, or is not confirmed
 	SessionBegun       // the session of Tab's next lease has begun
@@ -95,6 +97,7 @@ const (
 
 	// Deadlines. State.Deadlines lists those that are armed.
 	RetireDue          // MaxAge of Tab, and its jitter, have passed
+	FreezeDue          // Tab has been idle, or a standby, for FreezeAfter
 	Expired            // the lease of Request has reached its limit
 	OpenOverdue        // OpenGrace has passed
 	OpenSilent         // OpenTimeout has passed

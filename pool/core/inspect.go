@@ -22,6 +22,7 @@ type TabView struct {
 	Rescued    bool      // Probing: what held its page was stopped
 	Part       ResetPart // Resetting: what is done to it
 	Primary    bool      // its context is its affinity's primary
+	Frozen     bool      // its page was asked to freeze, and has not been heard since
 }
 
 // Bound says whether the tab belongs to an affinity and is not on its way out.
@@ -208,7 +209,7 @@ func (s *State) tabView(t *Tab) TabView {
 		ID: t.ID, Context: s.Contexts[t.Context].ID, Browser: t.Browser, Affinity: t.Affinity,
 		Generation: t.Generation, Holder: t.Holder, Stamp: t.Stamp, Since: t.Since,
 		State: t.State, Class: t.Class, Reason: t.Reason, Doomed: t.Doomed, Overdue: t.Overdue,
-		Operation: t.Operation, Suspect: t.Suspect, Rescued: t.Rescued, Part: t.Part, Primary: s.isPrimary(t.Context),
+		Operation: t.Operation, Suspect: t.Suspect, Rescued: t.Rescued, Part: t.Part, Primary: s.isPrimary(t.Context), Frozen: t.Frozen,
 	}
 }
 

@@ -44,7 +44,9 @@ func (s *State) owedOf(t *Tab, fn func(e Effect, done bool)) {
 	fn(with(OpenTab), !t.Unopened)
 	switch {
 	case t.AskedAt == Never:
-	case t.State == Probing:
+	case t.State == Idle, t.State == Standby:
+		fn(with(FreezeTab), false)
+	case t.State == Probing, t.thaws():
 		fn(with(ProbeTab), false)
 	case t.State == Rescuing:
 		fn(with(RescueTab), false)

@@ -74,7 +74,8 @@ func (s *State) placeFirst() bool {
 	}
 	s.freshen()
 	r := None
-	if s.Standbys != None {
+	standby := s.awakeStandby()
+	if standby != None {
 		r = s.firstWaiting()
 	}
 	r = s.firstForPrimary(r)
@@ -97,7 +98,7 @@ func (s *State) placeFirst() bool {
 		s.promise(r, s.openInPrimary(q.Affinity))
 	default:
 		s.countBypass(r)
-		s.grant(r, s.Standbys, Adopted)
+		s.grant(r, standby, Adopted)
 	}
 	return true
 }

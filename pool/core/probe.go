@@ -5,10 +5,11 @@ package core
 // all of that takes RescueTimeout, of which the first probe has half. Its affinity stays warm
 // meanwhile.
 
-// stale says whether an idle tab is probed before it is handed out again.
+// stale says whether an idle tab is probed before it is handed out again: it is frozen, or was not
+// seen for a while.
 func (s *State) stale(i int32) bool {
 	t := &s.Tabs[i]
-	return s.Settings.ProbeBudget > 0 && t.Uses > 0 && s.Now > t.GoodAt.Add(s.Settings.ProbeMaxAge)
+	return t.Frozen || s.Settings.ProbeBudget > 0 && t.Uses > 0 && s.Now > t.GoodAt.Add(s.Settings.ProbeMaxAge)
 }
 
 func (s *State) probe(i int32) {
@@ -40,10 +41,15 @@ func (s *State) doubt(i int32, reason Reason) {
 // standby state.
 func (s *State) probed(i int32) {
 	t := &s.Tabs[i]
+	if t.thaws() {
+		t.GoodAt, t.ProbeEnded, t.Frozen = s.Now, s.Now, false
+		s.toStandbys(i)
+		return
+	}
 	if t.State != Probing {
 		return
 	}
-	t.GoodAt, t.ProbeEnded, t.Unjudged = s.Now, s.Now, false
+	t.GoodAt, t.ProbeEnded, t.Unjudged, t.Frozen = s.Now, s.Now, false, false
 	reset := t.Suspect && !t.Rescued && s.Settings.Reset && t.Session != SessionEnding
 	if t.Suspect = false; reset {
 		s.reset(i)
@@ -58,6 +64,8 @@ func (s *State) probeFailed(i int32) {
 		s.judge(i)
 	}
 	switch {
+	case t.thaws():
+		s.beginClose(i, Wedge)
 	case t.State != Probing:
 	case !t.Suspect:
 		s.doubt(i, Wedge)

@@ -51,6 +51,7 @@ type Settings struct {
 
 	ProbeBudget time.Duration
 	ProbeMaxAge time.Duration
+	FreezeAfter time.Duration // an idle tab, or a standby, is frozen; where the driver can
 
 	MaxUses      int
 	MaxAge       time.Duration
@@ -128,6 +129,15 @@ func (s *Settings) EndTimeout() time.Duration {
 	return s.RescueTimeout
 }
 
+// ProbeTimeout bounds a probe of a tab that is not suspect: it is ProbeBudget, and 250 ms where that
+// is off and a frozen page is thawed.
+func (s *Settings) ProbeTimeout() time.Duration {
+	if s.ProbeBudget < 0 {
+		return leastProbeBudget
+	}
+	return s.ProbeBudget
+}
+
 // BeginTimeout bounds the beginning of a lease's session, which waits for the page's main thread as
 // a probe does. It is ProbeBudget; where that is off, it is EndTimeout, and at least 250 ms.
 func (s *Settings) BeginTimeout() time.Duration {
@@ -172,6 +182,7 @@ var rules = []rule{
 			return v < 0 || v >= int64(leastProbeBudget) && (s.MaxLease < 0 || v < int64(s.MaxLease))
 		}},
 	{"ProbeMaxAge", fixed(time.Second), false, "> 0", positive},
+	{"FreezeAfter", fixed(time.Duration(Off)), true, "> 0, or off", nil},
 	{"MaxUses", fixed(500), true, "at least 1, or off", nil},
 	{"MaxAge", fixed(time.Duration(Off)), true, "> 0, or off", nil},
 	{"MaxAgeJitter", fixed(0), false, ">= 0", atLeastZero},

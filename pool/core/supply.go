@@ -158,8 +158,7 @@ func (s *State) opened(i int32, e *Event) {
 	case t.Doomed:
 		s.beginClose(i, t.Reason)
 	case t.Affinity == 0:
-		s.setState(i, Standby)
-		s.linkStandby(i)
+		s.toStandbys(i)
 	case s.wanted(t):
 		s.setState(i, Idle)
 		s.bind(i, +1)

@@ -119,9 +119,10 @@ func overdueKind(state TabState) EventKind {
 	return NoEvent
 }
 
-// linkStandby puts a tab among the standbys: at the end, but for one of a browser that is being
+// toStandbys makes a tab a standby. It goes to the end of them, but for one of a browser that is being
 // replaced, which is to go first.
-func (s *State) linkStandby(i int32) {
+func (s *State) toStandbys(i int32) {
+	s.setState(i, Standby)
 	if s.Standbys == None || !s.draining(s.Tabs[i].Browser) {
 		s.link(&s.Standbys, &s.LastReady, i)
 		return

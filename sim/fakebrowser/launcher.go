@@ -28,7 +28,7 @@ func Usual(kind OperationKind) Fate {
 		return Fate{After: 50 * time.Millisecond}
 	case Kill:
 		return Fate{After: 20 * time.Millisecond}
-	case Probe, Ping, Check:
+	case Probe, Ping, Check, Freeze:
 		return Fate{After: time.Millisecond}
 	case EndSession, BeginSession:
 		return Fate{After: time.Millisecond}
@@ -52,6 +52,9 @@ type Launcher struct {
 
 	// Checks has its browsers be checked.
 	Checks bool
+
+	// FreezeAfter is how long a page has nobody before it is frozen; 0: it never is.
+	FreezeAfter time.Duration
 
 	mu struct {
 		sync.Mutex
@@ -198,6 +201,9 @@ func (l *Launcher) withdraw(c *call) {
 	defer l.mu.Unlock()
 	l.mu.pending = slices.DeleteFunc(l.mu.pending, func(x *call) bool { return x == c })
 }
+
+// IdleFreeze is FreezeAfter.
+func (l *Launcher) IdleFreeze() time.Duration { return l.FreezeAfter }
 
 // Launch starts one browser.
 func (l *Launcher) Launch(ctx context.Context) (pool.Browser[*Page], error) {

@@ -25,10 +25,11 @@ const (
 	EndSession
 	BeginSession
 	Check
+	Freeze
 )
 
 // OperationKinds lists all of them.
-var OperationKinds = []OperationKind{Launch, CloseBrowser, Open, Close, Kill, CloseContext, Probe, Rescue, Reset, Ping, EndSession, BeginSession, Check}
+var OperationKinds = []OperationKind{Launch, CloseBrowser, Open, Close, Kill, CloseContext, Probe, Rescue, Reset, Ping, EndSession, BeginSession, Check, Freeze}
 
 // OfBrowser and OfContext say what an operation of a kind is about; it is a tab otherwise.
 func (k OperationKind) OfBrowser() bool {
@@ -40,7 +41,7 @@ func (k OperationKind) OfContext() bool { return k == CloseContext }
 
 // OfPage says whether a kind is one of those of which a page is asked one at a time.
 func (k OperationKind) OfPage() bool {
-	return k == Probe || k == Rescue || k == Reset || k == EndSession || k == BeginSession
+	return k == Probe || k == Rescue || k == Reset || k == EndSession || k == BeginSession || k == Freeze
 }
 
 // String is the word for a kind in labels.
@@ -48,7 +49,7 @@ func (k OperationKind) String() string {
 	return [...]string{
 		Launch: "launch", CloseBrowser: "close-browser", Open: "open", Close: "close", Kill: "kill",
 		CloseContext: "close-context", Probe: "probe", Rescue: "rescue", Reset: "reset", Ping: "ping",
-		EndSession: "end-session", BeginSession: "begin-session", Check: "check",
+		EndSession: "end-session", BeginSession: "begin-session", Check: "check", Freeze: "freeze",
 	}[k]
 }
 
@@ -118,6 +119,11 @@ func (s *State) Begin(e core.Effect) *Operation {
 		o.Kind = Rescue
 	case core.ResetTab:
 		o.Kind = Reset
+	case core.FreezeTab:
+		o.Kind = Freeze
+		if t := s.Tab(e.Tab); t != nil {
+			t.Frozen = true // from here on it may be
+		}
 	case core.EndSession:
 		o.Kind = EndSession
 	case core.BeginSession:
@@ -179,7 +185,7 @@ func (s *State) CanAnswer(o *Operation) bool {
 	switch o.Kind {
 	case Close, Rescue:
 		return t == nil || !t.Wedged
-	case Probe, Reset, BeginSession:
+	case Probe, Reset, BeginSession, Freeze:
 		return t == nil || !t.Wedged && !t.Looping
 	case CloseBrowser:
 		return b == nil || !b.Launching
@@ -204,7 +210,7 @@ func (o *Operation) CanEnd(outcome Outcome) bool {
 	case o.Kind == CloseBrowser, o.Kind == Ping:
 		return false
 	case o.Kind == Launch, o.Kind == Probe, o.Kind == Rescue, o.Kind == Reset, o.Kind == EndSession, o.Kind == BeginSession,
-		o.Kind == Check:
+		o.Kind == Check, o.Kind == Freeze:
 		return outcome == Fails
 	}
 	return true
@@ -284,7 +290,7 @@ func (s *State) mustFail(o *Operation) bool {
 	switch o.Kind {
 	case Open:
 		return t == nil // its context was closed under it
-	case Probe, Rescue, Reset, EndSession, BeginSession:
+	case Probe, Rescue, Reset, EndSession, BeginSession, Freeze:
 		return t == nil || t.Dead
 	case Check:
 		b := s.Browser(o.Browser)
@@ -316,6 +322,8 @@ func (s *State) carryOut(o *Operation, outcome Outcome) {
 		s.removeContext(o.Context)
 	case o.Kind == Kill && outcome != Fails && t != nil:
 		s.endRenderer(t)
+	case o.Kind == Probe && outcome == Works && t != nil:
+		t.Frozen = false
 	case o.Kind == Rescue && outcome == Works && t != nil:
 		t.Looping = false
 	case o.Kind == EndSession && outcome == Works && t != nil:
@@ -339,6 +347,7 @@ var answers = [...][2]core.EventKind{
 	Probe:        {core.Probed, core.ProbeFailed},
 	Rescue:       {core.Rescued, core.RescueFailed},
 	Reset:        {core.WasReset, core.ResetFailed},
+	Freeze:       {core.WasFrozen, core.FreezeFailed},
 	Ping:         {core.BrowserAnswered, core.BrowserAnswered},
 	Check:        {core.Checked, core.CheckFailed},
 	EndSession:   {core.SessionEnded, core.SessionEndFailed},

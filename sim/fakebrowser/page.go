@@ -31,6 +31,7 @@ type Page struct {
 	held    hold
 	standby bool
 	lent    bool // a session of a lease has begun on it
+	frozen  bool // it was frozen, and not probed since
 }
 
 func (p *Page) mu() *sync.Mutex { return &p.profile.process.launcher.mu.Mutex }
@@ -188,7 +189,28 @@ func (p *Page) Probe(ctx context.Context) error {
 	}
 	p.mu().Lock()
 	defer p.mu().Unlock()
-	return p.useLocked(ctx)
+	err := p.useLocked(ctx)
+	p.frozen = p.frozen && err != nil
+	return err
+}
+
+// Freeze stops the page until it is probed.
+func (p *Page) Freeze(ctx context.Context) error {
+	if err := p.fate(ctx, Freeze); err != nil {
+		return err
+	}
+	p.mu().Lock()
+	defer p.mu().Unlock()
+	err := p.useLocked(ctx)
+	p.frozen = err == nil
+	return err
+}
+
+// Frozen says whether the page is frozen.
+func (p *Page) Frozen() bool {
+	p.mu().Lock()
+	defer p.mu().Unlock()
+	return p.frozen
 }
 
 // Reset closes the popups and brings the page back to its standby state.

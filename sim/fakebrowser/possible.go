@@ -36,6 +36,10 @@ func (p *Possible) Asked(e core.Effect) {
 		// be held.
 		p.giveUp(func(o *Operation) bool { return o.Tab == e.Tab && o.Kind.OfPage() })
 	}
+	if e.Tab != 0 {
+		// Whatever else is asked of a page ends its freezing.
+		p.giveUp(func(o *Operation) bool { return o.Tab == e.Tab && o.Kind == Freeze })
+	}
 	var next []State
 	for i := range p.states {
 		s := &p.states[i]

@@ -41,6 +41,7 @@ type Tab struct {
 	Dead    bool // its renderer is dead: nothing holds up its close
 	Looping bool // its main thread does not answer until a rescue stops it
 	Wedged  bool // its main thread never answers again: closes hang until the renderer is killed
+	Frozen  bool // it was asked to freeze, and no probe has thawed it since
 
 	// With State.Sessions.
 	Session    bool            // a lease's session is attached

@@ -181,7 +181,11 @@ func (f *following) fellSilent(launch uint64) {
 type staged[P any] struct {
 	stage  Stage[P]
 	follow *following
+	freeze time.Duration
 }
+
+// IdleFreeze is the settings' FreezeAfter.
+func (s *staged[P]) IdleFreeze() time.Duration { return max(0, s.freeze) }
 
 // Launch is the stage's.
 func (s *staged[P]) Launch(ctx context.Context) (pool.Browser[P], error) {

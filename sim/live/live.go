@@ -94,7 +94,7 @@ func Run[P any](ctx context.Context, o Options[P]) (*Result, error) {
 	if r.follow, err = newFollowing(o.Settings, o.Keep); err != nil {
 		return nil, err
 	}
-	r.pool, err = pool.New(&staged[P]{o.Stage, r.follow}, config(o.Settings, o.Logger))
+	r.pool, err = pool.New(&staged[P]{o.Stage, r.follow, o.Settings.FreezeAfter}, config(o.Settings, o.Logger))
 	if err != nil {
 		r.follow.stop()
 		return nil, err
@@ -109,12 +109,14 @@ func Run[P any](ctx context.Context, o Options[P]) (*Result, error) {
 	return r.end(), nil
 }
 
-// config is a pool's, with the settings of a core's.
+// config is a pool's, with the settings of a core's, but for the launcher's.
 func config(s core.Settings, log *slog.Logger) pool.Config {
 	c := pool.Config{Logger: log}
 	from := reflect.ValueOf(s)
 	for i := range from.NumField() {
-		shell.Setting(&c, from.Type().Field(i).Name).Set(from.Field(i))
+		if name := from.Type().Field(i).Name; name != shell.OfLauncher {
+			shell.Setting(&c, name).Set(from.Field(i))
+		}
 	}
 	return c
 }

@@ -222,7 +222,7 @@ func calls(h *replay.History) [][]int {
 func fault(w *replay.Line) bool {
 	switch w.Event.Kind {
 	case core.BrowserFailed, core.BrowserGone, core.OpenFailed, core.ProbeFailed, core.RescueFailed, core.ResetFailed, core.SessionEndFailed, core.SessionBeginFailed,
-		core.CloseFailed, core.KillFailed, core.ContextCloseFailed, core.Crashed:
+		core.FreezeFailed, core.CloseFailed, core.KillFailed, core.ContextCloseFailed, core.Crashed:
 		return true
 	}
 	return w.Act.Verb != "" || w.Second

@@ -203,7 +203,7 @@ func menuOf(w *replay.Line) sim.Menu {
 		return sim.Deaths
 	case core.OpenFailed:
 		return sim.OpenFails | sim.OpenFailsLeaving
-	case core.ProbeFailed, core.RescueFailed, core.ResetFailed, core.SessionEndFailed, core.SessionBeginFailed, core.CheckFailed:
+	case core.ProbeFailed, core.RescueFailed, core.ResetFailed, core.SessionEndFailed, core.SessionBeginFailed, core.CheckFailed, core.FreezeFailed:
 		return sim.Doubts
 	case core.CloseFailed, core.ContextCloseFailed:
 		return sim.CloseFails | sim.CloseFailsAnyway
@@ -215,7 +215,7 @@ func menuOf(w *replay.Line) sim.Menu {
 		return sim.GivesUp
 	case core.Expired:
 		return sim.Expires
-	case core.BrowserWorn, core.CheckDue, core.RetireDue, core.RetryDue, core.RelaunchDue, core.ContractDue:
+	case core.BrowserWorn, core.CheckDue, core.RetireDue, core.FreezeDue, core.RetryDue, core.RelaunchDue, core.ContractDue:
 		return 0
 	}
 	switch {

@@ -65,7 +65,7 @@ var works = map[core.EventKind]core.EventKind{
 	core.OpenFailed: core.Opened, core.OpenSilent: core.Opened,
 	core.ProbeFailed: core.Probed, core.ProbeSilent: core.Probed,
 	core.RescueFailed: core.Rescued, core.RescueSilent: core.Rescued,
-	core.ResetFailed: core.WasReset, core.ResetSilent: core.WasReset,
+	core.ResetFailed: core.WasReset, core.ResetSilent: core.WasReset, core.FreezeFailed: core.WasFrozen,
 	core.SessionEndFailed: core.SessionEnded, core.SessionBeginFailed: core.SessionBegun,
 	core.CloseFailed: core.Closed, core.CloseSilent: core.Closed,
 	core.KillFailed: core.Killed, core.KillSilent: core.Killed,

@@ -39,6 +39,8 @@ func (t *Transition) off(kind core.EventKind) bool {
 		return set.MaxAge == core.Off
 	case core.BrowserWorn:
 		return set.BrowserMaxAge == core.Off && !t.sick()
+	case core.FreezeDue:
+		return set.FreezeAfter == core.Off
 	case core.CheckDue:
 		return set.CheckEvery == core.Off && set.BrowserDoubt == core.Off
 	case core.BrowserStalled, core.BrowserSilent:
@@ -111,7 +113,7 @@ func (t *Transition) oldGoesFirst() error {
 			continue
 		}
 		for j := range t.After.Tabs {
-			if tab := &t.After.Tabs[j]; tab.State == core.Standby && drains(tab.Browser) {
+			if tab := &t.After.Tabs[j]; tab.State == core.Standby && !tab.Frozen && drains(tab.Browser) {
 				return fmt.Errorf("r%d adopted t%d, and t%d stays in b%d, which is being replaced", e.Request, e.Tab, tab.ID, tab.Browser)
 			}
 		}

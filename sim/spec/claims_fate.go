@@ -165,7 +165,7 @@ func doubtHolds(t *Transition) error {
 	for i := range t.Effects {
 		switch e := &t.Effects[i]; {
 		case e.Kind == core.CloseTab && e.Reason == core.Wedge && s.Settings.RescueTimeout > 0 && !t.closedForRoom(e):
-			if tab := t.Ledger.tab(e.Tab); tab != nil && !tab.rescued && tab.failures < 2 && !tab.wedged {
+			if tab := t.Ledger.tab(e.Tab); tab != nil && !tab.rescued && tab.failures < 2 && !tab.wedged && tab.affinity != 0 {
 				return fmt.Errorf("t%d is given up, and nobody has tried to rescue it", e.Tab)
 			}
 		case e.Kind == core.Grant && s.Settings.Reset:

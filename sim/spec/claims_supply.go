@@ -212,7 +212,7 @@ func noSelfEviction(t *Transition) error {
 }
 
 // stuckIsolated: whoever is short of a tab has relief under way that is not overdue, or nothing is
-// left that could be made relief of: no standby, no idle tab, no slot that could be opened in.
+// left that could be made relief of: no standby that is not being thawed, no idle tab, no slot that could be opened in.
 func stuckIsolated(t *Transition) error {
 	s := t.After
 	if s.Phase >= core.PhaseEnding {
@@ -228,7 +228,7 @@ func stuckIsolated(t *Transition) error {
 	fresh := count(s, core.Opening) - overdue(s, core.Opening) - owned
 	relief := fresh + count(s, core.Closing) - overdue(s, core.Closing) + t.free()
 	switch {
-	case shortage > t.spokenFor() && count(s, core.Standby) > 0:
+	case shortage > t.spokenFor()+thawing(s) && count(s, core.Standby) > 0:
 		return fmt.Errorf("%d requests are short of a tab beside %d standbys", shortage, count(s, core.Standby))
 	case shortage > relief+count(s, core.Standby) && count(s, core.Idle) > 0:
 		return fmt.Errorf("%d requests are short of a tab, %d are on their way, and %d idle ones stay", shortage, relief, count(s, core.Idle))

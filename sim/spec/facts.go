@@ -191,11 +191,25 @@ func satThrough(f *core.State, rounds uint32) bool {
 	return int(f.Rounds)-int(max(rounds, f.Success)) >= f.Settings.OpenRetries
 }
 
-// stale says whether a tab has to be probed before it is granted: it was used, and its page has not
-// been heard of for longer than ProbeMaxAge.
+// stale says whether a tab has to be probed before it is granted: it is frozen, or it was used and its
+// page has not been heard of for longer than ProbeMaxAge.
 func stale(f *core.State, i int32) bool {
 	t, set := &f.Tabs[i], &f.Settings
-	return set.ProbeBudget > 0 && t.Uses > 0 && f.Now-t.GoodAt > core.Time(set.ProbeMaxAge)
+	return t.Frozen || set.ProbeBudget > 0 && t.Uses > 0 && f.Now-t.GoodAt > core.Time(set.ProbeMaxAge)
+}
+
+// thaws says whether a tab is a standby that is being thawed.
+func thaws(t *core.Tab) bool { return t.State == core.Opening && t.Frozen }
+
+// thawing is how many of these are not overdue.
+func thawing(f *core.State) int32 {
+	n := int32(0)
+	for i := range f.Tabs {
+		if t := &f.Tabs[i]; thaws(t) && !t.Overdue {
+			n++
+		}
+	}
+	return n
 }
 
 // reserved says whether ReservedPages are for requests of a priority.

@@ -78,6 +78,9 @@ type entry struct {
 	stuck      bool         // in its last lease a navigation began, and none finished
 	wedged     bool         // it has not navigated in two leases in a row, and another tab of its browser has
 	unjudged   bool         // its last lease has ended, and its page has answered nothing since, nor failed to
+	frozen     bool         // its page was asked to freeze, and has answered no probe since
+	idle       bool         // nobody holds it, and nothing is asked of it
+	idleSince  core.Time    // idle: since when
 	failures   uint8        // how often, since its last lease, a session of it did not end, or did not begin
 }
 
@@ -288,6 +291,7 @@ func (l *Ledger) Feed(now core.Time, event core.Event, effects []core.Effect) {
 		if t := &l.tabs[i]; t.asked == 0 && t.closing == 0 && t.holder == 0 {
 			t.ending = false
 		}
+		l.tabs[i].idles(now)
 	}
 	if leaving != 0 {
 		// The core has said what becomes of the leases; now nothing of the browser is left.
@@ -411,6 +415,8 @@ func (l *Ledger) effect(now core.Time, event core.Event, e *core.Effect) {
 		}
 	case core.CheckBrowser:
 		l.checks(now, event, e)
+	case core.FreezeTab:
+		l.freezes(event, e)
 	case core.ProbeTab, core.RescueTab, core.ResetTab, core.EndSession, core.BeginSession:
 		if t := l.tab(e.Tab); t == nil || t.holder != 0 || t.closing != 0 {
 			l.breach("exclusive-lease", "t%d is probed, rescued or reset, and is held or on its way out", e.Tab)

@@ -369,7 +369,7 @@ func (l *Ledger) askedAgain(t *entry, e *core.Effect) {
 // doubted checks that what is asked of a tab that nobody holds is called for.
 func (l *Ledger) doubted(t *entry, event core.Event, e *core.Effect) {
 	switch {
-	case e.Kind == core.ProbeTab && t.uses == 0:
+	case e.Kind == core.ProbeTab && t.uses == 0 && !t.frozen:
 		l.breach("doubt", "t%d is probed, and has served nobody", t.id)
 	case e.Kind == core.RescueTab && !e.Halt && event.Kind == core.Probed:
 		l.breach("doubt", "t%d answers, and it is rescued", t.id)

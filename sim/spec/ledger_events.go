@@ -85,7 +85,7 @@ func (l *Ledger) tabEvent(t *entry, e core.Event) {
 		t.late = t.asked != 0
 	case core.Probed:
 		if t.asked == core.ProbeTab {
-			t.suspect, t.rescued, t.asked, t.answered = false, false, 0, true
+			t.suspect, t.rescued, t.asked, t.answered, t.frozen = false, false, 0, true, false
 		}
 	case core.Rescued:
 		if t.asked == core.RescueTab {

@@ -28,6 +28,9 @@ func (l *Ledger) Restore(s *core.State) {
 			e.priority = math.MaxInt32
 		}
 		e.asked = [core.TabStates]core.EffectKind{core.Probing: core.ProbeTab, core.Rescuing: core.RescueTab, core.Resetting: core.ResetTab}[t.State]
+		if t.State == core.Opening && e.opened {
+			e.asked = core.ProbeTab // a standby that is being thawed
+		}
 		if e.beganAt = t.Since; t.State == core.Resetting && t.Part == core.PartHalt {
 			e.asked, e.halts = core.RescueTab, true
 		}
@@ -41,6 +44,7 @@ func (l *Ledger) Restore(s *core.State) {
 			e.leasedAt = t.Since
 		}
 		e.unjudged = t.Unjudged
+		e.frozen, e.idle, e.idleSince = t.Frozen, t.State == core.Idle || t.State == core.Standby, t.Since
 		if t.Retried {
 			e.failures = 1
 		}

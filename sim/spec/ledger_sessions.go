@@ -80,6 +80,9 @@ func (l *Ledger) cleanGrant(t *entry) {
 	if t.sessions && t.session != core.SessionOpen {
 		l.breach("clean-lease", "t%d was granted, and the session of this lease has not begun", t.id)
 	}
+	if t.frozen {
+		l.breach("awake-grant", "t%d was granted, and its page was not thawed", t.id)
+	}
 	if t.spoiled {
 		l.breach("clean-lease", "t%d was granted, and an earlier lease has left something in it", t.id)
 	}

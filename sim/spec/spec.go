@@ -68,6 +68,7 @@ var Invariants = []Invariant{
 	{"doubt", "A page in doubt is rescued before it is given up; with Reset, a page that was used is reset before it is handed out; whoever was promised a tab is promised one that is on its way, and not overdue.", doubtHolds},
 	{"clean-lease", "A holder meets nothing of an earlier lease but what the contract's table says: its session has ended, that of the next lease has begun, and what it spoiled is closed.", nil},
 	{"reset-bounded", "With Reset, a tab whose page has answered nothing since its lease ended is closing no later than 2 x RescueTimeout after that; one that has answered, no later than RescueTimeout after it was last asked, but for the second part of its reset, which OpenTimeout bounds.", resetBounded},
+	{"awake-grant", "A page is frozen when nobody has had its tab for FreezeAfter, and not before; none is granted that was not thawed.", awakeGrant},
 	{"abandon-prompt", "An abandoned request is gone at once and strands nothing; an opening inside a primary that nobody of its affinity wants any more is closed when it answers.", unwantedHolds},
 	{"isolation", "No context ever serves two affinities (unless reassignment is switched on), and none is used again after its generation was disposed without Retain.", isolation},
 	{"root-limit", "No root lease is granted that would make them more than capacity less the lost tabs and the contraction under way, nor one below ReservedPriority that would make those more than MaxPages less ReservedPages less the lost tabs; all leases never exceed capacity + 1.", rootLimit},

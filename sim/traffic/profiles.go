@@ -211,6 +211,11 @@ func (p *Profile) Draw(seed uint64) Profile {
 	if pick(2) == 0 {
 		drawChecks(&d, pick)
 	}
+	if pick(2) == 0 {
+		f := &d.Conditions.Faults
+		f.FreezeFails, f.FreezeSlow, f.FreezeHangs = 500*pick(3), 500*pick(3), 500*pick(2)
+		d.Settings.FreezeAfter = []time.Duration{time.Millisecond, time.Second, time.Minute}[pick(3)]
+	}
 	return d
 }
 
