@@ -112,6 +112,9 @@ type Retire struct {
 	MaxAge time.Duration
 	// MaxAgeJitter bounds what is drawn on top of MaxAge for each tab. Default 0. >= 0.
 	MaxAgeJitter time.Duration
+	// MaxIdle is after how long an affinity that nobody held or waited for is closed, as by EvictIdle.
+	// Default Off. > 0, or Off.
+	MaxIdle time.Duration
 	// IdleContraction is how long a pool is idle before it shrinks. Default 60s. > 0.
 	IdleContraction time.Duration
 	// BrowserMaxAge is after how long a browser is replaced. Default Off. > 0, or Off.

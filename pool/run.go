@@ -123,6 +123,9 @@ func (p *Pool[P]) carryOutLocked(e *core.Effect) {
 
 // sweptLocked notes whom EvictIdle has begun to close.
 func (p *Pool[P]) sweptLocked(e *core.Effect) {
+	if p.mu.swept == nil {
+		return // MaxIdle closes it
+	}
 	if key := p.mu.keys.name(e.Affinity); e.Reason == core.IdleSweep && !slices.Contains(*p.mu.swept, key) {
 		*p.mu.swept = append(*p.mu.swept, key)
 	}

@@ -103,7 +103,7 @@ func (w *World) Actions(buffer []Action) []Action {
 // deviates says whether it is a fault that a deadline fires now: what it waits for can still come.
 func (w *World) deviates(e core.Event) bool {
 	switch e.Kind {
-	case core.RetryDue, core.RelaunchDue, core.ContractDue, core.BrowserWorn, core.CheckDue, core.FreezeDue:
+	case core.RetryDue, core.RelaunchDue, core.ContractDue, core.BrowserWorn, core.CheckDue, core.FreezeDue, core.IdleDue:
 		return false
 	case core.Expired:
 		i, ok := w.ownerOf(uint64(e.Request))

@@ -77,6 +77,7 @@ const (
 	browserChecked
 	browserCheckFailed
 	browserCheckSilent
+	idleClosed
 	frozen
 	freezeFailed
 	standbyThawed
@@ -171,6 +172,7 @@ var reachNames = [reaches]string{
 	browserWorn: "browser_worn", browserStalled: "browser_stalled", browserUnanswered: "browser_silent_lost",
 	browserSick: "browser_fell_sick", browserChecked: "browser_checked", browserCheckFailed: "browser_check_failed",
 	browserCheckSilent: "browser_check_silent",
+	idleClosed:         "closed_max_idle",
 	frozen:             "frozen", freezeFailed: "freeze_failed", standbyThawed: "standby_thawed",
 	drained: "drained", drainSilent: "drain_silent",
 	grantedInPrimary: "in_primary", grantedReassigned: "reassigned", grantedProbed: "probed",
@@ -257,7 +259,7 @@ var eventReaches = map[core.EventKind]reach{
 	core.ContextSilent: contextSilent, core.ContextCloseFailed: contextCloseFailed,
 	core.BrowserWorn: browserWorn, core.BrowserStalled: browserStalled, core.BrowserSilent: browserUnanswered,
 	core.DrainSilent: drainSilent, core.Checked: browserChecked, core.CheckFailed: browserCheckFailed,
-	core.CheckSilent: browserCheckSilent, core.WasFrozen: frozen, core.FreezeFailed: freezeFailed,
+	core.CheckSilent: browserCheckSilent, core.WasFrozen: frozen, core.IdleDue: idleClosed, core.FreezeFailed: freezeFailed,
 }
 
 var closeReaches = [...]reach{

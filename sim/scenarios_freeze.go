@@ -12,7 +12,7 @@ func freezes(s core.Settings) core.Settings {
 	return small(s)
 }
 
-// Pages that are frozen.
+// Pages that are frozen, and affinities that are closed, while nobody has them.
 var freezing = []*Scenario{
 	{
 		Name: "freeze", Says: "an idle tab is frozen, and thawed before it is granted again",
@@ -37,6 +37,12 @@ var freezing = []*Scenario{
 		Settings: freezes(core.Settings{MaxPages: 1, AllowReassign: true}),
 		Programs: []Program{render(a), render(b), render(c)},
 		Faults:   1, Menu: Doubts | Hangs,
+	},
+	{
+		Name: "max-idle", Says: "an affinity that nobody has held or waited for is closed, with its orphan",
+		Settings: small(core.Settings{MaxPages: 1, MaxIdle: time.Minute}),
+		Programs: []Program{{get(a), discard, get(a), release}, {get(a).impatient(), release}},
+		Faults:   1, Menu: Hangs | GivesUp | Crashes,
 	},
 	{
 		Name: "freeze-recycle", Says: "a browser with frozen tabs is replaced",

@@ -64,7 +64,7 @@ func (s *State) disposedOf(c *Call) bool {
 			return false
 		}
 	}
-	return s.eachEnding(s.endings, func(i int32) bool {
+	return s.eachBelow(s.endings, func(i int32) bool {
 		o := &s.Contexts[i]
 		return o.Affinity != c.Affinity || o.Generation > c.Generation
 	})

@@ -121,14 +121,13 @@ func (s *State) listOf(c *Context) *int32 {
 	return &s.endings
 }
 
-// eachEnding calls fn for every context from here down that is being closed or lost, until it
-// returns false.
-func (s *State) eachEnding(i int32, fn func(i int32) bool) bool {
+// eachBelow calls fn for every context from here down in its heap, until it returns false.
+func (s *State) eachBelow(i int32, fn func(i int32) bool) bool {
 	if i == None {
 		return true
 	}
 	x := s.inContexts[i].links
-	return fn(i) && s.eachEnding(x.left, fn) && s.eachEnding(x.right, fn)
+	return fn(i) && s.eachBelow(x.left, fn) && s.eachBelow(x.right, fn)
 }
 
 // orphanRoom is how many more contexts may be without a tab.

@@ -238,6 +238,8 @@ func (s *State) handle(e *Event) {
 		s.callAbandoned(e.Call)
 	case SweepRequested:
 		s.sweep(e.MaxIdle)
+	case IdleDue:
+		s.sweepIdle(e.Affinity)
 	case CloseRequested:
 		s.closeRequested()
 	case CloseExpired:
@@ -424,6 +426,7 @@ func (s *State) forget() {
 	for _, a := range s.touched {
 		k := s.at(a)
 		k.touched = false
+		s.arm(s.idleDue(a))
 		if k.Tabs == None && k.contexts == 0 && k.waiting == [Classes]int32{} && k.calls == 0 {
 			*k.AffinityFacts, *k.affinityIndex = AffinityFacts{Primary: None}, noKey
 			s.known--

@@ -31,6 +31,7 @@ func (s *State) NextDeadline() (Deadline, bool) {
 		earliest(d)
 	}
 	s.tabDeadlines(earliest)
+	s.idleDeadlines(earliest)
 	return next, found
 }
 
@@ -38,7 +39,7 @@ func (s *State) NextDeadline() (Deadline, bool) {
 // one in the first slot.
 func (s *State) nextContext() int32 {
 	next, at := None, Never
-	s.eachEnding(s.endings, func(i int32) bool {
+	s.eachBelow(s.endings, func(i int32) bool {
 		if d, ok := s.contextDeadline(i); ok && (next == None || d.At < at || d.At == at && i < next) {
 			next, at = i, d.At
 		}
@@ -75,6 +76,7 @@ func (s *State) eachDeadline(fn func(Deadline)) {
 		}
 	}
 	s.tabDeadlines(fn)
+	s.idleDeadlines(fn)
 }
 
 // poolDeadlines are those of browsers, of pauses and of the contraction.
@@ -117,6 +119,29 @@ func (s *State) tabDeadlines(fn func(Deadline)) {
 			fn(Deadline{at, Event{Kind: kind, Tab: t.ID}})
 		}
 	}
+}
+
+// idleDeadlines are those of affinities that nobody holds or waits for.
+func (s *State) idleDeadlines(fn func(Deadline)) {
+	if s.Settings.MaxIdle < 0 {
+		return
+	}
+	due := func(a Affinity) {
+		if at := s.idleDue(a); at != Never {
+			fn(Deadline{at, Event{Kind: IdleDue, Affinity: a}})
+		}
+	}
+	for i := range s.Tabs {
+		if t := &s.Tabs[i]; t.State == Idle && s.firstIdle(s.at(t.Affinity)) == int32(i) {
+			due(t.Affinity)
+		}
+	}
+	s.eachBelow(s.orphans, func(i int32) bool {
+		if a := s.Contexts[i].Affinity; s.firstIdle(s.at(a)) == None {
+			due(a)
+		}
+		return true
+	})
 }
 
 func (s *State) browserDeadlines(b *Browser, fn func(Deadline)) {
@@ -166,7 +191,7 @@ func (s *State) silentSince(id BrowserID) Time {
 			since = min(since, t.AskedAt)
 		}
 	}
-	s.eachEnding(s.endings, func(i int32) bool {
+	s.eachBelow(s.endings, func(i int32) bool {
 		if c := &s.Contexts[i]; c.Browser == id {
 			since = min(since, c.AskedAt)
 		}

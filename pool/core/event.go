@@ -97,6 +97,7 @@ const (
 
 	// Deadlines. State.Deadlines lists those that are armed.
 	RetireDue          // MaxAge of Tab, and its jitter, have passed
+	IdleDue            // nobody has held or waited for Affinity for MaxIdle
 	FreezeDue          // Tab has been idle, or a standby, for FreezeAfter
 	Expired            // the lease of Request has reached its limit
 	OpenOverdue        // OpenGrace has passed

@@ -9,19 +9,55 @@ import "time"
 // used later can be meant.
 func (s *State) sweep(maxIdle time.Duration) {
 	for a := range s.Affinities {
-		k := s.at(Affinity(a))
-		if !k.Known || k.waiting != [Classes]int32{} || s.Now < k.FreedAt.Add(maxIdle) || !s.allIdle(k) {
-			continue
-		}
-		for i := k.Tabs; i != None; i = s.Tabs[i].Next {
-			if s.Tabs[i].State == Idle {
-				s.beginClose(i, IdleSweep)
-			}
-		}
-		if p := k.Primary; p != None && s.inContexts[p].tabs == 0 && !s.Settings.RetainOnEvict {
-			s.closeContext(p, IdleSweep)
+		if s.Now >= s.Affinities[a].FreedAt.Add(maxIdle) {
+			s.sweepIdle(Affinity(a))
 		}
 	}
+}
+
+// sweepIdle does so with one affinity, if nobody holds it or waits for it.
+func (s *State) sweepIdle(a Affinity) {
+	if int(a) >= len(s.Affinities) || !s.unused(a) {
+		return
+	}
+	k := s.at(a)
+	for i := k.Tabs; i != None; i = s.Tabs[i].Next {
+		if s.Tabs[i].State == Idle {
+			s.beginClose(i, IdleSweep)
+		}
+	}
+	if s.sweepsOrphan(k) {
+		s.closeContext(k.Primary, IdleSweep)
+	}
+}
+
+// sweepsOrphan says whether the primary of an affinity is an orphan that a sweep closes.
+func (s *State) sweepsOrphan(k affinity) bool {
+	return k.Primary != None && s.inContexts[k.Primary].tabs == 0 && !s.Settings.RetainOnEvict
+}
+
+// unused says whether nobody holds an affinity or waits for it.
+func (s *State) unused(a Affinity) bool {
+	k := s.at(a)
+	return k.Known && k.waiting == [Classes]int32{} && s.allIdle(k)
+}
+
+// idleDue is when an affinity is closed for MaxIdle; Never: it is not, or has nothing to close.
+func (s *State) idleDue(a Affinity) Time {
+	k := s.at(a)
+	if s.Settings.MaxIdle < 0 || s.firstIdle(k) == None && !s.sweepsOrphan(k) || !s.unused(a) {
+		return Never
+	}
+	return k.FreedAt.Add(s.Settings.MaxIdle)
+}
+
+// firstIdle is the first idle tab of an affinity.
+func (s *State) firstIdle(k affinity) int32 {
+	i := k.Tabs
+	for i != None && s.Tabs[i].State != Idle {
+		i = s.Tabs[i].Next
+	}
+	return i
 }
 
 // allIdle says whether every bound tab of k is idle: none is probed, rescued or reset, and none is

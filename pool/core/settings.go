@@ -55,6 +55,7 @@ type Settings struct {
 
 	MaxUses      int
 	MaxAge       time.Duration
+	MaxIdle      time.Duration // an affinity that nobody held or waited for so long is closed
 	MaxAgeJitter time.Duration
 
 	BrowserMaxAge  time.Duration
@@ -185,6 +186,7 @@ var rules = []rule{
 	{"FreezeAfter", fixed(time.Duration(Off)), true, "> 0, or off", nil},
 	{"MaxUses", fixed(500), true, "at least 1, or off", nil},
 	{"MaxAge", fixed(time.Duration(Off)), true, "> 0, or off", nil},
+	{"MaxIdle", fixed(time.Duration(Off)), true, "> 0, or off", nil},
 	{"MaxAgeJitter", fixed(0), false, ">= 0", atLeastZero},
 	{"BrowserMaxAge", fixed(time.Duration(Off)), true, "> 0, or off", nil},
 	{"BrowserMaxTabs", fixed(Off), true, "at least 1, or off", nil},

@@ -217,6 +217,7 @@ func walkSettings(random *rand.Rand) core.Settings {
 	}
 	s.BrowserDoubt = []int{core.Off, 2, 3}[random.IntN(3)]
 	s.CheckEvery = []time.Duration{core.Off, 5 * time.Second, time.Minute}[random.IntN(3)]
+	s.MaxIdle = []time.Duration{core.Off, time.Second, time.Minute}[random.IntN(3)]
 	s.FreezeAfter = []time.Duration{core.Off, time.Millisecond, time.Second}[random.IntN(3)]
 	return s
 }

@@ -140,6 +140,7 @@ var events = [core.EventKinds]grammar{
 	core.ContextCloseFailed: says("context-close-failed", contextPart),
 	core.RetireDue:          says("retire", tabPart),
 	core.FreezeDue:          says("freeze-due", tabPart),
+	core.IdleDue:            says("idle-due", keyPart),
 	core.Expired:            says("expire", requestPart),
 	core.OpenOverdue:        says("open-overdue", tabPart),
 	core.OpenSilent:         says("open-silent", tabPart),

@@ -215,7 +215,7 @@ func menuOf(w *replay.Line) sim.Menu {
 		return sim.GivesUp
 	case core.Expired:
 		return sim.Expires
-	case core.BrowserWorn, core.CheckDue, core.RetireDue, core.FreezeDue, core.RetryDue, core.RelaunchDue, core.ContractDue:
+	case core.BrowserWorn, core.CheckDue, core.RetireDue, core.FreezeDue, core.IdleDue, core.RetryDue, core.RelaunchDue, core.ContractDue:
 		return 0
 	}
 	switch {

@@ -39,6 +39,8 @@ func (t *Transition) off(kind core.EventKind) bool {
 		return set.MaxAge == core.Off
 	case core.BrowserWorn:
 		return set.BrowserMaxAge == core.Off && !t.sick()
+	case core.IdleDue:
+		return set.MaxIdle == core.Off
 	case core.FreezeDue:
 		return set.FreezeAfter == core.Off
 	case core.CheckDue:

@@ -45,8 +45,7 @@ func primaryFate(t *Transition) error {
 		if b := t.Ledger.browser(c.Browser); b == nil || b.drains || b.ending {
 			return fmt.Errorf("c%d is an orphan of b%d, which takes no new tabs", c.ID, c.Browser)
 		}
-		if t.Event.Kind == core.SweepRequested && !s.Settings.RetainOnEvict && !t.Ledger.waits(c.Affinity) &&
-			t.Ledger.idleFor(c.Affinity, s.Now, t.Event.MaxIdle) {
+		if !s.Settings.RetainOnEvict && !t.Ledger.waits(c.Affinity) && t.Ledger.sweeps(t.Event, c.Affinity, s.Now) {
 			return fmt.Errorf("c%d was an orphan for long enough, and the sweep has left it", c.ID)
 		}
 	}

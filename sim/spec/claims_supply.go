@@ -308,8 +308,7 @@ func retired(t *Transition) error {
 		if most > 0 && int(e.uses) >= most && t.idle(e.id) {
 			return fmt.Errorf("t%d was handed out %d times, and is idle", e.id, e.uses)
 		}
-		if t.Event.Kind == core.SweepRequested && t.idle(e.id) && !l.waits(e.affinity) &&
-			l.idleFor(e.affinity, s.Now, t.Event.MaxIdle) {
+		if t.idle(e.id) && !l.waits(e.affinity) && l.sweeps(t.Event, e.affinity, s.Now) {
 			return fmt.Errorf("t%d was idle for long enough, and the sweep has left it", e.id)
 		}
 	}
@@ -319,7 +318,47 @@ func retired(t *Transition) error {
 			return fmt.Errorf("t%d was handed out %d times, and may be %d times", e.Tab, tab.uses, most)
 		}
 	}
+	return t.idleDue()
+}
+
+// idleDue: an affinity that nobody holds or waits for is closed when MaxIdle has passed, which its
+// deadline says.
+func (t *Transition) idleDue() error {
+	s, l := t.After, t.Ledger
+	if s.Settings.MaxIdle < 0 {
+		return nil
+	}
+	for i := range s.Affinities {
+		a := core.Affinity(i)
+		k := &s.Affinities[a]
+		if !k.Known {
+			continue
+		}
+		orphaned := k.Primary != core.None && orphan(s, k.Primary) && !s.Settings.RetainOnEvict
+		want := core.Never
+		if !l.waits(a) && l.idleFor(a, s.Now, 0) && (l.hasIdle(a) || orphaned) {
+			want = l.lastFreed(a).Add(s.Settings.MaxIdle)
+		}
+		due := core.Never
+		for _, d := range t.deadlines() {
+			if d.Event.Kind == core.IdleDue && d.Event.Affinity == a {
+				due = d.At
+			}
+		}
+		if due != want {
+			return fmt.Errorf("affinity %d is to be closed for MaxIdle at %v, and was given back last at %v", a,
+				due.Duration(), l.lastFreed(a).Duration())
+		}
+	}
 	return nil
+}
+
+// lastFreed is when a tab of an affinity was given back last.
+func (l *Ledger) lastFreed(a core.Affinity) core.Time {
+	if int(a) >= len(l.freedAt) {
+		return 0
+	}
+	return l.freedAt[a]
 }
 
 // idle says whether a tab is idle after the step.

@@ -190,6 +190,18 @@ func (l *Ledger) idleFor(a core.Affinity, now core.Time, d time.Duration) bool {
 	})
 }
 
+// sweeps says whether an event closes an affinity, and rightly: nobody holds it, and has not for long
+// enough. Whether MaxIdle has passed, its deadline says.
+func (l *Ledger) sweeps(event core.Event, a core.Affinity, now core.Time) bool {
+	switch event.Kind {
+	case core.SweepRequested:
+		return l.idleFor(a, now, event.MaxIdle)
+	case core.IdleDue:
+		return event.Affinity == a && l.idleFor(a, now, 0)
+	}
+	return false
+}
+
 func (l *Ledger) hasIdle(a core.Affinity) bool {
 	for i := range l.tabs {
 		if t := &l.tabs[i]; t.affinity == a && t.bound() && t.holder == 0 && !t.crashed && t.asked == 0 {
@@ -270,7 +282,7 @@ func (l *Ledger) reasonHolds(t *entry, now core.Time, event core.Event, e *core.
 	case core.Crash:
 		ok = event.Kind == core.Crashed && ofThis
 	case core.IdleSweep:
-		ok = event.Kind == core.SweepRequested && l.idleFor(e.Affinity, now, event.MaxIdle)
+		ok = l.sweeps(event, e.Affinity, now)
 	case core.MaxUses:
 		ok = event.Kind == core.Released && held || ofThis && endsWait(event.Kind)
 	case core.MaxAge:
@@ -322,7 +334,7 @@ func (l *Ledger) contextCloses(now core.Time, event core.Event, e *core.Effect) 
 	case core.OrphanRoom:
 		ok = true // contextsHold counts the places
 	case core.IdleSweep:
-		ok = event.Kind == core.SweepRequested && l.idleFor(c.affinity, now, event.MaxIdle)
+		ok = l.sweeps(event, c.affinity, now)
 	case core.Drain:
 		ok = b != nil && b.drains
 	}

@@ -63,7 +63,7 @@ var Invariants = []Invariant{
 	{"no-doomed-grant", "A granted tab belongs to the requested affinity and its present generation, and is not on its way out.", noDoomedGrant},
 	{"no-close-under-lease", "No tab is closed, and no context is closed, while a lease on it is held.", nil},
 	{"reasoned-close", "Every close has one recorded reason that names that very tab or its affinity, and is still true in that step.", nil},
-	{"retired", "A tab past its MaxUses is not idle, and none is closed for MaxUses or MaxAge before; a sweep leaves no affinity that was idle long enough.", retired},
+	{"retired", "A tab past its MaxUses is not idle, and none is closed for MaxUses or MaxAge before; a sweep leaves no affinity that was idle long enough, and with MaxIdle each is closed in time.", retired},
 	{"primary-fate", "When the last tab of a primary begins to close, the primary is kept or is one no longer, as the reason says; orphans are closed when they have to be, the oldest first, and not before.", primaryFate},
 	{"doubt", "A page in doubt is rescued before it is given up; with Reset, a page that was used is reset before it is handed out; whoever was promised a tab is promised one that is on its way, and not overdue.", doubtHolds},
 	{"clean-lease", "A holder meets nothing of an earlier lease but what the contract's table says: its session has ended, that of the next lease has begun, and what it spoiled is closed.", nil},
