@@ -102,12 +102,12 @@ var (
 		StallTimeout, DrainTimeout time.Duration
 	}(pool.Timeouts{})
 	_ = struct {
-		MaxUses                      int
-		MaxAge, MaxAgeJitter         time.Duration
-		MaxIdle, IdleContraction     time.Duration
-		BrowserMaxAge                time.Duration
-		BrowserMaxTabs, BrowserDoubt int
-		CheckEvery                   time.Duration
+		MaxUses                                     int
+		MaxAge, MaxAgeJitter                        time.Duration
+		MaxIdle, IdleContraction                    time.Duration
+		BrowserMaxAge                               time.Duration
+		BrowserMaxTabs, AffinityDoubt, BrowserDoubt int
+		CheckEvery                                  time.Duration
 	}(pool.Retire{})
 	_ = struct {
 		OpenRetries, OrphanCap, TabsPerContext, MaxBypass int

@@ -121,6 +121,10 @@ type Retire struct {
 	BrowserMaxAge time.Duration
 	// BrowserMaxTabs is after how many tabs a browser is replaced. Default Off. At least 1, or Off.
 	BrowserMaxTabs int
+	// AffinityDoubt is after how many doubtful ends of an affinity's leases in a row its context is given
+	// up, with all that it keeps, if a lease of another affinity in the same browser has ended well since
+	// the first of them. What is doubtful says BrowserDoubt. Default 2. At least 2, or Off.
+	AffinityDoubt int
 	// BrowserDoubt is after how many doubtful ends of leases and failed openings a browser's work is
 	// checked, where the driver can do that (Checker). They count since the last check, and only where they
 	// are of two affinities, or the browser serves one alone. An end is doubtful where the lease expired or

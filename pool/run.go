@@ -73,6 +73,10 @@ func (p *Pool[P]) nowLocked() core.Time {
 func (p *Pool[P]) carryOutLocked(e *core.Effect) {
 	p.mu.counters.count(e)
 	p.mu.closes.count(e)
+	if e.Reason == core.Doubt {
+		p.noteLocked(slog.LevelWarn, "context in doubt given up", "context", p.mu.contexts[e.Context].name,
+			"affinity", shortened(p.mu.keys.name(e.Affinity)))
+	}
 	if e.Kind == core.CloseTab && e.Reason == core.Crash && p.mu.tabs[e.Tab].pageClosed() != nil {
 		p.mu.counters.Crashes--
 		p.mu.counters.PagesClosed++

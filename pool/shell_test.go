@@ -350,7 +350,7 @@ func replay(t *testing.T, p *Pool[*stubTab], seed uint64) {
 		case core.ContextSilent: // the first has it closed once more
 			counters.Lost += uint64(state.LostContexts() - before.LostContexts())
 		}
-		ledger.Feed(r.at, r.event, effects)
+		ledger.Feed(&state.Settings, r.at, r.event, effects)
 		steps++
 		broken = spec.Check(&spec.Transition{Before: before, After: state, Event: r.event, Effects: effects, Ledger: ledger}, broken[:0])
 		for _, v := range broken {

@@ -112,10 +112,12 @@ const (
 	closedDrain
 	closedUnwanted
 	closedSpoiled
+	closedDoubt
 	contextDisposed
 	contextSwept
 	contextDrained
 	contextOrphanRoom
+	contextDoubt
 
 	// How requests and leases ended without a holder.
 	refusedClosed
@@ -178,6 +180,7 @@ var reachNames = [reaches]string{
 	grantedInPrimary: "in_primary", grantedReassigned: "reassigned", grantedProbed: "probed",
 	bypassed: "bypassed", bypassUsedUp: "bypass_used_up",
 	closedContraction: "closed_contraction", closedDrain: "closed_drain", closedUnwanted: "closed_unwanted", closedSpoiled: "closed_spoiled",
+	closedDoubt: "closed_doubt", contextDoubt: "orphan_doubt",
 	contextDisposed: "orphan_disposed", contextSwept: "orphan_swept", contextDrained: "orphan_drained",
 	contextOrphanRoom: "orphan_room", disposeRetain: "dispose_retain",
 	recycled: "recycled", recycleFailed: "recycle_failed",
@@ -268,11 +271,12 @@ var closeReaches = [...]reach{
 	core.OpenFailure: closedOpenFailure, core.OpenTimeout: closedOpenTimeout,
 	core.IdleSweep: closedIdleSweep, core.MaxUses: closedMaxUses, core.MaxAge: closedMaxAge,
 	core.Contraction: closedContraction, core.Drain: closedDrain, core.Unwanted: closedUnwanted, core.Spoiled: closedSpoiled,
+	core.Doubt: closedDoubt,
 }
 
 var contextReaches = map[core.Reason]reach{
 	core.Disposal: contextDisposed, core.IdleSweep: contextSwept, core.Drain: contextDrained,
-	core.OrphanRoom: contextOrphanRoom,
+	core.OrphanRoom: contextOrphanRoom, core.Doubt: contextDoubt,
 }
 
 var endReaches = [...]reach{
@@ -355,6 +359,10 @@ func (w *World) count(event core.Event, effects []core.Effect) {
 			r[poolClosed]++
 		case core.Forget:
 			r[forgotten]++
+		case core.ProbeTab:
+			if e.Affinity == 0 {
+				r[standbyThawed]++
+			}
 		}
 	}
 }

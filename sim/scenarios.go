@@ -90,6 +90,9 @@ func small(s core.Settings) core.Settings {
 	off(&s.RescueTimeout)
 	off(&s.ProbeBudget)
 	off(&s.StallTimeout)
+	if s.AffinityDoubt == 0 {
+		s.AffinityDoubt = core.Off
+	}
 	if s.OrphanCap == 0 {
 		s.OrphanCap = core.Off
 	}

@@ -28,7 +28,7 @@ func (w *World) step(event core.Event) {
 		w.Loop(late) // before anything that the core asks of the page has reached it
 	}
 	w.steps++
-	w.ledger.Feed(w.now, event, w.effects)
+	w.ledger.Feed(&w.core.Settings, w.now, event, w.effects)
 	for i := range w.effects {
 		e := &w.effects[i]
 		switch {

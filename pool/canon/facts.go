@@ -73,6 +73,9 @@ func (c *Canon) Hash(s *core.Facts) {
 			c.Add(uint64(a) | c.generations.of(uint64(k.Generation))<<32)
 			c.Add(c.stamps.of(k.Stamp))
 			c.Add(c.Age(k.FreedAt))
+			if k.Doubts > 0 {
+				c.Add(uint64(min(int(k.Doubts), s.Settings.AffinityDoubt)) | Bit(othersEndWell(s, core.Affinity(a)), 8) | c.Browser(k.DoubtIn)<<16)
+			}
 		}
 	}
 }
@@ -115,7 +118,7 @@ func (c *Canon) hashContext(s *core.Facts, i int32) {
 	p := &s.Contexts[i]
 	h := c.Context(p.ID, p.Browser)
 	h.Add(uint64(p.Affinity) | uint64(p.State)<<32 | uint64(p.Rung)<<36 | uint64(min(p.Closes, core.ClosesBeforeKill))<<40 |
-		Bit(p.Retained, 44) | Bit(p.AskedAt != core.Never, 45) | Bit(isPrimary(s, i), 46))
+		Bit(p.Retained, 44) | Bit(p.AskedAt != core.Never, 45) | Bit(isPrimary(s, i), 46) | Bit(p.Doubtful, 47))
 	h.Add(c.generations.of(uint64(p.Generation)) | Bit(p.Generation > s.LastGeneration, 32)) // which the next one may reach
 	if orphan(s, i) {
 		h.Add(c.ages.of(uint64(p.Since)))
@@ -148,6 +151,9 @@ func (c *Canon) hashTab(s *core.Facts, t *core.Tab) {
 	}
 	if t.Sessions {
 		e.own.Add(sessionHash(s, t))
+	}
+	if t.Unjudged || t.Doubtful {
+		e.own.Add(2 | Bit(t.Unjudged, 2) | Bit(t.Doubtful, 3))
 	}
 }
 
@@ -230,6 +236,14 @@ func Outline(s *core.Facts) uint64 {
 	}
 	h.Add(sum)
 	return h.Sum()
+}
+
+// othersEndWell says whether a lease of another affinity has ended well, in the browser of an
+// affinity's doubtful ends, since the first of them.
+func othersEndWell(s *core.Facts, a core.Affinity) bool {
+	k := &s.Affinities[a]
+	b := browserOf(s, k.DoubtIn)
+	return b != nil && (b.GoodOf != a && b.GoodAt > k.DoubtSince || b.GoodOf == a && b.GoodElse > k.DoubtSince)
 }
 
 // hashChecks adds what the checks of a browser depend on.

@@ -40,6 +40,8 @@ func (s *State) leave(i int32, reason Reason) {
 		s.unlink(&s.Standbys, &s.LastReady, i)
 	}
 	bound := t.bound()
+	c := &s.Contexts[t.Context]
+	c.Doubtful = c.Doubtful || t.Doubtful
 	s.setState(i, Closing)
 	t.Reason, t.Rung, t.RungSince, t.Closes, t.Doomed = reason, CloseAsked, s.Now, 0, false
 	s.quit(i, reason)

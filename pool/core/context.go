@@ -28,6 +28,7 @@ type Context struct {
 	Rung       Rung  // ContextClosing: how far closing it has gone
 	Closes     uint8 // ContextClosing: how often it was asked for on this rung
 	Retained   bool  // a disposal keeps it
+	Doubtful   bool  // a lease on a tab of it that is gone has ended in doubt, and none has ended well since
 }
 
 func (s *State) addContext(b BrowserID) int32 {

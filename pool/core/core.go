@@ -75,6 +75,7 @@ type Tab struct {
 	Retried    bool      // since its last lease, a session of it has failed to end, or to begin
 	Stuck      bool      // in its last lease a navigation began, and none finished
 	Unjudged   bool      // its last lease has ended, and nothing was asked of its page since
+	Doubtful   bool      // its last lease has ended in doubt
 }
 
 // bound says whether a tab belongs to an affinity and is not on its way out.
@@ -92,6 +93,9 @@ type AffinityFacts struct {
 	Primary    int32      // slot of the context it is known by, or None
 	Tabs       int32      // first of its tabs, those on their way out included; the one that it got last
 	Known      bool
+	Doubts     int32     // doubtful ends of its leases in a row
+	DoubtSince Time      // when the first of them was
+	DoubtIn    BrowserID // in which browser they were
 }
 
 // Request is one GetPage that waits.
@@ -267,7 +271,7 @@ func (s *State) tabEvent(e *Event, i int32) {
 		// It was given up, so it is no sign of life: a driver answers because it was told to end
 		// the call.
 		if e.Kind == SessionEnded && e.Left == SpoiledContext {
-			s.spoilContext(i) // but what it says is so
+			s.giveUpContext(i, Spoiled) // but what it says is so
 		}
 		return
 	}
@@ -327,6 +331,7 @@ func (s *State) tabEvent(e *Event, i int32) {
 // settle does whatever an event has made possible. One pass is enough: what is given out is given
 // out until nobody can have more, and what is opened or closed is answered by an event.
 func (s *State) settle(event *Event) {
+	s.giveUpDoubted()
 	s.place()
 	s.boundQueue(event)
 	for s.thaw(); s.refuse(); s.thaw() {
@@ -428,6 +433,7 @@ func (s *State) forget() {
 		k.touched = false
 		s.arm(s.idleDue(a))
 		if k.Tabs == None && k.contexts == 0 && k.waiting == [Classes]int32{} && k.calls == 0 {
+			s.setDoubts(k, 0)
 			*k.AffinityFacts, *k.affinityIndex = AffinityFacts{Primary: None}, noKey
 			s.known--
 			s.emit(Effect{Kind: Forget, Affinity: a})

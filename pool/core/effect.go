@@ -73,6 +73,7 @@ const (
 	OrphanRoom  // it is the oldest orphan, and another primary needs its place
 	Unwanted    // it was opened inside a primary, and nobody of the affinity waits any more
 	Spoiled     // a lease has left something in it, or in its context, that nothing undoes
+	Doubt       // leases of its affinity end in doubt, and others' do not
 
 	// Why a request is refused or a lease ended.
 	PoolClosed         // the pool is closed

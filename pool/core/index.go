@@ -42,6 +42,7 @@ type sums struct {
 	needs         [Classes]int32
 	permitsWanted [Classes]int32
 	entitledNeeds int32
+	doubted       int32 // affinities with too many doubtful ends
 }
 
 // contextIndex is what follows for one context.
@@ -120,8 +121,9 @@ func filled[T any](old []T, n int, with T) []T {
 func (s *State) rebuild() {
 	s.index.clear(&s.Facts)
 	for a := range s.Affinities {
-		if s.Affinities[a].Known {
+		if k := &s.Affinities[a]; k.Known {
 			s.known++
+			s.doubted += s.tooMany(k.Doubts)
 		}
 	}
 	for i := range s.Contexts {

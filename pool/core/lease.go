@@ -6,7 +6,7 @@ package core
 func (s *State) released(id RequestID) {
 	if i, ok := s.endLease(id); ok {
 		t := &s.Tabs[i]
-		t.GoodAt, t.Unjudged = s.Now, s.browser(t.Browser).Checks
+		t.GoodAt, t.Unjudged = s.Now, s.Settings.AffinityDoubt > 0 || s.browser(t.Browser).Checks
 		switch reason := s.worn(t); {
 		case t.Doomed:
 			s.beginClose(i, t.Reason)
@@ -26,7 +26,7 @@ func (s *State) released(id RequestID) {
 func (s *State) discarded(id RequestID, wedged bool) {
 	if i, ok := s.endLease(id); ok {
 		if wedged {
-			s.doubtBrowser(s.Tabs[i].Browser, s.Tabs[i].Affinity)
+			s.endedInDoubt(i)
 			s.doubt(i, Wedge)
 		} else {
 			s.beginClose(i, Discard)
@@ -37,7 +37,7 @@ func (s *State) discarded(id RequestID, wedged bool) {
 func (s *State) expired(id RequestID) {
 	if i, ok := s.endLease(id); ok {
 		s.emit(Effect{Kind: EndLease, Request: id, Tab: s.Tabs[i].ID, Reason: LeaseExpired})
-		s.doubtBrowser(s.Tabs[i].Browser, s.Tabs[i].Affinity)
+		s.endedInDoubt(i)
 		s.doubt(i, Expiry)
 	}
 }
@@ -55,7 +55,7 @@ func (s *State) endLease(id RequestID) (int32, bool) {
 	k.FreedAt = s.Now
 	s.countLease(t, -1)
 	t.Holder, t.Class = 0, Root
-	t.LeasedAt, t.Retried, t.Suspect, t.Unjudged = t.Since, false, false, false
+	t.LeasedAt, t.Retried, t.Suspect, t.Doubtful = t.Since, false, false, false
 	if t.Sessions {
 		t.Session = SessionEnding
 	}

@@ -15,7 +15,7 @@ var reasonNames = [Reasons]string{
 	Eviction: "eviction", Disposal: "disposal", Discard: "discard", Wedge: "wedge",
 	Expiry: "expiry", Crash: "crash", OpenFailure: "open-failed", OpenTimeout: "open-timeout",
 	IdleSweep: "idle-sweep", MaxUses: "max-uses", MaxAge: "max-age",
-	Contraction: "contraction", Drain: "drain", OrphanRoom: "orphan-room", Unwanted: "unwanted", Spoiled: "spoiled",
+	Contraction: "contraction", Drain: "drain", OrphanRoom: "orphan-room", Unwanted: "unwanted", Spoiled: "spoiled", Doubt: "doubt",
 	PoolClosed: "closed", RequestAbandoned: "abandoned", QueueFull: "queue-full", BrowserUnavailable: "browser-unavailable",
 	LeaseExpired: "expired", PageCrashed: "crashed", BrowserLost: "lost",
 }

@@ -253,7 +253,7 @@ func (s *State) grant(r, i int32, how How) {
 	k.Stamp, t.Stamp = s.LastStamp, s.LastStamp
 	t.Holder, t.Class, t.MaxLease = q.ID, q.Class, q.MaxLease
 	t.Uses++
-	t.Unjudged = false
+	s.judge(i, true)
 	s.serve(t.Browser, q.Affinity)
 	s.leases.put(uint64(q.ID), i)
 	s.countLease(t, +1)

@@ -49,7 +49,8 @@ func (s *State) probed(i int32) {
 	if t.State != Probing {
 		return
 	}
-	t.GoodAt, t.ProbeEnded, t.Unjudged, t.Frozen = s.Now, s.Now, false, false
+	t.GoodAt, t.ProbeEnded, t.Frozen = s.Now, s.Now, false
+	s.judge(i, true)
 	reset := t.Suspect && !t.Rescued && s.Settings.Reset && t.Session != SessionEnding
 	if t.Suspect = false; reset {
 		s.reset(i)
@@ -61,7 +62,7 @@ func (s *State) probed(i int32) {
 func (s *State) probeFailed(i int32) {
 	t := &s.Tabs[i]
 	if t.State == Probing {
-		s.judge(i)
+		s.judge(i, false)
 	}
 	switch {
 	case t.thaws():
@@ -88,7 +89,8 @@ func (s *State) wasRescued(i int32) {
 		t.Rescued = true
 		s.ask(ProbeTab, i)
 	case t.State == Resetting && t.Part == PartHalt:
-		t.GoodAt, t.Unjudged = s.Now, false
+		t.GoodAt = s.Now
+		s.judge(i, true)
 		s.setState(i, Resetting)
 		t.Part = PartLeave
 		s.ask(ResetTab, i)
@@ -98,7 +100,7 @@ func (s *State) wasRescued(i int32) {
 func (s *State) rescueFailed(i int32) {
 	switch t := &s.Tabs[i]; {
 	case t.State == Rescuing, t.State == Resetting && t.Part == PartHalt:
-		s.judge(i)
+		s.judge(i, false)
 		s.beginClose(i, Wedge)
 	}
 }
@@ -138,7 +140,7 @@ func (s *State) resetFailed(i int32) {
 	case t.Part == PartEnd || t.Part == PartBegin:
 		s.sessionFailed(i)
 	default:
-		s.judge(i)
+		s.judge(i, false)
 		s.beginClose(i, Wedge)
 	}
 }

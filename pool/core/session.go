@@ -51,7 +51,7 @@ func (s *State) sessionEnded(e *Event, i int32) {
 	wedged := s.cannotNavigate(t, e.Navigation)
 	switch {
 	case e.Left == SpoiledContext:
-		s.spoilContext(i)
+		s.giveUpContext(i, Spoiled)
 	case e.Left == SpoiledTab:
 		s.beginClose(i, Spoiled)
 	case wedged:
@@ -83,9 +83,9 @@ func (s *State) cannotNavigate(t *Tab, n Navigation) bool {
 	return false
 }
 
-// spoilContext closes a context in which a tab of it has left something, with all that is in it. A
-// tab that is held there, or is being opened, is closed when its lease ends, or when it is open.
-func (s *State) spoilContext(i int32) {
+// giveUpContext closes the context of a tab with all that is in it. A tab that is held there, or is being
+// opened, is closed when its lease ends, or when it is open.
+func (s *State) giveUpContext(i int32, reason Reason) {
 	c := s.Tabs[i].Context
 	s.unprimary(c)
 	for j := s.at(s.Tabs[i].Affinity).Tabs; j != None; {
@@ -93,14 +93,14 @@ func (s *State) spoilContext(i int32) {
 		switch t := &s.Tabs[j]; {
 		case t.Context != c:
 		case t.State == Leased && !t.Doomed:
-			t.Doomed, t.Reason = true, Spoiled
+			t.Doomed, t.Reason = true, reason
 			s.bind(j, -1)
 		case t.State == Opening && !t.Doomed:
 			s.unpin(j)
-			t.Doomed, t.Reason = true, Spoiled
+			t.Doomed, t.Reason = true, reason
 			s.touch(t.Affinity)
 		case t.bound():
-			s.beginClose(j, Spoiled)
+			s.beginClose(j, reason)
 		}
 		j = next
 	}

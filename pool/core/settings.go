@@ -60,6 +60,7 @@ type Settings struct {
 
 	BrowserMaxAge  time.Duration
 	BrowserMaxTabs int
+	AffinityDoubt  int           // doubtful ends of an affinity's leases in a row after which its context is given up
 	BrowserDoubt   int           // doubtful ends and failed openings after which a browser is checked
 	CheckEvery     time.Duration // without evidence
 	DrainTimeout   time.Duration
@@ -190,6 +191,8 @@ var rules = []rule{
 	{"MaxAgeJitter", fixed(0), false, ">= 0", atLeastZero},
 	{"BrowserMaxAge", fixed(time.Duration(Off)), true, "> 0, or off", nil},
 	{"BrowserMaxTabs", fixed(Off), true, "at least 1, or off", nil},
+	{"AffinityDoubt", fixed(2), true, "at least 2, or off",
+		func(_ *Settings, v int64) bool { return v < 0 || v >= 2 }},
 	{"BrowserDoubt", fixed(3), true, "at least 2, or off",
 		func(_ *Settings, v int64) bool { return v < 0 || v >= 2 }},
 	{"CheckEvery", fixed(time.Minute), true, "> 0, or off", nil},

@@ -51,14 +51,6 @@ func (s *State) serve(id BrowserID, a Affinity) {
 	}
 }
 
-// judge calls the end of a lease doubtful where the first question to its page was not answered.
-func (s *State) judge(i int32) {
-	if t := &s.Tabs[i]; t.Unjudged {
-		t.Unjudged = false
-		s.doubtBrowser(t.Browser, t.Affinity)
-	}
-}
-
 // doubtBrowser counts a doubtful end of an affinity's lease, or where there is none a failed opening,
 // as evidence.
 func (s *State) doubtBrowser(id BrowserID, a Affinity) {

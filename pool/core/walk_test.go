@@ -100,7 +100,7 @@ func (w *walk) step(e core.Event) {
 			w.held = append(w.held, f.Request)
 		}
 	}
-	w.ledger.Feed(w.now, e, w.buffer)
+	w.ledger.Feed(&w.state.Settings, w.now, e, w.buffer)
 	bad := spec.Check(&spec.Transition{Before: &w.before, After: w.state, Event: e, Effects: w.buffer, Ledger: &w.ledger}, nil)
 	if len(bad) > 0 {
 		for _, line := range w.log[max(0, len(w.log)-60):] {
@@ -217,6 +217,7 @@ func walkSettings(random *rand.Rand) core.Settings {
 	}
 	s.BrowserDoubt = []int{core.Off, 2, 3}[random.IntN(3)]
 	s.CheckEvery = []time.Duration{core.Off, 5 * time.Second, time.Minute}[random.IntN(3)]
+	s.AffinityDoubt = []int{core.Off, 2, 3}[random.IntN(3)]
 	s.MaxIdle = []time.Duration{core.Off, time.Second, time.Minute}[random.IntN(3)]
 	s.FreezeAfter = []time.Duration{core.Off, time.Millisecond, time.Second}[random.IntN(3)]
 	return s

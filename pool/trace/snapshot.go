@@ -50,7 +50,7 @@ func tabFields(t *core.Tab) []field {
 		{"next", &t.Next}, {"prev", &t.Prev}, {"uses", &t.Uses}, {"class", &t.Class}, {"reason", &t.Reason},
 		{"rung", &t.Rung}, {"closes", &t.Closes}, {"kill", &t.Kill}, {"doomed", &t.Doomed}, {"overdue", &t.Overdue},
 		{"awaiting", &t.Awaiting}, {"unopened", &t.Unopened}, {"suspect", &t.Suspect}, {"rescued", &t.Rescued},
-		{"part", &t.Part}, {"session", &t.Session}, {"sessions", &t.Sessions}, {"retried", &t.Retried}, {"stuck", &t.Stuck}, {"unjudged", &t.Unjudged}, {"frozen", &t.Frozen},
+		{"part", &t.Part}, {"session", &t.Session}, {"sessions", &t.Sessions}, {"retried", &t.Retried}, {"stuck", &t.Stuck}, {"unjudged", &t.Unjudged}, {"frozen", &t.Frozen}, {"doubtful", &t.Doubtful},
 		{"leased-at", &t.LeasedAt}, {"stuck-since", &t.StuckSince}, {"operation", &t.Operation},
 	}
 }
@@ -59,14 +59,15 @@ func contextFields(c *core.Context) []field {
 	return []field{
 		{"id", &c.ID}, {"state", &c.State}, {"browser", &c.Browser}, {"affinity", &c.Affinity},
 		{"since", &c.Since}, {"rung-since", &c.RungSince}, {"asked-at", &c.AskedAt}, {"generation", &c.Generation},
-		{"rung", &c.Rung}, {"closes", &c.Closes}, {"retained", &c.Retained},
+		{"rung", &c.Rung}, {"closes", &c.Closes}, {"retained", &c.Retained}, {"doubtful", &c.Doubtful},
 	}
 }
 
 func affinityFields(k *core.AffinityFacts) []field {
 	return []field{
 		{"known", &k.Known}, {"generation", &k.Generation}, {"freed-at", &k.FreedAt}, {"open-since", &k.OpenSince},
-		{"stamp", &k.Stamp}, {"primary", &k.Primary}, {"tabs", &k.Tabs},
+		{"stamp", &k.Stamp}, {"primary", &k.Primary}, {"tabs", &k.Tabs}, {"doubts", &k.Doubts},
+		{"doubt-since", &k.DoubtSince}, {"doubt-in", &k.DoubtIn},
 	}
 }
 
@@ -89,7 +90,7 @@ func callFields(c *core.Call) []field {
 func browserFields(b *core.Browser) []field {
 	return []field{
 		{"id", &b.ID}, {"state", &b.State}, {"since", &b.Since}, {"heard-at", &b.HeardAt}, {"asked-at", &b.AskedAt},
-		{"tabs", &b.Tabs}, {"unlaunched", &b.Unlaunched}, {"worn", &b.Worn}, {"arrived-at", &b.ArrivedAt},
+		{"tabs", &b.Tabs}, {"unlaunched", &b.Unlaunched}, {"worn", &b.Worn}, {"arrived-at", &b.ArrivedAt}, {"good-at", &b.GoodAt}, {"good-of", &b.GoodOf}, {"good-else", &b.GoodElse},
 		{"checks", &b.Checks}, {"checked-at", &b.CheckedAt}, {"sick-at", &b.SickAt}, {"doubts", &b.Evidence.Doubts}, {"doubts-at", &b.Evidence.At},
 		{"doubts-of", &b.Evidence.First}, {"doubts-of-several", &b.Evidence.Several}, {"serves", &b.Evidence.Served},
 		{"serves-others", &b.Evidence.Others},

@@ -49,12 +49,13 @@ func (l *Ledger) doubtful(id core.BrowserID, a core.Affinity) {
 // evidence takes from an event what speaks for or against a browser's work.
 func (l *Ledger) evidence(now core.Time, e core.Event) {
 	if t := l.heldBy(e.Request); t != nil {
-		b := l.browser(t.browser)
 		switch {
 		case e.Kind == core.Expired, e.Kind == core.Discarded && e.Wedged:
-			l.doubtful(t.browser, t.affinity)
+			l.endedInDoubt(t)
 		case e.Kind == core.Released:
-			t.unjudged = b != nil && b.checks.can
+			t.unjudged, t.doubtful = true, false
+		case e.Kind == core.Discarded:
+			t.doubtful = false
 		}
 	}
 	if t := l.tab(e.Tab); t != nil && t.closing == 0 && (e.Operation == 0 || e.Operation == t.operation) {
@@ -82,10 +83,12 @@ func (l *Ledger) answerOf(t *entry, kind core.EventKind) {
 	case core.RescueFailed, core.RescueSilent, core.ResetFailed, core.ResetSilent:
 		bad = t.asked == core.RescueTab || t.asked == core.ResetTab
 	}
-	if bad && t.unjudged {
-		l.doubtful(t.browser, t.affinity)
+	if t.unjudged && bad {
+		l.endedInDoubt(t)
 	}
-	t.unjudged = t.unjudged && !good && !bad
+	if t.unjudged && good {
+		l.endedWell(t)
+	}
 }
 
 func (l *Ledger) checkEvent(now core.Time, b *ledgerBrowser, e core.Event) {

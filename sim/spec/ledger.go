@@ -32,6 +32,10 @@ type Ledger struct {
 	asked      bool           // somebody asked for a page
 	breaches   []breach       // of the last step
 
+	doubts   []ledgerDoubts  // of affinities
+	goodEnds []ledgerGoodEnd // of affinities in browsers
+	inDoubt  []core.Affinity // whose contexts are given up in this step
+
 	checkBegan   core.Time // when the last check of a browser began
 	checkEnded   core.Time // when the last one ended
 	sickBrowsers int       // replaced for a failed check, with no successful one since
@@ -78,6 +82,8 @@ type entry struct {
 	stuck      bool         // in its last lease a navigation began, and none finished
 	wedged     bool         // it has not navigated in two leases in a row, and another tab of its browser has
 	unjudged   bool         // its last lease has ended, and its page has answered nothing since, nor failed to
+	doubtful   bool         // its last lease has ended in doubt
+	doubted    bool         // its context is given up for that
 	frozen     bool         // its page was asked to freeze, and has answered no probe since
 	idle       bool         // nobody holds it, and nothing is asked of it
 	idleSince  core.Time    // idle: since when
@@ -95,6 +101,8 @@ type ledgerContext struct {
 	disposals uint32        // how many there had been when it began to close
 	closing   bool          // by itself, without a tab
 	spoiled   bool          // a lease has left something in it
+	doubtful  bool          // a lease on a tab of it that is gone has ended in doubt, and none well since
+	doubted   bool          // it is given up for that
 }
 
 type ledgerBrowser struct {
@@ -149,6 +157,8 @@ func (l *Ledger) CopyFrom(o *Ledger) {
 	l.priority, l.asked = o.priority, o.asked
 	l.checkBegan, l.checkEnded, l.sickBrowsers, l.replacedAt = o.checkBegan, o.checkEnded, o.sickBrowsers, o.replacedAt
 	l.breaches = append(l.breaches[:0], o.breaches...)
+	l.doubts, l.goodEnds = append(l.doubts[:0], o.doubts...), append(l.goodEnds[:0], o.goodEnds...)
+	l.inDoubt = append(l.inDoubt[:0], o.inDoubt...)
 }
 
 // Counts says whether the ledger counts a tab as alive.
@@ -232,6 +242,7 @@ func (l *Ledger) dropBrowser(id core.BrowserID) {
 	}
 	l.contexts = slices.DeleteFunc(l.contexts, func(c ledgerContext) bool { return c.browser == id })
 	l.browsers = slices.DeleteFunc(l.browsers, func(b ledgerBrowser) bool { return b.id == id })
+	l.goodEnds = slices.DeleteFunc(l.goodEnds, func(g ledgerGoodEnd) bool { return g.browser == id })
 }
 
 func (l *Ledger) unwait(id core.RequestID) (ledgerRequest, bool) {
@@ -262,12 +273,13 @@ func (l *Ledger) announcement(a core.Affinity) *announcement {
 }
 
 // Feed tells the ledger of one step. What single events and effects break is kept until the next.
-func (l *Ledger) Feed(now core.Time, event core.Event, effects []core.Effect) {
+func (l *Ledger) Feed(set *core.Settings, now core.Time, event core.Event, effects []core.Effect) {
 	l.breaches, l.freed, l.pageGone, l.justOpened, l.unasked, l.tooLate, l.unreset = l.breaches[:0], 0, 0, 0, 0, 0, 0
 	l.now = now
 	l.hear(now, event)
 	l.evidence(now, event)
 	l.event(now, event)
+	l.giveUpDoubted(set.AffinityDoubt, l.leaving(event))
 	l.pageLeft(effects)
 	leaving := l.leaving(event)
 	for i := range effects {
@@ -287,6 +299,7 @@ func (l *Ledger) Feed(now core.Time, event core.Event, effects []core.Effect) {
 	l.spoiled(event)
 	l.closesSpoiled(event)
 	l.closesFailed(event)
+	l.closesDoubted()
 	for i := range l.tabs {
 		if t := &l.tabs[i]; t.asked == 0 && t.closing == 0 && t.holder == 0 {
 			t.ending = false

@@ -50,7 +50,9 @@ func (l *Ledger) granted(now core.Time, e *core.Effect) {
 	l.cleanGrant(t)
 	t.affinity, t.holder, t.class, t.priority, t.leasedAt = e.Affinity, e.Request, r.class, r.priority, now
 	t.uses++
-	t.unjudged = false
+	if t.unjudged {
+		l.endedWell(t)
+	}
 	if b := l.browser(t.browser); b != nil {
 		b.checks.serves(e.Affinity)
 	}
@@ -120,6 +122,7 @@ func (l *Ledger) ended(now core.Time, event core.Event, e *core.Effect) {
 		l.breach("single-answer", "the lease of r%d ended as %v, which is not so", e.Request, e.Reason)
 	}
 	t.holder, l.freed = 0, t.id
+	t.doubtful = t.doubtful && e.Reason == core.LeaseExpired
 	l.free(t.affinity, now)
 }
 
@@ -154,6 +157,7 @@ func (l *Ledger) forgotten(a core.Affinity) {
 	if l.names(a) {
 		l.breach("isolation", "affinity %d is forgotten, and something of it is left", a)
 	}
+	l.forgetDoubts(a)
 }
 
 // names says whether a tab, a request or a call of an affinity is left.
@@ -248,6 +252,9 @@ func (l *Ledger) closes(now core.Time, event core.Event, e *core.Effect) {
 		l.breach("reasoned-close", "t%d is closed for %v, which is not the first reason", e.Tab, e.Reason)
 	}
 	t.closing, t.operation, t.askedAt = e.Reason, e.Operation, min(t.askedAt, now)
+	if c := l.context(t.context); c != nil {
+		c.doubtful = c.doubtful || t.doubtful
+	}
 	if e.Kept {
 		return
 	}
@@ -287,6 +294,8 @@ func (l *Ledger) reasonHolds(t *entry, now core.Time, event core.Event, e *core.
 		ok = event.Kind == core.Released && held || ofThis && endsWait(event.Kind)
 	case core.MaxAge:
 		ok = event.Kind == core.RetireDue && ofThis || event.Kind == core.Released && held || ofThis && endsWait(event.Kind)
+	case core.Doubt:
+		ok = t.doubted && (slices.Contains(l.inDoubt, t.affinity) || held || ofThis && event.Kind == core.Opened)
 	case core.Spoiled:
 		ok = t.spoiled && (event.Kind == core.SessionEnded || held || ofThis && event.Kind == core.Opened)
 	case core.OpenFailure:
@@ -331,6 +340,8 @@ func (l *Ledger) contextCloses(now core.Time, event core.Event, e *core.Effect) 
 		ok = c.closing
 	case core.Disposal: // what is to be retained closes where nothing can be
 		ok = c.doomed != 0 || event.Kind == core.Disposed && event.Affinity == c.affinity
+	case core.Doubt:
+		ok = c.doubted && slices.Contains(l.inDoubt, c.affinity)
 	case core.OrphanRoom:
 		ok = true // contextsHold counts the places
 	case core.IdleSweep:

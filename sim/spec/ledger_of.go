@@ -48,7 +48,8 @@ func (l *Ledger) Restore(s *core.State) {
 		if t.Retried {
 			e.failures = 1
 		}
-		e.spoiled = t.Doomed && t.Reason == core.Spoiled
+		e.doubtful, e.doubted = t.Doubtful, t.Doomed && t.Reason == core.Doubt
+		e.spoiled = e.doubted || t.Doomed && t.Reason == core.Spoiled
 		e.halted = e.asked == core.ResetTab
 		e.ending, e.answered, e.endedAt = t.State == core.Resetting && t.Part != core.PartBegin, e.halted, t.Since
 		e.overAt = t.Since
@@ -66,8 +67,17 @@ func (l *Ledger) Restore(s *core.State) {
 	}
 	for i := range s.Contexts {
 		if c := &s.Contexts[i]; c.State != 0 {
-			l.contexts = append(l.contexts, ledgerContext{id: c.ID, browser: c.Browser, affinity: c.Affinity, closing: c.State != core.ContextOpen, askedAt: c.AskedAt})
+			l.contexts = append(l.contexts, ledgerContext{id: c.ID, browser: c.Browser, affinity: c.Affinity, closing: c.State != core.ContextOpen, askedAt: c.AskedAt, doubtful: c.Doubtful})
 		}
+	}
+	for a := range s.Affinities {
+		if k := &s.Affinities[a]; k.Doubts > 0 {
+			l.doubts = append(l.doubts, ledgerDoubts{core.Affinity(a), k.DoubtIn, int(k.Doubts), k.DoubtSince})
+		}
+	}
+	for _, b := range s.Browsers {
+		const another core.Affinity = math.MaxUint32
+		l.goodEnds = append(l.goodEnds, ledgerGoodEnd{b.GoodOf, b.ID, b.GoodAt}, ledgerGoodEnd{another, b.ID, b.GoodElse})
 	}
 	for _, b := range s.Browsers {
 		l.browsers = append(l.browsers, ledgerBrowser{id: b.ID, ready: !b.Unlaunched, drains: b.State == core.BrowserDraining, ending: b.State == core.BrowserClosing, heardAt: b.HeardAt, arrivedAt: b.ArrivedAt, asked: b.AskedAt != core.Never,

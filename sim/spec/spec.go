@@ -92,6 +92,7 @@ var Invariants = []Invariant{
 	{"books-agree", "What the pool counts bit by bit is what there is: every sum, list and queue is what its elements say.", booksAgree},
 	{"browser-truth", "A browser is asked when an operation in it has been silent for StallTimeout, and given up only if it was asked and did not answer.", browserTruth},
 	{"sick-browser", "Where the driver can, a browser with that evidence is checked; one that a check finds sick is replaced; none is replaced for doubt that no check confirmed.", sickBrowser},
+	{"affinity-doubt", "A context is given up for doubt exactly when the ends of its affinity's leases say so, counted by the ledger.", nil},
 	{"two-browsers", "At most two browsers are alive and not written off, at most one takes new tabs, and none opens in a draining one.", twoBrowsers},
 }
 

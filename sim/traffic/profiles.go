@@ -216,6 +216,7 @@ func (p *Profile) Draw(seed uint64) Profile {
 		f.FreezeFails, f.FreezeSlow, f.FreezeHangs = 500*pick(3), 500*pick(3), 500*pick(2)
 		d.Settings.FreezeAfter = []time.Duration{time.Millisecond, time.Second, time.Minute}[pick(3)]
 	}
+	d.Settings.AffinityDoubt = []int{core.Off, 2, 3}[pick(3)]
 	d.Settings.MaxIdle = []time.Duration{core.Off, core.Off, 10 * time.Second, time.Minute}[pick(4)]
 	return d
 }
