@@ -43,8 +43,17 @@ func newSlow(t *testing.T) *httptest.Server {
 			fmt.Fprint(w, "<title>image</title><img src=/never>")
 		case "/loop":
 			fmt.Fprint(w, "<title>loop</title><script>for (;;) {}</script>")
+		case "/file": // a download that goes on
+			w.Header().Set("Content-Disposition", "attachment; filename=file")
+			fmt.Fprint(w, "begins")
+			_ = http.NewResponseController(w).Flush()
+			select {
+			case <-r.Context().Done():
+			case <-over:
+			}
 		case "/post":
-			fmt.Fprint(w, "<title>post</title><form id=f method=post action=/never></form>")
+			fmt.Fprint(w, `<title>post</title><form id=f method=post action=/never></form><a id=a href=/never>a</a>
+				<a id=d href=/file>d</a>`)
 		default:
 			fmt.Fprintf(w, "<title>%s</title>", r.URL.Path[1:])
 		}
@@ -129,17 +138,36 @@ func TestContractChromeARunThatBeganNoNavigationStopsNone(t *testing.T) {
 	})
 }
 
-// inFlight are navigations that do not end by themselves.
+// inFlight are navigations that do not end by themselves, and what has begun one when it has run.
 var inFlight = map[string][]chromedp.Action[chromedp.Void]{
-	"a navigation": {chromedp.Evaluate[chromedp.Void]("location = '/never'")},
-	"a reload":     {chromedp.Evaluate[chromedp.Void]("history.replaceState(0, '', '/never'); location.reload()")},
-	"a form":       {chromedp.Evaluate[chromedp.Void]("f.submit()")},
-	"an image":     {chromedp.Evaluate[chromedp.Void]("document.body.innerHTML = '<img src=/never>'")},
-	"a history step": {chromedp.Evaluate[chromedp.Void]("history.pushState(0, '', '/never'); location = '/one'"), chromedp.WaitReady("title"),
-		chromedp.Evaluate[chromedp.Void]("history.back()")},
-	"a loop":                  {chromedp.Evaluate[chromedp.Void]("setTimeout(() => { for (;;) {} })")},
-	"a loop at load":          {chromedp.Evaluate[chromedp.Void]("location = '/loop'")},
-	"a navigation and a loop": {chromedp.Evaluate[chromedp.Void]("location = '/never'; setTimeout(() => { for (;;) {} }, 50)")},
+	"a navigation":           {evaluate("location = '/never'")},
+	"a replaced address":     {evaluate("location.replace('/never')")},
+	"a reload":               {evaluate("history.replaceState(0, '', '/never'); location.reload()")},
+	"a form":                 {evaluate("f.submit()")},
+	"a form by its button":   {evaluate("f.requestSubmit()")},
+	"a form with GET":        {evaluate("f.method = 'get'; f.submit()")},
+	"two forms":              {evaluate("f.submit(); f.submit()")},
+	"a form, then another":   {evaluate("f.submit(); location = '/never?'")},
+	"another, then a form":   {evaluate("location = '/never?'; f.submit()")},
+	"a form that is stopped": {evaluate("f.submit(); window.stop()")},
+	"a link":                 {evaluate("a.click()")},
+	"a download":             {evaluate("d.click()")},
+	"its own window":         {evaluate("window.open('/never', '_self'); 0")},
+	"a refresh":              {evaluate("document.head.innerHTML = '<meta http-equiv=refresh content=\"0; url=/never\">'; 0")},
+	"a later refresh":        {evaluate("document.head.innerHTML = '<meta http-equiv=refresh content=\"1; url=/never\">'; 0")},
+	"an image":               {evaluate("document.body.innerHTML = '<img src=/never>'")},
+	"a history step": {evaluate("history.pushState(0, '', '/never'); location = '/one'"), chromedp.WaitReady("title"),
+		evaluate("history.back()")},
+	"a timer":                 {evaluate("setTimeout(() => { location = '/never' }, 0)")},
+	"a timer and a form":      {evaluate("setTimeout(() => { f.submit() }, 0)")},
+	"a loop":                  {evaluate("setTimeout(() => { for (;;) {} })")},
+	"a loop at load":          {evaluate("location = '/loop'")},
+	"a navigation and a loop": {evaluate("location = '/never'; setTimeout(() => { for (;;) {} }, 50)")},
+	"a form and a loop":       {evaluate("f.submit(); setTimeout(() => { for (;;) {} })")},
+}
+
+func evaluate(expression string) chromedp.Action[chromedp.Void] {
+	return chromedp.Evaluate[chromedp.Void](expression)
 }
 
 // What was asked of the browser right before the end is in flight then, or is about to be.
