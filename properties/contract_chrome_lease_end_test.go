@@ -106,20 +106,28 @@ func TestContractChromeANavigationWhoseLeaseHasEndedIsNotTheNextOnes(t *testing.
 func TestContractChromeANavigationWhoseRunHasEndedIsNotTheNextOnes(t *testing.T) {
 	needsChrome(t)
 	server := newSlow(t)
-	onBrowser(t, nil, func(s *contractStage[*chrome.Page], b *chromeBench) {
-		tab := s.tab(s.context())
-		wrong := 0
-		for n := range hangUps {
-			_ = tab.Page().Run(s.in(time.Duration(2+n%30)*time.Millisecond), chromedp.Navigate(server.URL+"/one"))
-			if err := arrives(s.limit(), tab.Page(), server.URL+"/two", "two"); err != nil {
-				wrong++
-				t.Logf("after %d ms: %v", 2+n%30, err)
-			}
-		}
-		if wrong > 0 {
-			t.Errorf("%d of %d runs did not get their own page", wrong, hangUps)
-		}
-	})
+	for what, actions := range map[string][]chromedp.Action[chromedp.Void]{
+		"the holder's": {chromedp.Navigate(server.URL + "/one")},
+		"the page's":   {evaluate("f.submit()"), chromedp.WaitVisible("#none")},
+	} {
+		t.Run(what, func(t *testing.T) {
+			onBrowser(t, nil, func(s *contractStage[*chrome.Page], b *chromeBench) {
+				tab := s.tab(s.context())
+				wrong := 0
+				for n := range hangUps {
+					s.ok("navigate", arrives(s.limit(), tab.Page(), server.URL+"/post", "post"))
+					_ = tab.Page().Run(s.in(time.Duration(2+n%30)*time.Millisecond), actions...)
+					if err := arrives(s.limit(), tab.Page(), server.URL+"/two", "two"); err != nil {
+						wrong++
+						t.Logf("after %d ms: %v", 2+n%30, err)
+					}
+				}
+				if wrong > 0 {
+					t.Errorf("%d of %d runs did not get their own page", wrong, hangUps)
+				}
+			})
+		})
+	}
 }
 
 // A look that finds nothing in time leaves a page alone that loads still.
@@ -174,12 +182,15 @@ func evaluate(expression string) chromedp.Action[chromedp.Void] {
 func TestContractChromeTheEndOfALeaseStopsWhatIsInFlightAndNeedsNoMainThread(t *testing.T) {
 	needsChrome(t)
 	server := newSlow(t)
-	for what, actions := range inFlight {
-		t.Run(what, func(t *testing.T) {
-			onBrowser(t, nil, func(s *contractStage[*chrome.Page], b *chromeBench) {
-				tab := s.tab(s.context())
+	onBrowser(t, nil, func(all *contractStage[*chrome.Page], b *chromeBench) {
+		c := all.context()
+		for what, actions := range inFlight {
+			t.Run(what, func(t *testing.T) {
+				s := *all
+				s.T = t
+				tab := s.tab(c)
 				loops := strings.Contains(what, "loop")
-				for n := range 6 {
+				for n := range 4 {
 					s.ok("navigate", arrives(s.limit(), tab.Page(), server.URL+"/post", "post"))
 					s.ok(what, tab.Page().Run(s.limit(), actions...))
 					if n%2 == 1 { // its own time to begin; what it asks for is never answered
@@ -193,6 +204,33 @@ func TestContractChromeTheEndOfALeaseStopsWhatIsInFlightAndNeedsNoMainThread(t *
 					}
 					s.begin(tab)
 					s.ok("the next navigation", arrives(s.limit(), tab.Page(), server.URL+"/two", "two"))
+				}
+				s.ok("Close", tab.Close(s.limit()))
+			})
+		}
+	})
+}
+
+// As long as a navigation has no answer, the browser holds back what the page's main thread is told.
+func TestContractChromeWhatAPageBeginsBetweenTwoLeasesHoldsUpNobody(t *testing.T) {
+	needsChrome(t)
+	for _, reset := range []bool{false, true} {
+		t.Run(fmt.Sprint("Reset ", reset), func(t *testing.T) {
+			onBrowser(t, nil, func(s *contractStage[*chrome.Page], b *chromeBench) {
+				tab := s.tab(s.context())
+				for range 4 {
+					mark := b.mark()
+					s.ok("Work", b.work(s.limit(), tab.Page()))
+					const later = "setTimeout(() => { location = '/hang%s' }, 200)" // the end takes 10 ms
+					s.ok("later", tab.Page().Run(s.limit(), evaluate(fmt.Sprintf(later, mark))))
+					s.end(tab)
+					s.ok("the navigation", b.await(s.limit(), mark))
+					if reset {
+						s.ok("Halt", tab.(pool.Halter).Halt(s.limit()))
+						s.ok("Reset", tab.Reset(s.limit()))
+					}
+					s.begin(tab)
+					s.ok("the next work", b.work(s.limit(), tab.Page()))
 				}
 			})
 		})
