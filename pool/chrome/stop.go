@@ -9,6 +9,7 @@ import (
 	"github.com/chromedp/cdproto"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/cdproto/target"
 )
 
@@ -21,6 +22,11 @@ const (
 	// stopsEnough of its answers are enough.
 	stoppedGrace = 25 * time.Millisecond
 	stopsEnough  = 3
+	// announcedGrace is the same for the beginning of what a page has announced.
+	announcedGrace = 50 * time.Millisecond
+	// hearFor is how long the stop of what a Run left behind waits for a main thread that has not
+	// answered the Run's last command.
+	hearFor = 500 * time.Millisecond
 )
 
 // stop ends the navigation that is in flight, and what the document still loads, and returns when
@@ -39,6 +45,9 @@ func (t *tab) stop(ctx context.Context) error {
 		}
 		state, changed := t.nav.look()
 		pause := stoppedGrace
+		if !state.busy && !state.loading {
+			pause = announcedGrace
+		}
 		if refused != nil {
 			pause, taken = commitPause, 0
 		} else if taken++; !state.inFlight() {
@@ -158,13 +167,37 @@ func (s *session) noteNavigation(method string) {
 // mark is a moment in the life of a session.
 type mark struct {
 	sent, starts, announcements int
+	commands                    int // that chromedp had sent
 }
 
 func (s *session) mark() mark {
 	state, _ := s.t.nav.look()
+	commands := s.line.asked.sent()
 	s.stops.Lock()
 	defer s.stops.Unlock()
-	return mark{s.stops.sent, state.starts, state.announcements}
+	return mark{s.stops.sent, state.starts, state.announcements, commands}
+}
+
+// hear waits for the page's main thread, and no longer than hearFor: a script may hold it.
+func (s *session) hear(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, hearFor)
+	defer cancel()
+	_, err := ask(ctx, s.t, runtime.Evaluate, one)
+	return err
+}
+
+// hearSince waits until the main thread has taken in what the session has sent since a mark, as hear
+// does, or has announced a navigation since.
+func (s *session) hearSince(ctx context.Context, before mark) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		defer cancel()
+		_ = s.hear(ctx)
+	}()
+	_ = s.t.await(ctx, func(v navigation) bool {
+		return v.starts != before.starts || v.announcements != before.announcements
+	})
 }
 
 // stopSince begins to stop a navigation that began since a mark and is still under way.
@@ -185,6 +218,9 @@ func (s *session) stopSince(before mark) {
 		if s.barrier(ctx) != nil {
 			return
 		}
+		if s.line.asked.open(before.commands) { // what it asks for may be to begin a navigation
+			s.hearSince(ctx, before)
+		}
 		now, state := s.mark(), navigation{}
 		state, _ = s.t.nav.look()
 		asked, began := now.sent-before.sent, now.starts-before.starts
@@ -192,7 +228,11 @@ func (s *session) stopSince(before mark) {
 		if asked <= began && !(own && state.navigates()) {
 			return
 		}
-		if s.t.stop(ctx) == nil {
+		err := s.t.stop(ctx)
+		if err == nil && s.t.moves() { // it is yet to begin, or its page is busy
+			_, err = s.t.still(ctx, func() error { return s.hear(ctx) })
+		}
+		if err == nil {
 			_ = s.barrier(ctx) // news of the navigation that ended is not the next one's
 		}
 	}()
