@@ -43,8 +43,17 @@ func newSlow(t *testing.T) *httptest.Server {
 			fmt.Fprint(w, "<title>image</title><img src=/never>")
 		case "/loop":
 			fmt.Fprint(w, "<title>loop</title><script>for (;;) {}</script>")
+		case "/file": // a download that goes on
+			w.Header().Set("Content-Disposition", "attachment; filename=file")
+			fmt.Fprint(w, "begins")
+			_ = http.NewResponseController(w).Flush()
+			select {
+			case <-r.Context().Done():
+			case <-over:
+			}
 		case "/post":
-			fmt.Fprint(w, "<title>post</title><form id=f method=post action=/never></form>")
+			fmt.Fprint(w, `<title>post</title><form id=f method=post action=/never></form><a id=a href=/never>a</a>
+				<a id=d href=/file>d</a>`)
 		default:
 			fmt.Fprintf(w, "<title>%s</title>", r.URL.Path[1:])
 		}
@@ -97,20 +106,28 @@ func TestContractChromeANavigationWhoseLeaseHasEndedIsNotTheNextOnes(t *testing.
 func TestContractChromeANavigationWhoseRunHasEndedIsNotTheNextOnes(t *testing.T) {
 	needsChrome(t)
 	server := newSlow(t)
-	onBrowser(t, nil, func(s *contractStage[*chrome.Page], b *chromeBench) {
-		tab := s.tab(s.context())
-		wrong := 0
-		for n := range hangUps {
-			_ = tab.Page().Run(s.in(time.Duration(2+n%30)*time.Millisecond), chromedp.Navigate(server.URL+"/one"))
-			if err := arrives(s.limit(), tab.Page(), server.URL+"/two", "two"); err != nil {
-				wrong++
-				t.Logf("after %d ms: %v", 2+n%30, err)
-			}
-		}
-		if wrong > 0 {
-			t.Errorf("%d of %d runs did not get their own page", wrong, hangUps)
-		}
-	})
+	for what, actions := range map[string][]chromedp.Action[chromedp.Void]{
+		"the holder's": {chromedp.Navigate(server.URL + "/one")},
+		"the page's":   {evaluate("f.submit()"), chromedp.WaitVisible("#none")},
+	} {
+		t.Run(what, func(t *testing.T) {
+			onBrowser(t, nil, func(s *contractStage[*chrome.Page], b *chromeBench) {
+				tab := s.tab(s.context())
+				wrong := 0
+				for n := range hangUps {
+					s.ok("navigate", arrives(s.limit(), tab.Page(), server.URL+"/post", "post"))
+					_ = tab.Page().Run(s.in(time.Duration(2+n%30)*time.Millisecond), actions...)
+					if err := arrives(s.limit(), tab.Page(), server.URL+"/two", "two"); err != nil {
+						wrong++
+						t.Logf("after %d ms: %v", 2+n%30, err)
+					}
+				}
+				if wrong > 0 {
+					t.Errorf("%d of %d runs did not get their own page", wrong, hangUps)
+				}
+			})
+		})
+	}
 }
 
 // A look that finds nothing in time leaves a page alone that loads still.
@@ -129,29 +146,51 @@ func TestContractChromeARunThatBeganNoNavigationStopsNone(t *testing.T) {
 	})
 }
 
-// inFlight are navigations that do not end by themselves.
+// inFlight are navigations that do not end by themselves, and what has begun one when it has run.
 var inFlight = map[string][]chromedp.Action[chromedp.Void]{
-	"a navigation": {chromedp.Evaluate[chromedp.Void]("location = '/never'")},
-	"a reload":     {chromedp.Evaluate[chromedp.Void]("history.replaceState(0, '', '/never'); location.reload()")},
-	"a form":       {chromedp.Evaluate[chromedp.Void]("f.submit()")},
-	"an image":     {chromedp.Evaluate[chromedp.Void]("document.body.innerHTML = '<img src=/never>'")},
-	"a history step": {chromedp.Evaluate[chromedp.Void]("history.pushState(0, '', '/never'); location = '/one'"), chromedp.WaitReady("title"),
-		chromedp.Evaluate[chromedp.Void]("history.back()")},
-	"a loop":                  {chromedp.Evaluate[chromedp.Void]("setTimeout(() => { for (;;) {} })")},
-	"a loop at load":          {chromedp.Evaluate[chromedp.Void]("location = '/loop'")},
-	"a navigation and a loop": {chromedp.Evaluate[chromedp.Void]("location = '/never'; setTimeout(() => { for (;;) {} }, 50)")},
+	"a navigation":           {evaluate("location = '/never'")},
+	"a replaced address":     {evaluate("location.replace('/never')")},
+	"a reload":               {evaluate("history.replaceState(0, '', '/never'); location.reload()")},
+	"a form":                 {evaluate("f.submit()")},
+	"a form by its button":   {evaluate("f.requestSubmit()")},
+	"a form with GET":        {evaluate("f.method = 'get'; f.submit()")},
+	"two forms":              {evaluate("f.submit(); f.submit()")},
+	"a form, then another":   {evaluate("f.submit(); location = '/never?'")},
+	"another, then a form":   {evaluate("location = '/never?'; f.submit()")},
+	"a form that is stopped": {evaluate("f.submit(); window.stop()")},
+	"a link":                 {evaluate("a.click()")},
+	"a download":             {evaluate("d.click()")},
+	"its own window":         {evaluate("window.open('/never', '_self'); 0")},
+	"a refresh":              {evaluate("document.head.innerHTML = '<meta http-equiv=refresh content=\"0; url=/never\">'; 0")},
+	"a later refresh":        {evaluate("document.head.innerHTML = '<meta http-equiv=refresh content=\"1; url=/never\">'; 0")},
+	"an image":               {evaluate("document.body.innerHTML = '<img src=/never>'")},
+	"a history step": {evaluate("history.pushState(0, '', '/never'); location = '/one'"), chromedp.WaitReady("title"),
+		evaluate("history.back()")},
+	"a timer":                 {evaluate("setTimeout(() => { location = '/never' }, 0)")},
+	"a timer and a form":      {evaluate("setTimeout(() => { f.submit() }, 0)")},
+	"a loop":                  {evaluate("setTimeout(() => { for (;;) {} })")},
+	"a loop at load":          {evaluate("location = '/loop'")},
+	"a navigation and a loop": {evaluate("location = '/never'; setTimeout(() => { for (;;) {} }, 50)")},
+	"a form and a loop":       {evaluate("f.submit(); setTimeout(() => { for (;;) {} })")},
+}
+
+func evaluate(expression string) chromedp.Action[chromedp.Void] {
+	return chromedp.Evaluate[chromedp.Void](expression)
 }
 
 // What was asked of the browser right before the end is in flight then, or is about to be.
 func TestContractChromeTheEndOfALeaseStopsWhatIsInFlightAndNeedsNoMainThread(t *testing.T) {
 	needsChrome(t)
 	server := newSlow(t)
-	for what, actions := range inFlight {
-		t.Run(what, func(t *testing.T) {
-			onBrowser(t, nil, func(s *contractStage[*chrome.Page], b *chromeBench) {
-				tab := s.tab(s.context())
+	onBrowser(t, nil, func(all *contractStage[*chrome.Page], b *chromeBench) {
+		c := all.context()
+		for what, actions := range inFlight {
+			t.Run(what, func(t *testing.T) {
+				s := *all
+				s.T = t
+				tab := s.tab(c)
 				loops := strings.Contains(what, "loop")
-				for n := range 6 {
+				for n := range 4 {
 					s.ok("navigate", arrives(s.limit(), tab.Page(), server.URL+"/post", "post"))
 					s.ok(what, tab.Page().Run(s.limit(), actions...))
 					if n%2 == 1 { // its own time to begin; what it asks for is never answered
@@ -165,6 +204,33 @@ func TestContractChromeTheEndOfALeaseStopsWhatIsInFlightAndNeedsNoMainThread(t *
 					}
 					s.begin(tab)
 					s.ok("the next navigation", arrives(s.limit(), tab.Page(), server.URL+"/two", "two"))
+				}
+				s.ok("Close", tab.Close(s.limit()))
+			})
+		}
+	})
+}
+
+// As long as a navigation has no answer, the browser holds back what the page's main thread is told.
+func TestContractChromeWhatAPageBeginsBetweenTwoLeasesHoldsUpNobody(t *testing.T) {
+	needsChrome(t)
+	for _, reset := range []bool{false, true} {
+		t.Run(fmt.Sprint("Reset ", reset), func(t *testing.T) {
+			onBrowser(t, nil, func(s *contractStage[*chrome.Page], b *chromeBench) {
+				tab := s.tab(s.context())
+				for range 4 {
+					mark := b.mark()
+					s.ok("Work", b.work(s.limit(), tab.Page()))
+					const later = "setTimeout(() => { location = '/hang%s' }, 200)" // the end takes 10 ms
+					s.ok("later", tab.Page().Run(s.limit(), evaluate(fmt.Sprintf(later, mark))))
+					s.end(tab)
+					s.ok("the navigation", b.await(s.limit(), mark))
+					if reset {
+						s.ok("Halt", tab.(pool.Halter).Halt(s.limit()))
+						s.ok("Reset", tab.Reset(s.limit()))
+					}
+					s.begin(tab)
+					s.ok("the next work", b.work(s.limit(), tab.Page()))
 				}
 			})
 		})

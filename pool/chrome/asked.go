@@ -184,6 +184,20 @@ func (l *line) checkSelector(session target.SessionID, text string) {
 	)
 }
 
+// sent is the number of commands so far.
+func (a *asked) sent() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.commands
+}
+
+// open reports whether the latest command, of those after the first so many, has no answer.
+func (a *asked) open(since int) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.last.number > since && !a.last.done
+}
+
 // watch is what a Run keeps of the moment at which it began.
 type watch struct {
 	asked    *asked

@@ -60,8 +60,13 @@
 // Each lease has a DevTools session and a chromedp of its own. What a holder sets through it ends
 // with the lease, whether pool.Config.Reset is on or off: emulation, headers, blocked addresses,
 // interception, scripts, bindings, listeners, exposed functions. When the lease ends, the
-// navigation in flight is stopped before the tab is used again. A Page answers pool.ErrReleased
+// navigation in flight is stopped before the tab is used again. That includes a navigation of the
+// page's own which has not begun yet: a form, a link, a refresh. A Page answers pool.ErrReleased
 // from then on.
+//
+// With Reset off, the scripts and timers of the page go on. What they begin to load before the next
+// lease has begun is stopped as well. What they begin later is part of the document that the next
+// lease meets.
 //
 // What the next lease of the same affinity meets depends on the settings:
 //

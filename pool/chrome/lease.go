@@ -6,14 +6,19 @@ import (
 	"fmt"
 
 	"github.com/chromedp/cdproto"
+	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/cdproto/target"
 
 	"github.com/pagepool/pagepool/pool"
 )
 
+// openQuiet bounds how often a lease's session is asked again whether its page keeps still.
+const openQuiet = 3
+
 // BeginLease opens the session of the next lease, with a chromedp of its own, and waits until the
 // page's main thread has answered, for ctx, or for the end of the tab. ctx bounds the call only.
-// After an error no session is left.
+// What the last lease's page begins to load meanwhile is stopped: the next holder meets neither that
+// navigation nor the news of its end. After an error no session is left.
 func (t *tab) BeginLease(ctx context.Context) (*Page, context.Context, error) {
 	t.mu.Lock()
 	held := t.mu.lease != nil && t.mu.lease.life.Err() == nil
@@ -21,20 +26,52 @@ func (t *tab) BeginLease(ctx context.Context) (*Page, context.Context, error) {
 	if held {
 		return nil, nil, errors.New("chrome: begin a lease: the last one has not ended")
 	}
-	var s *session
-	err := t.wake(ctx) // on a frozen page, chromedp cannot always be attached
-	if err == nil {
-		s, err = t.openSession(ctx)
-	}
+	s, err := t.openStill(ctx)
 	if err != nil {
 		return nil, nil, fmt.Errorf("chrome: begin a lease: %w", err)
 	}
 	t.nav.turn()
 	s.begun.Store(true)
 	t.mu.Lock()
-	t.mu.lease = s
+	t.mu.lease, t.mu.used = s, true
 	t.mu.Unlock()
 	return s.page, s.life, nil
+}
+
+// openStill opens a session on a page that keeps still, as openSession does. A page that was brought
+// to the standby state since its last lease may load what it likes.
+func (t *tab) openStill(ctx context.Context) (*session, error) {
+	t.mu.Lock()
+	used := t.mu.used
+	t.mu.Unlock()
+	var s *session
+	open := func() error {
+		err := t.wake(ctx) // on a frozen page, chromedp cannot always be attached
+		if err == nil {
+			s, err = t.openSession(ctx)
+		}
+		return err
+	}
+	if !used {
+		err := open()
+		return s, err
+	}
+	moved, err := t.still(ctx, open)
+	for n := 0; err == nil && moved && n < openQuiet; n++ {
+		moved, err = t.still(ctx, func() error {
+			// Its answer comes behind the news of the session, and chromedp takes that in before the
+			// barrier.
+			_, err := askOn(ctx, t, s.id(), runtime.Evaluate, one)
+			if refused := (*cdproto.Error)(nil); err == nil || errors.As(err, &refused) {
+				err = s.barrier(ctx)
+			}
+			return err
+		})
+	}
+	if err != nil && s != nil {
+		s.close(err)
+	}
+	return s, err
 }
 
 // EndLease ends the lease's session. From its first step on the holder's page answers

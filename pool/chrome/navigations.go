@@ -3,6 +3,7 @@ package chrome
 import (
 	"bytes"
 	"context"
+	"strings"
 	"sync"
 
 	"github.com/chromedp/cdproto"
@@ -35,9 +36,15 @@ type navigation struct {
 	committed cdp.LoaderID // of the document that the frame shows
 	loading   bool         // between frameStartedLoading and frameStoppedLoading
 	busy      bool         // a navigation began, and the frame has not stopped loading since
+	stops     int          // stops of the driver's that run
 	stopping  bool         // the driver has asked for the end of the navigation that began last
-	status    int64        // of the response of the document with loader statusOf; 0: it has none
-	statusOf  cdp.LoaderID
+	// The page announces a navigation of its own before it begins, which for a form may be 20 ms later.
+	// A stop in between does not prevent it.
+	announcements int
+	scheduled     bool   // the page is about to begin one
+	requested     string // where the page has asked to go, without the scheme; empty: that has begun
+	status        int64  // of the response of the document with loader statusOf; 0: it has none
+	statusOf      cdp.LoaderID
 
 	// Since turn was called.
 	began bool // a navigation to another document
@@ -45,6 +52,19 @@ type navigation struct {
 	// without the driver's doing.
 	finished bool
 }
+
+// The events around a navigation that a page begins. The protocol's description calls them
+// deprecated, so chromedp's types have none of them.
+const (
+	eventFrameScheduledNavigation        = "Page.frameScheduledNavigation"
+	eventFrameClearedScheduledNavigation = "Page.frameClearedScheduledNavigation"
+)
+
+// navigates reports whether a navigation is under way or announced.
+func (v navigation) navigates() bool { return v.busy || v.scheduled || v.requested != "" }
+
+// inFlight reports whether the end of a lease has something to stop.
+func (v navigation) inFlight() bool { return v.navigates() || v.loading }
 
 func newNavigations(id target.ID) *navigations {
 	return &navigations{
@@ -58,6 +78,8 @@ func navigates(method cdproto.MethodType) bool {
 	switch method {
 	case cdproto.EventPageFrameStartedNavigating, cdproto.EventPageFrameNavigated,
 		cdproto.EventPageFrameStartedLoading, cdproto.EventPageFrameStoppedLoading,
+		cdproto.EventPageFrameRequestedNavigation, eventFrameScheduledNavigation,
+		eventFrameClearedScheduledNavigation,
 		cdproto.EventPageDomContentEventFired, cdproto.EventNetworkResponseReceived:
 		return true
 	}
@@ -74,6 +96,12 @@ func (n *navigations) event(method cdproto.MethodType, params jsonv2.Value) {
 			return
 		}
 		change = func(v *navigation) { v.started(&started) }
+	case cdproto.EventPageFrameRequestedNavigation, eventFrameScheduledNavigation,
+		eventFrameClearedScheduledNavigation:
+		if !bytes.HasPrefix(params, n.frame) {
+			return
+		}
+		change = announced(method, params)
 	case cdproto.EventPageFrameStartedLoading:
 		if !bytes.HasPrefix(params, n.frame) {
 			return
@@ -93,7 +121,10 @@ func (n *navigations) event(method cdproto.MethodType, params jsonv2.Value) {
 		if !bytes.HasPrefix(params, n.framed) || decode(params, &news) != nil {
 			return
 		}
-		change = func(v *navigation) { v.commits, v.committed = v.commits+1, news.Frame.LoaderID }
+		change = func(v *navigation) {
+			v.commits, v.committed = v.commits+1, news.Frame.LoaderID
+			v.forget() // with the document that announced them
+		}
 	case cdproto.EventPageDomContentEventFired: // only of the main frame
 		change = func(v *navigation) {
 			v.finished = v.finished || v.began && v.committed == v.pending
@@ -130,12 +161,51 @@ func (n *navigations) event(method cdproto.MethodType, params jsonv2.Value) {
 	default:
 		return
 	}
-	n.change(change)
+	if change != nil {
+		n.change(change)
+	}
 }
+
+// announced returns what an announcement changes; nil: nothing.
+func announced(method cdproto.MethodType, params jsonv2.Value) func(*navigation) {
+	var news struct {
+		URL         string                           `json:"url"`
+		Disposition page.ClientNavigationDisposition `json:"disposition"`
+		Delay       float64                          `json:"delay"` // in seconds
+	}
+	if decode(params, &news) != nil {
+		return nil
+	}
+	switch {
+	case method == eventFrameClearedScheduledNavigation:
+		return func(v *navigation) { v.scheduled = false }
+	case method == eventFrameScheduledNavigation && news.Delay == 0: // a later one is a timer, which a stop ends
+		return func(v *navigation) { v.scheduled, v.announcements = true, v.announcements+1 }
+	case method == cdproto.EventPageFrameRequestedNavigation &&
+		news.Disposition == page.ClientNavigationDispositionCurrentTab:
+		return func(v *navigation) {
+			v.requested, v.announcements = schemeless(news.URL), v.announcements+1
+		}
+	}
+	return nil
+}
+
+// schemeless is an address without its scheme, which the browser may change before it begins to go
+// there.
+func schemeless(url string) string {
+	_, rest, _ := strings.Cut(url, ":")
+	return ":" + rest
+}
+
+// forget forgets what was announced and has not begun.
+func (v *navigation) forget() { v.scheduled, v.requested = false, "" }
 
 func (v *navigation) started(e *page.EventFrameStartedNavigating) {
 	v.starts++
-	v.busy, v.stopping = true, false
+	v.busy, v.stopping = true, v.stops > 0
+	if schemeless(e.URL) == v.requested { // otherwise that is yet to begin
+		v.requested = ""
+	}
 	switch e.NavigationType {
 	case page.FrameStartedNavigatingNavigationTypeSameDocument,
 		page.FrameStartedNavigatingNavigationTypeHistorySameDocument:

@@ -35,7 +35,7 @@ func (t *tab) Halt(ctx context.Context) error {
 	t.thaw()
 	err := t.quiet(ctx)
 	if err == nil {
-		err = t.hear(ctx, one)
+		_, err = t.still(ctx, func() error { return t.hear(ctx, one) })
 	}
 	if err != nil {
 		return fmt.Errorf("chrome: halt: %w", err)

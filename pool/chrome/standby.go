@@ -158,6 +158,9 @@ var errReplaced = errors.New("another navigation came between")
 // Prepare work on a page with a session of its own. What Prepare sets through it lasts until the
 // page is brought to the standby state again.
 func (t *tab) prepare(ctx context.Context) error {
+	t.mu.Lock()
+	t.mu.used = false
+	t.mu.Unlock()
 	if t.b.Ready == nil && t.b.Prepare == nil {
 		return nil
 	}

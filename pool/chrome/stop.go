@@ -9,6 +9,7 @@ import (
 	"github.com/chromedp/cdproto"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/cdproto/target"
 )
 
@@ -21,14 +22,21 @@ const (
 	// stopsEnough of its answers are enough.
 	stoppedGrace = 25 * time.Millisecond
 	stopsEnough  = 3
+	// announcedGrace is the same for the beginning of what a page has announced.
+	announcedGrace = 50 * time.Millisecond
+	// hearFor is how long the stop of what a Run left behind waits for a main thread that has not
+	// answered the Run's last command.
+	hearFor = 500 * time.Millisecond
 )
 
 // stop ends the navigation that is in flight, and what the document still loads, and returns when
 // that is seen, or when ctx ends. The browser refuses a stop while a navigation is committed, and
 // that navigation then goes on; so a stop is repeated until it was taken and no document was
-// committed after it.
+// committed after it. What the page has announced is in flight as well: the browser begins it after
+// the stop, so that is repeated then.
 func (t *tab) stop(ctx context.Context) error {
-	t.nav.change(func(v *navigation) { v.stopping = v.stopping || v.busy })
+	t.nav.change(func(v *navigation) { v.stops, v.stopping = v.stops+1, v.stopping || v.inFlight() })
+	defer t.nav.change(func(v *navigation) { v.stops-- })
 	for taken := 0; taken < stopsEnough; {
 		_, err := ask(ctx, t, page.StopLoading, cdp.Empty{})
 		refused := (*cdproto.Error)(nil)
@@ -37,9 +45,12 @@ func (t *tab) stop(ctx context.Context) error {
 		}
 		state, changed := t.nav.look()
 		pause := stoppedGrace
+		if !state.busy && !state.loading {
+			pause = announcedGrace
+		}
 		if refused != nil {
 			pause, taken = commitPause, 0
-		} else if taken++; !state.loading {
+		} else if taken++; !state.inFlight() {
 			return nil
 		}
 		committed, err := t.settled(ctx, state, changed, pause, refused != nil)
@@ -48,20 +59,21 @@ func (t *tab) stop(ctx context.Context) error {
 			return err
 		case committed:
 			taken = 0
-		case refused == nil && !t.loading():
+		case refused == nil && !t.moves():
 			return nil
 		}
 	}
 	return nil
 }
 
-func (t *tab) loading() bool {
+// moves reports whether something is in flight.
+func (t *tab) moves() bool {
 	state, _ := t.nav.look()
-	return state.loading
+	return state.inFlight()
 }
 
-// settled waits until a document is committed, for pause, and, unless the stop was refused, until
-// the page stops loading. It reports whether a document was committed.
+// settled waits until a document is committed or a navigation begins, for pause, and, unless the
+// stop was refused, until nothing is in flight. It reports whether a document was committed.
 func (t *tab) settled(
 	ctx context.Context, last navigation, changed <-chan struct{}, pause time.Duration, refused bool,
 ) (bool, error) {
@@ -81,10 +93,40 @@ func (t *tab) settled(
 		switch {
 		case state.commits != last.commits:
 			return true, nil
-		case !refused && !state.loading:
+		case !refused && (state.starts != last.starts || !state.inFlight()):
 			return false, nil
 		}
 	}
+}
+
+// still does something that needs the page's main thread, and stops what the page begins to load
+// meanwhile. As long as a navigation has no answer the browser holds back what it is to tell the
+// main thread, so a page could make the driver wait for a server of its choice. It reports whether
+// there was something to stop. Nothing that the page announced before do returned is in flight then.
+func (t *tab) still(ctx context.Context, do func() error) (bool, error) {
+	watching, cancel := context.WithCancel(ctx)
+	defer cancel()
+	watched := make(chan bool, 1)
+	go func() {
+		moved := false
+		for t.await(watching, navigation.inFlight) == nil {
+			moved = true
+			if t.stop(watching) != nil {
+				break
+			}
+		}
+		watched <- moved
+	}()
+	err := do()
+	cancel()
+	moved := <-watched
+	if err != nil || !t.moves() {
+		return moved, err
+	}
+	err = t.stop(ctx)
+	// The main thread has been heard since; so what has not begun yet never does.
+	t.nav.change((*navigation).forget)
+	return true, err
 }
 
 // stops is the stop of a navigation that a Run left behind.
@@ -124,14 +166,38 @@ func (s *session) noteNavigation(method string) {
 
 // mark is a moment in the life of a session.
 type mark struct {
-	sent, starts int
+	sent, starts, announcements int
+	commands                    int // that chromedp had sent
 }
 
 func (s *session) mark() mark {
 	state, _ := s.t.nav.look()
+	commands := s.line.asked.sent()
 	s.stops.Lock()
 	defer s.stops.Unlock()
-	return mark{s.stops.sent, state.starts}
+	return mark{s.stops.sent, state.starts, state.announcements, commands}
+}
+
+// hear waits for the page's main thread, and no longer than hearFor: a script may hold it.
+func (s *session) hear(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, hearFor)
+	defer cancel()
+	_, err := ask(ctx, s.t, runtime.Evaluate, one)
+	return err
+}
+
+// hearSince waits until the main thread has taken in what the session has sent since a mark, as hear
+// does, or has announced a navigation since.
+func (s *session) hearSince(ctx context.Context, before mark) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() {
+		defer cancel()
+		_ = s.hear(ctx)
+	}()
+	_ = s.t.await(ctx, func(v navigation) bool {
+		return v.starts != before.starts || v.announcements != before.announcements
+	})
 }
 
 // stopSince begins to stop a navigation that began since a mark and is still under way.
@@ -152,13 +218,21 @@ func (s *session) stopSince(before mark) {
 		if s.barrier(ctx) != nil {
 			return
 		}
+		if s.line.asked.open(before.commands) { // what it asks for may be to begin a navigation
+			s.hearSince(ctx, before)
+		}
 		now, state := s.mark(), navigation{}
 		state, _ = s.t.nav.look()
 		asked, began := now.sent-before.sent, now.starts-before.starts
-		if asked <= began && (began == 0 || !state.busy) {
+		own := began > 0 || now.announcements > before.announcements
+		if asked <= began && !(own && state.navigates()) {
 			return
 		}
-		if s.t.stop(ctx) == nil {
+		err := s.t.stop(ctx)
+		if err == nil && s.t.moves() { // it is yet to begin, or its page is busy
+			_, err = s.t.still(ctx, func() error { return s.hear(ctx) })
+		}
+		if err == nil {
 			_ = s.barrier(ctx) // news of the navigation that ended is not the next one's
 		}
 	}()

@@ -70,6 +70,7 @@ type tab struct {
 		sessions map[*session]struct{} // those that have not been closed
 		lease    *session              // of the lease that began last; nil: none has
 		prepared *session              // of the last Prepare; nil: there is no Prepare
+		used     bool                  // a lease began since the page was brought to the standby state
 		told     *diary                // of the lease that LeaseBegun began last; nil: none
 		began    bool                  // a navigation, in the lease that EndLease ended last
 		finished bool                  // one of them
@@ -200,14 +201,21 @@ func (t *tab) Context() context.Context { return t.life }
 
 func (t *tab) Done() <-chan struct{} { return t.done }
 
-// ask calls the page itself, and waits for the answer, for ctx, or for the end of the tab: the
-// calls on a page that crashed are never answered.
+// ask calls the page itself on the driver's session, and waits for the answer, for ctx, or for the
+// end of the tab: the calls on a page that crashed are never answered.
 func ask[P, R any](ctx context.Context, t *tab, command cdp.Command[P, R], params P) (R, error) {
+	return askOn(ctx, t, t.session, command, params)
+}
+
+// askOn is ask on another session of the page.
+func askOn[P, R any](
+	ctx context.Context, t *tab, on target.SessionID, command cdp.Command[P, R], params P,
+) (R, error) {
 	if ctx.Err() != nil {
 		var none R
 		return none, fmt.Errorf("chrome: %s: %w", command.Method, ended(ctx))
 	}
-	return awaited(ctx, t, begin(t.b.wire, t.session, command, params))
+	return awaited(ctx, t, begin(t.b.wire, on, command, params))
 }
 
 // awaited waits for the answer of the page as ask does.
