@@ -239,7 +239,7 @@ func (p *Pool[P]) watchTabLocked(t *tab[P]) {
 func (p *Pool[P]) crashedLocked(t *tab[P]) {
 	if p.mu.tabs[t.id] == t && !t.crashed {
 		t.crashed = true
-		p.stepLocked(core.Event{Kind: core.Crashed, Tab: t.id})
+		p.stepLocked(core.Event{Kind: core.Crashed, Tab: t.id, TooLarge: errors.Is(context.Cause(t.pageLife), ErrPageTooLarge)})
 	}
 }
 

@@ -25,6 +25,9 @@ var (
 	ErrReleased = errors.New("pool: the lease was released")
 	// ErrPageCrashed is the cause that ends a lease when the renderer of its tab died.
 	ErrPageCrashed = errors.New("pool: the page crashed")
+	// ErrPageTooLarge is the cause that ends a lease when its page used more memory than the driver
+	// lets it. A driver tells it by the cause of Tab.Context.
+	ErrPageTooLarge = errors.New("pool: the page used too much memory")
 	// ErrPageClosed is the cause that ends a lease when its page was closed by somebody else than the
 	// pool: its script, its holder, or a user of the browser. A driver tells it by the cause of
 	// Tab.Context.
@@ -108,5 +111,6 @@ var causes = [...]error{
 	core.BrowserUnavailable: ErrBrowserUnavailable,
 	core.LeaseExpired:       ErrLeaseExpired,
 	core.PageCrashed:        ErrPageCrashed,
+	core.PageTooLarge:       ErrPageTooLarge,
 	core.BrowserLost:        ErrBrowserLost,
 }

@@ -197,8 +197,11 @@ func (p *Pool[P]) endLeaseLocked(e *core.Effect) {
 		p.diagnoseLocked(t.holder, ErrLeaseExpired)
 	}
 	cause, reason := causes[e.Reason], e.Reason.String()
-	if closed := t.pageClosed(); e.Reason == core.PageCrashed && closed != nil {
+	switch closed := t.pageClosed(); {
+	case e.Reason == core.PageCrashed && closed != nil:
 		cause, reason = closed, outcomeOf(closed)
+	case e.Reason == core.PageTooLarge:
+		cause = context.Cause(t.pageLife) // which has the sizes
 	}
 	ended := t.holder
 	ended.endLocked(cause)

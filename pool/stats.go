@@ -70,6 +70,7 @@ type Counters struct {
 	Lost          uint64 // the last: a tab, or a context without one, given up
 	Expired       uint64 // leases held too long
 	Crashes       uint64 // pages that crashed while they were of use
+	TooLarge      uint64 // pages that used more memory than they may
 	PagesClosed   uint64 // pages that somebody else than the pool closed while they were of use
 	BrowserStarts uint64 // launches asked for
 
@@ -138,6 +139,8 @@ func (c *Counters) count(e *core.Effect) {
 			c.Evictions++
 		case core.Crash:
 			c.Crashes++
+		case core.Memory:
+			c.TooLarge++
 		case core.MaxUses:
 			c.Retirements.MaxUses++
 		case core.MaxAge:

@@ -66,7 +66,7 @@ type SpanEnd struct {
 	// discarded for, or the cause that ended it without its holder.
 	Err error
 	// Outcome is a word for that. A wait: granted, abandoned, refused. A lease: released, discarded,
-	// suspect, expired, crashed, page-closed, browser-lost, closed. An operation: done, failed,
+	// suspect, expired, crashed, too-large, page-closed, browser-lost, closed. An operation: done, failed,
 	// given-up.
 	Outcome string
 	// Waits are a wait's.
@@ -85,8 +85,8 @@ func Outcomes(kind SpanKind) []string {
 	case SpanWait:
 		return []string{"granted", "abandoned", "refused"}
 	case SpanLease:
-		return []string{"released", "discarded", "suspect", "expired", "crashed", "page-closed",
-			"browser-lost", "closed"}
+		return []string{"released", "discarded", "suspect", "expired", "crashed", "too-large",
+			"page-closed", "browser-lost", "closed"}
 	}
 	return []string{"done", "failed", "given-up"}
 }
@@ -209,12 +209,18 @@ var outcomes = map[error]string{
 	ErrLeaseExpired: "expired", ErrPageCrashed: "crashed", ErrBrowserLost: "browser-lost", ErrClosed: "closed",
 }
 
-// outcomeOf is the word for a cause. That of a closed page is the driver's own, with ErrPageClosed in it.
+// outcomeOf is the word for a cause. That of a closed page, or one that is too large, is the driver's own,
+// with ErrPageClosed or ErrPageTooLarge in it.
 func outcomeOf(cause error) string {
-	if word, ok := outcomes[cause]; ok || !errors.Is(cause, ErrPageClosed) {
-		return word
+	word, ok := outcomes[cause]
+	switch {
+	case ok:
+	case errors.Is(cause, ErrPageClosed):
+		word = "page-closed"
+	case errors.Is(cause, ErrPageTooLarge):
+		word = "too-large"
 	}
-	return "page-closed"
+	return word
 }
 
 // traceCall begins the span of a call into the driver, and returns the call's ctx, and what its end is told to:

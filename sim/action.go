@@ -33,6 +33,7 @@ const (
 	GivesUp    // a caller gives up, where its instruction allows it
 	Expires    // a lease reaches its limit although its holder would give it back
 	Sickens    // the browser does no work any more, though it answers
+	Outgrows   // a page uses more memory than it may
 	TimePasses // by a tick: for what goes by the time, such as ageing
 	AllFaults  = 1<<iota - 1
 )
@@ -60,13 +61,14 @@ const (
 
 // Action is one thing that can happen next in an untimed world.
 type Action struct {
-	event   core.Event // a deadline
-	kind    actionKind
-	outcome fakebrowser.Outcome
-	twice   bool
-	made    bool  // an opening hangs whose context is there
-	index   int32 // of the operation, client, tab or browser
-	Fault   bool  // it costs one of the faults, and a fair browser does not do it
+	event    core.Event // a deadline
+	kind     actionKind
+	outcome  fakebrowser.Outcome
+	twice    bool
+	tooLarge bool  // a page ends because it is
+	made     bool  // an opening hangs whose context is there
+	index    int32 // of the operation, client, tab or browser
+	Fault    bool  // it costs one of the faults, and a fair browser does not do it
 }
 
 // Actions appends everything that can happen next to buffer, in a fixed order. The first is the
@@ -205,6 +207,7 @@ func (w *World) deviations(out []Action) []Action {
 			continue
 		}
 		add(Action{kind: pageCrashes, index: int32(i)}, Crashes)
+		add(Action{kind: pageCrashes, index: int32(i), tooLarge: true}, Outgrows)
 		if !t.Wedged {
 			add(Action{kind: pageWedges, index: int32(i)}, Wedges)
 		}
@@ -257,7 +260,7 @@ func (w *World) Do(a *Action) {
 	case deadlineFires:
 		w.step(a.event)
 	case pageCrashes:
-		w.Crash(w.fake.Tabs[a.index].ID)
+		w.Crash(w.fake.Tabs[a.index].ID, a.tooLarge)
 	case pageWedges:
 		w.Wedge(w.fake.Tabs[a.index].ID)
 	case pageLoops:
@@ -298,7 +301,11 @@ func (w *World) Label(a *Action) string {
 	case deadlineFires:
 		return string(trace.AppendEvent(nil, a.event, letters{}))
 	case pageCrashes:
-		return "crash t" + strconv.Itoa(int(w.fake.Tabs[a.index].ID))
+		text := "crash t" + strconv.Itoa(int(w.fake.Tabs[a.index].ID))
+		if a.tooLarge {
+			text += ", too large"
+		}
+		return text
 	case pageWedges:
 		return "wedge t" + strconv.Itoa(int(w.fake.Tabs[a.index].ID))
 	case pageLoops:

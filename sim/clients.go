@@ -226,7 +226,7 @@ func (w *World) instruct(i int, in Instruction) {
 		case in.Verb == Loop:
 			w.Loop(c.innermost().tab)
 		default:
-			w.Crash(c.innermost().tab)
+			w.Crash(c.innermost().tab, false)
 		}
 	case AbandonLate:
 		c.pc++

@@ -113,6 +113,7 @@ const (
 	closedUnwanted
 	closedSpoiled
 	closedDoubt
+	closedMemory
 	contextDisposed
 	contextSwept
 	contextDrained
@@ -127,6 +128,7 @@ const (
 	ownLimit
 	leaseExpired
 	leaseCrashed
+	leaseTooLarge
 	leaseBrowserLost
 	leaseRevoked
 
@@ -180,7 +182,7 @@ var reachNames = [reaches]string{
 	grantedInPrimary: "in_primary", grantedReassigned: "reassigned", grantedProbed: "probed",
 	bypassed: "bypassed", bypassUsedUp: "bypass_used_up",
 	closedContraction: "closed_contraction", closedDrain: "closed_drain", closedUnwanted: "closed_unwanted", closedSpoiled: "closed_spoiled",
-	closedDoubt: "closed_doubt", contextDoubt: "orphan_doubt",
+	closedDoubt: "closed_doubt", closedMemory: "closed_memory", contextDoubt: "orphan_doubt",
 	contextDisposed: "orphan_disposed", contextSwept: "orphan_swept", contextDrained: "orphan_drained",
 	contextOrphanRoom: "orphan_room", disposeRetain: "dispose_retain",
 	recycled: "recycled", recycleFailed: "recycle_failed",
@@ -271,7 +273,7 @@ var closeReaches = [...]reach{
 	core.OpenFailure: closedOpenFailure, core.OpenTimeout: closedOpenTimeout,
 	core.IdleSweep: closedIdleSweep, core.MaxUses: closedMaxUses, core.MaxAge: closedMaxAge,
 	core.Contraction: closedContraction, core.Drain: closedDrain, core.Unwanted: closedUnwanted, core.Spoiled: closedSpoiled,
-	core.Doubt: closedDoubt,
+	core.Doubt: closedDoubt, core.Memory: closedMemory,
 }
 
 var contextReaches = map[core.Reason]reach{
@@ -280,7 +282,7 @@ var contextReaches = map[core.Reason]reach{
 }
 
 var endReaches = [...]reach{
-	core.LeaseExpired: leaseExpired, core.PageCrashed: leaseCrashed,
+	core.LeaseExpired: leaseExpired, core.PageCrashed: leaseCrashed, core.PageTooLarge: leaseTooLarge,
 	core.BrowserLost: leaseBrowserLost, core.PoolClosed: leaseRevoked,
 }
 

@@ -41,3 +41,13 @@ var doubted = []*Scenario{
 		Faults:   2, Menu: Doubts,
 	},
 }
+
+// Pages that use more memory than they may.
+var outgrown = []*Scenario{
+	{
+		Name: "memory", Says: "a page that is too large ends its lease, and is closed, whoever has it",
+		Settings: small(core.Settings{MaxPages: 1, ProbeBudget: time.Second, ProbeMaxAge: 1, OrphanCap: 1}),
+		Programs: []Program{{get(a), release, get(a), release}, render(b)},
+		Faults:   1, Menu: Outgrows | Hangs,
+	},
+}

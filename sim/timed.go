@@ -210,7 +210,7 @@ func (w *World) mishap() {
 		}
 	case what <= rates[0]+rates[1]:
 		if tabs > 0 {
-			w.Crash(w.fake.Tabs[w.chance.Choose(tabs)].ID)
+			w.Crash(w.fake.Tabs[w.chance.Choose(tabs)].ID, w.chance.Choose(2) == 1)
 		}
 	case browsers > 0:
 		w.FallSilent(w.fake.Browsers[w.chance.Choose(browsers)].ID)

@@ -291,7 +291,7 @@ func (w *World) Perform(event core.Event) error {
 	answer, outcome := fakebrowser.OperationOf(event.Kind)
 	if answer == 0 {
 		if event.Kind == core.Crashed {
-			w.Crash(event.Tab)
+			w.Crash(event.Tab, event.TooLarge)
 			return nil
 		}
 		w.step(event)
@@ -418,8 +418,9 @@ func (w *World) StopNavigating(id core.TabID) bool {
 }
 
 // Crash kills the renderer of a tab. It is false where no such page is open.
-func (w *World) Crash(id core.TabID) bool {
+func (w *World) Crash(id core.TabID, tooLarge bool) bool {
 	event, ok := w.fake.Crash(id)
+	event.TooLarge = tooLarge
 	if !ok {
 		return false
 	}

@@ -59,6 +59,9 @@ func (l Launcher) args() ([]string, error) {
 	if !l.WebGL {
 		args = append(args, "--disable-3d-apis")
 	}
+	if l.MaxTabMemory > 0 {
+		args = append(args, l.heapFlag())
+	}
 	if l.NoSandbox {
 		args = append(args, "--no-sandbox")
 	}

@@ -81,6 +81,11 @@ type Options struct {
 	// a PDF takes four thirds of its size. The call of a longer one fails, and its error names both
 	// sizes. Over a WebSocket, Chrome itself sends none above 256 MB, and says nothing. 0: 256 MB.
 	MaxAnswer int64
+	// MaxTabMemory is how much memory the scripts of a page may use, in bytes: the JavaScript heap, what it
+	// holds of the document, and buffers. It is looked at once a second; of a browser that Launcher starts,
+	// V8 has the same limit, or 64 MB where this is lower, and ends the renderer there. A lease whose page uses more ends with
+	// pool.ErrPageTooLarge, and the tab is closed. 0: no limit.
+	MaxTabMemory int64
 	// FreezeAfter is how long a tab is idle before its page is frozen: its timers, frames and
 	// animations then cost nothing, and what its scripts have left over of their memory is collected
 	// once. It is thawed before its next lease begins. Pages are focused for their scripts
@@ -147,6 +152,9 @@ func (o Options) checked(owner string) (settings, error) {
 	}
 	if s.MaxAnswer < 0 {
 		refuse("MaxAnswer", s.MaxAnswer, "it must be more than 0")
+	}
+	if s.MaxTabMemory < 0 {
+		refuse("MaxTabMemory", s.MaxTabMemory, "it must be more than 0, or 0 for no limit")
 	}
 	if s.FreezeAfter == 0 {
 		s.FreezeAfter = freezeAfter

@@ -59,10 +59,11 @@ type tab struct {
 	// away ends the look at what holds the main thread; nil: nobody looks.
 	away atomic.Pointer[context.CancelFunc]
 
-	session target.SessionID // the driver's own; set by open, before anybody else sees the tab
-	nav     *navigations
-	sleep   sleep
-	retired chan struct{} // closed when nothing of the tab runs any more
+	session  target.SessionID // the driver's own; set by open, before anybody else sees the tab
+	nav      *navigations
+	sleep    sleep
+	measured atomic.Bool   // its memory is being asked for
+	retired  chan struct{} // closed when nothing of the tab runs any more
 
 	mu struct {
 		sync.Mutex

@@ -153,7 +153,11 @@ func (b *browser) crashed(event target.EventTargetCrashed) {
 	owner := known.tab
 	b.mu.Unlock()
 	if owner != nil {
-		owner.over(fmt.Errorf("%w (%s, code %d)", pool.ErrPageCrashed, event.Status, event.ErrorCode))
+		cause := pool.ErrPageCrashed
+		if b.MaxTabMemory > 0 && outOfMemory(event) {
+			cause = pool.ErrPageTooLarge
+		}
+		owner.over(fmt.Errorf("%w (%s, code %d)", cause, event.Status, event.ErrorCode))
 		go b.log.Warn(
 			"page crashed", "target", event.TargetID, "status", event.Status,
 		) // whose handler may block

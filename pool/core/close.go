@@ -165,15 +165,19 @@ func (s *State) killSilent(i int32) {
 	s.wear(t.Browser)
 }
 
-// crashed ends a tab whose page died. A tab that is on its way out anyway goes on being closed.
-func (s *State) crashed(i int32) {
-	t := &s.Tabs[i]
+// crashed ends a tab whose page died, or is too large. A tab that is on its way out anyway goes on
+// being closed.
+func (s *State) crashed(i int32, tooLarge bool) {
+	t, end, reason := &s.Tabs[i], PageCrashed, Crash
+	if tooLarge {
+		end, reason = PageTooLarge, Memory
+	}
 	switch {
 	case t.State == Leased:
-		s.revoke(i, PageCrashed)
+		s.revoke(i, end)
 	case t.State == Standby || t.bound() || t.thaws():
 	default:
 		return
 	}
-	s.beginClose(i, Crash)
+	s.beginClose(i, reason)
 }

@@ -321,7 +321,7 @@ func (s *State) tabEvent(e *Event, i int32) {
 	case KillSilent:
 		s.killSilent(i)
 	case Crashed:
-		s.crashed(i)
+		s.crashed(i, e.TooLarge)
 	case RetireDue:
 		s.Tabs[i].RetireAt = min(s.Tabs[i].RetireAt, s.Now)
 		s.retire(i)

@@ -73,6 +73,7 @@ const (
 	OrphanRoom  // it is the oldest orphan, and another primary needs its place
 	Unwanted    // it was opened inside a primary, and nobody of the affinity waits any more
 	Spoiled     // a lease has left something in it, or in its context, that nothing undoes
+	Memory      // its page used more memory than it may
 	Doubt       // leases of its affinity end in doubt, and others' do not
 
 	// Why a request is refused or a lease ended.
@@ -82,6 +83,7 @@ const (
 	BrowserUnavailable // it sat through OpenRetries failed rounds
 	LeaseExpired       // MaxLease has passed
 	PageCrashed        // the tab crashed
+	PageTooLarge       // its page used more memory than it may
 	BrowserLost        // the browser is lost
 
 	Reasons // how many there are

@@ -91,7 +91,7 @@ const (
 	CloseFailed        // the close of Tab was refused, or could not be verified
 	Killed             // the renderer of Tab is dead
 	KillFailed         // it could not be killed
-	Crashed            // Tab crashed, by itself
+	Crashed            // Tab crashed, by itself; TooLarge
 	ContextClosed      // Context is verified gone
 	ContextCloseFailed // its close was refused, or could not be verified
 
@@ -152,6 +152,7 @@ type Event struct {
 	Kept       bool // Closed: only the page is gone, its context is left
 	Sessions   bool // Opened: each lease on Tab has a session of its own, and that of the first has begun
 	Checks     bool // BrowserReady: Browser can be checked
+	TooLarge   bool // Crashed: its page used more memory than it may, and is to be closed
 	Left       Left
 	Navigation Navigation
 }

@@ -90,6 +90,7 @@ var stats = []stat{
 	counter("lost_total", "Tabs or contexts given up after the last rung.", func(c *pool.Counters) uint64 { return c.Lost }),
 	counter("expired_leases_total", "Leases that were held longer than their limit.", func(c *pool.Counters) uint64 { return c.Expired }),
 	counter("pages_closed_total", "Pages that somebody else than the pool closed while they were of use.", func(c *pool.Counters) uint64 { return c.PagesClosed }),
+	counter("pages_too_large_total", "Pages that used more memory than they may.", func(c *pool.Counters) uint64 { return c.TooLarge }),
 	counter("crashes_total", "Pages that crashed while they were of use.", func(c *pool.Counters) uint64 { return c.Crashes }),
 	counter("browser_starts_total", "Browser launches asked for.", func(c *pool.Counters) uint64 { return c.BrowserStarts }),
 	counter("checks_total", "Browsers asked to do each kind of work once.", func(c *pool.Counters) uint64 { return c.Checks }),

@@ -47,6 +47,7 @@ type sentence struct {
 	halt       bool
 	sessions   bool
 	checks     bool
+	tooLarge   bool
 	left       core.Left
 	navigation core.Navigation
 }
@@ -135,7 +136,7 @@ var events = [core.EventKinds]grammar{
 	core.CloseFailed:        says("close-failed", tabPart),
 	core.Killed:             says("killed", tabPart),
 	core.KillFailed:         says("kill-failed", tabPart),
-	core.Crashed:            says("crashed", tabPart),
+	core.Crashed:            says("crashed", tabPart).with(tooLargePart),
 	core.ContextClosed:      says("context-closed", contextPart),
 	core.ContextCloseFailed: says("context-close-failed", contextPart),
 	core.RetireDue:          says("retire", tabPart),
@@ -197,7 +198,7 @@ func AppendEvent(b []byte, e core.Event, names Names) []byte {
 		request: e.Request, affinity: e.Affinity, tab: e.Tab, context: e.Context, browser: e.Browser,
 		priority: e.Priority, class: e.Class, maxLease: e.MaxLease, maxIdle: e.MaxIdle, jitter: e.Jitter,
 		noWait: e.NoWait, retain: e.Retain, wedged: e.Wedged, kept: e.Kept, operation: e.Operation,
-		sessions: e.Sessions, checks: e.Checks, left: e.Left, navigation: e.Navigation,
+		sessions: e.Sessions, checks: e.Checks, tooLarge: e.TooLarge, left: e.Left, navigation: e.Navigation,
 	}
 	switch e.Kind {
 	case core.WarmRequested, core.WarmAbandoned:
@@ -221,7 +222,7 @@ func ParseEvent(words []Word, names Names) (core.Event, error) {
 		Tab: s.tab, Context: s.context, Browser: s.browser, Priority: s.priority, Class: s.class,
 		MaxLease: s.maxLease, MaxIdle: s.maxIdle, Jitter: s.jitter,
 		NoWait: s.noWait, Retain: s.retain, Wedged: s.wedged, Kept: s.kept, Operation: s.operation,
-		Sessions: s.sessions, Checks: s.checks, Left: s.left, Navigation: s.navigation,
+		Sessions: s.sessions, Checks: s.checks, TooLarge: s.tooLarge, Left: s.left, Navigation: s.navigation,
 	}, nil
 }
 

@@ -177,6 +177,7 @@ var (
 	leftPart       = word("spoiled-tab or spoiled-context", "", leftWords[:], func(s *sentence) *core.Left { return &s.left })
 	navigationPart = word("arrived or stuck", "", navigationWords[:], func(s *sentence) *core.Navigation { return &s.navigation })
 	sessionsPart   = flag("sessions", func(s *sentence) *bool { return &s.sessions })
+	tooLargePart   = flag("too-large", func(s *sentence) *bool { return &s.tooLarge })
 	checksPart     = flag("checks", func(s *sentence) *bool { return &s.checks })
 	retainPart     = flag("retain", func(s *sentence) *bool { return &s.retain })
 	keptPart       = flag("kept", func(s *sentence) *bool { return &s.kept })

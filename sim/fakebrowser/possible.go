@@ -137,6 +137,7 @@ func (p *Possible) after(s *State, e core.Event) (next []State) {
 	switch e.Kind {
 	case core.Crashed:
 		brought, ok = after.Crash(e.Tab)
+		brought.TooLarge = e.TooLarge
 	case core.BrowserGone:
 		if b := after.Browser(e.Browser); b != nil && b.Launching && p.asksToEnd(s, e.Browser) {
 			b.Launching = false // it was started, and ended at once: the shell tells of the end alone

@@ -210,7 +210,7 @@ func menuOf(w *replay.Line) sim.Menu {
 	case core.KillFailed:
 		return sim.KillFails
 	case core.Crashed:
-		return sim.Crashes
+		return sim.Crashes | sim.Outgrows
 	case core.Abandoned, core.DisposeAbandoned, core.WarmAbandoned, core.RecycleAbandoned, core.CloseExpired:
 		return sim.GivesUp
 	case core.Expired:

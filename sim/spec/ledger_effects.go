@@ -112,7 +112,9 @@ func (l *Ledger) ended(now core.Time, event core.Event, e *core.Effect) {
 	case core.LeaseExpired:
 		so = event.Kind == core.Expired && event.Request == e.Request
 	case core.PageCrashed:
-		so = event.Kind == core.Crashed && event.Tab == t.id
+		so = event.Kind == core.Crashed && event.Tab == t.id && !event.TooLarge
+	case core.PageTooLarge:
+		so = event.Kind == core.Crashed && event.Tab == t.id && event.TooLarge
 	case core.BrowserLost:
 		so = event.Browser == t.browser
 	case core.PoolClosed:
@@ -287,7 +289,9 @@ func (l *Ledger) reasonHolds(t *entry, now core.Time, event core.Event, e *core.
 	case core.Expiry:
 		ok = event.Kind == core.Expired && held
 	case core.Crash:
-		ok = event.Kind == core.Crashed && ofThis
+		ok = event.Kind == core.Crashed && ofThis && !event.TooLarge
+	case core.Memory:
+		ok = event.Kind == core.Crashed && ofThis && event.TooLarge
 	case core.IdleSweep:
 		ok = l.sweeps(event, e.Affinity, now)
 	case core.MaxUses:

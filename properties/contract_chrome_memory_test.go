@@ -1,0 +1,57 @@
+package properties
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+
+	"github.com/pagepool/pagepool/pool"
+	"github.com/pagepool/pagepool/pool/chrome"
+)
+
+// A page that uses more than MaxTabMemory ends its lease with ErrPageTooLarge, slowly grown, too fast for a
+// look at it, or in buffers beside the heap; other leases go on, and so does one that uses less.
+func TestContractChromeAPageThatUsesTooMuchMemoryEndsItsLease(t *testing.T) {
+	for name, script := range map[string]string{
+		"slowly":     `window.kept = []; setInterval(() => kept.push(new Array(100000).fill(kept.length + 0.5)), 10)`,
+		"at once":    `window.kept = []; for (;;) kept.push(new Array(100000).fill(kept.length + 0.5))`,
+		"in buffers": `window.kept = []; setInterval(() => kept.push(new Uint8Array(1e6).fill(1)), 10)`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			configure := func(l *chrome.Launcher) { l.MaxTabMemory = 100e6 }
+			onChromeAs(t, configure, pool.Config{MaxPages: 2}, func(t *testing.T, _ *chromeBench, p *pool.Pool[*chrome.Page]) {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				other, err := p.GetPage(ctx, "other")
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer other.Release()
+				modest := `window.kept = new Array(2000000).fill(0.5); kept.length`
+				if _, err := chrome.Run(ctx, other.Page(), chromedp.Evaluate[int](modest)); err != nil {
+					t.Fatal(err)
+				}
+				err = p.Do(ctx, "greedy", func(ctx context.Context, page *chrome.Page) error {
+					if _, err := chrome.Run(ctx, page, chromedp.Evaluate[chromedp.Void](script)); err != nil {
+						return err
+					}
+					<-ctx.Done()
+					return context.Cause(ctx)
+				})
+				if !errors.Is(err, pool.ErrPageTooLarge) {
+					t.Errorf("the lease ended with %v", err)
+				}
+				t.Log(err)
+				if n, err := chrome.Run(ctx, other.Page(), chromedp.Evaluate[int]("kept.length")); n != 2000000 || err != nil {
+					t.Errorf("the other page has %d, %v", n, err)
+				}
+				if c := p.Stats().Counters; c.TooLarge != 1 || c.Crashes != 0 {
+					t.Errorf("%d were too large, and %d crashed", c.TooLarge, c.Crashes)
+				}
+			})
+		})
+	}
+}
