@@ -160,10 +160,18 @@ func (t *Transition) satThrough(id core.RequestID) bool {
 	return ok && satThrough(t.After, t.Before.Requests[i].Rounds)
 }
 
-// noNeedlessRefusal: where tabs may be reassigned, nobody is refused for failed openings beside an
-// idle tab that he could be given. The rest is in the ledger.
+// noNeedlessRefusal: a launch that fails while another browser serves is no failed round; and where
+// tabs may be reassigned, nobody is refused for failed openings beside an idle tab that he could be
+// given. The rest is in the ledger.
 func noNeedlessRefusal(t *Transition) error {
 	s := t.After
+	if failed := t.Event.Kind == core.BrowserFailed || t.Event.Kind == core.LaunchSilent; failed && s.Rounds != t.Before.Rounds {
+		for _, b := range t.Ledger.browsers {
+			if b.ready && !b.drains && !b.ending && b.id != t.Event.Browser {
+				return fmt.Errorf("b%d does not start, b%d serves, and that is a failed round", t.Event.Browser, b.id)
+			}
+		}
+	}
 	for i := range t.Effects {
 		e := &t.Effects[i]
 		if e.Kind != core.Refuse || e.Reason != core.BrowserUnavailable || !s.Settings.AllowReassign {
