@@ -126,7 +126,7 @@ func TestShellFleetLeaveIsColdFirstAndThenDrain(t *testing.T) {
 	b := newBalancer(t)
 	m, s := join(t, b, "s1", func(c *Config) { c.Beat = time.Hour }) // what is told is told at once
 	s.say("a", 1, true)
-	b.entries[Key("b")] = "s2"
+	b.change(func() { b.entries[Key("b")] = "s2" })
 	b.until("a is warm", b.has(map[string]string{"a": "s1", "b": "s2"}))
 	if line := ask(t, m); line != "up ready 100%" {
 		t.Errorf("before: %q", line)
