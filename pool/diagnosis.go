@@ -14,8 +14,8 @@ import (
 // leaseDiagnoser is a Tab of this repository's own drivers that can say what its page did during a
 // lease. Both methods are called under the pool's lock, so it is no part of the API.
 type leaseDiagnoser interface {
-	// LeaseBegun is called when a lease on the tab begins.
-	LeaseBegun(shell.Locked)
+	// LeaseBegun is called when a lease on the tab begins, with its affinity.
+	LeaseBegun(_ shell.Locked, affinity string)
 	// LeaseSuspect is called when a lease has ended and left the page suspect: it expired, its holder
 	// called Suspect, or its time was over. It is called as well when a later probe of the page is not
 	// answered, or a reset fails. It notes what is known by then. The pool calls the func that it

@@ -55,7 +55,7 @@ func (c clinicContext) NewTab(ctx context.Context) (Tab[*stubTab], error) {
 	return clinicTab{t, c.clinic}, err
 }
 
-func (t clinicTab) LeaseBegun(shell.Locked) { t.clinic.begun.Add(1) }
+func (t clinicTab) LeaseBegun(shell.Locked, string) { t.clinic.begun.Add(1) }
 
 func (t clinicTab) LeaseSuspect(shell.Locked) func(context.Context) Diagnosis {
 	t.clinic.suspect.Add(1)

@@ -157,7 +157,7 @@ func (p *Pool[P]) grantLocked(e *core.Effect) {
 	l.tab, l.page, l.life, l.reused, l.waits = t, t.holds, t.pageLife, e.How == core.Warm, waits(e.Waits)
 	t.holder = l
 	if t.diagnoser != nil {
-		t.diagnoser.LeaseBegun(shell.Locked{})
+		t.diagnoser.LeaseBegun(shell.Locked{}, t.affinity)
 	}
 	if t.browser.losing() {
 		l.tellLocked(ErrBrowserLost)

@@ -99,6 +99,31 @@
 // AcceptDialogs says so. A holder who closes the page himself, by its script, by a command, or by
 // chromedp.Cancel on the lease's context, ends his lease, and nothing else.
 //
+// # A tenant's own terms
+//
+// Options.Tenant returns the terms of an affinity, beside the Options of all:
+//
+//	Tenant: func(affinity string) chrome.TenantOptions {
+//		tenant := tenants[affinity]
+//		return chrome.TenantOptions{
+//			Locale:  tenant.Locale,
+//			Headers: http.Header{"X-Tenant": {affinity}},
+//			Cookies: map[string][]*http.Cookie{"https://app.example": {tenant.Session}},
+//		}
+//	},
+//
+// They are in place before the first command of a holder is sent. A page has them from the first
+// lease of the tenant on, also between two leases, and a standby that it adopts gets them then:
+//
+//	locale, time zone, user agent,   asked for and renewed at every lease
+//	headers, viewport
+//	cookies, permissions, downloads  given to the browser context before its first lease, and
+//	                                 again after ClearStorage has cleared it
+//
+// So a tenant that was evicted, or whose browser is replaced, has all of them in its next context.
+// Terms that cannot be had end the lease's session with a TenantError: no command of the holder
+// goes to the page without them. The page is healthy, and the next lease asks again.
+//
 // # What a holder may do
 //
 // The driver checks every command that a holder sends through chromedp. Commands that end at the

@@ -13,7 +13,7 @@ var (
 )
 
 // Configure refuses what no launch could work with: settings that are wrong, a browser that is not
-// there, the sandbox as root, ClearStorage without pool.Config.Reset. With ClearStorage it sets
+// there, the sandbox as root, ClearStorage without pool.Config.Reset, Tenant with AllowReassign. With ClearStorage it sets
 // OrphanCap to pool.Off: the state of a context without a tab would be met again.
 func (l Launcher) Configure(cfg pool.Config) (pool.Config, error) {
 	_, err := l.resolve()
@@ -34,6 +34,10 @@ func (o Options) configure(owner string, cfg pool.Config, err error) (pool.Confi
 	if o.ClearStorage && !cfg.Reset {
 		err = errors.Join(err, fmt.Errorf("chrome: %s.ClearStorage is true: "+
 			"it needs pool.Config.Reset, since a reset clears the storage", owner))
+	}
+	if o.Tenant != nil && cfg.More.AllowReassign {
+		err = errors.Join(err, fmt.Errorf("chrome: %s.Tenant is set: "+
+			"it needs pool.Config.More.AllowReassign off, which hands on a context with its cookies", owner))
 	}
 	if o.ClearStorage {
 		cfg.More.OrphanCap = pool.Off

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/textproto"
 	"net/url"
@@ -100,12 +101,9 @@ func until(ctx context.Context, is func() (bool, error)) error {
 //
 // Headers that describe the connection or the body are refused, and so is Cookie: see SetCookies.
 func SetExtraHeaders(headers http.Header) chromedp.Action[chromedp.Void] {
-	sent := network.Headers{}
-	for name, values := range headers {
-		if err := checkHeader(name, values); err != nil {
-			return invalid(err)
-		}
-		sent[name] = strings.Join(values, ", ")
+	sent, err := headersToSend(headers)
+	if err != nil {
+		return invalid(err)
 	}
 	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
 		_, err := cdp.Call(
@@ -116,6 +114,18 @@ func SetExtraHeaders(headers http.Header) chromedp.Action[chromedp.Void] {
 		}
 		return nil
 	})
+}
+
+// headersToSend checks headers, and joins the values of each.
+func headersToSend(headers http.Header) (network.Headers, error) {
+	sent := network.Headers{}
+	for _, name := range slices.Sorted(maps.Keys(headers)) {
+		if err := checkHeader(name, headers[name]); err != nil {
+			return nil, err
+		}
+		sent[name] = strings.Join(headers[name], ", ")
+	}
+	return sent, nil
 }
 
 // ownHeaders are those that Chrome sets itself, in canonical form. A navigation with one of them
@@ -165,17 +175,9 @@ func token(text string) bool {
 // them, unless ClearCookies is run before the end of this one, or the launcher says ClearStorage.
 // No other affinity does.
 func SetCookies(address string, cookies ...*http.Cookie) chromedp.Action[chromedp.Void] {
-	u, err := url.Parse(address)
-	if err != nil || !httpURL(address) || u.Host == "" {
-		return invalid(
-			refuse("address", discreet(address), "cookies must be for a whole http or https address"),
-		)
-	}
-	params := make([]*network.CookieParam, len(cookies))
-	for i, cookie := range cookies {
-		if params[i], err = cookieParam(address, i, cookie); err != nil {
-			return invalid(err)
-		}
+	params, err := cookieParams(address, cookies)
+	if err != nil {
+		return invalid(err)
 	}
 	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
 		if len(params) == 0 {
@@ -187,6 +189,23 @@ func SetCookies(address string, cookies ...*http.Cookie) chromedp.Action[chromed
 		}
 		return nil
 	})
+}
+
+// cookieParams checks the cookies of the server at address, and translates them.
+func cookieParams(address string, cookies []*http.Cookie) ([]*network.CookieParam, error) {
+	u, err := url.Parse(address)
+	if err != nil || !httpURL(address) || u.Host == "" {
+		return nil, refuse(
+			"address", discreet(address), "cookies must be for a whole http or https address",
+		)
+	}
+	params := make([]*network.CookieParam, len(cookies))
+	for i, cookie := range cookies {
+		if params[i], err = cookieParam(address, i, cookie); err != nil {
+			return nil, err
+		}
+	}
+	return params, nil
 }
 
 var sameSites = map[http.SameSite]network.CookieSameSite{

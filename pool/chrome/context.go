@@ -27,6 +27,7 @@ type browserContext struct {
 	gaveUp          bool
 	checks          bool   // it is that of the checks, whose page is no tab; guarded by browser.mu
 	stains          stains // guarded by browser.mu
+	terms           contextTerms
 }
 
 // NewContext makes a profile. Once the browser was asked for it, the call waits for the answer and
@@ -42,6 +43,7 @@ func (b *browser) NewContext(ctx context.Context) (pool.BrowserContext[*Page], e
 	made, err := call(context.WithoutCancel(ctx), b.wire, "", target.CreateBrowserContext,
 		target.CreateBrowserContextParams{DisposeOnDetach: &yes})
 	c := &browserContext{b: b, id: made.BrowserContextID}
+	c.terms.turn = make(chan struct{}, 1)
 	b.mu.Lock()
 	b.mu.making--
 	if err == nil {

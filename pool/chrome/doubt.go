@@ -23,15 +23,16 @@ const (
 	lookMost = 200 * time.Millisecond
 )
 
-// LeaseBegun makes the records of the page those of the lease that has just begun. It runs under the
-// pool's lock.
-func (t *tab) LeaseBegun(shell.Locked) {
+// LeaseBegun makes the records of the page those of the lease that has just begun, and begins to
+// give it the terms of its affinity. It runs under the pool's lock.
+func (t *tab) LeaseBegun(_ shell.Locked, affinity string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.mu.lease != nil {
 		t.mu.told = t.mu.lease.line.diary
 		t.mu.told.turn()
 	}
+	t.leaseTermsLocked(affinity)
 }
 
 // records are those of the lease that LeaseBegun began last, or of no lease.

@@ -28,25 +28,30 @@ type overrides struct {
 // browser then sends no client hints (Sec-CH-UA), which would name its own. It concerns the next
 // navigation, and ends with the lease.
 func SetUserAgent(agent string) chromedp.Action[chromedp.Void] {
-	if agent == "" || strings.ContainsFunc(agent, func(r rune) bool { return r < ' ' || r >= 0x7f }) {
-		return invalid(refuse("user agent", agent, "it must be printable ASCII, and not empty"))
+	if err := checkAgent(agent); err != nil {
+		return invalid(err)
 	}
 	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
 		return override(ctx, t, "SetUserAgent", func(o *overrides) { o.agent.name = agent })
 	})
 }
 
+const agentRule = "it must be printable ASCII, and not empty"
+
+func checkAgent(agent string) error {
+	if agent == "" || strings.ContainsFunc(agent, func(r rune) bool { return r < ' ' || r >= 0x7f }) {
+		return refuse("user agent", agent, agentRule)
+	}
+	return nil
+}
+
 // SetLocale is an action that has the page work in a locale, such as de-DE: its formats (Intl), the
 // languages that scripts are told, and the header Accept-Language. It concerns the next navigation,
 // and ends with the lease.
 func SetLocale(locale string) chromedp.Action[chromedp.Void] {
-	language, _, _ := strings.Cut(locale, "-")
-	if !token(locale) {
-		return invalid(refuse("locale", locale, localeRule))
-	}
-	languages := locale
-	if language != locale {
-		languages += "," + language
+	languages, err := languagesOf(locale)
+	if err != nil {
+		return invalid(err)
 	}
 	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
 		_, err := cdp.Call(
@@ -65,6 +70,18 @@ func SetLocale(locale string) chromedp.Action[chromedp.Void] {
 
 const localeRule = "it must be a language that the browser knows, such as de or de-DE"
 
+// languagesOf is the value of Accept-Language, without weights, for a locale.
+func languagesOf(locale string) (string, error) {
+	if !token(locale) {
+		return "", refuse("locale", locale, localeRule)
+	}
+	language, _, _ := strings.Cut(locale, "-")
+	if language == locale {
+		return locale, nil
+	}
+	return locale + "," + language, nil
+}
+
 // override changes what one command sets together.
 func override(ctx context.Context, t *chromedp.Target, name string, change func(*overrides)) error {
 	p, err := pageOf(ctx, name)
@@ -74,31 +91,42 @@ func override(ctx context.Context, t *chromedp.Target, name string, change func(
 	p.set.agent.Lock()
 	defer p.set.agent.Unlock()
 	change(&p.set)
-	// With an empty user agent, the browser goes on with its own.
-	_, err = cdp.Call(ctx, t, emulation.SetUserAgentOverride, emulation.SetUserAgentOverrideParams{
-		UserAgent: p.set.agent.name, AcceptLanguage: p.set.agent.languages,
-	})
+	_, err = cdp.Call(ctx, t, emulation.SetUserAgentOverride, p.set.agentParams())
 	if err != nil {
 		return fmt.Errorf("chrome: %s: %w", name, err)
 	}
 	return nil
 }
 
+// agentParams needs o.agent. With an empty user agent, the browser goes on with its own.
+func (o *overrides) agentParams() emulation.SetUserAgentOverrideParams {
+	return emulation.SetUserAgentOverrideParams{
+		UserAgent: o.agent.name, AcceptLanguage: o.agent.languages,
+	}
+}
+
+// zoneKnown is an expression that says whether the browser knows a time zone. The command itself
+// takes any text, and an unknown one is UTC.
+func zoneKnown(zone string) string {
+	const known = `(zone => { try { new Intl.DateTimeFormat("en", {timeZone: zone}); return true } catch { return false } })`
+	return known + "(" + quoteJS(zone) + ")"
+}
+
+const zoneRule = "it must be one that the browser knows, such as Europe/Berlin"
+
 // SetTimezone is an action that has the page live in a time zone of the IANA data base, such as
 // Europe/Berlin. It ends with the lease.
 func SetTimezone(zone string) chromedp.Action[chromedp.Void] {
-	const known = `(zone => { try { new Intl.DateTimeFormat("en", {timeZone: zone}); return true } catch { return false } })`
 	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
 		is := false
 		var err error
 		if zone != "" {
-			// The command itself takes any text, and an unknown one is UTC.
-			if is, err = evaluate[bool](ctx, t, known+"("+quoteJS(zone)+")"); err != nil {
+			if is, err = evaluate[bool](ctx, t, zoneKnown(zone)); err != nil {
 				return fmt.Errorf("chrome: set the time zone: %w", err)
 			}
 		}
 		if !is {
-			return refuse("time zone", zone, "it must be one that the browser knows, such as Europe/Berlin")
+			return refuse("time zone", zone, zoneRule)
 		}
 		_, err = cdp.Call(
 			ctx, t, emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: zone},

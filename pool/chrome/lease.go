@@ -35,6 +35,7 @@ func (t *tab) BeginLease(ctx context.Context) (*Page, context.Context, error) {
 	t.mu.Lock()
 	t.mu.lease, t.mu.used = s, true
 	t.mu.Unlock()
+	t.beginTerms(s)
 	return s.page, s.life, nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/chromedp/cdproto"
 	"github.com/chromedp/cdproto/cdp"
@@ -48,12 +49,15 @@ type line struct {
 	heed func(msg *cdproto.Message)
 	// cause says why the line was closed; nil: nobody knows.
 	cause func() error
-	guard *guard        // nil: every command is sent, and every event arrives
-	ready chan struct{} // holds one token when there may be something to read
-	gone  chan struct{} // closed when there will be nothing more
-	once  sync.Once
-	diary *diary
-	asked asked
+	guard *guard // nil: every command is sent, and every event arrives
+	// agreed is closed when the terms of the lease's affinity are in place; nil: there are none, or no
+	// lease has begun.
+	agreed atomic.Pointer[chan struct{}]
+	ready  chan struct{} // holds one token when there may be something to read
+	gone   chan struct{} // closed when there will be nothing more
+	once   sync.Once
+	diary  *diary
+	asked  asked
 
 	mu struct {
 		sync.Mutex
@@ -174,8 +178,15 @@ func (l *line) pushLocked(msg message) {
 	l.mu.unheard = 0
 }
 
-// Write sends a command of chromedp's, under a number of the wire's own.
+// Write sends a command of chromedp's, under a number of the wire's own. It waits for the terms of
+// the lease that has begun.
 func (l *line) Write(_ context.Context, msg *cdproto.Message) error {
+	if agreed := l.agreed.Load(); agreed != nil {
+		select {
+		case <-*agreed:
+		case <-l.gone:
+		}
+	}
 	select {
 	case <-l.gone:
 		return io.ErrClosedPipe

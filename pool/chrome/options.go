@@ -50,6 +50,13 @@ type Options struct {
 	// own, which lasts until the page is brought to the standby state again: so does what Prepare sets
 	// through it.
 	Prepare func(ctx context.Context, page *Page) error
+	// Tenant, where it is set, returns the terms of an affinity: locale, headers, cookies and others.
+	// The driver calls it when a lease begins, and ahead of that when a tab is made ready for the next
+	// lease of the affinity that has it, each time in a goroutine of its own, of several tabs at once,
+	// and with no lock held. The holder's first command waits for the terms. Where they cannot be had,
+	// each call on the page answers a TenantError: Tenant panics, takes longer than 5 s, or returns
+	// what breaks a rule. Other leases do not wait for that. AllowReassign must be off.
+	Tenant func(affinity string) TenantOptions
 	// InitScripts are scripts that every document of a page runs before its own.
 	InitScripts []string
 	// Viewport is the size of every page. The zero Viewport leaves it to the browser.

@@ -28,6 +28,7 @@ type session struct {
 	life   *life
 	ready  chan error // takes what attaching chromedp brought
 
+	terms sessionTerms
 	left  left // what the end of the session does not undo
 	stops stops
 
@@ -90,6 +91,7 @@ func (e *lifeError) Unwrap() []error { return []error{e.cause, context.Canceled}
 func (t *tab) newSession() (*session, error) {
 	s := &session{t: t, line: t.b.wire.newLine(t.id), ready: make(chan error, 1)}
 	s.page = &Page{tab: t, session: s}
+	s.terms = sessionTerms{turn: make(chan struct{}, 1), has: new(terms)}
 	s.line.claims, s.line.watch = s.claims, s.watch
 	s.line.cause = func() error { return context.Cause(s.life) }
 	s.line.heed = s.heed

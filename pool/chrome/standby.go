@@ -209,6 +209,7 @@ var errPrepared = errors.New("chrome: the page's Ready or Prepare is over")
 
 // forget removes what the page's context has stored.
 func (t *tab) forget(ctx context.Context) error {
+	defer t.c.terms.lose() // whatever the answers are
 	// "*" is every origin: which ones a holder has been to, nobody knows.
 	_, err := ask(
 		ctx, t, storage.ClearDataForOrigin,

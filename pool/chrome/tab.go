@@ -32,7 +32,7 @@ var (
 
 // diagnoser is what the pool asks of a tab under its lock.
 type diagnoser interface {
-	LeaseBegun(shell.Locked)
+	LeaseBegun(_ shell.Locked, affinity string)
 	LeaseSuspect(shell.Locked) func(context.Context) pool.Diagnosis
 }
 
