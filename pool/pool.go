@@ -12,6 +12,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"github.com/pagepool/pagepool/internal/shell"
 	"github.com/pagepool/pagepool/pool/core"
 )
 
@@ -26,6 +27,7 @@ type Pool[P any] struct {
 	strict     bool
 	pseudonyms bool
 	observer   observer      // nil: nobody
+	keeper     keeper        // nil: nobody
 	tracer     Tracer        // nil: nobody
 	real       bool          // the clock is the real one
 	began      time.Time     // the core's time 0
@@ -112,6 +114,9 @@ func New[P any](launcher Launcher[P], cfg Config) (*Pool[P], error) {
 		over:       make(chan struct{}),
 	}
 	p.observer, _ = any(launcher).(observer)
+	if p.keeper, _ = any(launcher).(keeper); p.keeper != nil {
+		p.keeper.KeepsAffinities(shell.Locked{})
+	}
 	p.mu.core, p.mu.armed = core.New(settings), noDeadline
 	p.mu.keys = newKeys()
 	p.mu.recorder.most = cfg.More.RecorderEvents
@@ -276,6 +281,9 @@ func (p *Pool[P]) await(ctx context.Context, e core.Event, affinity string, aban
 	c := &call{answer: make(chan struct{})}
 	if !e.NoWait {
 		p.mu.calls[id] = c
+	}
+	if e.Kind == core.Disposed && !e.Retain {
+		p.forgetLocked(affinity)
 	}
 	p.stepLocked(e)
 	p.unlock()

@@ -81,6 +81,9 @@ func (p *Pool[P]) carryOutLocked(e *core.Effect) {
 		p.mu.counters.Crashes--
 		p.mu.counters.PagesClosed++
 	}
+	if givesUpContext(e) {
+		p.forgetLocked(p.mu.keys.name(e.Affinity))
+	}
 	switch e.Kind {
 	case core.Grant:
 		p.grantLocked(e)

@@ -216,6 +216,11 @@ func TestContractChromeActionsSetWhatServersAndScriptsAreTold(t *testing.T) {
 		says(t, lease, "ran", true)
 
 		wantsInputError(t, hasToFail(t, lease, contractLimit, chrome.SetTimezone("Mars/Base")), `time zone is "Mars/Base"`, "Europe/Berlin")
+		// Scripts know the second of these, and the command none, though it refuses neither.
+		for _, zone := range []string{"x y", "europe/berlin"} {
+			wantsInputError(t, hasToFail(t, lease, contractLimit, chrome.SetTimezone(zone)), fmt.Sprintf("time zone is %q", zone))
+		}
+		does(t, lease, chrome.SetTimezone("GMT"), chrome.SetTimezone("Etc/GMT"), chrome.SetTimezone("UTC"), chrome.SetTimezone("Asia/Calcutta"))
 		wantsInputError(t, hasToFail(t, lease, contractLimit, chrome.SetLocale("zzzz")), `locale is "zzzz"`, "de-DE")
 	})
 }

@@ -229,7 +229,11 @@ func TestContractChromeTenantsTermsAreThereBeforePlainChromedp(t *testing.T) {
 func TestContractChromeTenantsTermsFollowTheFunc(t *testing.T) {
 	var now atomic.Pointer[chrome.TenantOptions]
 	now.Store(&chrome.TenantOptions{})
-	terms := func(string) chrome.TenantOptions { return *now.Load() }
+	var calls atomic.Int64
+	terms := func(string) chrome.TenantOptions {
+		defer calls.Add(1)
+		return *now.Load()
+	}
 	onTenantTerms(t, pool.Config{MaxPages: 1}, terms, func(t *testing.T, site *actionSite, p *chrome.Pool) {
 		now.Store(&chrome.TenantOptions{})
 		plain := plainLook(t, site, p)
@@ -243,8 +247,10 @@ func TestContractChromeTenantsTermsFollowTheFunc(t *testing.T) {
 				part, of := strings.Fields(tenantView[as]), strings.Fields(plain)
 				want = strings.Join(append(append(append([]string{}, part[:4]...), of[4:6]...), part[6:8]...), " ") + "  |" + strings.SplitN(tenantView[as], "|", 2)[1]
 			}
+			before := int64(0)
 			err := p.Do(limited(t), "a", func(ctx context.Context, page *chrome.Page) error {
 				found, err := tenantLook(ctx, site, page, fmt.Sprintf("as%d", i))
+				before = calls.Load()
 				if err == nil && found != want {
 					err = fmt.Errorf("as %s it sees  %q\nand not %q", as, found, want)
 				}
@@ -253,6 +259,7 @@ func TestContractChromeTenantsTermsFollowTheFunc(t *testing.T) {
 			if err != nil {
 				t.Error(err)
 			}
+			eventually(t, "the session of the next lease has the same terms", func() bool { return calls.Load() > before })
 		}
 	})
 }
@@ -280,6 +287,7 @@ func TestContractChromeTenantsTermsThatFailedAheadLeaveNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		does(t, lease, chromedp.Navigate(site.URL+"/held")) // its own terms have been asked for
 		fails.Store(true)
 		lease.Release()
 		<-failed
@@ -367,6 +375,7 @@ func TestContractChromeTenantWhoseTermsCannotBeHad(t *testing.T) {
 		"panics": {func() chrome.TenantOptions { panic("no such tenant") }, []string{`"panics"`, "Tenant panicked: no such tenant"}},
 		"blocks": {func() chrome.TenantOptions { <-goOn; return chrome.TenantOptions{} }, []string{`"blocks"`, "Tenant has not returned after 5s"}},
 		"zone":   {func() chrome.TenantOptions { return chrome.TenantOptions{Timezone: "Mars/Olympus"} }, []string{`"zone"`, `Timezone: time zone is "Mars/Olympus": it must be`}},
+		"case":   {func() chrome.TenantOptions { return chrome.TenantOptions{Timezone: "europe/berlin"} }, []string{`"case"`, `Timezone: time zone is "europe/berlin": it must be`}},
 		"locale": {func() chrome.TenantOptions { return chrome.TenantOptions{Locale: "zz-99-zz"} }, []string{`"locale"`, `Locale: locale is "zz-99-zz": it must be`}},
 		"header": {func() chrome.TenantOptions {
 			return chrome.TenantOptions{Headers: http.Header{"X-A": {"one\r\ntwo"}}, Viewport: chrome.Viewport{Height: 5}}

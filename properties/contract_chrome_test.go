@@ -19,6 +19,7 @@ import (
 	"github.com/chromedp/cdproto/target"
 	"github.com/chromedp/chromedp"
 
+	"github.com/pagepool/pagepool/internal/shell"
 	"github.com/pagepool/pagepool/pool"
 	"github.com/pagepool/pagepool/pool/chrome"
 )
@@ -156,6 +157,13 @@ func (b *chromeBench) launcher(out *address) chrome.Launcher {
 
 // IdleFreeze is the launcher's.
 func (b *chromeBench) IdleFreeze() time.Duration { return b.launcher(nil).IdleFreeze() }
+
+// KeepsAffinities and ForgetAffinity are the launcher's.
+func (b *chromeBench) KeepsAffinities(under shell.Locked) { b.launcher(nil).KeepsAffinities(under) }
+
+func (b *chromeBench) ForgetAffinity(under shell.Locked, affinity string) {
+	b.launcher(nil).ForgetAffinity(under, affinity)
+}
 
 // Launch has every browser print the address of its second connection.
 func (b *chromeBench) Launch(ctx context.Context) (pool.Browser[*chrome.Page], error) {

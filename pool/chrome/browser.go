@@ -29,6 +29,7 @@ const (
 // browser is one running browser.
 type browser struct {
 	settings
+	number  int      // which one of KeepCookies it is; 0: there is none
 	process *process // nil: it is somebody else's, and its end is the end of the connection
 	wire    *wire
 
@@ -72,6 +73,9 @@ func newBrowser(s settings, p *process, l link) *browser {
 		force: make(chan struct{}), ending: make(chan struct{}),
 		done: make(chan struct{}), cleaned: make(chan struct{}),
 		tracing: make(chan struct{}, 1), leaves: make(chan struct{}, 1), ended: make(chan error, 1),
+	}
+	if s.KeepCookies != nil {
+		b.number = s.KeepCookies.launch()
 	}
 	b.checks.turn = make(chan struct{}, 1)
 	b.mu.pages = make(map[target.ID]*listed)

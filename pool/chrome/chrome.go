@@ -124,6 +124,20 @@
 // Terms that cannot be had end the lease's session with a TenantError: no command of the holder
 // goes to the page without them. The page is healthy, and the next lease asks again.
 //
+// # Cookies from one browser to the next
+//
+// With Options.KeepCookies, an affinity that is warm when its browser is replaced or lost finds its
+// cookies again in the next one, behind those of Options.Tenant. They are read when a lease ends,
+// and once more before a context goes with a browser that is being replaced; of a browser that dies,
+// those of the last ends of leases count. Other storage, such as localStorage, is not carried: the
+// protocol reads it only on a page of each origin.
+//
+// The pool says which affinities are to be forgotten: one that is disposed, in the same step, and
+// one whose context is given up for any other reason than the end of its browser, such as an
+// eviction. A lease that is held meanwhile can bring nothing back. The cookies are in memory, and
+// in no log, dump or error. A Launcher or Remote that is a field of another type's does not hear
+// what to forget, and so keeps nothing.
+//
 // # What a holder may do
 //
 // The driver checks every command that a holder sends through chromedp. Commands that end at the

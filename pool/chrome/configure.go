@@ -39,6 +39,14 @@ func (o Options) configure(owner string, cfg pool.Config, err error) (pool.Confi
 		err = errors.Join(err, fmt.Errorf("chrome: %s.Tenant is set: "+
 			"it needs pool.Config.More.AllowReassign off, which hands on a context with its cookies", owner))
 	}
+	if o.KeepCookies != nil && o.ClearStorage {
+		err = errors.Join(err, fmt.Errorf(
+			"chrome: %s.KeepCookies is set: it needs ClearStorage off, which removes all cookies", owner))
+	}
+	if o.KeepCookies != nil && cfg.More.AllowReassign {
+		err = errors.Join(err, fmt.Errorf("chrome: %s.KeepCookies is set: "+
+			"it needs pool.Config.More.AllowReassign off, which hands on a context with its cookies", owner))
+	}
 	if o.ClearStorage {
 		cfg.More.OrphanCap = pool.Off
 	}

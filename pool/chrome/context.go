@@ -73,6 +73,7 @@ func (c *browserContext) Close(ctx context.Context) (err error) {
 		c.gaveUp = err != nil
 		c.b.mu.Unlock()
 	}()
+	c.keepLastCookies(ctx)
 	for {
 		try, cancel := context.WithTimeout(ctx, disposeTimeout)
 		// An error of it says no more than an answer does: what counts is what is still there.

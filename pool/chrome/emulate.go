@@ -105,11 +105,14 @@ func (o *overrides) agentParams() emulation.SetUserAgentOverrideParams {
 	}
 }
 
-// zoneKnown is an expression that says whether the browser knows a time zone. The command itself
-// takes any text, and an unknown one is UTC.
-func zoneKnown(zone string) string {
-	const known = `(zone => { try { new Intl.DateTimeFormat("en", {timeZone: zone}); return true } catch { return false } })`
-	return known + "(" + quoteJS(zone) + ")"
+// zoneIs is an expression that says whether a page lives in a time zone. The command that sets it
+// takes many a text and does nothing, or is in no zone, as for europe/berlin, which scripts know.
+func zoneIs(zone string) string {
+	const is = `(zone => { try {
+		const of = options => new Intl.DateTimeFormat("en", options).resolvedOptions().timeZone.
+			replace(/^((Etc\/)?GMT|[+]00:00)$/, "UTC")
+		return of({timeZone: zone}) == of() } catch { return false } })`
+	return is + "(" + quoteJS(zone) + ")"
 }
 
 const zoneRule = "it must be one that the browser knows, such as Europe/Berlin"
@@ -118,21 +121,25 @@ const zoneRule = "it must be one that the browser knows, such as Europe/Berlin"
 // Europe/Berlin. It ends with the lease.
 func SetTimezone(zone string) chromedp.Action[chromedp.Void] {
 	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
-		is := false
-		var err error
-		if zone != "" {
-			if is, err = evaluate[bool](ctx, t, zoneKnown(zone)); err != nil {
-				return fmt.Errorf("chrome: set the time zone: %w", err)
-			}
+		unknown := refuse("time zone", zone, zoneRule)
+		if zone == "" {
+			return unknown
 		}
-		if !is {
-			return refuse("time zone", zone, zoneRule)
-		}
-		_, err = cdp.Call(
+		_, err := cdp.Call(
 			ctx, t, emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: zone},
 		)
+		if refused := (*cdproto.Error)(nil); errors.As(err, &refused) {
+			return &InputError{Name: "time zone", Value: quoted(zone), Rule: zoneRule, Err: err}
+		}
+		is := false
+		if err == nil {
+			is, err = evaluate[bool](ctx, t, zoneIs(zone))
+		}
 		if err != nil {
 			return fmt.Errorf("chrome: set the time zone: %w", err)
+		}
+		if !is {
+			return unknown
 		}
 		return nil
 	})

@@ -111,6 +111,7 @@ func (t *tab) EndLease(ctx context.Context) (pool.Left, error) {
 		return pool.Clean, fmt.Errorf("chrome: end a lease: %w", err)
 	}
 	s.close(pool.ErrReleased)
+	t.c.keepCookies()
 	if dropped, damaged := s.line.losses(); dropped > 0 || damaged {
 		t.b.log.Warn("messages of a page dropped",
 			"target", t.id, "messages", dropped, "events", damaged)

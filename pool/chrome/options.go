@@ -57,6 +57,11 @@ type Options struct {
 	// each call on the page answers a TenantError: Tenant panics, takes longer than 5 s, or returns
 	// what breaks a rule. Other leases do not wait for that. AllowReassign must be off.
 	Tenant func(affinity string) TenantOptions
+	// KeepCookies, where it is set, carries the cookies of warm affinities into the next browser, so
+	// that tenants stay logged in when a browser is replaced or lost: new(CookieStore). They are read
+	// when a lease ends, and before a browser that is being replaced closes a context. An affinity that
+	// is disposed or evicted is forgotten. Other storage is not carried. ClearStorage must be off.
+	KeepCookies *CookieStore
 	// InitScripts are scripts that every document of a page runs before its own.
 	InitScripts []string
 	// Viewport is the size of every page. The zero Viewport leaves it to the browser.

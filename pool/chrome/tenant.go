@@ -85,19 +85,25 @@ type terms struct {
 	cookies   []*network.CookieParam
 }
 
+// hasTerms reports whether there is anything to give a lease that depends on its affinity.
+func (s settings) hasTerms() bool { return s.Tenant != nil || s.KeepCookies != nil }
+
 // termsOf asks Tenant for the terms of an affinity, and checks them. It waits for ctx and for
 // tenantMost; a Tenant that takes longer is left to itself.
 func (s settings) termsOf(ctx context.Context, affinity string) (*terms, error) {
+	if s.Tenant == nil {
+		return TenantOptions{}.checked()
+	}
 	type answer struct {
 		options TenantOptions
 		err     error
 	}
 	did := make(chan answer, 1)
 	go func() {
-		a := answer{err: errors.New("Tenant ended its goroutine")}
+		a := answer{err: errors.New("the func Tenant ended its goroutine")}
 		defer func() {
 			if panicked := recover(); panicked != nil {
-				a.err = fmt.Errorf("Tenant panicked: %v", panicked)
+				a.err = fmt.Errorf("the func Tenant panicked: %v", panicked)
 			}
 			did <- a
 		}()
@@ -112,7 +118,7 @@ func (s settings) termsOf(ctx context.Context, affinity string) (*terms, error) 
 		}
 		return a.options.checked()
 	case <-timer.C:
-		return nil, fmt.Errorf("Tenant has not returned after %v", tenantMost)
+		return nil, fmt.Errorf("the func Tenant has not returned after %v", tenantMost)
 	case <-ctx.Done():
 		return nil, ended(ctx)
 	}

@@ -37,18 +37,23 @@ type contextTerms struct {
 	turn chan struct{} // holds a token while terms are sent
 
 	mu      sync.Mutex
-	owner   string // the affinity whose context it is; empty: nobody's yet
-	has     bool   // it has the owner's terms
-	cleared int    // how often it has lost them
+	owner   string       // the affinity whose context it is; empty: nobody's yet
+	kept    *keptCookies // the owner's; nil: they are not kept
+	has     bool         // it has the owner's terms
+	cleared int          // how often it has lost them
 }
 
-// own makes the context an affinity's.
-func (c *contextTerms) own(affinity string) {
+// own makes the context an affinity's. At each lease its cookies are kept anew: where the affinity
+// was forgotten meanwhile, this is not the context that was meant.
+func (c *contextTerms) own(affinity string, store *CookieStore) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.owner != affinity {
 		c.owner, c.has = affinity, false
 		c.cleared++
+	}
+	if store != nil {
+		c.kept = store.of(affinity)
 	}
 }
 
@@ -79,7 +84,7 @@ func enter(ctx context.Context, turn chan struct{}) error {
 // beginTerms gives a session, ahead of its lease, the terms of the affinity whose context it is in,
 // if it is somebody's. It does not wait.
 func (t *tab) beginTerms(s *session) {
-	if t.b.Tenant == nil {
+	if !t.b.hasTerms() {
 		return
 	}
 	t.mu.Lock()
@@ -93,10 +98,10 @@ func (t *tab) beginTerms(s *session) {
 // its holder wait for that. It needs t.mu, and waits for nothing.
 func (t *tab) leaseTermsLocked(affinity string) {
 	s := t.mu.lease
-	if t.b.Tenant == nil || s == nil || t.mu.over {
+	if !t.b.hasTerms() || s == nil || t.mu.over {
 		return
 	}
-	t.c.terms.own(affinity)
+	t.c.terms.own(affinity, t.b.KeepCookies)
 	agreed := make(chan struct{})
 	s.line.agreed.Store(&agreed)
 	t.b.tabs.Go(func() {
@@ -177,12 +182,12 @@ func (s *session) sendTerms(want *terms) unanswered {
 			emulation.SetLocaleOverride, emulation.SetLocaleOverrideParams{Locale: want.Locale})
 	}
 	if unknown || want.Timezone != had.Timezone {
-		if want.Timezone != "" {
-			all = append(all, s.knowsZone(want.Timezone))
-		}
 		send(&all, w, on, "Timezone", InputError{"time zone", quoted(want.Timezone), zoneRule, nil},
 			emulation.SetTimezoneOverride,
 			emulation.SetTimezoneOverrideParams{TimezoneID: want.Timezone})
+		if want.Timezone != "" {
+			all = append(all, s.inZone(want.Timezone))
+		}
 	}
 	if unknown || want.UserAgent != had.UserAgent || want.Locale != had.Locale {
 		agent := &s.page.set.agent
@@ -208,10 +213,10 @@ func (s *session) sendTerms(want *terms) unanswered {
 	return all
 }
 
-// knowsZone asks the page whether the browser knows a time zone.
-func (s *session) knowsZone(zone string) func(context.Context, *tab) error {
-	asked := begin(s.t.b.wire, s.t.session, runtime.Evaluate,
-		runtime.EvaluateParams{Expression: zoneKnown(zone)})
+// inZone asks the page, behind the command that sets it, whether it lives in a time zone.
+func (s *session) inZone(zone string) func(context.Context, *tab) error {
+	asked := begin(s.t.b.wire, s.id(), runtime.Evaluate,
+		runtime.EvaluateParams{Expression: zoneIs(zone)})
 	return func(ctx context.Context, t *tab) error {
 		known, err := awaited(ctx, t, asked)
 		if err == nil && (known.Result == nil || string(known.Result.Value) != "true") {
@@ -232,7 +237,11 @@ func (c *browserContext) agree(ctx context.Context, want *terms) error {
 		if has {
 			return nil
 		}
-		if err := c.sendTerms(want).wait(ctx, nil); err != nil {
+		err := c.sendTerms(want).wait(ctx, nil)
+		if err == nil {
+			err = c.restoreCookies(ctx) // behind the cookies of Tenant, which can be older
+		}
+		if err != nil {
 			return err
 		}
 		c.terms.mu.Lock()
