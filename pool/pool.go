@@ -114,9 +114,7 @@ func New[P any](launcher Launcher[P], cfg Config) (*Pool[P], error) {
 		over:       make(chan struct{}),
 	}
 	p.observer, _ = any(launcher).(observer)
-	if p.keeper, _ = any(launcher).(keeper); p.keeper != nil {
-		p.keeper.KeepsAffinities(shell.Locked{})
-	}
+	p.keeper, _ = any(launcher).(keeper)
 	p.mu.core, p.mu.armed = core.New(settings), noDeadline
 	p.mu.keys = newKeys()
 	p.mu.recorder.most = cfg.More.RecorderEvents
@@ -127,6 +125,9 @@ func New[P any](launcher Launcher[P], cfg Config) (*Pool[P], error) {
 	p.mu.contexts = make(map[core.ContextID]*browserContext[P])
 	p.mu.browsers = make(map[core.BrowserID]*browser[P])
 	p.mu.Lock()
+	if p.keeper != nil {
+		p.keeper.KeepsAffinities(shell.Locked{})
+	}
 	p.stepLocked(core.Event{Kind: core.NoEvent})
 	p.unlock()
 	return p, nil
