@@ -3,8 +3,10 @@ package properties
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -20,9 +22,15 @@ import (
 
 // loginSite says who is logged in. The page for a login sets a cookie of each kind.
 func loginSite(t *testing.T) *httptest.Server {
+	var last atomic.Pointer[string] // who logged in last
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/last" {
+			fmt.Fprint(w, *last.Load())
+			return
+		}
 		w.Header().Set("Content-Type", "text/html")
 		if user := r.URL.Query().Get("user"); user != "" {
+			last.Store(&user)
 			http.SetCookie(w, &http.Cookie{Name: "session", Value: user, Path: "/", HttpOnly: true})
 			http.SetCookie(w, &http.Cookie{Name: "lasting", Value: user, Path: "/who", MaxAge: 3600, SameSite: http.SameSiteStrictMode})
 		}
@@ -71,7 +79,7 @@ func onKeptCookies(t *testing.T, cfg pool.Config, fn func(t *testing.T, site *ht
 	needsChrome(t)
 	store := new(chrome.CookieStore)
 	site := loginSite(t)
-	onChromeAs(t, func(l *chrome.Launcher) { l.KeepCookies = store }, cfg, func(t *testing.T, b *chromeBench, p *chrome.Pool) {
+	onChromeAs(t, func(l *chrome.Launcher) { l.KeepCookies, l.FreezeAfter = store, pool.Off }, cfg, func(t *testing.T, b *chromeBench, p *chrome.Pool) {
 		for _, affinity := range []string{"a", "b"} {
 			err := p.Do(limited(t), affinity, func(ctx context.Context, page *chrome.Page) error { return logsIn(ctx, site, page, affinity) })
 			if err != nil {
@@ -84,7 +92,9 @@ func onKeptCookies(t *testing.T, cfg pool.Config, fn func(t *testing.T, site *ht
 
 func recycles(t *testing.T, p *chrome.Pool) {
 	t.Helper()
-	if err := p.Recycle(limited(t)); err != nil {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	if err := p.Recycle(ctx); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -123,6 +133,30 @@ func TestContractChromeALeaseInABrowserThatIsReplacedIsHeard(t *testing.T) {
 			t.Fatal(err)
 		}
 		loggedIn(t, site, p, "a", "late", "after its last lease in the old browser")
+	})
+}
+
+// What a page does when nobody holds it counts, too.
+func TestContractChromeAnIdlePageThatLogsInIsHeard(t *testing.T) {
+	onKeptCookies(t, pool.Config{MaxPages: 3}, func(t *testing.T, site *httptest.Server, _ *chromeBench, p *chrome.Pool) {
+		err := p.Do(limited(t), "a", func(ctx context.Context, page *chrome.Page) error {
+			return page.Run(ctx, chromedp.Navigate(site.URL+"/who"), chromedp.Evaluate[chromedp.Void](
+				`void setTimeout(() => fetch("/login?user=idle"), 2000)`))
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the idle page has logged in", func() bool {
+			answer, err := http.Get(site.URL + "/last")
+			if err != nil {
+				return false
+			}
+			defer answer.Body.Close()
+			last, _ := io.ReadAll(answer.Body)
+			return string(last) == "idle"
+		})
+		recycles(t, p)
+		loggedIn(t, site, p, "a", "idle", "after a login of its idle page")
 	})
 }
 

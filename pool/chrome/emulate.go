@@ -106,7 +106,8 @@ func (o *overrides) agentParams() emulation.SetUserAgentOverrideParams {
 }
 
 // zoneIs is an expression that says whether a page lives in a time zone. The command that sets it
-// takes many a text and does nothing, or is in no zone, as for europe/berlin, which scripts know.
+// refuses an unknown one only where its session has set none before. Later it takes every text, and
+// the page lives in UTC or where it was; scripts know more names than it, such as europe/berlin.
 func zoneIs(zone string) string {
 	const is = `(zone => { try {
 		const of = options => new Intl.DateTimeFormat("en", options).resolvedOptions().timeZone.

@@ -252,6 +252,14 @@ func (c *browserContext) agree(ctx context.Context, want *terms) error {
 
 func (c *browserContext) sendTerms(want *terms) unanswered {
 	var all unanswered
+	if c.b.ClearStorage { // what it clears has not those of the terms before, if these were others
+		post(c.b.wire, "", chromebrowser.ResetPermissions,
+			chromebrowser.ResetPermissionsParams{BrowserContextID: c.id})
+		post(c.b.wire, "", chromebrowser.SetDownloadBehavior, chromebrowser.SetDownloadBehaviorParams{
+			Behavior:         chromebrowser.SetDownloadBehaviorBehaviorDefault,
+			BrowserContextID: c.id,
+		})
+	}
 	if len(want.cookies) > 0 {
 		send(&all, c.b.wire, "", "Cookies", InputError{Name: "cookies", Rule: "the browser must take them"},
 			storage.SetCookies,
