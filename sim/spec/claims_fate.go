@@ -79,7 +79,7 @@ func (t *Transition) fateOfPrimary(e *core.Effect) error {
 	b := t.Ledger.browser(e.Browser)
 	keep := set.OrphanCap > 0 && t.After.Phase == core.PhaseServing && b != nil && b.ready && !b.drains && !b.ending
 	switch e.Reason {
-	case core.Eviction, core.IdleSweep:
+	case core.Eviction, core.IdleSweep, core.BrowserMemory:
 		keep = keep && set.RetainOnEvict
 	case core.Disposal:
 		return nil // what a disposal retains only the one who asked for it knows

@@ -238,7 +238,7 @@ func stuckIsolated(t *Transition) error {
 		(fresh+count(s, core.Standby) < shortage || count(s, core.Standby)+count(s, core.Opening)-owned < t.target()):
 		return fmt.Errorf("a slot is free, and nothing is opened in it: %d requests short of a tab, %d standbys of %d",
 			shortage, count(s, core.Standby), t.target())
-	case shortage == 0 && count(s, core.Standby)+count(s, core.Opening)-owned+count(s, core.Closing)+t.Ledger.doomedLeases()+t.free() == 0:
+	case t.target() > 0 && shortage == 0 && count(s, core.Standby)+count(s, core.Opening)-owned+count(s, core.Closing)+t.Ledger.doomedLeases()+t.free() == 0:
 		for i := range s.Tabs {
 			if tab := &s.Tabs[i]; tab.State == core.Idle && !t.Ledger.holdsRoot(tab.Affinity) {
 				return fmt.Errorf("there is no spare and none on its way, and t%d could be evicted for it", tab.ID)

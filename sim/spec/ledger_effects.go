@@ -285,6 +285,8 @@ func (l *Ledger) reasonHolds(t *entry, now core.Time, event core.Event, e *core.
 		ok = event.Kind == core.Crashed && ofThis && !event.TooLarge
 	case core.Memory:
 		ok = event.Kind == core.Crashed && ofThis && event.TooLarge
+	case core.BrowserMemory:
+		ok = event.Kind == core.Measured && event.Browser == t.browser && t.closing == 0 && t.holder == 0
 	case core.IdleSweep:
 		ok = l.sweeps(event, e.Affinity, now)
 	case core.MaxUses:

@@ -93,6 +93,7 @@ var Invariants = []Invariant{
 	{"browser-truth", "A browser is asked when an operation in it has been silent for StallTimeout, and given up only if it was asked and did not answer.", browserTruth},
 	{"sick-browser", "Where the driver can, a browser with that evidence is checked; one that a check finds sick is replaced; none is replaced for doubt that no check confirmed.", sickBrowser},
 	{"affinity-doubt", "A context is given up for doubt exactly when the ends of its affinity's leases say so, counted by the ledger.", nil},
+	{"browser-memory", "Each measurement of a browser above MaxBrowserMemory closes the largest of its standbys and idle tabs, unless one is on its way out; where none is left, the browser is replaced, and not again before one was full; until it is below nine tenths of the limit, it gets no tab that nobody waits for.", browserMemory},
 	{"two-browsers", "At most two browsers are alive and not written off, at most one takes new tabs, and none opens in a draining one.", twoBrowsers},
 }
 

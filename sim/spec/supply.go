@@ -169,6 +169,9 @@ func (t *Transition) free() int32 { return t.After.Capacity + 1 - int32(len(t.Le
 
 // target is how many standbys there should be, by the ledger.
 func (t *Transition) target() int32 {
+	if t.heavy() {
+		return 0
+	}
 	n := t.size()
 	for i := range t.Ledger.tabs {
 		if t.Ledger.tabs[i].bound() {
