@@ -90,10 +90,10 @@ func (t *Transition) lightens() error {
 	return nil
 }
 
-// anyFull says whether a browser that is not being replaced has as many tabs as capacity.
+// anyFull says whether a browser that was not to be replaced has as many tabs as capacity.
 func (t *Transition) anyFull() bool {
-	for i := range t.After.Browsers {
-		b, tabs := &t.After.Browsers[i], int32(0)
+	for i := range t.Before.Browsers {
+		b, tabs := &t.Before.Browsers[i], int32(0)
 		for j := range t.Ledger.tabs {
 			if t.Ledger.tabs[j].browser == b.ID {
 				tabs++
