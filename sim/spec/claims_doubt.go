@@ -67,7 +67,9 @@ func (l *Ledger) giveUpDoubted(limit int, leaving core.BrowserID) {
 	for _, a := range l.inDoubt {
 		l.forgetDoubts(a)
 		for i := range l.tabs {
-			if t := &l.tabs[i]; t.affinity == a && t.doubtful && (t.holder == 0 || t.id == l.freed) {
+			t := &l.tabs[i]
+			gone := t.id == l.pageGone && l.inContext(t.context) > 1 // and others are left in its context
+			if t.affinity == a && t.doubtful && !gone && (t.holder == 0 || t.id == l.freed) {
 				l.contextInDoubt(t.context)
 			}
 		}
