@@ -27,6 +27,7 @@ type Pool[P any] struct {
 	pseudonyms bool
 	observer   observer      // nil: nobody
 	tracer     Tracer        // nil: nobody
+	measures   bool          // the memory of its browsers can be measured
 	real       bool          // the clock is the real one
 	began      time.Time     // the core's time 0
 	over       chan struct{} // closed when the pool has ended; mu.closeError is final then
@@ -96,6 +97,10 @@ func New[P any](launcher Launcher[P], cfg Config) (*Pool[P], error) {
 	if err != nil {
 		return nil, &Error{Op: "New", Err: err}
 	}
+	measures, err := measures(launcher, &settings)
+	if err != nil {
+		return nil, &Error{Op: "New", Err: err}
+	}
 	if teller, ok := any(launcher).(FreezeTeller); ok && teller.IdleFreeze() > 0 {
 		settings.FreezeAfter = teller.IdleFreeze()
 	}
@@ -109,6 +114,7 @@ func New[P any](launcher Launcher[P], cfg Config) (*Pool[P], error) {
 		pseudonyms: cfg.More.DumpPseudonyms,
 		real:       cfg.More.Clock == realClock{},
 		began:      cfg.More.Clock.Now(),
+		measures:   measures,
 		over:       make(chan struct{}),
 	}
 	p.observer, _ = any(launcher).(observer)
