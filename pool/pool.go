@@ -258,7 +258,7 @@ func (p *Pool[P]) DisposeAffinity(ctx context.Context, affinity string, opts ...
 }
 
 // Ready waits until the pool has the standbys that it aims at, or ctx ends, or the browser has failed
-// for OpenRetries rounds.
+// for OpenRetries rounds. While the browser is above MaxBrowserMemory, the pool aims at none.
 func (p *Pool[P]) Ready(ctx context.Context) error {
 	err := checkContext(ctx)
 	if err == nil {
