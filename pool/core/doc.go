@@ -35,8 +35,9 @@
 // leases end and what becomes of their tabs, probe.go how a tab in doubt is judged, close.go how
 // one is closed, up to a lost tab, context.go what becomes of its context, retire.go what ends tabs
 // of which nobody complains, session.go what is done between two leases, freeze.go how tabs sleep
-// that nobody has; doubt.go and sick.go judge the ends of leases, for affinities and for browsers;
-// deadline.go says what happens of itself. Package trace writes all of it down, and reads it.
+// that nobody has, memory.go what becomes of a browser that uses too much; doubt.go and sick.go
+// judge the ends of leases, for affinities and for browsers; deadline.go says what happens of
+// itself. Package trace writes all of it down, and reads it.
 //
 // There is no refill loop to get stuck: there is a target, and the distance to it. A close that
 // hangs holds nothing but its own slot, because nothing ever waits inside a Step.
