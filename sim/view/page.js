@@ -138,6 +138,7 @@ function show(view) {
   view.cursor.setAttribute("x2", mid);
   const pic = view.picture;
   if (mid < pic.scrollLeft + left || mid > pic.scrollLeft + pic.clientWidth - 40) pic.scrollLeft = mid - pic.clientWidth / 2;
+  pic.onscroll();
   pic.setAttribute("aria-valuenow", s.number);
   pic.setAttribute("aria-valuetext", `step ${s.number}: ${s.event}`);
   const cells = (all) => (all || []).map((c) => node("span", { class: (c.changed ? "changed " : "") }, c.long || c.short + (c.key ? " · " + c.key : "")));
