@@ -153,7 +153,7 @@ func rootLimit(t *Transition) error {
 			all++
 			if e.class == core.Root {
 				roots++
-				if !reserved(t.After, e.priority) {
+				if !reserved(&t.After.Settings, e.priority) {
 					others++
 				}
 			}
@@ -164,7 +164,7 @@ func rootLimit(t *Transition) error {
 		if e := &t.Effects[i]; e.Kind == core.Grant {
 			if tab := t.Ledger.tab(e.Tab); tab != nil && tab.class == core.Root {
 				granted = true
-				grantedOther = grantedOther || !reserved(t.After, tab.priority)
+				grantedOther = grantedOther || !reserved(&t.After.Settings, tab.priority)
 			}
 		}
 	}
@@ -198,36 +198,7 @@ func admission(t *Transition) error {
 			return fmt.Errorf("affinity %d holds %d root leases", e.affinity, n)
 		}
 	}
-	if err := overdueOpening(t); err != nil {
-		return err
-	}
-	if err := opensForAdmitted(t); err != nil {
-		return err
-	}
-	return affinityTabs(t)
-}
-
-// affinityTabs: a root request is given no tab that its affinity would own beyond AffinityTabs.
-func affinityTabs(t *Transition) error {
-	for i := range t.Effects {
-		e := &t.Effects[i]
-		if e.Kind != core.Grant || !gains(e.How) {
-			continue
-		}
-		adopted := int32(0) // by this affinity, in this step, from here on
-		for j := i; j < len(t.Effects); j++ {
-			if o := &t.Effects[j]; o.Kind == core.Grant && gains(o.How) && o.Affinity == e.Affinity {
-				adopted++
-			}
-		}
-		_, _, bound := t.Ledger.rootsOf(e.Affinity)
-		tab := t.Ledger.tab(e.Tab)
-		if tab != nil && tab.class == core.Root && int(bound-adopted) >= t.After.Settings.AffinityTabs {
-			return fmt.Errorf("r%d adopted t%d, and affinity %d owns %d tabs%s", e.Request, e.Tab, e.Affinity, bound-adopted,
-				t.Ledger.named(func(e *entry) bool { return e.affinity == tab.affinity && e.id != tab.id }))
-		}
-	}
-	return nil
+	return overdueOpening(t)
 }
 
 // gains says whether an affinity has one more tab by a grant.
@@ -250,15 +221,6 @@ func warmTruth(t *Transition) error {
 		}
 	}
 	return nil
-}
-
-func (l *Ledger) holdsRoot(a core.Affinity) bool {
-	for i := range l.tabs {
-		if e := &l.tabs[i]; e.affinity == a && e.holder != 0 && e.class == core.Root {
-			return true
-		}
-	}
-	return false
 }
 
 func (l *Ledger) hasBound(a core.Affinity) bool {
@@ -354,9 +316,6 @@ func singleAnswer(t *Transition) error {
 		if !s.Waits(r.id) {
 			return fmt.Errorf("r%d waits, and the books do not know it", r.id)
 		}
-	}
-	if err := t.refusedWhenDue(); err != nil {
-		return err
 	}
 	if n := len(s.Calls); n != len(t.Ledger.calls) {
 		return fmt.Errorf("%d calls wait, and the books say %d", len(t.Ledger.calls), n)

@@ -163,7 +163,7 @@ func doubtHolds(t *Transition) error {
 	s := t.After
 	for i := range t.Effects {
 		switch e := &t.Effects[i]; {
-		case e.Kind == core.CloseTab && e.Reason == core.Wedge && s.Settings.RescueTimeout > 0 && !t.closedForRoom(e):
+		case e.Kind == core.CloseTab && e.Reason == core.Wedge && s.Settings.RescueTimeout > 0 && !t.makesRoom(e):
 			if tab := t.Ledger.tab(e.Tab); tab != nil && !tab.rescued && tab.failures < 2 && !tab.wedged && tab.affinity != 0 {
 				return fmt.Errorf("t%d is given up, and nobody has tried to rescue it", e.Tab)
 			}
@@ -249,35 +249,6 @@ func overdueOpening(t *Transition) error {
 	if owned := t.owned(e.affinity); int(owned) > t.After.Settings.AffinityTabs {
 		return fmt.Errorf("t%d was overdue when it opened, and affinity %d has %d tabs with it%s", e.id, e.affinity, owned,
 			t.Ledger.named(func(o *entry) bool { return o.affinity == e.affinity && o.closing == 0 }))
-	}
-	return nil
-}
-
-// opensForAdmitted: a tab is opened inside a primary for a request that the limits let through.
-func opensForAdmitted(t *Transition) error {
-	s := t.After
-	for i := range t.Effects {
-		e := &t.Effects[i]
-		slot, ok := tabAt(s, e.Tab)
-		if e.Kind != core.OpenTab || e.Affinity == 0 || !ok {
-			continue
-		}
-		r, ok := requestAt(s, s.Tabs[slot].Pinned)
-		if !ok || s.Requests[r].Class == core.Nested {
-			continue
-		}
-		_, left := t.letThrough(&s.Requests[r], t.Effects[i:])
-		permits := left.of(classOf(s, &s.Requests[r]))
-		has := owned(s, e.Affinity)
-		for _, o := range t.Effects[i:] {
-			if o.Affinity == e.Affinity && (o.Kind == core.OpenTab || o.Kind == core.Grant && gains(o.How)) {
-				has--
-			}
-		}
-		if permits <= 0 || int(has) >= s.Settings.AffinityTabs {
-			return fmt.Errorf("t%d is opened for affinity %d, which owns %d tabs%s, with %d permits left", e.Tab, e.Affinity, has,
-				t.Ledger.named(func(o *entry) bool { return o.affinity == e.Affinity && o.closing == 0 }), permits)
-		}
 	}
 	return nil
 }

@@ -29,9 +29,12 @@ type Transition struct {
 // Scratch is memory that checks need and nothing depends on. Checks that run at the same time need
 // one each.
 type Scratch struct {
-	books     core.Scratch
-	listed    bool // whether deadlines are those of the transition
-	deadlines []core.Deadline
+	books        core.Scratch
+	plan         plan
+	planned      bool // whether disagreement is that of the transition
+	disagreement disagreement
+	listed       bool // whether deadlines are those of the transition
+	deadlines    []core.Deadline
 }
 
 // deadlines are those that are armed after the step.
@@ -78,6 +81,7 @@ var Invariants = []Invariant{
 	{"eviction-truth", "Whatever eviction picks is idle and alive; nothing it could pick from is gone; for the spare it picks no affinity that holds a root lease; a tab is closed for its overdue probe, rescue or reset only when no idle tab is left, the one that began first before the others; with AllowReassign, no idle tab is closed for requests that wait where it can be handed to one of them.", evictionTruth},
 	{"no-cascade", "No eviction begins that would make the relief under way exceed the shortage that asks for it.", noCascade},
 	{"no-self-eviction", "No tab is evicted that a waiting, admitted request could use as it is, unless an older request has used up its bypass.", noSelfEviction},
+	{"plan", "What a step does for those that wait, and in which order, is what one pass over the facts says.", planned},
 	{"order", "Grants follow the waiting order among admitted requests, but for the bounded bypass.", orderHolds},
 	{"envelope", "MinPages <= capacity <= the highest of MinPages and the ceilings that requests so far were entitled to, and never above MaxPages; it goes down in an idle pool only, and up where they are short of it.", envelope},
 	{"queue-bound", "Waiting root requests never exceed MaxWaiting, nor do waiting nested ones; of one affinity and class never more than AffinityWaiting wait.", queueBound},
@@ -102,7 +106,7 @@ func Check(t *Transition, out []core.Violation) []core.Violation {
 	if t.Scratch == nil {
 		t.Scratch = new(Scratch)
 	}
-	t.Scratch.listed = false
+	t.Scratch.listed, t.Scratch.planned = false, false
 	for i := range Invariants {
 		v := &Invariants[i]
 		if t.Only != "" && v.Name != t.Only {
