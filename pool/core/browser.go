@@ -377,6 +377,7 @@ func (s *State) refuse() bool {
 	if !s.satThrough(0) || s.counts[Opening] > s.overdue[Opening] {
 		return false
 	}
+	first := None // of those that another affinity's tab can serve, in the waiting order
 	for i := range s.Requests {
 		r := &s.Requests[i]
 		switch {
@@ -384,8 +385,8 @@ func (s *State) refuse() bool {
 		case !s.Settings.AllowReassign || s.foreignIdle(int32(i)) == None:
 			s.refuseRequest(int32(i), BrowserUnavailable)
 		case !s.heldBack(int32(i)):
-			return s.reassignTo(int32(i))
+			first = s.first(first, int32(i))
 		}
 	}
-	return false
+	return first != None && s.reassignTo(first)
 }

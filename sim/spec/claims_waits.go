@@ -112,7 +112,7 @@ func (t *Transition) toldOfItsTab(r *core.Request, e *core.Effect) error {
 		its = &t.Before.Tabs[r.Pin]
 	} else {
 		for i := range t.Before.Tabs {
-			if tab := &t.Before.Tabs[i]; tab.State == core.Opening && (its == nil || tab.OpenBegan < its.OpenBegan) {
+			if tab := &t.Before.Tabs[i]; tab.State == core.Opening && (its == nil || tab.ID < its.ID) {
 				its = tab
 			}
 		}
