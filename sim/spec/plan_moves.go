@@ -329,6 +329,7 @@ func (p *plan) refill() {
 // refuse refuses those that have sat through OpenRetries failed rounds of opening, and that nothing
 // else can serve. Another affinity's tab can, where that is switched on; it says whether one did.
 func (p *plan) refuse() bool {
+	first := core.None // of those that another affinity's tab can serve, in the waiting order
 	for i := range p.Tabs {
 		if t := &p.Tabs[i]; t.State == core.Opening && !t.Overdue {
 			return false
@@ -343,11 +344,12 @@ func (p *plan) refuse() bool {
 		case !p.Settings.AllowReassign || p.foreign(int32(i)) == core.None:
 			p.answer(int32(i))
 			p.moves = append(p.moves, move{kind: core.Refuse, reason: core.BrowserUnavailable, request: r.ID})
-		case !p.held(int32(i)):
-			return p.reassignTo(int32(i))
+		case p.held(int32(i)):
+		case first == core.None || p.precedes(r, &p.Requests[first]) < 0:
+			first = int32(i)
 		}
 	}
-	return false
+	return first != core.None && p.reassignTo(first)
 }
 
 // admitted says whether no limit stops a request.
