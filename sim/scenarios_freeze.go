@@ -40,7 +40,7 @@ var freezing = []*Scenario{
 	},
 	{
 		Name: "max-idle", Says: "an affinity that nobody has held or waited for is closed, with its orphan",
-		Settings: small(core.Settings{MaxPages: 1, MaxIdle: time.Minute}),
+		Settings: small(core.Settings{MaxPages: 1, MaxIdle: time.Minute, OrphanCap: 1}),
 		Programs: []Program{{get(a), discard, get(a), release}, {get(a).impatient(), release}},
 		Faults:   1, Menu: Hangs | GivesUp | Crashes,
 	},
