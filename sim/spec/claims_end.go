@@ -115,8 +115,16 @@ func (t *Transition) oldPausesNothing() error {
 }
 
 // noNeedlessRefusal: who is refused for failed openings, and who is not any more, is what the plan
-// says. The rest is in the ledger.
+// says; a launch that fails while another browser serves is no failed round. The rest is in the
+// ledger.
 func noNeedlessRefusal(t *Transition) error {
+	if failed := t.Event.Kind == core.BrowserFailed || t.Event.Kind == core.LaunchSilent; failed && t.After.Rounds != t.Before.Rounds {
+		for _, b := range t.Ledger.browsers {
+			if b.ready && !b.drains && !b.ending && b.id != t.Event.Browser {
+				return fmt.Errorf("b%d does not start, b%d serves, and that is a failed round", t.Event.Browser, b.id)
+			}
+		}
+	}
 	return t.differs(func(d *disagreement) bool { return d.did.kind == core.Refuse || d.due.kind == core.Refuse })
 }
 

@@ -82,13 +82,6 @@ func (l *Ledger) refused(now core.Time, event core.Event, e *core.Effect) {
 			l.breach("no-needless-refusal", "r%d was one too many, and was there before", e.Request)
 		}
 	case core.BrowserUnavailable:
-		if event.Kind == core.BrowserFailed || event.Kind == core.LaunchSilent {
-			for _, b := range l.browsers {
-				if b.ready && !b.drains && !b.ending && b.id != event.Browser {
-					l.breach("no-needless-refusal", "r%d was refused because b%d does not start, and b%d serves", e.Request, event.Browser, b.id)
-				}
-			}
-		}
 		if l.hasBound(r.affinity) {
 			l.breach("no-needless-refusal", "r%d was refused, and its affinity has a tab", e.Request)
 		}
