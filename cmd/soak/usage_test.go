@@ -22,7 +22,7 @@ func TestBadUsageAndInputIsOneClearLineAndExit2(t *testing.T) {
 		{[]string{"run", "-hours", "-1"}, "want a number of hours above 0"},
 		{[]string{"run", "-hours", "NaN"}, "want a number of hours above 0"},
 		{[]string{"run", "-shard", "3/2"}, "want i/n with 1 <= i <= n"},
-		{[]string{"run", "-set", "Colour=4"}, `unknown setting "Colour"; the settings are AffinityTabs`},
+		{[]string{"run", "-set", "Colour=4"}, `unknown setting "Colour"; the settings are AffinityDoubt`},
 		{[]string{"run", "-set", "BurstPages=4"}, `-set BurstPages=4: setting BurstPages is called MaxPages now`},
 		{[]string{"run", "-set", "Retire.MaxUses=4"}, `-set Retire.MaxUses=4: unknown setting "Retire.MaxUses"; write MaxUses, without its group`},
 		{[]string{"run", "-set", "MaxPages"}, "want Name=value"},

@@ -17,6 +17,7 @@
 // anew: after a dump was read, and to check it. An event changes the facts; then settle does
 // whatever has become possible, in this order:
 //
+//	giveUpDoubted doubt.go   what affinities in doubt keep is given up
 //	place        place.go    who gets which tab: an own idle one, one opened inside its primary, the oldest
 //	                         standby; then grow (grow.go), and where that is allowed, another affinity's
 //	thaw         freeze.go   frozen standbys are probed for those who wait
@@ -33,8 +34,9 @@
 // admit.go holds the limits and the waiting order, order.go the bounded bypass; lease.go says how
 // leases end and what becomes of their tabs, probe.go how a tab in doubt is judged, close.go how
 // one is closed, up to a lost tab, context.go what becomes of its context, retire.go what ends tabs
-// of which nobody complains; deadline.go what happens of itself. Package trace writes all of it
-// down, and reads it.
+// of which nobody complains, session.go what is done between two leases, freeze.go how tabs sleep
+// that nobody has; doubt.go and sick.go judge the ends of leases, for affinities and for browsers;
+// deadline.go says what happens of itself. Package trace writes all of it down, and reads it.
 //
 // There is no refill loop to get stuck: there is a target, and the distance to it. A close that
 // hangs holds nothing but its own slot, because nothing ever waits inside a Step.

@@ -241,6 +241,7 @@ func (s *State) grant(r, i int32, how How) {
 		how = InPrimary
 	}
 	s.dequeue(r)
+	s.judge(i, true) // its last lease, before it is another affinity's
 	switch how {
 	case Adopted:
 		s.adopt(i, q.Affinity)
@@ -253,7 +254,6 @@ func (s *State) grant(r, i int32, how How) {
 	k.Stamp, t.Stamp = s.LastStamp, s.LastStamp
 	t.Holder, t.Class, t.MaxLease = q.ID, q.Class, q.MaxLease
 	t.Uses++
-	s.judge(i, true)
 	s.serve(t.Browser, q.Affinity)
 	s.leases.put(uint64(q.ID), i)
 	s.countLease(t, +1)

@@ -73,6 +73,8 @@ func TestShellFleetAnEntryOfAnotherServerStays(t *testing.T) {
 	b := newBalancer(t)
 	_, one := join(t, b, "s1")
 	_, two := join(t, b, "s2")
+	// Until a server has told its whole list for the first time, that may come after news of another.
+	b.until("both have told their lists", func() bool { return b.entries["beat.s1"] != "" && b.entries["beat.s2"] != "" })
 	one.say("a", 1, true)
 	b.until("s1 has it", b.has(map[string]string{"a": "s1"}))
 	two.say("a", 1, true)
@@ -126,7 +128,7 @@ func TestShellFleetLeaveIsColdFirstAndThenDrain(t *testing.T) {
 	b := newBalancer(t)
 	m, s := join(t, b, "s1", func(c *Config) { c.Beat = time.Hour }) // what is told is told at once
 	s.say("a", 1, true)
-	b.entries[Key("b")] = "s2"
+	b.change(func() { b.entries[Key("b")] = "s2" })
 	b.until("a is warm", b.has(map[string]string{"a": "s1", "b": "s2"}))
 	if line := ask(t, m); line != "up ready 100%" {
 		t.Errorf("before: %q", line)

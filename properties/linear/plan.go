@@ -59,7 +59,8 @@ func drawConfig(r *rand.Rand) pool.Config {
 			// A browser that is written off may stay for ever, and no operation could say so.
 			BrowserCloseTimeout: time.Hour,
 		},
-		Retire: pool.Retire{IdleContraction: 20 * beat},
+		// The specification does not know how leases have ended, so it knows of no doubt.
+		Retire: pool.Retire{IdleContraction: 20 * beat, AffinityDoubt: pool.Off},
 		More:   pool.More{OrphanCap: pool.Off, RecorderEvents: pool.Off},
 	}
 	if r.IntN(3) == 0 {

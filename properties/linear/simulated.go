@@ -19,7 +19,14 @@ func Simulated(profile *traffic.Profile, seed uint64, hours float64) (*History, 
 	few := *profile
 	few.Arrivals.Active = 6
 	w := watcher{requests: map[core.RequestID]*request{}, disposals: map[core.CallID]*disposal{}, owners: map[core.TabID]core.Affinity{}}
-	report, err := traffic.Run(traffic.Options{Profile: &few, Seed: seed, Hours: hours, Observe: w.observe})
+	report, err := traffic.Run(traffic.Options{
+		Profile: &few, Seed: seed, Hours: hours, Observe: w.observe,
+		// What closes tabs by itself is no call, and the specification does not know it.
+		Set: func(s *core.Settings) error {
+			s.AffinityDoubt, s.MaxIdle = core.Off, core.Off
+			return nil
+		},
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -34,6 +34,9 @@ func (l *Ledger) granted(now core.Time, e *core.Effect) {
 		l.breach("no-doomed-grant", "t%d was granted and is in doubt", e.Tab)
 	}
 	c := l.context(t.context)
+	if t.unjudged {
+		l.endedWell(t) // its last lease, before it is another affinity's
+	}
 	if e.How == core.Reassigned {
 		if slices.ContainsFunc(l.tabs, func(o entry) bool { return o.context == t.context && o.id != t.id }) {
 			l.breach("isolation", "t%d was handed to another affinity, and shares its context", e.Tab)
@@ -50,9 +53,6 @@ func (l *Ledger) granted(now core.Time, e *core.Effect) {
 	l.cleanGrant(t)
 	t.affinity, t.holder, t.class, t.priority, t.leasedAt = e.Affinity, e.Request, r.class, r.priority, now
 	t.uses++
-	if t.unjudged {
-		l.endedWell(t)
-	}
 	if b := l.browser(t.browser); b != nil {
 		b.checks.serves(e.Affinity)
 	}
