@@ -95,7 +95,7 @@ func onePrimary(t *Transition) error {
 		if c := &s.Contexts[k.Primary]; int(c.Affinity) != a { // a context says whose it is, so no two may have it
 			return fmt.Errorf("c%d is primary of affinities %d and %d", c.ID, c.Affinity, a)
 		}
-		id := primaryOf(s, core.Affinity(a))
+		id := primaryOf(&s.Facts, core.Affinity(a))
 		if c := t.Ledger.context(id); c == nil || int(c.affinity) != a {
 			return fmt.Errorf("c%d is primary of affinity %d, and serves another or is gone", id, a)
 		}
@@ -107,8 +107,8 @@ func onePrimary(t *Transition) error {
 // that it gains and loses itself, whatever happens to the affinity's other tabs.
 func supplementaryNeutral(t *Transition) error {
 	for a := range min(len(t.Before.Affinities), len(t.After.Affinities)) {
-		id := primaryOf(t.Before, core.Affinity(a))
-		if id == 0 || id != primaryOf(t.After, core.Affinity(a)) {
+		id := primaryOf(&t.Before.Facts, core.Affinity(a))
+		if id == 0 || id != primaryOf(&t.After.Facts, core.Affinity(a)) {
 			continue
 		}
 		n := t.Before.PageCount(core.Affinity(a))
@@ -277,7 +277,7 @@ func closesHold(t *Transition) error {
 	}
 	if t.Event.Kind == core.CloseExpired && t.Before.Phase == core.PhaseClosing && s.Phase < core.PhaseEnding {
 		return fmt.Errorf("the ctx of Close has ended, and %d requests wait and %d leases are held%s", len(t.Ledger.waiting),
-			count(s, core.Leased), TabsIn(s, core.Leased))
+			count(&s.Facts, core.Leased), TabsIn(s, core.Leased))
 	}
 	for i := range t.Effects {
 		switch e := &t.Effects[i]; {
@@ -296,8 +296,8 @@ func singleAnswer(t *Transition) error {
 	for i := range t.Effects {
 		e := &t.Effects[i]
 		switch {
-		case e.Kind == core.FinishWarm && e.Reason == core.ReasonNone && count(s, core.Standby) < t.target():
-			return fmt.Errorf("w%d is answered with %d standbys of %d", e.Call, count(s, core.Standby), t.target())
+		case e.Kind == core.FinishWarm && e.Reason == core.ReasonNone && count(&s.Facts, core.Standby) < target(&t.After.Facts):
+			return fmt.Errorf("w%d is answered with %d standbys of %d", e.Call, count(&s.Facts, core.Standby), target(&t.After.Facts))
 		case e.Kind == core.Refuse && e.Reason == core.PoolClosed && s.Phase < core.PhaseClosing:
 			return fmt.Errorf("r%d is told that the pool is closed, which is not so", e.Request)
 		}

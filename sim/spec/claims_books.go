@@ -44,15 +44,11 @@ func (t *Transition) derived() error {
 	if t.plan().what != nil || t.After.Phase >= core.PhaseEnding {
 		return nil
 	}
-	for _, i := range p.order {
-		r := &p.Requests[i]
-		if !r.Used {
-			continue
-		}
-		needs, wants, entitled, is := p.needs(r.Affinity), p.wants(r.Affinity), p.entitled(r.Affinity), t.After.Shortage(r.Affinity)
-		for c := range needs {
-			if needs[c] != int(is.Tabs[c]) || wants[c] != int(is.Permits[c]) || entitled[core.Nested] != int(is.Entitled) {
-				return fmt.Errorf("affinity %d is short of %d tabs and %d permits, %d of them entitled, and the books say %+v", r.Affinity, needs, wants, entitled[core.Nested], is)
+	for _, a := range p.waiters {
+		d, is := p.demandOf(a), t.After.Shortage(a)
+		for c := range d.tabs {
+			if d.tabs[c] != int(is.Tabs[c]) || d.permits[c] != int(is.Permits[c]) || d.entitled != int(is.Entitled) {
+				return fmt.Errorf("the demand of affinity %d is %+v, and the books say %+v", a, d, is)
 			}
 		}
 	}

@@ -57,7 +57,7 @@ func (t *Transition) sick() bool {
 }
 
 func noLeak(t *Transition) error {
-	if n := int(alive(t.After)); n != len(t.Ledger.tabs) {
+	if n := alive(&t.After.Facts); n != len(t.Ledger.tabs) {
 		return fmt.Errorf("%d tabs can be alive%s, and the books say %d%s", len(t.Ledger.tabs), t.Ledger.named(nil), n,
 			TabsIn(t.After))
 	}
@@ -104,8 +104,8 @@ func twoBrowsers(t *Transition) error {
 
 // oldPausesNothing: what fails to open in a browser that is being replaced pauses nothing in the next.
 func (t *Transition) oldPausesNothing() error {
-	i, ok := tabAt(t.Before, t.Event.Tab)
-	if !ok || !t.After.Paused || t.Before.Paused {
+	i := tabAt(&t.Before.Facts, t.Event.Tab)
+	if i == core.None || !t.After.Paused || t.Before.Paused {
 		return nil
 	}
 	if b := t.Ledger.browser(t.Before.Tabs[i].Browser); b != nil && b.drains && !b.ending {
@@ -145,22 +145,22 @@ func callsEnd(t *Transition) error {
 	s, l := t.After, t.Ledger
 	for i := range s.Calls {
 		switch c := &s.Calls[i]; {
-		case c.Affinity == 0 && (s.Phase != core.PhaseServing || satThrough(s, c.Rounds)):
+		case c.Affinity == 0 && (s.Phase != core.PhaseServing || satThrough(&s.Facts, c.Rounds)):
 			return fmt.Errorf("call %d is waited for, and what it waits for will not come", c.ID)
 		case c.Affinity != 0:
 			if !l.doomedBy(c.ID, c.Affinity) {
 				return fmt.Errorf("disposal %d is waited for, and nothing of its generation is left", c.ID)
 			}
 		case c.Recycle:
-			if b := serving(s); b != nil && l.replaced(c.ID, b.ID) {
+			if b := serving(&s.Facts); b != nil && l.replaced(c.ID, b.ID) {
 				return fmt.Errorf("recycle %d is waited for, and b%d serves alone", c.ID, b.ID)
 			}
-		case count(s, core.Standby) >= t.target():
-			return fmt.Errorf("warm %d is waited for, and there are %d standbys of %d", c.ID, count(s, core.Standby), t.target())
+		case count(&s.Facts, core.Standby) >= target(&t.After.Facts):
+			return fmt.Errorf("warm %d is waited for, and there are %d standbys of %d", c.ID, count(&s.Facts, core.Standby), target(&t.After.Facts))
 		}
 	}
 	e := &t.Event
-	if e.Kind == core.BrowserReady && e.Browser != 0 && browserOf(t.Before, e.Browser) == nil && e.Browser <= t.Before.LastBrowser &&
+	if e.Kind == core.BrowserReady && e.Browser != 0 && browserOf(&t.Before.Facts, e.Browser) == nil && e.Browser <= t.Before.LastBrowser &&
 		!slices.ContainsFunc(t.Effects, func(f core.Effect) bool { return f.Kind == core.CloseBrowser && f.Browser == e.Browser && f.Force }) {
 		return fmt.Errorf("b%d was written off and has started after all, and nobody ends it", e.Browser)
 	}

@@ -47,7 +47,7 @@ func becomesOverdue(k core.EventKind) bool {
 
 func retired(t *Transition) error {
 	s, l := t.After, t.Ledger
-	if i, ok := tabAt(s, t.Event.Tab); ok && t.Event.Kind == core.RetireDue && (s.Tabs[i].State == core.Idle || s.Tabs[i].State == core.Standby) {
+	if i := tabAt(&s.Facts, t.Event.Tab); i != core.None && t.Event.Kind == core.RetireDue && (s.Tabs[i].State == core.Idle || s.Tabs[i].State == core.Standby) {
 		return fmt.Errorf("t%d is past its MaxAge, and stays", t.Event.Tab)
 	}
 	most := s.Settings.MaxUses
@@ -82,7 +82,7 @@ func (t *Transition) idleDue() error {
 		if !k.Known {
 			continue
 		}
-		orphaned := k.Primary != core.None && orphan(s, k.Primary) && !s.Settings.RetainOnEvict
+		orphaned := k.Primary != core.None && orphan(&s.Facts, k.Primary) && !s.Settings.RetainOnEvict
 		want := core.Never
 		if !l.waits(a) && l.idleFor(a, s.Now, 0) && (l.hasIdle(a) || orphaned) {
 			want = l.lastFreed(a).Add(s.Settings.MaxIdle)
@@ -111,8 +111,8 @@ func (l *Ledger) lastFreed(a core.Affinity) core.Time {
 
 // idle says whether a tab is idle after the step.
 func (t *Transition) idle(id core.TabID) bool {
-	i, ok := tabAt(t.After, id)
-	return ok && t.After.Tabs[i].State == core.Idle
+	i := tabAt(&t.After.Facts, id)
+	return i != core.None && t.After.Tabs[i].State == core.Idle
 }
 
 // waits says whether a request of an affinity waits.
@@ -142,7 +142,7 @@ func envelope(t *Transition) error {
 	if int(s.Capacity) < set.MinPages || int(s.Capacity) > most {
 		return fmt.Errorf("capacity is %d, and has to be %d to %d", s.Capacity, set.MinPages, most)
 	}
-	if s.Capacity < t.Before.Capacity && t.Before.Contraction == 0 && (len(t.Ledger.waiting) > 0 || count(s, core.Leased) > 0) {
+	if s.Capacity < t.Before.Capacity && t.Before.Contraction == 0 && (len(t.Ledger.waiting) > 0 || count(&s.Facts, core.Leased) > 0) {
 		return fmt.Errorf("capacity went from %d to %d while somebody waits or holds", t.Before.Capacity, s.Capacity)
 	}
 	return nil

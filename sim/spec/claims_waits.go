@@ -20,8 +20,8 @@ func waitsHold(t *Transition) error {
 		if e.Kind != core.Grant && e.Kind != core.Refuse {
 			continue
 		}
-		j, ok := requestAt(t.Before, e.Request)
-		if !ok {
+		j := requestAt(&t.Before.Facts, e.Request)
+		if j == core.None {
 			continue // it has waited for no time
 		}
 		r := &t.Before.Requests[j]
@@ -48,7 +48,7 @@ func waitsHold(t *Transition) error {
 // permitsBefore is how many more leases of a request's class the root limit and the reserve allowed.
 func permitsBefore(t *Transition, r *core.Request) int {
 	p := plan{Facts: t.Before.Facts} // it only reads them
-	return p.permits(classOf(t.Before, r))
+	return p.permits(classOf(&t.Before.Facts, r))
 }
 
 // waitedFor is how long the tabs that a granted request waited for were opened and probed: those of
@@ -57,7 +57,7 @@ func (t *Transition) waitedFor(r *core.Request, e *core.Effect) (startup, probe 
 	from := r.Arrived + e.Waits.Admission
 	if r.Pin != core.None {
 		startup, probe = handling(&t.Before.Tabs[r.Pin], max(from, r.CountedTo), t.After.Now)
-	} else if i, ok := tabAt(t.After, e.Tab); ok {
+	} else if i := tabAt(&t.After.Facts, e.Tab); i != core.None {
 		startup, probe = handling(&t.After.Tabs[i], max(from, r.CountedTo), t.After.Now)
 	}
 	return r.Startup + startup, r.Probe + probe
@@ -72,8 +72,8 @@ func (t *Transition) brokenPromises() error {
 		if !r.Used {
 			continue
 		}
-		j, ok := requestAt(t.Before, r.ID)
-		if !ok {
+		j := requestAt(&t.Before.Facts, r.ID)
+		if j == core.None {
 			continue
 		}
 		before := &t.Before.Requests[j]

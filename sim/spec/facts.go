@@ -6,54 +6,55 @@ import (
 
 // What the facts say, worked out anew from them alone: nothing here calls a predicate of the core.
 
-func tabAt(f *core.State, id core.TabID) (slot int32, ok bool) {
+// tabAt is the slot of a tab; None: it is not alive.
+func tabAt(f *core.Facts, id core.TabID) int32 {
 	for i := range f.Tabs {
 		if f.Tabs[i].State != 0 && f.Tabs[i].ID == id {
-			return int32(i), true
+			return int32(i)
 		}
 	}
-	return core.None, false
+	return core.None
 }
 
-func requestAt(f *core.State, id core.RequestID) (slot int32, ok bool) {
+// requestAt is the slot of a request; None: it does not wait.
+func requestAt(f *core.Facts, id core.RequestID) int32 {
 	for i := range f.Requests {
-		if id != 0 && f.Requests[i].ID == id { // the ID of a free slot is 0
-			return int32(i), true
+		if f.Requests[i].Used && f.Requests[i].ID == id {
+			return int32(i)
 		}
 	}
-	return core.None, false
+	return core.None
 }
+
+// tabsThat is how many tabs are so.
+func tabsThat(f *core.Facts, are func(*core.Tab) bool) int {
+	n := 0
+	for i := range f.Tabs {
+		if t := &f.Tabs[i]; t.State != 0 && are(t) {
+			n++
+		}
+	}
+	return n
+}
+
+func alive(f *core.Facts) int { return tabsThat(f, func(*core.Tab) bool { return true }) }
 
 // count is how many tabs are in a state.
-func count(f *core.State, state core.TabState) int32 {
-	n := int32(0)
-	for i := range f.Tabs {
-		if f.Tabs[i].State == state {
-			n++
-		}
-	}
-	return n
+func count(f *core.Facts, state core.TabState) int {
+	return tabsThat(f, func(t *core.Tab) bool { return t.State == state })
 }
-
-func alive(f *core.State) int32 { return int32(len(f.Tabs)) - count(f, 0) }
 
 // tabsIn is how many tabs a context has, by its slot.
-func tabsIn(f *core.State, context int32) int32 {
-	n := int32(0)
-	for i := range f.Tabs {
-		if f.Tabs[i].State != 0 && f.Tabs[i].Context == context {
-			n++
-		}
-	}
-	return n
+func tabsIn(f *core.Facts, context int32) int {
+	return tabsThat(f, func(t *core.Tab) bool { return t.Context == context })
 }
 
-func orphan(f *core.State, context int32) bool {
+func orphan(f *core.Facts, context int32) bool {
 	return f.Contexts[context].State == core.ContextOpen && tabsIn(f, context) == 0
 }
 
 // tabless is how many contexts have no tab.
-func tabless(f *core.State) int {
+func tabless(f *core.Facts) int {
 	n := 0
 	for i := range f.Contexts {
 		if f.Contexts[i].State != 0 && tabsIn(f, int32(i)) == 0 {
@@ -63,13 +64,13 @@ func tabless(f *core.State) int {
 	return n
 }
 
-func isPrimary(f *core.State, context int32) bool {
+func isPrimary(f *core.Facts, context int32) bool {
 	a := f.Contexts[context].Affinity
 	return a != 0 && f.Affinities[a].Primary == context
 }
 
 // primaryOf is the primary of an affinity; 0: it has none.
-func primaryOf(f *core.State, a core.Affinity) core.ContextID {
+func primaryOf(f *core.Facts, a core.Affinity) core.ContextID {
 	if k := &f.Affinities[a]; k.Known && k.Primary != core.None {
 		return f.Contexts[k.Primary].ID
 	}
@@ -92,31 +93,28 @@ func asked(t *core.Tab) bool {
 	return t.State == core.Probing || t.State == core.Rescuing || t.State == core.Resetting
 }
 
-// owns is what an affinity has: its bound tabs, those of them whose operation is overdue, and those
-// that open inside its primary and are not overdue.
-func owns(f *core.State, a core.Affinity) (bounds, late, openings int32) {
-	for i := range f.Tabs {
-		switch t := &f.Tabs[i]; {
-		case t.State == 0 || t.Affinity != a:
-		case bound(t):
-			bounds++
-			if t.Overdue {
-				late++
-			}
-		case t.State == core.Opening && !t.Overdue && !t.Doomed:
-			openings++
-		}
-	}
-	return bounds, late, openings
+// owned is how many tabs of an affinity count towards AffinityTabs: those bound to it and those that
+// open inside its primary, but for what is overdue.
+func owned(f *core.Facts, a core.Affinity) int {
+	return tabsThat(f, func(t *core.Tab) bool {
+		return t.Affinity == a && !t.Overdue && (bound(t) || t.State == core.Opening && !t.Doomed)
+	})
 }
 
-// owned is how many tabs of an affinity count towards AffinityTabs.
-func owned(f *core.State, a core.Affinity) int32 {
-	bounds, late, openings := owns(f, a)
-	return bounds - late + openings
+func hasBound(f *core.Facts, a core.Affinity) bool {
+	return tabsThat(f, func(t *core.Tab) bool { return t.Affinity == a && bound(t) }) > 0
 }
 
-func browserOf(f *core.State, id core.BrowserID) *core.Browser {
+// size is the capacity that is to stay: what a contraction takes counts no more, unless its tab is
+// lost and counted so.
+func size(f *core.Facts) int {
+	return int(f.Capacity) - tabsThat(f, func(t *core.Tab) bool { return t.ID == f.Contraction && t.State != core.Lost })
+}
+
+// target is how many standbys there should be.
+func target(f *core.Facts) int { return max(1, size(f)-tabsThat(f, bound)) }
+
+func browserOf(f *core.Facts, id core.BrowserID) *core.Browser {
 	for i := range f.Browsers {
 		if f.Browsers[i].ID == id {
 			return &f.Browsers[i]
@@ -126,7 +124,7 @@ func browserOf(f *core.State, id core.BrowserID) *core.Browser {
 }
 
 // serving is the browser that new tabs open in; nil: there is none.
-func serving(f *core.State) *core.Browser {
+func serving(f *core.Facts) *core.Browser {
 	for i := range f.Browsers {
 		if f.Browsers[i].State == core.BrowserServing {
 			return &f.Browsers[i]
@@ -137,7 +135,7 @@ func serving(f *core.State) *core.Browser {
 
 // satThrough says whether OpenRetries rounds of opening have failed in a row since a request came
 // in that many.
-func satThrough(f *core.State, rounds uint32) bool {
+func satThrough(f *core.Facts, rounds uint32) bool {
 	return int(f.Rounds)-int(max(rounds, f.Success)) >= f.Settings.OpenRetries
 }
 
@@ -150,7 +148,7 @@ func reserved(set *core.Settings, priority int32) bool {
 }
 
 // classOf is the class of a request by what it asked for.
-func classOf(f *core.State, r *core.Request) core.Class {
+func classOf(f *core.Facts, r *core.Request) core.Class {
 	if r.Class != core.Nested && reserved(&f.Settings, r.Priority) {
 		return core.Urgent
 	}
@@ -167,7 +165,7 @@ func rootOrNested(r *core.Request) core.Class {
 
 // silentSince is since when an operation in a browser has been without an answer; core.Never: there
 // is none.
-func silentSince(f *core.State, id core.BrowserID) core.Time {
+func silentSince(f *core.Facts, id core.BrowserID) core.Time {
 	since := core.Never
 	for i := range f.Tabs {
 		if t := &f.Tabs[i]; t.State != 0 && t.Browser == id {

@@ -63,22 +63,11 @@ func (p *plan) ownAlmostIdle(r *core.Request) int32 {
 	return any
 }
 
-// tabsIn is how many tabs a context has.
-func (p *plan) tabsIn(context int32) int {
-	n := 0
-	for i := range p.Tabs {
-		if p.Tabs[i].State != 0 && p.Tabs[i].Context == context {
-			n++
-		}
-	}
-	return n
-}
-
 // opensInside says whether a tab can be opened for a request inside its affinity's primary: there is
 // a place in it, and a slot is free beyond those that older requests need.
 func (p *plan) opensInside(i int32) bool {
 	c := p.Affinities[p.Requests[i].Affinity].Primary
-	if !p.opens() || p.free() == 0 || c == core.None || p.tabsIn(c) >= p.Settings.TabsPerContext || p.Contexts[c].Browser != p.serving().ID {
+	if !p.opens() || p.free() == 0 || c == core.None || tabsIn(&p.Facts, c) >= p.Settings.TabsPerContext || p.Contexts[c].Browser != serving(&p.Facts).ID {
 		return false
 	}
 	supply := p.free() + len(p.standbys) + p.toCome()
@@ -96,17 +85,7 @@ func (p *plan) opensInside(i int32) bool {
 
 // opens says whether tabs can be opened now.
 func (p *plan) opens() bool {
-	return !p.Paused && p.Phase < core.PhaseEnding && p.serving() != nil
-}
-
-// serving is the browser that new tabs open in; nil: there is none.
-func (p *plan) serving() *core.Browser {
-	for i := range p.Browsers {
-		if p.Browsers[i].State == core.BrowserServing {
-			return &p.Browsers[i]
-		}
-	}
-	return nil
+	return !p.Paused && p.Phase < core.PhaseEnding && serving(&p.Facts) != nil
 }
 
 // grant gives a tab to a request, and counts whom that passes by.
@@ -178,9 +157,9 @@ func (p *plan) open(t core.Tab, inside core.ContextID) {
 	p.moves = append(p.moves, move{kind: core.OpenTab, tab: t.ID, context: inside})
 }
 
-// makeRoom closes idle tabs, the coldest first, as many as those that wait are short of, and where
-// none is left those whose overdue operation began first; who can be served then is. With nobody
-// short of a tab, one goes for the spare, of an affinity that holds no root lease.
+// makeRoom evicts idle tabs, the coldest first, as many as the shortage asks for, and where none is
+// left closes those whose overdue operation began first; who can be served then is (rule 6). With
+// nobody short of a tab, one goes for the spare, of an affinity that holds no root lease.
 func (p *plan) makeRoom() {
 	for p.place(); p.need() > 0; p.place() {
 		evicted := false
@@ -198,7 +177,7 @@ func (p *plan) makeRoom() {
 			return
 		}
 	}
-	if len(p.standbys)+p.openings()+p.count(core.Closing)+p.doomedLeases()+p.free() == 0 {
+	if len(p.standbys)+p.openings()+count(&p.Facts, core.Closing)+p.doomedLeases()+p.free() == 0 {
 		if victim := p.coldest(func(t *core.Tab) bool { return p.rootLeases(t.Affinity) == 0 }); victim != core.None {
 			p.close(victim, core.Eviction)
 		}
@@ -208,24 +187,12 @@ func (p *plan) makeRoom() {
 // openings is how many tabs are being opened, but for those that an affinity waits for and that are
 // not overdue.
 func (p *plan) openings() int {
-	n := p.toCome()
-	for i := range p.Tabs {
-		if t := &p.Tabs[i]; t.State == core.Opening && t.Overdue {
-			n++
-		}
-	}
-	return n
+	return p.toCome() + tabsThat(&p.Facts, func(t *core.Tab) bool { return t.State == core.Opening && t.Overdue })
 }
 
 // doomedLeases is how many tabs are held that close when they are given back.
 func (p *plan) doomedLeases() int {
-	n := 0
-	for i := range p.Tabs {
-		if t := &p.Tabs[i]; t.State == core.Leased && t.Doomed {
-			n++
-		}
-	}
-	return n
+	return tabsThat(&p.Facts, func(t *core.Tab) bool { return t.State == core.Leased && t.Doomed })
 }
 
 func (p *plan) close(i int32, reason core.Reason) {
@@ -287,12 +254,7 @@ func (p *plan) thaw() {
 	if p.awake() != core.None {
 		return
 	}
-	n := p.need()
-	for i := range p.Tabs {
-		if t := &p.Tabs[i]; thaws(t) && !t.Overdue {
-			n--
-		}
-	}
+	n := p.need() - tabsThat(&p.Facts, func(t *core.Tab) bool { return thaws(t) && !t.Overdue })
 	for ; n > 0 && len(p.standbys) > 0; n-- {
 		t := &p.Tabs[p.standbys[0]]
 		t.State, p.standbys = core.Opening, p.standbys[1:]
@@ -312,14 +274,8 @@ func (p *plan) awake() int32 {
 
 // refill opens standbys: until there are as many as the target says, or as are needed.
 func (p *plan) refill() {
-	target := p.size()
-	for i := range p.Tabs {
-		if bound(&p.Tabs[i]) {
-			target--
-		}
-	}
 	for p.opens() && p.free() > 0 {
-		if len(p.standbys)+p.openings() >= max(1, target) && len(p.standbys)+p.toCome() >= p.need() {
+		if len(p.standbys)+p.openings() >= target(&p.Facts) && len(p.standbys)+p.toCome() >= p.need() {
 			return
 		}
 		p.open(core.Tab{Context: core.None}, 0)
@@ -330,14 +286,12 @@ func (p *plan) refill() {
 // else can serve. Another affinity's tab can, where that is switched on; it says whether one did.
 func (p *plan) refuse() bool {
 	first := core.None // of those that another affinity's tab can serve, in the waiting order
-	for i := range p.Tabs {
-		if t := &p.Tabs[i]; t.State == core.Opening && !t.Overdue {
-			return false
-		}
+	if tabsThat(&p.Facts, func(t *core.Tab) bool { return t.State == core.Opening && !t.Overdue }) > 0 {
+		return false
 	}
 	for i := range p.Requests {
 		r := &p.Requests[i]
-		if !r.Used || int(p.Rounds)-int(max(r.Rounds, p.Success)) < p.Settings.OpenRetries || !p.admitted(r) || p.hasBound(r.Affinity) {
+		if !r.Used || !satThrough(&p.Facts, r.Rounds) || !p.admitted(r) || hasBound(&p.Facts, r.Affinity) {
 			continue
 		}
 		switch {
@@ -355,14 +309,5 @@ func (p *plan) refuse() bool {
 // admitted says whether no limit stops a request.
 func (p *plan) admitted(r *core.Request) bool {
 	return r.Class == core.Nested || p.permits(r.Class) > 0 && p.rootLeases(r.Affinity) < p.Settings.RootCap &&
-		(p.ownIdle(r.Affinity) != core.None || p.owned(r.Affinity) < p.Settings.AffinityTabs)
-}
-
-func (p *plan) hasBound(a core.Affinity) bool {
-	for i := range p.Tabs {
-		if t := &p.Tabs[i]; t.Affinity == a && bound(t) {
-			return true
-		}
-	}
-	return false
+		(p.ownIdle(r.Affinity) != core.None || owned(&p.Facts, r.Affinity) < p.Settings.AffinityTabs)
 }

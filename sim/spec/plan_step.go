@@ -70,7 +70,7 @@ func (p *plan) given(reason core.Reason) bool {
 				p.answer(int32(j))
 			}
 		}
-		if j := slotOf(p.Tabs, e.Tab); e.Kind == core.CloseTab && j != core.None {
+		if j := tabAt(&p.Facts, e.Tab); e.Kind == core.CloseTab && j != core.None {
 			p.close(j, reason)
 			p.standbys = slices.DeleteFunc(p.standbys, func(s int32) bool { return s == j })
 		}
@@ -83,7 +83,7 @@ func (p *plan) begin(t *Transition) {
 	p.step, p.moves = t, p.moves[:0]
 	p.Facts.CopyFrom(&t.After.Facts)
 	p.Capacity, p.Contraction = t.Before.Capacity, t.Before.Contraction
-	if p.Contraction != 0 && slotOf(p.Tabs, p.Contraction) == core.None {
+	if p.Contraction != 0 && tabAt(&p.Facts, p.Contraction) == core.None {
 		p.Capacity, p.Contraction = p.Capacity-1, 0 // what a contraction takes goes with its tab
 	}
 	for a := range p.Affinities {
@@ -94,16 +94,6 @@ func (p *plan) begin(t *Transition) {
 	}
 	p.listWaiting()
 	p.listStandbys()
-}
-
-// slotOf is where a tab is.
-func slotOf(tabs []core.Tab, id core.TabID) int32 {
-	for i := range tabs {
-		if tabs[i].State != 0 && tabs[i].ID == id {
-			return int32(i)
-		}
-	}
-	return core.None
 }
 
 // was is what the tab of a slot was before the step; where it was not there, everything is zero.
@@ -124,7 +114,7 @@ func (t *Transition) affinityBefore(a core.Affinity) core.AffinityFacts {
 
 // undo undoes what an effect did to a tab, if it is a move.
 func (p *plan) undo(e *core.Effect) {
-	i := slotOf(p.Tabs, e.Tab)
+	i := tabAt(&p.Facts, e.Tab)
 	if i == core.None {
 		return
 	}
@@ -161,7 +151,7 @@ func (t *Transition) makesRoom(e *core.Effect) bool {
 	case e.Reason == core.Eviction, e.Reason == core.Contraction, e.Reason == core.Drain:
 		return true
 	case e.Reason == core.Wedge && (t.Event.Tab != e.Tab || t.Event.Kind == core.ProbeOverdue || t.Event.Kind == core.ResetOverdue):
-		i := slotOf(t.Before.Tabs, e.Tab)
+		i := tabAt(&t.Before.Facts, e.Tab)
 		return i != core.None && asked(&t.Before.Tabs[i])
 	}
 	return false
@@ -207,17 +197,17 @@ func (p *plan) listWaiting() {
 	for i := range p.Tabs {
 		p.Tabs[i].Pinned = 0
 	}
-	p.order = p.order[:0]
+	p.order, p.waiters = p.order[:0], p.waiters[:0]
 	for i := range p.Requests {
 		r := &p.Requests[i]
 		if !r.Used {
 			continue
 		}
 		p.order = append(p.order, int32(i))
-		if r.Class = rootOrNested(r); r.Class == core.Root && reserved(&p.Settings, r.Priority) {
-			r.Class = core.Urgent
+		if !slices.Contains(p.waiters, r.Affinity) {
+			p.waiters = append(p.waiters, r.Affinity)
 		}
-		r.Pin, r.Bypassed = core.None, 0
+		r.Class, r.Pin, r.Bypassed = classOf(&p.Facts, r), core.None, 0
 		if i < len(before) && before[i].ID == r.ID {
 			r.Bypassed = before[i].Bypassed
 			if pin := before[i].Pin; pin != core.None {
@@ -231,17 +221,15 @@ func (p *plan) listWaiting() {
 }
 
 // answered is a request that the step has answered, as it waited, and its slot.
-func (p *plan) answered(e *core.Effect) (slot int, r core.Request) {
-	before := &p.step.Before.Facts
-	slot = slices.IndexFunc(before.Requests, func(r core.Request) bool { return r.ID == e.Request })
-	if slot >= 0 {
+func (p *plan) answered(e *core.Effect) (slot int32, r core.Request) {
+	before, event := &p.step.Before.Facts, &p.step.Event
+	if slot = requestAt(before, e.Request); slot != core.None {
 		return slot, before.Requests[slot]
 	}
-	slot = len(before.Requests)
+	slot = int32(len(before.Requests))
 	if n := len(before.FreeRequests); n > 0 {
-		slot = int(before.FreeRequests[n-1])
+		slot = before.FreeRequests[n-1]
 	}
-	event := &p.step.Event
 	return slot, core.Request{
 		ID: e.Request, Order: ^uint64(0), Arrived: p.Now, Affinity: event.Affinity, Priority: event.Priority,
 		Class: event.Class, Rounds: p.Rounds, Used: true,
@@ -345,7 +333,7 @@ func (t *Transition) moveOf(e *core.Effect) move {
 		}
 		return move{kind: e.Kind, tab: e.Tab, context: e.Context}
 	case core.ProbeTab:
-		if i := slotOf(t.After.Tabs, e.Tab); i != core.None && warmProbe(&t.After.Tabs[i]) {
+		if i := tabAt(&t.After.Facts, e.Tab); i != core.None && warmProbe(&t.After.Tabs[i]) {
 			return move{kind: e.Kind, tab: e.Tab}
 		}
 	case core.Refuse:
