@@ -40,7 +40,7 @@ func evictionTruth(t *Transition) error {
 			return fmt.Errorf("eviction could pick t%d, which is gone", tab.ID)
 		}
 	}
-	return t.differs(func(d *disagreement) bool { return d.did.kind == core.CloseTab || d.due.kind == core.CloseTab })
+	return t.differs(func(d *disagreement) bool { return d.did.kind == core.CloseTab })
 }
 
 // noCascade: a tab is closed to make room, and none is due to be.
