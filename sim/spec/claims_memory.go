@@ -24,31 +24,24 @@ func (l *Ledger) measured(most int64, e core.Event) {
 	}
 }
 
-// heavy says whether the browser that takes new tabs is heavy.
-func (t *Transition) heavy() bool {
-	b := serving(t.After)
-	if b == nil {
-		return false
-	}
-	lb := t.Ledger.browser(b.ID)
-	return lb != nil && lb.heavy
-}
-
 // browserMemory: each measurement above the limit closes the largest standby or idle tab, or where none is
-// left has the browser replaced; nothing else does, and what is heavy gets no tab that nobody waits for.
+// left has the browser replaced; nothing else does. What a heavy browser is not filled with, the plan says.
 func browserMemory(t *Transition) error {
 	before, s := t.Before, t.After
 	if s.Settings.MaxBrowserMemory < 0 {
 		return nil
+	}
+	for i := range s.Browsers {
+		b := &s.Browsers[i]
+		if known := t.Ledger.browser(b.ID); known != nil && b.Heavy != known.heavy {
+			return fmt.Errorf("b%d is heavy: %t, and by what was measured: %t", b.ID, b.Heavy, known.heavy)
+		}
 	}
 	if err := t.lightens(); err != nil {
 		return err
 	}
 	if before.Lightened && !s.Lightened && !t.anyFull() {
 		return fmt.Errorf("a browser may be replaced for its memory again, and none was full")
-	}
-	if opens, fresh := t.opensForAny(); opens && t.heavy() && fresh > t.shortage() {
-		return fmt.Errorf("%d standbys are there or coming in a browser that is heavy, and %d requests are short of a tab", fresh, t.shortage())
 	}
 	return nil
 }
@@ -61,7 +54,7 @@ func (t *Transition) lightens() error {
 			closes = append(closes, e.Tab)
 		}
 	}
-	was := browserOf(t.Before, t.Event.Browser)
+	was := browserOf(&t.Before.Facts, t.Event.Browser)
 	above := t.Event.Kind == core.Measured && t.Event.Tab == 0 && t.Event.Memory > t.After.Settings.MaxBrowserMemory &&
 		was != nil && (was.State == core.BrowserServing || was.State == core.BrowserDraining) && t.Before.Phase < core.PhaseEnding
 	largest, most, leaving := core.TabID(0), int64(-1), false
@@ -104,19 +97,4 @@ func (t *Transition) anyFull() bool {
 		}
 	}
 	return false
-}
-
-// opensForAny says whether this step opens a tab that is no affinity's, and how many of these there are,
-// ready or on their way.
-func (t *Transition) opensForAny() (opens bool, fresh int32) {
-	for i := range t.Effects {
-		opens = opens || t.Effects[i].Kind == core.OpenTab && t.Effects[i].Affinity == 0
-	}
-	for i := range t.After.Tabs {
-		tab := &t.After.Tabs[i]
-		if tab.State == core.Standby || tab.State == core.Opening && tab.Affinity == 0 && !tab.Overdue {
-			fresh++
-		}
-	}
-	return opens, fresh
 }

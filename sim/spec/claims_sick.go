@@ -232,7 +232,7 @@ func (l *Ledger) replaceAt(set *core.Settings, c *ledgerChecks) core.Time {
 
 // wornWhy: a browser that this step marks to be replaced has a reason.
 func (t *Transition) wornWhy(b *core.Browser, lb *ledgerBrowser) error {
-	before := browserOf(t.Before, b.ID)
+	before := browserOf(&t.Before.Facts, b.ID)
 	if !b.Worn || before == nil || before.Worn {
 		return nil
 	}

@@ -99,7 +99,7 @@ func (l *Ledger) Restore(s *core.State) {
 	}
 	for a := range s.Affinities {
 		k := &s.Affinities[a]
-		if bounds, _, _ := owns(s, core.Affinity(a)); bounds > 0 {
+		if hasBound(&s.Facts, core.Affinity(a)) {
 			*l.announcement(core.Affinity(a)) = announcement{generation: k.Generation, warm: true}
 			l.free(core.Affinity(a), k.FreedAt)
 		} else if k.Known {
