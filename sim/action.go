@@ -210,6 +210,7 @@ func (w *World) deviations(out []Action) []Action {
 			add(Action{kind: clientGivesUp, index: int32(i)}, GivesUp)
 		}
 	}
+	bounded := w.core.Settings.MaxBrowserMemory > 0 // otherwise nobody measures
 	for i := range w.fake.Tabs {
 		t := &w.fake.Tabs[i]
 		if t.Opening || t.Dead {
@@ -217,7 +218,9 @@ func (w *World) deviations(out []Action) []Action {
 		}
 		add(Action{kind: pageCrashes, index: int32(i)}, Crashes)
 		add(Action{kind: pageCrashes, index: int32(i), tooLarge: true}, Outgrows)
-		add(Action{kind: pageSwells, index: int32(i)}, Swells)
+		if bounded {
+			add(Action{kind: pageSwells, index: int32(i)}, Swells)
+		}
 		if !t.Wedged {
 			add(Action{kind: pageWedges, index: int32(i)}, Wedges)
 		}
@@ -240,7 +243,7 @@ func (w *World) deviations(out []Action) []Action {
 		if b := &w.fake.Browsers[i]; !b.Silent && !b.Launching {
 			add(Action{kind: browserFallsSilent, index: int32(i)}, Silences)
 		}
-		if b := &w.fake.Browsers[i]; !b.Launching {
+		if b := &w.fake.Browsers[i]; bounded && !b.Launching {
 			add(Action{kind: browserLeaks, index: int32(i)}, Swells)
 		}
 		if b := &w.fake.Browsers[i]; w.fake.Checks && !b.Sick && !b.Launching {
