@@ -102,12 +102,14 @@ var (
 		StallTimeout, DrainTimeout time.Duration
 	}(pool.Timeouts{})
 	_ = struct {
-		MaxUses                                     int
-		MaxAge, MaxAgeJitter                        time.Duration
-		MaxIdle, IdleContraction                    time.Duration
-		BrowserMaxAge                               time.Duration
-		BrowserMaxTabs, AffinityDoubt, BrowserDoubt int
-		CheckEvery                                  time.Duration
+		MaxUses                     int
+		MaxAge, MaxAgeJitter        time.Duration
+		MaxIdle, IdleContraction    time.Duration
+		BrowserMaxAge               time.Duration
+		BrowserMaxTabs              int
+		MaxBrowserMemory            int64
+		AffinityDoubt, BrowserDoubt int
+		CheckEvery                  time.Duration
 	}(pool.Retire{})
 	_ = struct {
 		OpenRetries, OrphanCap, TabsPerContext, MaxBypass int

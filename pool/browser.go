@@ -152,6 +152,21 @@ type FreezeTeller interface {
 	IdleFreeze() time.Duration
 }
 
+// Measurer is a Browser or a Tab whose memory can be measured.
+type Measurer interface {
+	// Memory returns how many bytes are used: of a Browser, by all its processes together; of a Tab, by its
+	// page. A page that does not answer is not waited for beyond ctx. The pool measures a browser every 10 s,
+	// or with MaxBrowserMemory every second, and a tab where its browser is above that.
+	Memory(ctx context.Context) (int64, error)
+}
+
+// MemoryTeller is a Launcher whose browsers are Measurers.
+type MemoryTeller interface {
+	// TellsMemory returns nil, or says why its browsers cannot be measured after all: New then refuses
+	// MaxBrowserMemory.
+	TellsMemory() error
+}
+
 // Configurer is a Launcher that has a say in the pool's settings.
 type Configurer interface {
 	// Configure returns the settings that the pool is to work with, or an error that says what the two do not agree on. New calls it.

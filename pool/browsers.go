@@ -51,6 +51,7 @@ func (p *Pool[P]) launchLocked(e *core.Effect) {
 		// A launch that was written off is answered like any other: the core has it closed.
 		_, checks := process.(Checker)
 		p.stepLocked(core.Event{Kind: core.BrowserReady, Browser: b.id, Checks: checks})
+		p.measureLocked(b)
 	})
 }
 
@@ -115,6 +116,9 @@ func (p *Pool[P]) browserGoneLocked(b *browser[P]) {
 func (p *Pool[P]) forgetBrowserLocked(b *browser[P], cause error) {
 	delete(p.mu.browsers, b.id)
 	close(b.forgotten)
+	if b.stopMeasuring != nil {
+		b.stopMeasuring()
+	}
 	b.end(cause)
 }
 

@@ -121,6 +121,11 @@ type Retire struct {
 	BrowserMaxAge time.Duration
 	// BrowserMaxTabs is after how many tabs a browser is replaced. Default Off. At least 1, or Off.
 	BrowserMaxTabs int
+	// MaxBrowserMemory is how many bytes the processes of a browser may use together. While one is above it, no
+	// standby is opened, and its standbys and idle tabs are closed one after the other, the largest first; where
+	// none is left, the browser is replaced. What counts says the driver (Measurer); New refuses a launcher whose
+	// browsers cannot be measured. Default Off. > 0, or Off.
+	MaxBrowserMemory int64
 	// AffinityDoubt is after how many doubtful ends of an affinity's leases in a row its context is given
 	// up, with all that it keeps, if a lease of another affinity in the same browser has ended well since
 	// the first of them. What is doubtful says BrowserDoubt. Default 2. At least 2, or Off.

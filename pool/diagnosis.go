@@ -5,10 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/pagepool/pagepool/internal/shell"
+	"github.com/pagepool/pagepool/pool/core"
 )
 
 // leaseDiagnoser is a Tab of this repository's own drivers that can say what its page did during a
@@ -36,6 +39,8 @@ type Diagnosis struct {
 	Requests []RequestInFlight // the oldest first
 	Problems []string          // what it said of its troubles during the lease, the first of them
 	Unlisted int               // how many further ones there were
+	Label    string            // what its holder said that the lease was for (WithLabel)
+	Beside   []string          // other leases of its affinity when this one ended: their labels, and since when
 }
 
 // RequestInFlight is one that a page waited for.
@@ -75,13 +80,19 @@ func (d Diagnosis) String() string {
 	if len(d.Problems) > 0 {
 		fmt.Fprintf(&b, "; it said: %s", strings.Join(shown(d.Problems), "; "))
 	}
+	if d.Label != "" {
+		fmt.Fprintf(&b, "; it was for %q", shortened(d.Label))
+	}
+	if len(d.Beside) > 0 {
+		fmt.Fprintf(&b, "; other leases of this affinity: %s", strings.Join(shown(d.Beside), ", "))
+	}
 	return b.String()
 }
 
 // attrs are what a line of the log has of it.
 func (d Diagnosis) attrs() []any {
 	return []any{"url", d.URL, "answered", d.Answered, "after", d.After, "stack", shown(d.Stack),
-		"requests", shown(texts(d.Requests)), "problems", shown(d.Problems), "unlisted", d.Unlisted}
+		"requests", shown(texts(d.Requests)), "problems", shown(d.Problems), "unlisted", d.Unlisted, "beside", shown(d.Beside)}
 }
 
 func texts(requests []RequestInFlight) []string {
@@ -159,7 +170,7 @@ func (p *Pool[P]) diagnoseLocked(l *Lease[P], why error) {
 	t.diagnosed = true
 	d := new(diagnosing)
 	l.reportLocked().diagnosis = d
-	p.findLocked(t, d, func() {
+	p.findLocked(t, d, l.label, p.besideLocked(t), func() {
 		p.noteLocked(slog.LevelWarn, "lease left a suspect tab", append([]any{
 			"tab", t.name, "affinity", affinity, "label", shortened(l.label), "error", why}, d.result.attrs()...)...)
 	})
@@ -175,14 +186,37 @@ func (p *Pool[P]) suspectLocked(t *tab[P]) {
 		return
 	}
 	d, affinity, why := new(diagnosing), shortened(t.affinity), t.lastError
-	p.findLocked(t, d, func() {
+	p.findLocked(t, d, "", p.besideLocked(t), func() {
 		p.noteLocked(slog.LevelWarn, "tab suspect", append([]any{
 			"tab", t.name, "affinity", affinity, "error", why}, d.result.attrs()...)...)
 	})
 }
 
+// besideLocked are the other leases of a tab's affinity, by label or by request, and how long each has been
+// held.
+func (p *Pool[P]) besideLocked(t *tab[P]) []string {
+	held := map[core.RequestID]string{}
+	for _, o := range p.mu.tabs {
+		if o == t || o.holder == nil || o.affinity != t.affinity {
+			continue
+		}
+		what := fmt.Sprintf("r%d", o.holder.request)
+		if o.holder.label != "" {
+			what = fmt.Sprintf("%q", shortened(o.holder.label))
+		}
+		view, _ := p.mu.core.Tab(o.id)
+		since := (p.nowLocked() - view.Since).Duration()
+		held[o.holder.request] = fmt.Sprintf("%s for %v", what, since.Round(time.Millisecond))
+	}
+	var beside []string
+	for _, id := range slices.Sorted(maps.Keys(held)) {
+		beside = append(beside, held[id])
+	}
+	return beside
+}
+
 // findLocked has the driver make a diagnosis, and calls then under the lock once it is made.
-func (p *Pool[P]) findLocked(t *tab[P], d *diagnosing, then func()) {
+func (p *Pool[P]) findLocked(t *tab[P], d *diagnosing, label string, beside []string, then func()) {
 	d.done = make(chan struct{})
 	find := t.diagnoser.LeaseSuspect(shell.Locked{})
 	// Not the tab's calls: those end with the probe, and with what is done about it.
@@ -190,6 +224,7 @@ func (p *Pool[P]) findLocked(t *tab[P], d *diagnosing, then func()) {
 	stop := p.clock.AfterFunc(p.diagnosisLimit(), cancel)
 	p.beginLocked(t.browser, func() {
 		d.result = find(ctx)
+		d.result.Label, d.result.Beside = label, beside
 		stop()
 		cancel()
 		close(d.done)

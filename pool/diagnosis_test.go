@@ -109,6 +109,27 @@ func TestShellTheErrorOfAnExpiredLeaseSaysWhatThePageWasDoing(t *testing.T) {
 	}
 }
 
+// The tenant's other leases, and what all of them are for, stand beside what the page was doing.
+func TestShellADiagnosisSaysWhatElseTheTenantHolds(t *testing.T) {
+	inClinic(t, &clinic{find: ill}, Config{MaxPages: 4, MaxLease: 3 * time.Second}, func(t *testing.T, p *Pool[*stubTab]) {
+		for _, of := range []struct{ affinity, label string }{{"a", "invoice 7"}, {"a", ""}, {"b", "another's"}} {
+			l, err := p.GetPage(t.Context(), of.affinity, WithLabel(of.label), WithMaxLease(time.Hour))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Release()
+		}
+		err := p.Do(t.Context(), "a", func(ctx context.Context, _ *stubTab) error {
+			<-ctx.Done()
+			return ctx.Err()
+		}, WithLabel("invoice 8"))
+		want := illText + `; it was for "invoice 8"; other leases of this affinity: "invoice 7" for 3s, r2 for 3s`
+		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "another") {
+			t.Errorf("Do: %v, want %s", err, want)
+		}
+	})
+}
+
 func TestShellTheErrorOfAWorkThatRanOutOfTimeSaysWhatThePageWasDoing(t *testing.T) {
 	c := &clinic{find: ill}
 	inClinic(t, c, Config{}, func(t *testing.T, p *Pool[*stubTab]) {

@@ -31,6 +31,9 @@ type browser[P any] struct {
 
 	launched    core.Time               // when its launch was asked for
 	giveUpCheck context.CancelCauseFunc // of its last check
+
+	memory        int64       // what its processes use together, as last measured
+	stopMeasuring func() bool // set where it is measured
 }
 
 func (b *browser[P]) name() string { return "browser " + browserName(b.id) }

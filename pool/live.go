@@ -54,6 +54,8 @@ type LiveBrowser struct {
 	State string        `json:"state"` // starting, ready, draining or closing
 	For   time.Duration `json:"for_ns"`
 	Tabs  int           `json:"tabs"` // alive
+	// Memory is what its processes use together, in bytes, as last measured; 0: it was not.
+	Memory int64 `json:"memory,omitempty"`
 }
 
 // LiveFault is something that the log said as a warning or an error.
@@ -79,6 +81,10 @@ func (p *Pool[P]) Live(pseudonyms bool) Live {
 	}
 	l := Live{At: p.clock.Now(), Closes: p.mu.closes.byReason()}
 	s.Now = max(s.Now, core.Time(l.At.Sub(p.began)))
+	memory := map[core.BrowserID]int64{}
+	for id, b := range p.mu.browsers {
+		memory[id] = b.memory
+	}
 	recent := faults{slices.Clone(p.mu.faults.last), p.mu.faults.next}
 	p.unlock()
 	l.Faults = recent.list(pseudonyms) // which asks the driver's errors what they say
@@ -116,6 +122,7 @@ func (p *Pool[P]) Live(pseudonyms bool) Live {
 	s.EachBrowser(func(b core.BrowserView) {
 		l.Browsers = append(l.Browsers, LiveBrowser{
 			ID: browserName(b.ID), State: b.State, For: (s.Now - since[b.ID]).Duration(), Tabs: alive[b.ID],
+			Memory: memory[b.ID],
 		})
 	})
 	return l

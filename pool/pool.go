@@ -29,6 +29,7 @@ type Pool[P any] struct {
 	observer   observer      // nil: nobody
 	keeper     keeper        // nil: nobody
 	tracer     Tracer        // nil: nobody
+	measures   bool          // the memory of its browsers can be measured
 	real       bool          // the clock is the real one
 	began      time.Time     // the core's time 0
 	over       chan struct{} // closed when the pool has ended; mu.closeError is final then
@@ -98,6 +99,10 @@ func New[P any](launcher Launcher[P], cfg Config) (*Pool[P], error) {
 	if err != nil {
 		return nil, &Error{Op: "New", Err: err}
 	}
+	measures, err := measures(launcher, &settings)
+	if err != nil {
+		return nil, &Error{Op: "New", Err: err}
+	}
 	if teller, ok := any(launcher).(FreezeTeller); ok && teller.IdleFreeze() > 0 {
 		settings.FreezeAfter = teller.IdleFreeze()
 	}
@@ -111,6 +116,7 @@ func New[P any](launcher Launcher[P], cfg Config) (*Pool[P], error) {
 		pseudonyms: cfg.More.DumpPseudonyms,
 		real:       cfg.More.Clock == realClock{},
 		began:      cfg.More.Clock.Now(),
+		measures:   measures,
 		over:       make(chan struct{}),
 	}
 	p.observer, _ = any(launcher).(observer)
@@ -258,7 +264,7 @@ func (p *Pool[P]) DisposeAffinity(ctx context.Context, affinity string, opts ...
 }
 
 // Ready waits until the pool has the standbys that it aims at, or ctx ends, or the browser has failed
-// for OpenRetries rounds.
+// for OpenRetries rounds. While the browser is above MaxBrowserMemory, the pool aims at none.
 func (p *Pool[P]) Ready(ctx context.Context) error {
 	err := checkContext(ctx)
 	if err == nil {

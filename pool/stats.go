@@ -53,6 +53,7 @@ type BrowserStats struct {
 	State    string        // starting, ready, draining or closing
 	Age      time.Duration // since its launch was asked for
 	Evidence int           // doubtful ends and failed openings since its last check
+	Memory   int64         // what its processes use together, in bytes, as last measured; 0: it was not
 }
 
 // Counters count what has happened since the pool was made. They only grow.
@@ -194,7 +195,7 @@ func (p *Pool[P]) stats() Stats {
 	c.EachBrowser(func(v core.BrowserView) {
 		b := BrowserStats{ID: browserName(v.ID), State: v.State, Evidence: v.Doubts}
 		if known := p.mu.browsers[v.ID]; known != nil {
-			b.Age = (now - known.launched).Duration()
+			b.Age, b.Memory = (now - known.launched).Duration(), known.memory
 		}
 		s.Browsers = append(s.Browsers, b)
 	})

@@ -155,6 +155,9 @@ func (b *chromeBench) launcher(out *address) chrome.Launcher {
 	return launcher
 }
 
+// TellsMemory is the launcher's.
+func (b *chromeBench) TellsMemory() error { return b.launcher(nil).TellsMemory() }
+
 // IdleFreeze is the launcher's.
 func (b *chromeBench) IdleFreeze() time.Duration { return b.launcher(nil).IdleFreeze() }
 

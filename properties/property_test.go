@@ -200,6 +200,7 @@ func drawSettings(t *rapid.T) core.Settings {
 	if rapid.IntRange(0, 3).Draw(t, "checks every") < 3 {
 		s.CheckEvery = core.Off // in an untimed world, a check every now and then hides what else could happen
 	}
+	s.MaxBrowserMemory = rapid.SampledFrom([]int64{core.Off, 1, 2}).Draw(t, "MaxBrowserMemory")
 	s.AffinityDoubt = rapid.SampledFrom([]int{core.Off, 2}).Draw(t, "AffinityDoubt")
 	s.MaxIdle = rapid.SampledFrom([]time.Duration{core.Off, core.Off, time.Second}).Draw(t, "MaxIdle")
 	s.FreezeAfter = rapid.SampledFrom([]time.Duration{core.Off, time.Second}).Draw(t, "FreezeAfter")

@@ -34,6 +34,7 @@ const (
 	Expires    // a lease reaches its limit although its holder would give it back
 	Sickens    // the browser does no work any more, though it answers
 	Outgrows   // a page uses more memory than it may
+	Swells     // a page, or the browser itself, uses more memory
 	TimePasses // by a tick: for what goes by the time, such as ageing
 	AllFaults  = 1<<iota - 1
 )
@@ -56,6 +57,9 @@ const (
 	browserEnds
 	browserFallsSilent
 	browserSickens
+	pageSwells
+	browserLeaks
+	browserMeasured
 	timePasses
 )
 
@@ -83,6 +87,11 @@ func (w *World) Actions(buffer []Action) []Action {
 	for i := range w.clients {
 		if s := w.clients[i].state; s == ready || s == unwinding {
 			out = append(out, Action{kind: clientGoesOn, index: int32(i)})
+		}
+	}
+	for i := range w.fake.Browsers {
+		if w.fake.Browsers[i].Stale {
+			out = append(out, Action{kind: browserMeasured, index: int32(i)})
 		}
 	}
 	w.deadlines = slices.DeleteFunc(w.core.Deadlines(w.deadlines[:0]), func(d core.Deadline) bool { return d.At >= never })
@@ -201,6 +210,7 @@ func (w *World) deviations(out []Action) []Action {
 			add(Action{kind: clientGivesUp, index: int32(i)}, GivesUp)
 		}
 	}
+	bounded := w.core.Settings.MaxBrowserMemory > 0 // otherwise nobody measures
 	for i := range w.fake.Tabs {
 		t := &w.fake.Tabs[i]
 		if t.Opening || t.Dead {
@@ -208,6 +218,9 @@ func (w *World) deviations(out []Action) []Action {
 		}
 		add(Action{kind: pageCrashes, index: int32(i)}, Crashes)
 		add(Action{kind: pageCrashes, index: int32(i), tooLarge: true}, Outgrows)
+		if bounded {
+			add(Action{kind: pageSwells, index: int32(i)}, Swells)
+		}
 		if !t.Wedged {
 			add(Action{kind: pageWedges, index: int32(i)}, Wedges)
 		}
@@ -229,6 +242,9 @@ func (w *World) deviations(out []Action) []Action {
 		add(Action{kind: browserEnds, index: int32(i)}, Deaths)
 		if b := &w.fake.Browsers[i]; !b.Silent && !b.Launching {
 			add(Action{kind: browserFallsSilent, index: int32(i)}, Silences)
+		}
+		if b := &w.fake.Browsers[i]; bounded && !b.Launching {
+			add(Action{kind: browserLeaks, index: int32(i)}, Swells)
 		}
 		if b := &w.fake.Browsers[i]; w.fake.Checks && !b.Sick && !b.Launching {
 			add(Action{kind: browserSickens, index: int32(i)}, Sickens)
@@ -275,6 +291,12 @@ func (w *World) Do(a *Action) {
 		w.FallSilent(w.fake.Browsers[a.index].ID)
 	case browserSickens:
 		w.Sicken(w.fake.Browsers[a.index].ID)
+	case pageSwells:
+		w.Swell(w.fake.Tabs[a.index].ID, 1)
+	case browserLeaks:
+		w.Leak(w.fake.Browsers[a.index].ID, 1)
+	case browserMeasured:
+		w.measure(w.fake.Browsers[a.index].ID)
 	case timePasses:
 		w.now += w.tick
 	case browserEnds:
@@ -316,6 +338,12 @@ func (w *World) Label(a *Action) string {
 		return "t" + strconv.Itoa(int(w.fake.Tabs[a.index].ID)) + " is left with its context spoiled"
 	case pageStopsNavigating:
 		return "t" + strconv.Itoa(int(w.fake.Tabs[a.index].ID)) + " stops navigating"
+	case pageSwells:
+		return "t" + strconv.Itoa(int(w.fake.Tabs[a.index].ID)) + " uses more memory"
+	case browserLeaks:
+		return "browser b" + strconv.Itoa(int(w.fake.Browsers[a.index].ID)) + " uses more memory"
+	case browserMeasured:
+		return "browser b" + strconv.Itoa(int(w.fake.Browsers[a.index].ID)) + " is measured"
 	case timePasses:
 		return "time passes"
 	case browserFallsSilent:

@@ -32,6 +32,8 @@ type Faults struct {
 	SickensBrowser                       int // a page makes its browser do no work any more, drawn for each grant
 	CheckFails, CheckSlow, CheckHangs    int // of a browser that is well
 	FreezeFails, FreezeSlow, FreezeHangs int
+	Swells                               int // a page uses more memory, drawn for each grant, where browsers are measured
+	Leaks                                int // the same of its browser
 	Twice                                int // the answer comes twice
 	Wedges, Crashes                      int // of renders, drawn when their program is made
 	Loops                                int // of the wedged renders: a rescue helps

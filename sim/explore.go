@@ -163,9 +163,9 @@ func (w *World) actor(a *Action) uint64 {
 		return n | uint64(a.outcome)<<48 | uint64(w.fake.Operations[a.index].ID)
 	case deadlineFires:
 		return n | uint64(a.event.Kind)<<40 | uint64(a.event.Tab)<<20 ^ uint64(a.event.Request)<<10 ^ uint64(a.event.Browser)<<5 ^ uint64(a.event.Context)
-	case pageCrashes, pageWedges, pageLoops:
+	case pageCrashes, pageWedges, pageLoops, pageSwells:
 		return n | uint64(w.fake.Tabs[a.index].ID)
-	case browserEnds, browserFallsSilent, browserSickens:
+	case browserEnds, browserFallsSilent, browserSickens, browserLeaks, browserMeasured:
 		return n | uint64(w.fake.Browsers[a.index].ID)
 	default:
 		return n | uint64(a.index)

@@ -139,6 +139,9 @@ func (w *World) hashFake(k *canon.Canon) {
 	for i := range f.Browsers {
 		b := &f.Browsers[i]
 		k.Add(k.Browser(b.ID) | flag(b.Launching, 8) | flag(b.WrittenOff, 9) | flag(b.Silent, 10))
+		if w.core.Settings.MaxBrowserMemory > 0 {
+			k.Add(uint64(b.Memory)<<32 | uint64(b.Measured)<<1 | flag(b.Stale, 0))
+		}
 	}
 	for i := range f.Contexts {
 		k.Context(f.Contexts[i].ID, f.Contexts[i].Browser).Add(1 | flag(f.Contexts[i].Spoiled, 1))
@@ -146,7 +149,7 @@ func (w *World) hashFake(k *canon.Canon) {
 	for i := range f.Tabs {
 		t := &f.Tabs[i]
 		k.Tab(t.ID, t.Context).Add(flag(t.Opening, 1) | flag(t.Dead, 2) | flag(t.Wedged, 3) | flag(t.Made, 4) |
-			flag(t.Looping, 5) | flag(t.Own, 6) | flag(t.Session, 7) | flag(t.Marked, 8) | uint64(t.Left)<<9 | uint64(t.Navigation)<<12 | flag(t.Frozen, 15) | 1)
+			flag(t.Looping, 5) | flag(t.Own, 6) | flag(t.Session, 7) | flag(t.Marked, 8) | uint64(t.Left)<<9 | uint64(t.Navigation)<<12 | flag(t.Frozen, 15) | uint64(t.Memory)<<32 | 1)
 	}
 	// Which of the operations was asked for first decides nothing, so they are a set.
 	for i := range f.Operations {

@@ -114,6 +114,10 @@ const (
 	closedSpoiled
 	closedDoubt
 	closedMemory
+	closedBrowserMemory
+	pageSwelled
+	browserLeaked
+	measured
 	contextDisposed
 	contextSwept
 	contextDrained
@@ -182,7 +186,8 @@ var reachNames = [reaches]string{
 	grantedInPrimary: "in_primary", grantedReassigned: "reassigned", grantedProbed: "probed",
 	bypassed: "bypassed", bypassUsedUp: "bypass_used_up",
 	closedContraction: "closed_contraction", closedDrain: "closed_drain", closedUnwanted: "closed_unwanted", closedSpoiled: "closed_spoiled",
-	closedDoubt: "closed_doubt", closedMemory: "closed_memory", contextDoubt: "orphan_doubt",
+	closedDoubt: "closed_doubt", closedMemory: "closed_memory", closedBrowserMemory: "closed_browser_memory", pageSwelled: "page_swelled",
+	browserLeaked: "browser_leaked", measured: "measured", contextDoubt: "orphan_doubt",
 	contextDisposed: "orphan_disposed", contextSwept: "orphan_swept", contextDrained: "orphan_drained",
 	contextOrphanRoom: "orphan_room", disposeRetain: "dispose_retain",
 	recycled: "recycled", recycleFailed: "recycle_failed",
@@ -264,7 +269,7 @@ var eventReaches = map[core.EventKind]reach{
 	core.ContextSilent: contextSilent, core.ContextCloseFailed: contextCloseFailed,
 	core.BrowserWorn: browserWorn, core.BrowserStalled: browserStalled, core.BrowserSilent: browserUnanswered,
 	core.DrainSilent: drainSilent, core.Checked: browserChecked, core.CheckFailed: browserCheckFailed,
-	core.CheckSilent: browserCheckSilent, core.WasFrozen: frozen, core.IdleDue: idleClosed, core.FreezeFailed: freezeFailed,
+	core.CheckSilent: browserCheckSilent, core.WasFrozen: frozen, core.Measured: measured, core.IdleDue: idleClosed, core.FreezeFailed: freezeFailed,
 }
 
 var closeReaches = [...]reach{
@@ -273,7 +278,7 @@ var closeReaches = [...]reach{
 	core.OpenFailure: closedOpenFailure, core.OpenTimeout: closedOpenTimeout,
 	core.IdleSweep: closedIdleSweep, core.MaxUses: closedMaxUses, core.MaxAge: closedMaxAge,
 	core.Contraction: closedContraction, core.Drain: closedDrain, core.Unwanted: closedUnwanted, core.Spoiled: closedSpoiled,
-	core.Doubt: closedDoubt, core.Memory: closedMemory,
+	core.Doubt: closedDoubt, core.Memory: closedMemory, core.BrowserMemory: closedBrowserMemory,
 }
 
 var contextReaches = map[core.Reason]reach{

@@ -50,4 +50,16 @@ var outgrown = []*Scenario{
 		Programs: []Program{{get(a), release, get(a), release}, render(b)},
 		Faults:   1, Menu: Outgrows | Hangs,
 	},
+	{
+		Name: "browser-memory", Says: "a browser that uses too much loses its largest idle tab, and is replaced where none is left",
+		Settings: small(core.Settings{MaxPages: 2, MaxBrowserMemory: 1}),
+		Programs: []Program{{get(a), release, get(a), release}, render(b)},
+		Faults:   3, Menu: Swells,
+	},
+	{
+		Name: "browser-memory-again", Says: "the next browser is not replaced for its memory before it was full",
+		Settings: small(core.Settings{MaxPages: 1, MaxBrowserMemory: 1}),
+		Programs: []Program{{get(a), release, get(a), release}},
+		Faults:   4, Menu: Swells | CloseHangs,
+	},
 }

@@ -46,6 +46,9 @@ func (w *World) step(event core.Event) {
 	if event.Kind == core.LaunchSilent || event.Kind == core.BrowserCloseSilent {
 		w.writeOff(event.Browser)
 	}
+	if event.Kind != core.Measured && !w.recorded {
+		w.stale()
+	}
 	w.count(event, w.effects)
 	if w.timed {
 		w.hash = hashStep(w.hash, w.now, &event, w.effects)
@@ -74,6 +77,14 @@ func (w *World) lend(e *core.Effect) {
 	f := &w.conditions.Faults
 	if w.timed && !w.healing && w.fake.Checks && w.chance.Happens(f.SickensBrowser) {
 		w.Sicken(e.Browser)
+	}
+	if w.timed && !w.healing && w.core.Settings.MaxBrowserMemory > 0 {
+		if w.chance.Happens(f.Swells) {
+			w.Swell(e.Tab, int64(1+w.chance.Choose(64))<<20)
+		}
+		if w.chance.Happens(f.Leaks) {
+			w.Leak(e.Browser, int64(1+w.chance.Choose(64))<<20)
+		}
 	}
 	if w.timed && !w.healing && w.fake.Sessions {
 		switch {
@@ -219,7 +230,7 @@ func hashStep(h uint64, now core.Time, e *core.Event, effects []core.Effect) uin
 	h = mix(h, uint64(e.Kind)|uint64(e.Class)<<8|flag(e.NoWait, 16)|flag(e.Wedged, 17)|flag(e.Retain, 18)|flag(e.Kept, 19)|flag(e.Sessions, 20)|flag(e.Checks, 30)|flag(e.TooLarge, 31)|uint64(e.Left)<<21|uint64(e.Navigation)<<24|uint64(uint32(e.Priority))<<32)
 	h = mix(h, uint64(e.Request)<<32^uint64(e.Call))
 	h = mix(h, uint64(e.Affinity)<<32|uint64(e.Tab))
-	h = mix(h, uint64(e.Browser)^uint64(e.Context)<<32^uint64(e.MaxLease)<<8^uint64(e.MaxIdle)^uint64(e.Jitter)^uint64(e.Operation)<<16)
+	h = mix(h, uint64(e.Memory)^uint64(e.Browser)^uint64(e.Context)<<32^uint64(e.MaxLease)<<8^uint64(e.MaxIdle)^uint64(e.Jitter)^uint64(e.Operation)<<16)
 	for i := range effects {
 		f := &effects[i]
 		h = mix(h, uint64(f.Kind)|uint64(f.How)<<8|uint64(f.Reason)<<16|flag(f.Force, 24)|flag(f.Kept, 25)|flag(f.Halt, 26))

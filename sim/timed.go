@@ -228,6 +228,7 @@ const (
 	tabNews
 	callers
 	arrivals
+	measurement
 	deadline
 )
 
@@ -249,6 +250,9 @@ func (w *World) turn() (who source, at core.Time, operation int, due core.Deadli
 	}
 	if w.nextArrival < at {
 		who, at = arrivals, w.nextArrival
+	}
+	if b, due := w.nextMeasure(); b != nil && due < at {
+		who, at = measurement, due
 	}
 	if d, ok := w.core.NextDeadline(); ok && max(d.At, w.now) < at {
 		who, at, due = deadline, max(d.At, w.now), d
@@ -289,6 +293,9 @@ func (w *World) advance(limit core.Time) bool {
 		w.run(int(w.popTimer().client))
 	case arrivals:
 		w.arrive()
+	case measurement:
+		b, _ := w.nextMeasure()
+		w.measure(b.ID)
 	case deadline:
 		w.step(due.Event)
 	}

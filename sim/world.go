@@ -98,6 +98,7 @@ type plain struct {
 
 	nextArrival core.Time // timed
 	nextMishap  core.Time // timed: when the browser or a page dies next
+	measuredAt  core.Time // timed: when a browser was measured last
 	healing     bool      // timed: faults have stopped, and nobody new comes
 
 	still     int // timed: what has happened since the clock went on last

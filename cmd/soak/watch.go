@@ -95,7 +95,7 @@ func writeBesides(w io.Writer, name string, before, after []view.Figure) {
 	fmt.Fprintf(table, "  \tas it was\twith%s\n", name)
 	for i := range before {
 		mark := " "
-		if before[i] != after[i] {
+		if before[i].Value != after[i].Value {
 			mark = "*"
 		}
 		fmt.Fprintf(table, "%s %s\t%s\t%s\n", mark, before[i].Name, before[i].Value, after[i].Value)

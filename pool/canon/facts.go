@@ -41,6 +41,9 @@ func (c *Canon) Hash(s *core.Facts) {
 	if c.Tick > 0 {
 		c.Add(uint64(s.FailedOpenings)<<32 | uint64(s.FailedBrowsers)) // how long a pause is
 	}
+	if s.Lightened {
+		c.Add(1)
+	}
 	for i := range s.Browsers {
 		b := &s.Browsers[i]
 		worn := uint64(0)
@@ -51,6 +54,9 @@ func (c *Canon) Hash(s *core.Facts) {
 		c.Add(c.Browser(b.ID)<<8 | uint64(b.State) | Bit(b.Unlaunched, 16) | Bit(b.Worn, 17) | Bit(b.AskedAt != core.Never, 18) | worn<<32)
 		if b.Checks {
 			c.hashChecks(s, b)
+		}
+		if s.Settings.MaxBrowserMemory > 0 {
+			c.Add(uint64(b.Memory)<<1 | Bit(b.Heavy, 0))
 		}
 	}
 	for i := range s.Contexts {
@@ -151,6 +157,9 @@ func (c *Canon) hashTab(s *core.Facts, t *core.Tab) {
 	}
 	if t.Sessions {
 		e.own.Add(sessionHash(s, t))
+	}
+	if t.Memory > 0 {
+		e.own.Add(uint64(t.Memory)<<2 | 1)
 	}
 	if t.Unjudged || t.Doubtful {
 		e.own.Add(2 | Bit(t.Unjudged, 2) | Bit(t.Doubtful, 3))

@@ -2,6 +2,7 @@ package chrome
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"syscall"
 	"time"
@@ -11,8 +12,38 @@ import (
 	"github.com/pagepool/pagepool/pool"
 )
 
-// How much memory the scripts of a page may use. It is asked for now and then. V8 has a limit of its own
-// beside that, for pages that grow faster or do not answer, where the driver starts the browser.
+// Memory, of pages and of browsers. How much the scripts of a page may use is asked for now and then. V8 has
+// a limit of its own beside that, for pages that grow faster or do not answer, where the driver starts the
+// browser.
+
+var (
+	_ pool.MemoryTeller = Launcher{}
+	_ pool.MemoryTeller = Remote{}
+	_ pool.Measurer     = (*browser)(nil)
+	_ pool.Measurer     = (*tab)(nil)
+)
+
+// TellsMemory returns nil on Linux. Elsewhere the memory of processes is not measured.
+func (Launcher) TellsMemory() error { return memoryTold }
+
+// TellsMemory returns an error: the processes of a browser that somebody else has started may run anywhere.
+func (Remote) TellsMemory() error {
+	return errors.New("chrome: the processes of a Remote's browser are not ours to measure")
+}
+
+// Memory returns what the processes of the browser use together.
+func (b *browser) Memory(context.Context) (int64, error) {
+	if b.process == nil {
+		return 0, Remote{}.TellsMemory()
+	}
+	return b.process.memory()
+}
+
+// Memory returns what the page's scripts, and what they hold, use.
+func (t *tab) Memory(ctx context.Context) (int64, error) {
+	used, err := t.heapUsed(ctx)
+	return int64(used), err
+}
 
 const (
 	// memoryEvery is the time between two looks at a page's memory.

@@ -37,6 +37,8 @@ type Browser struct {
 	CheckedAt  Time     // when its last check began, or it was ready
 	SickAt     Time     // when it is worn because a check has failed; 0: none has
 	Evidence   Evidence
+	Memory     int64 // how much its processes use together, in bytes, as last measured
+	Heavy      bool  // it was measured above MaxBrowserMemory, and not below nine tenths of it since
 }
 
 func (s *State) browser(id BrowserID) *Browser {

@@ -157,7 +157,7 @@ func (s *State) quit(i int32, reason Reason) {
 	}
 	keep := s.keepable(t.Context)
 	switch reason {
-	case Eviction, IdleSweep:
+	case Eviction, IdleSweep, BrowserMemory:
 		keep = keep && s.Settings.RetainOnEvict
 	case Disposal:
 		keep = keep && s.Contexts[t.Context].Retained

@@ -76,6 +76,7 @@ type Tab struct {
 	Stuck      bool      // in its last lease a navigation began, and none finished
 	Unjudged   bool      // its last lease has ended, and nothing was asked of its page since
 	Doubtful   bool      // its last lease has ended in doubt
+	Memory     int64     // how much its page uses, in bytes, as last measured
 }
 
 // bound says whether a tab belongs to an affinity and is not on its way out.
@@ -167,6 +168,7 @@ type Facts struct {
 	Paused         bool   // the pause after a failed round of opening has not passed
 	RetryAt        Time
 	Check          Check
+	Lightened      bool // a browser was replaced for its memory, and none was full since
 	Grounded       bool // the pause after a failed launch has not passed
 	RelaunchAt     Time
 	Phase          Phase
@@ -242,6 +244,8 @@ func (s *State) handle(e *Event) {
 		s.callAbandoned(e.Call)
 	case SweepRequested:
 		s.sweep(e.MaxIdle)
+	case Measured:
+		s.measured(e)
 	case IdleDue:
 		s.sweepIdle(e.Affinity)
 	case CloseRequested:

@@ -12,18 +12,20 @@
 //
 // # How to read it
 //
-// core.go has Facts, State and Step. Facts is everything that a decision can depend on; index.go
-// has what follows from it, which is kept up to date bit by bit, and rebuild, which makes all of it
-// anew: after a dump was read, and to check it. An event changes the facts; then settle does
-// whatever has become possible, in this order:
+// core.go has Facts, State and Step. Facts is everything that a decision can depend on. The index
+// (index.go) is what follows from the facts: lists, heaps, sums. Each step keeps it up to date.
+// rebuild makes it anew from the facts, after a dump was read and in order to check it. An event
+// changes the facts; then settle does whatever has become possible, in this order:
 //
 //	giveUpDoubted doubt.go   what affinities in doubt keep is given up
-//	place        place.go    who gets which tab: an own idle one, one opened inside its primary, the oldest
-//	                         standby; then grow (grow.go), and where that is allowed, another affinity's
+//	place        place.go    who gets which tab: an idle one of its own, one that opens in its own context,
+//	                         the oldest standby; then capacity grows (grow.go); with AllowReassign, an idle
+//	                         tab of another affinity is handed over
 //	thaw         freeze.go   frozen standbys are probed for those who wait
 //	refuse       browser.go  who has sat through too many failed rounds
 //	endPhase     phase.go    the pool's own end
-//	keepBrowser  browser.go  one browser starts or serves, and a worn one is replaced
+//	keepBrowser  browser.go  a browser is launched where none serves, or where the one that does is to be
+//	                         replaced; two at most are alive
 //	contract     grow.go     an idle pool shrinks
 //	makeRoom     supply.go   idle tabs are closed, as many as those who wait are short of
 //	open         supply.go   standbys are opened until the target is met
@@ -31,12 +33,23 @@
 //	finishCalls  calls.go    disposals, warm-ups and recyclings that have reached their end
 //	forget       core.go     keys of which nothing is left
 //
-// admit.go holds the limits and the waiting order, order.go the bounded bypass; lease.go says how
-// leases end and what becomes of their tabs, probe.go how a tab in doubt is judged, close.go how
-// one is closed, up to a lost tab, context.go what becomes of its context, retire.go what ends tabs
-// of which nobody complains, session.go what is done between two leases, freeze.go how tabs sleep
-// that nobody has; doubt.go and sick.go judge the ends of leases, for affinities and for browsers;
-// deadline.go says what happens of itself. Package trace writes all of it down, and reads it.
+// The other files:
+//
+//	admit.go     the limits, and the order in which requests wait
+//	order.go     how often a warm tab may overtake an older request
+//	lease.go     how a lease ends; session.go: what is done between two leases
+//	probe.go     how a tab in doubt is judged
+//	close.go     how a tab is closed: asked, asked again, killed; one that even that does not end is lost,
+//	             and counts until its browser ends
+//	context.go   what becomes of a browser context; the one that an affinity is known by is its primary,
+//	             and without a tab it is an orphan
+//	retire.go    what ends a tab that works: age, use, idleness
+//	freeze.go    how tabs sleep that nobody has
+//	memory.go    what becomes of a browser that uses too much
+//	doubt.go     how ends of leases speak against an affinity's context; sick.go: against a browser
+//	deadline.go  what happens when its time comes
+//
+// Package trace writes all of it down, and reads it.
 //
 // There is no refill loop to get stuck: there is a target, and the distance to it. A close that
 // hangs holds nothing but its own slot, because nothing ever waits inside a Step.

@@ -57,24 +57,25 @@ const (
 	ReasonNone Reason = iota
 
 	// Why a tab is closed.
-	Eviction    // to make room
-	Disposal    // its generation was disposed
-	Discard     // its holder said that it is spoiled
-	Wedge       // its holder said that it does not answer
-	Expiry      // its lease was held too long
-	Crash       // it crashed
-	OpenFailure // opening it failed
-	OpenTimeout // opening it took too long
-	IdleSweep   // its affinity was idle for longer than EvictIdle was asked for
-	MaxUses     // it was handed out that often
-	MaxAge      // it is that old
-	Contraction // the pool shrinks
-	Drain       // its browser is being replaced
-	OrphanRoom  // it is the oldest orphan, and another primary needs its place
-	Unwanted    // it was opened inside a primary, and nobody of the affinity waits any more
-	Spoiled     // a lease has left something in it, or in its context, that nothing undoes
-	Memory      // its page used more memory than it may
-	Doubt       // leases of its affinity end in doubt, and others' do not
+	Eviction      // to make room
+	Disposal      // its generation was disposed
+	Discard       // its holder said that it is spoiled
+	Wedge         // its holder said that it does not answer
+	Expiry        // its lease was held too long
+	Crash         // it crashed
+	OpenFailure   // opening it failed
+	OpenTimeout   // opening it took too long
+	IdleSweep     // its affinity was idle for longer than EvictIdle was asked for
+	MaxUses       // it was handed out that often
+	MaxAge        // it is that old
+	Contraction   // the pool shrinks
+	Drain         // its browser is being replaced
+	OrphanRoom    // it is the oldest orphan, and another primary needs its place
+	Unwanted      // it was opened inside a primary, and nobody of the affinity waits any more
+	Spoiled       // a lease has left something in it, or in its context, that nothing undoes
+	Memory        // its page used more memory than it may
+	BrowserMemory // its browser is above MaxBrowserMemory
+	Doubt         // leases of its affinity end in doubt, and others' do not
 
 	// Why a request is refused or a lease ended.
 	PoolClosed         // the pool is closed

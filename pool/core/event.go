@@ -94,6 +94,7 @@ const (
 	Crashed            // Tab crashed, by itself; TooLarge
 	ContextClosed      // Context is verified gone
 	ContextCloseFailed // its close was refused, or could not be verified
+	Measured           // the page of Tab, or Browser as a whole, uses Memory
 
 	// Deadlines. State.Deadlines lists those that are armed.
 	RetireDue          // MaxAge of Tab, and its jitter, have passed
@@ -137,6 +138,7 @@ type Event struct {
 	// last that was asked for.
 	Operation  Operation
 	MaxLease   time.Duration // Requested: the lease's own limit; 0: the settings', negative: none
+	Memory     int64         // Measured: in bytes
 	MaxIdle    time.Duration // SweepRequested: how long an affinity has been idle
 	Jitter     time.Duration // Opened: added to the tab's MaxAge
 	Affinity   Affinity

@@ -17,6 +17,7 @@ type TabView struct {
 	Reason     Reason    // Closing, Lost: why
 	Doomed     bool      // Leased: it closes when the lease ends
 	Overdue    bool      // on its way somewhere, and no relief any more for those who wait
+	Memory     int64     // what its page uses, in bytes, as last measured
 	Operation  Operation // Probing, Rescuing, Resetting: the number of what was asked
 	Suspect    bool      // Probing: it is in doubt
 	Rescued    bool      // Probing: what held its page was stopped
@@ -61,6 +62,7 @@ type BrowserView struct {
 	ID     BrowserID
 	State  string // starting, ready, draining or closing
 	Worn   bool   // it is to be replaced
+	Memory int64  // what its processes use together, in bytes, as last measured
 	Doubts int    // doubtful ends and failed openings since its last check
 }
 
@@ -209,7 +211,7 @@ func (s *State) tabView(t *Tab) TabView {
 		ID: t.ID, Context: s.Contexts[t.Context].ID, Browser: t.Browser, Affinity: t.Affinity,
 		Generation: t.Generation, Holder: t.Holder, Stamp: t.Stamp, Since: t.Since,
 		State: t.State, Class: t.Class, Reason: t.Reason, Doomed: t.Doomed, Overdue: t.Overdue,
-		Operation: t.Operation, Suspect: t.Suspect, Rescued: t.Rescued, Part: t.Part, Primary: s.isPrimary(t.Context), Frozen: t.Frozen,
+		Operation: t.Operation, Suspect: t.Suspect, Rescued: t.Rescued, Part: t.Part, Primary: s.isPrimary(t.Context), Frozen: t.Frozen, Memory: t.Memory,
 	}
 }
 
@@ -277,7 +279,7 @@ func (s *State) promisedTo(r *Request) TabID {
 func (s *State) EachBrowser(fn func(BrowserView)) {
 	for _, b := range s.Browsers {
 		states := [...]string{BrowserStarting: "starting", BrowserServing: "ready", BrowserDraining: "draining", BrowserClosing: "closing"}
-		fn(BrowserView{b.ID, states[b.State], b.Worn, int(b.Evidence.Doubts)})
+		fn(BrowserView{b.ID, states[b.State], b.Worn, b.Memory, int(b.Evidence.Doubts)})
 	}
 }
 

@@ -15,7 +15,7 @@ var reasonNames = [Reasons]string{
 	Eviction: "eviction", Disposal: "disposal", Discard: "discard", Wedge: "wedge",
 	Expiry: "expiry", Crash: "crash", OpenFailure: "open-failed", OpenTimeout: "open-timeout",
 	IdleSweep: "idle-sweep", MaxUses: "max-uses", MaxAge: "max-age",
-	Contraction: "contraction", Drain: "drain", OrphanRoom: "orphan-room", Unwanted: "unwanted", Spoiled: "spoiled", Doubt: "doubt", Memory: "memory",
+	Contraction: "contraction", Drain: "drain", OrphanRoom: "orphan-room", Unwanted: "unwanted", Spoiled: "spoiled", Doubt: "doubt", Memory: "memory", BrowserMemory: "browser-memory",
 	PoolClosed: "closed", RequestAbandoned: "abandoned", QueueFull: "queue-full", BrowserUnavailable: "browser-unavailable",
 	LeaseExpired: "expired", PageCrashed: "crashed", PageTooLarge: "too-large", BrowserLost: "lost",
 }

@@ -58,12 +58,13 @@ type Settings struct {
 	MaxIdle      time.Duration // an affinity that nobody held or waited for so long is closed
 	MaxAgeJitter time.Duration
 
-	BrowserMaxAge  time.Duration
-	BrowserMaxTabs int
-	AffinityDoubt  int           // doubtful ends of an affinity's leases in a row after which its context is given up
-	BrowserDoubt   int           // doubtful ends and failed openings after which a browser is checked
-	CheckEvery     time.Duration // without evidence
-	DrainTimeout   time.Duration
+	BrowserMaxAge    time.Duration
+	BrowserMaxTabs   int
+	MaxBrowserMemory int64         // in bytes; of a browser's processes together
+	AffinityDoubt    int           // doubtful ends of an affinity's leases in a row after which its context is given up
+	BrowserDoubt     int           // doubtful ends and failed openings after which a browser is checked
+	CheckEvery       time.Duration // without evidence
+	DrainTimeout     time.Duration
 
 	PriorityAging   time.Duration // waiting this long counts as one level of priority
 	MaxBypass       int
@@ -191,6 +192,7 @@ var rules = []rule{
 	{"MaxAgeJitter", fixed(0), false, ">= 0", atLeastZero},
 	{"BrowserMaxAge", fixed(time.Duration(Off)), true, "> 0, or off", nil},
 	{"BrowserMaxTabs", fixed(Off), true, "at least 1, or off", nil},
+	{"MaxBrowserMemory", fixed(Off), true, "> 0, in bytes, or off", nil},
 	{"AffinityDoubt", fixed(2), true, "at least 2, or off",
 		func(_ *Settings, v int64) bool { return v < 0 || v >= 2 }},
 	{"BrowserDoubt", fixed(3), true, "at least 2, or off",

@@ -8,8 +8,14 @@ func (s *State) limit() int32 { return s.Capacity + 1 }
 // free is how many tabs may still be opened.
 func (s *State) free() int32 { return max(0, s.limit()-s.alive()) }
 
-// target is how many standbys there should be: the spare, or as many as fill the pool.
-func (s *State) target() int32 { return max(1, s.size()-s.bound) }
+// target is how many standbys there should be: the spare, or as many as fill the pool; none in a browser
+// that is heavy.
+func (s *State) target() int32 {
+	if s.heavy() {
+		return 0
+	}
+	return max(1, s.size()-s.bound)
+}
 
 // makeRoom evicts for those that wait. What was refused meanwhile, or is evicted, may have been
 // what held somebody back.
@@ -21,7 +27,7 @@ func (s *State) makeRoom() {
 
 // evict begins to close idle tabs, as many as those who wait are short of, and where no idle one is
 // left, tabs of which a probe, a rescue or a reset is overdue; with nobody waiting, one idle tab
-// for the spare. What is on its way already counts as relief, so nothing is evicted twice for one
+// for the spare, if there is to be one. What is on its way already counts as relief, so nothing is evicted twice for one
 // shortage; for those who wait, only what is not overdue counts.
 func (s *State) evict() bool {
 	if s.Phase >= PhaseEnding {
@@ -34,7 +40,7 @@ func (s *State) evict() bool {
 		}
 		return evicted
 	}
-	if s.counts[Standby]+s.counts[Opening]-s.openings+s.counts[Closing]+s.doomed()+s.free() == 0 {
+	if s.target() > 0 && s.counts[Standby]+s.counts[Opening]-s.openings+s.counts[Closing]+s.doomed()+s.free() == 0 {
 		s.evictOne(true)
 	}
 	return false

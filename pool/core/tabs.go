@@ -21,6 +21,9 @@ func (s *State) addTab(t Tab) int32 {
 	s.moved = append(s.moved, i)
 	s.counts[Opening]++
 	s.tabIndex.put(uint64(t.ID), i)
+	if s.Lightened {
+		s.fill(t.Browser)
+	}
 	c := &s.inContexts[t.Context]
 	if c.tabs++; c.tabs == 1 {
 		s.tabless--

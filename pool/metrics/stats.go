@@ -93,6 +93,13 @@ var stats = []stat{
 	counter("pages_too_large_total", "Pages that used more memory than they may.", func(c *pool.Counters) uint64 { return c.TooLarge }),
 	counter("crashes_total", "Pages that crashed while they were of use.", func(c *pool.Counters) uint64 { return c.Crashes }),
 	counter("browser_starts_total", "Browser launches asked for.", func(c *pool.Counters) uint64 { return c.BrowserStarts }),
+	gauge("browser_memory_bytes", "What the processes of all browsers use together, as last measured; 0 where the driver cannot.", func(s *pool.Stats) int {
+		sum := int64(0)
+		for i := range s.Browsers {
+			sum += s.Browsers[i].Memory
+		}
+		return int(sum)
+	}),
 	counter("checks_total", "Browsers asked to do each kind of work once.", func(c *pool.Counters) uint64 { return c.Checks }),
 	counter("check_failures_total", "Checks that found work that was not done.", func(c *pool.Counters) uint64 { return c.CheckFailures }),
 	counter("probes_total", "Pages asked whether they answer.", func(c *pool.Counters) uint64 { return c.Probes }),

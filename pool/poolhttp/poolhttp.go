@@ -43,18 +43,15 @@ type Options struct {
 	// Refresh is how often the page loads itself anew; 0: every two seconds. It is rounded up to whole
 	// seconds, since browsers count in them.
 	Refresh time.Duration
-	// Memory returns how many bytes the browser has in use, where somebody knows; nil: nobody does.
-	Memory func() (bytes int64, ok bool)
 }
 
 // Moment is what /live.json has, and what the page shows.
 type Moment struct {
 	pool.Live
-	Leases      int            `json:"leases"`
-	Waiting     int            `json:"waiting"`
-	Saturation  float64        `json:"saturation"`
-	States      pool.TabCounts `json:"states"`
-	MemoryBytes int64          `json:"memory_bytes,omitempty"`
+	Leases     int            `json:"leases"`
+	Waiting    int            `json:"waiting"`
+	Saturation float64        `json:"saturation"`
+	States     pool.TabCounts `json:"states"`
 }
 
 //go:embed page.html
@@ -113,11 +110,6 @@ func answer(w http.ResponseWriter, kind string, body []byte) {
 func moment(p Pool, o Options) Moment {
 	m, s := Moment{Live: p.Live(o.Pseudonyms)}, p.Stats()
 	m.Leases, m.Waiting, m.Saturation, m.States = s.Leases, s.Waiting, s.Saturation, s.Tabs
-	if o.Memory != nil {
-		if n, ok := o.Memory(); ok {
-			m.MemoryBytes = n
-		}
-	}
 	return m
 }
 

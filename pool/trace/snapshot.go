@@ -37,6 +37,7 @@ func poolFields(s *core.Facts) []field {
 		{"success", &s.Success}, {"paused", &s.Paused}, {"retry-at", &s.RetryAt}, {"grounded", &s.Grounded},
 		{"relaunch-at", &s.RelaunchAt}, {"check-of", &s.Check.Browser}, {"check", &s.Check.Operation},
 		{"check-began", &s.Check.Began}, {"check-ended", &s.Check.Ended}, {"checks-failed", &s.Check.Failed}, {"replace-at", &s.Check.ReplaceAt}, {"phase", &s.Phase},
+		{"lightened", &s.Lightened},
 	}
 }
 
@@ -51,7 +52,7 @@ func tabFields(t *core.Tab) []field {
 		{"rung", &t.Rung}, {"closes", &t.Closes}, {"kill", &t.Kill}, {"doomed", &t.Doomed}, {"overdue", &t.Overdue},
 		{"awaiting", &t.Awaiting}, {"unopened", &t.Unopened}, {"suspect", &t.Suspect}, {"rescued", &t.Rescued},
 		{"part", &t.Part}, {"session", &t.Session}, {"sessions", &t.Sessions}, {"retried", &t.Retried}, {"stuck", &t.Stuck}, {"unjudged", &t.Unjudged}, {"frozen", &t.Frozen}, {"doubtful", &t.Doubtful},
-		{"leased-at", &t.LeasedAt}, {"stuck-since", &t.StuckSince}, {"operation", &t.Operation},
+		{"leased-at", &t.LeasedAt}, {"stuck-since", &t.StuckSince}, {"operation", &t.Operation}, {"memory", &t.Memory},
 	}
 }
 
@@ -93,7 +94,7 @@ func browserFields(b *core.Browser) []field {
 		{"tabs", &b.Tabs}, {"unlaunched", &b.Unlaunched}, {"worn", &b.Worn}, {"arrived-at", &b.ArrivedAt}, {"good-at", &b.GoodAt}, {"good-of", &b.GoodOf}, {"good-else", &b.GoodElse},
 		{"checks", &b.Checks}, {"checked-at", &b.CheckedAt}, {"sick-at", &b.SickAt}, {"doubts", &b.Evidence.Doubts}, {"doubts-at", &b.Evidence.At},
 		{"doubts-of", &b.Evidence.First}, {"doubts-of-several", &b.Evidence.Several}, {"serves", &b.Evidence.Served},
-		{"serves-others", &b.Evidence.Others},
+		{"serves-others", &b.Evidence.Others}, {"memory", &b.Memory}, {"heavy", &b.Heavy},
 	}
 }
 

@@ -48,6 +48,7 @@ type sentence struct {
 	sessions   bool
 	checks     bool
 	tooLarge   bool
+	memory     int64
 	left       core.Left
 	navigation core.Navigation
 }
@@ -139,6 +140,7 @@ var events = [core.EventKinds]grammar{
 	core.Crashed:            says("crashed", tabPart).with(tooLargePart),
 	core.ContextClosed:      says("context-closed", contextPart),
 	core.ContextCloseFailed: says("context-close-failed", contextPart),
+	core.Measured:           says("measured", memoryPart).with(ofTab, ofBrowser),
 	core.RetireDue:          says("retire", tabPart),
 	core.FreezeDue:          says("freeze-due", tabPart),
 	core.IdleDue:            says("idle-due", keyPart),
@@ -198,7 +200,7 @@ func AppendEvent(b []byte, e core.Event, names Names) []byte {
 		request: e.Request, affinity: e.Affinity, tab: e.Tab, context: e.Context, browser: e.Browser,
 		priority: e.Priority, class: e.Class, maxLease: e.MaxLease, maxIdle: e.MaxIdle, jitter: e.Jitter,
 		noWait: e.NoWait, retain: e.Retain, wedged: e.Wedged, kept: e.Kept, operation: e.Operation,
-		sessions: e.Sessions, checks: e.Checks, tooLarge: e.TooLarge, left: e.Left, navigation: e.Navigation,
+		sessions: e.Sessions, checks: e.Checks, tooLarge: e.TooLarge, left: e.Left, navigation: e.Navigation, memory: e.Memory,
 	}
 	switch e.Kind {
 	case core.WarmRequested, core.WarmAbandoned:
@@ -222,7 +224,7 @@ func ParseEvent(words []Word, names Names) (core.Event, error) {
 		Tab: s.tab, Context: s.context, Browser: s.browser, Priority: s.priority, Class: s.class,
 		MaxLease: s.maxLease, MaxIdle: s.maxIdle, Jitter: s.jitter,
 		NoWait: s.noWait, Retain: s.retain, Wedged: s.wedged, Kept: s.kept, Operation: s.operation,
-		Sessions: s.sessions, Checks: s.checks, TooLarge: s.tooLarge, Left: s.left, Navigation: s.navigation,
+		Sessions: s.sessions, Checks: s.checks, TooLarge: s.tooLarge, Left: s.left, Navigation: s.navigation, Memory: s.memory,
 	}, nil
 }
 

@@ -193,6 +193,13 @@ var (
 			s.maxIdle = d
 			return !w.Quoted && err == nil && d >= 0
 		}}
+	memoryPart = part{"a number of bytes",
+		func(s *sentence, _ Names) string { return strconv.FormatInt(s.memory, 10) },
+		func(s *sentence, w Word, _ Names) bool {
+			n, err := strconv.ParseInt(w.Text, 10, 64)
+			s.memory = n
+			return !w.Quoted && err == nil && n >= 0
+		}}
 	jitterPart = wait("jitter", func(s *sentence) *core.Time { return (*core.Time)(&s.jitter) })
 
 	waitParts = []part{

@@ -15,6 +15,7 @@ type process struct {
 	profiles []*profile
 	done     chan struct{} // closed when it is gone
 	cause    error         // why it is gone; nil: it is not
+	memory   int64         // what it uses beside its pages
 }
 
 // profile is one browser context behind pool.BrowserContext.
@@ -40,6 +41,19 @@ func (p *process) pagesLocked() int {
 		}
 	}
 	return n
+}
+
+// Memory is what the process and its pages use.
+func (p *process) Memory(context.Context) (int64, error) {
+	p.launcher.mu.Lock()
+	defer p.launcher.mu.Unlock()
+	sum := p.memory
+	for _, c := range p.profiles {
+		for _, page := range c.pages {
+			sum += page.memory
+		}
+	}
+	return sum, nil
 }
 
 // endLocked ends the process with all that is in it.

@@ -53,6 +53,9 @@ type Launcher struct {
 	// Checks has its browsers be checked.
 	Checks bool
 
+	// Measures has the memory of its browsers be measured.
+	Measures bool
+
 	// FreezeAfter is how long a page has nobody before it is frozen; 0: it never is.
 	FreezeAfter time.Duration
 
@@ -200,6 +203,21 @@ func (l *Launcher) withdraw(c *call) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.mu.pending = slices.DeleteFunc(l.mu.pending, func(x *call) bool { return x == c })
+}
+
+// TellsMemory is nil where Measures is true.
+func (l *Launcher) TellsMemory() error {
+	if l.Measures {
+		return nil
+	}
+	return errors.New("fakebrowser: Measures is false")
+}
+
+// Leak has a browser use so many bytes more, beside its pages.
+func (l *Launcher) Leak(b pool.Browser[*Page], bytes int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	b.(*process).memory += bytes
 }
 
 // IdleFreeze is FreezeAfter.

@@ -324,6 +324,8 @@ func (s *State) carryOut(o *Operation, outcome Outcome) {
 		s.endRenderer(t)
 	case o.Kind == Probe && outcome == Works && t != nil:
 		t.Frozen = false
+	case o.Kind == Reset && outcome == Works && t != nil:
+		t.Memory = 0
 	case o.Kind == Rescue && outcome == Works && t != nil:
 		t.Looping = false
 	case o.Kind == EndSession && outcome == Works && t != nil:

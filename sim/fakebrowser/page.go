@@ -32,6 +32,7 @@ type Page struct {
 	standby bool
 	lent    bool // a session of a lease has begun on it
 	frozen  bool // it was frozen, and not probed since
+	memory  int64
 }
 
 func (p *Page) mu() *sync.Mutex { return &p.profile.process.launcher.mu.Mutex }
@@ -154,6 +155,20 @@ func (p *Page) Stall() { p.hold(stalled) }
 
 // Wedge holds the main thread, and closes hang, until the renderer is killed.
 func (p *Page) Wedge() { p.hold(wedged) }
+
+// Swell has the page use so many bytes more.
+func (p *Page) Swell(bytes int64) {
+	p.mu().Lock()
+	defer p.mu().Unlock()
+	p.memory += bytes
+}
+
+// Memory is what the page uses.
+func (p *Page) Memory(context.Context) (int64, error) {
+	p.mu().Lock()
+	defer p.mu().Unlock()
+	return p.memory, nil
+}
 
 // Crash ends the page's renderer.
 func (p *Page) Crash() {

@@ -138,6 +138,8 @@ func (p *Possible) after(s *State, e core.Event) (next []State) {
 	case core.Crashed:
 		brought, ok = after.Crash(e.Tab)
 		brought.TooLarge = e.TooLarge
+	case core.Measured:
+		brought, ok = e, after.Tab(e.Tab) != nil || after.Browser(e.Browser) != nil
 	case core.BrowserGone:
 		if b := after.Browser(e.Browser); b != nil && b.Launching && p.asksToEnd(s, e.Browser) {
 			b.Launching = false // it was started, and ended at once: the shell tells of the end alone

@@ -20,6 +20,10 @@ type Browser struct {
 	Silent     bool // it answers nothing any more; it can be ended by force
 	Sick       bool // it answers, and does no work: its checks fail
 	WrittenOff bool // the pool has given it up; whatever it still holds is in nobody's books
+
+	Memory   int64 // what it uses itself, beside its pages
+	Measured int64 // what it used together when it was measured last
+	Stale    bool  // to measure it would be news
 }
 
 // Context is one browser context. It is alive from the moment a tab was asked for in it.
@@ -42,6 +46,7 @@ type Tab struct {
 	Looping bool // its main thread does not answer until a rescue stops it
 	Wedged  bool // its main thread never answers again: closes hang until the renderer is killed
 	Frozen  bool // it was asked to freeze, and no probe has thawed it since
+	Memory  int64
 
 	// With State.Sessions.
 	Session    bool            // a lease's session is attached
@@ -209,6 +214,20 @@ func (s *State) Recover() {
 	}
 }
 
+// Uses is how much memory a browser and the pages in it use together.
+func (s *State) Uses(id core.BrowserID) int64 {
+	sum := int64(0)
+	if b := s.Browser(id); b != nil {
+		sum = b.Memory
+	}
+	for i := range s.Tabs {
+		if t := &s.Tabs[i]; t.Browser == id {
+			sum += t.Memory
+		}
+	}
+	return sum
+}
+
 // Crash ends the renderer of a tab by itself. Its context is left.
 func (s *State) Crash(id core.TabID) (core.Event, bool) {
 	t := s.Tab(id)
@@ -242,7 +261,7 @@ func (s *State) WriteOff(id core.BrowserID) {
 
 // endRenderer ends a page: nothing holds up what waits for it any more.
 func (s *State) endRenderer(t *Tab) {
-	t.Dead, t.Wedged, t.Looping = true, false, false
+	t.Dead, t.Wedged, t.Looping, t.Memory = true, false, false, 0
 	for i := range s.Operations {
 		if o := &s.Operations[i]; o.Tab == t.ID && o.Kind != Open && o.Kind != Kill {
 			o.Stuck = false

@@ -211,6 +211,8 @@ func menuOf(w *replay.Line) sim.Menu {
 		return sim.KillFails
 	case core.Crashed:
 		return sim.Crashes | sim.Outgrows
+	case core.Measured:
+		return sim.Swells
 	case core.Abandoned, core.DisposeAbandoned, core.WarmAbandoned, core.RecycleAbandoned, core.CloseExpired:
 		return sim.GivesUp
 	case core.Expired:

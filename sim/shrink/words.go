@@ -46,7 +46,7 @@ func weight(h *replay.History) int {
 		e := &h.Lines[i].Event
 		for _, counts := range []bool{
 			works[e.Kind] != 0, e.Kind == core.Expired, e.Kind == core.Expired || e.Kind == core.Discarded, e.Wedged,
-			e.Class == core.Nested, e.Priority != 0, e.Priority > 1, e.MaxLease != 0, e.Jitter != 0, e.MaxIdle != 0, e.TooLarge, e.Retain,
+			e.Class == core.Nested, e.Priority != 0, e.Priority > 1, e.MaxLease != 0, e.Jitter != 0, e.MaxIdle != 0, e.TooLarge, e.Memory != 0, e.Retain,
 			e.Kind == core.Disposed && !e.NoWait, e.Affinity != 0 && !slices.Contains(met, e.Affinity),
 		} {
 			if counts {
@@ -96,6 +96,7 @@ func simpler(h *replay.History, line int) []core.Event {
 	with(e.Jitter != 0, func(e *core.Event) { e.Jitter = 0 })
 	with(e.MaxIdle != 0, func(e *core.Event) { e.MaxIdle = 0 })
 	with(e.TooLarge, func(e *core.Event) { e.TooLarge = false })
+	with(e.Memory != 0, func(e *core.Event) { e.Memory = 0 })
 	with(e.Retain, func(e *core.Event) { e.Retain = false })
 	with(e.Kind == core.Disposed && !e.NoWait, func(e *core.Event) { e.NoWait = true })
 	return out

@@ -95,7 +95,7 @@ func onePrimary(t *Transition) error {
 		if c := &s.Contexts[k.Primary]; int(c.Affinity) != a { // a context says whose it is, so no two may have it
 			return fmt.Errorf("c%d is primary of affinities %d and %d", c.ID, c.Affinity, a)
 		}
-		id := primaryOf(s, core.Affinity(a))
+		id := primaryOf(&s.Facts, core.Affinity(a))
 		if c := t.Ledger.context(id); c == nil || int(c.affinity) != a {
 			return fmt.Errorf("c%d is primary of affinity %d, and serves another or is gone", id, a)
 		}
@@ -107,8 +107,8 @@ func onePrimary(t *Transition) error {
 // that it gains and loses itself, whatever happens to the affinity's other tabs.
 func supplementaryNeutral(t *Transition) error {
 	for a := range min(len(t.Before.Affinities), len(t.After.Affinities)) {
-		id := primaryOf(t.Before, core.Affinity(a))
-		if id == 0 || id != primaryOf(t.After, core.Affinity(a)) {
+		id := primaryOf(&t.Before.Facts, core.Affinity(a))
+		if id == 0 || id != primaryOf(&t.After.Facts, core.Affinity(a)) {
 			continue
 		}
 		n := t.Before.PageCount(core.Affinity(a))
@@ -153,7 +153,7 @@ func rootLimit(t *Transition) error {
 			all++
 			if e.class == core.Root {
 				roots++
-				if !reserved(t.After, e.priority) {
+				if !reserved(&t.After.Settings, e.priority) {
 					others++
 				}
 			}
@@ -164,7 +164,7 @@ func rootLimit(t *Transition) error {
 		if e := &t.Effects[i]; e.Kind == core.Grant {
 			if tab := t.Ledger.tab(e.Tab); tab != nil && tab.class == core.Root {
 				granted = true
-				grantedOther = grantedOther || !reserved(t.After, tab.priority)
+				grantedOther = grantedOther || !reserved(&t.After.Settings, tab.priority)
 			}
 		}
 	}
@@ -198,36 +198,7 @@ func admission(t *Transition) error {
 			return fmt.Errorf("affinity %d holds %d root leases", e.affinity, n)
 		}
 	}
-	if err := overdueOpening(t); err != nil {
-		return err
-	}
-	if err := opensForAdmitted(t); err != nil {
-		return err
-	}
-	return affinityTabs(t)
-}
-
-// affinityTabs: a root request is given no tab that its affinity would own beyond AffinityTabs.
-func affinityTabs(t *Transition) error {
-	for i := range t.Effects {
-		e := &t.Effects[i]
-		if e.Kind != core.Grant || !gains(e.How) {
-			continue
-		}
-		adopted := int32(0) // by this affinity, in this step, from here on
-		for j := i; j < len(t.Effects); j++ {
-			if o := &t.Effects[j]; o.Kind == core.Grant && gains(o.How) && o.Affinity == e.Affinity {
-				adopted++
-			}
-		}
-		_, _, bound := t.Ledger.rootsOf(e.Affinity)
-		tab := t.Ledger.tab(e.Tab)
-		if tab != nil && tab.class == core.Root && int(bound-adopted) >= t.After.Settings.AffinityTabs {
-			return fmt.Errorf("r%d adopted t%d, and affinity %d owns %d tabs%s", e.Request, e.Tab, e.Affinity, bound-adopted,
-				t.Ledger.named(func(e *entry) bool { return e.affinity == tab.affinity && e.id != tab.id }))
-		}
-	}
-	return nil
+	return overdueOpening(t)
 }
 
 // gains says whether an affinity has one more tab by a grant.
@@ -250,15 +221,6 @@ func warmTruth(t *Transition) error {
 		}
 	}
 	return nil
-}
-
-func (l *Ledger) holdsRoot(a core.Affinity) bool {
-	for i := range l.tabs {
-		if e := &l.tabs[i]; e.affinity == a && e.holder != 0 && e.class == core.Root {
-			return true
-		}
-	}
-	return false
 }
 
 func (l *Ledger) hasBound(a core.Affinity) bool {
@@ -315,7 +277,7 @@ func closesHold(t *Transition) error {
 	}
 	if t.Event.Kind == core.CloseExpired && t.Before.Phase == core.PhaseClosing && s.Phase < core.PhaseEnding {
 		return fmt.Errorf("the ctx of Close has ended, and %d requests wait and %d leases are held%s", len(t.Ledger.waiting),
-			count(s, core.Leased), TabsIn(s, core.Leased))
+			count(&s.Facts, core.Leased), TabsIn(s, core.Leased))
 	}
 	for i := range t.Effects {
 		switch e := &t.Effects[i]; {
@@ -334,8 +296,8 @@ func singleAnswer(t *Transition) error {
 	for i := range t.Effects {
 		e := &t.Effects[i]
 		switch {
-		case e.Kind == core.FinishWarm && e.Reason == core.ReasonNone && count(s, core.Standby) < t.target():
-			return fmt.Errorf("w%d is answered with %d standbys of %d", e.Call, count(s, core.Standby), t.target())
+		case e.Kind == core.FinishWarm && e.Reason == core.ReasonNone && count(&s.Facts, core.Standby) < target(&t.After.Facts):
+			return fmt.Errorf("w%d is answered with %d standbys of %d", e.Call, count(&s.Facts, core.Standby), target(&t.After.Facts))
 		case e.Kind == core.Refuse && e.Reason == core.PoolClosed && s.Phase < core.PhaseClosing:
 			return fmt.Errorf("r%d is told that the pool is closed, which is not so", e.Request)
 		}
@@ -354,9 +316,6 @@ func singleAnswer(t *Transition) error {
 		if !s.Waits(r.id) {
 			return fmt.Errorf("r%d waits, and the books do not know it", r.id)
 		}
-	}
-	if err := t.refusedWhenDue(); err != nil {
-		return err
 	}
 	if n := len(s.Calls); n != len(t.Ledger.calls) {
 		return fmt.Errorf("%d calls wait, and the books say %d", len(t.Ledger.calls), n)

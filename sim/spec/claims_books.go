@@ -6,57 +6,51 @@ import (
 	"github.com/pagepool/pagepool/pool/core"
 )
 
-// The claim that the books agree: the core's index is what its facts say, and what it goes by for
-// an affinity is what the ledger says.
+// The claim that the books agree: the core's index is what its facts say, the facts are what the
+// ledger says, and what the core goes by for an affinity is what the plan counts.
 
 func booksAgree(t *Transition) error {
 	if err := t.After.BooksAgree(&t.Scratch.books); err != nil {
 		return err
 	}
-	for a := range t.After.Affinities {
-		if t.After.Affinities[a].Known {
-			if err := t.derived(core.Affinity(a)); err != nil {
-				return err
+	for i := range t.After.Tabs {
+		tab := &t.After.Tabs[i]
+		e := t.Ledger.tab(tab.ID)
+		if tab.State == 0 || e == nil {
+			continue
+		}
+		if bound(tab) != e.bound() || asked(tab) && tab.Overdue != e.lateFor() || tab.State == core.Opening && !thaws(tab) && tab.Overdue != e.overdue || tab.State == core.Leased && tab.Class != e.classOf(&t.After.Settings) {
+			return fmt.Errorf("t%d is %v, bound %t, overdue %t, of class %d, and the ledger says: bound %t, overdue %t, class %d", tab.ID,
+				tab.State, bound(tab), tab.Overdue, tab.Class, e.bound(), e.lateFor() || e.overdue, e.classOf(&t.After.Settings))
+		}
+	}
+	return t.derived()
+}
+
+// classOf is the class of a lease, by its request.
+func (e *entry) classOf(set *core.Settings) core.Class {
+	if e.class == core.Root && reserved(set, e.priority) {
+		return core.Urgent
+	}
+	return e.class
+}
+
+// lateFor says whether what was asked of a tab that stays is overdue.
+func (e *entry) lateFor() bool { return e.late && e.asked != 0 && e.closing == 0 }
+
+// derived compares what the core goes by for each affinity of which somebody waits with the plan.
+func (t *Transition) derived() error {
+	p := &t.Scratch.plan
+	if t.plan().what != nil || t.After.Phase >= core.PhaseEnding {
+		return nil
+	}
+	for _, a := range p.waiters {
+		d, is := p.demandOf(a), t.After.Shortage(a)
+		for c := range d.tabs {
+			if d.tabs[c] != int(is.Tabs[c]) || d.permits[c] != int(is.Permits[c]) || d.entitled != int(is.Entitled) {
+				return fmt.Errorf("the demand of affinity %d is %+v, and the books say %+v", a, d, is)
 			}
 		}
 	}
 	return nil
-}
-
-// derived compares what the core goes by for one affinity with what the ledger says.
-func (t *Transition) derived(a core.Affinity) error {
-	needs := t.shortageOf(a, nil)
-	want := core.Shortage{
-		Tabs: needs, Permits: t.wantsPermits(a), Admitted: t.admittedOf(a), Entitled: min(t.entitledNested(a), needs[core.Nested]),
-	}
-	if is := t.After.Shortage(a); is != want {
-		return fmt.Errorf("affinity %d is short of %+v, and the books say %+v", a, want, is)
-	}
-	return nil
-}
-
-// unpromised counts the requests of an affinity, by class, that were promised no tab.
-func (t *Transition) unpromised(a core.Affinity) (n [core.Classes]int32) {
-	for i := range t.After.Requests {
-		if r := &t.After.Requests[i]; r.Used && r.Affinity == a && r.Pin == core.None {
-			n[classOf(t.After, r)]++
-		}
-	}
-	return n
-}
-
-// admittedOf is how many of the root requests of an affinity that were promised nothing its limits
-// let through together.
-func (t *Transition) admittedOf(a core.Affinity) int32 {
-	n := t.unpromised(a)
-	return max(0, min(n[core.Root]+n[core.Urgent], t.roomOf(a, 0)))
-}
-
-// roomOf is how many more root leases and tabs RootCap and AffinityTabs leave an affinity that has so
-// many tabs more than after the step.
-func (t *Transition) roomOf(a core.Affinity, more int32) int32 {
-	set := &t.After.Settings
-	_, held, bound := t.Ledger.rootsOf(a)
-	_, _, openings := owns(t.After, a)
-	return min(int32(set.RootCap)-held, int32(set.AffinityTabs)-bound-openings-more)
 }

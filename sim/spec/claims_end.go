@@ -57,7 +57,7 @@ func (t *Transition) sick() bool {
 }
 
 func noLeak(t *Transition) error {
-	if n := int(alive(t.After)); n != len(t.Ledger.tabs) {
+	if n := alive(&t.After.Facts); n != len(t.Ledger.tabs) {
 		return fmt.Errorf("%d tabs can be alive%s, and the books say %d%s", len(t.Ledger.tabs), t.Ledger.named(nil), n,
 			TabsIn(t.After))
 	}
@@ -99,118 +99,44 @@ func twoBrowsers(t *Transition) error {
 	if n := len(t.Ledger.browsers); n > core.MaxBrowsers || serving > 1 {
 		return fmt.Errorf("%d browsers are alive, %d of them to serve", n, serving)
 	}
-	return t.oldGoesFirst()
+	return t.oldPausesNothing()
 }
 
-// oldGoesFirst: standbys of a browser that is being replaced are adopted first, and what fails to
-// open in it pauses nothing in the next one.
-func (t *Transition) oldGoesFirst() error {
-	drains := func(id core.BrowserID) bool {
-		b := t.Ledger.browser(id)
-		return b != nil && b.drains && !b.ending
+// oldPausesNothing: what fails to open in a browser that is being replaced pauses nothing in the next.
+func (t *Transition) oldPausesNothing() error {
+	i := tabAt(&t.Before.Facts, t.Event.Tab)
+	if i == core.None || !t.After.Paused || t.Before.Paused {
+		return nil
 	}
-	for i := range t.Effects {
-		e := &t.Effects[i]
-		if e.Kind != core.Grant || e.How != core.Adopted || drains(e.Browser) {
-			continue
-		}
-		for j := range t.After.Tabs {
-			if tab := &t.After.Tabs[j]; tab.State == core.Standby && !tab.Frozen && drains(tab.Browser) {
-				return fmt.Errorf("r%d adopted t%d, and t%d stays in b%d, which is being replaced", e.Request, e.Tab, tab.ID, tab.Browser)
-			}
-		}
-	}
-	if i, ok := tabAt(t.Before, t.Event.Tab); ok && t.After.Paused && !t.Before.Paused && drains(t.Before.Tabs[i].Browser) {
-		return fmt.Errorf("t%d of b%d, which is being replaced, fails to open, and opening pauses", t.Event.Tab, t.Before.Tabs[i].Browser)
+	if b := t.Ledger.browser(t.Before.Tabs[i].Browser); b != nil && b.drains && !b.ending {
+		return fmt.Errorf("t%d of b%d, which is being replaced, fails to open, and opening pauses", t.Event.Tab, b.id)
 	}
 	return nil
 }
 
-// hasFresh says whether an affinity has an idle tab that needs no probe.
-func (t *Transition) hasFresh(a core.Affinity) bool {
-	for i := range t.After.Tabs {
-		if tab := &t.After.Tabs[i]; tab.State == core.Idle && tab.Affinity == a && !stale(t.After, int32(i)) {
-			return true
-		}
-	}
-	return false
-}
-
-// evictions is how many tabs began to be evicted in this step, after whatever was granted before.
-func (t *Transition) evictions() int32 {
-	n := int32(0)
-	for i := range t.Effects {
-		if e := &t.Effects[i]; e.Kind == core.CloseTab && (e.Reason == core.Eviction || e.Reason == core.Drain) {
-			n++
-		}
-	}
-	return n
-}
-
-// stopped is how many root requests of an affinity wait: the tab that it has now may stop them.
-func (t *Transition) stopped(a core.Affinity) int32 {
-	waiting, _, _ := t.Ledger.rootsOf(a)
-	return waiting
-}
-
-// satThrough says whether a request of before the step has seen so many openings fail that it would
-// be refused.
-func (t *Transition) satThrough(id core.RequestID) bool {
-	i, ok := requestAt(t.Before, id)
-	return ok && satThrough(t.After, t.Before.Requests[i].Rounds)
-}
-
-// noNeedlessRefusal: a launch that fails while another browser serves is no failed round; and where
-// tabs may be reassigned, nobody is refused for failed openings beside an idle tab that he could be
-// given. The rest is in the ledger.
+// noNeedlessRefusal: who is refused for failed openings, and who is not any more, is what the plan
+// says; a launch that fails while another browser serves is no failed round. The rest is in the
+// ledger.
 func noNeedlessRefusal(t *Transition) error {
-	s := t.After
-	if failed := t.Event.Kind == core.BrowserFailed || t.Event.Kind == core.LaunchSilent; failed && s.Rounds != t.Before.Rounds {
+	if failed := t.Event.Kind == core.BrowserFailed || t.Event.Kind == core.LaunchSilent; failed && t.After.Rounds != t.Before.Rounds {
 		for _, b := range t.Ledger.browsers {
 			if b.ready && !b.drains && !b.ending && b.id != t.Event.Browser {
 				return fmt.Errorf("b%d does not start, b%d serves, and that is a failed round", t.Event.Browser, b.id)
 			}
 		}
 	}
-	for i := range t.Effects {
-		e := &t.Effects[i]
-		if e.Kind != core.Refuse || e.Reason != core.BrowserUnavailable || !s.Settings.AllowReassign {
-			continue
-		}
-		for j := range s.Tabs {
-			if tab := &s.Tabs[j]; tab.State == core.Idle && tabsIn(s, tab.Context) == 1 && !t.Ledger.waits(tab.Affinity) {
-				return fmt.Errorf("r%d was refused beside t%d, which is idle", e.Request, tab.ID)
-			}
-		}
-	}
-	return nil
+	return t.differs(func(d *disagreement) bool { return d.did.kind == core.Refuse || d.due.kind == core.Refuse })
 }
 
 // isolation: what single effects show is in the ledger; a tab is handed to another affinity only
 // where that is switched on.
 func isolation(t *Transition) error {
-	later := int32(0) // handed over after this one, to others that were short then
-	grown := max(0, t.After.Capacity-t.Before.Capacity)
-	for i := len(t.Effects) - 1; i >= 0; i-- {
-		switch e := &t.Effects[i]; {
-		case e.How != core.Reassigned:
-		case !t.After.Settings.AllowReassign:
+	for i := range t.Effects {
+		if e := &t.Effects[i]; e.How == core.Reassigned && !t.After.Settings.AllowReassign {
 			return fmt.Errorf("t%d was handed to another affinity", e.Tab)
-		case !t.Ledger.waits(e.Affinity) && t.hasComing(e.Affinity):
-			return fmt.Errorf("t%d was handed to affinity %d, for which another is on its way", e.Tab, e.Affinity)
-		case t.relief()-t.evictions()-grown > t.shortage()+later+t.stopped(e.Affinity) && !t.refuses() && !t.satThrough(e.Request):
-			return fmt.Errorf("t%d was handed to another affinity, and fresh ones are on their way: %d for %d", e.Tab, t.relief(), t.shortage())
-		default:
-			later++
 		}
 	}
 	return nil
-}
-
-// hasComing says whether a tab of an affinity is on its way to whoever asks next.
-func (t *Transition) hasComing(a core.Affinity) bool {
-	coming, _ := t.comingFor(a)
-	return coming > 0
 }
 
 // callsEnd: whoever waits for a disposal, a Warm or a Recycle waits no longer than for what it is
@@ -219,22 +145,22 @@ func callsEnd(t *Transition) error {
 	s, l := t.After, t.Ledger
 	for i := range s.Calls {
 		switch c := &s.Calls[i]; {
-		case c.Affinity == 0 && (s.Phase != core.PhaseServing || satThrough(s, c.Rounds)):
+		case c.Affinity == 0 && (s.Phase != core.PhaseServing || satThrough(&s.Facts, c.Rounds)):
 			return fmt.Errorf("call %d is waited for, and what it waits for will not come", c.ID)
 		case c.Affinity != 0:
 			if !l.doomedBy(c.ID, c.Affinity) {
 				return fmt.Errorf("disposal %d is waited for, and nothing of its generation is left", c.ID)
 			}
 		case c.Recycle:
-			if b := serving(s); b != nil && l.replaced(c.ID, b.ID) {
+			if b := serving(&s.Facts); b != nil && l.replaced(c.ID, b.ID) {
 				return fmt.Errorf("recycle %d is waited for, and b%d serves alone", c.ID, b.ID)
 			}
-		case count(s, core.Standby) >= t.target():
-			return fmt.Errorf("warm %d is waited for, and there are %d standbys of %d", c.ID, count(s, core.Standby), t.target())
+		case count(&s.Facts, core.Standby) >= target(&t.After.Facts):
+			return fmt.Errorf("warm %d is waited for, and there are %d standbys of %d", c.ID, count(&s.Facts, core.Standby), target(&t.After.Facts))
 		}
 	}
 	e := &t.Event
-	if e.Kind == core.BrowserReady && e.Browser != 0 && browserOf(t.Before, e.Browser) == nil && e.Browser <= t.Before.LastBrowser &&
+	if e.Kind == core.BrowserReady && e.Browser != 0 && browserOf(&t.Before.Facts, e.Browser) == nil && e.Browser <= t.Before.LastBrowser &&
 		!slices.ContainsFunc(t.Effects, func(f core.Effect) bool { return f.Kind == core.CloseBrowser && f.Browser == e.Browser && f.Force }) {
 		return fmt.Errorf("b%d was written off and has started after all, and nobody ends it", e.Browser)
 	}

@@ -30,7 +30,7 @@ func primaryFate(t *Transition) error {
 	}
 	s := t.After
 	for i := range s.Tabs {
-		if tab := &s.Tabs[i]; tab.State == core.Lost && isPrimary(s, tab.Context) {
+		if tab := &s.Tabs[i]; tab.State == core.Lost && isPrimary(&s.Facts, tab.Context) {
 			return fmt.Errorf("t%d is lost, and its context is a primary", tab.ID)
 		}
 	}
@@ -39,7 +39,7 @@ func primaryFate(t *Transition) error {
 	}
 	for i := range s.Contexts {
 		c := &s.Contexts[i]
-		if !orphan(s, int32(i)) {
+		if !orphan(&s.Facts, int32(i)) {
 			continue
 		}
 		if b := t.Ledger.browser(c.Browser); b == nil || b.drains || b.ending {
@@ -57,12 +57,12 @@ func primaryFate(t *Transition) error {
 func (t *Transition) primaryStays() error {
 	for i := range t.After.Tabs {
 		tab := &t.After.Tabs[i]
-		if tab.State == 0 || !bound(tab) || t.Event.Kind == core.Disposed || isPrimary(t.After, tab.Context) ||
+		if tab.State == 0 || !bound(tab) || t.Event.Kind == core.Disposed || isPrimary(&t.After.Facts, tab.Context) ||
 			t.Ledger.lostTabIn(t.After.Contexts[tab.Context].ID) || t.Ledger.contextSpoiled(t.After.Contexts[tab.Context].ID) {
 			continue
 		}
-		before, ok := tabAt(t.Before, tab.ID)
-		if ok && t.Before.Tabs[before].Affinity == tab.Affinity && isPrimary(t.Before, t.Before.Tabs[before].Context) {
+		before := tabAt(&t.Before.Facts, tab.ID)
+		if before != core.None && t.Before.Tabs[before].Affinity == tab.Affinity && isPrimary(&t.Before.Facts, t.Before.Tabs[before].Context) {
 			return fmt.Errorf("c%d stops being the primary of affinity %d, and t%d lives in it", t.After.Contexts[tab.Context].ID, tab.Affinity, tab.ID)
 		}
 	}
@@ -72,14 +72,14 @@ func (t *Transition) primaryStays() error {
 // fateOfPrimary looks at a close of a tab whose context was its affinity's primary before the step.
 func (t *Transition) fateOfPrimary(e *core.Effect) error {
 	if e.Affinity == 0 || int(e.Affinity) >= len(t.Before.Affinities) ||
-		primaryOf(t.Before, e.Affinity) != e.Context || t.Event.Kind == core.Disposed {
+		primaryOf(&t.Before.Facts, e.Affinity) != e.Context || t.Event.Kind == core.Disposed {
 		return nil
 	}
 	set := &t.After.Settings
 	b := t.Ledger.browser(e.Browser)
 	keep := set.OrphanCap > 0 && t.After.Phase == core.PhaseServing && b != nil && b.ready && !b.drains && !b.ending
 	switch e.Reason {
-	case core.Eviction, core.IdleSweep:
+	case core.Eviction, core.IdleSweep, core.BrowserMemory:
 		keep = keep && set.RetainOnEvict
 	case core.Disposal:
 		return nil // what a disposal retains only the one who asked for it knows
@@ -97,7 +97,7 @@ func (t *Transition) fateOfPrimary(e *core.Effect) error {
 			keep = true // others are in it
 		}
 	}
-	if is := primaryOf(t.After, e.Affinity) == e.Context; is != keep && t.Ledger.inContext(e.Context) > 0 {
+	if is := primaryOf(&t.After.Facts, e.Affinity) == e.Context; is != keep && t.Ledger.inContext(e.Context) > 0 {
 		return fmt.Errorf("t%d begins to close for %v, and c%d is a primary: %v; it has to be: %v", e.Tab, e.Reason, e.Context, is, keep)
 	}
 	return nil
@@ -106,7 +106,7 @@ func (t *Transition) fateOfPrimary(e *core.Effect) error {
 // spoiledStays: a context in which a lease has left something is no primary any more.
 func (t *Transition) spoiledStays(c core.ContextID) error {
 	for a := range t.After.Affinities {
-		if primaryOf(t.After, core.Affinity(a)) == c {
+		if primaryOf(&t.After.Facts, core.Affinity(a)) == c {
 			return fmt.Errorf("a lease has left something in c%d, and it is the primary of affinity %d", c, a)
 		}
 	}
@@ -134,12 +134,12 @@ func (t *Transition) fateOfOrphan(e *core.Effect) error {
 			alone++
 		}
 	}
-	if max(alone, tabless(t.Before)) < s.Settings.OrphanCap || closed == nil {
+	if max(alone, tabless(&t.Before.Facts)) < s.Settings.OrphanCap || closed == nil {
 		return fmt.Errorf("c%d is closed for its place, and %d of %d are taken", e.Context, alone, s.Settings.OrphanCap)
 	}
 	since := t.orphanSince(closed.ID)
 	for i := range s.Contexts {
-		if c := &s.Contexts[i]; orphan(s, int32(i)) && t.orphanSince(c.ID) < since {
+		if c := &s.Contexts[i]; orphan(&s.Facts, int32(i)) && t.orphanSince(c.ID) < since {
 			return fmt.Errorf("c%d is closed for its place, and c%d is an older orphan", e.Context, c.ID)
 		}
 	}
@@ -149,7 +149,7 @@ func (t *Transition) fateOfOrphan(e *core.Effect) error {
 // orphanSince is since when a context was an orphan before the step.
 func (t *Transition) orphanSince(id core.ContextID) core.Time {
 	for i := range t.Before.Contexts {
-		if c := &t.Before.Contexts[i]; c.ID == id && tabsIn(t.Before, int32(i)) == 0 {
+		if c := &t.Before.Contexts[i]; c.ID == id && tabsIn(&t.Before.Facts, int32(i)) == 0 {
 			return c.Since
 		}
 	}
@@ -163,7 +163,7 @@ func doubtHolds(t *Transition) error {
 	s := t.After
 	for i := range t.Effects {
 		switch e := &t.Effects[i]; {
-		case e.Kind == core.CloseTab && e.Reason == core.Wedge && s.Settings.RescueTimeout > 0 && !t.closedForRoom(e):
+		case e.Kind == core.CloseTab && e.Reason == core.Wedge && s.Settings.RescueTimeout > 0 && !t.makesRoom(e):
 			if tab := t.Ledger.tab(e.Tab); tab != nil && !tab.rescued && tab.failures < 2 && !tab.wedged && tab.affinity != 0 {
 				return fmt.Errorf("t%d is given up, and nobody has tried to rescue it", e.Tab)
 			}
@@ -216,7 +216,7 @@ func wantedKept(t *Transition, e *entry) error {
 			return fmt.Errorf("t%d is closed as unwanted, and r%d could have had it", e.id, r.id)
 		}
 	}
-	if owned := t.owned(e.affinity); t.Ledger.waits(e.affinity) && int(owned) < t.After.Settings.AffinityTabs {
+	if owned := t.owned(e.affinity); t.Ledger.waits(e.affinity) && owned < t.After.Settings.AffinityTabs {
 		return fmt.Errorf("t%d is closed as unwanted, and affinity %d, whose requests wait, owns %d tabs%s", e.id, e.affinity, owned,
 			t.Ledger.named(func(o *entry) bool { return o.affinity == e.affinity && o.closing == 0 }))
 	}
@@ -225,8 +225,8 @@ func wantedKept(t *Transition, e *entry) error {
 
 // owned is how many tabs count towards AffinityTabs, but for those that this step gave to the
 // affinity.
-func (t *Transition) owned(a core.Affinity) int32 {
-	n := owned(t.After, a)
+func (t *Transition) owned(a core.Affinity) int {
+	n := owned(&t.After.Facts, a)
 	for i := range t.Effects {
 		if e := &t.Effects[i]; e.Affinity == a && (e.Kind == core.OpenTab || e.Kind == core.Grant && gains(e.How)) {
 			n--
@@ -246,38 +246,9 @@ func overdueOpening(t *Transition) error {
 			return nil
 		}
 	}
-	if owned := t.owned(e.affinity); int(owned) > t.After.Settings.AffinityTabs {
+	if owned := t.owned(e.affinity); owned > t.After.Settings.AffinityTabs {
 		return fmt.Errorf("t%d was overdue when it opened, and affinity %d has %d tabs with it%s", e.id, e.affinity, owned,
 			t.Ledger.named(func(o *entry) bool { return o.affinity == e.affinity && o.closing == 0 }))
-	}
-	return nil
-}
-
-// opensForAdmitted: a tab is opened inside a primary for a request that the limits let through.
-func opensForAdmitted(t *Transition) error {
-	s := t.After
-	for i := range t.Effects {
-		e := &t.Effects[i]
-		slot, ok := tabAt(s, e.Tab)
-		if e.Kind != core.OpenTab || e.Affinity == 0 || !ok {
-			continue
-		}
-		r, ok := requestAt(s, s.Tabs[slot].Pinned)
-		if !ok || s.Requests[r].Class == core.Nested {
-			continue
-		}
-		_, left := t.letThrough(&s.Requests[r], t.Effects[i:])
-		permits := left.of(classOf(s, &s.Requests[r]))
-		has := owned(s, e.Affinity)
-		for _, o := range t.Effects[i:] {
-			if o.Affinity == e.Affinity && (o.Kind == core.OpenTab || o.Kind == core.Grant && gains(o.How)) {
-				has--
-			}
-		}
-		if permits <= 0 || int(has) >= s.Settings.AffinityTabs {
-			return fmt.Errorf("t%d is opened for affinity %d, which owns %d tabs%s, with %d permits left", e.Tab, e.Affinity, has,
-				t.Ledger.named(func(o *entry) bool { return o.affinity == e.Affinity && o.closing == 0 }), permits)
-		}
 	}
 	return nil
 }
@@ -312,9 +283,9 @@ func browserTruth(t *Transition) error {
 			continue
 		}
 		since := l.silentSince(b.id)
-		if o := browserOf(t.After, b.id); o != nil && (o.HeardAt != b.heardAt || silentSince(t.After, b.id) != since) {
+		if o := browserOf(&t.After.Facts, b.id); o != nil && (o.HeardAt != b.heardAt || silentSince(&t.After.Facts, b.id) != since) {
 			return fmt.Errorf("b%d was heard of at %v and is silent since %v, and the books say %v and %v",
-				b.id, b.heardAt.Duration(), since.Duration(), o.HeardAt.Duration(), silentSince(t.After, b.id).Duration())
+				b.id, b.heardAt.Duration(), since.Duration(), o.HeardAt.Duration(), silentSince(&t.After.Facts, b.id).Duration())
 		}
 		if stall < 0 || b.asked {
 			continue

@@ -38,12 +38,6 @@ func awakeGrant(t *Transition) error {
 	if after < 0 {
 		return nil
 	}
-	for i := range t.Effects {
-		e := &t.Effects[i]
-		if e.Kind == core.ProbeTab && e.Affinity == 0 && thawing(t.After) > t.shortage() {
-			return fmt.Errorf("t%d is thawed, and %d are for a shortage of %d", e.Tab, thawing(t.After), t.shortage())
-		}
-	}
 	for i := range t.Ledger.tabs {
 		e := &t.Ledger.tabs[i]
 		due := slices.IndexFunc(t.deadlines(), func(d core.Deadline) bool {

@@ -232,7 +232,7 @@ func (l *Ledger) replaceAt(set *core.Settings, c *ledgerChecks) core.Time {
 
 // wornWhy: a browser that this step marks to be replaced has a reason.
 func (t *Transition) wornWhy(b *core.Browser, lb *ledgerBrowser) error {
-	before := browserOf(t.Before, b.ID)
+	before := browserOf(&t.Before.Facts, b.ID)
 	if !b.Worn || before == nil || before.Worn {
 		return nil
 	}
@@ -241,6 +241,7 @@ func (t *Transition) wornWhy(b *core.Browser, lb *ledgerBrowser) error {
 	case t.Event.Kind == core.RecycleRequested:
 	case t.Event.Kind == core.KillSilent, t.Event.Kind == core.ContextSilent: // what is lost goes with its browser
 	case t.Event.Kind == core.BrowserWorn && (lb.checks.failedAt != 0 || set.BrowserMaxAge > 0):
+	case t.Event.Kind == core.Measured && t.After.Lightened && !t.Before.Lightened:
 	case set.BrowserMaxTabs > 0 && b.Tabs > before.Tabs:
 	default:
 		return fmt.Errorf("b%d is to be replaced, and no check has failed", b.ID)

@@ -6,8 +6,7 @@ import (
 	"github.com/pagepool/pagepool/pool/core"
 )
 
-// The claims about waiting: what a wait is told to have been, and that nobody waits who has to be
-// refused.
+// The claim about waiting: what a wait is told to have been.
 
 // waitsHold: up to the last moment at which the root limit stopped it, a request waited for
 // admission; and as long as its tab is opened or probed, or where it was promised none, the one
@@ -21,13 +20,13 @@ func waitsHold(t *Transition) error {
 		if e.Kind != core.Grant && e.Kind != core.Refuse {
 			continue
 		}
-		j, ok := requestAt(t.Before, e.Request)
-		if !ok {
+		j := requestAt(&t.Before.Facts, e.Request)
+		if j == core.None {
 			continue // it has waited for no time
 		}
 		r := &t.Before.Requests[j]
 		waited := t.After.Now - r.Arrived
-		if r.AdmittedAt == core.Never && permitsOf(t.Before, classOf(t.Before, r)) <= 0 && e.Waits.Admission != waited {
+		if r.AdmittedAt == core.Never && permitsBefore(t, r) <= 0 && e.Waits.Admission != waited {
 			return fmt.Errorf("r%d was stopped by the root limit until now, and is told %v of %v", r.ID, e.Waits.Admission.Duration(), waited.Duration())
 		}
 		if e.Kind == core.Grant {
@@ -46,13 +45,19 @@ func waitsHold(t *Transition) error {
 	return nil
 }
 
+// permitsBefore is how many more leases of a request's class the root limit and the reserve allowed.
+func permitsBefore(t *Transition, r *core.Request) int {
+	p := plan{Facts: t.Before.Facts} // it only reads them
+	return p.permits(classOf(&t.Before.Facts, r))
+}
+
 // waitedFor is how long the tabs that a granted request waited for were opened and probed: those of
 // broken promises, and the one that it was promised, or else got.
 func (t *Transition) waitedFor(r *core.Request, e *core.Effect) (startup, probe core.Time) {
 	from := r.Arrived + e.Waits.Admission
 	if r.Pin != core.None {
 		startup, probe = handling(&t.Before.Tabs[r.Pin], max(from, r.CountedTo), t.After.Now)
-	} else if i, ok := tabAt(t.After, e.Tab); ok {
+	} else if i := tabAt(&t.After.Facts, e.Tab); i != core.None {
 		startup, probe = handling(&t.After.Tabs[i], max(from, r.CountedTo), t.After.Now)
 	}
 	return r.Startup + startup, r.Probe + probe
@@ -67,8 +72,8 @@ func (t *Transition) brokenPromises() error {
 		if !r.Used {
 			continue
 		}
-		j, ok := requestAt(t.Before, r.ID)
-		if !ok {
+		j := requestAt(&t.Before.Facts, r.ID)
+		if j == core.None {
 			continue
 		}
 		before := &t.Before.Requests[j]
@@ -118,104 +123,6 @@ func (t *Transition) toldOfItsTab(r *core.Request, e *core.Effect) error {
 		return fmt.Errorf("r%d gives up while t%d is opened, and is told that this took %v", r.ID, its.ID, e.Waits.Startup.Duration())
 	case (its.State == core.Probing || thaws(its)) && e.Waits.Probe != r.Probe+max(0, t.After.Now-max(from, r.CountedTo, its.ProbeBegan)):
 		return fmt.Errorf("r%d gives up while t%d is probed, and is told that this took %v", r.ID, its.ID, e.Waits.Probe.Duration())
-	}
-	return nil
-}
-
-// refusedWhenDue: the step after which nothing can serve any more who has sat through OpenRetries
-// failed rounds refuses him; but for one that evicts his affinity's tab, which it does after it has
-// looked.
-func (t *Transition) refusedWhenDue() error {
-	s := t.After
-	if waiting(s) == 0 || !satThrough(s, 0) || s.Phase >= core.PhaseEnding {
-		return nil
-	}
-	for i := range s.Requests {
-		r := &s.Requests[i]
-		if !r.Used || !unserved(s, int32(i)) || t.closesOf(r.Affinity) {
-			continue
-		}
-		if j, ok := requestAt(t.Before, r.ID); !ok || !unserved(t.Before, j) {
-			return fmt.Errorf("r%d has sat through %d failed rounds, nothing can serve it, and it is not refused", r.ID, s.Settings.OpenRetries)
-		}
-	}
-	return nil
-}
-
-// unserved says whether a request has sat through OpenRetries failed rounds, and nothing can serve
-// it.
-func unserved(s *core.State, i int32) bool {
-	r := &s.Requests[i]
-	bounds, _, _ := owns(s, r.Affinity)
-	return count(s, core.Opening) <= overdue(s, core.Opening) && satThrough(s, r.Rounds) && admitted(s, r) && bounds == 0 &&
-		(!s.Settings.AllowReassign || !othersIdle(s, r.Affinity))
-}
-
-// closesOf says whether this step begins to close a tab of an affinity.
-func (t *Transition) closesOf(a core.Affinity) bool {
-	for i := range t.Effects {
-		if t.Effects[i].Kind == core.CloseTab && t.Effects[i].Affinity == a {
-			return true
-		}
-	}
-	return false
-}
-
-// held says whether a request has to wait for an older one whose bypass is used up: for the last
-// permit, or for room of which there is none and none on its way.
-func (t *Transition) held(r *core.Request) bool {
-	s := t.After
-	class, left := classOf(s, r), t.permitsLeft()
-	room := count(s, core.Standby) == 0 && t.relief() <= 0
-	for i := range s.Requests {
-		q := &s.Requests[i]
-		if !q.Used || !usedUp(s, q) || !t.precedes(q, r) {
-			continue
-		}
-		switch of := classOf(s, q); {
-		case q.Pin != core.None:
-			own := q.Affinity == r.Affinity && class == core.Urgent
-			if left.takesLast(class, of) && !own && underCap(s, q.Affinity) {
-				return true
-			}
-		case q.Affinity == r.Affinity, left.of(of) <= 0, of != core.Nested && t.admittedOf(q.Affinity) <= 0:
-		case left.takesLast(class, of), room && t.lacks(q):
-			return true
-		}
-	}
-	return false
-}
-
-// passedBy: nobody is counted as passed by but for a later one of another affinity that took the
-// last permit, or room that he is short of.
-func (t *Transition) passedBy() error {
-	s := t.After
-	if s.Capacity != t.Before.Capacity {
-		return nil // how many permits there were is not known
-	}
-	for j := range s.Requests {
-		r := &s.Requests[j]
-		if !r.Used || r.Bypassed <= t.bypassedBefore(r) {
-			continue
-		}
-		short := r.Pin != core.None || t.lacks(r)
-		times := int32(0)
-		for i := range t.Effects {
-			e := &t.Effects[i]
-			granted, ok := t.requestBefore(e.Request)
-			if e.Kind != core.Grant || !ok || !t.precedes(r, &granted) {
-				continue
-			}
-			_, left := t.letThrough(r, t.Effects[i:])
-			last := left.takesLast(classOf(s, &granted), classOf(s, r))
-			if r.Affinity == e.Affinity && r.Pin == core.None && !t.promisedBefore(r) || !last && !short {
-				continue
-			}
-			times++
-		}
-		if counted := r.Bypassed - t.bypassedBefore(r); counted > times {
-			return fmt.Errorf("r%d is counted as passed by %d times, and was %d times", r.ID, counted, times)
-		}
 	}
 	return nil
 }

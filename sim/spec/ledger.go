@@ -87,6 +87,7 @@ type entry struct {
 	frozen     bool         // its page was asked to freeze, and has answered no probe since
 	idle       bool         // nobody holds it, and nothing is asked of it
 	idleSince  core.Time    // idle: since when
+	memory     int64        // what its page uses, as last measured
 	failures   uint8        // how often, since its last lease, a session of it did not end, or did not begin
 }
 
@@ -113,6 +114,7 @@ type ledgerBrowser struct {
 	drains    bool
 	ending    bool
 	asked     bool // whether it is there, and it has not answered
+	heavy     bool // it was measured above MaxBrowserMemory, and not below nine tenths of that since
 	checks    ledgerChecks
 }
 
@@ -279,6 +281,9 @@ func (l *Ledger) Feed(set *core.Settings, now core.Time, event core.Event, effec
 	l.hear(now, event)
 	l.evidence(now, event)
 	l.event(now, event)
+	if event.Kind == core.Measured {
+		l.measured(set.MaxBrowserMemory, event)
+	}
 	l.giveUpDoubted(set.AffinityDoubt, l.leaving(event))
 	l.pageLeft(effects)
 	leaving := l.leaving(event)

@@ -47,9 +47,6 @@ func (l *Ledger) granted(now core.Time, e *core.Effect) {
 		l.breach("isolation", "the context of t%d served another affinity or generation", e.Tab)
 	}
 	c.affinity = e.Affinity
-	if e.How == core.Adopted && l.hasIdle(e.Affinity) {
-		l.breach("warm-not-blocked", "r%d was given a standby, and its affinity has an idle tab", e.Request)
-	}
 	l.cleanGrant(t)
 	t.affinity, t.holder, t.class, t.priority, t.leasedAt = e.Affinity, e.Request, r.class, r.priority, now
 	t.uses++
@@ -80,15 +77,6 @@ func (l *Ledger) refused(now core.Time, event core.Event, e *core.Effect) {
 	case core.QueueFull:
 		if event.Kind != core.Requested || event.Request != e.Request {
 			l.breach("no-needless-refusal", "r%d was one too many, and was there before", e.Request)
-		}
-	case core.BrowserUnavailable:
-		if l.hasBound(r.affinity) {
-			l.breach("no-needless-refusal", "r%d was refused, and its affinity has a tab", e.Request)
-		}
-		for i := range l.tabs {
-			if t := &l.tabs[i]; !t.opened && !t.overdue && t.closing == 0 {
-				l.breach("no-needless-refusal", "r%d was refused, and t%d is being opened", e.Request, t.id)
-			}
 		}
 	}
 }
@@ -285,6 +273,8 @@ func (l *Ledger) reasonHolds(t *entry, now core.Time, event core.Event, e *core.
 		ok = event.Kind == core.Crashed && ofThis && !event.TooLarge
 	case core.Memory:
 		ok = event.Kind == core.Crashed && ofThis && event.TooLarge
+	case core.BrowserMemory:
+		ok = event.Kind == core.Measured && event.Browser == t.browser && t.closing == 0 && t.holder == 0
 	case core.IdleSweep:
 		ok = l.sweeps(event, e.Affinity, now)
 	case core.MaxUses:

@@ -10,8 +10,8 @@ import (
 
 // hear notes which browser has answered, and what is not waited for any more.
 func (l *Ledger) hear(now core.Time, e core.Event) {
-	if e.Kind >= core.RetireDue {
-		return // no deadline is an answer
+	if e.Kind >= core.RetireDue || e.Kind == core.Measured {
+		return // no deadline is an answer, and what is measured was not asked of the browser
 	}
 	b := l.browser(e.Browser)
 	if (e.Kind == core.Checked || e.Kind == core.CheckFailed) && b != nil && b.checks.answers(e) && !b.ending {

@@ -43,7 +43,7 @@ func (l *Ledger) Restore(s *core.State) {
 		if t.State == core.Leased {
 			e.leasedAt = t.Since
 		}
-		e.unjudged = t.Unjudged
+		e.unjudged, e.memory = t.Unjudged, t.Memory
 		e.frozen, e.idle, e.idleSince = t.Frozen, t.State == core.Idle || t.State == core.Standby, t.Since
 		if t.Retried {
 			e.failures = 1
@@ -80,7 +80,7 @@ func (l *Ledger) Restore(s *core.State) {
 		l.goodEnds = append(l.goodEnds, ledgerGoodEnd{b.GoodOf, b.ID, b.GoodAt}, ledgerGoodEnd{another, b.ID, b.GoodElse})
 	}
 	for _, b := range s.Browsers {
-		l.browsers = append(l.browsers, ledgerBrowser{id: b.ID, ready: !b.Unlaunched, drains: b.State == core.BrowserDraining, ending: b.State == core.BrowserClosing, heardAt: b.HeardAt, arrivedAt: b.ArrivedAt, asked: b.AskedAt != core.Never,
+		l.browsers = append(l.browsers, ledgerBrowser{id: b.ID, ready: !b.Unlaunched, drains: b.State == core.BrowserDraining, ending: b.State == core.BrowserClosing, heardAt: b.HeardAt, arrivedAt: b.ArrivedAt, asked: b.AskedAt != core.Never, heavy: b.Heavy,
 			checks: ledgerChecks{can: b.Checks, doubts: int(b.Evidence.Doubts), doubtedAt: b.Evidence.At, first: b.Evidence.First, several: b.Evidence.Several,
 				served: b.Evidence.Served, others: b.Evidence.Others, checkedAt: b.CheckedAt, operation: s.Check.Operation,
 				underWay: s.Check.Browser == b.ID, failedAt: b.SickAt}})
@@ -99,7 +99,7 @@ func (l *Ledger) Restore(s *core.State) {
 	}
 	for a := range s.Affinities {
 		k := &s.Affinities[a]
-		if bounds, _, _ := owns(s, core.Affinity(a)); bounds > 0 {
+		if hasBound(&s.Facts, core.Affinity(a)) {
 			*l.announcement(core.Affinity(a)) = announcement{generation: k.Generation, warm: true}
 			l.free(core.Affinity(a), k.FreedAt)
 		} else if k.Known {

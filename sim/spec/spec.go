@@ -29,9 +29,12 @@ type Transition struct {
 // Scratch is memory that checks need and nothing depends on. Checks that run at the same time need
 // one each.
 type Scratch struct {
-	books     core.Scratch
-	listed    bool // whether deadlines are those of the transition
-	deadlines []core.Deadline
+	books        core.Scratch
+	plan         plan
+	planned      bool // whether disagreement is that of the transition
+	disagreement disagreement
+	listed       bool // whether deadlines are those of the transition
+	deadlines    []core.Deadline
 }
 
 // deadlines are those that are armed after the step.
@@ -85,6 +88,7 @@ var Invariants = []Invariant{
 	{"no-needless-refusal", "No request is refused for want of a tab while one can still come.", noNeedlessRefusal},
 	{"warm-not-blocked", "An admitted request that an own idle tab can serve waits for no opening, no eviction, no close, unless an older request has used up its bypass.", warmNotBlocked},
 	{"stuck-isolated", "A close, an opening or a render that never ends takes its own slot out of capacity, and delays only the spare and requests that no other slot can serve.", stuckIsolated},
+	{"plan", "What a step does for those that wait, and in which order, is what one pass over the facts says.", planned},
 	{"single-answer", "Every request is answered exactly once; a second or late answer of the browser changes nothing but that what it opened is closed.", singleAnswer},
 	{"closes", "Close ends, with nothing alive.", closesHold},
 	{"deadline-once", "A deadline that has come is not armed any more; of those that are, the earliest is next, a browser's before a tab's and an older tab's first.", deadlineOnce},
@@ -93,6 +97,7 @@ var Invariants = []Invariant{
 	{"browser-truth", "A browser is asked when an operation in it has been silent for StallTimeout, and given up only if it was asked and did not answer.", browserTruth},
 	{"sick-browser", "Where the driver can, a browser with that evidence is checked; one that a check finds sick is replaced; none is replaced for doubt that no check confirmed.", sickBrowser},
 	{"affinity-doubt", "A context is given up for doubt exactly when the ends of its affinity's leases say so, counted by the ledger.", nil},
+	{"browser-memory", "A browser is heavy from a measurement above MaxBrowserMemory until one below nine tenths of it. Each one above closes the largest of its standbys and idle tabs, unless one is on its way out; where none is left, the browser is replaced, and not again before one was full.", browserMemory},
 	{"two-browsers", "At most two browsers are alive and not written off, at most one takes new tabs, and none opens in a draining one.", twoBrowsers},
 }
 
@@ -102,7 +107,7 @@ func Check(t *Transition, out []core.Violation) []core.Violation {
 	if t.Scratch == nil {
 		t.Scratch = new(Scratch)
 	}
-	t.Scratch.listed = false
+	t.Scratch.listed, t.Scratch.planned = false, false
 	for i := range Invariants {
 		v := &Invariants[i]
 		if t.Only != "" && v.Name != t.Only {

@@ -95,7 +95,7 @@ func (r *Recorder) Step(w *sim.World, event core.Event, effects []core.Effect, n
 		step.Effects = append(step.Effects, string(trace.AppendEffect(nil, e, names)))
 	}
 	step.Choices, step.Strays = r.choices(event, len(acts) > 0)
-	step.Slots, step.Callers = r.cells(s, names)
+	step.Slots, step.Callers = r.cells(w, names)
 	for _, wait := range why.Of(s) {
 		step.Waits = append(step.Waits, wait.Text(s, names))
 	}
@@ -157,7 +157,8 @@ func same(a, b core.Event) bool {
 }
 
 // cells are what the slots and the callers do.
-func (r *Recorder) cells(s *core.State, names trace.Names) (slots, callers []Cell) {
+func (r *Recorder) cells(w *sim.World, names trace.Names) (slots, callers []Cell) {
+	s := w.Core()
 	was, were := r.slots, r.callers
 	r.slots, r.callers = map[int]string{}, map[int]string{}
 	for i := range s.Tabs {
@@ -166,6 +167,13 @@ func (r *Recorder) cells(s *core.State, names trace.Names) (slots, callers []Cel
 			continue
 		}
 		c := Cell{Lane: i, State: t.State.String(), Short: short(t), Long: why.Tab(s, t, names)}
+		if page := w.Fake().Tab(t.ID); page != nil && (page.Wedged || page.Looping) {
+			c.Short += " stuck"
+			c.Long += "; its page answers nothing"
+		}
+		if t.State == core.Leased && s.Tabs[i].MaxLease < 0 {
+			c.Long += "; its lease has no limit"
+		}
 		if t.Affinity != 0 {
 			c.Key = names.Key(t.Affinity)
 		}

@@ -218,6 +218,10 @@ func (p *Profile) Draw(seed uint64) Profile {
 	}
 	d.Settings.AffinityDoubt = []int{core.Off, 2, 3}[pick(3)]
 	d.Settings.MaxIdle = []time.Duration{core.Off, core.Off, 10 * time.Second, time.Minute}[pick(4)]
+	if most := []int64{core.Off, 256 << 20, 2 << 30}[pick(3)]; most > 0 {
+		d.Settings.MaxBrowserMemory = most
+		d.Conditions.Faults.Swells, d.Conditions.Faults.Leaks = 2000*pick(3), 200*pick(3)
+	}
 	return d
 }
 

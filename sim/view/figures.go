@@ -1,6 +1,7 @@
 package view
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,21 +17,32 @@ type outcomes struct {
 	refusals   map[string]int
 	closes     map[string]int
 	expired    int
-	waits      []core.Time
+	waits      []wait
+	steps      int
 	most       int
 	recovery   core.Time
+	stuck      int // tabs that were of no use at the end
 	unanswered int
+	held       []string // at the end
+}
+
+// wait is that of a request that was granted a tab.
+type wait struct {
+	lasted  core.Time
+	request core.RequestID
+	step    int // in which it ended
 }
 
 func (f *outcomes) step(w *sim.World, effects []core.Effect) {
 	if f.refusals == nil {
 		f.refusals, f.closes = map[string]int{}, map[string]int{}
 	}
+	f.steps++
 	for i := range effects {
 		switch e := &effects[i]; e.Kind {
 		case core.Grant:
 			f.grants++
-			f.waits = append(f.waits, e.Waits.Total())
+			f.waits = append(f.waits, wait{e.Waits.Total(), e.Request, f.steps})
 		case core.Refuse:
 			f.refusals[e.Reason.String()]++
 		case core.EndLease:
@@ -41,30 +53,48 @@ func (f *outcomes) step(w *sim.World, effects []core.Effect) {
 	}
 	s := w.Core()
 	f.most = max(f.most, s.Alive())
-	f.recovery = w.WorstRecovery()
+	f.recovery, f.stuck = w.WorstRecovery(), w.Incidents()
+	f.held = f.held[:0]
+	s.EachTab(func(t core.TabView) {
+		if t.State == core.Leased {
+			f.held = append(f.held, fmt.Sprintf("t%d by r%d for %v", t.ID, t.Holder, why.Round((s.Now-t.Since).Duration())))
+		}
+	})
 	f.unanswered = s.Waiting(core.Root) + s.Waiting(core.Nested)
 }
 
+// mostHeld is how many leases a figure names.
+const mostHeld = 4
+
 // list are the figures as a person reads them, always in the same order.
 func (f *outcomes) list() []Figure {
-	slices.Sort(f.waits)
-	wait := func(percent int) string {
+	slices.SortStableFunc(f.waits, func(a, b wait) int { return cmp.Compare(a.lasted, b.lasted) })
+	waited := func(name string, percent int) Figure {
 		if len(f.waits) == 0 {
-			return "-"
+			return Figure{Name: name, Value: "-"}
 		}
-		return why.Round(f.waits[(len(f.waits)-1)*percent/100].Duration()).String()
+		w := f.waits[(len(f.waits)*percent+99)/100-1] // the nearest rank
+		return Figure{name, fmt.Sprintf("%v (r%d)", why.Round(w.lasted.Duration()), w.request), w.step}
+	}
+	held, recovery := fmt.Sprint(len(f.held)), why.Round(f.recovery.Duration()).String()
+	if n := len(f.held); n > 0 && n <= mostHeld {
+		held += " (" + strings.Join(f.held, ", ") + ")"
+	}
+	if f.stuck > 0 {
+		recovery = fmt.Sprintf("not by the end (%d stuck)", f.stuck)
 	}
 	return []Figure{
 		{Name: "grants", Value: fmt.Sprint(f.grants)},
 		{Name: "refusals", Value: byReason(f.refusals)},
 		{Name: "leases that the pool ended", Value: fmt.Sprint(f.expired)},
 		{Name: "still waiting at the end", Value: fmt.Sprint(f.unanswered)},
-		{Name: "wait, median", Value: wait(50)},
-		{Name: "wait, 99 of 100", Value: wait(99)},
-		{Name: "wait, longest", Value: wait(100)},
+		{Name: "still held at the end", Value: held},
+		waited("wait, median", 50),
+		waited("wait, 99 of 100", 99),
+		waited("wait, longest", 100),
 		{Name: "closes", Value: byReason(f.closes)},
 		{Name: "tabs alive, at most", Value: fmt.Sprint(f.most)},
-		{Name: "worst recovery", Value: why.Round(f.recovery.Duration()).String()},
+		{Name: "worst recovery", Value: recovery},
 	}
 }
 

@@ -69,7 +69,6 @@ function draw(run, view) {
   view.x = x;
   const lane = (kind, i, row) => {
     const y = top_ + row * rowHeight;
-    svg.append(shape("text", { x: 2, y: y + 16 }, (kind === "slots" ? "slot " : "caller ") + (i + 1)));
     svg.append(shape("line", { x1: left, x2: width, y1: y + rowHeight - 0.5, y2: y + rowHeight - 0.5, stroke: "#ddd" }));
     for (const s of stretches(run, kind, i)) {
       const x0 = x(s.from), w = Math.max(1, x(s.to) - x0), dim = key && s.cell.key !== key ? "dim" : "";
@@ -85,10 +84,18 @@ function draw(run, view) {
       svg.append(g);
     }
   };
+  // The names of the rows stay in sight where the picture is scrolled.
+  const names = [], name = (y, text) => {
+    names.push(shape("rect", { x: 0, y: y + 2, width: left - 4, height: rowHeight - 5, fill: "#fff" }), shape("text", { x: 2, y: y + 16 }, text));
+  };
   for (let i = 0; i < lanes.slots; i++) lane("slots", i, i);
   for (let i = 0; i < lanes.callers; i++) lane("callers", i, lanes.slots + i);
+  for (let i = 0; i < lanes.slots; i++) name(top_ + i * rowHeight, "slot " + (i + 1));
+  for (let i = 0; i < lanes.callers; i++) name(top_ + (lanes.slots + i) * rowHeight, "caller " + (i + 1));
   const limit = top_ + (run.capacity + 1) * rowHeight;
   svg.append(shape("line", { x1: 0, x2: width, y1: limit, y2: limit, stroke: "#1a1a1a", "stroke-width": 1.5 }));
+  svg.append(...names);
+  view.picture.onscroll = () => { for (const n of names) n.setAttribute("transform", `translate(${view.picture.scrollLeft} 0)`); };
   svg.append(shape("text", { x: 2, y: height - 6 }, `the line is MaxPages + 1 = ${run.capacity + 1}; ▼ is a deviation`));
   run.steps.forEach((s, i) => {
     if (s.strays) svg.append(shape("text", { x: x(i) - 1, y: 14, class: "fault" }, "▼"));
@@ -131,6 +138,7 @@ function show(view) {
   view.cursor.setAttribute("x2", mid);
   const pic = view.picture;
   if (mid < pic.scrollLeft + left || mid > pic.scrollLeft + pic.clientWidth - 40) pic.scrollLeft = mid - pic.clientWidth / 2;
+  pic.onscroll();
   pic.setAttribute("aria-valuenow", s.number);
   pic.setAttribute("aria-valuetext", `step ${s.number}: ${s.event}`);
   const cells = (all) => (all || []).map((c) => node("span", { class: (c.changed ? "changed " : "") }, c.long || c.short + (c.key ? " · " + c.key : "")));
@@ -198,14 +206,24 @@ function verdict() {
   if (page.runs.length === 2) compare(host);
 }
 
-function compare(host) {
-  const [a, b] = page.runs, rows = (a.figures || []).map((f, i) => node("tr", {}, node("th", {}, f.name), node("td", {}, f.value),
-    node("td", {}, (b.figures[i] || {}).value || "")));
-  if (rows.length) host.append(node("table", {}, node("tr", {}, node("th", {}), node("th", {}, a.name), node("th", {}, b.name)), ...rows));
-  const differs = a.steps.findIndex((s, i) => !b.steps[i] || b.steps[i].at !== s.at || b.steps[i].event !== s.event ||
+// differsAt is the first step in which the second run is not as the first; -1: there is none.
+function differsAt() {
+  const [a, b] = page.runs;
+  return a.steps.findIndex((s, i) => !b.steps[i] || b.steps[i].at !== s.at || b.steps[i].event !== s.event ||
     JSON.stringify(b.steps[i].effects) !== JSON.stringify(s.effects));
-  const text = differs < 0 ? "both runs are the same" : `the runs differ from step ${a.steps[differs].number} on`;
-  host.append(node("p", {}, differs < 0 ? text : node("button", { class: "jump", onclick: () => go(views[0], differs) }, text)));
+}
+
+function compare(host) {
+  const [a, b] = page.runs, cell = (run, f) => {
+    if (!f || !f.step) return node("td", {}, (f || {}).value || "");
+    const i = run.steps.findIndex((s) => s.number >= f.step);
+    return node("td", {}, node("button", { class: "jump", onclick: () => go(views[page.runs.indexOf(run)], i < 0 ? run.steps.length - 1 : i) }, f.value));
+  };
+  const rows = (a.figures || []).map((f, i) => node("tr", {}, node("th", {}, f.name), cell(a, f), cell(b, b.figures[i])));
+  if (rows.length) host.append(node("table", {}, node("tr", {}, node("th", {}), node("th", {}, a.name), node("th", {}, b.name)), ...rows));
+  const differs = differsAt();
+  host.append(node("p", {}, differs < 0 ? "both runs are the same" : node("button", { class: "jump", onclick: () => go(views[0], differs) },
+    `the runs differ from step ${a.steps[differs].number} on; from there, steps of the same instant stand side by side`)));
 }
 
 // handOver opens the viewer and gives it the timeline once it answers, by its documented protocol.
@@ -257,6 +275,6 @@ find("open").append(page.viewer ? "Without a network: " : "As a timeline: ", nod
 verdict();
 redraw();
 const end = views[0].run;
-const start = end.noReturn ? end.steps.findIndex((s) => s.number >= end.noReturn) : end.broken ? end.steps.length - 1 : 0;
+const start = views.length > 1 ? differsAt() : end.noReturn ? end.steps.findIndex((s) => s.number >= end.noReturn) : end.broken ? end.steps.length - 1 : 0;
 go(views[0], Math.max(0, start));
 addEventListener("resize", redraw);

@@ -108,7 +108,7 @@ func (s *Source) timeline(most int, also func(*sim.World, []core.Effect)) (*time
 }
 
 func failure(f replay.FailedExpectation) string {
-	return fmt.Sprintf("line %d: expected %s; got %s", f.Line, f.Want, f.Got)
+	return fmt.Sprintf("line %d of the trace: expected %s; got %s", f.Line, f.Want, f.Got)
 }
 
 // Steps plays the run into a recorder: most steps from first on, or the last ones, where first is 0.

@@ -48,6 +48,7 @@ type Run struct {
 type Figure struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
+	Step  int    `json:"step,omitempty"` // where it can be seen; 0: nowhere in particular
 }
 
 // Stretch is a state in a lane of the overview.

@@ -83,7 +83,7 @@ func TestTraceTheFiguresOfARunAreThoseOfItsCallers(t *testing.T) {
 		got[f.Name] = f.Value
 	}
 	for name, want := range map[string]string{
-		"grants": "2", "refusals": "0", "closes": "0", "tabs alive, at most": "4", "wait, median": "0s", "still waiting at the end": "0",
+		"grants": "2", "refusals": "0", "closes": "0", "tabs alive, at most": "4", "wait, median": "0s (r1)", "wait, longest": "0s (r2)", "still held at the end": "1 (t2 by r2 for 2s)", "worst recovery": "0s", "still waiting at the end": "0",
 	} {
 		if got[name] != want {
 			t.Errorf("%s: %q, want %q", name, got[name], want)

@@ -1,0 +1,106 @@
+package pool_test
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/pagepool/pagepool/pool"
+	"github.com/pagepool/pagepool/sim/fakebrowser"
+)
+
+// remembering is a launcher that keeps the browser it started last.
+type remembering struct {
+	*fakebrowser.Launcher
+	last pool.Browser[*fakebrowser.Page]
+}
+
+func (r *remembering) Launch(ctx context.Context) (pool.Browser[*fakebrowser.Page], error) {
+	b, err := r.Launcher.Launch(ctx)
+	r.last = b
+	return b, err
+}
+
+// A browser above MaxBrowserMemory loses its largest idle tab first, and is replaced when none is left.
+func TestShellABrowserIsHeldToItsMemory(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := new(strings.Builder)
+		launcher := &remembering{Launcher: &fakebrowser.Launcher{Measures: true}}
+		p, err := pool.New(launcher, pool.Config{
+			MaxPages: 3, Logger: slog.New(slog.NewTextHandler(log, nil)), Retire: pool.Retire{MaxBrowserMemory: 100},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Ready(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		var leases []*pool.Lease[*fakebrowser.Page]
+		for affinity, bytes := range map[string]int64{"small": 30, "large": 60, "held": 40} {
+			l, err := p.GetPage(t.Context(), affinity)
+			if err != nil {
+				t.Fatal(err)
+			}
+			l.Page().Swell(bytes)
+			if affinity == "held" {
+				leases = append(leases, l)
+			} else {
+				l.Release()
+			}
+		}
+		<-time.After(1500 * time.Millisecond)
+		if warm := strings.Join(p.WarmAffinities(), " "); warm != "held small" {
+			t.Errorf("after one measurement the warm affinities are %q; want the largest idle one gone", warm)
+		}
+		<-time.After(10 * time.Second)
+		s := p.Stats()
+		if warm := strings.Join(p.WarmAffinities(), " "); warm != "held small" || s.Browsers[0].Memory != 70 || s.Tabs.Standby != 1 {
+			t.Errorf("below nine tenths: warm are %q, %+v, %d standbys", warm, s.Browsers, s.Tabs.Standby)
+		}
+		launcher.Leak(launcher.last, 500)
+		<-time.After(20 * time.Second)
+		if s := p.Stats(); s.Counters.BrowserStarts != 2 || s.Browsers[0].State != "draining" || s.Leases != 1 || s.Tabs.Standby == 0 {
+			t.Errorf("a browser that leaks is not replaced: %+v", s)
+		}
+		if want := `level=WARN msg="browser above MaxBrowserMemory" browser=b1 bytes=130 limit=100`; !strings.Contains(log.String(), want) {
+			t.Errorf("%q is missing in the log: %s", want, log)
+		}
+		leases[0].Release()
+		<-time.After(10 * time.Second)
+		if s := p.Stats(); len(s.Browsers) != 1 || s.Browsers[0].ID != "b2" {
+			t.Errorf("the browsers are %+v", s.Browsers)
+		}
+		if err := p.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// Without a limit the memory is shown, and a launcher that cannot measure is refused where there is one.
+func TestShellMemoryIsShownWithoutALimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		launcher := &remembering{Launcher: &fakebrowser.Launcher{Measures: true}}
+		p, err := pool.New(launcher, pool.Config{MaxPages: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Ready(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		launcher.Leak(launcher.last, 500)
+		<-time.After(11 * time.Second)
+		if s, l := p.Stats(), p.Live(false); s.Browsers[0].Memory != 500 || l.Browsers[0].Memory != 500 || s.Counters.Closes != 0 {
+			t.Errorf("the browser uses 500 bytes, and Stats and Live say %+v and %+v", s.Browsers, l.Browsers)
+		}
+		if err := p.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+	_, err := pool.New(&fakebrowser.Launcher{}, pool.Config{Retire: pool.Retire{MaxBrowserMemory: 100}})
+	if want := "MaxBrowserMemory=100: the launcher cannot measure memory: fakebrowser: Measures is false"; err == nil || !strings.Contains(err.Error(), want) {
+		t.Errorf("New returned %v; want %q", err, want)
+	}
+}
