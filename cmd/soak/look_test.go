@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -245,6 +246,23 @@ func TestARecordedRunWasLuckOrDesign(t *testing.T) {
 		if got := luckOf(&c.x, 2); !strings.Contains(got, c.want) {
 			t.Errorf("%s; want %s", got, c.want)
 		}
+	}
+}
+
+// Of a profile too, -set is for the second run alone.
+func TestAPageOfAProfileWithSettingsHasTheRunAsItIsFirst(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "page.html")
+	exit, _, stderr := soaked(t, "view", "staging", "-hours", "0.05", "-set", "MaxLease=20s", "-o", out)
+	if exit != exitHeld {
+		t.Fatalf("exit %d: %s", exit, stderr)
+	}
+	page, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := regexp.MustCompile(`"settings":"[^"]*"`).FindAllString(string(page), -1)
+	if want := []string{`"settings":""`, `"settings":"MaxLease=20s"`}; !slices.Equal(got, want) {
+		t.Errorf("the settings of the runs are %v, want %v", got, want)
 	}
 }
 

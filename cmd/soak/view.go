@@ -97,10 +97,7 @@ func (s *soak) viewRuns(argument string, o viewOptions) ([]*view.Source, error) 
 	}
 	var runs []*view.Source
 	if len(s.sets) > 0 {
-		sets := s.sets
-		s.sets = nil
-		run, err := s.watch(argument, o.watchOptions)
-		s.sets = sets
+		run, err := s.asItIs().watch(argument, o.watchOptions)
 		if err != nil {
 			return nil, err
 		}
@@ -117,6 +114,13 @@ func (s *soak) viewRuns(argument string, o viewOptions) ([]*view.Source, error) 
 		runs = append(runs, run)
 	}
 	return runs, nil
+}
+
+// asItIs is the command without -set. It is a copy, since a run is played later.
+func (s *soak) asItIs() *soak {
+	was := *s
+	was.sets = nil
+	return &was
 }
 
 // serve serves a page until Ctrl-C.

@@ -76,10 +76,7 @@ func (s *soak) besides(file string, data []byte) (before, after []view.Figure, e
 	if err != nil {
 		return nil, nil, err
 	}
-	sets := s.sets
-	s.sets = nil
-	was, err := s.watchTrace(file, data)
-	s.sets = sets
+	was, err := s.asItIs().watchTrace(file, data)
 	if err != nil {
 		return nil, nil, err
 	}

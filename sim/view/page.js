@@ -203,6 +203,7 @@ function verdict() {
     box.append(node("p", { class: "soft" }, "settings: " + (run.settings || "the defaults")));
     host.append(box);
   }
+  figures(host);
   if (page.runs.length === 2) compare(host);
 }
 
@@ -213,15 +214,20 @@ function differsAt() {
     JSON.stringify(b.steps[i].effects) !== JSON.stringify(s.effects));
 }
 
-function compare(host) {
-  const [a, b] = page.runs, cell = (run, f) => {
+// figures are what the callers of each run got; a figure leads to where it can be seen.
+function figures(host) {
+  const cell = (run, f) => {
     if (!f || !f.step) return node("td", {}, (f || {}).value || "");
     const i = run.steps.findIndex((s) => s.number >= f.step);
     return node("td", {}, node("button", { class: "jump", onclick: () => go(views[page.runs.indexOf(run)], i < 0 ? run.steps.length - 1 : i) }, f.value));
   };
-  const rows = (a.figures || []).map((f, i) => node("tr", {}, node("th", {}, f.name), cell(a, f), cell(b, b.figures[i])));
-  if (rows.length) host.append(node("table", {}, node("tr", {}, node("th", {}), node("th", {}, a.name), node("th", {}, b.name)), ...rows));
-  const differs = differsAt();
+  const rows = (page.runs[0].figures || []).map((f, i) => node("tr", {}, node("th", {}, f.name), ...page.runs.map((run) => cell(run, (run.figures || [])[i]))));
+  const names = page.runs.length > 1 ? [node("tr", {}, node("th", {}), ...page.runs.map((run) => node("th", {}, run.name)))] : [];
+  if (rows.length) host.append(node("table", {}, ...names, ...rows));
+}
+
+function compare(host) {
+  const [a] = page.runs, differs = differsAt();
   host.append(node("p", {}, differs < 0 ? "both runs are the same" : node("button", { class: "jump", onclick: () => go(views[0], differs) },
     `the runs differ from step ${a.steps[differs].number} on; from there, steps of the same instant stand side by side`)));
 }
