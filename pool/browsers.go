@@ -88,8 +88,8 @@ func (p *Pool[P]) watchLocked(b *browser[P]) {
 	})
 }
 
-// loseLocked tells those who hold a page of a browser that it is lost. The core hears of it when the browser is gone; what
-// they give back until then is no news.
+// loseLocked tells those who hold a page of a browser that it is lost. The core hears of it when
+// the browser is gone; what they give back until then is no news.
 func (p *Pool[P]) loseLocked(b *browser[P]) {
 	for _, t := range p.mu.tabs {
 		if t.browser == b && t.holder != nil {
@@ -183,8 +183,8 @@ func (p *Pool[P]) pingLocked(e *core.Effect) {
 
 // hearBrowser gives a browser a chance to be known as gone before bad news of one of its tabs is
 // told: when a process dies, its tabs' ends and errors are often seen first. It waits for the
-// browser's answer to a ping, or where that fails for its end, up to CloseGrace. One that is known to end is
-// waited for until it has, or until it is written off.
+// browser's answer to a ping, or where that fails for its end, up to CloseGrace. One that is known
+// to end is waited for until it has, or until it is written off.
 func (p *Pool[P]) hearBrowser(b *browser[P]) {
 	ctx, cancel := context.WithCancel(b.life)
 	defer cancel()

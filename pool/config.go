@@ -121,22 +121,23 @@ type Retire struct {
 	BrowserMaxAge time.Duration
 	// BrowserMaxTabs is after how many tabs a browser is replaced. Default Off. At least 1, or Off.
 	BrowserMaxTabs int
-	// MaxBrowserMemory is how many bytes the processes of a browser may use together. While one is above it, no
-	// standby is opened, and its standbys and idle tabs are closed one after the other, the largest first; where
-	// none is left, the browser is replaced. What counts says the driver (Measurer); New refuses a launcher whose
-	// browsers cannot be measured. Default Off. > 0, or Off.
+	// MaxBrowserMemory is how many bytes the processes of a browser may use together. While one is
+	// above it, no standby is opened, and its standbys and idle tabs are closed one after the other,
+	// the largest first; where none is left, the browser is replaced. What counts says the driver
+	// (Measurer); New refuses a launcher whose browsers cannot be measured. Default Off. > 0, or Off.
 	MaxBrowserMemory int64
-	// AffinityDoubt is after how many doubtful ends of an affinity's leases in a row its context is given
-	// up, with all that it keeps, if a lease of another affinity in the same browser has ended well since
-	// the first of them. What is doubtful says BrowserDoubt. Default 2. At least 2, or Off.
+	// AffinityDoubt is after how many doubtful ends of an affinity's leases in a row its context is
+	// given up, with all that it keeps, if a lease of another affinity in the same browser has ended
+	// well since the first of them. What is doubtful says BrowserDoubt. Default 2. At least 2, or Off.
 	AffinityDoubt int
 	// BrowserDoubt is after how many doubtful ends of leases and failed openings a browser's work is
-	// checked, where the driver can do that (Checker). They count since the last check, and only where they
-	// are of two affinities, or the browser serves one alone. An end is doubtful where the lease expired or
-	// its holder said Suspect, or where the page does not answer the first question after it. Default 3. At
-	// least 2, or Off.
+	// checked, where the driver can do that (Checker). They count since the last check, and only where
+	// they are of two affinities, or the browser serves one alone. An end is doubtful where the lease
+	// expired or its holder said Suspect, or where the page does not answer the first question after
+	// it. Default 3. At least 2, or Off.
 	BrowserDoubt int
-	// CheckEvery is how often a browser's work is checked without such evidence. Default 60s. > 0, or Off.
+	// CheckEvery is how often a browser's work is checked without such evidence. Default 60s. > 0, or
+	// Off.
 	CheckEvery time.Duration
 }
 
@@ -250,9 +251,9 @@ func WithPriority(n int) GetOption { return GetOption{kind: priority, value: int
 // ErrLeaseExpired when it has been held that long. More than 0, or Off for a lease without a limit.
 func WithMaxLease(d time.Duration) GetOption { return GetOption{kind: maxLease, value: int64(d)} }
 
-// WithLabel says in words what the lease is for: an address, a job. Live shows it, and so do the log where
-// a lease ends without its holder or leaves a suspect page, and the comments of a dump without pseudonyms.
-// It decides nothing. At most 1,024 bytes of UTF-8.
+// WithLabel says in words what the lease is for: an address, a job. Live shows it, and so do the
+// log where a lease ends without its holder or leaves a suspect page, and the comments of a dump
+// without pseudonyms. It decides nothing. At most 1,024 bytes of UTF-8.
 func WithLabel(text string) GetOption { return GetOption{kind: label, label: text} }
 
 // DisposeOption changes one DisposeAffinity: NoWait, Retain.
@@ -264,6 +265,6 @@ type DisposeOption struct {
 // NoWait returns at once, without waiting for the old generation to be gone.
 func NoWait() DisposeOption { return DisposeOption{noWait: true} }
 
-// Retain keeps the affinity's context, with its cache and storage, when its tabs are gone, as far as
-// OrphanCap allows: the affinity's next tab opens inside it.
+// Retain keeps the affinity's context, with its cache and storage, when its tabs are gone, as far
+// as OrphanCap allows: the affinity's next tab opens inside it.
 func Retain() DisposeOption { return DisposeOption{retain: true} }

@@ -115,8 +115,9 @@ func shown(all []string) []string {
 var errNoDiagnosis = errors.New(
 	"there is none: the lease is held, its page is not suspect, or the driver makes none")
 
-// diagnosisMost bounds a diagnosis. It has RescueTimeout where that is less: by then the page is of use again or
-// closed. Where RescueTimeout is off, the page is closed at once, and it has diagnosisLeast.
+// diagnosisMost bounds a diagnosis. It has RescueTimeout where that is less: by then the page is of
+// use again or closed. Where RescueTimeout is off, the page is closed at once, and it has
+// diagnosisLeast.
 const diagnosisMost, diagnosisLeast = time.Second, 250 * time.Millisecond
 
 // diagnosing is a diagnosis that is being made.
@@ -125,9 +126,10 @@ type diagnosing struct {
 	result Diagnosis
 }
 
-// Diagnosis waits until it is known what the page was doing when the lease ended and left it suspect
-// (it expired, or was given back with Suspect), or until ctx ends. That takes some milliseconds where
-// the page answers, and RescueTimeout at most, or a second. The error says that there is none.
+// Diagnosis waits until it is known what the page was doing when the lease ended and left it
+// suspect (it expired, or was given back with Suspect), or until ctx ends. That takes some
+// milliseconds where the page answers, and RescueTimeout at most, or a second. The error says that
+// there is none.
 func (l *Lease[P]) Diagnosis(ctx context.Context) (Diagnosis, error) {
 	if err := checkContext(ctx); err != nil {
 		return Diagnosis{}, &Error{Op: "Diagnosis", Err: err}
@@ -176,8 +178,8 @@ func (p *Pool[P]) diagnoseLocked(l *Lease[P], why error) {
 	})
 }
 
-// suspectLocked begins a diagnosis of a suspect tab that is about to be probed, unless the end of its
-// lease began one. Its last holder is gone, so the result goes to the log alone.
+// suspectLocked begins a diagnosis of a suspect tab that is about to be probed, unless the end of
+// its lease began one. Its last holder is gone, so the result goes to the log alone.
 func (p *Pool[P]) suspectLocked(t *tab[P]) {
 	known := t.diagnosed
 	t.diagnosed = false
@@ -192,8 +194,8 @@ func (p *Pool[P]) suspectLocked(t *tab[P]) {
 	})
 }
 
-// besideLocked are the other leases of a tab's affinity, by label or by request, and how long each has been
-// held.
+// besideLocked are the other leases of a tab's affinity, by label or by request, and how long each
+// has been held.
 func (p *Pool[P]) besideLocked(t *tab[P]) []string {
 	held := map[core.RequestID]string{}
 	for _, o := range p.mu.tabs {
@@ -232,8 +234,8 @@ func (p *Pool[P]) findLocked(t *tab[P], d *diagnosing, label string, beside []st
 }
 
 // diagnosed waits for a lease's diagnosis; nil: there is none. The lease is over, so the wait keeps
-// nobody from the tab. It lasts not much longer than the driver may take, should the driver not keep
-// to that.
+// nobody from the tab. It lasts not much longer than the driver may take, should the driver not
+// keep to that.
 func (l *Lease[P]) diagnosed() *Diagnosis {
 	d := l.diagnosing()
 	if d == nil {

@@ -255,8 +255,8 @@ func TestShellALeaseOfALostBrowserIsNotDiagnosed(t *testing.T) {
 	})
 }
 
-// The driver hangs in its diagnosis. Neither the lease's end, nor the probe, nor the next holder, nor Do
-// waits for that longer than for twice the limit, and its ctx ends at the limit.
+// The driver hangs in its diagnosis. Neither the lease's end, nor the probe, nor the next holder,
+// nor Do waits for that longer than for twice the limit, and its ctx ends at the limit.
 func TestShellADiagnosisThatHangsHoldsUpNobody(t *testing.T) {
 	c := &clinic{}
 	cfg := Config{

@@ -237,8 +237,8 @@ func (p *Pool[P]) watchTabLocked(t *tab[P]) {
 	})
 }
 
-// crashedLocked tells the core once that a page ended by itself. Of a tab that was closed while the browser was asked it is
-// no news.
+// crashedLocked tells the core once that a page ended by itself. Of a tab that was closed while the
+// browser was asked it is no news.
 func (p *Pool[P]) crashedLocked(t *tab[P]) {
 	if p.mu.tabs[t.id] == t && !t.crashed {
 		t.crashed = true
@@ -253,8 +253,8 @@ func (p *Pool[P]) endsUnasked(t *tab[P]) bool {
 	return p.mu.tabs[t.id] == t && !t.closing
 }
 
-// jitter draws what is added to a tab's MaxAge, so that tabs that opened together do not retire together.
-// The core draws nothing itself; the number is part of the event.
+// jitter draws what is added to a tab's MaxAge, so that tabs that opened together do not retire
+// together. The core draws nothing itself; the number is part of the event.
 func (p *Pool[P]) jitter() time.Duration {
 	if p.settings.MaxAge < 0 || p.settings.MaxAgeJitter == 0 {
 		return 0
@@ -334,8 +334,8 @@ func (p *Pool[P]) killLocked(e *core.Effect) {
 	})
 }
 
-// askPageLocked has a page probed, rescued or reset. The answer says which of these it answers: by then the
-// core may have given it up, and ask the page something else.
+// askPageLocked has a page probed, rescued or reset. The answer says which of these it answers: by
+// then the core may have given it up, and ask the page something else.
 func (p *Pool[P]) askPageLocked(e *core.Effect) {
 	t := p.mu.tabs[e.Tab]
 	what, call, good, bad := SpanProbe, t.page.Probe, core.Probed, core.ProbeFailed

@@ -8,12 +8,12 @@ import (
 // keeper is a launcher of this repository's own drivers that keeps something of an affinity for its
 // next browser. Both methods run under the pool's lock, so it is no part of the API.
 type keeper interface {
-	// KeepsAffinities is called once, before the first launch. A keeper that is wrapped in another type
-	// does not hear of it, and keeps nothing.
+	// KeepsAffinities is called once, before the first launch. A keeper that is wrapped in another
+	// type does not hear of it, and keeps nothing.
 	KeepsAffinities(shell.Locked)
 	// ForgetAffinity is called in the step in which an affinity is disposed, unless its context is
-	// retained, and in the step in which a context of it is given up for any reason but that its browser
-	// is lost or being replaced. What a lease that began before says later is not kept.
+	// retained, and in the step in which a context of it is given up for any reason but that its
+	// browser is lost or being replaced. What a lease that began before says later is not kept.
 	ForgetAffinity(_ shell.Locked, affinity string)
 }
 

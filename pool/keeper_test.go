@@ -38,8 +38,8 @@ func (k *keeper) since() []string {
 	return slices.Compact(forgo)
 }
 
-// A launcher hears of each affinity whose context is given up, but not of one that loses it with its
-// browser.
+// A launcher hears of each affinity whose context is given up, but not of one that loses it with
+// its browser.
 func TestShellALauncherHearsWhichAffinitiesToForget(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := new(keeper)

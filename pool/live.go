@@ -12,8 +12,8 @@ import (
 	"github.com/pagepool/pagepool/pool/why"
 )
 
-// Live is one moment of a pool as a person looks at it: what each tab does, for whom and for how long,
-// and who waits for what. Stats has the numbers of the same moment.
+// Live is one moment of a pool as a person looks at it: what each tab does, for whom and for how
+// long, and who waits for what. Stats has the numbers of the same moment.
 type Live struct {
 	At       time.Time         `json:"at"`
 	Capacity int               `json:"capacity"` // one spare tab comes on top
@@ -64,9 +64,9 @@ type LiveFault struct {
 	Text string    `json:"text"`
 }
 
-// Live returns what is true at one moment. With pseudonyms, or with DumpPseudonyms of the settings, keys
-// are those of a dump with pseudonyms, and labels and the details of faults are left out. The pool is held
-// up for as long as its state is copied.
+// Live returns what is true at one moment. With pseudonyms, or with DumpPseudonyms of the settings,
+// keys are those of a dump with pseudonyms, and labels and the details of faults are left out. The
+// pool is held up for as long as its state is copied.
 func (p *Pool[P]) Live(pseudonyms bool) Live {
 	pseudonyms = pseudonyms || p.pseudonyms
 	p.mu.Lock()

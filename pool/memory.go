@@ -12,21 +12,23 @@ import (
 	"github.com/pagepool/pagepool/pool/core"
 )
 
-// How often a browser's memory is measured: where MaxBrowserMemory bounds it, and where it is only shown.
+// How often a browser's memory is measured: where MaxBrowserMemory bounds it, and where it is only
+// shown.
 const (
 	memoryEvery = time.Second
 	memoryShown = 10 * time.Second
 )
 
-// measures says whether a launcher's browsers can be measured. It is an error where the settings need
-// that, and they cannot.
+// measures says whether a launcher's browsers can be measured. It is an error where the settings
+// need that, and they cannot.
 func measures(launcher any, settings *core.Settings) (bool, error) {
 	why := fmt.Errorf("%T is no pool.MemoryTeller", launcher)
 	if teller, ok := launcher.(MemoryTeller); ok {
 		why = teller.TellsMemory()
 	}
 	if why != nil && settings.MaxBrowserMemory > 0 {
-		return false, fmt.Errorf("MaxBrowserMemory=%d: the launcher cannot measure memory: %w", settings.MaxBrowserMemory, why)
+		return false, fmt.Errorf("MaxBrowserMemory=%d: the launcher cannot measure memory: %w",
+			settings.MaxBrowserMemory, why)
 	}
 	return why == nil, nil
 }
@@ -50,7 +52,8 @@ func (p *Pool[P]) measureLocked(b *browser[P]) {
 	})
 }
 
-// beginMeasureLocked measures a browser once. Of one above its limit, the pages are measured as well.
+// beginMeasureLocked measures a browser once. Of one above its limit, the pages are measured as
+// well.
 func (p *Pool[P]) beginMeasureLocked(b *browser[P], measurer Measurer) {
 	ctx, cancel := context.WithCancel(b.life)
 	stop := p.clock.AfterFunc(memoryEvery, cancel)
@@ -117,7 +120,8 @@ func (p *Pool[P]) measuredLocked(b *browser[P], whole int64, uses map[*tab[P]]in
 		return
 	}
 	if was <= most && whole > most {
-		p.noteLocked(slog.LevelWarn, "browser above MaxBrowserMemory", "browser", browserName(b.id), "bytes", whole, "limit", most)
+		p.noteLocked(slog.LevelWarn, "browser above MaxBrowserMemory",
+			"browser", browserName(b.id), "bytes", whole, "limit", most)
 	}
 	for _, t := range slices.SortedFunc(maps.Keys(uses), func(t, u *tab[P]) int { return cmp.Compare(t.id, u.id) }) {
 		if p.mu.tabs[t.id] == t {

@@ -24,7 +24,8 @@ func (r *remembering) Launch(ctx context.Context) (pool.Browser[*fakebrowser.Pag
 	return b, err
 }
 
-// A browser above MaxBrowserMemory loses its largest idle tab first, and is replaced when none is left.
+// A browser above MaxBrowserMemory loses its largest idle tab first, and is replaced when none is
+// left.
 func TestShellABrowserIsHeldToItsMemory(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := new(strings.Builder)
@@ -79,7 +80,8 @@ func TestShellABrowserIsHeldToItsMemory(t *testing.T) {
 	})
 }
 
-// Without a limit the memory is shown, and a launcher that cannot measure is refused where there is one.
+// Without a limit the memory is shown, and a launcher that cannot measure is refused where there is
+// one.
 func TestShellMemoryIsShownWithoutALimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		launcher := &remembering{Launcher: &fakebrowser.Launcher{Measures: true}}

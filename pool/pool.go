@@ -17,8 +17,8 @@ import (
 )
 
 // Pool keeps warm tabs for many affinities and hands them out one lease at a time. All methods may
-// be called from any goroutine, and from within the functions that the pool calls; see Close for the one
-// that then waits for its caller.
+// be called from any goroutine, and from within the functions that the pool calls; see Close for
+// the one that then waits for its caller.
 type Pool[P any] struct {
 	launcher   Launcher[P]
 	settings   core.Settings
@@ -139,9 +139,9 @@ func New[P any](launcher Launcher[P], cfg Config) (*Pool[P], error) {
 	return p, nil
 }
 
-// GetPage waits for a tab of the affinity until ctx ends, and returns a lease on it, which has to be
-// released. ctx bounds the wait, not the lease. After an error, always an *Error, nothing is held
-// and nobody waits.
+// GetPage waits for a tab of the affinity until ctx ends, and returns a lease on it, which has to
+// be released. ctx bounds the wait, not the lease. After an error, always an *Error, nothing is
+// held and nobody waits.
 func (p *Pool[P]) GetPage(ctx context.Context, affinity string, opts ...GetOption) (*Lease[P], error) {
 	l, _, err := p.tracedPage(ctx, "GetPage", affinity, opts)
 	return l, err
@@ -245,9 +245,9 @@ func request(ctx context.Context, affinity string, opts []GetOption) (core.Event
 
 // DisposeAffinity ends the present generation of an affinity: nobody who asks from now on meets its
 // tabs, contexts or state, and what is held of it closes on release. It waits until the old
-// generation is gone, or returns at once with NoWait; Retain keeps its context, with cache and storage,
-// for the affinity's next tab; an unknown affinity is gone already. When ctx
-// ends, it returns ctx's error, and the disposal goes on; it begins even where ctx has ended before.
+// generation is gone, or returns at once with NoWait; Retain keeps its context, with cache and
+// storage, for the affinity's next tab; an unknown affinity is gone already. When ctx ends, it
+// returns ctx's error, and the disposal goes on; it begins even where ctx has ended before.
 func (p *Pool[P]) DisposeAffinity(ctx context.Context, affinity string, opts ...DisposeOption) error {
 	e := core.Event{Kind: core.Disposed}
 	err := errors.Join(checkContext(ctx), checkAffinity(affinity))
@@ -263,8 +263,9 @@ func (p *Pool[P]) DisposeAffinity(ctx context.Context, affinity string, opts ...
 	return nil
 }
 
-// Ready waits until the pool has the standbys that it aims at, or ctx ends, or the browser has failed
-// for OpenRetries rounds. While the browser is above MaxBrowserMemory, the pool aims at none.
+// Ready waits until the pool has the standbys that it aims at, or ctx ends, or the browser has
+// failed for OpenRetries rounds. While the browser is above MaxBrowserMemory, the pool aims at
+// none.
 func (p *Pool[P]) Ready(ctx context.Context) error {
 	err := checkContext(ctx)
 	if err == nil {
@@ -317,12 +318,13 @@ func (p *Pool[P]) await(ctx context.Context, e core.Event, affinity string, aban
 // Close ends the pool: it refuses root requests, serves nested ones and waits for the leases until
 // ctx ends, then revokes them, and then ends the browsers. When it returns, nothing of the pool is
 // alive: no browser, no timer, and no goroutine but those that still tell a subscriber; the log is
-// written. What would not end within the settings' times is named in the error; a goroutine stays with
-// each call into such a driver until that call returns. To call Close again, or at the same time, is to
-// wait for the same end, and gives the same answer; of several ctx the first to end revokes the leases.
+// written. What would not end within the settings' times is named in the error; a goroutine stays
+// with each call into such a driver until that call returns. To call Close again, or at the same
+// time, is to wait for the same end, and gives the same answer; of several ctx the first to end
+// revokes the leases.
 //
-// The leases that Close waits for include its caller's own: whoever calls it from within Do, or with a
-// lease in hand, waits until ctx or the lease's limit ends that lease.
+// The leases that Close waits for include its caller's own: whoever calls it from within Do, or
+// with a lease in hand, waits until ctx or the lease's limit ends that lease.
 func (p *Pool[P]) Close(ctx context.Context) error {
 	if err := checkContext(ctx); err != nil {
 		return &Error{Op: "Close", Err: err}
@@ -343,9 +345,9 @@ func (p *Pool[P]) Close(ctx context.Context) error {
 	return p.mu.closeError
 }
 
-// EvictIdle begins to close every affinity that nobody holds or waits for, and has not for maxIdle, at
-// this moment, and returns their keys, sorted. It waits for no close: those affinities are cold when it
-// returns. maxIdle is 0 or more.
+// EvictIdle begins to close every affinity that nobody holds or waits for, and has not for maxIdle,
+// at this moment, and returns their keys, sorted. It waits for no close: those affinities are cold
+// when it returns. maxIdle is 0 or more.
 func (p *Pool[P]) EvictIdle(maxIdle time.Duration) ([]string, error) {
 	if maxIdle < 0 {
 		return nil, &Error{Op: "EvictIdle", Err: fmt.Errorf("maxIdle is %v; want 0 or more", maxIdle)}
@@ -360,10 +362,11 @@ func (p *Pool[P]) EvictIdle(maxIdle time.Duration) ([]string, error) {
 	return keys, nil
 }
 
-// Recycle has the browser replaced, and waits until the next one serves and the old one is gone, or ctx
-// ends, or launching has failed for OpenRetries rounds. The next one is started first; from then on
-// new tabs open in it alone, what is idle in the old one is closed step by step, and its leases go on
-// until DrainTimeout. No request is refused for it. When ctx ends, the replacement goes on.
+// Recycle has the browser replaced, and waits until the next one serves and the old one is gone, or
+// ctx ends, or launching has failed for OpenRetries rounds. The next one is started first; from
+// then on new tabs open in it alone, what is idle in the old one is closed step by step, and its
+// leases go on until DrainTimeout. No request is refused for it. When ctx ends, the replacement
+// goes on.
 func (p *Pool[P]) Recycle(ctx context.Context) error {
 	err := checkContext(ctx)
 	if err == nil {

@@ -29,8 +29,8 @@ func (p *Pool[P]) stepLocked(e core.Event) {
 	p.finishLocked()
 }
 
-// observer is a launcher of this repository's own tools. It is told of every step, in order and under
-// the lock, so it must not keep after. It is no part of the API.
+// observer is a launcher of this repository's own tools. It is told of every step, in order and
+// under the lock, so it must not keep after. It is no part of the API.
 type observer interface {
 	Stepped(_ shell.Locked, at core.Time, affinity string, e core.Event, after *core.State)
 }
@@ -138,8 +138,8 @@ func (p *Pool[P]) sweptLocked(e *core.Effect) {
 	}
 }
 
-// requestLocked is who asked, and asks no longer: most requests are answered in the step in which they come, and are
-// never among those that wait.
+// requestLocked is who asked, and asks no longer: most requests are answered in the step in which
+// they come, and are never among those that wait.
 func (p *Pool[P]) requestLocked(id core.RequestID) *Lease[P] {
 	if l := p.mu.asking; l != nil && l.request == id {
 		p.mu.asking = nil
@@ -212,8 +212,9 @@ func (p *Pool[P]) endLeaseLocked(e *core.Effect) {
 		"affinity", shortened(t.affinity), "label", shortened(ended.label))
 }
 
-// pageClosed is the driver's word that the page was closed, and did not crash. The core treats both ends alike. It is nil
-// where the page lives, crashed, or ended in a way that the driver cannot tell.
+// pageClosed is the driver's word that the page was closed, and did not crash. The core treats both
+// ends alike. It is nil where the page lives, crashed, or ended in a way that the driver cannot
+// tell.
 func (t *tab[P]) pageClosed() error {
 	if t == nil || t.pageLife == nil {
 		return nil
@@ -320,8 +321,8 @@ func (p *Pool[P]) fire(a *timer) {
 	p.finishLocked()
 }
 
-// beginLocked runs call in a goroutine of its own, on behalf of a browser, and then answer under the
-// lock.
+// beginLocked runs call in a goroutine of its own, on behalf of a browser, and then answer under
+// the lock.
 func (p *Pool[P]) beginLocked(b *browser[P], call, answer func()) {
 	p.mu.running++
 	b.running++
@@ -353,8 +354,9 @@ func (p *Pool[P]) finishCloseLocked() {
 	})
 }
 
-// finishLocked ends the pool once the core has ended, nothing runs that can be waited for, and the log
-// is written. A browser that is not known to be gone was written off, and so are the calls into it.
+// finishLocked ends the pool once the core has ended, nothing runs that can be waited for, and the
+// log is written. A browser that is not known to be gone was written off, and so are the calls into
+// it.
 func (p *Pool[P]) finishLocked() {
 	if p.mu.finished && p.waitsForLocked() == 0 && p.mu.logging+len(p.mu.notes)+len(p.mu.ends) == 0 {
 		p.mu.stopWait()
@@ -416,8 +418,9 @@ func (p *Pool[P]) noteLocked(level slog.Level, text string, args ...any) {
 	}
 }
 
-// unlock frees the lock, and then tells the tracer and writes the log. The pool does not end meanwhile, and after its end
-// nothing is written: what a browser says that was written off comes too late for anybody.
+// unlock frees the lock, and then tells the tracer and writes the log. The pool does not end
+// meanwhile, and after its end nothing is written: what a browser says that was written off comes
+// too late for anybody.
 func (p *Pool[P]) unlock() {
 	notes, ends := p.mu.notes, p.mu.ends
 	p.mu.notes, p.mu.ends = nil, nil

@@ -34,8 +34,8 @@ func (t TabCounts) Alive() int {
 	return t.Opening + t.Standby + t.Idle + t.Probing + t.Rescuing + t.Resetting + t.Leased + t.Closing + t.Lost
 }
 
-// AffinityStats is one affinity. The pool knows those that own a tab or a context, be it closing or lost,
-// wait for something, or are being disposed of.
+// AffinityStats is one affinity. The pool knows those that own a tab or a context, be it closing or
+// lost, wait for something, or are being disposed of.
 type AffinityStats struct {
 	Key                string
 	Generation         uint64 // 0: cold

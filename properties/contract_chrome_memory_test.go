@@ -12,8 +12,9 @@ import (
 	"github.com/pagepool/pagepool/pool/chrome"
 )
 
-// A page that uses more than MaxTabMemory ends its lease with ErrPageTooLarge, slowly grown, too fast for a
-// look at it, or in buffers beside the heap; other leases go on, and so does one that uses less.
+// A page that uses more than MaxTabMemory ends its lease with ErrPageTooLarge, slowly grown, too
+// fast for a look at it, or in buffers beside the heap; other leases go on, and so does one that
+// uses less.
 func TestContractChromeAPageThatUsesTooMuchMemoryEndsItsLease(t *testing.T) {
 	for name, script := range map[string]string{
 		"slowly":     `window.kept = []; setInterval(() => kept.push(new Array(100000).fill(kept.length + 0.5)), 10)`,
@@ -56,7 +57,8 @@ func TestContractChromeAPageThatUsesTooMuchMemoryEndsItsLease(t *testing.T) {
 	}
 }
 
-// The memory of a browser is measured, and one above MaxBrowserMemory gives up its idle pages until it is below.
+// The memory of a browser is measured, and one above MaxBrowserMemory gives up its idle pages until
+// it is below.
 func TestContractChromeABrowserGivesUpIdlePagesForItsMemory(t *testing.T) {
 	const most = 900e6 // three times what both builds use with a few pages
 	config := pool.Config{MaxPages: 2, Retire: pool.Retire{MaxBrowserMemory: most}}
@@ -79,7 +81,8 @@ func TestContractChromeABrowserGivesUpIdlePagesForItsMemory(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// What it takes, it takes when its lease has ended: the browser of a page that is held is replaced.
+		// What it takes, it takes when its lease has ended: the browser of a page that is held is
+		// replaced.
 		later := `setTimeout(() => { window.kept = Array.from({length: 1000}, () => new Uint8Array(1e6).fill(1)) }, 300)`
 		if _, err := chrome.Run(ctx, greedy.Page(), chromedp.Evaluate[int](later)); err != nil {
 			t.Fatal(err)

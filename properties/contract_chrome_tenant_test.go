@@ -44,8 +44,8 @@ func tenantTerms(address string) func(string) chrome.TenantOptions {
 	}
 }
 
-// ownView is what a page of each affinity of tenantTerms tenantView and what its server hears, "plain" being what
-// the browser does by itself.
+// ownView is what a page of each affinity of tenantTerms tenantView and what its server hears,
+// "plain" being what the browser does by itself.
 const ownView = `(async () => {
 	const may = async name => (await navigator.permissions.query({name})).state
 	const zone = Intl.DateTimeFormat().resolvedOptions().timeZone
@@ -223,7 +223,8 @@ func TestContractChromeTenantsTermsAreThereBeforePlainChromedp(t *testing.T) {
 	})
 }
 
-// A lease has the terms that Tenant returns when it begins, also where those of the last were others.
+// A lease has the terms that Tenant returns when it begins, also where those of the last were
+// others.
 func TestContractChromeTenantsTermsFollowTheFunc(t *testing.T) {
 	var now atomic.Pointer[chrome.TenantOptions]
 	now.Store(&chrome.TenantOptions{})

@@ -24,15 +24,15 @@ import (
 	"github.com/pagepool/pagepool/pool/chrome"
 )
 
-// TestContractChrome holds real Chrome to the contract. PAGEPOOL_CHROME_PATH names another build than
-// the one on the PATH.
+// TestContractChrome holds real Chrome to the contract. PAGEPOOL_CHROME_PATH names another build
+// than the one on the PATH.
 func TestContractChrome(t *testing.T) {
 	needsChrome(t)
 	contractSuite(t, newChromeBench(t).contract())
 }
 
-// needsChrome skips a test where nobody asked for a real browser. Where somebody did, a browser that is
-// missing fails it, as does everything else that keeps one from starting.
+// needsChrome skips a test where nobody asked for a real browser. Where somebody did, a browser
+// that is missing fails it, as does everything else that keeps one from starting.
 func needsChrome(t *testing.T) {
 	t.Helper()
 	if os.Getenv("PAGEPOOL_CHROME") == "" {
@@ -40,8 +40,8 @@ func needsChrome(t *testing.T) {
 	}
 }
 
-// onBrowser runs fn with a browser of its own, which has to leave nothing when it is closed. configure may
-// be nil.
+// onBrowser runs fn with a browser of its own, which has to leave nothing when it is closed.
+// configure may be nil.
 func onBrowser(t *testing.T, configure func(*chrome.Launcher), fn func(s *contractStage[*chrome.Page], b *chromeBench)) {
 	t.Helper()
 	needsChrome(t)
@@ -64,8 +64,8 @@ func onBrowser(t *testing.T, configure func(*chrome.Launcher), fn func(s *contra
 	s.nothingRemains()
 }
 
-// A listener on chromedp's browser stops what chromedp needs to take leave. The end of the browser does
-// not wait for that.
+// A listener on chromedp's browser stops what chromedp needs to take leave. The end of the browser
+// does not wait for that.
 func TestContractChromeEndsDespiteAListenerThatBlocks(t *testing.T) {
 	needsChrome(t)
 	b := newChromeBench(t)
@@ -90,8 +90,8 @@ func TestContractChromeEndsDespiteAListenerThatBlocks(t *testing.T) {
 	s.nothingRemains()
 }
 
-// chromeBench watches browsers from outside of the driver: over a second connection, on a port, and in
-// the system's list of processes.
+// chromeBench watches browsers from outside of the driver: over a second connection, on a port, and
+// in the system's list of processes.
 type chromeBench struct {
 	server   *httptest.Server
 	arrivals chan string // the path of what a page asked for
@@ -251,7 +251,8 @@ func (b *chromeBench) mark() string {
 	return fmt.Sprintf("?%d", b.last)
 }
 
-// flood writes on the console while the page's document is still asked for, which is never answered.
+// flood writes on the console while the page's document is still asked for, which is never
+// answered.
 func (b *chromeBench) flood(ctx context.Context, p *chrome.Page) error {
 	mark := b.mark()
 	_, err := chrome.Run(ctx, p, chromedp.Evaluate[string]("location = '"+b.server.URL+"/flood"+mark+"'"))
@@ -277,7 +278,8 @@ func (b *chromeBench) work(ctx context.Context, p *chrome.Page) error {
 	return err
 }
 
-// hang works as a holder with plain chromedp does, on a context of its own that derives from the page's.
+// hang works as a holder with plain chromedp does, on a context of its own that derives from the
+// page's.
 func (b *chromeBench) hang(ctx context.Context, p *chrome.Page) error {
 	run, cancel := context.WithCancelCause(p.Context())
 	defer cancel(nil)
@@ -340,8 +342,8 @@ func (b *chromeBench) block(ctx context.Context, p *chrome.Page) (func(), error)
 	}
 	end := make(chan struct{})
 	release := sync.OnceFunc(func() { close(end) })
-	// Only on the console: other events may come before the command that has the page write there, which
-	// would then wait for the listener.
+	// Only on the console: other events may come before the command that has the page write there,
+	// which would then wait for the listener.
 	listen := func(event any) {
 		if _, written := event.(*jsruntime.EventConsoleAPICalled); written {
 			<-end

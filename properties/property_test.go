@@ -135,8 +135,8 @@ func TestPropertyAnyScheduleKeepsEveryInvariant(t *testing.T) {
 	}
 }
 
-// broken is the last schedule that rapid tried, which is the smallest where it has found one that breaks a
-// claim.
+// broken is the last schedule that rapid tried, which is the smallest where it has found one that
+// breaks a claim.
 type broken struct {
 	settings   core.Settings
 	transcript *replay.Transcript

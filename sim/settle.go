@@ -92,8 +92,8 @@ func (w *World) contracted() bool {
 	return w.core.Closing() || int(w.core.Capacity) == w.core.Settings.MinPages && w.core.Count(core.Lost) == 0
 }
 
-// full says whether the standby target is met, or the memory of a browser allows no more. It counts by
-// itself, so that a pool which wants too little is noticed.
+// full says whether the standby target is met, or the memory of a browser allows no more. It counts
+// by itself, so that a pool which wants too little is noticed.
 func (w *World) full() bool {
 	standbys, bound := 0, 0
 	w.core.EachTab(func(t core.TabView) {

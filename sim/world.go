@@ -1,6 +1,7 @@
 // Package sim is the simulated world: the pool's core, a fake browser, scripted callers and a
-// virtual clock, all of it one value. Package scheduler says what happens next in it, package search
-// visits all that can, package traffic brings callers for hours, and package replay plays traces.
+// virtual clock, all of it one value. Package scheduler says what happens next in it, package
+// search visits all that can, package traffic brings callers for hours, and package replay plays
+// traces.
 //
 // A World is used in two ways. Untimed, for checking: Actions lists everything that could happen
 // next, Do makes one of it happen, and the clock stands still. Timed, for traffic and for traces:
@@ -332,8 +333,8 @@ func (w *World) Perform(event core.Event) error {
 	return nil
 }
 
-// hears has the fake browser be as an event says that it is: whether leases have sessions and browsers
-// can be checked, and what a holder left.
+// hears has the fake browser be as an event says that it is: whether leases have sessions and
+// browsers can be checked, and what a holder left.
 func (w *World) hears(event core.Event) {
 	w.fake.Sessions = w.fake.Sessions || event.Sessions
 	w.fake.Checks = w.fake.Checks || event.Checks

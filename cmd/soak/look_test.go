@@ -60,7 +60,8 @@ func TestLookingAtARunRefusesBadInput(t *testing.T) {
 
 const poolLog = `{"time":"2026-01-02T03:10:00Z","msg":"lease ended without its holder","tab":"t7","reason":"expired","affinity":"a"}` + "\n"
 
-// A log becomes a trace that can be replayed; beside its lines, the report has what is not in the trace.
+// A log becomes a trace that can be replayed; beside its lines, the report has what is not in the
+// trace.
 func TestALogBecomesATraceForReplay(t *testing.T) {
 	log := file(t, poolLog+`{"time":"2026-01-02T03:10:01Z","msg":"operation failed","kind":"open","tab":"t9"}`+"\n")
 	exit, stdout, stderr := soaked(t, "import", log, "-set", "MaxLease=20s", "-json")
@@ -98,8 +99,8 @@ func TestTraceWritesATimelineAndSaysWhatToDoWithIt(t *testing.T) {
 	}
 }
 
-// A long trace is thinned, and says how: the memory for its timeline and its page has a bound. One of a million
-// steps differs in its time alone.
+// A long trace is thinned, and says how: the memory for its timeline and its page has a bound. One
+// of a million steps differs in its time alone.
 func TestALongTraceIsThinnedAndSaysSo(t *testing.T) {
 	const leases = 60_000
 	var text strings.Builder

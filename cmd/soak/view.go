@@ -160,8 +160,8 @@ func (s *soak) serve(page *view.Page, run *view.Source, report *viewReport, port
 	return nil
 }
 
-// addPage writes the page of a failure's trace beside it. Where that cannot be, the failure is as good
-// without it.
+// addPage writes the page of a failure's trace beside it. Where that cannot be, the failure is as
+// good without it.
 func (s *soak) addPage(v *violation) {
 	sets := s.sets
 	s.sets = nil // the trace that was saved has its settings in it

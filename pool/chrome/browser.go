@@ -166,8 +166,8 @@ func (b *browser) Ping(ctx context.Context) error {
 	return err
 }
 
-// Activity is when bytes of the browser last arrived, on the pipe or the connection to it. A browser
-// that sends a long message is alive, though it answers nothing else meanwhile.
+// Activity is when bytes of the browser last arrived, on the pipe or the connection to it. A
+// browser that sends a long message is alive, though it answers nothing else meanwhile.
 func (b *browser) Activity() time.Time { return b.wire.link.heard() }
 
 // Close asks the browser to end and waits for that until ctx ends, then kills it and waits for up

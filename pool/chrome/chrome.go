@@ -128,9 +128,9 @@
 //
 // With Options.KeepCookies, an affinity that is warm when its browser is replaced or lost finds its
 // cookies again in the next one, behind those of Options.Tenant. They are read when a lease ends,
-// and once more before a context goes with a browser that is being replaced; of a browser that dies,
-// those of the last ends of leases count. Other storage, such as localStorage, is not carried: the
-// protocol reads it only on a page of each origin.
+// and once more before a context goes with a browser that is being replaced; of a browser that
+// dies, those of the last ends of leases count. Other storage, such as localStorage, is not
+// carried: the protocol reads it only on a page of each origin.
 //
 // The pool says which affinities are to be forgotten: one that is disposed, in the same step, and
 // one whose context is given up for any other reason than the end of its browser, such as an

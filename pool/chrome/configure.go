@@ -13,8 +13,9 @@ var (
 )
 
 // Configure refuses what no launch could work with: settings that are wrong, a browser that is not
-// there, the sandbox as root, ClearStorage without pool.Config.Reset, Tenant with AllowReassign. With ClearStorage it sets
-// OrphanCap to pool.Off: the state of a context without a tab would be met again.
+// there, the sandbox as root, ClearStorage without pool.Config.Reset, Tenant with AllowReassign.
+// With ClearStorage it sets OrphanCap to pool.Off: the state of a context without a tab would be
+// met again.
 func (l Launcher) Configure(cfg pool.Config) (pool.Config, error) {
 	_, err := l.resolve()
 	if err != nil {

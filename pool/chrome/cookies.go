@@ -24,9 +24,9 @@ const (
 	keptMost = 1 << 20
 )
 
-// CookieStore holds, in memory, the cookies of the affinities that are warm, from the end of a lease
-// until the affinity's next browser. It is for Options.KeepCookies of one launcher and one pool. The
-// zero CookieStore is ready for use, and must not be copied.
+// CookieStore holds, in memory, the cookies of the affinities that are warm, from the end of a
+// lease until the affinity's next browser. It is for Options.KeepCookies of one launcher and one
+// pool. The zero CookieStore is ready for use, and must not be copied.
 //
 // It holds the cookies of 10,000 affinities and 64 MB at most; those that were used longest ago go
 // first. An affinity with more than 1 MB of cookies is not held.
@@ -96,8 +96,8 @@ func (s *CookieStore) forgetLocked(affinity string) {
 	}
 }
 
-// ask numbers a question for the cookies of an affinity. It is false where the answer would be of no
-// use: the affinity is forgotten, or a later browser has its cookies.
+// ask numbers a question for the cookies of an affinity. It is false where the answer would be of
+// no use: the affinity is forgotten, or a later browser has its cookies.
 func (s *CookieStore) ask(k *keptCookies, browser int, answered <-chan struct{}) (int, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

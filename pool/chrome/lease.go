@@ -17,8 +17,8 @@ const openQuiet = 3
 
 // BeginLease opens the session of the next lease, with a chromedp of its own, and waits until the
 // page's main thread has answered, for ctx, or for the end of the tab. ctx bounds the call only.
-// What the last lease's page begins to load meanwhile is stopped: the next holder meets neither that
-// navigation nor the news of its end. After an error no session is left.
+// What the last lease's page begins to load meanwhile is stopped: the next holder meets neither
+// that navigation nor the news of its end. After an error no session is left.
 func (t *tab) BeginLease(ctx context.Context) (*Page, context.Context, error) {
 	t.mu.Lock()
 	held := t.mu.lease != nil && t.mu.lease.life.Err() == nil
@@ -39,8 +39,8 @@ func (t *tab) BeginLease(ctx context.Context) (*Page, context.Context, error) {
 	return s.page, s.life, nil
 }
 
-// openStill opens a session on a page that keeps still, as openSession does. A page that was brought
-// to the standby state since its last lease may load what it likes.
+// openStill opens a session on a page that keeps still, as openSession does. A page that was
+// brought to the standby state since its last lease may load what it likes.
 func (t *tab) openStill(ctx context.Context) (*session, error) {
 	t.mu.Lock()
 	used := t.mu.used

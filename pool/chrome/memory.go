@@ -12,9 +12,9 @@ import (
 	"github.com/pagepool/pagepool/pool"
 )
 
-// Memory, of pages and of browsers. How much the scripts of a page may use is asked for now and then. V8 has
-// a limit of its own beside that, for pages that grow faster or do not answer, where the driver starts the
-// browser.
+// Memory, of pages and of browsers. How much the scripts of a page may use is asked for now and
+// then. V8 has a limit of its own beside that, for pages that grow faster or do not answer, where
+// the driver starts the browser.
 
 var (
 	_ pool.MemoryTeller = Launcher{}
@@ -26,7 +26,8 @@ var (
 // TellsMemory returns nil on Linux. Elsewhere the memory of processes is not measured.
 func (Launcher) TellsMemory() error { return memoryTold }
 
-// TellsMemory returns an error: the processes of a browser that somebody else has started may run anywhere.
+// TellsMemory returns an error: the processes of a browser that somebody else has started may run
+// anywhere.
 func (Remote) TellsMemory() error {
 	return errors.New("chrome: the processes of a Remote's browser are not ours to measure")
 }

@@ -13,11 +13,11 @@ var memoryTold error
 // parentage is what a process's stat file says of its family.
 type parentage struct{ parent, group int }
 
-// memory is how many bytes the browser's processes use together that are nobody else's: what they have
-// written (RssAnon), and what they share with one another (RssShmem), as /proc/PID/status has them
-// (proc_pid_status(5)). Mapped files are left out: they are shared, and the kernel takes them back when it
-// is short. The proportional size (smaps_rollup) would be truer, and takes a second and more of processor time for
-// eight processes where this takes a millisecond.
+// memory is how many bytes the browser's processes use together that are nobody else's: what they
+// have written (RssAnon), and what they share with one another (RssShmem), as /proc/PID/status has
+// them (proc_pid_status(5)). Mapped files are left out: they are shared, and the kernel takes them
+// back when it is short. The proportional size (smaps_rollup) would be truer, and takes a second
+// and more of processor time for eight processes where this takes a millisecond.
 func (p *process) memory() (int64, error) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
@@ -40,8 +40,8 @@ func (p *process) memory() (int64, error) {
 	return sum, nil
 }
 
-// started says whether a process is of the browser's group, or descends from its main process: one that a
-// script started in a session of its own has left the group.
+// started says whether a process is of the browser's group, or descends from its main process: one
+// that a script started in a session of its own has left the group.
 func (p *process) started(all map[int]parentage, pid int) bool {
 	for range len(all) { // ids are used again while they are read, so there might be a circle
 		of, ok := all[pid]

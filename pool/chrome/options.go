@@ -59,8 +59,9 @@ type Options struct {
 	Tenant func(affinity string) TenantOptions
 	// KeepCookies, where it is set, carries the cookies of warm affinities into the next browser, so
 	// that tenants stay logged in when a browser is replaced or lost: new(CookieStore). They are read
-	// when a lease ends, and before a browser that is being replaced closes a context. An affinity that
-	// is disposed or evicted is forgotten. Other storage is not carried. ClearStorage must be off.
+	// when a lease ends, and before a browser that is being replaced closes a context. An affinity
+	// that is disposed or evicted is forgotten. Other storage is not carried. ClearStorage must be
+	// off.
 	KeepCookies *CookieStore
 	// InitScripts are scripts that every document of a page runs before its own.
 	InitScripts []string
@@ -93,10 +94,11 @@ type Options struct {
 	// a PDF takes four thirds of its size. The call of a longer one fails, and its error names both
 	// sizes. Over a WebSocket, Chrome itself sends none above 256 MB, and says nothing. 0: 256 MB.
 	MaxAnswer int64
-	// MaxTabMemory is how much memory the scripts of a page may use, in bytes: the JavaScript heap, what it
-	// holds of the document, and buffers. It is looked at once a second; of a browser that Launcher starts,
-	// V8 has the same limit, or 64 MB where this is lower, and ends the renderer there. A lease whose page uses more ends with
-	// pool.ErrPageTooLarge, and the tab is closed. 0: no limit.
+	// MaxTabMemory is how much memory the scripts of a page may use, in bytes: the JavaScript heap,
+	// what it holds of the document, and buffers. It is looked at once a second; of a browser that
+	// Launcher starts, V8 has the same limit, or 64 MB where this is lower, and ends the renderer
+	// there. A lease whose page uses more ends with pool.ErrPageTooLarge, and the tab is closed. 0: no
+	// limit.
 	MaxTabMemory int64
 	// FreezeAfter is how long a tab is idle before its page is frozen: its timers, frames and
 	// animations then cost nothing, and what its scripts have left over of their memory is collected

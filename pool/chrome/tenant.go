@@ -26,8 +26,8 @@ const tenantMost = 5 * time.Second
 // lease, such as a standby's, was loaded without them, and popups do not have them.
 //
 // The browser context has the cookies, the permissions and the download policy. It gets them once,
-// before its first lease, and again after ClearStorage has cleared it. What becomes of them later is
-// up to pages and holders.
+// before its first lease, and again after ClearStorage has cleared it. What becomes of them later
+// is up to pages and holders.
 type TenantOptions struct {
 	// Locale is as for SetLocale, such as de-DE.
 	Locale string

@@ -21,8 +21,8 @@ import (
 //
 // The session of a lease begins before the lease, and that of a standby before anybody knows whose
 // it will be. So the terms come at two moments. A session that begins in a context with an owner is
-// given its terms at once; nobody waits for that, and its page keeps them while it is idle. When the
-// lease begins, the terms are asked for once more, what differs is sent, and the holder's first
+// given its terms at once; nobody waits for that, and its page keeps them while it is idle. When
+// the lease begins, the terms are asked for once more, what differs is sent, and the holder's first
 // command waits for the answers. After a failure at the first moment, the second tries again; after
 // one at the second, the session ends, and every call of the holder's says why.
 

@@ -373,8 +373,8 @@ func (s *State) satThrough(rounds uint32) bool {
 }
 
 // refuse answers those that have sat through OpenRetries failed rounds and that nothing else can
-// serve: no tab of their own affinity, and no opening that is not overdue. It says whether one of them got
-// another affinity's tab instead, after which others may be let through.
+// serve: no tab of their own affinity, and no opening that is not overdue. It says whether one of
+// them got another affinity's tab instead, after which others may be let through.
 func (s *State) refuse() bool {
 	if !s.satThrough(0) || s.counts[Opening] > s.overdue[Opening] {
 		return false

@@ -1,9 +1,9 @@
 package core
 
-// Memory of browsers. The processes of a browser use memory together, and the driver measures it. Above
-// MaxBrowserMemory a browser is heavy, until it is below nine tenths of that: no standby is opened in it,
-// and each time it is measured above the limit, the largest of its standbys and idle tabs is closed. One
-// that is above it when none is left is replaced.
+// Memory of browsers. The processes of a browser use memory together, and the driver measures it.
+// Above MaxBrowserMemory a browser is heavy, until it is below nine tenths of that: no standby is
+// opened in it, and each time it is measured above the limit, the largest of its standbys and idle
+// tabs is closed. One that is above it when none is left is replaced.
 
 // measured notes how much memory a tab, or all of a browser, uses.
 func (s *State) measured(e *Event) {
@@ -27,9 +27,9 @@ func (s *State) measured(e *Event) {
 	s.callsDue = true // the target may be another
 }
 
-// lighten closes the largest standby or idle tab of a browser, and waits until it is gone. Where none
-// is left, the browser is replaced, if one was full since the last was replaced for its memory: a browser
-// that is heavy with few tabs would be replaced for ever.
+// lighten closes the largest standby or idle tab of a browser, and waits until it is gone. Where
+// none is left, the browser is replaced, if one was full since the last was replaced for its
+// memory: a browser that is heavy with few tabs would be replaced for ever.
 func (s *State) lighten(b *Browser) {
 	if !s.serves(b.ID) || s.Phase >= PhaseEnding {
 		return
@@ -47,8 +47,9 @@ func (s *State) lighten(b *Browser) {
 	}
 }
 
-// largest is the largest standby or idle tab of a browser. Of several that are alike it is the standby that
-// would be granted first, and where there is none the idle tab that eviction would take.
+// largest is the largest standby or idle tab of a browser. Of several that are alike it is the
+// standby that would be granted first, and where there is none the idle tab that eviction would
+// take.
 func (s *State) largest(id BrowserID) int32 {
 	largest, most := None, int64(-1)
 	for i := s.Standbys; i != None; i = s.Tabs[i].Next {
@@ -68,7 +69,8 @@ func (s *State) largest(id BrowserID) int32 {
 	return largest
 }
 
-// fill notes that a browser which is not being replaced is full, if it is: it has as many tabs as capacity.
+// fill notes that a browser which is not being replaced is full, if it is: it has as many tabs as
+// capacity.
 func (s *State) fill(id BrowserID) {
 	tabs := int32(0)
 	for i := range s.Tabs {

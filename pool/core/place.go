@@ -19,9 +19,9 @@ func (s *State) requested(e *Event) {
 	})
 }
 
-// boundQueue refuses a request that would be one too many to wait, of the root ones or of the nested
-// ones: of all affinities, or of its own. Placement was tried before, so one that finds a tab at
-// once is never too many.
+// boundQueue refuses a request that would be one too many to wait, of the root ones or of the
+// nested ones: of all affinities, or of its own. Placement was tried before, so one that finds a
+// tab at once is never too many.
 func (s *State) boundQueue(e *Event) {
 	if e.Kind != Requested {
 		return

@@ -132,8 +132,8 @@ func (s *Settings) EndTimeout() time.Duration {
 	return s.RescueTimeout
 }
 
-// ProbeTimeout bounds a probe of a tab that is not suspect: it is ProbeBudget, and 250 ms where that
-// is off and a frozen page is thawed.
+// ProbeTimeout bounds a probe of a tab that is not suspect: it is ProbeBudget, and 250 ms where
+// that is off and a frozen page is thawed.
 func (s *Settings) ProbeTimeout() time.Duration {
 	if s.ProbeBudget < 0 {
 		return leastProbeBudget

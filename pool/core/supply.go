@@ -8,8 +8,8 @@ func (s *State) limit() int32 { return s.Capacity + 1 }
 // free is how many tabs may still be opened.
 func (s *State) free() int32 { return max(0, s.limit()-s.alive()) }
 
-// target is how many standbys there should be: the spare, or as many as fill the pool; none in a browser
-// that is heavy.
+// target is how many standbys there should be: the spare, or as many as fill the pool; none in a
+// browser that is heavy.
 func (s *State) target() int32 {
 	if s.heavy() {
 		return 0
@@ -27,8 +27,8 @@ func (s *State) makeRoom() {
 
 // evict begins to close idle tabs, as many as those who wait are short of, and where no idle one is
 // left, tabs of which a probe, a rescue or a reset is overdue; with nobody waiting, one idle tab
-// for the spare, if there is to be one. What is on its way already counts as relief, so nothing is evicted twice for one
-// shortage; for those who wait, only what is not overdue counts.
+// for the spare, if there is to be one. What is on its way already counts as relief, so nothing is
+// evicted twice for one shortage; for those who wait, only what is not overdue counts.
 func (s *State) evict() bool {
 	if s.Phase >= PhaseEnding {
 		return false

@@ -122,8 +122,8 @@ func overdueKind(state TabState) EventKind {
 	return NoEvent
 }
 
-// toStandbys makes a tab a standby. It goes to the end of them, but for one of a browser that is being
-// replaced, which is to go first.
+// toStandbys makes a tab a standby. It goes to the end of them, but for one of a browser that is
+// being replaced, which is to go first.
 func (s *State) toStandbys(i int32) {
 	s.setState(i, Standby)
 	if s.Standbys == None || !s.draining(s.Tabs[i].Browser) {

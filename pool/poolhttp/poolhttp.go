@@ -1,6 +1,6 @@
 // Package poolhttp shows a running pool as people look at it at three in the morning: what each tab
-// does and for how long, who holds it, who waits for what and why, the last faults, and why tabs were
-// closed. It is a handler with a page that refreshes itself, the same as JSON, and a dump:
+// does and for how long, who holds it, who waits for what and why, the last faults, and why tabs
+// were closed. It is a handler with a page that refreshes itself, the same as JSON, and a dump:
 //
 //	GET /           the page: no script, no buttons, nothing that changes the pool
 //	GET /live.json  the same moment as JSON

@@ -21,7 +21,8 @@ import (
 
 const secret = `<script>alert("tenant-7")</script>`
 
-// busy has a pool of one tab whose lease hangs, and a request that waits behind it, both with labels.
+// busy has a pool of one tab whose lease hangs, and a request that waits behind it, both with
+// labels.
 func busy(t *testing.T, fn func(t *testing.T, p *pool.Pool[*pooltest.Page])) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -89,7 +90,8 @@ func TestShellTheLivePageSaysWhoHoldsWhatAndWhoWaitsForWhat(t *testing.T) {
 	})
 }
 
-// With pseudonyms nothing of a tenant is shown, in the dump neither; without, the dump has the labels.
+// With pseudonyms nothing of a tenant is shown, in the dump neither; without, the dump has the
+// labels.
 func TestShellWithPseudonymsNothingOfATenantIsShown(t *testing.T) {
 	busy(t, func(t *testing.T, p *pool.Pool[*pooltest.Page]) {
 		for _, path := range []string{"/", "/live.json", "/dump"} {
@@ -104,7 +106,8 @@ func TestShellWithPseudonymsNothingOfATenantIsShown(t *testing.T) {
 	})
 }
 
-// An end that nobody asked for is a fault with the label, and counts among the closes once the tab is gone.
+// An end that nobody asked for is a fault with the label, and counts among the closes once the tab
+// is gone.
 func TestShellTheLivePageShowsFaultsAndCloses(t *testing.T) {
 	busy(t, func(t *testing.T, p *pool.Pool[*pooltest.Page]) {
 		<-time.After(15 * time.Second)

@@ -37,16 +37,16 @@ func LongPlan(seed uint64) *Plan {
 	return p
 }
 
-// CalmPlan draws what one caller does while nothing goes wrong and nothing else happens: what is wrong then
-// has nothing to do with who comes first.
+// CalmPlan draws what one caller does while nothing goes wrong and nothing else happens: what is
+// wrong then has nothing to do with who comes first.
 func CalmPlan(seed uint64) *Plan {
 	p := ShortPlan(seed)
 	p.Clients, p.Faults, p.Busy, p.Calm = 1, false, false, true
 	return p
 }
 
-// drawConfig draws a small pool, in which callers are in each other's way and every rule is met soon. Its
-// times are those of a stage, of some beats.
+// drawConfig draws a small pool, in which callers are in each other's way and every rule is met
+// soon. Its times are those of a stage, of some beats.
 func drawConfig(r *rand.Rand) pool.Config {
 	c := pool.Config{
 		MaxPages: 1 + r.IntN(4), MaxLease: 100 * beat,

@@ -12,9 +12,10 @@ import (
 	"github.com/pagepool/pagepool/sim/traffic"
 )
 
-// Simulated runs a seed of a profile with few callers at a time, and returns its history. Every step of the core
-// is one instant: a GetPage lasts from the step of its request to that of its answer, and all else takes
-// effect in one step. After every step Stats and WarmAffinities are asked for.
+// Simulated runs a seed of a profile with few callers at a time, and returns its history. Every
+// step of the core is one instant: a GetPage lasts from the step of its request to that of its
+// answer, and all else takes effect in one step. After every step Stats and WarmAffinities are
+// asked for.
 func Simulated(profile *traffic.Profile, seed uint64, hours float64) (*History, error) {
 	few := *profile
 	few.Arrivals.Active = 6

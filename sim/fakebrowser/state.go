@@ -197,7 +197,8 @@ func (s *State) FallSilent(id core.BrowserID) bool {
 	return true
 }
 
-// Sicken makes the processes that the tabs of a browser share do no work any more. It answers as before.
+// Sicken makes the processes that the tabs of a browser share do no work any more. It answers as
+// before.
 func (s *State) Sicken(id core.BrowserID) bool {
 	b := s.Browser(id)
 	if b == nil || b.Launching || b.Sick {

@@ -52,8 +52,8 @@ func (l *Ledger) forgetDoubts(a core.Affinity) {
 	l.doubts = slices.DeleteFunc(l.doubts, func(d ledgerDoubts) bool { return d.affinity == a })
 }
 
-// giveUpDoubted says which affinities' contexts are to be given up in this step, and marks what is in
-// them. A browser that leaves in it says nothing any more.
+// giveUpDoubted says which affinities' contexts are to be given up in this step, and marks what is
+// in them. A browser that leaves in it says nothing any more.
 func (l *Ledger) giveUpDoubted(limit int, leaving core.BrowserID) {
 	l.inDoubt = l.inDoubt[:0]
 	for _, d := range l.doubts {

@@ -102,7 +102,8 @@ func twoBrowsers(t *Transition) error {
 	return t.oldPausesNothing()
 }
 
-// oldPausesNothing: what fails to open in a browser that is being replaced pauses nothing in the next.
+// oldPausesNothing: what fails to open in a browser that is being replaced pauses nothing in the
+// next.
 func (t *Transition) oldPausesNothing() error {
 	i := tabAt(&t.Before.Facts, t.Event.Tab)
 	if i == core.None || !t.After.Paused || t.Before.Paused {

@@ -24,8 +24,9 @@ func (l *Ledger) measured(most int64, e core.Event) {
 	}
 }
 
-// browserMemory: each measurement above the limit closes the largest standby or idle tab, or where none is
-// left has the browser replaced; nothing else does. What a heavy browser is not filled with, the plan says.
+// browserMemory: each measurement above the limit closes the largest standby or idle tab, or where
+// none is left has the browser replaced; nothing else does. What a heavy browser is not filled
+// with, the plan says.
 func browserMemory(t *Transition) error {
 	before, s := t.Before, t.After
 	if s.Settings.MaxBrowserMemory < 0 {
@@ -34,7 +35,8 @@ func browserMemory(t *Transition) error {
 	for i := range s.Browsers {
 		b := &s.Browsers[i]
 		if known := t.Ledger.browser(b.ID); known != nil && b.Heavy != known.heavy {
-			return fmt.Errorf("b%d is heavy: %t, and by what was measured: %t", b.ID, b.Heavy, known.heavy)
+			return fmt.Errorf("b%d is heavy: %t, and by what was measured: %t",
+				b.ID, b.Heavy, known.heavy)
 		}
 	}
 	if err := t.lightens(); err != nil {

@@ -6,11 +6,11 @@ import (
 	"github.com/pagepool/pagepool/pool/core"
 )
 
-// The claims that look at one part of the plan each: what the first thing is in which a step differs
-// from it says which promise is broken.
+// The claims that look at one part of the plan each: what the first thing is in which a step
+// differs from it says which promise is broken.
 
-// orderHolds: for whom a tab is granted next, or opened inside a primary, and whom that passes by, is
-// what the plan says.
+// orderHolds: for whom a tab is granted next, or opened inside a primary, and whom that passes by,
+// is what the plan says.
 func orderHolds(t *Transition) error {
 	return t.differs(func(d *disagreement) bool {
 		return d.did.kind == core.Grant || d.due.kind == core.Grant || d.did.context != 0 || d.due.context != 0
@@ -25,8 +25,8 @@ func (t *Transition) differs(is func(*disagreement) bool) error {
 	return nil
 }
 
-// warmNotBlocked: a tab of its own affinity is due to somebody who waits, or the probe of one, and the
-// step does something else.
+// warmNotBlocked: a tab of its own affinity is due to somebody who waits, or the probe of one, and
+// the step does something else.
 func warmNotBlocked(t *Transition) error {
 	return t.differs(func(d *disagreement) bool {
 		return d.due.kind == core.ProbeTab || d.due.kind == core.Grant && !gains(d.due.how) || d.did.how == core.Adopted

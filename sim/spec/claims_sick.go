@@ -7,8 +7,8 @@ import (
 	"github.com/pagepool/pagepool/pool/core"
 )
 
-// The claim about browsers that answer and do no work: they are checked on evidence, and replaced where a
-// check has failed.
+// The claim about browsers that answer and do no work: they are checked on evidence, and replaced
+// where a check has failed.
 
 // checkPause is the least time from the beginning of one check to that of the next.
 const checkPause = time.Second
@@ -66,7 +66,8 @@ func (l *Ledger) evidence(now core.Time, e core.Event) {
 	}
 }
 
-// answerOf judges the end of a tab's last lease by the first answer of its page, and counts openings that fail.
+// answerOf judges the end of a tab's last lease by the first answer of its page, and counts
+// openings that fail.
 func (l *Ledger) answerOf(t *entry, kind core.EventKind) {
 	good, bad := false, false
 	switch kind {
@@ -172,8 +173,9 @@ func pauseAfter(set *core.Settings, sick int) time.Duration {
 }
 
 // sickBrowser: a browser with enough evidence is checked, no sooner than a second after the last
-// check, and one without every CheckEvery. One that a check found sick is replaced, after the pause.
-// None is replaced but for Recycle, its age, its tabs, what is lost in it, or a failed check.
+// check, and one without every CheckEvery. One that a check found sick is replaced, after the
+// pause. None is replaced but for Recycle, its age, its tabs, what is lost in it, or a failed
+// check.
 func sickBrowser(t *Transition) error {
 	s, l := t.After, t.Ledger
 	for i := range s.Browsers {

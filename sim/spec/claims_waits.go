@@ -45,7 +45,8 @@ func waitsHold(t *Transition) error {
 	return nil
 }
 
-// permitsBefore is how many more leases of a request's class the root limit and the reserve allowed.
+// permitsBefore is how many more leases of a request's class the root limit and the reserve
+// allowed.
 func permitsBefore(t *Transition, r *core.Request) int {
 	p := plan{Facts: t.Before.Facts} // it only reads them
 	return p.permits(classOf(&t.Before.Facts, r))

@@ -93,8 +93,8 @@ func asked(t *core.Tab) bool {
 	return t.State == core.Probing || t.State == core.Rescuing || t.State == core.Resetting
 }
 
-// owned is how many tabs of an affinity count towards AffinityTabs: those bound to it and those that
-// open inside its primary, but for what is overdue.
+// owned is how many tabs of an affinity count towards AffinityTabs: those bound to it and those
+// that open inside its primary, but for what is overdue.
 func owned(f *core.Facts, a core.Affinity) int {
 	return tabsThat(f, func(t *core.Tab) bool {
 		return t.Affinity == a && !t.Overdue && (bound(t) || t.State == core.Opening && !t.Doomed)

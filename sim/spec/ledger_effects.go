@@ -177,8 +177,8 @@ func (l *Ledger) idleFor(a core.Affinity, now core.Time, d time.Duration) bool {
 	})
 }
 
-// sweeps says whether an event closes an affinity, and rightly: nobody holds it, and has not for long
-// enough. Whether MaxIdle has passed, its deadline says.
+// sweeps says whether an event closes an affinity, and rightly: nobody holds it, and has not for
+// long enough. Whether MaxIdle has passed, its deadline says.
 func (l *Ledger) sweeps(event core.Event, a core.Affinity, now core.Time) bool {
 	switch event.Kind {
 	case core.SweepRequested:

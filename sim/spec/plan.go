@@ -7,9 +7,9 @@ import (
 	"github.com/pagepool/pagepool/pool/core"
 )
 
-// The plan: who is to get what, worked out from the facts alone, by the rules of docs/contract.md. It
-// looks at everything there is, one by one, each time that it decides: nothing is kept up to date, so
-// nothing can be forgotten. plan_step.go compares each step with it.
+// The plan: who is to get what, worked out from the facts alone, by the rules of docs/contract.md.
+// It looks at everything there is, one by one, each time that it decides: nothing is kept up to
+// date, so nothing can be forgotten. plan_step.go compares each step with it.
 
 // plan is the facts as they are at one point of a step, and what the step has to do from there on.
 type plan struct {
@@ -31,8 +31,8 @@ type move struct {
 	context core.ContextID // OpenTab inside a primary
 }
 
-// place gives tabs to those that wait until nobody is left who can have one: rules 1 to 3, then more
-// capacity (rule 5), then another affinity's tab (rule 7).
+// place gives tabs to those that wait until nobody is left who can have one: rules 1 to 3, then
+// more capacity (rule 5), then another affinity's tab (rule 7).
 func (p *plan) place() {
 	for p.serveFirst() || p.grow() || p.reassign() {
 	}
@@ -49,8 +49,8 @@ func (p *plan) serveFirst() bool {
 	return false
 }
 
-// serve gives one request what it can have: an idle tab of its own affinity (rule 1), the promise of
-// one that is almost idle, or of one inside its primary (rule 2), or a standby (rule 3).
+// serve gives one request what it can have: an idle tab of its own affinity (rule 1), the promise
+// of one that is almost idle, or of one inside its primary (rule 2), or a standby (rule 3).
 func (p *plan) serve(i int32, stopped *bool) bool {
 	r := &p.Requests[i]
 	own, almost := p.ownIdle(r.Affinity), p.ownAlmostIdle(r)
@@ -89,8 +89,8 @@ func (p *plan) grantOrProbe(i, tab int32) {
 	}
 }
 
-// held says whether a request has to leave what it could have to an older one that may not be passed
-// by any more: MaxBypass.
+// held says whether a request has to leave what it could have to an older one that may not be
+// passed by any more: MaxBypass.
 func (p *plan) held(i int32) bool {
 	return slices.ContainsFunc(p.order, func(o int32) bool { return p.Requests[o].Used && p.usedUp(o) }) &&
 		slices.ContainsFunc(p.passes(i), p.usedUp)
@@ -100,8 +100,8 @@ func (p *plan) usedUp(i int32) bool {
 	return int(p.Requests[i].Bypassed) >= max(0, p.Settings.MaxBypass)
 }
 
-// passes are the requests ahead of one that a grant to it bypasses: it takes the last permit that they
-// could have had, or they are short of a tab and no relief is under way.
+// passes are the requests ahead of one that a grant to it bypasses: it takes the last permit that
+// they could have had, or they are short of a tab and no relief is under way.
 func (p *plan) passes(i int32) (passed []int32) {
 	r := &p.Requests[i]
 	last := r.Class != core.Nested && p.permits(core.Urgent) == 1
@@ -178,8 +178,8 @@ type demand struct {
 	entitled int               // how many of the tabs are for nested requests at or above ReservedPriority
 }
 
-// demandOf is the demand of an affinity. What is coming for it is for its nested requests first, and
-// then for the urgent ones.
+// demandOf is the demand of an affinity. What is coming for it is for its nested requests first,
+// and then for the urgent ones.
 func (p *plan) demandOf(a core.Affinity) (d demand) {
 	promised := 0
 	for _, i := range p.order {
@@ -247,8 +247,8 @@ func (p *plan) relief() int {
 	return p.toCome() + p.free() + tabsThat(&p.Facts, func(t *core.Tab) bool { return t.State == core.Closing && !t.Overdue })
 }
 
-// grow raises capacity by the shortage (rule 5), requests that only the root limit stops included: up
-// to what the reserve leaves, and up to MaxPages for requests at or above ReservedPriority.
+// grow raises capacity by the shortage (rule 5), requests that only the root limit stops included:
+// up to what the reserve leaves, and up to MaxPages for requests at or above ReservedPriority.
 func (p *plan) grow() bool {
 	before, most := int(p.Capacity), p.Settings.MaxPages-p.Settings.ReservedPages
 	if before >= p.Settings.MaxPages {
@@ -329,8 +329,8 @@ func (p *plan) foreign(i int32) int32 {
 	})
 }
 
-// spareIdle is how many idle tabs of an affinity are left when each of its own requests that no limit
-// stops has one.
+// spareIdle is how many idle tabs of an affinity are left when each of its own requests that no
+// limit stops has one.
 func (p *plan) spareIdle(a core.Affinity) int {
 	idle := tabsThat(&p.Facts, func(t *core.Tab) bool { return t.State == core.Idle && t.Affinity == a })
 	roots := p.Settings.RootCap - p.rootLeases(a)

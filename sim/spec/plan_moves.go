@@ -36,8 +36,8 @@ func (p *plan) warmer(i, j int32) bool {
 	return t.Stamp > u.Stamp
 }
 
-// stale says whether a tab has to be probed before it is granted: it is frozen, or it was used and its
-// page has not been heard of for longer than ProbeMaxAge.
+// stale says whether a tab has to be probed before it is granted: it is frozen, or it was used and
+// its page has not been heard of for longer than ProbeMaxAge.
 func (p *plan) stale(i int32) bool {
 	t := &p.Tabs[i]
 	return t.Frozen || p.Settings.ProbeBudget > 0 && t.Uses > 0 && p.Now-t.GoodAt > core.Time(p.Settings.ProbeMaxAge)
@@ -47,8 +47,8 @@ func (p *plan) inPrimary(t *core.Tab) bool {
 	return t.Affinity != 0 && p.Affinities[t.Affinity].Primary == t.Context
 }
 
-// ownAlmostIdle is a tab of a request's affinity, promised to nobody, that needs nothing but the end
-// or the beginning of a session. Which of several is the step's choice.
+// ownAlmostIdle is a tab of a request's affinity, promised to nobody, that needs nothing but the
+// end or the beginning of a session. Which of several is the step's choice.
 func (p *plan) ownAlmostIdle(r *core.Request) int32 {
 	any := core.None
 	for i := range p.Tabs {
@@ -63,8 +63,8 @@ func (p *plan) ownAlmostIdle(r *core.Request) int32 {
 	return any
 }
 
-// opensInside says whether a tab can be opened for a request inside its affinity's primary: there is
-// a place in it, and a slot is free beyond those that older requests need.
+// opensInside says whether a tab can be opened for a request inside its affinity's primary: there
+// is a place in it, and a slot is free beyond those that older requests need.
 func (p *plan) opensInside(i int32) bool {
 	c := p.Affinities[p.Requests[i].Affinity].Primary
 	if !p.opens() || p.free() == 0 || c == core.None || tabsIn(&p.Facts, c) >= p.Settings.TabsPerContext || p.Contexts[c].Browser != serving(&p.Facts).ID {
@@ -159,8 +159,8 @@ func (p *plan) open(t core.Tab, inside core.ContextID) {
 
 // makeRoom evicts idle tabs, the coldest first, as many as the shortage asks for, and where none is
 // left closes those whose overdue operation began first; who can be served then is (rule 6). With
-// nobody short of a tab, one goes for the spare, where one is wanted, of an affinity that holds no root
-// lease.
+// nobody short of a tab, one goes for the spare, where one is wanted, of an affinity that holds no
+// root lease.
 func (p *plan) makeRoom() {
 	for p.place(); p.need() > 0; p.place() {
 		evicted := false
@@ -206,8 +206,9 @@ func (p *plan) close(i int32, reason core.Reason) {
 	p.moves = append(p.moves, move{kind: core.CloseTab, reason: reason, tab: t.ID})
 }
 
-// coldest is the idle tab that is missed least, of those that may be taken: of a browser that is being
-// replaced, then of the affinity that was handed out longest ago, then the one that it would use last.
+// coldest is the idle tab that is missed least, of those that may be taken: of a browser that is
+// being replaced, then of the affinity that was handed out longest ago, then the one that it would
+// use last.
 func (p *plan) coldest(may func(*core.Tab) bool) int32 {
 	victim := core.None
 	for i := range p.Tabs {
@@ -249,8 +250,8 @@ func (p *plan) longestOverdue() int32 {
 	return first
 }
 
-// thaw probes the frozen standbys, in their order, as many as those that wait are short of, where no
-// other is there.
+// thaw probes the frozen standbys, in their order, as many as those that wait are short of, where
+// no other is there.
 func (p *plan) thaw() {
 	if p.awake() != core.None {
 		return

@@ -8,9 +8,10 @@ import (
 	"github.com/pagepool/pagepool/pool/core"
 )
 
-// How a step is compared with the plan. A claim sees the facts before and after a step, but not those
-// at which placement began. They are those after the step, with what it did for those that wait
-// undone. From there the plan is made anew, and both have to have done the same, in the same order.
+// How a step is compared with the plan. A claim sees the facts before and after a step, but not
+// those at which placement began. They are those after the step, with what it did for those that
+// wait undone. From there the plan is made anew, and both have to have done the same, in the same
+// order.
 
 // disagreement is the first thing in which a step is not what the plan says.
 type disagreement struct {
@@ -55,8 +56,8 @@ func (p *plan) run() {
 	}
 }
 
-// given takes from the step what the plan does not decide: who is refused because too many wait, and
-// which tab a contraction or a drain closes.
+// given takes from the step what the plan does not decide: who is refused because too many wait,
+// and which tab a contraction or a drain closes.
 func (p *plan) given(reason core.Reason) bool {
 	found := false
 	for i := range p.step.Effects {
@@ -143,8 +144,8 @@ func (p *plan) undo(e *core.Effect) {
 // warmProbe says whether a tab is probed because somebody wants it, and not because it is in doubt.
 func warmProbe(tab *core.Tab) bool { return !tab.Suspect && !tab.Rescued }
 
-// makesRoom says whether an effect closes a tab that nothing but the need of others, or of the pool,
-// ends.
+// makesRoom says whether an effect closes a tab that nothing but the need of others, or of the
+// pool, ends.
 func (t *Transition) makesRoom(e *core.Effect) bool {
 	switch {
 	case e.Kind != core.CloseTab:
@@ -175,8 +176,8 @@ func (p *plan) ungrant(tab, was *core.Tab, how core.How) {
 	p.backToPrimary(tab)
 }
 
-// backToPrimary makes the context of a tab its affinity's primary again, if it was before the step and
-// no lost tab in it has ended that.
+// backToPrimary makes the context of a tab its affinity's primary again, if it was before the step
+// and no lost tab in it has ended that.
 func (p *plan) backToPrimary(tab *core.Tab) {
 	lost := slices.ContainsFunc(p.Tabs, func(o core.Tab) bool { return o.State == core.Lost && o.Context == tab.Context })
 	if tab.Affinity != 0 && !lost && p.step.affinityBefore(tab.Affinity).Primary == tab.Context {
@@ -184,8 +185,8 @@ func (p *plan) backToPrimary(tab *core.Tab) {
 	}
 }
 
-// listWaiting lists those that waited when placement began: who waits after the step and whom it has
-// answered. A promise is one that was made before, of a tab to which nothing has happened.
+// listWaiting lists those that waited when placement began: who waits after the step and whom it
+// has answered. A promise is one that was made before, of a tab to which nothing has happened.
 func (p *plan) listWaiting() {
 	before := p.step.Before.Requests
 	for i := range p.step.Effects {
@@ -251,8 +252,8 @@ func (p *plan) precedes(a, b *core.Request) int {
 	return cmp.Or(cmp.Compare(lead/aging, levels), cmp.Compare(lead%aging, 0), cmp.Compare(lead, 0))
 }
 
-// listStandbys puts the standbys into their order: as before the step, and then the one that is new,
-// but for one of a browser that is being replaced, which is to go first.
+// listStandbys puts the standbys into their order: as before the step, and then the one that is
+// new, but for one of a browser that is being replaced, which is to go first.
 func (p *plan) listStandbys() {
 	p.standbys = p.standbys[:0]
 	before := &p.step.Before.Facts

@@ -118,8 +118,8 @@ func (r *Recorder) look(w *sim.World) {
 const mostChoices = 200
 
 // choices are what could have happened in place of an event, and how the event deviates from the
-// default policy, by which nothing fails and, where there is no clock, the first of them happens: the
-// oldest operation answers, then callers go on, then time passes.
+// default policy, by which nothing fails and, where there is no clock, the first of them happens:
+// the oldest operation answers, then callers go on, then time passes.
 func (r *Recorder) choices(event core.Event, acts bool) (list []Choice, strays string) {
 	if r.before == nil {
 		return nil, ""

@@ -271,8 +271,8 @@ func (p *Profile) drawSettings(pick func(int) int) core.Settings {
 	return s
 }
 
-// drawSizes draws how large a pool is, and how much of it one affinity may have. In half of the cases
-// it grows and shrinks, and in a third of them pages are reserved on top.
+// drawSizes draws how large a pool is, and how much of it one affinity may have. In half of the
+// cases it grows and shrinks, and in a third of them pages are reserved on top.
 func drawSizes(s *core.Settings, most int, pick func(int) int) {
 	size := 1 + pick(most+2)
 	if pick(2) == 0 {

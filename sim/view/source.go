@@ -13,8 +13,8 @@ import (
 	"github.com/pagepool/pagepool/sim/timeline"
 )
 
-// Source is a run that can be looked at. It is played as often as somebody looks, and is the same each
-// time.
+// Source is a run that can be looked at. It is played as often as somebody looks, and is the same
+// each time.
 type Source struct {
 	Title    string
 	Untimed  bool        // it has no clock, so the order of things is the schedule's choice
@@ -33,8 +33,8 @@ type End struct {
 	Settings core.Settings
 }
 
-// OfTrace is the source of a trace or a dump. What the simulated browser cannot follow, because a real
-// one did it, the core goes through alone. goOn ends a play early by false; nil never does.
+// OfTrace is the source of a trace or a dump. What the simulated browser cannot follow, because a
+// real one did it, the core goes through alone. goOn ends a play early by false; nil never does.
 func OfTrace(title string, tr *trace.Trace, goOn func() bool) (*Source, error) {
 	s := &Source{Title: title, Untimed: tr.Untimed}
 	if report, err := replay.RunWhile(tr, nil, goOn); err != nil && (report == nil || len(report.Failed) == 0) {
@@ -73,8 +73,8 @@ func OfRun(title string, o traffic.Options) *Source {
 	}}
 }
 
-// Timeline plays the run into a timeline. most is how many slices that may have; 0: as many as a viewer
-// opens at once.
+// Timeline plays the run into a timeline. most is how many slices that may have; 0: as many as a
+// viewer opens at once.
 func (s *Source) Timeline(most int) (*timeline.Timeline, *End, error) {
 	return s.timeline(most, func(*sim.World, []core.Effect) {})
 }
@@ -111,7 +111,8 @@ func failure(f replay.FailedExpectation) string {
 	return fmt.Sprintf("line %d of the trace: expected %s; got %s", f.Line, f.Want, f.Got)
 }
 
-// Steps plays the run into a recorder: most steps from first on, or the last ones, where first is 0.
+// Steps plays the run into a recorder: most steps from first on, or the last ones, where first is
+// 0.
 func (s *Source) Steps(total, first, most int) (*steps.Recorder, *End, error) {
 	r := &steps.Recorder{First: first, Last: first + most - 1, Choices: true, Untimed: s.Untimed, Told: s.Acts}
 	if first == 0 {
@@ -134,8 +135,8 @@ func (s *Source) Figures() ([]Figure, error) {
 	return counted.list(), err
 }
 
-// Run plays the run twice: for the overview and the figures, and for the steps that the page has, which
-// begin with first, or are the last ones where that is 0.
+// Run plays the run twice: for the overview and the figures, and for the steps that the page has,
+// which begin with first, or are the last ones where that is 0.
 func (s *Source) Run(first int) (*Run, error) {
 	counted, lanes := new(outcomes), 0
 	overview, end, err := s.timeline(OverviewSlices, func(w *sim.World, effects []core.Effect) {

@@ -1,7 +1,8 @@
-// Package view makes one self-contained page of a run: slots and callers over steps or over time, and
-// at every step the event, the state, who waits for what and why, and what else could have happened.
-// It needs no network and no build step: Write fills a template with the run as JSON, and plain SVG
-// and script draw it. Handler serves it on loopback beside the timeline for ui.perfetto.dev.
+// Package view makes one self-contained page of a run: slots and callers over steps or over time,
+// and at every step the event, the state, who waits for what and why, and what else could have
+// happened. It needs no network and no build step: Write fills a template with the run as JSON, and
+// plain SVG and script draw it. Handler serves it on loopback beside the timeline for
+// ui.perfetto.dev.
 package view
 
 import (
@@ -19,8 +20,8 @@ import (
 type Page struct {
 	Title string `json:"title"`
 	Runs  []Run  `json:"runs"`
-	// Viewer is the origin of the viewer that the page hands its timeline to; empty: there is no server
-	// behind the page, and it says how to open the timeline instead.
+	// Viewer is the origin of the viewer that the page hands its timeline to; empty: there is no
+	// server behind the page, and it says how to open the timeline instead.
 	Viewer string `json:"viewer,omitempty"`
 	Open   string `json:"open"` // the command that writes the timeline
 }
@@ -60,7 +61,8 @@ type Stretch struct {
 	State string         `json:"s"`
 }
 
-// MostSteps is how many steps a page has: fewer where there are many lanes, so that it opens at once.
+// MostSteps is how many steps a page has: fewer where there are many lanes, so that it opens at
+// once.
 func MostSteps(lanes int) int { return max(100, min(1500, 20_000/(lanes+1))) }
 
 // OverviewSlices is how many slices the timeline for an overview may have.
