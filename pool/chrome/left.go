@@ -23,7 +23,8 @@ import (
 // left is what a holder has done that the end of his session does not undo.
 type left struct {
 	sync.Mutex
-	tab bool // the page is of no use to the next holder
+	tab   bool // the page is of no use to the next holder
+	focus bool // the end of the session may have taken the focus that the driver's own session gives
 }
 
 // stains is what holders have left in a context that clearing its storage does not remove. It is
@@ -78,6 +79,10 @@ func (s *session) watch(method string, params jsonv2.Value) {
 	switch method {
 	case target.CommandExposeDevToolsProtocol:
 		s.spoil()
+	case emulation.CommandSetFocusEmulationEnabled:
+		s.left.Lock()
+		s.left.focus = true
+		s.left.Unlock()
 	case chromebrowser.CommandSetWindowBounds, chromebrowser.CommandSetContentsSize:
 		s.spoil()
 		// Chromium opens the next window of the context as large.
@@ -161,15 +166,18 @@ func (s *session) heed(msg *cdproto.Message) {
 // says what stays. Without ClearStorage, what is in the context is the affinity's.
 func (t *tab) undo(ctx context.Context, s *session) (pool.Left, error) {
 	s.left.Lock()
-	spoiled := s.left.tab
+	spoiled, focus := s.left.tab, s.left.focus
 	s.left.Unlock()
 	left := pool.Clean
 	if spoiled {
 		left = pool.SpoiledTab
 	}
+	if focus && t.b.FreezeAfter != pool.Off {
+		t.emulateFocus(false) // Chrome does not set anew what it has
+		t.emulateFocus(true)
+	}
 	if t.b.Viewport.Width != 0 {
-		// The end of a session that had another size has ended that of the driver's session, too, which
-		// does not set anew what it has.
+		// The end of a session that had another size has ended that of the driver's session, too.
 		post(t.b.wire, t.session, emulation.ClearDeviceMetricsOverride, cdp.Empty{})
 		post(t.b.wire, t.session, emulation.SetDeviceMetricsOverride, t.b.Viewport.metrics())
 	}
