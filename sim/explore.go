@@ -6,6 +6,7 @@ import (
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/sim/scheduler"
 	"github.com/pagepool/pagepool/sim/search"
+	"github.com/pagepool/pagepool/sim/spec"
 )
 
 // ExploreOptions bound a search.
@@ -14,6 +15,7 @@ type ExploreOptions struct {
 	Workers    int  // goroutines; 0: one. What a search finds does not depend on it.
 	NoSymmetry bool // tell apart which of two like things is the older one
 	NoReturn   bool // after a broken claim, visit the rest, to know from where on nothing avoids it
+	EveryClaim bool // check all claims on every transition, and not those about states once a state
 	// Progress is called now and then, and stops the search by false.
 	Progress func(search.Progress) bool
 }
@@ -39,7 +41,7 @@ func (o *ExploreOptions) Engine() (options search.Options[*World, Action], reach
 		MaxStates: o.MaxStates, Workers: o.Workers, NoReturn: o.NoReturn, Progress: o.Progress,
 		Fault: func(a *Action) bool { return a.Fault },
 		Adopt: func() func(*World) {
-			own, mine := &scratch{canon: NewCanon(!o.NoSymmetry)}, new(Reached)
+			own, mine := &scratch{canon: NewCanon(!o.NoSymmetry), every: o.EveryClaim}, new(Reached)
 			all = append(all, mine)
 			return func(w *World) { w.scratch, w.reached = own, mine }
 		},
@@ -99,11 +101,21 @@ func (w *World) Fingerprint() uint64 {
 	return w.canon.Fingerprint(w)
 }
 
-// DoFrom is Do in a copy of another world, whose core is then the one before the step.
+// DoFrom is Do in a copy of another world, whose core is then the one before the step. It leaves
+// claims to CheckState that hold where the state was met before.
 func (w *World) DoFrom(from *World, a *Action) {
-	w.given = &from.core
+	w.given, w.apart, w.leftOut = &from.core, !w.every, false
 	w.Do(a)
-	w.given = nil
+	w.given, w.apart = nil, false
+}
+
+// CheckState checks the claims that DoFrom has left out.
+func (w *World) CheckState() {
+	if w.leftOut && w.violation == nil {
+		w.breaks(spec.CheckState(&w.transition, w.broken[:0]))
+		w.compare()
+	}
+	w.leftOut = false
 }
 
 // Broken says whether a claim is broken.

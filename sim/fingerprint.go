@@ -103,7 +103,10 @@ func (c *Canon) hasher(p *client) (h canon.Hasher) {
 // name is the name of a request or a call: its place in the program of its client, and the place of
 // that client.
 func (c *Canon) name(number uint64) uint64 {
-	if i, ok := c.world.ownerOf(number); ok && len(c.place) > 0 && number > c.world.recordedTo {
+	if len(c.place) == 0 || number <= c.world.recordedTo { // 0: none
+		return number
+	}
+	if i, ok := c.world.ownerOf(number); ok {
 		return number + (uint64(c.place[i])-uint64(i))*(programLength+1)
 	}
 	return number

@@ -120,6 +120,9 @@ type scratch struct {
 	copied     core.State
 	transition spec.Transition
 	checks     spec.Scratch
+	every      bool // claims are never checked apart
+	apart      bool // those about the state alone are left to CheckState
+	leftOut    bool // and so they were, of the last step
 	broken     []core.Violation
 	effects    []core.Effect
 	deadlines  []core.Deadline
@@ -225,11 +228,11 @@ func (w *World) CopyFrom(o *World) {
 	w.fake.CopyFrom(&o.fake)
 	w.ledger.CopyFrom(&o.ledger)
 	w.clients = append(w.clients[:0], o.clients...)
-	w.freeClients = append(w.freeClients[:0], o.freeClients...)
-	w.owners = append(w.owners[:0], o.owners...)
-	w.timers = append(w.timers[:0], o.timers...)
 	w.incidents = append(w.incidents[:0], o.incidents...)
 	if o.timed {
+		w.freeClients = append(w.freeClients[:0], o.freeClients...)
+		w.owners = append(w.owners[:0], o.owners...)
+		w.timers = append(w.timers[:0], o.timers...)
 		w.programs = append(w.programs[:0], o.programs...)
 	} else {
 		w.programs = o.programs

@@ -50,6 +50,13 @@ type DoerFrom[W, A any] interface {
 	DoFrom(from W, a *A)
 }
 
+// StateChecker is a World whose DoFrom leaves the claims out that are about the state alone.
+type StateChecker interface {
+	// CheckState checks them. It follows a DoFrom that leads to a state that is new, and one in a
+	// hundred or so of those that do not.
+	CheckState()
+}
+
 // Pointer is a *T that is a World.
 type Pointer[T, A any] interface {
 	*T
