@@ -227,7 +227,10 @@ func (w *World) deviations(out []Action) []Action {
 		if !t.Wedged && !t.Looping {
 			add(Action{kind: pageLoops, index: int32(i)}, Loops)
 		}
-		if held, ok := w.core.Tab(t.ID); !ok || held.State != core.Leased || !w.fake.Sessions {
+		if !w.fake.Sessions {
+			continue
+		}
+		if held, ok := w.core.Tab(t.ID); !ok || held.State != core.Leased {
 			continue
 		}
 		if t.Left == core.Clean {

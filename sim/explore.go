@@ -6,7 +6,6 @@ import (
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/sim/scheduler"
 	"github.com/pagepool/pagepool/sim/search"
-	"github.com/pagepool/pagepool/sim/spec"
 )
 
 // ExploreOptions bound a search.
@@ -41,8 +40,10 @@ func (o *ExploreOptions) Engine() (options search.Options[*World, Action], reach
 		MaxStates: o.MaxStates, Workers: o.Workers, NoReturn: o.NoReturn, Progress: o.Progress,
 		Fault: func(a *Action) bool { return a.Fault },
 		Adopt: func() func(*World) {
-			own, mine := &scratch{canon: NewCanon(!o.NoSymmetry), every: o.EveryClaim}, new(Reached)
-			all = append(all, mine)
+			own, mine := &scratch{canon: NewCanon(!o.NoSymmetry)}, new(Reached)
+			if all = append(all, mine); !o.EveryClaim {
+				own.checked = newChecked()
+			}
 			return func(w *World) { w.scratch, w.reached = own, mine }
 		},
 	}
@@ -99,23 +100,6 @@ func (w *World) Fingerprint() uint64 {
 		w.canon = NewCanon(true)
 	}
 	return w.canon.Fingerprint(w)
-}
-
-// DoFrom is Do in a copy of another world, whose core is then the one before the step. It leaves
-// claims to CheckState that hold where the state was met before.
-func (w *World) DoFrom(from *World, a *Action) {
-	w.given, w.apart, w.leftOut = &from.core, !w.every, false
-	w.Do(a)
-	w.given, w.apart = nil, false
-}
-
-// CheckState checks the claims that DoFrom has left out.
-func (w *World) CheckState() {
-	if w.leftOut && w.violation == nil {
-		w.breaks(spec.CheckState(&w.transition, w.broken[:0]))
-		w.compare()
-	}
-	w.leftOut = false
 }
 
 // Broken says whether a claim is broken.

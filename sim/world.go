@@ -105,6 +105,7 @@ type plain struct {
 	still     int // timed: what has happened since the clock went on last
 	steps     int
 	hash      uint64 // of the whole history
+	pool      uint64 // of the pool and the ledger, for a search; 0: it is not known
 	mostAlive int
 	worst     core.Time // longest recovery
 	violation *Violation
@@ -120,9 +121,10 @@ type scratch struct {
 	copied     core.State
 	transition spec.Transition
 	checks     spec.Scratch
-	every      bool // claims are never checked apart
-	apart      bool // those about the state alone are left to CheckState
-	leftOut    bool // and so they were, of the last step
+	checked    *checked // nil: every claim is checked after every step
+	apart      bool     // some are left to CheckState
+	leftOut    bool     // and so they were, of the last step
+	repeated   bool     // which was checked before
 	broken     []core.Violation
 	effects    []core.Effect
 	deadlines  []core.Deadline

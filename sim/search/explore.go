@@ -283,17 +283,18 @@ func (w *worker[T, A, W]) look(child W, from place) (uint64, place, bool) {
 	fingerprint := child.Fingerprint()
 	at, known := w.search.seen.find(fingerprint)
 	checker, ok := any(child).(StateChecker)
-	if !ok || child.Broken() || known && !sampled(fingerprint, from) {
+	sample := sampled(fingerprint, from)
+	if !ok || child.Broken() || known && !sample {
 		return fingerprint, at, known
 	}
-	if checker.CheckState(); child.Broken() {
+	if checker.CheckState(!sample); child.Broken() {
 		fingerprint = child.Fingerprint()
 		at, known = w.search.seen.find(fingerprint)
 	}
 	return fingerprint, at, known
 }
 
-// sampled says whether a transition to a known state is checked like one to a new one: one in 128.
+// sampled says whether a transition is checked whole, wherever it leads: one in 128.
 func sampled(fingerprint uint64, from place) bool { return mix(fingerprint, uint64(from))>>57 == 0 }
 
 func (w *worker[T, A, W]) take() W {

@@ -52,9 +52,9 @@ type DoerFrom[W, A any] interface {
 
 // StateChecker is a World whose DoFrom leaves the claims out that are about the state alone.
 type StateChecker interface {
-	// CheckState checks them. It follows a DoFrom that leads to a state that is new, and one in a
-	// hundred or so of those that do not.
-	CheckState()
+	// CheckState checks them: after a DoFrom that leads to a new state, and, all of them, after one
+	// in 128 wherever it leads.
+	CheckState(isNew bool)
 }
 
 // Pointer is a *T that is a World.

@@ -40,14 +40,12 @@ func (p *plan) place() {
 
 // serveFirst serves the first request, in the waiting order, that can be served.
 func (p *plan) serveFirst() bool {
-	if len(p.order) == 0 {
+	if !slices.ContainsFunc(p.order, func(i int32) bool { return p.Requests[i].Used }) {
 		return false
 	}
 	var stopped [core.Classes]bool // its first request has to leave the standbys to an older one
-	var permits [core.Classes]int
-	for c := range permits {
-		permits[c] = p.permits(core.Class(c))
-	}
+	permits := [core.Classes]int{core.Nested: math.MaxInt, core.Urgent: p.permits(core.Urgent)}
+	permits[core.Root] = min(permits[core.Urgent], p.unreserved())
 	for _, i := range p.order {
 		if r := &p.Requests[i]; r.Used && permits[r.Class] > 0 && p.serve(i, &stopped[r.Class]) {
 			return true

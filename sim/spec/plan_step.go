@@ -82,7 +82,10 @@ func (p *plan) given(reason core.Reason) bool {
 // begin makes the facts those at which placement began.
 func (p *plan) begin(t *Transition) {
 	p.step, p.moves = t, p.moves[:0]
-	p.Facts.CopyFrom(&t.After.Facts)
+	tabs, contexts, affinities, requests := p.Tabs, p.Contexts, p.Affinities, p.Requests
+	p.Facts = t.After.Facts // the rest is only read
+	p.Tabs, p.Contexts = append(tabs[:0], p.Tabs...), append(contexts[:0], p.Contexts...)
+	p.Affinities, p.Requests = append(affinities[:0], p.Affinities...), append(requests[:0], p.Requests...)
 	p.Capacity, p.Contraction = t.Before.Capacity, t.Before.Contraction
 	if p.Contraction != 0 && tabAt(&p.Facts, p.Contraction) == core.None {
 		p.Capacity, p.Contraction = p.Capacity-1, 0 // what a contraction takes goes with its tab

@@ -121,6 +121,13 @@ func CheckStep(t *Transition, out []core.Violation) []core.Violation {
 	return t.check(t.Scratch.looked, out)
 }
 
+// CheckTimes does what CheckStep does where the same step was checked before, at other times.
+func CheckTimes(t *Transition, out []core.Violation) []core.Violation {
+	t.begin()
+	t.Scratch.looked = lookingAt(always)
+	return t.check(t.Scratch.looked, out)
+}
+
 // CheckState is explained with CheckStep.
 func CheckState(t *Transition, out []core.Violation) []core.Violation {
 	return t.check(^t.Scratch.looked, out)
