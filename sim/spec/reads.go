@@ -18,16 +18,15 @@ import (
 type reads uint64
 
 const (
-	owners    reads = 1 << (iota + core.EffectKinds) // a tab came, went or moved, or a primary changed
-	waiters                                          // a request came or went, or something of it changed
-	placing                                          // it did something for those that wait: see places
-	opening                                          // an opening was answered
-	asking                                           // what was asked of a tab is overdue
-	naming                                           // it names an affinity
-	pausing                                          // it pauses the opening of tabs
-	deadlines                                        // a deadline came
-	always                                           // every step: how much time has passed
-	itself    reads = 1 << 63                        // the state alone
+	owners  reads = 1 << (iota + core.EffectKinds) // a tab came, went or moved, or a primary changed
+	waiters                                        // a request came or went, or something of it changed
+	placing                                        // it did something for those that wait: see places
+	opening                                        // an opening was answered
+	asking                                         // what was asked of a tab is overdue
+	naming                                         // it names an affinity
+	pausing                                        // it pauses the opening of tabs
+	always                                         // every step: what time it is, for one
+	itself  reads = 1 << 63                        // the state alone
 )
 
 // did are effects of these kinds.
@@ -65,7 +64,6 @@ func (t *Transition) Has() (step reads) {
 	has(e.Kind == core.ProbeOverdue || e.Kind == core.ResetOverdue, asking)
 	has(e.Affinity != 0, naming)
 	has(t.After.Paused && !t.Before.Paused, pausing)
-	has(e.Kind.Deadline(), deadlines)
 	return step
 }
 
