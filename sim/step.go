@@ -11,18 +11,21 @@ import (
 
 // step tells the core of an event and carries out what it answers.
 func (w *World) step(event core.Event) {
+	w.CheckState(true) // of a step of the same action
 	if w.violation != nil {
 		return
 	}
+	first := w.given != nil
 	switch {
 	case w.unchecked:
-	case w.given != nil:
+	case first:
 		w.before, w.given = w.given, nil
 	default:
 		w.copied.CopyFrom(&w.core)
 		w.before = &w.copied
 	}
 	late := w.loopsLate(event)
+	w.pool = 0
 	w.effects = w.core.Step(w.now, event, w.effects[:0])
 	if late != 0 {
 		w.Loop(late) // before anything that the core asks of the page has reached it
@@ -56,7 +59,7 @@ func (w *World) step(event core.Event) {
 		w.endIncidents()
 	}
 	if !w.unchecked {
-		w.check(event)
+		w.check(event, first)
 	}
 	if w.observe != nil {
 		w.observe(w, event, w.effects)
@@ -139,22 +142,38 @@ func (w *World) writeOff(id core.BrowserID) {
 	}
 }
 
-// check looks at the invariants, and compares the ledger with what is really alive.
-func (w *World) check(event core.Event) {
+// check looks at the invariants, and compares the ledger with what is really alive; or at those
+// alone that a step to a known state can break.
+func (w *World) check(event core.Event, first bool) {
 	w.transition = spec.Transition{
 		Before: w.before, After: &w.core, Event: event, Effects: w.effects, Ledger: &w.ledger, Only: w.only,
 		Scratch: &w.checks,
 	}
-	w.broken = spec.Check(&w.transition, w.broken[:0])
-	if len(w.broken) > 0 {
-		v := w.broken[0]
-		w.Violate(v.Name, v.What)
-		for _, also := range w.broken[1:] {
-			w.violation.Also = strings.TrimSpace(w.violation.Also + " " + also.Name)
-		}
+	if w.apart {
+		w.checkApart(first)
 		return
 	}
-	if w.recorded {
+	w.breaks(spec.Check(&w.transition, w.broken[:0]))
+	w.compare()
+}
+
+// breaks notes the claims that a step breaks.
+func (w *World) breaks(broken []core.Violation) {
+	if w.broken = broken; len(broken) == 0 {
+		return
+	}
+	if w.checked != nil {
+		w.checked.forget(w)
+	}
+	w.Violate(broken[0].Name, broken[0].What)
+	for _, also := range broken[1:] {
+		w.violation.Also = strings.TrimSpace(w.violation.Also + " " + also.Name)
+	}
+}
+
+// compare compares the ledger with what is really alive.
+func (w *World) compare() {
+	if w.violation != nil || w.recorded {
 		return
 	}
 	for i := range w.fake.Tabs {

@@ -105,6 +105,7 @@ type plain struct {
 	still     int // timed: what has happened since the clock went on last
 	steps     int
 	hash      uint64 // of the whole history
+	pool      uint64 // of the pool and the ledger, for a search; 0: it is not known
 	mostAlive int
 	worst     core.Time // longest recovery
 	violation *Violation
@@ -120,6 +121,10 @@ type scratch struct {
 	copied     core.State
 	transition spec.Transition
 	checks     spec.Scratch
+	checked    *checked // nil: every claim is checked after every step
+	apart      bool     // some are left to CheckState
+	leftOut    bool     // and so they were, of the last step
+	repeated   bool     // which was checked before
 	broken     []core.Violation
 	effects    []core.Effect
 	deadlines  []core.Deadline
@@ -225,11 +230,11 @@ func (w *World) CopyFrom(o *World) {
 	w.fake.CopyFrom(&o.fake)
 	w.ledger.CopyFrom(&o.ledger)
 	w.clients = append(w.clients[:0], o.clients...)
-	w.freeClients = append(w.freeClients[:0], o.freeClients...)
-	w.owners = append(w.owners[:0], o.owners...)
-	w.timers = append(w.timers[:0], o.timers...)
 	w.incidents = append(w.incidents[:0], o.incidents...)
 	if o.timed {
+		w.freeClients = append(w.freeClients[:0], o.freeClients...)
+		w.owners = append(w.owners[:0], o.owners...)
+		w.timers = append(w.timers[:0], o.timers...)
 		w.programs = append(w.programs[:0], o.programs...)
 	} else {
 		w.programs = o.programs

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"runtime/metrics"
 	"slices"
 	"strings"
@@ -196,6 +198,7 @@ func (s *soak) exploreOne(o *exploreOptions, c *sim.Scenario, bar progress) (exp
 		return exploredScenario{}, err
 	}
 	runtime.GC() // what an earlier search has left does not count towards this one's memory
+	defer o.collectSeldom()()
 	began, last, cutBy, stopped := time.Now(), 0, fmt.Sprintf("-max-states %d", o.maxStates), false
 	x, err := explore(sim.ExploreOptions{
 		MaxStates: int(o.maxStates),
@@ -241,6 +244,17 @@ func (s *soak) exploreOne(o *exploreOptions, c *sim.Scenario, bar progress) (exp
 		e.Violations = append(e.Violations, found)
 	}
 	return e, nil
+}
+
+// collectSeldom has the garbage collector run seldom until what it returns is called: a search keeps
+// most of what it allocates. At the bound of its memory the collector runs as often as it must.
+func (o *exploreOptions) collectSeldom() (restore func()) {
+	limit := debug.SetMemoryLimit(int64(min(o.maxMemory, math.MaxInt64)))
+	percent := debug.SetGCPercent(400)
+	return func() {
+		debug.SetMemoryLimit(limit)
+		debug.SetGCPercent(percent)
+	}
 }
 
 // searchOf is the search of a scenario: from its start, from the end of a trace, or around one.

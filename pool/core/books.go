@@ -67,7 +67,9 @@ func (b *books) step() {
 func (b *books) tables() {
 	s := b.state
 	same := func(what string, is, want *table) {
-		b.same("ids", what, want.used, is.used)
+		if is.used != want.used {
+			b.fail("%ss: counted %d ids, and the books say %d", what, want.used, is.used)
+		}
 		for i, id := range want.ids {
 			if at, ok := is.get(id); id != 0 && (!ok || at != want.slots[i]) {
 				b.fail("the place of %s %d: it is in %d, and the books say %d", what, id, want.slots[i], at)

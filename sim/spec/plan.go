@@ -40,9 +40,14 @@ func (p *plan) place() {
 
 // serveFirst serves the first request, in the waiting order, that can be served.
 func (p *plan) serveFirst() bool {
+	if !slices.ContainsFunc(p.order, func(i int32) bool { return p.Requests[i].Used }) {
+		return false
+	}
 	var stopped [core.Classes]bool // its first request has to leave the standbys to an older one
+	permits := [core.Classes]int{core.Nested: math.MaxInt, core.Urgent: p.permits(core.Urgent)}
+	permits[core.Root] = min(permits[core.Urgent], p.unreserved())
 	for _, i := range p.order {
-		if r := &p.Requests[i]; r.Used && p.permits(r.Class) > 0 && p.serve(i, &stopped[r.Class]) {
+		if r := &p.Requests[i]; r.Used && permits[r.Class] > 0 && p.serve(i, &stopped[r.Class]) {
 			return true
 		}
 	}
@@ -198,8 +203,9 @@ func (p *plan) demandOf(a core.Affinity) (d demand) {
 		}
 	}
 	coming := p.coming(a)
-	limit(&d.tabs, p.room(a))
-	limit(&d.permits, min(p.Settings.RootCap-p.rootLeases(a), p.Settings.AffinityTabs-owned(&p.Facts, a)+coming+promised))
+	leases, tabs := p.Settings.RootCap-p.rootLeases(a), p.Settings.AffinityTabs-owned(&p.Facts, a)
+	limit(&d.tabs, min(leases, tabs))
+	limit(&d.permits, min(leases, tabs+coming+promised))
 	for _, c := range [...]core.Class{core.Nested, core.Urgent, core.Root} {
 		own := min(d.tabs[c], coming)
 		d.tabs[c], coming = d.tabs[c]-own, coming-own
@@ -229,6 +235,9 @@ func (p *plan) demand() (all demand) {
 // need is how many of those that wait could be given a tab together, had the pool the tabs.
 func (p *plan) need() int {
 	n := p.demand().tabs
+	if n[core.Root]+n[core.Urgent] == 0 {
+		return n[core.Nested]
+	}
 	others := max(0, min(n[core.Root], p.permits(core.Root)))
 	return n[core.Nested] + max(0, min(n[core.Urgent]+others, p.permits(core.Urgent)))
 }

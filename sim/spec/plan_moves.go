@@ -178,7 +178,7 @@ func (p *plan) makeRoom() {
 			return
 		}
 	}
-	if target(&p.Facts) > 0 && len(p.standbys)+p.openings()+count(&p.Facts, core.Closing)+p.doomedLeases()+p.free() == 0 {
+	if len(p.standbys) == 0 && target(&p.Facts) > 0 && p.openings()+count(&p.Facts, core.Closing)+p.doomedLeases()+p.free() == 0 {
 		if victim := p.coldest(func(t *core.Tab) bool { return p.rootLeases(t.Affinity) == 0 }); victim != core.None {
 			p.close(victim, core.Eviction)
 		}
@@ -253,7 +253,7 @@ func (p *plan) longestOverdue() int32 {
 // thaw probes the frozen standbys, in their order, as many as those that wait are short of, where
 // no other is there.
 func (p *plan) thaw() {
-	if p.awake() != core.None {
+	if len(p.standbys) == 0 || p.awake() != core.None {
 		return
 	}
 	n := p.need() - tabsThat(&p.Facts, func(t *core.Tab) bool { return thaws(t) && !t.Overdue })
@@ -288,7 +288,7 @@ func (p *plan) refill() {
 // else can serve. Another affinity's tab can, where that is switched on; it says whether one did.
 func (p *plan) refuse() bool {
 	first := core.None // of those that another affinity's tab can serve, in the waiting order
-	if tabsThat(&p.Facts, func(t *core.Tab) bool { return t.State == core.Opening && !t.Overdue }) > 0 {
+	if len(p.order) == 0 || tabsThat(&p.Facts, func(t *core.Tab) bool { return t.State == core.Opening && !t.Overdue }) > 0 {
 		return false
 	}
 	for i := range p.Requests {

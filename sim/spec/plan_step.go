@@ -82,7 +82,10 @@ func (p *plan) given(reason core.Reason) bool {
 // begin makes the facts those at which placement began.
 func (p *plan) begin(t *Transition) {
 	p.step, p.moves = t, p.moves[:0]
-	p.Facts.CopyFrom(&t.After.Facts)
+	tabs, contexts, affinities, requests := p.Tabs, p.Contexts, p.Affinities, p.Requests
+	p.Facts = t.After.Facts // the rest is only read
+	p.Tabs, p.Contexts = append(tabs[:0], p.Tabs...), append(contexts[:0], p.Contexts...)
+	p.Affinities, p.Requests = append(affinities[:0], p.Affinities...), append(requests[:0], p.Requests...)
 	p.Capacity, p.Contraction = t.Before.Capacity, t.Before.Contraction
 	if p.Contraction != 0 && tabAt(&p.Facts, p.Contraction) == core.None {
 		p.Capacity, p.Contraction = p.Capacity-1, 0 // what a contraction takes goes with its tab
@@ -198,27 +201,33 @@ func (p *plan) listWaiting() {
 	for i := range p.Tabs {
 		p.Tabs[i].Pinned = 0
 	}
-	p.order, p.waiters = p.order[:0], p.waiters[:0]
-	for i := range p.Requests {
+	p.listAll()
+	for _, i := range p.order {
 		r := &p.Requests[i]
-		if !r.Used {
-			continue
-		}
-		p.order = append(p.order, int32(i))
-		if !slices.Contains(p.waiters, r.Affinity) {
-			p.waiters = append(p.waiters, r.Affinity)
-		}
 		r.Class, r.Pin, r.Bypassed = classOf(&p.Facts, r), core.None, 0
-		if i < len(before) && before[i].ID == r.ID {
+		if int(i) < len(before) && before[i].ID == r.ID {
 			r.Bypassed = before[i].Bypassed
 			if pin := before[i].Pin; pin != core.None {
 				if was, is := &p.step.Before.Tabs[pin], &p.Tabs[pin]; is.ID == was.ID && is.State == was.State && is.Operation == was.Operation && !is.Overdue && !is.Doomed {
-					p.promise(int32(i), pin)
+					p.promise(i, pin)
 				}
 			}
 		}
 	}
 	slices.SortFunc(p.order, func(i, j int32) int { return p.precedes(&p.Requests[i], &p.Requests[j]) })
+}
+
+// listAll lists those that wait, and their affinities, in no order.
+func (p *plan) listAll() {
+	p.order, p.waiters = p.order[:0], p.waiters[:0]
+	for i := range p.Requests {
+		if r := &p.Requests[i]; r.Used {
+			p.order = append(p.order, int32(i))
+			if !slices.Contains(p.waiters, r.Affinity) {
+				p.waiters = append(p.waiters, r.Affinity)
+			}
+		}
+	}
 }
 
 // answered is a request that the step has answered, as it waited, and its slot.
