@@ -46,6 +46,7 @@ type Browser struct {
 		visits   map[string]int
 		opens    []fate // of the next openings
 		launches []fate // of the next launches
+		owns     map[string]bool
 	}
 }
 
@@ -57,8 +58,28 @@ type fate struct {
 
 // Launch is called by the pool.
 func (b *Browser) Launch(ctx context.Context) (pool.Browser[*Page], error) {
-	b.once.Do(func() { b.fake.Fate = b.fateOf })
+	b.once.Do(func() { b.fake.Fate, b.fake.Owns = b.fateOf, b.OwnContext })
 	return b.fake.Launch(ctx)
+}
+
+// OwnTerms gives affinities terms of their own, as a proxy of its own does in package chrome: their
+// contexts are made for them, and Page.MadeFor says for whom. It is called before they are used.
+func (b *Browser) OwnTerms(affinities ...string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.mu.owns == nil {
+		b.mu.owns = map[string]bool{}
+	}
+	for _, affinity := range affinities {
+		b.mu.owns[affinity] = true
+	}
+}
+
+// OwnContext is called by the pool.
+func (b *Browser) OwnContext(affinity string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.mu.owns[affinity]
 }
 
 // fateOf says what becomes of a call of the pool. A fate that was set is used up by it.
