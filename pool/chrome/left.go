@@ -128,6 +128,9 @@ func (t *tab) undo(ctx context.Context, s *session) (pool.Left, error) {
 	if spoiled {
 		left = pool.SpoiledTab
 	}
+	if t.c.otherProxy.Load() {
+		return pool.SpoiledContext, nil
+	}
 	if !t.b.ClearStorage {
 		return left, nil
 	}
