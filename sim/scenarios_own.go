@@ -51,6 +51,12 @@ var owned = []*Scenario{
 		Faults:   1, Menu: Doubts | Hangs | GivesUp,
 	},
 	{
+		Name: "own-mixed", Says: "the first request says whether the contexts of an affinity are made for it",
+		Settings: small(core.Settings{MaxPages: 2}),
+		Programs: []Program{{get(a).own(), discard}, {get(a).impatient(), release}, {get(a).own(), release}},
+		Faults:   1, Menu: OpenFails | GivesUp,
+	},
+	{
 		Name: "own-recycle", Says: "a browser with contexts that were made for an affinity is replaced",
 		Settings: small(core.Settings{MaxPages: 1, OrphanCap: 1, ProbeBudget: time.Second, ProbeMaxAge: 1}),
 		Programs: []Program{{get(a).own(), discard, get(a).own(), release}, {recycle}},

@@ -49,8 +49,8 @@ func (l *Ledger) ownGrant(t *entry, e *core.Effect) {
 }
 
 // ownContext: what is opened and closed for requests that no standby serves is what the plan says;
-// a standby is closed for them only where no slot is free and no idle tab is left, and the youngest
-// first.
+// a standby is closed for them only where no slot is free for them and no idle tab is left, and the
+// youngest first.
 func ownContext(t *Transition) error {
 	for a := range t.After.Affinities {
 		if k := &t.After.Affinities[a]; k.Known && k.Own != t.Ledger.isOwn(core.Affinity(a)) {
@@ -75,7 +75,7 @@ func (t *Transition) closedForOwn(id core.TabID) error {
 	if n := s.Count(core.Idle); n > 0 {
 		return fmt.Errorf("t%d, a standby, is closed to make room, and idle tabs are left%s", id, TabsIn(s, core.Idle))
 	}
-	if n := int(s.Capacity) + 1 - alive(&s.Facts); n > 0 {
+	if n := int(s.Capacity) + 1 - alive(&s.Facts); n > 0 && n >= t.ownWithoutATab() {
 		return fmt.Errorf("t%d, a standby, is closed to make room, and %d slots are free", id, n)
 	}
 	for i := range s.Tabs {
@@ -85,6 +85,17 @@ func (t *Transition) closedForOwn(id core.TabID) error {
 		}
 	}
 	return nil
+}
+
+// ownWithoutATab is how many requests that no standby serves wait, and were promised no tab.
+func (t *Transition) ownWithoutATab() int {
+	n := 0
+	for i := range t.After.Requests {
+		if r := &t.After.Requests[i]; r.Used && r.Pin == core.None && t.Ledger.isOwn(r.Affinity) {
+			n++
+		}
+	}
+	return n
 }
 
 // standby says whether a tab is a standby after the step.
