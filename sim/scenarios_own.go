@@ -33,6 +33,12 @@ var owned = []*Scenario{
 		Faults:   1, Menu: OpenFails | CloseFails,
 	},
 	{
+		Name: "own-grows", Says: "the pool grows for a nested request of it, though there is a standby",
+		Settings: small(core.Settings{MaxPages: 2, MinPages: 1}),
+		Programs: []Program{{get(a).own(), getNested(a).own(), release, release}, render(b)},
+		Faults:   1, Menu: OpenFails | CloseFails,
+	},
+	{
 		Name: "own-reassign", Says: "no tab of it is handed to another affinity, and it is handed none",
 		Settings: small(core.Settings{MaxPages: 1, AllowReassign: true}),
 		Programs: []Program{render(b), {get(a).own(), release}, render(c)},
@@ -53,7 +59,7 @@ var owned = []*Scenario{
 	{
 		Name: "own-mixed", Says: "the first request says whether the contexts of an affinity are made for it",
 		Settings: small(core.Settings{MaxPages: 2}),
-		Programs: []Program{{get(a).own(), discard}, {get(a).impatient(), release}, {get(a).own(), release}},
+		Programs: []Program{{get(a).own().impatient(), discard}, {get(a).impatient(), release}, {get(a).own(), release}},
 		Faults:   1, Menu: OpenFails | GivesUp,
 	},
 	{

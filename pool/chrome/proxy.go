@@ -29,8 +29,8 @@ type Proxy struct {
 	// password gets none.
 	Server string
 	// Bypass are the hosts that are asked without it, such as .example.com, 10.0.0.0/8 or *:8080.
-	// Chrome asks the machine that it runs on (localhost, 127.0.0.1 and others) without a proxy, unless
-	// one of Bypass is <-loopback>.
+	// Chrome asks the machine that it runs on (localhost, 127.0.0.1 and others) without a proxy,
+	// unless one of Bypass is <-loopback>.
 	Bypass []string
 }
 
@@ -67,8 +67,8 @@ func (x Proxy) check() error {
 	return nil
 }
 
-// hostAndPort says whether a text is a host and a port. Chrome has a default port for each scheme; a
-// port that was forgotten is found sooner where there is none here.
+// hostAndPort says whether a text is a host and a port. Chrome has a default port for each scheme;
+// a port that was forgotten is found sooner where there is none here.
 func hostAndPort(text string) bool {
 	host, port, err := net.SplitHostPort(text)
 	n, wrong := strconv.ParseUint(port, 10, 16)
@@ -100,8 +100,8 @@ func (x Proxy) text() string {
 	return fmt.Sprintf("%s (Bypass %s)", quoted(x.Server), strings.Join(x.Bypass, " "))
 }
 
-// OwnContext reports whether the terms of an affinity have a proxy. It calls Tenant, and waits for it
-// as a lease does. Where the terms cannot be had, it is false, and the lease says why.
+// OwnContext reports whether the terms of an affinity have a proxy. It calls Tenant, and waits for
+// it as a lease does. Where the terms cannot be had, it is false, and the lease says why.
 func (l Launcher) OwnContext(affinity string) bool { return l.hasProxy(affinity) }
 
 // OwnContext is as Launcher's.
@@ -115,9 +115,9 @@ func (o Options) hasProxy(affinity string) bool {
 	return err == nil && terms.Proxy.Server != ""
 }
 
-// NewContextFor makes a profile with the proxy of an affinity. Where the terms cannot be had it makes
-// one without, in which every call of a holder's says so: an error here would pause the opening of
-// tabs for all affinities.
+// NewContextFor makes a profile with the proxy of an affinity. Where the terms cannot be had it
+// makes one without, in which every call of a holder's says so: an error here would pause the
+// opening of tabs for all affinities.
 func (b *browser) NewContextFor(
 	ctx context.Context, affinity string,
 ) (pool.BrowserContext[*Page], error) {
@@ -128,8 +128,8 @@ func (b *browser) NewContextFor(
 	return b.newContext(ctx, proxy)
 }
 
-// proxied refuses terms with another proxy than that of the context. It notes so: the context is then
-// of no use to the next lease either.
+// proxied refuses terms with another proxy than that of the context. It notes so: the context is
+// then of no use to the next lease either.
 func (c *browserContext) proxied(want *terms) error {
 	other := !want.Proxy.equal(c.proxy)
 	c.otherProxy.Store(other)

@@ -3,8 +3,8 @@ package core
 // Affinities with terms of their own: what their contexts need can be given only when these are
 // made, a proxy for example. No standby serves such an affinity, for its context is made already. A
 // tab is opened for each of its requests that none of its own serves, in a context that is made for
-// it, and promised to the request. Where no slot is free and no idle tab is left to evict, a standby
-// is closed for it. None of its tabs is handed to another affinity.
+// it, and promised to the request. Where no slot is free and no idle tab is left to evict, a
+// standby is closed for it. None of its tabs is handed to another affinity.
 
 // ownTerms notes of a request whether the contexts of its affinity are made for it. The first says
 // so, of those since the affinity had a tab, a context or a request; the later ones meet what is
@@ -27,9 +27,9 @@ func (s *State) headsOf(k affinity) (heads, inside *[Classes]int32) {
 // listsInside says whether a tab can be opened for an affinity alone.
 func (s *State) listsInside(k affinity) bool { return k.idle == 0 && (k.Own || s.fits(k)) }
 
-// firstOfOwn is the first of r and of the requests for which a tab can be opened in a context that is
-// made for their affinity. Where no slot is left for the first of these, none is left for any behind
-// it.
+// firstOfOwn is the first of r and of the requests for which a tab can be opened in a context that
+// is made for their affinity. Where no slot is left for the first of these, none is left for any
+// behind it.
 func (s *State) firstOfOwn(r int32) int32 {
 	if s.free() <= 0 || !s.opens() {
 		return r
@@ -78,9 +78,9 @@ func (s *State) eachHeadAhead(a int32, c Class, r int32, fn func(*affinityIndex)
 	s.eachHeadAhead(k.links[c].right, c, r, fn)
 }
 
-// openFor begins to open a tab for an affinity alone: inside its primary where that has a place, and
-// otherwise in a context that is made for it. That is the affinity's from when the tab is open, so
-// nothing else opens in a context that may come to nothing.
+// openFor begins to open a tab for an affinity alone: inside its primary where that has a place,
+// and otherwise in a context that is made for it. That is the affinity's from when the tab is open,
+// so nothing else opens in a context that may come to nothing.
 func (s *State) openFor(a Affinity) int32 {
 	if k := s.at(a); !k.Own || s.fits(k) {
 		return s.openInPrimary(a)
@@ -129,8 +129,8 @@ func (s *State) couldHave(n [Classes]int32) int32 {
 	return n[Nested] + max(0, min(s.permits(Urgent), n[Urgent]+others))
 }
 
-// slots is how many slots are free, or will be by a close that is not overdue. Of what is relief for
-// others, those that no standby serves have this alone.
+// slots is how many slots are free, or will be by a close that is not overdue. Of what is relief
+// for others, those that no standby serves have this alone.
 func (s *State) slots() int32 { return s.counts[Closing] - s.overdue[Closing] + s.free() }
 
 // closeStandby closes the standby that would be adopted last.

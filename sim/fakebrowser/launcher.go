@@ -56,7 +56,8 @@ type Launcher struct {
 	// Measures has the memory of its browsers be measured.
 	Measures bool
 
-	// Owns says which affinities have terms of their own; nil: none has. It must not call the Launcher.
+	// Owns says which affinities have terms of their own; nil: none has. It must not call the
+	// Launcher.
 	Owns func(affinity string) bool
 
 	// FreezeAfter is how long a page has nobody before it is frozen; 0: it never is.

@@ -57,6 +57,12 @@ func ownContext(t *Transition) error {
 			return fmt.Errorf("affinity %d has terms of its own: %v, and the books say %v", a, !k.Own, k.Own)
 		}
 	}
+	for i := range t.After.Tabs {
+		tab := &t.After.Tabs[i]
+		if bound(tab) && t.After.Contexts[tab.Context].Affinity != tab.Affinity {
+			return fmt.Errorf("t%d belongs to affinity %d, and its context does not", tab.ID, tab.Affinity)
+		}
+	}
 	for i := range t.Effects {
 		if e := &t.Effects[i]; e.Kind == core.CloseTab && e.Reason == core.Eviction && e.Affinity == 0 {
 			if err := t.closedForOwn(e.Tab); err != nil {
