@@ -28,6 +28,9 @@ func (p *Pool[P]) launchLocked(e *core.Effect) {
 			err = errNoBrowser
 		}
 		if err == nil {
+			err = p.checkOwn(process)
+		}
+		if err == nil {
 			done = process.Done()
 			if teller, ok := process.(LossTeller); ok {
 				lost = teller.Lost()

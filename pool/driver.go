@@ -148,7 +148,9 @@ var (
 func (p *Pool[P]) openLocked(e *core.Effect) {
 	b := p.mu.browsers[e.Browser]
 	c := p.mu.contexts[e.Context]
+	madeFor := ""
 	if c == nil {
+		madeFor = p.mu.keys.name(e.Affinity) // a standby's is empty
 		c = &browserContext[P]{id: e.Context, name: "c" + strconv.Itoa(int(e.Context)), browser: b, calls: callsWithin(b.life)}
 		p.mu.contexts[c.id] = c
 	}
@@ -161,7 +163,7 @@ func (p *Pool[P]) openLocked(e *core.Effect) {
 	p.operateLocked(t, e, SpanOpen, func(ctx context.Context) error {
 		var err error
 		if known == nil {
-			if known, err = p.openContext(ctx, b, c); err != nil {
+			if known, err = p.openContext(ctx, b, c, madeFor); err != nil {
 				return err
 			}
 		}
@@ -196,8 +198,10 @@ func (p *Pool[P]) openLocked(e *core.Effect) {
 	})
 }
 
-func (p *Pool[P]) openContext(ctx context.Context, b *browser[P], c *browserContext[P]) (BrowserContext[P], error) {
-	made, err := b.process.NewContext(ctx)
+func (p *Pool[P]) openContext(
+	ctx context.Context, b *browser[P], c *browserContext[P], affinity string,
+) (BrowserContext[P], error) {
+	made, err := p.makeContext(ctx, b, affinity)
 	if err == nil && isNil(made) {
 		err = errNoContext
 	}

@@ -28,6 +28,7 @@ type Pool[P any] struct {
 	pseudonyms bool
 	observer   observer      // nil: nobody
 	keeper     keeper        // nil: nobody
+	owns       OwnTeller     // nil: no affinity has terms of its own
 	tracer     Tracer        // nil: nobody
 	measures   bool          // the memory of its browsers can be measured
 	real       bool          // the clock is the real one
@@ -121,6 +122,7 @@ func New[P any](launcher Launcher[P], cfg Config) (*Pool[P], error) {
 	}
 	p.observer, _ = any(launcher).(observer)
 	p.keeper, _ = any(launcher).(keeper)
+	p.owns, _ = any(launcher).(OwnTeller)
 	p.mu.core, p.mu.armed = core.New(settings), noDeadline
 	p.mu.keys = newKeys()
 	p.mu.recorder.most = cfg.More.RecorderEvents
@@ -177,6 +179,7 @@ func (p *Pool[P]) tracedPage(ctx context.Context, op, affinity string, opts []Ge
 
 // getPage asks for a tab for l, and waits for the answer.
 func (p *Pool[P]) getPage(ctx context.Context, l *Lease[P], e core.Event, op, affinity string) error {
+	e.Own = p.hasOwnTerms(affinity)
 	p.mu.Lock()
 	e.Affinity = p.mu.keys.handle(affinity)
 	p.mu.lastRequest++

@@ -75,7 +75,7 @@ type Counters struct {
 	PagesClosed   uint64 // pages that somebody else than the pool closed while they were of use
 	BrowserStarts uint64 // launches asked for
 
-	InPrimary     uint64 // grants of a tab that was opened inside the affinity's primary
+	InPrimary     uint64 // grants of a tab that was opened for the affinity: inside its primary, or in a context made for it
 	Reassignments uint64 // grants of another affinity's tab
 	Probes        uint64 // pages asked whether they answer
 	Rescues       uint64 // pages whose main thread had to be stopped

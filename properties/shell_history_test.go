@@ -40,6 +40,7 @@ type shellScript struct {
 	sessions bool // each lease has a session of its own
 	checks   bool // browsers can be checked
 	freezes  time.Duration
+	owns     bool // the affinities a and b have terms of their own
 	cfg      pool.Config
 	visits   []shellVisit
 	kills    []time.Duration // when the browser dies; of two, the older one
@@ -56,6 +57,7 @@ func newShellScript(seed uint64) shellScript {
 	r := rand.New(rand.NewPCG(seed, 1))
 	s := shellScript{
 		seed: seed, sessions: seed%2 == 1, checks: seed%3 == 0, freezes: time.Duration(seed%4) * 700 * time.Millisecond,
+		owns: seed%5 >= 3,
 		cfg: pool.Config{
 			MaxPages: 1 + r.IntN(4), MaxLease: 20 * time.Second, Reset: r.IntN(3) == 0,
 			More: pool.More{
@@ -81,6 +83,9 @@ func newShellScript(seed uint64) shellScript {
 	}
 	return s
 }
+
+// own says whether an affinity has terms of its own.
+func (s shellScript) own(key string) bool { return s.owns && key <= "b" }
 
 // fate is what becomes of an operation. It depends on its number alone, so both players meet it.
 func (s shellScript) fate(kind fakebrowser.OperationKind, operation uint64) fakebrowser.Fate {
@@ -147,7 +152,7 @@ func TestShellOverTheFakeBrowserHasTheHistoryOfTheBareCore(t *testing.T) {
 func playShell(t *testing.T, s shellScript) []string {
 	h := &shellHistory{began: time.Now()}
 	now := func() time.Duration { return time.Since(h.began) }
-	launcher := &fakebrowser.Launcher{Fate: s.fate, Sessions: s.sessions, Checks: s.checks, FreezeAfter: s.freezes}
+	launcher := &fakebrowser.Launcher{Fate: s.fate, Sessions: s.sessions, Checks: s.checks, FreezeAfter: s.freezes, Owns: s.own}
 	p, err := pool.New(launcher, s.cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -347,7 +352,7 @@ func (b *bareCore) visit(i int, v shellVisit) {
 	b.last++
 	b.visitOf[b.last] = i
 	gone := core.Event{Kind: core.Abandoned, Request: b.last}
-	e := core.Event{Kind: core.Requested, Request: b.last, Affinity: b.handles[v.key], Priority: int32(v.priority)}
+	e := core.Event{Kind: core.Requested, Request: b.last, Affinity: b.handles[v.key], Priority: int32(v.priority), Own: b.own(v.key)}
 	if v.nested {
 		e.Class = core.Nested
 	}

@@ -92,12 +92,14 @@ const (
 	grantedSupplementary
 	grantedInPrimary
 	grantedReassigned
+	grantedOwn
 	grantedProbed
 	bypassed
 	bypassUsedUp
 
 	// Why tabs were closed.
 	closedEviction
+	closedStandby
 	closedDisposal
 	closedDiscard
 	closedWedge
@@ -183,7 +185,7 @@ var reachNames = [reaches]string{
 	idleClosed:         "closed_max_idle",
 	frozen:             "frozen", freezeFailed: "freeze_failed", standbyThawed: "standby_thawed",
 	drained: "drained", drainSilent: "drain_silent",
-	grantedInPrimary: "in_primary", grantedReassigned: "reassigned", grantedProbed: "probed",
+	grantedInPrimary: "in_primary", grantedReassigned: "reassigned", grantedOwn: "made_for_it", closedStandby: "closed_standby", grantedProbed: "probed",
 	bypassed: "bypassed", bypassUsedUp: "bypass_used_up",
 	closedContraction: "closed_contraction", closedDrain: "closed_drain", closedUnwanted: "closed_unwanted", closedSpoiled: "closed_spoiled",
 	closedDoubt: "closed_doubt", closedMemory: "closed_memory", closedBrowserMemory: "closed_browser_memory", pageSwelled: "page_swelled",
@@ -333,6 +335,9 @@ func (w *World) count(event core.Event, effects []core.Effect) {
 			r[endReaches[e.Reason]]++
 		case core.CloseTab:
 			r[closeReaches[e.Reason]]++
+			if e.Reason == core.Eviction && e.Affinity == 0 {
+				r[closedStandby]++
+			}
 		case core.CloseAgain:
 			r[closeAgain]++
 			if event.Kind == core.Opened || event.Kind == core.OpenFailed {
@@ -377,6 +382,9 @@ func (w *World) count(event core.Event, effects []core.Effect) {
 func (w *World) countGrant(e *core.Effect) {
 	r := w.reached
 	r[[...]reach{core.Warm: grantedWarm, core.Adopted: grantedAdopted, core.InPrimary: grantedInPrimary, core.Reassigned: grantedReassigned}[e.How]]++
+	if w.core.Affinities[e.Affinity].Own && e.How == core.InPrimary {
+		r[grantedOwn]++
+	}
 	if e.Waits.Probe > 0 {
 		r[grantedProbed]++
 	}

@@ -79,6 +79,9 @@ func (c *Canon) Hash(s *core.Facts) {
 			c.Add(uint64(a) | c.generations.of(uint64(k.Generation))<<32)
 			c.Add(c.stamps.of(k.Stamp))
 			c.Add(c.Age(k.FreedAt))
+			if k.Own {
+				c.Add(1)
+			}
 			if k.Doubts > 0 {
 				c.Add(uint64(min(int(k.Doubts), s.Settings.AffinityDoubt)) | Bit(othersEndWell(s, core.Affinity(a)), 8) | c.Browser(k.DoubtIn)<<16)
 			}

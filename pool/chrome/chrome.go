@@ -123,6 +123,8 @@
 //	headers, viewport
 //	cookies, permissions, downloads  given to the browser context before its first lease, and
 //	                                 again after ClearStorage has cleared it
+//	proxy                            given when the browser context is made, so that such a tenant
+//	                                 never adopts a standby
 //
 // So a tenant that was evicted, or whose browser is replaced, has all of them in its next context.
 // Terms that cannot be had end the lease's session with a TenantError: no command of the holder

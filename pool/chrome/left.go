@@ -181,6 +181,9 @@ func (t *tab) undo(ctx context.Context, s *session) (pool.Left, error) {
 		post(t.b.wire, t.session, emulation.ClearDeviceMetricsOverride, cdp.Empty{})
 		post(t.b.wire, t.session, emulation.SetDeviceMetricsOverride, t.b.Viewport.metrics())
 	}
+	if t.c.otherProxy.Load() {
+		return pool.SpoiledContext, nil
+	}
 	if !t.b.ClearStorage {
 		return left, nil
 	}

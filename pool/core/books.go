@@ -169,6 +169,8 @@ func (b *books) queues() {
 	for c := Root; c < Classes; c++ {
 		heap(b, headArena{s, c}, s.heads[c], headArena{b.anew, c}, b.anew.heads[c], "heads")
 		heap(b, insideArena{headArena{s, c}}, s.inside[c], insideArena{headArena{b.anew, c}}, b.anew.inside[c], "heads with a place")
+		heap(b, headArena{s, c}, s.ownHeads[c], headArena{b.anew, c}, b.anew.ownHeads[c], "heads of their own")
+		heap(b, insideArena{headArena{s, c}}, s.ownInside[c], insideArena{headArena{b.anew, c}}, b.anew.ownInside[c], "heads of their own without a tab")
 	}
 }
 

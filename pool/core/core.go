@@ -94,6 +94,7 @@ type AffinityFacts struct {
 	Primary    int32      // slot of the context it is known by, or None
 	Tabs       int32      // first of its tabs, those on their way out included; the one that it got last
 	Known      bool
+	Own        bool      // its contexts are made for it; see ownTerms
 	Doubts     int32     // doubtful ends of its leases in a row
 	DoubtSince Time      // when the first of them was
 	DoubtIn    BrowserID // in which browser they were

@@ -36,6 +36,7 @@
 // The other files:
 //
 //	admit.go     the limits, and the order in which requests wait
+//	own.go       affinities whose contexts are made for them, and whom no standby serves
 //	order.go     how often a warm tab may overtake an older request
 //	lease.go     how a lease ends; session.go: what is done between two leases
 //	probe.go     how a tab in doubt is judged

@@ -45,7 +45,7 @@ type How uint8
 const (
 	Adopted    How = iota + 1 // from the standbys
 	Warm                      // the affinity's own idle tab, which has served before
-	InPrimary                 // opened for it inside its affinity's primary
+	InPrimary                 // opened for it inside its affinity's primary, or in a context that was made for that
 	Reassigned                // another affinity's idle tab, with its context and its state
 	Hows                      // how many there are
 )
@@ -57,7 +57,7 @@ const (
 	ReasonNone Reason = iota
 
 	// Why a tab is closed.
-	Eviction      // to make room
+	Eviction      // to make room; of a standby: for an affinity whose contexts are made for it
 	Disposal      // its generation was disposed
 	Discard       // its holder said that it is spoiled
 	Wedge         // its holder said that it does not answer

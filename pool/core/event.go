@@ -52,7 +52,7 @@ const (
 	NoEvent EventKind = iota
 
 	// Callers.
-	Requested        // GetPage: Request, Affinity, Class, Priority, MaxLease
+	Requested        // GetPage: Request, Affinity, Class, Priority, MaxLease, Own
 	Abandoned        // the caller of a request that waits has gone; a request that was answered stays answered
 	Released         // the holder gives the tab back
 	Discarded        // the same, and the tab is spoiled (Wedged: it does not answer)
@@ -148,6 +148,7 @@ type Event struct {
 	Priority   int32
 	Kind       EventKind
 	Class      Class
+	Own        bool // Requested: a context of Affinity is made for it, and no standby serves it
 	NoWait     bool // Disposed: nobody waits for the end
 	Retain     bool // Disposed: the primary stays the affinity's
 	Wedged     bool // Discarded: the page did not answer

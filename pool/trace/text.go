@@ -39,6 +39,7 @@ type sentence struct {
 	maxLease   time.Duration
 	maxIdle    time.Duration
 	jitter     time.Duration
+	own        bool
 	noWait     bool
 	retain     bool
 	wedged     bool
@@ -92,7 +93,7 @@ func (g grammar) with(options ...part) grammar {
 
 var events = [core.EventKinds]grammar{
 	core.NoEvent:            says("look"),
-	core.Requested:          says("get", requestPart, keyPart).with(nestedPart, priorityPart, maxLeasePart),
+	core.Requested:          says("get", requestPart, keyPart).with(nestedPart, priorityPart, maxLeasePart, ownPart),
 	core.Abandoned:          says("abandon", requestPart),
 	core.Released:           says("release", requestPart),
 	core.Discarded:          says("discard", requestPart).with(wedgedPart),
@@ -199,7 +200,7 @@ func AppendEvent(b []byte, e core.Event, names Names) []byte {
 	s := sentence{
 		request: e.Request, affinity: e.Affinity, tab: e.Tab, context: e.Context, browser: e.Browser,
 		priority: e.Priority, class: e.Class, maxLease: e.MaxLease, maxIdle: e.MaxIdle, jitter: e.Jitter,
-		noWait: e.NoWait, retain: e.Retain, wedged: e.Wedged, kept: e.Kept, operation: e.Operation,
+		own: e.Own, noWait: e.NoWait, retain: e.Retain, wedged: e.Wedged, kept: e.Kept, operation: e.Operation,
 		sessions: e.Sessions, checks: e.Checks, tooLarge: e.TooLarge, left: e.Left, navigation: e.Navigation, memory: e.Memory,
 	}
 	switch e.Kind {
@@ -223,7 +224,7 @@ func ParseEvent(words []Word, names Names) (core.Event, error) {
 		Kind: core.EventKind(kind), Request: s.request, Call: s.disposal + s.warm + s.recycle, Affinity: s.affinity,
 		Tab: s.tab, Context: s.context, Browser: s.browser, Priority: s.priority, Class: s.class,
 		MaxLease: s.maxLease, MaxIdle: s.maxIdle, Jitter: s.jitter,
-		NoWait: s.noWait, Retain: s.retain, Wedged: s.wedged, Kept: s.kept, Operation: s.operation,
+		Own: s.own, NoWait: s.noWait, Retain: s.retain, Wedged: s.wedged, Kept: s.kept, Operation: s.operation,
 		Sessions: s.sessions, Checks: s.checks, TooLarge: s.tooLarge, Left: s.left, Navigation: s.navigation, Memory: s.memory,
 	}, nil
 }

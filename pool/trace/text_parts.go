@@ -181,6 +181,7 @@ var (
 	checksPart     = flag("checks", func(s *sentence) *bool { return &s.checks })
 	retainPart     = flag("retain", func(s *sentence) *bool { return &s.retain })
 	keptPart       = flag("kept", func(s *sentence) *bool { return &s.kept })
+	ownPart        = flag("own", func(s *sentence) *bool { return &s.own })
 	noWaitPart     = flag("nowait", func(s *sentence) *bool { return &s.noWait })
 	wedgedPart     = flag("wedged", func(s *sentence) *bool { return &s.wedged })
 	haltPart       = flag("halt", func(s *sentence) *bool { return &s.halt })

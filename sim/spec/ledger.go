@@ -16,8 +16,9 @@ type Ledger struct {
 	browsers   []ledgerBrowser
 	waiting    []ledgerRequest
 	calls      []ledgerCall
-	announced  []announcement // by affinity
-	freedAt    []core.Time    // by affinity: when a tab of it was given back last
+	announced  []announcement  // by affinity
+	own        []core.Affinity // whose contexts are made for them
+	freedAt    []core.Time     // by affinity: when a tab of it was given back last
 	lost       int
 	disposals  uint32         // so far
 	now        core.Time      // of the last step
@@ -154,6 +155,7 @@ func (l *Ledger) CopyFrom(o *Ledger) {
 	l.calls = append(l.calls[:0], o.calls...)
 	l.announced = append(l.announced[:0], o.announced...)
 	l.freedAt = append(l.freedAt[:0], o.freedAt...)
+	l.own = append(l.own[:0], o.own...)
 	l.now, l.lost, l.freed, l.pageGone, l.justOpened, l.disposals = o.now, o.lost, o.freed, o.pageGone, o.justOpened, o.disposals
 	l.unasked, l.tooLate, l.unreset, l.operation = o.unasked, o.tooLate, o.unreset, o.operation
 	l.priority, l.asked = o.priority, o.asked
@@ -320,6 +322,7 @@ func (l *Ledger) Feed(set *core.Settings, now core.Time, event core.Event, effec
 func (l *Ledger) event(now core.Time, e core.Event) {
 	switch e.Kind {
 	case core.Requested:
+		l.ownTerms(e)
 		l.waiting = append(l.waiting, ledgerRequest{id: e.Request, arrived: now, affinity: e.Affinity, priority: e.Priority, class: e.Class})
 		l.asked, l.priority = true, max(l.priority, e.Priority)
 	case core.Released, core.Discarded, core.Expired:
@@ -480,10 +483,10 @@ func (l *Ledger) opens(now core.Time, e *core.Effect) {
 	}
 	c := l.context(e.Context)
 	switch {
-	case c == nil && e.Affinity != 0:
+	case c == nil && e.Affinity != 0 && !l.isOwn(e.Affinity):
 		l.breach("contexts", "t%d opens in c%d, which is gone", e.Tab, e.Context)
 	case c == nil:
-		l.contexts = append(l.contexts, ledgerContext{id: e.Context, browser: e.Browser, askedAt: core.Never})
+		l.contexts = append(l.contexts, ledgerContext{id: e.Context, browser: e.Browser, affinity: e.Affinity, askedAt: core.Never})
 	case c.affinity != e.Affinity || c.doomed != 0:
 		l.breach("isolation", "t%d opens in c%d, which serves another affinity, or a generation that was disposed", e.Tab, e.Context)
 	case c.spoiled:

@@ -37,6 +37,7 @@ func (l *Ledger) granted(now core.Time, e *core.Effect) {
 	if t.unjudged {
 		l.endedWell(t) // its last lease, before it is another affinity's
 	}
+	l.ownKeeps(t, e)
 	if e.How == core.Reassigned {
 		if slices.ContainsFunc(l.tabs, func(o entry) bool { return o.context == t.context && o.id != t.id }) {
 			l.breach("isolation", "t%d was handed to another affinity, and shares its context", e.Tab)
@@ -46,6 +47,7 @@ func (l *Ledger) granted(now core.Time, e *core.Effect) {
 	if t.affinity != 0 && t.affinity != e.Affinity || t.doomed != 0 || c.doomed != 0 || c.affinity != 0 && c.affinity != e.Affinity {
 		l.breach("isolation", "the context of t%d served another affinity or generation", e.Tab)
 	}
+	l.ownGrant(t, e)
 	c.affinity = e.Affinity
 	l.cleanGrant(t)
 	t.affinity, t.holder, t.class, t.priority, t.leasedAt = e.Affinity, e.Request, r.class, r.priority, now
@@ -141,6 +143,7 @@ func (l *Ledger) forgotten(a core.Affinity) {
 		l.breach("isolation", "affinity %d is forgotten, and something of it is left", a)
 	}
 	l.forgetDoubts(a)
+	l.own = slices.DeleteFunc(l.own, func(o core.Affinity) bool { return o == a })
 }
 
 // names says whether a tab, a request or a call of an affinity is left.
@@ -255,7 +258,7 @@ func (l *Ledger) reasonHolds(t *entry, now core.Time, event core.Event, e *core.
 	var ok bool
 	switch e.Reason {
 	case core.Eviction:
-		ok = t.opened && t.affinity != 0 && t.doomed == 0
+		ok = t.opened && (t.affinity != 0 || l.ownWaits()) && t.doomed == 0
 		if t.closing != 0 || t.holder != 0 || !t.opened {
 			l.breach("eviction-truth", "eviction picked t%d, which is not idle", e.Tab)
 		}

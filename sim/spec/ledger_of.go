@@ -97,8 +97,16 @@ func (l *Ledger) Restore(s *core.State) {
 	for _, c := range s.Calls {
 		l.calls = append(l.calls, ledgerCall{id: c.ID, affinity: c.Affinity, disposal: uint32(c.Generation) + 1, browser: c.Browser})
 	}
+	for i := range l.tabs {
+		if c := l.context(l.tabs[i].context); c != nil && l.tabs[i].affinity != 0 {
+			c.affinity = l.tabs[i].affinity // one that is made for it is its affinity's from the start
+		}
+	}
 	for a := range s.Affinities {
 		k := &s.Affinities[a]
+		if k.Known && k.Own {
+			l.own = append(l.own, core.Affinity(a))
+		}
 		if hasBound(&s.Facts, core.Affinity(a)) {
 			*l.announcement(core.Affinity(a)) = announcement{generation: k.Generation, warm: true}
 			l.free(core.Affinity(a), k.FreedAt)

@@ -91,7 +91,9 @@ func (p *plan) begin(t *Transition) {
 		p.Capacity, p.Contraction = p.Capacity-1, 0 // what a contraction takes goes with its tab
 	}
 	for a := range p.Affinities {
-		p.Affinities[a].Stamp = t.affinityBefore(core.Affinity(a)).Stamp // nothing but a grant changes it
+		k := &p.Affinities[a]
+		k.Stamp = t.affinityBefore(core.Affinity(a)).Stamp // nothing but a grant changes it
+		k.Own = k.Own || !k.Known && t.wasOwn(core.Affinity(a))
 	}
 	for i := len(t.Effects) - 1; i >= 0; i-- {
 		p.undo(&t.Effects[i])
@@ -341,6 +343,9 @@ func (t *Transition) moveOf(e *core.Effect) move {
 		if e.Affinity == 0 {
 			return move{kind: e.Kind, tab: e.Tab}
 		}
+		if !slices.ContainsFunc(t.Before.Contexts, func(c core.Context) bool { return c.State != 0 && c.ID == e.Context }) {
+			return move{kind: e.Kind, tab: e.Tab, own: e.Affinity}
+		}
 		return move{kind: e.Kind, tab: e.Tab, context: e.Context}
 	case core.ProbeTab:
 		if i := tabAt(&t.After.Facts, e.Tab); i != core.None && warmProbe(&t.After.Tabs[i]) {
@@ -364,6 +369,9 @@ func (m move) String() string {
 	case core.Grant:
 		return fmt.Sprintf("grant r%d t%d", m.request, m.tab)
 	case core.OpenTab:
+		if m.own != 0 {
+			return fmt.Sprintf("open t%d in a context of its own for affinity %d", m.tab, m.own)
+		}
 		return fmt.Sprintf("open t%d in c%d", m.tab, m.context)
 	case core.ProbeTab:
 		return fmt.Sprintf("probe t%d", m.tab)

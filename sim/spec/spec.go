@@ -102,6 +102,7 @@ var Invariants = []Invariant{
 	{"sick-browser", "Where the driver can, a browser with that evidence is checked; one that a check finds sick is replaced; none is replaced for doubt that no check confirmed.", sickBrowser, always},
 	{"affinity-doubt", "A context is given up for doubt exactly when the ends of its affinity's leases say so, counted by the ledger.", nil, itself},
 	{"browser-memory", "A browser is heavy from a measurement above MaxBrowserMemory until one below nine tenths of it. Each one above closes the largest of its standbys and idle tabs, unless one is on its way out; where none is left, the browser is replaced, and not again before one was full.", browserMemory, always},
+	{"own-context", "An affinity with terms of its own adopts no standby, and none of its contexts is handed over. A standby is closed for one of its requests only where no slot is free for it and no idle tab is left, the youngest first, and refill leaves the slot alone.", ownContext, always},
 	{"two-browsers", "At most two browsers are alive and not written off, at most one takes new tabs, and none opens in a draining one.", twoBrowsers, pausing},
 }
 
