@@ -121,59 +121,6 @@ func (s *State) keepBrowser() {
 	s.operation(Effect{Kind: Launch, Browser: s.LastBrowser})
 }
 
-func (s *State) browserEvent(e *Event) {
-	s.callsDue = true
-	b := s.browser(e.Browser)
-	if e.Kind == BrowserReady && b == nil && e.Browser != 0 && e.Browser <= s.LastBrowser {
-		// It was written off, or it is gone already: what a late launch brought is closed.
-		s.operation(Effect{Kind: CloseBrowser, Browser: e.Browser, Force: true})
-	}
-	if b == nil {
-		return
-	}
-	switch e.Kind {
-	case BrowserReady:
-		s.browserReady(b, e.Checks)
-	case BrowserFailed:
-		if b.Unlaunched {
-			s.endLaunch(b)
-		}
-	case BrowserGone:
-		s.browserGone(b)
-	case BrowserAnswered:
-		s.hear(b.ID)
-	case LaunchSilent: // it is written off; should the launch answer later, what it brings is closed
-		if b.State == BrowserStarting {
-			s.endLaunch(b)
-		}
-	case BrowserCloseSilent:
-		if b.State == BrowserClosing {
-			s.dropBrowser(b.ID)
-		}
-	case BrowserWorn:
-		s.wornOut(b)
-	case CheckDue:
-		s.checkDue(b)
-	case Checked, CheckFailed, CheckSilent:
-		s.checked(b, e)
-	case BrowserStalled:
-		if s.serves(b.ID) && b.AskedAt == Never {
-			b.AskedAt = s.Now
-			s.operation(Effect{Kind: Ping, Browser: b.ID})
-		}
-	case BrowserSilent:
-		if s.serves(b.ID) && b.AskedAt != Never {
-			s.forgive(b)
-			s.endBrowser(b.ID, true)
-			s.failedBrowser()
-		}
-	case DrainSilent:
-		if b.State == BrowserDraining {
-			s.endBrowser(b.ID, true)
-		}
-	}
-}
-
 // browserReady puts a browser to service. One that it replaces drains from this step on.
 func (s *State) browserReady(b *Browser, checks bool) {
 	launched := b.Unlaunched && b.State == BrowserStarting

@@ -202,26 +202,13 @@ func (s *State) askContext(i int32, reason Reason) {
 	s.operation(Effect{Kind: CloseContext, Context: c.ID, Browser: c.Browser, Affinity: c.Affinity, Reason: reason})
 }
 
-func (s *State) contextEvent(e *Event) {
-	i, ok := s.contextIndex.get(uint64(e.Context))
-	if !ok || s.Contexts[i].State == ContextOpen {
-		return
-	}
+func (s *State) contextFailed(i int32) {
 	c := &s.Contexts[i]
-	switch e.Kind {
-	case ContextClosed:
-		s.hear(c.Browser)
-		s.removeContext(i)
-	case ContextCloseFailed:
-		s.hear(c.Browser)
-		if c.State == ContextClosing && c.AskedAt != Never && s.serves(c.Browser) {
-			c.AskedAt = Never
-			if c.Rung == CloseAsked && c.Closes < ClosesBeforeKill {
-				s.askContext(i, ReasonNone)
-			}
+	if c.State == ContextClosing && c.AskedAt != Never && s.serves(c.Browser) {
+		c.AskedAt = Never
+		if c.Rung == CloseAsked && c.Closes < ClosesBeforeKill {
+			s.askContext(i, ReasonNone)
 		}
-	case ContextSilent:
-		s.contextSilent(i)
 	}
 }
 

@@ -49,7 +49,7 @@ type Tab struct {
 	StuckSince Time          // stuck: when the first such lease in a row began
 	RetireAt   Time          // when it is past its MaxAge
 	Stamp      uint64        // when it was handed out last, as a place in the order of all grants
-	Operation  Operation     // the number of what was asked last; answers that name another come too late
+	Operation  OperationID   // the number of what was asked last; answers that name another come too late
 	ID         TabID
 	Browser    BrowserID
 	Affinity   Affinity // whose it is, or was until it began to close; 0: nobody's
@@ -137,7 +137,7 @@ type Facts struct {
 	LastTab        TabID
 	LastContext    ContextID
 	LastBrowser    BrowserID
-	LastOperation  Operation
+	LastOperation  OperationID
 	LastGeneration Generation
 	LastStamp      uint64
 	LastOrder      uint64
@@ -240,7 +240,7 @@ func (s *State) handle(e *Event) {
 		s.disposed(e)
 	case WarmRequested, RecycleRequested:
 		s.callRequested(e)
-	case DisposeAbandoned, WarmAbandoned, RecycleAbandoned:
+	case CallAbandoned:
 		s.callAbandoned(e.Call)
 	case SweepRequested:
 		s.sweep(e.MaxIdle)
@@ -258,77 +258,8 @@ func (s *State) handle(e *Event) {
 		s.Grounded = false
 	case ContractDue:
 		s.Shrinking = s.Idle
-	case ContextClosed, ContextCloseFailed, ContextSilent:
-		s.contextEvent(e)
-	case BrowserReady, BrowserFailed, BrowserGone, BrowserAnswered, LaunchSilent, BrowserCloseSilent,
-		BrowserWorn, BrowserStalled, BrowserSilent, DrainSilent, Checked, CheckFailed, CheckDue, CheckSilent:
-		s.browserEvent(e)
 	default:
-		if i, ok := s.tabIndex.get(uint64(e.Tab)); ok {
-			s.tabEvent(e, i)
-		}
-	}
-}
-
-func (s *State) tabEvent(e *Event, i int32) {
-	if e.Operation != 0 && e.Operation != s.Tabs[i].Operation {
-		// It was given up, so it is no sign of life: a driver answers because it was told to end
-		// the call.
-		if e.Kind == SessionEnded && e.Left == SpoiledContext {
-			s.giveUpContext(i, Spoiled) // but what it says is so
-		}
-		return
-	}
-	if !e.Kind.Deadline() {
-		s.hear(s.Tabs[i].Browser)
-		if e.Kind != Crashed {
-			s.Tabs[i].AskedAt = Never
-		}
-	}
-	switch e.Kind {
-	case Opened:
-		s.opened(i, e)
-	case OpenFailed:
-		s.openFailed(i)
-	case OpenOverdue, CloseOverdue, ProbeOverdue, ResetOverdue:
-		s.markOverdue(e.Kind, i)
-	case OpenSilent:
-		s.openSilent(i)
-	case FreezeDue:
-		s.freeze(i)
-	case Probed:
-		s.probed(i)
-	case SessionEnded:
-		s.sessionEnded(e, i)
-	case SessionBegun:
-		s.sessionBegun(i)
-	case SessionEndFailed, SessionBeginFailed:
-		s.sessionFailed(i)
-	case ProbeFailed, ProbeSilent:
-		s.probeFailed(i)
-	case Rescued:
-		s.wasRescued(i)
-	case RescueFailed, RescueSilent:
-		s.rescueFailed(i)
-	case WasReset:
-		s.wasReset(i)
-	case ResetFailed, ResetSilent:
-		s.resetFailed(i)
-	case Closed:
-		s.closed(i, e.Kept)
-	case CloseFailed:
-		s.closeFailed(i)
-	case CloseSilent:
-		s.closeSilent(i)
-	case Killed, KillFailed:
-		s.killAnswered(i)
-	case KillSilent:
-		s.killSilent(i)
-	case Crashed:
-		s.crashed(i, e.TooLarge)
-	case RetireDue:
-		s.Tabs[i].RetireAt = min(s.Tabs[i].RetireAt, s.Now)
-		s.retire(i)
+		s.heard(e)
 	}
 }
 

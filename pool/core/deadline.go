@@ -61,8 +61,8 @@ func (s *State) arm(at Time) { s.armed = min(s.armed, at) }
 func (s *State) armTabs() {
 	for _, i := range s.moved {
 		t := &s.Tabs[i]
-		at, _ := s.tabDeadline(t)
-		grace, _ := s.graceDeadline(t)
+		at, _, _ := s.tabDeadline(t)
+		grace, _, _ := s.graceDeadline(t)
 		s.arm(min(at, grace))
 	}
 	s.moved = s.moved[:0]
@@ -104,19 +104,19 @@ func (s *State) contextDeadline(i int32) (Deadline, bool) {
 	if c.Rung == KillingRenderer {
 		patience = s.Settings.KillTimeout
 	}
-	return Deadline{c.RungSince.Add(patience), Event{Kind: ContextSilent, Context: c.ID}}, true
+	return Deadline{c.RungSince.Add(patience), Event{Kind: Silent, Of: CloseContext, Context: c.ID}}, true
 }
 
 func (s *State) tabDeadlines(fn func(Deadline)) {
 	for i := range s.Tabs {
 		t := &s.Tabs[i]
-		if at, kind := s.tabDeadline(t); kind == Expired {
+		if at, kind, of := s.tabDeadline(t); kind == Expired {
 			fn(Deadline{at, Event{Kind: kind, Request: t.Holder}})
 		} else if kind != NoEvent {
-			fn(Deadline{at, Event{Kind: kind, Tab: t.ID}})
+			fn(Deadline{at, Event{Kind: kind, Of: of, Tab: t.ID}})
 		}
-		if at, kind := s.graceDeadline(t); kind != NoEvent {
-			fn(Deadline{at, Event{Kind: kind, Tab: t.ID}})
+		if at, kind, of := s.graceDeadline(t); kind != NoEvent {
+			fn(Deadline{at, Event{Kind: kind, Of: of, Tab: t.ID}})
 		}
 	}
 }
@@ -149,12 +149,15 @@ func (s *State) browserDeadlines(b *Browser, fn func(Deadline)) {
 	on := func(at Time, after time.Duration, kind EventKind) {
 		fn(Deadline{at.Add(after), Event{Kind: kind, Browser: b.ID}})
 	}
+	silent := func(at Time, after time.Duration, of EffectKind) {
+		fn(Deadline{at.Add(after), Event{Kind: Silent, Of: of, Browser: b.ID}})
+	}
 	switch b.State {
 	case BrowserStarting:
-		on(b.Since, set.LaunchTimeout, LaunchSilent)
+		silent(b.Since, set.LaunchTimeout, Launch)
 		return
 	case BrowserClosing:
-		on(b.Since, set.BrowserCloseTimeout, BrowserCloseSilent)
+		silent(b.Since, set.BrowserCloseTimeout, CloseBrowser)
 		return
 	case BrowserDraining:
 		on(b.Since, set.DrainTimeout, DrainSilent)
@@ -170,15 +173,15 @@ func (s *State) browserDeadlines(b *Browser, fn func(Deadline)) {
 		}
 	}
 	if s.Check.Browser == b.ID {
-		on(s.Check.Began, set.CheckTimeout(), CheckSilent)
+		silent(s.Check.Began, set.CheckTimeout(), CheckBrowser)
 	}
 	if set.StallTimeout < 0 {
 		return
 	}
 	if b.AskedAt != Never {
-		on(b.AskedAt, set.StallTimeout, BrowserSilent)
-	} else if silent := s.silentSince(b.ID); silent != Never {
-		on(max(silent, b.HeardAt), set.StallTimeout, BrowserStalled)
+		silent(b.AskedAt, set.StallTimeout, Ping)
+	} else if since := s.silentSince(b.ID); since != Never {
+		on(max(since, b.HeardAt), set.StallTimeout, BrowserStalled)
 	}
 }
 
@@ -200,54 +203,54 @@ func (s *State) silentSince(id BrowserID) Time {
 	return since
 }
 
-// tabDeadline is when something of a tab is given up, and what; NoEvent, at the last instant there
-// is: nothing is.
-func (s *State) tabDeadline(t *Tab) (Time, EventKind) {
+// tabDeadline is when something of a tab is given up, and of which operation; NoEvent, at the last
+// instant there is: nothing is.
+func (s *State) tabDeadline(t *Tab) (at Time, kind EventKind, of EffectKind) {
 	set := &s.Settings
 	switch {
 	case t.State == Leased && t.MaxLease > 0:
-		return t.Since.Add(t.MaxLease), Expired
+		return t.Since.Add(t.MaxLease), Expired, NoEffect
 	case (t.State == Idle || t.State == Standby) && t.RetireAt < Never:
-		return t.RetireAt, RetireDue
+		return t.RetireAt, RetireDue, NoEffect
 	case t.thaws():
-		return t.Since.Add(set.ProbeTimeout()), ProbeSilent
+		return t.Since.Add(set.ProbeTimeout()), Silent, ProbeTab
 	case t.State == Opening && t.Overdue:
-		return t.Since.Add(set.OpenTimeout), OpenSilent
+		return t.Since.Add(set.OpenTimeout), Silent, OpenTab
 	case t.State == Probing && !t.Suspect:
-		return t.Since.Add(set.ProbeTimeout()), ProbeSilent
+		return t.Since.Add(set.ProbeTimeout()), Silent, ProbeTab
 	case t.State == Probing && !t.Rescued:
-		return t.SuspectAt.Add(set.RescueTimeout / 2), ProbeSilent
+		return t.SuspectAt.Add(set.RescueTimeout / 2), Silent, ProbeTab
 	case t.State == Probing:
-		return t.SuspectAt.Add(set.RescueTimeout), ProbeSilent
+		return t.SuspectAt.Add(set.RescueTimeout), Silent, ProbeTab
 	case t.State == Rescuing:
-		return t.SuspectAt.Add(set.RescueTimeout), RescueSilent
+		return t.SuspectAt.Add(set.RescueTimeout), Silent, RescueTab
 	case t.State == Resetting && t.Part == PartLeave:
-		return t.Since.Add(set.OpenTimeout), ResetSilent
+		return t.Since.Add(set.OpenTimeout), Silent, ResetTab
 	case t.State == Resetting && t.Part == PartBegin:
-		return t.Since.Add(set.BeginTimeout()), ResetSilent
+		return t.Since.Add(set.BeginTimeout()), Silent, ResetTab
 	case t.State == Resetting:
-		return t.Since.Add(set.EndTimeout()), ResetSilent
+		return t.Since.Add(set.EndTimeout()), Silent, ResetTab
 	case t.State != Closing || !s.serves(t.Browser): // it goes with its browser
 	case t.Rung == KillingRenderer:
-		return t.RungSince.Add(set.KillTimeout), KillSilent
+		return t.RungSince.Add(set.KillTimeout), Silent, KillTab
 	case t.Overdue:
-		return t.RungSince.Add(set.CloseTimeout), CloseSilent
+		return t.RungSince.Add(set.CloseTimeout), Silent, CloseTab
 	}
-	return Never, NoEvent
+	return Never, NoEvent, NoEffect
 }
 
 // graceDeadline is when what a tab waits for becomes overdue, or when one that nobody waits for is
 // frozen.
-func (s *State) graceDeadline(t *Tab) (Time, EventKind) {
+func (s *State) graceDeadline(t *Tab) (at Time, kind EventKind, of EffectKind) {
 	if at, due := s.freezeDue(t); due {
-		return at, FreezeDue
+		return at, FreezeDue, NoEffect
 	}
-	kind, grace := overdueKind(t.State), s.Settings.OpenGrace
-	if t.Overdue || kind == NoEvent {
-		return Never, NoEvent
+	of, grace := awaitedIn(t.State), s.Settings.OpenGrace
+	if t.Overdue || of == NoEffect {
+		return Never, NoEvent, NoEffect
 	}
 	if t.State == Closing {
 		grace = s.Settings.CloseGrace
 	}
-	return t.Since.Add(grace), kind
+	return t.Since.Add(grace), Overdue, of
 }

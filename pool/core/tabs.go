@@ -95,9 +95,9 @@ func (s *State) askTab(i int32, e Effect) {
 }
 
 // markOverdue notes that what a tab waits for is no relief any more for requests that wait.
-func (s *State) markOverdue(kind EventKind, i int32) {
+func (s *State) markOverdue(i int32, of EffectKind) {
 	t := &s.Tabs[i]
-	if t.Overdue || kind != overdueKind(t.State) {
+	if t.Overdue || of != awaitedIn(t.State) {
 		return
 	}
 	s.unpin(i)
@@ -107,19 +107,19 @@ func (s *State) markOverdue(kind EventKind, i int32) {
 	s.touch(t.Affinity)
 }
 
-// overdueKind is the deadline from which what a tab in a state waits for is no relief any more.
-func overdueKind(state TabState) EventKind {
+// awaitedIn is what a tab in a state waits for, in the words of Overdue; NoEffect: for nothing.
+func awaitedIn(state TabState) EffectKind {
 	switch state {
 	case Opening:
-		return OpenOverdue
+		return OpenTab
 	case Probing, Rescuing:
-		return ProbeOverdue
+		return ProbeTab
 	case Resetting:
-		return ResetOverdue
+		return ResetTab
 	case Closing:
-		return CloseOverdue
+		return CloseTab
 	}
-	return NoEvent
+	return NoEffect
 }
 
 // toStandbys makes a tab a standby. It goes to the end of them, but for one of a browser that is

@@ -1,0 +1,194 @@
+package core
+
+// Operations: what a browser is asked for, each by an effect. An operation ends with its answer
+// (Done, Failed), or it is given up when its time is over (Silent). What it is about says to whom
+// an event goes: to a tab, to a context or to a browser.
+
+func (s *State) heard(e *Event) {
+	switch {
+	case e.Tab != 0:
+		if i, ok := s.tabIndex.get(uint64(e.Tab)); ok {
+			s.tabEvent(i, e)
+		}
+	case e.Context != 0:
+		if i, ok := s.contextIndex.get(uint64(e.Context)); ok && s.Contexts[i].State != ContextOpen {
+			s.contextEvent(i, e)
+		}
+	case e.Browser != 0:
+		s.browserEvent(e)
+	}
+}
+
+func (s *State) tabEvent(i int32, e *Event) {
+	if e.Operation != 0 && e.Operation != s.Tabs[i].Operation {
+		// It was given up, so it is no sign of life: a driver answers because it was told to end
+		// the call.
+		if e.Is(Done, EndSession) && e.Left == SpoiledContext {
+			s.giveUpContext(i, Spoiled) // but what it says is so
+		}
+		return
+	}
+	if !e.Kind.Deadline() {
+		s.hear(s.Tabs[i].Browser)
+		if e.Kind != Crashed {
+			s.Tabs[i].AskedAt = Never
+		}
+	}
+	switch e.Kind {
+	case Done:
+		s.tabDone(i, e)
+	case Failed:
+		s.tabFailed(i, e.Of)
+	case Silent:
+		s.tabSilent(i, e.Of)
+	case Overdue:
+		s.markOverdue(i, e.Of)
+	case Crashed:
+		s.crashed(i, e.TooLarge)
+	case FreezeDue:
+		s.freeze(i)
+	case RetireDue:
+		s.Tabs[i].RetireAt = min(s.Tabs[i].RetireAt, s.Now)
+		s.retire(i)
+	}
+}
+
+func (s *State) tabDone(i int32, e *Event) {
+	switch e.Of {
+	case OpenTab:
+		s.opened(i, e)
+	case ProbeTab:
+		s.probed(i)
+	case RescueTab:
+		s.wasRescued(i)
+	case ResetTab:
+		s.wasReset(i)
+	case EndSession:
+		s.sessionEnded(i, e)
+	case BeginSession:
+		s.sessionBegun(i)
+	case CloseTab:
+		s.closed(i, e.Kept)
+	case KillTab:
+		s.killAnswered(i)
+	}
+}
+
+func (s *State) tabFailed(i int32, of EffectKind) {
+	switch of {
+	case OpenTab:
+		s.openFailed(i)
+	case ProbeTab:
+		s.probeFailed(i)
+	case RescueTab:
+		s.rescueFailed(i)
+	case ResetTab:
+		s.resetFailed(i)
+	case EndSession, BeginSession:
+		s.sessionFailed(i)
+	case CloseTab:
+		s.closeFailed(i)
+	case KillTab:
+		s.killAnswered(i)
+	}
+}
+
+func (s *State) tabSilent(i int32, of EffectKind) {
+	switch of {
+	case OpenTab:
+		s.openSilent(i)
+	case ProbeTab:
+		s.probeFailed(i)
+	case RescueTab:
+		s.rescueFailed(i)
+	case ResetTab:
+		s.resetFailed(i)
+	case CloseTab:
+		s.closeSilent(i)
+	case KillTab:
+		s.killSilent(i)
+	}
+}
+
+func (s *State) contextEvent(i int32, e *Event) {
+	c := &s.Contexts[i]
+	switch e.Kind {
+	case Done:
+		s.hear(c.Browser)
+		s.removeContext(i)
+	case Failed:
+		s.hear(c.Browser)
+		s.contextFailed(i)
+	case Silent:
+		s.contextSilent(i)
+	}
+}
+
+func (s *State) browserEvent(e *Event) {
+	s.callsDue = true
+	b := s.browser(e.Browser)
+	if e.Is(Done, Launch) && b == nil && e.Browser <= s.LastBrowser {
+		// It was written off, or it is gone already: what a late launch brought is closed.
+		s.operation(Effect{Kind: CloseBrowser, Browser: e.Browser, Force: true})
+	}
+	if b == nil {
+		return
+	}
+	switch e.Kind {
+	case Done, Failed:
+		s.browserAnswers(b, e)
+	case Silent:
+		s.browserSilent(b, e)
+	case BrowserGone:
+		s.browserGone(b)
+	case BrowserWorn:
+		s.wornOut(b)
+	case CheckDue:
+		s.checkDue(b)
+	case BrowserStalled:
+		if s.serves(b.ID) && b.AskedAt == Never {
+			b.AskedAt = s.Now
+			s.operation(Effect{Kind: Ping, Browser: b.ID})
+		}
+	case DrainSilent:
+		if b.State == BrowserDraining {
+			s.endBrowser(b.ID, true)
+		}
+	}
+}
+
+func (s *State) browserAnswers(b *Browser, e *Event) {
+	switch {
+	case e.Is(Done, Launch):
+		s.browserReady(b, e.Checks)
+	case e.Is(Failed, Launch):
+		if b.Unlaunched {
+			s.endLaunch(b)
+		}
+	case e.Is(Done, Ping):
+		s.hear(b.ID)
+	case e.Of == CheckBrowser:
+		s.checked(b, e)
+	}
+}
+
+func (s *State) browserSilent(b *Browser, e *Event) {
+	switch e.Of {
+	case Launch: // it is written off; should the launch answer later, what it brings is closed
+		if b.State == BrowserStarting {
+			s.endLaunch(b)
+		}
+	case CloseBrowser:
+		if b.State == BrowserClosing {
+			s.dropBrowser(b.ID)
+		}
+	case CheckBrowser:
+		s.checked(b, e)
+	case Ping:
+		if s.serves(b.ID) && b.AskedAt != Never {
+			s.forgive(b)
+			s.endBrowser(b.ID, true)
+			s.failedBrowser()
+		}
+	}
+}
