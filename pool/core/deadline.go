@@ -84,11 +84,11 @@ func (s *State) poolDeadlines(fn func(Deadline)) {
 	for i := range s.Browsers {
 		s.browserDeadlines(&s.Browsers[i], fn)
 	}
-	if s.Paused && s.Phase < PhaseEnding {
-		fn(Deadline{s.RetryAt, Event{Kind: RetryDue}})
+	if s.Openings.On && s.Phase < PhaseEnding {
+		fn(Deadline{s.Openings.Until, Event{Kind: RetryDue}})
 	}
-	if s.Grounded && s.Phase < PhaseEnding {
-		fn(Deadline{s.RelaunchAt, Event{Kind: RelaunchDue}})
+	if s.Launches.On && s.Phase < PhaseEnding {
+		fn(Deadline{s.Launches.Until, Event{Kind: RelaunchDue}})
 	}
 	if s.Idle && !s.Shrinking && int(s.Capacity) > s.Settings.MinPages {
 		fn(Deadline{s.IdleSince.Add(s.Settings.IdleContraction), Event{Kind: ContractDue}})
@@ -100,11 +100,8 @@ func (s *State) contextDeadline(i int32) (Deadline, bool) {
 	if c.State != ContextClosing || !s.serves(c.Browser) {
 		return Deadline{}, false
 	}
-	patience := s.Settings.CloseTimeout
-	if c.Rung == KillingRenderer {
-		patience = s.Settings.KillTimeout
-	}
-	return Deadline{c.RungSince.Add(patience), Event{Kind: Silent, Of: CloseContext, Context: c.ID}}, true
+	at := c.Began.Add(s.Settings.limit(c.Ladder.underWay()))
+	return Deadline{at, Event{Kind: Silent, Of: CloseContext, Context: c.ID}}, true
 }
 
 func (s *State) tabDeadlines(fn func(Deadline)) {
@@ -149,15 +146,15 @@ func (s *State) browserDeadlines(b *Browser, fn func(Deadline)) {
 	on := func(at Time, after time.Duration, kind EventKind) {
 		fn(Deadline{at.Add(after), Event{Kind: kind, Browser: b.ID}})
 	}
-	silent := func(at Time, after time.Duration, of EffectKind) {
-		fn(Deadline{at.Add(after), Event{Kind: Silent, Of: of, Browser: b.ID}})
+	silent := func(began Time, of EffectKind) {
+		fn(Deadline{began.Add(set.limit(of)), Event{Kind: Silent, Of: of, Browser: b.ID}})
 	}
 	switch b.State {
 	case BrowserStarting:
-		silent(b.Since, set.LaunchTimeout, Launch)
+		silent(b.Since, Launch)
 		return
 	case BrowserClosing:
-		silent(b.Since, set.BrowserCloseTimeout, CloseBrowser)
+		silent(b.Since, CloseBrowser)
 		return
 	case BrowserDraining:
 		on(b.Since, set.DrainTimeout, DrainSilent)
@@ -173,13 +170,13 @@ func (s *State) browserDeadlines(b *Browser, fn func(Deadline)) {
 		}
 	}
 	if s.Check.Browser == b.ID {
-		silent(s.Check.Began, set.CheckTimeout(), CheckBrowser)
+		silent(s.Check.Began, CheckBrowser)
 	}
 	if set.StallTimeout < 0 {
 		return
 	}
 	if b.AskedAt != Never {
-		silent(b.AskedAt, set.StallTimeout, Ping)
+		silent(b.AskedAt, Ping)
 	} else if since := s.silentSince(b.ID); since != Never {
 		on(max(since, b.HeardAt), set.StallTimeout, BrowserStalled)
 	}
@@ -204,39 +201,25 @@ func (s *State) silentSince(id BrowserID) Time {
 }
 
 // tabDeadline is when something of a tab is given up, and of which operation; NoEvent, at the last
-// instant there is: nothing is.
+// instant there is: nothing is. An opening and a close are overdue first.
 func (s *State) tabDeadline(t *Tab) (at Time, kind EventKind, of EffectKind) {
-	set := &s.Settings
+	of = t.underWay()
+	limit := s.Settings.limit(of)
 	switch {
 	case t.State == Leased && t.MaxLease > 0:
 		return t.Since.Add(t.MaxLease), Expired, NoEffect
 	case (t.State == Idle || t.State == Standby) && t.RetireAt < Never:
 		return t.RetireAt, RetireDue, NoEffect
-	case t.thaws():
-		return t.Since.Add(set.ProbeTimeout()), Silent, ProbeTab
-	case t.State == Opening && t.Overdue:
-		return t.Since.Add(set.OpenTimeout), Silent, OpenTab
-	case t.State == Probing && !t.Suspect:
-		return t.Since.Add(set.ProbeTimeout()), Silent, ProbeTab
-	case t.State == Probing && !t.Rescued:
-		return t.SuspectAt.Add(set.RescueTimeout / 2), Silent, ProbeTab
-	case t.State == Probing:
-		return t.SuspectAt.Add(set.RescueTimeout), Silent, ProbeTab
-	case t.State == Rescuing:
-		return t.SuspectAt.Add(set.RescueTimeout), Silent, RescueTab
-	case t.State == Resetting && t.Part == PartLeave:
-		return t.Since.Add(set.OpenTimeout), Silent, ResetTab
-	case t.State == Resetting && t.Part == PartBegin:
-		return t.Since.Add(set.BeginTimeout()), Silent, ResetTab
+	case of == NoEffect, !t.Overdue && (of == OpenTab || of == CloseTab), t.State == Closing && !s.serves(t.Browser):
+		return Never, NoEvent, NoEffect // what is closing goes with its browser
 	case t.State == Resetting:
-		return t.Since.Add(set.EndTimeout()), Silent, ResetTab
-	case t.State != Closing || !s.serves(t.Browser): // it goes with its browser
-	case t.Rung == KillingRenderer:
-		return t.RungSince.Add(set.KillTimeout), Silent, KillTab
-	case t.Overdue:
-		return t.RungSince.Add(set.CloseTimeout), Silent, CloseTab
+		of = ResetTab // whichever part
+	case t.State == Rescuing, t.State == Probing && t.Suspect && t.Rescued:
+		limit = s.Settings.RescueTimeout
+	case t.State == Probing && t.Suspect:
+		limit = s.Settings.RescueTimeout / 2
 	}
-	return Never, NoEvent, NoEffect
+	return t.Began.Add(limit), Silent, of
 }
 
 // graceDeadline is when what a tab waits for becomes overdue, or when one that nobody waits for is

@@ -211,7 +211,7 @@ func (s *State) tabView(t *Tab) TabView {
 		ID: t.ID, Context: s.Contexts[t.Context].ID, Browser: t.Browser, Affinity: t.Affinity,
 		Generation: t.Generation, Holder: t.Holder, Stamp: t.Stamp, Since: t.Since,
 		State: t.State, Class: t.Class, Reason: t.Reason, Doomed: t.Doomed, Overdue: t.Overdue,
-		Operation: t.Operation, Suspect: t.Suspect, Rescued: t.Rescued, Part: t.Part, Primary: s.isPrimary(t.Context), Frozen: t.Frozen, Memory: t.Memory,
+		Operation: t.Number, Suspect: t.Suspect, Rescued: t.Rescued, Part: t.Part, Primary: s.isPrimary(t.Context), Frozen: t.Frozen, Memory: t.Memory,
 	}
 }
 

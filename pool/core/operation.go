@@ -1,8 +1,72 @@
 package core
 
+import "time"
+
 // Operations: what a browser is asked for, each by an effect. An operation ends with its answer
 // (Done, Failed), or it is given up when its time is over (Silent). What it is about says to whom
 // an event goes: to a tab, to a context or to a browser.
+
+// Operation is what a tab or a context is asked. Its kind follows from the state: see underWay.
+type Operation struct {
+	Number  OperationID // of the last; answers that name another come too late
+	Part    ResetPart   // Resetting: which part of it
+	Began   Time        // from when its time counts: the state's beginning, the rung's, or that of doubt
+	AskedAt Time        // since when one has been silent; Never: none is
+	Overdue bool        // its grace is over: OpenGrace, or of a close CloseGrace
+}
+
+// begin begins an operation on what has the record.
+func (s *State) begin(o *Operation, e Effect) {
+	o.AskedAt = min(o.AskedAt, s.Now)
+	s.operation(e)
+	o.Number = s.LastOperation
+}
+
+// underWay is what a tab is asked in its state; NoEffect: nothing. A kill on the last rung is followed
+// by one more close.
+func (t *Tab) underWay() EffectKind {
+	switch t.State {
+	case Opening:
+		if t.thaws() {
+			return ProbeTab
+		}
+		return OpenTab
+	case Probing:
+		return ProbeTab
+	case Rescuing:
+		return RescueTab
+	case Resetting:
+		return [...]EffectKind{PartHalt: RescueTab, PartLeave: ResetTab, PartEnd: EndSession, PartBegin: BeginSession}[t.Part]
+	case Closing:
+		return t.Ladder.underWay()
+	}
+	return NoEffect
+}
+
+// limit is how long an operation may take that is about no suspect.
+func (set *Settings) limit(of EffectKind) time.Duration {
+	switch of {
+	case Launch:
+		return set.LaunchTimeout
+	case CloseBrowser:
+		return set.BrowserCloseTimeout
+	case Ping:
+		return set.StallTimeout
+	case CheckBrowser:
+		return set.CheckTimeout()
+	case OpenTab, ResetTab:
+		return set.OpenTimeout
+	case ProbeTab:
+		return set.ProbeTimeout()
+	case RescueTab, EndSession:
+		return set.EndTimeout()
+	case BeginSession:
+		return set.BeginTimeout()
+	case KillTab:
+		return set.KillTimeout
+	}
+	return set.CloseTimeout
+}
 
 func (s *State) heard(e *Event) {
 	switch {
@@ -20,7 +84,7 @@ func (s *State) heard(e *Event) {
 }
 
 func (s *State) tabEvent(i int32, e *Event) {
-	if e.Operation != 0 && e.Operation != s.Tabs[i].Operation {
+	if e.Operation != 0 && e.Operation != s.Tabs[i].Number {
 		// It was given up, so it is no sign of life: a driver answers because it was told to end
 		// the call.
 		if e.Is(Done, EndSession) && e.Left == SpoiledContext {

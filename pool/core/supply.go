@@ -115,7 +115,7 @@ func (s *State) colder(i, j int32) bool {
 }
 
 // opens says whether tabs can be opened now.
-func (s *State) opens() bool { return !s.Paused && s.Phase < PhaseEnding && s.ready() != nil }
+func (s *State) opens() bool { return !s.Openings.On && s.Phase < PhaseEnding && s.ready() != nil }
 
 // open asks for standbys until the target is met, and for one for each of those who wait.
 func (s *State) open() {
@@ -143,7 +143,7 @@ func (s *State) opened(i int32, e *Event) {
 		return
 	}
 	t.Unopened = false
-	t.OpenEnded, t.GoodAt = s.Now, s.Now
+	t.Opened.Ended, t.GoodAt = s.Now, s.Now
 	if t.Sessions = e.Sessions; t.Sessions {
 		t.Session = SessionOpen
 	}
@@ -155,7 +155,7 @@ func (s *State) opened(i int32, e *Event) {
 	}
 	s.Success = s.Rounds
 	if !s.draining(t.Browser) {
-		s.Paused, s.FailedOpenings = false, 0
+		s.Openings.On, s.Openings.Failures = false, 0
 	}
 	if s.Settings.MaxAge > 0 {
 		t.RetireAt = s.Now.Add(s.Settings.MaxAge).Add(e.Jitter)

@@ -108,7 +108,7 @@ func twoBrowsers(t *Transition) error {
 // next.
 func (t *Transition) oldPausesNothing() error {
 	i := tabAt(&t.Before.Facts, t.Event.Tab)
-	if i == core.None || !t.After.Paused || t.Before.Paused {
+	if i == core.None || !t.After.Openings.On || t.Before.Openings.On {
 		return nil
 	}
 	if b := t.Ledger.browser(t.Before.Tabs[i].Browser); b != nil && b.drains && !b.ending {

@@ -212,7 +212,7 @@ func (p *plan) listWaiting() {
 		if i < len(before) && before[i].ID == r.ID {
 			r.Bypassed = before[i].Bypassed
 			if pin := before[i].Pin; pin != core.None {
-				if was, is := &p.step.Before.Tabs[pin], &p.Tabs[pin]; is.ID == was.ID && is.State == was.State && is.Operation == was.Operation && !is.Overdue && !is.Doomed {
+				if was, is := &p.step.Before.Tabs[pin], &p.Tabs[pin]; is.ID == was.ID && is.State == was.State && is.Number == was.Number && !is.Overdue && !is.Doomed {
 					p.promise(int32(i), pin)
 				}
 			}
