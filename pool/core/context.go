@@ -17,16 +17,16 @@ const (
 // Context is one browser profile. With a tab in it, it ends with the last one, unless it is a
 // primary that is kept; without, it is an orphan, or on its way out.
 type Context struct {
-	ID         ContextID
-	Browser    BrowserID
-	Affinity   Affinity // whose it is, or was until it began to close; 0: nobody's yet
-	State      ContextState
 	Since      Time       // when its present state began; an orphan's is its age
 	Generation Generation // ContextClosing: the last one that has to do with it
-	Retained   bool       // a disposal keeps it
-	Doubtful   bool       // a lease on a tab of it that is gone has ended in doubt, and none has ended well since
 	Operation
+	ID       ContextID
+	Browser  BrowserID
+	Affinity Affinity // whose it is, or was until it began to close; 0: nobody's yet
 	Ladder
+	State    ContextState
+	Retained bool // a disposal keeps it
+	Doubtful bool // a lease on a tab of it that is gone has ended in doubt, and none has ended well since
 }
 
 func (s *State) addContext(b BrowserID) int32 {

@@ -32,36 +32,38 @@ const Never Time = math.MaxInt64
 //
 // Invariant: capacity. A slot is free again only when the browser has confirmed the end.
 type Tab struct {
-	ID         TabID
-	Browser    BrowserID
-	Context    int32      // the slot of its context
-	Affinity   Affinity   // whose it is, or was until it began to close; 0: nobody's
 	Generation Generation // of its affinity, when it was bound; before, in a primary: the next one's
-	State      TabState
-	Since      Time      // when the present state began
-	Reason     Reason    // Closing, Lost: why it was closed; doomed: why it will be
-	Doomed     bool      // Opening, Leased: marked to close when it is open, or when the lease ends
-	Pinned     RequestID // Opening, Probing: the request that was promised this very tab
-	Stamp      uint64    // when it was handed out last, as a place in the order of all grants
-	Uses       uint32    // how often it was handed out
-	GoodAt     Time      // when its page was last known to answer
-	RetireAt   Time      // when it is past its MaxAge
-	Memory     int64     // how much its page uses, in bytes, as last measured
-	Unopened   bool      // the answer to its opening is still out
-	Frozen     bool      // its page was asked to freeze, and has not been heard since
-	Opened     Span      // when it was asked for, and when it was ready
-	Probed     Span      // when it was probed last, and when it answered that
+	Since      Time       // when the present state began
+	Pinned     RequestID  // Opening, Probing: the request that was promised this very tab
+	Stamp      uint64     // when it was handed out last, as a place in the order of all grants
+	RetireAt   Time       // when it is past its MaxAge
+	Opened     Span       // when it was asked for, and when it was ready
+	Probed     Span       // when it was probed last, and when it answered that
 	Operation
-	Suspicion
-	Ladder
+	Page
 	Lease
+	ID       TabID
+	Browser  BrowserID
+	Affinity Affinity // whose it is, or was until it began to close; 0: nobody's
+	Context  int32    // the slot of its context
+	Uses     uint32   // how often it was handed out
 	Neighbours
+	Ladder
+	State    TabState
+	Reason   Reason // Closing, Lost: why it was closed; doomed: why it will be
+	Doomed   bool   // Opening, Leased: marked to close when it is open, or when the lease ends
+	Unopened bool   // the answer to its opening is still out
+	Overdue  bool   // Opening, Probing, Rescuing, Resetting: older than OpenGrace. Closing: older than CloseGrace
 }
 
-// Suspicion is what is known of a tab that is probed.
-type Suspicion struct {
-	Suspect bool // it is doubted, rather than merely not seen for a while
-	Rescued bool // what held it was stopped
+// Page is what is known of a tab's page.
+type Page struct {
+	GoodAt  Time      // when it was last known to answer
+	Memory  int64     // how much it uses, in bytes, as last measured
+	Frozen  bool      // it was asked to freeze, and has not been heard since
+	Suspect bool      // Probing: it is doubted, rather than merely not seen for a while
+	Rescued bool      // Probing: what held it was stopped
+	Part    ResetPart // Resetting: which part of it
 }
 
 // Lease is the lease on a tab, or its last one.

@@ -9,10 +9,8 @@ import "time"
 // Operation is what a tab or a context is asked. Its kind follows from the state: see underWay.
 type Operation struct {
 	Number  OperationID // of the last; answers that name another come too late
-	Part    ResetPart   // Resetting: which part of it
 	Began   Time        // from when its time counts: the state's beginning, the rung's, or that of doubt
 	AskedAt Time        // since when one has been silent; Never: none is
-	Overdue bool        // its grace is over: OpenGrace, or of a close CloseGrace
 }
 
 // begin begins an operation on what has the record.
