@@ -119,7 +119,7 @@ func (s *State) killTab(i int32) {
 
 // closed hears that a page is gone, however late. Its tab leaves the books, unless it was the last
 // in a context that is not kept and not gone either.
-func (s *State) closed(i int32, kept bool) {
+func (s *State) closed(i int32, e *Event) {
 	t := &s.Tabs[i]
 	if t.State != Closing && t.State != Lost {
 		return
@@ -127,12 +127,12 @@ func (s *State) closed(i int32, kept bool) {
 	c := t.Context
 	last := s.inContexts[c].tabs == 1
 	switch {
-	case kept && last && !(s.isPrimary(c) && s.keepable(c) && s.orphanRoom() > 0):
+	case e.Kept && last && !(s.isPrimary(c) && s.keepable(c) && s.orphanRoom() > 0):
 		s.unprimary(c)
 		if s.serves(t.Browser) {
 			s.closeAgain(i)
 		}
-	case kept && last:
+	case e.Kept && last:
 		s.removeTab(i)
 		s.Contexts[c].Since = s.Now // an orphan from here on
 		s.list(c)

@@ -81,6 +81,25 @@ func (s *State) heard(e *Event) {
 	}
 }
 
+// onTab is what the answer to an operation, its failure and its silence mean to a tab.
+var onTab = [EffectKinds]struct {
+	done           func(*State, int32, *Event)
+	failed, silent func(*State, int32)
+}{
+	OpenTab:      {(*State).opened, (*State).openFailed, (*State).openSilent},
+	ProbeTab:     {plain((*State).probed), (*State).probeFailed, (*State).probeFailed},
+	RescueTab:    {plain((*State).wasRescued), (*State).rescueFailed, (*State).rescueFailed},
+	ResetTab:     {plain((*State).wasReset), (*State).resetFailed, (*State).resetFailed},
+	EndSession:   {(*State).sessionEnded, (*State).sessionFailed, (*State).sessionFailed},
+	BeginSession: {plain((*State).sessionBegun), (*State).sessionFailed, (*State).sessionFailed},
+	CloseTab:     {(*State).closed, (*State).closeFailed, (*State).closeSilent},
+	KillTab:      {plain((*State).killAnswered), (*State).killAnswered, (*State).killSilent},
+}
+
+func plain(f func(*State, int32)) func(*State, int32, *Event) {
+	return func(s *State, i int32, _ *Event) { f(s, i) }
+}
+
 func (s *State) tabEvent(i int32, e *Event) {
 	if e.Operation != 0 && e.Operation != s.Tabs[i].Number {
 		// It was given up, so it is no sign of life: a driver answers because it was told to end
@@ -96,13 +115,16 @@ func (s *State) tabEvent(i int32, e *Event) {
 			s.Tabs[i].AskedAt = Never
 		}
 	}
+	switch means := &onTab[e.Of]; {
+	case means.done == nil:
+	case e.Kind == Done:
+		means.done(s, i, e)
+	case e.Kind == Failed:
+		means.failed(s, i)
+	case e.Kind == Silent:
+		means.silent(s, i)
+	}
 	switch e.Kind {
-	case Done:
-		s.tabDone(i, e)
-	case Failed:
-		s.tabFailed(i, e.Of)
-	case Silent:
-		s.tabSilent(i, e.Of)
 	case Overdue:
 		s.markOverdue(i, e.Of)
 	case Crashed:
@@ -112,63 +134,6 @@ func (s *State) tabEvent(i int32, e *Event) {
 	case RetireDue:
 		s.Tabs[i].RetireAt = min(s.Tabs[i].RetireAt, s.Now)
 		s.retire(i)
-	}
-}
-
-func (s *State) tabDone(i int32, e *Event) {
-	switch e.Of {
-	case OpenTab:
-		s.opened(i, e)
-	case ProbeTab:
-		s.probed(i)
-	case RescueTab:
-		s.wasRescued(i)
-	case ResetTab:
-		s.wasReset(i)
-	case EndSession:
-		s.sessionEnded(i, e)
-	case BeginSession:
-		s.sessionBegun(i)
-	case CloseTab:
-		s.closed(i, e.Kept)
-	case KillTab:
-		s.killAnswered(i)
-	}
-}
-
-func (s *State) tabFailed(i int32, of EffectKind) {
-	switch of {
-	case OpenTab:
-		s.openFailed(i)
-	case ProbeTab:
-		s.probeFailed(i)
-	case RescueTab:
-		s.rescueFailed(i)
-	case ResetTab:
-		s.resetFailed(i)
-	case EndSession, BeginSession:
-		s.sessionFailed(i)
-	case CloseTab:
-		s.closeFailed(i)
-	case KillTab:
-		s.killAnswered(i)
-	}
-}
-
-func (s *State) tabSilent(i int32, of EffectKind) {
-	switch of {
-	case OpenTab:
-		s.openSilent(i)
-	case ProbeTab:
-		s.probeFailed(i)
-	case RescueTab:
-		s.rescueFailed(i)
-	case ResetTab:
-		s.resetFailed(i)
-	case CloseTab:
-		s.closeSilent(i)
-	case KillTab:
-		s.killSilent(i)
 	}
 }
 
