@@ -312,7 +312,7 @@ func (b *browser) unlessGone(ctx context.Context, err error) error {
 // whenGone returns the error of a call when nothing that the call may have made is left: where the
 // browser is lost, when it is gone.
 func (b *browser) whenGone(err error) error {
-	if !errors.Is(err, errLost) {
+	if !errors.Is(err, pool.ErrBrowserLost) {
 		return err
 	}
 	<-b.done

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"regexp"
+	"strings"
 	"sync"
 
 	"github.com/chromedp/cdproto"
 	chromebrowser "github.com/chromedp/cdproto/browser"
+	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/cdp/jsonv2"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/fetch"
@@ -32,12 +34,49 @@ type stains struct {
 	lasting     bool // what only the end of the context removes
 }
 
+// undone are the settings of a page that end with their session. Chrome keeps others in the page's
+// frame, where the next session finds them. TestContractChromeWhatAHolderSetsEndsWithHisLease tries
+// each of them.
+var undone = map[string]bool{
+	emulation.CommandSetCPUThrottlingRate:              true,
+	emulation.CommandSetDataSaverOverride:              true,
+	emulation.CommandSetDefaultBackgroundColorOverride: true,
+	emulation.CommandSetDeviceMetricsOverride:          true,
+	emulation.CommandSetDocumentCookieDisabled:         true,
+	emulation.CommandSetEmulatedMedia:                  true,
+	emulation.CommandSetFocusEmulationEnabled:          true,
+	emulation.CommandSetGeolocationOverride:            true,
+	emulation.CommandSetHardwareConcurrencyOverride:    true,
+	emulation.CommandSetLocaleOverride:                 true,
+	emulation.CommandSetScriptExecutionDisabled:        true,
+	emulation.CommandSetTimezoneOverride:               true,
+	emulation.CommandSetTouchEmulationEnabled:          true,
+	emulation.CommandSetUserAgentOverride:              true,
+	page.CommandSetLifecycleEventsEnabled:              true,
+	// These are no settings, or watch has a case for them.
+	"Page.setDownloadBehavior":       true,
+	page.CommandSetDocumentContent:   true,
+	page.CommandSetWebLifecycleState: true,
+}
+
+// stays reports whether a command sets something in the page that may outlive its session.
+func stays(method string) bool {
+	domain, name, _ := strings.Cut(method, ".")
+	switch domain {
+	case "Emulation", "Overlay", "Page":
+		return strings.HasPrefix(name, "set") && !undone[method]
+	}
+	return false
+}
+
 // watch notes what a command of the holder's leaves.
 func (s *session) watch(method string, params jsonv2.Value) {
 	s.noteUse(method)
+	if stays(method) {
+		s.spoil()
+	}
 	switch method {
-	case emulation.CommandSetVirtualTimePolicy, "Emulation.setVisibleSize",
-		target.CommandExposeDevToolsProtocol:
+	case target.CommandExposeDevToolsProtocol:
 		s.spoil()
 	case chromebrowser.CommandSetWindowBounds, chromebrowser.CommandSetContentsSize:
 		s.spoil()
@@ -127,6 +166,12 @@ func (t *tab) undo(ctx context.Context, s *session) (pool.Left, error) {
 	left := pool.Clean
 	if spoiled {
 		left = pool.SpoiledTab
+	}
+	if t.b.Viewport.Width != 0 {
+		// The end of a session that had another size has ended that of the driver's session, too, which
+		// does not set anew what it has.
+		post(t.b.wire, t.session, emulation.ClearDeviceMetricsOverride, cdp.Empty{})
+		post(t.b.wire, t.session, emulation.SetDeviceMetricsOverride, t.b.Viewport.metrics())
 	}
 	if !t.b.ClearStorage {
 		return left, nil
