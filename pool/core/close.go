@@ -119,7 +119,7 @@ func (s *State) killTab(i int32) {
 
 // closed hears that a page is gone, however late. Its tab leaves the books, unless it was the last
 // in a context that is not kept and not gone either.
-func (s *State) closed(i int32, e *Event) {
+func (s *State) closed(i int32, e Event) {
 	t := &s.Tabs[i]
 	if t.State != Closing && t.State != Lost {
 		return

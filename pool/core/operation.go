@@ -81,9 +81,10 @@ func (s *State) heard(e *Event) {
 	}
 }
 
-// onTab is what the answer to an operation, its failure and its silence mean to a tab.
+// onTab is what the answer to an operation, its failure and its silence mean to a tab. The event
+// is passed as it is: behind a pointer it would be on the heap, once in each step.
 var onTab = [EffectKinds]struct {
-	done           func(*State, int32, *Event)
+	done           func(*State, int32, Event)
 	failed, silent func(*State, int32)
 }{
 	OpenTab:      {(*State).opened, (*State).openFailed, (*State).openSilent},
@@ -96,8 +97,8 @@ var onTab = [EffectKinds]struct {
 	KillTab:      {plain((*State).killAnswered), (*State).killAnswered, (*State).killSilent},
 }
 
-func plain(f func(*State, int32)) func(*State, int32, *Event) {
-	return func(s *State, i int32, _ *Event) { f(s, i) }
+func plain(f func(*State, int32)) func(*State, int32, Event) {
+	return func(s *State, i int32, _ Event) { f(s, i) }
 }
 
 func (s *State) tabEvent(i int32, e *Event) {
@@ -118,7 +119,7 @@ func (s *State) tabEvent(i int32, e *Event) {
 	switch means := &onTab[e.Of]; {
 	case means.done == nil:
 	case e.Kind == Done:
-		means.done(s, i, e)
+		means.done(s, i, *e)
 	case e.Kind == Failed:
 		means.failed(s, i)
 	case e.Kind == Silent:

@@ -137,7 +137,7 @@ func (s *State) open() {
 
 // opened makes a tab a standby, or its affinity's where it was opened inside its primary. Where
 // nobody waits for the answer any more, what it opened is closed.
-func (s *State) opened(i int32, e *Event) {
+func (s *State) opened(i int32, e Event) {
 	t := &s.Tabs[i]
 	if !t.Unopened {
 		return
