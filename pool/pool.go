@@ -258,7 +258,7 @@ func (p *Pool[P]) DisposeAffinity(ctx context.Context, affinity string, opts ...
 		e.NoWait, e.Retain = e.NoWait || o.noWait, e.Retain || o.retain
 	}
 	if err == nil {
-		err = p.await(ctx, e, affinity, core.DisposeAbandoned)
+		err = p.await(ctx, e, affinity, core.FinishDispose)
 	}
 	if err != nil {
 		return &Error{Op: "DisposeAffinity", Affinity: affinity, Err: err}
@@ -272,7 +272,7 @@ func (p *Pool[P]) DisposeAffinity(ctx context.Context, affinity string, opts ...
 func (p *Pool[P]) Ready(ctx context.Context) error {
 	err := checkContext(ctx)
 	if err == nil {
-		err = p.await(ctx, core.Event{Kind: core.WarmRequested}, "", core.WarmAbandoned)
+		err = p.await(ctx, core.Event{Kind: core.WarmRequested}, "", core.FinishWarm)
 	}
 	if err != nil {
 		return &Error{Op: "Ready", Err: err}
@@ -281,7 +281,7 @@ func (p *Pool[P]) Ready(ctx context.Context) error {
 }
 
 // await begins a call and waits for its answer, or until ctx ends.
-func (p *Pool[P]) await(ctx context.Context, e core.Event, affinity string, abandoned core.EventKind) error {
+func (p *Pool[P]) await(ctx context.Context, e core.Event, affinity string, answer core.EffectKind) error {
 	p.mu.Lock()
 	if affinity != "" {
 		e.Affinity = p.mu.keys.handle(affinity)
@@ -314,7 +314,7 @@ func (p *Pool[P]) await(ctx context.Context, e core.Event, affinity string, aban
 	default:
 	}
 	delete(p.mu.calls, id)
-	p.stepLocked(core.Event{Kind: abandoned, Call: id})
+	p.stepLocked(core.Event{Kind: core.CallAbandoned, Of: answer, Call: id})
 	return contextError(ctx)
 }
 
@@ -373,7 +373,7 @@ func (p *Pool[P]) EvictIdle(maxIdle time.Duration) ([]string, error) {
 func (p *Pool[P]) Recycle(ctx context.Context) error {
 	err := checkContext(ctx)
 	if err == nil {
-		err = p.await(ctx, core.Event{Kind: core.RecycleRequested}, "", core.RecycleAbandoned)
+		err = p.await(ctx, core.Event{Kind: core.RecycleRequested}, "", core.FinishRecycle)
 	}
 	if err != nil {
 		return &Error{Op: "Recycle", Err: err}

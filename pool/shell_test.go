@@ -344,10 +344,10 @@ func replay(t *testing.T, p *Pool[*stubTab], seed uint64) {
 		for i := range effects {
 			counters.count(&effects[i])
 		}
-		switch r.event.Kind {
-		case core.KillSilent:
+		switch {
+		case r.event.Is(core.Silent, core.KillTab):
 			counters.Lost++
-		case core.ContextSilent: // the first has it closed once more
+		case r.event.Is(core.Silent, core.CloseContext): // the first has it closed once more
 			counters.Lost += uint64(state.LostContexts() - before.LostContexts())
 		}
 		ledger.Feed(&state.Settings, r.at, r.event, effects)

@@ -71,7 +71,7 @@ func stepHash(pool uint64, before *core.Facts, e core.Event) uint64 {
 	for i := range before.Tabs {
 		t := &before.Tabs[i]
 		tab += flag(t.State != 0 && t.ID < e.Tab, 0)
-		answers |= flag(t.State != 0 && t.ID == e.Tab, 0) | flag(t.State != 0 && t.ID == e.Tab && t.Operation == e.Operation, 1)
+		answers |= flag(t.State != 0 && t.ID == e.Tab, 0) | flag(t.State != 0 && t.ID == e.Tab && t.Number == e.Operation, 1)
 	}
 	for i := range before.Contexts {
 		c := &before.Contexts[i]

@@ -343,14 +343,14 @@ func (w *World) abandon(request core.RequestID) {
 
 func (w *World) callAbandonment(c *client, i int) core.Event {
 	w.reached[callAbandoned]++
-	kind := core.DisposeAbandoned
+	of := core.FinishDispose
 	switch w.programs[i][c.pc].Verb {
 	case WarmUp:
-		kind = core.WarmAbandoned
+		of = core.FinishWarm
 	case Recycle:
-		kind = core.RecycleAbandoned
+		of = core.FinishRecycle
 	}
-	return core.Event{Kind: kind, Call: c.call}
+	return core.Event{Kind: core.CallAbandoned, Of: of, Call: c.call}
 }
 
 // unwind gives up and releases what a client has left, one thing at a time.

@@ -179,7 +179,7 @@ func (w *World) hashFake(k *canon.Canon) {
 func (w *World) askedLast(o *fakebrowser.Operation) bool {
 	for i := range w.core.Tabs {
 		if t := &w.core.Tabs[i]; t.State != 0 && t.ID == o.Tab {
-			return t.Operation == o.ID
+			return t.Number == o.ID
 		}
 	}
 	return false

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/pool/trace"
 	"github.com/pagepool/pagepool/sim/fakebrowser"
 	"github.com/pagepool/pagepool/sim/spec"
 )
@@ -46,7 +47,7 @@ func (w *World) step(event core.Event) {
 	if !w.timed {
 		w.now += untimedStep
 	}
-	if event.Kind == core.LaunchSilent || event.Kind == core.BrowserCloseSilent {
+	if event.Is(core.Silent, core.Launch) || event.Is(core.Silent, core.CloseBrowser) {
 		w.writeOff(event.Browser)
 	}
 	if event.Kind != core.Measured && !w.recorded {
@@ -233,7 +234,7 @@ func (w *World) Answer(i int, outcome fakebrowser.Outcome) {
 		w.countProbe(o.Tab)
 	}
 	event := w.fake.Answer(i, outcome)
-	if s := &w.core.Settings; event.Kind == core.Opened && s.MaxAge > 0 && w.timed {
+	if s := &w.core.Settings; event.Is(core.Done, core.OpenTab) && s.MaxAge > 0 && w.timed {
 		event.Jitter = w.chance.Between(Latency{0, core.Time(s.MaxAgeJitter)}).Duration()
 	}
 	if o.Twice && !o.Echo && i < len(w.fake.Operations) && w.fake.Operations[i].ID == o.ID {
@@ -246,7 +247,7 @@ func (w *World) Answer(i int, outcome fakebrowser.Outcome) {
 // multiplication is that of Fibonacci hashing, the shifts are those of the splitmix finaliser).
 func hashStep(h uint64, now core.Time, e *core.Event, effects []core.Effect) uint64 {
 	h = mix(h, uint64(now))
-	h = mix(h, uint64(e.Kind)|uint64(e.Class)<<8|flag(e.NoWait, 16)|flag(e.Wedged, 17)|flag(e.Retain, 18)|flag(e.Kept, 19)|flag(e.Sessions, 20)|flag(e.Checks, 30)|flag(e.TooLarge, 31)|flag(e.Own, 23)|uint64(e.Left)<<21|uint64(e.Navigation)<<24|uint64(uint32(e.Priority))<<32)
+	h = mix(h, uint64(trace.WordOf(e))|uint64(e.Class)<<8|flag(e.NoWait, 16)|flag(e.Wedged, 17)|flag(e.Retain, 18)|flag(e.Kept, 19)|flag(e.Sessions, 20)|flag(e.Checks, 30)|flag(e.TooLarge, 31)|flag(e.Own, 23)|uint64(e.Left)<<21|uint64(e.Navigation)<<24|uint64(uint32(e.Priority))<<32)
 	h = mix(h, uint64(e.Request)<<32^uint64(e.Call))
 	h = mix(h, uint64(e.Affinity)<<32|uint64(e.Tab))
 	h = mix(h, uint64(e.Memory)^uint64(e.Browser)^uint64(e.Context)<<32^uint64(e.MaxLease)<<8^uint64(e.MaxIdle)^uint64(e.Jitter)^uint64(e.Operation)<<16)

@@ -364,7 +364,7 @@ func (s *State) waits(r *Request, i int32) Waits {
 // and probed.
 func (s *State) spent(r *Request, from Time, i int32) (startup, probe Time) {
 	t := &s.Tabs[i]
-	opened, probed := t.OpenEnded, t.ProbeEnded
+	opened, probed := t.Opened.Ended, t.Probed.Ended
 	switch {
 	case t.State == Probing || t.thaws():
 		probed = s.Now
@@ -372,7 +372,7 @@ func (s *State) spent(r *Request, from Time, i int32) (startup, probe Time) {
 		opened = s.Now
 	}
 	from = max(from, r.CountedTo)
-	return max(0, opened-max(from, t.OpenBegan)), max(0, probed-max(from, t.ProbeBegan))
+	return max(0, opened-max(from, t.Opened.Began)), max(0, probed-max(from, t.Probed.Began))
 }
 
 // admittedFrom is the last moment at which a limit stopped a request.

@@ -41,7 +41,7 @@ func (s *State) thaw() {
 		i := s.Standbys
 		s.unlink(&s.Standbys, &s.LastReady, i)
 		s.setState(i, Opening)
-		s.Tabs[i].ProbeBegan = s.Now
+		s.Tabs[i].Probed.Began = s.Now
 		s.ask(ProbeTab, i)
 	}
 }

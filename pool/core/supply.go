@@ -127,7 +127,7 @@ func (s *State) colder(i, j int32) bool {
 }
 
 // opens says whether tabs can be opened now.
-func (s *State) opens() bool { return !s.Paused && s.Phase < PhaseEnding && s.ready() != nil }
+func (s *State) opens() bool { return !s.Openings.On && s.Phase < PhaseEnding && s.ready() != nil }
 
 // open asks for standbys until the target is met, and for one for each of those who wait.
 func (s *State) open() {
@@ -149,13 +149,13 @@ func (s *State) open() {
 
 // opened makes a tab a standby, or its affinity's where it was opened inside its primary. Where
 // nobody waits for the answer any more, what it opened is closed.
-func (s *State) opened(i int32, e *Event) {
+func (s *State) opened(i int32, e Event) {
 	t := &s.Tabs[i]
 	if !t.Unopened {
 		return
 	}
 	t.Unopened = false
-	t.OpenEnded, t.GoodAt = s.Now, s.Now
+	t.Opened.Ended, t.GoodAt = s.Now, s.Now
 	if t.Sessions = e.Sessions; t.Sessions {
 		t.Session = SessionOpen
 	}
@@ -167,7 +167,7 @@ func (s *State) opened(i int32, e *Event) {
 	}
 	s.Success = s.Rounds
 	if !s.draining(t.Browser) {
-		s.Paused, s.FailedOpenings = false, 0
+		s.Openings.On, s.Openings.Failures = false, 0
 	}
 	if s.Settings.MaxAge > 0 {
 		t.RetireAt = s.Now.Add(s.Settings.MaxAge).Add(e.Jitter)

@@ -123,8 +123,8 @@ func of(s *core.State, r core.RequestView, before []core.RequestView, tabs []cor
 	switch {
 	case slices.ContainsFunc(tabs, opening):
 		return which(Opening, opening)
-	case s.Paused:
-		w.Until = s.RetryAt
+	case s.Openings.On:
+		w.Until = s.Openings.Until
 		return which(Pause, func(core.TabView) bool { return false })
 	}
 	return which(Slot, func(core.TabView) bool { return true })
@@ -134,8 +134,8 @@ func of(s *core.State, r core.RequestView, before []core.RequestView, tabs []cor
 func noBrowser(s *core.State) (until core.Time, none bool) {
 	serves := false
 	s.EachBrowser(func(b core.BrowserView) { serves = serves || b.State == "ready" })
-	if !serves && s.Grounded {
-		until = s.RelaunchAt
+	if !serves && s.Launches.On {
+		until = s.Launches.Until
 	}
 	return until, !serves
 }

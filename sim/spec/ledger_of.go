@@ -18,7 +18,7 @@ func (l *Ledger) Restore(s *core.State) {
 		}
 		e := entry{
 			id: t.ID, context: s.Contexts[t.Context].ID, browser: t.Browser, affinity: t.Affinity, holder: t.Holder,
-			uses: t.Uses, opened: !t.Unopened, overdue: t.Overdue, lost: t.State == core.Lost, suspect: t.Suspect && t.State == core.Probing, operation: t.Operation,
+			uses: t.Uses, opened: !t.Unopened, overdue: t.Overdue, lost: t.State == core.Lost, suspect: t.Suspect && t.State == core.Probing, operation: t.Number,
 			askedAt: t.AskedAt, rescued: t.Rescued || t.State == core.Rescuing || t.State == core.Closing || t.State == core.Resetting && t.Part <= core.PartLeave, killing: t.Kill == core.KillAsked, usedBefore: t.Uses > 0 && unclean(t),
 		}
 		switch t.Class {

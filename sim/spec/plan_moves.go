@@ -90,7 +90,7 @@ func (p *plan) fits(a core.Affinity) bool {
 
 // opens says whether tabs can be opened now.
 func (p *plan) opens() bool {
-	return !p.Paused && p.Phase < core.PhaseEnding && serving(&p.Facts) != nil
+	return !p.Openings.On && p.Phase < core.PhaseEnding && serving(&p.Facts) != nil
 }
 
 // grant gives a tab to a request, and counts whom that passes by.

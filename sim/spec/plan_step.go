@@ -156,7 +156,7 @@ func (t *Transition) makesRoom(e *core.Effect) bool {
 	case e.Kind != core.CloseTab:
 	case e.Reason == core.Eviction, e.Reason == core.Contraction, e.Reason == core.Drain:
 		return true
-	case e.Reason == core.Wedge && (t.Event.Tab != e.Tab || t.Event.Kind == core.ProbeOverdue || t.Event.Kind == core.ResetOverdue):
+	case e.Reason == core.Wedge && (t.Event.Tab != e.Tab || t.Event.Is(core.Overdue, core.ProbeTab) || t.Event.Is(core.Overdue, core.ResetTab)):
 		i := tabAt(&t.Before.Facts, e.Tab)
 		return i != core.None && asked(&t.Before.Tabs[i])
 	}
@@ -210,7 +210,7 @@ func (p *plan) listWaiting() {
 		if int(i) < len(before) && before[i].ID == r.ID {
 			r.Bypassed = before[i].Bypassed
 			if pin := before[i].Pin; pin != core.None {
-				if was, is := &p.step.Before.Tabs[pin], &p.Tabs[pin]; is.ID == was.ID && is.State == was.State && is.Operation == was.Operation && !is.Overdue && !is.Doomed {
+				if was, is := &p.step.Before.Tabs[pin], &p.Tabs[pin]; is.ID == was.ID && is.State == was.State && is.Number == was.Number && !is.Overdue && !is.Doomed {
 					p.promise(i, pin)
 				}
 			}

@@ -61,9 +61,9 @@ func (t *Transition) Has() (step reads) {
 	has(t.changesRequests(), waiters)
 	has(t.places(), placing)
 	has(t.Ledger.justOpened != 0, opening)
-	has(e.Kind == core.ProbeOverdue || e.Kind == core.ResetOverdue, asking)
+	has(e.Kind == core.Overdue && (e.Of == core.ProbeTab || e.Of == core.ResetTab), asking)
 	has(e.Affinity != 0, naming)
-	has(t.After.Paused && !t.Before.Paused, pausing)
+	has(t.After.Openings.On && !t.Before.Openings.On, pausing)
 	return step
 }
 
@@ -151,7 +151,7 @@ func (t *Transition) treatsAlike(r *core.Request, slot int) bool {
 		return r.Pin == was.Pin && r.Bypassed == was.Bypassed
 	}
 	tab, before := &t.After.Tabs[r.Pin], &t.Before.Tabs[r.Pin]
-	return tab.ID == before.ID && tab.State == before.State && tab.Operation == before.Operation
+	return tab.ID == before.ID && tab.State == before.State && tab.Number == before.Number
 }
 
 // keepsStandbys says whether the standbys are those that they were, in the same order.

@@ -163,7 +163,7 @@ type slotNow struct {
 	ended     core.Time // of the slice before
 	operation string    // that has not been answered; empty: none
 	asked     core.Time
-	of        core.Operation
+	of        core.OperationID
 }
 
 func (t *Timeline) stepSlots(at core.Time, effects []core.Effect, s *core.State, names trace.Names) {
