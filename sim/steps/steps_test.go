@@ -3,13 +3,16 @@ package steps_test
 import (
 	"bytes"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/pagepool/pagepool/sim/replay"
 
+	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/pool/trace"
+	"github.com/pagepool/pagepool/pool/why"
 	"github.com/pagepool/pagepool/sim/steps"
 	"github.com/pagepool/pagepool/testdata"
 )
@@ -114,12 +117,62 @@ func TestTraceAWaitNamesItsCause(t *testing.T) {
 		{"AffinityTabs=2", "+1s get r2 b\n+0s get r3 b nested\n+0s get r4 b nested\n", "r4 (b, nested) has waited 0s for an opening, behind r3: t3 opening since 0s"},
 		{"AffinityTabs=2", "+1s get r2 b\n+0s get r3 b nested\n+0s get r4 b nested\n+1s opened t3\n",
 			"r4 (b, nested) has waited 1s for a slot, of 2 and the spare: t1 leased by r1 of a since 2s"},
+		{"MaxBypass=off ProbeMaxAge=1s", "+0s get r2 b\n+0s opened t3\n+0s release r1\n+2s get r3 a\n+0s get r4 c\n",
+			"r4 (c) has waited 0s for an older request, r3, which was overtaken as often as MaxBypass=off allows: t1 probing of a since 0s"},
 	} {
 		all := recordedText(t, []byte(fmt.Sprintf(start, c.set)+c.then))
 		waits := all[len(all)-1].Waits
 		if !slices.ContainsFunc(waits, func(w string) bool { return strings.HasPrefix(w, c.want) }) {
 			t.Errorf("%s %q: got\n%s\nwant\n%s", c.set, c.then, strings.Join(waits, "\n"), c.want)
 		}
+	}
+}
+
+// Beside a free standby an admitted request waits for none but an older one, which was overtaken so
+// often that it may not be again.
+func TestTraceAWaitBehindAUsedUpBypassNamesTheOlderRequest(t *testing.T) {
+	const name = "regressions/probed-request-is-passed-by-newcomers.trace"
+	const want = "r22 (d) has waited 4.21s for an older request, r1, which was overtaken as often as MaxBypass=1 allows: " +
+		"t2 probing of a since 100ms (probe-overdue t2 in 1.9s)"
+	if got := recorded(t, name)[18].Waits; !slices.Contains(got, want) {
+		t.Errorf("step 19: %q, want %q", got, want)
+	}
+	files, err := fs.Glob(testdata.Files, "*/*.trace")
+	if err != nil || len(files) < 50 {
+		t.Fatalf("%d traces, %v", len(files), err)
+	}
+	held := 0
+	for _, file := range files {
+		if strings.HasPrefix(file, "chrome/") {
+			continue // the core goes through these alone, and they wait for nobody
+		}
+		data, err := testdata.Files.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tr, err := trace.Read(bytes.NewReader(data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		step := 0
+		_, err = replay.Run(tr, func(s replay.Step) {
+			step++
+			awake := slices.ContainsFunc(why.Tabs(s.State), func(t core.TabView) bool { return t.State == core.Standby && !t.Frozen })
+			for _, w := range why.Of(s.State) {
+				if w.For == why.Bypass {
+					held++
+				}
+				if awake && (w.For == why.Slot || w.For == why.Opening || w.For == why.Pause) {
+					t.Errorf("%s, step %d: a standby is free, and %s", file, step, w.Text(s.State, s.Names))
+				}
+			}
+		})
+		if err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+	}
+	if held < 3 {
+		t.Errorf("%d waits behind a used-up bypass: too few to say anything", held)
 	}
 }
 
