@@ -43,8 +43,11 @@ type Step struct {
 
 // Wait is why a request waits.
 type Wait struct {
-	Text string `json:"text"` // it begins with the request
-	Key  string `json:"key,omitempty"`
+	Text     string `json:"text"` // it begins with the request
+	Request  string `json:"request"`
+	Key      string `json:"key,omitempty"`
+	For      string `json:"for"`                // the cause
+	Bypassed int    `json:"bypassed,omitempty"` // how often it has been overtaken
 }
 
 // Cell is what one slot or one caller does.
@@ -109,7 +112,9 @@ func (r *Recorder) Step(w *sim.World, event core.Event, effects []core.Effect, n
 	step.Choices, step.Strays = r.choices(event, len(acts) > 0)
 	step.Slots, step.Callers = r.cells(w, names)
 	for _, wait := range why.Of(s) {
-		step.Waits = append(step.Waits, Wait{wait.Text(s, names), names.Key(wait.Affinity)})
+		step.Waits = append(step.Waits, Wait{
+			wait.Text(s, names), fmt.Sprintf("r%d", wait.Request), names.Key(wait.Affinity), string(wait.For), wait.Bypassed,
+		})
 	}
 	step.Browsers, step.Affinities = browsers(s), affinities(s, names)
 	step.Gone = r.gone(&step)
