@@ -5,6 +5,7 @@ const colours = {
 };
 const dark = new Set(["leased", "lost", "waits", "rescuing"]);
 const rowHeight = 24, left = 66, top_ = 20;
+const page = JSON.parse(document.getElementById("data").textContent); // which is faster to read than script
 let at = 0, scale = "step", key = "";
 
 const find = (id) => document.getElementById(id);
@@ -29,12 +30,13 @@ function time(ns) {
 
 // lanesOf are the rows of a run: the slots that MaxPages and the spare make, and the callers.
 function lanesOf(run) {
+  if (run.lanes) return run.lanes;
   let slots = run.capacity + 1, callers = 0;
   for (const s of run.steps) {
     for (const c of s.slots || []) slots = Math.max(slots, c.lane + 1);
     for (const c of s.callers || []) callers = Math.max(callers, c.lane + 1);
   }
-  return { slots, callers };
+  return (run.lanes = { slots, callers });
 }
 
 // stretches are the runs of equal cells in a lane.
@@ -187,7 +189,8 @@ function storyOf(view, s) {
 function choices(run, s) {
   const line = (c) => node("li", {}, node("span", { class: (c.taken ? "taken " : "") + (c.fault ? "chance" : "") }, c.label + (c.fault ? " (a fault)" : "") +
     (c.default && run.untimed ? " (the default policy)" : "") + (c.taken ? " ← this happened" : "")));
-  const all = s.choices || [], usual = all.filter((c) => !c.fault || c.taken), faults = all.filter((c) => c.fault && !c.taken);
+  // A choice is the number of its label in the menu, and three bits: a fault, the default, taken.
+  const all = (s.choices || []).map((c) => ({ label: run.menu[c >> 3], fault: c & 1, default: c & 2, taken: c & 4 })), usual = all.filter((c) => !c.fault || c.taken), faults = all.filter((c) => c.fault && !c.taken);
   if (!all.length) return null;
   return node("section", {}, node("h3", {}, "What could have happened here"), node("ul", {}, ...usual.map(line)),
     faults.length ? node("details", {}, node("summary", {}, `or one of ${faults.length} faults`), node("ul", {}, ...faults.map(line))) : null);
@@ -307,7 +310,10 @@ const views = page.runs.map((run, i) => {
   return { run, over, paper, picture, panel, at: 0, follow: "" };
 });
 if (views.length > 1) find("runs").classList.add("two");
-const redraw = () => { for (const v of views) { overview(v.run, v); draw(v.run, v); show(v); } };
+const redraw = () => {
+  for (const v of views) overview(v.run, v), draw(v.run, v);
+  for (const v of views) show(v);
+};
 const keys = new Set();
 for (const v of views) for (const s of v.run.steps) for (const c of (s.slots || []).concat(s.callers || [])) if (c.key) keys.add(c.key);
 find("key").append(...[...keys].sort().map((k) => node("option", { value: k }, k)));
@@ -331,8 +337,8 @@ find("legend").append(...Object.entries(colours).map(([s, c]) => node("span", { 
 if (page.viewer) { find("viewer").hidden = false; find("viewer").addEventListener("click", handOver); }
 find("open").append(page.viewer ? "Without a network: " : "As a timeline: ", node("code", {}, page.open), ", and open the file at ui.perfetto.dev or in about:tracing.");
 verdict();
-redraw();
 const end = views[0].run, number = page.differs || end.noReturn || (end.broken ? end.total : 0);
+for (const v of views) overview(v.run, v), draw(v.run, v);
 go(views[0], Math.max(0, end.steps.findIndex((s) => s.number >= number)));
 addEventListener("resize", redraw);
 addEventListener("beforeprint", paper);

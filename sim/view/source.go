@@ -287,9 +287,10 @@ func (s *Source) show(v *survey, first int) (*Run, error) {
 	}
 	run := &Run{
 		Name: s.Title, Comments: s.Comments, Labels: s.Labels, Settings: v.end.Settings.Diff(), Capacity: settings.MaxPages,
-		Total: v.total, Steps: r.Steps, Begin: v.columns.begin, End: v.columns.last, Untimed: s.Untimed, Figures: v.figures,
+		Total: v.total, Begin: v.columns.begin, End: v.columns.last, Untimed: s.Untimed, Figures: v.figures,
 		NoReturn: s.NoReturn,
 	}
+	run.serve(r.Steps)
 	if len(r.Steps) < v.total {
 		run.Overview = v.columns.overview()
 		run.Thinned = run.Overview.Says()
@@ -301,4 +302,28 @@ func (s *Source) show(v *survey, first int) (*Run, error) {
 		run.Failed = append(run.Failed, failure(f))
 	}
 	return run, nil
+}
+
+// serve gives a run its steps, and the menu of what could have happened in them.
+func (r *Run) serve(all []steps.Step) {
+	places := map[string]int{}
+	r.Steps = make([]Step, 0, len(all))
+	for _, s := range all {
+		step := Step{Step: s}
+		for _, c := range s.Choices {
+			place, ok := places[c.Label]
+			if !ok {
+				place = len(r.Menu)
+				places[c.Label], r.Menu = place, append(r.Menu, c.Label)
+			}
+			number := place << 3
+			for bit, is := range []bool{c.Fault, c.Default, c.Taken} {
+				if is {
+					number |= 1 << bit
+				}
+			}
+			step.Choices = append(step.Choices, number)
+		}
+		r.Steps = append(r.Steps, step)
+	}
 }

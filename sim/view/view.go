@@ -36,7 +36,8 @@ type Run struct {
 	Settings string            `json:"settings"`
 	Capacity int               `json:"capacity"` // MaxPages; one spare comes on top
 	Total    int               `json:"total"`    // steps, those that the page does not have included
-	Steps    []steps.Step      `json:"steps"`
+	Steps    []Step            `json:"steps"`
+	Menu     []string          `json:"menu"` // the labels of what could have happened
 	Broken   string            `json:"broken,omitempty"`
 	Says     string            `json:"says,omitempty"` // the claim in words
 	Failed   []string          `json:"failed,omitempty"`
@@ -47,6 +48,13 @@ type Run struct {
 	Overview *Overview         `json:"overview,omitempty"` // of the whole run, where Steps are a part of it
 	Thinned  string            `json:"thinned,omitempty"`
 	Untimed  bool              `json:"untimed,omitempty"`
+}
+
+// Step is a step whose choices are numbers: eight times the place of the label in Menu, and one for a
+// fault, two for the default, four for what happened. Labels are most of a page otherwise.
+type Step struct {
+	steps.Step
+	Choices []int `json:"choices,omitempty"`
 }
 
 // Figure is one line of the comparison of two runs.

@@ -50,7 +50,7 @@ func TestTraceAPageIsWholeAndNeedsNoNetwork(t *testing.T) {
 	if m := regexp.MustCompile(`(src|href)="[^"]*//|@import|url\(["']?http`).FindString(html); m != "" {
 		t.Errorf("the page asks the network for %s", m)
 	}
-	m := regexp.MustCompile(`(?s)<script>const page = (.*?);</script>`).FindStringSubmatch(html)
+	m := regexp.MustCompile(`(?s)<script type="application/json" id="data">(.*?)</script>`).FindStringSubmatch(html)
 	var back view.Page
 	if m == nil || json.Unmarshal([]byte(m[1]), &back) != nil || len(back.Runs) != 1 || back.Runs[0].Total != 7 {
 		t.Errorf("the run cannot be read back: %.200q", m)
