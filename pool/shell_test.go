@@ -394,6 +394,26 @@ func TestALaunchThatAnswersAfterTheEndArmsNothing(t *testing.T) {
 	})
 }
 
+// Every reason of a close has its count from the start, and together they are all closes.
+func TestEveryCloseIsCountedByItsReason(t *testing.T) {
+	var c Counters
+	var closes closesByReason
+	for reason := core.Eviction; reason < core.PoolClosed; reason++ {
+		e := core.Effect{Kind: core.CloseTab, Reason: reason}
+		c.count(&e)
+		closes.count(&e)
+	}
+	sum := uint64(0)
+	for _, n := range closes.byReason() {
+		sum += n
+	}
+	none := new(closesByReason).byReason()
+	_, named := none["eviction"]
+	if sum != c.Closes || len(none) != int(c.Closes) || !named || none["eviction"] != 0 {
+		t.Errorf("%d closes, %d by reason; before any, %v", c.Closes, sum, none)
+	}
+}
+
 func TestEveryGrantIsCountedByWhereItsTabCameFrom(t *testing.T) {
 	isOne := func(how core.How) (is bool) {
 		defer func() { _ = recover() }() // it has no word

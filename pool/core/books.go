@@ -129,8 +129,8 @@ func (b *books) contexts() {
 	for i := range s.Contexts {
 		is, want := s.inContexts[i], b.anew.inContexts[i]
 		if is.tabs != want.tabs || is.listed != want.listed {
-			b.fail("c%d: counted %d tabs, listed %t, and the books say %d, %t",
-				s.Contexts[i].ID, want.tabs, want.listed, is.tabs, is.listed)
+			b.fail("c%d: counted %d tabs%s, listed %t, and the books say %d, %t", s.Contexts[i].ID, want.tabs,
+				s.named(func(t *Tab) bool { return t.Context == int32(i) }), want.listed, is.tabs, is.listed)
 		}
 	}
 	heap(b, contextArena{s}, s.orphans, contextArena{b.anew}, b.anew.orphans, "orphans")
