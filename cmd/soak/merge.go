@@ -104,6 +104,9 @@ type part struct {
 
 func (s *soak) merge(files []string, out string) error {
 	var parts []part
+	if info, err := os.Stat(out); out != "" && err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("-out %s: want a regular file, or a name that is free", out)
+	}
 	for _, file := range files {
 		if out != "" && same(out, file) {
 			return fmt.Errorf("-out %s: want another file than those that are merged", out)
@@ -242,43 +245,55 @@ func fitTogether(parts []part) ([]part, error) {
 	if first.shardOf() == nil {
 		return parts[:1], nil
 	}
-	var missing []string
-	var whole []part
-	for i := uint64(1); i <= first.shardOf().Parts; i++ {
-		if p, ok := byNumber[i]; ok {
-			whole = append(whole, p)
-		} else if part := (shard{i, first.shardOf().Parts}); !empty(first.result, &part) {
-			missing = append(missing, part.String())
-		}
-		if len(missing) == mostNamed {
-			missing = append(missing, "and maybe more")
-			break
-		}
-	}
-	if len(missing) > 0 {
-		return nil, fmt.Errorf(
-			"of `%s` there is no result of shard %s",
-			first.shardOf().Of,
-			strings.Join(missing, ", "),
-		)
-	}
-	return whole, nil
+	return complete(first, byNumber)
 }
 
 // mostNamed is how many missing shards an error names.
 const mostNamed = 100
 
-// empty says whether a shard of the same whole has no work: then the command refuses it, and it has
-// no result.
-func empty(of result, s *shard) bool {
+// complete returns the parts in order, where none is missing. A shard without work has no result:
+// the command refuses it.
+func complete(first part, byNumber map[uint64]part) ([]part, error) {
+	of := first.shardOf()
+	begins, work := busy(first.result)
+	var whole []part
+	var missing []uint64
+	for i := uint64(0); i < min(work, of.Parts) && len(missing) < mostNamed; i++ {
+		number := (begins+i)%of.Parts + 1
+		if p, ok := byNumber[number]; ok {
+			whole = append(whole, p)
+		} else {
+			missing = append(missing, number)
+		}
+	}
+	if len(missing) > 0 {
+		slices.Sort(missing)
+		var names []string
+		for _, number := range missing {
+			names = append(names, (&shard{number, of.Parts}).String())
+		}
+		if len(names) == mostNamed {
+			names = append(names, "and maybe more")
+		}
+		return nil, fmt.Errorf(
+			"of `%s` there is no result of shard %s", of.Of, strings.Join(names, ", "))
+	}
+	slices.SortFunc(whole, func(a, b part) int {
+		return cmp.Compare(a.shardOf().Part, b.shardOf().Part)
+	})
+	return whole, nil
+}
+
+// busy says which shard has the first seed or scenario, counted from 0, and how many of these there
+// are: each next one belongs to the next shard.
+func busy(of result) (begins, work uint64) {
 	switch r := of.(type) {
 	case *runReport:
-		_, n := s.of(seedRange{r.SeedFirst, r.SeedLast})
-		return n == 0
+		return r.SeedFirst % r.Shard.Parts, r.SeedLast - r.SeedFirst + 1
 	case *exploreReport:
-		return s.part > uint64(len(r.Shard.Scenarios))
+		return 0, uint64(len(r.Shard.Scenarios))
 	}
-	return false
+	return 0, 0
 }
 
 // join makes one result of parts that fit together; a whole is one already.

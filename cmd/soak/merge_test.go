@@ -219,8 +219,50 @@ func TestMergeRefusesWhatIsNotOneWhole(t *testing.T) {
 		!strings.Contains(stderr, "want another file than those that are merged") {
 		t.Errorf("-out onto an input: exit %d, %s", exit, stderr)
 	}
+	// What is no file stays what it is: a rename would put a file in the place of /dev/null.
+	link := filepath.Join(folder, "null")
+	if err := os.Symlink(os.DevNull, link); err != nil {
+		t.Fatal(err)
+	}
+	for _, out := range []string{link, folder} {
+		exit, _, stderr := soaked(t, append(merging(files...), "-out", out)...)
+		if exit != exitUsage || !strings.Contains(stderr, "want a regular file") {
+			t.Errorf("-out %s: exit %d, %s", out, exit, stderr)
+		}
+	}
+	if info, err := os.Lstat(link); err != nil || info.Mode().Type() != os.ModeSymlink {
+		t.Errorf("-out onto %s: it is %v now, %v", os.DevNull, info, err)
+	}
 	if left, _ := filepath.Glob(filepath.Join(folder, ".merge-*")); len(left) > 0 {
 		t.Errorf("left behind: %q", left)
+	}
+}
+
+// As many shards as the flag takes, nearly all of them without work: the answer does not wait for
+// each of them.
+func TestMergeOfShardsWithoutWork(t *testing.T) {
+	const parts = 1<<32 - 1
+	at := func(first, last uint64, parts uint64, numbers ...uint64) ([]part, error) {
+		byNumber := map[uint64]part{}
+		var one part
+		for _, n := range numbers {
+			of := &shardReport{Part: n, Parts: parts, Of: "soak run"}
+			one = part{fmt.Sprint(n), &runReport{SeedFirst: first, SeedLast: last, Shard: of}}
+			byNumber[n] = one
+		}
+		return complete(one, byNumber)
+	}
+	if whole, err := at(1, 2, parts, 3, 2); err != nil || len(whole) != 2 || whole[0].file != "2" {
+		t.Errorf("both: %v, %v", whole, err)
+	}
+	if _, err := at(1, 2, parts, 2); err == nil || !strings.HasSuffix(err.Error(), " shard 3/4294967295") {
+		t.Errorf("one of two: %v", err)
+	}
+	if _, err := at(7, 8, 4, 4); err == nil || !strings.HasSuffix(err.Error(), " shard 1/4") {
+		t.Errorf("the last and the first: %v", err)
+	}
+	if _, err := at(0, 1<<32-1, parts, 5); err == nil || !strings.HasSuffix(err.Error(), "101/4294967295, and maybe more") {
+		t.Errorf("nearly none: %v", err)
 	}
 }
 

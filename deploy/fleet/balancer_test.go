@@ -129,8 +129,8 @@ func lines(servers, agents []string) string {
 }
 
 // newBalancer has HAProxy serve for servers, which are called s1, s2 and so on. agents are theirs;
-// nil: there are none.
-func newBalancer(t *testing.T, servers, agents []string) *balancer {
+// nil: there are none. changes are lines of the configuration and what stands in their place.
+func newBalancer(t *testing.T, servers, agents []string, changes ...string) *balancer {
 	t.Helper()
 	b := &balancer{t: t, folder: t.TempDir(), address: freeAddresses(t, 1)[0]}
 	b.config, b.socket, b.set = filepath.Join(
@@ -153,11 +153,14 @@ func newBalancer(t *testing.T, servers, agents []string) *balancer {
 		}
 		text = bytes.ReplaceAll(text, []byte(from), []byte(to))
 	}
+	for i := 0; i < len(changes); i += 2 {
+		replace(changes[i], changes[i+1])
+	}
 	replace("bind 127.0.0.1:8080", "bind "+b.address)
 	replace("/tmp/pagepool-haproxy.sock", b.socket)
 	replace("deploy/fleet/warm.map", b.set)
 	if agents == nil {
-		replace("default-server agent-check agent-inter 250ms", "")
+		replace(" agent-check agent-inter 250ms", "")
 	}
 	for i, line := range serverLines.FindAllString(string(text), -1) {
 		if agents == nil || !strings.Contains(line, "agent-port") {

@@ -55,6 +55,7 @@ func TestContractFleet(t *testing.T) {
 		run  func(*testing.T)
 	}{
 		{"AnAffinityIsKept", f.anAffinityIsKept},
+		{"AnAffinityIsKeptUnderLoad", f.anAffinityIsKeptUnderLoad},
 		{"AWarmEntryBeatsTheRing", f.aWarmEntryBeatsTheRing},
 		{"ABoundedLoadGoesToTheNext", f.aBoundedLoadGoesToTheNext},
 		{"ARestartOfTheBalancerLosesNothing", f.aRestartOfTheBalancerLosesNothing},
@@ -133,6 +134,23 @@ func (f *fleet) anAffinityIsKept(t *testing.T) {
 		"0 of %d",
 		tenants*rounds,
 	)
+}
+
+// The load counts the affinities of each server. With one caller at a time nothing changes.
+func (f *fleet) anAffinityIsKeptUnderLoad(t *testing.T) {
+	args := []string{
+		"-server", "http://" + f.b.address, "-callers", "1", "-tenants", "6", "-wedge", "0", "-for", "2s",
+	}
+	for _, m := range f.members {
+		args = append(args, "-behind", "http://"+m.listen)
+	}
+	p := start(t, f.load, args...)
+	<-p.ended
+	said := p.said.String()
+	kept := regexp.MustCompile(`(?m)^affinities of more than one server +0$`).MatchString(said)
+	if code := p.ProcessState.ExitCode(); code != 0 || !kept {
+		t.Errorf("load exits %d\n%s", code, said)
+	}
 }
 
 // warm says which server the map names for a tenant.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
@@ -154,24 +155,32 @@ func TestFleetAPostThatFailedIsNotDoneAgain(t *testing.T) {
 	}
 }
 
-// Where every server drains, requests are served all the same.
-func TestFleetWhereEveryServerDrainsRequestsAreServed(t *testing.T) {
+// saying is an agent that says a line, which a test may change.
+func saying(t *testing.T, line string) (address string, say func(string)) {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = listener.Close() })
+	var says atomic.Value
+	says.Store(line)
 	go func() {
 		for {
 			conn, err := listener.Accept()
 			if err != nil {
 				return
 			}
-			_, _ = fmt.Fprintln(conn, "drain")
+			_, _ = fmt.Fprintln(conn, says.Load())
 			_ = conn.Close()
 		}
 	}()
-	agent := listener.Addr().String()
+	return listener.Addr().String(), func(line string) { says.Store(line) }
+}
+
+// Where every server drains, requests are served all the same.
+func TestFleetWhereEveryServerDrainsRequestsAreServed(t *testing.T) {
+	agent, _ := saying(t, "drain")
 	b := newBalancer(t, blanks(t, 2, blank), []string{agent, agent})
 	for _, server := range []string{"s1", "s2"} {
 		eventually(t, server+" drains", b.is(server, "DRAIN"))
@@ -179,5 +188,71 @@ func TestFleetWhereEveryServerDrainsRequestsAreServed(t *testing.T) {
 	server, status, body, err := b.get("/", "tenant-1")
 	if err != nil || status != http.StatusOK || server == "" {
 		t.Errorf("%q answers %d %q, %v", server, status, body, err)
+	}
+}
+
+// HAProxy takes every line of the agent for what pool/fleet means by it, in any order. It ends what
+// an operator has set, unless the agent is disabled first.
+func TestFleetTheAgentIsUnderstood(t *testing.T) {
+	agent, say := saying(t, "drain")
+	b := newBalancer(t, blanks(t, 1, blank), []string{agent})
+	for _, c := range []struct{ says, is, weight string }{
+		{"drain", "DRAIN", "100"},
+		{"up ready 50%", "UP", "50"},
+		{"maint", "MAINT", "50"},
+		{"up ready 100%", "UP", "100"},
+	} {
+		say(c.says)
+		eventually(t, c.says, func() error {
+			row, err := b.stat("s1")
+			if err == nil && (!strings.HasPrefix(row["status"], c.is) || row["weight"] != c.weight) {
+				err = fmt.Errorf("it is %s, with weight %s", row["status"], row["weight"])
+			}
+			return err
+		})
+	}
+	for _, command := range []string{"disable agent servers/s1", "set server servers/s1 state drain"} {
+		if said, err := b.ask(command); err != nil || strings.TrimSpace(said) != "" {
+			t.Fatalf("%s: %q, %v", command, said, err)
+		}
+	}
+	eventually(t, "an operator drains it", b.is("s1", "DRAIN"))
+	if _, err := b.ask("enable agent servers/s1"); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the agent ends that", b.is("s1", "UP"))
+}
+
+// A request that no server has room for waits for a while, and is then asked to come again.
+func TestFleetTheQueueHasATimeLimit(t *testing.T) {
+	held := make(chan struct{})
+	servers := blanks(t, 1, func(w http.ResponseWriter, asked *http.Request) {
+		if asked.URL.Path != "/ready" {
+			<-held
+		}
+		blank(w, asked)
+	})
+	b := newBalancer(t, servers, nil, "timeout queue 10s", "timeout queue 300ms")
+	const room = 8 // maxconn
+	answers := make(chan *http.Response, room+1)
+	for range room + 1 {
+		go func() {
+			answer, err := http.Get("http://" + b.address + "/")
+			if err != nil {
+				t.Error(err)
+			}
+			answers <- answer
+		}()
+	}
+	refused := <-answers
+	close(held)
+	if refused == nil || refused.StatusCode != http.StatusServiceUnavailable ||
+		refused.Header.Get("Retry-After") != "1" {
+		t.Errorf("the one that waited: %+v", refused)
+	}
+	for range room {
+		if answer := <-answers; answer == nil || answer.StatusCode != http.StatusOK {
+			t.Errorf("one of the others: %+v", answer)
+		}
 	}
 }

@@ -25,7 +25,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// scaledObject is what the manifests use of KEDA's: its own types come with a client of Kubernetes.
+// scaledObject is what the manifests use of KEDA's, with the names and types of its v2.21.0. Its own
+// package would bring 800 others, a client of Kubernetes among them, for minutes of compiling.
 type scaledObject struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata"`
@@ -198,6 +199,54 @@ func TestManifestsOfTheFleetFitTogether(t *testing.T) {
 	}
 	if grace := time.Duration(*pod.TerminationGracePeriodSeconds) * time.Second; grace < drain+10*time.Second {
 		t.Errorf("it is killed after %v, and drains for %v", grace, drain)
+	}
+}
+
+// directives are the lines of a configuration of HAProxy by section, without comments and without
+// what is of one place: addresses, servers, and the file of the map.
+func directives(config string) map[string][]string {
+	found, section := map[string][]string{}, ""
+	local := regexp.MustCompile(`^(server|bind|stats socket) `)
+	file := regexp.MustCompile(`map_str\(.*\)`)
+	for line := range strings.Lines(config) {
+		line = regexp.MustCompile(`\s+#.*|^#.*`).ReplaceAllString(strings.TrimRight(line, "\n"), "")
+		words := strings.Join(strings.Fields(line), " ")
+		if words == "" {
+			continue
+		}
+		if !strings.HasPrefix(line, " ") {
+			section = words
+			continue
+		}
+		if !local.MatchString(words) {
+			words = file.ReplaceAllString(words, "map_str(FILE)")
+			found[section] = append(found[section], words)
+		}
+	}
+	return found
+}
+
+// The configuration on Kubernetes is that of one machine, whose comments explain it. More than that
+// it has only how pods are found.
+func TestManifestsBalancerIsThatOfOneMachine(t *testing.T) {
+	one, err := os.ReadFile("../fleet/haproxy.cfg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pods := strings.NewReplacer(" resolvers kubernetes init-addr none", "", " agent-port 9101", "")
+	there := directives(pods.Replace(all[corev1.ConfigMap](t, fleet)[0].Data["haproxy.cfg"]))
+	delete(there, "resolvers kubernetes")
+	here := directives(string(one))
+	if len(here) != 5 || len(here["defaults"]) < 10 {
+		t.Errorf("of one machine: %q", here)
+	}
+	for section := range here {
+		if !slices.Equal(here[section], there[section]) {
+			t.Errorf("%s:\n%q\non Kubernetes\n%q", section, here[section], there[section])
+		}
+	}
+	if len(there) != len(here) {
+		t.Errorf("sections on Kubernetes: %q", there)
 	}
 }
 

@@ -10,7 +10,7 @@ import (
 	"github.com/pagepool/pagepool/pool"
 )
 
-// mode is what somebody wants of this server, whatever its pool says.
+// mode is what somebody wants of this server, whatever its pool says. A later one counts for more.
 type mode uint8
 
 const (
@@ -74,10 +74,11 @@ func (a *agent) close() error {
 	return err
 }
 
+// want asks for a mode. Nothing leads back from a later one.
 func (a *agent) want(m mode) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.mu.mode = m
+	a.mu.mode = max(a.mu.mode, m)
 }
 
 // line is the answer at a time.

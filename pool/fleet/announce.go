@@ -3,8 +3,11 @@ package fleet
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
+	"net"
 	"sync"
 	"time"
 
@@ -20,31 +23,37 @@ type announcer struct {
 	log                 *slog.Logger
 	token               string // the value of mark
 	wake                chan struct{}
+	connect             func(context.Context) (net.Conn, error) // to the socket
+
+	cleared chan struct{} // closed when the balancer has no entry of a server that leaves
+	ended   chan struct{} // closed when the balancer is told nothing more
+
+	marked bool   // the balancer has had our mark
+	rival  string // another mark that came in its place; "": none
 
 	mu struct {
 		sync.Mutex
 		warm    map[string]uint64 // by affinity: its generation
-		news    map[string]change // by affinity: what the balancer has not been told
+		cold    map[string]uint64 // by affinity: its last generation; see mostCold
+		news    map[string]bool   // by affinity: whether it is warm; not told yet
 		whole   bool              // the balancer may have anything: everything is compared
 		leaving bool              // nothing is warm any more
-		cleared chan struct{}     // closed when the balancer has no entry of a server that leaves
 	}
 }
 
-// change is the latest that was said of an affinity. The balancer may not know it yet.
-type change struct {
-	generation uint64
-	warm       bool
-}
+// mostCold is how many affinities that became cold are remembered, so that late news of them is
+// known as such. A pool announces in order: what comes late, comes soon.
+const mostCold = 1024
 
 func newAnnouncer(c *Config) *announcer {
 	a := &announcer{
 		socket: c.Socket, in: c.Map, server: c.Server,
 		beat: c.Beat, resync: c.Resync, limit: c.Limit, log: c.Logger,
-		token: rand.Text(), wake: make(chan struct{}, 1),
+		token: rand.Text(), wake: make(chan struct{}, 1), connect: connector(c.Socket, c.Limit),
+		cleared: make(chan struct{}), ended: make(chan struct{}),
 	}
-	a.mu.warm, a.mu.news = map[string]uint64{}, map[string]change{}
-	a.mu.whole, a.mu.cleared = true, make(chan struct{})
+	a.mu.warm, a.mu.cold, a.mu.news = map[string]uint64{}, map[string]uint64{}, map[string]bool{}
+	a.mu.whole = true
 	return a
 }
 
@@ -52,21 +61,31 @@ func newAnnouncer(c *Config) *announcer {
 // another process of this name was the last to write to it.
 func (a *announcer) mark() string { return "beat." + a.server }
 
-// tell takes in an announcement. One with a generation that is older than what was said of its key
-// comes too late.
+// tell takes in an announcement. One that is older than what was said of its key comes too late.
 func (a *announcer) tell(said pool.Announcement) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.mu.leaving || said.Generation < a.mu.warm[said.Affinity] ||
-		said.Generation < a.mu.news[said.Affinity].generation {
+	key, generation := said.Affinity, said.Generation
+	last, wasCold := a.mu.cold[key]
+	if a.mu.leaving || generation < max(last, a.mu.warm[key]) ||
+		said.Warm && wasCold && generation == last {
 		return
 	}
+	delete(a.mu.warm, key)
+	delete(a.mu.cold, key)
 	if said.Warm {
-		a.mu.warm[said.Affinity] = said.Generation
+		a.mu.warm[key] = generation
 	} else {
-		delete(a.mu.warm, said.Affinity)
+		if len(a.mu.cold) >= mostCold {
+			clear(a.mu.cold)
+		}
+		a.mu.cold[key] = generation
 	}
-	a.mu.news[said.Affinity] = change{said.Generation, said.Warm}
+	if said.Warm || !a.mu.whole {
+		a.mu.news[key] = said.Warm
+	} else {
+		delete(a.mu.news, key) // it is not in the whole list: see compareLocked
+	}
 	a.ring()
 }
 
@@ -89,18 +108,35 @@ func (a *announcer) withdraw(ctx context.Context) error {
 	a.ring()
 	a.mu.Unlock()
 	select {
-	case <-a.mu.cleared:
-		return nil
+	case <-a.cleared:
+	case <-a.ended:
 	case <-ctx.Done():
-		return fmt.Errorf(
-			"fleet: the balancer has not confirmed that nothing is warm here: %w",
-			ctx.Err(),
-		)
+	}
+	if a.hasLeft() {
+		return nil
+	}
+	err := ctx.Err()
+	if err == nil {
+		err = errClosed
+	}
+	return fmt.Errorf("fleet: the balancer has not confirmed that nothing is warm here: %w", err)
+}
+
+func (a *announcer) hasLeft() bool {
+	select {
+	case <-a.cleared:
+		return true
+	default:
+		return false
 	}
 }
 
-// run tells the balancer until ctx ends.
+var errClosed = errors.New("the member was closed")
+
+// run tells the balancer until ctx ends, or until it has left: then another process may have the
+// name of this server.
 func (a *announcer) run(ctx context.Context) {
+	defer close(a.ended)
 	beat, resync := time.NewTicker(a.beat), time.NewTicker(a.resync)
 	defer beat.Stop()
 	defer resync.Stop()
@@ -114,6 +150,9 @@ func (a *announcer) run(ctx context.Context) {
 			a.log.Warn("the balancer is not told what is warm", "socket", a.socket, "error", err)
 		case err == nil && !reached:
 			a.log.Info("the balancer is told again what is warm", "socket", a.socket)
+		}
+		if a.hasLeft() {
+			return
 		}
 		reached = err == nil
 		wake := a.wake
@@ -135,13 +174,40 @@ func (a *announcer) run(ctx context.Context) {
 func (a *announcer) compare() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	a.compareLocked()
+}
+
+// compareLocked drops the news that the whole list makes needless: what is cold is not in it. So
+// the news does not grow while the balancer cannot be reached.
+func (a *announcer) compareLocked() {
 	a.mu.whole = true
+	maps.DeleteFunc(a.mu.news, func(_ string, warm bool) bool { return !warm })
+}
+
+// again keeps news that may not have arrived, as far as it is still true.
+func (a *announcer) again(news map[string]bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.compareLocked()
+	for affinity, warm := range news {
+		if _, ok := a.mu.warm[affinity]; ok && warm {
+			a.mu.news[affinity] = true
+		}
+	}
+}
+
+// look warns of two processes with one name: each takes back what the other says, for ever.
+func (a *announcer) look(mark string) {
+	if a.marked && mark != "" && mark != a.token && mark != a.rival {
+		a.rival = mark
+		a.log.Warn("another process announces under the name of this server", "server", a.server)
+	}
 }
 
 // sync brings the balancer's map up to date. What fails is done again as a whole: nobody knows how
 // far it came.
-func (a *announcer) sync(ctx context.Context) (err error) {
-	s, err := dial(ctx, a.socket, a.limit)
+func (a *announcer) sync(ctx context.Context) error {
+	s, err := dial(ctx, a.connect, a.limit)
 	if err != nil {
 		a.compare()
 		return err
@@ -152,10 +218,11 @@ func (a *announcer) sync(ctx context.Context) (err error) {
 		a.compare()
 		return err
 	}
+	a.look(mark)
 	a.mu.Lock()
 	whole, leaving := a.mu.whole || mark != a.token, a.mu.leaving
 	news := a.mu.news
-	a.mu.whole, a.mu.news = false, map[string]change{}
+	a.mu.whole, a.mu.news = false, map[string]bool{}
 	warm := map[string]bool{}
 	if whole {
 		for affinity := range a.mu.warm {
@@ -170,27 +237,22 @@ func (a *announcer) sync(ctx context.Context) (err error) {
 		err = a.tellNews(s, news)
 	}
 	if err != nil {
-		a.compare()
+		a.again(news)
 		return err
 	}
+	a.marked = true
 	if leaving {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		select {
-		case <-a.mu.cleared:
-		default:
-			close(a.mu.cleared)
-		}
+		close(a.cleared) // run ends with it
 	}
 	return nil
 }
 
 // tellNews sends what has changed. An entry that names another server stays when an affinity has
 // become cold here: it is warm there.
-func (a *announcer) tellNews(s *session, news map[string]change) error {
-	for affinity, c := range news {
+func (a *announcer) tellNews(s *session, news map[string]bool) error {
+	for affinity, warm := range news {
 		key := Key(affinity)
-		if c.warm {
+		if warm {
 			if err := s.set(a.in, key, a.server); err != nil {
 				return err
 			}

@@ -27,7 +27,10 @@ type balancer struct {
 	mu      sync.Mutex
 	changed *sync.Cond
 	entries map[string]string
+	foreign []string // lines of entries that are nobody's, such as a file has them
 	mute    bool     // answers nothing
+	down    bool     // refuses connections
+	breaks  string   // ends the conversation in which this command comes, once
 	said    []string // commands that change something
 	asked   int      // conversations
 }
@@ -86,6 +89,12 @@ func (b *balancer) converse(conn net.Conn) {
 			}
 		}
 		b.mu.Lock()
+		if b.breaks != "" && strings.HasPrefix(command, b.breaks) {
+			b.breaks = ""
+			b.changed.Broadcast()
+			b.mu.Unlock()
+			return
+		}
 		answer := b.answer(strings.Fields(command), payload)
 		mute := b.mute
 		b.changed.Broadcast()
@@ -128,6 +137,9 @@ func (b *balancer) answer(words, payload []string) string {
 		var lines []string
 		for key, value := range b.entries {
 			lines = append(lines, fmt.Sprintf("0x55d0c0ffee %s %s", key, value))
+		}
+		for _, line := range b.foreign {
+			lines = append(lines, "0x55d0c0ffee "+line)
 		}
 		return strings.Join(lines, "\n")
 	}

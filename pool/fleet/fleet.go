@@ -124,8 +124,10 @@ func Join(config Config, source Source) (*Member, error) {
 }
 
 // Leave takes back everything that was announced as warm, waits until the balancer has confirmed
-// that, and then has the agent say drain. What is under way goes on. The error is that of a
-// balancer that cannot be told before ctx ends; the agent says drain all the same.
+// that, and then has the agent say drain. What is under way goes on. From then on the balancer is
+// told nothing more: another process may take the name of this server. The error is that of a
+// balancer that cannot be told before ctx ends or Close is called; the agent says drain all the
+// same.
 func (m *Member) Leave(ctx context.Context) (err error) {
 	if m.announcer != nil {
 		err = m.announcer.withdraw(ctx)

@@ -69,12 +69,129 @@ func TestShellFleetLateNewsChangesNothing(t *testing.T) {
 	b.until("a is warm in the whole list as well", b.has(map[string]string{"a": "s1", "b": "s1"}))
 }
 
+// News is late as well when the cold that came before it has been sent.
+func TestShellFleetALateWarmAfterTheColdChangesNothing(t *testing.T) {
+	b := newBalancer(t)
+	_, s := join(t, b, "s1")
+	s.say("a", 7, true)
+	b.until("a is warm", b.has(map[string]string{"a": "s1"}))
+	s.say("a", 7, false)
+	b.until("a is cold", b.has(map[string]string{}))
+	s.say("a", 7, true)
+	s.say("a", 5, true)
+	s.say("b", 8, true)
+	b.until("a is still cold", b.has(map[string]string{"b": "s1"}))
+	s.say("a", 9, true)
+	b.until("a lives again", b.has(map[string]string{"a": "s1", "b": "s1"}))
+}
+
+// What the announcer remembers does not grow with the affinities that come and go, whether the
+// balancer can be reached or not.
+func TestFleetAnAnnouncerRemembersLittle(t *testing.T) {
+	a := newAnnouncer(&Config{})
+	for i := range uint64(10 * mostCold) {
+		affinity := fmt.Sprint(i)
+		a.tell(pool.Announcement{Affinity: affinity, Generation: i + 1, Warm: true})
+		a.tell(pool.Announcement{Affinity: affinity, Generation: i + 1})
+	}
+	if len(a.mu.news) > 0 || len(a.mu.warm) > 0 || len(a.mu.cold) > mostCold {
+		t.Errorf("news %d, warm %d, cold %d", len(a.mu.news), len(a.mu.warm), len(a.mu.cold))
+	}
+}
+
+// An operator may have put entries of his own into the file of the map, with any value or none.
+func TestShellFleetEntriesOfOthersAreNoObstacle(t *testing.T) {
+	b := newBalancer(t)
+	b.foreign = []string{"pinned s2 # by hand", "bare", "quoted \"s 1\" > "}
+	_, s := join(t, b, "s1")
+	s.say("a", 1, true)
+	b.until("a is warm", b.has(map[string]string{"a": "s1"}))
+}
+
+// News of a conversation that failed is told again: the entry names the server that said so last.
+func TestShellFleetNewsOfABrokenConversationIsNotLost(t *testing.T) {
+	b := newBalancer(t)
+	_, s := join(t, b, "s1")
+	b.until("it has told its list", func() bool { return b.entries["beat.s1"] != "" })
+	b.change(func() { b.entries[Key("a")], b.breaks = "s2", "set map" })
+	s.say("a", 1, true)
+	b.until("the conversation broke", func() bool { return b.breaks == "" })
+	b.until("s1 was the last to say so", b.has(map[string]string{"a": "s1"}))
+}
+
+func TestShellFleetLeaveAfterCloseDoesNotWait(t *testing.T) {
+	b := newBalancer(t)
+	b.change(func() { b.mute = true })
+	m, _ := join(t, b, "s1")
+	left := make(chan error)
+	go func() { left <- m.Leave(context.Background()) }() // under way when Close is called
+	b.until("it was asked", func() bool { return b.asked > 0 })
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		select {
+		case err := <-left:
+			if err == nil || !strings.Contains(err.Error(), "was closed") {
+				t.Errorf("Leave: %v", err)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatal("Leave waits for a balancer that nobody asks any more")
+		}
+		go func() { left <- m.Leave(context.Background()) }()
+	}
+	<-left
+}
+
+// A server that has left says nothing more: the next of its name may have begun.
+func TestShellFleetAfterLeaveTheNextOfTheNameIsLeftAlone(t *testing.T) {
+	b := newBalancer(t)
+	m, s := join(t, b, "s1")
+	s.say("a", 1, true)
+	if err := m.Leave(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	_, next := join(t, b, "s1")
+	next.say("a", 1, true)
+	b.until("a is warm in the next", b.has(map[string]string{"a": "s1"}))
+	quiet := make(chan struct{})
+	go func() {
+		m.ended.Wait()
+		close(quiet)
+	}()
+	select {
+	case <-quiet:
+	case <-time.After(20 * time.Second):
+		t.Fatal("the one that left goes on")
+	}
+	if err := m.Leave(t.Context()); err != nil {
+		t.Errorf("twice: %v", err)
+	}
+}
+
+func TestFleetMaintenanceIsNotEndedByALeave(t *testing.T) {
+	m, err := Join(Config{Agent: "127.0.0.1:0"}, &source{stats: fine})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	m.Maintain()
+	if err := m.Leave(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if line := ask(t, m); line != "maint" {
+		t.Errorf("the agent says %q", line)
+	}
+}
+
 func TestShellFleetAnEntryOfAnotherServerStays(t *testing.T) {
 	b := newBalancer(t)
 	_, one := join(t, b, "s1")
 	_, two := join(t, b, "s2")
 	// Until a server has told its whole list for the first time, that may come after news of another.
-	b.until("both have told their lists", func() bool { return b.entries["beat.s1"] != "" && b.entries["beat.s2"] != "" })
+	b.until("both have told their lists", func() bool {
+		return b.entries["beat.s1"] != "" && b.entries["beat.s2"] != ""
+	})
 	one.say("a", 1, true)
 	b.until("s1 has it", b.has(map[string]string{"a": "s1"}))
 	two.say("a", 1, true)
@@ -111,17 +228,37 @@ func TestShellFleetTheWholeListComesAgain(t *testing.T) {
 
 func TestShellFleetAnotherProcessOfTheSameNameIsNoticed(t *testing.T) {
 	b := newBalancer(t)
-	_, s := join(t, b, "s1")
+	var log lines
+	b.entries["beat.s1"] = "an earlier life"
+	_, s := join(
+		t,
+		b,
+		"s1",
+		func(c *Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) },
+	)
 	s.say("a", 1, true)
 	b.until(
 		"a is warm",
-		func() bool { return b.has(map[string]string{"a": "s1"})() && b.entries["beat.s1"] != "" },
+		func() bool {
+			return b.has(map[string]string{"a": "s1"})() && b.entries["beat.s1"] != "an earlier life"
+		},
 	)
-	b.change(func() {
-		b.entries[Key("b")] = "s1"
-		b.entries["beat.s1"] = "another"
-	})
-	b.until("what it has left is gone", b.has(map[string]string{"a": "s1"}))
+	const says = "another process announces under the name of this server"
+	if log.count(says) != 0 {
+		t.Errorf("it takes its own earlier life for another process")
+	}
+	for range 2 {
+		b.change(func() {
+			b.entries[Key("b")] = "s1"
+			b.entries["beat.s1"] = "another"
+		})
+		b.until("what it has left is gone", func() bool {
+			return b.has(map[string]string{"a": "s1"})() && b.entries["beat.s1"] != "another"
+		})
+	}
+	if log.count(says) != 1 {
+		t.Errorf("%d warnings", log.count(says))
+	}
 }
 
 func TestShellFleetLeaveIsColdFirstAndThenDrain(t *testing.T) {
@@ -274,77 +411,6 @@ func TestShellFleetConfigNamesWhatIsWrong(t *testing.T) {
 	} {
 		if m, err := Join(config, &source{}); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%+v: %v, %v; want %q", config, m, err, says)
-		}
-	}
-}
-
-func TestFleetAgentLineOfAPool(t *testing.T) {
-	tabs := func(of func(*pool.TabCounts)) pool.Stats {
-		s := pool.Stats{Capacity: 4}
-		of(&s.Tabs)
-		return s
-	}
-	busy := func(leases, waiting, lost int) pool.Stats {
-		return pool.Stats{
-			Capacity: 4,
-			Tabs:     pool.TabCounts{Leased: 4 - lost, Lost: lost},
-			Leases:   leases,
-			Waiting:  waiting,
-		}
-	}
-	for _, c := range []struct {
-		stats pool.Stats
-		want  string
-	}{
-		{fine, "up ready 100%"},
-		{busy(4, 0, 0), "up ready 100%"},
-		{busy(4, 1, 0), "up ready 75%"},
-		{busy(4, 4, 0), "up ready 50%"},
-		{busy(4, 400, 0), "up ready 25%"},
-		{busy(1, 0, 2), "up ready 50%"},
-		{busy(2, 2, 2), "up ready 25%"},
-		{tabs(func(t *pool.TabCounts) { t.Probing = 1 }), "up ready 100%"},
-		{tabs(func(t *pool.TabCounts) { t.Opening, t.Closing, t.Lost = 2, 1, 1 }), "drain"},
-		{pool.Stats{Capacity: 4}, "drain"},
-	} {
-		if got := Line(c.stats); got != c.want {
-			t.Errorf("%+v: %q, want %q", c.stats, got, c.want)
-		}
-	}
-}
-
-// Requests that wait without progress make a server drain. That they give up is no progress, and
-// neither is time, for a while.
-func TestFleetAgentDrainsWhileNothingIsGrantedToThoseWhoWait(t *testing.T) {
-	s := &source{stats: fine}
-	start := time.Now()
-	a := &agent{source: s, patience: 2 * time.Second}
-	stuck := pool.Stats{Capacity: 4, Tabs: pool.TabCounts{Leased: 4}, Leases: 4, Waiting: 1}
-	given, granted, replaced := stuck, stuck, fine
-	given.Waiting = 0
-	granted.Counters.Grants = 1
-	replaced.Counters = pool.Counters{Grants: 1, BrowserStarts: 1}
-	for _, c := range []struct {
-		at    time.Duration
-		stats pool.Stats
-		want  string
-	}{
-		{10 * time.Second, fine, "up ready 100%"},
-		{11 * time.Second, stuck, "up ready 75%"},
-		{13 * time.Second, stuck, "drain"},
-		{14 * time.Second, given, "drain"},
-		{15 * time.Second, granted, "up ready 75%"},
-		{16 * time.Second, granted, "up ready 75%"},
-		{17 * time.Second, granted, "drain"},
-		{30 * time.Second, granted, "drain"},
-		{31 * time.Second, granted, "up ready 75%"}, // another try
-		{33 * time.Second, granted, "drain"},
-		{34 * time.Second, replaced, "up ready 100%"},
-		{60 * time.Second, replaced, "up ready 100%"},
-	} {
-		s.set(c.stats)
-		if got := a.line(start.Add(c.at)); got != c.want {
-			t.Errorf("after %v: %q, want %q", c.at, got, c.want)
 		}
 	}
 }

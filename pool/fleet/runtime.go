@@ -35,14 +35,23 @@ func (s *session) Close() error {
 	return s.Conn.Close()
 }
 
-// dial begins a session, which ends at the latest when ctx does or after limit.
-func dial(ctx context.Context, socket string, limit time.Duration) (*session, error) {
+// connector returns a function that connects to a socket: host:port or unix@PATH.
+func connector(socket string, limit time.Duration) func(context.Context) (net.Conn, error) {
 	network, address := "tcp", socket
 	if path, ok := strings.CutPrefix(socket, "unix@"); ok {
 		network, address = "unix", path
 	}
 	dialer := net.Dialer{Timeout: limit}
-	conn, err := dialer.DialContext(ctx, network, address)
+	return func(ctx context.Context) (net.Conn, error) {
+		return dialer.DialContext(ctx, network, address)
+	}
+}
+
+// dial begins a session, which ends at the latest when ctx does or after limit.
+func dial(
+	ctx context.Context, connect func(context.Context) (net.Conn, error), limit time.Duration,
+) (*session, error) {
+	conn, err := connect(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -148,12 +157,14 @@ func (s *session) show(in string) (map[string]string, error) {
 	}
 	entries := map[string]string{}
 	for line := range strings.Lines(said) {
-		fields := strings.Fields(line) // an address in memory, the key, the value
-		if len(fields) != 3 || !strings.HasPrefix(fields[0], "0x") {
-			return nil, refused("show map "+in, strings.TrimSpace(line), nil)
+		// An address in memory, the key, the value. Values of others may hold anything.
+		address, entry, ok := strings.Cut(strings.TrimSpace(line), " ")
+		if !ok || !strings.HasPrefix(address, "0x") {
+			return nil, fmt.Errorf("fleet: show map %s: %.80q", in, line)
 		}
-		if _, twice := entries[fields[1]]; !twice { // HAProxy finds the first
-			entries[fields[1]] = fields[2]
+		key, value, _ := strings.Cut(entry, " ")
+		if _, twice := entries[key]; !twice { // HAProxy finds the first
+			entries[key] = value
 		}
 	}
 	return entries, nil
