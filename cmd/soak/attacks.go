@@ -35,7 +35,7 @@ type attacksReport struct {
 type attackTrial struct {
 	loopback.Trial
 	Burn   float64  `json:"burn_p50_ms"`
-	Rounds int      `json:"rounds"` // one that is slow is tried three times, and the median counts
+	Rounds int      `json:"rounds"` // one that is slow is tried again, until two trials agree
 	Broken []string `json:"broken"`
 }
 
@@ -45,7 +45,7 @@ func (t *attackTrial) cost() float64 { return t.P50 / max(t.Burn, 0.001) }
 const (
 	// burnEvery is after how many pages the page that burns a core is tried anew.
 	burnEvery = 8
-	// slowRounds is how often a page is tried that seems to break a promise about time.
+	// slowRounds is how often a page is tried, at most, that seems to break a promise about time.
 	slowRounds = 3
 )
 
@@ -56,7 +56,7 @@ var attacksSays = []string{
 		"request may fail; their median may be twice that beside a page that merely burns a " +
 		"core; and the tab is of use again 2 s after MaxLease, which is 2 s. Beside a page that " +
 		"may keep a shared process busy, a few requests may fail until that process is " +
-		"replaced. A page that seems slow is tried three times, and the median counts.",
+		"replaced. A page that seems slow is tried again, until two trials agree.",
 	"With --markdown, print docs/attacks.md from what --json has printed on each build.",
 }
 
@@ -68,6 +68,13 @@ type attacksOptions struct {
 	files    []string
 }
 
+// pages are those to try.
+func (o *attacksOptions) pages() []attacks.Page {
+	return slices.DeleteFunc(attacks.All(), func(p attacks.Page) bool {
+		return o.page != "" && o.page != p.Name && o.page != p.Family
+	})
+}
+
 func (s *soak) attacksCommand() *cobra.Command {
 	var o attacksOptions
 	c := &cobra.Command{
@@ -76,11 +83,11 @@ func (s *soak) attacksCommand() *cobra.Command {
 		Long:  paragraphs(attacksSays...),
 		Args: func(_ *cobra.Command, args []string) error {
 			o.files = args
-			switch _, known := attacks.Named(o.page); {
+			switch {
 			case bool(o.markdown) != (len(args) > 0):
 				return errors.New("want --markdown and the files that --json printed, or neither")
-			case o.page != "" && !known:
-				return fmt.Errorf("--page %s: no such page; docs/attacks.md has them", o.page)
+			case len(o.pages()) == 0:
+				return fmt.Errorf("--page %s: no such page or family; docs/attacks.md has them", o.page)
 			}
 			return nil
 		},
@@ -95,7 +102,7 @@ func (s *soak) attacksCommand() *cobra.Command {
 			return s.print(report, report.write)
 		},
 	}
-	c.Flags().StringVar(&o.page, "page", "", "try this page alone")
+	c.Flags().StringVar(&o.page, "page", "", "try this page alone, or this family")
 	c.Flags().StringVar(&o.path, "path", "", "the browser; without it, the first found")
 	logged := c.Flags().VarPF(&o.logged, "log", "", "print what the pool and the driver log")
 	logged.NoOptDefVal = "true"
@@ -136,12 +143,7 @@ func (s *soak) attacks(o attacksOptions) (*attacksReport, error) {
 	}
 	defer stage.Close()
 	stage.Logger = log
-	pages := attacks.All()
-	if o.page != "" {
-		page, _ := attacks.Named(o.page)
-		pages = []attacks.Page{page}
-	}
-	report, err := s.corpus(stage, pages)
+	report, err := s.corpus(stage, o.pages())
 	if err != nil {
 		return nil, err
 	}
@@ -178,11 +180,11 @@ func (s *soak) corpus(stage *loopback.Stage, pages []attacks.Page) (*attacksRepo
 	return report, nil
 }
 
-// try tries one page. One that breaks a promise about time is tried three times, and the one in the
-// middle counts, with the failures of the worst.
+// try tries one page. One that breaks a promise about time is tried again, with the page that burns
+// a core before it, until two trials agree.
 func (r *attackRun) try(page attacks.Page) (*attackTrial, error) {
 	var rounds []attackTrial
-	for {
+	for slow := 0; ; {
 		if r.since++; r.since > burnEvery || len(rounds) > 0 {
 			yardstick, _ := attacks.Named(attacks.Burn)
 			t, err := r.stage.Attack(r.ctx, yardstick, loopback.TrialLease)
@@ -196,15 +198,17 @@ func (r *attackRun) try(page attacks.Page) (*attackTrial, error) {
 			return nil, err
 		}
 		rounds = append(rounds, attackTrial{Trial: *t, Burn: r.burn})
-		if len(rounds) == slowRounds || len(rounds) == 1 && !t.Slow(r.burn, loopback.TrialLease) {
-			break
+		if t.Slow(r.burn, loopback.TrialLease) {
+			slow++
+		}
+		if slow == 0 || slow == 2 || len(rounds) == slowRounds {
+			return middle(page, rounds), nil
 		}
 	}
-	return middle(page, rounds), nil
 }
 
 // middle is the trial in the middle, by what others pay or else by the time until the tab was back,
-// with the most failures of all.
+// with the most failures of all. Of two it is the better one.
 func middle(page attacks.Page, rounds []attackTrial) *attackTrial {
 	ordered := slices.Clone(rounds)
 	slices.SortFunc(ordered, func(a, b attackTrial) int {
@@ -213,7 +217,7 @@ func middle(page attacks.Page, rounds []attackTrial) *attackTrial {
 		}
 		return cmp.Compare(a.Back, b.Back)
 	})
-	t := ordered[len(ordered)/2]
+	t := ordered[(len(ordered)-1)/2]
 	for _, x := range rounds {
 		t.Failed, t.FailedLater = max(t.Failed, x.Failed), max(t.FailedLater, x.FailedLater)
 		if t.FirstError == "" {

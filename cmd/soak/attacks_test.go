@@ -51,6 +51,7 @@ func TestOfSlowTrialsTheMiddleOneCountsWithTheMostFailures(t *testing.T) {
 		{[]attackTrial{round(30, 3, 0), round(11, 3, 0), round(12, 3, 0)}, 12, 3, 0},
 		{[]attackTrial{round(30, 3, 0), round(25, 3, 1), round(12, 3, 0)}, 25, 3, 2},
 		{[]attackTrial{round(15, 9, 0), round(12, 3, 0), round(10, 5, 0)}, 10, 5, 1},
+		{[]attackTrial{round(30, 9, 0), round(25, 3, 0)}, 25, 3, 1},
 	} {
 		got := middle(attacks.Page{}, c.rounds)
 		if got.P50 != c.p50 || got.Back != c.back || len(got.Broken) != c.broken ||

@@ -37,13 +37,13 @@ type Trial struct {
 	Page  string `json:"page"`
 	Begun bool   `json:"begun"`           // the attack began
 	Error string `json:"error,omitempty"` // of the attack's script, or of the trial
-	// Asked are the tenants' requests between the beginning of the attack and the time when the tab
-	// was back, and P50 their median in milliseconds. Failed are those without a screenshot.
+	// Asked are the tenants' requests between the beginning of the attack and the recovery, and P50
+	// their median in milliseconds. Failed are those without a screenshot.
 	Asked  int     `json:"asked"`
 	Failed int     `json:"failed"`
 	P50    float64 `json:"p50_ms"`
 	// FailedLater are requests that failed although they began after the recovery: the tab was
-	// back, and each tenant had a screenshot.
+	// back, and then each tenant had a screenshot.
 	FailedLater int    `json:"failed_later"`
 	FirstError  string `json:"first_error,omitempty"` // of those that failed
 	// Back is the time from the grant of the attacker's lease until its tab was idle again or gone,
@@ -161,7 +161,7 @@ func (j *judge) try(ctx context.Context, lease time.Duration) (*Trial, error) {
 	}
 	stop()
 	tenants.Wait()
-	j.count(t, began, back, recovered)
+	j.count(t, began, recovered)
 	after := j.pool.Stats().Counters
 	t.Browsers, t.Helpers = after.BrowserStarts-before.BrowserStarts, after.Checks-before.Checks
 	return t, nil
@@ -294,13 +294,12 @@ func (j *judge) again(ctx context.Context, t *Trial, granted time.Time) (time.Ti
 }
 
 // count fills in what the tenants met.
-func (j *judge) count(t *Trial, began, back, recovered time.Time) {
+func (j *judge) count(t *Trial, began, recovered time.Time) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	var took []time.Duration
 	for _, r := range j.mu.requests {
-		beside := r.began.After(began) && r.began.Before(back)
-		if beside {
+		if r.ended.After(began) && r.began.Before(recovered) {
 			took = append(took, r.ended.Sub(r.began))
 		}
 		if r.err == nil || r.ended.Before(began) {

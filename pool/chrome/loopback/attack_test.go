@@ -33,3 +33,13 @@ func TestATrialSaysWhichPromisesItBroke(t *testing.T) {
 		}
 	}
 }
+
+func TestWorkDrawsEachPageOfTheCorpusInTurn(t *testing.T) {
+	drawn, all := map[int]bool{}, len(attacks.All())
+	for i := range all {
+		drawn[i*drawnStep%all] = true
+	}
+	if len(drawn) != all {
+		t.Errorf("%d of %d pages are drawn", len(drawn), all)
+	}
+}

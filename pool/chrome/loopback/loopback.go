@@ -167,7 +167,7 @@ func (s *Stage) later(ctx context.Context, p *chrome.Page, script string) error 
 	return s.await(ctx, mark, arrived)
 }
 
-// Work has a page do something that ends.
+// Work has a page do something that ends, or attack as a page of the corpus does, one time in ten.
 func (s *Stage) Work(ctx context.Context, p *chrome.Page, which int) error {
 	if s.Calm && which >= 70 {
 		which %= 70
@@ -184,21 +184,21 @@ func (s *Stage) Work(ctx context.Context, p *chrome.Page, which int) error {
 		return err
 	case which < 70:
 		return s.visit(ctx, p, "/heavy")
-	case which < 76:
+	case which < 75:
 		return s.later(ctx, p, "location = '/redirect'")
-	case which < 82:
+	case which < 80:
 		return s.later(ctx, p, "for (let i = 0; i < 20000; i++) console.log('line', i)")
-	case which < 88:
+	case which < 84:
 		return s.later(ctx, p, "onbeforeunload = () => 'stay'; alert('anybody?'); confirm('yes?')")
-	case which < 94:
+	case which < 88:
 		if err := s.visit(ctx, p, "/small"); err != nil {
 			return err
 		}
 		return evaluate(ctx, p, "void window.open('about:blank')")
-	case which >= 97:
-		return s.drawn(ctx, p)
+	case which < 90:
+		return s.later(ctx, p, "setInterval(() => { for (let i = 0; i < 1e6; i++); }, 20)")
 	}
-	return s.later(ctx, p, "setInterval(() => { for (let i = 0; i < 1e6; i++); }, 20)")
+	return s.drawn(ctx, p)
 }
 
 // drawnStep has pages of one family come far from each other. It shares no factor with their number.

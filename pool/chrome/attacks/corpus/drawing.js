@@ -34,7 +34,7 @@ paint(n => {
 	for (const e of document.querySelectorAll("div")) e.style.transform = `translate(${n++ % 50}px)`
 })
 
-// draw-layers (gpu): 2,000 layers of 2,000 pixels turn in each frame.
+// draw-layers: 2,000 layers of 2,000 pixels turn in each frame.
 const size = "position: absolute; width: 2000px; height: 2000px; will-change: transform, opacity"
 const look = size + "; opacity: .9; background: linear-gradient(red, blue)"
 show(`<div style="${look}">x</div>`.repeat(2000))
