@@ -194,8 +194,11 @@ func (r *attackRun) try(page attacks.Page) (*attackTrial, error) {
 			r.burn, r.since = t.P50, 1
 		}
 		t, err := r.stage.Attack(r.ctx, page, loopback.TrialLease)
+		if t == nil {
+			t = &loopback.Trial{Page: page.Name}
+		}
 		if err != nil {
-			return nil, err
+			t.Error = err.Error() // the pages after it are tried all the same
 		}
 		rounds = append(rounds, attackTrial{Trial: *t, Burn: r.burn})
 		if t.Slow(r.burn, loopback.TrialLease) {
@@ -225,10 +228,13 @@ func middle(page attacks.Page, rounds []attackTrial) *attackTrial {
 		}
 	}
 	t.Rounds = len(rounds)
-	if t.Broken = t.Trial.Broken(page, t.Burn, loopback.TrialLease); t.Broken == nil {
-		t.Broken = []string{}
-	}
+	t.judge(page)
 	return &t
+}
+
+// judge says which promises the trial broke.
+func (t *attackTrial) judge(page attacks.Page) {
+	t.Broken = append([]string{}, t.Trial.Broken(page, t.Burn, loopback.TrialLease)...)
 }
 
 func (r *attacksReport) write(w io.Writer) {
@@ -271,6 +277,13 @@ func readAttacks(file string) (*attacksReport, error) {
 	var r attacksReport
 	if err := json.Unmarshal(text, &r); err != nil || len(r.Trials) == 0 {
 		return nil, fmt.Errorf("%s is not what soak chrome attacks -json prints", file)
+	}
+	for i := range r.Trials {
+		page, known := attacks.Named(r.Trials[i].Page)
+		if !known {
+			return nil, fmt.Errorf("%s: the corpus has no page %s", file, r.Trials[i].Page)
+		}
+		r.Trials[i].judge(page) // its mark may have changed since
 	}
 	return &r, nil
 }

@@ -52,6 +52,7 @@ type Trial struct {
 	Back     float64 `json:"back_seconds"`
 	Ended    string  `json:"ended"`    // why the attacker's lease ended
 	Rescued  bool    `json:"rescued"`  // its tab was idle again
+	Lost     bool    `json:"lost"`     // neither a close nor a kill ended its tab
 	Browsers uint64  `json:"browsers"` // that the pool had to start for it
 	Helpers  uint64  `json:"checks"`   // of the browser's work
 }
@@ -76,6 +77,9 @@ func (t *Trial) Broken(page attacks.Page, burn float64, lease time.Duration) []s
 	}
 	if t.P50 > 2*burn {
 		add("p50 of good requests is %.0f ms, and %.0f ms beside %s", t.P50, burn, attacks.Burn)
+	}
+	if t.Lost {
+		add("the tab was lost, and the browser had to be replaced")
 	}
 	if most := (lease + backGrace).Seconds(); t.Back > most {
 		add("the tab was back after %.1f s, and %.1f s are the most", t.Back, most)
@@ -255,7 +259,7 @@ func (j *judge) attack(ctx context.Context, t *Trial, lease time.Duration) (time
 	return granted, j.settled(ctx, t, l.TabID())
 }
 
-// settled waits until the attacker's tab is idle again or gone.
+// settled waits until the attacker's tab is idle again, gone, or lost.
 func (j *judge) settled(ctx context.Context, t *Trial, tab string) error {
 	look := time.NewTicker(10 * time.Millisecond)
 	defer look.Stop()
@@ -269,6 +273,9 @@ func (j *judge) settled(ctx context.Context, t *Trial, tab string) error {
 		switch state {
 		case "idle", "leased", "gone":
 			t.Rescued = state != "gone"
+			return nil
+		case "lost":
+			t.Lost = true
 			return nil
 		}
 		select {

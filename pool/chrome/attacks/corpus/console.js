@@ -13,7 +13,7 @@ for (;;) console.table(all)
 // console-errors: Errors are thrown that nobody catches, for ever.
 every(i => setTimeout(() => { throw new Error("error " + i) }), 100)
 
-// console-large-errors: An error that nobody catches has a text of 50 MB, again and again.
+// console-large-errors (browser): An error that nobody catches has a text of 50 MB, again and again.
 const text = "x".repeat(5e7)
 setInterval(() => { throw new Error(text) }, 0)
 

@@ -1,8 +1,8 @@
-// navigate-fragment: The fragment of the address has 2 MB and changes for ever.
+// navigate-fragment (browser): The fragment of the address has 2 MB and changes for ever.
 let n = 0
 every(() => location.replace("#" + n++ + "x".repeat(2e6 - 99)))
 
-// navigate-push: pushState sets addresses of 2 MB, for ever.
+// navigate-push (browser): pushState sets addresses of 2 MB, for ever.
 let n = 0
 every(() => history.pushState(0, "", "#" + n++ + "x".repeat(2e6 - 99)))
 
@@ -18,7 +18,7 @@ else location = here + "?go"
 let n = 0
 every(() => location = at + "redirect?" + (n += 100), 1, 100)
 
-// navigate-form: A form of 1 MB is sent again before the answer is there.
+// navigate-form (browser): A form of 1 MB is sent again before the answer is there.
 show("<form method=post><textarea name=t></textarea></form>")
 const form = document.forms[0]
 form.action = here + "?go"
