@@ -87,7 +87,7 @@ func (s *soak) attacksCommand() *cobra.Command {
 			case bool(o.markdown) != (len(args) > 0):
 				return errors.New("want --markdown and the files that --json printed, or neither")
 			case len(o.pages()) == 0:
-				return fmt.Errorf("--page %s: no such page or family; docs/attacks.md has them", o.page)
+				return fmt.Errorf("--page %s: no such page or family; see docs/attacks.md", o.page)
 			}
 			return nil
 		},

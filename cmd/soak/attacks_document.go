@@ -54,11 +54,12 @@ func writeAttacks(w io.Writer, builds []attackBuild) {
 		}
 	}
 	var tables strings.Builder
-	fmt.Fprintln(&tables, "| build | browser | processors | seconds | burner's p50 | pages | broken |")
+	fmt.Fprintln(&tables, "| build | browser | processors | seconds | burner | pages | broken |")
 	fmt.Fprintln(&tables, "| --- | --- | ---: | ---: | ---: | ---: | ---: |")
 	for _, b := range builds {
 		fmt.Fprintln(&tables, b.row())
 	}
+	writeReserves(&tables, builds)
 	writeBroken(&tables, builds)
 	for _, family := range families {
 		writeFamily(&tables, family, builds)
@@ -82,17 +83,47 @@ func writeFamily(w io.Writer, family string, builds []attackBuild) {
 // row is a build's in the first table.
 func (b *attackBuild) row() string {
 	broken := 0
-	least, most := b.report.Trials[0].Burn, 0.0
+	least, most := b.burn()
 	for i := range b.report.Trials {
-		t := &b.report.Trials[i]
-		least, most = min(least, t.Burn), max(most, t.Burn)
-		if len(t.Broken) > 0 {
+		if len(b.report.Trials[i].Broken) > 0 {
 			broken++
 		}
 	}
 	r := b.report
 	return fmt.Sprintf("| %s | %s | %d | %.0f | %.0f to %.0f ms | %d | %d |",
 		b.name, r.Browser, r.Processors, r.WallSeconds, least, most, len(r.Trials), broken)
+}
+
+// burn is the least and the largest median beside the page that burns a core.
+func (b *attackBuild) burn() (least, most float64) {
+	for i := range b.report.Trials {
+		burn := b.report.Trials[i].Burn
+		if most = max(most, burn); i == 0 || burn < least {
+			least = burn
+		}
+	}
+	return least, most
+}
+
+// noise is how much the burner's median varies on a machine that does something else as well.
+const noise = 1.5
+
+// writeReserves says what speaks against the figures.
+func writeReserves(w io.Writer, builds []attackBuild) {
+	reserve := func(text string) {
+		fmt.Fprintf(w, "\n%s\n", strings.Join(wrap(text, 0), "\n"))
+	}
+	for _, b := range builds {
+		if least, most := b.burn(); most > noise*least {
+			reserve(fmt.Sprintf("**The machine was not quiet while %s was measured**: the burner's "+
+				"median varied by a factor of %.1f. What breaks a promise there may be the other "+
+				"work's doing.", b.name, most/least))
+		}
+		if n := len(attacks.All()) - len(b.report.Trials); n > 0 {
+			reserve(fmt.Sprintf("The run on %s was stopped before its end: %d pages were not tried.",
+				b.name, n))
+		}
+	}
 }
 
 // writeBroken lists the pages that break a promise.

@@ -50,7 +50,7 @@ func TestBadUsageAndInputIsOneClearLineAndExit2(t *testing.T) {
 		{[]string{"chrome", "-set", "MaxPages=-3"}, "MaxPages=-3: the rule is 1 to 1,000"},
 		{[]string{"chrome", "-path", "/nowhere/chrome"}, "/nowhere/chrome"},
 		{[]string{"chrome", "attacks", "-path", "/nowhere/chrome"}, "/nowhere/chrome"},
-		{[]string{"chrome", "attacks", "-page", "draw-all"}, "--page draw-all: no such page or family; docs/attacks.md has them"},
+		{[]string{"chrome", "attacks", "-page", "draw-all"}, "--page draw-all: no such page or family; see docs/attacks.md"},
 		{[]string{"chrome", "attacks", "x.json"}, "want --markdown and the files that --json printed, or neither"},
 		{[]string{"chrome", "attacks", "-markdown"}, "want --markdown and the files that --json printed, or neither"},
 		{[]string{"chrome", "attacks", "-markdown", file(t, "{}")}, "is not what soak chrome attacks -json prints"},
