@@ -28,6 +28,7 @@ type attacksReport struct {
 	Lease       float64       `json:"lease_seconds"`
 	Trials      []attackTrial `json:"trials"`
 	Interrupted bool          `json:"interrupted"`
+	Note        string        `json:"note,omitempty"` // by hand: what the document is to say of it
 	WallSeconds float64       `json:"wall_seconds"`
 }
 

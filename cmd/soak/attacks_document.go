@@ -115,12 +115,15 @@ func writeReserves(w io.Writer, builds []attackBuild) {
 	}
 	for _, b := range builds {
 		if least, most := b.burn(); most > noise*least {
-			reserve(fmt.Sprintf("**The machine was not quiet while %s was measured**: the burner's "+
-				"median varied by a factor of %.1f. What breaks a promise there may be the other "+
-				"work's doing.", b.name, most/least))
+			reserve(fmt.Sprintf("**The machine was not quiet while %s was measured**: "+
+				"the burner's median varied by a factor of %.1f. What breaks a promise "+
+				"there may be the other work's doing.", b.name, most/least))
+		}
+		if b.report.Note != "" {
+			reserve(b.report.Note)
 		}
 		if n := len(attacks.All()) - len(b.report.Trials); n > 0 {
-			reserve(fmt.Sprintf("The run on %s was stopped before its end: %d pages were not tried.",
+			reserve(fmt.Sprintf("The run on %s was stopped: %d pages were not tried.",
 				b.name, n))
 		}
 	}

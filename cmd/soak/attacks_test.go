@@ -42,7 +42,7 @@ func TestTheDocumentOfAttacksNamesItsReserves(t *testing.T) {
 varied by a factor of 3.0. What breaks a promise there may be the other work's
 doing.
 
-The run on busy was stopped before its end: 102 pages were not tried.
+The run on busy was stopped: 102 pages were not tried.
 `
 	if b.String() != want {
 		t.Errorf("got %s\nwant %s", b.String(), want)
