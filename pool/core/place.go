@@ -361,14 +361,11 @@ func (s *State) reassignTo(r int32) bool {
 // context: the one that eviction would take, but for those that requests of their own affinity can
 // use. No context that was made for an affinity is handed over.
 func (s *State) foreignIdle(r int32) int32 {
-	victim := None
-	if s.at(s.Requests[r].Affinity).Own {
-		return None
-	}
+	victim, own := None, s.at(s.Requests[r].Affinity).Own
 	for i := range s.Tabs {
 		t := &s.Tabs[i]
 		if t.State == Idle && t.Affinity != s.Requests[r].Affinity && s.inContexts[t.Context].tabs == 1 &&
-			!s.at(t.Affinity).Own && !s.usesOwn(t.Affinity) && (victim == None || s.colder(int32(i), victim)) {
+			!own && !s.at(t.Affinity).Own && !s.usesOwn(t.Affinity) && (victim == None || s.colder(int32(i), victim)) {
 			victim = int32(i)
 		}
 	}

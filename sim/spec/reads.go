@@ -22,7 +22,7 @@ const (
 	waiters                                        // a request came or went, or something of it changed
 	placing                                        // it did something for those that wait: see places
 	opening                                        // an opening was answered
-	asking                                         // what was asked of a tab is overdue
+	index                                          // every step: the core's index, which is no part of a state
 	naming                                         // it names an affinity
 	pausing                                        // it pauses the opening of tabs
 	always                                         // every step: what time it is, for one
@@ -56,12 +56,11 @@ func (t *Transition) Has() (step reads) {
 			step |= what
 		}
 	}
-	has(true, always)
+	has(true, always|index)
 	has(t.movesTabs(), owners)
 	has(t.changesRequests(), waiters)
 	has(t.places(), placing)
 	has(t.Ledger.justOpened != 0, opening)
-	has(e.Kind == core.Overdue && (e.Of == core.ProbeTab || e.Of == core.ResetTab), asking)
 	has(e.Affinity != 0, naming)
 	has(t.After.Openings.On && !t.Before.Openings.On, pausing)
 	return step

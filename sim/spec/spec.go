@@ -97,7 +97,7 @@ var Invariants = []Invariant{
 	{"closes", "Close ends, with nothing alive.", closesHold, did(core.CloseBrowser, core.FinishClose)},
 	{"deadline-once", "A deadline that has come is not armed any more; of those that are, the earliest is next, a browser's before a tab's and an older tab's first.", deadlineOnce, always},
 	{"no-leak", "Every context ever opened is alive in the books, or closed, or went with its browser.", noLeak, naming},
-	{"books-agree", "What the pool counts bit by bit is what there is: every sum, list and queue is what its elements say.", booksAgree, asking | did(core.ProbeTab, core.RescueTab, core.ResetTab, core.EndSession, core.BeginSession)},
+	{"books-agree", "What the pool counts bit by bit is what there is: every sum, list and queue is what its elements say.", booksAgree, index},
 	{"browser-truth", "A browser is asked when an operation in it has been silent for StallTimeout, and given up only if it was asked and did not answer.", browserTruth, always},
 	{"sick-browser", "Where the driver can, a browser with that evidence is checked; one that a check finds sick is replaced; none is replaced for doubt that no check confirmed.", sickBrowser, always},
 	{"affinity-doubt", "A context is given up for doubt exactly when the ends of its affinity's leases say so, counted by the ledger.", nil, itself},
