@@ -260,7 +260,9 @@ function verdict() {
     const failed = (run.failed || []).map((f) => node("li", {}, f));
     if (failed.length) box.append(node("details", failed.length <= 3 ? { open: "" } : {}, node("summary", {}, `${name}${failed.length} expectations failed`), node("ul", {}, ...failed)));
     if (!bad) box.append(node("p", {}, name + "every claim and every expectation held"));
-    if ((run.comments || []).length) box.append(node("blockquote", { class: "comments" }, ...run.comments.flatMap((c) => [c, /[.:;]$/.test(c) ? node("br") : " "])));
+    const lead = run.comments || [], told = run !== page.runs[0] && String(lead) === String(page.runs[0].comments);
+    if (lead.length && !told) box.append(node("details", lead.length <= 4 ? { open: "" } : {}, node("summary", {}, "what its trace says of it"),
+      node("blockquote", { class: "comments" }, ...lead.flatMap((c) => [c, /[.:;]$/.test(c) ? node("br") : " "]))));
     const strays = run.steps.filter((s) => s.strays);
     if (strays.length) {
       const shown = strays.slice(0, 12).map((s) => node("li", {}, jump(run, s.number, `step ${s.number}, ${(s.acts || []).concat(s.event).join("; ")}: ${s.strays}`)));
