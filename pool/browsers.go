@@ -28,6 +28,9 @@ func (p *Pool[P]) launchLocked(e *core.Effect) {
 			err = errNoBrowser
 		}
 		if err == nil {
+			err = p.checkOwn(process)
+		}
+		if err == nil {
 			done = process.Done()
 			if teller, ok := process.(LossTeller); ok {
 				lost = teller.Lost()
@@ -50,7 +53,7 @@ func (p *Pool[P]) launchLocked(e *core.Effect) {
 		}
 		// A launch that was written off is answered like any other: the core has it closed.
 		_, checks := process.(Checker)
-		p.stepLocked(core.Event{Kind: core.BrowserReady, Browser: b.id, Checks: checks})
+		p.stepLocked(core.Event{Kind: core.Done, Of: core.Launch, Browser: b.id, Checks: checks})
 		p.measureLocked(b)
 	})
 }
@@ -61,7 +64,7 @@ func (p *Pool[P]) launchFailedLocked(b *browser[P], err error) {
 	}
 	p.noteLocked(slog.LevelWarn, "browser launch failed", "browser", browserName(b.id), "error", err)
 	p.forgetBrowserLocked(b, err)
-	p.stepLocked(core.Event{Kind: core.BrowserFailed, Browser: b.id})
+	p.stepLocked(core.Event{Kind: core.Failed, Of: core.Launch, Browser: b.id})
 }
 
 // watchLocked waits for the browser's end, asked or not.
@@ -139,7 +142,7 @@ func (p *Pool[P]) closeBrowserLocked(e *core.Effect) {
 
 // endBrowserLocked has a browser closed: gracefully for half of BrowserCloseTimeout, so that the
 // other half is left for doing it by force.
-func (p *Pool[P]) endBrowserLocked(b *browser[P], id core.Operation, force bool) {
+func (p *Pool[P]) endBrowserLocked(b *browser[P], id core.OperationID, force bool) {
 	b.unwanted = true
 	ctx, cancel := context.WithCancel(withOperationID(context.Background(), uint64(id)))
 	stop := func() bool { return true }
@@ -176,7 +179,7 @@ func (p *Pool[P]) pingLocked(e *core.Effect) {
 	}, func() {
 		p.browserFirstLocked(b)
 		if err == nil {
-			p.stepLocked(core.Event{Kind: core.BrowserAnswered, Browser: b.id})
+			p.stepLocked(core.Event{Kind: core.Done, Of: core.Ping, Browser: b.id})
 		}
 	})
 }

@@ -24,14 +24,12 @@ func (p *Pool[P]) checkBrowserLocked(e *core.Effect) {
 		end(err)
 	}, func() {
 		p.browserFirstLocked(b)
-		kind := core.Checked
 		if err != nil && life.Err() == nil {
-			kind = core.CheckFailed
 			p.mu.counters.CheckFailures++
 			p.noteLocked(slog.LevelWarn, "browser check failed", "browser", browserName(b.id), "operation", uint64(id), "error", err)
 		}
 		if life.Err() == nil {
-			p.stepLocked(core.Event{Kind: kind, Browser: b.id, Operation: id})
+			p.stepLocked(core.Event{Kind: outcome(err), Of: core.CheckBrowser, Browser: b.id, Operation: id})
 		}
 	})
 }

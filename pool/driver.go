@@ -148,7 +148,9 @@ var (
 func (p *Pool[P]) openLocked(e *core.Effect) {
 	b := p.mu.browsers[e.Browser]
 	c := p.mu.contexts[e.Context]
+	madeFor := ""
 	if c == nil {
+		madeFor = p.mu.keys.name(e.Affinity) // a standby's is empty
 		c = &browserContext[P]{id: e.Context, name: "c" + strconv.Itoa(int(e.Context)), browser: b, calls: callsWithin(b.life)}
 		p.mu.contexts[c.id] = c
 	}
@@ -161,7 +163,7 @@ func (p *Pool[P]) openLocked(e *core.Effect) {
 	p.operateLocked(t, e, SpanOpen, func(ctx context.Context) error {
 		var err error
 		if known == nil {
-			if known, err = p.openContext(ctx, b, c); err != nil {
+			if known, err = p.openContext(ctx, b, c, madeFor); err != nil {
 				return err
 			}
 		}
@@ -188,16 +190,18 @@ func (p *Pool[P]) openLocked(e *core.Effect) {
 			if life.Err() == nil { // Otherwise it was given up, and the reason for that is known already.
 				p.mu.lastFailure = fmt.Errorf("opening a tab: %w", err)
 			}
-			p.stepLocked(core.Event{Kind: core.OpenFailed, Tab: t.id})
+			p.stepLocked(core.Event{Kind: core.Failed, Of: core.OpenTab, Tab: t.id})
 			return
 		}
 		p.watchTabLocked(t)
-		p.stepLocked(core.Event{Kind: core.Opened, Tab: t.id, Jitter: p.jitter(), Sessions: t.leases != nil})
+		p.stepLocked(core.Event{Kind: core.Done, Of: core.OpenTab, Tab: t.id, Jitter: p.jitter(), Sessions: t.leases != nil})
 	})
 }
 
-func (p *Pool[P]) openContext(ctx context.Context, b *browser[P], c *browserContext[P]) (BrowserContext[P], error) {
-	made, err := b.process.NewContext(ctx)
+func (p *Pool[P]) openContext(
+	ctx context.Context, b *browser[P], c *browserContext[P], affinity string,
+) (BrowserContext[P], error) {
+	made, err := p.makeContext(ctx, b, affinity)
 	if err == nil && isNil(made) {
 		err = errNoContext
 	}
@@ -277,16 +281,12 @@ func (p *Pool[P]) closeLocked(e *core.Effect) {
 		call = t.context.handle.Close
 	default:
 		// The opening failed and has left nothing.
-		p.mu.answers = append(p.mu.answers, core.Event{Kind: core.Closed, Tab: t.id, Kept: e.Kept})
+		p.mu.answers = append(p.mu.answers, core.Event{Kind: core.Done, Of: core.CloseTab, Tab: t.id, Kept: e.Kept})
 		return
 	}
 	kept := e.Kept
 	p.operateLocked(t, e, SpanClose, call, func(err error) {
-		if err != nil {
-			p.stepLocked(core.Event{Kind: core.CloseFailed, Tab: t.id})
-		} else {
-			p.stepLocked(core.Event{Kind: core.Closed, Tab: t.id, Kept: kept})
-		}
+		p.stepLocked(core.Event{Kind: outcome(err), Of: core.CloseTab, Tab: t.id, Kept: kept && err == nil})
 	})
 }
 
@@ -306,31 +306,23 @@ func (p *Pool[P]) closeContextLocked(e *core.Effect) {
 		}
 	}, func() {
 		p.browserFirstLocked(c.browser)
-		kind := core.ContextClosed
-		if err != nil {
-			kind = core.ContextCloseFailed
-			if life.Err() == nil {
-				p.noteLocked(slog.LevelWarn, "operation failed", "kind", SpanCloseContext, "context", c.name, "browser", browserName(c.browser.id), "operation", uint64(id), "error", err)
-			}
+		if err != nil && life.Err() == nil {
+			p.noteLocked(slog.LevelWarn, "operation failed", "kind", SpanCloseContext, "context", c.name, "browser", browserName(c.browser.id), "operation", uint64(id), "error", err)
 		}
-		p.stepLocked(core.Event{Kind: kind, Context: c.id})
+		p.stepLocked(core.Event{Kind: outcome(err), Of: core.CloseContext, Context: c.id})
 	})
 }
 
 func (p *Pool[P]) killLocked(e *core.Effect) {
 	t := p.mu.tabs[e.Tab]
 	if t.page == nil {
-		p.mu.answers = append(p.mu.answers, core.Event{Kind: core.KillFailed, Tab: t.id})
+		p.mu.answers = append(p.mu.answers, core.Event{Kind: core.Failed, Of: core.KillTab, Tab: t.id})
 		return
 	}
 	p.noteLocked(slog.LevelWarn, "renderer killed", "tab", t.name,
 		"affinity", shortened(t.affinity))
 	p.operateLocked(t, e, SpanKill, t.page.Kill, func(err error) {
-		kind := core.Killed
-		if err != nil {
-			kind = core.KillFailed
-		}
-		p.stepLocked(core.Event{Kind: kind, Tab: t.id})
+		p.stepLocked(core.Event{Kind: outcome(err), Of: core.KillTab, Tab: t.id})
 	})
 }
 
@@ -338,10 +330,10 @@ func (p *Pool[P]) killLocked(e *core.Effect) {
 // then the core may have given it up, and ask the page something else.
 func (p *Pool[P]) askPageLocked(e *core.Effect) {
 	t := p.mu.tabs[e.Tab]
-	what, call, good, bad := SpanProbe, t.page.Probe, core.Probed, core.ProbeFailed
+	what, call := SpanProbe, t.page.Probe
 	switch e.Kind {
 	case core.RescueTab:
-		what, call, good, bad = SpanRescue, t.page.Rescue, core.Rescued, core.RescueFailed
+		what, call = SpanRescue, t.page.Rescue
 		if e.Halt {
 			what = SpanHalt
 			if halter, ok := t.page.(Halter); ok {
@@ -349,18 +341,23 @@ func (p *Pool[P]) askPageLocked(e *core.Effect) {
 			}
 		}
 	case core.ResetTab:
-		what, call, good, bad = SpanReset, t.page.Reset, core.WasReset, core.ResetFailed
+		what, call = SpanReset, t.page.Reset
 	}
 	if e.Kind == core.ProbeTab {
 		p.suspectLocked(t)
 	}
-	id := e.Operation
+	of, id := e.Kind, e.Operation
 	p.operateLocked(t, e, what, call, func(err error) {
-		if err != nil {
-			good = bad
-		}
-		p.stepLocked(core.Event{Kind: good, Tab: t.id, Operation: id})
+		p.stepLocked(core.Event{Kind: outcome(err), Of: of, Tab: t.id, Operation: id})
 	})
+}
+
+// outcome is the answer to an operation.
+func outcome(err error) core.EventKind {
+	if err != nil {
+		return core.Failed
+	}
+	return core.Done
 }
 
 // operateLocked begins an operation on a tab. Its ctx ends when the core gives the operation up, or

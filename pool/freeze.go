@@ -12,7 +12,7 @@ func (p *Pool[P]) freezeLocked(e *core.Effect) {
 	t, id := p.mu.tabs[e.Tab], e.Operation
 	freezer, ok := t.page.(Freezer)
 	if !ok {
-		p.mu.answers = append(p.mu.answers, core.Event{Kind: core.FreezeFailed, Tab: t.id, Operation: id})
+		p.mu.answers = append(p.mu.answers, core.Event{Kind: core.Failed, Of: core.FreezeTab, Tab: t.id, Operation: id})
 		return
 	}
 	life := t.life
@@ -26,11 +26,7 @@ func (p *Pool[P]) freezeLocked(e *core.Effect) {
 		err = freezer.Freeze(traced)
 		end(err)
 	}, func() {
-		kind := core.WasFrozen
-		if err != nil {
-			kind = core.FreezeFailed
-		}
 		p.browserFirstLocked(t.browser)
-		p.stepLocked(core.Event{Kind: kind, Tab: t.id, Operation: id})
+		p.stepLocked(core.Event{Kind: outcome(err), Of: core.FreezeTab, Tab: t.id, Operation: id})
 	})
 }

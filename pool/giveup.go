@@ -14,19 +14,22 @@ import (
 // bounds them: there is one clock, and one order of what it brings.
 func (p *Pool[P]) giveUpLocked(e core.Event) {
 	set := &p.settings
-	switch t, b := p.mu.tabs[e.Tab], p.mu.browsers[e.Browser]; e.Kind {
-	case core.OpenSilent:
+	if e.Kind != core.Silent {
+		return
+	}
+	switch t, b := p.mu.tabs[e.Tab], p.mu.browsers[e.Browser]; e.Of {
+	case core.OpenTab:
 		p.mu.lastFailure = p.silentLocked("opening "+t.name, "OpenTimeout", set.OpenTimeout)
 		t.giveUp(p.mu.lastFailure)
-	case core.ProbeSilent:
+	case core.ProbeTab:
 		t.lastError = p.probeSilentLocked(t)
 		t.giveUp(t.lastError)
-	case core.RescueSilent:
+	case core.RescueTab:
 		t.giveUp(p.silentLocked("probing and rescuing "+t.name, "RescueTimeout", set.RescueTimeout))
-	case core.ResetSilent:
+	case core.ResetTab:
 		t.lastError = p.resetSilentLocked(t)
 		t.giveUp(t.lastError)
-	case core.ContextSilent:
+	case core.CloseContext:
 		c := p.mu.contexts[e.Context]
 		setting, limit := "CloseTimeout", set.CloseTimeout
 		if c.silent {
@@ -34,18 +37,18 @@ func (p *Pool[P]) giveUpLocked(e core.Event) {
 		}
 		c.silent = true
 		c.giveUp(p.silentLocked("closing "+c.name, setting, limit))
-	case core.CheckSilent:
+	case core.CheckBrowser:
 		p.checkSilentLocked(b)
-	case core.BrowserSilent:
+	case core.Ping:
 		p.mu.lastFailure = p.silentLocked("an answer of "+b.name(), "StallTimeout", set.StallTimeout)
-	case core.CloseSilent:
+	case core.CloseTab:
 		t.giveUp(p.silentLocked("closing "+t.name, "CloseTimeout", set.CloseTimeout))
-	case core.KillSilent:
+	case core.KillTab:
 		t.giveUp(p.silentLocked("killing the renderer of "+t.name, "KillTimeout", set.KillTimeout))
-	case core.LaunchSilent:
+	case core.Launch:
 		p.mu.lastFailure = p.silentLocked("launching "+b.name(), "LaunchTimeout", set.LaunchTimeout)
 		b.end(p.mu.lastFailure)
-	case core.BrowserCloseSilent:
+	case core.CloseBrowser:
 		b.end(p.silentLocked("closing "+b.name(), "BrowserCloseTimeout", set.BrowserCloseTimeout))
 	}
 }

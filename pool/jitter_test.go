@@ -19,7 +19,7 @@ func TestTabsThatOpenTogetherHaveDifferentJitters(t *testing.T) {
 			s := &stub{stepped: func(e core.Event, _ *core.State) {
 				mu.Lock()
 				defer mu.Unlock()
-				if e.Kind == core.Opened {
+				if e.Is(core.Done, core.OpenTab) {
 					drawn = append(drawn, e.Jitter)
 				}
 			}}

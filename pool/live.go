@@ -30,6 +30,7 @@ type LiveTab struct {
 	ID       string        `json:"id"`
 	State    string        `json:"state"`
 	For      time.Duration `json:"for_ns"` // how long it has been in that state; for a lease, held
+	Age      time.Duration `json:"age_ns"` // since it was asked for
 	Affinity string        `json:"affinity,omitempty"`
 	Request  string        `json:"request,omitempty"` // which holds it
 	Label    string        `json:"label,omitempty"`
@@ -80,6 +81,7 @@ func (p *Pool[P]) Live(pseudonyms bool) Live {
 		p.eachLabelLocked(func(id core.RequestID, label string) { labels[id] = label })
 	}
 	l := Live{At: p.clock.Now(), Closes: p.mu.closes.byReason()}
+	maps.DeleteFunc(l.Closes, func(_ string, n uint64) bool { return n == 0 })
 	s.Now = max(s.Now, core.Time(l.At.Sub(p.began)))
 	memory := map[core.BrowserID]int64{}
 	for id, b := range p.mu.browsers {
@@ -90,11 +92,14 @@ func (p *Pool[P]) Live(pseudonyms bool) Live {
 	l.Faults = recent.list(pseudonyms) // which asks the driver's errors what they say
 	l.Capacity, l.Closing = int(s.Capacity), s.Closing()
 	l.Tabs, l.Waits, l.Browsers = []LiveTab{}, []LiveWait{}, []LiveBrowser{}
-	alive := map[core.BrowserID]int{}
+	alive, asked := map[core.BrowserID]int{}, map[core.TabID]core.Time{}
+	for i := range s.Tabs {
+		asked[s.Tabs[i].ID] = s.Tabs[i].Opened.Began
+	}
 	for _, t := range why.Tabs(s) {
 		alive[t.Browser]++
 		tab := LiveTab{
-			ID: fmt.Sprintf("t%d", t.ID), State: t.State.String(), For: (s.Now - t.Since).Duration(), Browser: browserName(t.Browser),
+			ID: fmt.Sprintf("t%d", t.ID), State: t.State.String(), For: (s.Now - t.Since).Duration(), Age: (s.Now - asked[t.ID]).Duration(), Browser: browserName(t.Browser),
 			Says: why.Tab(s, t, names),
 		}
 		if t.Affinity != 0 {
@@ -183,8 +188,9 @@ func (p *Pool[P]) labelsLocked() []string {
 	return lines
 }
 
-// closesByReason counts the tabs that were asked to close.
-type closesByReason [core.Reasons]uint64
+// closesByReason counts the tabs that were asked to close. The reasons of a close come first, and no
+// tab closes without one.
+type closesByReason [core.PoolClosed]uint64
 
 func (c *closesByReason) count(e *core.Effect) {
 	if e.Kind == core.CloseTab {
@@ -193,9 +199,9 @@ func (c *closesByReason) count(e *core.Effect) {
 }
 
 func (c *closesByReason) byReason() map[string]uint64 {
-	counts := map[string]uint64{}
+	counts := make(map[string]uint64, len(c))
 	for reason, n := range c {
-		if n > 0 {
+		if core.Reason(reason) != core.ReasonNone {
 			counts[core.Reason(reason).String()] = n
 		}
 	}

@@ -15,13 +15,13 @@ import (
 func TestTheEndOfABrowserIsToldBeforeWhatItMadeFail(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
-		var told []core.EventKind
+		var told []core.Event
 		var dying *stubBrowser
 		s := &stub{
 			stepped: func(e core.Event, _ *core.State) {
 				mu.Lock()
 				defer mu.Unlock()
-				told = append(told, e.Kind)
+				told = append(told, e)
 			},
 			fate: func(_ context.Context, what string) error {
 				mu.Lock()
@@ -55,11 +55,12 @@ func TestTheEndOfABrowserIsToldBeforeWhatItMadeFail(t *testing.T) {
 		}
 		synctest.Wait()
 		mu.Lock()
-		gone, failed := slices.Index(told, core.BrowserGone), slices.Index(told, core.ContextCloseFailed)
+		gone := slices.IndexFunc(told, func(e core.Event) bool { return e.Kind == core.BrowserGone })
+		failed := slices.IndexFunc(told, func(e core.Event) bool { return e.Is(core.Failed, core.CloseContext) })
 		dying = nil
 		mu.Unlock()
 		if gone < 0 || failed >= 0 && failed < gone {
-			t.Errorf("event kinds %d: the browser's end is number %d, the failed close number %d", told, gone, failed)
+			t.Errorf("events %v: the browser's end is number %d, the failed close number %d", told, gone, failed)
 		}
 		if err := p.Close(t.Context()); err != nil {
 			t.Error(err)

@@ -28,6 +28,7 @@ type Pool[P any] struct {
 	pseudonyms bool
 	observer   observer      // nil: nobody
 	keeper     keeper        // nil: nobody
+	owns       OwnTeller     // nil: no affinity has terms of its own
 	tracer     Tracer        // nil: nobody
 	measures   bool          // the memory of its browsers can be measured
 	real       bool          // the clock is the real one
@@ -121,6 +122,7 @@ func New[P any](launcher Launcher[P], cfg Config) (*Pool[P], error) {
 	}
 	p.observer, _ = any(launcher).(observer)
 	p.keeper, _ = any(launcher).(keeper)
+	p.owns, _ = any(launcher).(OwnTeller)
 	p.mu.core, p.mu.armed = core.New(settings), noDeadline
 	p.mu.keys = newKeys()
 	p.mu.recorder.most = cfg.More.RecorderEvents
@@ -177,6 +179,7 @@ func (p *Pool[P]) tracedPage(ctx context.Context, op, affinity string, opts []Ge
 
 // getPage asks for a tab for l, and waits for the answer.
 func (p *Pool[P]) getPage(ctx context.Context, l *Lease[P], e core.Event, op, affinity string) error {
+	e.Own = p.hasOwnTerms(affinity)
 	p.mu.Lock()
 	e.Affinity = p.mu.keys.handle(affinity)
 	p.mu.lastRequest++
@@ -255,7 +258,7 @@ func (p *Pool[P]) DisposeAffinity(ctx context.Context, affinity string, opts ...
 		e.NoWait, e.Retain = e.NoWait || o.noWait, e.Retain || o.retain
 	}
 	if err == nil {
-		err = p.await(ctx, e, affinity, core.DisposeAbandoned)
+		err = p.await(ctx, e, affinity, core.FinishDispose)
 	}
 	if err != nil {
 		return &Error{Op: "DisposeAffinity", Affinity: affinity, Err: err}
@@ -269,7 +272,7 @@ func (p *Pool[P]) DisposeAffinity(ctx context.Context, affinity string, opts ...
 func (p *Pool[P]) Ready(ctx context.Context) error {
 	err := checkContext(ctx)
 	if err == nil {
-		err = p.await(ctx, core.Event{Kind: core.WarmRequested}, "", core.WarmAbandoned)
+		err = p.await(ctx, core.Event{Kind: core.WarmRequested}, "", core.FinishWarm)
 	}
 	if err != nil {
 		return &Error{Op: "Ready", Err: err}
@@ -278,7 +281,7 @@ func (p *Pool[P]) Ready(ctx context.Context) error {
 }
 
 // await begins a call and waits for its answer, or until ctx ends.
-func (p *Pool[P]) await(ctx context.Context, e core.Event, affinity string, abandoned core.EventKind) error {
+func (p *Pool[P]) await(ctx context.Context, e core.Event, affinity string, answer core.EffectKind) error {
 	p.mu.Lock()
 	if affinity != "" {
 		e.Affinity = p.mu.keys.handle(affinity)
@@ -311,7 +314,7 @@ func (p *Pool[P]) await(ctx context.Context, e core.Event, affinity string, aban
 	default:
 	}
 	delete(p.mu.calls, id)
-	p.stepLocked(core.Event{Kind: abandoned, Call: id})
+	p.stepLocked(core.Event{Kind: core.CallAbandoned, Of: answer, Call: id})
 	return contextError(ctx)
 }
 
@@ -370,7 +373,7 @@ func (p *Pool[P]) EvictIdle(maxIdle time.Duration) ([]string, error) {
 func (p *Pool[P]) Recycle(ctx context.Context) error {
 	err := checkContext(ctx)
 	if err == nil {
-		err = p.await(ctx, core.Event{Kind: core.RecycleRequested}, "", core.RecycleAbandoned)
+		err = p.await(ctx, core.Event{Kind: core.RecycleRequested}, "", core.FinishRecycle)
 	}
 	if err != nil {
 		return &Error{Op: "Recycle", Err: err}

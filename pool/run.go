@@ -57,7 +57,7 @@ func (p *Pool[P]) onceLocked(e core.Event) {
 
 // lostLocked is how many tabs and contexts are lost, where e can be what loses one.
 func (p *Pool[P]) lostLocked(e core.Event) int {
-	if e.Kind != core.KillSilent && e.Kind != core.ContextSilent {
+	if !e.Is(core.Silent, core.KillTab) && !e.Is(core.Silent, core.CloseContext) {
 		return 0
 	}
 	return p.mu.core.Count(core.Lost) + p.mu.core.LostContexts()
@@ -238,8 +238,8 @@ func (p *Pool[P]) finishCallLocked(e *core.Effect) {
 
 // happenedLocked keeps the shell's own books after an event that the core has taken in.
 func (p *Pool[P]) happenedLocked(e core.Event) {
-	switch e.Kind {
-	case core.Closed, core.ContextClosed:
+	switch {
+	case e.Is(core.Done, core.CloseTab), e.Is(core.Done, core.CloseContext):
 		context := e.Context
 		if t := p.mu.tabs[e.Tab]; t != nil {
 			context = t.context.id
@@ -250,7 +250,7 @@ func (p *Pool[P]) happenedLocked(e core.Event) {
 		if c := p.mu.contexts[context]; c != nil && !p.mu.core.HasContext(context) {
 			p.forgetContextLocked(c)
 		}
-	case core.BrowserGone, core.BrowserFailed, core.LaunchSilent, core.BrowserCloseSilent:
+	case endsBrowser(&e):
 		for _, t := range p.mu.tabs {
 			if t.browser.id == e.Browser {
 				p.forgetTabLocked(t)
@@ -262,6 +262,12 @@ func (p *Pool[P]) happenedLocked(e core.Event) {
 			}
 		}
 	}
+}
+
+// endsBrowser says whether nothing of a browser is on the core's books after an event, where its
+// launch or its end was asked for.
+func endsBrowser(e *core.Event) bool {
+	return e.Kind == core.BrowserGone || e.Is(core.Failed, core.Launch) || e.Is(core.Silent, core.Launch) || e.Is(core.Silent, core.CloseBrowser)
 }
 
 // timer is one arming of the clock for the next deadline.

@@ -27,11 +27,7 @@ func (p *Pool[P]) beginLease(ctx context.Context, t *tab[P]) error {
 func (p *Pool[P]) beginSessionLocked(e *core.Effect) {
 	t, id := p.mu.tabs[e.Tab], e.Operation
 	p.operateLocked(t, e, SpanBeginSession, func(ctx context.Context) error { return p.beginLease(ctx, t) }, func(err error) {
-		kind := core.SessionBegun
-		if err != nil {
-			kind = core.SessionBeginFailed
-		}
-		p.stepLocked(core.Event{Kind: kind, Tab: t.id, Operation: id})
+		p.stepLocked(core.Event{Kind: outcome(err), Of: core.BeginSession, Tab: t.id, Operation: id})
 	})
 }
 
@@ -48,13 +44,13 @@ func (p *Pool[P]) endSessionLocked(e *core.Effect) {
 		return err
 	}, func(err error) {
 		if err != nil {
-			p.stepLocked(core.Event{Kind: core.SessionEndFailed, Tab: t.id, Operation: id})
+			p.stepLocked(core.Event{Kind: core.Failed, Of: core.EndSession, Tab: t.id, Operation: id})
 			return
 		}
 		if left != Clean {
 			p.noteLocked(slog.LevelInfo, "lease spoiled its tab", "tab", t.name, "affinity", shortened(t.affinity), "left", left.String())
 		}
-		p.stepLocked(core.Event{Kind: core.SessionEnded, Tab: t.id, Operation: id, Left: core.Left(left), Navigation: navigation})
+		p.stepLocked(core.Event{Kind: core.Done, Of: core.EndSession, Tab: t.id, Operation: id, Left: core.Left(left), Navigation: navigation})
 	})
 }
 

@@ -344,10 +344,10 @@ func replay(t *testing.T, p *Pool[*stubTab], seed uint64) {
 		for i := range effects {
 			counters.count(&effects[i])
 		}
-		switch r.event.Kind {
-		case core.KillSilent:
+		switch {
+		case r.event.Is(core.Silent, core.KillTab):
 			counters.Lost++
-		case core.ContextSilent: // the first has it closed once more
+		case r.event.Is(core.Silent, core.CloseContext): // the first has it closed once more
 			counters.Lost += uint64(state.LostContexts() - before.LostContexts())
 		}
 		ledger.Feed(&state.Settings, r.at, r.event, effects)
@@ -392,6 +392,26 @@ func TestALaunchThatAnswersAfterTheEndArmsNothing(t *testing.T) {
 			t.Errorf("a timer: %v, running: %d", p.mu.timer != nil, p.mu.running)
 		}
 	})
+}
+
+// Every reason of a close has its count from the start, and together they are all closes.
+func TestEveryCloseIsCountedByItsReason(t *testing.T) {
+	var c Counters
+	var closes closesByReason
+	for reason := core.Eviction; reason < core.PoolClosed; reason++ {
+		e := core.Effect{Kind: core.CloseTab, Reason: reason}
+		c.count(&e)
+		closes.count(&e)
+	}
+	sum := uint64(0)
+	for _, n := range closes.byReason() {
+		sum += n
+	}
+	none := new(closesByReason).byReason()
+	_, named := none["eviction"]
+	if sum != c.Closes || len(none) != int(c.Closes) || !named || none["eviction"] != 0 {
+		t.Errorf("%d closes, %d by reason; before any, %v", c.Closes, sum, none)
+	}
 }
 
 func TestEveryGrantIsCountedByWhereItsTabCameFrom(t *testing.T) {

@@ -20,8 +20,11 @@ type Stats struct {
 	Lost         int       // tabs that neither a close nor a kill has ended
 	LostContexts int       // contexts without a tab that no close has ended
 	Counters     Counters
-	Browsers     []BrowserStats  // alive, oldest first
-	Affinities   []AffinityStats // those that the pool knows, in the order of their keys
+	// Closes are the tabs of Counters.Closes by the reason of their close, those without one included:
+	// eviction, disposal, discard and so on, as in the log.
+	Closes     map[string]uint64
+	Browsers   []BrowserStats  // alive, oldest first
+	Affinities []AffinityStats // those that the pool knows, in the order of their keys
 }
 
 // TabCounts is how many tabs are in each state.
@@ -75,7 +78,7 @@ type Counters struct {
 	PagesClosed   uint64 // pages that somebody else than the pool closed while they were of use
 	BrowserStarts uint64 // launches asked for
 
-	InPrimary     uint64 // grants of a tab that was opened inside the affinity's primary
+	InPrimary     uint64 // grants of a tab that was opened for the affinity: inside its primary, or in a context made for it
 	Reassignments uint64 // grants of another affinity's tab
 	Probes        uint64 // pages asked whether they answer
 	Rescues       uint64 // pages whose main thread had to be stopped
@@ -189,6 +192,7 @@ func (p *Pool[P]) stats() Stats {
 		Lost:         c.Count(core.Lost),
 		LostContexts: c.LostContexts(),
 		Counters:     p.mu.counters,
+		Closes:       p.mu.closes.byReason(),
 	}
 	s.Saturation = float64(s.Leases+s.Waiting) / float64(s.Capacity)
 	now := p.nowLocked()

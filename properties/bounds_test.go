@@ -57,7 +57,7 @@ func TestPropertyRecoveryIsBounded(t *testing.T) {
 				rescued := 0
 				w := staged(t, seed, settings, sim.Seconds, sim.Faults{Wedges: 20, Loops: loops, SilentWedges: 5000}, 3,
 					func(_ *sim.World, e core.Event, _ []core.Effect) {
-						if e.Kind == core.Rescued {
+						if e.Is(core.Done, core.RescueTab) {
 							rescued++
 						}
 					})
@@ -86,7 +86,7 @@ func TestPropertyAReplacedBrowserRefusesNobody(t *testing.T) {
 				if w.Now() < 10*sim.Seconds {
 					return // the first browser may not start either
 				}
-				if e.Kind == core.BrowserReady {
+				if e.Is(core.Done, core.Launch) {
 					browsers++
 				}
 				for _, f := range effects {

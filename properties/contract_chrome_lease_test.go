@@ -2,6 +2,7 @@ package properties
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -9,6 +10,8 @@ import (
 	"reflect"
 	"testing"
 
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 
 	"github.com/pagepool/pagepool/pool"
@@ -61,11 +64,9 @@ var settings = map[string]struct {
 	"slow network":      {[]order{{"Network.emulateNetworkConditions", `{"offline":false,"latency":60000,"downloadThroughput":-1,"uploadThroughput":-1}`}}, "-"},
 	"headers":           {[]order{{"Network.setExtraHTTPHeaders", `{"headers":{"X-Left":"yes"}}`}}, "asked"},
 	"no cache":          {[]order{{"Network.setCacheDisabled", `{"cacheDisabled":true}`}}, "asked"},
-	"policy bypassed":   {[]order{{"Page.setBypassCSP", `{"enabled":true}`}}, "inline"},
 	"script":            {[]order{{"Page.addScriptToEvaluateOnNewDocument", `{"source":"window.left = 1"}`}}, "left"},
 	"binding":           {[]order{{"Runtime.addBinding", `{"name":"bound"}`}}, "bound"},
-	"font sizes":        {[]order{{"Page.setFontSizes", `{"fontSizes":{"standard":40,"fixed":41}}`}}, "font"},
-	"page scale":        {[]order{{"Emulation.setPageScaleFactor", `{"pageScaleFactor":2}`}}, ""},
+	"background":        {[]order{{"Emulation.setDefaultBackgroundColorOverride", `{"color":{"r":255,"g":0,"b":0,"a":1}}`}}, "picture"},
 	"data saver":        {[]order{{"Emulation.setDataSaverOverride", `{"dataSaverEnabled":true}`}}, ""},
 	"animation":         {[]order{{"Animation.enable", ""}, {"Animation.setPlaybackRate", `{"playbackRate":0}`}}, ""},
 	"requests stopped":  {[]order{{"Fetch.enable", ""}}, "-"},
@@ -131,17 +132,58 @@ func newLookout(t *testing.T) *httptest.Server {
 	return server
 }
 
+// corner is a picture of the page where it has nothing but its background.
+func corner(ctx context.Context, t *chromedp.Target) ([]byte, error) {
+	shot, err := cdp.Call(ctx, t, page.CaptureScreenshot,
+		page.CaptureScreenshotParams{Clip: &page.Viewport{Width: 4, Height: 4, Scale: 1}})
+	return shot.Data, err
+}
+
 // seen is what the lookout shows.
 func seen(ctx context.Context, page *chrome.Page, url string) (map[string]any, error) {
 	if err := page.Run(ctx, chromedp.Navigate(url+"/lookout"), chromedp.WaitVisible("#b"), chromedp.Click("#b")); err != nil {
 		return nil, err
 	}
 	text, err := chrome.Run(ctx, page, chromedp.Evaluate[string](look, chromedp.EvalAwaitPromise))
-	shows := map[string]any{}
+	if err != nil {
+		return nil, err
+	}
+	picture, err := chrome.Run(ctx, page, corner)
+	shows := map[string]any{"picture": fmt.Sprintf("%x", sha256.Sum256(picture))[:8]}
 	if err == nil {
 		err = json.Unmarshal([]byte(text), &shows)
 	}
 	return shows, err
+}
+
+// A place that a lease is at is not the next one's, whose tenant may still be asked for it.
+func TestContractChromeThePlaceOfALeaseEndsWithIt(t *testing.T) {
+	needsChrome(t)
+	server := newLookout(t)
+	const where = `new Promise(done => navigator.geolocation.getCurrentPosition(
+		p => done(String(p.coords.latitude)), e => done("error"), {timeout: 1000}))`
+	for mode, is := range modes {
+		t.Run(mode, func(t *testing.T) {
+			configure := func(l *chrome.Launcher) { l.ClearStorage = is.clear }
+			onBrowser(t, configure, func(s *contractStage[*chrome.Page], b *chromeBench) {
+				tab := s.tab(s.context())
+				for _, place := range []string{"48", ""} {
+					s.ok("go there", tab.Page().Run(s.limit(), chromedp.Navigate(server.URL+"/lookout")))
+					s.ok("may ask", order{"Browser.grantPermissions", `{"permissions":["geolocation"]}`}.run(s.limit(), tab.Page()))
+					if place != "" {
+						s.ok("set it", order{"Emulation.setGeolocationOverride", `{"latitude":48,"longitude":11,"accuracy":1}`}.
+							run(s.limit(), tab.Page()))
+					}
+					at, err := chrome.Run(s.limit(), tab.Page(), chromedp.Evaluate[string](where, chromedp.EvalAwaitPromise))
+					s.ok("look", err)
+					if at != place && (place != "" || at == "48") {
+						t.Errorf("it is at %q, want %q", at, place)
+					}
+					s.next(tab, is.reset)
+				}
+			})
+		})
+	}
 }
 
 // modes are the settings that decide what the next lease meets.

@@ -158,6 +158,9 @@ func (b *chromeBench) launcher(out *address) chrome.Launcher {
 // TellsMemory is the launcher's.
 func (b *chromeBench) TellsMemory() error { return b.launcher(nil).TellsMemory() }
 
+// OwnContext is the launcher's.
+func (b *chromeBench) OwnContext(affinity string) bool { return b.launcher(nil).OwnContext(affinity) }
+
 // IdleFreeze is the launcher's.
 func (b *chromeBench) IdleFreeze() time.Duration { return b.launcher(nil).IdleFreeze() }
 

@@ -81,6 +81,12 @@ func TestPlantedBugsAreCaughtByName(t *testing.T) {
 				t.Errorf("caught in %v states by %d steps, and the table says %v and %d\nto measure it anew: go run ./properties/power -update %s",
 					found.Search, found.Steps, row.Search, row.Steps, b.Name)
 			}
+			if b.Scenario != "" {
+				every, err := b.SearchEvery(binary)
+				if err != nil || every.Schedules != found.Search.N || every.Steps != found.Steps {
+					t.Errorf("with every claim on every transition: %+v, %v", every, err)
+				}
+			}
 			if b.Claim != planted.Linearizable && !slices.ContainsFunc(sample, func(f planted.Bug) bool { return f.Name == b.Name }) {
 				return // the other columns are held to by a few
 			}

@@ -119,6 +119,9 @@ func TestPropertyAnyScheduleKeepsEveryInvariant(t *testing.T) {
 			for range rapid.IntRange(1, 5).Draw(t, "clients") {
 				scenario.Programs = append(scenario.Programs, drawProgram(t))
 			}
+			if rapid.IntRange(0, 2).Draw(t, "own terms") == 2 {
+				drawOwn(t, scenario.Programs)
+			}
 			last.watch(&scenario)
 			w, err := scenario.World()
 			if err != nil {
@@ -248,6 +251,21 @@ func drawProgram(t *rapid.T) (p sim.Program) {
 		add(sim.Instruction{Verb: sim.ClosePool, GivesUp: true})
 	}
 	return p
+}
+
+// drawOwn gives one affinity terms of its own, and another one in some of its requests.
+func drawOwn(t *rapid.T, programs []sim.Program) {
+	for i := range programs {
+		for j := range programs[i] {
+			switch in := &programs[i][j]; {
+			case in.Verb != sim.Get:
+			case in.Affinity == 2:
+				in.Own = true
+			case in.Affinity == 3:
+				in.Own = rapid.Bool().Draw(t, "own")
+			}
+		}
+	}
 }
 
 // schedule lets a world do what a recorder chooses, and fails with the deviations where a claim

@@ -40,6 +40,7 @@ type shellScript struct {
 	sessions bool // each lease has a session of its own
 	checks   bool // browsers can be checked
 	freezes  time.Duration
+	owns     bool // the affinities a and b have terms of their own
 	cfg      pool.Config
 	visits   []shellVisit
 	kills    []time.Duration // when the browser dies; of two, the older one
@@ -56,6 +57,7 @@ func newShellScript(seed uint64) shellScript {
 	r := rand.New(rand.NewPCG(seed, 1))
 	s := shellScript{
 		seed: seed, sessions: seed%2 == 1, checks: seed%3 == 0, freezes: time.Duration(seed%4) * 700 * time.Millisecond,
+		owns: seed%5 >= 3,
 		cfg: pool.Config{
 			MaxPages: 1 + r.IntN(4), MaxLease: 20 * time.Second, Reset: r.IntN(3) == 0,
 			More: pool.More{
@@ -81,6 +83,9 @@ func newShellScript(seed uint64) shellScript {
 	}
 	return s
 }
+
+// own says whether an affinity has terms of its own.
+func (s shellScript) own(key string) bool { return s.owns && key <= "b" }
 
 // fate is what becomes of an operation. It depends on its number alone, so both players meet it.
 func (s shellScript) fate(kind fakebrowser.OperationKind, operation uint64) fakebrowser.Fate {
@@ -147,7 +152,7 @@ func TestShellOverTheFakeBrowserHasTheHistoryOfTheBareCore(t *testing.T) {
 func playShell(t *testing.T, s shellScript) []string {
 	h := &shellHistory{began: time.Now()}
 	now := func() time.Duration { return time.Since(h.began) }
-	launcher := &fakebrowser.Launcher{Fate: s.fate, Sessions: s.sessions, Checks: s.checks, FreezeAfter: s.freezes}
+	launcher := &fakebrowser.Launcher{Fate: s.fate, Sessions: s.sessions, Checks: s.checks, FreezeAfter: s.freezes, Owns: s.own}
 	p, err := pool.New(launcher, s.cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -295,10 +300,10 @@ func playCore(s shellScript) []string {
 		switch {
 		case armed && (first < 0 || d.At <= b.due[first].at):
 			b.now = d.At
-			switch d.Event.Kind {
-			case core.CloseSilent, core.KillSilent, core.ProbeSilent, core.RescueSilent, core.ResetSilent:
+			switch silent := d.Event.Kind == core.Silent; {
+			case silent && d.Event.Tab != 0 && d.Event.Of != core.OpenTab:
 				b.callOff(func(e dueEvent) bool { return e.tab == d.Event.Tab })
-			case core.ContextSilent:
+			case silent && d.Event.Context != 0:
 				b.callOff(func(e dueEvent) bool { return e.context == d.Event.Context })
 			}
 			b.step(d.Event)
@@ -347,28 +352,28 @@ func (b *bareCore) visit(i int, v shellVisit) {
 	b.last++
 	b.visitOf[b.last] = i
 	gone := core.Event{Kind: core.Abandoned, Request: b.last}
-	e := core.Event{Kind: core.Requested, Request: b.last, Affinity: b.handles[v.key], Priority: int32(v.priority)}
+	e := core.Event{Kind: core.Requested, Request: b.last, Affinity: b.handles[v.key], Priority: int32(v.priority), Own: b.own(v.key)}
 	if v.nested {
 		e.Class = core.Nested
 	}
 	if v.dispose {
 		e = core.Event{Kind: core.Disposed, Call: core.CallID(b.last), Affinity: b.handles[v.key], Retain: v.retain}
-		gone = core.Event{Kind: core.DisposeAbandoned, Call: e.Call}
+		gone = core.Event{Kind: core.CallAbandoned, Of: core.FinishDispose, Call: e.Call}
 	}
 	b.due = append(b.due, dueEvent{at: b.now + core.Time(v.patience), event: gone})
 	b.step(e)
 }
 
 func (b *bareCore) step(e core.Event) {
-	switch e.Kind {
-	case core.BrowserReady:
+	switch {
+	case e.Is(core.Done, core.Launch):
 		b.browsers[e.Browser] = true
-	case core.Opened:
+	case e.Is(core.Done, core.OpenTab):
 		b.opened[e.Tab] = true
 		delete(b.opening, e.Tab)
-	case core.OpenFailed:
+	case e.Is(core.Failed, core.OpenTab):
 		delete(b.opening, e.Tab)
-	case core.BrowserGone:
+	case e.Kind == core.BrowserGone:
 		b.callOff(func(due dueEvent) bool { return due.browser == e.Browser })
 		delete(b.browsers, e.Browser)
 	}
@@ -418,59 +423,52 @@ func (b *bareCore) carryOut(f core.Effect) {
 	}
 }
 
-// shellAnswers are how the operations that effects begin are answered, when they work and when they fail.
-var shellAnswers = map[core.EffectKind]struct {
-	kind         fakebrowser.OperationKind
-	works, fails core.EventKind
-}{
-	core.Launch:       {fakebrowser.Launch, core.BrowserReady, core.BrowserFailed},
-	core.CloseBrowser: {fakebrowser.CloseBrowser, core.BrowserGone, core.BrowserGone},
-	core.OpenTab:      {fakebrowser.Open, core.Opened, core.OpenFailed},
-	core.CloseTab:     {fakebrowser.Close, core.Closed, core.CloseFailed},
-	core.CloseAgain:   {fakebrowser.Close, core.Closed, core.CloseFailed},
-	core.KillTab:      {fakebrowser.Kill, core.Killed, core.KillFailed},
-	core.CloseContext: {fakebrowser.Close, core.ContextClosed, core.ContextCloseFailed},
-	core.ProbeTab:     {fakebrowser.Probe, core.Probed, core.ProbeFailed},
-	core.RescueTab:    {fakebrowser.Rescue, core.Rescued, core.RescueFailed},
-	core.ResetTab:     {fakebrowser.Reset, core.WasReset, core.ResetFailed},
-	core.FreezeTab:    {fakebrowser.Freeze, core.WasFrozen, core.FreezeFailed},
-	core.EndSession:   {fakebrowser.EndSession, core.SessionEnded, core.SessionEndFailed},
-	core.BeginSession: {fakebrowser.BeginSession, core.SessionBegun, core.SessionBeginFailed},
-	core.Ping:         {fakebrowser.Ping, core.BrowserAnswered, core.BrowserAnswered},
-	core.CheckBrowser: {fakebrowser.Check, core.Checked, core.CheckFailed},
+// shellKinds are what the fake browser calls the operations that effects begin.
+var shellKinds = map[core.EffectKind]fakebrowser.OperationKind{
+	core.Launch: fakebrowser.Launch, core.CloseBrowser: fakebrowser.CloseBrowser,
+	core.OpenTab: fakebrowser.Open, core.CloseTab: fakebrowser.Close, core.CloseAgain: fakebrowser.Close,
+	core.KillTab: fakebrowser.Kill, core.CloseContext: fakebrowser.Close,
+	core.ProbeTab: fakebrowser.Probe, core.RescueTab: fakebrowser.Rescue, core.ResetTab: fakebrowser.Reset,
+	core.FreezeTab: fakebrowser.Freeze, core.EndSession: fakebrowser.EndSession,
+	core.BeginSession: fakebrowser.BeginSession, core.Ping: fakebrowser.Ping, core.CheckBrowser: fakebrowser.Check,
 }
 
 func (b *bareCore) operate(f core.Effect) {
-	a := shellAnswers[f.Kind]
-	fate := b.fate(a.kind, uint64(f.Operation))
+	fate := b.fate(shellKinds[f.Kind], uint64(f.Operation))
 	after := core.Time(fate.After)
-	e := core.Event{Kind: a.works, Tab: f.Tab, Browser: f.Browser}
-	if fate.Result == fakebrowser.Fails {
-		e.Kind = a.fails
+	e := core.Event{Kind: core.Done, Of: f.Kind, Tab: f.Tab, Browser: f.Browser}
+	switch {
+	case f.Kind == core.CloseBrowser:
+		e.Kind, e.Of = core.BrowserGone, core.NoEffect
+	case f.Kind == core.CloseAgain:
+		e.Of = core.CloseTab
+	}
+	if fate.Result == fakebrowser.Fails && f.Kind != core.CloseBrowser && f.Kind != core.Ping {
+		e.Kind = core.Failed
 	}
 	due := dueEvent{tab: f.Tab, browser: f.Browser}
 	switch f.Kind {
 	case core.Launch:
-		e.Checks = b.checks && e.Kind == core.BrowserReady
+		e.Checks = b.checks && e.Is(core.Done, core.Launch)
 	case core.CheckBrowser:
 		e.Operation = f.Operation
 	case core.OpenTab:
-		b.opening[f.Tab], e.Sessions = true, b.sessions && e.Kind == core.Opened
+		b.opening[f.Tab], e.Sessions = true, b.sessions && e.Is(core.Done, core.OpenTab)
 	case core.KillTab:
 		if !b.opened[f.Tab] {
-			e.Kind, after = core.KillFailed, 0 // there is no page to kill
+			e.Kind, after = core.Failed, 0 // there is no page to kill
 		}
 	case core.CloseTab, core.CloseAgain:
-		e.Kept = f.Kept && e.Kind == core.Closed
+		e.Kept = f.Kept && e.Is(core.Done, core.CloseTab)
 		if f.Kept && b.opening[f.Tab] {
 			return // asked again when the opening is answered
 		}
 		if f.Kept && !b.opened[f.Tab] {
-			e.Kind, e.Kept, after = core.Closed, true, 0 // its opening has left nothing
+			e.Kind, e.Kept, after = core.Done, true, 0 // its opening has left nothing
 		}
 	case core.ProbeTab, core.RescueTab, core.ResetTab, core.FreezeTab, core.EndSession, core.BeginSession:
 		e.Operation = f.Operation
-		if e.Kind == core.SessionEnded {
+		if e.Is(core.Done, core.EndSession) {
 			e.Navigation = core.Arrived
 		}
 	case core.CloseContext:
@@ -481,7 +479,7 @@ func (b *bareCore) operate(f core.Effect) {
 		}
 		if !b.browsers[f.Browser] { // its launch ends at once, and with it all that there is of it
 			b.callOff(func(e dueEvent) bool { return e.browser == f.Browser })
-			e.Kind, after = core.BrowserFailed, 0
+			e.Kind, e.Of, after = core.Failed, core.Launch, 0
 		}
 	case core.Ping:
 		after = 0

@@ -208,6 +208,22 @@ func TestTidyFunctionsOfTheCoreAreOfReadableLength(t *testing.T) {
 	}
 }
 
+// What the core remembers, and what it can be told, stays small enough to be held in mind.
+func TestTidyTheCoreIsSmall(t *testing.T) {
+	for _, c := range []struct {
+		what    string
+		n, most int
+	}{
+		{"facts of a pool", reflect.TypeFor[core.Facts]().NumField(), 30},
+		{"fields of a tab", reflect.TypeFor[core.Tab]().NumField(), 24},
+		{"kinds of events", int(core.EventKinds), 30},
+	} {
+		if c.n > c.most {
+			t.Errorf("%d %s, and there may be %d", c.n, c.what, c.most)
+		}
+	}
+}
+
 func TestTidyRulesThatTheToolsEnforceHoldInEveryRoom(t *testing.T) {
 	unfinished := regexp.MustCompile(`\b(TO` + `DO|FIX` + `ME|XX` + `X)\b`)
 	for _, f := range goFiles(t) {

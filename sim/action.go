@@ -95,8 +95,8 @@ func (w *World) Actions(buffer []Action) []Action {
 		}
 	}
 	w.deadlines = slices.DeleteFunc(w.core.Deadlines(w.deadlines[:0]), func(d core.Deadline) bool { return d.At >= never })
-	for _, d := range w.deadlines {
-		if !w.deviates(d.Event) {
+	for i := range w.deadlines {
+		if d := &w.deadlines[i]; !w.deviates(&d.Event) {
 			out = append(out, Action{kind: deadlineFires, event: d.Event})
 		}
 	}
@@ -112,7 +112,7 @@ func (w *World) Actions(buffer []Action) []Action {
 }
 
 // deviates says whether it is a fault that a deadline fires now: what it waits for can still come.
-func (w *World) deviates(e core.Event) bool {
+func (w *World) deviates(e *core.Event) bool {
 	switch e.Kind {
 	case core.RetryDue, core.RelaunchDue, core.ContractDue, core.BrowserWorn, core.CheckDue, core.FreezeDue, core.IdleDue:
 		return false
@@ -160,12 +160,12 @@ func (w *World) deviations(out []Action) []Action {
 			out = append(out, a)
 		}
 	}
-	for _, d := range w.deadlines {
-		if w.deviates(d.Event) {
-			of := Late
-			if d.Event.Kind == core.Expired {
-				of = Expires
-			}
+	for i := range w.deadlines {
+		d, of := &w.deadlines[i], Late
+		if d.Event.Kind == core.Expired {
+			of = Expires
+		}
+		if w.menu&of != 0 && w.deviates(&d.Event) {
 			add(Action{kind: deadlineFires, event: d.Event}, of)
 		}
 	}
@@ -227,7 +227,10 @@ func (w *World) deviations(out []Action) []Action {
 		if !t.Wedged && !t.Looping {
 			add(Action{kind: pageLoops, index: int32(i)}, Loops)
 		}
-		if held, ok := w.core.Tab(t.ID); !ok || held.State != core.Leased || !w.fake.Sessions {
+		if !w.fake.Sessions {
+			continue
+		}
+		if held, ok := w.core.Tab(t.ID); !ok || held.State != core.Leased {
 			continue
 		}
 		if t.Left == core.Clean {

@@ -43,7 +43,8 @@ type Instruction struct {
 	NoWait   bool
 	Retain   bool
 	GivesUp  bool // untimed: a Get, Dispose, WarmUp or Recycle that may give up at any moment
-	_        [3]byte
+	Own      bool // of a Get: a context of Affinity is made for it
+	_        [2]byte
 }
 
 // programLength is how many instructions a program has at most, the End not counted.
@@ -251,7 +252,7 @@ func (w *World) get(i int, in Instruction) {
 	}
 	w.step(core.Event{
 		Kind: core.Requested, Request: core.RequestID(number), Affinity: in.Affinity,
-		Class: in.Class, Priority: in.Priority, MaxLease: in.MaxLease,
+		Class: in.Class, Priority: in.Priority, MaxLease: in.MaxLease, Own: in.Own,
 	})
 }
 
@@ -342,14 +343,14 @@ func (w *World) abandon(request core.RequestID) {
 
 func (w *World) callAbandonment(c *client, i int) core.Event {
 	w.reached[callAbandoned]++
-	kind := core.DisposeAbandoned
+	of := core.FinishDispose
 	switch w.programs[i][c.pc].Verb {
 	case WarmUp:
-		kind = core.WarmAbandoned
+		of = core.FinishWarm
 	case Recycle:
-		kind = core.RecycleAbandoned
+		of = core.FinishRecycle
 	}
-	return core.Event{Kind: kind, Call: c.call}
+	return core.Event{Kind: core.CallAbandoned, Of: of, Call: c.call}
 }
 
 // unwind gives up and releases what a client has left, one thing at a time.

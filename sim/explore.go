@@ -14,6 +14,7 @@ type ExploreOptions struct {
 	Workers    int  // goroutines; 0: one. What a search finds does not depend on it.
 	NoSymmetry bool // tell apart which of two like things is the older one
 	NoReturn   bool // after a broken claim, visit the rest, to know from where on nothing avoids it
+	EveryClaim bool // check all claims on every transition, and not those about states once a state
 	// Progress is called now and then, and stops the search by false.
 	Progress func(search.Progress) bool
 }
@@ -40,7 +41,9 @@ func (o *ExploreOptions) Engine() (options search.Options[*World, Action], reach
 		Fault: func(a *Action) bool { return a.Fault },
 		Adopt: func() func(*World) {
 			own, mine := &scratch{canon: NewCanon(!o.NoSymmetry)}, new(Reached)
-			all = append(all, mine)
+			if all = append(all, mine); !o.EveryClaim {
+				own.checked = newChecked()
+			}
 			return func(w *World) { w.scratch, w.reached = own, mine }
 		},
 	}
@@ -97,13 +100,6 @@ func (w *World) Fingerprint() uint64 {
 		w.canon = NewCanon(true)
 	}
 	return w.canon.Fingerprint(w)
-}
-
-// DoFrom is Do in a copy of another world, whose core is then the one before the step.
-func (w *World) DoFrom(from *World, a *Action) {
-	w.given = &from.core
-	w.Do(a)
-	w.given = nil
 }
 
 // Broken says whether a claim is broken.

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/pagepool/pagepool/pool/canon"
+	"github.com/pagepool/pagepool/sim/fakebrowser"
 )
 
 // Canon makes fingerprints of worlds. It is memory that one goroutine uses again and again.
@@ -75,7 +76,13 @@ func (c *Canon) sortClients() {
 	}
 	// A client keeps to the places of those that are like it.
 	slices.SortFunc(c.keys, func(x, y clientKey) int {
-		return cmp.Or(cmp.Compare(w.like[x.client], w.like[y.client]), cmp.Compare(x.key, y.key), cmp.Compare(x.client, y.client))
+		switch i, j := w.like[x.client], w.like[y.client]; {
+		case i != j:
+			return cmp.Compare(i, j)
+		case x.key != y.key:
+			return cmp.Compare(x.key, y.key)
+		}
+		return cmp.Compare(x.client, y.client)
 	})
 	c.place = append(c.place, make([]int32, len(c.keys))...)
 	for place, k := range c.keys {
@@ -103,7 +110,10 @@ func (c *Canon) hasher(p *client) (h canon.Hasher) {
 // name is the name of a request or a call: its place in the program of its client, and the place of
 // that client.
 func (c *Canon) name(number uint64) uint64 {
-	if i, ok := c.world.ownerOf(number); ok && len(c.place) > 0 && number > c.world.recordedTo {
+	if len(c.place) == 0 || number <= c.world.recordedTo { // 0: none
+		return number
+	}
+	if i, ok := c.world.ownerOf(number); ok {
 		return number + (uint64(c.place[i])-uint64(i))*(programLength+1)
 	}
 	return number
@@ -155,7 +165,7 @@ func (w *World) hashFake(k *canon.Canon) {
 	for i := range f.Operations {
 		o := &f.Operations[i]
 		word := uint64(o.Kind) | flag(o.Stuck, 8) | flag(o.Echo, 9) | flag(o.Kept, 10) | flag(o.Force, 11) | 1<<13
-		if t, ok := w.core.Tab(o.Tab); ok && t.Operation == o.ID && o.Kind.OfPage() {
+		if o.Kind.OfPage() && w.askedLast(o) {
 			word |= 1 << 12 // it is what the page was asked last
 		}
 		if o.Echo {
@@ -163,4 +173,14 @@ func (w *World) hashFake(k *canon.Canon) {
 		}
 		k.AddOf(o.Tab, o.Context, o.Browser, word)
 	}
+}
+
+// askedLast says whether an operation is what its tab was asked last.
+func (w *World) askedLast(o *fakebrowser.Operation) bool {
+	for i := range w.core.Tabs {
+		if t := &w.core.Tabs[i]; t.State != 0 && t.ID == o.Tab {
+			return t.Number == o.ID
+		}
+	}
+	return false
 }

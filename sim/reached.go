@@ -92,12 +92,14 @@ const (
 	grantedSupplementary
 	grantedInPrimary
 	grantedReassigned
+	grantedOwn
 	grantedProbed
 	bypassed
 	bypassUsedUp
 
 	// Why tabs were closed.
 	closedEviction
+	closedStandby
 	closedDisposal
 	closedDiscard
 	closedWedge
@@ -183,7 +185,7 @@ var reachNames = [reaches]string{
 	idleClosed:         "closed_max_idle",
 	frozen:             "frozen", freezeFailed: "freeze_failed", standbyThawed: "standby_thawed",
 	drained: "drained", drainSilent: "drain_silent",
-	grantedInPrimary: "in_primary", grantedReassigned: "reassigned", grantedProbed: "probed",
+	grantedInPrimary: "in_primary", grantedReassigned: "reassigned", grantedOwn: "made_for_it", closedStandby: "closed_standby", grantedProbed: "probed",
 	bypassed: "bypassed", bypassUsedUp: "bypass_used_up",
 	closedContraction: "closed_contraction", closedDrain: "closed_drain", closedUnwanted: "closed_unwanted", closedSpoiled: "closed_spoiled",
 	closedDoubt: "closed_doubt", closedMemory: "closed_memory", closedBrowserMemory: "closed_browser_memory", pageSwelled: "page_swelled",
@@ -256,20 +258,35 @@ func (r *Reached) Add(o *Reached) {
 	}
 }
 
-var eventReaches = map[core.EventKind]reach{
-	core.BrowserFailed: launchFailed, core.LaunchSilent: launchSilent,
-	core.BrowserCloseSilent: browserCloseSilent, core.OpenOverdue: openOverdue,
-	core.OpenSilent: openSilent, core.OpenFailed: openFailed, core.CloseOverdue: closeOverdue,
-	core.CloseSilent: closeSilent, core.CloseFailed: closeFailed, core.Killed: killed,
-	core.KillFailed: killFailed, core.KillSilent: killSilent, core.RetryDue: retry, core.RelaunchDue: relaunch,
-	core.ProbeOverdue: probeOverdue, core.ProbeSilent: probeSilent, core.ProbeFailed: probeFailed,
-	core.RescueSilent: rescueSilent, core.RescueFailed: rescueFailed, core.WasReset: resetDone,
-	core.ResetOverdue: resetOverdue, core.ResetSilent: resetSilent, core.ResetFailed: resetFailed,
-	core.SessionEnded: sessionEnded, core.SessionEndFailed: sessionEndFailed, core.SessionBeginFailed: sessionBeginFailed,
-	core.ContextSilent: contextSilent, core.ContextCloseFailed: contextCloseFailed,
-	core.BrowserWorn: browserWorn, core.BrowserStalled: browserStalled, core.BrowserSilent: browserUnanswered,
-	core.DrainSilent: drainSilent, core.Checked: browserChecked, core.CheckFailed: browserCheckFailed,
-	core.CheckSilent: browserCheckSilent, core.WasFrozen: frozen, core.Measured: measured, core.IdleDue: idleClosed, core.FreezeFailed: freezeFailed,
+// eventReaches are what events reach: each of a kind, about an operation where the kind has several.
+var eventReaches = map[core.EventKind]map[core.EffectKind]reach{
+	core.Failed: {
+		core.Launch: launchFailed, core.OpenTab: openFailed, core.CloseTab: closeFailed,
+		core.KillTab: killFailed, core.ProbeTab: probeFailed, core.RescueTab: rescueFailed,
+		core.ResetTab: resetFailed, core.EndSession: sessionEndFailed, core.BeginSession: sessionBeginFailed,
+		core.CloseContext: contextCloseFailed, core.CheckBrowser: browserCheckFailed, core.FreezeTab: freezeFailed,
+	},
+	core.Silent: {
+		core.Launch: launchSilent, core.CloseBrowser: browserCloseSilent, core.OpenTab: openSilent,
+		core.CloseTab: closeSilent, core.KillTab: killSilent, core.ProbeTab: probeSilent,
+		core.RescueTab: rescueSilent, core.ResetTab: resetSilent, core.CloseContext: contextSilent,
+		core.Ping: browserUnanswered, core.CheckBrowser: browserCheckSilent,
+	},
+	core.Overdue: {
+		core.OpenTab: openOverdue, core.CloseTab: closeOverdue, core.ProbeTab: probeOverdue,
+		core.ResetTab: resetOverdue,
+	},
+	core.Done: {
+		core.KillTab: killed, core.ResetTab: resetDone, core.EndSession: sessionEnded,
+		core.CheckBrowser: browserChecked, core.FreezeTab: frozen,
+	},
+	core.RetryDue:       {0: retry},
+	core.RelaunchDue:    {0: relaunch},
+	core.BrowserWorn:    {0: browserWorn},
+	core.BrowserStalled: {0: browserStalled},
+	core.DrainSilent:    {0: drainSilent},
+	core.Measured:       {0: measured},
+	core.IdleDue:        {0: idleClosed},
 }
 
 var closeReaches = [...]reach{
@@ -297,9 +314,11 @@ var refuseReaches = [...]reach{
 }
 
 // byEvent is eventReaches as a table, with one added to tell nothing apart.
-var byEvent = func() (table [256]uint8) {
-	for kind, r := range eventReaches {
-		table[kind] = uint8(r) + 1
+var byEvent = func() (table [core.EventKinds][core.EffectKinds]uint8) {
+	for kind, reaches := range eventReaches {
+		for of, r := range reaches {
+			table[kind][of] = uint8(r) + 1
+		}
 	}
 	return table
 }()
@@ -307,17 +326,17 @@ var byEvent = func() (table [256]uint8) {
 // count notes what one step reached.
 func (w *World) count(event core.Event, effects []core.Effect) {
 	r := w.reached
-	if n := byEvent[event.Kind]; n > 0 {
+	if n := byEvent[event.Kind][event.Of]; n > 0 {
 		r[n-1]++
 	}
-	switch event.Kind {
-	case core.Requested:
+	switch {
+	case event.Kind == core.Requested:
 		if event.MaxLease != 0 {
 			r[ownLimit]++
 		}
-	case core.Disposed:
+	case event.Kind == core.Disposed:
 		w.countDisposal(event)
-	case core.KillSilent:
+	case event.Is(core.Silent, core.KillTab):
 		if t, ok := w.core.Tab(event.Tab); ok && t.State == core.Lost {
 			r[lost]++
 		}
@@ -333,9 +352,12 @@ func (w *World) count(event core.Event, effects []core.Effect) {
 			r[endReaches[e.Reason]]++
 		case core.CloseTab:
 			r[closeReaches[e.Reason]]++
+			if e.Reason == core.Eviction && e.Affinity == 0 {
+				r[closedStandby]++
+			}
 		case core.CloseAgain:
 			r[closeAgain]++
-			if event.Kind == core.Opened || event.Kind == core.OpenFailed {
+			if event.Is(core.Done, core.OpenTab) || event.Is(core.Failed, core.OpenTab) {
 				r[openLate]++
 			}
 		case core.KillTab:
@@ -345,9 +367,9 @@ func (w *World) count(event core.Event, effects []core.Effect) {
 				r[contextReaches[e.Reason]]++
 			}
 		case core.CloseBrowser:
-			if event.Kind == core.BrowserReady && event.Browser == e.Browser {
+			if event.Is(core.Done, core.Launch) && event.Browser == e.Browser {
 				r[lateLaunch]++
-			} else if !w.core.Closing() && event.Kind != core.DrainSilent && event.Kind != core.BrowserSilent {
+			} else if !w.core.Closing() && event.Kind != core.DrainSilent && !event.Is(core.Silent, core.Ping) {
 				r[drained]++
 			}
 		case core.FinishRecycle:
@@ -377,6 +399,9 @@ func (w *World) count(event core.Event, effects []core.Effect) {
 func (w *World) countGrant(e *core.Effect) {
 	r := w.reached
 	r[[...]reach{core.Warm: grantedWarm, core.Adopted: grantedAdopted, core.InPrimary: grantedInPrimary, core.Reassigned: grantedReassigned}[e.How]]++
+	if w.core.Affinities[e.Affinity].Own && e.How == core.InPrimary {
+		r[grantedOwn]++
+	}
 	if e.Waits.Probe > 0 {
 		r[grantedProbed]++
 	}
@@ -452,7 +477,7 @@ func (w *World) countSize(event core.Event) {
 	case after < before && event.Kind != core.BrowserGone:
 		r[orphanEnded]++
 	}
-	if event.Kind == core.ContextSilent && w.core.LostContexts() > w.before.LostContexts() {
+	if event.Is(core.Silent, core.CloseContext) && w.core.LostContexts() > w.before.LostContexts() {
 		r[contextLost]++
 	}
 }

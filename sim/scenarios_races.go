@@ -224,4 +224,4 @@ var Scenarios = append([]*Scenario{
 		Programs: []Program{renderNested(a), renderNested(b), renderNested(c), renderNested(d)},
 	},
 	callersAndHangs("spin-3", 3),
-}, slices.Concat(rare, reserve, sessions, sick, freezing, doubted, outgrown)...)
+}, slices.Concat(rare, reserve, sessions, sick, freezing, doubted, outgrown, owned)...)

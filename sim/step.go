@@ -5,24 +5,28 @@ import (
 	"strings"
 
 	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/pool/trace"
 	"github.com/pagepool/pagepool/sim/fakebrowser"
 	"github.com/pagepool/pagepool/sim/spec"
 )
 
 // step tells the core of an event and carries out what it answers.
 func (w *World) step(event core.Event) {
+	w.CheckState(true) // of a step of the same action
 	if w.violation != nil {
 		return
 	}
+	first := w.given != nil
 	switch {
 	case w.unchecked:
-	case w.given != nil:
+	case first:
 		w.before, w.given = w.given, nil
 	default:
 		w.copied.CopyFrom(&w.core)
 		w.before = &w.copied
 	}
 	late := w.loopsLate(event)
+	w.pool = 0
 	w.effects = w.core.Step(w.now, event, w.effects[:0])
 	if late != 0 {
 		w.Loop(late) // before anything that the core asks of the page has reached it
@@ -43,7 +47,7 @@ func (w *World) step(event core.Event) {
 	if !w.timed {
 		w.now += untimedStep
 	}
-	if event.Kind == core.LaunchSilent || event.Kind == core.BrowserCloseSilent {
+	if event.Is(core.Silent, core.Launch) || event.Is(core.Silent, core.CloseBrowser) {
 		w.writeOff(event.Browser)
 	}
 	if event.Kind != core.Measured && !w.recorded {
@@ -56,7 +60,7 @@ func (w *World) step(event core.Event) {
 		w.endIncidents()
 	}
 	if !w.unchecked {
-		w.check(event)
+		w.check(event, first)
 	}
 	if w.observe != nil {
 		w.observe(w, event, w.effects)
@@ -139,22 +143,38 @@ func (w *World) writeOff(id core.BrowserID) {
 	}
 }
 
-// check looks at the invariants, and compares the ledger with what is really alive.
-func (w *World) check(event core.Event) {
+// check looks at the invariants, and compares the ledger with what is really alive; or at those
+// alone that a step to a known state can break.
+func (w *World) check(event core.Event, first bool) {
 	w.transition = spec.Transition{
 		Before: w.before, After: &w.core, Event: event, Effects: w.effects, Ledger: &w.ledger, Only: w.only,
 		Scratch: &w.checks,
 	}
-	w.broken = spec.Check(&w.transition, w.broken[:0])
-	if len(w.broken) > 0 {
-		v := w.broken[0]
-		w.Violate(v.Name, v.What)
-		for _, also := range w.broken[1:] {
-			w.violation.Also = strings.TrimSpace(w.violation.Also + " " + also.Name)
-		}
+	if w.apart {
+		w.checkApart(first)
 		return
 	}
-	if w.recorded {
+	w.breaks(spec.Check(&w.transition, w.broken[:0]))
+	w.compare()
+}
+
+// breaks notes the claims that a step breaks.
+func (w *World) breaks(broken []core.Violation) {
+	if w.broken = broken; len(broken) == 0 {
+		return
+	}
+	if w.checked != nil {
+		w.checked.forget(w)
+	}
+	w.Violate(broken[0].Name, broken[0].What)
+	for _, also := range broken[1:] {
+		w.violation.Also = strings.TrimSpace(w.violation.Also + " " + also.Name)
+	}
+}
+
+// compare compares the ledger with what is really alive.
+func (w *World) compare() {
+	if w.violation != nil || w.recorded {
 		return
 	}
 	for i := range w.fake.Tabs {
@@ -214,7 +234,7 @@ func (w *World) Answer(i int, outcome fakebrowser.Outcome) {
 		w.countProbe(o.Tab)
 	}
 	event := w.fake.Answer(i, outcome)
-	if s := &w.core.Settings; event.Kind == core.Opened && s.MaxAge > 0 && w.timed {
+	if s := &w.core.Settings; event.Is(core.Done, core.OpenTab) && s.MaxAge > 0 && w.timed {
 		event.Jitter = w.chance.Between(Latency{0, core.Time(s.MaxAgeJitter)}).Duration()
 	}
 	if o.Twice && !o.Echo && i < len(w.fake.Operations) && w.fake.Operations[i].ID == o.ID {
@@ -227,7 +247,7 @@ func (w *World) Answer(i int, outcome fakebrowser.Outcome) {
 // multiplication is that of Fibonacci hashing, the shifts are those of the splitmix finaliser).
 func hashStep(h uint64, now core.Time, e *core.Event, effects []core.Effect) uint64 {
 	h = mix(h, uint64(now))
-	h = mix(h, uint64(e.Kind)|uint64(e.Class)<<8|flag(e.NoWait, 16)|flag(e.Wedged, 17)|flag(e.Retain, 18)|flag(e.Kept, 19)|flag(e.Sessions, 20)|flag(e.Checks, 30)|flag(e.TooLarge, 31)|uint64(e.Left)<<21|uint64(e.Navigation)<<24|uint64(uint32(e.Priority))<<32)
+	h = mix(h, uint64(trace.WordOf(e))|uint64(e.Class)<<8|flag(e.NoWait, 16)|flag(e.Wedged, 17)|flag(e.Retain, 18)|flag(e.Kept, 19)|flag(e.Sessions, 20)|flag(e.Checks, 30)|flag(e.TooLarge, 31)|flag(e.Own, 23)|uint64(e.Left)<<21|uint64(e.Navigation)<<24|uint64(uint32(e.Priority))<<32)
 	h = mix(h, uint64(e.Request)<<32^uint64(e.Call))
 	h = mix(h, uint64(e.Affinity)<<32|uint64(e.Tab))
 	h = mix(h, uint64(e.Memory)^uint64(e.Browser)^uint64(e.Context)<<32^uint64(e.MaxLease)<<8^uint64(e.MaxIdle)^uint64(e.Jitter)^uint64(e.Operation)<<16)

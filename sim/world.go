@@ -105,6 +105,7 @@ type plain struct {
 	still     int // timed: what has happened since the clock went on last
 	steps     int
 	hash      uint64 // of the whole history
+	pool      uint64 // of the pool and the ledger, for a search; 0: it is not known
 	mostAlive int
 	worst     core.Time // longest recovery
 	violation *Violation
@@ -120,6 +121,10 @@ type scratch struct {
 	copied     core.State
 	transition spec.Transition
 	checks     spec.Scratch
+	checked    *checked // nil: every claim is checked after every step
+	apart      bool     // some are left to CheckState
+	leftOut    bool     // and so they were, of the last step
+	repeated   bool     // which was checked before
 	broken     []core.Violation
 	effects    []core.Effect
 	deadlines  []core.Deadline
@@ -225,11 +230,11 @@ func (w *World) CopyFrom(o *World) {
 	w.fake.CopyFrom(&o.fake)
 	w.ledger.CopyFrom(&o.ledger)
 	w.clients = append(w.clients[:0], o.clients...)
-	w.freeClients = append(w.freeClients[:0], o.freeClients...)
-	w.owners = append(w.owners[:0], o.owners...)
-	w.timers = append(w.timers[:0], o.timers...)
 	w.incidents = append(w.incidents[:0], o.incidents...)
 	if o.timed {
+		w.freeClients = append(w.freeClients[:0], o.freeClients...)
+		w.owners = append(w.owners[:0], o.owners...)
+		w.timers = append(w.timers[:0], o.timers...)
 		w.programs = append(w.programs[:0], o.programs...)
 	} else {
 		w.programs = o.programs
@@ -290,7 +295,7 @@ func (w *World) Perform(event core.Event) error {
 		w.step(event)
 		return nil
 	}
-	answer, outcome := fakebrowser.OperationOf(event.Kind)
+	answer, outcome := fakebrowser.OperationOf(event)
 	if answer == 0 {
 		if event.Kind == core.Crashed {
 			w.Crash(event.Tab, event.TooLarge)
@@ -312,7 +317,7 @@ func (w *World) Perform(event core.Event) error {
 		return nil
 	}
 	switch {
-	case event.Kind == core.BrowserFailed && w.fake.Browser(event.Browser) != nil:
+	case event.Is(core.Failed, core.Launch) && w.fake.Browser(event.Browser) != nil:
 		return fmt.Errorf("the launch of b%d has been answered, and it is alive", event.Browser)
 	case event.Kind == core.BrowserGone:
 		if w.fake.Browser(event.Browser) == nil {
@@ -320,9 +325,9 @@ func (w *World) Perform(event core.Event) error {
 		}
 		w.BrowserDies(event.Browser)
 		return nil
-	case event.Kind == core.Closed && w.fake.Tab(event.Tab) != nil:
+	case event.Is(core.Done, core.CloseTab) && w.fake.Tab(event.Tab) != nil:
 		return fmt.Errorf("nothing asks for the close of t%d, and it is alive", event.Tab)
-	case event.Kind == core.ContextClosed && w.fake.Context(event.Context) != nil:
+	case event.Is(core.Done, core.CloseContext) && w.fake.Context(event.Context) != nil:
 		return fmt.Errorf("nothing asks for the close of c%d, and it is alive", event.Context)
 	case answer.OfBrowser() && w.fake.Browser(event.Browser) == nil,
 		answer.OfContext() && !w.ledger.CountsContext(event.Context),
@@ -338,7 +343,7 @@ func (w *World) Perform(event core.Event) error {
 func (w *World) hears(event core.Event) {
 	w.fake.Sessions = w.fake.Sessions || event.Sessions
 	w.fake.Checks = w.fake.Checks || event.Checks
-	if t := w.fake.Tab(event.Tab); t != nil && event.Kind == core.SessionEnded {
+	if t := w.fake.Tab(event.Tab); t != nil && event.Is(core.Done, core.EndSession) {
 		t.Left, t.Navigation = event.Left, event.Navigation
 	}
 }
@@ -347,7 +352,7 @@ func (w *World) hears(event core.Event) {
 // close was asked for. That close was dropped, as if there were no context yet; who says that it is
 // closed says that there was one.
 func (w *World) ClosesOpening(event core.Event) bool {
-	if event.Kind != core.Closed || event.Kept {
+	if !event.Is(core.Done, core.CloseTab) || event.Kept {
 		return false
 	}
 	page := w.fake.Tab(event.Tab)

@@ -58,7 +58,8 @@ func loaded(open func(*stage) (peer, error)) func(context.Context, *stage) (resu
 // browserFlags are what every browser is started with, whoever starts it: those of this pool's launcher.
 var browserFlags = []string{
 	"disable-gpu", "disable-quic", "no-first-run", "no-default-browser-check", "disable-background-networking",
-	"disable-component-update", "disable-sync", "password-store=basic", "hide-scrollbars", "mute-audio", "disable-features=SpareRendererForSitePerProcess",
+	"disable-component-update", "disable-sync", "password-store=basic", "hide-scrollbars", "mute-audio", "disable-back-forward-cache",
+	"disable-features=SpareRendererForSitePerProcess,RenderDocument",
 }
 
 func root() bool { return os.Geteuid() == 0 }

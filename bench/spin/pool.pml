@@ -307,6 +307,87 @@ inline evict(spare) {
 	fi
 }
 
+/* claims are those of the search that can be said of this model, after every step. CLAIMS is off unless a run asks for
+ * it. capacity, root-limit and admission are in survey. What placement comes to is not asserted: settle is the plan. */
+#ifdef CLAIMS
+hidden byte primaries[AFFINITIES];
+hidden byte named[AFFINITIES];
+inline claims() {
+	survey();
+	j = 0;
+	do
+	:: j < AFFINITIES -> primaries[j] = 0; named[j] = 0; j++
+	:: else -> break
+	od;
+	i = 0; highest = 0; former = 0;
+	do
+	:: i < SLOTS ->
+		assert((state[i] == LEASED) == (holder[i] != 0));          /* "exclusive-lease": a holder ... */
+		assert((state[i] == STANDBY) == (adopted[i] != 0));        /* "books-agree": the order of adoption */
+		assert(adopted[i] <= standbys);
+		assert(!primary[i] || state[i] == IDLE || state[i] == LEASED); /* "primary-fate" */
+		assert(state[i] == NONE || i == 0 || state[i - 1] != NONE);
+		assert(state[i] != NONE || (answerable[i] + stuck[i] == 0));
+		assert(state[i] != GONE || answerable[i] + stuck[i] > 0);  /* "no-leak" */
+		assert(!(state[i] == IDLE || state[i] == LEASED) || born[i] != 0);
+		if :: handed[i] > highest -> highest = handed[i] :: else fi;
+		j = 0;
+		do
+		:: j < i ->
+			assert(holder[i] == 0 || holder[i] != holder[j]);      /* ... has one tab */
+			assert(adopted[i] == 0 || adopted[i] != adopted[j]);
+			assert(!(state[i] == IDLE || state[i] == LEASED) || !(state[j] == IDLE || state[j] == LEASED) ||
+				(owner[i] == owner[j]) == (born[i] == born[j])); /* "isolation": a generation is one affinity's */
+			j++
+		:: else -> break
+		od;
+		if
+		:: state[i] == IDLE || state[i] == LEASED ->
+			key = owner[i]; named[key]++;
+			assert(last[key] != 0);                                /* "warm-truth" */
+			assert(handed[i] <= last[key]);
+			if :: primary[i] -> primaries[key]++ :: else fi
+		:: else
+		fi;
+		if
+		:: state[i] == LEASED -> assert(affinityOf((holder[i] - 1) / 2) == owner[i]) /* "no-doomed-grant" */
+		:: else
+		fi;
+		i++
+	:: else -> break
+	od;
+	j = 0;
+	do
+	:: j < AFFINITIES ->
+		assert(primaries[j] <= 1);                                 /* "one-primary" */
+		assert(owned[j] == named[j]);                              /* "warm-truth" */
+		j++
+	:: else -> break
+	od;
+	i = 0; best = 0;
+	do
+	:: i < CALLERS ->
+		assert(waiting[i] == 0 || i == 0 || waiting[i - 1] != 0);
+		if
+		:: waiting[i] != 0 ->
+			assert(!granted[waiting[i] - 1]);                      /* "single-answer" */
+			assert(passed[waiting[i] - 1] <= BYPASS);              /* "order" */
+			j = 0;
+			do
+			:: j < i -> assert(waiting[i] != waiting[j]); j++
+			:: else -> break
+			od
+		:: else
+		fi;
+		i++
+	:: else -> break
+	od;
+	i = 0; j = 0
+}
+#else
+#define claims() skip
+#endif
+
 /* settle does what has become possible, until nothing more is. */
 inline settle() {
 	do
@@ -338,7 +419,8 @@ inline settle() {
 		state[i] = OPENING; i++; openings++; room--
 	:: else -> break
 	od;
-	i = 0
+	i = 0;
+	claims()
 }
 
 /* remove closes the gap that a tab leaves. */

@@ -104,6 +104,7 @@ func (s *soak) chromeCommand() *cobra.Command {
 	c.Flags().StringVar(&o.dump, "dump", "", "write the pool's dump before its end to this file; state_hash is that of its replay")
 	c.Flags().StringVar(&o.measured, "latencies", "", "write how long each kind of operation took to this file")
 	s.takesSettings(c)
+	c.AddCommand(s.attacksCommand())
 	return c
 }
 

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"runtime/metrics"
 	"slices"
 	"strings"
@@ -191,13 +193,14 @@ func (s *soak) exploreOne(o *exploreOptions, c *sim.Scenario, bar progress) (exp
 	if o.faultsSet {
 		changed.Faults = int(o.faults)
 	}
-	explore, err := s.searchOf(o, &changed)
+	how, err := s.searchOf(o, &changed)
 	if err != nil {
 		return exploredScenario{}, err
 	}
 	runtime.GC() // what an earlier search has left does not count towards this one's memory
+	defer o.collectSeldom()()
 	began, last, cutBy, stopped := time.Now(), 0, fmt.Sprintf("-max-states %d", o.maxStates), false
-	x, err := explore(sim.ExploreOptions{
+	x, err := how.search(sim.ExploreOptions{
 		MaxStates: int(o.maxStates),
 		Workers:   int(o.workers), NoSymmetry: !bool(o.symmetry), NoReturn: true,
 		Progress: func(p search.Progress) bool {
@@ -234,50 +237,97 @@ func (s *soak) exploreOne(o *exploreOptions, c *sim.Scenario, bar progress) (exp
 			Property: v.Property, Says: v.Says, What: v.What, Step: v.Step,
 			Repeat: o.repeat(c) + s.setFlags(),
 		}
-		if file, err := saveExplored(&changed, x, found.Repeat); err == nil && o.from == "" {
+		file, err := saveExplored(how, &changed, x, found.Repeat)
+		if err == nil {
 			found.File, found.Repeat = file, "soak replay "+quote(file)
 			s.addPage(&found)
+		} else if o.from != "" {
+			fmt.Fprintf(s.stderr, "soak: what broke %s was not saved: %v\n", v.Property, err)
 		}
 		e.Violations = append(e.Violations, found)
 	}
 	return e, nil
 }
 
-// searchOf is the search of a scenario: from its start, from the end of a trace, or around one.
-func (s *soak) searchOf(o *exploreOptions, c *sim.Scenario) (func(sim.ExploreOptions) (*sim.Exploration, error), error) {
-	from := o.from
-	if from == "" {
-		var err error
-		if c.Settings, err = s.settings(c.Settings); err != nil {
-			return nil, err
-		}
-		return func(options sim.ExploreOptions) (*sim.Exploration, error) { return sim.Explore(c, options) }, nil
+// collectSeldom has the garbage collector run seldom until what it returns is called: a search keeps
+// most of what it allocates. At the bound of its memory the collector runs as often as it must.
+func (o *exploreOptions) collectSeldom() (restore func()) {
+	limit := debug.SetMemoryLimit(int64(min(o.maxMemory, math.MaxInt64)))
+	percent := debug.SetGCPercent(400)
+	return func() {
+		debug.SetMemoryLimit(limit)
+		debug.SetGCPercent(percent)
 	}
-	data, err := os.ReadFile(from)
+}
+
+// A searched scenario: how it is searched, and what is written where a claim broke.
+type searched struct {
+	search func(sim.ExploreOptions) (*sim.Exploration, error)
+	text   func(x *sim.Exploration, comments ...string) ([]byte, error)
+	file   func(property string) string
+	from   *sim.World // where the search began; nil: at the scenario's start
+}
+
+// searchOf is the search of a scenario: from its start, from the end of a trace, or around one.
+func (s *soak) searchOf(o *exploreOptions, c *sim.Scenario) (how searched, err error) {
+	if o.from == "" {
+		if c.Settings, err = s.settings(c.Settings); err != nil {
+			return how, err
+		}
+		return searched{
+			func(options sim.ExploreOptions) (*sim.Exploration, error) { return sim.Explore(c, options) },
+			func(x *sim.Exploration, comments ...string) ([]byte, error) {
+				return replay.Counterexample(c, x, sim.Names, comments...)
+			},
+			func(property string) string { return kept(fmt.Sprintf("%s-%s.trace", property, c.Name)) }, nil,
+		}, nil
+	}
+	data, err := os.ReadFile(o.from)
 	if err != nil {
-		return nil, err
+		return how, err
 	}
 	tr, err := trace.Read(bytes.NewReader(data))
 	if err != nil {
-		return nil, inFile(from, err)
+		return how, inFile(o.from, err)
 	}
-	if tr.Settings, err = s.settings(tr.Settings); err != nil {
-		return nil, err
+	if err = s.change(tr); err != nil {
+		return how, err
 	}
+	how.file = func(property string) string { return beside(o.from, property, c.Name) }
 	if o.deviationsSet {
-		return func(options sim.ExploreOptions) (*sim.Exploration, error) {
+		how.search = func(options sim.ExploreOptions) (*sim.Exploration, error) {
 			x, err := replay.Around(tr, int(o.deviations), c.Name, options)
 			if err != nil {
-				err = inFile(from, err)
+				err = inFile(o.from, err)
 			}
 			return x, err
-		}, nil
+		}
+		how.text = func(x *sim.Exploration, comments ...string) ([]byte, error) {
+			return replay.Deviating(tr, int(o.deviations), x, comments...)
+		}
+		return how, nil
 	}
-	w, err := replay.Resume(tr, c)
-	if err != nil {
-		return nil, inFile(from, err)
+	if how.from, err = replay.Resume(tr, c); err != nil {
+		return how, inFile(o.from, err)
 	}
-	return func(options sim.ExploreOptions) (*sim.Exploration, error) { return sim.ExploreFrom(w, c.Name, options) }, nil
+	how.search = func(options sim.ExploreOptions) (*sim.Exploration, error) {
+		return sim.ExploreFrom(how.from, c.Name, options)
+	}
+	how.text = func(x *sim.Exploration, comments ...string) ([]byte, error) {
+		return replay.Continued(tr, c, x, comments...)
+	}
+	return how, nil
+}
+
+// beside is where what a search found that began with a file is saved: beside that file, under its name,
+// the claim's, and the scenario's where one came on top.
+func beside(file, property, scenario string) string {
+	base := strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
+	name := base + "-" + property
+	if scenario != filepath.Base(file) {
+		name += "-" + scenario
+	}
+	return filepath.Join(filepath.Dir(file), name+".trace")
 }
 
 // repeat is the command that explores a scenario again.

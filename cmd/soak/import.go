@@ -50,6 +50,9 @@ func (s *soak) importLog(file, out string) error {
 	if err != nil {
 		return err
 	}
+	if err := notOver("-o", out, file); err != nil {
+		return err
+	}
 	log, err := os.Open(file)
 	if err != nil {
 		return err

@@ -25,6 +25,7 @@ const stuckClose = "../../testdata/traces/a-1-stuck-close.trace"
 
 // What cannot be read, or written, is one clear line and exit 2.
 func TestLookingAtARunRefusesBadInput(t *testing.T) {
+	kept := file(t, "pagepool-trace 1\n+1s look\n")
 	dump := "pagepool-trace 1 #=00000000\nstate pool now=1s #=00000000\nend #=00000000\n"
 	for _, c := range []struct {
 		args []string
@@ -46,6 +47,10 @@ func TestLookingAtARunRefusesBadInput(t *testing.T) {
 		{[]string{"view", stuckClose, "-port", "99999"}, "-port 99999: want a port from 1 to 65535, or 0 for any"},
 		{[]string{"view", stuckClose, "-first", "17", "-o", "x.html"}, "-first 17: want a step from 1 to 16"},
 		{[]string{"view", stuckClose, "-set", "MaxPages=2", "-beside", stuckClose, "-o", "x.html"}, "-beside and -set: want one of the two"},
+		{[]string{"view", kept, "-o", kept}, "that is the input, which it would overwrite; want another file"},
+		{[]string{"view", stuckClose, "-beside", kept, "-o", filepath.Dir(kept) + "/./" + filepath.Base(kept)}, "that is the input"},
+		{[]string{"trace", kept, "-perfetto", kept}, "that is the input"},
+		{[]string{"import", kept, "-o", kept}, "that is the input"},
 		{[]string{"import", "/nowhere/x.log"}, "/nowhere/x.log: no such file or directory"},
 		{[]string{"import", file(t, poolLog+"panic: oh\n"), "-o", "x.trace"}, `:2: want a line of slog's JSON handler`},
 		{[]string{"import", file(t, poolLog), "-o", "/dev/full"}, "/dev/full: write /dev/full: no space left on device"},

@@ -54,19 +54,21 @@ func kept(name string) string {
 	return name
 }
 
-// saveExplored writes the schedule by which a search broke a claim as a trace. repeat is the command of the
-// search. What never ends cannot be seen in a trace, and is an error.
-func saveExplored(c *sim.Scenario, x *sim.Exploration, repeat string) (file string, err error) {
+// saveExplored writes the schedule by which a search broke a claim as a trace: among the regressions, or
+// beside the trace that the search began with. repeat is the command of the search. What never ends cannot
+// be seen in a trace, and is an error.
+func saveExplored(how searched, c *sim.Scenario, x *sim.Exploration, repeat string) (file string, err error) {
 	v := x.Violation
-	comments := append([]string{
-		fmt.Sprintf("%s: %s", v.Property, v.Says), fmt.Sprintf("Found by %s: %s.", repeat, v.What),
-		fmt.Sprintf("The shortest: no schedule of this scenario with fewer than %d actions breaks it.", len(x.Trace)),
-	}, noReturnComment(c, x)...)
-	text, err := replay.Counterexample(c, x, sim.Names, comments...)
+	comments := []string{fmt.Sprintf("%s: %s", v.Property, v.Says), fmt.Sprintf("Found by %s: %s.", repeat, v.What)}
+	if how.from == nil && x.Recorded == 0 {
+		comments = append(comments, fmt.Sprintf("The shortest: no schedule of this scenario with fewer than %d actions breaks it.", len(x.Trace)))
+		comments = append(comments, noReturnComment(c, x)...)
+	}
+	text, err := how.text(x, comments...)
 	if err != nil {
 		return "", err
 	}
-	file = kept(fmt.Sprintf("%s-%s.trace", v.Property, c.Name))
+	file = how.file(v.Property)
 	return file, os.WriteFile(file, text, 0o644)
 }
 

@@ -142,7 +142,11 @@ func TestAScheduleThatBreaksNothingIsNotSaved(t *testing.T) {
 	t.Chdir(t.TempDir())
 	c := sim.ScenarioNamed("P-1")
 	x := &sim.Exploration{Violation: &sim.Violation{Property: "capacity"}, Trace: []string{"launch b1 works"}}
-	if file, err := saveExplored(c, x, "soak explore P-1"); err == nil {
+	how, err := new(soak).searchOf(&exploreOptions{}, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if file, err := saveExplored(how, c, x, "soak explore P-1"); err == nil {
 		t.Errorf("saved %s, which breaks nothing", file)
 	}
 	if found, err := filepath.Glob("*"); err != nil || len(found) > 0 {

@@ -71,6 +71,9 @@ func (s *soak) takesWatch(c *cobra.Command, o *watchOptions) {
 
 func (s *soak) trace(argument string, o traceOptions) (*traceReport, error) {
 	began := time.Now()
+	if err := notOver("-perfetto", o.perfetto, argument); err != nil {
+		return nil, err
+	}
 	run, err := s.watch(argument, o.watchOptions)
 	if err != nil {
 		return nil, err
@@ -145,6 +148,20 @@ func writeFile(name string, write func(io.Writer) error) (err error) {
 	}
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}
+
+// notOver refuses an output that is one of the inputs, under whatever name.
+func notOver(flag, out string, inputs ...string) error {
+	is, err := os.Stat(out)
+	if err != nil {
+		return nil // there is nothing to lose
+	}
+	for _, input := range inputs {
+		if was, err := os.Stat(input); err == nil && os.SameFile(is, was) {
+			return fmt.Errorf("%s %s: that is the input, which it would overwrite; want another file", flag, out)
+		}
 	}
 	return nil
 }

@@ -49,6 +49,11 @@ func TestBadUsageAndInputIsOneClearLineAndExit2(t *testing.T) {
 		{[]string{"chrome", "-seed", "1-2"}, "--seed 1-2: want one seed"},
 		{[]string{"chrome", "-set", "MaxPages=-3"}, "MaxPages=-3: the rule is 1 to 1,000"},
 		{[]string{"chrome", "-path", "/nowhere/chrome"}, "/nowhere/chrome"},
+		{[]string{"chrome", "attacks", "-path", "/nowhere/chrome"}, "/nowhere/chrome"},
+		{[]string{"chrome", "attacks", "-page", "draw-all"}, "--page draw-all: no such page or family; see docs/attacks.md"},
+		{[]string{"chrome", "attacks", "x.json"}, "want --markdown and the files that --json printed, or neither"},
+		{[]string{"chrome", "attacks", "-markdown"}, "want --markdown and the files that --json printed, or neither"},
+		{[]string{"chrome", "attacks", "-markdown", file(t, "{}")}, "is not what soak chrome attacks -json prints"},
 		{[]string{"replay", "."}, "is a directory; want a trace file, such as testdata/incidents/"},
 		{[]string{"replay", "/nowhere/x.trace"}, "no such file or directory; want a trace file, such as"},
 		{[]string{"explore", "-all", "-workers", "0"}, "--workers 0: want 1 or more"},
@@ -173,6 +178,7 @@ func TestProseHas80Columns(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for _, args := range [][]string{
 		{}, {"-h"}, {"list"}, {"run", "-h"}, {"replay", "-h"}, {"explore", "-h"}, {"shrink", "-h"}, {"chrome", "-h"}, {"list", "-h"},
+		{"chrome", "attacks", "-h"},
 		{"run", "hostile", "-seed", "2", "-hours", "0.02"}, {"run", "hostile", "-seed", "1-100", "-hours", "0.0001"},
 		{"explore", "P-1", "E-01a", "-max-states", "100"}, {"replay", file(t, "pagepool-trace 1\n@0s browser ready b1\nexpect tabs 9\n")},
 	} {

@@ -61,22 +61,20 @@ func (s *soak) view(argument string, o viewOptions) error {
 	if o.port > 65535 {
 		return fmt.Errorf("-port %d: want a port from 1 to 65535, or 0 for any", o.port)
 	}
+	if err := notOver("-o", o.out, argument, o.beside); err != nil {
+		return err
+	}
 	runs, err := s.viewRuns(argument, o)
 	if err != nil {
 		return err
 	}
-	page := &view.Page{Title: runs[0].Title, Open: "soak trace " + quote(argument) + s.setFlags() + " -perfetto OUT.json"}
-	if len(runs) == 2 {
-		page.Title += " beside " + runs[1].Title
+	page, err := s.page(argument, runs, o)
+	if err != nil {
+		return err
 	}
 	report := &viewReport{Command: "view", File: argument, Page: o.out}
-	for _, run := range runs {
-		shown, err := run.Run(int(o.first))
-		if err != nil {
-			return err
-		}
-		report.Steps = max(report.Steps, shown.Total)
-		page.Runs = append(page.Runs, *shown)
+	for i := range page.Runs {
+		report.Steps = max(report.Steps, page.Runs[i].Total)
 	}
 	report.WallSeconds = time.Since(began).Seconds()
 	if o.out == "" {
@@ -88,6 +86,38 @@ func (s *soak) view(argument string, o viewOptions) error {
 	return s.print(report, func(w io.Writer) {
 		fmt.Fprintf(w, "wrote %s: %d steps; open it in a browser, it needs no network\n", filepath.ToSlash(o.out), report.Steps)
 	})
+}
+
+func (s *soak) page(argument string, runs []*view.Source, o viewOptions) (*view.Page, error) {
+	shown, differs, err := view.Runs(runs, int(o.first))
+	if err != nil {
+		return nil, err
+	}
+	again := quote(argument) + o.flags() + s.setFlags()
+	page := &view.Page{
+		Title: runs[0].Title, Runs: shown, Differs: differs, Open: "soak trace " + again + " -perfetto OUT.json", Again: "soak view " + again,
+	}
+	if o.beside != "" {
+		page.Again += " -beside " + quote(o.beside)
+	}
+	if o.out != "" {
+		page.Again += " -o " + quote(o.out)
+	}
+	if len(runs) == 2 {
+		page.Title += " beside " + runs[1].Title
+	}
+	return page, nil
+}
+
+// flags are those of the run of a profile, where they are not the defaults.
+func (o *watchOptions) flags() (flags string) {
+	if o.seed != (seedRange{1, 1}) {
+		flags += " -seed " + o.seed.String()
+	}
+	if o.hours.Duration != 24*time.Hour {
+		flags += " -hours " + o.hours.String()
+	}
+	return flags
 }
 
 // viewRuns are the one or two runs of a page. With -set, the first one is as it was.

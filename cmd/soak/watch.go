@@ -46,6 +46,7 @@ func (s *soak) watchTrace(file string, data []byte) (*view.Source, error) {
 		return nil, inFile(file, err)
 	}
 	source.NoReturn = noReturnOf(data)
+	source.Read(data)
 	return source, nil
 }
 

@@ -35,11 +35,11 @@ func (c *Canon) AddIDs(s *core.Facts) {
 
 // Hash adds everything that the future of a pool depends on, but for who waits.
 func (c *Canon) Hash(s *core.Facts) {
-	c.Add(uint64(s.Phase)<<8 | uint64(s.Capacity)<<16 | Bit(s.Paused, 32) | Bit(s.Grounded, 33) | Bit(s.Idle, 34) |
-		Bit(s.Shrinking, 35) | Bit(s.Contraction != 0, 36) | Bit(s.FailedBrowsers > 0, 37) | // whether the next restart is at once
+	c.Add(uint64(s.Phase)<<8 | uint64(s.Capacity)<<16 | Bit(s.Openings.On, 32) | Bit(s.Launches.On, 33) | Bit(s.Idle, 34) |
+		Bit(s.Shrinking, 35) | Bit(s.Contraction != 0, 36) | Bit(s.Launches.Failures > 0, 37) | // whether the next restart is at once
 		Bit(s.IdleSince == core.Never, 38)) // whether it shrinks at all
 	if c.Tick > 0 {
-		c.Add(uint64(s.FailedOpenings)<<32 | uint64(s.FailedBrowsers)) // how long a pause is
+		c.Add(uint64(s.Openings.Failures)<<32 | uint64(s.Launches.Failures)) // how long a pause is
 	}
 	if s.Lightened {
 		c.Add(1)
@@ -79,6 +79,9 @@ func (c *Canon) Hash(s *core.Facts) {
 			c.Add(uint64(a) | c.generations.of(uint64(k.Generation))<<32)
 			c.Add(c.stamps.of(k.Stamp))
 			c.Add(c.Age(k.FreedAt))
+			if k.Own {
+				c.Add(1)
+			}
 			if k.Doubts > 0 {
 				c.Add(uint64(min(int(k.Doubts), s.Settings.AffinityDoubt)) | Bit(othersEndWell(s, core.Affinity(a)), 8) | c.Browser(k.DoubtIn)<<16)
 			}
@@ -144,7 +147,7 @@ func (c *Canon) hashTab(s *core.Facts, t *core.Tab) {
 	}
 	e.own.Add(uint64(t.Affinity) | c.generations.of(uint64(t.Generation))<<32 | Bit(t.Generation > s.LastGeneration, 62))
 	e.own.Add(c.stamps.of(t.Stamp))
-	e.own.Add(c.Age(t.OpenEnded))
+	e.own.Add(c.Age(t.Opened.Ended))
 	e.own.Add(c.Age(t.GoodAt))
 	e.own.Add(uint64(t.State) | uint64(t.Class)<<4 | uint64(t.Reason)<<8 | uint64(t.Rung)<<16 |
 		uint64(min(t.Closes, core.ClosesBeforeKill))<<20 | uint64(t.Kill)<<24 |
@@ -218,7 +221,7 @@ func Outline(s *core.Facts) uint64 {
 			waiting[q.Class]++
 		}
 	}
-	h.Add(uint64(s.Capacity) | uint64(s.Phase)<<16 | Bit(s.Paused, 24) | Bit(s.Grounded, 25) | Bit(s.Contraction != 0, 26) |
+	h.Add(uint64(s.Capacity) | uint64(s.Phase)<<16 | Bit(s.Openings.On, 24) | Bit(s.Launches.On, 25) | Bit(s.Contraction != 0, 26) |
 		uint64(min(waiting[core.Root], roughly))<<32 | uint64(min(waiting[core.Nested], roughly))<<40 | uint64(min(waiting[core.Urgent], roughly))<<44 | uint64(min(len(s.Calls), roughly))<<48)
 	sum := uint64(0)
 	for i := range s.Tabs {

@@ -12,7 +12,6 @@ import (
 	"github.com/chromedp/cdproto"
 	chromebrowser "github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/target"
 
 	"github.com/pagepool/pagepool/pool"
@@ -250,16 +249,7 @@ func (b *browser) observe(msg *cdproto.Message) {
 		return
 	}
 	if msg.Method == cdproto.EventPageJavascriptDialogOpening {
-		if b.wire.primary(msg.SessionID) {
-			return // the driver's own session on the page tells of it as well
-		}
-		var dialog page.EventJavascriptDialogOpening
-		if decode(msg.Params, &dialog) == nil {
-			leave := dialog.Type == page.DialogTypeBeforeunload // dismissing that would be to stay
-			post(b.wire, msg.SessionID, page.HandleJavaScriptDialog, page.HandleJavaScriptDialogParams{
-				Accept: leave || b.AcceptDialogs, PromptText: dialog.DefaultPrompt,
-			})
-		}
+		b.dialogOpened(msg)
 		return
 	}
 	if msg.SessionID != "" {
@@ -312,7 +302,7 @@ func (b *browser) unlessGone(ctx context.Context, err error) error {
 // whenGone returns the error of a call when nothing that the call may have made is left: where the
 // browser is lost, when it is gone.
 func (b *browser) whenGone(err error) error {
-	if !errors.Is(err, errLost) {
+	if !errors.Is(err, pool.ErrBrowserLost) {
 		return err
 	}
 	<-b.done

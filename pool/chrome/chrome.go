@@ -85,8 +85,12 @@
 // user that a worker or a popup asks for by itself.
 //
 // The end of a session does not undo some commands: Emulation.setVirtualTimePolicy,
-// Emulation.setVisibleSize, Page.setWebLifecycleState with frozen, Browser.setWindowBounds,
-// Browser.setContentsSize. After one of these the tab is closed when its lease ends.
+// Emulation.setPageScaleFactor, Page.setBypassCSP, Page.setFontSizes, Page.setWebLifecycleState with
+// frozen, Browser.setWindowBounds, Browser.setContentsSize. After one of these the tab is closed when
+// its lease ends, and so it is after every other setting of Emulation, Overlay and Page that no test
+// has seen undone. Undone are: CPU throttling, data saver, background, device metrics, cookies and
+// scripts switched off, media, focus, geolocation, hardware concurrency, locale, time zone, touch and
+// user agent.
 //
 // A holder's listener that blocks stops the holder's own calls. Plain chromedp calls on a lease's
 // context wait for it whatever becomes of their ctx. Calls of Page do not. Nobody else waits for
@@ -119,6 +123,8 @@
 //	headers, viewport
 //	cookies, permissions, downloads  given to the browser context before its first lease, and
 //	                                 again after ClearStorage has cleared it
+//	proxy                            given when the browser context is made, so that such a tenant
+//	                                 never adopts a standby
 //
 // So a tenant that was evicted, or whose browser is replaced, has all of them in its next context.
 // Terms that cannot be had end the lease's session with a TenantError: no command of the holder

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/chromedp/cdproto/cdp"
@@ -28,11 +30,19 @@ type browserContext struct {
 	checks          bool   // it is that of the checks, whose page is no tab; guarded by browser.mu
 	stains          stains // guarded by browser.mu
 	terms           contextTerms
+	proxy           Proxy       // with which it was made
+	otherProxy      atomic.Bool // its affinity's terms have another one
 }
 
 // NewContext makes a profile. Once the browser was asked for it, the call waits for the answer and
 // not for ctx.
 func (b *browser) NewContext(ctx context.Context) (pool.BrowserContext[*Page], error) {
+	return b.newContext(ctx, Proxy{})
+}
+
+func (b *browser) newContext(
+	ctx context.Context, proxy Proxy,
+) (pool.BrowserContext[*Page], error) {
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("chrome: open a context: %w", ended(ctx))
 	}
@@ -41,8 +51,11 @@ func (b *browser) NewContext(ctx context.Context) (pool.BrowserContext[*Page], e
 	b.mu.Unlock()
 	yes := true
 	made, err := call(context.WithoutCancel(ctx), b.wire, "", target.CreateBrowserContext,
-		target.CreateBrowserContextParams{DisposeOnDetach: &yes})
-	c := &browserContext{b: b, id: made.BrowserContextID}
+		target.CreateBrowserContextParams{
+			DisposeOnDetach: &yes, ProxyServer: proxy.Server,
+			ProxyBypassList: strings.Join(proxy.Bypass, ";"),
+		})
+	c := &browserContext{b: b, id: made.BrowserContextID, proxy: proxy}
 	c.terms.turn = make(chan struct{}, 1)
 	b.mu.Lock()
 	b.mu.making--

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"context"
 	"regexp"
+	"strings"
 	"sync"
 
 	"github.com/chromedp/cdproto"
 	chromebrowser "github.com/chromedp/cdproto/browser"
+	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/cdp/jsonv2"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/fetch"
@@ -21,7 +23,8 @@ import (
 // left is what a holder has done that the end of his session does not undo.
 type left struct {
 	sync.Mutex
-	tab bool // the page is of no use to the next holder
+	tab   bool // the page is of no use to the next holder
+	focus bool // the end of the session may have taken the focus that the driver's own session gives
 }
 
 // stains is what holders have left in a context that clearing its storage does not remove. It is
@@ -32,13 +35,54 @@ type stains struct {
 	lasting     bool // what only the end of the context removes
 }
 
+// undone are the settings of a page that end with their session. Chrome keeps others in the page's
+// frame, where the next session finds them. TestContractChromeWhatAHolderSetsEndsWithHisLease tries
+// each of them.
+var undone = map[string]bool{
+	emulation.CommandSetCPUThrottlingRate:              true,
+	emulation.CommandSetDataSaverOverride:              true,
+	emulation.CommandSetDefaultBackgroundColorOverride: true,
+	emulation.CommandSetDeviceMetricsOverride:          true,
+	emulation.CommandSetDocumentCookieDisabled:         true,
+	emulation.CommandSetEmulatedMedia:                  true,
+	emulation.CommandSetFocusEmulationEnabled:          true,
+	emulation.CommandSetGeolocationOverride:            true,
+	emulation.CommandSetHardwareConcurrencyOverride:    true,
+	emulation.CommandSetLocaleOverride:                 true,
+	emulation.CommandSetScriptExecutionDisabled:        true,
+	emulation.CommandSetTimezoneOverride:               true,
+	emulation.CommandSetTouchEmulationEnabled:          true,
+	emulation.CommandSetUserAgentOverride:              true,
+	page.CommandSetLifecycleEventsEnabled:              true,
+	// These are no settings, or watch has a case for them.
+	"Page.setDownloadBehavior":       true,
+	page.CommandSetDocumentContent:   true,
+	page.CommandSetWebLifecycleState: true,
+}
+
+// stays reports whether a command sets something in the page that may outlive its session.
+func stays(method string) bool {
+	domain, name, _ := strings.Cut(method, ".")
+	switch domain {
+	case "Emulation", "Overlay", "Page":
+		return strings.HasPrefix(name, "set") && !undone[method]
+	}
+	return false
+}
+
 // watch notes what a command of the holder's leaves.
 func (s *session) watch(method string, params jsonv2.Value) {
 	s.noteUse(method)
-	switch method {
-	case emulation.CommandSetVirtualTimePolicy, "Emulation.setVisibleSize",
-		target.CommandExposeDevToolsProtocol:
+	if stays(method) {
 		s.spoil()
+	}
+	switch method {
+	case target.CommandExposeDevToolsProtocol:
+		s.spoil()
+	case emulation.CommandSetFocusEmulationEnabled:
+		s.left.Lock()
+		s.left.focus = true
+		s.left.Unlock()
 	case chromebrowser.CommandSetWindowBounds, chromebrowser.CommandSetContentsSize:
 		s.spoil()
 		// Chromium opens the next window of the context as large.
@@ -122,11 +166,23 @@ func (s *session) heed(msg *cdproto.Message) {
 // says what stays. Without ClearStorage, what is in the context is the affinity's.
 func (t *tab) undo(ctx context.Context, s *session) (pool.Left, error) {
 	s.left.Lock()
-	spoiled := s.left.tab
+	spoiled, focus := s.left.tab, s.left.focus
 	s.left.Unlock()
 	left := pool.Clean
 	if spoiled {
 		left = pool.SpoiledTab
+	}
+	if focus && t.b.FreezeAfter != pool.Off {
+		t.emulateFocus(false) // Chrome does not set anew what it has
+		t.emulateFocus(true)
+	}
+	if t.b.Viewport.Width != 0 {
+		// The end of a session that had another size has ended that of the driver's session, too.
+		post(t.b.wire, t.session, emulation.ClearDeviceMetricsOverride, cdp.Empty{})
+		post(t.b.wire, t.session, emulation.SetDeviceMetricsOverride, t.b.Viewport.metrics())
+	}
+	if t.c.otherProxy.Load() {
+		return pool.SpoiledContext, nil
 	}
 	if !t.b.ClearStorage {
 		return left, nil

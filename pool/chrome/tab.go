@@ -107,7 +107,7 @@ func (c *browserContext) NewTab(ctx context.Context) (pool.Tab[*Page], error) {
 	if err != nil {
 		left := t.Close(context.WithoutCancel(ctx))
 		<-t.retired
-		return nil, fmt.Errorf("chrome: open a page: %w", errors.Join(err, left))
+		return nil, fmt.Errorf("chrome: open a page: %w", c.b.whenGone(errors.Join(err, left)))
 	}
 	return t, nil
 }

@@ -46,6 +46,11 @@ type TenantOptions struct {
 	Viewport Viewport
 	// Downloads says what becomes of downloads.
 	Downloads Downloads
+	// Proxy is the proxy of the browser context. It can be given only when the context is made, so an
+	// affinity with one never adopts a standby: its first page takes as long as an opening. Where it
+	// changes, the calls of the next lease answer a TenantError, and the lease after that has a new
+	// context.
+	Proxy Proxy
 }
 
 // Downloads is what becomes of the downloads of a context. The zero Downloads leaves it to the
@@ -154,6 +159,7 @@ func (o TenantOptions) checked() (*terms, error) {
 	o.Viewport.check(func(name string, value any, rule string) {
 		wrong = append(wrong, fmt.Errorf("%s is %v: %s", name, value, rule))
 	})
+	note("Proxy", o.Proxy.check())
 	switch folder := o.Downloads.Folder; {
 	case folder != "" && o.Downloads.Deny:
 		note("Downloads", refuse("Folder", folder, "it must be empty, since Deny is true"))

@@ -27,6 +27,13 @@ func TestTermsSayWhatIsWrongWithThem(t *testing.T) {
 		`Cookies: address is "a.example": cookies must be for a who`: {Cookies: map[string][]*http.Cookie{"a.example": {}}},
 		`Permissions: permission is "": it must be one`:              {Permissions: map[string]bool{"": true}},
 		`Viewport is 0 x 5: both sides`:                              {Viewport: Viewport{Height: 5}},
+		`Proxy: Server is "ftp://a:1": it must be a scheme`:          {Proxy: Proxy{Server: "ftp://a:1"}},
+		`Proxy: Server is "a": it must be a scheme`:                  {Proxy: Proxy{Server: "a"}},
+		`Proxy: Server is "a:0": it must be a scheme`:                {Proxy: Proxy{Server: "a:0"}},
+		`Proxy: Server is "http://a:1/b": it must be a scheme`:       {Proxy: Proxy{Server: "http://a:1/b"}},
+		`Proxy: Server is "http://...@a:1": it must be a scheme`:     {Proxy: Proxy{Server: "http://u:secret@a:1"}},
+		`Proxy: Bypass is "b c": it must be one host`:                {Proxy: Proxy{Server: "a:1", Bypass: []string{"b c"}}},
+		`Proxy: Bypass is "b": it needs a Server`:                    {Proxy: Proxy{Bypass: []string{"b"}}},
 		`Downloads: Folder is "here": it must be a whole path`:       {Downloads: Downloads{Folder: "here"}},
 		`Downloads: Folder is "/here": it must be empty, since Deny`: {Downloads: Downloads{Folder: "/here", Deny: true}},
 	} {

@@ -124,6 +124,9 @@ func (s *session) agree(affinity string) error {
 	if err != nil {
 		return err
 	}
+	if err := s.t.c.proxied(want); err != nil {
+		return err
+	}
 	sent := s.sendTerms(want)
 	err = errors.Join(s.t.c.agree(ctx, want), sent.wait(ctx, s.t))
 	if err == nil {

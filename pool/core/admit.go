@@ -124,11 +124,12 @@ func (s *State) refresh(a Affinity) {
 		if k.queue[c] == None || c != Nested && k.eligible == 0 {
 			continue
 		}
+		heads, inside := s.headsOf(k)
 		k.listed[c] = true
-		s.heads[c] = insert(headArena{s, c}, s.heads[c], int32(a))
-		if k.idle == 0 && s.fits(k) {
+		heads[c] = insert(headArena{s, c}, heads[c], int32(a))
+		if s.listsInside(k) {
 			k.listedInside[c] = true
-			s.inside[c] = insert(insideArena{headArena{s, c}}, s.inside[c], int32(a))
+			inside[c] = insert(insideArena{headArena{s, c}}, inside[c], int32(a))
 		}
 	}
 }
@@ -170,25 +171,33 @@ func (s *State) refreshNeeds(k affinity) {
 	permits := [Classes]int32{Urgent: min(k.waiting[Urgent], with)}
 	permits[Root] = min(k.waiting[Root], with-permits[Urgent])
 	entitled := min(k.entitled, needs[Nested])
+	forOwn, ownEntitled := [Classes]int32{}, int32(0)
+	if k.Own {
+		forOwn, ownEntitled = needs, entitled
+	}
 	s.entitledNeeds += entitled - k.entitledNeed
+	s.ownEntitled += ownEntitled - k.ownEntitled
 	for c := range needs {
 		s.needs[c] += needs[c] - k.needs[c]
+		s.ownNeeds[c] += forOwn[c] - k.ownNeeds[c]
 		s.permitsWanted[c] += permits[c] - k.permits[c]
 	}
 	k.eligible, k.needs, k.permits, k.entitledNeed = urgent+others, needs, permits, entitled
+	k.ownNeeds, k.ownEntitled = forOwn, ownEntitled
 }
 
 // unlist takes an affinity out of the heads, before its first request, its admission or its primary
 // changes.
 func (s *State) unlist(a Affinity) {
 	k := s.at(a)
+	heads, inside := s.headsOf(k)
 	for c := Root; c < Classes; c++ {
 		if k.listed[c] {
-			s.heads[c] = remove(headArena{s, c}, s.heads[c], int32(a))
+			heads[c] = remove(headArena{s, c}, heads[c], int32(a))
 			k.listed[c] = false
 		}
 		if k.listedInside[c] {
-			s.inside[c] = remove(insideArena{headArena{s, c}}, s.inside[c], int32(a))
+			inside[c] = remove(insideArena{headArena{s, c}}, inside[c], int32(a))
 			k.listedInside[c] = false
 		}
 	}
@@ -325,8 +334,7 @@ func (s *State) unpin(i int32) {
 // shortage that eviction and opening go by.
 func (s *State) need() int32 {
 	s.freshen()
-	others := max(0, min(s.permits(Root), s.needs[Root]))
-	return s.needs[Nested] + max(0, min(s.permits(Urgent), s.needs[Urgent]+others))
+	return s.couldHave(s.needs)
 }
 
 // waits splits the time that a request has waited. Up to the last moment at which a limit stopped
@@ -356,7 +364,7 @@ func (s *State) waits(r *Request, i int32) Waits {
 // and probed.
 func (s *State) spent(r *Request, from Time, i int32) (startup, probe Time) {
 	t := &s.Tabs[i]
-	opened, probed := t.OpenEnded, t.ProbeEnded
+	opened, probed := t.Opened.Ended, t.Probed.Ended
 	switch {
 	case t.State == Probing || t.thaws():
 		probed = s.Now
@@ -364,7 +372,7 @@ func (s *State) spent(r *Request, from Time, i int32) (startup, probe Time) {
 		opened = s.Now
 	}
 	from = max(from, r.CountedTo)
-	return max(0, opened-max(from, t.OpenBegan)), max(0, probed-max(from, t.ProbeBegan))
+	return max(0, opened-max(from, t.Opened.Began)), max(0, probed-max(from, t.Probed.Began))
 }
 
 // admittedFrom is the last moment at which a limit stopped a request.

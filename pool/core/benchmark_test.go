@@ -20,9 +20,9 @@ func warmPool(b *testing.B, waiting int) (*State, []Effect) {
 		for _, f := range s.Step(0, e, nil) {
 			switch f.Kind {
 			case Launch:
-				tell(Event{Kind: BrowserReady, Browser: f.Browser})
+				tell(Event{Kind: Done, Of: Launch, Browser: f.Browser})
 			case OpenTab:
-				tell(Event{Kind: Opened, Tab: f.Tab})
+				tell(Event{Kind: Done, Of: OpenTab, Tab: f.Tab})
 			}
 		}
 	}

@@ -67,7 +67,9 @@ func (b *books) step() {
 func (b *books) tables() {
 	s := b.state
 	same := func(what string, is, want *table) {
-		b.same("ids", what, want.used, is.used)
+		if is.used != want.used {
+			b.fail("%ss: counted %d ids, and the books say %d", what, want.used, is.used)
+		}
 		for i, id := range want.ids {
 			if at, ok := is.get(id); id != 0 && (!ok || at != want.slots[i]) {
 				b.fail("the place of %s %d: it is in %d, and the books say %d", what, id, want.slots[i], at)
@@ -127,8 +129,8 @@ func (b *books) contexts() {
 	for i := range s.Contexts {
 		is, want := s.inContexts[i], b.anew.inContexts[i]
 		if is.tabs != want.tabs || is.listed != want.listed {
-			b.fail("c%d: counted %d tabs, listed %t, and the books say %d, %t",
-				s.Contexts[i].ID, want.tabs, want.listed, is.tabs, is.listed)
+			b.fail("c%d: counted %d tabs%s, listed %t, and the books say %d, %t", s.Contexts[i].ID, want.tabs,
+				s.named(func(t *Tab) bool { return t.Context == int32(i) }), want.listed, is.tabs, is.listed)
 		}
 	}
 	heap(b, contextArena{s}, s.orphans, contextArena{b.anew}, b.anew.orphans, "orphans")
@@ -167,6 +169,8 @@ func (b *books) queues() {
 	for c := Root; c < Classes; c++ {
 		heap(b, headArena{s, c}, s.heads[c], headArena{b.anew, c}, b.anew.heads[c], "heads")
 		heap(b, insideArena{headArena{s, c}}, s.inside[c], insideArena{headArena{b.anew, c}}, b.anew.inside[c], "heads with a place")
+		heap(b, headArena{s, c}, s.ownHeads[c], headArena{b.anew, c}, b.anew.ownHeads[c], "heads of their own")
+		heap(b, insideArena{headArena{s, c}}, s.ownInside[c], insideArena{headArena{b.anew, c}}, b.anew.ownInside[c], "heads of their own without a tab")
 	}
 }
 

@@ -105,7 +105,7 @@ const MaxBrowsers = 2
 
 // keepBrowser launches a browser where none starts and none serves that is not worn.
 func (s *State) keepBrowser() {
-	if s.Phase >= PhaseEnding || s.Grounded || len(s.Browsers) >= MaxBrowsers {
+	if s.Phase >= PhaseEnding || s.Launches.On || len(s.Browsers) >= MaxBrowsers {
 		return
 	}
 	for i := range s.Browsers {
@@ -119,59 +119,6 @@ func (s *State) keepBrowser() {
 	})
 	s.arm(s.Now.Add(s.Settings.LaunchTimeout))
 	s.operation(Effect{Kind: Launch, Browser: s.LastBrowser})
-}
-
-func (s *State) browserEvent(e *Event) {
-	s.callsDue = true
-	b := s.browser(e.Browser)
-	if e.Kind == BrowserReady && b == nil && e.Browser != 0 && e.Browser <= s.LastBrowser {
-		// It was written off, or it is gone already: what a late launch brought is closed.
-		s.operation(Effect{Kind: CloseBrowser, Browser: e.Browser, Force: true})
-	}
-	if b == nil {
-		return
-	}
-	switch e.Kind {
-	case BrowserReady:
-		s.browserReady(b, e.Checks)
-	case BrowserFailed:
-		if b.Unlaunched {
-			s.endLaunch(b)
-		}
-	case BrowserGone:
-		s.browserGone(b)
-	case BrowserAnswered:
-		s.hear(b.ID)
-	case LaunchSilent: // it is written off; should the launch answer later, what it brings is closed
-		if b.State == BrowserStarting {
-			s.endLaunch(b)
-		}
-	case BrowserCloseSilent:
-		if b.State == BrowserClosing {
-			s.dropBrowser(b.ID)
-		}
-	case BrowserWorn:
-		s.wornOut(b)
-	case CheckDue:
-		s.checkDue(b)
-	case Checked, CheckFailed, CheckSilent:
-		s.checked(b, e)
-	case BrowserStalled:
-		if s.serves(b.ID) && b.AskedAt == Never {
-			b.AskedAt = s.Now
-			s.operation(Effect{Kind: Ping, Browser: b.ID})
-		}
-	case BrowserSilent:
-		if s.serves(b.ID) && b.AskedAt != Never {
-			s.forgive(b)
-			s.endBrowser(b.ID, true)
-			s.failedBrowser()
-		}
-	case DrainSilent:
-		if b.State == BrowserDraining {
-			s.endBrowser(b.ID, true)
-		}
-	}
 }
 
 // browserReady puts a browser to service. One that it replaces drains from this step on.
@@ -201,7 +148,7 @@ func (s *State) browserReady(b *Browser, checks bool) {
 	if s.Settings.BrowserMaxAge > 0 {
 		s.arm(s.Now.Add(s.Settings.BrowserMaxAge))
 	}
-	s.Paused, s.FailedOpenings = false, 0 // it knows nothing of what failed to open before
+	s.Openings.On, s.Openings.Failures = false, 0 // it knows nothing of what failed to open before
 }
 
 // endLaunch takes a browser off the books that did not start.
@@ -227,7 +174,7 @@ func (s *State) browserGone(b *Browser) {
 // follows is no loop of crashes.
 func (s *State) forgive(b *Browser) {
 	if b.State == BrowserDraining || b.State == BrowserServing && s.Now >= b.Since.Add(s.Settings.OpenBackoffMax) {
-		s.FailedBrowsers = 0
+		s.Launches.Failures = 0
 	}
 }
 
@@ -329,12 +276,12 @@ func (s *State) drain() bool {
 func (s *State) failedOpening(id BrowserID) {
 	s.callsDue = true
 	s.doubtBrowser(id, 0)
-	if !s.Paused && !s.draining(id) {
+	if !s.Openings.On && !s.draining(id) {
 		s.Rounds++
-		s.FailedOpenings++
-		s.RetryAt = s.Now.Add(s.backoff(s.FailedOpenings))
-		s.arm(s.RetryAt)
-		s.Paused = true
+		s.Openings.Failures++
+		s.Openings.Until = s.Now.Add(s.backoff(s.Openings.Failures))
+		s.arm(s.Openings.Until)
+		s.Openings.On = true
 	}
 }
 
@@ -344,12 +291,12 @@ func (s *State) failedBrowser() {
 	s.callsDue = true
 	if s.ready() == nil {
 		s.Rounds++
-		s.Paused = false // whoever comes next knows nothing of what failed to open
+		s.Openings.On = false // whoever comes next knows nothing of what failed to open
 	}
-	if s.FailedBrowsers++; s.FailedBrowsers > 1 {
-		s.RelaunchAt = s.Now.Add(s.backoff(s.FailedBrowsers - 1))
-		s.arm(s.RelaunchAt)
-		s.Grounded = true
+	if s.Launches.Failures++; s.Launches.Failures > 1 {
+		s.Launches.Until = s.Now.Add(s.backoff(s.Launches.Failures - 1))
+		s.arm(s.Launches.Until)
+		s.Launches.On = true
 	}
 }
 

@@ -38,21 +38,23 @@ func CheckBooks(s *State) (Violation, bool) {
 
 func capacityBooks(s *State) error {
 	if s.alive() > s.limit() {
-		return fmt.Errorf("%d tabs are on the books, and capacity is %d", s.alive(), s.Capacity)
+		return fmt.Errorf("%d tabs are on the books%s, and capacity is %d", s.alive(), s.named(nil), s.Capacity)
 	}
 	return nil
 }
 
 func leaseBooks(s *State) error {
 	if s.leases.used != s.counts[Leased] || s.rootLeases < 0 {
-		return fmt.Errorf("%d leases, %d of them root, on %d leased tabs", s.leases.used, s.rootLeases, s.counts[Leased])
+		return fmt.Errorf("%d leases, %d of them root, on %d leased tabs%s", s.leases.used, s.rootLeases, s.counts[Leased],
+			s.named(func(t *Tab) bool { return t.State == Leased }))
 	}
 	return nil
 }
 
 func rootBooks(s *State) error {
 	if s.rootLeases > s.Capacity {
-		return fmt.Errorf("%d root leases, and capacity is %d", s.rootLeases, s.Capacity)
+		return fmt.Errorf("%d root leases%s, and capacity is %d", s.rootLeases,
+			s.named(func(t *Tab) bool { return t.State == Leased && t.Class != Nested }), s.Capacity)
 	}
 	return nil
 }
@@ -63,7 +65,7 @@ func tabBooks(s *State) error {
 		sum += n
 	}
 	if sum != s.alive() || s.bound < 0 || s.bound > sum {
-		return fmt.Errorf("%d tabs by state, %d in all, %d bound", sum, s.alive(), s.bound)
+		return fmt.Errorf("%d tabs by state, %d in all, %d bound%s", sum, s.alive(), s.bound, s.named(nil))
 	}
 	return nil
 }
@@ -80,4 +82,26 @@ func envelopeBooks(s *State) error {
 		return fmt.Errorf("capacity is %d, and has to be %d to %d", s.Capacity, s.Settings.MinPages, s.Settings.MaxPages)
 	}
 	return nil
+}
+
+// named is a list of tabs for a message that counts them: those that are so, in the order of the slots.
+func (s *State) named(so func(*Tab) bool) string {
+	text := ""
+	for i := range s.Tabs {
+		t := &s.Tabs[i]
+		if t.State == 0 || so != nil && !so(t) {
+			continue
+		}
+		if text != "" {
+			text += ", "
+		}
+		text += fmt.Sprintf("t%d %s", t.ID, t.State)
+		if t.State == Leased {
+			text += fmt.Sprintf(" by r%d", t.Holder)
+		}
+	}
+	if text == "" {
+		return ""
+	}
+	return " (" + text + ")"
 }

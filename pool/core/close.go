@@ -1,11 +1,20 @@
 package core
 
 // How a tab ends. A browser's word is not believed until the page is gone: a tab counts until it is
-// Closed. The ladder is close, close again, kill, close once more, lost; a failure takes the next
+// closed. The ladder is close, close again, kill, close once more, lost; a failure takes the next
 // rung at once, silence takes it when the rung's time is over. Nothing but the tab's own slot
-// waits. The last tab of a context that is not kept is gone only with the context.
+// waits. The last tab of a context that is not kept is gone only with the context. A context without
+// a tab ends by the same ladder (context.go), but for the kill: it has no renderer.
 
-// Rung says how far the close of a tab or of a context has gone.
+// Ladder is how far the close of a tab, or of a context without one, has gone.
+type Ladder struct {
+	Rung     Rung
+	Closes   uint8 // how often a close was asked for on this rung
+	Kill     Kill  // of a tab
+	Awaiting bool  // a close was asked for and has not been answered
+}
+
+// Rung says how far that is.
 type Rung uint8
 
 const (
@@ -26,6 +35,23 @@ const (
 // for CloseTimeout. Two: a close during a redirect fails or lies, and the second one works.
 const ClosesBeforeKill = 2
 
+// underWay is what the time of the present rung is for.
+func (l *Ladder) underWay() EffectKind {
+	if l.Rung == KillingRenderer {
+		return KillTab
+	}
+	return CloseTab
+}
+
+// ask notes that a close is asked for.
+func (l *Ladder) ask() { l.Closes, l.Awaiting = l.Closes+1, true }
+
+// climb takes the next rung.
+func (l *Ladder) climb() { l.Rung, l.Closes, l.Awaiting = KillingRenderer, 0, false }
+
+// again says whether a close that has failed is asked for once more on the first rung.
+func (l *Ladder) again() bool { return l.Rung == CloseAsked && l.Closes < ClosesBeforeKill }
+
 // beginClose starts the end of a tab that nobody holds. In this step it stops being bound, and what
 // becomes of its context is decided.
 func (s *State) beginClose(i int32, reason Reason) {
@@ -43,7 +69,7 @@ func (s *State) leave(i int32, reason Reason) {
 	c := &s.Contexts[t.Context]
 	c.Doubtful = c.Doubtful || t.Doubtful
 	s.setState(i, Closing)
-	t.Reason, t.Rung, t.RungSince, t.Closes, t.Doomed = reason, CloseAsked, s.Now, 0, false
+	t.Reason, t.Rung, t.Closes, t.Doomed = reason, CloseAsked, 0, false
 	s.quit(i, reason)
 	if bound {
 		s.bind(i, -1)
@@ -55,9 +81,7 @@ func (s *State) leave(i int32, reason Reason) {
 func (s *State) askClose(i int32, kind EffectKind) {
 	t := &s.Tabs[i]
 	c := &s.Contexts[t.Context]
-	t.Awaiting = true
-	t.Closes++
-	t.AskedAt = min(t.AskedAt, s.Now)
+	t.Ladder.ask()
 	e := Effect{
 		Kind: kind, Tab: t.ID, Context: c.ID, Browser: t.Browser, Affinity: t.Affinity,
 		Kept: s.inContexts[t.Context].tabs > 1 || s.isPrimary(t.Context),
@@ -65,8 +89,7 @@ func (s *State) askClose(i int32, kind EffectKind) {
 	if kind == CloseTab {
 		e.Generation, e.Reason = t.Generation, t.Reason
 	}
-	s.operation(e)
-	t.Operation = s.LastOperation
+	s.begin(&t.Operation, e)
 }
 
 func (s *State) closeAgain(i int32) { s.askClose(i, CloseAgain) }
@@ -75,7 +98,8 @@ func (s *State) closeAgain(i int32) { s.askClose(i, CloseAgain) }
 // its context where it is alone there.
 func (s *State) kill(i int32) {
 	t := &s.Tabs[i]
-	t.Rung, t.RungSince, t.Closes, t.Awaiting = KillingRenderer, s.Now, 0, false
+	t.climb()
+	t.Began = s.Now
 	s.moved = append(s.moved, i)
 	switch {
 	case !t.Unopened:
@@ -95,7 +119,7 @@ func (s *State) killTab(i int32) {
 
 // closed hears that a page is gone, however late. Its tab leaves the books, unless it was the last
 // in a context that is not kept and not gone either.
-func (s *State) closed(i int32, kept bool) {
+func (s *State) closed(i int32, e Event) {
 	t := &s.Tabs[i]
 	if t.State != Closing && t.State != Lost {
 		return
@@ -103,12 +127,12 @@ func (s *State) closed(i int32, kept bool) {
 	c := t.Context
 	last := s.inContexts[c].tabs == 1
 	switch {
-	case kept && last && !(s.isPrimary(c) && s.keepable(c) && s.orphanRoom() > 0):
+	case e.Kept && last && !(s.isPrimary(c) && s.keepable(c) && s.orphanRoom() > 0):
 		s.unprimary(c)
 		if s.serves(t.Browser) {
 			s.closeAgain(i)
 		}
-	case kept && last:
+	case e.Kept && last:
 		s.removeTab(i)
 		s.Contexts[c].Since = s.Now // an orphan from here on
 		s.list(c)
@@ -129,10 +153,9 @@ func (s *State) closeFailed(i int32) {
 	switch {
 	case t.Rung == KillingRenderer && t.Kill == KillNone && !t.Unopened:
 		s.killTab(i) // it opened too late to be killed when the rung began
-	case t.Rung == KillingRenderer: // KillTimeout ends the last rung
-	case t.Closes < ClosesBeforeKill:
+	case t.again():
 		s.closeAgain(i)
-	case !t.Unopened:
+	case t.Rung == CloseAsked && !t.Unopened: // KillTimeout ends the last rung
 		s.kill(i)
 	}
 }

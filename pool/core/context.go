@@ -18,17 +18,15 @@ const (
 // primary that is kept; without, it is an orphan, or on its way out.
 type Context struct {
 	Since      Time       // when its present state began; an orphan's is its age
-	RungSince  Time       // ContextClosing: when the present rung began
-	AskedAt    Time       // since when an operation on it has been silent; Never: none is
 	Generation Generation // ContextClosing: the last one that has to do with it
-	ID         ContextID
-	Browser    BrowserID
-	Affinity   Affinity // whose it is, or was until it began to close; 0: nobody's yet
-	State      ContextState
-	Rung       Rung  // ContextClosing: how far closing it has gone
-	Closes     uint8 // ContextClosing: how often it was asked for on this rung
-	Retained   bool  // a disposal keeps it
-	Doubtful   bool  // a lease on a tab of it that is gone has ended in doubt, and none has ended well since
+	Operation
+	ID       ContextID
+	Browser  BrowserID
+	Affinity Affinity // whose it is, or was until it began to close; 0: nobody's yet
+	Ladder
+	State    ContextState
+	Retained bool // a disposal keeps it
+	Doubtful bool // a lease on a tab of it that is gone has ended in doubt, and none has ended well since
 }
 
 func (s *State) addContext(b BrowserID) int32 {
@@ -42,7 +40,7 @@ func (s *State) addContext(b BrowserID) int32 {
 		s.inContexts = append(s.inContexts, contextIndex{})
 	}
 	s.LastContext++
-	s.Contexts[i] = Context{ID: s.LastContext, Browser: b, Since: s.Now, AskedAt: Never, State: ContextOpen}
+	s.Contexts[i] = Context{ID: s.LastContext, Browser: b, Since: s.Now, State: ContextOpen, Operation: Operation{AskedAt: Never}}
 	s.contextIndex.put(uint64(s.LastContext), i)
 	s.tabless++ // until a tab is entered
 	return i
@@ -188,7 +186,7 @@ func (s *State) closeContext(i int32, reason Reason) {
 	s.unprimary(i)
 	s.delist(i)
 	c := &s.Contexts[i]
-	c.State, c.Since, c.Rung, c.RungSince, c.Closes = ContextClosing, s.Now, CloseAsked, s.Now, 0
+	c.State, c.Since, c.Began, c.Ladder = ContextClosing, s.Now, s.Now, Ladder{}
 	c.Generation = s.LastGeneration + 1 // later than any disposal so far
 	s.list(i)
 	s.arm(s.Now.Add(s.Settings.CloseTimeout))
@@ -197,42 +195,29 @@ func (s *State) closeContext(i int32, reason Reason) {
 
 func (s *State) askContext(i int32, reason Reason) {
 	c := &s.Contexts[i]
-	c.Closes++
-	c.AskedAt = min(c.AskedAt, s.Now)
-	s.operation(Effect{Kind: CloseContext, Context: c.ID, Browser: c.Browser, Affinity: c.Affinity, Reason: reason})
+	c.Ladder.ask()
+	s.begin(&c.Operation, Effect{Kind: CloseContext, Context: c.ID, Browser: c.Browser, Affinity: c.Affinity, Reason: reason})
 }
 
-func (s *State) contextEvent(e *Event) {
-	i, ok := s.contextIndex.get(uint64(e.Context))
-	if !ok || s.Contexts[i].State == ContextOpen {
+func (s *State) contextFailed(i int32) {
+	c := &s.Contexts[i]
+	if c.State != ContextClosing || !c.Awaiting || !s.serves(c.Browser) {
 		return
 	}
-	c := &s.Contexts[i]
-	switch e.Kind {
-	case ContextClosed:
-		s.hear(c.Browser)
-		s.removeContext(i)
-	case ContextCloseFailed:
-		s.hear(c.Browser)
-		if c.State == ContextClosing && c.AskedAt != Never && s.serves(c.Browser) {
-			c.AskedAt = Never
-			if c.Rung == CloseAsked && c.Closes < ClosesBeforeKill {
-				s.askContext(i, ReasonNone)
-			}
-		}
-	case ContextSilent:
-		s.contextSilent(i)
+	c.Awaiting, c.AskedAt = false, Never
+	if c.again() {
+		s.askContext(i, ReasonNone)
 	}
 }
 
-// contextSilent asks once more after CloseTimeout; after KillTimeout the context is lost, for it
-// has no renderer that could be killed.
+// contextSilent asks once more after CloseTimeout; after KillTimeout the context is lost.
 func (s *State) contextSilent(i int32) {
 	c := &s.Contexts[i]
 	switch {
 	case c.State != ContextClosing || !s.serves(c.Browser):
 	case c.Rung == CloseAsked:
-		c.Rung, c.RungSince, c.Closes = KillingRenderer, s.Now, 0
+		c.climb()
+		c.Began = s.Now
 		s.arm(s.Now.Add(s.Settings.KillTimeout))
 		s.askContext(i, ReasonNone)
 	default:

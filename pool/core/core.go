@@ -32,52 +32,60 @@ const Never Time = math.MaxInt64
 //
 // Invariant: capacity. A slot is free again only when the browser has confirmed the end.
 type Tab struct {
-	Generation Generation    // of its affinity, when it was bound; before, in a primary: the next one's
-	Holder     RequestID     // Leased: the request that holds it
-	Pinned     RequestID     // Opening, Probing: the request that was promised this very tab
-	Since      Time          // when the present state began
-	MaxLease   time.Duration // Leased: how long it may be held; negative: as long as the holder likes
-	SuspectAt  Time          // Probing, Rescuing: since when it is suspect
-	RungSince  Time          // Closing: when the present rung began
-	AskedAt    Time          // since when an operation on it has been silent; Never: none is
-	OpenBegan  Time          // when it was asked for
-	OpenEnded  Time          // when it was ready
-	ProbeBegan Time          // when it was probed last
-	ProbeEnded Time          // when it answered that
-	GoodAt     Time          // when its page was last known to answer
-	LeasedAt   Time          // when its last lease began
-	StuckSince Time          // stuck: when the first such lease in a row began
-	RetireAt   Time          // when it is past its MaxAge
-	Stamp      uint64        // when it was handed out last, as a place in the order of all grants
-	Operation  Operation     // the number of what was asked last; answers that name another come too late
-	ID         TabID
-	Browser    BrowserID
-	Affinity   Affinity // whose it is, or was until it began to close; 0: nobody's
-	Context    int32    // the slot of its context
-	Next, Prev int32    // neighbours among the standbys, or among its affinity's tabs
-	Uses       uint32   // how often it was handed out
-	State      TabState
-	Class      Class     // Leased: the class of the request that holds it
-	Reason     Reason    // Closing, Lost: why it was closed; doomed: why it will be
-	Rung       Rung      // Closing: how far closing it has gone
-	Closes     uint8     // Closing: how often it was asked for on this rung
-	Kill       Kill      // Closing: what became of killing its renderer
-	Doomed     bool      // Opening, Leased: marked to close when it is open, or when the lease ends
-	Overdue    bool      // Opening, Probing, Rescuing, Resetting: older than OpenGrace. Closing: older than CloseGrace
-	Awaiting   bool      // Closing: a close was asked for and has not been answered
-	Unopened   bool      // the answer to its opening is still out
-	Frozen     bool      // its page was asked to freeze, and has not been heard since
-	Suspect    bool      // Probing: it is doubted, rather than merely not seen for a while
-	Rescued    bool      // Probing: what held it was stopped
-	Part       ResetPart // Resetting: which part of it
-	Session    Session   // of its leases; see there
-	Sessions   bool      // each of its leases has a session of its own
-	Retried    bool      // since its last lease, a session of it has failed to end, or to begin
-	Stuck      bool      // in its last lease a navigation began, and none finished
-	Unjudged   bool      // its last lease has ended, and nothing was asked of its page since
-	Doubtful   bool      // its last lease has ended in doubt
-	Memory     int64     // how much its page uses, in bytes, as last measured
+	Generation Generation // of its affinity, when it was bound; before, in a primary: the next one's
+	Since      Time       // when the present state began
+	Pinned     RequestID  // Opening, Probing: the request that was promised this very tab
+	Stamp      uint64     // when it was handed out last, as a place in the order of all grants
+	RetireAt   Time       // when it is past its MaxAge
+	Opened     Span       // when it was asked for, and when it was ready
+	Probed     Span       // when it was probed last, and when it answered that
+	Operation
+	Page
+	Lease
+	ID       TabID
+	Browser  BrowserID
+	Affinity Affinity // whose it is, or was until it began to close; 0: nobody's
+	Context  int32    // the slot of its context
+	Uses     uint32   // how often it was handed out
+	Neighbours
+	Ladder
+	State    TabState
+	Reason   Reason // Closing, Lost: why it was closed; doomed: why it will be
+	Doomed   bool   // Opening, Leased: marked to close when it is open, or when the lease ends
+	Unopened bool   // the answer to its opening is still out
+	Overdue  bool   // Opening, Probing, Rescuing, Resetting: older than OpenGrace. Closing: older than CloseGrace
 }
+
+// Page is what is known of a tab's page.
+type Page struct {
+	GoodAt  Time      // when it was last known to answer
+	Memory  int64     // how much it uses, in bytes, as last measured
+	Frozen  bool      // it was asked to freeze, and has not been heard since
+	Suspect bool      // Probing: it is doubted, rather than merely not seen for a while
+	Rescued bool      // Probing: what held it was stopped
+	Part    ResetPart // Resetting: which part of it
+}
+
+// Lease is the lease on a tab, or its last one.
+type Lease struct {
+	Holder     RequestID     // Leased: the request that holds it
+	MaxLease   time.Duration // Leased: how long it may be held; negative: as long as the holder likes
+	LeasedAt   Time          // when the last one began that has ended
+	StuckSince Time          // stuck: when the first such lease in a row began
+	Class      Class         // Leased: the class of the request that holds it
+	Session    Session       // of the tab's leases; see there
+	Sessions   bool          // each of them has a session of its own
+	Retried    bool          // since it ended, a session has failed to end, or to begin
+	Stuck      bool          // a navigation began in it, and none finished
+	Unjudged   bool          // it has ended, and nothing was asked of the page since
+	Doubtful   bool          // it has ended in doubt
+}
+
+// Neighbours are the slots beside a tab in a list: the standbys, or its affinity's tabs.
+type Neighbours struct{ Next, Prev int32 }
+
+// Span is when something began last, and when it ended last.
+type Span struct{ Began, Ended Time }
 
 // bound says whether a tab belongs to an affinity and is not on its way out.
 func (t *Tab) bound() bool {
@@ -94,6 +102,7 @@ type AffinityFacts struct {
 	Primary    int32      // slot of the context it is known by, or None
 	Tabs       int32      // first of its tabs, those on their way out included; the one that it got last
 	Known      bool
+	Own        bool      // its contexts are made for it; see ownTerms
 	Doubts     int32     // doubtful ends of its leases in a row
 	DoubtSince Time      // when the first of them was
 	DoubtIn    BrowserID // in which browser they were
@@ -134,13 +143,7 @@ type Facts struct {
 	Settings Settings
 	Now      Time
 
-	LastTab        TabID
-	LastContext    ContextID
-	LastBrowser    BrowserID
-	LastOperation  Operation
-	LastGeneration Generation
-	LastStamp      uint64
-	LastOrder      uint64
+	Numbers
 
 	Tabs         []Tab
 	FreeTabs     []int32 // slots, the next one to be used last; so are the others
@@ -154,24 +157,38 @@ type Facts struct {
 	Calls        []Call
 	Browsers     []Browser
 
-	Capacity       int32
-	RootOpen       Time   // since when the root limit and the reserve let a root request through, where they do
-	UrgentOpen     Time   // since when the root limit lets an urgent one through, where pages are reserved
-	Idle           bool   // nobody holds or waits
-	IdleSince      Time   // since when
-	Shrinking      bool   // IdleContraction has passed since then
-	Contraction    TabID  // the tab with which one of capacity goes; 0: none
-	FailedOpenings int32  // rounds in a row, for the backoff
-	FailedBrowsers int32  // launches that failed and browsers that were lost, in a row
-	Rounds         uint32 // failed rounds ever
-	Success        uint32 // rounds when an opening last succeeded
-	Paused         bool   // the pause after a failed round of opening has not passed
-	RetryAt        Time
-	Check          Check
-	Lightened      bool // a browser was replaced for its memory, and none was full since
-	Grounded       bool // the pause after a failed launch has not passed
-	RelaunchAt     Time
-	Phase          Phase
+	Capacity    int32
+	RootOpen    Time   // since when the root limit and the reserve let a root request through, where they do
+	UrgentOpen  Time   // since when the root limit lets an urgent one through, where pages are reserved
+	Idle        bool   // nobody holds or waits
+	IdleSince   Time   // since when
+	Shrinking   bool   // IdleContraction has passed since then
+	Contraction TabID  // the tab with which one of capacity goes; 0: none
+	Openings    Pause  // after rounds of opening that failed
+	Launches    Pause  // after launches that failed and browsers that were lost
+	Rounds      uint32 // failed rounds ever
+	Success     uint32 // rounds when an opening last succeeded
+	Check       Check
+	Lightened   bool // a browser was replaced for its memory, and none was full since
+	Phase       Phase
+}
+
+// Numbers are the last ones that were given out.
+type Numbers struct {
+	LastTab        TabID
+	LastContext    ContextID
+	LastBrowser    BrowserID
+	LastOperation  OperationID
+	LastGeneration Generation
+	LastStamp      uint64
+	LastOrder      uint64
+}
+
+// Pause is how long the pool waits after failures.
+type Pause struct {
+	On       bool
+	Until    Time
+	Failures int32 // in a row, for the backoff
 }
 
 // State is the pool: its facts, an index to them, and what a step is about to say.
@@ -240,7 +257,7 @@ func (s *State) handle(e *Event) {
 		s.disposed(e)
 	case WarmRequested, RecycleRequested:
 		s.callRequested(e)
-	case DisposeAbandoned, WarmAbandoned, RecycleAbandoned:
+	case CallAbandoned:
 		s.callAbandoned(e.Call)
 	case SweepRequested:
 		s.sweep(e.MaxIdle)
@@ -253,82 +270,13 @@ func (s *State) handle(e *Event) {
 	case CloseExpired:
 		s.closeExpired()
 	case RetryDue:
-		s.Paused = false
+		s.Openings.On = false
 	case RelaunchDue:
-		s.Grounded = false
+		s.Launches.On = false
 	case ContractDue:
 		s.Shrinking = s.Idle
-	case ContextClosed, ContextCloseFailed, ContextSilent:
-		s.contextEvent(e)
-	case BrowserReady, BrowserFailed, BrowserGone, BrowserAnswered, LaunchSilent, BrowserCloseSilent,
-		BrowserWorn, BrowserStalled, BrowserSilent, DrainSilent, Checked, CheckFailed, CheckDue, CheckSilent:
-		s.browserEvent(e)
 	default:
-		if i, ok := s.tabIndex.get(uint64(e.Tab)); ok {
-			s.tabEvent(e, i)
-		}
-	}
-}
-
-func (s *State) tabEvent(e *Event, i int32) {
-	if e.Operation != 0 && e.Operation != s.Tabs[i].Operation {
-		// It was given up, so it is no sign of life: a driver answers because it was told to end
-		// the call.
-		if e.Kind == SessionEnded && e.Left == SpoiledContext {
-			s.giveUpContext(i, Spoiled) // but what it says is so
-		}
-		return
-	}
-	if !e.Kind.Deadline() {
-		s.hear(s.Tabs[i].Browser)
-		if e.Kind != Crashed {
-			s.Tabs[i].AskedAt = Never
-		}
-	}
-	switch e.Kind {
-	case Opened:
-		s.opened(i, e)
-	case OpenFailed:
-		s.openFailed(i)
-	case OpenOverdue, CloseOverdue, ProbeOverdue, ResetOverdue:
-		s.markOverdue(e.Kind, i)
-	case OpenSilent:
-		s.openSilent(i)
-	case FreezeDue:
-		s.freeze(i)
-	case Probed:
-		s.probed(i)
-	case SessionEnded:
-		s.sessionEnded(e, i)
-	case SessionBegun:
-		s.sessionBegun(i)
-	case SessionEndFailed, SessionBeginFailed:
-		s.sessionFailed(i)
-	case ProbeFailed, ProbeSilent:
-		s.probeFailed(i)
-	case Rescued:
-		s.wasRescued(i)
-	case RescueFailed, RescueSilent:
-		s.rescueFailed(i)
-	case WasReset:
-		s.wasReset(i)
-	case ResetFailed, ResetSilent:
-		s.resetFailed(i)
-	case Closed:
-		s.closed(i, e.Kept)
-	case CloseFailed:
-		s.closeFailed(i)
-	case CloseSilent:
-		s.closeSilent(i)
-	case Killed, KillFailed:
-		s.killAnswered(i)
-	case KillSilent:
-		s.killSilent(i)
-	case Crashed:
-		s.crashed(i, e.TooLarge)
-	case RetireDue:
-		s.Tabs[i].RetireAt = min(s.Tabs[i].RetireAt, s.Now)
-		s.retire(i)
+		s.heard(e)
 	}
 }
 

@@ -61,8 +61,8 @@ func (s *State) arm(at Time) { s.armed = min(s.armed, at) }
 func (s *State) armTabs() {
 	for _, i := range s.moved {
 		t := &s.Tabs[i]
-		at, _ := s.tabDeadline(t)
-		grace, _ := s.graceDeadline(t)
+		at, _, _ := s.tabDeadline(t)
+		grace, _, _ := s.graceDeadline(t)
 		s.arm(min(at, grace))
 	}
 	s.moved = s.moved[:0]
@@ -84,11 +84,11 @@ func (s *State) poolDeadlines(fn func(Deadline)) {
 	for i := range s.Browsers {
 		s.browserDeadlines(&s.Browsers[i], fn)
 	}
-	if s.Paused && s.Phase < PhaseEnding {
-		fn(Deadline{s.RetryAt, Event{Kind: RetryDue}})
+	if s.Openings.On && s.Phase < PhaseEnding {
+		fn(Deadline{s.Openings.Until, Event{Kind: RetryDue}})
 	}
-	if s.Grounded && s.Phase < PhaseEnding {
-		fn(Deadline{s.RelaunchAt, Event{Kind: RelaunchDue}})
+	if s.Launches.On && s.Phase < PhaseEnding {
+		fn(Deadline{s.Launches.Until, Event{Kind: RelaunchDue}})
 	}
 	if s.Idle && !s.Shrinking && int(s.Capacity) > s.Settings.MinPages {
 		fn(Deadline{s.IdleSince.Add(s.Settings.IdleContraction), Event{Kind: ContractDue}})
@@ -100,23 +100,20 @@ func (s *State) contextDeadline(i int32) (Deadline, bool) {
 	if c.State != ContextClosing || !s.serves(c.Browser) {
 		return Deadline{}, false
 	}
-	patience := s.Settings.CloseTimeout
-	if c.Rung == KillingRenderer {
-		patience = s.Settings.KillTimeout
-	}
-	return Deadline{c.RungSince.Add(patience), Event{Kind: ContextSilent, Context: c.ID}}, true
+	at := c.Began.Add(s.Settings.limit(c.Ladder.underWay()))
+	return Deadline{at, Event{Kind: Silent, Of: CloseContext, Context: c.ID}}, true
 }
 
 func (s *State) tabDeadlines(fn func(Deadline)) {
 	for i := range s.Tabs {
 		t := &s.Tabs[i]
-		if at, kind := s.tabDeadline(t); kind == Expired {
+		if at, kind, of := s.tabDeadline(t); kind == Expired {
 			fn(Deadline{at, Event{Kind: kind, Request: t.Holder}})
 		} else if kind != NoEvent {
-			fn(Deadline{at, Event{Kind: kind, Tab: t.ID}})
+			fn(Deadline{at, Event{Kind: kind, Of: of, Tab: t.ID}})
 		}
-		if at, kind := s.graceDeadline(t); kind != NoEvent {
-			fn(Deadline{at, Event{Kind: kind, Tab: t.ID}})
+		if at, kind, of := s.graceDeadline(t); kind != NoEvent {
+			fn(Deadline{at, Event{Kind: kind, Of: of, Tab: t.ID}})
 		}
 	}
 }
@@ -149,12 +146,15 @@ func (s *State) browserDeadlines(b *Browser, fn func(Deadline)) {
 	on := func(at Time, after time.Duration, kind EventKind) {
 		fn(Deadline{at.Add(after), Event{Kind: kind, Browser: b.ID}})
 	}
+	silent := func(began Time, of EffectKind) {
+		fn(Deadline{began.Add(set.limit(of)), Event{Kind: Silent, Of: of, Browser: b.ID}})
+	}
 	switch b.State {
 	case BrowserStarting:
-		on(b.Since, set.LaunchTimeout, LaunchSilent)
+		silent(b.Since, Launch)
 		return
 	case BrowserClosing:
-		on(b.Since, set.BrowserCloseTimeout, BrowserCloseSilent)
+		silent(b.Since, CloseBrowser)
 		return
 	case BrowserDraining:
 		on(b.Since, set.DrainTimeout, DrainSilent)
@@ -170,15 +170,15 @@ func (s *State) browserDeadlines(b *Browser, fn func(Deadline)) {
 		}
 	}
 	if s.Check.Browser == b.ID {
-		on(s.Check.Began, set.CheckTimeout(), CheckSilent)
+		silent(s.Check.Began, CheckBrowser)
 	}
 	if set.StallTimeout < 0 {
 		return
 	}
 	if b.AskedAt != Never {
-		on(b.AskedAt, set.StallTimeout, BrowserSilent)
-	} else if silent := s.silentSince(b.ID); silent != Never {
-		on(max(silent, b.HeardAt), set.StallTimeout, BrowserStalled)
+		silent(b.AskedAt, Ping)
+	} else if since := s.silentSince(b.ID); since != Never {
+		on(max(since, b.HeardAt), set.StallTimeout, BrowserStalled)
 	}
 }
 
@@ -200,54 +200,40 @@ func (s *State) silentSince(id BrowserID) Time {
 	return since
 }
 
-// tabDeadline is when something of a tab is given up, and what; NoEvent, at the last instant there
-// is: nothing is.
-func (s *State) tabDeadline(t *Tab) (Time, EventKind) {
-	set := &s.Settings
+// tabDeadline is when something of a tab is given up, and of which operation; NoEvent, at the last
+// instant there is: nothing is. An opening and a close are overdue first.
+func (s *State) tabDeadline(t *Tab) (at Time, kind EventKind, of EffectKind) {
+	of = t.underWay()
+	limit := s.Settings.limit(of)
 	switch {
 	case t.State == Leased && t.MaxLease > 0:
-		return t.Since.Add(t.MaxLease), Expired
+		return t.Since.Add(t.MaxLease), Expired, NoEffect
 	case (t.State == Idle || t.State == Standby) && t.RetireAt < Never:
-		return t.RetireAt, RetireDue
-	case t.thaws():
-		return t.Since.Add(set.ProbeTimeout()), ProbeSilent
-	case t.State == Opening && t.Overdue:
-		return t.Since.Add(set.OpenTimeout), OpenSilent
-	case t.State == Probing && !t.Suspect:
-		return t.Since.Add(set.ProbeTimeout()), ProbeSilent
-	case t.State == Probing && !t.Rescued:
-		return t.SuspectAt.Add(set.RescueTimeout / 2), ProbeSilent
-	case t.State == Probing:
-		return t.SuspectAt.Add(set.RescueTimeout), ProbeSilent
-	case t.State == Rescuing:
-		return t.SuspectAt.Add(set.RescueTimeout), RescueSilent
-	case t.State == Resetting && t.Part == PartLeave:
-		return t.Since.Add(set.OpenTimeout), ResetSilent
-	case t.State == Resetting && t.Part == PartBegin:
-		return t.Since.Add(set.BeginTimeout()), ResetSilent
+		return t.RetireAt, RetireDue, NoEffect
+	case of == NoEffect, !t.Overdue && (of == OpenTab || of == CloseTab), t.State == Closing && !s.serves(t.Browser):
+		return Never, NoEvent, NoEffect // what is closing goes with its browser
 	case t.State == Resetting:
-		return t.Since.Add(set.EndTimeout()), ResetSilent
-	case t.State != Closing || !s.serves(t.Browser): // it goes with its browser
-	case t.Rung == KillingRenderer:
-		return t.RungSince.Add(set.KillTimeout), KillSilent
-	case t.Overdue:
-		return t.RungSince.Add(set.CloseTimeout), CloseSilent
+		of = ResetTab // whichever part
+	case t.State == Rescuing, t.State == Probing && t.Suspect && t.Rescued:
+		limit = s.Settings.RescueTimeout
+	case t.State == Probing && t.Suspect:
+		limit = s.Settings.RescueTimeout / 2
 	}
-	return Never, NoEvent
+	return t.Began.Add(limit), Silent, of
 }
 
 // graceDeadline is when what a tab waits for becomes overdue, or when one that nobody waits for is
 // frozen.
-func (s *State) graceDeadline(t *Tab) (Time, EventKind) {
+func (s *State) graceDeadline(t *Tab) (at Time, kind EventKind, of EffectKind) {
 	if at, due := s.freezeDue(t); due {
-		return at, FreezeDue
+		return at, FreezeDue, NoEffect
 	}
-	kind, grace := overdueKind(t.State), s.Settings.OpenGrace
-	if t.Overdue || kind == NoEvent {
-		return Never, NoEvent
+	of, grace := awaitedIn(t.State), s.Settings.OpenGrace
+	if t.Overdue || of == NoEffect {
+		return Never, NoEvent, NoEffect
 	}
 	if t.State == Closing {
 		grace = s.Settings.CloseGrace
 	}
-	return t.Since.Add(grace), kind
+	return t.Since.Add(grace), Overdue, of
 }

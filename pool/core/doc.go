@@ -36,11 +36,14 @@
 // The other files:
 //
 //	admit.go     the limits, and the order in which requests wait
+//	own.go       affinities whose contexts are made for them, and whom no standby serves
 //	order.go     how often a warm tab may overtake an older request
 //	lease.go     how a lease ends; session.go: what is done between two leases
+//	operation.go what a browser is asked for: the record of it, its limit, and what its answer, its
+//	             failure and its silence mean to what it is about
 //	probe.go     how a tab in doubt is judged
-//	close.go     how a tab is closed: asked, asked again, killed; one that even that does not end is lost,
-//	             and counts until its browser ends
+//	close.go     how a tab, or a context, is closed: asked, asked again, killed; one that even that does
+//	             not end is lost, and counts until its browser ends
 //	context.go   what becomes of a browser context; the one that an affinity is known by is its primary,
 //	             and without a tab it is an orphan
 //	retire.go    what ends a tab that works: age, use, idleness

@@ -3,7 +3,7 @@ package core
 // EffectKind says what has to be done, or who has to be told what.
 type EffectKind uint8
 
-// What to do. Each of the browser's operations is answered by the event or events named with it.
+// What to do.
 const (
 	NoEffect EffectKind = iota
 
@@ -19,22 +19,23 @@ const (
 	AnnounceCold  // Affinity, Generation
 	Forget        // nothing of Affinity is known any more; the handle may be used again
 
-	// The browser.
-	Launch       // start Browser: BrowserReady, BrowserFailed
-	CloseBrowser // end Browser (Force: at once), started or still starting: BrowserGone
-	Ping         // ask whether Browser is there: BrowserAnswered
-	CheckBrowser // have Browser do each kind of work once: Checked, CheckFailed
-	OpenTab      // open Tab in Context, a new one unless the pool has it, of Browser: Opened, OpenFailed
-	ProbeTab     // ask the main thread of Tab's page: Probed, ProbeFailed
-	RescueTab    // stop what holds the main thread of Tab (Halt: and leave its document as it is): Rescued, RescueFailed
-	ResetTab     // bring Tab, whose scripts are stopped, back to the standby state: WasReset, ResetFailed
-	FreezeTab    // freeze Tab's page, which nobody holds: WasFrozen, FreezeFailed
-	EndSession   // end the session of Tab's last lease, and what is in flight with it: SessionEnded, SessionEndFailed
-	BeginSession // begin the session of Tab's next lease: SessionBegun, SessionBeginFailed
-	CloseTab     // close Tab with its Context (Kept: without it); Reason says why: Closed, CloseFailed
-	CloseAgain   // the same once more, after a failure, a kill or a late opening: Closed, CloseFailed
-	KillTab      // kill the renderer of Tab: Killed, KillFailed
-	CloseContext // close Context, in which no tab is; Reason says why, where it is the first time: ContextClosed, ContextCloseFailed
+	// The browser: its operations, as Event.Of names them too. Each is answered by Done or Failed,
+	// but for CloseBrowser, which is answered by BrowserGone, and Ping, which does not fail.
+	Launch       // start Browser
+	CloseBrowser // end Browser (Force: at once), started or still starting
+	Ping         // ask whether Browser is there
+	CheckBrowser // have Browser do each kind of work once
+	OpenTab      // open Tab in Context, a new one unless the pool has it, of Browser
+	ProbeTab     // ask the main thread of Tab's page
+	RescueTab    // stop what holds the main thread of Tab (Halt: and leave its document as it is)
+	ResetTab     // bring Tab, whose scripts are stopped, back to the standby state
+	FreezeTab    // freeze Tab's page, which nobody holds
+	EndSession   // end the session of Tab's last lease, and what is in flight with it
+	BeginSession // begin the session of Tab's next lease
+	CloseTab     // close Tab with its Context (Kept: without it); Reason says why
+	CloseAgain   // the same once more, after a failure, a kill or a late opening; answered as CloseTab
+	KillTab      // kill the renderer of Tab
+	CloseContext // close Context, in which no tab is; Reason says why, where it is the first time
 
 	EffectKinds // how many there are
 )
@@ -45,7 +46,7 @@ type How uint8
 const (
 	Adopted    How = iota + 1 // from the standbys
 	Warm                      // the affinity's own idle tab, which has served before
-	InPrimary                 // opened for it inside its affinity's primary
+	InPrimary                 // opened for it inside its affinity's primary, or in a context that was made for that
 	Reassigned                // another affinity's idle tab, with its context and its state
 	Hows                      // how many there are
 )
@@ -57,7 +58,7 @@ const (
 	ReasonNone Reason = iota
 
 	// Why a tab is closed.
-	Eviction      // to make room
+	Eviction      // to make room; of a standby: for an affinity whose contexts are made for it
 	Disposal      // its generation was disposed
 	Discard       // its holder said that it is spoiled
 	Wedge         // its holder said that it does not answer
@@ -92,7 +93,7 @@ const (
 
 // Effect is one thing to do. Fields that its kind does not mention are zero.
 type Effect struct {
-	Operation  Operation // the number of the browser operation that this begins; 0: none
+	Operation  OperationID // the number of the browser operation that this begins; 0: none
 	Request    RequestID
 	Call       CallID
 	Generation Generation

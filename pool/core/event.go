@@ -10,14 +10,14 @@ import (
 // the core, never the same number twice. An Affinity is a handle that the feeder made for a key; it
 // may stand for another key once the core has said Forget.
 type (
-	Affinity   uint32
-	RequestID  uint64
-	CallID     uint64 // of a DisposeAffinity, a Warm or a Recycle that waits
-	TabID      uint32
-	ContextID  uint32
-	BrowserID  uint32
-	Generation uint64
-	Operation  uint64
+	Affinity    uint32
+	RequestID   uint64
+	CallID      uint64 // of a DisposeAffinity, a Warm or a Recycle that waits
+	TabID       uint32
+	ContextID   uint32
+	BrowserID   uint32
+	Generation  uint64
+	OperationID uint64
 )
 
 // Time is an instant, in nanoseconds since the pool was made. In simulation it is virtual.
@@ -44,7 +44,7 @@ const (
 	Classes              // how many there are
 )
 
-// EventKind says what happened. The name of a kind in a trace is in the table of text.go.
+// EventKind says what happened. Together with Event.Of it has a word in traces: see package trace.
 type EventKind uint8
 
 // What happened. Answers of the browser that nobody waits for any more change nothing.
@@ -52,109 +52,99 @@ const (
 	NoEvent EventKind = iota
 
 	// Callers.
-	Requested        // GetPage: Request, Affinity, Class, Priority, MaxLease
+	Requested        // GetPage: Request, Affinity, Class, Priority, MaxLease, Own
 	Abandoned        // the caller of a request that waits has gone; a request that was answered stays answered
 	Released         // the holder gives the tab back
 	Discarded        // the same, and the tab is spoiled (Wedged: it does not answer)
 	Disposed         // DisposeAffinity: Call, Affinity, NoWait, Retain
-	DisposeAbandoned // its caller waits no longer
 	SweepRequested   // EvictIdle: MaxIdle
 	WarmRequested    // Warm: Call
-	WarmAbandoned    // its caller waits no longer
 	RecycleRequested // Recycle: Call
-	RecycleAbandoned // its caller waits no longer
+	CallAbandoned    // the caller of Call has gone; Of: FinishDispose, FinishWarm or FinishRecycle, for which it waited
 	CloseRequested   // Close of the pool
 	CloseExpired     // its ctx has ended: leases are revoked
 
 	// The browser.
-	BrowserReady       // the launch of Browser succeeded; Checks
-	BrowserFailed      // the launch of Browser failed; no process is left
-	BrowserGone        // its process has ended, asked or not
-	BrowserAnswered    // Browser answers that it is there
-	Checked            // Browser did each kind of work in a check
-	CheckFailed        // it did not
-	Opened             // Tab is at the standby state; Jitter, drawn for its MaxAge; Sessions
-	OpenFailed         // opening Tab failed; what it may have left is not known
-	Probed             // the main thread of Tab's page answers
-	ProbeFailed        // it says that it does not
-	Rescued            // what held the main thread of Tab was stopped, and its page is at the standby state, or where it was
-	RescueFailed       // it could not be stopped
-	WasReset           // Tab is back at the standby state
-	ResetFailed        // it could not be brought there
-	WasFrozen          // Tab's page is frozen
-	FreezeFailed       // it could not be frozen
-	SessionEnded       // the session of Tab's last lease has ended; Left, Navigation
-	SessionEndFailed   // its end failed, or is not confirmed
-	SessionBegun       // the session of Tab's next lease has begun
-	SessionBeginFailed // it could not begin
-	Closed             // Tab is verified gone, and its context with it, unless Kept
-	CloseFailed        // the close of Tab was refused, or could not be verified
-	Killed             // the renderer of Tab is dead
-	KillFailed         // it could not be killed
-	Crashed            // Tab crashed, by itself; TooLarge
-	ContextClosed      // Context is verified gone
-	ContextCloseFailed // its close was refused, or could not be verified
-	Measured           // the page of Tab, or Browser as a whole, uses Memory
+	Done        // it did what it was asked for: Of, and its Tab, Context or Browser
+	Failed      // it says that it did not, or could not
+	BrowserGone // the process of Browser has ended, asked or not
+	Crashed     // Tab crashed, by itself; TooLarge
+	Measured    // the page of Tab, or Browser as a whole, uses Memory
 
 	// Deadlines. State.Deadlines lists those that are armed.
-	RetireDue          // MaxAge of Tab, and its jitter, have passed
-	IdleDue            // nobody has held or waited for Affinity for MaxIdle
-	FreezeDue          // Tab has been idle, or a standby, for FreezeAfter
-	Expired            // the lease of Request has reached its limit
-	OpenOverdue        // OpenGrace has passed
-	OpenSilent         // OpenTimeout has passed
-	ProbeOverdue       // OpenGrace has passed since Tab began to be probed or rescued
-	ProbeSilent        // the time of a probe has passed
-	RescueSilent       // RescueTimeout has passed
-	ResetOverdue       // OpenGrace has passed since Tab began to be reset
-	ResetSilent        // the time of what is done to Tab between two leases has passed
-	CloseOverdue       // CloseGrace has passed
-	CloseSilent        // CloseTimeout has passed
-	KillSilent         // KillTimeout has passed
-	ContextSilent      // the time of a rung of closing Context has passed
-	LaunchSilent       // LaunchTimeout has passed
-	BrowserCloseSilent // BrowserCloseTimeout has passed
-	BrowserWorn        // BrowserMaxAge of Browser has passed, or the pause before a sick one is replaced
-	CheckDue           // Browser is to be checked
-	CheckSilent        // the time of a check has passed
-	BrowserStalled     // an operation in Browser has been silent for StallTimeout, and nothing else answered
-	BrowserSilent      // Browser was asked whether it is there, and StallTimeout has passed
-	DrainSilent        // DrainTimeout has passed
-	RetryDue           // the pause after a failed round of opening has passed
-	RelaunchDue        // the pause after a failed launch has passed
-	ContractDue        // IdleContraction has passed
+	Silent         // the time for what was asked is over: Of, and its Tab, Context or Browser
+	Overdue        // its grace is over (OpenGrace, CloseGrace), from which nobody who waits counts on it: Of, Tab
+	RetireDue      // MaxAge of Tab, and its jitter, have passed
+	IdleDue        // nobody has held or waited for Affinity for MaxIdle
+	FreezeDue      // Tab has been idle, or a standby, for FreezeAfter
+	Expired        // the lease of Request has reached its limit
+	BrowserWorn    // BrowserMaxAge of Browser has passed, or the pause before a sick one is replaced
+	CheckDue       // Browser is to be checked
+	BrowserStalled // an operation in Browser has been silent for StallTimeout, and nothing else answered
+	DrainSilent    // DrainTimeout has passed
+	RetryDue       // the pause after a failed round of opening has passed
+	RelaunchDue    // the pause after a failed launch has passed
+	ContractDue    // IdleContraction has passed
 
 	EventKinds // how many there are
 )
 
+// What Done says of each operation, beyond its success:
+//
+//	Launch        Browser is ready; Checks
+//	Ping          Browser is there
+//	CheckBrowser  Browser did each kind of work
+//	OpenTab       Tab is at the standby state; Jitter, drawn for its MaxAge; Sessions
+//	ProbeTab      the main thread of Tab's page answers
+//	RescueTab     what held the main thread of Tab was stopped, and its page is at the standby state, or where it was
+//	ResetTab      Tab is back at the standby state
+//	FreezeTab     Tab's page is frozen
+//	EndSession    the session of Tab's last lease has ended; Left, Navigation
+//	BeginSession  the session of Tab's next lease has begun
+//	CloseTab      Tab is verified gone, and its context with it, unless Kept
+//	KillTab       the renderer of Tab is dead
+//	CloseContext  Context is verified gone
+//
+// A close that is asked for again is answered as the first. The end of a browser that was asked to
+// end is BrowserGone. Failed of a Launch has left no process; what a failed OpenTab has left is not
+// known; a close that failed was refused, or could not be verified.
+//
+// Silent of ResetTab is the end of the time of what is done to Tab between two leases, whichever
+// part of it, and Overdue of ProbeTab is of a rescue too. Silent of CloseContext ends a rung.
+
 // Deadline says whether a kind is one that State.Deadlines lists.
-func (k EventKind) Deadline() bool { return k >= RetireDue }
+func (k EventKind) Deadline() bool { return k >= Silent }
 
 // Event is one thing that happened. Fields that its kind does not mention are zero.
 type Event struct {
 	Request RequestID
 	Call    CallID
-	// Operation, of Probed to SessionBeginFailed and of a check, says which one is answered; 0: the
-	// last that was asked for.
-	Operation  Operation
+	// Operation, of what a page is asked and of a check, says which one is answered; 0: the last that
+	// was asked for.
+	Operation  OperationID
 	MaxLease   time.Duration // Requested: the lease's own limit; 0: the settings', negative: none
 	Memory     int64         // Measured: in bytes
 	MaxIdle    time.Duration // SweepRequested: how long an affinity has been idle
-	Jitter     time.Duration // Opened: added to the tab's MaxAge
+	Jitter     time.Duration // Done of OpenTab: added to the tab's MaxAge
 	Affinity   Affinity
 	Tab        TabID
 	Context    ContextID
 	Browser    BrowserID
 	Priority   int32
 	Kind       EventKind
+	Of         EffectKind // Done, Failed, Silent, Overdue: the operation. CallAbandoned: the answer waited for
 	Class      Class
+	Own        bool // Requested: a context of Affinity is made for it, and no standby serves it
 	NoWait     bool // Disposed: nobody waits for the end
 	Retain     bool // Disposed: the primary stays the affinity's
 	Wedged     bool // Discarded: the page did not answer
-	Kept       bool // Closed: only the page is gone, its context is left
-	Sessions   bool // Opened: each lease on Tab has a session of its own, and that of the first has begun
-	Checks     bool // BrowserReady: Browser can be checked
+	Kept       bool // Done of CloseTab: only the page is gone, its context is left
+	Sessions   bool // Done of OpenTab: each lease on Tab has a session of its own, and that of the first has begun
+	Checks     bool // Done of Launch: Browser can be checked
 	TooLarge   bool // Crashed: its page used more memory than it may, and is to be closed
 	Left       Left
 	Navigation Navigation
 }
+
+// Is says whether an event is of a kind, and about an operation.
+func (e *Event) Is(kind EventKind, of EffectKind) bool { return e.Kind == kind && e.Of == of }

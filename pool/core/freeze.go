@@ -37,11 +37,11 @@ func (s *State) thaw() {
 	if s.counts[Standby] == 0 || s.awakeStandby() != None {
 		return
 	}
-	for n := s.need() - s.thawing(); n > 0 && s.Standbys != None; n-- {
+	for n := s.standbyNeed() - s.thawing(); n > 0 && s.Standbys != None; n-- {
 		i := s.Standbys
 		s.unlink(&s.Standbys, &s.LastReady, i)
 		s.setState(i, Opening)
-		s.Tabs[i].ProbeBegan = s.Now
+		s.Tabs[i].Probed.Began = s.Now
 		s.ask(ProbeTab, i)
 	}
 }

@@ -13,20 +13,23 @@ func (s *State) grow() bool {
 	before := s.Capacity
 	others := max(0, s.unreserved())
 	want := s.shortage(s.permitsWanted[Urgent]+min(others, s.permitsWanted[Root]),
-		s.needs[Nested]+s.needs[Urgent]+min(others, s.needs[Root]))
+		s.needs[Nested]+s.needs[Urgent]+min(others, s.needs[Root]),
+		s.ownNeeds[Nested]+s.ownNeeds[Urgent]+min(others, s.ownNeeds[Root]))
 	s.Capacity = max(s.Capacity, min(s.Capacity+want, int32(s.Settings.Unreserved())))
 	// What there is now goes to the urgent ones first.
-	urgent := s.shortage(s.permitsWanted[Urgent]+s.heldPermit(), s.needs[Urgent]+s.entitledNeeds)
+	urgent := s.shortage(s.permitsWanted[Urgent]+s.heldPermit(), s.needs[Urgent]+s.entitledNeeds,
+		s.ownNeeds[Urgent]+s.ownEntitled)
 	s.Capacity = min(s.Capacity+min(want-(s.Capacity-before), urgent), int32(s.Settings.MaxPages))
 	return s.Capacity > before
 }
 
-// shortage is how much more capacity those need who want so many permits and so many tabs.
-func (s *State) shortage(permits, tabs int32) int32 {
+// shortage is how much more capacity those need who want so many permits and so many tabs, of which
+// no standby serves so many.
+func (s *State) shortage(permits, tabs, own int32) int32 {
 	if permits > 0 {
 		permits -= s.rootPermits() // fewer than none, where tabs were lost
 	}
-	return max(0, permits, tabs-s.relief()-s.counts[Standby])
+	return max(0, permits, tabs-s.relief()-s.counts[Standby], own-s.slots())
 }
 
 // heldPermit is 1 where the first urgent request has to leave the last permit to an older one that
@@ -53,8 +56,10 @@ func (s *State) heldPermit() int32 {
 // affinity, or that AffinityTabs lets through as well.
 func (s *State) firstUrgent() int32 {
 	r := None
-	if a := s.heads[Urgent]; a != None {
-		r = s.keys[a].queue[Urgent]
+	for _, a := range [...]int32{s.heads[Urgent], s.ownHeads[Urgent]} {
+		if a != None {
+			r = s.first(r, s.keys[a].queue[Urgent])
+		}
 	}
 	for _, a := range s.warmWaiting {
 		if k := s.at(a); s.underCap(k) {

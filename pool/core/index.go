@@ -22,6 +22,8 @@ type index struct {
 	keys        []affinityIndex // by handle
 	heads       [Classes]int32  // affinities by their first request of the class that is promised nothing, a heap
 	inside      [Classes]int32  // those of them in whose primary a tab can be opened, a heap
+	ownHeads    [Classes]int32  // the same as heads, of those whose contexts are made for them
+	ownInside   [Classes]int32  // those of them that have no idle tab, a heap
 	warmWaiting []Affinity      // those that have a waiting request, and a tab that is idle or almost
 	dirty       []Affinity      // those whose fresh numbers are stale; freshen brings them up to date
 }
@@ -40,8 +42,10 @@ type sums struct {
 	exhausted     int32          // those whose bypass is used up
 	openings      int32          // of all affinities, as are those that follow
 	needs         [Classes]int32
+	ownNeeds      [Classes]int32 // those of them that no standby serves
 	permitsWanted [Classes]int32
 	entitledNeeds int32
+	ownEntitled   int32 // those of them that no standby serves
 	doubted       int32 // affinities with too many doubtful ends
 }
 
@@ -68,15 +72,17 @@ type affinityIndex struct {
 	permits      [Classes]int32 // fresh: how many root leases its waiting requests could have together, but for the root limit and the reserve
 	entitled     int32          // how many nested requests at or above ReservedPriority wait and were promised nothing
 	entitledNeed int32          // fresh: how many of the needs of nested requests are for these
+	ownNeeds     [Classes]int32 // fresh: needs, where no standby serves them
+	ownEntitled  int32          // fresh: entitledNeed, likewise
 	waiting      [Classes]int32
 	promised     [Classes]int32 // how many of the waiting were promised a tab
 	queue        [Classes]int32 // those that were not, a heap
 	pins         [Classes]int32 // those that were, a heap
-	links        [Classes]links // its place among heads
-	inside       [Classes]links // its place among inside
+	links        [Classes]links // its place among heads, or ownHeads
+	inside       [Classes]links // its place among inside, or ownInside
 	warmAt       int32          // warmWaiting: its place there
-	listed       [Classes]bool  // whether it is among heads
-	listedInside [Classes]bool  // whether it is among inside
+	listed       [Classes]bool  // whether it is among heads, or ownHeads
+	listedInside [Classes]bool  // whether it is among inside, or ownInside
 	touched      bool           // it is in State.touched
 	dirty        bool
 	warmWaiting  bool // fresh: it has a waiting request, and a tab that is idle or almost
@@ -99,7 +105,7 @@ func (s *State) at(a Affinity) affinity { return affinity{&s.Affinities[a], &s.k
 // clear empties an index, keeps its memory, and makes room for the slots that the facts have.
 func (x *index) clear(f *Facts) {
 	old := *x
-	*x = index{orphans: None, endings: None, heads: noSlots, inside: noSlots}
+	*x = index{orphans: None, endings: None, heads: noSlots, inside: noSlots, ownHeads: noSlots, ownInside: noSlots}
 	x.tabIndex, x.leases = old.tabIndex.emptied(), old.leases.emptied()
 	x.contextIndex, x.requestIndex = old.contextIndex.emptied(), old.requestIndex.emptied()
 	x.inContexts = filled(old.inContexts, len(f.Contexts), contextIndex{})
@@ -217,5 +223,6 @@ func (x *index) copyFrom(o *index) {
 	x.inContexts, x.orphans, x.endings = append(x.inContexts[:0], o.inContexts...), o.orphans, o.endings
 	x.places = append(x.places[:0], o.places...)
 	x.keys, x.heads, x.inside = append(x.keys[:0], o.keys...), o.heads, o.inside
+	x.ownHeads, x.ownInside = o.ownHeads, o.ownInside
 	x.warmWaiting, x.dirty = append(x.warmWaiting[:0], o.warmWaiting...), append(x.dirty[:0], o.dirty...)
 }

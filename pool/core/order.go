@@ -48,14 +48,15 @@ func (s *State) eachCompetitor(r int32, fn func(*Request) bool) {
 		if !forPermit && !forRoom {
 			continue
 		}
-		more = s.eachAheadIn(s.heads[c], c, r, func(i int32) bool {
+		bypassed := func(i int32) bool {
 			q := &s.Requests[i]
 			short := forRoom && s.at(q.Affinity).needs[c] > 0
 			if q.Affinity == s.Requests[r].Affinity || !short && !forPermit {
 				return true
 			}
 			return fn(q)
-		})
+		}
+		more = s.eachAheadIn(s.heads[c], c, r, bypassed) && s.eachAheadIn(s.ownHeads[c], c, r, bypassed)
 	}
 }
 

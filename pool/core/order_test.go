@@ -200,7 +200,7 @@ var Spoils = map[string]func(s *State) bool{
 		return true
 	},
 	"forgets a context that ends": func(s *State) bool {
-		if next := plainDeadline(s); next.Event.Kind != ContextSilent {
+		if next := plainDeadline(s); !next.Event.Is(Silent, CloseContext) {
 			return false
 		}
 		s.endings = None

@@ -100,7 +100,7 @@ func TestWhatAStepArmsItSays(t *testing.T) {
 			before = after
 		}
 	}
-	for kind := core.RetireDue; kind < core.EventKinds; kind++ {
+	for kind := core.Silent; kind < core.EventKinds; kind++ {
 		if !kinds[kind] {
 			t.Errorf("no step has armed a deadline of kind %d", kind)
 		}

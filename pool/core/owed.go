@@ -36,7 +36,7 @@ func (s *State) Owed(fn func(e Effect, done bool)) {
 
 func (s *State) owedOf(t *Tab, fn func(e Effect, done bool)) {
 	c := &s.Contexts[t.Context]
-	e := Effect{Tab: t.ID, Context: c.ID, Browser: t.Browser, Affinity: t.Affinity, Operation: t.Operation}
+	e := Effect{Tab: t.ID, Context: c.ID, Browser: t.Browser, Affinity: t.Affinity, Operation: t.Number}
 	with := func(kind EffectKind) Effect {
 		e.Kind = kind
 		return e
@@ -46,20 +46,15 @@ func (s *State) owedOf(t *Tab, fn func(e Effect, done bool)) {
 	case t.AskedAt == Never:
 	case t.State == Idle, t.State == Standby:
 		fn(with(FreezeTab), false)
-	case t.State == Probing, t.thaws():
-		fn(with(ProbeTab), false)
-	case t.State == Rescuing:
-		fn(with(RescueTab), false)
-	case t.State == Resetting:
-		kind := [...]EffectKind{PartHalt: RescueTab, PartLeave: ResetTab, PartEnd: EndSession, PartBegin: BeginSession}[t.Part]
-		e.Halt = t.Part == PartHalt
-		fn(with(kind), false)
 	case t.State == Closing:
 		if t.Kill == KillAsked {
 			fn(with(KillTab), false)
 		}
 		e.Kept = s.inContexts[t.Context].tabs > 1 || s.isPrimary(t.Context)
 		fn(with(CloseAgain), false)
+	case t.underWay() != NoEffect && t.underWay() != OpenTab:
+		e.Halt = t.State == Resetting && t.Part == PartHalt
+		fn(with(t.underWay()), false)
 	}
 }
 

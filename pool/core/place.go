@@ -12,6 +12,7 @@ func (s *State) requested(e *Event) {
 	if limit == 0 {
 		limit = s.Settings.MaxLease
 	}
+	s.ownTerms(e)
 	s.LastOrder++
 	s.enqueue(Request{
 		ID: e.Request, Order: s.LastOrder, Arrived: s.Now, AdmittedAt: Never, Affinity: e.Affinity, MaxLease: limit,
@@ -78,7 +79,7 @@ func (s *State) placeFirst() bool {
 	if standby != None {
 		r = s.firstWaiting()
 	}
-	r = s.firstForPrimary(r)
+	r = s.firstOfOwn(s.firstForPrimary(r))
 	r = s.firstWarm(r)
 	if r == None {
 		return false
@@ -94,8 +95,8 @@ func (s *State) placeFirst() bool {
 		s.grant(r, i, Warm)
 	case s.ownAlmostIdle(q.Affinity) != None:
 		s.promise(r, s.ownAlmostIdle(q.Affinity))
-	case s.opensInPrimary(r):
-		s.promise(r, s.openInPrimary(q.Affinity))
+	case s.opensFor(r):
+		s.promise(r, s.openFor(q.Affinity))
 	default:
 		s.countBypass(r)
 		s.grant(r, standby, Adopted)
@@ -103,7 +104,8 @@ func (s *State) placeFirst() bool {
 	return true
 }
 
-// firstWaiting is the first admitted request that was promised nothing and is not held back.
+// firstWaiting is the first admitted request that a standby serves, that was promised nothing and
+// is not held back.
 func (s *State) firstWaiting() int32 {
 	r := None
 	for c := Root; c < Classes; c++ {
@@ -170,6 +172,14 @@ func (s *State) fits(k affinity) bool {
 	}
 	c, b := &s.Contexts[k.Primary], s.ready()
 	return int(s.inContexts[k.Primary].tabs) < s.Settings.TabsPerContext && b != nil && c.Browser == b.ID
+}
+
+// opensFor says whether a tab can be opened for a request alone.
+func (s *State) opensFor(r int32) bool {
+	if s.at(s.Requests[r].Affinity).Own {
+		return s.opensForOwn(r)
+	}
+	return s.opensInPrimary(r)
 }
 
 // opensInPrimary says whether a tab can be opened for a request inside its affinity's primary: that
@@ -301,16 +311,15 @@ func (s *State) bind(i, n int32) {
 func (s *State) openInPrimary(a Affinity) int32 {
 	c := s.at(a).Primary
 	i := s.addTab(Tab{Context: c, Affinity: a, Generation: s.LastGeneration + 1}) // later than any disposal so far
-	s.wearOut(s.Tabs[i].Browser)
-	t := &s.Tabs[i]
-	s.operation(Effect{Kind: OpenTab, Tab: t.ID, Context: s.Contexts[c].ID, Browser: t.Browser, Affinity: a})
+	s.askOpen(i)
 	return i
 }
 
 // reassign hands the idle tab that eviction would take to the first of those that are short of one,
 // with its context and its state; it is false where that is off, or not to be had.
 func (s *State) reassign() bool {
-	if !s.Settings.AllowReassign || s.need() <= s.relief()+s.counts[Standby] {
+	coming := s.relief() - s.slots() + s.counts[Standby]
+	if !s.Settings.AllowReassign || s.standbyNeed() <= coming+max(0, s.slots()-s.ownNeed()) {
 		return false
 	}
 	r := None
@@ -350,13 +359,13 @@ func (s *State) reassignTo(r int32) bool {
 
 // foreignIdle is the idle tab of another affinity that can be handed to a request, with its
 // context: the one that eviction would take, but for those that requests of their own affinity can
-// use.
+// use. No context that was made for an affinity is handed over.
 func (s *State) foreignIdle(r int32) int32 {
-	victim := None
+	victim, own := None, s.at(s.Requests[r].Affinity).Own
 	for i := range s.Tabs {
 		t := &s.Tabs[i]
 		if t.State == Idle && t.Affinity != s.Requests[r].Affinity && s.inContexts[t.Context].tabs == 1 &&
-			!s.usesOwn(t.Affinity) && (victim == None || s.colder(int32(i), victim)) {
+			!own && !s.at(t.Affinity).Own && !s.usesOwn(t.Affinity) && (victim == None || s.colder(int32(i), victim)) {
 			victim = int32(i)
 		}
 	}

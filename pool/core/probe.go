@@ -15,7 +15,7 @@ func (s *State) stale(i int32) bool {
 func (s *State) probe(i int32) {
 	s.setState(i, Probing)
 	t := &s.Tabs[i]
-	t.Suspect, t.Rescued, t.ProbeBegan = false, false, s.Now
+	t.Suspect, t.Rescued, t.Probed.Began = false, false, s.Now
 	s.ask(ProbeTab, i)
 }
 
@@ -33,7 +33,7 @@ func (s *State) doubt(i int32, reason Reason) {
 		s.endSession(i)
 	default:
 		s.probe(i)
-		t.Suspect, t.SuspectAt = true, s.Now
+		t.Suspect = true
 	}
 }
 
@@ -42,14 +42,14 @@ func (s *State) doubt(i int32, reason Reason) {
 func (s *State) probed(i int32) {
 	t := &s.Tabs[i]
 	if t.thaws() {
-		t.GoodAt, t.ProbeEnded, t.Frozen = s.Now, s.Now, false
+		t.GoodAt, t.Probed.Ended, t.Frozen = s.Now, s.Now, false
 		s.toStandbys(i)
 		return
 	}
 	if t.State != Probing {
 		return
 	}
-	t.GoodAt, t.ProbeEnded, t.Frozen = s.Now, s.Now, false
+	t.GoodAt, t.Probed.Ended, t.Frozen = s.Now, s.Now, false
 	s.judge(i, true)
 	reset := t.Suspect && !t.Rescued && s.Settings.Reset && t.Session != SessionEnding
 	if t.Suspect = false; reset {
@@ -77,17 +77,22 @@ func (s *State) probeFailed(i int32) {
 	}
 }
 
-func (s *State) rescue(i int32) {
-	s.setState(i, Rescuing)
-	s.ask(RescueTab, i)
+func (s *State) rescue(i int32) { s.goOn(i, Rescuing, RescueTab) }
+
+// goOn is the next that is done about a suspect. Its time counts from when it came into doubt.
+func (s *State) goOn(i int32, state TabState, of EffectKind) {
+	t := &s.Tabs[i]
+	began := t.Began
+	s.setState(i, state)
+	t.Began = began
+	s.ask(of, i)
 }
 
 func (s *State) wasRescued(i int32) {
 	switch t := &s.Tabs[i]; {
 	case t.State == Rescuing:
-		s.setState(i, Probing)
 		t.Rescued = true
-		s.ask(ProbeTab, i)
+		s.goOn(i, Probing, ProbeTab)
 	case t.State == Resetting && t.Part == PartHalt:
 		t.GoodAt = s.Now
 		s.judge(i, true)

@@ -42,7 +42,7 @@ func (s *State) endSession(i int32) {
 	s.ask(EndSession, i)
 }
 
-func (s *State) sessionEnded(e *Event, i int32) {
+func (s *State) sessionEnded(i int32, e Event) {
 	t := &s.Tabs[i]
 	if t.State != Resetting || t.Part != PartEnd {
 		return

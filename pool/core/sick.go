@@ -19,12 +19,12 @@ type Evidence struct {
 
 // Check is what the pool knows of its checks.
 type Check struct {
-	Browser   BrowserID // that is being checked; 0: none is
-	Operation Operation // its number
-	Began     Time      // when the last check began
-	Ended     Time      // when the last check ended
-	Failed    int32     // browsers replaced for a failed check, with no successful one since
-	ReplaceAt Time      // when the next may be replaced for one
+	Browser   BrowserID   // that is being checked; 0: none is
+	Operation OperationID // its number
+	Began     Time        // when the last check began
+	Ended     Time        // when the last check ended
+	Failed    int32       // browsers replaced for a failed check, with no successful one since
+	ReplaceAt Time        // when the next may be replaced for one
 }
 
 // checkPause is the least time from the beginning of one check to that of the next.
@@ -111,11 +111,11 @@ func (s *State) checked(b *Browser, e *Event) {
 		return
 	}
 	s.endCheck(b.ID)
-	if e.Kind != CheckSilent {
+	if !e.Is(Silent, CheckBrowser) {
 		s.hear(b.ID)
 	}
 	switch {
-	case e.Kind == Checked:
+	case e.Is(Done, CheckBrowser):
 		s.Check.Failed, s.Check.ReplaceAt, b.SickAt = 0, 0, 0
 	case b.State == BrowserServing && !b.Worn && b.SickAt == 0:
 		b.SickAt = max(s.Now, s.Check.ReplaceAt)

@@ -34,16 +34,28 @@ func (s *State) evict() bool {
 		return false
 	}
 	if need := s.need(); need > 0 {
-		evicted := false
-		for relief := s.relief() + s.counts[Standby]; relief < need && (s.evictOne(false) || s.closeOverdue()); relief++ {
-			evicted = true
-		}
-		return evicted
+		return s.evictFor(need-s.relief()-s.counts[Standby], s.ownNeed()-s.slots())
 	}
 	if s.target() > 0 && s.counts[Standby]+s.counts[Opening]-s.openings+s.counts[Closing]+s.doomed()+s.free() == 0 {
 		s.evictOne(true)
 	}
 	return false
+}
+
+// evictFor makes room for those who wait: so many tabs in all, and so many slots for those that no
+// standby serves.
+func (s *State) evictFor(tabs, slots int32) (evicted bool) {
+	for ; tabs > 0 || slots > 0; tabs, slots = tabs-1, slots-1 {
+		switch {
+		case s.evictOne(false):
+		case slots > 0 && s.closeStandby():
+			tabs++ // there is one less for the others
+		case !s.closeOverdue():
+			return evicted
+		}
+		evicted = true
+	}
+	return evicted
 }
 
 // doomed is how many leased tabs are marked to close. Each will free its slot, so the spare waits
@@ -115,7 +127,7 @@ func (s *State) colder(i, j int32) bool {
 }
 
 // opens says whether tabs can be opened now.
-func (s *State) opens() bool { return !s.Paused && s.Phase < PhaseEnding && s.ready() != nil }
+func (s *State) opens() bool { return !s.Openings.On && s.Phase < PhaseEnding && s.ready() != nil }
 
 // open asks for standbys until the target is met, and for one for each of those who wait.
 func (s *State) open() {
@@ -123,7 +135,7 @@ func (s *State) open() {
 		return
 	}
 	for s.free() > 0 {
-		need := s.need()
+		need := s.standbyNeed()
 		coming := s.counts[Standby] + s.counts[Opening] - s.openings
 		if coming >= s.target() && coming-s.overdue[Opening] >= need {
 			return
@@ -137,13 +149,13 @@ func (s *State) open() {
 
 // opened makes a tab a standby, or its affinity's where it was opened inside its primary. Where
 // nobody waits for the answer any more, what it opened is closed.
-func (s *State) opened(i int32, e *Event) {
+func (s *State) opened(i int32, e Event) {
 	t := &s.Tabs[i]
 	if !t.Unopened {
 		return
 	}
 	t.Unopened = false
-	t.OpenEnded, t.GoodAt = s.Now, s.Now
+	t.Opened.Ended, t.GoodAt = s.Now, s.Now
 	if t.Sessions = e.Sessions; t.Sessions {
 		t.Session = SessionOpen
 	}
@@ -155,7 +167,7 @@ func (s *State) opened(i int32, e *Event) {
 	}
 	s.Success = s.Rounds
 	if !s.draining(t.Browser) {
-		s.Paused, s.FailedOpenings = false, 0
+		s.Openings.On, s.Openings.Failures = false, 0
 	}
 	if s.Settings.MaxAge > 0 {
 		t.RetireAt = s.Now.Add(s.Settings.MaxAge).Add(e.Jitter)
@@ -166,6 +178,7 @@ func (s *State) opened(i int32, e *Event) {
 	case t.Affinity == 0:
 		s.toStandbys(i)
 	case s.wanted(t):
+		s.madeFor(t)
 		s.setState(i, Idle)
 		s.bind(i, +1)
 	default:

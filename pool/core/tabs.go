@@ -16,7 +16,7 @@ func (s *State) addTab(t Tab) int32 {
 	s.LastTab++
 	t.ID, t.Browser = s.LastTab, s.Contexts[t.Context].Browser
 	t.State, t.Unopened = Opening, true
-	t.Since, t.OpenBegan, t.AskedAt, t.RetireAt = s.Now, s.Now, s.Now, Never
+	t.Since, t.Began, t.Opened.Began, t.AskedAt, t.RetireAt = s.Now, s.Now, s.Now, s.Now, Never
 	s.Tabs[i] = t
 	s.moved = append(s.moved, i)
 	s.counts[Opening]++
@@ -68,7 +68,7 @@ func (s *State) setState(i int32, state TabState) {
 		s.overdue[t.State]--
 		t.Overdue = false
 	}
-	t.State, t.Since = state, s.Now
+	t.State, t.Since, t.Began = state, s.Now, s.Now
 	s.moved = append(s.moved, i)
 	s.counts[state]++
 	s.callsDue = s.callsDue || state == Standby
@@ -88,16 +88,14 @@ func (s *State) askHalt(i int32) { s.askTab(i, Effect{Kind: RescueTab, Halt: tru
 
 func (s *State) askTab(i int32, e Effect) {
 	t := &s.Tabs[i]
-	t.AskedAt = min(t.AskedAt, s.Now)
 	e.Tab, e.Context, e.Browser, e.Affinity = t.ID, s.Contexts[t.Context].ID, t.Browser, t.Affinity
-	s.operation(e)
-	t.Operation = s.LastOperation
+	s.begin(&t.Operation, e)
 }
 
 // markOverdue notes that what a tab waits for is no relief any more for requests that wait.
-func (s *State) markOverdue(kind EventKind, i int32) {
+func (s *State) markOverdue(i int32, of EffectKind) {
 	t := &s.Tabs[i]
-	if t.Overdue || kind != overdueKind(t.State) {
+	if t.Overdue || of != awaitedIn(t.State) {
 		return
 	}
 	s.unpin(i)
@@ -107,19 +105,19 @@ func (s *State) markOverdue(kind EventKind, i int32) {
 	s.touch(t.Affinity)
 }
 
-// overdueKind is the deadline from which what a tab in a state waits for is no relief any more.
-func overdueKind(state TabState) EventKind {
+// awaitedIn is what a tab in a state waits for, in the words of Overdue; NoEffect: for nothing.
+func awaitedIn(state TabState) EffectKind {
 	switch state {
 	case Opening:
-		return OpenOverdue
+		return OpenTab
 	case Probing, Rescuing:
-		return ProbeOverdue
+		return ProbeTab
 	case Resetting:
-		return ResetOverdue
+		return ResetTab
 	case Closing:
-		return CloseOverdue
+		return CloseTab
 	}
-	return NoEvent
+	return NoEffect
 }
 
 // toStandbys makes a tab a standby. It goes to the end of them, but for one of a browser that is

@@ -62,39 +62,7 @@ func (w *walk) step(e core.Event) {
 	w.log = append(w.log, line(e))
 	for _, f := range w.buffer {
 		w.log = append(w.log, "  -> "+string(trace.AppendEffect(nil, f, numbers{})))
-		answers := map[core.EffectKind][]core.EventKind{
-			core.Launch: {core.BrowserReady, core.BrowserFailed, core.BrowserGone}, core.CloseBrowser: {core.BrowserGone},
-			core.OpenTab: {core.Opened, core.OpenFailed, core.Crashed}, core.CloseTab: {core.Closed, core.CloseFailed},
-			core.CloseAgain: {core.Closed, core.CloseFailed}, core.KillTab: {core.Killed, core.KillFailed},
-			core.ProbeTab: {core.Probed, core.ProbeFailed, core.Crashed}, core.RescueTab: {core.Rescued, core.RescueFailed}, core.ResetTab: {core.WasReset, core.ResetFailed},
-			core.EndSession: {core.SessionEnded, core.SessionEndFailed}, core.BeginSession: {core.SessionBegun, core.SessionBeginFailed},
-			core.CloseContext: {core.ContextClosed, core.ContextCloseFailed}, core.Ping: {core.BrowserAnswered},
-			core.CheckBrowser: {core.Checked, core.CheckFailed},
-		}[f.Kind]
-		for _, kind := range answers {
-			a := core.Event{Kind: kind, Tab: f.Tab, Browser: f.Browser, Kept: kind == core.Closed && f.Kept}
-			if f.Kind == core.CloseContext {
-				a = core.Event{Kind: kind, Context: f.Context}
-			} else if a.Tab != 0 {
-				a.Browser = 0
-			}
-			if kind != core.Crashed && (f.Kind == core.ProbeTab || f.Kind == core.RescueTab || f.Kind == core.ResetTab || f.Kind == core.EndSession || f.Kind == core.BeginSession) {
-				a.Operation = f.Operation
-			}
-			if f.Kind == core.CheckBrowser {
-				a.Operation = f.Operation
-			}
-			if kind == core.BrowserReady {
-				a.Checks = w.checks
-			}
-			if kind == core.Opened {
-				a.Sessions = w.sessions
-			}
-			if kind == core.SessionEnded && w.random.IntN(4) == 0 {
-				a.Left, a.Navigation = core.Left(w.random.IntN(int(core.Lefts))), core.Navigation(w.random.IntN(int(core.Navigations)))
-			}
-			w.asked = append(w.asked, a)
-		}
+		w.asked = append(w.asked, w.answers(f)...)
 		switch f.Kind {
 		case core.Grant:
 			w.held = append(w.held, f.Request)
@@ -108,6 +76,46 @@ func (w *walk) step(e core.Event) {
 		}
 		w.t.Fatal(bad)
 	}
+}
+
+// answers are what a browser may say to an effect.
+func (w *walk) answers(f core.Effect) (all []core.Event) {
+	e := core.Event{Kind: core.Done, Of: f.Kind, Tab: f.Tab}
+	dies := core.Event{Kind: core.BrowserGone, Browser: f.Browser}
+	crashes := core.Event{Kind: core.Crashed, Tab: f.Tab}
+	switch f.Kind {
+	case core.Launch, core.Ping, core.CheckBrowser:
+		e.Browser = f.Browser
+	case core.CloseBrowser:
+		return []core.Event{dies}
+	case core.CloseContext:
+		e.Context = f.Context
+	case core.CloseTab, core.CloseAgain:
+		e.Of = core.CloseTab
+	}
+	switch f.Kind {
+	case core.CheckBrowser, core.ProbeTab, core.RescueTab, core.ResetTab, core.EndSession, core.BeginSession:
+		e.Operation = f.Operation
+	}
+	fails := e
+	fails.Kind = core.Failed
+	e.Kept = e.Of == core.CloseTab && f.Kept
+	e.Checks, e.Sessions = w.checks && f.Kind == core.Launch, w.sessions && f.Kind == core.OpenTab
+	if f.Kind == core.EndSession && w.random.IntN(4) == 0 {
+		e.Left, e.Navigation = core.Left(w.random.IntN(int(core.Lefts))), core.Navigation(w.random.IntN(int(core.Navigations)))
+	}
+	switch f.Kind {
+	case core.Launch:
+		return []core.Event{e, fails, dies}
+	case core.OpenTab, core.ProbeTab:
+		return []core.Event{e, fails, crashes}
+	case core.Ping:
+		return []core.Event{e}
+	}
+	if e.Tab != 0 && f.Kind != core.FreezeTab || f.Kind == core.CloseContext || f.Kind == core.CheckBrowser {
+		return []core.Event{e, fails}
+	}
+	return nil
 }
 
 func (w *walk) pick(ids []core.RequestID) core.RequestID {
@@ -143,7 +151,8 @@ func (w *walk) any() core.Event {
 		w.calls++
 		return core.Event{Kind: []core.EventKind{core.WarmRequested, core.RecycleRequested}[w.random.IntN(2)], Call: w.calls}
 	case n < 48:
-		return core.Event{Kind: []core.EventKind{core.DisposeAbandoned, core.WarmAbandoned, core.RecycleAbandoned}[w.random.IntN(3)], Call: w.calls}
+		of := []core.EffectKind{core.FinishDispose, core.FinishWarm, core.FinishRecycle}[w.random.IntN(3)]
+		return core.Event{Kind: core.CallAbandoned, Of: of, Call: w.calls}
 	case n < 60 && len(deadlines) > 0:
 		return deadlines[w.random.IntN(len(deadlines))].Event
 	case n == 61 && len(w.state.Tabs) > 0:
@@ -153,12 +162,12 @@ func (w *walk) any() core.Event {
 	case len(w.asked) > 0:
 		i := max(0, len(w.asked)-1-w.random.IntN(30))
 		e := w.asked[i]
-		if e.Kind == core.BrowserGone || e.Kind == core.Crashed || e.Kind == core.BrowserFailed {
+		if e.Kind == core.BrowserGone || e.Kind == core.Crashed || e.Is(core.Failed, core.Launch) {
 			if w.random.IntN(20) > 0 {
 				return core.Event{}
 			}
 		}
-		// core.Closed is true only of what was asked to close, which is when it is offered.
+		// A close is done only of what was asked to close, which is when it is offered.
 		return e
 	}
 	return core.Event{}
@@ -167,14 +176,17 @@ func (w *walk) any() core.Event {
 // nonsense is an answer that nobody has asked for.
 func (w *walk) nonsense() core.Event {
 	t := &w.state.Tabs[w.random.IntN(len(w.state.Tabs))]
-	kinds := []core.EventKind{core.OpenFailed, core.CloseFailed, core.Killed, core.KillFailed}
+	answers := []core.Event{{Kind: core.Failed, Of: core.OpenTab}, {Kind: core.Failed, Of: core.CloseTab},
+		{Kind: core.Done, Of: core.KillTab}, {Kind: core.Failed, Of: core.KillTab}}
 	if t.State != 0 && t.State != core.Closing && t.State != core.Lost {
-		kinds = append(kinds, core.Closed) // of one that is on its way out it could be so
+		answers = append(answers, core.Event{Kind: core.Done, Of: core.CloseTab}) // of one that is on its way out it could be so
 	}
 	if !t.Unopened {
-		kinds = append(kinds, core.Opened)
+		answers = append(answers, core.Event{Kind: core.Done, Of: core.OpenTab})
 	}
-	return core.Event{Kind: kinds[w.random.IntN(len(kinds))], Tab: t.ID}
+	e := answers[w.random.IntN(len(answers))]
+	e.Tab = t.ID
+	return e
 }
 
 func TestNothingThatHappensBreaksAnInvariant(t *testing.T) {

@@ -60,11 +60,11 @@ func TestShellFleetAMapIsWholeWithinASecond(t *testing.T) {
 		want := a.tellHundreds()
 		b.until("all are warm", b.has(want))
 		for away := range 20 { // it dies at any time between two beats
-			time.Sleep(time.Duration(away) * 17 * time.Millisecond)
+			<-time.After(time.Duration(away) * 17 * time.Millisecond)
 			b.change(func() { b.down = true })
-			time.Sleep(time.Duration(away) * 31 * time.Millisecond)
+			<-time.After(time.Duration(away) * 31 * time.Millisecond)
 			b.change(func() { b.down, b.entries = false, map[string]string{} })
-			time.Sleep(time.Second)
+			<-time.After(time.Second)
 			b.change(func() {
 				if !b.has(want)() {
 					t.Errorf("after %d: %d of %d entries", away, len(b.entries), len(want)+1)

@@ -22,7 +22,7 @@ func (s still) Stats() pool.Stats { return pool.Stats(s) }
 func observed(t *testing.T, o Options) *Collector {
 	t.Helper()
 	c := New(o)
-	c.Watch(still{Capacity: 4, Affinities: []pool.AffinityStats{{Key: "a", Tabs: 2, Waiting: 1}, {Key: "b"}}})
+	c.Watch(still{Capacity: 4, Closes: map[string]uint64{"eviction": 2, "crash": 1, "wedge": 0}, Affinities: []pool.AffinityStats{{Key: "a", Tabs: 2, Waiting: 1}, {Key: "b"}}})
 	for _, kind := range []pool.SpanKind{pool.SpanWait, pool.SpanLease, pool.SpanOpen} {
 		_, end := c.Start(t.Context(), pool.Span{Kind: kind})
 		end(pool.SpanEnd{Took: 300 * time.Millisecond, Outcome: pool.Outcomes(kind)[0],
@@ -74,7 +74,7 @@ pagepool_wait_seconds_count{outcome="refused"} 0
 	if err != nil {
 		t.Error(err)
 	}
-	for name, n := range map[string]int{"pagepool_tabs": 9, "pagepool_wait_part_seconds": 4, "pagepool_operation_seconds": 1, "pagepool_affinity_tabs": 0} {
+	for name, n := range map[string]int{"pagepool_tabs": 9, "pagepool_wait_part_seconds": 4, "pagepool_operation_seconds": 1, "pagepool_closes_total": 3, "pagepool_affinity_tabs": 0} {
 		if got := testutil.CollectAndCount(c, name); got != n {
 			t.Errorf("%s has %d series, want %d", name, got, n)
 		}
@@ -133,11 +133,15 @@ func TestMetricsLeaveOutNoFigureOfStats(t *testing.T) {
 		for _, m := range affinityStats {
 			told = told || m.read(&s.Affinities[0]) == 1e6
 		}
-		if !told && path != "Stats.Counters.Grants" { // the sum of grants_total: a test of the pool holds it to that
+		// The sums of grants_total and of closes_total: tests of the pool hold them to that.
+		if !told && path != "Stats.Counters.Grants" && path != "Stats.Counters.Closes" {
 			t.Errorf("no metric tells of %s", path)
 		}
 	}
 	figures(t, reflect.ValueOf(&s).Elem(), "Stats", tells)
+	s.Closes = map[string]uint64{"eviction": 1e6}
+	tells("Stats.Closes")
+	s.Closes = nil
 	figures(t, reflect.ValueOf(&s.Affinities[0]).Elem(), "AffinityStats", tells)
 }
 

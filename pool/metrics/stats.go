@@ -84,7 +84,11 @@ var stats = []stat{
 	counter("opens_total", "Tabs asked for.", func(c *pool.Counters) uint64 { return c.Opens }),
 	counter("open_failures_total", "Openings that failed or took longer than OpenTimeout.", func(c *pool.Counters) uint64 { return c.OpenFailures }),
 	counter("evictions_total", "Idle tabs closed to make room.", func(c *pool.Counters) uint64 { return c.Evictions }),
-	counter("closes_total", "Tabs that were asked to close, for whatever reason.", func(c *pool.Counters) uint64 { return c.Closes }),
+	{"closes_total", "Tabs that were asked to close, by the reason.", "reason", prometheus.CounterValue, func(s *pool.Stats, to func(float64, ...string)) {
+		for reason, n := range s.Closes {
+			to(float64(n), reason)
+		}
+	}},
 	counter("close_retries_total", "Tabs or contexts that had to be closed once more.", func(c *pool.Counters) uint64 { return c.CloseRetries }),
 	counter("kills_total", "Renderers killed because their tab did not close.", func(c *pool.Counters) uint64 { return c.Kills }),
 	counter("lost_total", "Tabs or contexts given up after the last rung.", func(c *pool.Counters) uint64 { return c.Lost }),

@@ -69,7 +69,7 @@ func TestShellTheLivePageSaysWhoHoldsWhatAndWhoWaitsForWhat(t *testing.T) {
 		html := get(t, p, poolhttp.Options{}, "/")
 		for _, want := range []string{
 			"1 leases, 1 waiting, capacity 1", `content="2"`, "https://example.com/first", "https://example.com/second",
-			"&lt;script&gt;", "for the root limit, of 1", "expire r1 in",
+			"&lt;script&gt;", "for the root limit, of 1", "expire r1 in", "<th>age</th>",
 		} {
 			if !strings.Contains(html, want) {
 				t.Errorf("no %q in\n%s", want, html)
@@ -84,7 +84,7 @@ func TestShellTheLivePageSaysWhoHoldsWhatAndWhoWaitsForWhat(t *testing.T) {
 		}
 		held := slices.IndexFunc(m.Tabs, func(x pool.LiveTab) bool { return x.State == "leased" })
 		if held < 0 || m.Tabs[held].Request != "r1" || m.Tabs[held].Affinity != secret || len(m.Waits) != 1 ||
-			m.Waits[0].Request != "r2" || m.Waits[0].Cause != "the root limit" || !slices.Equal(m.Waits[0].Tabs, []string{m.Tabs[held].ID}) {
+			m.Tabs[held].Age < m.Tabs[held].For || m.Tabs[held].Age > 3*time.Second || m.Waits[0].Request != "r2" || m.Waits[0].Cause != "the root limit" || !slices.Equal(m.Waits[0].Tabs, []string{m.Tabs[held].ID}) {
 			t.Errorf("%+v", m)
 		}
 	})

@@ -1,6 +1,6 @@
 // Package pooltest has a fake browser for the tests of services that use a pool: their timeouts,
-// retries and fallbacks are tried against the real pool, with pages that hang or crash, browsers that
-// die and openings that fail, without Chrome, under testing/synctest in milliseconds.
+// retries and fallbacks are tried against the real pool, with pages that hang or crash, browsers
+// that die and openings that fail, without Chrome, under testing/synctest in milliseconds.
 //
 //	synctest.Test(t, func(t *testing.T) {
 //		browser := new(pooltest.Browser)
@@ -12,10 +12,11 @@
 //		...
 //	})
 //
-// A service that works on *chrome.Page cannot be given another page, since that is a type of its own
-// with a connection behind it. Write such a service for any page: make the type that holds the pool
-// generic over the page, and give it what it does to a page as a func. In production that func drives
-// chromedp; in a test it is Browser.Visit. The example of package chrome called Service is complete.
+// A service that works on *chrome.Page cannot be given another page, since that is a type of its
+// own with a connection behind it. Write such a service for any page: make the type that holds the
+// pool generic over the page, and give it what it does to a page as a func. In production that func
+// drives chromedp; in a test it is Browser.Visit. The example of package chrome called Service is
+// complete.
 //
 // A Browser is ready as its zero value, is used by one pool or by several, and may be called at any
 // time by anybody. It keeps the time of package time, which is virtual inside a synctest bubble.
@@ -46,6 +47,7 @@ type Browser struct {
 		visits   map[string]int
 		opens    []fate // of the next openings
 		launches []fate // of the next launches
+		owns     map[string]bool
 	}
 }
 
@@ -57,8 +59,28 @@ type fate struct {
 
 // Launch is called by the pool.
 func (b *Browser) Launch(ctx context.Context) (pool.Browser[*Page], error) {
-	b.once.Do(func() { b.fake.Fate = b.fateOf })
+	b.once.Do(func() { b.fake.Fate, b.fake.Owns = b.fateOf, b.OwnContext })
 	return b.fake.Launch(ctx)
+}
+
+// OwnTerms gives affinities terms of their own, as a proxy of its own does in package chrome: their
+// contexts are made for them, and Page.MadeFor says for whom. It is called before they are used.
+func (b *Browser) OwnTerms(affinities ...string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.mu.owns == nil {
+		b.mu.owns = map[string]bool{}
+	}
+	for _, affinity := range affinities {
+		b.mu.owns[affinity] = true
+	}
+}
+
+// OwnContext is called by the pool.
+func (b *Browser) OwnContext(affinity string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.mu.owns[affinity]
 }
 
 // fateOf says what becomes of a call of the pool. A fate that was set is used up by it.
@@ -132,8 +154,8 @@ func (b *Browser) Alive() (browsers, contexts, pages int) {
 // Behaviour is what happens on a page that visits an address.
 type Behaviour func(ctx context.Context, b *Browser, page *Page) (string, error)
 
-// Serve says what happens at an address: the first visit meets the first behaviour, the next visit the
-// next one, and all further ones the last. It replaces what was said before.
+// Serve says what happens at an address: the first visit meets the first behaviour, the next visit
+// the next one, and all further ones the last. It replaces what was said before.
 func (b *Browser) Serve(address string, does ...Behaviour) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -151,9 +173,10 @@ func (b *Browser) Visits(address string) int {
 	return b.mu.visits[address]
 }
 
-// Visit is what a service does to a page: it has the page visit an address, and returns what that shows.
-// It waits while something holds the page's main thread. The error is the cause of ctx, or why the page
-// has ended, or that of the behaviour; an address that nothing is served at is an error.
+// Visit is what a service does to a page: it has the page visit an address, and returns what that
+// shows. It waits while something holds the page's main thread. The error is the cause of ctx, or
+// why the page has ended, or that of the behaviour; an address that nothing is served at is an
+// error.
 func (b *Browser) Visit(ctx context.Context, page *Page, address string) (string, error) {
 	if page == nil {
 		return "", errors.New("pooltest: Visit: the page is nil")

@@ -33,9 +33,9 @@ func poolFields(s *core.Facts) []field {
 		{"last-order", &s.LastOrder}, {"standbys", &s.Standbys}, {"last-ready", &s.LastReady},
 		{"root-open", &s.RootOpen}, {"urgent-open", &s.UrgentOpen}, {"capacity", &s.Capacity}, {"idle", &s.Idle},
 		{"idle-since", &s.IdleSince}, {"shrinking", &s.Shrinking}, {"contraction", &s.Contraction},
-		{"failed-openings", &s.FailedOpenings}, {"failed-browsers", &s.FailedBrowsers}, {"rounds", &s.Rounds},
-		{"success", &s.Success}, {"paused", &s.Paused}, {"retry-at", &s.RetryAt}, {"grounded", &s.Grounded},
-		{"relaunch-at", &s.RelaunchAt}, {"check-of", &s.Check.Browser}, {"check", &s.Check.Operation},
+		{"failed-openings", &s.Openings.Failures}, {"failed-browsers", &s.Launches.Failures}, {"rounds", &s.Rounds},
+		{"success", &s.Success}, {"paused", &s.Openings.On}, {"retry-at", &s.Openings.Until}, {"grounded", &s.Launches.On},
+		{"relaunch-at", &s.Launches.Until}, {"check-of", &s.Check.Browser}, {"check", &s.Check.Operation},
 		{"check-began", &s.Check.Began}, {"check-ended", &s.Check.Ended}, {"checks-failed", &s.Check.Failed}, {"replace-at", &s.Check.ReplaceAt}, {"phase", &s.Phase},
 		{"lightened", &s.Lightened},
 	}
@@ -45,28 +45,28 @@ func tabFields(t *core.Tab) []field {
 	return []field{
 		{"id", &t.ID}, {"state", &t.State}, {"browser", &t.Browser}, {"context", &t.Context}, {"affinity", &t.Affinity},
 		{"generation", &t.Generation}, {"holder", &t.Holder}, {"pinned", &t.Pinned}, {"since", &t.Since},
-		{"max-lease", &t.MaxLease}, {"suspect-at", &t.SuspectAt}, {"rung-since", &t.RungSince}, {"asked-at", &t.AskedAt},
-		{"open-began", &t.OpenBegan}, {"open-ended", &t.OpenEnded}, {"probe-began", &t.ProbeBegan},
-		{"probe-ended", &t.ProbeEnded}, {"good-at", &t.GoodAt}, {"retire-at", &t.RetireAt}, {"stamp", &t.Stamp},
+		{"max-lease", &t.MaxLease}, {"began", &t.Began}, {"asked-at", &t.AskedAt},
+		{"open-began", &t.Opened.Began}, {"open-ended", &t.Opened.Ended}, {"probe-began", &t.Probed.Began},
+		{"probe-ended", &t.Probed.Ended}, {"good-at", &t.GoodAt}, {"retire-at", &t.RetireAt}, {"stamp", &t.Stamp},
 		{"next", &t.Next}, {"prev", &t.Prev}, {"uses", &t.Uses}, {"class", &t.Class}, {"reason", &t.Reason},
 		{"rung", &t.Rung}, {"closes", &t.Closes}, {"kill", &t.Kill}, {"doomed", &t.Doomed}, {"overdue", &t.Overdue},
 		{"awaiting", &t.Awaiting}, {"unopened", &t.Unopened}, {"suspect", &t.Suspect}, {"rescued", &t.Rescued},
 		{"part", &t.Part}, {"session", &t.Session}, {"sessions", &t.Sessions}, {"retried", &t.Retried}, {"stuck", &t.Stuck}, {"unjudged", &t.Unjudged}, {"frozen", &t.Frozen}, {"doubtful", &t.Doubtful},
-		{"leased-at", &t.LeasedAt}, {"stuck-since", &t.StuckSince}, {"operation", &t.Operation}, {"memory", &t.Memory},
+		{"leased-at", &t.LeasedAt}, {"stuck-since", &t.StuckSince}, {"operation", &t.Number}, {"memory", &t.Memory},
 	}
 }
 
 func contextFields(c *core.Context) []field {
 	return []field{
 		{"id", &c.ID}, {"state", &c.State}, {"browser", &c.Browser}, {"affinity", &c.Affinity},
-		{"since", &c.Since}, {"rung-since", &c.RungSince}, {"asked-at", &c.AskedAt}, {"generation", &c.Generation},
-		{"rung", &c.Rung}, {"closes", &c.Closes}, {"retained", &c.Retained}, {"doubtful", &c.Doubtful},
+		{"since", &c.Since}, {"began", &c.Began}, {"asked-at", &c.AskedAt}, {"generation", &c.Generation},
+		{"rung", &c.Rung}, {"closes", &c.Closes}, {"retained", &c.Retained}, {"doubtful", &c.Doubtful}, {"awaiting", &c.Awaiting}, {"operation", &c.Number},
 	}
 }
 
 func affinityFields(k *core.AffinityFacts) []field {
 	return []field{
-		{"known", &k.Known}, {"generation", &k.Generation}, {"freed-at", &k.FreedAt}, {"open-since", &k.OpenSince},
+		{"known", &k.Known}, {"own", &k.Own}, {"generation", &k.Generation}, {"freed-at", &k.FreedAt}, {"open-since", &k.OpenSince},
 		{"stamp", &k.Stamp}, {"primary", &k.Primary}, {"tabs", &k.Tabs}, {"doubts", &k.Doubts},
 		{"doubt-since", &k.DoubtSince}, {"doubt-in", &k.DoubtIn},
 	}
@@ -241,9 +241,9 @@ func (n *Snapshot) readLine(words []Word) error {
 	case "browser":
 		return readFields(rest, browserFields(at(&s.Browsers, slot)))
 	case "context":
-		return readFields(rest, contextFields(at(&s.Contexts, slot)))
+		return readContext(rest, at(&s.Contexts, slot))
 	case "tab":
-		return readFields(rest, tabFields(at(&s.Tabs, slot)))
+		return readTab(rest, at(&s.Tabs, slot))
 	case "request":
 		return readFields(rest, requestFields(at(&s.Requests, slot)))
 	case "call":
@@ -283,6 +283,37 @@ func readNumbers[T int32 | core.Affinity](words []Word, list *[]T) error {
 // retiredFields are fields of earlier versions that nothing depends on any more. Dumps that have
 // them still read.
 var retiredFields = []string{"unreset", "root-full", "eligible", "tabs"}
+
+// earlier are facts of earlier versions, from which those of today follow.
+type earlier struct{ suspectAt, rungSince core.Time }
+
+func (e *earlier) fields() []field {
+	return []field{{"suspect-at", &e.suspectAt}, {"rung-since", &e.rungSince}}
+}
+
+func readTab(words []Word, t *core.Tab) error {
+	var e earlier
+	err := readFields(words, append(tabFields(t), e.fields()...))
+	switch doubted := t.State == core.Rescuing || t.State == core.Probing && t.Suspect; {
+	case t.Began != 0:
+	case e.rungSince != 0:
+		t.Began = e.rungSince
+	case e.suspectAt != 0 && doubted:
+		t.Began = e.suspectAt
+	default:
+		t.Began = t.Since
+	}
+	return err
+}
+
+func readContext(words []Word, c *core.Context) error {
+	var e earlier
+	err := readFields(words, append(contextFields(c), e.fields()...))
+	if e.rungSince != 0 {
+		c.Began, c.Awaiting = e.rungSince, c.AskedAt != core.Never
+	}
+	return err
+}
 
 func readFields(words []Word, fields []field) error {
 next:

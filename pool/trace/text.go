@@ -30,7 +30,7 @@ type sentence struct {
 	browser    core.BrowserID
 	context    core.ContextID
 	generation core.Generation
-	operation  core.Operation
+	operation  core.OperationID
 	priority   int32
 	how        core.How
 	reason     core.Reason
@@ -39,6 +39,7 @@ type sentence struct {
 	maxLease   time.Duration
 	maxIdle    time.Duration
 	jitter     time.Duration
+	own        bool
 	noWait     bool
 	retain     bool
 	wedged     bool
@@ -90,76 +91,92 @@ func (g grammar) with(options ...part) grammar {
 	return g
 }
 
-var events = [core.EventKinds]grammar{
-	core.NoEvent:            says("look"),
-	core.Requested:          says("get", requestPart, keyPart).with(nestedPart, priorityPart, maxLeasePart),
-	core.Abandoned:          says("abandon", requestPart),
-	core.Released:           says("release", requestPart),
-	core.Discarded:          says("discard", requestPart).with(wedgedPart),
-	core.Disposed:           says("dispose", disposalPart, keyPart).with(noWaitPart, retainPart),
-	core.DisposeAbandoned:   says("abandon", disposalPart),
-	core.SweepRequested:     says("evict-idle", idlePart),
-	core.WarmRequested:      says("warm", warmPart),
-	core.WarmAbandoned:      says("abandon", warmPart),
-	core.RecycleRequested:   says("recycle", recyclePart),
-	core.RecycleAbandoned:   says("abandon", recyclePart),
-	core.CloseRequested:     says("close"),
-	core.CloseExpired:       says("close-expired"),
-	core.BrowserReady:       says("browser ready", browserPart).with(checksPart),
-	core.BrowserFailed:      says("browser failed", browserPart),
-	core.BrowserGone:        says("browser gone", browserPart),
-	core.BrowserAnswered:    says("browser answers", browserPart),
-	core.LaunchSilent:       says("browser launch-silent", browserPart),
-	core.BrowserCloseSilent: says("browser close-silent", browserPart),
-	core.BrowserWorn:        says("browser worn", browserPart),
-	core.BrowserStalled:     says("browser stalled", browserPart),
-	core.Checked:            says("browser checked", browserPart).with(operationPart),
-	core.CheckFailed:        says("browser check-failed", browserPart).with(operationPart),
-	core.CheckDue:           says("browser check-due", browserPart),
-	core.CheckSilent:        says("browser check-silent", browserPart),
-	core.BrowserSilent:      says("browser silent", browserPart),
-	core.DrainSilent:        says("browser drain-silent", browserPart),
-	core.Opened:             says("opened", tabPart).with(sessionsPart, jitterPart),
-	core.OpenFailed:         says("open-failed", tabPart),
-	core.Probed:             says("probed", tabPart).with(operationPart),
-	core.ProbeFailed:        says("probe-failed", tabPart).with(operationPart),
-	core.Rescued:            says("rescued", tabPart).with(operationPart),
-	core.RescueFailed:       says("rescue-failed", tabPart).with(operationPart),
-	core.WasReset:           says("was-reset", tabPart).with(operationPart),
-	core.ResetFailed:        says("reset-failed", tabPart).with(operationPart),
-	core.WasFrozen:          says("frozen", tabPart).with(operationPart),
-	core.FreezeFailed:       says("freeze-failed", tabPart).with(operationPart),
-	core.SessionEnded:       says("session-ended", tabPart).with(leftPart, navigationPart, operationPart),
-	core.SessionEndFailed:   says("session-end-failed", tabPart).with(operationPart),
-	core.SessionBegun:       says("session-begun", tabPart).with(operationPart),
-	core.SessionBeginFailed: says("session-begin-failed", tabPart).with(operationPart),
-	core.Closed:             says("closed", tabPart).with(keptPart),
-	core.CloseFailed:        says("close-failed", tabPart),
-	core.Killed:             says("killed", tabPart),
-	core.KillFailed:         says("kill-failed", tabPart),
-	core.Crashed:            says("crashed", tabPart).with(tooLargePart),
-	core.ContextClosed:      says("context-closed", contextPart),
-	core.ContextCloseFailed: says("context-close-failed", contextPart),
-	core.Measured:           says("measured", memoryPart).with(ofTab, ofBrowser),
-	core.RetireDue:          says("retire", tabPart),
-	core.FreezeDue:          says("freeze-due", tabPart),
-	core.IdleDue:            says("idle-due", keyPart),
-	core.Expired:            says("expire", requestPart),
-	core.OpenOverdue:        says("open-overdue", tabPart),
-	core.OpenSilent:         says("open-silent", tabPart),
-	core.ProbeOverdue:       says("probe-overdue", tabPart),
-	core.ProbeSilent:        says("probe-silent", tabPart),
-	core.RescueSilent:       says("rescue-silent", tabPart),
-	core.ResetOverdue:       says("reset-overdue", tabPart),
-	core.ResetSilent:        says("reset-silent", tabPart),
-	core.CloseOverdue:       says("close-overdue", tabPart),
-	core.CloseSilent:        says("close-silent", tabPart),
-	core.KillSilent:         says("kill-silent", tabPart),
-	core.ContextSilent:      says("context-silent", contextPart),
-	core.RetryDue:           says("retry"),
-	core.RelaunchDue:        says("relaunch"),
-	core.ContractDue:        says("contract"),
+// events are the words of events. A word keeps its place, for histories are hashed by it.
+var events = []struct {
+	kind core.EventKind
+	of   core.EffectKind
+	grammar
+}{
+	{core.NoEvent, 0, says("look")},
+	{core.Requested, 0, says("get", requestPart, keyPart).with(nestedPart, priorityPart, maxLeasePart, ownPart)},
+	{core.Abandoned, 0, says("abandon", requestPart)},
+	{core.Released, 0, says("release", requestPart)},
+	{core.Discarded, 0, says("discard", requestPart).with(wedgedPart)},
+	{core.Disposed, 0, says("dispose", disposalPart, keyPart).with(noWaitPart, retainPart)},
+	{core.CallAbandoned, core.FinishDispose, says("abandon", disposalPart)},
+	{core.SweepRequested, 0, says("evict-idle", idlePart)},
+	{core.WarmRequested, 0, says("warm", warmPart)},
+	{core.CallAbandoned, core.FinishWarm, says("abandon", warmPart)},
+	{core.RecycleRequested, 0, says("recycle", recyclePart)},
+	{core.CallAbandoned, core.FinishRecycle, says("abandon", recyclePart)},
+	{core.CloseRequested, 0, says("close")},
+	{core.CloseExpired, 0, says("close-expired")},
+	{core.Done, core.Launch, says("browser ready", browserPart).with(checksPart)},
+	{core.Failed, core.Launch, says("browser failed", browserPart)},
+	{core.BrowserGone, 0, says("browser gone", browserPart)},
+	{core.Done, core.Ping, says("browser answers", browserPart)},
+	{core.Done, core.CheckBrowser, says("browser checked", browserPart).with(operationPart)},
+	{core.Failed, core.CheckBrowser, says("browser check-failed", browserPart).with(operationPart)},
+	{core.Done, core.OpenTab, says("opened", tabPart).with(sessionsPart, jitterPart)},
+	{core.Failed, core.OpenTab, says("open-failed", tabPart)},
+	{core.Done, core.ProbeTab, says("probed", tabPart).with(operationPart)},
+	{core.Failed, core.ProbeTab, says("probe-failed", tabPart).with(operationPart)},
+	{core.Done, core.RescueTab, says("rescued", tabPart).with(operationPart)},
+	{core.Failed, core.RescueTab, says("rescue-failed", tabPart).with(operationPart)},
+	{core.Done, core.ResetTab, says("was-reset", tabPart).with(operationPart)},
+	{core.Failed, core.ResetTab, says("reset-failed", tabPart).with(operationPart)},
+	{core.Done, core.FreezeTab, says("frozen", tabPart).with(operationPart)},
+	{core.Failed, core.FreezeTab, says("freeze-failed", tabPart).with(operationPart)},
+	{core.Done, core.EndSession, says("session-ended", tabPart).with(leftPart, navigationPart, operationPart)},
+	{core.Failed, core.EndSession, says("session-end-failed", tabPart).with(operationPart)},
+	{core.Done, core.BeginSession, says("session-begun", tabPart).with(operationPart)},
+	{core.Failed, core.BeginSession, says("session-begin-failed", tabPart).with(operationPart)},
+	{core.Done, core.CloseTab, says("closed", tabPart).with(keptPart)},
+	{core.Failed, core.CloseTab, says("close-failed", tabPart)},
+	{core.Done, core.KillTab, says("killed", tabPart)},
+	{core.Failed, core.KillTab, says("kill-failed", tabPart)},
+	{core.Crashed, 0, says("crashed", tabPart).with(tooLargePart)},
+	{core.Done, core.CloseContext, says("context-closed", contextPart)},
+	{core.Failed, core.CloseContext, says("context-close-failed", contextPart)},
+	{core.Measured, 0, says("measured", memoryPart).with(ofTab, ofBrowser)},
+	{core.RetireDue, 0, says("retire", tabPart)},
+	{core.IdleDue, 0, says("idle-due", keyPart)},
+	{core.FreezeDue, 0, says("freeze-due", tabPart)},
+	{core.Expired, 0, says("expire", requestPart)},
+	{core.Overdue, core.OpenTab, says("open-overdue", tabPart)},
+	{core.Silent, core.OpenTab, says("open-silent", tabPart)},
+	{core.Overdue, core.ProbeTab, says("probe-overdue", tabPart)},
+	{core.Silent, core.ProbeTab, says("probe-silent", tabPart)},
+	{core.Silent, core.RescueTab, says("rescue-silent", tabPart)},
+	{core.Overdue, core.ResetTab, says("reset-overdue", tabPart)},
+	{core.Silent, core.ResetTab, says("reset-silent", tabPart)},
+	{core.Overdue, core.CloseTab, says("close-overdue", tabPart)},
+	{core.Silent, core.CloseTab, says("close-silent", tabPart)},
+	{core.Silent, core.KillTab, says("kill-silent", tabPart)},
+	{core.Silent, core.CloseContext, says("context-silent", contextPart)},
+	{core.Silent, core.Launch, says("browser launch-silent", browserPart)},
+	{core.Silent, core.CloseBrowser, says("browser close-silent", browserPart)},
+	{core.BrowserWorn, 0, says("browser worn", browserPart)},
+	{core.CheckDue, 0, says("browser check-due", browserPart)},
+	{core.Silent, core.CheckBrowser, says("browser check-silent", browserPart)},
+	{core.BrowserStalled, 0, says("browser stalled", browserPart)},
+	{core.Silent, core.Ping, says("browser silent", browserPart)},
+	{core.DrainSilent, 0, says("browser drain-silent", browserPart)},
+	{core.RetryDue, 0, says("retry")},
+	{core.RelaunchDue, 0, says("relaunch")},
+	{core.ContractDue, 0, says("contract")},
 }
+
+// wordOf is the place of an event's word among events.
+var wordOf = func() (places [core.EventKinds][core.EffectKinds]uint8) {
+	for i := range events {
+		places[events[i].kind][events[i].of] = uint8(i)
+	}
+	return places
+}()
+
+// WordOf is a number for the word of an event, always the same; 0, where there is no such word.
+func WordOf(e *core.Event) int { return int(wordOf[e.Kind][e.Of]) }
 
 var effects = [core.EffectKinds]grammar{
 	core.NoEffect: says("nothing"),
@@ -199,31 +216,31 @@ func AppendEvent(b []byte, e core.Event, names Names) []byte {
 	s := sentence{
 		request: e.Request, affinity: e.Affinity, tab: e.Tab, context: e.Context, browser: e.Browser,
 		priority: e.Priority, class: e.Class, maxLease: e.MaxLease, maxIdle: e.MaxIdle, jitter: e.Jitter,
-		noWait: e.NoWait, retain: e.Retain, wedged: e.Wedged, kept: e.Kept, operation: e.Operation,
+		own: e.Own, noWait: e.NoWait, retain: e.Retain, wedged: e.Wedged, kept: e.Kept, operation: e.Operation,
 		sessions: e.Sessions, checks: e.Checks, tooLarge: e.TooLarge, left: e.Left, navigation: e.Navigation, memory: e.Memory,
 	}
-	switch e.Kind {
-	case core.WarmRequested, core.WarmAbandoned:
+	switch {
+	case e.Kind == core.WarmRequested || e.Of == core.FinishWarm:
 		s.warm = e.Call
-	case core.RecycleRequested, core.RecycleAbandoned:
+	case e.Kind == core.RecycleRequested || e.Of == core.FinishRecycle:
 		s.recycle = e.Call
 	default:
 		s.disposal = e.Call
 	}
-	return events[e.Kind].write(b, &s, names)
+	return events[WordOf(&e)].write(b, &s, names)
 }
 
 // ParseEvent reads an event. The error says what was expected.
 func ParseEvent(words []Word, names Names) (core.Event, error) {
-	kind, s, err := parse(events[:], words, names, false)
+	word, s, err := parse(len(events), eventAt, words, names, false)
 	if err != nil {
 		return core.Event{}, err
 	}
 	return core.Event{
-		Kind: core.EventKind(kind), Request: s.request, Call: s.disposal + s.warm + s.recycle, Affinity: s.affinity,
+		Kind: events[word].kind, Of: events[word].of, Request: s.request, Call: s.disposal + s.warm + s.recycle, Affinity: s.affinity,
 		Tab: s.tab, Context: s.context, Browser: s.browser, Priority: s.priority, Class: s.class,
 		MaxLease: s.maxLease, MaxIdle: s.maxIdle, Jitter: s.jitter,
-		NoWait: s.noWait, Retain: s.retain, Wedged: s.wedged, Kept: s.kept, Operation: s.operation,
+		Own: s.own, NoWait: s.noWait, Retain: s.retain, Wedged: s.wedged, Kept: s.kept, Operation: s.operation,
 		Sessions: s.sessions, Checks: s.checks, TooLarge: s.tooLarge, Left: s.left, Navigation: s.navigation, Memory: s.memory,
 	}, nil
 }
@@ -248,7 +265,7 @@ func AppendEffect(b []byte, e core.Effect, names Names) []byte {
 
 // parseEffect reads an effect, of which the end may be cut off. The error says what was expected.
 func parseEffect(words []Word, names Names, cut bool) (core.Effect, error) {
-	kind, s, err := parse(effects[:], words, names, cut)
+	kind, s, err := parse(len(effects), effectAt, words, names, cut)
 	if err != nil {
 		return core.Effect{}, err
 	}
@@ -294,13 +311,17 @@ func ParsePattern(words []Word, names Names) (core.Effect, error) {
 	return parseEffect(words, names, true)
 }
 
-func parse(kinds []grammar, words []Word, names Names, cut bool) (int, sentence, error) {
+func eventAt(i int) *grammar { return &events[i].grammar }
+
+func effectAt(i int) *grammar { return &effects[i] }
+
+func parse(n int, kinds func(int) *grammar, words []Word, names Names, cut bool) (int, sentence, error) {
 	if len(words) == 0 {
 		return 0, sentence{}, fmt.Errorf("nothing after the time: want what happened, such as get r1 KEY")
 	}
 	var best error
-	for kind := range kinds {
-		g := &kinds[kind]
+	for kind := range n {
+		g := kinds(kind)
 		rest, ok := g.cutVerb(words)
 		if !ok {
 			continue
@@ -314,7 +335,7 @@ func parse(kinds []grammar, words []Word, names Names, cut bool) (int, sentence,
 		}
 	}
 	if best == nil {
-		best = fmt.Errorf("unknown verb %s; the verbs are %s", words[0].short(), verbs(kinds))
+		best = fmt.Errorf("unknown verb %s; the verbs are %s", words[0].short(), verbs(n, kinds))
 	}
 	return 0, sentence{}, best
 }
@@ -377,10 +398,10 @@ func (g *grammar) wants() string {
 	return "what may follow is " + strings.Join(names, ", ")
 }
 
-func verbs(kinds []grammar) string {
+func verbs(n int, kinds func(int) *grammar) string {
 	var all []string
-	for _, g := range kinds {
-		if g.verb != "" && !slices.Contains(all, g.verb) {
+	for i := range n {
+		if g := kinds(i); g.verb != "" && !slices.Contains(all, g.verb) {
 			all = append(all, g.verb)
 		}
 	}

@@ -101,7 +101,7 @@ var (
 	inContext      = id("context=c1", "context=c", func(s *sentence) *core.ContextID { return &s.context })
 	ofBrowser      = id("browser=b1", "browser=b", func(s *sentence) *core.BrowserID { return &s.browser })
 	generationPart = id("generation=1", "generation=", func(s *sentence) *core.Generation { return &s.generation })
-	operationPart  = id("op=1", "op=", func(s *sentence) *core.Operation { return &s.operation })
+	operationPart  = id("op=1", "op=", func(s *sentence) *core.OperationID { return &s.operation })
 
 	keyPart = part{"an affinity key of 1 to 4096 bytes",
 		func(s *sentence, names Names) string {
@@ -181,6 +181,7 @@ var (
 	checksPart     = flag("checks", func(s *sentence) *bool { return &s.checks })
 	retainPart     = flag("retain", func(s *sentence) *bool { return &s.retain })
 	keptPart       = flag("kept", func(s *sentence) *bool { return &s.kept })
+	ownPart        = flag("own", func(s *sentence) *bool { return &s.own })
 	noWaitPart     = flag("nowait", func(s *sentence) *bool { return &s.noWait })
 	wedgedPart     = flag("wedged", func(s *sentence) *bool { return &s.wedged })
 	haltPart       = flag("halt", func(s *sentence) *bool { return &s.halt })

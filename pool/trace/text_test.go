@@ -26,10 +26,15 @@ func (k *keys) Handle(key string) core.Affinity {
 }
 
 func TestEveryKindIsWritten(t *testing.T) {
-	for kind, g := range events {
-		if g.verb == "" {
-			t.Errorf("event kind %d has no verb", kind)
+	written := map[core.EventKind]bool{}
+	for i, g := range events {
+		written[g.kind] = true
+		if g.verb == "" || WordOf(&core.Event{Kind: g.kind, Of: g.of}) != i {
+			t.Errorf("event kind %d of %d has no word of its own", g.kind, g.of)
 		}
+	}
+	if len(written) != int(core.EventKinds) {
+		t.Errorf("%d kinds of events have words, and there are %d", len(written), core.EventKinds)
 	}
 	for kind, g := range effects {
 		if g.verb == "" && core.EffectKind(kind) != core.EndLease {
@@ -72,18 +77,18 @@ func drawSentence(t *rapid.T, g grammar, names Names) sentence {
 func TestPropertyPrintingAndParsingAreInverse(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		names := &keys{}
-		kinds := events[:]
+		n, kinds := len(events), eventAt
 		if rapid.Bool().Draw(t, "effects") {
-			kinds = effects[:]
+			n, kinds = len(effects), effectAt
 		}
-		g := kinds[rapid.IntRange(0, len(kinds)-1).Draw(t, "kind")]
-		s := drawSentence(t, g, names)
+		g := kinds(rapid.IntRange(0, n-1).Draw(t, "kind"))
+		s := drawSentence(t, *g, names)
 		text := string(g.write(nil, &s, names))
 		words, err := Words(text)
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, back, err := parse(kinds, words, names, false)
+		_, back, err := parse(n, kinds, words, names, false)
 		if err != nil || back != s {
 			t.Fatalf("%s\nread back as %+v, %v\nwant         %+v", text, back, err, s)
 		}
@@ -120,7 +125,7 @@ func TestEventAndEffectKeepEveryField(t *testing.T) {
 func TestBadLinesSayWhatWasExpected(t *testing.T) {
 	for line, want := range map[string]string{
 		"":                    `nothing after the time: want what happened, such as get r1 KEY`,
-		"fly r1":              fmt.Sprintf("unknown verb %q; the verbs are %s", "fly", verbs(events[:])),
+		"fly r1":              fmt.Sprintf("unknown verb %q; the verbs are %s", "fly", verbs(len(events), eventAt)),
 		"get":                 `get: want a request such as r1`,
 		"get t1 a":            `get: want a request such as r1, got "t1"`,
 		"get r0 a":            `get: want a request such as r1, got "r0"`,

@@ -20,15 +20,16 @@ type Cause string
 
 // The causes, in the order in which they are looked for.
 const (
-	Promise      Cause = "its tab"        // a tab is opened, probed or begun for it
-	RootLimit    Cause = "the root limit" // every root lease that the pool gives is held
-	RootCap      Cause = "RootCap"        // its affinity holds as many root leases as RootCap says
-	AffinityTabs Cause = "AffinityTabs"   // its affinity has as many tabs as AffinityTabs says
-	Reserve      Cause = "the reserve"    // what is free is reserved for urgent root requests
-	Browser      Cause = "a browser"      // no browser serves
-	Pause        Cause = "the pause"      // openings failed, and the next round has not begun
-	Opening      Cause = "an opening"     // a tab that is on its way is for it, or for those ahead of it
-	Slot         Cause = "a slot"         // every slot is taken
+	Promise      Cause = "its tab"          // a tab is opened, probed or begun for it
+	RootLimit    Cause = "the root limit"   // every root lease that the pool gives is held
+	RootCap      Cause = "RootCap"          // its affinity holds as many root leases as RootCap says
+	AffinityTabs Cause = "AffinityTabs"     // its affinity has as many tabs as AffinityTabs says
+	Reserve      Cause = "the reserve"      // what is free is reserved for urgent root requests
+	Browser      Cause = "a browser"        // no browser serves
+	Bypass       Cause = "an older request" // which may not be overtaken again, though a tab is free
+	Pause        Cause = "the pause"        // openings failed, and the next round has not begun
+	Opening      Cause = "an opening"       // a tab that is on its way is for it, or for those ahead of it
+	Slot         Cause = "a slot"           // every slot is taken
 )
 
 // Wait is why one request waits.
@@ -39,7 +40,8 @@ type Wait struct {
 	Since    core.Time
 	For      Cause
 	Tabs     []core.TabID     // what is in its way: the tabs that would have to end, or to be ready
-	Ahead    []core.RequestID // which are served before it, where that matters
+	Ahead    []core.RequestID // which are served before it, where that matters; Bypass: the older ones
+	Bypassed int              // how often a later request of another affinity has overtaken it
 	Until    core.Time        // Pause and Browser: when the next attempt begins; 0: not known
 }
 
@@ -60,9 +62,9 @@ func Of(s *core.State) []Wait {
 	if len(requests) > 0 {
 		tabs = Tabs(s)
 	}
-	waits := make([]Wait, 0, len(requests))
+	waits, q := make([]Wait, 0, len(requests)), queueOf(s, tabs)
 	for i, r := range requests {
-		waits = append(waits, of(s, r, requests[:i], tabs))
+		waits = append(waits, q.of(r, requests[:i]))
 	}
 	return waits
 }
@@ -75,8 +77,9 @@ func Tabs(s *core.State) []core.TabView {
 	return tabs
 }
 
-func of(s *core.State, r core.RequestView, before []core.RequestView, tabs []core.TabView) Wait {
-	w := Wait{Request: r.ID, Affinity: r.Affinity, Class: r.Class, Since: r.Arrived}
+func (q *queue) of(r core.RequestView, before []core.RequestView) Wait {
+	s, tabs := q.s, q.tabs
+	w := Wait{Request: r.ID, Affinity: r.Affinity, Class: r.Class, Since: r.Arrived, Bypassed: r.Bypassed}
 	which := func(cause Cause, holds func(core.TabView) bool) Wait {
 		w.For = cause
 		for _, t := range tabs {
@@ -110,32 +113,43 @@ func of(s *core.State, r core.RequestView, before []core.RequestView, tabs []cor
 	case !r.Admitted:
 		return which(AffinityTabs, own)
 	}
-	for _, b := range before {
-		if b.Promised == 0 && b.Admitted {
-			w.Ahead = append(w.Ahead, b.ID)
-		}
-	}
 	if until, ok := noBrowser(s); ok {
-		w.Until = until
+		w.Until, w.Ahead = until, ahead(before)
 		return which(Browser, func(core.TabView) bool { return false })
 	}
+	if w.Ahead = q.heldBack(r, before); len(w.Ahead) > 0 {
+		return which(Bypass, func(t core.TabView) bool {
+			return slices.ContainsFunc(before, func(b core.RequestView) bool { return b.Promised == t.ID && slices.Contains(w.Ahead, b.ID) })
+		})
+	}
+	w.Ahead = ahead(before)
 	opening := func(t core.TabView) bool { return t.State == core.Opening }
 	switch {
 	case slices.ContainsFunc(tabs, opening):
 		return which(Opening, opening)
-	case s.Paused:
-		w.Until = s.RetryAt
+	case s.Openings.On:
+		w.Until = s.Openings.Until
 		return which(Pause, func(core.TabView) bool { return false })
 	}
 	return which(Slot, func(core.TabView) bool { return true })
+}
+
+// ahead are those of the requests before one that nothing but the want of a tab stops.
+func ahead(before []core.RequestView) (ids []core.RequestID) {
+	for _, b := range before {
+		if b.Promised == 0 && b.Admitted {
+			ids = append(ids, b.ID)
+		}
+	}
+	return ids
 }
 
 // noBrowser says whether no browser takes new tabs, and when the next launch begins.
 func noBrowser(s *core.State) (until core.Time, none bool) {
 	serves := false
 	s.EachBrowser(func(b core.BrowserView) { serves = serves || b.State == "ready" })
-	if !serves && s.Grounded {
-		until = s.RelaunchAt
+	if !serves && s.Launches.On {
+		until = s.Launches.Until
 	}
 	return until, !serves
 }
@@ -163,8 +177,15 @@ func (w Wait) Text(s *core.State, names trace.Names) string {
 	if w.Until > 0 {
 		fmt.Fprintf(&b, ", which begins in %v", Round((w.Until - s.Now).Duration()))
 	}
-	if len(w.Ahead) > 0 {
+	switch {
+	case w.For == Bypass:
+		fmt.Fprintf(&b, ", %s, which %s overtaken as often as MaxBypass=%s allows", ids("r", w.Ahead),
+			map[bool]string{true: "was", false: "were"}[len(w.Ahead) == 1], often(s.Settings.MaxBypass))
+	case len(w.Ahead) > 0:
 		b.WriteString(", behind " + ids("r", w.Ahead))
+	}
+	if w.Bypassed > 0 {
+		fmt.Fprintf(&b, ", overtaken %s (MaxBypass=%d)", times(w.Bypassed), s.Settings.MaxBypass)
 	}
 	for i, id := range w.Tabs {
 		t, _ := s.Tab(id)

@@ -13,7 +13,7 @@ import (
 
 func main() {
 	var o look.Options
-	strategy := flag.String("strategy", "search", "default, seeds, walk, pct or search")
+	strategy := flag.String("strategy", "search", "default, seeds, walk, pct, search or every")
 	flag.StringVar(&o.Claim, "claim", "", "the claim that has to break")
 	flag.StringVar(&o.Scenario, "scenario", "", "where to walk or search")
 	flag.Uint64Var(&o.Seed, "seed", 1, "the seed of the first schedule")

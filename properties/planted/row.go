@@ -131,6 +131,11 @@ func (b *Bug) MeasureSearch(binary string) (*Row, error) {
 	return row, nil
 }
 
+// SearchEvery does so with every claim on every transition.
+func (b *Bug) SearchEvery(binary string) (*look.Caught, error) {
+	return b.look(binary, "every", 1, searchEnough)
+}
+
 // ByDefault looks for a bug where nothing goes wrong and nobody is preempted.
 func (b *Bug) ByDefault(binary string) (*look.Caught, error) { return b.look(binary, "default", 1, 1) }
 

@@ -22,6 +22,7 @@ type process struct {
 type profile struct {
 	process *process
 	pages   []*Page
+	madeFor string // the affinity on whose terms it was made; empty: nobody's
 	memory  string
 	closed  chan struct{}
 	cause   error
@@ -85,6 +86,11 @@ func (c *profile) endLocked(cause error) {
 
 // NewContext makes a profile. It has no latency of its own: NewTab has that of both.
 func (p *process) NewContext(ctx context.Context) (pool.BrowserContext[*Page], error) {
+	return p.NewContextFor(ctx, "")
+}
+
+// NewContextFor makes a profile on the terms of an affinity.
+func (p *process) NewContextFor(ctx context.Context, affinity string) (pool.BrowserContext[*Page], error) {
 	p.launcher.mu.Lock()
 	defer p.launcher.mu.Unlock()
 	if p.cause != nil {
@@ -93,7 +99,7 @@ func (p *process) NewContext(ctx context.Context) (pool.BrowserContext[*Page], e
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	c := &profile{process: p, closed: make(chan struct{})}
+	c := &profile{process: p, madeFor: affinity, closed: make(chan struct{})}
 	p.profiles = append(p.profiles, c)
 	return c, nil
 }

@@ -56,6 +56,10 @@ type Launcher struct {
 	// Measures has the memory of its browsers be measured.
 	Measures bool
 
+	// Owns says which affinities have terms of their own; nil: none has. It must not call the
+	// Launcher.
+	Owns func(affinity string) bool
+
 	// FreezeAfter is how long a page has nobody before it is frozen; 0: it never is.
 	FreezeAfter time.Duration
 
@@ -219,6 +223,9 @@ func (l *Launcher) Leak(b pool.Browser[*Page], bytes int64) {
 	defer l.mu.Unlock()
 	b.(*process).memory += bytes
 }
+
+// OwnContext is what Owns says.
+func (l *Launcher) OwnContext(affinity string) bool { return l.Owns != nil && l.Owns(affinity) }
 
 // IdleFreeze is FreezeAfter.
 func (l *Launcher) IdleFreeze() time.Duration { return l.FreezeAfter }

@@ -67,7 +67,7 @@ const Never core.Time = math.MaxInt64
 
 // Operation is one thing that the browser was asked for and has not answered.
 type Operation struct {
-	ID      core.Operation
+	ID      core.OperationID
 	Due     core.Time // timed: when it answers
 	Browser core.BrowserID
 	Tab     core.TabID
@@ -86,50 +86,25 @@ type Operation struct {
 // pointer is good until the next call. A close of a tab whose opening is unanswered is dropped, as
 // long as its context is not there, or is to be kept: the core asks again when that answer comes.
 func (s *State) Begin(e core.Effect) *Operation {
-	o := Operation{ID: e.Operation, Browser: e.Browser, Tab: e.Tab, Context: e.Context, Kept: e.Kept, Force: e.Force}
-	switch e.Kind {
-	case core.Launch:
-		o.Kind = Launch
+	o := Operation{
+		ID: e.Operation, Kind: kindOf[e.Kind], Browser: e.Browser, Tab: e.Tab, Context: e.Context, Kept: e.Kept, Force: e.Force,
+	}
+	t := s.Tab(e.Tab)
+	switch {
+	case o.Kind == 0:
+		return nil
+	case o.Kind == Launch:
 		s.Browsers = append(s.Browsers, Browser{ID: e.Browser, Launching: true})
-	case core.CloseBrowser:
-		o.Kind = CloseBrowser
-	case core.Ping:
-		o.Kind = Ping
-	case core.CheckBrowser:
-		o.Kind = Check
-	case core.OpenTab:
-		o.Kind = Open
+	case o.Kind == Open:
 		known := s.Context(e.Context) != nil
 		if !known {
 			s.Contexts = append(s.Contexts, Context{ID: e.Context, Browser: e.Browser})
 		}
 		s.Tabs = append(s.Tabs, Tab{ID: e.Tab, Context: e.Context, Browser: e.Browser, Opening: true, Made: known, Own: !known})
-	case core.CloseTab, core.CloseAgain:
-		o.Kind = Close
-		if t := s.Tab(e.Tab); t != nil && t.Opening && (!t.Made || e.Kept) {
-			return nil
-		}
-	case core.KillTab:
-		o.Kind = Kill
-	case core.CloseContext:
-		o.Kind = CloseContext
-	case core.ProbeTab:
-		o.Kind = Probe
-	case core.RescueTab:
-		o.Kind = Rescue
-	case core.ResetTab:
-		o.Kind = Reset
-	case core.FreezeTab:
-		o.Kind = Freeze
-		if t := s.Tab(e.Tab); t != nil {
-			t.Frozen = true // from here on it may be
-		}
-	case core.EndSession:
-		o.Kind = EndSession
-	case core.BeginSession:
-		o.Kind = BeginSession
-	default:
+	case o.Kind == Close && t != nil && t.Opening && (!t.Made || e.Kept):
 		return nil
+	case o.Kind == Freeze && t != nil:
+		t.Frozen = true // from here on it may be
 	}
 	for _, h := range s.Holds {
 		o.Stuck = o.Stuck || h.names(&o)
@@ -272,13 +247,13 @@ func (s *State) Answer(i int, outcome Outcome) core.Event {
 
 // event is the answer of an operation, with what the browser knows besides.
 func (s *State) event(o *Operation, outcome Outcome) core.Event {
-	e, t := o.event(outcome), s.Tab(o.Tab)
+	e, t := o.Event(outcome), s.Tab(o.Tab)
 	switch {
-	case e.Kind == core.BrowserReady:
+	case e.Is(core.Done, core.Launch):
 		e.Checks = s.Checks
-	case e.Kind == core.Opened:
+	case e.Is(core.Done, core.OpenTab):
 		e.Sessions = s.Sessions
-	case e.Kind == core.SessionEnded && t != nil:
+	case e.Is(core.Done, core.EndSession) && t != nil:
 		e.Left, e.Navigation = t.Left, t.Navigation
 	}
 	return e
@@ -338,44 +313,48 @@ func (s *State) carryOut(o *Operation, outcome Outcome) {
 	}
 }
 
-// answers are the events by which an operation of a kind works, and by which it fails.
-var answers = [...][2]core.EventKind{
-	Launch:       {core.BrowserReady, core.BrowserFailed},
-	CloseBrowser: {core.BrowserGone, core.BrowserGone},
-	Open:         {core.Opened, core.OpenFailed},
-	Close:        {core.Closed, core.CloseFailed},
-	Kill:         {core.Killed, core.KillFailed},
-	CloseContext: {core.ContextClosed, core.ContextCloseFailed},
-	Probe:        {core.Probed, core.ProbeFailed},
-	Rescue:       {core.Rescued, core.RescueFailed},
-	Reset:        {core.WasReset, core.ResetFailed},
-	Freeze:       {core.WasFrozen, core.FreezeFailed},
-	Ping:         {core.BrowserAnswered, core.BrowserAnswered},
-	Check:        {core.Checked, core.CheckFailed},
-	EndSession:   {core.SessionEnded, core.SessionEndFailed},
-	BeginSession: {core.SessionBegun, core.SessionBeginFailed},
+// begunBy are the effects that begin operations of each kind, and kindOf is the inverse. A close is
+// asked for again in other words.
+var begunBy = [...]core.EffectKind{
+	Launch: core.Launch, CloseBrowser: core.CloseBrowser, Ping: core.Ping, Check: core.CheckBrowser,
+	Open: core.OpenTab, Close: core.CloseTab, Kill: core.KillTab, CloseContext: core.CloseContext,
+	Probe: core.ProbeTab, Rescue: core.RescueTab, Reset: core.ResetTab, Freeze: core.FreezeTab,
+	EndSession: core.EndSession, BeginSession: core.BeginSession,
 }
+
+var kindOf = func() (kinds [core.EffectKinds]OperationKind) {
+	for _, kind := range OperationKinds {
+		kinds[begunBy[kind]] = kind
+	}
+	kinds[core.CloseAgain] = Close
+	return kinds
+}()
 
 // OperationOf says which kind of operation an event answers, and how: a failed opening has left its
 // page behind. The kind is 0 where the event is no answer.
-func OperationOf(e core.EventKind) (OperationKind, Outcome) {
-	for _, kind := range OperationKinds {
-		switch {
-		case answers[kind][Works] == e:
-			return kind, Works
-		case answers[kind][Fails] == e && kind == Open:
-			return kind, FailsAnyway
-		case answers[kind][Fails] == e:
-			return kind, Fails
-		}
+func OperationOf(e core.Event) (OperationKind, Outcome) {
+	switch {
+	case e.Kind == core.BrowserGone:
+		return CloseBrowser, Works
+	case e.Kind == core.Done:
+		return kindOf[e.Of], Works
+	case e.Is(core.Failed, core.OpenTab):
+		return Open, FailsAnyway
+	case e.Kind == core.Failed:
+		return kindOf[e.Of], Fails
 	}
 	return 0, Works
 }
 
-// event is the answer of an operation as the core hears it.
-func (o *Operation) event(outcome Outcome) core.Event {
-	e := core.Event{Kind: answers[o.Kind][min(outcome, Fails)]}
+// Event is the answer of an operation as the core hears it, but for what the browser knows besides.
+func (o *Operation) Event(outcome Outcome) core.Event {
+	e := core.Event{Kind: core.Done, Of: begunBy[o.Kind]}
+	if outcome != Works {
+		e.Kind = core.Failed
+	}
 	switch {
+	case o.Kind == CloseBrowser:
+		e = core.Event{Kind: core.BrowserGone, Browser: o.Browser}
 	case o.Kind.OfBrowser():
 		e.Browser = o.Browser
 		if o.Kind == Check {
@@ -385,7 +364,7 @@ func (o *Operation) event(outcome Outcome) core.Event {
 		e.Context = o.Context
 	default:
 		e.Tab = o.Tab
-		e.Kept = o.Kept && e.Kind == core.Closed
+		e.Kept = o.Kept && e.Is(core.Done, core.CloseTab)
 		if o.Kind.OfPage() {
 			e.Operation = o.ID
 		}

@@ -138,6 +138,9 @@ func (p *Page) Recall() string {
 // Profile stands for the page's profile: it is equal for pages of one, and for no others.
 func (p *Page) Profile() any { return p.profile }
 
+// MadeFor is the affinity on whose terms the page's profile was made; empty: nobody's.
+func (p *Page) MadeFor() string { return p.profile.madeFor }
+
 func (p *Page) hold(held hold) {
 	p.mu().Lock()
 	defer p.mu().Unlock()

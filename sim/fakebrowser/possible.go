@@ -17,9 +17,9 @@ import (
 // ends is answered after it, and to nobody. What a failed opening has not left is closed without
 // asking. A launch that was given up and works all the same is told of by the browser's end alone.
 type Possible struct {
-	states  []State          // without two that are equal
-	givenUp []core.Operation // whose end is not the browser's answer any more
-	bereft  []Operation      // of browsers that are gone: what was outstanding on their pages and contexts
+	states  []State            // without two that are equal
+	givenUp []core.OperationID // whose end is not the browser's answer any more
+	bereft  []Operation        // of browsers that are gone: what was outstanding on their pages and contexts
 }
 
 // possibleMost is how many states are kept in mind. More than a few is a mistake of this file.
@@ -101,7 +101,7 @@ func (p *Possible) Answered(e core.Event) error {
 	if len(next) == 0 {
 		return p.refusal(e)
 	}
-	if e.Kind == core.BrowserGone || e.Kind == core.BrowserFailed {
+	if e.Kind == core.BrowserGone || e.Is(core.Failed, core.Launch) {
 		for _, o := range p.states[0].Operations {
 			if o.Browser == e.Browser && !o.Kind.OfBrowser() {
 				p.bereft = append(p.bereft, o)
@@ -134,18 +134,18 @@ func (p *Possible) after(s *State, e core.Event) (next []State) {
 	after := s.clone()
 	var brought core.Event
 	ok := false
-	switch e.Kind {
-	case core.Crashed:
+	switch {
+	case e.Kind == core.Crashed:
 		brought, ok = after.Crash(e.Tab)
 		brought.TooLarge = e.TooLarge
-	case core.Measured:
+	case e.Kind == core.Measured:
 		brought, ok = e, after.Tab(e.Tab) != nil || after.Browser(e.Browser) != nil
-	case core.BrowserGone:
+	case e.Kind == core.BrowserGone:
 		if b := after.Browser(e.Browser); b != nil && b.Launching && p.asksToEnd(s, e.Browser) {
 			b.Launching = false // it was started, and ended at once: the shell tells of the end alone
 		}
 		brought, ok = after.Die(e.Browser)
-	case core.BrowserFailed:
+	case e.Is(core.Failed, core.Launch):
 		brought, ok = after.Die(e.Browser)
 	}
 	if ok && brought == e {
@@ -171,7 +171,7 @@ func same(brought, heard core.Event) bool {
 	return brought == heard
 }
 
-func (o *Operation) answers(e core.Event, outcome Outcome) bool { return same(o.event(outcome), e) }
+func (o *Operation) answers(e core.Event, outcome Outcome) bool { return same(o.Event(outcome), e) }
 
 // endsWithItsBrowser says whether an event can be the end of an operation whose browser is gone: it
 // failed, or what it was to end is gone with the browser.
@@ -214,14 +214,15 @@ func (p *Possible) refusal(e core.Event) error {
 // GaveUp takes in a deadline of the core. With it the shell gives up what is under way.
 func (p *Possible) GaveUp(e core.Event) {
 	p.begin()
-	switch e.Kind {
-	case core.OpenSilent, core.ProbeSilent, core.RescueSilent, core.ResetSilent, core.CloseSilent, core.KillSilent:
+	switch {
+	case e.Kind != core.Silent, e.Of == core.Ping:
+	case e.Tab != 0:
 		p.giveUp(func(o *Operation) bool { return o.Tab == e.Tab })
-	case core.CheckSilent:
+	case e.Of == core.CheckBrowser:
 		p.giveUp(func(o *Operation) bool { return o.Kind == Check && o.Browser == e.Browser })
-	case core.ContextSilent:
+	case e.Context != 0:
 		p.giveUp(func(o *Operation) bool { return o.Kind == CloseContext && o.Context == e.Context })
-	case core.LaunchSilent, core.BrowserCloseSilent:
+	default:
 		p.giveUp(func(o *Operation) bool { return o.Browser == e.Browser })
 	}
 }
@@ -249,7 +250,7 @@ func (p *Possible) isGivenUp(o *Operation) bool {
 
 // forget drops what was given up and has ended.
 func (p *Possible) forget() {
-	p.givenUp = slices.DeleteFunc(p.givenUp, func(id core.Operation) bool {
+	p.givenUp = slices.DeleteFunc(p.givenUp, func(id core.OperationID) bool {
 		for i := range p.states {
 			if slices.ContainsFunc(p.states[i].Operations, func(o Operation) bool { return o.ID == id }) {
 				return false

@@ -19,18 +19,18 @@ func TestABrowserThatIsSilentDoesNothing(t *testing.T) {
 		}
 	}
 	p.Asked(core.Effect{Kind: core.Launch, Browser: 1, Operation: 100})
-	heard(core.Event{Kind: core.BrowserReady, Browser: 1})
+	heard(core.Event{Kind: core.Done, Of: core.Launch, Browser: 1})
 	for id := core.TabID(1); id <= tabs; id++ {
-		p.Asked(core.Effect{Kind: core.OpenTab, Browser: 1, Context: core.ContextID(id), Tab: id, Operation: core.Operation(id)})
-		heard(core.Event{Kind: core.Opened, Tab: id})
+		p.Asked(core.Effect{Kind: core.OpenTab, Browser: 1, Context: core.ContextID(id), Tab: id, Operation: core.OperationID(id)})
+		heard(core.Event{Kind: core.Done, Of: core.OpenTab, Tab: id})
 	}
 	if !p.FallSilent(1) {
 		t.Fatal("it cannot fall silent")
 	}
 	for id := core.TabID(1); id <= tabs; id++ {
-		p.Asked(core.Effect{Kind: core.CloseTab, Browser: 1, Context: core.ContextID(id), Tab: id, Operation: core.Operation(200 + id)})
-		p.GaveUp(core.Event{Kind: core.CloseSilent, Tab: id})
-		heard(core.Event{Kind: core.CloseFailed, Tab: id})
+		p.Asked(core.Effect{Kind: core.CloseTab, Browser: 1, Context: core.ContextID(id), Tab: id, Operation: core.OperationID(200 + id)})
+		p.GaveUp(core.Event{Kind: core.Silent, Of: core.CloseTab, Tab: id})
+		heard(core.Event{Kind: core.Failed, Of: core.CloseTab, Tab: id})
 	}
 	if n := p.Count(); n != 1 {
 		t.Errorf("%d browsers are possible, want the one that did nothing", n)
@@ -43,7 +43,7 @@ func TestAPageThatIsClosedEndsWhatItWasAsked(t *testing.T) {
 		var p fakebrowser.Possible
 		p.Asked(core.Effect{Kind: core.Launch, Browser: 1, Operation: 1})
 		p.Asked(core.Effect{Kind: core.OpenTab, Browser: 1, Context: 1, Tab: 1, Operation: 2})
-		for _, e := range []core.Event{{Kind: core.BrowserReady, Browser: 1}, {Kind: core.Opened, Tab: 1}} {
+		for _, e := range []core.Event{{Kind: core.Done, Of: core.Launch, Browser: 1}, {Kind: core.Done, Of: core.OpenTab, Tab: 1}} {
 			if err := p.Answered(e); err != nil {
 				t.Fatal(err)
 			}
@@ -55,7 +55,7 @@ func TestAPageThatIsClosedEndsWhatItWasAsked(t *testing.T) {
 		if closed {
 			p.Asked(core.Effect{Kind: core.CloseTab, Browser: 1, Context: 1, Tab: 1, Operation: 4})
 		}
-		err := p.Answered(core.Event{Kind: core.ProbeFailed, Tab: 1, Operation: 3})
+		err := p.Answered(core.Event{Kind: core.Failed, Of: core.ProbeTab, Tab: 1, Operation: 3})
 		if (err == nil) != closed {
 			t.Errorf("closed %t: a probe of a page that loops fails, and: %v", closed, err)
 		}

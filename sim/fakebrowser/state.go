@@ -245,12 +245,12 @@ func (s *State) Die(id core.BrowserID) (core.Event, bool) {
 	if b == nil {
 		return core.Event{}, false
 	}
-	kind := core.BrowserGone
+	event := core.Event{Kind: core.BrowserGone, Browser: id}
 	if b.Launching {
-		kind = core.BrowserFailed
+		event.Kind, event.Of = core.Failed, core.Launch
 	}
 	s.removeBrowser(id)
-	return core.Event{Kind: kind, Browser: id}, true
+	return event, true
 }
 
 // WriteOff notes that the pool has given a browser up.

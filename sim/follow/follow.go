@@ -28,9 +28,9 @@ type Follower struct {
 	lines    []line
 	last     []line   // the last of all lines, for reports
 	outside  *Outside // the first event that the fake browser never brings
-	launches map[core.Operation]core.BrowserID
+	launches map[core.OperationID]core.BrowserID
 	fates    map[core.TabID]*Fate // of tabs whose page looped
-	asked    map[core.Operation]core.Time
+	asked    map[core.OperationID]core.Time
 	took     traffic.Samples
 	waits    traffic.Waits
 }
@@ -69,7 +69,7 @@ func New(settings core.Settings, keep bool) (*Follower, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Follower{world: w, keep: keep, launches: map[core.Operation]core.BrowserID{}, fates: map[core.TabID]*Fate{}, asked: map[core.Operation]core.Time{}}, nil
+	return &Follower{world: w, keep: keep, launches: map[core.OperationID]core.BrowserID{}, fates: map[core.TabID]*Fate{}, asked: map[core.OperationID]core.Time{}}, nil
 }
 
 // Step takes in one event that the pool has taken in; affinity is the key of the event's handle.
@@ -104,7 +104,7 @@ func (f *Follower) Step(at core.Time, affinity string, e core.Event, hash uint64
 		_ = w.Perform(e) // a world without a browser refuses nothing
 	}
 	f.tally()
-	if e.Kind == core.LaunchSilent || e.Kind == core.BrowserCloseSilent {
+	if e.Is(core.Silent, core.Launch) || e.Is(core.Silent, core.CloseBrowser) {
 		known := false
 		w.Core().EachBrowser(func(b core.BrowserView) { known = known || b.ID == e.Browser })
 		if !known {
@@ -119,7 +119,7 @@ func (f *Follower) Step(at core.Time, affinity string, e core.Event, hash uint64
 // could asks whether the fake browser, and the core's clock, could have brought an event.
 func (f *Follower) could(e core.Event) error {
 	w := f.world
-	if kind, _ := fakebrowser.OperationOf(e.Kind); kind != 0 || e.Kind == core.Crashed {
+	if kind, _ := fakebrowser.OperationOf(e); kind != 0 || e.Kind == core.Crashed {
 		f.measure(kind, e)
 		return f.possible.Answered(e)
 	}
@@ -296,7 +296,7 @@ func (f *Follower) measure(kind fakebrowser.OperationKind, e core.Event) {
 	}
 	id := s.Operations[i].ID
 	since, known := f.asked[id]
-	if _, outcome := fakebrowser.OperationOf(e.Kind); known && outcome == fakebrowser.Works {
+	if _, outcome := fakebrowser.OperationOf(e); known && outcome == fakebrowser.Works {
 		f.took.Add(kind, f.world.Now()-since)
 	}
 	delete(f.asked, id)
@@ -306,4 +306,4 @@ func (f *Follower) measure(kind fakebrowser.OperationKind, e core.Event) {
 func (f *Follower) Latencies(comments ...string) []byte { return f.took.Text(comments...) }
 
 // Launched is the browser of a launch; 0: it is not known.
-func (f *Follower) Launched(o core.Operation) core.BrowserID { return f.launches[o] }
+func (f *Follower) Launched(o core.OperationID) core.BrowserID { return f.launches[o] }

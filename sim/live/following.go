@@ -171,7 +171,7 @@ func (f *following) loops(id core.TabID) {
 // fellSilent notes that the browser of a launch answers nothing from now on.
 func (f *following) fellSilent(launch uint64) {
 	f.tell(told{act: func(x *follow.Follower, at core.Time) {
-		if b := x.Launched(core.Operation(launch)); b != 0 {
+		if b := x.Launched(core.OperationID(launch)); b != 0 {
 			x.FallSilent(at, b)
 		}
 	}})

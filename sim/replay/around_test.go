@@ -2,6 +2,7 @@ package replay
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 
 	"github.com/pagepool/pagepool/pool/core"
@@ -107,5 +108,48 @@ func TestASearchAroundADumpFollowsTheWholeNight(t *testing.T) {
 	x, err := Around(tr, 1, "dump", sim.ExploreOptions{})
 	if err != nil || x.Violation != nil || !x.Complete || x.States < 10*alone.States {
 		t.Errorf("%v, %v: %d states within one deviation, %d without", err, x.Violation, x.States, alone.States)
+	}
+}
+
+// What a search around a trace, or from its end, did is written down behind what the trace says. A healthy
+// core breaks nothing, so the ways are taken by hand.
+func TestWhatASearchFromATraceDidIsFollowedAgain(t *testing.T) {
+	tr := traceNamed(t, "traces/e-02-dead-key.trace")
+	a, _, err := aroundOf(tr, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken := &sim.Violation{Property: "capacity"}
+	around := &sim.Exploration{Scenario: "e-02", Violation: broken}
+	around.Trace = []string{lineText(&a.lines[0]), lineText(&a.lines[1]), "* browser b1 dies", lineText(&a.lines[3])}
+	_, err = Deviating(tr, 1, around)
+	if err == nil || !strings.Contains(err.Error(), "does not break capacity") {
+		t.Errorf("a way that breaks nothing: %v", err)
+	}
+	around.Trace[2] = "* client 7 gets Z"
+	if _, err = Deviating(tr, 1, around); err == nil || !strings.Contains(err.Error(), `"client 7 gets Z" is not possible`) {
+		t.Errorf("nobody can do that: %v", err)
+	}
+	around.Trace = []string{"get r99 nobody"}
+	if _, err = Deviating(tr, 1, around); err == nil || !strings.Contains(err.Error(), "is not in the record") {
+		t.Errorf("the record has not that: %v", err)
+	}
+	scenario := &sim.Scenario{Name: "visited", Faults: 1, Menu: sim.AllFaults, Programs: []sim.Program{render}}
+	w, err := Resume(tr, scenario)
+	if err != nil {
+		t.Fatal(err)
+	}
+	after := &sim.Exploration{Violation: broken}
+	for range 3 {
+		action := &w.Actions(nil)[0]
+		after.Trace = append(after.Trace, w.Label(action))
+		w.Do(action)
+	}
+	if _, err = Continued(tr, scenario, after); err == nil || !strings.Contains(err.Error(), "does not break capacity") {
+		t.Errorf("a way that breaks nothing: %v", err)
+	}
+	after.Trace[1] = "client 7 gets Z"
+	if _, err = Continued(tr, scenario, after); err == nil || !strings.Contains(err.Error(), `"client 7 gets Z" is not possible`) {
+		t.Errorf("nobody can do that: %v", err)
 	}
 }

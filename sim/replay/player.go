@@ -179,7 +179,7 @@ func (p *player) expire(d core.Deadline) {
 		w.SetNow(max(w.Now(), d.At))
 	}
 	line := Line{At: w.Now(), Event: d.Event}
-	if (GraceMark(d.Event.Kind) || d.Event.Kind == core.BrowserStalled) && !p.history.Untimed {
+	if (d.Event.Kind == core.Overdue || d.Event.Kind == core.BrowserStalled) && !p.history.Untimed {
 		p.marks = append(p.marks, line)
 		w.Fire(d.Event)
 		p.answerPing(d.Event)
@@ -229,7 +229,7 @@ func (p *player) armed(event core.Event) (core.Deadline, bool) {
 		if d.Event == event {
 			return d, true
 		}
-		if d.Event.Tab != 0 && d.Event.Tab == event.Tab && GraceMark(d.Event.Kind) {
+		if d.Event.Tab != 0 && d.Event.Tab == event.Tab && d.Event.Kind == core.Overdue {
 			before = d
 		}
 	}
@@ -269,7 +269,7 @@ func (p *player) event(w *Line) {
 // perform makes an event happen and writes it down.
 func (p *player) perform(event core.Event, number int) {
 	said := Line{Event: event, Number: number}
-	if kind, _ := fakebrowser.OperationOf(event.Kind); kind != 0 {
+	if kind, _ := fakebrowser.OperationOf(event); kind != 0 {
 		plain := event
 		plain.Operation = 0
 		said.Second = p.world.Fake().Find(kind, event) < 0
@@ -304,29 +304,13 @@ func (p *player) settle() {
 		if i >= len(f.Operations) {
 			continue
 		}
-		if event, ok := answerTo(&f.Operations[i]); ok {
-			p.perform(event, 0)
-			continue
-		}
-		return
+		p.perform(answerTo(&f.Operations[i]), 0)
 	}
 }
 
 // answerTo is the event by which an operation works.
-func answerTo(o *fakebrowser.Operation) (core.Event, bool) {
-	for kind := core.BrowserReady; kind < core.RetireDue; kind++ {
-		if k, outcome := fakebrowser.OperationOf(kind); k == o.Kind && outcome == fakebrowser.Works {
-			e := core.Event{Kind: kind}
-			switch {
-			case k.OfBrowser():
-				e.Browser = o.Browser
-			case k.OfContext():
-				e.Context = o.Context
-			default:
-				e.Tab, e.Kept = o.Tab, o.Kept
-			}
-			return e, true
-		}
-	}
-	return core.Event{}, false
+func answerTo(o *fakebrowser.Operation) core.Event {
+	e := o.Event(fakebrowser.Works)
+	e.Operation = 0 // the last that was asked for
+	return e
 }

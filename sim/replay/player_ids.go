@@ -109,16 +109,17 @@ func (p *player) possible(w *Line) (core.Event, bool) {
 		ok := e.Call == 0 || !p.calls[e.Call]
 		p.calls[e.Call] = true
 		return e, ok
-	case core.DisposeAbandoned, core.WarmAbandoned, core.RecycleAbandoned:
+	case core.CallAbandoned:
 		return e, p.calls[e.Call]
 	case core.Crashed:
 		e.Tab = p.tab(e.Tab)
 		t := p.world.Fake().Tab(e.Tab)
 		return e, t != nil && !t.Opening && !t.Dead
-	case core.BrowserGone, core.BrowserFailed:
+	}
+	if e.Kind == core.BrowserGone || e.Is(core.Failed, core.Launch) {
 		return p.browserEnds(e)
 	}
-	if kind, _ := fakebrowser.OperationOf(e.Kind); kind != 0 {
+	if kind, _ := fakebrowser.OperationOf(e); kind != 0 {
 		return p.answer(kind, w)
 	}
 	return e, true
@@ -133,7 +134,7 @@ func (p *player) browserEnds(e core.Event) (core.Event, bool) {
 		e.Browser = f.Browsers[0].ID
 	}
 	b := f.Browser(e.Browser)
-	return e, b != nil && b.Launching == (e.Kind == core.BrowserFailed)
+	return e, b != nil && b.Launching == e.Is(core.Failed, core.Launch)
 }
 
 // answer finds the question that a line answers. Where what it is about is not asked, it is the

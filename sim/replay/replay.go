@@ -224,7 +224,7 @@ func (r *replayer) reach(line *trace.Line) error {
 		if !ok || d.At >= line.At {
 			break
 		}
-		if !GraceMark(d.Event.Kind) && d.Event.Kind != core.BrowserStalled {
+		if d.Event.Kind != core.Overdue && d.Event.Kind != core.BrowserStalled {
 			return fmt.Errorf("this line is at %v, past the deadline %q at %v; write that line first, or the line auto at the top",
 				line.At.Duration(), trace.AppendEvent(nil, d.Event, &r.names), d.At.Duration())
 		}
@@ -246,11 +246,6 @@ func (r *replayer) answerPing(asked core.Event) {
 	}
 }
 
-// GraceMark says whether a deadline is a mark that a line need not say.
-func GraceMark(k core.EventKind) bool {
-	return k == core.OpenOverdue || k == core.CloseOverdue || k == core.ProbeOverdue || k == core.ResetOverdue
-}
-
 // due refuses a deadline that is not armed, or before its time.
 func (r *replayer) due(event core.Event, at core.Time) error {
 	if !event.Kind.Deadline() {
@@ -264,7 +259,7 @@ func (r *replayer) due(event core.Event, at core.Time) error {
 			}
 			return nil
 		}
-		if d.Event.Tab != 0 && d.Event.Tab == event.Tab && GraceMark(d.Event.Kind) {
+		if d.Event.Tab != 0 && d.Event.Tab == event.Tab && d.Event.Kind == core.Overdue {
 			// The grace comes first; it is a mark that a line need not say.
 			r.world.Fire(d.Event)
 			return r.due(event, at)

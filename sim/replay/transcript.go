@@ -64,7 +64,7 @@ func (t *Transcript) Observe(w *sim.World, event core.Event, effects []core.Effe
 // asked for.
 func ofNothing(w *sim.World, e core.Event) bool {
 	before := w.Before()
-	kind, _ := fakebrowser.OperationOf(e.Kind)
+	kind, _ := fakebrowser.OperationOf(e)
 	switch {
 	case kind == 0 || before == nil:
 		return false

@@ -115,8 +115,20 @@ func (x *search[T, A, W]) report(frontier int) bool {
 	})
 }
 
-// expand takes every action of a batch of states, and enters what they lead to.
+// expand takes every action of a batch of states, and enters what they lead to. One worker enters
+// what it has found after every chunk: then fewer states are found twice, and their worlds are still
+// in the processor's caches. The search ends after whole batches all the same.
 func (x *search[T, A, W]) expand(batch []open[W]) {
+	if len(x.workers) > 1 {
+		x.expandTogether(batch)
+		return
+	}
+	for chunk := range slices.Chunk(batch, chunkSize) {
+		x.expandTogether(chunk)
+	}
+}
+
+func (x *search[T, A, W]) expandTogether(batch []open[W]) {
 	n := (len(batch) + chunkSize - 1) / chunkSize
 	for len(x.chunks) < n {
 		x.chunks = append(x.chunks, nil)
@@ -247,9 +259,9 @@ func (w *worker[T, A, W]) expand(states []open[W], out []found[W]) []found[W] {
 			} else {
 				child.Do(a)
 			}
-			fingerprint := child.Fingerprint()
+			fingerprint, at, known := w.look(child, from.at)
 			fair := w.search.options.fair(a)
-			if at, known := w.search.seen.find(fingerprint); known {
+			if known {
 				if fair {
 					w.edges = append(w.edges, edge{from.at, at})
 				}
@@ -264,6 +276,26 @@ func (w *worker[T, A, W]) expand(states []open[W], out []found[W]) []found[W] {
 	}
 	return out
 }
+
+// look says whether the state that a transition has led to is known, and has it checked where it is
+// not. A claim that breaks makes another state of it.
+func (w *worker[T, A, W]) look(child W, from place) (uint64, place, bool) {
+	fingerprint := child.Fingerprint()
+	at, known := w.search.seen.find(fingerprint)
+	checker, ok := any(child).(StateChecker)
+	sample := sampled(fingerprint, from)
+	if !ok || child.Broken() || known && !sample {
+		return fingerprint, at, known
+	}
+	if checker.CheckState(!sample); child.Broken() {
+		fingerprint = child.Fingerprint()
+		at, known = w.search.seen.find(fingerprint)
+	}
+	return fingerprint, at, known
+}
+
+// sampled says whether a transition is checked whole, wherever it leads: one in 128.
+func sampled(fingerprint uint64, from place) bool { return mix(fingerprint, uint64(from))>>57 == 0 }
 
 func (w *worker[T, A, W]) take() W {
 	if n := len(w.spare); n > 0 {

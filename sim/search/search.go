@@ -50,6 +50,13 @@ type DoerFrom[W, A any] interface {
 	DoFrom(from W, a *A)
 }
 
+// StateChecker is a World whose DoFrom leaves the claims out that are about the state alone.
+type StateChecker interface {
+	// CheckState checks them: after a DoFrom that leads to a new state, and, all of them, after one
+	// in 128 wherever it leads.
+	CheckState(isNew bool)
+}
+
 // Pointer is a *T that is a World.
 type Pointer[T, A any] interface {
 	*T

@@ -41,15 +41,15 @@ func end(h *replay.History, from int) []replay.Line {
 	last := map[core.TabID]core.RequestID{}
 	for i := range h.Lines[:from] {
 		w := &h.Lines[i]
-		switch w.Event.Kind {
-		case core.Requested:
-			alive[w.Event.Request] = true
-		case core.Released, core.Discarded, core.Abandoned, core.Expired:
-			delete(alive, w.Event.Request)
-		case core.Closed, core.Crashed:
-			delete(alive, last[w.Event.Tab])
-			delete(last, w.Event.Tab)
-		case core.BrowserGone, core.BrowserCloseSilent:
+		switch e := &w.Event; {
+		case e.Kind == core.Requested:
+			alive[e.Request] = true
+		case e.Kind == core.Released, e.Kind == core.Discarded, e.Kind == core.Abandoned, e.Kind == core.Expired:
+			delete(alive, e.Request)
+		case e.Is(core.Done, core.CloseTab), e.Kind == core.Crashed:
+			delete(alive, last[e.Tab])
+			delete(last, e.Tab)
+		case e.Kind == core.BrowserGone, e.Is(core.Silent, core.CloseBrowser):
 			for tab, r := range last {
 				delete(alive, r)
 				delete(last, tab)
@@ -124,7 +124,7 @@ func (s *shrinker) remove(parts [][]int) bool {
 func (s *shrinker) settleCalls() bool {
 	var calls []int
 	for i := range s.base.Lines {
-		if k := s.base.Lines[i].Event.Kind; k != core.NoEvent && k < core.BrowserReady {
+		if k := s.base.Lines[i].Event.Kind; k != core.NoEvent && k < core.Done {
 			calls = append(calls, i)
 		}
 	}
@@ -221,8 +221,11 @@ func calls(h *replay.History) [][]int {
 // fault says whether a line is one of the world's doing that a healthy browser does not do.
 func fault(w *replay.Line) bool {
 	switch w.Event.Kind {
-	case core.BrowserFailed, core.BrowserGone, core.OpenFailed, core.ProbeFailed, core.RescueFailed, core.ResetFailed, core.SessionEndFailed, core.SessionBeginFailed,
-		core.FreezeFailed, core.CloseFailed, core.KillFailed, core.ContextCloseFailed, core.Crashed:
+	case core.Failed:
+		if w.Event.Of != core.CheckBrowser {
+			return true
+		}
+	case core.BrowserGone, core.Crashed:
 		return true
 	}
 	return w.Act.Verb != "" || w.Second

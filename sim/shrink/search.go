@@ -159,7 +159,7 @@ func scenario(h *replay.History) (s *sim.Scenario, ok bool) {
 			newClient(sim.Instruction{Verb: sim.Sweep, Lasting: core.Time(w.Event.MaxIdle)})
 		case kind == core.CloseRequested:
 			calls[0] = newClient(sim.Instruction{Verb: sim.ClosePool})
-		case kind == core.DisposeAbandoned, kind == core.WarmAbandoned, kind == core.RecycleAbandoned, kind == core.CloseExpired:
+		case kind == core.CallAbandoned, kind == core.CloseExpired:
 			if client, known := calls[w.Event.Call]; known {
 				programs[client][0].GivesUp = true
 			}
@@ -197,23 +197,15 @@ func waits(h *replay.History, r core.RequestID, line int) bool {
 // menuOf are the deviations of a search by which a line can happen.
 func menuOf(w *replay.Line) sim.Menu {
 	switch w.Event.Kind {
-	case core.BrowserFailed:
-		return sim.LaunchFails | sim.Deaths
+	case core.Failed:
+		return menuOfFailure(w.Event.Of)
 	case core.BrowserGone:
 		return sim.Deaths
-	case core.OpenFailed:
-		return sim.OpenFails | sim.OpenFailsLeaving
-	case core.ProbeFailed, core.RescueFailed, core.ResetFailed, core.SessionEndFailed, core.SessionBeginFailed, core.CheckFailed, core.FreezeFailed:
-		return sim.Doubts
-	case core.CloseFailed, core.ContextCloseFailed:
-		return sim.CloseFails | sim.CloseFailsAnyway
-	case core.KillFailed:
-		return sim.KillFails
 	case core.Crashed:
 		return sim.Crashes | sim.Outgrows
 	case core.Measured:
 		return sim.Swells
-	case core.Abandoned, core.DisposeAbandoned, core.WarmAbandoned, core.RecycleAbandoned, core.CloseExpired:
+	case core.Abandoned, core.CallAbandoned, core.CloseExpired:
 		return sim.GivesUp
 	case core.Expired:
 		return sim.Expires
@@ -237,6 +229,21 @@ func menuOf(w *replay.Line) sim.Menu {
 		return sim.Hangs
 	}
 	return 0
+}
+
+// menuOfFailure are those by which an operation can fail.
+func menuOfFailure(of core.EffectKind) sim.Menu {
+	switch of {
+	case core.Launch:
+		return sim.LaunchFails | sim.Deaths
+	case core.OpenTab:
+		return sim.OpenFails | sim.OpenFailsLeaving
+	case core.CloseTab, core.CloseContext:
+		return sim.CloseFails | sim.CloseFailsAnyway
+	case core.KillTab:
+		return sim.KillFails
+	}
+	return sim.Doubts
 }
 
 // hasSessions says whether the driver gives each lease a session of its own.
@@ -267,5 +274,5 @@ func passes(h *replay.History, line int) bool {
 
 // costs says whether a line takes a fault of a search.
 func costs(h *replay.History, line int) bool {
-	return menuOf(&h.Lines[line]) != 0 && !replay.GraceMark(h.Lines[line].Event.Kind) || passes(h, line)
+	return menuOf(&h.Lines[line]) != 0 && h.Lines[line].Event.Kind != core.Overdue || passes(h, line)
 }

@@ -45,7 +45,7 @@ func weight(h *replay.History) int {
 	for i := range h.Lines {
 		e := &h.Lines[i].Event
 		for _, counts := range []bool{
-			works[e.Kind] != 0, e.Kind == core.Expired, e.Kind == core.Expired || e.Kind == core.Discarded, e.Wedged,
+			unsuccessful(e), e.Kind == core.Expired, e.Kind == core.Expired || e.Kind == core.Discarded, e.Wedged,
 			e.Class == core.Nested, e.Priority != 0, e.Priority > 1, e.MaxLease != 0, e.Jitter != 0, e.MaxIdle != 0, e.TooLarge, e.Memory != 0, e.Retain,
 			e.Kind == core.Disposed && !e.NoWait, e.Affinity != 0 && !slices.Contains(met, e.Affinity),
 		} {
@@ -58,19 +58,10 @@ func weight(h *replay.History) int {
 	return sum
 }
 
-// works says what an operation answers that works, by the answer that fails or the deadline that
-// gives it up.
-var works = map[core.EventKind]core.EventKind{
-	core.BrowserFailed: core.BrowserReady, core.LaunchSilent: core.BrowserReady,
-	core.OpenFailed: core.Opened, core.OpenSilent: core.Opened,
-	core.ProbeFailed: core.Probed, core.ProbeSilent: core.Probed,
-	core.RescueFailed: core.Rescued, core.RescueSilent: core.Rescued,
-	core.ResetFailed: core.WasReset, core.ResetSilent: core.WasReset, core.FreezeFailed: core.WasFrozen,
-	core.SessionEndFailed: core.SessionEnded, core.SessionBeginFailed: core.SessionBegun,
-	core.CloseFailed: core.Closed, core.CloseSilent: core.Closed,
-	core.KillFailed: core.Killed, core.KillSilent: core.Killed,
-	core.ContextCloseFailed: core.ContextClosed, core.ContextSilent: core.ContextClosed,
-	core.BrowserCloseSilent: core.BrowserGone,
+// unsuccessful says whether an event is an operation's failure, or the end of its time, in place of
+// which it could have worked.
+func unsuccessful(e *core.Event) bool {
+	return (e.Kind == core.Failed || e.Kind == core.Silent) && e.Of != core.CheckBrowser && e.Of != core.Ping
 }
 
 // simpler are the events that say less than that of a line, and could stand in its place.
@@ -84,7 +75,12 @@ func simpler(h *replay.History, line int) []core.Event {
 			out = append(out, changed)
 		}
 	}
-	with(works[e.Kind] != 0, func(e *core.Event) { e.Kind = works[e.Kind] })
+	with(unsuccessful(&e), func(e *core.Event) {
+		e.Kind = core.Done
+		if e.Of == core.CloseBrowser {
+			e.Kind, e.Of = core.BrowserGone, core.NoEffect
+		}
+	})
 	with(e.Kind == core.Expired, func(e *core.Event) { e.Kind = core.Released })
 	with(e.Kind == core.Expired, func(e *core.Event) { e.Kind = core.Discarded })
 	with(e.Kind == core.Discarded, func(e *core.Event) { e.Kind, e.Wedged = core.Released, false })

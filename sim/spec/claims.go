@@ -79,7 +79,8 @@ func pageCountHolds(t *Transition) error {
 		}
 		c := &s.Contexts[k.Primary]
 		if n := t.Ledger.inContext(c.ID); n != int32(s.PageCount(core.Affinity(a))) || c.Affinity != core.Affinity(a) || c.State != core.ContextOpen {
-			return fmt.Errorf("affinity %d has pageCount %d, and c%d has %d tabs", a, s.PageCount(core.Affinity(a)), c.ID, n)
+			return fmt.Errorf("affinity %d has pageCount %d, and c%d has %d tabs%s", a, s.PageCount(core.Affinity(a)), c.ID, n,
+				t.Ledger.named(func(e *entry) bool { return e.context == c.ID }))
 		}
 	}
 	return nil

@@ -40,10 +40,12 @@ func (e *entry) lateFor() bool { return e.late && e.asked != 0 && e.closing == 0
 
 // derived compares what the core goes by for each affinity of which somebody waits with the plan.
 func (t *Transition) derived() error {
-	p := &t.Scratch.plan
-	if t.plan().what != nil || t.After.Phase >= core.PhaseEnding {
+	if t.After.Phase >= core.PhaseEnding {
 		return nil
 	}
+	p := &t.Scratch.now
+	p.Facts = t.After.Facts // it only reads them
+	p.listAll()
 	for _, a := range p.waiters {
 		d, is := p.demandOf(a), t.After.Shortage(a)
 		for c := range d.tabs {

@@ -22,7 +22,7 @@ func deadlineOnce(t *Transition) error {
 		switch {
 		case d.Event == t.Event && d.At <= t.After.Now:
 			return fmt.Errorf("a deadline has come, and is armed again for the same instant (event kind %d)", t.Event.Kind)
-		case t.off(d.Event.Kind):
+		case t.off(&d.Event):
 			return fmt.Errorf("a deadline is armed that is off (event kind %d)", d.Event.Kind)
 		case d.At < next.At || d.At == next.At && d.Event.Tab < next.Event.Tab:
 			return fmt.Errorf("the next deadline is of kind %d, and one of kind %d comes before it", next.Event.Kind, d.Event.Kind)
@@ -32,9 +32,9 @@ func deadlineOnce(t *Transition) error {
 }
 
 // off says whether a deadline is of a setting that is off.
-func (t *Transition) off(kind core.EventKind) bool {
+func (t *Transition) off(e *core.Event) bool {
 	set := &t.After.Settings
-	switch kind {
+	switch e.Kind {
 	case core.RetireDue:
 		return set.MaxAge == core.Off
 	case core.BrowserWorn:
@@ -45,8 +45,10 @@ func (t *Transition) off(kind core.EventKind) bool {
 		return set.FreezeAfter == core.Off
 	case core.CheckDue:
 		return set.CheckEvery == core.Off && set.BrowserDoubt == core.Off
-	case core.BrowserStalled, core.BrowserSilent:
+	case core.BrowserStalled:
 		return set.StallTimeout == core.Off
+	case core.Silent:
+		return e.Of == core.Ping && set.StallTimeout == core.Off
 	}
 	return false
 }
@@ -106,7 +108,7 @@ func twoBrowsers(t *Transition) error {
 // next.
 func (t *Transition) oldPausesNothing() error {
 	i := tabAt(&t.Before.Facts, t.Event.Tab)
-	if i == core.None || !t.After.Paused || t.Before.Paused {
+	if i == core.None || !t.After.Openings.On || t.Before.Openings.On {
 		return nil
 	}
 	if b := t.Ledger.browser(t.Before.Tabs[i].Browser); b != nil && b.drains && !b.ending {
@@ -119,7 +121,7 @@ func (t *Transition) oldPausesNothing() error {
 // says; a launch that fails while another browser serves is no failed round. The rest is in the
 // ledger.
 func noNeedlessRefusal(t *Transition) error {
-	if failed := t.Event.Kind == core.BrowserFailed || t.Event.Kind == core.LaunchSilent; failed && t.After.Rounds != t.Before.Rounds {
+	if failed := t.Event.Is(core.Failed, core.Launch) || t.Event.Is(core.Silent, core.Launch); failed && t.After.Rounds != t.Before.Rounds {
 		for _, b := range t.Ledger.browsers {
 			if b.ready && !b.drains && !b.ending && b.id != t.Event.Browser {
 				return fmt.Errorf("b%d does not start, b%d serves, and that is a failed round", t.Event.Browser, b.id)
@@ -161,7 +163,7 @@ func callsEnd(t *Transition) error {
 		}
 	}
 	e := &t.Event
-	if e.Kind == core.BrowserReady && e.Browser != 0 && browserOf(&t.Before.Facts, e.Browser) == nil && e.Browser <= t.Before.LastBrowser &&
+	if e.Is(core.Done, core.Launch) && e.Browser != 0 && browserOf(&t.Before.Facts, e.Browser) == nil && e.Browser <= t.Before.LastBrowser &&
 		!slices.ContainsFunc(t.Effects, func(f core.Effect) bool { return f.Kind == core.CloseBrowser && f.Browser == e.Browser && f.Force }) {
 		return fmt.Errorf("b%d was written off and has started after all, and nobody ends it", e.Browser)
 	}

@@ -33,8 +33,7 @@ func closesBy(deadlines []core.Deadline, id core.TabID) core.Time {
 		if d.Event.Tab != id {
 			continue
 		}
-		switch d.Event.Kind {
-		case core.ProbeSilent, core.RescueSilent, core.ResetSilent:
+		if of := d.Event.Of; d.Event.Kind == core.Silent && (of == core.ProbeTab || of == core.RescueTab || of == core.ResetTab) {
 			return d.At
 		}
 	}

@@ -23,7 +23,7 @@ type ledgerChecks struct {
 	served    core.Affinity
 	others    bool      // more than one affinity was served
 	checkedAt core.Time // when its last check began, or it was ready
-	operation core.Operation
+	operation core.OperationID
 	underWay  bool
 	failedAt  core.Time // when a check failed for which it is not replaced yet; 0: none has
 }
@@ -59,7 +59,7 @@ func (l *Ledger) evidence(now core.Time, e core.Event) {
 		}
 	}
 	if t := l.tab(e.Tab); t != nil && t.closing == 0 && (e.Operation == 0 || e.Operation == t.operation) {
-		l.answerOf(t, e.Kind)
+		l.answerOf(t, &e)
 	}
 	if b := l.browser(e.Browser); b != nil {
 		l.checkEvent(now, b, e)
@@ -68,20 +68,20 @@ func (l *Ledger) evidence(now core.Time, e core.Event) {
 
 // answerOf judges the end of a tab's last lease by the first answer of its page, and counts
 // openings that fail.
-func (l *Ledger) answerOf(t *entry, kind core.EventKind) {
+func (l *Ledger) answerOf(t *entry, e *core.Event) {
 	good, bad := false, false
-	switch kind {
-	case core.OpenFailed, core.OpenSilent:
+	switch failed := e.Kind == core.Failed || e.Kind == core.Silent; {
+	case failed && e.Of == core.OpenTab:
 		if !t.opened && !t.failed {
 			l.doubtful(t.browser, 0)
 		}
-	case core.Probed:
+	case e.Is(core.Done, core.ProbeTab):
 		good = t.asked == core.ProbeTab
-	case core.Rescued:
+	case e.Is(core.Done, core.RescueTab):
 		good = t.asked == core.RescueTab && t.halts
-	case core.ProbeFailed, core.ProbeSilent:
+	case failed && e.Of == core.ProbeTab:
 		bad = t.asked == core.ProbeTab
-	case core.RescueFailed, core.RescueSilent, core.ResetFailed, core.ResetSilent:
+	case failed && (e.Of == core.RescueTab || e.Of == core.ResetTab):
 		bad = t.asked == core.RescueTab || t.asked == core.ResetTab
 	}
 	if t.unjudged && bad {
@@ -94,22 +94,22 @@ func (l *Ledger) answerOf(t *entry, kind core.EventKind) {
 
 func (l *Ledger) checkEvent(now core.Time, b *ledgerBrowser, e core.Event) {
 	c := &b.checks
-	switch e.Kind {
-	case core.BrowserReady:
+	switch {
+	case e.Is(core.Done, core.Launch):
 		if e.Checks && !b.ready && !b.ending {
 			c.can, c.checkedAt = true, now
 		}
-	case core.Checked, core.CheckFailed, core.CheckSilent:
+	case e.Of == core.CheckBrowser:
 		switch {
 		case !c.answers(e):
 			return
-		case e.Kind == core.Checked:
+		case e.Is(core.Done, core.CheckBrowser):
 			l.sickBrowsers, c.failedAt = 0, 0
 		case c.failedAt == 0:
 			c.failedAt = now
 		}
 		l.checkEnds(b)
-	case core.BrowserWorn:
+	case e.Kind == core.BrowserWorn:
 		if c.failedAt != 0 {
 			l.sickBrowsers++
 			l.replacedAt = now
@@ -191,18 +191,18 @@ func sickBrowser(t *Transition) error {
 			continue
 		}
 		c := &lb.checks
-		at, due := t.due(core.CheckDue, b.ID)
+		at, due := t.due(core.Event{Kind: core.CheckDue, Browser: b.ID})
 		switch want := l.checkDue(&s.Settings, c); {
 		case want == core.Never && due:
 			return fmt.Errorf("b%d is to be checked, and nothing asks for it", b.ID)
 		case want != core.Never && (!due || at != want):
 			return fmt.Errorf("b%d is to be checked at %v: %d doubts", b.ID, want.Duration(), c.doubts)
 		}
-		if at, due := t.due(core.BrowserWorn, b.ID); c.failedAt != 0 && (!due || at != l.replaceAt(&s.Settings, c)) {
+		if at, due := t.due(core.Event{Kind: core.BrowserWorn, Browser: b.ID}); c.failedAt != 0 && (!due || at != l.replaceAt(&s.Settings, c)) {
 			return fmt.Errorf("a check of b%d failed at %v, and b%d is not to be replaced at %v",
 				b.ID, c.failedAt.Duration(), b.ID, l.replaceAt(&s.Settings, c).Duration())
 		}
-		if at, due := t.due(core.CheckSilent, b.ID); c.underWay && (!due || at != c.checkedAt.Add(s.Settings.CheckTimeout())) {
+		if at, due := t.due(core.Event{Kind: core.Silent, Of: core.CheckBrowser, Browser: b.ID}); c.underWay && (!due || at != c.checkedAt.Add(s.Settings.CheckTimeout())) {
 			return fmt.Errorf("the check of b%d that began at %v has no end", b.ID, c.checkedAt.Duration())
 		}
 	}
@@ -241,7 +241,7 @@ func (t *Transition) wornWhy(b *core.Browser, lb *ledgerBrowser) error {
 	set := &t.After.Settings
 	switch {
 	case t.Event.Kind == core.RecycleRequested:
-	case t.Event.Kind == core.KillSilent, t.Event.Kind == core.ContextSilent: // what is lost goes with its browser
+	case t.Event.Is(core.Silent, core.KillTab), t.Event.Is(core.Silent, core.CloseContext): // what is lost goes with its browser
 	case t.Event.Kind == core.BrowserWorn && (lb.checks.failedAt != 0 || set.BrowserMaxAge > 0):
 	case t.Event.Kind == core.Measured && t.After.Lightened && !t.Before.Lightened:
 	case set.BrowserMaxTabs > 0 && b.Tabs > before.Tabs:
@@ -251,10 +251,10 @@ func (t *Transition) wornWhy(b *core.Browser, lb *ledgerBrowser) error {
 	return nil
 }
 
-// due is the armed deadline of a kind of a browser.
-func (t *Transition) due(kind core.EventKind, id core.BrowserID) (at core.Time, ok bool) {
+// due is when an armed deadline comes.
+func (t *Transition) due(e core.Event) (at core.Time, ok bool) {
 	for _, d := range t.deadlines() {
-		if d.Event.Kind == kind && d.Event.Browser == id && (!ok || d.At < at) {
+		if d.Event == e && (!ok || d.At < at) {
 			at, ok = d.At, true
 		}
 	}

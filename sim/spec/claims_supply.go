@@ -34,15 +34,11 @@ func (t *Transition) waitedForUntil() error {
 		if tab.Overdue {
 			continue
 		}
-		if !slices.ContainsFunc(t.deadlines(), func(d core.Deadline) bool { return d.Event.Tab == tab.ID && becomesOverdue(d.Event.Kind) }) {
+		if !slices.ContainsFunc(t.deadlines(), func(d core.Deadline) bool { return d.Event.Tab == tab.ID && d.Event.Kind == core.Overdue }) {
 			return fmt.Errorf("t%d is waited for in state %v, and is never overdue", tab.ID, tab.State)
 		}
 	}
 	return nil
-}
-
-func becomesOverdue(k core.EventKind) bool {
-	return k == core.OpenOverdue || k == core.ProbeOverdue || k == core.ResetOverdue || k == core.CloseOverdue
 }
 
 func retired(t *Transition) error {

@@ -94,14 +94,14 @@ func (t *Transition) brokenPromises() error {
 
 // handling is how much of the time from an instant until now a tab was opened and probed.
 func handling(tab *core.Tab, from, now core.Time) (opening, probing core.Time) {
-	opened, probed := tab.OpenEnded, tab.ProbeEnded
+	opened, probed := tab.Opened.Ended, tab.Probed.Ended
 	switch {
 	case tab.State == core.Probing || thaws(tab):
 		probed = now
 	case tab.State == core.Opening:
 		opened = now
 	}
-	return max(0, opened-max(from, tab.OpenBegan)), max(0, probed-max(from, tab.ProbeBegan))
+	return max(0, opened-max(from, tab.Opened.Began)), max(0, probed-max(from, tab.Probed.Began))
 }
 
 // toldOfItsTab looks at what somebody is told who waits no longer, of the tab that would have been
@@ -120,9 +120,9 @@ func (t *Transition) toldOfItsTab(r *core.Request, e *core.Effect) error {
 	}
 	switch {
 	case its == nil:
-	case its.State == core.Opening && !thaws(its) && e.Waits.Startup != r.Startup+max(0, t.After.Now-max(from, r.CountedTo, its.OpenBegan)):
+	case its.State == core.Opening && !thaws(its) && e.Waits.Startup != r.Startup+max(0, t.After.Now-max(from, r.CountedTo, its.Opened.Began)):
 		return fmt.Errorf("r%d gives up while t%d is opened, and is told that this took %v", r.ID, its.ID, e.Waits.Startup.Duration())
-	case (its.State == core.Probing || thaws(its)) && e.Waits.Probe != r.Probe+max(0, t.After.Now-max(from, r.CountedTo, its.ProbeBegan)):
+	case (its.State == core.Probing || thaws(its)) && e.Waits.Probe != r.Probe+max(0, t.After.Now-max(from, r.CountedTo, its.Probed.Began)):
 		return fmt.Errorf("r%d gives up while t%d is probed, and is told that this took %v", r.ID, its.ID, e.Waits.Probe.Duration())
 	}
 	return nil

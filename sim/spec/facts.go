@@ -128,6 +128,12 @@ func browserOf(f *core.Facts, id core.BrowserID) *core.Browser {
 	return nil
 }
 
+// drains says whether a browser is being replaced by one that serves.
+func drains(f *core.Facts, id core.BrowserID) bool {
+	b := browserOf(f, id)
+	return b != nil && b.State == core.BrowserDraining
+}
+
 // serving is the browser that new tabs open in; nil: there is none.
 func serving(f *core.Facts) *core.Browser {
 	for i := range f.Browsers {

@@ -16,21 +16,22 @@ type Ledger struct {
 	browsers   []ledgerBrowser
 	waiting    []ledgerRequest
 	calls      []ledgerCall
-	announced  []announcement // by affinity
-	freedAt    []core.Time    // by affinity: when a tab of it was given back last
+	announced  []announcement  // by affinity
+	own        []core.Affinity // whose contexts are made for them
+	freedAt    []core.Time     // by affinity: when a tab of it was given back last
 	lost       int
-	disposals  uint32         // so far
-	now        core.Time      // of the last step
-	operation  core.Operation // the number of what was asked last
-	freed      core.TabID     // whose lease ended in the last step
-	pageGone   core.TabID     // whose page went in the last step, and whose context was left
-	justOpened core.TabID     // which opening was answered in the last step, for the first time
-	unasked    core.TabID     // which tab the last step's answer was of, though nothing was asked of it that it answers
-	tooLate    core.TabID     // which opening was answered in the last step after it was given up, for the first time
-	unreset    core.TabID     // of which a part of a reset failed, or was silent, in the last step
-	priority   int32          // the highest that was asked with
-	asked      bool           // somebody asked for a page
-	breaches   []breach       // of the last step
+	disposals  uint32           // so far
+	now        core.Time        // of the last step
+	operation  core.OperationID // the number of what was asked last
+	freed      core.TabID       // whose lease ended in the last step
+	pageGone   core.TabID       // whose page went in the last step, and whose context was left
+	justOpened core.TabID       // which opening was answered in the last step, for the first time
+	unasked    core.TabID       // which tab the last step's answer was of, though nothing was asked of it that it answers
+	tooLate    core.TabID       // which opening was answered in the last step after it was given up, for the first time
+	unreset    core.TabID       // of which a part of a reset failed, or was silent, in the last step
+	priority   int32            // the highest that was asked with
+	asked      bool             // somebody asked for a page
+	breaches   []breach         // of the last step
 
 	doubts   []ledgerDoubts  // of affinities
 	goodEnds []ledgerGoodEnd // of affinities in browsers
@@ -44,13 +45,13 @@ type Ledger struct {
 
 // entry is one tab, from the effect that asks for it to the event that confirms its end.
 type entry struct {
-	askedAt    core.Time      // since when an operation on it has been silent; never: none is
-	endedAt    core.Time      // when its last lease ended
-	overAt     core.Time      // when the end of its session was confirmed, or given up
-	leasedAt   core.Time      // when its last lease began
-	stuckSince core.Time      // stuck: when the first such lease in a row began
-	beganAt    core.Time      // when what was asked of it last began
-	operation  core.Operation // of what was asked
+	askedAt    core.Time        // since when an operation on it has been silent; never: none is
+	endedAt    core.Time        // when its last lease ended
+	overAt     core.Time        // when the end of its session was confirmed, or given up
+	leasedAt   core.Time        // when its last lease began
+	stuckSince core.Time        // stuck: when the first such lease in a row began
+	beganAt    core.Time        // when what was asked of it last began
+	operation  core.OperationID // of what was asked
 	holder     core.RequestID
 	id         core.TabID
 	context    core.ContextID
@@ -154,6 +155,7 @@ func (l *Ledger) CopyFrom(o *Ledger) {
 	l.calls = append(l.calls[:0], o.calls...)
 	l.announced = append(l.announced[:0], o.announced...)
 	l.freedAt = append(l.freedAt[:0], o.freedAt...)
+	l.own = append(l.own[:0], o.own...)
 	l.now, l.lost, l.freed, l.pageGone, l.justOpened, l.disposals = o.now, o.lost, o.freed, o.pageGone, o.justOpened, o.disposals
 	l.unasked, l.tooLate, l.unreset, l.operation = o.unasked, o.tooLate, o.unreset, o.operation
 	l.priority, l.asked = o.priority, o.asked
@@ -298,7 +300,7 @@ func (l *Ledger) Feed(set *core.Settings, now core.Time, event core.Event, effec
 		l.effect(now, event, e)
 	}
 	l.answered(effects)
-	if c := l.context(event.Context); c != nil && event.Kind == core.ContextSilent && !closesContext(effects, event.Context) {
+	if c := l.context(event.Context); c != nil && event.Is(core.Silent, core.CloseContext) && !closesContext(effects, event.Context) {
 		c.askedAt = core.Never // it is lost
 	}
 	l.spoiled(event)
@@ -320,6 +322,7 @@ func (l *Ledger) Feed(set *core.Settings, now core.Time, event core.Event, effec
 func (l *Ledger) event(now core.Time, e core.Event) {
 	switch e.Kind {
 	case core.Requested:
+		l.ownTerms(e)
 		l.waiting = append(l.waiting, ledgerRequest{id: e.Request, arrived: now, affinity: e.Affinity, priority: e.Priority, class: e.Class})
 		l.asked, l.priority = true, max(l.priority, e.Priority)
 	case core.Released, core.Discarded, core.Expired:
@@ -347,18 +350,18 @@ func (l *Ledger) event(now core.Time, e core.Event) {
 			}
 		}
 		l.calls = append(l.calls, c)
-	case core.DisposeAbandoned, core.WarmAbandoned, core.RecycleAbandoned:
+	case core.CallAbandoned:
 		l.uncall(e.Call)
-	case core.BrowserReady:
-		l.browserReady(e.Browser)
-	case core.ContextClosed:
-		if c := l.context(e.Context); c != nil && c.closing {
-			l.dropContext(e.Context)
-		}
 	default:
 		if t := l.tab(e.Tab); t != nil {
 			l.tabEvent(t, e)
 		}
+	}
+	if e.Is(core.Done, core.Launch) {
+		l.browserReady(e.Browser)
+	}
+	if c := l.context(e.Context); c != nil && e.Kind == core.Done && c.closing {
+		l.dropContext(e.Context)
 	}
 }
 
@@ -409,7 +412,7 @@ func (l *Ledger) effect(now core.Time, event core.Event, e *core.Effect) {
 	case core.Launch:
 		l.browsers = append(l.browsers, ledgerBrowser{id: e.Browser, heardAt: now})
 	case core.CloseBrowser:
-		if b := l.browser(e.Browser); event.Kind == core.BrowserSilent && event.Browser == e.Browser && b != nil && !b.asked {
+		if b := l.browser(e.Browser); event.Is(core.Silent, core.Ping) && event.Browser == e.Browser && b != nil && !b.asked {
 			l.breach("browser-truth", "b%d is given up, and it has answered", e.Browser)
 		}
 		l.browserCloses(e)
@@ -480,10 +483,10 @@ func (l *Ledger) opens(now core.Time, e *core.Effect) {
 	}
 	c := l.context(e.Context)
 	switch {
-	case c == nil && e.Affinity != 0:
+	case c == nil && e.Affinity != 0 && !l.isOwn(e.Affinity):
 		l.breach("contexts", "t%d opens in c%d, which is gone", e.Tab, e.Context)
 	case c == nil:
-		l.contexts = append(l.contexts, ledgerContext{id: e.Context, browser: e.Browser, askedAt: core.Never})
+		l.contexts = append(l.contexts, ledgerContext{id: e.Context, browser: e.Browser, affinity: e.Affinity, askedAt: core.Never})
 	case c.affinity != e.Affinity || c.doomed != 0:
 		l.breach("isolation", "t%d opens in c%d, which serves another affinity, or a generation that was disposed", e.Tab, e.Context)
 	case c.spoiled:

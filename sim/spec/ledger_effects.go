@@ -37,6 +37,7 @@ func (l *Ledger) granted(now core.Time, e *core.Effect) {
 	if t.unjudged {
 		l.endedWell(t) // its last lease, before it is another affinity's
 	}
+	l.ownKeeps(t, e)
 	if e.How == core.Reassigned {
 		if slices.ContainsFunc(l.tabs, func(o entry) bool { return o.context == t.context && o.id != t.id }) {
 			l.breach("isolation", "t%d was handed to another affinity, and shares its context", e.Tab)
@@ -46,6 +47,7 @@ func (l *Ledger) granted(now core.Time, e *core.Effect) {
 	if t.affinity != 0 && t.affinity != e.Affinity || t.doomed != 0 || c.doomed != 0 || c.affinity != 0 && c.affinity != e.Affinity {
 		l.breach("isolation", "the context of t%d served another affinity or generation", e.Tab)
 	}
+	l.ownGrant(t, e)
 	c.affinity = e.Affinity
 	l.cleanGrant(t)
 	t.affinity, t.holder, t.class, t.priority, t.leasedAt = e.Affinity, e.Request, r.class, r.priority, now
@@ -141,6 +143,7 @@ func (l *Ledger) forgotten(a core.Affinity) {
 		l.breach("isolation", "affinity %d is forgotten, and something of it is left", a)
 	}
 	l.forgetDoubts(a)
+	l.own = slices.DeleteFunc(l.own, func(o core.Affinity) bool { return o == a })
 }
 
 // names says whether a tab, a request or a call of an affinity is left.
@@ -255,7 +258,7 @@ func (l *Ledger) reasonHolds(t *entry, now core.Time, event core.Event, e *core.
 	var ok bool
 	switch e.Reason {
 	case core.Eviction:
-		ok = t.opened && t.affinity != 0 && t.doomed == 0
+		ok = t.opened && (t.affinity != 0 || l.ownWaits()) && t.doomed == 0
 		if t.closing != 0 || t.holder != 0 || !t.opened {
 			l.breach("eviction-truth", "eviction picked t%d, which is not idle", e.Tab)
 		}
@@ -265,7 +268,7 @@ func (l *Ledger) reasonHolds(t *entry, now core.Time, event core.Event, e *core.
 		ok = event.Kind == core.Discarded && !event.Wedged && held
 	case core.Wedge:
 		ok = event.Kind == core.Discarded && event.Wedged && held || ofThis && t.suspect ||
-			ofThis && (event.Kind == core.RescueFailed || event.Kind == core.RescueSilent) || t.late && t.asked != 0 ||
+			ofThis && (event.Is(core.Failed, core.RescueTab) || event.Is(core.Silent, core.RescueTab)) || t.late && t.asked != 0 ||
 			ofThis && (t.failures > 1 || t.wedged)
 	case core.Expiry:
 		ok = event.Kind == core.Expired && held
@@ -278,19 +281,19 @@ func (l *Ledger) reasonHolds(t *entry, now core.Time, event core.Event, e *core.
 	case core.IdleSweep:
 		ok = l.sweeps(event, e.Affinity, now)
 	case core.MaxUses:
-		ok = event.Kind == core.Released && held || ofThis && endsWait(event.Kind)
+		ok = event.Kind == core.Released && held || ofThis && endsWait(&event)
 	case core.MaxAge:
-		ok = event.Kind == core.RetireDue && ofThis || event.Kind == core.Released && held || ofThis && endsWait(event.Kind)
+		ok = event.Kind == core.RetireDue && ofThis || event.Kind == core.Released && held || ofThis && endsWait(&event)
 	case core.Doubt:
-		ok = t.doubted && (slices.Contains(l.inDoubt, t.affinity) || held || ofThis && event.Kind == core.Opened)
+		ok = t.doubted && (slices.Contains(l.inDoubt, t.affinity) || held || ofThis && event.Is(core.Done, core.OpenTab))
 	case core.Spoiled:
-		ok = t.spoiled && (event.Kind == core.SessionEnded || held || ofThis && event.Kind == core.Opened)
+		ok = t.spoiled && (event.Is(core.Done, core.EndSession) || held || ofThis && event.Is(core.Done, core.OpenTab))
 	case core.OpenFailure:
-		ok = event.Kind == core.OpenFailed && ofThis
+		ok = event.Is(core.Failed, core.OpenTab) && ofThis
 	case core.OpenTimeout:
-		ok = event.Kind == core.OpenSilent && ofThis
+		ok = event.Is(core.Silent, core.OpenTab) && ofThis
 	case core.Unwanted:
-		ok = event.Kind == core.Opened && ofThis && t.affinity != 0 && (t.overdue || !l.waits(t.affinity))
+		ok = event.Is(core.Done, core.OpenTab) && ofThis && t.affinity != 0 && (t.overdue || !l.waits(t.affinity))
 	case core.Contraction:
 		ok = t.opened && len(l.waiting) == 0 &&
 			!slices.ContainsFunc(l.tabs, func(o entry) bool { return o.holder != 0 || !o.opened && o.closing == 0 })
@@ -303,8 +306,9 @@ func (l *Ledger) reasonHolds(t *entry, now core.Time, event core.Event, e *core.
 }
 
 // endsWait says whether a tab can be idle again after an event.
-func endsWait(k core.EventKind) bool {
-	return k == core.Probed || k == core.WasReset || k == core.SessionEnded || k == core.SessionBegun
+func endsWait(e *core.Event) bool {
+	of := e.Of
+	return e.Kind == core.Done && (of == core.ProbeTab || of == core.ResetTab || of == core.EndSession || of == core.BeginSession)
 }
 
 // contextCloses checks that a context that is closed by itself has no tab, and a reason that is
@@ -381,7 +385,7 @@ func (l *Ledger) doubted(t *entry, event core.Event, e *core.Effect) {
 	switch {
 	case e.Kind == core.ProbeTab && t.uses == 0 && !t.frozen:
 		l.breach("doubt", "t%d is probed, and has served nobody", t.id)
-	case e.Kind == core.RescueTab && !e.Halt && event.Kind == core.Probed:
+	case e.Kind == core.RescueTab && !e.Halt && event.Is(core.Done, core.ProbeTab):
 		l.breach("doubt", "t%d answers, and it is rescued", t.id)
 	case e.Kind == core.ResetTab && !t.halted:
 		l.breach("reset-bounded", "t%d is to leave its document, and its main thread was not heard", t.id)

@@ -10,15 +10,15 @@ import (
 
 // hear notes which browser has answered, and what is not waited for any more.
 func (l *Ledger) hear(now core.Time, e core.Event) {
-	if e.Kind >= core.RetireDue || e.Kind == core.Measured {
+	if e.Kind.Deadline() || e.Kind == core.Measured {
 		return // no deadline is an answer, and what is measured was not asked of the browser
 	}
 	b := l.browser(e.Browser)
-	if (e.Kind == core.Checked || e.Kind == core.CheckFailed) && b != nil && b.checks.answers(e) && !b.ending {
+	if (e.Is(core.Done, core.CheckBrowser) || e.Is(core.Failed, core.CheckBrowser)) && b != nil && b.checks.answers(e) && !b.ending {
 		b.heardAt, b.asked = now, false
 		return
 	}
-	if e.Browser != 0 && e.Kind != core.BrowserAnswered && (e.Kind != core.BrowserReady || b == nil || b.ready) {
+	if e.Browser != 0 && !e.Is(core.Done, core.Ping) && (!e.Is(core.Done, core.Launch) || b == nil || b.ready) {
 		return // it is gone, or it has said so before
 	}
 	if t := l.tab(e.Tab); t != nil {
@@ -61,47 +61,52 @@ func (l *Ledger) silentSince(b core.BrowserID) core.Time {
 
 func (l *Ledger) tabEvent(t *entry, e core.Event) {
 	if e.Operation != 0 && e.Operation != t.operation {
-		if e.Kind == core.SessionEnded && e.Left == core.SpoiledContext {
+		if e.Is(core.Done, core.EndSession) && e.Left == core.SpoiledContext {
 			l.left(t, e.Left)
 		}
 		return // what was given up answers too late
 	}
-	if t.resets() && endsReset(e.Kind) {
+	if t.resets() && endsReset(&e) {
 		l.unreset = t.id
 	}
 	switch e.Kind {
-	case core.Opened, core.OpenFailed:
-		l.opening(t, e.Kind)
-		if e.Kind == core.Opened && e.Sessions && !t.sessions {
-			t.sessions, t.session = true, core.SessionOpen
+	case core.Done:
+		l.tabDone(t, e)
+	case core.Failed, core.Silent:
+		l.tabFailed(t, e)
+	case core.Overdue:
+		t.overdue = t.overdue || e.Of == core.OpenTab
+		if e.Of == core.ProbeTab || e.Of == core.ResetTab {
+			t.late = t.asked != 0
 		}
-	case core.SessionEnded, core.SessionBegun, core.SessionEndFailed, core.SessionBeginFailed:
-		l.sessionEvent(t, e)
-	case core.OpenOverdue:
-		t.overdue = true
 	case core.Crashed:
 		t.crashed = t.crashed || t.opened
-	case core.ProbeOverdue, core.ResetOverdue:
-		t.late = t.asked != 0
-	case core.Probed:
+	}
+}
+
+func (l *Ledger) tabDone(t *entry, e core.Event) {
+	switch e.Of {
+	case core.OpenTab:
+		l.opening(t, e.Kind)
+		if e.Sessions && !t.sessions {
+			t.sessions, t.session = true, core.SessionOpen
+		}
+	case core.EndSession, core.BeginSession:
+		l.sessionEvent(t, e)
+	case core.ProbeTab:
 		if t.asked == core.ProbeTab {
 			t.suspect, t.rescued, t.asked, t.answered, t.frozen = false, false, 0, true, false
 		}
-	case core.Rescued:
+	case core.RescueTab:
 		if t.asked == core.RescueTab {
 			t.answered, t.halted = true, t.halts
 			t.usedBefore = t.usedBefore && t.halts
 		}
-	case core.WasReset:
+	case core.ResetTab:
 		if t.asked == core.ResetTab {
 			t.asked, t.usedBefore, t.halted = 0, false, false
 		}
-	case core.ProbeFailed, core.ProbeSilent:
-		t.suspect = t.suspect || t.asked == core.ProbeTab
-	case core.ResetFailed, core.ResetSilent:
-		l.sessionEvent(t, e)
-		t.suspect = t.suspect || t.asked == core.ResetTab || t.asked == core.RescueTab && t.halts
-	case core.Closed:
+	case core.CloseTab:
 		switch {
 		case t.closing == 0 && !t.lost:
 		case e.Kept:
@@ -112,17 +117,42 @@ func (l *Ledger) tabEvent(t *entry, e core.Event) {
 			}
 			l.dropTab(t.id)
 		}
-	case core.Killed, core.KillFailed:
-		if !t.killing {
-			l.unasked = t.id
+	case core.KillTab:
+		l.killed(t)
+	}
+}
+
+// tabFailed takes in that something failed, or was given up.
+func (l *Ledger) tabFailed(t *entry, e core.Event) {
+	switch e.Of {
+	case core.OpenTab:
+		if e.Kind == core.Failed {
+			l.opening(t, e.Kind)
 		}
-		t.killing = false
-	case core.KillSilent:
-		if t.closing != 0 && !t.lost {
+	case core.EndSession, core.BeginSession:
+		l.sessionEvent(t, e)
+	case core.ProbeTab:
+		t.suspect = t.suspect || t.asked == core.ProbeTab
+	case core.ResetTab:
+		l.sessionEvent(t, e)
+		t.suspect = t.suspect || t.asked == core.ResetTab || t.asked == core.RescueTab && t.halts
+	case core.KillTab:
+		switch {
+		case e.Kind == core.Failed:
+			l.killed(t)
+		case t.closing != 0 && !t.lost:
 			t.lost, t.askedAt = true, core.Never
 			l.lost++
 		}
 	}
+}
+
+// killed notes what was said of killing a renderer.
+func (l *Ledger) killed(t *entry) {
+	if !t.killing {
+		l.unasked = t.id
+	}
+	t.killing = false
 }
 
 // opening notes how an opening ended; only the first answer counts.
@@ -134,7 +164,7 @@ func (l *Ledger) opening(t *entry, kind core.EventKind) {
 	case t.closing != 0:
 		l.tooLate = t.id
 	}
-	if t.failed = kind == core.OpenFailed; kind == core.Opened {
+	if t.failed = kind == core.Failed; kind == core.Done {
 		t.opened, l.justOpened = true, t.id
 	}
 }
@@ -145,8 +175,8 @@ func (e *entry) resets() bool {
 }
 
 // endsReset says whether an event ends a reset without success, in either part.
-func endsReset(k core.EventKind) bool {
-	return k == core.ResetFailed || k == core.ResetSilent || k == core.RescueFailed
+func endsReset(e *core.Event) bool {
+	return (e.Kind == core.Failed || e.Kind == core.Silent) && e.Of == core.ResetTab || e.Is(core.Failed, core.RescueTab)
 }
 
 // pageLeft takes a tab off whose page is gone, if its context is kept, or others are in it.
@@ -174,8 +204,8 @@ func (l *Ledger) free(a core.Affinity, now core.Time) {
 func (l *Ledger) leaving(e core.Event) core.BrowserID {
 	switch b := l.browser(e.Browser); {
 	case b == nil:
-	case e.Kind == core.BrowserGone, e.Kind == core.BrowserFailed && !b.ready,
-		e.Kind == core.LaunchSilent && !b.ready && !b.ending, e.Kind == core.BrowserCloseSilent && b.ending:
+	case e.Kind == core.BrowserGone, e.Is(core.Failed, core.Launch) && !b.ready,
+		e.Is(core.Silent, core.Launch) && !b.ready && !b.ending, e.Is(core.Silent, core.CloseBrowser) && b.ending:
 		return e.Browser
 	}
 	return 0

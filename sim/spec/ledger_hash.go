@@ -2,6 +2,7 @@ package spec
 
 import (
 	"github.com/pagepool/pagepool/pool/canon"
+	"github.com/pagepool/pagepool/pool/core"
 )
 
 // The fingerprint of the ledger: what its verdicts depend on.
@@ -71,5 +72,49 @@ func (l *Ledger) HashWaiting(c *canon.Canon) {
 		h.Add(c.NameOf(uint64(q.id)))
 		h.Add(c.Disposal(uint64(q.disposal)) | c.Browser(q.browser)<<32)
 		c.AddAny(h.Sum())
+	}
+}
+
+// HashRest adds what Hash leaves out: what says, of a state that has come about as it should, nothing
+// that its facts do not say. Times count as little as there.
+func (l *Ledger) HashRest(c *canon.Canon) {
+	for i := range l.tabs {
+		t := &l.tabs[i]
+		h := c.Tab(t.id, t.context)
+		h.Add(canon.Bit(t.rescued, 0) | canon.Bit(t.usedBefore, 1) | canon.Bit(t.failed, 2) | canon.Bit(t.killing, 3) |
+			canon.Bit(t.ending, 4) | canon.Bit(t.answered, 5) | canon.Bit(t.halts, 6) | canon.Bit(t.halted, 7) |
+			canon.Bit(t.late, 8) | canon.Bit(t.spoiled, 9) | canon.Bit(t.stuck, 10) | canon.Bit(t.wedged, 11) |
+			canon.Bit(t.unjudged, 12) | canon.Bit(t.doubtful, 13) | canon.Bit(t.doubted, 14) | canon.Bit(t.frozen, 15) |
+			canon.Bit(t.idle, 16) | canon.Bit(t.askedAt != core.Never, 17) | uint64(t.failures)<<24)
+		h.Add(uint64(t.memory)<<32 | uint64(uint32(t.priority)))
+	}
+	for i := range l.contexts {
+		p := &l.contexts[i]
+		c.Context(p.id, p.browser).Add(canon.Bit(p.doubtful, 0) | canon.Bit(p.doubted, 1) | canon.Bit(p.askedAt != core.Never, 2))
+	}
+	for i := range l.browsers {
+		b := &l.browsers[i]
+		k := &b.checks
+		c.Add(canon.Bit(b.asked, 0) | canon.Bit(b.heavy, 1) | canon.Bit(k.can, 2) | canon.Bit(k.several, 3) |
+			canon.Bit(k.can && k.others, 4) | canon.Bit(k.underWay, 5) | canon.Bit(k.failedAt != 0, 6) | uint64(k.doubts)<<8)
+		if k.can {
+			c.Add(uint64(k.first)<<32 | uint64(k.served))
+		}
+	}
+	c.Add(canon.Bit(l.asked, 0) | uint64(uint32(l.priority))<<1 | uint64(l.sickBrowsers)<<40)
+	for i := range l.waiting {
+		var h canon.Hasher
+		r := &l.waiting[i]
+		h.Add(uint64(r.id))
+		h.Add(uint64(r.affinity)<<32 | uint64(uint32(r.priority)))
+		h.Add(uint64(r.class))
+		c.AddAny(h.Sum())
+	}
+	for i := range l.doubts {
+		d := &l.doubts[i]
+		c.Add(uint64(d.affinity)<<32 | uint64(d.ends)<<8 | c.Browser(d.browser))
+		for _, g := range l.goodEnds {
+			c.AddAny(uint64(g.affinity)<<32 | c.Browser(g.browser)<<1 | canon.Bit(g.at > d.since, 0))
+		}
 	}
 }

@@ -18,7 +18,7 @@ func (l *Ledger) Restore(s *core.State) {
 		}
 		e := entry{
 			id: t.ID, context: s.Contexts[t.Context].ID, browser: t.Browser, affinity: t.Affinity, holder: t.Holder,
-			uses: t.Uses, opened: !t.Unopened, overdue: t.Overdue, lost: t.State == core.Lost, suspect: t.Suspect && t.State == core.Probing, operation: t.Operation,
+			uses: t.Uses, opened: !t.Unopened, overdue: t.Overdue, lost: t.State == core.Lost, suspect: t.Suspect && t.State == core.Probing, operation: t.Number,
 			askedAt: t.AskedAt, rescued: t.Rescued || t.State == core.Rescuing || t.State == core.Closing || t.State == core.Resetting && t.Part <= core.PartLeave, killing: t.Kill == core.KillAsked, usedBefore: t.Uses > 0 && unclean(t),
 		}
 		switch t.Class {
@@ -97,8 +97,16 @@ func (l *Ledger) Restore(s *core.State) {
 	for _, c := range s.Calls {
 		l.calls = append(l.calls, ledgerCall{id: c.ID, affinity: c.Affinity, disposal: uint32(c.Generation) + 1, browser: c.Browser})
 	}
+	for i := range l.tabs {
+		if c := l.context(l.tabs[i].context); c != nil && l.tabs[i].affinity != 0 {
+			c.affinity = l.tabs[i].affinity // one that is made for it is its affinity's from the start
+		}
+	}
 	for a := range s.Affinities {
 		k := &s.Affinities[a]
+		if k.Known && k.Own {
+			l.own = append(l.own, core.Affinity(a))
+		}
 		if hasBound(&s.Facts, core.Affinity(a)) {
 			*l.announcement(core.Affinity(a)) = announcement{generation: k.Generation, warm: true}
 			l.free(core.Affinity(a), k.FreedAt)

@@ -14,13 +14,13 @@ func (l *Ledger) sessionEvent(t *entry, e core.Event) {
 		t.overAt = l.now
 	}
 	switch {
-	case e.Kind == core.SessionEnded && t.asked == core.EndSession:
+	case e.Is(core.Done, core.EndSession) && t.asked == core.EndSession:
 		t.asked, t.session = 0, core.NoSession
 		l.left(t, e.Left)
 		l.navigated(t, e.Navigation)
-	case e.Kind == core.SessionBegun && t.asked == core.BeginSession:
+	case e.Is(core.Done, core.BeginSession) && t.asked == core.BeginSession:
 		t.asked, t.session, t.answered = 0, core.SessionOpen, true
-	case e.Kind == core.SessionEnded || e.Kind == core.SessionBegun:
+	case e.Is(core.Done, core.EndSession) || e.Is(core.Done, core.BeginSession):
 	case t.asked == core.EndSession || t.asked == core.BeginSession:
 		t.failures++
 		t.suspect = true
@@ -91,7 +91,7 @@ func (l *Ledger) cleanGrant(t *entry) {
 // closesSpoiled checks that what a lease has spoiled, or a tab that cannot navigate, is on its way
 // out in the step that says so.
 func (l *Ledger) closesSpoiled(event core.Event) {
-	if event.Kind != core.SessionEnded {
+	if !event.Is(core.Done, core.EndSession) {
 		return
 	}
 	for i := range l.tabs {

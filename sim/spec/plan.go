@@ -29,6 +29,7 @@ type move struct {
 	request core.RequestID
 	tab     core.TabID
 	context core.ContextID // OpenTab inside a primary
+	own     core.Affinity  // OpenTab in a context that is made for an affinity
 }
 
 // place gives tabs to those that wait until nobody is left who can have one: rules 1 to 3, then
@@ -40,9 +41,14 @@ func (p *plan) place() {
 
 // serveFirst serves the first request, in the waiting order, that can be served.
 func (p *plan) serveFirst() bool {
+	if !slices.ContainsFunc(p.order, func(i int32) bool { return p.Requests[i].Used }) {
+		return false
+	}
 	var stopped [core.Classes]bool // its first request has to leave the standbys to an older one
+	permits := [core.Classes]int{core.Nested: math.MaxInt, core.Urgent: p.permits(core.Urgent)}
+	permits[core.Root] = min(permits[core.Urgent], p.unreserved())
 	for _, i := range p.order {
-		if r := &p.Requests[i]; r.Used && p.permits(r.Class) > 0 && p.serve(i, &stopped[r.Class]) {
+		if r := &p.Requests[i]; r.Used && permits[r.Class] > 0 && p.serve(i, &stopped[r.Class]) {
 			return true
 		}
 	}
@@ -64,13 +70,13 @@ func (p *plan) serve(i int32, stopped *bool) bool {
 	case own != core.None && mayLease():
 		p.grantOrProbe(i, own)
 	case own != core.None:
-		*stopped = *stopped || admitted && r.Pin == core.None
+		*stopped = *stopped || admitted && r.Pin == core.None && !p.own(r.Affinity)
 		return false
-	case almost != core.None && (mayLease() || admitted && p.opensInside(i)):
+	case almost != core.None && (mayLease() || admitted && p.opensFor(i)):
 		p.promise(i, almost)
-	case admitted && p.opensInside(i):
-		p.openInside(i)
-	case !admitted || *stopped || p.awake() == core.None:
+	case admitted && p.opensFor(i):
+		p.openFor(i)
+	case !admitted || p.own(r.Affinity) || *stopped || p.awake() == core.None:
 		return false
 	case p.held(i):
 		*stopped = true
@@ -176,6 +182,8 @@ type demand struct {
 	tabs     [core.Classes]int // beyond those that are coming for them
 	permits  [core.Classes]int // root leases, but for the root limit and the reserve
 	entitled int               // how many of the tabs are for nested requests at or above ReservedPriority
+	own      [core.Classes]int // how many of the tabs no standby serves
+	forOwn   int               // how many of the entitled ones are among these
 }
 
 // demandOf is the demand of an affinity. What is coming for it is for its nested requests first,
@@ -198,13 +206,17 @@ func (p *plan) demandOf(a core.Affinity) (d demand) {
 		}
 	}
 	coming := p.coming(a)
-	limit(&d.tabs, p.room(a))
-	limit(&d.permits, min(p.Settings.RootCap-p.rootLeases(a), p.Settings.AffinityTabs-owned(&p.Facts, a)+coming+promised))
+	leases, tabs := p.Settings.RootCap-p.rootLeases(a), p.Settings.AffinityTabs-owned(&p.Facts, a)
+	limit(&d.tabs, min(leases, tabs))
+	limit(&d.permits, min(leases, tabs+coming+promised))
 	for _, c := range [...]core.Class{core.Nested, core.Urgent, core.Root} {
 		own := min(d.tabs[c], coming)
 		d.tabs[c], coming = d.tabs[c]-own, coming-own
 	}
 	d.permits[core.Nested], d.entitled = 0, min(d.entitled, d.tabs[core.Nested])
+	if p.own(a) {
+		d.own, d.forOwn = d.tabs, d.entitled
+	}
 	return d
 }
 
@@ -220,15 +232,21 @@ func (p *plan) demand() (all demand) {
 		d := p.demandOf(a)
 		for c := range all.tabs {
 			all.tabs[c], all.permits[c] = all.tabs[c]+d.tabs[c], all.permits[c]+d.permits[c]
+			all.own[c] += d.own[c]
 		}
-		all.entitled += d.entitled
+		all.entitled, all.forOwn = all.entitled+d.entitled, all.forOwn+d.forOwn
 	}
 	return all
 }
 
 // need is how many of those that wait could be given a tab together, had the pool the tabs.
-func (p *plan) need() int {
-	n := p.demand().tabs
+func (p *plan) need() int { return p.couldHave(p.demand().tabs) }
+
+// couldHave is how many of so many the root limit and the reserve let through together.
+func (p *plan) couldHave(n [core.Classes]int) int {
+	if n[core.Root]+n[core.Urgent] == 0 {
+		return n[core.Nested]
+	}
 	others := max(0, min(n[core.Root], p.permits(core.Root)))
 	return n[core.Nested] + max(0, min(n[core.Urgent]+others, p.permits(core.Urgent)))
 }
@@ -244,7 +262,7 @@ func (p *plan) toCome() int {
 // relief is how many tabs are on their way to those that wait: what opens, what closes, and the
 // slots that are free; nothing that is overdue, or promised.
 func (p *plan) relief() int {
-	return p.toCome() + p.free() + tabsThat(&p.Facts, func(t *core.Tab) bool { return t.State == core.Closing && !t.Overdue })
+	return p.toCome() + p.slots()
 }
 
 // grow raises capacity by the shortage (rule 5), requests that only the root limit stops included:
@@ -255,20 +273,22 @@ func (p *plan) grow() bool {
 		return false
 	}
 	d, others := p.demand(), max(0, p.unreserved())
-	short := p.short(d.permits[core.Urgent]+min(others, d.permits[core.Root]), d.tabs[core.Nested]+d.tabs[core.Urgent]+min(others, d.tabs[core.Root]))
+	tabs := func(n [core.Classes]int) int { return n[core.Nested] + n[core.Urgent] + min(others, n[core.Root]) }
+	short := p.short(d.permits[core.Urgent]+min(others, d.permits[core.Root]), tabs(d.tabs), tabs(d.own))
 	p.Capacity = int32(max(before, min(before+short, most)))
 	short -= int(p.Capacity) - before
-	urgent := p.short(d.permits[core.Urgent]+p.heldPermit(), d.tabs[core.Urgent]+d.entitled)
+	urgent := p.short(d.permits[core.Urgent]+p.heldPermit(), d.tabs[core.Urgent]+d.entitled, d.own[core.Urgent]+d.forOwn)
 	p.Capacity = int32(min(int(p.Capacity)+min(short, urgent), p.Settings.MaxPages))
 	return int(p.Capacity) > before
 }
 
-// short is how much more capacity those need who want so many permits and so many tabs.
-func (p *plan) short(permits, tabs int) int {
+// short is how much more capacity those need who want so many permits and so many tabs, so many of
+// which no standby serves.
+func (p *plan) short(permits, tabs, own int) int {
 	if permits > 0 {
 		permits -= p.permits(core.Urgent)
 	}
-	return max(0, permits, tabs-p.relief()-len(p.standbys))
+	return max(0, permits, tabs-p.relief()-len(p.standbys), own-p.slots())
 }
 
 // heldPermit is 1 where the first urgent request that waits for nothing else has to leave the last
@@ -296,13 +316,13 @@ func (p *plan) heldPermit() int {
 // reassign hands the first that is short of a tab the idle one of another affinity, where that is
 // switched on and nothing is on its way: rule 7.
 func (p *plan) reassign() bool {
-	if !p.Settings.AllowReassign || p.need() <= p.relief()+len(p.standbys) {
+	if !p.Settings.AllowReassign || p.standbyNeed() <= len(p.standbys)+p.toCome()+max(0, p.slots()-p.ownNeed()) {
 		return false
 	}
 	var stopped [core.Classes]bool
 	for _, i := range p.order {
 		r := &p.Requests[i]
-		if !r.Used || r.Pin != core.None || stopped[r.Class] || p.permits(r.Class) <= 0 || p.demandOf(r.Affinity).tabs[r.Class] <= 0 {
+		if !r.Used || r.Pin != core.None || p.own(r.Affinity) || stopped[r.Class] || p.permits(r.Class) <= 0 || p.demandOf(r.Affinity).tabs[r.Class] <= 0 {
 			continue
 		}
 		if stopped[r.Class] = p.held(i); !stopped[r.Class] {
@@ -325,7 +345,7 @@ func (p *plan) reassignTo(i int32) bool {
 // their context and that no request of their own affinity can use.
 func (p *plan) foreign(i int32) int32 {
 	return p.coldest(func(t *core.Tab) bool {
-		return t.Affinity != p.Requests[i].Affinity && tabsIn(&p.Facts, t.Context) == 1 && p.spareIdle(t.Affinity) > 0
+		return !p.own(t.Affinity) && !p.own(p.Requests[i].Affinity) && t.Affinity != p.Requests[i].Affinity && tabsIn(&p.Facts, t.Context) == 1 && p.spareIdle(t.Affinity) > 0
 	})
 }
 

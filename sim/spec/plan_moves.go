@@ -66,8 +66,7 @@ func (p *plan) ownAlmostIdle(r *core.Request) int32 {
 // opensInside says whether a tab can be opened for a request inside its affinity's primary: there
 // is a place in it, and a slot is free beyond those that older requests need.
 func (p *plan) opensInside(i int32) bool {
-	c := p.Affinities[p.Requests[i].Affinity].Primary
-	if !p.opens() || p.free() == 0 || c == core.None || tabsIn(&p.Facts, c) >= p.Settings.TabsPerContext || p.Contexts[c].Browser != serving(&p.Facts).ID {
+	if !p.opens() || p.free() == 0 || !p.fits(p.Requests[i].Affinity) {
 		return false
 	}
 	supply := p.free() + len(p.standbys) + p.toCome()
@@ -83,9 +82,15 @@ func (p *plan) opensInside(i int32) bool {
 	return supply > 0
 }
 
+// fits says whether the primary of an affinity has a place, in the browser that takes new tabs.
+func (p *plan) fits(a core.Affinity) bool {
+	c := p.Affinities[a].Primary
+	return c != core.None && tabsIn(&p.Facts, c) < p.Settings.TabsPerContext && p.Contexts[c].Browser == serving(&p.Facts).ID
+}
+
 // opens says whether tabs can be opened now.
 func (p *plan) opens() bool {
-	return !p.Paused && p.Phase < core.PhaseEnding && serving(&p.Facts) != nil
+	return !p.Openings.On && p.Phase < core.PhaseEnding && serving(&p.Facts) != nil
 }
 
 // grant gives a tab to a request, and counts whom that passes by.
@@ -157,15 +162,19 @@ func (p *plan) open(t core.Tab, inside core.ContextID) {
 	p.moves = append(p.moves, move{kind: core.OpenTab, tab: t.ID, context: inside})
 }
 
-// makeRoom evicts idle tabs, the coldest first, as many as the shortage asks for, and where none is
-// left closes those whose overdue operation began first; who can be served then is (rule 6). With
-// nobody short of a tab, one goes for the spare, where one is wanted, of an affinity that holds no
+// makeRoom evicts idle tabs, the coldest first, as many as the shortage asks for. Where none is
+// left it closes a standby for those whom no standby serves, and then those whose overdue operation
+// began first; who can be served then is (rule 6). With nobody short of a tab, one goes for the spare, where one is wanted, of an affinity that holds no
 // root lease.
 func (p *plan) makeRoom() {
 	for p.place(); p.need() > 0; p.place() {
 		evicted := false
-		for need := p.need(); p.relief()+len(p.standbys) < need; evicted = true {
+		need, own := p.need(), p.ownNeed()
+		for ; p.relief()+len(p.standbys) < need || p.slots() < own; evicted = true {
 			victim, reason := p.coldest(func(*core.Tab) bool { return true }), core.Eviction
+			if victim == core.None && p.slots() < own {
+				victim = p.youngestStandby()
+			}
 			if victim == core.None {
 				victim, reason = p.longestOverdue(), core.Wedge
 			}
@@ -178,7 +187,7 @@ func (p *plan) makeRoom() {
 			return
 		}
 	}
-	if target(&p.Facts) > 0 && len(p.standbys)+p.openings()+count(&p.Facts, core.Closing)+p.doomedLeases()+p.free() == 0 {
+	if len(p.standbys) == 0 && target(&p.Facts) > 0 && p.openings()+count(&p.Facts, core.Closing)+p.doomedLeases()+p.free() == 0 {
 		if victim := p.coldest(func(t *core.Tab) bool { return p.rootLeases(t.Affinity) == 0 }); victim != core.None {
 			p.close(victim, core.Eviction)
 		}
@@ -199,6 +208,7 @@ func (p *plan) doomedLeases() int {
 func (p *plan) close(i int32, reason core.Reason) {
 	t := &p.Tabs[i]
 	t.State, t.Overdue = core.Closing, false
+	p.standbys = slices.DeleteFunc(p.standbys, func(s int32) bool { return s == i })
 	others := slices.ContainsFunc(p.Tabs, func(o core.Tab) bool { return o.Context == t.Context && (bound(&o) || o.State == core.Opening) })
 	if !others && p.step.After.Affinities[t.Affinity].Primary != t.Context {
 		p.leavesPrimary(t) // whether it is kept is another claim's
@@ -232,7 +242,7 @@ func (p *plan) colder(i, j int32) bool {
 
 // drains says whether a tab is of a browser that is being replaced.
 func (p *plan) drains(t *core.Tab) bool {
-	return slices.ContainsFunc(p.Browsers, func(b core.Browser) bool { return b.ID == t.Browser && b.State == core.BrowserDraining })
+	return drains(&p.Facts, t.Browser)
 }
 
 // longestOverdue is the tab whose probe, rescue or reset is overdue and began first.
@@ -253,10 +263,10 @@ func (p *plan) longestOverdue() int32 {
 // thaw probes the frozen standbys, in their order, as many as those that wait are short of, where
 // no other is there.
 func (p *plan) thaw() {
-	if p.awake() != core.None {
+	if len(p.standbys) == 0 || p.awake() != core.None {
 		return
 	}
-	n := p.need() - tabsThat(&p.Facts, func(t *core.Tab) bool { return thaws(t) && !t.Overdue })
+	n := p.standbyNeed() - tabsThat(&p.Facts, func(t *core.Tab) bool { return thaws(t) && !t.Overdue })
 	for ; n > 0 && len(p.standbys) > 0; n-- {
 		t := &p.Tabs[p.standbys[0]]
 		t.State, p.standbys = core.Opening, p.standbys[1:]
@@ -277,7 +287,7 @@ func (p *plan) awake() int32 {
 // refill opens standbys: until there are as many as the target says, or as are needed.
 func (p *plan) refill() {
 	for p.opens() && p.free() > 0 {
-		if len(p.standbys)+p.openings() >= target(&p.Facts) && len(p.standbys)+p.toCome() >= p.need() {
+		if len(p.standbys)+p.openings() >= target(&p.Facts) && len(p.standbys)+p.toCome() >= p.standbyNeed() {
 			return
 		}
 		p.open(core.Tab{Context: core.None}, 0)
@@ -288,7 +298,7 @@ func (p *plan) refill() {
 // else can serve. Another affinity's tab can, where that is switched on; it says whether one did.
 func (p *plan) refuse() bool {
 	first := core.None // of those that another affinity's tab can serve, in the waiting order
-	if tabsThat(&p.Facts, func(t *core.Tab) bool { return t.State == core.Opening && !t.Overdue }) > 0 {
+	if len(p.order) == 0 || tabsThat(&p.Facts, func(t *core.Tab) bool { return t.State == core.Opening && !t.Overdue }) > 0 {
 		return false
 	}
 	for i := range p.Requests {

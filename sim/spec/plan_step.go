@@ -82,13 +82,18 @@ func (p *plan) given(reason core.Reason) bool {
 // begin makes the facts those at which placement began.
 func (p *plan) begin(t *Transition) {
 	p.step, p.moves = t, p.moves[:0]
-	p.Facts.CopyFrom(&t.After.Facts)
+	tabs, contexts, affinities, requests := p.Tabs, p.Contexts, p.Affinities, p.Requests
+	p.Facts = t.After.Facts // the rest is only read
+	p.Tabs, p.Contexts = append(tabs[:0], p.Tabs...), append(contexts[:0], p.Contexts...)
+	p.Affinities, p.Requests = append(affinities[:0], p.Affinities...), append(requests[:0], p.Requests...)
 	p.Capacity, p.Contraction = t.Before.Capacity, t.Before.Contraction
 	if p.Contraction != 0 && tabAt(&p.Facts, p.Contraction) == core.None {
 		p.Capacity, p.Contraction = p.Capacity-1, 0 // what a contraction takes goes with its tab
 	}
 	for a := range p.Affinities {
-		p.Affinities[a].Stamp = t.affinityBefore(core.Affinity(a)).Stamp // nothing but a grant changes it
+		k := &p.Affinities[a]
+		k.Stamp = t.affinityBefore(core.Affinity(a)).Stamp // nothing but a grant changes it
+		k.Own = k.Own || !k.Known && t.wasOwn(core.Affinity(a))
 	}
 	for i := len(t.Effects) - 1; i >= 0; i-- {
 		p.undo(&t.Effects[i])
@@ -151,7 +156,7 @@ func (t *Transition) makesRoom(e *core.Effect) bool {
 	case e.Kind != core.CloseTab:
 	case e.Reason == core.Eviction, e.Reason == core.Contraction, e.Reason == core.Drain:
 		return true
-	case e.Reason == core.Wedge && (t.Event.Tab != e.Tab || t.Event.Kind == core.ProbeOverdue || t.Event.Kind == core.ResetOverdue):
+	case e.Reason == core.Wedge && (t.Event.Tab != e.Tab || t.Event.Is(core.Overdue, core.ProbeTab) || t.Event.Is(core.Overdue, core.ResetTab)):
 		i := tabAt(&t.Before.Facts, e.Tab)
 		return i != core.None && asked(&t.Before.Tabs[i])
 	}
@@ -198,27 +203,33 @@ func (p *plan) listWaiting() {
 	for i := range p.Tabs {
 		p.Tabs[i].Pinned = 0
 	}
-	p.order, p.waiters = p.order[:0], p.waiters[:0]
-	for i := range p.Requests {
+	p.listAll()
+	for _, i := range p.order {
 		r := &p.Requests[i]
-		if !r.Used {
-			continue
-		}
-		p.order = append(p.order, int32(i))
-		if !slices.Contains(p.waiters, r.Affinity) {
-			p.waiters = append(p.waiters, r.Affinity)
-		}
 		r.Class, r.Pin, r.Bypassed = classOf(&p.Facts, r), core.None, 0
-		if i < len(before) && before[i].ID == r.ID {
+		if int(i) < len(before) && before[i].ID == r.ID {
 			r.Bypassed = before[i].Bypassed
 			if pin := before[i].Pin; pin != core.None {
-				if was, is := &p.step.Before.Tabs[pin], &p.Tabs[pin]; is.ID == was.ID && is.State == was.State && is.Operation == was.Operation && !is.Overdue && !is.Doomed {
-					p.promise(int32(i), pin)
+				if was, is := &p.step.Before.Tabs[pin], &p.Tabs[pin]; is.ID == was.ID && is.State == was.State && is.Number == was.Number && !is.Overdue && !is.Doomed {
+					p.promise(i, pin)
 				}
 			}
 		}
 	}
 	slices.SortFunc(p.order, func(i, j int32) int { return p.precedes(&p.Requests[i], &p.Requests[j]) })
+}
+
+// listAll lists those that wait, and their affinities, in no order.
+func (p *plan) listAll() {
+	p.order, p.waiters = p.order[:0], p.waiters[:0]
+	for i := range p.Requests {
+		if r := &p.Requests[i]; r.Used {
+			p.order = append(p.order, int32(i))
+			if !slices.Contains(p.waiters, r.Affinity) {
+				p.waiters = append(p.waiters, r.Affinity)
+			}
+		}
+	}
 }
 
 // answered is a request that the step has answered, as it waited, and its slot.
@@ -332,6 +343,9 @@ func (t *Transition) moveOf(e *core.Effect) move {
 		if e.Affinity == 0 {
 			return move{kind: e.Kind, tab: e.Tab}
 		}
+		if !slices.ContainsFunc(t.Before.Contexts, func(c core.Context) bool { return c.State != 0 && c.ID == e.Context }) {
+			return move{kind: e.Kind, tab: e.Tab, own: e.Affinity}
+		}
 		return move{kind: e.Kind, tab: e.Tab, context: e.Context}
 	case core.ProbeTab:
 		if i := tabAt(&t.After.Facts, e.Tab); i != core.None && warmProbe(&t.After.Tabs[i]) {
@@ -355,6 +369,9 @@ func (m move) String() string {
 	case core.Grant:
 		return fmt.Sprintf("grant r%d t%d", m.request, m.tab)
 	case core.OpenTab:
+		if m.own != 0 {
+			return fmt.Sprintf("open t%d in a context of its own for affinity %d", m.tab, m.own)
+		}
 		return fmt.Sprintf("open t%d in c%d", m.tab, m.context)
 	case core.ProbeTab:
 		return fmt.Sprintf("probe t%d", m.tab)

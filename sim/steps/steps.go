@@ -25,8 +25,13 @@ type Step struct {
 
 	Slots   []Cell   `json:"slots"`
 	Callers []Cell   `json:"callers"`
-	Waits   []string `json:"waits,omitempty"` // who waits for what and why, in the order of service
+	Waits   []Wait   `json:"waits,omitempty"` // who waits for what and why, in the order of service
 	Due     []string `json:"due,omitempty"`   // the next deadlines
+
+	Browsers   []string `json:"browsers,omitempty"`   // each by name, with its tabs
+	Affinities []string `json:"affinities,omitempty"` // the warm ones and those with an orphan, each by its key
+	Gone       []string `json:"gone,omitempty"`       // what the step before had and this one has not, as it was
+
 	Choices []Choice `json:"choices,omitempty"`
 	Strays  string   `json:"strays,omitempty"` // how it deviates from the default policy; empty: it does not
 
@@ -34,6 +39,15 @@ type Step struct {
 	Alive    int `json:"alive"`
 	Waiting  int `json:"waiting"`
 	Orphans  int `json:"orphans"`
+}
+
+// Wait is why a request waits.
+type Wait struct {
+	Text     string `json:"text"` // it begins with the request
+	Request  string `json:"request"`
+	Key      string `json:"key,omitempty"`
+	For      string `json:"for"`                // the cause
+	Bypassed int    `json:"bypassed,omitempty"` // how often it has been overtaken
 }
 
 // Cell is what one slot or one caller does.
@@ -71,6 +85,7 @@ type Recorder struct {
 	last    core.Event // of a choice that is tried out
 	slots   map[int]string
 	callers map[int]string
+	were    [kinds][]string // what the last step has by name
 }
 
 // Step takes in one step of a world, whose state is that after it.
@@ -97,8 +112,12 @@ func (r *Recorder) Step(w *sim.World, event core.Event, effects []core.Effect, n
 	step.Choices, step.Strays = r.choices(event, len(acts) > 0)
 	step.Slots, step.Callers = r.cells(w, names)
 	for _, wait := range why.Of(s) {
-		step.Waits = append(step.Waits, wait.Text(s, names))
+		step.Waits = append(step.Waits, Wait{
+			wait.Text(s, names), fmt.Sprintf("r%d", wait.Request), names.Key(wait.Affinity), string(wait.For), wait.Bypassed,
+		})
 	}
+	step.Browsers, step.Affinities = browsers(s), affinities(s, names)
+	step.Gone = r.gone(&step)
 	step.Due = due(s, names)
 	r.Steps = append(r.Steps, step)
 	r.look(w)

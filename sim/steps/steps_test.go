@@ -3,13 +3,16 @@ package steps_test
 import (
 	"bytes"
 	"fmt"
+	"io/fs"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/pagepool/pagepool/sim/replay"
 
+	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/pool/trace"
+	"github.com/pagepool/pagepool/pool/why"
 	"github.com/pagepool/pagepool/sim/steps"
 	"github.com/pagepool/pagepool/testdata"
 )
@@ -99,6 +102,34 @@ func TestTraceAWalkAnswersAScript(t *testing.T) {
 	}
 }
 
+func texts(waits []steps.Wait) (all []string) {
+	for _, w := range waits {
+		all = append(all, w.Text)
+	}
+	return all
+}
+
+// What a step has by name, and what the step before had and it has no more.
+func TestTraceAStepNamesItsBrowsersItsAffinitiesAndWhatIsGone(t *testing.T) {
+	const text = "pagepool-trace 1\nset MaxPages=2\n@0s browser ready b1\n+1ms opened t1\n+0s opened t2\n+1s get r1 \"a b\"\n" +
+		"+1s get r2 t1\n+1s opened t3\n+1s discard r2\n+1s closed t2\n"
+	all := recordedText(t, []byte(text))
+	last := all[len(all)-1]
+	for _, c := range []struct {
+		what      string
+		got, want []string
+	}{
+		{"browsers", last.Browsers, []string{"b1 ready: t1, t3"}},
+		{"affinities", last.Affinities, []string{`"a b" warm, generation 1, primary c1: t1`, "t1 cold, orphan c2: no tab"}},
+		{"gone at the discard", all[7].Gone, []string{"r2 has t2"}},
+		{"gone at the end", last.Gone, []string{"t2 closing discard overdue"}},
+	} {
+		if !slices.Equal(c.got, c.want) {
+			t.Errorf("%s: %q, want %q", c.what, c.got, c.want)
+		}
+	}
+}
+
 // Each cause of a wait is told, with the tabs that are in the way.
 func TestTraceAWaitNamesItsCause(t *testing.T) {
 	const start = "pagepool-trace 1\nset MaxPages=2 %s\n@0s browser ready b1\n+1ms opened t1\n+0s opened t2\n" +
@@ -114,12 +145,62 @@ func TestTraceAWaitNamesItsCause(t *testing.T) {
 		{"AffinityTabs=2", "+1s get r2 b\n+0s get r3 b nested\n+0s get r4 b nested\n", "r4 (b, nested) has waited 0s for an opening, behind r3: t3 opening since 0s"},
 		{"AffinityTabs=2", "+1s get r2 b\n+0s get r3 b nested\n+0s get r4 b nested\n+1s opened t3\n",
 			"r4 (b, nested) has waited 1s for a slot, of 2 and the spare: t1 leased by r1 of a since 2s"},
+		{"MaxBypass=off ProbeMaxAge=1s", "+0s get r2 b\n+0s opened t3\n+0s release r1\n+2s get r3 a\n+0s get r4 c\n",
+			"r4 (c) has waited 0s for an older request, r3, which was overtaken as often as MaxBypass=off allows: t1 probing of a since 0s"},
 	} {
 		all := recordedText(t, []byte(fmt.Sprintf(start, c.set)+c.then))
-		waits := all[len(all)-1].Waits
+		waits := texts(all[len(all)-1].Waits)
 		if !slices.ContainsFunc(waits, func(w string) bool { return strings.HasPrefix(w, c.want) }) {
 			t.Errorf("%s %q: got\n%s\nwant\n%s", c.set, c.then, strings.Join(waits, "\n"), c.want)
 		}
+	}
+}
+
+// Beside a free standby an admitted request waits for none but an older one, which was overtaken so
+// often that it may not be again.
+func TestTraceAWaitBehindAUsedUpBypassNamesTheOlderRequest(t *testing.T) {
+	const name = "regressions/probed-request-is-passed-by-newcomers.trace"
+	const want = "r22 (d) has waited 4.21s for an older request, r1, which was overtaken as often as MaxBypass=1 allows: " +
+		"t2 probing of a since 100ms (probe-overdue t2 in 1.9s)"
+	if got := texts(recorded(t, name)[18].Waits); !slices.Contains(got, want) {
+		t.Errorf("step 19: %q, want %q", got, want)
+	}
+	files, err := fs.Glob(testdata.Files, "*/*.trace")
+	if err != nil || len(files) < 50 {
+		t.Fatalf("%d traces, %v", len(files), err)
+	}
+	held := 0
+	for _, file := range files {
+		if strings.HasPrefix(file, "chrome/") {
+			continue // the core goes through these alone, and they wait for nobody
+		}
+		data, err := testdata.Files.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tr, err := trace.Read(bytes.NewReader(data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		step := 0
+		_, err = replay.Run(tr, func(s replay.Step) {
+			step++
+			awake := slices.ContainsFunc(why.Tabs(s.State), func(t core.TabView) bool { return t.State == core.Standby && !t.Frozen })
+			for _, w := range why.Of(s.State) {
+				if w.For == why.Bypass {
+					held++
+				}
+				if awake && (w.For == why.Slot || w.For == why.Opening || w.For == why.Pause) {
+					t.Errorf("%s, step %d: a standby is free, and %s", file, step, w.Text(s.State, s.Names))
+				}
+			}
+		})
+		if err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+	}
+	if held < 3 {
+		t.Errorf("%d waits behind a used-up bypass: too few to say anything", held)
 	}
 }
 

@@ -98,8 +98,17 @@ func (s *Step) Print(w io.Writer) {
 	for _, c := range s.Callers {
 		fmt.Fprintf(w, "  caller %d: %s (%s)%s\n", c.Lane+1, c.Short, c.Key, changed(c))
 	}
+	for _, b := range s.Browsers {
+		fmt.Fprintf(w, "  browser %s\n", b)
+	}
+	for _, a := range s.Affinities {
+		fmt.Fprintf(w, "  affinity %s\n", a)
+	}
+	for _, g := range s.Gone {
+		fmt.Fprintf(w, "  gone: %s\n", g)
+	}
 	for _, wait := range s.Waits {
-		printWait(w, "  ", wait)
+		printWait(w, "  ", wait.Text)
 	}
 }
 

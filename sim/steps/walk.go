@@ -156,7 +156,7 @@ func (s *Step) says(text string) bool {
 func (s *Step) why(words []string, out io.Writer) error {
 	if len(words) == 0 {
 		for _, wait := range s.Waits {
-			printWait(out, "", wait)
+			printWait(out, "", wait.Text)
 		}
 		if len(s.Waits) == 0 {
 			fmt.Fprintln(out, "nobody waits")
@@ -164,8 +164,8 @@ func (s *Step) why(words []string, out io.Writer) error {
 		return nil
 	}
 	for _, wait := range s.Waits {
-		if strings.HasPrefix(wait, words[0]+" ") {
-			printWait(out, "", wait)
+		if strings.HasPrefix(wait.Text, words[0]+" ") {
+			printWait(out, "", wait.Text)
 			return nil
 		}
 	}

@@ -100,7 +100,7 @@ func (t *Timeline) Step(at core.Time, event string, effects []core.Effect, s *co
 	}
 	t.Steps++
 	t.End = max(t.End, at)
-	if isFault(event) {
+	if IsFault(event) {
 		t.Note(at, "fault", event)
 	}
 	t.arrivals(s, names, first)
@@ -137,8 +137,8 @@ func (t *Timeline) Note(at core.Time, kind, text string) {
 	t.Instants = append(t.Instants, Instant{at, kind, text})
 }
 
-// isFault says whether an event tells of something that went wrong in the browser, by its verb.
-func isFault(event string) bool {
+// IsFault says whether an event tells of something that went wrong in the browser, by its verb.
+func IsFault(event string) bool {
 	words := strings.Fields(event)
 	if len(words) == 0 {
 		return false
@@ -163,7 +163,7 @@ type slotNow struct {
 	ended     core.Time // of the slice before
 	operation string    // that has not been answered; empty: none
 	asked     core.Time
-	of        core.Operation
+	of        core.OperationID
 }
 
 func (t *Timeline) stepSlots(at core.Time, effects []core.Effect, s *core.State, names trace.Names) {

@@ -32,6 +32,8 @@ type Arrivals struct {
 	Sweeps        int // visits that evict what is idle first
 	Retains       int // of the disposals: the primary is kept
 	Recycles      int // visits that have the browser replaced first
+
+	Owns int // how many affinities there are to one with terms of its own; 0: none has
 }
 
 // Callers draws the callers of a mix, one visit after the other, as sim.Arrivals.
@@ -94,6 +96,12 @@ func (x *Callers) affinity(c sim.Chance) core.Affinity {
 	panic("traffic: BUG: a choice beyond the number it was made among")
 }
 
+// own says whether contexts of an affinity are made for it.
+func (x *Callers) own(a core.Affinity) bool {
+	n := x.arrivals.Owns
+	return n > 0 && int(a)%n == 0
+}
+
 // writer appends instructions to a program.
 type writer struct {
 	program sim.Program
@@ -119,7 +127,7 @@ func (x *Callers) visit(c sim.Chance) sim.Program {
 	if c.Happens(a.Sweeps) {
 		p.add(sim.Instruction{Verb: sim.Sweep, Lasting: c.Between(sim.Latency{Longest: 4 * a.Render.Longest})})
 	}
-	get := sim.Instruction{Verb: sim.Get, Affinity: key, Lasting: c.Between(a.Patience)}
+	get := sim.Instruction{Verb: sim.Get, Affinity: key, Lasting: c.Between(a.Patience), Own: x.own(key)}
 	if c.Happens(a.Priorities) {
 		get.Priority = 1 + int32(c.Choose(3))
 	}
@@ -139,7 +147,7 @@ func (x *Callers) visit(c sim.Chance) sim.Program {
 		if c.Happens(a.NestedForeign) {
 			inner = x.affinity(c)
 		}
-		p.add(sim.Instruction{Verb: sim.Get, Affinity: inner, Class: core.Nested, Lasting: c.Between(a.Patience)})
+		p.add(sim.Instruction{Verb: sim.Get, Affinity: inner, Class: core.Nested, Lasting: c.Between(a.Patience), Own: x.own(inner)})
 		p.add(sim.Instruction{Verb: sim.Hold, Lasting: c.Between(a.Render)})
 		x.end(c, &p)
 		if p.program[p.length-1].Verb == sim.Sit {

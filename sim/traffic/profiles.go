@@ -222,6 +222,9 @@ func (p *Profile) Draw(seed uint64) Profile {
 		d.Settings.MaxBrowserMemory = most
 		d.Conditions.Faults.Swells, d.Conditions.Faults.Leaks = 2000*pick(3), 200*pick(3)
 	}
+	if pick(3) == 0 {
+		d.Arrivals.Owns = 1 + pick(3)
+	}
 	return d
 }
 

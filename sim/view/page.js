@@ -1,11 +1,11 @@
-"use strict";
 // Colours of Okabe and Ito, which colour-blind people tell apart; every cell has its state as text besides.
 const colours = {
   opening: "#56b4e9", standby: "#e4e4e4", idle: "#f0e442", probing: "#cc79a7", rescuing: "#d55e00",
-  resetting: "#e69f00", leased: "#009e73", closing: "url(#hatch)", lost: "#1a1a1a", waits: "#0072b2", short: "#bbbbbb",
+  resetting: "#e69f00", leased: "#009e73", closing: "url(#hatch)", lost: "#1a1a1a", waits: "#0072b2",
 };
 const dark = new Set(["leased", "lost", "waits", "rescuing"]);
 const rowHeight = 24, left = 66, top_ = 20;
+const page = JSON.parse(document.getElementById("data").textContent); // which is faster to read than script
 let at = 0, scale = "step", key = "";
 
 const find = (id) => document.getElementById(id);
@@ -30,12 +30,13 @@ function time(ns) {
 
 // lanesOf are the rows of a run: the slots that MaxPages and the spare make, and the callers.
 function lanesOf(run) {
+  if (run.lanes) return run.lanes;
   let slots = run.capacity + 1, callers = 0;
   for (const s of run.steps) {
     for (const c of s.slots || []) slots = Math.max(slots, c.lane + 1);
     for (const c of s.callers || []) callers = Math.max(callers, c.lane + 1);
   }
-  return { slots, callers };
+  return (run.lanes = { slots, callers });
 }
 
 // stretches are the runs of equal cells in a lane.
@@ -56,33 +57,14 @@ function xOf(run, width) {
   return (i) => (i >= n ? width : left + ((run.steps[i].at - begin) * (width - left - tail)) / (end - begin));
 }
 
-function draw(run, view) {
-  const lanes = lanesOf(run), rows = lanes.slots + lanes.callers, n = run.steps.length;
-  const perStep = n <= 40 ? 62 : n <= 150 ? 30 : n <= 600 ? 12 : 6;
-  const room = Math.max(280, view.picture.clientWidth - 2 || 1000);
-  const width = scale === "step" ? Math.max(room, left + n * perStep) : Math.max(room, 900);
-  const height = top_ + rows * rowHeight + 20;
+// paint draws the steps of a run, and returns the picture and the names of its rows.
+function paint(run, lanes, x, width) {
+  const rows = lanes.slots + lanes.callers, height = top_ + rows * rowHeight + 20;
   const svg = shape("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": "slots and callers over " + scale });
-  svg.innerHTML = '<defs><pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">' +
-    '<rect width="6" height="6" fill="#fff"/><rect width="3" height="6" fill="#999"/></pattern></defs>';
-  const x = xOf(run, width);
-  view.x = x;
   const lane = (kind, i, row) => {
     const y = top_ + row * rowHeight;
     svg.append(shape("line", { x1: left, x2: width, y1: y + rowHeight - 0.5, y2: y + rowHeight - 0.5, stroke: "#ddd" }));
-    for (const s of stretches(run, kind, i)) {
-      const x0 = x(s.from), w = Math.max(1, x(s.to) - x0), dim = key && s.cell.key !== key ? "dim" : "";
-      const g = shape("g", { class: dim, "data-state": s.cell.state });
-      g.append(shape("rect", { x: x0, y: y + 2, width: w, height: rowHeight - 5, fill: colours[s.cell.state] || "#ccc", stroke: "#555", "stroke-width": 0.6 }));
-      g.append(shape("title", {}, s.cell.short + (s.cell.key ? " · " + s.cell.key : "")));
-      const fits = Math.floor((w - 6) / 6.2);
-      if (fits >= 2) {
-        const label = s.cell.short.length > fits ? s.cell.short.slice(0, fits) : s.cell.short;
-        if (s.cell.state === "closing") g.append(shape("rect", { x: x0 + 2, y: y + 5, width: label.length * 6.3 + 2, height: 13, fill: "#fff", opacity: 0.85 }));
-        g.append(shape("text", { x: x0 + 3, y: y + 16, class: dark.has(s.cell.state) ? "dark" : "" }, label));
-      }
-      svg.append(g);
-    }
+    for (const s of stretches(run, kind, i)) svg.append(cell(s, x(s.from), x(s.to), y, run));
   };
   // The names of the rows stay in sight where the picture is scrolled.
   const names = [], name = (y, text) => {
@@ -95,19 +77,51 @@ function draw(run, view) {
   const limit = top_ + (run.capacity + 1) * rowHeight;
   svg.append(shape("line", { x1: 0, x2: width, y1: limit, y2: limit, stroke: "#1a1a1a", "stroke-width": 1.5 }));
   svg.append(...names);
-  view.picture.onscroll = () => { for (const n of names) n.setAttribute("transform", `translate(${view.picture.scrollLeft} 0)`); };
   svg.append(shape("text", { x: 2, y: height - 6 }, `the line is MaxPages + 1 = ${run.capacity + 1}; ▼ is a deviation`));
   run.steps.forEach((s, i) => {
     if (s.strays) svg.append(shape("text", { x: x(i) - 1, y: 14, class: "fault" }, "▼"));
     if (s.number === run.noReturn) svg.append(shape("line", { class: "noreturn", x1: x(i + 1), x2: x(i + 1), y1: 0, y2: height - 18 }));
   });
+  return { svg, names, height };
+}
+
+// cell draws one state of a slot or of a caller. With a filter, what is of other affinities is dim.
+function cell(s, x0, x1, y, run) {
+  const w = Math.max(1, x1 - x0), g = shape("g", { class: key && s.cell.key !== key ? "dim" : "", "data-state": s.cell.state });
+  g.append(shape("rect", { x: x0, y: y + 2, width: w, height: rowHeight - 5, fill: colours[s.cell.state] || "#ccc", stroke: "#555", "stroke-width": 0.6 }));
+  g.append(shape("title", {}, s.cell.short + (s.cell.key ? " · " + s.cell.key : "") + labelOf(run, s.cell)));
+  const fits = Math.floor((w - 6) / 6.2);
+  if (fits < 2) return g;
+  const label = s.cell.short.length > fits ? s.cell.short.slice(0, fits - 1) + "…" : s.cell.short;
+  if (s.cell.state === "closing") g.append(shape("rect", { x: x0 + 2, y: y + 5, width: label.length * 6.3 + 2, height: 13, fill: "#fff", opacity: 0.85 }));
+  g.append(shape("text", { x: x0 + 3, y: y + 16, class: dark.has(s.cell.state) ? "dark" : "" }, label));
+  return g;
+}
+
+// labelOf is what a caller's request is for, where the dump says it.
+function labelOf(run, cell) {
+  const label = (run.labels || {})[cell.short.split(" ")[0]];
+  return label ? " · " + label : "";
+}
+
+function draw(run, view) {
+  const lanes = lanesOf(run), n = run.steps.length;
+  const perStep = n <= 40 ? 62 : n <= 150 ? 30 : n <= 600 ? 12 : 6;
+  const room = Math.max(280, view.picture.clientWidth - 2 || 1000);
+  const width = scale === "step" ? Math.max(room, left + n * perStep) : Math.max(room, 900);
+  const x = xOf(run, width), { svg, names, height } = paint(run, lanes, x, width);
+  view.x = x;
+  view.picture.onscroll = () => { for (const n of names) n.setAttribute("transform", `translate(${view.picture.scrollLeft} 0)`); };
   view.cursor = shape("line", { class: "cursor", y1: 0, y2: height - 18 });
   svg.append(view.cursor);
   view.picture.replaceChildren(svg);
   const pick = (e) => {
-    const box = svg.getBoundingClientRect(), px = ((e.clientX - box.left) * width) / box.width;
+    const box = svg.getBoundingClientRect(), px = ((e.clientX - box.left) * width) / box.width, py = ((e.clientY - box.top) * height) / box.height;
     let i = 0;
     while (i + 1 < n && x(i + 1) <= px) i++;
+    const row = Math.floor((py - top_) / rowHeight) - lanes.slots;
+    const caller = (run.steps[i].callers || []).find((c) => c.lane === row);
+    if (caller) view.follow = caller.short.split(" ")[0];
     go(view, i);
   };
   svg.addEventListener("click", pick);
@@ -132,6 +146,56 @@ function list(title, items, none) {
   return all.length ? node("section", {}, node("h3", {}, title), node("ul", {}, ...all.map((i) => node("li", {}, i)))) : null;
 }
 
+// listed is a list that a step has only where it is not that of the step before.
+function listed(run, i, kind) {
+  while (i > 0 && !run.steps[i][kind]) i--;
+  return run.steps[i][kind] || [];
+}
+
+// namesOf are the lines of such a list; what is not as it was in the step before is marked.
+function namesOf(run, i, kind) {
+  const before = i > 0 ? listed(run, i - 1, kind) : null;
+  return listed(run, i, kind).map((text) => node("span", { class: before && !before.includes(text) ? "changed" : "" }, text));
+}
+
+// story is how a request waited: stretches of steps in which it waited for the same.
+function story(run, request) {
+  const all = [];
+  run.steps.forEach((s, i) => {
+    const w = (s.waits || []).find((w) => w.request === request), last = all[all.length - 1];
+    if (!w) return;
+    const end = run.steps[i + 1] ? run.steps[i + 1].at : s.at;
+    if (last && last.to === i - 1 && last.why === w.for) Object.assign(last, { to: i, end, bypassed: w.bypassed });
+    else all.push({ from: i, to: i, why: w.for, begin: s.at, end, bypassed: w.bypassed });
+  });
+  return all;
+}
+
+// followed is the request whose whole wait is told: the one that was clicked, or else the first that waits here.
+function followed(view, s) {
+  const waits = (s.waits || []).map((w) => w.request), here = (r) => waits.includes(r) || (s.callers || []).some((c) => c.short.split(" ")[0] === r);
+  return view.follow && here(view.follow) ? view.follow : waits[0];
+}
+
+function storyOf(view, s) {
+  const request = followed(view, s), all = request ? story(view.run, request) : [];
+  const often = (n) => (n ? ", overtaken " + (n === 1 ? "once" : n + " times") + " by then" : "");
+  return list(`The whole wait of ${request}`, all.map((p) => node("span", { class: view.at >= p.from && view.at <= p.to ? "taken" : "" },
+    node("button", { class: "jump", onclick: () => { view.follow = request; go(view, p.from); } }, `${time(p.end - p.begin)} for ${p.why}`),
+    ` from step ${view.run.steps[p.from].number}${often(p.bypassed)}`)));
+}
+
+// choices are what could have happened: what is usual in sight, the faults folded.
+function choices(run, s) {
+  const line = (c) => node("li", {}, node("span", { class: (c.taken ? "taken " : "") + (c.fault ? "chance" : "") }, c.label + (c.fault ? " (a fault)" : "") +
+    (c.default && run.untimed ? " (the default policy)" : "") + (c.taken ? " ← this happened" : "")));
+  // A choice is the number of its label in the menu, and three bits: a fault, the default, taken.
+  const all = (s.choices || []).map((c) => ({ label: run.menu[c >> 3], fault: c & 1, default: c & 2, taken: c & 4 })), usual = all.filter((c) => !c.fault || c.taken), faults = all.filter((c) => c.fault && !c.taken);
+  if (!all.length) return null;
+  return node("section", {}, node("h3", {}, "What could have happened here"), node("ul", {}, ...usual.map(line)),
+    faults.length ? node("details", {}, node("summary", {}, `or one of ${faults.length} faults`), node("ul", {}, ...faults.map(line))) : null);
+}
+
 function show(view) {
   const run = view.run, s = run.steps[view.at], x0 = view.x(view.at), mid = scale === "step" ? x0 + 4 : x0 + 1;
   view.cursor.setAttribute("x1", mid);
@@ -141,7 +205,8 @@ function show(view) {
   pic.onscroll();
   pic.setAttribute("aria-valuenow", s.number);
   pic.setAttribute("aria-valuetext", `step ${s.number}: ${s.event}`);
-  const cells = (all) => (all || []).map((c) => node("span", { class: (c.changed ? "changed " : "") }, c.long || c.short + (c.key ? " · " + c.key : "")));
+  const cells = (all) => (all || []).map((c) => node("span", { class: (c.changed ? "changed " : "") + (key && c.key !== key ? "soft" : "") },
+    c.long || c.short + (c.key ? " · " + c.key : "") + labelOf(run, c)));
   const strays = s.strays ? node("p", { class: "chance" }, "Deviates from the default policy: " + s.strays) : null;
   const back = run.noReturn && s.number >= run.noReturn ? node("p", { class: "chance" }, s.number === run.noReturn
     ? "The point of no return: from here on, nothing that a fair browser does avoids the end." : "After the point of no return.") : null;
@@ -150,86 +215,75 @@ function show(view) {
     ...[strays, back].filter(Boolean),
     node("p", { class: "soft" }, `capacity ${s.capacity}, alive ${s.alive}, waiting ${s.waiting}, orphans ${s.orphans}`),
     node("div", { class: "step" }, ...[
-      list("Who waits, and why", (s.waits || []).map((w) => node("span", { class: key && !w.includes(key) ? "soft" : "why" }, w)), "nobody waits"),
+      list("Who waits, and why", (s.waits || []).map((w) => node("span", { class: key && w.key !== key ? "soft" : "why" }, w.text)), "nobody waits"),
+      storyOf(view, s),
       list("What the pool decided", s.effects, "nothing"),
       list("Slots", cells(s.slots), "no tab"),
       list("Callers", cells(s.callers), "nobody"),
+      list("Gone in this step", (s.gone || []).map((g) => node("span", { class: "gone" }, g))),
+      list("Browsers", namesOf(run, view.at, "browsers"), "none"),
+      list("Affinities", namesOf(run, view.at, "affinities"), "none is warm"),
       list("Due next", s.due),
-      list("What could have happened here", (s.choices || []).map((c) => node("span",
-        { class: (c.taken ? "taken " : "") + (c.fault ? "chance" : "") }, c.label + (c.fault ? " (a fault)" : "") +
-          (c.default && run.untimed ? " (the default policy)" : "") + (c.taken ? " ← this happened" : "")))),
+      choices(run, s),
     ].filter(Boolean)));
 }
 
-function overview(run) {
-  if (!run.overview || !run.overview.length) return null;
-  const width = 1200, begin = run.begin, long = Math.max(1, run.end - begin), lanes = {};
-  for (const s of run.overview) lanes[s.t + "." + s.l] = 1;
-  const order = Object.keys(lanes).map((k) => k.split(".").map(Number)).sort((a, b) => a[0] - b[0] || a[1] - b[1]).slice(0, 40);
-  const row = new Map(order.map(([t, l], i) => [t + "." + l, i])), h = 7;
-  const svg = shape("svg", { viewBox: `0 0 ${width} ${order.length * h + 4}`, role: "img", "aria-label": "the whole run over time" });
-  const px = (ns) => ((ns - begin) * width) / long;
-  for (const s of run.overview) {
-    const r = row.get(s.t + "." + s.l);
-    if (r !== undefined) svg.append(shape("rect", { x: px(s.b), y: r * h, width: Math.max(0.3, px(s.e) - px(s.b)), height: h - 1, fill: colours[s.s] || "#bbb" }));
+// jump leads to a step; where the page has it not, it says which command shows it.
+function jump(run, number, text, follow) {
+  return node("button", { class: "jump", onclick: () => jumpTo(run, number, follow) }, text);
+}
+
+function jumpTo(run, number, follow) {
+  const view = views[page.runs.indexOf(run)], last = run.steps[run.steps.length - 1].number;
+  find("notice").replaceChildren();
+  if (number < run.steps[0].number || number > last) {
+    find("notice").append(`step ${number} is not on this page, which has ${run.steps[0].number} to ${last}: `,
+      node("code", {}, `${page.again || "soak view FILE"} -first ${Math.max(1, number - 20)}`));
+    return;
   }
-  const x0 = px(run.steps[0].at), x1 = px(run.steps[run.steps.length - 1].at);
-  svg.append(shape("rect", { x: x0, y: 0, width: Math.max(2, x1 - x0), height: order.length * h, fill: "none", stroke: "#d55e00", "stroke-width": 2 }));
-  return node("div", { class: "overview" }, node("h3", {}, `The whole run, ${time(begin)} to ${time(run.end)}; the frame is what stands below`), svg,
-    node("p", { class: "soft" }, run.thinned || ""));
+  let i = run.steps.findIndex((s) => s.number >= number);
+  if (follow) {
+    view.follow = follow;
+    const longest = story(run, follow).sort((a, b) => b.end - b.begin - (a.end - a.begin))[0];
+    if (longest) i = longest.from;
+  }
+  go(view, i);
 }
 
 function verdict() {
   const host = find("verdict");
   for (const run of page.runs) {
-    const name = page.runs.length > 1 ? run.name + ": " : "", jump = (number, text) => {
-      const i = run.steps.findIndex((s) => s.number >= number);
-      return node("button", { class: "jump", onclick: () => go(views[page.runs.indexOf(run)], i < 0 ? run.steps.length - 1 : i) }, text);
-    };
+    const name = page.runs.length > 1 ? run.name + ": " : "";
     const bad = run.broken || (run.failed || []).length;
     const box = node("div", { class: bad ? "broken" : "held" });
     if (run.broken) box.append(node("p", {}, name + "broken: " + run.broken), node("p", { class: "soft" }, run.says || ""));
     const failed = (run.failed || []).map((f) => node("li", {}, f));
     if (failed.length) box.append(node("details", failed.length <= 3 ? { open: "" } : {}, node("summary", {}, `${name}${failed.length} expectations failed`), node("ul", {}, ...failed)));
     if (!bad) box.append(node("p", {}, name + "every claim and every expectation held"));
+    if ((run.comments || []).length) box.append(node("blockquote", { class: "comments" }, ...run.comments.flatMap((c) => [c, /[.:;]$/.test(c) ? node("br") : " "])));
     const strays = run.steps.filter((s) => s.strays);
     if (strays.length) {
-      const shown = strays.slice(0, 12).map((s) => node("li", {}, jump(s.number, `step ${s.number}, ${(s.acts || []).concat(s.event).join("; ")}: ${s.strays}`)));
+      const shown = strays.slice(0, 12).map((s) => node("li", {}, jump(run, s.number, `step ${s.number}, ${(s.acts || []).concat(s.event).join("; ")}: ${s.strays}`)));
       box.append(node("details", strays.length <= 6 ? { open: "" } : {}, node("summary", {}, `${strays.length} deviation${strays.length > 1 ? "s" : ""} from the default policy`), node("ul", {}, ...shown,
         ...(strays.length > 12 ? [node("li", {}, `and ${strays.length - 12} more`)] : []))));
     }
-    if (run.noReturn) box.append(node("p", {}, jump(run.noReturn, `the point of no return is step ${run.noReturn}`)));
-    if (run.steps.length < run.total) box.append(node("p", { class: "soft" }, `steps ${run.steps[0].number} to ${run.steps[run.steps.length - 1].number} of ${run.total} are on this page; soak view -first N shows others`));
+    if (run.noReturn) box.append(node("p", {}, jump(run, run.noReturn, `the point of no return is step ${run.noReturn}`)));
+    if (run.steps.length < run.total) box.append(node("p", { class: "soft" }, `steps ${run.steps[0].number} to ${run.steps[run.steps.length - 1].number} of ${run.total} are on this page; `,
+      node("code", {}, (page.again || "soak view FILE") + " -first N"), " shows others"));
     box.append(node("p", { class: "soft" }, "settings: " + (run.settings || "the defaults")));
     host.append(box);
   }
   figures(host);
-  if (page.runs.length === 2) compare(host);
+  if (page.runs.length === 2) host.append(page.differs ? node("p", {}, jump(page.runs[0], page.differs,
+    `the runs differ from step ${page.differs} on; from there, steps of the same instant stand side by side`)) : node("p", {}, "both runs are the same"));
 }
 
-// differsAt is the first step in which the second run is not as the first; -1: there is none.
-function differsAt() {
-  const [a, b] = page.runs;
-  return a.steps.findIndex((s, i) => !b.steps[i] || b.steps[i].at !== s.at || b.steps[i].event !== s.event ||
-    JSON.stringify(b.steps[i].effects) !== JSON.stringify(s.effects));
-}
-
-// figures are what the callers of each run got; a figure leads to where it can be seen.
+// figures are what the callers of each run got; a figure leads to where it can be seen, a wait to its longest part.
 function figures(host) {
-  const cell = (run, f) => {
-    if (!f || !f.step) return node("td", {}, (f || {}).value || "");
-    const i = run.steps.findIndex((s) => s.number >= f.step);
-    return node("td", {}, node("button", { class: "jump", onclick: () => go(views[page.runs.indexOf(run)], i < 0 ? run.steps.length - 1 : i) }, f.value));
-  };
+  const cell = (run, f) => node("td", {}, f && f.step ? jump(run, f.step, f.value, (/\((r\d+)\)$/.exec(f.value) || [])[1]) : (f || {}).value || "");
   const rows = (page.runs[0].figures || []).map((f, i) => node("tr", {}, node("th", {}, f.name), ...page.runs.map((run) => cell(run, (run.figures || [])[i]))));
   const names = page.runs.length > 1 ? [node("tr", {}, node("th", {}), ...page.runs.map((run) => node("th", {}, run.name)))] : [];
   if (rows.length) host.append(node("table", {}, ...names, ...rows));
-}
-
-function compare(host) {
-  const [a] = page.runs, differs = differsAt();
-  host.append(node("p", {}, differs < 0 ? "both runs are the same" : node("button", { class: "jump", onclick: () => go(views[0], differs) },
-    `the runs differ from step ${a.steps[differs].number} on; from there, steps of the same instant stand side by side`)));
 }
 
 // handOver opens the viewer and gives it the timeline once it answers, by its documented protocol.
@@ -250,12 +304,16 @@ const views = page.runs.map((run, i) => {
   const picture = node("div", { class: "picture", tabindex: "0", role: "slider", "aria-label": "step", "aria-valuemin": run.steps[0].number,
     "aria-valuemax": run.steps[run.steps.length - 1].number });
   const panel = node("div", { class: "panel", "aria-live": "polite" });
-  const box = node("div", { class: "run", id: "run" + (i + 1) }, page.runs.length > 1 ? node("h2", {}, run.name) : null, overview(run), picture, panel);
+  const over = node("div", { class: "overview" }), paper = node("div", { class: "paper" });
+  const box = node("div", { class: "run", id: "run" + (i + 1) }, page.runs.length > 1 ? node("h2", {}, run.name) : null, over, picture, panel, paper);
   find("runs").append(box);
-  return { run, picture, panel, at: 0 };
+  return { run, over, paper, picture, panel, at: 0, follow: "" };
 });
 if (views.length > 1) find("runs").classList.add("two");
-const redraw = () => { for (const v of views) { draw(v.run, v); show(v); } };
+const redraw = () => {
+  for (const v of views) overview(v.run, v), draw(v.run, v);
+  for (const v of views) show(v);
+};
 const keys = new Set();
 for (const v of views) for (const s of v.run.steps) for (const c of (s.slots || []).concat(s.callers || [])) if (c.key) keys.add(c.key);
 find("key").append(...[...keys].sort().map((k) => node("option", { value: k }, k)));
@@ -274,13 +332,14 @@ document.addEventListener("keydown", (e) => {
   const own = views.find((v) => v.picture === document.activeElement) || views[0];
   go(own, move[does](own));
 });
-find("legend").append(...Object.entries(colours).filter(([s]) => s !== "short").map(([s, c]) => node("span", { class: "swatch",
+find("legend").append(...Object.entries(colours).map(([s, c]) => node("span", { class: "swatch",
   style: (c.startsWith("url") ? "background:repeating-linear-gradient(45deg,#fff,#fff 3px,#999 3px,#999 6px)" : "background:" + c) + (dark.has(s) ? ";color:#fff" : "") }, s)));
 if (page.viewer) { find("viewer").hidden = false; find("viewer").addEventListener("click", handOver); }
 find("open").append(page.viewer ? "Without a network: " : "As a timeline: ", node("code", {}, page.open), ", and open the file at ui.perfetto.dev or in about:tracing.");
 verdict();
-redraw();
-const end = views[0].run;
-const start = views.length > 1 ? differsAt() : end.noReturn ? end.steps.findIndex((s) => s.number >= end.noReturn) : end.broken ? end.steps.length - 1 : 0;
-go(views[0], Math.max(0, start));
+const end = views[0].run, number = page.differs || end.noReturn || (end.broken ? end.total : 0);
+for (const v of views) overview(v.run, v), draw(v.run, v);
+go(views[0], Math.max(0, end.steps.findIndex((s) => s.number >= number)));
 addEventListener("resize", redraw);
+addEventListener("beforeprint", paper);
+matchMedia("print").addEventListener("change", (e) => { if (e.matches) paper(); });

@@ -1,7 +1,10 @@
 package view
 
 import (
+	"encoding/binary"
 	"fmt"
+	"hash/fnv"
+	"slices"
 
 	"github.com/pagepool/pagepool/sim/replay"
 	"github.com/pagepool/pagepool/sim/traffic"
@@ -17,9 +20,11 @@ import (
 // each time.
 type Source struct {
 	Title    string
-	Untimed  bool        // it has no clock, so the order of things is the schedule's choice
-	NoReturn int         // the step after which nothing avoids the end; 0: not known
-	Acts     []steps.Act // of a run on a real browser, which the core goes through alone
+	Comments []string          // the lead of its trace
+	Labels   map[string]string // what its requests are for, by request
+	Untimed  bool              // it has no clock, so the order of things is the schedule's choice
+	NoReturn int               // the step after which nothing avoids the end; 0: not known
+	Acts     []steps.Act       // of a run on a real browser, which the core goes through alone
 	Play     func(step Observer) (*End, error)
 }
 
@@ -73,13 +78,26 @@ func OfRun(title string, o traffic.Options) *Source {
 	}}
 }
 
+// faults are what went wrong with each step, as far as events and the world tell.
+type faults struct {
+	acts steps.Acts
+	told []steps.Act
+}
+
+func (f *faults) of(w *sim.World, event string) (list []string) {
+	list = f.acts.Of(w)
+	for len(f.told) > 0 && f.told[0].At <= w.Now() {
+		list, f.told = append(list, f.told[0].Text), f.told[1:]
+	}
+	if timeline.IsFault(event) {
+		list = append(list, event)
+	}
+	return list
+}
+
 // Timeline plays the run into a timeline. most is how many slices that may have; 0: as many as a
 // viewer opens at once.
 func (s *Source) Timeline(most int) (*timeline.Timeline, *End, error) {
-	return s.timeline(most, func(*sim.World, []core.Effect) {})
-}
-
-func (s *Source) timeline(most int, also func(*sim.World, []core.Effect)) (*timeline.Timeline, *End, error) {
 	t, acts, told := &timeline.Timeline{Most: most}, new(steps.Acts), 0
 	end, err := s.Play(func(w *sim.World, event core.Event, effects []core.Effect, names trace.Names) {
 		for _, act := range acts.Of(w) {
@@ -92,7 +110,6 @@ func (s *Source) timeline(most int, also func(*sim.World, []core.Effect)) (*time
 		if t.Steps == s.NoReturn {
 			t.Note(w.Now(), "no-return", "from here on, nothing that a fair browser does avoids the end")
 		}
-		also(w, effects)
 	})
 	if err != nil {
 		return nil, nil, err
@@ -135,44 +152,178 @@ func (s *Source) Figures() ([]Figure, error) {
 	return counted.list(), err
 }
 
-// Run plays the run twice: for the overview and the figures, and for the steps that the page has,
-// which begin with first, or are the last ones where that is 0.
-func (s *Source) Run(first int) (*Run, error) {
-	counted, lanes := new(outcomes), 0
-	overview, end, err := s.timeline(OverviewSlices, func(w *sim.World, effects []core.Effect) {
+// A survey is what the first play of a run finds: what decides which of its steps a page has.
+type survey struct {
+	end     *End
+	columns columns
+	figures []Figure
+	total   int
+	lanes   int
+	sums    []uint64 // of each step: when, what happened, and what the pool did
+}
+
+func (s *Source) survey(sums bool) (*survey, error) {
+	v, counted, wrong := new(survey), new(outcomes), faults{told: s.Acts}
+	var text []byte
+	end, err := s.Play(func(w *sim.World, event core.Event, effects []core.Effect, names trace.Names) {
+		v.total++
 		counted.step(w, effects)
-		lanes = max(lanes, w.Core().Alive()+w.Core().RequestCount()+w.Core().Leases())
+		v.lanes = max(v.lanes, w.Core().Alive()+w.Core().RequestCount()+w.Core().Leases())
+		text = trace.AppendEvent(text[:0], event, names)
+		v.columns.step(w, v.total, wrong.of(w, string(text)))
+		if sums {
+			v.sums = append(v.sums, sumOf(w.Now(), text, effects, names))
+		}
 	})
 	if err != nil {
 		return nil, err
 	}
-	total := overview.Steps
-	if first > total {
-		return nil, fmt.Errorf("-first %d: want a step from 1 to %d", first, total)
+	if v.total == 0 {
+		return nil, fmt.Errorf("%s: nothing happens in it, so there is nothing to show", s.Title)
 	}
-	r, _, err := s.Steps(total, first, MostSteps(lanes))
+	if b := end.Broken; b != nil {
+		v.columns.broken(b.Property+": "+b.What, v.total)
+	}
+	v.end, v.figures = end, counted.list()
+	return v, nil
+}
+
+func sumOf(at core.Time, event []byte, effects []core.Effect, names trace.Names) uint64 {
+	h := fnv.New64a()
+	_ = binary.Write(h, binary.LittleEndian, int64(at))
+	_, _ = h.Write(event)
+	for _, e := range effects {
+		_, _ = h.Write(trace.AppendEffect([]byte{'\n'}, e, names))
+	}
+	return h.Sum64()
+}
+
+// leadIn is how many steps before the first difference of two runs a page has.
+const leadIn = 40
+
+// Runs are the runs of a page, one or two. Each is played twice: for the overview and the figures, and
+// for the steps that the page has. These begin with first; where that is 0, a long run has its last
+// ones, and two runs those around the first step in which they differ. differs is that step; 0: they
+// are the same, or there is one run alone.
+func Runs(sources []*Source, first int) (runs []Run, differs int, err error) {
+	surveys := make([]*survey, len(sources))
+	for i, s := range sources {
+		if surveys[i], err = s.survey(len(sources) > 1); err != nil {
+			return nil, 0, err
+		}
+	}
+	if len(sources) > 1 {
+		differs = differ(surveys[0].sums, surveys[1].sums)
+	}
+	if most := surveys[0].total; first > most {
+		return nil, 0, fmt.Errorf("-first %d: want a step from 1 to %d", first, most)
+	}
+	for i, s := range sources {
+		from := first
+		if first == 0 && differs > 0 && surveys[i].total > MostSteps(surveys[i].lanes) {
+			from = max(1, differs-leadIn)
+		}
+		run, err := s.show(surveys[i], from)
+		if err != nil {
+			return nil, 0, err
+		}
+		runs = append(runs, *run)
+	}
+	return runs, differs, nil
+}
+
+// differ is the first step, counted from 1, in which two runs differ; 0: there is none.
+func differ(a, b []uint64) int {
+	for i := range min(len(a), len(b)) {
+		if a[i] != b[i] {
+			return i + 1
+		}
+	}
+	if len(a) == len(b) {
+		return 0
+	}
+	return min(len(a), len(b)) + 1
+}
+
+// Run is the one run of a page.
+func (s *Source) Run(first int) (*Run, error) {
+	runs, _, err := Runs([]*Source{s}, first)
 	if err != nil {
 		return nil, err
 	}
-	if len(r.Steps) == 0 {
-		return nil, fmt.Errorf("%s: nothing happens in it, so there is nothing to show", s.Title)
+	return &runs[0], nil
+}
+
+// leaveOutWhatStays leaves out of each step the lists that are those of the step before; an empty one
+// that was not is told.
+func leaveOutWhatStays(all []steps.Step) {
+	for i := len(all) - 1; i >= 0; i-- {
+		var before steps.Step
+		if i > 0 {
+			before = all[i-1]
+		}
+		for _, list := range []struct{ now, was *[]string }{
+			{&all[i].Browsers, &before.Browsers}, {&all[i].Affinities, &before.Affinities},
+		} {
+			switch same := slices.Equal(*list.now, *list.was); {
+			case same:
+				*list.now = nil
+			case len(*list.now) == 0:
+				*list.now = []string{"none"}
+			}
+		}
 	}
-	settings, err := end.Settings.Resolve()
+}
+
+func (s *Source) show(v *survey, first int) (*Run, error) {
+	r, _, err := s.Steps(v.total, min(first, v.total), MostSteps(v.lanes))
+	if err != nil {
+		return nil, err
+	}
+	leaveOutWhatStays(r.Steps)
+	settings, err := v.end.Settings.Resolve()
 	if err != nil {
 		return nil, err
 	}
 	run := &Run{
-		Name: s.Title, Settings: end.Settings.Diff(), Capacity: settings.MaxPages, Total: total, Steps: r.Steps,
-		Begin: overview.Begin, End: overview.End, Untimed: s.Untimed, Figures: counted.list(), NoReturn: s.NoReturn,
+		Name: s.Title, Comments: s.Comments, Labels: s.Labels, Settings: v.end.Settings.Diff(), Capacity: settings.MaxPages,
+		Total: v.total, Begin: v.columns.begin, End: v.columns.last, Untimed: s.Untimed, Figures: v.figures,
+		NoReturn: s.NoReturn,
 	}
-	if len(r.Steps) < total {
-		run.Overview, run.Thinned = OverviewOf(overview), overview.Thinned()
+	run.serve(r.Steps)
+	if len(r.Steps) < v.total {
+		run.Overview = v.columns.overview()
+		run.Thinned = run.Overview.Says()
 	}
-	if v := end.Broken; v != nil {
-		run.Broken, run.Says = fmt.Sprintf("%s, at step %d: %s", v.Property, v.Step, v.What), v.Says
+	if b := v.end.Broken; b != nil {
+		run.Broken, run.Says = fmt.Sprintf("%s, at step %d: %s", b.Property, b.Step, b.What), b.Says
 	}
-	for _, f := range end.Failed {
+	for _, f := range v.end.Failed {
 		run.Failed = append(run.Failed, failure(f))
 	}
 	return run, nil
+}
+
+// serve gives a run its steps, and the menu of what could have happened in them.
+func (r *Run) serve(all []steps.Step) {
+	places := map[string]int{}
+	r.Steps = make([]Step, 0, len(all))
+	for _, s := range all {
+		step := Step{Step: s}
+		for _, c := range s.Choices {
+			place, ok := places[c.Label]
+			if !ok {
+				place = len(r.Menu)
+				places[c.Label], r.Menu = place, append(r.Menu, c.Label)
+			}
+			number := place << 3
+			for bit, is := range []bool{c.Fault, c.Default, c.Taken} {
+				if is {
+					number |= 1 << bit
+				}
+			}
+			step.Choices = append(step.Choices, number)
+		}
+		r.Steps = append(r.Steps, step)
+	}
 }

@@ -13,7 +13,6 @@ import (
 
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/sim/steps"
-	"github.com/pagepool/pagepool/sim/timeline"
 )
 
 // Page is what a page shows: a run, or two side by side.
@@ -23,26 +22,39 @@ type Page struct {
 	// Viewer is the origin of the viewer that the page hands its timeline to; empty: there is no
 	// server behind the page, and it says how to open the timeline instead.
 	Viewer string `json:"viewer,omitempty"`
-	Open   string `json:"open"` // the command that writes the timeline
+	Open   string `json:"open"`            // the command that writes the timeline
+	Again  string `json:"again,omitempty"` // the command that writes this page, to be given another -first
+	// Differs is the first step in which two runs differ; 0: they are the same, or there is one.
+	Differs int `json:"differs,omitempty"`
 }
 
 // Run is one run.
 type Run struct {
-	Name     string       `json:"name"`
-	Settings string       `json:"settings"`
-	Capacity int          `json:"capacity"` // MaxPages; one spare comes on top
-	Total    int          `json:"total"`    // steps, those that the page does not have included
-	Steps    []steps.Step `json:"steps"`
-	Broken   string       `json:"broken,omitempty"`
-	Says     string       `json:"says,omitempty"` // the claim in words
-	Failed   []string     `json:"failed,omitempty"`
-	NoReturn int          `json:"noReturn,omitempty"` // the step after which nothing avoids the end; 0: not known
-	Figures  []Figure     `json:"figures,omitempty"`
-	Begin    core.Time    `json:"begin"`
-	End      core.Time    `json:"end"`
-	Overview []Stretch    `json:"overview,omitempty"` // of the whole run, where Steps are a part of it
-	Thinned  string       `json:"thinned,omitempty"`
-	Untimed  bool         `json:"untimed,omitempty"`
+	Name     string            `json:"name"`
+	Comments []string          `json:"comments,omitempty"` // the lead of its trace
+	Labels   map[string]string `json:"labels,omitempty"`   // what its requests are for
+	Settings string            `json:"settings"`
+	Capacity int               `json:"capacity"` // MaxPages; one spare comes on top
+	Total    int               `json:"total"`    // steps, those that the page does not have included
+	Steps    []Step            `json:"steps"`
+	Menu     []string          `json:"menu"` // the labels of what could have happened
+	Broken   string            `json:"broken,omitempty"`
+	Says     string            `json:"says,omitempty"` // the claim in words
+	Failed   []string          `json:"failed,omitempty"`
+	NoReturn int               `json:"noReturn,omitempty"` // the step after which nothing avoids the end; 0: not known
+	Figures  []Figure          `json:"figures,omitempty"`
+	Begin    core.Time         `json:"begin"`
+	End      core.Time         `json:"end"`
+	Overview *Overview         `json:"overview,omitempty"` // of the whole run, where Steps are a part of it
+	Thinned  string            `json:"thinned,omitempty"`
+	Untimed  bool              `json:"untimed,omitempty"`
+}
+
+// Step is a step whose choices are numbers: eight times the place of the label in Menu, and one for a
+// fault, two for the default, four for what happened. Labels are most of a page otherwise.
+type Step struct {
+	steps.Step
+	Choices []int `json:"choices,omitempty"`
 }
 
 // Figure is one line of the comparison of two runs.
@@ -52,34 +64,11 @@ type Figure struct {
 	Step  int    `json:"step,omitempty"` // where it can be seen; 0: nowhere in particular
 }
 
-// Stretch is a state in a lane of the overview.
-type Stretch struct {
-	Track timeline.Track `json:"t"`
-	Lane  int32          `json:"l"`
-	Begin core.Time      `json:"b"`
-	End   core.Time      `json:"e"`
-	State string         `json:"s"`
-}
-
 // MostSteps is how many steps a page has: fewer where there are many lanes, so that it opens at
 // once.
 func MostSteps(lanes int) int { return max(100, min(1500, 20_000/(lanes+1))) }
 
-// OverviewSlices is how many slices the timeline for an overview may have.
-const OverviewSlices = 4000
-
-// OverviewOf are the states of a finished timeline.
-func OverviewOf(t *timeline.Timeline) []Stretch {
-	var all []Stretch
-	for i := range t.Slices {
-		if s := &t.Slices[i]; s.Level == 0 && s.Track != timeline.Browsers {
-			all = append(all, Stretch{s.Track, s.Lane, s.Begin, s.End, s.Name})
-		}
-	}
-	return all
-}
-
-//go:embed page.html page.css page.js
+//go:embed page.html page.css *.js
 var files embed.FS
 
 var page = template.Must(template.New("page.html").ParseFS(files, "page.html"))
@@ -93,9 +82,13 @@ func (p *Page) Write(w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	script, err := files.ReadFile("page.js")
-	if err != nil {
-		return err
+	var script []byte
+	for _, name := range []string{"overview.js", "paper.js", "page.js"} { // the last one begins
+		part, err := files.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		script = append(script, part...)
 	}
 	return page.Execute(w, struct {
 		*Page

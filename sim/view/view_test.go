@@ -3,13 +3,17 @@ package view_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"maps"
 	"net/http/httptest"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/pagepool/pagepool/sim/traffic"
 
+	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/pool/trace"
 	"github.com/pagepool/pagepool/sim/view"
 )
@@ -46,7 +50,7 @@ func TestTraceAPageIsWholeAndNeedsNoNetwork(t *testing.T) {
 	if m := regexp.MustCompile(`(src|href)="[^"]*//|@import|url\(["']?http`).FindString(html); m != "" {
 		t.Errorf("the page asks the network for %s", m)
 	}
-	m := regexp.MustCompile(`(?s)<script>const page = (.*?);</script>`).FindStringSubmatch(html)
+	m := regexp.MustCompile(`(?s)<script type="application/json" id="data">(.*?)</script>`).FindStringSubmatch(html)
 	var back view.Page
 	if m == nil || json.Unmarshal([]byte(m[1]), &back) != nil || len(back.Runs) != 1 || back.Runs[0].Total != 7 {
 		t.Errorf("the run cannot be read back: %.200q", m)
@@ -70,9 +74,9 @@ func TestTraceThePageOfALongRunIsSmall(t *testing.T) {
 		t.Fatal(err)
 	}
 	last := run.Steps[len(run.Steps)-1]
-	if last.Number != run.Total || len(run.Steps) >= run.Total || len(run.Overview) < 100 || run.Thinned == "" || out.Len() > 4<<20 {
-		t.Errorf("%d steps to %d of %d, %d in the overview, %q, %d bytes", len(run.Steps), last.Number, run.Total,
-			len(run.Overview), run.Thinned, out.Len())
+	if last.Number != run.Total || len(run.Steps) >= run.Total || run.Overview == nil || run.Thinned == "" || out.Len() > 4<<20 {
+		t.Errorf("%d steps to %d of %d, overview %v, %q, %d bytes", len(run.Steps), last.Number, run.Total,
+			run.Overview, run.Thinned, out.Len())
 	}
 }
 
@@ -103,5 +107,117 @@ func TestTraceAServedPageHasItsTimelineBesideIt(t *testing.T) {
 		if got := answer.Header().Get("Content-Type"); got != want || (answer.Code == 404) != (path == "/other") {
 			t.Errorf("%s: %d, %s, want %s", path, answer.Code, got, want)
 		}
+	}
+}
+
+// The overview of a long run says what each slot did, how many waited, and what went wrong, and leads to
+// the steps: its memory is bounded by its columns.
+func TestTraceTheOverviewOfALongRunHasStatesWaitsAndFaults(t *testing.T) {
+	run, err := view.OfRun("a run", traffic.Options{Profile: traffic.ProfileNamed("staging"), Seed: 1, Hours: 2}).Run(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := run.Overview
+	n := len(o.First)
+	if n < view.Columns/2 || n > view.Columns || len(o.Slots) != run.Capacity+1 || len(o.Waited) != n || len(o.Faults) == 0 || slices.Max(o.Waited) == 0 {
+		t.Fatalf("%d columns, %d slots, %d faults, waited %v", n, len(o.Slots), len(o.Faults), o.Waited)
+	}
+	if !slices.IsSorted(o.First) || o.First[0] != 1 || o.First[n-1] > run.Total {
+		t.Errorf("the first steps of the columns are %v", o.First)
+	}
+	if covered := core.Time(n) * o.Column; covered < run.End-run.Begin || covered > run.End-run.Begin+2*o.Column {
+		t.Errorf("%d columns of %v for %v", n, o.Column.Duration(), (run.End - run.Begin).Duration())
+	}
+	for i, lane := range o.Slots {
+		busy := 0
+		for col := range n - 1 { // the last one is cut
+			sum := 0
+			for state, shares := range lane {
+				if sum += shares[col]; shares[col] < 0 || state == "" {
+					t.Fatalf("slot %d: %s %v", i, state, shares)
+				}
+			}
+			if sum > 100 {
+				t.Errorf("slot %d, column %d: %d hundredths", i, col, sum)
+			}
+			busy += sum
+		}
+		if len(lane["leased"]) != n || busy < 80*n {
+			t.Errorf("slot %d: %d hundredths in %d columns, leased %v", i, busy, n, lane["leased"])
+		}
+	}
+	for _, f := range o.Faults {
+		if f.Column >= n || f.Times < 1 || f.Text == "" || f.Step < o.First[f.Column] || f.Column+1 < n && f.Step > o.First[f.Column+1] {
+			t.Errorf("%+v, and its column begins with step %d", f, o.First[f.Column])
+		}
+	}
+}
+
+// Two long runs are compared step by step over their whole length, and the page has the steps around
+// the first difference, wherever it lies.
+func TestTraceTwoLongRunsAreComparedAsAWhole(t *testing.T) {
+	var text strings.Builder
+	text.WriteString("pagepool-trace 1\nset MaxPages=2\nauto\n+1s look\n")
+	for i := range 4000 {
+		if i == 500 {
+			text.WriteString("+0s get r9001 a\n+0s get r9002 b\n+0s get r9003 c\n+20s look\n+1s release r9001\n+0s release r9002\n+1s release r9003\n")
+		}
+		fmt.Fprintf(&text, "+50ms get r%d a\n+50ms release r%d\n", i+1, i+1)
+	}
+	sources := func(limits ...string) (all []*view.Source) {
+		for _, limit := range limits {
+			tr, err := trace.Read(strings.NewReader(strings.Replace(text.String(), "MaxPages=2", "MaxPages=2 "+limit, 1)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			source, err := view.OfTrace("x.trace", tr, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, source)
+		}
+		return all
+	}
+	runs, differs, err := view.Runs(sources("MaxLease=90s", "MaxLease=10s"), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if differs < 1000 || differs > 1030 || runs[0].Total < 8000 {
+		t.Fatalf("they differ at step %d of %d", differs, runs[0].Total)
+	}
+	for _, run := range runs {
+		if first, last := run.Steps[0].Number, run.Steps[len(run.Steps)-1].Number; first >= differs || last <= differs || last == run.Total {
+			t.Errorf("steps %d to %d are on the page, and they differ at step %d", first, last, differs)
+		}
+	}
+	if a, b := runs[0].Steps, runs[1].Steps; a[differs-a[0].Number-1].Event != b[differs-b[0].Number-1].Event || a[differs-a[0].Number].Event == b[differs-b[0].Number].Event {
+		t.Errorf("step %d: %q and %q", differs, a[differs-a[0].Number].Event, b[differs-b[0].Number].Event)
+	}
+	if _, differs, err = view.Runs(sources("MaxLease=90s", "MaxLease=90s"), 0); err != nil || differs != 0 {
+		t.Errorf("a run and itself differ at step %d, %v", differs, err)
+	}
+}
+
+// The lead of a trace is on its page, and the labels of a dump stand beside its requests.
+func TestTraceAPageHasTheLeadOfItsTrace(t *testing.T) {
+	source := &view.Source{}
+	source.Read([]byte("pagepool-trace 1 #=01234567\n# stuck: it says #=2 #=01234567\n# r7 is \"https://x.example/<b>\" #=01234567\n\nset MaxPages=2\n# not this\n"))
+	if !slices.Equal(source.Comments, []string{"stuck: it says #=2"}) || !maps.Equal(source.Labels, map[string]string{"r7": "https://x.example/<b>"}) {
+		t.Errorf("%q, %q", source.Comments, source.Labels)
+	}
+}
+
+// A list that stays as it was is left out of a step, and one that becomes empty is told.
+func TestTraceAPageHasListsOnceWhileTheyStay(t *testing.T) {
+	steps := runOf(t, strings.Replace(small, "%KEY%", "a", 1)+"+1s discard r1\n+1s browser gone b1\n").Steps
+	var told []string
+	for _, s := range steps {
+		if s.Affinities != nil {
+			told = append(told, fmt.Sprintf("%d %s", s.Number, strings.Join(s.Affinities, "; ")))
+		}
+	}
+	t.Logf("%q", told)
+	if len(told) < 2 || len(told) == len(steps) || !strings.HasSuffix(told[len(told)-1], " none") {
+		t.Errorf("%q", told)
 	}
 }

@@ -1,6 +1,7 @@
 // Package loopback serves pages on this machine, and has a pool's pages visit them: small ones and heavy ones,
 // and pages that loop, hang, crash, redirect for ever, flood their console, ask the user, or open others. It is
-// what soak and the tests put in front of a real browser.
+// what soak and the tests put in front of a real browser. It also serves the corpus of package attacks, and
+// measures what a page of that costs the tenants beside it.
 //
 //	stage, err := loopback.New(chrome.Launcher{}, folder)
 //	if err != nil {
@@ -14,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -30,12 +32,15 @@ import (
 
 	"github.com/pagepool/pagepool/pool"
 	"github.com/pagepool/pagepool/pool/chrome"
+	"github.com/pagepool/pagepool/pool/chrome/attacks"
 )
 
 // Stage is a server, and a launcher whose browsers keep everything in one folder.
 type Stage struct {
 	// Calm has Work visit none but small and heavy pages.
 	Calm bool
+	// Logger is told by the pools that Attack makes. Nil: nobody is told.
+	Logger *slog.Logger
 
 	launcher chrome.Launcher
 	folder   string
@@ -43,12 +48,15 @@ type Stage struct {
 	server   *http.Server
 	served   sync.WaitGroup
 	finish   chan struct{} // closed by Close
-	stalls   atomic.Int64  // so far
+	corpus   attacks.Server
+	stalls   atomic.Int64 // so far
+	attacks  atomic.Int64 // pages of the corpus that Work has visited
 
 	mu struct {
 		sync.Mutex
 		marks    int
 		arrivals map[string]chan struct{} // by mark: closed when its page has asked for it
+		failures map[string]string        // by mark: what the script of an attack ended with
 	}
 }
 
@@ -60,7 +68,8 @@ func New(launcher chrome.Launcher, folder string) (*Stage, error) {
 		return nil, fmt.Errorf("loopback: %w", err)
 	}
 	s := &Stage{launcher: launcher, folder: folder, url: "http://" + listener.Addr().String(), finish: make(chan struct{})}
-	s.mu.arrivals = map[string]chan struct{}{}
+	s.mu.arrivals, s.mu.failures = map[string]chan struct{}{}, map[string]string{}
+	s.corpus = attacks.Server{Begun: s.arrive, Failed: s.failed, Done: s.finish}
 	s.server = &http.Server{Handler: s}
 	s.served.Go(func() { _ = s.server.Serve(listener) })
 	return s, nil
@@ -158,7 +167,7 @@ func (s *Stage) later(ctx context.Context, p *chrome.Page, script string) error 
 	return s.await(ctx, mark, arrived)
 }
 
-// Work has a page do something that ends.
+// Work has a page do something that ends, or attack as a page of the corpus does, one time in ten.
 func (s *Stage) Work(ctx context.Context, p *chrome.Page, which int) error {
 	if s.Calm && which >= 70 {
 		which %= 70
@@ -175,19 +184,31 @@ func (s *Stage) Work(ctx context.Context, p *chrome.Page, which int) error {
 		return err
 	case which < 70:
 		return s.visit(ctx, p, "/heavy")
-	case which < 76:
+	case which < 75:
 		return s.later(ctx, p, "location = '/redirect'")
-	case which < 82:
+	case which < 80:
 		return s.later(ctx, p, "for (let i = 0; i < 20000; i++) console.log('line', i)")
-	case which < 88:
+	case which < 84:
 		return s.later(ctx, p, "onbeforeunload = () => 'stay'; alert('anybody?'); confirm('yes?')")
-	case which < 94:
+	case which < 88:
 		if err := s.visit(ctx, p, "/small"); err != nil {
 			return err
 		}
 		return evaluate(ctx, p, "void window.open('about:blank')")
+	case which < 90:
+		return s.later(ctx, p, "setInterval(() => { for (let i = 0; i < 1e6; i++); }, 20)")
 	}
-	return s.later(ctx, p, "setInterval(() => { for (let i = 0; i < 1e6; i++); }, 20)")
+	return s.drawn(ctx, p)
+}
+
+// drawnStep has pages of one family come far from each other. It shares no factor with their number.
+const drawnStep = 37
+
+// drawn has a page attack as the next page of the corpus does. Each of them comes once in a round.
+func (s *Stage) drawn(ctx context.Context, p *chrome.Page) error {
+	all := attacks.All()
+	_, err := s.Begin(ctx, p, all[int(s.attacks.Add(1)*drawnStep)%len(all)])
+	return err
 }
 
 // Loop has a page render itself anew for ever. A rescue can stop it.
@@ -223,6 +244,10 @@ const heavyParts = 1500
 
 // ServeHTTP serves the pages.
 func (s *Stage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if attacks.Serves(r.URL.Path) {
+		s.corpus.ServeHTTP(w, r)
+		return
+	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	switch r.URL.Path {
 	case "/small":

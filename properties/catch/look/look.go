@@ -60,7 +60,7 @@ const hours = 0.25
 
 // Strategies are the ways of looking, by name.
 var Strategies = map[string]func(Options) (*Caught, error){
-	"default": byDefault, "seeds": bySeeds, "walk": byWalks, "pct": byPCT, "search": bySearch,
+	"default": byDefault, "seeds": bySeeds, "walk": byWalks, "pct": byPCT, "search": bySearch, "every": byEvery,
 }
 
 // byDefault looks where nothing goes wrong and nobody is preempted: in each profile, and in the scenario.
@@ -146,14 +146,19 @@ func walks(o Options, source func(seed uint64) scheduler.Source) (*Caught, error
 	return caught, nil
 }
 
-// bySearch visits the states of a scenario until the wanted claim breaks.
-func bySearch(o Options) (*Caught, error) {
+// bySearch visits the states of a scenario until the wanted claim breaks, and byEvery does so with
+// every claim on every transition.
+func bySearch(o Options) (*Caught, error) { return explores(o, false) }
+
+func byEvery(o Options) (*Caught, error) { return explores(o, true) }
+
+func explores(o Options, every bool) (*Caught, error) {
 	scenario, err := o.scenario()
 	if err != nil {
 		return nil, err
 	}
 	scenario.Only = o.Claim
-	x, err := sim.Explore(&scenario, sim.ExploreOptions{MaxStates: o.Most})
+	x, err := sim.Explore(&scenario, sim.ExploreOptions{MaxStates: o.Most, EveryClaim: every})
 	if err != nil {
 		return nil, err
 	}

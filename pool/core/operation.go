@@ -1,0 +1,222 @@
+package core
+
+import "time"
+
+// Operations: what a browser is asked for, each by an effect. An operation ends with its answer
+// (Done, Failed), or it is given up when its time is over (Silent). What it is about says to whom
+// an event goes: to a tab, to a context or to a browser.
+
+// Operation is what a tab or a context is asked. Its kind follows from the state: see underWay.
+type Operation struct {
+	Number  OperationID // of the last; answers that name another come too late
+	Began   Time        // from when its time counts: the state's beginning, the rung's, or that of doubt
+	AskedAt Time        // since when one has been silent; Never: none is
+}
+
+// begin begins an operation on what has the record.
+func (s *State) begin(o *Operation, e Effect) {
+	o.AskedAt = min(o.AskedAt, s.Now)
+	s.operation(e)
+	o.Number = s.LastOperation
+}
+
+// underWay is what a tab is asked in its state; NoEffect: nothing. A kill on the last rung is followed
+// by one more close.
+func (t *Tab) underWay() EffectKind {
+	switch t.State {
+	case Opening:
+		if t.thaws() {
+			return ProbeTab
+		}
+		return OpenTab
+	case Probing:
+		return ProbeTab
+	case Rescuing:
+		return RescueTab
+	case Resetting:
+		return [...]EffectKind{PartHalt: RescueTab, PartLeave: ResetTab, PartEnd: EndSession, PartBegin: BeginSession}[t.Part]
+	case Closing:
+		return t.Ladder.underWay()
+	}
+	return NoEffect
+}
+
+// limit is how long an operation may take that is about no suspect.
+func (set *Settings) limit(of EffectKind) time.Duration {
+	switch of {
+	case Launch:
+		return set.LaunchTimeout
+	case CloseBrowser:
+		return set.BrowserCloseTimeout
+	case Ping:
+		return set.StallTimeout
+	case CheckBrowser:
+		return set.CheckTimeout()
+	case OpenTab, ResetTab:
+		return set.OpenTimeout
+	case ProbeTab:
+		return set.ProbeTimeout()
+	case RescueTab, EndSession:
+		return set.EndTimeout()
+	case BeginSession:
+		return set.BeginTimeout()
+	case KillTab:
+		return set.KillTimeout
+	}
+	return set.CloseTimeout
+}
+
+func (s *State) heard(e *Event) {
+	switch {
+	case e.Tab != 0:
+		if i, ok := s.tabIndex.get(uint64(e.Tab)); ok {
+			s.tabEvent(i, e)
+		}
+	case e.Context != 0:
+		if i, ok := s.contextIndex.get(uint64(e.Context)); ok && s.Contexts[i].State != ContextOpen {
+			s.contextEvent(i, e)
+		}
+	case e.Browser != 0:
+		s.browserEvent(e)
+	}
+}
+
+// onTab is what the answer to an operation, its failure and its silence mean to a tab. The event
+// is passed as it is: behind a pointer it would be on the heap, once in each step.
+var onTab = [EffectKinds]struct {
+	done           func(*State, int32, Event)
+	failed, silent func(*State, int32)
+}{
+	OpenTab:      {(*State).opened, (*State).openFailed, (*State).openSilent},
+	ProbeTab:     {plain((*State).probed), (*State).probeFailed, (*State).probeFailed},
+	RescueTab:    {plain((*State).wasRescued), (*State).rescueFailed, (*State).rescueFailed},
+	ResetTab:     {plain((*State).wasReset), (*State).resetFailed, (*State).resetFailed},
+	EndSession:   {(*State).sessionEnded, (*State).sessionFailed, (*State).sessionFailed},
+	BeginSession: {plain((*State).sessionBegun), (*State).sessionFailed, (*State).sessionFailed},
+	CloseTab:     {(*State).closed, (*State).closeFailed, (*State).closeSilent},
+	KillTab:      {plain((*State).killAnswered), (*State).killAnswered, (*State).killSilent},
+}
+
+func plain(f func(*State, int32)) func(*State, int32, Event) {
+	return func(s *State, i int32, _ Event) { f(s, i) }
+}
+
+func (s *State) tabEvent(i int32, e *Event) {
+	if e.Operation != 0 && e.Operation != s.Tabs[i].Number {
+		// It was given up, so it is no sign of life: a driver answers because it was told to end
+		// the call.
+		if e.Is(Done, EndSession) && e.Left == SpoiledContext {
+			s.giveUpContext(i, Spoiled) // but what it says is so
+		}
+		return
+	}
+	if !e.Kind.Deadline() {
+		s.hear(s.Tabs[i].Browser)
+		if e.Kind != Crashed {
+			s.Tabs[i].AskedAt = Never
+		}
+	}
+	switch means := &onTab[e.Of]; {
+	case means.done == nil:
+	case e.Kind == Done:
+		means.done(s, i, *e)
+	case e.Kind == Failed:
+		means.failed(s, i)
+	case e.Kind == Silent:
+		means.silent(s, i)
+	}
+	switch e.Kind {
+	case Overdue:
+		s.markOverdue(i, e.Of)
+	case Crashed:
+		s.crashed(i, e.TooLarge)
+	case FreezeDue:
+		s.freeze(i)
+	case RetireDue:
+		s.Tabs[i].RetireAt = min(s.Tabs[i].RetireAt, s.Now)
+		s.retire(i)
+	}
+}
+
+func (s *State) contextEvent(i int32, e *Event) {
+	c := &s.Contexts[i]
+	switch e.Kind {
+	case Done:
+		s.hear(c.Browser)
+		s.removeContext(i)
+	case Failed:
+		s.hear(c.Browser)
+		s.contextFailed(i)
+	case Silent:
+		s.contextSilent(i)
+	}
+}
+
+func (s *State) browserEvent(e *Event) {
+	s.callsDue = true
+	b := s.browser(e.Browser)
+	if e.Is(Done, Launch) && b == nil && e.Browser <= s.LastBrowser {
+		// It was written off, or it is gone already: what a late launch brought is closed.
+		s.operation(Effect{Kind: CloseBrowser, Browser: e.Browser, Force: true})
+	}
+	if b == nil {
+		return
+	}
+	switch e.Kind {
+	case Done, Failed:
+		s.browserAnswers(b, e)
+	case Silent:
+		s.browserSilent(b, e)
+	case BrowserGone:
+		s.browserGone(b)
+	case BrowserWorn:
+		s.wornOut(b)
+	case CheckDue:
+		s.checkDue(b)
+	case BrowserStalled:
+		if s.serves(b.ID) && b.AskedAt == Never {
+			b.AskedAt = s.Now
+			s.operation(Effect{Kind: Ping, Browser: b.ID})
+		}
+	case DrainSilent:
+		if b.State == BrowserDraining {
+			s.endBrowser(b.ID, true)
+		}
+	}
+}
+
+func (s *State) browserAnswers(b *Browser, e *Event) {
+	switch {
+	case e.Is(Done, Launch):
+		s.browserReady(b, e.Checks)
+	case e.Is(Failed, Launch):
+		if b.Unlaunched {
+			s.endLaunch(b)
+		}
+	case e.Is(Done, Ping):
+		s.hear(b.ID)
+	case e.Of == CheckBrowser:
+		s.checked(b, e)
+	}
+}
+
+func (s *State) browserSilent(b *Browser, e *Event) {
+	switch e.Of {
+	case Launch: // it is written off; should the launch answer later, what it brings is closed
+		if b.State == BrowserStarting {
+			s.endLaunch(b)
+		}
+	case CloseBrowser:
+		if b.State == BrowserClosing {
+			s.dropBrowser(b.ID)
+		}
+	case CheckBrowser:
+		s.checked(b, e)
+	case Ping:
+		if s.serves(b.ID) && b.AskedAt != Never {
+			s.forgive(b)
+			s.endBrowser(b.ID, true)
+			s.failedBrowser()
+		}
+	}
+}

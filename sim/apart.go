@@ -1,0 +1,130 @@
+package sim
+
+import (
+	"github.com/pagepool/pagepool/pool/canon"
+	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/sim/spec"
+)
+
+// What a search leaves out, because it has checked the same before. A claim sees the pool and the
+// ledger, and neither the clients nor the browser behind them. So a step is the same as another one
+// where the pool, the ledger and the event are, up to a renaming that keeps the order of ids; there
+// are three to nine times as many transitions as such steps, and as many states as pools. Claims
+// that look at times are checked all the same, for times are no part of a state. One transition in
+// 128 is checked whole.
+
+// checked is what broke no claim.
+type checked struct {
+	canon  canon.Canon
+	steps  recent
+	states recent
+	from   uint64 // the state of the pool before the step
+	step   uint64 // the one that was looked up last
+}
+
+// recent is a set of hashes that forgets: of those with the same last bits it keeps the last.
+type recent [1 << 16]uint64
+
+// add says whether a hash is in the set, and puts it there.
+func (r *recent) add(h uint64) bool {
+	place := &r[h%uint64(len(r))]
+	known := *place == h
+	*place = h
+	return known
+}
+
+func (r *recent) remove(h uint64) {
+	if place := &r[h%uint64(len(r))]; *place == h {
+		*place = 0
+	}
+}
+
+func newChecked() *checked {
+	c := new(checked)
+	c.canon.KeepOrder = true
+	return c
+}
+
+// poolHash is a hash of the pool and the ledger.
+func (w *World) poolHash() uint64 {
+	if w.pool != 0 {
+		return w.pool
+	}
+	k := &w.checked.canon
+	k.Reset()
+	k.Tick, k.Now = w.tick, w.now
+	k.AddIDs(&w.core.Facts)
+	w.ledger.AddIDs(k)
+	k.Seal()
+	k.Hash(&w.core.Facts)
+	k.HashWaiting(&w.core.Facts)
+	w.ledger.Hash(k)
+	w.ledger.HashWaiting(k)
+	w.ledger.HashRest(k)
+	w.pool = k.Sum()
+	return w.pool
+}
+
+// stepHash is a hash of an event in a pool. Things are named by how many are older.
+func stepHash(pool uint64, before *core.Facts, e core.Event) uint64 {
+	var tab, context, browser, answers uint64
+	for i := range before.Tabs {
+		t := &before.Tabs[i]
+		tab += flag(t.State != 0 && t.ID < e.Tab, 0)
+		answers |= flag(t.State != 0 && t.ID == e.Tab, 0) | flag(t.State != 0 && t.ID == e.Tab && t.Number == e.Operation, 1)
+	}
+	for i := range before.Contexts {
+		c := &before.Contexts[i]
+		context += flag(c.State != 0 && c.ID < e.Context, 0)
+		answers |= flag(c.State != 0 && c.ID == e.Context, 2)
+	}
+	for i := range before.Browsers {
+		b := &before.Browsers[i]
+		browser += flag(b.ID < e.Browser, 0)
+		answers |= flag(b.ID == e.Browser, 3)
+	}
+	answers |= flag(e.Tab != 0, 4) | flag(e.Context != 0, 5) | flag(e.Browser != 0, 6) | flag(e.Operation != 0, 7)
+	e.Tab, e.Context, e.Browser, e.Operation = core.TabID(tab), core.ContextID(context), core.BrowserID(browser), 0
+	return hashStep(mix(pool, answers), 0, &e, nil)
+}
+
+// DoFrom is Do in a copy of another world, whose core is then the one before the step. It leaves
+// claims to CheckState that hold where the state was met before.
+func (w *World) DoFrom(from *World, a *Action) {
+	w.given, w.leftOut = &from.core, false
+	if w.apart = w.checked != nil; w.apart {
+		w.checked.from = from.poolHash()
+	}
+	w.Do(a)
+	w.given, w.apart = nil, false
+}
+
+// CheckState checks the claims that DoFrom has left out: all of them, or where the state is new
+// those that were checked neither with the same step nor in the same state of the pool before.
+func (w *World) CheckState(isNew bool) {
+	if w.leftOut && w.violation == nil {
+		if !isNew || !w.repeated && !w.checked.states.add(w.poolHash()) {
+			w.breaks(spec.CheckState(&w.transition, w.broken[:0]))
+		}
+		w.compare()
+	}
+	w.leftOut = false
+}
+
+// checkApart checks what a step to a known state can break, if that was not done before.
+func (w *World) checkApart(first bool) {
+	c := w.checked
+	c.step = stepHash(c.from, &w.before.Facts, w.transition.Event)
+	if w.repeated = first && c.steps.add(c.step); w.repeated {
+		w.breaks(spec.CheckTimes(&w.transition, w.broken[:0]))
+	} else {
+		w.breaks(spec.CheckStep(&w.transition, w.broken[:0]))
+	}
+	w.leftOut = true
+}
+
+// forget takes out what has broken a claim.
+func (c *checked) forget(w *World) {
+	c.steps.remove(c.step)
+	c.states.remove(w.pool)
+}
