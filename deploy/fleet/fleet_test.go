@@ -399,6 +399,8 @@ func (f *fleet) aServerWhoseBrowserHangsIsDrained(t *testing.T) {
 		row, err := f.b.stat(m.name)
 		if err == nil && strings.HasPrefix(row["status"], "UP") {
 			err = fmt.Errorf("it is %s", row["status"])
+		} else if err == nil {
+			t.Logf("%s is %s: health %s, agent %s", m.name, row["status"], row["last_chk"], row["last_agt"])
 		}
 		return err
 	})

@@ -59,6 +59,7 @@ func (o *Options) check() error {
 	}{
 		{o.Policy < policies, "Policy", o.Policy, "a known one"},
 		{o.Servers >= 1 && o.Servers <= 1000, "Servers", o.Servers, "1 to 1,000"},
+		{o.Pages >= 1, "Pages", o.Pages, "1 or more"},
 		{o.Affinities >= 1 && o.Affinities <= 1e6, "Affinities", o.Affinities, "1 to 1,000,000"},
 		{o.Skew >= 0 && o.Skew <= 4, "Skew", o.Skew, "0 to 4"},
 		{o.Rate > 0 && o.Rate <= 1e6, "Rate", o.Rate, "more than 0, at most 1,000,000"},
@@ -209,6 +210,7 @@ func (f *fleet) fail() {
 			f.err = err
 		}
 		f.router.up(s.number, true)
+		f.at(f.now+f.MapDelay, func() { f.router.forget(s.number) })
 		s.plan()
 	})
 }
@@ -303,7 +305,11 @@ func (s *server) observe(w *sim.World, _ core.Event, effects []core.Effect) {
 			s.over(e.Request)
 		case core.AnnounceWarm, core.AnnounceCold:
 			affinity, warm := s.keys[e.Affinity], e.Kind == core.AnnounceWarm
-			s.at(at+s.MapDelay, func() { s.router.tell(affinity, s.number, warm) })
+			s.at(at+s.MapDelay, func() {
+				if s.life == life { // a server that has failed says nothing more
+					s.router.tell(affinity, s.number, warm)
+				}
+			})
 		case core.Forget:
 			delete(s.handles, s.keys[e.Affinity])
 			delete(s.keys, e.Affinity)

@@ -92,9 +92,22 @@ func TestFleetAFailureMovesTheRingLess(t *testing.T) {
 	}
 }
 
+// What a server has said before it failed is taken back once it is up again, as pool/fleet does.
+func TestFleetAMapForgetsTheEarlierLifeOfAServer(t *testing.T) {
+	o := small
+	r := newRouter(&o, nil)
+	r.tell(1, 2, true)
+	r.tell(3, 4, true)
+	r.forget(2)
+	if _, ok := r.warm[1]; ok || r.warm[3] != 4 {
+		t.Errorf("the map is %v", r.warm)
+	}
+}
+
 func TestFleetOptionsNameWhatIsWrong(t *testing.T) {
 	for says, change := range map[string]func(*Options){
 		"Servers=0: the rule is 1 to 1,000": func(o *Options) { o.Servers = 0 },
+		"Pages=0: the rule is 1 or more":    func(o *Options) { o.Pages = 0 },
 		"Bound=0.5: the rule is more than":  func(o *Options) { o.Bound = 0.5 },
 		"Rate=-1: the rule is":              func(o *Options) { o.Rate = -1 },
 		"MaxPages=2000: the rule is":        func(o *Options) { o.Pages = 2000 },

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"maps"
 	"math"
 	"math/rand/v2"
 	"sort"
@@ -80,6 +81,12 @@ func (r *router) tell(affinity, server int, warm bool) {
 	} else if at, ok := r.warm[affinity]; ok && at == server {
 		delete(r.warm, affinity)
 	}
+}
+
+// forget takes back what an earlier life of a server has left in the map: its next life compares the
+// whole of it.
+func (r *router) forget(server int) {
+	maps.DeleteFunc(r.warm, func(_, at int) bool { return at == server })
 }
 
 // alive are the servers that are up.
