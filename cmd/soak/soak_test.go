@@ -351,7 +351,7 @@ func TestThePromiseToAnswerCountsRequests(t *testing.T) {
 	profile.Conditions.Open = sim.Latency{Shortest: 1e6 * sim.Seconds} // no tab ever opens
 	s := &soak{ctx: t.Context(), stderr: io.Discard, sets: assignments{"OpenRetries=1000"}}
 	t.Chdir(t.TempDir()) // for its trace
-	run, err := s.run(runOptions{profile: &profile, seeds: seedRange{1, 12}, hours: hours{time.Minute}, shard: shard{1, 1}})
+	run, err := s.run(runOptions{profile: &profile, seeds: seedRange{1, 5}, hours: hours{time.Minute}, shard: shard{1, 1}})
 	if err != nil {
 		t.Fatal(err)
 	}

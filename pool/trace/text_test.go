@@ -131,7 +131,7 @@ func TestBadLinesSayWhatWasExpected(t *testing.T) {
 		"get r0 a":            `get: want a request such as r1, got "r0"`,
 		"get r1":              `get: want an affinity key of 1 to 4096 bytes`,
 		`get r1 ""`:           `get: want an affinity key of 1 to 4096 bytes, got ""`,
-		"get r1 a nested x":   `get: unexpected "x"; what may follow is nested, priority=1, max-lease=30s`,
+		"get r1 a nested x":   `get: unexpected "x"; what may follow is nested, priority=1, max-lease=30s, own`,
 		"opened t99999999999": `opened: want a tab such as t1, got "t99999999999"`,
 		"release r1 now":      `release: unexpected "now"; nothing more may follow`,
 	} {

@@ -30,7 +30,7 @@ func (p *plan) slots() int {
 // affinity, or inside its primary.
 func (p *plan) opensFor(i int32) bool {
 	if p.own(p.Requests[i].Affinity) {
-		return p.opens() && p.free() > p.olderShort(i)
+		return p.opens() && p.free() > 0 && p.free() > p.olderShort(i)
 	}
 	return p.opensInside(i)
 }
