@@ -55,8 +55,8 @@ type Tab[P any] interface {
 	Context() context.Context
 	// Done is closed when the page crashed or is gone. It is always the same channel.
 	Done() <-chan struct{}
-	// Reset brings the page from its document back to the standby state: popups closed, history empty.
-	// It is the second part of a reset; Halter has the first.
+	// Reset brings the page from its document back to the standby state: popups closed, history
+	// empty. It is the second part of a reset; Halter has the first.
 	Reset(ctx context.Context) error
 	// Probe returns nil when the page's main thread answers.
 	Probe(ctx context.Context) error
@@ -87,20 +87,21 @@ type EndTeller interface {
 // resource, to store something. The processes that do this are shared by all its tabs, and may hang
 // while everything else answers.
 type Checker interface {
-	// Check returns nil when the browser did all of it. It uses no tab of the pool. An error names the
-	// work that was not done: the pool then replaces the browser, as Recycle does. Check may repair
-	// what hangs and return nil. The pool calls it every CheckEvery, after BrowserDoubt doubtful ends
-	// of leases or failed openings, and ends its ctx after StallTimeout; Check returns then.
+	// Check returns nil when the browser did all of it. It uses no tab of the pool. An error names
+	// the work that was not done: the pool then replaces the browser, as Recycle does. Check may
+	// repair what hangs and return nil. The pool calls it every CheckEvery, after BrowserDoubt
+	// doubtful ends of leases or failed openings, and ends its ctx after StallTimeout; Check
+	// returns then.
 	Check(ctx context.Context) error
 }
 
 // LeaseTab is a Tab whose leases have sessions of their own. What a holder sets through the session
 // of its lease ends with that session.
 type LeaseTab[P any] interface {
-	// BeginLease begins the session of the next lease and returns what its holder works with, and the
-	// context that the lease derives from. The pool calls it once before each lease, after the tab was
-	// opened or after EndLease. It waits for the page's main thread. An error means that no session is
-	// left.
+	// BeginLease begins the session of the next lease and returns what its holder works with, and
+	// the context that the lease derives from. The pool calls it once before each lease, after the
+	// tab was opened or after EndLease. It waits for the page's main thread. An error means that no
+	// session is left.
 	BeginLease(ctx context.Context) (P, context.Context, error)
 	// EndLease stops what is in flight (a navigation, a reload, a form post), sees that it has
 	// stopped, and ends the session. It needs no turn of the page's main thread. After an error the
@@ -129,19 +130,20 @@ func (l Left) String() string {
 
 // NavigationTeller is a LeaseTab that knows of the navigations of its leases.
 type NavigationTeller interface {
-	// Navigations says whether a navigation of the main frame began in the lease that EndLease ended
-	// last, and whether one finished (its document loaded, or the browser reported its failure).
+	// Navigations says whether a navigation of the main frame began in the lease that EndLease
+	// ended last, and whether one finished (its document loaded, or the browser reported its
+	// failure).
 	Navigations() (began, finished bool)
 }
 
 // Freezer is a Tab whose page can be frozen while nobody holds it.
 type Freezer interface {
-	// Freeze stops the page's timers and frames, once it has loaded, and has it give back memory that
-	// it does not need. The pool calls it once nobody has had the tab for IdleFreeze, when the session
-	// of the next lease has begun. ctx ends when the pool calls another of the tab's methods; Freeze
-	// then returns an error. After an error the page may be frozen. A Probe thaws: it returns nil when
-	// the page answers and is visible. The pool probes a tab for which it has called Freeze before it
-	// grants that tab. All other methods work on a frozen page.
+	// Freeze stops the page's timers and frames, once it has loaded, and has it give back memory
+	// that it does not need. The pool calls it once nobody has had the tab for IdleFreeze, when the
+	// session of the next lease has begun. ctx ends when the pool calls another of the tab's
+	// methods; Freeze then returns an error. After an error the page may be frozen. A Probe thaws:
+	// it returns nil when the page answers and is visible. The pool probes a tab for which it has
+	// called Freeze before it grants that tab. All other methods work on a frozen page.
 	Freeze(ctx context.Context) error
 }
 
@@ -155,10 +157,10 @@ type FreezeTeller interface {
 
 // Measurer is a Browser or a Tab whose memory can be measured.
 type Measurer interface {
-	// Memory returns how many bytes are used: of a Browser, by all its processes together; of a Tab,
-	// by its page. A page that does not answer is not waited for beyond ctx. The pool measures a
-	// browser every 10 s, or with MaxBrowserMemory every second, and a tab where its browser is above
-	// that.
+	// Memory returns how many bytes are used: of a Browser, by all its processes together; of a
+	// Tab, by its page. A page that does not answer is not waited for beyond ctx. The pool measures
+	// a browser every 10 s, or with MaxBrowserMemory every second, and a tab where its browser is
+	// above that.
 	Memory(ctx context.Context) (int64, error)
 }
 
@@ -171,8 +173,8 @@ type MemoryTeller interface {
 
 // Configurer is a Launcher that has a say in the pool's settings.
 type Configurer interface {
-	// Configure returns the settings that the pool is to work with, or an error that says what the two
-	// do not agree on. New calls it.
+	// Configure returns the settings that the pool is to work with, or an error that says what the
+	// two do not agree on. New calls it.
 	Configure(cfg Config) (Config, error)
 }
 

@@ -122,22 +122,24 @@ type Retire struct {
 	// BrowserMaxTabs is after how many tabs a browser is replaced. Default Off. At least 1, or Off.
 	BrowserMaxTabs int
 	// MaxBrowserMemory is how many bytes the processes of a browser may use together. While one is
-	// above it, no standby is opened, and its standbys and idle tabs are closed one after the other,
-	// the largest first; where none is left, the browser is replaced. What counts says the driver
-	// (Measurer); New refuses a launcher whose browsers cannot be measured. Default Off. > 0, or Off.
+	// above it, no standby is opened, and its standbys and idle tabs are closed one after the
+	// other, the largest first; where none is left, the browser is replaced. What counts says the
+	// driver (Measurer); New refuses a launcher whose browsers cannot be measured. Default Off. >
+	// 0, or Off.
 	MaxBrowserMemory int64
 	// AffinityDoubt is after how many doubtful ends of an affinity's leases in a row its context is
-	// given up, with all that it keeps, if a lease of another affinity in the same browser has ended
-	// well since the first of them. What is doubtful says BrowserDoubt. Default 2. At least 2, or Off.
+	// given up, with all that it keeps, if a lease of another affinity in the same browser has
+	// ended well since the first of them. What is doubtful says BrowserDoubt. Default 2. At least
+	// 2, or Off.
 	AffinityDoubt int
-	// BrowserDoubt is after how many doubtful ends of leases and failed openings a browser's work is
-	// checked, where the driver can do that (Checker). They count since the last check, and only where
-	// they are of two affinities, or the browser serves one alone. An end is doubtful where the lease
-	// expired or its holder said Suspect, or where the page does not answer the first question after
-	// it. Default 3. At least 2, or Off.
+	// BrowserDoubt is after how many doubtful ends of leases and failed openings a browser's work
+	// is checked, where the driver can do that (Checker). They count since the last check, and only
+	// where they are of two affinities, or the browser serves one alone. An end is doubtful where
+	// the lease expired or its holder said Suspect, or where the page does not answer the first
+	// question after it. Default 3. At least 2, or Off.
 	BrowserDoubt int
-	// CheckEvery is how often a browser's work is checked without such evidence. Default 60s. > 0, or
-	// Off.
+	// CheckEvery is how often a browser's work is checked without such evidence. Default 60s. > 0,
+	// or Off.
 	CheckEvery time.Duration
 }
 

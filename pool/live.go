@@ -188,8 +188,8 @@ func (p *Pool[P]) labelsLocked() []string {
 	return lines
 }
 
-// closesByReason counts the tabs that were asked to close. The reasons of a close come first, and no
-// tab closes without one.
+// closesByReason counts the tabs that were asked to close. The reasons of a close come first, and
+// no tab closes without one.
 type closesByReason [core.PoolClosed]uint64
 
 func (c *closesByReason) count(e *core.Effect) {

@@ -20,8 +20,8 @@ type Stats struct {
 	Lost         int       // tabs that neither a close nor a kill has ended
 	LostContexts int       // contexts without a tab that no close has ended
 	Counters     Counters
-	// Closes are the tabs of Counters.Closes by the reason of their close, those without one included:
-	// eviction, disposal, discard and so on, as in the log.
+	// Closes are the tabs of Counters.Closes by the reason of their close, those without one
+	// included: eviction, disposal, discard and so on, as in the log.
 	Closes     map[string]uint64
 	Browsers   []BrowserStats  // alive, oldest first
 	Affinities []AffinityStats // those that the pool knows, in the order of their keys

@@ -76,7 +76,8 @@ func cameThrough(t *testing.T, site *actionSite, p *chrome.Pool, affinity, path 
 	return mark, err
 }
 
-// A tenant's requests go through its proxy, after an eviction too, and its neighbour's through none.
+// A tenant's requests go through its proxy, after an eviction too, and its neighbour's through
+// none.
 func TestContractATenantHasAProxyOfItsOwn(t *testing.T) {
 	needsChrome(t)
 	proxies := map[string]*forwardProxy{}
@@ -108,8 +109,8 @@ func TestContractATenantHasAProxyOfItsOwn(t *testing.T) {
 	})
 }
 
-// Where a tenant's proxy changes, no request goes through the old one: the next lease fails and says
-// so, and the one after that has a new context.
+// Where a tenant's proxy changes, no request goes through the old one: the next lease fails and
+// says so, and the one after that has a new context.
 func TestContractATenantsProxyChanges(t *testing.T) {
 	needsChrome(t)
 	old, other := newForwardProxy(t, "old"), newForwardProxy(t, "other")

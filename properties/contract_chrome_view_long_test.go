@@ -17,8 +17,8 @@ import (
 	"github.com/pagepool/pagepool/testdata"
 )
 
-// mostToOpen is how many milliseconds a page may take to open: ten times what the slower one took on two
-// busy cores.
+// mostToOpen is how many milliseconds a page may take to open: ten times what the slower one took
+// on two busy cores.
 const mostToOpen = 5000
 
 func openedIn(t *testing.T, page *chrome.Page) {
@@ -32,8 +32,8 @@ func openedIn(t *testing.T, page *chrome.Page) {
 
 const noticed = `document.getElementById("notice").innerText`
 
-// The page of hours has an overview with names, states and faults. A click into it leads to a step, or says
-// which command shows it; so does a figure.
+// The page of hours has an overview with names, states and faults. A click into it leads to a step,
+// or says which command shows it; so does a figure.
 func pageOfHours(t *testing.T, p *pool.Pool[*chrome.Page]) {
 	source := view.OfRun("a run", traffic.Options{Profile: traffic.ProfileNamed("staging"), Seed: 1, Hours: 4})
 	server := served(t, &view.Page{Title: "hours"}, source)
@@ -67,8 +67,8 @@ func pageOfHours(t *testing.T, p *pool.Pool[*chrome.Page]) {
 	})
 }
 
-// The whole wait of a request is told by what it waited for, and the figure of the longest wait leads there.
-// A filter takes keys as they are: a is not in annual.
+// The whole wait of a request is told by what it waited for, and the figure of the longest wait
+// leads there. A filter takes keys as they are: a is not in annual.
 func whyARequestWaited(t *testing.T, p *pool.Pool[*chrome.Page]) {
 	text, err := testdata.Files.ReadFile("regressions/probed-request-is-passed-by-newcomers.trace")
 	if err != nil {
@@ -103,7 +103,8 @@ func whyARequestWaited(t *testing.T, p *pool.Pool[*chrome.Page]) {
 	})
 }
 
-// On paper there is no cursor: every step stands there, in bands as wide as the paper, with its waits.
+// On paper there is no cursor: every step stands there, in bands as wide as the paper, with its
+// waits.
 func onPaper(t *testing.T, p *pool.Pool[*chrome.Page]) {
 	text, err := testdata.Files.ReadFile(testdata.Incident)
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 	"github.com/pagepool/pagepool/sim/fakebrowser"
 )
 
-// A tenant with terms of its own gets a page in a context that was made for it, at first and after an
-// eviction; its neighbour adopts a standby.
+// A tenant with terms of its own gets a page in a context that was made for it, at first and after
+// an eviction; its neighbour adopts a standby.
 func TestShellAContextIsMadeForAnAffinityWithTermsOfItsOwn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		browser := new(pooltest.Browser)

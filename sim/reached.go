@@ -258,7 +258,8 @@ func (r *Reached) Add(o *Reached) {
 	}
 }
 
-// eventReaches are what events reach: each of a kind, about an operation where the kind has several.
+// eventReaches are what events reach: each of a kind, about an operation where the kind has
+// several.
 var eventReaches = map[core.EventKind]map[core.EffectKind]reach{
 	core.Failed: {
 		core.Launch: launchFailed, core.OpenTab: openFailed, core.CloseTab: closeFailed,

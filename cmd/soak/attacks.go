@@ -6,16 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"runtime"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"github.com/pagepool/pagepool/pool/chrome"
 	"github.com/pagepool/pagepool/pool/chrome/attacks"
 	"github.com/pagepool/pagepool/pool/chrome/loopback"
 )
@@ -130,15 +127,7 @@ func (s *soak) attacks(o attacksOptions) (*attacksReport, error) {
 	}
 	defer os.Remove(folder) // what is left in it is kept
 	began := time.Now()
-	log := slog.New(slog.DiscardHandler)
-	if o.logged {
-		log = slog.New(slog.NewTextHandler(s.stderr, nil))
-	}
-	var product atomic.Value
-	log = slog.New(productLog{log.Handler(), &product})
-	stage, err := loopback.New(chrome.Launcher{
-		ExecPath: o.path, NoSandbox: os.Geteuid() == 0, Options: chrome.Options{Logger: log},
-	}, folder)
+	stage, log, product, err := s.stage(o.path, folder, bool(o.logged))
 	if err != nil {
 		return nil, err
 	}

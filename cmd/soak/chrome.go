@@ -152,15 +152,7 @@ func (s *soak) chrome(o chromeOptions) (*chromeReport, error) {
 	defer os.Remove(folder) // what is left in it is reported, and kept
 	began := time.Now()
 	before := newBaseline(folder)
-	log := slog.New(slog.DiscardHandler)
-	if o.logged {
-		log = slog.New(slog.NewTextHandler(s.stderr, nil))
-	}
-	var product atomic.Value
-	log = slog.New(productLog{log.Handler(), &product})
-	stage, err := loopback.New(chrome.Launcher{
-		ExecPath: o.path, NoSandbox: os.Geteuid() == 0, Options: chrome.Options{Logger: log},
-	}, folder)
+	stage, log, product, err := s.stage(o.path, folder, bool(o.logged))
 	if err != nil {
 		return nil, err
 	}
@@ -180,6 +172,23 @@ func (s *soak) chrome(o chromeOptions) (*chromeReport, error) {
 	s.fill(report, live, o)
 	report.WallSeconds = time.Since(began).Seconds()
 	return report, nil
+}
+
+// stage returns pages of this machine for a browser with its profile in folder, what is to log, and
+// where that puts the browser's name once one has started. The caller closes the stage.
+func (s *soak) stage(path, folder string, logged bool) (
+	*loopback.Stage, *slog.Logger, *atomic.Value, error,
+) {
+	log := slog.New(slog.DiscardHandler)
+	if logged {
+		log = slog.New(slog.NewTextHandler(s.stderr, nil))
+	}
+	product := new(atomic.Value)
+	log = slog.New(productLog{log.Handler(), product})
+	stage, err := loopback.New(chrome.Launcher{
+		ExecPath: path, NoSandbox: os.Geteuid() == 0, Options: chrome.Options{Logger: log},
+	}, folder)
+	return stage, log, product, err
 }
 
 // live plays the callers.

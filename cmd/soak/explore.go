@@ -249,8 +249,9 @@ func (s *soak) exploreOne(o *exploreOptions, c *sim.Scenario, bar progress) (exp
 	return e, nil
 }
 
-// collectSeldom has the garbage collector run seldom until what it returns is called: a search keeps
-// most of what it allocates. At the bound of its memory the collector runs as often as it must.
+// collectSeldom has the garbage collector run seldom until what it returns is called: a search
+// keeps most of what it allocates. At the bound of its memory the collector runs as often as it
+// must.
 func (o *exploreOptions) collectSeldom() (restore func()) {
 	limit := debug.SetMemoryLimit(int64(min(o.maxMemory, math.MaxInt64)))
 	percent := debug.SetGCPercent(400)
@@ -319,8 +320,8 @@ func (s *soak) searchOf(o *exploreOptions, c *sim.Scenario) (how searched, err e
 	return how, nil
 }
 
-// beside is where what a search found that began with a file is saved: beside that file, under its name,
-// the claim's, and the scenario's where one came on top.
+// beside is where what a search found that began with a file is saved: beside that file, under its
+// name, the claim's, and the scenario's where one came on top.
 func beside(file, property, scenario string) string {
 	base := strings.TrimSuffix(filepath.Base(file), filepath.Ext(file))
 	name := base + "-" + property

@@ -54,9 +54,9 @@ func kept(name string) string {
 	return name
 }
 
-// saveExplored writes the schedule by which a search broke a claim as a trace: among the regressions, or
-// beside the trace that the search began with. repeat is the command of the search. What never ends cannot
-// be seen in a trace, and is an error.
+// saveExplored writes the schedule by which a search broke a claim as a trace: among the
+// regressions, or beside the trace that the search began with. repeat is the command of the search.
+// What never ends cannot be seen in a trace, and is an error.
 func saveExplored(how searched, c *sim.Scenario, x *sim.Exploration, repeat string) (file string, err error) {
 	v := x.Violation
 	comments := []string{fmt.Sprintf("%s: %s", v.Property, v.Says), fmt.Sprintf("Found by %s: %s.", repeat, v.What)}

@@ -25,8 +25,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// scaledObject is what the manifests use of KEDA's, with the names and types of its v2.21.0. Its own
-// package would bring 800 others, a client of Kubernetes among them, for minutes of compiling.
+// scaledObject is what the manifests use of KEDA's, with the names and types of its v2.21.0. Its
+// own package would bring 800 others, a client of Kubernetes among them, for minutes of compiling.
 type scaledObject struct {
 	metav1.TypeMeta   `json:",inline"`
 	metav1.ObjectMeta `json:"metadata"`

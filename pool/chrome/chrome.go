@@ -85,12 +85,12 @@
 // user that a worker or a popup asks for by itself.
 //
 // The end of a session does not undo some commands: Emulation.setVirtualTimePolicy,
-// Emulation.setPageScaleFactor, Page.setBypassCSP, Page.setFontSizes, Page.setWebLifecycleState with
-// frozen, Browser.setWindowBounds, Browser.setContentsSize. After one of these the tab is closed when
-// its lease ends, and so it is after every other setting of Emulation, Overlay and Page that no test
-// has seen undone. Undone are: CPU throttling, data saver, background, device metrics, cookies and
-// scripts switched off, media, focus, geolocation, hardware concurrency, locale, time zone, touch and
-// user agent.
+// Emulation.setPageScaleFactor, Page.setBypassCSP, Page.setFontSizes, Page.setWebLifecycleState
+// with frozen, Browser.setWindowBounds, Browser.setContentsSize. After one of these the tab is
+// closed when its lease ends, and so it is after every other setting of Emulation, Overlay and Page
+// that no test has seen undone. Undone are: CPU throttling, data saver, background, device metrics,
+// cookies and scripts switched off, media, focus, geolocation, hardware concurrency, locale, time
+// zone, touch and user agent.
 //
 // A holder's listener that blocks stops the holder's own calls. Plain chromedp calls on a lease's
 // context wait for it whatever becomes of their ctx. Calls of Page do not. Nobody else waits for

@@ -10,12 +10,13 @@ import (
 const (
 	// largeDialog is how many bytes of news of a dialog are many. Only an attack has so much text.
 	largeDialog = 64 << 10
-	// dialogPause is how long the answer to a large dialog waits. A page that asks in a loop waits for
-	// it, and the reader of the connection, which all tabs share, has time for them meanwhile.
+	// dialogPause is how long the answer to a large dialog waits. A page that asks in a loop waits
+	// for it, and the reader of the connection, which all tabs share, has time for them meanwhile.
 	dialogPause = 100 * time.Millisecond
 )
 
-// dialogOpened answers a dialog, which holds its page's main thread until then. It runs on the pump.
+// dialogOpened answers a dialog, which holds its page's main thread until then. It runs on the
+// pump.
 func (b *browser) dialogOpened(msg *cdproto.Message) {
 	if b.wire.primary(msg.SessionID) {
 		return // the driver's own session on the page tells of it as well

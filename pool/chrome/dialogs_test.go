@@ -11,7 +11,8 @@ import (
 	"github.com/chromedp/cdproto/page"
 )
 
-// A page that asks in a loop, with much text, would otherwise fill the connection that all tabs share.
+// A page that asks in a loop, with much text, would otherwise fill the connection that all tabs
+// share.
 func TestALargeDialogIsAnsweredAfterAPause(t *testing.T) {
 	for _, c := range []struct {
 		size   int

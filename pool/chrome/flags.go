@@ -25,8 +25,8 @@ var baseArgs = []string{
 	// Otherwise the sixth end of the process that draws for all pages ends the browser. A check kills
 	// one that hangs.
 	"--disable-gpu-process-crash-limit",
-	// Otherwise Chromium keeps pages that were left, with their memory, and shows them again without
-	// an event of loading, for which chromedp waits.
+	// Otherwise Chromium keeps pages that were left, with their memory, and shows them again
+	// without an event of loading, for which chromedp waits.
 	"--disable-back-forward-cache",
 	// Otherwise Chrome opens a page that is nobody's: 45 MB, and half of the time that starting takes.
 	"--no-startup-window",
@@ -35,9 +35,10 @@ var baseArgs = []string{
 	// a process for each page, a fifth of all processor time, and no new context ever gets one of
 	// them.
 	//
-	// RenderDocument gives each document a frame host of its own, also where a page navigates within
-	// its site. Every DevTools session of the tab is then set up anew: a quarter of the processor time
-	// of a small page on headless-shell, an eighth on Chromium. Puppeteer switches it off as well.
+	// RenderDocument gives each document a frame host of its own, also where a page navigates
+	// within its site. Every DevTools session of the tab is then set up anew: a quarter of the
+	// processor time of a small page on headless-shell, an eighth on Chromium. Without it, some
+	// settings of a page outlive their session: left.go has the list.
 	"--disable-features=SpareRendererForSitePerProcess,RenderDocument",
 }
 

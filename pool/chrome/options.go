@@ -97,8 +97,8 @@ type Options struct {
 	// MaxTabMemory is how much memory the scripts of a page may use, in bytes: the JavaScript heap,
 	// what it holds of the document, and buffers. It is looked at once a second; of a browser that
 	// Launcher starts, V8 has the same limit, or 64 MB where this is lower, and ends the renderer
-	// there. A lease whose page uses more ends with pool.ErrPageTooLarge, and the tab is closed. 0: no
-	// limit.
+	// there. A lease whose page uses more ends with pool.ErrPageTooLarge, and the tab is closed. 0:
+	// no limit.
 	MaxTabMemory int64
 	// FreezeAfter is how long a tab is idle before its page is frozen: its timers, frames and
 	// animations then cost nothing, and what its scripts have left over of their memory is collected

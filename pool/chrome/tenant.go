@@ -46,10 +46,10 @@ type TenantOptions struct {
 	Viewport Viewport
 	// Downloads says what becomes of downloads.
 	Downloads Downloads
-	// Proxy is the proxy of the browser context. It can be given only when the context is made, so an
-	// affinity with one never adopts a standby: its first page takes as long as an opening. Where it
-	// changes, the calls of the next lease answer a TenantError, and the lease after that has a new
-	// context.
+	// Proxy is the proxy of the browser context. It can be given only when the context is made, so
+	// an affinity with one never adopts a standby: its first page takes as long as an opening.
+	// Where it changes, the calls of the next lease answer a TenantError, and the lease after that
+	// has a new context.
 	Proxy Proxy
 }
 

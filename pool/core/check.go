@@ -84,7 +84,8 @@ func envelopeBooks(s *State) error {
 	return nil
 }
 
-// named is a list of tabs for a message that counts them: those that are so, in the order of the slots.
+// named is a list of tabs for a message that counts them: those that are so, in the order of the
+// slots.
 func (s *State) named(so func(*Tab) bool) string {
 	text := ""
 	for i := range s.Tabs {

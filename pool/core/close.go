@@ -3,8 +3,8 @@ package core
 // How a tab ends. A browser's word is not believed until the page is gone: a tab counts until it is
 // closed. The ladder is close, close again, kill, close once more, lost; a failure takes the next
 // rung at once, silence takes it when the rung's time is over. Nothing but the tab's own slot
-// waits. The last tab of a context that is not kept is gone only with the context. A context without
-// a tab ends by the same ladder (context.go), but for the kill: it has no renderer.
+// waits. The last tab of a context that is not kept is gone only with the context. A context
+// without a tab ends by the same ladder (context.go), but for the kill: it has no renderer.
 
 // Ladder is how far the close of a tab, or of a context without one, has gone.
 type Ladder struct {

@@ -119,8 +119,8 @@ func (k EventKind) Deadline() bool { return k >= Silent }
 type Event struct {
 	Request RequestID
 	Call    CallID
-	// Operation, of what a page is asked and of a check, says which one is answered; 0: the last that
-	// was asked for.
+	// Operation, of what a page is asked and of a check, says which one is answered; 0: the last
+	// that was asked for.
 	Operation  OperationID
 	MaxLease   time.Duration // Requested: the lease's own limit; 0: the settings', negative: none
 	Memory     int64         // Measured: in bytes

@@ -20,8 +20,8 @@ func (s *State) begin(o *Operation, e Effect) {
 	o.Number = s.LastOperation
 }
 
-// underWay is what a tab is asked in its state; NoEffect: nothing. A kill on the last rung is followed
-// by one more close.
+// underWay is what a tab is asked in its state; NoEffect: nothing. A kill on the last rung is
+// followed by one more close.
 func (t *Tab) underWay() EffectKind {
 	switch t.State {
 	case Opening:

@@ -33,8 +33,8 @@ func queueOf(s *core.State, tabs []core.TabView) *queue {
 	return q
 }
 
-// heldBack are the older requests that r may not overtake, because their bypass is used up, though a
-// tab is free that could serve r; none: nothing is free, or nobody stops it.
+// heldBack are the older requests that r may not overtake, because their bypass is used up, though
+// a tab is free that could serve r; none: nothing is free, or nobody stops it.
 func (q *queue) heldBack(r core.RequestView, before []core.RequestView) []core.RequestID {
 	free := q.standby
 	for _, t := range q.tabs {
@@ -55,8 +55,8 @@ func (q *queue) heldBack(r core.RequestView, before []core.RequestView) []core.R
 	return q.held // of one of its class that is ahead of it, where it competes with nobody itself
 }
 
-// competes says whether a grant to r takes the last permit that b could have had. Room is never what
-// they compete for here, since a tab is free.
+// competes says whether a grant to r takes the last permit that b could have had. Room is never
+// what they compete for here, since a tab is free.
 func (q *queue) competes(r, b core.RequestView) bool {
 	left := q.permits
 	if b.Class == core.Root {

@@ -173,6 +173,9 @@ func (w Wait) Text(s *core.State, names trace.Names) string {
 		fmt.Fprintf(&b, "=%d", s.Settings.AffinityTabs)
 	case Slot:
 		fmt.Fprintf(&b, ", of %d and the spare", s.Capacity)
+		if s.Affinities[w.Affinity].Own {
+			b.WriteString(" (its context is made for it, so no standby serves it)")
+		}
 	}
 	if w.Until > 0 {
 		fmt.Fprintf(&b, ", which begins in %v", Round((w.Until - s.Now).Duration()))

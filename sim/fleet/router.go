@@ -83,8 +83,8 @@ func (r *router) tell(affinity, server int, warm bool) {
 	}
 }
 
-// forget takes back what an earlier life of a server has left in the map: its next life compares the
-// whole of it.
+// forget takes back what an earlier life of a server has left in the map: its next life compares
+// the whole of it.
 func (r *router) forget(server int) {
 	maps.DeleteFunc(r.warm, func(_, at int) bool { return at == server })
 }

@@ -111,8 +111,8 @@ func TestASearchAroundADumpFollowsTheWholeNight(t *testing.T) {
 	}
 }
 
-// What a search around a trace, or from its end, did is written down behind what the trace says. A healthy
-// core breaks nothing, so the ways are taken by hand.
+// What a search around a trace, or from its end, did is written down behind what the trace says. A
+// healthy core breaks nothing, so the ways are taken by hand.
 func TestWhatASearchFromATraceDidIsFollowedAgain(t *testing.T) {
 	tr := traceNamed(t, "traces/e-02-dead-key.trace")
 	a, _, err := aroundOf(tr, 1)

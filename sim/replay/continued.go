@@ -11,9 +11,9 @@ import (
 	"github.com/pagepool/pagepool/sim"
 )
 
-// Continued writes what a search that went on where a trace ends (Resume) found to break a claim: the
-// trace, and the way of the search behind it, as one trace that breaks the claim when it is replayed.
-// It is an error where no trace shows it.
+// Continued writes what a search that went on where a trace ends (Resume) found to break a claim:
+// the trace, and the way of the search behind it, as one trace that breaks the claim when it is
+// replayed. It is an error where no trace shows it.
 func Continued(t *trace.Trace, scenario *sim.Scenario, x *sim.Exploration, comments ...string) ([]byte, error) {
 	if x.Violation == nil {
 		return nil, fmt.Errorf("no claim broke in %s", scenario.Name)

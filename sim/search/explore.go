@@ -116,8 +116,8 @@ func (x *search[T, A, W]) report(frontier int) bool {
 }
 
 // expand takes every action of a batch of states, and enters what they lead to. One worker enters
-// what it has found after every chunk: then fewer states are found twice, and their worlds are still
-// in the processor's caches. The search ends after whole batches all the same.
+// what it has found after every chunk: then fewer states are found twice, and their worlds are
+// still in the processor's caches. The search ends after whole batches all the same.
 func (x *search[T, A, W]) expand(batch []open[W]) {
 	if len(x.workers) > 1 {
 		x.expandTogether(batch)

@@ -75,8 +75,8 @@ func (l *Ledger) HashWaiting(c *canon.Canon) {
 	}
 }
 
-// HashRest adds what Hash leaves out: what says, of a state that has come about as it should, nothing
-// that its facts do not say. Times count as little as there.
+// HashRest adds what Hash leaves out: what says, of a state that has come about as it should,
+// nothing that its facts do not say. Times count as little as there.
 func (l *Ledger) HashRest(c *canon.Canon) {
 	for i := range l.tabs {
 		t := &l.tabs[i]

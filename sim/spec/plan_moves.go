@@ -164,8 +164,8 @@ func (p *plan) open(t core.Tab, inside core.ContextID) {
 
 // makeRoom evicts idle tabs, the coldest first, as many as the shortage asks for. Where none is
 // left it closes a standby for those whom no standby serves, and then those whose overdue operation
-// began first; who can be served then is (rule 6). With nobody short of a tab, one goes for the spare, where one is wanted, of an affinity that holds no
-// root lease.
+// began first; who can be served then is (rule 6). With nobody short of a tab, one goes for the
+// spare, where one is wanted, of an affinity that holds no root lease.
 func (p *plan) makeRoom() {
 	for p.place(); p.need() > 0; p.place() {
 		evicted := false

@@ -37,9 +37,9 @@ func did(kinds ...core.EffectKind) (what reads) {
 	return what
 }
 
-// Has is what a step has of what claims look at. One that breaks a rule by a single event or effect has everything; so
-// has one that is about neither a tab nor a request, or that is taken while the pool closes: there
-// are few.
+// Has is what a step has of what claims look at. One that breaks a rule by a single event or effect
+// has everything; so has one that is about neither a tab nor a request, or that is taken while the
+// pool closes: there are few.
 func (t *Transition) Has() (step reads) {
 	e := &t.Event
 	switch {

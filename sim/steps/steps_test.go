@@ -190,9 +190,13 @@ func TestTraceAWaitBehindAUsedUpBypassNamesTheOlderRequest(t *testing.T) {
 				if w.For == why.Bypass {
 					held++
 				}
-				own := s.State.Affinities[w.Affinity].Own // no standby serves it
+				text := w.Text(s.State, s.Names)
+				own := strings.Contains(text, "no standby serves it")
+				if own != (s.State.Affinities[w.Affinity].Own && w.For == why.Slot) {
+					t.Errorf("%s, step %d: whether a standby serves it: %s", file, step, text)
+				}
 				if awake && !own && (w.For == why.Slot || w.For == why.Opening || w.For == why.Pause) {
-					t.Errorf("%s, step %d: a standby is free, and %s", file, step, w.Text(s.State, s.Names))
+					t.Errorf("%s, step %d: a standby is free, and %s", file, step, text)
 				}
 			}
 		})

@@ -19,8 +19,8 @@ var labelled = regexp.MustCompile(`^(r\d+) is (".*")$`)
 // sealed is the sum of a line.
 var sealed = regexp.MustCompile(` #=[0-9a-f]{8}$`)
 
-// commentsOf are the comments on top of a trace, before its first line: the labels of requests, which
-// dumps have there, and the others.
+// commentsOf are the comments on top of a trace, before its first line: the labels of requests,
+// which dumps have there, and the others.
 func commentsOf(data []byte) (comments []string, labels map[string]string) {
 	for line := range bytes.Lines(data) {
 		text := strings.TrimSpace(string(line))

@@ -33,8 +33,8 @@ type Fault struct {
 	Broken bool   `json:"broken,omitempty"`
 }
 
-// columns fills an overview as a run goes on. It knows no end beforehand: once the columns are full,
-// each two neighbours become one that lasts twice as long. So its memory is bounded.
+// columns fills an overview as a run goes on. It knows no end beforehand: once the columns are
+// full, each two neighbours become one that lasts twice as long. So its memory is bounded.
 type columns struct {
 	begin, last core.Time
 	width       core.Time

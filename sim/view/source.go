@@ -201,10 +201,10 @@ func sumOf(at core.Time, event []byte, effects []core.Effect, names trace.Names)
 // leadIn is how many steps before the first difference of two runs a page has.
 const leadIn = 40
 
-// Runs are the runs of a page, one or two. Each is played twice: for the overview and the figures, and
-// for the steps that the page has. These begin with first; where that is 0, a long run has its last
-// ones, and two runs those around the first step in which they differ. differs is that step; 0: they
-// are the same, or there is one run alone.
+// Runs are the runs of a page, one or two. Each is played twice: for the overview and the figures,
+// and for the steps that the page has. These begin with first; where that is 0, a long run has its
+// last ones, and two runs those around the first step in which they differ. differs is that step;
+// 0: they are the same, or there is one run alone.
 func Runs(sources []*Source, first int) (runs []Run, differs int, err error) {
 	surveys := make([]*survey, len(sources))
 	for i, s := range sources {
@@ -254,8 +254,8 @@ func (s *Source) Run(first int) (*Run, error) {
 	return &runs[0], nil
 }
 
-// leaveOutWhatStays leaves out of each step the lists that are those of the step before; an empty one
-// that was not is told.
+// leaveOutWhatStays leaves out of each step the lists that are those of the step before; an empty
+// one that was not is told.
 func leaveOutWhatStays(all []steps.Step) {
 	for i := len(all) - 1; i >= 0; i-- {
 		var before steps.Step

@@ -50,8 +50,8 @@ type Run struct {
 	Untimed  bool              `json:"untimed,omitempty"`
 }
 
-// Step is a step whose choices are numbers: eight times the place of the label in Menu, and one for a
-// fault, two for the default, four for what happened. Labels are most of a page otherwise.
+// Step is a step whose choices are numbers: eight times the place of the label in Menu, and one for
+// a fault, two for the default, four for what happened. Labels are most of a page otherwise.
 type Step struct {
 	steps.Step
 	Choices []int `json:"choices,omitempty"`

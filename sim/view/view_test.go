@@ -110,8 +110,8 @@ func TestTraceAServedPageHasItsTimelineBesideIt(t *testing.T) {
 	}
 }
 
-// The overview of a long run says what each slot did, how many waited, and what went wrong, and leads to
-// the steps: its memory is bounded by its columns.
+// The overview of a long run says what each slot did, how many waited, and what went wrong, and
+// leads to the steps: its memory is bounded by its columns.
 func TestTraceTheOverviewOfALongRunHasStatesWaitsAndFaults(t *testing.T) {
 	run, err := view.OfRun("a run", traffic.Options{Profile: traffic.ProfileNamed("staging"), Seed: 1, Hours: 2}).Run(0)
 	if err != nil {
@@ -153,8 +153,8 @@ func TestTraceTheOverviewOfALongRunHasStatesWaitsAndFaults(t *testing.T) {
 	}
 }
 
-// Two long runs are compared step by step over their whole length, and the page has the steps around
-// the first difference, wherever it lies.
+// Two long runs are compared step by step over their whole length, and the page has the steps
+// around the first difference, wherever it lies.
 func TestTraceTwoLongRunsAreComparedAsAWhole(t *testing.T) {
 	var text strings.Builder
 	text.WriteString("pagepool-trace 1\nset MaxPages=2\nauto\n+1s look\n")

@@ -47,8 +47,8 @@ type Trial struct {
 	FailedLater int    `json:"failed_later"`
 	FirstError  string `json:"first_error,omitempty"` // of those that failed
 	// Back is the time from the grant of the attacker's lease until its tab was idle again or gone,
-	// and the attacker had the title of another page. What is wrong with drawing then is the tenants'
-	// to tell.
+	// and the attacker had the title of another page. What is wrong with drawing then is the
+	// tenants' to tell.
 	Back     float64 `json:"back_seconds"`
 	Ended    string  `json:"ended"`    // why the attacker's lease ended
 	Rescued  bool    `json:"rescued"`  // its tab was idle again

@@ -1,7 +1,8 @@
-// Package loopback serves pages on this machine, and has a pool's pages visit them: small ones and heavy ones,
-// and pages that loop, hang, crash, redirect for ever, flood their console, ask the user, or open others. It is
-// what soak and the tests put in front of a real browser. It also serves the corpus of package attacks, and
-// measures what a page of that costs the tenants beside it.
+// Package loopback serves pages on this machine, and has a pool's pages visit them: small ones and
+// heavy ones, and pages that loop, hang, crash, redirect for ever, flood their console, ask the
+// user, or open others. It is what soak and the tests put in front of a real browser. It also
+// serves the corpus of package attacks, and measures what a page of that costs the tenants beside
+// it.
 //
 //	stage, err := loopback.New(chrome.Launcher{}, folder)
 //	if err != nil {
@@ -201,7 +202,8 @@ func (s *Stage) Work(ctx context.Context, p *chrome.Page, which int) error {
 	return s.drawn(ctx, p)
 }
 
-// drawnStep has pages of one family come far from each other. It shares no factor with their number.
+// drawnStep has pages of one family come far from each other. It shares no factor with their
+// number.
 const drawnStep = 37
 
 // drawn has a page attack as the next page of the corpus does. Each of them comes once in a round.
