@@ -74,11 +74,19 @@ func (l *Ledger) giveUpDoubted(limit int, leaving core.BrowserID) {
 			}
 		}
 		for i := range l.contexts {
-			if c := &l.contexts[i]; c.affinity == a && c.doubtful && l.inContext(c.id) == 0 && !c.closing {
+			if c := &l.contexts[i]; c.affinity == a && c.doubtful && l.inContext(c.id) == l.goneFrom(c.id) && !c.closing {
 				c.doubted = true
 			}
 		}
 	}
+}
+
+// goneFrom is how many tabs of a context have gone in this step, of which the ledger hears later.
+func (l *Ledger) goneFrom(id core.ContextID) int32 {
+	if t := l.tab(l.pageGone); t != nil && t.context == id {
+		return 1
+	}
+	return 0
 }
 
 // contextInDoubt marks a context that is given up, and the tabs in it.
