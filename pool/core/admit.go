@@ -82,11 +82,12 @@ func (s *State) admitted(r *Request) bool {
 
 // A holding is what an affinity has of tabs that are not on their way out and not overdue.
 type holding struct {
-	owned    int32 // those that count towards AffinityTabs: bound ones, and those that are opened for it
-	idle     int32
-	coming   int32          // those on their way to idle that were promised to nobody
-	promised [Classes]int32 // those that were, by the request's class
-	entitled int32          // those of them that were promised to nested requests at or above ReservedPriority
+	owned    int32          // those that count towards AffinityTabs: bound ones, and those that are opened for it
+	idle     int32          // of those
+	coming   int32          // on their way to idle, and promised to nobody
+	promised [Classes]int32 // on their way to idle, and promised to a request of a class
+	entitled int32          // promised to a nested request at or above ReservedPriority
+	room     int32          // how many more root leases and tabs RootCap and AffinityTabs allow
 }
 
 func (s *State) holding(k affinity) (h holding) {
@@ -107,22 +108,21 @@ func (s *State) holding(k affinity) (h holding) {
 			h.coming++
 		}
 	}
+	h.room = min(int32(s.Settings.RootCap)-k.rootLeases, int32(s.Settings.AffinityTabs)-h.owned)
 	return h
 }
 
-// room is how many more root leases and tabs RootCap and AffinityTabs leave an affinity.
-func (s *State) room(k affinity) int32 {
-	return min(int32(s.Settings.RootCap)-k.rootLeases, int32(s.Settings.AffinityTabs)-s.holding(k).owned)
-}
-
 // passes says whether the limits of an affinity let its requests of a class through.
-func (s *State) passes(k affinity, c Class) bool { return c == Nested || s.room(k) > 0 }
+func (s *State) passes(a Affinity, c Class) bool { return c == Nested || s.holding(s.at(a)).room > 0 }
 
 // letsThrough says whether the limits of an affinity let a root request of it through that waits and
 // was promised nothing.
 func (s *State) letsThrough(k affinity) bool {
-	promised := s.holding(k).promised
-	return k.waitingRoots() > promised[Root]+promised[Urgent] && s.room(k) > 0
+	if k.waitingRoots() == 0 {
+		return false
+	}
+	h := s.holding(k)
+	return h.room > 0 && k.waitingRoots() > h.promised[Root]+h.promised[Urgent]
 }
 
 // Shortage is what the waiting requests of an affinity could use together.
@@ -137,13 +137,14 @@ type Shortage struct {
 func (s *State) Shortage(a Affinity) Shortage {
 	k := s.at(a)
 	h := s.holding(k)
-	leases, tabs, coming := int32(s.Settings.RootCap)-k.rootLeases, int32(s.Settings.AffinityTabs)-h.owned, h.idle+h.coming
+	coming := h.idle + h.coming
+	tabs := int32(s.Settings.AffinityTabs) - h.owned + coming + h.promised[Root] + h.promised[Urgent]
 	short := Shortage{Permits: k.waiting}
 	for c, n := range k.waiting {
 		short.Tabs[c] = n - h.promised[c]
 	}
-	limit(&short.Tabs, min(leases, tabs))
-	limit(&short.Permits, min(leases, tabs+coming+h.promised[Root]+h.promised[Urgent]))
+	limit(&short.Tabs, h.room)
+	limit(&short.Permits, min(int32(s.Settings.RootCap)-k.rootLeases, tabs))
 	for _, c := range [...]Class{Nested, Urgent, Root} {
 		own := min(short.Tabs[c], coming)
 		short.Tabs[c], coming = short.Tabs[c]-own, coming-own
@@ -309,6 +310,9 @@ func (s *State) need() int32 {
 // needs is how many more tabs those of a list of heads could use, by class: no more than they get
 // permits for, and than any pool has.
 func (s *State) needs(heads *[Classes]int32) (n [Classes]int32) {
+	if *heads == noSlots {
+		return n
+	}
 	for c := Root; c < Classes; c++ {
 		most := min(s.permits(c), s.most())
 		n[c] = s.sum(heads[c], c, most, func(short Shortage) int32 { return short.Tabs[c] })

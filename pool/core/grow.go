@@ -6,21 +6,21 @@ package core
 // them, or that the root limit alone stops: to MaxPages less ReservedPages, and beyond that to
 // MaxPages for those at or above ReservedPriority. Each of capacity is a permit and a tab.
 func (s *State) grow() bool {
-	if s.Phase >= PhaseEnding || int(s.Capacity) >= s.Settings.MaxPages {
+	if s.Phase >= PhaseEnding || int(s.Capacity) >= s.Settings.MaxPages || s.waiting == [Classes]int32{} {
 		return false
 	}
 	before := s.Capacity
 	others := max(0, s.unreserved())
-	own := s.shortOf(&s.ownHeads)
-	all := s.shortOf(&s.heads)
+	all, own := s.shortOf(&s.heads), s.shortOf(&s.ownHeads)
 	for c := range all.Tabs {
 		all.Tabs[c], all.Permits[c] = all.Tabs[c]+own.Tabs[c], all.Permits[c]+own.Permits[c]
 	}
+	all.Entitled += own.Entitled
 	tabs := func(n [Classes]int32) int32 { return n[Nested] + n[Urgent] + min(others, n[Root]) }
 	want := s.shortage(all.Permits[Urgent]+min(others, all.Permits[Root]), tabs(all.Tabs), tabs(own.Tabs))
 	s.Capacity = max(s.Capacity, min(s.Capacity+want, int32(s.Settings.Unreserved())))
 	// What there is now goes to the urgent ones first.
-	urgent := s.shortage(all.Permits[Urgent]+s.heldPermit(), all.Tabs[Urgent]+all.Entitled+own.Entitled, own.Tabs[Urgent]+own.Entitled)
+	urgent := s.shortage(all.Permits[Urgent]+s.heldPermit(), all.Tabs[Urgent]+all.Entitled, own.Tabs[Urgent]+own.Entitled)
 	s.Capacity = min(s.Capacity+min(want-(s.Capacity-before), urgent), int32(s.Settings.MaxPages))
 	return s.Capacity > before
 }
@@ -71,10 +71,10 @@ func (s *State) heldPermit() int32 {
 func (s *State) firstUrgent() int32 {
 	r := None
 	for _, a := range [...]int32{s.heads[Urgent], s.ownHeads[Urgent]} {
-		r = s.firstIn(a, Urgent, r, func(a Affinity) bool { return s.room(s.at(a)) > 0 })
+		r = s.firstIn(a, Urgent, r, s.passes)
 	}
-	s.eachWarm(func(a Affinity) {
-		if k := s.at(a); s.underCap(k) {
+	s.eachWarm(func(k affinity, _ int32) {
+		if s.underCap(k) {
 			r = s.first(r, k.queue[Urgent])
 		}
 	})

@@ -48,11 +48,10 @@ func (s *State) eachCompetitor(r int32, fn func(*Request) bool) {
 			continue
 		}
 		bypassed := func(a Affinity) bool {
-			k := s.at(a)
-			if a == s.Requests[r].Affinity || !s.passes(k, c) || !forPermit && s.Shortage(a).Tabs[c] == 0 {
+			if a == s.Requests[r].Affinity || !s.passes(a, c) || !forPermit && s.Shortage(a).Tabs[c] == 0 {
 				return true
 			}
-			return s.eachAhead(k.queue[c], r, fn)
+			return s.eachAhead(s.keys[a].queue[c], r, fn)
 		}
 		more = s.eachHeadAhead(s.heads[c], c, r, bypassed) && s.eachHeadAhead(s.ownHeads[c], c, r, bypassed)
 	}
@@ -98,11 +97,11 @@ func (s *State) eachAhead(i, r int32, fn func(*Request) bool) bool {
 
 // firstIn is the first of r and of the requests that were promised nothing, of the affinities of a
 // heap of heads, from a on down, for which ok holds.
-func (s *State) firstIn(a int32, c Class, r int32, ok func(Affinity) bool) int32 {
+func (s *State) firstIn(a int32, c Class, r int32, ok func(Affinity, Class) bool) int32 {
 	if a == None || r != None && !s.before(s.keys[a].queue[c], r) {
 		return r // nor is any below it ahead of r
 	}
-	if ok(Affinity(a)) {
+	if ok(Affinity(a), c) {
 		r = s.firstUnpromised(s.keys[a].queue[c], r)
 	}
 	x := s.keys[a].links[c]
@@ -153,7 +152,7 @@ func (s *State) inOrder(fn func(r int32) bool) {
 			addFirst(k.links[c].left, c)
 			addFirst(k.links[c].right, c)
 		}
-		if s.passes(k, c) {
+		if s.passes(q.Affinity, c) {
 			add(s.places[r].left)
 			add(s.places[r].right)
 			more = q.Pin != None || fn(r)

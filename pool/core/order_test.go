@@ -50,7 +50,7 @@ func plainWarm(s *State) int32 {
 
 // waits says whether a request waits that limits let through and that was promised nothing.
 func waits(s *State, q *Request) bool {
-	return q.Used && q.Pin == None && (q.Class == Nested || s.room(s.at(q.Affinity)) > 0)
+	return q.Used && q.Pin == None && (q.Class == Nested || s.passes(q.Affinity, q.Class))
 }
 
 // plainWaiting is the first request of a class, and of one kind of affinities, that waits.
@@ -108,7 +108,7 @@ func Disagreement(s *State) string {
 	if s.firstForPrimary(None) != plainForPrimary(s) {
 		return "the first whose primary has a place"
 	}
-	if s.firstWarm(None) != plainWarm(s) {
+	if s.firstWarm() != plainWarm(s) {
 		return "the first that an own idle tab serves"
 	}
 	if s.orphans != plainOrphan(s) {
@@ -124,8 +124,7 @@ func Disagreement(s *State) string {
 	})
 	want := 0
 	for c := Root; c < Classes; c++ {
-		let := func(a Affinity) bool { return s.passes(s.at(a), c) }
-		if s.firstIn(s.heads[c], c, None, let) != plainWaiting(s, c, false) || s.firstIn(s.ownHeads[c], c, None, let) != plainWaiting(s, c, true) {
+		if s.firstIn(s.heads[c], c, None, s.passes) != plainWaiting(s, c, false) || s.firstIn(s.ownHeads[c], c, None, s.passes) != plainWaiting(s, c, true) {
 			return "the first that waits"
 		}
 		for r := range s.Requests {
@@ -137,7 +136,7 @@ func Disagreement(s *State) string {
 			}
 			var ahead []int32
 			s.eachHeadAhead(s.heads[c], c, int32(r), func(a Affinity) bool {
-				return !let(a) || s.eachAhead(s.at(a).queue[c], int32(r), func(q *Request) bool {
+				return !s.passes(a, c) || s.eachAhead(s.at(a).queue[c], int32(r), func(q *Request) bool {
 					i, _ := s.requestIndex.get(uint64(q.ID))
 					ahead = append(ahead, i)
 					return true
@@ -177,7 +176,7 @@ func Settled(s *State, now Time, e Event, look func()) {
 func Met(s *State) map[string]bool {
 	return map[string]bool{
 		"a request whose primary has a place": s.firstForPrimary(None) != None,
-		"a request that an idle tab serves":   s.firstWarm(None) != None,
+		"a request that an idle tab serves":   s.firstWarm() != None,
 		"several that wait":                   len(s.Requests)-len(s.FreeRequests) > 3,
 		"an orphan":                           s.orphans != None,
 		"a context that ends":                 s.endings != None,

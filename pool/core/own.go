@@ -34,9 +34,8 @@ func (s *State) firstOfOwn(r int32) int32 {
 	q := None
 	for c := Root; c < Classes; c++ {
 		if s.permits(c) > 0 {
-			q = s.firstIn(s.ownHeads[c], c, q, func(a Affinity) bool {
-				k := s.at(a)
-				return s.passes(k, c) && s.holding(k).idle == 0
+			q = s.firstIn(s.ownHeads[c], c, q, func(a Affinity, c Class) bool {
+				return s.passes(a, c) && s.holding(s.at(a)).idle == 0
 			})
 		}
 	}

@@ -73,12 +73,12 @@ func (s *State) placeFirst() bool {
 	if s.waiting == [Classes]int32{} {
 		return false
 	}
-	r, standby := None, s.awakeStandby()
+	r, standby := s.firstOfOwn(s.firstWarm()), s.awakeStandby()
 	if standby != None {
-		r = s.firstWaiting()
+		r = s.firstNotHeld(r, s.passes)
 	}
 	inside := s.firstForPrimary(r)
-	r = s.firstWarm(s.firstOfOwn(s.first(r, inside)))
+	r = s.first(r, inside)
 	if r == None {
 		return false
 	}
@@ -103,17 +103,15 @@ func (s *State) placeFirst() bool {
 	return true
 }
 
-// firstWaiting is the first admitted request that a standby serves, that was promised nothing and
-// is not held back.
-func (s *State) firstWaiting() int32 {
-	r := None
+// firstNotHeld is the first of r and of those that head their class, of the requests that a standby
+// serves, that were promised nothing and for whose affinity ok holds, where they are not held back.
+func (s *State) firstNotHeld(r int32, ok func(Affinity, Class) bool) int32 {
 	for c := Root; c < Classes; c++ {
 		if s.permits(c) <= 0 {
 			continue
 		}
-		q := s.firstIn(s.heads[c], c, None, func(a Affinity) bool { return s.passes(s.at(a), c) })
-		if q != None && !s.heldBack(q) {
-			r = s.first(r, q)
+		if q := s.firstIn(s.heads[c], c, r, ok); q != r && !s.heldBack(q) {
+			r = q
 		}
 	}
 	return r
@@ -126,11 +124,11 @@ func (s *State) first(i, j int32) int32 {
 	return i
 }
 
-// firstWarm is the first of r and of the requests that an idle tab of their own affinity serves.
-// AffinityTabs does not stop these: the affinity has the tab already.
-func (s *State) firstWarm(r int32) int32 {
-	s.eachWarm(func(a Affinity) {
-		k, own := s.at(a), s.ownIdle(a)
+// firstWarm is the first of the requests that an idle tab of their own affinity serves. AffinityTabs
+// does not stop these: the affinity has the tab already.
+func (s *State) firstWarm() int32 {
+	r := None
+	s.eachWarm(func(k affinity, own int32) {
 		for c := Root; c < Classes; c++ {
 			if c != Nested && (s.permits(c) <= 0 || !s.underCap(k)) {
 				continue
@@ -147,19 +145,20 @@ func (s *State) firstWarm(r int32) int32 {
 	return r
 }
 
-// eachWarm calls fn for each affinity for which somebody waits and that has a tab that is idle, or
-// almost.
-func (s *State) eachWarm(fn func(Affinity)) {
-	if s.counts[Idle]+s.counts[Resetting] == 0 {
-		return
-	}
+// eachWarm calls fn for each affinity for which somebody waits and that has a tab that is idle, and
+// for each that has one that almost is, with the idle one.
+func (s *State) eachWarm(fn func(k affinity, own int32)) {
 	for i := range s.Tabs {
 		t := &s.Tabs[i]
-		if t.State != Idle && !s.almostIdle(t) || s.at(t.Affinity).waiting == [Classes]int32{} {
+		if t.State != Idle && !s.almostIdle(t) {
 			continue
 		}
-		if next := s.ownIdle(t.Affinity); next == int32(i) || next == None && s.ownAlmostIdle(t.Affinity) == int32(i) {
-			fn(t.Affinity)
+		k := s.at(t.Affinity)
+		if k.waiting == [Classes]int32{} {
+			continue
+		}
+		if own := s.ownIdle(t.Affinity); own == int32(i) || own == None {
+			fn(k, own)
 		}
 	}
 }
@@ -319,16 +318,7 @@ func (s *State) reassign() bool {
 	if !s.Settings.AllowReassign || s.standbyNeed() <= coming+max(0, s.slots()-s.ownNeed()) {
 		return false
 	}
-	r := None
-	for c := Root; c < Classes; c++ {
-		if s.permits(c) <= 0 {
-			continue
-		}
-		q := s.firstIn(s.heads[c], c, None, func(a Affinity) bool { return s.Shortage(a).Tabs[c] > 0 })
-		if q != None && !s.heldBack(q) {
-			r = s.first(r, q)
-		}
-	}
+	r := s.firstNotHeld(None, func(a Affinity, c Class) bool { return s.Shortage(a).Tabs[c] > 0 })
 	return r != None && s.reassignTo(r)
 }
 
