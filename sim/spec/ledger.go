@@ -299,6 +299,7 @@ func (l *Ledger) announcement(a core.Affinity) *announcement {
 func (l *Ledger) Feed(set *core.Settings, now core.Time, event core.Event, effects []core.Effect) {
 	l.breaches, l.freed, l.pageGone, l.justOpened, l.unasked, l.tooLate, l.unreset = l.breaches[:0], 0, 0, 0, 0, 0, 0
 	l.now = now
+	l.givesUp(event, l.silent(event), effects)
 	l.hear(now, event)
 	l.evidence(now, event)
 	l.timesHeard(set, now, event)

@@ -211,6 +211,52 @@ func (e *entry) pageAsked(set *core.Settings, now core.Time, event core.Event, f
 	e.clock = c
 }
 
+// givesUp checks that a step gives up the operation whose time is over, and no other.
+func (l *Ledger) givesUp(event core.Event, due bool, effects []core.Effect) {
+	for i := range effects {
+		e := &effects[i]
+		if e.Kind != core.GiveUp {
+			continue
+		}
+		if !due || e.Tab != event.Tab || e.Context != event.Context || e.Browser != event.Browser {
+			l.breach("due-in-time", "operation kind %d of t%d, c%d or b%d is given up, and its time is not over", e.Of, e.Tab, e.Context, e.Browser)
+		}
+		due = false
+	}
+	if due {
+		l.breach("due-in-time", "the time of operation kind %d of t%d, c%d or b%d is over, and it is not given up",
+			event.Of, event.Tab, event.Context, event.Browser)
+	}
+}
+
+// silent says whether an event is the end of the time of an operation that is under way.
+func (l *Ledger) silent(e core.Event) bool {
+	if e.Kind != core.Silent {
+		return false
+	}
+	if t := l.tab(e.Tab); t != nil {
+		c := &t.clock
+		waits := !c.overdue && (c.of == core.OpenTab || c.of == core.CloseTab)
+		return e.Of == c.of && !waits && !t.lost && !t.idle && t.holder == 0 && (t.closing == 0 || l.serves(t.browser))
+	}
+	if c := l.context(e.Context); c != nil {
+		return c.closing && !c.lost && l.serves(c.browser)
+	}
+	b := l.browser(e.Browser)
+	switch {
+	case b == nil:
+	case e.Of == core.Launch:
+		return !b.ready && !b.ending
+	case e.Of == core.CloseBrowser:
+		return b.ending
+	case e.Of == core.CheckBrowser:
+		return b.checks.underWay
+	case e.Of == core.Ping:
+		return b.asked && l.serves(b.id)
+	}
+	return false
+}
+
 // rests notes since when nobody holds a tab or waits for one.
 func (l *Ledger) rests(now core.Time) {
 	quiet := len(l.waiting) == 0 && !slices.ContainsFunc(l.tabs, func(t entry) bool { return t.holder != 0 })
