@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,6 +26,7 @@ type stub struct {
 	says     *io.PipeWriter
 	hears    *chromedp.PipeConn
 	observed chan cdproto.MethodType
+	time     atomic.Int64 // of the budgets
 }
 
 func newStub(t *testing.T) *stub { return newStubWith(t, maxAnswer) }
@@ -43,6 +45,7 @@ func newStubWith(t *testing.T, most int64) *stub {
 		newPipe(answersOut, commandsIn), func(msg *cdproto.Message) { s.observed <- msg.Method },
 	)
 	s.wire.maxAnswer, s.wire.owner = most, "Launcher"
+	s.wire.budgets.now = func() time.Time { return epoch.Add(time.Duration(s.time.Load())) }
 	s.wire.start()
 	t.Cleanup(func() {
 		s.hears.Close()

@@ -132,6 +132,9 @@ func WaitNetworkIdle(most int, quiet time.Duration) chromedp.Action[chromedp.Voi
 		}
 		since := time.Now()
 		err = until(ctx, func() (bool, error) {
+			if err := p.session.line.deaf(); err != nil {
+				return false, err
+			}
 			now := time.Now()
 			flying, moved := p.session.line.diary.traffic()
 			switch {
