@@ -27,6 +27,7 @@ func TestTalkBeyondTheBudgetIsCutOffUntilTheNextDocument(t *testing.T) {
 	} {
 		t.Run(method, func(t *testing.T) {
 			s := newStub(t)
+			s.tick.Store(0)
 			l := s.attach()
 			s.flood(method, 1<<20)
 			off := s.hear()
@@ -60,6 +61,7 @@ func TestAFloodThatCannotBeCutOffEndsThePage(t *testing.T) {
 	} {
 		t.Run(method, func(t *testing.T) {
 			s := newStub(t)
+			s.tick.Store(0)
 			ended := make(chan string, 1)
 			s.wire.flooded = func(from string, _ *line, says string) { ended <- from + ": " + says }
 			l := s.attach()
