@@ -3,6 +3,8 @@ package chrome
 import (
 	"bytes"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,7 +17,7 @@ import (
 )
 
 // What a page sends unasked, by the domains that the driver enables for chromedp and for itself, has
-// a budget in each second, of each session and domain. The pump looks at the ends of a message and
+// a budget for each session and domain. It refills all the time, and full it lets a burst through. The pump looks at the ends of a message and
 // drops what is beyond the budget before it is decoded. It also cuts the page off at the source: the
 // domain is disabled for this document, if chromedp can do without it, and otherwise the page is
 // closed. What a holder asks for by other commands (a screencast, a heap snapshot, requests that are
@@ -28,10 +30,11 @@ const (
 	// talkBudget is more bytes than pages sent that did not mean to flood: each image with a data:
 	// address is in the news of its request. Dropped unread they cost the pump some 20 ms.
 	talkBudget = 32 << 20
-	// addressBudget is the budget of the domains whose news is made of addresses, which may have 2 MB
-	// each. A page of 1,000 frames sends 1 MB. Each such message costs the pump 10 ms, and the
-	// browser's main thread more; three sessions are told of each change of an address.
-	addressBudget = 8 << 20
+	// addressBudget is the budget of the domains whose news is made of addresses, and addressRefill what
+	// comes back of it in a second. An address may have 2 MB, a navigation tells of it four times, and
+	// a page of 1,000 frames sends 1 MB in all. A message of 2 MB costs the pump 10 ms and the browser's
+	// main thread much more, so a page that sends a few in each second is a flood.
+	addressBudget, addressRefill = 8 << 20, 1 << 20
 	// talkLongest is the longest message of the talk that is read to its end: a line drops what is
 	// longer in any case.
 	talkLongest = backlogBytes
@@ -55,15 +58,15 @@ const (
 // closed instead.
 var spending = [spenders]struct {
 	name            string
-	bytes           int
+	bytes, refill   int // of the budget, and of what comes back in a second
 	disable, enable func(*wire, target.SessionID, func(*cdproto.Message))
 }{
-	spendsRuntime: {"Runtime", talkBudget, sender(runtime.CommandDisable), sender(runtime.CommandEnable)},
-	spendsLog:     {"Log", talkBudget, sender(log.CommandDisable), sender(log.CommandEnable)},
-	spendsNetwork: {"Network", talkBudget, sender(network.CommandDisable), sender(network.CommandEnable)},
-	spendsDOM:     {name: "DOM", bytes: talkBudget},
-	spendsPage:    {name: "Page", bytes: addressBudget},
-	spendsTarget:  {name: "Target", bytes: addressBudget},
+	spendsRuntime: {"Runtime", talkBudget, talkBudget, sender(runtime.CommandDisable), sender(runtime.CommandEnable)},
+	spendsLog:     {"Log", talkBudget, talkBudget, sender(log.CommandDisable), sender(log.CommandEnable)},
+	spendsNetwork: {"Network", talkBudget, talkBudget, sender(network.CommandDisable), sender(network.CommandEnable)},
+	spendsDOM:     {name: "DOM", bytes: talkBudget, refill: talkBudget},
+	spendsPage:    {name: "Page", bytes: addressBudget, refill: addressRefill},
+	spendsTarget:  {name: "Target", bytes: addressBudget, refill: addressRefill},
 }
 
 func sender(method string) func(*wire, target.SessionID, func(*cdproto.Message)) {
@@ -134,15 +137,50 @@ func sessionOf(end []byte) []byte {
 	return rest[at+len(session):]
 }
 
-// budgets are what was spent in the present second. They are the pump's alone.
+// budgets are what was spent. They are the pump's alone.
 type budgets struct {
 	now   func() time.Time
-	until time.Time
+	swept time.Time
 	spent map[string]*[spenders]spent // by session, or by target of the browser's own news
 }
 
-// spent is what a session has sent of a domain.
-type spent struct{ messages, bytes int }
+// spent is what a session has sent of a domain, less what has come back since.
+type spent struct {
+	messages, bytes int
+	at              time.Time
+}
+
+// of is what was spent for a session, or a target. Who has not sent for long has spent nothing.
+func (b *budgets) of(from []byte, now time.Time) *[spenders]spent {
+	const long = 10 * time.Second // every budget is full then
+	if now.Sub(b.swept) > long {
+		b.swept = now
+		maps.DeleteFunc(b.spent, func(_ string, all *[spenders]spent) bool {
+			return !slices.ContainsFunc(all[:], func(s spent) bool { return now.Sub(s.at) <= long })
+		})
+	}
+	all := b.spent[string(from)]
+	if all == nil {
+		all = new([spenders]spent)
+		b.spent[string(from)] = all
+	}
+	return all
+}
+
+// refill gives back what has come back.
+func (s *spent) refill(of spender, now time.Time) {
+	if s.messages == 0 {
+		s.at = now
+		return
+	}
+	back := func(perSecond int) int {
+		return int(min(now.Sub(s.at), time.Minute).Seconds() * float64(perSecond))
+	}
+	messages, bytes := back(budgetMessages), back(spending[of].refill)
+	if messages > 0 && bytes > 0 {
+		s.messages, s.bytes, s.at = max(0, s.messages-messages), max(0, s.bytes-bytes), now
+	}
+}
 
 // withinBudget counts a message of which the ends are given, and reports whether it may be handed
 // out. It runs on the pump.
@@ -162,17 +200,9 @@ func (w *wire) withinBudget(begin, end []byte, size int) bool {
 	case len(from) == 0:
 		return true
 	}
-	b := &w.budgets
-	if now := b.now(); now.After(b.until) {
-		clear(b.spent)
-		b.until = now.Add(time.Second)
-	}
-	all := b.spent[string(from)]
-	if all == nil {
-		all = new([spenders]spent)
-		b.spent[string(from)] = all
-	}
-	s := &all[of]
+	now := w.budgets.now()
+	s := &w.budgets.of(from, now)[of]
+	s.refill(of, now)
 	within := s.within(of)
 	s.messages, s.bytes = s.messages+1, s.bytes+size
 	if s.within(of) {
@@ -193,8 +223,8 @@ func (w *wire) overspent(from string, of spender, s spent) {
 	w.mu.Lock()
 	l := w.mu.sessions[target.SessionID(from)]
 	w.mu.Unlock()
-	says := fmt.Sprintf("it sent %d messages of %s with %d bytes within a second, "+
-		"and %d messages or %d bytes are the most",
+	says := fmt.Sprintf("it sent %d messages of %s with %d bytes unasked, "+
+		"and %d messages or %d bytes are the most in a short time",
 		s.messages, spending[of].name, s.bytes, budgetMessages, spending[of].bytes)
 	if l != nil && l.cutOff(target.SessionID(from), of, says) {
 		return
@@ -261,7 +291,7 @@ func (l *line) deaf() error {
 
 var errDeaf = fmt.Errorf(
 	"chrome: the page sends so much that news of its network is switched off: "+
-		"more than %d messages or %d bytes within a second", budgetMessages, talkBudget)
+		"more than %d messages or %d bytes in a short time", budgetMessages, talkBudget)
 
 // configures notes a command whose effect ends when its domain is disabled.
 func configures(method string) bool {
@@ -311,7 +341,11 @@ func (l *line) hearAgain(session target.SessionID, which func(spender) bool) {
 				SessionID: session, Method: cdproto.EventRuntimeExecutionContextsCleared, Params: none,
 			})
 		}
-		spending[of].enable(l.w, session, nil)
+		spending[of].enable(l.w, session, func(*cdproto.Message) {
+			if all := l.w.budgets.spent[string(session)]; all != nil {
+				all[of] = spent{} // it is another document's
+			}
+		})
 	}
 }
 

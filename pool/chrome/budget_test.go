@@ -1,6 +1,7 @@
 package chrome
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
@@ -90,5 +91,45 @@ func TestAFloodThatCannotBeCutOffEndsThePage(t *testing.T) {
 				t.Error(says)
 			}
 		})
+	}
+}
+
+// Bytes that arrive instead of the answer to a ping are a sign of life, once after each answer.
+func TestABrowserThatSendsIsBusyOnce(t *testing.T) {
+	s := newStub(t)
+	b := &browser{wire: s.wire}
+	ping := func(limit time.Duration) (id int64, done chan error) {
+		ctx, cancel := context.WithTimeout(t.Context(), limit)
+		t.Cleanup(cancel)
+		done = make(chan error, 1)
+		go func() { done <- b.Ping(ctx) }()
+		return s.hear().ID, done
+	}
+	sends := func() { // a part of a long message
+		if _, err := s.says.Write([]byte(strings.Repeat(" ", 1000))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	id, done := ping(time.Minute)
+	sends()
+	if err := <-done; err != nil {
+		t.Errorf("a ping of a browser that sends: %v", err)
+	}
+	_, done = ping(5 * busyLook)
+	sends()
+	if err := <-done; err == nil {
+		t.Error("a browser that sends for ever answers no ping, and is not lost")
+	}
+	s.say(`{"id":%d,"result":{}}`, id) // the first answer comes after all
+	id, done = ping(time.Minute)
+	sends()
+	if err := <-done; err != nil {
+		t.Errorf("a ping of a browser that sends, and has answered: %v", err)
+	}
+	s.say(`{"id":%d,"result":{}}`, id)
+	id, done = ping(time.Minute)
+	s.say(`{"id":%d,"result":{}}`, id)
+	if err := <-done; err != nil {
+		t.Errorf("a ping that is answered: %v", err)
 	}
 }

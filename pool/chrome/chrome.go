@@ -176,10 +176,9 @@
 // The tabs of a browser share processes for drawing, the network and storage, which can hang while
 // the browser answers. The browser that a Launcher or a Remote returns has a method
 // Check(context.Context) error, which uses each of these processes once and kills one of the
-// launcher's that hangs, so that Chrome starts another; and a method Activity() time.Time, which
-// says when bytes of the browser last arrived. The first check opens a page in a context of its
-// own, which stays until the browser is closed. That page is no tab, and the pool's promise never
-// to have more than MaxPages tabs and one spare does not count it.
+// launcher's that hangs, so that Chrome starts another. The first check opens a page in a context
+// of its own, which stays until the browser is closed. That page is no tab, and the pool's promise
+// never to have more than MaxPages tabs and one spare does not count it.
 //
 // # Where it runs
 //

@@ -214,6 +214,9 @@ func Navigate(address string) chromedp.Action[int] {
 			// Chromium makes this of it; headless-shell shows the server's page.
 			return http.StatusUnauthorized, nil
 		}
+		if p, _ := pageOf(ctx, "Navigate"); err == nil && response == nil && p != nil {
+			err = p.session.line.deaf()
+		}
 		if err != nil || response == nil || !httpURL(response.URL) {
 			return 0, err
 		}

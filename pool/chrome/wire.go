@@ -39,6 +39,7 @@ type wire struct {
 	// runs on the pump.
 	flooded func(from string, l *line, says string)
 	budgets budgets
+	replies arrivals       // of messages that answer a command
 	lost    chan struct{}  // closed when nothing more will come from the browser
 	garbage error          // why what came could not be read, if so; set before lost is closed
 	wake    chan struct{}  // holds one token when unsent may have grown
@@ -137,6 +138,7 @@ func (w *wire) console(text []byte) bool {
 // answered gives an answer to who waits for it. Nobody does where a caller gave up, or asked for
 // none.
 func (w *wire) answered(msg *cdproto.Message) {
+	w.replies.note()
 	w.mu.Lock()
 	waiter, ok := w.mu.waiting[msg.ID]
 	delete(w.mu.waiting, msg.ID)
