@@ -256,6 +256,9 @@ func (l *line) cutOff(session target.SessionID, of spender, says string) bool {
 	}
 	kept := of == spendsNetwork && l.configured.Load()
 	l.mu.dropped++
+	if of == spendsNetwork && !again {
+		l.mu.deafened++
+	}
 	l.mu.Unlock()
 	if again {
 		return !done
@@ -277,16 +280,27 @@ func (l *line) cutOff(session target.SessionID, of spender, says string) bool {
 	return true
 }
 
-// deaf says why news of the network does not arrive; empty: it does.
-func (l *line) deaf() error {
+// deaf says why news of the network has not arrived since it was cut off so many times; nil: it
+// has.
+func (l *line) deaf(times int) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.mu.deafened != times {
+		return errDeaf
+	}
 	for c := range l.mu.silent {
 		if c.of == spendsNetwork {
 			return errDeaf
 		}
 	}
 	return nil
+}
+
+// deafened is how many times the news of the network was cut off.
+func (l *line) deafened() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.mu.deafened
 }
 
 var errDeaf = fmt.Errorf(

@@ -36,7 +36,7 @@ func TestTalkBeyondTheBudgetIsCutOffUntilTheNextDocument(t *testing.T) {
 				t.Fatalf("beyond the budget the browser was told %s on session %q; want %s", off.Method, off.SessionID, want)
 			}
 			s.say(`{"id":%d,"result":{},"sessionId":"s"}`, off.ID)
-			if err := l.deaf(); (err != nil) != (domain == "Network") {
+			if err := l.deaf(l.deafened()); (err != nil) != (domain == "Network") {
 				t.Errorf("news of the network: %v", err)
 			}
 			if d, _ := l.diary.copy(); len(d.Problems) == 0 ||

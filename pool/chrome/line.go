@@ -77,6 +77,7 @@ type line struct {
 		unheard           int             // commands since the last message that chromedp was given
 		silent            map[hushed]bool // what was disabled for the page's document; true: the browser has done it
 
+		deafened   int              // how many times the domain Network was
 		primary    target.SessionID // the session that begin began with; empty: there is none yet
 		attachment *attachment      // nil: chromedp is attached
 		styled     bool             // CSS is enabled in primary
