@@ -165,6 +165,13 @@
 // A page that its script, its holder or a user of the browser closes ends its lease with
 // ErrPageClosed. It has not crashed.
 //
+// # Floods
+//
+// What a page sends unasked has a budget: its console, its network, its addresses, changes of its
+// document. Beyond it what it logs and loads is not heard any more until its next document, which
+// its Diagnostics say. A page that floods with what the driver needs, such as addresses of 2 MB, is
+// closed, and its lease ends with ErrPageClosed.
+//
 // # The audit
 //
 // Now and then the driver asks the browser for everything that is open. What is on nobody's books
