@@ -33,8 +33,8 @@ const (
 	// addressBudget is the budget of the domains whose news is made of addresses, and addressRefill what
 	// comes back of it in a second. An address may have 2 MB, a navigation tells of it four times, and
 	// a page of 1,000 frames sends 1 MB in all. A message of 2 MB costs the pump 10 ms and the browser's
-	// main thread much more, so a page that sends a few in each second is a flood.
-	addressBudget, addressRefill = 8 << 20, 1 << 20
+	// main thread much more, so a page that sends one in each second is a flood.
+	addressBudget, addressRefill = 8 << 20, 256 << 10
 	// talkLongest is the longest message of the talk that is read to its end: a line drops what is
 	// longer in any case.
 	talkLongest = backlogBytes
