@@ -14,6 +14,7 @@ import (
 	"github.com/pagepool/pagepool/pool/trace"
 	"github.com/pagepool/pagepool/sim"
 	"github.com/pagepool/pagepool/sim/follow"
+	"github.com/pagepool/pagepool/sim/replay"
 	"github.com/pagepool/pagepool/sim/traffic"
 	"github.com/pagepool/pagepool/testdata"
 )
@@ -167,7 +168,7 @@ var impossible = []struct {
 		_, m := e.find(0, `opened (t\d+) sessions`) // of the first browser, since it is the first page
 		e.insert(gone+1, "opened "+m[1])
 	}},
-	{"a browser that is silent answers", "hostile", "its browser is silent", func(e *edit) {
+	{"a browser that is silent answers", "hostile", "main of its browser is hung", func(e *edit) {
 		i, m := e.find(0, `browser stalled (b\d+)`) // it was asked whether it is there
 		if silence, _ := e.find(0, "silence "+m[1]); silence > i {
 			e.t.Fatalf("%s was not silent", m[1])
@@ -207,9 +208,11 @@ func TestPropertyInclusionTheFakeBrowserIsOneOfItsOwn(t *testing.T) {
 		f := &profile.Conditions.Faults
 		// A real pool takes one answer to a call, and a page that only its end ends shows as one that loops.
 		f.Twice, f.Loops, f.SilencesPerThousandHours = 0, 10_000, 100_000
+		f.SharedPerThousandHours, f.FloodsPipe, f.HangsDrawing = 200_000, 50, 50
+		profile.Conditions.Checks, profile.Conditions.Repairs = true, true
 		for seed := uint64(1); seed <= 4; seed++ {
 			var follower *follow.Follower
-			looping, silent := map[core.TabID]bool{}, map[core.BrowserID]bool{}
+			var acts replay.Acts
 			observe := func(w *sim.World, event core.Event, _ []core.Effect) {
 				if follower == nil {
 					var err error
@@ -217,17 +220,12 @@ func TestPropertyInclusionTheFakeBrowserIsOneOfItsOwn(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				for _, tab := range w.Fake().Tabs {
-					if tab.Looping && !looping[tab.ID] {
-						follower.Loop(w.Now(), tab.ID)
+				for _, act := range acts.Of(w) {
+					if h, ok := act.Turns(); ok {
+						follower.Turn(w.Now(), act.Browser, act.Part, h)
+					} else if act.Verb == replay.LoopVerb {
+						follower.Loop(w.Now(), act.Tab)
 					}
-					looping[tab.ID] = tab.Looping
-				}
-				for _, b := range w.Fake().Browsers {
-					if b.Silent && !silent[b.ID] {
-						follower.FallSilent(w.Now(), b.ID)
-					}
-					silent[b.ID] = b.Silent
 				}
 				follower.Step(w.Now(), "", event, canon.StateHash(&w.Core().Facts))
 			}
