@@ -71,7 +71,7 @@ var sick = []*Scenario{
 	{
 		Name: "stall-goes-on", Says: "a browser that is stopped, or whose pipe is flooded, is asked, and serves on",
 		Settings: small(core.Settings{MaxPages: 1, StallTimeout: 10 * time.Second}),
-		Programs: []Program{{get(a), release, get(b), release}},
+		Programs: []Program{render(a)},
 		Faults:   2, Menu: Silences | Floods | GoesOn,
 	},
 }
