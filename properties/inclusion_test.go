@@ -50,7 +50,10 @@ func TestInclusionWhatARealBrowserDidTheFakeOneCanDo(t *testing.T) {
 		all.Add(&reached)
 	}
 	// What the recorded traces have to have in them, to be worth the name.
-	for _, what := range []string{"looped", "rescue_silent", "browser_died", "browser_fell_silent", "lease_crashed", "reset", "lease_expired"} {
+	for _, what := range []string{
+		"looped", "rescue_silent", "browser_died", "browser_fell_silent", "lease_crashed", "reset", "lease_expired",
+		"pipe_flooded", "drawing_hung", "network_hung", "storage_hung", "helper_died", "part_went_on", "browser_checked",
+	} {
 		if all.Map()[what] == 0 {
 			t.Errorf("no recorded trace has %s in it", what)
 		}
@@ -121,6 +124,24 @@ func foremost(form string) func(*edit) {
 	}
 }
 
+// without leaves out the first line of a form.
+func without(form string) func(*edit) {
+	return func(e *edit) {
+		i, _ := e.find(0, form)
+		e.lines = slices.Delete(e.lines, i, i+1)
+	}
+}
+
+// worksWhileHung has a part do its work for a holder once more after it began to hang.
+func worksWhileHung(e *edit) {
+	hung, m := e.find(0, `hang (\w+) b1`)
+	last := ""
+	for i, n := e.find(0, `work `+m[1]+` t\d+`); i < hung; i, n = e.find(i+1, `work `+m[1]+` t\d+`) {
+		last = n[0]
+	}
+	e.insert(hung+1, last)
+}
+
 // impossible are changes after which a trace is that of no browser, and what is to be said of each.
 var impossible = []struct {
 	name, trace, says string
@@ -175,6 +196,20 @@ var impossible = []struct {
 		}
 		e.insert(i+1, "browser answers "+m[1])
 	}},
+	{"a screenshot ends while nothing is drawn", "drawing", "drawing of the browser of t", worksWhileHung},
+	{"a page loads while nothing is loaded", "network", "network of the browser of t", worksWhileHung},
+	{"a check passes while nothing is drawn", "drawing", "drawing of its browser is hung", without(`die drawing b1`)},
+	{"a check passes while nothing is stored", "storage", "storage of its browser is hung", without(`die storage b1`)},
+	{"a browser that is stopped, and will go on, answers", "main", "main of its browser is hung", func(e *edit) {
+		i, _ := e.find(0, `silence b1`)
+		answer, _ := e.find(i, `browser checked b1.*`) // it was asked before
+		goesOn, _ := e.find(i, `unhang main b1`)
+		if answer < goesOn {
+			e.t.Fatal("it was not stopped")
+		}
+		e.move(answer, i+1)
+	}},
+	{"a browser goes on that was not stopped", "main", "is fine already", without(`silence b1`)},
 	{"a context is gone that nobody closes", "staging", "nothing was asked", following(`browser ready b1`, "context-closed c1")},
 	{"a deadline comes before its time", "staging", "it is due at", following(`opened t4 sessions`, "open-overdue t2")},
 	{"a deadline comes that is not armed", "staging", "no such deadline", following(`opened (t\d+) sessions`, "probe-silent $1")},
