@@ -67,8 +67,8 @@ func pageOfHours(t *testing.T, p *pool.Pool[*chrome.Page]) {
 	})
 }
 
-// The whole wait of a request is told by what it waited for, and the figure of the longest wait
-// leads there. A filter takes keys as they are: a is not in annual.
+// The whole wait of a request is told by what it waited for and by who was in its way, and the figure
+// of the longest wait leads there. A filter takes keys as they are: a is not in annual.
 func whyARequestWaited(t *testing.T, p *pool.Pool[*chrome.Page]) {
 	text, err := testdata.Files.ReadFile("regressions/probed-request-is-passed-by-newcomers.trace")
 	if err != nil {
@@ -80,9 +80,14 @@ func whyARequestWaited(t *testing.T, p *pool.Pool[*chrome.Page]) {
 		if got := scripted[string](t, page, `document.querySelector(".comments").innerText`); !strings.Contains(got, "was passed by for ever by newcomers that adopted standbys") {
 			t.Errorf("the lead of the trace: %q", got)
 		}
-		clickOn(t, page, `[...document.querySelectorAll("#verdict td .jump")].find(n => n.textContent.endsWith("(r1)"))`)
+		clickOn(t, page, `[...document.querySelectorAll("#verdict td .jump")].pop()`)
+		if got := scripted[string](t, page, `document.querySelector(".panel").innerText`); !strings.Contains(got, "The whole wait of r22") {
+			t.Errorf("the longest wait, which has no end, does not lead to r22: %s", got)
+		}
+		clickOn(t, page, `[...document.querySelectorAll(".picture title")].find(n => n.textContent.startsWith("r1 waits")).parentNode`)
 		story := scripted[string](t, page, `[...document.querySelectorAll(".panel section")].map(n => n.innerText).find(s => s.startsWith("The whole wait of r1"))`)
-		for _, want := range []string{"2s for the root limit from step 10", "for its tab from step 13", "for the root limit from step 16, overtaken once by then"} {
+		for _, want := range []string{"2s for the root limit: t1 by r10, t3 by r20 from step 10", "for its tab: t2 probing from step 13",
+			"for the root limit: t1 by r10, t4 by r21 from step 16, overtaken once by then"} {
 			if !strings.Contains(story, want) {
 				t.Errorf("no %q in\n%s", want, story)
 			}

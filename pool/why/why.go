@@ -221,7 +221,8 @@ func Tab(s *core.State, t core.TabView, names trace.Names) string {
 		word string
 	}{
 		{t.Suspect, "in doubt"}, {t.Doomed && t.State == core.Leased, "closes when the lease ends"},
-		{t.Overdue, "overdue"},
+		{t.Overdue, "overdue"}, {t.Frozen && t.State != core.Opening, "frozen, or asked to freeze"},
+		{t.Frozen && t.State == core.Opening, "a standby that thaws: it is asked whether it answers"},
 	} {
 		if f.is {
 			flags = append(flags, f.word)

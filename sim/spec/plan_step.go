@@ -293,37 +293,55 @@ func (p *plan) compare() (d disagreement) {
 		case m.kind == 0:
 			continue
 		case len(due) == 0:
-			return disagreement{did: m, what: fmt.Errorf("the step does %v, and the plan no more", m)}
+			return disagreement{did: m, what: otherwise("nothing more", m)}
 		case due[0] != m:
-			return disagreement{did: m, due: due[0], what: fmt.Errorf("the step does %v, and the plan says: %v", m, due[0])}
+			return disagreement{did: m, due: due[0], what: otherwise(due[0], m)}
 		}
 		due = due[1:]
 	}
 	if len(due) > 0 {
-		return disagreement{due: due[0], what: fmt.Errorf("the step does no more, and the plan says: %v", due[0])}
+		return disagreement{due: due[0], what: otherwise(due[0], "nothing more")}
 	}
 	if p.Capacity != after.Capacity {
-		return disagreement{size: true, what: fmt.Errorf("capacity is %d, and the plan says %d", after.Capacity, p.Capacity)}
+		return disagreement{size: true, what: otherwise(
+			fmt.Sprintf("capacity %d", p.Capacity), fmt.Sprintf("capacity %d", after.Capacity))}
 	}
 	for i := range after.Requests {
 		is, want := &after.Requests[i], &p.Requests[i]
 		if !is.Used {
 			continue
 		}
-		if promised, of := idOf(after.Tabs, is.Pin), idOf(p.Tabs, want.Pin); promised != of || is.Bypassed != want.Bypassed || is.Class != want.Class {
+		promised := idOf(after.Tabs, is.Pin) == idOf(p.Tabs, want.Pin)
+		if !promised || is.Bypassed != want.Bypassed || is.Class != want.Class {
 			d.due.kind, d.due.how = core.Grant, core.Warm
-			d.what = fmt.Errorf("r%d is promised t%d, passed by %d times and of class %d, and the plan says: t%d, %d times, %d", is.ID,
-				promised, is.Bypassed, is.Class, of, want.Bypassed, want.Class)
+			d.what = otherwise(p.waits(p.Tabs, want), p.waits(after.Tabs, is))
 		}
 	}
 	next := after.Standbys
 	for _, i := range p.standbys {
 		if idOf(after.Tabs, next) != p.Tabs[i].ID {
-			return disagreement{what: fmt.Errorf("t%d is the next of the standbys, and the plan says: t%d", idOf(after.Tabs, next), p.Tabs[i].ID)}
+			return disagreement{what: otherwise(fmt.Sprintf("t%d is the next standby", p.Tabs[i].ID),
+				fmt.Sprintf("t%d is", idOf(after.Tabs, next)))}
 		}
 		next = after.Tabs[next].Next
 	}
 	return d
+}
+
+// otherwise is a disagreement in words.
+func otherwise(expected, found any) error {
+	return fmt.Errorf("expected, by the plan of the specification: %v; the pool: %v", expected, found)
+}
+
+// waits is how a request waits, in words.
+func (p *plan) waits(tabs []core.Tab, r *core.Request) string {
+	as := [core.Classes]string{core.Root: "ordinary", core.Nested: "nested", core.Urgent: "urgent"}[r.Class]
+	promise := "no tab"
+	if tab := idOf(tabs, r.Pin); tab != 0 {
+		promise = fmt.Sprintf("t%d", tab)
+	}
+	return fmt.Sprintf("r%d (%s) is promised %s and was overtaken %d times (MaxBypass=%d)", r.ID, as,
+		promise, r.Bypassed, p.Settings.MaxBypass)
 }
 
 // idOf is the tab of a slot; of None: 0.
@@ -378,5 +396,5 @@ func (m move) String() string {
 	case core.Refuse:
 		return fmt.Sprintf("refuse r%d", m.request)
 	}
-	return fmt.Sprintf("close t%d, reason %d", m.tab, m.reason)
+	return fmt.Sprintf("close t%d (%v)", m.tab, m.reason)
 }

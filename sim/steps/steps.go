@@ -48,6 +48,7 @@ type Wait struct {
 	Request  string `json:"request"`
 	Key      string `json:"key,omitempty"`
 	For      string `json:"for"`                // the cause
+	By       string `json:"by,omitempty"`       // the tabs in its way, and who holds them
 	Bypassed int    `json:"bypassed,omitempty"` // how often it has been overtaken
 }
 
@@ -117,7 +118,8 @@ func (r *Recorder) Step(w *sim.World, event core.Event, effects []core.Effect, n
 	step.Slots, step.Callers = r.cells(w, names)
 	for _, wait := range why.Of(s) {
 		step.Waits = append(step.Waits, Wait{
-			wait.Text(s, names), fmt.Sprintf("r%d", wait.Request), names.Key(wait.Affinity), string(wait.For), wait.Bypassed,
+			wait.Text(s, names), fmt.Sprintf("r%d", wait.Request), names.Key(wait.Affinity), string(wait.For),
+			inTheWay(s, wait), wait.Bypassed,
 		})
 	}
 	step.Browsers, step.Affinities = browsers(s), affinities(s, names)
@@ -125,6 +127,22 @@ func (r *Recorder) Step(w *sim.World, event core.Event, effects []core.Effect, n
 	step.Due = due(s, names)
 	r.Steps = append(r.Steps, step)
 	r.look(w)
+}
+
+// mostInTheWay is how many tabs in the way of a request are named one by one.
+const mostInTheWay = 4
+
+// inTheWay are the tabs that a request waits for, in few words, and who holds them.
+func inTheWay(s *core.State, w why.Wait) string {
+	if len(w.Tabs) > mostInTheWay {
+		return fmt.Sprintf("%d tabs", len(w.Tabs))
+	}
+	var tabs []string
+	for _, id := range w.Tabs {
+		t, _ := s.Tab(id)
+		tabs = append(tabs, short(t))
+	}
+	return strings.Join(tabs, ", ")
 }
 
 // look keeps what the world could do before the next step.
@@ -232,6 +250,8 @@ func short(t core.TabView) string {
 	switch {
 	case t.State == core.Leased:
 		text = fmt.Sprintf("t%d by r%d", t.ID, t.Holder)
+	case t.State == core.Opening && t.Frozen:
+		text = fmt.Sprintf("t%d thawing", t.ID)
 	case t.State == core.Closing || t.State == core.Lost:
 		text += " " + t.Reason.String()
 	}

@@ -17,7 +17,8 @@ type outcomes struct {
 	refusals   map[string]int
 	closes     map[string]int
 	expired    int
-	waits      []wait
+	waits      []wait // of the requests that were granted a tab
+	waiting    []wait // of those that have none yet
 	steps      int
 	most       int
 	recovery   core.Time
@@ -26,11 +27,12 @@ type outcomes struct {
 	held       []string // at the end
 }
 
-// wait is that of a request that was granted a tab.
+// wait is how long a request waited, to its grant or to the end of the run.
 type wait struct {
 	lasted  core.Time
 	request core.RequestID
-	step    int // in which it ended
+	step    int // the last one of it
+	ended   bool
 }
 
 func (f *outcomes) step(w *sim.World, effects []core.Effect) {
@@ -42,7 +44,7 @@ func (f *outcomes) step(w *sim.World, effects []core.Effect) {
 		switch e := &effects[i]; e.Kind {
 		case core.Grant:
 			f.grants++
-			f.waits = append(f.waits, wait{e.Waits.Total(), e.Request, f.steps})
+			f.waits = append(f.waits, wait{e.Waits.Total(), e.Request, f.steps, true})
 		case core.Refuse:
 			f.refusals[e.Reason.String()]++
 		case core.EndLease:
@@ -54,7 +56,10 @@ func (f *outcomes) step(w *sim.World, effects []core.Effect) {
 	s := w.Core()
 	f.most = max(f.most, s.Alive())
 	f.recovery, f.stuck = w.WorstRecovery(), w.Incidents()
-	f.held = f.held[:0]
+	f.held, f.waiting = f.held[:0], f.waiting[:0]
+	s.EachRequest(func(r core.RequestView) {
+		f.waiting = append(f.waiting, wait{s.Now - r.Arrived, r.ID, f.steps, false})
+	})
 	s.EachTab(func(t core.TabView) {
 		if t.State == core.Leased {
 			f.held = append(f.held, fmt.Sprintf("t%d by r%d for %v", t.ID, t.Holder, why.Round((s.Now-t.Since).Duration())))
@@ -68,13 +73,18 @@ const mostHeld = 4
 
 // list are the figures as a person reads them, always in the same order.
 func (f *outcomes) list() []Figure {
-	slices.SortStableFunc(f.waits, func(a, b wait) int { return cmp.Compare(a.lasted, b.lasted) })
+	waits := slices.Concat(f.waits, f.waiting)
+	slices.SortStableFunc(waits, func(a, b wait) int { return cmp.Compare(a.lasted, b.lasted) })
 	waited := func(name string, percent int) Figure {
-		if len(f.waits) == 0 {
+		if len(waits) == 0 {
 			return Figure{Name: name, Value: "-"}
 		}
-		w := f.waits[(len(f.waits)*percent+99)/100-1] // the nearest rank
-		return Figure{name, fmt.Sprintf("%v (r%d)", why.Round(w.lasted.Duration()), w.request), w.step}
+		w := waits[(len(waits)*percent+99)/100-1] // the nearest rank
+		who := fmt.Sprintf("r%d", w.request)
+		if !w.ended {
+			who += ", still waiting"
+		}
+		return Figure{name, fmt.Sprintf("%v (%s)", why.Round(w.lasted.Duration()), who), w.step}
 	}
 	held, recovery := fmt.Sprint(len(f.held)), why.Round(f.recovery.Duration()).String()
 	if n := len(f.held); n > 0 && n <= mostHeld {

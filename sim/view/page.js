@@ -78,11 +78,20 @@ function paint(run, lanes, x, width) {
   svg.append(shape("line", { x1: 0, x2: width, y1: limit, y2: limit, stroke: "#1a1a1a", "stroke-width": 1.5 }));
   svg.append(...names);
   svg.append(shape("text", { x: 2, y: height - 6 }, `the line is MaxPages + 1 = ${run.capacity + 1}; ▼ is a deviation`));
+  if (scale === "time") ticks(run, x, width, height).forEach((t) => svg.append(t));
   run.steps.forEach((s, i) => {
     if (s.strays) svg.append(shape("text", { x: x(i) - 1, y: 14, class: "fault" }, "▼"));
     if (s.number === run.noReturn) svg.append(shape("line", { class: "noreturn", x1: x(i + 1), x2: x(i + 1), y1: 0, y2: height - 18 }));
   });
   return { svg, names, height };
+}
+
+// ticks are the times under a picture that is drawn across time.
+function ticks(run, x, width, height) {
+  const first = run.steps[0].at, last = run.steps[run.steps.length - 1].at;
+  if (first === last) return [shape("text", { x: width / 2, y: height - 6 }, `all steps are at ${time(first)}: look across steps`)];
+  const from = x(0), to = x(run.steps.length - 1);
+  return [0.5, 0.75, 1].map((share) => shape("text", { x: from + share * (to - from), y: height - 6, "text-anchor": "end" }, time(first + share * (last - first)) + " |"));
 }
 
 // cell draws one state of a slot or of a caller. With a filter, what is of other affinities is dim.
@@ -158,15 +167,24 @@ function namesOf(run, i, kind) {
   return listed(run, i, kind).map((text) => node("span", { class: before && !before.includes(text) ? "changed" : "" }, text));
 }
 
-// story is how a request waited: stretches of steps in which it waited for the same.
+// mostParts is how many parts of a wait are told one by one.
+const mostParts = 12;
+
+// story is how a request waited: stretches of steps in which it waited for the same, and the same
+// tabs were in its way; where these change too often, for the same.
 function story(run, request) {
+  const all = parts(run, request, (w) => w.for + (w.by ? ": " + w.by : ""));
+  return all.length <= mostParts ? all : parts(run, request, (w) => w.for);
+}
+
+function parts(run, request, why) {
   const all = [];
   run.steps.forEach((s, i) => {
     const w = (s.waits || []).find((w) => w.request === request), last = all[all.length - 1];
     if (!w) return;
     const end = run.steps[i + 1] ? run.steps[i + 1].at : s.at;
-    if (last && last.to === i - 1 && last.why === w.for) Object.assign(last, { to: i, end, bypassed: w.bypassed });
-    else all.push({ from: i, to: i, why: w.for, begin: s.at, end, bypassed: w.bypassed });
+    if (last && last.to === i - 1 && last.why === why(w)) Object.assign(last, { to: i, end, bypassed: w.bypassed });
+    else all.push({ from: i, to: i, why: why(w), begin: s.at, end, bypassed: w.bypassed });
   });
   return all;
 }
@@ -192,7 +210,7 @@ function choices(run, s) {
   // A choice is the number of its label in the menu, and three bits: a fault, the default, taken.
   const all = (s.choices || []).map((c) => ({ label: run.menu[c >> 3], fault: c & 1, default: c & 2, taken: c & 4 })), usual = all.filter((c) => !c.fault || c.taken), faults = all.filter((c) => c.fault && !c.taken);
   if (!all.length) return null;
-  return node("section", {}, node("h3", {}, "What could have happened here"), node("ul", {}, ...usual.map(line)),
+  return node("section", {}, node("h3", {}, "What could have happened instead, in the state before this step"), node("ul", {}, ...usual.map(line)),
     faults.length ? node("details", {}, node("summary", {}, `or one of ${faults.length} faults`), node("ul", {}, ...faults.map(line))) : null);
 }
 
@@ -260,19 +278,19 @@ function verdict() {
     const failed = (run.failed || []).map((f) => node("li", {}, f));
     if (failed.length) box.append(node("details", failed.length <= 3 ? { open: "" } : {}, node("summary", {}, `${name}${failed.length} expectations failed`), node("ul", {}, ...failed)));
     if (!bad) box.append(node("p", {}, name + "every claim and every expectation held"));
-    const lead = run.comments || [], told = run !== page.runs[0] && String(lead) === String(page.runs[0].comments);
+    const lead = (run.comments || []).filter((c) => !run.says || !c.endsWith(run.says)), told = run !== page.runs[0] && String(lead) === String(page.runs[0].comments);
     if (lead.length && !told) box.append(node("details", lead.length <= 4 ? { open: "" } : {}, node("summary", {}, "what its trace says of it"),
       node("blockquote", { class: "comments" }, ...lead.flatMap((c) => [c, /[.:;]$/.test(c) ? node("br") : " "]))));
     const strays = run.steps.filter((s) => s.strays);
     if (strays.length) {
       const shown = strays.slice(0, 12).map((s) => node("li", {}, jump(run, s.number, `step ${s.number}, ${(s.acts || []).concat(s.event).join("; ")}: ${s.strays}`)));
-      box.append(node("details", strays.length <= 6 ? { open: "" } : {}, node("summary", {}, `${strays.length} deviation${strays.length > 1 ? "s" : ""} from the default policy`), node("ul", {}, ...shown,
+      box.append(node("details", strays.length <= 6 ? { open: "" } : {}, node("summary", {}, `${strays.length} deviation${strays.length > 1 ? "s" : ""} from the default policy: what the simulation did to the pool on purpose`), node("ul", {}, ...shown,
         ...(strays.length > 12 ? [node("li", {}, `and ${strays.length - 12} more`)] : []))));
     }
     if (run.noReturn) box.append(node("p", {}, jump(run, run.noReturn, `the point of no return is step ${run.noReturn}`)));
     if (run.steps.length < run.total) box.append(node("p", { class: "soft" }, `steps ${run.steps[0].number} to ${run.steps[run.steps.length - 1].number} of ${run.total} are on this page; `,
       node("code", {}, (page.again || "soak view FILE") + " -first N"), " shows others"));
-    box.append(node("p", { class: "soft" }, "settings: " + (run.settings || "the defaults")));
+    box.append(node("p", { class: "soft" }, "settings: " + (run.settings ? run.settings + "; the others have their defaults" : "the defaults")));
     host.append(box);
   }
   figures(host);
@@ -282,7 +300,7 @@ function verdict() {
 
 // figures are what the callers of each run got; a figure leads to where it can be seen, a wait to its longest part.
 function figures(host) {
-  const cell = (run, f) => node("td", {}, f && f.step ? jump(run, f.step, f.value, (/\((r\d+)\)$/.exec(f.value) || [])[1]) : (f || {}).value || "");
+  const cell = (run, f) => node("td", {}, f && f.step ? jump(run, f.step, f.value, (/\((r\d+)[,)]/.exec(f.value) || [])[1]) : (f || {}).value || "");
   const rows = (page.runs[0].figures || []).map((f, i) => node("tr", {}, node("th", {}, f.name), ...page.runs.map((run) => cell(run, (run.figures || [])[i]))));
   const names = page.runs.length > 1 ? [node("tr", {}, node("th", {}), ...page.runs.map((run) => node("th", {}, run.name)))] : [];
   if (rows.length) host.append(node("table", {}, ...names, ...rows));
@@ -338,6 +356,7 @@ find("legend").append(...Object.entries(colours).map(([s, c]) => node("span", { 
   style: (c.startsWith("url") ? "background:repeating-linear-gradient(45deg,#fff,#fff 3px,#999 3px,#999 6px)" : "background:" + c) + (dark.has(s) ? ";color:#fff" : "") }, s)));
 if (page.viewer) { find("viewer").hidden = false; find("viewer").addEventListener("click", handOver); }
 find("open").append(page.viewer ? "Without a network: " : "As a timeline: ", node("code", {}, page.open), ", and open the file at ui.perfetto.dev or in about:tracing.");
+find("stray").disabled = !views[0].run.steps.some((s) => s.strays);
 verdict();
 const end = views[0].run, number = page.differs || end.noReturn || (end.broken ? end.total : 0);
 for (const v of views) overview(v.run, v), draw(v.run, v);
