@@ -9,8 +9,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/chromedp/chromedp"
-
 	"github.com/pagepool/pagepool/pool"
 	"github.com/pagepool/pagepool/pool/chrome"
 	"github.com/pagepool/pagepool/pool/chrome/attacks"
@@ -88,7 +86,7 @@ func shares(whole context.Context, p *live.Player[*chrome.Page], affinity string
 	defer cancel()
 	if err = p.Stage.Work(ctx, l.Page(), 0); err == nil {
 		p.Worked(l, fakebrowser.Network)
-		if _, err = chrome.Run(ctx, l.Page(), chromedp.FullScreenshot(50)); err == nil {
+		if err = p.Stage.(chromeStage).Draw(ctx, l.Page()); err == nil {
 			p.Worked(l, fakebrowser.Drawing)
 		}
 	}
