@@ -341,6 +341,13 @@ func (w *World) Perform(event core.Event) error {
 	return nil
 }
 
+// Possible says whether the fake browser, as it is, can do what an event says. Perform takes more: a
+// trace may be of a browser that did otherwise.
+func (w *World) Possible(event core.Event) bool {
+	answer, _ := fakebrowser.OperationOf(event)
+	return answer == 0 || w.fake.Find(answer, event) >= 0 || w.ClosesOpening(event)
+}
+
 // hears has the fake browser be as an event says that it is: whether leases have sessions and
 // browsers can be checked, and what a holder left.
 func (w *World) hears(event core.Event) {

@@ -3,8 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
+	"sync/atomic"
 
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
@@ -31,6 +33,9 @@ func rendering() group {
 			{ours, loaded(func(s *stage) (peer, error) { return ofPagepool(s, pool.Config{MaxPages: concurrency}) })},
 			{ours + " with Reset", loaded(func(s *stage) (peer, error) {
 				return ofPagepool(s, pool.Config{MaxPages: concurrency, Reset: true})
+			})},
+			{ours + ": 8 tenants on 4 tabs", loaded(func(s *stage) (peer, error) {
+				return ofTenants(s, pool.Config{MaxPages: 4}, 8)
 			})},
 			{"chromedp: a warm tab", loaded(ofWarmTabs)},
 			{"rod: a pool of warm pages", loaded(ofRod)},
@@ -79,14 +84,24 @@ func (s *stage) warmPool(cfg pool.Config) (*pool.Pool[*chrome.Page], error) {
 	return p, p.Ready(ctx)
 }
 
-func ofPagepool(s *stage, cfg pool.Config) (peer, error) {
+// ofPagepool gives each worker an affinity of its own, whose tab is warm.
+func ofPagepool(s *stage, cfg pool.Config) (peer, error) { return ofTenants(s, cfg, 0) }
+
+// ofTenants has the workers serve so many tenants in turn. Where these are more than the tabs, each
+// lease evicts the tab of another tenant, and its own one is cold.
+func ofTenants(s *stage, cfg pool.Config, tenants int) (peer, error) {
 	p, err := s.warmPool(cfg)
 	if err != nil {
 		return peer{}, err
 	}
+	var leases atomic.Int64
 	return peer{
 		render: func(ctx context.Context, worker int, address string) (title string, err error) {
-			err = p.Do(ctx, affinities[worker], func(ctx context.Context, page *chrome.Page) error {
+			tenant := affinities[worker]
+			if tenants > 0 {
+				tenant = fmt.Sprintf("tenant-%d", leases.Add(1)%int64(tenants))
+			}
+			err = p.Do(ctx, tenant, func(ctx context.Context, page *chrome.Page) error {
 				if err := page.Run(ctx, chromedp.Navigate(address)); err != nil {
 					return err
 				}

@@ -113,7 +113,7 @@ type Request struct {
 	ID         RequestID
 	Order      uint64 // of arrival
 	Arrived    Time
-	AdmittedAt Time          // when no limit stopped it any more, by the time that it was promised a tab; Never: it was promised none
+	AdmittedAt Time          // of a request that was promised a tab: when the last limit let it through; Never: it was promised none
 	Startup    Time          // how long the tabs of promises that were broken were opened for it
 	Probe      Time          // how long they were probed
 	CountedTo  Time          // the instant up to which Startup and Probe count

@@ -8,8 +8,8 @@ type Deadline struct {
 	Event Event
 }
 
-// Deadlines appends every armed deadline to out. The deadlines of one thing follow one another, but
-// for the grace of what may end before it is overdue.
+// Deadlines appends every armed deadline to out. A tab, a context and a browser have one at a time,
+// and a second one while they can still become overdue.
 func (s *State) Deadlines(out []Deadline) []Deadline {
 	s.eachDeadline(func(d Deadline) { out = append(out, d) })
 	return out
@@ -48,10 +48,9 @@ func (s *State) nextContext() int32 {
 	return next
 }
 
-// Armed is an instant no later than any deadline that the last step has armed, or moved to an
-// earlier instant; the last one there is, where there is none of these. So whoever was to look in
-// time for all that was armed before, and now looks at this instant where it is the earlier one,
-// looks in time for all that is armed now.
+// Armed is the earliest deadline that the last step has armed or moved forward, or an instant before
+// it; Never: the step armed none. A timer that was set for the deadlines before the step need only be
+// moved to this instant, if that is earlier.
 func (s *State) Armed() Time { return s.armed }
 
 // arm notes that a deadline is armed.

@@ -57,12 +57,42 @@
 // There is no refill loop to get stuck: there is a target, and the distance to it. A close that
 // hangs holds nothing but its own slot, because nothing ever waits inside a Step.
 //
+// # An example
+//
+// MaxPages is 2, so two root leases may be held and three tabs may be alive. None is held; t1 is
+// idle and x's, t2 is idle and z's, t3 is a standby. All were last heard 5 s ago. Three requests come
+// in one instant:
+//
+//	get r3 x    probe t1                        more than ProbeMaxAge has passed, so t1 is probed; it is
+//	                                            promised to r3, which holds no permit yet
+//	get r4 y    grant r4 t3 adopted             y has no tab, so r4 takes the oldest standby
+//	            close t2 reason=eviction        the next standby needs a slot: t2, the coldest idle tab,
+//	                                            goes, and z is cold at once
+//	get r5 z    (waits)                         until t2 is closed and a standby is open
+//
+// If r5 is granted that standby before t1 has answered, it takes the second permit, and r3 has to
+// wait for one. That counts as a bypass of r3, as any grant does that takes the last permit, or the
+// room, that an older request of another affinity could have had. After MaxBypass (4) of them,
+// heldBack stops those that compete with r3.
+//
+// # What may be closed for those who wait
+//
+// Idle tabs, the coldest first, and as many as the requests are short of. Where none is idle, a tab
+// whose probe, rescue or reset is overdue. Never a leased tab, nor one that is on its way in time.
+//
+// # Time
+//
+// Step is told the time. What is due when is part of the state: NextDeadline is the earliest. Package
+// pool has one timer for it, and feeds each deadline that is due as an event. A deadline that is fed
+// late is like one that was due then. Each operation has a number; an answer to one that was given up
+// changes nothing, but what a late opening or launch has made is closed.
+//
 // # Why nested work always gets on
 //
-// Root leases number at most capacity less the lost tabs, and one more tab than capacity may be
-// alive, so some tab is never under a root lease. Whatever it is (standby, idle, opening, closing,
-// or held by nested work, which ends by itself) it comes to a nested request in the end, and the
-// request needs no permit to take it.
+// The spare is no tab in particular. Root leases number at most capacity less the lost tabs, and one
+// more tab than capacity may be alive, so at least one tab is under no root lease. Whatever it is
+// (standby, idle, opening, closing, or held by nested work, which ends by itself) it comes to a
+// nested request in the end, and the request needs no permit to take it.
 //
 // # What is checked
 //

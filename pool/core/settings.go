@@ -15,7 +15,8 @@ import (
 const Off = -1
 
 // Settings are what an operator chooses. The zero value is valid: 0 means the default. Where "off"
-// is possible it is any negative value. Resolve fills in the defaults and checks the rules.
+// is possible it is any negative value. Resolve fills in the defaults and checks the rules; both are
+// in docs/settings.md.
 type Settings struct {
 	MaxPages         int // the most that capacity grows to, in tabs; 1 to 1,000
 	MinPages         int // the capacity at the start, and what an idle pool shrinks to
@@ -34,15 +35,15 @@ type Settings struct {
 	MaxLease time.Duration // longest hold of a lease
 
 	LaunchTimeout  time.Duration // a browser's start
-	OpenGrace      time.Duration // an older opening is overdue
-	OpenTimeout    time.Duration // an older opening is closing
+	OpenGrace      time.Duration // an opening, probe, rescue or reset that takes longer is overdue
+	OpenTimeout    time.Duration // an opening that takes longer is given up
 	OpenRetries    int           // failed rounds that a request sits through
 	OpenBackoff    time.Duration // pause after the first failed round; it doubles
 	OpenBackoffMax time.Duration
 
 	RescueTimeout time.Duration // all of a suspect's probing and rescuing
 
-	CloseGrace   time.Duration // an older close is overdue
+	CloseGrace   time.Duration // a close that takes longer is overdue
 	CloseTimeout time.Duration // then the renderer is killed
 	KillTimeout  time.Duration // then the tab is lost
 

@@ -32,6 +32,7 @@ type agent struct {
 		was     progress  // when it was last seen to move, or nothing waited
 		moved   time.Time // when that was
 		stalled bool      // requests have waited without progress; since moved
+		useful  time.Time // when a tab was last seen to be of use; zero: never
 	}
 }
 
@@ -100,8 +101,24 @@ func (a *agent) line(now time.Time) string {
 	case a.mu.mode == draining, a.mu.stalled:
 		return "drain"
 	}
+	if useful(s) {
+		a.mu.useful = now
+	} else if s.Tabs.Opening > 0 && now.Sub(a.mu.useful) < a.patience {
+		return ready(leastWeight) // its last tab is being replaced
+	}
 	return Line(s)
 }
+
+// useful says whether a tab serves somebody, or could.
+func useful(s pool.Stats) bool {
+	t := s.Tabs
+	return t.Standby+t.Idle+t.Probing+t.Rescuing+t.Resetting+t.Leased > 0
+}
+
+// leastWeight is the weight of a server that can hardly take anything, in per cent.
+const leastWeight = 25
+
+func ready(weight int) string { return fmt.Sprintf("up ready %d%%", weight) }
 
 // Line is what the agent says of a pool: "drain" where no tab is of use, and otherwise "up ready"
 // with the weight of the server in per cent. The weight is that of free capacity: 100 % as long as
@@ -109,14 +126,13 @@ func (a *agent) line(now time.Time) string {
 // lost; never less than 25 %, and in quarters, since each change of a weight moves affinities from
 // server to server. How full a server is at the moment is seen by the bounded load of the balancer.
 func Line(s pool.Stats) string {
-	t := s.Tabs
-	if t.Standby+t.Idle+t.Probing+t.Rescuing+t.Resetting+t.Leased == 0 {
+	if !useful(s) {
 		return "drain"
 	}
-	weight := 100
-	if usable, work := s.Capacity-t.Lost, s.Leases+s.Waiting; work > usable || t.Lost > 0 {
+	weight, lost := 100, s.Tabs.Lost
+	if usable, work := s.Capacity-lost, s.Leases+s.Waiting; work > usable || lost > 0 {
 		weight = 100 * usable * usable / max(1, s.Capacity*max(work, usable))
-		weight = max(25, weight/25*25)
+		weight = max(leastWeight, weight/25*25)
 	}
-	return fmt.Sprintf("up ready %d%%", weight)
+	return ready(weight)
 }

@@ -42,6 +42,33 @@ func TestFleetAgentLineOfAPool(t *testing.T) {
 	}
 }
 
+// A small pool whose last tab is replaced is none that drains: its next tab is opening. One whose
+// openings take longer than the patience is, and so is one without a tab on its way.
+func TestFleetAgentDoesNotDrainWhileALastTabIsReplaced(t *testing.T) {
+	s := &source{}
+	start := time.Now()
+	a := &agent{source: s, patience: 2 * time.Second}
+	one := func(of pool.TabCounts) pool.Stats { return pool.Stats{Capacity: 1, Tabs: of} }
+	opening := one(pool.TabCounts{Closing: 1, Opening: 1})
+	for _, c := range []struct {
+		at    time.Duration
+		stats pool.Stats
+		want  string
+	}{
+		{0, opening, "drain"}, // it has had none yet
+		{10 * time.Second, one(pool.TabCounts{Idle: 1}), "up ready 100%"},
+		{11 * time.Second, opening, "up ready 25%"},
+		{12 * time.Second, opening, "drain"},
+		{13 * time.Second, one(pool.TabCounts{Standby: 1}), "up ready 100%"},
+		{14 * time.Second, one(pool.TabCounts{Closing: 1}), "drain"},
+	} {
+		s.set(c.stats)
+		if got := a.line(start.Add(c.at)); got != c.want {
+			t.Errorf("after %v: %q, want %q", c.at, got, c.want)
+		}
+	}
+}
+
 // Requests that wait without progress make a server drain. That they give up is no progress, and
 // neither is time, for a while.
 func TestFleetAgentDrainsWhileNothingIsGrantedToThoseWhoWait(t *testing.T) {

@@ -40,8 +40,8 @@ type Config struct {
 	// Limit is how long a conversation with the balancer may take. Default: 5 s.
 	Limit time.Duration
 	// Patience is how long requests may wait without progress, be it a grant or another browser,
-	// until the agent says drain. It says so until there is some, or eight times as long. Default:
-	// 2 s.
+	// until the agent says drain. It says so until there is some, or eight times as long. A pool
+	// that has no tab of use may also take so long to open the next one. Default: 2 s.
 	Patience time.Duration
 	// Logger is told when the balancer cannot be reached, and when it can again. Default: nobody.
 	Logger *slog.Logger

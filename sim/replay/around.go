@@ -48,7 +48,10 @@ func aroundOf(t *trace.Trace, deviations int) (*around, *sim.World, error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		w, err := sim.New(sim.Options{Settings: t.Settings, Faults: deviations, Menu: sim.AllFaults})
+		sessions, checks := drives(lines, names)
+		w, err := sim.New(sim.Options{
+			Settings: t.Settings, Faults: deviations, Menu: sim.AllFaults, Sessions: sessions, Checks: checks,
+		})
 		return &around{lines: lines, names: names}, w, err
 	}
 	report, err := Run(t, nil)
@@ -110,6 +113,17 @@ func recordOf(t *trace.Trace) ([]trace.Line, *Keys, error) {
 	return whole.Lines, names, nil
 }
 
+// drives says what the driver of a recorded run can do: give each lease a session of its own, and
+// check the browser's work. A page that opens out of its turn is as those of the record are.
+func drives(lines []trace.Line, names *Keys) (sessions, checks bool) {
+	for i := range lines {
+		if e, err := trace.ParseEvent(lines[i].Words, names); err == nil {
+			sessions, checks = sessions || e.Sessions, checks || e.Checks
+		}
+	}
+	return sessions, checks
+}
+
 // around is a recorded run.
 type around struct {
 	lines []trace.Line
@@ -134,7 +148,7 @@ func (a *around) happens(w *sim.World, number int) bool {
 		}
 		return armed
 	}
-	return w.Perform(event) == nil
+	return w.Possible(event) && w.Perform(event) == nil
 }
 
 // fail tells the way to a violation, by doing it again.
