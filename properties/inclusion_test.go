@@ -14,6 +14,7 @@ import (
 	"github.com/pagepool/pagepool/pool/trace"
 	"github.com/pagepool/pagepool/sim"
 	"github.com/pagepool/pagepool/sim/follow"
+	"github.com/pagepool/pagepool/sim/replay"
 	"github.com/pagepool/pagepool/sim/traffic"
 	"github.com/pagepool/pagepool/testdata"
 )
@@ -49,7 +50,10 @@ func TestInclusionWhatARealBrowserDidTheFakeOneCanDo(t *testing.T) {
 		all.Add(&reached)
 	}
 	// What the recorded traces have to have in them, to be worth the name.
-	for _, what := range []string{"looped", "rescue_silent", "browser_died", "browser_fell_silent", "lease_crashed", "reset", "lease_expired"} {
+	for _, what := range []string{
+		"looped", "rescue_silent", "browser_died", "browser_fell_silent", "lease_crashed", "reset", "lease_expired",
+		"pipe_flooded", "drawing_hung", "network_hung", "storage_hung", "helper_died", "part_went_on", "browser_checked",
+	} {
 		if all.Map()[what] == 0 {
 			t.Errorf("no recorded trace has %s in it", what)
 		}
@@ -120,6 +124,24 @@ func foremost(form string) func(*edit) {
 	}
 }
 
+// without leaves out the first line of a form.
+func without(form string) func(*edit) {
+	return func(e *edit) {
+		i, _ := e.find(0, form)
+		e.lines = slices.Delete(e.lines, i, i+1)
+	}
+}
+
+// worksWhileHung has a part do its work for a holder once more after it began to hang.
+func worksWhileHung(e *edit) {
+	hung, m := e.find(0, `hang (\w+) b1`)
+	last := ""
+	for i, n := e.find(0, `work `+m[1]+` t\d+`); i < hung; i, n = e.find(i+1, `work `+m[1]+` t\d+`) {
+		last = n[0]
+	}
+	e.insert(hung+1, last)
+}
+
 // impossible are changes after which a trace is that of no browser, and what is to be said of each.
 var impossible = []struct {
 	name, trace, says string
@@ -167,13 +189,27 @@ var impossible = []struct {
 		_, m := e.find(0, `opened (t\d+) sessions`) // of the first browser, since it is the first page
 		e.insert(gone+1, "opened "+m[1])
 	}},
-	{"a browser that is silent answers", "hostile", "its browser is silent", func(e *edit) {
+	{"a browser that is silent answers", "hostile", "main of its browser is hung", func(e *edit) {
 		i, m := e.find(0, `browser stalled (b\d+)`) // it was asked whether it is there
 		if silence, _ := e.find(0, "silence "+m[1]); silence > i {
 			e.t.Fatalf("%s was not silent", m[1])
 		}
 		e.insert(i+1, "browser answers "+m[1])
 	}},
+	{"a screenshot ends while nothing is drawn", "drawing", "drawing of the browser of t", worksWhileHung},
+	{"a page loads while nothing is loaded", "network", "network of the browser of t", worksWhileHung},
+	{"a check passes while nothing is drawn", "drawing", "drawing of its browser is hung", without(`die drawing b1`)},
+	{"a check passes while nothing is stored", "storage", "storage of its browser is hung", without(`die storage b1`)},
+	{"a browser that is stopped, and will go on, answers", "main", "main of its browser is hung", func(e *edit) {
+		i, _ := e.find(0, `silence b1`)
+		answer, _ := e.find(i, `browser checked b1.*`) // it was asked before
+		goesOn, _ := e.find(i, `unhang main b1`)
+		if answer < goesOn {
+			e.t.Fatal("it was not stopped")
+		}
+		e.move(answer, i+1)
+	}},
+	{"a browser goes on that was not stopped", "main", "is fine already", without(`silence b1`)},
 	{"a context is gone that nobody closes", "staging", "nothing was asked", following(`browser ready b1`, "context-closed c1")},
 	{"a deadline comes before its time", "staging", "it is due at", following(`opened t4 sessions`, "open-overdue t2")},
 	{"a deadline comes that is not armed", "staging", "no such deadline", following(`opened (t\d+) sessions`, "probe-silent $1")},
@@ -207,9 +243,11 @@ func TestPropertyInclusionTheFakeBrowserIsOneOfItsOwn(t *testing.T) {
 		f := &profile.Conditions.Faults
 		// A real pool takes one answer to a call, and a page that only its end ends shows as one that loops.
 		f.Twice, f.Loops, f.SilencesPerThousandHours = 0, 10_000, 100_000
+		f.SharedPerThousandHours, f.FloodsPipe, f.HangsDrawing = 200_000, 50, 50
+		profile.Conditions.Checks, profile.Conditions.Repairs = true, true
 		for seed := uint64(1); seed <= 4; seed++ {
 			var follower *follow.Follower
-			looping, silent := map[core.TabID]bool{}, map[core.BrowserID]bool{}
+			var acts replay.Acts
 			observe := func(w *sim.World, event core.Event, _ []core.Effect) {
 				if follower == nil {
 					var err error
@@ -217,17 +255,12 @@ func TestPropertyInclusionTheFakeBrowserIsOneOfItsOwn(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				for _, tab := range w.Fake().Tabs {
-					if tab.Looping && !looping[tab.ID] {
-						follower.Loop(w.Now(), tab.ID)
+				for _, act := range acts.Of(w) {
+					if h, ok := act.Turns(); ok {
+						follower.Turn(w.Now(), act.Browser, act.Part, h)
+					} else if act.Verb == replay.LoopVerb {
+						follower.Loop(w.Now(), act.Tab)
 					}
-					looping[tab.ID] = tab.Looping
-				}
-				for _, b := range w.Fake().Browsers {
-					if b.Silent && !silent[b.ID] {
-						follower.FallSilent(w.Now(), b.ID)
-					}
-					silent[b.ID] = b.Silent
 				}
 				follower.Step(w.Now(), "", event, canon.StateHash(&w.Core().Facts))
 			}

@@ -32,11 +32,15 @@ const (
 	Deaths     // the browser dies
 	GivesUp    // a caller gives up, where its instruction allows it
 	Expires    // a lease reaches its limit although its holder would give it back
-	Sickens    // the browser does no work any more, though it answers
+	Sickens    // the browser draws no more, though it answers
 	Outgrows   // a page uses more memory than it may
 	Swells     // a page, or the browser itself, uses more memory
 	TimePasses // by a tick: for what goes by the time, such as ageing
-	AllFaults  = 1<<iota - 1
+	HelperHangs
+	HelperDies
+	Floods    // a page takes up the pipe for a while
+	GoesOn    // what hangs goes on: a helper, or a browser that was stopped
+	AllFaults = 1<<iota - 1
 )
 
 // actionKind says what an action is about.
@@ -55,8 +59,7 @@ const (
 	contextSpoiled
 	pageStopsNavigating
 	browserEnds
-	browserFallsSilent
-	browserSickens
+	partTurns
 	pageSwells
 	browserLeaks
 	browserMeasured
@@ -69,8 +72,10 @@ type Action struct {
 	kind     actionKind
 	outcome  fakebrowser.Outcome
 	twice    bool
-	tooLarge bool  // a page ends because it is
-	made     bool  // an opening hangs whose context is there
+	tooLarge bool // a page ends because it is
+	made     bool // an opening hangs whose context is there
+	part     fakebrowser.Part
+	health   fakebrowser.Health
 	index    int32 // of the operation, client, tab or browser
 	Fault    bool  // it costs one of the faults, and a fair browser does not do it
 }
@@ -94,6 +99,7 @@ func (w *World) Actions(buffer []Action) []Action {
 			out = append(out, Action{kind: browserMeasured, index: int32(i)})
 		}
 	}
+	out = w.turns(out)
 	w.deadlines = slices.DeleteFunc(w.core.Deadlines(w.deadlines[:0]), func(d core.Deadline) bool { return d.At >= never })
 	for i := range w.deadlines {
 		if d := &w.deadlines[i]; !w.deviates(&d.Event) {
@@ -136,6 +142,31 @@ func (w *World) deviates(e *core.Event) bool {
 		}
 	}
 	return false
+}
+
+// turns appends what becomes of what tabs share, without a fault: a flood ends, a helper that has died
+// is started again, and a check kills one that hangs.
+func (w *World) turns(out []Action) []Action {
+	for i := range w.fake.Browsers {
+		b := &w.fake.Browsers[i]
+		for _, p := range fakebrowser.Parts[fakebrowser.Pipe:] {
+			switch h := b.Parts[p].Health; {
+			case h == fakebrowser.Dead, h == fakebrowser.Hung && p == fakebrowser.Pipe:
+				out = append(out, Action{kind: partTurns, part: p, index: int32(i)})
+			case w.fake.Kills(b, p):
+				out = append(out, Action{kind: partTurns, part: p, health: fakebrowser.Dead, index: int32(i)})
+			}
+		}
+	}
+	return out
+}
+
+// leases says whether somebody holds a page of a browser.
+func (w *World) leases(id core.BrowserID) bool {
+	return slices.ContainsFunc(w.fake.Tabs, func(t fakebrowser.Tab) bool {
+		held, _ := w.core.Tab(t.ID)
+		return t.Browser == id && held.State == core.Leased
+	})
 }
 
 // releasable says whether a holder of a tab of a browser is about to go on.
@@ -243,14 +274,34 @@ func (w *World) deviations(out []Action) []Action {
 	}
 	for i := range w.fake.Browsers {
 		add(Action{kind: browserEnds, index: int32(i)}, Deaths)
-		if b := &w.fake.Browsers[i]; !b.Silent && !b.Launching {
-			add(Action{kind: browserFallsSilent, index: int32(i)}, Silences)
+		b := &w.fake.Browsers[i]
+		if b.Parts[fakebrowser.Main].Health == fakebrowser.Fine && !b.Launching {
+			add(Action{kind: partTurns, health: fakebrowser.Hung, index: int32(i)}, Silences)
 		}
-		if b := &w.fake.Browsers[i]; bounded && !b.Launching {
+		if bounded && !b.Launching {
 			add(Action{kind: browserLeaks, index: int32(i)}, Swells)
 		}
-		if b := &w.fake.Browsers[i]; w.fake.Checks && !b.Sick && !b.Launching {
-			add(Action{kind: browserSickens, index: int32(i)}, Sickens)
+		for _, p := range fakebrowser.Parts {
+			was := b.Parts[p].Health
+			turn := func(h fakebrowser.Health, of Menu) {
+				if !b.Launching && was != h {
+					add(Action{kind: partTurns, part: p, health: h, index: int32(i)}, of)
+				}
+			}
+			switch asked := p.Helper() && w.fake.Checks; {
+			case asked && was != fakebrowser.Hung && p == fakebrowser.Drawing:
+				turn(fakebrowser.Hung, Sickens)
+			case asked && was != fakebrowser.Hung:
+				turn(fakebrowser.Hung, HelperHangs)
+			case p == fakebrowser.Pipe && w.leases(b.ID):
+				turn(fakebrowser.Hung, Floods)
+			}
+			if was == fakebrowser.Hung && p != fakebrowser.Pipe {
+				turn(fakebrowser.Fine, GoesOn)
+			}
+			if p.Helper() && w.fake.Checks {
+				turn(fakebrowser.Dead, HelperDies)
+			}
 		}
 	}
 	if w.tick > 0 {
@@ -290,10 +341,8 @@ func (w *World) Do(a *Action) {
 		w.Spoil(w.fake.Tabs[a.index].ID, core.SpoiledContext)
 	case pageStopsNavigating:
 		w.StopNavigating(w.fake.Tabs[a.index].ID)
-	case browserFallsSilent:
-		w.FallSilent(w.fake.Browsers[a.index].ID)
-	case browserSickens:
-		w.Sicken(w.fake.Browsers[a.index].ID)
+	case partTurns:
+		w.Turn(w.fake.Browsers[a.index].ID, a.part, a.health)
 	case pageSwells:
 		w.Swell(w.fake.Tabs[a.index].ID, 1)
 	case browserLeaks:
@@ -349,10 +398,8 @@ func (w *World) Label(a *Action) string {
 		return "browser b" + strconv.Itoa(int(w.fake.Browsers[a.index].ID)) + " is measured"
 	case timePasses:
 		return "time passes"
-	case browserFallsSilent:
-		return "browser b" + strconv.Itoa(int(w.fake.Browsers[a.index].ID)) + " falls silent"
-	case browserSickens:
-		return "browser b" + strconv.Itoa(int(w.fake.Browsers[a.index].ID)) + " falls sick"
+	case partTurns:
+		return a.part.String() + " of browser b" + strconv.Itoa(int(w.fake.Browsers[a.index].ID)) + " is " + a.health.String()
 	default:
 		return "browser b" + strconv.Itoa(int(w.fake.Browsers[a.index].ID)) + " dies"
 	}
@@ -369,7 +416,7 @@ func (w *World) twiceWord(a *Action) string {
 }
 
 var verbWords = [...]string{
-	End: "ends", Get: "gets", Hold: "holds on", Wedge: "wedges its page", Loop: "has its page loop", Crash: "crashes its page",
+	End: "ends", Get: "gets", Hold: "holds on", Draw: "has its page drawn", Wedge: "wedges its page", Loop: "has its page loop", Crash: "crashes its page",
 	Sit: "sits", Release: "releases", ReleaseTwice: "releases twice", Discard: "discards",
 	DiscardWedged: "discards a wedged page", AbandonLate: "gives up too late", Dispose: "disposes",
 	WarmUp: "warms", Recycle: "recycles", Sweep: "sweeps", ClosePool: "closes the pool",

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/sim/fakebrowser"
 )
 
 // Verb is what an instruction of a client's program does.
@@ -16,6 +17,7 @@ const (
 	End           Verb = iota // the program is over; what is still held is released
 	Get                       // asks for a page of Affinity and waits for it, Lasting at most (0: for ever)
 	Hold                      // keeps the page for Lasting; in untimed worlds, a step without effect
+	Draw                      // has the page drawn, in untimed worlds; where that hangs, it sits
 	Wedge                     // the page held last stops answering, for ever
 	Loop                      // the page held last stops answering, until it is rescued
 	Crash                     // the renderer of the page held last dies
@@ -163,7 +165,7 @@ func (w *World) run(i int) {
 		w.instruct(i, w.programs[i][c.pc])
 	case holding:
 		if w.hangs(c.innermost()) {
-			c.state = sitting
+			w.wake(i, askAgain)
 			return
 		}
 		c.state = ready
@@ -177,15 +179,17 @@ func (w *World) run(i int) {
 	w.endIfOver(i)
 }
 
-// hangs says whether the work on a page does not come to its end, in a browser that does none. Its lease
-// will reach its limit.
+// askAgain is after how long it is asked again whether work goes on that hung.
+const askAgain = 100 * Milliseconds
+
+// hangs says whether the work on a page waits for something that all tabs of its browser share. It
+// may do so until its lease reaches its limit.
 func (w *World) hangs(l *lease) bool {
 	i := slices.IndexFunc(w.core.Tabs, func(t core.Tab) bool { return t.ID == l.tab && t.Holder == l.request })
 	if i < 0 || w.core.Tabs[i].MaxLease < 0 || w.healing {
 		return false
 	}
-	b := w.fake.Browser(w.core.Tabs[i].Browser)
-	return b != nil && b.Sick
+	return !w.fake.Serves(l.tab, fakebrowser.Drawing, fakebrowser.Network)
 }
 
 // endIfOver ends the program of a client that has nothing left to do, so that it takes no turn.
@@ -211,6 +215,13 @@ func (w *World) instruct(i int, in Instruction) {
 		}
 		c.state = holding
 		w.wake(i, in.Lasting)
+	case Draw:
+		if w.timed || w.fake.Serves(c.innermost().tab, fakebrowser.Drawing) {
+			c.pc++
+			w.wake(i, 0)
+			return
+		}
+		c.state = sitting
 	case Sit:
 		c.state = sitting
 		if w.healing {

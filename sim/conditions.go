@@ -29,7 +29,8 @@ type Faults struct {
 	SpoilsTab, SpoilsContext             int // a holder leaves something that no end of a session undoes
 	NavigatesNoMore                      int // a page answers everything but navigations
 	LoopsLate                            int // a page begins to loop when its lease ends
-	SickensBrowser                       int // a page makes its browser do no work any more, drawn for each grant
+	HangsDrawing                         int // a page has its browser draw no more, drawn for each grant
+	FloodsPipe                           int // a page takes up the pipe of its browser for a while, likewise
 	CheckFails, CheckSlow, CheckHangs    int // of a browser that is well
 	FreezeFails, FreezeSlow, FreezeHangs int
 	Swells                               int // a page uses more memory, drawn for each grant, where browsers are measured
@@ -41,6 +42,7 @@ type Faults struct {
 	DeathsPerThousandHours               int // of the browser
 	CrashesPerThousandHours              int // of a page, whoever has it
 	SilencesPerThousandHours             int // of the browser: it answers nothing any more
+	SharedPerThousandHours               int // something that its tabs share hangs, or ends, or it is stopped and goes on
 }
 
 // Conditions are how a simulated browser behaves.
@@ -50,6 +52,8 @@ type Conditions struct {
 	EndSession, BeginSession, Check, Freeze Latency
 	Sessions                                bool    // each lease has a session of its own
 	Checks                                  bool    // browsers can be checked
+	Repairs                                 bool    // a check may kill a helper that hangs
+	Clears                                  bool    // a reset clears what the context keeps
 	Slow                                    Latency // of what is slow
 	Echo                                    core.Time
 	Faults                                  Faults
@@ -85,10 +89,10 @@ var DefaultConditions = Conditions{
 	Echo:         5 * Milliseconds,
 }
 
-// MishapRates are how often the browser dies, a page does, and the browser falls silent, in a
-// thousand hours.
-func (f *Faults) MishapRates() [3]int {
-	return [3]int{f.DeathsPerThousandHours, f.CrashesPerThousandHours, f.SilencesPerThousandHours}
+// MishapRates are how often the browser dies, a page does, the browser falls silent, and something
+// happens to what its tabs share, in a thousand hours.
+func (f *Faults) MishapRates() [4]int {
+	return [4]int{f.DeathsPerThousandHours, f.CrashesPerThousandHours, f.SilencesPerThousandHours, f.SharedPerThousandHours}
 }
 
 // UntilMishap draws how long it takes until one of these happens by itself; fakebrowser.Never: none

@@ -161,7 +161,9 @@ func (w *World) actor(a *Action) uint64 {
 		return n | uint64(a.event.Kind)<<40 | uint64(a.event.Tab)<<20 ^ uint64(a.event.Request)<<10 ^ uint64(a.event.Browser)<<5 ^ uint64(a.event.Context)
 	case pageCrashes, pageWedges, pageLoops, pageSwells:
 		return n | uint64(w.fake.Tabs[a.index].ID)
-	case browserEnds, browserFallsSilent, browserSickens, browserLeaks, browserMeasured:
+	case partTurns:
+		return n | uint64(a.part)<<48 | uint64(a.health)<<40 | uint64(w.fake.Browsers[a.index].ID)
+	case browserEnds, browserLeaks, browserMeasured:
 		return n | uint64(w.fake.Browsers[a.index].ID)
 	default:
 		return n | uint64(a.index)

@@ -148,7 +148,11 @@ func (w *World) hashFake(k *canon.Canon) {
 	f := &w.fake
 	for i := range f.Browsers {
 		b := &f.Browsers[i]
-		k.Add(k.Browser(b.ID) | flag(b.Launching, 8) | flag(b.WrittenOff, 9) | flag(b.Silent, 10))
+		word := k.Browser(b.ID) | flag(b.Launching, 8) | flag(b.WrittenOff, 9)
+		for _, p := range fakebrowser.Parts {
+			word |= uint64(b.Parts[p].Health) << (10 + 2*p)
+		}
+		k.Add(word)
 		if w.core.Settings.MaxBrowserMemory > 0 {
 			k.Add(uint64(b.Memory)<<32 | uint64(b.Measured)<<1 | flag(b.Stale, 0))
 		}

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/pagepool/pagepool/pool/core"
+	"github.com/pagepool/pagepool/sim/fakebrowser"
 )
 
 // reach is one thing that a campaign has to have reached.
@@ -32,7 +33,12 @@ const (
 	wedged
 	looped
 	browserSilent
-	browserSick
+	pipeFlooded
+	drawingHung
+	networkHung
+	storageHung
+	helperDied
+	partWentOn
 	crashedLeased
 	crashedStandby
 	crashedIdle
@@ -180,7 +186,8 @@ var reachNames = [reaches]string{
 	savedUnharmed: "suspect_answered", savedByRescue: "rescued", resetDone: "reset",
 	orphaned: "orphaned", orphanEnded: "orphan_used_again", grew: "grew", grewHigh: "grew_for_high_priority", shrank: "shrank",
 	browserWorn: "browser_worn", browserStalled: "browser_stalled", browserUnanswered: "browser_silent_lost",
-	browserSick: "browser_fell_sick", browserChecked: "browser_checked", browserCheckFailed: "browser_check_failed",
+	pipeFlooded: "pipe_flooded", drawingHung: "drawing_hung", networkHung: "network_hung", storageHung: "storage_hung",
+	helperDied: "helper_died", partWentOn: "part_went_on", browserChecked: "browser_checked", browserCheckFailed: "browser_check_failed",
 	browserCheckSilent: "browser_check_silent",
 	idleClosed:         "closed_max_idle",
 	frozen:             "frozen", freezeFailed: "freeze_failed", standbyThawed: "standby_thawed",
@@ -312,6 +319,13 @@ var endReaches = [...]reach{
 var refuseReaches = [...]reach{
 	core.PoolClosed: refusedClosed, core.RequestAbandoned: refusedAbandoned,
 	core.BrowserUnavailable: refusedUnavailable, core.QueueFull: refusedQueueFull,
+}
+
+// turnReaches are what is reached when something that tabs share becomes so.
+var turnReaches = [...][len(fakebrowser.Parts)]reach{
+	fakebrowser.Fine: {partWentOn, partWentOn, partWentOn, partWentOn, partWentOn},
+	fakebrowser.Hung: {browserSilent, pipeFlooded, drawingHung, networkHung, storageHung},
+	fakebrowser.Dead: {fakebrowser.Drawing: helperDied, helperDied, helperDied},
 }
 
 // byEvent is eventReaches as a table, with one added to tell nothing apart.

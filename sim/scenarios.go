@@ -19,6 +19,7 @@ type Scenario struct {
 	Menu     Menu      // of which kinds
 	Sessions bool      // the driver gives each lease a session of its own
 	Checks   bool      // the driver can check its browsers
+	Repairs  bool      // and kill a helper that hangs
 	Tick     core.Time // by how much TimePasses lets time pass
 
 	Only    string                                                  // as Options.Only
@@ -75,6 +76,9 @@ func (in Instruction) noWait() Instruction {
 // render is a program that holds one page; renderNested one whose page asks for another.
 func render(a core.Affinity) Program { return Program{get(a), release} }
 
+// drawn is a program whose page is drawn.
+func drawn(a core.Affinity) Program { return Program{get(a), {Verb: Draw}, release} }
+
 func renderNested(a core.Affinity) Program {
 	return Program{get(a), getNested(a), release, release}
 }
@@ -115,7 +119,7 @@ func ScenarioNamed(name string) *Scenario {
 
 // World makes the world in which a scenario begins.
 func (s *Scenario) World() (*World, error) {
-	w, err := New(Options{Settings: s.Settings, Programs: s.Programs, Faults: s.Faults, Menu: s.Menu, Sessions: s.Sessions, Checks: s.Checks, Tick: s.Tick, Only: s.Only, Observe: s.Observe})
+	w, err := New(Options{Settings: s.Settings, Programs: s.Programs, Faults: s.Faults, Menu: s.Menu, Sessions: s.Sessions, Checks: s.Checks, Repairs: s.Repairs, Tick: s.Tick, Only: s.Only, Observe: s.Observe})
 	if err != nil {
 		return nil, err
 	}

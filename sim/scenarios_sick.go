@@ -50,4 +50,28 @@ var sick = []*Scenario{
 		Programs: []Program{render(a), render(b)},
 		Faults:   2, Menu: Doubts,
 	},
+	{
+		Name: "shared", Says: "a check kills the helper that hangs beside two affinities, and the browser serves on",
+		Settings: doubting(core.Settings{MaxPages: 2}), Checks: true, Repairs: true,
+		Programs: []Program{drawn(a), drawn(b)},
+		Faults:   1, Menu: Sickens,
+	},
+	{
+		Name: "shared-died", Says: "helpers that hang and die beside two affinities",
+		Settings: doubting(core.Settings{MaxPages: 1}), Checks: true, Repairs: true,
+		Programs: []Program{drawn(a), drawn(b)},
+		Faults:   2, Menu: Sickens | HelperHangs | HelperDies,
+	},
+	{
+		Name: "shared-well", Says: "a browser whose helper goes on before it is replaced is not replaced",
+		Settings: doubting(core.Settings{MaxPages: 1}), Checks: true,
+		Programs: []Program{{get(a), discardWedged, get(a), discardWedged, get(a), discardWedged, get(a), discardWedged, get(a), discardWedged, get(a), discardWedged}},
+		Faults:   3, Menu: Sickens | GoesOn,
+	},
+	{
+		Name: "stall-goes-on", Says: "a browser that is stopped, or whose pipe is flooded, is asked, and serves on",
+		Settings: small(core.Settings{MaxPages: 1, StallTimeout: 10 * time.Second}),
+		Programs: []Program{render(a)},
+		Faults:   2, Menu: Silences | Floods | GoesOn,
+	},
 }

@@ -79,8 +79,11 @@ func (w *World) lend(e *core.Effect) {
 		w.Violate(awakeGrant, fmt.Sprintf("r%d is granted t%d, whose page is frozen", e.Request, e.Tab))
 	}
 	f := &w.conditions.Faults
-	if w.timed && !w.healing && w.fake.Checks && w.chance.Happens(f.SickensBrowser) {
-		w.Sicken(e.Browser)
+	if w.timed && !w.healing && w.fake.Checks && w.chance.Happens(f.HangsDrawing) {
+		w.befalls(e.Browser, fakebrowser.Drawing, fakebrowser.Hung)
+	}
+	if w.timed && !w.healing && w.chance.Happens(f.FloodsPipe) {
+		w.befalls(e.Browser, fakebrowser.Pipe, fakebrowser.Hung)
 	}
 	if w.timed && !w.healing && w.core.Settings.MaxBrowserMemory > 0 {
 		if w.chance.Happens(f.Swells) {
@@ -131,6 +134,7 @@ func (w *World) begin(e *core.Effect) {
 	o.Due = w.now
 	if w.timed {
 		w.draw(o)
+		w.repair(o)
 	}
 }
 

@@ -195,12 +195,12 @@ func (w *World) drawMishap() core.Time {
 	return later(w.now, w.conditions.Faults.UntilMishap(w.chance))
 }
 
-// mishap ends a browser or a page, or has the browser fall silent; by the default policy it does
-// not.
+// mishap ends a browser or a page, has the browser fall silent, or something that its tabs share
+// hang or end; by the default policy it does not.
 func (w *World) mishap() {
 	w.nextMishap = w.drawMishap()
 	rates := w.conditions.Faults.MishapRates()
-	what := w.chance.Choose(1 + rates[0] + rates[1] + rates[2])
+	what := w.chance.Choose(1 + rates[0] + rates[1] + rates[2] + rates[3])
 	tabs, browsers := len(w.fake.Tabs), len(w.fake.Browsers)
 	switch {
 	case what == 0:
@@ -212,8 +212,53 @@ func (w *World) mishap() {
 		if tabs > 0 {
 			w.Crash(w.fake.Tabs[w.chance.Choose(tabs)].ID, w.chance.Choose(2) == 1)
 		}
-	case browsers > 0:
-		w.FallSilent(w.fake.Browsers[w.chance.Choose(browsers)].ID)
+	case browsers == 0:
+	case what <= rates[0]+rates[1]+rates[2]:
+		w.Turn(w.fake.Browsers[w.chance.Choose(browsers)].ID, fakebrowser.Main, fakebrowser.Hung)
+	default:
+		id := w.fake.Browsers[w.chance.Choose(browsers)].ID
+		h := fakebrowser.Health(1 + w.chance.Choose(2))
+		w.befalls(id, fakebrowser.Parts[w.chance.Choose(len(fakebrowser.Parts))], h)
+	}
+}
+
+// befalls has something that the tabs of a browser share hang or end, and draws when it goes on. A
+// helper that hangs may do so for ever.
+func (w *World) befalls(id core.BrowserID, p fakebrowser.Part, h fakebrowser.Health) {
+	if !w.Turn(id, p, h) || p.Helper() && h == fakebrowser.Hung && w.chance.Choose(2) == 0 {
+		return
+	}
+	lasts := Latency{100 * Milliseconds, 20 * Seconds}
+	if h == fakebrowser.Dead {
+		lasts.Longest = restartTime
+	}
+	b := w.fake.Browser(id)
+	b.Parts[p].Next, b.Parts[p].Until = fakebrowser.Fine, w.now+w.chance.Between(lasts)
+}
+
+// What Chrome's driver takes for its repairs, as measured: it waits for a helper for two seconds,
+// kills it, and Chrome has started another after 1.3 s at most.
+const (
+	partTime    = 2 * Seconds
+	restartTime = 1300 * Milliseconds
+)
+
+// repair has a check that finds a helper hung wait for it, and kill it unless it has done that a
+// short while ago.
+func (w *World) repair(o *fakebrowser.Operation) {
+	if o.Kind != fakebrowser.Check || w.healing {
+		return
+	}
+	b := w.fake.Browser(o.Browser)
+	for _, p := range fakebrowser.Parts {
+		if b == nil || !p.Helper() || b.Parts[p].Health != fakebrowser.Hung {
+			continue
+		}
+		o.Due = max(o.Due, w.now+partTime)
+		if w.fake.Kills(b, p) && w.chance.Choose(4) < 3 {
+			o.Due = max(o.Due, w.now+partTime+restartTime+w.conditions.Check.Longest)
+			b.Parts[p].Next, b.Parts[p].Until = fakebrowser.Dead, w.now+partTime
+		}
 	}
 }
 
@@ -229,6 +274,7 @@ const (
 	callers
 	arrivals
 	measurement
+	sharing
 	deadline
 )
 
@@ -253,6 +299,9 @@ func (w *World) turn() (who source, at core.Time, operation int, due core.Deadli
 	}
 	if b, due := w.nextMeasure(); b != nil && due < at {
 		who, at = measurement, due
+	}
+	if _, _, turns := w.fake.NextTurn(); turns < at {
+		who, at = sharing, turns
 	}
 	if d, ok := w.core.NextDeadline(); ok && max(d.At, w.now) < at {
 		who, at, due = deadline, max(d.At, w.now), d
@@ -296,6 +345,13 @@ func (w *World) advance(limit core.Time) bool {
 	case measurement:
 		b, _ := w.nextMeasure()
 		w.measure(b.ID)
+	case sharing:
+		b, p, _ := w.fake.NextTurn()
+		if next := b.Parts[p].Next; next == fakebrowser.Dead {
+			w.befalls(b.ID, p, next)
+		} else {
+			w.Turn(b.ID, p, next)
+		}
 	case deadline:
 		w.step(due.Event)
 	}

@@ -33,6 +33,7 @@ type Options struct {
 	Conditions *Conditions // nil: DefaultConditions
 	Sessions   bool        // the driver gives each lease a session of its own
 	Checks     bool        // the driver can check its browsers
+	Repairs    bool        // and kill a helper that hangs
 	Arrivals   Arrivals
 
 	// Untimed worlds have these clients, and Faults deviations from a healthy browser in all, of
@@ -175,6 +176,8 @@ func New(o Options) (*World, error) {
 	}
 	w.fake.Sessions = o.Sessions || w.conditions.Sessions
 	w.fake.Checks = o.Checks || w.conditions.Checks
+	w.fake.Repairs = o.Repairs || w.conditions.Repairs
+	w.fake.Clears = w.conditions.Clears
 	if o.Timed {
 		w.owners = make([]owner, 64)
 	}
@@ -389,23 +392,13 @@ func (w *World) Loop(id core.TabID) bool {
 	return true
 }
 
-// FallSilent makes a browser answer nothing any more. It is false where no such browser serves. A
-// world without a browser takes it on trust.
-func (w *World) FallSilent(id core.BrowserID) bool {
-	if !w.recorded && !w.fake.FallSilent(id) {
+// Turn makes something that the tabs of a browser share be so from now on. It is false where that
+// cannot be. A world without a browser takes it on trust.
+func (w *World) Turn(id core.BrowserID, p fakebrowser.Part, h fakebrowser.Health) bool {
+	if !w.recorded && !w.fake.Turn(id, p, h) {
 		return false
 	}
-	w.reached[browserSilent]++
-	return true
-}
-
-// Sicken makes a browser do no work any more, though it answers. It is false where no such browser
-// serves.
-func (w *World) Sicken(id core.BrowserID) bool {
-	if !w.fake.Sicken(id) {
-		return false
-	}
-	w.reached[browserSick]++
+	w.reached[turnReaches[h][p]]++
 	return true
 }
 

@@ -127,7 +127,7 @@ func (s *soak) attacks(o attacksOptions) (*attacksReport, error) {
 	}
 	defer os.Remove(folder) // what is left in it is kept
 	began := time.Now()
-	stage, log, product, err := s.stage(o.path, folder, bool(o.logged))
+	stage, log, heard, err := s.stage(o.path, folder, bool(o.logged))
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +137,7 @@ func (s *soak) attacks(o attacksOptions) (*attacksReport, error) {
 	if err != nil {
 		return nil, err
 	}
-	report.Browser, _ = product.Load().(string)
+	report.Browser, _ = heard.product.Load().(string)
 	report.WallSeconds = time.Since(began).Seconds()
 	return report, nil
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/pagepool/pagepool/pool/chrome/loopback"
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/sim"
+	"github.com/pagepool/pagepool/sim/fakebrowser"
 	"github.com/pagepool/pagepool/sim/live"
 	"github.com/pagepool/pagepool/sim/traffic"
 )
@@ -52,7 +53,13 @@ type chromeOptions struct {
 // incidentProfile is a profile that real browsers alone have; the simulated incident is a trace.
 const incidentProfile = "incident"
 
-func chromeProfiles() []string { return append(profileNames(), incidentProfile) }
+func chromeProfiles() []string {
+	names := append(profileNames(), incidentProfile)
+	for _, p := range fakebrowser.Parts {
+		names = append(names, p.String())
+	}
+	return names
+}
 
 func (s *soak) chromeCommand() *cobra.Command {
 	o := chromeOptions{lasting: 30 * time.Second, seed: seedRange{1, 1}, mishaps: usualMishaps}
@@ -63,7 +70,12 @@ func (s *soak) chromeCommand() *cobra.Command {
 			"checked by the same code as in a simulated run, and the fake browser has to be able to do whatever Chrome did. "+
 			"When it is over, nothing may be left: no target, process, zombie, folder, goroutine or descriptor. "+
 			"As root the browser's sandbox is off, since Chrome does not start otherwise; all pages are the command's own.") +
-			"\n\n" + profileTable() + listed(func(add func(name, says string)) { add(incidentProfile, incidentSays) }),
+			"\n\n" + profileTable() + listed(func(add func(name, says string)) {
+			add(incidentProfile, incidentSays)
+			for _, p := range fakebrowser.Parts {
+				add(p.String(), sharedProfiles[p].says)
+			}
+		}),
 		ValidArgs: chromeProfiles(),
 		Args: func(_ *cobra.Command, args []string) error {
 			o.profile = "staging"
@@ -125,6 +137,9 @@ func (s chromeStage) Befall(m traffic.Mishap, launch uint64) bool {
 // chromeSettings are a profile's, with what a real browser takes longer for than the simulated one.
 func chromeSettings(profile string) core.Settings {
 	settings := incidentSettings
+	if _, ok := sharedPart(profile); ok {
+		settings = sharedSettings
+	}
 	if p := traffic.ProfileNamed(profile); p != nil {
 		settings = p.Settings
 	}
@@ -152,21 +167,21 @@ func (s *soak) chrome(o chromeOptions) (*chromeReport, error) {
 	defer os.Remove(folder) // what is left in it is reported, and kept
 	began := time.Now()
 	before := newBaseline(folder)
-	stage, log, product, err := s.stage(o.path, folder, bool(o.logged))
+	stage, log, heard, err := s.stage(o.path, folder, bool(o.logged))
 	if err != nil {
 		return nil, err
 	}
 	stage.Calm = o.profile != "hostile" && o.profile != "burst"
 	report := &chromeReport{Figures: []figures{}, Left: []string{}}
 	watch := &watch{before: before, began: began}
-	live, err := s.live(o, settings, chromeStage{stage}, log, watch, report)
+	live, err := s.live(o, settings, chromeStage{stage}, log, heard, watch, report)
 	if err := stage.Close(); err != nil {
 		fmt.Fprintf(s.stderr, "soak: the server of the pages: %v\n", err)
 	}
 	if err != nil {
 		return nil, err
 	}
-	report.Browser, _ = product.Load().(string)
+	report.Browser, _ = heard.product.Load().(string)
 	report.Left = before.left()
 	report.Figures = append(watch.all, before.figures("after", time.Since(began)))
 	s.fill(report, live, o)
@@ -175,24 +190,24 @@ func (s *soak) chrome(o chromeOptions) (*chromeReport, error) {
 }
 
 // stage returns pages of this machine for a browser with its profile in folder, what is to log, and
-// where that puts the browser's name once one has started. The caller closes the stage.
+// what that hears. The caller closes the stage.
 func (s *soak) stage(path, folder string, logged bool) (
-	*loopback.Stage, *slog.Logger, *atomic.Value, error,
+	*loopback.Stage, *slog.Logger, *heard, error,
 ) {
 	log := slog.New(slog.DiscardHandler)
 	if logged {
 		log = slog.New(slog.NewTextHandler(s.stderr, nil))
 	}
-	product := new(atomic.Value)
-	log = slog.New(productLog{log.Handler(), product})
+	from := new(heard)
+	log = slog.New(hearing{log.Handler(), from})
 	stage, err := loopback.New(chrome.Launcher{
 		ExecPath: path, NoSandbox: os.Geteuid() == 0, Options: chrome.Options{Logger: log},
 	}, folder)
-	return stage, log, product, err
+	return stage, log, from, err
 }
 
 // live plays the callers.
-func (s *soak) live(o chromeOptions, settings core.Settings, stage chromeStage, log *slog.Logger, w *watch, report *chromeReport) (*live.Result, error) {
+func (s *soak) live(o chromeOptions, settings core.Settings, stage chromeStage, log *slog.Logger, from *heard, w *watch, report *chromeReport) (*live.Result, error) {
 	bar := s.progress(int64(o.lasting.Seconds()), o.profile)
 	defer bar.done()
 	options := live.Options[*chrome.Page]{
@@ -205,7 +220,9 @@ func (s *soak) live(o chromeOptions, settings core.Settings, stage chromeStage, 
 		},
 	}
 	var err error
-	if o.profile == incidentProfile {
+	if part, ok := sharedPart(o.profile); ok {
+		options.Callers = sharedCallers(part, &from.killed)
+	} else if o.profile == incidentProfile {
 		options.Callers = incidentCallers(report, settings)
 	} else if options.Callers, err = live.Profile[*chrome.Page](traffic.ProfileNamed(o.profile), o.seed.first, settings, int(o.mishaps)); err != nil {
 		return nil, err
@@ -294,30 +311,37 @@ func (s *soak) write(file string, data []byte) bool {
 	return err == nil
 }
 
-// productLog passes a log on, and keeps what the driver says that it started.
-type productLog struct {
-	slog.Handler
-	product *atomic.Value
+// heard is what a log has told.
+type heard struct {
+	product atomic.Value                      // the browser that the driver started
+	killed  atomic.Pointer[func(part string)] // is told of each helper that the driver killed; nil: nobody is
 }
 
-// Enabled takes in everything, for the product's sake.
-func (productLog) Enabled(context.Context, slog.Level) bool { return true }
+// hearing passes a log on, and keeps what it tells.
+type hearing struct {
+	slog.Handler
+	heard *heard
+}
+
+// Enabled takes in everything.
+func (hearing) Enabled(context.Context, slog.Level) bool { return true }
 
 // WithAttrs keeps an eye on what a logger with attributes says, too.
-func (l productLog) WithAttrs(attrs []slog.Attr) slog.Handler {
-	return productLog{l.Handler.WithAttrs(attrs), l.product}
+func (l hearing) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return hearing{l.Handler.WithAttrs(attrs), l.heard}
 }
 
 // WithGroup is as WithAttrs.
-func (l productLog) WithGroup(name string) slog.Handler {
-	return productLog{l.Handler.WithGroup(name), l.product}
+func (l hearing) WithGroup(name string) slog.Handler {
+	return hearing{l.Handler.WithGroup(name), l.heard}
 }
 
-// Handle looks for the product.
-func (l productLog) Handle(ctx context.Context, r slog.Record) error {
+// Handle looks for what is to be kept.
+func (l hearing) Handle(ctx context.Context, r slog.Record) error {
+	tellKilled(r, &l.heard.killed)
 	r.Attrs(func(a slog.Attr) bool {
 		if a.Key == "product" {
-			l.product.Store(a.Value.String())
+			l.heard.product.Store(a.Value.String())
 		}
 		return true
 	})

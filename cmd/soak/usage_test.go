@@ -42,7 +42,7 @@ func TestBadUsageAndInputIsOneClearLineAndExit2(t *testing.T) {
 		{[]string{"list", "x"}, `list takes no arguments, got "x"`},
 		{[]string{"help", "nosuch"}, `unknown command "nosuch"; the commands are`},
 		{[]string{"help", "run", "nosuch"}, `unknown command "nosuch"; the commands are`},
-		{[]string{"chrome", "stagin"}, `unknown profile "stagin"; the profiles are staging, burst, nested, hostile, incident`},
+		{[]string{"chrome", "stagin"}, `unknown profile "stagin"; the profiles are staging, burst, nested, hostile, incident, main, pipe, drawing, network, storage`},
 		{[]string{"chrome", "staging", "burst"}, "want one profile, got 2"},
 		{[]string{"chrome", "-for", "1ms"}, "--for 1ms: want 1s or more"},
 		{[]string{"chrome", "-for", "long"}, `invalid argument "long" for "--for" flag`},

@@ -158,11 +158,15 @@ func (s *State) browserDeadlines(b *Browser, fn func(Deadline)) {
 	case BrowserDraining:
 		on(b.Since, set.DrainTimeout, DrainSilent)
 	case BrowserServing:
-		if set.BrowserMaxAge > 0 && !b.Worn {
-			on(b.Since, set.BrowserMaxAge, BrowserWorn)
+		worn := Never
+		if set.BrowserMaxAge > 0 {
+			worn = b.Since.Add(set.BrowserMaxAge)
 		}
-		if b.SickAt != 0 && !b.Worn {
-			on(b.SickAt, 0, BrowserWorn)
+		if b.SickAt != 0 {
+			worn = min(worn, b.SickAt)
+		}
+		if worn != Never && !b.Worn {
+			on(worn, 0, BrowserWorn)
 		}
 		if at := s.checkAt(b); at != Never {
 			on(at, 0, CheckDue)

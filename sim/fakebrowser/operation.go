@@ -145,14 +145,14 @@ func (h Hold) names(o *Operation) bool {
 	return o.Tab == h.Tab
 }
 
-// CanAnswer says whether an operation answers now, if it is given the time: it is not stuck, its
-// browser is not silent, what holds its page does not hold it up, and the close of a launching
-// browser has waited for the launch.
+// CanAnswer says whether an operation answers now, if it is given the time: it is not stuck, no part
+// of its browser that it needs hangs, what holds its page does not hold it up, and the close of a
+// launching browser has waited for the launch. A check does not wait for what hangs: it fails.
 func (s *State) CanAnswer(o *Operation) bool {
 	if o.Stuck {
 		return false
 	}
-	if s.silent(o) {
+	if p, hung := s.has(Hung, o); hung && !(o.Kind == Check && p.Helper()) {
 		return false
 	}
 	b := s.Browser(o.Browser)
@@ -166,13 +166,6 @@ func (s *State) CanAnswer(o *Operation) bool {
 		return b == nil || !b.Launching
 	}
 	return true
-}
-
-// silent says whether an operation is one that its browser does nothing about any more. It can be
-// ended by force.
-func (s *State) silent(o *Operation) bool {
-	b := s.Browser(o.Browser)
-	return b != nil && b.Silent && !(o.Kind == CloseBrowser && o.Force)
 }
 
 // CanEnd says whether an outcome is possible for an operation that can answer.
@@ -259,17 +252,18 @@ func (s *State) event(o *Operation, outcome Outcome) core.Event {
 	return e
 }
 
-// mustFail says whether what an operation is about has gone meanwhile.
+// mustFail says whether what an operation is about, or a part that it needs, has gone meanwhile.
 func (s *State) mustFail(o *Operation) bool {
 	t := s.Tab(o.Tab)
+	_, hung := s.has(Hung, o)
+	_, dead := s.has(Dead, o)
 	switch o.Kind {
 	case Open:
 		return t == nil // its context was closed under it
 	case Probe, Rescue, Reset, EndSession, BeginSession, Freeze:
-		return t == nil || t.Dead
+		return t == nil || t.Dead || dead
 	case Check:
-		b := s.Browser(o.Browser)
-		return b == nil || b.Sick
+		return s.Browser(o.Browser) == nil || hung || dead
 	}
 	return false
 }

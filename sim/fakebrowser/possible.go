@@ -122,7 +122,7 @@ func (p *Possible) after(s *State, e core.Event) (next []State) {
 		o := &s.Operations[i]
 		for _, outcome := range []Outcome{Works, Fails, FailsAnyway} {
 			can := s.CanAnswer(o) || outcome != Works && p.isGivenUp(o) || outcome == Works && s.closesNothing(o)
-			if !can || !o.CanEnd(outcome) || outcome == FailsAnyway && s.silent(o) {
+			if !can || !o.CanEnd(outcome) || outcome == FailsAnyway && s.stopped(o) {
 				continue
 			}
 			after := s.clone()
@@ -152,6 +152,12 @@ func (p *Possible) after(s *State, e core.Event) (next []State) {
 		next = append(next, after)
 	}
 	return next
+}
+
+// stopped says whether an operation is one that its browser has not even begun.
+func (s *State) stopped(o *Operation) bool {
+	p, hung := s.has(Hung, o)
+	return hung && p == Main
 }
 
 // closesNothing says whether an operation is the close of what a failed opening has not left: the
@@ -187,10 +193,16 @@ func (p *Possible) asksToEnd(s *State, id core.BrowserID) bool {
 // refusal says why no possible browser brings an event.
 func (p *Possible) refusal(e core.Event) error {
 	s := &p.states[0]
-	asked, held := false, false
+	asked, held, failing := false, false, false
+	part := Main
 	for i := range s.Operations {
 		if o := &s.Operations[i]; o.answers(e, Works) || o.answers(e, Fails) {
 			asked, held = true, held || !s.CanAnswer(o)
+			for _, h := range []Health{Hung, Dead} {
+				if p, has := s.has(h, o); has {
+					part, failing = p, s.mustFail(o)
+				}
+			}
 		}
 	}
 	t, b := s.Tab(e.Tab), s.Browser(e.Browser)
@@ -198,7 +210,9 @@ func (p *Possible) refusal(e core.Event) error {
 	case held && t != nil && (t.Looping || t.Wedged):
 		return fmt.Errorf("the main thread of t%d is held, and cannot answer that", e.Tab)
 	case held:
-		return errors.New("its browser is silent, and cannot answer that")
+		return fmt.Errorf("%v of its browser is hung, and it cannot answer that", part)
+	case failing:
+		return fmt.Errorf("%v of its browser is %v, and it can only fail", part, b.Parts[part].Health)
 	case asked:
 		return errors.New("it was asked, and cannot answer in this way")
 	case e.Tab != 0 && t == nil:
@@ -270,9 +284,27 @@ func (p *Possible) Loop(id core.TabID) bool {
 	return p.each(func(s *State) bool { return s.Loop(id) })
 }
 
-// FallSilent notes that a browser answers nothing any more.
-func (p *Possible) FallSilent(id core.BrowserID) bool {
-	return p.each(func(s *State) bool { return s.FallSilent(id) })
+// Turn notes that a part of a browser is so from now on. One that is dead, or flooded, is fine again
+// some time, which nobody hears.
+func (p *Possible) Turn(id core.BrowserID, part Part, h Health) bool {
+	if !p.each(func(s *State) bool { return s.Turn(id, part, h) }) {
+		return false
+	}
+	if h == Dead || h == Hung && part == Pipe {
+		for _, s := range p.states {
+			again := s.clone()
+			again.Turn(id, part, Fine)
+			p.states = append(p.states, again)
+		}
+		p.states = distinct(p.states)
+	}
+	return true
+}
+
+// Worked notes that a part has done its work for the holder of a tab. It is false where it cannot
+// have.
+func (p *Possible) Worked(id core.TabID, part Part) bool {
+	return p.each(func(s *State) bool { return s.Serves(id, part) })
 }
 
 // each changes every state that can be changed so, and leaves the others out.

@@ -24,7 +24,7 @@ func TestABrowserThatIsSilentDoesNothing(t *testing.T) {
 		p.Asked(core.Effect{Kind: core.OpenTab, Browser: 1, Context: core.ContextID(id), Tab: id, Operation: core.OperationID(id)})
 		heard(core.Event{Kind: core.Done, Of: core.OpenTab, Tab: id})
 	}
-	if !p.FallSilent(1) {
+	if !p.Turn(1, fakebrowser.Main, fakebrowser.Hung) {
 		t.Fatal("it cannot fall silent")
 	}
 	for id := core.TabID(1); id <= tabs; id++ {

@@ -17,9 +17,8 @@ import (
 type Browser struct {
 	ID         core.BrowserID
 	Launching  bool // it does not answer yet
-	Silent     bool // it answers nothing any more; it can be ended by force
-	Sick       bool // it answers, and does no work: its checks fail
 	WrittenOff bool // the pool has given it up; whatever it still holds is in nobody's books
+	Parts      [parts]Shared
 
 	Memory   int64 // what it uses itself, beside its pages
 	Measured int64 // what it used together when it was measured last
@@ -64,6 +63,8 @@ type State struct {
 	Holds      []Hold
 	Sessions   bool // each lease has a session of its own
 	Checks     bool // browsers can be checked
+	Repairs    bool // a check may kill a helper that hangs
+	Clears     bool // a reset clears what the context keeps
 }
 
 // Hold says that operations of a kind on a tab, a context or a browser do not answer by themselves,
@@ -82,7 +83,7 @@ func (s *State) CopyFrom(o *State) {
 	s.Tabs = append(s.Tabs[:0], o.Tabs...)
 	s.Operations = append(s.Operations[:0], o.Operations...)
 	s.Holds = append(s.Holds[:0], o.Holds...)
-	s.Sessions, s.Checks = o.Sessions, o.Checks
+	s.Sessions, s.Checks, s.Repairs, s.Clears = o.Sessions, o.Checks, o.Repairs, o.Clears
 }
 
 // Browser returns a browser that is alive, or nil.
@@ -184,34 +185,6 @@ func (s *State) StopNavigating(id core.TabID) bool {
 func (s *State) CloseContext(id core.TabID) {
 	if t := s.Tab(id); t != nil {
 		s.removeContext(t.Context)
-	}
-}
-
-// FallSilent makes a browser answer nothing any more.
-func (s *State) FallSilent(id core.BrowserID) bool {
-	b := s.Browser(id)
-	if b == nil || b.Launching || b.Silent {
-		return false
-	}
-	b.Silent = true
-	return true
-}
-
-// Sicken makes the processes that the tabs of a browser share do no work any more. It answers as
-// before.
-func (s *State) Sicken(id core.BrowserID) bool {
-	b := s.Browser(id)
-	if b == nil || b.Launching || b.Sick {
-		return false
-	}
-	b.Sick = true
-	return true
-}
-
-// Recover makes every browser that did no work do it again.
-func (s *State) Recover() {
-	for i := range s.Browsers {
-		s.Browsers[i].Sick = false
 	}
 }
 

@@ -88,12 +88,8 @@ func (f *Follower) Step(at core.Time, affinity string, e core.Event, hash uint64
 	}
 	w.SetNow(at)
 	died := e.Kind == core.BrowserGone && !f.asks(fakebrowser.CloseBrowser, e.Browser)
-	if err := f.could(e); err != nil && f.outside == nil {
-		o := &Outside{Step: w.Steps() + 1, At: at, Line: string(trace.AppendEvent(nil, e, f)), Why: err.Error()}
-		for _, l := range f.last {
-			o.Last = append(o.Last, fmt.Sprintf("@%v %s", l.at.Duration(), l.text))
-		}
-		f.outside = o
+	if err := f.could(e); err != nil {
+		f.refuse(string(trace.AppendEvent(nil, e, f)), err.Error())
 	}
 	if w.Incidents() > 0 && f.outside == nil {
 		w.Fake().CopyFrom(f.possible.Any()) // an incident ends when its page answers again
@@ -114,6 +110,18 @@ func (f *Follower) Step(at core.Time, affinity string, e core.Event, hash uint64
 	if hash != 0 && w.Violation() == nil && canon.StateHash(&w.Core().Facts) != hash {
 		w.Violate("same-state", fmt.Sprintf("the pool is in a state of hash %016x, and the second core in one of %016x", hash, canon.StateHash(&w.Core().Facts)))
 	}
+}
+
+// refuse notes the first thing that the fake browser never brings.
+func (f *Follower) refuse(line, why string) {
+	if f.outside != nil {
+		return
+	}
+	o := &Outside{Step: f.world.Steps() + 1, At: f.world.Now(), Line: line, Why: why}
+	for _, l := range f.last {
+		o.Last = append(o.Last, fmt.Sprintf("@%v %s", l.at.Duration(), l.text))
+	}
+	f.outside = o
 }
 
 // could asks whether the fake browser, and the core's clock, could have brought an event.
@@ -207,14 +215,27 @@ func (f *Follower) Loop(at core.Time, id core.TabID) bool {
 	return w.Loop(id)
 }
 
-// FallSilent takes in that a browser answers nothing any more.
-func (f *Follower) FallSilent(at core.Time, id core.BrowserID) bool {
-	if !f.possible.FallSilent(id) {
+// Turn takes in that something that the tabs of a browser share is so from now on.
+func (f *Follower) Turn(at core.Time, id core.BrowserID, p fakebrowser.Part, h fakebrowser.Health) bool {
+	if !f.possible.Turn(id, p, h) {
 		return false
 	}
 	f.world.SetNow(max(f.world.Now(), at))
-	f.say(f.world.Now(), replay.Act{Verb: replay.SilenceVerb, Browser: id}.String())
-	return f.world.FallSilent(id)
+	f.say(f.world.Now(), replay.Turn(id, p, h).String())
+	return f.world.Turn(id, p, h)
+}
+
+// Worked takes in that a part of a browser has done its work for the holder of a tab. It is false
+// where the fake browser's cannot have.
+func (f *Follower) Worked(at core.Time, id core.TabID, p fakebrowser.Part) bool {
+	f.world.SetNow(max(f.world.Now(), at))
+	act := replay.Act{Verb: replay.WorkVerb, Tab: id, Part: p}.String()
+	worked := f.possible.Worked(id, p)
+	if !worked {
+		f.refuse(act, fmt.Sprintf("%v of the browser of t%d is hung or dead, or there is no such tab", p, id))
+	}
+	f.say(f.world.Now(), act)
+	return worked
 }
 
 // line is one line of a trace.

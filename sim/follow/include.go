@@ -48,14 +48,19 @@ func (f *Follower) line(line *trace.Line, keys *replay.Keys) error {
 			return fmt.Errorf("loop: t%d is not leased, or its page does not answer already", a.Tab)
 		}
 		return nil
-	case replay.SilenceVerb:
-		if !f.FallSilent(line.At, a.Browser) {
-			return fmt.Errorf("silence: b%d does not serve, or is silent already", a.Browser)
-		}
+	case replay.WorkVerb:
+		f.Worked(line.At, a.Tab, a.Part)
 		return nil
 	case "":
 	default:
-		return fmt.Errorf("%s: a real browser shows loop and silence alone", a.Verb)
+		h, ok := a.Turns()
+		if !ok {
+			return fmt.Errorf("%s: a real browser shows loop, work and what tabs share alone", a)
+		}
+		if !f.Turn(line.At, a.Browser, a.Part, h) {
+			return fmt.Errorf("%v: b%d does not serve, or its %v is %v already", a, a.Browser, a.Part, h)
+		}
+		return nil
 	}
 	event, err := trace.ParseEvent(line.Words, keys)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"github.com/pagepool/pagepool/pool/canon"
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/sim"
+	"github.com/pagepool/pagepool/sim/fakebrowser"
 	"github.com/pagepool/pagepool/sim/follow"
 	"github.com/pagepool/pagepool/sim/traffic"
 )
@@ -168,13 +169,18 @@ func (f *following) loops(id core.TabID) {
 	f.tell(told{act: func(x *follow.Follower, at core.Time) { x.Loop(at, id) }})
 }
 
-// fellSilent notes that the browser of a launch answers nothing from now on.
-func (f *following) fellSilent(launch uint64) {
+// turned notes that something that the tabs of a launch's browser share is so from now on.
+func (f *following) turned(launch uint64, p fakebrowser.Part, h fakebrowser.Health) {
 	f.tell(told{act: func(x *follow.Follower, at core.Time) {
 		if b := x.Launched(core.OperationID(launch)); b != 0 {
-			x.FallSilent(at, b)
+			x.Turn(at, b, p, h)
 		}
 	}})
+}
+
+// worked notes that a part of a browser has done its work for the holder of a tab.
+func (f *following) worked(id core.TabID, p fakebrowser.Part) {
+	f.tell(told{act: func(x *follow.Follower, at core.Time) { x.Worked(at, id, p) }})
 }
 
 // staged is a stage's launcher that hears of every step of the pool.

@@ -12,6 +12,7 @@ import (
 	"github.com/pagepool/pagepool/pool"
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/sim"
+	"github.com/pagepool/pagepool/sim/fakebrowser"
 	"github.com/pagepool/pagepool/sim/follow"
 	"github.com/pagepool/pagepool/sim/traffic"
 )
@@ -169,9 +170,8 @@ func (p *Player[P]) mishaps(ctx context.Context, fate *traffic.Visits, times int
 		case traffic.BrowserDies:
 			p.kills(at)
 		case traffic.BrowserFallsSilent:
-			// What it had written before is read by then.
-			if pause(ctx, silenceAfter) {
-				p.follow.fellSilent(launch)
+			if pause(ctx, TurnsAfter) {
+				p.follow.turned(launch, fakebrowser.Main, fakebrowser.Hung)
 			}
 		}
 	}
@@ -199,7 +199,22 @@ func (p *Player[P]) told(l *pool.Lease[P]) {
 	}
 }
 
-const silenceAfter = 300 * time.Millisecond
+// TurnsAfter is how long after a process was stopped that is told: what it had written before is read
+// by then.
+const TurnsAfter = 300 * time.Millisecond
+
+// Launch is the launch that worked last; 0: none.
+func (p *Player[P]) Launch() uint64 { return p.follow.latest() }
+
+// Turned notes that something that the tabs of a launch's browser share is so from now on.
+func (p *Player[P]) Turned(launch uint64, part fakebrowser.Part, h fakebrowser.Health) {
+	p.follow.turned(launch, part, h)
+}
+
+// Worked notes that a part of a browser has done its work for the holder of a lease.
+func (p *Player[P]) Worked(l *pool.Lease[P], part fakebrowser.Part) {
+	p.follow.worked(tabOf(l.TabID()), part)
+}
 
 // caller is one visit under way.
 type caller[P any] struct {

@@ -106,7 +106,7 @@ func (c *continuation) text(property string, comments []string) ([]byte, error) 
 	keys := keysOf(c.trace.Snapshot)
 	w := trace.NewWriter(&out, &trace.Trace{Settings: c.trace.Settings, Snapshot: c.trace.Snapshot}, keys.Key, comments...)
 	for _, line := range c.transcript.lines {
-		if verb, _, _ := strings.Cut(line.text, " "); verb != WedgeVerb && verb != LoopVerb && verb != SilenceVerb {
+		if !line.act {
 			w.Step(line.at, line.text)
 		}
 	}

@@ -15,7 +15,7 @@ func TestTraceOfASearchSaysWhatItsScheduleDid(t *testing.T) {
 		{{Verb: sim.Get, Affinity: 1}, {Verb: sim.Wedge}, {Verb: sim.DiscardWedged}},
 	}, Faults: 1, Menu: sim.AllFaults}
 	x := &sim.Exploration{Violation: &sim.Violation{Property: "capacity"}, Trace: []string{
-		"launch b1 works", "open t1 works", "client 1 gets A", "client 1 wedges its page", "open t2 works", "browser b1 falls silent", "client 1 discards a wedged page",
+		"launch b1 works", "open t1 works", "client 1 gets A", "client 1 wedges its page", "open t2 works", "main of browser b1 is hung", "client 1 discards a wedged page",
 	}}
 	var transcript Transcript
 	if err := transcript.follow(scenario, x.Trace); err != nil {

@@ -241,20 +241,7 @@ func (p *player) act(w *Line) {
 	a := w.Act
 	a.Tab, a.Browser = p.tab(a.Tab), p.browser(a.Browser)
 	a.Hold.Tab, a.Hold.Context, a.Hold.Browser = p.tab(a.Hold.Tab), p.context(a.Hold.Context), p.browser(a.Hold.Browser)
-	possible := true
-	switch a.Verb {
-	case WedgeVerb:
-		possible = p.world.Wedge(a.Tab)
-	case LoopVerb:
-		possible = p.world.Loop(a.Tab)
-	case SilenceVerb:
-		possible = p.world.FallSilent(a.Browser)
-	case HangVerb:
-		p.world.Hold(a.Hold)
-	case UnhangVerb:
-		p.world.Unhold(a.Hold)
-	}
-	if possible {
+	if Do(p.world, &a) {
 		p.say(Line{Act: a, Number: w.Number})
 	}
 }

@@ -174,7 +174,7 @@ func (r *replayer) line(line *trace.Line) error {
 	}
 	event, err := trace.ParseEvent(line.Words, &r.names)
 	if err != nil {
-		return errors.New(err.Error() + "; of the world: wedge t1, loop t1, silence b1, hang close t1, unhang close t1")
+		return errors.New(err.Error() + "; of the world: wedge t1, loop t1, silence b1, hang close t1, unhang close t1, hang drawing b1, unhang drawing b1, die drawing b1")
 	}
 	if err := r.due(event, line.At); err != nil {
 		return err
@@ -270,49 +270,18 @@ func (r *replayer) due(event core.Event, at core.Time) error {
 
 // act makes what only the world can do happen.
 func (r *replayer) act(words []trace.Word) (bool, error) {
-	switch words[0].Text {
-	case "wedge":
-		tab, err := oneTab(words)
-		if err != nil {
-			return true, err
-		}
-		t, _ := r.world.Core().Tab(tab)
-		if !r.world.Wedge(tab) {
-			return true, fmt.Errorf("wedge: no page of t%d is open and answers", tab)
-		}
-		r.wedged[t.Affinity] = true
-		return true, nil
-	case "loop":
-		tab, err := oneTab(words)
-		if err != nil {
-			return true, err
-		}
-		t, _ := r.world.Core().Tab(tab)
-		if !r.world.Loop(tab) {
-			return true, fmt.Errorf("loop: no page of t%d is open and answers", tab)
-		}
-		r.wedged[t.Affinity] = true
-		return true, nil
-	case "silence":
-		if len(words) == 2 {
-			if id, ok := trace.ParseID(words[1], "b"); ok && r.world.FallSilent(core.BrowserID(id)) {
-				return true, nil
-			}
-		}
-		return true, errors.New("silence: want a browser that serves, such as silence b1")
-	case "hang", "unhang":
-		h, err := hold(words)
-		if err != nil {
-			return true, err
-		}
-		if words[0].Text == "hang" {
-			r.world.Hold(h)
-		} else {
-			r.world.Unhold(h)
-		}
-		return true, nil
+	a, err := ParseAct(words)
+	if err != nil || a.Verb == "" {
+		return err != nil, err
 	}
-	return false, nil
+	t, _ := r.world.Core().Tab(a.Tab)
+	if !Do(r.world, &a) {
+		return true, fmt.Errorf("%s: %s", a.Verb, a.impossible())
+	}
+	if a.Verb == WedgeVerb || a.Verb == LoopVerb {
+		r.wedged[t.Affinity] = true
+	}
+	return true, nil
 }
 
 // expect checks one expectation: an effect of the step before, "no" such effect, or a fact.

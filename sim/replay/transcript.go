@@ -16,46 +16,28 @@ import (
 type Transcript struct {
 	Names trace.Names // of the affinities; nil: sim.Names
 
-	lines   []spoken
-	wedged  map[core.TabID]bool
-	looping map[core.TabID]bool
-	silent  map[core.BrowserID]bool
+	lines []spoken
+	acts  Acts
 }
 
 // spoken is one line of a transcript.
 type spoken struct {
 	at   core.Time
 	text string
+	act  bool
 }
 
 // Observe takes in one step. What the world did to a page or a browser since the step before is no
 // event of the core, and is written before it.
 func (t *Transcript) Observe(w *sim.World, event core.Event, effects []core.Effect) {
-	if t.wedged == nil {
-		t.wedged, t.looping, t.silent = map[core.TabID]bool{}, map[core.TabID]bool{}, map[core.BrowserID]bool{}
-	}
 	if t.Names == nil {
 		t.Names = sim.Names
 	}
-	for i := range w.Fake().Tabs {
-		tab := &w.Fake().Tabs[i]
-		if tab.Wedged && !t.wedged[tab.ID] {
-			t.wedged[tab.ID] = true
-			t.add(w.Now(), Act{Verb: WedgeVerb, Tab: tab.ID}.String())
-		}
-		if tab.Looping && !t.looping[tab.ID] {
-			t.add(w.Now(), Act{Verb: LoopVerb, Tab: tab.ID}.String())
-		}
-		t.looping[tab.ID] = tab.Looping
-	}
-	for i := range w.Fake().Browsers {
-		if b := &w.Fake().Browsers[i]; b.Silent && !t.silent[b.ID] {
-			t.silent[b.ID] = true
-			t.add(w.Now(), Act{Verb: SilenceVerb, Browser: b.ID}.String())
-		}
+	for _, act := range t.acts.Of(w) {
+		t.lines = append(t.lines, spoken{w.Now(), act.String(), true})
 	}
 	if event.Kind != core.NoEvent && (len(effects) > 0 || !ofNothing(w, event)) {
-		t.add(w.Now(), string(trace.AppendEvent(nil, event, t.Names)))
+		t.lines = append(t.lines, spoken{w.Now(), string(trace.AppendEvent(nil, event, t.Names)), false})
 	}
 }
 
@@ -77,10 +59,6 @@ func ofNothing(w *sim.World, e core.Event) bool {
 	}
 	_, known := before.Tab(e.Tab)
 	return !known
-}
-
-func (t *Transcript) add(at core.Time, text string) {
-	t.lines = append(t.lines, spoken{at, text})
 }
 
 // Timed writes a timed world's transcript as a trace.

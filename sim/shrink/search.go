@@ -8,6 +8,7 @@ import (
 
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/sim"
+	"github.com/pagepool/pagepool/sim/fakebrowser"
 	"github.com/pagepool/pagepool/sim/replay"
 	"github.com/pagepool/pagepool/sim/search"
 )
@@ -223,12 +224,24 @@ func menuOf(w *replay.Line) sim.Menu {
 		return sim.Wedges
 	case w.Act.Verb == replay.LoopVerb:
 		return sim.Loops
-	case w.Act.Verb == replay.SilenceVerb:
-		return sim.Silences
-	case w.Act.Verb == replay.HangVerb:
+	case w.Act.Hold.Kind != 0:
 		return sim.Hangs
 	}
-	return 0
+	return menuOfShared(&w.Act)
+}
+
+// menuOfShared is that by which something that tabs share becomes what an act says.
+func menuOfShared(a *replay.Act) sim.Menu {
+	h, ok := a.Turns()
+	switch {
+	case !ok:
+		return 0
+	case h == fakebrowser.Fine:
+		return sim.GoesOn
+	case h == fakebrowser.Dead:
+		return sim.HelperDies
+	}
+	return [...]sim.Menu{sim.Silences, sim.Floods, sim.Sickens, sim.HelperHangs, sim.HelperHangs}[a.Part]
 }
 
 // menuOfFailure are those by which an operation can fail.

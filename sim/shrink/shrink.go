@@ -116,7 +116,7 @@ func (s *shrinker) begin(h *replay.History) error {
 	for _, w := range h.Lines {
 		switch {
 		case w.Expect != nil && w.Number != s.failure.line:
-		case !h.Auto && (w.Act.Verb == replay.HangVerb || w.Act.Verb == replay.UnhangVerb):
+		case !h.Auto && w.Act.Hold.Kind != 0:
 			// Without auto nothing answers by itself, held up or not.
 		default:
 			lines = append(lines, w)

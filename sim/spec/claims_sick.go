@@ -194,9 +194,10 @@ func sickBrowser(t *Transition) error {
 		case want != core.Never && (!due || at != want):
 			return fmt.Errorf("b%d is to be checked at %v: %d doubts", b.ID, want.Duration(), c.doubts)
 		}
-		if at, due := t.due(core.Event{Kind: core.BrowserWorn, Browser: b.ID}); c.failedAt != 0 && (!due || at != l.replaceAt(&s.Settings, c)) {
-			return fmt.Errorf("a check of b%d failed at %v, and b%d is not to be replaced at %v",
-				b.ID, c.failedAt.Duration(), b.ID, l.replaceAt(&s.Settings, c).Duration())
+		want := l.wornAt(&s.Settings, b, c)
+		if at, due := t.due(core.Event{Kind: core.BrowserWorn, Browser: b.ID}); due != (want != core.Never) || due && at != want {
+			return fmt.Errorf("b%d is to be replaced at %v, and that is armed: %t, for %v; a check failed at %v",
+				b.ID, want.Duration(), due, at.Duration(), c.failedAt.Duration())
 		}
 		if at, due := t.due(core.Event{Kind: core.Silent, Of: core.CheckBrowser, Browser: b.ID}); c.underWay && (!due || at != c.checkedAt.Add(s.Settings.CheckTimeout())) {
 			return fmt.Errorf("the check of b%d that began at %v has no end", b.ID, c.checkedAt.Duration())
@@ -218,6 +219,18 @@ func (l *Ledger) checkDue(set *core.Settings, c *ledgerChecks) core.Time {
 		at = min(at, max(c.doubtedAt, l.checkBegan.Add(checkPause)))
 	}
 	return max(at, l.checkEnded)
+}
+
+// wornAt is when a browser that serves is to be replaced, for its age or a failed check.
+func (l *Ledger) wornAt(set *core.Settings, b *core.Browser, c *ledgerChecks) core.Time {
+	at := core.Never
+	if set.BrowserMaxAge > 0 {
+		at = b.Since.Add(set.BrowserMaxAge)
+	}
+	if c.failedAt != 0 {
+		at = min(at, l.replaceAt(set, c))
+	}
+	return at
 }
 
 // replaceAt is when a browser is to be replaced for its failed check.

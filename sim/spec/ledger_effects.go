@@ -139,6 +139,9 @@ func (l *Ledger) finished(e *core.Effect) {
 
 // forgotten checks that nothing names an affinity whose handle may be used for another key.
 func (l *Ledger) forgotten(a core.Affinity) {
+	if int(a) < len(l.freedAt) {
+		l.freedAt[a] = 0 // the pool knows no more of it
+	}
 	if l.names(a) {
 		l.breach("isolation", "affinity %d is forgotten, and something of it is left", a)
 	}

@@ -3,6 +3,7 @@ package steps
 import (
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/pool/trace"
+	"github.com/pagepool/pagepool/sim/replay"
 )
 
 // Act is what a trace says that the world did to a page or a browser.
@@ -24,10 +25,14 @@ func Recorded(t *trace.Trace) (alone *trace.Trace, acts []Act, ok bool) {
 	copied.Snapshot = &trace.Snapshot{Facts: core.New(settings).Facts, Keys: make([]string, 1)}
 	copied.Lines = []trace.Line{{Words: []trace.Word{{Text: "look"}}}}
 	for _, line := range t.Lines {
-		switch verb := line.Words[0].Text; {
-		case verb == "hang" || verb == "unhang":
+		act, err := replay.Act{}, error(nil)
+		if !line.Expect {
+			act, err = replay.ParseAct(line.Words)
+		}
+		switch {
+		case act.Hold.Kind != 0 || err != nil:
 			return nil, nil, false
-		case !line.Expect && (verb == "loop" || verb == "wedge" || verb == "silence"):
+		case act.Verb != "":
 			acts = append(acts, Act{line.At, trace.JoinWords(line.Words)})
 		default:
 			copied.Lines = append(copied.Lines, line)

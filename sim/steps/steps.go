@@ -13,6 +13,7 @@ import (
 	"github.com/pagepool/pagepool/pool/trace"
 	"github.com/pagepool/pagepool/pool/why"
 	"github.com/pagepool/pagepool/sim"
+	"github.com/pagepool/pagepool/sim/replay"
 )
 
 // Step is one step, with the state after it.
@@ -80,7 +81,7 @@ type Recorder struct {
 	Steps []Step
 	Total int // steps seen, recorded or not
 
-	acts    Acts
+	acts    replay.Acts
 	lanes   lanes
 	before  *sim.World // untimed, as it was before the next step
 	last    core.Event // of a choice that is tried out
@@ -92,7 +93,10 @@ type Recorder struct {
 // Step takes in one step of a world, whose state is that after it.
 func (r *Recorder) Step(w *sim.World, event core.Event, effects []core.Effect, names trace.Names) {
 	r.Total++
-	acts := r.acts.Of(w)
+	var acts []string
+	for _, act := range r.acts.Of(w) {
+		acts = append(acts, act.String())
+	}
 	for len(r.Told) > 0 && r.Told[0].At <= w.Now() {
 		acts, r.Told = append(acts, r.Told[0].Text), r.Told[1:]
 	}

@@ -225,14 +225,28 @@ func (p *Profile) Draw(seed uint64) Profile {
 	if pick(3) == 0 {
 		d.Arrivals.Owns = 1 + pick(3)
 	}
+	if pick(3) == 0 {
+		drawShared(&d, pick)
+	}
 	return d
 }
 
-// drawChecks gives a variant a driver that checks its browsers, and browsers that fall sick.
+// drawShared gives a variant what befalls the things that tabs share.
+func drawShared(d *Profile, pick func(int) int) {
+	c := &d.Conditions
+	if !c.Checks {
+		drawChecks(d, pick)
+	}
+	c.Repairs, c.Clears = pick(3) > 0, d.Settings.Reset && pick(2) == 0
+	c.Faults.FloodsPipe = []int{0, 20, 200}[pick(3)]
+	c.Faults.SharedPerThousandHours = []int{0, 10_000, 100_000}[pick(3)]
+}
+
+// drawChecks gives a variant a driver that checks its browsers, and browsers that draw no more.
 func drawChecks(d *Profile, pick func(int) int) {
 	c := &d.Conditions
 	c.Checks = true
-	c.Faults.SickensBrowser = []int{0, 5, 50}[pick(3)]
+	c.Faults.HangsDrawing = []int{0, 5, 50}[pick(3)]
 	c.Faults.CheckFails, c.Faults.CheckSlow, c.Faults.CheckHangs = 100*pick(3), 200*pick(3), 100*pick(2)
 	d.Settings.BrowserDoubt = []int{core.Off, 2, 3, 5}[pick(4)]
 	d.Settings.CheckEvery = []time.Duration{core.Off, 5 * time.Second, time.Minute}[pick(3)]

@@ -80,12 +80,14 @@ func OfRun(title string, o traffic.Options) *Source {
 
 // faults are what went wrong with each step, as far as events and the world tell.
 type faults struct {
-	acts steps.Acts
+	acts replay.Acts
 	told []steps.Act
 }
 
 func (f *faults) of(w *sim.World, event string) (list []string) {
-	list = f.acts.Of(w)
+	for _, act := range f.acts.Of(w) {
+		list = append(list, act.String())
+	}
 	for len(f.told) > 0 && f.told[0].At <= w.Now() {
 		list, f.told = append(list, f.told[0].Text), f.told[1:]
 	}
@@ -98,10 +100,10 @@ func (f *faults) of(w *sim.World, event string) (list []string) {
 // Timeline plays the run into a timeline. most is how many slices that may have; 0: as many as a
 // viewer opens at once.
 func (s *Source) Timeline(most int) (*timeline.Timeline, *End, error) {
-	t, acts, told := &timeline.Timeline{Most: most}, new(steps.Acts), 0
+	t, acts, told := &timeline.Timeline{Most: most}, new(replay.Acts), 0
 	end, err := s.Play(func(w *sim.World, event core.Event, effects []core.Effect, names trace.Names) {
 		for _, act := range acts.Of(w) {
-			t.Note(w.Now(), "fault", act)
+			t.Note(w.Now(), "fault", act.String())
 		}
 		for ; told < len(s.Acts) && s.Acts[told].At <= w.Now(); told++ {
 			t.Note(s.Acts[told].At, "fault", s.Acts[told].Text)

@@ -200,6 +200,11 @@ func (s *Stage) picture(ctx context.Context, p *chrome.Page) error {
 	if err := s.Work(ctx, p, 0); err != nil {
 		return err
 	}
+	return s.Draw(ctx, p)
+}
+
+// Draw takes a screenshot of a page.
+func (s *Stage) Draw(ctx context.Context, p *chrome.Page) error {
 	png, err := chrome.Run(ctx, p, chromedp.CaptureScreenshot())
 	if err == nil && len(png) == 0 {
 		err = errors.New("loopback: an empty screenshot")

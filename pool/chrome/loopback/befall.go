@@ -77,9 +77,20 @@ func (s *Stage) KillRenderer(launch uint64) bool {
 	}, true)
 }
 
-// StopBrowser has a browser answer nothing any more, and all its pages.
+// StopBrowser has a browser answer nothing any more, and all its pages, until ContinueBrowser.
 func (s *Stage) StopBrowser(launch uint64) bool {
 	return signal(Within(s.FolderOf(launch)), syscall.SIGSTOP, func(Process) bool { return true }, false)
+}
+
+// ContinueBrowser has a browser that was stopped go on.
+func (s *Stage) ContinueBrowser(launch uint64) bool {
+	return signal(Within(s.FolderOf(launch)), syscall.SIGCONT, func(Process) bool { return true }, false)
+}
+
+// StopHelper has a process that the tabs of a browser share do nothing any more: one whose command
+// has this flag. It is false where the browser has none.
+func (s *Stage) StopHelper(launch uint64, flag string) bool {
+	return signal(Within(s.FolderOf(launch)), syscall.SIGSTOP, func(p Process) bool { return strings.Contains(p.Command, flag) }, true)
 }
 
 func isMain(p Process) bool { return p.ID == p.Group && !strings.Contains(p.Command, "--type=") }

@@ -21,3 +21,9 @@ func (s *Stage) KillRenderer(uint64) bool { return false }
 
 // StopBrowser is explained with KillBrowser.
 func (s *Stage) StopBrowser(uint64) bool { return false }
+
+// ContinueBrowser is explained with KillBrowser.
+func (s *Stage) ContinueBrowser(uint64) bool { return false }
+
+// StopHelper is explained with KillBrowser.
+func (s *Stage) StopHelper(uint64, string) bool { return false }
