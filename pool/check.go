@@ -33,8 +33,3 @@ func (p *Pool[P]) checkBrowserLocked(e *core.Effect) {
 		}
 	})
 }
-
-// checkSilentLocked ends the call of a check that the core gives up.
-func (p *Pool[P]) checkSilentLocked(b *browser[P]) {
-	b.giveUpCheck(p.silentLocked("checking "+b.name(), "StallTimeout", p.settings.CheckTimeout()))
-}

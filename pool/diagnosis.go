@@ -178,13 +178,12 @@ func (p *Pool[P]) diagnoseLocked(l *Lease[P], why error) {
 	})
 }
 
-// suspectLocked begins a diagnosis of a suspect tab that is about to be probed, unless the end of
+// probedLocked begins a diagnosis of a suspect tab that is about to be probed, unless the end of
 // its lease began one. Its last holder is gone, so the result goes to the log alone.
-func (p *Pool[P]) suspectLocked(t *tab[P]) {
+func (p *Pool[P]) probedLocked(t *tab[P], suspect bool) {
 	known := t.diagnosed
 	t.diagnosed = false
-	view, _ := p.mu.core.Tab(t.id)
-	if known || t.diagnoser == nil || !view.Suspect || view.Rescued || t.browser.losing() {
+	if known || t.diagnoser == nil || !suspect || t.browser.losing() {
 		return
 	}
 	d, affinity, why := new(diagnosing), shortened(t.affinity), t.lastError

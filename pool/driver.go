@@ -77,7 +77,6 @@ type browserContext[P any] struct {
 	name    string
 	browser *browser[P]
 	handle  BrowserContext[P] // nil: not made, or not yet
-	silent  bool              // its first close, without a tab, was given up
 	calls
 }
 
@@ -344,7 +343,7 @@ func (p *Pool[P]) askPageLocked(e *core.Effect) {
 		what, call = SpanReset, t.page.Reset
 	}
 	if e.Kind == core.ProbeTab {
-		p.suspectLocked(t)
+		p.probedLocked(t, e.Suspect)
 	}
 	of, id := e.Kind, e.Operation
 	p.operateLocked(t, e, what, call, func(err error) {

@@ -29,8 +29,8 @@ var (
 	// lets it. A driver tells it by the cause of Tab.Context.
 	ErrPageTooLarge = errors.New("pool: the page used too much memory")
 	// ErrPageClosed is the cause that ends a lease when its page was closed by somebody else than the
-	// pool: its script, its holder, or a user of the browser. A driver tells it by the cause of
-	// Tab.Context.
+	// pool: its script, its holder, or a user of the browser; or by the driver, because it floods the
+	// browser's connection. A driver tells it by the cause of Tab.Context.
 	ErrPageClosed = errors.New("pool: the page was closed")
 	// ErrBrowserLost is the cause that ends a lease when its browser died or had to be given up.
 	ErrBrowserLost = errors.New("pool: the browser was lost")

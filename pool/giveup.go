@@ -8,43 +8,33 @@ import (
 	"github.com/pagepool/pagepool/pool/core"
 )
 
-// The calls into the driver that a deadline of the core gives up.
+// The calls into the driver that the core gives up: there is one clock, and one order of what it
+// brings.
 
-// giveUpLocked ends the calls into the driver that a deadline gives up. The core's deadlines are what
-// bounds them: there is one clock, and one order of what it brings.
-func (p *Pool[P]) giveUpLocked(e core.Event) {
-	set := &p.settings
-	if e.Kind != core.Silent {
-		return
-	}
-	switch t, b := p.mu.tabs[e.Tab], p.mu.browsers[e.Browser]; e.Of {
-	case core.OpenTab:
-		p.mu.lastFailure = p.silentLocked("opening "+t.name, "OpenTimeout", set.OpenTimeout)
-		t.giveUp(p.mu.lastFailure)
-	case core.ProbeTab:
-		t.lastError = p.probeSilentLocked(t)
-		t.giveUp(t.lastError)
-	case core.RescueTab:
-		t.giveUp(p.silentLocked("probing and rescuing "+t.name, "RescueTimeout", set.RescueTimeout))
-	case core.ResetTab:
-		t.lastError = p.resetSilentLocked(t)
-		t.giveUp(t.lastError)
-	case core.CloseContext:
-		c := p.mu.contexts[e.Context]
-		setting, limit := "CloseTimeout", set.CloseTimeout
-		if c.silent {
-			setting, limit = "KillTimeout", set.KillTimeout
+// giveUpLocked ends the call of an operation that the core gives up.
+func (p *Pool[P]) giveUpLocked(e *core.Effect) {
+	switch t, c, b := p.mu.tabs[e.Tab], p.mu.contexts[e.Context], p.mu.browsers[e.Browser]; {
+	case t != nil:
+		t.lastError = p.tabSilentLocked(e, t.name)
+		if e.Of == core.OpenTab {
+			p.mu.lastFailure = t.lastError
 		}
-		c.silent = true
-		c.giveUp(p.silentLocked("closing "+c.name, setting, limit))
+		t.giveUp(t.lastError)
+	case c != nil:
+		c.giveUp(p.closeSilentLocked(e, c.name))
+	case b != nil:
+		p.giveUpBrowserLocked(b, e)
+	default:
+		p.bugLocked("operation kind %d of t%d, c%d, b%d is given up, and is not there", e.Of, e.Tab, e.Context, e.Browser)
+	}
+}
+
+func (p *Pool[P]) giveUpBrowserLocked(b *browser[P], e *core.Effect) {
+	switch set := &p.settings; e.Of {
 	case core.CheckBrowser:
-		p.checkSilentLocked(b)
+		b.giveUpCheck(p.silentLocked("checking "+b.name(), "StallTimeout", set.CheckTimeout()))
 	case core.Ping:
 		p.mu.lastFailure = p.silentLocked("an answer of "+b.name(), "StallTimeout", set.StallTimeout)
-	case core.CloseTab:
-		t.giveUp(p.silentLocked("closing "+t.name, "CloseTimeout", set.CloseTimeout))
-	case core.KillTab:
-		t.giveUp(p.silentLocked("killing the renderer of "+t.name, "KillTimeout", set.KillTimeout))
 	case core.Launch:
 		p.mu.lastFailure = p.silentLocked("launching "+b.name(), "LaunchTimeout", set.LaunchTimeout)
 		b.end(p.mu.lastFailure)
@@ -53,31 +43,40 @@ func (p *Pool[P]) giveUpLocked(e core.Event) {
 	}
 }
 
-// probeSilentLocked says which limit a probe has reached. That of a suspect is one for all that is done
-// about it, of which the first probe has half.
-func (p *Pool[P]) probeSilentLocked(t *tab[P]) error {
+// tabSilentLocked says which limit an operation on a tab has reached.
+func (p *Pool[P]) tabSilentLocked(e *core.Effect, tab string) error {
 	set := &p.settings
-	switch view, _ := p.mu.core.Tab(t.id); {
-	case !view.Suspect:
-		return p.silentLocked("probing "+t.name, "ProbeBudget", set.ProbeTimeout())
-	case !view.Rescued:
-		return p.silentLocked("probing "+t.name, "half of RescueTimeout", set.RescueTimeout/2)
+	switch e.Of {
+	case core.OpenTab:
+		return p.silentLocked("opening "+tab, "OpenTimeout", set.OpenTimeout)
+	case core.ProbeTab:
+		if e.Suspect { // one limit is for all that is done about it, of which the first probe has half
+			return p.silentLocked("probing "+tab, "half of RescueTimeout", set.RescueTimeout/2)
+		}
+		return p.silentLocked("probing "+tab, "ProbeBudget", set.ProbeTimeout())
+	case core.RescueTab:
+		if e.Halt {
+			return p.silentLocked("stopping the scripts of "+tab, "RescueTimeout", set.EndTimeout())
+		}
+		return p.silentLocked("probing and rescuing "+tab, "RescueTimeout", set.RescueTimeout)
+	case core.ResetTab:
+		return p.silentLocked("resetting "+tab, "OpenTimeout", set.OpenTimeout)
+	case core.EndSession:
+		return p.silentLocked("ending the session of the last lease on "+tab, "RescueTimeout", set.EndTimeout())
+	case core.BeginSession:
+		return p.silentLocked("beginning the session of the next lease on "+tab, "ProbeBudget", set.BeginTimeout())
+	case core.KillTab:
+		return p.silentLocked("killing the renderer of "+tab, "KillTimeout", set.KillTimeout)
 	}
-	return p.silentLocked("probing and rescuing "+t.name, "RescueTimeout", set.RescueTimeout)
+	return p.closeSilentLocked(e, tab)
 }
 
-// resetSilentLocked says which limit has been reached between two leases.
-func (p *Pool[P]) resetSilentLocked(t *tab[P]) error {
-	set := &p.settings
-	switch view, _ := p.mu.core.Tab(t.id); view.Part {
-	case core.PartEnd:
-		return p.silentLocked("ending the session of the last lease on "+t.name, "RescueTimeout", set.EndTimeout())
-	case core.PartBegin:
-		return p.silentLocked("beginning the session of the next lease on "+t.name, "ProbeBudget", set.BeginTimeout())
-	case core.PartHalt:
-		return p.silentLocked("stopping the scripts of "+t.name, "RescueTimeout", set.EndTimeout())
+// closeSilentLocked says which rung of a close is over. A context has no renderer to kill.
+func (p *Pool[P]) closeSilentLocked(e *core.Effect, what string) error {
+	if e.Of == core.KillTab {
+		return p.silentLocked("closing "+what, "KillTimeout", p.settings.KillTimeout)
 	}
-	return p.silentLocked("resetting "+t.name, "OpenTimeout", set.OpenTimeout)
+	return p.silentLocked("closing "+what, "CloseTimeout", p.settings.CloseTimeout)
 }
 
 func (p *Pool[P]) silentLocked(what, setting string, limit time.Duration) error {

@@ -99,6 +99,8 @@ func (p *Pool[P]) carryOutLocked(e *core.Effect) {
 		p.announceLocked(Announcement{p.mu.keys.name(e.Affinity), uint64(e.Generation), e.Kind == core.AnnounceWarm})
 	case core.Forget:
 		p.mu.keys.forget(e.Affinity)
+	case core.GiveUp:
+		p.giveUpLocked(e)
 	case core.Launch:
 		p.launchLocked(e)
 	case core.CloseBrowser:
@@ -313,7 +315,6 @@ func (p *Pool[P]) fire(a *timer) {
 		if !ok || d.At > p.nowLocked() {
 			break
 		}
-		p.giveUpLocked(d.Event)
 		p.stepLocked(d.Event)
 	}
 	if p.mu.timer == a {

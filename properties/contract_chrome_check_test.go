@@ -253,24 +253,17 @@ func TestContractChromeACheckOfARemoteBrowserKillsNothing(t *testing.T) {
 	})
 }
 
-func TestContractChromeActivityIsTheArrivalOfBytes(t *testing.T) {
+// A browser that sends something else than an answer is busy. A stopped one sends nothing.
+func TestContractChromeAStoppedBrowserIsNotBusy(t *testing.T) {
 	onBrowser(t, nil, func(s *contractStage[*chrome.Page], b *chromeBench) {
-		activity := s.browser.(interface{ Activity() time.Time }).Activity
-		before := time.Now()
 		s.ok("Ping", s.browser.Ping(s.limit()))
-		if heard := activity(); heard.Before(before) || heard.After(time.Now()) {
-			t.Errorf("the answer to a ping that was sent at %v came at %v", before, heard)
-		}
 		pid := mainOf(t, b, s.browser)
 		stop(t, pid)
-		stopped := time.Now()
-		if s.browser.Ping(s.in(100*time.Millisecond)) == nil {
+		if s.browser.Ping(s.in(time.Second)) == nil {
 			t.Error("a stopped browser answers")
 		}
-		if heard := activity(); heard.After(stopped.Add(50 * time.Millisecond)) {
-			t.Errorf("a browser that was stopped at %v was heard at %v", stopped, heard)
-		}
 		s.ok("going on", syscall.Kill(pid, syscall.SIGCONT))
+		s.ok("Ping", s.browser.Ping(s.limit()))
 	})
 }
 

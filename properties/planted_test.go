@@ -3,6 +3,7 @@ package properties
 import (
 	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/pagepool/pagepool/properties/planted"
@@ -48,16 +49,32 @@ func few(bugs []planted.Bug) []planted.Bug {
 	})
 }
 
+// wanted are the bugs that PAGEPOOL_PLANTED names, with commas between; all; or by default some.
+func wanted(t *testing.T, bugs, byDefault []planted.Bug) []planted.Bug {
+	t.Helper()
+	all := plantedBugs(t)
+	switch names := os.Getenv("PAGEPOOL_PLANTED"); names {
+	case "":
+		return byDefault
+	case "all":
+		return bugs
+	default:
+		named := strings.Split(names, ",")
+		unnamed := func(b planted.Bug) bool { return !slices.Contains(named, b.Name) }
+		if n := len(slices.DeleteFunc(all, unnamed)); n != len(named) {
+			t.Fatalf("PAGEPOOL_PLANTED=%s: %d of these %d are planted", names, n, len(named))
+		}
+		return slices.DeleteFunc(slices.Clone(bugs), unnamed)
+	}
+}
+
 // Each planted bug passes where nothing goes wrong and nobody is preempted, so that it takes a search to see it. The
 // exhaustive search then catches it, by the claim that it names, in as many states and by as short a way as the table says.
 func TestPlantedBugsAreCaughtByName(t *testing.T) {
-	bugs, rows := plantedBugs(t), plantedRows(t)
+	bugs, rows := planted.Measured(plantedBugs(t)), plantedRows(t)
 	sample := few(bugs)
-	some := sample
-	if os.Getenv("PAGEPOOL_PLANTED") == "all" {
-		some = bugs
-	}
-	t.Logf("%d of %d planted bugs; PAGEPOOL_PLANTED=all builds every one", len(some), len(bugs))
+	some := wanted(t, bugs, sample)
+	t.Logf("%d of %d planted bugs; PAGEPOOL_PLANTED=all builds every one, or name some", len(some), len(bugs))
 	for _, b := range some {
 		t.Run(b.Name, func(t *testing.T) {
 			t.Parallel()
@@ -98,9 +115,39 @@ func TestPlantedBugsAreCaughtByName(t *testing.T) {
 	}
 }
 
+// What a test alone catches is in the shell. The test fails where the bug is planted, by its own words: it compiles,
+// and it runs to its end.
+func TestPlantedBugsOfTheShellFailTheirTests(t *testing.T) {
+	bugs := slices.DeleteFunc(plantedBugs(t), func(b planted.Bug) bool { return !b.ByTest() })
+	for _, b := range wanted(t, bugs, bugs[:1]) {
+		t.Run(b.Name, func(t *testing.T) {
+			t.Parallel()
+			out, failed, err := b.RunTest("..", t.TempDir())
+			switch {
+			case err != nil:
+				t.Fatal(err)
+			case !failed || !strings.Contains(out, "--- FAIL: "+b.Claim) && !strings.Contains(out, "panic: pool: BUG: "):
+				t.Errorf("%s in %s does not fail: %s", b.Claim, b.Scenario, out)
+			default:
+				t.Log(firstFailure(out))
+			}
+		})
+	}
+}
+
+// firstFailure is the first line that says what is wrong.
+func firstFailure(out string) string {
+	for line := range strings.Lines(out) {
+		if strings.Contains(line, "_test.go:") || strings.Contains(line, "BUG") {
+			return strings.TrimSpace(line)
+		}
+	}
+	return out
+}
+
 // The table has a row for each bug, and no other, and something catches each.
 func TestPlantedBugsHaveARowInTheTable(t *testing.T) {
-	bugs, rows := plantedBugs(t), plantedRows(t)
+	bugs, rows := planted.Measured(plantedBugs(t)), plantedRows(t)
 	for _, b := range bugs {
 		r, ok := rows[b.Name]
 		if !ok || r.Claim != b.Claim || r.Scenario != b.Scenario {

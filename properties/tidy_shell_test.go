@@ -11,13 +11,10 @@ import (
 // shellBranches are the functions of package pool that branch on what the core knows, and why they
 // may. The core decides; the shell carries out.
 var shellBranches = map[string]string{
-	"fire":              "it feeds the deadlines that are due",
-	"stats":             "it counts for a report",
-	"suspectLocked":     "it has a page diagnosed that is in doubt, which changes nothing",
-	"happenedLocked":    "it forgets what the core has taken off its books",
-	"checkLocked":       "it compares its books with the core's",
-	"probeSilentLocked": "it says which limit was reached",
-	"resetSilentLocked": "it says which limit was reached",
+	"fire":           "it feeds the deadlines that are due, in the core's order",
+	"stats":          "it counts for a report",
+	"happenedLocked": "it forgets the names of what the core has taken off its books",
+	"checkLocked":    "it compares its books with the core's, and reports a bug",
 }
 
 // Who decides on pool state outside the core decides where no search looks.

@@ -257,7 +257,7 @@ func hashStep(h uint64, now core.Time, e *core.Event, effects []core.Effect) uin
 	h = mix(h, uint64(e.Memory)^uint64(e.Browser)^uint64(e.Context)<<32^uint64(e.MaxLease)<<8^uint64(e.MaxIdle)^uint64(e.Jitter)^uint64(e.Operation)<<16)
 	for i := range effects {
 		f := &effects[i]
-		h = mix(h, uint64(f.Kind)|uint64(f.How)<<8|uint64(f.Reason)<<16|flag(f.Force, 24)|flag(f.Kept, 25)|flag(f.Halt, 26))
+		h = mix(h, uint64(f.Kind)|uint64(f.How)<<8|uint64(f.Reason)<<16|flag(f.Force, 24)|flag(f.Kept, 25)|flag(f.Halt, 26)|flag(f.Suspect, 27)|uint64(f.Of)<<32)
 		h = mix(h, uint64(f.Operation))
 		h = mix(h, uint64(f.Request)<<32^uint64(f.Call))
 		h = mix(h, uint64(f.Generation))

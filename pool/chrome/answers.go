@@ -13,9 +13,9 @@ import (
 // what Chrome itself sends over a WebSocket.
 const maxAnswer = 256 << 20
 
-// bound is how long messages may be. What the driver itself has asked for is bound by maxAnswer at least.
+// bound is how long messages may be. Of what a page says unasked only talkLongest is read. What the driver itself has asked for is bound by maxAnswer at least.
 func (w *wire) bound() bound {
-	return bound{most: w.maxAnswer, of: func(begin []byte) int64 {
+	return bound{most: min(w.maxAnswer, talkLongest), of: func(begin []byte) int64 {
 		if id, ok := answerID(begin); ok {
 			w.mu.Lock()
 			waiter := w.mu.waiting[id]
@@ -23,6 +23,8 @@ func (w *wire) bound() bound {
 			if waiter.answer == nil {
 				return w.maxAnswer
 			}
+		} else if talks(begin) {
+			return talkLongest
 		}
 		return max(w.maxAnswer, maxAnswer)
 	}}
@@ -42,11 +44,7 @@ func answerID(begin []byte) (int64, bool) {
 // tooLong fails the call whose answer is too long, or drops the event.
 func (w *wire) tooLong(large *oversized) {
 	msg := new(cdproto.Message)
-	const session = `"sessionId":"` // it stands at the end
-	if at := bytes.LastIndex(large.last, []byte(session)); at >= 0 {
-		id, _, _ := bytes.Cut(large.last[at+len(session):], []byte(`"`))
-		msg.SessionID = target.SessionID(id)
-	}
+	msg.SessionID = target.SessionID(sessionOf(large.last))
 	if id, ok := answerID(large.begin); ok {
 		msg.ID = id
 		msg.Error = &cdproto.Error{Code: refusedCode, Message: fmt.Sprintf(
@@ -54,8 +52,8 @@ func (w *wire) tooLong(large *oversized) {
 		w.answered(msg)
 		return
 	}
-	_, rest, _ := bytes.Cut(large.begin, []byte(`"method":"`))
-	method, _, _ := bytes.Cut(rest, []byte(`"`))
+	w.withinBudget(large.begin, large.last, int(large.size))
+	method, _ := methodOf(large.begin)
 	msg.Method = cdproto.MethodType(method)
 	w.mu.Lock()
 	l := w.mu.sessions[msg.SessionID]

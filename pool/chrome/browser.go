@@ -23,7 +23,11 @@ const (
 	disposeTimeout, disposeRetry = 250 * time.Millisecond, 10 * time.Millisecond
 	// killTimeout is how long a browser that was killed may take to go.
 	killTimeout = 5 * time.Second
+	// busyLook is how often a ping that is not answered looks whether bytes arrive.
+	busyLook = 100 * time.Millisecond
 )
+
+var errBusy = errors.New("the browser sends other messages")
 
 // browser is one running browser.
 type browser struct {
@@ -62,6 +66,7 @@ type browser struct {
 		profiles map[cdp.BrowserContextID]*profile
 		traces   map[target.SessionID]*trace
 		owned    map[target.SessionID]*tab // by the driver's own session
+		busy     time.Time                 // when it last sent something instead of an answer to a ping
 	}
 }
 
@@ -83,6 +88,7 @@ func newBrowser(s settings, p *process, l link) *browser {
 	b.mu.traces = make(map[target.SessionID]*trace)
 	b.mu.owned = make(map[target.SessionID]*tab)
 	b.wire = newWire(l, b.observe)
+	b.wire.flooded = b.flooded
 	b.wire.maxAnswer, b.wire.owner = s.MaxAnswer, s.owner
 	b.wire.start()
 	b.wire.loops.Go(b.audits)
@@ -159,15 +165,40 @@ func (b *browser) Lost() <-chan struct{} { return b.ending }
 // closed.
 func (b *browser) Ended() <-chan error { return b.ended }
 
-// Ping waits for the browser's main thread to answer, or for ctx.
+// Ping waits for the browser's main thread to answer, or for ctx. A browser that sends a long
+// message, or many, is busy and not lost, though it answers nothing meanwhile: once after each
+// answer, bytes that arrive count as one.
 func (b *browser) Ping(ctx context.Context) error {
+	began := time.Now()
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	if b.mayBeBusy() {
+		go func() {
+			for ctx.Err() == nil && !b.wire.link.heard().After(began) {
+				select {
+				case <-ctx.Done():
+				case <-time.After(busyLook):
+				}
+			}
+			stop(errBusy)
+		}()
+	}
 	_, err := call(ctx, b.wire, "", chromebrowser.GetVersion, cdp.Empty{})
+	if errors.Is(err, errBusy) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.mu.busy = time.Now()
+		return nil
+	}
 	return err
 }
 
-// Activity is when bytes of the browser last arrived, on the pipe or the connection to it. A
-// browser that sends a long message is alive, though it answers nothing else meanwhile.
-func (b *browser) Activity() time.Time { return b.wire.link.heard() }
+// mayBeBusy reports whether the browser has answered anything since it was last taken for busy.
+func (b *browser) mayBeBusy() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.mu.busy.IsZero() || b.wire.replies.heard().After(b.mu.busy)
+}
 
 // Close asks the browser to end and waits for that until ctx ends, then kills it and waits for up
 // to 5 seconds more. Nil: no process of it is left, and its folder was removed as far as that is

@@ -165,6 +165,13 @@
 // A page that its script, its holder or a user of the browser closes ends its lease with
 // ErrPageClosed. It has not crashed.
 //
+// # Floods
+//
+// What a page sends unasked has a budget: its console, its network, its addresses, changes of its
+// document. Beyond it what it logs and loads is not heard any more until its next document, which
+// its Diagnostics say. A page that floods with what the driver needs, such as addresses of 2 MB, is
+// closed, and its lease ends with ErrPageClosed.
+//
 // # The audit
 //
 // Now and then the driver asks the browser for everything that is open. What is on nobody's books
@@ -176,10 +183,9 @@
 // The tabs of a browser share processes for drawing, the network and storage, which can hang while
 // the browser answers. The browser that a Launcher or a Remote returns has a method
 // Check(context.Context) error, which uses each of these processes once and kills one of the
-// launcher's that hangs, so that Chrome starts another; and a method Activity() time.Time, which
-// says when bytes of the browser last arrived. The first check opens a page in a context of its
-// own, which stays until the browser is closed. That page is no tab, and the pool's promise never
-// to have more than MaxPages tabs and one spare does not count it.
+// launcher's that hangs, so that Chrome starts another. The first check opens a page in a context
+// of its own, which stays until the browser is closed. That page is no tab, and the pool's promise
+// never to have more than MaxPages tabs and one spare does not count it.
 //
 // # Where it runs
 //

@@ -58,6 +58,10 @@ type line struct {
 	once   sync.Once
 	diary  *diary
 	asked  asked
+	// flooded ends the page, which has sent too much; nil: nobody can. It runs on the pump.
+	flooded func(says string)
+	// configured says that the domain Network has settings, which end when it is disabled.
+	configured atomic.Bool
 
 	mu struct {
 		sync.Mutex
@@ -70,8 +74,10 @@ type line struct {
 		renewed           bool // the next DOM.getDocument is chromedp's own
 		dropped           int  // messages of the page's talk and network
 		damaged           bool
-		unheard           int // commands since the last message that chromedp was given
+		unheard           int             // commands since the last message that chromedp was given
+		silent            map[hushed]bool // what was disabled for the page's document; true: the browser has done it
 
+		deafened   int              // how many times the domain Network was
 		primary    target.SessionID // the session that begin began with; empty: there is none yet
 		attachment *attachment      // nil: chromedp is attached
 		styled     bool             // CSS is enabled in primary
@@ -223,6 +229,7 @@ func (l *line) Write(_ context.Context, msg *cdproto.Message) error {
 		l.mu.Unlock()
 	}
 	l.style(msg.SessionID, method)
+	l.hearNetwork(msg.SessionID, method)
 	if text := l.asked.command(msg.ID, method, msg.Params); text != "" {
 		l.checkSelector(msg.SessionID, text)
 	}
@@ -299,6 +306,9 @@ func (l *line) event(msg *cdproto.Message) {
 		return
 	}
 	l.diary.event(msg)
+	if msg.Method == cdproto.EventPageFrameNavigated && bytes.HasPrefix(msg.Params, l.diary.begin) {
+		l.hearDocument(msg.SessionID)
+	}
 	if l.heed != nil {
 		l.heed(msg)
 	}

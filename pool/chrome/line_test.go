@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,6 +26,8 @@ type stub struct {
 	says     *io.PipeWriter
 	hears    *chromedp.PipeConn
 	observed chan cdproto.MethodType
+	// time is what the budgets go by. Each message that has one takes a tick.
+	time, tick atomic.Int64
 }
 
 func newStub(t *testing.T) *stub { return newStubWith(t, maxAnswer) }
@@ -43,6 +46,8 @@ func newStubWith(t *testing.T, most int64) *stub {
 		newPipe(answersOut, commandsIn), func(msg *cdproto.Message) { s.observed <- msg.Method },
 	)
 	s.wire.maxAnswer, s.wire.owner = most, "Launcher"
+	s.tick.Store(int64(10 * time.Millisecond))
+	s.wire.budgets.now = func() time.Time { return epoch.Add(time.Duration(s.time.Add(s.tick.Load()))) }
 	s.wire.start()
 	t.Cleanup(func() {
 		s.hears.Close()

@@ -41,6 +41,8 @@ func (a *arrivals) heard() time.Time {
 	return time.Time{}
 }
 
+func (a *arrivals) note() { a.last.Store(int64(time.Since(epoch))) }
+
 // of returns a reader of what r reads.
 func (a *arrivals) of(r io.Reader) io.Reader { return arrivalsOf{r, a} }
 
@@ -52,7 +54,7 @@ type arrivalsOf struct {
 func (r arrivalsOf) Read(into []byte) (int, error) {
 	n, err := r.Reader.Read(into)
 	if n > 0 {
-		r.last.Store(int64(time.Since(epoch)))
+		r.note()
 	}
 	return n, err
 }

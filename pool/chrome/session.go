@@ -94,7 +94,7 @@ func (t *tab) newSession() (*session, error) {
 	s.terms = sessionTerms{turn: make(chan struct{}, 1), has: new(terms)}
 	s.line.claims, s.line.watch = s.claims, s.watch
 	s.line.cause = func() error { return context.Cause(s.life) }
-	s.line.heed = s.heed
+	s.line.heed, s.line.flooded = s.heed, t.flooded
 	s.line.guard = newGuard(t, s.line)
 	s.line.attach()
 	report := func(format string, values ...any) {

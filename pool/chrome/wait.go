@@ -1,6 +1,7 @@
 package chrome
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -130,8 +131,11 @@ func WaitNetworkIdle(most int, quiet time.Duration) chromedp.Action[chromedp.Voi
 		if err != nil {
 			return err
 		}
-		since := time.Now()
+		since, deafened := time.Now(), p.session.line.deafened()
 		err = until(ctx, func() (bool, error) {
+			if err := p.session.line.deaf(deafened); err != nil {
+				return false, err
+			}
 			now := time.Now()
 			flying, moved := p.session.line.diary.traffic()
 			switch {
@@ -205,11 +209,21 @@ func (e *LoadError) Unwrap() error { return e.Err }
 // HTTP.
 func Navigate(address string) chromedp.Action[int] {
 	return func(ctx context.Context, t *chromedp.Target) (int, error) {
+		// A response whose news was switched off is none that was good.
+		heard := func() error { return nil }
+		if p, err := pageOf(ctx, "Navigate"); err == nil && httpURL(address) {
+			l := p.session.line
+			times, deaf := l.deafened(), l.deaf(l.deafened())
+			heard = func() error { return cmp.Or(deaf, l.deaf(times)) }
+		}
 		response, err := chromedp.NavigateResponse(address)(ctx, t)
 		if failed := (*chromedp.LoadError)(nil); errors.As(err, &failed) &&
 			failed.ErrorText == "net::ERR_INVALID_AUTH_CREDENTIALS" {
 			// Chromium makes this of it; headless-shell shows the server's page.
 			return http.StatusUnauthorized, nil
+		}
+		if err == nil && response == nil {
+			err = heard()
 		}
 		if err != nil || response == nil || !httpURL(response.URL) {
 			return 0, err

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/chromedp/cdproto"
 	"github.com/chromedp/cdproto/cdp"
@@ -34,6 +35,11 @@ type wire struct {
 	// observe sees every event before the line it belongs to. It runs on the pump and must not
 	// block.
 	observe func(msg *cdproto.Message)
+	// flooded is told of a session, or of a page, that has sent too much unasked, and of its line. It
+	// runs on the pump.
+	flooded func(from string, l *line, says string)
+	budgets budgets
+	replies arrivals       // of messages that answer a command
 	lost    chan struct{}  // closed when nothing more will come from the browser
 	garbage error          // why what came could not be read, if so; set before lost is closed
 	wake    chan struct{}  // holds one token when unsent may have grown
@@ -59,6 +65,8 @@ type waiter struct {
 
 func newWire(l link, observe func(*cdproto.Message)) *wire {
 	w := &wire{link: l, maxAnswer: maxAnswer, observe: observe, lost: make(chan struct{}), wake: make(chan struct{}, 1)}
+	w.flooded = func(string, *line, string) {}
+	w.budgets = budgets{now: time.Now, spent: make(map[string]*[spenders]spent)}
 	w.mu.waiting = make(map[int64]waiter)
 	w.mu.sessions = make(map[target.SessionID]*line)
 	return w
@@ -89,7 +97,7 @@ func (w *wire) pump() {
 		if err != nil {
 			return
 		}
-		if w.console(text) {
+		if !w.withinBudget(text, text, len(text)) || w.console(text) {
 			continue
 		}
 		msg := new(cdproto.Message)
@@ -130,6 +138,7 @@ func (w *wire) console(text []byte) bool {
 // answered gives an answer to who waits for it. Nobody does where a caller gave up, or asked for
 // none.
 func (w *wire) answered(msg *cdproto.Message) {
+	w.replies.note()
 	w.mu.Lock()
 	waiter, ok := w.mu.waiting[msg.ID]
 	delete(w.mu.waiting, msg.ID)
@@ -258,6 +267,11 @@ func (w *wire) send(session target.SessionID, method string, params jsonv2.Value
 	id := w.mu.lastID
 	if to.answer != nil || to.then != nil || to.line != nil {
 		w.mu.waiting[id] = to
+	}
+	if configures(method) {
+		if l := w.mu.sessions[session]; l != nil {
+			l.configured.Store(true)
+		}
 	}
 	w.mu.unsent = append(w.mu.unsent, &cdproto.Message{
 		ID: id, SessionID: session, Method: cdproto.MethodType(method), Params: params,

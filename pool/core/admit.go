@@ -76,131 +76,99 @@ func (s *State) admitted(r *Request) bool {
 		return true
 	}
 	k := s.at(r.Affinity)
-	return s.permits(r.Class) > 0 && s.underCap(k) && (k.idle > 0 || int(k.owned()) < s.Settings.AffinityTabs)
+	h := s.holding(k)
+	return s.permits(r.Class) > 0 && s.underCap(k) && (h.idle > 0 || int(h.owned) < s.Settings.AffinityTabs)
 }
 
-// owned is how many tabs of an affinity count towards AffinityTabs: its bound ones and those that
-// open inside its primary, less those of which an operation is overdue.
-func (k affinity) owned() int32 { return k.bound - k.overdue + k.openings }
-
-// freshen brings everything up to date that is derived from the affinities that were touched.
-func (s *State) freshen() {
-	for _, a := range s.dirty {
-		s.at(a).dirty = false
-		s.refresh(a)
-	}
-	s.dirty = s.dirty[:0]
+// A holding is what an affinity has of tabs that are not on their way out and not overdue.
+type holding struct {
+	owned    int32          // those that count towards AffinityTabs: bound ones, and those that are opened for it
+	idle     int32          // of those
+	coming   int32          // on their way to idle, and promised to nobody
+	promised [Classes]int32 // on their way to idle, and promised to a request of a class
+	entitled int32          // promised to a nested request at or above ReservedPriority
+	room     int32          // how many more root leases and tabs RootCap and AffinityTabs allow
 }
 
-func (s *State) refresh(a Affinity) {
-	k := s.at(a)
-	idle, openings, coming, overdue, almost := int32(0), int32(0), int32(0), int32(0), int32(0)
+func (s *State) holding(k affinity) (h holding) {
 	for i := k.Tabs; i != None; i = s.Tabs[i].Next {
-		switch t := &s.Tabs[i]; {
-		case t.State == Idle:
-			idle++
-		case s.almostIdle(t):
-			almost++
-			coming++
-		case t.Overdue && t.bound():
-			overdue++
-		case t.Doomed || t.Overdue:
-		case t.State == Opening:
-			openings++
-			fallthrough
-		case t.State >= Probing && t.State <= Resetting:
-			if t.Pinned == 0 {
-				coming++
-			}
-		}
-	}
-	s.openings += openings - k.openings
-	k.idle, k.openings, k.coming, k.overdue = idle, openings, coming, overdue
-	if warm := idle+almost > 0 && k.waiting != [Classes]int32{}; warm != k.warmWaiting {
-		s.listWarm(a, warm)
-	}
-	s.refreshNeeds(k)
-	for c := Root; c < Classes; c++ {
-		if k.queue[c] == None || c != Nested && k.eligible == 0 {
+		t := &s.Tabs[i]
+		if t.Overdue || t.Doomed || t.State >= Closing {
 			continue
 		}
-		heads, inside := s.headsOf(k)
-		k.listed[c] = true
-		heads[c] = insert(headArena{s, c}, heads[c], int32(a))
-		if s.listsInside(k) {
-			k.listedInside[c] = true
-			inside[c] = insert(insideArena{headArena{s, c}}, inside[c], int32(a))
+		h.owned++
+		r, promised := s.requestIndex.get(uint64(t.Pinned))
+		switch {
+		case t.State == Idle:
+			h.idle++
+		case promised:
+			h.promised[s.Requests[r].Class]++
+			h.entitled += s.entitled(&s.Requests[r])
+		case t.State != Leased:
+			h.coming++
 		}
 	}
+	h.room = min(int32(s.Settings.RootCap)-k.rootLeases, int32(s.Settings.AffinityTabs)-h.owned)
+	return h
 }
 
-// listWarm puts an affinity among those that have a waiting request and a tab that is idle, or
-// almost, or takes it out.
-func (s *State) listWarm(a Affinity, warm bool) {
+// passes says whether the limits of an affinity let its requests of a class through.
+func (s *State) passes(a Affinity, c Class) bool { return c == Nested || s.holding(s.at(a)).room > 0 }
+
+// letsThrough says whether the limits of an affinity let a root request of it through that waits and
+// was promised nothing.
+func (s *State) letsThrough(k affinity) bool {
+	if k.waitingRoots() == 0 {
+		return false
+	}
+	h := s.holding(k)
+	return h.room > 0 && k.waitingRoots() > h.promised[Root]+h.promised[Urgent]
+}
+
+// Shortage is what the waiting requests of an affinity could use together.
+type Shortage struct {
+	Tabs     [Classes]int32 // beyond those that are coming for them
+	Permits  [Classes]int32 // root leases, but for the root limit and the reserve
+	Entitled int32          // how many of the tabs of nested ones are for those at or above ReservedPriority
+}
+
+// Shortage is what an affinity is short of. What it has idle, and what is coming for it anyway, is
+// its requests': the nested ones come first, then the urgent ones.
+func (s *State) Shortage(a Affinity) Shortage {
 	k := s.at(a)
-	k.warmWaiting = warm
-	if warm {
-		k.warmAt = int32(len(s.warmWaiting))
-		s.warmWaiting = append(s.warmWaiting, a)
-		return
+	h := s.holding(k)
+	coming := h.idle + h.coming
+	tabs := int32(s.Settings.AffinityTabs) - h.owned + coming + h.promised[Root] + h.promised[Urgent]
+	short := Shortage{Permits: k.waiting}
+	for c, n := range k.waiting {
+		short.Tabs[c] = n - h.promised[c]
 	}
-	last := s.warmWaiting[len(s.warmWaiting)-1]
-	s.warmWaiting[k.warmAt], s.at(last).warmAt = last, k.warmAt
-	s.warmWaiting = s.warmWaiting[:len(s.warmWaiting)-1]
+	limit(&short.Tabs, h.room)
+	limit(&short.Permits, min(int32(s.Settings.RootCap)-k.rootLeases, tabs))
+	for _, c := range [...]Class{Nested, Urgent, Root} {
+		own := min(short.Tabs[c], coming)
+		short.Tabs[c], coming = short.Tabs[c]-own, coming-own
+	}
+	short.Permits[Nested], short.Entitled = 0, min(k.entitled-h.entitled, short.Tabs[Nested])
+	return short
 }
 
-// refreshNeeds brings up to date how many tabs an affinity's requests could use. What it has idle,
-// and what is coming for it anyway, is theirs: the nested ones come first, then the urgent ones.
-func (s *State) refreshNeeds(k affinity) {
-	var unpromised [Classes]int32
-	for c := range unpromised {
-		unpromised[c] = k.waiting[c] - k.promised[c]
-	}
-	free := int32(s.Settings.RootCap) - k.rootLeases
-	room := min(free, int32(s.Settings.AffinityTabs)-k.owned())
-	urgent := max(0, min(unpromised[Urgent], room))
-	others := max(0, min(unpromised[Root], room-urgent))
-	own := k.idle + k.coming
-	forRoots := max(0, own-unpromised[Nested])
-	needs := [Classes]int32{
-		Nested: max(0, unpromised[Nested]-own),
-		Urgent: max(0, urgent-forRoots),
-		Root:   max(0, others-max(0, forRoots-urgent)),
-	}
-	with := max(0, min(free, int32(s.Settings.AffinityTabs)-k.owned()+own+k.promised[Root]+k.promised[Urgent]))
-	permits := [Classes]int32{Urgent: min(k.waiting[Urgent], with)}
-	permits[Root] = min(k.waiting[Root], with-permits[Urgent])
-	entitled := min(k.entitled, needs[Nested])
-	forOwn, ownEntitled := [Classes]int32{}, int32(0)
-	if k.Own {
-		forOwn, ownEntitled = needs, entitled
-	}
-	s.entitledNeeds += entitled - k.entitledNeed
-	s.ownEntitled += ownEntitled - k.ownEntitled
-	for c := range needs {
-		s.needs[c] += needs[c] - k.needs[c]
-		s.ownNeeds[c] += forOwn[c] - k.ownNeeds[c]
-		s.permitsWanted[c] += permits[c] - k.permits[c]
-	}
-	k.eligible, k.needs, k.permits, k.entitledNeed = urgent+others, needs, permits, entitled
-	k.ownNeeds, k.ownEntitled = forOwn, ownEntitled
+// limit leaves root requests so much, the urgent ones first.
+func limit(n *[Classes]int32, most int32) {
+	n[Urgent] = max(0, min(n[Urgent], most))
+	n[Root] = max(0, min(n[Root], most-n[Urgent]))
 }
 
-// unlist takes an affinity out of the heads, before its first request, its admission or its primary
-// changes.
-func (s *State) unlist(a Affinity) {
-	k := s.at(a)
-	heads, inside := s.headsOf(k)
-	for c := Root; c < Classes; c++ {
-		if k.listed[c] {
-			heads[c] = remove(headArena{s, c}, heads[c], int32(a))
-			k.listed[c] = false
-		}
-		if k.listedInside[c] {
-			inside[c] = remove(insideArena{headArena{s, c}}, inside[c], int32(a))
-			k.listedInside[c] = false
-		}
+// sum adds up what affinities of a heap of heads are short of, from a on down, up to most. Those
+// that are short of nothing have tabs or leases already, so it looks at no more than there are of
+// these and of what it adds up.
+func (s *State) sum(a int32, c Class, most int32, of func(Shortage) int32) int32 {
+	if a == None || most <= 0 {
+		return 0
 	}
+	n := min(most, of(s.Shortage(Affinity(a))))
+	n += s.sum(s.keys[a].links[c].left, c, most-n, of)
+	return n + s.sum(s.keys[a].links[c].right, c, most-n, of)
 }
 
 // admitAgain notes, before an event, whether the limits of all root requests are shut; a permit that
@@ -225,21 +193,18 @@ func (s *State) enqueue(r Request) {
 		s.places = append(s.places, links{})
 	}
 	s.Requests[i] = r
-	s.requestIndex.put(uint64(r.ID), i)
 	s.touch(r.Affinity)
-	s.at(r.Affinity).waiting[r.Class]++
-	s.waiting[r.Class]++
 	s.queue(i)
-	if s.usedUp(&r) {
-		s.exhausted++
-	}
 }
 
 func (s *State) dequeue(i int32) {
 	s.unpromise(i)
-	s.unqueue(i)
 	r := s.Requests[i]
-	s.at(r.Affinity).waiting[r.Class]--
+	s.touch(r.Affinity)
+	k := s.at(r.Affinity)
+	s.lead(k, &r, remove(requestArena{s}, k.queue[r.Class], i))
+	k.entitled -= s.entitled(&r)
+	k.waiting[r.Class]--
 	s.waiting[r.Class]--
 	if s.usedUp(&r) {
 		s.exhausted--
@@ -249,25 +214,32 @@ func (s *State) dequeue(i int32) {
 	s.FreeRequests = append(s.FreeRequests, i)
 }
 
-// queue and unqueue put a request among those of its affinity that were promised nothing, and take
-// it out. The affinity is touched first, for the heads are ordered by the first of each queue.
+// queue puts a request among those that wait.
 func (s *State) queue(i int32) {
 	r := &s.Requests[i]
-	s.touch(r.Affinity)
 	k := s.at(r.Affinity)
-	k.queue[r.Class] = insert(requestArena{s}, k.queue[r.Class], i)
-	if s.entitled(r) {
-		k.entitled++
+	s.requestIndex.put(uint64(r.ID), i)
+	k.entitled += s.entitled(r)
+	k.waiting[r.Class]++
+	s.waiting[r.Class]++
+	if s.usedUp(r) {
+		s.exhausted++
 	}
+	s.lead(k, r, insert(requestArena{s}, k.queue[r.Class], i))
 }
 
-func (s *State) unqueue(i int32) {
-	r := &s.Requests[i]
-	s.touch(r.Affinity)
-	k := s.at(r.Affinity)
-	k.queue[r.Class] = remove(requestArena{s}, k.queue[r.Class], i)
-	if s.entitled(r) {
-		k.entitled--
+// lead notes who is the first now of the requests of one's affinity and class. The heads are ordered
+// by it.
+func (s *State) lead(k affinity, r *Request, first int32) {
+	c, heads := r.Class, s.headsOf(k)
+	if first == k.queue[c] {
+		return
+	}
+	if k.queue[c] != None {
+		heads[c] = remove(headArena{s, c}, heads[c], int32(r.Affinity))
+	}
+	if k.queue[c] = first; first != None {
+		heads[c] = insert(headArena{s, c}, heads[c], int32(r.Affinity))
 	}
 }
 
@@ -284,9 +256,14 @@ func (s *State) reserved(priority int32) bool {
 	return s.Settings.ReservedPages > 0 && int(priority) >= s.Settings.ReservedPriority
 }
 
-// entitled says whether a request is a nested one for which the pool grows to MaxPages. Of the root
+// entitled is 1 where a request is a nested one for which the pool grows to MaxPages. Of the root
 // ones these are the urgent ones.
-func (s *State) entitled(r *Request) bool { return r.Class == Nested && s.reserved(r.Priority) }
+func (s *State) entitled(r *Request) int32 {
+	if r.Class == Nested && s.reserved(r.Priority) {
+		return 1
+	}
+	return 0
+}
 
 // waitingRoots is how many root requests of an affinity wait.
 func (k affinity) waitingRoots() int32 { return k.waiting[Root] + k.waiting[Urgent] }
@@ -294,14 +271,10 @@ func (k affinity) waitingRoots() int32 { return k.waiting[Root] + k.waiting[Urge
 // promise keeps a tab that is being opened or probed for a request, which takes no other but an
 // idle one of its own affinity until that is answered or overdue.
 func (s *State) promise(r, i int32) {
-	s.unqueue(r)
 	q := &s.Requests[r]
-	k := s.at(q.Affinity)
-	k.pins[q.Class] = insert(requestArena{s}, k.pins[q.Class], r)
-	k.promised[q.Class]++
-	s.promised++
+	s.touch(q.Affinity)
+	q.AdmittedAt = s.admittedFrom(q)
 	q.Pin, s.Tabs[i].Pinned = i, q.ID
-	q.AdmittedAt = min(q.AdmittedAt, s.admittedSince(q))
 }
 
 // unpromise ends the promise that a request has, if any; unpin ends that of a tab. Whoever had it
@@ -314,13 +287,7 @@ func (s *State) unpromise(r int32) {
 	s.touch(q.Affinity)
 	startup, probe := s.spent(q, s.admittedFrom(q), q.Pin)
 	q.Startup, q.Probe, q.CountedTo = q.Startup+startup, q.Probe+probe, s.Now
-	s.Tabs[q.Pin].Pinned = 0
-	k := s.at(q.Affinity)
-	k.pins[q.Class] = remove(requestArena{s}, k.pins[q.Class], r)
-	k.promised[q.Class]--
-	s.promised--
-	q.Pin = None
-	s.queue(r)
+	q.Pin, s.Tabs[q.Pin].Pinned = None, 0
 }
 
 func (s *State) unpin(i int32) {
@@ -333,9 +300,28 @@ func (s *State) unpin(i int32) {
 // what is coming for them already: nested ones, and as many root ones as the limits allow. It is the
 // shortage that eviction and opening go by.
 func (s *State) need() int32 {
-	s.freshen()
-	return s.couldHave(s.needs)
+	n := s.needs(&s.heads)
+	for c, own := range s.needs(&s.ownHeads) {
+		n[c] += own
+	}
+	return s.couldHave(n)
 }
+
+// needs is how many more tabs those of a list of heads could use, by class: no more than they get
+// permits for, and than any pool has.
+func (s *State) needs(heads *[Classes]int32) (n [Classes]int32) {
+	if *heads == noSlots {
+		return n
+	}
+	for c := Root; c < Classes; c++ {
+		most := min(s.permits(c), s.most())
+		n[c] = s.sum(heads[c], c, most, func(short Shortage) int32 { return short.Tabs[c] })
+	}
+	return n
+}
+
+// most is more than there can ever be tabs.
+func (s *State) most() int32 { return int32(s.Settings.MaxPages) + 2 }
 
 // waits splits the time that a request has waited. Up to the last moment at which a limit stopped
 // it, it waited for admission. From then on, the time during which its tab (the one promised to it,
@@ -343,7 +329,6 @@ func (s *State) need() int32 {
 // startup, that during which it was probed is probe, and what is left is waiting for a tab. The
 // tabs of promises that were broken count too.
 func (s *State) waits(r *Request, i int32) Waits {
-	s.freshen()
 	from := s.admittedFrom(r)
 	w := Waits{Admission: from - r.Arrived, Startup: r.Startup, Probe: r.Probe}
 	switch {
@@ -384,7 +369,7 @@ func (s *State) admittedSince(r *Request) Time {
 	switch {
 	case r.Class == Nested:
 		return r.Arrived
-	case s.permits(r.Class) <= 0 || k.eligible == 0:
+	case s.permits(r.Class) <= 0 || !s.letsThrough(k):
 		return s.Now
 	case r.Class == Urgent:
 		return max(r.Arrived, s.UrgentOpen, k.OpenSince)

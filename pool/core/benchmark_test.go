@@ -9,24 +9,7 @@ import (
 // the other three, and this many requests of other affinities wait for the root limit.
 func warmPool(b *testing.B, waiting int) (*State, []Effect) {
 	b.Helper()
-	settings, err := Settings{MaxPages: 4, MaxWaiting: 1 << 20}.Resolve()
-	if err != nil {
-		b.Fatal(err)
-	}
-	s := New(settings)
-	// Whatever is asked of the browser is done at once.
-	var tell func(Event)
-	tell = func(e Event) {
-		for _, f := range s.Step(0, e, nil) {
-			switch f.Kind {
-			case Launch:
-				tell(Event{Kind: Done, Of: Launch, Browser: f.Browser})
-			case OpenTab:
-				tell(Event{Kind: Done, Of: OpenTab, Tab: f.Tab})
-			}
-		}
-	}
-	tell(Event{})
+	s, tell := servedPool(b, true)
 	for r, a := range []Affinity{1, 2, 2, 2} {
 		tell(Event{Kind: Requested, Request: RequestID(r + 1), Affinity: a})
 	}
@@ -71,4 +54,51 @@ func BenchmarkStepQueue(b *testing.B) {
 			}
 		})
 	}
+}
+
+// BenchmarkStepShort is a request that waits behind others that no limit stops, because nothing that
+// is being opened is there yet, and is given up.
+func BenchmarkStepShort(b *testing.B) {
+	for _, waiting := range []int{10, 10_000, 100_000} {
+		b.Run(fmt.Sprintf("waiting=%d", waiting), func(b *testing.B) {
+			s, tell := servedPool(b, false)
+			for r := range waiting {
+				tell(Event{Kind: Requested, Request: RequestID(r + 100), Affinity: Affinity(r + 3)})
+			}
+			if s.need() == 0 {
+				b.Fatal("nobody is short of a tab")
+			}
+			out := make([]Effect, 0, 16)
+			id := RequestID(1 << 20)
+			b.ReportAllocs()
+			for b.Loop() {
+				id++
+				out = s.Step(0, Event{Kind: Requested, Request: id, Affinity: 2}, out[:0])
+				out = s.Step(0, Event{Kind: Abandoned, Request: id}, out[:0])
+			}
+		})
+	}
+}
+
+// servedPool is a pool of four whose browser does what it is asked at once, but for opening tabs,
+// if these are not to open.
+func servedPool(b *testing.B, opens bool) (s *State, tell func(Event)) {
+	b.Helper()
+	settings, err := Settings{MaxPages: 4, MaxWaiting: 1 << 20}.Resolve()
+	if err != nil {
+		b.Fatal(err)
+	}
+	s = New(settings)
+	tell = func(e Event) {
+		for _, f := range s.Step(0, e, nil) {
+			switch {
+			case f.Kind == Launch:
+				tell(Event{Kind: Done, Of: Launch, Browser: f.Browser})
+			case f.Kind == OpenTab && opens:
+				tell(Event{Kind: Done, Of: OpenTab, Tab: f.Tab})
+			}
+		}
+	}
+	tell(Event{})
+	return s, tell
 }

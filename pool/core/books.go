@@ -57,9 +57,8 @@ func (b *books) same(what string, of any, counted, says int32) {
 // step looks whether the last step has left nothing to be done.
 func (b *books) step() {
 	s := b.state
-	if len(s.touched)+len(s.dirty)+len(s.moved) > 0 || s.callsDue {
-		b.fail("after the step, affinities %d and %d and tabs %v are to be looked at, calls %t",
-			s.touched, s.dirty, s.moved, s.callsDue)
+	if len(s.touched)+len(s.moved) > 0 || s.callsDue {
+		b.fail("after the step, affinities %d and tabs %v are to be looked at, calls %t", s.touched, s.moved, s.callsDue)
 	}
 }
 
@@ -146,31 +145,24 @@ func (b *books) affinity(a Affinity, k affinity) {
 	if k.bound == 0 && k.Generation != 0 {
 		b.fail("affinity %d is cold, and of generation %d", a, k.Generation)
 	}
-	if k.warmWaiting && (int(k.warmAt) >= len(s.warmWaiting) || s.warmWaiting[k.warmAt] != a) {
-		b.fail("affinity %d is not among those that can be served", a)
-	}
 	b.list(k.Tabs, None)
 	for c := Root; c < Classes; c++ {
 		heap(b, requestArena{s}, k.queue[c], requestArena{b.anew}, b.anew.keys[a].queue[c], "those that wait")
-		heap(b, requestArena{s}, k.pins[c], requestArena{b.anew}, b.anew.keys[a].pins[c], "those that were promised a tab")
 	}
 }
 
 // unplaced is an affinity's entry without its places in heaps, which depend on their past.
 func unplaced(k affinityIndex) affinityIndex {
-	k.queue, k.pins, k.links, k.inside, k.warmAt = noSlots, noSlots, [Classes]links{}, [Classes]links{}, 0
+	k.queue, k.links = noSlots, [Classes]links{}
 	return k
 }
 
 // queues looks at the affinities that wait.
 func (b *books) queues() {
 	s := b.state
-	b.same("affinities that can be served", "the pool", int32(len(b.anew.warmWaiting)), int32(len(s.warmWaiting)))
 	for c := Root; c < Classes; c++ {
 		heap(b, headArena{s, c}, s.heads[c], headArena{b.anew, c}, b.anew.heads[c], "heads")
-		heap(b, insideArena{headArena{s, c}}, s.inside[c], insideArena{headArena{b.anew, c}}, b.anew.inside[c], "heads with a place")
 		heap(b, headArena{s, c}, s.ownHeads[c], headArena{b.anew, c}, b.anew.ownHeads[c], "heads of their own")
-		heap(b, insideArena{headArena{s, c}}, s.ownInside[c], insideArena{headArena{b.anew, c}}, b.anew.ownInside[c], "heads of their own without a tab")
 	}
 }
 

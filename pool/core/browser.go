@@ -135,9 +135,6 @@ func (s *State) browserReady(b *Browser, checks bool) {
 			if c := &s.Contexts[i]; c.Browser == old.ID && s.orphan(int32(i)) {
 				s.closeContext(int32(i), Drain)
 			}
-			if s.isPrimary(int32(i)) {
-				s.outdate(s.Contexts[i].Affinity) // no tab opens in it any more
-			}
 		}
 	}
 	b.State, b.Since, b.HeardAt = BrowserServing, s.Now, s.Now
@@ -263,7 +260,7 @@ func (s *State) drain() bool {
 		s.beginClose(s.Standbys, Drain)
 		return true
 	default:
-		if i := s.coldest(func(t *Tab) bool { return t.Browser == b.ID && !s.at(t.Affinity).warmWaiting }); i != None {
+		if i := s.coldest(func(t *Tab) bool { return t.Browser == b.ID && s.at(t.Affinity).waiting == [Classes]int32{} }); i != None {
 			s.beginClose(i, Drain)
 			return true
 		}

@@ -91,9 +91,7 @@ func (s *State) isPrimary(i int32) bool {
 // unprimary ends a primary. Its context is closed with its last tab.
 func (s *State) unprimary(i int32) {
 	if s.isPrimary(i) {
-		a := s.Contexts[i].Affinity
-		s.outdate(a)
-		s.at(a).Primary = None
+		s.at(s.Contexts[i].Affinity).Primary = None
 	}
 }
 

@@ -359,8 +359,8 @@ func (s *State) affinity(a Affinity) affinity {
 	return k
 }
 
-// touch notes that something of an affinity is about to change: what is derived of it is stale, and
-// the end of the step looks whether it can be forgotten.
+// touch notes that something of an affinity changes in this step, at whose end it is looked whether
+// it can be forgotten.
 func (s *State) touch(a Affinity) {
 	if a == 0 {
 		return
@@ -369,20 +369,18 @@ func (s *State) touch(a Affinity) {
 	if !k.touched {
 		k.touched = true
 		s.touched = append(s.touched, a)
-		if k.eligible == 0 { // so if the limits let somebody through, it is from this step on
+		if !k.open { // so if the limits let somebody through, it is from this step on
 			k.OpenSince = s.Now
 		}
 	}
-	s.outdate(a)
 }
 
 // forget says Forget for each key that this step has left without a tab, a context, a request and a
 // call.
 func (s *State) forget() {
-	s.freshen()
 	for _, a := range s.touched {
 		k := s.at(a)
-		k.touched = false
+		k.touched, k.open = false, s.letsThrough(k)
 		s.arm(s.idleDue(a))
 		if k.Tabs == None && k.contexts == 0 && k.waiting == [Classes]int32{} && k.calls == 0 {
 			s.setDoubts(k, 0)

@@ -26,7 +26,7 @@ const (
 	Ping         // ask whether Browser is there
 	CheckBrowser // have Browser do each kind of work once
 	OpenTab      // open Tab in Context, a new one unless the pool has it, of Browser
-	ProbeTab     // ask the main thread of Tab's page
+	ProbeTab     // ask the main thread of Tab's page (Suspect: for the first time since it is in doubt)
 	RescueTab    // stop what holds the main thread of Tab (Halt: and leave its document as it is)
 	ResetTab     // bring Tab, whose scripts are stopped, back to the standby state
 	FreezeTab    // freeze Tab's page, which nobody holds
@@ -36,6 +36,10 @@ const (
 	CloseAgain   // the same once more, after a failure, a kill or a late opening; answered as CloseTab
 	KillTab      // kill the renderer of Tab
 	CloseContext // close Context, in which no tab is; Reason says why, where it is the first time
+
+	// GiveUp ends the call of an operation whose time is over: Of, and its Tab, Context or Browser.
+	// Nobody waits for its answer any more.
+	GiveUp
 
 	EffectKinds // how many there are
 )
@@ -103,11 +107,13 @@ type Effect struct {
 	Context    ContextID
 	Browser    BrowserID
 	Kind       EffectKind
+	Of         EffectKind // GiveUp: the operation. Of a tab or a context that is closing: the rung, CloseTab or KillTab
 	How        How
 	Reason     Reason
 	Force      bool // CloseBrowser: by force at once
 	Kept       bool // CloseTab, CloseAgain: the context is left
-	Halt       bool // RescueTab: the first part of a reset
+	Halt       bool // RescueTab, and GiveUp of it: the first part of a reset
+	Suspect    bool // ProbeTab, and GiveUp of it: the first probe of a tab in doubt
 }
 
 // Waits says how a request's time was spent, in nanoseconds; the parts add up to the whole.

@@ -6,21 +6,35 @@ package core
 // them, or that the root limit alone stops: to MaxPages less ReservedPages, and beyond that to
 // MaxPages for those at or above ReservedPriority. Each of capacity is a permit and a tab.
 func (s *State) grow() bool {
-	if s.Phase >= PhaseEnding || int(s.Capacity) >= s.Settings.MaxPages {
+	if s.Phase >= PhaseEnding || int(s.Capacity) >= s.Settings.MaxPages || s.waiting == [Classes]int32{} {
 		return false
 	}
-	s.freshen()
 	before := s.Capacity
 	others := max(0, s.unreserved())
-	want := s.shortage(s.permitsWanted[Urgent]+min(others, s.permitsWanted[Root]),
-		s.needs[Nested]+s.needs[Urgent]+min(others, s.needs[Root]),
-		s.ownNeeds[Nested]+s.ownNeeds[Urgent]+min(others, s.ownNeeds[Root]))
+	all, own := s.shortOf(&s.heads), s.shortOf(&s.ownHeads)
+	for c := range all.Tabs {
+		all.Tabs[c], all.Permits[c] = all.Tabs[c]+own.Tabs[c], all.Permits[c]+own.Permits[c]
+	}
+	all.Entitled += own.Entitled
+	tabs := func(n [Classes]int32) int32 { return n[Nested] + n[Urgent] + min(others, n[Root]) }
+	want := s.shortage(all.Permits[Urgent]+min(others, all.Permits[Root]), tabs(all.Tabs), tabs(own.Tabs))
 	s.Capacity = max(s.Capacity, min(s.Capacity+want, int32(s.Settings.Unreserved())))
 	// What there is now goes to the urgent ones first.
-	urgent := s.shortage(s.permitsWanted[Urgent]+s.heldPermit(), s.needs[Urgent]+s.entitledNeeds,
-		s.ownNeeds[Urgent]+s.ownEntitled)
+	urgent := s.shortage(all.Permits[Urgent]+s.heldPermit(), all.Tabs[Urgent]+all.Entitled, own.Tabs[Urgent]+own.Entitled)
 	s.Capacity = min(s.Capacity+min(want-(s.Capacity-before), urgent), int32(s.Settings.MaxPages))
 	return s.Capacity > before
+}
+
+// shortOf is what those of a list of heads are short of, as far as a pool can grow for it.
+func (s *State) shortOf(heads *[Classes]int32) (all Shortage) {
+	for c := Root; c < Classes; c++ {
+		all.Tabs[c] = s.sum(heads[c], c, s.most(), func(short Shortage) int32 { return short.Tabs[c] })
+		all.Permits[c] = s.sum(heads[c], c, s.most(), func(short Shortage) int32 { return short.Permits[c] })
+	}
+	if s.Settings.ReservedPages > 0 {
+		all.Entitled = s.sum(heads[Nested], Nested, s.most(), func(short Shortage) int32 { return short.Entitled })
+	}
+	return all
 }
 
 // shortage is how much more capacity those need who want so many permits and so many tabs, of which
@@ -57,15 +71,13 @@ func (s *State) heldPermit() int32 {
 func (s *State) firstUrgent() int32 {
 	r := None
 	for _, a := range [...]int32{s.heads[Urgent], s.ownHeads[Urgent]} {
-		if a != None {
-			r = s.first(r, s.keys[a].queue[Urgent])
-		}
+		r = s.firstIn(a, Urgent, r, s.passes)
 	}
-	for _, a := range s.warmWaiting {
-		if k := s.at(a); s.underCap(k) {
-			r = s.first(s.first(r, k.queue[Urgent]), k.pins[Urgent])
+	s.eachWarm(func(k affinity, _ int32) {
+		if s.underCap(k) {
+			r = s.first(r, k.queue[Urgent])
 		}
-	}
+	})
 	return r
 }
 

@@ -77,12 +77,6 @@ func (a headArena) before(i, j int32) bool {
 	return a.s.before(a.s.keys[i].queue[a.class], a.s.keys[j].queue[a.class])
 }
 
-// insideArena orders the same, where a tab can be opened for that request inside the affinity's
-// primary.
-type insideArena struct{ headArena }
-
-func (a insideArena) at(i int32) *links { return &a.s.keys[i].inside[a.class] }
-
 // contextArena orders contexts without a tab, the oldest first.
 type contextArena struct{ s *State }
 

@@ -232,7 +232,7 @@ func (s *State) EachAffinity(fn func(AffinityView)) {
 			continue
 		}
 		fn(AffinityView{
-			Affinity: Affinity(a), Generation: k.Generation, Primary: s.primaryOf(k), PageCount: int(s.pageCount(k)), Bound: int(k.bound), Idle: int(k.idle),
+			Affinity: Affinity(a), Generation: k.Generation, Primary: s.primaryOf(k), PageCount: int(s.pageCount(k)), Bound: int(k.bound), Idle: int(s.holding(k).idle),
 			RootLeases: int(k.rootLeases), Stamp: k.Stamp,
 			Waiting: int(k.waitingRoots() + k.waiting[Nested]),
 		})
@@ -281,20 +281,6 @@ func (s *State) EachBrowser(fn func(BrowserView)) {
 		states := [...]string{BrowserStarting: "starting", BrowserServing: "ready", BrowserDraining: "draining", BrowserClosing: "closing"}
 		fn(BrowserView{b.ID, states[b.State], b.Worn, b.Memory, int(b.Evidence.Doubts)})
 	}
-}
-
-// Shortage is what the waiting requests of an affinity are short of.
-type Shortage struct {
-	Tabs     [Classes]int32 // how many more tabs they could use together
-	Permits  [Classes]int32 // how many root leases they could have together, but for the root limit and the reserve
-	Admitted int32          // how many root requests RootCap and AffinityTabs let through together
-	Entitled int32          // how many of the Tabs of nested ones are for those at or above ReservedPriority
-}
-
-// Shortage is what the core goes by for an affinity.
-func (s *State) Shortage(a Affinity) Shortage {
-	k := s.at(a)
-	return Shortage{k.needs, k.permits, k.eligible, k.entitledNeed}
 }
 
 // Ahead says whether one request that waits is served before another, where both can be.

@@ -116,6 +116,9 @@ func (s *State) tabEvent(i int32, e *Event) {
 			s.Tabs[i].AskedAt = Never
 		}
 	}
+	if e.Kind == Silent {
+		s.giveUpOnTab(&s.Tabs[i], e.Of)
+	}
 	switch means := &onTab[e.Of]; {
 	case means.done == nil:
 	case e.Kind == Done:
@@ -138,6 +141,30 @@ func (s *State) tabEvent(i int32, e *Event) {
 	}
 }
 
+// giveUpOnTab gives up what a tab is asked, if its time can be over. A second probe of a suspect is
+// part of its rescue.
+func (s *State) giveUpOnTab(t *Tab, silent EffectKind) {
+	_, kind, of := s.tabDeadline(t)
+	if kind != Silent || of != silent {
+		return
+	}
+	e := Effect{Kind: GiveUp, Of: t.underWay(), Tab: t.ID}
+	switch {
+	case t.State == Probing && t.Suspect && t.Rescued:
+		e.Of = RescueTab
+	case t.State == Probing:
+		e.Suspect = t.Suspect
+	case t.State == Resetting:
+		e.Halt = t.Part == PartHalt
+	}
+	s.emit(e)
+}
+
+// giveUpOnBrowser gives up what a browser is asked.
+func (s *State) giveUpOnBrowser(b *Browser, of EffectKind) {
+	s.emit(Effect{Kind: GiveUp, Of: of, Browser: b.ID})
+}
+
 func (s *State) contextEvent(i int32, e *Event) {
 	c := &s.Contexts[i]
 	switch e.Kind {
@@ -148,6 +175,9 @@ func (s *State) contextEvent(i int32, e *Event) {
 		s.hear(c.Browser)
 		s.contextFailed(i)
 	case Silent:
+		if _, due := s.contextDeadline(i); due {
+			s.emit(Effect{Kind: GiveUp, Of: c.Ladder.underWay(), Context: c.ID})
+		}
 		s.contextSilent(i)
 	}
 }
@@ -204,16 +234,22 @@ func (s *State) browserSilent(b *Browser, e *Event) {
 	switch e.Of {
 	case Launch: // it is written off; should the launch answer later, what it brings is closed
 		if b.State == BrowserStarting {
+			s.giveUpOnBrowser(b, Launch)
 			s.endLaunch(b)
 		}
 	case CloseBrowser:
 		if b.State == BrowserClosing {
+			s.giveUpOnBrowser(b, CloseBrowser)
 			s.dropBrowser(b.ID)
 		}
 	case CheckBrowser:
+		if s.Check.Browser == b.ID {
+			s.giveUpOnBrowser(b, CheckBrowser)
+		}
 		s.checked(b, e)
 	case Ping:
 		if s.serves(b.ID) && b.AskedAt != Never {
+			s.giveUpOnBrowser(b, Ping)
 			s.forgive(b)
 			s.endBrowser(b.ID, true)
 			s.failedBrowser()

@@ -1,5 +1,7 @@
 package core
 
+import "slices"
+
 // The bounded bypass: a later request may be served ahead of an older one of another affinity, by a
 // warm tab, or while the tab that the older one was promised is not there yet; so often and no
 // more.
@@ -9,10 +11,7 @@ func (s *State) usedUp(r *Request) bool { return int(r.Bypassed) >= max(0, s.Set
 
 // relief is how many tabs are on their way to those that wait, none of them overdue, and promised
 // to nobody: openings, closes, and the slots that are free.
-func (s *State) relief() int32 {
-	s.freshen()
-	return s.counts[Opening] - s.overdue[Opening] - s.openings + s.counts[Closing] - s.overdue[Closing] + s.free()
-}
+func (s *State) relief() int32 { return s.toCome() + s.slots() }
 
 // A contest is what a grant takes from those who are ahead of it and could have had it.
 type contest struct {
@@ -48,15 +47,13 @@ func (s *State) eachCompetitor(r int32, fn func(*Request) bool) {
 		if !forPermit && !forRoom {
 			continue
 		}
-		bypassed := func(i int32) bool {
-			q := &s.Requests[i]
-			short := forRoom && s.at(q.Affinity).needs[c] > 0
-			if q.Affinity == s.Requests[r].Affinity || !short && !forPermit {
+		bypassed := func(a Affinity) bool {
+			if a == s.Requests[r].Affinity || !s.passes(a, c) || !forPermit && s.Shortage(a).Tabs[c] == 0 {
 				return true
 			}
-			return fn(q)
+			return s.eachAhead(s.keys[a].queue[c], r, fn)
 		}
-		more = s.eachAheadIn(s.heads[c], c, r, bypassed) && s.eachAheadIn(s.ownHeads[c], c, r, bypassed)
+		more = s.eachHeadAhead(s.heads[c], c, r, bypassed) && s.eachHeadAhead(s.ownHeads[c], c, r, bypassed)
 	}
 }
 
@@ -64,9 +61,6 @@ func (s *State) eachCompetitor(r int32, fn func(*Request) bool) {
 // nothing else but the permit that a grant to r takes, until it returns false. An urgent request
 // competes with none of its own affinity.
 func (s *State) eachPromised(r int32, t contest, fn func(*Request) bool) bool {
-	if s.promised == 0 {
-		return true
-	}
 	for i := range s.Tabs {
 		q, ok := s.requestIndex.get(uint64(s.Tabs[i].Pinned))
 		if !ok {
@@ -81,22 +75,90 @@ func (s *State) eachPromised(r int32, t contest, fn func(*Request) bool) bool {
 	return true
 }
 
-// eachAheadIn walks the heap of heads down as far as they are ahead of r, and the queue of each.
-// What is below one that is behind r is behind r too.
-func (s *State) eachAheadIn(a int32, c Class, r int32, fn func(int32) bool) bool {
+// eachHeadAhead calls fn for each affinity of a heap of heads whose first request is ahead of r,
+// until it returns false. What is below one that is behind r is behind r too.
+func (s *State) eachHeadAhead(a int32, c Class, r int32, fn func(Affinity) bool) bool {
 	if a == None || !s.before(s.keys[a].queue[c], r) {
 		return true
 	}
-	k := &s.keys[a]
-	return s.eachAhead(k.queue[c], r, fn) && s.eachAheadIn(k.links[c].left, c, r, fn) && s.eachAheadIn(k.links[c].right, c, r, fn)
+	x := s.keys[a].links[c]
+	return fn(Affinity(a)) && s.eachHeadAhead(x.left, c, r, fn) && s.eachHeadAhead(x.right, c, r, fn)
 }
 
-func (s *State) eachAhead(i, r int32, fn func(int32) bool) bool {
+// eachAhead calls fn for each request of a queue that is ahead of r and was promised nothing, until
+// it returns false.
+func (s *State) eachAhead(i, r int32, fn func(*Request) bool) bool {
 	if i == None || !s.before(i, r) {
 		return true
 	}
 	x := s.places[i]
-	return fn(i) && s.eachAhead(x.left, r, fn) && s.eachAhead(x.right, r, fn)
+	return (s.Requests[i].Pin != None || fn(&s.Requests[i])) && s.eachAhead(x.left, r, fn) && s.eachAhead(x.right, r, fn)
+}
+
+// firstIn is the first of r and of the requests that were promised nothing, of the affinities of a
+// heap of heads, from a on down, for which ok holds.
+func (s *State) firstIn(a int32, c Class, r int32, ok func(Affinity, Class) bool) int32 {
+	if a == None || r != None && !s.before(s.keys[a].queue[c], r) {
+		return r // nor is any below it ahead of r
+	}
+	if ok(Affinity(a), c) {
+		r = s.firstUnpromised(s.keys[a].queue[c], r)
+	}
+	x := s.keys[a].links[c]
+	return s.firstIn(x.right, c, s.firstIn(x.left, c, r, ok), ok)
+}
+
+// firstUnpromised is the first of r and of the requests of a queue that were promised nothing.
+func (s *State) firstUnpromised(i, r int32) int32 {
+	if i == None || r != None && !s.before(i, r) {
+		return r
+	}
+	if s.Requests[i].Pin == None {
+		return i
+	}
+	x := s.places[i]
+	return s.firstUnpromised(x.right, s.firstUnpromised(x.left, r))
+}
+
+// inOrder calls fn for the requests that a standby serves, that limits let through and that were
+// promised nothing, in the waiting order, until it returns false.
+func (s *State) inOrder(fn func(r int32) bool) {
+	turns := s.turns[:0] // whose turn may be the next, the first at the end
+	add := func(r int32) {
+		if r != None {
+			i := len(turns)
+			for i > 0 && s.before(turns[i-1], r) {
+				i--
+			}
+			turns = slices.Insert(turns, i, r)
+		}
+	}
+	addFirst := func(a int32, c Class) {
+		if a != None {
+			add(s.keys[a].queue[c])
+		}
+	}
+	for c := Root; c < Classes; c++ {
+		if s.permits(c) > 0 {
+			addFirst(s.heads[c], c)
+		}
+	}
+	for more := true; more && len(turns) > 0; {
+		r := turns[len(turns)-1]
+		turns = turns[:len(turns)-1]
+		q := &s.Requests[r]
+		k, c := s.at(q.Affinity), q.Class
+		if r == k.queue[c] {
+			addFirst(k.links[c].left, c)
+			addFirst(k.links[c].right, c)
+		}
+		if s.passes(q.Affinity, c) {
+			add(s.places[r].left)
+			add(s.places[r].right)
+			more = q.Pin != None || fn(r)
+		}
+	}
+	s.turns = turns
 }
 
 // heldBack says whether a request that a tab could serve has to wait for an older one whose bypass

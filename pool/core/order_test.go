@@ -8,59 +8,56 @@ import (
 // compared with that of a plain walk over everything there is, in the midst of steps, where
 // somebody can still be placed.
 
-// plainForPrimary is firstForPrimary, by a walk over the contexts.
+// plainForPrimary is firstForPrimary, by a walk over the requests.
 func plainForPrimary(s *State) int32 {
-	r := None
-	for i := range s.Contexts {
-		if s.Contexts[i].State != ContextOpen || !s.isPrimary(int32(i)) {
-			continue
-		}
-		k := s.at(s.Contexts[i].Affinity)
-		for c := Root; c < Classes; c++ {
-			q := k.queue[c]
-			if q == None || k.idle > 0 || s.permits(c) <= 0 || c != Nested && k.eligible <= 0 {
-				continue
-			}
-			if s.free() > 0 && s.opensInPrimary(q) {
-				r = s.first(r, q)
-			}
-		}
-	}
-	return r
-}
-
-// plainWarm is firstWarm, by a walk over the tabs.
-func plainWarm(s *State) int32 {
-	r := None
-	for i := range s.Tabs {
-		if s.Tabs[i].State != Idle {
-			continue
-		}
-		a := s.Tabs[i].Affinity
-		k := s.at(a)
-		for c := Root; c < Classes; c++ {
-			if c != Nested && (s.permits(c) <= 0 || !s.underCap(k)) {
-				continue
-			}
-			q := k.queue[c]
-			if !s.stale(s.ownIdle(a)) {
-				q = s.first(q, k.pins[c])
-			}
-			if q != None && !s.heldBack(q) {
-				r = s.first(r, q)
-			}
-		}
-	}
-	return r
-}
-
-// plainWaiting is the first request of a class that the limits let through and that was promised
-// nothing.
-func plainWaiting(s *State, c Class) int32 {
 	r := None
 	for i := range s.Requests {
 		q := &s.Requests[i]
-		if q.Used && q.Class == c && q.Pin == None && (c == Nested || s.at(q.Affinity).eligible > 0) {
+		k := s.at(q.Affinity)
+		if !waits(s, q) || k.Own || s.permits(q.Class) <= 0 || s.holding(k).idle > 0 || !s.fits(k) {
+			continue
+		}
+		older := 0
+		for c := Root; c < Classes; c++ {
+			if s.permits(c) > 0 {
+				older += len(plainAhead(s, c, int32(i)))
+			}
+		}
+		if s.free() > 0 && s.opens() && older < int(s.free()+s.counts[Standby]+s.toCome()) {
+			r = s.first(r, int32(i))
+		}
+	}
+	return r
+}
+
+// plainWarm is firstWarm, by a walk over the requests.
+func plainWarm(s *State) int32 {
+	r := None
+	for i := range s.Requests {
+		q := &s.Requests[i]
+		if !q.Used || q.Class != Nested && (s.permits(q.Class) <= 0 || !s.underCap(s.at(q.Affinity))) {
+			continue
+		}
+		own := s.ownIdle(q.Affinity)
+		fresh := own != None && !s.stale(own)
+		almost := own == None && s.ownAlmostIdle(q.Affinity) != None
+		if (fresh || q.Pin == None && (own != None || almost)) && !s.heldBack(int32(i)) {
+			r = s.first(r, int32(i))
+		}
+	}
+	return r
+}
+
+// waits says whether a request waits that limits let through and that was promised nothing.
+func waits(s *State, q *Request) bool {
+	return q.Used && q.Pin == None && (q.Class == Nested || s.passes(q.Affinity, q.Class))
+}
+
+// plainWaiting is the first request of a class, and of one kind of affinities, that waits.
+func plainWaiting(s *State, c Class, own bool) int32 {
+	r := None
+	for i := range s.Requests {
+		if q := &s.Requests[i]; waits(s, q) && q.Class == c && s.at(q.Affinity).Own == own {
 			r = s.first(r, int32(i))
 		}
 	}
@@ -78,12 +75,11 @@ func plainOrphan(s *State) int32 {
 	return oldest
 }
 
-// plainAhead is who is ahead of a request among those of a class, by slot.
+// plainAhead is who is ahead of a request among those of a class that a standby serves, by slot.
 func plainAhead(s *State, c Class, r int32) []int32 {
 	var ahead []int32
 	for i := range s.Requests {
-		q := &s.Requests[i]
-		if q.Used && q.Class == c && q.Pin == None && (c == Nested || s.at(q.Affinity).eligible > 0) && s.before(int32(i), r) {
+		if q := &s.Requests[i]; waits(s, q) && q.Class == c && !s.at(q.Affinity).Own && s.before(int32(i), r) {
 			ahead = append(ahead, int32(i))
 		}
 	}
@@ -109,11 +105,10 @@ func plainDeadline(s *State) Deadline {
 
 // Disagreement says which of the orders gives another answer than the walk; "": none.
 func Disagreement(s *State) string {
-	s.freshen()
 	if s.firstForPrimary(None) != plainForPrimary(s) {
 		return "the first whose primary has a place"
 	}
-	if s.firstWarm(None) != plainWarm(s) {
+	if s.firstWarm() != plainWarm(s) {
 		return "the first that an own idle tab serves"
 	}
 	if s.orphans != plainOrphan(s) {
@@ -122,27 +117,43 @@ func Disagreement(s *State) string {
 	if next, _ := s.NextDeadline(); next != plainDeadline(s) {
 		return "the next deadline"
 	}
+	var order []int32
+	s.inOrder(func(r int32) bool {
+		order = append(order, r)
+		return true
+	})
+	want := 0
 	for c := Root; c < Classes; c++ {
-		first := None
-		if s.heads[c] != None {
-			first = s.keys[s.heads[c]].queue[c]
-		}
-		if first != plainWaiting(s, c) {
+		if s.firstIn(s.heads[c], c, None, s.passes) != plainWaiting(s, c, false) || s.firstIn(s.ownHeads[c], c, None, s.passes) != plainWaiting(s, c, true) {
 			return "the first that waits"
 		}
 		for r := range s.Requests {
 			if !s.Requests[r].Used {
 				continue
 			}
+			if waits(s, &s.Requests[r]) && s.Requests[r].Class == c && s.permits(c) > 0 && !s.at(s.Requests[r].Affinity).Own {
+				want++
+			}
 			var ahead []int32
-			s.eachAheadIn(s.heads[c], c, int32(r), func(i int32) bool {
-				ahead = append(ahead, i)
-				return true
+			s.eachHeadAhead(s.heads[c], c, int32(r), func(a Affinity) bool {
+				return !s.passes(a, c) || s.eachAhead(s.at(a).queue[c], int32(r), func(q *Request) bool {
+					i, _ := s.requestIndex.get(uint64(q.ID))
+					ahead = append(ahead, i)
+					return true
+				})
 			})
 			if slices.Sort(ahead); !slices.Equal(ahead, plainAhead(s, c, int32(r))) {
 				return "who is ahead of a request"
 			}
 		}
+	}
+	if len(order) != want || !slices.IsSortedFunc(order, func(i, j int32) int {
+		if s.before(i, j) {
+			return -1
+		}
+		return 1
+	}) {
+		return "the waiting order"
 	}
 	return ""
 }
@@ -165,7 +176,7 @@ func Settled(s *State, now Time, e Event, look func()) {
 func Met(s *State) map[string]bool {
 	return map[string]bool{
 		"a request whose primary has a place": s.firstForPrimary(None) != None,
-		"a request that an idle tab serves":   s.firstWarm(None) != None,
+		"a request that an idle tab serves":   s.firstWarm() != None,
 		"several that wait":                   len(s.Requests)-len(s.FreeRequests) > 3,
 		"an orphan":                           s.orphans != None,
 		"a context that ends":                 s.endings != None,
@@ -175,23 +186,10 @@ func Met(s *State) map[string]bool {
 // Handled does the first part of Step.
 func Handled(s *State, e Event) {
 	s.handle(&e)
-	s.freshen()
 }
 
 // Spoils spoil one order each; false: there is nothing to spoil.
 var Spoils = map[string]func(s *State) bool{
-	"forgets whose primary has a place": func(s *State) bool {
-		was := s.inside
-		s.inside = [Classes]int32{None, None}
-		return was != s.inside && s.free() > 0 && s.opens() && plainForPrimary(s) != None
-	},
-	"forgets who can be served": func(s *State) bool {
-		if plainWarm(s) == None {
-			return false
-		}
-		s.warmWaiting = s.warmWaiting[:0]
-		return true
-	},
 	"forgets the oldest orphan": func(s *State) bool {
 		if s.orphans == None {
 			return false

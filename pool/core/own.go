@@ -17,15 +17,12 @@ func (s *State) ownTerms(e *Event) {
 }
 
 // headsOf are the heaps that an affinity is listed in by its first requests.
-func (s *State) headsOf(k affinity) (heads, inside *[Classes]int32) {
+func (s *State) headsOf(k affinity) *[Classes]int32 {
 	if k.Own {
-		return &s.ownHeads, &s.ownInside
+		return &s.ownHeads
 	}
-	return &s.heads, &s.inside
+	return &s.heads
 }
-
-// listsInside says whether a tab can be opened for an affinity alone.
-func (s *State) listsInside(k affinity) bool { return k.idle == 0 && (k.Own || s.fits(k)) }
 
 // firstOfOwn is the first of r and of the requests for which a tab can be opened in a context that
 // is made for their affinity. Where no slot is left for the first of these, none is left for any
@@ -36,8 +33,10 @@ func (s *State) firstOfOwn(r int32) int32 {
 	}
 	q := None
 	for c := Root; c < Classes; c++ {
-		if a := s.ownInside[c]; a != None && s.permits(c) > 0 {
-			q = s.first(q, s.keys[a].queue[c])
+		if s.permits(c) > 0 {
+			q = s.firstIn(s.ownHeads[c], c, q, func(a Affinity, c Class) bool {
+				return s.passes(a, c) && s.holding(s.at(a)).idle == 0
+			})
 		}
 	}
 	if q == None || !s.opensForOwn(q) {
@@ -49,33 +48,23 @@ func (s *State) firstOfOwn(r int32) int32 {
 // opensForOwn says whether a slot is free for a request that no standby serves, beyond those that
 // older requests are short of that a standby does serve.
 func (s *State) opensForOwn(r int32) bool {
-	if !s.opens() {
-		return false
-	}
 	var older [Classes]int32
+	coming := s.counts[Standby] + s.toCome()
 	for c := Root; c < Classes; c++ {
-		s.eachHeadAhead(s.heads[c], c, r, func(k *affinityIndex) {
-			n := int32(0)
-			s.eachAhead(k.queue[c], r, func(int32) bool {
+		if s.permits(c) <= 0 {
+			continue
+		}
+		s.eachHeadAhead(s.heads[c], c, r, func(a Affinity) bool {
+			n, most := int32(0), s.Shortage(a).Tabs[c]
+			s.eachAhead(s.at(a).queue[c], r, func(*Request) bool {
 				n++
-				return n < k.needs[c]
+				return n < most
 			})
-			older[c] += min(n, k.needs[c])
+			older[c] += min(n, most)
+			return older[c] < s.free()+coming
 		})
 	}
-	coming := s.counts[Standby] + s.counts[Opening] - s.overdue[Opening] - s.openings
 	return s.free() > max(0, s.couldHave(older)-coming)
-}
-
-// eachHeadAhead calls fn for each affinity of the heap of heads whose first request is ahead of r.
-func (s *State) eachHeadAhead(a int32, c Class, r int32, fn func(*affinityIndex)) {
-	if a == None || !s.before(s.keys[a].queue[c], r) {
-		return
-	}
-	k := &s.keys[a]
-	fn(k)
-	s.eachHeadAhead(k.links[c].left, c, r, fn)
-	s.eachHeadAhead(k.links[c].right, c, r, fn)
 }
 
 // openFor begins to open a tab for an affinity alone: inside its primary where that has a place,
@@ -108,20 +97,10 @@ func (s *State) askOpen(i int32) {
 
 // ownNeed is how many of those that no standby serves could be given a tab together; standbyNeed is
 // how many of the others.
-func (s *State) ownNeed() int32 {
-	s.freshen()
-	return s.couldHave(s.ownNeeds)
-}
+func (s *State) ownNeed() int32 { return s.couldHave(s.needs(&s.ownHeads)) }
 
 // standbyNeed is explained with ownNeed.
-func (s *State) standbyNeed() int32 {
-	s.freshen()
-	n := s.needs
-	for c := range n {
-		n[c] -= s.ownNeeds[c]
-	}
-	return s.couldHave(n)
-}
+func (s *State) standbyNeed() int32 { return s.couldHave(s.needs(&s.heads)) }
 
 // couldHave is how many of so many the root limit and the reserve let through together.
 func (s *State) couldHave(n [Classes]int32) int32 {

@@ -73,14 +73,12 @@ func (s *State) placeFirst() bool {
 	if s.waiting == [Classes]int32{} {
 		return false
 	}
-	s.freshen()
-	r := None
-	standby := s.awakeStandby()
+	r, standby := s.firstOfOwn(s.firstWarm()), s.awakeStandby()
 	if standby != None {
-		r = s.firstWaiting()
+		r = s.firstNotHeld(r, s.passes)
 	}
-	r = s.firstOfOwn(s.firstForPrimary(r))
-	r = s.firstWarm(r)
+	inside := s.firstForPrimary(r)
+	r = s.first(r, inside)
 	if r == None {
 		return false
 	}
@@ -95,7 +93,8 @@ func (s *State) placeFirst() bool {
 		s.grant(r, i, Warm)
 	case s.ownAlmostIdle(q.Affinity) != None:
 		s.promise(r, s.ownAlmostIdle(q.Affinity))
-	case s.opensFor(r):
+	case r == inside || s.at(q.Affinity).Own:
+		q.AdmittedAt = s.admittedFrom(q) // the tab that is opened for it stops no request but the next
 		s.promise(r, s.openFor(q.Affinity))
 	default:
 		s.countBypass(r)
@@ -104,15 +103,15 @@ func (s *State) placeFirst() bool {
 	return true
 }
 
-// firstWaiting is the first admitted request that a standby serves, that was promised nothing and
-// is not held back.
-func (s *State) firstWaiting() int32 {
-	r := None
+// firstNotHeld is the first of r and of those that head their class, of the requests that a standby
+// serves, that were promised nothing and for whose affinity ok holds, where they are not held back.
+func (s *State) firstNotHeld(r int32, ok func(Affinity, Class) bool) int32 {
 	for c := Root; c < Classes; c++ {
-		if a := s.heads[c]; a != None && s.permits(c) > 0 {
-			if q := s.keys[a].queue[c]; !s.heldBack(q) {
-				r = s.first(r, q)
-			}
+		if s.permits(c) <= 0 {
+			continue
+		}
+		if q := s.firstIn(s.heads[c], c, r, ok); q != r && !s.heldBack(q) {
+			r = q
 		}
 	}
 	return r
@@ -125,43 +124,66 @@ func (s *State) first(i, j int32) int32 {
 	return i
 }
 
-// firstWarm is the first of r and of the requests that an idle tab of their own affinity serves.
-// AffinityTabs does not stop these: the affinity has the tab already.
-func (s *State) firstWarm(r int32) int32 {
-	for _, a := range s.warmWaiting {
-		k := s.at(a)
+// firstWarm is the first of the requests that an idle tab of their own affinity serves. AffinityTabs
+// does not stop these: the affinity has the tab already.
+func (s *State) firstWarm() int32 {
+	r := None
+	s.eachWarm(func(k affinity, own int32) {
 		for c := Root; c < Classes; c++ {
 			if c != Nested && (s.permits(c) <= 0 || !s.underCap(k)) {
 				continue
 			}
 			q := k.queue[c]
-			if i := s.ownIdle(a); i != None && !s.stale(i) {
-				q = s.first(q, k.pins[c]) // no promise is as good as a tab that is there
+			if own == None || s.stale(own) { // otherwise no promise is as good as a tab that is there
+				q = s.firstUnpromised(q, None)
 			}
 			if q != None && !s.heldBack(q) {
 				r = s.first(r, q)
 			}
 		}
-	}
+	})
 	return r
 }
 
-// firstForPrimary is the first of r and of the requests for which a tab can be opened inside their
-// affinity's primary. Where no slot is left for the first of these, none is left for any behind it.
-func (s *State) firstForPrimary(r int32) int32 {
-	if s.free() <= 0 || !s.opens() {
-		return r
-	}
-	q := None
-	for c := Root; c < Classes; c++ {
-		if a := s.inside[c]; a != None && s.permits(c) > 0 {
-			q = s.first(q, s.keys[a].queue[c])
+// eachWarm calls fn for each affinity for which somebody waits and that has a tab that is idle, and
+// for each that has one that almost is, with the idle one.
+func (s *State) eachWarm(fn func(k affinity, own int32)) {
+	for i := range s.Tabs {
+		t := &s.Tabs[i]
+		if t.State != Idle && !s.almostIdle(t) {
+			continue
+		}
+		k := s.at(t.Affinity)
+		if k.waiting == [Classes]int32{} {
+			continue
+		}
+		if own := s.ownIdle(t.Affinity); own == int32(i) || own == None {
+			fn(k, own)
 		}
 	}
-	if q == None || !s.opensInPrimary(q) {
-		return r
+}
+
+// firstForPrimary is the first request up to r for which a tab can be opened inside their affinity's
+// primary: that is an orphan or below TabsPerContext, and a slot is free beyond those that older
+// requests need.
+func (s *State) firstForPrimary(r int32) int32 {
+	inside := None
+	if s.free() <= 0 || !s.opens() {
+		return None
 	}
-	return s.first(r, q)
+	spare := s.free() + s.counts[Standby] + s.toCome()
+	s.inOrder(func(q int32) bool {
+		if r != None && s.before(r, q) {
+			return false
+		}
+		if k := s.at(s.Requests[q].Affinity); s.fits(k) && s.holding(k).idle == 0 {
+			inside = q
+			return false
+		}
+		spare--
+		return spare > 0
+	})
+	return inside
 }
 
 // fits says whether the primary of an affinity has a place for one more tab, in a browser that
@@ -172,32 +194,6 @@ func (s *State) fits(k affinity) bool {
 	}
 	c, b := &s.Contexts[k.Primary], s.ready()
 	return int(s.inContexts[k.Primary].tabs) < s.Settings.TabsPerContext && b != nil && c.Browser == b.ID
-}
-
-// opensFor says whether a tab can be opened for a request alone.
-func (s *State) opensFor(r int32) bool {
-	if s.at(s.Requests[r].Affinity).Own {
-		return s.opensForOwn(r)
-	}
-	return s.opensInPrimary(r)
-}
-
-// opensInPrimary says whether a tab can be opened for a request inside its affinity's primary: that
-// is an orphan or below TabsPerContext, and a slot is free beyond those that older requests need.
-func (s *State) opensInPrimary(r int32) bool {
-	if !s.opens() || !s.fits(s.at(s.Requests[r].Affinity)) {
-		return false
-	}
-	spare := s.free() + s.counts[Standby] + s.counts[Opening] - s.overdue[Opening] - s.openings
-	for c := Root; c < Classes; c++ {
-		if s.permits(c) > 0 {
-			s.eachAheadIn(s.heads[c], c, r, func(int32) bool {
-				spare--
-				return spare > 0
-			})
-		}
-	}
-	return spare > 0 && s.free() > 0
 }
 
 // ownIdle is the idle tab that an affinity would use next: one that needs no probe, then that of
@@ -322,28 +318,8 @@ func (s *State) reassign() bool {
 	if !s.Settings.AllowReassign || s.standbyNeed() <= coming+max(0, s.slots()-s.ownNeed()) {
 		return false
 	}
-	r := None
-	for c := Root; c < Classes; c++ {
-		if s.heads[c] != None && s.permits(c) > 0 {
-			if q := s.firstShort(s.heads[c], c, None); q != None && !s.heldBack(q) {
-				r = s.first(r, q)
-			}
-		}
-	}
+	r := s.firstNotHeld(None, func(a Affinity, c Class) bool { return s.Shortage(a).Tabs[c] > 0 })
 	return r != None && s.reassignTo(r)
-}
-
-// firstShort is the first of r and of the requests of a class whose affinity is short of a tab,
-// from one of the heads on.
-func (s *State) firstShort(a int32, c Class, r int32) int32 {
-	if a == None || r != None && !s.before(s.keys[a].queue[c], r) {
-		return r // nor is any below it ahead of r
-	}
-	k := &s.keys[a]
-	if k.needs[c] > 0 {
-		return k.queue[c]
-	}
-	return s.firstShort(k.links[c].right, c, s.firstShort(k.links[c].left, c, r))
 }
 
 // reassignTo hands a request a tab of another affinity, where there is one.
@@ -382,7 +358,7 @@ func (s *State) usesOwn(a Affinity) bool {
 			roots += k.waiting[c]
 		}
 	}
-	return k.waiting[Nested]+min(roots, int32(s.Settings.RootCap)-k.rootLeases) >= k.idle
+	return k.waiting[Nested]+min(roots, int32(s.Settings.RootCap)-k.rootLeases) >= s.holding(k).idle
 }
 
 // move takes an idle tab, alone in its context, from one affinity and gives it to another.

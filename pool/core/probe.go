@@ -12,11 +12,14 @@ func (s *State) stale(i int32) bool {
 	return t.Frozen || s.Settings.ProbeBudget > 0 && t.Uses > 0 && s.Now > t.GoodAt.Add(s.Settings.ProbeMaxAge)
 }
 
-func (s *State) probe(i int32) {
+func (s *State) probe(i int32) { s.probeFor(i, false) }
+
+// probeFor probes a tab, for the first time since it is in doubt or because it was not seen.
+func (s *State) probeFor(i int32, suspect bool) {
 	s.setState(i, Probing)
 	t := &s.Tabs[i]
-	t.Suspect, t.Rescued, t.Probed.Began = false, false, s.Now
-	s.ask(ProbeTab, i)
+	t.Suspect, t.Rescued, t.Probed.Began = suspect, false, s.Now
+	s.askTab(i, Effect{Kind: ProbeTab, Suspect: suspect})
 }
 
 // doubt makes a tab that nobody holds suspect; the reason is why it is closed where it cannot be
@@ -32,8 +35,7 @@ func (s *State) doubt(i int32, reason Reason) {
 		t.Suspect = true
 		s.endSession(i)
 	default:
-		s.probe(i)
-		t.Suspect = true
+		s.probeFor(i, true)
 	}
 }
 

@@ -5,6 +5,19 @@ package core
 // limit is how many tabs may be alive: capacity, and one spare on top.
 func (s *State) limit() int32 { return s.Capacity + 1 }
 
+// toCome is how many tabs are being opened for nobody, none of them overdue.
+func (s *State) toCome() (n int32) {
+	if s.counts[Opening] == 0 {
+		return 0
+	}
+	for i := range s.Tabs {
+		if t := &s.Tabs[i]; t.State == Opening && !t.Overdue && (t.Affinity == 0 || t.Doomed) {
+			n++
+		}
+	}
+	return n
+}
+
 // free is how many tabs may still be opened.
 func (s *State) free() int32 { return max(0, s.limit()-s.alive()) }
 
@@ -36,7 +49,7 @@ func (s *State) evict() bool {
 	if need := s.need(); need > 0 {
 		return s.evictFor(need-s.relief()-s.counts[Standby], s.ownNeed()-s.slots())
 	}
-	if s.target() > 0 && s.counts[Standby]+s.counts[Opening]-s.openings+s.counts[Closing]+s.doomed()+s.free() == 0 {
+	if s.target() > 0 && s.counts[Standby]+s.toCome()+s.overdue[Opening]+s.counts[Closing]+s.doomed()+s.free() == 0 {
 		s.evictOne(true)
 	}
 	return false
@@ -136,8 +149,8 @@ func (s *State) open() {
 	}
 	for s.free() > 0 {
 		need := s.standbyNeed()
-		coming := s.counts[Standby] + s.counts[Opening] - s.openings
-		if coming >= s.target() && coming-s.overdue[Opening] >= need {
+		coming := s.counts[Standby] + s.toCome()
+		if coming+s.overdue[Opening] >= s.target() && coming >= need {
 			return
 		}
 		i := s.addTab(Tab{Context: s.addContext(s.ready().ID)})
@@ -189,9 +202,8 @@ func (s *State) opened(i int32, e Event) {
 // wanted says whether somebody of its affinity waits for a tab that was opened inside its primary.
 // One that was overdue may have been replaced meanwhile.
 func (s *State) wanted(t *Tab) bool {
-	s.freshen()
 	k := s.at(t.Affinity)
-	full := t.Overdue && int(k.owned()) >= s.Settings.AffinityTabs
+	full := t.Overdue && int(s.holding(k).owned) >= s.Settings.AffinityTabs
 	return k.waiting[Nested] > 0 || k.waitingRoots() > 0 && !full
 }
 

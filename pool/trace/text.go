@@ -46,6 +46,8 @@ type sentence struct {
 	force      bool
 	kept       bool
 	halt       bool
+	suspect    bool
+	work       core.EffectKind // that is given up
 	sessions   bool
 	checks     bool
 	tooLarge   bool
@@ -71,6 +73,13 @@ func wordsOf[T interface {
 		words[v] = v.String()
 	}
 	return words
+}
+
+// workWords are the operations that can be given up, in the words of the effects that begin them.
+var workWords = [core.EffectKinds]string{
+	core.Launch: "launch", core.CloseBrowser: "close-browser", core.Ping: "ping", core.CheckBrowser: "check",
+	core.OpenTab: "open", core.ProbeTab: "probe", core.RescueTab: "rescue", core.ResetTab: "reset",
+	core.EndSession: "end-session", core.BeginSession: "begin-session", core.CloseTab: "close", core.KillTab: "kill",
 }
 
 var leftWords = [core.Lefts]string{core.SpoiledTab: "spoiled-tab", core.SpoiledContext: "spoiled-context"}
@@ -196,7 +205,7 @@ var effects = [core.EffectKinds]grammar{
 	core.Ping:          says("ping", browserPart).with(operationPart),
 	core.CheckBrowser:  says("check", browserPart).with(operationPart),
 	core.OpenTab:       says("open", tabPart).with(ofKey, inContext, ofBrowser, operationPart),
-	core.ProbeTab:      says("probe", tabPart).with(ofKey, inContext, ofBrowser, operationPart),
+	core.ProbeTab:      says("probe", tabPart).with(suspectPart, ofKey, inContext, ofBrowser, operationPart),
 	core.RescueTab:     says("rescue", tabPart).with(haltPart, ofKey, inContext, ofBrowser, operationPart),
 	core.ResetTab:      says("reset", tabPart).with(ofKey, inContext, ofBrowser, operationPart),
 	core.FreezeTab:     says("freeze", tabPart).with(ofKey, inContext, ofBrowser, operationPart),
@@ -206,6 +215,7 @@ var effects = [core.EffectKinds]grammar{
 	core.CloseAgain:    says("close-again", tabPart).with(keptPart, ofKey, inContext, ofBrowser, operationPart),
 	core.KillTab:       says("kill", tabPart).with(ofKey, inContext, ofBrowser, operationPart),
 	core.CloseContext:  says("close-context", contextPart).with(reasonPart, ofKey, ofBrowser, operationPart),
+	core.GiveUp:        says("give-up", workPart).with(haltPart, suspectPart, ofTab, inContext, ofBrowser),
 }
 
 // MaxKey is the longest affinity key, in bytes.
@@ -250,7 +260,7 @@ func AppendEffect(b []byte, e core.Effect, names Names) []byte {
 	s := sentence{
 		request: e.Request, affinity: e.Affinity, tab: e.Tab, browser: e.Browser, context: e.Context,
 		generation: e.Generation, operation: e.Operation, how: e.How, reason: e.Reason,
-		waits: e.Waits, force: e.Force, kept: e.Kept, halt: e.Halt,
+		waits: e.Waits, force: e.Force, kept: e.Kept, halt: e.Halt, suspect: e.Suspect, work: e.Of,
 	}
 	switch e.Kind {
 	case core.FinishWarm:
@@ -272,7 +282,7 @@ func parseEffect(words []Word, names Names, cut bool) (core.Effect, error) {
 	return core.Effect{
 		Kind: core.EffectKind(kind), Request: s.request, Call: s.disposal + s.warm + s.recycle, Affinity: s.affinity,
 		Tab: s.tab, Browser: s.browser, Context: s.context, Generation: s.generation,
-		Operation: s.operation, How: s.how, Reason: s.reason, Waits: s.waits, Force: s.force, Kept: s.kept, Halt: s.halt,
+		Operation: s.operation, How: s.how, Reason: s.reason, Waits: s.waits, Force: s.force, Kept: s.kept, Halt: s.halt, Suspect: s.suspect, Of: s.work,
 	}, nil
 }
 
@@ -288,6 +298,7 @@ func Matches(e, want *core.Effect) bool {
 		same(uint64(e.Affinity), uint64(want.Affinity)) && same(uint64(e.Tab), uint64(want.Tab)) &&
 		same(uint64(e.Context), uint64(want.Context)) && same(uint64(e.Browser), uint64(want.Browser)) &&
 		same(uint64(e.How), uint64(want.How)) && same(uint64(e.Reason), uint64(want.Reason)) &&
+		same(uint64(e.Of), uint64(want.Of)) && (e.Suspect || !want.Suspect) &&
 		(e.Force || !want.Force) && (e.Kept || !want.Kept) && (e.Halt || !want.Halt)
 }
 

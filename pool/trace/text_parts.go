@@ -184,6 +184,8 @@ var (
 	ownPart        = flag("own", func(s *sentence) *bool { return &s.own })
 	noWaitPart     = flag("nowait", func(s *sentence) *bool { return &s.noWait })
 	wedgedPart     = flag("wedged", func(s *sentence) *bool { return &s.wedged })
+	suspectPart    = flag("suspect", func(s *sentence) *bool { return &s.suspect })
+	workPart       = word("an operation such as probe", "", workWords[:], func(s *sentence) *core.EffectKind { return &s.work })
 	haltPart       = flag("halt", func(s *sentence) *bool { return &s.halt })
 	forcePart      = flag("force", func(s *sentence) *bool { return &s.force })
 

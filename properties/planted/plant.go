@@ -29,7 +29,7 @@ func (e *Edit) side(mark byte) string {
 }
 
 var (
-	caughtBy = regexp.MustCompile(`^Caught by: ([a-z-]+)(?: in ([A-Za-z0-9-]+))?$`)
+	caughtBy = regexp.MustCompile(`^Caught by: ([a-z-]+|Test[A-Za-z]+)(?: in ([A-Za-z0-9-]+))?$`)
 	placed   = regexp.MustCompile(`^@@ (\S+) (\S+)$`)
 )
 
@@ -51,7 +51,7 @@ func Parse(name, text string) (*Bug, error) {
 		case place != nil:
 			bug.Edits = append(bug.Edits, Edit{Package: place[1], Decl: place[2]})
 		case len(bug.Edits) == 0:
-			return wrong(`want "Bug: SENTENCE", "Caught by: CLAIM [in SCENARIO]" or "@@ PACKAGE FUNCTION"`)
+			return wrong(`want "Bug: SENTENCE", "Caught by: CLAIM [in SCENARIO]", "Caught by: TEST in PACKAGE" or "@@ PACKAGE FUNCTION"`)
 		case strings.IndexByte(" \t+-", line[0]) < 0:
 			return wrong("want a line that begins with a space, + or -")
 		default:

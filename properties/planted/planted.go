@@ -20,8 +20,8 @@ import (
 type Bug struct {
 	Name     string
 	Says     string // what is wrong, in a sentence
-	Claim    string // has to catch it
-	Scenario string // in which the search catches it; empty: the bug is in the shell, which none has
+	Claim    string // has to catch it; a test's name: that test has to fail
+	Scenario string // in which the search catches it, or the test's package; empty: histories of the shell do
 	Edits    []Edit
 }
 
@@ -69,9 +69,32 @@ func (b *Bug) Command() string {
 	return "./properties/catch"
 }
 
+// ByTest says whether a test catches a bug, and no claim: one of the shell that no history shows.
+func (b *Bug) ByTest() bool { return strings.HasPrefix(b.Claim, "Test") }
+
+// RunTest runs the test that has to catch a bug, with the bug in the production code of the
+// repository at root. It returns what the test printed, and whether it failed.
+func (b *Bug) RunTest(root, dir string) (output string, failed bool, err error) {
+	binary, err := b.build(root, dir, "./"+b.Scenario, "test", "-c")
+	if err != nil {
+		return "", false, err
+	}
+	test := exec.Command(binary, "-test.run", "^"+b.Claim+"$", "-test.timeout", "1m")
+	test.Dir = filepath.Join(root, b.Scenario)
+	out, err := test.CombinedOutput()
+	if exit := new(exec.ExitError); errors.As(err, &exit) {
+		return string(out), true, nil
+	}
+	return string(out), false, err
+}
+
 // Build compiles a command with the bug in the production code of the repository at root, into a
 // folder.
 func (b *Bug) Build(root, dir, command string) (binary string, err error) {
+	return b.build(root, dir, command, "build")
+}
+
+func (b *Bug) build(root, dir, what string, verb ...string) (binary string, err error) {
 	root, err = filepath.Abs(root)
 	if err != nil {
 		return "", err
@@ -96,8 +119,8 @@ func (b *Bug) Build(root, dir, command string) (binary string, err error) {
 	if err := os.WriteFile(overlayFile, list, 0o600); err != nil {
 		return "", err
 	}
-	binary = filepath.Join(dir, filepath.Base(command)+".exe")
-	build := exec.Command("go", "build", "-overlay", overlayFile, "-o", binary, command)
+	binary = filepath.Join(dir, filepath.Base(what)+".exe")
+	build := exec.Command("go", append(verb, "-overlay", overlayFile, "-o", binary, what)...)
 	build.Dir = root
 	build.Env = append(os.Environ(), "GOGC=400") // a fifth less of the compiler's time
 	if out, err := build.CombinedOutput(); err != nil {

@@ -250,6 +250,11 @@ func ParseRows(text string) ([]Row, error) {
 	return rows, nil
 }
 
+// Measured are the bugs that have a row: all but those that a test catches.
+func Measured(bugs []Bug) []Bug {
+	return slices.DeleteFunc(slices.Clone(bugs), func(b Bug) bool { return b.ByTest() })
+}
+
 // Merge puts new rows in the place of old ones, and leaves out those of bugs that are no more.
 func Merge(bugs []Bug, old, fresh []Row) []Row {
 	var rows []Row

@@ -37,6 +37,7 @@ func run(update bool, parallel int, names []string) error {
 	if err != nil {
 		return err
 	}
+	bugs = planted.Measured(bugs)
 	for _, name := range names {
 		if !slices.ContainsFunc(bugs, func(b planted.Bug) bool { return b.Name == name }) {
 			return fmt.Errorf("no planted bug is called %q", name)

@@ -2,6 +2,7 @@ package spec
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/pagepool/pagepool/pool/core"
 )
@@ -254,6 +255,9 @@ func queueBound(t *Transition) error {
 	}
 	if most := t.After.Settings.MaxWaiting; waiting[core.Root] > most || waiting[core.Nested] > most {
 		return fmt.Errorf("%d root and %d nested requests wait, and %d of each may", waiting[core.Root], waiting[core.Nested], most)
+	}
+	if slices.Max(waiting[:]) <= t.After.Settings.AffinityWaiting {
+		return nil
 	}
 	for i := range t.Ledger.waiting {
 		r, own := &t.Ledger.waiting[i], 0

@@ -165,11 +165,7 @@ func pauseAfter(set *core.Settings, sick int) time.Duration {
 	if most < 0 {
 		most = set.OpenBackoffMax
 	}
-	pause := set.OpenBackoff
-	for range sick - 1 {
-		pause = min(2*pause, max(most, set.OpenBackoff))
-	}
-	return pause
+	return doubled(set.OpenBackoff, most, sick)
 }
 
 // sickBrowser: a browser with enough evidence is checked, no sooner than a second after the last

@@ -3,6 +3,7 @@ package spec
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/pagepool/pagepool/pool/core"
 )
@@ -37,6 +38,13 @@ type Ledger struct {
 	goodEnds []ledgerGoodEnd // of affinities in browsers
 	inDoubt  []core.Affinity // whose contexts are given up in this step
 
+	keys       []bool // by affinity: whether its handle stands for a key
+	openings   ledgerPause
+	launches   ledgerPause
+	quiet      bool      // nobody holds a tab or waits for one
+	quietSince core.Time // quiet: since when
+	shrinks    bool      // IdleContraction has passed since then
+
 	checkBegan   core.Time // when the last check of a browser began
 	checkEnded   core.Time // when the last one ended
 	sickBrowsers int       // replaced for a failed check, with no successful one since
@@ -68,28 +76,31 @@ type entry struct {
 	crashed    bool
 	suspect    bool // it is in doubt, and has not answered since
 	lost       bool
-	rescued    bool         // a rescue was tried since it came into doubt
-	usedBefore bool         // it was given back, and not reset since
-	failed     bool         // its opening has, and was told so
-	killing    bool         // its renderer is being killed, and nothing was said of it
-	ending     bool         // its lease has ended, and it is not idle again
-	answered   bool         // its page has answered since then
-	halts      bool         // RescueTab was asked as the first part of a reset
-	halted     bool         // and was answered
-	late       bool         // what was asked of it is overdue
-	sessions   bool         // its leases have sessions of their own
-	session    core.Session // what has become of these
-	spoiled    bool         // a lease has left something in it, or in its context
-	stuck      bool         // in its last lease a navigation began, and none finished
-	wedged     bool         // it has not navigated in two leases in a row, and another tab of its browser has
-	unjudged   bool         // its last lease has ended, and its page has answered nothing since, nor failed to
-	doubtful   bool         // its last lease has ended in doubt
-	doubted    bool         // its context is given up for that
-	frozen     bool         // its page was asked to freeze, and has answered no probe since
-	idle       bool         // nobody holds it, and nothing is asked of it
-	idleSince  core.Time    // idle: since when
-	memory     int64        // what its page uses, as last measured
-	failures   uint8        // how often, since its last lease, a session of it did not end, or did not begin
+	rescued    bool          // a rescue was tried since it came into doubt
+	usedBefore bool          // it was given back, and not reset since
+	failed     bool          // its opening has, and was told so
+	killing    bool          // its renderer is being killed, and nothing was said of it
+	ending     bool          // its lease has ended, and it is not idle again
+	answered   bool          // its page has answered since then
+	halts      bool          // RescueTab was asked as the first part of a reset
+	halted     bool          // and was answered
+	late       bool          // what was asked of it is overdue
+	sessions   bool          // its leases have sessions of their own
+	session    core.Session  // what has become of these
+	spoiled    bool          // a lease has left something in it, or in its context
+	stuck      bool          // in its last lease a navigation began, and none finished
+	wedged     bool          // it has not navigated in two leases in a row, and another tab of its browser has
+	unjudged   bool          // its last lease has ended, and its page has answered nothing since, nor failed to
+	doubtful   bool          // its last lease has ended in doubt
+	doubted    bool          // its context is given up for that
+	frozen     bool          // its page was asked to freeze, and has answered no probe since
+	idle       bool          // nobody holds it, and nothing is asked of it
+	idleSince  core.Time     // idle: since when
+	memory     int64         // what its page uses, as last measured
+	clock      clock         // when it is due
+	retireAt   core.Time     // when it is past its MaxAge
+	maxLease   time.Duration // of its lease; negative: none
+	failures   uint8         // how often, since its last lease, a session of it did not end, or did not begin
 }
 
 // ledgerContext is one context, from the effect that opens a tab in it to the event that confirms
@@ -105,9 +116,14 @@ type ledgerContext struct {
 	spoiled   bool          // a lease has left something in it
 	doubtful  bool          // a lease on a tab of it that is gone has ended in doubt, and none well since
 	doubted   bool          // it is given up for that
+	began     core.Time     // closing: from when the time of its rung counts
+	climbed   bool          // closing: on the last rung
+	lost      bool          // that was silent, too
 }
 
 type ledgerBrowser struct {
+	since     core.Time // when it was launched, was ready, drained or was asked to end: the last of these
+	pingedAt  core.Time // asked: since when
 	heardAt   core.Time // when it answered anything last
 	arrivedAt core.Time // when a lease on a tab of it ended in which a navigation finished
 	id        core.BrowserID
@@ -123,6 +139,7 @@ type ledgerRequest struct {
 	id       core.RequestID
 	arrived  core.Time
 	affinity core.Affinity
+	maxLease time.Duration // of the lease to come
 	priority int32
 	class    core.Class // root or nested
 }
@@ -163,6 +180,8 @@ func (l *Ledger) CopyFrom(o *Ledger) {
 	l.breaches = append(l.breaches[:0], o.breaches...)
 	l.doubts, l.goodEnds = append(l.doubts[:0], o.doubts...), append(l.goodEnds[:0], o.goodEnds...)
 	l.inDoubt = append(l.inDoubt[:0], o.inDoubt...)
+	l.keys, l.openings, l.launches = append(l.keys[:0], o.keys...), o.openings, o.launches
+	l.quiet, l.quietSince, l.shrinks = o.quiet, o.quietSince, o.shrinks
 }
 
 // Counts says whether the ledger counts a tab as alive.
@@ -280,9 +299,12 @@ func (l *Ledger) announcement(a core.Affinity) *announcement {
 func (l *Ledger) Feed(set *core.Settings, now core.Time, event core.Event, effects []core.Effect) {
 	l.breaches, l.freed, l.pageGone, l.justOpened, l.unasked, l.tooLate, l.unreset = l.breaches[:0], 0, 0, 0, 0, 0, 0
 	l.now = now
+	l.givesUp(event, l.silent(event), effects)
 	l.hear(now, event)
 	l.evidence(now, event)
-	l.event(now, event)
+	l.timesHeard(set, now, event)
+	l.binds(event)
+	l.event(set, now, event)
 	if event.Kind == core.Measured {
 		l.measured(set.MaxBrowserMemory, event)
 	}
@@ -297,7 +319,9 @@ func (l *Ledger) Feed(set *core.Settings, now core.Time, event core.Event, effec
 			leaving = 0
 		}
 		l.numbered(e)
+		l.knows(e)
 		l.effect(now, event, e)
+		l.timesAsked(set, now, event, e)
 	}
 	l.answered(effects)
 	if c := l.context(event.Context); c != nil && event.Is(core.Silent, core.CloseContext) && !closesContext(effects, event.Context) {
@@ -313,17 +337,22 @@ func (l *Ledger) Feed(set *core.Settings, now core.Time, event core.Event, effec
 		}
 		l.tabs[i].idles(now)
 	}
+	l.rests(now)
 	if leaving != 0 {
 		// The core has said what becomes of the leases; now nothing of the browser is left.
 		l.dropBrowser(leaving)
 	}
 }
 
-func (l *Ledger) event(now core.Time, e core.Event) {
+func (l *Ledger) event(set *core.Settings, now core.Time, e core.Event) {
 	switch e.Kind {
 	case core.Requested:
 		l.ownTerms(e)
-		l.waiting = append(l.waiting, ledgerRequest{id: e.Request, arrived: now, affinity: e.Affinity, priority: e.Priority, class: e.Class})
+		r := ledgerRequest{id: e.Request, arrived: now, affinity: e.Affinity, priority: e.Priority, class: e.Class, maxLease: e.MaxLease}
+		if r.maxLease == 0 {
+			r.maxLease = set.MaxLease
+		}
+		l.waiting = append(l.waiting, r)
 		l.asked, l.priority = true, max(l.priority, e.Priority)
 	case core.Released, core.Discarded, core.Expired:
 		if t := l.heldBy(e.Request); t != nil {
@@ -449,50 +478,4 @@ func (l *Ledger) effect(now core.Time, event core.Event, e *core.Effect) {
 			t.rescued = t.rescued || e.Kind == core.RescueTab
 		}
 	}
-}
-
-func (l *Ledger) browserCloses(e *core.Effect) {
-	b := l.browser(e.Browser)
-	if b == nil {
-		return
-	}
-	if b.ending {
-		l.breach("reasoned-close", "b%d is asked to end, and was asked before", e.Browser)
-	}
-	b.ending = true
-	l.checkEnds(b)
-	for i := range l.tabs {
-		if t := &l.tabs[i]; t.browser == e.Browser && t.closing == 0 {
-			l.unheld(t, e)
-			t.closing = core.BrowserLost
-		}
-	}
-	for i := range l.contexts {
-		if c := &l.contexts[i]; c.browser == e.Browser && l.inContext(c.id) == 0 {
-			c.begin(l)
-		}
-	}
-}
-
-// opens enters a tab, and its context where that is new. One that is not has to be its affinity's,
-// and to be used again.
-func (l *Ledger) opens(now core.Time, e *core.Effect) {
-	b := l.browser(e.Browser)
-	if b == nil || !b.ready || b.ending || b.drains {
-		l.breach("two-browsers", "t%d opens in b%d, which takes no new tabs", e.Tab, e.Browser)
-	}
-	c := l.context(e.Context)
-	switch {
-	case c == nil && e.Affinity != 0 && !l.isOwn(e.Affinity):
-		l.breach("contexts", "t%d opens in c%d, which is gone", e.Tab, e.Context)
-	case c == nil:
-		l.contexts = append(l.contexts, ledgerContext{id: e.Context, browser: e.Browser, affinity: e.Affinity, askedAt: core.Never})
-	case c.affinity != e.Affinity || c.doomed != 0:
-		l.breach("isolation", "t%d opens in c%d, which serves another affinity, or a generation that was disposed", e.Tab, e.Context)
-	case c.spoiled:
-		l.breach("clean-lease", "t%d opens in c%d, in which a lease has left something", e.Tab, e.Context)
-	case c.closing:
-		l.breach("no-close-under-lease", "t%d opens in c%d, which is being closed", e.Tab, e.Context)
-	}
-	l.tabs = append(l.tabs, entry{id: e.Tab, context: e.Context, browser: e.Browser, affinity: e.Affinity, askedAt: now})
 }

@@ -50,7 +50,7 @@ func (l *Ledger) granted(now core.Time, e *core.Effect) {
 	l.ownGrant(t, e)
 	c.affinity = e.Affinity
 	l.cleanGrant(t)
-	t.affinity, t.holder, t.class, t.priority, t.leasedAt = e.Affinity, e.Request, r.class, r.priority, now
+	t.affinity, t.holder, t.class, t.priority, t.leasedAt, t.maxLease = e.Affinity, e.Request, r.class, r.priority, now, r.maxLease
 	t.uses++
 	if b := l.browser(t.browser); b != nil {
 		b.checks.serves(e.Affinity)
@@ -147,6 +147,28 @@ func (l *Ledger) forgotten(a core.Affinity) {
 	}
 	l.forgetDoubts(a)
 	l.own = slices.DeleteFunc(l.own, func(o core.Affinity) bool { return o == a })
+	if int(a) < len(l.keys) {
+		l.keys[a] = false
+	}
+}
+
+// binds notes that the handle of an event stands for a key: a new one, if it was forgotten.
+func (l *Ledger) binds(e core.Event) {
+	if e.Affinity == 0 || e.Kind.Deadline() {
+		return // no deadline names a key that nobody knows
+	}
+	for int(e.Affinity) >= len(l.keys) {
+		l.keys = append(l.keys, false)
+	}
+	l.keys[e.Affinity] = true
+}
+
+// knows checks that the handle of an effect stands for a key. After Forget it may stand for another
+// one, and Forget said twice would give it to two.
+func (l *Ledger) knows(e *core.Effect) {
+	if a := e.Affinity; a != 0 && (int(a) >= len(l.keys) || !l.keys[a]) {
+		l.breach("isolation", "an effect of kind %d names affinity %d, which is forgotten", e.Kind, a)
+	}
 }
 
 // names says whether a tab, a request or a call of an affinity is left.
@@ -419,4 +441,50 @@ func (l *Ledger) announce(e *core.Effect) {
 			warm, e.Generation, last.warm, last.generation)
 	}
 	*last = announcement{generation: e.Generation, warm: warm}
+}
+
+func (l *Ledger) browserCloses(e *core.Effect) {
+	b := l.browser(e.Browser)
+	if b == nil {
+		return
+	}
+	if b.ending {
+		l.breach("reasoned-close", "b%d is asked to end, and was asked before", e.Browser)
+	}
+	b.ending = true
+	l.checkEnds(b)
+	for i := range l.tabs {
+		if t := &l.tabs[i]; t.browser == e.Browser && t.closing == 0 {
+			l.unheld(t, e)
+			t.closing = core.BrowserLost
+		}
+	}
+	for i := range l.contexts {
+		if c := &l.contexts[i]; c.browser == e.Browser && l.inContext(c.id) == 0 {
+			c.begin(l)
+		}
+	}
+}
+
+// opens enters a tab, and its context where that is new. One that is not has to be its affinity's,
+// and to be used again.
+func (l *Ledger) opens(now core.Time, e *core.Effect) {
+	b := l.browser(e.Browser)
+	if b == nil || !b.ready || b.ending || b.drains {
+		l.breach("two-browsers", "t%d opens in b%d, which takes no new tabs", e.Tab, e.Browser)
+	}
+	c := l.context(e.Context)
+	switch {
+	case c == nil && e.Affinity != 0 && !l.isOwn(e.Affinity):
+		l.breach("contexts", "t%d opens in c%d, which is gone", e.Tab, e.Context)
+	case c == nil:
+		l.contexts = append(l.contexts, ledgerContext{id: e.Context, browser: e.Browser, affinity: e.Affinity, askedAt: core.Never})
+	case c.affinity != e.Affinity || c.doomed != 0:
+		l.breach("isolation", "t%d opens in c%d, which serves another affinity, or a generation that was disposed", e.Tab, e.Context)
+	case c.spoiled:
+		l.breach("clean-lease", "t%d opens in c%d, in which a lease has left something", e.Tab, e.Context)
+	case c.closing:
+		l.breach("no-close-under-lease", "t%d opens in c%d, which is being closed", e.Tab, e.Context)
+	}
+	l.tabs = append(l.tabs, entry{id: e.Tab, context: e.Context, browser: e.Browser, affinity: e.Affinity, askedAt: now, retireAt: core.Never})
 }

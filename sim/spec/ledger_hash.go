@@ -101,6 +101,11 @@ func (l *Ledger) HashRest(c *canon.Canon) {
 			c.Add(uint64(k.first)<<32 | uint64(k.served))
 		}
 	}
+	keys := uint64(0)
+	for a := range l.keys {
+		keys = keys*31 + canon.Bit(l.keys[a], 0) + 2
+	}
+	c.Add(keys)
 	c.Add(canon.Bit(l.asked, 0) | uint64(uint32(l.priority))<<1 | uint64(l.sickBrowsers)<<40)
 	for i := range l.waiting {
 		var h canon.Hasher

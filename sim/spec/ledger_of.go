@@ -60,6 +60,8 @@ func (l *Ledger) Restore(s *core.State) {
 		if t.Affinity != 0 && !bound(t) && (t.Doomed || e.closing == core.Disposal) {
 			e.doomed = uint32(t.Generation) + 1
 		}
+		e.retireAt, e.maxLease = t.RetireAt, t.MaxLease
+		e.clock = clockOf(&s.Settings, t)
 		if e.lost {
 			l.lost++
 		}
@@ -67,7 +69,8 @@ func (l *Ledger) Restore(s *core.State) {
 	}
 	for i := range s.Contexts {
 		if c := &s.Contexts[i]; c.State != 0 {
-			l.contexts = append(l.contexts, ledgerContext{id: c.ID, browser: c.Browser, affinity: c.Affinity, closing: c.State != core.ContextOpen, askedAt: c.AskedAt, doubtful: c.Doubtful})
+			l.contexts = append(l.contexts, ledgerContext{id: c.ID, browser: c.Browser, affinity: c.Affinity, closing: c.State != core.ContextOpen, askedAt: c.AskedAt, doubtful: c.Doubtful,
+				began: c.Began, climbed: c.Rung == core.KillingRenderer, lost: c.State == core.ContextLost})
 		}
 	}
 	for a := range s.Affinities {
@@ -80,7 +83,7 @@ func (l *Ledger) Restore(s *core.State) {
 		l.goodEnds = append(l.goodEnds, ledgerGoodEnd{b.GoodOf, b.ID, b.GoodAt}, ledgerGoodEnd{another, b.ID, b.GoodElse})
 	}
 	for _, b := range s.Browsers {
-		l.browsers = append(l.browsers, ledgerBrowser{id: b.ID, ready: !b.Unlaunched, drains: b.State == core.BrowserDraining, ending: b.State == core.BrowserClosing, heardAt: b.HeardAt, arrivedAt: b.ArrivedAt, asked: b.AskedAt != core.Never, heavy: b.Heavy,
+		l.browsers = append(l.browsers, ledgerBrowser{id: b.ID, since: b.Since, pingedAt: b.AskedAt, ready: !b.Unlaunched, drains: b.State == core.BrowserDraining, ending: b.State == core.BrowserClosing, heardAt: b.HeardAt, arrivedAt: b.ArrivedAt, asked: b.AskedAt != core.Never, heavy: b.Heavy,
 			checks: ledgerChecks{can: b.Checks, doubts: int(b.Evidence.Doubts), doubtedAt: b.Evidence.At, first: b.Evidence.First, several: b.Evidence.Several,
 				served: b.Evidence.Served, others: b.Evidence.Others, checkedAt: b.CheckedAt, operation: s.Check.Operation,
 				underWay: s.Check.Browser == b.ID, failedAt: b.SickAt}})
@@ -91,7 +94,7 @@ func (l *Ledger) Restore(s *core.State) {
 	}
 	for i := range s.Requests {
 		if r := &s.Requests[i]; r.Used {
-			l.waiting = append(l.waiting, ledgerRequest{id: r.ID, arrived: r.Arrived, affinity: r.Affinity, priority: r.Priority, class: rootOrNested(r)})
+			l.waiting = append(l.waiting, ledgerRequest{id: r.ID, arrived: r.Arrived, affinity: r.Affinity, priority: r.Priority, class: rootOrNested(r), maxLease: r.MaxLease})
 		}
 	}
 	for _, c := range s.Calls {
@@ -102,8 +105,12 @@ func (l *Ledger) Restore(s *core.State) {
 			c.affinity = l.tabs[i].affinity // one that is made for it is its affinity's from the start
 		}
 	}
+	l.openings = ledgerPause{s.Openings.On, s.Openings.Until, int(s.Openings.Failures)}
+	l.launches = ledgerPause{s.Launches.On, s.Launches.Until, int(s.Launches.Failures)}
+	l.quiet, l.quietSince, l.shrinks = s.Idle, s.IdleSince, s.Shrinking
 	for a := range s.Affinities {
 		k := &s.Affinities[a]
+		l.keys = append(l.keys, k.Known)
 		if k.Known && k.Own {
 			l.own = append(l.own, core.Affinity(a))
 		}
@@ -125,4 +132,40 @@ func unclean(t *core.Tab) bool {
 		return true
 	}
 	return t.State == core.Probing && t.Suspect && !t.Rescued
+}
+
+// clockOf is when a tab is due.
+func clockOf(set *core.Settings, t *core.Tab) clock {
+	c := clock{since: t.Since, began: t.Began, overdue: t.Overdue, late: core.ResetTab, of: core.ResetTab}
+	limit := core.ResetTab
+	switch t.State {
+	case core.Opening:
+		if c.late, c.of = core.OpenTab, core.OpenTab; thaws(t) {
+			c.of = core.ProbeTab
+		}
+		limit = c.of
+	case core.Probing:
+		c.late, c.of, limit = core.ProbeTab, core.ProbeTab, core.ProbeTab
+	case core.Rescuing:
+		c.late, c.of = core.ProbeTab, core.RescueTab
+	case core.Resetting:
+		limit = map[core.ResetPart]core.EffectKind{
+			core.PartHalt: core.RescueTab, core.PartLeave: core.ResetTab,
+			core.PartEnd: core.EndSession, core.PartBegin: core.BeginSession,
+		}[t.Part]
+	case core.Closing:
+		c.late, c.of, c.climbed = core.CloseTab, core.CloseTab, t.Rung == core.KillingRenderer
+		if c.climbed {
+			c.of = core.KillTab
+		}
+		limit = c.of
+	}
+	c.limit = limitOf(set, limit)
+	switch {
+	case t.State == core.Rescuing, t.State == core.Probing && t.Suspect && t.Rescued:
+		c.limit = set.RescueTimeout
+	case t.State == core.Probing && t.Suspect:
+		c.limit = set.RescueTimeout / 2
+	}
+	return c
 }

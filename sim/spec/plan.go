@@ -16,6 +16,7 @@ type plan struct {
 	core.Facts
 	order    []int32         // slots of the requests that wait, in the waiting order
 	waiters  []core.Affinity // theirs
+	of       [][]int32       // slots of the requests that wait, by affinity
 	standbys []int32         // slots of the standbys, the one to be adopted first at the front
 	moves    []move
 	step     *Transition // whose placement is planned
@@ -190,10 +191,10 @@ type demand struct {
 // and then for the urgent ones.
 func (p *plan) demandOf(a core.Affinity) (d demand) {
 	promised := 0
-	for _, i := range p.order {
+	for _, i := range p.of[a] {
 		r := &p.Requests[i]
 		switch {
-		case !r.Used || r.Affinity != a:
+		case !r.Used:
 			continue
 		case r.Pin != core.None && r.Class != core.Nested:
 			promised++
@@ -354,9 +355,9 @@ func (p *plan) foreign(i int32) int32 {
 func (p *plan) spareIdle(a core.Affinity) int {
 	idle := tabsThat(&p.Facts, func(t *core.Tab) bool { return t.State == core.Idle && t.Affinity == a })
 	roots := p.Settings.RootCap - p.rootLeases(a)
-	for _, i := range p.order {
+	for _, i := range p.of[a] {
 		switch r := &p.Requests[i]; {
-		case !r.Used || r.Affinity != a:
+		case !r.Used:
 		case r.Class == core.Nested:
 			idle--
 		case p.permits(r.Class) > 0 && roots > 0:

@@ -222,12 +222,18 @@ func (p *plan) listWaiting() {
 // listAll lists those that wait, and their affinities, in no order.
 func (p *plan) listAll() {
 	p.order, p.waiters = p.order[:0], p.waiters[:0]
+	for a := range p.of {
+		p.of[a] = p.of[a][:0]
+	}
+	for len(p.of) < len(p.Affinities) {
+		p.of = append(p.of, nil)
+	}
 	for i := range p.Requests {
 		if r := &p.Requests[i]; r.Used {
-			p.order = append(p.order, int32(i))
-			if !slices.Contains(p.waiters, r.Affinity) {
+			if len(p.of[r.Affinity]) == 0 {
 				p.waiters = append(p.waiters, r.Affinity)
 			}
+			p.order, p.of[r.Affinity] = append(p.order, int32(i)), append(p.of[r.Affinity], int32(i))
 		}
 	}
 }

@@ -38,6 +38,7 @@ type Scratch struct {
 	disagreement disagreement
 	listed       bool // whether deadlines are those of the transition
 	deadlines    []core.Deadline
+	due          []core.Deadline // kept for its memory
 }
 
 // deadlines are those that are armed after the step.
@@ -96,6 +97,7 @@ var Invariants = []Invariant{
 	{"single-answer", "Every request is answered exactly once; a second or late answer of the browser changes nothing but that what it opened is closed.", singleAnswer, waiters | did(core.Refuse, core.FinishWarm)},
 	{"closes", "Close ends, with nothing alive.", closesHold, did(core.CloseBrowser, core.FinishClose)},
 	{"deadline-once", "A deadline that has come is not armed any more; of those that are, the earliest is next, a browser's before a tab's and an older tab's first.", deadlineOnce, always},
+	{"due-in-time", "What has a limit, a grace or an age has a deadline: at its setting's length after what it counts from, and at no other time; nothing else has one. An operation whose time is over is given up, and no other.", dueInTime, always},
 	{"no-leak", "Every context ever opened is alive in the books, or closed, or went with its browser.", noLeak, naming},
 	{"books-agree", "What the pool counts bit by bit is what there is: every sum, list and queue is what its elements say.", booksAgree, index},
 	{"browser-truth", "A browser is asked when an operation in it has been silent for StallTimeout, and given up only if it was asked and did not answer.", browserTruth, always},

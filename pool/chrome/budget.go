@@ -1,0 +1,407 @@
+package chrome
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/chromedp/cdproto"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/cdproto/target"
+)
+
+// What a page sends unasked, by the domains that the driver enables for chromedp and for itself, has
+// a budget for each session and domain. It refills all the time, and full it lets a burst through. The pump looks at the ends of a message and
+// drops what is beyond the budget before it is decoded. It also cuts the page off at the source: the
+// domain is disabled for this document, if chromedp can do without it, and otherwise the page is
+// closed. What a holder asks for by other commands (a screencast, a heap snapshot, requests that are
+// paused, a binding) is not counted.
+
+const (
+	// budgetMessages is more than a page of 1,000 requests or of 500 frames sends in a second, and
+	// costs the pump some 200 ms. Pages in a loop were seen to send 35,000.
+	budgetMessages = 10_000
+	// talkBudget is more bytes than pages sent that did not mean to flood: each image with a data:
+	// address is in the news of its request. Dropped unread they cost the pump some 20 ms.
+	talkBudget = 32 << 20
+	// addressBudget is the budget of the domains whose news is made of addresses, and addressRefill what
+	// comes back of it in a second. An address may have 2 MB, a navigation tells of it four times, and
+	// a page of 1,000 frames sends 1 MB in all. A message of 2 MB costs the pump 10 ms and the browser's
+	// main thread much more, so a page that sends one in each second is a flood.
+	addressBudget, addressRefill = 8 << 20, 256 << 10
+	// talkLongest is the longest message of the talk that is read to its end: a line drops what is
+	// longer in any case.
+	talkLongest = backlogBytes
+)
+
+// spender is a domain that has a budget.
+type spender int
+
+const (
+	noSpender spender = iota
+	spendsRuntime
+	spendsLog
+	spendsNetwork
+	spendsDOM
+	spendsPage
+	spendsTarget
+	spenders
+)
+
+// spending says of a domain what it may send, and how it is disabled and enabled; nil: the page is
+// closed instead.
+var spending = [spenders]struct {
+	name            string
+	bytes, refill   int // of the budget, and of what comes back in a second
+	disable, enable func(*wire, target.SessionID, func(*cdproto.Message))
+}{
+	spendsRuntime: {"Runtime", talkBudget, talkBudget, sender(runtime.CommandDisable), sender(runtime.CommandEnable)},
+	spendsLog:     {"Log", talkBudget, talkBudget, sender(log.CommandDisable), sender(log.CommandEnable)},
+	spendsNetwork: {"Network", talkBudget, talkBudget, sender(network.CommandDisable), sender(network.CommandEnable)},
+	spendsDOM:     {name: "DOM", bytes: talkBudget, refill: talkBudget},
+	spendsPage:    {name: "Page", bytes: addressBudget, refill: addressRefill},
+	spendsTarget:  {name: "Target", bytes: addressBudget, refill: addressRefill},
+}
+
+func sender(method string) func(*wire, target.SessionID, func(*cdproto.Message)) {
+	return func(w *wire, session target.SessionID, then func(*cdproto.Message)) {
+		w.send(session, method, none, waiter{then: then})
+	}
+}
+
+// spends is the domain whose budget an event is in.
+func spends(method []byte) spender {
+	domain, event, _ := bytes.Cut(method, []byte("."))
+	switch string(domain) {
+	case "Runtime":
+		switch string(event) {
+		case "consoleAPICalled", "exceptionThrown", "exceptionRevoked":
+			return spendsRuntime
+		case "executionContextCreated", "executionContextDestroyed", "executionContextsCleared":
+			return spendsPage // chromedp needs them
+		}
+	case "Log":
+		return spendsLog
+	case "Network":
+		return spendsNetwork
+	case "DOM":
+		if string(event) != "setChildNodes" { // a query asked for it
+			return spendsDOM
+		}
+	case "Page":
+		if !strings.HasPrefix(string(event), "screencast") {
+			return spendsPage
+		}
+	case "Target":
+		if string(event) == "targetInfoChanged" {
+			return spendsTarget
+		}
+	}
+	return noSpender
+}
+
+// talks reports whether an event that begins so can be dropped, as long as it is.
+func talks(begin []byte) bool {
+	method, ok := methodOf(begin)
+	return ok && spending[spends(method)].disable != nil
+}
+
+// methodOf reads the method of an event out of its beginning.
+func methodOf(begin []byte) ([]byte, bool) {
+	rest, ok := bytes.CutPrefix(begin, []byte(`{"method":"`))
+	if !ok {
+		return nil, false
+	}
+	method, _, ok := bytes.Cut(rest, []byte(`"`))
+	return method, ok
+}
+
+// sessionOf reads the session of a message out of its end. Empty: it is the browser's own.
+func sessionOf(end []byte) []byte {
+	const session = `"sessionId":"`
+	rest, ok := bytes.CutSuffix(end, []byte(`"}`)) // the browser's own end with another object
+	if !ok {
+		return nil
+	}
+	rest = rest[max(0, len(rest)-endBytes):]
+	at := bytes.LastIndex(rest, []byte(session))
+	if at < 0 {
+		return nil
+	}
+	return rest[at+len(session):]
+}
+
+// budgets are what was spent. They are the pump's alone.
+type budgets struct {
+	now   func() time.Time
+	swept time.Time
+	spent map[string]*[spenders]spent // by session, or by target of the browser's own news
+}
+
+// spent is what a session has sent of a domain, less what has come back since.
+type spent struct {
+	messages, bytes int
+	at              time.Time
+}
+
+// of is what was spent for a session, or a target. Who has not sent for long has spent nothing.
+func (b *budgets) of(from []byte, now time.Time) *[spenders]spent {
+	const long = 10 * time.Second // every budget is full then
+	if now.Sub(b.swept) > long {
+		b.swept = now
+		maps.DeleteFunc(b.spent, func(_ string, all *[spenders]spent) bool {
+			return !slices.ContainsFunc(all[:], func(s spent) bool { return now.Sub(s.at) <= long })
+		})
+	}
+	all := b.spent[string(from)]
+	if all == nil {
+		all = new([spenders]spent)
+		b.spent[string(from)] = all
+	}
+	return all
+}
+
+// refill gives back what has come back.
+func (s *spent) refill(of spender, now time.Time) {
+	if s.messages == 0 {
+		s.at = now
+		return
+	}
+	back := func(perSecond int) int {
+		return int(min(now.Sub(s.at), time.Minute).Seconds() * float64(perSecond))
+	}
+	messages, bytes := back(budgetMessages), back(spending[of].refill)
+	if messages > 0 && bytes > 0 {
+		s.messages, s.bytes, s.at = max(0, s.messages-messages), max(0, s.bytes-bytes), now
+	}
+}
+
+// withinBudget counts a message of which the ends are given, and reports whether it may be handed
+// out. It runs on the pump.
+func (w *wire) withinBudget(begin, end []byte, size int) bool {
+	method, ok := methodOf(begin)
+	if !ok {
+		return true
+	}
+	of := spends(method)
+	from := sessionOf(end)
+	switch {
+	case of == noSpender:
+		return true
+	case of == spendsTarget && len(from) == 0:
+		_, rest, _ := bytes.Cut(begin, []byte(`"targetId":"`))
+		from, _, _ = bytes.Cut(rest, []byte(`"`))
+	case len(from) == 0:
+		return true
+	}
+	now := w.budgets.now()
+	s := &w.budgets.of(from, now)[of]
+	s.refill(of, now)
+	within := s.within(of)
+	s.messages, s.bytes = s.messages+1, s.bytes+size
+	if s.within(of) {
+		return true
+	}
+	if within { // it is the first beyond
+		w.overspent(string(from), of, *s)
+	}
+	return false
+}
+
+func (s *spent) within(of spender) bool {
+	return s.messages <= budgetMessages && s.bytes <= spending[of].bytes
+}
+
+// overspent cuts off what has sent too much. It runs on the pump.
+func (w *wire) overspent(from string, of spender, s spent) {
+	w.mu.Lock()
+	l := w.mu.sessions[target.SessionID(from)]
+	w.mu.Unlock()
+	says := fmt.Sprintf("it sent %d messages of %s with %d bytes unasked, "+
+		"and %d messages or %d bytes are the most in a short time",
+		s.messages, spending[of].name, s.bytes, budgetMessages, spending[of].bytes)
+	if l != nil && l.cutOff(target.SessionID(from), of, says) {
+		return
+	}
+	w.flooded(from, l, says)
+}
+
+// hushed is a domain of a session that was disabled.
+type hushed struct {
+	session target.SessionID
+	of      spender
+}
+
+// cutOff disables a domain of a session until the session's next document. It reports whether that
+// can end the flood: not where the domain was disabled before and goes on, nor where it has settings
+// that would be lost, for the second time.
+func (l *line) cutOff(session target.SessionID, of spender, says string) bool {
+	if spending[of].disable == nil {
+		return false
+	}
+	c := hushed{session, of}
+	l.mu.Lock()
+	done, again := l.mu.silent[c]
+	if !again {
+		if l.mu.silent == nil {
+			l.mu.silent = make(map[hushed]bool)
+		}
+		l.mu.silent[c] = false
+	}
+	kept := of == spendsNetwork && l.configured.Load()
+	l.mu.dropped++
+	if of == spendsNetwork && !again {
+		l.mu.deafened++
+	}
+	l.mu.Unlock()
+	if again {
+		return !done
+	}
+	says = "the page is not heard any more until its next document: " + says
+	l.diary.add(sum([]byte(spending[of].name+" off")), Problem{Kind: Browser, Text: says})
+	took := func(*cdproto.Message) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if _, still := l.mu.silent[c]; still {
+			l.mu.silent[c] = true
+		}
+	}
+	if kept {
+		took(nil)
+		return true
+	}
+	spending[of].disable(l.w, session, took)
+	return true
+}
+
+// deaf says why news of the network has not arrived since it was cut off so many times; nil: it
+// has.
+func (l *line) deaf(times int) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.mu.deafened != times {
+		return errDeaf
+	}
+	for c := range l.mu.silent {
+		if c.of == spendsNetwork {
+			return errDeaf
+		}
+	}
+	return nil
+}
+
+// deafened is how many times the news of the network was cut off.
+func (l *line) deafened() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.mu.deafened
+}
+
+var errDeaf = fmt.Errorf(
+	"chrome: the page sends so much that news of its network is switched off: "+
+		"more than %d messages or %d bytes in a short time", budgetMessages, talkBudget)
+
+// configures notes a command whose effect ends when its domain is disabled.
+func configures(method string) bool {
+	name, ok := strings.CutPrefix(method, "Network.")
+	if !ok || strings.HasPrefix(name, "setCookie") && !strings.HasPrefix(name, "setCookieControls") {
+		return false
+	}
+	for _, verb := range []string{"set", "emulate", "override", "configure"} {
+		if strings.HasPrefix(name, verb) {
+			return true
+		}
+	}
+	return false
+}
+
+// hearNetwork enables the domain Network again before a navigation of the holder's, whose response he
+// may wait for.
+func (l *line) hearNetwork(session target.SessionID, method string) {
+	switch method {
+	case page.CommandNavigate, page.CommandReload, page.CommandNavigateToHistoryEntry:
+		l.hearAgain(session, func(of spender) bool { return of == spendsNetwork })
+	}
+}
+
+// hearDocument enables what was disabled, for the page's next document. It runs on the pump.
+func (l *line) hearDocument(session target.SessionID) {
+	l.hearAgain(session, func(spender) bool { return true })
+}
+
+func (l *line) hearAgain(session target.SessionID, which func(spender) bool) {
+	var again []spender
+	l.mu.Lock()
+	for c := range l.mu.silent {
+		if c.session == session && which(c.of) {
+			again = append(again, c.of)
+			delete(l.mu.silent, c)
+		}
+	}
+	l.mu.Unlock()
+	for _, of := range again {
+		if of == spendsNetwork && l.configured.Load() {
+			continue // it was not disabled
+		}
+		if of == spendsRuntime {
+			// What chromedp knows are contexts of another document.
+			l.event(&cdproto.Message{
+				SessionID: session, Method: cdproto.EventRuntimeExecutionContextsCleared, Params: none,
+			})
+		}
+		spending[of].enable(l.w, session, func(*cdproto.Message) {
+			if all := l.w.budgets.spent[string(session)]; all != nil {
+				all[of] = spent{} // it is another document's
+			}
+		})
+	}
+}
+
+// flooded closes the page that has sent too much and cannot be cut off otherwise. It runs on the
+// pump.
+func (b *browser) flooded(from string, l *line, says string) {
+	if l != nil {
+		if l.flooded != nil {
+			l.flooded(says)
+		}
+		return
+	}
+	if t := b.ownerOf(target.SessionID(from)); t != nil {
+		t.flooded(says)
+		return
+	}
+	b.mu.Lock()
+	var flooder *tab
+	for id, known := range b.mu.pages {
+		switch {
+		case string(id) != from && (known.session == "" || string(known.session) != from):
+		case known.tab != nil:
+			flooder = known.tab
+		case known.page && !known.left && b.oursLocked(known.context):
+			b.leaveLocked(id, known)
+			if root := b.mu.pages[known.root]; root != nil && root.tab != nil {
+				go root.tab.tellHolder("a page that was opened beside this one was closed: " + says)
+			}
+		}
+	}
+	b.mu.Unlock()
+	if flooder != nil {
+		flooder.flooded(says)
+	}
+}
+
+// flooded ends a tab whose page has sent too much, and closes the page.
+func (t *tab) flooded(says string) {
+	if t.life.Err() != nil {
+		return
+	}
+	go t.b.log.Warn("page closed that floods", "target", t.id, "error", says) // whose handler may block
+	t.over(fmt.Errorf("%w: %s", ErrPageClosed, says))
+	post(t.b.wire, "", target.CloseTarget, target.CloseTargetParams{TargetID: t.id})
+}

@@ -1,0 +1,135 @@
+package chrome
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto"
+)
+
+// flood says what a page sends until the budget of a domain is spent, and one message more.
+func (s *stub) flood(method string, bytes int) {
+	s.Helper()
+	text := `{"method":"` + method + `","params":{"x":"` + strings.Repeat("x", bytes) + `"},"sessionId":"s"}`
+	most := spending[spends([]byte(method))].bytes
+	for sent := 0; sent <= most; sent += len(text) {
+		s.say("%s", text)
+	}
+}
+
+// A page whose talk is beyond the budget is cut off at its source; answers still come. Its next
+// document is heard again.
+func TestTalkBeyondTheBudgetIsCutOffUntilTheNextDocument(t *testing.T) {
+	for method, domain := range map[string]string{
+		"Runtime.consoleAPICalled": "Runtime", "Runtime.exceptionThrown": "Runtime",
+		"Log.entryAdded": "Log", "Network.eventSourceMessageReceived": "Network",
+	} {
+		t.Run(method, func(t *testing.T) {
+			s := newStub(t)
+			s.tick.Store(0)
+			l := s.attach()
+			s.flood(method, 1<<20)
+			off := s.hear()
+			if want := cdproto.MethodType(domain + ".disable"); off.Method != want || off.SessionID != "s" {
+				t.Fatalf("beyond the budget the browser was told %s on session %q; want %s", off.Method, off.SessionID, want)
+			}
+			s.say(`{"id":%d,"result":{},"sessionId":"s"}`, off.ID)
+			if err := l.deaf(l.deafened()); (err != nil) != (domain == "Network") {
+				t.Errorf("news of the network: %v", err)
+			}
+			if d, _ := l.diary.copy(); len(d.Problems) == 0 ||
+				!strings.Contains(d.Problems[len(d.Problems)-1].Text, "messages of "+domain) {
+				t.Errorf("the lease's problems are %v", d.Problems)
+			}
+			s.say(`{"method":"Page.frameNavigated","params":{"frame":{"id":"p","url":"x"}},"sessionId":"s"}`)
+			if on := s.hear(); on.Method != cdproto.MethodType(domain+".enable") {
+				t.Fatalf("at the next document the browser was told %s", on.Method)
+			}
+			s.write(l, 2, "Page.captureScreenshot")
+			s.say(`{"id":%d,"result":{},"sessionId":"s"}`, s.hear().ID)
+			for msg := s.read(l); msg.ID != 2; msg = s.read(l) {
+			}
+		})
+	}
+}
+
+// What goes on after it was cut off, and what chromedp cannot do without, ends the page.
+func TestAFloodThatCannotBeCutOffEndsThePage(t *testing.T) {
+	for _, method := range []string{
+		"Page.navigatedWithinDocument", "DOM.attributeModified", "Network.eventSourceMessageReceived",
+	} {
+		t.Run(method, func(t *testing.T) {
+			s := newStub(t)
+			s.tick.Store(0)
+			ended := make(chan string, 1)
+			s.wire.flooded = func(from string, _ *line, says string) { ended <- from + ": " + says }
+			l := s.attach()
+			if strings.HasPrefix(method, "Network.") {
+				// Its settings would be lost, so it is not disabled.
+				set := &cdproto.Message{ID: 2, SessionID: "s", Method: "Network.setExtraHTTPHeaders"}
+				if err := l.Write(t.Context(), set); err != nil {
+					t.Fatal(err)
+				}
+				s.say(`{"id":%d,"result":{},"sessionId":"s"}`, s.hear().ID)
+				s.flood(method, 1<<20)
+				s.say(`{"method":"Inspector.detached","params":{},"sessionId":"s"}`)
+				for got := range s.observed {
+					if got == "Inspector.detached" {
+						break
+					}
+				}
+				if len(ended) > 0 {
+					t.Fatal(<-ended)
+				}
+				s.time.Add(int64(2 * time.Second))
+			}
+			s.flood(method, 1<<20)
+			says := <-ended
+			if !strings.HasPrefix(says, "s: it sent ") {
+				t.Error(says)
+			}
+		})
+	}
+}
+
+// Bytes that arrive instead of the answer to a ping are a sign of life, once after each answer.
+func TestABrowserThatSendsIsBusyOnce(t *testing.T) {
+	s := newStub(t)
+	b := &browser{wire: s.wire}
+	ping := func(limit time.Duration) (id int64, done chan error) {
+		ctx, cancel := context.WithTimeout(t.Context(), limit)
+		t.Cleanup(cancel)
+		done = make(chan error, 1)
+		go func() { done <- b.Ping(ctx) }()
+		return s.hear().ID, done
+	}
+	sends := func() { // a part of a long message
+		if _, err := s.says.Write([]byte(strings.Repeat(" ", 1000))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	id, done := ping(time.Minute)
+	sends()
+	if err := <-done; err != nil {
+		t.Errorf("a ping of a browser that sends: %v", err)
+	}
+	_, done = ping(5 * busyLook)
+	sends()
+	if err := <-done; err == nil {
+		t.Error("a browser that sends for ever answers no ping, and is not lost")
+	}
+	s.say(`{"id":%d,"result":{}}`, id) // the first answer comes after all
+	id, done = ping(time.Minute)
+	sends()
+	if err := <-done; err != nil {
+		t.Errorf("a ping of a browser that sends, and has answered: %v", err)
+	}
+	s.say(`{"id":%d,"result":{}}`, id)
+	id, done = ping(time.Minute)
+	s.say(`{"id":%d,"result":{}}`, id)
+	if err := <-done; err != nil {
+		t.Errorf("a ping that is answered: %v", err)
+	}
+}

@@ -1,0 +1,143 @@
+package properties
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+
+	"github.com/pagepool/pagepool/pool"
+	"github.com/pagepool/pagepool/pool/chrome"
+)
+
+// What a page sends unasked has a budget.
+
+// beyond is a message that is more than the budget of what a page logs or loads. A slow machine does
+// not make enough small ones within a second.
+const beyond = 40_000_000
+
+// floods has a page show a document and run a script after that.
+func floods(s *contractStage[*chrome.Page], b *chromeBench, page *chrome.Page, script string) {
+	s.Helper()
+	s.ok("a document", page.Run(s.limit(), chromedp.Navigate(b.server.URL+"/page")))
+	_, err := chrome.Run(s.limit(), page, chromedp.Evaluate[int]("setTimeout(() => {"+script+"}, 50)"))
+	s.ok("the script", err)
+}
+
+// cutOff waits until a page's diagnostics say that a domain was cut off.
+func cutOff(s *contractStage[*chrome.Page], page *chrome.Page, domain string) {
+	s.Helper()
+	eventually(s.T, "the holder is told that "+domain+" was cut off", func() bool {
+		return wasCutOff(page, domain)
+	})
+}
+
+func wasCutOff(page *chrome.Page, domain string) bool {
+	return slices.ContainsFunc(page.Diagnostics().Problems, func(problem chrome.Problem) bool {
+		return strings.Contains(problem.Text, "messages of "+domain)
+	})
+}
+
+func TestContractChromeAConsoleWithoutEndIsCutOffUntilTheNextDocument(t *testing.T) {
+	onBrowser(t, nil, func(s *contractStage[*chrome.Page], b *chromeBench) {
+		tab := s.tab(s.context())
+		page := tab.Page()
+		floods(s, b, page, fmt.Sprintf("console.log('x'.repeat(%d))", beyond))
+		cutOff(s, page, "Runtime")
+		b.works(s, page) // it navigates
+		_, err := chrome.Run(s.limit(), page, chromedp.Evaluate[bool](`console.error("heard again"), true`))
+		s.ok("a line", err)
+		eventually(t, "the next document is heard", func() bool {
+			for _, problem := range page.Diagnostics().Problems {
+				if problem.Kind == chrome.Console && strings.Contains(problem.Text, "heard again") {
+					return true
+				}
+			}
+			return false
+		})
+	})
+}
+
+// A holder who waits for what does not arrive any more is told why. The next document is heard again.
+func TestContractChromeANetworkWithoutEndIsCutOffUntilTheNextDocument(t *testing.T) {
+	onBrowser(t, nil, func(s *contractStage[*chrome.Page], b *chromeBench) {
+		inner := b.server.Config.Handler
+		b.server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch r.URL.Path {
+			case "/events":
+				w.Header().Set("Content-Type", "text/event-stream")
+				fmt.Fprintf(w, "data: %s\n\n", strings.Repeat("x", beyond))
+				w.(http.Flusher).Flush()
+				<-r.Context().Done()
+			case "/missing":
+				http.NotFound(w, r)
+			default:
+				inner.ServeHTTP(w, r)
+			}
+		})
+		page := s.tab(s.context()).Page()
+		floods(s, b, page, `self.e = new EventSource("/events"); e.onmessage = () => 0`)
+		cutOff(s, page, "Network")
+		_, err := chrome.Run(s.limit(), page, chrome.WaitNetworkIdle(0, 1))
+		if err == nil || !strings.Contains(err.Error(), "news of its network is switched off") {
+			t.Errorf("a wait for an idle network: %v", err)
+		}
+		_, err = chrome.Run(s.limit(), page, chrome.NavigateOK(b.server.URL+"/missing"))
+		status := (*chrome.StatusError)(nil)
+		told := err != nil && strings.Contains(err.Error(), "news of its network is switched off")
+		if !told && (!errors.As(err, &status) || status.Status != http.StatusNotFound) {
+			t.Errorf("a navigation to a page that is missing: %v", err)
+		}
+		_, err = chrome.Run(s.limit(), page, chrome.NavigateOK(b.server.URL+"/missing"))
+		if !errors.As(err, &status) || status.Status != http.StatusNotFound {
+			t.Errorf("another navigation to a page that is missing: %v", err)
+		}
+	})
+}
+
+// Nobody can do without the news of addresses, so the page that floods with them is closed.
+func TestContractChromeAPageThatFloodsWithAddressesIsClosed(t *testing.T) {
+	onBrowser(t, nil, func(s *contractStage[*chrome.Page], b *chromeBench) {
+		page := s.tab(s.context()).Page()
+		other := s.tab(s.context()).Page()
+		floods(s, b, page, `let n = 0
+			setInterval(() => { for (let i = 0; i < 20; i++) history.pushState(0, "", "#" + n++ + "x".repeat(2e6 - 99)) }, 500)`)
+		err := page.Run(s.limit(), chromedp.Func(func(ctx context.Context, _ *chromedp.Target) error {
+			<-ctx.Done()
+			return context.Cause(ctx)
+		}))
+		if !errors.Is(err, pool.ErrPageClosed) || !strings.Contains(err.Error(), "bytes unasked") {
+			t.Errorf("the holder of the page: %v", err)
+		}
+		b.works(s, other)
+	})
+}
+
+// An image of 60 MB with a data: address is in the news of its request.
+func TestContractChromeALargeAddressTakesLittleMemory(t *testing.T) {
+	const size, most = 60_000_000, 100 << 20 // twice what was measured; the whole message took 250 MB
+	onBrowser(t, nil, func(s *contractStage[*chrome.Page], b *chromeBench) {
+		page := s.tab(s.context()).Page()
+		runtime.GC()
+		var stats runtime.MemStats
+		runtime.ReadMemStats(&stats)
+		before, peak := stats.HeapInuse, uint64(0)
+		floods(s, b, page, fmt.Sprintf(
+			`setInterval(() => { new Image().src = "data:image/png;base64," + Math.random() + "A".repeat(%d) }, 500)`, size))
+		eventually(t, "the holder is told that Network was cut off", func() bool {
+			runtime.ReadMemStats(&stats)
+			peak = max(peak, stats.HeapInuse)
+			return wasCutOff(page, "Network")
+		})
+		if peak > before+most {
+			t.Errorf("the heap grew from %d to %d MB", before>>20, peak>>20)
+		}
+		t.Logf("the heap grew from %d to %d MB", before>>20, peak>>20)
+	})
+}

@@ -1,0 +1,165 @@
+package spec
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/pagepool/pagepool/pool/core"
+)
+
+// The claim about times: each deadline counts from what the ledger has seen begin, and has the
+// length that its setting says.
+
+// dueInTime: what the ledger knows to be due has a deadline at that instant, and nothing else has
+// one. The deadlines of idle affinities, frozen pages and checks are those of the claims about them.
+func dueInTime(t *Transition) error {
+	want := t.Ledger.due(t.After, t.Scratch.due[:0])
+	t.Scratch.due = want
+	n := 0
+	for _, d := range t.deadlines() {
+		switch d.Event.Kind {
+		case core.IdleDue, core.FreezeDue, core.CheckDue:
+			continue
+		}
+		if n++; slices.Contains(want, d) {
+			continue
+		}
+		for _, w := range want {
+			if w.Event == d.Event {
+				return fmt.Errorf("%s comes at %v, and is due at %v", deadlineName(&d.Event), d.At.Duration(), w.At.Duration())
+			}
+		}
+		return fmt.Errorf("%s comes at %v, and nothing is due then", deadlineName(&d.Event), d.At.Duration())
+	}
+	if n == len(want) {
+		return nil
+	}
+	for _, w := range want {
+		if !slices.Contains(t.deadlines(), w) {
+			return fmt.Errorf("%s is due at %v, and has no deadline", deadlineName(&w.Event), w.At.Duration())
+		}
+	}
+	return fmt.Errorf("%d deadlines are armed, and %d are due", n, len(want))
+}
+
+// deadlineName names what is due: its kind, the operation, and whom it is about.
+func deadlineName(e *core.Event) string {
+	name := fmt.Sprintf("deadline kind %d", e.Kind)
+	if e.Of != core.NoEffect {
+		name += fmt.Sprintf(" of operation kind %d", e.Of)
+	}
+	switch {
+	case e.Tab != 0:
+		name += fmt.Sprintf(" of t%d", e.Tab)
+	case e.Context != 0:
+		name += fmt.Sprintf(" of c%d", e.Context)
+	case e.Browser != 0:
+		name += fmt.Sprintf(" of b%d", e.Browser)
+	case e.Request != 0:
+		name += fmt.Sprintf(" of r%d", e.Request)
+	}
+	return name
+}
+
+// due lists what is due, and when.
+func (l *Ledger) due(s *core.State, out []core.Deadline) []core.Deadline {
+	add := func(at core.Time, e core.Event) { out = append(out, core.Deadline{At: at, Event: e}) }
+	set := &s.Settings
+	for i := range l.tabs {
+		l.tabDue(set, &l.tabs[i], add)
+	}
+	for i := range l.contexts {
+		if c := &l.contexts[i]; c.closing && !c.lost && l.serves(c.browser) {
+			limit := set.CloseTimeout
+			if c.climbed {
+				limit = set.KillTimeout
+			}
+			add(c.began.Add(limit), core.Event{Kind: core.Silent, Of: core.CloseContext, Context: c.id})
+		}
+	}
+	for i := range l.browsers {
+		b := &l.browsers[i]
+		o := browserOf(&s.Facts, b.id)
+		l.browserDue(set, b, o != nil && o.Worn, add)
+	}
+	if l.openings.on && s.Phase < core.PhaseEnding {
+		add(l.openings.until, core.Event{Kind: core.RetryDue})
+	}
+	if l.launches.on && s.Phase < core.PhaseEnding {
+		add(l.launches.until, core.Event{Kind: core.RelaunchDue})
+	}
+	if l.quiet && !l.shrinks && s.Phase == core.PhaseServing && int(s.Capacity) > set.MinPages {
+		add(l.quietSince.Add(set.IdleContraction), core.Event{Kind: core.ContractDue})
+	}
+	return out
+}
+
+// tabDue lists what is due of a tab: the end of its lease, its age, or its grace and its limit. An
+// opening and a close are overdue first.
+func (l *Ledger) tabDue(set *core.Settings, t *entry, add func(core.Time, core.Event)) {
+	c := &t.clock
+	switch {
+	case t.lost:
+		return
+	case t.holder != 0:
+		if t.maxLease > 0 {
+			add(t.leasedAt.Add(t.maxLease), core.Event{Kind: core.Expired, Request: t.holder})
+		}
+		return
+	case t.idle:
+		if t.retireAt != core.Never {
+			add(t.retireAt, core.Event{Kind: core.RetireDue, Tab: t.id})
+		}
+		return
+	}
+	if grace := set.OpenGrace; !c.overdue {
+		if c.late == core.CloseTab {
+			grace = set.CloseGrace
+		}
+		add(c.since.Add(grace), core.Event{Kind: core.Overdue, Of: c.late, Tab: t.id})
+	}
+	waits := !c.overdue && (c.of == core.OpenTab || c.of == core.CloseTab)
+	if !waits && (t.closing == 0 || l.serves(t.browser)) {
+		add(c.began.Add(c.limit), core.Event{Kind: core.Silent, Of: c.of, Tab: t.id})
+	}
+}
+
+// browserDue lists what is due of a browser.
+func (l *Ledger) browserDue(set *core.Settings, b *ledgerBrowser, worn bool, add func(core.Time, core.Event)) {
+	of := func(at core.Time, kind core.EventKind, of core.EffectKind) {
+		add(at, core.Event{Kind: kind, Of: of, Browser: b.id})
+	}
+	switch {
+	case b.ending:
+		of(b.since.Add(set.BrowserCloseTimeout), core.Silent, core.CloseBrowser)
+		return
+	case !b.ready:
+		of(b.since.Add(set.LaunchTimeout), core.Silent, core.Launch)
+		return
+	case b.drains:
+		of(b.since.Add(set.DrainTimeout), core.DrainSilent, core.NoEffect)
+	case !worn:
+		if set.BrowserMaxAge > 0 {
+			of(b.since.Add(set.BrowserMaxAge), core.BrowserWorn, core.NoEffect)
+		}
+		if b.checks.failedAt != 0 {
+			of(l.replaceAt(set, &b.checks), core.BrowserWorn, core.NoEffect)
+		}
+	}
+	stall := set.StallTimeout
+	if b.checks.underWay {
+		limit := stall
+		if limit < 0 {
+			limit = 10 * time.Second
+		}
+		of(b.checks.checkedAt.Add(limit), core.Silent, core.CheckBrowser)
+	}
+	switch since := l.silentSince(b.id); {
+	case stall < 0:
+	case b.asked:
+		of(b.pingedAt.Add(stall), core.Silent, core.Ping)
+	case since != core.Never:
+		of(max(since, b.heardAt).Add(stall), core.BrowserStalled, core.NoEffect)
+	}
+}

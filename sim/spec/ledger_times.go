@@ -1,0 +1,267 @@
+package spec
+
+import (
+	"slices"
+	"time"
+
+	"github.com/pagepool/pagepool/pool/core"
+)
+
+// When the ledger's things are due: from which instant each time counts, and which limit it has.
+
+// clock is when a tab is due in its present state.
+type clock struct {
+	since   core.Time // when the state began: from then on its grace counts
+	began   core.Time // from when its limit counts
+	limit   time.Duration
+	of      core.EffectKind // what is given up at its limit
+	late    core.EffectKind // what is overdue after its grace
+	overdue bool            // the grace has passed
+	climbed bool            // it is closing, and on the last rung
+}
+
+// ledgerPause is a pause after failures.
+type ledgerPause struct {
+	on       bool
+	until    core.Time
+	failures int // in a row
+}
+
+// fail begins a pause of OpenBackoff, which doubles with each failure but the first free ones.
+func (p *ledgerPause) fail(set *core.Settings, now core.Time, free int) {
+	if p.failures++; p.failures > free {
+		p.on, p.until = true, now.Add(doubled(set.OpenBackoff, set.OpenBackoffMax, p.failures-free))
+	}
+}
+
+// doubled is a pause after so many failures in a row.
+func doubled(pause, most time.Duration, failures int) time.Duration {
+	for range failures - 1 {
+		pause = min(2*pause, max(most, pause))
+	}
+	return pause
+}
+
+// limitOf is how long an operation on a tab may take that is in no doubt.
+func limitOf(set *core.Settings, of core.EffectKind) time.Duration {
+	end := set.RescueTimeout
+	if end < 0 {
+		end = 500 * time.Millisecond
+	}
+	probe := set.ProbeBudget
+	if probe < 0 {
+		probe = 250 * time.Millisecond
+	}
+	switch of {
+	case core.OpenTab, core.ResetTab:
+		return set.OpenTimeout
+	case core.ProbeTab:
+		return probe
+	case core.BeginSession:
+		if set.ProbeBudget < 0 {
+			return max(probe, end)
+		}
+		return probe
+	case core.RescueTab, core.EndSession:
+		return end
+	case core.KillTab:
+		return set.KillTimeout
+	}
+	return set.CloseTimeout
+}
+
+// timesHeard takes from an event what begins a time or ends one. The event has changed nothing yet.
+func (l *Ledger) timesHeard(set *core.Settings, now core.Time, e core.Event) {
+	switch e.Kind {
+	case core.RetryDue:
+		l.openings.on = false
+	case core.RelaunchDue:
+		l.launches.on = false
+	case core.ContractDue:
+		l.shrinks = l.quiet
+	}
+	if t := l.tab(e.Tab); t != nil && (e.Operation == 0 || e.Operation == t.operation) {
+		l.tabTimes(set, now, t, e)
+	}
+	if c := l.context(e.Context); c != nil && e.Is(core.Silent, core.CloseContext) && l.serves(c.browser) {
+		c.lost = c.climbed
+		c.climbed, c.began = true, now
+	}
+	if b := l.browser(e.Browser); b != nil {
+		l.browserTimes(set, now, b, e)
+	}
+}
+
+func (l *Ledger) tabTimes(set *core.Settings, now core.Time, t *entry, e core.Event) {
+	opening := !t.opened && !t.failed && t.closing == 0
+	b := l.browser(t.browser)
+	switch {
+	case e.Kind == core.Overdue && e.Of == t.clock.late:
+		t.clock.overdue = true
+	case e.Kind == core.RetireDue:
+		t.retireAt = min(t.retireAt, now)
+	case opening && e.Is(core.Done, core.OpenTab):
+		if b != nil && !b.drains {
+			l.openings = ledgerPause{}
+		}
+		if set.MaxAge > 0 {
+			t.retireAt = now.Add(set.MaxAge).Add(e.Jitter)
+		}
+	case opening && (e.Is(core.Failed, core.OpenTab) || e.Is(core.Silent, core.OpenTab)):
+		if !l.openings.on && b != nil && !b.drains {
+			l.openings.fail(set, now, 0)
+		}
+	case e.Is(core.Silent, core.CloseTab) && t.closing != 0 && !t.lost && l.serves(t.browser):
+		t.clock.climb(set, now)
+	}
+}
+
+func (c *clock) climb(set *core.Settings, now core.Time) {
+	if !c.climbed {
+		c.climbed, c.began, c.limit, c.of = true, now, limitOf(set, core.KillTab), core.KillTab
+	}
+}
+
+// browserTimes notes a browser that is ready, or that failed.
+func (l *Ledger) browserTimes(set *core.Settings, now core.Time, b *ledgerBrowser, e core.Event) {
+	if e.Is(core.Done, core.Launch) && !b.ready && !b.ending {
+		b.since, l.openings = now, ledgerPause{}
+		for i := range l.browsers {
+			if o := &l.browsers[i]; l.serves(o.id) && !o.drains {
+				o.since = now // it drains from now on
+			}
+		}
+	}
+	silent := e.Is(core.Silent, core.Ping) && l.serves(b.id) && b.asked
+	if b.ending || !silent && l.leaving(e) == 0 {
+		return
+	}
+	if b.drains || b.ready && now >= b.since.Add(set.OpenBackoffMax) {
+		l.launches.failures = 0
+	}
+	l.launches.fail(set, now, 1) // the first restart is at once
+	if !slices.ContainsFunc(l.browsers, func(o ledgerBrowser) bool { return o.id != b.id && l.serves(o.id) && !o.drains }) {
+		l.openings.on = false
+	}
+}
+
+// serves says whether tabs are closed one by one in a browser.
+func (l *Ledger) serves(id core.BrowserID) bool {
+	b := l.browser(id)
+	return b != nil && b.ready && !b.ending
+}
+
+// timesAsked takes from an effect, which the ledger has entered, what begins a time.
+func (l *Ledger) timesAsked(set *core.Settings, now core.Time, event core.Event, e *core.Effect) {
+	t, b := l.tab(e.Tab), l.browser(e.Browser)
+	switch e.Kind {
+	case core.Launch:
+		b.since = now
+	case core.Ping:
+		if b != nil {
+			b.pingedAt = now
+		}
+	case core.CloseBrowser:
+		if b == nil {
+			return
+		}
+		b.since = now
+		for i := range l.tabs {
+			if o := &l.tabs[i]; o.browser == e.Browser && o.clock.late != core.CloseTab {
+				o.clock = clock{since: now, began: now, late: core.CloseTab}
+			}
+		}
+	case core.CloseContext:
+		if c := l.context(e.Context); c != nil && e.Reason != core.ReasonNone {
+			c.began, c.climbed = now, false
+		}
+	case core.OpenTab, core.CloseTab:
+		if t != nil {
+			t.clock = clock{since: now, began: now, limit: limitOf(set, e.Kind), of: e.Kind, late: e.Kind}
+		}
+	case core.KillTab:
+		if t != nil {
+			t.clock.climb(set, now)
+		}
+	case core.ProbeTab, core.RescueTab, core.ResetTab, core.EndSession, core.BeginSession:
+		if t != nil {
+			t.pageAsked(set, now, event, e)
+		}
+	}
+}
+
+// pageAsked is when a page is due that is asked something. What is done about a suspect has one
+// limit, of which the first probe has half.
+func (e *entry) pageAsked(set *core.Settings, now core.Time, event core.Event, f *core.Effect) {
+	was := e.clock.began
+	c := clock{since: now, began: now, limit: limitOf(set, f.Kind), of: core.ResetTab, late: core.ResetTab}
+	switch again := event.Is(core.Done, core.RescueTab) && event.Tab == e.id; {
+	case f.Kind == core.RescueTab && f.Halt:
+	case f.Kind == core.RescueTab:
+		c.began, c.limit, c.of, c.late = was, set.RescueTimeout, core.RescueTab, core.ProbeTab
+	case f.Kind == core.ProbeTab && e.suspect && again:
+		c.began, c.limit, c.of, c.late = was, set.RescueTimeout, core.ProbeTab, core.ProbeTab
+	case f.Kind == core.ProbeTab && e.suspect:
+		c.limit, c.of, c.late = set.RescueTimeout/2, core.ProbeTab, core.ProbeTab
+	case f.Kind == core.ProbeTab:
+		if c.of, c.late = core.ProbeTab, core.ProbeTab; e.affinity == 0 {
+			c.late = core.OpenTab // a standby that is being thawed
+		}
+	}
+	e.clock = c
+}
+
+// givesUp checks that a step gives up the operation whose time is over, and no other.
+func (l *Ledger) givesUp(event core.Event, due bool, effects []core.Effect) {
+	for i := range effects {
+		e := &effects[i]
+		if e.Kind != core.GiveUp {
+			continue
+		}
+		if !due || e.Tab != event.Tab || e.Context != event.Context || e.Browser != event.Browser {
+			l.breach("due-in-time", "operation kind %d of t%d, c%d or b%d is given up, and its time is not over", e.Of, e.Tab, e.Context, e.Browser)
+		}
+		due = false
+	}
+	if due {
+		l.breach("due-in-time", "the time of operation kind %d of t%d, c%d or b%d is over, and it is not given up",
+			event.Of, event.Tab, event.Context, event.Browser)
+	}
+}
+
+// silent says whether an event is the end of the time of an operation that is under way.
+func (l *Ledger) silent(e core.Event) bool {
+	if e.Kind != core.Silent {
+		return false
+	}
+	if t := l.tab(e.Tab); t != nil {
+		c := &t.clock
+		waits := !c.overdue && (c.of == core.OpenTab || c.of == core.CloseTab)
+		return e.Of == c.of && !waits && !t.lost && !t.idle && t.holder == 0 && (t.closing == 0 || l.serves(t.browser))
+	}
+	if c := l.context(e.Context); c != nil {
+		return c.closing && !c.lost && l.serves(c.browser)
+	}
+	b := l.browser(e.Browser)
+	switch {
+	case b == nil:
+	case e.Of == core.Launch:
+		return !b.ready && !b.ending
+	case e.Of == core.CloseBrowser:
+		return b.ending
+	case e.Of == core.CheckBrowser:
+		return b.checks.underWay
+	case e.Of == core.Ping:
+		return b.asked && l.serves(b.id)
+	}
+	return false
+}
+
+// rests notes since when nobody holds a tab or waits for one.
+func (l *Ledger) rests(now core.Time) {
+	quiet := len(l.waiting) == 0 && !slices.ContainsFunc(l.tabs, func(t entry) bool { return t.holder != 0 })
+	if quiet && !l.quiet {
+		l.quietSince = now
+	}
+	l.quiet, l.shrinks = quiet, quiet && l.shrinks
+}
