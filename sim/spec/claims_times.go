@@ -140,11 +140,15 @@ func (l *Ledger) browserDue(set *core.Settings, b *ledgerBrowser, worn bool, add
 	case b.drains:
 		of(b.since.Add(set.DrainTimeout), core.DrainSilent, core.NoEffect)
 	case !worn:
+		at := core.Never
 		if set.BrowserMaxAge > 0 {
-			of(b.since.Add(set.BrowserMaxAge), core.BrowserWorn, core.NoEffect)
+			at = b.since.Add(set.BrowserMaxAge)
 		}
 		if b.checks.failedAt != 0 {
-			of(l.replaceAt(set, &b.checks), core.BrowserWorn, core.NoEffect)
+			at = min(at, l.replaceAt(set, &b.checks))
+		}
+		if at != core.Never {
+			of(at, core.BrowserWorn, core.NoEffect)
 		}
 	}
 	stall := set.StallTimeout
