@@ -56,7 +56,8 @@ var (
 
 	_ = [...]error{
 		pool.ErrClosed, pool.ErrQueueFull, pool.ErrLeaseExpired, pool.ErrReleased,
-		pool.ErrPageCrashed, pool.ErrPageClosed, pool.ErrPageTooLarge, pool.ErrBrowserLost, pool.ErrBrowserUnavailable,
+		pool.ErrPageCrashed, pool.ErrPageClosed, pool.ErrPageTooLarge, pool.ErrBrowserLost,
+		pool.ErrBrowserUnavailable,
 	}
 	_ = [...]pool.Left{pool.Clean, pool.SpoiledTab, pool.SpoiledContext}
 )

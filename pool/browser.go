@@ -113,9 +113,10 @@ type LeaseTab[P any] interface {
 type Left uint8
 
 const (
-	Clean          Left = iota // nothing that the next lease must not meet
-	SpoiledTab                 // something that no end of a session undoes: the pool closes the tab
-	SpoiledContext             // something in the context that cannot be cleared: the pool closes the tab with its context
+	Clean      Left = iota // nothing that the next lease must not meet
+	SpoiledTab             // something that no end of a session undoes: the pool closes the tab
+	// something in the context that cannot be cleared: the pool closes the tab with its context
+	SpoiledContext
 )
 
 func (l Left) String() string {

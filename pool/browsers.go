@@ -48,7 +48,8 @@ func (p *Pool[P]) launchLocked(e *core.Effect) {
 		b.process, b.done, b.lost, b.ended = process, done, lost, ended
 		p.watchLocked(b)
 		if b.unwanted {
-			p.endBrowserLocked(b, e.Operation, true) // it has done nothing yet that a graceful end could save
+			// it has done nothing yet that a graceful end could save
+			p.endBrowserLocked(b, e.Operation, true)
 			return
 		}
 		// A launch that was written off is answered like any other: the core has it closed.
@@ -110,7 +111,8 @@ func (p *Pool[P]) browserGoneLocked(b *browser[P]) {
 		p.noteLocked(slog.LevelInfo, "browser ended", "browser", browserName(b.id))
 	} else {
 		p.mu.lastFailure = b.whyLost()
-		p.noteLocked(slog.LevelWarn, "browser lost", "browser", browserName(b.id), "error", p.mu.lastFailure)
+		p.noteLocked(slog.LevelWarn, "browser lost", "browser", browserName(b.id), "error",
+			p.mu.lastFailure)
 	}
 	p.forgetBrowserLocked(b, ErrBrowserLost)
 	p.stepLocked(core.Event{Kind: core.BrowserGone, Browser: b.id})

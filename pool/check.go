@@ -7,8 +7,8 @@ import (
 	"github.com/pagepool/pagepool/pool/core"
 )
 
-// checkBrowserLocked has a browser do each kind of work once. The core gives it up after StallTimeout, and the ctx
-// of the call ends then.
+// checkBrowserLocked has a browser do each kind of work once. The core gives it up after
+// StallTimeout, and the ctx of the call ends then.
 func (p *Pool[P]) checkBrowserLocked(e *core.Effect) {
 	b := p.mu.browsers[e.Browser]
 	checker := b.process.(Checker)
@@ -26,7 +26,8 @@ func (p *Pool[P]) checkBrowserLocked(e *core.Effect) {
 		p.browserFirstLocked(b)
 		if err != nil && life.Err() == nil {
 			p.mu.counters.CheckFailures++
-			p.noteLocked(slog.LevelWarn, "browser check failed", "browser", browserName(b.id), "operation", uint64(id), "error", err)
+			p.noteLocked(slog.LevelWarn, "browser check failed", "browser", browserName(b.id), "operation",
+				uint64(id), "error", err)
 		}
 		if life.Err() == nil {
 			p.stepLocked(core.Event{Kind: outcome(err), Of: core.CheckBrowser, Browser: b.id, Operation: id})

@@ -11,7 +11,8 @@ import (
 	"github.com/pagepool/pagepool/sim/fakebrowser"
 )
 
-// A browser whose check fails is replaced while its leases go on, and the log and Stats say what was found.
+// A browser whose check fails is replaced while its leases go on, and the log and Stats say what
+// was found.
 func TestShellABrowserThatDoesNoWorkIsReplaced(t *testing.T) {
 	for name, fate := range map[string]fakebrowser.Fate{
 		"fails":  {Result: fakebrowser.Fails},
@@ -21,14 +22,15 @@ func TestShellABrowserThatDoesNoWorkIsReplaced(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				log := new(strings.Builder)
 				checks := 0
-				launcher := &fakebrowser.Launcher{Checks: true, Fate: func(kind fakebrowser.OperationKind, _ uint64) fakebrowser.Fate {
-					if kind == fakebrowser.Check {
-						if checks++; checks == 1 {
-							return fate
+				launcher := &fakebrowser.Launcher{Checks: true,
+					Fate: func(kind fakebrowser.OperationKind, _ uint64) fakebrowser.Fate {
+						if kind == fakebrowser.Check {
+							if checks++; checks == 1 {
+								return fate
+							}
 						}
-					}
-					return fakebrowser.Usual(kind)
-				}}
+						return fakebrowser.Usual(kind)
+					}}
 				p, err := pool.New(launcher, pool.Config{
 					MaxPages: 2, MaxLease: 2 * time.Second, Logger: slog.New(slog.NewTextHandler(log, nil)),
 					Retire: pool.Retire{BrowserDoubt: 2, CheckEvery: pool.Off},
@@ -52,12 +54,15 @@ func TestShellABrowserThatDoesNoWorkIsReplaced(t *testing.T) {
 				}
 				s := p.Stats()
 				if s.Counters.Checks != 1 || s.Counters.CheckFailures != 1 || s.Counters.BrowserStarts != 2 {
-					t.Errorf("%d checks, %d of them failed, %d launches; want 1, 1 and 2", s.Counters.Checks, s.Counters.CheckFailures, s.Counters.BrowserStarts)
+					t.Errorf("%d checks, %d of them failed, %d launches; want 1, 1 and 2", s.Counters.Checks,
+						s.Counters.CheckFailures, s.Counters.BrowserStarts)
 				}
-				if want := `level=WARN msg="browser check failed" browser=b1`; !strings.Contains(log.String(), want) {
+				if want := `level=WARN msg="browser check failed" browser=b1`; !strings.Contains(log.String(),
+					want) {
 					t.Errorf("%q is missing in the log: %s", want, log)
 				}
-				if last := len(s.Browsers) - 1; last < 0 || s.Browsers[last].ID != "b2" || s.Browsers[last].Age <= 0 {
+				if last := len(s.Browsers) - 1; last < 0 || s.Browsers[last].ID != "b2" ||
+					s.Browsers[last].Age <= 0 {
 					t.Errorf("the browsers are %+v", s.Browsers)
 				}
 				l.Release()
@@ -72,13 +77,16 @@ func TestShellABrowserThatDoesNoWorkIsReplaced(t *testing.T) {
 // Where nobody doubts, a browser is checked every CheckEvery, and one whose checks succeed stays.
 func TestShellABrowserIsCheckedNowAndThen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p, err := pool.New(&fakebrowser.Launcher{Checks: true}, pool.Config{MaxPages: 1, Retire: pool.Retire{CheckEvery: time.Minute}})
+		p, err := pool.New(&fakebrowser.Launcher{Checks: true},
+			pool.Config{MaxPages: 1, Retire: pool.Retire{CheckEvery: time.Minute}})
 		if err != nil {
 			t.Fatal(err)
 		}
 		<-time.After(time.Hour + time.Second)
-		if c := p.Stats().Counters; c.Checks < 59 || c.Checks > 60 || c.BrowserStarts != 1 || c.CheckFailures != 0 {
-			t.Errorf("in an hour: %d checks, %d failed, %d launches", c.Checks, c.CheckFailures, c.BrowserStarts)
+		if c := p.Stats().Counters; c.Checks < 59 || c.Checks > 60 || c.BrowserStarts != 1 ||
+			c.CheckFailures != 0 {
+			t.Errorf("in an hour: %d checks, %d failed, %d launches", c.Checks, c.CheckFailures,
+				c.BrowserStarts)
 		}
 		if err := p.Close(t.Context()); err != nil {
 			t.Error(err)

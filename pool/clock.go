@@ -2,8 +2,8 @@ package pool
 
 import "time"
 
-// Clock is where the pool takes its time from. It is a setting, More.Clock; nil is the real one. The
-// pool calls it under its lock, so both methods return at once and do not call the pool.
+// Clock is where the pool takes its time from. It is a setting, More.Clock; nil is the real one.
+// The pool calls it under its lock, so both methods return at once and do not call the pool.
 type Clock interface {
 	// Now returns the present instant. It never goes back.
 	Now() time.Time

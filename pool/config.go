@@ -195,10 +195,12 @@ func (c Config) resolve() (core.Settings, Config, error) {
 		err = errors.Join(err, fmt.Errorf("RecorderEvents=%d: the rule is 1 to 1,000,000, or off", n))
 	}
 	if c.More.Clock != nil && isNil(c.More.Clock) {
-		err = errors.Join(err, fmt.Errorf("Clock is a nil %T; leave it out for the real one", c.More.Clock))
+		err = errors.Join(err, fmt.Errorf("Clock is a nil %T; leave it out for the real one",
+			c.More.Clock))
 	}
 	if c.Tracer != nil && isNil(c.Tracer) {
-		err = errors.Join(err, fmt.Errorf("Tracer is a nil %T; leave it out where nobody is to be told", c.Tracer))
+		err = errors.Join(err, fmt.Errorf("Tracer is a nil %T; leave it out where nobody is to be told",
+			c.Tracer))
 	}
 	if err != nil {
 		return settings, c, err

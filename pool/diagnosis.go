@@ -32,15 +32,18 @@ type leaseDiagnoser interface {
 
 // Diagnosis says what a page was doing when its lease left a suspect tab.
 type Diagnosis struct {
-	URL      string            // what it showed
-	Answered bool              // its main thread answered
-	After    time.Duration     // so long after the end of the lease; where it did not: so long it was waited for
-	Stack    []string          // what the thread was doing where it took long, innermost call first; empty: not known
+	URL      string // what it showed
+	Answered bool   // its main thread answered
+	// so long after the end of the lease; where it did not: so long it was waited for
+	After time.Duration
+	// what the thread was doing where it took long, innermost call first; empty: not known
+	Stack    []string
 	Requests []RequestInFlight // the oldest first
 	Problems []string          // what it said of its troubles during the lease, the first of them
 	Unlisted int               // how many further ones there were
 	Label    string            // what its holder said that the lease was for (WithLabel)
-	Beside   []string          // other leases of its affinity when this one ended: their labels, and since when
+	// other leases of its affinity when this one ended: their labels, and since when
+	Beside []string
 }
 
 // RequestInFlight is one that a page waited for.
@@ -92,7 +95,8 @@ func (d Diagnosis) String() string {
 // attrs are what a line of the log has of it.
 func (d Diagnosis) attrs() []any {
 	return []any{"url", d.URL, "answered", d.Answered, "after", d.After, "stack", shown(d.Stack),
-		"requests", shown(texts(d.Requests)), "problems", shown(d.Problems), "unlisted", d.Unlisted, "beside", shown(d.Beside)}
+		"requests", shown(texts(d.Requests)), "problems", shown(d.Problems), "unlisted", d.Unlisted,
+		"beside", shown(d.Beside)}
 }
 
 func texts(requests []RequestInFlight) []string {
@@ -174,7 +178,8 @@ func (p *Pool[P]) diagnoseLocked(l *Lease[P], why error) {
 	l.reportLocked().diagnosis = d
 	p.findLocked(t, d, l.label, p.besideLocked(t), func() {
 		p.noteLocked(slog.LevelWarn, "lease left a suspect tab", append([]any{
-			"tab", t.name, "affinity", affinity, "label", shortened(l.label), "error", why}, d.result.attrs()...)...)
+			"tab", t.name, "affinity", affinity, "label", shortened(l.label), "error", why},
+			d.result.attrs()...)...)
 	})
 }
 

@@ -78,11 +78,14 @@ func inClinic(t *testing.T, c *clinic, cfg Config, fn func(t *testing.T, p *Pool
 }
 
 func ill(context.Context) Diagnosis {
-	return Diagnosis{URL: "http://a/b", Stack: []string{"spin (http://a/b.js:3:5)", "main (http://a/b.js:9:1)"},
-		Requests: []RequestInFlight{{"GET http://a/c", 3200 * time.Millisecond}}, Problems: []string{"console: oh"}}
+	return Diagnosis{URL: "http://a/b",
+		Stack:    []string{"spin (http://a/b.js:3:5)", "main (http://a/b.js:9:1)"},
+		Requests: []RequestInFlight{{"GET http://a/c", 3200 * time.Millisecond}},
+		Problems: []string{"console: oh"}}
 }
 
-const illText = "the page http://a/b did not answer; it ran spin (http://a/b.js:3:5) < main (http://a/b.js:9:1); in flight: GET http://a/c for 3.2s; it said: console: oh"
+const illText = "the page http://a/b did not answer; it ran spin (http://a/b.js:3:5) < main " +
+	"(http://a/b.js:9:1); in flight: GET http://a/c for 3.2s; it said: console: oh"
 
 func TestShellTheErrorOfAnExpiredLeaseSaysWhatThePageWasDoing(t *testing.T) {
 	c := &clinic{find: ill}
@@ -94,7 +97,8 @@ func TestShellTheErrorOfAnExpiredLeaseSaysWhatThePageWasDoing(t *testing.T) {
 			return ctx.Err()
 		})
 		var diagnosed *Error
-		if !errors.Is(err, ErrLeaseExpired) || !errors.As(err, &diagnosed) || diagnosed.Diagnosis == nil || !strings.HasSuffix(err.Error(), "; "+illText) {
+		if !errors.Is(err, ErrLeaseExpired) || !errors.As(err, &diagnosed) ||
+			diagnosed.Diagnosis == nil || !strings.HasSuffix(err.Error(), "; "+illText) {
 			t.Errorf("Do: %v", err)
 		}
 		synctest.Wait()
@@ -102,7 +106,8 @@ func TestShellTheErrorOfAnExpiredLeaseSaysWhatThePageWasDoing(t *testing.T) {
 			t.Errorf("%d leases begun, %d suspect; want 1 and 1", n, m)
 		}
 	})
-	for _, want := range []string{`msg="lease left a suspect tab"`, "answered=false", "http://a/b.js:3:5", "tab=t", "affinity=a", "GET http://a/c for 3.2s"} {
+	for _, want := range []string{`msg="lease left a suspect tab"`, "answered=false",
+		"http://a/b.js:3:5", "tab=t", "affinity=a", "GET http://a/c for 3.2s"} {
 		if !strings.Contains(log.String(), want) {
 			t.Errorf("the log has no %s:\n%s", want, &log)
 		}
@@ -111,23 +116,26 @@ func TestShellTheErrorOfAnExpiredLeaseSaysWhatThePageWasDoing(t *testing.T) {
 
 // The tenant's other leases, and what all of them are for, stand beside what the page was doing.
 func TestShellADiagnosisSaysWhatElseTheTenantHolds(t *testing.T) {
-	inClinic(t, &clinic{find: ill}, Config{MaxPages: 4, MaxLease: 3 * time.Second}, func(t *testing.T, p *Pool[*stubTab]) {
-		for _, of := range []struct{ affinity, label string }{{"a", "invoice 7"}, {"a", ""}, {"b", "another's"}} {
-			l, err := p.GetPage(t.Context(), of.affinity, WithLabel(of.label), WithMaxLease(time.Hour))
-			if err != nil {
-				t.Fatal(err)
+	inClinic(t, &clinic{find: ill}, Config{MaxPages: 4, MaxLease: 3 * time.Second},
+		func(t *testing.T, p *Pool[*stubTab]) {
+			for _, of := range []struct{ affinity, label string }{{"a", "invoice 7"}, {"a", ""},
+				{"b", "another's"}} {
+				l, err := p.GetPage(t.Context(), of.affinity, WithLabel(of.label), WithMaxLease(time.Hour))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer l.Release()
 			}
-			defer l.Release()
-		}
-		err := p.Do(t.Context(), "a", func(ctx context.Context, _ *stubTab) error {
-			<-ctx.Done()
-			return ctx.Err()
-		}, WithLabel("invoice 8"))
-		want := illText + `; it was for "invoice 8"; other leases of this affinity: "invoice 7" for 3s, r2 for 3s`
-		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "another") {
-			t.Errorf("Do: %v, want %s", err, want)
-		}
-	})
+			err := p.Do(t.Context(), "a", func(ctx context.Context, _ *stubTab) error {
+				<-ctx.Done()
+				return ctx.Err()
+			}, WithLabel("invoice 8"))
+			want := illText + `; it was for "invoice 8"; other leases of this affinity: "invoice 7" for 3s, r2 for 3s`
+			if err == nil || !strings.Contains(err.Error(), want) ||
+				strings.Contains(err.Error(), "another") {
+				t.Errorf("Do: %v, want %s", err, want)
+			}
+		})
 }
 
 func TestShellTheErrorOfAWorkThatRanOutOfTimeSaysWhatThePageWasDoing(t *testing.T) {
@@ -160,10 +168,11 @@ func (c lateContext) Deadline() (time.Time, bool) { return c.deadline, true }
 func TestShellAWorkThatGaveUpAtItsDeadlineIsDiagnosedBeforeItsContextHasEnded(t *testing.T) {
 	c := &clinic{find: ill}
 	inClinic(t, c, Config{}, func(t *testing.T, p *Pool[*stubTab]) {
-		err := p.Do(lateContext{t.Context(), time.Now().Add(time.Second)}, "a", func(ctx context.Context, _ *stubTab) error {
-			<-time.After(time.Second)
-			return context.DeadlineExceeded
-		})
+		err := p.Do(lateContext{t.Context(), time.Now().Add(time.Second)}, "a",
+			func(ctx context.Context, _ *stubTab) error {
+				<-time.After(time.Second)
+				return context.DeadlineExceeded
+			})
 		if !errors.Is(err, context.DeadlineExceeded) || !strings.HasSuffix(err.Error(), "; "+illText) {
 			t.Errorf("Do: %v", err)
 		}
@@ -174,7 +183,8 @@ func TestShellALeaseThatEndsWellIsNotDiagnosed(t *testing.T) {
 	c := &clinic{find: ill}
 	inClinic(t, c, Config{}, func(t *testing.T, p *Pool[*stubTab]) {
 		failure := errors.New("of the work")
-		if err := p.Do(t.Context(), "a", func(context.Context, *stubTab) error { return failure }); err != failure {
+		if err := p.Do(t.Context(), "a", func(context.Context, *stubTab) error { return failure }); err !=
+			failure {
 			t.Errorf("Do: %v", err)
 		}
 		l, err := p.GetPage(t.Context(), "a")
@@ -229,7 +239,8 @@ func TestShellATabThatIsFoundInDoubtLaterIsDiagnosedToo(t *testing.T) {
 	})
 	_, line, _ := strings.Cut(log.String(), `msg="tab suspect" `)
 	line, _, _ = strings.Cut(line, "\n")
-	for _, want := range []string{"tab=t", "affinity=a", "took longer than ", "answered=false", "http://a/b.js:3:5", "GET http://a/c for 3.2s"} {
+	for _, want := range []string{"tab=t", "affinity=a", "took longer than ", "answered=false",
+		"http://a/b.js:3:5", "GET http://a/c for 3.2s"} {
 		if !strings.Contains(line, want) {
 			t.Errorf("the log's line about the tab has no %s:\n%s", want, &log)
 		}
@@ -296,7 +307,8 @@ func TestShellADiagnosisThatHangsHoldsUpNobody(t *testing.T) {
 			<-ctx.Done()
 			return ctx.Err()
 		})
-		if d := time.Since(began); !errors.Is(err, ErrLeaseExpired) || d != time.Second+800*time.Millisecond {
+		if d := time.Since(began); !errors.Is(err, ErrLeaseExpired) ||
+			d != time.Second+800*time.Millisecond {
 			t.Errorf("Do: %v after %v", err, d)
 		}
 		close(release)
@@ -311,7 +323,8 @@ func TestDiagnosisShowsTheFirstOfManyThings(t *testing.T) {
 	for i := range 9 {
 		d.Stack = append(d.Stack, fmt.Sprint("f", i))
 	}
-	if want := "the page answered after 1.23ms; it ran f0 < f1 < f2 < f3 < f4 < and 4 more"; d.String() != want {
+	want := "the page answered after 1.23ms; it ran f0 < f1 < f2 < f3 < f4 < and 4 more"
+	if d.String() != want {
 		t.Errorf("%s, want %s", d, want)
 	}
 }

@@ -48,6 +48,6 @@
 // [Lease.Diagnosis], and in the log, if the driver makes a diagnosis, as package chrome does.
 // Config.Tracer is told how long everything took.
 //
-// The pool keeps its last events. [Pool.Dump] writes them as a trace; "soak replay FILE" goes through it
-// step by step, on the same core, to the state that the pool was in.
+// The pool keeps its last events. [Pool.Dump] writes them as a trace; "soak replay FILE" goes
+// through it step by step, on the same core, to the state that the pool was in.
 package pool

@@ -82,13 +82,14 @@ type browserContext[P any] struct {
 
 // tab is what the core's number of a tab stands for. It is known for as long as the core counts it.
 type tab[P any] struct {
-	id        core.TabID
-	name      string
-	affinity  string // whose it is, or was
-	browser   *browser[P]
-	context   *browserContext[P]
-	page      Tab[P]          // nil: not opened, or not yet
-	holds     P               // what the next or the present holder gets; set with it, and by BeginLease
+	id       core.TabID
+	name     string
+	affinity string // whose it is, or was
+	browser  *browser[P]
+	context  *browserContext[P]
+	page     Tab[P] // nil: not opened, or not yet
+	// what the next or the present holder gets; set with it, and by BeginLease
+	holds     P
 	pageLife  context.Context // what his lease derives from; set in the same way
 	pageDone  <-chan struct{} // the page's; set with it
 	leases    LeaseTab[P]     // the page, where it is one; set with it
@@ -150,11 +151,13 @@ func (p *Pool[P]) openLocked(e *core.Effect) {
 	madeFor := ""
 	if c == nil {
 		madeFor = p.mu.keys.name(e.Affinity) // a standby's is empty
-		c = &browserContext[P]{id: e.Context, name: "c" + strconv.Itoa(int(e.Context)), browser: b, calls: callsWithin(b.life)}
+		c = &browserContext[P]{id: e.Context, name: "c" + strconv.Itoa(int(e.Context)), browser: b,
+			calls: callsWithin(b.life)}
 		p.mu.contexts[c.id] = c
 	}
 	t := &tab[P]{
-		id: e.Tab, name: "t" + strconv.Itoa(int(e.Tab)), affinity: p.mu.keys.name(e.Affinity), browser: b, context: c,
+		id: e.Tab, name: "t" + strconv.Itoa(int(e.Tab)), affinity: p.mu.keys.name(e.Affinity), browser: b,
+		context: c,
 		opening: true, calls: callsWithin(b.life),
 	}
 	p.mu.tabs[t.id] = t
@@ -193,7 +196,8 @@ func (p *Pool[P]) openLocked(e *core.Effect) {
 			return
 		}
 		p.watchTabLocked(t)
-		p.stepLocked(core.Event{Kind: core.Done, Of: core.OpenTab, Tab: t.id, Jitter: p.jitter(), Sessions: t.leases != nil})
+		p.stepLocked(core.Event{Kind: core.Done, Of: core.OpenTab, Tab: t.id, Jitter: p.jitter(),
+			Sessions: t.leases != nil})
 	})
 }
 
@@ -245,7 +249,8 @@ func (p *Pool[P]) watchTabLocked(t *tab[P]) {
 func (p *Pool[P]) crashedLocked(t *tab[P]) {
 	if p.mu.tabs[t.id] == t && !t.crashed {
 		t.crashed = true
-		p.stepLocked(core.Event{Kind: core.Crashed, Tab: t.id, TooLarge: errors.Is(context.Cause(t.pageLife), ErrPageTooLarge)})
+		p.stepLocked(core.Event{Kind: core.Crashed, Tab: t.id,
+			TooLarge: errors.Is(context.Cause(t.pageLife), ErrPageTooLarge)})
 	}
 }
 
@@ -280,12 +285,14 @@ func (p *Pool[P]) closeLocked(e *core.Effect) {
 		call = t.context.handle.Close
 	default:
 		// The opening failed and has left nothing.
-		p.mu.answers = append(p.mu.answers, core.Event{Kind: core.Done, Of: core.CloseTab, Tab: t.id, Kept: e.Kept})
+		p.mu.answers = append(p.mu.answers,
+			core.Event{Kind: core.Done, Of: core.CloseTab, Tab: t.id, Kept: e.Kept})
 		return
 	}
 	kept := e.Kept
 	p.operateLocked(t, e, SpanClose, call, func(err error) {
-		p.stepLocked(core.Event{Kind: outcome(err), Of: core.CloseTab, Tab: t.id, Kept: kept && err == nil})
+		p.stepLocked(core.Event{Kind: outcome(err), Of: core.CloseTab, Tab: t.id, Kept: kept &&
+			err == nil})
 	})
 }
 
@@ -297,7 +304,8 @@ func (p *Pool[P]) closeContextLocked(e *core.Effect) {
 	var err error
 	p.beginLocked(c.browser, func() {
 		defer cancel()
-		traced, end := p.traceCall(ctx, Span{Kind: SpanCloseContext, Context: c.name, Browser: browserName(c.browser.id)})
+		traced, end := p.traceCall(ctx,
+			Span{Kind: SpanCloseContext, Context: c.name, Browser: browserName(c.browser.id)})
 		err = c.handle.Close(traced)
 		end(err)
 		if err != nil && life.Err() == nil {
@@ -306,7 +314,8 @@ func (p *Pool[P]) closeContextLocked(e *core.Effect) {
 	}, func() {
 		p.browserFirstLocked(c.browser)
 		if err != nil && life.Err() == nil {
-			p.noteLocked(slog.LevelWarn, "operation failed", "kind", SpanCloseContext, "context", c.name, "browser", browserName(c.browser.id), "operation", uint64(id), "error", err)
+			p.noteLocked(slog.LevelWarn, "operation failed", "kind", SpanCloseContext, "context", c.name,
+				"browser", browserName(c.browser.id), "operation", uint64(id), "error", err)
 		}
 		p.stepLocked(core.Event{Kind: outcome(err), Of: core.CloseContext, Context: c.id})
 	})
@@ -361,13 +370,15 @@ func outcome(err error) core.EventKind {
 
 // operateLocked begins an operation on a tab. Its ctx ends when the core gives the operation up, or
 // the tab or the browser is gone.
-func (p *Pool[P]) operateLocked(t *tab[P], e *core.Effect, what SpanKind, call func(context.Context) error, answer func(error)) {
+func (p *Pool[P]) operateLocked(t *tab[P], e *core.Effect, what SpanKind,
+	call func(context.Context) error, answer func(error)) {
 	if t.unfreeze != nil {
 		t.unfreeze()
 	}
 	life, id := t.life, e.Operation
 	ctx, cancel := context.WithCancel(withOperationID(life, uint64(id)))
-	of := Span{Kind: what, Affinity: t.affinity, Tab: t.name, Context: t.context.name, Browser: browserName(t.browser.id)}
+	of := Span{Kind: what, Affinity: t.affinity, Tab: t.name, Context: t.context.name,
+		Browser: browserName(t.browser.id)}
 	var err error
 	p.beginLocked(t.browser, func() {
 		defer cancel()
@@ -389,7 +400,9 @@ func (p *Pool[P]) operateLocked(t *tab[P], e *core.Effect, what SpanKind, call f
 		}
 		if err != nil && life.Err() == nil && (!t.closing || what == SpanClose || what == SpanKill) {
 			// What fails because the pool has begun to close the tab is no news.
-			p.noteLocked(slog.LevelWarn, "operation failed", "kind", what, "tab", t.name, "affinity", shortened(t.affinity), "browser", browserName(t.browser.id), "operation", uint64(id), "error", err)
+			p.noteLocked(slog.LevelWarn, "operation failed", "kind", what, "tab", t.name, "affinity",
+				shortened(t.affinity), "browser", browserName(t.browser.id), "operation", uint64(id), "error",
+				err)
 		}
 		answer(err)
 	})

@@ -22,20 +22,23 @@ import (
 	"github.com/pagepool/pagepool/sim/replay"
 )
 
-// busy lets callers come and go over a browser that fails now and then, and calls dump once a second.
+// busy lets callers come and go over a browser that fails now and then, and calls dump once a
+// second.
 func busy(t *testing.T, seed uint64, cfg pool.Config, dump func(p *pool.Pool[*fakebrowser.Page])) {
 	synctest.Test(t, func(t *testing.T) {
 		r := rand.New(rand.NewPCG(seed, 7))
-		launcher := &fakebrowser.Launcher{Fate: func(kind fakebrowser.OperationKind, operation uint64) fakebrowser.Fate {
-			f := fakebrowser.Usual(kind)
-			if o := rand.New(rand.NewPCG(seed, operation)); o.IntN(6) == 0 {
-				f.After, f.Result = time.Duration(o.IntN(4000))*time.Millisecond, fakebrowser.Outcome(o.IntN(2))
-			}
-			if kind == fakebrowser.Launch || kind == fakebrowser.CloseBrowser {
-				f.Result = fakebrowser.Works
-			}
-			return f
-		}}
+		launcher := &fakebrowser.Launcher{
+			Fate: func(kind fakebrowser.OperationKind, operation uint64) fakebrowser.Fate {
+				f := fakebrowser.Usual(kind)
+				if o := rand.New(rand.NewPCG(seed, operation)); o.IntN(6) == 0 {
+					f.After, f.Result = time.Duration(o.IntN(4000))*time.Millisecond,
+						fakebrowser.Outcome(o.IntN(2))
+				}
+				if kind == fakebrowser.Launch || kind == fakebrowser.CloseBrowser {
+					f.Result = fakebrowser.Works
+				}
+				return f
+			}}
 		p, err := pool.New(launcher, cfg)
 		if err != nil {
 			t.Fatal(err)
@@ -48,7 +51,8 @@ func busy(t *testing.T, seed uint64, cfg pool.Config, dump func(p *pool.Pool[*fa
 		var visits sync.WaitGroup
 		defer visits.Wait()
 		for i := range 120 {
-			at, hold, end := time.Duration(r.IntN(30_000))*time.Millisecond, time.Duration(r.IntN(3000))*time.Millisecond, r.IntN(8)
+			at, hold, end := time.Duration(r.IntN(30_000))*time.Millisecond,
+				time.Duration(r.IntN(3000))*time.Millisecond, r.IntN(8)
 			key := fmt.Sprintf("tenant %d", r.IntN(7))
 			visits.Go(func() {
 				<-time.After(at)
@@ -125,7 +129,8 @@ func TestShellADumpReplaysToTheVeryStateOfThePool(t *testing.T) {
 			if got = slices.DeleteFunc(got, keyed); !slices.Equal(got, want) {
 				for i := range max(len(got), len(want)) {
 					if i >= len(got) || i >= len(want) || got[i] != want[i] {
-						t.Errorf("seed %d: the replay ends with\n%s\nand the pool is at\n%s", seed, got[min(i, len(got)-1)], want[min(i, len(want)-1)])
+						t.Errorf("seed %d: the replay ends with\n%s\nand the pool is at\n%s", seed,
+							got[min(i, len(got)-1)], want[min(i, len(want)-1)])
 						return
 					}
 				}
@@ -137,8 +142,8 @@ func TestShellADumpReplaysToTheVeryStateOfThePool(t *testing.T) {
 	}
 }
 
-// A search goes on from the moment of a dump: what the pool has asked for may answer or fail, whoever holds a page gives it
-// back, and a caller comes on top.
+// A search goes on from the moment of a dump: what the pool has asked for may answer or fail,
+// whoever holds a page gives it back, and a caller comes on top.
 func TestShellASearchGoesOnWhereADumpEnds(t *testing.T) {
 	for seed := range uint64(3) {
 		states := 0
@@ -151,7 +156,8 @@ func TestShellASearchGoesOnWhereADumpEnds(t *testing.T) {
 				return
 			}
 			w, err := replay.Resume(tr, &sim.Scenario{
-				Programs: []sim.Program{{{Verb: sim.Get, Affinity: 1}, {Verb: sim.Release}}}, Faults: 1, Menu: sim.AllFaults,
+				Programs: []sim.Program{{{Verb: sim.Get, Affinity: 1}, {Verb: sim.Release}}}, Faults: 1,
+				Menu: sim.AllFaults,
 			})
 			if err != nil {
 				t.Errorf("%v\n%s", err, text)
@@ -219,7 +225,8 @@ func TestShellADumpWithPseudonymsNamesNobody(t *testing.T) {
 			t.Error(err)
 			return
 		}
-		if report, err := replay.Run(tr, nil); err != nil || len(report.Failed) > 0 || report.Violation != nil {
+		if report, err := replay.Run(tr, nil); err != nil || len(report.Failed) > 0 ||
+			report.Violation != nil {
 			t.Errorf("%v, %v, %v", err, report.Failed, report.Violation)
 		}
 	})
@@ -247,13 +254,15 @@ func replays(t *testing.T, p *pool.Pool[*fakebrowser.Page]) {
 		t.Errorf("%v\n%s", err, text)
 		return
 	}
-	if report, err := replay.Run(tr, nil); err != nil || len(report.Failed) > 0 || report.Violation != nil {
+	if report, err := replay.Run(tr, nil); err != nil || len(report.Failed) > 0 ||
+		report.Violation != nil {
 		t.Errorf("%v, %v, %v\n%s", err, report.Failed, report.Violation, text)
 	}
 }
 
 // overFake runs fn in a bubble with a pool over a fake browser that does as it is told.
-func overFake(t *testing.T, cfg pool.Config, fn func(t *testing.T, p *pool.Pool[*fakebrowser.Page])) {
+func overFake(t *testing.T, cfg pool.Config,
+	fn func(t *testing.T, p *pool.Pool[*fakebrowser.Page])) {
 	synctest.Test(t, func(t *testing.T) {
 		cfg.More.Strict = true
 		p, err := pool.New(&fakebrowser.Launcher{}, cfg)
@@ -265,7 +274,8 @@ func overFake(t *testing.T, cfg pool.Config, fn func(t *testing.T, p *pool.Pool[
 	})
 }
 
-func leased(t *testing.T, p *pool.Pool[*fakebrowser.Page], key string) *pool.Lease[*fakebrowser.Page] {
+func leased(t *testing.T, p *pool.Pool[*fakebrowser.Page],
+	key string) *pool.Lease[*fakebrowser.Page] {
 	t.Helper()
 	l, err := p.GetPage(t.Context(), key)
 	if err != nil {
@@ -274,7 +284,8 @@ func leased(t *testing.T, p *pool.Pool[*fakebrowser.Page], key string) *pool.Lea
 	return l
 }
 
-// With a recorder of one event, the next event begins a span. begins makes one happen that changes nothing.
+// With a recorder of one event, the next event begins a span. begins makes one happen that changes
+// nothing.
 func begins(t *testing.T, p *pool.Pool[*fakebrowser.Page]) {
 	t.Helper()
 	if _, err := p.EvictIdle(time.Hour); err != nil {

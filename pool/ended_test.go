@@ -8,12 +8,14 @@ import (
 	"testing/synctest"
 )
 
-// Why a browser ended, where its driver knows, is in the log and in the error of whoever waits in vain.
+// Why a browser ended, where its driver knows, is in the log and in the error of whoever waits in
+// vain.
 func TestShellWhyABrowserEndedIsSaid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := new(strings.Builder)
 		launcher := new(stub)
-		p, err := New(launcher, Config{MaxPages: 1, More: More{OpenRetries: 1}, Logger: slog.New(slog.NewTextHandler(log, nil))})
+		p, err := New(launcher, Config{MaxPages: 1, More: More{OpenRetries: 1},
+			Logger: slog.New(slog.NewTextHandler(log, nil))})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -41,8 +41,8 @@ var (
 )
 
 // Error is the error that every method of a pool or a lease returns, but for an error of the fn of
-// Do, which Do returns as it is as long as the lease holds. It unwraps to one of the errors above or
-// to that of the caller's own context, so errors.Is works on it.
+// Do, which Do returns as it is as long as the lease holds. It unwraps to one of the errors above
+// or to that of the caller's own context, so errors.Is works on it.
 type Error struct {
 	Op       string // the method that failed, such as "GetPage"
 	Affinity string // the affinity asked for, where the method has one
@@ -83,7 +83,8 @@ func shortened(key string) string {
 
 func checkAffinity(key string) error {
 	if len(key) == 0 || len(key) > trace.MaxKey {
-		return fmt.Errorf("an affinity is 1 to %d bytes long, and this one has %d", trace.MaxKey, len(key))
+		return fmt.Errorf("an affinity is 1 to %d bytes long, and this one has %d", trace.MaxKey,
+			len(key))
 	}
 	return nil
 }

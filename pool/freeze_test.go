@@ -59,12 +59,13 @@ func TestShellAPageThatNobodyHasIsFrozenAndThawedForItsHolder(t *testing.T) {
 // Who needs a page that is being frozen does not wait for that: the call ends.
 func TestShellAPageIsProbedAtOnceThatIsBeingFrozen(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		launcher := &fakebrowser.Launcher{FreezeAfter: time.Second, Fate: func(kind fakebrowser.OperationKind, _ uint64) fakebrowser.Fate {
-			if kind == fakebrowser.Freeze {
-				return fakebrowser.Fate{Hangs: true}
-			}
-			return fakebrowser.Usual(kind)
-		}}
+		launcher := &fakebrowser.Launcher{FreezeAfter: time.Second,
+			Fate: func(kind fakebrowser.OperationKind, _ uint64) fakebrowser.Fate {
+				if kind == fakebrowser.Freeze {
+					return fakebrowser.Fate{Hangs: true}
+				}
+				return fakebrowser.Usual(kind)
+			}}
 		p, err := pool.New(launcher, pool.Config{MaxPages: 1})
 		if err != nil {
 			t.Fatal(err)
@@ -96,7 +97,8 @@ func TestShellAPageIsProbedAtOnceThatIsBeingFrozen(t *testing.T) {
 func TestShellAFrozenPageThatDoesNotThawIsReplaced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		launcher := &fakebrowser.Launcher{FreezeAfter: time.Second}
-		p, err := pool.New(launcher, pool.Config{MaxPages: 1, Timeouts: pool.Timeouts{ProbeBudget: pool.Off}})
+		p, err := pool.New(launcher, pool.Config{MaxPages: 1,
+			Timeouts: pool.Timeouts{ProbeBudget: pool.Off}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -25,7 +25,8 @@ func (p *Pool[P]) giveUpLocked(e *core.Effect) {
 	case b != nil:
 		p.giveUpBrowserLocked(b, e)
 	default:
-		p.bugLocked("operation kind %d of t%d, c%d, b%d is given up, and is not there", e.Of, e.Tab, e.Context, e.Browser)
+		p.bugLocked("operation kind %d of t%d, c%d, b%d is given up, and is not there", e.Of, e.Tab,
+			e.Context, e.Browser)
 	}
 }
 
@@ -62,9 +63,11 @@ func (p *Pool[P]) tabSilentLocked(e *core.Effect, tab string) error {
 	case core.ResetTab:
 		return p.silentLocked("resetting "+tab, "OpenTimeout", set.OpenTimeout)
 	case core.EndSession:
-		return p.silentLocked("ending the session of the last lease on "+tab, "RescueTimeout", set.EndTimeout())
+		return p.silentLocked("ending the session of the last lease on "+tab, "RescueTimeout",
+			set.EndTimeout())
 	case core.BeginSession:
-		return p.silentLocked("beginning the session of the next lease on "+tab, "ProbeBudget", set.BeginTimeout())
+		return p.silentLocked("beginning the session of the next lease on "+tab, "ProbeBudget",
+			set.BeginTimeout())
 	case core.KillTab:
 		return p.silentLocked("killing the renderer of "+tab, "KillTimeout", set.KillTimeout)
 	}

@@ -36,7 +36,9 @@ func (k *keys) handle(key string) core.Affinity {
 }
 
 // count is how many keys have a handle, and how many handles stand for a key.
-func (k *keys) count() (handles, names int) { return len(k.handles), len(k.names) - 1 - len(k.free) }
+func (k *keys) count() (handles, names int) {
+	return len(k.handles), len(k.names) - 1 - len(k.free)
+}
 
 func (k *keys) name(a core.Affinity) string { return k.names[a] }
 

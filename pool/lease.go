@@ -9,9 +9,9 @@ import (
 	"github.com/pagepool/pagepool/pool/core"
 )
 
-// Lease is the exclusive right to use one tab, from GetPage until Release, Discard or Suspect. It may
-// end earlier, without its holder: its Context says so, and why. Its methods may be called from any
-// goroutine, also after its end.
+// Lease is the exclusive right to use one tab, from GetPage until Release, Discard or Suspect. It
+// may end earlier, without its holder: its Context says so, and why. Its methods may be called from
+// any goroutine, also after its end.
 type Lease[P any] struct {
 	pool    *Pool[P]
 	request core.RequestID
@@ -35,8 +35,8 @@ type Lease[P any] struct {
 	report *leaseEnd // guarded by pool.mu; nil: there is no Tracer, and its page is not suspect
 }
 
-// Page is what to work with. It is not to be used after the lease has ended: a driver that gives each
-// lease a session of its own answers ErrReleased then.
+// Page is what to work with. It is not to be used after the lease has ended: a driver that gives
+// each lease a session of its own answers ErrReleased then.
 func (l *Lease[P]) Page() P { return l.page }
 
 // TabID is the tab's name. It survives reuse and is never given to another tab.
@@ -56,7 +56,8 @@ func (l *Lease[P]) Context() context.Context {
 	defer l.pool.mu.Unlock()
 	if l.ctx == nil {
 		// The tab's context ends with the tab too, but with the driver's cause, and before the pool has
-		// heard of it. The lease ends when the core says so; that is what tells a crash from a lost browser.
+		// heard of it. The lease ends when the core says so; that is what tells a crash from a lost
+		// browser.
 		l.ctx, l.cancel = context.WithCancelCause(context.WithoutCancel(l.life))
 		if l.cause != nil {
 			l.cancel(l.cause)
@@ -75,8 +76,8 @@ func (l *Lease[P]) Discard(reason error) {
 }
 
 // Suspect gives the tab back and says that its page does not answer, or may not. The tab is probed;
-// if it stays silent, it is rescued or closed. Lease.Diagnosis has what the page was doing. After the
-// end of the lease it does nothing.
+// if it stays silent, it is rescued or closed. Lease.Diagnosis has what the page was doing. After
+// the end of the lease it does nothing.
 func (l *Lease[P]) Suspect() {
 	l.end(core.Event{Kind: core.Discarded, Wedged: true}, errSuspect)
 }
@@ -154,9 +155,10 @@ func (l *Lease[P]) answerLocked() {
 // errUnwound is why Do discards a tab whose fn did not return: it panicked, or ended its goroutine.
 var errUnwound = errors.New("pool: fn did not return")
 
-// Do leases a tab of the affinity, calls fn with it, and releases it. fn's ctx is the lease's, which
-// also ends with ctx; it carries the values of both, the tab's first. ctx bounds the wait and the
-// work. An error of fn does not spoil the tab, and Do returns it as it is. There are three exceptions:
+// Do leases a tab of the affinity, calls fn with it, and releases it. fn's ctx is the lease's,
+// which also ends with ctx; it carries the values of both, the tab's first. ctx bounds the wait and
+// the work. An error of fn does not spoil the tab, and Do returns it as it is. There are three
+// exceptions:
 //
 //   - The lease ended under fn. fn did not have the tab to itself from then on, so what it did is
 //     not to be relied on. Do returns an *Error with the cause, joined with fn's error, even if fn
@@ -167,10 +169,11 @@ var errUnwound = errors.New("pool: fn did not return")
 //
 // Where there was no lease, Do returns an *Error, too.
 //
-// Error.Diagnosis has what the page was doing when the lease expired or ctx ended, if the driver can
-// say so. The tab is given back by then, but Do waits for the diagnosis: for milliseconds where the
-// page answers, otherwise for RescueTimeout at most, or a second.
-func (p *Pool[P]) Do(ctx context.Context, affinity string, fn func(ctx context.Context, page P) error, opts ...GetOption) error {
+// Error.Diagnosis has what the page was doing when the lease expired or ctx ended, if the driver
+// can say so. The tab is given back by then, but Do waits for the diagnosis: for milliseconds where
+// the page answers, otherwise for RescueTimeout at most, or a second.
+func (p *Pool[P]) Do(ctx context.Context, affinity string,
+	fn func(ctx context.Context, page P) error, opts ...GetOption) error {
 	if fn == nil {
 		return &Error{Op: "Do", Affinity: affinity, Err: errors.New("fn is nil")}
 	}
@@ -208,8 +211,8 @@ func (p *Pool[P]) Do(ctx context.Context, affinity string, fn func(ctx context.C
 	return &Error{Op: "Do", Affinity: affinity, Err: err, Diagnosis: l.diagnosed()}
 }
 
-// outOfTime says whether ctx has ended. On a busy machine that comes some time after its deadline, and fn, which
-// knows the deadline as well, may have given up its work between the two.
+// outOfTime says whether ctx has ended. On a busy machine that comes some time after its deadline,
+// and fn, which knows the deadline as well, may have given up its work between the two.
 func outOfTime(ctx context.Context) bool {
 	deadline, bounded := ctx.Deadline()
 	return ctx.Err() != nil || bounded && !time.Now().Before(deadline)

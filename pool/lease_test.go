@@ -80,33 +80,35 @@ func TestShellASuspectTabIsProbedAndKeptWhereItAnswers(t *testing.T) {
 	}
 }
 
-// One error type: what Do adds to an error of fn is in an *Error, and what needs nothing added stays
-// the error that it was.
+// One error type: what Do adds to an error of fn is in an *Error, and what needs nothing added
+// stays the error that it was.
 func TestShellDoWrapsAnErrorOfFnWhereTheLeaseOrCtxHasEnded(t *testing.T) {
 	mine := errors.New("mine")
-	inStub(t, new(stub), Config{MaxPages: 1, MaxLease: time.Minute}, func(t *testing.T, p *Pool[*stubTab]) {
-		if err := p.Do(t.Context(), "a", func(context.Context, *stubTab) error { return mine }); err != mine {
-			t.Errorf("an error of fn came back as %v", err)
-		}
-		for _, c := range []struct {
-			within time.Duration
-			cause  error
-			says   string
-		}{
-			{time.Second, mine, `pool: Do "a": mine`},
-			{time.Hour, ErrLeaseExpired, `pool: Do "a": the lease was held longer than its limit: mine`},
-		} {
-			ctx, cancel := context.WithTimeout(t.Context(), c.within)
-			err := p.Do(ctx, "a", func(ctx context.Context, _ *stubTab) error {
-				<-ctx.Done()
-				return mine
-			})
-			cancel()
-			var of *Error
-			if !errors.As(err, &of) || of.Op != "Do" || of.Affinity != "a" || of.Diagnosis != nil ||
-				!errors.Is(err, mine) || !errors.Is(err, c.cause) || err.Error() != c.says {
-				t.Errorf("ctx of %v: %#v, %v", c.within, err, err)
+	inStub(t, new(stub), Config{MaxPages: 1, MaxLease: time.Minute},
+		func(t *testing.T, p *Pool[*stubTab]) {
+			if err := p.Do(t.Context(), "a", func(context.Context, *stubTab) error { return mine }); err !=
+				mine {
+				t.Errorf("an error of fn came back as %v", err)
 			}
-		}
-	})
+			for _, c := range []struct {
+				within time.Duration
+				cause  error
+				says   string
+			}{
+				{time.Second, mine, `pool: Do "a": mine`},
+				{time.Hour, ErrLeaseExpired, `pool: Do "a": the lease was held longer than its limit: mine`},
+			} {
+				ctx, cancel := context.WithTimeout(t.Context(), c.within)
+				err := p.Do(ctx, "a", func(ctx context.Context, _ *stubTab) error {
+					<-ctx.Done()
+					return mine
+				})
+				cancel()
+				var of *Error
+				if !errors.As(err, &of) || of.Op != "Do" || of.Affinity != "a" || of.Diagnosis != nil ||
+					!errors.Is(err, mine) || !errors.Is(err, c.cause) || err.Error() != c.says {
+					t.Errorf("ctx of %v: %#v, %v", c.within, err, err)
+				}
+			}
+		})
 }

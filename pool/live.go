@@ -99,7 +99,8 @@ func (p *Pool[P]) Live(pseudonyms bool) Live {
 	for _, t := range why.Tabs(s) {
 		alive[t.Browser]++
 		tab := LiveTab{
-			ID: fmt.Sprintf("t%d", t.ID), State: t.State.String(), For: (s.Now - t.Since).Duration(), Age: (s.Now - asked[t.ID]).Duration(), Browser: browserName(t.Browser),
+			ID: fmt.Sprintf("t%d", t.ID), State: t.State.String(), For: (s.Now - t.Since).Duration(),
+			Age: (s.Now - asked[t.ID]).Duration(), Browser: browserName(t.Browser),
 			Says: why.Tab(s, t, names),
 		}
 		if t.Affinity != 0 {
@@ -112,8 +113,10 @@ func (p *Pool[P]) Live(pseudonyms bool) Live {
 	}
 	for _, w := range why.Of(s) {
 		wait := LiveWait{
-			Request: fmt.Sprintf("r%d", w.Request), Affinity: names.Key(w.Affinity), Label: labels[w.Request],
-			For: (s.Now - w.Since).Duration(), Cause: string(w.For), Tabs: []string{}, Says: w.Text(s, names),
+			Request: fmt.Sprintf("r%d", w.Request), Affinity: names.Key(w.Affinity),
+			Label: labels[w.Request],
+			For:   (s.Now - w.Since).Duration(), Cause: string(w.For), Tabs: []string{},
+			Says: w.Text(s, names),
 		}
 		for _, id := range w.Tabs {
 			wait.Tabs = append(wait.Tabs, fmt.Sprintf("t%d", id))
@@ -241,7 +244,8 @@ func (f *faults) list(pseudonyms bool) []LiveFault {
 		b.WriteString(x.text)
 		for n := 0; n+1 < len(x.args); n += 2 {
 			name := fmt.Sprint(x.args[n])
-			if pseudonyms && !slices.Contains([]string{"tab", "browser", "reason", "kind", "operation"}, name) {
+			if pseudonyms && !slices.Contains([]string{"tab", "browser", "reason", "kind", "operation"},
+				name) {
 				continue
 			}
 			if value := fmt.Sprint(x.args[n+1]); value != "" && value != "[]" {

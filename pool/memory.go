@@ -123,7 +123,9 @@ func (p *Pool[P]) measuredLocked(b *browser[P], whole int64, uses map[*tab[P]]in
 		p.noteLocked(slog.LevelWarn, "browser above MaxBrowserMemory",
 			"browser", browserName(b.id), "bytes", whole, "limit", most)
 	}
-	for _, t := range slices.SortedFunc(maps.Keys(uses), func(t, u *tab[P]) int { return cmp.Compare(t.id, u.id) }) {
+	for _, t := range slices.SortedFunc(maps.Keys(uses), func(t, u *tab[P]) int {
+		return cmp.Compare(t.id, u.id)
+	}) {
 		if p.mu.tabs[t.id] == t {
 			p.stepLocked(core.Event{Kind: core.Measured, Tab: t.id, Memory: uses[t]})
 		}

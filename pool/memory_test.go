@@ -31,7 +31,8 @@ func TestShellABrowserIsHeldToItsMemory(t *testing.T) {
 		log := new(strings.Builder)
 		launcher := &remembering{Launcher: &fakebrowser.Launcher{Measures: true}}
 		p, err := pool.New(launcher, pool.Config{
-			MaxPages: 3, Logger: slog.New(slog.NewTextHandler(log, nil)), Retire: pool.Retire{MaxBrowserMemory: 100},
+			MaxPages: 3, Logger: slog.New(slog.NewTextHandler(log, nil)),
+			Retire: pool.Retire{MaxBrowserMemory: 100},
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -54,16 +55,19 @@ func TestShellABrowserIsHeldToItsMemory(t *testing.T) {
 		}
 		<-time.After(1500 * time.Millisecond)
 		if warm := strings.Join(p.WarmAffinities(), " "); warm != "held small" {
-			t.Errorf("after one measurement the warm affinities are %q; want the largest idle one gone", warm)
+			t.Errorf("after one measurement the warm affinities are %q; want the largest idle one gone",
+				warm)
 		}
 		<-time.After(10 * time.Second)
 		s := p.Stats()
-		if warm := strings.Join(p.WarmAffinities(), " "); warm != "held small" || s.Browsers[0].Memory != 70 || s.Tabs.Standby != 1 {
+		if warm := strings.Join(p.WarmAffinities(), " "); warm != "held small" ||
+			s.Browsers[0].Memory != 70 || s.Tabs.Standby != 1 {
 			t.Errorf("below nine tenths: warm are %q, %+v, %d standbys", warm, s.Browsers, s.Tabs.Standby)
 		}
 		launcher.Leak(launcher.last, 500)
 		<-time.After(20 * time.Second)
-		if s := p.Stats(); s.Counters.BrowserStarts != 2 || s.Browsers[0].State != "draining" || s.Leases != 1 || s.Tabs.Standby == 0 {
+		if s := p.Stats(); s.Counters.BrowserStarts != 2 || s.Browsers[0].State != "draining" ||
+			s.Leases != 1 || s.Tabs.Standby == 0 {
 			t.Errorf("a browser that leaks is not replaced: %+v", s)
 		}
 		if want := `level=WARN msg="browser above MaxBrowserMemory" browser=b1 bytes=130 limit=100`; !strings.Contains(log.String(), want) {
@@ -94,15 +98,19 @@ func TestShellMemoryIsShownWithoutALimit(t *testing.T) {
 		}
 		launcher.Leak(launcher.last, 500)
 		<-time.After(11 * time.Second)
-		if s, l := p.Stats(), p.Live(false); s.Browsers[0].Memory != 500 || l.Browsers[0].Memory != 500 || s.Counters.Closes != 0 {
-			t.Errorf("the browser uses 500 bytes, and Stats and Live say %+v and %+v", s.Browsers, l.Browsers)
+		if s, l := p.Stats(), p.Live(false); s.Browsers[0].Memory != 500 || l.Browsers[0].Memory != 500 ||
+			s.Counters.Closes != 0 {
+			t.Errorf("the browser uses 500 bytes, and Stats and Live say %+v and %+v", s.Browsers,
+				l.Browsers)
 		}
 		if err := p.Close(t.Context()); err != nil {
 			t.Error(err)
 		}
 	})
-	_, err := pool.New(&fakebrowser.Launcher{}, pool.Config{Retire: pool.Retire{MaxBrowserMemory: 100}})
-	if want := "MaxBrowserMemory=100: the launcher cannot measure memory: fakebrowser: Measures is false"; err == nil || !strings.Contains(err.Error(), want) {
+	_, err := pool.New(&fakebrowser.Launcher{},
+		pool.Config{Retire: pool.Retire{MaxBrowserMemory: 100}})
+	if want := "MaxBrowserMemory=100: the launcher cannot measure memory: fakebrowser: Measures is " +
+		"false"; err == nil || !strings.Contains(err.Error(), want) {
 		t.Errorf("New returned %v; want %q", err, want)
 	}
 }

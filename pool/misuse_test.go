@@ -45,7 +45,8 @@ func TestShellMisuseIsAnErrorAndChangesNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := p.Do(t.Context(), "a", func(context.Context, *stubTab) error { return nil }); err != nil {
+		if err := p.Do(t.Context(), "a", func(context.Context, *stubTab) error { return nil }); err !=
+			nil {
 			t.Fatal(err)
 		}
 		before := p.Stats()
@@ -53,7 +54,8 @@ func TestShellMisuseIsAnErrorAndChangesNothing(t *testing.T) {
 		var none context.Context
 		_, err = p.GetPage(none, "a")
 		misused(t, err, `GetPage "a": ctx is nil`)
-		misused(t, p.Do(none, "a", func(context.Context, *stubTab) error { return nil }), `Do "a": ctx is nil`)
+		misused(t, p.Do(none, "a", func(context.Context, *stubTab) error { return nil }),
+			`Do "a": ctx is nil`)
 		misused(t, p.DisposeAffinity(none, "a"), `DisposeAffinity "a": ctx is nil`)
 		misused(t, p.Ready(none), "Ready: ctx is nil")
 		_, err = p.EvictIdle(-1)
@@ -275,7 +277,8 @@ func TestShellDoReturnsWhyTheLeaseEndedUnderFn(t *testing.T) {
 			}
 		}
 		ctx, cancel := context.WithCancel(t.Context())
-		if err := p.Do(ctx, "a", func(context.Context, *stubTab) error { cancel(); return nil }); err != nil {
+		if err := p.Do(ctx, "a", func(context.Context, *stubTab) error { cancel(); return nil }); err !=
+			nil {
 			t.Errorf("what fn had done when ctx ended is an error: %v", err)
 		}
 		if err := p.Close(t.Context()); err != nil {

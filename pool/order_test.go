@@ -10,8 +10,8 @@ import (
 	"github.com/pagepool/pagepool/pool/core"
 )
 
-// A browser that dies while a context of it is closed ends that close. The core hears of the browser
-// first: then the failed close is no reason to try once more.
+// A browser that dies while a context of it is closed ends that close. The core hears of the
+// browser first: then the failed close is no reason to try once more.
 func TestTheEndOfABrowserIsToldBeforeWhatItMadeFail(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var mu sync.Mutex
@@ -56,11 +56,14 @@ func TestTheEndOfABrowserIsToldBeforeWhatItMadeFail(t *testing.T) {
 		synctest.Wait()
 		mu.Lock()
 		gone := slices.IndexFunc(told, func(e core.Event) bool { return e.Kind == core.BrowserGone })
-		failed := slices.IndexFunc(told, func(e core.Event) bool { return e.Is(core.Failed, core.CloseContext) })
+		failed := slices.IndexFunc(told, func(e core.Event) bool {
+			return e.Is(core.Failed, core.CloseContext)
+		})
 		dying = nil
 		mu.Unlock()
 		if gone < 0 || failed >= 0 && failed < gone {
-			t.Errorf("events %v: the browser's end is number %d, the failed close number %d", told, gone, failed)
+			t.Errorf("events %v: the browser's end is number %d, the failed close number %d", told, gone,
+				failed)
 		}
 		if err := p.Close(t.Context()); err != nil {
 			t.Error(err)

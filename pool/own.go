@@ -53,9 +53,11 @@ func (p *Pool[P]) checkOwn(process Browser[P]) error {
 
 // makeContext makes a context: on the terms of an affinity, or where that is empty, for whoever
 // adopts its tab.
-func (p *Pool[P]) makeContext(ctx context.Context, b *browser[P], affinity string) (BrowserContext[P], error) {
+func (p *Pool[P]) makeContext(ctx context.Context, b *browser[P],
+	affinity string) (BrowserContext[P], error) {
 	if affinity == "" {
 		return b.process.NewContext(ctx)
 	}
-	return b.process.(OwnMaker[P]).NewContextFor(ctx, affinity) // checkOwn has looked whether it is one
+	// checkOwn has looked whether it is one
+	return b.process.(OwnMaker[P]).NewContextFor(ctx, affinity)
 }

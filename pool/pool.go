@@ -53,16 +53,18 @@ type Pool[P any] struct {
 		bugs     int       // found so far
 
 		lastRequest core.RequestID
-		asking      *Lease[P]                    // the request of the present step, until it is answered; nil: none
+		// the request of the present step, until it is answered; nil: none
+		asking      *Lease[P]
 		requests    map[core.RequestID]*Lease[P] // those that wait
 		lastCall    core.CallID
 		calls       map[core.CallID]*call // those that wait
 		subscribers map[*subscriber]struct{}
 
-		tabs        map[core.TabID]*tab[P]                // those that the core counts
-		contexts    map[core.ContextID]*browserContext[P] // those that the core counts
-		browsers    map[core.BrowserID]*browser[P]
-		timer       *timer    // armed for the core's next deadline, or for an earlier instant; nil: not armed
+		tabs     map[core.TabID]*tab[P]                // those that the core counts
+		contexts map[core.ContextID]*browserContext[P] // those that the core counts
+		browsers map[core.BrowserID]*browser[P]
+		// armed for the core's next deadline, or for an earlier instant; nil: not armed
+		timer       *timer
 		armed       core.Time // the earliest deadline that the core has armed since the timer was set
 		lastFailure error     // of launching or opening
 
@@ -144,18 +146,21 @@ func New[P any](launcher Launcher[P], cfg Config) (*Pool[P], error) {
 // GetPage waits for a tab of the affinity until ctx ends, and returns a lease on it, which has to
 // be released. ctx bounds the wait, not the lease. After an error, always an *Error, nothing is
 // held and nobody waits.
-func (p *Pool[P]) GetPage(ctx context.Context, affinity string, opts ...GetOption) (*Lease[P], error) {
+func (p *Pool[P]) GetPage(ctx context.Context, affinity string, opts ...GetOption) (*Lease[P],
+	error) {
 	l, _, err := p.tracedPage(ctx, "GetPage", affinity, opts)
 	return l, err
 }
 
 // tracedPage returns a lease, and the ctx for the work on it.
-func (p *Pool[P]) tracedPage(ctx context.Context, op, affinity string, opts []GetOption) (*Lease[P], context.Context, error) {
+func (p *Pool[P]) tracedPage(ctx context.Context, op, affinity string, opts []GetOption) (*Lease[P],
+	context.Context, error) {
 	e, err := request(ctx, affinity, opts)
 	if err != nil {
 		return nil, nil, &Error{Op: op, Affinity: affinity, Err: err}
 	}
-	of := Span{Kind: SpanWait, Affinity: affinity, Nested: e.Class == core.Nested, Priority: int(e.Priority)}
+	of := Span{Kind: SpanWait, Affinity: affinity, Nested: e.Class == core.Nested,
+		Priority: int(e.Priority)}
 	_, wait := p.startSpan(ctx, of)
 	l := &Lease[P]{pool: p, label: labelOf(opts)}
 	told := false
@@ -178,7 +183,8 @@ func (p *Pool[P]) tracedPage(ctx context.Context, op, affinity string, opts []Ge
 }
 
 // getPage asks for a tab for l, and waits for the answer.
-func (p *Pool[P]) getPage(ctx context.Context, l *Lease[P], e core.Event, op, affinity string) error {
+func (p *Pool[P]) getPage(ctx context.Context, l *Lease[P], e core.Event, op,
+	affinity string) error {
 	e.Own = p.hasOwnTerms(affinity)
 	p.mu.Lock()
 	e.Affinity = p.mu.keys.handle(affinity)
@@ -236,7 +242,8 @@ func request(ctx context.Context, affinity string, opts []GetOption) (core.Event
 			e.MaxLease = max(time.Duration(o.value), Off)
 		case label:
 			if len(o.label) > mostLabel || !utf8.ValidString(o.label) {
-				return e, fmt.Errorf("WithLabel of %d bytes: want UTF-8 of at most %d bytes", len(o.label), mostLabel)
+				return e, fmt.Errorf("WithLabel of %d bytes: want UTF-8 of at most %d bytes", len(o.label),
+					mostLabel)
 			}
 		}
 	}
@@ -251,7 +258,8 @@ func request(ctx context.Context, affinity string, opts []GetOption) (core.Event
 // generation is gone, or returns at once with NoWait; Retain keeps its context, with cache and
 // storage, for the affinity's next tab; an unknown affinity is gone already. When ctx ends, it
 // returns ctx's error, and the disposal goes on; it begins even where ctx has ended before.
-func (p *Pool[P]) DisposeAffinity(ctx context.Context, affinity string, opts ...DisposeOption) error {
+func (p *Pool[P]) DisposeAffinity(ctx context.Context, affinity string,
+	opts ...DisposeOption) error {
 	e := core.Event{Kind: core.Disposed}
 	err := errors.Join(checkContext(ctx), checkAffinity(affinity))
 	for _, o := range opts {
@@ -281,7 +289,8 @@ func (p *Pool[P]) Ready(ctx context.Context) error {
 }
 
 // await begins a call and waits for its answer, or until ctx ends.
-func (p *Pool[P]) await(ctx context.Context, e core.Event, affinity string, answer core.EffectKind) error {
+func (p *Pool[P]) await(ctx context.Context, e core.Event, affinity string,
+	answer core.EffectKind) error {
 	p.mu.Lock()
 	if affinity != "" {
 		e.Affinity = p.mu.keys.handle(affinity)
@@ -387,7 +396,8 @@ func isNil(v any) bool {
 	switch r.Kind() {
 	case reflect.Invalid:
 		return true
-	case reflect.Chan, reflect.Func, reflect.Map, reflect.Pointer, reflect.Slice, reflect.UnsafePointer:
+	case reflect.Chan, reflect.Func, reflect.Map, reflect.Pointer, reflect.Slice,
+		reflect.UnsafePointer:
 		return r.IsNil()
 	}
 	return false

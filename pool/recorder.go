@@ -11,8 +11,8 @@ import (
 	"github.com/pagepool/pagepool/pool/trace"
 )
 
-// recorder is the flight recorder: the last events, and the state that they began with. It keeps two
-// spans, so that at least as many events as it is asked for can be told at any time.
+// recorder is the flight recorder: the last events, and the state that they began with. It keeps
+// two spans, so that at least as many events as it is asked for can be told at any time.
 type recorder struct {
 	most int // events of a span, or more where the pool is large; 0: it is off
 	old  span
@@ -43,7 +43,8 @@ func (r *recorder) add(at core.Time, e core.Event, c *core.State, k *keys) {
 	if !r.now.begun || len(r.now.records) >= r.now.least {
 		r.old, r.now = r.now, r.old
 		r.now.begin(c, k)
-		r.now.least = max(r.most, c.Size()) // so that what the copy costs each event does not grow with the pool
+		// so that what the copy costs each event does not grow with the pool
+		r.now.least = max(r.most, c.Size())
 	}
 	r.now.records = append(r.now.records, record{at, k.name(e.Affinity), e})
 }
@@ -69,7 +70,8 @@ func (r *recorder) each(n int, fn func(record)) {
 func (r record) Key(core.Affinity) string        { return r.key }
 func (r record) Handle(key string) core.Affinity { return r.event.Affinity }
 
-// pseudonym stands for a key by its handle. A handle that is given again stands for the same pseudonym.
+// pseudonym stands for a key by its handle. A handle that is given again stands for the same
+// pseudonym.
 func pseudonym(a core.Affinity) string {
 	if a == 0 {
 		return ""
@@ -77,14 +79,14 @@ func pseudonym(a core.Affinity) string {
 	return fmt.Sprintf("k%d", a)
 }
 
-// Dump writes what the flight recorder holds as a trace: the state of the pool some time ago, and every event
-// since, at least the last RecorderEvents where there were so many. soak replay goes through it step by
-// step to the state of this moment. With RecorderEvents off it is the present state alone. The pool is
-// not held up while w is written to.
+// Dump writes what the flight recorder holds as a trace: the state of the pool some time ago, and
+// every event since, at least the last RecorderEvents where there were so many. soak replay goes
+// through it step by step to the state of this moment. With RecorderEvents off it is the present
+// state alone. The pool is not held up while w is written to.
 func (p *Pool[P]) Dump(w io.Writer) error { return p.dump(w, p.pseudonyms) }
 
-// DumpPseudonyms is Dump with pseudonyms for the keys and without labels, whatever DumpPseudonyms of the
-// settings says.
+// DumpPseudonyms is Dump with pseudonyms for the keys and without labels, whatever DumpPseudonyms
+// of the settings says.
 func (p *Pool[P]) DumpPseudonyms(w io.Writer) error { return p.dump(w, true) }
 
 func (p *Pool[P]) dump(w io.Writer, pseudonyms bool) error {
@@ -114,7 +116,8 @@ func (p *Pool[P]) dump(w io.Writer, pseudonyms bool) error {
 		key = pseudonym
 	}
 	var text bytes.Buffer
-	tw := trace.NewWriter(&text, &trace.Trace{Settings: p.settings, Snapshot: &begin.from}, key, labels...)
+	tw := trace.NewWriter(&text, &trace.Trace{Settings: p.settings, Snapshot: &begin.from}, key,
+		labels...)
 	for _, r := range records {
 		if pseudonyms {
 			r.key = pseudonym(r.event.Affinity)

@@ -74,7 +74,8 @@ func (p *Pool[P]) carryOutLocked(e *core.Effect) {
 	p.mu.counters.count(e)
 	p.mu.closes.count(e)
 	if e.Reason == core.Doubt {
-		p.noteLocked(slog.LevelWarn, "context in doubt given up", "context", p.mu.contexts[e.Context].name,
+		p.noteLocked(slog.LevelWarn, "context in doubt given up", "context",
+			p.mu.contexts[e.Context].name,
 			"affinity", shortened(p.mu.keys.name(e.Affinity)))
 	}
 	if e.Kind == core.CloseTab && e.Reason == core.Crash && p.mu.tabs[e.Tab].pageClosed() != nil {
@@ -96,7 +97,8 @@ func (p *Pool[P]) carryOutLocked(e *core.Effect) {
 	case core.FinishClose:
 		p.finishCloseLocked()
 	case core.AnnounceWarm, core.AnnounceCold:
-		p.announceLocked(Announcement{p.mu.keys.name(e.Affinity), uint64(e.Generation), e.Kind == core.AnnounceWarm})
+		p.announceLocked(Announcement{p.mu.keys.name(e.Affinity), uint64(e.Generation),
+			e.Kind == core.AnnounceWarm})
 	case core.Forget:
 		p.mu.keys.forget(e.Affinity)
 	case core.GiveUp:
@@ -135,7 +137,8 @@ func (p *Pool[P]) sweptLocked(e *core.Effect) {
 	if p.mu.swept == nil {
 		return // MaxIdle closes it
 	}
-	if key := p.mu.keys.name(e.Affinity); e.Reason == core.IdleSweep && !slices.Contains(*p.mu.swept, key) {
+	if key := p.mu.keys.name(e.Affinity); e.Reason == core.IdleSweep &&
+		!slices.Contains(*p.mu.swept, key) {
 		*p.mu.swept = append(*p.mu.swept, key)
 	}
 }
@@ -159,7 +162,8 @@ func (p *Pool[P]) grantLocked(e *core.Effect) {
 		return
 	}
 	t.affinity = p.mu.keys.name(e.Affinity)
-	l.tab, l.page, l.life, l.reused, l.waits = t, t.holds, t.pageLife, e.How == core.Warm, waits(e.Waits)
+	l.tab, l.page, l.life, l.reused, l.waits = t, t.holds, t.pageLife, e.How == core.Warm,
+		waits(e.Waits)
 	t.holder = l
 	if t.diagnoser != nil {
 		t.diagnoser.LeaseBegun(shell.Locked{}, t.affinity)
@@ -181,7 +185,8 @@ func (p *Pool[P]) refuseLocked(e *core.Effect) {
 }
 
 func waits(w core.Waits) Waits {
-	return Waits{time.Duration(w.Admission), time.Duration(w.Tab), time.Duration(w.Startup), time.Duration(w.Probe)}
+	return Waits{time.Duration(w.Admission), time.Duration(w.Tab), time.Duration(w.Startup),
+		time.Duration(w.Probe)}
 }
 
 // causeLocked is the error for a reason of the core; nil for a caller that has gone by itself.
@@ -198,7 +203,8 @@ func (p *Pool[P]) endLeaseLocked(e *core.Effect) {
 		p.bugLocked("the lease of r%d on t%d ends, and is not there", e.Request, e.Tab)
 		return
 	}
-	if e.Reason == core.LeaseExpired && t.holder.cause == nil { // a page of a lost browser is not suspect
+	// a page of a lost browser is not suspect
+	if e.Reason == core.LeaseExpired && t.holder.cause == nil {
 		p.diagnoseLocked(t.holder, ErrLeaseExpired)
 	}
 	cause, reason := causes[e.Reason], e.Reason.String()
@@ -269,7 +275,8 @@ func (p *Pool[P]) happenedLocked(e core.Event) {
 // endsBrowser says whether nothing of a browser is on the core's books after an event, where its
 // launch or its end was asked for.
 func endsBrowser(e *core.Event) bool {
-	return e.Kind == core.BrowserGone || e.Is(core.Failed, core.Launch) || e.Is(core.Silent, core.Launch) || e.Is(core.Silent, core.CloseBrowser)
+	return e.Kind == core.BrowserGone || e.Is(core.Failed, core.Launch) ||
+		e.Is(core.Silent, core.Launch) || e.Is(core.Silent, core.CloseBrowser)
 }
 
 // timer is one arming of the clock for the next deadline.
@@ -398,10 +405,12 @@ func (p *Pool[P]) endPoolLocked() {
 		errs = append(errs, fmt.Errorf("%s was written off: %s", b.name(), b.state()))
 	}
 	if n := p.waitsForLocked(); n > 0 {
-		errs = append(errs, fmt.Errorf("%d calls into the driver have not returned, though their browser is gone", n))
+		errs = append(errs, fmt.Errorf(
+			"%d calls into the driver have not returned, though their browser is gone", n))
 	}
 	if p.mu.logging > 0 {
-		errs = append(errs, fmt.Errorf("%d calls of the logger or the tracer have not returned", p.mu.logging))
+		errs = append(errs, fmt.Errorf("%d calls of the logger or the tracer have not returned",
+			p.mu.logging))
 	}
 	if len(errs) > 0 {
 		p.mu.closeError = &Error{Op: "Close", Err: errors.Join(errs...)}
@@ -473,7 +482,8 @@ func (p *Pool[P]) bugLocked(format string, args ...any) {
 		events = fmt.Appendf(events, "@%v ", time.Duration(r.at))
 		events = append(trace.AppendEvent(events, r.event, r), '\n')
 	})
-	p.mu.notes = append(p.mu.notes, note{slog.LevelError, "pool: BUG", []any{"finding", finding, "events", string(events)}, finding})
+	p.mu.notes = append(p.mu.notes,
+		note{slog.LevelError, "pool: BUG", []any{"finding", finding, "events", string(events)}, finding})
 }
 
 // checkLocked compares, after every step, the core's books with themselves and the shell's with the
@@ -496,6 +506,7 @@ func (p *Pool[P]) checkLocked() {
 		p.bugLocked("%d calls are known, and %d wait in the core", len(p.mu.calls), len(c.Calls))
 	}
 	if handles, names := p.mu.keys.count(); handles != c.Known() || names != c.Known() {
-		p.bugLocked("%d keys have handles, %d handles have keys, and the core knows %d", handles, names, c.Known())
+		p.bugLocked("%d keys have handles, %d handles have keys, and the core knows %d", handles, names,
+			c.Known())
 	}
 }

@@ -26,12 +26,15 @@ func (p *Pool[P]) beginLease(ctx context.Context, t *tab[P]) error {
 
 func (p *Pool[P]) beginSessionLocked(e *core.Effect) {
 	t, id := p.mu.tabs[e.Tab], e.Operation
-	p.operateLocked(t, e, SpanBeginSession, func(ctx context.Context) error { return p.beginLease(ctx, t) }, func(err error) {
+	p.operateLocked(t, e, SpanBeginSession, func(ctx context.Context) error {
+		return p.beginLease(ctx, t)
+	}, func(err error) {
 		p.stepLocked(core.Event{Kind: outcome(err), Of: core.BeginSession, Tab: t.id, Operation: id})
 	})
 }
 
-// endSessionLocked has the driver end the session of a lease that is over, and tells the core what that has left.
+// endSessionLocked has the driver end the session of a lease that is over, and tells the core what
+// that has left.
 func (p *Pool[P]) endSessionLocked(e *core.Effect) {
 	t, id := p.mu.tabs[e.Tab], e.Operation
 	var left Left
@@ -48,9 +51,11 @@ func (p *Pool[P]) endSessionLocked(e *core.Effect) {
 			return
 		}
 		if left != Clean {
-			p.noteLocked(slog.LevelInfo, "lease spoiled its tab", "tab", t.name, "affinity", shortened(t.affinity), "left", left.String())
+			p.noteLocked(slog.LevelInfo, "lease spoiled its tab", "tab", t.name, "affinity",
+				shortened(t.affinity), "left", left.String())
 		}
-		p.stepLocked(core.Event{Kind: core.Done, Of: core.EndSession, Tab: t.id, Operation: id, Left: core.Left(left), Navigation: navigation})
+		p.stepLocked(core.Event{Kind: core.Done, Of: core.EndSession, Tab: t.id, Operation: id,
+			Left: core.Left(left), Navigation: navigation})
 	})
 }
 

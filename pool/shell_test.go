@@ -22,7 +22,8 @@ func TestTheRecorderKeepsTheLastEventsInOrder(t *testing.T) {
 		r, k := recorder{most: n}, newKeys()
 		k.handle("k")
 		for i := range 12 {
-			r.add(core.Time(i), core.Event{Kind: core.Requested, Request: core.RequestID(i + 1), Affinity: 1}, new(core.State), &k)
+			r.add(core.Time(i), core.Event{Kind: core.Requested, Request: core.RequestID(i + 1),
+				Affinity: 1}, new(core.State), &k)
 			var got []core.Time
 			r.each(3, func(rec record) { got = append(got, rec.at) })
 			var want []core.Time
@@ -49,7 +50,8 @@ func TestTheRecorderOfALargePoolCopiesItNoOftenerThanForAsManyEvents(t *testing.
 	const waiting = 50
 	state, k := core.New(settings), newKeys()
 	for i := range waiting {
-		e := core.Event{Kind: core.Requested, Request: core.RequestID(i + 1), Affinity: k.handle(fmt.Sprint(i))}
+		e := core.Event{Kind: core.Requested, Request: core.RequestID(i + 1),
+			Affinity: k.handle(fmt.Sprint(i))}
 		state.Step(0, e, nil)
 	}
 	r, copies, last := recorder{most: 5}, 0, 0
@@ -87,9 +89,14 @@ func TestAnErrorSaysWhatFailedAndForWhom(t *testing.T) {
 		{&Error{Op: "Ready", Err: ErrClosed}, "pool: Ready: closed"},
 		{&Error{Op: "GetPage", Affinity: "a", Err: ErrQueueFull},
 			`pool: GetPage "a": too many requests are waiting`},
-		{&Error{Op: "Do", Affinity: strings.Repeat("é", 200), Waits: Waits{Tab: time.Second}, Err: context.Canceled},
-			`pool: Do "` + strings.Repeat("é", 32) + `..." after 1s (admission 0s, tab 1s, startup 0s, probe 0s): context canceled`},
-		{&Error{Op: "Do", Affinity: "a", Err: ErrLeaseExpired, Diagnosis: &Diagnosis{URL: "http://a/b", After: time.Second}},
+		{
+			&Error{Op: "Do", Affinity: strings.Repeat("é", 200), Waits: Waits{Tab: time.Second},
+				Err: context.Canceled},
+			`pool: Do "` + strings.Repeat("é", 32) +
+				`..." after 1s (admission 0s, tab 1s, startup 0s, probe 0s): context canceled`},
+		{
+			&Error{Op: "Do", Affinity: "a", Err: ErrLeaseExpired,
+				Diagnosis: &Diagnosis{URL: "http://a/b", After: time.Second}},
 			`pool: Do "a": the lease was held longer than its limit; the page http://a/b did not answer within 1s`},
 	} {
 		if got := c.err.Error(); got != c.want {
@@ -107,7 +114,8 @@ func TestADriverThatReturnsNothingHasFailed(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err = p.GetPage(t.Context(), "a")
-			if !errors.Is(err, ErrBrowserUnavailable) || !strings.Contains(err.Error(), "the driver returned neither") {
+			if !errors.Is(err, ErrBrowserUnavailable) ||
+				!strings.Contains(err.Error(), "the driver returned neither") {
 				t.Errorf("%s: got error %v", what, err)
 			}
 			if err := p.Close(t.Context()); err != nil {
@@ -209,8 +217,8 @@ func TestABugIsReportedWithTheLastEvents(t *testing.T) {
 }
 
 // Goroutines, faults and cancels of all kinds; then everything that the shell told the core is told
-// to a bare one, with every claim checked on the way. Both have to end alike. No step may leave a deadline
-// for which the timer would fire too late.
+// to a bare one, with every claim checked on the way. Both have to end alike. No step may leave a
+// deadline for which the timer would fire too late.
 func TestTheHistoryOfAShellKeepsEveryInvariant(t *testing.T) {
 	for seed := range uint64(30) {
 		synctest.Test(t, func(t *testing.T) { playAndReplay(t, seed) })
@@ -277,8 +285,8 @@ func playAndReplay(t *testing.T, seed uint64) {
 	replay(t, p, seed)
 }
 
-// watchTimer fails where a step has armed a deadline, and nobody looks in time: neither when the timer fires nor
-// when it is moved at the end of the step.
+// watchTimer fails where a step has armed a deadline, and nobody looks in time: neither when the
+// timer fires nor when it is moved at the end of the step.
 func watchTimer(t *testing.T, p *Pool[*stubTab], s *stub) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -352,13 +360,16 @@ func replay(t *testing.T, p *Pool[*stubTab], seed uint64) {
 		}
 		ledger.Feed(&state.Settings, r.at, r.event, effects)
 		steps++
-		broken = spec.Check(&spec.Transition{Before: before, After: state, Event: r.event, Effects: effects, Ledger: ledger}, broken[:0])
+		broken = spec.Check(&spec.Transition{Before: before, After: state, Event: r.event,
+			Effects: effects, Ledger: ledger}, broken[:0])
 		for _, v := range broken {
-			t.Errorf("seed %d, step %d at %v, %s: %v", seed, steps, time.Duration(r.at), trace.AppendEvent(nil, r.event, r), v)
+			t.Errorf("seed %d, step %d at %v, %s: %v", seed, steps, time.Duration(r.at),
+				trace.AppendEvent(nil, r.event, r), v)
 		}
 	})
 	if counters != p.mu.counters || !state.Ended() {
-		t.Errorf("seed %d: the bare core ends (%v) with %+v, the shell with %+v", seed, state.Ended(), counters, p.mu.counters)
+		t.Errorf("seed %d: the bare core ends (%v) with %+v, the shell with %+v", seed, state.Ended(),
+			counters, p.mu.counters)
 	}
 	t.Logf("seed %d: %d steps, %+v", seed, steps, counters)
 }

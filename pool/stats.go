@@ -34,20 +34,22 @@ type TabCounts struct {
 
 // Alive is the number of tabs in any state. It never exceeds Capacity + 1.
 func (t TabCounts) Alive() int {
-	return t.Opening + t.Standby + t.Idle + t.Probing + t.Rescuing + t.Resetting + t.Leased + t.Closing + t.Lost
+	return t.Opening + t.Standby + t.Idle + t.Probing + t.Rescuing + t.Resetting + t.Leased +
+		t.Closing + t.Lost
 }
 
 // AffinityStats is one affinity. The pool knows those that own a tab or a context, be it closing or
 // lost, wait for something, or are being disposed of.
 type AffinityStats struct {
-	Key                string
-	Generation         uint64 // 0: cold
-	PageCount          int    // tabs of its primary that are not yet confirmed closed
-	Tabs               int    // bound: its own, and not on their way out
-	Supplementary      int    // those of Tabs whose context is not the primary
-	Idle               int    // those of Tabs that are idle; nobody holds those that are probed, rescued or reset either
-	Waiting            int    // requests
-	MaxWaitingPriority int    // of those; 0 where nobody waits
+	Key           string
+	Generation    uint64 // 0: cold
+	PageCount     int    // tabs of its primary that are not yet confirmed closed
+	Tabs          int    // bound: its own, and not on their way out
+	Supplementary int    // those of Tabs whose context is not the primary
+	// those of Tabs that are idle; nobody holds those that are probed, rescued or reset either
+	Idle               int
+	Waiting            int // requests
+	MaxWaitingPriority int // of those; 0 where nobody waits
 }
 
 // BrowserStats is one browser.
@@ -56,19 +58,21 @@ type BrowserStats struct {
 	State    string        // starting, ready, draining or closing
 	Age      time.Duration // since its launch was asked for
 	Evidence int           // doubtful ends and failed openings since its last check
-	Memory   int64         // what its processes use together, in bytes, as last measured; 0: it was not
+	// what its processes use together, in bytes, as last measured; 0: it was not
+	Memory int64
 }
 
 // Counters count what has happened since the pool was made. They only grow.
 type Counters struct {
-	Grants        uint64
-	Reuses        uint64 // grants of a tab that the affinity used before
-	Adoptions     uint64 // grants of a standby
-	Refusals      uint64 // of requests, those whose caller had gone included
-	Opens         uint64 // tabs asked for
-	OpenFailures  uint64 // openings that failed or took longer than OpenTimeout
-	Evictions     uint64
-	Closes        uint64 // tabs that were asked to close, for whatever reason; those that went with their browser were not
+	Grants       uint64
+	Reuses       uint64 // grants of a tab that the affinity used before
+	Adoptions    uint64 // grants of a standby
+	Refusals     uint64 // of requests, those whose caller had gone included
+	Opens        uint64 // tabs asked for
+	OpenFailures uint64 // openings that failed or took longer than OpenTimeout
+	Evictions    uint64
+	// tabs that were asked to close, for whatever reason; those that went with their browser were not
+	Closes        uint64
 	CloseRetries  uint64 // the second rung: a tab, or a context without one, closed once more
 	Kills         uint64 // the third: the renderer killed
 	Lost          uint64 // the last: a tab, or a context without one, given up
@@ -78,7 +82,9 @@ type Counters struct {
 	PagesClosed   uint64 // pages that somebody else than the pool closed while they were of use
 	BrowserStarts uint64 // launches asked for
 
-	InPrimary     uint64 // grants of a tab that was opened for the affinity: inside its primary, or in a context made for it
+	// grants of a tab that was opened for the affinity: inside its primary, or in a context made for
+	// it
+	InPrimary     uint64
 	Reassignments uint64 // grants of another affinity's tab
 	Probes        uint64 // pages asked whether they answer
 	Rescues       uint64 // pages whose main thread had to be stopped

@@ -13,7 +13,8 @@ import (
 type stub struct {
 	fate  func(ctx context.Context, what string) error // nil: all goes well
 	alive atomic.Int64                                 // contexts
-	void  string                                       // the operation that returns neither a value nor an error
+	// the operation that returns neither a value nor an error
+	void string
 
 	stepped func(e core.Event, after *core.State) // guarded by pool.mu; nil: nobody wants to know
 }
@@ -60,7 +61,8 @@ func (s *stub) Launch(ctx context.Context) (Browser[*stubTab], error) {
 	if err := s.meet(ctx, "launch"); err != nil {
 		return nil, err
 	}
-	b := &stubBrowser{stub: s, done: make(chan struct{}), lost: make(chan struct{}), why: make(chan error, 1)}
+	b := &stubBrowser{stub: s, done: make(chan struct{}), lost: make(chan struct{}),
+		why: make(chan error, 1)}
 	b.life, b.end = context.WithCancel(context.Background())
 	return b, nil
 }

@@ -17,9 +17,10 @@ type Announcement struct {
 // Subscribe calls fn for every affinity that is warm now, in the order of their keys, and from then
 // on for every change, in order, in a goroutine of its own. A slow fn holds up nothing but itself:
 // what it has not been told yet is kept for it. After cancel fn is told nothing more, but for one
-// announcement that was on its way to it: cancel does not wait for a call of fn, so that fn may call it,
-// and one call may be under way, or just begin, when cancel returns. A pool that has been closed announces that everything is cold,
-// and the goroutine ends when fn has been told. With a nil fn there is nobody to tell: nothing begins.
+// announcement that was on its way to it: cancel does not wait for a call of fn, so that fn may
+// call it, and one call may be under way, or just begin, when cancel returns. A pool that has been
+// closed announces that everything is cold, and the goroutine ends when fn has been told. With a
+// nil fn there is nobody to tell: nothing begins.
 func (p *Pool[P]) Subscribe(fn func(Announcement)) (cancel func()) {
 	if fn == nil {
 		return func() {}
@@ -28,7 +29,9 @@ func (p *Pool[P]) Subscribe(fn func(Announcement)) (cancel func()) {
 	s.changed.L = &s.mu
 	p.mu.Lock()
 	s.mu.queue = p.warmLocked()
-	slices.SortFunc(s.mu.queue, func(a, b Announcement) int { return cmp.Compare(a.Affinity, b.Affinity) })
+	slices.SortFunc(s.mu.queue, func(a, b Announcement) int {
+		return cmp.Compare(a.Affinity, b.Affinity)
+	})
 	if p.mu.finished {
 		s.mu.ended = true
 	} else {

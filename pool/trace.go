@@ -9,14 +9,15 @@ import (
 	"github.com/pagepool/pagepool/pool/core"
 )
 
-// Tracer is told of what takes time. Its methods and the funcs that it returns are called without the pool's
-// lock, and from several goroutines at once: one that waits holds up only what it is told of. Do, GetPage,
-// Release and the calls into the driver wait for it, so it should be quick. A Tracer must not call Close.
+// Tracer is told of what takes time. Its methods and the funcs that it returns are called without
+// the pool's lock, and from several goroutines at once: one that waits holds up only what it is
+// told of. Do, GetPage, Release and the calls into the driver wait for it, so it should be quick. A
+// Tracer must not call Close.
 type Tracer interface {
-	// Start is called when a span begins, and the func that it returns when that ends, once. For a wait and a
-	// lease, ctx is that of the caller of GetPage or Do; for an operation of the driver it carries
-	// OperationID alone. What it returns takes the place of ctx: in the driver's call, and for a lease
-	// in the work that Do calls. Nil, or a nil func: there is none.
+	// Start is called when a span begins, and the func that it returns when that ends, once. For a
+	// wait and a lease, ctx is that of the caller of GetPage or Do; for an operation of the driver it
+	// carries OperationID alone. What it returns takes the place of ctx: in the driver's call, and for
+	// a lease in the work that Do calls. Nil, or a nil func: there is none.
 	Start(ctx context.Context, span Span) (context.Context, func(SpanEnd))
 }
 
@@ -35,9 +36,10 @@ const (
 	SpanRescue       SpanKind = "rescue"
 	SpanEndSession   SpanKind = "end-session"   // of a lease that is over
 	SpanBeginSession SpanKind = "begin-session" // of the next lease on the same tab
-	SpanHalt         SpanKind = "halt"          // the first part of a reset: scripts stopped, main thread heard
-	SpanReset        SpanKind = "reset"         // the second part: from the document to the standby state
-	SpanClose        SpanKind = "close"         // a tab, with its context or alone
+	// the first part of a reset: scripts stopped, main thread heard
+	SpanHalt         SpanKind = "halt"
+	SpanReset        SpanKind = "reset" // the second part: from the document to the standby state
+	SpanClose        SpanKind = "close" // a tab, with its context or alone
 	SpanKill         SpanKind = "kill"
 	SpanCloseContext SpanKind = "close-context" // one without a tab
 	SpanCloseBrowser SpanKind = "close-browser"
@@ -62,19 +64,19 @@ type Span struct {
 // SpanEnd is what is known at the end.
 type SpanEnd struct {
 	Took time.Duration // by the pool's clock
-	// Err is why a wait brought no lease, an operation failed, or a lease ended: ErrReleased, the reason it was
-	// discarded for, or the cause that ended it without its holder.
+	// Err is why a wait brought no lease, an operation failed, or a lease ended: ErrReleased, the
+	// reason it was discarded for, or the cause that ended it without its holder.
 	Err error
 	// Outcome is a word for that. A wait: granted, abandoned, refused. A lease: released, discarded,
-	// suspect, expired, crashed, too-large, page-closed, browser-lost, closed. An operation: done, failed,
-	// given-up.
+	// suspect, expired, crashed, too-large, page-closed, browser-lost, closed. An operation: done,
+	// failed, given-up.
 	Outcome string
 	// Waits are a wait's.
 	Waits Waits
 }
 
-// Good says whether the span ended as it should: a wait with a grant, a lease with its release, an operation
-// with what was asked for.
+// Good says whether the span ended as it should: a wait with a grant, a lease with its release, an
+// operation with what was asked for.
 func (e SpanEnd) Good() bool {
 	return e.Outcome == "granted" || e.Outcome == "released" || e.Outcome == "done"
 }
@@ -174,7 +176,8 @@ func (l *Lease[P]) traceLease(ctx context.Context, s Span) context.Context {
 	return ctx
 }
 
-// leaseEnd is what a Tracer is told of the end of a lease, and its diagnosis. Most leases have none.
+// leaseEnd is what a Tracer is told of the end of a lease, and its diagnosis. Most leases have
+// none.
 type leaseEnd struct {
 	outcome   string      // how it ended, as SpanEnd has it; empty: it is held
 	reason    error       // what ended it: its cause, or why it was discarded
@@ -189,8 +192,8 @@ func (l *Lease[P]) reportLocked() *leaseEnd {
 	return l.report
 }
 
-// reportEndLocked has the Tracer told of the end of the lease, once the lock is free. If the span has
-// not begun, traceLease ends it.
+// reportEndLocked has the Tracer told of the end of the lease, once the lock is free. If the span
+// has not begun, traceLease ends it.
 func (l *Lease[P]) reportEndLocked() {
 	report := l.reportLocked()
 	if report.outcome == "" {
@@ -206,11 +209,12 @@ func (e *leaseEnd) spanEnd() SpanEnd { return SpanEnd{Err: e.reason, Outcome: e.
 
 // outcomes are the words for leases that ended without their holder.
 var outcomes = map[error]string{
-	ErrLeaseExpired: "expired", ErrPageCrashed: "crashed", ErrBrowserLost: "browser-lost", ErrClosed: "closed",
+	ErrLeaseExpired: "expired", ErrPageCrashed: "crashed", ErrBrowserLost: "browser-lost",
+	ErrClosed: "closed",
 }
 
-// outcomeOf is the word for a cause. That of a closed page, or one that is too large, is the driver's own,
-// with ErrPageClosed or ErrPageTooLarge in it.
+// outcomeOf is the word for a cause. That of a closed page, or one that is too large, is the
+// driver's own, with ErrPageClosed or ErrPageTooLarge in it.
 func outcomeOf(cause error) string {
 	word, ok := outcomes[cause]
 	switch {
@@ -223,8 +227,8 @@ func outcomeOf(cause error) string {
 	return word
 }
 
-// traceCall begins the span of a call into the driver, and returns the call's ctx, and what its end is told to:
-// an error that comes after the core gave the operation up says so.
+// traceCall begins the span of a call into the driver, and returns the call's ctx, and what its end
+// is told to: an error that comes after the core gave the operation up says so.
 func (p *Pool[P]) traceCall(ctx context.Context, s Span) (context.Context, func(error)) {
 	s.Operation = OperationID(ctx)
 	traced, begun := p.startSpan(ctx, s)

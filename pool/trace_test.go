@@ -41,7 +41,9 @@ func (l *traceLog) Start(ctx context.Context, s Span) (context.Context, func(Spa
 		if !slices.Contains(Outcomes(s.Kind), e.Outcome) {
 			panic("no outcome of " + string(s.Kind) + ": " + e.Outcome)
 		}
-		l.lines = append(l.lines, strings.Join(strings.Fields(fmt.Sprintf("%s %s %s %v %s", s.Kind, s.Affinity, s.Tab, e.Took, e.Outcome)), " "))
+		l.lines = append(l.lines, strings.Join(
+			strings.Fields(fmt.Sprintf("%s %s %s %v %s", s.Kind, s.Affinity, s.Tab, e.Took, e.Outcome)),
+			" "))
 	}
 }
 
@@ -58,7 +60,8 @@ func (l *traceLog) of(kinds ...SpanKind) (lines []string) {
 }
 
 // traced runs fn with a pool that is traced, closes it, and checks that every span has ended once.
-func traced(t *testing.T, launcher *stub, cfg Config, fn func(t *testing.T, p *Pool[*stubTab], l *traceLog)) {
+func traced(t *testing.T, launcher *stub, cfg Config,
+	fn func(t *testing.T, p *Pool[*stubTab], l *traceLog)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		l := new(traceLog)
@@ -86,50 +89,53 @@ func wantLines(t *testing.T, got []string, want ...string) {
 
 func TestShellATracerIsToldOfEveryWaitAndLeaseAndHowItEnded(t *testing.T) {
 	crash := make(chan *stubTab, 1)
-	traced(t, new(stub), Config{MaxPages: 1, MaxLease: time.Minute, MaxWaiting: 1}, func(t *testing.T, p *Pool[*stubTab], l *traceLog) {
-		get := func() *Lease[*stubTab] {
-			t.Helper()
-			lease, err := p.GetPage(t.Context(), "a")
-			if err != nil {
+	traced(t, new(stub), Config{MaxPages: 1, MaxLease: time.Minute, MaxWaiting: 1},
+		func(t *testing.T, p *Pool[*stubTab], l *traceLog) {
+			get := func() *Lease[*stubTab] {
+				t.Helper()
+				lease, err := p.GetPage(t.Context(), "a")
+				if err != nil {
+					t.Fatal(err)
+				}
+				return lease
+			}
+			if err := p.Ready(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			return lease
-		}
-		if err := p.Ready(t.Context()); err != nil {
-			t.Fatal(err)
-		}
-		lease := get()
-		waited := make(chan error)
-		short, cancel := context.WithTimeout(t.Context(), 2*time.Second)
-		defer cancel()
-		go func() {
-			_, err := p.GetPage(short, "a")
-			waited <- err
-		}()
-		synctest.Wait()
-		if _, err := p.GetPage(t.Context(), "a"); !errors.Is(err, ErrQueueFull) {
-			t.Errorf("GetPage: %v", err)
-		}
-		<-waited
-		lease.Release()
-		synctest.Wait()
-		get().Discard(errors.New("spoiled"))
-		synctest.Wait()
-		get().Suspect()
-		synctest.Wait()
-		lease = get()
-		<-lease.Context().Done()
-		lease.Release()
-		synctest.Wait()
-		lease = get()
-		crash <- lease.Page()
-		(<-crash).crash()
-		<-lease.Context().Done()
-		synctest.Wait()
-		wantLines(t, l.of(SpanWait), "wait a 0s granted", "wait a 0s refused", "wait a 2s abandoned", "wait a 0s granted", "wait a 0s granted",
-			"wait a 0s granted", "wait a 0s granted")
-		wantLines(t, l.of(SpanLease), "lease a t1 2s released", "lease a t1 0s discarded", "lease a t3 0s suspect", "lease a t3 1m0s expired", "lease a t3 0s crashed")
-	})
+			lease := get()
+			waited := make(chan error)
+			short, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+			defer cancel()
+			go func() {
+				_, err := p.GetPage(short, "a")
+				waited <- err
+			}()
+			synctest.Wait()
+			if _, err := p.GetPage(t.Context(), "a"); !errors.Is(err, ErrQueueFull) {
+				t.Errorf("GetPage: %v", err)
+			}
+			<-waited
+			lease.Release()
+			synctest.Wait()
+			get().Discard(errors.New("spoiled"))
+			synctest.Wait()
+			get().Suspect()
+			synctest.Wait()
+			lease = get()
+			<-lease.Context().Done()
+			lease.Release()
+			synctest.Wait()
+			lease = get()
+			crash <- lease.Page()
+			(<-crash).crash()
+			<-lease.Context().Done()
+			synctest.Wait()
+			wantLines(t, l.of(SpanWait), "wait a 0s granted", "wait a 0s refused", "wait a 2s abandoned",
+				"wait a 0s granted", "wait a 0s granted",
+				"wait a 0s granted", "wait a 0s granted")
+			wantLines(t, l.of(SpanLease), "lease a t1 2s released", "lease a t1 0s discarded",
+				"lease a t3 0s suspect", "lease a t3 1m0s expired", "lease a t3 0s crashed")
+		})
 }
 
 func TestShellATracerIsToldOfTheDriversOperations(t *testing.T) {
@@ -173,45 +179,48 @@ func TestShellATracerIsToldOfTheDriversOperations(t *testing.T) {
 		<-after.C
 		wantLines(t, l.of(SpanLaunch), "launch 0s done")
 		opens := l.of(SpanOpen)
-		if !slices.Contains(opens, "open t1 100ms failed") || !slices.Contains(opens, "open t2 100ms done") {
+		if !slices.Contains(opens, "open t1 100ms failed") ||
+			!slices.Contains(opens, "open t2 100ms done") {
 			t.Errorf("openings: %q", opens)
 		}
-		wantLines(t, l.of(SpanProbe), "probe a "+lease.TabID()+" 250ms given-up", "probe a "+lease.TabID()+" 250ms given-up")
+		wantLines(t, l.of(SpanProbe), "probe a "+lease.TabID()+" 250ms given-up",
+			"probe a "+lease.TabID()+" 250ms given-up")
 		wantLines(t, l.of(SpanRescue), "rescue a "+lease.TabID()+" 0s done")
 	})
 }
 
-// A browser may be known to be lost before it is gone. The tracer hears of the end when the holder does, and once,
-// whatever is given back or granted until the browser has gone.
+// A browser may be known to be lost before it is gone. The tracer hears of the end when the holder
+// does, and once, whatever is given back or granted until the browser has gone.
 func TestShellATracerIsToldOnceOfALeaseWhoseBrowserIsLost(t *testing.T) {
-	traced(t, new(stub), Config{MaxPages: 1, MaxLease: time.Minute}, func(t *testing.T, p *Pool[*stubTab], l *traceLog) {
-		get := func(opts ...GetOption) *Lease[*stubTab] {
-			t.Helper()
-			lease, err := p.GetPage(t.Context(), "a", opts...)
-			if err != nil {
-				t.Fatal(err)
+	traced(t, new(stub), Config{MaxPages: 1, MaxLease: time.Minute},
+		func(t *testing.T, p *Pool[*stubTab], l *traceLog) {
+			get := func(opts ...GetOption) *Lease[*stubTab] {
+				t.Helper()
+				lease, err := p.GetPage(t.Context(), "a", opts...)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return lease
 			}
-			return lease
-		}
-		lease := get()
-		synctest.Wait() // the spare is there
-		b := lease.Page().b
-		close(b.lost)
-		synctest.Wait()
-		lost := []string{"lease a " + lease.TabID() + " 0s browser-lost"}
-		wantLines(t, l.of(SpanLease), lost...)
-		lease.Suspect()
-		late := get(Nested())
-		lost = append(lost, "lease a "+late.TabID()+" 0s browser-lost")
-		wantLines(t, l.of(SpanLease), lost...)
-		if _, err := late.Diagnosis(t.Context()); !errors.Is(err, errNoDiagnosis) {
-			t.Errorf("Diagnosis of a lost page: %v", err)
-		}
-		<-time.After(2 * time.Minute) // the core, which does not know yet, has both expire
-		b.die()
-		synctest.Wait()
-		wantLines(t, l.of(SpanLease), lost...)
-	})
+			lease := get()
+			synctest.Wait() // the spare is there
+			b := lease.Page().b
+			close(b.lost)
+			synctest.Wait()
+			lost := []string{"lease a " + lease.TabID() + " 0s browser-lost"}
+			wantLines(t, l.of(SpanLease), lost...)
+			lease.Suspect()
+			late := get(Nested())
+			lost = append(lost, "lease a "+late.TabID()+" 0s browser-lost")
+			wantLines(t, l.of(SpanLease), lost...)
+			if _, err := late.Diagnosis(t.Context()); !errors.Is(err, errNoDiagnosis) {
+				t.Errorf("Diagnosis of a lost page: %v", err)
+			}
+			<-time.After(2 * time.Minute) // the core, which does not know yet, has both expire
+			b.die()
+			synctest.Wait()
+			wantLines(t, l.of(SpanLease), lost...)
+		})
 }
 
 // panicking is a tracer that panics at one kind of span, when it begins or ends, once.
@@ -235,7 +244,9 @@ func (p *panicking) Start(ctx context.Context, s Span) (context.Context, func(Sp
 func TestShellATracerThatPanicsLeaksNoLease(t *testing.T) {
 	for _, kind := range []SpanKind{SpanWait, SpanLease} {
 		for _, atEnd := range []bool{false, true} {
-			t.Run(fmt.Sprint(kind, " at its end ", atEnd), func(t *testing.T) { leaksNoLease(t, &panicking{kind: kind, atEnd: atEnd}) })
+			t.Run(fmt.Sprint(kind, " at its end ", atEnd), func(t *testing.T) {
+				leaksNoLease(t, &panicking{kind: kind, atEnd: atEnd})
+			})
 		}
 	}
 }
@@ -257,7 +268,8 @@ func leaksNoLease(t *testing.T, tracer *panicking) {
 		if leases := p.Stats().Leases; leases != 0 {
 			t.Errorf("%d leases are held", leases)
 		}
-		if err := p.Do(t.Context(), "a", func(context.Context, *stubTab) error { return nil }); err != nil {
+		if err := p.Do(t.Context(), "a", func(context.Context, *stubTab) error { return nil }); err !=
+			nil {
 			t.Error(err)
 		}
 		if err := p.Close(t.Context()); err != nil {
@@ -295,7 +307,8 @@ func TestShellAResetThatTheClosingOfItsTabEndsIsNoNews(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := p.Do(t.Context(), "a", func(context.Context, *stubTab) error { return nil }); err != nil {
+		if err := p.Do(t.Context(), "a", func(context.Context, *stubTab) error { return nil }); err !=
+			nil {
 			t.Error(err)
 		}
 		synctest.Wait()

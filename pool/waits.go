@@ -8,7 +8,8 @@ import (
 // Waits says how a request's time from GetPage to its answer was spent. The parts do not overlap,
 // and their sum is the whole.
 type Waits struct {
-	Admission time.Duration // until the last moment at which the root limit, RootCap or AffinityTabs stopped it
+	// until the last moment at which the root limit, RootCap or AffinityTabs stopped it
+	Admission time.Duration
 	Tab       time.Duration // with no tab on its way to it
 	Startup   time.Duration // while a tab for it was being opened
 	Probe     time.Duration // while a tab for it was being probed

@@ -79,12 +79,14 @@ func (s *actionSite) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // digested reports whether a request answers the challenge of /digest rightly.
 func digested(r *http.Request, user, password string) bool {
 	said := map[string]string{}
-	for _, m := range regexp.MustCompile(`(\w+)="?([^",]+)"?`).FindAllStringSubmatch(r.Header.Get("Authorization"), -1) {
+	for _, m := range regexp.MustCompile(`(\w+)="?([^",]+)"?`).FindAllStringSubmatch(
+		r.Header.Get("Authorization"), -1) {
 		said[m[1]] = m[2]
 	}
 	sum := func(text string) string { return fmt.Sprintf("%x", md5.Sum([]byte(text))) }
-	return said["response"] == sum(strings.Join([]string{sum(user + ":page:" + password), "n", said["nc"], said["cnonce"], "auth",
-		sum("GET:" + r.URL.Path)}, ":"))
+	return said["response"] == sum(
+		strings.Join([]string{sum(user + ":page:" + password), "n", said["nc"], said["cnonce"], "auth",
+			sum("GET:" + r.URL.Path)}, ":"))
 }
 
 // asked are the requests for a path so far.
@@ -130,7 +132,8 @@ func says[T comparable](t *testing.T, lease *chrome.Lease, expression string, wa
 }
 
 // hasToFail runs actions that have to fail within a short time, and returns the error.
-func hasToFail(t *testing.T, lease *chrome.Lease, limit time.Duration, actions ...chromedp.Action[chromedp.Void]) error {
+func hasToFail(t *testing.T, lease *chrome.Lease, limit time.Duration,
+	actions ...chromedp.Action[chromedp.Void]) error {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
@@ -147,13 +150,18 @@ func TestContractChromeActionsShowHTMLFromAString(t *testing.T) {
 		does(t, lease, chromedp.Navigate(s.URL+"/page"))
 		does(t, lease, chrome.SetContent(html))
 		says(t, lease, "loaded", `"string"`)
-		says(t, lease, "document.compatMode + ' ' + location.href + ' ' + document.querySelector('p').textContent.trim()", "CSS1Compat about:blank ü")
+		says(t, lease, "document.compatMode + ' ' + location.href + ' ' + "+
+			"document.querySelector('p').textContent.trim()", "CSS1Compat about:blank ü")
 
 		// With the actions that stop requests as well.
-		does(t, lease, chrome.BlockURLs("*.css"), chrome.SetContentAt(s.URL+"/some/where", html+"<img src=b.png><link rel=stylesheet href=b.css>"))
-		says(t, lease, "loaded + ' ' + location.pathname + ' ' + document.querySelector('p').textContent.trim()", `"string" /some/where ü`)
-		if some, image, style := s.asked("/some/where"), s.asked("/some/b.png"), s.asked("/some/b.css"); len(some) != 0 || len(image) != 1 || len(style) != 0 {
-			t.Errorf("the server was asked for %d documents, %d images and %d stylesheets", len(some), len(image), len(style))
+		does(t, lease, chrome.BlockURLs("*.css"),
+			chrome.SetContentAt(s.URL+"/some/where", html+"<img src=b.png><link rel=stylesheet href=b.css>"))
+		says(t, lease, "loaded + ' ' + location.pathname + ' ' + "+
+			"document.querySelector('p').textContent.trim()", `"string" /some/where ü`)
+		if some, image, style := s.asked("/some/where"), s.asked("/some/b.png"),
+			s.asked("/some/b.css"); len(some) != 0 || len(image) != 1 || len(style) != 0 {
+			t.Errorf("the server was asked for %d documents, %d images and %d stylesheets", len(some),
+				len(image), len(style))
 		}
 		does(t, lease, chromedp.Navigate(s.URL+"/page"))
 		says(t, lease, "document.title", "page")
@@ -163,7 +171,8 @@ func TestContractChromeActionsShowHTMLFromAString(t *testing.T) {
 		does(t, lease, chromedp.Navigate(s.URL+"/page"))
 		says(t, lease, "document.title", "page")
 
-		does(t, lease, chrome.SetJavaScriptEnabled(false), chrome.SetContent("<title>quiet</title><script>document.title = 'ran'</script>"))
+		does(t, lease, chrome.SetJavaScriptEnabled(false),
+			chrome.SetContent("<title>quiet</title><script>document.title = 'ran'</script>"))
 		says(t, lease, "document.title", "quiet")
 	})
 }
@@ -191,19 +200,23 @@ func wantsInputError(t *testing.T, err error, texts ...string) {
 
 func TestContractChromeActionsSetWhatServersAndScriptsAreTold(t *testing.T) {
 	onActionPage(t, func(t *testing.T, s *actionSite, lease *chrome.Lease) {
-		does(t, lease, chrome.SetExtraHeaders(http.Header{"X-Token": {"a", "b"}}), chrome.SetLocale("de-DE"), chrome.SetUserAgent("Bot/1"),
+		does(t, lease, chrome.SetExtraHeaders(http.Header{"X-Token": {"a", "b"}}),
+			chrome.SetLocale("de-DE"), chrome.SetUserAgent("Bot/1"),
 			chrome.SetTimezone("Asia/Tokyo"), chromedp.Navigate(s.URL+"/page"))
 		ask := s.asked("/page")[0]
-		for name, want := range map[string]string{"X-Token": "a, b", "User-Agent": "Bot/1", "Accept-Language": "de-DE,de;q=0.9", "Sec-Ch-Ua": ""} {
+		for name, want := range map[string]string{"X-Token": "a, b", "User-Agent": "Bot/1",
+			"Accept-Language": "de-DE,de;q=0.9", "Sec-Ch-Ua": ""} {
 			if got := ask.Header.Get(name); got != want {
 				t.Errorf("%s is %q, want %q", name, got, want)
 			}
 		}
 		says(t, lease, "navigator.languages.join() + ' ' + navigator.userAgent", "de-DE,de Bot/1")
-		says(t, lease, "(1234.5).toLocaleString() + ' ' + Intl.DateTimeFormat().resolvedOptions().timeZone", "1.234,5 Asia/Tokyo")
+		says(t, lease, "(1234.5).toLocaleString() + ' ' + "+
+			"Intl.DateTimeFormat().resolvedOptions().timeZone", "1.234,5 Asia/Tokyo")
 
 		// Each may be changed alone, on any context of the lease.
-		if err := chromedp.Do(lease.Context(), chrome.SetLocale("fr"), chrome.SetExtraHeaders(nil), chromedp.Navigate(s.URL+"/page")); err != nil {
+		if err := chromedp.Do(lease.Context(), chrome.SetLocale("fr"), chrome.SetExtraHeaders(nil),
+			chromedp.Navigate(s.URL+"/page")); err != nil {
 			t.Fatal(err)
 		}
 		says(t, lease, "navigator.languages.join() + ' ' + navigator.userAgent", "fr Bot/1")
@@ -211,17 +224,22 @@ func TestContractChromeActionsSetWhatServersAndScriptsAreTold(t *testing.T) {
 			t.Errorf("a header that was taken back is sent: %q", got)
 		}
 		does(t, lease, chrome.SetJavaScriptEnabled(false), chromedp.Navigate(s.URL+"/page"))
-		says(t, lease, "!window.ran && document.querySelector('noscript').getClientRects().length > 0", true)
+		says(t, lease, "!window.ran && document.querySelector('noscript').getClientRects().length > 0",
+			true)
 		does(t, lease, chrome.SetJavaScriptEnabled(true), chromedp.Navigate(s.URL+"/page"))
 		says(t, lease, "ran", true)
 
-		wantsInputError(t, hasToFail(t, lease, contractLimit, chrome.SetTimezone("Mars/Base")), `time zone is "Mars/Base"`, "Europe/Berlin")
+		wantsInputError(t, hasToFail(t, lease, contractLimit, chrome.SetTimezone("Mars/Base")),
+			`time zone is "Mars/Base"`, "Europe/Berlin")
 		// Scripts know the second of these, and the command none, though it refuses neither.
 		for _, zone := range []string{"x y", "europe/berlin"} {
-			wantsInputError(t, hasToFail(t, lease, contractLimit, chrome.SetTimezone(zone)), fmt.Sprintf("time zone is %q", zone))
+			wantsInputError(t, hasToFail(t, lease, contractLimit, chrome.SetTimezone(zone)),
+				fmt.Sprintf("time zone is %q", zone))
 		}
-		does(t, lease, chrome.SetTimezone("GMT"), chrome.SetTimezone("Etc/GMT"), chrome.SetTimezone("UTC"), chrome.SetTimezone("Asia/Calcutta"))
-		wantsInputError(t, hasToFail(t, lease, contractLimit, chrome.SetLocale("zzzz")), `locale is "zzzz"`, "de-DE")
+		does(t, lease, chrome.SetTimezone("GMT"), chrome.SetTimezone("Etc/GMT"),
+			chrome.SetTimezone("UTC"), chrome.SetTimezone("Asia/Calcutta"))
+		wantsInputError(t, hasToFail(t, lease, contractLimit, chrome.SetLocale("zzzz")),
+			`locale is "zzzz"`, "de-DE")
 	})
 }
 
@@ -237,8 +255,11 @@ func TestContractChromeActionsSetAndClearCookies(t *testing.T) {
 			slices.Sort(names)
 			return strings.Join(names, " ")
 		}
-		does(t, lease, chrome.SetCookies(s.URL+"/some/where", &http.Cookie{Name: "a", Value: "1"}, &http.Cookie{Name: "b", Value: "2", HttpOnly: true, MaxAge: 60},
-			&http.Cookie{Name: "elsewhere", Value: "3", Path: "/elsewhere"}, &http.Cookie{Name: "c", Value: "4", SameSite: http.SameSiteStrictMode, Expires: time.Now().Add(time.Hour)}))
+		does(t, lease, chrome.SetCookies(s.URL+"/some/where", &http.Cookie{Name: "a", Value: "1"},
+			&http.Cookie{Name: "b", Value: "2", HttpOnly: true, MaxAge: 60},
+			&http.Cookie{Name: "elsewhere", Value: "3", Path: "/elsewhere"},
+			&http.Cookie{Name: "c", Value: "4", SameSite: http.SameSiteStrictMode,
+				Expires: time.Now().Add(time.Hour)}))
 		if got := visit(); got != "a=1 b=2 c=4" {
 			t.Errorf("the cookies are %q", got)
 		}
@@ -256,17 +277,21 @@ func TestContractChromeActionsSetAndClearCookies(t *testing.T) {
 
 func TestContractChromeActionsBlockByKindAndPattern(t *testing.T) {
 	onActionPage(t, func(t *testing.T, s *actionSite, lease *chrome.Lease) {
-		does(t, lease, chrome.BlockResources("IMAGE"), chrome.BlockURLs("*.css"), chromedp.Navigate(s.URL+"/page"), chrome.WaitNetworkIdle(0, 50*time.Millisecond))
-		for path, want := range map[string]bool{"/page": true, "/a.png": false, "/a.css": false, "/data": true} {
+		does(t, lease, chrome.BlockResources("IMAGE"), chrome.BlockURLs("*.css"),
+			chromedp.Navigate(s.URL+"/page"), chrome.WaitNetworkIdle(0, 50*time.Millisecond))
+		for path, want := range map[string]bool{"/page": true, "/a.png": false, "/a.css": false,
+			"/data": true} {
 			if got := len(s.asked(path)) > 0; got != want {
 				t.Errorf("%s was asked for: %v, want %v", path, got, want)
 			}
 		}
-		does(t, lease, chrome.BlockURLs(s.URL+"/da?a"), chromedp.Reload(), chrome.WaitNetworkIdle(0, 50*time.Millisecond))
+		does(t, lease, chrome.BlockURLs(s.URL+"/da?a"), chromedp.Reload(),
+			chrome.WaitNetworkIdle(0, 50*time.Millisecond))
 		if n := len(s.asked("/data")); n != 1 {
 			t.Errorf("/data was asked for %d times", n)
 		}
-		wantsError(t, hasToFail(t, lease, contractLimit, chrome.BlockURLs("*/page"), chromedp.Navigate(s.URL+"/page")), chromedp.ErrPageLoad, "ERR_BLOCKED_BY_CLIENT", s.URL+"/page")
+		wantsError(t, hasToFail(t, lease, contractLimit, chrome.BlockURLs("*/page"),
+			chromedp.Navigate(s.URL+"/page")), chromedp.ErrPageLoad, "ERR_BLOCKED_BY_CLIENT", s.URL+"/page")
 	})
 }
 
@@ -308,15 +333,18 @@ func TestContractChromeActionsAnswerChallengesOfOneOrigin(t *testing.T) {
 func TestContractChromeActionsReturnTheStatusOfTheDocument(t *testing.T) {
 	onActionPage(t, func(t *testing.T, s *actionSite, lease *chrome.Lease) {
 		for address, want := range map[string]int{
-			s.URL + "/page": 200, s.URL + "/gone": 410, s.URL + "/away?to=/gone": 410, "about:blank": 0, "data:text/html,x": 0,
+			s.URL + "/page": 200, s.URL + "/gone": 410, s.URL + "/away?to=/gone": 410, "about:blank": 0,
+			"data:text/html,x": 0,
 		} {
-			if got, err := chrome.Run(limited(t), lease.Page(), chrome.Navigate(address)); err != nil || got != want {
+			if got, err := chrome.Run(limited(t), lease.Page(), chrome.Navigate(address)); err != nil ||
+				got != want {
 				t.Errorf("%s: %d, %v; want %d", address, got, err, want)
 			}
 		}
 		does(t, lease, chrome.NavigateOK(s.URL+"/page"))
 		err := hasToFail(t, lease, contractLimit, chrome.NavigateOK(s.URL+"/gone?secret"))
-		if status := (*chrome.StatusError)(nil); !errors.As(err, &status) || status.Status != http.StatusGone {
+		if status := (*chrome.StatusError)(nil); !errors.As(err, &status) ||
+			status.Status != http.StatusGone {
 			t.Errorf("the error is %v", err)
 		}
 		wantsError(t, err, err, s.URL+"/gone", "410 Gone")
@@ -329,11 +357,14 @@ func TestContractChromeActionsReturnTheStatusOfTheDocument(t *testing.T) {
 func TestContractChromeActionsWaitForAnIdleNetwork(t *testing.T) {
 	onActionPage(t, func(t *testing.T, s *actionSite, lease *chrome.Lease) {
 		does(t, lease, chromedp.Navigate(s.URL+"/late"), chrome.WaitFunction("performance.now() > 40"))
-		wantsError(t, hasToFail(t, lease, time.Second, chrome.WaitNetworkIdle(0, 100*time.Millisecond)), context.DeadlineExceeded,
+		wantsError(t, hasToFail(t, lease, time.Second, chrome.WaitNetworkIdle(0, 100*time.Millisecond)),
+			context.DeadlineExceeded,
 			"the network was not idle", "GET "+s.URL+"/slow in flight")
 		does(t, lease, chrome.WaitNetworkIdle(1, 100*time.Millisecond))
 		idle := make(chan error, 1)
-		go func() { idle <- lease.Page().Run(limited(t), chrome.WaitNetworkIdle(0, 10*time.Millisecond)) }()
+		go func() {
+			idle <- lease.Page().Run(limited(t), chrome.WaitNetworkIdle(0, 10*time.Millisecond))
+		}()
 		select {
 		case err := <-idle:
 			t.Fatalf("idle with a request in flight: %v", err)
@@ -353,11 +384,13 @@ func TestContractChromeAFileIsPrintedInPieces(t *testing.T) {
 			const d = c.getContext("2d"), i = d.createImageData(1500, 1500); for (let n = 0; n < i.data.length; n++) i.data[n] = Math.random() * 256
 			d.putImageData(i, 0, 0)</script>`))
 		var file pieces
-		size, err := chrome.Run(limited(t), lease.Page(), chrome.PrintPDF(&file, chromedp.PDFPrintBackground()))
+		size, err := chrome.Run(limited(t), lease.Page(),
+			chrome.PrintPDF(&file, chromedp.PDFPrintBackground()))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if int64(file.Len()) != size || !bytes.HasPrefix(file.Bytes(), []byte("%PDF-")) || !bytes.HasSuffix(bytes.TrimSpace(file.Bytes()), []byte("%%EOF")) {
+		if int64(file.Len()) != size || !bytes.HasPrefix(file.Bytes(), []byte("%PDF-")) ||
+			!bytes.HasSuffix(bytes.TrimSpace(file.Bytes()), []byte("%%EOF")) {
 			t.Errorf("the file has %d bytes of %d, and begins %.10q", file.Len(), size, file.Bytes())
 		}
 		if file.count < 2 || file.largest > 1<<20 {
@@ -399,17 +432,22 @@ func TestContractChromeWhatActionsSetEndsWithTheLease(t *testing.T) {
 				fn(lease)
 			}
 			with(func(lease *chrome.Lease) {
-				does(t, lease, chrome.SetExtraHeaders(http.Header{"X-Token": {"t"}}), chrome.SetCookies(s.URL, &http.Cookie{Name: "a", Value: "1"}),
-					chrome.SetUserAgent("Bot/1"), chrome.SetLocale("de-DE"), chrome.SetTimezone("Asia/Tokyo"), chrome.BlockResources("image"), chrome.BlockURLs("*/data"),
-					chrome.Authenticate(s.URL, "alice", "secret"), chrome.SetJavaScriptEnabled(false), chromedp.Navigate(s.URL+"/page"))
-				if ask := s.asked("/page")[0]; ask.Header.Get("X-Token") != "t" || ask.UserAgent() != "Bot/1" || len(s.asked("/a.png")) != 0 {
+				does(t, lease, chrome.SetExtraHeaders(http.Header{"X-Token": {"t"}}),
+					chrome.SetCookies(s.URL, &http.Cookie{Name: "a", Value: "1"}),
+					chrome.SetUserAgent("Bot/1"), chrome.SetLocale("de-DE"), chrome.SetTimezone("Asia/Tokyo"),
+					chrome.BlockResources("image"), chrome.BlockURLs("*/data"),
+					chrome.Authenticate(s.URL, "alice", "secret"), chrome.SetJavaScriptEnabled(false),
+					chromedp.Navigate(s.URL+"/page"))
+				if ask := s.asked("/page")[0]; ask.Header.Get("X-Token") != "t" || ask.UserAgent() != "Bot/1" ||
+					len(s.asked("/a.png")) != 0 {
 					t.Errorf("what was set has no effect: %v", ask.Header)
 				}
 			})
 			with(func(lease *chrome.Lease) {
 				does(t, lease, chromedp.Navigate(s.URL+"/page"), chrome.WaitNetworkIdle(0, 50*time.Millisecond))
 				ask := s.asked("/page")[1]
-				if ask.Header.Get("X-Token") != "" || ask.UserAgent() == "Bot/1" || strings.HasPrefix(ask.Header.Get("Accept-Language"), "de") {
+				if ask.Header.Get("X-Token") != "" || ask.UserAgent() == "Bot/1" ||
+					strings.HasPrefix(ask.Header.Get("Accept-Language"), "de") {
 					t.Errorf("the next lease sends %v", ask.Header)
 				}
 				if len(s.asked("/a.png")) == 0 || len(s.asked("/data")) == 0 {
@@ -418,7 +456,8 @@ func TestContractChromeWhatActionsSetEndsWithTheLease(t *testing.T) {
 				if cookie, err := ask.Cookie("a"); err != nil || cookie.Value != "1" {
 					t.Errorf("the affinity's cookie is %v, %v", cookie, err)
 				}
-				says(t, lease, "ran && Intl.DateTimeFormat().resolvedOptions().timeZone != 'Asia/Tokyo' && navigator.language != 'de-DE'", true)
+				says(t, lease, "ran && Intl.DateTimeFormat().resolvedOptions().timeZone != 'Asia/Tokyo' && "+
+					"navigator.language != 'de-DE'", true)
 				status, err := chrome.Run(limited(t), lease.Page(), chrome.Navigate(s.URL+"/basic"))
 				if err != nil || status != http.StatusUnauthorized {
 					t.Errorf("the next lease is answered %d, %v", status, err)

@@ -42,9 +42,10 @@ func (s *strangers) says(why string) bool {
 	return false
 }
 
-// as makes one call to a browser over a connection that is not the driver's, which is kept until the end of
-// the test: the browser disposes of what a connection has made when that ends.
-func as[P, R any](t *testing.T, b *chromeBench, browser pool.Browser[*chrome.Page], command cdp.Command[P, R], params P) R {
+// as makes one call to a browser over a connection that is not the driver's, which is kept until
+// the end of the test: the browser disposes of what a connection has made when that ends.
+func as[P, R any](t *testing.T, b *chromeBench, browser pool.Browser[*chrome.Page],
+	command cdp.Command[P, R], params P) R {
 	t.Helper()
 	b.mu.Lock()
 	out := b.outputs[browser]
@@ -66,23 +67,32 @@ func as[P, R any](t *testing.T, b *chromeBench, browser pool.Browser[*chrome.Pag
 
 func TestContractChromeTheAuditClosesStrangersAndLeavesEverybodyElseAlone(t *testing.T) {
 	var seen strangers
-	configure := func(l *chrome.Launcher) { l.AuditEvery, l.OnStranger = 50*time.Millisecond, seen.add }
+	configure := func(l *chrome.Launcher) {
+		l.AuditEvery, l.OnStranger = 50*time.Millisecond, seen.add
+	}
 	onBrowser(t, configure, func(s *contractStage[*chrome.Page], b *chromeBench) {
 		tab, empty := s.tab(s.context()), s.context()
 		s.ok("Popup", b.popup(s.limit(), tab.Page()))
 		beside, leave := chromedp.NewContext(tab.Page().Context())
 		defer leave()
 		s.ok("a holder's own tab", chromedp.Do(beside, chromedp.Navigate("data:text/html,beside")))
-		profile, leaveProfile := chromedp.NewContext(tab.Page().Context(), chromedp.WithNewBrowserContext())
+		profile, leaveProfile := chromedp.NewContext(tab.Page().Context(),
+			chromedp.WithNewBrowserContext())
 		defer leaveProfile()
 		s.ok("a holder's own context", chromedp.Do(profile, chromedp.Navigate("data:text/html,profile")))
 
 		window := true
-		as(t, b, s.browser, target.CreateTarget, target.CreateTargetParams{URL: "about:blank", NewWindow: &window})
-		eventually(t, "a page that nobody asked for is reported", func() bool { return seen.says("a page that nobody asked for") })
+		as(t, b, s.browser, target.CreateTarget,
+			target.CreateTargetParams{URL: "about:blank", NewWindow: &window})
+		eventually(t, "a page that nobody asked for is reported", func() bool {
+			return seen.says("a page that nobody asked for")
+		})
 		as(t, b, s.browser, target.CreateBrowserContext, target.CreateBrowserContextParams{})
-		eventually(t, "a context that nobody asked for is reported", func() bool { return seen.says("a context that nobody asked for") })
-		// Two contexts of the driver's and one of the holder's, with a page, its popup and two of the holder's.
+		eventually(t, "a context that nobody asked for is reported", func() bool {
+			return seen.says("a context that nobody asked for")
+		})
+		// Two contexts of the driver's and one of the holder's, with a page, its popup and two of the
+		// holder's.
 		eventually(t, "both are gone", func() bool {
 			alive, err := b.census(limited(t), s.browser)
 			return err == nil && alive == census{Contexts: 3, Pages: 4}
@@ -103,7 +113,9 @@ func TestContractChromeTheAuditClosesStrangersAndLeavesEverybodyElseAlone(t *tes
 
 func TestContractChromeTheAuditClosesWhatWasGivenUp(t *testing.T) {
 	var seen strangers
-	configure := func(l *chrome.Launcher) { l.AuditEvery, l.OnStranger = 50*time.Millisecond, seen.add }
+	configure := func(l *chrome.Launcher) {
+		l.AuditEvery, l.OnStranger = 50*time.Millisecond, seen.add
+	}
 	onBrowser(t, configure, func(s *contractStage[*chrome.Page], b *chromeBench) {
 		// The page is not even told to close in that time.
 		gone, cancel := context.WithCancel(context.Background())
@@ -113,7 +125,9 @@ func TestContractChromeTheAuditClosesWhatWasGivenUp(t *testing.T) {
 		s.ok("Wedge", b.contract().Wedge(s.limit(), tab.Page()))
 		s.fails("Tab.Close", tab.Close(gone), context.Canceled)
 		s.ended(tab, nil)
-		eventually(t, "the page is reported", func() bool { return seen.says("a page whose close was given up") })
+		eventually(t, "the page is reported", func() bool {
+			return seen.says("a page whose close was given up")
+		})
 		s.ok("Probe of the tab beside it", other.Probe(s.limit()))
 		s.fails("BrowserContext.Close", c.Close(gone), context.Canceled)
 		s.ended(other, nil)
@@ -143,12 +157,16 @@ func TestContractChromeTheAuditOfARemoteTouchesNothingOfOthers(t *testing.T) {
 		s.ok("NewContext", err)
 		// In the remote's own context, what nobody asked for is a stranger; that takes two audits.
 		profiles := as(t, b, s.browser, target.GetBrowserContexts, cdp.Empty{}).BrowserContextIDs
-		own := slices.DeleteFunc(profiles, func(id cdp.BrowserContextID) bool { return slices.Contains(others, id) })
+		own := slices.DeleteFunc(profiles, func(id cdp.BrowserContextID) bool {
+			return slices.Contains(others, id)
+		})
 		window := true
 		as(t, b, s.browser, target.CreateTarget, target.CreateTargetParams{
 			URL: "about:blank", BrowserContextID: own[0], NewWindow: &window,
 		})
-		eventually(t, "the stranger is reported", func() bool { return seen.says("a page that nobody asked for") })
+		eventually(t, "the stranger is reported", func() bool {
+			return seen.says("a page that nobody asked for")
+		})
 		eventually(t, "it is gone", func() bool {
 			alive, err := b.census(limited(t), s.browser)
 			return err == nil && alive == census{Contexts: 3, Pages: 2}

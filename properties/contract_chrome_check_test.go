@@ -39,7 +39,8 @@ var helpers = []helper{
 func (h helper) pid(t *testing.T, b *chromeBench) int {
 	t.Helper()
 	pids := b.running(h.flag)
-	if len(pids) == 0 && h.part == "storage" && strings.Contains(os.Getenv("PAGEPOOL_CHROME_PATH"), "headless-shell") {
+	if len(pids) == 0 && h.part == "storage" &&
+		strings.Contains(os.Getenv("PAGEPOOL_CHROME_PATH"), "headless-shell") {
 		return 0
 	}
 	if len(pids) != 1 {
@@ -84,7 +85,9 @@ func (b *chromeBench) works(s *contractStage[*chrome.Page], page *chrome.Page) {
 
 func TestContractChromeAHealthyBrowserPassesItsChecks(t *testing.T) {
 	var seen strangers
-	configure := func(l *chrome.Launcher) { l.AuditEvery, l.OnStranger = 50*time.Millisecond, seen.add }
+	configure := func(l *chrome.Launcher) {
+		l.AuditEvery, l.OnStranger = 50*time.Millisecond, seen.add
+	}
 	onBrowser(t, configure, func(s *contractStage[*chrome.Page], b *chromeBench) {
 		tab := s.tab(s.context())
 		s.ok("Loop", b.contract().Loop(s.limit(), tab.Page()))
@@ -127,7 +130,8 @@ func TestContractChromeACheckKillsAHelperThatHangsOnceAMinute(t *testing.T) {
 				log.mu.Lock()
 				text := log.text.String()
 				log.mu.Unlock()
-				if !strings.Contains(text, `msg="hung helper process killed"`) || !strings.Contains(text, "part="+h.part) {
+				if !strings.Contains(text, `msg="hung helper process killed"`) ||
+					!strings.Contains(text, "part="+h.part) {
 					t.Errorf("the log: %s", text)
 				}
 				again := h.pid(t, b)
@@ -136,7 +140,8 @@ func TestContractChromeACheckKillsAHelperThatHangsOnceAMinute(t *testing.T) {
 				}
 				stop(t, again)
 				err := check(s.limit(), s.browser)
-				if err == nil || !strings.Contains(err.Error(), h.part+": ") || !strings.Contains(err.Error(), "ago already") {
+				if err == nil || !strings.Contains(err.Error(), h.part+": ") ||
+					!strings.Contains(err.Error(), "ago already") {
 					t.Errorf("the second Check: %v", err)
 				}
 				for _, other := range helpers {
@@ -199,14 +204,17 @@ func TestContractChromeManyEndsOfTheDrawingProcessDoNotEndTheBrowser(t *testing.
 				return pid != 0
 			})
 			s.ok("kill", syscall.Kill(pid, syscall.SIGKILL))
-			eventually(t, "it has ended", func() bool { return !slices.Contains(b.running(helpers[0].flag), pid) })
+			eventually(t, "it has ended", func() bool {
+				return !slices.Contains(b.running(helpers[0].flag), pid)
+			})
 			eventually(t, "it works again", func() bool { return check(s.limit(), s.browser) == nil })
 		}
 		s.open("Browser.Done", s.browser.Done())
 	})
 }
 
-// The renderer of the page of the checks is nobody else's: what becomes of it says nothing of the browser.
+// The renderer of the page of the checks is nobody else's: what becomes of it says nothing of the
+// browser.
 func TestContractChromeACheckReplacesAPageOfItsOwnThatHangsOrCrashed(t *testing.T) {
 	onBrowser(t, nil, func(s *contractStage[*chrome.Page], b *chromeBench) {
 		for _, signal := range []syscall.Signal{syscall.SIGSTOP, syscall.SIGKILL} {
@@ -237,7 +245,8 @@ func TestContractChromeACheckOfARemoteBrowserKillsNothing(t *testing.T) {
 		pid := helpers[0].pid(t, b)
 		stop(t, pid)
 		err = check(s.limit(), remote)
-		if err == nil || !strings.Contains(err.Error(), "drawing: ") || !strings.Contains(err.Error(), "somebody else's") {
+		if err == nil || !strings.Contains(err.Error(), "drawing: ") ||
+			!strings.Contains(err.Error(), "somebody else's") {
 			t.Errorf("Check of a browser that does not draw: %v", err)
 		}
 		if left := helpers[0].pid(t, b); left != pid {
@@ -267,8 +276,9 @@ func TestContractChromeAStoppedBrowserIsNotBusy(t *testing.T) {
 	})
 }
 
-// The drawing process of a pool's browser hangs, and Chrome does not notice. After three doubtful ends of two
-// affinities the pool has the browser checked, the check ends that process, and work goes on in the same browser.
+// The drawing process of a pool's browser hangs, and Chrome does not notice. After three doubtful
+// ends of two affinities the pool has the browser checked, the check ends that process, and work
+// goes on in the same browser.
 func TestContractChromeAPoolFindsABrowserThatDrawsNoMore(t *testing.T) {
 	cfg := pool.Config{MaxPages: 4, MaxLease: 2 * time.Second}
 	onChrome(t, cfg, func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page]) {

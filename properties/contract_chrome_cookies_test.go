@@ -32,7 +32,8 @@ func loginSite(t *testing.T) *httptest.Server {
 		if user := r.URL.Query().Get("user"); user != "" {
 			last.Store(&user)
 			http.SetCookie(w, &http.Cookie{Name: "session", Value: user, Path: "/", HttpOnly: true})
-			http.SetCookie(w, &http.Cookie{Name: "lasting", Value: user, Path: "/who", MaxAge: 3600, SameSite: http.SameSiteStrictMode})
+			http.SetCookie(w, &http.Cookie{Name: "lasting", Value: user, Path: "/who", MaxAge: 3600,
+				SameSite: http.SameSiteStrictMode})
 		}
 		said := ""
 		for _, name := range []string{"session", "lasting"} {
@@ -74,20 +75,24 @@ func loggedIn(t *testing.T, site *httptest.Server, p *chrome.Pool, affinity, use
 }
 
 // onKeptCookies runs fn with a pool that carries cookies, and in which a and b are logged in.
-func onKeptCookies(t *testing.T, cfg pool.Config, fn func(t *testing.T, site *httptest.Server, b *chromeBench, p *chrome.Pool)) {
+func onKeptCookies(t *testing.T, cfg pool.Config,
+	fn func(t *testing.T, site *httptest.Server, b *chromeBench, p *chrome.Pool)) {
 	t.Helper()
 	needsChrome(t)
 	store := new(chrome.CookieStore)
 	site := loginSite(t)
-	onChromeAs(t, func(l *chrome.Launcher) { l.KeepCookies, l.FreezeAfter = store, pool.Off }, cfg, func(t *testing.T, b *chromeBench, p *chrome.Pool) {
-		for _, affinity := range []string{"a", "b"} {
-			err := p.Do(limited(t), affinity, func(ctx context.Context, page *chrome.Page) error { return logsIn(ctx, site, page, affinity) })
-			if err != nil {
-				t.Fatal(err)
+	onChromeAs(t, func(l *chrome.Launcher) { l.KeepCookies, l.FreezeAfter = store, pool.Off }, cfg,
+		func(t *testing.T, b *chromeBench, p *chrome.Pool) {
+			for _, affinity := range []string{"a", "b"} {
+				err := p.Do(limited(t), affinity, func(ctx context.Context, page *chrome.Page) error {
+					return logsIn(ctx, site, page, affinity)
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
 			}
-		}
-		fn(t, site, b, p)
-	})
+			fn(t, site, b, p)
+		})
 }
 
 func recycles(t *testing.T, p *chrome.Pool) {
@@ -102,150 +107,165 @@ func recycles(t *testing.T, p *chrome.Pool) {
 func TestContractChromeARecycleKeepsTenantsLoggedIn(t *testing.T) {
 	for _, reset := range []bool{false, true} {
 		t.Run(fmt.Sprintf("Reset %v", reset), func(t *testing.T) {
-			onKeptCookies(t, pool.Config{MaxPages: 3, Reset: reset}, func(t *testing.T, site *httptest.Server, _ *chromeBench, p *chrome.Pool) {
-				for round := range 2 {
-					recycles(t, p)
-					when := fmt.Sprintf("after recycle %d", round)
-					loggedIn(t, site, p, "a", "a", when)
-					loggedIn(t, site, p, "b", "b", when)
-					loggedIn(t, site, p, "c", "", when)
-				}
-			})
+			onKeptCookies(t, pool.Config{MaxPages: 3, Reset: reset},
+				func(t *testing.T, site *httptest.Server, _ *chromeBench, p *chrome.Pool) {
+					for round := range 2 {
+						recycles(t, p)
+						when := fmt.Sprintf("after recycle %d", round)
+						loggedIn(t, site, p, "a", "a", when)
+						loggedIn(t, site, p, "b", "b", when)
+						loggedIn(t, site, p, "c", "", when)
+					}
+				})
 		})
 	}
 }
 
 // Its last lease is held while the browser is being replaced, and logs in as somebody else.
 func TestContractChromeALeaseInABrowserThatIsReplacedIsHeard(t *testing.T) {
-	onKeptCookies(t, pool.Config{MaxPages: 3}, func(t *testing.T, site *httptest.Server, _ *chromeBench, p *chrome.Pool) {
-		lease, err := p.GetPage(limited(t), "a")
-		if err != nil {
-			t.Fatal(err)
-		}
-		recycled := make(chan error, 1)
-		go func() { recycled <- p.Recycle(limited(t)) }()
-		eventually(t, "the next browser serves", func() bool { return p.Stats().Counters.BrowserStarts == 2 && p.Stats().Tabs.Standby > 0 })
-		if err := logsIn(limited(t), site, lease.Page(), "late"); err != nil {
-			t.Fatal(err)
-		}
-		lease.Release()
-		if err := <-recycled; err != nil {
-			t.Fatal(err)
-		}
-		loggedIn(t, site, p, "a", "late", "after its last lease in the old browser")
-	})
+	onKeptCookies(t, pool.Config{MaxPages: 3},
+		func(t *testing.T, site *httptest.Server, _ *chromeBench, p *chrome.Pool) {
+			lease, err := p.GetPage(limited(t), "a")
+			if err != nil {
+				t.Fatal(err)
+			}
+			recycled := make(chan error, 1)
+			go func() { recycled <- p.Recycle(limited(t)) }()
+			eventually(t, "the next browser serves", func() bool {
+				return p.Stats().Counters.BrowserStarts == 2 && p.Stats().Tabs.Standby > 0
+			})
+			if err := logsIn(limited(t), site, lease.Page(), "late"); err != nil {
+				t.Fatal(err)
+			}
+			lease.Release()
+			if err := <-recycled; err != nil {
+				t.Fatal(err)
+			}
+			loggedIn(t, site, p, "a", "late", "after its last lease in the old browser")
+		})
 }
 
 // What a page does when nobody holds it counts, too.
 func TestContractChromeAnIdlePageThatLogsInIsHeard(t *testing.T) {
-	onKeptCookies(t, pool.Config{MaxPages: 3}, func(t *testing.T, site *httptest.Server, _ *chromeBench, p *chrome.Pool) {
-		err := p.Do(limited(t), "a", func(ctx context.Context, page *chrome.Page) error {
-			return page.Run(ctx, chromedp.Navigate(site.URL+"/who"), chromedp.Evaluate[chromedp.Void](
-				`void setTimeout(() => fetch("/login?user=idle"), 2000)`))
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		eventually(t, "the idle page has logged in", func() bool {
-			answer, err := http.Get(site.URL + "/last")
-			if err != nil {
-				return false
-			}
-			defer answer.Body.Close()
-			last, _ := io.ReadAll(answer.Body)
-			return string(last) == "idle"
-		})
-		recycles(t, p)
-		loggedIn(t, site, p, "a", "idle", "after a login of its idle page")
-	})
-}
-
-func TestContractChromeABrowserThatDiesKeepsTenantsLoggedIn(t *testing.T) {
-	onKeptCookies(t, pool.Config{MaxPages: 3}, func(t *testing.T, site *httptest.Server, b *chromeBench, p *chrome.Pool) {
-		loggedIn(t, site, p, "a", "a", "before") // the answer for the lease of its login has come
-		loggedIn(t, site, p, "b", "b", "before")
-		main, runs := b.mainProcess()
-		if !runs {
-			t.Fatal("no browser runs")
-		}
-		starts := p.Stats().Counters.BrowserStarts
-		if err := syscall.Kill(main, syscall.SIGKILL); err != nil {
-			t.Fatal(err)
-		}
-		eventually(t, "another browser is started", func() bool { return p.Stats().Counters.BrowserStarts > starts })
-		loggedIn(t, site, p, "a", "a", "after the loss")
-		loggedIn(t, site, p, "b", "b", "after the loss")
-		loggedIn(t, site, p, "c", "", "after the loss")
-	})
-}
-
-// Neither what it had nor what a lease from before leaves later is met again.
-func TestContractChromeADisposedTenantIsLoggedOutForGood(t *testing.T) {
-	onKeptCookies(t, pool.Config{MaxPages: 4}, func(t *testing.T, site *httptest.Server, _ *chromeBench, p *chrome.Pool) {
-		if err := p.DisposeAffinity(limited(t), "a"); err != nil {
-			t.Fatal(err)
-		}
-		recycles(t, p)
-		loggedIn(t, site, p, "a", "", "after its disposal")
-		loggedIn(t, site, p, "b", "b", "after another's disposal")
-		held, err := p.GetPage(limited(t), "b")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := p.DisposeAffinity(limited(t), "b", pool.NoWait()); err != nil {
-			t.Fatal(err)
-		}
-		loggedIn(t, site, p, "b", "", "while a lease from before is held")
-		if err := logsIn(limited(t), site, held.Page(), "old"); err != nil {
-			t.Fatal(err)
-		}
-		held.Release()
-		eventually(t, "its tab is closed", func() bool { return p.Stats().Tabs.Closing == 0 })
-		recycles(t, p)
-		loggedIn(t, site, p, "b", "", "after the lease from before")
-	})
-}
-
-// One slot: b has evicted a.
-func TestContractChromeAnEvictedTenantIsNotLoggedInByTheNextBrowser(t *testing.T) {
-	onKeptCookies(t, pool.Config{MaxPages: 1}, func(t *testing.T, site *httptest.Server, _ *chromeBench, p *chrome.Pool) {
-		recycles(t, p)
-		loggedIn(t, site, p, "b", "b", "after the recycle")
-		loggedIn(t, site, p, "a", "", "after its eviction and the recycle")
-	})
-}
-
-// A cookie is the same in the next browser: its host, its path, its flags and its end.
-func TestContractChromeCookiesAreTheSameInTheNextBrowser(t *testing.T) {
-	onKeptCookies(t, pool.Config{MaxPages: 2}, func(t *testing.T, site *httptest.Server, _ *chromeBench, p *chrome.Pool) {
-		list := func() (all string, n int) {
-			err := p.Do(limited(t), "a", func(ctx context.Context, _ *chrome.Page) error {
-				found, err := chromedp.CallBrowser(ctx, storage.GetCookies, storage.GetCookiesParams{})
-				for _, c := range found.Cookies {
-					all += fmt.Sprintf("%+v\n", *c)
-				}
-				n = len(found.Cookies)
-				return err
+	onKeptCookies(t, pool.Config{MaxPages: 3},
+		func(t *testing.T, site *httptest.Server, _ *chromeBench, p *chrome.Pool) {
+			err := p.Do(limited(t), "a", func(ctx context.Context, page *chrome.Page) error {
+				return page.Run(ctx, chromedp.Navigate(site.URL+"/who"), chromedp.Evaluate[chromedp.Void](
+					`void setTimeout(() => fetch("/login?user=idle"), 2000)`))
 			})
 			if err != nil {
 				t.Fatal(err)
 			}
-			return all, n
-		}
-		err := p.Do(limited(t), "a", func(ctx context.Context, page *chrome.Page) error {
-			return page.Run(ctx, chromedp.Navigate(site.URL+"/who"), chromedp.Evaluate[chromedp.Void](`void (document.cookie = "nameless; max-age=3600")`), chrome.SetCookies("https://www.a.example/path",
-				&http.Cookie{Name: "host", Value: "1", Secure: true, SameSite: http.SameSiteNoneMode},
-				&http.Cookie{Name: "domain", Value: "2", Domain: "a.example", Path: "/path", HttpOnly: true, MaxAge: 7200},
-				&http.Cookie{Name: "__Host-strict", Value: "3", Secure: true, SameSite: http.SameSiteStrictMode, Expires: time.Now().Add(48 * time.Hour)}))
+			eventually(t, "the idle page has logged in", func() bool {
+				answer, err := http.Get(site.URL + "/last")
+				if err != nil {
+					return false
+				}
+				defer answer.Body.Close()
+				last, _ := io.ReadAll(answer.Body)
+				return string(last) == "idle"
+			})
+			recycles(t, p)
+			loggedIn(t, site, p, "a", "idle", "after a login of its idle page")
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		before, n := list()
-		recycles(t, p)
-		after, _ := list()
-		if n != 6 || after != before {
-			t.Errorf("of %d cookies\n%s are\n%s", n, before, after)
-		}
-	})
+}
+
+func TestContractChromeABrowserThatDiesKeepsTenantsLoggedIn(t *testing.T) {
+	onKeptCookies(t, pool.Config{MaxPages: 3},
+		func(t *testing.T, site *httptest.Server, b *chromeBench, p *chrome.Pool) {
+			loggedIn(t, site, p, "a", "a", "before") // the answer for the lease of its login has come
+			loggedIn(t, site, p, "b", "b", "before")
+			main, runs := b.mainProcess()
+			if !runs {
+				t.Fatal("no browser runs")
+			}
+			starts := p.Stats().Counters.BrowserStarts
+			if err := syscall.Kill(main, syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "another browser is started", func() bool {
+				return p.Stats().Counters.BrowserStarts > starts
+			})
+			loggedIn(t, site, p, "a", "a", "after the loss")
+			loggedIn(t, site, p, "b", "b", "after the loss")
+			loggedIn(t, site, p, "c", "", "after the loss")
+		})
+}
+
+// Neither what it had nor what a lease from before leaves later is met again.
+func TestContractChromeADisposedTenantIsLoggedOutForGood(t *testing.T) {
+	onKeptCookies(t, pool.Config{MaxPages: 4},
+		func(t *testing.T, site *httptest.Server, _ *chromeBench, p *chrome.Pool) {
+			if err := p.DisposeAffinity(limited(t), "a"); err != nil {
+				t.Fatal(err)
+			}
+			recycles(t, p)
+			loggedIn(t, site, p, "a", "", "after its disposal")
+			loggedIn(t, site, p, "b", "b", "after another's disposal")
+			held, err := p.GetPage(limited(t), "b")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := p.DisposeAffinity(limited(t), "b", pool.NoWait()); err != nil {
+				t.Fatal(err)
+			}
+			loggedIn(t, site, p, "b", "", "while a lease from before is held")
+			if err := logsIn(limited(t), site, held.Page(), "old"); err != nil {
+				t.Fatal(err)
+			}
+			held.Release()
+			eventually(t, "its tab is closed", func() bool { return p.Stats().Tabs.Closing == 0 })
+			recycles(t, p)
+			loggedIn(t, site, p, "b", "", "after the lease from before")
+		})
+}
+
+// One slot: b has evicted a.
+func TestContractChromeAnEvictedTenantIsNotLoggedInByTheNextBrowser(t *testing.T) {
+	onKeptCookies(t, pool.Config{MaxPages: 1},
+		func(t *testing.T, site *httptest.Server, _ *chromeBench, p *chrome.Pool) {
+			recycles(t, p)
+			loggedIn(t, site, p, "b", "b", "after the recycle")
+			loggedIn(t, site, p, "a", "", "after its eviction and the recycle")
+		})
+}
+
+// A cookie is the same in the next browser: its host, its path, its flags and its end.
+func TestContractChromeCookiesAreTheSameInTheNextBrowser(t *testing.T) {
+	onKeptCookies(t, pool.Config{MaxPages: 2},
+		func(t *testing.T, site *httptest.Server, _ *chromeBench, p *chrome.Pool) {
+			list := func() (all string, n int) {
+				err := p.Do(limited(t), "a", func(ctx context.Context, _ *chrome.Page) error {
+					found, err := chromedp.CallBrowser(ctx, storage.GetCookies, storage.GetCookiesParams{})
+					for _, c := range found.Cookies {
+						all += fmt.Sprintf("%+v\n", *c)
+					}
+					n = len(found.Cookies)
+					return err
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return all, n
+			}
+			err := p.Do(limited(t), "a", func(ctx context.Context, page *chrome.Page) error {
+				return page.Run(ctx, chromedp.Navigate(site.URL+"/who"),
+					chromedp.Evaluate[chromedp.Void](`void (document.cookie = "nameless; max-age=3600")`),
+					chrome.SetCookies("https://www.a.example/path",
+						&http.Cookie{Name: "host", Value: "1", Secure: true, SameSite: http.SameSiteNoneMode},
+						&http.Cookie{Name: "domain", Value: "2", Domain: "a.example", Path: "/path", HttpOnly: true,
+							MaxAge: 7200},
+						&http.Cookie{Name: "__Host-strict", Value: "3", Secure: true,
+							SameSite: http.SameSiteStrictMode, Expires: time.Now().Add(48 * time.Hour)}))
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			before, n := list()
+			recycles(t, p)
+			after, _ := list()
+			if n != 6 || after != before {
+				t.Errorf("of %d cookies\n%s are\n%s", n, before, after)
+			}
+		})
 }

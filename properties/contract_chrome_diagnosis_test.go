@@ -63,13 +63,16 @@ func runs(ctx context.Context, b *chromeBench, page *chrome.Page, script string)
 	return err
 }
 
-// stuckFor is how long a work may take that does not end. A busy machine may need most of that for its beginning,
-// so each attempt has more.
-func stuckFor(attempt int) time.Duration { return time.Duration(attempt+1) * 1500 * time.Millisecond }
+// stuckFor is how long a work may take that does not end. A busy machine may need most of that for
+// its beginning, so each attempt has more.
+func stuckFor(attempt int) time.Duration {
+	return time.Duration(attempt+1) * 1500 * time.Millisecond
+}
 
-// stuckWork has a page run a script that holds it, and waits for the end of the lease. begun says that the script had
-// half a second before that.
-func stuckWork(b *chromeBench, script string) (work func(ctx context.Context, page *chrome.Page) error, begun *bool) {
+// stuckWork has a page run a script that holds it, and waits for the end of the lease. begun says
+// that the script had half a second before that.
+func stuckWork(b *chromeBench,
+	script string) (work func(ctx context.Context, page *chrome.Page) error, begun *bool) {
 	begun = new(bool)
 	return func(ctx context.Context, page *chrome.Page) error {
 		if err := runs(ctx, b, page, script); err != nil {
@@ -83,59 +86,67 @@ func stuckWork(b *chromeBench, script string) (work func(ctx context.Context, pa
 }
 
 func TestContractChromeAPageSaysWhatWentWrongInItDuringTheLease(t *testing.T) {
-	onChrome(t, pool.Config{MaxPages: 1}, func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page]) {
-		serveTroubled(b)
-		lease, err := p.GetPage(limited(t), "a")
-		if err != nil {
-			t.Fatal(err)
-		}
-		script := `again(); reject(); fetch("/missing"); fetch("http://127.0.0.1:1/"); setTimeout(() => { null.x }); fetch("/hang/later")`
-		if err := runs(limited(t), b, lease.Page(), script); err != nil {
-			t.Fatal(err)
-		}
-		at := b.server.URL + "/troubled"
-		// Console and exceptions have a place, requests an address.
-		want := []chrome.Problem{
-			{Kind: chrome.Console, Text: "bad Object 3", URL: at, Line: 2, Column: 31, Count: 50},
-			{Kind: chrome.Exception, Text: "Uncaught (in promise) TypeError: rejected", URL: at, Line: 4, Column: 33, Count: 1},
-			{Kind: chrome.Network, Text: "Failed to load resource: the server responded with a status of 404 (Not Found)", URL: b.server.URL + "/missing", Count: 1},
-		}
-		eventually(t, "the page has said all", func() bool {
+	onChrome(t, pool.Config{MaxPages: 1},
+		func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page]) {
+			serveTroubled(b)
+			lease, err := p.GetPage(limited(t), "a")
+			if err != nil {
+				t.Fatal(err)
+			}
+			script := `again(); reject(); fetch("/missing"); fetch("http://127.0.0.1:1/"); setTimeout(() => { null.x }); fetch("/hang/later")`
+			if err := runs(limited(t), b, lease.Page(), script); err != nil {
+				t.Fatal(err)
+			}
+			at := b.server.URL + "/troubled"
+			// Console and exceptions have a place, requests an address.
+			want := []chrome.Problem{
+				{Kind: chrome.Console, Text: "bad Object 3", URL: at, Line: 2, Column: 31, Count: 50},
+				{Kind: chrome.Exception, Text: "Uncaught (in promise) TypeError: rejected", URL: at, Line: 4,
+					Column: 33, Count: 1},
+				{
+					Kind: chrome.Network, Text: "Failed to load resource: the server responded with a status of " +
+						"404 (Not Found)", URL: b.server.URL + "/missing", Count: 1},
+			}
+			eventually(t, "the page has said all", func() bool {
+				d := lease.Page().Diagnostics()
+				return len(d.Problems) >= 5 && len(d.Requests) == 1
+			})
 			d := lease.Page().Diagnostics()
-			return len(d.Problems) >= 5 && len(d.Requests) == 1
+			for _, p := range want {
+				if !slices.Contains(d.Problems, p) {
+					t.Errorf("no %+v in %+v", p, d.Problems)
+				}
+			}
+			for _, text := range []string{"network: Failed to load resource: net::ERR_",
+				"exception: Uncaught TypeError: Cannot read properties of null"} {
+				if !slices.ContainsFunc(d.Problems, func(p chrome.Problem) bool {
+					return strings.HasPrefix(p.String(), text)
+				}) {
+					t.Errorf("no %s in %v", text, d.Problems)
+				}
+			}
+			if d.URL != at || d.Requests[0].String() != "GET "+b.server.URL+"/hang/later" ||
+				d.Requests[0].Type != "Fetch" {
+				t.Errorf("at %s, in flight %v", d.URL, d.Requests)
+			}
+			lease.Release()
+			next, err := p.GetPage(limited(t), "a")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer next.Release()
+			if !next.Reused() {
+				t.Error("the next lease is on another tab")
+			}
+			if d := next.Page().Diagnostics(); len(d.Problems) != 0 {
+				t.Errorf("the next lease begins with %v", d.Problems)
+			}
 		})
-		d := lease.Page().Diagnostics()
-		for _, p := range want {
-			if !slices.Contains(d.Problems, p) {
-				t.Errorf("no %+v in %+v", p, d.Problems)
-			}
-		}
-		for _, text := range []string{"network: Failed to load resource: net::ERR_", "exception: Uncaught TypeError: Cannot read properties of null"} {
-			if !slices.ContainsFunc(d.Problems, func(p chrome.Problem) bool { return strings.HasPrefix(p.String(), text) }) {
-				t.Errorf("no %s in %v", text, d.Problems)
-			}
-		}
-		if d.URL != at || d.Requests[0].String() != "GET "+b.server.URL+"/hang/later" || d.Requests[0].Type != "Fetch" {
-			t.Errorf("at %s, in flight %v", d.URL, d.Requests)
-		}
-		lease.Release()
-		next, err := p.GetPage(limited(t), "a")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer next.Release()
-		if !next.Reused() {
-			t.Error("the next lease is on another tab")
-		}
-		if d := next.Page().Diagnostics(); len(d.Problems) != 0 {
-			t.Errorf("the next lease begins with %v", d.Problems)
-		}
-	})
 }
 
-// stuckPages are ways to hold a main thread, and what is found out of what holds it. A thread that does not come
-// from one step of a script to the next cannot be sampled; and a loop that V8 has optimized while it ran is
-// found by who called it.
+// stuckPages are ways to hold a main thread, and what is found out of what holds it. A thread that
+// does not come from one step of a script to the next cannot be sampled; and a loop that V8 has
+// optimized while it ran is found by who called it.
 var stuckPages = []struct {
 	what   string
 	stack  string // what it has; empty: nothing is found out; ?: that depends
@@ -184,13 +195,18 @@ func TestContractChromeAnErrorSaysWhatAPageThatTimedOutWasDoing(t *testing.T) {
 				if len(d.Stack) == 0 && len(stuck.stack) > len("?") {
 					return false
 				}
-				if d.URL != b.server.URL+"/troubled" || !slices.ContainsFunc(d.Problems, func(p string) bool { return strings.HasPrefix(p, "console: bad") }) {
+				if d.URL != b.server.URL+"/troubled" ||
+					!slices.ContainsFunc(d.Problems, func(p string) bool {
+						return strings.HasPrefix(p, "console: bad")
+					}) {
 					t.Errorf("%s: at %s, problems %v", stuck.what, d.URL, d.Problems)
 				}
-				if stack := strings.Join(d.Stack, " "); stuck.stack != "?" && (!strings.Contains(stack, stuck.stack) || stuck.stack == "" && stack != "") {
+				if stack := strings.Join(d.Stack, " "); stuck.stack != "?" &&
+					(!strings.Contains(stack, stuck.stack) || stuck.stack == "" && stack != "") {
 					t.Errorf("%s: the stack is %v, want %q in it", stuck.what, d.Stack, stuck.stack)
 				}
-				if flights := fmt.Sprint(d.Requests); !strings.Contains(flights, stuck.flight) || stuck.flight == "" && strings.Contains(flights, "/hang") {
+				if flights := fmt.Sprint(d.Requests); !strings.Contains(flights, stuck.flight) ||
+					stuck.flight == "" && strings.Contains(flights, "/hang") {
 					t.Errorf("%s: in flight are %v, want %q", stuck.what, d.Requests, stuck.flight)
 				}
 				if d.Answered && stuck.stack != "?" {
@@ -206,7 +222,8 @@ func TestContractChromeAnErrorSaysWhatAPageThatTimedOutWasDoing(t *testing.T) {
 			return page.Run(ctx, chromedp.Navigate(b.server.URL+"/troubled"), chromedp.WaitVisible("#never"))
 		})
 		var failed *pool.Error
-		if !errors.As(err, &failed) || failed.Diagnosis == nil || !failed.Diagnosis.Answered || failed.Diagnosis.Stack != nil {
+		if !errors.As(err, &failed) || failed.Diagnosis == nil || !failed.Diagnosis.Answered ||
+			failed.Diagnosis.Stack != nil {
 			t.Errorf("a page that waits: %v", err)
 		}
 	})

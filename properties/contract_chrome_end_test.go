@@ -13,14 +13,17 @@ import (
 	"github.com/pagepool/pagepool/pool/chrome"
 )
 
-// A browser that starts and dies at once, for want of file descriptors: whoever waits for it, and the log, have
-// its exit and its last words.
+// A browser that starts and dies at once, for want of file descriptors: whoever waits for it, and
+// the log, have its exit and its last words.
 func TestContractChromeABrowserThatDiesYoungSaysHow(t *testing.T) {
 	needsChrome(t)
 	path, log := script(t, "ulimit -n 64", "exec "+installed(t)+` "$@"`), new(address)
 	b := newChromeBench(t)
-	b.configure = func(l *chrome.Launcher) { l.ExecPath, l.Logger = path, slog.New(slog.NewTextHandler(log, nil)) }
-	p, err := pool.New(b, pool.Config{More: pool.More{OpenRetries: 2}, Timeouts: pool.Timeouts{OpenBackoff: 10 * time.Millisecond}})
+	b.configure = func(l *chrome.Launcher) {
+		l.ExecPath, l.Logger = path, slog.New(slog.NewTextHandler(log, nil))
+	}
+	p, err := pool.New(b, pool.Config{More: pool.More{OpenRetries: 2},
+		Timeouts: pool.Timeouts{OpenBackoff: 10 * time.Millisecond}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,8 +56,8 @@ func TestContractChromeABrowserThatDiesYoungSaysHow(t *testing.T) {
 	}
 }
 
-// killed is how a killed browser ended: by the signal, or, where Debian's script stays around it, with the
-// status that a shell gives for that.
+// killed is how a killed browser ended: by the signal, or, where Debian's script stays around it,
+// with the status that a shell gives for that.
 var killed = regexp.MustCompile(`signal: killed|exit status 137`)
 
 // What is under way when a browser is killed says how it ended, and so does the log.
@@ -91,7 +94,8 @@ func TestContractChromeAnOpeningSaysHowItsBrowserEnded(t *testing.T) {
 		}
 		log.mu.Lock()
 		defer log.mu.Unlock()
-		if text := log.text.String(); !strings.Contains(text, `msg="browser process ended"`) || !killed.MatchString(text) {
+		if text := log.text.String(); !strings.Contains(text, `msg="browser process ended"`) ||
+			!killed.MatchString(text) {
 			t.Errorf("the log: %s", text)
 		}
 	})

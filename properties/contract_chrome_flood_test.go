@@ -18,8 +18,8 @@ import (
 
 // What a page sends unasked has a budget.
 
-// beyond is a message that is more than the budget of what a page logs or loads. A slow machine does
-// not make enough small ones within a second.
+// beyond is a message that is more than the budget of what a page logs or loads. A slow machine
+// does not make enough small ones within a second.
 const beyond = 40_000_000
 
 // floods has a page show a document and run a script after that.
@@ -51,7 +51,8 @@ func TestContractChromeAConsoleWithoutEndIsCutOffUntilTheNextDocument(t *testing
 		floods(s, b, page, fmt.Sprintf("console.log('x'.repeat(%d))", beyond))
 		cutOff(s, page, "Runtime")
 		b.works(s, page) // it navigates
-		_, err := chrome.Run(s.limit(), page, chromedp.Evaluate[bool](`console.error("heard again"), true`))
+		_, err := chrome.Run(s.limit(), page,
+			chromedp.Evaluate[bool](`console.error("heard again"), true`))
 		s.ok("a line", err)
 		eventually(t, "the next document is heard", func() bool {
 			for _, problem := range page.Diagnostics().Problems {
@@ -64,7 +65,8 @@ func TestContractChromeAConsoleWithoutEndIsCutOffUntilTheNextDocument(t *testing
 	})
 }
 
-// A holder who waits for what does not arrive any more is told why. The next document is heard again.
+// A holder who waits for what does not arrive any more is told why. The next document is heard
+// again.
 func TestContractChromeANetworkWithoutEndIsCutOffUntilTheNextDocument(t *testing.T) {
 	onBrowser(t, nil, func(s *contractStage[*chrome.Page], b *chromeBench) {
 		inner := b.server.Config.Handler

@@ -22,7 +22,8 @@ import (
 // thawRounds is how often a page is frozen and thawed.
 const thawRounds = 60
 
-// still is how long a page is watched that must run nothing. A hidden page's timers run once a second.
+// still is how long a page is watched that must run nothing. A hidden page's timers run once a
+// second.
 const still = 1500 * time.Millisecond
 
 // restless is a page that is never idle: an animation, a frame callback and a timer, which count.
@@ -61,8 +62,8 @@ func newRestless(t *testing.T) *httptest.Server {
 	return server
 }
 
-// freeze freezes a tab as a pool does: after the end of the lease, with or without the next one's session, and
-// again where the page still loads.
+// freeze freezes a tab as a pool does: after the end of the lease, with or without the next one's
+// session, and again where the page still loads.
 func (s *contractStage[P]) freeze(tab pool.Tab[P], ahead bool) {
 	s.Helper()
 	s.end(tab)
@@ -75,7 +76,10 @@ func (s *contractStage[P]) freeze(tab pool.Tab[P], ahead bool) {
 			s.Logf("the last Freeze: %v", err)
 		}
 	}()
-	eventually(s.T, "Freeze", func() bool { err = tab.(pool.Freezer).Freeze(s.limit()); return err == nil })
+	eventually(s.T, "Freeze", func() bool {
+		err = tab.(pool.Freezer).Freeze(s.limit())
+		return err == nil
+	})
 }
 
 // works checks that a page is visible and that its frames and timers run.
@@ -97,7 +101,8 @@ func works(s *contractStage[*chrome.Page], when string, p *chrome.Page) {
 // counts are a page's ticks and frames.
 func counts(s *contractStage[*chrome.Page], p *chrome.Page) string {
 	s.Helper()
-	got, err := chrome.Run(s.limit(), p, chromedp.Evaluate[string]("`${ticks} ${frames_} ${document.visibilityState}`"))
+	got, err := chrome.Run(s.limit(), p,
+		chromedp.Evaluate[string]("`${ticks} ${frames_} ${document.visibilityState}`"))
 	s.ok("the counts of the page", err)
 	return got
 }
@@ -180,7 +185,8 @@ func TestContractChromeAFrozenPageRunsNothing(t *testing.T) {
 			before := counts(s, p)
 			<-time.After(still)
 			if after := counts(s, p); after != before {
-				t.Errorf("%s: ticks, frames and visibility of a frozen page went from %s to %s", way, before, after)
+				t.Errorf("%s: ticks, frames and visibility of a frozen page went from %s to %s", way, before,
+					after)
 			}
 			s.ok("Freeze, again", tab.(pool.Freezer).Freeze(s.limit()))
 			s.ok("Probe", tab.Probe(s.limit()))
@@ -194,7 +200,9 @@ func TestContractChromeAFrozenTabDoesWhatAnotherDoes(t *testing.T) {
 	needsChrome(t)
 	server := newRestless(t)
 	type tabOf = pool.Tab[*chrome.Page]
-	halt := func(s *contractStage[*chrome.Page], tab tabOf) error { return tab.(pool.Halter).Halt(s.limit()) }
+	halt := func(s *contractStage[*chrome.Page], tab tabOf) error {
+		return tab.(pool.Halter).Halt(s.limit())
+	}
 	rescue := func(s *contractStage[*chrome.Page], tab tabOf) error { return tab.Rescue(s.limit()) }
 	reset := func(s *contractStage[*chrome.Page], tab tabOf) error { return tab.Reset(s.limit()) }
 	probe := func(s *contractStage[*chrome.Page], tab tabOf) error { return tab.Probe(s.limit()) }
@@ -270,7 +278,8 @@ func TestContractChromeAThawedPageIsPrintedAndShot(t *testing.T) {
 			if len(png) < 1000 || len(pdf) < 1000 {
 				t.Errorf("the screenshot has %d bytes and the PDF %d", len(png), len(pdf))
 			}
-			s.ok("WaitVisible", tab.Page().Run(s.limit(), chromedp.WaitVisible("#turns"), chromedp.Click("#turns")))
+			s.ok("WaitVisible", tab.Page().Run(s.limit(), chromedp.WaitVisible("#turns"),
+				chromedp.Click("#turns")))
 		}
 	})
 }
@@ -306,7 +315,8 @@ func TestContractChromeANavigationDuringAFreezeGoesOn(t *testing.T) {
 		frozen := 0
 		for n := range thawRounds / 2 {
 			s.ok("Navigate", tab.Page().Run(s.limit(), chromedp.Navigate(server.URL+"/restless")))
-			leave := fmt.Sprintf("window.old = true; setTimeout(() => location = '/restless?%d', %d)", n, n%12)
+			leave := fmt.Sprintf("window.old = true; setTimeout(() => location = '/restless?%d', %d)", n,
+				n%12)
 			_, err := chrome.Run(s.limit(), tab.Page(), chromedp.Evaluate[int](leave))
 			s.ok(leave, err)
 			if tab.(pool.Freezer).Freeze(s.limit()) == nil {
@@ -397,51 +407,53 @@ func TestContractChromeAFreezeCollectsThePagesMemory(t *testing.T) {
 func TestContractChromeWithoutFreezeAfterAPageWorksAlike(t *testing.T) {
 	needsChrome(t)
 	server := newRestless(t)
-	onBrowser(t, func(l *chrome.Launcher) { l.FreezeAfter = pool.Off }, func(s *contractStage[*chrome.Page], b *chromeBench) {
-		tab := s.tab(s.context())
-		s.ok("Navigate", tab.Page().Run(s.limit(), chromedp.Navigate(server.URL+"/restless")))
-		evaluates(s, tab.Page(), "document.visibilityState", "visible")
-		s.ok("Probe", tab.Probe(s.limit()))
-	})
+	onBrowser(t, func(l *chrome.Launcher) { l.FreezeAfter = pool.Off },
+		func(s *contractStage[*chrome.Page], b *chromeBench) {
+			tab := s.tab(s.context())
+			s.ok("Navigate", tab.Page().Run(s.limit(), chromedp.Navigate(server.URL+"/restless")))
+			evaluates(s, tab.Page(), "document.visibilityState", "visible")
+			s.ok("Probe", tab.Probe(s.limit()))
+		})
 }
 
-// Through a pool: nobody's page runs nothing once it was frozen, and who gets it next, or a frozen standby,
-// gets a page that is visible and draws.
+// Through a pool: nobody's page runs nothing once it was frozen, and who gets it next, or a frozen
+// standby, gets a page that is visible and draws.
 func TestContractChromeAPoolFreezesWhatNobodyHasAndGrantsItAwake(t *testing.T) {
 	needsChrome(t)
 	server := newRestless(t)
-	onChrome(t, pool.Config{MaxPages: 2}, func(t *testing.T, _ *chromeBench, p *pool.Pool[*chrome.Page]) {
-		lease := func(affinity string, do func(ctx context.Context, page *chrome.Page) error) {
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-			defer cancel()
-			if err := p.Do(ctx, affinity, do); err != nil {
-				t.Fatalf("%s: %v", affinity, err)
+	onChrome(t, pool.Config{MaxPages: 2},
+		func(t *testing.T, _ *chromeBench, p *pool.Pool[*chrome.Page]) {
+			lease := func(affinity string, do func(ctx context.Context, page *chrome.Page) error) {
+				ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+				defer cancel()
+				if err := p.Do(ctx, affinity, do); err != nil {
+					t.Fatalf("%s: %v", affinity, err)
+				}
 			}
-		}
-		eval := func(ctx context.Context, page *chrome.Page, script string) (int, error) {
-			return chrome.Run(ctx, page, chromedp.Evaluate[int](script, chromedp.EvalAwaitPromise))
-		}
-		left := 0
-		lease("a", func(ctx context.Context, page *chrome.Page) (err error) {
-			if err = page.Run(ctx, chromedp.Navigate(server.URL+"/restless")); err == nil {
-				left, err = eval(ctx, page, "ticks")
+			eval := func(ctx context.Context, page *chrome.Page, script string) (int, error) {
+				return chrome.Run(ctx, page, chromedp.Evaluate[int](script, chromedp.EvalAwaitPromise))
 			}
-			return err
-		})
-		<-time.After(5 * time.Second) // of which the page ran for FreezeAfter: 50 ticks
-		lease("a", func(ctx context.Context, page *chrome.Page) error {
-			met, err := eval(ctx, page, "ticks")
-			if ran := met - left; err == nil && ran > 150 {
-				t.Errorf("the page's timer fired %d times in 5 s while nobody had it", ran)
-			}
-			return err
-		})
-		for _, affinity := range []string{"a", "b"} { // b gets a standby, frozen for seconds
-			lease(affinity, func(ctx context.Context, page *chrome.Page) error {
-				_, err := eval(ctx, page, `document.visibilityState == "visible" ?
-					new Promise(done => requestAnimationFrame(() => done(1))) : Promise.reject("it is hidden")`)
+			left := 0
+			lease("a", func(ctx context.Context, page *chrome.Page) (err error) {
+				if err = page.Run(ctx, chromedp.Navigate(server.URL+"/restless")); err == nil {
+					left, err = eval(ctx, page, "ticks")
+				}
 				return err
 			})
-		}
-	})
+			<-time.After(5 * time.Second) // of which the page ran for FreezeAfter: 50 ticks
+			lease("a", func(ctx context.Context, page *chrome.Page) error {
+				met, err := eval(ctx, page, "ticks")
+				if ran := met - left; err == nil && ran > 150 {
+					t.Errorf("the page's timer fired %d times in 5 s while nobody had it", ran)
+				}
+				return err
+			})
+			for _, affinity := range []string{"a", "b"} { // b gets a standby, frozen for seconds
+				lease(affinity, func(ctx context.Context, page *chrome.Page) error {
+					_, err := eval(ctx, page, `document.visibilityState == "visible" ?
+					new Promise(done => requestAnimationFrame(() => done(1))) : Promise.reject("it is hidden")`)
+					return err
+				})
+			}
+		})
 }

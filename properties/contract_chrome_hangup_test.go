@@ -24,95 +24,98 @@ import (
 // poolHangUps says how often a client hangs up, with Reset and without: 150 times by default.
 const poolHangUps = "PAGEPOOL_CHROME_HANGUPS"
 
-// TestContractChromeAClientWhoHangsUpSpoilsNoLaterLease has one tab, whose every second lease is given back in the
-// middle of a navigation.
+// TestContractChromeAClientWhoHangsUpSpoilsNoLaterLease has one tab, whose every second lease is
+// given back in the middle of a navigation.
 func TestContractChromeAClientWhoHangsUpSpoilsNoLaterLease(t *testing.T) {
 	needsChrome(t)
 	server, times := newSlow(t), setting(t, poolHangUps, 150)
 	for _, reset := range []bool{false, true} {
 		t.Run(fmt.Sprint("Reset ", reset), func(t *testing.T) {
-			onChrome(t, pool.Config{MaxPages: 1, Reset: reset}, func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page]) {
-				wrong := 0
-				for n := range times {
-					patience := time.Duration(2+n%30) * time.Millisecond
-					gone, cancel := context.WithTimeout(t.Context(), patience)
-					if l, err := p.GetPage(gone, "tenant-7"); err == nil {
-						_ = l.Page().Run(gone, chromedp.Navigate(server.URL+"/one"))
+			onChrome(t, pool.Config{MaxPages: 1, Reset: reset},
+				func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page]) {
+					wrong := 0
+					for n := range times {
+						patience := time.Duration(2+n%30) * time.Millisecond
+						gone, cancel := context.WithTimeout(t.Context(), patience)
+						if l, err := p.GetPage(gone, "tenant-7"); err == nil {
+							_ = l.Page().Run(gone, chromedp.Navigate(server.URL+"/one"))
+							l.Release()
+						}
+						cancel()
+						l, err := p.GetPage(t.Context(), "tenant-7")
+						if err != nil {
+							t.Fatal(err)
+						}
+						if err := arrives(l.Context(), l.Page(), server.URL+"/two", "two"); err != nil {
+							wrong++
+							t.Logf("after %v: %v", patience, err)
+						}
 						l.Release()
 					}
-					cancel()
-					l, err := p.GetPage(t.Context(), "tenant-7")
-					if err != nil {
-						t.Fatal(err)
+					if wrong > 0 {
+						t.Errorf("%d of %d leases did not get their own page", wrong, times)
 					}
-					if err := arrives(l.Context(), l.Page(), server.URL+"/two", "two"); err != nil {
-						wrong++
-						t.Logf("after %v: %v", patience, err)
-					}
-					l.Release()
-				}
-				if wrong > 0 {
-					t.Errorf("%d of %d leases did not get their own page", wrong, times)
-				}
-			})
+				})
 		})
 	}
 }
 
-// TestContractChromeReadmeProgramAsAServerWhoseClientsHangUp renders with what the program of README.md does, in a handler
-// whose ctx ends when its client goes.
+// TestContractChromeReadmeProgramAsAServerWhoseClientsHangUp renders with what the program of
+// README.md does, in a handler whose ctx ends when its client goes.
 func TestContractChromeReadmeProgramAsAServerWhoseClientsHangUp(t *testing.T) {
 	pages := newSlow(t)
-	onChrome(t, pool.Config{MaxPages: 2}, func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page]) {
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			var html string
-			var pdf []byte
-			err := p.Do(r.Context(), "tenant-7", func(ctx context.Context, page *chrome.Page) (err error) {
-				if err = page.Run(ctx, chromedp.Navigate(pages.URL+r.URL.Path)); err != nil {
+	onChrome(t, pool.Config{MaxPages: 2},
+		func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page]) {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				var html string
+				var pdf []byte
+				err := p.Do(r.Context(), "tenant-7", func(ctx context.Context, page *chrome.Page) (err error) {
+					if err = page.Run(ctx, chromedp.Navigate(pages.URL+r.URL.Path)); err != nil {
+						return err
+					}
+					if html, err = chrome.Run(ctx, page, chromedp.OuterHTML("html")); err == nil {
+						pdf, err = chrome.Run(ctx, page, chromedp.PrintToPDF())
+					}
 					return err
+				})
+				if err != nil {
+					http.Error(w, err.Error(), http.StatusBadGateway)
+					return
 				}
-				if html, err = chrome.Run(ctx, page, chromedp.OuterHTML("html")); err == nil {
-					pdf, err = chrome.Run(ctx, page, chromedp.PrintToPDF())
+				fmt.Fprintf(w, "%d %s", len(pdf), html)
+			}))
+			defer server.Close()
+			get := func(ctx context.Context, path string) (string, error) {
+				request, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+path, nil)
+				if err != nil {
+					return "", err
 				}
-				return err
-			})
-			if err != nil {
-				http.Error(w, err.Error(), http.StatusBadGateway)
-				return
+				response, err := http.DefaultClient.Do(request)
+				if err != nil {
+					return "", err
+				}
+				defer response.Body.Close()
+				body, err := io.ReadAll(response.Body)
+				if err == nil && response.StatusCode != http.StatusOK {
+					err = errors.New(string(bytes.TrimSpace(body)))
+				}
+				return string(body), err
 			}
-			fmt.Fprintf(w, "%d %s", len(pdf), html)
-		}))
-		defer server.Close()
-		get := func(ctx context.Context, path string) (string, error) {
-			request, err := http.NewRequestWithContext(ctx, http.MethodGet, server.URL+path, nil)
-			if err != nil {
-				return "", err
+			for n := range 30 {
+				gone, cancel := context.WithTimeout(t.Context(), time.Duration(2+n)*time.Millisecond)
+				_, _ = get(gone, fmt.Sprintf("/gone-%d", n))
+				cancel()
+				body, err := get(t.Context(), fmt.Sprintf("/page-%d", n))
+				if want := fmt.Sprintf("<title>page-%d</title>", n); err != nil ||
+					!strings.Contains(body, want) {
+					t.Errorf("after a client who hung up: %q, %v; want %q in it", body, err, want)
+				}
 			}
-			response, err := http.DefaultClient.Do(request)
-			if err != nil {
-				return "", err
-			}
-			defer response.Body.Close()
-			body, err := io.ReadAll(response.Body)
-			if err == nil && response.StatusCode != http.StatusOK {
-				err = errors.New(string(bytes.TrimSpace(body)))
-			}
-			return string(body), err
-		}
-		for n := range 30 {
-			gone, cancel := context.WithTimeout(t.Context(), time.Duration(2+n)*time.Millisecond)
-			_, _ = get(gone, fmt.Sprintf("/gone-%d", n))
-			cancel()
-			body, err := get(t.Context(), fmt.Sprintf("/page-%d", n))
-			if want := fmt.Sprintf("<title>page-%d</title>", n); err != nil || !strings.Contains(body, want) {
-				t.Errorf("after a client who hung up: %q, %v; want %q in it", body, err, want)
-			}
-		}
-	})
+		})
 }
 
-// TestContractChromeManyLeasesLeaveNoMemoryBehind attaches and detaches a session for each of many leases.
-// PAGEPOOL_CHROME_LEASES says how many; the default is for CI's time.
+// TestContractChromeManyLeasesLeaveNoMemoryBehind attaches and detaches a session for each of many
+// leases. PAGEPOOL_CHROME_LEASES says how many; the default is for CI's time.
 func TestContractChromeManyLeasesLeaveNoMemoryBehind(t *testing.T) {
 	needsChrome(t)
 	leases := setting(t, "PAGEPOOL_CHROME_LEASES", 400)
@@ -151,7 +154,8 @@ func TestContractChromeManyLeasesLeaveNoMemoryBehind(t *testing.T) {
 			}
 		}
 		t.Logf("%d leases: half-way %+v, at the end %+v", leases, half, end)
-		// What one lease costs in memory is some 300 kB while it lasts. A hundredth of that for each is a leak.
+		// What one lease costs in memory is some 300 kB while it lasts. A hundredth of that for each is a
+		// leak.
 		if end.heap > half.heap+uint64(leases/2)*3_000+2<<20 {
 			t.Errorf("the heap grew from %d to %d bytes over %d leases", half.heap, end.heap, leases/2)
 		}

@@ -31,7 +31,8 @@ func limited(t *testing.T) context.Context {
 	return ctx
 }
 
-// eventually waits until is says so. What it asks of the browser or of the system tells of no change.
+// eventually waits until is says so. What it asks of the browser or of the system tells of no
+// change.
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
 	tick, limit := time.NewTicker(5*time.Millisecond), time.After(contractLimit)
@@ -105,7 +106,8 @@ func TestContractChromeAHolderWhoClosesHisPageEndsHisLeaseOnly(t *testing.T) {
 				case <-time.After(contractLimit):
 					t.Fatal("the lease goes on")
 				}
-				if cause := context.Cause(lease.Context()); errors.Is(cause, pool.ErrPageCrashed) || !errors.Is(cause, chrome.ErrPageClosed) {
+				if cause := context.Cause(lease.Context()); errors.Is(cause, pool.ErrPageCrashed) ||
+					!errors.Is(cause, chrome.ErrPageClosed) {
 					t.Errorf("the lease ended with %v", cause)
 				}
 				if c := p.Stats().Counters; c.Crashes != 0 || c.PagesClosed != 1 {
@@ -139,42 +141,45 @@ func TestContractChromeWhatAHolderOpensBesideHisPageClosesWithTheLease(t *testin
 	}
 	for what, open := range opens {
 		t.Run(what, func(t *testing.T) {
-			onChrome(t, pool.Config{MaxPages: 1}, func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page]) {
-				before := 0
-				settled := func() bool { tabs := p.Stats().Tabs; return tabs.Opening == 0 && tabs.Standby > 0 }
-				err := p.Do(limited(t), "a", func(ctx context.Context, page *chrome.Page) error {
-					eventually(t, "the standby is open", settled)
-					before = b.pages(t)
-					if err := open(b, ctx, page); err != nil {
-						return err
+			onChrome(t, pool.Config{MaxPages: 1},
+				func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page]) {
+					before := 0
+					settled := func() bool { tabs := p.Stats().Tabs; return tabs.Opening == 0 && tabs.Standby > 0 }
+					err := p.Do(limited(t), "a", func(ctx context.Context, page *chrome.Page) error {
+						eventually(t, "the standby is open", settled)
+						before = b.pages(t)
+						if err := open(b, ctx, page); err != nil {
+							return err
+						}
+						if got := b.pages(t); got != before+1 {
+							t.Errorf("%d pages, and before %d", got, before)
+						}
+						return b.work(ctx, page) // the holder's own page works on
+					})
+					if err != nil {
+						t.Fatal(err)
 					}
-					if got := b.pages(t); got != before+1 {
-						t.Errorf("%d pages, and before %d", got, before)
+					eventually(t, "what was opened is gone", func() bool { return b.pages(t) <= before })
+					if err := p.Do(limited(t), "a", b.work); err != nil {
+						t.Errorf("the next holder: %v", err)
 					}
-					return b.work(ctx, page) // the holder's own page works on
+					if c := p.Stats().Counters; c.Reuses == 0 {
+						t.Errorf("the next holder did not meet the page again: %+v", c)
+					}
 				})
-				if err != nil {
-					t.Fatal(err)
-				}
-				eventually(t, "what was opened is gone", func() bool { return b.pages(t) <= before })
-				if err := p.Do(limited(t), "a", b.work); err != nil {
-					t.Errorf("the next holder: %v", err)
-				}
-				if c := p.Stats().Counters; c.Reuses == 0 {
-					t.Errorf("the next holder did not meet the page again: %+v", c)
-				}
-			})
 		})
 	}
 }
 
-// chromedp keeps a listener for each command until the page's next message after its caller has gone.
+// chromedp keeps a listener for each command until the page's next message after its caller has
+// gone.
 func TestContractChromeTimedOutCommandsOnASilentPageLeaveNothing(t *testing.T) {
 	onBrowser(t, nil, func(s *contractStage[*chrome.Page], b *chromeBench) {
 		tab := s.tab(s.context())
 		s.ok("Wedge", b.contract().Wedge(s.limit(), tab.Page()))
 		listeners := func() int {
-			return reflect.ValueOf(chromedp.FromContext(tab.Page().Context()).Target).Elem().FieldByName("listeners").Len()
+			return reflect.ValueOf(chromedp.FromContext(tab.Page().Context()).Target).Elem().FieldByName(
+				"listeners").Len()
 		}
 		for range 200 {
 			ctx, cancel := context.WithTimeout(tab.Page().Context(), time.Millisecond)
@@ -190,31 +195,33 @@ func TestContractChromeTimedOutCommandsOnASilentPageLeaveNothing(t *testing.T) {
 
 // chromedp reads a tab's messages on the context of its first run: that must be no request's.
 func TestContractChromeARequestsTimeoutEndsItsCommandsAndNotTheTab(t *testing.T) {
-	onChrome(t, pool.Config{MaxPages: 1}, func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page]) {
-		tabs := make(map[string]bool)
-		for i := range 4 {
-			ctx, cancel := context.WithTimeout(context.Background(), contractLimit)
-			lease, err := p.GetPage(ctx, "a")
-			if err != nil {
-				t.Fatal(err)
+	onChrome(t, pool.Config{MaxPages: 1},
+		func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page]) {
+			tabs := make(map[string]bool)
+			for i := range 4 {
+				ctx, cancel := context.WithTimeout(context.Background(), contractLimit)
+				lease, err := p.GetPage(ctx, "a")
+				if err != nil {
+					t.Fatal(err)
+				}
+				tabs[lease.TabID()] = true
+				request, end := context.WithTimeout(lease.Context(), 50*time.Millisecond)
+				err = chromedp.Do(request, chromedp.Evaluate[chromedp.Void]("new Promise(() => {})",
+					chromedp.EvalAwaitPromise))
+				if !errors.Is(err, context.DeadlineExceeded) {
+					t.Errorf("request %d: %v", i, err)
+				}
+				if err := chromedp.Do(lease.Context(), chromedp.Navigate(b.server.URL+"/page")); err != nil {
+					t.Errorf("the same lease afterwards: %v", err)
+				}
+				lease.Release()
+				end()
+				cancel() // also the context that the wait was bounded by
 			}
-			tabs[lease.TabID()] = true
-			request, end := context.WithTimeout(lease.Context(), 50*time.Millisecond)
-			err = chromedp.Do(request, chromedp.Evaluate[chromedp.Void]("new Promise(() => {})", chromedp.EvalAwaitPromise))
-			if !errors.Is(err, context.DeadlineExceeded) {
-				t.Errorf("request %d: %v", i, err)
+			if len(tabs) != 1 {
+				t.Errorf("%d tabs served one affinity", len(tabs))
 			}
-			if err := chromedp.Do(lease.Context(), chromedp.Navigate(b.server.URL+"/page")); err != nil {
-				t.Errorf("the same lease afterwards: %v", err)
-			}
-			lease.Release()
-			end()
-			cancel() // also the context that the wait was bounded by
-		}
-		if len(tabs) != 1 {
-			t.Errorf("%d tabs served one affinity", len(tabs))
-		}
-	})
+		})
 }
 
 func TestContractChromeAPageThatFloodsItsConsoleStopsItselfOnly(t *testing.T) {
@@ -230,7 +237,8 @@ func TestContractChromeAPageThatFloodsItsConsoleStopsItselfOnly(t *testing.T) {
 		if err := lease.Page().Run(limited(t), chromedp.Navigate(b.server.URL+"/page")); err != nil {
 			t.Fatal(err)
 		}
-		const flood = "setInterval(() => { for (let i = 0; i < 50; i++) console.log('line', i, {some: 'object'}) }, 10)"
+		const flood = "setInterval(() => { for (let i = 0; i < 50; i++) console.log('line', i, {some: " +
+			"'object'}) }, 10)"
 		if _, err := chromedp.Run(lease.Context(), chromedp.Evaluate[int](flood)); err != nil {
 			t.Fatal(err)
 		}
@@ -278,8 +286,8 @@ func (b *chromeBench) running(flag string) (found []int) {
 	return found
 }
 
-// 100 ms is what is promised on a machine with time; here the figure is logged, and what is checked is that it
-// is no timeout's that tells.
+// 100 ms is what is promised on a machine with time; here the figure is logged, and what is checked
+// is that it is no timeout's that tells.
 func TestContractChromeAKilledRendererEndsItsLeaseAtOnce(t *testing.T) {
 	onChrome(t, twoTabs, func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page]) {
 		for round := range 3 {
@@ -289,7 +297,8 @@ func TestContractChromeAKilledRendererEndsItsLeaseAtOnce(t *testing.T) {
 			}
 			hung := make(chan error, 1)
 			go func() {
-				hung <- chromedp.Do(lease.Context(), chromedp.Evaluate[chromedp.Void]("new Promise(() => {})", chromedp.EvalAwaitPromise))
+				hung <- chromedp.Do(lease.Context(),
+					chromedp.Evaluate[chromedp.Void]("new Promise(() => {})", chromedp.EvalAwaitPromise))
 			}()
 			pids := b.renderers()
 			began := time.Now()
@@ -309,11 +318,12 @@ func TestContractChromeAKilledRendererEndsItsLeaseAtOnce(t *testing.T) {
 				t.Error("what the holder waited for has succeeded")
 			}
 			lease.Release()
-			// The next one may be granted a page that was killed too, before anybody knows of that: his navigation
-			// is aborted, and then he is told why, or has left.
+			// The next one may be granted a page that was killed too, before anybody knows of that: his
+			// navigation is aborted, and then he is told why, or has left.
 			eventually(t, "somebody is served", func() bool {
 				err := p.Do(limited(t), "a", b.work)
-				if err != nil && !errors.Is(err, pool.ErrPageCrashed) && !strings.Contains(err.Error(), "net::ERR_ABORTED") {
+				if err != nil && !errors.Is(err, pool.ErrPageCrashed) &&
+					!strings.Contains(err.Error(), "net::ERR_ABORTED") {
 					t.Errorf("the next holder: %v", err)
 				}
 				return err == nil
@@ -323,17 +333,20 @@ func TestContractChromeAKilledRendererEndsItsLeaseAtOnce(t *testing.T) {
 }
 
 func TestContractChromeDialogsAreAnsweredByPolicy(t *testing.T) {
-	const ask = "setTimeout(() => { window.said = [alert('a'), confirm('b'), prompt('c', 'd')].join() }, 0); 1"
+	const ask = "setTimeout(() => { window.said = [alert('a'), confirm('b'), prompt('c', " +
+		"'d')].join() }, 0); 1"
 	for want, accept := range map[string]bool{",false,": false, ",true,d": true} {
-		onBrowser(t, func(l *chrome.Launcher) { l.AcceptDialogs = accept }, func(s *contractStage[*chrome.Page], b *chromeBench) {
-			tab := s.tab(s.context())
-			s.ok("Work", b.work(s.limit(), tab.Page()))
-			evaluates(s, tab.Page(), ask, 1)
-			s.ok("an answer", chrome.Function("typeof said == 'string'")(s.limit(), tab.Page()))
-			evaluates(s, tab.Page(), "said", want)
-			evaluates(s, tab.Page(), "onbeforeunload = event => { event.preventDefault(); return 'stay' }; 1", 1)
-			s.ok("leaving all the same", b.work(s.limit(), tab.Page()))
-		})
+		onBrowser(t, func(l *chrome.Launcher) { l.AcceptDialogs = accept },
+			func(s *contractStage[*chrome.Page], b *chromeBench) {
+				tab := s.tab(s.context())
+				s.ok("Work", b.work(s.limit(), tab.Page()))
+				evaluates(s, tab.Page(), ask, 1)
+				s.ok("an answer", chrome.Function("typeof said == 'string'")(s.limit(), tab.Page()))
+				evaluates(s, tab.Page(), "said", want)
+				evaluates(s, tab.Page(), "onbeforeunload = event => { event.preventDefault(); return 'stay' "+
+					"}; 1", 1)
+				s.ok("leaving all the same", b.work(s.limit(), tab.Page()))
+			})
 	}
 }
 
@@ -344,7 +357,8 @@ func TestContractChromeADialogInAPopupHoldsNobodyUp(t *testing.T) {
 		s.ok("Work", b.work(s.limit(), tab.Page()))
 		clicked := true
 		gesture := func(params *jsruntime.EvaluateParams) { params.UserGesture = &clicked }
-		const open = "window.beside = window.open('/page'); beside.setTimeout(() => { beside.alert('anybody?') }, 0); !!beside"
+		const open = "window.beside = window.open('/page'); beside.setTimeout(() => { " +
+			"beside.alert('anybody?') }, 0); !!beside"
 		opened, err := chrome.Run(s.limit(), tab.Page(), chromedp.Evaluate[bool](open, gesture))
 		s.ok("window.open", err)
 		if !opened {
@@ -365,9 +379,12 @@ func TestContractChromeSelectorsFindWhatIsDeep(t *testing.T) {
 	onBrowser(t, nil, func(s *contractStage[*chrome.Page], b *chromeBench) {
 		p := s.tab(s.context()).Page()
 		for range 2 { // and again in a new document
-			s.ok("Navigate", p.Run(s.limit(), chromedp.Navigate("data:text/html,"+url.PathEscape(source)), chromedp.WaitVisible("#late")))
-			s.ok("SendKeys", p.Run(s.limit(), chromedp.SendKeys("//form/input", "typed"), chromedp.Click(chromedp.CSS("b"))))
-			items, err := chrome.Run(s.limit(), p, chromedp.Nodes(chromedp.CSSAll(".item"), chromedp.Populate(-1, true)))
+			s.ok("Navigate", p.Run(s.limit(), chromedp.Navigate("data:text/html,"+url.PathEscape(source)),
+				chromedp.WaitVisible("#late")))
+			s.ok("SendKeys", p.Run(s.limit(), chromedp.SendKeys("//form/input", "typed"),
+				chromedp.Click(chromedp.CSS("b"))))
+			items, err := chrome.Run(s.limit(), p,
+				chromedp.Nodes(chromedp.CSSAll(".item"), chromedp.Populate(-1, true)))
 			s.ok("Nodes", err)
 			if len(items) != 3 || len(items[1].Children) != 1 || items[1].Children[0].LocalName != "b" {
 				t.Errorf("the items are %v", items)
@@ -375,8 +392,10 @@ func TestContractChromeSelectorsFindWhatIsDeep(t *testing.T) {
 			frames, err := chrome.Run(s.limit(), p, chromedp.Nodes(chromedp.CSS("iframe")))
 			s.ok("Nodes", err)
 			for what, found := range map[string]chromedp.Action[string]{
-				"two": chromedp.Text(chromedp.JSPath("document.querySelector('li b')")), "late": chromedp.Text("late"),
-				"typed": chromedp.Value(chromedp.ID("name")), "framed": chromedp.Text(chromedp.CSS("#inside"), chromedp.FromNode(frames[0])),
+				"two":    chromedp.Text(chromedp.JSPath("document.querySelector('li b')")),
+				"late":   chromedp.Text("late"),
+				"typed":  chromedp.Value(chromedp.ID("name")),
+				"framed": chromedp.Text(chromedp.CSS("#inside"), chromedp.FromNode(frames[0])),
 			} {
 				text, err := chrome.Run(s.limit(), p, found)
 				s.ok("find "+what, err)

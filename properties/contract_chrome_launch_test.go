@@ -22,7 +22,8 @@ import (
 func script(t *testing.T, lines ...string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "browser")
-	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+strings.Join(lines, "\n")+"\n"), 0o700); err != nil {
+	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+strings.Join(lines, "\n")+"\n"), 0o700); err !=
+		nil {
 		t.Fatal(err)
 	}
 	return path
@@ -31,7 +32,8 @@ func script(t *testing.T, lines ...string) string {
 // installed returns the browser under test, as a path.
 func installed(t *testing.T) string {
 	t.Helper()
-	for _, name := range []string{os.Getenv("PAGEPOOL_CHROME_PATH"), "chromium-headless-shell", "chromium"} {
+	for _, name := range []string{os.Getenv("PAGEPOOL_CHROME_PATH"), "chromium-headless-shell",
+		"chromium"} {
 		if path, err := exec.LookPath(name); err == nil {
 			return path
 		}
@@ -40,7 +42,8 @@ func installed(t *testing.T) string {
 	return ""
 }
 
-// A launch of each kind of thing that is no browser, or none that works, says what it is and what to do.
+// A launch of each kind of thing that is no browser, or none that works, says what it is and what
+// to do.
 func TestContractChromeALaunchThatCannotWorkSaysWhyAndLeavesNothing(t *testing.T) {
 	needsChrome(t)
 	text := filepath.Join(t.TempDir(), "text")
@@ -51,26 +54,35 @@ func TestContractChromeALaunchThatCannotWorkSaysWhyAndLeavesNothing(t *testing.T
 		change func(*chrome.Launcher)
 		wants  []string
 	}{
-		"no browser": {func(l *chrome.Launcher) { l.ExecPath = "" }, []string{"no browser found", "apt-get install", "ExecPath"}},
+		"no browser": {func(l *chrome.Launcher) { l.ExecPath = "" },
+			[]string{"no browser found", "apt-get install", "ExecPath"}},
 		"a path that is none": {func(l *chrome.Launcher) { l.ExecPath = "/no/such/browser" },
 			[]string{"Launcher.ExecPath", "/no/such/browser", "no such file"}},
-		"a folder":        {func(l *chrome.Launcher) { l.ExecPath = "/usr" }, []string{"Launcher.ExecPath", `"/usr"`}},
-		"a text":          {func(l *chrome.Launcher) { l.ExecPath = text }, []string{"Launcher.ExecPath", "permission denied"}},
-		"another program": {func(l *chrome.Launcher) { l.ExecPath = "/bin/cat" }, []string{"/bin/cat", "ended before it answered", "exit status 1"}},
+		"a folder": {func(l *chrome.Launcher) { l.ExecPath = "/usr" },
+			[]string{"Launcher.ExecPath", `"/usr"`}},
+		"a text": {func(l *chrome.Launcher) { l.ExecPath = text },
+			[]string{"Launcher.ExecPath", "permission denied"}},
+		"another program": {func(l *chrome.Launcher) { l.ExecPath = "/bin/cat" },
+			[]string{"/bin/cat", "ended before it answered", "exit status 1"}},
 		"one that exits at once": {func(l *chrome.Launcher) { l.ExecPath = script(t, "exit 0") },
 			[]string{"ended before it answered", "exit status 0", "set Launcher.ExecPath"}},
-		"one that never answers": {func(l *chrome.Launcher) { l.ExecPath = script(t, "echo warming up", "sleep 1000") },
+		"one that never answers": {func(l *chrome.Launcher) {
+			l.ExecPath = script(t, "echo warming up", "sleep 1000")
+		},
 			[]string{"does not answer", "deadline exceeded", "warming up"}},
-		"a folder that is not there": {func(l *chrome.Launcher) { l.TempDir = "/no/such/folder" }, []string{"Launcher.TempDir", "/no/such/folder"}},
+		"a folder that is not there": {func(l *chrome.Launcher) { l.TempDir = "/no/such/folder" },
+			[]string{"Launcher.TempDir", "/no/such/folder"}},
 		"settings that are wrong": {func(l *chrome.Launcher) {
 			l.StandbyURL, l.Viewport, l.InitScripts = "standby", chrome.Viewport{Width: -1}, []string{""}
-		}, []string{`Launcher.StandbyURL is "standby": it must be`, "Launcher.Viewport is -1 x 0: both", "Launcher.InitScripts[0] is"}},
+		}, []string{`Launcher.StandbyURL is "standby": it must be`, "Launcher.Viewport is -1 x 0: both",
+			"Launcher.InitScripts[0] is"}},
 	}
 	if os.Geteuid() == 0 {
 		cases["root with the sandbox on"] = struct {
 			change func(*chrome.Launcher)
 			wants  []string
-		}{func(l *chrome.Launcher) { l.NoSandbox = false }, []string{"without --no-sandbox", "another user", "Launcher.NoSandbox"}}
+		}{func(l *chrome.Launcher) { l.NoSandbox = false },
+			[]string{"without --no-sandbox", "another user", "Launcher.NoSandbox"}}
 	}
 	path := os.Getenv("PATH")
 	for what, c := range cases {
@@ -101,11 +113,14 @@ func TestContractChromeALaunchThatCannotWorkSaysWhyAndLeavesNothing(t *testing.T
 
 func TestContractChromeARunWithoutTheSandboxIsLogged(t *testing.T) {
 	log := new(address)
-	configure := func(l *chrome.Launcher) { l.NoSandbox, l.Logger = true, slog.New(slog.NewTextHandler(log, nil)) }
+	configure := func(l *chrome.Launcher) {
+		l.NoSandbox, l.Logger = true, slog.New(slog.NewTextHandler(log, nil))
+	}
 	onBrowser(t, configure, func(s *contractStage[*chrome.Page], b *chromeBench) {
 		log.mu.Lock()
 		defer log.mu.Unlock()
-		for _, want := range []string{`level=INFO msg="browser started"`, "sandbox=false", `level=WARN msg="sandbox off`} {
+		for _, want := range []string{`level=INFO msg="browser started"`, "sandbox=false",
+			`level=WARN msg="sandbox off`} {
 			if !strings.Contains(log.text.String(), want) {
 				t.Errorf("%q is missing in: %s", want, log.text.String())
 			}
@@ -121,8 +136,10 @@ func TestContractChromeAFullDiskIsSaidAtTheStart(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer os.RemoveAll(disk)
-	if said, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", disk).CombinedOutput(); err != nil {
-		// Only root may, and not in every container. The check itself has a test of its own in pool/chrome.
+	if said, err := exec.Command("mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs",
+		disk).CombinedOutput(); err != nil {
+		// Only root may, and not in every container. The check itself has a test of its own in
+		// pool/chrome.
 		t.Skipf("a small disk cannot be mounted here: %v: %s", err, said)
 	}
 	defer func() {
@@ -130,8 +147,10 @@ func TestContractChromeAFullDiskIsSaidAtTheStart(t *testing.T) {
 			t.Errorf("unmounting: %v: %s", err, said)
 		}
 	}()
-	_, err = chrome.Launcher{ExecPath: installed(t), NoSandbox: os.Geteuid() == 0, TempDir: disk}.Launch(limited(t))
-	for _, want := range []string{"profile needs 4 MiB", "no space left on device", "Launcher.TempDir"} {
+	_, err = chrome.Launcher{ExecPath: installed(t), NoSandbox: os.Geteuid() == 0,
+		TempDir: disk}.Launch(limited(t))
+	for _, want := range []string{"profile needs 4 MiB", "no space left on device",
+		"Launcher.TempDir"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v; want %q in it", err, want)
 		}
@@ -141,7 +160,8 @@ func TestContractChromeAFullDiskIsSaidAtTheStart(t *testing.T) {
 	}
 }
 
-// A distribution's script may stay between us and the browser, and another may leave our process group.
+// A distribution's script may stay between us and the browser, and another may leave our process
+// group.
 func TestContractChromeABrowserBehindAScriptEndsWithAllItsProcesses(t *testing.T) {
 	needsChrome(t)
 	browser := installed(t)
@@ -154,28 +174,30 @@ func TestContractChromeABrowserBehindAScriptEndsWithAllItsProcesses(t *testing.T
 		for _, how := range []string{"closed", "killed", "the script is killed"} {
 			t.Run(what+", "+how, func(t *testing.T) {
 				path := script(t, "echo a warning >&2", line)
-				onBrowser(t, func(l *chrome.Launcher) { l.ExecPath = path }, func(s *contractStage[*chrome.Page], b *chromeBench) {
-					s.ok("Work", b.work(s.limit(), s.tab(s.context()).Page()))
-					switch how {
-					case "killed":
-						gone, cancel := context.WithCancel(context.Background())
-						cancel()
-						s.ok("Browser.Close", s.browser.Close(gone))
-					case "the script is killed":
-						for pid, command := range b.processes() {
-							if strings.Contains(command, path) || !strings.Contains(command, "--type=") {
-								_ = syscall.Kill(pid, syscall.SIGKILL)
+				onBrowser(t, func(l *chrome.Launcher) { l.ExecPath = path },
+					func(s *contractStage[*chrome.Page], b *chromeBench) {
+						s.ok("Work", b.work(s.limit(), s.tab(s.context()).Page()))
+						switch how {
+						case "killed":
+							gone, cancel := context.WithCancel(context.Background())
+							cancel()
+							s.ok("Browser.Close", s.browser.Close(gone))
+						case "the script is killed":
+							for pid, command := range b.processes() {
+								if strings.Contains(command, path) || !strings.Contains(command, "--type=") {
+									_ = syscall.Kill(pid, syscall.SIGKILL)
+								}
 							}
+							s.closed("Browser.Done", s.browser.Done())
 						}
-						s.closed("Browser.Done", s.browser.Done())
-					}
-				})
+					})
 			})
 		}
 	}
 }
 
-// Chrome leaves the folder of a socket in TMPDIR when it is killed, which is why it has one of its own.
+// Chrome leaves the folder of a socket in TMPDIR when it is killed, which is why it has one of its
+// own.
 func TestContractChromeNothingIsLeftInTheTemporaryFolder(t *testing.T) {
 	needsChrome(t)
 	folder, err := os.MkdirTemp("", "own-") // a short path: Chrome makes a socket in there
@@ -196,13 +218,14 @@ func TestContractChromeNothingIsLeftInTheTemporaryFolder(t *testing.T) {
 	}
 	before := list()
 	for range 3 {
-		onBrowser(t, func(l *chrome.Launcher) { l.TempDir = "" }, func(s *contractStage[*chrome.Page], b *chromeBench) {
-			s.ok("Work", b.work(s.limit(), s.tab(s.context()).Page()))
-			for pid := range mine(t) {
-				_ = syscall.Kill(pid, syscall.SIGKILL)
-			}
-			s.closed("Browser.Done", s.browser.Done())
-		})
+		onBrowser(t, func(l *chrome.Launcher) { l.TempDir = "" },
+			func(s *contractStage[*chrome.Page], b *chromeBench) {
+				s.ok("Work", b.work(s.limit(), s.tab(s.context()).Page()))
+				for pid := range mine(t) {
+					_ = syscall.Kill(pid, syscall.SIGKILL)
+				}
+				s.closed("Browser.Done", s.browser.Done())
+			})
 	}
 	for entry := range list() {
 		if !before[entry] {
@@ -234,11 +257,13 @@ func mine(t *testing.T) map[int]bool {
 	return found
 }
 
-// The pipe is what a browser lives by: when our process dies, however that is, the browser reads its end.
+// The pipe is what a browser lives by: when our process dies, however that is, the browser reads
+// its end.
 func TestContractChromeTheBrowserEndsWithTheProcessThatStartedIt(t *testing.T) {
 	needsChrome(t)
 	if folder := os.Getenv("PAGEPOOL_CHROME_CHILD"); folder != "" {
-		_, err := chrome.Launcher{ExecPath: installed(t), NoSandbox: os.Geteuid() == 0, TempDir: folder}.Launch(limited(t))
+		_, err := chrome.Launcher{ExecPath: installed(t), NoSandbox: os.Geteuid() == 0,
+			TempDir: folder}.Launch(limited(t))
 		fmt.Println("launched", err)
 		select {}
 	}

@@ -104,8 +104,8 @@ func TestContractChromeCredentialsEndWithTheirLeaseWhereTheStorageIsCleared(t *t
 	})
 }
 
-// navigated is the title of the page at an address; empty: it has none. Chromium shows no page for a
-// refused one, and says so.
+// navigated is the title of the page at an address; empty: it has none. Chromium shows no page for
+// a refused one, and says so.
 func navigated(ctx context.Context, p *chrome.Page, url string) string {
 	load := (*chromedp.LoadError)(nil)
 	if err := p.Run(ctx, chromedp.Navigate(url)); errors.As(err, &load) {
@@ -129,9 +129,10 @@ func stains(url string) map[string]chromedp.Action[chromedp.Void] {
 		"a script's request with a user": script(`new Promise(done => {
 			const r = new XMLHttpRequest(); r.open('GET', '/own', true, 'alice', 'secret')
 			r.onloadend = done; r.send() })`),
-		"a popup with a user":            script("void window.open('" + named + "')"),
-		"ignored errors of certificates": chromedp.Func(sends("Security.setIgnoreCertificateErrors", "ignore", true)),
-		"a server that asks for hints":   chromedp.Navigate(url + "/hints"),
+		"a popup with a user": script("void window.open('" + named + "')"),
+		"ignored errors of certificates": chromedp.Func(
+			sends("Security.setIgnoreCertificateErrors", "ignore", true)),
+		"a server that asks for hints": chromedp.Navigate(url + "/hints"),
 	}
 }
 
@@ -172,7 +173,8 @@ func TestContractChromeWhatCannotBeClearedCostsTheContext(t *testing.T) {
 	}
 }
 
-// onBrowser sends the command to the browser itself, in which it lasts beyond the session of the lease.
+// onBrowser sends the command to the browser itself, in which it lasts beyond the session of the
+// lease.
 func (o order) onBrowser(ctx context.Context, p *chrome.Page) error {
 	params := map[string]any{}
 	if err := json.Unmarshal([]byte(o.params), &params); err != nil {

@@ -74,8 +74,8 @@ func arrives(ctx context.Context, p *chrome.Page, url, title string) error {
 	return err
 }
 
-// hangUps is how often a client hangs up: between 2 and 31 ms after its navigation began. The test through the pool has
-// more of them.
+// hangUps is how often a client hangs up: between 2 and 31 ms after its navigation began. The test
+// through the pool has more of them.
 const hangUps = 60
 
 func TestContractChromeANavigationWhoseLeaseHasEndedIsNotTheNextOnes(t *testing.T) {
@@ -87,7 +87,8 @@ func TestContractChromeANavigationWhoseLeaseHasEndedIsNotTheNextOnes(t *testing.
 				tab := s.tab(s.context())
 				wrong := 0
 				for n := range hangUps {
-					_ = tab.Page().Run(s.in(time.Duration(2+n%30)*time.Millisecond), chromedp.Navigate(server.URL+"/one"))
+					_ = tab.Page().Run(s.in(time.Duration(2+n%30)*time.Millisecond),
+						chromedp.Navigate(server.URL+"/one"))
 					s.next(tab, reset)
 					if err := arrives(s.limit(), tab.Page(), server.URL+"/two", "two"); err != nil {
 						wrong++
@@ -140,7 +141,8 @@ func TestContractChromeARunThatBeganNoNavigationStopsNone(t *testing.T) {
 		s.ok("navigate", arrives(s.limit(), tab.Page(), server.URL+"/one", "one"))
 		evaluates(s, tab.Page(), begin, "waits")
 		for range 3 {
-			s.fails("wait", tab.Page().Run(s.in(50*time.Millisecond), chromedp.WaitVisible("#none")), context.DeadlineExceeded)
+			s.fails("wait", tab.Page().Run(s.in(50*time.Millisecond), chromedp.WaitVisible("#none")),
+				context.DeadlineExceeded)
 			evaluates(s, tab.Page(), "done", "waits")
 		}
 	})
@@ -161,17 +163,21 @@ var inFlight = map[string][]chromedp.Action[chromedp.Void]{
 	"a link":                 {evaluate("a.click()")},
 	"a download":             {evaluate("d.click()")},
 	"its own window":         {evaluate("window.open('/never', '_self'); 0")},
-	"a refresh":              {evaluate("document.head.innerHTML = '<meta http-equiv=refresh content=\"0; url=/never\">'; 0")},
-	"a later refresh":        {evaluate("document.head.innerHTML = '<meta http-equiv=refresh content=\"1; url=/never\">'; 0")},
-	"an image":               {evaluate("document.body.innerHTML = '<img src=/never>'")},
-	"a history step": {evaluate("history.pushState(0, '', '/never'); location = '/one'"), chromedp.WaitReady("title"),
+	"a refresh": {
+		evaluate("document.head.innerHTML = '<meta http-equiv=refresh content=\"0; url=/never\">'; 0")},
+	"a later refresh": {
+		evaluate("document.head.innerHTML = '<meta http-equiv=refresh content=\"1; url=/never\">'; 0")},
+	"an image": {evaluate("document.body.innerHTML = '<img src=/never>'")},
+	"a history step": {evaluate("history.pushState(0, '', '/never'); location = '/one'"),
+		chromedp.WaitReady("title"),
 		evaluate("history.back()")},
-	"a timer":                 {evaluate("setTimeout(() => { location = '/never' }, 0)")},
-	"a timer and a form":      {evaluate("setTimeout(() => { f.submit() }, 0)")},
-	"a loop":                  {evaluate("setTimeout(() => { for (;;) {} })")},
-	"a loop at load":          {evaluate("location = '/loop'")},
-	"a navigation and a loop": {evaluate("location = '/never'; setTimeout(() => { for (;;) {} }, 50)")},
-	"a form and a loop":       {evaluate("f.submit(); setTimeout(() => { for (;;) {} })")},
+	"a timer":            {evaluate("setTimeout(() => { location = '/never' }, 0)")},
+	"a timer and a form": {evaluate("setTimeout(() => { f.submit() }, 0)")},
+	"a loop":             {evaluate("setTimeout(() => { for (;;) {} })")},
+	"a loop at load":     {evaluate("location = '/loop'")},
+	"a navigation and a loop": {
+		evaluate("location = '/never'; setTimeout(() => { for (;;) {} }, 50)")},
+	"a form and a loop": {evaluate("f.submit(); setTimeout(() => { for (;;) {} })")},
 }
 
 func evaluate(expression string) chromedp.Action[chromedp.Void] {
@@ -211,7 +217,8 @@ func TestContractChromeTheEndOfALeaseStopsWhatIsInFlightAndNeedsNoMainThread(t *
 	})
 }
 
-// As long as a navigation has no answer, the browser holds back what the page's main thread is told.
+// As long as a navigation has no answer, the browser holds back what the page's main thread is
+// told.
 func TestContractChromeWhatAPageBeginsBetweenTwoLeasesHoldsUpNobody(t *testing.T) {
 	needsChrome(t)
 	for _, reset := range []bool{false, true} {
@@ -245,8 +252,10 @@ func TestContractChromeWhatAHolderUsesAfterHisLeaseAnswersThatItHasEnded(t *test
 			want error
 		}{
 			"EndLease": {func(tab pool.Tab[*chrome.Page]) { s.end(tab) }, pool.ErrReleased},
-			"Close":    {func(tab pool.Tab[*chrome.Page]) { s.ok("Close", tab.Close(s.limit())) }, chrome.ErrPageClosed},
-			"Kill":     {func(tab pool.Tab[*chrome.Page]) { s.ok("Kill", tab.Kill(s.limit())) }, pool.ErrPageCrashed},
+			"Close": {func(tab pool.Tab[*chrome.Page]) { s.ok("Close", tab.Close(s.limit())) },
+				chrome.ErrPageClosed},
+			"Kill": {func(tab pool.Tab[*chrome.Page]) { s.ok("Kill", tab.Kill(s.limit())) },
+				pool.ErrPageCrashed},
 		}
 		for what, is := range ends {
 			tab := s.tab(c)
@@ -257,7 +266,9 @@ func TestContractChromeWhatAHolderUsesAfterHisLeaseAnswersThatItHasEnded(t *test
 			waits := make(chan error, 1)
 			s.ok("Work", b.work(s.limit(), p))
 			go func() {
-				_, err := chrome.Run(s.limit(), p, chromedp.Evaluate[chromedp.Void]("waits = true; new Promise(() => {})", chromedp.EvalAwaitPromise))
+				_, err := chrome.Run(s.limit(), p,
+					chromedp.Evaluate[chromedp.Void]("waits = true; new Promise(() => {})",
+						chromedp.EvalAwaitPromise))
 				waits <- err
 			}()
 			s.ok("wait", p.Run(s.limit(), chromedp.Poll[chromedp.Void]("window.waits")))
@@ -298,9 +309,11 @@ func TestContractChromeExposedFunctionsAndListenersEndWithTheirLease(t *testing.
 				var heard atomic.Int64
 				for n := range 4 {
 					s.ok("Listen", chromedp.Listen(tab.Page().Context(), func(any) { heard.Add(1) }))
-					s.ok("ExposeFunc", tab.Page().Run(s.limit(), chromedp.ExposeFunc("f", func(context.Context, int) (int, error) { return n, nil })))
+					s.ok("ExposeFunc", tab.Page().Run(s.limit(),
+						chromedp.ExposeFunc("f", func(context.Context, int) (int, error) { return n, nil })))
 					s.ok("Work", b.work(s.limit(), tab.Page()))
-					got, err := chrome.Run(s.limit(), tab.Page(), chromedp.Evaluate[int]("f(0)", chromedp.EvalAwaitPromise))
+					got, err := chrome.Run(s.limit(), tab.Page(),
+						chromedp.Evaluate[int]("f(0)", chromedp.EvalAwaitPromise))
 					s.ok("f", err)
 					if got != n {
 						t.Errorf("the page of lease %d has the function of lease %d", n, got)
@@ -378,7 +391,8 @@ func TestContractChromeTheDriverTellsWhetherNavigationsBeganAndFinished(t *testi
 			path            string
 			began, finished bool
 		}{
-			{"", false, false}, {"/one", true, true}, {"/never", true, false}, {"/image", true, true}, {"#here", false, false},
+			{"", false, false}, {"/one", true, true}, {"/never", true, false}, {"/image", true, true},
+			{"#here", false, false},
 			{"http://127.0.0.1:9", true, true}, {"", false, false},
 		} {
 			url := server.URL + c.path
@@ -386,7 +400,8 @@ func TestContractChromeTheDriverTellsWhetherNavigationsBeganAndFinished(t *testi
 				url = c.path
 			}
 			if c.path == "#here" {
-				s.ok("hash", tab.Page().Run(s.limit(), chromedp.Evaluate[chromedp.Void]("location.hash = 'here'")))
+				s.ok("hash", tab.Page().Run(s.limit(),
+					chromedp.Evaluate[chromedp.Void]("location.hash = 'here'")))
 			} else if c.path != "" {
 				patience := contractLimit
 				switch c.path {

@@ -48,37 +48,71 @@ var settings = map[string]struct {
 	set  []order
 	show string
 }{
-	"user agent":        {[]order{{"Emulation.setUserAgentOverride", `{"userAgent":"MyBot/1"}`}}, "userAgent"},
-	"accepted language": {[]order{{"Emulation.setUserAgentOverride", `{"userAgent":"MyBot/1","acceptLanguage":"xx"}`}}, "asked"},
-	"time zone":         {[]order{{"Emulation.setTimezoneOverride", `{"timezoneId":"Asia/Tokyo"}`}}, "zone"},
-	"locale":            {[]order{{"Emulation.setLocaleOverride", `{"locale":"de-DE"}`}}, "locale"},
-	"size":              {[]order{{"Emulation.setDeviceMetricsOverride", `{"width":123,"height":456,"deviceScaleFactor":3,"mobile":false}`}}, "size"},
-	"touch":             {[]order{{"Emulation.setTouchEmulationEnabled", `{"enabled":true,"maxTouchPoints":5}`}}, "touch"},
-	"media":             {[]order{{"Emulation.setEmulatedMedia", `{"media":"print","features":[{"name":"prefers-color-scheme","value":"dark"}]}`}}, "media"},
-	"hardware":          {[]order{{"Emulation.setHardwareConcurrencyOverride", `{"hardwareConcurrency":99}`}}, "cores"},
-	"no cookies":        {[]order{{"Emulation.setDocumentCookieDisabled", `{"disabled":true}`}}, "cookies"},
-	"no scripts":        {[]order{{"Emulation.setScriptExecutionDisabled", `{"value":true}`}}, "-"},
-	"focus":             {[]order{{"Emulation.setFocusEmulationEnabled", `{"enabled":false}`}}, ""},
-	"blocked addresses": {[]order{{"Network.enable", ""}, {"Network.setBlockedURLs", `{"urls":["*.png"]}`}}, "image"},
-	"offline":           {[]order{{"Network.emulateNetworkConditions", `{"offline":true,"latency":0,"downloadThroughput":-1,"uploadThroughput":-1}`}}, "-"},
-	"slow network":      {[]order{{"Network.emulateNetworkConditions", `{"offline":false,"latency":60000,"downloadThroughput":-1,"uploadThroughput":-1}`}}, "-"},
-	"headers":           {[]order{{"Network.setExtraHTTPHeaders", `{"headers":{"X-Left":"yes"}}`}}, "asked"},
-	"no cache":          {[]order{{"Network.setCacheDisabled", `{"cacheDisabled":true}`}}, "asked"},
-	"script":            {[]order{{"Page.addScriptToEvaluateOnNewDocument", `{"source":"window.left = 1"}`}}, "left"},
-	"binding":           {[]order{{"Runtime.addBinding", `{"name":"bound"}`}}, "bound"},
-	"background":        {[]order{{"Emulation.setDefaultBackgroundColorOverride", `{"color":{"r":255,"g":0,"b":0,"a":1}}`}}, "picture"},
-	"data saver":        {[]order{{"Emulation.setDataSaverOverride", `{"dataSaverEnabled":true}`}}, ""},
-	"animation":         {[]order{{"Animation.enable", ""}, {"Animation.setPlaybackRate", `{"playbackRate":0}`}}, ""},
-	"requests stopped":  {[]order{{"Fetch.enable", ""}}, "-"},
-	"scripts stopped":   {[]order{{"Debugger.enable", ""}, {"Debugger.pause", ""}}, "-"},
-	"input ignored":     {[]order{{"Input.setIgnoreInputEvents", `{"ignore":true}`}}, "clicks"},
-	"workers wait":      {[]order{{"Target.setAutoAttach", `{"autoAttach":true,"waitForDebuggerOnStart":true,"flatten":true}`}}, "worker"},
-	"no document":       {[]order{{"DOM.disable", ""}}, "-"},
-	"no page events":    {[]order{{"Page.disable", ""}}, "-"},
-	"no script events":  {[]order{{"Runtime.disable", ""}}, "-"},
-	"slow processor":    {[]order{{"Emulation.setCPUThrottlingRate", `{"rate":20}`}}, ""},
-	"a key held":        {[]order{{"Input.dispatchKeyEvent", `{"type":"keyDown","key":"Shift","code":"ShiftLeft","modifiers":8}`}}, ""},
-	"a button held":     {[]order{{"Input.dispatchMouseEvent", `{"type":"mousePressed","x":5,"y":5,"button":"left","clickCount":1}`}}, ""},
+	"user agent": {[]order{{"Emulation.setUserAgentOverride", `{"userAgent":"MyBot/1"}`}},
+		"userAgent"},
+	"accepted language": {
+		[]order{{"Emulation.setUserAgentOverride", `{"userAgent":"MyBot/1","acceptLanguage":"xx"}`}},
+		"asked"},
+	"time zone": {[]order{{"Emulation.setTimezoneOverride", `{"timezoneId":"Asia/Tokyo"}`}},
+		"zone"},
+	"locale": {[]order{{"Emulation.setLocaleOverride", `{"locale":"de-DE"}`}}, "locale"},
+	"size": {
+		[]order{
+			{"Emulation.setDeviceMetricsOverride",
+				`{"width":123,"height":456,"deviceScaleFactor":3,"mobile":false}`}}, "size"},
+	"touch": {
+		[]order{{"Emulation.setTouchEmulationEnabled", `{"enabled":true,"maxTouchPoints":5}`}}, "touch"},
+	"media": {
+		[]order{
+			{"Emulation.setEmulatedMedia",
+				`{"media":"print","features":[{"name":"prefers-color-scheme","value":"dark"}]}`}}, "media"},
+	"hardware": {
+		[]order{{"Emulation.setHardwareConcurrencyOverride", `{"hardwareConcurrency":99}`}}, "cores"},
+	"no cookies": {[]order{{"Emulation.setDocumentCookieDisabled", `{"disabled":true}`}},
+		"cookies"},
+	"no scripts": {[]order{{"Emulation.setScriptExecutionDisabled", `{"value":true}`}}, "-"},
+	"focus":      {[]order{{"Emulation.setFocusEmulationEnabled", `{"enabled":false}`}}, ""},
+	"blocked addresses": {
+		[]order{{"Network.enable", ""}, {"Network.setBlockedURLs", `{"urls":["*.png"]}`}}, "image"},
+	"offline": {
+		[]order{
+			{"Network.emulateNetworkConditions",
+				`{"offline":true,"latency":0,"downloadThroughput":-1,"uploadThroughput":-1}`}}, "-"},
+	"slow network": {
+		[]order{
+			{"Network.emulateNetworkConditions",
+				`{"offline":false,"latency":60000,"downloadThroughput":-1,"uploadThroughput":-1}`}}, "-"},
+	"headers": {[]order{{"Network.setExtraHTTPHeaders", `{"headers":{"X-Left":"yes"}}`}},
+		"asked"},
+	"no cache": {[]order{{"Network.setCacheDisabled", `{"cacheDisabled":true}`}}, "asked"},
+	"script": {
+		[]order{{"Page.addScriptToEvaluateOnNewDocument", `{"source":"window.left = 1"}`}}, "left"},
+	"binding": {[]order{{"Runtime.addBinding", `{"name":"bound"}`}}, "bound"},
+	"background": {
+		[]order{{"Emulation.setDefaultBackgroundColorOverride", `{"color":{"r":255,"g":0,"b":0,"a":1}}`}},
+		"picture"},
+	"data saver": {[]order{{"Emulation.setDataSaverOverride", `{"dataSaverEnabled":true}`}}, ""},
+	"animation": {
+		[]order{{"Animation.enable", ""}, {"Animation.setPlaybackRate", `{"playbackRate":0}`}}, ""},
+	"requests stopped": {[]order{{"Fetch.enable", ""}}, "-"},
+	"scripts stopped":  {[]order{{"Debugger.enable", ""}, {"Debugger.pause", ""}}, "-"},
+	"input ignored":    {[]order{{"Input.setIgnoreInputEvents", `{"ignore":true}`}}, "clicks"},
+	"workers wait": {
+		[]order{
+			{"Target.setAutoAttach", `{"autoAttach":true,"waitForDebuggerOnStart":true,"flatten":true}`}},
+		"worker"},
+	"no document":      {[]order{{"DOM.disable", ""}}, "-"},
+	"no page events":   {[]order{{"Page.disable", ""}}, "-"},
+	"no script events": {[]order{{"Runtime.disable", ""}}, "-"},
+	"slow processor":   {[]order{{"Emulation.setCPUThrottlingRate", `{"rate":20}`}}, ""},
+	"a key held": {
+		[]order{
+			{"Input.dispatchKeyEvent", `{"type":"keyDown","key":"Shift","code":"ShiftLeft","modifiers":8}`}},
+		""},
+	"a button held": {
+		[]order{
+			{
+				"Input.dispatchMouseEvent", `{"type":"mousePressed","x":5,"y":5,"button":"left","clickCount":1}`}}, ""},
 }
 
 // lookout is a page that shows whatever a holder may have set.
@@ -141,7 +175,8 @@ func corner(ctx context.Context, t *chromedp.Target) ([]byte, error) {
 
 // seen is what the lookout shows.
 func seen(ctx context.Context, page *chrome.Page, url string) (map[string]any, error) {
-	if err := page.Run(ctx, chromedp.Navigate(url+"/lookout"), chromedp.WaitVisible("#b"), chromedp.Click("#b")); err != nil {
+	if err := page.Run(ctx, chromedp.Navigate(url+"/lookout"), chromedp.WaitVisible("#b"),
+		chromedp.Click("#b")); err != nil {
 		return nil, err
 	}
 	text, err := chrome.Run(ctx, page, chromedp.Evaluate[string](look, chromedp.EvalAwaitPromise))
@@ -169,12 +204,15 @@ func TestContractChromeThePlaceOfALeaseEndsWithIt(t *testing.T) {
 				tab := s.tab(s.context())
 				for _, place := range []string{"48", ""} {
 					s.ok("go there", tab.Page().Run(s.limit(), chromedp.Navigate(server.URL+"/lookout")))
-					s.ok("may ask", order{"Browser.grantPermissions", `{"permissions":["geolocation"]}`}.run(s.limit(), tab.Page()))
+					s.ok("may ask", order{"Browser.grantPermissions",
+						`{"permissions":["geolocation"]}`}.run(s.limit(), tab.Page()))
 					if place != "" {
-						s.ok("set it", order{"Emulation.setGeolocationOverride", `{"latitude":48,"longitude":11,"accuracy":1}`}.
+						s.ok("set it", order{"Emulation.setGeolocationOverride",
+							`{"latitude":48,"longitude":11,"accuracy":1}`}.
 							run(s.limit(), tab.Page()))
 					}
-					at, err := chrome.Run(s.limit(), tab.Page(), chromedp.Evaluate[string](where, chromedp.EvalAwaitPromise))
+					at, err := chrome.Run(s.limit(), tab.Page(),
+						chromedp.Evaluate[string](where, chromedp.EvalAwaitPromise))
 					s.ok("look", err)
 					if at != place && (place != "" || at == "48") {
 						t.Errorf("it is at %q, want %q", at, place)

@@ -94,28 +94,30 @@ func TestContractChromeARescueClearsTheStorageAsAResetDoes(t *testing.T) {
 		MaxPages: 1, Reset: true,
 		Timeouts: pool.Timeouts{RescueTimeout: 8 * time.Second, OpenGrace: 10 * time.Second},
 	}
-	onChromeAs(t, func(l *chrome.Launcher) { l.ClearStorage = true }, cfg, func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page]) {
-		lease, err := p.GetPage(limited(t), "a")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := errors.Join(b.remember(limited(t), lease.Page(), "secret"), b.contract().Loop(limited(t), lease.Page())); err != nil {
-			t.Fatal(err)
-		}
-		id := lease.TabID()
-		lease.Suspect()
-		next, err := p.GetPage(limited(t), "a")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer next.Release()
-		if next.TabID() != id {
-			t.Fatalf("the page was not rescued: %+v", p.Stats().Counters)
-		}
-		if found, err := b.recall(limited(t), next.Page()); err != nil || found != "" {
-			t.Errorf("the next holder finds %q, %v", found, err)
-		}
-	})
+	onChromeAs(t, func(l *chrome.Launcher) { l.ClearStorage = true }, cfg,
+		func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page]) {
+			lease, err := p.GetPage(limited(t), "a")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(b.remember(limited(t), lease.Page(), "secret"),
+				b.contract().Loop(limited(t), lease.Page())); err != nil {
+				t.Fatal(err)
+			}
+			id := lease.TabID()
+			lease.Suspect()
+			next, err := p.GetPage(limited(t), "a")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer next.Release()
+			if next.TabID() != id {
+				t.Fatalf("the page was not rescued: %+v", p.Stats().Counters)
+			}
+			if found, err := b.recall(limited(t), next.Page()); err != nil || found != "" {
+				t.Errorf("the next holder finds %q, %v", found, err)
+			}
+		})
 }
 
 func TestContractChromeWhatAHolderOpensClosesWithItsLease(t *testing.T) {
@@ -141,7 +143,8 @@ func TestContractChromeWhatAHolderOpensClosesWithItsLease(t *testing.T) {
 		before := b.pages(t)
 		open(mine, target.CreateTargetParams{BrowserContextID: shared})
 		open(beside, target.CreateTargetParams{BrowserContextID: shared})
-		own, err := chromedp.CallBrowser(mine.Context(), target.CreateBrowserContext, target.CreateBrowserContextParams{})
+		own, err := chromedp.CallBrowser(mine.Context(), target.CreateBrowserContext,
+			target.CreateBrowserContextParams{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -152,9 +155,13 @@ func TestContractChromeWhatAHolderOpensClosesWithItsLease(t *testing.T) {
 			t.Errorf("%d pages are open, and 3 were opened beside %d", now, before)
 		}
 		mine.Release()
-		eventually(t, "what its holder opened is gone, and nothing else", func() bool { return b.pages(t) == before+1 })
+		eventually(t, "what its holder opened is gone, and nothing else", func() bool {
+			return b.pages(t) == before+1
+		})
 		beside.Release()
-		eventually(t, "what the other holder opened is gone, too", func() bool { return b.pages(t) == before })
+		eventually(t, "what the other holder opened is gone, too", func() bool {
+			return b.pages(t) == before
+		})
 		eventually(t, "the holder's context is gone", func() bool {
 			err := p.Do(limited(t), "a", func(ctx context.Context, _ *chrome.Page) error {
 				all, err := chromedp.CallBrowser(ctx, target.GetBrowserContexts, cdp.Empty{})
@@ -179,7 +186,8 @@ func TestContractChromeARemoteAnswersNobodyElsesDialogs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	host := exec.Command(installed(t), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+	host := exec.Command(installed(t), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic",
+		"--no-first-run",
 		"--disable-background-networking", "--disable-component-update", "--disable-sync",
 		"--remote-debugging-port=0", "--user-data-dir="+folder)
 	host.Stderr, host.Env = out, append(os.Environ(), "TMPDIR="+folder)
@@ -212,7 +220,8 @@ func TestContractChromeARemoteAnswersNobodyElsesDialogs(t *testing.T) {
 	opened := chromedp.WaitNewTarget(ctx, func(*target.Info) bool { return true })
 	clicked := true
 	gesture := func(p *jsruntime.EvaluateParams) { p.UserGesture = &clicked }
-	if err := chromedp.Do(ctx, chromedp.Evaluate[chromedp.Void]("void window.open('/page')", gesture)); err != nil {
+	if err := chromedp.Do(ctx, chromedp.Evaluate[chromedp.Void]("void window.open('/page')",
+		gesture)); err != nil {
 		t.Fatal(err)
 	}
 	popup, leavePopup := chromedp.NewContext(ctx, chromedp.WithTargetID(<-opened))
@@ -226,7 +235,8 @@ func TestContractChromeARemoteAnswersNobodyElsesDialogs(t *testing.T) {
 			return
 		}
 		time.AfterFunc(200*time.Millisecond, func() { // a remote that answered would have by now
-			_, err := cdp.Call(popup, chromedp.FromContext(popup).Target, page.HandleJavaScriptDialog, page.HandleJavaScriptDialogParams{Accept: true})
+			_, err := cdp.Call(popup, chromedp.FromContext(popup).Target, page.HandleJavaScriptDialog,
+				page.HandleJavaScriptDialogParams{Accept: true})
 			accepted <- err
 		})
 	})

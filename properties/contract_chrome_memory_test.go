@@ -23,37 +23,39 @@ func TestContractChromeAPageThatUsesTooMuchMemoryEndsItsLease(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			configure := func(l *chrome.Launcher) { l.MaxTabMemory = 100e6 }
-			onChromeAs(t, configure, pool.Config{MaxPages: 2}, func(t *testing.T, _ *chromeBench, p *pool.Pool[*chrome.Page]) {
-				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-				defer cancel()
-				other, err := p.GetPage(ctx, "other")
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer other.Release()
-				modest := `window.kept = new Array(2000000).fill(0.5); kept.length`
-				if _, err := chrome.Run(ctx, other.Page(), chromedp.Evaluate[int](modest)); err != nil {
-					t.Fatal(err)
-				}
-				err = p.Do(ctx, "greedy", func(ctx context.Context, page *chrome.Page) error {
-					if _, err := chrome.Run(ctx, page, chromedp.Evaluate[chromedp.Void](script)); err != nil {
-						return err
+			onChromeAs(t, configure, pool.Config{MaxPages: 2},
+				func(t *testing.T, _ *chromeBench, p *pool.Pool[*chrome.Page]) {
+					ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+					defer cancel()
+					other, err := p.GetPage(ctx, "other")
+					if err != nil {
+						t.Fatal(err)
 					}
-					<-ctx.Done()
-					return context.Cause(ctx)
+					defer other.Release()
+					modest := `window.kept = new Array(2000000).fill(0.5); kept.length`
+					if _, err := chrome.Run(ctx, other.Page(), chromedp.Evaluate[int](modest)); err != nil {
+						t.Fatal(err)
+					}
+					err = p.Do(ctx, "greedy", func(ctx context.Context, page *chrome.Page) error {
+						if _, err := chrome.Run(ctx, page, chromedp.Evaluate[chromedp.Void](script)); err != nil {
+							return err
+						}
+						<-ctx.Done()
+						return context.Cause(ctx)
+					})
+					if !errors.Is(err, pool.ErrPageTooLarge) {
+						t.Errorf("the lease ended with %v", err)
+					}
+					t.Log(err)
+					if n, err := chrome.Run(ctx, other.Page(), chromedp.Evaluate[int]("kept.length")); n !=
+						2000000 || err != nil {
+						t.Errorf("the other page has %d, %v", n, err)
+					}
+					eventually(t, "the page is counted", func() bool { return p.Stats().Counters.TooLarge == 1 })
+					if c := p.Stats().Counters; c.Crashes != 0 {
+						t.Errorf("%d crashed", c.Crashes)
+					}
 				})
-				if !errors.Is(err, pool.ErrPageTooLarge) {
-					t.Errorf("the lease ended with %v", err)
-				}
-				t.Log(err)
-				if n, err := chrome.Run(ctx, other.Page(), chromedp.Evaluate[int]("kept.length")); n != 2000000 || err != nil {
-					t.Errorf("the other page has %d, %v", n, err)
-				}
-				eventually(t, "the page is counted", func() bool { return p.Stats().Counters.TooLarge == 1 })
-				if c := p.Stats().Counters; c.Crashes != 0 {
-					t.Errorf("%d crashed", c.Crashes)
-				}
-			})
 		})
 	}
 }
@@ -108,8 +110,10 @@ func TestContractChromeABrowserGivesUpIdlePagesForItsMemory(t *testing.T) {
 				t.Fatalf("the browser is not below its limit, with a standby: %+v", s)
 			}
 		}
-		if n, err := chrome.Run(ctx, held.Page(), chromedp.Evaluate[int]("1+1")); n != 2 || err != nil || p.Stats().Counters.BrowserStarts != 1 {
-			t.Errorf("the page that is held has %d, %v, after %d starts", n, err, p.Stats().Counters.BrowserStarts)
+		if n, err := chrome.Run(ctx, held.Page(), chromedp.Evaluate[int]("1+1")); n != 2 || err != nil ||
+			p.Stats().Counters.BrowserStarts != 1 {
+			t.Errorf("the page that is held has %d, %v, after %d starts", n, err,
+				p.Stats().Counters.BrowserStarts)
 		}
 	})
 }

@@ -23,8 +23,8 @@ import (
 // mostOfAPicture is how many bytes a picture of the documents may have.
 const mostOfAPicture = 200_000
 
-// pictures takes the pictures of the documents, in docs/images: with -update, they are written. What is there
-// has to have the size of what is drawn now.
+// pictures takes the pictures of the documents, in docs/images: with -update, they are written.
+// What is there has to have the size of what is drawn now.
 func pictures(t *testing.T, p *pool.Pool[*chrome.Page]) {
 	text, err := testdata.Files.ReadFile(testdata.Incident)
 	if err != nil {
@@ -37,7 +37,8 @@ func pictures(t *testing.T, p *pool.Pool[*chrome.Page]) {
 		clickLane(t, page, "t3 closing")
 		picture(t, page, "incident.png")
 	})
-	beside := viewedAs(t, "The Glimmer-loop incident, and with a limit of 20 s", text, "", "MaxLease=20s")
+	beside := viewedAs(t, "The Glimmer-loop incident, and with a limit of 20 s", text, "",
+		"MaxLease=20s")
 	onAPage(t, p, beside.URL, 1200, 1000, func(page *chrome.Page) {
 		scripted[string](t, page, overTime)
 		clickOn(t, page, `document.querySelector("#verdict > p > .jump")`)
@@ -70,15 +71,16 @@ func picture(t *testing.T, page *chrome.Page, name string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if was, err := png.DecodeConfig(bytes.NewReader(kept)); err != nil || was.Width != is.Width || was.Height != is.Height || len(kept) > mostOfAPicture {
+	if was, err := png.DecodeConfig(bytes.NewReader(kept)); err != nil || was.Width != is.Width ||
+		was.Height != is.Height || len(kept) > mostOfAPicture {
 		t.Errorf("%s: %v, %d x %d, %d bytes; it is drawn as %d x %d, and may have %d bytes\n"+
 			"PAGEPOOL_CHROME=1 go test -run ChromePagesOfRuns/pictures ./properties -update writes it",
 			name, err, was.Width, was.Height, len(kept), is.Width, is.Height, mostOfAPicture)
 	}
 }
 
-// busyPool is a pool on a fake browser with something to show: leases, a page that crashed, and two callers
-// that wait.
+// busyPool is a pool on a fake browser with something to show: leases, a page that crashed, and two
+// callers that wait.
 func busyPool(t *testing.T) *pool.Pool[*pooltest.Page] {
 	t.Helper()
 	b := new(pooltest.Browser)
@@ -112,7 +114,8 @@ func busyPool(t *testing.T) *pool.Pool[*pooltest.Page] {
 		t.Errorf("a page that crashes: %v", err)
 	}
 	for n, label := range []string{"cart", "invoice/17"} {
-		l, err := p.GetPage(limited(t), fmt.Sprintf("tenant-%d", n+1), pool.WithLabel("https://shop.example/"+label))
+		l, err := p.GetPage(limited(t), fmt.Sprintf("tenant-%d", n+1),
+			pool.WithLabel("https://shop.example/"+label))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -120,7 +123,8 @@ func busyPool(t *testing.T) *pool.Pool[*pooltest.Page] {
 	}
 	for n := range 2 {
 		go func() {
-			_, err := p.GetPage(ctx, fmt.Sprintf("tenant-%d", n+2), pool.WithLabel("https://shop.example/search"))
+			_, err := p.GetPage(ctx, fmt.Sprintf("tenant-%d", n+2),
+				pool.WithLabel("https://shop.example/search"))
 			waiting <- err
 		}()
 	}

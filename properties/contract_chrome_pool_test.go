@@ -21,13 +21,15 @@ import (
 // What becomes of a tab on real Chrome when its holder leaves something behind, with Reset off.
 
 // onChrome runs fn with a pool over real Chrome, closes the pool, and checks that nothing is left.
-func onChrome(t *testing.T, cfg pool.Config, fn func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page])) {
+func onChrome(t *testing.T, cfg pool.Config,
+	fn func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page])) {
 	t.Helper()
 	onChromeAs(t, nil, cfg, fn)
 }
 
 // onChromeAs is onChrome with a launcher that configure changes.
-func onChromeAs(t *testing.T, configure func(*chrome.Launcher), cfg pool.Config, fn func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page])) {
+func onChromeAs(t *testing.T, configure func(*chrome.Launcher), cfg pool.Config,
+	fn func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page])) {
 	t.Helper()
 	needsChrome(t)
 	before := descriptors(t)
@@ -50,7 +52,9 @@ func onChromeAs(t *testing.T, configure func(*chrome.Launcher), cfg pool.Config,
 			t.Errorf("children left after Close, zombies among them: %v", left)
 		}
 		b.server.Close() // its connections are the test's, as is the port
-		eventually(t, "no descriptor more than before is open", func() bool { return descriptors(t) <= before })
+		eventually(t, "no descriptor more than before is open", func() bool {
+			return descriptors(t) <= before
+		})
 	}()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
@@ -75,8 +79,10 @@ func descriptors(t *testing.T) int {
 	return len(open)
 }
 
-// visits has a tab of one affinity do something within d. It is an error if Do is still there long after.
-func visits(t *testing.T, p *pool.Pool[*chrome.Page], d time.Duration, do func(ctx context.Context, page *chrome.Page) error) error {
+// visits has a tab of one affinity do something within d. It is an error if Do is still there long
+// after.
+func visits(t *testing.T, p *pool.Pool[*chrome.Page], d time.Duration,
+	do func(ctx context.Context, page *chrome.Page) error) error {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), d)
 	defer cancel()
@@ -95,7 +101,8 @@ func visits(t *testing.T, p *pool.Pool[*chrome.Page], d time.Duration, do func(c
 // probed before each. The limit of a rescue is longer than usual: other tests load the machine.
 var oneTab = pool.Config{
 	MaxPages: 1,
-	Timeouts: pool.Timeouts{RescueTimeout: 4 * time.Second, OpenGrace: 10 * time.Second, ProbeMaxAge: time.Nanosecond},
+	Timeouts: pool.Timeouts{RescueTimeout: 4 * time.Second, OpenGrace: 10 * time.Second,
+		ProbeMaxAge: time.Nanosecond},
 }
 
 func TestContractChromeAListenerThatBlocksIsNoLaterHoldersTrouble(t *testing.T) {
@@ -122,12 +129,15 @@ func TestContractChromeAListenerThatBlocksIsNoLaterHoldersTrouble(t *testing.T) 
 	})
 }
 
-// A holder who stops requests or scripts and goes leaves nobody to let them go on, but for the end of his session.
+// A holder who stops requests or scripts and goes leaves nobody to let them go on, but for the end
+// of his session.
 func TestContractChromeWhatAHolderStopsIsNoLaterHoldersTrouble(t *testing.T) {
 	breaks := chromedp.Navigate("data:text/html,<script>debugger</script>")
 	works := map[string]func(b *chromeBench, ctx context.Context, page *chrome.Page) error{
 		"requests": (*chromeBench).work,
-		"scripts":  func(_ *chromeBench, ctx context.Context, page *chrome.Page) error { return page.Run(ctx, breaks) },
+		"scripts": func(_ *chromeBench, ctx context.Context, page *chrome.Page) error {
+			return page.Run(ctx, breaks)
+		},
 	}
 	stops := map[string]func(ctx context.Context, page *chrome.Page) error{
 		"requests": func(ctx context.Context, page *chrome.Page) error {
@@ -166,7 +176,8 @@ func TestContractChromeWhatAHolderStopsIsNoLaterHoldersTrouble(t *testing.T) {
 					t.Errorf("the next one, after a probe: %v", err)
 				}
 				if c := p.Stats().Counters; c.Rescues != 0 || c.Closes != 0 {
-					t.Errorf("%d rescues, %d closes: what was stopped goes on when its lease has ended", c.Rescues, c.Closes)
+					t.Errorf("%d rescues, %d closes: what was stopped goes on when its lease has ended", c.Rescues,
+						c.Closes)
 				}
 			})
 		})
@@ -182,7 +193,8 @@ func TestContractChromeAnInterceptionOfPreparesStays(t *testing.T) {
 			if paused, ok := event.(*fetch.EventRequestPaused); ok {
 				seen.Add(1)
 				go func() { // a listener that waits for an answer would block
-					_, _ = cdp.Call(page.Context(), target, fetch.ContinueRequest, fetch.ContinueRequestParams{RequestID: paused.RequestID})
+					_, _ = cdp.Call(page.Context(), target, fetch.ContinueRequest,
+						fetch.ContinueRequestParams{RequestID: paused.RequestID})
 				}()
 			}
 		}); err != nil {
@@ -191,17 +203,18 @@ func TestContractChromeAnInterceptionOfPreparesStays(t *testing.T) {
 		_, err := cdp.Call(ctx, target, fetch.Enable, fetch.EnableParams{})
 		return err
 	}
-	onBrowser(t, func(l *chrome.Launcher) { l.Prepare = prepare }, func(s *contractStage[*chrome.Page], b *chromeBench) {
-		tab := s.tab(s.context())
-		for range 2 {
-			before := seen.Load()
-			s.ok("Work", b.work(s.limit(), tab.Page()))
-			if seen.Load() == before {
-				t.Error("the page's request was not intercepted")
+	onBrowser(t, func(l *chrome.Launcher) { l.Prepare = prepare },
+		func(s *contractStage[*chrome.Page], b *chromeBench) {
+			tab := s.tab(s.context())
+			for range 2 {
+				before := seen.Load()
+				s.ok("Work", b.work(s.limit(), tab.Page()))
+				if seen.Load() == before {
+					t.Error("the page's request was not intercepted")
+				}
+				s.ok("Probe", tab.Probe(s.limit()))
+				s.rescue(tab)
+				s.ok("Probe after a rescue", tab.Probe(s.limit()))
 			}
-			s.ok("Probe", tab.Probe(s.limit()))
-			s.rescue(tab)
-			s.ok("Probe after a rescue", tab.Probe(s.limit()))
-		}
-	})
+		})
 }

@@ -24,7 +24,9 @@ func (b *chromeBench) manyPopups(ctx context.Context, p *chrome.Page, features s
 
 func TestContractChromeALeaseHasAtMostMaxPopupsPagesBesideItsOwn(t *testing.T) {
 	t.Run("popups, Reset off", func(t *testing.T) { popupsAreBounded(t, false, "") })
-	t.Run("popups without an opener, Reset on", func(t *testing.T) { popupsAreBounded(t, true, "noopener") })
+	t.Run("popups without an opener, Reset on", func(t *testing.T) {
+		popupsAreBounded(t, true, "noopener")
+	})
 }
 
 func popupsAreBounded(t *testing.T, reset bool, features string) {
@@ -34,36 +36,40 @@ func popupsAreBounded(t *testing.T, reset bool, features string) {
 		l.MaxPopups, l.AuditEvery = 2, pool.Off
 		l.Logger = slog.New(slog.NewTextHandler(log, nil))
 	}
-	onChromeAs(t, configure, pool.Config{MaxPages: 1, Reset: reset}, func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page]) {
-		b.settle(t, p)
-		for range 2 { // the second lease has as many as the first
-			lease, err := p.GetPage(limited(t), "a")
-			if err != nil {
-				t.Fatal(err)
+	onChromeAs(t, configure, pool.Config{MaxPages: 1, Reset: reset},
+		func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page]) {
+			b.settle(t, p)
+			for range 2 { // the second lease has as many as the first
+				lease, err := p.GetPage(limited(t), "a")
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := b.manyPopups(limited(t), lease.Page(), features); err != nil {
+					t.Fatal(err)
+				}
+				eventually(t, "two pages are beside it", func() bool {
+					return b.pages(t) == p.Stats().Tabs.Alive()+2
+				})
+				_, err = chromedp.CallBrowser(lease.Context(), target.CreateTarget,
+					target.CreateTargetParams{URL: "about:blank"})
+				if err == nil || !strings.Contains(err.Error(), "2 pages are open") ||
+					!strings.Contains(err.Error(), "Launcher.MaxPopups is 2") {
+					t.Errorf("the holder's own page more: %v", err)
+				}
+				eventually(t, "its holder is told of four", func() bool { return toldOfPopups(lease) == 4 })
+				if err := b.work(limited(t), lease.Page()); err != nil {
+					t.Errorf("the holder's own page: %v", err)
+				}
+				lease.Release()
+				eventually(t, "all are gone", func() bool { return b.pages(t) == p.Stats().Tabs.Alive() })
 			}
-			if err := b.manyPopups(limited(t), lease.Page(), features); err != nil {
-				t.Fatal(err)
+			log.mu.Lock()
+			defer log.mu.Unlock()
+			if text := log.text.String(); strings.Count(text, `msg="pages beside a tab closed"`) != 4 ||
+				!strings.Contains(text, "pages=4") {
+				t.Errorf("the log: %s", text)
 			}
-			eventually(t, "two pages are beside it", func() bool { return b.pages(t) == p.Stats().Tabs.Alive()+2 })
-			_, err = chromedp.CallBrowser(lease.Context(), target.CreateTarget, target.CreateTargetParams{URL: "about:blank"})
-			if err == nil || !strings.Contains(err.Error(), "2 pages are open") ||
-				!strings.Contains(err.Error(), "Launcher.MaxPopups is 2") {
-				t.Errorf("the holder's own page more: %v", err)
-			}
-			eventually(t, "its holder is told of four", func() bool { return toldOfPopups(lease) == 4 })
-			if err := b.work(limited(t), lease.Page()); err != nil {
-				t.Errorf("the holder's own page: %v", err)
-			}
-			lease.Release()
-			eventually(t, "all are gone", func() bool { return b.pages(t) == p.Stats().Tabs.Alive() })
-		}
-		log.mu.Lock()
-		defer log.mu.Unlock()
-		if text := log.text.String(); strings.Count(text, `msg="pages beside a tab closed"`) != 4 ||
-			!strings.Contains(text, "pages=4") {
-			t.Errorf("the log: %s", text)
-		}
-	})
+		})
 }
 
 // settle has an affinity have a tab, and waits until a standby is beside it.
@@ -90,29 +96,31 @@ func TestContractChromeAPageThatNobodyHoldsOpensNone(t *testing.T) {
 	configure := func(l *chrome.Launcher) {
 		l.Args, l.AuditEvery = append(l.Args, "--disable-popup-blocking"), pool.Off
 	}
-	onChromeAs(t, configure, pool.Config{MaxPages: 1}, func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page]) {
-		b.settle(t, p)
-		mark := b.mark()
-		err := p.Do(limited(t), "a", func(ctx context.Context, page *chrome.Page) error {
-			if err := page.Run(ctx, chromedp.Navigate(b.server.URL+"/page"+mark)); err != nil {
-				return err
-			}
-			_, err := chrome.Run(ctx, page, chromedp.Evaluate[int](`let n = 0; const id = setInterval(() => {
+	onChromeAs(t, configure, pool.Config{MaxPages: 1},
+		func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page]) {
+			b.settle(t, p)
+			mark := b.mark()
+			err := p.Do(limited(t), "a", func(ctx context.Context, page *chrome.Page) error {
+				if err := page.Run(ctx, chromedp.Navigate(b.server.URL+"/page"+mark)); err != nil {
+					return err
+				}
+				_, err := chrome.Run(ctx, page,
+					chromedp.Evaluate[int](`let n = 0; const id = setInterval(() => {
 					open("about:blank"); open("about:blank", "", "noopener"); sync("/arrived")
 					if (++n == 5) clearInterval(id)
 				}, 50); 0`,
-				func(params *jsruntime.EvaluateParams) { params.UserGesture = new(true) }))
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		eventually(t, "the tab is idle", func() bool { return p.Stats().Tabs.Idle == 1 })
-		for range 5 {
-			if err := b.await(limited(t), mark); err != nil {
+						func(params *jsruntime.EvaluateParams) { params.UserGesture = new(true) }))
+				return err
+			})
+			if err != nil {
 				t.Fatal(err)
 			}
-		}
-		eventually(t, "none of ten is open", func() bool { return b.pages(t) == p.Stats().Tabs.Alive() })
-	})
+			eventually(t, "the tab is idle", func() bool { return p.Stats().Tabs.Idle == 1 })
+			for range 5 {
+				if err := b.await(limited(t), mark); err != nil {
+					t.Fatal(err)
+				}
+			}
+			eventually(t, "none of ten is open", func() bool { return b.pages(t) == p.Stats().Tabs.Alive() })
+		})
 }

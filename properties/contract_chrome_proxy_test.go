@@ -60,7 +60,8 @@ func (p *forwardProxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // cameThrough has a lease of an affinity visit a site, and returns the mark of the proxy that the
 // server saw.
-func cameThrough(t *testing.T, site *actionSite, p *chrome.Pool, affinity, path string) (mark string, err error) {
+func cameThrough(t *testing.T, site *actionSite, p *chrome.Pool, affinity,
+	path string) (mark string, err error) {
 	t.Helper()
 	err = p.Do(limited(t), affinity, func(ctx context.Context, page *chrome.Page) error {
 		if err := page.Run(ctx, chromedp.Navigate(site.URL+"/"+path)); err != nil {
@@ -92,21 +93,24 @@ func TestContractATenantHasAProxyOfItsOwn(t *testing.T) {
 	}
 	site := newActionSite(t)
 	configure := func(l *chrome.Launcher) { l.Tenant = terms }
-	onChromeAs(t, configure, pool.Config{MaxPages: 1}, func(t *testing.T, _ *chromeBench, p *chrome.Pool) {
-		for i, affinity := range []string{"a", "a", "plain", "b", "a", "plain", "b"} {
-			want := affinity
-			if affinity == "plain" {
-				want = ""
+	onChromeAs(t, configure, pool.Config{MaxPages: 1},
+		func(t *testing.T, _ *chromeBench, p *chrome.Pool) {
+			for i, affinity := range []string{"a", "a", "plain", "b", "a", "plain", "b"} {
+				want := affinity
+				if affinity == "plain" {
+					want = ""
+				}
+				if got, err := cameThrough(t, site, p, affinity, fmt.Sprintf("visit%d", i)); err != nil ||
+					got != want {
+					t.Errorf("visit %d of %s came through %q, want %q: %v", i, affinity, got, want, err)
+				}
 			}
-			if got, err := cameThrough(t, site, p, affinity, fmt.Sprintf("visit%d", i)); err != nil || got != want {
-				t.Errorf("visit %d of %s came through %q, want %q: %v", i, affinity, got, want, err)
+			c := p.Stats().Counters
+			if c.Reuses != 1 || c.Adoptions != 2 || c.InPrimary != 4 {
+				t.Errorf("%d warm leases, %d of standbys, %d of tabs opened for them; want 1, 2 and 4",
+					c.Reuses, c.Adoptions, c.InPrimary)
 			}
-		}
-		c := p.Stats().Counters
-		if c.Reuses != 1 || c.Adoptions != 2 || c.InPrimary != 4 {
-			t.Errorf("%d warm leases, %d of standbys, %d of tabs opened for them; want 1, 2 and 4", c.Reuses, c.Adoptions, c.InPrimary)
-		}
-	})
+		})
 }
 
 // Where a tenant's proxy changes, no request goes through the old one: the next lease fails and
@@ -124,21 +128,24 @@ func TestContractATenantsProxyChanges(t *testing.T) {
 	}
 	site := newActionSite(t)
 	configure := func(l *chrome.Launcher) { l.Tenant = terms }
-	onChromeAs(t, configure, pool.Config{MaxPages: 1}, func(t *testing.T, _ *chromeBench, p *chrome.Pool) {
-		if got, err := cameThrough(t, site, p, "t", "first"); err != nil || got != "old" {
-			t.Fatalf("it came through %q: %v", got, err)
-		}
-		changed.Store(true)
-		_, err := cameThrough(t, site, p, "t", "second")
-		wrong := new(chrome.TenantError)
-		want := fmt.Sprintf("Proxy: it is %q (Bypass <-loopback>), and this context was made with %q", other.URL, old.URL)
-		if !errors.As(err, &wrong) || !strings.Contains(err.Error(), want) || len(site.asked("/second")) > 0 {
-			t.Errorf("%v, want %s, and no request", err, want)
-		}
-		if got, err := cameThrough(t, site, p, "t", "third"); err != nil || got != "other" {
-			t.Errorf("it came through %q: %v", got, err)
-		}
-	})
+	onChromeAs(t, configure, pool.Config{MaxPages: 1},
+		func(t *testing.T, _ *chromeBench, p *chrome.Pool) {
+			if got, err := cameThrough(t, site, p, "t", "first"); err != nil || got != "old" {
+				t.Fatalf("it came through %q: %v", got, err)
+			}
+			changed.Store(true)
+			_, err := cameThrough(t, site, p, "t", "second")
+			wrong := new(chrome.TenantError)
+			want := fmt.Sprintf("Proxy: it is %q (Bypass <-loopback>), and this context was made with %q",
+				other.URL, old.URL)
+			if !errors.As(err, &wrong) || !strings.Contains(err.Error(), want) ||
+				len(site.asked("/second")) > 0 {
+				t.Errorf("%v, want %s, and no request", err, want)
+			}
+			if got, err := cameThrough(t, site, p, "t", "third"); err != nil || got != "other" {
+				t.Errorf("it came through %q: %v", got, err)
+			}
+		})
 }
 
 // A proxy that cannot be one is refused by name, value and rule, in the calls of that tenant alone.
@@ -152,20 +159,21 @@ func TestContractATenantsProxyIsRefused(t *testing.T) {
 	}
 	site := newActionSite(t)
 	configure := func(l *chrome.Launcher) { l.Tenant = terms }
-	onChromeAs(t, configure, pool.Config{MaxPages: 2}, func(t *testing.T, _ *chromeBench, p *chrome.Pool) {
-		var both sync.WaitGroup
-		defer both.Wait()
-		both.Go(func() {
-			_, err := cameThrough(t, site, p, "bad", "bad")
-			want := `the terms of affinity "bad": Proxy: Server is "ftp://nowhere": it must be a scheme (http, https, socks4, socks5)`
-			if err == nil || !strings.Contains(err.Error(), want) || len(site.asked("/bad")) > 0 {
-				t.Errorf("%v, want %s, and no request", err, want)
-			}
+	onChromeAs(t, configure, pool.Config{MaxPages: 2},
+		func(t *testing.T, _ *chromeBench, p *chrome.Pool) {
+			var both sync.WaitGroup
+			defer both.Wait()
+			both.Go(func() {
+				_, err := cameThrough(t, site, p, "bad", "bad")
+				want := `the terms of affinity "bad": Proxy: Server is "ftp://nowhere": it must be a scheme (http, https, socks4, socks5)`
+				if err == nil || !strings.Contains(err.Error(), want) || len(site.asked("/bad")) > 0 {
+					t.Errorf("%v, want %s, and no request", err, want)
+				}
+			})
+			both.Go(func() {
+				if got, err := cameThrough(t, site, p, "good", "good"); err != nil || got != "" {
+					t.Errorf("its neighbour came through %q: %v", got, err)
+				}
+			})
 		})
-		both.Go(func() {
-			if got, err := cameThrough(t, site, p, "good", "good"); err != nil || got != "" {
-				t.Errorf("its neighbour came through %q: %v", got, err)
-			}
-		})
-	})
 }

@@ -28,15 +28,18 @@ func readmeProgram(t *testing.T) string {
 		t.Fatal("README.md has no program")
 	}
 	folder := t.TempDir()
-	source, overlay, built := filepath.Join(folder, "main.go"), filepath.Join(folder, "overlay.json"), filepath.Join(folder, "render")
+	source, overlay, built := filepath.Join(folder, "main.go"), filepath.Join(folder, "overlay.json"),
+		filepath.Join(folder, "render")
 	root, err := filepath.Abs("..")
 	if err != nil {
 		t.Fatal(err)
 	}
 	// The folder is there for the build only, so that the program has this module's packages.
-	files, err := json.Marshal(map[string]map[string]string{"Replace": {filepath.Join(root, "render", "main.go"): source}})
+	files, err := json.Marshal(map[string]map[string]string{
+		"Replace": {filepath.Join(root, "render", "main.go"): source}})
 	if err == nil {
-		err = errors.Join(os.WriteFile(source, []byte("package main\n"+program), 0o600), os.WriteFile(overlay, files, 0o600))
+		err = errors.Join(os.WriteFile(source, []byte("package main\n"+program), 0o600),
+			os.WriteFile(overlay, files, 0o600))
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -57,7 +60,8 @@ func TestContractReadmeProgramSaysWhatToInstallWhereThereIsNoBrowser(t *testing.
 	if exit := (*exec.ExitError)(nil); !errors.As(err, &exit) || exit.ExitCode() != 1 {
 		t.Errorf("without a browser: %v", err)
 	}
-	for _, want := range []string{"no browser found", "apt-get install chromium-headless-shell", "Launcher.ExecPath"} {
+	for _, want := range []string{"no browser found", "apt-get install chromium-headless-shell",
+		"Launcher.ExecPath"} {
 		if !strings.Contains(string(said), want) {
 			t.Errorf("%q is missing in: %s", want, said)
 		}
@@ -75,7 +79,8 @@ func TestContractChromeReadmeProgramPrintsAPage(t *testing.T) {
 	// The program looks for a browser itself. This build is to be the one that it finds.
 	folder := t.TempDir()
 	browser := installed(t)
-	if err := os.WriteFile(filepath.Join(folder, "chromium-headless-shell"), []byte("#!/bin/sh\nexec "+browser+` "$@"`+"\n"), 0o700); err != nil {
+	if err := os.WriteFile(filepath.Join(folder, "chromium-headless-shell"),
+		[]byte("#!/bin/sh\nexec "+browser+` "$@"`+"\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	program := exec.Command(readmeProgram(t), server.URL)

@@ -17,8 +17,8 @@ import (
 	"github.com/pagepool/pagepool/pool/chrome"
 )
 
-// remoteBench is a bench on connections to a browser that the test runs. Each launch gets a browser of its
-// own, so that the suite can kill it; what is under test is the connection.
+// remoteBench is a bench on connections to a browser that the test runs. Each launch gets a browser
+// of its own, so that the suite can kill it; what is under test is the connection.
 type remoteBench struct {
 	*chromeBench
 	mu    sync.Mutex
@@ -63,7 +63,8 @@ func (r *remoteBench) closeHosts() {
 
 func TestContractChromeRemote(t *testing.T) {
 	needsChrome(t)
-	r := &remoteBench{chromeBench: newChromeBench(t), hosts: make(map[pool.Browser[*chrome.Page]]pool.Browser[*chrome.Page])}
+	r := &remoteBench{chromeBench: newChromeBench(t),
+		hosts: make(map[pool.Browser[*chrome.Page]]pool.Browser[*chrome.Page])}
 	bench := r.contract()
 	bench.Launcher = r
 	bench.Census = func(ctx context.Context, browser pool.Browser[*chrome.Page]) (census, error) {
@@ -196,7 +197,8 @@ func TestContractChromeARemoteEndpointThatVanishesIsALostBrowser(t *testing.T) {
 			next.Release()
 			next, err = p.GetPage(s.limit(), "b")
 		}
-		if !errors.Is(err, pool.ErrBrowserUnavailable) || !strings.Contains(err.Error(), address) || !strings.Contains(err.Error(), "refused") {
+		if !errors.Is(err, pool.ErrBrowserUnavailable) || !strings.Contains(err.Error(), address) ||
+			!strings.Contains(err.Error(), "refused") {
 			t.Errorf("GetPage: %v", err)
 		}
 		s.ok("Close", p.Close(s.limit()))
@@ -209,7 +211,9 @@ func TestContractChromeARemoteEndpointThatVanishesIsALostBrowser(t *testing.T) {
 
 func TestContractChromeARemoteThatCannotWorkSaysWhy(t *testing.T) {
 	needsChrome(t)
-	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, "hello") }))
+	other := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, "hello")
+	}))
 	defer other.Close()
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

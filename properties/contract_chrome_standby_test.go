@@ -24,7 +24,8 @@ import (
 // What the standby state is, on real Chrome.
 
 // evaluates runs a script on a page and compares what it says.
-func evaluates[T comparable](s *contractStage[*chrome.Page], page *chrome.Page, source string, want T) {
+func evaluates[T comparable](s *contractStage[*chrome.Page], page *chrome.Page, source string,
+	want T) {
 	s.Helper()
 	got, err := chrome.Run(s.limit(), page, chromedp.Evaluate[T](source))
 	s.ok(source, err)
@@ -36,17 +37,18 @@ func evaluates[T comparable](s *contractStage[*chrome.Page], page *chrome.Page, 
 // standbyServer answers the statuses one after the other, and then the page.
 func standbyServer(t *testing.T, page string, statuses ...int) (*httptest.Server, *atomic.Int64) {
 	asked := new(atomic.Int64)
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path != "/standby" {
-			http.NotFound(w, r)
-			return
-		}
-		w.Header().Set("Content-Type", "text/html")
-		if n := int(asked.Add(1)); n <= len(statuses) {
-			w.WriteHeader(statuses[n-1])
-		}
-		fmt.Fprint(w, page)
-	}))
+	server := httptest.NewUnstartedServer(
+		http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != "/standby" {
+				http.NotFound(w, r)
+				return
+			}
+			w.Header().Set("Content-Type", "text/html")
+			if n := int(asked.Add(1)); n <= len(statuses) {
+				w.WriteHeader(statuses[n-1])
+			}
+			fmt.Fprint(w, page)
+		}))
 	t.Cleanup(server.Close)
 	return server, asked
 }
@@ -80,7 +82,8 @@ func TestContractChromeStandbyIsReachedThoughItsServerComesLate(t *testing.T) {
 			server.Start()
 		})
 		tab := s.tab(c)
-		evaluates(s, tab.Page(), "location.pathname + document.querySelector('#ready').textContent", "/standbyready")
+		evaluates(s, tab.Page(), "location.pathname + document.querySelector('#ready').textContent",
+			"/standbyready")
 		if asked.Load() < 4 {
 			t.Errorf("the server was asked %d times, and answered", asked.Load())
 		}
@@ -92,16 +95,18 @@ func TestContractChromeStandbyThatIsNotThereFailsAtOnce(t *testing.T) {
 	for status, want := range map[int]string{404: "404 Not Found", 500: "500 Internal Server Error"} {
 		server, asked := standbyServer(t, standbyPage, status, status)
 		server.Start()
-		onBrowser(t, func(l *chrome.Launcher) { l.StandbyURL = server.URL + "/standby" }, func(s *contractStage[*chrome.Page], b *chromeBench) {
-			_, err := s.context().NewTab(s.limit())
-			if err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), server.URL) {
-				t.Errorf("status %d: %v", status, err)
-			}
-			if asked.Load() != 1 {
-				t.Errorf("status %d: the server was asked %d times", status, asked.Load())
-			}
-			s.alive(census{Contexts: 1})
-		})
+		onBrowser(t, func(l *chrome.Launcher) { l.StandbyURL = server.URL + "/standby" },
+			func(s *contractStage[*chrome.Page], b *chromeBench) {
+				_, err := s.context().NewTab(s.limit())
+				if err == nil || !strings.Contains(err.Error(), want) ||
+					!strings.Contains(err.Error(), server.URL) {
+					t.Errorf("status %d: %v", status, err)
+				}
+				if asked.Load() != 1 {
+					t.Errorf("status %d: the server was asked %d times", status, asked.Load())
+				}
+				s.alive(census{Contexts: 1})
+			})
 	}
 }
 
@@ -115,9 +120,15 @@ func TestContractChromeStandbyThatNeverGetsReadyIsAClearErrorAndLeavesNothing(t 
 	}
 	refused.Close()
 	for want, configure := range map[string]func(*chrome.Launcher){
-		`nothing visible matches "#never"`:   func(l *chrome.Launcher) { l.Ready = chrome.Selector("#never") },
-		`"window.never" did not become true`: func(l *chrome.Launcher) { l.Ready = chrome.Function("window.never") },
-		`"thrower()" did not become true`:    func(l *chrome.Launcher) { l.Ready = chrome.Function("thrower()") },
+		`nothing visible matches "#never"`: func(l *chrome.Launcher) {
+			l.Ready = chrome.Selector("#never")
+		},
+		`"window.never" did not become true`: func(l *chrome.Launcher) {
+			l.Ready = chrome.Function("window.never")
+		},
+		`"thrower()" did not become true`: func(l *chrome.Launcher) {
+			l.Ready = chrome.Function("thrower()")
+		},
 		"net::ERR_CONNECTION_REFUSED": func(l *chrome.Launcher) {
 			l.StandbyURL = "http://" + refused.Addr().String() + "/standby"
 		},
@@ -149,7 +160,8 @@ func TestContractChromeStandbyThatNeverGetsReadyIsNamedInThePoolsError(t *testin
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	_, err = p.GetPage(ctx, "a")
-	if !errors.Is(err, pool.ErrBrowserUnavailable) || !strings.Contains(err.Error(), "#never") && !strings.Contains(err.Error(), "OpenTimeout") {
+	if !errors.Is(err, pool.ErrBrowserUnavailable) ||
+		!strings.Contains(err.Error(), "#never") && !strings.Contains(err.Error(), "OpenTimeout") {
 		t.Errorf("GetPage: %v", err)
 	}
 	if err := p.Close(ctx); err != nil {
@@ -178,25 +190,29 @@ func TestContractChromeInitScriptsRunBeforeEveryDocumentsOwn(t *testing.T) {
 }
 
 func TestContractChromeViewportIsThePagesSizeAndAResetRestoresIt(t *testing.T) {
-	onBrowser(t, func(l *chrome.Launcher) { l.Viewport = chrome.Viewport{Width: 640, Height: 360, Scale: 2} },
+	onBrowser(t, func(l *chrome.Launcher) {
+		l.Viewport = chrome.Viewport{Width: 640, Height: 360, Scale: 2}
+	},
 		func(s *contractStage[*chrome.Page], b *chromeBench) {
 			const size = "[innerWidth, innerHeight, devicePixelRatio].join()"
 			tab := s.tab(s.context())
 			evaluates(s, tab.Page(), size, "640,360,2")
 			s.ok("Work", b.work(s.limit(), tab.Page()))
 			evaluates(s, tab.Page(), size, "640,360,2")
-			s.ok("another size", tab.Page().Run(s.limit(), chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
-				_, err := cdp.Call(ctx, t, emulation.SetDeviceMetricsOverride,
-					emulation.SetDeviceMetricsOverrideParams{Width: 100, Height: 100, DeviceScaleFactor: 1})
-				return err
-			})))
+			s.ok("another size", tab.Page().Run(s.limit(),
+				chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+					_, err := cdp.Call(ctx, t, emulation.SetDeviceMetricsOverride,
+						emulation.SetDeviceMetricsOverrideParams{Width: 100, Height: 100, DeviceScaleFactor: 1})
+					return err
+				})))
 			evaluates(s, tab.Page(), size, "100,100,1")
 			s.reset(tab)
 			evaluates(s, tab.Page(), size, "640,360,2")
 		})
 }
 
-func TestContractChromeResetBringsThePageBackToItsStandbyAddressAndWaitsUntilItIsReady(t *testing.T) {
+func TestContractChromeResetBringsThePageBackToItsStandbyAddressAndWaitsUntilItIsReady(
+	t *testing.T) {
 	needsChrome(t)
 	server, asked := standbyServer(t, standbyPage)
 	server.Start()
@@ -211,13 +227,15 @@ func TestContractChromeResetBringsThePageBackToItsStandbyAddressAndWaitsUntilItI
 	}
 	onBrowser(t, configure, func(s *contractStage[*chrome.Page], b *chromeBench) {
 		tab := s.tab(s.context())
-		for name, bring := range map[string]func(context.Context) error{"Reset": tab.Reset, "Rescue": tab.Rescue} {
+		for name, bring := range map[string]func(context.Context) error{"Reset": tab.Reset,
+			"Rescue": tab.Rescue} {
 			s.ok("Work", b.work(s.limit(), tab.Page()))
 			s.ok(name, bring(s.limit()))
 			evaluates(s, tab.Page(), "location.pathname + prepared", "/standbytrue")
 		}
 		if asked.Load() != 3 || prepared.Load() != 3 {
-			t.Errorf("the standby address was asked for %d times, and prepared %d times", asked.Load(), prepared.Load())
+			t.Errorf("the standby address was asked for %d times, and prepared %d times", asked.Load(),
+				prepared.Load())
 		}
 	})
 }
@@ -233,25 +251,27 @@ func TestContractChromeResetClearsTheStorageOfItsContextAndOfNoOther(t *testing.
 		stored = `(async () => [localStorage.getItem('key'), sessionStorage.getItem('key'), document.cookie,
 			(await indexedDB.databases()).length, (await caches?.keys()).length].join())()`
 	)
-	onBrowser(t, func(l *chrome.Launcher) { l.ClearStorage = true }, func(s *contractStage[*chrome.Page], b *chromeBench) {
-		says := func(tab pool.Tab[*chrome.Page], source, want string) {
-			s.Helper()
-			s.ok("Work", b.work(s.limit(), tab.Page()))
-			got, err := chrome.Run(s.limit(), tab.Page(), chromedp.Evaluate[string](source, chromedp.EvalAwaitPromise))
-			s.ok(source, err)
-			if got != want {
-				s.Fatalf("the page says %q; want %q", got, want)
+	onBrowser(t, func(l *chrome.Launcher) { l.ClearStorage = true },
+		func(s *contractStage[*chrome.Page], b *chromeBench) {
+			says := func(tab pool.Tab[*chrome.Page], source, want string) {
+				s.Helper()
+				s.ok("Work", b.work(s.limit(), tab.Page()))
+				got, err := chrome.Run(s.limit(), tab.Page(),
+					chromedp.Evaluate[string](source, chromedp.EvalAwaitPromise))
+				s.ok(source, err)
+				if got != want {
+					s.Fatalf("the page says %q; want %q", got, want)
+				}
 			}
-		}
-		tab, other := s.tab(s.context()), s.tab(s.context())
-		for _, t := range []pool.Tab[*chrome.Page]{tab, other} {
-			says(t, store, "stored")
-			says(t, stored, "value,value,key=value,1,1")
-		}
-		s.reset(tab)
-		says(tab, stored, ",,,0,0")
-		says(other, stored, "value,value,key=value,1,1")
-	})
+			tab, other := s.tab(s.context()), s.tab(s.context())
+			for _, t := range []pool.Tab[*chrome.Page]{tab, other} {
+				says(t, store, "stored")
+				says(t, stored, "value,value,key=value,1,1")
+			}
+			s.reset(tab)
+			says(tab, stored, ",,,0,0")
+			says(other, stored, "value,value,key=value,1,1")
+		})
 }
 
 // A page that is hidden gets no frames, and what waits for one waits for ever.
@@ -261,7 +281,9 @@ func TestContractChromeEveryTabIsVisibleAndGetsFrames(t *testing.T) {
 		tabs := []pool.Tab[*chrome.Page]{s.tab(c), s.tab(c), s.tab(s.context())}
 		for range 2 {
 			for _, tab := range tabs {
-				frame := chromedp.Evaluate[string]("new Promise(seen => requestAnimationFrame(() => seen(document.visibilityState)))", chromedp.EvalAwaitPromise)
+				frame := chromedp.Evaluate[string](
+					"new Promise(seen => requestAnimationFrame(() => seen(document.visibilityState)))",
+					chromedp.EvalAwaitPromise)
 				got, err := chrome.Run(s.limit(), tab.Page(), frame)
 				s.ok("a frame", err)
 				if got != "visible" {

@@ -53,11 +53,12 @@ func (l *doubtLog) of(t *testing.T, affinity string) (lines []doubtLine) {
 	return lines
 }
 
-// afterItsLease is what the log says of a page that is found suspect later. Its requests in flight went with the session of the
-// lease, which had listened to them.
+// afterItsLease is what the log says of a page that is found suspect later. Its requests in flight
+// went with the session of the lease, which had listened to them.
 const afterItsLease = "tab suspect"
 
-// says checks the one line about an affinity's page, which loops in later() with a request in flight.
+// says checks the one line about an affinity's page, which loops in later() with a request in
+// flight.
 func (l *doubtLog) says(t *testing.T, affinity, message, cause string) {
 	t.Helper()
 	lines := l.of(t, affinity)
@@ -67,13 +68,16 @@ func (l *doubtLog) says(t *testing.T, affinity, message, cause string) {
 	}
 	line := lines[0]
 	if line.Message != message || !strings.Contains(line.Error, cause) || line.Answered ||
-		!strings.Contains(fmt.Sprint(line.Stack), "later (") || line.Message != afterItsLease && !strings.Contains(fmt.Sprint(line.Requests), "/hang/beside?...") {
+		!strings.Contains(fmt.Sprint(line.Stack), "later (") ||
+		line.Message != afterItsLease &&
+			!strings.Contains(fmt.Sprint(line.Requests), "/hang/beside?...") {
 		t.Errorf("%s: the log says %+v", affinity, lines)
 	}
 }
 
-// sampled calls try until a page was sampled, which it need not be: without a free processor the page may not begin in
-// time, or not be found. Each time begins when no page is suspect any more, since one is looked at at a time.
+// sampled calls try until a page was sampled, which it need not be: without a free processor the
+// page may not begin in time, or not be found. Each time begins when no page is suspect any more,
+// since one is looked at at a time.
 func sampled(t *testing.T, p *pool.Pool[*chrome.Page], what string, try func(attempt int) bool) {
 	t.Helper()
 	for attempt := range 6 {
@@ -98,14 +102,17 @@ func wantLooping(t *testing.T, what string, err, cause error) {
 		return
 	}
 	d := failed.Diagnosis
-	inFlight := func(r pool.RequestInFlight) bool { return strings.Contains(r.What, "/hang/beside?...") && r.For > 0 }
+	inFlight := func(r pool.RequestInFlight) bool {
+		return strings.Contains(r.What, "/hang/beside?...") && r.For > 0
+	}
 	if d.Answered || !slices.ContainsFunc(d.Requests, inFlight) {
 		t.Errorf("%s: %+v", what, d)
 	}
 	if strings.Contains(err.Error(), "secret") {
 		t.Errorf("%s: the error tells a secret: %v", what, err)
 	}
-	for _, part := range []string{"did not answer", "it ran ", "later (", "in flight: GET ", "/hang/beside?..."} {
+	for _, part := range []string{"did not answer", "it ran ", "later (", "in flight: GET ",
+		"/hang/beside?..."} {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("%s: the error does not say %q: %v", what, part, err)
 		}
@@ -115,19 +122,22 @@ func wantLooping(t *testing.T, what string, err, cause error) {
 func TestContractChromeASuspectSaysInErrorAndLogWhatItsPageWasDoing(t *testing.T) {
 	log := new(doubtLog)
 	cfg := pool.Config{
-		MaxPages: 2, Timeouts: pool.Timeouts{RescueTimeout: 2 * time.Second, ProbeMaxAge: time.Millisecond},
+		MaxPages: 2, Timeouts: pool.Timeouts{RescueTimeout: 2 * time.Second,
+			ProbeMaxAge: time.Millisecond},
 		Logger: slog.New(slog.NewJSONHandler(lockedWriter{&log.mu, &log.text}, nil)),
 	}
 	onChrome(t, cfg, func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page]) {
 		serveTroubled(b)
 		type work = func(context.Context, *chrome.Page) error
-		ends := func(what, because string, cause error, do func(affinity string, loops work, limit time.Duration) error) {
+		ends := func(what, because string, cause error,
+			do func(affinity string, loops work, limit time.Duration) error) {
 			sampled(t, p, what, func(attempt int) bool {
 				affinity := fmt.Sprint(what, attempt)
 				loops, begun := stuckWork(b, "beside()")
 				err := do(affinity, loops, stuckFor(attempt))
 				var failed *pool.Error
-				if !*begun || errors.As(err, &failed) && failed.Diagnosis != nil && len(failed.Diagnosis.Stack) == 0 {
+				if !*begun || errors.As(err, &failed) && failed.Diagnosis != nil &&
+					len(failed.Diagnosis.Stack) == 0 {
 					return false
 				}
 				wantLooping(t, what, err, cause)
@@ -137,19 +147,23 @@ func TestContractChromeASuspectSaysInErrorAndLogWhatItsPageWasDoing(t *testing.T
 			})
 		}
 
-		ends("expired", pool.ErrLeaseExpired.Error(), pool.ErrLeaseExpired, func(affinity string, loops work, limit time.Duration) error {
-			return p.Do(limited(t), affinity, loops, pool.WithMaxLease(limit))
-		})
-		ends("deadline", "pool: the page may not answer", context.DeadlineExceeded, func(affinity string, loops work, limit time.Duration) error {
-			ctx, cancel := context.WithTimeout(limited(t), limit)
-			defer cancel()
-			return p.Do(ctx, affinity, loops)
-		})
+		ends("expired", pool.ErrLeaseExpired.Error(), pool.ErrLeaseExpired,
+			func(affinity string, loops work, limit time.Duration) error {
+				return p.Do(limited(t), affinity, loops, pool.WithMaxLease(limit))
+			})
+		ends("deadline", "pool: the page may not answer", context.DeadlineExceeded,
+			func(affinity string, loops work, limit time.Duration) error {
+				ctx, cancel := context.WithTimeout(limited(t), limit)
+				defer cancel()
+				return p.Do(ctx, affinity, loops)
+			})
 
 		// The page loops some time after its holder has done, so what is tried meanwhile may go well.
 		sampled(t, p, "probe", func(attempt int) bool {
 			affinity := fmt.Sprint("probe", attempt)
-			err := p.Do(limited(t), affinity, func(ctx context.Context, page *chrome.Page) error { return runs(ctx, b, page, "beside()") })
+			err := p.Do(limited(t), affinity, func(ctx context.Context, page *chrome.Page) error {
+				return runs(ctx, b, page, "beside()")
+			})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -173,11 +187,15 @@ func TestContractChromeASuspectSaysInErrorAndLogWhatItsPageWasDoing(t *testing.T
 			}
 			return page.Run(ctx, chromedp.WaitVisible("#never"))
 		})
-		if text := fmt.Sprint(err); !strings.Contains(text, " answered after ") || !strings.Contains(text, "/hang/beside?...") || strings.Contains(text, "it ran") {
+		if text := fmt.Sprint(err); !strings.Contains(text, " answered after ") ||
+			!strings.Contains(text, "/hang/beside?...") || strings.Contains(text, "it ran") {
 			t.Errorf("a page that waits: %v", err)
 		}
-		eventually(t, "the log tells of the page that waits", func() bool { return len(log.of(t, "waits")) > 0 })
-		if lines := log.of(t, "waits"); len(lines) != 1 || !lines[0].Answered || len(lines[0].Stack) != 0 {
+		eventually(t, "the log tells of the page that waits", func() bool {
+			return len(log.of(t, "waits")) > 0
+		})
+		if lines := log.of(t, "waits"); len(lines) != 1 || !lines[0].Answered ||
+			len(lines[0].Stack) != 0 {
 			t.Errorf("a page that waits: the log says %+v", lines)
 		}
 		log.mu.Lock()

@@ -42,7 +42,8 @@ func needsChrome(t *testing.T) {
 
 // onBrowser runs fn with a browser of its own, which has to leave nothing when it is closed.
 // configure may be nil.
-func onBrowser(t *testing.T, configure func(*chrome.Launcher), fn func(s *contractStage[*chrome.Page], b *chromeBench)) {
+func onBrowser(t *testing.T, configure func(*chrome.Launcher),
+	fn func(s *contractStage[*chrome.Page], b *chromeBench)) {
 	t.Helper()
 	needsChrome(t)
 	b := newChromeBench(t)
@@ -79,9 +80,13 @@ func TestContractChromeEndsDespiteAListenerThatBlocks(t *testing.T) {
 		target.AttachToTargetParams{TargetID: p.TargetID(), Flatten: &flat})
 	s.ok("attaching once more", err)
 	end, blocks := make(chan struct{}), make(chan struct{}, 1)
-	s.ok("ListenBrowser", chromedp.ListenBrowser(p.Context(), func(any) { blocks <- struct{}{}; <-end }))
+	s.ok("ListenBrowser", chromedp.ListenBrowser(p.Context(), func(any) {
+		blocks <- struct{}{}
+		<-end
+	}))
 	go func() {
-		_, _ = chromedp.CallBrowser(p.Context(), target.DetachFromTarget, target.DetachFromTargetParams(second))
+		_, _ = chromedp.CallBrowser(p.Context(), target.DetachFromTarget,
+			target.DetachFromTargetParams(second))
 	}()
 	s.closed("the way into the listener", blocks)
 	s.ok("Browser.Close", browser.Close(s.limit()))
@@ -159,7 +164,9 @@ func (b *chromeBench) launcher(out *address) chrome.Launcher {
 func (b *chromeBench) TellsMemory() error { return b.launcher(nil).TellsMemory() }
 
 // OwnContext is the launcher's.
-func (b *chromeBench) OwnContext(affinity string) bool { return b.launcher(nil).OwnContext(affinity) }
+func (b *chromeBench) OwnContext(affinity string) bool {
+	return b.launcher(nil).OwnContext(affinity)
+}
 
 // IdleFreeze is the launcher's.
 func (b *chromeBench) IdleFreeze() time.Duration { return b.launcher(nil).IdleFreeze() }
@@ -239,7 +246,8 @@ func (b *chromeBench) script(source string) func(context.Context, *chrome.Page) 
 		if err := p.Run(ctx, chromedp.Navigate(b.server.URL+"/page"+mark)); err != nil {
 			return err
 		}
-		if _, err := chrome.Run(ctx, p, chromedp.Evaluate[int]("setTimeout(() => {"+source+"}, 0)")); err != nil {
+		if _, err := chrome.Run(ctx, p,
+			chromedp.Evaluate[int]("setTimeout(() => {"+source+"}, 0)")); err != nil {
 			return err
 		}
 		return b.await(ctx, mark)
@@ -258,7 +266,8 @@ func (b *chromeBench) mark() string {
 // answered.
 func (b *chromeBench) flood(ctx context.Context, p *chrome.Page) error {
 	mark := b.mark()
-	_, err := chrome.Run(ctx, p, chromedp.Evaluate[string]("location = '"+b.server.URL+"/flood"+mark+"'"))
+	_, err := chrome.Run(ctx, p, chromedp.Evaluate[string]("location = '"+b.server.URL+"/flood"+mark+
+		"'"))
 	if err != nil {
 		return err
 	}
@@ -287,7 +296,8 @@ func (b *chromeBench) hang(ctx context.Context, p *chrome.Page) error {
 	run, cancel := context.WithCancelCause(p.Context())
 	defer cancel(nil)
 	defer context.AfterFunc(ctx, func() { cancel(ctx.Err()) })()
-	_, err := chromedp.Run(run, chromedp.Evaluate[chromedp.Void]("new Promise(() => {})", chromedp.EvalAwaitPromise))
+	_, err := chromedp.Run(run, chromedp.Evaluate[chromedp.Void]("new Promise(() => {})",
+		chromedp.EvalAwaitPromise))
 	if run.Err() != nil {
 		return context.Cause(run)
 	}
@@ -295,7 +305,8 @@ func (b *chromeBench) hang(ctx context.Context, p *chrome.Page) error {
 }
 
 func (b *chromeBench) dialog(ctx context.Context, p *chrome.Page) error {
-	leave := b.script("onbeforeunload = () => 'stay'; sync('/arrived'); alert('anybody?'); confirm('yes?')")
+	leave := b.script("onbeforeunload = () => 'stay'; sync('/arrived'); alert('anybody?'); " +
+		"confirm('yes?')")
 	return leave(ctx, p)
 }
 
@@ -314,7 +325,8 @@ func (b *chromeBench) crash(ctx context.Context, p *chrome.Page) error {
 }
 
 func (b *chromeBench) redirect(ctx context.Context, p *chrome.Page) error {
-	_, err := chrome.Run(ctx, p, chromedp.Evaluate[chromedp.Void](`location = "`+b.server.URL+`/redirect"`))
+	_, err := chrome.Run(ctx, p, chromedp.Evaluate[chromedp.Void](`location = "`+b.server.URL+
+		`/redirect"`))
 	if err != nil {
 		return err
 	}
@@ -357,7 +369,8 @@ func (b *chromeBench) block(ctx context.Context, p *chrome.Page) (func(), error)
 	}
 	// No answer reaches chromedp any more, so the page itself says when it has sent its messages.
 	go func() {
-		_, _ = chrome.Run(ctx, p, chromedp.Evaluate[chromedp.Void]("for (let i = 0; i < 10000; i++) console.log(i); sync('/arrived')"))
+		_, _ = chrome.Run(ctx, p, chromedp.Evaluate[chromedp.Void](
+			"for (let i = 0; i < 10000; i++) console.log(i); sync('/arrived')"))
 	}()
 	if err := b.await(ctx, mark); err != nil {
 		release()

@@ -87,7 +87,8 @@ func scripted[T any](t *testing.T, page *chrome.Page, script string) T {
 }
 
 // onAPage opens an address in a pool on a real browser, on a screen of that size.
-func onAPage(t *testing.T, p *pool.Pool[*chrome.Page], address string, width, height int64, fn func(page *chrome.Page)) {
+func onAPage(t *testing.T, p *pool.Pool[*chrome.Page], address string, width, height int64,
+	fn func(page *chrome.Page)) {
 	t.Helper()
 	err := p.Do(limited(t), "view", func(ctx context.Context, page *chrome.Page) error {
 		err := chromedp.Do(ctx, chromedp.EmulateViewport(width, height), chromedp.Navigate(address))
@@ -103,15 +104,17 @@ func onAPage(t *testing.T, p *pool.Pool[*chrome.Page], address string, width, he
 
 // The pages of runs, all in one browser.
 func TestContractChromePagesOfRuns(t *testing.T) {
-	onChrome(t, pool.Config{MaxPages: 1}, func(t *testing.T, _ *chromeBench, p *pool.Pool[*chrome.Page]) {
-		for name, test := range map[string]func(*testing.T, *pool.Pool[*chrome.Page]){
-			"drawn, clicked and keyed": pageOfARun, "two runs on a phone": twoRunsOnAPhone,
-			"of hours": pageOfHours, "why a request waited": whyARequestWaited, "on paper": onPaper,
-			"keys with markup": keysWithMarkup, "handed to a viewer": handedToAViewer, "the pool itself": livePage, "pictures of the documents": pictures,
-		} {
-			t.Run(name, func(t *testing.T) { test(t, p) })
-		}
-	})
+	onChrome(t, pool.Config{MaxPages: 1},
+		func(t *testing.T, _ *chromeBench, p *pool.Pool[*chrome.Page]) {
+			for name, test := range map[string]func(*testing.T, *pool.Pool[*chrome.Page]){
+				"drawn, clicked and keyed": pageOfARun, "two runs on a phone": twoRunsOnAPhone,
+				"of hours": pageOfHours, "why a request waited": whyARequestWaited, "on paper": onPaper,
+				"keys with markup": keysWithMarkup, "handed to a viewer": handedToAViewer,
+				"the pool itself": livePage, "pictures of the documents": pictures,
+			} {
+				t.Run(name, func(t *testing.T) { test(t, p) })
+			}
+		})
 }
 
 // The live page of the pool that shows it: its own lease is there, and the page loads itself anew.
@@ -120,13 +123,15 @@ func livePage(t *testing.T, p *pool.Pool[*chrome.Page]) {
 	defer server.Close()
 	onAPage(t, p, server.URL, 1000, 700, func(page *chrome.Page) {
 		text := scripted[string](t, page, `window.kept = true, document.body.innerText`)
-		for _, want := range []string{"1 leases, 0 waiting, capacity 1", "leased by r", "nobody waits", "b1 ready"} {
+		for _, want := range []string{"1 leases, 0 waiting, capacity 1", "leased by r", "nobody waits",
+			"b1 ready"} {
 			if !strings.Contains(text, want) {
 				t.Errorf("no %q in\n%s", want, text)
 			}
 		}
 		eventually(t, "the page has loaded itself anew", func() bool {
-			anew, err := chrome.Run(limited(t), page, chromedp.Evaluate[bool](`window.kept === undefined && document.readyState === "complete"`))
+			anew, err := chrome.Run(limited(t), page,
+				chromedp.Evaluate[bool](`window.kept === undefined && document.readyState === "complete"`))
 			return err == nil && anew
 		})
 	})
@@ -142,10 +147,12 @@ func pageOfARun(t *testing.T, p *pool.Pool[*chrome.Page]) {
 	}
 	server := viewed(t, text, "", "")
 	onAPage(t, p, server.URL, 1300, 900, func(page *chrome.Page) {
-		if n := scripted[int](t, page, `document.querySelectorAll("svg g[data-state=leased]").length`); n < 28 {
+		if n := scripted[int](t, page,
+			`document.querySelectorAll("svg g[data-state=leased]").length`); n < 28 {
 			t.Errorf("%d leases are drawn, and the run has 28 grants", n)
 		}
-		if lanes := scripted[string](t, page, `[...document.querySelectorAll("svg > text")].map(n => n.textContent).filter(s => s.startsWith("slot")).join()`); lanes != "slot 1,slot 2,slot 3,slot 4,slot 5" {
+		if lanes := scripted[string](t, page,
+			`[...document.querySelectorAll("svg > text")].map(n => n.textContent).filter(s => s.startsWith("slot")).join()`); lanes != "slot 1,slot 2,slot 3,slot 4,slot 5" {
 			t.Errorf("the slots are %s; want MaxPages and the spare", lanes)
 		}
 		openedIn(t, page)
@@ -158,7 +165,9 @@ func pageOfARun(t *testing.T, p *pool.Pool[*chrome.Page]) {
 			t.Errorf("the key End: %s", got)
 		}
 		clickLane(t, page, "r5 waits")
-		if got := scripted[string](t, page, `document.querySelector(".why").textContent`); !strings.Contains(got, "r5 (annual-cicada) has waited 0s for its tab: t2 probing") {
+		if got := scripted[string](t, page,
+			`document.querySelector(".why").textContent`); !strings.Contains(got,
+			"r5 (annual-cicada) has waited 0s for its tab: t2 probing") {
 			t.Errorf("why r5 waits: %s", got)
 		}
 		scripted[string](t, page, `(k => { k.value = "annual-cicada"; k.dispatchEvent(new Event("change")); return k.value })(document.getElementById("key"))`)
@@ -195,7 +204,8 @@ func clickOn(t *testing.T, page *chrome.Page, element string) {
 	}
 }
 
-// lookedAt looks at a screenshot: the colours of the states are there, each on more than a few pixels.
+// lookedAt looks at a screenshot: the colours of the states are there, each on more than a few
+// pixels.
 func lookedAt(t *testing.T, page *chrome.Page) {
 	t.Helper()
 	shot, err := chrome.Run(limited(t), page, chromedp.CaptureScreenshot())
@@ -222,8 +232,8 @@ func lookedAt(t *testing.T, page *chrome.Page) {
 	}
 }
 
-// Two runs stand beside one another, and the page says from where on they differ; on a phone it is no wider
-// than the screen.
+// Two runs stand beside one another, and the page says from where on they differ; on a phone it is
+// no wider than the screen.
 func twoRunsOnAPhone(t *testing.T, p *pool.Pool[*chrome.Page]) {
 	text, err := testdata.Files.ReadFile(testdata.Incident)
 	if err != nil {
@@ -235,7 +245,8 @@ func twoRunsOnAPhone(t *testing.T, p *pool.Pool[*chrome.Page]) {
 			t.Fatalf("%d runs are drawn", n)
 		}
 		verdict := scripted[string](t, page, `document.getElementById("verdict").innerText`)
-		for _, want := range []string{"the runs differ from step 43 on", "worst recovery\t1m35s\t25s", "every claim and every expectation held"} {
+		for _, want := range []string{"the runs differ from step 43 on", "worst recovery\t1m35s\t25s",
+			"every claim and every expectation held"} {
 			if !strings.Contains(verdict, want) {
 				t.Errorf("no %q in\n%s", want, verdict)
 			}
@@ -249,11 +260,13 @@ func twoRunsOnAPhone(t *testing.T, p *pool.Pool[*chrome.Page]) {
 // Keys are text, whatever they say.
 func keysWithMarkup(t *testing.T, p *pool.Pool[*chrome.Page]) {
 	key := `</script><img src=x onerror=document.title='broken'>"'&`
-	text := fmt.Sprintf("pagepool-trace 1\n@0s browser ready b1\n+1ms opened t1\n+0s opened t2\n+0s opened t3\n+0s opened t4\n+1ms get r1 %q\n", key)
+	text := fmt.Sprintf("pagepool-trace 1\n@0s browser ready b1\n+1ms opened t1\n+0s opened t2\n+0s "+
+		"opened t3\n+0s opened t4\n+1ms get r1 %q\n", key)
 	server := viewed(t, []byte(text), "", "")
 	onAPage(t, p, server.URL, 1000, 700, func(page *chrome.Page) {
 		pressKeys(t, page, kb.End)
-		if got := scripted[string](t, page, `document.title + " " + document.images.length + " " + document.getElementById("key").options[1].value`); got != "a run 0 "+key {
+		if got := scripted[string](t, page,
+			`document.title + " " + document.images.length + " " + document.getElementById("key").options[1].value`); got != "a run 0 "+key {
 			t.Errorf("the title, the images and the key: %q", got)
 		}
 	})
@@ -285,7 +298,8 @@ func handedToAViewer(t *testing.T, p *pool.Pool[*chrome.Page]) {
 		select {
 		case body := <-got:
 			title, events, _ := bytes.Cut(body, []byte("\n"))
-			if string(title) != "a run" || !json.Valid(events) || !bytes.Contains(events, []byte("traceEvents")) {
+			if string(title) != "a run" || !json.Valid(events) ||
+				!bytes.Contains(events, []byte("traceEvents")) {
 				t.Errorf("the viewer was given %q and %.80q", title, events)
 			}
 		case <-time.After(30 * time.Second):

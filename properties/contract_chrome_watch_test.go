@@ -59,7 +59,8 @@ func (a *address) url() (string, error) {
 	}
 }
 
-func (b *chromeBench) census(ctx context.Context, browser pool.Browser[*chrome.Page]) (census, error) {
+func (b *chromeBench) census(ctx context.Context, browser pool.Browser[*chrome.Page]) (census,
+	error) {
 	b.mu.Lock()
 	out := b.outputs[browser]
 	b.mu.Unlock()
@@ -105,8 +106,8 @@ func (b *chromeBench) remains() []string {
 }
 
 // goroutines returns the stacks of those that run in the driver, and of chromedp's that work for
-// tabs. The driver has ended chromedp's by then, but does not see when they are through, and its own last one
-// says that it is about to return.
+// tabs. The driver has ended chromedp's by then, but does not see when they are through, and its
+// own last one says that it is about to return.
 func goroutines() (left []string) {
 	for end := time.Now().Add(5 * time.Second); time.Now().Before(end); {
 		left = nil
@@ -132,7 +133,8 @@ func (b *chromeBench) processes() map[int]string {
 	for _, file := range files {
 		command, err := os.ReadFile(file)
 		environment, _ := os.ReadFile(filepath.Join(filepath.Dir(file), "environ"))
-		knows := bytes.Contains(command, []byte(b.folder+"/")) || bytes.Contains(environment, []byte(b.folder+"/"))
+		knows := bytes.Contains(command, []byte(b.folder+"/")) ||
+			bytes.Contains(environment, []byte(b.folder+"/"))
 		if err == nil && len(command) > 0 && knows { // a zombie has no command
 			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(file)))
 			found[pid] = strings.ReplaceAll(string(command), "\x00", " ")
@@ -153,7 +155,8 @@ func (b *chromeBench) killBrowser(pool.Browser[*chrome.Page]) error {
 // mainProcess returns the process of the browser that began the others.
 func (b *chromeBench) mainProcess() (pid int, runs bool) {
 	for pid, command := range b.processes() {
-		if strings.Contains(command, "--user-data-dir="+b.folder) && !strings.Contains(command, "--type=") && !strings.Contains(command, "crashpad") {
+		if strings.Contains(command, "--user-data-dir="+b.folder) &&
+			!strings.Contains(command, "--type=") && !strings.Contains(command, "crashpad") {
 			return pid, true
 		}
 	}

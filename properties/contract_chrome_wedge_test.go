@@ -12,27 +12,34 @@ import (
 	"github.com/pagepool/pagepool/pool/chrome"
 )
 
-// Every way to hold a page's main thread that was measured, and what ends it. The suite has the loop that
-// comes back, the flood, and the three ways to close.
+// Every way to hold a page's main thread that was measured, and what ends it. The suite has the
+// loop that comes back, the flood, and the three ways to close.
 
-// wedges are scripts that begin with the main thread theirs. Those that rescue can stop are scripts; a
-// request, a layout or a regular expression is not, though the last ends where it looks for a reason to.
+// wedges are scripts that begin with the main thread theirs. Those that rescue can stop are
+// scripts; a request, a layout or a regular expression is not, though the last ends where it looks
+// for a reason to.
 var wedges = map[string]struct {
 	source  string
 	answers bool // the page answers a probe all the same
 	rescued bool
 }{
-	"a loop":           {"for (;;) {}", false, true},
-	"microtasks":       {"const again = () => { queueMicrotask(again) }; again()", false, true},
-	"promises":         {"(async () => { for (;;) await null })()", false, true},
-	"a sort":           {"const all = Array.from({length: 5e6}, Math.random); for (;;) all.sort(() => Math.random() - 0.5)", false, true},
-	"an expression":    {"for (;;) /^(a+)+$/.test('a'.repeat(32) + 'b')", false, true},
-	"an own exception": {"for (;;) { try { for (;;) {} } catch { } finally { for (;;) {} } }", false, true},
-	"WebAssembly": {`const code = new Uint8Array([0,97,115,109,1,0,0,0,1,4,1,96,0,0,3,2,1,0,7,5,1,1,103,0,0,10,9,1,7,0,3,64,12,0,11,11]);
+	"a loop":     {"for (;;) {}", false, true},
+	"microtasks": {"const again = () => { queueMicrotask(again) }; again()", false, true},
+	"promises":   {"(async () => { for (;;) await null })()", false, true},
+	"a sort": {"const all = Array.from({length: 5e6}, Math.random); for (;;) all.sort(() " +
+		"=> Math.random() - 0.5)", false, true},
+	"an expression": {"for (;;) /^(a+)+$/.test('a'.repeat(32) + 'b')", false, true},
+	"an own exception": {"for (;;) { try { for (;;) {} } catch { } finally { for (;;) {} } }", false,
+		true},
+	"WebAssembly": {
+		`const code = new Uint8Array([0,97,115,109,1,0,0,0,1,4,1,96,0,0,3,2,1,0,7,5,1,1,103,0,0,10,9,1,7,0,3,64,12,0,11,11]);
 		new WebAssembly.Instance(new WebAssembly.Module(code)).exports.g()`, false, true},
-	"a synchronous request":   {"sync('/hang')", false, false},
-	"timers":                  {"const storm = () => { const end = performance.now() + 5; while (performance.now() < end); for (let i = 0; i < 2; i++) setTimeout(storm) }; storm()", true, true},
-	"a worker":                {"window.worker = new Worker(URL.createObjectURL(new Blob(['for (;;) {}'])))", true, true},
+	"a synchronous request": {"sync('/hang')", false, false},
+	"timers": {"const storm = () => { const end = performance.now() + 5; while " +
+		"(performance.now() < end); for (let i = 0; i < 2; i++) setTimeout(storm) }; storm()", true,
+		true},
+	"a worker": {
+		"window.worker = new Worker(URL.createObjectURL(new Blob(['for (;;) {}'])))", true, true},
 	"the end of its document": {"onpagehide = onunload = () => { for (;;) {} }", true, true},
 	"before that end":         {"onbeforeunload = () => { for (;;) {} }", true, true},
 }
@@ -81,7 +88,8 @@ func TestContractChromeEveryWedgeEndsByTheRungThatIsMadeForIt(t *testing.T) {
 	}
 }
 
-// Chrome answers a rescue only when it has told of every change that the script made to nodes it has handed out.
+// Chrome answers a rescue only when it has told of every change that the script made to nodes it
+// has handed out.
 func TestContractChromeADocumentThatIsRewrittenForEverIsRescuedAtOnce(t *testing.T) {
 	for what, source := range map[string]string{
 		"its text":       "for (let n = 0; ; n++) document.body.textContent = n",
@@ -111,14 +119,16 @@ func TestContractChromeADocumentThatIsRewrittenForEverIsRescuedAtOnce(t *testing
 	}
 }
 
-// The pool's ladder on a page that only its end frees: probed, rescued in vain, and closed with its context, which
-// it owns alone. Everybody else is served meanwhile, and the slot is back.
+// The pool's ladder on a page that only its end frees: probed, rescued in vain, and closed with its
+// context, which it owns alone. Everybody else is served meanwhile, and the slot is back.
 func TestContractChromeAWedgedPageIsProbedRescuedAndClosedAndItsSlotComesBack(t *testing.T) {
-	for what, want := range map[string]struct{ rescued, closed bool }{"a loop": {true, false}, "a synchronous request": {false, true}} {
+	for what, want := range map[string]struct{ rescued, closed bool }{"a loop": {true, false},
+		"a synchronous request": {false, true}} {
 		t.Run(what, func(t *testing.T) {
 			cfg := pool.Config{
 				MaxPages: 2, MaxLease: time.Second,
-				Timeouts: pool.Timeouts{RescueTimeout: 4 * time.Second, OpenGrace: 10 * time.Second, ProbeBudget: pool.Off},
+				Timeouts: pool.Timeouts{RescueTimeout: 4 * time.Second, OpenGrace: 10 * time.Second,
+					ProbeBudget: pool.Off},
 			}
 			if want.closed {
 				cfg.Timeouts.RescueTimeout = 500 * time.Millisecond

@@ -38,7 +38,10 @@ func TestContractFake(t *testing.T) {
 		Wedge:       at(page.Stall),
 		Crash:       at(page.Crash),
 		Popup:       at(page.Popup),
-		Remember:    func(_ context.Context, p page, value string) error { p.Remember(value); return nil },
-		Recall:      func(_ context.Context, p page) (string, error) { return p.Recall(), nil },
+		Remember: func(_ context.Context, p page, value string) error {
+			p.Remember(value)
+			return nil
+		},
+		Recall: func(_ context.Context, p page) (string, error) { return p.Recall(), nil },
 	})
 }

@@ -10,10 +10,10 @@ import (
 	"github.com/pagepool/pagepool/pool"
 )
 
-// contractBench is one implementation of pool.Browser together with the means to bring about what the
-// contract speaks of, and to see from outside of it what is really there. A func that is nil names
-// a condition that cannot be brought about; Cannot has to list it, so that nothing is skipped by
-// mistake. Conditions hold when their func has returned.
+// contractBench is one implementation of pool.Browser together with the means to bring about what
+// the contract speaks of, and to see from outside of it what is really there. A func that is nil
+// names a condition that cannot be brought about; Cannot has to list it, so that nothing is skipped
+// by mistake. Conditions hold when their func has returned.
 type contractBench[P any] struct {
 	// Launcher starts the browsers under test.
 	Launcher pool.Launcher[P]
@@ -55,7 +55,8 @@ type contractBench[P any] struct {
 	Redirect func(ctx context.Context, page P) error
 	// Popup has the page open another one.
 	Popup func(ctx context.Context, page P) error
-	// Remember stores a value in the page's profile, and Recall returns the one stored there ("": none).
+	// Remember stores a value in the page's profile, and Recall returns the one stored there ("":
+	// none).
 	Remember func(ctx context.Context, page P, value string) error
 	Recall   func(ctx context.Context, page P) (string, error)
 }
@@ -80,7 +81,8 @@ func contractSuite[P any](t *testing.T, bench contractBench[P]) {
 		}
 	}
 	for _, part := range []func(*testing.T, contractBench[P]){
-		contractOpening[P], contractClosing[P], contractHolding[P], contractWedges[P], contractEnds[P], contractProfiles[P],
+		contractOpening[P], contractClosing[P], contractHolding[P], contractWedges[P], contractEnds[P],
+		contractProfiles[P],
 	} {
 		part(t, bench)
 	}
@@ -90,9 +92,12 @@ func (b contractBench[P]) nils() []string {
 	var nils []string
 	for name, missing := range map[string]bool{
 		"Census": b.Census == nil, "Remains": b.Remains == nil, "KillBrowser": b.KillBrowser == nil,
-		"AtStandby": b.AtStandby == nil, "Work": b.Work == nil, "Hang": b.Hang == nil, "Loop": b.Loop == nil,
-		"LoopAgain": b.LoopAgain == nil, "Wedge": b.Wedge == nil, "Flood": b.Flood == nil, "Block": b.Block == nil,
-		"Dialog": b.Dialog == nil, "Crash": b.Crash == nil, "Redirect": b.Redirect == nil, "Popup": b.Popup == nil,
+		"AtStandby": b.AtStandby == nil, "Work": b.Work == nil, "Hang": b.Hang == nil,
+		"Loop":      b.Loop == nil,
+		"LoopAgain": b.LoopAgain == nil, "Wedge": b.Wedge == nil, "Flood": b.Flood == nil,
+		"Block":  b.Block == nil,
+		"Dialog": b.Dialog == nil, "Crash": b.Crash == nil, "Redirect": b.Redirect == nil,
+		"Popup":    b.Popup == nil,
 		"Remember": b.Remember == nil, "Recall": b.Recall == nil,
 	} {
 		if missing {
@@ -110,7 +115,8 @@ type contractStage[P any] struct {
 }
 
 // on runs one subtest on a browser of its own, which has to leave nothing when it is closed.
-func (b contractBench[P]) on(t *testing.T, sentence string, needs []string, test func(s *contractStage[P])) {
+func (b contractBench[P]) on(t *testing.T, sentence string, needs []string,
+	test func(s *contractStage[P])) {
 	t.Helper()
 	b.alone(t, sentence, needs, func(t *testing.T) {
 		s := &contractStage[P]{T: t, bench: b}
@@ -127,7 +133,8 @@ func (b contractBench[P]) on(t *testing.T, sentence string, needs []string, test
 }
 
 // alone runs one subtest, unless the bench cannot bring about what it needs.
-func (b contractBench[P]) alone(t *testing.T, sentence string, needs []string, test func(t *testing.T)) {
+func (b contractBench[P]) alone(t *testing.T, sentence string, needs []string,
+	test func(t *testing.T)) {
 	for _, need := range needs {
 		if slices.Contains(b.Cannot, need) {
 			return // a sentence about what this bench is not: no test, rather than one that is skipped
@@ -238,7 +245,8 @@ func (s *contractStage[P]) rescue(tab pool.Tab[P]) {
 	s.begin(tab)
 }
 
-// alive checks the census, where the bench has one. At once: a call that returned says that it is true.
+// alive checks the census, where the bench has one. At once: a call that returned says that it is
+// true.
 func (s *contractStage[P]) alive(want census) {
 	s.Helper()
 	if s.bench.Census == nil {

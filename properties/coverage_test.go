@@ -13,15 +13,17 @@ import (
 	"testing"
 )
 
-// unexplored are the functions of the core of which the explorations leave a statement out, and why.
+// unexplored are the functions of the core of which the explorations leave a statement out, and
+// why.
 var unexplored = map[string]string{
-	"Clone":          "searches copy with CopyFrom",
-	"closed":         "the close of a tab that nobody closes is what only a browser that lies says",
-	"killSilent":     "a deadline that is not armed does not come",
-	"markOverdue":    "the same",
-	"contextSilent":  "the same",
-	"openFailed":     "no opening is answered twice in the scenarios that have it fail",
-	"closeFailed":    "a page that opens after its CloseTimeout and does not close: four faults, regressions/late-page-is-killed",
+	"Clone":         "searches copy with CopyFrom",
+	"closed":        "the close of a tab that nobody closes is what only a browser that lies says",
+	"killSilent":    "a deadline that is not armed does not come",
+	"markOverdue":   "the same",
+	"contextSilent": "the same",
+	"openFailed":    "no opening is answered twice in the scenarios that have it fail",
+	"closeFailed": "a page that opens after its CloseTimeout and does not close: four faults, " +
+		"regressions/late-page-is-killed",
 	"closeRequested": "nobody closes a pool twice in a scenario; the shell's tests do",
 	"probeFailed":    "no probe fails twice, and a late answer names an older operation",
 	"resetFailed":    "no reset fails twice, and a late answer names an older operation",
@@ -29,8 +31,8 @@ var unexplored = map[string]string{
 	"cannotNavigate": "every holder in a scenario navigates",
 }
 
-// everyStatement looks, in the coverage data of the explorations, for statements that decide something and that
-// none has gone through.
+// everyStatement looks, in the coverage data of the explorations, for statements that decide
+// something and that none has gone through.
 func everyStatement(t *testing.T, data string) {
 	t.Helper()
 	profile := filepath.Join(t.TempDir(), "profile")
@@ -64,7 +66,8 @@ func missed(t *testing.T, profile string) map[string]bool {
 	for s := bufio.NewScanner(bytes.NewReader(text)); s.Scan(); {
 		block, count, _ := strings.Cut(s.Text(), " ")
 		name, place, ok := strings.Cut(block, ":")
-		if dir, file := filepath.Split(name); ok && dir == module+"/pool/core/" && strings.HasSuffix(count, " 0") {
+		if dir, file := filepath.Split(name); ok && dir == module+"/pool/core/" &&
+			strings.HasSuffix(count, " 0") {
 			line, _, _ := strings.Cut(place, ".")
 			found[file+":"+line] = true
 		}
@@ -72,8 +75,8 @@ func missed(t *testing.T, profile string) map[string]bool {
 	return found
 }
 
-// deciding is the function that a place belongs to, where it is one of those that decide, and not one that
-// checks, prints or shows.
+// deciding is the function that a place belongs to, where it is one of those that decide, and not
+// one that checks, prints or shows.
 func deciding(t *testing.T, at string) string {
 	t.Helper()
 	file, number, _ := strings.Cut(at, ":")
@@ -81,7 +84,8 @@ func deciding(t *testing.T, at string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	decides := "admit browser calls close context core deadline grow heap lease order phase place probe retire session supply tabs"
+	decides := "admit browser calls close context core deadline grow heap lease order phase place " +
+		"probe retire session supply tabs"
 	if !strings.Contains(" "+decides+" ", " "+strings.TrimSuffix(file, ".go")+" ") {
 		return ""
 	}

@@ -21,7 +21,8 @@ func histories(t *testing.T) string {
 		if err != nil {
 			t.Fatal(err)
 		}
-		fmt.Fprintf(&lines, "history %s %016x %d %d %v\n", profile.Name, r.HistoryHash, r.Events, r.Grants, r.Reached)
+		fmt.Fprintf(&lines, "history %s %016x %d %d %v\n", profile.Name, r.HistoryHash, r.Events,
+			r.Grants, r.Reached)
 	}
 	x, err := sim.Explore(sim.ScenarioNamed("E-01a"), sim.ExploreOptions{})
 	if err != nil {
@@ -47,7 +48,8 @@ func TestDeterminismTheSameSeedGivesTheSameHistoryTwice(t *testing.T) {
 func TestDeterminismTheSameSeedGivesTheSameHistoryInAnyProcess(t *testing.T) {
 	want := histories(t)
 	for _, processors := range []string{"1", "4"} {
-		child := exec.Command(os.Args[0], "-test.run=^TestDeterminismTheSameSeedGivesTheSameHistoryTwice$")
+		child := exec.Command(os.Args[0],
+			"-test.run=^TestDeterminismTheSameSeedGivesTheSameHistoryTwice$")
 		child.Env = append(os.Environ(), childVariable+"=1", "GOMAXPROCS="+processors)
 		output, err := child.CombinedOutput()
 		if err != nil {
@@ -60,7 +62,8 @@ func TestDeterminismTheSameSeedGivesTheSameHistoryInAnyProcess(t *testing.T) {
 			}
 		}
 		if got.String() != want {
-			t.Errorf("with GOMAXPROCS=%s in a process of its own:\n%shere:\n%s", processors, got.String(), want)
+			t.Errorf("with GOMAXPROCS=%s in a process of its own:\n%shere:\n%s", processors, got.String(),
+				want)
 		}
 	}
 }

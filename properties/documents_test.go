@@ -11,11 +11,12 @@ import (
 	"testing"
 )
 
-// shown are the documents whose console blocks are run: a line "$ COMMAND", and below it what that prints.
+// shown are the documents whose console blocks are run: a line "$ COMMAND", and below it what that
+// prints.
 var shown = []string{"README.md", "docs/reproducing.md"}
 
-// Each document shows what its commands print now. They run in a copy of the repository, in their order;
-// with -update, what they print is written into the document.
+// Each document shows what its commands print now. They run in a copy of the repository, in their
+// order; with -update, what they print is written into the document.
 func TestDocumentsShowWhatTheirCommandsPrint(t *testing.T) {
 	t.Parallel()
 	root := copyOfTheRepository(t)
@@ -35,14 +36,16 @@ func TestDocumentsShowWhatTheirCommandsPrint(t *testing.T) {
 			continue
 		}
 		line, got, want := firstDifference(is, was)
-		t.Errorf("%s:%d shows\n  %s\nand its commands print\n  %s\ngo test -run %s ./properties -update writes it",
+		t.Errorf("%s:%d shows\n  %s\nand its commands print\n  %s\ngo test -run %s ./properties "+
+			"-update writes it",
 			path, line, want, got, t.Name())
 	}
 }
 
 // What differs from a document is seen, but for figures of the wall.
 func TestDocumentsAreComparedWithWhatIsPrinted(t *testing.T) {
-	const head, foot = "Text.\n```console\n$ printf 'of virtual time in 2 s\\nb\\n'; \\\n    exit 1\n", "```\nMore.\n"
+	const head, foot = "Text.\n```console\n$ printf 'of virtual time in 2 s\\nb\\n'; \\\n    exit 1\n",
+		"```\nMore.\n"
 	was := head + "of virtual time in 9.1 s\nc\n" + foot
 	is, commands := rerun(t, t.TempDir(), was)
 	if want := head + "of virtual time in 9.1 s\nb\n" + foot; is != want || commands != 1 {
@@ -50,8 +53,8 @@ func TestDocumentsAreComparedWithWhatIsPrinted(t *testing.T) {
 	}
 }
 
-// copyOfTheRepository is what the commands may change. git has the code as it is, so that they can take
-// it back.
+// copyOfTheRepository is what the commands may change. git has the code as it is, so that they can
+// take it back.
 func copyOfTheRepository(t *testing.T) string {
 	t.Helper()
 	root := t.TempDir()
@@ -82,11 +85,13 @@ func printed(t *testing.T, dir, command string) (string, error) {
 var (
 	consoles  = regexp.MustCompile("(?ms)^```console\n(.*?)^```\n")
 	downloads = regexp.MustCompile(`(?m)^go: downloading .*\n`)
-	// wall are figures that differ from run to run: seconds of the clock on the wall, and bytes of memory.
+	// wall are figures that differ from run to run: seconds of the clock on the wall, and bytes of
+	// memory.
 	wall = regexp.MustCompile(`of virtual time in [0-9.]+ s\b|[0-9.]+ \+ +[0-9.]+ +[0-9.]+$`)
 )
 
-// rerun is a document with what its commands print. A line that differs in figures of the wall alone stays.
+// rerun is a document with what its commands print. A line that differs in figures of the wall
+// alone stays.
 func rerun(t *testing.T, root, text string) (anew string, commands int) {
 	t.Helper()
 	var out strings.Builder

@@ -13,8 +13,8 @@ import (
 // walkLength is how many actions a schedule has at most.
 const walkLength = 200
 
-// bytesChoose is a source whose choices are bytes, and the default policy when they are used up: so a fuzzer that
-// makes its input shorter and its bytes lower removes faults and preemptions.
+// bytesChoose is a source whose choices are bytes, and the default policy when they are used up: so
+// a fuzzer that makes its input shorter and its bytes lower removes faults and preemptions.
 func bytesChoose(data []byte) scheduler.Source {
 	return scheduler.Func(func(n int) int {
 		if len(data) == 0 {
@@ -47,8 +47,8 @@ func FuzzSchedule(f *testing.F) {
 	})
 }
 
-// Any settings at all are resolved to ones that keep every rule, or refused by name; and resolving twice changes
-// nothing.
+// Any settings at all are resolved to ones that keep every rule, or refused by name; and resolving
+// twice changes nothing.
 func FuzzSettings(f *testing.F) {
 	f.Add("MaxPages", "4")
 	f.Add("MaxLease", "off")
@@ -92,6 +92,7 @@ func TestPropertyWalksOfEveryStrategyKeepEveryInvariant(t *testing.T) {
 				unseen.Add([]uint64{canon.Outline(&w.Core().Facts)})
 			}
 		}
-		t.Logf("%s: %d schedules ended in %d kinds of state; the next one ends in a new one with a probability of %.2g", name, unseen.Samples(), unseen.Kinds(), unseen.Estimate())
+		t.Logf("%s: %d schedules ended in %d kinds of state; the next one ends in a new one with a "+
+			"probability of %.2g", name, unseen.Samples(), unseen.Kinds(), unseen.Estimate())
 	}
 }

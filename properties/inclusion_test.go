@@ -19,7 +19,8 @@ import (
 	"github.com/pagepool/pagepool/testdata"
 )
 
-// What was recorded on a real browser is held against the fake one, on which everything else is proven.
+// What was recorded on a real browser is held against the fake one, on which everything else is
+// proven.
 
 // recordedTraces are those of `soak chrome -record`, by name.
 func recordedTraces(t *testing.T) map[string]*trace.Trace {
@@ -51,8 +52,10 @@ func TestInclusionWhatARealBrowserDidTheFakeOneCanDo(t *testing.T) {
 	}
 	// What the recorded traces have to have in them, to be worth the name.
 	for _, what := range []string{
-		"looped", "rescue_silent", "browser_died", "browser_fell_silent", "lease_crashed", "reset", "lease_expired",
-		"pipe_flooded", "drawing_hung", "network_hung", "storage_hung", "helper_died", "part_went_on", "browser_checked",
+		"looped", "rescue_silent", "browser_died", "browser_fell_silent", "lease_crashed", "reset",
+		"lease_expired",
+		"pipe_flooded", "drawing_hung", "network_hung", "storage_hung", "helper_died", "part_went_on",
+		"browser_checked",
 	} {
 		if all.Map()[what] == 0 {
 			t.Errorf("no recorded trace has %s in it", what)
@@ -87,7 +90,8 @@ func (e *edit) insert(before int, what string) {
 	if err != nil {
 		e.t.Fatal(err)
 	}
-	e.lines = slices.Insert(e.lines, before, trace.Line{Number: e.lines[before].Number, At: e.lines[before].At, Words: words})
+	e.lines = slices.Insert(e.lines, before,
+		trace.Line{Number: e.lines[before].Number, At: e.lines[before].At, Words: words})
 }
 
 // move has a line come before another, at its instant.
@@ -147,27 +151,38 @@ var impossible = []struct {
 	name, trace, says string
 	change            func(*edit)
 }{
-	{"a page opens before its browser is there", "staging", "no page of t", foremost(`opened t\d+ sessions`)},
+	{"a page opens before its browser is there", "staging", "no page of t",
+		foremost(`opened t\d+ sessions`)},
 	{"a page opens twice", "staging", "nothing was asked", doubled(`opened t\d+ sessions`)},
-	{"a page opens that nobody asked for", "staging", "no page of t999", following(`browser ready b1`, "opened t999")},
+	{"a page opens that nobody asked for", "staging", "no page of t999",
+		following(`browser ready b1`, "opened t999")},
 	{"a browser is ready twice", "staging", "nothing was asked", doubled(`browser ready b\d+`)},
-	{"a browser is ready that nobody launched", "staging", "no browser b9", following(`browser ready b1`, "browser ready b9")},
-	{"a launch fails that has worked", "staging", "nothing was asked", following(`browser ready b1`, "browser failed b1")},
-	{"a browser answers that nobody asked", "staging", "nothing was asked", following(`browser ready b1`, "browser answers b1")},
+	{"a browser is ready that nobody launched", "staging", "no browser b9",
+		following(`browser ready b1`, "browser ready b9")},
+	{"a launch fails that has worked", "staging", "nothing was asked",
+		following(`browser ready b1`, "browser failed b1")},
+	{"a browser answers that nobody asked", "staging", "nothing was asked",
+		following(`browser ready b1`, "browser answers b1")},
 	{"a browser that is gone goes again", "hostile", "no browser b", doubled(`browser gone b\d+`)},
-	{"a page is closed that nobody closes", "staging", "nothing was asked", following(`opened (t\d+) sessions`, "closed $1")},
+	{"a page is closed that nobody closes", "staging", "nothing was asked",
+		following(`opened (t\d+) sessions`, "closed $1")},
 	{"a page is closed twice", "staging", "no page of t", doubled(`closed t\d+`)},
-	{"a close fails after it has worked", "staging", "no page of t", following(`closed (t\d+)`, "close-failed $1")},
+	{"a close fails after it has worked", "staging", "no page of t",
+		following(`closed (t\d+)`, "close-failed $1")},
 	{"the answer to a close comes before it", "staging", "nothing was asked", func(e *edit) {
 		i, m := e.find(0, `closed (t\d+)`)
 		opened, _ := e.find(0, "opened "+m[1]+" sessions")
 		e.move(i, opened+1)
 	}},
-	{"a page crashes that is gone", "staging", "no page of t", following(`closed (t\d+)`, "crashed $1")},
+	{"a page crashes that is gone", "staging", "no page of t",
+		following(`closed (t\d+)`, "crashed $1")},
 	{"a page crashes twice", "hostile", "has crashed before", doubled(`crashed t\d+`)},
-	{"a page is killed that nobody kills", "staging", "nothing was asked", following(`opened (t\d+) sessions`, "killed $1")},
-	{"a page answers that nobody asked", "staging", "nothing was asked", following(`opened (t\d+) sessions`, "probed $1")},
-	{"a page is reset that nobody resets", "staging", "nothing was asked", following(`opened (t\d+) sessions`, "was-reset $1")},
+	{"a page is killed that nobody kills", "staging", "nothing was asked",
+		following(`opened (t\d+) sessions`, "killed $1")},
+	{"a page answers that nobody asked", "staging", "nothing was asked",
+		following(`opened (t\d+) sessions`, "probed $1")},
+	{"a page is reset that nobody resets", "staging", "nothing was asked",
+		following(`opened (t\d+) sessions`, "was-reset $1")},
 	{"a page that loops answers", "incident", "main thread of t", func(e *edit) {
 		i, m := e.find(0, `loop (t\d+)`)
 		silent, _ := e.find(i, "probe-silent "+m[1])
@@ -196,23 +211,30 @@ var impossible = []struct {
 		}
 		e.insert(i+1, "browser answers "+m[1])
 	}},
-	{"a screenshot ends while nothing is drawn", "drawing", "drawing of the browser of t", worksWhileHung},
+	{"a screenshot ends while nothing is drawn", "drawing", "drawing of the browser of t",
+		worksWhileHung},
 	{"a page loads while nothing is loaded", "network", "network of the browser of t", worksWhileHung},
-	{"a check passes while nothing is drawn", "drawing", "drawing of its browser is hung", without(`die drawing b1`)},
-	{"a check passes while nothing is stored", "storage", "storage of its browser is hung", without(`die storage b1`)},
-	{"a browser that is stopped, and will go on, answers", "main", "main of its browser is hung", func(e *edit) {
-		i, _ := e.find(0, `silence b1`)
-		answer, _ := e.find(i, `browser checked b1.*`) // it was asked before
-		goesOn, _ := e.find(i, `unhang main b1`)
-		if answer < goesOn {
-			e.t.Fatal("it was not stopped")
-		}
-		e.move(answer, i+1)
-	}},
+	{"a check passes while nothing is drawn", "drawing", "drawing of its browser is hung",
+		without(`die drawing b1`)},
+	{"a check passes while nothing is stored", "storage", "storage of its browser is hung",
+		without(`die storage b1`)},
+	{"a browser that is stopped, and will go on, answers", "main", "main of its browser is hung",
+		func(e *edit) {
+			i, _ := e.find(0, `silence b1`)
+			answer, _ := e.find(i, `browser checked b1.*`) // it was asked before
+			goesOn, _ := e.find(i, `unhang main b1`)
+			if answer < goesOn {
+				e.t.Fatal("it was not stopped")
+			}
+			e.move(answer, i+1)
+		}},
 	{"a browser goes on that was not stopped", "main", "is fine already", without(`silence b1`)},
-	{"a context is gone that nobody closes", "staging", "nothing was asked", following(`browser ready b1`, "context-closed c1")},
-	{"a deadline comes before its time", "staging", "it is due at", following(`opened t4 sessions`, "open-overdue t2")},
-	{"a deadline comes that is not armed", "staging", "no such deadline", following(`opened (t\d+) sessions`, "probe-silent $1")},
+	{"a context is gone that nobody closes", "staging", "nothing was asked",
+		following(`browser ready b1`, "context-closed c1")},
+	{"a deadline comes before its time", "staging", "it is due at",
+		following(`opened t4 sessions`, "open-overdue t2")},
+	{"a deadline comes that is not armed", "staging", "no such deadline",
+		following(`opened (t\d+) sessions`, "probe-silent $1")},
 }
 
 func TestInclusionWhatNoBrowserDoesIsRefused(t *testing.T) {
@@ -235,13 +257,15 @@ func TestInclusionWhatNoBrowserDoesIsRefused(t *testing.T) {
 	}
 }
 
-// The other way round: what is to be refused would be worth nothing if the fake browser itself were refused.
+// The other way round: what is to be refused would be worth nothing if the fake browser itself were
+// refused.
 func TestPropertyInclusionTheFakeBrowserIsOneOfItsOwn(t *testing.T) {
 	var all sim.Reached
 	for _, name := range []string{"staging", "nested", "hostile"} {
 		profile := *traffic.ProfileNamed(name)
 		f := &profile.Conditions.Faults
-		// A real pool takes one answer to a call, and a page that only its end ends shows as one that loops.
+		// A real pool takes one answer to a call, and a page that only its end ends shows as one that
+		// loops.
 		f.Twice, f.Loops, f.SilencesPerThousandHours = 0, 10_000, 100_000
 		f.SharedPerThousandHours, f.FloodsPipe, f.HangsDrawing = 200_000, 50, 50
 		profile.Conditions.Checks, profile.Conditions.Repairs = true, true
@@ -264,7 +288,8 @@ func TestPropertyInclusionTheFakeBrowserIsOneOfItsOwn(t *testing.T) {
 				}
 				follower.Step(w.Now(), "", event, canon.StateHash(&w.Core().Facts))
 			}
-			_, err := traffic.Run(traffic.Options{Profile: &profile, Seed: seed, Hours: 0.1, Unchecked: true, Observe: observe})
+			_, err := traffic.Run(traffic.Options{Profile: &profile, Seed: seed, Hours: 0.1, Unchecked: true,
+				Observe: observe})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -278,7 +303,8 @@ func TestPropertyInclusionTheFakeBrowserIsOneOfItsOwn(t *testing.T) {
 			all.Add(&reached)
 		}
 	}
-	for _, what := range []string{"looped", "browser_fell_silent", "browser_died", "open_failed", "kill_silent", "probe_silent", "rescue_failed", "launch_failed"} {
+	for _, what := range []string{"looped", "browser_fell_silent", "browser_died", "open_failed",
+		"kill_silent", "probe_silent", "rescue_failed", "launch_failed"} {
 		if all.Map()[what] == 0 {
 			t.Errorf("nothing had %s in it", what)
 		}

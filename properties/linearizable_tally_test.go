@@ -8,8 +8,8 @@ import (
 	"github.com/pagepool/pagepool/properties/linear"
 )
 
-// tally counts what histories contain. A test whose histories stopped containing something says nothing about
-// it any more.
+// tally counts what histories contain. A test whose histories stopped containing something says
+// nothing about it any more.
 type tally map[string]int
 
 // kinds are what every set of histories has to contain.
@@ -21,25 +21,43 @@ var kinds = []struct {
 		return in.Kind == linear.Get && out.Err == "" && !out.Reused
 	}},
 	{"a tab used before", func(_ linear.Input, out linear.Output) bool { return out.Reused }},
-	{"a nested lease", func(in linear.Input, out linear.Output) bool { return in.Nested && out.Err == "" }},
+	{"a nested lease", func(in linear.Input, out linear.Output) bool {
+		return in.Nested && out.Err == ""
+	}},
 	{"a request without an answer in time", func(in linear.Input, out linear.Output) bool {
 		return in.Kind == linear.Get && out.Err != "" && !out.Closing
 	}},
-	{"a request refused for the close", func(_ linear.Input, out linear.Output) bool { return out.Closing }},
+	{"a request refused for the close", func(_ linear.Input, out linear.Output) bool {
+		return out.Closing
+	}},
 	{"a release", func(in linear.Input, out linear.Output) bool {
 		return in.Kind == linear.GiveBack && !out.Nothing && !in.Spoiled
 	}},
-	{"a spoiled tab", func(in linear.Input, out linear.Output) bool { return in.Spoiled && !out.Nothing }},
+	{"a spoiled tab", func(in linear.Input, out linear.Output) bool {
+		return in.Spoiled && !out.Nothing
+	}},
 	{"a release after the end", func(_ linear.Input, out linear.Output) bool { return out.Nothing }},
-	{"a lease that expired", func(in linear.Input, out linear.Output) bool { return in.Kind == linear.End && !out.Dead }},
-	{"a lease that ended with its page", func(_ linear.Input, out linear.Output) bool { return out.Dead }},
-	{"a disposal", func(in linear.Input, out linear.Output) bool { return in.Kind == linear.Dispose && out.Err == "" }},
+	{"a lease that expired", func(in linear.Input, out linear.Output) bool {
+		return in.Kind == linear.End && !out.Dead
+	}},
+	{"a lease that ended with its page", func(_ linear.Input, out linear.Output) bool {
+		return out.Dead
+	}},
+	{"a disposal", func(in linear.Input, out linear.Output) bool {
+		return in.Kind == linear.Dispose && out.Err == ""
+	}},
 	{"a disposal that may have been", func(in linear.Input, out linear.Output) bool {
 		return in.Kind == linear.Dispose && out.Err != ""
 	}},
-	{"a disposal's answer", func(in linear.Input, _ linear.Output) bool { return in.Kind == linear.Disposed }},
-	{"a warm affinity", func(in linear.Input, out linear.Output) bool { return in.Kind == linear.List && len(out.Keys) > 0 }},
-	{"a swept affinity", func(in linear.Input, out linear.Output) bool { return in.Kind == linear.Sweep && len(out.Keys) > 0 }},
+	{"a disposal's answer", func(in linear.Input, _ linear.Output) bool {
+		return in.Kind == linear.Disposed
+	}},
+	{"a warm affinity", func(in linear.Input, out linear.Output) bool {
+		return in.Kind == linear.List && len(out.Keys) > 0
+	}},
+	{"a swept affinity", func(in linear.Input, out linear.Output) bool {
+		return in.Kind == linear.Sweep && len(out.Keys) > 0
+	}},
 	{"a look at leases and those who wait", func(_ linear.Input, out linear.Output) bool {
 		return out.View != nil && out.View.Leases > 0 && out.View.Waiting > 0
 	}},
@@ -88,6 +106,7 @@ func (y tally) wantAll(t *testing.T, but ...string) {
 		}
 	}
 	if y["calls at the same time as another"]*5 < y["calls"] {
-		t.Errorf("only %d of %d calls were made while another was under way", y["calls at the same time as another"], y["calls"])
+		t.Errorf("only %d of %d calls were made while another was under way",
+			y["calls at the same time as another"], y["calls"])
 	}
 }

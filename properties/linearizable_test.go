@@ -38,8 +38,8 @@ func played(t *testing.T, plan *linear.Plan, stage linear.Stage) *linear.History
 	return h
 }
 
-// seeds are those that a test plays: as many as it likes, or the one of a failure, again and again, since what
-// goroutines do at the same time is another order each time.
+// seeds are those that a test plays: as many as it likes, or the one of a failure, again and again,
+// since what goroutines do at the same time is another order each time.
 func seeds(t *testing.T, most uint64) []uint64 {
 	t.Helper()
 	if text := os.Getenv("PAGEPOOL_SEED"); text != "" {
@@ -60,7 +60,8 @@ func seeds(t *testing.T, most uint64) []uint64 {
 	return all
 }
 
-// wantLinearizable fails the test with a picture where no order of the calls is a history of the specification.
+// wantLinearizable fails the test with a picture where no order of the calls is a history of the
+// specification.
 func wantLinearizable(t *testing.T, h *linear.History, name string, seed uint64, inParts bool) {
 	t.Helper()
 	check := h.Check
@@ -77,13 +78,14 @@ func wantLinearizable(t *testing.T, h *linear.History, name string, seed uint64,
 		if err := v.Draw(path); err != nil {
 			t.Error(err)
 		}
-		t.Fatalf("seed %d: no order of these calls is a history of the specification.\nPicture: %s\nAgain:   PAGEPOOL_SEED=%d go test -run '^%s$' ./properties\n%s\n%s",
+		t.Fatalf("seed %d: no order of these calls is a history of the specification.\nPicture: "+
+			"%s\nAgain:   PAGEPOOL_SEED=%d go test -run '^%s$' ./properties\n%s\n%s",
 			seed, path, seed, t.Name(), v.Stuck(h), h.Text())
 	}
 }
 
-// artefacts is where a failure leaves its picture: the test's own folder where -artifacts keeps it, otherwise
-// one that nobody removes.
+// artefacts is where a failure leaves its picture: the test's own folder where -artifacts keeps it,
+// otherwise one that nobody removes.
 func artefacts(t *testing.T) string {
 	t.Helper()
 	if f := flag.Lookup("test.artifacts"); f != nil && f.Value.String() == "true" {
@@ -127,10 +129,12 @@ func TestLinearizableLongHistories(t *testing.T) {
 		wantLinearizable(t, h, "long-crowd", seed, true)
 		met.add(h)
 	}
-	met.wantAll(t, "a request refused for the close") // they are few, and most are never closed while busy
+	// they are few, and most are never closed while busy
+	met.wantAll(t, "a request refused for the close")
 }
 
-// The same specification holds of the simulated world, whose core is the same and whose shell is another.
+// The same specification holds of the simulated world, whose core is the same and whose shell is
+// another.
 func TestLinearizableSimulatedRuns(t *testing.T) {
 	met := tally{}
 	for _, seed := range seeds(t, 25) {

@@ -12,9 +12,9 @@ import (
 	"github.com/pagepool/pagepool/sim"
 )
 
-// The search counts what SPIN counts of the model in bench/spin, which is written from the contract's
-// sentences: so many states, and so many transitions. SPIN's own counts are compared by bench/spin/run; the
-// larger scenarios are left to it.
+// The search counts what SPIN counts of the model in bench/spin, which is written from the
+// contract's sentences: so many states, and so many transitions. SPIN's own counts are compared by
+// bench/spin/run; the larger scenarios are left to it.
 func TestModelTheSearchCountsWhatSPINCounts(t *testing.T) {
 	binary := filepath.Join(t.TempDir(), "soak.exe")
 	command(t, "", "go", "build", "-o", binary, "./cmd/soak")
@@ -37,7 +37,8 @@ func TestModelTheSearchCountsWhatSPINCounts(t *testing.T) {
 	}
 }
 
-// Every scenario that SPIN is measured with can be asked for by name, and the model has its size by its name.
+// Every scenario that SPIN is measured with can be asked for by name, and the model has its size by
+// its name.
 func TestModelEveryScenarioOfSPINIsThere(t *testing.T) {
 	for name := range spinCounts(t) {
 		scenario := sim.ScenarioNamed(name)
@@ -68,7 +69,8 @@ func spinCounts(t *testing.T) map[string][2]int {
 		var name string
 		var n [2]int
 		if _, err := fmt.Sscan(lines.Text(), &name, &n[0], &n[1]); err != nil {
-			t.Fatalf("bench/spin/counts: %q: want a scenario, its states and its transitions: %v", lines.Text(), err)
+			t.Fatalf("bench/spin/counts: %q: want a scenario, its states and its transitions: %v",
+				lines.Text(), err)
 		}
 		counts[name] = n
 	}

@@ -38,8 +38,9 @@ func plantedRows(t *testing.T) map[string]planted.Row {
 	return byName
 }
 
-// few are the bugs that every run looks for, of different claims. To compile the core anew takes three seconds for
-// each, and there are more than a hundred: PAGEPOOL_PLANTED=all looks for them all.
+// few are the bugs that every run looks for, of different claims. To compile the core anew takes
+// three seconds for each, and there are more than a hundred: PAGEPOOL_PLANTED=all looks for them
+// all.
 func few(bugs []planted.Bug) []planted.Bug {
 	taken := map[string]bool{}
 	return slices.DeleteFunc(slices.Clone(bugs), func(b planted.Bug) bool {
@@ -68,13 +69,15 @@ func wanted(t *testing.T, bugs, byDefault []planted.Bug) []planted.Bug {
 	}
 }
 
-// Each planted bug passes where nothing goes wrong and nobody is preempted, so that it takes a search to see it. The
-// exhaustive search then catches it, by the claim that it names, in as many states and by as short a way as the table says.
+// Each planted bug passes where nothing goes wrong and nobody is preempted, so that it takes a
+// search to see it. The exhaustive search then catches it, by the claim that it names, in as many
+// states and by as short a way as the table says.
 func TestPlantedBugsAreCaughtByName(t *testing.T) {
 	bugs, rows := planted.Measured(plantedBugs(t)), plantedRows(t)
 	sample := few(bugs)
 	some := wanted(t, bugs, sample)
-	t.Logf("%d of %d planted bugs; PAGEPOOL_PLANTED=all builds every one, or name some", len(some), len(bugs))
+	t.Logf("%d of %d planted bugs; PAGEPOOL_PLANTED=all builds every one, or name some", len(some),
+		len(bugs))
 	for _, b := range some {
 		t.Run(b.Name, func(t *testing.T) {
 			t.Parallel()
@@ -95,7 +98,8 @@ func TestPlantedBugsAreCaughtByName(t *testing.T) {
 				t.Errorf("%s does not catch it in %s", b.Claim, b.Scenario)
 			}
 			if found.Search != row.Search || found.Steps != row.Steps {
-				t.Errorf("caught in %v states by %d steps, and the table says %v and %d\nto measure it anew: go run ./properties/power -update %s",
+				t.Errorf("caught in %v states by %d steps, and the table says %v and %d\nto measure it anew: "+
+					"go run ./properties/power -update %s",
 					found.Search, found.Steps, row.Search, row.Steps, b.Name)
 			}
 			if b.Scenario != "" {
@@ -104,19 +108,21 @@ func TestPlantedBugsAreCaughtByName(t *testing.T) {
 					t.Errorf("with every claim on every transition: %+v, %v", every, err)
 				}
 			}
-			if b.Claim != planted.Linearizable && !slices.ContainsFunc(sample, func(f planted.Bug) bool { return f.Name == b.Name }) {
+			if b.Claim != planted.Linearizable &&
+				!slices.ContainsFunc(sample, func(f planted.Bug) bool { return f.Name == b.Name }) {
 				return // the other columns are held to by a few
 			}
 			changed, err := b.Remeasure(binary, &row)
 			if err != nil || len(changed) > 0 {
-				t.Errorf("%v %v\nto measure it anew: go run ./properties/power -update %s", changed, err, b.Name)
+				t.Errorf("%v %v\nto measure it anew: go run ./properties/power -update %s", changed, err,
+					b.Name)
 			}
 		})
 	}
 }
 
-// What a test alone catches is in the shell. The test fails where the bug is planted, by its own words: it compiles,
-// and it runs to its end.
+// What a test alone catches is in the shell. The test fails where the bug is planted, by its own
+// words: it compiles, and it runs to its end.
 func TestPlantedBugsOfTheShellFailTheirTests(t *testing.T) {
 	bugs := slices.DeleteFunc(plantedBugs(t), func(b planted.Bug) bool { return !b.ByTest() })
 	for _, b := range wanted(t, bugs, bugs[:1]) {
@@ -126,7 +132,8 @@ func TestPlantedBugsOfTheShellFailTheirTests(t *testing.T) {
 			switch {
 			case err != nil:
 				t.Fatal(err)
-			case !failed || !strings.Contains(out, "--- FAIL: "+b.Claim) && !strings.Contains(out, "panic: pool: BUG: "):
+			case !failed || !strings.Contains(out, "--- FAIL: "+b.Claim) &&
+				!strings.Contains(out, "panic: pool: BUG: "):
 				t.Errorf("%s in %s does not fail: %s", b.Claim, b.Scenario, out)
 			default:
 				t.Log(firstFailure(out))
@@ -175,7 +182,9 @@ func TestPlantedBugsFitTheCode(t *testing.T) {
 
 func TestPlantedBugsCoverEveryInvariant(t *testing.T) {
 	bugs := plantedBugs(t)
-	shell := slices.DeleteFunc(slices.Clone(bugs), func(b planted.Bug) bool { return b.Claim != planted.Linearizable })
+	shell := slices.DeleteFunc(slices.Clone(bugs), func(b planted.Bug) bool {
+		return b.Claim != planted.Linearizable
+	})
 	if len(shell) < 5 {
 		t.Errorf("%d bugs are caught by histories alone, want at least five", len(shell))
 	}

@@ -45,9 +45,11 @@ func pageOfSeed(profile *traffic.Profile, seed uint64, hours float64) string {
 	}
 	var html bytes.Buffer
 	page := view.Page{Title: title, Runs: []view.Run{*run},
-		Open: fmt.Sprintf("soak trace %s -seed %d -hours %v -perfetto OUT.json", profile.Name, seed, hours)}
+		Open: fmt.Sprintf("soak trace %s -seed %d -hours %v -perfetto OUT.json", profile.Name, seed,
+			hours)}
 	name := filepath.Join("testdata", "rapid", fmt.Sprintf("%s-%d.html", profile.Name, seed))
-	err = errors.Join(page.Write(&html), os.MkdirAll(filepath.Dir(name), 0o755), os.WriteFile(name, html.Bytes(), 0o644))
+	err = errors.Join(page.Write(&html), os.MkdirAll(filepath.Dir(name), 0o755),
+		os.WriteFile(name, html.Bytes(), 0o644))
 	if err != nil {
 		return "no page of it: " + err.Error()
 	}
@@ -59,7 +61,8 @@ func TestTraceASeedThatFailsHasAPage(t *testing.T) {
 	t.Chdir(t.TempDir())
 	said := pageOfSeed(traffic.ProfileNamed("staging"), 1, 0.05)
 	html, err := os.ReadFile("testdata/rapid/staging-1.html")
-	if err != nil || said != "look at it: properties/testdata/rapid/staging-1.html" || !bytes.Contains(html, []byte("staging, seed 1, 0.05 hours")) {
+	if err != nil || said != "look at it: properties/testdata/rapid/staging-1.html" ||
+		!bytes.Contains(html, []byte("staging, seed 1, 0.05 hours")) {
 		t.Errorf("%q: %v, %d bytes", said, err, len(html))
 	}
 }
@@ -90,7 +93,8 @@ func TestPropertyEverySeedKeepsEveryPromiseAndTogetherTheyMeetEverything(t *test
 		all.Add(&reached[i])
 	}
 	if zero := all.Zero(); len(zero) > 0 && !t.Failed() {
-		t.Errorf("a campaign of %d seeds of each profile never reached %s", campaignSeeds, strings.Join(zero, ", "))
+		t.Errorf("a campaign of %d seeds of each profile never reached %s", campaignSeeds,
+			strings.Join(zero, ", "))
 	}
 }
 
@@ -169,7 +173,8 @@ func (b *broken) save(t *testing.T) {
 // trace writes a broken schedule to a file: shrunk, as far as that goes in a few seconds.
 func (b *broken) trace(file string) ([]byte, error) {
 	v := b.violation
-	text, err := b.transcript.Untimed(b.settings, v.Property, v.Property+": "+v.Says, "Found by rapid: "+v.What+".")
+	text, err := b.transcript.Untimed(b.settings, v.Property, v.Property+": "+v.Says,
+		"Found by rapid: "+v.What+".")
 	if err != nil {
 		return nil, err
 	}
@@ -177,7 +182,8 @@ func (b *broken) trace(file string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if small, err := shrink.Run(tr, "what rapid found", shrink.Options{Steps: 1_000_000, States: 20_000}); err == nil {
+	if small, err := shrink.Run(tr, "what rapid found",
+		shrink.Options{Steps: 1_000_000, States: 20_000}); err == nil {
 		text = small.Text
 	}
 	return text, os.WriteFile(file, text, 0o644)
@@ -201,7 +207,8 @@ func drawSettings(t *rapid.T) core.Settings {
 	}
 	s.BrowserDoubt = rapid.SampledFrom([]int{core.Off, 2, 3}).Draw(t, "BrowserDoubt")
 	if rapid.IntRange(0, 3).Draw(t, "checks every") < 3 {
-		s.CheckEvery = core.Off // in an untimed world, a check every now and then hides what else could happen
+		// in an untimed world, a check every now and then hides what else could happen
+		s.CheckEvery = core.Off
 	}
 	s.MaxBrowserMemory = rapid.SampledFrom([]int64{core.Off, 1, 2}).Draw(t, "MaxBrowserMemory")
 	s.AffinityDoubt = rapid.SampledFrom([]int{core.Off, 2}).Draw(t, "AffinityDoubt")
@@ -283,7 +290,8 @@ func schedule(t *rapid.T, w *sim.World, record *scheduler.Recorder, steps int) {
 			for _, d := range record.Deviations {
 				deviations = append(deviations, fmt.Sprintf("  choice %d: %s", d.At, d.Label))
 			}
-			t.Fatalf("%v\n%s\ndeviations from the default policy:\n%s", v, v.Says, strings.Join(deviations, "\n"))
+			t.Fatalf("%v\n%s\ndeviations from the default policy:\n%s", v, v.Says,
+				strings.Join(deviations, "\n"))
 		}
 	}
 }
@@ -291,7 +299,8 @@ func schedule(t *rapid.T, w *sim.World, record *scheduler.Recorder, steps int) {
 // Two worlds with the same fingerprint, reached in different ways, have the same futures: as many
 // actions, leading to worlds with the same fingerprints.
 func TestPropertyEqualFingerprintsHaveEqualFutures(t *testing.T) {
-	for _, name := range []string{"E-01b", "W-1", "browser-lost", "dispose-while-held", "R-6", "promised-bypass", "S-4", "stall-orphan", "retries", "silent-close"} {
+	for _, name := range []string{"E-01b", "W-1", "browser-lost", "dispose-while-held", "R-6",
+		"promised-bypass", "S-4", "stall-orphan", "retries", "silent-close"} {
 		scenario := *sim.ScenarioNamed(name)
 		scenario.Faults = 1
 		start, err := scenario.World()

@@ -69,8 +69,10 @@ func TestShellABrowserThatComesAfterItWasWrittenOffIsClosed(t *testing.T) {
 		l := mustGet(t, p, "a") // from the second launch
 		close(stub.gate)
 		synctest.Wait()
-		if stub.called("launch") != 2 || stub.called("close-browser") != 1 || stub.browser(1).gone() == nil {
-			t.Errorf("launches %d, closes %d: want the late browser closed", stub.called("launch"), stub.called("close-browser"))
+		if stub.called("launch") != 2 || stub.called("close-browser") != 1 ||
+			stub.browser(1).gone() == nil {
+			t.Errorf("launches %d, closes %d: want the late browser closed", stub.called("launch"),
+				stub.called("close-browser"))
 		}
 		if l.Context().Err() != nil {
 			t.Error("the late browser's end touched a lease of the other")
@@ -81,9 +83,11 @@ func TestShellABrowserThatComesAfterItWasWrittenOffIsClosed(t *testing.T) {
 
 func TestShellNewNamesEverySettingOutsideItsRule(t *testing.T) {
 	p, err := pool.New(new(shellStub), pool.Config{
-		MaxPages: -3, Timeouts: pool.Timeouts{CloseGrace: time.Minute}, MaxWaiting: -1, More: pool.More{RecorderEvents: 1 << 40},
+		MaxPages: -3, Timeouts: pool.Timeouts{CloseGrace: time.Minute}, MaxWaiting: -1,
+		More: pool.More{RecorderEvents: 1 << 40},
 	})
-	wantText(t, err, "pool: New: ", "MaxPages=", "-3", "CloseGrace=1m0s", "MaxWaiting=", "RecorderEvents=1099511627776")
+	wantText(t, err, "pool: New: ", "MaxPages=", "-3", "CloseGrace=1m0s", "MaxWaiting=",
+		"RecorderEvents=1099511627776")
 	if p != nil {
 		t.Error("there is a pool besides the error")
 	}
@@ -132,7 +136,8 @@ func TestShellABrowserKilledUnderLoadEndsItsLeasesAndServesThoseWhoWait(t *testi
 	})
 }
 
-// A process that was killed takes a while to end. Its pages are known to be lost at once, and by the right name; the books wait.
+// A process that was killed takes a while to end. Its pages are known to be lost at once, and by
+// the right name; the books wait.
 func TestShellHoldersOfALostBrowserAreToldBeforeItIsGone(t *testing.T) {
 	stub := new(shellStub)
 	inShell(t, pool.Config{MaxPages: 2}, stub, func(t *testing.T, p *shellPool) {
@@ -251,7 +256,8 @@ func TestShellACrashWithinAnOpeningIsAnOpeningThatFailed(t *testing.T) {
 		if err := p.Dump(&dump); err != nil {
 			t.Fatal(err)
 		}
-		if text := dump.String(); strings.Contains(text, "crashed") || !strings.Contains(text, "open-failed t1") {
+		if text := dump.String(); strings.Contains(text, "crashed") ||
+			!strings.Contains(text, "open-failed t1") {
 			t.Errorf("want a failed opening, and no crash of a page that was never open:\n%s", text)
 		}
 	})
@@ -295,7 +301,8 @@ func TestShellPagesThatEndBeforeTheirBrowserIsKnownToBeGoneWereLostWithIt(t *tes
 }
 
 func TestShellACrashIsBelievedOfABrowserThatDoesNotAnswer(t *testing.T) {
-	for name, ping := range map[string]func(context.Context, int) error{"silent": hangs, "failing": fails(errDriver)} {
+	for name, ping := range map[string]func(context.Context, int) error{"silent": hangs,
+		"failing": fails(errDriver)} {
 		t.Run(name, func(t *testing.T) {
 			stub := new(shellStub)
 			stub.script("ping", ping)
@@ -351,7 +358,8 @@ func TestShellATabThatNothingEndsIsLostAndItsBrowserIsReplaced(t *testing.T) {
 		mustGet(t, p, "a").Discard(nil)
 		after(7 * time.Second) // CloseTimeout and KillTimeout
 		if s := p.Stats(); s.Counters.Lost != 1 || stub.called("close-browser") != 1 {
-			t.Errorf("lost %d, browser closes %d: want one each", s.Counters.Lost, stub.called("close-browser"))
+			t.Errorf("lost %d, browser closes %d: want one each", s.Counters.Lost,
+				stub.called("close-browser"))
 		}
 		mustGet(t, p, "a").Release()
 	})
@@ -372,7 +380,8 @@ func TestShellWhatALateOpeningBringsIsClosed(t *testing.T) {
 				stub.mu.Lock()
 				alive, most := stub.mu.contexts, stub.mu.most
 				stub.mu.Unlock()
-				if n := stub.called("new-context") - stub.called("new-tab"); operation == "new-context" && n != 1 {
+				if n := stub.called("new-context") - stub.called("new-tab"); operation == "new-context" &&
+					n != 1 {
 					t.Errorf("%d contexts got no tab: want that of the late opening alone", n)
 				}
 				if s := p.Stats(); s.Tabs.Closing != 0 || alive != s.Tabs.Alive() || most > 2 {
@@ -413,7 +422,9 @@ func TestShellEveryOperationCarriesANumberOfItsOwn(t *testing.T) {
 		mustGet(t, p, "a").Discard(nil)
 		synctest.Wait()
 	})
-	if a, b := stub.mu.ids["new-context"], stub.mu.ids["new-tab"]; !slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b))) {
+	if a, b := stub.mu.ids["new-context"],
+		stub.mu.ids["new-tab"]; !slices.Equal(slices.Sorted(slices.Values(a)),
+		slices.Sorted(slices.Values(b))) {
 		t.Errorf("a context and its tab are one operation, and these are %v and %v", a, b)
 	}
 	seen := map[uint64]string{0: "none"}
@@ -451,12 +462,13 @@ func TestShellALoggerMayAskThePool(t *testing.T) {
 	var p *shellPool
 	var mu sync.Mutex
 	var lines []string
-	cfg := pool.Config{MaxLease: 4 * time.Second, Logger: slog.New(asking{slog.DiscardHandler, func(line string) {
-		_ = p.Stats()
-		mu.Lock()
-		defer mu.Unlock()
-		lines = append(lines, line)
-	}})}
+	cfg := pool.Config{MaxLease: 4 * time.Second,
+		Logger: slog.New(asking{slog.DiscardHandler, func(line string) {
+			_ = p.Stats()
+			mu.Lock()
+			defer mu.Unlock()
+			lines = append(lines, line)
+		}})}
 	inShell(t, cfg, new(shellStub), func(t *testing.T, made *shellPool) {
 		p = made
 		mustGet(t, p, "a")

@@ -83,7 +83,9 @@ func TestShellCloseEndsWhileATabIsBeingOpened(t *testing.T) {
 func TestShellCloseEndsWhileTheBrowserIsBeingLaunched(t *testing.T) {
 	for name, launch := range map[string]func(context.Context, int) error{
 		"and obeys": hangs,
-		"and comes": func(context.Context, int) error { return lasts(time.Second)(context.Background(), 0) },
+		"and comes": func(context.Context, int) error {
+			return lasts(time.Second)(context.Background(), 0)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			stub := new(shellStub)
@@ -219,7 +221,8 @@ func TestShellASubscriberIsToldTheWarmSetAndThenEveryChangeInOrder(t *testing.T)
 			}
 			mustGet(t, p, "b").Release()
 		}
-		want = []pool.Announcement{cooled("b", 1), warmed("b", 5), cooled("b", 5), warmed("b", 7)} // a disposal takes one, too
+		// a disposal takes one, too
+		want = []pool.Announcement{cooled("b", 1), warmed("b", 5), cooled("b", 5), warmed("b", 7)}
 		if got := l.take(); !slices.Equal(got, want) {
 			t.Errorf("the changes are announced as %v, want %v", got, want)
 		}
@@ -252,7 +255,8 @@ func TestShellASlowSubscriberHoldsUpNobodyAndIsToldEverything(t *testing.T) {
 			t.Fatalf("told %d changes, want 40", len(told))
 		}
 		for i, a := range told {
-			if want := (pool.Announcement{Affinity: "a", Generation: uint64(i/2 + 1), Warm: i%2 == 0}); a != want {
+			if want := (pool.Announcement{Affinity: "a", Generation: uint64(i/2 + 1), Warm: i%2 == 0}); a !=
+				want {
 				t.Errorf("change %d is %v, want %v", i, a, want)
 			}
 		}

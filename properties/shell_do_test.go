@@ -47,7 +47,8 @@ func TestShellAGoroutineThatEndsInsideDoLeaksNoLease(t *testing.T) {
 		}()
 		synctest.Wait()
 		if s := p.Stats(); s.Counters.Grants != 1 || s.Leases != 0 || s.Counters.Closes != 1 {
-			t.Errorf("grants %d, leases %d, closes %d: want 1, 0, 1", s.Counters.Grants, s.Leases, s.Counters.Closes)
+			t.Errorf("grants %d, leases %d, closes %d: want 1, 0, 1", s.Counters.Grants, s.Leases,
+				s.Counters.Closes)
 		}
 	})
 }
@@ -58,7 +59,8 @@ func TestShellDoGivesTheValuesOfBothContextsTheTabsFirst(t *testing.T) {
 		ctx = context.WithValue(ctx, tabValue("caller's"), "caller")
 		mine := errors.New("mine")
 		err := p.Do(ctx, "a", func(ctx context.Context, page *shellPage) error {
-			if a, b := ctx.Value(tabValue("of")), ctx.Value(tabValue("caller's")); a != "tab" || b != "caller" {
+			if a, b := ctx.Value(tabValue("of")), ctx.Value(tabValue("caller's")); a != "tab" ||
+				b != "caller" {
 				t.Errorf("values are %v and %v", a, b)
 			}
 			return mine
@@ -88,8 +90,10 @@ func TestShellDoEndsWithItsCallersDeadlineAndSuspectsTheTab(t *testing.T) {
 		})
 		wantIs(t, err, context.DeadlineExceeded)
 		after(time.Second)
-		if s := p.Stats(); s.Counters.Probes != 1 || s.Counters.Rescues != 1 || s.Counters.Closes != 1 || len(p.WarmAffinities()) != 0 {
-			t.Errorf("counters %+v, warm %v: want the tab of a deadline probed, rescued, and closed", s.Counters, p.WarmAffinities())
+		if s := p.Stats(); s.Counters.Probes != 1 || s.Counters.Rescues != 1 || s.Counters.Closes != 1 ||
+			len(p.WarmAffinities()) != 0 {
+			t.Errorf("counters %+v, warm %v: want the tab of a deadline probed, rescued, and closed",
+				s.Counters, p.WarmAffinities())
 		}
 	})
 }

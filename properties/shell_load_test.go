@@ -12,7 +12,8 @@ import (
 	"github.com/pagepool/pagepool/sim/replay"
 )
 
-// underLoad has four callers take pages of a few affinities and close what is idle, while test runs.
+// underLoad has four callers take pages of a few affinities and close what is idle, while test
+// runs.
 func underLoad(t *testing.T, cfg pool.Config, test func(*testing.T, *shellPool)) {
 	cfg.More.Strict = true
 	inShell(t, cfg, new(shellStub), func(t *testing.T, p *shellPool) {
@@ -40,8 +41,8 @@ func underLoad(t *testing.T, cfg pool.Config, test func(*testing.T, *shellPool))
 	})
 }
 
-// What a subscriber was told at first, and all that it is told then, leaves no change out: an affinity gets warm
-// and cold by turns.
+// What a subscriber was told at first, and all that it is told then, leaves no change out: an
+// affinity gets warm and cold by turns.
 func TestShellASubscriberUnderLoadMissesNoChange(t *testing.T) {
 	const subscribers, changes = 2_000, 12 // each has heard of all six affinities by then, most likely
 	underLoad(t, pool.Config{MaxPages: 3}, func(t *testing.T, p *shellPool) {
@@ -63,7 +64,8 @@ func TestShellASubscriberUnderLoadMissesNoChange(t *testing.T) {
 	})
 }
 
-// A dump is of one moment, whatever happens meanwhile: its replay ends in the state whose hash it has.
+// A dump is of one moment, whatever happens meanwhile: its replay ends in the state whose hash it
+// has.
 func TestShellADumpUnderLoadReplaysToTheStateOfItsMoment(t *testing.T) {
 	var dumps [][]byte
 	cfg := pool.Config{MaxPages: 3, More: pool.More{RecorderEvents: 50}}

@@ -34,12 +34,14 @@ func TestShellAContextIsMadeForAnAffinityWithTermsOfItsOwn(t *testing.T) {
 			}
 			want := map[string]string{"proxied": "proxied"}[key]
 			if got := l.Page().MadeFor(); got != want {
-				t.Errorf("lease %d: %s has a page in a context that was made for %q, want %q", i, key, got, want)
+				t.Errorf("lease %d: %s has a page in a context that was made for %q, want %q", i, key, got,
+					want)
 			}
 			l.Release()
 		}
 		if c := p.Stats().Counters; c.InPrimary != 2 || c.Adoptions != 2 || c.Reuses != 2 {
-			t.Errorf("opened for the request %d times, adopted %d, warm %d; want 2 of each", c.InPrimary, c.Adoptions, c.Reuses)
+			t.Errorf("opened for the request %d times, adopted %d, warm %d; want 2 of each", c.InPrimary,
+				c.Adoptions, c.Reuses)
 		}
 	})
 }
@@ -70,7 +72,8 @@ func TestShellABrowserThatCannotMakeContextsForAffinitiesIsRefused(t *testing.T)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
 		_, err = p.GetPage(ctx, "a")
-		want := "launching a browser: the launcher *properties.forgetful has OwnContext, and its browser properties.plain has no NewContextFor"
+		want := "launching a browser: the launcher *properties.forgetful has OwnContext, and its " +
+			"browser properties.plain has no NewContextFor"
 		if !errors.Is(err, pool.ErrBrowserUnavailable) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v, want %v: %s", err, pool.ErrBrowserUnavailable, want)
 		}

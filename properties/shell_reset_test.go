@@ -11,7 +11,8 @@ import (
 	"github.com/pagepool/pagepool/pool"
 )
 
-// Pages that never answer once their lease has ended delay nobody for longer than RescueTimeout and one reopening.
+// Pages that never answer once their lease has ended delay nobody for longer than RescueTimeout and
+// one reopening.
 func TestShellResetsThatHangDelayNobody(t *testing.T) {
 	for _, hanging := range [][]string{{"rescue", "reset"}, {"probe", "rescue", "reset"}} {
 		for _, n := range []int{3, 4, 5, 8, 12} {

@@ -44,8 +44,10 @@ func TestShellALostContextIsCountedAndSoIsEveryRungToIt(t *testing.T) {
 		} {
 			after(want.after)
 			s := p.Stats()
-			if c := s.Counters; c.CloseRetries != want.retries || c.Lost != want.lost || s.LostContexts != int(want.lost) || s.Lost != 0 {
-				t.Errorf("%v later %d retries, %d counted as lost, %d contexts and %d tabs lost; want %d retries, %d lost, and no tab",
+			if c := s.Counters; c.CloseRetries != want.retries || c.Lost != want.lost ||
+				s.LostContexts != int(want.lost) || s.Lost != 0 {
+				t.Errorf("%v later %d retries, %d counted as lost, %d contexts and %d tabs lost; want %d "+
+					"retries, %d lost, and no tab",
 					want.after, c.CloseRetries, c.Lost, s.LostContexts, s.Lost, want.retries, want.lost)
 			}
 		}
@@ -66,8 +68,10 @@ func TestShellALostTabIsCountedOnce(t *testing.T) {
 		stub.script("kill", hangs)
 		mustGet(t, p, "a").Discard(nil)
 		after(7*time.Second + time.Millisecond)
-		if s := p.Stats(); s.Lost != 1 || s.LostContexts != 0 || s.Counters.Lost != 1 || s.Counters.Kills != 1 {
-			t.Errorf("%d tabs and %d contexts are lost, counted %d after %d kills", s.Lost, s.LostContexts, s.Counters.Lost, s.Counters.Kills)
+		if s := p.Stats(); s.Lost != 1 || s.LostContexts != 0 || s.Counters.Lost != 1 ||
+			s.Counters.Kills != 1 {
+			t.Errorf("%d tabs and %d contexts are lost, counted %d after %d kills", s.Lost, s.LostContexts,
+				s.Counters.Lost, s.Counters.Kills)
 		}
 		stub.script("close", nil)
 		held.Release()
@@ -105,7 +109,8 @@ func TestShellStatsSayWhatTheirCommentsSay(t *testing.T) {
 		after(time.Second)
 		s := p.Stats()
 		if s.Counters.Closes != before.Counters.Closes || s.Counters.Opens == before.Counters.Opens {
-			t.Errorf("tabs that went with their browser are counted as closes: %+v, then %+v", before.Counters, s.Counters)
+			t.Errorf("tabs that went with their browser are counted as closes: %+v, then %+v",
+				before.Counters, s.Counters)
 		}
 	})
 }
@@ -181,8 +186,10 @@ func TestShellTheLogSaysWhichLimitWasReached(t *testing.T) {
 		after(2 * time.Second)
 		lines := log.givenUp()
 		for i, limit := range []string{"CloseTimeout (5s)", "KillTimeout (2s)"} {
-			if len(lines) != 2 || !strings.HasPrefix(lines[i], "closing c") || !strings.HasSuffix(lines[i], " took longer than "+limit) {
-				t.Errorf("the log has %q, want the closing of a context longer than CloseTimeout, and then than KillTimeout", lines)
+			if len(lines) != 2 || !strings.HasPrefix(lines[i], "closing c") ||
+				!strings.HasSuffix(lines[i], " took longer than "+limit) {
+				t.Errorf("the log has %q, want the closing of a context longer than CloseTimeout, and then "+
+					"than KillTimeout", lines)
 			}
 		}
 		stub.script("close", nil)

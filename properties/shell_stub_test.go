@@ -30,12 +30,13 @@ type shellStub struct {
 	}
 	launched func() (pool.Browser[*shellPage], error) // nil: a browser
 	sessions bool                                     // each lease has a session of its own
-	gate     chan struct{}                            // made in the bubble; what is stuck goes on when it is closed
+	// made in the bubble; what is stuck goes on when it is closed
+	gate chan struct{}
 }
 
 // script says what becomes of the calls of one operation; n counts them from 1. The operations are
-// launch, ping, new-context, new-tab, begin-lease, end-lease, probe, rescue, reset, close (of a page
-// or a context), kill and close-browser.
+// launch, ping, new-context, new-tab, begin-lease, end-lease, probe, rescue, reset, close (of a
+// page or a context), kill and close-browser.
 func (s *shellStub) script(operation string, fn func(ctx context.Context, n int) error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -148,7 +149,8 @@ func (s *shellStub) Launch(ctx context.Context) (pool.Browser[*shellPage], error
 		return s.launched()
 	}
 	b := &shellBrowser{stub: s, done: make(chan struct{}), lost: make(chan struct{})}
-	b.life, b.end = context.WithCancelCause(context.WithValue(context.Background(), tabValue("of"), "tab"))
+	b.life, b.end = context.WithCancelCause(
+		context.WithValue(context.Background(), tabValue("of"), "tab"))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.mu.browsers = append(s.mu.browsers, b)
@@ -169,8 +171,8 @@ func (b *shellBrowser) die() {
 	})
 }
 
-// lose ends the browser's pages, as those of one do that is killed; die follows later. Until then it answers
-// nothing.
+// lose ends the browser's pages, as those of one do that is killed; die follows later. Until then
+// it answers nothing.
 func (b *shellBrowser) lose() {
 	close(b.lost)
 	b.stub.mu.Lock()
@@ -225,7 +227,8 @@ func (b *shellBrowser) NewContext(ctx context.Context) (pool.BrowserContext[*she
 	err := errors.Join(b.stub.meet(ctx, "new-context"), b.hang())
 	b.stub.mu.Lock()
 	defer b.stub.mu.Unlock()
-	if err := errors.Join(err, b.gone()); err != nil { // die counts, under the same lock, what was open
+	// die counts, under the same lock, what was open
+	if err := errors.Join(err, b.gone()); err != nil {
 		return nil, err
 	}
 	b.open.Add(1)
@@ -377,7 +380,8 @@ func checkNothingLeft(t *testing.T, stub *shellStub, clock *countingClock) {
 	}
 }
 
-func mustGet(t *testing.T, p *shellPool, affinity string, opts ...pool.GetOption) *pool.Lease[*shellPage] {
+func mustGet(t *testing.T, p *shellPool, affinity string,
+	opts ...pool.GetOption) *pool.Lease[*shellPage] {
 	t.Helper()
 	l, err := p.GetPage(t.Context(), affinity, opts...)
 	if err != nil {

@@ -20,7 +20,8 @@ func TestShellAnAffinityMeetsItsOwnWarmTabAgain(t *testing.T) {
 	inShell(t, pool.Config{}, new(shellStub), func(t *testing.T, p *shellPool) {
 		first := mustGet(t, p, "a")
 		if first.Reused() || first.Page() == nil || first.Context().Err() != nil {
-			t.Errorf("a first lease: reused %v, page %v, context %v", first.Reused(), first.Page(), first.Context().Err())
+			t.Errorf("a first lease: reused %v, page %v, context %v", first.Reused(), first.Page(),
+				first.Context().Err())
 		}
 		if v := first.Context().Value(tabValue("of")); v != "tab" {
 			t.Errorf("the lease's context has value %v, want the tab's", v)
@@ -29,7 +30,8 @@ func TestShellAnAffinityMeetsItsOwnWarmTabAgain(t *testing.T) {
 		wantEnded(t, first, pool.ErrReleased)
 		second := mustGet(t, p, "a")
 		if !second.Reused() || second.TabID() != first.TabID() || second.Waits().Total() != 0 {
-			t.Errorf("a second lease: reused %v, tab %s after %s, waits %v", second.Reused(), second.TabID(), first.TabID(), second.Waits())
+			t.Errorf("a second lease: reused %v, tab %s after %s, waits %v", second.Reused(), second.TabID(),
+				first.TabID(), second.Waits())
 		}
 		other := mustGet(t, p, "b")
 		if other.TabID() == second.TabID() || other.Reused() {
@@ -62,7 +64,8 @@ func TestShellACallerThatGivesUpIsGoneAtOnce(t *testing.T) {
 		wantIs(t, err, context.DeadlineExceeded)
 		wantText(t, err, `pool: GetPage "b" after 7s`, "admission 7s")
 		var e *pool.Error
-		if !errors.As(err, &e) || e.Op != "GetPage" || e.Affinity != "b" || e.Waits.Admission != 7*time.Second {
+		if !errors.As(err, &e) || e.Op != "GetPage" || e.Affinity != "b" ||
+			e.Waits.Admission != 7*time.Second {
 			t.Errorf("the error is %#v", e)
 		}
 		if s := p.Stats(); s.Waiting != 0 || len(s.Affinities) != 1 {
@@ -175,18 +178,19 @@ func TestShellALeaseHeldPastItsLimitEnds(t *testing.T) {
 }
 
 func TestShellAContextAskedForAfterTheEndHasEnded(t *testing.T) {
-	inShell(t, pool.Config{MaxLease: 10 * time.Second}, new(shellStub), func(t *testing.T, p *shellPool) {
-		released, expired, crashed := mustGet(t, p, "a"), mustGet(t, p, "b"), mustGet(t, p, "c")
-		released.Release()
-		crashed.Page().crash()
-		after(11 * time.Second)
-		wantEnded(t, released, pool.ErrReleased)
-		wantEnded(t, expired, pool.ErrLeaseExpired)
-		wantEnded(t, crashed, pool.ErrPageCrashed)
-		if v := released.Context().Value(tabValue("of")); v != "tab" {
-			t.Errorf("an ended context has lost its values: %v", v)
-		}
-	})
+	inShell(t, pool.Config{MaxLease: 10 * time.Second}, new(shellStub),
+		func(t *testing.T, p *shellPool) {
+			released, expired, crashed := mustGet(t, p, "a"), mustGet(t, p, "b"), mustGet(t, p, "c")
+			released.Release()
+			crashed.Page().crash()
+			after(11 * time.Second)
+			wantEnded(t, released, pool.ErrReleased)
+			wantEnded(t, expired, pool.ErrLeaseExpired)
+			wantEnded(t, crashed, pool.ErrPageCrashed)
+			if v := released.Context().Value(tabValue("of")); v != "tab" {
+				t.Errorf("an ended context has lost its values: %v", v)
+			}
+		})
 }
 
 func TestShellAnAffinityOutsideItsRuleIsAnError(t *testing.T) {
@@ -304,48 +308,50 @@ func TestShellADisposalGoesOnWithoutItsCaller(t *testing.T) {
 }
 
 func TestShellALeaseMayHaveALimitOfItsOwn(t *testing.T) {
-	inShell(t, pool.Config{MaxLease: 10 * time.Second}, new(shellStub), func(t *testing.T, p *shellPool) {
-		short, err := p.GetPage(t.Context(), "a", pool.WithMaxLease(time.Second))
-		if err != nil {
-			t.Fatal(err)
-		}
-		long, err := p.GetPage(t.Context(), "b", pool.WithMaxLease(pool.Off))
-		if err != nil {
-			t.Fatal(err)
-		}
-		after(time.Second)
-		if cause := context.Cause(short.Context()); !errors.Is(cause, pool.ErrLeaseExpired) {
-			t.Errorf("after its limit: %v", cause)
-		}
-		after(time.Minute)
-		if err := long.Context().Err(); err != nil {
-			t.Errorf("a lease without a limit: %v", err)
-		}
-		long.Release()
-		_, err = p.GetPage(t.Context(), "a", pool.WithMaxLease(0))
-		wantText(t, err, "WithMaxLease(0s): want more than 0, or Off")
-	})
+	inShell(t, pool.Config{MaxLease: 10 * time.Second}, new(shellStub),
+		func(t *testing.T, p *shellPool) {
+			short, err := p.GetPage(t.Context(), "a", pool.WithMaxLease(time.Second))
+			if err != nil {
+				t.Fatal(err)
+			}
+			long, err := p.GetPage(t.Context(), "b", pool.WithMaxLease(pool.Off))
+			if err != nil {
+				t.Fatal(err)
+			}
+			after(time.Second)
+			if cause := context.Cause(short.Context()); !errors.Is(cause, pool.ErrLeaseExpired) {
+				t.Errorf("after its limit: %v", cause)
+			}
+			after(time.Minute)
+			if err := long.Context().Err(); err != nil {
+				t.Errorf("a lease without a limit: %v", err)
+			}
+			long.Release()
+			_, err = p.GetPage(t.Context(), "a", pool.WithMaxLease(0))
+			wantText(t, err, "WithMaxLease(0s): want more than 0, or Off")
+		})
 }
 
 func TestShellOneMoreThanMaxWaitingIsRefusedAtOnce(t *testing.T) {
-	inShell(t, pool.Config{MaxPages: 1, MaxWaiting: 1}, new(shellStub), func(t *testing.T, p *shellPool) {
-		held := mustGet(t, p, "a")
-		waiting := ask(t.Context(), p, "b")
-		if _, err := p.GetPage(t.Context(), "c"); !errors.Is(err, pool.ErrQueueFull) {
-			t.Errorf("got %v, want ErrQueueFull", err)
-		}
-		nested, err := p.GetPage(t.Context(), "c", pool.Nested())
-		if err != nil {
-			t.Fatalf("the queue of nested work is another: %v", err)
-		}
-		nested.Release()
-		held.Release()
-		<-waiting.done
-		if waiting.err != nil {
-			t.Fatal(waiting.err)
-		}
-		waiting.lease.Release()
-	})
+	inShell(t, pool.Config{MaxPages: 1, MaxWaiting: 1}, new(shellStub),
+		func(t *testing.T, p *shellPool) {
+			held := mustGet(t, p, "a")
+			waiting := ask(t.Context(), p, "b")
+			if _, err := p.GetPage(t.Context(), "c"); !errors.Is(err, pool.ErrQueueFull) {
+				t.Errorf("got %v, want ErrQueueFull", err)
+			}
+			nested, err := p.GetPage(t.Context(), "c", pool.Nested())
+			if err != nil {
+				t.Fatalf("the queue of nested work is another: %v", err)
+			}
+			nested.Release()
+			held.Release()
+			<-waiting.done
+			if waiting.err != nil {
+				t.Fatal(waiting.err)
+			}
+			waiting.lease.Release()
+		})
 }
 
 func TestShellEvictIdleClosesWhatNobodyHasUsedForThatLong(t *testing.T) {
@@ -405,7 +411,8 @@ func TestShellATabIsRetiredAfterItsUsesAndItsAge(t *testing.T) {
 		second.Release()
 		third := mustGet(t, p, "a")
 		if second.TabID() != first.TabID() || third.TabID() == first.TabID() {
-			t.Errorf("tabs %s, %s, %s: want the third lease on another", first.TabID(), second.TabID(), third.TabID())
+			t.Errorf("tabs %s, %s, %s: want the third lease on another", first.TabID(), second.TabID(),
+				third.TabID())
 		}
 		third.Release()
 		after(time.Hour + time.Minute + time.Second)
@@ -420,7 +427,8 @@ func TestShellStatsAreOneMoment(t *testing.T) {
 	stub.script("close", lasts(100*time.Millisecond))
 	inShell(t, pool.Config{MaxPages: 3}, stub, func(t *testing.T, p *shellPool) {
 		mustWarm(t, p)
-		if s := p.Stats(); s.Capacity != 3 || s.Tabs != (pool.TabCounts{Standby: 3}) || s.Contexts != 3 || len(s.Affinities) != 0 {
+		if s := p.Stats(); s.Capacity != 3 || s.Tabs != (pool.TabCounts{Standby: 3}) || s.Contexts != 3 ||
+			len(s.Affinities) != 0 {
 			t.Errorf("a warm pool: %+v", s)
 		}
 		b, a1 := mustGet(t, p, "b"), mustGet(t, p, "a")
@@ -432,7 +440,8 @@ func TestShellStatsAreOneMoment(t *testing.T) {
 			{Key: "b", Generation: 1, PageCount: 1, Tabs: 1},
 			{Key: "c", Waiting: 1, MaxWaitingPriority: -2},
 		}
-		if !slices.Equal(s.Affinities, want) || s.Leases != 3 || s.Waiting != 1 || s.Tabs.Leased != 3 || s.Tabs.Alive() != s.Contexts {
+		if !slices.Equal(s.Affinities, want) || s.Leases != 3 || s.Waiting != 1 || s.Tabs.Leased != 3 ||
+			s.Tabs.Alive() != s.Contexts {
 			t.Errorf("under load: %+v", s)
 		}
 		a2.Discard(nil)
@@ -441,7 +450,8 @@ func TestShellStatsAreOneMoment(t *testing.T) {
 		wait.lease.Release()
 		b.Release()
 		s = p.Stats()
-		if c := s.Counters; c.Grants != 4 || c.Adoptions != 4 || c.Reuses != 0 || c.Closes == 0 || c.BrowserStarts != 1 || c.Opens < 4 {
+		if c := s.Counters; c.Grants != 4 || c.Adoptions != 4 || c.Reuses != 0 || c.Closes == 0 ||
+			c.BrowserStarts != 1 || c.Opens < 4 {
 			t.Errorf("counters: %+v", c)
 		}
 		if warm := p.WarmAffinities(); !slices.Equal(warm, []string{"a", "b", "c"}) {

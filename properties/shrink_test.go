@@ -12,11 +12,12 @@ import (
 	"github.com/pagepool/pagepool/sim/replay"
 )
 
-// shrunkBugs are planted bugs whose failing seeds are shrunk: the first ones in every run of the tests, and
-// all of them where every planted bug is built.
+// shrunkBugs are planted bugs whose failing seeds are shrunk: the first ones in every run of the
+// tests, and all of them where every planted bug is built.
 var shrunkBugs = []string{
 	"rescue-skipped", "lost-primary",
-	"evict-before-grant", "nested-overtakes", "closing-orphan-stays-primary", "primary-marked-closing-too-late",
+	"evict-before-grant", "nested-overtakes", "closing-orphan-stays-primary",
+	"primary-marked-closing-too-late",
 	"low-priority-starves", "warm-until-closed",
 }
 
@@ -49,8 +50,8 @@ func failing(t *testing.T, dir, binary string, args ...string) (found soakFound)
 	return found
 }
 
-// A seed that fails is shrunk by itself. What is left is short, breaks the same claim by itself, replayed by
-// the same binary, and breaks nothing where the bug is not.
+// A seed that fails is shrunk by itself. What is left is short, breaks the same claim by itself,
+// replayed by the same binary, and breaks nothing where the bug is not.
 func TestPlantedBugsShrinkToAFewStepsThatBreakTheSameClaim(t *testing.T) {
 	some := shrunkBugs[:2]
 	if os.Getenv("PAGEPOOL_PLANTED") == "all" {
@@ -85,7 +86,8 @@ func shrinks(t *testing.T, binary string) {
 		shrunk++
 		replayed := failing(t, dir, binary, "replay", small)
 		if got := replayed.Violations[0].Property; got != v.Property || replayed.Steps > fewSteps {
-			t.Errorf("%s breaks %s in %d steps, want %s in %d at most", small, got, replayed.Steps, v.Property, fewSteps)
+			t.Errorf("%s breaks %s in %d steps, want %s in %d at most", small, got, replayed.Steps,
+				v.Property, fewSteps)
 		}
 		holds(t, filepath.Join(dir, small))
 		text, err := os.ReadFile(filepath.Join(dir, small))
@@ -97,8 +99,10 @@ func shrinks(t *testing.T, binary string) {
 			continue // one is enough for the command itself
 		}
 		again := failing(t, dir, binary, "shrink", whole, "-out", "again.trace")
-		if again.Violations[0].Property != v.Property || again.Steps > replayed.Steps || again.StepsBefore <= again.Steps {
-			t.Errorf("%s: shrunk with more effort, %+v, and before it was %d steps", whole, again, replayed.Steps)
+		if again.Violations[0].Property != v.Property || again.Steps > replayed.Steps ||
+			again.StepsBefore <= again.Steps {
+			t.Errorf("%s: shrunk with more effort, %+v, and before it was %d steps", whole, again,
+				replayed.Steps)
 		}
 	}
 	if shrunk == 0 {
@@ -106,7 +110,8 @@ func shrinks(t *testing.T, binary string) {
 	}
 }
 
-// holds replays a shrunk trace on the production code. A line of it that is not possible there is an answer too.
+// holds replays a shrunk trace on the production code. A line of it that is not possible there is
+// an answer too.
 func holds(t *testing.T, file string) {
 	t.Helper()
 	text, err := os.ReadFile(file)

@@ -147,8 +147,8 @@ func declared(d ast.Decl) (names []string) {
 	return names
 }
 
-// docs/claims.md has an item for each claim, and what an item names is there. A scenario stands there
-// with its sentence.
+// docs/claims.md has an item for each claim, and what an item names is there. A scenario stands
+// there with its sentence.
 func TestTidyDocumentsSayWhereEachClaimIsTested(t *testing.T) {
 	tests := testNames(t)
 	keeps := map[string]string{}
@@ -162,11 +162,13 @@ func TestTidyDocumentsSayWhereEachClaimIsTested(t *testing.T) {
 		keeps[name] = "test"
 	}
 	item := regexp.MustCompile("(?m)^- `([a-z-]+)`, ([a-z]+)\n((?:  .+\n)+)")
-	place := regexp.MustCompile("(?m)^  - (scenario|trace|test) `([^`]+)`(?:: ((?:.+)(?:\n    .+)*))?$")
+	place := regexp.MustCompile("(?m)^  - (scenario|trace|test) `([^`]+)`" +
+		"(?:: ((?:.+)(?:\n    .+)*))?$")
 	for _, m := range item.FindAllStringSubmatch(document(t, "docs/claims.md"), -1) {
 		name, by, places := m[1], m[2], m[3]
 		if keeps[name] != by {
-			t.Errorf("docs/claims.md: %s is kept by %s, or stands there twice; the code says %q", name, by, keeps[name])
+			t.Errorf("docs/claims.md: %s is kept by %s, or stands there twice; the code says %q", name, by,
+				keeps[name])
 		}
 		delete(keeps, name)
 		for _, p := range place.FindAllStringSubmatch(places, -1) {
@@ -174,7 +176,8 @@ func TestTidyDocumentsSayWhereEachClaimIsTested(t *testing.T) {
 			_, err := os.Stat("../testdata/traces/" + what + ".trace")
 			scenario := sim.ScenarioNamed(what)
 			switch {
-			case kind == "scenario" && scenario == nil, kind == "trace" && err != nil, kind == "test" && !tests[what]:
+			case kind == "scenario" && scenario == nil, kind == "trace" && err != nil, kind == "test" &&
+				!tests[what]:
 				t.Errorf("docs/claims.md: %s: no %s %s", name, kind, what)
 			case kind == "scenario" && says != scenario.Says:
 				t.Errorf("docs/claims.md: %s: the sentence of %s is %q", name, what, scenario.Says)
@@ -203,8 +206,8 @@ func testNames(t *testing.T) map[string]bool {
 	return tests
 }
 
-// A race is told by its sentence: where a document names a scenario that is called after a race, the
-// scenario's sentence follows.
+// A race is told by its sentence: where a document names a scenario that is called after a race,
+// the scenario's sentence follows.
 func TestTidyDocumentsTellARaceByItsSentence(t *testing.T) {
 	race := regexp.MustCompile(`\b[A-Z]-[0-9]+[a-z]?\b`)
 	for _, path := range markdownFiles(t) {
@@ -226,7 +229,8 @@ func markdownFiles(t *testing.T) (paths []string) {
 		switch {
 		case err != nil:
 			return err
-		case d.IsDir() && path != ".." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "node_modules"):
+		case d.IsDir() && path != ".." &&
+			(strings.HasPrefix(d.Name(), ".") || d.Name() == "node_modules"):
 			return filepath.SkipDir
 		case d.IsDir() || filepath.Ext(path) != ".md":
 			return nil
@@ -244,7 +248,8 @@ func markdownFiles(t *testing.T) (paths []string) {
 	return paths
 }
 
-// ARCHITECTURE.md is short, and tells the life of a request in fifteen lines that name no file twice.
+// ARCHITECTURE.md is short, and tells the life of a request in fifteen lines that name no file
+// twice.
 func TestTidyArchitectureIsShort(t *testing.T) {
 	text := document(t, "ARCHITECTURE.md")
 	if lines := strings.Count(text, "\n"); lines > 150 {
@@ -291,8 +296,8 @@ func TestTidyDocumentsLinkToWhatIsThere(t *testing.T) {
 // wide is the beginning of a line that has to stay in one piece: a test runs it as it stands.
 const wide = "seq 16 | parallel "
 
-// Documents are read in a terminal: lines have at most 100 columns, and rows of tables short cells. What a
-// command prints is as wide as it is.
+// Documents are read in a terminal: lines have at most 100 columns, and rows of tables short cells.
+// What a command prints is as wide as it is.
 func TestTidyDocumentsAreNarrow(t *testing.T) {
 	const columns, cellColumns = 100, 110
 	for _, path := range markdownFiles(t) {
@@ -319,11 +324,12 @@ func TestTidyDocumentsAreNarrow(t *testing.T) {
 	}
 }
 
-// What README and the documentation of package pool show is compiled: every line of their Go stands in
-// an example of the driver.
+// What README and the documentation of package pool show is compiled: every line of their Go stands
+// in an example of the driver.
 func TestTidyTheCodeOfREADMEIsCompiled(t *testing.T) {
 	readme, doc := document(t, "README.md"), document(t, "pool/doc.go")
-	example := document(t, "pool/chrome/example_test.go") + document(t, "pool/chrome/example_service_test.go")
+	example := document(t, "pool/chrome/example_test.go") +
+		document(t, "pool/chrome/example_service_test.go")
 	compiled := map[string]bool{}
 	for line := range strings.Lines(example) {
 		compiled[strings.TrimSpace(line)] = true

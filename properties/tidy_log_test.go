@@ -34,8 +34,8 @@ var logLevels = map[string]string{
 	"LevelDebug": "DEBUG", "LevelInfo": "INFO", "LevelWarn": "WARN", "LevelError": "ERROR",
 }
 
-// The log of the product is an interface: its messages and keys are constant, and the page for operators
-// has a row for each.
+// The log of the product is an interface: its messages and keys are constant, and the page for
+// operators has a row for each.
 func TestTidyLogLinesAreConstantAndDocumented(t *testing.T) {
 	lines := map[string]logLine{}
 	attrs := diagnosisKeys(t)
@@ -69,7 +69,9 @@ func TestTidyLogLinesAreConstantAndDocumented(t *testing.T) {
 	}
 	page := operatingPage(t)
 	documented := map[string]logLine{}
-	for _, m := range regexp.MustCompile("(?m)^\\| `([^`]+)` \\| (DEBUG|INFO|WARN|ERROR) \\| ([a-z_ ]*) \\|").FindAllStringSubmatch(page, -1) {
+	for _, m := range regexp.MustCompile(
+		"(?m)^\\| `([^`]+)` \\| (DEBUG|INFO|WARN|ERROR) \\| ([a-z_ ]*) \\|").FindAllStringSubmatch(page,
+		-1) {
 		documented[m[1]] = logLine{m[2], strings.Fields(m[3])}
 	}
 	keys := map[string]bool{}
@@ -79,7 +81,8 @@ func TestTidyLogLinesAreConstantAndDocumented(t *testing.T) {
 		slices.Sort(row.keys)
 		line.keys = slices.Compact(line.keys)
 		if !ok || row.level != line.level || !slices.Equal(row.keys, line.keys) {
-			t.Errorf("%q: the code says %s %v, the page for operators %s %v", message, line.level, line.keys, row.level, row.keys)
+			t.Errorf("%q: the code says %s %v, the page for operators %s %v", message, line.level, line.keys,
+				row.level, row.keys)
 		}
 		for _, key := range line.keys {
 			keys[key] = true

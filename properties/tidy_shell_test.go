@@ -28,7 +28,8 @@ func TestTidyTheShellBranchesOnTheCoreOnlyWhereListed(t *testing.T) {
 			if fn, ok := d.(*ast.FuncDecl); ok && fn.Body != nil && branchesOnCore(fn.Body) {
 				found[fn.Name.Name] = true
 				if shellBranches[fn.Name.Name] == "" {
-					t.Errorf("%s: %s branches on what the core knows; let the core decide, or list it with a reason",
+					t.Errorf("%s: %s branches on what the core knows; let the core decide, or list it with a "+
+						"reason",
 						f.files.Position(fn.Pos()), fn.Name.Name)
 				}
 			}

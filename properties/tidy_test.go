@@ -54,7 +54,8 @@ func goFiles(t *testing.T) []goFile {
 			return err
 		}
 		relative, err := filepath.Rel("..", path)
-		found = append(found, goFile{filepath.ToSlash(relative), strings.HasSuffix(path, "_test.go"), syntax, files})
+		found = append(found, goFile{filepath.ToSlash(relative), strings.HasSuffix(path, "_test.go"),
+			syntax, files})
 		return err
 	})
 	if err != nil {
@@ -79,7 +80,9 @@ var importRules = []struct {
 		"users' tests have the fake browser, and nothing else of the simulation"},
 	{"pool/core/", "", regexp.MustCompile(`\.`),
 		"the core is pure, and imports the standard library only"},
-	{"pool/core/", "", regexp.MustCompile(`^(sync|sync/.*|math/rand|math/rand/.*|context|os|net|net/.*|runtime|unsafe)$`),
+	{
+		"pool/core/", "", regexp.MustCompile(
+			`^(sync|sync/.*|math/rand|math/rand/.*|context|os|net|net/.*|runtime|unsafe)$`),
 		"the core blocks on nothing, draws nothing and touches nothing outside"},
 	{"pool/trace/", "", regexp.MustCompile(`^` + module + `/pool($|/[^c]|/chrome)`),
 		"a trace is the text of the core, and of nothing else"},
@@ -97,11 +100,17 @@ var importRules = []struct {
 		"the specification is a second opinion, and does not see the first"},
 	{"pool/canon/", "", regexp.MustCompile(`^` + module + `/pool($|/[^c]|/chrome)`),
 		"a hash is of the facts, and of nothing else"},
-	{"sim/search/", "", regexp.MustCompile(`^` + module + `/(pool|properties|cmd|sim$|sim/[^s]|sim/s[^c])`),
+	{
+		"sim/search/", "", regexp.MustCompile(`^` + module +
+			`/(pool|properties|cmd|sim$|sim/[^s]|sim/s[^c])`),
 		"the search engine knows nothing of tabs"},
-	{"sim/spec/", "", regexp.MustCompile(`^` + module + `/(sim|pool$|pool/trace|pool/chrome|pool/metrics)`),
+	{
+		"sim/spec/", "", regexp.MustCompile(`^` + module +
+			`/(sim|pool$|pool/trace|pool/chrome|pool/metrics)`),
 		"the specification knows the facts of a pool, and not who simulates it"},
-	{"sim/traffic/", "", regexp.MustCompile(`^` + module + `/(pool|sim/(replay|shrink|follow|live|search))$`),
+	{
+		"sim/traffic/", "", regexp.MustCompile(`^` + module +
+			`/(pool|sim/(replay|shrink|follow|live|search))$`),
 		"traffic brings the callers of a world, and knows no trace"},
 	{"sim/replay/", "", regexp.MustCompile(`^` + module + `/(pool|sim/(traffic|shrink|follow|live))$`),
 		"a trace says who comes, so no profile has to"},
@@ -116,7 +125,8 @@ var importRules = []struct {
 func TestTidyImports(t *testing.T) {
 	for _, f := range goFiles(t) {
 		for _, rule := range importRules {
-			if !strings.HasPrefix(f.path, rule.in) || rule.notIn != "" && strings.HasPrefix(f.path, rule.notIn) || f.test && rule.in != "" {
+			if !strings.HasPrefix(f.path, rule.in) ||
+				rule.notIn != "" && strings.HasPrefix(f.path, rule.notIn) || f.test && rule.in != "" {
 				continue
 			}
 			if f.test && strings.HasPrefix(f.path, "properties/") {
@@ -149,7 +159,9 @@ func TestTidyCoreIsPure(t *testing.T) {
 			case *ast.SelectStmt, *ast.SendStmt, *ast.ChanType:
 				bad = "uses a channel"
 			case *ast.SelectorExpr:
-				if x, ok := n.X.(*ast.Ident); ok && x.Name == "time" && slices.Contains([]string{"Now", "Since", "Until", "After", "AfterFunc", "Sleep", "NewTimer", "Tick", "NewTicker"}, n.Sel.Name) {
+				if x, ok := n.X.(*ast.Ident); ok && x.Name == "time" &&
+					slices.Contains([]string{"Now", "Since", "Until", "After", "AfterFunc", "Sleep", "NewTimer",
+						"Tick", "NewTicker"}, n.Sel.Name) {
 					bad = "reads a clock"
 				}
 			case *ast.MapType:

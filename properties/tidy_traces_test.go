@@ -17,7 +17,8 @@ func TestTidyTheTracePageHasEveryVerb(t *testing.T) {
 	unknown := []trace.Word{{Text: "fly"}}
 	_, events := trace.ParseEvent(unknown, new(replay.Keys))
 	_, effects := trace.ParsePattern(unknown, new(replay.Keys))
-	verbs := []string{replay.WedgeVerb, replay.LoopVerb, replay.SilenceVerb, replay.HangVerb, replay.UnhangVerb}
+	verbs := []string{replay.WedgeVerb, replay.LoopVerb, replay.SilenceVerb, replay.HangVerb,
+		replay.UnhangVerb}
 	for _, err := range []error{events, effects} {
 		_, list, found := strings.Cut(err.Error(), "the verbs are ")
 		if !found {

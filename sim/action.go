@@ -21,13 +21,15 @@ const (
 	LaunchFails
 	Hangs // an operation does not answer from now on
 	CloseHangs
-	Twice      // an answer comes a second time
-	Late       // a deadline is faster than an answer that can still come
-	Crashes    // a page dies
-	Wedges     // a page stops answering
-	Loops      // a page stops answering, until it is rescued
-	Doubts     // a probe, a rescue or a reset fails, or a session that is to end or to begin
-	Leaves     // a holder leaves something that no end of a session undoes, or a page that does not navigate any more
+	Twice   // an answer comes a second time
+	Late    // a deadline is faster than an answer that can still come
+	Crashes // a page dies
+	Wedges  // a page stops answering
+	Loops   // a page stops answering, until it is rescued
+	Doubts  // a probe, a rescue or a reset fails, or a session that is to end or to begin
+	// a holder leaves something that no end of a session undoes, or a page that does not navigate any
+	// more
+	Leaves
 	Silences   // the browser answers nothing any more
 	Deaths     // the browser dies
 	GivesUp    // a caller gives up, where its instruction allows it
@@ -100,7 +102,9 @@ func (w *World) Actions(buffer []Action) []Action {
 		}
 	}
 	out = w.turns(out)
-	w.deadlines = slices.DeleteFunc(w.core.Deadlines(w.deadlines[:0]), func(d core.Deadline) bool { return d.At >= never })
+	w.deadlines = slices.DeleteFunc(w.core.Deadlines(w.deadlines[:0]), func(d core.Deadline) bool {
+		return d.At >= never
+	})
 	for i := range w.deadlines {
 		if d := &w.deadlines[i]; !w.deviates(&d.Event) {
 			out = append(out, Action{kind: deadlineFires, event: d.Event})
@@ -108,7 +112,8 @@ func (w *World) Actions(buffer []Action) []Action {
 	}
 	for i := range w.fake.Operations {
 		if w.fake.Operations[i].Echo {
-			out = append(out, Action{kind: operationAnswers, outcome: w.fake.Operations[i].Outcome, index: int32(i)})
+			out = append(out, Action{kind: operationAnswers, outcome: w.fake.Operations[i].Outcome,
+				index: int32(i)})
 		}
 	}
 	if w.faults > 0 {
@@ -120,7 +125,8 @@ func (w *World) Actions(buffer []Action) []Action {
 // deviates says whether it is a fault that a deadline fires now: what it waits for can still come.
 func (w *World) deviates(e *core.Event) bool {
 	switch e.Kind {
-	case core.RetryDue, core.RelaunchDue, core.ContractDue, core.BrowserWorn, core.CheckDue, core.FreezeDue, core.IdleDue:
+	case core.RetryDue, core.RelaunchDue, core.ContractDue, core.BrowserWorn, core.CheckDue,
+		core.FreezeDue, core.IdleDue:
 		return false
 	case core.Expired:
 		i, ok := w.ownerOf(uint64(e.Request))
@@ -144,8 +150,8 @@ func (w *World) deviates(e *core.Event) bool {
 	return false
 }
 
-// turns appends what becomes of what tabs share, without a fault: a flood ends, a helper that has died
-// is started again, and a check kills one that hangs.
+// turns appends what becomes of what tabs share, without a fault: a flood ends, a helper that has
+// died is started again, and a check kills one that hangs.
 func (w *World) turns(out []Action) []Action {
 	for i := range w.fake.Browsers {
 		b := &w.fake.Browsers[i]
@@ -175,7 +181,8 @@ func (w *World) releasable(b core.BrowserID) bool {
 		c := &w.clients[i]
 		for n := range c.leases[:c.held] {
 			t := w.fake.Tab(c.leases[n].tab)
-			if t != nil && t.Browser == b && !c.leases[n].ended && (c.state == ready || c.state == unwinding) {
+			if t != nil && t.Browser == b && !c.leases[n].ended &&
+				(c.state == ready || c.state == unwinding) {
 				return true
 			}
 		}
@@ -214,14 +221,17 @@ func (w *World) deviations(out []Action) []Action {
 			add(Action{kind: operationAnswers, outcome: fakebrowser.Fails, index: index}, LaunchFails)
 		case fakebrowser.Open:
 			add(Action{kind: operationAnswers, outcome: fakebrowser.Fails, index: index}, OpenFails)
-			add(Action{kind: operationAnswers, outcome: fakebrowser.FailsAnyway, index: index}, OpenFailsLeaving)
-		case fakebrowser.Probe, fakebrowser.Rescue, fakebrowser.Reset, fakebrowser.EndSession, fakebrowser.BeginSession:
+			add(Action{kind: operationAnswers, outcome: fakebrowser.FailsAnyway, index: index},
+				OpenFailsLeaving)
+		case fakebrowser.Probe, fakebrowser.Rescue, fakebrowser.Reset, fakebrowser.EndSession,
+			fakebrowser.BeginSession:
 			add(Action{kind: operationAnswers, outcome: fakebrowser.Fails, index: index}, Doubts)
 		case fakebrowser.Check, fakebrowser.Freeze:
 			add(Action{kind: operationAnswers, outcome: fakebrowser.Fails, index: index}, Doubts)
 		case fakebrowser.Close, fakebrowser.CloseContext:
 			add(Action{kind: operationAnswers, outcome: fakebrowser.Fails, index: index}, CloseFails)
-			add(Action{kind: operationAnswers, outcome: fakebrowser.FailsAnyway, index: index}, CloseFailsAnyway)
+			add(Action{kind: operationAnswers, outcome: fakebrowser.FailsAnyway, index: index},
+				CloseFailsAnyway)
 		case fakebrowser.Kill:
 			add(Action{kind: operationAnswers, outcome: fakebrowser.Fails, index: index}, KillFails)
 		}
@@ -361,7 +371,8 @@ func (w *World) Label(a *Action) string {
 	switch a.kind {
 	case operationAnswers:
 		o := &w.fake.Operations[a.index]
-		return o.String() + [...]string{" works", " fails", " fails, and has worked"}[a.outcome] + w.twiceWord(a)
+		return o.String() + [...]string{" works", " fails", " fails, and has worked"}[a.outcome] +
+			w.twiceWord(a)
 	case operationHangs:
 		text := w.fake.Operations[a.index].String() + " hangs"
 		if a.made {
@@ -399,7 +410,8 @@ func (w *World) Label(a *Action) string {
 	case timePasses:
 		return "time passes"
 	case partTurns:
-		return a.part.String() + " of browser b" + strconv.Itoa(int(w.fake.Browsers[a.index].ID)) + " is " + a.health.String()
+		return a.part.String() + " of browser b" + strconv.Itoa(int(w.fake.Browsers[a.index].ID)) +
+			" is " + a.health.String()
 	default:
 		return "browser b" + strconv.Itoa(int(w.fake.Browsers[a.index].ID)) + " dies"
 	}
@@ -416,7 +428,8 @@ func (w *World) twiceWord(a *Action) string {
 }
 
 var verbWords = [...]string{
-	End: "ends", Get: "gets", Hold: "holds on", Draw: "has its page drawn", Wedge: "wedges its page", Loop: "has its page loop", Crash: "crashes its page",
+	End: "ends", Get: "gets", Hold: "holds on", Draw: "has its page drawn", Wedge: "wedges its page",
+	Loop: "has its page loop", Crash: "crashes its page",
 	Sit: "sits", Release: "releases", ReleaseTwice: "releases twice", Discard: "discards",
 	DiscardWedged: "discards a wedged page", AbandonLate: "gives up too late", Dispose: "disposes",
 	WarmUp: "warms", Recycle: "recycles", Sweep: "sweeps", ClosePool: "closes the pool",

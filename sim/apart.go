@@ -71,7 +71,8 @@ func stepHash(pool uint64, before *core.Facts, e core.Event) uint64 {
 	for i := range before.Tabs {
 		t := &before.Tabs[i]
 		tab += flag(t.State != 0 && t.ID < e.Tab, 0)
-		answers |= flag(t.State != 0 && t.ID == e.Tab, 0) | flag(t.State != 0 && t.ID == e.Tab && t.Number == e.Operation, 1)
+		answers |= flag(t.State != 0 && t.ID == e.Tab, 0) | flag(t.State != 0 && t.ID == e.Tab &&
+			t.Number == e.Operation, 1)
 	}
 	for i := range before.Contexts {
 		c := &before.Contexts[i]
@@ -83,8 +84,10 @@ func stepHash(pool uint64, before *core.Facts, e core.Event) uint64 {
 		browser += flag(b.ID < e.Browser, 0)
 		answers |= flag(b.ID == e.Browser, 3)
 	}
-	answers |= flag(e.Tab != 0, 4) | flag(e.Context != 0, 5) | flag(e.Browser != 0, 6) | flag(e.Operation != 0, 7)
-	e.Tab, e.Context, e.Browser, e.Operation = core.TabID(tab), core.ContextID(context), core.BrowserID(browser), 0
+	answers |= flag(e.Tab != 0, 4) | flag(e.Context != 0, 5) | flag(e.Browser != 0,
+		6) | flag(e.Operation != 0, 7)
+	e.Tab, e.Context, e.Browser, e.Operation = core.TabID(tab), core.ContextID(context),
+		core.BrowserID(browser), 0
 	return hashStep(mix(pool, answers), 0, &e, nil)
 }
 

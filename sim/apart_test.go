@@ -27,8 +27,10 @@ func TestClaimsCheckedOnceAStateFindTheSame(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if apart.Sum != every.Sum || apart.Transitions != every.Transitions || apart.Verdict != every.Verdict || apart.Violation != nil {
-			t.Errorf("%s: %+v, and with every claim on every transition %+v", s.Name, apart.Result, every.Result)
+		if apart.Sum != every.Sum || apart.Transitions != every.Transitions ||
+			apart.Verdict != every.Verdict || apart.Violation != nil {
+			t.Errorf("%s: %+v, and with every claim on every transition %+v", s.Name, apart.Result,
+				every.Result)
 		}
 	}
 }
@@ -56,7 +58,8 @@ func stepsOf(t *testing.T, s *Scenario, walks int) (steps []*taken) {
 			steps = append(steps, k)
 		}
 		source := scheduler.NewRandom(uint64(seed), 1)
-		for actions := w.Actions(nil); len(actions) > 0 && w.violation == nil && w.steps < 60; actions = w.Actions(actions[:0]) {
+		for actions := w.Actions(nil); len(actions) > 0 && w.violation == nil &&
+			w.steps < 60; actions = w.Actions(actions[:0]) {
 			w.Do(&actions[source.Choose(len(actions))])
 		}
 	}
@@ -82,7 +85,8 @@ func TestClaimsLookAtNoMoreOfAStepThanTheySay(t *testing.T) {
 	if os.Getenv("PAGEPOOL_CLAIMS") == "all" {
 		samples = 10_000
 	}
-	seen := make([]uint64, len(spec.Invariants)) // by claim: which single things it was seen to look at
+	// by claim: which single things it was seen to look at
+	seen := make([]uint64, len(spec.Invariants))
 	missed := uint64(0)
 	for _, s := range Scenarios {
 		steps := stepsOf(t, s, 4)
@@ -92,7 +96,8 @@ func TestClaimsLookAtNoMoreOfAStepThanTheySay(t *testing.T) {
 			pick := func() *taken { return steps[random.IntN(len(steps))] }
 			of := pick()
 			mixed := spec.Transition{
-				Before: &of.before, After: &of.after, Event: of.event, Effects: of.effects, Ledger: &of.ledger, Scratch: &scratch,
+				Before: &of.before, After: &of.after, Event: of.event, Effects: of.effects, Ledger: &of.ledger,
+				Scratch: &scratch,
 			}
 			switch random.IntN(5) {
 			case 0:
@@ -109,7 +114,8 @@ func TestClaimsLookAtNoMoreOfAStepThanTheySay(t *testing.T) {
 			var ledger spec.Ledger
 			ledger.CopyFrom(mixed.Ledger)
 			ledger.Feed(&of.after.Settings, of.after.Now, core.Event{}, nil)
-			alone, _, ok := broken(&spec.Transition{Before: &of.after, After: &of.after, Ledger: &ledger, Scratch: &scratch})
+			alone, _, ok := broken(&spec.Transition{Before: &of.after, After: &of.after, Ledger: &ledger,
+				Scratch: &scratch})
 			all, step, also := broken(&mixed)
 			if !ok || !also {
 				continue
@@ -122,7 +128,8 @@ func TestClaimsLookAtNoMoreOfAStepThanTheySay(t *testing.T) {
 				}
 				if looks == 0 && missed&(1<<i) == 0 {
 					missed |= 1 << i
-					t.Errorf("%s: %s breaks in a step that has nothing it looks at: %x, %+v, %+v", s.Name, v.Name, step, mixed.Event, mixed.Effects)
+					t.Errorf("%s: %s breaks in a step that has nothing it looks at: %x, %+v, %+v", s.Name, v.Name,
+						step, mixed.Event, mixed.Effects)
 				}
 				if looks&(looks-1) == 0 {
 					seen[i] |= looks

@@ -12,16 +12,20 @@ type Claim struct{ Name, Says string }
 // spec.Invariants.
 var Claims = []Claim{
 	{"answered", "Every request is granted, refused or abandoned in the end."},
-	{"bounded-recovery", "After a wedged render, full capacity is back within MaxLease + RescueTimeout + CloseTimeout + KillTimeout."},
-	{"nested-progress", "While root leases are held by pages that wait for nested requests, some nested request always gets a tab."},
-	{"refilled", "With nobody waiting and no lease held the standby target is met again, whatever failed before."},
+	{"bounded-recovery", "After a wedged render, full capacity is back within MaxLease + " +
+		"RescueTimeout + CloseTimeout + KillTimeout."},
+	{"nested-progress", "While root leases are held by pages that wait for nested requests, some " +
+		"nested request always gets a tab."},
+	{"refilled", "With nobody waiting and no lease held the standby target is met again, whatever " +
+		"failed before."},
 	{"contracted", "An idle pool returns to MinPages."},
 	{"progress", "Time goes on: what happens at one instant comes to an end."},
 }
 
 // LiveClaims are what is checked of a pool on a real browser, besides the invariants and Claims.
 var LiveClaims = []Claim{
-	{"same-state", "The recorded events, fed to a second core, give back the very state that the pool is in."},
+	{"same-state", "The recorded events, fed to a second core, give back the very state that the " +
+		"pool is in."},
 	{"inclusion", "Whatever the real browser does, the fake browser can do."},
 }
 

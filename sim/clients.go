@@ -14,24 +14,26 @@ import (
 type Verb uint8
 
 const (
-	End           Verb = iota // the program is over; what is still held is released
-	Get                       // asks for a page of Affinity and waits for it, Lasting at most (0: for ever)
-	Hold                      // keeps the page for Lasting; in untimed worlds, a step without effect
-	Draw                      // has the page drawn, in untimed worlds; where that hangs, it sits
-	Wedge                     // the page held last stops answering, for ever
-	Loop                      // the page held last stops answering, until it is rescued
-	Crash                     // the renderer of the page held last dies
-	Sit                       // holds until the lease is ended by somebody else
-	Release                   // gives the page held last back
-	ReleaseTwice              // the same, and once more
-	Discard                   // gives it back as spoiled
-	DiscardWedged             // gives it back as not answering
-	AbandonLate               // gives up the request of the page held last, which was answered long ago
-	Dispose                   // disposes of Affinity, and waits Lasting at most unless NoWait; Retain keeps its primary
-	WarmUp                    // waits until the standby target is met, Lasting at most
-	Recycle                   // has the browser replaced, and waits for that, Lasting at most
-	Sweep                     // evicts what has been idle for Lasting
-	ClosePool                 // closes the pool and waits; after Lasting its leases are revoked
+	End Verb = iota // the program is over; what is still held is released
+	// asks for a page of Affinity and waits for it, Lasting at most (0: for ever)
+	Get
+	Hold          // keeps the page for Lasting; in untimed worlds, a step without effect
+	Draw          // has the page drawn, in untimed worlds; where that hangs, it sits
+	Wedge         // the page held last stops answering, for ever
+	Loop          // the page held last stops answering, until it is rescued
+	Crash         // the renderer of the page held last dies
+	Sit           // holds until the lease is ended by somebody else
+	Release       // gives the page held last back
+	ReleaseTwice  // the same, and once more
+	Discard       // gives it back as spoiled
+	DiscardWedged // gives it back as not answering
+	AbandonLate   // gives up the request of the page held last, which was answered long ago
+	// disposes of Affinity, and waits Lasting at most unless NoWait; Retain keeps its primary
+	Dispose
+	WarmUp    // waits until the standby target is met, Lasting at most
+	Recycle   // has the browser replaced, and waits for that, Lasting at most
+	Sweep     // evicts what has been idle for Lasting
+	ClosePool // closes the pool and waits; after Lasting its leases are revoked
 )
 
 // Instruction is one step of a client's program.
@@ -59,13 +61,14 @@ type Program [programLength]Instruction
 type clientState uint8
 
 const (
-	absent    clientState = iota // an unused slot
-	ready                        // its next instruction can run
-	holding                      // timed: keeps its page until its timer
-	sitting                      // waits for its lease to be ended
-	waiting                      // its request has not been answered
-	calling                      // its Dispose, WarmUp or ClosePool has not been answered
-	unwinding                    // something ended before its time: it gives up and releases what is left
+	absent  clientState = iota // an unused slot
+	ready                      // its next instruction can run
+	holding                    // timed: keeps its page until its timer
+	sitting                    // waits for its lease to be ended
+	waiting                    // its request has not been answered
+	calling                    // its Dispose, WarmUp or ClosePool has not been answered
+	// something ended before its time: it gives up and releases what is left
+	unwinding
 	done
 )
 
@@ -185,7 +188,9 @@ const askAgain = 100 * Milliseconds
 // hangs says whether the work on a page waits for something that all tabs of its browser share. It
 // may do so until its lease reaches its limit.
 func (w *World) hangs(l *lease) bool {
-	i := slices.IndexFunc(w.core.Tabs, func(t core.Tab) bool { return t.ID == l.tab && t.Holder == l.request })
+	i := slices.IndexFunc(w.core.Tabs, func(t core.Tab) bool {
+		return t.ID == l.tab && t.Holder == l.request
+	})
 	if i < 0 || w.core.Tabs[i].MaxLease < 0 || w.healing {
 		return false
 	}
@@ -289,7 +294,8 @@ func (w *World) giveBack(i int, verb Verb) {
 // callPool makes a call that is not about one page.
 func (w *World) callPool(i int, in Instruction) {
 	c := &w.clients[i]
-	event := core.Event{Kind: core.Disposed, Affinity: in.Affinity, NoWait: in.NoWait, Retain: in.Retain}
+	event := core.Event{Kind: core.Disposed, Affinity: in.Affinity, NoWait: in.NoWait,
+		Retain: in.Retain}
 	switch in.Verb {
 	case WarmUp:
 		event = core.Event{Kind: core.WarmRequested}

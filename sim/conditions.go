@@ -26,23 +26,28 @@ type Faults struct {
 	ResetFails, ResetSlow, ResetHangs    int
 	EndFails, EndSlow, EndHangs          int // of the session of a lease
 	BeginFails, BeginSlow, BeginHangs    int // of the session of the next one
-	SpoilsTab, SpoilsContext             int // a holder leaves something that no end of a session undoes
-	NavigatesNoMore                      int // a page answers everything but navigations
-	LoopsLate                            int // a page begins to loop when its lease ends
-	HangsDrawing                         int // a page has its browser draw no more, drawn for each grant
-	FloodsPipe                           int // a page takes up the pipe of its browser for a while, likewise
+	// a holder leaves something that no end of a session undoes
+	SpoilsTab, SpoilsContext int
+	NavigatesNoMore          int // a page answers everything but navigations
+	LoopsLate                int // a page begins to loop when its lease ends
+	// a page has its browser draw no more, drawn for each grant
+	HangsDrawing int
+	// a page takes up the pipe of its browser for a while, likewise
+	FloodsPipe                           int
 	CheckFails, CheckSlow, CheckHangs    int // of a browser that is well
 	FreezeFails, FreezeSlow, FreezeHangs int
-	Swells                               int // a page uses more memory, drawn for each grant, where browsers are measured
-	Leaks                                int // the same of its browser
-	Twice                                int // the answer comes twice
-	Wedges, Crashes                      int // of renders, drawn when their program is made
-	Loops                                int // of the wedged renders: a rescue helps
-	SilentWedges                         int // of the wedged renders: nobody notices, and the lease expires
-	DeathsPerThousandHours               int // of the browser
-	CrashesPerThousandHours              int // of a page, whoever has it
-	SilencesPerThousandHours             int // of the browser: it answers nothing any more
-	SharedPerThousandHours               int // something that its tabs share hangs, or ends, or it is stopped and goes on
+	// a page uses more memory, drawn for each grant, where browsers are measured
+	Swells                   int
+	Leaks                    int // the same of its browser
+	Twice                    int // the answer comes twice
+	Wedges, Crashes          int // of renders, drawn when their program is made
+	Loops                    int // of the wedged renders: a rescue helps
+	SilentWedges             int // of the wedged renders: nobody notices, and the lease expires
+	DeathsPerThousandHours   int // of the browser
+	CrashesPerThousandHours  int // of a page, whoever has it
+	SilencesPerThousandHours int // of the browser: it answers nothing any more
+	// something that its tabs share hangs, or ends, or it is stopped and goes on
+	SharedPerThousandHours int
 }
 
 // Conditions are how a simulated browser behaves.
@@ -92,7 +97,8 @@ var DefaultConditions = Conditions{
 // MishapRates are how often the browser dies, a page does, the browser falls silent, and something
 // happens to what its tabs share, in a thousand hours.
 func (f *Faults) MishapRates() [4]int {
-	return [4]int{f.DeathsPerThousandHours, f.CrashesPerThousandHours, f.SilencesPerThousandHours, f.SharedPerThousandHours}
+	return [4]int{f.DeathsPerThousandHours, f.CrashesPerThousandHours, f.SilencesPerThousandHours,
+		f.SharedPerThousandHours}
 }
 
 // UntilMishap draws how long it takes until one of these happens by itself; fakebrowser.Never: none

@@ -28,8 +28,11 @@ type Exploration struct {
 	Trace     []string // the labels of the actions that lead to the violation
 	Goes      []string // liveness: the labels of what goes on for ever from there; none: nothing does
 	Recorded  int      // of a search around a run: how many lines the run has
-	Skipped   int      // how many of them cannot happen in the simulated world, in the run without deviations
-	Within    int      // of a search around a run: every run within so many deviations was visited; -1: not even the run itself
+	// how many of them cannot happen in the simulated world, in the run without deviations
+	Skipped int
+	// of a search around a run: every run within so many deviations was visited; -1: not even the run
+	// itself
+	Within int
 }
 
 // Engine are the options of the search engine that mean the same. reached counts what all workers
@@ -90,7 +93,9 @@ func ExploreFrom(start *World, name string, o ExploreOptions) (*Exploration, err
 
 // labelled takes a path, and returns the world at its end and the labels on the way.
 func labelled(start *World, path []int) (w *World, labels []string) {
-	w = search.Follow(start.Clone(), path, func(w *World, a *Action) { labels = append(labels, w.Label(a)) })
+	w = search.Follow(start.Clone(), path, func(w *World, a *Action) {
+		labels = append(labels, w.Label(a))
+	})
 	return w, labels
 }
 
@@ -158,7 +163,8 @@ func (w *World) actor(a *Action) uint64 {
 	case operationAnswers, operationHangs:
 		return n | uint64(a.outcome)<<48 | uint64(w.fake.Operations[a.index].ID)
 	case deadlineFires:
-		return n | uint64(a.event.Kind)<<40 | uint64(a.event.Tab)<<20 ^ uint64(a.event.Request)<<10 ^ uint64(a.event.Browser)<<5 ^ uint64(a.event.Context)
+		return n | uint64(a.event.Kind)<<40 | uint64(a.event.Tab)<<20 ^ uint64(
+			a.event.Request)<<10 ^ uint64(a.event.Browser)<<5 ^ uint64(a.event.Context)
 	case pageCrashes, pageWedges, pageLoops, pageSwells:
 		return n | uint64(w.fake.Tabs[a.index].ID)
 	case partTurns:

@@ -14,8 +14,10 @@ func TestWhatASearchFindsDoesNotDependOnItsWorkers(t *testing.T) {
 			if first == nil {
 				first = x
 			}
-			if x.States != first.States || x.Transitions != first.Transitions || x.Depth != first.Depth || x.Sum != first.Sum || x.Reached != first.Reached {
-				t.Errorf("%s with %d workers: %d states, sum %x; with one: %d, %x", name, workers, x.States, x.Sum, first.States, first.Sum)
+			if x.States != first.States || x.Transitions != first.Transitions || x.Depth != first.Depth ||
+				x.Sum != first.Sum || x.Reached != first.Reached {
+				t.Errorf("%s with %d workers: %d states, sum %x; with one: %d, %x", name, workers, x.States,
+					x.Sum, first.States, first.Sum)
 			}
 			if perState := float64(x.VisitedBytes) / float64(x.States); perState > 16 {
 				t.Errorf("%s: %.1f bytes for a visited state", name, perState)

@@ -103,7 +103,8 @@ func (c *Canon) clientKey(i int) uint64 {
 }
 
 func (c *Canon) hasher(p *client) (h canon.Hasher) {
-	h.Add(uint64(p.pc) | uint64(p.held)<<8 | uint64(p.state)<<16 | flag(p.late, 24) | flag(p.call != 0, 25))
+	h.Add(uint64(p.pc) | uint64(p.held)<<8 | uint64(p.state)<<16 | flag(p.late, 24) | flag(p.call != 0,
+		25))
 	return h
 }
 
@@ -162,13 +163,17 @@ func (w *World) hashFake(k *canon.Canon) {
 	}
 	for i := range f.Tabs {
 		t := &f.Tabs[i]
-		k.Tab(t.ID, t.Context).Add(flag(t.Opening, 1) | flag(t.Dead, 2) | flag(t.Wedged, 3) | flag(t.Made, 4) |
-			flag(t.Looping, 5) | flag(t.Own, 6) | flag(t.Session, 7) | flag(t.Marked, 8) | uint64(t.Left)<<9 | uint64(t.Navigation)<<12 | flag(t.Frozen, 15) | uint64(t.Memory)<<32 | 1)
+		k.Tab(t.ID, t.Context).Add(flag(t.Opening, 1) | flag(t.Dead, 2) | flag(t.Wedged, 3) | flag(t.Made,
+			4) |
+			flag(t.Looping, 5) | flag(t.Own, 6) | flag(t.Session, 7) | flag(t.Marked,
+			8) | uint64(t.Left)<<9 | uint64(t.Navigation)<<12 | flag(t.Frozen,
+			15) | uint64(t.Memory)<<32 | 1)
 	}
 	// Which of the operations was asked for first decides nothing, so they are a set.
 	for i := range f.Operations {
 		o := &f.Operations[i]
-		word := uint64(o.Kind) | flag(o.Stuck, 8) | flag(o.Echo, 9) | flag(o.Kept, 10) | flag(o.Force, 11) | 1<<13
+		word := uint64(o.Kind) | flag(o.Stuck, 8) | flag(o.Echo, 9) | flag(o.Kept, 10) | flag(o.Force,
+			11) | 1<<13
 		if o.Kind.OfPage() && w.askedLast(o) {
 			word |= 1 << 12 // it is what the page was asked last
 		}

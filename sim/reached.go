@@ -167,51 +167,64 @@ const (
 var reachNames = [reaches]string{
 	launchFailed: "launch_failed", launchSilent: "launch_silent", lateLaunch: "launch_late",
 	browserDied: "browser_died", browserCloseSilent: "browser_written_off",
-	openOverdue: "open_overdue", openSilent: "open_silent", openFailed: "open_failed", openLate: "open_late",
+	openOverdue: "open_overdue", openSilent: "open_silent", openFailed: "open_failed",
+	openLate:         "open_late",
 	openAfterDispose: "dispose_while_opening",
 	closeOverdue:     "close_overdue", closeSilent: "close_silent", closeFailed: "close_failed",
 	closeFailedAnyway: "close_failed_although_gone",
-	killed:            "killed", killFailed: "kill_failed", killSilent: "kill_silent", wedged: "wedged",
+	killed:            "killed", killFailed: "kill_failed", killSilent: "kill_silent",
+	wedged: "wedged",
 	looped: "looped", browserSilent: "browser_fell_silent", crashedInDoubt: "crashed_in_doubt",
 	probeOverdue: "probe_overdue", probeSilent: "probe_silent", probeFailed: "probe_failed",
 	rescueSilent: "rescue_silent", rescueFailed: "rescue_failed",
 	resetOverdue: "reset_overdue", resetSilent: "reset_silent", resetFailed: "reset_failed",
-	sessionEnded: "session_ended", sessionEndFailed: "session_end_failed", sessionBeginFailed: "session_begin_failed",
-	leftSomething: "lease_left_something", navigatesNoMore: "navigates_no_more",
+	sessionEnded: "session_ended", sessionEndFailed: "session_end_failed",
+	sessionBeginFailed: "session_begin_failed",
+	leftSomething:      "lease_left_something", navigatesNoMore: "navigates_no_more",
 	contextSilent: "context_silent", contextCloseFailed: "context_close_failed",
 	crashedLeased: "crashed_leased", crashedStandby: "crashed_standby", crashedIdle: "crashed_idle",
 	answeredTwice: "answered_twice", answeredLate: "answered_late",
 	closeAgain: "close_again", killBegun: "kill", lost: "lost", lostReturned: "lost_returned",
 	contextLost: "context_lost", retry: "retry", relaunch: "relaunch",
 	savedUnharmed: "suspect_answered", savedByRescue: "rescued", resetDone: "reset",
-	orphaned: "orphaned", orphanEnded: "orphan_used_again", grew: "grew", grewHigh: "grew_for_high_priority", shrank: "shrank",
-	browserWorn: "browser_worn", browserStalled: "browser_stalled", browserUnanswered: "browser_silent_lost",
-	pipeFlooded: "pipe_flooded", drawingHung: "drawing_hung", networkHung: "network_hung", storageHung: "storage_hung",
-	helperDied: "helper_died", partWentOn: "part_went_on", browserChecked: "browser_checked", browserCheckFailed: "browser_check_failed",
+	orphaned: "orphaned", orphanEnded: "orphan_used_again", grew: "grew",
+	grewHigh: "grew_for_high_priority", shrank: "shrank",
+	browserWorn: "browser_worn", browserStalled: "browser_stalled",
+	browserUnanswered: "browser_silent_lost",
+	pipeFlooded:       "pipe_flooded", drawingHung: "drawing_hung", networkHung: "network_hung",
+	storageHung: "storage_hung",
+	helperDied:  "helper_died", partWentOn: "part_went_on", browserChecked: "browser_checked",
+	browserCheckFailed: "browser_check_failed",
 	browserCheckSilent: "browser_check_silent",
 	idleClosed:         "closed_max_idle",
 	frozen:             "frozen", freezeFailed: "freeze_failed", standbyThawed: "standby_thawed",
 	drained: "drained", drainSilent: "drain_silent",
-	grantedInPrimary: "in_primary", grantedReassigned: "reassigned", grantedOwn: "made_for_it", closedStandby: "closed_standby", grantedProbed: "probed",
+	grantedInPrimary: "in_primary", grantedReassigned: "reassigned", grantedOwn: "made_for_it",
+	closedStandby: "closed_standby", grantedProbed: "probed",
 	bypassed: "bypassed", bypassUsedUp: "bypass_used_up",
-	closedContraction: "closed_contraction", closedDrain: "closed_drain", closedUnwanted: "closed_unwanted", closedSpoiled: "closed_spoiled",
-	closedDoubt: "closed_doubt", closedMemory: "closed_memory", closedBrowserMemory: "closed_browser_memory", pageSwelled: "page_swelled",
+	closedContraction: "closed_contraction", closedDrain: "closed_drain",
+	closedUnwanted: "closed_unwanted", closedSpoiled: "closed_spoiled",
+	closedDoubt: "closed_doubt", closedMemory: "closed_memory",
+	closedBrowserMemory: "closed_browser_memory", pageSwelled: "page_swelled",
 	browserLeaked: "browser_leaked", measured: "measured", contextDoubt: "orphan_doubt",
 	contextDisposed: "orphan_disposed", contextSwept: "orphan_swept", contextDrained: "orphan_drained",
 	contextOrphanRoom: "orphan_room", disposeRetain: "dispose_retain",
 	recycled: "recycled", recycleFailed: "recycle_failed",
 	grantedWarm: "warm", grantedAdopted: "adopted", grantedNested: "nested",
 	grantedOnSpare: "nested_on_spare", grantedSupplementary: "supplementary",
-	closedEviction: "closed_eviction", closedDisposal: "closed_disposal", closedDiscard: "closed_discard",
-	closedWedge: "closed_wedge", closedExpiry: "closed_expiry", closedCrash: "closed_crash",
+	closedEviction: "closed_eviction", closedDisposal: "closed_disposal",
+	closedDiscard: "closed_discard",
+	closedWedge:   "closed_wedge", closedExpiry: "closed_expiry", closedCrash: "closed_crash",
 	closedOpenFailure: "closed_open_failed", closedOpenTimeout: "closed_open_timeout",
-	closedIdleSweep: "closed_idle_sweep", closedMaxUses: "closed_max_uses", closedMaxAge: "closed_max_age",
+	closedIdleSweep: "closed_idle_sweep", closedMaxUses: "closed_max_uses",
+	closedMaxAge:  "closed_max_age",
 	refusedClosed: "refused_closed", refusedAbandoned: "refused_abandoned",
 	refusedUnavailable: "refused_browser_unavailable", refusedQueueFull: "refused_queue_full",
 	ownLimit:     "lease_own_limit",
-	leaseExpired: "lease_expired", leaseCrashed: "lease_crashed", leaseBrowserLost: "lease_browser_lost",
-	leaseRevoked:   "lease_revoked",
-	abandonWaiting: "abandon_waiting", abandonAfterGrant: "abandon_after_grant",
+	leaseExpired: "lease_expired", leaseCrashed: "lease_crashed",
+	leaseBrowserLost: "lease_browser_lost",
+	leaseRevoked:     "lease_revoked",
+	abandonWaiting:   "abandon_waiting", abandonAfterGrant: "abandon_after_grant",
 	releaseTwice: "release_twice", releaseAfterEnd: "release_after_end",
 	disposeWait: "dispose_wait", disposeNoWait: "dispose_nowait", disposeHeld: "dispose_while_held",
 	callAbandoned: "call_abandoned", warmed: "warmed", warmFailed: "warm_failed",
@@ -271,8 +284,10 @@ var eventReaches = map[core.EventKind]map[core.EffectKind]reach{
 	core.Failed: {
 		core.Launch: launchFailed, core.OpenTab: openFailed, core.CloseTab: closeFailed,
 		core.KillTab: killFailed, core.ProbeTab: probeFailed, core.RescueTab: rescueFailed,
-		core.ResetTab: resetFailed, core.EndSession: sessionEndFailed, core.BeginSession: sessionBeginFailed,
-		core.CloseContext: contextCloseFailed, core.CheckBrowser: browserCheckFailed, core.FreezeTab: freezeFailed,
+		core.ResetTab: resetFailed, core.EndSession: sessionEndFailed,
+		core.BeginSession: sessionBeginFailed,
+		core.CloseContext: contextCloseFailed, core.CheckBrowser: browserCheckFailed,
+		core.FreezeTab: freezeFailed,
 	},
 	core.Silent: {
 		core.Launch: launchSilent, core.CloseBrowser: browserCloseSilent, core.OpenTab: openSilent,
@@ -302,8 +317,9 @@ var closeReaches = [...]reach{
 	core.Wedge: closedWedge, core.Expiry: closedExpiry, core.Crash: closedCrash,
 	core.OpenFailure: closedOpenFailure, core.OpenTimeout: closedOpenTimeout,
 	core.IdleSweep: closedIdleSweep, core.MaxUses: closedMaxUses, core.MaxAge: closedMaxAge,
-	core.Contraction: closedContraction, core.Drain: closedDrain, core.Unwanted: closedUnwanted, core.Spoiled: closedSpoiled,
-	core.Doubt: closedDoubt, core.Memory: closedMemory, core.BrowserMemory: closedBrowserMemory,
+	core.Contraction: closedContraction, core.Drain: closedDrain, core.Unwanted: closedUnwanted,
+	core.Spoiled: closedSpoiled,
+	core.Doubt:   closedDoubt, core.Memory: closedMemory, core.BrowserMemory: closedBrowserMemory,
 }
 
 var contextReaches = map[core.Reason]reach{
@@ -337,162 +353,3 @@ var byEvent = func() (table [core.EventKinds][core.EffectKinds]uint8) {
 	}
 	return table
 }()
-
-// count notes what one step reached.
-func (w *World) count(event core.Event, effects []core.Effect) {
-	r := w.reached
-	if n := byEvent[event.Kind][event.Of]; n > 0 {
-		r[n-1]++
-	}
-	switch {
-	case event.Kind == core.Requested:
-		if event.MaxLease != 0 {
-			r[ownLimit]++
-		}
-	case event.Kind == core.Disposed:
-		w.countDisposal(event)
-	case event.Is(core.Silent, core.KillTab):
-		if t, ok := w.core.Tab(event.Tab); ok && t.State == core.Lost {
-			r[lost]++
-		}
-	}
-	w.countSize(event)
-	for i := range effects {
-		switch e := &effects[i]; e.Kind {
-		case core.Grant:
-			w.countGrant(e)
-		case core.Refuse:
-			r[refuseReaches[e.Reason]]++
-		case core.EndLease:
-			r[endReaches[e.Reason]]++
-		case core.CloseTab:
-			r[closeReaches[e.Reason]]++
-			if e.Reason == core.Eviction && e.Affinity == 0 {
-				r[closedStandby]++
-			}
-		case core.CloseAgain:
-			r[closeAgain]++
-			if event.Is(core.Done, core.OpenTab) || event.Is(core.Failed, core.OpenTab) {
-				r[openLate]++
-			}
-		case core.KillTab:
-			r[killBegun]++
-		case core.CloseContext:
-			if e.Reason != core.ReasonNone {
-				r[contextReaches[e.Reason]]++
-			}
-		case core.CloseBrowser:
-			if event.Is(core.Done, core.Launch) && event.Browser == e.Browser {
-				r[lateLaunch]++
-			} else if !w.core.Closing() && event.Kind != core.DrainSilent && !event.Is(core.Silent, core.Ping) {
-				r[drained]++
-			}
-		case core.FinishRecycle:
-			if e.Reason == core.ReasonNone {
-				r[recycled]++
-			} else {
-				r[recycleFailed]++
-			}
-		case core.FinishWarm:
-			if e.Reason == core.ReasonNone {
-				r[warmed]++
-			} else {
-				r[warmFailed]++
-			}
-		case core.FinishClose:
-			r[poolClosed]++
-		case core.Forget:
-			r[forgotten]++
-		case core.ProbeTab:
-			if e.Affinity == 0 {
-				r[standbyThawed]++
-			}
-		}
-	}
-}
-
-func (w *World) countGrant(e *core.Effect) {
-	r := w.reached
-	r[[...]reach{core.Warm: grantedWarm, core.Adopted: grantedAdopted, core.InPrimary: grantedInPrimary, core.Reassigned: grantedReassigned}[e.How]]++
-	if w.core.Affinities[e.Affinity].Own && e.How == core.InPrimary {
-		r[grantedOwn]++
-	}
-	if e.Waits.Probe > 0 {
-		r[grantedProbed]++
-	}
-	if b := w.core.Bypassed(); b > 0 {
-		r[bypassed]++
-	}
-	if w.core.Exhausted() > 0 {
-		r[bypassUsedUp]++
-	}
-	t, _ := w.core.Tab(e.Tab)
-	if !t.Primary {
-		r[grantedSupplementary]++
-	}
-	if t.Class == core.Nested {
-		r[grantedNested]++
-		if w.core.Permits() <= 0 {
-			r[grantedOnSpare]++
-		}
-	}
-}
-
-func (w *World) countDisposal(event core.Event) {
-	r := w.reached
-	if event.Retain {
-		r[disposeRetain]++
-	}
-	if event.NoWait {
-		r[disposeNoWait]++
-	} else {
-		r[disposeWait]++
-	}
-	if w.core.Count(core.Opening) > 0 {
-		r[openAfterDispose]++
-	}
-	for i := range w.clients {
-		c := &w.clients[i]
-		if c.held > 0 && c.leases[0].tab != 0 && w.programs[i][0].Affinity == event.Affinity {
-			r[disposeHeld]++
-			return
-		}
-	}
-}
-
-// countProbe notes the answer of a page, by why it was asked.
-func (w *World) countProbe(id core.TabID) {
-	t, ok := w.core.Tab(id)
-	switch {
-	case !ok || t.State != core.Probing || !t.Suspect:
-	case t.Rescued:
-		w.reached[savedByRescue]++
-	default:
-		w.reached[savedUnharmed]++
-	}
-}
-
-// countSize notes what a step did to the pool's size and to its orphans.
-func (w *World) countSize(event core.Event) {
-	r := w.reached
-	if w.unchecked {
-		return // what was before is not known
-	}
-	switch before, after := int(w.before.Capacity), int(w.core.Capacity); {
-	case after > before && after > w.core.Settings.Unreserved():
-		r[grewHigh]++
-	case after > before:
-		r[grew]++
-	case after < before:
-		r[shrank]++
-	}
-	switch before, after := w.before.Orphans(), w.core.Orphans(); {
-	case after > before:
-		r[orphaned]++
-	case after < before && event.Kind != core.BrowserGone:
-		r[orphanEnded]++
-	}
-	if event.Is(core.Silent, core.CloseContext) && w.core.LostContexts() > w.before.LostContexts() {
-		r[contextLost]++
-	}
-}

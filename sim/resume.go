@@ -17,7 +17,8 @@ func (s *Scenario) WorldFrom(from *World) (*World, error) {
 	w := &World{plain: plain{
 		closer: -1, nextArrival: never, nextMishap: never, faults: int8(s.Faults), now: from.now,
 		reached: new(Reached), scratch: new(scratch),
-		fixed: &fixed{chance: Chance{scheduler.Default{}}, conditions: &DefaultConditions, menu: s.Menu, tick: s.Tick, only: s.Only, observe: s.Observe},
+		fixed: &fixed{chance: Chance{scheduler.Default{}}, conditions: &DefaultConditions, menu: s.Menu,
+			tick: s.Tick, only: s.Only, observe: s.Observe},
 	}}
 	w.core.CopyFrom(&from.core)
 	w.ledger.CopyFrom(&from.ledger)
@@ -70,11 +71,14 @@ func (w *World) recordClients() {
 	w.core.EachRequest(func(q core.RequestView) {
 		c := client{state: waiting, held: 1}
 		c.leases[0] = lease{request: q.ID}
-		add(uint64(q.ID), c, Program{{Verb: Get, Affinity: q.Affinity, Class: q.Class, Priority: q.Priority, GivesUp: true}, release})
+		add(uint64(q.ID), c, Program{
+			{Verb: Get, Affinity: q.Affinity, Class: q.Class, Priority: q.Priority, GivesUp: true}, release})
 	})
 	w.core.EachCall(func(q core.CallView) {
-		verbs := map[core.EventKind]Verb{core.Disposed: Dispose, core.WarmRequested: WarmUp, core.RecycleRequested: Recycle}
-		add(uint64(q.ID), client{state: calling, call: q.ID}, Program{{Verb: verbs[q.Kind], Affinity: q.Of, GivesUp: true}})
+		verbs := map[core.EventKind]Verb{core.Disposed: Dispose, core.WarmRequested: WarmUp,
+			core.RecycleRequested: Recycle}
+		add(uint64(q.ID), client{state: calling, call: q.ID},
+			Program{{Verb: verbs[q.Kind], Affinity: q.Of, GivesUp: true}})
 	})
 	if w.core.Closing() && !w.core.Ended() {
 		w.closer = int32(len(w.clients))

@@ -22,8 +22,9 @@ type Scenario struct {
 	Repairs  bool      // and kill a helper that hangs
 	Tick     core.Time // by how much TimePasses lets time pass
 
-	Only    string                                                  // as Options.Only
-	Observe func(w *World, event core.Event, effects []core.Effect) // as Options.Observe; nil: nobody looks on
+	Only string // as Options.Only
+	// as Options.Observe; nil: nobody looks on
+	Observe func(w *World, event core.Event, effects []core.Effect)
 }
 
 // The affinities of scenarios.
@@ -119,7 +120,9 @@ func ScenarioNamed(name string) *Scenario {
 
 // World makes the world in which a scenario begins.
 func (s *Scenario) World() (*World, error) {
-	w, err := New(Options{Settings: s.Settings, Programs: s.Programs, Faults: s.Faults, Menu: s.Menu, Sessions: s.Sessions, Checks: s.Checks, Repairs: s.Repairs, Tick: s.Tick, Only: s.Only, Observe: s.Observe})
+	w, err := New(Options{Settings: s.Settings, Programs: s.Programs, Faults: s.Faults, Menu: s.Menu,
+		Sessions: s.Sessions, Checks: s.Checks, Repairs: s.Repairs, Tick: s.Tick, Only: s.Only,
+		Observe: s.Observe})
 	if err != nil {
 		return nil, err
 	}

@@ -15,24 +15,31 @@ func doubts(s core.Settings) core.Settings {
 // Affinities whose leases end in doubt.
 var doubted = []*Scenario{
 	{
-		Name: "doubt", Says: "an affinity whose leases end in doubt loses its context, if another's end well",
-		Settings: doubts(core.Settings{MaxPages: 2, ProbeBudget: time.Second, ProbeMaxAge: 1, RescueTimeout: time.Second}),
-		Programs: []Program{{get(a), discardWedged, get(a), discardWedged}, {get(b), release, get(b), release}},
-		Faults:   1, Menu: Doubts,
+		Name: "doubt", Says: "an affinity whose leases end in doubt loses its context, if another's " +
+			"end well",
+		Settings: doubts(core.Settings{MaxPages: 2, ProbeBudget: time.Second, ProbeMaxAge: 1,
+			RescueTimeout: time.Second}),
+		Programs: []Program{{get(a), discardWedged, get(a), discardWedged},
+			{get(b), release, get(b), release}},
+		Faults: 1, Menu: Doubts,
 	},
 	{
 		Name: "doubt-orphan", Says: "an orphan that a doubtful lease has left behind is given up",
-		Settings: doubts(core.Settings{MaxPages: 1, OrphanCap: 2, ProbeBudget: time.Second, ProbeMaxAge: 1}),
-		Programs: []Program{{get(a), discardWedged, get(a), discardWedged}, {get(b), release, get(b), release}},
-		Faults:   1, Menu: Doubts | CloseFails,
+		Settings: doubts(core.Settings{MaxPages: 1, OrphanCap: 2, ProbeBudget: time.Second,
+			ProbeMaxAge: 1}),
+		Programs: []Program{{get(a), discardWedged, get(a), discardWedged},
+			{get(b), release, get(b), release}},
+		Faults: 1, Menu: Doubts | CloseFails,
 	},
 	{
-		Name: "doubt-held", Says: "a tab that is held in a context that is given up is closed when its lease ends",
+		Name: "doubt-held", Says: "a tab that is held in a context that is given up is closed when its " +
+			"lease ends",
 		Settings: doubts(core.Settings{
 			MaxPages: 3, TabsPerContext: 2, OrphanCap: 1, AffinityTabs: 2,
 			ProbeBudget: time.Second, ProbeMaxAge: 1, RescueTimeout: time.Second,
 		}),
-		Programs: []Program{{get(a), discardWedged, get(a), discardWedged}, render(a), {get(b), release, get(b), release}},
+		Programs: []Program{{get(a), discardWedged, get(a), discardWedged}, render(a),
+			{get(b), release, get(b), release}},
 	},
 	{
 		Name: "doubt-reset", Says: "the first part of a reset is what judges the end of a lease",
@@ -46,18 +53,21 @@ var doubted = []*Scenario{
 var outgrown = []*Scenario{
 	{
 		Name: "memory", Says: "a page that is too large ends its lease, and is closed, whoever has it",
-		Settings: small(core.Settings{MaxPages: 1, ProbeBudget: time.Second, ProbeMaxAge: 1, OrphanCap: 1}),
+		Settings: small(core.Settings{MaxPages: 1, ProbeBudget: time.Second, ProbeMaxAge: 1,
+			OrphanCap: 1}),
 		Programs: []Program{{get(a), release, get(a), release}, render(b)},
 		Faults:   1, Menu: Outgrows | Hangs,
 	},
 	{
-		Name: "browser-memory", Says: "a browser that uses too much loses its largest idle tab, and is replaced where none is left",
+		Name: "browser-memory", Says: "a browser that uses too much loses its largest idle tab, and is " +
+			"replaced where none is left",
 		Settings: small(core.Settings{MaxPages: 2, MaxBrowserMemory: 1}),
 		Programs: []Program{{get(a), release, get(a), release}, render(b)},
 		Faults:   3, Menu: Swells,
 	},
 	{
-		Name: "browser-memory-again", Says: "the next browser is not replaced for its memory before it was full",
+		Name: "browser-memory-again", Says: "the next browser is not replaced for its memory before it " +
+			"was full",
 		Settings: small(core.Settings{MaxPages: 1, MaxBrowserMemory: 1}),
 		Programs: []Program{{get(a), release, get(a), release}},
 		Faults:   4, Menu: Swells | CloseHangs,

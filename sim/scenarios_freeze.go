@@ -21,13 +21,15 @@ var freezing = []*Scenario{
 		Faults:   2, Menu: Doubts | Hangs | Twice | Crashes,
 	},
 	{
-		Name: "freeze-standby", Says: "a frozen standby is thawed for those who wait, and for each but one",
+		Name: "freeze-standby", Says: "a frozen standby is thawed for those who wait, and for each but " +
+			"one",
 		Settings: freezes(core.Settings{MaxPages: 2}),
 		Programs: []Program{{get(a).impatient(), release}, render(b)},
 		Faults:   1, Menu: Doubts | Hangs | Crashes | Late | GivesUp,
 	},
 	{
-		Name: "freeze-wanted", Says: "a page that is frozen when somebody comes is probed at once, whatever the freezing answers",
+		Name: "freeze-wanted", Says: "a page that is frozen when somebody comes is probed at once, " +
+			"whatever the freezing answers",
 		Settings: freezes(core.Settings{MaxPages: 1, RescueTimeout: time.Second}), Sessions: true,
 		Programs: []Program{{get(a), release, get(a).impatient(), release}},
 		Faults:   1, Menu: Loops | Doubts | Hangs | GivesUp,
@@ -39,7 +41,8 @@ var freezing = []*Scenario{
 		Faults:   1, Menu: Doubts | Hangs,
 	},
 	{
-		Name: "max-idle", Says: "an affinity that nobody has held or waited for is closed, with its orphan",
+		Name: "max-idle", Says: "an affinity that nobody has held or waited for is closed, with its " +
+			"orphan",
 		Settings: small(core.Settings{MaxPages: 1, MaxIdle: time.Minute, OrphanCap: 1}),
 		Programs: []Program{{get(a), discard, get(a), release}, {get(a).impatient(), release}},
 		Faults:   1, Menu: Hangs | GivesUp | Crashes,

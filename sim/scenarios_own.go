@@ -15,13 +15,15 @@ func (in Instruction) own() Instruction {
 // Affinities with terms of their own, whose contexts are made for them: no standby serves them.
 var owned = []*Scenario{
 	{
-		Name: "own", Says: "a tab is opened for an affinity with terms of its own, beside standbys that others adopt",
+		Name: "own", Says: "a tab is opened for an affinity with terms of its own, beside standbys " +
+			"that others adopt",
 		Settings: small(core.Settings{MaxPages: 2, MinPages: 1}),
 		Programs: []Program{{get(a).own().impatient(), release, get(a).own(), release}, render(b)},
 		Faults:   1, Menu: OpenFails | Hangs | GivesUp,
 	},
 	{
-		Name: "own-standby", Says: "the youngest standby is closed for it where no slot is free and no idle tab is left",
+		Name: "own-standby", Says: "the youngest standby is closed for it where no slot is free and no " +
+			"idle tab is left",
 		Settings: small(core.Settings{MaxPages: 2}),
 		Programs: []Program{{get(b), discard}, {get(a).own().impatient(), release}, render(c)},
 		Faults:   1, Menu: CloseHangs | GivesUp,
@@ -47,8 +49,9 @@ var owned = []*Scenario{
 	{
 		Name: "own-orphan", Says: "its orphan is used again",
 		Settings: small(core.Settings{MaxPages: 1, OrphanCap: 1}),
-		Programs: []Program{{get(a).own(), discard, get(a).own(), release}, {dispose(a).retain()}, render(b)},
-		Faults:   1, Menu: OpenFails,
+		Programs: []Program{{get(a).own(), discard, get(a).own(), release}, {dispose(a).retain()},
+			render(b)},
+		Faults: 1, Menu: OpenFails,
 	},
 	{
 		Name: "own-frozen", Says: "no frozen standby is thawed for it",
@@ -57,14 +60,17 @@ var owned = []*Scenario{
 		Faults:   1, Menu: Doubts | Hangs | GivesUp,
 	},
 	{
-		Name: "own-mixed", Says: "the first request says whether the contexts of an affinity are made for it",
+		Name: "own-mixed", Says: "the first request says whether the contexts of an affinity are made " +
+			"for it",
 		Settings: small(core.Settings{MaxPages: 2}),
-		Programs: []Program{{get(a).own().impatient(), discard}, {get(a).impatient(), release}, {get(a).own(), release}},
-		Faults:   1, Menu: OpenFails | GivesUp,
+		Programs: []Program{{get(a).own().impatient(), discard}, {get(a).impatient(), release},
+			{get(a).own(), release}},
+		Faults: 1, Menu: OpenFails | GivesUp,
 	},
 	{
 		Name: "own-recycle", Says: "a browser with contexts that were made for an affinity is replaced",
-		Settings: small(core.Settings{MaxPages: 1, OrphanCap: 1, ProbeBudget: time.Second, ProbeMaxAge: 1}),
+		Settings: small(core.Settings{MaxPages: 1, OrphanCap: 1, ProbeBudget: time.Second,
+			ProbeMaxAge: 1}),
 		Programs: []Program{{get(a).own(), discard, get(a).own(), release}, {recycle}},
 		Faults:   1, Menu: Hangs | Deaths,
 	},

@@ -35,12 +35,15 @@ var Scenarios = append([]*Scenario{
 		Faults: 1, Menu: OpenFails | OpenFailsLeaving | CloseFails | Late,
 	},
 	{
-		Name: "dispose-while-held", Says: "a generation is disposed under its lease, and the affinity is born again",
-		Settings: pages(2), Programs: []Program{render(a), {dispose(a).impatient()}, {get(a), release, dispose(a)}},
+		Name: "dispose-while-held", Says: "a generation is disposed under its lease, and the affinity " +
+			"is born again",
+		Settings: pages(2), Programs: []Program{render(a), {dispose(a).impatient()},
+			{get(a), release, dispose(a)}},
 		Faults: 1, Menu: CloseFails | Hangs | Crashes | GivesUp,
 	},
 	{
-		Name: "E-05", Says: "two disposals end one generation, and neither closes its context under a render",
+		Name: "E-05", Says: "two disposals end one generation, and neither closes its context under a " +
+			"render",
 		Settings: pages(1), Full: true,
 		Programs: []Program{renderNested(a), {dispose(a).impatient()}, {dispose(a).impatient()}},
 		Faults:   1, Menu: CloseFails | Hangs | Crashes | GivesUp,
@@ -64,8 +67,9 @@ var Scenarios = append([]*Scenario{
 	{
 		Name: "close-busy", Says: "the pool is closed while a page is held, disposed of and warmed for",
 		Settings: pages(1),
-		Programs: []Program{{get(a), getNested(a), release, release}, {closePool}, {dispose(a).noWait(), {Verb: WarmUp}}},
-		Faults:   1, Menu: AllFaults &^ (Floods | GoesOn),
+		Programs: []Program{{get(a), getNested(a), release, release}, {closePool},
+			{dispose(a).noWait(), {Verb: WarmUp}}},
+		Faults: 1, Menu: AllFaults &^ (Floods | GoesOn),
 	},
 	{
 		Name: "P-2", Says: "openings that fail, hang and answer late lose no slot",
@@ -74,7 +78,8 @@ var Scenarios = append([]*Scenario{
 	},
 	{
 		Name: "E-17", Says: "a caller gives up while a page is opened for it",
-		Settings: pages(1), Programs: []Program{{get(a).impatient(), release}, {get(b).impatient(), release}, {getNested(a)}},
+		Settings: pages(1), Programs: []Program{{get(a).impatient(), release},
+			{get(b).impatient(), release}, {getNested(a)}},
 		Faults: 2, Menu: GivesUp | OpenFails | Late,
 	},
 	{
@@ -89,10 +94,12 @@ var Scenarios = append([]*Scenario{
 		Faults:   1, Menu: KillFails | CloseFails | Late,
 	},
 	{
-		Name: "E-11", Says: "a sweep of what is idle meets an affinity that is used again, and tabs that retire",
+		Name: "E-11", Says: "a sweep of what is idle meets an affinity that is used again, and tabs " +
+			"that retire",
 		Settings: small(core.Settings{MaxPages: 1, MaxUses: 2, MaxAge: time.Hour, OrphanCap: 1}),
-		Programs: []Program{{{Verb: Sweep}, {Verb: Sweep}}, {get(a), release, get(a), release}, render(b)},
-		Faults:   1, Menu: CloseFails | Hangs | Late,
+		Programs: []Program{{{Verb: Sweep}, {Verb: Sweep}}, {get(a), release, get(a), release},
+			render(b)},
+		Faults: 1, Menu: CloseFails | Hangs | Late,
 	},
 	{
 		Name: "queue-bound", Says: "one more than may wait is refused, and nobody who waits is forgotten",
@@ -107,7 +114,8 @@ var Scenarios = append([]*Scenario{
 		Faults:   2, Menu: OpenFails | OpenFailsLeaving | CloseFails | Hangs | Late | Crashes,
 	},
 	{
-		Name: "S-6", Says: "orphans go where others need their place, and none under a page that opens in it",
+		Name: "S-6", Says: "orphans go where others need their place, and none under a page that opens " +
+			"in it",
 		Settings: small(core.Settings{MaxPages: 2, OrphanCap: 1}),
 		Programs: []Program{{get(a), discard, get(a), release}, {get(b), discard}},
 		Faults:   1, Menu: CloseFails | Hangs | OpenFails | Late,
@@ -124,7 +132,8 @@ var Scenarios = append([]*Scenario{
 		Faults:   2, Menu: Hangs | CloseFails | Late,
 	},
 	{
-		Name: "A-3", Says: "a disposal that retains leaves an orphan, whatever supplementary pages there are",
+		Name: "A-3", Says: "a disposal that retains leaves an orphan, whatever supplementary pages " +
+			"there are",
 		Settings: small(core.Settings{MaxPages: 2, OrphanCap: 2}),
 		Programs: []Program{renderNested(a), {dispose(a).retain(), dispose(a).noWait()}, render(a)},
 		Faults:   1, Menu: CloseFails | Hangs | Late,
@@ -136,13 +145,17 @@ var Scenarios = append([]*Scenario{
 		Faults:   1, Menu: CloseFails | OpenFails | Crashes | Hangs,
 	},
 	{
-		Name: "U-14", Says: "a page is probed before it is handed out again, and may be disposed meanwhile",
-		Settings: small(core.Settings{MaxPages: 1, ProbeBudget: time.Second, ProbeMaxAge: 1, RescueTimeout: time.Second}),
-		Programs: []Program{{get(a), release, get(a).impatient(), release}, {get(a), release, dispose(a).noWait()}, render(b)},
-		Faults:   1, Menu: Doubts | Loops | Wedges | Hangs | Late | Crashes | GivesUp,
+		Name: "U-14", Says: "a page is probed before it is handed out again, and may be disposed " +
+			"meanwhile",
+		Settings: small(core.Settings{MaxPages: 1, ProbeBudget: time.Second, ProbeMaxAge: 1,
+			RescueTimeout: time.Second}),
+		Programs: []Program{{get(a), release, get(a).impatient(), release},
+			{get(a), release, dispose(a).noWait()}, render(b)},
+		Faults: 1, Menu: Doubts | Loops | Wedges | Hangs | Late | Crashes | GivesUp,
 	},
 	{
-		Name: "rescue", Says: "a page in doubt is probed, rescued and probed again, and its affinity stays warm",
+		Name: "rescue", Says: "a page in doubt is probed, rescued and probed again, and its affinity " +
+			"stays warm",
 		Settings: small(core.Settings{MaxPages: 1, RescueTimeout: time.Second, OrphanCap: 1}),
 		Programs: []Program{{get(a), loop, discardWedged}, render(a), render(b)},
 		Faults:   1, Menu: Doubts | Hangs | Late | Crashes,
@@ -161,18 +174,22 @@ var Scenarios = append([]*Scenario{
 	},
 	{
 		Name: "E-15", Says: "a pool grows for who may, and shrinks again, though its browser dies",
-		Settings: small(core.Settings{MinPages: 1, MaxPages: 3, ReservedPages: 1, PriorityAging: core.Off}),
+		Settings: small(core.Settings{MinPages: 1, MaxPages: 3, ReservedPages: 1,
+			PriorityAging: core.Off}),
 		Programs: []Program{render(a), render(b), {get(c).priority(1), release}},
 		Faults:   1, Menu: OpenFails | CloseFails | Hangs | Deaths,
 	},
 	{
-		Name: "urgent-promise", Says: "the pool grows for an urgent request by what it is short of, though a page is opened in its orphan",
+		Name: "urgent-promise", Says: "the pool grows for an urgent request by what it is short of, " +
+			"though a page is opened in its orphan",
 		Settings: small(core.Settings{MaxPages: 2, ReservedPages: 1, OrphanCap: 1}),
-		Programs: []Program{{get(a).priority(1), discard, get(a).priority(1), release}, render(b), render(c)},
-		Faults:   1, Menu: OpenFails | CloseFails | Hangs,
+		Programs: []Program{{get(a).priority(1), discard, get(a).priority(1), release}, render(b),
+			render(c)},
+		Faults: 1, Menu: OpenFails | CloseFails | Hangs,
 	},
 	{
-		Name: "contraction-limit", Says: "two come while an idle pool of two shrinks: one at a time is let through",
+		Name: "contraction-limit", Says: "two come while an idle pool of two shrinks: one at a time is " +
+			"let through",
 		Settings: small(core.Settings{MinPages: 1, MaxPages: 2}), Full: true,
 		Programs: []Program{render(a), render(b), renderNested(c)},
 		Faults:   1, Menu: CloseFails | Hangs,
@@ -180,17 +197,21 @@ var Scenarios = append([]*Scenario{
 	{
 		Name: "bypass", Says: "who waits is passed by so often and no more",
 		Settings: small(core.Settings{MaxPages: 1, MaxBypass: 1}),
-		Programs: []Program{{get(a), release, get(a), release}, render(a), {get(a).priority(1), release}, render(b)},
-		Faults:   1, Menu: OpenFails | CloseFails | Hangs,
+		Programs: []Program{{get(a), release, get(a), release}, render(a), {get(a).priority(1), release},
+			render(b)},
+		Faults: 1, Menu: OpenFails | CloseFails | Hangs,
 	},
 	{
-		Name: "promised-bypass", Says: "who was promised a page that is probed is passed by for the last permit so often and no more",
-		Settings: small(core.Settings{MaxPages: 1, MaxBypass: 1, ProbeBudget: time.Second, ProbeMaxAge: 1}),
+		Name: "promised-bypass", Says: "who was promised a page that is probed is passed by for the " +
+			"last permit so often and no more",
+		Settings: small(core.Settings{MaxPages: 1, MaxBypass: 1, ProbeBudget: time.Second,
+			ProbeMaxAge: 1}),
 		Programs: []Program{{get(a), release, get(a), release}, render(b), render(b), render(b)},
 		Faults:   1, Menu: Doubts | Hangs | Late,
 	},
 	{
-		Name: "R-3", Says: "an idle page is handed to another affinity, and its primary is not left behind",
+		Name: "R-3", Says: "an idle page is handed to another affinity, and its primary is not left " +
+			"behind",
 		Settings: small(core.Settings{MaxPages: 1, AllowReassign: true, TabsPerContext: 2, OrphanCap: 1}),
 		Programs: []Program{renderNested(a), render(b), {get(c), release, dispose(c).noWait()}},
 		Faults:   2, Menu: OpenFails | CloseFails | Hangs,
@@ -202,7 +223,8 @@ var Scenarios = append([]*Scenario{
 		Faults:   1, Menu: LaunchFails | Deaths | Late | Hangs | GivesUp,
 	},
 	{
-		Name: "worn-browser", Says: "a browser is replaced after so many pages or so long, and is not written off for good",
+		Name: "worn-browser", Says: "a browser is replaced after so many pages or so long, and is not " +
+			"written off for good",
 		Settings: small(core.Settings{MaxPages: 1, BrowserMaxTabs: 3, BrowserMaxAge: time.Hour}),
 		Programs: []Program{{get(a), discard, get(a), release}},
 		Faults:   1, Menu: LaunchFails | Hangs | CloseFails | KillFails,
@@ -219,7 +241,8 @@ var Scenarios = append([]*Scenario{
 		Faults: 2, Menu: OpenFails | CloseFails | Hangs,
 	},
 	{
-		Name: "four-nested", Says: "four root leases of four affinities, each with a nested one, on four pages: all end",
+		Name: "four-nested", Says: "four root leases of four affinities, each with a nested one, on " +
+			"four pages: all end",
 		Settings: pages(4), Full: true, Held: true,
 		Programs: []Program{renderNested(a), renderNested(b), renderNested(c), renderNested(d)},
 	},

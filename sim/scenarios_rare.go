@@ -10,11 +10,13 @@ import (
 // else.
 var rare = []*Scenario{
 	{
-		Name: "close-while-replaced", Says: "a pool closes while a browser that was replaced has been asked to end",
+		Name: "close-while-replaced", Says: "a pool closes while a browser that was replaced has been " +
+			"asked to end",
 		Settings: pages(1), Programs: []Program{{recycle}, {closePool}, render(a)},
 	},
 	{
-		Name: "contraction-in-doubt", Says: "an idle pool is to shrink, and every page that it has is in doubt",
+		Name: "contraction-in-doubt", Says: "an idle pool is to shrink, and every page that it has is " +
+			"in doubt",
 		Settings: small(core.Settings{MinPages: 1, MaxPages: 2, RescueTimeout: time.Second}), Full: true,
 		Programs: []Program{{get(a), discardWedged}, {get(b), discardWedged}},
 		Faults:   1, Menu: Doubts,
@@ -26,59 +28,71 @@ var rare = []*Scenario{
 		Faults:   1, Menu: Silences,
 	},
 	{
-		Name: "disposed-and-swept", Says: "a disposal waits for the generation that it ended, and for no orphan that the next one has left",
+		Name: "disposed-and-swept", Says: "a disposal waits for the generation that it ended, and for " +
+			"no orphan that the next one has left",
 		Settings: small(core.Settings{MaxPages: 1, OrphanCap: 1}),
 		Programs: []Program{{get(a), release, dispose(a)}, {get(a), discard, {Verb: Sweep}}},
 	},
 	{
-		Name: "retained-and-swept", Says: "nor does it wait for the orphan that it retained itself, when that is swept",
+		Name: "retained-and-swept", Says: "nor does it wait for the orphan that it retained itself, " +
+			"when that is swept",
 		Settings: small(core.Settings{MaxPages: 2, OrphanCap: 1}),
 		Programs: []Program{render(a), {get(a), release, dispose(a).retain()}, {{Verb: Sweep}}},
 	},
 	{
 		Name: "retained-and-lost", Says: "the same, where the browser of that orphan is given up",
-		Settings: small(core.Settings{MaxPages: 2, OrphanCap: 1, StallTimeout: 10 * time.Second}), Full: true, Held: true,
+		Settings: small(core.Settings{MaxPages: 2, OrphanCap: 1, StallTimeout: 10 * time.Second}),
+		Full:     true, Held: true,
 		Programs: []Program{render(a), {get(a), release, dispose(a).retain()}},
 		Faults:   2, Menu: Late,
 	},
 	{
-		Name: "unused-page", Says: "a page that opened inside an orphan has served nobody, and needs no probe",
-		Settings: small(core.Settings{MaxPages: 1, OrphanCap: 1, ProbeBudget: time.Second, ProbeMaxAge: 1}),
+		Name: "unused-page", Says: "a page that opened inside an orphan has served nobody, and needs " +
+			"no probe",
+		Settings: small(core.Settings{MaxPages: 1, OrphanCap: 1, ProbeBudget: time.Second,
+			ProbeMaxAge: 1}),
 		Programs: []Program{{get(a), discard, get(a), release}, render(b)},
 	},
 	{
-		Name: "own-limit-late", Says: "an opening in an orphan that is late answers when its affinity has all that it may own",
+		Name: "own-limit-late", Says: "an opening in an orphan that is late answers when its affinity " +
+			"has all that it may own",
 		Settings: small(core.Settings{MaxPages: 2, AffinityTabs: 1, RootCap: 1, OrphanCap: 1}),
 		Programs: []Program{{get(a), discard, get(a), release}, render(a)},
 		Faults:   1, Menu: Hangs | Late,
 	},
 	{
-		Name: "nested-inside", Says: "a nested page opens inside its primary though root work that no permit is left for came first",
+		Name: "nested-inside", Says: "a nested page opens inside its primary though root work that no " +
+			"permit is left for came first",
 		Settings: small(core.Settings{MaxPages: 1, TabsPerContext: 2}),
 		Programs: []Program{renderNested(a), render(b)},
 		Faults:   1, Menu: OpenFails | Crashes,
 	},
 	{
-		Name: "refused-at-release", Says: "who has sat through the failed rounds is refused as soon as there is a permit that he could use",
+		Name: "refused-at-release", Says: "who has sat through the failed rounds is refused as soon as " +
+			"there is a permit that he could use",
 		Settings: pages(1), Programs: []Program{render(a), render(b)},
 		Faults: 3, Menu: OpenFails,
 	},
 	{
-		Name: "E-17-orphan", Says: "a caller gives up while a page is opened in its orphan, and another opening fails",
+		Name: "E-17-orphan", Says: "a caller gives up while a page is opened in its orphan, and " +
+			"another opening fails",
 		Settings: small(core.Settings{MaxPages: 1, OrphanCap: 1}),
 		Programs: []Program{{get(a), discard, get(a).impatient(), release}, render(b)},
 		Faults:   2, Menu: OpenFails | GivesUp,
 	},
 	{
 		Name: "ageing", Says: "who waits for long is as good as who is more urgent and comes later",
-		Settings: small(core.Settings{MaxPages: 1, PriorityAging: time.Minute}), Tick: core.Time(time.Minute),
-		Programs: []Program{render(a), render(b), {get(c).priority(1), release}, {get(b).priority(1), release}},
-		Faults:   2, Menu: TimePasses | CloseFails,
+		Settings: small(core.Settings{MaxPages: 1, PriorityAging: time.Minute}),
+		Tick:     core.Time(time.Minute),
+		Programs: []Program{render(a), render(b), {get(c).priority(1), release},
+			{get(b).priority(1), release}},
+		Faults: 2, Menu: TimePasses | CloseFails,
 	},
 	{
 		Name: "bypass-room", Says: "who waits for room is passed by so often and no more",
 		Settings: small(core.Settings{MaxPages: 1, MaxBypass: 1}),
-		Programs: []Program{{getNested(a), release}, {getNested(a), release}, {getNested(a), release}, {getNested(a), release}, {getNested(b), release}},
+		Programs: []Program{{getNested(a), release}, {getNested(a), release}, {getNested(a), release},
+			{getNested(a), release}, {getNested(b), release}},
 	},
 	{
 		Name: "late-cancel", Says: "a caller gives up after its page was granted",
@@ -93,7 +107,8 @@ var rare = []*Scenario{
 	},
 	{
 		Name: "E-08", Says: "an innocent affinity is not evicted while a slot is about to come free",
-		Settings: pages(2), Programs: []Program{render(a), {get(b), dispose(b).noWait(), release}, render(c)},
+		Settings: pages(2), Programs: []Program{render(a), {get(b), dispose(b).noWait(), release},
+			render(c)},
 		Faults: 1, Menu: CloseFails | Hangs,
 	},
 	{
@@ -103,7 +118,8 @@ var rare = []*Scenario{
 		Faults:   1, Menu: Hangs | CloseFails,
 	},
 	{
-		Name: "late-standby", Says: "standbys of the browser that is replaced go first, however late they open",
+		Name: "late-standby", Says: "standbys of the browser that is replaced go first, however late " +
+			"they open",
 		Settings: pages(2), Programs: []Program{{recycle}, render(a), render(b)},
 		Faults: 1, Menu: Late | OpenFails,
 	},
@@ -116,8 +132,9 @@ var rare = []*Scenario{
 	{
 		Name: "nested-bound", Says: "one more nested request than may wait is refused",
 		Settings: small(core.Settings{MaxPages: 1, MaxWaiting: 1}),
-		Programs: []Program{{getNested(a), release}, {getNested(a), release}, {getNested(a), release}, {getNested(a), release}, render(b)},
-		Faults:   1, Menu: OpenFails | CloseFails,
+		Programs: []Program{{getNested(a), release}, {getNested(a), release}, {getNested(a), release},
+			{getNested(a), release}, render(b)},
+		Faults: 1, Menu: OpenFails | CloseFails,
 	},
 	{
 		Name: "shared-retained", Says: "a disposal that retains meets two pages of one primary",
@@ -131,49 +148,59 @@ var rare = []*Scenario{
 		Programs: []Program{{get(a), discard, get(a), release}, render(b), {getNested(c), release}},
 	},
 	{
-		Name: "overdue-opening", Says: "a page that opens late is closed where its affinity has its share by then",
+		Name: "overdue-opening", Says: "a page that opens late is closed where its affinity has its " +
+			"share by then",
 		Settings: small(core.Settings{MaxPages: 2, AffinityTabs: 1, OrphanCap: 1}),
 		Programs: []Program{{get(a), discard, get(a), release}, render(a), render(a)},
 		Faults:   1, Menu: Late,
 	},
 	{
 		Name: "stall-orphan", Says: "a browser that is given up is no home for an orphan",
-		Settings: small(core.Settings{MaxPages: 1, StallTimeout: 10 * time.Second, OrphanCap: 1}), Tick: core.Time(20 * time.Second),
+		Settings: small(core.Settings{MaxPages: 1, StallTimeout: 10 * time.Second, OrphanCap: 1}),
+		Tick:     core.Time(20 * time.Second),
 		Programs: []Program{{get(a), discard, get(a), release}, render(b)},
 		Faults:   2, Menu: Silences | Hangs | TimePasses,
 	},
 	{
-		Name: "R-3-supplementary", Says: "a supplementary page is handed to another affinity, and its old primary keeps its count",
+		Name: "R-3-supplementary", Says: "a supplementary page is handed to another affinity, and its " +
+			"old primary keeps its count",
 		Settings: small(core.Settings{MaxPages: 1, AllowReassign: true}),
 		Programs: []Program{renderNested(a), render(b), {getNested(c), release}},
 		Faults:   1, Menu: CloseFails | Hangs,
 	},
 	{
-		Name: "R-3-stopped", Says: "an idle page is handed to another affinity though its own has a request that a limit stops",
+		Name: "R-3-stopped", Says: "an idle page is handed to another affinity though its own has a " +
+			"request that a limit stops",
 		Settings: small(core.Settings{MaxPages: 1, AllowReassign: true}),
 		Programs: []Program{renderNested(a), render(a), {getNested(c), release}},
 		Faults:   1, Menu: CloseFails | Hangs,
 	},
 	{
-		Name: "reset-overdue", Says: "no tab is idle, two resets hang, and the one that began first makes room for a request that waits",
-		Settings: small(core.Settings{MaxPages: 1, Reset: true, RescueTimeout: time.Second, OrphanCap: 1}),
+		Name: "reset-overdue", Says: "no tab is idle, two resets hang, and the one that began first " +
+			"makes room for a request that waits",
+		Settings: small(core.Settings{MaxPages: 1, Reset: true, RescueTimeout: time.Second,
+			OrphanCap: 1}),
 		Programs: []Program{render(a), render(b), render(c)},
 		Faults:   2, Menu: Hangs,
 	},
 	{
-		Name: "overdue-beside-idle", Says: "a request that waits is given the room of an idle tab, and not that of a reset that hangs", Full: true,
+		Name: "overdue-beside-idle", Says: "a request that waits is given the room of an idle tab, and " +
+			"not that of a reset that hangs", Full: true,
 		Settings: small(core.Settings{MaxPages: 2, Reset: true, RescueTimeout: time.Second}),
 		Programs: []Program{render(a), renderNested(b), render(c)},
 		Faults:   1, Menu: Hangs,
 	},
 	{
-		Name: "reset-worn", Says: "a page that is worn retires when it was reset or probed, though nested work waits",
-		Settings: small(core.Settings{MaxPages: 1, MaxUses: 1, Reset: true, MaxLease: 90 * time.Second, RescueTimeout: time.Second}),
+		Name: "reset-worn", Says: "a page that is worn retires when it was reset or probed, though " +
+			"nested work waits",
+		Settings: small(core.Settings{MaxPages: 1, MaxUses: 1, Reset: true, MaxLease: 90 * time.Second,
+			RescueTimeout: time.Second}),
 		Programs: []Program{renderNested(a), {getNested(b), release}},
 		Faults:   1, Menu: Doubts | Hangs | Late | Expires,
 	},
 	{
-		Name: "D-9", Says: "AffinityTabs does not follow MaxPages, and one urgent request grows the pool by one page",
+		Name: "D-9", Says: "AffinityTabs does not follow MaxPages, and one urgent request grows the " +
+			"pool by one page",
 		Settings: small(core.Settings{MaxPages: 3, ReservedPages: 2, AffinityTabs: 1}),
 		Programs: []Program{{getNested(a), release}, render(a), render(b), {get(c).priority(1), release}},
 		Faults:   1, Menu: Hangs,
@@ -193,8 +220,9 @@ var rare = []*Scenario{
 	{
 		Name: "S-4", Says: "a page that is opened for one request is not taken for that of the next",
 		Settings: small(core.Settings{MaxPages: 2, OrphanCap: 1}),
-		Programs: []Program{{get(a), discard, getNested(a), release}, {getNested(a), release}, {getNested(c), release}, render(b)},
-		Faults:   1, Menu: CloseHangs,
+		Programs: []Program{{get(a), discard, getNested(a), release}, {getNested(a), release},
+			{getNested(c), release}, render(b)},
+		Faults: 1, Menu: CloseHangs,
 	},
 	{
 		Name: "warm-shrinks", Says: "a pool that shrinks lowers the target that somebody waits for",
@@ -203,25 +231,30 @@ var rare = []*Scenario{
 		Faults:   2, Menu: OpenFails | CloseFails,
 	},
 	{
-		Name: "recycle-twice", Says: "a browser is replaced twice, and the next one may die before it serves",
+		Name: "recycle-twice", Says: "a browser is replaced twice, and the next one may die before it " +
+			"serves",
 		Settings: pages(1), Programs: []Program{{recycle}, {recycle}, render(a)},
 		Faults: 1, Menu: Deaths | LaunchFails,
 	},
 	{
 		Name: "silent-close", Says: "a page that is probed begins to close, and its browser falls silent",
-		Settings: small(core.Settings{MaxPages: 1, ProbeBudget: time.Second, ProbeMaxAge: 1, StallTimeout: 10 * time.Second}), Tick: core.Time(20 * time.Second),
+		Settings: small(core.Settings{MaxPages: 1, ProbeBudget: time.Second, ProbeMaxAge: 1,
+			StallTimeout: 10 * time.Second}), Tick: core.Time(20 * time.Second),
 		Programs: []Program{{get(a), release, get(a), release}, {dispose(a).noWait()}},
 		Faults:   2, Menu: Silences | TimePasses,
 	},
 	{
 		Name: "sweep-held", Says: "a sweep leaves an affinity whose disposed generation is held",
-		Settings: pages(2), Programs: []Program{{get(a), dispose(a).noWait(), release}, render(a), {{Verb: Sweep}}},
+		Settings: pages(2), Programs: []Program{{get(a), dispose(a).noWait(), release}, render(a),
+			{{Verb: Sweep}}},
 		Faults: 1, Menu: CloseFails | Crashes,
 	},
 	{
-		Name: "R-3-doubt", Says: "an idle page is handed to who is short of one, and not to whose own is in doubt",
+		Name: "R-3-doubt", Says: "an idle page is handed to who is short of one, and not to whose own " +
+			"is in doubt",
 		Settings: small(core.Settings{MaxPages: 2, AllowReassign: true, RescueTimeout: time.Second}),
-		Programs: []Program{{get(a), discardWedged, get(a), release}, renderNested(c), {getNested(b), release}},
+		Programs: []Program{{get(a), discardWedged, get(a), release}, renderNested(c),
+			{getNested(b), release}},
 	},
 	{
 		Name: "orphans-crashed", Says: "pages crash, and of their contexts the two latest are kept",

@@ -15,7 +15,8 @@ func doubting(s core.Settings) core.Settings {
 // Browsers that answer and do no work.
 var sick = []*Scenario{
 	{
-		Name: "sick", Says: "a browser with evidence of two affinities is checked, and replaced where it is sick",
+		Name: "sick", Says: "a browser with evidence of two affinities is checked, and replaced where " +
+			"it is sick",
 		Settings: doubting(core.Settings{MaxPages: 1}), Checks: true,
 		Programs: []Program{{get(a), discardWedged}, {get(b), discardWedged}, render(b)},
 		Faults:   1, Menu: Sickens | Hangs,
@@ -29,29 +30,34 @@ var sick = []*Scenario{
 	{
 		Name: "sick-again", Says: "the next browser that a check finds sick is replaced after a pause",
 		Settings: doubting(core.Settings{MaxPages: 1}), Checks: true,
-		Programs: []Program{{get(a), discardWedged, get(a), discardWedged, get(a), discardWedged, get(a), discardWedged}},
-		Faults:   2, Menu: Sickens | Deaths,
+		Programs: []Program{
+			{get(a), discardWedged, get(a), discardWedged, get(a), discardWedged, get(a), discardWedged}},
+		Faults: 2, Menu: Sickens | Deaths,
 	},
 	{
-		Name: "sick-recycle", Says: "a check that is under way when its browser is replaced holds up nothing",
+		Name: "sick-recycle", Says: "a check that is under way when its browser is replaced holds up " +
+			"nothing",
 		Settings: doubting(core.Settings{MaxPages: 1}), Checks: true,
 		Programs: []Program{{get(a), discardWedged, get(a), discardWedged}, {recycle}},
 		Faults:   1, Menu: Hangs | Sickens,
 	},
 	{
 		Name: "sick-judged", Says: "the end of a lease is judged once, by the first question to its page",
-		Settings: doubting(core.Settings{MaxPages: 1, ProbeBudget: time.Second, ProbeMaxAge: 1, RescueTimeout: time.Second}), Checks: true,
+		Settings: doubting(core.Settings{MaxPages: 1, ProbeBudget: time.Second, ProbeMaxAge: 1,
+			RescueTimeout: time.Second}), Checks: true,
 		Programs: []Program{{get(a), release, get(a), release}},
 		Faults:   2, Menu: Doubts,
 	},
 	{
-		Name: "sick-reset", Says: "an end is doubtful where the first part of a reset fails, and not where the second does",
+		Name: "sick-reset", Says: "an end is doubtful where the first part of a reset fails, and not " +
+			"where the second does",
 		Settings: doubting(core.Settings{MaxPages: 1, Reset: true}), Checks: true,
 		Programs: []Program{render(a), render(b)},
 		Faults:   2, Menu: Doubts,
 	},
 	{
-		Name: "shared", Says: "a check kills the helper that hangs beside two affinities, and the browser serves on",
+		Name: "shared", Says: "a check kills the helper that hangs beside two affinities, and the " +
+			"browser serves on",
 		Settings: doubting(core.Settings{MaxPages: 2}), Checks: true, Repairs: true,
 		Programs: []Program{drawn(a), drawn(b)},
 		Faults:   1, Menu: Sickens,
@@ -65,11 +71,14 @@ var sick = []*Scenario{
 	{
 		Name: "shared-well", Says: "a browser whose helper goes on before it is replaced is not replaced",
 		Settings: doubting(core.Settings{MaxPages: 1}), Checks: true,
-		Programs: []Program{{get(a), discardWedged, get(a), discardWedged, get(a), discardWedged, get(a), discardWedged, get(a), discardWedged, get(a), discardWedged}},
-		Faults:   3, Menu: Sickens | GoesOn,
+		Programs: []Program{
+			{get(a), discardWedged, get(a), discardWedged, get(a), discardWedged, get(a), discardWedged,
+				get(a), discardWedged, get(a), discardWedged}},
+		Faults: 3, Menu: Sickens | GoesOn,
 	},
 	{
-		Name: "stall-goes-on", Says: "a browser that is stopped, or whose pipe is flooded, is asked, and serves on",
+		Name: "stall-goes-on", Says: "a browser that is stopped, or whose pipe is flooded, is asked, " +
+			"and serves on",
 		Settings: small(core.Settings{MaxPages: 1, StallTimeout: 10 * time.Second}),
 		Programs: []Program{render(a)},
 		Faults:   2, Menu: Silences | Floods | GoesOn,

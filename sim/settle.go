@@ -24,7 +24,8 @@ func (w *World) Heal(longest core.Time, p *Patience) {
 	w.nextArrival, w.nextMishap = never, never
 	w.fake.Recover()
 	for i := range w.clients {
-		if s := w.clients[i].state; s == waiting || s == calling && w.programs[i][w.clients[i].pc].Verb == Dispose {
+		if s := w.clients[i].state; s == waiting ||
+			s == calling && w.programs[i][w.clients[i].pc].Verb == Dispose {
 			w.clients[i].serial++ // its patience has no end now
 		}
 	}
@@ -89,7 +90,8 @@ func (w *World) Settled() bool { return w.core.Quiet() && w.full() && w.contract
 
 // contracted says whether an idle pool has returned to MinPages, with nothing lost.
 func (w *World) contracted() bool {
-	return w.core.Closing() || int(w.core.Capacity) == w.core.Settings.MinPages && w.core.Count(core.Lost) == 0
+	return w.core.Closing() || int(w.core.Capacity) == w.core.Settings.MinPages &&
+		w.core.Count(core.Lost) == 0
 }
 
 // full says whether the standby target is met, or the memory of a browser allows no more. It counts
@@ -110,14 +112,16 @@ func (w *World) full() bool {
 // judge names what did not come to an end.
 func (w *World) judge(within core.Time) {
 	s := &w.core
-	state := fmt.Sprintf("%v after the faults stopped: %d clients, %s", time.Duration(within), w.active, standing(s))
+	state := fmt.Sprintf("%v after the faults stopped: %d clients, %s", time.Duration(within),
+		w.active, standing(s))
 	switch {
 	case s.Waiting(core.Nested) > 0:
 		w.Violate("nested-progress", state)
 	case s.Waiting(core.Root) > 0 || w.active > 0:
 		w.Violate("answered", state)
 	case s.Quiet() && w.full():
-		w.Violate("contracted", fmt.Sprintf("%s; capacity %d, MinPages %d", state, int(s.Capacity), s.Settings.MinPages))
+		w.Violate("contracted", fmt.Sprintf("%s; capacity %d, MinPages %d", state, int(s.Capacity),
+			s.Settings.MinPages))
 	default:
 		w.Violate("refilled", state)
 	}

@@ -108,7 +108,8 @@ func (w *World) lend(e *core.Effect) {
 // loopsLate draws whether a page begins to loop when its lease ends: a timer of its script has run
 // out.
 func (w *World) loopsLate(event core.Event) core.TabID {
-	if event.Kind != core.Released || !w.timed || w.healing || !w.chance.Happens(w.conditions.Faults.LoopsLate) {
+	if event.Kind != core.Released || !w.timed || w.healing ||
+		!w.chance.Happens(w.conditions.Faults.LoopsLate) {
 		return 0
 	}
 	id, _ := w.core.Holds(event.Request)
@@ -151,7 +152,8 @@ func (w *World) writeOff(id core.BrowserID) {
 // alone that a step to a known state can break.
 func (w *World) check(event core.Event, first bool) {
 	w.transition = spec.Transition{
-		Before: w.before, After: &w.core, Event: event, Effects: w.effects, Ledger: &w.ledger, Only: w.only,
+		Before: w.before, After: &w.core, Event: event, Effects: w.effects, Ledger: &w.ledger,
+		Only:    w.only,
 		Scratch: &w.checks,
 	}
 	if w.apart {
@@ -214,7 +216,8 @@ const progress = "progress"
 // Violate notes that a claim is broken, unless one is already. What breaks next tells nothing new.
 func (w *World) Violate(property, what string) {
 	if w.violation == nil && (w.only == "" || w.only == property || property == progress) {
-		w.violation = &Violation{Property: property, Says: Says(property), What: what, Step: w.steps, At: w.now}
+		w.violation = &Violation{Property: property, Says: Says(property), What: what, Step: w.steps,
+			At: w.now}
 	}
 }
 
@@ -251,13 +254,17 @@ func (w *World) Answer(i int, outcome fakebrowser.Outcome) {
 // multiplication is that of Fibonacci hashing, the shifts are those of the splitmix finaliser).
 func hashStep(h uint64, now core.Time, e *core.Event, effects []core.Effect) uint64 {
 	h = mix(h, uint64(now))
-	h = mix(h, uint64(trace.WordOf(e))|uint64(e.Class)<<8|flag(e.NoWait, 16)|flag(e.Wedged, 17)|flag(e.Retain, 18)|flag(e.Kept, 19)|flag(e.Sessions, 20)|flag(e.Checks, 30)|flag(e.TooLarge, 31)|flag(e.Own, 23)|uint64(e.Left)<<21|uint64(e.Navigation)<<24|uint64(uint32(e.Priority))<<32)
+	h = mix(h, uint64(trace.WordOf(e))|uint64(e.Class)<<8|flag(e.NoWait, 16)|flag(e.Wedged,
+		17)|flag(e.Retain, 18)|flag(e.Kept, 19)|flag(e.Sessions, 20)|flag(e.Checks, 30)|flag(e.TooLarge,
+		31)|flag(e.Own, 23)|uint64(e.Left)<<21|uint64(e.Navigation)<<24|uint64(uint32(e.Priority))<<32)
 	h = mix(h, uint64(e.Request)<<32^uint64(e.Call))
 	h = mix(h, uint64(e.Affinity)<<32|uint64(e.Tab))
-	h = mix(h, uint64(e.Memory)^uint64(e.Browser)^uint64(e.Context)<<32^uint64(e.MaxLease)<<8^uint64(e.MaxIdle)^uint64(e.Jitter)^uint64(e.Operation)<<16)
+	h = mix(h, uint64(e.Memory)^uint64(e.Browser)^uint64(e.Context)<<32^uint64(e.MaxLease)<<8^uint64(
+		e.MaxIdle)^uint64(e.Jitter)^uint64(e.Operation)<<16)
 	for i := range effects {
 		f := &effects[i]
-		h = mix(h, uint64(f.Kind)|uint64(f.How)<<8|uint64(f.Reason)<<16|flag(f.Force, 24)|flag(f.Kept, 25)|flag(f.Halt, 26)|flag(f.Suspect, 27)|uint64(f.Of)<<32)
+		h = mix(h, uint64(f.Kind)|uint64(f.How)<<8|uint64(f.Reason)<<16|flag(f.Force, 24)|flag(f.Kept,
+			25)|flag(f.Halt, 26)|flag(f.Suspect, 27)|uint64(f.Of)<<32)
 		h = mix(h, uint64(f.Operation))
 		h = mix(h, uint64(f.Request)<<32^uint64(f.Call))
 		h = mix(h, uint64(f.Generation))

@@ -41,7 +41,8 @@ func TestPropertySymmetryLeavesNoStateOut(t *testing.T) {
 			t.Fatal(err)
 		}
 		if len(all) == len(kinds) || found.States != len(kinds) {
-			t.Errorf("%s: the search counts %d states, and of %d there are %d kinds", name, found.States, len(all), len(kinds))
+			t.Errorf("%s: the search counts %d states, and of %d there are %d kinds", name, found.States,
+				len(all), len(kinds))
 		}
 	}
 }
@@ -51,7 +52,8 @@ func TestPropertySymmetryLeavesNoStateOut(t *testing.T) {
 // with places changed, to the other.
 func TestPropertySymmetryCommutesWithStepping(t *testing.T) {
 	swaps := 0
-	for _, name := range []string{"R-6", "promised-bypass", "four-callers", "E-01c", "shared-context"} {
+	for _, name := range []string{"R-6", "promised-bypass", "four-callers", "E-01c",
+		"shared-context"} {
 		scenario := *ScenarioNamed(name)
 		scenario.Faults = 2
 		for seed := range uint64(150) {
@@ -107,7 +109,8 @@ func alongside(w *World, choices scheduler.Source, callers [2]int) (swaps int, e
 		}
 		twin.Do(&others[n])
 		if a, b := canon.Fingerprint(w), canon.Fingerprint(twin); a != b {
-			return swaps, fmt.Errorf("step %d: after %q the fingerprints are %016x and %016x", step, want, a, b)
+			return swaps, fmt.Errorf("step %d: after %q the fingerprints are %016x and %016x", step, want, a,
+				b)
 		}
 	}
 	return swaps, nil
@@ -119,7 +122,8 @@ func twoOpenings(w *World) (i, j core.TabView, ok bool) {
 	w.core.EachTab(func(t core.TabView) {
 		page := w.fake.Tab(t.ID)
 		n := w.fake.Find(fakebrowser.Open, core.Event{Tab: t.ID})
-		if t.State == core.Opening && t.Affinity == 0 && !t.Overdue && page != nil && !page.Made && n >= 0 && !w.fake.Operations[n].Stuck {
+		if t.State == core.Opening && t.Affinity == 0 && !t.Overdue && page != nil && !page.Made &&
+			n >= 0 && !w.fake.Operations[n].Stuck {
 			found = append(found, t)
 		}
 	})
@@ -161,7 +165,8 @@ func (s *swap) of(label string) string {
 		default:
 			if name[0] == 'r' {
 				n, _ := strconv.Atoi(name[1:])
-				return fmt.Sprintf("r%d", n+(programLength+1)*(s.caller((n-1)/(programLength+1))-(n-1)/(programLength+1)))
+				return fmt.Sprintf("r%d", n+(programLength+1)*(s.caller((n-1)/(programLength+1))-(n-1)/
+					(programLength+1)))
 			}
 			return s.name(name)
 		}

@@ -69,42 +69,52 @@ func (w *World) draw(o *fakebrowser.Operation) {
 	switch o.Kind {
 	case fakebrowser.Launch:
 		latency = c.Launch
-		menu = [5]planChance{{fails, f.LaunchFails}, {slow, f.LaunchSlow}, {hangs, f.LaunchHangs}, {twice, f.Twice}}
+		menu = [5]planChance{{fails, f.LaunchFails}, {slow, f.LaunchSlow}, {hangs, f.LaunchHangs},
+			{twice, f.Twice}}
 	case fakebrowser.CloseBrowser:
 		latency = c.BrowserClose
 		menu = [5]planChance{{slow, f.BrowserCloseSlow}, {hangs, f.BrowserCloseHangs}, {twice, f.Twice}}
 	case fakebrowser.Open:
 		latency = c.Open
-		menu = [5]planChance{{fails, f.OpenFails}, {failsAnyway, f.OpenLeaves}, {slow, f.OpenSlow}, {hangs, f.OpenHangs}, {twice, f.Twice}}
+		menu = [5]planChance{{fails, f.OpenFails}, {failsAnyway, f.OpenLeaves}, {slow, f.OpenSlow},
+			{hangs, f.OpenHangs}, {twice, f.Twice}}
 	case fakebrowser.Probe:
 		latency = c.Probe
-		menu = [5]planChance{{fails, f.ProbeFails}, {slow, f.ProbeSlow}, {hangs, f.ProbeHangs}, {twice, f.Twice}}
+		menu = [5]planChance{{fails, f.ProbeFails}, {slow, f.ProbeSlow}, {hangs, f.ProbeHangs},
+			{twice, f.Twice}}
 	case fakebrowser.Rescue:
 		latency = c.Rescue
 		menu = [5]planChance{{fails, f.RescueFails}, {slow, f.RescueSlow}, {twice, f.Twice}}
 	case fakebrowser.Reset:
 		latency = c.Reset
-		menu = [5]planChance{{fails, f.ResetFails}, {slow, f.ResetSlow}, {hangs, f.ResetHangs}, {twice, f.Twice}}
+		menu = [5]planChance{{fails, f.ResetFails}, {slow, f.ResetSlow}, {hangs, f.ResetHangs},
+			{twice, f.Twice}}
 	case fakebrowser.EndSession:
 		latency = c.EndSession
-		menu = [5]planChance{{fails, f.EndFails}, {slow, f.EndSlow}, {hangs, f.EndHangs}, {twice, f.Twice}}
+		menu = [5]planChance{{fails, f.EndFails}, {slow, f.EndSlow}, {hangs, f.EndHangs},
+			{twice, f.Twice}}
 	case fakebrowser.BeginSession:
 		latency = c.BeginSession
-		menu = [5]planChance{{fails, f.BeginFails}, {slow, f.BeginSlow}, {hangs, f.BeginHangs}, {twice, f.Twice}}
+		menu = [5]planChance{{fails, f.BeginFails}, {slow, f.BeginSlow}, {hangs, f.BeginHangs},
+			{twice, f.Twice}}
 	case fakebrowser.Ping:
 		latency = c.Ping
 	case fakebrowser.Check:
 		latency = c.Check
-		menu = [5]planChance{{fails, f.CheckFails}, {slow, f.CheckSlow}, {hangs, f.CheckHangs}, {twice, f.Twice}}
+		menu = [5]planChance{{fails, f.CheckFails}, {slow, f.CheckSlow}, {hangs, f.CheckHangs},
+			{twice, f.Twice}}
 	case fakebrowser.Freeze:
 		latency = c.Freeze
-		menu = [5]planChance{{fails, f.FreezeFails}, {slow, f.FreezeSlow}, {hangs, f.FreezeHangs}, {twice, f.Twice}}
+		menu = [5]planChance{{fails, f.FreezeFails}, {slow, f.FreezeSlow}, {hangs, f.FreezeHangs},
+			{twice, f.Twice}}
 	case fakebrowser.Close, fakebrowser.CloseContext:
 		latency = c.Close
-		menu = [5]planChance{{fails, f.CloseFails}, {failsAnyway, f.CloseFailsAnyway}, {slow, f.CloseSlow}, {hangs, f.CloseHangs}, {twice, f.Twice}}
+		menu = [5]planChance{{fails, f.CloseFails}, {failsAnyway, f.CloseFailsAnyway},
+			{slow, f.CloseSlow}, {hangs, f.CloseHangs}, {twice, f.Twice}}
 	case fakebrowser.Kill:
 		latency = c.Kill
-		menu = [5]planChance{{fails, f.KillFails}, {slow, f.KillSlow}, {hangs, f.KillHangs}, {twice, f.Twice}}
+		menu = [5]planChance{{fails, f.KillFails}, {slow, f.KillSlow}, {hangs, f.KillHangs},
+			{twice, f.Twice}}
 	}
 	plan := normal
 	if !w.healing {

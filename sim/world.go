@@ -69,9 +69,10 @@ type fixed struct {
 	arrivals   Arrivals
 	menu       Menu
 	tick       core.Time
-	recordedTo uint64  // untimed: requests and calls up to this number were there at the start
-	like       []int32 // untimed: by client, the first that has the same program; nil: all have programs of their own
-	observe    func(*World, core.Event, []core.Effect)
+	recordedTo uint64 // untimed: requests and calls up to this number were there at the start
+	// untimed: by client, the first that has the same program; nil: all have programs of their own
+	like    []int32
+	observe func(*World, core.Event, []core.Effect)
 }
 
 // World is a whole world as one value. CopyFrom clones it.
@@ -117,8 +118,9 @@ type plain struct {
 
 // scratch is memory that a step needs and nothing depends on. The worlds of one search share one.
 type scratch struct {
-	before     *core.State // as it was before the last step
-	given      *core.State // the same of the next step, where whoever makes it has it; nil: it is copied
+	before *core.State // as it was before the last step
+	// the same of the next step, where whoever makes it has it; nil: it is copied
+	given      *core.State
 	copied     core.State
 	transition spec.Transition
 	checks     spec.Scratch
@@ -164,7 +166,8 @@ func New(o Options) (*World, error) {
 		reached:     new(Reached),
 		scratch:     new(scratch),
 		fixed: &fixed{
-			timed: o.Timed, recorded: o.From != nil, unchecked: o.Unchecked, only: o.Only, chance: Chance{o.Choices}, conditions: o.Conditions,
+			timed: o.Timed, recorded: o.From != nil, unchecked: o.Unchecked, only: o.Only,
+			chance: Chance{o.Choices}, conditions: o.Conditions,
 			arrivals: o.Arrivals, menu: o.Menu, tick: o.Tick, observe: o.Observe,
 		},
 	}}
@@ -341,8 +344,8 @@ func (w *World) Perform(event core.Event) error {
 	return nil
 }
 
-// Possible says whether the fake browser, as it is, can do what an event says. Perform takes more: a
-// trace may be of a browser that did otherwise.
+// Possible says whether the fake browser, as it is, can do what an event says. Perform takes more:
+// a trace may be of a browser that did otherwise.
 func (w *World) Possible(event core.Event) bool {
 	answer, _ := fakebrowser.OperationOf(event)
 	return answer == 0 || w.fake.Find(answer, event) >= 0 || w.ClosesOpening(event)

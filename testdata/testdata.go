@@ -4,8 +4,8 @@ package testdata
 
 import "embed"
 
-// Files are the traces under traces, incidents and regressions, those that were recorded on a real browser, under
-// chrome, the planted bugs, and how hard these are to find.
+// Files are the traces under traces, incidents and regressions, those that were recorded on a real
+// browser, under chrome, the planted bugs, and how hard these are to find.
 //
 //go:embed traces incidents regressions chrome planted power.txt
 var Files embed.FS

@@ -11,9 +11,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// family is this process and everything that it has started, however it was started: what loses its parent becomes
-// this process's child. So the time of processes that have ended is not lost: it is with the one that waited for
-// them, or with the dead themselves, for whom nobody waits before the row has ended.
+// family is this process and everything that it has started, however it was started: what loses its
+// parent becomes this process's child. So the time of processes that have ended is not lost: it is
+// with the one that waited for them, or with the dead themselves, for whom nobody waits before the
+// row has ended.
 type family struct{ ticks float64 } // a second has so many
 
 func newFamily() (family, error) {
@@ -80,7 +81,8 @@ func (f family) cpu() time.Duration {
 	return time.Duration(total / f.ticks * float64(time.Second))
 }
 
-// memory is the family's memory in bytes, but for this process's own: of what several share, each has its part.
+// memory is the family's memory in bytes, but for this process's own: of what several share, each
+// has its part.
 func (f family) memory() float64 {
 	total := 0.0
 	for _, m := range f.members() {
@@ -101,8 +103,8 @@ func (f family) memory() float64 {
 	return total
 }
 
-// browsers are the main processes of the browsers: children of this process that run this program and are no
-// renderer or other helper.
+// browsers are the main processes of the browsers: children of this process that run this program
+// and are no renderer or other helper.
 func (f family) browsers(program string) []int {
 	var pids []int
 	for _, m := range f.members() {
@@ -110,7 +112,8 @@ func (f family) browsers(program string) []int {
 			continue
 		}
 		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", m.pid))
-		if err == nil && strings.HasPrefix(string(text), program) && !strings.Contains(string(text), "--type=") {
+		if err == nil && strings.HasPrefix(string(text), program) &&
+			!strings.Contains(string(text), "--type=") {
 			pids = append(pids, m.pid)
 		}
 	}

@@ -32,7 +32,8 @@ func TestARescuedSlotIsBackWhenItsTabAnswersAgain(t *testing.T) {
 		again := begin(r, pool.SpanProbe, "t1")
 		<-time.After(3 * time.Millisecond)
 		again("done")
-		if detected, back := r.figures(); !slices.Equal(detected, []float64{250}) || !slices.Equal(back, []float64{23}) {
+		if detected, back := r.figures(); !slices.Equal(detected, []float64{250}) ||
+			!slices.Equal(back, []float64{23}) {
 			t.Errorf("it was detected after %v ms and back after %v, want 250 and 23", detected, back)
 		}
 	})
@@ -51,7 +52,8 @@ func TestAClosedSlotIsBackWhenAnotherTabHasOpened(t *testing.T) {
 		opening := begin(r, pool.SpanOpen, "t3")
 		<-time.After(40 * time.Millisecond)
 		opening("done")
-		if detected, back := r.figures(); !slices.Equal(detected, []float64{1}) || !slices.Equal(back, []float64{70}) {
+		if detected, back := r.figures(); !slices.Equal(detected, []float64{1}) ||
+			!slices.Equal(back, []float64{70}) {
 			t.Errorf("it was detected after %v ms and back after %v, want 1 and 70", detected, back)
 		}
 	})
@@ -114,7 +116,8 @@ func TestEveryTargetIsHeldAgainstAFigure(t *testing.T) {
 			t.Errorf("there is no %q:\n%s", want, text)
 		}
 	}
-	if text := against("/usr/bin/chromium-headless-shell", chosen, tables); strings.Contains(text, "page mode") || !strings.Contains(text, "at most 250") {
+	if text := against("/usr/bin/chromium-headless-shell", chosen, tables); strings.Contains(text,
+		"page mode") || !strings.Contains(text, "at most 250") {
 		t.Errorf("on headless-shell it says\n%s", text)
 	}
 }
@@ -133,7 +136,8 @@ func TestRowsAreChosenByTableOrByName(t *testing.T) {
 	if want := []string{"stuck/pagepool", "kill/pagepool"}; !slices.Equal(names, want) {
 		t.Errorf("they are %q, want %q", names, want)
 	}
-	if _, err := choose("pages,speed"); err == nil || !strings.Contains(err.Error(), `"speed"`) || !strings.Contains(err.Error(), "pages") {
+	if _, err := choose("pages,speed"); err == nil || !strings.Contains(err.Error(), `"speed"`) ||
+		!strings.Contains(err.Error(), "pages") {
 		t.Errorf("a table that is not there: %v", err)
 	}
 }

@@ -24,21 +24,25 @@ const (
 	callerWaits = "caller waits, p50 ms"
 )
 
-// closing compares what becomes of pages that are closed while a navigation commits: Chrome acknowledges such a
-// close and may forget it.
+// closing compares what becomes of pages that are closed while a navigation commits: Chrome
+// acknowledges such a close and may forget it.
 func closing() group {
 	return group{
 		name: "closes", title: "Closes during a redirect", reference: ours,
-		note: fmt.Sprintf("%d workers open a page, send it on a way of redirects that never ends, and close it. Still open are the pages that the browser "+
-			"lists %v later and that nobody has. The caller waits as long as Discard, or chromedp.Cancel, takes to return.", closeWorkers, closeSettles),
+		note: fmt.Sprintf("%d workers open a page, send it on a way of redirects that never ends, and "+
+			"close it. Still open are the pages that the browser lists %v later and that nobody has. The "+
+			"caller waits as long as Discard, or chromedp.Cancel, takes to return.", closeWorkers,
+			closeSettles),
 		columns: []report.Column{
 			{Name: "closes", Sum: true}, {Name: "still open", Sum: true},
 			{Name: callerWaits, Digits: 3, Quantile: 0.5}, {Name: "p99 ms", Digits: 3, Quantile: 0.99},
 		},
 		rows: []row{
 			{ours, closed(poolCloser)},
-			{"chromedp: a tab per request", closed(func(s *stage) (closer, error) { return chromedpCloser(s, false) })},
-			{"chromedp: a context per request", closed(func(s *stage) (closer, error) { return chromedpCloser(s, true) })},
+			{"chromedp: a tab per request",
+				closed(func(s *stage) (closer, error) { return chromedpCloser(s, false) })},
+			{"chromedp: a context per request",
+				closed(func(s *stage) (closer, error) { return chromedpCloser(s, true) })},
 		},
 	}
 }
@@ -92,7 +96,8 @@ func (c closer) once(ctx context.Context, s *stage, worker int) (time.Duration, 
 	page, done := bounded(page, ctx)
 	defer done()
 	// The answer comes before the page leaves; the next one comes from the page that it went to.
-	away := chromedp.Evaluate[int](`setTimeout(() => { location = "` + s.site.url + `/redirect?n=0" }); 1`)
+	away := chromedp.Evaluate[int](`setTimeout(() => { location = "` + s.site.url +
+		`/redirect?n=0" }); 1`)
 	arrived := chromedp.Evaluate[bool](`location.search.length > 0`)
 	_, err = chromedp.Run(page, away)
 	for there := false; err == nil && !there; err = page.Err() {
@@ -145,7 +150,9 @@ func chromedpCloser(s *stage, own bool) (closer, error) {
 	}
 	before, err := pages(browser)
 	return closer{
-		open: func(_ context.Context, _ int) (context.Context, func(), error) { return openTab(browser, own) },
+		open: func(_ context.Context, _ int) (context.Context, func(), error) {
+			return openTab(browser, own)
+		},
 		strays: func(context.Context) (int, error) {
 			open, err := pages(browser)
 			return open - before, err

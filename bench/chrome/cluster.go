@@ -20,8 +20,8 @@ func clusterFolder() string {
 	return filepath.Join(filepath.Dir(file), "cluster")
 }
 
-// installCluster has npm install puppeteer-cluster and puppeteer-core, which brings no browser. It says in one
-// line why that is not possible.
+// installCluster has npm install puppeteer-cluster and puppeteer-core, which brings no browser. It
+// says in one line why that is not possible.
 func installCluster() error {
 	folder := clusterFolder()
 	if _, err := os.Stat(filepath.Join(folder, "node_modules", "puppeteer-cluster")); err == nil {
@@ -38,7 +38,8 @@ func installCluster() error {
 	return nil
 }
 
-// clustered measures puppeteer-cluster, whose workers are in a process of their own. Its time counts too.
+// clustered measures puppeteer-cluster, whose workers are in a process of their own. Its time
+// counts too.
 func clustered(mode string) func(context.Context, *stage) (result, error) {
 	return func(ctx context.Context, s *stage) (result, error) {
 		args := []string{"--headless"}
@@ -50,7 +51,8 @@ func clustered(mode string) func(context.Context, *stage) (result, error) {
 		}
 		orders, err := json.Marshal(map[string]any{
 			"mode": mode, "browser": s.browser, "args": args, "address": s.site.url + "/app?n=",
-			"concurrency": concurrency, "milliseconds": s.during().Milliseconds(), "timeout": renderTimeout.Milliseconds(),
+			"concurrency": concurrency, "milliseconds": s.during().Milliseconds(),
+			"timeout":    renderTimeout.Milliseconds(),
 			"warm_pages": warmPages, "warm_milliseconds": warmTime.Milliseconds(),
 		})
 		if err != nil {

@@ -17,8 +17,8 @@ import (
 func granting() group {
 	return group{
 		name: "grants", title: "What a warm grant waits", reference: ours,
-		note: "Each of two workers gets the tab of its affinity, visits /app, gives the tab back, pauses, " +
-			"and asks again. Measured is GetPage.",
+		note: "Each of two workers gets the tab of its affinity, visits /app, gives the tab back, " +
+			"pauses, and asks again. Measured is GetPage.",
 		columns: []report.Column{
 			{Name: "grants", Digits: 0, Sum: true}, {Name: "p50 ms", Digits: 2, Quantile: 0.5},
 			{Name: "p90 ms", Digits: 2, Quantile: 0.9}, {Name: "p99 ms", Digits: 2, Quantile: 0.99},

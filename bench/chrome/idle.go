@@ -20,25 +20,30 @@ import (
 // idleTabs is how many tabs are warm and held by nobody.
 const idleTabs = 8
 
-// idleRest is how long the tabs are left alone before their processor time is counted: Chromium goes on for
-// some seconds with what it does about hidden pages.
+// idleRest is how long the tabs are left alone before their processor time is counted: Chromium
+// goes on for some seconds with what it does about hidden pages.
 const idleRest = 10 * time.Second
 
-// idling measures what warm tabs cost while nobody holds them, and what it costs to have one back. It works on the
-// driver alone.
+// idling measures what warm tabs cost while nobody holds them, and what it costs to have one back.
+// It works on the driver alone.
 func idling() group {
 	return group{
 		name: "idle", title: "Warm tabs that nobody holds", reference: "frozen",
-		note: fmt.Sprintf("%d tabs show a page with an animation, a frame callback, a timer of 20 ms and garbage. CPU is that of the browser, "+
-			"in percent of one core; memory is the proportional set size of the browser on top of one without tabs, and the JavaScript "+
-			"heap, each for one tab. Then one tab after the other is probed, as before a grant, and, in one row, frozen before that: a probe thaws. "+
-			"Dark are probes after which the page was not visible or drew no frame.", idleTabs),
+		note: fmt.Sprintf("%d tabs show a page with an animation, a frame callback, a timer of 20 ms "+
+			"and garbage. CPU is that of the browser, in percent of one core; memory is the proportional "+
+			"set size of the browser on top of one without tabs, and the JavaScript heap, each for one "+
+			"tab. Then one tab after the other is probed, as before a grant, and, in one row, frozen "+
+			"before that: a probe thaws. Dark are probes after which the page was not visible or drew no "+
+			"frame.", idleTabs),
 		columns: []report.Column{
-			{Name: "CPU %", Digits: 1}, {Name: "MB per tab", Digits: 1}, {Name: "heap MB per tab", Digits: 1},
+			{Name: "CPU %", Digits: 1}, {Name: "MB per tab", Digits: 1},
+			{Name: "heap MB per tab", Digits: 1},
 			{Name: "probes", Digits: 0, Sum: true}, {Name: "dark", Digits: 0, Sum: true},
-			{Name: "probe p50 ms", Digits: 1, Quantile: 0.5}, {Name: "probe p90 ms", Digits: 1, Quantile: 0.9},
+			{Name: "probe p50 ms", Digits: 1, Quantile: 0.5},
+			{Name: "probe p90 ms", Digits: 1, Quantile: 0.9},
 			{Name: "probe p99 ms", Digits: 1, Quantile: 0.99},
-			{Name: "freeze p50 ms", Digits: 1}, {Name: "freeze p90 ms", Digits: 1}, {Name: "freeze p99 ms", Digits: 1},
+			{Name: "freeze p50 ms", Digits: 1}, {Name: "freeze p90 ms", Digits: 1},
+			{Name: "freeze p99 ms", Digits: 1},
 		},
 		rows: []row{{"as they are", idled(pool.Off)}, {"frozen", idled(0)}},
 	}
@@ -99,7 +104,8 @@ func (s *stage) idleTab(ctx context.Context, browser pool.Browser[*chrome.Page])
 }
 
 // idle measures tabs that nobody holds, and then how long it takes to have one back.
-func (s *stage) idle(ctx context.Context, tabs []idleTab, base float64, freezes bool) (map[string]float64, []float64, error) {
+func (s *stage) idle(ctx context.Context, tabs []idleTab, base float64,
+	freezes bool) (map[string]float64, []float64, error) {
 	for _, tab := range tabs {
 		if !freezes {
 			break
@@ -116,9 +122,10 @@ func (s *stage) idle(ctx context.Context, tabs []idleTab, base float64, freezes 
 	}
 	figures["CPU %"] = percent
 	for _, tab := range tabs {
-		heap, err := chrome.Run(ctx, tab.Page(), func(ctx context.Context, t *chromedp.Target) (runtime.GetHeapUsageResult, error) {
-			return cdp.Call(ctx, t, runtime.GetHeapUsage, cdp.Empty{})
-		})
+		heap, err := chrome.Run(ctx, tab.Page(),
+			func(ctx context.Context, t *chromedp.Target) (runtime.GetHeapUsageResult, error) {
+				return cdp.Call(ctx, t, runtime.GetHeapUsage, cdp.Empty{})
+			})
 		if err != nil {
 			return nil, nil, err
 		}
@@ -152,7 +159,8 @@ func (s *stage) idle(ctx context.Context, tabs []idleTab, base float64, freezes 
 	return figures, probes, nil
 }
 
-// burnt is how much of a core the browser uses when it has had the time to end what it began before.
+// burnt is how much of a core the browser uses when it has had the time to end what it began
+// before.
 func (s *stage) burnt(ctx context.Context) (percent float64, err error) {
 	before, began := 0.0, time.Time{}
 	for _, pause := range []time.Duration{idleRest, s.during()} {

@@ -20,12 +20,15 @@ import (
 func killing() group {
 	return group{
 		name: "kill", title: "The browser is killed under load", reference: ours,
-		note: fmt.Sprintf("%d workers visit pages, and the browser's main process is killed; each kill is that of a new pool, at the default settings, "+
-			"after %v of load, %d in a round. Medians: until the last holder's lease has ended, until a worker holds a page of the next browser, and "+
-			"until it has visited /app with it. Not told are holders of a page that failed whose lease went on.", concurrency, killAfter, killsPerRound),
+		note: fmt.Sprintf("%d workers visit pages, and the browser's main process is killed; each kill "+
+			"is that of a new pool, at the default settings, after %v of load, %d in a round. Medians: "+
+			"until the last holder's lease has ended, until a worker holds a page of the next browser, "+
+			"and until it has visited /app with it. Not told are holders of a page that failed whose "+
+			"lease went on.", concurrency, killAfter, killsPerRound),
 		columns: []report.Column{
 			{Name: "holders told ms"}, {Name: "new page held ms"}, {Name: "/app complete ms"},
-			{Name: "kills", Sum: true}, {Name: "told", Sum: true}, {Name: "not told", Sum: true}, {Name: "refused", Sum: true},
+			{Name: "kills", Sum: true}, {Name: "told", Sum: true}, {Name: "not told", Sum: true},
+			{Name: "refused", Sum: true},
 		},
 		rows: []row{{ours, killed}},
 	}
@@ -69,12 +72,13 @@ func killed(ctx context.Context, s *stage) (result, error) {
 		counts["refused"] += float64(n.refused)
 		n.Unlock()
 	}
-	counts["holders told ms"], counts["new page held ms"], counts["/app complete ms"] = report.Median(told), report.Median(leased), report.Median(complete)
+	counts["holders told ms"], counts["new page held ms"],
+		counts["/app complete ms"] = report.Median(told), report.Median(leased), report.Median(complete)
 	return result{Figures: counts}, nil
 }
 
-// kill puts a pool under load, kills its browser, and waits for the first page of the next one and then for the
-// workers.
+// kill puts a pool under load, kills its browser, and waits for the first page of the next one and
+// then for the workers.
 func (n *news) kill(ctx context.Context, s *stage) (at time.Time, again visit, err error) {
 	p, err := s.warmPool(pool.Config{MaxPages: concurrency})
 	if err != nil {
@@ -118,7 +122,8 @@ func (s *stage) killBrowsers() error {
 	return nil
 }
 
-// await waits until a page is complete whose lease was granted after a kill: what dies completes no page any more.
+// await waits until a page is complete whose lease was granted after a kill: what dies completes no
+// page any more.
 func (n *news) await(ctx context.Context, at time.Time) (visit, error) {
 	for ctx.Err() == nil {
 		n.Lock()

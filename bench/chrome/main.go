@@ -6,10 +6,11 @@
 //	go run ./chrome -rows closes -rounds 1 -seconds 240 -browsers chromium   about a thousand closes
 //	go run ./chrome -write README.md         the results go into that file as well
 //
-// A round measures every row once, one after the other, every second round from the last to the first, each in a
-// process of its own that ends with all of its browsers. Figures are medians over the rounds, ratios are medians
-// of each round's ratio, and a percentile is that of the pages of all rounds. Processor time is that of the process
-// with everything it has started, the server of the pages included. Ctrl-C ends it with what was measured so far.
+// A round measures every row once, one after the other, every second round from the last to the
+// first, each in a process of its own that ends with all of its browsers. Figures are medians over
+// the rounds, ratios are medians of each round's ratio, and a percentile is that of the pages of
+// all rounds. Processor time is that of the process with everything it has started, the server of
+// the pages included. Ctrl-C ends it with what was measured so far.
 package main
 
 import (
@@ -47,10 +48,15 @@ func main() {
 	var o orders
 	flag.IntVar(&o.rounds, "rounds", 3, "how often everything is measured")
 	flag.Float64Var(&o.seconds, "seconds", 4, "how long each row is measured in a round")
-	flag.StringVar(&o.browsers, "browsers", "chromium-headless-shell,chromium", "the browsers, separated by commas: paths, or names on the PATH")
-	flag.StringVar(&o.rows, "rows", "", "the tables or single rows to measure, separated by commas; empty: all. Tables: "+strings.Join(tableNames(), ", "))
-	flag.StringVar(&o.write, "write", "", "a file into which the results go as well, between its lines <!-- chrome --> and <!-- end of chrome -->")
-	flag.StringVar(&o.row, "row", "", "for this command's own use: measure one row, given as TABLE/ROW")
+	flag.StringVar(&o.browsers, "browsers", "chromium-headless-shell,chromium",
+		"the browsers, separated by commas: paths, or names on the PATH")
+	flag.StringVar(&o.rows, "rows", "",
+		"the tables or single rows to measure, separated by commas; empty: all. Tables: "+
+			strings.Join(tableNames(), ", "))
+	flag.StringVar(&o.write, "write", "", "a file into which the results go as well, between its "+
+		"lines <!-- chrome --> and <!-- end of chrome -->")
+	flag.StringVar(&o.row, "row", "",
+		"for this command's own use: measure one row, given as TABLE/ROW")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
@@ -70,7 +76,8 @@ func tableNames() []string {
 
 func run(ctx context.Context, o orders) error {
 	if o.rounds < 1 || o.seconds < 1 {
-		return fmt.Errorf("-rounds is %d and -seconds is %v: both have to be at least 1", o.rounds, o.seconds)
+		return fmt.Errorf("-rounds is %d and -seconds is %v: both have to be at least 1", o.rounds,
+			o.seconds)
 	}
 	if o.row != "" {
 		return here(ctx, o)
@@ -92,7 +99,8 @@ func run(ctx context.Context, o orders) error {
 	if ctx.Err() != nil {
 		machine = "Interrupted. " + machine
 	}
-	text := fmt.Sprintf("%s.\nMedians of %d rounds; the rows of speed take %v s each.\n\n", machine, o.rounds, o.seconds)
+	text := fmt.Sprintf("%s.\nMedians of %d rounds; the rows of speed take %v s each.\n\n", machine,
+		o.rounds, o.seconds)
 	for i, program := range programs {
 		text += fmt.Sprintf("## %s: %s\n\n", filepath.Base(program), version(program))
 		for _, t := range tables[i] {
@@ -123,8 +131,8 @@ func choose(names string) ([]group, error) {
 	return slices.DeleteFunc(all, func(g group) bool { return len(g.rows) == 0 }), err
 }
 
-// programOf is a browser itself, where a name stands for a distribution's script that starts it: all peers start
-// the same.
+// programOf is a browser itself, where a name stands for a distribution's script that starts it:
+// all peers start the same.
 func programOf(name string) (string, error) {
 	path, err := exec.LookPath(name)
 	if err != nil {
@@ -176,7 +184,8 @@ func measure(ctx context.Context, o orders, programs []string, chosen []group) [
 			}
 			g, program := chosen[at.group], programs[at.program]
 			name := g.rows[at.row].name
-			fmt.Fprintf(os.Stderr, "round %d of %d, %s: %s, %s\n", round+1, o.rounds, filepath.Base(program), g.name, name)
+			fmt.Fprintf(os.Stderr, "round %d of %d, %s: %s, %s\n", round+1, o.rounds, filepath.Base(program),
+				g.name, name)
 			found, err := result{}, noCluster
 			if !strings.HasPrefix(name, "puppeteer") || err == nil {
 				found, err = elsewhere(ctx, o, program, g.name+"/"+name)
@@ -196,7 +205,8 @@ func measure(ctx context.Context, o orders, programs []string, chosen []group) [
 // turn is one row on one browser.
 type turn struct{ program, group, row int }
 
-// turns is a round's order. Every second round goes backwards, so that no row always follows the same one.
+// turns is a round's order. Every second round goes backwards, so that no row always follows the
+// same one.
 func turns(programs []string, chosen []group, round int) []turn {
 	var all []turn
 	for i := range programs {
@@ -225,8 +235,10 @@ func elsewhere(ctx context.Context, o orders, program, path string) (found resul
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.patience()+10*time.Second)
 	defer cancel()
-	command := exec.CommandContext(ctx, self, "-row", path, "-browsers", program, "-seconds", fmt.Sprint(o.seconds))
-	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) } // it sees to its browsers
+	command := exec.CommandContext(ctx, self, "-row", path, "-browsers", program, "-seconds",
+		fmt.Sprint(o.seconds))
+	// it sees to its browsers
+	command.Cancel = func() error { return command.Process.Signal(syscall.SIGTERM) }
 	command.WaitDelay = 10 * time.Second
 	var said bytes.Buffer
 	command.Stderr = &said
@@ -257,11 +269,15 @@ func here(ctx context.Context, o orders) error {
 			}
 			ctx, cancel := context.WithTimeout(ctx, o.patience())
 			defer cancel()
-			found, err := r.measure(ctx, &stage{browser: o.browsers, seconds: o.seconds, site: site, family: family})
+			found, err := r.measure(ctx, &stage{browser: o.browsers, seconds: o.seconds, site: site,
+				family: family})
 			if err != nil {
 				return err
 			}
-			maps.DeleteFunc(found.Figures, func(_ string, v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) }) // none
+			// none
+			maps.DeleteFunc(found.Figures, func(_ string, v float64) bool {
+				return math.IsNaN(v) || math.IsInf(v, 0)
+			})
 			return json.NewEncoder(os.Stdout).Encode(found)
 		}
 	}

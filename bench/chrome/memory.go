@@ -20,11 +20,13 @@ const memoryTabs = 8
 func remembering() group {
 	return group{
 		name: "memory", title: "Memory", reference: ours,
-		note: fmt.Sprintf("Proportional set size of all processes of the browser, in MB: with one standby; for each of %d affinities "+
-			"that are warm and show /app; for each context that is kept when the pool has shrunk again to one tab and its spare; and what is left "+
-			"on top of the first figure when these are disposed of, one warm tab included.", memoryTabs),
+		note: fmt.Sprintf("Proportional set size of all processes of the browser, in MB: with one "+
+			"standby; for each of %d affinities that are warm and show /app; for each context that is "+
+			"kept when the pool has shrunk again to one tab and its spare; and what is left on top of the "+
+			"first figure when these are disposed of, one warm tab included.", memoryTabs),
 		columns: []report.Column{
-			{Name: "browser MB", Digits: 0}, {Name: "MB per warm affinity", Digits: 1}, {Name: "MB per orphan", Digits: 1},
+			{Name: "browser MB", Digits: 0}, {Name: "MB per warm affinity", Digits: 1},
+			{Name: "MB per orphan", Digits: 1},
 			{Name: "orphans", Digits: 0}, {Name: "left MB", Digits: 0},
 		},
 		rows: []row{{ours, remembered}},
@@ -61,7 +63,8 @@ func remembered(ctx context.Context, s *stage) (result, error) {
 	for _, lease := range held {
 		lease.Release()
 	}
-	for stats := p.Stats(); stats.Capacity > 1 || stats.Tabs.Closing+stats.Tabs.Opening > 0; stats = p.Stats() {
+	for stats := p.Stats(); stats.Capacity > 1 ||
+		stats.Tabs.Closing+stats.Tabs.Opening > 0; stats = p.Stats() {
 		select {
 		case <-time.After(20 * time.Millisecond):
 		case <-ctx.Done():
@@ -86,12 +89,13 @@ func remembered(ctx context.Context, s *stage) (result, error) {
 	const mb = 1 << 20
 	return result{Figures: map[string]float64{
 		"browser MB": base / mb, "MB per warm affinity": (warm - base) / mb / memoryTabs,
-		"MB per orphan": (kept - without) / mb / orphans, "orphans": orphans, "left MB": (without - base) / mb,
+		"MB per orphan": (kept - without) / mb / orphans, "orphans": orphans,
+		"left MB": (without - base) / mb,
 	}}, p.Close(ctx)
 }
 
-// settled is the browser's memory when it has come to rest: within a percent of what it was half a second before, or after
-// five seconds.
+// settled is the browser's memory when it has come to rest: within a percent of what it was half a
+// second before, or after five seconds.
 func (s *stage) settled() float64 {
 	before := 0.0
 	for range 10 {

@@ -24,13 +24,16 @@ import (
 func rendering() group {
 	return group{
 		name: "pages", title: "Page after page, two at a time", reference: ours,
-		note: "Each worker visits /app and waits for its program; browsers that stay are warm before the measurement begins. " +
-			"Of fewer than 100 pages, p99 is the slowest.",
+		note: "Each worker visits /app and waits for its program; browsers that stay are warm before " +
+			"the measurement begins. Of fewer than 100 pages, p99 is the slowest.",
 		columns: append([]report.Column{
 			{Name: "pages/s", Digits: 1, Ratio: true}, {Name: "CPU ms/page", Digits: 0, Ratio: true},
 		}, latencyColumns()...),
 		rows: []row{
-			{ours, loaded(func(s *stage) (peer, error) { return ofPagepool(s, pool.Config{MaxPages: concurrency}) })},
+			{
+				ours, loaded(func(s *stage) (peer, error) {
+					return ofPagepool(s, pool.Config{MaxPages: concurrency})
+				})},
 			{ours + " with Reset", loaded(func(s *stage) (peer, error) {
 				return ofPagepool(s, pool.Config{MaxPages: concurrency, Reset: true})
 			})},
@@ -39,8 +42,10 @@ func rendering() group {
 			})},
 			{"chromedp: a warm tab", loaded(ofWarmTabs)},
 			{"rod: a pool of warm pages", loaded(ofRod)},
-			{"chromedp: a tab per request", loaded(func(s *stage) (peer, error) { return ofNewTabs(s, false) })},
-			{"chromedp: a context per request", loaded(func(s *stage) (peer, error) { return ofNewTabs(s, true) })},
+			{"chromedp: a tab per request",
+				loaded(func(s *stage) (peer, error) { return ofNewTabs(s, false) })},
+			{"chromedp: a context per request",
+				loaded(func(s *stage) (peer, error) { return ofNewTabs(s, true) })},
 			{"chromedp: a browser per request", loaded(ofNewBrowsers)},
 			{"puppeteer-cluster: page mode", clustered("page")},
 			{"puppeteer-cluster: context mode", clustered("context")},
@@ -60,10 +65,13 @@ func loaded(open func(*stage) (peer, error)) func(context.Context, *stage) (resu
 	}
 }
 
-// browserFlags are what every browser is started with, whoever starts it: those of this pool's launcher.
+// browserFlags are what every browser is started with, whoever starts it: those of this pool's
+// launcher.
 var browserFlags = []string{
-	"disable-gpu", "disable-quic", "no-first-run", "no-default-browser-check", "disable-background-networking",
-	"disable-component-update", "disable-sync", "password-store=basic", "hide-scrollbars", "mute-audio", "disable-back-forward-cache",
+	"disable-gpu", "disable-quic", "no-first-run", "no-default-browser-check",
+	"disable-background-networking",
+	"disable-component-update", "disable-sync", "password-store=basic", "hide-scrollbars",
+	"mute-audio", "disable-back-forward-cache",
 	"disable-features=SpareRendererForSitePerProcess,RenderDocument",
 }
 
@@ -73,7 +81,8 @@ func (s *stage) launcher() chrome.Launcher {
 	return chrome.Launcher{ExecPath: s.browser, NoSandbox: root()}
 }
 
-// warmPool is a pool whose browser runs and whose standbys are open, as the others' are before they are measured.
+// warmPool is a pool whose browser runs and whose standbys are open, as the others' are before they
+// are measured.
 func (s *stage) warmPool(cfg pool.Config) (*pool.Pool[*chrome.Page], error) {
 	p, err := pool.New(s.launcher(), cfg)
 	if err != nil {
@@ -161,8 +170,8 @@ func bounded(tab, ctx context.Context) (context.Context, func()) {
 	return both, func() { stop(); cancel() }
 }
 
-// openTab is a new tab of chromedp's, in a context of its own or in the browser's. The first action decides
-// how long chromedp listens to it, so that is not a request's.
+// openTab is a new tab of chromedp's, in a context of its own or in the browser's. The first action
+// decides how long chromedp listens to it, so that is not a request's.
 func openTab(browser context.Context, own bool) (context.Context, func(), error) {
 	var options []chromedp.ContextOption
 	if own {
@@ -258,7 +267,8 @@ func (s *stage) startRod() (*rod.Browser, func() error, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	browser := rod.New().ControlURL(address).NoDefaultDevice() // the others have no device's screen either
+	// the others have no device's screen either
+	browser := rod.New().ControlURL(address).NoDefaultDevice()
 	if err := browser.Connect(); err != nil {
 		l.Kill()
 		return nil, nil, err
@@ -271,7 +281,8 @@ func (s *stage) startRod() (*rod.Browser, func() error, error) {
 }
 
 // rodPages is rod's pool of pages, each in a context of its own.
-func (s *stage) rodPages(size int) (rod.Pool[rod.Page], func() (*rod.Page, error), func() error, error) {
+func (s *stage) rodPages(size int) (rod.Pool[rod.Page], func() (*rod.Page, error), func() error,
+	error) {
 	browser, end, err := s.startRod()
 	if err != nil {
 		return nil, nil, nil, err

@@ -47,11 +47,12 @@ func groups() []group {
 	return []group{rendering(), granting(), sticking(), closing(), killing(), remembering(), idling()}
 }
 
-// renderTimeout bounds one page where a row sets no other bound: only what is broken takes that long.
+// renderTimeout bounds one page where a row sets no other bound: only what is broken takes that
+// long.
 const renderTimeout = 20 * time.Second
 
-// peer is a way to render pages. render visits an address, and returns the title of the complete page; each worker
-// has one call at a time. close ends it.
+// peer is a way to render pages. render visits an address, and returns the title of the complete
+// page; each worker has one call at a time. close ends it.
 type peer struct {
 	render func(ctx context.Context, worker int, address string) (string, error)
 	close  func() error
@@ -120,7 +121,8 @@ func speed(latencies []float64, took, used time.Duration) result {
 // latencyColumns are those of a table whose rows have latencies.
 func latencyColumns() []report.Column {
 	return []report.Column{
-		{Name: "pages", Digits: 0, Sum: true}, {Name: "p50 ms", Digits: 0, Quantile: 0.5}, {Name: "p99 ms", Digits: 0, Quantile: 0.99},
+		{Name: "pages", Digits: 0, Sum: true}, {Name: "p50 ms", Digits: 0, Quantile: 0.5},
+		{Name: "p99 ms", Digits: 0, Quantile: 0.99},
 	}
 }
 

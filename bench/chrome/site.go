@@ -7,9 +7,10 @@ import (
 	"strings"
 )
 
-// site serves the pages on this machine. /app is what is rendered: a page that loads a style, a program and data,
-// and makes of them a table of 120 rows. Style and program may be kept in a cache; the page itself and its
-// data may not. It has the title "app N" for /app?n=N when it is complete, and its promise "complete" is the title.
+// site serves the pages on this machine. /app is what is rendered: a page that loads a style, a
+// program and data, and makes of them a table of 120 rows. Style and program may be kept in a
+// cache; the page itself and its data may not. It has the title "app N" for /app?n=N when it is
+// complete, and its promise "complete" is the title.
 type site struct {
 	url    string
 	server *http.Server
@@ -33,7 +34,8 @@ func newSite() (*site, error) {
 	serve("/app.css", "text/css", keep, appStyle)
 	serve("/app.js", "text/javascript", keep, appProgram())
 	serve("/app.json", "application/json", forget, appData())
-	serve("/loop", "text/html; charset=utf-8", forget, "<title>loop</title><script>for (;;) {}</script>")
+	serve("/loop", "text/html; charset=utf-8", forget,
+		"<title>loop</title><script>for (;;) {}</script>")
 	serve("/restless", "text/html; charset=utf-8", forget, restlessPage)
 	serve("/redirect", "text/html; charset=utf-8", forget, redirectPage)
 	s := &site{url: "http://" + listener.Addr().String(), server: &http.Server{Handler: mux}}
@@ -69,7 +71,8 @@ tr:hover td { box-shadow: 0 1px 3px gray }`
 func appProgram() string {
 	var b strings.Builder
 	for i := range 600 {
-		fmt.Fprintf(&b, "function part%d(row, at) { const sum = row.values.reduce((a, v) => a + v * %d, at); return sum %% %d > 3 ? 'late' : 'due ' + sum }\n", i, i+1, i%13+5)
+		fmt.Fprintf(&b, "function part%d(row, at) { const sum = row.values.reduce((a, v) => a + v * "+
+			"%d, at); return sum %% %d > 3 ? 'late' : 'due ' + sum }\n", i, i+1, i%13+5)
 	}
 	b.WriteString("const parts = [")
 	for i := range 600 {
@@ -97,7 +100,8 @@ const complete = fetch("/app.json").then(answer => answer.json()).then(rows => {
 func appData() string {
 	var rows []string
 	for i := range 120 {
-		rows = append(rows, fmt.Sprintf(`{"name":"row %d","values":[%d,%d,%d,%d]}`, i, i, i*i, i*7%100, i%3))
+		rows = append(rows, fmt.Sprintf(`{"name":"row %d","values":[%d,%d,%d,%d]}`, i, i, i*i, i*7%100,
+			i%3))
 	}
 	return "[" + strings.Join(rows, ",") + "]"
 }

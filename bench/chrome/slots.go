@@ -12,12 +12,13 @@ import (
 	"github.com/pagepool/pagepool/pool/chrome"
 )
 
-// slots are tabs under one policy. visit goes to an address with a worker's tab, and sees to the tab where
-// that fails; an empty address only asks whether the page answers.
+// slots are tabs under one policy. visit goes to an address with a worker's tab, and sees to the
+// tab where that fails; an empty address only asks whether the page answers.
 type slots struct {
 	visit func(ctx context.Context, worker int, address string) error
-	// recoveries are the milliseconds from the end of each looping request until its tab was held to be stuck, and from
-	// then until there was a tab again; given is how long the workers waited for an answer. nil: there is none.
+	// recoveries are the milliseconds from the end of each looping request until its tab was held to
+	// be stuck, and from then until there was a tab again; given is how long the workers waited for an
+	// answer. nil: there is none.
 	recoveries func(given []float64) (detected, back []float64)
 	close      func() error
 }
@@ -67,11 +68,13 @@ func newRecoveries() *recoveries {
 	return &recoveries{doubted: map[string]time.Time{}, stuck: map[string]time.Time{}}
 }
 
-func (r *recoveries) Start(_ context.Context, span pool.Span) (context.Context, func(pool.SpanEnd)) {
+func (r *recoveries) Start(_ context.Context, span pool.Span) (context.Context,
+	func(pool.SpanEnd)) {
 	r.Lock()
 	defer r.Unlock()
 	now := time.Now()
-	if since, ok := r.doubted[span.Tab]; ok && (span.Kind == pool.SpanRescue || span.Kind == pool.SpanClose) {
+	if since, ok := r.doubted[span.Tab]; ok &&
+		(span.Kind == pool.SpanRescue || span.Kind == pool.SpanClose) {
 		r.detected = append(r.detected, milliseconds(now.Sub(since)))
 		delete(r.doubted, span.Tab)
 		r.stuck[span.Tab] = now

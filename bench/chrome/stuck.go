@@ -27,20 +27,29 @@ func sticking() group {
 	latencies[len(latencies)-1].Ratio, latencies[len(latencies)-1].Inverse = true, true
 	return group{
 		name: "stuck", title: "One request in forty loads a page that loops for ever", reference: none,
-		note: fmt.Sprintf("%d warm tabs, %d workers; a request ends after %v. What failed is requests for good pages, their time among the "+
-			"percentiles. Next answer: from the end of a looping request until a page answers its worker. Detected: from there until the tab "+
-			"is held to be stuck; for this pool, when a probe was silent for half of RescueTimeout. Slot back: from then until that tab, or the one opened in its "+
-			"place, can be had. Dead tabs are counted at the end.", stuckWorkers, stuckWorkers, stuckTimeout),
-		columns: append(append([]report.Column{{Name: "good/s", Digits: 1}, {Name: "failed", Sum: true}}, latencies...),
-			report.Column{Name: "next answer ms"}, report.Column{Name: "detected ms"}, report.Column{Name: "slot back ms"},
+		note: fmt.Sprintf("%d warm tabs, %d workers; a request ends after %v. What failed is requests "+
+			"for good pages, their time among the percentiles. Next answer: from the end of a looping "+
+			"request until a page answers its worker. Detected: from there until the tab is held to be "+
+			"stuck; for this pool, when a probe was silent for half of RescueTimeout. Slot back: from "+
+			"then until that tab, or the one opened in its place, can be had. Dead tabs are counted at "+
+			"the end.", stuckWorkers, stuckWorkers, stuckTimeout),
+		columns: append(append([]report.Column{{Name: "good/s", Digits: 1}, {Name: "failed", Sum: true}},
+			latencies...),
+			report.Column{Name: "next answer ms"}, report.Column{Name: "detected ms"},
+			report.Column{Name: "slot back ms"},
 			report.Column{Name: "dead tabs", Sum: true}),
 		rows: []row{
 			{none, stuck(math.MaxInt, func(s *stage) (slots, error) { return poolSlots(s, 0) })},
 			{ours, stuck(stuckEvery, func(s *stage) (slots, error) { return poolSlots(s, 0) })},
-			{ours + " without rescue", stuck(stuckEvery, func(s *stage) (slots, error) { return poolSlots(s, pool.Off) })},
+			{
+				ours + " without rescue", stuck(stuckEvery, func(s *stage) (slots, error) {
+					return poolSlots(s, pool.Off)
+				})},
 			{"rod: the page is kept", stuck(stuckEvery, keptSlots)},
-			{"chromedp: closed and opened by the worker", stuck(stuckEvery, func(s *stage) (slots, error) { return reopenedSlots(s, false) })},
-			{"chromedp: closed in the background", stuck(stuckEvery, func(s *stage) (slots, error) { return reopenedSlots(s, true) })},
+			{"chromedp: closed and opened by the worker",
+				stuck(stuckEvery, func(s *stage) (slots, error) { return reopenedSlots(s, false) })},
+			{"chromedp: closed in the background",
+				stuck(stuckEvery, func(s *stage) (slots, error) { return reopenedSlots(s, true) })},
 		},
 	}
 }
@@ -52,7 +61,8 @@ type tally struct {
 	inTime   int       // good pages before the measurement was over
 	times    []float64 // milliseconds of each request for a good page
 	failed   int       // of these
-	answers  []float64 // milliseconds from the end of a looping request until a page answers its worker
+	// milliseconds from the end of a looping request until a page answers its worker
+	answers []float64
 }
 
 func (t *tally) next() int {
@@ -63,7 +73,8 @@ func (t *tally) next() int {
 }
 
 // stuck has workers visit pages, one in so many of which loops for ever.
-func stuck(every int, open func(*stage) (slots, error)) func(context.Context, *stage) (result, error) {
+func stuck(every int, open func(*stage) (slots, error)) func(context.Context, *stage) (result,
+	error) {
 	return func(ctx context.Context, s *stage) (result, error) {
 		tabs, err := open(s)
 		if err != nil {
@@ -84,7 +95,8 @@ func stuck(every int, open func(*stage) (slots, error)) func(context.Context, *s
 			}
 		})
 		figures := map[string]float64{
-			"good/s": float64(t.inTime) / long.Seconds(), "failed": float64(t.failed), "pages": float64(len(t.times)),
+			"good/s": float64(t.inTime) / long.Seconds(), "failed": float64(t.failed),
+			"pages":          float64(len(t.times)),
 			"next answer ms": report.Median(t.answers), "dead tabs": float64(dead(tabs.visit)),
 		}
 		if tabs.recoveries != nil {
@@ -121,9 +133,10 @@ func (t *tally) once(ctx context.Context, s *stage, tabs slots, worker, every in
 	}
 }
 
-// good makes one request for a page without fault, or, where the address is empty, asks whether a page answers;
-// that only counts where it fails.
-func (t *tally) good(ctx context.Context, tabs slots, worker int, address string, over time.Time) bool {
+// good makes one request for a page without fault, or, where the address is empty, asks whether a
+// page answers; that only counts where it fails.
+func (t *tally) good(ctx context.Context, tabs slots, worker int, address string,
+	over time.Time) bool {
 	bounded, cancel := context.WithTimeout(ctx, stuckTimeout)
 	defer cancel()
 	began := time.Now()
@@ -143,7 +156,8 @@ func (t *tally) good(ctx context.Context, tabs slots, worker int, address string
 	return err == nil
 }
 
-// dead is how many workers have no tab that answers within a second. They ask in turn, as some pools are queues.
+// dead is how many workers have no tab that answers within a second. They ask in turn, as some
+// pools are queues.
 func dead(visit func(ctx context.Context, worker int, address string) error) int {
 	found := 0
 	for worker := range stuckWorkers {

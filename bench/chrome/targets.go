@@ -8,8 +8,8 @@ import (
 	"github.com/pagepool/pagepool/bench/report"
 )
 
-// target is what a figure, or a ratio, of the tables is held against. What has no row in the tables, because it was not
-// measured, is left out.
+// target is what a figure, or a ratio, of the tables is held against. What has no row in the
+// tables, because it was not measured, is left out.
 type target struct {
 	says               string
 	table, row, column string
@@ -21,24 +21,33 @@ type target struct {
 func targets() []target {
 	const warm, context = "chromedp: a warm tab", "chromedp: a context per request"
 	speed := func(row string, full, shell float64) target {
-		return target{"pages/s, as a multiple of " + row, "pages", row, "pages/s", true, true, full, shell}
+		return target{"pages/s, as a multiple of " + row, "pages", row, "pages/s", true, true, full,
+			shell}
 	}
 	return []target{
 		speed(warm, 0.95, 0.95),
-		{"CPU ms/page, as a multiple of " + warm, "pages", warm, "CPU ms/page", true, false, 1 / 0.95, 1 / 0.95},
+		{"CPU ms/page, as a multiple of " + warm, "pages", warm, "CPU ms/page", true, false, 1 / 0.95,
+			1 / 0.95},
 		speed(context, 3, 2),
 		speed("puppeteer-cluster: page mode", 1.5, math.NaN()),
 		speed("puppeteer-cluster: context mode", 3, math.NaN()),
 		speed("rod: a pool of warm pages", 1, 1),
 		{"one in forty loops: good requests that fail", "stuck", ours, "failed", false, false, 0, 0},
-		{"one in forty loops: p99, as a multiple of that where none does", "stuck", ours, "p99 ms", true, false, 1.5, 1.5},
-		{"one in forty loops: ms from the detection until the slot is back", "stuck", ours, "slot back ms", false, false, 100, 100},
+		{"one in forty loops: p99, as a multiple of that where none does", "stuck", ours, "p99 ms", true,
+			false, 1.5, 1.5},
+		{"one in forty loops: ms from the detection until the slot is back", "stuck", ours,
+			"slot back ms", false, false, 100, 100},
 		{"closes during a redirect: pages still open", "closes", ours, "still open", false, false, 0, 0},
-		{"closes during a redirect: ms that the caller waits, p50", "closes", ours, callerWaits, false, false, 1, 1},
-		{"closes during a redirect: ms that the caller waits, p99", "closes", ours, "p99 ms", false, false, 1, 1},
-		{"the browser is killed: ms until holders are told", "kill", ours, "holders told ms", false, false, 100, 100},
-		{"the browser is killed: ms until a new page is held", "kill", ours, "new page held ms", false, false, 700, 250},
-		{"the browser is killed: ms until /app is complete in it", "kill", ours, "/app complete ms", false, false, 700, 250},
+		{"closes during a redirect: ms that the caller waits, p50", "closes", ours, callerWaits, false,
+			false, 1, 1},
+		{"closes during a redirect: ms that the caller waits, p99", "closes", ours, "p99 ms", false,
+			false, 1, 1},
+		{"the browser is killed: ms until holders are told", "kill", ours, "holders told ms", false,
+			false, 100, 100},
+		{"the browser is killed: ms until a new page is held", "kill", ours, "new page held ms", false,
+			false, 700, 250},
+		{"the browser is killed: ms until /app is complete in it", "kill", ours, "/app complete ms",
+			false, false, 700, 250},
 	}
 }
 
@@ -72,5 +81,6 @@ func against(program string, chosen []group, tables []report.Table) string {
 	if b.Len() == 0 {
 		return ""
 	}
-	return "### Against the targets\n\n| pagepool | target | measured | met |\n| --- | ---: | ---: | --- |\n" + b.String() + "\n"
+	return "### Against the targets\n\n| pagepool | target | measured | met |\n| --- | ---: | ---: " +
+		"| --- |\n" + b.String() + "\n"
 }

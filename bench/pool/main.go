@@ -1,13 +1,13 @@
-// Pool measures what a lease costs where no browser is to be waited for: a warm GetPage and Release of this
-// pool, beside other ways of lending things in Go.
+// Pool measures what a lease costs where no browser is to be waited for: a warm GetPage and Release
+// of this pool, beside other ways of lending things in Go.
 //
 //	go run ./pool                      everything, five rounds
 //	go run ./pool -rounds 1 -for 100ms a look
 //	go run ./pool -rows alone/pagepool -for 5s -cpuprofile cpu.prof
 //	go run ./pool -write README.md     the results go into that file as well
 //
-// A round measures every row once, one after the other. Figures are medians over the rounds, and ratios are medians
-// of each round's ratio.
+// A round measures every row once, one after the other. Figures are medians over the rounds, and
+// ratios are medians of each round's ratio.
 package main
 
 import (
@@ -26,11 +26,14 @@ import (
 func main() {
 	rounds := flag.Int("rounds", 5, "how often everything is measured")
 	during := flag.Duration("for", 500*time.Millisecond, "how long each row is measured in a round")
-	only := flag.String("rows", "", "the tables or single rows to measure, separated by commas, as TABLE or TABLE/ROW; empty: all. Tables: "+strings.Join(names(), ", "))
-	write := flag.String("write", "", "a file into which the results go as well, between its lines <!-- pool --> and <!-- end of pool -->")
+	only := flag.String("rows", "", "the tables or single rows to measure, separated by commas, as "+
+		"TABLE or TABLE/ROW; empty: all. Tables: "+strings.Join(names(), ", "))
+	write := flag.String("write", "", "a file into which the results go as well, between its lines "+
+		"<!-- pool --> and <!-- end of pool -->")
 	profile := flag.String("cpuprofile", "", "a file for a profile of all of it, for go tool pprof")
 	flag.Parse()
-	if err := profiled(*profile, func() error { return run(*rounds, *during, *only, *write) }); err != nil {
+	if err := profiled(*profile, func() error { return run(*rounds, *during, *only, *write) }); err !=
+		nil {
 		fmt.Fprintln(os.Stderr, "pool:", err)
 		os.Exit(1)
 	}
@@ -87,9 +90,10 @@ func run(rounds int, during time.Duration, only, write string) error {
 	}
 	tables := make([]report.Table, len(chosen))
 	for i, g := range chosen {
-		tables[i] = report.Table{Title: g.title, Note: g.note, Reference: g.reference, Columns: []report.Column{
-			{Name: "ns", Digits: 0, Ratio: true}, {Name: "allocations", Digits: 2},
-		}}
+		tables[i] = report.Table{Title: g.title, Note: g.note, Reference: g.reference,
+			Columns: []report.Column{
+				{Name: "ns", Digits: 0, Ratio: true}, {Name: "allocations", Digits: 2},
+			}}
 		for _, r := range g.rows {
 			tables[i].Rows = append(tables[i].Rows, &report.Row{Name: r.name})
 		}
@@ -107,7 +111,8 @@ func run(rounds int, during time.Duration, only, write string) error {
 			}
 		}
 	}
-	text := fmt.Sprintf("%s.\nMedians of %d rounds of %v each; ns is the time for one lease of any goroutine.\n\n", machine, rounds, during)
+	text := fmt.Sprintf("%s.\nMedians of %d rounds of %v each; ns is the time for one lease of any "+
+		"goroutine.\n\n", machine, rounds, during)
 	for _, t := range tables {
 		text += t.String() + "\n"
 	}

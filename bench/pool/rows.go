@@ -15,7 +15,8 @@ import (
 	"github.com/pagepool/pagepool/pool"
 )
 
-// A subject is something that lends and takes back: lease does both, for one of several workers. close ends it.
+// A subject is something that lends and takes back: lease does both, for one of several workers.
+// close ends it.
 type subject struct {
 	lease func(worker int) error
 	close func() error
@@ -42,28 +43,33 @@ func groups() []group {
 	return []group{
 		{
 			name: "alone", title: "One goroutine", workers: 1, reference: ours, rows: rows(4, 1),
-			note: "A warm GetPage and Release, and the like, in turn; four tabs, or whatever stands for them. MaxUses is off here " +
-				"and below: to open a tab anew is another matter.",
+			note: "A warm GetPage and Release, and the like, in turn; four tabs, or whatever stands for " +
+				"them. MaxUses is off here and below: to open a tab anew is another matter.",
 		},
 		{
-			name: "contended", title: "64 goroutines want 4 tabs", workers: 64, reference: ours, rows: rows(4, 64),
+			name: "contended", title: "64 goroutines want 4 tabs", workers: 64, reference: ours,
+			rows: rows(4, 64),
 			note: "All of them work for one affinity. Nearly every request waits.",
 		},
 		{
-			name: "parallel", title: "64 goroutines, 64 tabs", workers: 64, reference: ours, rows: rows(64, 64),
+			name: "parallel", title: "64 goroutines, 64 tabs", workers: 64, reference: ours,
+			rows: rows(64, 64),
 			note: "Each works for an affinity of its own. Nobody waits but for the lock.",
 		},
 		{
-			name: "affinities", title: "Affinities that came and went", workers: 1, reference: "100,000 affinities",
-			note: "A warm GetPage and Release, after so many other affinities were served once.",
+			name: "affinities", title: "Affinities that came and went", workers: 1,
+			reference: "100,000 affinities",
+			note:      "A warm GetPage and Release, after so many other affinities were served once.",
 			rows: []row{
 				{"10 affinities", func() (subject, error) { return withAffinities(10, false) }},
 				{"100,000 affinities", func() (subject, error) { return withAffinities(100_000, false) }},
 			},
 		},
 		{
-			name: "contexts", title: "Affinities that have a context", workers: 1, reference: "10,000 contexts",
-			note: "A warm GetPage and Release, while so many other affinities have a context that is kept without a tab.",
+			name: "contexts", title: "Affinities that have a context", workers: 1,
+			reference: "10,000 contexts",
+			note: "A warm GetPage and Release, while so many other affinities have a context that is " +
+				"kept without a tab.",
 			rows: []row{
 				{"10 contexts", func() (subject, error) { return withAffinities(10, true) }},
 				{"10,000 contexts", func() (subject, error) { return withAffinities(10_000, true) }},
@@ -71,7 +77,8 @@ func groups() []group {
 		},
 		{
 			name: "waiting", title: "Requests that wait", workers: 1, reference: "10,000 waiting",
-			note: "A warm GetPage and Release of nested work, while so many root requests of other affinities wait.",
+			note: "A warm GetPage and Release of nested work, while so many root requests of other " +
+				"affinities wait.",
 			rows: []row{
 				{"10 waiting", func() (subject, error) { return withWaiting(10) }},
 				{"10,000 waiting", func() (subject, error) { return withWaiting(10_000) }},
@@ -91,7 +98,8 @@ func rows(size, workers int) []row {
 	}
 }
 
-// key is the affinity of a worker: one for all where tabs are scarce, and one each where they are not.
+// key is the affinity of a worker: one for all where tabs are scarce, and one each where they are
+// not.
 func key(worker, size, workers int) string {
 	if size < workers {
 		return "all"
@@ -189,7 +197,8 @@ func ofChannel(size int) subject {
 	}
 }
 
-// withAffinities is a pool that has served so many affinities, and keeps the context of each, or none.
+// withAffinities is a pool that has served so many affinities, and keeps the context of each, or
+// none.
 func withAffinities(n int, keep bool) (subject, error) {
 	cfg := pool.Config{More: pool.More{OrphanCap: pool.Off}, Retire: pool.Retire{MaxUses: pool.Off}}
 	if keep {
@@ -220,7 +229,8 @@ func withAffinities(n int, keep bool) (subject, error) {
 	return leasing(p, nil), nil
 }
 
-// withWaiting is a pool with an idle tab for nested work, and so many requests that wait for a permit.
+// withWaiting is a pool with an idle tab for nested work, and so many requests that wait for a
+// permit.
 func withWaiting(n int) (subject, error) {
 	p, err := pool.New(driver{}, pool.Config{MaxWaiting: n, Retire: pool.Retire{MaxUses: pool.Off}})
 	if err != nil {
@@ -272,7 +282,8 @@ func leasing(p *pool.Pool[*page], options []pool.GetOption) subject {
 	}
 }
 
-// measure has workers lease for a while, and returns nanoseconds and allocations for one lease of any of them.
+// measure has workers lease for a while, and returns nanoseconds and allocations for one lease of
+// any of them.
 func measure(s subject, workers int, during time.Duration) (map[string]float64, error) {
 	for worker := range workers { // everything that is made once
 		for range 100 {

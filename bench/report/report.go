@@ -1,5 +1,5 @@
-// Package report is what the benchmarks share: the machine in words, medians over rounds, and tables with
-// absolute figures and ratios side by side.
+// Package report is what the benchmarks share: the machine in words, medians over rounds, and
+// tables with absolute figures and ratios side by side.
 package report
 
 import (
@@ -46,15 +46,17 @@ type Row struct {
 type Column struct {
 	Name   string
 	Digits int
-	// Ratio is set where the reference row's figure is compared with each other's. Each round gives a ratio,
-	// and the median of these is shown, so what slows a whole round down does not show in them.
+	// Ratio is set where the reference row's figure is compared with each other's. Each round gives a
+	// ratio, and the median of these is shown, so what slows a whole round down does not show in them.
 	Ratio bool
-	// Inverse is set where each row's figure is divided by the reference's, and not the other way round.
+	// Inverse is set where each row's figure is divided by the reference's, and not the other way
+	// round.
 	Inverse bool
-	// Sum is set for what must not happen even once, and for counts: a median over the rounds would hide it.
+	// Sum is set for what must not happen even once, and for counts: a median over the rounds would
+	// hide it.
 	Sum bool
-	// Quantile is the part of the samples of all rounds below which the figure lies: one round's are too few
-	// for the last hundredth. 0: the figure is a median over the rounds.
+	// Quantile is the part of the samples of all rounds below which the figure lies: one round's are
+	// too few for the last hundredth. 0: the figure is a median over the rounds.
 	Quantile float64
 }
 
@@ -98,7 +100,8 @@ func (t Table) String() string {
 	}
 	for _, row := range t.Rows {
 		if row.Trouble != "" && row.measured() {
-			fmt.Fprintf(&b, "\nA round brought no figures for %s: %s\n", row.Name, strings.ReplaceAll(row.Trouble, "\n", " "))
+			fmt.Fprintf(&b, "\nA round brought no figures for %s: %s\n", row.Name,
+				strings.ReplaceAll(row.Trouble, "\n", " "))
 		}
 	}
 	return b.String()
@@ -136,7 +139,9 @@ func figure(value float64, digits int) string {
 
 // measured says whether any round brought figures.
 func (r *Row) measured() bool {
-	return slices.ContainsFunc(r.Rounds, func(figures map[string]float64) bool { return len(figures) > 0 })
+	return slices.ContainsFunc(r.Rounds, func(figures map[string]float64) bool {
+		return len(figures) > 0
+	})
 }
 
 // figure is a row's figure for all rounds.
@@ -158,8 +163,8 @@ func (r *Row) figure(c Column) float64 {
 	return Median(values)
 }
 
-// ratio compares a row with the reference: round by round, or by the figures for all rounds where these are no
-// medians.
+// ratio compares a row with the reference: round by round, or by the figures for all rounds where
+// these are no medians.
 func (t Table) ratio(row *Row, c Column) float64 {
 	at := slices.IndexFunc(t.Rows, func(r *Row) bool { return r.Name == t.Reference })
 	if at < 0 || t.Rows[at] == row {
@@ -183,8 +188,8 @@ func (t Table) ratio(row *Row, c Column) float64 {
 	return Median(ratios)
 }
 
-// Chosen returns which of the rows, each given as TABLE/ROW, a flag named -rows asks for: those of a table, or a single
-// one, separated by commas; all where it is empty.
+// Chosen returns which of the rows, each given as TABLE/ROW, a flag named -rows asks for: those of
+// a table, or a single one, separated by commas; all where it is empty.
 func Chosen(names string, rows []string) (map[string]bool, error) {
 	chosen := map[string]bool{}
 	var tables []string
@@ -200,7 +205,8 @@ func Chosen(names string, rows []string) (map[string]bool, error) {
 			}
 		}
 		if !found {
-			return nil, fmt.Errorf("-rows has %q: it has to be one of the tables %s, or TABLE/ROW", name, strings.Join(tables, ", "))
+			return nil, fmt.Errorf("-rows has %q: it has to be one of the tables %s, or TABLE/ROW", name,
+				strings.Join(tables, ", "))
 		}
 	}
 	return chosen, nil
@@ -209,7 +215,8 @@ func Chosen(names string, rows []string) (map[string]bool, error) {
 // Machine is where it was measured: processor, cores, memory, load before the run, system and Go.
 func Machine() string {
 	return fmt.Sprintf("%s, %d cores, %s of memory, load %s before the run; %s, %s, %s",
-		cpuinfo("model name"), runtime.NumCPU(), memory(), load(), kernel(), runtime.Version(), time.Now().UTC().Format(time.DateOnly))
+		cpuinfo("model name"), runtime.NumCPU(), memory(), load(), kernel(), runtime.Version(),
+		time.Now().UTC().Format(time.DateOnly))
 }
 
 func cpuinfo(name string) string {
@@ -268,7 +275,8 @@ func Write(path, name, text string) error {
 	before, rest, hasBegin := strings.Cut(string(old), begin)
 	_, after, hasEnd := strings.Cut(rest, end)
 	if !hasBegin || !hasEnd {
-		return fmt.Errorf("%s has no lines %q and %q to write between", path, strings.TrimSpace(begin), strings.TrimSpace(end))
+		return fmt.Errorf("%s has no lines %q and %q to write between", path, strings.TrimSpace(begin),
+			strings.TrimSpace(end))
 	}
 	return os.WriteFile(path, []byte(before+begin+text+end+after), 0o644)
 }

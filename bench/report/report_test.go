@@ -21,8 +21,8 @@ func TestMedianIsTheMiddle(t *testing.T) {
 	}
 }
 
-// A round that is slow for everybody shows in the figures and not in the ratio, and a round that one row has missed
-// counts for the others.
+// A round that is slow for everybody shows in the figures and not in the ratio, and a round that
+// one row has missed counts for the others.
 func TestRatiosAreTakenRoundByRound(t *testing.T) {
 	table := Table{
 		Title: "speed", Reference: "ours", Columns: []Column{{Name: "ms", Digits: 1, Ratio: true}},
@@ -33,26 +33,32 @@ func TestRatiosAreTakenRoundByRound(t *testing.T) {
 		},
 	}
 	text := table.String()
-	for _, want := range []string{"| ours | 3.0 | - |", "| theirs | 11.0 | 0.50 |", "| missing | not measured: no npm |", "| | ms | ours / it |"} {
+	for _, want := range []string{"| ours | 3.0 | - |", "| theirs | 11.0 | 0.50 |",
+		"| missing | not measured: no npm |", "| | ms | ours / it |"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the table has no %q:\n%s", want, text)
 		}
 	}
 }
 
-// One failure in three rounds is a failure, and the slowest hundredth is one of all pages and not of a round's.
+// One failure in three rounds is a failure, and the slowest hundredth is one of all pages and not
+// of a round's.
 func TestSumsAndQuantilesAreOfAllRounds(t *testing.T) {
 	table := Table{
 		Reference: "with none",
-		Columns:   []Column{{Name: "failed", Sum: true}, {Name: "p90 ms", Quantile: 0.9, Ratio: true, Inverse: true}},
+		Columns: []Column{{Name: "failed", Sum: true},
+			{Name: "p90 ms", Quantile: 0.9, Ratio: true, Inverse: true}},
 		Rows: []*Row{
-			{Name: "with none", Rounds: []map[string]float64{{"failed": 0}, {"failed": 0}}, Samples: []float64{1, 2, 3, 4, 5}},
-			{Name: "with one", Rounds: []map[string]float64{{"failed": 0}, {"failed": 1}, nil}, Samples: []float64{1, 10, 2}, Trouble: "it was late"},
+			{Name: "with none", Rounds: []map[string]float64{{"failed": 0}, {"failed": 0}},
+				Samples: []float64{1, 2, 3, 4, 5}},
+			{Name: "with one", Rounds: []map[string]float64{{"failed": 0}, {"failed": 1}, nil},
+				Samples: []float64{1, 10, 2}, Trouble: "it was late"},
 		},
 	}
 	text := table.String()
 	for _, want := range []string{
-		"| | failed | p90 ms | it / with none |", "| with none | 0 | 5 | - |", "| with one | 1 | 10 | 2.00 |",
+		"| | failed | p90 ms | it / with none |", "| with none | 0 | 5 | - |",
+		"| with one | 1 | 10 | 2.00 |",
 		"A round brought no figures for with one: it was late",
 	} {
 		if !strings.Contains(text, want) {
@@ -63,7 +69,8 @@ func TestSumsAndQuantilesAreOfAllRounds(t *testing.T) {
 
 func TestWriteReplacesWhatIsBetweenItsLines(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "README.md")
-	if err := os.WriteFile(path, []byte("before\n<!-- a -->\nold\n<!-- end of a -->\nafter\n"), 0o600); err != nil {
+	if err := os.WriteFile(path, []byte("before\n<!-- a -->\nold\n<!-- end of a -->\nafter\n"),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := Write(path, "a", "new\n"); err != nil {

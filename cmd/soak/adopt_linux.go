@@ -11,9 +11,9 @@ import (
 // prSetChildSubreaper is Linux's PR_SET_CHILD_SUBREAPER.
 const prSetChildSubreaper = 36
 
-// adoptOrphans makes this process the parent of what its browsers leave behind, and waits for them, as an init
-// does: Chrome's own helpers lose their parent when it ends, and who else would wait for them may not. It
-// returns what ends that.
+// adoptOrphans makes this process the parent of what its browsers leave behind, and waits for them,
+// as an init does: Chrome's own helpers lose their parent when it ends, and who else would wait for
+// them may not. It returns what ends that.
 func adoptOrphans() (end func()) {
 	if _, _, failed := syscall.RawSyscall(syscall.SYS_PRCTL, prSetChildSubreaper, 1, 0); failed != 0 {
 		return func() {}
@@ -40,8 +40,8 @@ func adoptOrphans() (end func()) {
 	}
 }
 
-// reap waits for the zombies that were adopted. Those that this process has started lead a group of their own, and
-// are waited for by whoever started them.
+// reap waits for the zombies that were adopted. Those that this process has started lead a group of
+// their own, and are waited for by whoever started them.
 func reap() {
 	for _, p := range loopback.Processes() {
 		if p.Zombie && p.Parent == os.Getpid() && p.ID != p.Group {

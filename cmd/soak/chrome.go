@@ -23,19 +23,22 @@ import (
 	"github.com/pagepool/pagepool/sim/traffic"
 )
 
-// chromeReport is what `soak chrome` prints: the report of a run, in real seconds, and what a real browser adds.
+// chromeReport is what `soak chrome` prints: the report of a run, in real seconds, and what a real
+// browser adds.
 type chromeReport struct {
 	runReport
 	Browser string     `json:"browser"`
 	Visits  live.Tally `json:"visits"`
-	Told    float64    `json:"told_seconds"` // the longest that a holder waited to hear that his browser was killed
-	Figures []figures  `json:"figures"`
-	Left    []string   `json:"left"` // what was there afterwards and not before
-	Loops   []loop     `json:"loops,omitempty"`
-	State   string     `json:"state_hash"` // before the pool's end
+	// the longest that a holder waited to hear that his browser was killed
+	Told    float64   `json:"told_seconds"`
+	Figures []figures `json:"figures"`
+	Left    []string  `json:"left"` // what was there afterwards and not before
+	Loops   []loop    `json:"loops,omitempty"`
+	State   string    `json:"state_hash"` // before the pool's end
 }
 
-// usualMishaps is how much more often things die than in simulated hours, which have few deaths in a minute.
+// usualMishaps is how much more often things die than in simulated hours, which have few deaths in
+// a minute.
 const usualMishaps = 5
 
 type chromeOptions struct {
@@ -66,10 +69,11 @@ func (s *soak) chromeCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "chrome [PROFILE]",
 		Short: "Run the same traffic on a real browser",
-		Long: paragraphs("Run the same traffic on a real Chrome, in real time, on pages served on this machine. Every step of the pool is "+
-			"checked by the same code as in a simulated run, and the fake browser has to be able to do whatever Chrome did. "+
-			"When it is over, nothing may be left: no target, process, zombie, folder, goroutine or descriptor. "+
-			"As root the browser's sandbox is off, since Chrome does not start otherwise; all pages are the command's own.") +
+		Long: paragraphs("Run the same traffic on a real Chrome, in real time, on pages served on this "+
+			"machine. Every step of the pool is checked by the same code as in a simulated run, and the "+
+			"fake browser has to be able to do whatever Chrome did. When it is over, nothing may be left: "+
+			"no target, process, zombie, folder, goroutine or descriptor. As root the browser's sandbox "+
+			"is off, since Chrome does not start otherwise; all pages are the command's own.") +
 			"\n\n" + profileTable() + listed(func(add func(name, says string)) {
 			add(incidentProfile, incidentSays)
 			for _, p := range fakebrowser.Parts {
@@ -86,7 +90,8 @@ func (s *soak) chromeCommand() *cobra.Command {
 				o.profile = args[0]
 			}
 			if !slices.Contains(chromeProfiles(), o.profile) {
-				return fmt.Errorf("unknown profile %q; the profiles are %s", o.profile, strings.Join(chromeProfiles(), ", "))
+				return fmt.Errorf("unknown profile %q; the profiles are %s", o.profile,
+					strings.Join(chromeProfiles(), ", "))
 			}
 			if o.seed.first != o.seed.last {
 				return fmt.Errorf("--seed %v: want one seed, since a real browser is not repeatable", &o.seed)
@@ -109,12 +114,16 @@ func (s *soak) chromeCommand() *cobra.Command {
 	}
 	c.Flags().DurationVar(&o.lasting, "for", o.lasting, "how long callers come")
 	c.Flags().Var(&o.seed, "seed", "what the callers are drawn from")
-	c.Flags().Var(&o.mishaps, "mishaps", "how much more often than in simulated hours browsers and pages die, and browsers fall silent")
+	c.Flags().Var(&o.mishaps, "mishaps", "how much more often than in simulated hours browsers and "+
+		"pages die, and browsers fall silent")
 	c.Flags().StringVar(&o.path, "path", "", "the browser; without it, the first found")
-	c.Flags().VarPF(&o.logged, "log", "", "print what the pool and the driver log to standard error").NoOptDefVal = "true"
+	c.Flags().VarPF(&o.logged, "log", "",
+		"print what the pool and the driver log to standard error").NoOptDefVal = "true"
 	c.Flags().StringVar(&o.record, "record", "", "write all that happened to this file, as a trace")
-	c.Flags().StringVar(&o.dump, "dump", "", "write the pool's dump before its end to this file; state_hash is that of its replay")
-	c.Flags().StringVar(&o.measured, "latencies", "", "write how long each kind of operation took to this file")
+	c.Flags().StringVar(&o.dump, "dump", "", "write the pool's dump before its end to this file; "+
+		"state_hash is that of its replay")
+	c.Flags().StringVar(&o.measured, "latencies", "",
+		"write how long each kind of operation took to this file")
 	s.takesSettings(c)
 	c.AddCommand(s.attacksCommand())
 	return c
@@ -207,7 +216,8 @@ func (s *soak) stage(path, folder string, logged bool) (
 }
 
 // live plays the callers.
-func (s *soak) live(o chromeOptions, settings core.Settings, stage chromeStage, log *slog.Logger, from *heard, w *watch, report *chromeReport) (*live.Result, error) {
+func (s *soak) live(o chromeOptions, settings core.Settings, stage chromeStage, log *slog.Logger,
+	from *heard, w *watch, report *chromeReport) (*live.Result, error) {
 	bar := s.progress(int64(o.lasting.Seconds()), o.profile)
 	defer bar.done()
 	options := live.Options[*chrome.Page]{
@@ -215,8 +225,10 @@ func (s *soak) live(o chromeOptions, settings core.Settings, stage chromeStage, 
 		Tell: func(m live.Moment) {
 			bar.add(1)
 			c := m.Stats.Counters
-			bar.say(fmt.Sprintf("%s: %d grants, %d callers, %d tabs, %d leases, %d expired, %d rescues, %d crashes, %d browsers",
-				o.profile, c.Grants, m.Callers, m.Stats.Tabs.Alive(), m.Stats.Leases, c.Expired, c.Rescues, c.Crashes, c.BrowserStarts))
+			bar.say(fmt.Sprintf("%s: %d grants, %d callers, %d tabs, %d leases, %d expired, %d rescues, "+
+				"%d crashes, %d browsers",
+				o.profile, c.Grants, m.Callers, m.Stats.Tabs.Alive(), m.Stats.Leases, c.Expired, c.Rescues,
+				c.Crashes, c.BrowserStarts))
 		},
 	}
 	var err error
@@ -224,7 +236,8 @@ func (s *soak) live(o chromeOptions, settings core.Settings, stage chromeStage, 
 		options.Callers = sharedCallers(part, &from.killed)
 	} else if o.profile == incidentProfile {
 		options.Callers = incidentCallers(report, settings)
-	} else if options.Callers, err = live.Profile[*chrome.Page](traffic.ProfileNamed(o.profile), o.seed.first, settings, int(o.mishaps)); err != nil {
+	} else if options.Callers, err = live.Profile[*chrome.Page](traffic.ProfileNamed(o.profile),
+		o.seed.first, settings, int(o.mishaps)); err != nil {
 		return nil, err
 	}
 	return live.Run(s.ctx, options)
@@ -234,7 +247,8 @@ func (s *soak) live(o chromeOptions, settings core.Settings, stage chromeStage, 
 func (s *soak) fill(report *chromeReport, found *live.Result, o chromeOptions) {
 	r := found.Report
 	worst := r.WorstRecovery
-	if o.profile == incidentProfile { // whose pool is short of pages all the time, and so never at full capacity
+	// whose pool is short of pages all the time, and so never at full capacity
+	if o.profile == incidentProfile {
 		worst = 0
 		for _, l := range report.Loops {
 			worst = max(worst, l.Held+l.Back)
@@ -242,14 +256,17 @@ func (s *soak) fill(report *chromeReport, found *live.Result, o chromeOptions) {
 	}
 	report.runReport = runReport{
 		Command: "chrome", Profile: o.profile, SeedFirst: o.seed.first, SeedLast: o.seed.last,
-		SimulatedSeconds: found.Ran.Seconds(), Events: r.Events, Grants: r.Grants, CapacityMax: r.CapacityMax,
+		SimulatedSeconds: found.Ran.Seconds(), Events: r.Events, Grants: r.Grants,
+		CapacityMax:   r.CapacityMax,
 		WorstRecovery: worst, WaitP50: r.WaitP50, WaitP99: r.WaitP99, Reached: r.Reached.Map(),
-		HistoryHash: fmt.Sprintf("%016x", r.HistoryHash), Violations: []violation{}, Interrupted: found.Stopped, first: r,
+		HistoryHash: fmt.Sprintf("%016x", r.HistoryHash), Violations: []violation{},
+		Interrupted: found.Stopped, first: r,
 	}
 	report.State = fmt.Sprintf("%016x", found.StateHash)
 	report.Visits, report.Told = found.Tally, found.Tally.Told.Seconds()
 	s.cut = s.cut || found.Stopped
-	repeat := fmt.Sprintf("soak chrome %s -for %v -seed %v%s", o.profile, o.lasting, &o.seed, s.setFlags())
+	repeat := fmt.Sprintf("soak chrome %s -for %v -seed %v%s", o.profile, o.lasting, &o.seed,
+		s.setFlags())
 	if o.mishaps != usualMishaps {
 		repeat += fmt.Sprintf(" -mishaps %v", &o.mishaps)
 	}
@@ -258,7 +275,8 @@ func (s *soak) fill(report *chromeReport, found *live.Result, o chromeOptions) {
 	}
 	if len(report.Left) > 0 {
 		found.Violations = append(found.Violations, sim.Violation{
-			Property: "closes", Says: sim.Says("closes"), What: "left: " + strings.Join(report.Left, "; "), Step: r.Events,
+			Property: "closes", Says: sim.Says("closes"), What: "left: " + strings.Join(report.Left, "; "),
+			Step: r.Events,
 		})
 	}
 	if o.profile == incidentProfile && len(report.Loops) == 0 && found.Ran > incidentShows {
@@ -269,7 +287,8 @@ func (s *soak) fill(report *chromeReport, found *live.Result, o chromeOptions) {
 	}
 	for _, v := range found.Violations {
 		report.Violations = append(report.Violations, violation{
-			Property: v.Property, Says: v.Says, What: v.What, Seed: o.seed.first, Step: v.Step, Repeat: repeat,
+			Property: v.Property, Says: v.Says, What: v.What, Seed: o.seed.first, Step: v.Step,
+			Repeat: repeat,
 		})
 	}
 	if len(found.Violations) > 0 {
@@ -282,11 +301,13 @@ func (s *soak) fill(report *chromeReport, found *live.Result, o chromeOptions) {
 		s.write(o.dump, found.Dump)
 	}
 	if o.measured != "" {
-		s.write(o.measured, found.Latencies("Measured by "+repeat, fmt.Sprintf("on %s, %d processors.", report.Browser, runtime.NumCPU())))
+		s.write(o.measured, found.Latencies("Measured by "+repeat,
+			fmt.Sprintf("on %s, %d processors.", report.Browser, runtime.NumCPU())))
 	}
 }
 
-// saveDump saves what the flight recorder held. A broken invariant is in it, and a replay of it shows it again.
+// saveDump saves what the flight recorder held. A broken invariant is in it, and a replay of it
+// shows it again.
 func (s *soak) saveDump(report *chromeReport, found *live.Result) {
 	name := fmt.Sprintf("chrome-%s-%s.trace", report.Violations[0].Property, report.Profile)
 	if !s.write(name, found.Dump) {
@@ -299,7 +320,8 @@ func (s *soak) saveDump(report *chromeReport, found *live.Result) {
 		}
 	}
 	if found.Outside != nil {
-		fmt.Fprintf(s.stderr, "soak: before %s:\n  %s\n", found.Outside.Line, strings.Join(found.Outside.Last, "\n  "))
+		fmt.Fprintf(s.stderr, "soak: before %s:\n  %s\n", found.Outside.Line,
+			strings.Join(found.Outside.Last, "\n  "))
 	}
 }
 
@@ -313,8 +335,9 @@ func (s *soak) write(file string, data []byte) bool {
 
 // heard is what a log has told.
 type heard struct {
-	product atomic.Value                      // the browser that the driver started
-	killed  atomic.Pointer[func(part string)] // is told of each helper that the driver killed; nil: nobody is
+	product atomic.Value // the browser that the driver started
+	// is told of each helper that the driver killed; nil: nobody is
+	killed atomic.Pointer[func(part string)]
 }
 
 // hearing passes a log on, and keeps what it tells.
@@ -352,25 +375,32 @@ func (l hearing) Handle(ctx context.Context, r slog.Record) error {
 }
 
 func (r *chromeReport) write(w io.Writer) {
-	say(w, "", fmt.Sprintf("%s on %s: callers came for %s, all took %.2f s", r.Profile, r.Browser, seconds(r.SimulatedSeconds), r.WallSeconds))
+	say(w, "", fmt.Sprintf("%s on %s: callers came for %s, all took %.2f s", r.Profile, r.Browser,
+		seconds(r.SimulatedSeconds), r.WallSeconds))
 	say(w, "  settings       ", orDefault(r.first.Settings.Diff()))
 	fmt.Fprintf(w, "  events         %d\n  grants         %d\n", r.Events, r.Grants)
 	fmt.Fprintf(w, "  tabs alive     at most %d\n", r.CapacityMax)
 	fmt.Fprintf(w, "  wait           p50 %d ms, p99 %d ms\n", r.WaitP50, r.WaitP99)
 	fmt.Fprintf(w, "  worst recovery %s\n", seconds(r.WorstRecovery))
 	t := r.Visits
-	say(w, "  visits         ", fmt.Sprintf("%d: %d pieces of work done, %d failed; leases ended early %v, requests refused %v",
+	say(w, "  visits         ", fmt.Sprintf(
+		"%d: %d pieces of work done, %d failed; leases ended early %v, requests refused %v",
 		t.Visits, t.Worked, t.WorkFailed, t.Ended, t.Refused))
 	if t.Kills > 0 {
-		fmt.Fprintf(w, "  killed         %d browsers; holders were told within %v\n", t.Kills, t.Told.Round(time.Millisecond))
+		fmt.Fprintf(w, "  killed         %d browsers; holders were told within %v\n", t.Kills,
+			t.Told.Round(time.Millisecond))
 	}
 	for _, l := range r.Loops {
-		say(w, "  loop           ", fmt.Sprintf("its lease ended after %s; %s later its tab was %s, its affinity %s",
-			seconds(l.Held), seconds(l.Back), either(l.Saved, "of use again", "gone"), either(l.Warm, "warm all the time", "cold")))
+		say(w, "  loop           ", fmt.Sprintf(
+			"its lease ended after %s; %s later its tab was %s, its affinity %s",
+			seconds(l.Held), seconds(l.Back), either(l.Saved, "of use again", "gone"),
+			either(l.Warm, "warm all the time", "cold")))
 	}
-	fmt.Fprintf(w, "  %-6s %7s %10s %11s %9s %5s %9s %9s\n", "", "at", "goroutines", "descriptors", "processes", "files", "memory", "browser")
+	fmt.Fprintf(w, "  %-6s %7s %10s %11s %9s %5s %9s %9s\n", "", "at", "goroutines", "descriptors",
+		"processes", "files", "memory", "browser")
 	for _, f := range r.Figures {
-		fmt.Fprintf(w, "  %-6s %7s %10d %11d %9d %5d %6.1f MB %6.1f MB\n", f.When, seconds(f.At), f.Goroutines, f.Descriptors,
+		fmt.Fprintf(w, "  %-6s %7s %10d %11d %9d %5d %6.1f MB %6.1f MB\n", f.When, seconds(f.At),
+			f.Goroutines, f.Descriptors,
 			f.Processes, f.Files, float64(f.Memory)/1e6, float64(f.BrowserMemory)/1e6)
 	}
 	writeViolations(w, r.Violations)

@@ -12,7 +12,8 @@ import (
 	"github.com/pagepool/pagepool/sim/live"
 )
 
-const incidentSays = "4 pages, 8 affinities under load, and a page of one of them that renders itself anew for ever"
+const incidentSays = "4 pages, 8 affinities under load, and a page of one of them that renders " +
+	"itself anew for ever"
 
 // incidentSettings are those of the incident, with a render limit that a short run meets often.
 var incidentSettings = core.Settings{MaxPages: 4, MaxLease: 2 * time.Second}
@@ -36,8 +37,8 @@ type loop struct {
 	Warm  bool    `json:"warm"`         // its affinity was warm all the time
 }
 
-// incidentCallers plays the incident for real. Whoever is not of the affinity that loops loses nothing: each of
-// their requests is granted, and each of their pieces of work is done.
+// incidentCallers plays the incident for real. Whoever is not of the affinity that loops loses
+// nothing: each of their requests is granted, and each of their pieces of work is done.
 func incidentCallers(report *chromeReport, settings core.Settings) live.Callers[*chrome.Page] {
 	full, err := settings.Resolve()
 	if err != nil {
@@ -88,7 +89,8 @@ func unrelated(whole context.Context, p *live.Player[*chrome.Page], affinity str
 		}
 		pause(ctx, incidentKeep)
 		return context.Cause(ctx)
-	}, pool.WithMaxLease(incidentPatience)) // so that a slow machine is not taken for a page that loops
+		// so that a slow machine is not taken for a page that loops
+	}, pool.WithMaxLease(incidentPatience))
 	if whole.Err() != nil {
 		return // the run is over
 	}
@@ -97,7 +99,8 @@ func unrelated(whole context.Context, p *live.Player[*chrome.Page], affinity str
 			t.WorkFailed++
 			t.FirstError = err.Error()
 		})
-		p.Broken("stuck-isolated", fmt.Sprintf("%s, which has no page that loops, lost a visit after %v: %v", affinity, time.Since(began), err))
+		p.Broken("stuck-isolated", fmt.Sprintf(
+			"%s, which has no page that loops, lost a visit after %v: %v", affinity, time.Since(began), err))
 		return
 	}
 	p.Count(func(t *live.Tally) { t.Worked++ })
@@ -133,7 +136,8 @@ func stuck(whole context.Context, p *live.Player[*chrome.Page], within time.Dura
 }
 
 // becomes waits until it is known what became of a tab whose lease has expired.
-func becomes(whole context.Context, p *live.Player[*chrome.Page], tab string, within time.Duration) *loop {
+func becomes(whole context.Context, p *live.Player[*chrome.Page], tab string,
+	within time.Duration) *loop {
 	began := time.Now()
 	for {
 		x, ok := p.Fate(tab)
@@ -144,10 +148,12 @@ func becomes(whole context.Context, p *live.Player[*chrome.Page], tab string, wi
 			if x.Saved && x.Cold {
 				p.Broken("bounded-recovery", stuckAffinity+" was cold, though "+tab+" was rescued")
 			}
-			return &loop{(x.Ended - x.Since).Duration().Seconds(), (x.Known - x.Ended).Duration().Seconds(), x.Saved, !x.Cold}
+			return &loop{(x.Ended - x.Since).Duration().Seconds(), (x.Known - x.Ended).Duration().Seconds(),
+				x.Saved, !x.Cold}
 		}
 		if time.Since(began) > within {
-			p.Broken("bounded-recovery", fmt.Sprintf("%v after its lease ended, %s is neither of use nor gone", time.Since(began), tab))
+			p.Broken("bounded-recovery", fmt.Sprintf(
+				"%v after its lease ended, %s is neither of use nor gone", time.Since(began), tab))
 			return nil
 		}
 		if !pause(whole, 2*time.Millisecond) {

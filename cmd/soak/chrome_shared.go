@@ -21,7 +21,8 @@ import (
 // load pages and take screenshots.
 
 // sharedSettings let a short run see all of it.
-var sharedSettings = core.Settings{MaxPages: 3, MaxLease: 2 * time.Second, CheckEvery: 4 * time.Second}
+var sharedSettings = core.Settings{MaxPages: 3, MaxLease: 2 * time.Second,
+	CheckEvery: 4 * time.Second}
 
 // The callers of these profiles.
 const (
@@ -39,19 +40,24 @@ var sharedProfiles = [...]struct{ says, flag string }{
 	fakebrowser.Main:    {"all processes of the browser are stopped for 3 s, and go on", ""},
 	fakebrowser.Pipe:    {"a page floods the pipe to the browser for 3 s", ""},
 	fakebrowser.Drawing: {"the process that draws for all tabs is stopped", "--type=gpu-process"},
-	fakebrowser.Network: {"the process that loads for all tabs is stopped", "--utility-sub-type=network.mojom.NetworkService"},
-	fakebrowser.Storage: {"the process that stores for all tabs is stopped (headless-shell has none)", "--utility-sub-type=storage.mojom.StorageService"},
+	fakebrowser.Network: {"the process that loads for all tabs is stopped",
+		"--utility-sub-type=network.mojom.NetworkService"},
+	fakebrowser.Storage: {"the process that stores for all tabs is stopped (headless-shell has none)",
+		"--utility-sub-type=storage.mojom.StorageService"},
 }
 
 // sharedPart is the part of a profile's name; false: it is none of these.
 func sharedPart(profile string) (fakebrowser.Part, bool) {
-	i := slices.IndexFunc(fakebrowser.Parts[:], func(p fakebrowser.Part) bool { return p.String() == profile })
+	i := slices.IndexFunc(fakebrowser.Parts[:], func(p fakebrowser.Part) bool {
+		return p.String() == profile
+	})
 	return fakebrowser.Part(max(0, i)), i >= 0
 }
 
 // sharedCallers are the tenants, and what has the part hang. killed is where the log of the driver
 // tells of a helper that was killed.
-func sharedCallers(part fakebrowser.Part, killed *atomic.Pointer[func(part string)]) live.Callers[*chrome.Page] {
+func sharedCallers(part fakebrowser.Part,
+	killed *atomic.Pointer[func(part string)]) live.Callers[*chrome.Page] {
 	return func(ctx context.Context, p *live.Player[*chrome.Page]) {
 		for i := range sharedTenants {
 			affinity := fmt.Sprintf("tenant-%d", i+1)
@@ -106,7 +112,8 @@ func shares(whole context.Context, p *live.Player[*chrome.Page], affinity string
 }
 
 // hangs has a part of the browser hang, and goes along until it goes on where that is its doing.
-func hangs(ctx context.Context, p *live.Player[*chrome.Page], part fakebrowser.Part, killed *atomic.Pointer[func(part string)]) error {
+func hangs(ctx context.Context, p *live.Player[*chrome.Page], part fakebrowser.Part,
+	killed *atomic.Pointer[func(part string)]) error {
 	stage, launch := p.Stage.(chromeStage), p.Launch()
 	tell := func(what string) {
 		if what == part.String() {

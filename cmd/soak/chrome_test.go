@@ -40,14 +40,17 @@ func TestContractChromeTheIncidentHarmsNobodyElse(t *testing.T) {
 	if len(r.Loops) == 0 {
 		t.Fatal("no page looped until its lease expired")
 	}
-	settings, err := core.Settings{MaxPages: 4, MaxLease: 2 * time.Second, RescueTimeout: 6 * time.Second}.Resolve()
+	settings, err := core.Settings{MaxPages: 4, MaxLease: 2 * time.Second,
+		RescueTimeout: 6 * time.Second}.Resolve()
 	if err != nil {
 		t.Fatal(err)
 	}
-	bound := (settings.MaxLease + settings.RescueTimeout + settings.CloseTimeout + settings.KillTimeout).Seconds()
+	bound := (settings.MaxLease + settings.RescueTimeout + settings.CloseTimeout +
+		settings.KillTimeout).Seconds()
 	for _, l := range r.Loops {
 		if l.Held+l.Back > bound || l.Saved != l.Warm {
-			t.Errorf("%+v, want the slot back within %v s, and the affinity warm where the page was rescued", l, bound)
+			t.Errorf("%+v, want the slot back within %v s, and the affinity warm where the page was rescued",
+				l, bound)
 		}
 	}
 	if r.Visits.WorkFailed > 0 || r.Visits.Worked < 10 {
@@ -63,27 +66,33 @@ func TestContractChromeHostileTrafficHoldsEveryClaim(t *testing.T) {
 	if exit != exitHeld {
 		t.Errorf("exit %d: %+v\n%s", exit, r.Violations, stderr)
 	}
-	if r.Grants == 0 || r.Reached["browser_died"]+r.Reached["lease_browser_lost"]+r.Reached["lease_expired"] == 0 {
+	if r.Grants == 0 || r.Reached["browser_died"]+r.Reached["lease_browser_lost"]+
+		r.Reached["lease_expired"] == 0 {
 		t.Errorf("%d grants, reached %v", r.Grants, r.Reached)
 	}
 	if len(r.Figures) != 4 {
 		t.Errorf("figures: %+v", r.Figures)
 	}
-	if data, err := os.ReadFile("all.trace"); err != nil || !strings.HasPrefix(string(data), "pagepool-trace 1\n") {
+	if data, err := os.ReadFile("all.trace"); err != nil ||
+		!strings.HasPrefix(string(data), "pagepool-trace 1\n") {
 		t.Errorf("the recorded trace: %v, %.100q", err, data)
 	}
 }
 
-// What a real browser did to a pool is dumped, replayed to the state that the pool was in, and seen.
+// What a real browser did to a pool is dumped, replayed to the state that the pool was in, and
+// seen.
 func TestContractChromeAWedgeIsDumpedReplayedAndSeen(t *testing.T) {
-	exit, r, stderr := onChrome(t, "incident", "-for", "15s", "-set", "RescueTimeout=-1", "-dump", "dump.trace")
+	exit, r, stderr := onChrome(t, "incident", "-for", "15s", "-set", "RescueTimeout=-1", "-dump",
+		"dump.trace")
 	if exit != exitHeld || len(r.Loops) == 0 {
 		t.Fatalf("exit %d, %d loops: %+v\n%s", exit, len(r.Loops), r.Violations, stderr)
 	}
 	exit, stdout, stderr := soaked(t, "replay", "dump.trace", "-json")
 	var again replayReport
-	if err := json.Unmarshal([]byte(stdout), &again); err != nil || exit != exitHeld || again.StateHash != r.State {
-		t.Errorf("exit %d, %v: the replay ends at %s, and the pool was at %s\n%s", exit, err, again.StateHash, r.State, stderr)
+	if err := json.Unmarshal([]byte(stdout), &again); err != nil || exit != exitHeld ||
+		again.StateHash != r.State {
+		t.Errorf("exit %d, %v: the replay ends at %s, and the pool was at %s\n%s", exit, err,
+			again.StateHash, r.State, stderr)
 	}
 	exit, stdout, stderr = soaked(t, "view", "dump.trace", "-o", "dump.html")
 	page, err := os.ReadFile("dump.html")
@@ -92,7 +101,8 @@ func TestContractChromeAWedgeIsDumpedReplayedAndSeen(t *testing.T) {
 	}
 	exit, stdout, stderr = soaked(t, "trace", "dump.trace", "-perfetto", "dump.json")
 	events, err := os.ReadFile("dump.json")
-	if err != nil || exit != exitHeld || !json.Valid(events) || !strings.Contains(string(events), "expire r") {
+	if err != nil || exit != exitHeld || !json.Valid(events) ||
+		!strings.Contains(string(events), "expire r") {
 		t.Errorf("exit %d, %v: a timeline of %d bytes\n%s%s", exit, err, len(events), stdout, stderr)
 	}
 }
@@ -117,7 +127,8 @@ func TestWhatABrowserLeavesBehindIsNamed(t *testing.T) {
 	end := make(chan struct{})
 	go func() { <-end }()
 	left := strings.Join(before.now(), "; ")
-	for _, want := range []string{"process ", "folder " + folder + "/b1", "goroutines", "descriptors"} {
+	for _, want := range []string{"process ", "folder " + folder + "/b1", "goroutines",
+		"descriptors"} {
 		if !strings.Contains(left, want) {
 			t.Errorf("left: %q, want %q in it", left, want)
 		}
@@ -134,7 +145,8 @@ func TestChromePrintsTheFixedShapeOfARunAndMore(t *testing.T) {
 	if err := json.Unmarshal([]byte(runShape), &fixed); err != nil {
 		t.Fatal(err)
 	}
-	printed, err := json.Marshal(chromeReport{runReport: runReport{Violations: []violation{}, Reached: map[string]uint64{}}})
+	printed, err := json.Marshal(chromeReport{
+		runReport: runReport{Violations: []violation{}, Reached: map[string]uint64{}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -32,16 +32,19 @@ type baseline struct {
 	goroutines  int
 	descriptors int
 	zombies     int
-	temporary   map[string]bool // names in the system's folder for temporary files that look like a browser's
+	// names in the system's folder for temporary files that look like a browser's
+	temporary map[string]bool
 }
 
 func newBaseline(folder string) *baseline {
-	if out, in, err := os.Pipe(); err == nil { // the runtime opens two descriptors for good when it first waits for one
+	// the runtime opens two descriptors for good when it first waits for one
+	if out, in, err := os.Pipe(); err == nil {
 		out.Close()
 		in.Close()
 	}
 	return &baseline{
-		folder: folder, goroutines: runtime.NumGoroutine(), descriptors: descriptors(), zombies: zombies(), temporary: temporary(folder),
+		folder: folder, goroutines: runtime.NumGoroutine(), descriptors: descriptors(),
+		zombies: zombies(), temporary: temporary(folder),
 	}
 }
 
@@ -66,7 +69,8 @@ func temporary(folder string) map[string]bool {
 	names := map[string]bool{}
 	entries, _ := os.ReadDir(filepath.Dir(folder))
 	for _, e := range entries {
-		if n := e.Name(); strings.Contains(n, "org.chromium") || strings.Contains(n, "com.google.Chrome") {
+		if n := e.Name(); strings.Contains(n, "org.chromium") ||
+			strings.Contains(n, "com.google.Chrome") {
 			names[n] = true
 		}
 	}
@@ -89,8 +93,9 @@ func (b *baseline) figures(when string, at time.Duration) figures {
 	var memory runtime.MemStats
 	runtime.ReadMemStats(&memory)
 	f := figures{
-		When: when, At: at.Seconds(), Goroutines: runtime.NumGoroutine(), Descriptors: descriptors(), Zombies: zombies(),
-		Memory: memory.HeapAlloc + memory.StackInuse,
+		When: when, At: at.Seconds(), Goroutines: runtime.NumGoroutine(), Descriptors: descriptors(),
+		Zombies: zombies(),
+		Memory:  memory.HeapAlloc + memory.StackInuse,
 	}
 	for _, p := range b.browsers() {
 		f.Processes++

@@ -82,10 +82,12 @@ func promises(replay *replayReport, run *runReport) []promise {
 	listed := map[string]bool{}
 	add := func(name string, figure, bound float64, unit, says string) {
 		listed[name] = true
-		list = append(list, promise{name, figure <= bound && broken[name] == 0, figure, bound, unit, says})
+		list = append(list, promise{name, figure <= bound &&
+			broken[name] == 0, figure, bound, unit, says})
 	}
 	opening := sim.DefaultConditions.Close.Shortest + sim.DefaultConditions.Open.Shortest
-	recovery := settings.MaxLease + max(0, settings.RescueTimeout) + settings.CloseTimeout + settings.KillTimeout
+	recovery := settings.MaxLease + max(0, settings.RescueTimeout) + settings.CloseTimeout +
+		settings.KillTimeout
 	worst := max(found.WorstRecovery.Duration().Seconds(), run.WorstRecovery)
 	if found.Unrecovered > 0 {
 		worst = max(worst, replay.SimulatedSeconds)
@@ -94,9 +96,11 @@ func promises(replay *replayReport, run *runReport) []promise {
 		"longest wait of an unrelated affinity during the incident, against one close and one opening")
 	add("bounded-recovery", worst, recovery.Seconds(), "s",
 		"longest time from a wedged render to full capacity")
-	add("capacity", float64(max(found.MostAlive, run.CapacityMax)), float64(settings.MaxPages+1), "tabs",
+	add("capacity", float64(max(found.MostAlive, run.CapacityMax)), float64(settings.MaxPages+1),
+		"tabs",
 		"most tabs alive at one time, against capacity and the spare")
-	add("answered", float64(run.unanswered), 0, "requests", "left without an answer once the faults had stopped")
+	add("answered", float64(run.unanswered), 0, "requests",
+		"left without an answer once the faults had stopped")
 	for _, name := range []string{"refilled", "nested-progress"} {
 		add(name, broken[name], 0, "violations", sim.Says(name))
 	}

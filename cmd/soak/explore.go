@@ -81,7 +81,8 @@ func scenarioNames() []string {
 }
 
 func (s *soak) exploreCommand() *cobra.Command {
-	o := exploreOptions{symmetry: true, workers: count(min(2, runtime.GOMAXPROCS(0))), maxMemory: 2 << 30, shard: shard{1, 1}}
+	o := exploreOptions{symmetry: true, workers: count(min(2, runtime.GOMAXPROCS(0))),
+		maxMemory: 2 << 30, shard: shard{1, 1}}
 	scenarios := listed(func(add func(name, says string)) {
 		for _, c := range sim.Scenarios {
 			add(c.Name, c.Says)
@@ -90,7 +91,8 @@ func (s *soak) exploreCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "explore SCENARIO...",
 		Short: "Explore every interleaving of a scenario",
-		Long: paragraphs("Visit every interleaving of a small scenario, breadth first, and check every claim in each state.") +
+		Long: paragraphs("Visit every interleaving of a small scenario, breadth first, and check every "+
+			"claim in each state.") +
 			"\n\n" + scenarios,
 		ValidArgs: scenarioNames(),
 		Args: func(_ *cobra.Command, args []string) error {
@@ -98,8 +100,10 @@ func (s *soak) exploreCommand() *cobra.Command {
 		},
 		RunE: func(c *cobra.Command, _ []string) error {
 			o.faultsSet = c.Flags().Changed("faults")
-			if o.deviationsSet = c.Flags().Changed("deviations"); o.deviationsSet && (o.from == "" || o.faultsSet || c.Flags().NArg() > 0 || bool(o.all)) {
-				return fmt.Errorf("--deviations %d: want --from FILE with it, and neither a scenario nor --faults", o.deviations)
+			if o.deviationsSet = c.Flags().Changed("deviations"); o.deviationsSet &&
+				(o.from == "" || o.faultsSet || c.Flags().NArg() > 0 || bool(o.all)) {
+				return fmt.Errorf("--deviations %d: want --from FILE with it, and neither a scenario nor "+
+					"--faults", o.deviations)
 			}
 			for _, n := range []count{o.faults, o.deviations} {
 				if n > sim.MostFaults {
@@ -117,13 +121,18 @@ func (s *soak) exploreCommand() *cobra.Command {
 		},
 	}
 	c.Flags().VarPF(&o.all, "all", "", "explore every scenario").NoOptDefVal = "true"
-	c.Flags().StringVar(&o.from, "from", "", "begin where this trace ends; without a scenario, with nobody but those who hold or wait there")
-	c.Flags().Var(&o.deviations, "deviations", "with -from: every run within so many deviations of the one that the trace records")
-	c.Flags().Var(&o.faults, "faults", "how many deviations from a healthy browser, instead of those of the scenario")
+	c.Flags().StringVar(&o.from, "from", "", "begin where this trace ends; without a scenario, with "+
+		"nobody but those who hold or wait there")
+	c.Flags().Var(&o.deviations, "deviations",
+		"with -from: every run within so many deviations of the one that the trace records")
+	c.Flags().Var(&o.faults, "faults",
+		"how many deviations from a healthy browser, instead of those of the scenario")
 	c.Flags().Var(&o.maxStates, "max-states", "stop each after this many states; 0: no bound")
 	c.Flags().Var(&o.maxMemory, "max-memory", "stop when the searches take more memory than this")
-	c.Flags().Var(&o.workers, "workers", "how many processors a search uses; what it finds does not depend on it")
-	c.Flags().VarPF(&o.symmetry, "symmetry", "", "count states once that differ only in which of two like tabs, contexts or callers is which").NoOptDefVal = "true"
+	c.Flags().Var(&o.workers, "workers",
+		"how many processors a search uses; what it finds does not depend on it")
+	c.Flags().VarPF(&o.symmetry, "symmetry", "", "count states once that differ only in which of "+
+		"two like tabs, contexts or callers is which").NoOptDefVal = "true"
 	c.Flags().Var(&o.shard, "shard", "explore only the i-th of n parts of the scenarios")
 	s.takesSettings(c)
 	_ = c.MarkFlagFilename("from", "trace") // it is a flag of this command
@@ -143,12 +152,14 @@ func (o *exploreOptions) choose(args []string) error {
 		o.scenarios = []*sim.Scenario{{Name: filepath.Base(o.from), Faults: 1, Menu: sim.AllFaults}}
 		return nil
 	case len(args) == 0:
-		return fmt.Errorf("want a scenario or --all; the scenarios are %s", strings.Join(scenarioNames(), ", "))
+		return fmt.Errorf("want a scenario or --all; the scenarios are %s",
+			strings.Join(scenarioNames(), ", "))
 	}
 	for _, name := range args {
 		c := sim.ScenarioNamed(name)
 		if c == nil {
-			return fmt.Errorf("unknown scenario %q; the scenarios are %s", name, strings.Join(scenarioNames(), ", "))
+			return fmt.Errorf("unknown scenario %q; the scenarios are %s", name,
+				strings.Join(scenarioNames(), ", "))
 		}
 		if !slices.Contains(o.scenarios, c) {
 			o.scenarios = append(o.scenarios, c)
@@ -188,7 +199,8 @@ func (s *soak) explore(o *exploreOptions) (*exploreReport, error) {
 	return report, nil
 }
 
-func (s *soak) exploreOne(o *exploreOptions, c *sim.Scenario, bar progress) (exploredScenario, error) {
+func (s *soak) exploreOne(o *exploreOptions, c *sim.Scenario, bar progress) (exploredScenario,
+	error) {
 	changed := *c
 	if o.faultsSet {
 		changed.Faults = int(o.faults)
@@ -226,7 +238,8 @@ func (s *soak) exploreOne(o *exploreOptions, c *sim.Scenario, bar progress) (exp
 		Scenario: c.Name, States: x.States, Transitions: x.Transitions, Depth: x.Depth,
 		WallSeconds: time.Since(began).Seconds(), MemoryBytes: x.VisitedBytes, Complete: x.Complete,
 		StatesSum: fmt.Sprintf("%016x", x.Sum), Violations: []violation{}, trace: x.Trace,
-		cutBy: cutBy, stopped: stopped, around: x.Goes, graph: x.GraphBytes, omission: x.Omission(), noReturn: x.NoReturn,
+		cutBy: cutBy, stopped: stopped, around: x.Goes, graph: x.GraphBytes, omission: x.Omission(),
+		noReturn: x.NoReturn,
 	}
 	if o.deviationsSet {
 		e.within = &x.Within
@@ -357,7 +370,8 @@ func inUse() memory {
 }
 
 func (r *exploreReport) write(w io.Writer) {
-	fmt.Fprintf(w, "%-*s %9s %11s %5s %11s %9s\n", nameWidth, "scenario", "states", "transitions", "depth", "bytes/state", "seconds")
+	fmt.Fprintf(w, "%-*s %9s %11s %5s %11s %9s\n", nameWidth, "scenario", "states", "transitions",
+		"depth", "bytes/state", "seconds")
 	states, omission := 0, 0.0
 	for _, e := range r.Scenarios {
 		states += e.States
@@ -365,7 +379,8 @@ func (r *exploreReport) write(w io.Writer) {
 		e.write(w)
 	}
 	if len(r.Violations) == 0 {
-		say(w, "", fmt.Sprintf("no claim broke in any of %d states; one was overlooked with a probability of %.0e, for equal fingerprints",
+		say(w, "", fmt.Sprintf("no claim broke in any of %d states; one was overlooked with a "+
+			"probability of %.0e, for equal fingerprints",
 			states, omission))
 	}
 }
@@ -379,13 +394,16 @@ func (e *exploredScenario) write(w io.Writer) {
 	case e.within != nil && *e.within < 0:
 		complete = fmt.Sprintf("NOT to the end (%s): not even the whole run", e.cutBy)
 	case e.within != nil:
-		complete = fmt.Sprintf("NOT to the end (%s): every run within %d deviations, and some with one more", e.cutBy, *e.within)
+		complete = fmt.Sprintf("NOT to the end (%s): every run within %d deviations, and some with one "+
+			"more", e.cutBy, *e.within)
 	default:
-		complete = fmt.Sprintf("NOT to the end (%s): every state in %d steps from the start, and none beyond %d", e.cutBy, max(0, e.Depth-1), e.Depth+1)
+		complete = fmt.Sprintf("NOT to the end (%s): every state in %d steps from the start, and none "+
+			"beyond %d", e.cutBy, max(0, e.Depth-1), e.Depth+1)
 	}
 	perState := func(bytes int) float64 { return float64(bytes) / float64(e.States) }
 	fmt.Fprintf(w, "%-*s %9d %11d %5d %4.1f + %4.1f %9.2f\n", nameWidth,
-		e.Scenario, e.States, e.Transitions, e.Depth, perState(e.MemoryBytes), perState(e.graph), e.WallSeconds)
+		e.Scenario, e.States, e.Transitions, e.Depth, perState(e.MemoryBytes), perState(e.graph),
+		e.WallSeconds)
 	if complete != "" {
 		say(w, "    ", complete)
 	}
@@ -404,7 +422,10 @@ func (e *exploredScenario) write(w io.Writer) {
 		for _, step := range e.around {
 			fmt.Fprintf(w, "             %s\n", step)
 		}
-	} else if n := len(e.Violations); n > 0 && slices.ContainsFunc(sim.Claims, func(c sim.Claim) bool { return c.Name == e.Violations[0].Property }) {
+	} else if n := len(e.Violations); n > 0 &&
+		slices.ContainsFunc(sim.Claims, func(c sim.Claim) bool {
+			return c.Name == e.Violations[0].Property
+		}) {
 		fmt.Fprintln(w, "             and then nothing can happen")
 	}
 	if e.luck != "" {

@@ -29,18 +29,20 @@ func (s *soak) importCommand() *cobra.Command {
 		Use:   "import LOG",
 		Short: "Make a trace of a pool's log, as far as a log can tell",
 		Long: paragraphs(
-			"Make a trace of the log that a pool wrote through slog's JSON handler (Config.Logger), to be replayed, "+
-				"looked at and searched around like any other.",
-			"A log tells what went wrong: leases that ended without their holder, pages that had to be killed, browsers "+
-				"that were lost. It does not tell of requests that went well, of settings (-set gives those that the pool "+
-				"had), or of how long the browser took. The comments on top of the trace say what it does not have. A dump "+
-				"(Pool.Dump) has everything.",
-			"Lines of other programs are left out, where they are JSON. What two pools wrote has to be cut in two.",
+			"Make a trace of the log that a pool wrote through slog's JSON handler (Config.Logger), to be "+
+				"replayed, looked at and searched around like any other.",
+			"A log tells what went wrong: leases that ended without their holder, pages that had to be "+
+				"killed, browsers that were lost. It does not tell of requests that went well, of settings "+
+				"(-set gives those that the pool had), or of how long the browser took. The comments on top "+
+				"of the trace say what it does not have. A dump (Pool.Dump) has everything.",
+			"Lines of other programs are left out, where they are JSON. What two pools wrote has to be "+
+				"cut in two.",
 		),
 		Args: oneFile,
 		RunE: func(_ *cobra.Command, args []string) error { return s.importLog(args[0], out) },
 	}
-	c.Flags().StringVarP(&out, "out", "o", "", "write the trace to this file; without it, it is LOG.trace")
+	c.Flags().StringVarP(&out, "out", "o", "",
+		"write the trace to this file; without it, it is LOG.trace")
 	s.takesSettings(c)
 	return c
 }
@@ -65,15 +67,20 @@ func (s *soak) importLog(file, out string) error {
 	if out == "" {
 		out = file + ".trace"
 	}
-	if err := writeFile(out, func(w io.Writer) error { _, err := w.Write(imported.Text); return err }); err != nil {
+	if err := writeFile(out, func(w io.Writer) error {
+		_, err := w.Write(imported.Text)
+		return err
+	}); err != nil {
 		return err
 	}
-	report := importReport{"import", file, out, imported.Lines, imported.Others, imported.Leases, imported.Unsaid}
+	report := importReport{"import", file, out, imported.Lines, imported.Others, imported.Leases,
+		imported.Unsaid}
 	return s.print(report, report.write)
 }
 
 func (r *importReport) write(w io.Writer) {
-	fmt.Fprintf(w, "wrote %s: %s of the pool's, %s\n", filepath.ToSlash(r.Trace), plural(uint64(r.Lines), "line"), plural(uint64(r.Leases), "lease"))
+	fmt.Fprintf(w, "wrote %s: %s of the pool's, %s\n", filepath.ToSlash(r.Trace),
+		plural(uint64(r.Lines), "line"), plural(uint64(r.Leases), "lease"))
 	if r.Others > 0 {
 		fmt.Fprintf(w, "%s of others left out\n", plural(uint64(r.Others), "line"))
 	}

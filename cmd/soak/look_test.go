@@ -32,32 +32,48 @@ func TestLookingAtARunRefusesBadInput(t *testing.T) {
 		says string
 	}{
 		{[]string{"trace"}, "want one trace file, got 0"},
-		{[]string{"trace", "/nowhere/x.trace"}, "no such file or directory; want a trace or a dump, or one of the profiles [staging burst nested hostile]"},
+		{[]string{"trace", "/nowhere/x.trace"}, "no such file or directory; want a trace or a dump, or " +
+			"one of the profiles [staging burst nested hostile]"},
 		{[]string{"trace", file(t, dump)}, ":1: this line, or one before it, was edited or lost"},
-		{[]string{"trace", stuckClose, "-perfetto", "/nowhere/out.json"}, "/nowhere/out.json: no such file or directory"},
-		{[]string{"trace", stuckClose, "-perfetto", "/dev/full"}, "/dev/full: write /dev/full: no space left on device"},
-		{[]string{"trace", stuckClose, "-first", "9", "-last", "3"}, "-first 9, -last 3: want steps from 1 to 16, the first one first"},
+		{[]string{"trace", stuckClose, "-perfetto", "/nowhere/out.json"},
+			"/nowhere/out.json: no such file or directory"},
+		{[]string{"trace", stuckClose, "-perfetto", "/dev/full"},
+			"/dev/full: write /dev/full: no space left on device"},
+		{[]string{"trace", stuckClose, "-first", "9", "-last", "3"},
+			"-first 9, -last 3: want steps from 1 to 16, the first one first"},
 		{[]string{"trace", stuckClose, "-last", "17"}, "want steps from 1 to 16"},
 		{[]string{"trace", "staging", "-seed", "1-2"}, "-seed 1-2: want one seed"},
 		{[]string{"view"}, "want one trace file, got 0"},
 		{[]string{"view", "/nowhere/x.trace"}, "no such file or directory; want a trace or a dump"},
-		{[]string{"view", file(t, dump), "-o", "x.html"}, ":1: this line, or one before it, was edited or lost"},
-		{[]string{"view", stuckClose, "-o", "/nowhere/x.html"}, "/nowhere/x.html: no such file or directory"},
-		{[]string{"view", stuckClose, "-o", "/dev/full"}, "/dev/full: write /dev/full: no space left on device"},
-		{[]string{"view", stuckClose, "-port", "99999"}, "-port 99999: want a port from 1 to 65535, or 0 for any"},
-		{[]string{"view", stuckClose, "-first", "17", "-o", "x.html"}, "-first 17: want a step from 1 to 16"},
-		{[]string{"view", stuckClose, "-set", "MaxPages=2", "-beside", stuckClose, "-o", "x.html"}, "-beside and -set: want one of the two"},
-		{[]string{"view", kept, "-o", kept}, "that is the input, which it would overwrite; want another file"},
-		{[]string{"view", stuckClose, "-beside", kept, "-o", filepath.Dir(kept) + "/./" + filepath.Base(kept)}, "that is the input"},
+		{[]string{"view", file(t, dump), "-o", "x.html"},
+			":1: this line, or one before it, was edited or lost"},
+		{[]string{"view", stuckClose, "-o", "/nowhere/x.html"},
+			"/nowhere/x.html: no such file or directory"},
+		{[]string{"view", stuckClose, "-o", "/dev/full"},
+			"/dev/full: write /dev/full: no space left on device"},
+		{[]string{"view", stuckClose, "-port", "99999"},
+			"-port 99999: want a port from 1 to 65535, or 0 for any"},
+		{[]string{"view", stuckClose, "-first", "17", "-o", "x.html"},
+			"-first 17: want a step from 1 to 16"},
+		{[]string{"view", stuckClose, "-set", "MaxPages=2", "-beside", stuckClose, "-o", "x.html"},
+			"-beside and -set: want one of the two"},
+		{[]string{"view", kept, "-o", kept},
+			"that is the input, which it would overwrite; want another file"},
+		{
+			[]string{"view", stuckClose, "-beside", kept, "-o",
+				filepath.Dir(kept) + "/./" + filepath.Base(kept)}, "that is the input"},
 		{[]string{"trace", kept, "-perfetto", kept}, "that is the input"},
 		{[]string{"import", kept, "-o", kept}, "that is the input"},
 		{[]string{"import", "/nowhere/x.log"}, "/nowhere/x.log: no such file or directory"},
-		{[]string{"import", file(t, poolLog+"panic: oh\n"), "-o", "x.trace"}, `:2: want a line of slog's JSON handler`},
-		{[]string{"import", file(t, poolLog), "-o", "/dev/full"}, "/dev/full: write /dev/full: no space left on device"},
+		{[]string{"import", file(t, poolLog+"panic: oh\n"), "-o", "x.trace"},
+			`:2: want a line of slog's JSON handler`},
+		{[]string{"import", file(t, poolLog), "-o", "/dev/full"},
+			"/dev/full: write /dev/full: no space left on device"},
 		{[]string{"replay", stuckClose, "-step", "-json"}, "-step and -json: want one of the two"},
 	} {
 		exit, stdout, stderr := soaked(t, c.args...)
-		if exit != exitUsage || (stdout != "") != slices.Contains(c.args, "-json") || !strings.Contains(stderr, c.says) || strings.Count(stderr, "\n") != 1 {
+		if exit != exitUsage || (stdout != "") != slices.Contains(c.args, "-json") ||
+			!strings.Contains(stderr, c.says) || strings.Count(stderr, "\n") != 1 {
 			t.Errorf("soak %q: exit %d, %q\n%s\nwant exit 2 and %q", c.args, exit, stdout, stderr, c.says)
 		}
 	}
@@ -71,14 +87,17 @@ func TestALogBecomesATraceForReplay(t *testing.T) {
 	log := file(t, poolLog+`{"time":"2026-01-02T03:10:01Z","msg":"operation failed","kind":"open","tab":"t9"}`+"\n")
 	exit, stdout, stderr := soaked(t, "import", log, "-set", "MaxLease=20s", "-json")
 	var report importReport
-	if err := json.Unmarshal([]byte(stdout), &report); err != nil || exit != exitHeld || report.Lines != 2 || report.Leases != 1 || len(report.Unsaid) != 1 {
+	if err := json.Unmarshal([]byte(stdout), &report); err != nil || exit != exitHeld ||
+		report.Lines != 2 || report.Leases != 1 || len(report.Unsaid) != 1 {
 		t.Fatalf("exit %d, %v: %+v\n%s", exit, err, report, stderr)
 	}
 	exit, stdout, _ = soaked(t, "import", log, "-o", log+".2")
-	if exit != exitHeld || !strings.Contains(stdout, "2 lines of the pool's, 1 lease\n  not in it: line 2 (operation failed") {
+	if exit != exitHeld || !strings.Contains(stdout,
+		"2 lines of the pool's, 1 lease\n  not in it: line 2 (operation failed") {
 		t.Errorf("exit %d\n%s", exit, stdout)
 	}
-	if exit, stdout, stderr = soaked(t, "replay", report.Trace); exit != exitHeld || !strings.Contains(stdout, "25s of virtual time") {
+	if exit, stdout, stderr = soaked(t, "replay", report.Trace); exit != exitHeld ||
+		!strings.Contains(stdout, "25s of virtual time") {
 		t.Errorf("exit %d\n%s%s", exit, stdout, stderr)
 	}
 }
@@ -86,7 +105,8 @@ func TestALogBecomesATraceForReplay(t *testing.T) {
 func TestTraceWritesATimelineAndSaysWhatToDoWithIt(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out.json")
 	exit, stdout, stderr := soaked(t, "trace", stuckClose, "-perfetto", out)
-	if exit != exitHeld || stderr != "" || !strings.Contains(stdout, "16 steps as ") || !strings.Contains(stdout, "https://ui.perfetto.dev") {
+	if exit != exitHeld || stderr != "" || !strings.Contains(stdout, "16 steps as ") ||
+		!strings.Contains(stdout, "https://ui.perfetto.dev") {
 		t.Fatalf("exit %d\n%s%s", exit, stdout, stderr)
 	}
 	data, err := os.ReadFile(out)
@@ -95,11 +115,13 @@ func TestTraceWritesATimelineAndSaysWhatToDoWithIt(t *testing.T) {
 	}
 	exit, stdout, _ = soaked(t, "trace", "staging", "-hours", "0.5", "-json", "-perfetto", out)
 	var report traceReport
-	if err := json.Unmarshal([]byte(stdout), &report); err != nil || exit != exitHeld || report.Steps < 1000 || report.Slices < 1000 {
+	if err := json.Unmarshal([]byte(stdout), &report); err != nil || exit != exitHeld ||
+		report.Steps < 1000 || report.Slices < 1000 {
 		t.Errorf("exit %d, %v: %+v", exit, err, report)
 	}
 	exit, stdout, _ = soaked(t, "trace", "staging", "-hours", "0.5", "-first", "100", "-last", "102")
-	if exit != exitHeld || strings.Count(stdout, "\n") != 5 || !strings.Contains(stdout, "steps 100 to 102 of ") {
+	if exit != exitHeld || strings.Count(stdout, "\n") != 5 ||
+		!strings.Contains(stdout, "steps 100 to 102 of ") {
 		t.Errorf("exit %d\n%s", exit, stdout)
 	}
 }
@@ -117,24 +139,30 @@ func TestALongTraceIsThinnedAndSaysSo(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	exit, stdout, stderr := soaked(t, "trace", long, "-perfetto", out, "-json")
 	var report traceReport
-	if err := json.Unmarshal([]byte(stdout), &report); err != nil || exit != exitHeld || report.Steps < 2*leases ||
-		report.Slices > timeline.MostSlices || !strings.HasPrefix(report.Thinned, "thinned: operations and parts of waits under ") {
+	if err := json.Unmarshal([]byte(stdout), &report); err != nil || exit != exitHeld ||
+		report.Steps < 2*leases ||
+		report.Slices > timeline.MostSlices ||
+		!strings.HasPrefix(report.Thinned, "thinned: operations and parts of waits under ") {
 		t.Errorf("exit %d, %v: %+v\n%s", exit, err, report, stderr)
 	}
-	if data, err := os.ReadFile(out); err != nil || !json.Valid(data) || !strings.Contains(string(data), report.Thinned) {
+	if data, err := os.ReadFile(out); err != nil || !json.Valid(data) ||
+		!strings.Contains(string(data), report.Thinned) {
 		t.Errorf("%v: the timeline has %d bytes, and does not say how it was thinned", err, len(data))
 	}
 	exit, _, stderr = soaked(t, "view", long, "-o", out)
 	data, err := os.ReadFile(out)
-	if page := string(data); err != nil || exit != exitHeld || len(page) > 5<<20 || !strings.Contains(page, `"thinned":"thinned: `) || strings.Contains(page, "<i>") {
-		t.Errorf("exit %d, %v: a page of %d bytes, that says how it was thinned, and has no markup of a key\n%s", exit, err, len(page), stderr)
+	if page := string(data); err != nil || exit != exitHeld || len(page) > 5<<20 ||
+		!strings.Contains(page, `"thinned":"thinned: `) || strings.Contains(page, "<i>") {
+		t.Errorf("exit %d, %v: a page of %d bytes, that says how it was thinned, and has no markup of "+
+			"a key\n%s", exit, err, len(page), stderr)
 	}
 }
 
 // A script walks through a trace; one that breaks something ends with exit 1.
 func TestAScriptWalksThroughATrace(t *testing.T) {
 	var out, errs bytes.Buffer
-	s := &soak{ctx: t.Context(), stdin: strings.NewReader("until get r3\nwhy\n"), stdout: &out, stderr: &errs}
+	s := &soak{ctx: t.Context(), stdin: strings.NewReader("until get r3\nwhy\n"), stdout: &out,
+		stderr: &errs}
 	data, err := os.ReadFile(stuckClose)
 	if err != nil {
 		t.Fatal(err)
@@ -142,7 +170,8 @@ func TestAScriptWalksThroughATrace(t *testing.T) {
 	if err := s.walk(stuckClose, data); err != nil || s.exit != exitHeld {
 		t.Fatalf("exit %d: %v", s.exit, err)
 	}
-	if !strings.Contains(out.String(), "16 steps; help lists the commands") || !strings.Contains(out.String(), "r3 (c) has waited") {
+	if !strings.Contains(out.String(), "16 steps; help lists the commands") ||
+		!strings.Contains(out.String(), "r3 (c) has waited") {
 		t.Errorf("%s", &out)
 	}
 	s.stdin, s.sets = strings.NewReader("last\n"), assignments{"MaxPages=3"}
@@ -166,7 +195,8 @@ func TestASavedFailureHasAPage(t *testing.T) {
 	s := &soak{ctx: t.Context(), stderr: &errs}
 	s.addPage(&v)
 	html, err := os.ReadFile(strings.TrimSuffix(v.File, ".trace") + ".html")
-	if err != nil || errs.Len() > 0 || !strings.HasSuffix(v.Page, "x.html") || !strings.Contains(string(html), `"noReturn":9`) {
+	if err != nil || errs.Len() > 0 || !strings.HasSuffix(v.Page, "x.html") ||
+		!strings.Contains(string(html), `"noReturn":9`) {
 		t.Errorf("%v, %s, %q, %d bytes", err, &errs, v.Page, len(html))
 	}
 	var out strings.Builder
@@ -175,7 +205,8 @@ func TestASavedFailureHasAPage(t *testing.T) {
 		t.Errorf("%s", &out)
 	}
 	v = violation{File: "/nowhere/x.trace"}
-	if s.addPage(&v); v.Page != "" || !strings.Contains(errs.String(), "the page of /nowhere/x.trace was not written") {
+	if s.addPage(&v); v.Page != "" ||
+		!strings.Contains(errs.String(), "the page of /nowhere/x.trace was not written") {
 		t.Errorf("%q, %s", v.Page, &errs)
 	}
 }
@@ -198,7 +229,8 @@ func TestThePointOfNoReturnIsAStepOfTheReplay(t *testing.T) {
 	if got := noReturnStep(c, x); got != n || n < 3 {
 		t.Errorf("%s: step %d, want %d", c.Name, got, n)
 	}
-	if x.NoReturn = -1; noReturnStep(c, x) != 0 || noReturnOf([]byte("# The point of no return is near\n")) != 0 {
+	if x.NoReturn = -1; noReturnStep(c, x) != 0 ||
+		noReturnOf([]byte("# The point of no return is near\n")) != 0 {
 		t.Error("what is not known is a step")
 	}
 }
@@ -217,7 +249,8 @@ func TestAViewIsServedUntilItIsStopped(t *testing.T) {
 	if err := json.NewDecoder(out).Decode(&report); err != nil || report.Steps != 16 {
 		t.Fatalf("%v: %+v", err, report)
 	}
-	for path, want := range map[string]string{"": "a-1-stuck-close.trace", "timeline.json": "traceEvents"} {
+	for path, want := range map[string]string{"": "a-1-stuck-close.trace",
+		"timeline.json": "traceEvents"} {
 		answer, err := http.Get(report.Address + path)
 		if err != nil {
 			t.Fatal(err)
@@ -236,17 +269,23 @@ func TestAViewIsServedUntilItIsStopped(t *testing.T) {
 
 // One paragraph says whether luck or design kept the promises of a recorded run.
 func TestARecordedRunWasLuckOrDesign(t *testing.T) {
-	exit, stdout, stderr := soaked(t, "explore", "-from", "../../testdata/traces/e-02-dead-key.trace", "-deviations", "1")
-	if exit != exitHeld || !strings.Contains(strings.Join(strings.Fields(stdout), " "), "It was design, as far as 1 deviation can tell: in every one of the ") {
+	exit, stdout, stderr := soaked(t, "explore", "-from", "../../testdata/traces/e-02-dead-key.trace",
+		"-deviations", "1")
+	if exit != exitHeld || !strings.Contains(strings.Join(strings.Fields(stdout), " "),
+		"It was design, as far as 1 deviation can tell: in every one of the ") {
 		t.Errorf("exit %d\n%s%s", exit, stdout, stderr)
 	}
 	for _, c := range []struct {
 		x    sim.Exploration
 		want string
 	}{
-		{sim.Exploration{Recorded: 9, Skipped: 2, Within: -1}, "The record has 9 events (2 of them cannot happen in the simulated browser, and were left out). Design or luck is not known: the search was cut before"},
+		{sim.Exploration{Recorded: 9, Skipped: 2, Within: -1}, "The record has 9 events (2 of them " +
+			"cannot happen in the simulated browser, and were left out). Design or luck is not known: the " +
+			"search was cut before"},
 		{sim.Exploration{Recorded: 9, Within: 1}, "Design or luck is not known beyond 1 deviation: "},
-		{sim.Exploration{Recorded: 9, Violation: &sim.Violation{Property: "capacity"}, Trace: []string{"get r1 a", "* close t1 hangs"}},
+		{
+			sim.Exploration{Recorded: 9, Violation: &sim.Violation{Property: "capacity"},
+				Trace: []string{"get r1 a", "* close t1 hangs"}},
 			"It was luck: with 1 other turn, marked * above, the same run breaks capacity."},
 	} {
 		if got := luckOf(&c.x, 2); !strings.Contains(got, c.want) {
@@ -258,7 +297,8 @@ func TestARecordedRunWasLuckOrDesign(t *testing.T) {
 // Of a profile too, -set is for the second run alone.
 func TestAPageOfAProfileWithSettingsHasTheRunAsItIsFirst(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "page.html")
-	exit, _, stderr := soaked(t, "view", "staging", "-hours", "0.05", "-set", "MaxLease=20s", "-o", out)
+	exit, _, stderr := soaked(t, "view", "staging", "-hours", "0.05", "-set", "MaxLease=20s", "-o",
+		out)
 	if exit != exitHeld {
 		t.Fatalf("exit %d: %s", exit, stderr)
 	}
@@ -274,21 +314,26 @@ func TestAPageOfAProfileWithSettingsHasTheRunAsItIsFirst(t *testing.T) {
 
 // With -set, what would have differed stands beside what was; in a dump too.
 func TestAReplayWithSettingsShowsWhatWouldHaveDiffered(t *testing.T) {
-	exit, stdout, _ := soaked(t, "replay", "../../testdata/incidents/glimmer-loop.trace", "-set", "MaxLease=20s")
+	exit, stdout, _ := soaked(t, "replay", "../../testdata/incidents/glimmer-loop.trace", "-set",
+		"MaxLease=20s")
 	if exit != exitBroke {
 		t.Errorf("exit %d", exit)
 	}
-	for _, want := range []string{"as it was ", "with -set MaxLease=20s\n", "* worst recovery ", "1m35s", "25s\n", "  grants  "} {
+	for _, want := range []string{"as it was ", "with -set MaxLease=20s\n", "* worst recovery ",
+		"1m35s", "25s\n", "  grants  "} {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("no %q in\n%s", want, stdout)
 		}
 	}
-	dump := dumped(t, "pagepool-trace 1\nset MaxPages=2 MaxWaiting=4\nauto\n@1s get r1 a\n+0s get r2 b\n+1s get r3 c\n+1s get r4 d\n", "get r2 b")
-	if exit, stdout, stderr := soaked(t, "replay", dump); exit != exitHeld || !strings.Contains(stdout, "every claim") {
+	dump := dumped(t, "pagepool-trace 1\nset MaxPages=2 MaxWaiting=4\nauto\n@1s get r1 a\n+0s get "+
+		"r2 b\n+1s get r3 c\n+1s get r4 d\n", "get r2 b")
+	if exit, stdout, stderr := soaked(t, "replay", dump); exit != exitHeld ||
+		!strings.Contains(stdout, "every claim") {
 		t.Fatalf("exit %d\n%s%s", exit, stdout, stderr)
 	}
 	exit, stdout, stderr := soaked(t, "replay", dump, "-set", "MaxWaiting=1")
-	if exit != exitHeld || !strings.Contains(stdout, "* refusals") || !strings.Contains(stdout, "1 (1 queue-full)") {
+	if exit != exitHeld || !strings.Contains(stdout, "* refusals") ||
+		!strings.Contains(stdout, "1 (1 queue-full)") {
 		t.Errorf("exit %d\n%s%s", exit, stdout, stderr)
 	}
 }
@@ -312,7 +357,8 @@ func dumped(t *testing.T, text, after string) string {
 			for a := range s.State.Affinities[1:] {
 				snapshot.Keys = append(snapshot.Keys, s.Names.Key(core.Affinity(a+1)))
 			}
-			w = trace.NewWriter(&out, &trace.Trace{Settings: s.State.Settings, Snapshot: snapshot}, s.Names.Key)
+			w = trace.NewWriter(&out, &trace.Trace{Settings: s.State.Settings, Snapshot: snapshot},
+				s.Names.Key)
 		case w != nil:
 			w.Step(s.At, event)
 		}

@@ -1,11 +1,12 @@
 // Soak runs the page pool in a simulated world: it replays incidents, simulates a day in a second,
 // explores every interleaving of small scenarios, and says of every promise whether it was kept.
 //
-// Rules of output: with -json, standard output is exactly one JSON object, for bad usage too; progress and
-// prose go to standard error, and progress is drawn on a terminal only. Prose has 80 columns. The exit is 0 when every property and
-// every expect line held, 1 when one broke, 2 for bad usage or input, 130 after Ctrl-C. The same
-// command prints the same bytes with -json, but for fields that begin with wall_, end in _per_second, or
-// are called workers or memory_bytes; prose has times of the wall in it.
+// Rules of output: with -json, standard output is exactly one JSON object, for bad usage too;
+// progress and prose go to standard error, and progress is drawn on a terminal only. Prose has 80
+// columns. The exit is 0 when every property and every expect line held, 1 when one broke, 2 for
+// bad usage or input, 130 after Ctrl-C. The same command prints the same bytes with -json, but for
+// fields that begin with wall_, end in _per_second, or are called workers or memory_bytes; prose
+// has times of the wall in it.
 package main
 
 import (
@@ -122,8 +123,8 @@ func (r *remembering) Write(b []byte) (int, error) {
 
 var singleDash = regexp.MustCompile(`^-[a-z][a-z-]+(=|$)`)
 
-// doubleDashes lets flags be written as in Go's own tools, with one dash: a flag of one letter with its
-// value in the same word, such as -ofile, is the price.
+// doubleDashes lets flags be written as in Go's own tools, with one dash: a flag of one letter with
+// its value in the same word, such as -ofile, is the price.
 func doubleDashes(args []string) []string {
 	out := make([]string, 0, len(args))
 	for i, a := range args {
@@ -144,11 +145,12 @@ func (s *soak) command() *cobra.Command {
 		Short: "Replay, simulate and explore the page pool",
 		Long: paragraphs(
 			"Replay, simulate and explore the page pool.",
-			"Without a command: the demonstration. It replays the Glimmer-loop incident on the production core, "+
-				"then 24 hours of staging traffic, and says of every promise whether it was kept.",
+			"Without a command: the demonstration. It replays the Glimmer-loop incident on the production "+
+				"core, then 24 hours of staging traffic, and says of every promise whether it was kept.",
 			"Flags may be written with one dash or with two.",
-			"The exit is 0 when every property and every expect line held, 1 when one broke, 2 for bad usage or "+
-				"input, and 130 when Ctrl-C came before the end; a second Ctrl-C ends the command without a report.",
+			"The exit is 0 when every property and every expect line held, 1 when one broke, 2 for bad "+
+				"usage or input, and 130 when Ctrl-C came before the end; a second Ctrl-C ends the command "+
+				"without a report.",
 		),
 		Version:       version(),
 		SilenceErrors: true,
@@ -156,10 +158,13 @@ func (s *soak) command() *cobra.Command {
 		Args:          noArguments,
 		RunE:          func(*cobra.Command, []string) error { return s.demo() },
 	}
-	root.PersistentFlags().VarPF(&s.json, "json", "", "print one JSON object on standard output").NoOptDefVal = "true"
-	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages ", fmt.Sprintf("FlagUsagesWrapped %d ", columns)))
+	root.PersistentFlags().VarPF(&s.json, "json", "",
+		"print one JSON object on standard output").NoOptDefVal = "true"
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages ",
+		fmt.Sprintf("FlagUsagesWrapped %d ", columns)))
 	root.SetHelpCommand(helpCommand(root))
-	root.AddCommand(s.runCommand(), s.replayCommand(), s.exploreCommand(), s.shrinkCommand(), s.chromeCommand(),
+	root.AddCommand(s.runCommand(), s.replayCommand(), s.exploreCommand(), s.shrinkCommand(),
+		s.chromeCommand(),
 		s.traceCommand(), s.viewCommand(), s.importCommand(), s.mergeCommand(), s.listCommand())
 	return root
 }

@@ -59,9 +59,14 @@ func TestMergeOfShardsIsTheOneRunByteForByte(t *testing.T) {
 		args  []string
 	}{
 		{16, exitHeld, []string{"run", "hostile", "-seed", "7-70", "-hours", "0.05"}},
-		{16, exitHeld, []string{"run", "staging", "-seed", "3-8", "-hours", "0.05", "-set", "MaxPages=3"}},
-		{3, exitBroke, []string{"run", "hostile", "-seed", "1-100", "-hours", "0.0001"}}, // not everything is reached
-		{4, exitHeld, []string{"explore", "P-1", "A-1", "A-2", "R-6", "E-05", "W-1", "-max-states", "2000"}},
+		{
+			16, exitHeld, []string{"run", "staging", "-seed", "3-8", "-hours", "0.05", "-set",
+				"MaxPages=3"}},
+		// not everything is reached
+		{3, exitBroke, []string{"run", "hostile", "-seed", "1-100", "-hours", "0.0001"}},
+		{
+			4, exitHeld, []string{"explore", "P-1", "A-1", "A-2", "R-6", "E-05", "W-1", "-max-states",
+				"2000"}},
 		{16, exitHeld, []string{"explore", "P-1", "A-1", "-max-states", "500", "-faults", "1"}},
 	} {
 		whole := printed(t, c.exit, c.args...)
@@ -70,7 +75,8 @@ func TestMergeOfShardsIsTheOneRunByteForByte(t *testing.T) {
 			t.Errorf("%q: merged\n%s\nin one\n%s", c.args, merged, whole)
 		}
 		slices.Reverse(files)
-		if merged := printed(t, c.exit, merging(append(files, files[0], files[1])...)...); merged != whole {
+		if merged := printed(t, c.exit, merging(append(files, files[0], files[1])...)...); merged !=
+			whole {
 			t.Errorf(
 				"%q: merged in another order, and two of them twice\n%s\nin one\n%s",
 				c.args,
@@ -176,25 +182,37 @@ func TestMergeRefusesWhatIsNotOneWhole(t *testing.T) {
 	}{
 		{nil, "want the results of shards"},
 		{[]string{"/nowhere/1.json"}, "/nowhere/1.json: open /nowhere/1.json: no such file"},
-		{[]string{files[0], files[2]}, "of `soak run staging -seed 1-8 -hours 0.02` there is no result of shard 2/4, 4/4"},
+		{[]string{files[0], files[2]},
+			"of `soak run staging -seed 1-8 -hours 0.02` there is no result of shard 2/4, 4/4"},
 		{explored[:1], "of `soak explore P-1 A-1 -max-states 100` there is no result of shard 2/2"},
-		{append(halves, files...), "is shard 1/2, and " + files[0] + " shard 1/4 of the same: they overlap"},
-		{append([]string{whole}, files...), whole + " is no shard but a whole, and overlaps with " + files[0]},
-		{append([]string{files[0], whole}, files[1:]...), whole + " is no shard but a whole, and overlaps with " + files[0]},
-		{[]string{files[0], others[1]}, "and " + others[1] + " of `soak run staging -seed 1-9 -hours 0.02`"},
+		{append(halves, files...), "is shard 1/2, and " + files[0] +
+			" shard 1/4 of the same: they overlap"},
+		{append([]string{whole}, files...),
+			whole + " is no shard but a whole, and overlaps with " + files[0]},
+		{append([]string{files[0], whole}, files[1:]...),
+			whole + " is no shard but a whole, and overlaps with " + files[0]},
+		{[]string{files[0], others[1]},
+			"and " + others[1] + " of `soak run staging -seed 1-9 -hours 0.02`"},
 		{[]string{files[0], explored[1]}, "is a shard of `soak run staging"},
 		{[]string{write("empty.json", "")}, "empty.json: the file is damaged"},
-		{[]string{files[0], write("short.json", string(short[:len(short)/2]))}, "short.json: the file is damaged"},
+		{[]string{files[0], write("short.json", string(short[:len(short)/2]))},
+			"short.json: the file is damaged"},
 		{[]string{write("two.json", string(short)+string(short))}, "two.json: the file is damaged"},
-		{[]string{changed("events.json", files[1], `"events":`, `"events":1`)}, "events.json: the file is damaged, or of another version: its sum is"},
-		{[]string{changed("field.json", files[1], `"events":`, `"event":`)}, `field.json: the file is damaged, or of another version: json: unknown field "event"`},
-		{[]string{changed("reached.json", files[1], `"kill":`, `"skill":`)}, `reached: no count of "kill"`},
-		{[]string{changed("part.json", files[1], `"part":`, `"part":9`)}, "part.json: the file is damaged: shard 9"},
-		{[]string{write("demo.json", `{"command":"demo"}`)}, `demo.json: command is "demo"; want a result of soak run or soak explore`},
+		{[]string{changed("events.json", files[1], `"events":`, `"events":1`)},
+			"events.json: the file is damaged, or of another version: its sum is"},
+		{[]string{changed("field.json", files[1], `"events":`, `"event":`)},
+			`field.json: the file is damaged, or of another version: json: unknown field "event"`},
+		{[]string{changed("reached.json", files[1], `"kill":`, `"skill":`)},
+			`reached: no count of "kill"`},
+		{[]string{changed("part.json", files[1], `"part":`, `"part":9`)},
+			"part.json: the file is damaged: shard 9"},
+		{[]string{write("demo.json", `{"command":"demo"}`)},
+			`demo.json: command is "demo"; want a result of soak run or soak explore`},
 		{[]string{write("refused.json", `{"command":"run","error":"unknown profile"}`)},
 			`refused.json: it is no result: soak run said "unknown profile"`},
 		{[]string{write("bare.json", `{"command":"run"}`)}, "bare.json: the file is damaged"},
-		{[]string{files[0], cut, files[2], files[3]}, "interrupted.json: shard 2/4 was interrupted; run it again"},
+		{[]string{files[0], cut, files[2], files[3]},
+			"interrupted.json: shard 2/4 was interrupted; run it again"},
 	} {
 		out := write("out.json", "as it was")
 		exit, stdout, stderr := soaked(t, append(merging(c.files...), "-json", "-out", out)...)
@@ -255,13 +273,15 @@ func TestMergeOfShardsWithoutWork(t *testing.T) {
 	if whole, err := at(1, 2, parts, 3, 2); err != nil || len(whole) != 2 || whole[0].file != "2" {
 		t.Errorf("both: %v, %v", whole, err)
 	}
-	if _, err := at(1, 2, parts, 2); err == nil || !strings.HasSuffix(err.Error(), " shard 3/4294967295") {
+	if _, err := at(1, 2, parts, 2); err == nil ||
+		!strings.HasSuffix(err.Error(), " shard 3/4294967295") {
 		t.Errorf("one of two: %v", err)
 	}
 	if _, err := at(7, 8, 4, 4); err == nil || !strings.HasSuffix(err.Error(), " shard 1/4") {
 		t.Errorf("the last and the first: %v", err)
 	}
-	if _, err := at(0, 1<<32-1, parts, 5); err == nil || !strings.HasSuffix(err.Error(), "101/4294967295, and maybe more") {
+	if _, err := at(0, 1<<32-1, parts, 5); err == nil ||
+		!strings.HasSuffix(err.Error(), "101/4294967295, and maybe more") {
 		t.Errorf("nearly none: %v", err)
 	}
 }

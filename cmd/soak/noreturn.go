@@ -11,7 +11,8 @@ import (
 )
 
 // noReturnSays is the comment of a saved counterexample that names the point of no return.
-const noReturnSays = "The point of no return is step %d: after it, nothing that a fair browser does avoids the end."
+const noReturnSays = "The point of no return is step %d: after it, nothing that a fair browser " +
+	"does avoids the end."
 
 var noReturnSaid = regexp.MustCompile(`(?m)^# The point of no return is step (\d+):`)
 
@@ -25,8 +26,8 @@ func noReturnOf(data []byte) int {
 	return n
 }
 
-// noReturnStep is the step of the core that the point of no return of a search is, when the schedule is
-// replayed: the search counts actions, of which some take no step. 0: it is not known.
+// noReturnStep is the step of the core that the point of no return of a search is, when the
+// schedule is replayed: the search counts actions, of which some take no step. 0: it is not known.
 func noReturnStep(c *sim.Scenario, x *sim.Exploration) int {
 	if x.NoReturn <= 0 || x.NoReturn > len(x.Path) {
 		return 0

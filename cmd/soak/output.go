@@ -9,8 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// columns is how wide prose and help are. A command to be copied, a line of a trace and the name of a
-// file are never broken.
+// columns is how wide prose and help are. A command to be copied, a line of a trace and the name of
+// a file are never broken.
 const columns = 80
 
 // wrap breaks a text into lines so that each has room behind an indent. Words stay whole.
@@ -19,7 +19,8 @@ func wrap(text string, indent int) []string {
 	for paragraph := range strings.SplitSeq(text, "\n") {
 		line := ""
 		for _, word := range strings.Fields(paragraph) {
-			if n := utf8.RuneCountInString(line) + 1 + utf8.RuneCountInString(word); line != "" && indent+n > columns {
+			if n := utf8.RuneCountInString(line) + 1 + utf8.RuneCountInString(word); line != "" &&
+				indent+n > columns {
 				lines, line = append(lines, line), ""
 			}
 			if line != "" {
@@ -35,7 +36,8 @@ func wrap(text string, indent int) []string {
 // say writes a text with its first line behind a head, and the others below it.
 func say(w io.Writer, head, text string) {
 	indent := utf8.RuneCountInString(head)
-	fmt.Fprintln(w, strings.TrimRight(head+strings.Join(wrap(text, indent), "\n"+strings.Repeat(" ", indent)), " "))
+	fmt.Fprintln(w, strings.TrimRight(head+
+		strings.Join(wrap(text, indent), "\n"+strings.Repeat(" ", indent)), " "))
 }
 
 // nameWidth is how much room a list has for names.
@@ -64,7 +66,9 @@ func writeViolations(w io.Writer, all []violation) {
 	for i := range all {
 		if property := all[i].Property; !slices.Contains(met, property) {
 			met = append(met, property)
-			writeClaim(w, slices.DeleteFunc(slices.Clone(all), func(v violation) bool { return v.Property != property }))
+			writeClaim(w, slices.DeleteFunc(slices.Clone(all), func(v violation) bool {
+				return v.Property != property
+			}))
 		}
 	}
 }
@@ -78,7 +82,8 @@ func writeClaim(w io.Writer, same []violation) {
 		for _, v := range same {
 			seeds = append(seeds, v.Seed)
 		}
-		say(w, "        ", fmt.Sprintf("%s, of seeds %s; the first:", plural(uint64(len(same)), "time"), ranges(seeds)))
+		say(w, "        ", fmt.Sprintf("%s, of seeds %s; the first:", plural(uint64(len(same)), "time"),
+			ranges(seeds)))
 	}
 	say(w, "        ", fmt.Sprintf("%s, at step %d", first.What, first.Step))
 	fmt.Fprintf(w, "        repeat: %s\n", first.Repeat)

@@ -44,8 +44,9 @@ func (s *soak) replayCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "replay FILE",
 		Short: "Replay an incident, a scenario, a regression",
-		Long:  paragraphs("Replay a trace on the production core, and check every claim and every expect line of it."),
-		Args:  oneFile,
+		Long: paragraphs("Replay a trace on the production core, and check every claim and every " +
+			"expect line of it."),
+		Args: oneFile,
 		RunE: func(_ *cobra.Command, args []string) error {
 			data, err := os.ReadFile(args[0])
 			if err != nil {
@@ -72,7 +73,8 @@ func (s *soak) replayCommand() *cobra.Command {
 		},
 	}
 	c.Flags().VarPF(&steps, "steps", "", "print every step to standard error").NoOptDefVal = "true"
-	c.Flags().VarPF(&step, "step", "", "walk through it by commands, of a terminal or a script: help lists them").NoOptDefVal = "true"
+	c.Flags().VarPF(&step, "step", "",
+		"walk through it by commands, of a terminal or a script: help lists them").NoOptDefVal = "true"
 	s.takesSettings(c)
 	return c
 }
@@ -107,7 +109,8 @@ func (s *soak) replay(file string, data []byte, steps bool) (*replayReport, erro
 		SimulatedSeconds: found.Elapsed.Duration().Seconds(), WallSeconds: time.Since(began).Seconds(),
 		StateHash:   fmt.Sprintf("%016x", found.StateHash),
 		HistoryHash: fmt.Sprintf("%016x", found.HistoryHash),
-		found:       found, shrink: "soak shrink " + quote(file) + s.setFlags(), ExpectFailed: []expectFailed{}, Violations: []violation{}, Interrupted: found.Stopped,
+		found:       found, shrink: "soak shrink " + quote(file) + s.setFlags(),
+		ExpectFailed: []expectFailed{}, Violations: []violation{}, Interrupted: found.Stopped,
 	}
 	s.cut = s.cut || report.Interrupted
 	for _, f := range found.Failed {
@@ -115,7 +118,8 @@ func (s *soak) replay(file string, data []byte, steps bool) (*replayReport, erro
 	}
 	if at := (*trace.Error)(nil); errors.As(err, &at) {
 		// What an expectation had noticed before made this line impossible.
-		report.ExpectFailed = append(report.ExpectFailed, expectFailed{at.Line, "a line that can happen", at.What})
+		report.ExpectFailed = append(report.ExpectFailed,
+			expectFailed{at.Line, "a line that can happen", at.What})
 	}
 	if v := found.Violation; v != nil {
 		report.Violations = append(report.Violations, violation{
@@ -140,9 +144,11 @@ func (s *soak) tell(t replay.Step) {
 }
 
 func (r *replayReport) write(w io.Writer) {
-	say(w, "", fmt.Sprintf("replayed %s: %d steps, %s of virtual time", filepath.ToSlash(r.File), r.Steps, seconds(r.SimulatedSeconds)))
+	say(w, "", fmt.Sprintf("replayed %s: %d steps, %s of virtual time", filepath.ToSlash(r.File),
+		r.Steps, seconds(r.SimulatedSeconds)))
 	for _, f := range r.ExpectFailed {
-		say(w, "", fmt.Sprintf("%s:%d: expected %s; got %s", filepath.ToSlash(r.File), f.Line, f.Want, f.Got))
+		say(w, "", fmt.Sprintf("%s:%d: expected %s; got %s", filepath.ToSlash(r.File), f.Line, f.Want,
+			f.Got))
 	}
 	writeViolations(w, r.Violations)
 	if len(r.ExpectFailed)+len(r.Violations) > 0 {
@@ -150,12 +156,15 @@ func (r *replayReport) write(w io.Writer) {
 	}
 	f := r.found
 	if f.WorstRecovery > 0 {
-		fmt.Fprintf(w, "full capacity was back %s after the render wedged\n", seconds(f.WorstRecovery.Duration().Seconds()))
+		fmt.Fprintf(w, "full capacity was back %s after the render wedged\n",
+			seconds(f.WorstRecovery.Duration().Seconds()))
 	}
 	if f.Unrecovered > 0 {
-		say(w, "", fmt.Sprintf("full capacity was NOT back at the end: %d wedged render still holds its tab", f.Unrecovered))
+		say(w, "", fmt.Sprintf("full capacity was NOT back at the end: %d wedged render still holds "+
+			"its tab", f.Unrecovered))
 	}
-	fmt.Fprintf(w, "%d grants, %d evictions, %d kills; at most %d tabs alive\n", f.Grants, f.Evictions, f.Kills, f.MostAlive)
+	fmt.Fprintf(w, "%d grants, %d evictions, %d kills; at most %d tabs alive\n", f.Grants, f.Evictions,
+		f.Kills, f.MostAlive)
 	switch {
 	case r.Interrupted:
 		fmt.Fprintln(w, "interrupted before the end of the trace")

@@ -54,9 +54,10 @@ func (s *soak) runCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "run [PROFILE]",
 		Short: "Run seeded traffic: " + strings.Join(profileNames(), ", "),
-		Long: paragraphs("Run seeded traffic on the production core, in virtual time. Every seed draws its own settings, its own "+
-			"mix of callers and its own subset of faults; at the end the faults stop and everything has to come to rest. "+
-			"From "+fmt.Sprint(campaignSeeds)+" seeds of the profile hostile on, a reached-count that stays at zero is a failure too.") +
+		Long: paragraphs("Run seeded traffic on the production core, in virtual time. Every seed draws "+
+			"its own settings, its own mix of callers and its own subset of faults; at the end the faults "+
+			"stop and everything has to come to rest. From "+fmt.Sprint(campaignSeeds)+
+			" seeds of the profile hostile on, a reached-count that stays at zero is a failure too.") +
 			"\n\n" + profileTable(),
 		ValidArgs: profileNames(),
 		Args: func(_ *cobra.Command, args []string) error {
@@ -68,7 +69,8 @@ func (s *soak) runCommand() *cobra.Command {
 				name = args[0]
 			}
 			if o.profile = traffic.ProfileNamed(name); o.profile == nil {
-				return fmt.Errorf("unknown profile %q; the profiles are %s", name, strings.Join(profileNames(), ", "))
+				return fmt.Errorf("unknown profile %q; the profiles are %s", name,
+					strings.Join(profileNames(), ", "))
 			}
 			return nil
 		},
@@ -152,8 +154,8 @@ type outcome struct {
 	err    error
 }
 
-// runSeeds runs n seeds, and returns them in their order. Those that are ahead of the reader are few,
-// so that a range of any length fits into memory.
+// runSeeds runs n seeds, and returns them in their order. Those that are ahead of the reader are
+// few, so that a range of any length fits into memory.
 func (s *soak) runSeeds(o runOptions, base core.Settings, first, n uint64) <-chan attempt {
 	workers := runtime.GOMAXPROCS(0)
 	inOrder, todo := make(chan attempt, 4*workers), make(chan attempt)
@@ -237,7 +239,8 @@ func (s *soak) add(sum *runSum, o runOptions, base core.Settings, r *traffic.Rep
 }
 
 // finish sees to what only all seeds together say. A campaign reaches everything, unless settings
-// were given, which may make something impossible, or Ctrl-C has cut it short. A shard leaves that to merge.
+// were given, which may make something impossible, or Ctrl-C has cut it short. A shard leaves that
+// to merge.
 func (s *soak) finish(sum *runSum, o runOptions) *runReport {
 	if sum.Interrupted = sum.seeds < sum.wanted; !sum.Interrupted {
 		sum.SeedLast = o.seeds.last
@@ -255,7 +258,8 @@ func (s *soak) finish(sum *runSum, o runOptions) *runReport {
 }
 
 func (s *soak) runFlags(o runOptions, seeds seedRange) string {
-	return fmt.Sprintf("soak run %s -seed %v -hours %v%s", o.profile.Name, &seeds, &o.hours, s.setFlags())
+	return fmt.Sprintf("soak run %s -seed %v -hours %v%s", o.profile.Name, &seeds, &o.hours,
+		s.setFlags())
 }
 
 func (s *soak) violationOf(o runOptions, r *traffic.Report) violation {
@@ -286,7 +290,8 @@ func (s *soak) save(o runOptions, base core.Settings, r *traffic.Report, v *viol
 		fmt.Fprintf(s.stderr, "soak: %s was not shrunk: %v\n", file, err)
 		return
 	}
-	fmt.Fprintf(s.stderr, "soak: %s, shrunk from %d steps to %d: %s\n", file, found.Before.Steps, found.After.Steps, small)
+	fmt.Fprintf(s.stderr, "soak: %s, shrunk from %d steps to %d: %s\n", file, found.Before.Steps,
+		found.After.Steps, small)
 	v.File, v.Repeat = small, "soak replay "+quote(small)
 }
 

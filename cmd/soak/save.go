@@ -19,9 +19,10 @@ const regressions = "testdata/regressions"
 
 // saveRun runs a failed seed again and writes its whole history as a trace: among the regressions
 // where the command runs in the repository, and otherwise here. repeats says whether the trace,
-// replayed without the seed, breaks the same claim; repeat is the command that does it with the seed. A failure that the second run does not repeat
-// is an error.
-func saveRun(o traffic.Options, want *sim.Violation, repeat string) (file string, repeats bool, err error) {
+// replayed without the seed, breaks the same claim; repeat is the command that does it with the
+// seed. A failure that the second run does not repeat is an error.
+func saveRun(o traffic.Options, want *sim.Violation, repeat string) (file string, repeats bool,
+	err error) {
 	var names replay.Keys
 	for i := range 1 << 10 {
 		names.Handle(fmt.Sprintf("a%d", i+1))
@@ -37,7 +38,8 @@ func saveRun(o traffic.Options, want *sim.Violation, repeat string) (file string
 		return "", false, err
 	}
 	if again.Violation == nil || *again.Violation != *want {
-		return "", false, fmt.Errorf("the failure does not repeat; the second run says: %v", again.Violation)
+		return "", false, fmt.Errorf("the failure does not repeat; the second run says: %v",
+			again.Violation)
 	}
 	text := transcript.Timed(settings, fmt.Sprintf("%s: %s", want.Property, want.Says),
 		fmt.Sprintf("Found by %s: %s.", repeat, want.What))
@@ -45,8 +47,8 @@ func saveRun(o traffic.Options, want *sim.Violation, repeat string) (file string
 	return file, breaks(text, want.Property), os.WriteFile(file, text, 0o644)
 }
 
-// kept is where a failure is saved: among the regressions where the command runs in the repository, and
-// otherwise here.
+// kept is where a failure is saved: among the regressions where the command runs in the repository,
+// and otherwise here.
 func kept(name string) string {
 	if info, err := os.Stat(regressions); err == nil && info.IsDir() {
 		return filepath.Join(regressions, name)
@@ -57,11 +59,15 @@ func kept(name string) string {
 // saveExplored writes the schedule by which a search broke a claim as a trace: among the
 // regressions, or beside the trace that the search began with. repeat is the command of the search.
 // What never ends cannot be seen in a trace, and is an error.
-func saveExplored(how searched, c *sim.Scenario, x *sim.Exploration, repeat string) (file string, err error) {
+func saveExplored(how searched, c *sim.Scenario, x *sim.Exploration, repeat string) (file string,
+	err error) {
 	v := x.Violation
-	comments := []string{fmt.Sprintf("%s: %s", v.Property, v.Says), fmt.Sprintf("Found by %s: %s.", repeat, v.What)}
+	comments := []string{fmt.Sprintf("%s: %s", v.Property, v.Says),
+		fmt.Sprintf("Found by %s: %s.", repeat, v.What)}
 	if how.from == nil && x.Recorded == 0 {
-		comments = append(comments, fmt.Sprintf("The shortest: no schedule of this scenario with fewer than %d actions breaks it.", len(x.Trace)))
+		comments = append(comments, fmt.Sprintf(
+			"The shortest: no schedule of this scenario with fewer than %d actions breaks it.",
+			len(x.Trace)))
 		comments = append(comments, noReturnComment(c, x)...)
 	}
 	text, err := how.text(x, comments...)
@@ -72,7 +78,8 @@ func saveExplored(how searched, c *sim.Scenario, x *sim.Exploration, repeat stri
 	return file, os.WriteFile(file, text, 0o644)
 }
 
-// The effort for a failure that is shrunk by itself: some ten seconds at most. The command shrink takes more.
+// The effort for a failure that is shrunk by itself: some ten seconds at most. The command shrink
+// takes more.
 var inPassing = shrink.Options{Steps: 2_000_000, States: 20_000}
 
 // shrinkSaved shrinks a trace that was just saved, and saves what is left beside it.

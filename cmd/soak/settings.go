@@ -27,13 +27,14 @@ func (a *assignments) Set(text string) error {
 // takesSettings gives a command the flag -set.
 func (s *soak) takesSettings(c *cobra.Command) {
 	c.Flags().Var(&s.sets, "set", "a setting; repeatable")
-	_ = c.RegisterFlagCompletionFunc("set", func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-		var names []string
-		for _, name := range core.SettingNames() {
-			names = append(names, name+"=")
-		}
-		return names, cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveNoFileComp
-	}) // it is a flag of this command
+	_ = c.RegisterFlagCompletionFunc("set",
+		func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			var names []string
+			for _, name := range core.SettingNames() {
+				names = append(names, name+"=")
+			}
+			return names, cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveNoFileComp
+		}) // it is a flag of this command
 }
 
 // apply puts the settings given with -set on top of others, and says which they are.
@@ -74,11 +75,12 @@ var families = [][]string{
 	{"MaxLease", "ProbeBudget"},
 }
 
-// fitted are the settings given with -set, on top of drawn ones. Where both together break a rule it
-// is what was drawn that gives way to the value of rest, one setting after the other: first the one
-// that the rule is about, and where that was given, those that it is tied to. What is wrong even
-// then is an error.
-func (s *soak) fitted(drawn, rest core.Settings, check func(core.Settings) error) (core.Settings, error) {
+// fitted are the settings given with -set, on top of drawn ones. Where both together break a rule
+// it is what was drawn that gives way to the value of rest, one setting after the other: first the
+// one that the rule is about, and where that was given, those that it is tied to. What is wrong
+// even then is an error.
+func (s *soak) fitted(drawn, rest core.Settings, check func(core.Settings) error) (core.Settings,
+	error) {
 	fit, given, err := s.apply(drawn)
 	if err != nil {
 		return fit, err
@@ -86,7 +88,8 @@ func (s *soak) fitted(drawn, rest core.Settings, check func(core.Settings) error
 	into, from := reflect.ValueOf(&fit).Elem(), reflect.ValueOf(rest)
 	giveWay := func(names ...string) (changed bool) {
 		for _, name := range names {
-			if f := into.FieldByName(name); !slices.Contains(given, name) && !f.Equal(from.FieldByName(name)) {
+			if f := into.FieldByName(name); !slices.Contains(given, name) &&
+				!f.Equal(from.FieldByName(name)) {
 				f.Set(from.FieldByName(name))
 				changed = true
 			}
@@ -102,8 +105,11 @@ func (s *soak) fitted(drawn, rest core.Settings, check func(core.Settings) error
 		if !errors.As(err, &outside) {
 			return fit, err
 		}
-		family := slices.IndexFunc(families, func(f []string) bool { return slices.Contains(f, outside.Name) })
-		if !giveWay(outside.Name) && (family < 0 || !giveWay(families[family]...)) && !giveWay(core.SettingNames()...) {
+		family := slices.IndexFunc(families, func(f []string) bool {
+			return slices.Contains(f, outside.Name)
+		})
+		if !giveWay(outside.Name) && (family < 0 || !giveWay(families[family]...)) &&
+			!giveWay(core.SettingNames()...) {
 			return fit, fmt.Errorf("--set: %w", err)
 		}
 	}

@@ -36,13 +36,15 @@ func (s *soak) shrinkCommand() *cobra.Command {
 		Use:   "shrink FILE",
 		Short: "Find the smallest schedule that still fails",
 		Long: paragraphs(
-			"Find the smallest trace in which the same property breaks, or the same expect line fails, as in FILE. Calls "+
-				"are taken away first, then faults, settings, and single lines; where what is left is small, a search makes it "+
-				"the shortest there is. The result is saved as a trace, with what it shows on top, and replays to the failure.",
-			"With --set, FILE itself may hold. Then the result is saved beside FILE, and never in "+regressions+", whose "+
+			"Find the smallest trace in which the same property breaks, or the same expect line fails, as "+
+				"in FILE. Calls are taken away first, then faults, settings, and single lines; where what is "+
+				"left is small, a search makes it the shortest there is. The result is saved as a trace, "+
+				"with what it shows on top, and replays to the failure.",
+			"With --set, FILE itself may hold. Then the result is saved beside FILE, and never in "+
+				regressions+", whose "+
 				"traces go test replays.",
-			"The exit is 1, since the trace that was saved fails; 2 where FILE cannot be read, or nothing fails in it. After "+
-				"Ctrl-C the smallest so far is saved.",
+			"The exit is 1, since the trace that was saved fails; 2 where FILE cannot be read, or nothing "+
+				"fails in it. After Ctrl-C the smallest so far is saved.",
 		),
 		Args: oneFile,
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -54,7 +56,9 @@ func (s *soak) shrinkCommand() *cobra.Command {
 			return s.print(report, report.write)
 		},
 	}
-	c.Flags().StringVarP(&out, "out", "o", "", "the file to save to (default NAME.min.trace, in "+regressions+" where that is, and otherwise, or with --set, beside FILE)")
+	c.Flags().StringVarP(&out, "out", "o", "",
+		"the file to save to (default NAME.min.trace, in "+regressions+
+			" where that is, and otherwise, or with --set, beside FILE)")
 	s.takesSettings(c)
 	_ = c.MarkFlagFilename("out", "trace") // it is a flag of this command
 	return c
@@ -101,7 +105,8 @@ func (s *soak) shrink(file, out string) (*shrinkReport, error) {
 	shrunk := shrunkViolation(found, out)
 	s.addPage(&shrunk)
 	report := &shrinkReport{
-		Command: "shrink", File: file, Saved: out, StepsBefore: found.Before.Steps, Steps: found.After.Steps,
+		Command: "shrink", File: file, Saved: out, StepsBefore: found.Before.Steps,
+		Steps:       found.After.Steps,
 		WallSeconds: time.Since(began).Seconds(), Violations: []violation{shrunk},
 		Interrupted: s.ctx.Err() != nil, found: found,
 	}
@@ -116,8 +121,9 @@ func shrunkViolation(found *shrink.Result, file string) violation {
 	}
 }
 
-// savedAs is where the command saves what is left of a file; out is what -out says. A trace that was shrunk with -set
-// says what is so under those settings, which is no failure of the pool, so it is not saved where go test replays it.
+// savedAs is where the command saves what is left of a file; out is what -out says. A trace that
+// was shrunk with -set says what is so under those settings, which is no failure of the pool, so it
+// is not saved where go test replays it.
 func (s *soak) savedAs(file, out string) (string, error) {
 	given := out != ""
 	switch {
@@ -133,7 +139,8 @@ func (s *soak) savedAs(file, out string) (string, error) {
 	case same(out, file):
 		return "", fmt.Errorf("--out %s: want another file than the one that is shrunk", out)
 	case len(s.sets) > 0 && replayedByTests(out):
-		return "", fmt.Errorf("--out %s: go test replays every trace there, and with --set a trace may fail by its settings alone; want another folder", out)
+		return "", fmt.Errorf("--out %s: go test replays every trace there, and with --set a trace may "+
+			"fail by its settings alone; want another folder", out)
 	}
 	return out, nil
 }

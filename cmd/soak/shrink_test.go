@@ -10,12 +10,13 @@ import (
 	"github.com/pagepool/pagepool/sim"
 )
 
-const shrinkShape = `{"command":"","file":"","saved":"","steps_before":0,"steps":0,"violations":[` + violationShape + `]}`
+const shrinkShape = `{"command":"","file":"","saved":"","steps_before":0,"steps":0,"violations":[` +
+	violationShape + `]}`
 
 var glimmer = filepath.Join("..", "..", "testdata", "incidents", "glimmer-loop.trace")
 
-// The incident without a render limit fails an expect line. What is left of it fails the same line, and holds
-// with the limit.
+// The incident without a render limit fails an expect line. What is left of it fails the same line,
+// and holds with the limit.
 func TestShrinkOfAFailedExpectationIsSmallAndFailsTheSameLine(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "small.trace")
 	exit, stdout, stderr := soaked(t, "shrink", glimmer, "-set", "MaxLease=-1", "-out", out, "-json")
@@ -33,14 +34,16 @@ func TestShrinkOfAFailedExpectationIsSmallAndFailsTheSameLine(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if exit, stdout, _ := soaked(t, "replay", out); exit != exitBroke || !strings.Contains(stdout, "expected lease-expired r1") ||
+	if exit, stdout, _ := soaked(t, "replay", out); exit != exitBroke ||
+		!strings.Contains(stdout, "expected lease-expired r1") ||
 		!strings.Contains(stdout, "shrink: soak shrink "+quote(out)) {
 		t.Errorf("it does not fail the same line: exit %d\n%s\n%s", exit, stdout, text)
 	}
 	if exit, stdout, stderr := soaked(t, "replay", out, "-set", "MaxLease=90s"); exit != exitHeld {
 		t.Errorf("it does not hold with the render limit: exit %d\n%s%s\n%s", exit, stdout, stderr, text)
 	}
-	if exit, again, _ := soaked(t, "shrink", glimmer, "-set", "MaxLease=-1", "-o", out, "-json"); exit != exitBroke || again != stdout {
+	if exit, again, _ := soaked(t, "shrink", glimmer, "-set", "MaxLease=-1", "-o", out,
+		"-json"); exit != exitBroke || again != stdout {
 		t.Errorf("the same command, other bytes:\n%s%s", stdout, again)
 	}
 }
@@ -53,10 +56,12 @@ func TestShrinkSavesBesideItsFileAndNeverOverIt(t *testing.T) {
 	}
 	exit, stdout, stderr := soaked(t, "shrink", path)
 	small := strings.TrimSuffix(path, ".trace") + ".min.trace"
-	if _, err := os.Stat(small); exit != exitBroke || err != nil || !strings.Contains(stdout, "saved "+filepath.ToSlash(small)) {
+	if _, err := os.Stat(small); exit != exitBroke || err != nil ||
+		!strings.Contains(stdout, "saved "+filepath.ToSlash(small)) {
 		t.Errorf("exit %d, %v\n%s%s", exit, err, stdout, stderr)
 	}
-	if exit, _, stderr := soaked(t, "shrink", path, "-out", path); exit != exitUsage || !strings.Contains(stderr, "want another file than the one that is shrunk") {
+	if exit, _, stderr := soaked(t, "shrink", path, "-out", path); exit != exitUsage ||
+		!strings.Contains(stderr, "want another file than the one that is shrunk") {
 		t.Errorf("exit %d\n%s", exit, stderr)
 	}
 	if after, err := os.ReadFile(path); err != nil || !bytes.Equal(before, after) {
@@ -64,7 +69,8 @@ func TestShrinkSavesBesideItsFileAndNeverOverIt(t *testing.T) {
 	}
 }
 
-// A trace that was shrunk with -set fails by its settings, so go test may not find it among the regressions.
+// A trace that was shrunk with -set fails by its settings, so go test may not find it among the
+// regressions.
 func TestShrinkWithSettingsNeverSavesAmongTheRegressions(t *testing.T) {
 	text, err := os.ReadFile(glimmer)
 	if err != nil {
@@ -83,7 +89,8 @@ func TestShrinkWithSettingsNeverSavesAmongTheRegressions(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for file, saved := range map[string]string{"beside/x.trace": "beside/x.min.trace", inside: "inside.min.trace"} {
+	for file, saved := range map[string]string{"beside/x.trace": "beside/x.min.trace",
+		inside: "inside.min.trace"} {
 		exit, stdout, stderr := soaked(t, "shrink", file, "-set", "MaxLease=-1", "-json")
 		if exit != exitBroke || fields(t, stdout)["saved"] != saved {
 			t.Errorf("%s: exit %d, want it in %s\n%s%s", file, exit, saved, stdout, stderr)
@@ -91,25 +98,30 @@ func TestShrinkWithSettingsNeverSavesAmongTheRegressions(t *testing.T) {
 	}
 	out := filepath.Join(regressions, "y.trace")
 	exit, _, stderr := soaked(t, "shrink", "beside/x.trace", "-set", "MaxLease=-1", "-out", out)
-	if _, err := os.Stat(out); exit != exitUsage || err == nil || !strings.Contains(stderr, "want another folder") {
+	if _, err := os.Stat(out); exit != exitUsage || err == nil ||
+		!strings.Contains(stderr, "want another folder") {
 		t.Errorf("exit %d, %v, %s", exit, err, stderr)
 	}
 	broken := "broken.trace"
-	if err := os.WriteFile(broken, []byte("pagepool-trace 1\n@0s browser ready b1\nexpect tabs 9\n"), 0o600); err != nil {
+	if err := os.WriteFile(broken, []byte("pagepool-trace 1\n@0s browser ready b1\nexpect tabs 9\n"),
+		0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, stdout, _ := soaked(t, "shrink", broken, "-json"); fields(t, stdout)["saved"] != filepath.Join(regressions, "broken.min.trace") {
+	if _, stdout, _ := soaked(t, "shrink", broken, "-json"); fields(t, stdout)["saved"] !=
+		filepath.Join(regressions, "broken.min.trace") {
 		t.Errorf("without -set it is a regression: %s", stdout)
 	}
 }
 
 func TestShrinkThatIsInterruptedSavesTheSmallestSoFar(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "small.trace")
-	exit, stdout, stderr := interrupted(t, "shrink", glimmer, "-set", "MaxLease=-1", "-out", out, "-json")
+	exit, stdout, stderr := interrupted(t, "shrink", glimmer, "-set", "MaxLease=-1", "-out", out,
+		"-json")
 	if exit != exitBroke || fields(t, stdout)["interrupted"] != true {
 		t.Fatalf("exit %d\n%s%s", exit, stdout, stderr)
 	}
-	if exit, stdout, _ := soaked(t, "replay", out); exit != exitBroke || !strings.Contains(stdout, "expected lease-expired r") {
+	if exit, stdout, _ := soaked(t, "replay", out); exit != exitBroke ||
+		!strings.Contains(stdout, "expected lease-expired r") {
 		t.Errorf("exit %d\n%s", exit, stdout)
 	}
 }
@@ -128,11 +140,14 @@ func TestShrinkOfWhatCannotBeShrunkIsOneClearLineAndExit2(t *testing.T) {
 		{[]string{"shrink", file(t, "pagepool-trace 1\n@0s fly t1\n")}, `:2: unknown verb "fly"`},
 		{[]string{"shrink", holding, "-set", "MaxPages=0x"}, `--set MaxPages=0x`},
 		{[]string{"shrink", holding, "-set", "MaxPages=-3"}, "MaxPages=-3: the rule is 1 to 1,000"},
-		{[]string{"shrink", glimmer, "-set", "MaxLease=-1", "-out", "/nowhere/x.trace"}, "/nowhere/x.trace: no such file"},
+		{[]string{"shrink", glimmer, "-set", "MaxLease=-1", "-out", "/nowhere/x.trace"},
+			"/nowhere/x.trace: no such file"},
 	} {
 		exit, stdout, stderr := soaked(t, c.args...)
-		if exit != exitUsage || stdout != "" || !strings.Contains(stderr, c.says) || strings.Count(stderr, "\n") != 1 {
-			t.Errorf("soak %.80q: exit %d, standard output %q\nstandard error %.300s\nwant exit 2 and %q", c.args, exit, stdout, stderr, c.says)
+		if exit != exitUsage || stdout != "" || !strings.Contains(stderr, c.says) ||
+			strings.Count(stderr, "\n") != 1 {
+			t.Errorf("soak %.80q: exit %d, standard output %q\nstandard error %.300s\nwant exit 2 and %q",
+				c.args, exit, stdout, stderr, c.says)
 		}
 	}
 }
@@ -141,7 +156,8 @@ func TestShrinkOfWhatCannotBeShrunkIsOneClearLineAndExit2(t *testing.T) {
 func TestAScheduleThatBreaksNothingIsNotSaved(t *testing.T) {
 	t.Chdir(t.TempDir())
 	c := sim.ScenarioNamed("P-1")
-	x := &sim.Exploration{Violation: &sim.Violation{Property: "capacity"}, Trace: []string{"launch b1 works"}}
+	x := &sim.Exploration{Violation: &sim.Violation{Property: "capacity"},
+		Trace: []string{"launch b1 works"}}
 	how, err := new(soak).searchOf(&exploreOptions{}, c)
 	if err != nil {
 		t.Fatal(err)

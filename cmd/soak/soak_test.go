@@ -54,8 +54,8 @@ func fields(t *testing.T, stdout string) map[string]any {
 	return object
 }
 
-// The shapes of what -json prints: the same fields, and in them the same kinds. An array shows one of
-// its elements, and "*" stands for any name.
+// The shapes of what -json prints: the same fields, and in them the same kinds. An array shows one
+// of its elements, and "*" stands for any name.
 const (
 	violationShape = `{"property":"","says":"","what":"","seed":0,"step":0,"file":"","repeat":""}`
 	runShape       = `{"command":"","profile":"","seed_first":0,"seed_last":0,"simulated_seconds":0,"wall_seconds":0,
@@ -214,7 +214,8 @@ func TestAnInterruptedRunSaysHowFarItCame(t *testing.T) {
 		t.Errorf("exit %d\n%s", exit, stdout)
 	}
 	exit, stdout, _ = cutShort(t, 40, "run", "hostile", "-seed", "1-100000", "-hours", "0.1", "-json")
-	if last, _ := fields(t, stdout)["seed_last"].(float64); exit != exitInterrupted || last < 1 || last > 100 {
+	if last, _ := fields(t, stdout)["seed_last"].(float64); exit != exitInterrupted || last < 1 ||
+		last > 100 {
 		t.Errorf("exit %d, seed_last %v", exit, last)
 	}
 }
@@ -254,7 +255,8 @@ func TestAFailureIsSavedAfterCtrlCToo(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v; %s", err, stderr.String())
 	}
-	if want := "soak run staging -seed 3 -hours 0.016666666666666666 -set MaxWaiting=7:"; !bytes.Contains(data, []byte(want)) {
+	want := "soak run staging -seed 3 -hours 0.016666666666666666 -set MaxWaiting=7:"
+	if !bytes.Contains(data, []byte(want)) {
 		t.Errorf("the trace does not say how it came about:\n%.400s", data)
 	}
 }
@@ -274,7 +276,8 @@ func TestASettingThatIsGivenPrevailsOverWhatSeedsDraw(t *testing.T) {
 }
 
 func TestAnySettingThatTheRulesAllowIsKeptOrRefused(t *testing.T) {
-	for _, set := range []string{"MaxLease=2562047h", "OpenBackoffMax=2000000h", "OpenRetries=2147483647", "MaxUses=-1"} {
+	for _, set := range []string{"MaxLease=2562047h", "OpenBackoffMax=2000000h",
+		"OpenRetries=2147483647", "MaxUses=-1"} {
 		for _, profile := range []string{"staging", "hostile"} {
 			exit, stdout, stderr := soaked(t, "run", profile, "-seed", "1-3", "-hours", "0.5", "-set", set)
 			if exit != exitHeld {
@@ -285,7 +288,8 @@ func TestAnySettingThatTheRulesAllowIsKeptOrRefused(t *testing.T) {
 }
 
 func TestACampaignWithSettingsOfItsOwnNeedNotReachEverything(t *testing.T) {
-	exit, stdout, _ := soaked(t, "run", "hostile", "-seed", "1-100", "-hours", "0.0001", "-set", "MaxUses=-1")
+	exit, stdout, _ := soaked(t, "run", "hostile", "-seed", "1-100", "-hours", "0.0001", "-set",
+		"MaxUses=-1")
 	if exit != exitHeld {
 		t.Errorf("exit %d\n%s", exit, stdout)
 	}
@@ -296,7 +300,8 @@ func TestACampaignWithSettingsOfItsOwnNeedNotReachEverything(t *testing.T) {
 }
 
 func TestASearchKeepsWithinItsMemory(t *testing.T) {
-	exit, stdout, stderr := soaked(t, "explore", "E-01a", "-set", "MaxPages=1000", "-max-memory", "100MiB")
+	exit, stdout, stderr := soaked(t, "explore", "E-01a", "-set", "MaxPages=1000", "-max-memory",
+		"100MiB")
 	if exit != exitHeld || !strings.Contains(stdout, "NOT to the end (-max-memory 100MiB)") {
 		t.Errorf("exit %d\n%s%s", exit, stdout, stderr)
 	}
@@ -304,7 +309,8 @@ func TestASearchKeepsWithinItsMemory(t *testing.T) {
 
 func TestAScenarioNamedTwiceIsExploredOnce(t *testing.T) {
 	_, stdout, _ := soaked(t, "explore", "P-1", "P-1", "-max-states", "100")
-	if strings.Count(stdout, "P-1") != 1 || !strings.Contains(stdout, "NOT to the end (-max-states 100)") {
+	if strings.Count(stdout, "P-1") != 1 ||
+		!strings.Contains(stdout, "NOT to the end (-max-states 100)") {
 		t.Errorf("got %s", stdout)
 	}
 }
@@ -351,7 +357,8 @@ func TestThePromiseToAnswerCountsRequests(t *testing.T) {
 	profile.Conditions.Open = sim.Latency{Shortest: 1e6 * sim.Seconds} // no tab ever opens
 	s := &soak{ctx: t.Context(), stderr: io.Discard, sets: assignments{"OpenRetries=1000"}}
 	t.Chdir(t.TempDir()) // for its trace
-	run, err := s.run(runOptions{profile: &profile, seeds: seedRange{1, 5}, hours: hours{time.Minute}, shard: shard{1, 1}})
+	run, err := s.run(runOptions{profile: &profile, seeds: seedRange{1, 5}, hours: hours{time.Minute},
+		shard: shard{1, 1}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -365,7 +372,8 @@ func TestThePromiseToAnswerCountsRequests(t *testing.T) {
 func TestAnOutputThatCannotBeWrittenIsAnError(t *testing.T) {
 	for _, args := range [][]string{{"list"}, {"list", "-json"}, {"-help"}} {
 		var stderr bytes.Buffer
-		if exit := run(t.Context(), args, full{}, &stderr); exit != exitUsage || !strings.Contains(stderr.String(), "no space") {
+		if exit := run(t.Context(), args, full{}, &stderr); exit != exitUsage ||
+			!strings.Contains(stderr.String(), "no space") {
 			t.Errorf("soak %q: exit %d, %s", args, exit, stderr.String())
 		}
 	}
@@ -376,12 +384,15 @@ type full struct{}
 func (full) Write([]byte) (int, error) { return 0, errors.New("no space left") }
 
 func TestAReplayWithoutEndIsInterrupted(t *testing.T) {
-	path := file(t, "pagepool-trace 1\nset MaxAge=1ns\nauto\n@0s browser ready b1\n@2000000h get r1 a\n")
+	path := file(t, "pagepool-trace 1\nset MaxAge=1ns\nauto\n@0s browser ready b1\n@2000000h get r1 "+
+		"a\n")
 	exit, stdout, _ := interrupted(t, "replay", path)
-	if exit != exitInterrupted || strings.Contains(stdout, "held") || !strings.Contains(stdout, "interrupted before the end") {
+	if exit != exitInterrupted || strings.Contains(stdout, "held") ||
+		!strings.Contains(stdout, "interrupted before the end") {
 		t.Errorf("exit %d\n%s", exit, stdout)
 	}
-	if _, stdout, _ = interrupted(t, "replay", path, "-json"); fields(t, stdout)["interrupted"] != true {
+	if _, stdout, _ = interrupted(t, "replay", path, "-json"); fields(t, stdout)["interrupted"] !=
+		true {
 		t.Errorf("got %s", stdout)
 	}
 }

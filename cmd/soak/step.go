@@ -15,7 +15,8 @@ const walkSteps = 20_000
 // walk steps through a file by commands: from a terminal, or from a script on standard input.
 func (s *soak) walk(file string, data []byte) error {
 	if s.json {
-		return fmt.Errorf("-step and -json: want one of the two; soak trace %s -json has every step", quote(file))
+		return fmt.Errorf("-step and -json: want one of the two; soak trace %s -json has every step",
+			quote(file))
 	}
 	run, err := s.watchTrace(file, data)
 	if err != nil {
@@ -37,7 +38,8 @@ func (s *soak) walk(file string, data []byte) error {
 		fmt.Fprintf(s.stdout, "only the last %d can be walked through\n", len(r.Steps))
 	}
 	if v := end.Broken; v != nil {
-		say(s.stdout, "BROKEN  ", fmt.Sprintf("%s: %s\n%s, at step %d", v.Property, v.Says, v.What, v.Step))
+		say(s.stdout, "BROKEN  ", fmt.Sprintf("%s: %s\n%s, at step %d", v.Property, v.Says, v.What,
+			v.Step))
 	}
 	walk := steps.Walk{Steps: r.Steps}
 	in := s.stdin

@@ -41,10 +41,13 @@ func (s *soak) traceCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "trace FILE|PROFILE",
 		Short: "Show a run as a table, or as a timeline for a viewer",
-		Long: "Show a trace, a dump, or the run of a profile with a seed: as a table with a column for each slot and each\n" +
-			"caller, or, with -perfetto, as a file in Chrome's trace-event format. Open that at https://ui.perfetto.dev\n" +
+		Long: "Show a trace, a dump, or the run of a profile with a seed: as a table with a column for " +
+			"each slot and each\n" +
+			"caller, or, with -perfetto, as a file in Chrome's trace-event format. Open that at " +
+			"https://ui.perfetto.dev\n" +
 			"(Open trace file), or in about:tracing; nothing is uploaded.\n\n" +
-			"Of a table with more steps than 400, the last ones are shown, unless -first and -last say otherwise. A long\n" +
+			"Of a table with more steps than 400, the last ones are shown, unless -first and -last say " +
+			"otherwise. A long\n" +
 			"run is thinned for viewers, and the file says how.",
 		Args: oneFile,
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -55,7 +58,8 @@ func (s *soak) traceCommand() *cobra.Command {
 			return s.print(report, report.write)
 		},
 	}
-	c.Flags().StringVar(&o.perfetto, "perfetto", "", "write the timeline to this file, for ui.perfetto.dev")
+	c.Flags().StringVar(&o.perfetto, "perfetto", "",
+		"write the timeline to this file, for ui.perfetto.dev")
 	c.Flags().Var(&o.first, "first", "the first step of the table")
 	c.Flags().Var(&o.last, "last", "the last step of the table")
 	s.takesWatch(c, &o.watchOptions)
@@ -84,7 +88,9 @@ func (s *soak) trace(argument string, o traceOptions) (*traceReport, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := writeFile(o.perfetto, func(w io.Writer) error { return t.WriteTraceEvents(w, run.Title) }); err != nil {
+		if err := writeFile(o.perfetto, func(w io.Writer) error {
+			return t.WriteTraceEvents(w, run.Title)
+		}); err != nil {
 			return nil, err
 		}
 		report.Steps, report.Slices, report.Thinned = t.Steps, len(t.Slices), t.Thinned()
@@ -102,7 +108,8 @@ func (s *soak) trace(argument string, o traceOptions) (*traceReport, error) {
 		first = max(1, last-tableSteps+1)
 	}
 	if first > last || last > report.Steps {
-		return nil, fmt.Errorf("-first %d, -last %d: want steps from 1 to %d, the first one first", first, last, report.Steps)
+		return nil, fmt.Errorf("-first %d, -last %d: want steps from 1 to %d, the first one first", first,
+			last, report.Steps)
 	}
 	r, _, err := run.Steps(report.Steps, first, last-first+1)
 	if err != nil {
@@ -110,7 +117,8 @@ func (s *soak) trace(argument string, o traceOptions) (*traceReport, error) {
 	}
 	report.Table, report.WallSeconds = r.Steps, time.Since(began).Seconds()
 	if last-first+1 < report.Steps {
-		report.shown = fmt.Sprintf("steps %d to %d of %d; -first and -last choose others", first, last, report.Steps)
+		report.shown = fmt.Sprintf("steps %d to %d of %d; -first and -last choose others", first, last,
+			report.Steps)
 	}
 	return report, nil
 }
@@ -127,7 +135,8 @@ func (r *traceReport) write(w io.Writer) {
 	if r.Thinned != "" {
 		fmt.Fprintf(w, "; %s", r.Thinned)
 	}
-	fmt.Fprintln(w, "\nopen it at https://ui.perfetto.dev (Open trace file), or: soak view "+quote(r.File))
+	fmt.Fprintln(w, "\nopen it at https://ui.perfetto.dev (Open trace file), or: soak view "+
+		quote(r.File))
 }
 
 // writeFile writes a file whole, or leaves none behind.
@@ -160,7 +169,8 @@ func notOver(flag, out string, inputs ...string) error {
 	}
 	for _, input := range inputs {
 		if was, err := os.Stat(input); err == nil && os.SameFile(is, was) {
-			return fmt.Errorf("%s %s: that is the input, which it would overwrite; want another file", flag, out)
+			return fmt.Errorf("%s %s: that is the input, which it would overwrite; want another file", flag,
+				out)
 		}
 	}
 	return nil

@@ -40,18 +40,23 @@ func (s *soak) viewCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "view FILE|PROFILE",
 		Short: "Show a run on a page",
-		Long: "Show a trace, a dump, or the run of a profile with a seed, on one page: slots and callers over steps or time,\n" +
-			"and at every step the state, who waits for what and why, and what else could have happened. With -o it is\n" +
-			"written to a file, which needs no network; otherwise it is served on loopback until Ctrl-C, and hands the\n" +
+		Long: "Show a trace, a dump, or the run of a profile with a seed, on one page: slots and " +
+			"callers over steps or time,\n" +
+			"and at every step the state, who waits for what and why, and what else could have happened. " +
+			"With -o it is\n" +
+			"written to a file, which needs no network; otherwise it is served on loopback until Ctrl-C, " +
+			"and hands the\n" +
 			"timeline to ui.perfetto.dev at a click.\n\n" +
-			"With -set, the run as it is stands beside the run with those settings; with -beside, another run does.",
+			"With -set, the run as it is stands beside the run with those settings; with -beside, another " +
+			"run does.",
 		Args: oneFile,
 		RunE: func(_ *cobra.Command, args []string) error { return s.view(args[0], o) },
 	}
 	c.Flags().StringVarP(&o.out, "out", "o", "", "write the page to this file")
 	c.Flags().StringVar(&o.beside, "beside", "", "a second run, to be shown beside the first")
 	c.Flags().Var(&o.port, "port", "serve on this port of 127.0.0.1; 0: any")
-	c.Flags().Var(&o.first, "first", "the first step on the page, of a long run; without it, the last ones are there")
+	c.Flags().Var(&o.first, "first",
+		"the first step on the page, of a long run; without it, the last ones are there")
 	s.takesWatch(c, &o.watchOptions)
 	return c
 }
@@ -84,7 +89,8 @@ func (s *soak) view(argument string, o viewOptions) error {
 		return err
 	}
 	return s.print(report, func(w io.Writer) {
-		fmt.Fprintf(w, "wrote %s: %d steps; open it in a browser, it needs no network\n", filepath.ToSlash(o.out), report.Steps)
+		fmt.Fprintf(w, "wrote %s: %d steps; open it in a browser, it needs no network\n",
+			filepath.ToSlash(o.out), report.Steps)
 	})
 }
 
@@ -95,7 +101,8 @@ func (s *soak) page(argument string, runs []*view.Source, o viewOptions) (*view.
 	}
 	again := quote(argument) + o.flags() + s.setFlags()
 	page := &view.Page{
-		Title: runs[0].Title, Runs: shown, Differs: differs, Open: "soak trace " + again + " -perfetto OUT.json", Again: "soak view " + again,
+		Title: runs[0].Title, Runs: shown, Differs: differs,
+		Open: "soak trace " + again + " -perfetto OUT.json", Again: "soak view " + again,
 	}
 	if o.beside != "" {
 		page.Again += " -beside " + quote(o.beside)
@@ -174,7 +181,8 @@ func (s *soak) serve(page *view.Page, run *view.Source, report *viewReport, port
 	}
 	report.Address = "http://" + listener.Addr().String() + "/"
 	if err := s.print(report, func(w io.Writer) {
-		fmt.Fprintf(w, "%s: %d steps at %s\nCtrl-C ends it. \"open in Perfetto\" on the page hands the timeline to %s;\n"+
+		fmt.Fprintf(w, "%s: %d steps at %s\nCtrl-C ends it. \"open in Perfetto\" on the page hands the "+
+			"timeline to %s;\n"+
 			"without a network: %s\n", page.Title, report.Steps, report.Address, view.Perfetto, page.Open)
 	}); err != nil {
 		return err
@@ -218,6 +226,7 @@ func (s *soak) savePage(file string) (name string, err error) {
 		return "", err
 	}
 	name = strings.TrimSuffix(file, filepath.Ext(file)) + ".html"
-	page := &view.Page{Title: source.Title, Runs: []view.Run{*run}, Open: "soak trace " + quote(file) + " -perfetto OUT.json"}
+	page := &view.Page{Title: source.Title, Runs: []view.Run{*run},
+		Open: "soak trace " + quote(file) + " -perfetto OUT.json"}
 	return name, writeFile(name, page.Write)
 }

@@ -30,7 +30,8 @@ func (s *soak) watch(argument string, o watchOptions) (*view.Source, error) {
 	if profile := traffic.ProfileNamed(argument); profile != nil {
 		return s.watchProfile(profile, o)
 	}
-	return nil, fmt.Errorf("%w; want a trace or a dump, or one of the profiles %v", err, profileNames())
+	return nil, fmt.Errorf("%w; want a trace or a dump, or one of the profiles %v", err,
+		profileNames())
 }
 
 func (s *soak) watchTrace(file string, data []byte) (*view.Source, error) {
@@ -59,12 +60,14 @@ func (s *soak) watchProfile(profile *traffic.Profile, o watchOptions) (*view.Sou
 		return nil, err
 	}
 	title := fmt.Sprintf("%s, seed %s, %s hours%s", profile.Name, &o.seed, &o.hours, s.setFlags())
-	return view.OfRun(title, s.simOptions(runOptions{profile: profile, hours: o.hours}, base, o.seed.first)), nil
+	return view.OfRun(title, s.simOptions(runOptions{profile: profile, hours: o.hours}, base,
+		o.seed.first)), nil
 }
 
 // change gives a trace the settings of -set: to a dump, from its first moment on.
 func (s *soak) change(tr *trace.Trace) (err error) {
-	if tr.Settings, err = s.settings(tr.Settings); err != nil || tr.Snapshot == nil || len(s.sets) == 0 {
+	if tr.Settings, err = s.settings(tr.Settings); err != nil || tr.Snapshot == nil ||
+		len(s.sets) == 0 {
 		return err
 	}
 	tr.Snapshot.Facts.Settings, err = tr.Settings.Resolve()

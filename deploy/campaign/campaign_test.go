@@ -140,14 +140,16 @@ func TestCampaignScriptsOfTheJobsAreTheOneRun(t *testing.T) {
 	if exit != 0 || wall.ReplaceAllString(out, "") != whole(t, "") {
 		t.Errorf("exit %d\n%s%s", exit, out, errs)
 	}
-	if merged := wall.ReplaceAllString(text(t, filepath.Join(folder, "whole.json")), ""); merged != whole(
-		t,
-		" -json",
-	) {
+	if merged := wall.ReplaceAllString(text(t, filepath.Join(folder, "whole.json")), ""); merged !=
+		whole(
+			t,
+			" -json",
+		) {
 		t.Errorf("merged\n%s\nin one\n%s", merged, whole(t, " -json"))
 	}
 	// What failPolicy reads of an index: 2 for bad usage.
-	if exit, _, errs := sh(t, folder, strings.Replace(index, "hostile", "hostle", 1), "JOB_COMPLETION_INDEX=0", "SHARDS=4"); exit != 2 {
+	if exit, _, errs := sh(t, folder, strings.Replace(index, "hostile", "hostle", 1),
+		"JOB_COMPLETION_INDEX=0", "SHARDS=4"); exit != 2 {
 		t.Errorf("bad usage: exit %d\n%s", exit, errs)
 	}
 }
@@ -186,7 +188,9 @@ func TestCampaignFuzzTargetsAreLaidOutForClusterFuzzLite(t *testing.T) {
 			want = append(want, m[1]+" "+m[1])
 		}
 	}
-	for _, m := range regexp.MustCompile(`(?m)^compile_native_go_fuzzer_v2 \$package (\w+ \w+)$`).FindAllStringSubmatch(text(t, "../../.clusterfuzzlite/build.sh"), -1) {
+	for _, m := range regexp.MustCompile(
+		`(?m)^compile_native_go_fuzzer_v2 \$package (\w+ \w+)$`).FindAllStringSubmatch(
+		text(t, "../../.clusterfuzzlite/build.sh"), -1) {
 		got = append(got, m[1])
 	}
 	slices.Sort(want)

@@ -35,7 +35,8 @@ func (f *fleet) update() {
 	if !*update {
 		return
 	}
-	if err := os.WriteFile("README.md", []byte(before+tableBegins+table+"\n"+tableEnds+after), 0o644); err != nil {
+	if err := os.WriteFile("README.md", []byte(before+tableBegins+table+"\n"+tableEnds+after),
+		0o644); err != nil {
 		f.t.Fatal(err)
 	}
 }

@@ -197,7 +197,8 @@ func TestManifestsOfTheFleetFitTogether(t *testing.T) {
 		}
 		drain += d
 	}
-	if grace := time.Duration(*pod.TerminationGracePeriodSeconds) * time.Second; grace < drain+10*time.Second {
+	if grace := time.Duration(*pod.TerminationGracePeriodSeconds) * time.Second; grace < drain+
+		10*time.Second {
 		t.Errorf("it is killed after %v, and drains for %v", grace, drain)
 	}
 }

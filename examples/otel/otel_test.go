@@ -13,8 +13,8 @@ import (
 	"github.com/pagepool/pagepool/pool"
 )
 
-// instant is a driver that does everything at once, and is all of its parts: one browser, and as many pages as
-// are asked for.
+// instant is a driver that does everything at once, and is all of its parts: one browser, and as
+// many pages as are asked for.
 type instant struct{ done chan struct{} }
 
 type (
@@ -48,7 +48,8 @@ func TestSpansOfARequestAreNestedAndSayHowTheyEnded(t *testing.T) {
 	kept := tracetest.NewInMemoryExporter()
 	provider := sdk.NewTracerProvider(sdk.WithSyncer(kept))
 	tracer := provider.Tracer("test")
-	p, err := pool.New(instant{make(chan struct{})}, pool.Config{Tracer: Tracer{Tracer: tracer, Affinities: true}, MaxLease: 50 * time.Millisecond})
+	p, err := pool.New(instant{make(chan struct{})},
+		pool.Config{Tracer: Tracer{Tracer: tracer, Affinities: true}, MaxLease: 50 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,14 +71,18 @@ func TestSpansOfARequestAreNestedAndSayHowTheyEnded(t *testing.T) {
 	for _, s := range kept.GetSpans() {
 		spans[s.Name] = s
 	}
-	for child, parent := range map[string]string{"pagepool.wait": "request", "pagepool.lease": "request", "work": "pagepool.lease"} {
-		if got, want := spans[child].Parent.SpanID(), spans[parent].SpanContext.SpanID(); got != want || !want.IsValid() {
+	for child, parent := range map[string]string{"pagepool.wait": "request",
+		"pagepool.lease": "request", "work": "pagepool.lease"} {
+		if got, want := spans[child].Parent.SpanID(), spans[parent].SpanContext.SpanID(); got != want ||
+			!want.IsValid() {
 			t.Errorf("%s is a child of %v, and %s is %v", child, got, parent, want)
 		}
 	}
 	for name, want := range map[string]map[string]string{
-		"pagepool.wait":          {"pagepool.outcome": "granted", "pagepool.affinity": "a", "pagepool.nested": "false"},
-		"pagepool.lease":         {"pagepool.outcome": "expired", "pagepool.browser": "b1", "pagepool.reused": "false"},
+		"pagepool.wait": {"pagepool.outcome": "granted", "pagepool.affinity": "a",
+			"pagepool.nested": "false"},
+		"pagepool.lease": {"pagepool.outcome": "expired", "pagepool.browser": "b1",
+			"pagepool.reused": "false"},
 		"pagepool.launch":        {"pagepool.outcome": "done", "pagepool.browser": "b1"},
 		"pagepool.open":          {"pagepool.outcome": "done"},
 		"pagepool.close-browser": {"pagepool.outcome": "done"},

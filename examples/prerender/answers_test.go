@@ -71,7 +71,9 @@ func echo(t *testing.T) *httptest.Server {
 			w.Header().Set("WWW-Authenticate", `Basic realm="x"`)
 			w.WriteHeader(http.StatusUnauthorized)
 		}
-		fmt.Fprintf(w, "<title>echo</title><p id=said>token=%s cookies=%s user=%s agent=%s</p><script>document.body.append('zone=' + Intl.DateTimeFormat().resolvedOptions().timeZone)</script>",
+		fmt.Fprintf(w, "<title>echo</title><p id=said>token=%s cookies=%s user=%s "+
+			"agent=%s</p><script>document.body.append('zone=' + "+
+			"Intl.DateTimeFormat().resolvedOptions().timeZone)</script>",
 			r.Header.Get("X-Token"), r.Header.Get("Cookie"), user, r.UserAgent())
 	}))
 	t.Cleanup(s.Close)
@@ -80,12 +82,18 @@ func echo(t *testing.T) *httptest.Server {
 
 func TestContractAPostShowsHTMLAndTakesOptions(t *testing.T) {
 	server, pages := newServer(t, options{}, "127.0.0.1/32"), newSite(t, "127.0.0.1")
-	post(t, server.URL+"/html", "a", "<!DOCTYPE html><p>given<script>document.body.append(' by ' + location.href)</script>").want(t, http.StatusOK, "</p> by about:blank</body>")
-	post(t, server.URL+"/html?wait=%23done&url="+pages.URL+"/some/", "a", `<p id=x><script>fetch("../data").then(a => a.text()).then(text => { x.textContent = text; x.id = "done" })</script>`).
+	post(t, server.URL+"/html", "a", "<!DOCTYPE html><p>given<script>document.body.append(' by ' + "+
+		"location.href)</script>").want(t, http.StatusOK, "</p> by about:blank</body>")
+	post(t, server.URL+"/html?wait=%23done&url="+pages.URL+"/some/", "a",
+		`<p id=x><script>fetch("../data").then(a => a.text()).then(text => { x.textContent = text; x.id = "done" })</script>`).
 		want(t, http.StatusOK, `<p id="done">written</p>`)
-	post(t, server.URL+"/html", "a", optionsOf{"url": pages.URL + "/script", "waitForExpression": "document.querySelector('#done')", "waitUntil": "networkidle0"}).
+	post(t, server.URL+"/html", "a",
+		optionsOf{"url": pages.URL + "/script", "waitForExpression": "document.querySelector('#done')",
+			"waitUntil": "networkidle0"}).
 		want(t, http.StatusOK, "written by script")
-	post(t, server.URL+"/html", "a", optionsOf{"url": pages.URL + "/script", "javaScriptEnabled": false}).want(t, http.StatusOK, "background:red")
+	post(t, server.URL+"/html", "a",
+		optionsOf{"url": pages.URL + "/script", "javaScriptEnabled": false}).want(t, http.StatusOK,
+		"background:red")
 
 	sheet := func(more optionsOf) string {
 		more["html"] = "<p>first<p style='break-before:page'>second"
@@ -94,16 +102,19 @@ func TestContractAPostShowsHTMLAndTakesOptions(t *testing.T) {
 		if got := a.header.Get("Content-Length"); got != fmt.Sprint(len(a.body)) {
 			t.Errorf("Content-Length is %s of %d", got, len(a.body))
 		}
-		boxes := regexp.MustCompile(`/MediaBox \[0 0 ([\d.]+) ([\d.]+)\]`).FindAllStringSubmatch(string(a.body), -1)
+		boxes := regexp.MustCompile(`/MediaBox \[0 0 ([\d.]+) ([\d.]+)\]`).FindAllStringSubmatch(
+			string(a.body), -1)
 		if len(boxes) == 0 {
 			t.Fatal("the PDF has no page")
 		}
 		return fmt.Sprint(len(boxes), " of ", boxes[0][1], " x ", boxes[0][2])
 	}
 	for want, more := range map[string]optionsOf{
-		"2 of 612 x 792":  {},
-		"2 of 792 x 612":  {"format": "letter", "landscape": true, "headerTemplate": "<span class=title></span>"},
-		"1 of 288 x 360":  {"paperWidth": "4in", "paperHeight": "5in", "margin": "1cm", "pageRanges": "2"},
+		"2 of 612 x 792": {},
+		"2 of 792 x 612": {"format": "letter", "landscape": true,
+			"headerTemplate": "<span class=title></span>"},
+		"1 of 288 x 360": {"paperWidth": "4in", "paperHeight": "5in", "margin": "1cm",
+			"pageRanges": "2"},
 		"2 of 595 x 842":  {"format": "A4", "marginTop": "3cm"},
 		"2 of 1191 x 842": {"format": "A3", "landscape": true},
 	} {
@@ -111,7 +122,8 @@ func TestContractAPostShowsHTMLAndTakesOptions(t *testing.T) {
 			t.Errorf("%v is printed on %s, want %s", more, got, want)
 		}
 	}
-	post(t, server.URL+"/screenshot", "a", optionsOf{"html": "<p>x", "fullPage": false}).want(t, http.StatusOK, "PNG")
+	post(t, server.URL+"/screenshot", "a", optionsOf{"html": "<p>x", "fullPage": false}).want(t,
+		http.StatusOK, "PNG")
 }
 
 // near compares sheets whose sides differ by less than 1.5 points: formats are rounded.
@@ -119,7 +131,8 @@ func near(a, b string) bool {
 	var counts [2]int
 	var sides [2][2]float64
 	for i, text := range []string{a, b} {
-		if _, err := fmt.Sscanf(text, "%d of %g x %g", &counts[i], &sides[i][0], &sides[i][1]); err != nil {
+		if _, err := fmt.Sscanf(text, "%d of %g x %g", &counts[i], &sides[i][0], &sides[i][1]); err !=
+			nil {
 			return false
 		}
 	}
@@ -131,8 +144,11 @@ func near(a, b string) bool {
 func TestContractHeadersAndCookiesOfARequestReachNoOther(t *testing.T) {
 	server, pages := newServer(t, options{}, "127.0.0.1/32"), echo(t)
 	for range 2 {
-		post(t, server.URL+"/html", "a", optionsOf{"url": pages.URL, "headers": optionsOf{"X-Token": "t1"}, "userAgent": "Bot/1", "timezone": "Asia/Tokyo", "locale": "de-DE",
-			"cookies": []optionsOf{{"name": "session", "value": "s1"}}}).want(t, http.StatusOK, "token=t1 cookies=session=s1")
+		post(t, server.URL+"/html", "a",
+			optionsOf{"url": pages.URL, "headers": optionsOf{"X-Token": "t1"}, "userAgent": "Bot/1",
+				"timezone": "Asia/Tokyo", "locale": "de-DE",
+				"cookies": []optionsOf{{"name": "session", "value": "s1"}}}).want(t, http.StatusOK,
+			"token=t1 cookies=session=s1")
 		for _, tenant := range []string{"a", "b"} {
 			a := post(t, server.URL+"/html", tenant, optionsOf{"url": pages.URL})
 			a.want(t, http.StatusOK, "token= cookies= user= agent=Mozilla")
@@ -143,7 +159,8 @@ func TestContractHeadersAndCookiesOfARequestReachNoOther(t *testing.T) {
 	}
 	login := optionsOf{"url": pages.URL + "/login", "username": "alice", "password": "p"}
 	post(t, server.URL+"/html", "a", login).want(t, http.StatusOK, "user=alice")
-	post(t, server.URL+"/html", "a", optionsOf{"url": pages.URL + "/login"}).want(t, http.StatusBadGateway, "")
+	post(t, server.URL+"/html", "a", optionsOf{"url": pages.URL + "/login"}).want(t,
+		http.StatusBadGateway, "")
 }
 
 // What the caller did wrong is 400, and the log has one line for each request that failed.
@@ -172,10 +189,15 @@ func TestContractACallersMistakeIsA400AndALine(t *testing.T) {
 			a.want(t, http.StatusBadRequest, text)
 		}
 	}
-	get(t, server.URL+"/pdf?margin=20in&url="+pages.URL, "a").want(t, http.StatusBadRequest, "content area is empty")
-	get(t, server.URL+"/pdf?pageRanges=x&url="+pages.URL, "a").want(t, http.StatusBadRequest, "Page range")
-	post(t, server.URL+"/html", "a", optionsOf{"url": pages.URL, "headers": optionsOf{"Host": "x"}}).want(t, http.StatusBadRequest, "Host")
-	get(t, ask+"&wait=%23nope", "a").want(t, http.StatusGatewayTimeout, `nothing visible matches "#nope"`)
+	get(t, server.URL+"/pdf?margin=20in&url="+pages.URL, "a").want(t, http.StatusBadRequest,
+		"content area is empty")
+	get(t, server.URL+"/pdf?pageRanges=x&url="+pages.URL, "a").want(t, http.StatusBadRequest,
+		"Page range")
+	post(t, server.URL+"/html", "a",
+		optionsOf{"url": pages.URL, "headers": optionsOf{"Host": "x"}}).want(t, http.StatusBadRequest,
+		"Host")
+	get(t, ask+"&wait=%23nope", "a").want(t, http.StatusGatewayTimeout,
+		`nothing visible matches "#nope"`)
 
 	lines, err := os.ReadFile(path)
 	if err != nil {
@@ -186,18 +208,22 @@ func TestContractACallersMistakeIsA400AndALine(t *testing.T) {
 		t.Errorf("%d lines for 11 requests that failed", len(failed))
 	}
 	for _, line := range failed {
-		if !regexp.MustCompile(`"after":"[0-9.]+(s|ms|µs)"`).MatchString(line) || strings.Contains(line, "?query") {
+		if !regexp.MustCompile(`"after":"[0-9.]+(s|ms|µs)"`).MatchString(line) ||
+			strings.Contains(line, "?query") {
 			t.Errorf("the line is %s", line)
 		}
 	}
-	if last := failed[len(failed)-1]; !strings.Contains(last, `"status":504`) || !regexp.MustCompile(`"after":"[0-9.]+s"`).MatchString(last) {
+	if last := failed[len(failed)-1]; !strings.Contains(last, `"status":504`) ||
+		!regexp.MustCompile(`"after":"[0-9.]+s"`).MatchString(last) {
 		t.Errorf("the line is %s", last)
 	}
 }
 
 func TestContractTheDumpIsOnTheSecondAddressOnly(t *testing.T) {
 	needsBrowser(t)
-	r, err := newRenderer(options{browser: os.Getenv("PAGEPOOL_CHROME_PATH"), noSandbox: os.Geteuid() == 0, pages: 1, waiting: 1, render: time.Second, timeout: 2 * time.Second},
+	r, err := newRenderer(options{browser: os.Getenv("PAGEPOOL_CHROME_PATH"),
+		noSandbox: os.Geteuid() == 0, pages: 1, waiting: 1, render: time.Second,
+		timeout: 2 * time.Second},
 		slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)

@@ -17,7 +17,8 @@ func fleetFlags(c *fleet.Config) {
 		&c.Socket,
 		"haproxy",
 		"",
-		"the runtime API of HAProxy, which is told what is warm here: host:port or unix@PATH; empty: nobody is told",
+		"the runtime API of HAProxy, which is told what is warm here: host:port or unix@PATH; empty: "+
+			"nobody is told",
 	)
 	flag.StringVar(&c.Map, "haproxy-map", "/etc/haproxy/warm.map", "its map of warm affinities")
 	flag.StringVar(&c.Server, "haproxy-server", "", "the name of this server in its configuration")

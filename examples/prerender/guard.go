@@ -25,18 +25,21 @@ import (
 	"github.com/pagepool/pagepool/pool/chrome"
 )
 
-// guard is a proxy on this machine through which the browser has to go for everything. It looks at the
-// address that a name has resolved to, at the moment of dialling, so a name that changes what it stands
-// for, a redirect, a frame, an image, a script's fetch and a WebSocket all meet the same rule: addresses that are
-// not public (this machine, private networks, the metadata services of clouds) are refused, unless -allow names them.
+// guard is a proxy on this machine through which the browser has to go for everything. It looks at
+// the address that a name has resolved to, at the moment of dialling, so a name that changes what
+// it stands for, a redirect, a frame, an image, a script's fetch and a WebSocket all meet the same
+// rule: addresses that are not public (this machine, private networks, the metadata services of
+// clouds) are refused, unless -allow names them.
 //
-// That is less work for the browser than stopping each request by Fetch, and sees what Fetch does not: the address.
+// That is less work for the browser than stopping each request by Fetch, and sees what Fetch does
+// not: the address.
 //
-// What it does not cover: what a page does to a public address is the page's affair; an address that is public
-// and yet yours, such as a service that trusts your network's outer address; and whatever a page that breaks out of
-// the browser's sandbox does. Let the network keep this server from what it must not reach as well.
-// file: addresses are refused before the browser sees them, and by the browser where a page asks for them.
-// WebRTC and WebTransport know no such proxy: the former is kept off UDP by a flag, the latter gives up by itself.
+// What it does not cover: what a page does to a public address is the page's affair; an address
+// that is public and yet yours, such as a service that trusts your network's outer address; and
+// whatever a page that breaks out of the browser's sandbox does. Let the network keep this server
+// from what it must not reach as well. file: addresses are refused before the browser sees them,
+// and by the browser where a page asks for them. WebRTC and WebTransport know no such proxy: the
+// former is kept off UDP by a flag, the latter gives up by itself.
 type guard struct {
 	server  *http.Server
 	dialer  *net.Dialer
@@ -51,13 +54,15 @@ type guard struct {
 const (
 	// markHeader is the header that tells the guard's own answers from those of a server.
 	markHeader = "X-Prerender-Guard"
-	// refusedMost is how many hosts are remembered that were refused, and refusedFor for how long. A tunnel that is refused
-	// has no answer that a page could see, so this is how one is told from a failure.
+	// refusedMost is how many hosts are remembered that were refused, and refusedFor for how long. A
+	// tunnel that is refused has no answer that a page could see, so this is how one is told from a
+	// failure.
 	refusedMost, refusedFor = 1024, time.Minute
 )
 
 // errGuard is in the error for an address that the guard refused.
-var errGuard = errors.New("the guard refuses it: it leads to an address that is not public, and -allow names no network that it is in")
+var errGuard = errors.New("the guard refuses it: it leads to an address that is not public, and " +
+	"-allow names no network that it is in")
 
 // newGuard begins to serve on a port of its own, which takes connections from this machine only.
 func newGuard(allow []netip.Prefix, log *slog.Logger) (*guard, error) {
@@ -65,11 +70,15 @@ func newGuard(allow []netip.Prefix, log *slog.Logger) (*guard, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the guard: %w", err)
 	}
-	safe := ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(allow...), ssrf.WithAllowedV6Prefixes(allow...)).Safe
-	g := &guard{dialer: &net.Dialer{Control: safe}, log: log, mark: rand.Text(), refused: map[string]time.Time{}}
+	safe := ssrf.New(ssrf.WithAnyPort(), ssrf.WithAllowedV4Prefixes(allow...),
+		ssrf.WithAllowedV6Prefixes(allow...)).Safe
+	g := &guard{dialer: &net.Dialer{Control: safe}, log: log, mark: rand.Text(),
+		refused: map[string]time.Time{}}
 	g.forward = &httputil.ReverseProxy{
-		Rewrite:      func(p *httputil.ProxyRequest) { p.Out.URL.RawQuery = p.In.URL.RawQuery }, // as the page has it
-		Transport:    &http.Transport{DialContext: g.dialer.DialContext, DisableCompression: true, IdleConnTimeout: time.Minute},
+		// as the page has it
+		Rewrite: func(p *httputil.ProxyRequest) { p.Out.URL.RawQuery = p.In.URL.RawQuery },
+		Transport: &http.Transport{DialContext: g.dialer.DialContext, DisableCompression: true,
+			IdleConnTimeout: time.Minute},
 		ErrorHandler: g.refuse,
 		ModifyResponse: func(response *http.Response) error {
 			response.Header.Del(markHeader)
@@ -81,8 +90,8 @@ func newGuard(allow []netip.Prefix, log *slog.Logger) (*guard, error) {
 	return g, nil
 }
 
-// browserArgs lead a browser through the guard: also to this machine, which it would visit directly, and
-// with no look at DNS of its own.
+// browserArgs lead a browser through the guard: also to this machine, which it would visit
+// directly, and with no look at DNS of its own.
 func (g *guard) browserArgs() []string {
 	return []string{
 		"--proxy-server=http://" + g.server.Addr,
@@ -93,7 +102,8 @@ func (g *guard) browserArgs() []string {
 	}
 }
 
-// ServeHTTP passes a request on, or makes a tunnel for one, which carries bytes both ways until either end is done.
+// ServeHTTP passes a request on, or makes a tunnel for one, which carries bytes both ways until
+// either end is done.
 func (g *guard) ServeHTTP(w http.ResponseWriter, request *http.Request) {
 	if request.Method != http.MethodConnect {
 		g.forward.ServeHTTP(w, request)
@@ -145,7 +155,8 @@ func (g *guard) note(host string) {
 // explain is the error of a navigation, with errGuard where the guard refused a tunnel for it.
 func (g *guard) explain(err error) error {
 	var failed *chrome.LoadError
-	if errors.As(err, &failed) && strings.Contains(err.Error(), tunnelFailed) && g.refusedTunnel(failed.Failed) {
+	if errors.As(err, &failed) && strings.Contains(err.Error(), tunnelFailed) &&
+		g.refusedTunnel(failed.Failed) {
 		return g.refusal(failed.Failed)
 	}
 	return err
@@ -166,13 +177,16 @@ func (g *guard) refusedTunnel(address string) bool {
 	return time.Since(g.refused[host]) <= refusedFor
 }
 
-// watch does work on a page, and ends it when the page's own document is the guard's refusal: a script can go there
-// as well, long after the page has loaded. The error is then the guard's, whatever the work has come to.
-func (g *guard) watch(ctx context.Context, page *chrome.Page, work func(context.Context) error) error {
+// watch does work on a page, and ends it when the page's own document is the guard's refusal: a
+// script can go there as well, long after the page has loaded. The error is then the guard's,
+// whatever the work has come to.
+func (g *guard) watch(ctx context.Context, page *chrome.Page,
+	work func(context.Context) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	main := cdp.FrameID(chromedp.FromContext(page.Context()).Target.TargetID)
-	asked := map[network.RequestID]string{} // the addresses of the page's own documents; used by one goroutine
+	// the addresses of the page's own documents; used by one goroutine
+	asked := map[network.RequestID]string{}
 	err := chromedp.Listen(page.Context(), func(event any) {
 		switch e := event.(type) {
 		case *network.EventRequestWillBeSent:
@@ -184,7 +198,8 @@ func (g *guard) watch(ctx context.Context, page *chrome.Page, work func(context.
 				cancel(g.refusal(e.Response.URL))
 			}
 		case *network.EventLoadingFailed:
-			if address := asked[e.RequestID]; address != "" && e.ErrorText == tunnelFailed && g.refusedTunnel(address) {
+			if address := asked[e.RequestID]; address != "" && e.ErrorText == tunnelFailed &&
+				g.refusedTunnel(address) {
 				cancel(g.refusal(address))
 			}
 			delete(asked, e.RequestID)

@@ -12,11 +12,15 @@ import (
 	"testing"
 )
 
-// A proxy that tidies addresses changes what a page asks for: semicolons and stray percent signs are its own affair.
+// A proxy that tidies addresses changes what a page asks for: semicolons and stray percent signs
+// are its own affair.
 func TestGuardPassesAddressesOnAsThePageHasThem(t *testing.T) {
-	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.RequestURI) }))
+	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, r.RequestURI)
+	}))
 	defer site.Close()
-	g, err := newGuard([]netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}, slog.New(slog.DiscardHandler))
+	g, err := newGuard([]netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")},
+		slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,7 +29,8 @@ func TestGuardPassesAddressesOnAsThePageHasThem(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	browser := &http.Client{Transport: &http.Transport{Proxy: http.ProxyURL(proxy), DisableKeepAlives: true}}
+	browser := &http.Client{
+		Transport: &http.Transport{Proxy: http.ProxyURL(proxy), DisableKeepAlives: true}}
 	for _, address := range []string{"/a?b=1;c=2&d=100%", "/a%2Fb?", "/?x=%zz", "/a?c=1&b=2"} {
 		response, err := browser.Get(site.URL + address)
 		if err != nil {
@@ -39,8 +44,8 @@ func TestGuardPassesAddressesOnAsThePageHasThem(t *testing.T) {
 	}
 }
 
-// Whoever waits for what a script makes of a page gets the guard's refusal where the script leaves for what the
-// guard refuses, and not the text that the page shows then.
+// Whoever waits for what a script makes of a page gets the guard's refusal where the script leaves
+// for what the guard refuses, and not the text that the page shows then.
 func TestContractAPageThatGoesByScriptToWhatTheGuardRefusesIsRefused(t *testing.T) {
 	needsBrowser(t)
 	pages, private := newSite(t, "127.0.0.1"), newSite(t, "127.0.0.2")

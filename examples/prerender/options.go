@@ -15,9 +15,9 @@ import (
 	"strings"
 )
 
-// visit are the options of every request: what is shown, who asks for it, and until when to wait. Their names are those
-// of Puppeteer and of the services built on it. They come as JSON, or, but for those that hold secrets or several
-// values, as a query.
+// visit are the options of every request: what is shown, who asks for it, and until when to wait.
+// Their names are those of Puppeteer and of the services built on it. They come as JSON, or, but
+// for those that hold secrets or several values, as a query.
 type visit struct {
 	URL  string `json:"url"`  // what to go to; with html, the address that the document is given
 	HTML string `json:"html"` // what to show instead of what the server of url has
@@ -66,8 +66,8 @@ func badRequest(format string, values ...any) error {
 	return &mistake{http.StatusBadRequest, fmt.Sprintf(format, values...)}
 }
 
-// parse reads the options of a request into a pointer to a struct: of a GET from its query; of a POST from its body of
-// JSON, or from its query with a body of HTML.
+// parse reads the options of a request into a pointer to a struct: of a GET from its query; of a
+// POST from its body of JSON, or from its query with a body of HTML.
 func parse(w http.ResponseWriter, request *http.Request, into any) error {
 	query, err := url.ParseQuery(request.URL.RawQuery)
 	if err != nil {
@@ -80,7 +80,8 @@ func parse(w http.ResponseWriter, request *http.Request, into any) error {
 	if request.Method == http.MethodPost {
 		body, err := io.ReadAll(http.MaxBytesReader(w, request.Body, bodyBytes))
 		if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-			return &mistake{http.StatusRequestEntityTooLarge, fmt.Sprintf("the body has more than %d bytes", bodyBytes)}
+			return &mistake{http.StatusRequestEntityTooLarge,
+				fmt.Sprintf("the body has more than %d bytes", bodyBytes)}
 		}
 		if err != nil {
 			return badRequest("the body: %v", err)
@@ -95,7 +96,8 @@ func parse(w http.ResponseWriter, request *http.Request, into any) error {
 			}
 			maps.Copy(options, more)
 		default:
-			return &mistake{http.StatusUnsupportedMediaType, fmt.Sprintf("Content-Type is %.80q: it must be text/html or application/json", kind)}
+			return &mistake{http.StatusUnsupportedMediaType,
+				fmt.Sprintf("Content-Type is %.80q: it must be text/html or application/json", kind)}
 		}
 	}
 	return decode(options, into)
@@ -113,7 +115,8 @@ func fields(of any) map[string]reflect.Value {
 	return found
 }
 
-// fromQuery reads a query as if it were JSON. An option that takes several values may come several times.
+// fromQuery reads a query as if it were JSON. An option that takes several values may come several
+// times.
 func fromQuery(query url.Values, into any) (map[string]json.RawMessage, error) {
 	known, options := fields(into), map[string]json.RawMessage{}
 	for name, values := range query {
@@ -137,7 +140,8 @@ func fromQuery(query url.Values, into any) (map[string]json.RawMessage, error) {
 }
 
 func unknown(name string, known map[string]reflect.Value) error {
-	return badRequest("unknown option %.80q: the options here are %s", name, strings.Join(slices.Sorted(maps.Keys(known)), ", "))
+	return badRequest("unknown option %.80q: the options here are %s", name,
+		strings.Join(slices.Sorted(maps.Keys(known)), ", "))
 }
 
 // decode decodes each option, so that an error names it.
@@ -165,5 +169,6 @@ var rules = map[reflect.Type]string{
 	reflect.TypeFor[float64]():           "a number",
 	reflect.TypeFor[[]string]():          "a list of strings",
 	reflect.TypeFor[map[string]string](): "an object of strings",
-	reflect.TypeFor[[]cookie]():          "a list of objects with name, value, domain, path, secure, httpOnly and sameSite",
+	reflect.TypeFor[[]cookie](): "a list of objects with name, value, domain, path, " +
+		"secure, httpOnly and sameSite",
 }

@@ -25,7 +25,9 @@ func body(kind, q, text string) *http.Request {
 
 func TestOptionsComeAsQueryAsJSONAndWithHTML(t *testing.T) {
 	no := false
-	want := pdf{visit: visit{URL: "http://a/b?c=d", Wait: "#x", JavaScriptEnabled: &no, BlockResources: []string{"image", "font"}},
+	want := pdf{
+		visit: visit{URL: "http://a/b?c=d", Wait: "#x", JavaScriptEnabled: &no,
+			BlockResources: []string{"image", "font"}},
 		paper: paper{Format: "A4", Landscape: true, Scale: 0.5, PrintBackground: &no}}
 	const options = "url=http://a/b?c%3Dd&wait=%23x&javaScriptEnabled=false" +
 		"&blockResources=image&blockResources=font" +
@@ -37,12 +39,15 @@ func TestOptionsComeAsQueryAsJSONAndWithHTML(t *testing.T) {
 		want    pdf
 	}{
 		"query": {query(options), want},
-		"JSON": {body("application/json; charset=utf-8", "", `{"url":"http://a/b?c=d","wait":"#x","javaScriptEnabled":false,"blockResources":["image","font"],
+		"JSON": {
+			body("application/json; charset=utf-8", "",
+				`{"url":"http://a/b?c=d","wait":"#x","javaScriptEnabled":false,"blockResources":["image","font"],
 			"format":"A4","landscape":true,"scale":0.5,"printBackground":false}`), want},
 		"HTML": {body("text/html; charset=utf-8", options, "<p>ü"), withHTML},
 	} {
 		var got pdf
-		if err := parse(httptest.NewRecorder(), c.request, &got); err != nil || !reflect.DeepEqual(got, c.want) {
+		if err := parse(httptest.NewRecorder(), c.request, &got); err != nil ||
+			!reflect.DeepEqual(got, c.want) {
 			t.Errorf("%s: %+v, %v", name, got, err)
 		}
 	}
@@ -55,27 +60,39 @@ func TestOptionsThatAreWrongAreNamed(t *testing.T) {
 		status  int
 		texts   []string
 	}{
-		"unknown":            {query(good + "papre=A4"), 400, []string{`"papre"`, "paperWidth", "waitForSelector"}},
-		"unknown in JSON":    {body("application/json", "", `{"url":"http://a/","papre":1}`), 400, []string{`"papre"`}},
-		"unknown in cookie":  {body("application/json", "", `{"url":"http://a/","cookies":[{"nme":"a"}]}`), 400, []string{"cookies must be", "sameSite"}},
-		"no number":          {query(good + "scale=big"), 400, []string{"scale must be a number"}},
-		"no boolean":         {query(good + "landscape=yes"), 400, []string{"landscape must be true or false"}},
-		"two values":         {query(good + "format=A4&format=A5"), 400, []string{"format comes 2 times"}},
-		"secret in a query":  {query(good + "password=secret"), 400, []string{"password", "body of JSON"}},
-		"a bad query":        {query("url=%zz"), 400, []string{"the query"}},
-		"nothing":            {query(""), 400, []string{"url is missing"}},
-		"no address":         {query("url=file:///etc/passwd"), 400, []string{"must be a whole address"}},
-		"no unit":            {query(good + "margin=1"), 400, []string{`margin is "1"`, "2.5cm"}},
-		"too long":           {query(good + "paperWidth=900cm"), 400, []string{"paperWidth", "200in"}},
-		"no format":          {query(good + "format=A9"), 400, []string{`"A9"`, "a4, a5"}},
-		"no scale":           {query(good + "scale=3"), 400, []string{"scale is 3", "0.1 to 2"}},
-		"until":              {query(good + "waitUntil=later"), 400, []string{`"later"`, "networkidle0"}},
-		"two selectors":      {query(good + "wait=a&waitForSelector=b"), 400, []string{"only one"}},
-		"same site":          {body("application/json", "", `{"url":"http://a/","cookies":[{"name":"a","sameSite":"odd"}]}`), 400, []string{`"odd"`, "Lax"}},
-		"cookies for nobody": {body("application/json", "", `{"html":"x","cookies":[{"name":"a"}]}`), 400, []string{"url is missing"}},
-		"no JSON":            {body("application/json", "", `[`), 400, []string{"no JSON object"}},
-		"other body":         {body("application/x-www-form-urlencoded", "", "url=x"), 415, []string{"application/x-www-form-urlencoded", "text/html"}},
-		"large body":         {body("text/html", "", strings.Repeat(" ", bodyBytes+1)), 413, []string{"16777216 bytes"}},
+		"unknown": {query(good + "papre=A4"), 400,
+			[]string{`"papre"`, "paperWidth", "waitForSelector"}},
+		"unknown in JSON": {body("application/json", "", `{"url":"http://a/","papre":1}`), 400,
+			[]string{`"papre"`}},
+		"unknown in cookie": {
+			body("application/json", "", `{"url":"http://a/","cookies":[{"nme":"a"}]}`), 400,
+			[]string{"cookies must be", "sameSite"}},
+		"no number": {query(good + "scale=big"), 400, []string{"scale must be a number"}},
+		"no boolean": {query(good + "landscape=yes"), 400,
+			[]string{"landscape must be true or false"}},
+		"two values": {query(good + "format=A4&format=A5"), 400,
+			[]string{"format comes 2 times"}},
+		"secret in a query": {query(good + "password=secret"), 400,
+			[]string{"password", "body of JSON"}},
+		"a bad query":   {query("url=%zz"), 400, []string{"the query"}},
+		"nothing":       {query(""), 400, []string{"url is missing"}},
+		"no address":    {query("url=file:///etc/passwd"), 400, []string{"must be a whole address"}},
+		"no unit":       {query(good + "margin=1"), 400, []string{`margin is "1"`, "2.5cm"}},
+		"too long":      {query(good + "paperWidth=900cm"), 400, []string{"paperWidth", "200in"}},
+		"no format":     {query(good + "format=A9"), 400, []string{`"A9"`, "a4, a5"}},
+		"no scale":      {query(good + "scale=3"), 400, []string{"scale is 3", "0.1 to 2"}},
+		"until":         {query(good + "waitUntil=later"), 400, []string{`"later"`, "networkidle0"}},
+		"two selectors": {query(good + "wait=a&waitForSelector=b"), 400, []string{"only one"}},
+		"same site": {
+			body("application/json", "", `{"url":"http://a/","cookies":[{"name":"a","sameSite":"odd"}]}`),
+			400, []string{`"odd"`, "Lax"}},
+		"cookies for nobody": {body("application/json", "", `{"html":"x","cookies":[{"name":"a"}]}`), 400,
+			[]string{"url is missing"}},
+		"no JSON": {body("application/json", "", `[`), 400, []string{"no JSON object"}},
+		"other body": {body("application/x-www-form-urlencoded", "", "url=x"), 415,
+			[]string{"application/x-www-form-urlencoded", "text/html"}},
+		"large body": {body("text/html", "", strings.Repeat(" ", bodyBytes+1)), 413,
+			[]string{"16777216 bytes"}},
 	} {
 		var p pdf
 		err := parse(httptest.NewRecorder(), c.request, &p)
@@ -99,7 +116,8 @@ func TestOptionsThatAreWrongAreNamed(t *testing.T) {
 }
 
 func TestPaperIsMeasuredInInches(t *testing.T) {
-	p := paper{Format: "a4", PaperHeight: "254mm", Margin: "1in", MarginLeft: "96px", MarginTop: "5.08cm", HeaderTemplate: "<p>"}
+	p := paper{Format: "a4", PaperHeight: "254mm", Margin: "1in", MarginLeft: "96px",
+		MarginTop: "5.08cm", HeaderTemplate: "<p>"}
 	print, err := p.print()
 	if err != nil {
 		t.Fatal(err)
@@ -107,7 +125,8 @@ func TestPaperIsMeasuredInInches(t *testing.T) {
 	var got page.PrintToPDFParams
 	print(&got)
 	for name, pair := range map[string][2]float64{
-		"width": {got.PaperWidth, 8.27}, "height": {got.PaperHeight, 10}, "top": {*got.MarginTop, 2}, "right": {*got.MarginRight, 1}, "left": {*got.MarginLeft, 1},
+		"width": {got.PaperWidth, 8.27}, "height": {got.PaperHeight, 10}, "top": {*got.MarginTop, 2},
+		"right": {*got.MarginRight, 1}, "left": {*got.MarginLeft, 1},
 	} {
 		if math.Abs(pair[0]-pair[1]) > 1e-9 {
 			t.Errorf("%s is %v, want %v", name, pair[0], pair[1])
@@ -121,15 +140,18 @@ func TestPaperIsMeasuredInInches(t *testing.T) {
 // What a request says of who it is decides whose page it gets.
 func TestARequestWithSecretsHasAnAffinityOfItsOwn(t *testing.T) {
 	of := func(tenant string, v visit) string { return v.affinity(tenant) }
-	a := visit{Cookies: []cookie{{Name: "session", Value: "secret"}}, Headers: map[string]string{"A": "1", "B": "2"}}
+	a := visit{Cookies: []cookie{{Name: "session", Value: "secret"}},
+		Headers: map[string]string{"A": "1", "B": "2"}}
 	key := of("acme", a)
 	if key != of("acme", a) || !strings.HasPrefix(key, "acme#") || strings.Contains(key, "secret") {
 		t.Errorf("the affinity is %q", key)
 	}
 	seen := map[string]int{key: -1}
 	for i, other := range []string{
-		of("acme", visit{}), of("other", a), of("acme", visit{Cookies: a.Cookies}), of("acme", visit{Headers: a.Headers}),
-		of("acme", visit{Username: "u", Password: "secret"}), of("acme", visit{Username: "u", Password: "other"}),
+		of("acme", visit{}), of("other", a), of("acme", visit{Cookies: a.Cookies}),
+		of("acme", visit{Headers: a.Headers}),
+		of("acme", visit{Username: "u", Password: "secret"}),
+		of("acme", visit{Username: "u", Password: "other"}),
 	} {
 		if at, met := seen[other]; met {
 			t.Errorf("%d has the affinity of %d", i, at)
@@ -143,7 +165,8 @@ func TestARequestWithSecretsHasAnAffinityOfItsOwn(t *testing.T) {
 
 func TestDurationsAreLoggedAsPeopleReadThem(t *testing.T) {
 	var log bytes.Buffer
-	newLogger(&log).Info("x", "a", 1234567*time.Microsecond, "b", 349600*time.Microsecond, "c", 41234*time.Nanosecond, "d", 95*time.Second)
+	newLogger(&log).Info("x", "a", 1234567*time.Microsecond, "b", 349600*time.Microsecond, "c",
+		41234*time.Nanosecond, "d", 95*time.Second)
 	if want := `"a":"1.2s","b":"350ms","c":"41µs","d":"1m35s"`; !strings.Contains(log.String(), want) {
 		t.Errorf("%s lacks %s", &log, want)
 	}
@@ -152,13 +175,16 @@ func TestDurationsAreLoggedAsPeopleReadThem(t *testing.T) {
 func TestTheGuardIsNamedForWhatItRefused(t *testing.T) {
 	g := &guard{refused: map[string]time.Time{}}
 	g.note("10.0.0.1:443")
-	failed := loadFailure("https://example.com/", "https://10.0.0.1/x?secret", "net::ERR_TUNNEL_CONNECTION_FAILED")
-	if err := g.explain(failed); !errors.Is(err, errGuard) || !strings.HasPrefix(err.Error(), "https://10.0.0.1/x: ") {
+	failed := loadFailure("https://example.com/", "https://10.0.0.1/x?secret",
+		"net::ERR_TUNNEL_CONNECTION_FAILED")
+	if err := g.explain(failed); !errors.Is(err, errGuard) ||
+		!strings.HasPrefix(err.Error(), "https://10.0.0.1/x: ") {
 		t.Errorf("a tunnel that the guard refused: %v", err)
 	}
 	for _, err := range []error{
 		loadFailure("https://10.0.0.2/", "https://10.0.0.2/", "net::ERR_TUNNEL_CONNECTION_FAILED"),
-		loadFailure("https://10.0.0.1/", "https://10.0.0.1/", "net::ERR_CONNECTION_RESET"), errors.New("net::ERR_TUNNEL_CONNECTION_FAILED"),
+		loadFailure("https://10.0.0.1/", "https://10.0.0.1/", "net::ERR_CONNECTION_RESET"),
+		errors.New("net::ERR_TUNNEL_CONNECTION_FAILED"),
 	} {
 		if got := g.explain(err); got != err {
 			t.Errorf("%v became %v", err, got)

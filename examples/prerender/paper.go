@@ -10,7 +10,8 @@ import (
 	"github.com/chromedp/cdproto/page"
 )
 
-// paper are the options of a PDF. Lengths are numbers with their unit, such as 21cm, 8.5in, 10mm or 96px.
+// paper are the options of a PDF. Lengths are numbers with their unit, such as 21cm, 8.5in, 10mm or
+// 96px.
 type paper struct {
 	Format            string  `json:"format"` // such as A4; the default is Letter
 	PaperWidth        string  `json:"paperWidth"`
@@ -40,7 +41,8 @@ var formats = map[string][2]float64{
 const paperInches = 200
 
 // units are in inches.
-var units = map[string]float64{"in": 1, "cm": 1 / 2.54, "mm": 1 / 25.4, "px": 1. / 96, "pt": 1. / 72}
+var units = map[string]float64{"in": 1, "cm": 1 / 2.54, "mm": 1 / 25.4, "px": 1. / 96,
+	"pt": 1. / 72}
 
 var lengths = regexp.MustCompile(`^(\d+(?:\.\d+)?)(in|cm|mm|px|pt)$`)
 
@@ -51,7 +53,8 @@ func inches(name, text string, into *float64) error {
 	}
 	m := lengths.FindStringSubmatch(text)
 	if m == nil {
-		return badRequest("%s is %.80q: it must be a number with a unit, in, cm, mm, px or pt, such as 2.5cm", name, text)
+		return badRequest("%s is %.80q: it must be a number with a unit, in, cm, mm, px or pt, such as "+
+			"2.5cm", name, text)
 	}
 	number, err := strconv.ParseFloat(m[1], 64)
 	if *into = number * units[m[2]]; err != nil || *into > paperInches {
@@ -66,7 +69,8 @@ func (p *paper) print() (func(*page.PrintToPDFParams), error) {
 	if p.Format != "" {
 		known := false
 		if size, known = formats[strings.ToLower(p.Format)]; !known {
-			return nil, badRequest("format is %.80q: it must be one of %s", p.Format, strings.Join(slices.Sorted(maps.Keys(formats)), ", "))
+			return nil, badRequest("format is %.80q: it must be one of %s", p.Format,
+				strings.Join(slices.Sorted(maps.Keys(formats)), ", "))
 		}
 	}
 	margin := 1 / 2.54
@@ -78,8 +82,10 @@ func (p *paper) print() (func(*page.PrintToPDFParams), error) {
 		name, text string
 		into       *float64
 	}{
-		{"paperWidth", p.PaperWidth, &size[0]}, {"paperHeight", p.PaperHeight, &size[1]}, {"marginTop", p.MarginTop, &top},
-		{"marginRight", p.MarginRight, &right}, {"marginBottom", p.MarginBottom, &bottom}, {"marginLeft", p.MarginLeft, &left},
+		{"paperWidth", p.PaperWidth, &size[0]}, {"paperHeight", p.PaperHeight, &size[1]},
+		{"marginTop", p.MarginTop, &top},
+		{"marginRight", p.MarginRight, &right}, {"marginBottom", p.MarginBottom, &bottom},
+		{"marginLeft", p.MarginLeft, &left},
 	} {
 		if err := inches(length.name, length.text, length.into); err != nil {
 			return nil, err
@@ -88,14 +94,18 @@ func (p *paper) print() (func(*page.PrintToPDFParams), error) {
 	if p.Scale != 0 && (p.Scale < 0.1 || p.Scale > 2) {
 		return nil, badRequest("scale is %v: it must be 0.1 to 2", p.Scale)
 	}
-	background, banner := p.PrintBackground == nil || *p.PrintBackground, p.HeaderTemplate != "" || p.FooterTemplate != ""
+	background, banner := p.PrintBackground == nil || *p.PrintBackground, p.HeaderTemplate != "" ||
+		p.FooterTemplate != ""
 	return func(params *page.PrintToPDFParams) {
 		params.PaperWidth, params.PaperHeight, params.Scale = size[0], size[1], p.Scale
-		params.MarginTop, params.MarginRight, params.MarginBottom, params.MarginLeft = &top, &right, &bottom, &left
-		params.Landscape, params.PrintBackground, params.PreferCSSPageSize = &p.Landscape, &background, &p.PreferCSSPageSize
+		params.MarginTop, params.MarginRight, params.MarginBottom, params.MarginLeft = &top, &right,
+			&bottom, &left
+		params.Landscape, params.PrintBackground, params.PreferCSSPageSize = &p.Landscape, &background,
+			&p.PreferCSSPageSize
 		params.PageRanges, params.DisplayHeaderFooter = p.PageRanges, &banner
 		// The browser puts a default in the place of an empty template.
-		params.HeaderTemplate, params.FooterTemplate = orNothing(p.HeaderTemplate), orNothing(p.FooterTemplate)
+		params.HeaderTemplate, params.FooterTemplate = orNothing(p.HeaderTemplate),
+			orNothing(p.FooterTemplate)
 	}, nil
 }
 

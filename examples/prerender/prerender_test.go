@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"fmt"
@@ -13,12 +12,8 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"os"
-	"os/exec"
-	"path/filepath"
-	"regexp"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 )
@@ -32,8 +27,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// needsBrowser skips a test where nobody asked for a real browser. Where somebody did, one that is missing
-// fails it.
+// needsBrowser skips a test where nobody asked for a real browser. Where somebody did, one that is
+// missing fails it.
 func needsBrowser(t *testing.T) {
 	t.Helper()
 	if os.Getenv("PAGEPOOL_CHROME") == "" {
@@ -98,7 +93,8 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "/redirect":
 		http.Redirect(w, r, r.URL.Query().Get("to"), http.StatusFound)
 	case "/goes":
-		fmt.Fprintf(w, `<p>here<script>onload = () => setTimeout(() => location = %q)</script>`, r.URL.Query().Get("to"))
+		fmt.Fprintf(w, `<p>here<script>onload = () => setTimeout(() => location = %q)</script>`,
+			r.URL.Query().Get("to"))
 	case "/asks":
 		to := r.URL.Query().Get("to")
 		fmt.Fprintf(w, askEverything, to, strings.TrimPrefix(to, "http://"), r.URL.Query().Get("packets"))
@@ -107,7 +103,8 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// askEverything is a page that asks for another place in every way that it knows, and says when it has.
+// askEverything is a page that asks for another place in every way that it knows, and says when it
+// has.
 const askEverything = `<body><script>
 const to = %q, host = %q, packets = %q
 const settled = []
@@ -188,7 +185,8 @@ type answer struct {
 	body   []byte
 }
 
-// get asks a server. It may be called from any goroutine, and reports a server that says nothing as status 0.
+// get asks a server. It may be called from any goroutine, and reports a server that says nothing as
+// status 0.
 func get(t *testing.T, address, tenant string) answer {
 	request, err := http.NewRequest(http.MethodGet, address, nil)
 	if err != nil {
@@ -237,8 +235,10 @@ func TestContractPagesWithScriptAreRendered(t *testing.T) {
 		t.Fatal(err)
 	}
 	size := picture.Bounds().Size()
-	if red, green, blue, _ := picture.At(size.X-10, size.Y-10).RGBA(); red != 0 || green != 0 || blue != 0xffff {
-		t.Errorf("the corner of the screenshot has the colour %x %x %x; the script makes it blue", red, green, blue)
+	if red, green, blue, _ := picture.At(size.X-10, size.Y-10).RGBA(); red != 0 || green != 0 ||
+		blue != 0xffff {
+		t.Errorf("the corner of the screenshot has the colour %x %x %x; the script makes it blue", red,
+			green, blue)
 	}
 	if path := os.Getenv("PRERENDER_SCREENSHOT"); path != "" { // to be looked at
 		if err := os.WriteFile(path, shot.body, 0o644); err != nil {
@@ -255,8 +255,10 @@ func TestContractPrometheusIsToldOfThePoolAndTheProcess(t *testing.T) {
 	get(t, server.URL+"/html?url="+pages.URL+"/visits", "a").want(t, http.StatusOK, "visit 1")
 	told := get(t, server.URL+"/metrics", "")
 	for _, line := range []string{
-		"\npagepool_capacity 2\n", "\npagepool_grants_total{how=\"adoption\"} 1\n", "\npagepool_browser_starts_total 1\n",
-		"\npagepool_wait_seconds_count{outcome=\"granted\"} 1\n", "\npagepool_lease_seconds_count{outcome=\"released\"} 1\n",
+		"\npagepool_capacity 2\n", "\npagepool_grants_total{how=\"adoption\"} 1\n",
+		"\npagepool_browser_starts_total 1\n",
+		"\npagepool_wait_seconds_count{outcome=\"granted\"} 1\n",
+		"\npagepool_lease_seconds_count{outcome=\"released\"} 1\n",
 		"\npagepool_operation_seconds_count{operation=\"launch\",outcome=\"done\"} 1\n",
 		"\nprocess_cpu_seconds_total ", "\ngo_goroutines ",
 	} {
@@ -264,8 +266,9 @@ func TestContractPrometheusIsToldOfThePoolAndTheProcess(t *testing.T) {
 	}
 }
 
-// A request that comes while the tenant's tab is brought back to the standby state gets another tab, whose context
-// is new to the tenant; so it may take a few until one meets what an earlier one left.
+// A request that comes while the tenant's tab is brought back to the standby state gets another
+// tab, whose context is new to the tenant; so it may take a few until one meets what an earlier one
+// left.
 func TestContractTenantsMeetTheirOwnStorageAndNobodyElses(t *testing.T) {
 	server, pages := newServer(t, options{pages: 2}, "127.0.0.1/32"), newSite(t, "127.0.0.1")
 	visit := func(tenant string) string {
@@ -286,7 +289,8 @@ func TestContractTenantsMeetTheirOwnStorageAndNobodyElses(t *testing.T) {
 }
 
 func TestContractAFullQueueIsAnsweredWithRetryAfter(t *testing.T) {
-	server, pages := newServer(t, options{pages: 1, waiting: 1}, "127.0.0.1/32"), newSite(t, "127.0.0.1")
+	server, pages := newServer(t, options{pages: 1, waiting: 1}, "127.0.0.1/32"),
+		newSite(t, "127.0.0.1")
 	answers := make(chan answer)
 	for _, tenant := range []string{"a", "b", "c", "d"} {
 		go func() { answers <- get(t, server.URL+"/html?url="+pages.URL+"/slow", tenant) }()
@@ -306,7 +310,8 @@ func TestContractAFullQueueIsAnsweredWithRetryAfter(t *testing.T) {
 }
 
 func TestContractAPageThatLoopsForEverHarmsOnlyItsOwnRequest(t *testing.T) {
-	server, pages := newServer(t, options{pages: 2, render: 3 * time.Second}, "127.0.0.1/32"), newSite(t, "127.0.0.1")
+	server, pages := newServer(t, options{pages: 2, render: 3 * time.Second}, "127.0.0.1/32"),
+		newSite(t, "127.0.0.1")
 	looping := make(chan answer)
 	go func() { looping <- get(t, server.URL+"/html?url="+pages.URL+"/loop", "a") }()
 	for range 3 {
@@ -321,7 +326,8 @@ func TestOptionsThatBreakTheirRuleAreRefused(t *testing.T) {
 		{pages: 0, waiting: 1, render: 1, timeout: 2}, {pages: 1, waiting: 0, render: 1, timeout: 2},
 		{pages: 1, waiting: 1, render: 0, timeout: 2}, {pages: 1, waiting: 1, render: 2, timeout: 2},
 	} {
-		if _, err := newRenderer(o, slog.New(slog.DiscardHandler)); err == nil || !strings.HasPrefix(err.Error(), "-pages is ") {
+		if _, err := newRenderer(o, slog.New(slog.DiscardHandler)); err == nil ||
+			!strings.HasPrefix(err.Error(), "-pages is ") {
 			t.Errorf("%+v is answered %v", o, err)
 		}
 	}
@@ -329,14 +335,17 @@ func TestOptionsThatBreakTheirRuleAreRefused(t *testing.T) {
 
 func TestContractAddressesThatAreNoPagesAreRefused(t *testing.T) {
 	server := newServer(t, options{})
-	for _, address := range []string{"", "file:///etc/passwd", "FILE:///etc/passwd", "chrome://version", "javascript:1",
-		"data:text/html,x", "view-source:http://127.0.0.1/", "about:blank", "http:///etc/passwd", "//127.0.0.1/"} {
-		get(t, server.URL+"/html?url="+address, "a").want(t, http.StatusBadRequest, "must be a whole address")
+	for _, address := range []string{"", "file:///etc/passwd", "FILE:///etc/passwd",
+		"chrome://version", "javascript:1",
+		"data:text/html,x", "view-source:http://127.0.0.1/", "about:blank", "http:///etc/passwd",
+		"//127.0.0.1/"} {
+		get(t, server.URL+"/html?url="+address, "a").want(t, http.StatusBadRequest,
+			"must be a whole address")
 	}
 }
 
-// Each way to a private place is tried twice: with the place allowed, so that the way is known to lead there, and
-// with it refused.
+// Each way to a private place is tried twice: with the place allowed, so that the way is known to
+// lead there, and with it refused.
 func TestContractPrivateAddressesAreRefusedWhateverTheWay(t *testing.T) {
 	pages, private := newSite(t, "127.0.0.1"), newSite(t, "127.0.0.2")
 	named := strings.Replace(private.URL, "127.0.0.2", "localhost", 1) // it stands for 127.0.0.1
@@ -356,7 +365,8 @@ func TestContractPrivateAddressesAreRefusedWhateverTheWay(t *testing.T) {
 	visit(open, pages.URL+ask).want(t, http.StatusOK, "asked")
 	open.Close()
 	ways := private.seen()
-	for _, way := range []string{"/direct", "/redirected", "/frame", "/image", "/script.js", "/style.css", "/fetch", "/socket", "/beacon"} {
+	for _, way := range []string{"/direct", "/redirected", "/frame", "/image", "/script.js",
+		"/style.css", "/fetch", "/socket", "/beacon"} {
 		if ways[way] == 0 {
 			t.Errorf("%s leads nowhere, also where it may", way)
 		}
@@ -365,9 +375,12 @@ func TestContractPrivateAddressesAreRefusedWhateverTheWay(t *testing.T) {
 	shut := newServer(t, options{}, "127.0.0.1/32")
 	const guarded = "the guard refuses it"
 	visit(shut, private.URL+"/direct").want(t, http.StatusForbidden, guarded)
-	visit(shut, pages.URL+"/redirect?to="+private.URL+"/redirected").want(t, http.StatusForbidden, private.URL+"/redirected: "+guarded)
-	visit(shut, strings.Replace(private.URL, "http:", "https:", 1)).want(t, http.StatusForbidden, guarded)
-	visit(shut, pages.URL+"/redirect?to="+strings.Replace(private.URL, "http:", "https:", 1)).want(t, http.StatusForbidden, guarded)
+	visit(shut, pages.URL+"/redirect?to="+private.URL+"/redirected").want(t, http.StatusForbidden,
+		private.URL+"/redirected: "+guarded)
+	visit(shut, strings.Replace(private.URL, "http:", "https:", 1)).want(t, http.StatusForbidden,
+		guarded)
+	visit(shut, pages.URL+"/redirect?to="+strings.Replace(private.URL, "http:", "https:", 1)).want(t,
+		http.StatusForbidden, guarded)
 	visit(shut, pages.URL+"/redirect?to=file:///etc/passwd").want(t, http.StatusBadGateway, "ERR_")
 	visit(shut, pages.URL+ask).want(t, http.StatusOK, "asked")
 	for way, n := range private.seen() {
@@ -386,98 +399,4 @@ func TestContractPrivateAddressesAreRefusedWhateverTheWay(t *testing.T) {
 	shut = newServer(t, options{}, "127.0.0.2/32")
 	visit(shut, private.URL+"/direct").want(t, http.StatusOK, "private")
 	visit(shut, named+"/named").want(t, http.StatusForbidden, guarded)
-}
-
-// process is the server in a process of its own.
-type process struct {
-	*exec.Cmd
-	address string
-	lines   *bufio.Scanner
-}
-
-// startServer starts one that may visit 127.0.0.1, and waits until it serves.
-func startServer(t *testing.T, args ...string) *process {
-	t.Helper()
-	needsBrowser(t)
-	args = append(args, "-listen", "127.0.0.1:0", "-internal", "127.0.0.1:0", "-allow", "127.0.0.1/32", "-browser", os.Getenv("PAGEPOOL_CHROME_PATH"))
-	if os.Geteuid() == 0 {
-		args = append(args, "-no-sandbox")
-	}
-	p := &process{Cmd: exec.Command(os.Args[0], args...)}
-	p.Env = append(os.Environ(), "PRERENDER_SERVE=1")
-	printed, err := p.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := p.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = p.Process.Kill() })
-	p.lines = bufio.NewScanner(printed)
-	_, rest, _ := strings.Cut(p.until(t, `"msg":"serving"`), `"address":"`)
-	p.address, _, _ = strings.Cut(rest, `"`)
-	return p
-}
-
-// until reads what the server logs, up to a message.
-func (p *process) until(t *testing.T, message string) string {
-	t.Helper()
-	for p.lines.Scan() {
-		if strings.Contains(p.lines.Text(), message) {
-			return p.lines.Text()
-		}
-	}
-	t.Fatalf("the server ended before it said %q", message)
-	return ""
-}
-
-// readOn reads the rest in the background: otherwise the server waits for its reader.
-func (p *process) readOn() {
-	go func() {
-		for p.lines.Scan() {
-		}
-	}()
-}
-
-func TestContractTermFinishesWhatWasBegunAndEnds(t *testing.T) {
-	server := startServer(t, "-notice", "1s", "-internal", "")
-	pages := newSite(t, "127.0.0.1")
-	begun := make(chan answer)
-	go func() { begun <- get(t, "http://"+server.address+"/html?url="+pages.URL+"/slow", "a") }()
-	<-pages.arrived
-	if err := server.Process.Signal(syscall.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	server.until(t, `"msg":"draining"`)
-	server.readOn()
-	get(t, "http://"+server.address+"/ready", "").want(t, http.StatusServiceUnavailable, "draining")
-	close(pages.goOn)
-	(<-begun).want(t, http.StatusOK, "slow")
-	if err := server.Wait(); err != nil {
-		t.Errorf("the server ended with %v", err)
-	}
-}
-
-// Each page that loops has its own request fail, and is to be found in the metrics; all others come back whole.
-func TestContractLoopingPagesHarmNoGoodRequestOfAnotherProcess(t *testing.T) {
-	server := startServer(t, "-render", "4s")
-	server.readOn()
-	program := filepath.Join(t.TempDir(), "load")
-	if said, err := exec.Command("go", "build", "-o", program, "./load").CombinedOutput(); err != nil {
-		t.Fatalf("%v: %s", err, said)
-	}
-	said, err := exec.Command(program, "-server", "http://"+server.address, "-for", "5s", "-wedge", "10").CombinedOutput()
-	t.Logf("%s", said)
-	if err != nil {
-		t.Errorf("the load ended with %v", err)
-	}
-	for _, line := range []string{
-		`good requests  [1-9]`, `good requests that failed  0\n`, `looping requests  [1-9]`, `  504 Gateway Timeout  [1-9]`, `at rest afterwards  yes`,
-		`pagepool_expired_leases_total  [1-9]`, `pagepool_lease_seconds{outcome="expired"}  [1-9]`, `pagepool_rescues_total  [1-9]`,
-		`not counted up: .*pagepool_browser_starts_total`,
-	} {
-		if !regexp.MustCompile("(?m)^" + strings.ReplaceAll(line, "  ", " {2,}")).Match(said) {
-			t.Errorf("the report lacks %s", line)
-		}
-	}
 }

@@ -20,7 +20,8 @@ func TestATenantThatIsTooLongIsTheCallersMistake(t *testing.T) {
 	request.Header.Set("X-Tenant", strings.Repeat("x", tenantBytes+1))
 	answer := httptest.NewRecorder()
 	r.serve(func() job { return &html{} })(answer, request)
-	if answer.Code != http.StatusBadRequest || !strings.Contains(answer.Body.String(), "X-Tenant has 1025 bytes: it may have 1024") {
+	if answer.Code != http.StatusBadRequest ||
+		!strings.Contains(answer.Body.String(), "X-Tenant has 1025 bytes: it may have 1024") {
 		t.Errorf("%d %s", answer.Code, answer.Body)
 	}
 	if log.Len() > 500 {
@@ -40,12 +41,14 @@ func TestOnlyWhatPassesIsToBeTriedAgain(t *testing.T) {
 		again  bool
 	}{
 		{pool.ErrBrowserUnavailable, http.StatusServiceUnavailable, true},
-		{fmt.Errorf("%w: %w", pool.ErrBrowserUnavailable, chrome.ErrCannotStart), http.StatusInternalServerError, false},
+		{fmt.Errorf("%w: %w", pool.ErrBrowserUnavailable, chrome.ErrCannotStart),
+			http.StatusInternalServerError, false},
 		{pool.ErrQueueFull, http.StatusServiceUnavailable, true},
 	} {
 		answer := httptest.NewRecorder()
 		r.refuse(answer, httptest.NewRequest(http.MethodGet, "/html", nil), &visit{}, time.Now(), c.err)
-		if again := answer.Header().Get("Retry-After") != ""; answer.Code != c.status || again != c.again {
+		if again := answer.Header().Get("Retry-After") != ""; answer.Code != c.status ||
+			again != c.again {
 			t.Errorf("%v: %d, Retry-After %v", c.err, answer.Code, again)
 		}
 	}

@@ -67,7 +67,8 @@ type html struct{ visit }
 
 func (h *html) options() *visit { return &h.visit }
 
-// labelOf is what the live page and the log call a job: its address, without what may be secret in it.
+// labelOf is what the live page and the log call a job: its address, without what may be secret in
+// it.
 func labelOf(v *visit) string {
 	address, err := url.Parse(v.URL)
 	if err != nil || v.URL == "" {
@@ -77,9 +78,10 @@ func labelOf(v *visit) string {
 	return strings.ToValidUTF8(label[:min(len(label), 200)], "")
 }
 
-// source is a page as text. Asking the page itself is one step: a node that chromedp has looked up before may be
-// gone when it asks for its text.
-const source = "(document.doctype ? new XMLSerializer().serializeToString(document.doctype) : '') + document.documentElement.outerHTML"
+// source is a page as text. Asking the page itself is one step: a node that chromedp has looked up
+// before may be gone when it asks for its text.
+const source = "(document.doctype ? new XMLSerializer().serializeToString(document.doctype) : " +
+	"'') + document.documentElement.outerHTML"
 
 func (h *html) take(ctx context.Context, page *chrome.Page) (*result, error) {
 	text, err := chrome.Run(ctx, page, chromedp.Evaluate[string](source))
@@ -117,8 +119,8 @@ func (p *pdf) check() (err error) {
 	return errors.Join(p.visit.check(), err)
 }
 
-// take keeps the file on disk, so that the tab is free again before a slow client has all of it, and a large one takes
-// no memory.
+// take keeps the file on disk, so that the tab is free again before a slow client has all of it,
+// and a large one takes no memory.
 func (p *pdf) take(ctx context.Context, page *chrome.Page) (*result, error) {
 	file, err := os.CreateTemp("", "prerender-*.pdf")
 	if err != nil {
@@ -164,14 +166,15 @@ func (r *renderer) serve(newJob func() job) http.HandlerFunc {
 		ctx, cancel := context.WithTimeout(request.Context(), r.timeout)
 		defer cancel()
 		var made *result
-		err = r.pool.Do(ctx, j.options().affinity(tenant(request)), func(ctx context.Context, page *chrome.Page) error {
-			return r.guard.watch(ctx, page, func(ctx context.Context) (err error) {
-				if err = j.options().run(ctx, page, r.guard); err == nil {
-					made, err = j.take(ctx, page)
-				}
-				return err
-			})
-		}, pool.WithMaxLease(r.render), pool.WithLabel(labelOf(j.options())))
+		err = r.pool.Do(ctx, j.options().affinity(tenant(request)),
+			func(ctx context.Context, page *chrome.Page) error {
+				return r.guard.watch(ctx, page, func(ctx context.Context) (err error) {
+					if err = j.options().run(ctx, page, r.guard); err == nil {
+						made, err = j.take(ctx, page)
+					}
+					return err
+				})
+			}, pool.WithMaxLease(r.render), pool.WithLabel(labelOf(j.options())))
 		if made != nil {
 			defer made.Close()
 		}
@@ -185,9 +188,10 @@ func (r *renderer) serve(newJob func() job) http.HandlerFunc {
 	}
 }
 
-// refuse answers a request that came to nothing, and logs it as one line. What is our own doing is worth another try, here
-// or elsewhere.
-func (r *renderer) refuse(w http.ResponseWriter, request *http.Request, v *visit, began time.Time, err error) {
+// refuse answers a request that came to nothing, and logs it as one line. What is our own doing is
+// worth another try, here or elsewhere.
+func (r *renderer) refuse(w http.ResponseWriter, request *http.Request, v *visit, began time.Time,
+	err error) {
 	status := http.StatusBadGateway // the page's own doing
 	var wrong *mistake
 	switch {
@@ -199,14 +203,16 @@ func (r *renderer) refuse(w http.ResponseWriter, request *http.Request, v *visit
 		status = http.StatusForbidden
 	case errors.Is(err, chrome.ErrCannotStart): // the operator's to mend, so later is no better
 		status = http.StatusInternalServerError
-	case errors.Is(err, pool.ErrQueueFull), errors.Is(err, pool.ErrClosed), errors.Is(err, pool.ErrBrowserUnavailable):
+	case errors.Is(err, pool.ErrQueueFull), errors.Is(err, pool.ErrClosed),
+		errors.Is(err, pool.ErrBrowserUnavailable):
 		w.Header().Set("Retry-After", "1")
 		status = http.StatusServiceUnavailable
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, pool.ErrLeaseExpired):
 		status = http.StatusGatewayTimeout
 	}
 	address, _, _ := strings.Cut(cmp.Or(v.URL, request.URL.Query().Get("url")), "?")
-	r.log.Warn("not rendered", "path", request.URL.Path, "tenant", shortened(tenant(request)), "url", address, "status", status,
+	r.log.Warn("not rendered", "path", request.URL.Path, "tenant", shortened(tenant(request)), "url",
+		address, "status", status,
 		"after", time.Since(began), "error", err)
 	http.Error(w, err.Error(), status)
 }

@@ -19,22 +19,26 @@ import (
 	"github.com/pagepool/pagepool/pool/chrome"
 )
 
-// idle are the values of waitUntil, each with the most requests that may be in flight for idleTime; -1: not waited for.
+// idle are the values of waitUntil, each with the most requests that may be in flight for idleTime;
+// -1: not waited for.
 var idle = map[string]int{"": -1, "load": -1, "networkidle0": 0, "networkidle2": 2}
 
 // idleTime is how long the network has to be idle.
 const idleTime = 500 * time.Millisecond
 
-// check finds what is wrong with the options before a tab is taken for them. What only the browser knows, it says later.
+// check finds what is wrong with the options before a tab is taken for them. What only the browser
+// knows, it says later.
 func (v *visit) check() error {
 	if v.URL == "" && v.HTML == "" {
-		return badRequest("url is missing: it must be a whole address that begins with http:// or https://, unless html says what to show")
+		return badRequest("url is missing: it must be a whole address that begins with http:// or " +
+			"https://, unless html says what to show")
 	}
 	if v.URL != "" {
 		// Where it leads to is the guard's concern.
 		u, err := url.Parse(v.URL)
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-			return badRequest("url is %.200q: it must be a whole address that begins with http:// or https://", v.URL)
+			return badRequest("url is %.200q: it must be a whole address that begins with http:// or "+
+				"https://", v.URL)
 		}
 		v.URL = u.String()
 	}
@@ -42,7 +46,8 @@ func (v *visit) check() error {
 		return badRequest("url is missing: cookies and username are for its host")
 	}
 	if _, known := idle[v.WaitUntil]; !known {
-		return badRequest("waitUntil is %.80q: it must be load, networkidle0 or networkidle2", v.WaitUntil)
+		return badRequest("waitUntil is %.80q: it must be load, networkidle0 or networkidle2",
+			v.WaitUntil)
 	}
 	if v.Wait != "" && v.WaitForSelector != "" {
 		return badRequest("wait is short for waitForSelector: only one of them may be given")
@@ -52,27 +57,31 @@ func (v *visit) check() error {
 	}
 	for i, c := range v.Cookies {
 		if _, known := sameSites[strings.ToLower(c.SameSite)]; !known {
-			return badRequest("the sameSite of cookie %d is %.80q: it must be Lax, Strict or None", i, c.SameSite)
+			return badRequest("the sameSite of cookie %d is %.80q: it must be Lax, Strict or None", i,
+				c.SameSite)
 		}
 	}
 	return nil
 }
 
 var sameSites = map[string]http.SameSite{
-	"": 0, "lax": http.SameSiteLaxMode, "strict": http.SameSiteStrictMode, "none": http.SameSiteNoneMode,
+	"": 0, "lax": http.SameSiteLaxMode, "strict": http.SameSiteStrictMode,
+	"none": http.SameSiteNoneMode,
 }
 
 // affinityKey keeps the secrets that it is made of out of an affinity, which logs and dumps show.
 var affinityKey = []byte(rand.Text())
 
-// affinity is whose page a request is for: a tenant's. A request that says who it is, with headers, cookies or a
-// password, has one of its own, which only the same tenant with the same of them has again. So whatever a server
-// makes of them (cookies of its own, what it has cached or logged in to) reaches no other request.
+// affinity is whose page a request is for: a tenant's. A request that says who it is, with headers,
+// cookies or a password, has one of its own, which only the same tenant with the same of them has
+// again. So whatever a server makes of them (cookies of its own, what it has cached or logged in
+// to) reaches no other request.
 func (v *visit) affinity(tenant string) string {
 	if len(v.Headers) == 0 && len(v.Cookies) == 0 && v.Username == "" {
 		return tenant
 	}
-	text, _ := json.Marshal([]any{tenant, v.Headers, v.Cookies, v.Username, v.Password}) // maps are written in order
+	// maps are written in order
+	text, _ := json.Marshal([]any{tenant, v.Headers, v.Cookies, v.Username, v.Password})
 	sum := hmac.New(sha256.New, affinityKey)
 	sum.Write(text)
 	return tenant + "#" + hex.EncodeToString(sum.Sum(nil)[:16])
@@ -91,7 +100,8 @@ func (v *visit) prepare() (actions []chromedp.Action[chromedp.Void]) {
 	if len(v.Cookies) > 0 {
 		var cookies []*http.Cookie
 		for _, c := range v.Cookies {
-			cookies = append(cookies, &http.Cookie{Name: c.Name, Value: c.Value, Domain: c.Domain, Path: c.Path, Secure: c.Secure,
+			cookies = append(cookies, &http.Cookie{Name: c.Name, Value: c.Value, Domain: c.Domain,
+				Path: c.Path, Secure: c.Secure,
 				HttpOnly: c.HTTPOnly, SameSite: sameSites[strings.ToLower(c.SameSite)]})
 		}
 		add(chrome.SetCookies(v.URL, cookies...))
@@ -164,5 +174,6 @@ func (v *visit) show(ctx context.Context, page *chrome.Page, guard *guard) error
 	if guard.marked(response.Headers) {
 		return guard.refusal(response.URL)
 	}
-	return fmt.Errorf("the address was answered with %d %s", response.Status, http.StatusText(int(response.Status)))
+	return fmt.Errorf("the address was answered with %d %s", response.Status,
+		http.StatusText(int(response.Status)))
 }

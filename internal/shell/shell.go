@@ -8,8 +8,8 @@ import "reflect"
 // have such a method by chance.
 type Locked struct{}
 
-// OfLauncher is the one setting of the core that is no field of a pool.Config: the launcher says it, as
-// a pool.FreezeTeller.
+// OfLauncher is the one setting of the core that is no field of a pool.Config: the launcher says
+// it, as a pool.FreezeTeller.
 const OfLauncher = "FreezeAfter"
 
 // Setting returns the field of a *pool.Config that has this name, whichever group it is in. The

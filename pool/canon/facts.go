@@ -35,8 +35,10 @@ func (c *Canon) AddIDs(s *core.Facts) {
 
 // Hash adds everything that the future of a pool depends on, but for who waits.
 func (c *Canon) Hash(s *core.Facts) {
-	c.Add(uint64(s.Phase)<<8 | uint64(s.Capacity)<<16 | Bit(s.Openings.On, 32) | Bit(s.Launches.On, 33) | Bit(s.Idle, 34) |
-		Bit(s.Shrinking, 35) | Bit(s.Contraction != 0, 36) | Bit(s.Launches.Failures > 0, 37) | // whether the next restart is at once
+	c.Add(uint64(s.Phase)<<8 | uint64(s.Capacity)<<16 | Bit(s.Openings.On, 32) | Bit(s.Launches.On,
+		33) | Bit(s.Idle, 34) |
+		// whether the next restart is at once
+		Bit(s.Shrinking, 35) | Bit(s.Contraction != 0, 36) | Bit(s.Launches.Failures > 0, 37) |
 		Bit(s.IdleSince == core.Never, 38)) // whether it shrinks at all
 	if c.Tick > 0 {
 		c.Add(uint64(s.Openings.Failures)<<32 | uint64(s.Launches.Failures)) // how long a pause is
@@ -51,7 +53,8 @@ func (c *Canon) Hash(s *core.Facts) {
 			worn = uint64(b.Tabs)
 		}
 		c.Add(c.Age(b.Since))
-		c.Add(c.Browser(b.ID)<<8 | uint64(b.State) | Bit(b.Unlaunched, 16) | Bit(b.Worn, 17) | Bit(b.AskedAt != core.Never, 18) | worn<<32)
+		c.Add(c.Browser(b.ID)<<8 | uint64(b.State) | Bit(b.Unlaunched, 16) | Bit(b.Worn,
+			17) | Bit(b.AskedAt != core.Never, 18) | worn<<32)
 		if b.Checks {
 			c.hashChecks(s, b)
 		}
@@ -83,7 +86,8 @@ func (c *Canon) Hash(s *core.Facts) {
 				c.Add(1)
 			}
 			if k.Doubts > 0 {
-				c.Add(uint64(min(int(k.Doubts), s.Settings.AffinityDoubt)) | Bit(othersEndWell(s, core.Affinity(a)), 8) | c.Browser(k.DoubtIn)<<16)
+				c.Add(uint64(min(int(k.Doubts), s.Settings.AffinityDoubt)) | Bit(
+					othersEndWell(s, core.Affinity(a)), 8) | c.Browser(k.DoubtIn)<<16)
 			}
 		}
 	}
@@ -105,7 +109,8 @@ func (c *Canon) requestSum(s *core.Facts, q *core.Request) uint64 {
 	var h Hasher
 	h.Add(c.NameOf(uint64(q.ID)))
 	h.Add(c.orders.of(q.Order))
-	h.Add(uint64(q.Affinity) | uint64(q.Class)<<32 | Bit(q.MaxLease > 0, 40) | Bit(q.AdmittedAt == core.Never, 41) | uint64(q.Bypassed)<<48)
+	h.Add(uint64(q.Affinity) | uint64(q.Class)<<32 | Bit(q.MaxLease > 0,
+		40) | Bit(q.AdmittedAt == core.Never, 41) | uint64(q.Bypassed)<<48)
 	h.Add(uint64(uint32(q.Priority)) | roundsLeft(s, q.Rounds)<<32)
 	h.Add(c.Age(q.Arrived))
 	return h.Sum()
@@ -126,9 +131,12 @@ func (c *Canon) callSum(s *core.Facts, q *core.Call) uint64 {
 func (c *Canon) hashContext(s *core.Facts, i int32) {
 	p := &s.Contexts[i]
 	h := c.Context(p.ID, p.Browser)
-	h.Add(uint64(p.Affinity) | uint64(p.State)<<32 | uint64(p.Rung)<<36 | uint64(min(p.Closes, core.ClosesBeforeKill))<<40 |
-		Bit(p.Retained, 44) | Bit(p.AskedAt != core.Never, 45) | Bit(isPrimary(s, i), 46) | Bit(p.Doubtful, 47))
-	h.Add(c.generations.of(uint64(p.Generation)) | Bit(p.Generation > s.LastGeneration, 32)) // which the next one may reach
+	h.Add(uint64(p.Affinity) | uint64(p.State)<<32 | uint64(p.Rung)<<36 | uint64(
+		min(p.Closes, core.ClosesBeforeKill))<<40 |
+		Bit(p.Retained, 44) | Bit(p.AskedAt != core.Never, 45) | Bit(isPrimary(s, i),
+		46) | Bit(p.Doubtful, 47))
+	// which the next one may reach
+	h.Add(c.generations.of(uint64(p.Generation)) | Bit(p.Generation > s.LastGeneration, 32))
 	if orphan(s, i) {
 		h.Add(c.ages.of(uint64(p.Since)))
 	}
@@ -145,15 +153,18 @@ func (c *Canon) hashTab(s *core.Facts, t *core.Tab) {
 	if s.Settings.MaxUses > 0 && s.Settings.MaxUses <= countedUses {
 		uses = t.Uses
 	}
-	e.own.Add(uint64(t.Affinity) | c.generations.of(uint64(t.Generation))<<32 | Bit(t.Generation > s.LastGeneration, 62))
+	e.own.Add(uint64(t.Affinity) | c.generations.of(uint64(t.Generation))<<32 | Bit(t.Generation >
+		s.LastGeneration, 62))
 	e.own.Add(c.stamps.of(t.Stamp))
 	e.own.Add(c.Age(t.Opened.Ended))
 	e.own.Add(c.Age(t.GoodAt))
 	e.own.Add(uint64(t.State) | uint64(t.Class)<<4 | uint64(t.Reason)<<8 | uint64(t.Rung)<<16 |
 		uint64(min(t.Closes, core.ClosesBeforeKill))<<20 | uint64(t.Kill)<<24 |
-		Bit(t.Suspect, 28) | Bit(t.Rescued, 29) | Bit(t.State == core.Resetting && t.Part == core.PartLeave, 30) | Bit(t.AskedAt != core.Never, 31) | Bit(t.Doomed, 32) |
+		Bit(t.Suspect, 28) | Bit(t.Rescued, 29) | Bit(t.State == core.Resetting &&
+		t.Part == core.PartLeave, 30) | Bit(t.AskedAt != core.Never, 31) | Bit(t.Doomed, 32) |
 		Bit(t.State == core.Leased && t.MaxLease > 0, 33) | // whether it can expire
-		Bit(t.Overdue, 34) | Bit(t.Awaiting, 35) | Bit(t.Unopened, 36) | Bit(t.RetireAt < core.Never, 37) | Bit(t.ID == s.Contraction, 38) | Bit(t.Frozen, 39) |
+		Bit(t.Overdue, 34) | Bit(t.Awaiting, 35) | Bit(t.Unopened, 36) | Bit(t.RetireAt < core.Never,
+		37) | Bit(t.ID == s.Contraction, 38) | Bit(t.Frozen, 39) |
 		uint64(uses)<<40)
 	if asked(t) {
 		e.own.Add(askedRank(s, t))
@@ -181,7 +192,8 @@ func sessionHash(s *core.Facts, t *core.Tab) uint64 {
 		since = t.LeasedAt
 	}
 	b := browserOf(s, t.Browser)
-	return 1 | uint64(t.Session)<<1 | uint64(t.Part)<<4 | Bit(t.Retried, 8) | Bit(t.Stuck, 9) | Bit(b != nil && b.ArrivedAt > since, 10)
+	return 1 | uint64(t.Session)<<1 | uint64(t.Part)<<4 | Bit(t.Retried, 8) | Bit(t.Stuck,
+		9) | Bit(b != nil && b.ArrivedAt > since, 10)
 }
 
 // askedRank is how many probes, rescues and resets began before that of a tab: closeOverdue takes
@@ -221,14 +233,19 @@ func Outline(s *core.Facts) uint64 {
 			waiting[q.Class]++
 		}
 	}
-	h.Add(uint64(s.Capacity) | uint64(s.Phase)<<16 | Bit(s.Openings.On, 24) | Bit(s.Launches.On, 25) | Bit(s.Contraction != 0, 26) |
-		uint64(min(waiting[core.Root], roughly))<<32 | uint64(min(waiting[core.Nested], roughly))<<40 | uint64(min(waiting[core.Urgent], roughly))<<44 | uint64(min(len(s.Calls), roughly))<<48)
+	h.Add(uint64(s.Capacity) | uint64(s.Phase)<<16 | Bit(s.Openings.On, 24) | Bit(s.Launches.On,
+		25) | Bit(s.Contraction != 0, 26) |
+		uint64(min(waiting[core.Root], roughly))<<32 | uint64(
+		min(waiting[core.Nested], roughly))<<40 | uint64(min(waiting[core.Urgent], roughly))<<44 | uint64(
+		min(len(s.Calls), roughly))<<48)
 	sum := uint64(0)
 	for i := range s.Tabs {
 		if t := &s.Tabs[i]; t.State != 0 {
 			var one Hasher
-			one.Add(uint64(t.State) | uint64(t.Class)<<4 | uint64(t.Rung)<<8 | uint64(t.Kill)<<12 | Bit(t.Doomed, 16) |
-				Bit(t.Overdue, 17) | Bit(t.Suspect, 18) | Bit(t.Rescued, 19) | Bit(t.Pinned != 0, 20) | Bit(drains(s, t.Browser), 21) |
+			one.Add(uint64(t.State) | uint64(t.Class)<<4 | uint64(t.Rung)<<8 | uint64(t.Kill)<<12 | Bit(
+				t.Doomed, 16) |
+				Bit(t.Overdue, 17) | Bit(t.Suspect, 18) | Bit(t.Rescued, 19) | Bit(t.Pinned != 0,
+				20) | Bit(drains(s, t.Browser), 21) |
 				Bit(isPrimary(s, t.Context), 22))
 			sum += one.Sum()
 		}
@@ -255,13 +272,15 @@ func Outline(s *core.Facts) uint64 {
 func othersEndWell(s *core.Facts, a core.Affinity) bool {
 	k := &s.Affinities[a]
 	b := browserOf(s, k.DoubtIn)
-	return b != nil && (b.GoodOf != a && b.GoodAt > k.DoubtSince || b.GoodOf == a && b.GoodElse > k.DoubtSince)
+	return b != nil && (b.GoodOf != a && b.GoodAt > k.DoubtSince ||
+		b.GoodOf == a && b.GoodElse > k.DoubtSince)
 }
 
 // hashChecks adds what the checks of a browser depend on.
 func (c *Canon) hashChecks(s *core.Facts, b *core.Browser) {
 	e := &b.Evidence
-	c.Add(Bit(s.Check.Browser == b.ID, 0) | Bit(s.Check.Browser != 0, 5) | Bit(b.SickAt != 0, 1) | Bit(e.Several, 2) | Bit(e.Others, 3) |
+	c.Add(Bit(s.Check.Browser == b.ID, 0) | Bit(s.Check.Browser != 0, 5) | Bit(b.SickAt != 0,
+		1) | Bit(e.Several, 2) | Bit(e.Others, 3) |
 		Bit(s.Check.Failed > 0, 4) | uint64(e.First)<<16 | uint64(e.Served)<<32)
 	c.Add(uint64(min(e.Doubts, int32(max(0, s.Settings.BrowserDoubt)))))
 	if c.Tick > 0 {

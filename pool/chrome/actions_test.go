@@ -16,7 +16,9 @@ import (
 )
 
 func TestActionsRefuseBadInputBeforeTheyAskABrowser(t *testing.T) {
-	cookie := func(c http.Cookie) chromedp.Action[chromedp.Void] { return SetCookies("http://example.com", &c) }
+	cookie := func(c http.Cookie) chromedp.Action[chromedp.Void] {
+		return SetCookies("http://example.com", &c)
+	}
 	for name, c := range map[string]struct {
 		action chromedp.Action[chromedp.Void]
 		texts  []string
@@ -180,34 +182,40 @@ func TestErrorsOfARunSayWhatWasAskedLast(t *testing.T) {
 		ask   func(a *asked, w *watch)
 	}{
 		"chrome: context deadline exceeded": {true, late, func(a *asked, _ *watch) {}},
-		`chrome: the page did not answer a query for "#a": context deadline exceeded`: {true, late, func(a *asked, _ *watch) {
-			ask(a, "DOM.performSearch", `{"query":"#a"}`)
-		}},
+		`chrome: the page did not answer a query for "#a": context deadline exceeded`: {true, late,
+			func(a *asked, _ *watch) {
+				ask(a, "DOM.performSearch", `{"query":"#a"}`)
+			}},
 		`chrome: nothing matches "#b": context deadline exceeded`: {true, late, func(a *asked, _ *watch) {
 			answer(a, ask(a, "DOM.performSearch", `{"query":"#b"}`), `{"searchId":"1","resultCount":0}`)
 			ask(a, "DOM.discardSearchResults", `{"searchId":"1"}`)
 			ask(a, "DOM.performSearch", `{"query":"#b"}`) // the next try
 		}},
-		`chrome: the page did not answer Page.printToPDF: context deadline exceeded`: {true, late, func(a *asked, _ *watch) {
-			answer(a, ask(a, "DOM.querySelector", `{"nodeId":1,"selector":"#c"}`), `{"nodeId":7}`)
-			ask(a, "Page.printToPDF", `{}`)
-		}},
-		"chrome: context deadline exceeded, with another Run": {true, errors.New("context deadline exceeded, with another Run"), func(a *asked, w *watch) {
-			answer(a, ask(a, "DOM.querySelector", `{"nodeId":1,"selector":"#d"}`), `{"nodeId":0}`)
-			a.begin()
-		}},
-		"chrome: context deadline exceeded, within another Run": {true, errors.New("context deadline exceeded, within another Run"), func(a *asked, w *watch) {
-			*w = a.begin()
-			answer(a, ask(a, "DOM.querySelector", `{"nodeId":1,"selector":"#d"}`), `{"nodeId":0}`)
-		}},
-		"chrome: context deadline exceeded, from before": {true, errors.New("context deadline exceeded, from before"), func(a *asked, w *watch) {
-			answer(a, ask(a, "DOM.querySelector", `{"nodeId":1,"selector":"#e"}`), `{"nodeId":0}`)
-			a.running = 0
-			*w = a.begin()
-		}},
-		"chrome: go to http://a/: page load error net::ERR_X": {false, &chromedp.LoadError{ErrorText: "net::ERR_X"}, func(a *asked, _ *watch) {
-			answer(a, ask(a, "Page.navigate", `{"url":"http://a/"}`), `{}`)
-		}},
+		`chrome: the page did not answer Page.printToPDF: context deadline exceeded`: {true, late,
+			func(a *asked, _ *watch) {
+				answer(a, ask(a, "DOM.querySelector", `{"nodeId":1,"selector":"#c"}`), `{"nodeId":7}`)
+				ask(a, "Page.printToPDF", `{}`)
+			}},
+		"chrome: context deadline exceeded, with another Run": {true,
+			errors.New("context deadline exceeded, with another Run"), func(a *asked, w *watch) {
+				answer(a, ask(a, "DOM.querySelector", `{"nodeId":1,"selector":"#d"}`), `{"nodeId":0}`)
+				a.begin()
+			}},
+		"chrome: context deadline exceeded, within another Run": {true,
+			errors.New("context deadline exceeded, within another Run"), func(a *asked, w *watch) {
+				*w = a.begin()
+				answer(a, ask(a, "DOM.querySelector", `{"nodeId":1,"selector":"#d"}`), `{"nodeId":0}`)
+			}},
+		"chrome: context deadline exceeded, from before": {true,
+			errors.New("context deadline exceeded, from before"), func(a *asked, w *watch) {
+				answer(a, ask(a, "DOM.querySelector", `{"nodeId":1,"selector":"#e"}`), `{"nodeId":0}`)
+				a.running = 0
+				*w = a.begin()
+			}},
+		"chrome: go to http://a/: page load error net::ERR_X": {false,
+			&chromedp.LoadError{ErrorText: "net::ERR_X"}, func(a *asked, _ *watch) {
+				answer(a, ask(a, "Page.navigate", `{"url":"http://a/"}`), `{}`)
+			}},
 		"a holder's own": {false, errors.New("a holder's own"), func(a *asked, _ *watch) {
 			answer(a, ask(a, "DOM.querySelector", `{"nodeId":1,"selector":"#f"}`), `{"nodeId":0}`)
 		}},

@@ -94,7 +94,8 @@ func TestLineAnswersChromedpsFirstCommandsAndHandsOutNoEventMeanwhile(t *testing
 			t.Fatal(err)
 		}
 	}
-	for _, want := range []cdproto.MethodType{"Log.enable", "CSS.enable", "CSS.getComputedStyleForNode"} {
+	for _, want := range []cdproto.MethodType{"Log.enable", "CSS.enable",
+		"CSS.getComputedStyleForNode"} {
 		if msg := s.hear(); msg.Method != want {
 			t.Errorf("the browser heard %s, want %s", msg.Method, want)
 		}

@@ -9,11 +9,12 @@ import (
 	"github.com/chromedp/cdproto/target"
 )
 
-// maxAnswer is MaxAnswer's default, and the longest message that is no answer to a holder's command. It is
-// what Chrome itself sends over a WebSocket.
+// maxAnswer is MaxAnswer's default, and the longest message that is no answer to a holder's
+// command. It is what Chrome itself sends over a WebSocket.
 const maxAnswer = 256 << 20
 
-// bound is how long messages may be. Of what a page says unasked only talkLongest is read. What the driver itself has asked for is bound by maxAnswer at least.
+// bound is how long messages may be. Of what a page says unasked only talkLongest is read. What the
+// driver itself has asked for is bound by maxAnswer at least.
 func (w *wire) bound() bound {
 	return bound{most: min(w.maxAnswer, talkLongest), of: func(begin []byte) int64 {
 		if id, ok := answerID(begin); ok {

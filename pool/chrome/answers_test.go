@@ -51,15 +51,18 @@ func TestOnlyAnswersToHoldersAreBoundByMaxAnswer(t *testing.T) {
 	go func() {
 		s.say(`{"id":%d,"result":{"targetInfos":[],"x":%q}}`, s.hear().ID, strings.Repeat("x", 1000))
 	}()
-	if _, err := call(context.Background(), s.wire, "", target.GetTargets, target.GetTargetsParams{}); err != nil {
+	if _, err := call(context.Background(), s.wire, "", target.GetTargets,
+		target.GetTargetsParams{}); err != nil {
 		t.Errorf("the driver's own: %v", err)
 	}
-	s.say(`{"method":"Page.frameNavigated","params":{"x":%q},"sessionId":"s"}`, strings.Repeat("x", 1000))
+	s.say(`{"method":"Page.frameNavigated","params":{"x":%q},"sessionId":"s"}`,
+		strings.Repeat("x", 1000))
 	if msg := s.read(l); msg.Method != "Page.frameNavigated" || len(msg.Params) < 1000 {
 		t.Errorf("an event: %v", msg)
 	}
 	// One that is too long all the same is a loss, which the end of the lease logs.
-	large := newOversized([]byte(`{"method":"Page.frameNavigated","params":{}`), []byte(`,"sessionId":"s"}`))
+	large := newOversized([]byte(`{"method":"Page.frameNavigated","params":{}`),
+		[]byte(`,"sessionId":"s"}`))
 	s.wire.tooLong(large)
 	if _, damaged := l.losses(); !damaged {
 		t.Error("an event that was dropped is no loss")

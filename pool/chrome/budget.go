@@ -16,12 +16,12 @@ import (
 	"github.com/chromedp/cdproto/target"
 )
 
-// What a page sends unasked, by the domains that the driver enables for chromedp and for itself, has
-// a budget for each session and domain. It refills all the time, and full it lets a burst through. The pump looks at the ends of a message and
-// drops what is beyond the budget before it is decoded. It also cuts the page off at the source: the
-// domain is disabled for this document, if chromedp can do without it, and otherwise the page is
-// closed. What a holder asks for by other commands (a screencast, a heap snapshot, requests that are
-// paused, a binding) is not counted.
+// What a page sends unasked, by the domains that the driver enables for chromedp and for itself,
+// has a budget for each session and domain. It refills all the time, and full it lets a burst
+// through. The pump looks at the ends of a message and drops what is beyond the budget before it is
+// decoded. It also cuts the page off at the source: the domain is disabled for this document, if
+// chromedp can do without it, and otherwise the page is closed. What a holder asks for by other
+// commands (a screencast, a heap snapshot, requests that are paused, a binding) is not counted.
 
 const (
 	// budgetMessages is more than a page of 1,000 requests or of 500 frames sends in a second, and
@@ -30,10 +30,10 @@ const (
 	// talkBudget is more bytes than pages sent that did not mean to flood: each image with a data:
 	// address is in the news of its request. Dropped unread they cost the pump some 20 ms.
 	talkBudget = 32 << 20
-	// addressBudget is the budget of the domains whose news is made of addresses, and addressRefill what
-	// comes back of it in a second. An address may have 2 MB, a navigation tells of it four times, and
-	// a page of 1,000 frames sends 1 MB in all. A message of 2 MB costs the pump 10 ms and the browser's
-	// main thread much more, so a page that sends one in each second is a flood.
+	// addressBudget is the budget of the domains whose news is made of addresses, and addressRefill
+	// what comes back of it in a second. An address may have 2 MB, a navigation tells of it four
+	// times, and a page of 1,000 frames sends 1 MB in all. A message of 2 MB costs the pump 10 ms and
+	// the browser's main thread much more, so a page that sends one in each second is a flood.
 	addressBudget, addressRefill = 8 << 20, 256 << 10
 	// talkLongest is the longest message of the talk that is read to its end: a line drops what is
 	// longer in any case.
@@ -61,12 +61,15 @@ var spending = [spenders]struct {
 	bytes, refill   int // of the budget, and of what comes back in a second
 	disable, enable func(*wire, target.SessionID, func(*cdproto.Message))
 }{
-	spendsRuntime: {"Runtime", talkBudget, talkBudget, sender(runtime.CommandDisable), sender(runtime.CommandEnable)},
-	spendsLog:     {"Log", talkBudget, talkBudget, sender(log.CommandDisable), sender(log.CommandEnable)},
-	spendsNetwork: {"Network", talkBudget, talkBudget, sender(network.CommandDisable), sender(network.CommandEnable)},
-	spendsDOM:     {name: "DOM", bytes: talkBudget, refill: talkBudget},
-	spendsPage:    {name: "Page", bytes: addressBudget, refill: addressRefill},
-	spendsTarget:  {name: "Target", bytes: addressBudget, refill: addressRefill},
+	spendsRuntime: {"Runtime", talkBudget, talkBudget, sender(runtime.CommandDisable),
+		sender(runtime.CommandEnable)},
+	spendsLog: {"Log", talkBudget, talkBudget, sender(log.CommandDisable),
+		sender(log.CommandEnable)},
+	spendsNetwork: {"Network", talkBudget, talkBudget, sender(network.CommandDisable),
+		sender(network.CommandEnable)},
+	spendsDOM:    {name: "DOM", bytes: talkBudget, refill: talkBudget},
+	spendsPage:   {name: "Page", bytes: addressBudget, refill: addressRefill},
+	spendsTarget: {name: "Target", bytes: addressBudget, refill: addressRefill},
 }
 
 func sender(method string) func(*wire, target.SessionID, func(*cdproto.Message)) {
@@ -239,8 +242,8 @@ type hushed struct {
 }
 
 // cutOff disables a domain of a session until the session's next document. It reports whether that
-// can end the flood: not where the domain was disabled before and goes on, nor where it has settings
-// that would be lost, for the second time.
+// can end the flood: not where the domain was disabled before and goes on, nor where it has
+// settings that would be lost, for the second time.
 func (l *line) cutOff(session target.SessionID, of spender, says string) bool {
 	if spending[of].disable == nil {
 		return false
@@ -321,8 +324,8 @@ func configures(method string) bool {
 	return false
 }
 
-// hearNetwork enables the domain Network again before a navigation of the holder's, whose response he
-// may wait for.
+// hearNetwork enables the domain Network again before a navigation of the holder's, whose response
+// he may wait for.
 func (l *line) hearNetwork(session target.SessionID, method string) {
 	switch method {
 	case page.CommandNavigate, page.CommandReload, page.CommandNavigateToHistoryEntry:
@@ -401,7 +404,8 @@ func (t *tab) flooded(says string) {
 	if t.life.Err() != nil {
 		return
 	}
-	go t.b.log.Warn("page closed that floods", "target", t.id, "error", says) // whose handler may block
+	// whose handler may block
+	go t.b.log.Warn("page closed that floods", "target", t.id, "error", says)
 	t.over(fmt.Errorf("%w: %s", ErrPageClosed, says))
 	post(t.b.wire, "", target.CloseTarget, target.CloseTargetParams{TargetID: t.id})
 }

@@ -12,7 +12,8 @@ import (
 // flood says what a page sends until the budget of a domain is spent, and one message more.
 func (s *stub) flood(method string, bytes int) {
 	s.Helper()
-	text := `{"method":"` + method + `","params":{"x":"` + strings.Repeat("x", bytes) + `"},"sessionId":"s"}`
+	text := `{"method":"` + method + `","params":{"x":"` + strings.Repeat("x", bytes) +
+		`"},"sessionId":"s"}`
 	most := spending[spends([]byte(method))].bytes
 	for sent := 0; sent <= most; sent += len(text) {
 		s.say("%s", text)
@@ -33,7 +34,8 @@ func TestTalkBeyondTheBudgetIsCutOffUntilTheNextDocument(t *testing.T) {
 			s.flood(method, 1<<20)
 			off := s.hear()
 			if want := cdproto.MethodType(domain + ".disable"); off.Method != want || off.SessionID != "s" {
-				t.Fatalf("beyond the budget the browser was told %s on session %q; want %s", off.Method, off.SessionID, want)
+				t.Fatalf("beyond the budget the browser was told %s on session %q; want %s", off.Method,
+					off.SessionID, want)
 			}
 			s.say(`{"id":%d,"result":{},"sessionId":"s"}`, off.ID)
 			if err := l.deaf(l.deafened()); (err != nil) != (domain == "Network") {

@@ -128,7 +128,8 @@ func (b *browser) checkPart(ctx context.Context, i int) error {
 	return nil
 }
 
-// killHelper kills the process that does the work of a part, and returns its id. Chrome restarts it.
+// killHelper kills the process that does the work of a part, and returns its id. Chrome restarts
+// it.
 func (b *browser) killHelper(ctx context.Context, i int) (int, error) {
 	p := parts[i]
 	if b.process == nil {

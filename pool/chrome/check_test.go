@@ -22,10 +22,13 @@ func TestWorkIsTriedAgainUntilItIsDone(t *testing.T) {
 	}{
 		{"at once", []time.Duration{time.Millisecond}, nil, time.Millisecond, nil},
 		{"slowly", []time.Duration{1900 * time.Millisecond}, nil, 1900 * time.Millisecond, nil},
-		{"after an error", []time.Duration{0, time.Millisecond}, []bool{true}, 501 * time.Millisecond, nil},
-		{"after a call that was lost", []time.Duration{never, time.Millisecond}, nil, 501 * time.Millisecond, nil},
+		{"after an error", []time.Duration{0, time.Millisecond}, []bool{true}, 501 * time.Millisecond,
+			nil},
+		{"after a call that was lost", []time.Duration{never, time.Millisecond}, nil,
+			501 * time.Millisecond, nil},
 		{"never", nil, nil, partTimeout, errSilent},
-		{"never but for errors", make([]time.Duration, 4), []bool{true, true, true, true}, partTimeout, refused},
+		{"never but for errors", make([]time.Duration, 4), []bool{true, true, true, true}, partTimeout,
+			refused},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			began, tries := time.Now(), atomic.Int32{}
@@ -59,7 +62,10 @@ func TestWorkEndsWithItsCaller(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		began := time.Now()
-		err := answered(ctx, partTimeout, func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() })
+		err := answered(ctx, partTimeout, func(ctx context.Context) error {
+			<-ctx.Done()
+			return ctx.Err()
+		})
 		if took := time.Since(began); took != time.Second || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%v after %v", err, took)
 		}

@@ -87,7 +87,8 @@ func TestALaunchKnowsWhichCausesPass(t *testing.T) {
 		"Too many open files": false,
 	} {
 		path := filepath.Join(t.TempDir(), "browser")
-		if err := os.WriteFile(path, []byte("#!/bin/sh\necho '"+printed+"' >&2\nexit 3\n"), 0o700); err != nil {
+		if err := os.WriteFile(path, []byte("#!/bin/sh\necho '"+printed+"' >&2\nexit 3\n"), 0o700); err !=
+			nil {
 			t.Fatal(err)
 		}
 		_, err := Launcher{ExecPath: path}.Launch(context.Background())

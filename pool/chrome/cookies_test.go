@@ -127,10 +127,12 @@ func TestCookiesThatAreTooLongAreNotKept(t *testing.T) {
 	for _, length := range []int{10, keptMost} {
 		done := c.keepCookies()
 		asked := s.hear()
-		if asked.Method != storage.CommandGetCookies || !strings.Contains(string(asked.Params), `"browserContextId":"c"`) {
+		if asked.Method != storage.CommandGetCookies ||
+			!strings.Contains(string(asked.Params), `"browserContextId":"c"`) {
 			t.Fatalf("the browser is asked %s %s", asked.Method, asked.Params)
 		}
-		s.say(`{"id":%d,"result":{"cookies":[{"name":%q,"value":%q}]}}`, asked.ID, fmt.Sprint(length), strings.Repeat("x", length))
+		s.say(`{"id":%d,"result":{"cookies":[{"name":%q,"value":%q}]}}`, asked.ID, fmt.Sprint(length),
+			strings.Repeat("x", length))
 		<-done
 	}
 	store.has(t, "a", store.launch(), "10")
@@ -147,7 +149,8 @@ func TestCookiesThatTheBrowserRefusesCostNoOthers(t *testing.T) {
 	for i := range 4 {
 		asked := s.hear()
 		var set storage.SetCookiesParams
-		if err := decode(asked.Params, &set); err != nil || asked.Method != storage.CommandSetCookies || set.BrowserContextID != "c" {
+		if err := decode(asked.Params, &set); err != nil || asked.Method != storage.CommandSetCookies ||
+			set.BrowserContextID != "c" {
 			t.Fatalf("the browser is asked %s %s: %v", asked.Method, asked.Params, err)
 		}
 		if i == 0 && len(set.Cookies) != 3 || i > 0 && len(set.Cookies) != 1 {
@@ -167,15 +170,18 @@ func TestCookiesThatTheBrowserRefusesCostNoOthers(t *testing.T) {
 
 func TestKeepCookiesNeedsContextsThatKeepThem(t *testing.T) {
 	for want, cfg := range map[string]pool.Config{
-		"KeepCookies is set: it needs ClearStorage off":                   {Reset: true},
-		"KeepCookies is set: it needs pool.Config.More.AllowReassign off": {More: pool.More{AllowReassign: true}},
+		"KeepCookies is set: it needs ClearStorage off": {Reset: true},
+		"KeepCookies is set: it needs pool.Config.More.AllowReassign off": {
+			More: pool.More{AllowReassign: true}},
 	} {
 		o := Options{KeepCookies: new(CookieStore), ClearStorage: cfg.Reset}
-		if _, err := o.configure("Launcher", cfg, nil); err == nil || !strings.Contains(err.Error(), "chrome: Launcher."+want) {
+		if _, err := o.configure("Launcher", cfg, nil); err == nil ||
+			!strings.Contains(err.Error(), "chrome: Launcher."+want) {
 			t.Errorf("the error is %v, and should say %q", err, want)
 		}
 	}
-	if _, err := (Options{KeepCookies: new(CookieStore)}).configure("Launcher", pool.Config{Reset: true}, nil); err != nil {
+	if _, err := (Options{KeepCookies: new(CookieStore)}).configure("Launcher",
+		pool.Config{Reset: true}, nil); err != nil {
 		t.Error(err)
 	}
 }

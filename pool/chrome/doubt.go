@@ -67,7 +67,8 @@ func (t *tab) LeaseSuspect(shell.Locked) func(context.Context) pool.Diagnosis {
 			d.Problems = append(d.Problems, p.String())
 		}
 		for _, r := range requests(flights) {
-			d.Requests = append(d.Requests, pool.RequestInFlight{What: discreet(r.String()), For: began.Sub(r.Since)})
+			d.Requests = append(d.Requests,
+				pool.RequestInFlight{What: discreet(r.String()), For: began.Sub(r.Since)})
 		}
 		answered := make(chan struct{})
 		go func() {
@@ -76,7 +77,8 @@ func (t *tab) LeaseSuspect(shell.Locked) func(context.Context) pool.Diagnosis {
 			refused := (*cdproto.Error)(nil)
 			// An answer may come right behind the end of the look. That one the rescue has brought
 			// about.
-			d.Answered, d.After = looking.Err() == nil && (err == nil || errors.As(err, &refused)), time.Since(began)
+			d.Answered, d.After = looking.Err() == nil &&
+				(err == nil || errors.As(err, &refused)), time.Since(began)
 			away()
 		}()
 		grace := time.NewTimer(answerGrace)
@@ -87,7 +89,8 @@ func (t *tab) LeaseSuspect(shell.Locked) func(context.Context) pool.Diagnosis {
 		case <-grace.C:
 		}
 		calls := t.sample(ctx, looking, away)
-		defer time.AfterFunc(lookMost, away).Stop() // where nothing could be recorded, an answer is waited for all the same
+		// where nothing could be recorded, an answer is waited for all the same
+		defer time.AfterFunc(lookMost, away).Stop()
 		<-answered
 		d.Stack = calls
 		return d

@@ -16,7 +16,8 @@ import (
 
 // doubted is a tab of a browser without a process, in session "s".
 func (s *stub) doubted() *tab {
-	return &tab{b: &browser{wire: s.wire}, id: "p", nav: newNavigations("p"), session: "s", life: s.Context()}
+	return &tab{b: &browser{wire: s.wire}, id: "p", nav: newNavigations("p"), session: "s",
+		life: s.Context()}
 }
 
 // asked checks that the next command is this one, and returns its number.
@@ -96,7 +97,8 @@ func TestDoubtAsksAgainWhereTheBrowserRecordsATraceAlready(t *testing.T) {
 	go func() { begun <- b.record(t.Context(), target.SessionID("s")) }()
 	s.say(`{"id":%d,"error":{"code":-32000,"message":"Tracing has already been started (possibly in another tab)."}}`, s.asked("Tracing.start"))
 	again := s.hear()
-	if !strings.Contains(string(again.Params), `"includedCategories":["disabled-by-default-v8.cpu_profiler","-*"]`) {
+	if !strings.Contains(string(again.Params),
+		`"includedCategories":["disabled-by-default-v8.cpu_profiler","-*"]`) {
 		t.Errorf("the second command is %s with %s", again.Method, again.Params)
 	}
 	s.say(`{"id":%d,"result":{}}`, again.ID)

@@ -61,14 +61,16 @@ func ExampleInputError() {
 		_, err := action(context.Background(), nil)
 		fmt.Println(err)
 	}
-	fmt.Println(explain(&chrome.WaitError{What: `nothing visible matches "#ready"`, Err: context.DeadlineExceeded}))
+	fmt.Println(explain(&chrome.WaitError{What: `nothing visible matches "#ready"`,
+		Err: context.DeadlineExceeded}))
 	// Output:
 	// chrome: header is "Host": the browser sets it by itself
 	// chrome: selector is "": it must not be empty
 	// missing: nothing visible matches "#ready"
 }
 
-// HTML from a string is shown like a page of a server: relative addresses, cookies and storage are those of its address.
+// HTML from a string is shown like a page of a server: relative addresses, cookies and storage are
+// those of its address.
 func ExampleSetContentAt() {
 	picture := func(ctx context.Context, page *chrome.Page, html string) ([]byte, error) {
 		if err := page.Run(ctx, chrome.SetContentAt("https://example.com/invoices/7", html)); err != nil {

@@ -14,8 +14,8 @@ import (
 	"github.com/pagepool/pagepool/pool/pooltest"
 )
 
-// Service renders addresses for tenants. It is written for any page, so its tests need no browser: what it
-// does to a page is a func, which drives chromedp in production and a fake page in a test.
+// Service renders addresses for tenants. It is written for any page, so its tests need no browser:
+// what it does to a page is a func, which drives chromedp in production and a fake page in a test.
 type Service[P any] struct {
 	Pool  *pool.Pool[P]
 	Visit func(ctx context.Context, page P, address string) (string, error)
@@ -56,7 +56,8 @@ func TestShellAServiceIsTestedWithoutABrowser(t *testing.T) {
 		p, _ := pool.New(browser, pool.Config{MaxPages: 1})
 		defer p.Close(context.Background())
 		service := Service[*pooltest.Page]{Pool: p, Visit: browser.Visit}
-		if _, err := service.Render(t.Context(), "tenant-7", "/slow"); !errors.Is(err, pool.ErrLeaseExpired) {
+		if _, err := service.Render(t.Context(), "tenant-7", "/slow"); !errors.Is(err,
+			pool.ErrLeaseExpired) {
 			t.Error(err)
 		}
 	})

@@ -36,7 +36,8 @@ func Example_lease() {
 			return err // errors.Is: context.DeadlineExceeded, pool.ErrClosed, pool.ErrBrowserUnavailable
 		}
 		defer lease.Release()
-		title, err := chromedp.Run(lease.Context(), chromedp.Title()) // ends with the lease; its cause says why
+		// ends with the lease; its cause says why
+		title, err := chromedp.Run(lease.Context(), chromedp.Title())
 		fmt.Println(title)
 		return err
 	}
@@ -45,7 +46,8 @@ func Example_lease() {
 
 // HTML returns what a page has become once its scripts have made it ready.
 func Example_html() {
-	html := func(ctx context.Context, p *pool.Pool[*chrome.Page], tenant, url string) (html string, err error) {
+	html := func(ctx context.Context, p *pool.Pool[*chrome.Page], tenant, url string) (html string,
+		err error) {
 		err = p.Do(ctx, tenant, func(ctx context.Context, page *chrome.Page) error {
 			if err := page.Run(ctx, chromedp.Navigate(url), chromedp.WaitVisible("#ready")); err != nil {
 				return err
@@ -60,12 +62,14 @@ func Example_html() {
 
 // PDF prints a page on A4, with its backgrounds.
 func Example_pdf() {
-	pdf := func(ctx context.Context, p *pool.Pool[*chrome.Page], tenant, url string) (file []byte, err error) {
+	pdf := func(ctx context.Context, p *pool.Pool[*chrome.Page], tenant, url string) (file []byte,
+		err error) {
 		err = p.Do(ctx, tenant, func(ctx context.Context, page *chrome.Page) error {
 			if err := page.Run(ctx, chromedp.Navigate(url)); err != nil {
 				return err
 			}
-			file, err = chrome.Run(ctx, page, chromedp.PrintToPDF(chromedp.PDFPaper(chromedp.PaperA4), chromedp.PDFPrintBackground()))
+			file, err = chrome.Run(ctx, page,
+				chromedp.PrintToPDF(chromedp.PDFPaper(chromedp.PaperA4), chromedp.PDFPrintBackground()))
 			return err
 		})
 		return file, err
@@ -73,10 +77,11 @@ func Example_pdf() {
 	_ = pdf
 }
 
-// Screenshot takes a picture of all of a page, as a PNG, and says why where it cannot: what the page
-// has written on its console as an error, and which of its requests have failed.
+// Screenshot takes a picture of all of a page, as a PNG, and says why where it cannot: what the
+// page has written on its console as an error, and which of its requests have failed.
 func Example_screenshot() {
-	screenshot := func(ctx context.Context, p *pool.Pool[*chrome.Page], tenant, url string) (png []byte, err error) {
+	screenshot := func(ctx context.Context, p *pool.Pool[*chrome.Page], tenant,
+		url string) (png []byte, err error) {
 		err = p.Do(ctx, tenant, func(ctx context.Context, page *chrome.Page) error {
 			if err := page.Run(ctx, chromedp.Navigate(url), chromedp.WaitVisible("#ready")); err != nil {
 				return fmt.Errorf("%w; the page said: %v", err, page.Diagnostics().Problems)

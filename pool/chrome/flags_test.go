@@ -73,7 +73,8 @@ func TestArgsOfTheLauncherAreRefusedAllAtOnce(t *testing.T) {
 	if err == nil {
 		t.Fatal("launched")
 	}
-	for _, want := range []string{"TempDir", "set NoSandbox", `"lang=de"`, `"--" is not`, "Headful", "its own pipe"} {
+	for _, want := range []string{"TempDir", "set NoSandbox", `"lang=de"`, `"--" is not`, "Headful",
+		"its own pipe"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is missing in: %v", want, err)
 		}
@@ -113,7 +114,8 @@ func TestExecutableIsTheProgramBehindADistributionsScript(t *testing.T) {
 		"lib/chromium/headless-shell", "\x7fELF",
 	)
 	alone, binary := write("bin/google-chrome", "#!/bin/sh\n"), write("bin/chrome", "\x7fELF")
-	for path, want := range map[string]string{wrapped: program, shell: shellProgram, alone: alone, binary: binary} {
+	for path, want := range map[string]string{wrapped: program, shell: shellProgram, alone: alone,
+		binary: binary} {
 		if got := unwrapped(path, filepath.Join(folder, "lib")); got != want {
 			t.Errorf("unwrapped(%s) = %s; want %s", path, got, want)
 		}
@@ -129,7 +131,8 @@ func TestLaunchSaysWhyTheBrowserDidNotStart(t *testing.T) {
 	} {
 		folder := t.TempDir()
 		path := filepath.Join(folder, "browser")
-		if err := os.WriteFile(path, []byte("#!/bin/sh\necho '"+says+"' >&2\nexit 3\n"), 0o700); err != nil {
+		if err := os.WriteFile(path, []byte("#!/bin/sh\necho '"+says+"' >&2\nexit 3\n"), 0o700); err !=
+			nil {
 			t.Fatal(err)
 		}
 		_, err := Launcher{ExecPath: path, TempDir: folder}.Launch(context.Background())
@@ -144,11 +147,13 @@ func TestLaunchSaysWhyTheBrowserDidNotStart(t *testing.T) {
 
 func TestLaunchSaysWhatSpeaksSomethingElse(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "browser")
-	if err := os.WriteFile(path, []byte("#!/bin/sh\nprintf 'hello\\0' >&4\nsleep 100\n"), 0o700); err != nil {
+	if err := os.WriteFile(path, []byte("#!/bin/sh\nprintf 'hello\\0' >&4\nsleep 100\n"),
+		0o700); err != nil {
 		t.Fatal(err)
 	}
 	_, err := Launcher{ExecPath: path}.Launch(context.Background())
-	for _, want := range []string{"DevTools protocol", `"hello"`, "set Launcher.ExecPath", "printed nothing"} {
+	for _, want := range []string{"DevTools protocol", `"hello"`, "set Launcher.ExecPath",
+		"printed nothing"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("a program that says hello: %v; want %q in it", err, want)
 		}
@@ -185,7 +190,8 @@ func TestLaunchThatIsNeverAnsweredEndsWithItsContextAndLeavesNothing(t *testing.
 	folder := t.TempDir()
 	path := filepath.Join(folder, "browser")
 	// The child keeps the pipes open, and would outlive its parent.
-	if err := os.WriteFile(path, []byte("#!/bin/sh\necho wait for it\nsleep 100 &\nsleep 100\n"), 0o700); err != nil {
+	if err := os.WriteFile(path, []byte("#!/bin/sh\necho wait for it\nsleep 100 &\nsleep 100\n"),
+		0o700); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
@@ -208,7 +214,8 @@ func TestBrowsersAreLookedForInOrder(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, name := range []string{"google-chrome", "chromium", "headless-shell"} { // each is looked for before the last
+	// each is looked for before the last
+	for _, name := range []string{"google-chrome", "chromium", "headless-shell"} {
 		install(name)
 		path, err := Launcher{}.executable()
 		if err != nil || filepath.Base(path) != name {

@@ -91,8 +91,8 @@ func (t *tab) prepareSleep() {
 }
 
 // Freeze collects the page's memory, where its heap has grown, and freezes the page. It waits until
-// the page has loaded, since its loading would not go on, and for its main thread, or for ctx. After
-// an error of ctx the page may be frozen.
+// the page has loaded, since its loading would not go on, and for its main thread, or for ctx.
+// After an error of ctx the page may be frozen.
 func (t *tab) Freeze(ctx context.Context) error {
 	t.sleep.Lock()
 	frozen, thaws := t.sleep.frozen, t.sleep.thaws

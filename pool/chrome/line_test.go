@@ -47,7 +47,9 @@ func newStubWith(t *testing.T, most int64) *stub {
 	)
 	s.wire.maxAnswer, s.wire.owner = most, "Launcher"
 	s.tick.Store(int64(10 * time.Millisecond))
-	s.wire.budgets.now = func() time.Time { return epoch.Add(time.Duration(s.time.Add(s.tick.Load()))) }
+	s.wire.budgets.now = func() time.Time {
+		return epoch.Add(time.Duration(s.time.Add(s.tick.Load())))
+	}
 	s.wire.start()
 	t.Cleanup(func() {
 		s.hears.Close()
@@ -86,7 +88,8 @@ func (s *stub) attach() *line {
 
 func (s *stub) write(l *line, id int64, method string) {
 	s.Helper()
-	if err := l.Write(context.Background(), &cdproto.Message{ID: id, Method: cdproto.MethodType(method)}); err != nil {
+	if err := l.Write(context.Background(),
+		&cdproto.Message{ID: id, Method: cdproto.MethodType(method)}); err != nil {
 		s.Fatal(err)
 	}
 }

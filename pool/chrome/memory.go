@@ -81,7 +81,8 @@ func (t *tab) measure() {
 	defer t.measured.Store(false)
 	used, err := t.heapUsed(context.Background())
 	if most := t.b.MaxTabMemory; err == nil && used > float64(most) {
-		t.over(fmt.Errorf("%w: %.1f MB, and MaxTabMemory is %.1f MB", pool.ErrPageTooLarge, used/1e6, float64(most)/1e6))
+		t.over(fmt.Errorf("%w: %.1f MB, and MaxTabMemory is %.1f MB", pool.ErrPageTooLarge, used/1e6,
+			float64(most)/1e6))
 	}
 }
 
@@ -93,5 +94,6 @@ func outOfMemory(event target.EventTargetCrashed) bool {
 
 // heapFlag is V8's own limit, in its own megabytes.
 func (o *Options) heapFlag() string {
-	return fmt.Sprintf("--js-flags=--max-old-space-size=%d", (max(o.MaxTabMemory, leastHeap)+1<<20-1)>>20)
+	return fmt.Sprintf("--js-flags=--max-old-space-size=%d",
+		(max(o.MaxTabMemory, leastHeap)+1<<20-1)>>20)
 }

@@ -80,7 +80,8 @@ func written(pid int) int64 {
 	sum := int64(0)
 	for line := range bytes.Lines(status) {
 		name, value, _ := bytes.Cut(line, []byte(":"))
-		if fields := bytes.Fields(value); len(fields) == 2 && (string(name) == "RssAnon" || string(name) == "RssShmem") {
+		if fields := bytes.Fields(value); len(fields) == 2 &&
+			(string(name) == "RssAnon" || string(name) == "RssShmem") {
 			kilobytes, _ := strconv.ParseInt(string(fields[0]), 10, 64)
 			sum += kilobytes << 10
 		}

@@ -38,8 +38,8 @@ type navigation struct {
 	busy      bool         // a navigation began, and the frame has not stopped loading since
 	stops     int          // stops of the driver's that run
 	stopping  bool         // the driver has asked for the end of the navigation that began last
-	// The page announces a navigation of its own before it begins, which for a form may be 20 ms later.
-	// A stop in between does not prevent it.
+	// The page announces a navigation of its own before it begins, which for a form may be 20 ms
+	// later. A stop in between does not prevent it.
 	announcements int
 	scheduled     bool   // the page is about to begin one
 	requested     string // where the page has asked to go, without the scheme; empty: that has begun
@@ -179,7 +179,8 @@ func announced(method cdproto.MethodType, params jsonv2.Value) func(*navigation)
 	switch {
 	case method == eventFrameClearedScheduledNavigation:
 		return func(v *navigation) { v.scheduled = false }
-	case method == eventFrameScheduledNavigation && news.Delay == 0: // a later one is a timer, which a stop ends
+	// a later one is a timer, which a stop ends
+	case method == eventFrameScheduledNavigation && news.Delay == 0:
 		return func(v *navigation) { v.scheduled, v.announcements = true, v.announcements+1 }
 	case method == cdproto.EventPageFrameRequestedNavigation &&
 		news.Disposition == page.ClientNavigationDispositionCurrentTab:

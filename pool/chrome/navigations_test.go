@@ -41,17 +41,23 @@ func TestWhatAPageAnnouncesIsInFlightUntilItHasEndedOrIsCalledOff(t *testing.T) 
 		events []string
 		want   string // a letter for each event: F where something is in flight then
 	}{
-		{[]string{"requested", "scheduled", "started", "loads", "cleared", "stopped"}, "FFFFF-"}, // a form
-		{[]string{"scheduled", "requested", "cleared", "started", "loads", "stopped"}, "FFFFF-"}, // a link
-		{[]string{"scheduled", "requested", "started", "loads", "cleared", "committed", "stopped"}, "FFFFFF-"},
-		{[]string{"scheduled", "loads", "stopped", "cleared"}, "FFF-"},                 // a place in it
-		{[]string{"scheduled", "cleared"}, "F-"},                                       // a script's address
-		{[]string{"scheduled late", "cleared"}, "--"},                                  // a refresh that was ended
+		// a form
+		{[]string{"requested", "scheduled", "started", "loads", "cleared", "stopped"}, "FFFFF-"},
+		// a link
+		{[]string{"scheduled", "requested", "cleared", "started", "loads", "stopped"}, "FFFFF-"},
+		{[]string{"scheduled", "requested", "started", "loads", "cleared", "committed", "stopped"},
+			"FFFFFF-"},
+		{[]string{"scheduled", "loads", "stopped", "cleared"}, "FFF-"}, // a place in it
+		// a script's address
+		{[]string{"scheduled", "cleared"}, "F-"},
+		// a refresh that was ended
+		{[]string{"scheduled late", "cleared"}, "--"},
 		{[]string{"requested elsewhere", "requested in a frame"}, "--"},                //
 		{[]string{"requested", "requested", "started", "loads", "stopped"}, "FFFF-"},   // two forms
 		{[]string{"requested", "requested c", "started", "loads", "stopped"}, "FFFFF"}, // c is to begin
-		{[]string{"requested c", "started", "loads", "committed", "stopped"}, "FFFF-"}, // c went with its document
-		{[]string{"requested", "started securely", "loads", "stopped"}, "FFF-"},        //
+		// c went with its document
+		{[]string{"requested c", "started", "loads", "committed", "stopped"}, "FFFF-"},
+		{[]string{"requested", "started securely", "loads", "stopped"}, "FFF-"}, //
 	} {
 		n, got := newNavigations("F"), ""
 		for _, name := range c.events {
@@ -78,7 +84,8 @@ func TestANavigationThatTheDriverStopsHasNotFinished(t *testing.T) {
 			n.event(news[name].method, jsonv2.Value(news[name].params))
 		}
 		state, _ := n.look()
-		if got, want := fmt.Sprint(state.began, state.finished), fmt.Sprint(true, stops == 0); got != want {
+		if got, want := fmt.Sprint(state.began, state.finished),
+			fmt.Sprint(true, stops == 0); got != want {
 			t.Errorf("with %d stops, a navigation began and finished: %s, want %s", stops, got, want)
 		}
 	}

@@ -152,8 +152,8 @@ func (p *process) wait(printed *os.File) {
 // kill ends every process of the group by force. It must not be called once gone has returned.
 func (p *process) kill() { _ = syscall.Kill(-p.group, syscall.SIGKILL) }
 
-// killOne kills one process of the browser, and not the main one. One that has ended meanwhile is no
-// error.
+// killOne kills one process of the browser, and not the main one. One that has ended meanwhile is
+// no error.
 func (p *process) killOne(pid int) error {
 	group, err := syscall.Getpgid(pid)
 	if errors.Is(err, syscall.ESRCH) {

@@ -35,9 +35,10 @@ type Proxy struct {
 }
 
 const (
-	serverRule = "it must be a scheme (http, https, socks4, socks5), a host and a port from 1 to 65535, " +
-		"such as http://10.0.0.7:3128, and no user"
-	bypassRule = "it must be one host, suffix, network or <-loopback>, without spaces, commas and semicolons"
+	serverRule = "it must be a scheme (http, https, socks4, socks5), a host and a port from 1 to " +
+		"65535, such as http://10.0.0.7:3128, and no user"
+	bypassRule = "it must be one host, suffix, network or <-loopback>, without spaces, commas and " +
+		"semicolons"
 )
 
 var proxySchemes = []string{"http", "https", "socks4", "socks5"}

@@ -102,7 +102,8 @@ func (t *tab) settled(
 // still does something that needs the page's main thread, and stops what the page begins to load
 // meanwhile. As long as a navigation has no answer the browser holds back what it is to tell the
 // main thread, so a page could make the driver wait for a server of its choice. It reports whether
-// there was something to stop. Nothing that the page announced before do returned is in flight then.
+// there was something to stop. Nothing that the page announced before do returned is in flight
+// then.
 func (t *tab) still(ctx context.Context, do func() error) (bool, error) {
 	watching, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -186,8 +187,8 @@ func (s *session) hear(ctx context.Context) error {
 	return err
 }
 
-// hearSince waits until the main thread has taken in what the session has sent since a mark, as hear
-// does, or has announced a navigation since.
+// hearSince waits until the main thread has taken in what the session has sent since a mark, as
+// hear does, or has announced a navigation since.
 func (s *session) hearSince(ctx context.Context, before mark) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

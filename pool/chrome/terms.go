@@ -264,7 +264,8 @@ func (c *browserContext) sendTerms(want *terms) unanswered {
 		})
 	}
 	if len(want.cookies) > 0 {
-		send(&all, c.b.wire, "", "Cookies", InputError{Name: "cookies", Rule: "the browser must take them"},
+		send(&all, c.b.wire, "", "Cookies",
+			InputError{Name: "cookies", Rule: "the browser must take them"},
 			storage.SetCookies,
 			storage.SetCookiesParams{Cookies: want.cookies, BrowserContextID: c.id})
 	}

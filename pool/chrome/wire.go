@@ -64,7 +64,8 @@ type waiter struct {
 }
 
 func newWire(l link, observe func(*cdproto.Message)) *wire {
-	w := &wire{link: l, maxAnswer: maxAnswer, observe: observe, lost: make(chan struct{}), wake: make(chan struct{}, 1)}
+	w := &wire{link: l, maxAnswer: maxAnswer, observe: observe, lost: make(chan struct{}),
+		wake: make(chan struct{}, 1)}
 	w.flooded = func(string, *line, string) {}
 	w.budgets = budgets{now: time.Now, spent: make(map[string]*[spenders]spent)}
 	w.mu.waiting = make(map[int64]waiter)

@@ -36,8 +36,8 @@ func (s *State) aheadByPriority(a, b *Request) bool {
 	return over > 0 || uint64(a.Arrived-b.Arrived) < levels
 }
 
-// permits is how many more leases requests of a class may have: urgent ones by the root limit, other
-// root ones by the reserve too, nested ones as many as they like.
+// permits is how many more leases requests of a class may have: urgent ones by the root limit,
+// other root ones by the reserve too, nested ones as many as they like.
 func (s *State) permits(c Class) int32 {
 	switch c {
 	case Nested:
@@ -77,12 +77,14 @@ func (s *State) admitted(r *Request) bool {
 	}
 	k := s.at(r.Affinity)
 	h := s.holding(k)
-	return s.permits(r.Class) > 0 && s.underCap(k) && (h.idle > 0 || int(h.owned) < s.Settings.AffinityTabs)
+	return s.permits(r.Class) > 0 && s.underCap(k) &&
+		(h.idle > 0 || int(h.owned) < s.Settings.AffinityTabs)
 }
 
 // A holding is what an affinity has of tabs that are not on their way out and not overdue.
 type holding struct {
-	owned    int32          // those that count towards AffinityTabs: bound ones, and those that are opened for it
+	// those that count towards AffinityTabs: bound ones, and those that are opened for it
+	owned    int32
 	idle     int32          // of those
 	coming   int32          // on their way to idle, and promised to nobody
 	promised [Classes]int32 // on their way to idle, and promised to a request of a class
@@ -113,10 +115,12 @@ func (s *State) holding(k affinity) (h holding) {
 }
 
 // passes says whether the limits of an affinity let its requests of a class through.
-func (s *State) passes(a Affinity, c Class) bool { return c == Nested || s.holding(s.at(a)).room > 0 }
+func (s *State) passes(a Affinity, c Class) bool {
+	return c == Nested || s.holding(s.at(a)).room > 0
+}
 
-// letsThrough says whether the limits of an affinity let a root request of it through that waits and
-// was promised nothing.
+// letsThrough says whether the limits of an affinity let a root request of it through that waits
+// and was promised nothing.
 func (s *State) letsThrough(k affinity) bool {
 	if k.waitingRoots() == 0 {
 		return false
@@ -127,9 +131,10 @@ func (s *State) letsThrough(k affinity) bool {
 
 // Shortage is what the waiting requests of an affinity could use together.
 type Shortage struct {
-	Tabs     [Classes]int32 // beyond those that are coming for them
-	Permits  [Classes]int32 // root leases, but for the root limit and the reserve
-	Entitled int32          // how many of the tabs of nested ones are for those at or above ReservedPriority
+	Tabs    [Classes]int32 // beyond those that are coming for them
+	Permits [Classes]int32 // root leases, but for the root limit and the reserve
+	// how many of the tabs of nested ones are for those at or above ReservedPriority
+	Entitled int32
 }
 
 // Shortage is what an affinity is short of. What it has idle, and what is coming for it anyway, is
@@ -171,8 +176,8 @@ func (s *State) sum(a int32, c Class, most int32, of func(Shortage) int32) int32
 	return n + s.sum(s.keys[a].links[c].right, c, most-n, of)
 }
 
-// admitAgain notes, before an event, whether the limits of all root requests are shut; a permit that
-// is free from now on then ends a wait for admission.
+// admitAgain notes, before an event, whether the limits of all root requests are shut; a permit
+// that is free from now on then ends a wait for admission.
 func (s *State) admitAgain() {
 	if s.permits(Root) <= 0 {
 		s.RootOpen = s.Now
@@ -228,8 +233,8 @@ func (s *State) queue(i int32) {
 	s.lead(k, r, insert(requestArena{s}, k.queue[r.Class], i))
 }
 
-// lead notes who is the first now of the requests of one's affinity and class. The heads are ordered
-// by it.
+// lead notes who is the first now of the requests of one's affinity and class. The heads are
+// ordered by it.
 func (s *State) lead(k affinity, r *Request, first int32) {
 	c, heads := r.Class, s.headsOf(k)
 	if first == k.queue[c] {
@@ -297,8 +302,8 @@ func (s *State) unpin(i int32) {
 }
 
 // need is how many of those that wait could be given a tab together, had the pool the tabs, beyond
-// what is coming for them already: nested ones, and as many root ones as the limits allow. It is the
-// shortage that eviction and opening go by.
+// what is coming for them already: nested ones, and as many root ones as the limits allow. It is
+// the shortage that eviction and opening go by.
 func (s *State) need() int32 {
 	n := s.needs(&s.heads)
 	for c, own := range s.needs(&s.ownHeads) {

@@ -67,7 +67,8 @@ func hurry(settings *core.Settings, seed uint64) {
 // TestAnAlarmKeptByWhatStepsArmIsNeverLate also sees to it that the alarm has rung for something,
 // and in vain.
 func TestAnAlarmKeptByWhatStepsArmIsNeverLate(t *testing.T) {
-	for _, hasty := range []bool{false, true} { // true: deadlines come before their time too, as in a search
+	// true: deadlines come before their time too, as in a search
+	for _, hasty := range []bool{false, true} {
 		rung, inVain := 0, 0
 		for seed := range uint64(80) {
 			settings := walkSettings(rand.New(rand.NewPCG(seed, 4)))
@@ -90,8 +91,10 @@ func TestAnAlarmKeptByWhatStepsArmIsNeverLate(t *testing.T) {
 				}
 			}
 		}
-		if t.Logf("deadlines early %v: rung %d times, %d in vain", hasty, rung, inVain); rung < 1000 || inVain == 0 {
-			t.Errorf("deadlines early %v: the alarm has rung %d times, and %d times in vain", hasty, rung, inVain)
+		if t.Logf("deadlines early %v: rung %d times, %d in vain", hasty, rung, inVain); rung < 1000 ||
+			inVain == 0 {
+			t.Errorf("deadlines early %v: the alarm has rung %d times, and %d times in vain", hasty, rung,
+				inVain)
 		}
 	}
 }

@@ -56,8 +56,8 @@ func BenchmarkStepQueue(b *testing.B) {
 	}
 }
 
-// BenchmarkStepShort is a request that waits behind others that no limit stops, because nothing that
-// is being opened is there yet, and is given up.
+// BenchmarkStepShort is a request that waits behind others that no limit stops, because nothing
+// that is being opened is there yet, and is given up.
 func BenchmarkStepShort(b *testing.B) {
 	for _, waiting := range []int{10, 10_000, 100_000} {
 		b.Run(fmt.Sprintf("waiting=%d", waiting), func(b *testing.B) {

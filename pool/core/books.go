@@ -58,7 +58,8 @@ func (b *books) same(what string, of any, counted, says int32) {
 func (b *books) step() {
 	s := b.state
 	if len(s.touched)+len(s.moved) > 0 || s.callsDue {
-		b.fail("after the step, affinities %d and tabs %v are to be looked at, calls %t", s.touched, s.moved, s.callsDue)
+		b.fail("after the step, affinities %d and tabs %v are to be looked at, calls %t", s.touched,
+			s.moved, s.callsDue)
 	}
 }
 
@@ -97,7 +98,8 @@ func (b *books) facts() {
 		if t.State == 0 && *t != (Tab{}) {
 			b.fail("slot %d, which no tab uses, is not empty", i)
 		}
-		if r, ok := s.requestIndex.get(uint64(t.Pinned)); t.Pinned != 0 && (!ok || s.Requests[r].Pin != int32(i)) {
+		if r, ok := s.requestIndex.get(uint64(t.Pinned)); t.Pinned != 0 &&
+			(!ok || s.Requests[r].Pin != int32(i)) {
 			b.fail("t%d is promised to r%d, which does not know", t.ID, t.Pinned)
 		}
 	}
@@ -128,7 +130,8 @@ func (b *books) contexts() {
 	for i := range s.Contexts {
 		is, want := s.inContexts[i], b.anew.inContexts[i]
 		if is.tabs != want.tabs || is.listed != want.listed {
-			b.fail("c%d: counted %d tabs%s, listed %t, and the books say %d, %t", s.Contexts[i].ID, want.tabs,
+			b.fail("c%d: counted %d tabs%s, listed %t, and the books say %d, %t", s.Contexts[i].ID,
+				want.tabs,
 				s.named(func(t *Tab) bool { return t.Context == int32(i) }), want.listed, is.tabs, is.listed)
 		}
 	}
@@ -147,7 +150,8 @@ func (b *books) affinity(a Affinity, k affinity) {
 	}
 	b.list(k.Tabs, None)
 	for c := Root; c < Classes; c++ {
-		heap(b, requestArena{s}, k.queue[c], requestArena{b.anew}, b.anew.keys[a].queue[c], "those that wait")
+		heap(b, requestArena{s}, k.queue[c], requestArena{b.anew}, b.anew.keys[a].queue[c],
+			"those that wait")
 	}
 }
 
@@ -162,7 +166,8 @@ func (b *books) queues() {
 	s := b.state
 	for c := Root; c < Classes; c++ {
 		heap(b, headArena{s, c}, s.heads[c], headArena{b.anew, c}, b.anew.heads[c], "heads")
-		heap(b, headArena{s, c}, s.ownHeads[c], headArena{b.anew, c}, b.anew.ownHeads[c], "heads of their own")
+		heap(b, headArena{s, c}, s.ownHeads[c], headArena{b.anew, c}, b.anew.ownHeads[c],
+			"heads of their own")
 	}
 }
 
@@ -172,7 +177,8 @@ func heap[A arena](b *books, a A, root int32, anew A, want int32, of string) {
 		return
 	}
 	s := b.scratch
-	s.is, s.want = members(b, a, root, None, of, s.is[:0]), members(b, anew, want, None, of, s.want[:0])
+	s.is, s.want = members(b, a, root, None, of, s.is[:0]),
+		members(b, anew, want, None, of, s.want[:0])
 	slices.Sort(s.is)
 	slices.Sort(s.want)
 	if !slices.Equal(s.is, s.want) {

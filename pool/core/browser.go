@@ -115,7 +115,8 @@ func (s *State) keepBrowser() {
 	}
 	s.LastBrowser++
 	s.Browsers = append(s.Browsers, Browser{
-		ID: s.LastBrowser, State: BrowserStarting, Since: s.Now, HeardAt: s.Now, AskedAt: Never, Unlaunched: true,
+		ID: s.LastBrowser, State: BrowserStarting, Since: s.Now, HeardAt: s.Now, AskedAt: Never,
+		Unlaunched: true,
 	})
 	s.arm(s.Now.Add(s.Settings.LaunchTimeout))
 	s.operation(Effect{Kind: Launch, Browser: s.LastBrowser})
@@ -170,7 +171,8 @@ func (s *State) browserGone(b *Browser) {
 // forgive forgets earlier failures where a browser that is lost has served for a while: what
 // follows is no loop of crashes.
 func (s *State) forgive(b *Browser) {
-	if b.State == BrowserDraining || b.State == BrowserServing && s.Now >= b.Since.Add(s.Settings.OpenBackoffMax) {
+	if b.State == BrowserDraining ||
+		b.State == BrowserServing && s.Now >= b.Since.Add(s.Settings.OpenBackoffMax) {
 		s.Launches.Failures = 0
 	}
 }
@@ -260,7 +262,9 @@ func (s *State) drain() bool {
 		s.beginClose(s.Standbys, Drain)
 		return true
 	default:
-		if i := s.coldest(func(t *Tab) bool { return t.Browser == b.ID && s.at(t.Affinity).waiting == [Classes]int32{} }); i != None {
+		if i := s.coldest(func(t *Tab) bool {
+			return t.Browser == b.ID && s.at(t.Affinity).waiting == [Classes]int32{}
+		}); i != None {
 			s.beginClose(i, Drain)
 			return true
 		}

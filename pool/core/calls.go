@@ -73,7 +73,8 @@ func (s *State) disposedOf(c *Call) bool {
 // recycled says whether the browser that a Recycle is about is gone, and a later one serves.
 func (s *State) recycled(c *Call) bool {
 	b := s.ready()
-	return b != nil && b.ID > c.Browser && !slices.ContainsFunc(s.Browsers, func(o Browser) bool { return o.ID <= c.Browser })
+	return b != nil && b.ID > c.Browser &&
+		!slices.ContainsFunc(s.Browsers, func(o Browser) bool { return o.ID <= c.Browser })
 }
 
 func (s *State) endCall(c Call) {

@@ -38,14 +38,16 @@ func CheckBooks(s *State) (Violation, bool) {
 
 func capacityBooks(s *State) error {
 	if s.alive() > s.limit() {
-		return fmt.Errorf("%d tabs are on the books%s, and capacity is %d", s.alive(), s.named(nil), s.Capacity)
+		return fmt.Errorf("%d tabs are on the books%s, and capacity is %d", s.alive(), s.named(nil),
+			s.Capacity)
 	}
 	return nil
 }
 
 func leaseBooks(s *State) error {
 	if s.leases.used != s.counts[Leased] || s.rootLeases < 0 {
-		return fmt.Errorf("%d leases, %d of them root, on %d leased tabs%s", s.leases.used, s.rootLeases, s.counts[Leased],
+		return fmt.Errorf("%d leases, %d of them root, on %d leased tabs%s", s.leases.used, s.rootLeases,
+			s.counts[Leased],
 			s.named(func(t *Tab) bool { return t.State == Leased }))
 	}
 	return nil
@@ -65,7 +67,8 @@ func tabBooks(s *State) error {
 		sum += n
 	}
 	if sum != s.alive() || s.bound < 0 || s.bound > sum {
-		return fmt.Errorf("%d tabs by state, %d in all, %d bound%s", sum, s.alive(), s.bound, s.named(nil))
+		return fmt.Errorf("%d tabs by state, %d in all, %d bound%s", sum, s.alive(), s.bound,
+			s.named(nil))
 	}
 	return nil
 }
@@ -79,7 +82,8 @@ func browserBooks(s *State) error {
 
 func envelopeBooks(s *State) error {
 	if int(s.Capacity) < s.Settings.MinPages || int(s.Capacity) > s.Settings.MaxPages {
-		return fmt.Errorf("capacity is %d, and has to be %d to %d", s.Capacity, s.Settings.MinPages, s.Settings.MaxPages)
+		return fmt.Errorf("capacity is %d, and has to be %d to %d", s.Capacity, s.Settings.MinPages,
+			s.Settings.MaxPages)
 	}
 	return nil
 }

@@ -23,10 +23,14 @@ func TestBooksThatDoNotHoldNameTheirTabs(t *testing.T) {
 		spoil func(*State)
 		want  string
 	}{
-		{capacityBooks, func(s *State) { s.Capacity = 0 }, "2 tabs are on the books (t1 leased by r7, t2 opening), and capacity is 0"},
-		{leaseBooks, func(s *State) { s.leases.used = 5 }, "5 leases, 1 of them root, on 1 leased tabs (t1 leased by r7)"},
-		{rootBooks, func(s *State) { s.rootLeases = 3 }, "3 root leases (t1 leased by r7), and capacity is 2"},
-		{tabBooks, func(s *State) { s.bound = -1 }, "2 tabs by state, 2 in all, -1 bound (t1 leased by r7, t2 opening)"},
+		{capacityBooks, func(s *State) { s.Capacity = 0 },
+			"2 tabs are on the books (t1 leased by r7, t2 opening), and capacity is 0"},
+		{leaseBooks, func(s *State) { s.leases.used = 5 },
+			"5 leases, 1 of them root, on 1 leased tabs (t1 leased by r7)"},
+		{rootBooks, func(s *State) { s.rootLeases = 3 },
+			"3 root leases (t1 leased by r7), and capacity is 2"},
+		{tabBooks, func(s *State) { s.bound = -1 },
+			"2 tabs by state, 2 in all, -1 bound (t1 leased by r7, t2 opening)"},
 	} {
 		broken := s.Clone()
 		c.spoil(broken)

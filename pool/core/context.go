@@ -26,7 +26,8 @@ type Context struct {
 	Ladder
 	State    ContextState
 	Retained bool // a disposal keeps it
-	Doubtful bool // a lease on a tab of it that is gone has ended in doubt, and none has ended well since
+	// a lease on a tab of it that is gone has ended in doubt, and none has ended well since
+	Doubtful bool
 }
 
 func (s *State) addContext(b BrowserID) int32 {
@@ -40,7 +41,8 @@ func (s *State) addContext(b BrowserID) int32 {
 		s.inContexts = append(s.inContexts, contextIndex{})
 	}
 	s.LastContext++
-	s.Contexts[i] = Context{ID: s.LastContext, Browser: b, Since: s.Now, State: ContextOpen, Operation: Operation{AskedAt: Never}}
+	s.Contexts[i] = Context{ID: s.LastContext, Browser: b, Since: s.Now, State: ContextOpen,
+		Operation: Operation{AskedAt: Never}}
 	s.contextIndex.put(uint64(s.LastContext), i)
 	s.tabless++ // until a tab is entered
 	return i
@@ -194,7 +196,8 @@ func (s *State) closeContext(i int32, reason Reason) {
 func (s *State) askContext(i int32, reason Reason) {
 	c := &s.Contexts[i]
 	c.Ladder.ask()
-	s.begin(&c.Operation, Effect{Kind: CloseContext, Context: c.ID, Browser: c.Browser, Affinity: c.Affinity, Reason: reason})
+	s.begin(&c.Operation, Effect{Kind: CloseContext, Context: c.ID, Browser: c.Browser,
+		Affinity: c.Affinity, Reason: reason})
 }
 
 func (s *State) contextFailed(i int32) {

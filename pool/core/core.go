@@ -9,17 +9,19 @@ import (
 type TabState uint8
 
 const (
-	_         TabState = iota // an unused slot
-	Opening                   // asked for, not answered; its affinity's where it opens inside a primary; or a standby that is being thawed
-	Standby                   // ready, and nobody's
-	Idle                      // its affinity's, and nobody holds it
-	Probing                   // its affinity's, and its page is asked whether it answers
-	Rescuing                  // the same, and what holds its main thread is being stopped
-	Resetting                 // its affinity's, and being brought back to the standby state
-	Leased                    // its affinity's, and held
-	Closing                   // on its way out, counted until the browser confirms
-	Lost                      // its close and its kill went unanswered; counted like any other
-	TabStates                 // how many there are
+	_ TabState = iota // an unused slot
+	// asked for, not answered; its affinity's where it opens inside a primary; or a standby that is
+	// being thawed
+	Opening
+	Standby   // ready, and nobody's
+	Idle      // its affinity's, and nobody holds it
+	Probing   // its affinity's, and its page is asked whether it answers
+	Rescuing  // the same, and what holds its main thread is being stopped
+	Resetting // its affinity's, and being brought back to the standby state
+	Leased    // its affinity's, and held
+	Closing   // on its way out, counted until the browser confirms
+	Lost      // its close and its kill went unanswered; counted like any other
+	TabStates // how many there are
 )
 
 // None is the slot number that stands for no slot.
@@ -53,7 +55,8 @@ type Tab struct {
 	Reason   Reason // Closing, Lost: why it was closed; doomed: why it will be
 	Doomed   bool   // Opening, Leased: marked to close when it is open, or when the lease ends
 	Unopened bool   // the answer to its opening is still out
-	Overdue  bool   // Opening, Probing, Rescuing, Resetting: older than OpenGrace. Closing: older than CloseGrace
+	// Opening, Probing, Rescuing, Resetting: older than OpenGrace. Closing: older than CloseGrace
+	Overdue bool
 }
 
 // Page is what is known of a tab's page.
@@ -97,10 +100,11 @@ func (t *Tab) bound() bool {
 type AffinityFacts struct {
 	Generation Generation // of its present life; 0 while it has none
 	FreedAt    Time       // when a tab of it was given back last
-	OpenSince  Time       // since when RootCap and AffinityTabs let a waiting root request through, where they do
-	Stamp      uint64     // when a tab of it was handed out last
-	Primary    int32      // slot of the context it is known by, or None
-	Tabs       int32      // first of its tabs, those on their way out included; the one that it got last
+	// since when RootCap and AffinityTabs let a waiting root request through, where they do
+	OpenSince  Time
+	Stamp      uint64 // when a tab of it was handed out last
+	Primary    int32  // slot of the context it is known by, or None
+	Tabs       int32  // first of its tabs, those on their way out included; the one that it got last
 	Known      bool
 	Own        bool      // its contexts are made for it; see ownTerms
 	Doubts     int32     // doubtful ends of its leases in a row
@@ -110,10 +114,12 @@ type AffinityFacts struct {
 
 // Request is one GetPage that waits.
 type Request struct {
-	ID         RequestID
-	Order      uint64 // of arrival
-	Arrived    Time
-	AdmittedAt Time          // of a request that was promised a tab: when the last limit let it through; Never: it was promised none
+	ID      RequestID
+	Order   uint64 // of arrival
+	Arrived Time
+	// of a request that was promised a tab: when the last limit let it through; Never: it was promised
+	// none
+	AdmittedAt Time
 	Startup    Time          // how long the tabs of promises that were broken were opened for it
 	Probe      Time          // how long they were probed
 	CountedTo  Time          // the instant up to which Startup and Probe count
@@ -157,9 +163,11 @@ type Facts struct {
 	Calls        []Call
 	Browsers     []Browser
 
-	Capacity    int32
-	RootOpen    Time   // since when the root limit and the reserve let a root request through, where they do
-	UrgentOpen  Time   // since when the root limit lets an urgent one through, where pages are reserved
+	Capacity int32
+	// since when the root limit and the reserve let a root request through, where they do
+	RootOpen Time
+	// since when the root limit lets an urgent one through, where pages are reserved
+	UrgentOpen  Time
 	Idle        bool   // nobody holds or waits
 	IdleSince   Time   // since when
 	Shrinking   bool   // IdleContraction has passed since then
@@ -322,8 +330,10 @@ func (s *State) CopyFrom(o *State) {
 // CopyFrom makes f a copy of o that shares nothing with it, in the memory that f has.
 func (f *Facts) CopyFrom(o *Facts) {
 	tabs, freeTabs := append(f.Tabs[:0], o.Tabs...), append(f.FreeTabs[:0], o.FreeTabs...)
-	contexts, freeContexts := append(f.Contexts[:0], o.Contexts...), append(f.FreeContexts[:0], o.FreeContexts...)
-	requests, freeRequests := append(f.Requests[:0], o.Requests...), append(f.FreeRequests[:0], o.FreeRequests...)
+	contexts, freeContexts := append(f.Contexts[:0], o.Contexts...),
+		append(f.FreeContexts[:0], o.FreeContexts...)
+	requests, freeRequests := append(f.Requests[:0], o.Requests...),
+		append(f.FreeRequests[:0], o.FreeRequests...)
 	affinities := append(f.Affinities[:0], o.Affinities...)
 	calls, browsers := append(f.Calls[:0], o.Calls...), append(f.Browsers[:0], o.Browsers...)
 	*f = *o

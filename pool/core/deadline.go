@@ -48,9 +48,9 @@ func (s *State) nextContext() int32 {
 	return next
 }
 
-// Armed is the earliest deadline that the last step has armed or moved forward, or an instant before
-// it; Never: the step armed none. A timer that was set for the deadlines before the step need only be
-// moved to this instant, if that is earlier.
+// Armed is the earliest deadline that the last step has armed or moved forward, or an instant
+// before it; Never: the step armed none. A timer that was set for the deadlines before the step
+// need only be moved to this instant, if that is earlier.
 func (s *State) Armed() Time { return s.armed }
 
 // arm notes that a deadline is armed.
@@ -213,7 +213,8 @@ func (s *State) tabDeadline(t *Tab) (at Time, kind EventKind, of EffectKind) {
 		return t.Since.Add(t.MaxLease), Expired, NoEffect
 	case (t.State == Idle || t.State == Standby) && t.RetireAt < Never:
 		return t.RetireAt, RetireDue, NoEffect
-	case of == NoEffect, !t.Overdue && (of == OpenTab || of == CloseTab), t.State == Closing && !s.serves(t.Browser):
+	case of == NoEffect, !t.Overdue && (of == OpenTab || of == CloseTab), t.State == Closing &&
+		!s.serves(t.Browser):
 		return Never, NoEvent, NoEffect // what is closing goes with its browser
 	case t.State == Resetting:
 		of = ResetTab // whichever part

@@ -60,8 +60,8 @@
 // # An example
 //
 // MaxPages is 2, so two root leases may be held and three tabs may be alive. None is held; t1 is
-// idle and x's, t2 is idle and z's, t3 is a standby. All were last heard 5 s ago. Three requests come
-// in one instant:
+// idle and x's, t2 is idle and z's, t3 is a standby. All were last heard 5 s ago. Three requests
+// come in one instant:
 //
 //	get r3 x    probe t1                    more than ProbeMaxAge has passed, so t1 is probed; it is
 //	                                        promised to r3, which holds no permit yet
@@ -82,16 +82,16 @@
 //
 // # Time
 //
-// Step is told the time. What is due when is part of the state: NextDeadline is the earliest. Package
-// pool has one timer for it, and feeds each deadline that is due as an event. A deadline that is fed
-// late is like one that was due then. Each operation has a number; an answer to one that was given up
-// changes nothing, but what a late opening or launch has made is closed.
+// Step is told the time. What is due when is part of the state: NextDeadline is the earliest.
+// Package pool has one timer for it, and feeds each deadline that is due as an event. A deadline
+// that is fed late is like one that was due then. Each operation has a number; an answer to one
+// that was given up changes nothing, but what a late opening or launch has made is closed.
 //
 // # Why nested work always gets on
 //
-// The spare is no tab in particular. Root leases number at most capacity less the lost tabs, and one
-// more tab than capacity may be alive, so at least one tab is under no root lease. Whatever it is
-// (standby, idle, opening, closing, or held by nested work, which ends by itself) it comes to a
+// The spare is no tab in particular. Root leases number at most capacity less the lost tabs, and
+// one more tab than capacity may be alive, so at least one tab is under no root lease. Whatever it
+// is (standby, idle, opening, closing, or held by nested work, which ends by itself) it comes to a
 // nested request in the end, and the request needs no permit to take it.
 //
 // # What is checked

@@ -1,12 +1,13 @@
 package core
 
-// Affinities in doubt. A tenant can leave something in its context that makes its own leases fail, a
-// service worker that loops for example, and no end of a lease undoes that. So the end of each lease is
-// judged. When AffinityDoubt ends of one affinity in a row were doubtful, while others' ended well in
-// the same browser, its context is given up with all that is in it, and the next lease begins clean.
+// Affinities in doubt. A tenant can leave something in its context that makes its own leases fail,
+// a service worker that loops for example, and no end of a lease undoes that. So the end of each
+// lease is judged. When AffinityDoubt ends of one affinity in a row were doubtful, while others'
+// ended well in the same browser, its context is given up with all that is in it, and the next
+// lease begins clean.
 
-// judge calls the end of a tab's last lease good, or doubtful: by the first question to its page, or by
-// its next grant.
+// judge calls the end of a tab's last lease good, or doubtful: by the first question to its page,
+// or by its next grant.
 func (s *State) judge(i int32, good bool) {
 	t := &s.Tabs[i]
 	switch {

@@ -13,11 +13,12 @@ const (
 	EndLease      // the lease of Request on Tab has ended without its holder; Reason says why
 	FinishDispose // Call: the old generation is gone
 	FinishWarm    // Call: the standby target is met (Reason: ReasonNone), or never will be
-	FinishRecycle // Call: the next browser serves and the old one is gone (ReasonNone), or never will be
-	FinishClose   // nothing of the pool is alive, but for what was written off
-	AnnounceWarm  // Affinity, Generation
-	AnnounceCold  // Affinity, Generation
-	Forget        // nothing of Affinity is known any more; the handle may be used again
+	// Call: the next browser serves and the old one is gone (ReasonNone), or never will be
+	FinishRecycle
+	FinishClose  // nothing of the pool is alive, but for what was written off
+	AnnounceWarm // Affinity, Generation
+	AnnounceCold // Affinity, Generation
+	Forget       // nothing of Affinity is known any more; the handle may be used again
 
 	// The browser: its operations, as Event.Of names them too. Each is answered by Done or Failed,
 	// but for CloseBrowser, which is answered by BrowserGone, and Ping, which does not fail.
@@ -26,7 +27,8 @@ const (
 	Ping         // ask whether Browser is there
 	CheckBrowser // have Browser do each kind of work once
 	OpenTab      // open Tab in Context, a new one unless the pool has it, of Browser
-	ProbeTab     // ask the main thread of Tab's page (Suspect: for the first time since it is in doubt)
+	// ask the main thread of Tab's page (Suspect: for the first time since it is in doubt)
+	ProbeTab
 	RescueTab    // stop what holds the main thread of Tab (Halt: and leave its document as it is)
 	ResetTab     // bring Tab, whose scripts are stopped, back to the standby state
 	FreezeTab    // freeze Tab's page, which nobody holds
@@ -48,11 +50,12 @@ const (
 type How uint8
 
 const (
-	Adopted    How = iota + 1 // from the standbys
-	Warm                      // the affinity's own idle tab, which has served before
-	InPrimary                 // opened for it inside its affinity's primary, or in a context that was made for that
-	Reassigned                // another affinity's idle tab, with its context and its state
-	Hows                      // how many there are
+	Adopted How = iota + 1 // from the standbys
+	Warm                   // the affinity's own idle tab, which has served before
+	// opened for it inside its affinity's primary, or in a context that was made for that
+	InPrimary
+	Reassigned // another affinity's idle tab, with its context and its state
+	Hows       // how many there are
 )
 
 // Reason says why a tab is closed, a request refused or a lease ended. Every close has exactly one.
@@ -107,13 +110,14 @@ type Effect struct {
 	Context    ContextID
 	Browser    BrowserID
 	Kind       EffectKind
-	Of         EffectKind // GiveUp: the operation. Of a tab or a context that is closing: the rung, CloseTab or KillTab
-	How        How
-	Reason     Reason
-	Force      bool // CloseBrowser: by force at once
-	Kept       bool // CloseTab, CloseAgain: the context is left
-	Halt       bool // RescueTab, and GiveUp of it: the first part of a reset
-	Suspect    bool // ProbeTab, and GiveUp of it: the first probe of a tab in doubt
+	// GiveUp: the operation. Of a tab or a context that is closing: the rung, CloseTab or KillTab
+	Of      EffectKind
+	How     How
+	Reason  Reason
+	Force   bool // CloseBrowser: by force at once
+	Kept    bool // CloseTab, CloseAgain: the context is left
+	Halt    bool // RescueTab, and GiveUp of it: the first part of a reset
+	Suspect bool // ProbeTab, and GiveUp of it: the first probe of a tab in doubt
 }
 
 // Waits says how a request's time was spent, in nanoseconds; the parts add up to the whole.

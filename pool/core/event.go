@@ -38,10 +38,11 @@ func (t Time) Duration() time.Duration { return time.Duration(t) }
 type Class uint8
 
 const (
-	Root    Class = iota // the default
-	Nested               // issued by a page that is itself under a root lease
-	Urgent               // a root request at or above ReservedPriority, where pages are reserved; no event says so
-	Classes              // how many there are
+	Root   Class = iota // the default
+	Nested              // issued by a page that is itself under a root lease
+	// a root request at or above ReservedPriority, where pages are reserved; no event says so
+	Urgent
+	Classes // how many there are
 )
 
 // EventKind says what happened. Together with Event.Of it has a word in traces: see package trace.
@@ -52,17 +53,19 @@ const (
 	NoEvent EventKind = iota
 
 	// Callers.
-	Requested        // GetPage: Request, Affinity, Class, Priority, MaxLease, Own
-	Abandoned        // the caller of a request that waits has gone; a request that was answered stays answered
+	Requested // GetPage: Request, Affinity, Class, Priority, MaxLease, Own
+	// the caller of a request that waits has gone; a request that was answered stays answered
+	Abandoned
 	Released         // the holder gives the tab back
 	Discarded        // the same, and the tab is spoiled (Wedged: it does not answer)
 	Disposed         // DisposeAffinity: Call, Affinity, NoWait, Retain
 	SweepRequested   // EvictIdle: MaxIdle
 	WarmRequested    // Warm: Call
 	RecycleRequested // Recycle: Call
-	CallAbandoned    // the caller of Call has gone; Of: FinishDispose, FinishWarm or FinishRecycle, for which it waited
-	CloseRequested   // Close of the pool
-	CloseExpired     // its ctx has ended: leases are revoked
+	// the caller of Call has gone; Of: FinishDispose, FinishWarm or FinishRecycle, for which it waited
+	CallAbandoned
+	CloseRequested // Close of the pool
+	CloseExpired   // its ctx has ended: leases are revoked
 
 	// The browser.
 	Done        // it did what it was asked for: Of, and its Tab, Context or Browser
@@ -72,19 +75,21 @@ const (
 	Measured    // the page of Tab, or Browser as a whole, uses Memory
 
 	// Deadlines. State.Deadlines lists those that are armed.
-	Silent         // the time for what was asked is over: Of, and its Tab, Context or Browser
-	Overdue        // its grace is over (OpenGrace, CloseGrace), from which nobody who waits counts on it: Of, Tab
-	RetireDue      // MaxAge of Tab, and its jitter, have passed
-	IdleDue        // nobody has held or waited for Affinity for MaxIdle
-	FreezeDue      // Tab has been idle, or a standby, for FreezeAfter
-	Expired        // the lease of Request has reached its limit
-	BrowserWorn    // BrowserMaxAge of Browser has passed, or the pause before a sick one is replaced
-	CheckDue       // Browser is to be checked
-	BrowserStalled // an operation in Browser has been silent for StallTimeout, and nothing else answered
-	DrainSilent    // DrainTimeout has passed
-	RetryDue       // the pause after a failed round of opening has passed
-	RelaunchDue    // the pause after a failed launch has passed
-	ContractDue    // IdleContraction has passed
+	Silent // the time for what was asked is over: Of, and its Tab, Context or Browser
+	// its grace is over (OpenGrace, CloseGrace), from which nobody who waits counts on it: Of, Tab
+	Overdue
+	RetireDue   // MaxAge of Tab, and its jitter, have passed
+	IdleDue     // nobody has held or waited for Affinity for MaxIdle
+	FreezeDue   // Tab has been idle, or a standby, for FreezeAfter
+	Expired     // the lease of Request has reached its limit
+	BrowserWorn // BrowserMaxAge of Browser has passed, or the pause before a sick one is replaced
+	CheckDue    // Browser is to be checked
+	// an operation in Browser has been silent for StallTimeout, and nothing else answered
+	BrowserStalled
+	DrainSilent // DrainTimeout has passed
+	RetryDue    // the pause after a failed round of opening has passed
+	RelaunchDue // the pause after a failed launch has passed
+	ContractDue // IdleContraction has passed
 
 	EventKinds // how many there are
 )
@@ -122,25 +127,27 @@ type Event struct {
 	Call    CallID
 	// Operation, of what a page is asked and of a check, says which one is answered; 0: the last
 	// that was asked for.
-	Operation  OperationID
-	MaxLease   time.Duration // Requested: the lease's own limit; 0: the settings', negative: none
-	Memory     int64         // Measured: in bytes
-	MaxIdle    time.Duration // SweepRequested: how long an affinity has been idle
-	Jitter     time.Duration // Done of OpenTab: added to the tab's MaxAge
-	Affinity   Affinity
-	Tab        TabID
-	Context    ContextID
-	Browser    BrowserID
-	Priority   int32
-	Kind       EventKind
-	Of         EffectKind // Done, Failed, Silent, Overdue: the operation. CallAbandoned: the answer waited for
-	Class      Class
-	Own        bool // Requested: a context of Affinity is made for it, and no standby serves it
-	NoWait     bool // Disposed: nobody waits for the end
-	Retain     bool // Disposed: the primary stays the affinity's
-	Wedged     bool // Discarded: the page did not answer
-	Kept       bool // Done of CloseTab: only the page is gone, its context is left
-	Sessions   bool // Done of OpenTab: each lease on Tab has a session of its own, and that of the first has begun
+	Operation OperationID
+	MaxLease  time.Duration // Requested: the lease's own limit; 0: the settings', negative: none
+	Memory    int64         // Measured: in bytes
+	MaxIdle   time.Duration // SweepRequested: how long an affinity has been idle
+	Jitter    time.Duration // Done of OpenTab: added to the tab's MaxAge
+	Affinity  Affinity
+	Tab       TabID
+	Context   ContextID
+	Browser   BrowserID
+	Priority  int32
+	Kind      EventKind
+	// Done, Failed, Silent, Overdue: the operation. CallAbandoned: the answer waited for
+	Of     EffectKind
+	Class  Class
+	Own    bool // Requested: a context of Affinity is made for it, and no standby serves it
+	NoWait bool // Disposed: nobody waits for the end
+	Retain bool // Disposed: the primary stays the affinity's
+	Wedged bool // Discarded: the page did not answer
+	Kept   bool // Done of CloseTab: only the page is gone, its context is left
+	// Done of OpenTab: each lease on Tab has a session of its own, and that of the first has begun
+	Sessions   bool
 	Checks     bool // Done of Launch: Browser can be checked
 	TooLarge   bool // Crashed: its page used more memory than it may, and is to be closed
 	Left       Left

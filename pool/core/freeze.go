@@ -5,8 +5,8 @@ package core
 // become idle, or a standby. A probe thaws it, and no tab is granted before that: an idle one is
 // probed as one that was not seen for a while; a standby is not ready until it has answered.
 
-// freezeDue is when a tab's page is frozen, if it is to be. With AllowReassign no idle one is: it is
-// handed to another affinity as it is.
+// freezeDue is when a tab's page is frozen, if it is to be. With AllowReassign no idle one is: it
+// is handed to another affinity as it is.
 func (s *State) freezeDue(t *Tab) (Time, bool) {
 	freezes := t.State == Standby || t.State == Idle && !s.Settings.AllowReassign
 	return t.Since.Add(s.Settings.FreezeAfter), freezes && s.Settings.FreezeAfter > 0 && !t.Frozen

@@ -6,7 +6,8 @@ package core
 // them, or that the root limit alone stops: to MaxPages less ReservedPages, and beyond that to
 // MaxPages for those at or above ReservedPriority. Each of capacity is a permit and a tab.
 func (s *State) grow() bool {
-	if s.Phase >= PhaseEnding || int(s.Capacity) >= s.Settings.MaxPages || s.waiting == [Classes]int32{} {
+	if s.Phase >= PhaseEnding || int(s.Capacity) >= s.Settings.MaxPages ||
+		s.waiting == [Classes]int32{} {
 		return false
 	}
 	before := s.Capacity
@@ -17,10 +18,12 @@ func (s *State) grow() bool {
 	}
 	all.Entitled += own.Entitled
 	tabs := func(n [Classes]int32) int32 { return n[Nested] + n[Urgent] + min(others, n[Root]) }
-	want := s.shortage(all.Permits[Urgent]+min(others, all.Permits[Root]), tabs(all.Tabs), tabs(own.Tabs))
+	want := s.shortage(all.Permits[Urgent]+min(others, all.Permits[Root]), tabs(all.Tabs),
+		tabs(own.Tabs))
 	s.Capacity = max(s.Capacity, min(s.Capacity+want, int32(s.Settings.Unreserved())))
 	// What there is now goes to the urgent ones first.
-	urgent := s.shortage(all.Permits[Urgent]+s.heldPermit(), all.Tabs[Urgent]+all.Entitled, own.Tabs[Urgent]+own.Entitled)
+	urgent := s.shortage(all.Permits[Urgent]+s.heldPermit(), all.Tabs[Urgent]+all.Entitled,
+		own.Tabs[Urgent]+own.Entitled)
 	s.Capacity = min(s.Capacity+min(want-(s.Capacity-before), urgent), int32(s.Settings.MaxPages))
 	return s.Capacity > before
 }
@@ -29,10 +32,14 @@ func (s *State) grow() bool {
 func (s *State) shortOf(heads *[Classes]int32) (all Shortage) {
 	for c := Root; c < Classes; c++ {
 		all.Tabs[c] = s.sum(heads[c], c, s.most(), func(short Shortage) int32 { return short.Tabs[c] })
-		all.Permits[c] = s.sum(heads[c], c, s.most(), func(short Shortage) int32 { return short.Permits[c] })
+		all.Permits[c] = s.sum(heads[c], c, s.most(), func(short Shortage) int32 {
+			return short.Permits[c]
+		})
 	}
 	if s.Settings.ReservedPages > 0 {
-		all.Entitled = s.sum(heads[Nested], Nested, s.most(), func(short Shortage) int32 { return short.Entitled })
+		all.Entitled = s.sum(heads[Nested], Nested, s.most(), func(short Shortage) int32 {
+			return short.Entitled
+		})
 	}
 	return all
 }

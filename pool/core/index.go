@@ -56,8 +56,9 @@ type affinityIndex struct {
 	entitled   int32          // how many nested ones at or above ReservedPriority
 	queue      [Classes]int32 // those that wait, a heap
 	links      [Classes]links // its place among heads, or ownHeads
-	open       bool           // when the last step ended, RootCap and AffinityTabs let a waiting root request through
-	touched    bool           // it is in State.touched
+	// when the last step ended, RootCap and AffinityTabs let a waiting root request through
+	open    bool
+	touched bool // it is in State.touched
 }
 
 // noKey is the entry of an affinity of which nothing is known.
@@ -162,7 +163,8 @@ func (x *index) copyFrom(o *index) {
 	x.leases.copyFrom(&o.leases)
 	x.contextIndex.copyFrom(&o.contextIndex)
 	x.requestIndex.copyFrom(&o.requestIndex)
-	x.inContexts, x.orphans, x.endings = append(x.inContexts[:0], o.inContexts...), o.orphans, o.endings
+	x.inContexts, x.orphans, x.endings = append(x.inContexts[:0], o.inContexts...), o.orphans,
+		o.endings
 	x.places = append(x.places[:0], o.places...)
 	x.keys, x.heads, x.ownHeads = append(x.keys[:0], o.keys...), o.heads, o.ownHeads
 }

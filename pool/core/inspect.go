@@ -177,9 +177,11 @@ func (s *State) Closing() bool { return s.Phase != PhaseServing }
 // is on its way to anything else, no browser is being replaced, and the standby target is met.
 func (s *State) Quiet() bool {
 	return s.leases.used == 0 && s.waiting == [Classes]int32{} && len(s.Calls) == 0 &&
-		s.counts[Opening]+s.counts[Probing]+s.counts[Rescuing]+s.counts[Resetting]+s.counts[Closing] == 0 &&
-		int(s.tabless) == s.Orphans() && (s.Phase == PhaseClosed || s.Phase == PhaseServing && s.counts[Standby] >= s.target() &&
-		len(s.Browsers) == 1 && !s.Browsers[0].Worn && s.Check.Browser == 0 && s.Browsers[0].SickAt == 0)
+		s.counts[Opening]+s.counts[Probing]+s.counts[Rescuing]+s.counts[Resetting]+s.counts[Closing] ==
+			0 &&
+		int(s.tabless) == s.Orphans() &&
+		(s.Phase == PhaseClosed || s.Phase == PhaseServing && s.counts[Standby] >= s.target() &&
+			len(s.Browsers) == 1 && !s.Browsers[0].Worn && s.Check.Browser == 0 && s.Browsers[0].SickAt == 0)
 }
 
 // Tab returns the view of one tab, if it is alive.
@@ -211,7 +213,8 @@ func (s *State) tabView(t *Tab) TabView {
 		ID: t.ID, Context: s.Contexts[t.Context].ID, Browser: t.Browser, Affinity: t.Affinity,
 		Generation: t.Generation, Holder: t.Holder, Stamp: t.Stamp, Since: t.Since,
 		State: t.State, Class: t.Class, Reason: t.Reason, Doomed: t.Doomed, Overdue: t.Overdue,
-		Operation: t.Number, Suspect: t.Suspect, Rescued: t.Rescued, Part: t.Part, Primary: s.isPrimary(t.Context), Frozen: t.Frozen, Memory: t.Memory,
+		Operation: t.Number, Suspect: t.Suspect, Rescued: t.Rescued, Part: t.Part,
+		Primary: s.isPrimary(t.Context), Frozen: t.Frozen, Memory: t.Memory,
 	}
 }
 
@@ -232,7 +235,8 @@ func (s *State) EachAffinity(fn func(AffinityView)) {
 			continue
 		}
 		fn(AffinityView{
-			Affinity: Affinity(a), Generation: k.Generation, Primary: s.primaryOf(k), PageCount: int(s.pageCount(k)), Bound: int(k.bound), Idle: int(s.holding(k).idle),
+			Affinity: Affinity(a), Generation: k.Generation, Primary: s.primaryOf(k),
+			PageCount: int(s.pageCount(k)), Bound: int(k.bound), Idle: int(s.holding(k).idle),
 			RootLeases: int(k.rootLeases), Stamp: k.Stamp,
 			Waiting: int(k.waitingRoots() + k.waiting[Nested]),
 		})
@@ -262,7 +266,8 @@ func (s *State) EachRequest(fn func(RequestView)) {
 		if r := &s.Requests[i]; r.Used {
 			fn(RequestView{
 				ID: r.ID, Affinity: r.Affinity, Priority: r.Priority, Class: r.Class,
-				Order: r.Order, Arrived: r.Arrived, Admitted: s.admitted(r), Bypassed: int(r.Bypassed), Promised: s.promisedTo(r),
+				Order: r.Order, Arrived: r.Arrived, Admitted: s.admitted(r), Bypassed: int(r.Bypassed),
+				Promised: s.promisedTo(r),
 			})
 		}
 	}
@@ -278,7 +283,8 @@ func (s *State) promisedTo(r *Request) TabID {
 // EachBrowser calls fn for every browser, oldest first.
 func (s *State) EachBrowser(fn func(BrowserView)) {
 	for _, b := range s.Browsers {
-		states := [...]string{BrowserStarting: "starting", BrowserServing: "ready", BrowserDraining: "draining", BrowserClosing: "closing"}
+		states := [...]string{BrowserStarting: "starting", BrowserServing: "ready",
+			BrowserDraining: "draining", BrowserClosing: "closing"}
 		fn(BrowserView{b.ID, states[b.State], b.Worn, b.Memory, int(b.Evidence.Doubts)})
 	}
 }

@@ -8,9 +8,10 @@ import "time"
 
 // Operation is what a tab or a context is asked. Its kind follows from the state: see underWay.
 type Operation struct {
-	Number  OperationID // of the last; answers that name another come too late
-	Began   Time        // from when its time counts: the state's beginning, the rung's, or that of doubt
-	AskedAt Time        // since when one has been silent; Never: none is
+	Number OperationID // of the last; answers that name another come too late
+	// from when its time counts: the state's beginning, the rung's, or that of doubt
+	Began   Time
+	AskedAt Time // since when one has been silent; Never: none is
 }
 
 // begin begins an operation on what has the record.
@@ -34,7 +35,8 @@ func (t *Tab) underWay() EffectKind {
 	case Rescuing:
 		return RescueTab
 	case Resetting:
-		return [...]EffectKind{PartHalt: RescueTab, PartLeave: ResetTab, PartEnd: EndSession, PartBegin: BeginSession}[t.Part]
+		return [...]EffectKind{PartHalt: RescueTab, PartLeave: ResetTab, PartEnd: EndSession,
+			PartBegin: BeginSession}[t.Part]
 	case Closing:
 		return t.Ladder.underWay()
 	}

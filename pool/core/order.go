@@ -36,9 +36,9 @@ func (s *State) takesPermit(t contest, c Class) bool {
 
 // eachCompetitor calls fn for every request of another affinity that is ahead of r in the waiting
 // order and that a grant to r would bypass, until it returns false. Requests that RootCap or
-// AffinityTabs stops are not among them. Nor are, where the contest is about room, those that have a
-// tab of their own affinity on its way. Requests with a promise of a tab compete for the permit: a
-// promise holds none.
+// AffinityTabs stops are not among them. Nor are, where the contest is about room, those that have
+// a tab of their own affinity on its way. Requests with a promise of a tab compete for the permit:
+// a promise holds none.
 func (s *State) eachCompetitor(r int32, fn func(*Request) bool) {
 	t := s.contest(&s.Requests[r])
 	more := !t.lastPermit && !t.lastUnreserved || s.eachPromised(r, t, fn)
@@ -53,7 +53,8 @@ func (s *State) eachCompetitor(r int32, fn func(*Request) bool) {
 			}
 			return s.eachAhead(s.keys[a].queue[c], r, fn)
 		}
-		more = s.eachHeadAhead(s.heads[c], c, r, bypassed) && s.eachHeadAhead(s.ownHeads[c], c, r, bypassed)
+		more = s.eachHeadAhead(s.heads[c], c, r, bypassed) &&
+			s.eachHeadAhead(s.ownHeads[c], c, r, bypassed)
 	}
 }
 
@@ -92,7 +93,8 @@ func (s *State) eachAhead(i, r int32, fn func(*Request) bool) bool {
 		return true
 	}
 	x := s.places[i]
-	return (s.Requests[i].Pin != None || fn(&s.Requests[i])) && s.eachAhead(x.left, r, fn) && s.eachAhead(x.right, r, fn)
+	return (s.Requests[i].Pin != None || fn(&s.Requests[i])) && s.eachAhead(x.left, r, fn) &&
+		s.eachAhead(x.right, r, fn)
 }
 
 // firstIn is the first of r and of the requests that were promised nothing, of the affinities of a

@@ -79,7 +79,8 @@ func plainOrphan(s *State) int32 {
 func plainAhead(s *State, c Class, r int32) []int32 {
 	var ahead []int32
 	for i := range s.Requests {
-		if q := &s.Requests[i]; waits(s, q) && q.Class == c && !s.at(q.Affinity).Own && s.before(int32(i), r) {
+		if q := &s.Requests[i]; waits(s, q) && q.Class == c && !s.at(q.Affinity).Own &&
+			s.before(int32(i), r) {
 			ahead = append(ahead, int32(i))
 		}
 	}
@@ -124,14 +125,16 @@ func Disagreement(s *State) string {
 	})
 	want := 0
 	for c := Root; c < Classes; c++ {
-		if s.firstIn(s.heads[c], c, None, s.passes) != plainWaiting(s, c, false) || s.firstIn(s.ownHeads[c], c, None, s.passes) != plainWaiting(s, c, true) {
+		if s.firstIn(s.heads[c], c, None, s.passes) != plainWaiting(s, c, false) ||
+			s.firstIn(s.ownHeads[c], c, None, s.passes) != plainWaiting(s, c, true) {
 			return "the first that waits"
 		}
 		for r := range s.Requests {
 			if !s.Requests[r].Used {
 				continue
 			}
-			if waits(s, &s.Requests[r]) && s.Requests[r].Class == c && s.permits(c) > 0 && !s.at(s.Requests[r].Affinity).Own {
+			if waits(s, &s.Requests[r]) && s.Requests[r].Class == c && s.permits(c) > 0 &&
+				!s.at(s.Requests[r].Affinity).Own {
 				want++
 			}
 			var ahead []int32
@@ -221,7 +224,9 @@ var Spoils = map[string]func(s *State) bool{
 		}
 		first := s.keys[*branch].queue[Root]
 		*branch = None
-		return slices.ContainsFunc(s.Requests, func(r Request) bool { return r.Used && s.ahead(&s.Requests[first], &r) })
+		return slices.ContainsFunc(s.Requests, func(r Request) bool {
+			return r.Used && s.ahead(&s.Requests[first], &r)
+		})
 	},
 }
 

@@ -21,7 +21,8 @@ func (s *State) Owed(fn func(e Effect, done bool)) {
 			continue
 		}
 		if s.inContexts[i].tabs == 0 || c.Affinity != 0 {
-			fn(Effect{Kind: OpenTab, Context: c.ID, Browser: c.Browser}, true) // it is there, whatever opens in it
+			// it is there, whatever opens in it
+			fn(Effect{Kind: OpenTab, Context: c.ID, Browser: c.Browser}, true)
 		}
 		for j := range s.Tabs {
 			if t := &s.Tabs[j]; t.State != 0 && t.Context == int32(i) {
@@ -36,7 +37,8 @@ func (s *State) Owed(fn func(e Effect, done bool)) {
 
 func (s *State) owedOf(t *Tab, fn func(e Effect, done bool)) {
 	c := &s.Contexts[t.Context]
-	e := Effect{Tab: t.ID, Context: c.ID, Browser: t.Browser, Affinity: t.Affinity, Operation: t.Number}
+	e := Effect{Tab: t.ID, Context: c.ID, Browser: t.Browser, Affinity: t.Affinity,
+		Operation: t.Number}
 	with := func(kind EffectKind) Effect {
 		e.Kind = kind
 		return e

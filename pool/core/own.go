@@ -74,7 +74,8 @@ func (s *State) openFor(a Affinity) int32 {
 	if k := s.at(a); !k.Own || s.fits(k) {
 		return s.openInPrimary(a)
 	}
-	i := s.addTab(Tab{Context: s.addContext(s.ready().ID), Affinity: a, Generation: s.LastGeneration + 1})
+	i := s.addTab(Tab{Context: s.addContext(s.ready().ID), Affinity: a,
+		Generation: s.LastGeneration + 1})
 	s.askOpen(i)
 	return i
 }
@@ -91,7 +92,8 @@ func (s *State) askOpen(i int32) {
 	t := &s.Tabs[i]
 	s.wearOut(t.Browser)
 	s.operation(Effect{
-		Kind: OpenTab, Tab: t.ID, Context: s.Contexts[t.Context].ID, Browser: t.Browser, Affinity: t.Affinity,
+		Kind: OpenTab, Tab: t.ID, Context: s.Contexts[t.Context].ID, Browser: t.Browser,
+		Affinity: t.Affinity,
 	})
 }
 

@@ -15,7 +15,8 @@ func (s *State) requested(e *Event) {
 	s.ownTerms(e)
 	s.LastOrder++
 	s.enqueue(Request{
-		ID: e.Request, Order: s.LastOrder, Arrived: s.Now, AdmittedAt: Never, Affinity: e.Affinity, MaxLease: limit,
+		ID: e.Request, Order: s.LastOrder, Arrived: s.Now, AdmittedAt: Never, Affinity: e.Affinity,
+		MaxLease: limit,
 		Priority: e.Priority, Rounds: s.Rounds, Pin: None, Class: s.classOf(e), Used: true,
 	})
 }
@@ -124,8 +125,8 @@ func (s *State) first(i, j int32) int32 {
 	return i
 }
 
-// firstWarm is the first of the requests that an idle tab of their own affinity serves. AffinityTabs
-// does not stop these: the affinity has the tab already.
+// firstWarm is the first of the requests that an idle tab of their own affinity serves.
+// AffinityTabs does not stop these: the affinity has the tab already.
 func (s *State) firstWarm() int32 {
 	r := None
 	s.eachWarm(func(k affinity, own int32) {
@@ -163,9 +164,9 @@ func (s *State) eachWarm(fn func(k affinity, own int32)) {
 	}
 }
 
-// firstForPrimary is the first request up to r for which a tab can be opened inside their affinity's
-// primary: that is an orphan or below TabsPerContext, and a slot is free beyond those that older
-// requests need.
+// firstForPrimary is the first request up to r for which a tab can be opened inside their
+// affinity's primary: that is an orphan or below TabsPerContext, and a slot is free beyond those
+// that older requests need.
 func (s *State) firstForPrimary(r int32) int32 {
 	inside := None
 	if s.free() <= 0 || !s.opens() {
@@ -193,7 +194,8 @@ func (s *State) fits(k affinity) bool {
 		return false
 	}
 	c, b := &s.Contexts[k.Primary], s.ready()
-	return int(s.inContexts[k.Primary].tabs) < s.Settings.TabsPerContext && b != nil && c.Browser == b.ID
+	return int(s.inContexts[k.Primary].tabs) < s.Settings.TabsPerContext && b != nil &&
+		c.Browser == b.ID
 }
 
 // ownIdle is the idle tab that an affinity would use next: one that needs no probe, then that of
@@ -306,7 +308,8 @@ func (s *State) bind(i, n int32) {
 // openInPrimary begins to open a tab inside the primary of an affinity.
 func (s *State) openInPrimary(a Affinity) int32 {
 	c := s.at(a).Primary
-	i := s.addTab(Tab{Context: c, Affinity: a, Generation: s.LastGeneration + 1}) // later than any disposal so far
+	// later than any disposal so far
+	i := s.addTab(Tab{Context: c, Affinity: a, Generation: s.LastGeneration + 1})
 	s.askOpen(i)
 	return i
 }
@@ -341,7 +344,8 @@ func (s *State) foreignIdle(r int32) int32 {
 	for i := range s.Tabs {
 		t := &s.Tabs[i]
 		if t.State == Idle && t.Affinity != s.Requests[r].Affinity && s.inContexts[t.Context].tabs == 1 &&
-			!own && !s.at(t.Affinity).Own && !s.usesOwn(t.Affinity) && (victim == None || s.colder(int32(i), victim)) {
+			!own && !s.at(t.Affinity).Own && !s.usesOwn(t.Affinity) &&
+			(victim == None || s.colder(int32(i), victim)) {
 			victim = int32(i)
 		}
 	}

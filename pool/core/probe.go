@@ -9,7 +9,8 @@ package core
 // seen for a while.
 func (s *State) stale(i int32) bool {
 	t := &s.Tabs[i]
-	return t.Frozen || s.Settings.ProbeBudget > 0 && t.Uses > 0 && s.Now > t.GoodAt.Add(s.Settings.ProbeMaxAge)
+	return t.Frozen || s.Settings.ProbeBudget > 0 && t.Uses > 0 &&
+		s.Now > t.GoodAt.Add(s.Settings.ProbeMaxAge)
 }
 
 func (s *State) probe(i int32) { s.probeFor(i, false) }

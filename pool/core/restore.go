@@ -31,7 +31,9 @@ func Restore(facts *Facts) (*State, error) {
 // check says whether what the facts name is there, and whether lists come to an end.
 func (f *Facts) check() error {
 	noTab := func(slot int32) bool { return slot < None || int(slot) >= len(f.Tabs) }
-	noContext := func(slot int32) bool { return slot < 0 || int(slot) >= len(f.Contexts) || f.Contexts[slot].State == 0 }
+	noContext := func(slot int32) bool {
+		return slot < 0 || int(slot) >= len(f.Contexts) || f.Contexts[slot].State == 0
+	}
 	noAffinity := func(a Affinity) bool {
 		return a != 0 && (int(a) >= len(f.Affinities) || !f.Affinities[a].Known)
 	}
@@ -42,7 +44,8 @@ func (f *Facts) check() error {
 	}
 	for i := range f.Tabs {
 		t := &f.Tabs[i]
-		if t.State != 0 && (noContext(t.Context) || noAffinity(t.Affinity) || noTab(t.Next) || noTab(t.Prev)) {
+		if t.State != 0 && (noContext(t.Context) || noAffinity(t.Affinity) || noTab(t.Next) ||
+			noTab(t.Prev)) {
 			return fmt.Errorf("t%d names a context, an affinity or a tab that is not there", t.ID)
 		}
 	}
@@ -60,7 +63,8 @@ func (f *Facts) check() error {
 	}
 	for a := range f.Affinities {
 		k := &f.Affinities[a]
-		if k.Known && (a == 0 || k.Primary != None && noContext(k.Primary) || !list(k.Tabs, Affinity(a))) {
+		if k.Known && (a == 0 || k.Primary != None && noContext(k.Primary) ||
+			!list(k.Tabs, Affinity(a))) {
 			return fmt.Errorf("affinity %d names a context or a tab that is not there", a)
 		}
 	}

@@ -21,7 +21,9 @@ func TestFactsThatDoNotGoTogetherAreRefused(t *testing.T) {
 			return true
 		},
 		"affinity ": func(f *core.Facts) bool {
-			a := slices.IndexFunc(f.Affinities, func(k core.AffinityFacts) bool { return k.Known && k.Tabs != core.None })
+			a := slices.IndexFunc(f.Affinities, func(k core.AffinityFacts) bool {
+				return k.Known && k.Tabs != core.None
+			})
 			if a < 0 {
 				return false
 			}
@@ -61,7 +63,8 @@ func TestFactsThatDoNotGoTogetherAreRefused(t *testing.T) {
 				}
 				met++
 				_, err := core.Restore(&facts)
-				if err == nil || !strings.HasPrefix(err.Error(), of) || !strings.HasSuffix(err.Error(), "not there") {
+				if err == nil || !strings.HasPrefix(err.Error(), of) ||
+					!strings.HasSuffix(err.Error(), "not there") {
 					t.Fatalf("seed %d: damaged facts of %q: %v", seed, of, err)
 				}
 			}

@@ -18,10 +18,11 @@ const (
 type Left uint8
 
 const (
-	Clean          Left = iota
-	SpoiledTab          // something in the tab: it is closed
-	SpoiledContext      // something in the context: it is closed with all that is in it, and never kept
-	Lefts               // how many there are
+	Clean      Left = iota
+	SpoiledTab      // something in the tab: it is closed
+	// something in the context: it is closed with all that is in it, and never kept
+	SpoiledContext
+	Lefts // how many there are
 )
 
 // Navigation says what became of the navigations of a lease.
@@ -83,8 +84,8 @@ func (s *State) cannotNavigate(t *Tab, n Navigation) bool {
 	return false
 }
 
-// giveUpContext closes the context of a tab with all that is in it. A tab that is held there, or is being
-// opened, is closed when its lease ends, or when it is open.
+// giveUpContext closes the context of a tab with all that is in it. A tab that is held there, or is
+// being opened, is closed when its lease ends, or when it is open.
 func (s *State) giveUpContext(i int32, reason Reason) {
 	c := s.Tabs[i].Context
 	s.unprimary(c)

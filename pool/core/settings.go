@@ -15,8 +15,8 @@ import (
 const Off = -1
 
 // Settings are what an operator chooses. The zero value is valid: 0 means the default. Where "off"
-// is possible it is any negative value. Resolve fills in the defaults and checks the rules; both are
-// in docs/settings.md.
+// is possible it is any negative value. Resolve fills in the defaults and checks the rules; both
+// are in docs/settings.md.
 type Settings struct {
 	MaxPages         int // the most that capacity grows to, in tabs; 1 to 1,000
 	MinPages         int // the capacity at the start, and what an idle pool shrinks to
@@ -61,11 +61,12 @@ type Settings struct {
 
 	BrowserMaxAge    time.Duration
 	BrowserMaxTabs   int
-	MaxBrowserMemory int64         // in bytes; of a browser's processes together
-	AffinityDoubt    int           // doubtful ends of an affinity's leases in a row after which its context is given up
-	BrowserDoubt     int           // doubtful ends and failed openings after which a browser is checked
-	CheckEvery       time.Duration // without evidence
-	DrainTimeout     time.Duration
+	MaxBrowserMemory int64 // in bytes; of a browser's processes together
+	// doubtful ends of an affinity's leases in a row after which its context is given up
+	AffinityDoubt int
+	BrowserDoubt  int           // doubtful ends and failed openings after which a browser is checked
+	CheckEvery    time.Duration // without evidence
+	DrainTimeout  time.Duration
 
 	PriorityAging   time.Duration // waiting this long counts as one level of priority
 	MaxBypass       int
@@ -157,26 +158,35 @@ var rules = []rule{
 	{"ReservedPages", fixed(0), false, "0 <= ReservedPages < MaxPages",
 		func(s *Settings, v int64) bool { return 0 <= v && v < int64(s.MaxPages) }},
 	{"ReservedPriority", fixed(1), false, "at least 1", positive},
-	{"MinPages", func(s *Settings) int64 { return int64(s.Unreserved()) }, false, "1 <= MinPages <= MaxPages - ReservedPages",
+	{"MinPages", func(s *Settings) int64 { return int64(s.Unreserved()) }, false,
+		"1 <= MinPages <= MaxPages - ReservedPages",
 		func(s *Settings, v int64) bool { return 1 <= v && v <= int64(s.Unreserved()) }},
-	{"AffinityTabs", func(s *Settings) int64 { return int64(min(5, s.MaxPages)) }, false, "1 <= AffinityTabs <= MaxPages",
+	{"AffinityTabs", func(s *Settings) int64 { return int64(min(5, s.MaxPages)) }, false,
+		"1 <= AffinityTabs <= MaxPages",
 		func(s *Settings, v int64) bool { return 1 <= v && v <= int64(s.MaxPages) }},
-	{"RootCap", func(s *Settings) int64 { return int64(s.AffinityTabs) }, false, "1 <= RootCap <= AffinityTabs",
+	{"RootCap", func(s *Settings) int64 { return int64(s.AffinityTabs) }, false,
+		"1 <= RootCap <= AffinityTabs",
 		func(s *Settings, v int64) bool { return 1 <= v && v <= int64(s.AffinityTabs) }},
-	{"OrphanCap", func(s *Settings) int64 { return 2 * int64(s.MaxPages) }, true, "at least 1, or off", nil},
+	{"OrphanCap", func(s *Settings) int64 { return 2 * int64(s.MaxPages) }, true, "at least 1, or off",
+		nil},
 	{"TabsPerContext", fixed(1), false, "at least 1", positive},
 	{"MaxLease", fixed(90 * time.Second), true, "> 0, or off", nil},
 	{"LaunchTimeout", fixed(30 * time.Second), false, "> 0", positive},
 	{"OpenTimeout", fixed(30 * time.Second), false, "> 0", positive},
-	{"OpenGrace", atMost(2*time.Second, func(s *Settings) time.Duration { return s.OpenTimeout }), false, "0 < OpenGrace <= OpenTimeout",
+	{"OpenGrace", atMost(2*time.Second, func(s *Settings) time.Duration { return s.OpenTimeout }),
+		false, "0 < OpenGrace <= OpenTimeout",
 		func(s *Settings, v int64) bool { return 0 < v && v <= int64(s.OpenTimeout) }},
 	{"OpenRetries", fixed(3), false, "> 0", positive},
 	{"OpenBackoff", fixed(500 * time.Millisecond), false, "0 < OpenBackoff <= OpenBackoffMax",
 		func(s *Settings, v int64) bool { return 0 < v && v <= int64(s.OpenBackoffMax) }},
-	{"OpenBackoffMax", func(s *Settings) int64 { return int64(max(4*time.Second, s.OpenBackoff)) }, false, "> 0", positive},
+	{"OpenBackoffMax", func(s *Settings) int64 { return int64(max(4*time.Second, s.OpenBackoff)) },
+		false, "> 0", positive},
 	{"RescueTimeout", fixed(defaultRescueTimeout), true, "> 0, or off", nil},
 	{"CloseTimeout", fixed(5 * time.Second), false, "> 0", positive},
-	{"CloseGrace", atMost(250*time.Millisecond, func(s *Settings) time.Duration { return s.CloseTimeout }), false, "0 < CloseGrace <= CloseTimeout",
+	{
+		"CloseGrace", atMost(250*time.Millisecond, func(s *Settings) time.Duration {
+			return s.CloseTimeout
+		}), false, "0 < CloseGrace <= CloseTimeout",
 		func(s *Settings, v int64) bool { return 0 < v && v <= int64(s.CloseTimeout) }},
 	{"KillTimeout", fixed(2 * time.Second), false, "> 0", positive},
 	{"BrowserCloseTimeout", fixed(5 * time.Second), false, "> 0", positive},
@@ -203,7 +213,8 @@ var rules = []rule{
 	{"PriorityAging", fixed(3 * time.Second), true, "> 0, or off", nil},
 	{"MaxBypass", fixed(4), true, "at least 1, or off", nil},
 	{"MaxWaiting", fixed(10_000), false, "at least 1", positive},
-	{"AffinityWaiting", func(s *Settings) int64 { return int64(s.MaxWaiting) }, false, "1 <= AffinityWaiting <= MaxWaiting",
+	{"AffinityWaiting", func(s *Settings) int64 { return int64(s.MaxWaiting) }, false,
+		"1 <= AffinityWaiting <= MaxWaiting",
 		func(s *Settings, v int64) bool { return 1 <= v && v <= int64(s.MaxWaiting) }},
 	{"IdleContraction", fixed(time.Minute), false, "> 0", positive},
 }

@@ -2,10 +2,11 @@ package core
 
 import "time"
 
-// Browsers that answer and do no work. The processes that draw, load and store are shared by all tabs
-// of a browser, and each may hang while everything else answers. Ends of leases that were doubtful, and
-// openings that failed, are evidence. On evidence, and every CheckEvery, the driver has the browser do
-// each kind of work once. A browser that fails is replaced; none is replaced for evidence alone.
+// Browsers that answer and do no work. The processes that draw, load and store are shared by all
+// tabs of a browser, and each may hang while everything else answers. Ends of leases that were
+// doubtful, and openings that failed, are evidence. On evidence, and every CheckEvery, the driver
+// has the browser do each kind of work once. A browser that fails is replaced; none is replaced for
+// evidence alone.
 
 // Evidence is what speaks against a browser since its last check began.
 type Evidence struct {
@@ -51,8 +52,8 @@ func (s *State) serve(id BrowserID, a Affinity) {
 	}
 }
 
-// doubtBrowser counts a doubtful end of an affinity's lease, or where there is none a failed opening,
-// as evidence.
+// doubtBrowser counts a doubtful end of an affinity's lease, or where there is none a failed
+// opening, as evidence.
 func (s *State) doubtBrowser(id BrowserID, a Affinity) {
 	b := s.browser(id)
 	if b == nil || !b.Checks {
@@ -77,7 +78,8 @@ func (s *State) suspicious(e *Evidence) bool {
 // checkAt is when a browser is to be checked next. Only one that takes new tabs and is not being
 // replaced is, and one at a time.
 func (s *State) checkAt(b *Browser) Time {
-	if !b.Checks || b.State != BrowserServing || b.Worn || s.Check.Browser != 0 || s.Phase >= PhaseEnding {
+	if !b.Checks || b.State != BrowserServing || b.Worn || s.Check.Browser != 0 ||
+		s.Phase >= PhaseEnding {
 		return Never
 	}
 	at := Never
@@ -134,8 +136,8 @@ func (s *State) endCheck(id BrowserID) {
 	}
 }
 
-// wornOut marks a browser to be replaced. Replacements for failed checks pause as restarts do, up to
-// CheckEvery, until a check succeeds.
+// wornOut marks a browser to be replaced. Replacements for failed checks pause as restarts do, up
+// to CheckEvery, until a check succeeds.
 func (s *State) wornOut(b *Browser) {
 	b.Worn = true
 	if b.SickAt == 0 {

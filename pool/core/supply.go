@@ -49,7 +49,8 @@ func (s *State) evict() bool {
 	if need := s.need(); need > 0 {
 		return s.evictFor(need-s.relief()-s.counts[Standby], s.ownNeed()-s.slots())
 	}
-	if s.target() > 0 && s.counts[Standby]+s.toCome()+s.overdue[Opening]+s.counts[Closing]+s.doomed()+s.free() == 0 {
+	if s.target() > 0 && s.counts[Standby]+s.toCome()+s.overdue[Opening]+s.counts[Closing]+s.doomed()+
+		s.free() == 0 {
 		s.evictOne(true)
 	}
 	return false
@@ -74,7 +75,8 @@ func (s *State) evictFor(tabs, slots int32) (evicted bool) {
 // doomed is how many leased tabs are marked to close. Each will free its slot, so the spare waits
 // for it and takes no innocent tab; those who wait do not, for it may be held for long.
 func (s *State) doomed() int32 {
-	bound := s.counts[Idle] + s.counts[Probing] + s.counts[Rescuing] + s.counts[Resetting] + s.counts[Leased]
+	bound := s.counts[Idle] + s.counts[Probing] + s.counts[Rescuing] + s.counts[Resetting] +
+		s.counts[Leased]
 	return bound - s.bound
 }
 
@@ -155,7 +157,8 @@ func (s *State) open() {
 		}
 		i := s.addTab(Tab{Context: s.addContext(s.ready().ID)})
 		t := &s.Tabs[i]
-		s.operation(Effect{Kind: OpenTab, Tab: t.ID, Context: s.Contexts[t.Context].ID, Browser: t.Browser})
+		s.operation(Effect{Kind: OpenTab, Tab: t.ID, Context: s.Contexts[t.Context].ID,
+			Browser: t.Browser})
 		s.wearOut(t.Browser)
 	}
 }

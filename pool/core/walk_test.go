@@ -69,7 +69,8 @@ func (w *walk) step(e core.Event) {
 		}
 	}
 	w.ledger.Feed(&w.state.Settings, w.now, e, w.buffer)
-	bad := spec.Check(&spec.Transition{Before: &w.before, After: w.state, Event: e, Effects: w.buffer, Ledger: &w.ledger}, nil)
+	bad := spec.Check(&spec.Transition{Before: &w.before, After: w.state, Event: e, Effects: w.buffer,
+		Ledger: &w.ledger}, nil)
 	if len(bad) > 0 {
 		for _, line := range w.log[max(0, len(w.log)-60):] {
 			w.t.Log(line)
@@ -94,7 +95,8 @@ func (w *walk) answers(f core.Effect) (all []core.Event) {
 		e.Of = core.CloseTab
 	}
 	switch f.Kind {
-	case core.CheckBrowser, core.ProbeTab, core.RescueTab, core.ResetTab, core.EndSession, core.BeginSession:
+	case core.CheckBrowser, core.ProbeTab, core.RescueTab, core.ResetTab, core.EndSession,
+		core.BeginSession:
 		e.Operation = f.Operation
 	}
 	fails := e
@@ -102,7 +104,8 @@ func (w *walk) answers(f core.Effect) (all []core.Event) {
 	e.Kept = e.Of == core.CloseTab && f.Kept
 	e.Checks, e.Sessions = w.checks && f.Kind == core.Launch, w.sessions && f.Kind == core.OpenTab
 	if f.Kind == core.EndSession && w.random.IntN(4) == 0 {
-		e.Left, e.Navigation = core.Left(w.random.IntN(int(core.Lefts))), core.Navigation(w.random.IntN(int(core.Navigations)))
+		e.Left, e.Navigation = core.Left(w.random.IntN(int(core.Lefts))),
+			core.Navigation(w.random.IntN(int(core.Navigations)))
 	}
 	switch f.Kind {
 	case core.Launch:
@@ -112,7 +115,8 @@ func (w *walk) answers(f core.Effect) (all []core.Event) {
 	case core.Ping:
 		return []core.Event{e}
 	}
-	if e.Tab != 0 && f.Kind != core.FreezeTab || f.Kind == core.CloseContext || f.Kind == core.CheckBrowser {
+	if e.Tab != 0 && f.Kind != core.FreezeTab || f.Kind == core.CloseContext ||
+		f.Kind == core.CheckBrowser {
 		return []core.Event{e, fails}
 	}
 	return nil
@@ -144,12 +148,16 @@ func (w *walk) any() core.Event {
 		return core.Event{Kind: core.Abandoned, Request: w.pick(w.waits)}
 	case n < 46:
 		w.calls++
-		return core.Event{Kind: core.Disposed, Call: w.calls, Affinity: affinity, NoWait: w.random.IntN(2) == 0, Retain: w.random.IntN(2) == 0}
+		return core.Event{Kind: core.Disposed, Call: w.calls, Affinity: affinity,
+			NoWait: w.random.IntN(2) == 0, Retain: w.random.IntN(2) == 0}
 	case n == 46 && w.random.IntN(2) == 0:
-		return core.Event{Kind: core.SweepRequested, MaxIdle: time.Duration(w.random.IntN(2000)) * time.Millisecond}
+		return core.Event{Kind: core.SweepRequested,
+			MaxIdle: time.Duration(w.random.IntN(2000)) * time.Millisecond}
 	case n < 47:
 		w.calls++
-		return core.Event{Kind: []core.EventKind{core.WarmRequested, core.RecycleRequested}[w.random.IntN(2)], Call: w.calls}
+		return core.Event{
+			Kind: []core.EventKind{core.WarmRequested, core.RecycleRequested}[w.random.IntN(2)],
+			Call: w.calls}
 	case n < 48:
 		of := []core.EffectKind{core.FinishDispose, core.FinishWarm, core.FinishRecycle}[w.random.IntN(3)]
 		return core.Event{Kind: core.CallAbandoned, Of: of, Call: w.calls}
@@ -158,7 +166,8 @@ func (w *walk) any() core.Event {
 	case n == 61 && len(w.state.Tabs) > 0:
 		return w.nonsense()
 	case n == 60 && w.random.IntN(100) == 0:
-		return core.Event{Kind: []core.EventKind{core.CloseRequested, core.CloseExpired}[w.random.IntN(2)]}
+		return core.Event{
+			Kind: []core.EventKind{core.CloseRequested, core.CloseExpired}[w.random.IntN(2)]}
 	case len(w.asked) > 0:
 		i := max(0, len(w.asked)-1-w.random.IntN(30))
 		e := w.asked[i]
@@ -176,10 +185,12 @@ func (w *walk) any() core.Event {
 // nonsense is an answer that nobody has asked for.
 func (w *walk) nonsense() core.Event {
 	t := &w.state.Tabs[w.random.IntN(len(w.state.Tabs))]
-	answers := []core.Event{{Kind: core.Failed, Of: core.OpenTab}, {Kind: core.Failed, Of: core.CloseTab},
+	answers := []core.Event{{Kind: core.Failed, Of: core.OpenTab},
+		{Kind: core.Failed, Of: core.CloseTab},
 		{Kind: core.Done, Of: core.KillTab}, {Kind: core.Failed, Of: core.KillTab}}
 	if t.State != 0 && t.State != core.Closing && t.State != core.Lost {
-		answers = append(answers, core.Event{Kind: core.Done, Of: core.CloseTab}) // of one that is on its way out it could be so
+		// of one that is on its way out it could be so
+		answers = append(answers, core.Event{Kind: core.Done, Of: core.CloseTab})
 	}
 	if !t.Unopened {
 		answers = append(answers, core.Event{Kind: core.Done, Of: core.OpenTab})

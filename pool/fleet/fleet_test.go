@@ -404,10 +404,11 @@ func TestShellFleetConfigNamesWhatIsWrong(t *testing.T) {
 		"Socket=unix@: the rule is":                        {Socket: "unix@", Map: "m", Server: "s"},
 		`Map="": the rule is letters`:                      {Socket: "b:1", Server: "s"},
 		`Server="a b": the rule is letters`:                {Socket: "b:1", Map: "m", Server: "a b"},
-		`Server="a;show env": the rule is letters`:         {Socket: "b:1", Map: "m", Server: "a;show env"},
-		"Beat=-1ns: the rule is > 0":                       {Agent: "127.0.0.1:0", Beat: -1},
-		"Patience=-1s: the rule is > 0":                    {Agent: "127.0.0.1:0", Patience: -time.Second},
-		"Agent=nowhere:":                                   {Agent: "nowhere:x"},
+		`Server="a;show env": the rule is letters`: {Socket: "b:1", Map: "m",
+			Server: "a;show env"},
+		"Beat=-1ns: the rule is > 0":    {Agent: "127.0.0.1:0", Beat: -1},
+		"Patience=-1s: the rule is > 0": {Agent: "127.0.0.1:0", Patience: -time.Second},
+		"Agent=nowhere:":                {Agent: "nowhere:x"},
 	} {
 		if m, err := Join(config, &source{}); err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%+v: %v, %v; want %q", config, m, err, says)

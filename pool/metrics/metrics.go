@@ -8,12 +8,13 @@
 //	m.Watch(p)
 //	prometheus.MustRegister(m)
 //
-// What the pool has and has counted is asked for when Prometheus asks, from one consistent moment. How long
-// waits, leases and operations take comes through the pool's Tracer; without it those histograms stay
-// empty. A pool that has been closed is still watched: its counters stay, and it has nothing.
+// What the pool has and has counted is asked for when Prometheus asks, from one consistent moment.
+// How long waits, leases and operations take comes through the pool's Tracer; without it those
+// histograms stay empty. A pool that has been closed is still watched: its counters stay, and it
+// has nothing.
 //
-// Names and units follow Prometheus's conventions: counters end in _total, times are in seconds. They are part
-// of this package's API.
+// Names and units follow Prometheus's conventions: counters end in _total, times are in seconds.
+// They are part of this package's API.
 package metrics
 
 import (
@@ -37,16 +38,17 @@ type Options struct {
 	Namespace string
 	// Labels are on every metric, such as the name of the pool where a process has several.
 	Labels prometheus.Labels
-	// Affinities adds a series for each affinity and metric of it. Of tenants there may be many, and each
-	// is in the labels with its key (quoted as in Go where that is not UTF-8): leave it off, unless you know both
-	// to be harmless.
+	// Affinities adds a series for each affinity and metric of it. Of tenants there may be many, and
+	// each is in the labels with its key (quoted as in Go where that is not UTF-8): leave it off,
+	// unless you know both to be harmless.
 	Affinities bool
 	// Buckets are the upper bounds of all histograms, in seconds. Empty: 1 ms to 120 s.
 	Buckets []float64
 }
 
 // defaultBuckets reach from a probe to MaxLease.
-var defaultBuckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 90, 120}
+var defaultBuckets = []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30,
+	60, 90, 120}
 
 // Collector is a prometheus.Collector of one pool, and its pool.Tracer.
 type Collector struct {
@@ -79,10 +81,13 @@ func New(options Options) *Collector {
 		}
 	}
 	c.waits = c.histogram("wait_seconds", "Time from GetPage to its answer.", "outcome")
-	c.parts = c.histogram("wait_part_seconds", "Time that a wait was spent on admission, on a tab, on a startup, or on a probe; those of zero are left out.", "part")
+	c.parts = c.histogram("wait_part_seconds", "Time that a wait was spent on admission, on a tab, "+
+		"on a startup, or on a probe; those of zero are left out.", "part")
 	c.leases = c.histogram("lease_seconds", "Time from the grant of a lease to its end.", "outcome")
-	c.operations = c.histogram("operation_seconds", "Time that the driver took for an operation, or until it was given up.", "operation", "outcome")
-	for kind, vec := range map[pool.SpanKind]*prometheus.HistogramVec{pool.SpanWait: c.waits, pool.SpanLease: c.leases} {
+	c.operations = c.histogram("operation_seconds",
+		"Time that the driver took for an operation, or until it was given up.", "operation", "outcome")
+	for kind, vec := range map[pool.SpanKind]*prometheus.HistogramVec{pool.SpanWait: c.waits,
+		pool.SpanLease: c.leases} {
 		for _, outcome := range pool.Outcomes(kind) {
 			vec.WithLabelValues(outcome) // from the start, so that a rate of the first is not lost
 		}
@@ -98,12 +103,14 @@ func (c *Collector) desc(name, help, label string) *prometheus.Desc {
 	if label != "" {
 		labels = []string{label}
 	}
-	return prometheus.NewDesc(prometheus.BuildFQName(c.options.Namespace, "", name), help, labels, c.options.Labels)
+	return prometheus.NewDesc(prometheus.BuildFQName(c.options.Namespace, "", name), help, labels,
+		c.options.Labels)
 }
 
 func (c *Collector) histogram(name, help string, labels ...string) *prometheus.HistogramVec {
 	return prometheus.NewHistogramVec(prometheus.HistogramOpts{
-		Namespace: c.options.Namespace, Name: name, Help: help, Buckets: c.options.Buckets, ConstLabels: c.options.Labels,
+		Namespace: c.options.Namespace, Name: name, Help: help, Buckets: c.options.Buckets,
+		ConstLabels: c.options.Labels,
 	}, labels)
 }
 
@@ -141,13 +148,14 @@ func (c *Collector) Collect(to chan<- prometheus.Metric) {
 	}
 	for i := range s.Affinities {
 		for _, m := range c.keyed {
-			to <- prometheus.MustNewConstMetric(m.desc, prometheus.GaugeValue, m.read(&s.Affinities[i]), label(s.Affinities[i].Key))
+			to <- prometheus.MustNewConstMetric(m.desc, prometheus.GaugeValue, m.read(&s.Affinities[i]),
+				label(s.Affinities[i].Key))
 		}
 	}
 }
 
-// label is a key as a label's value, which has to be UTF-8: any other key is quoted as in Go, and so is one that
-// looks like that, so that no two keys have the same label.
+// label is a key as a label's value, which has to be UTF-8: any other key is quoted as in Go, and
+// so is one that looks like that, so that no two keys have the same label.
 func label(key string) string {
 	if utf8.ValidString(key) && !strings.HasPrefix(key, `"`) {
 		return key
@@ -156,7 +164,8 @@ func label(key string) string {
 }
 
 // Start implements pool.Tracer: what a span took is observed at its end.
-func (c *Collector) Start(ctx context.Context, span pool.Span) (context.Context, func(pool.SpanEnd)) {
+func (c *Collector) Start(ctx context.Context, span pool.Span) (context.Context,
+	func(pool.SpanEnd)) {
 	switch span.Kind {
 	case pool.SpanWait:
 		return ctx, c.waited

@@ -22,7 +22,8 @@ func (s still) Stats() pool.Stats { return pool.Stats(s) }
 func observed(t *testing.T, o Options) *Collector {
 	t.Helper()
 	c := New(o)
-	c.Watch(still{Capacity: 4, Closes: map[string]uint64{"eviction": 2, "crash": 1, "wedge": 0}, Affinities: []pool.AffinityStats{{Key: "a", Tabs: 2, Waiting: 1}, {Key: "b"}}})
+	c.Watch(still{Capacity: 4, Closes: map[string]uint64{"eviction": 2, "crash": 1, "wedge": 0},
+		Affinities: []pool.AffinityStats{{Key: "a", Tabs: 2, Waiting: 1}, {Key: "b"}}})
 	for _, kind := range []pool.SpanKind{pool.SpanWait, pool.SpanLease, pool.SpanOpen} {
 		_, end := c.Start(t.Context(), pool.Span{Kind: kind})
 		end(pool.SpanEnd{Took: 300 * time.Millisecond, Outcome: pool.Outcomes(kind)[0],
@@ -32,7 +33,8 @@ func observed(t *testing.T, o Options) *Collector {
 }
 
 func TestMetricsKeepToTheConventions(t *testing.T) {
-	for _, o := range []Options{{}, {Namespace: "render", Affinities: true, Labels: prometheus.Labels{"pool": "main"}}} {
+	for _, o := range []Options{{},
+		{Namespace: "render", Affinities: true, Labels: prometheus.Labels{"pool": "main"}}} {
 		problems, err := testutil.CollectAndLint(observed(t, o))
 		if err != nil {
 			t.Fatal(err)
@@ -70,16 +72,19 @@ pagepool_wait_seconds_sum{outcome="refused"} 0
 pagepool_wait_seconds_count{outcome="refused"} 0
 `
 	c := observed(t, Options{Buckets: []float64{.25, 1}})
-	err := testutil.CollectAndCompare(c, strings.NewReader(want), "pagepool_capacity", "pagepool_warm_affinities", "pagepool_wait_seconds")
+	err := testutil.CollectAndCompare(c, strings.NewReader(want), "pagepool_capacity",
+		"pagepool_warm_affinities", "pagepool_wait_seconds")
 	if err != nil {
 		t.Error(err)
 	}
-	for name, n := range map[string]int{"pagepool_tabs": 9, "pagepool_wait_part_seconds": 4, "pagepool_operation_seconds": 1, "pagepool_closes_total": 3, "pagepool_affinity_tabs": 0} {
+	for name, n := range map[string]int{"pagepool_tabs": 9, "pagepool_wait_part_seconds": 4,
+		"pagepool_operation_seconds": 1, "pagepool_closes_total": 3, "pagepool_affinity_tabs": 0} {
 		if got := testutil.CollectAndCount(c, name); got != n {
 			t.Errorf("%s has %d series, want %d", name, got, n)
 		}
 	}
-	if got := testutil.CollectAndCount(observed(t, Options{Affinities: true}), "pagepool_affinity_tabs"); got != 2 {
+	if got := testutil.CollectAndCount(observed(t, Options{Affinities: true}),
+		"pagepool_affinity_tabs"); got != 2 {
 		t.Errorf("pagepool_affinity_tabs has %d series, want 2", got)
 	}
 }
@@ -94,7 +99,8 @@ func TestMetricsBearEveryKeyAndTellThemApart(t *testing.T) {
 	c.Watch(s)
 	registry := prometheus.NewPedanticRegistry()
 	registry.MustRegister(c)
-	if n, err := testutil.GatherAndCount(registry, "pagepool_affinity_tabs"); err != nil || n != len(keys) {
+	if n, err := testutil.GatherAndCount(registry, "pagepool_affinity_tabs"); err != nil ||
+		n != len(keys) {
 		t.Errorf("%d series for %d keys: %v", n, len(keys), err)
 	}
 }
@@ -152,7 +158,8 @@ func TestMetricsAreAllDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	documented := map[string]bool{}
-	for _, m := range regexp.MustCompile("(?m)^\\| `pagepool_([a-z_]+)[`{]").FindAllStringSubmatch(string(text), -1) {
+	for _, m := range regexp.MustCompile("(?m)^\\| `pagepool_([a-z_]+)[`{]").FindAllStringSubmatch(
+		string(text), -1) {
 		documented[m[1]] = true
 	}
 	names := []string{"wait_seconds", "wait_part_seconds", "lease_seconds", "operation_seconds"}

@@ -68,14 +68,16 @@ func TestShellTheLivePageSaysWhoHoldsWhatAndWhoWaitsForWhat(t *testing.T) {
 	busy(t, func(t *testing.T, p *pool.Pool[*pooltest.Page]) {
 		html := get(t, p, poolhttp.Options{}, "/")
 		for _, want := range []string{
-			"1 leases, 1 waiting, capacity 1", `content="2"`, "https://example.com/first", "https://example.com/second",
+			"1 leases, 1 waiting, capacity 1", `content="2"`, "https://example.com/first",
+			"https://example.com/second",
 			"&lt;script&gt;", "for the root limit, of 1", "expire r1 in", "<th>age</th>",
 		} {
 			if !strings.Contains(html, want) {
 				t.Errorf("no %q in\n%s", want, html)
 			}
 		}
-		if strings.Contains(html, "<script") || strings.Contains(html, "<button") || strings.Contains(html, "<form") {
+		if strings.Contains(html, "<script") || strings.Contains(html, "<button") ||
+			strings.Contains(html, "<form") {
 			t.Error("the page has markup of a key in it, or something that does something")
 		}
 		var m poolhttp.Moment
@@ -83,8 +85,11 @@ func TestShellTheLivePageSaysWhoHoldsWhatAndWhoWaitsForWhat(t *testing.T) {
 			t.Fatal(err)
 		}
 		held := slices.IndexFunc(m.Tabs, func(x pool.LiveTab) bool { return x.State == "leased" })
-		if held < 0 || m.Tabs[held].Request != "r1" || m.Tabs[held].Affinity != secret || len(m.Waits) != 1 ||
-			m.Tabs[held].Age < m.Tabs[held].For || m.Tabs[held].Age > 3*time.Second || m.Waits[0].Request != "r2" || m.Waits[0].Cause != "the root limit" || !slices.Equal(m.Waits[0].Tabs, []string{m.Tabs[held].ID}) {
+		if held < 0 || m.Tabs[held].Request != "r1" || m.Tabs[held].Affinity != secret ||
+			len(m.Waits) != 1 ||
+			m.Tabs[held].Age < m.Tabs[held].For || m.Tabs[held].Age > 3*time.Second ||
+			m.Waits[0].Request != "r2" || m.Waits[0].Cause != "the root limit" ||
+			!slices.Equal(m.Waits[0].Tabs, []string{m.Tabs[held].ID}) {
 			t.Errorf("%+v", m)
 		}
 	})
@@ -95,12 +100,14 @@ func TestShellTheLivePageSaysWhoHoldsWhatAndWhoWaitsForWhat(t *testing.T) {
 func TestShellWithPseudonymsNothingOfATenantIsShown(t *testing.T) {
 	busy(t, func(t *testing.T, p *pool.Pool[*pooltest.Page]) {
 		for _, path := range []string{"/", "/live.json", "/dump"} {
-			if text := get(t, p, poolhttp.Options{Pseudonyms: true}, path); strings.Contains(text, "tenant-7") || strings.Contains(text, "example.com") || !strings.Contains(text, "k1") {
+			if text := get(t, p, poolhttp.Options{Pseudonyms: true}, path); strings.Contains(text,
+				"tenant-7") || strings.Contains(text, "example.com") || !strings.Contains(text, "k1") {
 				t.Errorf("%s:\n%s", path, text)
 			}
 		}
 		dump := get(t, p, poolhttp.Options{}, "/dump")
-		if _, err := trace.Read(bytes.NewReader([]byte(dump))); err != nil || !strings.Contains(dump, `# r2 is "https://example.com/second"`) {
+		if _, err := trace.Read(bytes.NewReader([]byte(dump))); err != nil ||
+			!strings.Contains(dump, `# r2 is "https://example.com/second"`) {
 			t.Errorf("%v in\n%s", err, dump)
 		}
 	})
@@ -119,7 +126,8 @@ func TestShellTheLivePageShowsFaultsAndCloses(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !slices.ContainsFunc(m.Faults, func(f pool.LiveFault) bool {
-			return strings.HasPrefix(f.Text, "lease ended without its holder") && strings.Contains(f.Text, "label https://example.com/first")
+			return strings.HasPrefix(f.Text, "lease ended without its holder") &&
+				strings.Contains(f.Text, "label https://example.com/first")
 		}) {
 			t.Errorf("%+v", m.Faults)
 		}
@@ -130,7 +138,8 @@ func TestShellALabelThatIsTooLongIsRefused(t *testing.T) {
 	busy(t, func(t *testing.T, p *pool.Pool[*pooltest.Page]) {
 		for _, text := range []string{strings.Repeat("x", 1025), "\xff"} {
 			_, err := p.GetPage(t.Context(), "b", pool.WithLabel(text))
-			if e := (*pool.Error)(nil); !errors.As(err, &e) || !strings.Contains(err.Error(), "want UTF-8 of at most 1024 bytes") {
+			if e := (*pool.Error)(nil); !errors.As(err, &e) ||
+				!strings.Contains(err.Error(), "want UTF-8 of at most 1024 bytes") {
 				t.Errorf("%v", err)
 			}
 		}

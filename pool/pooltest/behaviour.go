@@ -31,9 +31,11 @@ func After(long time.Duration, then Behaviour) Behaviour {
 	}
 }
 
-// Waits never ends, as a page does whose request is not answered. Its main thread is free, so the tab is
-// good again once the caller has given up.
-func Waits(ctx context.Context, _ *Browser, page *Page) (string, error) { return "", page.Hang(ctx) }
+// Waits never ends, as a page does whose request is not answered. Its main thread is free, so the
+// tab is good again once the caller has given up.
+func Waits(ctx context.Context, _ *Browser, page *Page) (string, error) {
+	return "", page.Hang(ctx)
+}
 
 // Hangs has a script loop for ever. The pool rescues the tab once the lease has ended.
 func Hangs(ctx context.Context, _ *Browser, page *Page) (string, error) {
@@ -62,8 +64,8 @@ func Dies(ctx context.Context, b *Browser, page *Page) (string, error) {
 // noticed is how long it takes until a service that does not look at its lease's context notices.
 const noticed = 100 * time.Millisecond
 
-// ended waits until the pool has heard of the end of a page, as a call to a real browser does: then ctx
-// has ended, where it is that of the lease.
+// ended waits until the pool has heard of the end of a page, as a call to a real browser does: then
+// ctx has ended, where it is that of the lease.
 func ended(ctx context.Context, page *Page) error {
 	timer := time.NewTimer(noticed)
 	defer timer.Stop()

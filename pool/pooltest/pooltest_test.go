@@ -12,8 +12,10 @@ import (
 	"github.com/pagepool/pagepool/pool/pooltest"
 )
 
-// inBubble runs a test with a pool over a fake browser in virtual time, and looks whether anything is left.
-func inBubble(t *testing.T, cfg pool.Config, fn func(t *testing.T, b *pooltest.Browser, p *pool.Pool[*pooltest.Page])) {
+// inBubble runs a test with a pool over a fake browser in virtual time, and looks whether anything
+// is left.
+func inBubble(t *testing.T, cfg pool.Config,
+	fn func(t *testing.T, b *pooltest.Browser, p *pool.Pool[*pooltest.Page])) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		b := new(pooltest.Browser)
@@ -32,7 +34,8 @@ func inBubble(t *testing.T, cfg pool.Config, fn func(t *testing.T, b *pooltest.B
 }
 
 // visit visits an address within five seconds, with a lease of two.
-func visit(t *testing.T, b *pooltest.Browser, p *pool.Pool[*pooltest.Page], address string) (content string, err error) {
+func visit(t *testing.T, b *pooltest.Browser, p *pool.Pool[*pooltest.Page],
+	address string) (content string, err error) {
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 	defer cancel()
 	err = p.Do(ctx, "a", func(ctx context.Context, page *pooltest.Page) (err error) {
@@ -60,16 +63,18 @@ func TestShellEachBehaviourIsMetAndTheNextVisitIsGood(t *testing.T) {
 		"dies":    {pooltest.Dies, pool.ErrBrowserLost},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inBubble(t, pool.Config{MaxPages: 1}, func(t *testing.T, b *pooltest.Browser, p *pool.Pool[*pooltest.Page]) {
-				b.Serve("/x", c.does, pooltest.Shows("good"))
-				content, err := visit(t, b, p, "/x")
-				if !errors.Is(err, c.want) || c.want == nil && content != "x" {
-					t.Errorf("the first visit: %q, %v; want %v", content, err, c.want)
-				}
-				if content, err = visit(t, b, p, "/x"); err != nil || content != "good" || b.Visits("/x") != 2 {
-					t.Errorf("visit %d: %q, %v", b.Visits("/x"), content, err)
-				}
-			})
+			inBubble(t, pool.Config{MaxPages: 1},
+				func(t *testing.T, b *pooltest.Browser, p *pool.Pool[*pooltest.Page]) {
+					b.Serve("/x", c.does, pooltest.Shows("good"))
+					content, err := visit(t, b, p, "/x")
+					if !errors.Is(err, c.want) || c.want == nil && content != "x" {
+						t.Errorf("the first visit: %q, %v; want %v", content, err, c.want)
+					}
+					if content, err = visit(t, b, p, "/x"); err != nil || content != "good" ||
+						b.Visits("/x") != 2 {
+						t.Errorf("visit %d: %q, %v", b.Visits("/x"), content, err)
+					}
+				})
 		})
 	}
 }
@@ -80,13 +85,22 @@ func TestShellOpeningsAndLaunchesFailHangAndAreSlow(t *testing.T) {
 		cfg  pool.Config
 		want error
 	}{
-		"one fails":         {func(b *pooltest.Browser) { b.FailOpens(1) }, pool.Config{MaxPages: 1}, nil},
-		"all fail":          {func(b *pooltest.Browser) { b.FailOpens(100) }, pool.Config{MaxPages: 1, Timeouts: pool.Timeouts{OpenBackoff: time.Millisecond}}, pool.ErrBrowserUnavailable},
-		"slow":              {func(b *pooltest.Browser) { b.SlowOpens(10, 3*time.Second) }, pool.Config{MaxPages: 1}, nil},
-		"too slow":          {func(b *pooltest.Browser) { b.SlowOpens(10, 20*time.Second) }, pool.Config{MaxPages: 1}, context.DeadlineExceeded},
-		"hang":              {func(b *pooltest.Browser) { b.HangOpens(10) }, pool.Config{MaxPages: 1}, context.DeadlineExceeded},
-		"one launch fails":  {func(b *pooltest.Browser) { b.FailLaunches(1) }, pool.Config{MaxPages: 1}, nil},
-		"all launches fail": {func(b *pooltest.Browser) { b.FailLaunches(100) }, pool.Config{MaxPages: 1, Timeouts: pool.Timeouts{OpenBackoff: time.Millisecond}}, pool.ErrBrowserUnavailable},
+		"one fails": {func(b *pooltest.Browser) { b.FailOpens(1) }, pool.Config{MaxPages: 1},
+			nil},
+		"all fail": {func(b *pooltest.Browser) { b.FailOpens(100) },
+			pool.Config{MaxPages: 1, Timeouts: pool.Timeouts{OpenBackoff: time.Millisecond}},
+			pool.ErrBrowserUnavailable},
+		"slow": {func(b *pooltest.Browser) { b.SlowOpens(10, 3*time.Second) },
+			pool.Config{MaxPages: 1}, nil},
+		"too slow": {func(b *pooltest.Browser) { b.SlowOpens(10, 20*time.Second) },
+			pool.Config{MaxPages: 1}, context.DeadlineExceeded},
+		"hang": {func(b *pooltest.Browser) { b.HangOpens(10) }, pool.Config{MaxPages: 1},
+			context.DeadlineExceeded},
+		"one launch fails": {func(b *pooltest.Browser) { b.FailLaunches(1) }, pool.Config{MaxPages: 1},
+			nil},
+		"all launches fail": {func(b *pooltest.Browser) { b.FailLaunches(100) },
+			pool.Config{MaxPages: 1, Timeouts: pool.Timeouts{OpenBackoff: time.Millisecond}},
+			pool.ErrBrowserUnavailable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -110,7 +124,8 @@ func TestShellOpeningsAndLaunchesFailHangAndAreSlow(t *testing.T) {
 
 func TestShellBadInputToTheFakeIsAClearError(t *testing.T) {
 	inBubble(t, pool.Config{}, func(t *testing.T, b *pooltest.Browser, p *pool.Pool[*pooltest.Page]) {
-		if _, err := b.Visit(t.Context(), nil, "/x"); err == nil || err.Error() != "pooltest: Visit: the page is nil" {
+		if _, err := b.Visit(t.Context(), nil, "/x"); err == nil ||
+			err.Error() != "pooltest: Visit: the page is nil" {
 			t.Error(err)
 		}
 		_, err := visit(t, b, p, "/x")

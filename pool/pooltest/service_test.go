@@ -15,7 +15,8 @@ import (
 var errBusy = errors.New("status 503")
 
 // renderer is a service of forty lines: it shows an address to a tenant, tries once more where the
-// browser is to blame, or the address is busy, and falls back to a copy where the page takes too long. With nests it has a bug.
+// browser is to blame, or the address is busy, and falls back to a copy where the page takes too
+// long. With nests it has a bug.
 type renderer[P any] struct {
 	pool   *pool.Pool[P]
 	visit  func(ctx context.Context, page P, address string) (string, error)
@@ -33,9 +34,11 @@ func (r *renderer[P]) render(ctx context.Context, tenant, address string) (strin
 	return content, err
 }
 
-func (r *renderer[P]) try(ctx context.Context, tenant, address string, tries int) (content string, err error) {
+func (r *renderer[P]) try(ctx context.Context, tenant, address string, tries int) (content string,
+	err error) {
 	again := func(err error) bool {
-		return tries > 1 && (errors.Is(err, errBusy) || errors.Is(err, pool.ErrPageCrashed) || errors.Is(err, pool.ErrBrowserLost))
+		return tries > 1 && (errors.Is(err, errBusy) || errors.Is(err, pool.ErrPageCrashed) ||
+			errors.Is(err, pool.ErrBrowserLost))
 	}
 	err = r.pool.Do(ctx, tenant, func(work context.Context, page P) (err error) {
 		content, err = r.visit(work, page, address)
@@ -50,25 +53,31 @@ func (r *renderer[P]) try(ctx context.Context, tenant, address string, tries int
 	return content, err
 }
 
-func tried(t *testing.T, nests bool, address string, does ...pooltest.Behaviour) (content string, took time.Duration, err error) {
+func tried(t *testing.T, nests bool, address string, does ...pooltest.Behaviour) (content string,
+	took time.Duration, err error) {
 	t.Helper()
-	inBubble(t, pool.Config{MaxPages: 1}, func(t *testing.T, b *pooltest.Browser, p *pool.Pool[*pooltest.Page]) {
-		b.Serve(address, does...)
-		r := &renderer[*pooltest.Page]{pool: p, visit: b.Visit, copies: map[string]string{"/kept": "a copy"}, nests: nests}
-		began := time.Now()
-		content, err = r.render(t.Context(), "tenant", address)
-		took = time.Since(began)
-		synctest.Wait()
-	})
+	inBubble(t, pool.Config{MaxPages: 1},
+		func(t *testing.T, b *pooltest.Browser, p *pool.Pool[*pooltest.Page]) {
+			b.Serve(address, does...)
+			r := &renderer[*pooltest.Page]{pool: p, visit: b.Visit,
+				copies: map[string]string{"/kept": "a copy"}, nests: nests}
+			began := time.Now()
+			content, err = r.render(t.Context(), "tenant", address)
+			took = time.Since(began)
+			synctest.Wait()
+		})
 	return content, took, err
 }
 
-// The service as it should be: the second try is good, a hang falls back, and neither takes longer than it may.
+// The service as it should be: the second try is good, a hang falls back, and neither takes longer
+// than it may.
 func TestShellAServiceTriesAgainAndFallsBack(t *testing.T) {
-	if content, _, err := tried(t, false, "/x", pooltest.Crashes, pooltest.Shows("x")); content != "x" || err != nil {
+	if content, _, err := tried(t, false, "/x", pooltest.Crashes, pooltest.Shows("x")); content !=
+		"x" || err != nil {
 		t.Errorf("after a crash: %q, %v", content, err)
 	}
-	if content, _, err := tried(t, false, "/x", pooltest.Dies, pooltest.Shows("x")); content != "x" || err != nil {
+	if content, _, err := tried(t, false, "/x", pooltest.Dies, pooltest.Shows("x")); content != "x" ||
+		err != nil {
 		t.Errorf("after the browser's death: %q, %v", content, err)
 	}
 	content, took, err := tried(t, false, "/kept", pooltest.Hangs)
@@ -80,14 +89,15 @@ func TestShellAServiceTriesAgainAndFallsBack(t *testing.T) {
 	}
 }
 
-// The bug that a real browser shows once in a hundred nights is there each time: with its one root lease held,
-// the second try waits for the tab that the first one keeps.
+// The bug that a real browser shows once in a hundred nights is there each time: with its one root
+// lease held, the second try waits for the tab that the first one keeps.
 func TestShellTheFakeBrowserFindsARetryThatHoldsItsTab(t *testing.T) {
 	content, took, err := tried(t, true, "/x", pooltest.Fails(errBusy), pooltest.Shows("x"))
 	if !errors.Is(err, pool.ErrLeaseExpired) || took < 3*time.Second {
 		t.Errorf("the planted bug is not found: %q, %v, after %v", content, err, took)
 	}
-	if content, took, err := tried(t, false, "/x", pooltest.Fails(errBusy), pooltest.Shows("x")); content != "x" || err != nil || took > time.Second {
+	if content, took, err := tried(t, false, "/x", pooltest.Fails(errBusy),
+		pooltest.Shows("x")); content != "x" || err != nil || took > time.Second {
 		t.Errorf("without the bug: %q, %v, after %v", content, err, took)
 	}
 }

@@ -28,31 +28,45 @@ type field struct {
 
 func poolFields(s *core.Facts) []field {
 	return []field{
-		{"now", &s.Now}, {"last-tab", &s.LastTab}, {"last-context", &s.LastContext}, {"last-browser", &s.LastBrowser},
-		{"last-operation", &s.LastOperation}, {"last-generation", &s.LastGeneration}, {"last-stamp", &s.LastStamp},
+		{"now", &s.Now}, {"last-tab", &s.LastTab}, {"last-context", &s.LastContext},
+		{"last-browser", &s.LastBrowser},
+		{"last-operation", &s.LastOperation}, {"last-generation", &s.LastGeneration},
+		{"last-stamp", &s.LastStamp},
 		{"last-order", &s.LastOrder}, {"standbys", &s.Standbys}, {"last-ready", &s.LastReady},
-		{"root-open", &s.RootOpen}, {"urgent-open", &s.UrgentOpen}, {"capacity", &s.Capacity}, {"idle", &s.Idle},
+		{"root-open", &s.RootOpen}, {"urgent-open", &s.UrgentOpen}, {"capacity", &s.Capacity},
+		{"idle", &s.Idle},
 		{"idle-since", &s.IdleSince}, {"shrinking", &s.Shrinking}, {"contraction", &s.Contraction},
-		{"failed-openings", &s.Openings.Failures}, {"failed-browsers", &s.Launches.Failures}, {"rounds", &s.Rounds},
-		{"success", &s.Success}, {"paused", &s.Openings.On}, {"retry-at", &s.Openings.Until}, {"grounded", &s.Launches.On},
+		{"failed-openings", &s.Openings.Failures}, {"failed-browsers", &s.Launches.Failures},
+		{"rounds", &s.Rounds},
+		{"success", &s.Success}, {"paused", &s.Openings.On}, {"retry-at", &s.Openings.Until},
+		{"grounded", &s.Launches.On},
 		{"relaunch-at", &s.Launches.Until}, {"check-of", &s.Check.Browser}, {"check", &s.Check.Operation},
-		{"check-began", &s.Check.Began}, {"check-ended", &s.Check.Ended}, {"checks-failed", &s.Check.Failed}, {"replace-at", &s.Check.ReplaceAt}, {"phase", &s.Phase},
+		{"check-began", &s.Check.Began}, {"check-ended", &s.Check.Ended},
+		{"checks-failed", &s.Check.Failed}, {"replace-at", &s.Check.ReplaceAt}, {"phase", &s.Phase},
 		{"lightened", &s.Lightened},
 	}
 }
 
 func tabFields(t *core.Tab) []field {
 	return []field{
-		{"id", &t.ID}, {"state", &t.State}, {"browser", &t.Browser}, {"context", &t.Context}, {"affinity", &t.Affinity},
+		{"id", &t.ID}, {"state", &t.State}, {"browser", &t.Browser}, {"context", &t.Context},
+		{"affinity", &t.Affinity},
 		{"generation", &t.Generation}, {"holder", &t.Holder}, {"pinned", &t.Pinned}, {"since", &t.Since},
 		{"max-lease", &t.MaxLease}, {"began", &t.Began}, {"asked-at", &t.AskedAt},
-		{"open-began", &t.Opened.Began}, {"open-ended", &t.Opened.Ended}, {"probe-began", &t.Probed.Began},
-		{"probe-ended", &t.Probed.Ended}, {"good-at", &t.GoodAt}, {"retire-at", &t.RetireAt}, {"stamp", &t.Stamp},
-		{"next", &t.Next}, {"prev", &t.Prev}, {"uses", &t.Uses}, {"class", &t.Class}, {"reason", &t.Reason},
-		{"rung", &t.Rung}, {"closes", &t.Closes}, {"kill", &t.Kill}, {"doomed", &t.Doomed}, {"overdue", &t.Overdue},
-		{"awaiting", &t.Awaiting}, {"unopened", &t.Unopened}, {"suspect", &t.Suspect}, {"rescued", &t.Rescued},
-		{"part", &t.Part}, {"session", &t.Session}, {"sessions", &t.Sessions}, {"retried", &t.Retried}, {"stuck", &t.Stuck}, {"unjudged", &t.Unjudged}, {"frozen", &t.Frozen}, {"doubtful", &t.Doubtful},
-		{"leased-at", &t.LeasedAt}, {"stuck-since", &t.StuckSince}, {"operation", &t.Number}, {"memory", &t.Memory},
+		{"open-began", &t.Opened.Began}, {"open-ended", &t.Opened.Ended},
+		{"probe-began", &t.Probed.Began},
+		{"probe-ended", &t.Probed.Ended}, {"good-at", &t.GoodAt}, {"retire-at", &t.RetireAt},
+		{"stamp", &t.Stamp},
+		{"next", &t.Next}, {"prev", &t.Prev}, {"uses", &t.Uses}, {"class", &t.Class},
+		{"reason", &t.Reason},
+		{"rung", &t.Rung}, {"closes", &t.Closes}, {"kill", &t.Kill}, {"doomed", &t.Doomed},
+		{"overdue", &t.Overdue},
+		{"awaiting", &t.Awaiting}, {"unopened", &t.Unopened}, {"suspect", &t.Suspect},
+		{"rescued", &t.Rescued},
+		{"part", &t.Part}, {"session", &t.Session}, {"sessions", &t.Sessions}, {"retried", &t.Retried},
+		{"stuck", &t.Stuck}, {"unjudged", &t.Unjudged}, {"frozen", &t.Frozen}, {"doubtful", &t.Doubtful},
+		{"leased-at", &t.LeasedAt}, {"stuck-since", &t.StuckSince}, {"operation", &t.Number},
+		{"memory", &t.Memory},
 	}
 }
 
@@ -60,13 +74,15 @@ func contextFields(c *core.Context) []field {
 	return []field{
 		{"id", &c.ID}, {"state", &c.State}, {"browser", &c.Browser}, {"affinity", &c.Affinity},
 		{"since", &c.Since}, {"began", &c.Began}, {"asked-at", &c.AskedAt}, {"generation", &c.Generation},
-		{"rung", &c.Rung}, {"closes", &c.Closes}, {"retained", &c.Retained}, {"doubtful", &c.Doubtful}, {"awaiting", &c.Awaiting}, {"operation", &c.Number},
+		{"rung", &c.Rung}, {"closes", &c.Closes}, {"retained", &c.Retained}, {"doubtful", &c.Doubtful},
+		{"awaiting", &c.Awaiting}, {"operation", &c.Number},
 	}
 }
 
 func affinityFields(k *core.AffinityFacts) []field {
 	return []field{
-		{"known", &k.Known}, {"own", &k.Own}, {"generation", &k.Generation}, {"freed-at", &k.FreedAt}, {"open-since", &k.OpenSince},
+		{"known", &k.Known}, {"own", &k.Own}, {"generation", &k.Generation}, {"freed-at", &k.FreedAt},
+		{"open-since", &k.OpenSince},
 		{"stamp", &k.Stamp}, {"primary", &k.Primary}, {"tabs", &k.Tabs}, {"doubts", &k.Doubts},
 		{"doubt-since", &k.DoubtSince}, {"doubt-in", &k.DoubtIn},
 	}
@@ -75,7 +91,8 @@ func affinityFields(k *core.AffinityFacts) []field {
 func requestFields(r *core.Request) []field {
 	return []field{
 		{"id", &r.ID}, {"order", &r.Order}, {"arrived", &r.Arrived}, {"admitted-at", &r.AdmittedAt},
-		{"max-lease", &r.MaxLease}, {"affinity", &r.Affinity}, {"priority", &r.Priority}, {"rounds", &r.Rounds},
+		{"max-lease", &r.MaxLease}, {"affinity", &r.Affinity}, {"priority", &r.Priority},
+		{"rounds", &r.Rounds},
 		{"bypassed", &r.Bypassed}, {"pin", &r.Pin}, {"class", &r.Class}, {"used", &r.Used},
 		{"startup", &r.Startup}, {"probe", &r.Probe}, {"counted-to", &r.CountedTo},
 	}
@@ -90,10 +107,14 @@ func callFields(c *core.Call) []field {
 
 func browserFields(b *core.Browser) []field {
 	return []field{
-		{"id", &b.ID}, {"state", &b.State}, {"since", &b.Since}, {"heard-at", &b.HeardAt}, {"asked-at", &b.AskedAt},
-		{"tabs", &b.Tabs}, {"unlaunched", &b.Unlaunched}, {"worn", &b.Worn}, {"arrived-at", &b.ArrivedAt}, {"good-at", &b.GoodAt}, {"good-of", &b.GoodOf}, {"good-else", &b.GoodElse},
-		{"checks", &b.Checks}, {"checked-at", &b.CheckedAt}, {"sick-at", &b.SickAt}, {"doubts", &b.Evidence.Doubts}, {"doubts-at", &b.Evidence.At},
-		{"doubts-of", &b.Evidence.First}, {"doubts-of-several", &b.Evidence.Several}, {"serves", &b.Evidence.Served},
+		{"id", &b.ID}, {"state", &b.State}, {"since", &b.Since}, {"heard-at", &b.HeardAt},
+		{"asked-at", &b.AskedAt},
+		{"tabs", &b.Tabs}, {"unlaunched", &b.Unlaunched}, {"worn", &b.Worn}, {"arrived-at", &b.ArrivedAt},
+		{"good-at", &b.GoodAt}, {"good-of", &b.GoodOf}, {"good-else", &b.GoodElse},
+		{"checks", &b.Checks}, {"checked-at", &b.CheckedAt}, {"sick-at", &b.SickAt},
+		{"doubts", &b.Evidence.Doubts}, {"doubts-at", &b.Evidence.At},
+		{"doubts-of", &b.Evidence.First}, {"doubts-of-several", &b.Evidence.Several},
+		{"serves", &b.Evidence.Served},
 		{"serves-others", &b.Evidence.Others}, {"memory", &b.Memory}, {"heavy", &b.Heavy},
 	}
 }
@@ -255,7 +276,8 @@ func (n *Snapshot) readLine(words []Word) error {
 		*at(&n.Keys, slot) = rest[0].Text
 		return readFields(rest[1:], affinityFields(at(&s.Affinities, slot)))
 	}
-	return fmt.Errorf("state: want pool, browser, context, tab, affinity, request, call or free-..., got %s", words[0].short())
+	return fmt.Errorf("state: want pool, browser, context, tab, affinity, request, call or "+
+		"free-..., got %s", words[0].short())
 }
 
 // mostSlots keeps a damaged number from asking for all the memory there is.

@@ -38,7 +38,8 @@ func TestADumpOfAnEarlierVersionReads(t *testing.T) {
 		"context 0 id=1 state=2 since=3s rung-since=6s asked-at=never closes=2": 6 * second,
 	} {
 		if at, _ := began(line); at != want {
-			t.Errorf("%s: its time counts from %v, and it has to from %v", line, at.Duration(), want.Duration())
+			t.Errorf("%s: its time counts from %v, and it has to from %v", line, at.Duration(),
+				want.Duration())
 		}
 	}
 	if _, awaits := began("context 0 id=1 state=2 rung-since=4s asked-at=3s"); !awaits {

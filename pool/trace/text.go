@@ -77,12 +77,16 @@ func wordsOf[T interface {
 
 // workWords are the operations that can be given up, in the words of the effects that begin them.
 var workWords = [core.EffectKinds]string{
-	core.Launch: "launch", core.CloseBrowser: "close-browser", core.Ping: "ping", core.CheckBrowser: "check",
-	core.OpenTab: "open", core.ProbeTab: "probe", core.RescueTab: "rescue", core.ResetTab: "reset",
-	core.EndSession: "end-session", core.BeginSession: "begin-session", core.CloseTab: "close", core.KillTab: "kill",
+	core.Launch: "launch", core.CloseBrowser: "close-browser", core.Ping: "ping",
+	core.CheckBrowser: "check",
+	core.OpenTab:      "open", core.ProbeTab: "probe", core.RescueTab: "rescue",
+	core.ResetTab:   "reset",
+	core.EndSession: "end-session", core.BeginSession: "begin-session", core.CloseTab: "close",
+	core.KillTab: "kill",
 }
 
-var leftWords = [core.Lefts]string{core.SpoiledTab: "spoiled-tab", core.SpoiledContext: "spoiled-context"}
+var leftWords = [core.Lefts]string{core.SpoiledTab: "spoiled-tab",
+	core.SpoiledContext: "spoiled-context"}
 
 var navigationWords = [core.Navigations]string{core.Arrived: "arrived", core.Stuck: "stuck"}
 
@@ -107,7 +111,9 @@ var events = []struct {
 	grammar
 }{
 	{core.NoEvent, 0, says("look")},
-	{core.Requested, 0, says("get", requestPart, keyPart).with(nestedPart, priorityPart, maxLeasePart, ownPart)},
+	{
+		core.Requested, 0, says("get", requestPart, keyPart).with(nestedPart, priorityPart, maxLeasePart,
+			ownPart)},
 	{core.Abandoned, 0, says("abandon", requestPart)},
 	{core.Released, 0, says("release", requestPart)},
 	{core.Discarded, 0, says("discard", requestPart).with(wedgedPart)},
@@ -136,7 +142,9 @@ var events = []struct {
 	{core.Failed, core.ResetTab, says("reset-failed", tabPart).with(operationPart)},
 	{core.Done, core.FreezeTab, says("frozen", tabPart).with(operationPart)},
 	{core.Failed, core.FreezeTab, says("freeze-failed", tabPart).with(operationPart)},
-	{core.Done, core.EndSession, says("session-ended", tabPart).with(leftPart, navigationPart, operationPart)},
+	{
+		core.Done, core.EndSession, says("session-ended", tabPart).with(leftPart, navigationPart,
+			operationPart)},
 	{core.Failed, core.EndSession, says("session-end-failed", tabPart).with(operationPart)},
 	{core.Done, core.BeginSession, says("session-begun", tabPart).with(operationPart)},
 	{core.Failed, core.BeginSession, says("session-begin-failed", tabPart).with(operationPart)},
@@ -190,9 +198,12 @@ func WordOf(e *core.Event) int { return int(wordOf[e.Kind][e.Of]) }
 var effects = [core.EffectKinds]grammar{
 	core.NoEffect: says("nothing"),
 	core.Grant: says("grant", requestPart).
-		with(append([]part{tabPart, howPart, ofKey, generationPart, inContext, ofBrowser}, waitParts...)...),
-	core.Refuse:        says("refuse", requestPart).with(append([]part{reasonPart, ofKey}, waitParts...)...),
-	core.EndLease:      grammar{verb: "", args: []part{leasePart, requestPart}, options: []part{ofTab}},
+		with(append([]part{tabPart, howPart, ofKey, generationPart, inContext, ofBrowser},
+			waitParts...)...),
+	core.Refuse: says("refuse",
+		requestPart).with(append([]part{reasonPart, ofKey}, waitParts...)...),
+	core.EndLease: grammar{verb: "", args: []part{leasePart, requestPart},
+		options: []part{ofTab}},
 	core.FinishDispose: says("disposed", disposalPart),
 	core.FinishWarm:    says("warmed", warmPart).with(reasonPart),
 	core.FinishRecycle: says("recycled", recyclePart).with(reasonPart),
@@ -205,17 +216,22 @@ var effects = [core.EffectKinds]grammar{
 	core.Ping:          says("ping", browserPart).with(operationPart),
 	core.CheckBrowser:  says("check", browserPart).with(operationPart),
 	core.OpenTab:       says("open", tabPart).with(ofKey, inContext, ofBrowser, operationPart),
-	core.ProbeTab:      says("probe", tabPart).with(suspectPart, ofKey, inContext, ofBrowser, operationPart),
-	core.RescueTab:     says("rescue", tabPart).with(haltPart, ofKey, inContext, ofBrowser, operationPart),
-	core.ResetTab:      says("reset", tabPart).with(ofKey, inContext, ofBrowser, operationPart),
-	core.FreezeTab:     says("freeze", tabPart).with(ofKey, inContext, ofBrowser, operationPart),
-	core.EndSession:    says("end-session", tabPart).with(ofKey, inContext, ofBrowser, operationPart),
-	core.BeginSession:  says("begin-session", tabPart).with(ofKey, inContext, ofBrowser, operationPart),
-	core.CloseTab:      says("close", tabPart).with(reasonPart, keptPart, ofKey, generationPart, inContext, ofBrowser, operationPart),
-	core.CloseAgain:    says("close-again", tabPart).with(keptPart, ofKey, inContext, ofBrowser, operationPart),
-	core.KillTab:       says("kill", tabPart).with(ofKey, inContext, ofBrowser, operationPart),
-	core.CloseContext:  says("close-context", contextPart).with(reasonPart, ofKey, ofBrowser, operationPart),
-	core.GiveUp:        says("give-up", workPart).with(haltPart, suspectPart, ofTab, inContext, ofBrowser),
+	core.ProbeTab: says("probe", tabPart).with(suspectPart, ofKey, inContext, ofBrowser,
+		operationPart),
+	core.RescueTab: says("rescue", tabPart).with(haltPart, ofKey, inContext, ofBrowser,
+		operationPart),
+	core.ResetTab:     says("reset", tabPart).with(ofKey, inContext, ofBrowser, operationPart),
+	core.FreezeTab:    says("freeze", tabPart).with(ofKey, inContext, ofBrowser, operationPart),
+	core.EndSession:   says("end-session", tabPart).with(ofKey, inContext, ofBrowser, operationPart),
+	core.BeginSession: says("begin-session", tabPart).with(ofKey, inContext, ofBrowser, operationPart),
+	core.CloseTab: says("close", tabPart).with(reasonPart, keptPart, ofKey, generationPart,
+		inContext, ofBrowser, operationPart),
+	core.CloseAgain: says("close-again", tabPart).with(keptPart, ofKey, inContext, ofBrowser,
+		operationPart),
+	core.KillTab: says("kill", tabPart).with(ofKey, inContext, ofBrowser, operationPart),
+	core.CloseContext: says("close-context", contextPart).with(reasonPart, ofKey, ofBrowser,
+		operationPart),
+	core.GiveUp: says("give-up", workPart).with(haltPart, suspectPart, ofTab, inContext, ofBrowser),
 }
 
 // MaxKey is the longest affinity key, in bytes.
@@ -226,8 +242,10 @@ func AppendEvent(b []byte, e core.Event, names Names) []byte {
 	s := sentence{
 		request: e.Request, affinity: e.Affinity, tab: e.Tab, context: e.Context, browser: e.Browser,
 		priority: e.Priority, class: e.Class, maxLease: e.MaxLease, maxIdle: e.MaxIdle, jitter: e.Jitter,
-		own: e.Own, noWait: e.NoWait, retain: e.Retain, wedged: e.Wedged, kept: e.Kept, operation: e.Operation,
-		sessions: e.Sessions, checks: e.Checks, tooLarge: e.TooLarge, left: e.Left, navigation: e.Navigation, memory: e.Memory,
+		own: e.Own, noWait: e.NoWait, retain: e.Retain, wedged: e.Wedged, kept: e.Kept,
+		operation: e.Operation,
+		sessions:  e.Sessions, checks: e.Checks, tooLarge: e.TooLarge, left: e.Left,
+		navigation: e.Navigation, memory: e.Memory,
 	}
 	switch {
 	case e.Kind == core.WarmRequested || e.Of == core.FinishWarm:
@@ -247,11 +265,14 @@ func ParseEvent(words []Word, names Names) (core.Event, error) {
 		return core.Event{}, err
 	}
 	return core.Event{
-		Kind: events[word].kind, Of: events[word].of, Request: s.request, Call: s.disposal + s.warm + s.recycle, Affinity: s.affinity,
+		Kind: events[word].kind, Of: events[word].of, Request: s.request,
+		Call: s.disposal + s.warm + s.recycle, Affinity: s.affinity,
 		Tab: s.tab, Context: s.context, Browser: s.browser, Priority: s.priority, Class: s.class,
 		MaxLease: s.maxLease, MaxIdle: s.maxIdle, Jitter: s.jitter,
-		Own: s.own, NoWait: s.noWait, Retain: s.retain, Wedged: s.wedged, Kept: s.kept, Operation: s.operation,
-		Sessions: s.sessions, Checks: s.checks, TooLarge: s.tooLarge, Left: s.left, Navigation: s.navigation, Memory: s.memory,
+		Own: s.own, NoWait: s.noWait, Retain: s.retain, Wedged: s.wedged, Kept: s.kept,
+		Operation: s.operation,
+		Sessions:  s.sessions, Checks: s.checks, TooLarge: s.tooLarge, Left: s.left,
+		Navigation: s.navigation, Memory: s.memory,
 	}, nil
 }
 
@@ -280,9 +301,11 @@ func parseEffect(words []Word, names Names, cut bool) (core.Effect, error) {
 		return core.Effect{}, err
 	}
 	return core.Effect{
-		Kind: core.EffectKind(kind), Request: s.request, Call: s.disposal + s.warm + s.recycle, Affinity: s.affinity,
-		Tab: s.tab, Browser: s.browser, Context: s.context, Generation: s.generation,
-		Operation: s.operation, How: s.how, Reason: s.reason, Waits: s.waits, Force: s.force, Kept: s.kept, Halt: s.halt, Suspect: s.suspect, Of: s.work,
+		Kind: core.EffectKind(kind), Request: s.request, Call: s.disposal + s.warm + s.recycle,
+		Affinity: s.affinity,
+		Tab:      s.tab, Browser: s.browser, Context: s.context, Generation: s.generation,
+		Operation: s.operation, How: s.how, Reason: s.reason, Waits: s.waits, Force: s.force,
+		Kept: s.kept, Halt: s.halt, Suspect: s.suspect, Of: s.work,
 	}, nil
 }
 
@@ -291,10 +314,13 @@ func parseEffect(words []Word, names Names, cut bool) (core.Effect, error) {
 func Matches(e, want *core.Effect) bool {
 	same := func(got, want uint64) bool { return want == 0 || got == want }
 	return e.Kind == want.Kind &&
-		same(uint64(e.Operation), uint64(want.Operation)) && same(uint64(e.Request), uint64(want.Request)) &&
+		same(uint64(e.Operation), uint64(want.Operation)) &&
+		same(uint64(e.Request), uint64(want.Request)) &&
 		same(uint64(e.Call), uint64(want.Call)) && same(uint64(e.Generation), uint64(want.Generation)) &&
-		same(uint64(e.Waits.Admission), uint64(want.Waits.Admission)) && same(uint64(e.Waits.Tab), uint64(want.Waits.Tab)) &&
-		same(uint64(e.Waits.Startup), uint64(want.Waits.Startup)) && same(uint64(e.Waits.Probe), uint64(want.Waits.Probe)) &&
+		same(uint64(e.Waits.Admission), uint64(want.Waits.Admission)) &&
+		same(uint64(e.Waits.Tab), uint64(want.Waits.Tab)) &&
+		same(uint64(e.Waits.Startup), uint64(want.Waits.Startup)) &&
+		same(uint64(e.Waits.Probe), uint64(want.Waits.Probe)) &&
 		same(uint64(e.Affinity), uint64(want.Affinity)) && same(uint64(e.Tab), uint64(want.Tab)) &&
 		same(uint64(e.Context), uint64(want.Context)) && same(uint64(e.Browser), uint64(want.Browser)) &&
 		same(uint64(e.How), uint64(want.How)) && same(uint64(e.Reason), uint64(want.Reason)) &&
@@ -326,7 +352,8 @@ func eventAt(i int) *grammar { return &events[i].grammar }
 
 func effectAt(i int) *grammar { return &effects[i] }
 
-func parse(n int, kinds func(int) *grammar, words []Word, names Names, cut bool) (int, sentence, error) {
+func parse(n int, kinds func(int) *grammar, words []Word, names Names, cut bool) (int, sentence,
+	error) {
 	if len(words) == 0 {
 		return 0, sentence{}, fmt.Errorf("nothing after the time: want what happened, such as get r1 KEY")
 	}
@@ -389,7 +416,8 @@ next:
 		name, _, _ := strings.Cut(w.Text, "=")
 		for _, p := range g.options {
 			if strings.HasPrefix(p.name, name+"=") {
-				return s, fmt.Errorf("%s: %s comes twice, or its value is of another kind or out of range; want such as %s",
+				return s, fmt.Errorf("%s: %s comes twice, or its value is of another kind or out of range; "+
+					"want such as %s",
 					g.verb, w.short(), p.name)
 			}
 		}

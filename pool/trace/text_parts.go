@@ -90,18 +90,36 @@ func wait(name string, field func(*sentence) *core.Time) part {
 }
 
 var (
-	requestPart    = id("a request such as r1", "r", func(s *sentence) *core.RequestID { return &s.request })
-	disposalPart   = id("a disposal such as d1", "d", func(s *sentence) *core.CallID { return &s.disposal })
-	warmPart       = id("a warm call such as w1", "w", func(s *sentence) *core.CallID { return &s.warm })
-	recyclePart    = id("a recycle call such as y1", "y", func(s *sentence) *core.CallID { return &s.recycle })
-	contextPart    = id("a context such as c1", "c", func(s *sentence) *core.ContextID { return &s.context })
-	tabPart        = id("a tab such as t1", "t", func(s *sentence) *core.TabID { return &s.tab })
-	browserPart    = id("a browser such as b1", "b", func(s *sentence) *core.BrowserID { return &s.browser })
-	ofTab          = id("tab=t1", "tab=t", func(s *sentence) *core.TabID { return &s.tab })
-	inContext      = id("context=c1", "context=c", func(s *sentence) *core.ContextID { return &s.context })
-	ofBrowser      = id("browser=b1", "browser=b", func(s *sentence) *core.BrowserID { return &s.browser })
-	generationPart = id("generation=1", "generation=", func(s *sentence) *core.Generation { return &s.generation })
-	operationPart  = id("op=1", "op=", func(s *sentence) *core.OperationID { return &s.operation })
+	requestPart = id("a request such as r1", "r", func(s *sentence) *core.RequestID {
+		return &s.request
+	})
+	disposalPart = id("a disposal such as d1", "d", func(s *sentence) *core.CallID {
+		return &s.disposal
+	})
+	warmPart = id("a warm call such as w1", "w", func(s *sentence) *core.CallID {
+		return &s.warm
+	})
+	recyclePart = id("a recycle call such as y1", "y", func(s *sentence) *core.CallID {
+		return &s.recycle
+	})
+	contextPart = id("a context such as c1", "c", func(s *sentence) *core.ContextID {
+		return &s.context
+	})
+	tabPart     = id("a tab such as t1", "t", func(s *sentence) *core.TabID { return &s.tab })
+	browserPart = id("a browser such as b1", "b", func(s *sentence) *core.BrowserID {
+		return &s.browser
+	})
+	ofTab     = id("tab=t1", "tab=t", func(s *sentence) *core.TabID { return &s.tab })
+	inContext = id("context=c1", "context=c", func(s *sentence) *core.ContextID {
+		return &s.context
+	})
+	ofBrowser = id("browser=b1", "browser=b", func(s *sentence) *core.BrowserID {
+		return &s.browser
+	})
+	generationPart = id("generation=1", "generation=", func(s *sentence) *core.Generation {
+		return &s.generation
+	})
+	operationPart = id("op=1", "op=", func(s *sentence) *core.OperationID { return &s.operation })
 
 	keyPart = part{"an affinity key of 1 to 4096 bytes",
 		func(s *sentence, names Names) string {
@@ -170,24 +188,34 @@ var (
 			return ok && !w.Quoted && err == nil && d > 0
 		}}
 
-	nestedPart     = word("nested", "", []string{"", "nested"}, func(s *sentence) *core.Class { return &s.class })
-	howPart        = word("adopted, warm, in-primary or reassigned", "", howWords, func(s *sentence) *core.How { return &s.how })
-	reasonPart     = word("reason=...", "reason=", reasonWords, func(s *sentence) *core.Reason { return &s.reason })
-	leasePart      = word("lease-...", "lease-", reasonWords, func(s *sentence) *core.Reason { return &s.reason })
-	leftPart       = word("spoiled-tab or spoiled-context", "", leftWords[:], func(s *sentence) *core.Left { return &s.left })
-	navigationPart = word("arrived or stuck", "", navigationWords[:], func(s *sentence) *core.Navigation { return &s.navigation })
-	sessionsPart   = flag("sessions", func(s *sentence) *bool { return &s.sessions })
-	tooLargePart   = flag("too-large", func(s *sentence) *bool { return &s.tooLarge })
-	checksPart     = flag("checks", func(s *sentence) *bool { return &s.checks })
-	retainPart     = flag("retain", func(s *sentence) *bool { return &s.retain })
-	keptPart       = flag("kept", func(s *sentence) *bool { return &s.kept })
-	ownPart        = flag("own", func(s *sentence) *bool { return &s.own })
-	noWaitPart     = flag("nowait", func(s *sentence) *bool { return &s.noWait })
-	wedgedPart     = flag("wedged", func(s *sentence) *bool { return &s.wedged })
-	suspectPart    = flag("suspect", func(s *sentence) *bool { return &s.suspect })
-	workPart       = word("an operation such as probe", "", workWords[:], func(s *sentence) *core.EffectKind { return &s.work })
-	haltPart       = flag("halt", func(s *sentence) *bool { return &s.halt })
-	forcePart      = flag("force", func(s *sentence) *bool { return &s.force })
+	nestedPart = word("nested", "", []string{"", "nested"}, func(s *sentence) *core.Class {
+		return &s.class
+	})
+	howPart = word("adopted, warm, in-primary or reassigned", "", howWords,
+		func(s *sentence) *core.How { return &s.how })
+	reasonPart = word("reason=...", "reason=", reasonWords, func(s *sentence) *core.Reason {
+		return &s.reason
+	})
+	leasePart = word("lease-...", "lease-", reasonWords, func(s *sentence) *core.Reason {
+		return &s.reason
+	})
+	leftPart = word("spoiled-tab or spoiled-context", "", leftWords[:],
+		func(s *sentence) *core.Left { return &s.left })
+	navigationPart = word("arrived or stuck", "", navigationWords[:],
+		func(s *sentence) *core.Navigation { return &s.navigation })
+	sessionsPart = flag("sessions", func(s *sentence) *bool { return &s.sessions })
+	tooLargePart = flag("too-large", func(s *sentence) *bool { return &s.tooLarge })
+	checksPart   = flag("checks", func(s *sentence) *bool { return &s.checks })
+	retainPart   = flag("retain", func(s *sentence) *bool { return &s.retain })
+	keptPart     = flag("kept", func(s *sentence) *bool { return &s.kept })
+	ownPart      = flag("own", func(s *sentence) *bool { return &s.own })
+	noWaitPart   = flag("nowait", func(s *sentence) *bool { return &s.noWait })
+	wedgedPart   = flag("wedged", func(s *sentence) *bool { return &s.wedged })
+	suspectPart  = flag("suspect", func(s *sentence) *bool { return &s.suspect })
+	workPart     = word("an operation such as probe", "", workWords[:],
+		func(s *sentence) *core.EffectKind { return &s.work })
+	haltPart  = flag("halt", func(s *sentence) *bool { return &s.halt })
+	forcePart = flag("force", func(s *sentence) *bool { return &s.force })
 
 	idlePart = part{"a duration such as 30s",
 		func(s *sentence, _ Names) string { return s.maxIdle.String() },

@@ -56,8 +56,11 @@ func drawSentence(t *rapid.T, g grammar, names Names) sentence {
 		tab:      core.TabID(rapid.Uint32Min(1).Draw(t, "tab")), browser: 2,
 		context: 9, generation: 7, operation: 11, priority: rapid.Int32().Draw(t, "priority"),
 		how: core.Adopted, reason: core.Reason(rapid.IntRange(1, int(core.Reasons)-1).Draw(t, "reason")),
-		waits: core.Waits{Admission: 1, Tab: 2, Startup: 3, Probe: core.Time(rapid.Int64Min(0).Draw(t, "probe"))}, class: core.Nested, maxIdle: time.Duration(rapid.Int64Min(0).Draw(t, "idle")), jitter: 5, maxLease: time.Duration(rapid.Int64Min(1).Draw(t, "limit")),
-		noWait: true, retain: true, wedged: true, kept: true, force: rapid.Bool().Draw(t, "force"),
+		waits: core.Waits{Admission: 1, Tab: 2, Startup: 3,
+			Probe: core.Time(rapid.Int64Min(0).Draw(t, "probe"))}, class: core.Nested,
+		maxIdle: time.Duration(rapid.Int64Min(0).Draw(t, "idle")), jitter: 5,
+		maxLease: time.Duration(rapid.Int64Min(1).Draw(t, "limit")),
+		noWait:   true, retain: true, wedged: true, kept: true, force: rapid.Bool().Draw(t, "force"),
 	}
 	words, err := Words(string(g.write(nil, &all, names)))
 	if err != nil {
@@ -97,7 +100,8 @@ func TestPropertyPrintingAndParsingAreInverse(t *testing.T) {
 
 func TestEventAndEffectKeepEveryField(t *testing.T) {
 	names := &keys{list: []string{"a b"}}
-	event := core.Event{Kind: core.Requested, Request: 1, Affinity: 1, Class: core.Nested, Priority: -3}
+	event := core.Event{Kind: core.Requested, Request: 1, Affinity: 1, Class: core.Nested,
+		Priority: -3}
 	effect := core.Effect{
 		Kind: core.Grant, Request: 1, Tab: 2, How: core.Warm, Affinity: 1, Generation: 4, Context: 3,
 		Browser: 1, Waits: core.Waits{Admission: 1e9, Tab: 2e6},
@@ -124,8 +128,9 @@ func TestEventAndEffectKeepEveryField(t *testing.T) {
 
 func TestBadLinesSayWhatWasExpected(t *testing.T) {
 	for line, want := range map[string]string{
-		"":                    `nothing after the time: want what happened, such as get r1 KEY`,
-		"fly r1":              fmt.Sprintf("unknown verb %q; the verbs are %s", "fly", verbs(len(events), eventAt)),
+		"": `nothing after the time: want what happened, such as get r1 KEY`,
+		"fly r1": fmt.Sprintf("unknown verb %q; the verbs are %s", "fly",
+			verbs(len(events), eventAt)),
 		"get":                 `get: want a request such as r1`,
 		"get t1 a":            `get: want a request such as r1, got "t1"`,
 		"get r0 a":            `get: want a request such as r1, got "r0"`,

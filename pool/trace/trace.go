@@ -67,7 +67,8 @@ func Read(r io.Reader) (*Trace, error) {
 	lines := bytes.Split(data, []byte("\n"))
 	for i, line := range lines {
 		if bytes.IndexByte(line, 0) >= 0 || !utf8.Valid(line) {
-			return nil, &Error{i + 1, "the file is not text; want a trace, which begins with \"" + header + " 1\""}
+			return nil, &Error{i + 1, "the file is not text; want a trace, which begins with \"" + header +
+				" 1\""}
 		}
 		if i == len(lines)-1 {
 			if len(line) > 0 {
@@ -140,11 +141,13 @@ func (r *reader) unseal(line string) error {
 		return errors.New("nothing may come after the line \"end\"")
 	}
 	if at < 0 {
-		return errors.New("this line was added or edited: it carries no sum, and the lines of this file do")
+		return errors.New("this line was added or edited: it carries no sum, and the lines of this " +
+			"file do")
 	}
 	r.sum = seal(r.sum, line[:at])
 	if want := fmt.Sprintf("%08x", r.sum); line[at+len(sealMark):] != want {
-		return fmt.Errorf("this line, or one before it, was edited or lost: its sum is %s, and has to be %s", line[at+len(sealMark):], want)
+		return fmt.Errorf("this line, or one before it, was edited or lost: its sum is %s, and has to "+
+			"be %s", line[at+len(sealMark):], want)
 	}
 	return nil
 }
@@ -195,7 +198,8 @@ func (r *reader) read(number int, line string) error {
 		if len(words) == 1 || len(r.trace.Lines) == 0 {
 			return fmt.Errorf("expect: want what is to be expected, after the step that brings it")
 		}
-		r.trace.Lines = append(r.trace.Lines, Line{Number: number, At: r.now, Expect: true, Words: words[1:]})
+		r.trace.Lines = append(r.trace.Lines,
+			Line{Number: number, At: r.now, Expect: true, Words: words[1:]})
 		return nil
 	case first.Text == "end" && len(words) == 1:
 		r.ended = true
@@ -221,7 +225,8 @@ func (r *reader) readHeader(words []Word) error {
 		return fmt.Errorf("want the line \"%s %d\" first, got %s", header, Version, words[0].short())
 	}
 	if words[1].Text != strconv.Itoa(Version) {
-		return fmt.Errorf("the trace is of version %s, and this program reads version %d", words[1].short(), Version)
+		return fmt.Errorf("the trace is of version %s, and this program reads version %d",
+			words[1].short(), Version)
 	}
 	r.header = true
 	return nil
@@ -231,7 +236,8 @@ func (r *reader) readHeader(words []Word) error {
 // carry sums.
 func (r *reader) readState(number int, words []Word) error {
 	if !r.sealed {
-		return errors.New("state: a state block is read from a dump as it was written, where every line carries a sum")
+		return errors.New("state: a state block is read from a dump as it was written, where every " +
+			"line carries a sum")
 	}
 	if r.trace.Snapshot == nil {
 		r.trace.Snapshot = &Snapshot{Keys: make([]string, 1)}

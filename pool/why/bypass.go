@@ -8,11 +8,12 @@ import (
 
 // A queue is what the waits of one state have in common.
 type queue struct {
-	s          *core.State
-	tabs       []core.TabView // oldest first
-	permits    int            // how many more root leases the root limit allows
-	unreserved int            // and how many of these the reserve leaves to requests that are not urgent
-	standby    bool           // one is free, and awake
+	s       *core.State
+	tabs    []core.TabView // oldest first
+	permits int            // how many more root leases the root limit allows
+	// and how many of these the reserve leaves to requests that are not urgent
+	unreserved int
+	standby    bool // one is free, and awake
 	leases     map[core.Affinity]int
 	held       []core.RequestID // what held the last one back
 }
@@ -64,7 +65,8 @@ func (q *queue) competes(r, b core.RequestView) bool {
 	}
 	lastPermit := r.Class != core.Nested && q.permits == 1
 	lastUnreserved := r.Class == core.Root && min(q.permits, q.unreserved) == 1
-	takes := b.Class != core.Nested && left > 0 && (lastPermit || lastUnreserved && b.Class == core.Root)
+	takes := b.Class != core.Nested && left > 0 &&
+		(lastPermit || lastUnreserved && b.Class == core.Root)
 	if b.Promised != 0 {
 		own := b.Affinity == r.Affinity && r.Class == core.Urgent
 		return takes && !own && q.leases[b.Affinity] < q.s.Settings.RootCap

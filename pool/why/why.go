@@ -1,7 +1,7 @@
 // Package why says what each request of a pool waits for, and names the tabs and requests that are
 // in its way: a queue of numbers becomes "r5 waits for a slot; t1 is leased by r1, whose lease ends
-// in 87s". It reads a state of the core and changes nothing, so the live page of a service, a dump and
-// a simulated run explain themselves in the same words.
+// in 87s". It reads a state of the core and changes nothing, so the live page of a service, a dump
+// and a simulated run explain themselves in the same words.
 package why
 
 import (
@@ -28,8 +28,9 @@ const (
 	Browser      Cause = "a browser"        // no browser serves
 	Bypass       Cause = "an older request" // which may not be overtaken again, though a tab is free
 	Pause        Cause = "the pause"        // openings failed, and the next round has not begun
-	Opening      Cause = "an opening"       // a tab that is on its way is for it, or for those ahead of it
-	Slot         Cause = "a slot"           // every slot is taken
+	// a tab that is on its way is for it, or for those ahead of it
+	Opening Cause = "an opening"
+	Slot    Cause = "a slot" // every slot is taken
 )
 
 // Wait is why one request waits.
@@ -79,7 +80,8 @@ func Tabs(s *core.State) []core.TabView {
 
 func (q *queue) of(r core.RequestView, before []core.RequestView) Wait {
 	s, tabs := q.s, q.tabs
-	w := Wait{Request: r.ID, Affinity: r.Affinity, Class: r.Class, Since: r.Arrived, Bypassed: r.Bypassed}
+	w := Wait{Request: r.ID, Affinity: r.Affinity, Class: r.Class, Since: r.Arrived,
+		Bypassed: r.Bypassed}
 	which := func(cause Cause, holds func(core.TabView) bool) Wait {
 		w.For = cause
 		for _, t := range tabs {
@@ -119,7 +121,9 @@ func (q *queue) of(r core.RequestView, before []core.RequestView) Wait {
 	}
 	if w.Ahead = q.heldBack(r, before); len(w.Ahead) > 0 {
 		return which(Bypass, func(t core.TabView) bool {
-			return slices.ContainsFunc(before, func(b core.RequestView) bool { return b.Promised == t.ID && slices.Contains(w.Ahead, b.ID) })
+			return slices.ContainsFunc(before, func(b core.RequestView) bool {
+				return b.Promised == t.ID && slices.Contains(w.Ahead, b.ID)
+			})
 		})
 	}
 	w.Ahead = ahead(before)

@@ -1,7 +1,8 @@
-// Catch looks for a broken claim in the production code that it was built from, by a strategy: on the default
-// schedule, where nothing goes wrong and nobody is preempted, on one schedule after the other, or in every interleaving of a
-// scenario. It is what the tests of planted bugs build with an overlay and run. It contains nothing of the shell, which would
-// have to be compiled anew with each bug of the core.
+// Catch looks for a broken claim in the production code that it was built from, by a strategy: on
+// the default schedule, where nothing goes wrong and nobody is preempted, on one schedule after the
+// other, or in every interleaving of a scenario. It is what the tests of planted bugs build with an
+// overlay and run. It contains nothing of the shell, which would have to be compiled anew with each
+// bug of the core.
 package main
 
 import (

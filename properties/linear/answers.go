@@ -2,11 +2,11 @@ package linear
 
 import "slices"
 
-// The two calls that only look: Stats and WarmAffinities. What they show of an affinity is also learnt: what
-// was not there at that instant is not there later.
+// The two calls that only look: Stats and WarmAffinities. What they show of an affinity is also
+// learnt: what was not there at that instant is not there later.
 
-// list says whether WarmAffinities could answer keys now: every affinity with a tab that somebody holds is
-// listed, and none that can have no tab.
+// list says whether WarmAffinities could answer keys now: every affinity with a tab that somebody
+// holds is listed, and none that can have no tab.
 func (r *Rules) list(s *State, keys []string) bool {
 	if !slices.IsSorted(keys) || len(slices.Compact(slices.Clone(keys))) != len(keys) {
 		return false
@@ -29,9 +29,9 @@ func (r *Rules) list(s *State, keys []string) bool {
 	return true
 }
 
-// tabs is how many bound tabs an affinity has at least and at most: those that are held, those whose holder's
-// generation may have been ended, those that were given back, and, inside a primary, those that were
-// opened for a request that has gone.
+// tabs is how many bound tabs an affinity has at least and at most: those that are held, those
+// whose holder's generation may have been ended, those that were given back, and, inside a primary,
+// those that were opened for a request that has gone.
 func (r *Rules) tabs(s *State, a *affinity) (least, greatest int) {
 	least = s.bound(a.key)
 	greatest = least + a.most + s.unsure(a)
@@ -41,7 +41,8 @@ func (r *Rules) tabs(s *State, a *affinity) (least, greatest int) {
 	return least, greatest
 }
 
-// opensInPrimaries says whether a tab may be opened inside a primary: in an orphan, or beside another.
+// opensInPrimaries says whether a tab may be opened inside a primary: in an orphan, or beside
+// another.
 func (r *Rules) opensInPrimaries() bool { return r.OrphanCap > 0 || r.TabsPerContext > 1 }
 
 // unsure is how many leases of an affinity may be bound or not.
@@ -76,13 +77,15 @@ func (r *Rules) sums(s *State, v *View) bool {
 	}
 	free := tabs - v.Idle - v.Busy // the rows' tabs that are held
 	switch {
-	case v.Leases != len(s.leases) || v.Leased != len(s.leases) || v.Grants != s.grants || v.Reuses != s.reuses:
+	case v.Leases != len(s.leases) || v.Leased != len(s.leases) || v.Grants != s.grants ||
+		v.Reuses != s.reuses:
 		return false
 	case v.Capacity < r.MinPages || v.Capacity > r.MaxPages || v.Alive > v.Capacity+1:
 		return false
 	case v.Orphans > max(0, r.OrphanCap) || v.Contexts > v.Capacity+1+max(0, r.OrphanCap):
 		return false
-	case free < bound || free > bound+unsure || idle != v.Idle || waiting != v.Waiting || counted > v.Alive:
+	case free < bound || free > bound+unsure || idle != v.Idle || waiting != v.Waiting ||
+		counted > v.Alive:
 		return false
 	}
 	return s.phase != closed || v.Alive+v.Contexts+v.Waiting+len(v.Rows) == 0
@@ -105,7 +108,9 @@ func (r *Rules) rows(s *State, v *View) bool {
 		if row.Tabs < least || row.Tabs > greatest || row.Tabs-row.Idle < least {
 			return false
 		}
-		a.primaries = slices.DeleteFunc(slices.Clone(r.primaries(s, a)), func(c int) bool { return !r.counts(s, a, row, c) })
+		a.primaries = slices.DeleteFunc(slices.Clone(r.primaries(s, a)), func(c int) bool {
+			return !r.counts(s, a, row, c)
+		})
 		if len(a.primaries) == 0 {
 			return false
 		}
@@ -126,8 +131,8 @@ func compareRow(r Row, key string) int {
 	return 0
 }
 
-// counts says whether the pageCount of row is right where c is the primary: it counts every tab in it that is
-// there, held by whomever, and no supplementary one.
+// counts says whether the pageCount of row is right where c is the primary: it counts every tab in
+// it that is there, held by whomever, and no supplementary one.
 func (r *Rules) counts(s *State, a *affinity, row Row, c int) bool {
 	if c == 0 {
 		return row.PageCount == 0 && row.Supplementary == row.Tabs

@@ -53,13 +53,14 @@ func (c *client) pause(beats int) {
 	c.stage.Pause(time.Duration(c.random.IntN(beats)) * beat)
 }
 
-// settle waits until the pool has all that it wants, and nothing of it runs but who waits for the end of its
-// browser and of each of its tabs.
+// settle waits until the pool has all that it wants, and nothing of it runs but who waits for the
+// end of its browser and of each of its tabs.
 func (c *client) settle() {
 	for range 100_000 {
 		s := c.pool.Stats()
 		steady := s.Tabs.Standby + s.Tabs.Idle + s.Tabs.Leased
-		if s.Tabs.Standby > 0 && steady == s.Tabs.Alive() && runtime.NumGoroutine() <= c.bystanders+1+steady {
+		if s.Tabs.Standby > 0 && steady == s.Tabs.Alive() &&
+			runtime.NumGoroutine() <= c.bystanders+1+steady {
 			return
 		}
 		runtime.Gosched()
@@ -198,7 +199,8 @@ func (c *client) dispose() {
 	}
 	c.add(in, call, Output{}, end)
 	if in.Number != 0 {
-		c.addBeside(Input{Kind: Disposed, Key: in.Key, Number: in.Number}, call, Output{Alive: alive(before)}, end)
+		c.addBeside(Input{Kind: Disposed, Key: in.Key, Number: in.Number}, call,
+			Output{Alive: alive(before)}, end)
 	}
 }
 
@@ -212,7 +214,8 @@ func (c *client) sweep() {
 	c.add(Input{Kind: Sweep}, call, out, c.tick())
 }
 
-// recycle has the browser replaced. It is in no history: it changes nothing that a caller could see.
+// recycle has the browser replaced. It is in no history: it changes nothing that a caller could
+// see.
 func (c *client) recycle() {
 	ctx, cancel := within(c.stage, c.patience())
 	defer cancel()
@@ -236,7 +239,8 @@ func (c *client) harm(page *fakebrowser.Page) {
 // short is an error without what differs from run to run.
 func short(err error) string {
 	for _, known := range []error{
-		pool.ErrClosed, pool.ErrQueueFull, pool.ErrBrowserUnavailable, context.DeadlineExceeded, context.Canceled,
+		pool.ErrClosed, pool.ErrQueueFull, pool.ErrBrowserUnavailable, context.DeadlineExceeded,
+		context.Canceled,
 	} {
 		if errors.Is(err, known) {
 			return known.Error()

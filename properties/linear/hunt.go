@@ -12,8 +12,8 @@ type Found struct {
 	History *History
 }
 
-// Hunt plays plans outside bubbles, one seed after the other, until a history is not linearizable; nil: all of
-// them are.
+// Hunt plays plans outside bubbles, one seed after the other, until a history is not linearizable;
+// nil: all of them are.
 func Hunt(plan func(seed uint64) *Plan, first uint64, most int) (*Found, error) {
 	for seed := first; seed < first+uint64(most); seed++ {
 		h, err := Play(plan(seed), new(Crowd))

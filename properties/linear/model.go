@@ -23,21 +23,22 @@ type Verdict struct {
 	info   porcupine.LinearizationInfo
 }
 
-// patience is when a search is given up: the problem is NP-hard, and a history that cannot be decided in
-// this time says nothing.
+// patience is when a search is given up: the problem is NP-hard, and a history that cannot be
+// decided in this time says nothing.
 const patience = 10 * time.Second
 
-// Check looks for an order in which the calls of a short history, each at an instant between its call and its
-// return, are a history of the specification.
+// Check looks for an order in which the calls of a short history, each at an instant between its
+// call and its return, are a history of the specification.
 func (h *History) Check() porcupine.CheckResult {
 	return porcupine.CheckOperationsTimeout(h.model(), h.Operations, patience)
 }
 
-// CheckParts looks at each affinity by itself: its own calls, and what Stats and WarmAffinities say of it. A
-// history that is linearizable is so in every part, and parts are checked in a time that grows with their
-// length, which is what long histories need. What is lost is what concerns several affinities at once:
-// the sums of Stats, the limits of the pool, and whose a context was before. Where tabs are reassigned, what
-// happens to one affinity depends on others, and the history is checked as a whole.
+// CheckParts looks at each affinity by itself: its own calls, and what Stats and WarmAffinities say
+// of it. A history that is linearizable is so in every part, and parts are checked in a time that
+// grows with their length, which is what long histories need. What is lost is what concerns several
+// affinities at once: the sums of Stats, the limits of the pool, and whose a context was before.
+// Where tabs are reassigned, what happens to one affinity depends on others, and the history is
+// checked as a whole.
 func (h *History) CheckParts() porcupine.CheckResult {
 	return porcupine.CheckOperationsTimeout(h.modelInParts(), h.Operations, patience)
 }
@@ -63,8 +64,8 @@ func (h *History) Explain(inParts bool) Verdict {
 // Draw writes porcupine's picture of the history into an HTML file.
 func (v *Verdict) Draw(path string) error { return porcupine.VisualizePath(v.model, v.info, path) }
 
-// Stuck says how far the search came: the longest order that it found, the state at its end, and of the calls
-// left out the one whose answer came first.
+// Stuck says how far the search came: the longest order that it found, the state at its end, and of
+// the calls left out the one whose answer came first.
 func (v *Verdict) Stuck(h *History) string {
 	histories := [][]porcupine.Operation{h.Operations}
 	if v.model.Partition != nil {
@@ -86,8 +87,11 @@ func (v *Verdict) Stuck(h *History) string {
 			left[n].Return = -1
 		}
 		left = slices.DeleteFunc(left, func(o porcupine.Operation) bool { return o.Return < 0 })
-		next := slices.MinFunc(left, func(a, b porcupine.Operation) int { return cmp.Compare(a.Return, b.Return) })
-		return fmt.Sprintf("The longest order has %d of %d calls, and then: %v\nOf those left out, the first to return is %s", len(longest), len(histories[i]), state,
+		next := slices.MinFunc(left, func(a, b porcupine.Operation) int {
+			return cmp.Compare(a.Return, b.Return)
+		})
+		return fmt.Sprintf("The longest order has %d of %d calls, and then: %v\nOf those left out, the "+
+			"first to return is %s", len(longest), len(histories[i]), state,
 			Describe(next.Input.(Input), next.Output.(Output)))
 	}
 	return "Every part is right by itself."
@@ -99,9 +103,11 @@ func (h *History) model() porcupine.Model {
 		Step: func(state, input, output any) (bool, any) {
 			return h.Rules.step(state.(*State), input.(Input), output.(Output))
 		},
-		Equal:             func(a, b any) bool { return a.(*State).equal(b.(*State)) },
-		DescribeOperation: func(input, output any) string { return Describe(input.(Input), output.(Output)) },
-		DescribeState:     func(state any) string { return state.(*State).String() },
+		Equal: func(a, b any) bool { return a.(*State).equal(b.(*State)) },
+		DescribeOperation: func(input, output any) string {
+			return Describe(input.(Input), output.(Output))
+		},
+		DescribeState: func(state any) string { return state.(*State).String() },
 	}
 }
 
@@ -150,7 +156,8 @@ func project(out Output, key string) Output {
 
 func (s *State) equal(o *State) bool {
 	return s.grants == o.grants && s.reuses == o.reuses && s.phase == o.phase &&
-		slices.Equal(s.leases, o.leases) && slices.Equal(s.tabs, o.tabs) && slices.Equal(s.calls, o.calls) &&
+		slices.Equal(s.leases, o.leases) && slices.Equal(s.tabs, o.tabs) &&
+		slices.Equal(s.calls, o.calls) &&
 		slices.EqualFunc(s.affinities, o.affinities, func(a, b affinity) bool {
 			return a.key == b.key && a.generation == b.generation && a.most == b.most &&
 				slices.Equal(a.idle, b.idle) && slices.Equal(a.primaries, b.primaries)
@@ -165,7 +172,8 @@ func (s *State) String() string {
 		fmt.Fprintf(&b, "; %s holds t%d (c%d) as lease %d", l.key, l.tab, l.context, l.number)
 	}
 	for _, a := range s.affinities {
-		fmt.Fprintf(&b, "; %s: at most %d of tabs %v idle, primary one of %v", a.key, a.most, a.idle, a.primaries)
+		fmt.Fprintf(&b, "; %s: at most %d of tabs %v idle, primary one of %v", a.key, a.most, a.idle,
+			a.primaries)
 	}
 	return b.String()
 }
@@ -173,7 +181,8 @@ func (s *State) String() string {
 // Describe is one call and its answer in a line.
 func Describe(in Input, out Output) string {
 	words := []string{
-		"GetPage " + in.Key, "GiveBack", "End", "DisposeAffinity " + in.Key, "DisposeAffinity " + in.Key + " answers",
+		"GetPage " + in.Key, "GiveBack", "End", "DisposeAffinity " + in.Key,
+		"DisposeAffinity " + in.Key + " answers",
 		"Stats", "WarmAffinities", "EvictIdle", "Close", "Close answers",
 	}
 	text := words[in.Kind]
@@ -220,7 +229,8 @@ func (h *History) ByCall() []porcupine.Operation {
 func (h *History) Text() string {
 	var b strings.Builder
 	for _, o := range h.ByCall() {
-		fmt.Fprintf(&b, "%5d to %5d  client %d  %s\n", o.Call, o.Return, o.ClientId, Describe(o.Input.(Input), o.Output.(Output)))
+		fmt.Fprintf(&b, "%5d to %5d  client %d  %s\n", o.Call, o.Return, o.ClientId,
+			Describe(o.Input.(Input), o.Output.(Output)))
 	}
 	return b.String()
 }

@@ -23,7 +23,8 @@ type Plan struct {
 func ShortPlan(seed uint64) *Plan {
 	r := rand.New(rand.NewPCG(seed, 1))
 	return &Plan{
-		Seed: seed, Config: drawConfig(r), Clients: 3 + r.IntN(4), Calls: 10 + r.IntN(31), Keys: 1 + r.IntN(4),
+		Seed: seed, Config: drawConfig(r), Clients: 3 + r.IntN(4), Calls: 10 + r.IntN(31),
+		Keys:   1 + r.IntN(4),
 		Faults: r.IntN(5) > 0, Busy: r.IntN(6) == 0,
 	}
 }
@@ -103,7 +104,9 @@ func RulesOf(c pool.Config) Rules {
 	}
 	most := c.MaxPages
 	return Rules{
-		MinPages: or(c.MinPages, c.MaxPages), MaxPages: most, RootCap: or(c.RootCap, or(c.AffinityTabs, min(5, most))),
-		OrphanCap: or(c.More.OrphanCap, 2*most), TabsPerContext: or(c.More.TabsPerContext, 1), Reassign: c.More.AllowReassign,
+		MinPages: or(c.MinPages, c.MaxPages), MaxPages: most,
+		RootCap:   or(c.RootCap, or(c.AffinityTabs, min(5, most))),
+		OrphanCap: or(c.More.OrphanCap, 2*most), TabsPerContext: or(c.More.TabsPerContext, 1),
+		Reassign: c.More.AllowReassign,
 	}
 }

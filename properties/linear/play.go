@@ -36,8 +36,8 @@ type granted struct {
 	page *fakebrowser.Page
 }
 
-// Play has the plan's callers work on a pool over the fake browser, closes the pool, and returns what they
-// saw. The error says what went wrong that is not for a history to tell.
+// Play has the plan's callers work on a pool over the fake browser, closes the pool, and returns
+// what they saw. The error says what went wrong that is not for a history to tell.
 func Play(plan *Plan, stage Stage) (*History, error) {
 	launcher := new(fakebrowser.Launcher)
 	var over atomic.Bool
@@ -54,7 +54,8 @@ func Play(plan *Plan, stage Stage) (*History, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &player{Plan: plan, stage: stage, pool: made, bystanders: others + plan.Clients + 1} // one runs the world
+	// one runs the world
+	p := &player{Plan: plan, stage: stage, pool: made, bystanders: others + plan.Clients + 1}
 	done := make(chan struct{})
 	var world, callers sync.WaitGroup
 	world.Go(func() { stage.Run(plan, launcher, done) })
@@ -165,8 +166,10 @@ func tabNumber(id string) int {
 // view is what the specification looks at of Stats.
 func view(s pool.Stats) *View {
 	v := &View{
-		Capacity: s.Capacity, Alive: s.Tabs.Alive(), Leases: s.Leases, Waiting: s.Waiting, Contexts: s.Contexts, Orphans: s.Orphans,
-		Leased: s.Tabs.Leased, Idle: s.Tabs.Idle, Busy: s.Tabs.Probing + s.Tabs.Rescuing + s.Tabs.Resetting,
+		Capacity: s.Capacity, Alive: s.Tabs.Alive(), Leases: s.Leases, Waiting: s.Waiting,
+		Contexts: s.Contexts, Orphans: s.Orphans,
+		Leased: s.Tabs.Leased, Idle: s.Tabs.Idle,
+		Busy:   s.Tabs.Probing + s.Tabs.Rescuing + s.Tabs.Resetting,
 		Grants: s.Counters.Grants, Reuses: s.Counters.Reuses,
 	}
 	for _, a := range s.Affinities {
@@ -185,7 +188,8 @@ func (c *client) addBeside(in Input, call int64, out Output, end int64) {
 }
 
 func (c *client) note(row int, in Input, call int64, out Output, end int64) {
-	c.log = append(c.log, porcupine.Operation{ClientId: row, Input: in, Call: call, Output: out, Return: end})
+	c.log = append(c.log, porcupine.Operation{ClientId: row, Input: in, Call: call, Output: out,
+		Return: end})
 }
 
 // drop takes a lease out of the client's hands.

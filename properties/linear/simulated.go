@@ -19,7 +19,8 @@ import (
 func Simulated(profile *traffic.Profile, seed uint64, hours float64) (*History, error) {
 	few := *profile
 	few.Arrivals.Active = 6
-	w := watcher{requests: map[core.RequestID]*request{}, disposals: map[core.CallID]*disposal{}, owners: map[core.TabID]core.Affinity{}}
+	w := watcher{requests: map[core.RequestID]*request{}, disposals: map[core.CallID]*disposal{},
+		owners: map[core.TabID]core.Affinity{}}
 	report, err := traffic.Run(traffic.Options{
 		Profile: &few, Seed: seed, Hours: hours, Observe: w.observe,
 		// What closes tabs by itself is no call, and the specification does not know it.
@@ -70,7 +71,8 @@ type disposal struct {
 
 // note adds a call that began at some step and has its answer in this one.
 func (w *watcher) note(number int, in Input, began int64, out Output) {
-	w.log = append(w.log, porcupine.Operation{ClientId: number % 64, Input: in, Call: 2 * began, Output: out, Return: 2 * w.step})
+	w.log = append(w.log, porcupine.Operation{ClientId: number % 64, Input: in, Call: 2 * began,
+		Output: out, Return: 2 * w.step})
 }
 
 func (w *watcher) observe(world *sim.World, event core.Event, effects []core.Effect) {
@@ -89,7 +91,8 @@ func (w *watcher) observe(world *sim.World, event core.Event, effects []core.Eff
 	}
 	v, warm := w.view(world.Core())
 	for _, look := range []porcupine.Operation{
-		{Input: Input{Kind: Look}, Output: Output{View: v}}, {Input: Input{Kind: List}, Output: Output{Keys: warm}},
+		{Input: Input{Kind: Look}, Output: Output{View: v}},
+		{Input: Input{Kind: List}, Output: Output{Keys: warm}},
 	} {
 		look.Call, look.Return = 2*w.step+1, 2*w.step+1 // between this step and the next
 		w.log = append(w.log, look)
@@ -100,7 +103,8 @@ func (w *watcher) event(c *core.State, e core.Event) {
 	suspects := c.Settings.RescueTimeout > 0
 	switch e.Kind {
 	case core.Requested:
-		in := Input{Kind: Get, Key: sim.Names.Key(e.Affinity), Number: int(e.Request), Nested: e.Class == core.Nested}
+		in := Input{Kind: Get, Key: sim.Names.Key(e.Affinity), Number: int(e.Request),
+			Nested: e.Class == core.Nested}
 		w.requests[e.Request] = &request{in: in, began: w.step}
 	case core.Released, core.Discarded:
 		r := w.requests[e.Request]
@@ -109,7 +113,8 @@ func (w *watcher) event(c *core.State, e core.Event) {
 		w.note(in.Number, in, w.step, Output{Nothing: !r.held})
 		r.held = false
 	case core.Disposed:
-		d := &disposal{in: Input{Kind: Dispose, Key: sim.Names.Key(e.Affinity), Retain: e.Retain}, began: w.step}
+		d := &disposal{in: Input{Kind: Dispose, Key: sim.Names.Key(e.Affinity), Retain: e.Retain},
+			began: w.step}
 		if !e.NoWait {
 			d.in.Number = int(e.Call)
 			w.disposals[e.Call] = d
@@ -135,15 +140,18 @@ func (w *watcher) effect(world *sim.World, e *core.Effect) {
 		if e.How == core.Warm {
 			w.reuses++
 		}
-		w.note(r.in.Number, r.in, r.began, Output{Tab: int(e.Tab), Context: int(e.Context), Reused: e.How == core.Warm})
+		w.note(r.in.Number, r.in, r.began,
+			Output{Tab: int(e.Tab), Context: int(e.Context), Reused: e.How == core.Warm})
 	case core.Refuse:
 		r := w.requests[e.Request]
-		w.note(r.in.Number, r.in, r.began, Output{Err: e.Reason.String(), Closing: e.Reason == core.PoolClosed})
+		w.note(r.in.Number, r.in, r.began,
+			Output{Err: e.Reason.String(), Closing: e.Reason == core.PoolClosed})
 	case core.EndLease:
 		r := w.requests[e.Request]
 		r.held = false
 		dead := e.Reason != core.LeaseExpired || world.Core().Settings.RescueTimeout <= 0
-		w.note(r.in.Number, Input{Kind: End, Key: r.in.Key, Number: r.in.Number}, w.step, Output{Dead: dead})
+		w.note(r.in.Number, Input{Kind: End, Key: r.in.Key, Number: r.in.Number}, w.step,
+			Output{Dead: dead})
 	case core.FinishDispose:
 		d := w.disposals[e.Call]
 		d.in.Kind = Disposed
@@ -169,9 +177,12 @@ func living(f *fakebrowser.State, tabs []core.TabID) []int {
 // view is what Stats and WarmAffinities would say of a core.
 func (w *watcher) view(c *core.State) (v *View, warm []string) {
 	v = &View{
-		Capacity: int(c.Capacity), Alive: c.Alive(), Leases: c.Leases(), Waiting: c.Waiting(core.Root) + c.Waiting(core.Nested),
-		Contexts: c.ContextCount(), Orphans: c.Orphans(), Leased: c.Count(core.Leased), Idle: c.Count(core.Idle),
-		Busy: c.Count(core.Probing) + c.Count(core.Rescuing) + c.Count(core.Resetting), Grants: w.grants, Reuses: w.reuses,
+		Capacity: int(c.Capacity), Alive: c.Alive(), Leases: c.Leases(),
+		Waiting:  c.Waiting(core.Root) + c.Waiting(core.Nested),
+		Contexts: c.ContextCount(), Orphans: c.Orphans(), Leased: c.Count(core.Leased),
+		Idle: c.Count(core.Idle),
+		Busy: c.Count(core.Probing) + c.Count(core.Rescuing) + c.Count(core.Resetting), Grants: w.grants,
+		Reuses: w.reuses,
 	}
 	supplementary := map[core.Affinity]int{}
 	c.EachTab(func(t core.TabView) {
@@ -182,8 +193,9 @@ func (w *watcher) view(c *core.State) (v *View, warm []string) {
 	c.EachAffinity(func(a core.AffinityView) {
 		key := sim.Names.Key(a.Affinity)
 		v.Rows = append(v.Rows, Row{
-			Key: key, PageCount: a.PageCount, Tabs: a.Bound, Idle: a.Idle, Supplementary: supplementary[a.Affinity],
-			Waiting: a.Waiting,
+			Key: key, PageCount: a.PageCount, Tabs: a.Bound, Idle: a.Idle,
+			Supplementary: supplementary[a.Affinity],
+			Waiting:       a.Waiting,
 		})
 		if a.Bound > 0 {
 			warm = append(warm, key)

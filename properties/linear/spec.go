@@ -31,11 +31,12 @@ const (
 
 // lease is one tab in use.
 type lease struct {
-	key        string
-	number     int
-	tab        int
-	context    int
-	generation int // of the affinity when it was granted: a later one means that the tab is bound no more
+	key     string
+	number  int
+	tab     int
+	context int
+	// of the affinity when it was granted: a later one means that the tab is bound no more
+	generation int
 	root       bool
 	unsure     bool // a disposal that returned an error may have ended its generation
 }
@@ -107,7 +108,8 @@ func (r *Rules) get(s *State, in Input, out Output) bool {
 			return false
 		}
 		s.reuses++
-	case i >= 0 && (!r.Reassign || s.tabs[i].key == in.Key || !s.affinity(s.tabs[i].key).take(out.Tab)):
+	case i >= 0 && (!r.Reassign || s.tabs[i].key == in.Key ||
+		!s.affinity(s.tabs[i].key).take(out.Tab)):
 		return false // it was handed out before, and is not new
 	case !r.adopt(s, in.Key, out.Context):
 		return false
@@ -116,13 +118,14 @@ func (r *Rules) get(s *State, in Input, out Output) bool {
 	s.grants++
 	a = s.affinity(in.Key) // what was known of others may have moved it
 	s.leases = append(s.leases, lease{
-		key: in.Key, number: in.Number, tab: out.Tab, context: out.Context, generation: a.generation, root: !in.Nested,
+		key: in.Key, number: in.Number, tab: out.Tab, context: out.Context, generation: a.generation,
+		root: !in.Nested,
 	})
 	return r.withinLimits(s, in.Key)
 }
 
-// adopt notes that a tab which key did not have before was handed to it, in this context: a new context, or
-// the primary.
+// adopt notes that a tab which key did not have before was handed to it, in this context: a new
+// context, or the primary.
 func (r *Rules) adopt(s *State, key string, context int) bool {
 	for _, t := range s.tabs {
 		if t.context != context || t.key == key {
@@ -136,7 +139,9 @@ func (r *Rules) adopt(s *State, key string, context int) bool {
 	}
 	a := s.affinity(key)
 	may := r.primaries(s, a)
-	known := slices.ContainsFunc(s.tabs, func(t tab) bool { return t.context == context && t.key == key })
+	known := slices.ContainsFunc(s.tabs, func(t tab) bool {
+		return t.context == context && t.key == key
+	})
 	switch {
 	case slices.Contains(may, context):
 		a.primaries = []int{context}
@@ -173,7 +178,8 @@ func (s *State) giveBack(in Input, out Output) bool {
 	return s.end(in.Number, in.Spoiled)
 }
 
-// end ends a lease. Its tab may be there for the next request, unless it is dead or its generation is over.
+// end ends a lease. Its tab may be there for the next request, unless it is dead or its generation
+// is over.
 func (s *State) end(number int, dead bool) bool {
 	i := slices.IndexFunc(s.leases, func(l lease) bool { return l.number == number })
 	if i < 0 {
@@ -188,8 +194,8 @@ func (s *State) end(number int, dead bool) bool {
 	return true
 }
 
-// dispose ends a generation: its idle tabs are not there any more, and its leases are bound no more. After an
-// error, both may be so.
+// dispose ends a generation: its idle tabs are not there any more, and its leases are bound no
+// more. After an error, both may be so.
 func (s *State) dispose(in Input, out Output) {
 	a := s.affinity(in.Key)
 	if !in.Retain {
@@ -213,8 +219,8 @@ func (s *State) dispose(in Input, out Output) {
 	a.idle, a.most = nil, 0
 }
 
-// disposed is the answer to a disposal: nobody holds anything of the old generation, and no page of it is
-// there.
+// disposed is the answer to a disposal: nobody holds anything of the old generation, and no page of
+// it is there.
 func (r *Rules) disposed(s *State, in Input, out Output) bool {
 	i := slices.IndexFunc(s.calls, func(c call) bool { return c.number == in.Number })
 	if i < 0 || !r.Reassign && len(out.Alive) > 0 {
@@ -222,7 +228,9 @@ func (r *Rules) disposed(s *State, in Input, out Output) bool {
 	}
 	c := s.calls[i]
 	s.calls = slices.Delete(slices.Clone(s.calls), i, i+1)
-	return !slices.ContainsFunc(s.leases, func(l lease) bool { return l.key == c.key && l.generation <= c.generation })
+	return !slices.ContainsFunc(s.leases, func(l lease) bool {
+		return l.key == c.key && l.generation <= c.generation
+	})
 }
 
 // sweep notes whom EvictIdle has begun to close.
@@ -247,7 +255,8 @@ func (s *State) find(key string) int {
 	return slices.IndexFunc(s.affinities, func(a affinity) bool { return a.key == key })
 }
 
-// affinity is what s knows of key, which it may have to begin with: nothing is idle, and there is no primary.
+// affinity is what s knows of key, which it may have to begin with: nothing is idle, and there is
+// no primary.
 func (s *State) affinity(key string) *affinity {
 	i := slices.IndexFunc(s.affinities, func(a affinity) bool { return a.key >= key })
 	if i < 0 {
@@ -271,7 +280,9 @@ func (a *affinity) take(tab int) bool {
 
 func (s *State) seen(t tab) {
 	s.tabs = slices.Clone(s.tabs)
-	i, found := slices.BinarySearchFunc(s.tabs, t.number, func(o tab, n int) int { return o.number - n })
+	i, found := slices.BinarySearchFunc(s.tabs, t.number, func(o tab, n int) int {
+		return o.number - n
+	})
 	if !found {
 		s.tabs = slices.Insert(s.tabs, i, t)
 	}
@@ -293,12 +304,15 @@ func (s *State) binds(l *lease) bool {
 	return !l.unsure && l.generation == s.affinities[s.find(l.key)].generation
 }
 
-// primaries are the contexts that may be a's primary now. One that nobody holds a bound tab in may have
-// ceased to be one by itself, and a shared one also where somebody does: when another of its tabs was lost.
+// primaries are the contexts that may be a's primary now. One that nobody holds a bound tab in may
+// have ceased to be one by itself, and a shared one also where somebody does: when another of its
+// tabs was lost.
 func (r *Rules) primaries(s *State, a *affinity) []int {
 	may := a.primaries
 	for _, c := range a.primaries {
-		held := slices.ContainsFunc(s.leases, func(l lease) bool { return l.key == a.key && l.context == c && s.binds(&l) })
+		held := slices.ContainsFunc(s.leases, func(l lease) bool {
+			return l.key == a.key && l.context == c && s.binds(&l)
+		})
 		if c != 0 && (!held || r.TabsPerContext > 1) {
 			may = with(may, 0)
 		}
@@ -306,7 +320,8 @@ func (r *Rules) primaries(s *State, a *affinity) []int {
 	return may
 }
 
-// with and without give a sorted list with n in it, and without. They leave the list that they are given.
+// with and without give a sorted list with n in it, and without. They leave the list that they are
+// given.
 func with(list []int, n int) []int {
 	i, found := slices.BinarySearch(list, n)
 	if found {

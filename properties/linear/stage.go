@@ -25,8 +25,8 @@ type Stage interface {
 	Run(p *Plan, l *fakebrowser.Launcher, done <-chan struct{})
 }
 
-// jostle gives way to other goroutines now and then. A pool reads its clock while it has its lock, so those
-// who come then have to queue for the lock, and get it in an order that is theirs.
+// jostle gives way to other goroutines now and then. A pool reads its clock while it has its lock,
+// so those who come then have to queue for the lock, and get it in an order that is theirs.
 type jostle struct{ reads atomic.Uint32 }
 
 func (j *jostle) sometimes() {
@@ -35,8 +35,9 @@ func (j *jostle) sometimes() {
 	}
 }
 
-// Bubble is a stage inside a testing/synctest bubble: time is virtual, and goes on when everybody waits for
-// it. Callers and answers meet at the same instants, since all of them come on the same beat.
+// Bubble is a stage inside a testing/synctest bubble: time is virtual, and goes on when everybody
+// waits for it. Callers and answers meet at the same instants, since all of them come on the same
+// beat.
 type Bubble struct{ jostle jostle }
 
 // beat is what all durations on a Bubble are multiples of.
@@ -97,8 +98,9 @@ func (b *Bubble) Run(p *Plan, l *fakebrowser.Launcher, done <-chan struct{}) {
 	}
 }
 
-// Crowd is a stage outside bubbles: goroutines run on every processor that there is, nobody sleeps, and time
-// is a number that Run moves on when it likes. Every call into the browser waits until Run answers it.
+// Crowd is a stage outside bubbles: goroutines run on every processor that there is, nobody sleeps,
+// and time is a number that Run moves on when it likes. Every call into the browser waits until Run
+// answers it.
 type Crowd struct {
 	jostle jostle
 	now    atomic.Int64

@@ -25,7 +25,8 @@ type court struct {
 	flags       []string
 }
 
-// hear judges mutants, each in its own processes, and begins with what everything comes to without any.
+// hear judges mutants, each in its own processes, and begins with what everything comes to without
+// any.
 func (c *court) hear(mutants []*Mutant, dir string) ([]Result, error) {
 	c.flags = []string{"-seeds", strconv.Itoa(c.seeds), "-states", strconv.Itoa(c.states)}
 	var complaint strings.Builder
@@ -90,7 +91,8 @@ func (c *court) rest(r *Result) error { return c.part(r, "rest") }
 func (c *court) part(r *Result, part string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), longest)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, c.judge, append(c.flags, "-mutant", strconv.Itoa(r.Number), "-part", part)...)
+	cmd := exec.CommandContext(ctx, c.judge,
+		append(c.flags, "-mutant", strconv.Itoa(r.Number), "-part", part)...)
 	var complaint strings.Builder
 	cmd.Stderr = &complaint
 	text, err := cmd.Output()

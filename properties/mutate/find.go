@@ -22,10 +22,11 @@ type Mutant struct {
 	Line     int
 	Function string // State.place
 	Operator string
-	Syntax   string // what it changes: an expression, a statement, or a constant "in" what is around it
-	Before   string // the source lines that it changes, as one
-	After    string
-	Again    int // how many mutants before this one have the same function, operator and syntax
+	// what it changes: an expression, a statement, or a constant "in" what is around it
+	Syntax string
+	Before string // the source lines that it changes, as one
+	After  string
+	Again  int // how many mutants before this one have the same function, operator and syntax
 
 	node  ast.Node
 	apply int // one of the ways below
@@ -87,11 +88,12 @@ func decides(file string) bool {
 	return true
 }
 
-// copiesOrShows are the functions of deciding files that decide nothing. Of settings.go only Ceiling is asked
-// by a step: the rest is what New refuses, and has table tests of its own.
+// copiesOrShows are the functions of deciding files that decide nothing. Of settings.go only
+// Ceiling is asked by a step: the rest is what New refuses, and has table tests of its own.
 func copiesOrShows(file, function string) bool {
 	switch function {
-	case "State.Clone", "State.CopyFrom", "Facts.CopyFrom", "index.copyFrom", "table.copyFrom", "Waits.Total", "Time.Duration":
+	case "State.Clone", "State.CopyFrom", "Facts.CopyFrom", "index.copyFrom", "table.copyFrom",
+		"Waits.Total", "Time.Duration":
 		return true
 	}
 	return file == "settings.go" && function != "Settings.Ceiling"
@@ -99,7 +101,8 @@ func copiesOrShows(file, function string) bool {
 
 // load parses and checks the core of the repository at root.
 func load(root string) (*source, error) {
-	s := &source{root: root, files: token.NewFileSet(), texts: map[string][]byte{}, seen: map[string]int{}}
+	s := &source{root: root, files: token.NewFileSet(), texts: map[string][]byte{},
+		seen: map[string]int{}}
 	s.info = &types.Info{Types: map[ast.Expr]types.TypeAndValue{}, Uses: map[*ast.Ident]types.Object{}}
 	paths, err := filepath.Glob(filepath.Join(root, core, "*.go"))
 	if err != nil {
@@ -121,7 +124,8 @@ func load(root string) (*source, error) {
 		s.texts[name], s.asts = text, append(s.asts, file)
 	}
 	if len(s.asts) == 0 {
-		return nil, fmt.Errorf("no Go files in %s; run this from the root of the repository", filepath.Join(root, core))
+		return nil, fmt.Errorf("no Go files in %s; run this from the root of the repository",
+			filepath.Join(root, core))
 	}
 	check := types.Config{Importer: importer.ForCompiler(s.files, "source", nil)}
 	s.pkg, err = check.Check("core", s.files, s.asts, s.info)
@@ -136,7 +140,8 @@ func (s *source) find() []*Mutant {
 			continue
 		}
 		for _, d := range file.Decls {
-			if fn, ok := d.(*ast.FuncDecl); ok && fn.Body != nil && !copiesOrShows(filepath.Base(name), functionName(fn)) {
+			if fn, ok := d.(*ast.FuncDecl); ok && fn.Body != nil &&
+				!copiesOrShows(filepath.Base(name), functionName(fn)) {
 				f := &finder{source: s, file: name, function: functionName(fn), negated: map[ast.Expr]bool{}}
 				f.find(fn)
 			}
@@ -241,8 +246,8 @@ func header(stmt ast.Stmt) string {
 	return strings.TrimSuffix(printed(stmt), " { }")
 }
 
-// around returns the innermost expression or simple statement that contains a constant: it tells the
-// constant from others.
+// around returns the innermost expression or simple statement that contains a constant: it tells
+// the constant from others.
 func around(parents []ast.Node) string {
 	for i := len(parents) - 1; i >= 0; i-- {
 		switch n := parents[i].(type) {
@@ -330,7 +335,8 @@ func (f *finder) visit(n ast.Node, parents []ast.Node) {
 			f.constant(n, parents)
 		}
 	case *ast.Ident:
-		if c, ok := f.info.Uses[n].(*types.Const); ok && types.Identical(c.Type(), types.Typ[types.UntypedInt]) {
+		if c, ok := f.info.Uses[n].(*types.Const); ok &&
+			types.Identical(c.Type(), types.Typ[types.UntypedInt]) {
 			f.constant(n, parents)
 		}
 	}
@@ -380,7 +386,8 @@ func (f *finder) binary(n *ast.BinaryExpr) {
 		end := n.OpPos + token.Pos(len(n.Op.String()))
 		f.add(n, boundary, "off-by-one", printed(n), n.OpPos, end, other.String())
 	case token.ADD, token.SUB:
-		if b, ok := f.info.Types[n].Type.Underlying().(*types.Basic); ok && b.Info()&types.IsInteger != 0 {
+		if b, ok := f.info.Types[n].Type.Underlying().(*types.Basic); ok &&
+			b.Info()&types.IsInteger != 0 {
 			f.add(n, swap, "swap", printed(n), n.OpPos, n.OpPos+1, other.String())
 		}
 	}
@@ -436,17 +443,21 @@ func (f *finder) statements(list []ast.Stmt, parents []ast.Node) {
 			by := map[token.Token]string{token.INC: "--", token.DEC: "++"}[stmt.Tok]
 			f.add(stmt, swap, "swap", printed(stmt), stmt.TokPos, stmt.TokPos+2, by)
 		case *ast.AssignStmt:
-			if by := map[token.Token]string{token.ADD_ASSIGN: "-=", token.SUB_ASSIGN: "+="}[stmt.Tok]; by != "" {
+			if by := map[token.Token]string{token.ADD_ASSIGN: "-=", token.SUB_ASSIGN: "+="}[stmt.Tok]; by !=
+				"" {
 				f.add(stmt, swap, "swap", printed(stmt), stmt.TokPos, stmt.TokPos+2, by)
 			}
 		}
 	}
 }
 
-// goesOn says whether the function compiles without a return in the innermost of these blocks: there is nothing
-// to return, or the block is that of an if, after which something follows.
+// goesOn says whether the function compiles without a return in the innermost of these blocks:
+// there is nothing to return, or the block is that of an if, after which something follows.
 func (f *finder) goesOn(parents []ast.Node) bool {
-	literal := slices.ContainsFunc(parents, func(n ast.Node) bool { _, is := n.(*ast.FuncLit); return is })
+	literal := slices.ContainsFunc(parents, func(n ast.Node) bool {
+		_, is := n.(*ast.FuncLit)
+		return is
+	})
 	if f.void && !literal {
 		return true
 	}

@@ -1,6 +1,6 @@
-// Mutate changes the production code of the core in every small way that it knows, one at a time, and
-// looks whether anything notices. It ends with 1 where a mutant survives that testdata/mutants.txt does not
-// list with the reason why that is right.
+// Mutate changes the production code of the core in every small way that it knows, one at a time,
+// and looks whether anything notices. It ends with 1 where a mutant survives that
+// testdata/mutants.txt does not list with the reason why that is right.
 //
 //	go run ./properties/mutate                        every mutant; about an hour on one core
 //	go run ./properties/mutate -every 20              a sample
@@ -9,17 +9,20 @@
 //	go run ./properties/mutate -from results.json -seeds 400 -states 400000
 //	                                                  look longer at those that survived
 //
-// The ways: negate a condition, and each side of && and ||; drop a statement that has an effect; shift
-// an integer by one, and a comparison to its neighbour; swap + and -; let a value of a switch never match;
-// return early. All mutants stand in one build, switched off, and each is switched on in a process of its
-// own: so the compiler runs once, and a mutant that crashes or never ends ends nothing else.
+// The ways: negate a condition, and each side of && and ||; drop a statement that has an effect;
+// shift an integer by one, and a comparison to its neighbour; swap + and -; let a value of a switch
+// never match; return early. All mutants stand in one build, switched off, and each is switched on
+// in a process of its own: so the compiler runs once, and a mutant that crashes or never ends ends
+// nothing else.
 //
-// What notices, the cheapest first: the traces of testdata, some seeds of each profile of traffic, the walk of the
-// core's own tests, the small scenarios to their ends, more seeds. A mutant is killed by a claim that broke, by an expectation of a
-// trace, by a crash, or because it never ended. One that only makes a history differ from the golden one
-// counts apart: the story of one trace is no rule.
+// What notices, the cheapest first: the traces of testdata, some seeds of each profile of traffic,
+// the walk of the core's own tests, the small scenarios to their ends, more seeds. A mutant is
+// killed by a claim that broke, by an expectation of a trace, by a crash, or because it never
+// ended. One that only makes a history differ from the golden one counts apart: the story of one
+// trace is no rule.
 //
-// Not changed is what decides nothing: decidesNothing lists those files of the core, each with its reason.
+// Not changed is what decides nothing: decidesNothing lists those files of the core, each with its
+// reason.
 package main
 
 import (
@@ -60,9 +63,11 @@ func main() {
 	flag.IntVar(&o.states, "states", 20_000, "explore the scenarios that have at most so many states")
 	flag.IntVar(&o.parallel, "parallel", 1, "how many to judge at a time")
 	flag.StringVar(&o.only, "only", "", "judge the mutants only whose key contains this")
-	flag.StringVar(&o.from, "from", "", "take what these results say of those that were killed, and judge the others")
+	flag.StringVar(&o.from, "from", "",
+		"take what these results say of those that were killed, and judge the others")
 	flag.StringVar(&o.json, "json", "", "write what became of each mutant to this file")
-	flag.StringVar(&o.accepted, "accepted", "testdata/mutants.txt", "the list of the mutants that may survive")
+	flag.StringVar(&o.accepted, "accepted", "testdata/mutants.txt",
+		"the list of the mutants that may survive")
 	flag.BoolVar(&o.verbose, "v", false, "print every mutant's end")
 	flag.BoolVar(&o.list, "list", false, "list the mutants and judge none")
 	flag.Parse()
@@ -78,7 +83,8 @@ func main() {
 
 func run(o options, out io.Writer) (unlisted int, err error) {
 	if o.every < 1 || o.parallel < 1 || o.seeds < 0 || o.states < 0 {
-		return 0, fmt.Errorf("-every %d -parallel %d -seeds %d -states %d: the rule is at least 1, 1, 0 and 0", o.every, o.parallel, o.seeds, o.states)
+		return 0, fmt.Errorf("-every %d -parallel %d -seeds %d -states %d: the rule is at least 1, 1, "+
+			"0 and 0", o.every, o.parallel, o.seeds, o.states)
 	}
 	root, err := filepath.Abs(".")
 	if err != nil {

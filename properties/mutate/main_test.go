@@ -110,7 +110,8 @@ func f(g func() int) int { return g() }`
 
 func TestTheListOfAcceptedMutantsIsReadWithItsReasons(t *testing.T) {
 	tests := []struct{ name, text, key, reason, wrong string }{
-		{"a reason and its mutants", "# of the core\n\nnobody sees it\n  a => b\n  c => d\n", "c => d", "nobody sees it", ""},
+		{"a reason and its mutants", "# of the core\n\nnobody sees it\n  a => b\n  c => d\n", "c => d",
+			"nobody sees it", ""},
 		{"two reasons", "one\n  a => b\nother\n  c => d\n", "c => d", "other", ""},
 		{"a mutant without a reason", "  a => b\n", "", "", ":1: a mutant comes before any reason"},
 		{"a mutant twice", "one\n  a => b\nother\n  a => b\n", "", "", ":4: listed twice: a => b"},
@@ -122,7 +123,8 @@ func TestTheListOfAcceptedMutantsIsReadWithItsReasons(t *testing.T) {
 				t.Fatal(err)
 			}
 			accepted, err := readAccepted(path)
-			if err == nil && test.wrong != "" || err != nil && (test.wrong == "" || !strings.HasSuffix(err.Error(), test.wrong)) {
+			if err == nil && test.wrong != "" ||
+				err != nil && (test.wrong == "" || !strings.HasSuffix(err.Error(), test.wrong)) {
 				t.Fatalf("got %v, want %q", err, test.wrong)
 			}
 			if accepted[test.key] != test.reason {
@@ -157,7 +159,9 @@ func TestEveryMutantCanBeSwitchedOn(t *testing.T) {
 // switchesIn counts the places that ask for each mutant.
 func switchesIn(text string) map[int]int {
 	asked := map[int]int{}
-	for _, m := range regexp.MustCompile(`\b(?:mutated|mutant(?:Not|Add|Case|Plus|Minus|Less|AtMost))\((\d+)`).FindAllStringSubmatch(text, -1) {
+	for _, m := range regexp.MustCompile(
+		`\b(?:mutated|mutant(?:Not|Add|Case|Plus|Minus|Less|AtMost))\((\d+)`).FindAllStringSubmatch(text,
+		-1) {
 		if n, err := strconv.Atoi(m[1]); err == nil {
 			asked[n]++
 		}
@@ -177,7 +181,8 @@ func TestSurvivorsWithoutAReasonAreCounted(t *testing.T) {
 	if unlisted := report(&printed, results); unlisted != 1 {
 		t.Errorf("got %d, want 1", unlisted)
 	}
-	for _, want := range []string{"4 mutants\n", "1 killed by a claim\n", "1 killed by a golden history only\n", "2 survived\n", "1 capacity\n"} {
+	for _, want := range []string{"4 mutants\n", "1 killed by a claim\n",
+		"1 killed by a golden history only\n", "2 survived\n", "1 capacity\n"} {
 		if !strings.Contains(printed.String(), want) {
 			t.Errorf("the report does not say %q:\n%s", want, printed.String())
 		}

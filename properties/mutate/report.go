@@ -13,8 +13,9 @@ import (
 	"strings"
 )
 
-// readAccepted reads the list of the mutants that may survive. A line that is not indented is a reason,
-// and the indented ones under it are the keys of the mutants that it is about; # begins a comment.
+// readAccepted reads the list of the mutants that may survive. A line that is not indented is a
+// reason, and the indented ones under it are the keys of the mutants that it is about; # begins a
+// comment.
 func readAccepted(path string) (map[string]string, error) {
 	accepted := map[string]string{}
 	file, err := os.Open(path)
@@ -75,13 +76,16 @@ func report(out io.Writer, results []Result) (unlisted int) {
 		case r.Changed != "":
 			note = "changes " + r.Changed
 		}
-		fmt.Fprintf(out, "%s:%d: %s in %s, %s (%s)\n\t- %s\n\t+ %s\n", r.File, r.Line, r.Operator, r.Function, r.word(), note, r.Before, r.After)
+		fmt.Fprintf(out, "%s:%d: %s in %s, %s (%s)\n\t- %s\n\t+ %s\n", r.File, r.Line, r.Operator,
+			r.Function, r.word(), note, r.Before, r.After)
 	}
 	fmt.Fprintf(out, "%d mutants\n", len(results))
 	for _, word := range []string{"claim", "expectation", "crash", "endless", "golden", "survived"} {
 		fmt.Fprintf(out, "%6d %s\n", killed[word], map[string]string{
-			"claim": "killed by a claim", "expectation": "killed by an expectation of a trace", "crash": "killed by a crash",
-			"endless": "killed, for they never ended", "golden": "killed by a golden history only", "survived": "survived",
+			"claim": "killed by a claim", "expectation": "killed by an expectation of a trace",
+			"crash":   "killed by a crash",
+			"endless": "killed, for they never ended", "golden": "killed by a golden history only",
+			"survived": "survived",
 		}[word])
 	}
 	fmt.Fprintf(out, "%6d of those without a reason in the list\n", unlisted)

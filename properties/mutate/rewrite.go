@@ -123,7 +123,9 @@ func (s *source) rewrite() (map[string][]byte, error) {
 		at[m.node] = append(at[m.node], m)
 	}
 	for _, mutants := range at {
-		slices.SortStableFunc(mutants, func(m, o *Mutant) int { return cmp.Compare(m.outer(), o.outer()) })
+		slices.SortStableFunc(mutants, func(m, o *Mutant) int {
+			return cmp.Compare(m.outer(), o.outer())
+		})
 	}
 	changed := map[string][]byte{}
 	for _, file := range s.asts {
@@ -184,11 +186,12 @@ func returns(m *Mutant, results *ast.FieldList) ast.Stmt {
 			leave.Results = append(leave.Results, &ast.StarExpr{X: call("new", field.Type)})
 		}
 	}
-	return &ast.IfStmt{Cond: call("mutated", number(m.Number)), Body: &ast.BlockStmt{List: []ast.Stmt{leave}}}
+	return &ast.IfStmt{Cond: call("mutated", number(m.Number)),
+		Body: &ast.BlockStmt{List: []ast.Stmt{leave}}}
 }
 
-// outer says which of two mutants of one node is rewritten around the other: what looks into the node is
-// inside.
+// outer says which of two mutants of one node is rewritten around the other: what looks into the
+// node is inside.
 func (m *Mutant) outer() int {
 	if m.apply == boundary || m.apply == swap {
 		return 0
@@ -196,8 +199,8 @@ func (m *Mutant) outer() int {
 	return 1
 }
 
-// put returns what stands in place of the node under the cursor, of which others may have made something else
-// already.
+// put returns what stands in place of the node under the cursor, of which others may have made
+// something else already.
 func (s *source) put(c *astutil.Cursor, m *Mutant, is ast.Node) ast.Node {
 	n := number(m.Number)
 	switch m.apply {
@@ -256,7 +259,8 @@ func swapped(m *Mutant) ast.Node {
 	case *ast.IncDecStmt:
 		return unless(m, x, &ast.IncDecStmt{X: x.X, Tok: token.INC + token.DEC - x.Tok})
 	case *ast.AssignStmt:
-		return unless(m, x, &ast.AssignStmt{Lhs: x.Lhs, Rhs: x.Rhs, Tok: token.ADD_ASSIGN + token.SUB_ASSIGN - x.Tok})
+		return unless(m, x, &ast.AssignStmt{Lhs: x.Lhs, Rhs: x.Rhs,
+			Tok: token.ADD_ASSIGN + token.SUB_ASSIGN - x.Tok})
 	default:
 		b := x.(*ast.BinaryExpr)
 		function := map[token.Token]string{token.ADD: "mutantPlus", token.SUB: "mutantMinus"}[b.Op]

@@ -18,10 +18,11 @@ import (
 
 // Bug is a mistake that can be made in the production code.
 type Bug struct {
-	Name     string
-	Says     string // what is wrong, in a sentence
-	Claim    string // has to catch it; a test's name: that test has to fail
-	Scenario string // in which the search catches it, or the test's package; empty: histories of the shell do
+	Name  string
+	Says  string // what is wrong, in a sentence
+	Claim string // has to catch it; a test's name: that test has to fail
+	// in which the search catches it, or the test's package; empty: histories of the shell do
+	Scenario string
 	Edits    []Edit
 }
 

@@ -181,7 +181,8 @@ func TestABugIsPlantedAnewWhereItsTextHasGone(t *testing.T) {
 		t.Errorf("what comes has the old names: %v\n%v", err, again)
 	}
 	code = tree(t, map[string]string{file: edited(t, counter, "c.n += by", "c.n += f(by, g())")})
-	again, _, err = code.Reanchor(mustParse(t, strings.ReplaceAll(doubles, "by + c.n", "by\n+\tc.n++")), 60)
+	again, _, err = code.Reanchor(
+		mustParse(t, strings.ReplaceAll(doubles, "by + c.n", "by\n+\tc.n++")), 60)
 	if err != nil || !strings.Contains(again.Text(), " \tc.n += f(by, g())\n+\tc.n++\n") {
 		t.Errorf("what comes is in the middle of a statement: %v\n%v", err, again)
 	}

@@ -15,7 +15,8 @@ type Row struct {
 	Schedules  [strategies]Figure // the median of the repetitions
 	Search     Figure             // states visited until it is caught
 	Steps      int                // of the shortest counterexample
-	Scenario   string             // where the walks and the search look; empty: the bug is in the shell
+	// where the walks and the search look; empty: the bug is in the shell
+	Scenario string
 }
 
 // Caught is how many strategies catch the bug.
@@ -29,7 +30,8 @@ func (r *Row) Caught() int {
 	return n
 }
 
-// Figure is a number of schedules; Never where so many were not enough, and Nothing where a strategy cannot look.
+// Figure is a number of schedules; Never where so many were not enough, and Nothing where a
+// strategy cannot look.
 type Figure struct {
 	N     int
 	Never bool
@@ -96,7 +98,8 @@ func (b *Bug) can(strategy int) bool {
 
 // look runs a build of a bug.
 func (b *Bug) look(binary, strategy string, first, most int) (*look.Caught, error) {
-	args := []string{"-strategy", strategy, "-claim", b.Claim, "-seed", strconv.Itoa(first), "-most", strconv.Itoa(most)}
+	args := []string{"-strategy", strategy, "-claim", b.Claim, "-seed", strconv.Itoa(first), "-most",
+		strconv.Itoa(most)}
 	if b.Scenario != "" {
 		args = append(args, "-scenario", b.Scenario)
 	}
@@ -137,9 +140,12 @@ func (b *Bug) SearchEvery(binary string) (*look.Caught, error) {
 }
 
 // ByDefault looks for a bug where nothing goes wrong and nobody is preempted.
-func (b *Bug) ByDefault(binary string) (*look.Caught, error) { return b.look(binary, "default", 1, 1) }
+func (b *Bug) ByDefault(binary string) (*look.Caught, error) {
+	return b.look(binary, "default", 1, 1)
+}
 
-// median is how many schedules a strategy takes: the middle of the repetitions, none of which goes on beyond most.
+// median is how many schedules a strategy takes: the middle of the repetitions, none of which goes
+// on beyond most.
 func (b *Bug) median(binary string, strategy, most int) (Figure, error) {
 	if !b.can(strategy) {
 		return Nothing, nil
@@ -165,8 +171,9 @@ func (b *Bug) median(binary string, strategy, most int) (Figure, error) {
 // quick is up to which figure a test measures a strategy again.
 var quick = [strategies]int{seeds: 5, walk: 200, pct: 200}
 
-// Remeasure measures the figures of a row again that take no time, and says which have changed. Histories are those of
-// goroutines, and no two runs have the same: they have to catch the bug, whenever.
+// Remeasure measures the figures of a row again that take no time, and says which have changed.
+// Histories are those of goroutines, and no two runs have the same: they have to catch the bug,
+// whenever.
 func (b *Bug) Remeasure(binary string, row *Row) (changed []string, err error) {
 	for strategy := range strategies {
 		was := row.Schedules[strategy]
@@ -188,7 +195,8 @@ func (b *Bug) Remeasure(binary string, row *Row) (changed []string, err error) {
 			return nil, err
 		}
 		if is != was {
-			changed = append(changed, fmt.Sprintf("%s: %v, and the table says %v", strategyNames[strategy], is, was))
+			changed = append(changed, fmt.Sprintf("%s: %v, and the table says %v", strategyNames[strategy],
+				is, was))
 		}
 	}
 	return changed, nil
@@ -201,18 +209,25 @@ func (r *Row) String() string {
 	if r.Scenario != "" {
 		steps, scenario = strconv.Itoa(r.Steps), r.Scenario
 	}
-	return fmt.Sprintf(rowFormat, r.Bug, r.Claim, r.Schedules[seeds], r.Schedules[walk], r.Schedules[pct], r.Schedules[histories], r.Search, steps, scenario)
+	return fmt.Sprintf(rowFormat, r.Bug, r.Claim, r.Schedules[seeds], r.Schedules[walk],
+		r.Schedules[pct], r.Schedules[histories], r.Search, steps, scenario)
 }
 
 // Table is the text of rows.
 func Table(rows []Row) string {
 	var text strings.Builder
-	fmt.Fprintf(&text, "# How many schedules it takes until a planted bug is caught: the median of %d repetitions with other seeds; > where\n", repetitions)
-	fmt.Fprintf(&text, "# so many are not enough, - where a strategy cannot look. Written by go run ./properties/power -update [BUG...]\n#\n")
-	fmt.Fprintf(&text, "# seeds: quarters of an hour of traffic, of each profile in turn, until any claim breaks. walk, pct: random walks, and\n")
-	fmt.Fprintf(&text, "# walks by priority, in the scenario, likewise. histories: of the concurrent pool. states, steps: what the search visits\n")
-	fmt.Fprintf(&text, "# until the bug's own claim breaks, whatever others see before, and how long the shortest counterexample is.\n#\n")
-	fmt.Fprintf(&text, rowFormat+"\n", "# bug", "claim", "seeds", "walk", "pct", "histories", "states", "steps", "scenario")
+	fmt.Fprintf(&text, "# How many schedules it takes until a planted bug is caught: the median of "+
+		"%d repetitions with other seeds; > where\n", repetitions)
+	fmt.Fprintf(&text, "# so many are not enough, - where a strategy cannot look. Written by go run "+
+		"./properties/power -update [BUG...]\n#\n")
+	fmt.Fprintf(&text, "# seeds: quarters of an hour of traffic, of each profile in turn, until any "+
+		"claim breaks. walk, pct: random walks, and\n")
+	fmt.Fprintf(&text, "# walks by priority, in the scenario, likewise. histories: of the "+
+		"concurrent pool. states, steps: what the search visits\n")
+	fmt.Fprintf(&text, "# until the bug's own claim breaks, whatever others see before, and how "+
+		"long the shortest counterexample is.\n#\n")
+	fmt.Fprintf(&text, rowFormat+"\n", "# bug", "claim", "seeds", "walk", "pct", "histories", "states",
+		"steps", "scenario")
 	for i := range rows {
 		fmt.Fprintln(&text, &rows[i])
 	}
@@ -231,7 +246,8 @@ func ParseRows(text string) ([]Row, error) {
 			return nil, fmt.Errorf("line %d: %d words, want 9", n+1, len(words))
 		}
 		row := Row{Bug: words[0], Claim: words[1]}
-		figures := []*Figure{&row.Schedules[seeds], &row.Schedules[walk], &row.Schedules[pct], &row.Schedules[histories], &row.Search}
+		figures := []*Figure{&row.Schedules[seeds], &row.Schedules[walk], &row.Schedules[pct],
+			&row.Schedules[histories], &row.Search}
 		for i, f := range figures {
 			var err error
 			if *f, err = parseFigure(words[2+i]); err != nil {

@@ -1,6 +1,6 @@
-// Power measures how hard the planted bugs are to find: for each, and for each strategy, how many schedules it takes until
-// it is caught. With -update it writes testdata/power.txt, which the tests of planted bugs hold to; otherwise it prints the
-// rows.
+// Power measures how hard the planted bugs are to find: for each, and for each strategy, how many
+// schedules it takes until it is caught. With -update it writes testdata/power.txt, which the tests
+// of planted bugs hold to; otherwise it prints the rows.
 //
 //	go run ./properties/power [-update] [BUG...]
 package main
@@ -44,7 +44,9 @@ func run(update bool, parallel int, names []string) error {
 		}
 	}
 	if len(names) > 0 {
-		bugs = slices.DeleteFunc(bugs, func(b planted.Bug) bool { return !slices.Contains(names, b.Name) })
+		bugs = slices.DeleteFunc(bugs, func(b planted.Bug) bool {
+			return !slices.Contains(names, b.Name)
+		})
 	}
 	rows, err := measureAll(bugs, parallel)
 	if err != nil || !update {

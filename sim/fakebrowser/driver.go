@@ -90,7 +90,8 @@ func (p *process) NewContext(ctx context.Context) (pool.BrowserContext[*Page], e
 }
 
 // NewContextFor makes a profile on the terms of an affinity.
-func (p *process) NewContextFor(ctx context.Context, affinity string) (pool.BrowserContext[*Page], error) {
+func (p *process) NewContextFor(ctx context.Context, affinity string) (pool.BrowserContext[*Page],
+	error) {
 	p.launcher.mu.Lock()
 	defer p.launcher.mu.Unlock()
 	if p.cause != nil {

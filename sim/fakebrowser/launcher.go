@@ -12,8 +12,9 @@ import (
 
 // Fate is what becomes of one call into the fake.
 type Fate struct {
-	After  time.Duration // it answers then; by the clock of package time, so virtual in a synctest bubble
-	Hangs  bool          // it does not answer before Answer says so
+	// it answers then; by the clock of package time, so virtual in a synctest bubble
+	After  time.Duration
+	Hangs  bool // it does not answer before Answer says so
 	Result Outcome
 }
 
@@ -168,7 +169,8 @@ var errFate = errors.New("fakebrowser: it was told to fail")
 
 // wait lets a call have its fate. stop ends it early: what it is about is over. patient calls do
 // not end with ctx while they hang: they answer only when it is known what they left.
-func (l *Launcher) wait(ctx context.Context, kind OperationKind, patient bool, stop <-chan struct{}) (Outcome, error) {
+func (l *Launcher) wait(ctx context.Context, kind OperationKind, patient bool,
+	stop <-chan struct{}) (Outcome, error) {
 	operation := pool.OperationID(ctx)
 	c := &call{kind, operation, make(chan Outcome, 1)}
 	l.mu.Lock()

@@ -29,7 +29,8 @@ const (
 )
 
 // OperationKinds lists all of them.
-var OperationKinds = []OperationKind{Launch, CloseBrowser, Open, Close, Kill, CloseContext, Probe, Rescue, Reset, Ping, EndSession, BeginSession, Check, Freeze}
+var OperationKinds = []OperationKind{Launch, CloseBrowser, Open, Close, Kill, CloseContext, Probe,
+	Rescue, Reset, Ping, EndSession, BeginSession, Check, Freeze}
 
 // OfBrowser and OfContext say what an operation of a kind is about; it is a tab otherwise.
 func (k OperationKind) OfBrowser() bool {
@@ -41,7 +42,8 @@ func (k OperationKind) OfContext() bool { return k == CloseContext }
 
 // OfPage says whether a kind is one of those of which a page is asked one at a time.
 func (k OperationKind) OfPage() bool {
-	return k == Probe || k == Rescue || k == Reset || k == EndSession || k == BeginSession || k == Freeze
+	return k == Probe || k == Rescue || k == Reset || k == EndSession || k == BeginSession ||
+		k == Freeze
 }
 
 // String is the word for a kind in labels.
@@ -57,9 +59,10 @@ func (k OperationKind) String() string {
 type Outcome uint8
 
 const (
-	Works       Outcome = iota
-	Fails               // it failed, and changed nothing; a failed launch or opening left nothing behind
-	FailsAnyway         // it says that it failed, and it worked: a failed opening has left its page behind
+	Works Outcome = iota
+	// it failed, and changed nothing; a failed launch or opening left nothing behind
+	Fails
+	FailsAnyway // it says that it failed, and it worked: a failed opening has left its page behind
 )
 
 // Never is the time at which an operation answers that does not answer by itself.
@@ -87,7 +90,8 @@ type Operation struct {
 // long as its context is not there, or is to be kept: the core asks again when that answer comes.
 func (s *State) Begin(e core.Effect) *Operation {
 	o := Operation{
-		ID: e.Operation, Kind: kindOf[e.Kind], Browser: e.Browser, Tab: e.Tab, Context: e.Context, Kept: e.Kept, Force: e.Force,
+		ID: e.Operation, Kind: kindOf[e.Kind], Browser: e.Browser, Tab: e.Tab, Context: e.Context,
+		Kept: e.Kept, Force: e.Force,
 	}
 	t := s.Tab(e.Tab)
 	switch {
@@ -100,7 +104,8 @@ func (s *State) Begin(e core.Effect) *Operation {
 		if !known {
 			s.Contexts = append(s.Contexts, Context{ID: e.Context, Browser: e.Browser})
 		}
-		s.Tabs = append(s.Tabs, Tab{ID: e.Tab, Context: e.Context, Browser: e.Browser, Opening: true, Made: known, Own: !known})
+		s.Tabs = append(s.Tabs, Tab{ID: e.Tab, Context: e.Context, Browser: e.Browser, Opening: true,
+			Made: known, Own: !known})
 	case o.Kind == Close && t != nil && t.Opening && (!t.Made || e.Kept):
 		return nil
 	case o.Kind == Freeze && t != nil:
@@ -145,9 +150,9 @@ func (h Hold) names(o *Operation) bool {
 	return o.Tab == h.Tab
 }
 
-// CanAnswer says whether an operation answers now, if it is given the time: it is not stuck, no part
-// of its browser that it needs hangs, what holds its page does not hold it up, and the close of a
-// launching browser has waited for the launch. A check does not wait for what hangs: it fails.
+// CanAnswer says whether an operation answers now, if it is given the time: it is not stuck, no
+// part of its browser that it needs hangs, what holds its page does not hold it up, and the close
+// of a launching browser has waited for the launch. A check does not wait for what hangs: it fails.
 func (s *State) CanAnswer(o *Operation) bool {
 	if o.Stuck {
 		return false
@@ -177,7 +182,8 @@ func (o *Operation) CanEnd(outcome Outcome) bool {
 		return false
 	case o.Kind == CloseBrowser, o.Kind == Ping:
 		return false
-	case o.Kind == Launch, o.Kind == Probe, o.Kind == Rescue, o.Kind == Reset, o.Kind == EndSession, o.Kind == BeginSession,
+	case o.Kind == Launch, o.Kind == Probe, o.Kind == Rescue, o.Kind == Reset, o.Kind == EndSession,
+		o.Kind == BeginSession,
 		o.Kind == Check, o.Kind == Freeze:
 		return outcome == Fails
 	}

@@ -19,7 +19,8 @@ import (
 type Possible struct {
 	states  []State            // without two that are equal
 	givenUp []core.OperationID // whose end is not the browser's answer any more
-	bereft  []Operation        // of browsers that are gone: what was outstanding on their pages and contexts
+	// of browsers that are gone: what was outstanding on their pages and contexts
+	bereft []Operation
 }
 
 // possibleMost is how many states are kept in mind. More than a few is a mistake of this file.
@@ -44,7 +45,8 @@ func (p *Possible) Asked(e core.Effect) {
 	for i := range p.states {
 		s := &p.states[i]
 		t := s.Tab(e.Tab)
-		if (e.Kind == core.CloseTab || e.Kind == core.CloseAgain) && t != nil && t.Opening && !t.Made && !e.Kept {
+		if (e.Kind == core.CloseTab || e.Kind == core.CloseAgain) && t != nil && t.Opening && !t.Made &&
+			!e.Kept {
 			// Whether the context of an opening is there already is not known.
 			made := s.clone()
 			made.Tab(e.Tab).Made = true
@@ -81,7 +83,8 @@ func distinct(states []State) []State {
 }
 
 func (s *State) equal(o *State) bool {
-	return slices.Equal(s.Browsers, o.Browsers) && slices.Equal(s.Contexts, o.Contexts) && slices.Equal(s.Tabs, o.Tabs) &&
+	return slices.Equal(s.Browsers, o.Browsers) && slices.Equal(s.Contexts, o.Contexts) &&
+		slices.Equal(s.Tabs, o.Tabs) &&
 		slices.Equal(s.Operations, o.Operations) && slices.Equal(s.Holds, o.Holds)
 }
 
@@ -90,7 +93,8 @@ func (s *State) equal(o *State) bool {
 func (p *Possible) Answered(e core.Event) error {
 	p.begin()
 	e.Jitter = 0
-	if i := slices.IndexFunc(p.bereft, func(o Operation) bool { return o.endsWithItsBrowser(e) }); i >= 0 {
+	if i := slices.IndexFunc(p.bereft, func(o Operation) bool { return o.endsWithItsBrowser(e) }); i >=
+		0 {
 		p.bereft = slices.Delete(p.bereft, i, i+1)
 		return nil
 	}
@@ -111,7 +115,8 @@ func (p *Possible) Answered(e core.Event) error {
 	p.states = distinct(next)
 	p.forget()
 	if len(p.states) > possibleMost {
-		return fmt.Errorf("%d browsers would be possible then, and %d can be kept in mind", len(p.states), possibleMost)
+		return fmt.Errorf("%d browsers would be possible then, and %d can be kept in mind", len(p.states),
+			possibleMost)
 	}
 	return nil
 }
@@ -121,7 +126,8 @@ func (p *Possible) after(s *State, e core.Event) (next []State) {
 	for i := range s.Operations {
 		o := &s.Operations[i]
 		for _, outcome := range []Outcome{Works, Fails, FailsAnyway} {
-			can := s.CanAnswer(o) || outcome != Works && p.isGivenUp(o) || outcome == Works && s.closesNothing(o)
+			can := s.CanAnswer(o) || outcome != Works && p.isGivenUp(o) ||
+				outcome == Works && s.closesNothing(o)
 			if !can || !o.CanEnd(outcome) || outcome == FailsAnyway && s.stopped(o) {
 				continue
 			}
@@ -173,7 +179,8 @@ func same(brought, heard core.Event) bool {
 		brought.Operation = 0
 	}
 	// What a holder does, and what the driver can, is not heard of before.
-	brought.Left, brought.Navigation, brought.Sessions, brought.Checks = heard.Left, heard.Navigation, heard.Sessions, heard.Checks
+	brought.Left, brought.Navigation, brought.Sessions, brought.Checks = heard.Left, heard.Navigation,
+		heard.Sessions, heard.Checks
 	return brought == heard
 }
 
@@ -187,7 +194,9 @@ func (o *Operation) endsWithItsBrowser(e core.Event) bool {
 }
 
 func (p *Possible) asksToEnd(s *State, id core.BrowserID) bool {
-	return slices.ContainsFunc(s.Operations, func(o Operation) bool { return o.Kind == CloseBrowser && o.Browser == id })
+	return slices.ContainsFunc(s.Operations, func(o Operation) bool {
+		return o.Kind == CloseBrowser && o.Browser == id
+	})
 }
 
 // refusal says why no possible browser brings an event.
@@ -216,9 +225,11 @@ func (p *Possible) refusal(e core.Event) error {
 	case asked:
 		return errors.New("it was asked, and cannot answer in this way")
 	case e.Tab != 0 && t == nil:
-		return fmt.Errorf("no page of t%d is there, and nothing about it was asked that this answers", e.Tab)
+		return fmt.Errorf("no page of t%d is there, and nothing about it was asked that this answers",
+			e.Tab)
 	case e.Browser != 0 && b == nil:
-		return fmt.Errorf("no browser b%d is there, and nothing about it was asked that this answers", e.Browser)
+		return fmt.Errorf("no browser b%d is there, and nothing about it was asked that this answers",
+			e.Browser)
 	case e.Kind == core.Crashed:
 		return fmt.Errorf("the page of t%d is not open, or has crashed before", e.Tab)
 	}
@@ -284,8 +295,8 @@ func (p *Possible) Loop(id core.TabID) bool {
 	return p.each(func(s *State) bool { return s.Loop(id) })
 }
 
-// Turn notes that a part of a browser is so from now on. One that is dead, or flooded, is fine again
-// some time, which nobody hears.
+// Turn notes that a part of a browser is so from now on. One that is dead, or flooded, is fine
+// again some time, which nobody hears.
 func (p *Possible) Turn(id core.BrowserID, part Part, h Health) bool {
 	if !p.each(func(s *State) bool { return s.Turn(id, part, h) }) {
 		return false

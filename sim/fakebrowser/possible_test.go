@@ -21,14 +21,16 @@ func TestABrowserThatIsSilentDoesNothing(t *testing.T) {
 	p.Asked(core.Effect{Kind: core.Launch, Browser: 1, Operation: 100})
 	heard(core.Event{Kind: core.Done, Of: core.Launch, Browser: 1})
 	for id := core.TabID(1); id <= tabs; id++ {
-		p.Asked(core.Effect{Kind: core.OpenTab, Browser: 1, Context: core.ContextID(id), Tab: id, Operation: core.OperationID(id)})
+		p.Asked(core.Effect{Kind: core.OpenTab, Browser: 1, Context: core.ContextID(id), Tab: id,
+			Operation: core.OperationID(id)})
 		heard(core.Event{Kind: core.Done, Of: core.OpenTab, Tab: id})
 	}
 	if !p.Turn(1, fakebrowser.Main, fakebrowser.Hung) {
 		t.Fatal("it cannot fall silent")
 	}
 	for id := core.TabID(1); id <= tabs; id++ {
-		p.Asked(core.Effect{Kind: core.CloseTab, Browser: 1, Context: core.ContextID(id), Tab: id, Operation: core.OperationID(200 + id)})
+		p.Asked(core.Effect{Kind: core.CloseTab, Browser: 1, Context: core.ContextID(id), Tab: id,
+			Operation: core.OperationID(200 + id)})
 		p.GaveUp(core.Event{Kind: core.Silent, Of: core.CloseTab, Tab: id})
 		heard(core.Event{Kind: core.Failed, Of: core.CloseTab, Tab: id})
 	}
@@ -43,7 +45,8 @@ func TestAPageThatIsClosedEndsWhatItWasAsked(t *testing.T) {
 		var p fakebrowser.Possible
 		p.Asked(core.Effect{Kind: core.Launch, Browser: 1, Operation: 1})
 		p.Asked(core.Effect{Kind: core.OpenTab, Browser: 1, Context: 1, Tab: 1, Operation: 2})
-		for _, e := range []core.Event{{Kind: core.Done, Of: core.Launch, Browser: 1}, {Kind: core.Done, Of: core.OpenTab, Tab: 1}} {
+		for _, e := range []core.Event{{Kind: core.Done, Of: core.Launch, Browser: 1},
+			{Kind: core.Done, Of: core.OpenTab, Tab: 1}} {
 			if err := p.Answered(e); err != nil {
 				t.Fatal(err)
 			}

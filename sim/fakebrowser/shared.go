@@ -42,8 +42,9 @@ type Shared struct {
 	Until  core.Time // timed: when; 0: it does not
 }
 
-// needs are the parts that operations of a kind need, beside the main process and the pipe. A tab is
-// opened, frozen, probed and closed without the others. What a holder does needs them: see Serves.
+// needs are the parts that operations of a kind need, beside the main process and the pipe. A tab
+// is opened, frozen, probed and closed without the others. What a holder does needs them: see
+// Serves.
 func (s *State) needs(k OperationKind) []Part {
 	switch {
 	case k == Check:

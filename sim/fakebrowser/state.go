@@ -39,7 +39,8 @@ type Tab struct {
 	Context core.ContextID
 	Browser core.BrowserID
 	Opening bool // the answer to its opening is out
-	Made    bool // Opening: its context is there already, so that it can be closed, and the opening with it
+	// Opening: its context is there already, so that it can be closed, and the opening with it
+	Made    bool
 	Own     bool // its context was made for it
 	Dead    bool // its renderer is dead: nothing holds up its close
 	Looping bool // its main thread does not answer until a rescue stops it
@@ -48,10 +49,11 @@ type Tab struct {
 	Memory  int64
 
 	// With State.Sessions.
-	Session    bool            // a lease's session is attached
-	Marked     bool            // a holder has set something in his session, which goes with it
-	Left       core.Left       // what a holder has left that does not go with it
-	Navigation core.Navigation // what became of the last holder's navigation; Stuck: of every one from now on
+	Session bool      // a lease's session is attached
+	Marked  bool      // a holder has set something in his session, which goes with it
+	Left    core.Left // what a holder has left that does not go with it
+	// what became of the last holder's navigation; Stuck: of every one from now on
+	Navigation core.Navigation
 }
 
 // State is what is alive and what is outstanding. It is flat: CopyFrom is a few memory copies.

@@ -1,6 +1,7 @@
 // Package fleet simulates many pools behind a balancer: planning on paper, for sizes that one
-// machine cannot run. Each server is a sim.World with the production core; the balancer is a model of
-// deploy/fleet/haproxy.cfg: a ring with bounded load, and a map of warm affinities that is told late.
+// machine cannot run. Each server is a sim.World with the production core; the balancer is a model
+// of deploy/fleet/haproxy.cfg: a ring with bounded load, and a map of warm affinities that is told
+// late.
 //
 // What it leaves out: the queue of the balancer (requests wait in the servers), weights, and the
 // time between the failure of a server and its notice. Its figures compare policies; they promise
@@ -64,7 +65,8 @@ func (o *Options) check() error {
 		{o.Skew >= 0 && o.Skew <= 4, "Skew", o.Skew, "0 to 4"},
 		{o.Rate > 0 && o.Rate <= 1e6, "Rate", o.Rate, "more than 0, at most 1,000,000"},
 		{o.Bound == 0 || o.Bound > 1, "Bound", o.Bound, "more than 1, or 0"},
-		{o.Render.Shortest > 0 && o.Render.Longest >= o.Render.Shortest, "Render", o.Render, "more than 0"},
+		{o.Render.Shortest > 0 && o.Render.Longest >= o.Render.Shortest, "Render", o.Render,
+			"more than 0"},
 		{o.MapDelay >= 0, "MapDelay", o.MapDelay, ">= 0"},
 		{o.Fails >= 0 && o.Down >= 0, "Fails, Down", o.Fails, ">= 0"},
 		{o.Lasts > 0, "Lasts", o.Lasts, "more than 0"},

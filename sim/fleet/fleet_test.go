@@ -67,7 +67,8 @@ func TestFleetABoundSpreadsAPopularAffinity(t *testing.T) {
 	}
 }
 
-// A server that fails moves its own affinities on a ring, and nearly all of them under a plain hash.
+// A server that fails moves its own affinities on a ring, and nearly all of them under a plain
+// hash.
 func TestFleetAFailureMovesTheRingLess(t *testing.T) {
 	moved := func(p Policy) (n int) {
 		o := small

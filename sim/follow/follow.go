@@ -69,7 +69,8 @@ func New(settings core.Settings, keep bool) (*Follower, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Follower{world: w, keep: keep, launches: map[core.OperationID]core.BrowserID{}, fates: map[core.TabID]*Fate{}, asked: map[core.OperationID]core.Time{}}, nil
+	return &Follower{world: w, keep: keep, launches: map[core.OperationID]core.BrowserID{},
+		fates: map[core.TabID]*Fate{}, asked: map[core.OperationID]core.Time{}}, nil
 }
 
 // Step takes in one event that the pool has taken in; affinity is the key of the event's handle.
@@ -108,7 +109,9 @@ func (f *Follower) Step(at core.Time, affinity string, e core.Event, hash uint64
 		}
 	}
 	if hash != 0 && w.Violation() == nil && canon.StateHash(&w.Core().Facts) != hash {
-		w.Violate("same-state", fmt.Sprintf("the pool is in a state of hash %016x, and the second core in one of %016x", hash, canon.StateHash(&w.Core().Facts)))
+		w.Violate("same-state", fmt.Sprintf(
+			"the pool is in a state of hash %016x, and the second core in one of %016x", hash,
+			canon.StateHash(&w.Core().Facts)))
 	}
 }
 
@@ -146,7 +149,9 @@ func (f *Follower) could(e core.Event) error {
 }
 
 func (f *Follower) asks(kind fakebrowser.OperationKind, b core.BrowserID) bool {
-	return slices.ContainsFunc(f.possible.Any().Operations, func(o fakebrowser.Operation) bool { return o.Kind == kind && o.Browser == b })
+	return slices.ContainsFunc(f.possible.Any().Operations, func(o fakebrowser.Operation) bool {
+		return o.Kind == kind && o.Browser == b
+	})
 }
 
 // tally takes in the effects of the step.
@@ -216,7 +221,8 @@ func (f *Follower) Loop(at core.Time, id core.TabID) bool {
 }
 
 // Turn takes in that something that the tabs of a browser share is so from now on.
-func (f *Follower) Turn(at core.Time, id core.BrowserID, p fakebrowser.Part, h fakebrowser.Health) bool {
+func (f *Follower) Turn(at core.Time, id core.BrowserID, p fakebrowser.Part,
+	h fakebrowser.Health) bool {
 	if !f.possible.Turn(id, p, h) {
 		return false
 	}
@@ -232,7 +238,8 @@ func (f *Follower) Worked(at core.Time, id core.TabID, p fakebrowser.Part) bool 
 	act := replay.Act{Verb: replay.WorkVerb, Tab: id, Part: p}.String()
 	worked := f.possible.Worked(id, p)
 	if !worked {
-		f.refuse(act, fmt.Sprintf("%v of the browser of t%d is hung or dead, or there is no such tab", p, id))
+		f.refuse(act, fmt.Sprintf("%v of the browser of t%d is hung or dead, or there is no such tab", p,
+			id))
 	}
 	f.say(f.world.Now(), act)
 	return worked
@@ -269,7 +276,8 @@ func (f *Follower) Handle(key string) core.Affinity {
 // hears of a deadline a moment after it was due.
 func (f *Follower) Trace(comments ...string) []byte {
 	var out bytes.Buffer
-	w := trace.NewWriter(&out, &trace.Trace{Settings: f.world.Core().Settings, Untimed: true}, nil, comments...)
+	w := trace.NewWriter(&out, &trace.Trace{Settings: f.world.Core().Settings, Untimed: true}, nil,
+		comments...)
 	for _, line := range f.lines {
 		w.Step(line.at, line.text)
 	}
@@ -301,7 +309,8 @@ func (f *Follower) RecoveryBound() core.Time { return f.world.RecoveryBound() }
 func (f *Follower) Report() *traffic.Report {
 	w := f.world
 	return &traffic.Report{
-		Settings: w.Core().Settings, SimulatedSeconds: w.Now().Duration().Seconds(), Events: w.Steps(), Grants: f.waits.Grants(),
+		Settings: w.Core().Settings, SimulatedSeconds: w.Now().Duration().Seconds(), Events: w.Steps(),
+		Grants:      f.waits.Grants(),
 		CapacityMax: w.CapacityMax(), WorstRecovery: w.WorstRecovery().Duration().Seconds(),
 		WaitP50: f.waits.Percentile(50), WaitP99: f.waits.Percentile(99),
 		Reached: *w.Reached(), HistoryHash: w.HistoryHash(), Violation: w.Violation(),

@@ -49,16 +49,22 @@ func TestAFollowerSaysWhatBecameOfAPageThatLoops(t *testing.T) {
 			t.Errorf("while it is held: %+v, %v", x, ok)
 		}
 		f.Step(92*sim.Seconds, "", core.Event{Kind: core.Expired, Request: 1}, 0)
-		f.Step(92*sim.Seconds+250*sim.Milliseconds, "", core.Event{Kind: core.Silent, Of: core.ProbeTab, Tab: 1}, 0)
+		f.Step(92*sim.Seconds+250*sim.Milliseconds, "",
+			core.Event{Kind: core.Silent, Of: core.ProbeTab, Tab: 1}, 0)
 		if saved {
-			f.Step(92*sim.Seconds+300*sim.Milliseconds, "", core.Event{Kind: core.Done, Of: core.RescueTab, Tab: 1}, 0)
-			f.Step(92*sim.Seconds+310*sim.Milliseconds, "", core.Event{Kind: core.Done, Of: core.ProbeTab, Tab: 1}, 0)
+			f.Step(92*sim.Seconds+300*sim.Milliseconds, "",
+				core.Event{Kind: core.Done, Of: core.RescueTab, Tab: 1}, 0)
+			f.Step(92*sim.Seconds+310*sim.Milliseconds, "",
+				core.Event{Kind: core.Done, Of: core.ProbeTab, Tab: 1}, 0)
 		} else {
-			f.Step(92*sim.Seconds+500*sim.Milliseconds, "", core.Event{Kind: core.Silent, Of: core.RescueTab, Tab: 1}, 0)
-			f.Step(92*sim.Seconds+510*sim.Milliseconds, "", core.Event{Kind: core.Done, Of: core.CloseTab, Tab: 1, Kept: true}, 0)
+			f.Step(92*sim.Seconds+500*sim.Milliseconds, "",
+				core.Event{Kind: core.Silent, Of: core.RescueTab, Tab: 1}, 0)
+			f.Step(92*sim.Seconds+510*sim.Milliseconds, "",
+				core.Event{Kind: core.Done, Of: core.CloseTab, Tab: 1, Kept: true}, 0)
 		}
 		x, _ := f.Fate(1)
-		if x.Saved != saved || x.Cold == saved || x.Known == 0 || x.Ended != 92*sim.Seconds || x.Since != 3*sim.Seconds {
+		if x.Saved != saved || x.Cold == saved || x.Known == 0 || x.Ended != 92*sim.Seconds ||
+			x.Since != 3*sim.Seconds {
 			t.Errorf("saved %v: %+v; %v %v", saved, x, f.Violation(), f.Outside())
 		}
 	}
@@ -68,7 +74,8 @@ func TestWhatTheFakeBrowserNeverBringsIsNamedWithWhatCameBefore(t *testing.T) {
 	f := follower(t)
 	f.Step(3*sim.Seconds, "", core.Event{Kind: core.Done, Of: core.ProbeTab, Tab: 1}, 0)
 	o := f.Outside()
-	if o == nil || o.Line != "probed t1" || o.Step != 5 || len(o.Last) != 4 || !strings.Contains(o.Error(), "nothing was asked") {
+	if o == nil || o.Line != "probed t1" || o.Step != 5 || len(o.Last) != 4 ||
+		!strings.Contains(o.Error(), "nothing was asked") {
 		t.Errorf("got %+v", o)
 	}
 }

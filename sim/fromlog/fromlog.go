@@ -24,14 +24,17 @@ type Imported struct {
 
 // cannotTell is what every trace from a log begins with.
 var cannotTell = []string{
-	"A log does not tell of requests that went well, of calls other than GetPage, of settings, and of how long",
-	"browsers took: none of these are here but by default. A lease that expired began MaxLease before; of other",
-	"leases the beginning is made up. A page that had to be killed is a wedge from its first moment on, and one",
+	"A log does not tell of requests that went well, of calls other than GetPage, of settings, and " +
+		"of how long",
+	"browsers took: none of these are here but by default. A lease that expired began MaxLease " +
+		"before; of other",
+	"leases the beginning is made up. A page that had to be killed is a wedge from its first moment " +
+		"on, and one",
 	"that did not answer and was rescued is a loop. Keys have at most 64 bytes.",
 }
 
-// Read makes a trace of a log. settings are those that the pool had: a log does not tell them. An error
-// about a line is a *trace.Error.
+// Read makes a trace of a log. settings are those that the pool had: a log does not tell them. An
+// error about a line is a *trace.Error.
 func Read(r io.Reader, settings core.Settings) (*Imported, error) {
 	resolved, err := settings.Resolve()
 	if err != nil {
@@ -42,16 +45,19 @@ func Read(r io.Reader, settings core.Settings) (*Imported, error) {
 		return nil, err
 	}
 	if len(entries) == 0 {
-		return nil, fmt.Errorf("none of its %d lines is one of the pool's about something that went wrong, so there is nothing to replay", others)
+		return nil, fmt.Errorf("none of its %d lines is one of the pool's about something that went "+
+			"wrong, so there is nothing to replay", others)
 	}
-	s := &stories{maxLease: resolved.MaxLease, out: &Imported{Lines: len(entries), Others: others, Unsaid: []string{}}}
+	s := &stories{maxLease: resolved.MaxLease,
+		out: &Imported{Lines: len(entries), Others: others, Unsaid: []string{}}}
 	for i := range entries {
 		s.tell(&entries[i])
 	}
 	s.tellOthers()
 	s.out.Leases = len(s.leases)
 	if n := s.atOnce(); n > resolved.MaxPages+1 {
-		return nil, fmt.Errorf("the log has %d leases at once, and MaxPages is %d: say which settings the pool had, with -set", n, resolved.MaxPages)
+		return nil, fmt.Errorf("the log has %d leases at once, and MaxPages is %d: say which settings "+
+			"the pool had, with -set", n, resolved.MaxPages)
 	}
 	return s.out, s.play(settings)
 }
@@ -109,8 +115,8 @@ func (s *stories) tell(e *entry) {
 // tabIn is the tab that an error names.
 var tabIn = regexp.MustCompile(`\bt([0-9]+)\b`)
 
-// tellOthers notes the lines that no lease explains: what was given up on a tab that had to be killed is
-// no news.
+// tellOthers notes the lines that no lease explains: what was given up on a tab that had to be
+// killed is no news.
 func (s *stories) tellOthers() {
 	for _, e := range s.others {
 		tab := e.tab
@@ -219,16 +225,19 @@ func (s *stories) play(settings core.Settings) error {
 // loss is the end of a browser, and of the leases that were lost with it.
 func (s *stories) loss(e *entry, first time.Time) []replay.Line {
 	at := since(first, e.at)
-	all := []replay.Line{{At: at, Number: e.number, Event: core.Event{Kind: core.BrowserGone, Browser: e.browser}}}
+	all := []replay.Line{
+		{At: at, Number: e.number, Event: core.Event{Kind: core.BrowserGone, Browser: e.browser}}}
 	for _, l := range s.leases {
 		if apart := l.end.Sub(e.at).Abs(); l.reason == core.BrowserLost.String() && apart < madeUp/2 {
-			all = append(all, replay.Line{At: at, Number: l.line, Expect: plain([]string{"lease-lost", fmt.Sprintf("r%d", l.request)})})
+			all = append(all, replay.Line{At: at, Number: l.line,
+				Expect: plain([]string{"lease-lost", fmt.Sprintf("r%d", l.request)})})
 		}
 	}
 	return all
 }
 
-// compare notes what the simulated pool has not, or otherwise, and leaves it out: what remains holds.
+// compare notes what the simulated pool has not, or otherwise, and leaves it out: what remains
+// holds.
 func (s *stories) compare(h *replay.History, played *replay.Played) *replay.History {
 	missing := map[int]int{} // events of a line of the log
 	for i := range h.Lines {
@@ -245,8 +254,9 @@ func (s *stories) compare(h *replay.History, played *replay.Played) *replay.Hist
 			continue
 		}
 		if m := moments[0]; m.Failed {
-			s.out.Unsaid = append(s.out.Unsaid, fmt.Sprintf("line %d: the log says %q, and here it comes at another time: %s",
-				m.Number, trace.JoinWords(l.Expect), m.Got))
+			s.out.Unsaid = append(s.out.Unsaid,
+				fmt.Sprintf("line %d: the log says %q, and here it comes at another time: %s",
+					m.Number, trace.JoinWords(l.Expect), m.Got))
 		} else {
 			kept = append(kept, l)
 		}
@@ -254,7 +264,8 @@ func (s *stories) compare(h *replay.History, played *replay.Played) *replay.Hist
 	}
 	for _, number := range slices.Sorted(maps.Keys(missing)) {
 		if missing[number] > 0 && number > 0 {
-			s.out.Unsaid = append(s.out.Unsaid, fmt.Sprintf("line %d: it cannot happen here at its time", number))
+			s.out.Unsaid = append(s.out.Unsaid,
+				fmt.Sprintf("line %d: it cannot happen here at its time", number))
 		}
 	}
 	return played.With(kept)
@@ -276,12 +287,13 @@ func (s *stories) first() time.Time {
 
 func since(first, at time.Time) core.Time { return core.Time(at.Sub(first)) }
 
-// lines are what a lease is in a trace: its request, what was wrong with its page, its end, and what the log
-// says of that.
+// lines are what a lease is in a trace: its request, what was wrong with its page, its end, and
+// what the log says of that.
 func (l *lease) lines(first time.Time, names trace.Names) []replay.Line {
 	began, end := since(first, l.began), since(first, l.end)
 	all := []replay.Line{{
-		At: began, Number: l.line, Event: core.Event{Kind: core.Requested, Request: l.request, Affinity: names.Handle(l.key)},
+		At: began, Number: l.line, Event: core.Event{Kind: core.Requested, Request: l.request,
+			Affinity: names.Handle(l.key)},
 		Did: replay.Deeds{Granted: []replay.Granted{{Request: l.request, Tab: l.tab}}},
 	}}
 	verb := ""
@@ -292,28 +304,34 @@ func (l *lease) lines(first time.Time, names trace.Names) []replay.Line {
 		verb = replay.WedgeVerb
 	}
 	if verb != "" {
-		all = append(all, replay.Line{At: began + core.Time(time.Millisecond), Number: l.line, Act: replay.Act{Verb: verb, Tab: l.tab}})
+		all = append(all, replay.Line{At: began + core.Time(time.Millisecond), Number: l.line,
+			Act: replay.Act{Verb: verb, Tab: l.tab}})
 	}
 	expect := func(at core.Time, line int, words ...string) {
-		all = append(all, replay.Line{At: at, Number: line}, replay.Line{At: at, Number: line, Expect: plain(words)})
+		all = append(all, replay.Line{At: at, Number: line},
+			replay.Line{At: at, Number: line, Expect: plain(words)})
 	}
 	request := fmt.Sprintf("r%d", l.request)
 	switch l.reason {
 	case "":
-		all = append(all, replay.Line{At: end, Number: l.line, Event: core.Event{Kind: core.Discarded, Request: l.request, Wedged: true}})
+		all = append(all, replay.Line{At: end, Number: l.line,
+			Event: core.Event{Kind: core.Discarded, Request: l.request, Wedged: true}})
 	case core.LeaseExpired.String():
 		expect(end, l.line, "lease-expired", request)
 	case core.BrowserLost.String():
 		// the line of the browser ends it
 	case core.PoolClosed.String():
-		all = append(all, replay.Line{At: end, Number: l.line, Event: core.Event{Kind: core.Released, Request: l.request}})
+		all = append(all, replay.Line{At: end, Number: l.line,
+			Event: core.Event{Kind: core.Released, Request: l.request}})
 	default: // it crashed, or closed itself, which the core takes for the same
-		all = append(all, replay.Line{At: end, Number: l.line, Event: core.Event{Kind: core.Crashed, Tab: l.tab}},
+		all = append(all, replay.Line{At: end, Number: l.line,
+			Event: core.Event{Kind: core.Crashed, Tab: l.tab}},
 			replay.Line{At: end, Number: l.line, Expect: plain([]string{"lease-crashed", request})})
 	}
 	if l.killed != nil {
 		killed := since(first, l.killed.at)
-		if before := killed - core.Time(time.Second); before > end { // an expectation is about what came since the line before it
+		// an expectation is about what came since the line before it
+		if before := killed - core.Time(time.Second); before > end {
 			all = append(all, replay.Line{At: before, Number: l.killed.number})
 		}
 		expect(killed, l.killed.number, "kill", fmt.Sprintf("t%d", l.tab))

@@ -1,8 +1,8 @@
 // Package fromlog makes a trace of a pool's own log, as far as a log can tell.
 //
-// The log is that of slog's JSON handler, with the pool's messages and keys at the top of each line, of
-// one pool from its start or later. A log tells what went wrong, and of whom; it does not tell of
-// requests that went well. docs/traces.md says what follows from that.
+// The log is that of slog's JSON handler, with the pool's messages and keys at the top of each
+// line, of one pool from its start or later. A log tells what went wrong, and of whom; it does not
+// tell of requests that went well. docs/traces.md says what follows from that.
 package fromlog
 
 import (
@@ -33,7 +33,8 @@ type entry struct {
 	answered bool
 }
 
-// The messages that tell what happened to the pool. The others, and those of other programs, are counted.
+// The messages that tell what happened to the pool. The others, and those of other programs, are
+// counted.
 const (
 	leaseEnded   = "lease ended without its holder"
 	leaseSuspect = "lease left a suspect tab"
@@ -48,13 +49,15 @@ const (
 	poolBug      = "pool: BUG"
 )
 
-var messages = []string{leaseEnded, leaseSuspect, tabKilled, browserLost, browserEnded, launchFailed, failed,
+var messages = []string{leaseEnded, leaseSuspect, tabKilled, browserLost, browserEnded,
+	launchFailed, failed,
 	givenUp, leaseSpoiled, tabSuspect, poolBug}
 
 // longest is how long a line may be: pool: BUG has a trace in it.
 const longest = 1 << 20
 
-// read reads the pool's lines, in the order of their times. An error is a *trace.Error with the line.
+// read reads the pool's lines, in the order of their times. An error is a *trace.Error with the
+// line.
 func read(r io.Reader) (all []entry, others int, err error) {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, longest)
@@ -75,7 +78,8 @@ func read(r io.Reader) (all []entry, others int, err error) {
 		}
 	}
 	if err := lines.Err(); err != nil {
-		return nil, 0, &trace.Error{Line: number + 1, What: fmt.Sprintf("%v; a line has at most %d bytes", err, longest)}
+		return nil, 0, &trace.Error{Line: number + 1,
+			What: fmt.Sprintf("%v; a line has at most %d bytes", err, longest)}
 	}
 	slices.SortStableFunc(all, func(a, b entry) int { return a.at.Compare(b.at) })
 	return all, others, onePool(all)
@@ -91,7 +95,8 @@ func onePool(all []entry) error {
 		}
 		if line := ended[e.browser]; line != 0 {
 			return &trace.Error{Line: e.number, What: fmt.Sprintf(
-				"b%d has ended at line %d already, so this is another pool's log: cut it between the two", e.browser, line)}
+				"b%d has ended at line %d already, so this is another pool's log: cut it between the two",
+				e.browser, line)}
 		}
 		ended[e.browser] = e.number
 	}
@@ -107,18 +112,22 @@ func parse(line []byte) (e entry, ours bool, err error) {
 		Answered                                    bool
 	}
 	if err := json.Unmarshal(line, &fields); err != nil {
-		return e, false, fmt.Errorf("want a line of slog's JSON handler, such as {\"time\":..., \"msg\":...}, got %.40q: %w", line, err)
+		return e, false, fmt.Errorf("want a line of slog's JSON handler, such as {\"time\":..., "+
+			"\"msg\":...}, got %.40q: %w", line, err)
 	}
 	if fields.Msg == nil {
-		return e, false, fmt.Errorf("want a line with \"msg\", as slog's JSON handler writes it, got %.40q", line)
+		return e, false, fmt.Errorf("want a line with \"msg\", as slog's JSON handler writes it, got "+
+			"%.40q", line)
 	}
 	if !slices.Contains(messages, *fields.Msg) {
 		return e, false, nil
 	}
-	e = entry{message: *fields.Msg, affinity: fields.Affinity, label: fields.Label, reason: fields.Reason,
-		kind: fields.Kind, answered: fields.Answered, err: text(fields.Error)}
+	e = entry{message: *fields.Msg, affinity: fields.Affinity, label: fields.Label,
+		reason: fields.Reason,
+		kind:   fields.Kind, answered: fields.Answered, err: text(fields.Error)}
 	if e.at, err = time.Parse(time.RFC3339Nano, fields.Time); err != nil {
-		return e, false, fmt.Errorf("%q: time %.40q: want one such as 2026-01-02T15:04:05.123Z", e.message, fields.Time)
+		return e, false, fmt.Errorf("%q: time %.40q: want one such as 2026-01-02T15:04:05.123Z",
+			e.message, fields.Time)
 	}
 	tab, err := id(fields.Tab, "tab", "t")
 	if err != nil {
@@ -151,7 +160,8 @@ func id(text, key, prefix string) (uint64, error) {
 // complete says whether a line has what lines of its message have.
 func (e *entry) complete() error {
 	missing := func(key string) error {
-		return fmt.Errorf("%q has no %s; want the pool's keys at the top of the line, as Config.Logger writes them", e.message, key)
+		return fmt.Errorf("%q has no %s; want the pool's keys at the top of the line, as Config.Logger "+
+			"writes them", e.message, key)
 	}
 	switch e.message {
 	case leaseEnded, leaseSuspect, tabKilled, leaseSpoiled, tabSuspect:

@@ -98,7 +98,8 @@ func (f *following) run() {
 	}
 }
 
-// stateHash is the hash of the state that the pool was in when the last event came that was told so far.
+// stateHash is the hash of the state that the pool was in when the last event came that was told so
+// far.
 func (f *following) stateHash() uint64 {
 	heard := func() bool {
 		f.mu.Lock()

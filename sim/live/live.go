@@ -94,7 +94,8 @@ func Run[P any](ctx context.Context, o Options[P]) (*Result, error) {
 	if r.follow, err = newFollowing(o.Settings, o.Keep); err != nil {
 		return nil, err
 	}
-	r.pool, err = pool.New(&staged[P]{o.Stage, r.follow, o.Settings.FreezeAfter}, config(o.Settings, o.Logger))
+	r.pool, err = pool.New(&staged[P]{o.Stage, r.follow, o.Settings.FreezeAfter},
+		config(o.Settings, o.Logger))
 	if err != nil {
 		r.follow.stop()
 		return nil, err
@@ -165,12 +166,15 @@ func (r *run[P]) quiet() {
 		r.player.hurry() // somebody waits for the report
 	}
 	if !await(within, func() bool { return r.player.under() == 0 || r.follow.violation() != nil }) {
-		r.broken("answered", fmt.Sprintf("%d callers are still there %v after the last one came", r.player.under(), within))
+		r.broken("answered", fmt.Sprintf("%d callers are still there %v after the last one came",
+			r.player.under(), within))
 		return
 	}
 	if r.follow.violation() == nil && !r.result.Stopped && !await(within, r.follow.settled) {
 		s := r.pool.Stats()
-		r.broken("refilled", fmt.Sprintf("%v after the last caller left: capacity %d, %d waiting, tabs %+v", within, s.Capacity, s.Waiting, s.Tabs))
+		r.broken("refilled", fmt.Sprintf(
+			"%v after the last caller left: capacity %d, %d waiting, tabs %+v", within, s.Capacity,
+			s.Waiting, s.Tabs))
 		return
 	}
 	r.mark("end")
@@ -210,7 +214,8 @@ func (r *run[P]) close() error {
 	return err
 }
 
-// dump takes the pool's dump, and the hash of its state: again where something happened between the two.
+// dump takes the pool's dump, and the hash of its state: again where something happened between the
+// two.
 func (r *run[P]) dump() {
 	const tries = 10
 	for range tries {
@@ -243,7 +248,8 @@ func (r *run[P]) end() *Result {
 	r.result.Report, r.result.Tally = r.follow.report(), r.player.tally()
 	if r.result.Outside = r.follow.outside(); r.result.Outside != nil {
 		r.result.Violations = append(r.result.Violations, sim.Violation{
-			Property: "inclusion", Says: sim.Says("inclusion"), What: r.result.Outside.Error(), Step: r.result.Outside.Step, At: r.result.Outside.At,
+			Property: "inclusion", Says: sim.Says("inclusion"), What: r.result.Outside.Error(),
+			Step: r.result.Outside.Step, At: r.result.Outside.At,
 		})
 	}
 	r.result.Violations = append(r.result.Violations, r.player.violations()...)

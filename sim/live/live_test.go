@@ -54,7 +54,8 @@ func weather(seed uint64) func(fakebrowser.OperationKind, uint64) fakebrowser.Fa
 		defer mu.Unlock()
 		fate := fakebrowser.Usual(kind)
 		// A page whose main thread is held says nothing, not even that it failed.
-		fails := kind == fakebrowser.Launch || kind == fakebrowser.Open || kind == fakebrowser.Close || kind == fakebrowser.Kill
+		fails := kind == fakebrowser.Launch || kind == fakebrowser.Open || kind == fakebrowser.Close ||
+			kind == fakebrowser.Kill
 		switch n := draw.IntN(100); {
 		case n < 3 && fails:
 			fate.Result = fakebrowser.Fails
@@ -75,7 +76,8 @@ func play(t *testing.T, profile string, seed uint64, lasting time.Duration) *Res
 		t.Fatal(err)
 	}
 	result, err := Run(t.Context(), Options[*fakebrowser.Page]{
-		Stage: fakeStage{&fakebrowser.Launcher{Fate: weather(seed)}}, Settings: p.Settings, For: lasting, Callers: callers, Keep: true,
+		Stage: fakeStage{&fakebrowser.Launcher{Fate: weather(seed)}}, Settings: p.Settings, For: lasting,
+		Callers: callers, Keep: true,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -102,7 +104,8 @@ func TestLiveRunsHoldEveryClaimOnTheFakeBrowser(t *testing.T) {
 					t.Errorf("%s, seed %d: %v", profile, seed+1, &v)
 				}
 				if testing.Verbose() {
-					t.Logf("%s, seed %d: %d events, %d grants, %+v", profile, seed+1, r.Report.Events, r.Report.Grants, r.Tally)
+					t.Logf("%s, seed %d: %d events, %d grants, %+v", profile, seed+1, r.Report.Events,
+						r.Report.Grants, r.Tally)
 				}
 				if _, err := follow.Include(recorded(t, r.Trace)); err != nil {
 					t.Errorf("%s, seed %d, read again: %v", profile, seed+1, err)

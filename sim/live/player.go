@@ -37,10 +37,11 @@ type Player[P any] struct {
 
 // Tally counts what callers met.
 type Tally struct {
-	Visits     int            `json:"visits"`
-	Leases     int            `json:"leases"`
-	Worked     int            `json:"worked"`
-	WorkFailed int            `json:"work_failed"` // of those, what ended with an error although its lease had not ended
+	Visits int `json:"visits"`
+	Leases int `json:"leases"`
+	Worked int `json:"worked"`
+	// of those, what ended with an error although its lease had not ended
+	WorkFailed int            `json:"work_failed"`
 	Ended      map[string]int `json:"ended"`       // leases that ended under their holder, by cause
 	Refused    map[string]int `json:"refused"`     // requests, by error
 	FirstError string         `json:"first_error"` // of work
@@ -108,12 +109,14 @@ func (p *Player[P]) Broken(property, what string) {
 			return
 		}
 	}
-	p.mu.violations = append(p.mu.violations, sim.Violation{Property: property, Says: sim.Says(property), What: what, Step: steps})
+	p.mu.violations = append(p.mu.violations,
+		sim.Violation{Property: property, Says: sim.Says(property), What: what, Step: steps})
 }
 
 // Profile is the callers of a profile. They come as they do in a simulated run, and so do its
 // mishaps, so many times as often: a real run is shorter.
-func Profile[P any](profile *traffic.Profile, seed uint64, settings core.Settings, mishaps int) (Callers[P], error) {
+func Profile[P any](profile *traffic.Profile, seed uint64, settings core.Settings,
+	mishaps int) (Callers[P], error) {
 	settings, err := settings.Resolve()
 	if err != nil {
 		return nil, err
@@ -199,8 +202,8 @@ func (p *Player[P]) told(l *pool.Lease[P]) {
 	}
 }
 
-// TurnsAfter is how long after a process was stopped that is told: what it had written before is read
-// by then.
+// TurnsAfter is how long after a process was stopped that is told: what it had written before is
+// read by then.
 const TurnsAfter = 300 * time.Millisecond
 
 // Launch is the launch that worked last; 0: none.

@@ -32,7 +32,8 @@ type Act struct {
 
 // Turn is the act by which a part of a browser becomes so.
 func Turn(id core.BrowserID, p fakebrowser.Part, h fakebrowser.Health) Act {
-	verb := [...]string{fakebrowser.Fine: UnhangVerb, fakebrowser.Hung: HangVerb, fakebrowser.Dead: DieVerb}[h]
+	verb := [...]string{fakebrowser.Fine: UnhangVerb, fakebrowser.Hung: HangVerb,
+		fakebrowser.Dead: DieVerb}[h]
 	if p == fakebrowser.Main && h == fakebrowser.Hung {
 		verb = SilenceVerb
 	}
@@ -132,9 +133,11 @@ func oneTab(words []trace.Word) (core.TabID, error) {
 func hold(words []trace.Word) (fakebrowser.Hold, error) {
 	switch words[0].Text {
 	case DieVerb:
-		return fakebrowser.Hold{}, errors.New("die: want drawing, network or storage and a browser, such as die drawing b1")
+		return fakebrowser.Hold{}, errors.New(
+			"die: want drawing, network or storage and a browser, such as die drawing b1")
 	case WorkVerb:
-		return fakebrowser.Hold{}, errors.New("work: want drawing, network or storage and a tab, such as work drawing t1")
+		return fakebrowser.Hold{}, errors.New(
+			"work: want drawing, network or storage and a tab, such as work drawing t1")
 	}
 	if len(words) == 3 {
 		for _, kind := range fakebrowser.OperationKinds {
@@ -161,7 +164,9 @@ func hold(words []trace.Word) (fakebrowser.Hold, error) {
 			}
 		}
 	}
-	return fakebrowser.Hold{}, fmt.Errorf("%s: want open, probe, rescue, reset, close or kill and a tab, close-context and a context, launch, ping or close-browser and a browser, or main, pipe, drawing, network or storage of one, such as %s close t1",
+	return fakebrowser.Hold{}, fmt.Errorf("%s: want open, probe, rescue, reset, close or kill and a "+
+		"tab, close-context and a context, launch, ping or close-browser and a browser, or main, pipe, "+
+		"drawing, network or storage of one, such as %s close t1",
 		words[0].Text, words[0].Text)
 }
 
@@ -189,7 +194,8 @@ func Do(w *sim.World, a *Act) bool {
 func (a *Act) impossible() string {
 	switch {
 	case a.Verb == WorkVerb:
-		return fmt.Sprintf("%v of the browser of t%d does no work, or there is no such tab", a.Part, a.Tab)
+		return fmt.Sprintf("%v of the browser of t%d does no work, or there is no such tab", a.Part,
+			a.Tab)
 	case a.Browser != 0:
 		return fmt.Sprintf("b%d does not serve, or its %v is so already", a.Browser, a.Part)
 	}

@@ -15,7 +15,8 @@ import (
 // line by line, as far as it is possible, and in between so many other things that could: an answer
 // before its time, a failure, a deadline, a crash. The clock stands still, so any answer may beat
 // any deadline. With a violation, Trace has the whole run, its deviations marked.
-func Around(t *trace.Trace, deviations int, name string, o sim.ExploreOptions) (*sim.Exploration, error) {
+func Around(t *trace.Trace, deviations int, name string, o sim.ExploreOptions) (*sim.Exploration,
+	error) {
 	a, w, err := aroundOf(t, deviations)
 	if err != nil {
 		return nil, err
@@ -27,7 +28,8 @@ func Around(t *trace.Trace, deviations int, name string, o sim.ExploreOptions) (
 	if err != nil {
 		return nil, err
 	}
-	x := &sim.Exploration{Result: found.Result, Scenario: name, Reached: reached(), Within: found.Within, Recorded: len(lines)}
+	x := &sim.Exploration{Result: found.Result, Scenario: name, Reached: reached(),
+		Within: found.Within, Recorded: len(lines)}
 	alone := start.Clone()
 	for n := range lines {
 		if !a.happens(alone, n) {
@@ -41,7 +43,8 @@ func Around(t *trace.Trace, deviations int, name string, o sim.ExploreOptions) (
 }
 
 // aroundOf is the record of a trace, and the world that it begins in. A dump begins in the midst of
-// things: with the pool as it was, whose leases and requests go on, and a browser as the pool knows it.
+// things: with the pool as it was, whose leases and requests go on, and a browser as the pool knows
+// it.
 func aroundOf(t *trace.Trace, deviations int) (*around, *sim.World, error) {
 	if t.Snapshot == nil {
 		lines, names, err := recordOf(t)
@@ -50,7 +53,8 @@ func aroundOf(t *trace.Trace, deviations int) (*around, *sim.World, error) {
 		}
 		sessions, checks := drives(lines, names)
 		w, err := sim.New(sim.Options{
-			Settings: t.Settings, Faults: deviations, Menu: sim.AllFaults, Sessions: sessions, Checks: checks,
+			Settings: t.Settings, Faults: deviations, Menu: sim.AllFaults, Sessions: sessions,
+			Checks: checks,
 		})
 		return &around{lines: lines, names: names}, w, err
 	}
@@ -77,7 +81,8 @@ func aroundOf(t *trace.Trace, deviations int) (*around, *sim.World, error) {
 	a := &around{names: &names}
 	for _, line := range t.Lines {
 		if !line.Expect {
-			_, _ = trace.ParseEvent(line.Words, a.names) // whatever keys it names have their handles from here on
+			// whatever keys it names have their handles from here on
+			_, _ = trace.ParseEvent(line.Words, a.names)
 			a.lines = append(a.lines, line)
 		}
 	}
@@ -108,7 +113,8 @@ func recordOf(t *trace.Trace) ([]trace.Line, *Keys, error) {
 	}
 	names := new(Keys)
 	for i := range whole.Lines {
-		_, _ = trace.ParseEvent(whole.Lines[i].Words, names) // whatever keys it names have their handles from here on
+		// whatever keys it names have their handles from here on
+		_, _ = trace.ParseEvent(whole.Lines[i].Words, names)
 	}
 	return whole.Lines, names, nil
 }
@@ -142,7 +148,9 @@ func (a *around) happens(w *sim.World, number int) bool {
 		return false
 	}
 	if event.Kind.Deadline() {
-		armed := slices.ContainsFunc(w.Core().Deadlines(nil), func(d core.Deadline) bool { return d.Event == event })
+		armed := slices.ContainsFunc(w.Core().Deadlines(nil), func(d core.Deadline) bool {
+			return d.Event == event
+		})
 		if armed {
 			w.Fire(event)
 		}

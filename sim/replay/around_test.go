@@ -44,7 +44,8 @@ func TestWithoutADeviationTheRecordedRunIsAllThereIs(t *testing.T) {
 }
 
 func TestASearchAroundATraceSaysWhereItWasCut(t *testing.T) {
-	x, err := Around(traceNamed(t, "traces/e-02-dead-key.trace"), 1, "e-02", sim.ExploreOptions{MaxStates: 50})
+	x, err := Around(traceNamed(t, "traces/e-02-dead-key.trace"), 1, "e-02",
+		sim.ExploreOptions{MaxStates: 50})
 	if err != nil || x.Complete || x.States != 50 {
 		t.Errorf("%d states, complete: %v, %v; want 50, cut", x.States, x.Complete, err)
 	}
@@ -63,7 +64,8 @@ func TestASearchGoesOnWhereATraceEnds(t *testing.T) {
 	if err != nil || alone.Violation != nil || !alone.Complete {
 		t.Fatal(err, alone.Violation)
 	}
-	w, err = Resume(tr, &sim.Scenario{Faults: 1, Menu: sim.AllFaults, Programs: []sim.Program{render, render}})
+	w, err = Resume(tr, &sim.Scenario{Faults: 1, Menu: sim.AllFaults,
+		Programs: []sim.Program{render, render}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -76,9 +78,9 @@ func TestASearchGoesOnWhereATraceEnds(t *testing.T) {
 	}
 }
 
-// A dump begins in the midst of things. What it records happens in the simulated world, so what could have
-// happened besides is told of that very night. The clock stands still there, so two warm probes are
-// not due, and their answers are left out.
+// A dump begins in the midst of things. What it records happens in the simulated world, so what
+// could have happened besides is told of that very night. The clock stands still there, so two warm
+// probes are not due, and their answers are left out.
 func TestASearchAroundADumpFollowsTheWholeNight(t *testing.T) {
 	var dump bytes.Buffer
 	var w *trace.Writer
@@ -91,7 +93,8 @@ func TestASearchAroundADumpFollowsTheWholeNight(t *testing.T) {
 			for a := range s.State.Affinities[1:] {
 				snapshot.Keys = append(snapshot.Keys, s.Names.Key(core.Affinity(a+1)))
 			}
-			w = trace.NewWriter(&dump, &trace.Trace{Settings: s.State.Settings, Snapshot: snapshot}, s.Names.Key)
+			w = trace.NewWriter(&dump, &trace.Trace{Settings: s.State.Settings, Snapshot: snapshot},
+				s.Names.Key)
 		case n > 40:
 			w.Step(s.At, string(trace.AppendEvent(nil, s.Event, s.Names)))
 		}
@@ -105,11 +108,13 @@ func TestASearchAroundADumpFollowsTheWholeNight(t *testing.T) {
 	}
 	alone, err := Around(tr, 0, "dump", sim.ExploreOptions{})
 	if err != nil || alone.Violation != nil || alone.Recorded != n-40 || alone.Skipped != 2 {
-		t.Fatalf("%v, %v: %d of %d lines cannot happen", err, alone.Violation, alone.Skipped, alone.Recorded)
+		t.Fatalf("%v, %v: %d of %d lines cannot happen", err, alone.Violation, alone.Skipped,
+			alone.Recorded)
 	}
 	x, err := Around(tr, 1, "dump", sim.ExploreOptions{})
 	if err != nil || x.Violation != nil || !x.Complete || x.States < 10*alone.States {
-		t.Errorf("%v, %v: %d states within one deviation, %d without", err, x.Violation, x.States, alone.States)
+		t.Errorf("%v, %v: %d states within one deviation, %d without", err, x.Violation, x.States,
+			alone.States)
 	}
 }
 
@@ -144,20 +149,24 @@ func TestWhatASearchFromATraceDidIsFollowedAgain(t *testing.T) {
 	}
 	broken := &sim.Violation{Property: "capacity"}
 	around := &sim.Exploration{Scenario: "e-02", Violation: broken}
-	around.Trace = []string{lineText(&a.lines[0]), lineText(&a.lines[1]), "* browser b1 dies", lineText(&a.lines[3])}
+	around.Trace = []string{lineText(&a.lines[0]), lineText(&a.lines[1]), "* browser b1 dies",
+		lineText(&a.lines[3])}
 	_, err = Deviating(tr, 1, around)
 	if err == nil || !strings.Contains(err.Error(), "does not break capacity") {
 		t.Errorf("a way that breaks nothing: %v", err)
 	}
 	around.Trace[2] = "* client 7 gets Z"
-	if _, err = Deviating(tr, 1, around); err == nil || !strings.Contains(err.Error(), `"client 7 gets Z" is not possible`) {
+	if _, err = Deviating(tr, 1, around); err == nil ||
+		!strings.Contains(err.Error(), `"client 7 gets Z" is not possible`) {
 		t.Errorf("nobody can do that: %v", err)
 	}
 	around.Trace = []string{"get r99 nobody"}
-	if _, err = Deviating(tr, 1, around); err == nil || !strings.Contains(err.Error(), "is not in the record") {
+	if _, err = Deviating(tr, 1, around); err == nil ||
+		!strings.Contains(err.Error(), "is not in the record") {
 		t.Errorf("the record has not that: %v", err)
 	}
-	scenario := &sim.Scenario{Name: "visited", Faults: 1, Menu: sim.AllFaults, Programs: []sim.Program{render}}
+	scenario := &sim.Scenario{Name: "visited", Faults: 1, Menu: sim.AllFaults,
+		Programs: []sim.Program{render}}
 	w, err := Resume(tr, scenario)
 	if err != nil {
 		t.Fatal(err)
@@ -168,11 +177,13 @@ func TestWhatASearchFromATraceDidIsFollowedAgain(t *testing.T) {
 		after.Trace = append(after.Trace, w.Label(action))
 		w.Do(action)
 	}
-	if _, err = Continued(tr, scenario, after); err == nil || !strings.Contains(err.Error(), "does not break capacity") {
+	if _, err = Continued(tr, scenario, after); err == nil ||
+		!strings.Contains(err.Error(), "does not break capacity") {
 		t.Errorf("a way that breaks nothing: %v", err)
 	}
 	after.Trace[1] = "client 7 gets Z"
-	if _, err = Continued(tr, scenario, after); err == nil || !strings.Contains(err.Error(), `"client 7 gets Z" is not possible`) {
+	if _, err = Continued(tr, scenario, after); err == nil ||
+		!strings.Contains(err.Error(), `"client 7 gets Z" is not possible`) {
 		t.Errorf("nobody can do that: %v", err)
 	}
 }

@@ -14,7 +14,8 @@ import (
 // Continued writes what a search that went on where a trace ends (Resume) found to break a claim:
 // the trace, and the way of the search behind it, as one trace that breaks the claim when it is
 // replayed. It is an error where no trace shows it.
-func Continued(t *trace.Trace, scenario *sim.Scenario, x *sim.Exploration, comments ...string) ([]byte, error) {
+func Continued(t *trace.Trace, scenario *sim.Scenario, x *sim.Exploration,
+	comments ...string) ([]byte, error) {
 	if x.Violation == nil {
 		return nil, fmt.Errorf("no claim broke in %s", scenario.Name)
 	}
@@ -25,7 +26,9 @@ func Continued(t *trace.Trace, scenario *sim.Scenario, x *sim.Exploration, comme
 	}
 	names := &r.names
 	observed := *scenario
-	observed.Observe = func(w *sim.World, e core.Event, effects []core.Effect) { c.observe(w, e, effects, names) }
+	observed.Observe = func(w *sim.World, e core.Event, effects []core.Effect) {
+		c.observe(w, e, effects, names)
+	}
 	w, err := observed.WorldFrom(r.world)
 	if err != nil {
 		return nil, err
@@ -39,7 +42,8 @@ func Continued(t *trace.Trace, scenario *sim.Scenario, x *sim.Exploration, comme
 }
 
 // Deviating does the same for a search around a trace (Around), within so many deviations.
-func Deviating(t *trace.Trace, deviations int, x *sim.Exploration, comments ...string) ([]byte, error) {
+func Deviating(t *trace.Trace, deviations int, x *sim.Exploration, comments ...string) ([]byte,
+	error) {
 	if x.Violation == nil {
 		return nil, fmt.Errorf("no claim broke in %s", x.Scenario)
 	}
@@ -48,9 +52,10 @@ func Deviating(t *trace.Trace, deviations int, x *sim.Exploration, comments ...s
 		return nil, err
 	}
 	c := &continuation{trace: t}
-	observed := sim.Scenario{Faults: deviations, Menu: sim.AllFaults, Observe: func(w *sim.World, e core.Event, effects []core.Effect) {
-		c.observe(w, e, effects, a.names)
-	}}
+	observed := sim.Scenario{Faults: deviations, Menu: sim.AllFaults,
+		Observe: func(w *sim.World, e core.Event, effects []core.Effect) {
+			c.observe(w, e, effects, a.names)
+		}}
 	w, err := observed.WorldFrom(start)
 	if err != nil {
 		return nil, err
@@ -91,7 +96,8 @@ type continuation struct {
 	transcript Transcript
 }
 
-func (c *continuation) observe(w *sim.World, event core.Event, effects []core.Effect, names trace.Names) {
+func (c *continuation) observe(w *sim.World, event core.Event, effects []core.Effect,
+	names trace.Names) {
 	c.transcript.Names = names
 	c.transcript.Observe(w, event, effects)
 }
@@ -104,7 +110,8 @@ func (c *continuation) text(property string, comments []string) ([]byte, error) 
 	}
 	var out bytes.Buffer
 	keys := keysOf(c.trace.Snapshot)
-	w := trace.NewWriter(&out, &trace.Trace{Settings: c.trace.Settings, Snapshot: c.trace.Snapshot}, keys.Key, comments...)
+	w := trace.NewWriter(&out, &trace.Trace{Settings: c.trace.Settings, Snapshot: c.trace.Snapshot},
+		keys.Key, comments...)
 	for _, line := range c.transcript.lines {
 		if !line.act {
 			w.Step(line.at, line.text)

@@ -11,7 +11,8 @@ import (
 // Counterexample writes the schedule by which a search broke a claim as an untimed trace. It is an
 // error where no trace shows it, since what broke is that something never ends. names are those of
 // the affinities.
-func Counterexample(scenario *sim.Scenario, x *sim.Exploration, names trace.Names, comments ...string) ([]byte, error) {
+func Counterexample(scenario *sim.Scenario, x *sim.Exploration, names trace.Names,
+	comments ...string) ([]byte, error) {
 	if x.Violation == nil {
 		return nil, fmt.Errorf("no claim broke in %s", scenario.Name)
 	}

@@ -11,11 +11,14 @@ import (
 // A healthy core has no schedule that breaks a claim, so the search is shown one by hand: its
 // labels.
 func TestTraceOfASearchSaysWhatItsScheduleDid(t *testing.T) {
-	scenario := &sim.Scenario{Name: "by hand", Settings: core.Settings{MaxPages: 1, OpenRetries: 2, RescueTimeout: core.Off, ProbeBudget: core.Off, StallTimeout: core.Off, OrphanCap: core.Off}, Programs: []sim.Program{
-		{{Verb: sim.Get, Affinity: 1}, {Verb: sim.Wedge}, {Verb: sim.DiscardWedged}},
-	}, Faults: 1, Menu: sim.AllFaults}
+	scenario := &sim.Scenario{Name: "by hand",
+		Settings: core.Settings{MaxPages: 1, OpenRetries: 2, RescueTimeout: core.Off,
+			ProbeBudget: core.Off, StallTimeout: core.Off, OrphanCap: core.Off}, Programs: []sim.Program{
+			{{Verb: sim.Get, Affinity: 1}, {Verb: sim.Wedge}, {Verb: sim.DiscardWedged}},
+		}, Faults: 1, Menu: sim.AllFaults}
 	x := &sim.Exploration{Violation: &sim.Violation{Property: "capacity"}, Trace: []string{
-		"launch b1 works", "open t1 works", "client 1 gets A", "client 1 wedges its page", "open t2 works", "main of browser b1 is hung", "client 1 discards a wedged page",
+		"launch b1 works", "open t1 works", "client 1 gets A", "client 1 wedges its page",
+		"open t2 works", "main of browser b1 is hung", "client 1 discards a wedged page",
 	}}
 	var transcript Transcript
 	if err := transcript.follow(scenario, x.Trace); err != nil {

@@ -13,7 +13,8 @@ import (
 )
 
 // factWords are the facts that an expect line can state about the moment after a step.
-const factWords = "tabs N, standbys N, leases N, waiting N, lost N, capacity N, contexts N, orphans N, page-count KEY N, warm-list KEY..., state-hash HEX, " +
+const factWords = "tabs N, standbys N, leases N, waiting N, lost N, capacity N, contexts N, " +
+	"orphans N, page-count KEY N, warm-list KEY..., state-hash HEX, " +
 	"opening/standby/idle/probing/rescuing/resetting/leased/closing/lost/gone t1"
 
 // fact checks a fact. got is empty where it holds, and says what is so where it does not.
@@ -68,7 +69,8 @@ func (r *replayer) number(words []trace.Word, is int) (string, bool, error) {
 }
 
 // counted is number of what has names, which it gives where the number is another.
-func (r *replayer) counted(words []trace.Word, is int, names string) (got string, isFact bool, err error) {
+func (r *replayer) counted(words []trace.Word, is int, names string) (got string, isFact bool,
+	err error) {
 	if got, isFact, err = r.number(words, is); got != "" {
 		got += names
 	}
@@ -95,7 +97,8 @@ func (r *replayer) warmList(want []trace.Word) string {
 
 // tabFact checks "leased t1" and the like. "lost 2" counts instead.
 func (r *replayer) tabFact(words []trace.Word) (string, bool, error) {
-	states := []core.TabState{core.Opening, core.Standby, core.Idle, core.Probing, core.Rescuing, core.Resetting, core.Leased, core.Closing, core.Lost}
+	states := []core.TabState{core.Opening, core.Standby, core.Idle, core.Probing, core.Rescuing,
+		core.Resetting, core.Leased, core.Closing, core.Lost}
 	i := slices.IndexFunc(states, func(t core.TabState) bool { return t.String() == words[0].Text })
 	if i < 0 && words[0].Text != "gone" || len(words) != 2 {
 		return "", false, nil

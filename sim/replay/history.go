@@ -98,7 +98,8 @@ func (w *Line) text(names trace.Names) string {
 // Text writes a history as a trace.
 func (h *History) Text(comments ...string) []byte {
 	var out bytes.Buffer
-	tw := trace.NewWriter(&out, &trace.Trace{Settings: h.Settings, Auto: h.Auto, Untimed: h.Untimed}, nil, comments...)
+	tw := trace.NewWriter(&out, &trace.Trace{Settings: h.Settings, Auto: h.Auto, Untimed: h.Untimed},
+		nil, comments...)
 	for i := range h.Lines {
 		switch w := &h.Lines[i]; {
 		case w.Gone:

@@ -17,7 +17,8 @@ type Keys struct {
 
 // keysOf are the keys of a snapshot.
 func keysOf(n *trace.Snapshot) Keys {
-	k := Keys{list: append([]string(nil), n.Keys[1:]...), free: append([]core.Affinity(nil), n.Free...), handles: map[string]core.Affinity{}}
+	k := Keys{list: append([]string(nil), n.Keys[1:]...),
+		free: append([]core.Affinity(nil), n.Free...), handles: map[string]core.Affinity{}}
 	for i, key := range k.list {
 		if key != "" {
 			k.handles[key] = core.Affinity(i + 1)

@@ -101,7 +101,8 @@ func (h *History) Play(exact bool) (*Played, error) {
 // last writes down what broke a claim, where no line has.
 func (p *player) last() {
 	p.written = append(p.written, p.marks...)
-	if n := len(p.written); p.history.Auto && (n == 0 || p.written[n-1].At < p.world.Now() || p.world.Steps() > p.stepsSaid) {
+	if n := len(p.written); p.history.Auto &&
+		(n == 0 || p.written[n-1].At < p.world.Now() || p.world.Steps() > p.stepsSaid) {
 		p.say(Line{})
 	}
 }
@@ -201,7 +202,8 @@ func (p *player) pinged(e core.Event) {
 // fire lets the deadline of a line happen, if it is armed, and what is due before it.
 func (p *player) fire(w *Line) {
 	event := w.Event
-	event.Tab, event.Context, event.Browser = p.tab(event.Tab), p.context(event.Context), p.browser(event.Browser)
+	event.Tab, event.Context, event.Browser = p.tab(event.Tab), p.context(event.Context),
+		p.browser(event.Browser)
 	for range 2 * len(p.world.Core().Deadlines(nil)) {
 		d, ok := p.armed(event)
 		if !ok || p.history.Auto && d.At > p.world.Now() {
@@ -240,7 +242,8 @@ func (p *player) armed(event core.Event) (core.Deadline, bool) {
 func (p *player) act(w *Line) {
 	a := w.Act
 	a.Tab, a.Browser = p.tab(a.Tab), p.browser(a.Browser)
-	a.Hold.Tab, a.Hold.Context, a.Hold.Browser = p.tab(a.Hold.Tab), p.context(a.Hold.Context), p.browser(a.Hold.Browser)
+	a.Hold.Tab, a.Hold.Context, a.Hold.Browser = p.tab(a.Hold.Tab), p.context(a.Hold.Context),
+		p.browser(a.Hold.Browser)
 	if Do(p.world, &a) {
 		p.say(Line{Act: a, Number: w.Number})
 	}
@@ -260,7 +263,8 @@ func (p *player) perform(event core.Event, number int) {
 		plain := event
 		plain.Operation = 0
 		said.Second = p.world.Fake().Find(kind, event) < 0
-		if i := p.world.Fake().Find(kind, plain); i >= 0 && p.world.Fake().Operations[i].ID == event.Operation {
+		if i := p.world.Fake().Find(kind, plain); i >= 0 &&
+			p.world.Fake().Operations[i].ID == event.Operation {
 			event, said.Event = plain, plain // an answer is to the last question, unless it says otherwise
 		}
 		said.Stale = event.Operation != 0

@@ -78,7 +78,9 @@ func (p *player) pair(then *Deeds) {
 		p.browsers[then.Launched[i]] = now.Launched[i]
 	}
 	for _, g := range now.Granted {
-		if i := slices.IndexFunc(then.Granted, func(t Granted) bool { return t.Request == g.Request }); i >= 0 {
+		if i := slices.IndexFunc(then.Granted, func(t Granted) bool {
+			return t.Request == g.Request
+		}); i >= 0 {
 			p.bind(then.Granted[i].Tab, g.Tab)
 		} else if was, ok := p.granted[g.Request]; ok {
 			p.bind(was, g.Tab)

@@ -51,26 +51,31 @@ func without(t *testing.T, h *History, words ...string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if report, err := Run(tr, nil); err != nil || report.Steps != out.Report.Steps || report.MostAlive != out.Report.MostAlive {
+	if report, err := Run(tr, nil); err != nil || report.Steps != out.Report.Steps ||
+		report.MostAlive != out.Report.MostAlive {
 		t.Errorf("replayed strictly it is not the same: %v\n%s", err, text)
 	}
 	return text
 }
 
-const twoPages = "pagepool-trace 1\nset MaxPages=2\n@0s browser ready b1\n+100ms opened t1\n+0s opened t2\n"
+const twoPages = "pagepool-trace 1\nset MaxPages=2\n@0s browser ready b1\n+100ms opened t1\n+0s " +
+	"opened t2\n"
 
 func TestTraceWithoutACallHasTheNumbersOfWhatIsLeft(t *testing.T) {
-	h := recorded(t, twoPages+"+0s get r1 a\n+0s get r2 b\n+0s opened t3\n+10ms wedge t2\n+0s discard r2 wedged\n+250ms probe-silent t2\n+250ms rescue-silent t2\n")
+	h := recorded(t, twoPages+"+0s get r1 a\n+0s get r2 b\n+0s opened t3\n+10ms wedge t2\n+0s "+
+		"discard r2 wedged\n+250ms probe-silent t2\n+250ms rescue-silent t2\n")
 	got := without(t, h, "r1")
-	want := "pagepool-trace 1\nset MaxPages=2\n+0s browser ready b1\n+100ms opened t1\n+0s opened t2\n" +
-		"+0s get r2 b\n+10ms wedge t1\n+0s discard r2 wedged\n+250ms probe-silent t1\n+250ms rescue-silent t1\n"
+	want := "pagepool-trace 1\nset MaxPages=2\n+0s browser ready b1\n+100ms opened t1\n" +
+		"+0s opened t2\n+0s get r2 b\n+10ms wedge t1\n+0s discard r2 wedged\n" +
+		"+250ms probe-silent t1\n+250ms rescue-silent t1\n"
 	if got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
 }
 
 func TestTraceWithoutALineSaysTheDeadlinesThatComeDue(t *testing.T) {
-	h := recorded(t, twoPages+"+0s get r1 a\n+0s get r2 b\n+0s opened t3\n+50s release r1\n+50s look\n")
+	h := recorded(t, twoPages+"+0s get r1 a\n+0s get r2 b\n+0s opened t3\n+50s release r1\n"+
+		"+50s look\n")
 	if got := without(t, h, "release"); !strings.Contains(got, " expire r1\n") {
 		t.Errorf("nobody gives it back, and it does not expire:\n%s", got)
 	}
@@ -80,9 +85,11 @@ func TestTraceWithoutALineSaysTheDeadlinesThatComeDue(t *testing.T) {
 }
 
 func TestTraceWithoutALineLeavesOutWhatIsNotPossibleAnyMore(t *testing.T) {
-	h := recorded(t, twoPages+"+0s get r1 a\n+0s discard r1\n+10ms closed t1 kept\n+10ms dispose d1 a\n+10ms context-closed c1\n")
+	h := recorded(t, twoPages+"+0s get r1 a\n+0s discard r1\n+10ms closed t1 kept\n+10ms dispose d1 "+
+		"a\n+10ms context-closed c1\n")
 	got := without(t, h, "get r1")
-	if want := "pagepool-trace 1\nset MaxPages=2\n+0s browser ready b1\n+100ms opened t1\n+0s opened t2\n+20ms dispose d1 a\n"; got != want {
+	if want := "pagepool-trace 1\nset MaxPages=2\n+0s browser ready b1\n+100ms opened t1\n+0s " +
+		"opened t2\n+20ms dispose d1 a\n"; got != want {
 		t.Errorf("got\n%swant\n%s", got, want)
 	}
 }

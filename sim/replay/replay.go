@@ -72,7 +72,8 @@ func RunWhile(t *trace.Trace, tell func(Step), goOn func() bool) (*Report, error
 // playOut plays a trace as far as it holds and goOn says so. The replayer is nil where it could not
 // begin.
 func playOut(t *trace.Trace, tell func(Step), goOn func() bool) (*replayer, error) {
-	r := &replayer{trace: t, report: new(Report), tell: tell, goOn: sim.Patience{Ask: goOn}, wedged: map[core.Affinity]bool{}, used: map[string]bool{}}
+	r := &replayer{trace: t, report: new(Report), tell: tell, goOn: sim.Patience{Ask: goOn},
+		wedged: map[core.Affinity]bool{}, used: map[string]bool{}}
 	o := sim.Options{Settings: t.Settings, Timed: true, Observe: r.observe}
 	if t.Snapshot != nil {
 		var err error
@@ -174,7 +175,8 @@ func (r *replayer) line(line *trace.Line) error {
 	}
 	event, err := trace.ParseEvent(line.Words, &r.names)
 	if err != nil {
-		return errors.New(err.Error() + "; of the world: wedge t1, loop t1, silence b1, hang close t1, unhang close t1, hang drawing b1, unhang drawing b1, die drawing b1")
+		return errors.New(err.Error() + "; of the world: wedge t1, loop t1, silence b1, hang close t1, " +
+			"unhang close t1, hang drawing b1, unhang drawing b1, die drawing b1")
 	}
 	if err := r.due(event, line.At); err != nil {
 		return err
@@ -202,11 +204,13 @@ func (r *replayer) recorded(line *trace.Line) error {
 
 // fresh refuses a request or a call with an id that was used before.
 func (r *replayer) fresh(event core.Event, words []trace.Word) error {
-	if k := event.Kind; k != core.Requested && k != core.Disposed && k != core.WarmRequested && k != core.RecycleRequested {
+	if k := event.Kind; k != core.Requested && k != core.Disposed && k != core.WarmRequested &&
+		k != core.RecycleRequested {
 		return nil
 	}
 	if r.used[words[1].Text] {
-		return fmt.Errorf("%s: %s was used before, and ids are never used again", words[0].Text, words[1].Text)
+		return fmt.Errorf("%s: %s was used before, and ids are never used again", words[0].Text,
+			words[1].Text)
 	}
 	r.used[words[1].Text] = true
 	return nil
@@ -225,7 +229,8 @@ func (r *replayer) reach(line *trace.Line) error {
 			break
 		}
 		if d.Event.Kind != core.Overdue && d.Event.Kind != core.BrowserStalled {
-			return fmt.Errorf("this line is at %v, past the deadline %q at %v; write that line first, or the line auto at the top",
+			return fmt.Errorf("this line is at %v, past the deadline %q at %v; write that line first, or "+
+				"the line auto at the top",
 				line.At.Duration(), trace.AppendEvent(nil, d.Event, &r.names), d.At.Duration())
 		}
 		w.SetNow(max(w.Now(), d.At))
@@ -332,5 +337,6 @@ func (r *replayer) effects() string {
 }
 
 func (r *replayer) fail(line *trace.Line, got string) {
-	r.report.Failed = append(r.report.Failed, FailedExpectation{line.Number, trace.JoinWords(line.Words), got})
+	r.report.Failed = append(r.report.Failed,
+		FailedExpectation{line.Number, trace.JoinWords(line.Words), got})
 }

@@ -21,7 +21,8 @@ func Resume(t *trace.Trace, s *sim.Scenario) (*sim.World, error) {
 	case report.Violation != nil:
 		return nil, fmt.Errorf("the trace itself breaks a claim: %w", report.Violation)
 	case len(report.Failed) > 0:
-		return nil, fmt.Errorf("the trace itself fails at line %d: expected %s; got %s", report.Failed[0].Line, report.Failed[0].Want, report.Failed[0].Got)
+		return nil, fmt.Errorf("the trace itself fails at line %d: expected %s; got %s",
+			report.Failed[0].Line, report.Failed[0].Want, report.Failed[0].Got)
 	}
 	return s.WorldFrom(r.world)
 }

@@ -63,7 +63,8 @@ func ofNothing(w *sim.World, e core.Event) bool {
 
 // Timed writes a timed world's transcript as a trace.
 func (t *Transcript) Timed(settings core.Settings, comments ...string) []byte {
-	return t.write(&trace.Trace{Settings: settings}, func(i int) core.Time { return t.lines[i].at }, comments)
+	return t.write(&trace.Trace{Settings: settings}, func(i int) core.Time { return t.lines[i].at },
+		comments)
 }
 
 // Tick is how far apart the lines of an untimed trace are written: a reader takes no notice of it.
@@ -72,7 +73,8 @@ const Tick = core.Time(time.Millisecond)
 // Untimed writes an untimed world's transcript as a trace that breaks a claim when it is replayed:
 // with a tick between two lines where that does, and otherwise at the instants of the world. It is
 // an error where neither does: what never ends cannot be seen in a trace.
-func (t *Transcript) Untimed(settings core.Settings, property string, comments ...string) ([]byte, error) {
+func (t *Transcript) Untimed(settings core.Settings, property string, comments ...string) ([]byte,
+	error) {
 	tr := &trace.Trace{Settings: settings, Untimed: true}
 	for _, at := range []func(i int) core.Time{
 		func(i int) core.Time { return Tick * core.Time(i) },

@@ -1,17 +1,18 @@
 package scheduler
 
-// Offerer is a source that wants to know, before each choice, whose the choices are: who goes on, by a number that
-// stays the same as long as it is the same one.
+// Offerer is a source that wants to know, before each choice, whose the choices are: who goes on,
+// by a number that stays the same as long as it is the same one.
 type Offerer interface {
 	Source
 	Offer(actors []uint64)
 }
 
-// PCT is probabilistic concurrency testing: every actor has a priority, drawn when it is first met, and whoever has
-// the highest goes on; at depth-1 moments, drawn beforehand, whoever would go on falls behind all others. A bug that
-// needs depth events in a certain order, among n actors and k choices, is met with a probability of at least
-// 1/(n*k^(depth-1)) in one schedule (Burckhardt, Kothari, Musuvathi and Nagarakatte, A Randomized Scheduler with
-// Probabilistic Guarantees of Finding Bugs, ASPLOS 2010).
+// PCT is probabilistic concurrency testing: every actor has a priority, drawn when it is first met,
+// and whoever has the highest goes on; at depth-1 moments, drawn beforehand, whoever would go on
+// falls behind all others. A bug that needs depth events in a certain order, among n actors and k
+// choices, is met with a probability of at least 1/(n*k^(depth-1)) in one schedule (Burckhardt,
+// Kothari, Musuvathi and Nagarakatte, A Randomized Scheduler with Probabilistic Guarantees of
+// Finding Bugs, ASPLOS 2010).
 type PCT struct {
 	random     *Random
 	priorities map[uint64]uint64

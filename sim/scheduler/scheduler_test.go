@@ -23,7 +23,8 @@ func TestReplayMakesTheRecordedChoicesAgain(t *testing.T) {
 
 func TestReplaySaysWhereItDiverged(t *testing.T) {
 	replay := &Replay{Deviations: []Deviation{{At: 1, Choice: 3}}}
-	if replay.Choose(9) != 0 || replay.Choose(3) != 0 || replay.Diverged == nil || replay.Diverged.At != 1 {
+	if replay.Choose(9) != 0 || replay.Choose(3) != 0 || replay.Diverged == nil ||
+		replay.Diverged.At != 1 {
 		t.Errorf("diverged at %+v", replay.Diverged)
 	}
 }

@@ -63,7 +63,8 @@ func (a *around[T, A, W]) follow(p point[W], deviate bool) bool {
 			return false
 		}
 		if a.options.Progress != nil && states%statesBetween == 0 && !a.options.Progress(Progress{
-			States: states, VisitedBytes: a.seen.bytes(), Transitions: r.Transitions, Depth: p.step, Frontier: len(a.next),
+			States: states, VisitedBytes: a.seen.bytes(), Transitions: r.Transitions, Depth: p.step,
+			Frontier: len(a.next),
 		}) {
 			return false
 		}
@@ -98,7 +99,8 @@ func (a *around[T, A, W]) deviate(w W, p point[W]) {
 		if _, known := a.seen.find(mix(child.Fingerprint(), uint64(p.step))); known {
 			continue
 		}
-		a.next = append(a.next, point[W]{world: child, step: p.step, way: a.tell(Step{Given: -1, Action: n}, p.way)})
+		a.next = append(a.next, point[W]{world: child, step: p.step,
+			way: a.tell(Step{Given: -1, Action: n}, p.way)})
 	}
 }
 

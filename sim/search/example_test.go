@@ -67,7 +67,8 @@ func (s *semaphore) Broken() bool { return s.at == [2]int{releases, releases} }
 func (s *semaphore) Good() bool { return s.at == [2]int{done, done} }
 
 func (s *semaphore) label(caller *int) string {
-	return fmt.Sprintf("%c %s", 'A'+*caller, [...]string{"looks", "falls asleep", "releases"}[s.at[*caller]])
+	return fmt.Sprintf("%c %s", 'A'+*caller,
+		[...]string{"looks", "falls asleep", "releases"}[s.at[*caller]])
 }
 
 // The search finds the wake-up that is lost: one caller looks, the other releases while nobody
@@ -77,7 +78,9 @@ func Example() {
 		start := &semaphore{careful: careful}
 		found := search.Explore(start, search.Options[*semaphore, int]{})
 		var way []string
-		search.Follow(start, found.Path, func(s *semaphore, caller *int) { way = append(way, s.label(caller)) })
+		search.Follow(start, found.Path, func(s *semaphore, caller *int) {
+			way = append(way, s.label(caller))
+		})
 		switch found.Verdict {
 		case search.Holds:
 			fmt.Printf("no claim is broken in %d states, and nobody waits for ever\n", found.States)

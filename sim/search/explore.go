@@ -199,7 +199,9 @@ func (x *search[T, A, W]) take(f *found[W]) {
 		w.edges = append(w.edges, edge{f.node.parent, f.at})
 	}
 	if !f.fresh {
-		poorest := slices.MinFunc(x.workers, func(a, b *worker[T, A, W]) int { return len(a.spare) - len(b.spare) })
+		poorest := slices.MinFunc(x.workers, func(a, b *worker[T, A, W]) int {
+			return len(a.spare) - len(b.spare)
+		})
 		poorest.spare = append(poorest.spare, f.world)
 		return
 	}
@@ -267,9 +269,11 @@ func (w *worker[T, A, W]) expand(states []open[W], out []found[W]) []found[W] {
 				}
 				continue
 			}
-			out = append(out, found[W]{world: child, fingerprint: fingerprint, fair: fair, at: nowhere, node: node{
-				parent: from.at, action: uint16(n), depth: depth + 1, good: child.Good(), broken: child.Broken(),
-			}})
+			out = append(out, found[W]{world: child, fingerprint: fingerprint, fair: fair, at: nowhere,
+				node: node{
+					parent: from.at, action: uint16(n), depth: depth + 1, good: child.Good(),
+					broken: child.Broken(),
+				}})
 			w.child = w.take()
 		}
 		w.spare = append(w.spare, from.world)

@@ -170,7 +170,8 @@ const aroundLength = 12
 // leads out of: Tarjan's algorithm (Depth-first search and linear graph algorithms, 1972), without
 // recursion.
 func (g *graph) bottoms(can []bool) []bool {
-	t := tarjan{graph: g, index: make([]int32, g.states()), low: make([]int32, g.states()), bottom: make([]bool, g.states())}
+	t := tarjan{graph: g, index: make([]int32, g.states()), low: make([]int32, g.states()),
+		bottom: make([]bool, g.states())}
 	for i := range int32(g.states()) {
 		if !can[i] && t.index[i] == 0 {
 			t.visit(i)
@@ -181,7 +182,8 @@ func (g *graph) bottoms(can []bool) []bool {
 
 type tarjan struct {
 	*graph
-	index, low []int32 // of a state: when it was met, from 1; and the earliest that can be reached and is on the stack
+	// of a state: when it was met, from 1; and the earliest that can be reached and is on the stack
+	index, low []int32
 	stack      []int32 // states whose component is not known yet
 	path       []step
 	last       int32

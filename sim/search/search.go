@@ -115,12 +115,14 @@ type Result struct {
 	Depth        int
 	Sum          uint64 // of the fingerprints of all states, in no order
 	VisitedBytes int    // of the set of visited states
-	GraphBytes   int    // of what is kept of each for Path and for Stuck: where it came from, and its transitions
-	Complete     bool   // every reachable state was visited, and nothing was found
-	Verdict      Verdict
-	Path         []int // from the start on: which of the Actions of each state
-	NoReturn     int   // how many of them until nothing that a fair environment does avoids it; -1: not known
-	Component    []int // Stuck: what goes on for ever from there, as a path; none: nothing does
+	// of what is kept of each for Path and for Stuck: where it came from, and its transitions
+	GraphBytes int
+	Complete   bool // every reachable state was visited, and nothing was found
+	Verdict    Verdict
+	Path       []int // from the start on: which of the Actions of each state
+	// how many of them until nothing that a fair environment does avoids it; -1: not known
+	NoReturn  int
+	Component []int // Stuck: what goes on for ever from there, as a path; none: nothing does
 }
 
 // Omission is the probability that one of n states was overlooked, because its fingerprint is that
@@ -160,7 +162,8 @@ func Follow[T, A any, W Pointer[T, A]](start W, path []int, see func(W, *A)) W {
 // Walk lets one run happen in w, as a source chooses, until a claim breaks, nothing can happen any
 // more, or so many actions were taken. actor is a number for who takes an action, for a source that
 // is a scheduler.Offerer; for others it may be nil.
-func Walk[T, A any, W Pointer[T, A]](w W, source scheduler.Source, most int, actor func(W, *A) uint64) {
+func Walk[T, A any, W Pointer[T, A]](w W, source scheduler.Source, most int,
+	actor func(W, *A) uint64) {
 	var actions []A
 	var actors []uint64
 	offerer, _ := source.(scheduler.Offerer)
@@ -215,7 +218,8 @@ func Around[T, A any, W Pointer[T, A]](
 		o.Adopt()(start)
 	}
 	a := &around[T, A, W]{
-		steps: steps, happens: happens, options: o, result: &AroundResult{Result: Result{NoReturn: -1}, Within: -1},
+		steps: steps, happens: happens, options: o,
+		result: &AroundResult{Result: Result{NoReturn: -1}, Within: -1},
 	}
 	r := a.result
 	r.Complete = a.search(start, deviations) && r.Verdict == Holds

@@ -47,19 +47,23 @@ func TestSearchFindsTheShortestWayForAnyNumberOfWorkers(t *testing.T) {
 			t.Errorf("%d workers: %+v", workers, found)
 		}
 		var sum int
-		end := search.Follow(&counter{most: 100, bad: 20}, found.Path, func(_ *counter, b *by) { sum += b.step })
+		end := search.Follow(&counter{most: 100, bad: 20}, found.Path, func(_ *counter, b *by) {
+			sum += b.step
+		})
 		if sum != 20 || !end.Broken() {
 			t.Errorf("%d workers: the path leads to %d", workers, sum)
 		}
 	}
 	whole := search.Explore(&counter{most: 100}, faults)
-	if whole.Verdict != search.Holds || !whole.Complete || whole.States != 103 || whole.Transitions != 200 {
+	if whole.Verdict != search.Holds || !whole.Complete || whole.States != 103 ||
+		whole.Transitions != 200 {
 		t.Errorf("nothing is wrong: %+v", whole)
 	}
 	for workers := range 4 {
 		o := faults
 		o.Workers = workers
-		if again := search.Explore(&counter{most: 100}, o); again.Sum != whole.Sum || again.States != whole.States {
+		if again := search.Explore(&counter{most: 100}, o); again.Sum != whole.Sum ||
+			again.States != whole.States {
 			t.Errorf("%d workers met other states: %+v", workers, again)
 		}
 	}
@@ -73,7 +77,8 @@ func TestSearchSaysFromWhereOnNothingAvoidsIt(t *testing.T) {
 		t.Errorf("without a fault it comes to 8 in any case: %+v", found)
 	}
 	stuck := search.Explore(&counter{most: 100, trap: 10}, faults)
-	if stuck.Verdict != search.Stuck || stuck.Complete != true || !slices.Equal(stuck.Component, []int{0}) {
+	if stuck.Verdict != search.Stuck || stuck.Complete != true ||
+		!slices.Equal(stuck.Component, []int{0}) {
 		t.Errorf("it goes round at 10 for ever: %+v", stuck)
 	}
 	if end := search.Follow(&counter{most: 100, trap: 10}, stuck.Path, nil); end.n != 10 {
@@ -84,7 +89,8 @@ func TestSearchSaysFromWhereOnNothingAvoidsIt(t *testing.T) {
 func TestSearchEndsWhereItIsTold(t *testing.T) {
 	o := faults
 	o.MaxStates = 50
-	if cut := search.Explore(&counter{most: 1000}, o); cut.States != 50 || cut.Complete || cut.Verdict != search.Holds {
+	if cut := search.Explore(&counter{most: 1000}, o); cut.States != 50 || cut.Complete ||
+		cut.Verdict != search.Holds {
 		t.Errorf("at most 50 states: %+v", cut)
 	}
 	o = faults
@@ -93,7 +99,8 @@ func TestSearchEndsWhereItIsTold(t *testing.T) {
 		calls++
 		return p.States < 20
 	}
-	if cut := search.Explore(&counter{most: 1000}, o); cut.Complete || cut.States >= 1000 || calls == 0 {
+	if cut := search.Explore(&counter{most: 1000}, o); cut.Complete || cut.States >= 1000 ||
+		calls == 0 {
 		t.Errorf("stopped by Progress: %+v", cut)
 	}
 }
@@ -119,7 +126,8 @@ func TestAroundFindsWhatSoManyDeviationsBreak(t *testing.T) {
 				n += 2
 			}
 		}
-		if found.Verdict != want || off != deviations || want == search.Broken && n != 7 || want == search.Holds && found.Within != 0 {
+		if found.Verdict != want || off != deviations || want == search.Broken && n != 7 ||
+			want == search.Holds && found.Within != 0 {
 			t.Errorf("%d deviations: %+v", deviations, found)
 		}
 	}

@@ -57,7 +57,8 @@ func TestUnseenRefusesWhatItHasNotWritten(t *testing.T) {
 		"too few samples":     append([]byte{3}, good[1:]...),
 		"samples of nothing":  {5, 0, 0},
 		"counts out of range": {4, 255, 255, 255, 255, 255, 255, 255, 255, 255, 1, 1},
-		"a kind twice":        append([]byte{4, 2, 1}, append(bytes.Clone(good[3:11]), append(bytes.Clone(good[3:11]), good[19:]...)...)...),
+		"a kind twice": append([]byte{4, 2, 1},
+			append(bytes.Clone(good[3:11]), append(bytes.Clone(good[3:11]), good[19:]...)...)...),
 	} {
 		var read Unseen
 		read.Add([]uint64{9})

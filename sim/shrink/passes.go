@@ -44,7 +44,8 @@ func end(h *replay.History, from int) []replay.Line {
 		switch e := &w.Event; {
 		case e.Kind == core.Requested:
 			alive[e.Request] = true
-		case e.Kind == core.Released, e.Kind == core.Discarded, e.Kind == core.Abandoned, e.Kind == core.Expired:
+		case e.Kind == core.Released, e.Kind == core.Discarded, e.Kind == core.Abandoned,
+			e.Kind == core.Expired:
 			delete(alive, e.Request)
 		case e.Is(core.Done, core.CloseTab), e.Kind == core.Crashed:
 			delete(alive, last[e.Tab])
@@ -188,7 +189,8 @@ func calls(h *replay.History) [][]int {
 	for i := range h.Lines {
 		w := &h.Lines[i]
 		request := w.Event.Request
-		if tab := w.Event.Tab | w.Act.Tab; tab != 0 && (w.Event.Kind == core.Crashed || w.Act.Verb != "") {
+		if tab := w.Event.Tab | w.Act.Tab; tab != 0 &&
+			(w.Event.Kind == core.Crashed || w.Act.Verb != "") {
 			request = holder[tab]
 		}
 		switch {

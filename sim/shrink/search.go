@@ -31,7 +31,10 @@ func (s *shrinker) search(out *Result, from string) {
 	budget := scenario.Faults
 	for scenario.Faults = 0; scenario.Faults <= budget; scenario.Faults++ {
 		s.doing = fmt.Sprintf("a search with %s", plural(scenario.Faults, "fault"))
-		x, err := sim.Explore(scenario, sim.ExploreOptions{MaxStates: s.options.States, Progress: func(search.Progress) bool { return !s.tired() }})
+		x, err := sim.Explore(scenario,
+			sim.ExploreOptions{MaxStates: s.options.States, Progress: func(search.Progress) bool {
+				return !s.tired()
+			}})
 		if err != nil || s.ended {
 			return
 		}
@@ -74,9 +77,11 @@ func (s *shrinker) tired() bool {
 
 // found takes in the shortest schedule of a scenario that breaks the claim.
 func (s *shrinker) found(out *Result, scenario *sim.Scenario, x *sim.Exploration, from string) {
-	of := fmt.Sprintf("of the schedules of %s with %s", plural(len(scenario.Programs), "caller"), plural(scenario.Faults, "fault"))
+	of := fmt.Sprintf("of the schedules of %s with %s", plural(len(scenario.Programs), "caller"),
+		plural(scenario.Faults, "fault"))
 	searched := fmt.Sprintf("(%s searched).", plural(x.States, "state"))
-	note := "The shortest: " + of + ", none with fewer actions breaks it, and none with fewer faults " + searched
+	note := "The shortest: " + of +
+		", none with fewer actions breaks it, and none with fewer faults " + searched
 	text, err := replay.Counterexample(scenario, x, s.base.Names, s.head(from, note)...)
 	if err != nil {
 		return // it is one that a trace cannot show
@@ -90,7 +95,8 @@ func (s *shrinker) found(out *Result, scenario *sim.Scenario, x *sim.Exploration
 		out.Text, out.After = text, after
 		return
 	}
-	note = "The shortest: what a search finds " + of + " has no fewer steps, and none with fewer faults breaks it " + searched
+	note = "The shortest: what a search finds " + of +
+		" has no fewer steps, and none with fewer faults breaks it " + searched
 	out.Text = s.base.Text(s.head(from, note)...)
 }
 
@@ -104,7 +110,8 @@ func plural(n int, noun string) string {
 // scenario is a history as a small world: a client for each call, and the faults that occur in it.
 // ok is false where that is too large to search, or no client can do what the history does.
 func scenario(h *replay.History) (s *sim.Scenario, ok bool) {
-	s = &sim.Scenario{Name: "shrunk", Settings: timeless(h.Settings), Menu: menu(h), Sessions: hasSessions(h), Checks: hasChecks(h)}
+	s = &sim.Scenario{Name: "shrunk", Settings: timeless(h.Settings), Menu: menu(h),
+		Sessions: hasSessions(h), Checks: hasChecks(h)}
 	holder := map[core.TabID]core.RequestID{}
 	clients := map[core.RequestID]int{}
 	programs := [][]sim.Instruction{}
@@ -122,7 +129,8 @@ func scenario(h *replay.History) (s *sim.Scenario, ok bool) {
 	for i := range h.Lines {
 		w := &h.Lines[i]
 		client, known := clients[w.Event.Request]
-		if at, held := holder[w.Act.Tab|w.Event.Tab]; held && (w.Act.Verb != "" || w.Event.Kind == core.Crashed) {
+		if at, held := holder[w.Act.Tab|w.Event.Tab]; held &&
+			(w.Act.Verb != "" || w.Event.Kind == core.Crashed) {
 			client, known = clients[at]
 		}
 		switch kind := w.Event.Kind; {
@@ -134,7 +142,8 @@ func scenario(h *replay.History) (s *sim.Scenario, ok bool) {
 			add(client, sim.Instruction{Verb: sim.Crash})
 		case kind == core.Requested:
 			clients[w.Event.Request] = newClient(sim.Instruction{
-				Verb: sim.Get, Affinity: w.Event.Affinity, Class: w.Event.Class, Priority: w.Event.Priority, MaxLease: w.Event.MaxLease,
+				Verb: sim.Get, Affinity: w.Event.Affinity, Class: w.Event.Class, Priority: w.Event.Priority,
+				MaxLease: w.Event.MaxLease,
 			})
 		case known && ended[w.Event.Request] && kind == core.Released:
 			programs[client][len(programs[client])-1].Verb = sim.ReleaseTwice
@@ -151,7 +160,9 @@ func scenario(h *replay.History) (s *sim.Scenario, ok bool) {
 		case known && kind == core.Expired:
 			add(client, sim.Instruction{Verb: sim.Sit})
 		case kind == core.Disposed:
-			calls[w.Event.Call] = newClient(sim.Instruction{Verb: sim.Dispose, Affinity: w.Event.Affinity, NoWait: w.Event.NoWait, Retain: w.Event.Retain})
+			calls[w.Event.Call] = newClient(
+				sim.Instruction{Verb: sim.Dispose, Affinity: w.Event.Affinity, NoWait: w.Event.NoWait,
+					Retain: w.Event.Retain})
 		case kind == core.WarmRequested:
 			calls[w.Event.Call] = newClient(sim.Instruction{Verb: sim.WarmUp})
 		case kind == core.RecycleRequested:
@@ -188,7 +199,9 @@ func scenario(h *replay.History) (s *sim.Scenario, ok bool) {
 // waits says whether a request had not been granted by a line.
 func waits(h *replay.History, r core.RequestID, line int) bool {
 	for i := range h.Lines[:line] {
-		if slices.ContainsFunc(h.Lines[i].Did.Granted, func(g replay.Granted) bool { return g.Request == r }) {
+		if slices.ContainsFunc(h.Lines[i].Did.Granted, func(g replay.Granted) bool {
+			return g.Request == r
+		}) {
 			return false
 		}
 	}
@@ -210,7 +223,8 @@ func menuOf(w *replay.Line) sim.Menu {
 		return sim.GivesUp
 	case core.Expired:
 		return sim.Expires
-	case core.BrowserWorn, core.CheckDue, core.RetireDue, core.FreezeDue, core.IdleDue, core.RetryDue, core.RelaunchDue, core.ContractDue:
+	case core.BrowserWorn, core.CheckDue, core.RetireDue, core.FreezeDue, core.IdleDue, core.RetryDue,
+		core.RelaunchDue, core.ContractDue:
 		return 0
 	}
 	switch {
@@ -241,7 +255,8 @@ func menuOfShared(a *replay.Act) sim.Menu {
 	case h == fakebrowser.Dead:
 		return sim.HelperDies
 	}
-	return [...]sim.Menu{sim.Silences, sim.Floods, sim.Sickens, sim.HelperHangs, sim.HelperHangs}[a.Part]
+	return [...]sim.Menu{sim.Silences, sim.Floods, sim.Sickens, sim.HelperHangs,
+		sim.HelperHangs}[a.Part]
 }
 
 // menuOfFailure are those by which an operation can fail.
@@ -282,7 +297,8 @@ func menu(h *replay.History) sim.Menu {
 // passes says whether time passes before a line that is no deadline. Times are as short as can be
 // by now, so something was too slow for its grace.
 func passes(h *replay.History, line int) bool {
-	return !h.Untimed && line > 0 && h.Lines[line].At > h.Lines[line-1].At && !h.Lines[line].Event.Kind.Deadline()
+	return !h.Untimed && line > 0 && h.Lines[line].At > h.Lines[line-1].At &&
+		!h.Lines[line].Event.Kind.Deadline()
 }
 
 // costs says whether a line takes a fault of a search.

@@ -65,7 +65,8 @@ var ErrNothingFails = errors.New("nothing fails: nothing to shrink")
 // The error is that of the trace, or ErrNothingFails.
 func Run(t *trace.Trace, from string, o Options) (*Result, error) {
 	if t.Snapshot != nil {
-		return nil, &trace.Error{What: "the trace begins with a state block, so what stands behind its events is not known; want one that begins with a new pool"}
+		return nil, &trace.Error{What: "the trace begins with a state block, so what stands behind its " +
+			"events is not known; want one that begins with a new pool"}
 	}
 	before, err := replay.Run(t, nil)
 	if err != nil && (before == nil || len(before.Failed) == 0) {
@@ -134,7 +135,8 @@ func (s *shrinker) begin(h *replay.History) error {
 		s.failure.moment = out.Moments[0]
 	}
 	if !s.fails(out) || !s.strict(out.History) {
-		return fmt.Errorf("%s: the failure does not repeat when the trace is written down anew, with the deadlines that came due", s.failure.Property)
+		return fmt.Errorf("%s: the failure does not repeat when the trace is written down anew, with "+
+			"the deadlines that came due", s.failure.Property)
 	}
 	s.base = out.History
 	return nil

@@ -11,7 +11,8 @@ import (
 	"github.com/pagepool/pagepool/pool/trace"
 )
 
-const twoPages = "pagepool-trace 1\nset MaxPages=2\n@0s browser ready b1\n+100ms opened t1\n+0s opened t2\n"
+const twoPages = "pagepool-trace 1\nset MaxPages=2\n@0s browser ready b1\n+100ms opened t1\n+0s " +
+	"opened t2\n"
 
 // busy is a trace whose expectation holds with two pages, and fails with one. Most of it does not
 // matter.
@@ -40,12 +41,15 @@ func TestTraceShrinksToTheFewLinesThatMatter(t *testing.T) {
 	}
 	const want = "set MaxPages=1\nauto\n"
 	text := string(out.Text)
-	if !strings.Contains(text, want) || strings.Contains(text, "noise") || strings.Contains(text, "evict-idle") ||
-		strings.Count(text, " get ") != 2 || !strings.Contains(text, "get r2") || !strings.HasSuffix(text, "expect leases 2\n") {
+	if !strings.Contains(text, want) || strings.Contains(text, "noise") ||
+		strings.Contains(text, "evict-idle") ||
+		strings.Count(text, " get ") != 2 || !strings.Contains(text, "get r2") ||
+		!strings.HasSuffix(text, "expect leases 2\n") {
 		t.Errorf("of two requests, one waits with one page, and nothing else matters:\n%s", text)
 	}
 	if out.After.Steps >= out.Before.Steps || len(out.After.Failed) != 1 || out.Cut {
-		t.Errorf("%d steps became %d, failed %v, cut %v", out.Before.Steps, out.After.Steps, out.After.Failed, out.Cut)
+		t.Errorf("%d steps became %d, failed %v, cut %v", out.Before.Steps, out.After.Steps,
+			out.After.Failed, out.Cut)
 	}
 }
 
@@ -75,7 +79,8 @@ func TestTraceThatIsCutShortIsTheSmallestSoFarAndFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !out.Cut || !whole.Cut || len(out.After.Failed) != 1 || len(whole.After.Failed) != 1 || len(out.Text) >= len(whole.Text) {
+	if !out.Cut || !whole.Cut || len(out.After.Failed) != 1 || len(whole.After.Failed) != 1 ||
+		len(out.Text) >= len(whole.Text) {
 		t.Errorf("cut %v and %v:\n%s\n%s", out.Cut, whole.Cut, out.Text, whole.Text)
 	}
 }

@@ -15,7 +15,8 @@ func (s *shrinker) shorten() bool {
 		return false
 	}
 	changed := false
-	gaps := [...]core.Time{0, sim.Milliseconds, 10 * sim.Milliseconds, 100 * sim.Milliseconds, sim.Seconds, 10 * sim.Seconds}
+	gaps := [...]core.Time{0, sim.Milliseconds, 10 * sim.Milliseconds, 100 * sim.Milliseconds,
+		sim.Seconds, 10 * sim.Seconds}
 	attempt := func(which func(i int) bool, gap core.Time) bool {
 		lines, shorter := within(s.base, which, gap)
 		if !shorter {
@@ -49,7 +50,8 @@ func (s *shrinker) shorten() bool {
 }
 
 // bisect looks for the shortest gap, in milliseconds, that is long enough.
-func (s *shrinker) bisect(which func(int) bool, gap core.Time, attempt func(func(int) bool, core.Time) bool) {
+func (s *shrinker) bisect(which func(int) bool, gap core.Time,
+	attempt func(func(int) bool, core.Time) bool) {
 	low, high := core.Time(0), (gap-1)/sim.Milliseconds // it fails with high at most, and not with low
 	for low < high && !s.over() {
 		middle := (low + high) / 2
@@ -66,7 +68,8 @@ func (s *shrinker) bisect(which func(int) bool, gap core.Time, attempt func(func
 func length(h *replay.History) core.Time { return h.Lines[len(h.Lines)-1].At }
 
 // within is a history whose gaps before some lines are no longer than this.
-func within(h *replay.History, which func(i int) bool, gap core.Time) (lines []replay.Line, shorter bool) {
+func within(h *replay.History, which func(i int) bool, gap core.Time) (lines []replay.Line,
+	shorter bool) {
 	lines = slices.Clone(h.Lines)
 	before, at := core.Time(0), core.Time(0)
 	for i := range lines {

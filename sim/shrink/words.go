@@ -45,8 +45,10 @@ func weight(h *replay.History) int {
 	for i := range h.Lines {
 		e := &h.Lines[i].Event
 		for _, counts := range []bool{
-			unsuccessful(e), e.Kind == core.Expired, e.Kind == core.Expired || e.Kind == core.Discarded, e.Wedged,
-			e.Class == core.Nested, e.Priority != 0, e.Priority > 1, e.MaxLease != 0, e.Jitter != 0, e.MaxIdle != 0, e.TooLarge, e.Memory != 0, e.Retain,
+			unsuccessful(e), e.Kind == core.Expired, e.Kind == core.Expired ||
+				e.Kind == core.Discarded, e.Wedged,
+			e.Class == core.Nested, e.Priority != 0, e.Priority > 1, e.MaxLease != 0, e.Jitter != 0,
+			e.MaxIdle != 0, e.TooLarge, e.Memory != 0, e.Retain,
 			e.Kind == core.Disposed && !e.NoWait, e.Affinity != 0 && !slices.Contains(met, e.Affinity),
 		} {
 			if counts {
@@ -61,7 +63,8 @@ func weight(h *replay.History) int {
 // unsuccessful says whether an event is an operation's failure, or the end of its time, in place of
 // which it could have worked.
 func unsuccessful(e *core.Event) bool {
-	return (e.Kind == core.Failed || e.Kind == core.Silent) && e.Of != core.CheckBrowser && e.Of != core.Ping
+	return (e.Kind == core.Failed || e.Kind == core.Silent) && e.Of != core.CheckBrowser &&
+		e.Of != core.Ping
 }
 
 // simpler are the events that say less than that of a line, and could stand in its place.

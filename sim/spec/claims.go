@@ -11,7 +11,8 @@ import (
 
 func capacityHolds(t *Transition) error {
 	if n := len(t.Ledger.tabs); n > int(t.After.Capacity)+1 {
-		return fmt.Errorf("%d tabs can be alive%s, and capacity is %d", n, t.Ledger.named(nil), t.After.Capacity)
+		return fmt.Errorf("%d tabs can be alive%s, and capacity is %d", n, t.Ledger.named(nil),
+			t.After.Capacity)
 	}
 	return nil
 }
@@ -24,15 +25,18 @@ func contextsHold(t *Transition) error {
 			tabless++
 		}
 	}
-	if n, limit := len(l.contexts), int(t.After.Capacity)+1+min(orphans, 1<<31); n > limit || tabless > orphans {
-		return fmt.Errorf("%d contexts can be alive, %d of them without a tab; %d and %d may be", n, tabless, limit, orphans)
+	if n, limit := len(l.contexts), int(t.After.Capacity)+1+min(orphans, 1<<31); n > limit ||
+		tabless > orphans {
+		return fmt.Errorf("%d contexts can be alive, %d of them without a tab; %d and %d may be", n,
+			tabless, limit, orphans)
 	}
 	for i := range l.tabs {
 		if l.context(l.tabs[i].context) == nil {
 			return fmt.Errorf("t%d is in c%d, which is gone", l.tabs[i].id, l.tabs[i].context)
 		}
 		n := l.inContext(l.tabs[i].context)
-		if c := l.context(l.tabs[i].context); n > 1 && (int(n) > t.After.Settings.TabsPerContext || c.affinity == 0) {
+		if c := l.context(l.tabs[i].context); n > 1 &&
+			(int(n) > t.After.Settings.TabsPerContext || c.affinity == 0) {
 			return fmt.Errorf("c%d has %d tabs%s", c.id, n,
 				l.named(func(e *entry) bool { return e.context == c.id }))
 		}
@@ -54,7 +58,8 @@ func exclusiveLease(t *Transition) error {
 	}
 	if held != t.After.Leases() || held != t.After.Count(core.Leased) {
 		return fmt.Errorf("%d leases are held%s, and the books say %d on %d tabs%s", held,
-			t.Ledger.named(func(e *entry) bool { return e.holder != 0 }), t.After.Leases(), t.After.Count(core.Leased),
+			t.Ledger.named(func(e *entry) bool { return e.holder != 0 }), t.After.Leases(),
+			t.After.Count(core.Leased),
 			TabsIn(t.After, core.Leased))
 	}
 	return nil
@@ -79,8 +84,10 @@ func pageCountHolds(t *Transition) error {
 			continue
 		}
 		c := &s.Contexts[k.Primary]
-		if n := t.Ledger.inContext(c.ID); n != int32(s.PageCount(core.Affinity(a))) || c.Affinity != core.Affinity(a) || c.State != core.ContextOpen {
-			return fmt.Errorf("affinity %d has pageCount %d, and c%d has %d tabs%s", a, s.PageCount(core.Affinity(a)), c.ID, n,
+		if n := t.Ledger.inContext(c.ID); n != int32(s.PageCount(core.Affinity(a))) ||
+			c.Affinity != core.Affinity(a) || c.State != core.ContextOpen {
+			return fmt.Errorf("affinity %d has pageCount %d, and c%d has %d tabs%s", a,
+				s.PageCount(core.Affinity(a)), c.ID, n,
 				t.Ledger.named(func(e *entry) bool { return e.context == c.ID }))
 		}
 	}
@@ -94,7 +101,8 @@ func onePrimary(t *Transition) error {
 		if !k.Known || k.Primary == core.None {
 			continue
 		}
-		if c := &s.Contexts[k.Primary]; int(c.Affinity) != a { // a context says whose it is, so no two may have it
+		// a context says whose it is, so no two may have it
+		if c := &s.Contexts[k.Primary]; int(c.Affinity) != a {
 			return fmt.Errorf("c%d is primary of affinities %d and %d", c.ID, c.Affinity, a)
 		}
 		id := primaryOf(&s.Facts, core.Affinity(a))
@@ -115,7 +123,8 @@ func supplementaryNeutral(t *Transition) error {
 		}
 		n := t.Before.PageCount(core.Affinity(a))
 		for i := range t.Before.Tabs {
-			if b := &t.Before.Tabs[i]; b.State != 0 && t.Before.Contexts[b.Context].ID == id && t.Ledger.tab(b.ID) == nil {
+			if b := &t.Before.Tabs[i]; b.State != 0 && t.Before.Contexts[b.Context].ID == id &&
+				t.Ledger.tab(b.ID) == nil {
 				n--
 			}
 		}
@@ -125,7 +134,8 @@ func supplementaryNeutral(t *Transition) error {
 			}
 		}
 		if now := t.After.PageCount(core.Affinity(a)); now != n {
-			return fmt.Errorf("the pageCount of affinity %d is %d, and by what its primary c%d gained and lost it is %d", a, now, id, n)
+			return fmt.Errorf("the pageCount of affinity %d is %d, and by what its primary c%d gained and "+
+				"lost it is %d", a, now, id, n)
 		}
 	}
 	return nil
@@ -176,10 +186,12 @@ func rootLimit(t *Transition) error {
 		shrinks = 1
 	}
 	if granted && roots > capacity-t.Ledger.lost-shrinks || all > capacity+1 {
-		return fmt.Errorf("%d root leases of %d in all; capacity is %d, of which %d are lost", roots, all, capacity, t.Ledger.lost)
+		return fmt.Errorf("%d root leases of %d in all; capacity is %d, of which %d are lost", roots, all,
+			capacity, t.Ledger.lost)
 	}
 	if most := set.MaxPages - set.ReservedPages - t.Ledger.lost; grantedOther && others > most {
-		return fmt.Errorf("%d root leases below ReservedPriority, and the reserve leaves them %d", others, most)
+		return fmt.Errorf("%d root leases below ReservedPriority, and the reserve leaves them %d", others,
+			most)
 	}
 	return nil
 }
@@ -254,7 +266,8 @@ func queueBound(t *Transition) error {
 		waiting[r.class]++
 	}
 	if most := t.After.Settings.MaxWaiting; waiting[core.Root] > most || waiting[core.Nested] > most {
-		return fmt.Errorf("%d root and %d nested requests wait, and %d of each may", waiting[core.Root], waiting[core.Nested], most)
+		return fmt.Errorf("%d root and %d nested requests wait, and %d of each may", waiting[core.Root],
+			waiting[core.Nested], most)
 	}
 	if slices.Max(waiting[:]) <= t.After.Settings.AffinityWaiting {
 		return nil
@@ -267,7 +280,8 @@ func queueBound(t *Transition) error {
 			}
 		}
 		if most := t.After.Settings.AffinityWaiting; own > most {
-			return fmt.Errorf("%d requests of affinity %d and one class wait, and %d may", own, r.affinity, most)
+			return fmt.Errorf("%d requests of affinity %d and one class wait, and %d may", own, r.affinity,
+				most)
 		}
 	}
 	return nil
@@ -278,18 +292,23 @@ func queueBound(t *Transition) error {
 func closesHold(t *Transition) error {
 	s := t.After
 	if s.Phase < t.Before.Phase {
-		return fmt.Errorf("a pool that was closing goes back to phase %d from %d", s.Phase, t.Before.Phase)
+		return fmt.Errorf("a pool that was closing goes back to phase %d from %d", s.Phase,
+			t.Before.Phase)
 	}
-	if t.Event.Kind == core.CloseExpired && t.Before.Phase == core.PhaseClosing && s.Phase < core.PhaseEnding {
-		return fmt.Errorf("the ctx of Close has ended, and %d requests wait and %d leases are held%s", len(t.Ledger.waiting),
+	if t.Event.Kind == core.CloseExpired && t.Before.Phase == core.PhaseClosing &&
+		s.Phase < core.PhaseEnding {
+		return fmt.Errorf("the ctx of Close has ended, and %d requests wait and %d leases are held%s",
+			len(t.Ledger.waiting),
 			count(&s.Facts, core.Leased), TabsIn(s, core.Leased))
 	}
 	for i := range t.Effects {
 		switch e := &t.Effects[i]; {
 		case e.Kind == core.FinishClose && len(t.Ledger.tabs)+len(t.Ledger.browsers) > 0:
-			return fmt.Errorf("the pool is closed, and %d tabs%s and %d browsers can be alive", len(t.Ledger.tabs),
+			return fmt.Errorf("the pool is closed, and %d tabs%s and %d browsers can be alive",
+				len(t.Ledger.tabs),
 				t.Ledger.named(nil), len(t.Ledger.browsers))
-		case e.Kind == core.CloseBrowser && !e.Force && s.Phase < core.PhaseEnding && t.Ledger.lostIn(e.Browser):
+		case e.Kind == core.CloseBrowser && !e.Force && s.Phase < core.PhaseEnding &&
+			t.Ledger.lostIn(e.Browser):
 			return fmt.Errorf("b%d, whose tabs are lost, is asked to end gracefully", e.Browser)
 		}
 	}
@@ -301,8 +320,10 @@ func singleAnswer(t *Transition) error {
 	for i := range t.Effects {
 		e := &t.Effects[i]
 		switch {
-		case e.Kind == core.FinishWarm && e.Reason == core.ReasonNone && count(&s.Facts, core.Standby) < target(&t.After.Facts):
-			return fmt.Errorf("w%d is answered with %d standbys of %d", e.Call, count(&s.Facts, core.Standby), target(&t.After.Facts))
+		case e.Kind == core.FinishWarm && e.Reason == core.ReasonNone &&
+			count(&s.Facts, core.Standby) < target(&t.After.Facts):
+			return fmt.Errorf("w%d is answered with %d standbys of %d", e.Call,
+				count(&s.Facts, core.Standby), target(&t.After.Facts))
 		case e.Kind == core.Refuse && e.Reason == core.PoolClosed && s.Phase < core.PhaseClosing:
 			return fmt.Errorf("r%d is told that the pool is closed, which is not so", e.Request)
 		}

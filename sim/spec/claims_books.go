@@ -19,9 +19,13 @@ func booksAgree(t *Transition) error {
 		if tab.State == 0 || e == nil {
 			continue
 		}
-		if bound(tab) != e.bound() || asked(tab) && tab.Overdue != e.lateFor() || tab.State == core.Opening && !thaws(tab) && tab.Overdue != e.overdue || tab.State == core.Leased && tab.Class != e.classOf(&t.After.Settings) {
-			return fmt.Errorf("t%d is %v, bound %t, overdue %t, of class %d, and the ledger says: bound %t, overdue %t, class %d", tab.ID,
-				tab.State, bound(tab), tab.Overdue, tab.Class, e.bound(), e.lateFor() || e.overdue, e.classOf(&t.After.Settings))
+		if bound(tab) != e.bound() || asked(tab) && tab.Overdue != e.lateFor() ||
+			tab.State == core.Opening && !thaws(tab) && tab.Overdue != e.overdue ||
+			tab.State == core.Leased && tab.Class != e.classOf(&t.After.Settings) {
+			return fmt.Errorf("t%d is %v, bound %t, overdue %t, of class %d, and the ledger says: bound "+
+				"%t, overdue %t, class %d", tab.ID,
+				tab.State, bound(tab), tab.Overdue, tab.Class, e.bound(), e.lateFor() ||
+					e.overdue, e.classOf(&t.After.Settings))
 		}
 	}
 	return t.derived()
@@ -49,7 +53,8 @@ func (t *Transition) derived() error {
 	for _, a := range p.waiters {
 		d, is := p.demandOf(a), t.After.Shortage(a)
 		for c := range d.tabs {
-			if d.tabs[c] != int(is.Tabs[c]) || d.permits[c] != int(is.Permits[c]) || d.entitled != int(is.Entitled) {
+			if d.tabs[c] != int(is.Tabs[c]) || d.permits[c] != int(is.Permits[c]) ||
+				d.entitled != int(is.Entitled) {
 				return fmt.Errorf("the demand of affinity %d is %+v, and the books say %+v", a, d, is)
 			}
 		}

@@ -44,7 +44,9 @@ func (l *Ledger) endedWell(t *entry) {
 		c.doubtful = false
 	}
 	l.forgetDoubts(t.affinity)
-	l.goodEnds = slices.DeleteFunc(l.goodEnds, func(g ledgerGoodEnd) bool { return g.affinity == t.affinity && g.browser == t.browser })
+	l.goodEnds = slices.DeleteFunc(l.goodEnds, func(g ledgerGoodEnd) bool {
+		return g.affinity == t.affinity && g.browser == t.browser
+	})
 	l.goodEnds = append(l.goodEnds, ledgerGoodEnd{t.affinity, t.browser, l.now})
 }
 
@@ -74,7 +76,8 @@ func (l *Ledger) giveUpDoubted(limit int, leaving core.BrowserID) {
 			}
 		}
 		for i := range l.contexts {
-			if c := &l.contexts[i]; c.affinity == a && c.doubtful && l.inContext(c.id) == l.goneFrom(c.id) && !c.closing {
+			if c := &l.contexts[i]; c.affinity == a && c.doubtful && l.inContext(c.id) == l.goneFrom(c.id) &&
+				!c.closing {
 				c.doubted = true
 			}
 		}
@@ -105,7 +108,8 @@ func (l *Ledger) closesDoubted() {
 	for _, a := range l.inDoubt {
 		for i := range l.tabs {
 			if t := &l.tabs[i]; t.affinity == a && t.doubted && t.holder == 0 && t.opened && t.closing == 0 {
-				l.breach("affinity-doubt", "leases of affinity %d end in doubt, and t%d is not on its way out", a, t.id)
+				l.breach("affinity-doubt", "leases of affinity %d end in doubt, and t%d is not on its way out",
+					a, t.id)
 			}
 		}
 		for i := range l.contexts {

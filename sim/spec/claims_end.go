@@ -15,17 +15,21 @@ func deadlineOnce(t *Transition) error {
 		return nil
 	}
 	next, found := t.After.NextDeadline()
-	if before, ok := t.Before.NextDeadline(); found && next.At < t.After.Armed() && (!ok || next.At < before.At) {
-		return fmt.Errorf("a deadline is armed, the next one, that the step does not tell of (event kind %d)", next.Event.Kind)
+	if before, ok := t.Before.NextDeadline(); found && next.At < t.After.Armed() &&
+		(!ok || next.At < before.At) {
+		return fmt.Errorf("a deadline is armed, the next one, that the step does not tell of (event "+
+			"kind %d)", next.Event.Kind)
 	}
 	for _, d := range t.deadlines() {
 		switch {
 		case d.Event == t.Event && d.At <= t.After.Now:
-			return fmt.Errorf("a deadline has come, and is armed again for the same instant (event kind %d)", t.Event.Kind)
+			return fmt.Errorf("a deadline has come, and is armed again for the same instant (event kind %d)",
+				t.Event.Kind)
 		case t.off(&d.Event):
 			return fmt.Errorf("a deadline is armed that is off (event kind %d)", d.Event.Kind)
 		case d.At < next.At || d.At == next.At && d.Event.Tab < next.Event.Tab:
-			return fmt.Errorf("the next deadline is of kind %d, and one of kind %d comes before it", next.Event.Kind, d.Event.Kind)
+			return fmt.Errorf("the next deadline is of kind %d, and one of kind %d comes before it",
+				next.Event.Kind, d.Event.Kind)
 		}
 	}
 	return nil
@@ -55,12 +59,15 @@ func (t *Transition) off(e *core.Event) bool {
 
 // sick says whether a check of a browser has failed.
 func (t *Transition) sick() bool {
-	return slices.ContainsFunc(t.Ledger.browsers, func(b ledgerBrowser) bool { return b.checks.failedAt != 0 })
+	return slices.ContainsFunc(t.Ledger.browsers, func(b ledgerBrowser) bool {
+		return b.checks.failedAt != 0
+	})
 }
 
 func noLeak(t *Transition) error {
 	if n := alive(&t.After.Facts); n != len(t.Ledger.tabs) {
-		return fmt.Errorf("%d tabs can be alive%s, and the books say %d%s", len(t.Ledger.tabs), t.Ledger.named(nil), n,
+		return fmt.Errorf("%d tabs can be alive%s, and the books say %d%s", len(t.Ledger.tabs),
+			t.Ledger.named(nil), n,
 			TabsIn(t.After))
 	}
 	for i := range t.Ledger.tabs {
@@ -74,14 +81,17 @@ func noLeak(t *Transition) error {
 		}
 	}
 	if a := t.Event.Affinity; a != 0 && !t.Ledger.names(a) &&
-		!slices.ContainsFunc(t.Effects, func(e core.Effect) bool { return e.Kind == core.Forget && e.Affinity == a }) {
+		!slices.ContainsFunc(t.Effects, func(e core.Effect) bool {
+			return e.Kind == core.Forget && e.Affinity == a
+		}) {
 		return fmt.Errorf("affinity %d was asked for, nothing names it any more, and nobody says so", a)
 	}
 	if n := t.After.ContextCount(); n != len(t.Ledger.contexts) {
 		return fmt.Errorf("%d contexts can be alive, and the books say %d", len(t.Ledger.contexts), n)
 	}
 	if t.After.Count(core.Lost) != t.Ledger.lost {
-		return fmt.Errorf("%d tabs are lost, and the books say %d%s", t.Ledger.lost, t.After.Count(core.Lost),
+		return fmt.Errorf("%d tabs are lost, and the books say %d%s", t.Ledger.lost,
+			t.After.Count(core.Lost),
 			TabsIn(t.After, core.Lost))
 	}
 	return nil
@@ -112,7 +122,8 @@ func (t *Transition) oldPausesNothing() error {
 		return nil
 	}
 	if b := t.Ledger.browser(t.Before.Tabs[i].Browser); b != nil && b.drains && !b.ending {
-		return fmt.Errorf("t%d of b%d, which is being replaced, fails to open, and opening pauses", t.Event.Tab, b.id)
+		return fmt.Errorf("t%d of b%d, which is being replaced, fails to open, and opening pauses",
+			t.Event.Tab, b.id)
 	}
 	return nil
 }
@@ -121,14 +132,18 @@ func (t *Transition) oldPausesNothing() error {
 // says; a launch that fails while another browser serves is no failed round. The rest is in the
 // ledger.
 func noNeedlessRefusal(t *Transition) error {
-	if failed := t.Event.Is(core.Failed, core.Launch) || t.Event.Is(core.Silent, core.Launch); failed && t.After.Rounds != t.Before.Rounds {
+	if failed := t.Event.Is(core.Failed, core.Launch) ||
+		t.Event.Is(core.Silent, core.Launch); failed && t.After.Rounds != t.Before.Rounds {
 		for _, b := range t.Ledger.browsers {
 			if b.ready && !b.drains && !b.ending && b.id != t.Event.Browser {
-				return fmt.Errorf("b%d does not start, b%d serves, and that is a failed round", t.Event.Browser, b.id)
+				return fmt.Errorf("b%d does not start, b%d serves, and that is a failed round", t.Event.Browser,
+					b.id)
 			}
 		}
 	}
-	return t.differs(func(d *disagreement) bool { return d.did.kind == core.Refuse || d.due.kind == core.Refuse })
+	return t.differs(func(d *disagreement) bool {
+		return d.did.kind == core.Refuse || d.due.kind == core.Refuse
+	})
 }
 
 // isolation: what single effects show is in the ledger; a tab is handed to another affinity only
@@ -159,12 +174,16 @@ func callsEnd(t *Transition) error {
 				return fmt.Errorf("recycle %d is waited for, and b%d serves alone", c.ID, b.ID)
 			}
 		case count(&s.Facts, core.Standby) >= target(&t.After.Facts):
-			return fmt.Errorf("warm %d is waited for, and there are %d standbys of %d", c.ID, count(&s.Facts, core.Standby), target(&t.After.Facts))
+			return fmt.Errorf("warm %d is waited for, and there are %d standbys of %d", c.ID,
+				count(&s.Facts, core.Standby), target(&t.After.Facts))
 		}
 	}
 	e := &t.Event
-	if e.Is(core.Done, core.Launch) && e.Browser != 0 && browserOf(&t.Before.Facts, e.Browser) == nil && e.Browser <= t.Before.LastBrowser &&
-		!slices.ContainsFunc(t.Effects, func(f core.Effect) bool { return f.Kind == core.CloseBrowser && f.Browser == e.Browser && f.Force }) {
+	if e.Is(core.Done, core.Launch) && e.Browser != 0 &&
+		browserOf(&t.Before.Facts, e.Browser) == nil && e.Browser <= t.Before.LastBrowser &&
+		!slices.ContainsFunc(t.Effects, func(f core.Effect) bool {
+			return f.Kind == core.CloseBrowser && f.Browser == e.Browser && f.Force
+		}) {
 		return fmt.Errorf("b%d was written off and has started after all, and nobody ends it", e.Browser)
 	}
 	return nil

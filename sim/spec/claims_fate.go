@@ -45,7 +45,8 @@ func primaryFate(t *Transition) error {
 		if b := t.Ledger.browser(c.Browser); b == nil || b.drains || b.ending {
 			return fmt.Errorf("c%d is an orphan of b%d, which takes no new tabs", c.ID, c.Browser)
 		}
-		if !s.Settings.RetainOnEvict && !t.Ledger.waits(c.Affinity) && t.Ledger.sweeps(t.Event, c.Affinity, s.Now) {
+		if !s.Settings.RetainOnEvict && !t.Ledger.waits(c.Affinity) &&
+			t.Ledger.sweeps(t.Event, c.Affinity, s.Now) {
 			return fmt.Errorf("c%d was an orphan for long enough, and the sweep has left it", c.ID)
 		}
 	}
@@ -57,13 +58,17 @@ func primaryFate(t *Transition) error {
 func (t *Transition) primaryStays() error {
 	for i := range t.After.Tabs {
 		tab := &t.After.Tabs[i]
-		if tab.State == 0 || !bound(tab) || t.Event.Kind == core.Disposed || isPrimary(&t.After.Facts, tab.Context) ||
-			t.Ledger.lostTabIn(t.After.Contexts[tab.Context].ID) || t.Ledger.contextSpoiled(t.After.Contexts[tab.Context].ID) {
+		if tab.State == 0 || !bound(tab) || t.Event.Kind == core.Disposed ||
+			isPrimary(&t.After.Facts, tab.Context) ||
+			t.Ledger.lostTabIn(t.After.Contexts[tab.Context].ID) ||
+			t.Ledger.contextSpoiled(t.After.Contexts[tab.Context].ID) {
 			continue
 		}
 		before := tabAt(&t.Before.Facts, tab.ID)
-		if before != core.None && t.Before.Tabs[before].Affinity == tab.Affinity && isPrimary(&t.Before.Facts, t.Before.Tabs[before].Context) {
-			return fmt.Errorf("c%d stops being the primary of affinity %d, and t%d lives in it", t.After.Contexts[tab.Context].ID, tab.Affinity, tab.ID)
+		if before != core.None && t.Before.Tabs[before].Affinity == tab.Affinity &&
+			isPrimary(&t.Before.Facts, t.Before.Tabs[before].Context) {
+			return fmt.Errorf("c%d stops being the primary of affinity %d, and t%d lives in it",
+				t.After.Contexts[tab.Context].ID, tab.Affinity, tab.ID)
 		}
 	}
 	return nil
@@ -77,7 +82,8 @@ func (t *Transition) fateOfPrimary(e *core.Effect) error {
 	}
 	set := &t.After.Settings
 	b := t.Ledger.browser(e.Browser)
-	keep := set.OrphanCap > 0 && t.After.Phase == core.PhaseServing && b != nil && b.ready && !b.drains && !b.ending
+	keep := set.OrphanCap > 0 && t.After.Phase == core.PhaseServing && b != nil && b.ready &&
+		!b.drains && !b.ending
 	switch e.Reason {
 	case core.Eviction, core.IdleSweep, core.BrowserMemory:
 		keep = keep && set.RetainOnEvict
@@ -97,8 +103,10 @@ func (t *Transition) fateOfPrimary(e *core.Effect) error {
 			keep = true // others are in it
 		}
 	}
-	if is := primaryOf(&t.After.Facts, e.Affinity) == e.Context; is != keep && t.Ledger.inContext(e.Context) > 0 {
-		return fmt.Errorf("t%d begins to close for %v, and c%d is a primary: %v; it has to be: %v", e.Tab, e.Reason, e.Context, is, keep)
+	if is := primaryOf(&t.After.Facts, e.Affinity) == e.Context; is != keep &&
+		t.Ledger.inContext(e.Context) > 0 {
+		return fmt.Errorf("t%d begins to close for %v, and c%d is a primary: %v; it has to be: %v", e.Tab,
+			e.Reason, e.Context, is, keep)
 	}
 	return nil
 }
@@ -107,7 +115,8 @@ func (t *Transition) fateOfPrimary(e *core.Effect) error {
 func (t *Transition) spoiledStays(c core.ContextID) error {
 	for a := range t.After.Affinities {
 		if primaryOf(&t.After.Facts, core.Affinity(a)) == c {
-			return fmt.Errorf("a lease has left something in c%d, and it is the primary of affinity %d", c, a)
+			return fmt.Errorf("a lease has left something in c%d, and it is the primary of affinity %d", c,
+				a)
 		}
 	}
 	return nil
@@ -135,7 +144,8 @@ func (t *Transition) fateOfOrphan(e *core.Effect) error {
 		}
 	}
 	if max(alone, tabless(&t.Before.Facts)) < s.Settings.OrphanCap || closed == nil {
-		return fmt.Errorf("c%d is closed for its place, and %d of %d are taken", e.Context, alone, s.Settings.OrphanCap)
+		return fmt.Errorf("c%d is closed for its place, and %d of %d are taken", e.Context, alone,
+			s.Settings.OrphanCap)
 	}
 	since := t.orphanSince(closed.ID)
 	for i := range s.Contexts {
@@ -163,8 +173,10 @@ func doubtHolds(t *Transition) error {
 	s := t.After
 	for i := range t.Effects {
 		switch e := &t.Effects[i]; {
-		case e.Kind == core.CloseTab && e.Reason == core.Wedge && s.Settings.RescueTimeout > 0 && !t.makesRoom(e):
-			if tab := t.Ledger.tab(e.Tab); tab != nil && !tab.rescued && tab.failures < 2 && !tab.wedged && tab.affinity != 0 {
+		case e.Kind == core.CloseTab && e.Reason == core.Wedge && s.Settings.RescueTimeout > 0 &&
+			!t.makesRoom(e):
+			if tab := t.Ledger.tab(e.Tab); tab != nil && !tab.rescued && tab.failures < 2 && !tab.wedged &&
+				tab.affinity != 0 {
 				return fmt.Errorf("t%d is given up, and nobody has tried to rescue it", e.Tab)
 			}
 		case e.Kind == core.Grant && s.Settings.Reset:
@@ -179,8 +191,10 @@ func doubtHolds(t *Transition) error {
 			continue
 		}
 		tab := &s.Tabs[r.Pin]
-		if tab.Pinned != r.ID || tab.Overdue || tab.Doomed || tab.State != core.Opening && tab.State != core.Probing && tab.State != core.Resetting {
-			return fmt.Errorf("r%d was promised t%d, which is %v, overdue %v, doomed %v", r.ID, tab.ID, tab.State, tab.Overdue, tab.Doomed)
+		if tab.Pinned != r.ID || tab.Overdue || tab.Doomed ||
+			tab.State != core.Opening && tab.State != core.Probing && tab.State != core.Resetting {
+			return fmt.Errorf("r%d was promised t%d, which is %v, overdue %v, doomed %v", r.ID, tab.ID,
+				tab.State, tab.Overdue, tab.Doomed)
 		}
 	}
 	return nil
@@ -216,8 +230,10 @@ func wantedKept(t *Transition, e *entry) error {
 			return fmt.Errorf("t%d is closed as unwanted, and r%d could have had it", e.id, r.id)
 		}
 	}
-	if owned := t.owned(e.affinity); t.Ledger.waits(e.affinity) && owned < t.After.Settings.AffinityTabs {
-		return fmt.Errorf("t%d is closed as unwanted, and affinity %d, whose requests wait, owns %d tabs%s", e.id, e.affinity, owned,
+	if owned := t.owned(e.affinity); t.Ledger.waits(e.affinity) &&
+		owned < t.After.Settings.AffinityTabs {
+		return fmt.Errorf("t%d is closed as unwanted, and affinity %d, whose requests wait, owns %d "+
+			"tabs%s", e.id, e.affinity, owned,
 			t.Ledger.named(func(o *entry) bool { return o.affinity == e.affinity && o.closing == 0 }))
 	}
 	return nil
@@ -228,7 +244,8 @@ func wantedKept(t *Transition, e *entry) error {
 func (t *Transition) owned(a core.Affinity) int {
 	n := owned(&t.After.Facts, a)
 	for i := range t.Effects {
-		if e := &t.Effects[i]; e.Affinity == a && (e.Kind == core.OpenTab || e.Kind == core.Grant && gains(e.How)) {
+		if e := &t.Effects[i]; e.Affinity == a &&
+			(e.Kind == core.OpenTab || e.Kind == core.Grant && gains(e.How)) {
 			n--
 		}
 	}
@@ -238,7 +255,8 @@ func (t *Transition) owned(a core.Affinity) int {
 // overdueOpening is the second half of unwantedHolds, which also looks at what was granted at once.
 func overdueOpening(t *Transition) error {
 	e := t.Ledger.tab(t.Ledger.justOpened)
-	if e == nil || e.affinity == 0 || !e.overdue || t.fromStandby(e.id) || e.closing != 0 || e.holder != 0 && e.class == core.Nested {
+	if e == nil || e.affinity == 0 || !e.overdue || t.fromStandby(e.id) || e.closing != 0 ||
+		e.holder != 0 && e.class == core.Nested {
 		return nil
 	}
 	for i := range t.Ledger.waiting {
@@ -247,7 +265,8 @@ func overdueOpening(t *Transition) error {
 		}
 	}
 	if owned := t.owned(e.affinity); owned > t.After.Settings.AffinityTabs {
-		return fmt.Errorf("t%d was overdue when it opened, and affinity %d has %d tabs with it%s", e.id, e.affinity, owned,
+		return fmt.Errorf("t%d was overdue when it opened, and affinity %d has %d tabs with it%s", e.id,
+			e.affinity, owned,
 			t.Ledger.named(func(o *entry) bool { return o.affinity == e.affinity && o.closing == 0 }))
 	}
 	return nil
@@ -274,7 +293,9 @@ func (t *Transition) armed(e core.Event) bool {
 func browserTruth(t *Transition) error {
 	l, stall := t.Ledger, core.Time(t.After.Settings.StallTimeout)
 	if t.Event.Is(core.Silent, core.Ping) && t.After.Launches.Failures == 0 &&
-		slices.ContainsFunc(t.Effects, func(e core.Effect) bool { return e.Kind == core.CloseBrowser && e.Browser == t.Event.Browser }) {
+		slices.ContainsFunc(t.Effects, func(e core.Effect) bool {
+			return e.Kind == core.CloseBrowser && e.Browser == t.Event.Browser
+		}) {
 		return fmt.Errorf("b%d is given up, and counts as no failure", t.Event.Browser)
 	}
 	for i := range l.browsers {
@@ -283,16 +304,20 @@ func browserTruth(t *Transition) error {
 			continue
 		}
 		since := l.silentSince(b.id)
-		if o := browserOf(&t.After.Facts, b.id); o != nil && (o.HeardAt != b.heardAt || silentSince(&t.After.Facts, b.id) != since) {
+		if o := browserOf(&t.After.Facts, b.id); o != nil &&
+			(o.HeardAt != b.heardAt || silentSince(&t.After.Facts, b.id) != since) {
 			return fmt.Errorf("b%d was heard of at %v and is silent since %v, and the books say %v and %v",
-				b.id, b.heardAt.Duration(), since.Duration(), o.HeardAt.Duration(), silentSince(&t.After.Facts, b.id).Duration())
+				b.id, b.heardAt.Duration(), since.Duration(), o.HeardAt.Duration(),
+				silentSince(&t.After.Facts, b.id).Duration())
 		}
 		if stall < 0 || b.asked {
 			continue
 		}
-		if since != core.Never && max(since, b.heardAt).Add(t.After.Settings.StallTimeout) < t.After.Now &&
+		if since != core.Never && max(since, b.heardAt).Add(t.After.Settings.StallTimeout) <
+			t.After.Now &&
 			!t.armed(core.Event{Kind: core.BrowserStalled, Browser: b.id}) {
-			return fmt.Errorf("an operation in b%d has been silent since %v, and b%d is not asked", b.id, since.Duration(), b.id)
+			return fmt.Errorf("an operation in b%d has been silent since %v, and b%d is not asked", b.id,
+				since.Duration(), b.id)
 		}
 	}
 	return nil

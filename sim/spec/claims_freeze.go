@@ -31,8 +31,8 @@ func (l *Ledger) freezes(event core.Event, e *core.Effect) {
 	t.frozen, t.operation, t.askedAt = true, e.Operation, min(t.askedAt, l.now)
 }
 
-// awakeGrant: a tab that nobody has is frozen when FreezeAfter has passed, which its deadline says; with
-// AllowReassign only a standby is. That it was thawed before it is granted is in the ledger.
+// awakeGrant: a tab that nobody has is frozen when FreezeAfter has passed, which its deadline says;
+// with AllowReassign only a standby is. That it was thawed before it is granted is in the ledger.
 func awakeGrant(t *Transition) error {
 	after := t.After.Settings.FreezeAfter
 	if after < 0 {
@@ -45,7 +45,8 @@ func awakeGrant(t *Transition) error {
 		})
 		switch wanted := e.idle && !e.frozen && (e.affinity == 0 || !t.After.Settings.AllowReassign); {
 		case wanted && due < 0:
-			return fmt.Errorf("t%d has been idle since %v, and is not to be frozen", e.id, e.idleSince.Duration())
+			return fmt.Errorf("t%d has been idle since %v, and is not to be frozen", e.id,
+				e.idleSince.Duration())
 		case !wanted && due >= 0:
 			return fmt.Errorf("t%d is to be frozen, and is not idle, or frozen already", e.id)
 		case wanted && t.deadlines()[due].At != e.idleSince.Add(after):

@@ -57,8 +57,10 @@ func (t *Transition) lightens() error {
 		}
 	}
 	was := browserOf(&t.Before.Facts, t.Event.Browser)
-	above := t.Event.Kind == core.Measured && t.Event.Tab == 0 && t.Event.Memory > t.After.Settings.MaxBrowserMemory &&
-		was != nil && (was.State == core.BrowserServing || was.State == core.BrowserDraining) && t.Before.Phase < core.PhaseEnding
+	above := t.Event.Kind == core.Measured && t.Event.Tab == 0 &&
+		t.Event.Memory > t.After.Settings.MaxBrowserMemory &&
+		was != nil && (was.State == core.BrowserServing || was.State == core.BrowserDraining) &&
+		t.Before.Phase < core.PhaseEnding
 	largest, most, leaving := core.TabID(0), int64(-1), false
 	for i := range t.Before.Tabs {
 		tab := &t.Before.Tabs[i]
@@ -76,11 +78,14 @@ func (t *Transition) lightens() error {
 	case len(closes) > 0 && (!above || leaving || largest == 0):
 		return fmt.Errorf("t%d is closed for its browser's memory, and should not be", closes[0])
 	case above && !leaving && largest != 0 && len(closes) != 1:
-		return fmt.Errorf("b%d uses %d, and of its tabs %d are closed, not t%d alone", was.ID, t.Event.Memory, len(closes), largest)
+		return fmt.Errorf("b%d uses %d, and of its tabs %d are closed, not t%d alone", was.ID,
+			t.Event.Memory, len(closes), largest)
 	case len(closes) == 1 && t.Ledger.tab(closes[0]).memory != most:
 		return fmt.Errorf("t%d is closed for its browser's memory, and t%d is larger", closes[0], largest)
-	case replaced != (above && !leaving && largest == 0 && was.State == core.BrowserServing && !was.Worn && !t.Before.Lightened):
-		return fmt.Errorf("a browser is replaced for its memory: %t, after %v of b%d", replaced, t.Event.Memory, t.Event.Browser)
+	case replaced != (above && !leaving && largest == 0 && was.State == core.BrowserServing &&
+		!was.Worn && !t.Before.Lightened):
+		return fmt.Errorf("a browser is replaced for its memory: %t, after %v of b%d", replaced,
+			t.Event.Memory, t.Event.Browser)
 	}
 	return nil
 }

@@ -13,7 +13,8 @@ import (
 // is what the plan says.
 func orderHolds(t *Transition) error {
 	return t.differs(func(d *disagreement) bool {
-		return d.did.kind == core.Grant || d.due.kind == core.Grant || d.did.context != 0 || d.due.context != 0
+		return d.did.kind == core.Grant || d.due.kind == core.Grant || d.did.context != 0 ||
+			d.due.context != 0
 	})
 }
 
@@ -29,7 +30,8 @@ func (t *Transition) differs(is func(*disagreement) bool) error {
 // the step does something else.
 func warmNotBlocked(t *Transition) error {
 	return t.differs(func(d *disagreement) bool {
-		return d.due.kind == core.ProbeTab || d.due.kind == core.Grant && !gains(d.due.how) || d.did.how == core.Adopted
+		return d.due.kind == core.ProbeTab || d.due.kind == core.Grant && !gains(d.due.how) ||
+			d.did.how == core.Adopted
 	})
 }
 
@@ -45,7 +47,9 @@ func evictionTruth(t *Transition) error {
 
 // noCascade: a tab is closed to make room, and none is due to be.
 func noCascade(t *Transition) error {
-	return t.differs(func(d *disagreement) bool { return d.did.kind == core.CloseTab && d.due.kind != core.CloseTab })
+	return t.differs(func(d *disagreement) bool {
+		return d.did.kind == core.CloseTab && d.due.kind != core.CloseTab
+	})
 }
 
 // noSelfEviction: a tab is closed to make room, and what is due is to give somebody one.

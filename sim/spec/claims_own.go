@@ -37,14 +37,16 @@ func (l *Ledger) ownWaits() bool {
 // ownKeeps checks that a tab in a context that was made for its affinity is handed to no other.
 func (l *Ledger) ownKeeps(t *entry, e *core.Effect) {
 	if e.How == core.Reassigned && (l.isOwn(t.affinity) || l.isOwn(e.Affinity)) {
-		l.breach("own-context", "t%d is handed from affinity %d to affinity %d", t.id, t.affinity, e.Affinity)
+		l.breach("own-context", "t%d is handed from affinity %d to affinity %d", t.id, t.affinity,
+			e.Affinity)
 	}
 }
 
 // ownGrant checks that an affinity with terms of its own is granted what was opened for it.
 func (l *Ledger) ownGrant(t *entry, e *core.Effect) {
 	if l.isOwn(e.Affinity) && (e.How == core.Adopted || t.affinity == 0) {
-		l.breach("own-context", "t%d, a standby, is granted to affinity %d, which has terms of its own", t.id, e.Affinity)
+		l.breach("own-context", "t%d, a standby, is granted to affinity %d, which has terms of its own",
+			t.id, e.Affinity)
 	}
 }
 
@@ -71,7 +73,8 @@ func ownContext(t *Transition) error {
 		}
 	}
 	return t.differs(func(d *disagreement) bool {
-		return d.did.own != 0 || d.due.own != 0 || d.due.kind == core.CloseTab && d.due.reason == core.Eviction && t.standby(d.due.tab)
+		return d.did.own != 0 || d.due.own != 0 ||
+			d.due.kind == core.CloseTab && d.due.reason == core.Eviction && t.standby(d.due.tab)
 	})
 }
 
@@ -79,7 +82,8 @@ func ownContext(t *Transition) error {
 func (t *Transition) closedForOwn(id core.TabID) error {
 	s := t.After
 	if n := s.Count(core.Idle); n > 0 {
-		return fmt.Errorf("t%d, a standby, is closed to make room, and idle tabs are left%s", id, TabsIn(s, core.Idle))
+		return fmt.Errorf("t%d, a standby, is closed to make room, and idle tabs are left%s", id,
+			TabsIn(s, core.Idle))
 	}
 	if n := int(s.Capacity) + 1 - alive(&s.Facts); n > 0 && n >= t.ownWithoutATab() {
 		return fmt.Errorf("t%d, a standby, is closed to make room, and %d slots are free", id, n)

@@ -33,7 +33,8 @@ func closesBy(deadlines []core.Deadline, id core.TabID) core.Time {
 		if d.Event.Tab != id {
 			continue
 		}
-		if of := d.Event.Of; d.Event.Kind == core.Silent && (of == core.ProbeTab || of == core.RescueTab || of == core.ResetTab) {
+		if of := d.Event.Of; d.Event.Kind == core.Silent &&
+			(of == core.ProbeTab || of == core.RescueTab || of == core.ResetTab) {
 			return d.At
 		}
 	}

@@ -58,7 +58,8 @@ func (l *Ledger) evidence(now core.Time, e core.Event) {
 			t.doubtful = false
 		}
 	}
-	if t := l.tab(e.Tab); t != nil && t.closing == 0 && (e.Operation == 0 || e.Operation == t.operation) {
+	if t := l.tab(e.Tab); t != nil && t.closing == 0 &&
+		(e.Operation == 0 || e.Operation == t.operation) {
 		l.answerOf(t, &e)
 	}
 	if b := l.browser(e.Browser); b != nil {
@@ -125,7 +126,8 @@ func (c *ledgerChecks) answers(e core.Event) bool {
 // checks enters a check that begins.
 func (l *Ledger) checks(now core.Time, event core.Event, e *core.Effect) {
 	b := l.browser(e.Browser)
-	if b == nil || !b.checks.can || b.drains || b.ending || event.Kind != core.CheckDue || event.Browser != e.Browser || l.checking() {
+	if b == nil || !b.checks.can || b.drains || b.ending || event.Kind != core.CheckDue ||
+		event.Browser != e.Browser || l.checking() {
 		l.breach("sick-browser", "b%d is checked, and is not to be", e.Browser)
 		return
 	}
@@ -195,11 +197,14 @@ func sickBrowser(t *Transition) error {
 			return fmt.Errorf("b%d is to be checked at %v: %d doubts", b.ID, want.Duration(), c.doubts)
 		}
 		want := l.wornAt(&s.Settings, b, c)
-		if at, due := t.due(core.Event{Kind: core.BrowserWorn, Browser: b.ID}); due != (want != core.Never) || due && at != want {
-			return fmt.Errorf("b%d is to be replaced at %v, and that is armed: %t, for %v; a check failed at %v",
+		if at, due := t.due(core.Event{Kind: core.BrowserWorn, Browser: b.ID}); due !=
+			(want != core.Never) || due && at != want {
+			return fmt.Errorf("b%d is to be replaced at %v, and that is armed: %t, for %v; a check failed "+
+				"at %v",
 				b.ID, want.Duration(), due, at.Duration(), c.failedAt.Duration())
 		}
-		if at, due := t.due(core.Event{Kind: core.Silent, Of: core.CheckBrowser, Browser: b.ID}); c.underWay && (!due || at != c.checkedAt.Add(s.Settings.CheckTimeout())) {
+		if at, due := t.due(core.Event{Kind: core.Silent, Of: core.CheckBrowser,
+			Browser: b.ID}); c.underWay && (!due || at != c.checkedAt.Add(s.Settings.CheckTimeout())) {
 			return fmt.Errorf("the check of b%d that began at %v has no end", b.ID, c.checkedAt.Duration())
 		}
 	}
@@ -250,7 +255,8 @@ func (t *Transition) wornWhy(b *core.Browser, lb *ledgerBrowser) error {
 	set := &t.After.Settings
 	switch {
 	case t.Event.Kind == core.RecycleRequested:
-	case t.Event.Is(core.Silent, core.KillTab), t.Event.Is(core.Silent, core.CloseContext): // what is lost goes with its browser
+	// what is lost goes with its browser
+	case t.Event.Is(core.Silent, core.KillTab), t.Event.Is(core.Silent, core.CloseContext):
 	case t.Event.Kind == core.BrowserWorn && (lb.checks.failedAt != 0 || set.BrowserMaxAge > 0):
 	case t.Event.Kind == core.Measured && t.After.Lightened && !t.Before.Lightened:
 	case set.BrowserMaxTabs > 0 && b.Tabs > before.Tabs:

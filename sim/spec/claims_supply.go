@@ -34,7 +34,9 @@ func (t *Transition) waitedForUntil() error {
 		if tab.Overdue {
 			continue
 		}
-		if !slices.ContainsFunc(t.deadlines(), func(d core.Deadline) bool { return d.Event.Tab == tab.ID && d.Event.Kind == core.Overdue }) {
+		if !slices.ContainsFunc(t.deadlines(), func(d core.Deadline) bool {
+			return d.Event.Tab == tab.ID && d.Event.Kind == core.Overdue
+		}) {
 			return fmt.Errorf("t%d is waited for in state %v, and is never overdue", tab.ID, tab.State)
 		}
 	}
@@ -43,7 +45,8 @@ func (t *Transition) waitedForUntil() error {
 
 func retired(t *Transition) error {
 	s, l := t.After, t.Ledger
-	if i := tabAt(&s.Facts, t.Event.Tab); i != core.None && t.Event.Kind == core.RetireDue && (s.Tabs[i].State == core.Idle || s.Tabs[i].State == core.Standby) {
+	if i := tabAt(&s.Facts, t.Event.Tab); i != core.None && t.Event.Kind == core.RetireDue &&
+		(s.Tabs[i].State == core.Idle || s.Tabs[i].State == core.Standby) {
 		return fmt.Errorf("t%d is past its MaxAge, and stays", t.Event.Tab)
 	}
 	most := s.Settings.MaxUses
@@ -58,7 +61,8 @@ func retired(t *Transition) error {
 	}
 	for i := range t.Effects {
 		e := &t.Effects[i]
-		if tab := l.tab(e.Tab); e.Kind == core.CloseTab && e.Reason == core.MaxUses && tab != nil && int(tab.uses) < most {
+		if tab := l.tab(e.Tab); e.Kind == core.CloseTab && e.Reason == core.MaxUses && tab != nil &&
+			int(tab.uses) < most {
 			return fmt.Errorf("t%d was handed out %d times, and may be %d times", e.Tab, tab.uses, most)
 		}
 	}
@@ -90,7 +94,8 @@ func (t *Transition) idleDue() error {
 			}
 		}
 		if due != want {
-			return fmt.Errorf("affinity %d is to be closed for MaxIdle at %v, and was given back last at %v", a,
+			return fmt.Errorf("affinity %d is to be closed for MaxIdle at %v, and was given back last at %v",
+				a,
 				due.Duration(), l.lastFreed(a).Duration())
 		}
 	}
@@ -138,8 +143,10 @@ func envelope(t *Transition) error {
 	if int(s.Capacity) < set.MinPages || int(s.Capacity) > most {
 		return fmt.Errorf("capacity is %d, and has to be %d to %d", s.Capacity, set.MinPages, most)
 	}
-	if s.Capacity < t.Before.Capacity && t.Before.Contraction == 0 && (len(t.Ledger.waiting) > 0 || count(&s.Facts, core.Leased) > 0) {
-		return fmt.Errorf("capacity went from %d to %d while somebody waits or holds", t.Before.Capacity, s.Capacity)
+	if s.Capacity < t.Before.Capacity && t.Before.Contraction == 0 &&
+		(len(t.Ledger.waiting) > 0 || count(&s.Facts, core.Leased) > 0) {
+		return fmt.Errorf("capacity went from %d to %d while somebody waits or holds", t.Before.Capacity,
+			s.Capacity)
 	}
 	return nil
 }

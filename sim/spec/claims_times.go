@@ -12,7 +12,8 @@ import (
 // length that its setting says.
 
 // dueInTime: what the ledger knows to be due has a deadline at that instant, and nothing else has
-// one. The deadlines of idle affinities, frozen pages and checks are those of the claims about them.
+// one. The deadlines of idle affinities, frozen pages and checks are those of the claims about
+// them.
 func dueInTime(t *Transition) error {
 	want := t.Ledger.due(t.After, t.Scratch.due[:0])
 	t.Scratch.due = want
@@ -27,17 +28,20 @@ func dueInTime(t *Transition) error {
 		}
 		for _, w := range want {
 			if w.Event == d.Event {
-				return fmt.Errorf("%s comes at %v, and is due at %v", deadlineName(&d.Event), d.At.Duration(), w.At.Duration())
+				return fmt.Errorf("%s comes at %v, and is due at %v", deadlineName(&d.Event), d.At.Duration(),
+					w.At.Duration())
 			}
 		}
-		return fmt.Errorf("%s comes at %v, and nothing is due then", deadlineName(&d.Event), d.At.Duration())
+		return fmt.Errorf("%s comes at %v, and nothing is due then", deadlineName(&d.Event),
+			d.At.Duration())
 	}
 	if n == len(want) {
 		return nil
 	}
 	for _, w := range want {
 		if !slices.Contains(t.deadlines(), w) {
-			return fmt.Errorf("%s is due at %v, and has no deadline", deadlineName(&w.Event), w.At.Duration())
+			return fmt.Errorf("%s is due at %v, and has no deadline", deadlineName(&w.Event),
+				w.At.Duration())
 		}
 	}
 	return fmt.Errorf("%d deadlines are armed, and %d are due", n, len(want))
@@ -126,7 +130,8 @@ func (l *Ledger) tabDue(set *core.Settings, t *entry, add func(core.Time, core.E
 }
 
 // browserDue lists what is due of a browser.
-func (l *Ledger) browserDue(set *core.Settings, b *ledgerBrowser, worn bool, add func(core.Time, core.Event)) {
+func (l *Ledger) browserDue(set *core.Settings, b *ledgerBrowser, worn bool,
+	add func(core.Time, core.Event)) {
 	of := func(at core.Time, kind core.EventKind, of core.EffectKind) {
 		add(at, core.Event{Kind: kind, Of: of, Browser: b.id})
 	}

@@ -27,7 +27,8 @@ func waitsHold(t *Transition) error {
 		r := &t.Before.Requests[j]
 		waited := t.After.Now - r.Arrived
 		if r.AdmittedAt == core.Never && permitsBefore(t, r) <= 0 && e.Waits.Admission != waited {
-			return fmt.Errorf("r%d was stopped by the root limit until now, and is told %v of %v", r.ID, e.Waits.Admission.Duration(), waited.Duration())
+			return fmt.Errorf("r%d was stopped by the root limit until now, and is told %v of %v", r.ID,
+				e.Waits.Admission.Duration(), waited.Duration())
 		}
 		if e.Kind == core.Grant {
 			startup, probe := t.waitedFor(r, e)
@@ -80,12 +81,15 @@ func (t *Transition) brokenPromises() error {
 		before := &t.Before.Requests[j]
 		startup, probe := before.Startup, before.Probe
 		again := r.CountedTo == t.After.Now // it may have been promised the same tab once more
-		if before.Pin != core.None && (again || r.Pin == core.None || t.After.Tabs[r.Pin].ID != t.Before.Tabs[before.Pin].ID) {
-			opened, probed := handling(&t.Before.Tabs[before.Pin], max(before.AdmittedAt, before.CountedTo), t.After.Now)
+		if before.Pin != core.None && (again || r.Pin == core.None ||
+			t.After.Tabs[r.Pin].ID != t.Before.Tabs[before.Pin].ID) {
+			opened, probed := handling(&t.Before.Tabs[before.Pin], max(before.AdmittedAt, before.CountedTo),
+				t.After.Now)
 			startup, probe = startup+opened, probe+probed
 		}
 		if r.Startup != startup || r.Probe != probe {
-			return fmt.Errorf("r%d has waited %v and %v for tabs to be opened and probed that it was promised in vain, and the books say %v and %v",
+			return fmt.Errorf("r%d has waited %v and %v for tabs to be opened and probed that it was "+
+				"promised in vain, and the books say %v and %v",
 				r.ID, startup.Duration(), probe.Duration(), r.Startup.Duration(), r.Probe.Duration())
 		}
 	}
@@ -120,10 +124,14 @@ func (t *Transition) toldOfItsTab(r *core.Request, e *core.Effect) error {
 	}
 	switch {
 	case its == nil:
-	case its.State == core.Opening && !thaws(its) && e.Waits.Startup != r.Startup+max(0, t.After.Now-max(from, r.CountedTo, its.Opened.Began)):
-		return fmt.Errorf("r%d gives up while t%d is opened, and is told that this took %v", r.ID, its.ID, e.Waits.Startup.Duration())
-	case (its.State == core.Probing || thaws(its)) && e.Waits.Probe != r.Probe+max(0, t.After.Now-max(from, r.CountedTo, its.Probed.Began)):
-		return fmt.Errorf("r%d gives up while t%d is probed, and is told that this took %v", r.ID, its.ID, e.Waits.Probe.Duration())
+	case its.State == core.Opening && !thaws(its) &&
+		e.Waits.Startup != r.Startup+max(0, t.After.Now-max(from, r.CountedTo, its.Opened.Began)):
+		return fmt.Errorf("r%d gives up while t%d is opened, and is told that this took %v", r.ID, its.ID,
+			e.Waits.Startup.Duration())
+	case (its.State == core.Probing || thaws(its)) &&
+		e.Waits.Probe != r.Probe+max(0, t.After.Now-max(from, r.CountedTo, its.Probed.Began)):
+		return fmt.Errorf("r%d gives up while t%d is probed, and is told that this took %v", r.ID, its.ID,
+			e.Waits.Probe.Duration())
 	}
 	return nil
 }

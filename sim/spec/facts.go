@@ -108,7 +108,9 @@ func hasBound(f *core.Facts, a core.Affinity) bool {
 // size is the capacity that is to stay: what a contraction takes counts no more, unless its tab is
 // lost and counted so.
 func size(f *core.Facts) int {
-	return int(f.Capacity) - tabsThat(f, func(t *core.Tab) bool { return t.ID == f.Contraction && t.State != core.Lost })
+	return int(f.Capacity) - tabsThat(f, func(t *core.Tab) bool {
+		return t.ID == f.Contraction && t.State != core.Lost
+	})
 }
 
 // target is how many standbys there should be; none in a browser that is above its memory.

@@ -27,12 +27,14 @@ type Ledger struct {
 	freed      core.TabID       // whose lease ended in the last step
 	pageGone   core.TabID       // whose page went in the last step, and whose context was left
 	justOpened core.TabID       // which opening was answered in the last step, for the first time
-	unasked    core.TabID       // which tab the last step's answer was of, though nothing was asked of it that it answers
-	tooLate    core.TabID       // which opening was answered in the last step after it was given up, for the first time
-	unreset    core.TabID       // of which a part of a reset failed, or was silent, in the last step
-	priority   int32            // the highest that was asked with
-	asked      bool             // somebody asked for a page
-	breaches   []breach         // of the last step
+	// which tab the last step's answer was of, though nothing was asked of it that it answers
+	unasked core.TabID
+	// which opening was answered in the last step after it was given up, for the first time
+	tooLate  core.TabID
+	unreset  core.TabID // of which a part of a reset failed, or was silent, in the last step
+	priority int32      // the highest that was asked with
+	asked    bool       // somebody asked for a page
+	breaches []breach   // of the last step
 
 	doubts   []ledgerDoubts  // of affinities
 	goodEnds []ledgerGoodEnd // of affinities in browsers
@@ -76,31 +78,34 @@ type entry struct {
 	crashed    bool
 	suspect    bool // it is in doubt, and has not answered since
 	lost       bool
-	rescued    bool          // a rescue was tried since it came into doubt
-	usedBefore bool          // it was given back, and not reset since
-	failed     bool          // its opening has, and was told so
-	killing    bool          // its renderer is being killed, and nothing was said of it
-	ending     bool          // its lease has ended, and it is not idle again
-	answered   bool          // its page has answered since then
-	halts      bool          // RescueTab was asked as the first part of a reset
-	halted     bool          // and was answered
-	late       bool          // what was asked of it is overdue
-	sessions   bool          // its leases have sessions of their own
-	session    core.Session  // what has become of these
-	spoiled    bool          // a lease has left something in it, or in its context
-	stuck      bool          // in its last lease a navigation began, and none finished
-	wedged     bool          // it has not navigated in two leases in a row, and another tab of its browser has
-	unjudged   bool          // its last lease has ended, and its page has answered nothing since, nor failed to
-	doubtful   bool          // its last lease has ended in doubt
-	doubted    bool          // its context is given up for that
-	frozen     bool          // its page was asked to freeze, and has answered no probe since
-	idle       bool          // nobody holds it, and nothing is asked of it
-	idleSince  core.Time     // idle: since when
-	memory     int64         // what its page uses, as last measured
-	clock      clock         // when it is due
-	retireAt   core.Time     // when it is past its MaxAge
-	maxLease   time.Duration // of its lease; negative: none
-	failures   uint8         // how often, since its last lease, a session of it did not end, or did not begin
+	rescued    bool         // a rescue was tried since it came into doubt
+	usedBefore bool         // it was given back, and not reset since
+	failed     bool         // its opening has, and was told so
+	killing    bool         // its renderer is being killed, and nothing was said of it
+	ending     bool         // its lease has ended, and it is not idle again
+	answered   bool         // its page has answered since then
+	halts      bool         // RescueTab was asked as the first part of a reset
+	halted     bool         // and was answered
+	late       bool         // what was asked of it is overdue
+	sessions   bool         // its leases have sessions of their own
+	session    core.Session // what has become of these
+	spoiled    bool         // a lease has left something in it, or in its context
+	stuck      bool         // in its last lease a navigation began, and none finished
+	// it has not navigated in two leases in a row, and another tab of its browser has
+	wedged bool
+	// its last lease has ended, and its page has answered nothing since, nor failed to
+	unjudged  bool
+	doubtful  bool          // its last lease has ended in doubt
+	doubted   bool          // its context is given up for that
+	frozen    bool          // its page was asked to freeze, and has answered no probe since
+	idle      bool          // nobody holds it, and nothing is asked of it
+	idleSince core.Time     // idle: since when
+	memory    int64         // what its page uses, as last measured
+	clock     clock         // when it is due
+	retireAt  core.Time     // when it is past its MaxAge
+	maxLease  time.Duration // of its lease; negative: none
+	// how often, since its last lease, a session of it did not end, or did not begin
+	failures uint8
 }
 
 // ledgerContext is one context, from the effect that opens a tab in it to the event that confirms
@@ -114,15 +119,17 @@ type ledgerContext struct {
 	disposals uint32        // how many there had been when it began to close
 	closing   bool          // by itself, without a tab
 	spoiled   bool          // a lease has left something in it
-	doubtful  bool          // a lease on a tab of it that is gone has ended in doubt, and none well since
-	doubted   bool          // it is given up for that
-	began     core.Time     // closing: from when the time of its rung counts
-	climbed   bool          // closing: on the last rung
-	lost      bool          // that was silent, too
+	// a lease on a tab of it that is gone has ended in doubt, and none well since
+	doubtful bool
+	doubted  bool      // it is given up for that
+	began    core.Time // closing: from when the time of its rung counts
+	climbed  bool      // closing: on the last rung
+	lost     bool      // that was silent, too
 }
 
 type ledgerBrowser struct {
-	since     core.Time // when it was launched, was ready, drained or was asked to end: the last of these
+	// when it was launched, was ready, drained or was asked to end: the last of these
+	since     core.Time
 	pingedAt  core.Time // asked: since when
 	heardAt   core.Time // when it answered anything last
 	arrivedAt core.Time // when a lease on a tab of it ended in which a navigation finished
@@ -173,10 +180,12 @@ func (l *Ledger) CopyFrom(o *Ledger) {
 	l.announced = append(l.announced[:0], o.announced...)
 	l.freedAt = append(l.freedAt[:0], o.freedAt...)
 	l.own = append(l.own[:0], o.own...)
-	l.now, l.lost, l.freed, l.pageGone, l.justOpened, l.disposals = o.now, o.lost, o.freed, o.pageGone, o.justOpened, o.disposals
+	l.now, l.lost, l.freed, l.pageGone, l.justOpened, l.disposals = o.now, o.lost, o.freed, o.pageGone,
+		o.justOpened, o.disposals
 	l.unasked, l.tooLate, l.unreset, l.operation = o.unasked, o.tooLate, o.unreset, o.operation
 	l.priority, l.asked = o.priority, o.asked
-	l.checkBegan, l.checkEnded, l.sickBrowsers, l.replacedAt = o.checkBegan, o.checkEnded, o.sickBrowsers, o.replacedAt
+	l.checkBegan, l.checkEnded, l.sickBrowsers, l.replacedAt = o.checkBegan, o.checkEnded,
+		o.sickBrowsers, o.replacedAt
 	l.breaches = append(l.breaches[:0], o.breaches...)
 	l.doubts, l.goodEnds = append(l.doubts[:0], o.doubts...), append(l.goodEnds[:0], o.goodEnds...)
 	l.inDoubt = append(l.inDoubt[:0], o.inDoubt...)
@@ -256,7 +265,8 @@ func (l *Ledger) dropBrowser(id core.BrowserID) {
 	for i := 0; i < len(l.tabs); {
 		if l.tabs[i].browser == id {
 			if l.tabs[i].holder != 0 {
-				l.breach("no-close-under-lease", "t%d left with b%d while r%d held it", l.tabs[i].id, id, l.tabs[i].holder)
+				l.breach("no-close-under-lease", "t%d left with b%d while r%d held it", l.tabs[i].id, id,
+					l.tabs[i].holder)
 			}
 			l.dropTab(l.tabs[i].id)
 		} else {
@@ -297,7 +307,8 @@ func (l *Ledger) announcement(a core.Affinity) *announcement {
 
 // Feed tells the ledger of one step. What single events and effects break is kept until the next.
 func (l *Ledger) Feed(set *core.Settings, now core.Time, event core.Event, effects []core.Effect) {
-	l.breaches, l.freed, l.pageGone, l.justOpened, l.unasked, l.tooLate, l.unreset = l.breaches[:0], 0, 0, 0, 0, 0, 0
+	l.breaches, l.freed, l.pageGone, l.justOpened, l.unasked, l.tooLate, l.unreset = l.breaches[:0], 0,
+		0, 0, 0, 0, 0
 	l.now = now
 	l.givesUp(event, l.silent(event), effects)
 	l.hear(now, event)
@@ -324,7 +335,8 @@ func (l *Ledger) Feed(set *core.Settings, now core.Time, event core.Event, effec
 		l.timesAsked(set, now, event, e)
 	}
 	l.answered(effects)
-	if c := l.context(event.Context); c != nil && event.Is(core.Silent, core.CloseContext) && !closesContext(effects, event.Context) {
+	if c := l.context(event.Context); c != nil && event.Is(core.Silent, core.CloseContext) &&
+		!closesContext(effects, event.Context) {
 		c.askedAt = core.Never // it is lost
 	}
 	l.spoiled(event)
@@ -348,7 +360,8 @@ func (l *Ledger) event(set *core.Settings, now core.Time, e core.Event) {
 	switch e.Kind {
 	case core.Requested:
 		l.ownTerms(e)
-		r := ledgerRequest{id: e.Request, arrived: now, affinity: e.Affinity, priority: e.Priority, class: e.Class, maxLease: e.MaxLease}
+		r := ledgerRequest{id: e.Request, arrived: now, affinity: e.Affinity, priority: e.Priority,
+			class: e.Class, maxLease: e.MaxLease}
 		if r.maxLease == 0 {
 			r.maxLease = set.MaxLease
 		}
@@ -441,7 +454,8 @@ func (l *Ledger) effect(now core.Time, event core.Event, e *core.Effect) {
 	case core.Launch:
 		l.browsers = append(l.browsers, ledgerBrowser{id: e.Browser, heardAt: now})
 	case core.CloseBrowser:
-		if b := l.browser(e.Browser); event.Is(core.Silent, core.Ping) && event.Browser == e.Browser && b != nil && !b.asked {
+		if b := l.browser(e.Browser); event.Is(core.Silent, core.Ping) && event.Browser == e.Browser &&
+			b != nil && !b.asked {
 			l.breach("browser-truth", "b%d is given up, and it has answered", e.Browser)
 		}
 		l.browserCloses(e)
@@ -469,7 +483,8 @@ func (l *Ledger) effect(now core.Time, event core.Event, e *core.Effect) {
 		l.freezes(event, e)
 	case core.ProbeTab, core.RescueTab, core.ResetTab, core.EndSession, core.BeginSession:
 		if t := l.tab(e.Tab); t == nil || t.holder != 0 || t.closing != 0 {
-			l.breach("exclusive-lease", "t%d is probed, rescued or reset, and is held or on its way out", e.Tab)
+			l.breach("exclusive-lease", "t%d is probed, rescued or reset, and is held or on its way out",
+				e.Tab)
 		} else {
 			l.doubted(t, event, e)
 			l.sessionAsked(t, e)

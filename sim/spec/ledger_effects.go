@@ -24,9 +24,11 @@ func (l *Ledger) granted(now core.Time, e *core.Effect) {
 		l.breach("no-doomed-grant", "t%d was granted and is not alive", e.Tab)
 		return
 	case t.holder != 0:
-		l.breach("exclusive-lease", "t%d was granted to r%d and is held by r%d", e.Tab, e.Request, t.holder)
+		l.breach("exclusive-lease", "t%d was granted to r%d and is held by r%d", e.Tab, e.Request,
+			t.holder)
 	case t.closing != 0 || t.doomed != 0 || t.crashed || !t.opened || t.asked != 0:
-		l.breach("no-doomed-grant", "t%d was granted and is on its way out, not open, or being asked something", e.Tab)
+		l.breach("no-doomed-grant", "t%d was granted and is on its way out, not open, or being asked "+
+			"something", e.Tab)
 	case e.Affinity != r.affinity:
 		l.breach("no-doomed-grant", "r%d was granted a tab of another affinity", e.Request)
 	}
@@ -39,18 +41,22 @@ func (l *Ledger) granted(now core.Time, e *core.Effect) {
 	}
 	l.ownKeeps(t, e)
 	if e.How == core.Reassigned {
-		if slices.ContainsFunc(l.tabs, func(o entry) bool { return o.context == t.context && o.id != t.id }) {
+		if slices.ContainsFunc(l.tabs, func(o entry) bool {
+			return o.context == t.context && o.id != t.id
+		}) {
 			l.breach("isolation", "t%d was handed to another affinity, and shares its context", e.Tab)
 		}
 		c.affinity, t.affinity = e.Affinity, e.Affinity
 	}
-	if t.affinity != 0 && t.affinity != e.Affinity || t.doomed != 0 || c.doomed != 0 || c.affinity != 0 && c.affinity != e.Affinity {
+	if t.affinity != 0 && t.affinity != e.Affinity || t.doomed != 0 || c.doomed != 0 ||
+		c.affinity != 0 && c.affinity != e.Affinity {
 		l.breach("isolation", "the context of t%d served another affinity or generation", e.Tab)
 	}
 	l.ownGrant(t, e)
 	c.affinity = e.Affinity
 	l.cleanGrant(t)
-	t.affinity, t.holder, t.class, t.priority, t.leasedAt, t.maxLease = e.Affinity, e.Request, r.class, r.priority, now, r.maxLease
+	t.affinity, t.holder, t.class, t.priority, t.leasedAt, t.maxLease = e.Affinity, e.Request, r.class,
+		r.priority, now, r.maxLease
 	t.uses++
 	if b := l.browser(t.browser); b != nil {
 		b.checks.serves(e.Affinity)
@@ -59,7 +65,8 @@ func (l *Ledger) granted(now core.Time, e *core.Effect) {
 
 // waited checks that the parts of a wait add up to the whole.
 func (l *Ledger) waited(now core.Time, r ledgerRequest, e *core.Effect) {
-	if w := e.Waits; r.id != 0 && (w.Total() != now-r.arrived || min(w.Admission, w.Tab, w.Startup, w.Probe) < 0) {
+	if w := e.Waits; r.id != 0 && (w.Total() != now-r.arrived ||
+		min(w.Admission, w.Tab, w.Startup, w.Probe) < 0) {
 		l.breach("waits-add-up", "r%d waited %v, and is told %v", r.id, (now - r.arrived).Duration(), w)
 	}
 }
@@ -126,72 +133,19 @@ func (l *Ledger) finished(e *core.Effect) {
 		}
 	}
 	for i := range l.contexts {
-		if o := &l.contexts[i]; e.Kind == core.FinishDispose && o.affinity == c.affinity && o.doomed != 0 && o.doomed <= c.disposal {
-			l.breach("no-doomed-grant", "disposal %d is answered, and c%d is not confirmed closed", e.Call, o.id)
+		if o := &l.contexts[i]; e.Kind == core.FinishDispose && o.affinity == c.affinity &&
+			o.doomed != 0 && o.doomed <= c.disposal {
+			l.breach("no-doomed-grant", "disposal %d is answered, and c%d is not confirmed closed", e.Call,
+				o.id)
 		}
 	}
 	for i := range l.tabs {
-		if t := &l.tabs[i]; e.Kind == core.FinishDispose && t.affinity == c.affinity && t.doomed != 0 && t.doomed <= c.disposal {
-			l.breach("no-doomed-grant", "disposal %d is answered, and t%d is not confirmed closed", e.Call, t.id)
+		if t := &l.tabs[i]; e.Kind == core.FinishDispose && t.affinity == c.affinity && t.doomed != 0 &&
+			t.doomed <= c.disposal {
+			l.breach("no-doomed-grant", "disposal %d is answered, and t%d is not confirmed closed", e.Call,
+				t.id)
 		}
 	}
-}
-
-// forgotten checks that nothing names an affinity whose handle may be used for another key.
-func (l *Ledger) forgotten(a core.Affinity) {
-	if int(a) < len(l.freedAt) {
-		l.freedAt[a] = 0 // the pool knows no more of it
-	}
-	if l.names(a) {
-		l.breach("isolation", "affinity %d is forgotten, and something of it is left", a)
-	}
-	l.forgetDoubts(a)
-	l.own = slices.DeleteFunc(l.own, func(o core.Affinity) bool { return o == a })
-	if int(a) < len(l.keys) {
-		l.keys[a] = false
-	}
-}
-
-// binds notes that the handle of an event stands for a key: a new one, if it was forgotten.
-func (l *Ledger) binds(e core.Event) {
-	if e.Affinity == 0 || e.Kind.Deadline() {
-		return // no deadline names a key that nobody knows
-	}
-	for int(e.Affinity) >= len(l.keys) {
-		l.keys = append(l.keys, false)
-	}
-	l.keys[e.Affinity] = true
-}
-
-// knows checks that the handle of an effect stands for a key. After Forget it may stand for another
-// one, and Forget said twice would give it to two.
-func (l *Ledger) knows(e *core.Effect) {
-	if a := e.Affinity; a != 0 && (int(a) >= len(l.keys) || !l.keys[a]) {
-		l.breach("isolation", "an effect of kind %d names affinity %d, which is forgotten", e.Kind, a)
-	}
-}
-
-// names says whether a tab, a request or a call of an affinity is left.
-func (l *Ledger) names(a core.Affinity) bool {
-	for i := range l.tabs {
-		if l.tabs[i].affinity == a {
-			return true
-		}
-	}
-	for i := range l.contexts {
-		if l.contexts[i].affinity == a {
-			return true
-		}
-	}
-	if l.waits(a) {
-		return true
-	}
-	for i := range l.calls {
-		if l.calls[i].affinity == a {
-			return true
-		}
-	}
-	return false
 }
 
 // idleFor says whether nobody holds a tab of an affinity, none is in doubt or being reset, and the
@@ -271,7 +225,8 @@ func (l *Ledger) closes(now core.Time, event core.Event, e *core.Effect) {
 	}
 	for i := range l.tabs {
 		if o := &l.tabs[i]; o.context == t.context && o.id != t.id {
-			l.breach("no-close-under-lease", "c%d is closed with t%d, and t%d is in it", t.context, t.id, o.id)
+			l.breach("no-close-under-lease", "c%d is closed with t%d, and t%d is in it", t.context, t.id,
+				o.id)
 		}
 	}
 }
@@ -293,7 +248,8 @@ func (l *Ledger) reasonHolds(t *entry, now core.Time, event core.Event, e *core.
 		ok = event.Kind == core.Discarded && !event.Wedged && held
 	case core.Wedge:
 		ok = event.Kind == core.Discarded && event.Wedged && held || ofThis && t.suspect ||
-			ofThis && (event.Is(core.Failed, core.RescueTab) || event.Is(core.Silent, core.RescueTab)) || t.late && t.asked != 0 ||
+			ofThis && (event.Is(core.Failed, core.RescueTab) || event.Is(core.Silent, core.RescueTab)) ||
+			t.late && t.asked != 0 ||
 			ofThis && (t.failures > 1 || t.wedged)
 	case core.Expiry:
 		ok = event.Kind == core.Expired && held
@@ -308,20 +264,26 @@ func (l *Ledger) reasonHolds(t *entry, now core.Time, event core.Event, e *core.
 	case core.MaxUses:
 		ok = event.Kind == core.Released && held || ofThis && endsWait(&event)
 	case core.MaxAge:
-		ok = event.Kind == core.RetireDue && ofThis || event.Kind == core.Released && held || ofThis && endsWait(&event)
+		ok = event.Kind == core.RetireDue && ofThis || event.Kind == core.Released && held ||
+			ofThis && endsWait(&event)
 	case core.Doubt:
-		ok = t.doubted && (slices.Contains(l.inDoubt, t.affinity) || held || ofThis && event.Is(core.Done, core.OpenTab))
+		ok = t.doubted && (slices.Contains(l.inDoubt, t.affinity) || held ||
+			ofThis && event.Is(core.Done, core.OpenTab))
 	case core.Spoiled:
-		ok = t.spoiled && (event.Is(core.Done, core.EndSession) || held || ofThis && event.Is(core.Done, core.OpenTab))
+		ok = t.spoiled && (event.Is(core.Done, core.EndSession) || held ||
+			ofThis && event.Is(core.Done, core.OpenTab))
 	case core.OpenFailure:
 		ok = event.Is(core.Failed, core.OpenTab) && ofThis
 	case core.OpenTimeout:
 		ok = event.Is(core.Silent, core.OpenTab) && ofThis
 	case core.Unwanted:
-		ok = event.Is(core.Done, core.OpenTab) && ofThis && t.affinity != 0 && (t.overdue || !l.waits(t.affinity))
+		ok = event.Is(core.Done, core.OpenTab) && ofThis && t.affinity != 0 &&
+			(t.overdue || !l.waits(t.affinity))
 	case core.Contraction:
 		ok = t.opened && len(l.waiting) == 0 &&
-			!slices.ContainsFunc(l.tabs, func(o entry) bool { return o.holder != 0 || !o.opened && o.closing == 0 })
+			!slices.ContainsFunc(l.tabs, func(o entry) bool {
+				return o.holder != 0 || !o.opened && o.closing == 0
+			})
 	case core.Drain:
 		ok = b != nil && b.drains
 	}
@@ -333,7 +295,8 @@ func (l *Ledger) reasonHolds(t *entry, now core.Time, event core.Event, e *core.
 // endsWait says whether a tab can be idle again after an event.
 func endsWait(e *core.Event) bool {
 	of := e.Of
-	return e.Kind == core.Done && (of == core.ProbeTab || of == core.ResetTab || of == core.EndSession || of == core.BeginSession)
+	return e.Kind == core.Done && (of == core.ProbeTab || of == core.ResetTab ||
+		of == core.EndSession || of == core.BeginSession)
 }
 
 // contextCloses checks that a context that is closed by itself has no tab, and a reason that is
@@ -366,7 +329,8 @@ func (l *Ledger) contextCloses(now core.Time, event core.Event, e *core.Effect) 
 		ok = b != nil && b.drains
 	}
 	if !ok || c.closing != (e.Reason == core.ReasonNone) {
-		l.breach("reasoned-close", "c%d is closed for %v, which is not so, or not the first reason", c.id, e.Reason)
+		l.breach("reasoned-close", "c%d is closed for %v, which is not so, or not the first reason", c.id,
+			e.Reason)
 	}
 	if e.Reason == core.Disposal && c.doomed == 0 {
 		c.doomed = l.disposals // it was to be retained, and cannot be
@@ -388,7 +352,8 @@ func (l *Ledger) numbered(e *core.Effect) {
 		return
 	}
 	if e.Operation <= l.operation {
-		l.breach("single-answer", "operation %d is asked for after operation %d", e.Operation, l.operation)
+		l.breach("single-answer", "operation %d is asked for after operation %d", e.Operation,
+			l.operation)
 	}
 	l.operation = e.Operation
 }
@@ -428,8 +393,11 @@ func (l *Ledger) answered(effects []core.Effect) {
 		return
 	}
 	b := l.browser(t.browser)
-	if b != nil && !b.ending && !slices.ContainsFunc(effects, func(e core.Effect) bool { return e.Kind == core.CloseAgain && e.Tab == t.id }) {
-		l.breach("no-leak", "t%d was given up before its opening was answered, and is not closed again", t.id)
+	if b != nil && !b.ending && !slices.ContainsFunc(effects, func(e core.Effect) bool {
+		return e.Kind == core.CloseAgain && e.Tab == t.id
+	}) {
+		l.breach("no-leak", "t%d was given up before its opening was answered, and is not closed again",
+			t.id)
 	}
 }
 
@@ -478,13 +446,16 @@ func (l *Ledger) opens(now core.Time, e *core.Effect) {
 	case c == nil && e.Affinity != 0 && !l.isOwn(e.Affinity):
 		l.breach("contexts", "t%d opens in c%d, which is gone", e.Tab, e.Context)
 	case c == nil:
-		l.contexts = append(l.contexts, ledgerContext{id: e.Context, browser: e.Browser, affinity: e.Affinity, askedAt: core.Never})
+		l.contexts = append(l.contexts,
+			ledgerContext{id: e.Context, browser: e.Browser, affinity: e.Affinity, askedAt: core.Never})
 	case c.affinity != e.Affinity || c.doomed != 0:
-		l.breach("isolation", "t%d opens in c%d, which serves another affinity, or a generation that was disposed", e.Tab, e.Context)
+		l.breach("isolation", "t%d opens in c%d, which serves another affinity, or a generation that "+
+			"was disposed", e.Tab, e.Context)
 	case c.spoiled:
 		l.breach("clean-lease", "t%d opens in c%d, in which a lease has left something", e.Tab, e.Context)
 	case c.closing:
 		l.breach("no-close-under-lease", "t%d opens in c%d, which is being closed", e.Tab, e.Context)
 	}
-	l.tabs = append(l.tabs, entry{id: e.Tab, context: e.Context, browser: e.Browser, affinity: e.Affinity, askedAt: now, retireAt: core.Never})
+	l.tabs = append(l.tabs, entry{id: e.Tab, context: e.Context, browser: e.Browser,
+		affinity: e.Affinity, askedAt: now, retireAt: core.Never})
 }

@@ -14,11 +14,13 @@ func (l *Ledger) hear(now core.Time, e core.Event) {
 		return // no deadline is an answer, and what is measured was not asked of the browser
 	}
 	b := l.browser(e.Browser)
-	if (e.Is(core.Done, core.CheckBrowser) || e.Is(core.Failed, core.CheckBrowser)) && b != nil && b.checks.answers(e) && !b.ending {
+	if (e.Is(core.Done, core.CheckBrowser) || e.Is(core.Failed, core.CheckBrowser)) && b != nil &&
+		b.checks.answers(e) && !b.ending {
 		b.heardAt, b.asked = now, false
 		return
 	}
-	if e.Browser != 0 && !e.Is(core.Done, core.Ping) && (!e.Is(core.Done, core.Launch) || b == nil || b.ready) {
+	if e.Browser != 0 && !e.Is(core.Done, core.Ping) &&
+		(!e.Is(core.Done, core.Launch) || b == nil || b.ready) {
 		return // it is gone, or it has said so before
 	}
 	if t := l.tab(e.Tab); t != nil {
@@ -39,7 +41,9 @@ func (l *Ledger) hear(now core.Time, e core.Event) {
 }
 
 func closesContext(effects []core.Effect, id core.ContextID) bool {
-	return slices.ContainsFunc(effects, func(e core.Effect) bool { return e.Kind == core.CloseContext && e.Context == id })
+	return slices.ContainsFunc(effects, func(e core.Effect) bool {
+		return e.Kind == core.CloseContext && e.Context == id
+	})
 }
 
 // silentSince is since when the oldest operation in a browser has been silent; never: none is under
@@ -176,7 +180,8 @@ func (e *entry) resets() bool {
 
 // endsReset says whether an event ends a reset without success, in either part.
 func endsReset(e *core.Event) bool {
-	return (e.Kind == core.Failed || e.Kind == core.Silent) && e.Of == core.ResetTab || e.Is(core.Failed, core.RescueTab)
+	return (e.Kind == core.Failed || e.Kind == core.Silent) && e.Of == core.ResetTab ||
+		e.Is(core.Failed, core.RescueTab)
 }
 
 // pageLeft takes a tab off whose page is gone, if its context is kept, or others are in it.
@@ -184,7 +189,9 @@ func endsReset(e *core.Event) bool {
 // along.
 func (l *Ledger) pageLeft(effects []core.Effect) {
 	t := l.tab(l.pageGone)
-	if t == nil || slices.ContainsFunc(effects, func(e core.Effect) bool { return e.Kind == core.CloseAgain && e.Tab == t.id }) {
+	if t == nil || slices.ContainsFunc(effects, func(e core.Effect) bool {
+		return e.Kind == core.CloseAgain && e.Tab == t.id
+	}) {
 		return
 	}
 	if b := l.browser(t.browser); b == nil || !b.ending || l.inContext(t.context) > 1 {
@@ -205,7 +212,8 @@ func (l *Ledger) leaving(e core.Event) core.BrowserID {
 	switch b := l.browser(e.Browser); {
 	case b == nil:
 	case e.Kind == core.BrowserGone, e.Is(core.Failed, core.Launch) && !b.ready,
-		e.Is(core.Silent, core.Launch) && !b.ready && !b.ending, e.Is(core.Silent, core.CloseBrowser) && b.ending:
+		e.Is(core.Silent, core.Launch) && !b.ready && !b.ending, e.Is(core.Silent, core.CloseBrowser) &&
+			b.ending:
 		return e.Browser
 	}
 	return 0

@@ -34,9 +34,11 @@ func (l *Ledger) Hash(c *canon.Canon) {
 		own := c.Tab(t.id, t.context)
 		c.HeldBy(t.id, t.context, t.holder)
 		own.Add(uint64(t.affinity) | uint64(t.closing)<<32 | uint64(t.class)<<40 | uint64(t.asked)<<48 |
-			canon.Bit(t.opened, 56) | canon.Bit(t.overdue, 58) | canon.Bit(t.crashed, 59) | canon.Bit(t.lost, 60) | canon.Bit(t.suspect, 61))
+			canon.Bit(t.opened, 56) | canon.Bit(t.overdue, 58) | canon.Bit(t.crashed, 59) | canon.Bit(t.lost,
+			60) | canon.Bit(t.suspect, 61))
 		if t.sessions {
-			own.Add(1 | uint64(t.session)<<1 | uint64(t.failures)<<4 | canon.Bit(t.spoiled, 12) | canon.Bit(t.stuck, 13))
+			own.Add(1 | uint64(t.session)<<1 | uint64(t.failures)<<4 | canon.Bit(t.spoiled,
+				12) | canon.Bit(t.stuck, 13))
 		}
 		own.Add(c.Disposal(uint64(t.doomed)))
 	}
@@ -81,22 +83,29 @@ func (l *Ledger) HashRest(c *canon.Canon) {
 	for i := range l.tabs {
 		t := &l.tabs[i]
 		h := c.Tab(t.id, t.context)
-		h.Add(canon.Bit(t.rescued, 0) | canon.Bit(t.usedBefore, 1) | canon.Bit(t.failed, 2) | canon.Bit(t.killing, 3) |
-			canon.Bit(t.ending, 4) | canon.Bit(t.answered, 5) | canon.Bit(t.halts, 6) | canon.Bit(t.halted, 7) |
-			canon.Bit(t.late, 8) | canon.Bit(t.spoiled, 9) | canon.Bit(t.stuck, 10) | canon.Bit(t.wedged, 11) |
-			canon.Bit(t.unjudged, 12) | canon.Bit(t.doubtful, 13) | canon.Bit(t.doubted, 14) | canon.Bit(t.frozen, 15) |
+		h.Add(canon.Bit(t.rescued, 0) | canon.Bit(t.usedBefore, 1) | canon.Bit(t.failed,
+			2) | canon.Bit(t.killing, 3) |
+			canon.Bit(t.ending, 4) | canon.Bit(t.answered, 5) | canon.Bit(t.halts, 6) | canon.Bit(t.halted,
+			7) |
+			canon.Bit(t.late, 8) | canon.Bit(t.spoiled, 9) | canon.Bit(t.stuck, 10) | canon.Bit(t.wedged,
+			11) |
+			canon.Bit(t.unjudged, 12) | canon.Bit(t.doubtful, 13) | canon.Bit(t.doubted,
+			14) | canon.Bit(t.frozen, 15) |
 			canon.Bit(t.idle, 16) | canon.Bit(t.askedAt != core.Never, 17) | uint64(t.failures)<<24)
 		h.Add(uint64(t.memory)<<32 | uint64(uint32(t.priority)))
 	}
 	for i := range l.contexts {
 		p := &l.contexts[i]
-		c.Context(p.id, p.browser).Add(canon.Bit(p.doubtful, 0) | canon.Bit(p.doubted, 1) | canon.Bit(p.askedAt != core.Never, 2))
+		c.Context(p.id, p.browser).Add(
+			canon.Bit(p.doubtful, 0) | canon.Bit(p.doubted, 1) | canon.Bit(p.askedAt != core.Never, 2))
 	}
 	for i := range l.browsers {
 		b := &l.browsers[i]
 		k := &b.checks
-		c.Add(canon.Bit(b.asked, 0) | canon.Bit(b.heavy, 1) | canon.Bit(k.can, 2) | canon.Bit(k.several, 3) |
-			canon.Bit(k.can && k.others, 4) | canon.Bit(k.underWay, 5) | canon.Bit(k.failedAt != 0, 6) | uint64(k.doubts)<<8)
+		c.Add(canon.Bit(b.asked, 0) | canon.Bit(b.heavy, 1) | canon.Bit(k.can, 2) | canon.Bit(k.several,
+			3) |
+			canon.Bit(k.can && k.others, 4) | canon.Bit(k.underWay, 5) | canon.Bit(k.failedAt != 0,
+			6) | uint64(k.doubts)<<8)
 		if k.can {
 			c.Add(uint64(k.first)<<32 | uint64(k.served))
 		}

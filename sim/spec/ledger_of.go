@@ -10,16 +10,21 @@ import (
 // the state tells: what is alive, who holds and who waits. It is what a replay of a dump begins
 // with.
 func (l *Ledger) Restore(s *core.State) {
-	*l = Ledger{disposals: uint32(s.LastGeneration) + 1, asked: true, priority: math.MaxInt32, operation: s.LastOperation}
+	*l = Ledger{disposals: uint32(s.LastGeneration) + 1, asked: true, priority: math.MaxInt32,
+		operation: s.LastOperation}
 	for i := range s.Tabs {
 		t := &s.Tabs[i]
 		if t.State == 0 {
 			continue
 		}
 		e := entry{
-			id: t.ID, context: s.Contexts[t.Context].ID, browser: t.Browser, affinity: t.Affinity, holder: t.Holder,
-			uses: t.Uses, opened: !t.Unopened, overdue: t.Overdue, lost: t.State == core.Lost, suspect: t.Suspect && t.State == core.Probing, operation: t.Number,
-			askedAt: t.AskedAt, rescued: t.Rescued || t.State == core.Rescuing || t.State == core.Closing || t.State == core.Resetting && t.Part <= core.PartLeave, killing: t.Kill == core.KillAsked, usedBefore: t.Uses > 0 && unclean(t),
+			id: t.ID, context: s.Contexts[t.Context].ID, browser: t.Browser, affinity: t.Affinity,
+			holder: t.Holder,
+			uses:   t.Uses, opened: !t.Unopened, overdue: t.Overdue, lost: t.State == core.Lost,
+			suspect: t.Suspect && t.State == core.Probing, operation: t.Number,
+			askedAt: t.AskedAt, rescued: t.Rescued || t.State == core.Rescuing || t.State == core.Closing ||
+				t.State == core.Resetting && t.Part <= core.PartLeave, killing: t.Kill == core.KillAsked,
+			usedBefore: t.Uses > 0 && unclean(t),
 		}
 		switch t.Class {
 		case core.Nested:
@@ -27,7 +32,8 @@ func (l *Ledger) Restore(s *core.State) {
 		case core.Urgent:
 			e.priority = math.MaxInt32
 		}
-		e.asked = [core.TabStates]core.EffectKind{core.Probing: core.ProbeTab, core.Rescuing: core.RescueTab, core.Resetting: core.ResetTab}[t.State]
+		e.asked = [core.TabStates]core.EffectKind{core.Probing: core.ProbeTab,
+			core.Rescuing: core.RescueTab, core.Resetting: core.ResetTab}[t.State]
 		if t.State == core.Opening && e.opened {
 			e.asked = core.ProbeTab // a standby that is being thawed
 		}
@@ -39,7 +45,8 @@ func (l *Ledger) Restore(s *core.State) {
 		} else if t.State == core.Resetting && t.Part == core.PartBegin {
 			e.asked = core.BeginSession
 		}
-		e.sessions, e.session, e.leasedAt, e.stuck, e.stuckSince = t.Sessions, t.Session, t.LeasedAt, t.Stuck, t.StuckSince
+		e.sessions, e.session, e.leasedAt, e.stuck, e.stuckSince = t.Sessions, t.Session, t.LeasedAt,
+			t.Stuck, t.StuckSince
 		if t.State == core.Leased {
 			e.leasedAt = t.Since
 		}
@@ -51,7 +58,8 @@ func (l *Ledger) Restore(s *core.State) {
 		e.doubtful, e.doubted = t.Doubtful, t.Doomed && t.Reason == core.Doubt
 		e.spoiled = e.doubted || t.Doomed && t.Reason == core.Spoiled
 		e.halted = e.asked == core.ResetTab
-		e.ending, e.answered, e.endedAt = t.State == core.Resetting && t.Part != core.PartBegin, e.halted, t.Since
+		e.ending, e.answered, e.endedAt = t.State == core.Resetting &&
+			t.Part != core.PartBegin, e.halted, t.Since
 		e.overAt = t.Since
 		e.late = t.Overdue && asked(t)
 		if t.State == core.Closing || t.State == core.Lost {
@@ -69,24 +77,33 @@ func (l *Ledger) Restore(s *core.State) {
 	}
 	for i := range s.Contexts {
 		if c := &s.Contexts[i]; c.State != 0 {
-			l.contexts = append(l.contexts, ledgerContext{id: c.ID, browser: c.Browser, affinity: c.Affinity, closing: c.State != core.ContextOpen, askedAt: c.AskedAt, doubtful: c.Doubtful,
-				began: c.Began, climbed: c.Rung == core.KillingRenderer, lost: c.State == core.ContextLost})
+			l.contexts = append(l.contexts,
+				ledgerContext{id: c.ID, browser: c.Browser, affinity: c.Affinity,
+					closing: c.State != core.ContextOpen, askedAt: c.AskedAt, doubtful: c.Doubtful,
+					began: c.Began, climbed: c.Rung == core.KillingRenderer, lost: c.State == core.ContextLost})
 		}
 	}
 	for a := range s.Affinities {
 		if k := &s.Affinities[a]; k.Doubts > 0 {
-			l.doubts = append(l.doubts, ledgerDoubts{core.Affinity(a), k.DoubtIn, int(k.Doubts), k.DoubtSince})
+			l.doubts = append(l.doubts, ledgerDoubts{core.Affinity(a), k.DoubtIn, int(k.Doubts),
+				k.DoubtSince})
 		}
 	}
 	for _, b := range s.Browsers {
 		const another core.Affinity = math.MaxUint32
-		l.goodEnds = append(l.goodEnds, ledgerGoodEnd{b.GoodOf, b.ID, b.GoodAt}, ledgerGoodEnd{another, b.ID, b.GoodElse})
+		l.goodEnds = append(l.goodEnds, ledgerGoodEnd{b.GoodOf, b.ID, b.GoodAt},
+			ledgerGoodEnd{another, b.ID, b.GoodElse})
 	}
 	for _, b := range s.Browsers {
-		l.browsers = append(l.browsers, ledgerBrowser{id: b.ID, since: b.Since, pingedAt: b.AskedAt, ready: !b.Unlaunched, drains: b.State == core.BrowserDraining, ending: b.State == core.BrowserClosing, heardAt: b.HeardAt, arrivedAt: b.ArrivedAt, asked: b.AskedAt != core.Never, heavy: b.Heavy,
-			checks: ledgerChecks{can: b.Checks, doubts: int(b.Evidence.Doubts), doubtedAt: b.Evidence.At, first: b.Evidence.First, several: b.Evidence.Several,
-				served: b.Evidence.Served, others: b.Evidence.Others, checkedAt: b.CheckedAt, operation: s.Check.Operation,
-				underWay: s.Check.Browser == b.ID, failedAt: b.SickAt}})
+		l.browsers = append(l.browsers,
+			ledgerBrowser{id: b.ID, since: b.Since, pingedAt: b.AskedAt, ready: !b.Unlaunched,
+				drains: b.State == core.BrowserDraining, ending: b.State == core.BrowserClosing,
+				heardAt: b.HeardAt, arrivedAt: b.ArrivedAt, asked: b.AskedAt != core.Never, heavy: b.Heavy,
+				checks: ledgerChecks{can: b.Checks, doubts: int(b.Evidence.Doubts), doubtedAt: b.Evidence.At,
+					first: b.Evidence.First, several: b.Evidence.Several,
+					served: b.Evidence.Served, others: b.Evidence.Others, checkedAt: b.CheckedAt,
+					operation: s.Check.Operation,
+					underWay:  s.Check.Browser == b.ID, failedAt: b.SickAt}})
 	}
 	l.checkBegan, l.checkEnded, l.sickBrowsers = s.Check.Began, s.Check.Ended, int(s.Check.Failed)
 	if s.Check.Failed > 0 {
@@ -94,11 +111,13 @@ func (l *Ledger) Restore(s *core.State) {
 	}
 	for i := range s.Requests {
 		if r := &s.Requests[i]; r.Used {
-			l.waiting = append(l.waiting, ledgerRequest{id: r.ID, arrived: r.Arrived, affinity: r.Affinity, priority: r.Priority, class: rootOrNested(r), maxLease: r.MaxLease})
+			l.waiting = append(l.waiting, ledgerRequest{id: r.ID, arrived: r.Arrived, affinity: r.Affinity,
+				priority: r.Priority, class: rootOrNested(r), maxLease: r.MaxLease})
 		}
 	}
 	for _, c := range s.Calls {
-		l.calls = append(l.calls, ledgerCall{id: c.ID, affinity: c.Affinity, disposal: uint32(c.Generation) + 1, browser: c.Browser})
+		l.calls = append(l.calls, ledgerCall{id: c.ID, affinity: c.Affinity,
+			disposal: uint32(c.Generation) + 1, browser: c.Browser})
 	}
 	for i := range l.tabs {
 		if c := l.context(l.tabs[i].context); c != nil && l.tabs[i].affinity != 0 {
@@ -136,7 +155,8 @@ func unclean(t *core.Tab) bool {
 
 // clockOf is when a tab is due.
 func clockOf(set *core.Settings, t *core.Tab) clock {
-	c := clock{since: t.Since, began: t.Began, overdue: t.Overdue, late: core.ResetTab, of: core.ResetTab}
+	c := clock{since: t.Since, began: t.Began, overdue: t.Overdue, late: core.ResetTab,
+		of: core.ResetTab}
 	limit := core.ResetTab
 	switch t.State {
 	case core.Opening:

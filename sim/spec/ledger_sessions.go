@@ -66,9 +66,12 @@ func (l *Ledger) sessionAsked(t *entry, e *core.Effect) {
 	case e.Kind == core.EndSession && t.session != core.SessionEnding:
 		l.breach("clean-lease", "the session of t%d is to end, and no lease has left one", t.id)
 	case e.Kind == core.BeginSession && (t.session != core.NoSession || !t.sessions):
-		l.breach("clean-lease", "a session of t%d is to begin, and that of its last lease has not ended", t.id)
-	case (e.Kind == core.ResetTab || e.Kind == core.RescueTab && e.Halt) && t.session == core.SessionEnding:
-		l.breach("clean-lease", "t%d is to be reset, and the session of its last lease has not ended", t.id)
+		l.breach("clean-lease", "a session of t%d is to begin, and that of its last lease has not ended",
+			t.id)
+	case (e.Kind == core.ResetTab || e.Kind == core.RescueTab && e.Halt) &&
+		t.session == core.SessionEnding:
+		l.breach("clean-lease", "t%d is to be reset, and the session of its last lease has not ended",
+			t.id)
 	}
 	if e.Kind == core.BeginSession {
 		t.ending = false // the end of its last lease is over
@@ -100,7 +103,8 @@ func (l *Ledger) closesSpoiled(event core.Event) {
 			l.breach("clean-lease", "a lease has left something in t%d, and it is not on its way out", t.id)
 		}
 		if t.wedged && t.id == event.Tab && t.closing == 0 {
-			l.breach("doubt", "no navigation finished in the last two leases on t%d, others did, and it is not on its way out", t.id)
+			l.breach("doubt", "no navigation finished in the last two leases on t%d, others did, and it "+
+				"is not on its way out", t.id)
 		}
 	}
 }
@@ -110,15 +114,19 @@ func (l *Ledger) closesSpoiled(event core.Event) {
 // does not begin.
 func (l *Ledger) closesFailed(event core.Event) {
 	if t := l.tab(l.unreset); t != nil && t.closing == 0 {
-		l.breach("reset-bounded", "the reset of t%d has failed, and t%d is not on its way out", t.id, t.id)
+		l.breach("reset-bounded", "the reset of t%d has failed, and t%d is not on its way out", t.id,
+			t.id)
 	}
 	if t := l.tab(event.Tab); t != nil && t.failures > 1 && t.closing == 0 {
-		l.breach("doubt", "a session of t%d has failed to end or to begin %d times, and t%d is not on its way out",
+		l.breach("doubt", "a session of t%d has failed to end or to begin %d times, and t%d is not on "+
+			"its way out",
 			t.id, t.failures, t.id)
 	}
 }
 
 // contextSpoiled says whether a lease has left something in a context.
 func (l *Ledger) contextSpoiled(id core.ContextID) bool {
-	return slices.ContainsFunc(l.contexts, func(c ledgerContext) bool { return c.id == id && c.spoiled })
+	return slices.ContainsFunc(l.contexts, func(c ledgerContext) bool {
+		return c.id == id && c.spoiled
+	})
 }

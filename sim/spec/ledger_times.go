@@ -83,7 +83,8 @@ func (l *Ledger) timesHeard(set *core.Settings, now core.Time, e core.Event) {
 	if t := l.tab(e.Tab); t != nil && (e.Operation == 0 || e.Operation == t.operation) {
 		l.tabTimes(set, now, t, e)
 	}
-	if c := l.context(e.Context); c != nil && e.Is(core.Silent, core.CloseContext) && l.serves(c.browser) {
+	if c := l.context(e.Context); c != nil && e.Is(core.Silent, core.CloseContext) &&
+		l.serves(c.browser) {
 		c.lost = c.climbed
 		c.climbed, c.began = true, now
 	}
@@ -140,7 +141,9 @@ func (l *Ledger) browserTimes(set *core.Settings, now core.Time, b *ledgerBrowse
 		l.launches.failures = 0
 	}
 	l.launches.fail(set, now, 1) // the first restart is at once
-	if !slices.ContainsFunc(l.browsers, func(o ledgerBrowser) bool { return o.id != b.id && l.serves(o.id) && !o.drains }) {
+	if !slices.ContainsFunc(l.browsers, func(o ledgerBrowser) bool {
+		return o.id != b.id && l.serves(o.id) && !o.drains
+	}) {
 		l.openings.on = false
 	}
 }
@@ -194,7 +197,8 @@ func (l *Ledger) timesAsked(set *core.Settings, now core.Time, event core.Event,
 // limit, of which the first probe has half.
 func (e *entry) pageAsked(set *core.Settings, now core.Time, event core.Event, f *core.Effect) {
 	was := e.clock.began
-	c := clock{since: now, began: now, limit: limitOf(set, f.Kind), of: core.ResetTab, late: core.ResetTab}
+	c := clock{since: now, began: now, limit: limitOf(set, f.Kind), of: core.ResetTab,
+		late: core.ResetTab}
 	switch again := event.Is(core.Done, core.RescueTab) && event.Tab == e.id; {
 	case f.Kind == core.RescueTab && f.Halt:
 	case f.Kind == core.RescueTab:
@@ -219,12 +223,14 @@ func (l *Ledger) givesUp(event core.Event, due bool, effects []core.Effect) {
 			continue
 		}
 		if !due || e.Tab != event.Tab || e.Context != event.Context || e.Browser != event.Browser {
-			l.breach("due-in-time", "operation kind %d of t%d, c%d or b%d is given up, and its time is not over", e.Of, e.Tab, e.Context, e.Browser)
+			l.breach("due-in-time", "operation kind %d of t%d, c%d or b%d is given up, and its time is "+
+				"not over", e.Of, e.Tab, e.Context, e.Browser)
 		}
 		due = false
 	}
 	if due {
-		l.breach("due-in-time", "the time of operation kind %d of t%d, c%d or b%d is over, and it is not given up",
+		l.breach("due-in-time", "the time of operation kind %d of t%d, c%d or b%d is over, and it is "+
+			"not given up",
 			event.Of, event.Tab, event.Context, event.Browser)
 	}
 }
@@ -237,7 +243,8 @@ func (l *Ledger) silent(e core.Event) bool {
 	if t := l.tab(e.Tab); t != nil {
 		c := &t.clock
 		waits := !c.overdue && (c.of == core.OpenTab || c.of == core.CloseTab)
-		return e.Of == c.of && !waits && !t.lost && !t.idle && t.holder == 0 && (t.closing == 0 || l.serves(t.browser))
+		return e.Of == c.of && !waits && !t.lost && !t.idle && t.holder == 0 &&
+			(t.closing == 0 || l.serves(t.browser))
 	}
 	if c := l.context(e.Context); c != nil {
 		return c.closing && !c.lost && l.serves(c.browser)
@@ -259,7 +266,8 @@ func (l *Ledger) silent(e core.Event) bool {
 
 // rests notes since when nobody holds a tab or waits for one.
 func (l *Ledger) rests(now core.Time) {
-	quiet := len(l.waiting) == 0 && !slices.ContainsFunc(l.tabs, func(t entry) bool { return t.holder != 0 })
+	quiet := len(l.waiting) == 0 &&
+		!slices.ContainsFunc(l.tabs, func(t entry) bool { return t.holder != 0 })
 	if quiet && !l.quiet {
 		l.quietSince = now
 	}

@@ -9,8 +9,8 @@ import (
 	"github.com/pagepool/pagepool/pool/core"
 )
 
-// named names the tabs of the ledger that a message counts: those for which of says so, or all where it
-// is nil. With the holder, where there is one, nobody has to look for him.
+// named names the tabs of the ledger that a message counts: those for which of says so, or all
+// where it is nil. With the holder, where there is one, nobody has to look for him.
 func (l *Ledger) named(of func(*entry) bool) string {
 	var names []string
 	for i := range l.tabs {

@@ -99,7 +99,9 @@ func (p *plan) grantOrProbe(i, tab int32) {
 // held says whether a request has to leave what it could have to an older one that may not be
 // passed by any more: MaxBypass.
 func (p *plan) held(i int32) bool {
-	return slices.ContainsFunc(p.order, func(o int32) bool { return p.Requests[o].Used && p.usedUp(o) }) &&
+	return slices.ContainsFunc(p.order, func(o int32) bool {
+		return p.Requests[o].Used && p.usedUp(o)
+	}) &&
 		slices.ContainsFunc(p.passes(i), p.usedUp)
 }
 
@@ -129,7 +131,8 @@ func (p *plan) passes(i int32) (passed []int32) {
 		by := false
 		switch {
 		case o.Pin != core.None: // its tab is coming, so it waits for the permit alone
-			by = permit && p.rootLeases(o.Affinity) < p.Settings.RootCap && !(o.Affinity == r.Affinity && r.Class == core.Urgent)
+			by = permit && p.rootLeases(o.Affinity) < p.Settings.RootCap &&
+				!(o.Affinity == r.Affinity && r.Class == core.Urgent)
 		case o.Affinity == r.Affinity || o.Class != core.Nested && p.room(o.Affinity) <= 0:
 		default:
 			by = permit || noRoom && p.demandOf(o.Affinity).tabs[o.Class] > 0
@@ -156,7 +159,9 @@ func (p *plan) permits(c core.Class) int {
 // unreserved is how many more root leases the reserve leaves to requests that are not urgent.
 func (p *plan) unreserved() int {
 	return p.Settings.MaxPages - p.Settings.ReservedPages - count(&p.Facts, core.Lost) -
-		tabsThat(&p.Facts, func(t *core.Tab) bool { return t.State == core.Leased && t.Class == core.Root })
+		tabsThat(&p.Facts, func(t *core.Tab) bool {
+			return t.State == core.Leased && t.Class == core.Root
+		})
 }
 
 // rootLeases is how many root leases an affinity holds; of 0: all.
@@ -174,15 +179,17 @@ func (p *plan) room(a core.Affinity) int {
 // coming is how many tabs of an affinity are idle, or on their way to be and promised to nobody.
 func (p *plan) coming(a core.Affinity) int {
 	return tabsThat(&p.Facts, func(t *core.Tab) bool {
-		return t.Affinity == a && !t.Overdue && !t.Doomed && t.Pinned == 0 && (t.State == core.Idle || t.State == core.Opening || asked(t))
+		return t.Affinity == a && !t.Overdue && !t.Doomed && t.Pinned == 0 &&
+			(t.State == core.Idle || t.State == core.Opening || asked(t))
 	})
 }
 
 // demand is what those that wait could have together, had the pool it: by class.
 type demand struct {
-	tabs     [core.Classes]int // beyond those that are coming for them
-	permits  [core.Classes]int // root leases, but for the root limit and the reserve
-	entitled int               // how many of the tabs are for nested requests at or above ReservedPriority
+	tabs    [core.Classes]int // beyond those that are coming for them
+	permits [core.Classes]int // root leases, but for the root limit and the reserve
+	// how many of the tabs are for nested requests at or above ReservedPriority
+	entitled int
 	own      [core.Classes]int // how many of the tabs no standby serves
 	forOwn   int               // how many of the entitled ones are among these
 }
@@ -257,7 +264,9 @@ func (p *plan) free() int { return max(0, int(p.Capacity)+1-alive(&p.Facts)) }
 
 // toCome is how many tabs are being opened for nobody, none of them overdue.
 func (p *plan) toCome() int {
-	return tabsThat(&p.Facts, func(t *core.Tab) bool { return t.State == core.Opening && !t.Overdue && (t.Affinity == 0 || t.Doomed) })
+	return tabsThat(&p.Facts, func(t *core.Tab) bool {
+		return t.State == core.Opening && !t.Overdue && (t.Affinity == 0 || t.Doomed)
+	})
 }
 
 // relief is how many tabs are on their way to those that wait: what opens, what closes, and the
@@ -274,11 +283,15 @@ func (p *plan) grow() bool {
 		return false
 	}
 	d, others := p.demand(), max(0, p.unreserved())
-	tabs := func(n [core.Classes]int) int { return n[core.Nested] + n[core.Urgent] + min(others, n[core.Root]) }
-	short := p.short(d.permits[core.Urgent]+min(others, d.permits[core.Root]), tabs(d.tabs), tabs(d.own))
+	tabs := func(n [core.Classes]int) int {
+		return n[core.Nested] + n[core.Urgent] + min(others, n[core.Root])
+	}
+	short := p.short(d.permits[core.Urgent]+min(others, d.permits[core.Root]), tabs(d.tabs),
+		tabs(d.own))
 	p.Capacity = int32(max(before, min(before+short, most)))
 	short -= int(p.Capacity) - before
-	urgent := p.short(d.permits[core.Urgent]+p.heldPermit(), d.tabs[core.Urgent]+d.entitled, d.own[core.Urgent]+d.forOwn)
+	urgent := p.short(d.permits[core.Urgent]+p.heldPermit(), d.tabs[core.Urgent]+d.entitled,
+		d.own[core.Urgent]+d.forOwn)
 	p.Capacity = int32(min(int(p.Capacity)+min(short, urgent), p.Settings.MaxPages))
 	return int(p.Capacity) > before
 }
@@ -301,7 +314,8 @@ func (p *plan) heldPermit() int {
 	for _, i := range p.order {
 		r := &p.Requests[i]
 		has := r.Used && (p.ownIdle(r.Affinity) != core.None || p.ownAlmostIdle(r) != core.None)
-		if !r.Used || r.Class != core.Urgent || p.rootLeases(r.Affinity) >= p.Settings.RootCap || !has && (r.Pin != core.None || p.room(r.Affinity) <= 0) {
+		if !r.Used || r.Class != core.Urgent || p.rootLeases(r.Affinity) >= p.Settings.RootCap ||
+			!has && (r.Pin != core.None || p.room(r.Affinity) <= 0) {
 			continue
 		}
 		for _, o := range p.passes(i) {
@@ -317,13 +331,15 @@ func (p *plan) heldPermit() int {
 // reassign hands the first that is short of a tab the idle one of another affinity, where that is
 // switched on and nothing is on its way: rule 7.
 func (p *plan) reassign() bool {
-	if !p.Settings.AllowReassign || p.standbyNeed() <= len(p.standbys)+p.toCome()+max(0, p.slots()-p.ownNeed()) {
+	if !p.Settings.AllowReassign ||
+		p.standbyNeed() <= len(p.standbys)+p.toCome()+max(0, p.slots()-p.ownNeed()) {
 		return false
 	}
 	var stopped [core.Classes]bool
 	for _, i := range p.order {
 		r := &p.Requests[i]
-		if !r.Used || r.Pin != core.None || p.own(r.Affinity) || stopped[r.Class] || p.permits(r.Class) <= 0 || p.demandOf(r.Affinity).tabs[r.Class] <= 0 {
+		if !r.Used || r.Pin != core.None || p.own(r.Affinity) || stopped[r.Class] ||
+			p.permits(r.Class) <= 0 || p.demandOf(r.Affinity).tabs[r.Class] <= 0 {
 			continue
 		}
 		if stopped[r.Class] = p.held(i); !stopped[r.Class] {
@@ -346,14 +362,18 @@ func (p *plan) reassignTo(i int32) bool {
 // their context and that no request of their own affinity can use.
 func (p *plan) foreign(i int32) int32 {
 	return p.coldest(func(t *core.Tab) bool {
-		return !p.own(t.Affinity) && !p.own(p.Requests[i].Affinity) && t.Affinity != p.Requests[i].Affinity && tabsIn(&p.Facts, t.Context) == 1 && p.spareIdle(t.Affinity) > 0
+		return !p.own(t.Affinity) && !p.own(p.Requests[i].Affinity) &&
+			t.Affinity != p.Requests[i].Affinity && tabsIn(&p.Facts, t.Context) == 1 &&
+			p.spareIdle(t.Affinity) > 0
 	})
 }
 
 // spareIdle is how many idle tabs of an affinity are left when each of its own requests that no
 // limit stops has one.
 func (p *plan) spareIdle(a core.Affinity) int {
-	idle := tabsThat(&p.Facts, func(t *core.Tab) bool { return t.State == core.Idle && t.Affinity == a })
+	idle := tabsThat(&p.Facts, func(t *core.Tab) bool {
+		return t.State == core.Idle && t.Affinity == a
+	})
 	roots := p.Settings.RootCap - p.rootLeases(a)
 	for _, i := range p.of[a] {
 		switch r := &p.Requests[i]; {

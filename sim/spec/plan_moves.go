@@ -17,7 +17,8 @@ func (p *plan) ownIdle(a core.Affinity) int32 {
 		if t.State != core.Idle || t.Affinity != a {
 			continue
 		}
-		if best == core.None || p.warmer(int32(i), best) || !p.warmer(best, int32(i)) && t.ID > p.Tabs[best].ID {
+		if best == core.None || p.warmer(int32(i), best) ||
+			!p.warmer(best, int32(i)) && t.ID > p.Tabs[best].ID {
 			best = int32(i)
 		}
 	}
@@ -40,7 +41,8 @@ func (p *plan) warmer(i, j int32) bool {
 // its page has not been heard of for longer than ProbeMaxAge.
 func (p *plan) stale(i int32) bool {
 	t := &p.Tabs[i]
-	return t.Frozen || p.Settings.ProbeBudget > 0 && t.Uses > 0 && p.Now-t.GoodAt > core.Time(p.Settings.ProbeMaxAge)
+	return t.Frozen || p.Settings.ProbeBudget > 0 && t.Uses > 0 &&
+		p.Now-t.GoodAt > core.Time(p.Settings.ProbeMaxAge)
 }
 
 func (p *plan) inPrimary(t *core.Tab) bool {
@@ -54,7 +56,8 @@ func (p *plan) ownAlmostIdle(r *core.Request) int32 {
 	for i := range p.Tabs {
 		t := &p.Tabs[i]
 		session := t.Part == core.PartBegin || t.Part == core.PartEnd && !p.Settings.Reset
-		if t.State == core.Resetting && t.Affinity == r.Affinity && session && !t.Overdue && !t.Suspect && !t.Retried && t.Pinned == 0 {
+		if t.State == core.Resetting && t.Affinity == r.Affinity && session && !t.Overdue && !t.Suspect &&
+			!t.Retried && t.Pinned == 0 {
 			if any = int32(i); p.step.After.Tabs[i].Pinned == r.ID {
 				break
 			}
@@ -75,7 +78,8 @@ func (p *plan) opensInside(i int32) bool {
 		if j == i {
 			break
 		}
-		if o.Used && o.Pin == core.None && p.permits(o.Class) > 0 && (o.Class == core.Nested || p.room(o.Affinity) > 0) {
+		if o.Used && o.Pin == core.None && p.permits(o.Class) > 0 &&
+			(o.Class == core.Nested || p.room(o.Affinity) > 0) {
 			supply--
 		}
 	}
@@ -85,7 +89,8 @@ func (p *plan) opensInside(i int32) bool {
 // fits says whether the primary of an affinity has a place, in the browser that takes new tabs.
 func (p *plan) fits(a core.Affinity) bool {
 	c := p.Affinities[a].Primary
-	return c != core.None && tabsIn(&p.Facts, c) < p.Settings.TabsPerContext && p.Contexts[c].Browser == serving(&p.Facts).ID
+	return c != core.None && tabsIn(&p.Facts, c) < p.Settings.TabsPerContext &&
+		p.Contexts[c].Browser == serving(&p.Facts).ID
 }
 
 // opens says whether tabs can be opened now.
@@ -187,8 +192,10 @@ func (p *plan) makeRoom() {
 			return
 		}
 	}
-	if len(p.standbys) == 0 && target(&p.Facts) > 0 && p.openings()+count(&p.Facts, core.Closing)+p.doomedLeases()+p.free() == 0 {
-		if victim := p.coldest(func(t *core.Tab) bool { return p.rootLeases(t.Affinity) == 0 }); victim != core.None {
+	if len(p.standbys) == 0 && target(&p.Facts) > 0 &&
+		p.openings()+count(&p.Facts, core.Closing)+p.doomedLeases()+p.free() == 0 {
+		if victim := p.coldest(func(t *core.Tab) bool { return p.rootLeases(t.Affinity) == 0 }); victim !=
+			core.None {
 			p.close(victim, core.Eviction)
 		}
 	}
@@ -197,7 +204,9 @@ func (p *plan) makeRoom() {
 // openings is how many tabs are being opened, but for those that an affinity waits for and that are
 // not overdue.
 func (p *plan) openings() int {
-	return p.toCome() + tabsThat(&p.Facts, func(t *core.Tab) bool { return t.State == core.Opening && t.Overdue })
+	return p.toCome() + tabsThat(&p.Facts, func(t *core.Tab) bool {
+		return t.State == core.Opening && t.Overdue
+	})
 }
 
 // doomedLeases is how many tabs are held that close when they are given back.
@@ -209,7 +218,9 @@ func (p *plan) close(i int32, reason core.Reason) {
 	t := &p.Tabs[i]
 	t.State, t.Overdue = core.Closing, false
 	p.standbys = slices.DeleteFunc(p.standbys, func(s int32) bool { return s == i })
-	others := slices.ContainsFunc(p.Tabs, func(o core.Tab) bool { return o.Context == t.Context && (bound(&o) || o.State == core.Opening) })
+	others := slices.ContainsFunc(p.Tabs, func(o core.Tab) bool {
+		return o.Context == t.Context && (bound(&o) || o.State == core.Opening)
+	})
 	if !others && p.step.After.Affinities[t.Affinity].Primary != t.Context {
 		p.leavesPrimary(t) // whether it is kept is another claim's
 	}
@@ -222,7 +233,8 @@ func (p *plan) close(i int32, reason core.Reason) {
 func (p *plan) coldest(may func(*core.Tab) bool) int32 {
 	victim := core.None
 	for i := range p.Tabs {
-		if t := &p.Tabs[i]; t.State == core.Idle && may(t) && (victim == core.None || p.colder(int32(i), victim)) {
+		if t := &p.Tabs[i]; t.State == core.Idle && may(t) &&
+			(victim == core.None || p.colder(int32(i), victim)) {
 			victim = int32(i)
 		}
 	}
@@ -253,7 +265,8 @@ func (p *plan) longestOverdue() int32 {
 		if !t.Overdue || !asked(t) {
 			continue
 		}
-		if first == core.None || t.Since < p.Tabs[first].Since || t.Since == p.Tabs[first].Since && t.ID < p.Tabs[first].ID {
+		if first == core.None || t.Since < p.Tabs[first].Since ||
+			t.Since == p.Tabs[first].Since && t.ID < p.Tabs[first].ID {
 			first = int32(i)
 		}
 	}
@@ -287,7 +300,8 @@ func (p *plan) awake() int32 {
 // refill opens standbys: until there are as many as the target says, or as are needed.
 func (p *plan) refill() {
 	for p.opens() && p.free() > 0 {
-		if len(p.standbys)+p.openings() >= target(&p.Facts) && len(p.standbys)+p.toCome() >= p.standbyNeed() {
+		if len(p.standbys)+p.openings() >= target(&p.Facts) &&
+			len(p.standbys)+p.toCome() >= p.standbyNeed() {
 			return
 		}
 		p.open(core.Tab{Context: core.None}, 0)
@@ -298,18 +312,22 @@ func (p *plan) refill() {
 // else can serve. Another affinity's tab can, where that is switched on; it says whether one did.
 func (p *plan) refuse() bool {
 	first := core.None // of those that another affinity's tab can serve, in the waiting order
-	if len(p.order) == 0 || tabsThat(&p.Facts, func(t *core.Tab) bool { return t.State == core.Opening && !t.Overdue }) > 0 {
+	if len(p.order) == 0 || tabsThat(&p.Facts, func(t *core.Tab) bool {
+		return t.State == core.Opening && !t.Overdue
+	}) > 0 {
 		return false
 	}
 	for i := range p.Requests {
 		r := &p.Requests[i]
-		if !r.Used || !satThrough(&p.Facts, r.Rounds) || !p.admitted(r) || hasBound(&p.Facts, r.Affinity) {
+		if !r.Used || !satThrough(&p.Facts, r.Rounds) || !p.admitted(r) ||
+			hasBound(&p.Facts, r.Affinity) {
 			continue
 		}
 		switch {
 		case !p.Settings.AllowReassign || p.foreign(int32(i)) == core.None:
 			p.answer(int32(i))
-			p.moves = append(p.moves, move{kind: core.Refuse, reason: core.BrowserUnavailable, request: r.ID})
+			p.moves = append(p.moves, move{kind: core.Refuse, reason: core.BrowserUnavailable,
+				request: r.ID})
 		case p.held(int32(i)):
 		case first == core.None || p.precedes(r, &p.Requests[first]) < 0:
 			first = int32(i)
@@ -320,6 +338,7 @@ func (p *plan) refuse() bool {
 
 // admitted says whether no limit stops a request.
 func (p *plan) admitted(r *core.Request) bool {
-	return r.Class == core.Nested || p.permits(r.Class) > 0 && p.rootLeases(r.Affinity) < p.Settings.RootCap &&
-		(p.ownIdle(r.Affinity) != core.None || owned(&p.Facts, r.Affinity) < p.Settings.AffinityTabs)
+	return r.Class == core.Nested ||
+		p.permits(r.Class) > 0 && p.rootLeases(r.Affinity) < p.Settings.RootCap &&
+			(p.ownIdle(r.Affinity) != core.None || owned(&p.Facts, r.Affinity) < p.Settings.AffinityTabs)
 }

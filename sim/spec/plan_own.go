@@ -23,7 +23,9 @@ func (p *plan) standbyNeed() int {
 
 // slots is how many slots are free, or will be by a close that is not overdue.
 func (p *plan) slots() int {
-	return p.free() + tabsThat(&p.Facts, func(t *core.Tab) bool { return t.State == core.Closing && !t.Overdue })
+	return p.free() + tabsThat(&p.Facts, func(t *core.Tab) bool {
+		return t.State == core.Closing && !t.Overdue
+	})
 }
 
 // opensFor says whether a tab can be opened for a request alone: in a context that is made for its
@@ -85,5 +87,6 @@ func (p *plan) youngestStandby() int32 {
 
 // wasOwn says whether the contexts of an affinity that the step has forgotten were made for it.
 func (t *Transition) wasOwn(a core.Affinity) bool {
-	return t.affinityBefore(a).Own || t.Event.Kind == core.Requested && t.Event.Affinity == a && t.Event.Own
+	return t.affinityBefore(a).Own ||
+		t.Event.Kind == core.Requested && t.Event.Affinity == a && t.Event.Own
 }

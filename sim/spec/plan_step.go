@@ -85,7 +85,8 @@ func (p *plan) begin(t *Transition) {
 	tabs, contexts, affinities, requests := p.Tabs, p.Contexts, p.Affinities, p.Requests
 	p.Facts = t.After.Facts // the rest is only read
 	p.Tabs, p.Contexts = append(tabs[:0], p.Tabs...), append(contexts[:0], p.Contexts...)
-	p.Affinities, p.Requests = append(affinities[:0], p.Affinities...), append(requests[:0], p.Requests...)
+	p.Affinities, p.Requests = append(affinities[:0], p.Affinities...),
+		append(requests[:0], p.Requests...)
 	p.Capacity, p.Contraction = t.Before.Capacity, t.Before.Contraction
 	if p.Contraction != 0 && tabAt(&p.Facts, p.Contraction) == core.None {
 		p.Capacity, p.Contraction = p.Capacity-1, 0 // what a contraction takes goes with its tab
@@ -156,7 +157,9 @@ func (t *Transition) makesRoom(e *core.Effect) bool {
 	case e.Kind != core.CloseTab:
 	case e.Reason == core.Eviction, e.Reason == core.Contraction, e.Reason == core.Drain:
 		return true
-	case e.Reason == core.Wedge && (t.Event.Tab != e.Tab || t.Event.Is(core.Overdue, core.ProbeTab) || t.Event.Is(core.Overdue, core.ResetTab)):
+	case e.Reason == core.Wedge &&
+		(t.Event.Tab != e.Tab || t.Event.Is(core.Overdue, core.ProbeTab) ||
+			t.Event.Is(core.Overdue, core.ResetTab)):
 		i := tabAt(&t.Before.Facts, e.Tab)
 		return i != core.None && asked(&t.Before.Tabs[i])
 	}
@@ -184,7 +187,9 @@ func (p *plan) ungrant(tab, was *core.Tab, how core.How) {
 // backToPrimary makes the context of a tab its affinity's primary again, if it was before the step
 // and no lost tab in it has ended that.
 func (p *plan) backToPrimary(tab *core.Tab) {
-	lost := slices.ContainsFunc(p.Tabs, func(o core.Tab) bool { return o.State == core.Lost && o.Context == tab.Context })
+	lost := slices.ContainsFunc(p.Tabs, func(o core.Tab) bool {
+		return o.State == core.Lost && o.Context == tab.Context
+	})
 	if tab.Affinity != 0 && !lost && p.step.affinityBefore(tab.Affinity).Primary == tab.Context {
 		p.Affinities[tab.Affinity].Primary = tab.Context
 	}
@@ -195,7 +200,8 @@ func (p *plan) backToPrimary(tab *core.Tab) {
 func (p *plan) listWaiting() {
 	before := p.step.Before.Requests
 	for i := range p.step.Effects {
-		if e := &p.step.Effects[i]; e.Kind == core.Grant || e.Kind == core.Refuse && (e.Reason == core.BrowserUnavailable || e.Reason == core.QueueFull) {
+		if e := &p.step.Effects[i]; e.Kind == core.Grant ||
+			e.Kind == core.Refuse && (e.Reason == core.BrowserUnavailable || e.Reason == core.QueueFull) {
 			slot, r := p.answered(e)
 			p.Requests[slot] = r
 		}
@@ -210,13 +216,16 @@ func (p *plan) listWaiting() {
 		if int(i) < len(before) && before[i].ID == r.ID {
 			r.Bypassed = before[i].Bypassed
 			if pin := before[i].Pin; pin != core.None {
-				if was, is := &p.step.Before.Tabs[pin], &p.Tabs[pin]; is.ID == was.ID && is.State == was.State && is.Number == was.Number && !is.Overdue && !is.Doomed {
+				if was, is := &p.step.Before.Tabs[pin], &p.Tabs[pin]; is.ID == was.ID &&
+					is.State == was.State && is.Number == was.Number && !is.Overdue && !is.Doomed {
 					p.promise(i, pin)
 				}
 			}
 		}
 	}
-	slices.SortFunc(p.order, func(i, j int32) int { return p.precedes(&p.Requests[i], &p.Requests[j]) })
+	slices.SortFunc(p.order, func(i, j int32) int {
+		return p.precedes(&p.Requests[i], &p.Requests[j])
+	})
 }
 
 // listAll lists those that wait, and their affinities, in no order.
@@ -249,8 +258,9 @@ func (p *plan) answered(e *core.Effect) (slot int32, r core.Request) {
 		slot = before.FreeRequests[n-1]
 	}
 	return slot, core.Request{
-		ID: e.Request, Order: ^uint64(0), Arrived: p.Now, Affinity: event.Affinity, Priority: event.Priority,
-		Class: event.Class, Rounds: p.Rounds, Used: true,
+		ID: e.Request, Order: ^uint64(0), Arrived: p.Now, Affinity: event.Affinity,
+		Priority: event.Priority,
+		Class:    event.Class, Rounds: p.Rounds, Used: true,
 	}
 }
 
@@ -341,7 +351,8 @@ func otherwise(expected, found any) error {
 
 // waits is how a request waits, in words.
 func (p *plan) waits(tabs []core.Tab, r *core.Request) string {
-	as := [core.Classes]string{core.Root: "ordinary", core.Nested: "nested", core.Urgent: "urgent"}[r.Class]
+	as := [core.Classes]string{core.Root: "ordinary", core.Nested: "nested",
+		core.Urgent: "urgent"}[r.Class]
 	promise := "no tab"
 	if tab := idOf(tabs, r.Pin); tab != 0 {
 		promise = fmt.Sprintf("t%d", tab)
@@ -367,7 +378,9 @@ func (t *Transition) moveOf(e *core.Effect) move {
 		if e.Affinity == 0 {
 			return move{kind: e.Kind, tab: e.Tab}
 		}
-		if !slices.ContainsFunc(t.Before.Contexts, func(c core.Context) bool { return c.State != 0 && c.ID == e.Context }) {
+		if !slices.ContainsFunc(t.Before.Contexts, func(c core.Context) bool {
+			return c.State != 0 && c.ID == e.Context
+		}) {
 			return move{kind: e.Kind, tab: e.Tab, own: e.Affinity}
 		}
 		return move{kind: e.Kind, tab: e.Tab, context: e.Context}

@@ -18,15 +18,16 @@ import (
 type reads uint64
 
 const (
-	owners  reads = 1 << (iota + core.EffectKinds) // a tab came, went or moved, or a primary changed
-	waiters                                        // a request came or went, or something of it changed
-	placing                                        // it did something for those that wait: see places
-	opening                                        // an opening was answered
-	index                                          // every step: the core's index, which is no part of a state
-	naming                                         // it names an affinity
-	pausing                                        // it pauses the opening of tabs
-	always                                         // every step: what time it is, for one
-	itself  reads = 1 << 63                        // the state alone
+	owners reads = 1 << (iota + core.EffectKinds) // a tab came, went or moved, or a primary changed
+	// a request came or went, or something of it changed
+	waiters
+	placing                 // it did something for those that wait: see places
+	opening                 // an opening was answered
+	index                   // every step: the core's index, which is no part of a state
+	naming                  // it names an affinity
+	pausing                 // it pauses the opening of tabs
+	always                  // every step: what time it is, for one
+	itself  reads = 1 << 63 // the state alone
 )
 
 // did are effects of these kinds.
@@ -45,7 +46,8 @@ func (t *Transition) Has() (step reads) {
 	switch {
 	case len(t.Ledger.breaches) > 0:
 		return ^reads(0)
-	case e.Tab == 0 && e.Request == 0, t.Before.Phase != core.PhaseServing, t.After.Phase != core.PhaseServing:
+	case e.Tab == 0 && e.Request == 0, t.Before.Phase != core.PhaseServing,
+		t.After.Phase != core.PhaseServing:
 		return ^itself
 	}
 	for i := range t.Effects {
@@ -109,7 +111,8 @@ func (t *Transition) movesTabs() bool {
 
 // changesRequests says whether anything of those that wait changed.
 func (t *Transition) changesRequests() bool {
-	return !slices.Equal(t.Before.Requests, t.After.Requests) || !slices.Equal(t.Before.Calls, t.After.Calls)
+	return !slices.Equal(t.Before.Requests, t.After.Requests) ||
+		!slices.Equal(t.Before.Calls, t.After.Calls)
 }
 
 // places says whether a step did anything for those that wait, or changed what that depends on but

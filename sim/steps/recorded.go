@@ -12,10 +12,10 @@ type Act struct {
 	Text string
 }
 
-// Recorded turns the record of a whole run on a real browser into one that the core goes through alone,
-// as through a dump, with no simulated browser behind it: a real one may do what that never does. What
-// the lines say of pages and browsers is returned beside it. ok is false where the trace has lines that
-// only a simulated browser can follow.
+// Recorded turns the record of a whole run on a real browser into one that the core goes through
+// alone, as through a dump, with no simulated browser behind it: a real one may do what that never
+// does. What the lines say of pages and browsers is returned beside it. ok is false where the trace
+// has lines that only a simulated browser can follow.
 func Recorded(t *trace.Trace) (alone *trace.Trace, acts []Act, ok bool) {
 	settings, err := t.Settings.Resolve()
 	if t.Snapshot != nil || t.Auto || err != nil {

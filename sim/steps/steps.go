@@ -29,12 +29,15 @@ type Step struct {
 	Waits   []Wait   `json:"waits,omitempty"` // who waits for what and why, in the order of service
 	Due     []string `json:"due,omitempty"`   // the next deadlines
 
-	Browsers   []string `json:"browsers,omitempty"`   // each by name, with its tabs
-	Affinities []string `json:"affinities,omitempty"` // the warm ones and those with an orphan, each by its key
-	Gone       []string `json:"gone,omitempty"`       // what the step before had and this one has not, as it was
+	Browsers []string `json:"browsers,omitempty"` // each by name, with its tabs
+	// the warm ones and those with an orphan, each by its key
+	Affinities []string `json:"affinities,omitempty"`
+	// what the step before had and this one has not, as it was
+	Gone []string `json:"gone,omitempty"`
 
 	Choices []Choice `json:"choices,omitempty"`
-	Strays  string   `json:"strays,omitempty"` // how it deviates from the default policy; empty: it does not
+	// how it deviates from the default policy; empty: it does not
+	Strays string `json:"strays,omitempty"`
 
 	Capacity int `json:"capacity"`
 	Alive    int `json:"alive"`
@@ -72,9 +75,10 @@ type Choice struct {
 
 // Recorder records the steps from First to Last. Give its Step each step of a run.
 type Recorder struct {
-	First, Last int  // numbers of steps; Last 0: to the end
-	Choices     bool // note what else could have happened, which takes a copy of the world for each of it
-	Untimed     bool // there is no clock in the run, so the order of things is the schedule's choice
+	First, Last int // numbers of steps; Last 0: to the end
+	// note what else could have happened, which takes a copy of the world for each of it
+	Choices bool
+	Untimed bool // there is no clock in the run, so the order of things is the schedule's choice
 
 	Told []Act // what the record says of pages and browsers, where no world knows it
 
@@ -118,7 +122,8 @@ func (r *Recorder) Step(w *sim.World, event core.Event, effects []core.Effect, n
 	step.Slots, step.Callers = r.cells(w, names)
 	for _, wait := range why.Of(s) {
 		step.Waits = append(step.Waits, Wait{
-			wait.Text(s, names), fmt.Sprintf("r%d", wait.Request), names.Key(wait.Affinity), string(wait.For),
+			wait.Text(s, names), fmt.Sprintf("r%d", wait.Request), names.Key(wait.Affinity),
+			string(wait.For),
 			inTheWay(s, wait), wait.Bypassed,
 		})
 	}
@@ -151,7 +156,8 @@ func (r *Recorder) look(w *sim.World) {
 	if !r.Choices || next < r.First || r.Last > 0 && next > r.Last {
 		return
 	}
-	all := sim.Scenario{Faults: 1, Menu: sim.AllFaults, Observe: func(_ *sim.World, e core.Event, _ []core.Effect) { r.last = e }}
+	all := sim.Scenario{Faults: 1, Menu: sim.AllFaults,
+		Observe: func(_ *sim.World, e core.Event, _ []core.Effect) { r.last = e }}
 	r.before, _ = all.WorldFrom(w) // the error is of the number of faults
 }
 
@@ -268,7 +274,9 @@ func short(t core.TabView) string {
 const mostDue = 8
 
 func due(s *core.State, names trace.Names) []string {
-	all := slices.DeleteFunc(s.Deadlines(nil), func(d core.Deadline) bool { return d.At >= core.Never })
+	all := slices.DeleteFunc(s.Deadlines(nil), func(d core.Deadline) bool {
+		return d.At >= core.Never
+	})
 	slices.SortStableFunc(all, func(a, b core.Deadline) int { return int(min(1, max(-1, a.At-b.At))) })
 	var list []string
 	for _, d := range all[:min(len(all), mostDue)] {

@@ -91,7 +91,8 @@ func (s *Step) Print(w io.Writer) {
 	for _, e := range s.Effects {
 		fmt.Fprintf(w, "  -> %s\n", e)
 	}
-	fmt.Fprintf(w, "  capacity %d, alive %d, waiting %d, orphans %d\n", s.Capacity, s.Alive, s.Waiting, s.Orphans)
+	fmt.Fprintf(w, "  capacity %d, alive %d, waiting %d, orphans %d\n", s.Capacity, s.Alive, s.Waiting,
+		s.Orphans)
 	for _, c := range s.Slots {
 		fmt.Fprintf(w, "  slot %d: %s%s\n", c.Lane+1, c.Long, changed(c))
 	}

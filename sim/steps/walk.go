@@ -30,8 +30,9 @@ table [N]     the last N steps as a table, 12 where N is not said (t)
 quit          (q)
 `
 
-// Run reads commands until quit or the end, and answers each on out. With stop, the first command that
-// cannot be followed ends it with an error, as a script wants; a person is told, and asked again.
+// Run reads commands until quit or the end, and answers each on out. With stop, the first command
+// that cannot be followed ends it with an error, as a script wants; a person is told, and asked
+// again.
 func (w *Walk) Run(in io.Reader, out io.Writer, stop bool) error {
 	if len(w.Steps) == 0 {
 		return fmt.Errorf("there is no step to walk through")
@@ -93,7 +94,8 @@ func (w *Walk) do(words []string, out io.Writer) (quit bool, err error) {
 	case "quit", "q":
 		return true, nil
 	default:
-		return false, fmt.Errorf("unknown command %q; the commands are\n%s", verb, strings.TrimSpace(Commands))
+		return false, fmt.Errorf("unknown command %q; the commands are\n%s", verb,
+			strings.TrimSpace(Commands))
 	}
 	return false, nil
 }

@@ -93,14 +93,17 @@ func (t *Timeline) addWait(c *callerNow, id core.RequestID, end core.Time, name 
 		name string
 		long core.Time
 	}{
-		{"admission", c.waits.Admission}, {"tab", c.waits.Tab}, {"startup", c.waits.Startup}, {"probe", c.waits.Probe},
+		{"admission", c.waits.Admission}, {"tab", c.waits.Tab}, {"startup", c.waits.Startup},
+		{"probe", c.waits.Probe},
 	} {
 		if until := min(at+part.long, end); until > at {
-			t.add(Slice{Begin: at, End: until, Name: part.name, Request: id, Track: Callers, Lane: c.lane, Level: 1})
+			t.add(Slice{Begin: at, End: until, Name: part.name, Request: id, Track: Callers, Lane: c.lane,
+				Level: 1})
 			at = until
 		}
 	}
-	t.add(Slice{Begin: c.arrived, End: end, Name: name, Key: c.key, Request: id, Track: Callers, Lane: c.lane})
+	t.add(Slice{Begin: c.arrived, End: end, Name: name, Key: c.key, Request: id, Track: Callers,
+		Lane: c.lane})
 }
 
 func (t *Timeline) endLease(id core.RequestID, at core.Time) {
@@ -117,7 +120,8 @@ func (t *Timeline) endCaller(c *callerNow, id core.RequestID, at core.Time, why 
 	case !c.granted:
 		t.addWait(c, id, at, why)
 	case at > c.at:
-		t.add(Slice{Begin: c.at, End: at, Name: "leased", Key: c.key, Tab: c.tab, Request: id, Track: Callers, Lane: c.lane})
+		t.add(Slice{Begin: c.at, End: at, Name: "leased", Key: c.key, Tab: c.tab, Request: id,
+			Track: Callers, Lane: c.lane})
 	}
 	t.lanes[c.lane] = false
 	delete(t.callers, id)

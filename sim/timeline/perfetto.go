@@ -79,7 +79,8 @@ func (t *Timeline) WriteTraceEvents(w io.Writer, title string) error {
 		}
 	}
 	for _, i := range t.Instants {
-		out.event(traceEvent{Name: i.Kind + ": " + i.Text, Phase: "i", At: micros(i.At), PID: poolProcess, Scope: "g", Cat: i.Kind})
+		out.event(traceEvent{Name: i.Kind + ": " + i.Text, Phase: "i", At: micros(i.At), PID: poolProcess,
+			Scope: "g", Cat: i.Kind})
 	}
 	t.writeLives(out)
 	fmt.Fprint(out.w, "]}\n")
@@ -177,7 +178,8 @@ func (t *Timeline) writeSlice(out *eventWriter, s *Slice, granted map[core.Reque
 	if s.Reason != core.ReasonNone {
 		args["reason"] = s.Reason.String()
 	}
-	out.event(traceEvent{Name: s.Label(), Phase: "X", At: micros(s.Begin), Long: &long, PID: pid, TID: tid,
+	out.event(traceEvent{Name: s.Label(), Phase: "X", At: micros(s.Begin), Long: &long, PID: pid,
+		TID: tid,
 		Cat: s.Name, Args: args})
 	if s.Track != Slots || s.Level > 0 || s.Request == 0 {
 		return
@@ -186,15 +188,16 @@ func (t *Timeline) writeSlice(out *eventWriter, s *Slice, granted map[core.Reque
 	if !ok || wait.End != s.Begin {
 		return
 	}
-	arrow := traceEvent{Name: "grant", Cat: "grant", ID: fmt.Sprintf("r%d", s.Request), PID: callersProcess,
+	arrow := traceEvent{Name: "grant", Cat: "grant", ID: fmt.Sprintf("r%d", s.Request),
+		PID: callersProcess,
 		TID: int(wait.Lane) + 1, Phase: "s", At: micros(wait.Begin)}
 	out.event(arrow)
 	arrow.Phase, arrow.Bind, arrow.PID, arrow.TID, arrow.At = "f", "e", pid, tid, micros(s.Begin)
 	out.event(arrow)
 }
 
-// writeLives writes affinities and their leases as asynchronous slices, each with an id of its own, as
-// they overlap.
+// writeLives writes affinities and their leases as asynchronous slices, each with an id of its own,
+// as they overlap.
 func (t *Timeline) writeLives(out *eventWriter) {
 	ids := map[string]int{}
 	for i := range t.Lives {
@@ -206,7 +209,8 @@ func (t *Timeline) writeLives(out *eventWriter) {
 			ID: fmt.Sprintf("k%d.%d", ids[l.Key], i)}
 		if l.Request != 0 {
 			e.Cat = "lease"
-			e.Args = map[string]any{"request": fmt.Sprintf("r%d", l.Request), "tab": fmt.Sprintf("t%d", l.Tab)}
+			e.Args = map[string]any{"request": fmt.Sprintf("r%d", l.Request),
+				"tab": fmt.Sprintf("t%d", l.Tab)}
 		}
 		out.event(e)
 		e.Phase, e.At, e.Args = "e", micros(l.End), nil

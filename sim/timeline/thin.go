@@ -68,8 +68,8 @@ type laneOf struct {
 	lane  int32
 }
 
-// merge makes one slice of neighbours that are short, lane by lane. Slices of a lane are in the order
-// of their ends.
+// merge makes one slice of neighbours that are short, lane by lane. Slices of a lane are in the
+// order of their ends.
 func (t *Timeline) merge() {
 	last := map[laneOf]int{}
 	kept := t.Slices[:0]
@@ -82,12 +82,14 @@ func (t *Timeline) merge() {
 			kept = append(kept, s)
 			continue
 		}
-		if i, ok := last[at]; ok && s.Begin-kept[i].End < t.resolution && s.End-kept[i].Begin < mergedSpan*t.resolution {
+		if i, ok := last[at]; ok && s.Begin-kept[i].End < t.resolution &&
+			s.End-kept[i].Begin < mergedSpan*t.resolution {
 			kept[i].End = s.End
 			kept[i].Merged += max(1, s.Merged)
 			continue
 		}
-		run := Slice{Begin: s.Begin, End: s.End, Name: "short", Lane: s.Lane, Track: s.Track, Merged: max(1, s.Merged)}
+		run := Slice{Begin: s.Begin, End: s.End, Name: "short", Lane: s.Lane, Track: s.Track,
+			Merged: max(1, s.Merged)}
 		last[at] = len(kept)
 		kept = append(kept, run)
 	}
@@ -112,8 +114,9 @@ func (t *Timeline) thinned(list []Sample) []Sample {
 func (t *Timeline) Thinned() string {
 	text := ""
 	if t.resolution > 0 {
-		text = fmt.Sprintf("thinned: operations and parts of waits under %v are left out, and runs of states under %v are "+
-			"one slice each; counters show the highest value of %v", t.resolution.Duration(), t.resolution.Duration(),
+		text = fmt.Sprintf("thinned: operations and parts of waits under %v are left out, and runs of "+
+			"states under %v are one slice each; counters show the highest value of %v",
+			t.resolution.Duration(), t.resolution.Duration(),
 			t.resolution.Duration())
 	}
 	if t.unshown > 0 {
@@ -123,5 +126,6 @@ func (t *Timeline) Thinned() string {
 }
 
 func byBegin(a, b Slice) int {
-	return cmp.Or(cmp.Compare(a.Begin, b.Begin), cmp.Compare(b.End, a.End), cmp.Compare(a.Level, b.Level))
+	return cmp.Or(cmp.Compare(a.Begin, b.Begin), cmp.Compare(b.End, a.End),
+		cmp.Compare(a.Level, b.Level))
 }

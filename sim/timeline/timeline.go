@@ -14,8 +14,8 @@ import (
 	"github.com/pagepool/pagepool/pool/trace"
 )
 
-// MostSlices is how many slices a timeline keeps where nothing else is said. A viewer opens a file of
-// so many at once.
+// MostSlices is how many slices a timeline keeps where nothing else is said. A viewer opens a file
+// of so many at once.
 const MostSlices = 150_000
 
 // Track is a group of lanes.
@@ -29,8 +29,8 @@ const (
 	Tracks // how many there are
 )
 
-// Slice is a stretch of time in a lane. Slices of a lane and level do not overlap; one of level 1 lies
-// within one of level 0.
+// Slice is a stretch of time in a lane. Slices of a lane and level do not overlap; one of level 1
+// lies within one of level 0.
 type Slice struct {
 	Begin, End core.Time
 	Name       string // the state, the operation, or the part of the wait
@@ -93,7 +93,8 @@ type Timeline struct {
 }
 
 // Step takes in one step: the state and the names are those after it.
-func (t *Timeline) Step(at core.Time, event string, effects []core.Effect, s *core.State, names trace.Names) {
+func (t *Timeline) Step(at core.Time, event string, effects []core.Effect, s *core.State,
+	names trace.Names) {
 	first := !t.started
 	if first {
 		t.start(at)
@@ -166,7 +167,8 @@ type slotNow struct {
 	of        core.OperationID
 }
 
-func (t *Timeline) stepSlots(at core.Time, effects []core.Effect, s *core.State, names trace.Names) {
+func (t *Timeline) stepSlots(at core.Time, effects []core.Effect, s *core.State,
+	names trace.Names) {
 	for len(t.slots) < len(s.Tabs) {
 		t.slots = append(t.slots, slotNow{})
 	}
@@ -208,7 +210,8 @@ func (t *Timeline) beginSlot(now *slotNow, tab *core.Tab, at core.Time, names tr
 
 // stepOperation looks what is outstanding on a tab. An operation ends with its answer, or when
 // another takes its place.
-func (t *Timeline) stepOperation(lane int32, now *slotNow, tab *core.Tab, effects []core.Effect, at core.Time) {
+func (t *Timeline) stepOperation(lane int32, now *slotNow, tab *core.Tab, effects []core.Effect,
+	at core.Time) {
 	if now.operation != "" && tab.AskedAt == core.Never {
 		t.endOperation(lane, now, at)
 	}
@@ -222,7 +225,8 @@ func (t *Timeline) stepOperation(lane int32, now *slotNow, tab *core.Tab, effect
 
 // verb is the word for an operation in a trace.
 func verb(e *core.Effect) string {
-	word, _, _ := strings.Cut(string(trace.AppendEffect(nil, core.Effect{Kind: e.Kind, Tab: e.Tab}, noNames{})), " ")
+	word, _, _ := strings.Cut(string(
+		trace.AppendEffect(nil, core.Effect{Kind: e.Kind, Tab: e.Tab}, noNames{})), " ")
 	return word
 }
 

@@ -61,8 +61,8 @@ type span struct {
 	name       string
 }
 
-// check says of a file whether a viewer shows all of it: slices of a lane nest, asynchronous slices and
-// arrows have both ends, arrows are bound to slices, lanes have names.
+// check says of a file whether a viewer shows all of it: slices of a lane nest, asynchronous slices
+// and arrows have both ends, arrows are bound to slices, lanes have names.
 func check(t *testing.T, text []byte) file {
 	t.Helper()
 	decoder := json.NewDecoder(bytes.NewReader(text))
@@ -124,7 +124,9 @@ func check(t *testing.T, text []byte) file {
 	for _, e := range f.TraceEvents {
 		if e.Ph == "s" || e.Ph == "f" {
 			at := nanoseconds(t, e.Ts)
-			if !slices.ContainsFunc(spans[lane{*e.Pid, *e.Tid}], func(s span) bool { return s.begin <= at && at <= s.end }) {
+			if !slices.ContainsFunc(spans[lane{*e.Pid, *e.Tid}], func(s span) bool {
+				return s.begin <= at && at <= s.end
+			}) {
 				t.Errorf("the arrow %s %s at %d is bound to no slice", e.Ph, e.ID, at)
 			}
 		}
@@ -201,7 +203,8 @@ func TestTraceTimelinesOfAllFilesAreWellFormed(t *testing.T) {
 			line := replayed(t, read(t, path))
 			f := check(t, text(t, line))
 			if line.Steps == 0 || len(f.TraceEvents) < len(line.Slices) || line.Thinned() != "" {
-				t.Errorf("%d steps, %d slices, %d events, %q", line.Steps, len(line.Slices), len(f.TraceEvents), line.Thinned())
+				t.Errorf("%d steps, %d slices, %d events, %q", line.Steps, len(line.Slices), len(f.TraceEvents),
+					line.Thinned())
 			}
 		})
 		return nil
@@ -250,11 +253,14 @@ func TestTraceTheTimelineOfALongRunIsThinned(t *testing.T) {
 	}
 	line.Finish()
 	f := check(t, text(t, line))
-	if n := len(line.Slices); n < line.Most/20 || n > line.Most || line.Thinned() == "" || f.OtherData["thinned"] != line.Thinned() {
+	if n := len(line.Slices); n < line.Most/20 || n > line.Most || line.Thinned() == "" ||
+		f.OtherData["thinned"] != line.Thinned() {
 		t.Errorf("%d slices of %d, %q", n, line.Most, line.Thinned())
 	}
-	if line.End < core.Time(3600e9) || line.Slices[len(line.Slices)-1].End < line.End-core.Time(600e9) {
-		t.Errorf("it ends at %v, and the last slice at %v", line.End.Duration(), line.Slices[len(line.Slices)-1].End.Duration())
+	if line.End < core.Time(3600e9) ||
+		line.Slices[len(line.Slices)-1].End < line.End-core.Time(600e9) {
+		t.Errorf("it ends at %v, and the last slice at %v", line.End.Duration(),
+			line.Slices[len(line.Slices)-1].End.Duration())
 	}
 }
 
@@ -272,7 +278,8 @@ func TestTraceATimelineOfADumpBeginsInTheMidst(t *testing.T) {
 			for a := range s.State.Affinities[1:] {
 				snapshot.Keys = append(snapshot.Keys, s.Names.Key(core.Affinity(a+1)))
 			}
-			w = trace.NewWriter(&dump, &trace.Trace{Settings: s.State.Settings, Snapshot: snapshot}, s.Names.Key)
+			w = trace.NewWriter(&dump, &trace.Trace{Settings: s.State.Settings, Snapshot: snapshot},
+				s.Names.Key)
 		case n > 40:
 			w.Step(s.At, string(trace.AppendEvent(nil, s.Event, s.Names)))
 		}
@@ -287,6 +294,7 @@ func TestTraceATimelineOfADumpBeginsInTheMidst(t *testing.T) {
 	line := replayed(t, tr)
 	check(t, text(t, line))
 	if line.Slices[0].Begin >= line.Begin {
-		t.Errorf("the first slice begins at %v, and the dump at %v", line.Slices[0].Begin.Duration(), line.Begin.Duration())
+		t.Errorf("the first slice begins at %v, and the dump at %v", line.Slices[0].Begin.Duration(),
+			line.Begin.Duration())
 	}
 }

@@ -125,9 +125,11 @@ func (x *Callers) visit(c sim.Chance) sim.Program {
 		p.add(sim.Instruction{Verb: sim.Recycle, Lasting: c.Between(a.Patience)})
 	}
 	if c.Happens(a.Sweeps) {
-		p.add(sim.Instruction{Verb: sim.Sweep, Lasting: c.Between(sim.Latency{Longest: 4 * a.Render.Longest})})
+		p.add(sim.Instruction{Verb: sim.Sweep,
+			Lasting: c.Between(sim.Latency{Longest: 4 * a.Render.Longest})})
 	}
-	get := sim.Instruction{Verb: sim.Get, Affinity: key, Lasting: c.Between(a.Patience), Own: x.own(key)}
+	get := sim.Instruction{Verb: sim.Get, Affinity: key, Lasting: c.Between(a.Patience),
+		Own: x.own(key)}
 	if c.Happens(a.Priorities) {
 		get.Priority = 1 + int32(c.Choose(3))
 	}
@@ -140,14 +142,16 @@ func (x *Callers) visit(c sim.Chance) sim.Program {
 		p.add(sim.Instruction{Verb: sim.AbandonLate})
 	}
 	if c.Happens(a.DisposeHeld) {
-		p.add(sim.Instruction{Verb: sim.Dispose, Affinity: key, NoWait: true, Retain: c.Happens(a.Retains)})
+		p.add(sim.Instruction{Verb: sim.Dispose, Affinity: key, NoWait: true,
+			Retain: c.Happens(a.Retains)})
 	}
 	if c.Happens(a.Nested) {
 		inner := key
 		if c.Happens(a.NestedForeign) {
 			inner = x.affinity(c)
 		}
-		p.add(sim.Instruction{Verb: sim.Get, Affinity: inner, Class: core.Nested, Lasting: c.Between(a.Patience), Own: x.own(inner)})
+		p.add(sim.Instruction{Verb: sim.Get, Affinity: inner, Class: core.Nested,
+			Lasting: c.Between(a.Patience), Own: x.own(inner)})
 		p.add(sim.Instruction{Verb: sim.Hold, Lasting: c.Between(a.Render)})
 		x.end(c, &p)
 		if p.program[p.length-1].Verb == sim.Sit {
@@ -156,9 +160,11 @@ func (x *Callers) visit(c sim.Chance) sim.Program {
 	}
 	x.end(c, &p)
 	if c.Happens(a.DisposeNoWait) {
-		p.add(sim.Instruction{Verb: sim.Dispose, Affinity: key, NoWait: true, Retain: c.Happens(a.Retains)})
+		p.add(sim.Instruction{Verb: sim.Dispose, Affinity: key, NoWait: true,
+			Retain: c.Happens(a.Retains)})
 	} else if c.Happens(a.DisposeWait) {
-		p.add(sim.Instruction{Verb: sim.Dispose, Affinity: key, Lasting: c.Between(a.Patience), Retain: c.Happens(a.Retains)})
+		p.add(sim.Instruction{Verb: sim.Dispose, Affinity: key, Lasting: c.Between(a.Patience),
+			Retain: c.Happens(a.Retains)})
 	}
 	return p.program
 }

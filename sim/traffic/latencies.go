@@ -16,7 +16,8 @@ import (
 
 // latencyKinds are the operations whose latency is measured.
 var latencyKinds = [...]fakebrowser.OperationKind{
-	fakebrowser.Launch, fakebrowser.CloseBrowser, fakebrowser.Open, fakebrowser.Close, fakebrowser.CloseContext,
+	fakebrowser.Launch, fakebrowser.CloseBrowser, fakebrowser.Open, fakebrowser.Close,
+	fakebrowser.CloseContext,
 	fakebrowser.Probe, fakebrowser.Rescue, fakebrowser.Reset, fakebrowser.Ping,
 }
 
@@ -45,9 +46,12 @@ func readLatencies(text string) (sim.Latencies, error) {
 		if len(fields) == 0 || fields[0] == "#" {
 			continue
 		}
-		k := slices.IndexFunc(latencyKinds[:], func(k fakebrowser.OperationKind) bool { return k.String() == fields[0] })
+		k := slices.IndexFunc(latencyKinds[:], func(k fakebrowser.OperationKind) bool {
+			return k.String() == fields[0]
+		})
 		if k < 0 || len(fields) != sim.LatencySteps+3 {
-			return nil, fmt.Errorf("line %d: want a kind of operation, a count and %d durations", i+1, sim.LatencySteps+1)
+			return nil, fmt.Errorf("line %d: want a kind of operation, a count and %d durations", i+1,
+				sim.LatencySteps+1)
 		}
 		count, err := strconv.Atoi(fields[1])
 		if err != nil {
@@ -84,7 +88,8 @@ func (s *Samples) Text(comments ...string) []byte {
 	for _, c := range comments {
 		fmt.Fprintf(&b, "# %s\n", c)
 	}
-	fmt.Fprintf(&b, "# Each line: what was asked, how often it worked, and how long that took: the shortest, the longest, and %d\n"+
+	fmt.Fprintf(&b, "# Each line: what was asked, how often it worked, and how long that took: the "+
+		"shortest, the longest, and %d\n"+
 		"# quantiles between.\n", sim.LatencySteps-1)
 	for k, took := range s {
 		if len(took) == 0 {
@@ -93,7 +98,8 @@ func (s *Samples) Text(comments ...string) []byte {
 		took = slices.Sorted(slices.Values(took))
 		fmt.Fprintf(&b, "%v %d", latencyKinds[k], len(took))
 		for n := range sim.LatencySteps + 1 {
-			fmt.Fprintf(&b, " %v", took[(len(took)-1)*n/sim.LatencySteps].Duration().Round(10*time.Microsecond))
+			fmt.Fprintf(&b, " %v", took[(len(took)-1)*n/
+				sim.LatencySteps].Duration().Round(10*time.Microsecond))
 		}
 		b.WriteByte('\n')
 	}

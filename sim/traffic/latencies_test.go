@@ -19,10 +19,12 @@ func TestLatenciesAreReadAsTheyWereWritten(t *testing.T) {
 	if _, err := readLatencies(text); err != nil {
 		t.Errorf("%v in %s", err, text)
 	}
-	if !strings.HasPrefix(text, "# Measured in a test.\n") || !strings.Contains(text, "\nopen 4 1s 1s") {
+	if !strings.HasPrefix(text, "# Measured in a test.\n") ||
+		!strings.Contains(text, "\nopen 4 1s 1s") {
 		t.Errorf("got %s", text)
 	}
-	for _, bad := range []string{"fly 9 1s", "open many" + strings.Repeat(" 1s", 17), "open 9 2s" + strings.Repeat(" 1s", 16), "open 9 x" + strings.Repeat(" 1s", 16)} {
+	for _, bad := range []string{"fly 9 1s", "open many" + strings.Repeat(" 1s", 17),
+		"open 9 2s" + strings.Repeat(" 1s", 16), "open 9 x" + strings.Repeat(" 1s", 16)} {
 		if _, err := readLatencies(bad); err == nil || !strings.Contains(err.Error(), "line 1: want") {
 			t.Errorf("%s: %v", bad, err)
 		}

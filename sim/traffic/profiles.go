@@ -77,7 +77,8 @@ var staging = Profile{
 		Render:   between(300*sim.Milliseconds, 1500*sim.Milliseconds),
 		Patience: between(30*sim.Seconds, 60*sim.Seconds), Limit: 30 * sim.Seconds,
 		Nested: 1000, NestedForeign: 2000, Priorities: 500, Discards: 20,
-		DisposeNoWait: 30, DisposeWait: 20, DisposeHeld: 5, Warms: 2, Twice: 10, Late: 10, Limits: 50, Sweeps: 5, Retains: 3000,
+		DisposeNoWait: 30, DisposeWait: 20, DisposeHeld: 5, Warms: 2, Twice: 10, Late: 10, Limits: 50,
+		Sweeps: 5, Retains: 3000,
 	},
 }
 
@@ -89,14 +90,16 @@ var burst = Profile{
 	Conditions: with(sim.Faults{
 		OpenFails: 50, OpenLeaves: 20, OpenSlow: 200, OpenHangs: 5, CloseFails: 100, CloseSlow: 300,
 		CloseHangs: 10, Twice: 20, Wedges: 5, Loops: 5000, SilentWedges: 3000, Crashes: 10, ProbeSlow: 50,
-		RescueFails: 1000, DeathsPerThousandHours: 500, CrashesPerThousandHours: 1000, SilencesPerThousandHours: 100,
+		RescueFails: 1000, DeathsPerThousandHours: 500, CrashesPerThousandHours: 1000,
+		SilencesPerThousandHours: 100,
 	}),
 	Arrivals: Arrivals{
 		Gap: 160 * sim.Milliseconds, Affinities: 12, Skew: 1, Active: 60,
 		Render:   between(200*sim.Milliseconds, 2*sim.Seconds),
 		Patience: between(1*sim.Seconds, 20*sim.Seconds), Limit: 20 * sim.Seconds,
 		Nested: 500, NestedForeign: 3000, Priorities: 2000, Discards: 50,
-		DisposeNoWait: 50, DisposeWait: 50, DisposeHeld: 20, Warms: 20, Twice: 20, Late: 20, Limits: 100, Sweeps: 30, Retains: 4000, Recycles: 2,
+		DisposeNoWait: 50, DisposeWait: 50, DisposeHeld: 20, Warms: 20, Twice: 20, Late: 20, Limits: 100,
+		Sweeps: 30, Retains: 4000, Recycles: 2,
 	},
 }
 
@@ -107,7 +110,8 @@ var nested = Profile{
 	Settings: core.Settings{MaxPages: 4, AffinityTabs: 2, RootCap: 2},
 	Conditions: with(sim.Faults{
 		OpenFails: 30, OpenSlow: 200, OpenHangs: 3, CloseFails: 50, CloseSlow: 300, CloseHangs: 10,
-		Twice: 10, Wedges: 3, Loops: 5000, SilentWedges: 3000, Crashes: 5, ProbeSlow: 50, RescueFails: 1000,
+		Twice: 10, Wedges: 3, Loops: 5000, SilentWedges: 3000, Crashes: 5, ProbeSlow: 50,
+		RescueFails:            1000,
 		DeathsPerThousandHours: 300, CrashesPerThousandHours: 500, SilencesPerThousandHours: 100,
 	}),
 	Arrivals: Arrivals{
@@ -115,7 +119,8 @@ var nested = Profile{
 		Render:   between(300*sim.Milliseconds, 1500*sim.Milliseconds),
 		Patience: between(20*sim.Seconds, 60*sim.Seconds), Limit: 20 * sim.Seconds,
 		Nested: 8000, NestedForeign: 4000, Priorities: 1000, Discards: 50,
-		DisposeNoWait: 50, DisposeWait: 50, DisposeHeld: 50, Warms: 10, Twice: 20, Late: 20, Limits: 100, Sweeps: 30, Retains: 4000, Recycles: 2,
+		DisposeNoWait: 50, DisposeWait: 50, DisposeHeld: 50, Warms: 10, Twice: 20, Late: 20, Limits: 100,
+		Sweeps: 30, Retains: 4000, Recycles: 2,
 	},
 }
 
@@ -135,7 +140,8 @@ var hostile = Profile{
 		Render:   between(20*sim.Milliseconds, 1500*sim.Milliseconds),
 		Patience: between(100*sim.Milliseconds, 20*sim.Seconds), Limit: 3 * sim.Seconds,
 		Nested: 2500, NestedForeign: 5000, Priorities: 3000, Discards: 300,
-		DisposeNoWait: 300, DisposeWait: 300, DisposeHeld: 300, Warms: 200, Twice: 200, Late: 300, Limits: 300, Sweeps: 300, Retains: 5000, Recycles: 20,
+		DisposeNoWait: 300, DisposeWait: 300, DisposeHeld: 300, Warms: 200, Twice: 200, Late: 300,
+		Limits: 300, Sweeps: 300, Retains: 5000, Recycles: 20,
 	},
 }
 
@@ -173,14 +179,17 @@ func (p *Profile) Check(s core.Settings) error {
 		}
 	}
 	above := func(name string, value time.Duration, bound core.Time, what string) {
-		want(name, value, value < 0 || core.Time(value) > bound, "more than %v, which "+what+" takes", bound.Duration())
+		want(name, value, value < 0 ||
+			core.Time(value) > bound, "more than %v, which "+what+" takes", bound.Duration())
 	}
 	within := func(name string, value time.Duration) {
-		want(name, value, value <= longestHang, "at most %v, since a run waits that long for what hangs", longestHang)
+		want(name, value, value <= longestHang, "at most %v, since a run waits that long for what hangs",
+			longestHang)
 	}
 	above("LaunchTimeout", s.LaunchTimeout, c.Launch.Longest, "a slow launch")
 	above("OpenTimeout", s.OpenTimeout, c.Open.Longest, "a slow opening")
-	above("MaxAge", s.MaxAge, core.Time(s.MaxPages+1)*(c.Close.Longest+c.Open.Longest), "opening every tab anew")
+	above("MaxAge", s.MaxAge, core.Time(s.MaxPages+1)*(c.Close.Longest+c.Open.Longest),
+		"opening every tab anew")
 	within("LaunchTimeout", s.LaunchTimeout)
 	within("OpenTimeout", s.OpenTimeout)
 	within("CloseTimeout", s.CloseTimeout)
@@ -247,7 +256,8 @@ func drawChecks(d *Profile, pick func(int) int) {
 	c := &d.Conditions
 	c.Checks = true
 	c.Faults.HangsDrawing = []int{0, 5, 50}[pick(3)]
-	c.Faults.CheckFails, c.Faults.CheckSlow, c.Faults.CheckHangs = 100*pick(3), 200*pick(3), 100*pick(2)
+	c.Faults.CheckFails, c.Faults.CheckSlow, c.Faults.CheckHangs = 100*pick(3), 200*pick(3),
+		100*pick(2)
 	d.Settings.BrowserDoubt = []int{core.Off, 2, 3, 5}[pick(4)]
 	d.Settings.CheckEvery = []time.Duration{core.Off, 5 * time.Second, time.Minute}[pick(3)]
 }
@@ -277,7 +287,8 @@ func (p *Profile) drawSettings(pick func(int) int) core.Settings {
 	s.DrainTimeout = half(full.DrainTimeout)
 	s.LaunchTimeout = half(full.LaunchTimeout)
 	s.IdleContraction = half(full.IdleContraction)
-	for _, d := range []*time.Duration{&s.MaxLease, &s.RescueTimeout, &s.ProbeBudget, &s.StallTimeout, &s.PriorityAging} {
+	for _, d := range []*time.Duration{&s.MaxLease, &s.RescueTimeout, &s.ProbeBudget, &s.StallTimeout,
+		&s.PriorityAging} {
 		if pick(8) == 0 {
 			*d = core.Off
 		}

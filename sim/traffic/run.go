@@ -96,11 +96,14 @@ func Run(o Options) (*Report, error) {
 		unanswered = w.Core().Waiting(core.Root) + w.Core().Waiting(core.Nested)
 	}
 	return &Report{
-		Profile: o.Profile.Name, Seed: o.Seed, Settings: w.Core().Settings, Faults: drawn.Conditions.Faults,
-		SimulatedSeconds: simulated, Events: w.Steps(), Grants: count.waits.Grants(), CapacityMax: w.CapacityMax(),
+		Profile: o.Profile.Name, Seed: o.Seed, Settings: w.Core().Settings,
+		Faults:           drawn.Conditions.Faults,
+		SimulatedSeconds: simulated, Events: w.Steps(), Grants: count.waits.Grants(),
+		CapacityMax:   w.CapacityMax(),
 		WorstRecovery: w.WorstRecovery().Duration().Seconds(),
 		WaitP50:       count.waits.Percentile(50), WaitP99: count.waits.Percentile(99),
-		Reached: *w.Reached(), Outlines: count.outlines, HistoryHash: w.HistoryHash(), Violation: w.Violation(),
+		Reached: *w.Reached(), Outlines: count.outlines, HistoryHash: w.HistoryHash(),
+		Violation:  w.Violation(),
 		Unanswered: unanswered, Stopped: patience.Ended,
 	}, nil
 }

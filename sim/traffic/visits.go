@@ -48,7 +48,8 @@ const (
 )
 
 func (m Mishap) String() string {
-	return [...]string{BrowserDies: "the browser dies", PageCrashes: "a page crashes", BrowserFallsSilent: "the browser falls silent"}[m]
+	return [...]string{BrowserDies: "the browser dies", PageCrashes: "a page crashes",
+		BrowserFallsSilent: "the browser falls silent"}[m]
 }
 
 // NextMishap draws when a mishap comes, which is so many times as frequent as the profile has it,

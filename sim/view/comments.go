@@ -26,7 +26,8 @@ func commentsOf(data []byte) (comments []string, labels map[string]string) {
 		text := strings.TrimSpace(string(line))
 		text = sealed.ReplaceAllString(text, "")
 		said, isComment := strings.CutPrefix(text, "#")
-		if said = strings.TrimSpace(said); !isComment && text != "" && !strings.HasPrefix(text, "pagepool-trace ") {
+		if said = strings.TrimSpace(said); !isComment && text != "" &&
+			!strings.HasPrefix(text, "pagepool-trace ") {
 			break
 		}
 		if m := labelled.FindStringSubmatch(said); m != nil {

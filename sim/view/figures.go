@@ -62,7 +62,8 @@ func (f *outcomes) step(w *sim.World, effects []core.Effect) {
 	})
 	s.EachTab(func(t core.TabView) {
 		if t.State == core.Leased {
-			f.held = append(f.held, fmt.Sprintf("t%d by r%d for %v", t.ID, t.Holder, why.Round((s.Now-t.Since).Duration())))
+			f.held = append(f.held, fmt.Sprintf("t%d by r%d for %v", t.ID, t.Holder,
+				why.Round((s.Now-t.Since).Duration())))
 		}
 	})
 	f.unanswered = s.Waiting(core.Root) + s.Waiting(core.Nested)

@@ -178,6 +178,7 @@ func (c *columns) overview() *Overview {
 
 // Says tells how to read it.
 func (o *Overview) Says() string {
-	return fmt.Sprintf("thinned: a column is %v, and its colours are the shares of the states in it; bars show the most requests "+
-		"that waited; the marks below are faults, higher where there are more", o.Column.Duration())
+	return fmt.Sprintf("thinned: a column is %v, and its colours are the shares of the states in "+
+		"it; bars show the most requests that waited; the marks below are faults, higher where there "+
+		"are more", o.Column.Duration())
 }

@@ -9,9 +9,9 @@ import (
 // Perfetto is the origin of the viewer that knows the format of timelines.
 const Perfetto = "https://ui.perfetto.dev"
 
-// Handler serves a page at / and its timeline, in the trace-event format, at /timeline.json. The page
-// hands the timeline over by the viewer's postMessage protocol: it opens the viewer, says PING until
-// that says PONG, and sends it the bytes.
+// Handler serves a page at / and its timeline, in the trace-event format, at /timeline.json. The
+// page hands the timeline over by the viewer's postMessage protocol: it opens the viewer, says PING
+// until that says PONG, and sends it the bytes.
 func Handler(p *Page, traceEvents []byte) (http.Handler, error) {
 	var html bytes.Buffer
 	if err := p.Write(&html); err != nil {

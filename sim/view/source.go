@@ -42,7 +42,8 @@ type End struct {
 // real one did it, the core goes through alone. goOn ends a play early by false; nil never does.
 func OfTrace(title string, tr *trace.Trace, goOn func() bool) (*Source, error) {
 	s := &Source{Title: title, Untimed: tr.Untimed}
-	if report, err := replay.RunWhile(tr, nil, goOn); err != nil && (report == nil || len(report.Failed) == 0) {
+	if report, err := replay.RunWhile(tr, nil, goOn); err != nil &&
+		(report == nil || len(report.Failed) == 0) {
 		alone, acts, ok := steps.Recorded(tr)
 		if !ok {
 			return nil, err
@@ -53,7 +54,9 @@ func OfTrace(title string, tr *trace.Trace, goOn func() bool) (*Source, error) {
 		tr, s.Acts = alone, acts
 	}
 	s.Play = func(step Observer) (*End, error) {
-		report, err := replay.RunWhile(tr, func(t replay.Step) { step(t.World, t.Event, t.Effects, t.Names) }, goOn)
+		report, err := replay.RunWhile(tr, func(t replay.Step) {
+			step(t.World, t.Event, t.Effects, t.Names)
+		}, goOn)
 		if err != nil && (report == nil || len(report.Failed) == 0) {
 			return nil, err
 		}
@@ -69,7 +72,9 @@ func OfRun(title string, o traffic.Options) *Source {
 		names.Handle(fmt.Sprintf("a%d", i+1))
 	}
 	return &Source{Title: title, Play: func(step Observer) (*End, error) {
-		o.Observe = func(w *sim.World, event core.Event, effects []core.Effect) { step(w, event, effects, names) }
+		o.Observe = func(w *sim.World, event core.Event, effects []core.Effect) {
+			step(w, event, effects, names)
+		}
 		report, err := traffic.Run(o)
 		if err != nil {
 			return nil, err
@@ -133,7 +138,8 @@ func failure(f replay.FailedExpectation) string {
 // Steps plays the run into a recorder: most steps from first on, or the last ones, where first is
 // 0.
 func (s *Source) Steps(total, first, most int) (*steps.Recorder, *End, error) {
-	r := &steps.Recorder{First: first, Last: first + most - 1, Choices: true, Untimed: s.Untimed, Told: s.Acts}
+	r := &steps.Recorder{First: first, Last: first + most - 1, Choices: true, Untimed: s.Untimed,
+		Told: s.Acts}
 	if first == 0 {
 		r.First, r.Last = max(1, total-most+1), total
 	}
@@ -150,7 +156,9 @@ func (s *Source) Count() (n int, err error) {
 // Figures plays the run, and counts what its callers got.
 func (s *Source) Figures() ([]Figure, error) {
 	counted := new(outcomes)
-	_, err := s.Play(func(w *sim.World, _ core.Event, effects []core.Effect, _ trace.Names) { counted.step(w, effects) })
+	_, err := s.Play(func(w *sim.World, _ core.Event, effects []core.Effect, _ trace.Names) {
+		counted.step(w, effects)
+	})
 	return counted.list(), err
 }
 
@@ -288,8 +296,10 @@ func (s *Source) show(v *survey, first int) (*Run, error) {
 		return nil, err
 	}
 	run := &Run{
-		Name: s.Title, Comments: s.Comments, Labels: s.Labels, Settings: v.end.Settings.Diff(), Capacity: settings.MaxPages,
-		Total: v.total, Begin: v.columns.begin, End: v.columns.last, Untimed: s.Untimed, Figures: v.figures,
+		Name: s.Title, Comments: s.Comments, Labels: s.Labels, Settings: v.end.Settings.Diff(),
+		Capacity: settings.MaxPages,
+		Total:    v.total, Begin: v.columns.begin, End: v.columns.last, Untimed: s.Untimed,
+		Figures:  v.figures,
 		NoReturn: s.NoReturn,
 	}
 	run.serve(r.Steps)

@@ -22,8 +22,9 @@ type Page struct {
 	// Viewer is the origin of the viewer that the page hands its timeline to; empty: there is no
 	// server behind the page, and it says how to open the timeline instead.
 	Viewer string `json:"viewer,omitempty"`
-	Open   string `json:"open"`            // the command that writes the timeline
-	Again  string `json:"again,omitempty"` // the command that writes this page, to be given another -first
+	Open   string `json:"open"` // the command that writes the timeline
+	// the command that writes this page, to be given another -first
+	Again string `json:"again,omitempty"`
 	// Differs is the first step in which two runs differ; 0: they are the same, or there is one.
 	Differs int `json:"differs,omitempty"`
 }
@@ -41,13 +42,14 @@ type Run struct {
 	Broken   string            `json:"broken,omitempty"`
 	Says     string            `json:"says,omitempty"` // the claim in words
 	Failed   []string          `json:"failed,omitempty"`
-	NoReturn int               `json:"noReturn,omitempty"` // the step after which nothing avoids the end; 0: not known
-	Figures  []Figure          `json:"figures,omitempty"`
-	Begin    core.Time         `json:"begin"`
-	End      core.Time         `json:"end"`
-	Overview *Overview         `json:"overview,omitempty"` // of the whole run, where Steps are a part of it
-	Thinned  string            `json:"thinned,omitempty"`
-	Untimed  bool              `json:"untimed,omitempty"`
+	// the step after which nothing avoids the end; 0: not known
+	NoReturn int       `json:"noReturn,omitempty"`
+	Figures  []Figure  `json:"figures,omitempty"`
+	Begin    core.Time `json:"begin"`
+	End      core.Time `json:"end"`
+	Overview *Overview `json:"overview,omitempty"` // of the whole run, where Steps are a part of it
+	Thinned  string    `json:"thinned,omitempty"`
+	Untimed  bool      `json:"untimed,omitempty"`
 }
 
 // Step is a step whose choices are numbers: eight times the place of the label in Menu, and one for

@@ -14,13 +14,15 @@ import (
 	"time"
 )
 
-// liar is a server that renders nothing: it makes up the answers of one that works, but for what a test changes.
+// liar is a server that renders nothing: it makes up the answers of one that works, but for what a
+// test changes.
 type liar struct {
 	html, pdf, screenshot, loop func(asked *http.Request) (status int, body string)
 }
 
 func (l liar) ServeHTTP(w http.ResponseWriter, asked *http.Request) {
-	answer := map[string]func(*http.Request) (int, string){"/html": l.html, "/pdf": l.pdf, "/screenshot": l.screenshot}[asked.URL.Path]
+	answer := map[string]func(*http.Request) (int, string){"/html": l.html, "/pdf": l.pdf,
+		"/screenshot": l.screenshot}[asked.URL.Path]
 	switch {
 	case asked.URL.Path == "/ready":
 		return
@@ -42,7 +44,8 @@ func always(status int, body string) func(*http.Request) (int, string) {
 // rendered is what the table's script would have made.
 func rendered(asked *http.Request) (int, string) {
 	page := httptest.NewRequest(http.MethodGet, asked.URL.Query().Get("url"), nil).URL.Query()
-	return http.StatusOK, fmt.Sprintf(`<html><h1>Request %s of %s</h1><table id="done"><tbody><tr><td>row 1</td></html>`,
+	return http.StatusOK, fmt.Sprintf(
+		`<html><h1>Request %s of %s</h1><table id="done"><tbody><tr><td>row 1</td></html>`,
 		page.Get("mark"), asked.Header.Get("X-Tenant"))
 }
 
@@ -73,7 +76,8 @@ func asked(t *testing.T, server liar) (*round, string) {
 	t.Helper()
 	s := httptest.NewServer(server)
 	defer s.Close()
-	o := orders{server: s.URL, site: "127.0.0.1:0", tenants: 3, callers: 2, wedge: 5, seed: 1, lasts: 50 * time.Millisecond}
+	o := orders{server: s.URL, site: "127.0.0.1:0", tenants: 3, callers: 2, wedge: 5, seed: 1,
+		lasts: 50 * time.Millisecond}
 	rounds, err := run(context.Background(), o)
 	if err != nil {
 		t.Fatal(err)
@@ -85,10 +89,12 @@ func asked(t *testing.T, server liar) (*round, string) {
 
 func TestLoadFindsNothingWrongWithAServerThatAnswersWell(t *testing.T) {
 	r, said := asked(t, honest(t))
-	if len(r.good) == 0 || len(r.wedging) != 1 || r.wedging["504 Gateway Timeout"] == 0 || len(r.failed) != 0 {
+	if len(r.good) == 0 || len(r.wedging) != 1 || r.wedging["504 Gateway Timeout"] == 0 ||
+		len(r.failed) != 0 {
 		t.Errorf("%d good, wedging %v, failed %v", len(r.good), r.wedging, r.failed)
 	}
-	for _, line := range []string{"good requests that failed  0", "504 Gateway Timeout", "not counted up: pagepool_rescues_total"} {
+	for _, line := range []string{"good requests that failed  0", "504 Gateway Timeout",
+		"not counted up: pagepool_rescues_total"} {
 		if !strings.Contains(said, line) {
 			t.Errorf("the report lacks %q:\n%s", line, said)
 		}
@@ -104,15 +110,26 @@ func TestLoadFindsWhatIsWrongWithAnAnswer(t *testing.T) {
 		change func(*liar)
 		says   string
 	}{
-		"a page without script":        {func(l *liar) { l.html = always(200, table+"</html>") }, "html: the page is not whole"},
-		"a page of another tenant":     {func(l *liar) { l.html = foreign }, "html: the page is not whole"},
-		"a PDF that was cut off":       {func(l *liar) { l.pdf = always(200, "%PDF-1.7"+strings.Repeat("\n", 50_000)) }, "pdf: the PDF is not whole"},
-		"a picture of the heading":     {func(l *liar) { l.screenshot = always(200, picture(t, 600, color.White)) }, "screenshot: the screenshot is not whole"},
-		"an empty PDF":                 {func(l *liar) { l.pdf = always(200, "%PDF-1.7 %%EOF") }, "pdf: the PDF is not whole"},
-		"a blank screenshot":           {func(l *liar) { l.screenshot = always(200, picture(t, 2000)) }, "screenshot: the screenshot is blank"},
-		"a screenshot that is none":    {func(l *liar) { l.screenshot = always(200, "PNG") }, "screenshot: the screenshot is not whole"},
-		"a full queue":                 {func(l *liar) { l.pdf = always(503, "too many") }, "pdf: 503 Service Unavailable: too many"},
-		"a looping page that is ready": {func(l *liar) { l.loop = always(200, "<html></html>") }, "a page that loops for ever was answered 200 OK"},
+		"a page without script": {func(l *liar) { l.html = always(200, table+"</html>") },
+			"html: the page is not whole"},
+		"a page of another tenant": {func(l *liar) { l.html = foreign },
+			"html: the page is not whole"},
+		"a PDF that was cut off": {func(l *liar) {
+			l.pdf = always(200, "%PDF-1.7"+strings.Repeat("\n", 50_000))
+		}, "pdf: the PDF is not whole"},
+		"a picture of the heading": {func(l *liar) {
+			l.screenshot = always(200, picture(t, 600, color.White))
+		}, "screenshot: the screenshot is not whole"},
+		"an empty PDF": {func(l *liar) { l.pdf = always(200, "%PDF-1.7 %%EOF") },
+			"pdf: the PDF is not whole"},
+		"a blank screenshot": {func(l *liar) { l.screenshot = always(200, picture(t, 2000)) },
+			"screenshot: the screenshot is blank"},
+		"a screenshot that is none": {func(l *liar) { l.screenshot = always(200, "PNG") },
+			"screenshot: the screenshot is not whole"},
+		"a full queue": {func(l *liar) { l.pdf = always(503, "too many") },
+			"pdf: 503 Service Unavailable: too many"},
+		"a looping page that is ready": {func(l *liar) { l.loop = always(200, "<html></html>") },
+			"a page that loops for ever was answered 200 OK"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := honest(t)
@@ -129,31 +146,36 @@ func TestLoadFindsWhatIsWrongWithAnAnswer(t *testing.T) {
 	}
 }
 
-// Two servers behind a balancer, which is one of them here: the metrics are added up, and affinities counted.
+// Two servers behind a balancer, which is one of them here: the metrics are added up, and
+// affinities counted.
 func TestLoadAddsUpTheServersBehindABalancer(t *testing.T) {
 	one, two := httptest.NewServer(honest(t)), httptest.NewServer(honest(t))
 	defer one.Close()
 	defer two.Close()
 	balancer := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, asked *http.Request) {
-		w.Header().Set("X-Served-By", map[bool]string{true: "s1", false: "s2"}[asked.Header.Get("X-Tenant") == "tenant-1"])
+		w.Header().Set("X-Served-By", map[bool]string{true: "s1",
+			false: "s2"}[asked.Header.Get("X-Tenant") == "tenant-1"])
 		if asked.URL.Path == "/pdf" {
 			w.Header().Set("X-Served-By", "s2")
 		}
 		honest(t).ServeHTTP(w, asked)
 	}))
 	defer balancer.Close()
-	o := orders{server: balancer.URL, behind: []string{one.URL, two.URL}, site: "127.0.0.1:0", tenants: 2, callers: 2, seed: 1, lasts: 100 * time.Millisecond}
+	o := orders{server: balancer.URL, behind: []string{one.URL, two.URL}, site: "127.0.0.1:0",
+		tenants: 2, callers: 2, seed: 1, lasts: 100 * time.Millisecond}
 	rounds, err := run(context.Background(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := rounds[0]
-	if n := r.after["pagepool_rescues_total"]; n != 2 || len(r.served["s1"]) != 1 || len(r.served["s2"]) != 2 || r.served.shared() != 1 {
+	if n := r.after["pagepool_rescues_total"]; n != 2 || len(r.served["s1"]) != 1 ||
+		len(r.served["s2"]) != 2 || r.served.shared() != 1 {
 		t.Errorf("rescues %v, served %v", n, r.served)
 	}
 	var said bytes.Buffer
 	report(&said, o, rounds)
-	for _, line := range []string{"affinities, requests of s1", "affinities of more than one server  1"} {
+	for _, line := range []string{"affinities, requests of s1",
+		"affinities of more than one server  1"} {
 		if !strings.Contains(said.String(), line) {
 			t.Errorf("the report lacks %q:\n%s", line, said.String())
 		}
@@ -188,7 +210,8 @@ func TestLoadDrawsTheSameRequestsFromASeed(t *testing.T) {
 
 func TestLoadNamesEveryFlagThatBreaksItsRule(t *testing.T) {
 	_, err := run(context.Background(), orders{wedge: -1, wait: "h1"})
-	for _, flag := range []string{"-tenants is 0", "-callers is 0", "-wedge is -1", "-for is 0s", "-wait is \"h1\""} {
+	for _, flag := range []string{"-tenants is 0", "-callers is 0", "-wedge is -1", "-for is 0s",
+		"-wait is \"h1\""} {
 		if err == nil || !strings.Contains(err.Error(), flag) {
 			t.Errorf("%v says nothing of %s", err, flag)
 		}

@@ -22,8 +22,10 @@ func serve(address string) (*http.Server, error) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/table", page(table))
 	mux.HandleFunc("/rows", rows)
-	mux.HandleFunc("/loop", page("<!DOCTYPE html><title>loop</title><script>function spin() { for (;;) {} }\nfunction begin() { spin() }\nbegin()</script>"))
-	site := &http.Server{Addr: listener.Addr().String(), Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	mux.HandleFunc("/loop", page("<!DOCTYPE html><title>loop</title><script>function spin() { for "+
+		"(;;) {} }\nfunction begin() { spin() }\nbegin()</script>"))
+	site := &http.Server{Addr: listener.Addr().String(), Handler: mux,
+		ReadHeaderTimeout: 5 * time.Second}
 	go func() { _ = site.Serve(listener) }()
 	return site, nil
 }
@@ -35,8 +37,8 @@ func page(text string) http.HandlerFunc {
 	}
 }
 
-// table is a page whose script makes all that it shows, and a mark for this very request. It writes down whose it
-// is as well, where another tenant in the same browser context would find it.
+// table is a page whose script makes all that it shows, and a mark for this very request. It writes
+// down whose it is as well, where another tenant in the same browser context would find it.
 const table = `<!DOCTYPE html><title>table</title>
 <style>body { margin: 2em; font-family: sans-serif } h1 { color: #036 } td { border: 1px solid #999; padding: 2px 12px }
 tr:nth-child(even) { background: #def }</style>
@@ -62,14 +64,15 @@ func rows(w http.ResponseWriter, _ *http.Request) {
 	all := make([][]string, 120)
 	for i := range all {
 		n := i + 1
-		all[i] = []string{fmt.Sprint("row ", n), fmt.Sprint(n * n), fmt.Sprintf("%.3f", 1000*math.Sin(float64(n)))}
+		all[i] = []string{fmt.Sprint("row ", n), fmt.Sprint(n * n),
+			fmt.Sprintf("%.3f", 1000*math.Sin(float64(n)))}
 	}
 	w.Header().Set("Content-Type", "application/json")
 	_ = json.NewEncoder(w).Encode(all) // a browser that has gone is told nothing
 }
 
-// whole says what an answer lacks to be the page that was asked for. made is what its script has to have made, which
-// stands in none of the bytes that the site serves; empty: anything.
+// whole says what an answer lacks to be the page that was asked for. made is what its script has to
+// have made, which stands in none of the bytes that the site serves; empty: anything.
 func whole(kind, made string, body []byte) error {
 	switch kind {
 	case "html":
@@ -78,7 +81,8 @@ func whole(kind, made string, body []byte) error {
 		}
 	case "pdf":
 		const least = 40_000 // bytes; the heading alone has 9,000, and the whole table 150,000
-		if !bytes.HasPrefix(body, []byte("%PDF-")) || !bytes.Contains(body, []byte("%%EOF")) || made != "" && len(body) < least {
+		if !bytes.HasPrefix(body, []byte("%PDF-")) || !bytes.Contains(body, []byte("%%EOF")) ||
+			made != "" && len(body) < least {
 			return fmt.Errorf("the PDF is not whole; it has %d bytes and begins with %.8q", len(body), body)
 		}
 	case "screenshot":

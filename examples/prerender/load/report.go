@@ -40,7 +40,8 @@ func (r *round) count(server string, values map[string]float64) error {
 	if err != nil {
 		return err
 	}
-	samples, err := expfmt.ExtractSamples(&expfmt.DecodeOptions{}, slices.Collect(maps.Values(families))...)
+	samples, err := expfmt.ExtractSamples(&expfmt.DecodeOptions{},
+		slices.Collect(maps.Values(families))...)
 	if err != nil {
 		return err
 	}
@@ -60,7 +61,8 @@ func (r *round) rested() error {
 		return err
 	}
 	var busy []string
-	for _, state := range []string{"opening", "probing", "rescuing", "resetting", "leased", "closing", "lost"} {
+	for _, state := range []string{"opening", "probing", "rescuing", "resetting", "leased", "closing",
+		"lost"} {
 		if n := values[fmt.Sprintf("pagepool_tabs{state=%q}", state)]; n > 0 {
 			busy = append(busy, fmt.Sprintf("%v tabs are %s", n, state))
 		}
@@ -93,7 +95,9 @@ func report(to io.Writer, o orders, rounds []*round) {
 	})
 	row("asked for", func(r *round) string { return short(r.took) })
 	row("good requests", func(r *round) string { return fmt.Sprint(len(r.good)) })
-	row("  a second", func(r *round) string { return fmt.Sprintf("%.1f", float64(len(r.good))/r.took.Seconds()) })
+	row("  a second", func(r *round) string {
+		return fmt.Sprintf("%.1f", float64(len(r.good))/r.took.Seconds())
+	})
 	row("  p50", func(r *round) string { return percentile(r.good, 50) })
 	row("  p99", func(r *round) string { return percentile(r.good, 99) })
 	row("  slowest", func(r *round) string { return percentile(r.good, 100) })
@@ -101,13 +105,17 @@ func report(to io.Writer, o orders, rounds []*round) {
 	for _, said := range words(rounds, func(r *round) map[string]int { return r.failed }) {
 		row("  "+said, func(r *round) string { return fmt.Sprint(r.failed[said]) })
 	}
-	for _, server := range words(rounds, func(r *round) map[string]int { return r.served.requests() }) {
+	for _, server := range words(rounds, func(r *round) map[string]int {
+		return r.served.requests()
+	}) {
 		row("affinities, requests of "+server, func(r *round) string {
 			return fmt.Sprintf("%d, %d", len(r.served[server]), r.served.requests()[server])
 		})
 	}
 	if slices.ContainsFunc(rounds, func(r *round) bool { return len(r.served) > 0 }) {
-		row("affinities of more than one server", func(r *round) string { return fmt.Sprint(r.served.shared()) })
+		row("affinities of more than one server", func(r *round) string {
+			return fmt.Sprint(r.served.shared())
+		})
 	}
 	row("looping requests", func(r *round) string { return fmt.Sprint(sum(r.wedging)) })
 	for _, said := range words(rounds, func(r *round) map[string]int { return r.wedging }) {
@@ -131,7 +139,8 @@ func report(to io.Writer, o orders, rounds []*round) {
 	fmt.Fprintf(to, "\nnot counted up: %s\n", strings.Join(still, ", "))
 }
 
-// story prints what the counters and histograms have counted, and returns the counters that have counted nothing.
+// story prints what the counters and histograms have counted, and returns the counters that have
+// counted nothing.
 func story(row func(string, func(*round) string), rounds []*round) (still []string) {
 	for _, series := range slices.Sorted(maps.Keys(rounds[len(rounds)-1].after)) {
 		name, labels, _ := strings.Cut(series, "{")
@@ -149,7 +158,8 @@ func story(row func(string, func(*round) string), rounds []*round) (still []stri
 				if n == 0 {
 					return "0"
 				}
-				return fmt.Sprintf("%v, mean %s", n, short(time.Duration(grown(r, total)/n*float64(time.Second))))
+				return fmt.Sprintf("%v, mean %s", n,
+					short(time.Duration(grown(r, total)/n*float64(time.Second))))
 			})
 		}
 	}

@@ -35,13 +35,15 @@ type round struct {
 }
 
 func newRound(o orders, pages string) *round {
-	return &round{orders: o, pages: pages, failed: map[string]int{}, wedging: map[string]int{}, served: servers{}, client: &http.Client{
-		Transport: &http.Transport{MaxIdleConnsPerHost: o.callers},
-		Timeout:   2 * time.Minute, // a server that says nothing for so long has failed
-	}}
+	return &round{orders: o, pages: pages, failed: map[string]int{}, wedging: map[string]int{},
+		served: servers{}, client: &http.Client{
+			Transport: &http.Transport{MaxIdleConnsPerHost: o.callers},
+			Timeout:   2 * time.Minute, // a server that says nothing for so long has failed
+		}}
 }
 
-// run asks until the time is over or ctx ends, waits for what is under way, and then until the server is at rest.
+// run asks until the time is over or ctx ends, waits for what is under way, and then until the
+// server is at rest.
 func (r *round) run(ctx context.Context) error {
 	if err := r.eventually(ctx, 30*time.Second, r.ready); err != nil {
 		return fmt.Errorf("not ready: %w", err)
@@ -75,7 +77,8 @@ type request struct {
 
 var kinds = []string{"html", "pdf", "screenshot"}
 
-// request says what the one with this number asks for. Of so many in a row that -wedge says, one loops.
+// request says what the one with this number asks for. Of so many in a row that -wedge says, one
+// loops.
 func (r *round) request(number uint64) request {
 	asks := request{
 		kind:   kinds[number%uint64(len(kinds))],
@@ -98,7 +101,8 @@ func (r *round) ask(asks request) {
 		query = url.Values{"url": {r.pages + "/loop" + own}}
 	case r.url == "":
 		query = url.Values{"url": {r.pages + "/table" + own}, "wait": {"#done"}}
-		made = fmt.Sprintf("<h1>Request %s of %s</h1><table id=\"done\"><tbody><tr><td>row 1</td>", asks.mark, asks.tenant)
+		made = fmt.Sprintf("<h1>Request %s of %s</h1><table id=\"done\"><tbody><tr><td>row 1</td>",
+			asks.mark, asks.tenant)
 	}
 	began := time.Now()
 	status, by, body, err := r.get(r.server, "/"+asks.kind+"?"+query.Encode(), asks.tenant)
@@ -137,7 +141,8 @@ func (r *round) ask(asks request) {
 // answered is the status of an answer that may be a page.
 const answered = "200 OK"
 
-// get asks a server for a path, for a tenant. by is the server that has answered, where a balancer says so.
+// get asks a server for a path, for a tenant. by is the server that has answered, where a balancer
+// says so.
 func (r *round) get(server, path, tenant string) (status, by string, body []byte, err error) {
 	request, err := http.NewRequest(http.MethodGet, strings.TrimSuffix(server, "/")+path, nil)
 	if err != nil {
@@ -177,7 +182,8 @@ func (r *round) ready() error {
 	return nil
 }
 
-// eventually asks several times a second, until what it asks for holds, and returns the last error where it does not.
+// eventually asks several times a second, until what it asks for holds, and returns the last error
+// where it does not.
 func (r *round) eventually(ctx context.Context, limit time.Duration, holds func() error) error {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()

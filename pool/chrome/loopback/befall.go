@@ -43,8 +43,8 @@ func Processes() []Process {
 	return all
 }
 
-// Browsers lists the processes that belong to browsers of this stage: those that know of its folder, and those in
-// a group with one.
+// Browsers lists the processes that belong to browsers of this stage: those that know of its
+// folder, and those in a group with one.
 func (s *Stage) Browsers() []Process { return Within(s.folder) }
 
 // Within lists the processes of every browser whose files are in a folder.
@@ -79,23 +79,28 @@ func (s *Stage) KillRenderer(launch uint64) bool {
 
 // StopBrowser has a browser answer nothing any more, and all its pages, until ContinueBrowser.
 func (s *Stage) StopBrowser(launch uint64) bool {
-	return signal(Within(s.FolderOf(launch)), syscall.SIGSTOP, func(Process) bool { return true }, false)
+	return signal(Within(s.FolderOf(launch)), syscall.SIGSTOP, func(Process) bool { return true },
+		false)
 }
 
 // ContinueBrowser has a browser that was stopped go on.
 func (s *Stage) ContinueBrowser(launch uint64) bool {
-	return signal(Within(s.FolderOf(launch)), syscall.SIGCONT, func(Process) bool { return true }, false)
+	return signal(Within(s.FolderOf(launch)), syscall.SIGCONT, func(Process) bool { return true },
+		false)
 }
 
 // StopHelper has a process that the tabs of a browser share do nothing any more: one whose command
 // has this flag. It is false where the browser has none.
 func (s *Stage) StopHelper(launch uint64, flag string) bool {
-	return signal(Within(s.FolderOf(launch)), syscall.SIGSTOP, func(p Process) bool { return strings.Contains(p.Command, flag) }, true)
+	return signal(Within(s.FolderOf(launch)), syscall.SIGSTOP, func(p Process) bool {
+		return strings.Contains(p.Command, flag)
+	}, true)
 }
 
 func isMain(p Process) bool { return p.ID == p.Group && !strings.Contains(p.Command, "--type=") }
 
-// signal sends a signal to the first that pick picks, or to all of them. It is false where there is none.
+// signal sends a signal to the first that pick picks, or to all of them. It is false where there is
+// none.
 func signal(to []Process, what syscall.Signal, pick func(Process) bool, first bool) bool {
 	sent := false
 	for _, p := range to {

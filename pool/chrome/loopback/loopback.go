@@ -61,14 +61,15 @@ type Stage struct {
 	}
 }
 
-// New begins to serve. Each browser that launcher starts has a folder of its own in folder, which has to be there
-// and to have a short path, and is left empty.
+// New begins to serve. Each browser that launcher starts has a folder of its own in folder, which
+// has to be there and to have a short path, and is left empty.
 func New(launcher chrome.Launcher, folder string) (*Stage, error) {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("loopback: %w", err)
 	}
-	s := &Stage{launcher: launcher, folder: folder, url: "http://" + listener.Addr().String(), finish: make(chan struct{})}
+	s := &Stage{launcher: launcher, folder: folder, url: "http://" + listener.Addr().String(),
+		finish: make(chan struct{})}
 	s.mu.arrivals, s.mu.failures = map[string]chan struct{}{}, map[string]string{}
 	s.corpus = attacks.Server{Begun: s.arrive, Failed: s.failed, Done: s.finish}
 	s.server = &http.Server{Handler: s}
@@ -113,7 +114,8 @@ func (s *Stage) FolderOf(launch uint64) string {
 	return filepath.Join(s.folder, "b"+strconv.FormatUint(launch, 10))
 }
 
-// mark makes a name for one visit of a page, and a channel that is closed when the page has asked for it.
+// mark makes a name for one visit of a page, and a channel that is closed when the page has asked
+// for it.
 func (s *Stage) mark() (string, <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -150,18 +152,21 @@ func (s *Stage) visit(ctx context.Context, p *chrome.Page, path string) error {
 // evaluate has a page run a script, as if its user had asked for it.
 func evaluate(ctx context.Context, p *chrome.Page, script string) error {
 	clicked := true // otherwise Chrome blocks popups
-	_, err := chrome.Run(ctx, p, chromedp.Evaluate[chromedp.Void](script, func(e *runtime.EvaluateParams) { e.UserGesture = &clicked }))
+	_, err := chrome.Run(ctx, p, chromedp.Evaluate[chromedp.Void](script,
+		func(e *runtime.EvaluateParams) { e.UserGesture = &clicked }))
 	return err
 }
 
-// later has a page run a script that begins by asking for a mark, which the page waits for, and waits until then.
+// later has a page run a script that begins by asking for a mark, which the page waits for, and
+// waits until then.
 func (s *Stage) later(ctx context.Context, p *chrome.Page, script string) error {
 	mark, arrived := s.mark()
 	if err := s.visit(ctx, p, "/small"); err != nil {
 		s.arrive(mark)
 		return err
 	}
-	if err := evaluate(ctx, p, fmt.Sprintf("setTimeout(() => { ask('/arrived?%s'); %s }, 0)", mark, script)); err != nil {
+	if err := evaluate(ctx, p, fmt.Sprintf("setTimeout(() => { ask('/arrived?%s'); %s }, 0)", mark,
+		script)); err != nil {
 		s.arrive(mark)
 		return err
 	}
@@ -220,8 +225,8 @@ func (s *Stage) Loop(ctx context.Context, p *chrome.Page) error {
 		channel.port1.onmessage = render; render()`)
 }
 
-// Stall has a page hold its main thread in a way that a rescue need not end: it waits for an answer that never
-// comes, or it opens frames for ever, where the browser has to tell of each.
+// Stall has a page hold its main thread in a way that a rescue need not end: it waits for an answer
+// that never comes, or it opens frames for ever, where the browser has to tell of each.
 func (s *Stage) Stall(ctx context.Context, p *chrome.Page) error {
 	if s.stalls.Add(1)%2 == 0 {
 		return s.later(ctx, p, "for (;;) document.body.replaceChildren(document.createElement('iframe'))")
@@ -256,9 +261,11 @@ func (s *Stage) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, `<title>small</title><body>small<script>function ask(path) {
 			const request = new XMLHttpRequest(); request.open("GET", path, false); request.send() }</script>`)
 	case "/heavy":
-		fmt.Fprint(w, "<title>heavy</title><style>div { float: left; margin: 2px; border-radius: 3px; box-shadow: 1px 1px 2px gray }</style><body>",
+		fmt.Fprint(w, "<title>heavy</title><style>div { float: left; margin: 2px; border-radius: 3px; "+
+			"box-shadow: 1px 1px 2px gray }</style><body>",
 			strings.Repeat("<div><b>part</b> of a <i>heavy</i> page</div>", heavyParts),
-			"<script>for (let i = 0, x = []; i < 200000; i++) x.push({i}); document.body.offsetHeight</script>")
+			"<script>for (let i = 0, x = []; i < 200000; i++) x.push({i}); "+
+				"document.body.offsetHeight</script>")
 	case "/redirect":
 		fmt.Fprint(w, `<meta http-equiv="refresh" content="0;url=/redirect">`)
 	case "/arrived":

@@ -1,5 +1,6 @@
-// Histories looks for a bug of the shell in the production code that it was built from: one that neither the default
-// schedule nor the claims about the core show, and by which a history of the real pool is not linearizable.
+// Histories looks for a bug of the shell in the production code that it was built from: one that
+// neither the default schedule nor the claims about the core show, and by which a history of the
+// real pool is not linearizable.
 package main
 
 import (
@@ -32,8 +33,8 @@ func main() {
 // linearizable is the claim that package linear checks, of histories.
 const linearizable = "linearizable"
 
-// What is caught by histories alone has to pass everything else: so many seeds of the simulated pool, and so many
-// histories of one caller.
+// What is caught by histories alone has to pass everything else: so many seeds of the simulated
+// pool, and so many histories of one caller.
 const (
 	seedsBefore = 8
 	calmBefore  = 100
@@ -56,7 +57,9 @@ func byHistories(o look.Options, plan func(seed uint64) *linear.Plan) (*look.Cau
 		return &look.Caught{Schedules: o.Most}, err
 	}
 	return &look.Caught{
-		Claims: []string{linearizable}, In: fmt.Sprintf("history %d", found.Seed), Schedules: int(found.Seed-o.Seed) + 1,
-		What: fmt.Sprintf("no order of its %d calls is a history of the specification", len(found.History.Operations)),
+		Claims: []string{linearizable}, In: fmt.Sprintf("history %d", found.Seed),
+		Schedules: int(found.Seed-o.Seed) + 1,
+		What: fmt.Sprintf("no order of its %d calls is a history of the specification",
+			len(found.History.Operations)),
 	}, nil
 }

@@ -1,5 +1,5 @@
-// Package look looks for a broken claim in the core that it was built from, by one strategy or another. The commands that
-// the tests of planted bugs build with an overlay share it.
+// Package look looks for a broken claim in the core that it was built from, by one strategy or
+// another. The commands that the tests of planted bugs build with an overlay share it.
 package look
 
 import (
@@ -40,7 +40,9 @@ func (c *Caught) breaks(v *sim.Violation, in string) {
 
 // Options say what to look for, and how long.
 type Options struct {
-	Claim    string // of a search: the one to look at, whatever others see before; elsewhere the first that breaks is enough
+	// of a search: the one to look at, whatever others see before; elsewhere the first that breaks is
+	// enough
+	Claim    string
 	Scenario string
 	Seed     uint64 // of the first schedule; the others have the next ones
 	Most     int    // schedules; of a search: states
@@ -60,14 +62,17 @@ const hours = 0.25
 
 // Strategies are the ways of looking, by name.
 var Strategies = map[string]func(Options) (*Caught, error){
-	"default": byDefault, "seeds": bySeeds, "walk": byWalks, "pct": byPCT, "search": bySearch, "every": byEvery,
+	"default": byDefault, "seeds": bySeeds, "walk": byWalks, "pct": byPCT, "search": bySearch,
+	"every": byEvery,
 }
 
-// byDefault looks where nothing goes wrong and nobody is preempted: in each profile, and in the scenario.
+// byDefault looks where nothing goes wrong and nobody is preempted: in each profile, and in the
+// scenario.
 func byDefault(o Options) (*Caught, error) {
 	caught := new(Caught)
 	for _, p := range traffic.Profiles {
-		report, err := traffic.Run(traffic.Options{Profile: p, Seed: 1, Hours: hours, Choices: scheduler.Default{}})
+		report, err := traffic.Run(traffic.Options{Profile: p, Seed: 1, Hours: hours,
+			Choices: scheduler.Default{}})
 		if err != nil {
 			return nil, err
 		}
@@ -89,7 +94,8 @@ func byDefault(o Options) (*Caught, error) {
 	return caught, err
 }
 
-// bySeeds looks in the traffic of one seed after the other, in each profile, the most hostile first.
+// bySeeds looks in the traffic of one seed after the other, in each profile, the most hostile
+// first.
 func bySeeds(o Options) (*Caught, error) {
 	caught := new(Caught)
 	for seed := o.Seed; ; seed++ {
@@ -110,7 +116,8 @@ func bySeeds(o Options) (*Caught, error) {
 	}
 }
 
-// longestWalk is how many actions a walk takes at most, and depth how many events in a certain order PCT looks for.
+// longestWalk is how many actions a walk takes at most, and depth how many events in a certain
+// order PCT looks for.
 const (
 	longestWalk = 100
 	depth       = 3
@@ -123,7 +130,9 @@ func byWalks(o Options) (*Caught, error) {
 
 // byPCT does so on walks on which priorities decide.
 func byPCT(o Options) (*Caught, error) {
-	return walks(o, func(seed uint64) scheduler.Source { return scheduler.NewPCT(seed, depth, longestWalk) })
+	return walks(o, func(seed uint64) scheduler.Source {
+		return scheduler.NewPCT(seed, depth, longestWalk)
+	})
 }
 
 func walks(o Options, source func(seed uint64) scheduler.Source) (*Caught, error) {
@@ -165,7 +174,8 @@ func explores(o Options, every bool) (*Caught, error) {
 	caught := &Caught{Schedules: x.States}
 	if v := x.Violation; v != nil {
 		caught.breaks(v, o.Scenario)
-		caught.Steps, caught.What = len(x.Trace), fmt.Sprintf("%s, after %s", v.What, strings.Join(x.Trace, "; "))
+		caught.Steps, caught.What = len(x.Trace),
+			fmt.Sprintf("%s, after %s", v.What, strings.Join(x.Trace, "; "))
 	}
 	return caught, nil
 }

@@ -1,5 +1,6 @@
-// Judge looks whether anything in this repository notices a mutant of the core: first the traces, then
-// traffic and small scenarios. It is built by the command mutate, with an overlay that brings the mutants.
+// Judge looks whether anything in this repository notices a mutant of the core: first the traces,
+// then traffic and small scenarios. It is built by the command mutate, with an overlay that brings
+// the mutants.
 package main
 
 import (
@@ -38,17 +39,20 @@ type Known map[string]struct {
 }
 
 func main() {
-	mutant := flag.Int("mutant", 0, "the mutant to switch on; 0: none, and what the units come to is printed")
+	mutant := flag.Int("mutant", 0,
+		"the mutant to switch on; 0: none, and what the units come to is printed")
 	known := flag.String("known", "", "the file with what the units come to without a mutant")
 	seeds := flag.Int("seeds", 40, "seeds of the hostile profile; a quarter as many of each other")
 	part := flag.String("part", "", "cheap: the traces and some seeds; rest: what is left; empty: all")
 	states := flag.Int("states", 20_000, "explore the scenarios that have at most so many states")
 	flag.Parse()
 	if selectMutant == nil {
-		fmt.Fprintln(os.Stderr, "judge: this build has no mutants; go run ./properties/mutate makes one that has")
+		fmt.Fprintln(os.Stderr, "judge: this build has no mutants; go run ./properties/mutate makes "+
+			"one that has")
 		os.Exit(2)
 	}
-	c := &court{verdict: Verdict{Mutant: *mutant}, known: Known{}, seeds: *seeds, states: *states, part: *part, began: time.Now().Add(time.Hour)}
+	c := &court{verdict: Verdict{Mutant: *mutant}, known: Known{}, seeds: *seeds, states: *states,
+		part: *part, began: time.Now().Add(time.Hour)}
 	if *known != "" {
 		text, err := os.ReadFile(*known)
 		if err == nil {
@@ -62,7 +66,8 @@ func main() {
 	go c.watch()
 	c.hear()
 	if v := &c.verdict; *mutant == 0 && (v.Killed != "" || v.Golden != "") {
-		fmt.Fprintf(os.Stderr, "judge: without a mutant, %s is not what it should be: %s%s %s\n", v.Unit, v.Claim, v.Golden, v.What)
+		fmt.Fprintf(os.Stderr, "judge: without a mutant, %s is not what it should be: %s%s %s\n", v.Unit,
+			v.Claim, v.Golden, v.What)
 		os.Exit(2)
 	}
 	if *mutant == 0 {

@@ -18,8 +18,8 @@ import (
 	"github.com/pagepool/pagepool/testdata"
 )
 
-// The virtual time of each run of traffic, and how long the units may take. Unless they loop they take a
-// tenth of it.
+// The virtual time of each run of traffic, and how long the units may take. Unless they loop they
+// take a tenth of it.
 const (
 	hours         = 0.25
 	traceAllowed  = 2 * time.Second
@@ -27,8 +27,9 @@ const (
 	searchAllowed = 2 * time.Minute
 )
 
-// hear runs the units, the cheapest first, until one kills the mutant by a claim. A failed expectation in
-// a trace ends the hearing with the traces; a history that is not the golden one ends nothing.
+// hear runs the units, the cheapest first, until one kills the mutant by a claim. A failed
+// expectation in a trace ends the hearing with the traces; a history that is not the golden one
+// ends nothing.
 func (c *court) hear() {
 	few := (c.seeds + 3) / 4
 	if c.part != "rest" && !(c.traces() && c.traffic(1, few)) {
@@ -137,12 +138,14 @@ func run(p *traffic.Profile, seed int) (o outcome) {
 	return o
 }
 
-// searches explores the small scenarios, the smallest first. A mutant that makes one much larger is left
-// to the other units.
+// searches explores the small scenarios, the smallest first. A mutant that makes one much larger is
+// left to the other units.
 func (c *court) searches() bool {
 	scenarios := slices.Clone(sim.Scenarios)
 	if c.verdict.Mutant != 0 {
-		slices.SortStableFunc(scenarios, func(s, o *sim.Scenario) int { return cmp.Compare(c.size(s), c.size(o)) })
+		slices.SortStableFunc(scenarios, func(s, o *sim.Scenario) int {
+			return cmp.Compare(c.size(s), c.size(o))
+		})
 	}
 	for _, s := range scenarios {
 		if c.verdict.Mutant != 0 && c.size(s) > c.states {
