@@ -19,9 +19,9 @@
 // The pool owns browsers, contexts and tabs, from launch to end. A [Lease] is the exclusive right
 // to use one tab: from [Pool.GetPage] until its Release, Discard or Suspect, or until it is taken
 // away. Then its Context ends, and the cause says why: [ErrLeaseExpired], [ErrPageCrashed],
-// [ErrPageClosed], [ErrPageTooLarge], [ErrBrowserLost] or [ErrClosed]. Using the page after the lease has ended returns
-// [ErrReleased], if the driver gives each lease a session of its own. [Pool.Do] leases, calls and
-// releases, whatever the function does.
+// [ErrPageClosed], [ErrPageTooLarge], [ErrBrowserLost] or [ErrClosed]. Using the page after the
+// lease has ended returns [ErrReleased], if the driver gives each lease a session of its own.
+// [Pool.Do] leases, calls and releases, whatever the function does.
 //
 // The ctx of GetPage bounds the wait and not the lease; the ctx of Do bounds both.
 //

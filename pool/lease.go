@@ -158,8 +158,8 @@ var errUnwound = errors.New("pool: fn did not return")
 // also ends with ctx; it carries the values of both, the tab's first. ctx bounds the wait and the
 // work. An error of fn does not spoil the tab, and Do returns it as it is. There are three exceptions:
 //
-//   - The lease ended under fn. fn did not have the tab to itself from then on, so what it did is not
-//     to be relied on. Do returns an *Error with the cause, joined with fn's error, even if fn
+//   - The lease ended under fn. fn did not have the tab to itself from then on, so what it did is
+//     not to be relied on. Do returns an *Error with the cause, joined with fn's error, even if fn
 //     returned nil.
 //   - ctx has ended. The tab is suspect, as after Lease.Suspect. Do returns an *Error around fn's
 //     error; nil stays nil.

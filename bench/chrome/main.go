@@ -1,6 +1,6 @@
 // Chrome measures this pool on a real browser, beside other ways of rendering pages with one.
 //
-//	go run ./chrome                          everything on both builds, three rounds: about fifteen minutes
+//	go run ./chrome                          everything on both builds, three rounds: fifteen minutes
 //	go run ./chrome -rounds 1 -seconds 3     a look
 //	go run ./chrome -rows pages,memory,stuck/pagepool -browsers chromium
 //	go run ./chrome -rows closes -rounds 1 -seconds 240 -browsers chromium   about a thousand closes

@@ -72,7 +72,7 @@ func (s *soak) replayCommand() *cobra.Command {
 		},
 	}
 	c.Flags().VarPF(&steps, "steps", "", "print every step to standard error").NoOptDefVal = "true"
-	c.Flags().VarPF(&step, "step", "", "walk through it by commands, from the terminal or from a script: help lists them").NoOptDefVal = "true"
+	c.Flags().VarPF(&step, "step", "", "walk through it by commands, of a terminal or a script: help lists them").NoOptDefVal = "true"
 	s.takesSettings(c)
 	return c
 }

@@ -1,7 +1,8 @@
 // Package otel tells OpenTelemetry about a pool: a span for every wait, every lease and every operation of the
 // driver. It is an example: copy it, and change what you like.
 //
-//	p, err := pool.New(chrome.Launcher{}, pool.Config{Tracer: otel.Tracer{Tracer: provider.Tracer("pagepool")}})
+//	tracer := otel.Tracer{Tracer: provider.Tracer("pagepool")}
+//	p, err := pool.New(chrome.Launcher{}, pool.Config{Tracer: tracer})
 //
 // Waits and leases are children of the span in the ctx that GetPage or Do was given, and what is done in Do is
 // a child of the lease. Operations of the driver are roots of their own: they are done for whoever comes next.

@@ -7,11 +7,14 @@
 //
 //	go run . -listen 127.0.0.1:8080
 //	curl 'http://127.0.0.1:8080/html?url=https://example.com'
-//	curl 'http://127.0.0.1:8080/pdf?url=https://example.com&wait=h1&format=A4&margin=2cm' -H 'X-Tenant: acme' -o page.pdf
+//	curl 'http://127.0.0.1:8080/pdf?url=https://example.com&wait=h1&format=A4&margin=2cm' \
+//	  -H 'X-Tenant: acme' -o page.pdf
 //	curl 'http://127.0.0.1:8080/screenshot?url=https://example.com' -o page.png
-//	curl http://127.0.0.1:8080/pdf -H 'Content-Type: text/html' --data-binary @invoice.html -o invoice.pdf
+//	curl http://127.0.0.1:8080/pdf -H 'Content-Type: text/html' -o invoice.pdf \
+//	  --data-binary @invoice.html
 //	curl http://127.0.0.1:8080/pdf -H 'Content-Type: application/json' -o page.pdf -d '{
-//	  "url": "https://example.com", "headers": {"Authorization": "Bearer t"}, "cookies": [{"name": "a", "value": "b"}],
+//	  "url": "https://example.com", "headers": {"Authorization": "Bearer t"},
+//	  "cookies": [{"name": "a", "value": "b"}],
 //	  "waitForSelector": "#ready", "waitUntil": "networkidle0", "landscape": true,
 //	  "headerTemplate": "<span class=title style=\"font-size:8px\"></span>"}'
 //

@@ -27,7 +27,9 @@ func TestOptionsComeAsQueryAsJSONAndWithHTML(t *testing.T) {
 	no := false
 	want := pdf{visit: visit{URL: "http://a/b?c=d", Wait: "#x", JavaScriptEnabled: &no, BlockResources: []string{"image", "font"}},
 		paper: paper{Format: "A4", Landscape: true, Scale: 0.5, PrintBackground: &no}}
-	const options = "url=http://a/b?c%3Dd&wait=%23x&javaScriptEnabled=false&blockResources=image&blockResources=font&format=A4&landscape=true&scale=0.5&printBackground=false"
+	const options = "url=http://a/b?c%3Dd&wait=%23x&javaScriptEnabled=false" +
+		"&blockResources=image&blockResources=font" +
+		"&format=A4&landscape=true&scale=0.5&printBackground=false"
 	withHTML := want
 	withHTML.HTML = "<p>ü"
 	for name, c := range map[string]struct {

@@ -56,14 +56,13 @@ func ExampleInputError() {
 	}
 	// A page would run these; an input is checked before that.
 	for _, action := range []chromedp.Action[chromedp.Void]{
-		chrome.BlockResources("pictures"), chrome.SetExtraHeaders(http.Header{"Host": {"example.com"}}), chrome.WaitSelector(""),
+		chrome.SetExtraHeaders(http.Header{"Host": {"example.com"}}), chrome.WaitSelector(""),
 	} {
 		_, err := action(context.Background(), nil)
 		fmt.Println(err)
 	}
 	fmt.Println(explain(&chrome.WaitError{What: `nothing visible matches "#ready"`, Err: context.DeadlineExceeded}))
 	// Output:
-	// chrome: kind of resource is "pictures": it must be one of document, eventsource, fetch, font, image, manifest, media, other, ping, script, stylesheet, texttrack, xhr
 	// chrome: header is "Host": the browser sets it by itself
 	// chrome: selector is "": it must not be empty
 	// missing: nothing visible matches "#ready"

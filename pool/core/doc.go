@@ -17,21 +17,21 @@
 // rebuild makes it anew from the facts, after a dump was read and in order to check it. An event
 // changes the facts; then settle does whatever has become possible, in this order:
 //
-//	giveUpDoubted doubt.go   what affinities in doubt keep is given up
-//	place        place.go    who gets which tab: an idle one of its own, one that opens in its own context,
-//	                         the oldest standby; then capacity grows (grow.go); with AllowReassign, an idle
-//	                         tab of another affinity is handed over
-//	thaw         freeze.go   frozen standbys are probed for those who wait
-//	refuse       browser.go  who has sat through too many failed rounds
-//	endPhase     phase.go    the pool's own end
-//	keepBrowser  browser.go  a browser is launched where none serves, or where the one that does is to be
-//	                         replaced; two at most are alive
-//	contract     grow.go     an idle pool shrinks
-//	makeRoom     supply.go   idle tabs are closed, as many as those who wait are short of
-//	open         supply.go   standbys are opened until the target is met
-//	drain        browser.go  what is idle in a browser that is being replaced is closed
-//	finishCalls  calls.go    disposals, warm-ups and recyclings that have reached their end
-//	forget       core.go     keys of which nothing is left
+//	giveUpDoubted doubt.go  what affinities in doubt keep is given up
+//	place        place.go   who gets which tab: an idle one of its own, one that opens in its own
+//	                        context, the oldest standby; then capacity grows (grow.go); with
+//	                        AllowReassign, an idle tab of another affinity is handed over
+//	thaw         freeze.go  frozen standbys are probed for those who wait
+//	refuse       browser.go who has sat through too many failed rounds
+//	endPhase     phase.go   the pool's own end
+//	keepBrowser  browser.go a browser is launched where none serves, or where the one that does is
+//	                        to be replaced; two at most are alive
+//	contract     grow.go    an idle pool shrinks
+//	makeRoom     supply.go  idle tabs are closed, as many as those who wait are short of
+//	open         supply.go  standbys are opened until the target is met
+//	drain        browser.go what is idle in a browser that is being replaced is closed
+//	finishCalls  calls.go   disposals, warm-ups and recyclings that have reached their end
+//	forget       core.go    keys of which nothing is left
 //
 // The other files:
 //
@@ -42,10 +42,10 @@
 //	operation.go what a browser is asked for: the record of it, its limit, and what its answer, its
 //	             failure and its silence mean to what it is about
 //	probe.go     how a tab in doubt is judged
-//	close.go     how a tab, or a context, is closed: asked, asked again, killed; one that even that does
-//	             not end is lost, and counts until its browser ends
-//	context.go   what becomes of a browser context; the one that an affinity is known by is its primary,
-//	             and without a tab it is an orphan
+//	close.go     how a tab, or a context, is closed: asked, asked again, killed; one that even that
+//	             does not end is lost, and counts until its browser ends
+//	context.go   what becomes of a browser context; the one that an affinity is known by is its
+//	             primary, and without a tab it is an orphan
 //	retire.go    what ends a tab that works: age, use, idleness
 //	freeze.go    how tabs sleep that nobody has
 //	memory.go    what becomes of a browser that uses too much
@@ -63,12 +63,12 @@
 // idle and x's, t2 is idle and z's, t3 is a standby. All were last heard 5 s ago. Three requests come
 // in one instant:
 //
-//	get r3 x    probe t1                        more than ProbeMaxAge has passed, so t1 is probed; it is
-//	                                            promised to r3, which holds no permit yet
-//	get r4 y    grant r4 t3 adopted             y has no tab, so r4 takes the oldest standby
-//	            close t2 reason=eviction        the next standby needs a slot: t2, the coldest idle tab,
-//	                                            goes, and z is cold at once
-//	get r5 z    (waits)                         until t2 is closed and a standby is open
+//	get r3 x    probe t1                    more than ProbeMaxAge has passed, so t1 is probed; it is
+//	                                        promised to r3, which holds no permit yet
+//	get r4 y    grant r4 t3 adopted         y has no tab, so r4 takes the oldest standby
+//	            close t2 reason=eviction    the next standby needs a slot: t2, the coldest idle tab,
+//	                                        goes, and z is cold at once
+//	get r5 z    (waits)                     until t2 is closed and a standby is open
 //
 // If r5 is granted that standby before t1 has answered, it takes the second permit, and r3 has to
 // wait for one. That counts as a bypass of r3, as any grant does that takes the last permit, or the

@@ -96,7 +96,8 @@ const (
 //	CheckBrowser  Browser did each kind of work
 //	OpenTab       Tab is at the standby state; Jitter, drawn for its MaxAge; Sessions
 //	ProbeTab      the main thread of Tab's page answers
-//	RescueTab     what held the main thread of Tab was stopped, and its page is at the standby state, or where it was
+//	RescueTab     what held the main thread of Tab was stopped, and its page is at the standby state,
+//	              or where it was
 //	ResetTab      Tab is back at the standby state
 //	FreezeTab     Tab's page is frozen
 //	EndSession    the session of Tab's last lease has ended; Left, Navigation

@@ -58,7 +58,7 @@ var stats = []stat{
 	gauge("waiting_requests", "Requests that have not been answered.", func(s *pool.Stats) int { return s.Waiting }),
 	{"saturation", "Leases and waiting requests together, divided by capacity.", "", prometheus.GaugeValue,
 		func(s *pool.Stats, to func(float64, ...string)) { to(s.Saturation) }},
-	gauge("contexts", "Browser contexts alive, those that are opened or closed and lost ones included.", func(s *pool.Stats) int { return s.Contexts }),
+	gauge("contexts", "Browser contexts alive, also while they open or close, or are lost.", func(s *pool.Stats) int { return s.Contexts }),
 	gauge("orphans", "Contexts kept without a tab.", func(s *pool.Stats) int { return s.Orphans }),
 	gauge("lost_tabs", "Tabs that neither a close nor a kill has ended, and that still take a slot.", func(s *pool.Stats) int { return s.Lost }),
 	gauge("lost_contexts", "Contexts without a tab that no close has ended.", func(s *pool.Stats) int { return s.LostContexts }),
