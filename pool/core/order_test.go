@@ -208,8 +208,9 @@ var Spoils = map[string]func(s *State) bool{
 		return true
 	},
 	"forgets the first that waits": func(s *State) bool {
-		if s.heads[Root] == None {
-			return false
+		first := plainWaiting(s, Root, false)
+		if first == None || int32(s.Requests[first].Affinity) != s.heads[Root] {
+			return false // the first head is stopped by a limit, or was promised a tab
 		}
 		s.heads[Root] = remove(headArena{s, Root}, s.heads[Root], s.heads[Root])
 		return true
@@ -224,7 +225,7 @@ var Spoils = map[string]func(s *State) bool{
 		}
 		first := s.keys[*branch].queue[Root]
 		*branch = None
-		return slices.ContainsFunc(s.Requests, func(r Request) bool {
+		return waits(s, &s.Requests[first]) && slices.ContainsFunc(s.Requests, func(r Request) bool {
 			return r.Used && s.ahead(&s.Requests[first], &r)
 		})
 	},

@@ -60,6 +60,7 @@ func drawSentence(t *rapid.T, g grammar, names Names) sentence {
 			Probe: core.Time(rapid.Int64Min(0).Draw(t, "probe"))}, class: core.Nested,
 		maxIdle: time.Duration(rapid.Int64Min(0).Draw(t, "idle")), jitter: 5,
 		maxLease: time.Duration(rapid.Int64Min(1).Draw(t, "limit")),
+		work:     core.Ping,
 		noWait:   true, retain: true, wedged: true, kept: true, force: rapid.Bool().Draw(t, "force"),
 	}
 	words, err := Words(string(g.write(nil, &all, names)))
