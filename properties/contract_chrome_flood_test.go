@@ -122,6 +122,31 @@ func TestContractChromeAPageThatFloodsWithAddressesIsClosed(t *testing.T) {
 }
 
 // An image of 60 MB with a data: address is in the news of its request.
+// A holder may show large pages by data: addresses, one after the other. Their news is asked for.
+func TestContractChromeLargeAddressesOfAHolderAreNoFlood(t *testing.T) {
+	needsChrome(t)
+	onChrome(t, pool.Config{MaxPages: 1},
+		func(t *testing.T, _ *chromeBench, p *pool.Pool[*chrome.Page]) {
+			padding := strings.Repeat("<p>large</p>", 100_000) // 1.2 MB
+			for n := range 3 {
+				err := p.Do(t.Context(), "tenant-7", func(ctx context.Context, page *chrome.Page) error {
+					address := fmt.Sprintf("data:text/html,<title>%d</title>%s", n, padding)
+					if err := page.Run(ctx, chromedp.Navigate(address)); err != nil {
+						return err
+					}
+					title, err := chrome.Run(ctx, page, chromedp.Evaluate[string]("document.title"))
+					if err == nil && title != fmt.Sprint(n) {
+						err = fmt.Errorf("page %d has the title %q", n, title)
+					}
+					return err
+				})
+				if err != nil {
+					t.Fatalf("lease %d: %.300v", n, err)
+				}
+			}
+		})
+}
+
 func TestContractChromeALargeAddressTakesLittleMemory(t *testing.T) {
 	const size, most = 60_000_000, 100 << 20 // twice what was measured; the whole message took 250 MB
 	onBrowser(t, nil, func(s *contractStage[*chrome.Page], b *chromeBench) {

@@ -88,7 +88,7 @@ func newBrowser(s settings, p *process, l link) *browser {
 	b.mu.traces = make(map[target.SessionID]*trace)
 	b.mu.owned = make(map[target.SessionID]*tab)
 	b.wire = newWire(l, b.observe)
-	b.wire.flooded = b.flooded
+	b.wire.flooded, b.wire.newsOf = b.flooded, b.newsOf
 	b.wire.maxAnswer, b.wire.owner = s.MaxAnswer, s.owner
 	b.wire.start()
 	b.wire.loops.Go(b.audits)

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/chromedp/cdproto"
@@ -21,7 +22,8 @@ import (
 // through. The pump looks at the ends of a message and drops what is beyond the budget before it is
 // decoded. It also cuts the page off at the source: the domain is disabled for this document, if
 // chromedp can do without it, and otherwise the page is closed. What a holder asks for by other
-// commands (a screencast, a heap snapshot, requests that are paused, a binding) is not counted.
+// commands (a screencast, a heap snapshot, requests that are paused, a binding) is not counted, and
+// neither is the news of his own navigations.
 
 const (
 	// budgetMessages is more than a page of 1,000 requests or of 500 frames sends in a second, and
@@ -35,6 +37,10 @@ const (
 	// times, and a page of 1,000 frames sends 1 MB in all. A message of 2 MB costs the pump 10 ms and
 	// the browser's main thread much more, so a page that sends one in each second is a flood.
 	addressBudget, addressRefill = 8 << 20, 256 << 10
+	// newsOfAddress is how many bytes of news a navigation of a holder's may bring for each byte of
+	// its address: to each of two sessions some six messages, which have it escaped, and up to four
+	// times.
+	newsOfAddress = 64
 	// talkLongest is the longest message of the talk that is read to its end: a line drops what is
 	// longer in any case.
 	talkLongest = backlogBytes
@@ -147,6 +153,77 @@ type budgets struct {
 	spent map[string]*[spenders]spent // by session, or by target of the browser's own news
 }
 
+// askedNews is what a holder's own navigations to long addresses bring. It is asked for, and no
+// flood: a page may be shown by a data: address of 2 MB.
+type askedNews struct {
+	sync.Mutex
+	longest, left int // bytes: of the page's longest address, and of the news that may still come
+}
+
+// expect takes in a command of the holder's.
+func (n *askedNews) expect(method string, bytes int) {
+	n.Lock()
+	defer n.Unlock()
+	switch method {
+	case page.CommandNavigate:
+		n.longest = max(n.longest, bytes)
+	case page.CommandReload, page.CommandNavigateToHistoryEntry:
+	default:
+		return
+	}
+	n.left = newsOfAddress * n.longest
+}
+
+// renew is for a session that begins: it is told of the document that is there.
+func (n *askedNews) renew() {
+	n.Lock()
+	defer n.Unlock()
+	n.left = newsOfAddress * n.longest
+}
+
+// brings takes a message out of what may still come, if it is within that.
+func (n *askedNews) brings(bytes int) bool {
+	n.Lock()
+	defer n.Unlock()
+	if bytes > n.left {
+		return false
+	}
+	n.left -= bytes
+	return true
+}
+
+// asked reports whether a message is news that a holder has asked for. from is a session, or the
+// page that the browser's own news is of. It runs on the pump.
+func (w *wire) asked(from []byte, of spender, size int) bool {
+	if of != spendsPage && of != spendsTarget {
+		return false
+	}
+	n := w.newsOf(string(from))
+	return n != nil && n.brings(size)
+}
+
+// newsOf is what holders have asked for of a page; nil: it is none of the pool's.
+func (b *browser) newsOf(from string) *askedNews {
+	b.wire.mu.Lock()
+	l := b.wire.mu.sessions[target.SessionID(from)]
+	b.wire.mu.Unlock()
+	if l != nil {
+		return l.news
+	}
+	t := b.ownerOf(target.SessionID(from))
+	if t == nil {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		if known := b.mu.pages[target.ID(from)]; known != nil {
+			t = known.tab
+		}
+	}
+	if t == nil {
+		return nil
+	}
+	return &t.news
+}
+
 // spent is what a session has sent of a domain, less what has come back since.
 type spent struct {
 	messages, bytes int
@@ -206,6 +283,9 @@ func (w *wire) withinBudget(begin, end []byte, size int) bool {
 	now := w.budgets.now()
 	s := &w.budgets.of(from, now)[of]
 	s.refill(of, now)
+	if s.bytes+size > spending[of].bytes && w.asked(from, of, size) {
+		return true
+	}
 	within := s.within(of)
 	s.messages, s.bytes = s.messages+1, s.bytes+size
 	if s.within(of) {

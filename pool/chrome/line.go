@@ -58,6 +58,7 @@ type line struct {
 	once   sync.Once
 	diary  *diary
 	asked  asked
+	news   *askedNews // of the page, whichever its session
 	// flooded ends the page, which has sent too much; nil: nobody can. It runs on the pump.
 	flooded func(says string)
 	// configured says that the domain Network has settings, which end when it is disabled.
@@ -111,7 +112,8 @@ func (m message) size() int {
 
 // newLine makes a line for a session on a page.
 func (w *wire) newLine(page target.ID) *line {
-	l := &line{w: w, ready: make(chan struct{}, 1), gone: make(chan struct{}), diary: newDiary(page)}
+	l := &line{w: w, ready: make(chan struct{}, 1), gone: make(chan struct{}),
+		diary: newDiary(page), news: new(askedNews)}
 	l.mu.renewed = true
 	return l
 }
@@ -231,6 +233,7 @@ func (l *line) Write(_ context.Context, msg *cdproto.Message) error {
 	}
 	l.style(msg.SessionID, method)
 	l.hearNetwork(msg.SessionID, method)
+	l.news.expect(method, len(msg.Params))
 	if text := l.asked.command(msg.ID, method, msg.Params); text != "" {
 		l.checkSelector(msg.SessionID, text)
 	}

@@ -93,6 +93,8 @@ func (t *tab) newSession() (*session, error) {
 	s.page = &Page{tab: t, session: s}
 	s.terms = sessionTerms{turn: make(chan struct{}, 1), has: new(terms)}
 	s.line.claims, s.line.watch = s.claims, s.watch
+	s.line.news = &t.news
+	t.news.renew()
 	s.line.cause = func() error { return context.Cause(s.life) }
 	s.line.heed, s.line.flooded = s.heed, t.flooded
 	s.line.guard = newGuard(t, s.line)

@@ -44,6 +44,8 @@ type tab struct {
 	c  *browserContext
 	id target.ID
 
+	news askedNews // of addresses that its holders navigate to
+
 	// life ends with the page, and its cause says why.
 	life context.Context
 	end  context.CancelCauseFunc

@@ -38,6 +38,8 @@ type wire struct {
 	// flooded is told of a session, or of a page, that has sent too much unasked, and of its line. It
 	// runs on the pump.
 	flooded func(from string, l *line, says string)
+	// newsOf is what holders have asked for of a session's page, or of a page; nil: nothing.
+	newsOf  func(from string) *askedNews
 	budgets budgets
 	replies arrivals       // of messages that answer a command
 	lost    chan struct{}  // closed when nothing more will come from the browser
@@ -67,6 +69,7 @@ func newWire(l link, observe func(*cdproto.Message)) *wire {
 	w := &wire{link: l, maxAnswer: maxAnswer, observe: observe, lost: make(chan struct{}),
 		wake: make(chan struct{}, 1)}
 	w.flooded = func(string, *line, string) {}
+	w.newsOf = func(string) *askedNews { return nil }
 	w.budgets = budgets{now: time.Now, spent: make(map[string]*[spenders]spent)}
 	w.mu.waiting = make(map[int64]waiter)
 	w.mu.sessions = make(map[target.SessionID]*line)
