@@ -2,6 +2,7 @@ package chrome
 
 import (
 	"context"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -123,6 +124,9 @@ func TestABrowserThatSendsIsBusyOnce(t *testing.T) {
 		t.Error("a browser that sends for ever answers no ping, and is not lost")
 	}
 	s.say(`{"id":%d,"result":{}}`, id) // the first answer comes after all
+	for !b.mayBeBusy() {               // until the pump has read it
+		runtime.Gosched()
+	}
 	id, done = ping(time.Minute)
 	sends()
 	if err := <-done; err != nil {
