@@ -81,7 +81,7 @@ func (c *Canon) Hash(s *core.Facts) {
 		if k := &s.Affinities[a]; k.Known {
 			c.Add(uint64(a) | c.generations.of(uint64(k.Generation))<<32)
 			c.Add(c.stamps.of(k.Stamp))
-			c.Add(c.Age(k.FreedAt))
+			c.Add(c.Age(k.UsedAt))
 			if k.Own {
 				c.Add(1)
 			}

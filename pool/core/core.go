@@ -99,7 +99,7 @@ func (t *Tab) bound() bool {
 // call names it.
 type AffinityFacts struct {
 	Generation Generation // of its present life; 0 while it has none
-	FreedAt    Time       // when a tab of it was given back last
+	UsedAt     Time       // when a lease or a wait of it ended last
 	// since when RootCap and AffinityTabs let a waiting root request through, where they do
 	OpenSince  Time
 	Stamp      uint64 // when a tab of it was handed out last

@@ -52,7 +52,7 @@ func (s *State) endLease(id RequestID) (int32, bool) {
 	s.leases.remove(uint64(id))
 	t := &s.Tabs[i]
 	k := s.at(t.Affinity)
-	k.FreedAt = s.Now
+	k.UsedAt = s.Now
 	s.countLease(t, -1)
 	t.Holder, t.Class = 0, Root
 	t.LeasedAt, t.Retried, t.Suspect, t.Doubtful = t.Since, false, false, false

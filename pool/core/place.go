@@ -53,6 +53,7 @@ func (s *State) refuseRequest(i int32, reason Reason) {
 	r := s.Requests[i]
 	w := s.waits(&r, None)
 	s.dequeue(i)
+	s.at(r.Affinity).UsedAt = s.Now
 	s.emit(Effect{Kind: Refuse, Request: r.ID, Affinity: r.Affinity, Reason: reason, Waits: w})
 }
 

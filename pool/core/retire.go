@@ -9,7 +9,7 @@ import "time"
 // used later can be meant.
 func (s *State) sweep(maxIdle time.Duration) {
 	for a := range s.Affinities {
-		if s.Now >= s.Affinities[a].FreedAt.Add(maxIdle) {
+		if s.Now >= s.Affinities[a].UsedAt.Add(maxIdle) {
 			s.sweepIdle(Affinity(a))
 		}
 	}
@@ -48,7 +48,7 @@ func (s *State) idleDue(a Affinity) Time {
 	if s.Settings.MaxIdle < 0 || s.firstIdle(k) == None && !s.sweepsOrphan(k) || !s.unused(a) {
 		return Never
 	}
-	return k.FreedAt.Add(s.Settings.MaxIdle)
+	return k.UsedAt.Add(s.Settings.MaxIdle)
 }
 
 // firstIdle is the first idle tab of an affinity.

@@ -81,7 +81,7 @@ func contextFields(c *core.Context) []field {
 
 func affinityFields(k *core.AffinityFacts) []field {
 	return []field{
-		{"known", &k.Known}, {"own", &k.Own}, {"generation", &k.Generation}, {"freed-at", &k.FreedAt},
+		{"known", &k.Known}, {"own", &k.Own}, {"generation", &k.Generation}, {"freed-at", &k.UsedAt},
 		{"open-since", &k.OpenSince},
 		{"stamp", &k.Stamp}, {"primary", &k.Primary}, {"tabs", &k.Tabs}, {"doubts", &k.Doubts},
 		{"doubt-since", &k.DoubtSince}, {"doubt-in", &k.DoubtIn},

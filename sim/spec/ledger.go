@@ -19,7 +19,7 @@ type Ledger struct {
 	calls      []ledgerCall
 	announced  []announcement  // by affinity
 	own        []core.Affinity // whose contexts are made for them
-	freedAt    []core.Time     // by affinity: when a tab of it was given back last
+	usedAt     []core.Time     // by affinity: when a lease or a wait of it ended last
 	lost       int
 	disposals  uint32           // so far
 	now        core.Time        // of the last step
@@ -178,7 +178,7 @@ func (l *Ledger) CopyFrom(o *Ledger) {
 	l.waiting = append(l.waiting[:0], o.waiting...)
 	l.calls = append(l.calls[:0], o.calls...)
 	l.announced = append(l.announced[:0], o.announced...)
-	l.freedAt = append(l.freedAt[:0], o.freedAt...)
+	l.usedAt = append(l.usedAt[:0], o.usedAt...)
 	l.own = append(l.own[:0], o.own...)
 	l.now, l.lost, l.freed, l.pageGone, l.justOpened, l.disposals = o.now, o.lost, o.freed, o.pageGone,
 		o.justOpened, o.disposals
@@ -370,7 +370,7 @@ func (l *Ledger) event(set *core.Settings, now core.Time, e core.Event) {
 	case core.Released, core.Discarded, core.Expired:
 		if t := l.heldBy(e.Request); t != nil {
 			l.freed = t.id
-			l.free(t.affinity, now)
+			l.used(t.affinity, now)
 			t.suspect, t.usedBefore = e.Kind == core.Expired || e.Wedged, true
 			t.ending, t.answered, t.halted, t.endedAt, t.overAt, t.failures = true, false, false, now, now, 0
 			if t.sessions {

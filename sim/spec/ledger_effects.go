@@ -78,6 +78,9 @@ func (l *Ledger) refused(now core.Time, event core.Event, e *core.Effect) {
 		return
 	}
 	l.waited(now, r, e)
+	if event.Request != e.Request || e.Reason != core.PoolClosed { // else it did not wait
+		l.used(r.affinity, now)
+	}
 	switch e.Reason {
 	case core.RequestAbandoned:
 		if event.Kind != core.Abandoned || event.Request != e.Request {
@@ -115,7 +118,7 @@ func (l *Ledger) ended(now core.Time, event core.Event, e *core.Effect) {
 	}
 	t.holder, l.freed = 0, t.id
 	t.doubtful = t.doubtful && e.Reason == core.LeaseExpired
-	l.free(t.affinity, now)
+	l.used(t.affinity, now)
 }
 
 // finished checks that a disposal is answered when nothing of the generation is left.
@@ -151,7 +154,7 @@ func (l *Ledger) finished(e *core.Effect) {
 // idleFor says whether nobody holds a tab of an affinity, none is in doubt or being reset, and the
 // last was given back that long ago. What the same step has begun to close still counts.
 func (l *Ledger) idleFor(a core.Affinity, now core.Time, d time.Duration) bool {
-	if int(a) < len(l.freedAt) && now < l.freedAt[a].Add(d) {
+	if int(a) < len(l.usedAt) && now < l.usedAt[a].Add(d) {
 		return false
 	}
 	return !slices.ContainsFunc(l.tabs, func(t entry) bool {

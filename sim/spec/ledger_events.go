@@ -199,12 +199,12 @@ func (l *Ledger) pageLeft(effects []core.Effect) {
 	}
 }
 
-// free notes that a tab of an affinity was given back.
-func (l *Ledger) free(a core.Affinity, now core.Time) {
-	for int(a) >= len(l.freedAt) {
-		l.freedAt = append(l.freedAt, 0)
+// used notes that a lease or a wait of an affinity has ended.
+func (l *Ledger) used(a core.Affinity, now core.Time) {
+	for int(a) >= len(l.usedAt) {
+		l.usedAt = append(l.usedAt, 0)
 	}
-	l.freedAt[a] = now
+	l.usedAt[a] = now
 }
 
 // leaving is the browser that an event takes off the books.

@@ -10,8 +10,8 @@ import (
 
 // forgotten checks that nothing names an affinity whose handle may be used for another key.
 func (l *Ledger) forgotten(a core.Affinity) {
-	if int(a) < len(l.freedAt) {
-		l.freedAt[a] = 0 // the pool knows no more of it
+	if int(a) < len(l.usedAt) {
+		l.usedAt[a] = 0 // the pool knows no more of it
 	}
 	if l.names(a) {
 		l.breach("isolation", "affinity %d is forgotten, and something of it is left", a)

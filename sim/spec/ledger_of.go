@@ -135,9 +135,9 @@ func (l *Ledger) Restore(s *core.State) {
 		}
 		if hasBound(&s.Facts, core.Affinity(a)) {
 			*l.announcement(core.Affinity(a)) = announcement{generation: k.Generation, warm: true}
-			l.free(core.Affinity(a), k.FreedAt)
+			l.used(core.Affinity(a), k.UsedAt)
 		} else if k.Known {
-			l.free(core.Affinity(a), k.FreedAt)
+			l.used(core.Affinity(a), k.UsedAt)
 		}
 	}
 }
