@@ -54,7 +54,7 @@ func TestInclusionWhatARealBrowserDidTheFakeOneCanDo(t *testing.T) {
 	for _, what := range []string{
 		"looped", "rescue_silent", "browser_died", "browser_fell_silent", "lease_crashed", "reset",
 		"lease_expired",
-		"pipe_flooded", "drawing_hung", "network_hung", "storage_hung", "helper_died", "part_went_on",
+		"page_flooded", "page_cut_off", "drawing_hung", "network_hung", "storage_hung", "helper_died", "part_went_on",
 		"browser_checked",
 	} {
 		if all.Map()[what] == 0 {
@@ -268,6 +268,7 @@ func TestPropertyInclusionTheFakeBrowserIsOneOfItsOwn(t *testing.T) {
 		// loops.
 		f.Twice, f.Loops, f.SilencesPerThousandHours = 0, 10_000, 100_000
 		f.SharedPerThousandHours, f.FloodsPipe, f.HangsDrawing = 200_000, 50, 50
+		f.DeathsPerThousandHours = 10_000
 		profile.Conditions.Checks, profile.Conditions.Repairs = true, true
 		for seed := uint64(1); seed <= 4; seed++ {
 			var follower *follow.Follower
@@ -282,8 +283,15 @@ func TestPropertyInclusionTheFakeBrowserIsOneOfItsOwn(t *testing.T) {
 				for _, act := range acts.Of(w) {
 					if h, ok := act.Turns(); ok {
 						follower.Turn(w.Now(), act.Browser, act.Part, h)
-					} else if act.Verb == replay.LoopVerb {
+						continue
+					}
+					switch act.Verb {
+					case replay.LoopVerb:
 						follower.Loop(w.Now(), act.Tab)
+					case replay.FloodVerb:
+						follower.Flood(w.Now(), act.Tab)
+					case replay.CutOffVerb:
+						follower.CutOff(w.Now(), act.Tab)
 					}
 				}
 				follower.Step(w.Now(), "", event, canon.StateHash(&w.Core().Facts))
@@ -304,6 +312,7 @@ func TestPropertyInclusionTheFakeBrowserIsOneOfItsOwn(t *testing.T) {
 		}
 	}
 	for _, what := range []string{"looped", "browser_fell_silent", "browser_died", "open_failed",
+		"page_flooded", "page_cut_off", "pipe_busy",
 		"kill_silent", "probe_silent", "rescue_failed", "launch_failed"} {
 		if all.Map()[what] == 0 {
 			t.Errorf("nothing had %s in it", what)

@@ -33,7 +33,9 @@ const (
 	wedged
 	looped
 	browserSilent
-	pipeFlooded
+	pageFlooded
+	pageCutOff
+	pipeBusy
 	drawingHung
 	networkHung
 	storageHung
@@ -191,7 +193,8 @@ var reachNames = [reaches]string{
 	grewHigh: "grew_for_high_priority", shrank: "shrank",
 	browserWorn: "browser_worn", browserStalled: "browser_stalled",
 	browserUnanswered: "browser_silent_lost",
-	pipeFlooded:       "pipe_flooded", drawingHung: "drawing_hung", networkHung: "network_hung",
+	pageFlooded:       "page_flooded", pageCutOff: "page_cut_off",
+	pipeBusy: "pipe_busy", drawingHung: "drawing_hung", networkHung: "network_hung",
 	storageHung: "storage_hung",
 	helperDied:  "helper_died", partWentOn: "part_went_on", browserChecked: "browser_checked",
 	browserCheckFailed: "browser_check_failed",
@@ -340,7 +343,7 @@ var refuseReaches = [...]reach{
 // turnReaches are what is reached when something that tabs share becomes so.
 var turnReaches = [...][len(fakebrowser.Parts)]reach{
 	fakebrowser.Fine: {partWentOn, partWentOn, partWentOn, partWentOn, partWentOn},
-	fakebrowser.Hung: {browserSilent, pipeFlooded, drawingHung, networkHung, storageHung},
+	fakebrowser.Hung: {browserSilent, pipeBusy, drawingHung, networkHung, storageHung},
 	fakebrowser.Dead: {fakebrowser.Drawing: helperDied, helperDied, helperDied},
 }
 

@@ -285,6 +285,7 @@ const (
 	arrivals
 	measurement
 	sharing
+	budget
 	deadline
 )
 
@@ -312,6 +313,9 @@ func (w *World) turn() (who source, at core.Time, operation int, due core.Deadli
 	}
 	if _, _, turns := w.fake.NextTurn(); turns < at {
 		who, at = sharing, turns
+	}
+	if _, due := w.fake.NextCutOff(); due < at {
+		who, at = budget, due
 	}
 	if d, ok := w.core.NextDeadline(); ok && max(d.At, w.now) < at {
 		who, at, due = deadline, max(d.At, w.now), d
@@ -362,6 +366,9 @@ func (w *World) advance(limit core.Time) bool {
 		} else {
 			w.Turn(b.ID, p, next)
 		}
+	case budget:
+		id, _ := w.fake.NextCutOff()
+		w.CutOff(id, w.chance.Choose(2) == 1)
 	case deadline:
 		w.step(due.Event)
 	}

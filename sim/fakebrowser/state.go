@@ -18,6 +18,7 @@ type Browser struct {
 	ID         core.BrowserID
 	Launching  bool // it does not answer yet
 	WrittenOff bool // the pool has given it up; whatever it still holds is in nobody's books
+	Busy       bool // bytes were taken for its answer to a ping, and it has answered nothing since
 	Parts      [parts]Shared
 
 	Memory   int64 // what it uses itself, beside its pages
@@ -46,7 +47,10 @@ type Tab struct {
 	Looping bool // its main thread does not answer until a rescue stops it
 	Wedged  bool // its main thread never answers again: closes hang until the renderer is killed
 	Frozen  bool // it was asked to freeze, and no probe has thawed it since
+	Floods  bool // it takes up the pipe until the driver cuts it off
 	Memory  int64
+
+	FloodsUntil core.Time // timed: when that is
 
 	// With State.Sessions.
 	Session bool      // a lease's session is attached
@@ -238,6 +242,7 @@ func (s *State) WriteOff(id core.BrowserID) {
 // endRenderer ends a page: nothing holds up what waits for it any more.
 func (s *State) endRenderer(t *Tab) {
 	t.Dead, t.Wedged, t.Looping, t.Memory = true, false, false, 0
+	t.Floods, t.FloodsUntil = false, 0
 	for i := range s.Operations {
 		if o := &s.Operations[i]; o.Tab == t.ID && o.Kind != Open && o.Kind != Kill {
 			o.Stuck = false
