@@ -54,7 +54,8 @@ func TestInclusionWhatARealBrowserDidTheFakeOneCanDo(t *testing.T) {
 	for _, what := range []string{
 		"looped", "rescue_silent", "browser_died", "browser_fell_silent", "lease_crashed", "reset",
 		"lease_expired",
-		"page_flooded", "page_cut_off", "drawing_hung", "network_hung", "storage_hung", "helper_died", "part_went_on",
+		"page_flooded", "page_cut_off", "drawing_hung", "network_hung", "storage_hung", "helper_died",
+		"part_went_on",
 		"browser_checked",
 	} {
 		if all.Map()[what] == 0 {
