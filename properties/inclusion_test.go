@@ -229,6 +229,29 @@ var impossible = []struct {
 			}
 			e.move(answer, i+1)
 		}},
+	{"a page floods for ever", "pipe", "has not cut it off", func(e *edit) {
+		_, m := e.find(0, `flood (t\d+)`)
+		i, _ := e.find(0, "crashed "+m[1])
+		e.lines = slices.Delete(e.lines, i, i+1)
+	}},
+	{"another page is closed than the one that floods", "pipe", "nothing was asked", func(e *edit) {
+		flood, m := e.find(0, `flood (t\d+)`)
+		crashed, _ := e.find(flood, "crashed "+m[1])
+		other := m[1]
+		for i := 0; other == m[1]; i++ {
+			_, opened := e.find(i, `opened (t\d+) sessions`)
+			i, other = crashed, opened[1]
+		}
+		e.lines[crashed].Words[1].Text = other
+	}},
+	{"a page works after it was closed for a flood", "pipe", "network of the browser of t",
+		func(e *edit) {
+			_, m := e.find(0, `flood (t\d+)`)
+			i, _ := e.find(0, "crashed "+m[1])
+			e.insert(i+1, "work network "+m[1])
+		}},
+	{"a page is cut off that does not flood", "pipe", "no page of t", without(`flood t\d+`)},
+	{"a page is cut off twice", "pipe", "no page of t", doubled(`cut-off t\d+`)},
 	{"a browser goes on that was not stopped", "main", "is fine already", without(`silence b1`)},
 	{"a context is gone that nobody closes", "staging", "nothing was asked",
 		following(`browser ready b1`, "context-closed c1")},
