@@ -229,20 +229,21 @@ var impossible = []struct {
 			}
 			e.move(answer, i+1)
 		}},
-	{"a page floods for ever", "pipe", "has not cut it off", func(e *edit) {
-		_, m := e.find(0, `flood (t\d+)`)
-		i, _ := e.find(0, "crashed "+m[1])
-		e.lines = slices.Delete(e.lines, i, i+1)
-	}},
-	{"another page is closed than the one that floods", "pipe", "nothing was asked", func(e *edit) {
-		flood, m := e.find(0, `flood (t\d+)`)
-		crashed, _ := e.find(flood, "crashed "+m[1])
-		other := m[1]
-		for i := 0; other == m[1]; i++ {
-			_, opened := e.find(i, `opened (t\d+) sessions`)
-			i, other = crashed, opened[1]
+	{"a page floods for half a minute", "pipe", "has not cut it off", func(e *edit) {
+		i, _ := e.find(0, `flood t\d+`)
+		for i++; i < len(e.lines); i++ {
+			e.lines[i].At += 30 * sim.Seconds
 		}
-		e.lines[crashed].Words[1].Text = other
+	}},
+	{"another page is closed than the one that floods", "pipe", "browser of t", func(e *edit) {
+		_, flooder := e.find(0, `flood (t\d+)`)
+		crashed, _ := e.find(0, "crashed "+flooder[1])
+		i, other := e.find(crashed, `work network (t\d+)`) // it is there
+		for other[1] == flooder[1] {
+			i, other = e.find(i+1, `work network (t\d+)`)
+		}
+		e.lines = slices.Delete(e.lines, crashed, crashed+1)
+		e.insert(crashed, "crashed "+other[1])
 	}},
 	{"a page works after it was closed for a flood", "pipe", "network of the browser of t",
 		func(e *edit) {
@@ -250,7 +251,10 @@ var impossible = []struct {
 			i, _ := e.find(0, "crashed "+m[1])
 			e.insert(i+1, "work network "+m[1])
 		}},
-	{"a page is cut off that does not flood", "pipe", "no page of t", without(`flood t\d+`)},
+	{"a page is cut off that does not flood", "pipe", "no page of t", func(e *edit) {
+		_, m := e.find(0, `cut-off (t\d+)`)
+		without("flood " + m[1])(e)
+	}},
 	{"a page is cut off twice", "pipe", "no page of t", doubled(`cut-off t\d+`)},
 	{"a browser goes on that was not stopped", "main", "is fine already", without(`silence b1`)},
 	{"a context is gone that nobody closes", "staging", "nothing was asked",

@@ -10,9 +10,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/chromedp/chromedp"
+
 	"github.com/pagepool/pagepool/pool"
 	"github.com/pagepool/pagepool/pool/chrome"
-	"github.com/pagepool/pagepool/pool/chrome/attacks"
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/sim/fakebrowser"
 	"github.com/pagepool/pagepool/sim/live"
@@ -31,14 +32,20 @@ const (
 	sharedGap     = 400 * time.Millisecond // between two visits of one tenant
 	sharedWork    = time.Second            // for a load and a screenshot
 	sharedBegins  = 2 * time.Second        // everything is fine until then
-	sharedLasts   = 3 * time.Second        // the lease of a flood, or a browser that is stopped
+	sharedLasts   = 3 * time.Second        // a browser that is stopped
+	sharedFloods  = 10 * time.Second       // the longest lease of a page that floods
 	flooder       = "flooder"
 	lookEvery     = 20 * time.Millisecond // whether a page is cut off
 )
 
-// floodPages are pages of the corpus that flood the pipe. The driver closes the first, and hears
-// nothing more of the second.
-var floodPages = []string{"navigate-push", "console-large"}
+// floodScripts have a page flood the pipe: with addresses of 2 MB, for which the driver closes it,
+// and with lines of 40 MB, which nobody hears any more.
+var floodScripts = []string{
+	`let n = 0; setInterval(() => {
+		for (let i = 0; i < 20; i++) history.pushState(0, "", "#" + n++ + "x".repeat(2e6 - 99))
+	}, 500)`,
+	`setInterval(() => console.log("x".repeat(4e7) + Math.random()), 50)`,
+}
 
 // unheard is what the driver tells the holder of a page of which it hears nothing more.
 const unheard = "the page is not heard any more"
@@ -151,18 +158,15 @@ func hangs(ctx context.Context, p *live.Player[*chrome.Page], part fakebrowser.P
 
 // floods has pages flood the pipe, one after the other.
 func floods(ctx context.Context, p *live.Player[*chrome.Page]) error {
-	for _, page := range attacks.All() {
-		if !slices.Contains(floodPages, page.Name) {
-			continue
-		}
-		l, err := p.Pool.GetPage(ctx, flooder, pool.WithMaxLease(sharedLasts))
+	for _, script := range floodScripts {
+		l, err := p.Pool.GetPage(ctx, flooder, pool.WithMaxLease(sharedFloods))
 		if err != nil {
 			return err
 		}
-		err = floodsOn(p, l, page)
+		err = floodsOn(p, l, script)
 		l.Release()
 		if err != nil {
-			return fmt.Errorf("%s: %w", page.Name, err)
+			return fmt.Errorf("%s: %w", script, err)
 		}
 	}
 	return nil
@@ -170,9 +174,12 @@ func floods(ctx context.Context, p *live.Player[*chrome.Page]) error {
 
 // floodsOn has the page of a lease flood the pipe until the lease ends, and notes when it is cut
 // off.
-func floodsOn(p *live.Player[*chrome.Page], l *chrome.Lease, page attacks.Page) error {
-	p.Floods(l) // it may be cut off before Begin returns
-	_, err := p.Stage.(chromeStage).Begin(l.Context(), l.Page(), page)
+func floodsOn(p *live.Player[*chrome.Page], l *chrome.Lease, script string) error {
+	if err := p.Stage.Work(l.Context(), l.Page(), 0); err != nil {
+		return err
+	}
+	p.Floods(l) // it may be cut off before the call returns
+	_, err := chrome.Run(l.Context(), l.Page(), chromedp.Evaluate[int](script))
 	if err != nil && !errors.Is(err, chrome.ErrPageClosed) {
 		return err
 	}

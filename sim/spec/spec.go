@@ -160,8 +160,8 @@ var Invariants = []Invariant{
 		"and given up only if it was asked and did not answer. One that sends is busy and not lost: " +
 		"bytes are an answer to a ping, once after each other answer.", browserTruth, always},
 	{"page-budget", "What one page sends that nobody asked for costs others no more than a page " +
-		"that burns a core: a page that floods is cut off, or it is closed and its lease ends, before " +
-		"anything of others is given up for it.", nil, itself},
+		"that burns a core: a page that floods is cut off, or it is closed and its lease ends; nothing " +
+		"of others is given up for a flood that goes on.", nil, itself},
 	{"sick-browser", "Where the driver can, a browser with that evidence is checked; one that a " +
 		"check finds sick is replaced; none is replaced for doubt that no check confirmed.", sickBrowser,
 		always},
