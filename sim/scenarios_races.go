@@ -62,14 +62,14 @@ var Scenarios = append([]*Scenario{
 	{
 		Name: "P-1", Says: "the pool is closed while it opens its first page",
 		Settings: pages(1), Programs: []Program{{get(a), getNested(a), release, release}, {closePool}},
-		Faults: 2, Menu: AllFaults &^ (Floods | GoesOn),
+		Faults: 2, Menu: AllFaults &^ (Floods | LongMessages | GoesOn),
 	},
 	{
 		Name: "close-busy", Says: "the pool is closed while a page is held, disposed of and warmed for",
 		Settings: pages(1),
 		Programs: []Program{{get(a), getNested(a), release, release}, {closePool},
 			{dispose(a).noWait(), {Verb: WarmUp}}},
-		Faults: 1, Menu: AllFaults &^ (Floods | GoesOn),
+		Faults: 1, Menu: AllFaults &^ (Floods | LongMessages | GoesOn),
 	},
 	{
 		Name: "P-2", Says: "openings that fail, hang and answer late lose no slot",
