@@ -10,8 +10,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/chromedp/chromedp"
-
 	"github.com/pagepool/pagepool/pool"
 	"github.com/pagepool/pagepool/pool/chrome"
 	"github.com/pagepool/pagepool/pool/core"
@@ -37,15 +35,6 @@ const (
 	flooder       = "flooder"
 	lookEvery     = 20 * time.Millisecond // whether a page is cut off
 )
-
-// floodScripts have a page flood the pipe: with addresses of 2 MB, for which the driver closes it,
-// and with lines of 40 MB, which nobody hears any more.
-var floodScripts = []string{
-	`let n = 0; setInterval(() => {
-		for (let i = 0; i < 20; i++) history.pushState(0, "", "#" + n++ + "x".repeat(2e6 - 99))
-	}, 500)`,
-	`setInterval(() => console.log("x".repeat(4e7) + Math.random()), 50)`,
-}
 
 // unheard is what the driver tells the holder of a page of which it hears nothing more.
 const unheard = "the page is not heard any more"
@@ -158,15 +147,15 @@ func hangs(ctx context.Context, p *live.Player[*chrome.Page], part fakebrowser.P
 
 // floods has pages flood the pipe, one after the other.
 func floods(ctx context.Context, p *live.Player[*chrome.Page]) error {
-	for _, script := range floodScripts {
+	for _, addresses := range []bool{true, false} {
 		l, err := p.Pool.GetPage(ctx, flooder, pool.WithMaxLease(sharedFloods))
 		if err != nil {
 			return err
 		}
-		err = floodsOn(p, l, script)
+		err = floodsOn(p, l, addresses)
 		l.Release()
 		if err != nil {
-			return fmt.Errorf("%s: %w", script, err)
+			return fmt.Errorf("a flood of addresses (%v): %w", addresses, err)
 		}
 	}
 	return nil
@@ -174,12 +163,12 @@ func floods(ctx context.Context, p *live.Player[*chrome.Page]) error {
 
 // floodsOn has the page of a lease flood the pipe until the lease ends, and notes when it is cut
 // off.
-func floodsOn(p *live.Player[*chrome.Page], l *chrome.Lease, script string) error {
+func floodsOn(p *live.Player[*chrome.Page], l *chrome.Lease, addresses bool) error {
 	if err := p.Stage.Work(l.Context(), l.Page(), 0); err != nil {
 		return err
 	}
 	p.Floods(l) // it may be cut off before the call returns
-	_, err := chrome.Run(l.Context(), l.Page(), chromedp.Evaluate[int](script))
+	err := p.Stage.(chromeStage).Flood(l.Context(), l.Page(), addresses)
 	if err != nil && !errors.Is(err, chrome.ErrPageClosed) {
 		return err
 	}

@@ -14,8 +14,8 @@ var (
 
 // Configure refuses what no launch could work with: settings that are wrong, a browser that is not
 // there, the sandbox as root, ClearStorage without pool.Config.Reset or with tabs that share a
-// context, Tenant with AllowReassign. With ClearStorage it sets OrphanCap to pool.Off: the state of a context without a tab would be
-// met again.
+// context, Tenant with AllowReassign. With ClearStorage it sets OrphanCap to pool.Off: the state of
+// a context without a tab would be met again.
 func (l Launcher) Configure(cfg pool.Config) (pool.Config, error) {
 	_, err := l.resolve()
 	if err != nil {
