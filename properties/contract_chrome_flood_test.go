@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 
@@ -134,8 +135,10 @@ func TestContractChromeOneErrorOf200MBLosesNoBrowser(t *testing.T) {
 			defer lease.Release()
 			does(t, lease, chromedp.Navigate(b.server.URL+"/page"), chromedp.Evaluate[chromedp.Void](
 				`void setTimeout(() => { throw new Error("x".repeat(200_000_000)) }, 50)`))
+			whole, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+			defer cancel()
 			for !wasCutOff(lease.Page(), "Runtime") {
-				err := p.Do(limited(t), "other", func(ctx context.Context, page *chrome.Page) error {
+				err := p.Do(whole, "other", func(ctx context.Context, page *chrome.Page) error {
 					return b.remember(ctx, page, "kept")
 				})
 				if err != nil {
