@@ -201,6 +201,10 @@ func (s *State) browserEvent(e *Event) {
 		s.browserSilent(b, e)
 	case BrowserGone:
 		s.browserGone(b)
+	case BrowserDisconnected:
+		if s.serves(b.ID) {
+			s.browserLost(b)
+		}
 	case BrowserWorn:
 		s.wornOut(b)
 	case CheckDue:
@@ -252,9 +256,7 @@ func (s *State) browserSilent(b *Browser, e *Event) {
 	case Ping:
 		if s.serves(b.ID) && b.AskedAt != Never {
 			s.giveUpOnBrowser(b, Ping)
-			s.forgive(b)
-			s.endBrowser(b.ID, true)
-			s.failedBrowser()
+			s.browserLost(b)
 		}
 	}
 }

@@ -215,6 +215,8 @@ func menuOf(w *replay.Line) sim.Menu {
 		return menuOfFailure(w.Event.Of)
 	case core.BrowserGone:
 		return sim.Deaths
+	case core.BrowserDisconnected:
+		return sim.Losses
 	case core.Crashed:
 		return sim.Crashes | sim.Outgrows
 	case core.Measured:
