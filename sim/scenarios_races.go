@@ -91,7 +91,7 @@ var Scenarios = append([]*Scenario{
 		Name: "disconnect", Says: "the browser is known to be lost some time before it has ended, and " +
 			"it may never be seen to have ended",
 		Settings: small(core.Settings{MaxPages: 1, OrphanCap: 1}),
-		Programs: []Program{{get(a), discard, get(a), release}, render(b)},
+		Programs: []Program{{get(a), discard}, render(b)},
 		Faults:   2, Menu: Losses | Hangs,
 	},
 	{
