@@ -99,7 +99,7 @@ func (p *Pool[P]) browserLostLocked(b *browser[P]) {
 	}
 	b.told = true
 	p.mu.lastFailure = ErrBrowserLost
-	p.stepLocked(core.Event{Kind: core.BrowserDisconnected, Browser: b.id})
+	p.stepLocked(core.Event{Kind: core.Failed, Of: core.Ping, Browser: b.id})
 }
 
 // browserGoneLocked tells the core once that a browser is gone.
@@ -203,8 +203,8 @@ func (p *Pool[P]) hearBrowser(b *browser[P]) {
 	}
 }
 
-// browserFirstLocked tells the core that a browser is gone, or is known to be lost, if it is, before
-// it is told anything of that browser's tabs: browser news comes before tab news of the same moment.
+// browserFirstLocked tells the core that a browser is gone, or known to be lost, if so, before it
+// is told anything of that browser's tabs: browser news comes before tab news of the same moment.
 func (p *Pool[P]) browserFirstLocked(b *browser[P]) {
 	switch {
 	case b.gone():

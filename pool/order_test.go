@@ -11,19 +11,20 @@ import (
 	"github.com/pagepool/pagepool/pool/core"
 )
 
-// A browser that ends while a context of it is closed ends that close. The core hears of the browser
-// first: then the failed close is no reason to try once more. The browser may be gone when the close
-// fails, or be known to be lost or gone a moment after it has failed to answer a ping.
+// A browser that ends while a context of it is closed ends that close. The core hears of the
+// browser first: then the failed close is no reason to try once more. The browser may be gone when
+// the close fails, or be known to be lost or gone a moment after it has failed to answer a ping.
 func TestTheEndOfABrowserIsToldBeforeWhatItMadeFail(t *testing.T) {
 	for _, c := range []struct {
 		how   string
 		after bool // the ping
 		ends  func(*stubBrowser)
-		told  core.EventKind
+		told  core.Event
 	}{
-		{"gone when the close fails", false, (*stubBrowser).die, core.BrowserGone},
-		{"gone after the ping", true, (*stubBrowser).die, core.BrowserGone},
-		{"lost after the ping", true, func(b *stubBrowser) { close(b.lost) }, core.BrowserDisconnected},
+		{"gone when the close fails", false, (*stubBrowser).die, core.Event{Kind: core.BrowserGone}},
+		{"gone after the ping", true, (*stubBrowser).die, core.Event{Kind: core.BrowserGone}},
+		{"lost after the ping", true, func(b *stubBrowser) { close(b.lost) },
+			core.Event{Kind: core.Failed, Of: core.Ping}},
 	} {
 		t.Run(c.how, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { endsUnderAClose(t, c.after, c.ends, c.told) })
@@ -31,7 +32,7 @@ func TestTheEndOfABrowserIsToldBeforeWhatItMadeFail(t *testing.T) {
 	}
 }
 
-func endsUnderAClose(t *testing.T, after bool, ends func(*stubBrowser), told core.EventKind) {
+func endsUnderAClose(t *testing.T, after bool, ends func(*stubBrowser), told core.Event) {
 	var mu sync.Mutex
 	var events []core.Event
 	var dying *stubBrowser
@@ -79,7 +80,7 @@ func endsUnderAClose(t *testing.T, after bool, ends func(*stubBrowser), told cor
 	}
 	synctest.Wait()
 	mu.Lock()
-	ended := slices.IndexFunc(events, func(e core.Event) bool { return e.Kind == told })
+	ended := slices.IndexFunc(events, func(e core.Event) bool { return e.Is(told.Kind, told.Of) })
 	failed := slices.IndexFunc(events, func(e core.Event) bool {
 		return e.Is(core.Failed, core.CloseContext)
 	})

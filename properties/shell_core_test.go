@@ -118,7 +118,7 @@ func (b *bareCore) happen(d dueEvent) {
 			b.lost[oldest] = true
 			b.due = append(b.due, dueEvent{at: b.now + core.Time(endsAfter(d.at.Duration())),
 				event: core.Event{Kind: core.BrowserGone, Browser: oldest}})
-			b.step(core.Event{Kind: core.BrowserDisconnected, Browser: oldest})
+			b.step(core.Event{Kind: core.Failed, Of: core.Ping, Browser: oldest})
 		default:
 			b.step(core.Event{Kind: core.BrowserGone, Browser: oldest})
 		}

@@ -84,8 +84,8 @@ func newShellScript(seed uint64) shellScript {
 	return s
 }
 
-// endsAfter is how long a browser that is killed at an instant goes on ending, when it is known to be
-// lost already: not at all, for a moment, or until it was written off.
+// endsAfter is how long a browser that is killed at an instant goes on ending, when it is known to
+// be lost already: not at all, for a moment, or until it was written off.
 func endsAfter(at time.Duration) time.Duration {
 	return [...]time.Duration{0, 100 * time.Millisecond, 7 * time.Second}[at%3]
 }

@@ -21,7 +21,7 @@ const (
 	Forget       // nothing of Affinity is known any more; the handle may be used again
 
 	// The browser: its operations, as Event.Of names them too. Each is answered by Done or Failed,
-	// but for CloseBrowser, which is answered by BrowserGone, and Ping, which does not fail.
+	// but for CloseBrowser, which is answered by BrowserGone.
 	Launch // start Browser
 	// end Browser, started or still starting (Force: at once; nobody waits for what it was asked)
 	CloseBrowser

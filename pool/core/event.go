@@ -71,8 +71,6 @@ const (
 	Done        // it did what it was asked for: Of, and its Tab, Context or Browser
 	Failed      // it says that it did not, or could not
 	BrowserGone // the process of Browser has ended, asked or not
-	// Browser ends unasked: nothing answers in it any more, and BrowserGone may take a while
-	BrowserDisconnected
 	Crashed  // Tab crashed, by itself; TooLarge
 	Measured // the page of Tab, or Browser as a whole, uses Memory
 
@@ -99,7 +97,8 @@ const (
 // What Done says of each operation, beyond its success:
 //
 //	Launch        Browser is ready; Checks
-//	Ping          Browser is there
+//	Ping          Browser is there. Failed of it comes unasked, too: Browser ends, and nothing
+//	              answers in it any more; until BrowserGone some of it may be alive
 //	CheckBrowser  Browser did each kind of work
 //	OpenTab       Tab is at the standby state; Jitter, drawn for its MaxAge; Sessions
 //	ProbeTab      the main thread of Tab's page answers

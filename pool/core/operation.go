@@ -201,10 +201,6 @@ func (s *State) browserEvent(e *Event) {
 		s.browserSilent(b, e)
 	case BrowserGone:
 		s.browserGone(b)
-	case BrowserDisconnected:
-		if s.serves(b.ID) {
-			s.browserLost(b)
-		}
 	case BrowserWorn:
 		s.wornOut(b)
 	case CheckDue:
@@ -231,6 +227,10 @@ func (s *State) browserAnswers(b *Browser, e *Event) {
 		}
 	case e.Is(Done, Ping):
 		s.hear(b.ID)
+	case e.Is(Failed, Ping):
+		if s.serves(b.ID) {
+			s.browserLost(b)
+		}
 	case e.Of == CheckBrowser:
 		s.checked(b, e)
 	}

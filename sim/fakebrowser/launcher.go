@@ -164,8 +164,8 @@ func (l *Launcher) KillOldest() {
 	}
 }
 
-// LoseOldest has it be known that the browser which has been there longest ends, and returns it; nil:
-// there is none. It ends when it is killed, and a Close waits for that.
+// LoseOldest has it be known that the browser which has been there longest ends, and returns it;
+// nil: there is none. It ends when it is killed, and a Close waits for that.
 func (l *Launcher) LoseOldest() pool.Browser[*Page] {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -153,7 +153,7 @@ func (p *Possible) after(s *State, e core.Event) (next []State) {
 			b.Launching = false // it was started, and ended at once: the shell tells of the end alone
 		}
 		brought, ok = after.Die(e.Browser)
-	case e.Kind == core.BrowserDisconnected:
+	case e.Is(core.Failed, core.Ping):
 		brought, ok = after.Disconnect(e.Browser)
 	case e.Is(core.Failed, core.Launch):
 		brought, ok = after.Die(e.Browser)

@@ -242,7 +242,7 @@ func (s *State) Disconnect(id core.BrowserID) (core.Event, bool) {
 			o.Outcome, o.Stuck = Fails, false
 		}
 	}
-	return core.Event{Kind: core.BrowserDisconnected, Browser: id}, true
+	return core.Event{Kind: core.Failed, Of: core.Ping, Browser: id}, true
 }
 
 // WriteOff notes that the pool has given a browser up.

@@ -131,7 +131,7 @@ func (f *Follower) refuse(line, why string) {
 func (f *Follower) could(e core.Event) error {
 	w := f.world
 	if kind, _ := fakebrowser.OperationOf(e); kind != 0 || e.Kind == core.Crashed ||
-		e.Kind == core.BrowserDisconnected {
+		e.Is(core.Failed, core.Ping) {
 		f.measure(kind, e)
 		return f.possible.Answered(e)
 	}

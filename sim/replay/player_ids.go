@@ -121,7 +121,7 @@ func (p *player) possible(w *Line) (core.Event, bool) {
 	switch {
 	case e.Kind == core.BrowserGone, e.Is(core.Failed, core.Launch):
 		return p.browserEnds(e)
-	case e.Kind == core.BrowserDisconnected:
+	case e.Is(core.Failed, core.Ping):
 		e.Browser = p.browser(e.Browser)
 		b := p.world.Fake().Browser(e.Browser)
 		return e, b != nil && !b.Launching && !b.Lost

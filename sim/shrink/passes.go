@@ -50,7 +50,7 @@ func end(h *replay.History, from int) []replay.Line {
 		case e.Is(core.Done, core.CloseTab), e.Kind == core.Crashed:
 			delete(alive, last[e.Tab])
 			delete(last, e.Tab)
-		case e.Kind == core.BrowserGone, e.Kind == core.BrowserDisconnected,
+		case e.Kind == core.BrowserGone, e.Is(core.Failed, core.Ping),
 			e.Is(core.Silent, core.CloseBrowser):
 			for tab, r := range last {
 				delete(alive, r)
@@ -228,7 +228,7 @@ func fault(w *replay.Line) bool {
 		if w.Event.Of != core.CheckBrowser {
 			return true
 		}
-	case core.BrowserGone, core.BrowserDisconnected, core.Crashed:
+	case core.BrowserGone, core.Crashed:
 		return true
 	}
 	return w.Act.Verb != "" || w.Second

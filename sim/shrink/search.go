@@ -215,8 +215,6 @@ func menuOf(w *replay.Line) sim.Menu {
 		return menuOfFailure(w.Event.Of)
 	case core.BrowserGone:
 		return sim.Deaths
-	case core.BrowserDisconnected:
-		return sim.Losses
 	case core.Crashed:
 		return sim.Crashes | sim.Outgrows
 	case core.Measured:
@@ -272,6 +270,8 @@ func menuOfFailure(of core.EffectKind) sim.Menu {
 		return sim.CloseFails | sim.CloseFailsAnyway
 	case core.KillTab:
 		return sim.KillFails
+	case core.Ping:
+		return sim.Losses
 	}
 	return sim.Doubts
 }

@@ -10,7 +10,7 @@ import (
 // The claim about browsers that are known to be lost before they have ended.
 
 // lostBrowser: nobody holds a tab of a browser that is known to be lost, the browser was told to
-// end, and each of its tabs and contexts is on the books. What single effects show is in lostIsLeft.
+// end, and each of its tabs is on the books. What single effects show is in lostIsLeft.
 func lostBrowser(t *Transition) error {
 	l, serves := t.Ledger, false
 	for i := range l.browsers {

@@ -353,7 +353,6 @@ func (l *Ledger) Feed(set *core.Settings, now core.Time, event core.Event, effec
 	}
 	l.rests(now)
 	if leaving != 0 {
-		// The core has said what becomes of the leases; now nothing of the browser is left.
 		l.dropBrowser(leaving)
 	}
 }
@@ -401,10 +400,10 @@ func (l *Ledger) event(set *core.Settings, now core.Time, e core.Event) {
 			l.tabEvent(t, e)
 		}
 	}
-	if e.Is(core.Done, core.Launch) {
+	switch {
+	case e.Is(core.Done, core.Launch):
 		l.browserReady(e.Browser)
-	}
-	if e.Kind == core.BrowserDisconnected && l.serves(e.Browser) {
+	case e.Is(core.Failed, core.Ping) && l.serves(e.Browser):
 		l.browser(e.Browser).lost = true
 	}
 	if c := l.context(e.Context); c != nil && e.Kind == core.Done && c.closing {

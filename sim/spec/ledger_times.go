@@ -134,7 +134,7 @@ func (l *Ledger) browserTimes(set *core.Settings, now core.Time, b *ledgerBrowse
 		}
 	}
 	lost := l.serves(b.id) && (e.Is(core.Silent, core.Ping) && b.asked ||
-		e.Kind == core.BrowserDisconnected)
+		e.Is(core.Failed, core.Ping))
 	if b.ending || !lost && l.leaving(e) == 0 {
 		return
 	}

@@ -158,10 +158,10 @@ var Invariants = []Invariant{
 		"what its elements say.", booksAgree, index},
 	{"browser-truth", "A browser is asked when an operation in it has been silent for StallTimeout, " +
 		"and given up only if it was asked and did not answer.", browserTruth, always},
-	{"lost-browser", "When a browser disconnects, its leases end and it is told to end, in that step. " +
-		"From then on no tab of it is granted, none opens in it and nothing is asked of its tabs, which " +
-		"count until it is gone or written off. Where none serves or starts, another is launched, unless " +
-		"two are alive or launching pauses.", lostBrowser, always},
+	{"lost-browser", "When a browser disconnects, its leases end and it is told to end, in that " +
+		"step. From then on no tab of it is granted, none opens in it and nothing is asked of its " +
+		"tabs, which count until it is gone or written off. Where none serves or starts, another is " +
+		"launched, unless two are alive or launching pauses.", lostBrowser, always},
 	{"sick-browser", "Where the driver can, a browser with that evidence is checked; one that a " +
 		"check finds sick is replaced; none is replaced for doubt that no check confirmed.", sickBrowser,
 		always},
