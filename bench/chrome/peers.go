@@ -37,7 +37,7 @@ func rendering() group {
 			{ours + " with Reset", loaded(func(s *stage) (peer, error) {
 				return ofPagepool(s, pool.Config{MaxPages: concurrency, Reset: true})
 			})},
-			{ours + " with Reset and one tab a tenant", loaded(func(s *stage) (peer, error) {
+			{resetting, loaded(func(s *stage) (peer, error) {
 				return ofPagepool(s, pool.Config{MaxPages: concurrency, AffinityTabs: 1, Reset: true})
 			})},
 			{ours + ": 8 tenants on 4 tabs", loaded(func(s *stage) (peer, error) {
@@ -55,6 +55,9 @@ func rendering() group {
 		},
 	}
 }
+
+// resetting is the row whose requests wait for a reset instead of taking another tab.
+const resetting = ours + " with Reset and one tab a tenant"
 
 // loaded measures a peer under load.
 func loaded(open func(*stage) (peer, error)) func(context.Context, *stage) (result, error) {
