@@ -71,8 +71,8 @@ const (
 	Done        // it did what it was asked for: Of, and its Tab, Context or Browser
 	Failed      // it says that it did not, or could not
 	BrowserGone // the process of Browser has ended, asked or not
-	Crashed  // Tab crashed, by itself; TooLarge
-	Measured // the page of Tab, or Browser as a whole, uses Memory
+	Crashed     // Tab crashed, by itself; TooLarge
+	Measured    // the page of Tab, or Browser as a whole, uses Memory
 
 	// Deadlines. State.Deadlines lists those that are armed.
 	Silent // the time for what was asked is over: Of, and its Tab, Context or Browser
