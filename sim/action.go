@@ -43,6 +43,7 @@ const (
 	Floods       // a page floods the pipe
 	LongMessages // a message takes up the pipe for a while
 	GoesOn       // what hangs goes on: a helper, or a browser that was stopped
+	Losses       // the browser is known to end, before it has ended
 	AllFaults    = 1<<iota - 1
 )
 
@@ -69,6 +70,7 @@ const (
 	browserLeaks
 	browserMeasured
 	timePasses
+	browserDisconnects
 )
 
 // Action is one thing that can happen next in an untimed world.
@@ -93,6 +95,9 @@ func (w *World) Actions(buffer []Action) []Action {
 	for i := range w.fake.Operations {
 		if o := &w.fake.Operations[i]; w.fake.CanAnswer(o) && !o.Echo {
 			out = append(out, Action{kind: operationAnswers, index: int32(i)})
+			if b := w.fake.Browser(o.Browser); b != nil && b.Lost && o.CanEnd(fakebrowser.Fails) {
+				out = append(out, Action{kind: operationAnswers, outcome: fakebrowser.Fails, index: int32(i)})
+			}
 		}
 	}
 	for i := range w.clients {
@@ -273,6 +278,9 @@ func (w *World) deviations(out []Action) []Action {
 	for i := range w.fake.Browsers {
 		add(Action{kind: browserEnds, index: int32(i)}, Deaths)
 		b := &w.fake.Browsers[i]
+		if !b.Launching && !b.Lost {
+			add(Action{kind: browserDisconnects, index: int32(i)}, Losses)
+		}
 		if b.Parts[fakebrowser.Main].Health == fakebrowser.Fine && !b.Launching {
 			add(Action{kind: partTurns, health: fakebrowser.Hung, index: int32(i)}, Silences)
 		}
@@ -355,6 +363,8 @@ func (w *World) Do(a *Action) {
 		w.now += w.tick
 	case browserEnds:
 		w.BrowserDies(w.fake.Browsers[a.index].ID)
+	case browserDisconnects:
+		w.BrowserDisconnects(w.fake.Browsers[a.index].ID)
 	}
 }
 
@@ -409,6 +419,8 @@ func (w *World) Label(a *Action) string {
 		return "browser b" + strconv.Itoa(int(w.fake.Browsers[a.index].ID)) + " is measured"
 	case timePasses:
 		return "time passes"
+	case browserDisconnects:
+		return "browser b" + strconv.Itoa(int(w.fake.Browsers[a.index].ID)) + " disconnects"
 	case partTurns:
 		return a.part.String() + " of browser b" + strconv.Itoa(int(w.fake.Browsers[a.index].ID)) +
 			" is " + a.health.String()

@@ -149,7 +149,8 @@ func (w *World) hashFake(k *canon.Canon) {
 	f := &w.fake
 	for i := range f.Browsers {
 		b := &f.Browsers[i]
-		word := k.Browser(b.ID) | flag(b.Launching, 8) | flag(b.WrittenOff, 9) | flag(b.Busy, 20)
+		word := k.Browser(b.ID) | flag(b.Launching, 8) | flag(b.WrittenOff, 9) | flag(b.Lost, 20) |
+			flag(b.Busy, 21)
 		for _, p := range fakebrowser.Parts {
 			word |= uint64(b.Parts[p].Health) << (10 + 2*p)
 		}

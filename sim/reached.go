@@ -17,6 +17,7 @@ const (
 	launchSilent
 	lateLaunch
 	browserDied
+	browserDisconnected
 	browserCloseSilent
 	openOverdue
 	openSilent
@@ -168,8 +169,9 @@ const (
 
 var reachNames = [reaches]string{
 	launchFailed: "launch_failed", launchSilent: "launch_silent", lateLaunch: "launch_late",
-	browserDied: "browser_died", browserCloseSilent: "browser_written_off",
-	openOverdue: "open_overdue", openSilent: "open_silent", openFailed: "open_failed",
+	browserDied: "browser_died", browserDisconnected: "browser_disconnected",
+	browserCloseSilent: "browser_written_off",
+	openOverdue:        "open_overdue", openSilent: "open_silent", openFailed: "open_failed",
 	openLate:         "open_late",
 	openAfterDispose: "dispose_while_opening",
 	closeOverdue:     "close_overdue", closeSilent: "close_silent", closeFailed: "close_failed",

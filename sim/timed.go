@@ -215,8 +215,12 @@ func (w *World) mishap() {
 	switch {
 	case what == 0:
 	case what <= rates[0]:
-		if browsers > 0 {
-			w.BrowserDies(w.fake.Browsers[w.chance.Choose(browsers)].ID)
+		if browsers == 0 {
+			break
+		}
+		id := w.fake.Browsers[w.chance.Choose(browsers)].ID
+		if what%2 == 1 || !w.BrowserDisconnects(id) {
+			w.BrowserDies(id)
 		}
 	case what <= rates[0]+rates[1]:
 		if tabs > 0 {

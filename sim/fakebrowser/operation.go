@@ -344,6 +344,8 @@ func OperationOf(e core.Event) (OperationKind, Outcome) {
 	switch {
 	case e.Kind == core.BrowserGone:
 		return CloseBrowser, Works
+	case e.Is(core.Failed, core.Ping):
+		return 0, Works // nobody has asked
 	case e.Kind == core.Done:
 		return kindOf[e.Of], Works
 	case e.Is(core.Failed, core.OpenTab):

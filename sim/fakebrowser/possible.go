@@ -30,7 +30,9 @@ const possibleMost = 1024
 func (p *Possible) Asked(e core.Effect) {
 	p.begin()
 	if e.Kind == core.CloseBrowser {
-		p.giveUp(func(o *Operation) bool { return o.Kind == Launch && o.Browser == e.Browser })
+		p.giveUp(func(o *Operation) bool {
+			return o.Browser == e.Browser && (e.Force || o.Kind == Launch)
+		})
 	}
 	if e.Kind == core.CloseTab {
 		// What a page was asked ends with an error when the page is closed, though its main thread
@@ -151,6 +153,8 @@ func (p *Possible) after(s *State, e core.Event) (next []State) {
 			b.Launching = false // it was started, and ended at once: the shell tells of the end alone
 		}
 		brought, ok = after.Die(e.Browser)
+	case e.Is(core.Failed, core.Ping):
+		brought, ok = after.Disconnect(e.Browser)
 	case e.Is(core.Failed, core.Launch):
 		brought, ok = after.Die(e.Browser)
 	}

@@ -19,6 +19,7 @@ type Browser struct {
 	Launching  bool // it does not answer yet
 	WrittenOff bool // the pool has given it up; whatever it still holds is in nobody's books
 	Busy       bool // bytes were taken for its answer to a ping, and it has answered nothing since
+	Lost       bool // it is known to end unasked, and has not ended yet
 	Parts      [parts]Shared
 
 	Memory   int64 // what it uses itself, beside its pages
@@ -230,6 +231,22 @@ func (s *State) Die(id core.BrowserID) (core.Event, bool) {
 	}
 	s.removeBrowser(id)
 	return event, true
+}
+
+// Disconnect has it be known that a browser ends. What is outstanding of it fails, but for answers
+// that are on their way already, and it goes on counting until it has ended.
+func (s *State) Disconnect(id core.BrowserID) (core.Event, bool) {
+	b := s.Browser(id)
+	if b == nil || b.Launching || b.Lost {
+		return core.Event{}, false
+	}
+	b.Lost = true
+	for i := range s.Operations {
+		if o := &s.Operations[i]; o.Browser == id && o.CanEnd(Fails) {
+			o.Outcome, o.Stuck = Fails, false
+		}
+	}
+	return core.Event{Kind: core.Failed, Of: core.Ping, Browser: id}, true
 }
 
 // WriteOff notes that the pool has given a browser up.

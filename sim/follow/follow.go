@@ -134,7 +134,8 @@ func (f *Follower) refuse(line, why string) {
 // could asks whether the fake browser, and the core's clock, could have brought an event.
 func (f *Follower) could(e core.Event) error {
 	w := f.world
-	if kind, _ := fakebrowser.OperationOf(e); kind != 0 || e.Kind == core.Crashed {
+	if kind, _ := fakebrowser.OperationOf(e); kind != 0 || e.Kind == core.Crashed ||
+		e.Is(core.Failed, core.Ping) {
 		f.measure(kind, e)
 		return f.possible.Answered(e)
 	}

@@ -272,6 +272,8 @@ func menuOfFailure(of core.EffectKind) sim.Menu {
 		return sim.CloseFails | sim.CloseFailsAnyway
 	case core.KillTab:
 		return sim.KillFails
+	case core.Ping:
+		return sim.Losses
 	}
 	return sim.Doubts
 }
