@@ -23,7 +23,7 @@ type checked struct {
 }
 
 // recent is a set of hashes that forgets: of those with the same last bits it keeps the last.
-type recent [1 << 16]uint64
+type recent [1 << 18]uint64
 
 // add says whether a hash is in the set, and puts it there.
 func (r *recent) add(h uint64) bool {

@@ -70,9 +70,9 @@ func (b *books) tables() {
 		if is.used != want.used {
 			b.fail("%ss: counted %d ids, and the books say %d", what, want.used, is.used)
 		}
-		for i, id := range want.ids {
-			if at, ok := is.get(id); id != 0 && (!ok || at != want.slots[i]) {
-				b.fail("the place of %s %d: it is in %d, and the books say %d", what, id, want.slots[i], at)
+		for _, w := range want.ids {
+			if at, ok := is.get(w.id); w.id != 0 && (!ok || at != w.slot) {
+				b.fail("the place of %s %d: it is in %d, and the books say %d", what, w.id, w.slot, at)
 			}
 		}
 	}

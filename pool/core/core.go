@@ -321,6 +321,9 @@ func (s *State) Clone() *State {
 
 // CopyFrom makes s a copy of o that shares nothing with it, in the memory that s has.
 func (s *State) CopyFrom(o *State) {
+	if s.Affinities == nil {
+		s.takeRoom()
+	}
 	s.Facts.CopyFrom(&o.Facts)
 	s.index.copyFrom(&o.index)
 	s.effects, s.moved, s.touched = nil, s.moved[:0], s.touched[:0]

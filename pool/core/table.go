@@ -1,12 +1,17 @@
 package core
 
 // table finds the slot of an id: a hash table of open addressing with linear probing (Knuth, The
-// Art of Computer Programming, volume 3, 6.4, algorithms L and R). It is two flat slices, so that a
+// Art of Computer Programming, volume 3, 6.4, algorithms L and R). It is one flat slice, so that a
 // copy of a State stays a memory copy; a map would not. The zero table is empty. Ids are not 0.
 type table struct {
-	ids   []uint64
-	slots []int32
-	used  int32
+	ids  []located
+	used int32
+}
+
+// located is an id and its slot; of id 0: a free place in the table.
+type located struct {
+	id   uint64
+	slot int32
 }
 
 func (x *table) home(id uint64) int {
@@ -17,9 +22,9 @@ func (x *table) get(id uint64) (int32, bool) {
 	if len(x.ids) == 0 || id == 0 {
 		return None, false
 	}
-	for i := x.home(id); x.ids[i] != 0; i = (i + 1) & (len(x.ids) - 1) {
-		if x.ids[i] == id {
-			return x.slots[i], true
+	for i := x.home(id); x.ids[i].id != 0; i = (i + 1) & (len(x.ids) - 1) {
+		if x.ids[i].id == id {
+			return x.ids[i].slot, true
 		}
 	}
 	return None, false
@@ -30,20 +35,20 @@ func (x *table) put(id uint64, slot int32) {
 		x.grow()
 	}
 	i := x.home(id)
-	for x.ids[i] != 0 {
+	for x.ids[i].id != 0 {
 		i = (i + 1) & (len(x.ids) - 1)
 	}
-	x.ids[i], x.slots[i] = id, slot
+	x.ids[i] = located{id, slot}
 	x.used++
 }
 
 func (x *table) grow() {
 	old := *x
 	n := max(8, 2*len(old.ids))
-	*x = table{ids: make([]uint64, n), slots: make([]int32, n)}
-	for i, id := range old.ids {
-		if id != 0 {
-			x.put(id, old.slots[i])
+	*x = table{ids: make([]located, n)}
+	for _, at := range old.ids {
+		if at.id != 0 {
+			x.put(at.id, at.slot)
 		}
 	}
 }
@@ -54,37 +59,37 @@ func (x *table) remove(id uint64) {
 	}
 	mask := len(x.ids) - 1
 	i := x.home(id)
-	for x.ids[i] != id {
-		if x.ids[i] == 0 {
+	for x.ids[i].id != id {
+		if x.ids[i].id == 0 {
 			return
 		}
 		i = (i + 1) & mask
 	}
 	// Move up whatever would no longer be found past the gap.
 	for j := i; ; {
-		x.ids[i] = 0
+		x.ids[i] = located{}
 		for {
 			j = (j + 1) & mask
-			if x.ids[j] == 0 {
+			if x.ids[j].id == 0 {
 				x.used--
 				return
 			}
-			if h := x.home(x.ids[j]); (j-h)&mask >= (j-i)&mask {
+			if h := x.home(x.ids[j].id); (j-h)&mask >= (j-i)&mask {
 				break
 			}
 		}
-		x.ids[i], x.slots[i] = x.ids[j], x.slots[j]
+		x.ids[i] = x.ids[j]
 		i = j
 	}
 }
 
 // copyFrom makes x a copy of o that shares nothing with it, in the memory that x has.
 func (x *table) copyFrom(o *table) {
-	x.ids, x.slots, x.used = append(x.ids[:0], o.ids...), append(x.slots[:0], o.slots...), o.used
+	x.ids, x.used = append(x.ids[:0], o.ids...), o.used
 }
 
 // emptied is an empty table in the memory of x.
 func (x *table) emptied() table {
 	clear(x.ids)
-	return table{ids: x.ids, slots: x.slots}
+	return table{ids: x.ids}
 }

@@ -83,8 +83,25 @@ type Hold struct {
 	Kind    OperationKind
 }
 
+// room is memory for the lists of a small browser, in one piece, as core has it of a state.
+type room struct {
+	browsers   [core.MaxBrowsers]Browser
+	contexts   [4]Context
+	tabs       [4]Tab
+	operations [8]Operation
+}
+
+func (s *State) takeRoom() {
+	r := new(room)
+	s.Browsers, s.Contexts = r.browsers[:0], r.contexts[:0]
+	s.Tabs, s.Operations = r.tabs[:0], r.operations[:0]
+}
+
 // CopyFrom makes s a copy of o that shares nothing with it, in the memory that s has.
 func (s *State) CopyFrom(o *State) {
+	if s.Tabs == nil {
+		s.takeRoom()
+	}
 	s.Browsers = append(s.Browsers[:0], o.Browsers...)
 	s.Contexts = append(s.Contexts[:0], o.Contexts...)
 	s.Tabs = append(s.Tabs[:0], o.Tabs...)

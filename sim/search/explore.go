@@ -35,7 +35,7 @@ type search[T, A any, W Pointer[T, A]] struct {
 
 // found is a state that was not known when its batch began.
 type found[W any] struct {
-	world       W
+	world       W // nil: its worker has found it before, in this batch
 	fingerprint uint64
 	node        node
 	at          place
@@ -198,11 +198,13 @@ func (x *search[T, A, W]) take(f *found[W]) {
 	if f.fair {
 		w.edges = append(w.edges, edge{f.node.parent, f.at})
 	}
-	if !f.fresh {
+	if !f.fresh && f.world != nil {
 		poorest := slices.MinFunc(x.workers, func(a, b *worker[T, A, W]) int {
 			return len(a.spare) - len(b.spare)
 		})
 		poorest.spare = append(poorest.spare, f.world)
+	}
+	if !f.fresh {
 		return
 	}
 	x.room--
@@ -232,6 +234,7 @@ type worker[T, A any, W Pointer[T, A]] struct {
 	search      *search[T, A, W]
 	adopt       func(W)
 	child       W // that the next action is tried in
+	lately      lately
 	spare       []W
 	actions     []A
 	edges       []edge
@@ -261,42 +264,75 @@ func (w *worker[T, A, W]) expand(states []open[W], out []found[W]) []found[W] {
 			} else {
 				child.Do(a)
 			}
-			fingerprint, at, known := w.look(child, from.at)
-			fair := w.search.options.fair(a)
-			if known {
-				if fair {
+			f := found[W]{fair: w.search.options.fair(a), at: nowhere, node: node{
+				parent: from.at, action: uint16(n), depth: depth + 1,
+			}}
+			at, met := w.look(child, &f)
+			switch {
+			case met == before:
+				if f.fair {
 					w.edges = append(w.edges, edge{from.at, at})
 				}
 				continue
+			case met == never:
+				f.world, w.child = child, w.take()
+				f.node.good, f.node.broken = child.Good(), child.Broken()
 			}
-			out = append(out, found[W]{world: child, fingerprint: fingerprint, fair: fair, at: nowhere,
-				node: node{
-					parent: from.at, action: uint16(n), depth: depth + 1, good: child.Good(),
-					broken: child.Broken(),
-				}})
-			w.child = w.take()
+			out = append(out, f)
 		}
 		w.spare = append(w.spare, from.world)
 	}
 	return out
 }
 
+// met says whether a state is known.
+type met uint8
+
+const (
+	never       met = iota
+	inThisBatch     // by the same worker
+	before
+)
+
 // look says whether the state that a transition has led to is known, and has it checked where it is
 // not. A claim that breaks makes another state of it.
-func (w *worker[T, A, W]) look(child W, from place) (uint64, place, bool) {
-	fingerprint := child.Fingerprint()
-	at, known := w.search.seen.find(fingerprint)
+func (w *worker[T, A, W]) look(child W, f *found[W]) (at place, known met) {
+	f.fingerprint = child.Fingerprint()
+	at, known = w.find(f.fingerprint)
 	checker, ok := any(child).(StateChecker)
-	sample := sampled(fingerprint, from)
-	if !ok || child.Broken() || known && !sample {
-		return fingerprint, at, known
+	sample := sampled(f.fingerprint, f.node.parent)
+	if ok && !child.Broken() && (known == never || sample) {
+		if checker.CheckState(!sample); child.Broken() {
+			f.fingerprint = child.Fingerprint()
+			at, known = w.find(f.fingerprint)
+		}
 	}
-	if checker.CheckState(!sample); child.Broken() {
-		fingerprint = child.Fingerprint()
-		at, known = w.search.seen.find(fingerprint)
+	if known == never {
+		w.lately.add(f.fingerprint)
 	}
-	return fingerprint, at, known
+	return at, known
 }
+
+func (w *worker[T, A, W]) find(fingerprint uint64) (at place, known met) {
+	at, ok := w.search.seen.find(fingerprint)
+	switch {
+	case ok:
+		known = before
+	case w.lately.has(fingerprint):
+		known = inThisBatch
+	}
+	return at, known
+}
+
+// lately is what a worker has found. It forgets: of those with the same last bits it keeps the
+// last. What was found in an earlier batch has become known, so nothing has to be taken out.
+type lately [1 << 13]uint64
+
+func (l *lately) has(fingerprint uint64) bool {
+	return fingerprint != 0 && l[fingerprint%uint64(len(l))] == fingerprint
+}
+
+func (l *lately) add(fingerprint uint64) { l[fingerprint%uint64(len(l))] = fingerprint }
 
 // sampled says whether a transition is checked whole, wherever it leads: one in 128.
 func sampled(fingerprint uint64, from place) bool { return mix(fingerprint, uint64(from))>>57 == 0 }

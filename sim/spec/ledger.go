@@ -171,8 +171,29 @@ type breach struct {
 	what      string
 }
 
+// ledgerRoom is memory for the lists of a small ledger, in one piece, as core has it of a state.
+type ledgerRoom struct {
+	tabs      [4]entry
+	contexts  [4]ledgerContext
+	browsers  [core.MaxBrowsers]ledgerBrowser
+	waiting   [4]ledgerRequest
+	announced [4]announcement
+	freedAt   [4]core.Time
+	keys      [8]bool
+}
+
+func (l *Ledger) takeRoom() {
+	r := new(ledgerRoom)
+	l.tabs, l.contexts, l.browsers = r.tabs[:0], r.contexts[:0], r.browsers[:0]
+	l.waiting, l.announced = r.waiting[:0], r.announced[:0]
+	l.freedAt, l.keys = r.freedAt[:0], r.keys[:0]
+}
+
 // CopyFrom makes l a copy of o that shares nothing with it, in the memory that l has.
 func (l *Ledger) CopyFrom(o *Ledger) {
+	if l.tabs == nil {
+		l.takeRoom()
+	}
 	l.tabs = append(l.tabs[:0], o.tabs...)
 	l.contexts = append(l.contexts[:0], o.contexts...)
 	l.browsers = append(l.browsers[:0], o.browsers...)

@@ -112,7 +112,7 @@ func (l *Ledger) HashRest(c *canon.Canon) {
 	}
 	keys := uint64(0)
 	for a := range l.keys {
-		keys = keys*31 + canon.Bit(l.keys[a], 0) + 2
+		keys = keys*31 + canon.Bit(l.keys[a], 0) + canon.Bit(l.isOwn(core.Affinity(a)), 1) + 2
 	}
 	c.Add(keys)
 	c.Add(canon.Bit(l.asked, 0) | uint64(uint32(l.priority))<<1 | uint64(l.sickBrowsers)<<40)

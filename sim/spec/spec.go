@@ -178,7 +178,7 @@ var Invariants = []Invariant{
 	{"own-context", "An affinity with terms of its own adopts no standby, and none of its contexts " +
 		"is handed over. A standby is closed for one of its requests only where no slot is free for it " +
 		"and no idle tab is left, the youngest first, and refill leaves the slot alone.", ownContext,
-		always},
+		placing},
 	{"two-browsers", "At most two browsers are alive and not written off, at most one takes new " +
 		"tabs, and none opens in a draining one.", twoBrowsers, pausing},
 }
