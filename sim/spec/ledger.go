@@ -178,7 +178,7 @@ type ledgerRoom struct {
 	browsers  [core.MaxBrowsers]ledgerBrowser
 	waiting   [4]ledgerRequest
 	announced [4]announcement
-	freedAt   [4]core.Time
+	usedAt    [4]core.Time
 	keys      [8]bool
 }
 
@@ -186,7 +186,7 @@ func (l *Ledger) takeRoom() {
 	r := new(ledgerRoom)
 	l.tabs, l.contexts, l.browsers = r.tabs[:0], r.contexts[:0], r.browsers[:0]
 	l.waiting, l.announced = r.waiting[:0], r.announced[:0]
-	l.freedAt, l.keys = r.freedAt[:0], r.keys[:0]
+	l.usedAt, l.keys = r.usedAt[:0], r.keys[:0]
 }
 
 // CopyFrom makes l a copy of o that shares nothing with it, in the memory that l has.
