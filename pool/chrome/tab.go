@@ -17,8 +17,8 @@ import (
 	"github.com/pagepool/pagepool/pool"
 )
 
-// crashGrace is how long the news of a crash is waited for. It came within 80 ms; a page that is told
-// to close before that is still given its 500 ms.
+// crashGrace is how long the news of a crash is waited for. It came within 80 ms; a page that is
+// told to close before that is still given its 500 ms.
 const crashGrace = 250 * time.Millisecond
 
 // What a tab is for a pool.
@@ -138,7 +138,7 @@ func (t *tab) live(gone <-chan struct{}) {
 	case <-t.b.wire.lost:
 	}
 	if t.b.isLost() {
-		if t.b.closing.Load() {
+		if t.b.closing.Load() && !t.b.isEnding() {
 			t.over(ErrBrowserClosed)
 		} else {
 			t.over(pool.ErrBrowserLost)
@@ -293,8 +293,8 @@ func (t *tab) muteAll(cause error) {
 	}
 }
 
-// crash ends the page's renderer, and reports whether the news of that comes in time. Chrome refuses
-// a crash while a navigation is pending, so that is stopped first.
+// crash ends the page's renderer, and reports whether the news of that comes in time. Chrome
+// refuses a crash while a navigation is pending, so that is stopped first.
 func (t *tab) crash(ctx context.Context) bool {
 	post(t.b.wire, t.session, page.StopLoading, cdp.Empty{})
 	post(t.b.wire, t.session, page.Crash, cdp.Empty{})
