@@ -263,6 +263,24 @@ func TestContractChromeAPageThatFloodsItsConsoleStopsItselfOnly(t *testing.T) {
 // renderers returns the processes that run pages.
 func (b *chromeBench) renderers() []int { return b.running("--type=renderer") }
 
+// A renderer of Chromium's own for each window was half of what a tab costs.
+func TestContractChromeATabHasOneRenderer(t *testing.T) {
+	onChrome(t, twoTabs, func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page]) {
+		if err := p.Ready(limited(t)); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Do(limited(t), "a", b.work); err != nil {
+			t.Fatal(err)
+		}
+		if err := p.Ready(limited(t)); err != nil {
+			t.Fatal(err)
+		}
+		if tabs, renderers := p.Stats().Tabs, b.renderers(); tabs.Alive() != len(renderers) {
+			t.Errorf("%d renderers for %+v", len(renderers), tabs)
+		}
+	})
+}
+
 // running returns the browsers' processes that have a flag in their command.
 func (b *chromeBench) running(flag string) (found []int) {
 	groups := make(map[int]bool)

@@ -36,7 +36,7 @@ func idling() group {
 			"before that: a probe thaws. Dark are probes after which the page was not visible or drew no "+
 			"frame.", idleTabs),
 		columns: []report.Column{
-			{Name: "CPU %", Digits: 1}, {Name: "MB per tab", Digits: 1},
+			{Name: "CPU %", Digits: 1}, {Name: "MB per tab", Digits: 1, Ratio: true},
 			{Name: "heap MB per tab", Digits: 1},
 			{Name: "probes", Digits: 0, Sum: true}, {Name: "dark", Digits: 0, Sum: true},
 			{Name: "probe p50 ms", Digits: 1, Quantile: 0.5},

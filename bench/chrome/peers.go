@@ -37,6 +37,9 @@ func rendering() group {
 			{ours + " with Reset", loaded(func(s *stage) (peer, error) {
 				return ofPagepool(s, pool.Config{MaxPages: concurrency, Reset: true})
 			})},
+			{resetting, loaded(func(s *stage) (peer, error) {
+				return ofPagepool(s, pool.Config{MaxPages: concurrency, AffinityTabs: 1, Reset: true})
+			})},
 			{ours + ": 8 tenants on 4 tabs", loaded(func(s *stage) (peer, error) {
 				return ofTenants(s, pool.Config{MaxPages: 4}, 8)
 			})},
@@ -52,6 +55,9 @@ func rendering() group {
 		},
 	}
 }
+
+// resetting is the row whose requests wait for a reset instead of taking another tab.
+const resetting = ours + " with Reset and one tab a tenant"
 
 // loaded measures a peer under load.
 func loaded(open func(*stage) (peer, error)) func(context.Context, *stage) (result, error) {
@@ -72,7 +78,8 @@ var browserFlags = []string{
 	"disable-background-networking",
 	"disable-component-update", "disable-sync", "password-store=basic", "hide-scrollbars",
 	"mute-audio", "disable-back-forward-cache",
-	"disable-features=SpareRendererForSitePerProcess,RenderDocument",
+	"disable-features=SpareRendererForSitePerProcess,RenderDocument," +
+		"WebUIOmniboxPopup,WebUIOmniboxAimPopup",
 }
 
 func root() bool { return os.Geteuid() == 0 }

@@ -20,6 +20,7 @@ type target struct {
 
 func targets() []target {
 	const warm, context = "chromedp: a warm tab", "chromedp: a context per request"
+	const idle, restless = "frozen", "as they are"
 	speed := func(row string, full, shell float64) target {
 		return target{"pages/s, as a multiple of " + row, "pages", row, "pages/s", true, true, full,
 			shell}
@@ -32,11 +33,13 @@ func targets() []target {
 		speed("puppeteer-cluster: page mode", 1.5, math.NaN()),
 		speed("puppeteer-cluster: context mode", 3, math.NaN()),
 		speed("rod: a pool of warm pages", 1, 1),
+		{"CPU ms/page, as a multiple of " + resetting, "pages", resetting, "CPU ms/page", true, true,
+			1 / 1.25, 1 / 1.25},
 		{"one in forty loops: good requests that fail", "stuck", ours, "failed", false, false, 0, 0},
 		{"one in forty loops: p99, as a multiple of that where none does", "stuck", ours, "p99 ms", true,
 			false, 1.5, 1.5},
 		{"one in forty loops: ms from the detection until the slot is back", "stuck", ours,
-			"slot back ms", false, false, 100, 100},
+			"slot back ms", false, false, 200, 100},
 		{"closes during a redirect: pages still open", "closes", ours, "still open", false, false, 0, 0},
 		{"closes during a redirect: ms that the caller waits, p50", "closes", ours, callerWaits, false,
 			false, 1, 1},
@@ -48,6 +51,12 @@ func targets() []target {
 			false, 700, 250},
 		{"the browser is killed: ms until /app is complete in it", "kill", ours, "/app complete ms",
 			false, false, 700, 250},
+		{"tabs that nobody holds: percent of a core that 8 take", "idle", idle, "CPU %", false, false, 5,
+			2},
+		{"tabs that nobody holds: MB for each, as a multiple of one that is not frozen", "idle",
+			restless, "MB per tab", true, false, 0.6, 0.6},
+		{"tabs that nobody holds: probes after which a page is dark", "idle", idle, "dark", false,
+			false, 0, 0},
 	}
 }
 

@@ -35,11 +35,15 @@ var baseArgs = []string{
 	// a process for each page, a fifth of all processor time, and no new context ever gets one of
 	// them.
 	//
+	// The omnibox popups are two documents of Chromium's own, in a renderer of theirs for each window.
+	// Every tab has a window: that was half of the processor time of a new tab.
+	//
 	// RenderDocument gives each document a frame host of its own, also where a page navigates
 	// within its site. Every DevTools session of the tab is then set up anew: a quarter of the
 	// processor time of a small page on headless-shell, an eighth on Chromium. Without it, some
 	// settings of a page outlive their session: left.go has the list.
-	"--disable-features=SpareRendererForSitePerProcess,RenderDocument",
+	"--disable-features=SpareRendererForSitePerProcess,RenderDocument," +
+		"WebUIOmniboxPopup,WebUIOmniboxAimPopup",
 }
 
 // ownArgs is what the launcher sets itself.

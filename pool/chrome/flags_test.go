@@ -40,7 +40,8 @@ func TestArgsReplaceTheLaunchersOwnByName(t *testing.T) {
 		},
 		{
 			"lists are joined", Launcher{Args: []string{"--disable-features=A", "--disable-features=B,C"}},
-			[]string{"--disable-features=SpareRendererForSitePerProcess,RenderDocument,A,B,C"}, nil,
+			[]string{"--disable-features=SpareRendererForSitePerProcess,RenderDocument," +
+				"WebUIOmniboxPopup,WebUIOmniboxAimPopup,A,B,C"}, nil,
 		},
 		{
 			"a name that begins alike is another",

@@ -33,10 +33,13 @@ func (t *tab) Halt(ctx context.Context) error {
 	t.lookAway()
 	t.dropEnded()
 	t.thaw()
-	err := t.quiet(ctx)
-	if err == nil {
-		_, err = t.still(ctx, func() error { return t.hear(ctx, one) })
-	}
+	err := t.answers(func() error {
+		if err := t.quiet(ctx); err != nil {
+			return err
+		}
+		_, err := t.still(ctx, func() error { return t.hear(ctx, one) })
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("chrome: halt: %w", err)
 	}
@@ -50,11 +53,7 @@ func (t *tab) Rescue(ctx context.Context) error {
 	t.lookAway()
 	t.dropEnded()
 	t.thaw()
-	err := t.quiet(ctx)
-	if err == nil {
-		err = t.renew(ctx)
-	}
-	if err != nil {
+	if err := t.renew(ctx); err != nil {
 		return fmt.Errorf("chrome: rescue: %w", err)
 	}
 	return nil
@@ -71,9 +70,6 @@ func (t *tab) Reset(ctx context.Context) error {
 		return info.Type == "page" && info.TargetID != t.id && root == t.id
 	})
 	if err == nil {
-		err = t.quiet(ctx)
-	}
-	if err == nil {
 		err = t.renew(ctx)
 	}
 	if err == nil {
@@ -85,9 +81,17 @@ func (t *tab) Reset(ctx context.Context) error {
 	return nil
 }
 
-// renew leaves the document of a page whose scripts are stopped, and brings the page to the standby
-// state.
+// renew stops the page's scripts, leaves its document, and brings it to the standby state.
 func (t *tab) renew(ctx context.Context) error {
+	return t.answers(func() error {
+		if err := t.quiet(ctx); err != nil {
+			return err
+		}
+		return t.renewStopped(ctx)
+	})
+}
+
+func (t *tab) renewStopped(ctx context.Context) error {
 	t.unprepare()
 	err := t.flee(ctx)
 	if err == nil && t.b.ClearStorage {

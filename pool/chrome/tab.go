@@ -17,8 +17,9 @@ import (
 	"github.com/pagepool/pagepool/pool"
 )
 
-// crashAgain is how long a kill waits for the news of the crash before it crashes the page again.
-const crashAgain = 250 * time.Millisecond
+// crashGrace is how long the news of a crash is waited for. It came within 80 ms; a page that is
+// told to close before that is still given its 500 ms.
+const crashGrace = 250 * time.Millisecond
 
 // What a tab is for a pool.
 var (
@@ -45,6 +46,9 @@ type tab struct {
 	id target.ID
 
 	news askedNews // of addresses that its holders navigate to
+
+	// silent says that the driver has asked whether the page answers, and has no answer.
+	silent atomic.Bool
 
 	// life ends with the page, and its cause says why.
 	life context.Context
@@ -239,19 +243,33 @@ var one = runtime.EvaluateParams{Expression: "1"}
 // Probe waits for the page's main thread to evaluate an expression, or for ctx. A page that was
 // frozen is thawed, and the call then waits until it is visible, too.
 func (t *tab) Probe(ctx context.Context) error {
-	if err := t.wake(ctx); err != nil {
+	if err := t.answers(func() error { return t.wake(ctx) }); err != nil {
 		return fmt.Errorf("chrome: probe: %w", err)
 	}
 	return nil
 }
 
+// answers does something that succeeds when the page answers. Until then it is silent.
+func (t *tab) answers(do func() error) error {
+	t.silent.Store(true)
+	err := do()
+	if err == nil {
+		t.silent.Store(false)
+	}
+	return err
+}
+
 // Close closes the page with its popups, and waits until the browser lists none of them, or until
-// ctx ends. It may be called again.
+// ctx ends. It may be called again. A page that does not answer is crashed first: otherwise Chrome
+// waits 500 ms for what it may do at its end.
 func (t *tab) Close(ctx context.Context) (err error) {
 	t.lookAway()
 	t.muteAll(ErrPageClosed) // before the browser answers with an error of its own
 	t.b.closeBegins(t)
 	defer func() { t.b.closeEnds(t, err) }()
+	if t.silent.Load() {
+		t.crash(ctx)
+	}
 	err = t.b.closePages(ctx, func(info *target.Info, root target.ID) bool {
 		return info.TargetID == t.id || root == t.id
 	})
@@ -275,21 +293,30 @@ func (t *tab) muteAll(cause error) {
 	}
 }
 
+// crash ends the page's renderer, and reports whether the news of that comes in time. Chrome
+// refuses a crash while a navigation is pending, so that is stopped first.
+func (t *tab) crash(ctx context.Context) bool {
+	post(t.b.wire, t.session, page.StopLoading, cdp.Empty{})
+	post(t.b.wire, t.session, page.Crash, cdp.Empty{})
+	timer := time.NewTimer(crashGrace)
+	defer timer.Stop()
+	select {
+	case <-t.done:
+		return true
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return false
+}
+
 // Kill crashes the page's renderer, waits for the news of that, and closes the page as Close does.
 // A crash needs no answer of the main thread, so a script, a request or a dialog cannot stop it.
 // Popups that share the renderer die with it.
 func (t *tab) Kill(ctx context.Context) error {
-	for {
-		post(t.b.wire, t.session, page.Crash, cdp.Empty{})
-		timer := time.NewTimer(crashAgain)
-		select {
-		case <-t.done:
-			timer.Stop()
-			return t.Close(ctx)
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
+	for !t.crash(ctx) {
+		if ctx.Err() != nil {
 			return fmt.Errorf("chrome: kill a page: %w", ended(ctx))
 		}
 	}
+	return t.Close(ctx)
 }

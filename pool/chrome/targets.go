@@ -151,7 +151,12 @@ func (b *browser) crashed(event target.EventTargetCrashed) {
 	}
 	known.crashed = true
 	owner := known.tab
+	closing := owner != nil && owner.closes > 0
 	b.mu.Unlock()
+	if closing {
+		owner.over(ErrPageClosed) // Close has crashed it
+		return
+	}
 	if owner != nil {
 		cause := pool.ErrPageCrashed
 		if b.MaxTabMemory > 0 && outOfMemory(event) {
