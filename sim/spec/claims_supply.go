@@ -151,8 +151,8 @@ func envelope(t *Transition) error {
 	return contractsBy(t)
 }
 
-// contractsBy: a contraction closes the first standby, where the smaller pool needs fewer than there
-// are; otherwise the idle tab that eviction would take.
+// contractsBy: a contraction closes the first standby, where the smaller pool needs fewer than
+// there are; otherwise the idle tab that eviction would take.
 func contractsBy(t *Transition) error {
 	e := slices.IndexFunc(t.Effects, func(e core.Effect) bool {
 		return e.Kind == core.CloseTab && e.Reason == core.Contraction
