@@ -70,8 +70,7 @@ var owned = []*Scenario{
 	{
 		Name: "own-kept", Says: "an affinity keeps its terms as long as the pool has an orphan of it",
 		Settings: small(core.Settings{MaxPages: 1, OrphanCap: 1}),
-		Programs: []Program{{get(a).own(), discard, get(a), release}, {get(a), discard, get(a).own(),
-			release}},
+		Programs: []Program{{get(a).own(), discard}, {get(a), discard}},
 	},
 	{
 		Name: "own-recycle", Says: "a browser with contexts that were made for an affinity is replaced",
