@@ -318,6 +318,37 @@ func TestShellADiagnosisThatHangsHoldsUpNobody(t *testing.T) {
 	})
 }
 
+// The page answers neither the probe nor the rescue. A diagnosis goes on beside both, to its own
+// limit: what is given up of the page's other calls does not end it.
+func TestShellADiagnosisOutlivesTheProbeThatIsGivenUp(t *testing.T) {
+	c := &clinic{}
+	c.stub.fate = func(ctx context.Context, now string) error {
+		if now != "probe" && now != "rescue" {
+			return nil
+		}
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	cfg := Config{Timeouts: Timeouts{RescueTimeout: 400 * time.Millisecond}}
+	inClinic(t, c, cfg, func(t *testing.T, p *Pool[*stubTab]) {
+		limit := make(chan time.Duration, 1)
+		c.find = func(ctx context.Context) Diagnosis {
+			began := time.Now()
+			<-ctx.Done()
+			limit <- time.Since(began)
+			return Diagnosis{}
+		}
+		l, err := p.GetPage(t.Context(), "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.Suspect()
+		if d := <-limit; d != 400*time.Millisecond {
+			t.Errorf("a diagnosis had %v, want RescueTimeout", d)
+		}
+	})
+}
+
 func TestDiagnosisShowsTheFirstOfManyThings(t *testing.T) {
 	d := Diagnosis{Answered: true, After: 1234567}
 	for i := range 9 {

@@ -2,6 +2,7 @@ package pool_test
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"strings"
 	"testing"
@@ -82,6 +83,68 @@ func TestShellABrowserIsHeldToItsMemory(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// unmeasured is a launcher of browsers whose first measurements fail.
+type unmeasured struct {
+	pool.Launcher[*fakebrowser.Page]
+	pool.MemoryTeller
+	fails int // how many of them; only one measurement is under way at a time
+}
+
+type unmeasuredBrowser struct {
+	pool.Browser[*fakebrowser.Page]
+	of *unmeasured
+}
+
+func (u *unmeasured) Launch(ctx context.Context) (pool.Browser[*fakebrowser.Page], error) {
+	b, err := u.Launcher.Launch(ctx)
+	return unmeasuredBrowser{b, u}, err
+}
+
+func (b unmeasuredBrowser) Memory(ctx context.Context) (int64, error) {
+	if b.of.fails > 0 {
+		b.of.fails--
+		return 0, errors.New("the machine is busy")
+	}
+	return b.Browser.(pool.Measurer).Memory(ctx)
+}
+
+// A browser of which a measurement has failed is measured again: with a limit a second later,
+// without one after 10 s.
+func TestShellABrowserThatWasNotMeasuredIsMeasuredAgain(t *testing.T) {
+	for _, of := range []struct {
+		limit int64
+		every time.Duration
+	}{{1000, time.Second}, {pool.Off, 10 * time.Second}} {
+		synctest.Test(t, func(t *testing.T) {
+			fake := &fakebrowser.Launcher{Measures: true}
+			launcher := &unmeasured{fake, fake, 2}
+			p, err := pool.New(launcher,
+				pool.Config{MaxPages: 1, Retire: pool.Retire{MaxBrowserMemory: of.limit}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			l, err := p.GetPage(t.Context(), "a")
+			if err != nil {
+				t.Fatal(err)
+			}
+			l.Page().Swell(70)
+			<-time.After(2*of.every + of.every/2)
+			if s := p.Stats(); launcher.fails != 0 || s.Browsers[0].Memory != 0 {
+				t.Errorf("%d measurements have still to fail, and Stats say %+v", launcher.fails, s.Browsers)
+			}
+			<-time.After(of.every)
+			if s := p.Stats(); s.Browsers[0].Memory != 70 {
+				t.Errorf("the browser uses 70 bytes, and Stats say %+v after two measurements that failed",
+					s.Browsers)
+			}
+			l.Release()
+			if err := p.Close(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
 }
 
 // Without a limit the memory is shown, and a launcher that cannot measure is refused where there is

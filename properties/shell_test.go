@@ -399,6 +399,28 @@ func TestShellEvictIdleNamesAnAffinityOfWhichAnOrphanIsLeft(t *testing.T) {
 	})
 }
 
+// The sweep of one affinity, whose context is kept, may end the orphan of another that was used
+// since. EvictIdle does not name that one.
+func TestShellEvictIdleNamesNobodyWhoseOrphanMakesRoom(t *testing.T) {
+	cfg := pool.Config{MaxPages: 2, More: pool.More{OrphanCap: 1, RetainOnEvict: true}}
+	inShell(t, cfg, new(shellStub), func(t *testing.T, p *shellPool) {
+		mustGet(t, p, "a").Release()
+		after(time.Minute)
+		mustGet(t, p, "b").Discard(nil)
+		synctest.Wait()
+		if s := p.Stats(); s.Orphans != 1 {
+			t.Fatalf("%d orphans, want that of b", s.Orphans)
+		}
+		if keys, err := p.EvictIdle(time.Minute); err != nil || !slices.Equal(keys, []string{"a"}) {
+			t.Errorf("got %q, %v, want a alone: b was used a moment ago", keys, err)
+		}
+		synctest.Wait()
+		if s := p.Stats(); s.Orphans != 1 || len(s.Affinities) != 1 || s.Affinities[0].Key != "a" {
+			t.Errorf("%d orphans of %+v, want that of a", s.Orphans, s.Affinities)
+		}
+	})
+}
+
 func TestShellATabIsRetiredAfterItsUsesAndItsAge(t *testing.T) {
 	cfg := pool.Config{
 		MaxPages: 1,

@@ -68,6 +68,11 @@ var owned = []*Scenario{
 		Faults: 1, Menu: OpenFails | GivesUp,
 	},
 	{
+		Name: "own-kept", Says: "an affinity keeps its terms as long as the pool has an orphan of it",
+		Settings: small(core.Settings{MaxPages: 1, OrphanCap: 1}),
+		Programs: []Program{{get(a).own(), discard}, {get(a), discard}},
+	},
+	{
 		Name: "own-recycle", Says: "a browser with contexts that were made for an affinity is replaced",
 		Settings: small(core.Settings{MaxPages: 1, OrphanCap: 1, ProbeBudget: time.Second,
 			ProbeMaxAge: 1}),

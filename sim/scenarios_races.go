@@ -138,6 +138,12 @@ var Scenarios = append([]*Scenario{
 		Programs: []Program{{get(a), discard}, {get(b), discard}, {get(c), discard, get(a), release}},
 	},
 	{
+		Name: "orphan-age", Says: "of two orphans the one that was left first makes room, not the one " +
+			"that was made first",
+		Settings: small(core.Settings{MaxPages: 2, OrphanCap: 2}),
+		Programs: []Program{{get(a), discard}, {get(b), discard}, {get(c), discard}},
+	},
+	{
 		Name: "orphan-lost", Says: "an orphan that does not close is lost, and its browser replaced",
 		Settings: small(core.Settings{MaxPages: 1, OrphanCap: 1}),
 		Programs: []Program{{get(a), discard, dispose(a)}, render(b)},

@@ -156,11 +156,12 @@ func (t *Transition) fateOfOrphan(e *core.Effect) error {
 	return nil
 }
 
-// orphanSince is since when a context was an orphan before the step.
+// orphanSince is since when a context was an orphan before the step: since its last tab went.
 func (t *Transition) orphanSince(id core.ContextID) core.Time {
 	for i := range t.Before.Contexts {
-		if c := &t.Before.Contexts[i]; c.ID == id && tabsIn(&t.Before.Facts, int32(i)) == 0 {
-			return c.Since
+		c := t.Ledger.context(id)
+		if c != nil && t.Before.Contexts[i].ID == id && tabsIn(&t.Before.Facts, int32(i)) == 0 {
+			return c.aloneSince
 		}
 	}
 	return core.Never

@@ -148,5 +148,34 @@ func envelope(t *Transition) error {
 		return fmt.Errorf("capacity went from %d to %d while somebody waits or holds", t.Before.Capacity,
 			s.Capacity)
 	}
+	return contractsBy(t)
+}
+
+// contractsBy: a contraction closes the first standby, where the smaller pool needs fewer than
+// there are; otherwise the idle tab that eviction would take.
+func contractsBy(t *Transition) error {
+	e := slices.IndexFunc(t.Effects, func(e core.Effect) bool {
+		return e.Kind == core.CloseTab && e.Reason == core.Contraction
+	})
+	if e < 0 {
+		return nil
+	}
+	p := plan{Facts: t.After.Facts, step: t}
+	p.Tabs, p.Affinities = slices.Clone(p.Tabs), slices.Clone(p.Affinities)
+	p.undo(&t.Effects[e])
+	p.listStandbys()
+	want := p.coldest(func(*core.Tab) bool { return true })
+	if needs := max(1, int(p.Capacity)-1-tabsThat(&p.Facts, bound)); len(p.standbys) > needs {
+		want = p.standbys[0]
+	}
+	if idOf(p.Tabs, want) != t.Effects[e].Tab {
+		due := "no tab"
+		if want != core.None {
+			due = fmt.Sprintf("t%d", p.Tabs[want].ID)
+		}
+		return fmt.Errorf("a contraction closes t%d, and has to close %s: of %d tabs %d are standbys%s",
+			t.Effects[e].Tab, due, alive(&p.Facts), len(p.standbys),
+			t.Ledger.named(func(*entry) bool { return true }))
+	}
 	return nil
 }

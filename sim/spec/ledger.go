@@ -111,14 +111,15 @@ type entry struct {
 // ledgerContext is one context, from the effect that opens a tab in it to the event that confirms
 // its end.
 type ledgerContext struct {
-	askedAt   core.Time // since when an operation on it has been silent; never: none is
-	id        core.ContextID
-	browser   core.BrowserID
-	affinity  core.Affinity // that it serves; 0: none yet
-	doomed    uint32        // which disposal ended it; 0: none
-	disposals uint32        // how many there had been when it began to close
-	closing   bool          // by itself, without a tab
-	spoiled   bool          // a lease has left something in it
+	askedAt    core.Time // since when an operation on it has been silent; never: none is
+	aloneSince core.Time // when its last tab went and left it
+	id         core.ContextID
+	browser    core.BrowserID
+	affinity   core.Affinity // that it serves; 0: none yet
+	doomed     uint32        // which disposal ended it; 0: none
+	disposals  uint32        // how many there had been when it began to close
+	closing    bool          // by itself, without a tab
+	spoiled    bool          // a lease has left something in it
 	// a lease on a tab of it that is gone has ended in doubt, and none well since
 	doubtful bool
 	doubted  bool      // it is given up for that

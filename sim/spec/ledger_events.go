@@ -195,6 +195,9 @@ func (l *Ledger) pageLeft(effects []core.Effect) {
 		return
 	}
 	if b := l.browser(t.browser); b == nil || !b.ending || l.inContext(t.context) > 1 {
+		if c := l.context(t.context); c != nil {
+			c.aloneSince = l.now
+		}
 		l.dropTab(t.id)
 	}
 }

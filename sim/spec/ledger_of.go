@@ -80,7 +80,8 @@ func (l *Ledger) Restore(s *core.State) {
 			l.contexts = append(l.contexts,
 				ledgerContext{id: c.ID, browser: c.Browser, affinity: c.Affinity,
 					closing: c.State != core.ContextOpen, askedAt: c.AskedAt, doubtful: c.Doubtful,
-					began: c.Began, climbed: c.Rung == core.KillingRenderer, lost: c.State == core.ContextLost})
+					began: c.Began, aloneSince: c.Since,
+					climbed: c.Rung == core.KillingRenderer, lost: c.State == core.ContextLost})
 		}
 	}
 	for a := range s.Affinities {

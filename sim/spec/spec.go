@@ -126,8 +126,9 @@ var Invariants = []Invariant{
 	{"order", "Grants follow the waiting order among admitted requests, but for the bounded bypass.",
 		orderHolds, placing},
 	{"envelope", "MinPages <= capacity <= the highest of MinPages and the ceilings that requests so " +
-		"far were entitled to, and never above MaxPages; it goes down in an idle pool only, and up " +
-		"where they are short of it.", envelope, placing},
+		"far were entitled to, and never above MaxPages; it goes down in an idle pool only, by a " +
+		"standby that the smaller pool does not need or else the coldest idle tab, and up where they " +
+		"are short of it.", envelope, placing},
 	{"queue-bound", "Waiting root requests never exceed MaxWaiting, nor do waiting nested ones; of " +
 		"one affinity and class never more than AffinityWaiting wait.", queueBound, itself},
 	{"waits-add-up", "The waits of a lease or an error do not overlap, and add up to the whole; as " +
