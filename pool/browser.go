@@ -70,8 +70,10 @@ type Tab[P any] interface {
 }
 
 // LossTeller is a Browser that knows of its loss before it is gone: a process that was killed takes
-// a while to end, and its holders need not wait for that. Lost returns a channel, the same each
-// time, that is closed when the browser is known to end unasked. Done then follows.
+// a while to end, and neither its holders nor the next browser need wait for that. Lost returns a
+// channel, the same each time, that is closed when the browser is known to end unasked. The pool
+// then ends all calls into it but Close, which it calls with a ctx that has ended, and waits for
+// Done, which follows, for BrowserCloseTimeout.
 type LossTeller interface {
 	Lost() <-chan struct{}
 }

@@ -74,7 +74,7 @@ func (p *Pool[P]) watchLocked(b *browser[P]) {
 		select {
 		case <-b.lost:
 			p.mu.Lock()
-			p.loseLocked(b)
+			p.browserFirstLocked(b)
 			p.unlock()
 		case <-b.done:
 		case <-b.forgotten:
@@ -92,14 +92,14 @@ func (p *Pool[P]) watchLocked(b *browser[P]) {
 	})
 }
 
-// loseLocked tells those who hold a page of a browser that it is lost. The core hears of it when
-// the browser is gone; what they give back until then is no news.
-func (p *Pool[P]) loseLocked(b *browser[P]) {
-	for _, t := range p.mu.tabs {
-		if t.browser == b && t.holder != nil {
-			t.holder.tellLocked(ErrBrowserLost)
-		}
+// browserLostLocked tells the core once that a browser is known to be lost.
+func (p *Pool[P]) browserLostLocked(b *browser[P]) {
+	if b.told || b.unwanted || p.mu.browsers[b.id] != b {
+		return
 	}
+	b.told = true
+	p.mu.lastFailure = ErrBrowserLost
+	p.stepLocked(core.Event{Kind: core.Failed, Of: core.Ping, Browser: b.id})
 }
 
 // browserGoneLocked tells the core once that a browser is gone.
@@ -107,7 +107,7 @@ func (p *Pool[P]) browserGoneLocked(b *browser[P]) {
 	if p.mu.browsers[b.id] != b {
 		return
 	}
-	if b.unwanted {
+	if b.unwanted && !b.told {
 		p.noteLocked(slog.LevelInfo, "browser ended", "browser", browserName(b.id))
 	} else {
 		p.mu.lastFailure = b.whyLost()
@@ -150,6 +150,7 @@ func (p *Pool[P]) endBrowserLocked(b *browser[P], id core.OperationID, force boo
 	stop := func() bool { return true }
 	if force {
 		cancel()
+		b.end(ErrBrowserLost) // nobody waits for what it was asked
 	} else {
 		stop = p.clock.AfterFunc(p.settings.BrowserCloseTimeout/2, cancel)
 	}
@@ -186,10 +187,9 @@ func (p *Pool[P]) pingLocked(e *core.Effect) {
 	})
 }
 
-// hearBrowser gives a browser a chance to be known as gone before bad news of one of its tabs is
+// hearBrowser gives a browser a chance to be known as lost before bad news of one of its tabs is
 // told: when a process dies, its tabs' ends and errors are often seen first. It waits for the
-// browser's answer to a ping, or where that fails for its end, up to CloseGrace. One that is known
-// to end is waited for until it has, or until it is written off.
+// browser's answer to a ping, or where that fails for its end, up to CloseGrace.
 func (p *Pool[P]) hearBrowser(b *browser[P]) {
 	ctx, cancel := context.WithCancel(b.life)
 	defer cancel()
@@ -201,19 +201,15 @@ func (p *Pool[P]) hearBrowser(b *browser[P]) {
 		case <-ctx.Done():
 		}
 	}
-	if b.losing() {
-		select {
-		case <-b.done:
-		case <-b.life.Done():
-		case <-p.over:
-		}
-	}
 }
 
-// browserFirstLocked tells the core that a browser is gone, if it is, before it is told anything of
-// that browser's tabs: browser news comes before tab news of the same moment.
+// browserFirstLocked tells the core that a browser is gone, or known to be lost, if so, before it
+// is told anything of that browser's tabs: browser news comes before tab news of the same moment.
 func (p *Pool[P]) browserFirstLocked(b *browser[P]) {
-	if b.gone() {
+	switch {
+	case b.gone():
 		p.browserGoneLocked(b)
+	case b.losing():
+		p.browserLostLocked(b)
 	}
 }

@@ -188,7 +188,7 @@ func (p *Pool[P]) diagnoseLocked(l *Lease[P], why error) {
 func (p *Pool[P]) probedLocked(t *tab[P], suspect bool) {
 	known := t.diagnosed
 	t.diagnosed = false
-	if known || t.diagnoser == nil || !suspect || t.browser.losing() {
+	if known || t.diagnoser == nil || !suspect {
 		return
 	}
 	d, affinity, why := new(diagnosing), shortened(t.affinity), t.lastError

@@ -257,7 +257,7 @@ func TestShellALeaseOfALostBrowserIsNotDiagnosed(t *testing.T) {
 		}
 		close(l.Page().b.lost)
 		synctest.Wait()
-		<-time.After(2 * time.Second) // the core, which does not know yet, has it expire
+		<-time.After(2 * time.Second) // longer than MaxLease
 		l.Suspect()
 		if n := c.suspect.Load(); n != 0 || l.endCause() != ErrBrowserLost {
 			t.Errorf("%d suspect leases, want none; the lease ended with %v", n, l.endCause())

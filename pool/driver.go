@@ -27,6 +27,7 @@ type browser[P any] struct {
 	end       context.CancelCauseFunc // ends them all: it is gone, or nobody waits for it any more
 	running   int                     // goroutines that may wait for it
 	unwanted  bool                    // the core has asked for its end
+	told      bool                    // the core was told that it is lost
 	forgotten chan struct{}           // closed when the browser is known no more
 
 	launched    core.Time               // when its launch was asked for

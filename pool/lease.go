@@ -89,8 +89,8 @@ var errSuspect = errors.New("pool: the page may not answer")
 func (l *Lease[P]) end(e core.Event, reason error) {
 	p := l.pool
 	p.mu.Lock()
-	if l.cause == nil && l.tab.browser.losing() {
-		l.tellLocked(ErrBrowserLost)
+	if l.cause == nil {
+		p.browserFirstLocked(l.tab.browser)
 	}
 	if l.cause == nil {
 		e.Request = l.request
@@ -117,24 +117,15 @@ func (l *Lease[P]) givenBackLocked(e core.Event, reason error) {
 	}
 }
 
-// tellLocked tells the holder that the lease has ended, and the tracer. The first cause stays.
-func (l *Lease[P]) tellLocked(cause error) {
-	if l.cause != nil {
-		return
-	}
-	l.cause = cause
+// endLocked ends the holder's side of the lease, and tells the tracer.
+func (l *Lease[P]) endLocked(cause error) {
+	l.cause, l.tab.holder = cause, nil
 	if l.pool.tracer != nil {
 		l.reportEndLocked()
 	}
 	if l.cancel != nil {
 		l.cancel(cause)
 	}
-}
-
-// endLocked ends the holder's side of the lease.
-func (l *Lease[P]) endLocked(cause error) {
-	l.tellLocked(cause)
-	l.tab.holder = nil
 }
 
 // endCause says why the lease ended; nil while it is held.

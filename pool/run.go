@@ -168,9 +168,6 @@ func (p *Pool[P]) grantLocked(e *core.Effect) {
 	if t.diagnoser != nil {
 		t.diagnoser.LeaseBegun(shell.Locked{}, t.affinity)
 	}
-	if t.browser.losing() {
-		l.tellLocked(ErrBrowserLost)
-	}
 	l.answerLocked()
 }
 
@@ -203,8 +200,7 @@ func (p *Pool[P]) endLeaseLocked(e *core.Effect) {
 		p.bugLocked("the lease of r%d on t%d ends, and is not there", e.Request, e.Tab)
 		return
 	}
-	// a page of a lost browser is not suspect
-	if e.Reason == core.LeaseExpired && t.holder.cause == nil {
+	if e.Reason == core.LeaseExpired {
 		p.diagnoseLocked(t.holder, ErrLeaseExpired)
 	}
 	cause, reason := causes[e.Reason], e.Reason.String()

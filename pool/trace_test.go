@@ -190,7 +190,8 @@ func TestShellATracerIsToldOfTheDriversOperations(t *testing.T) {
 }
 
 // A browser may be known to be lost before it is gone. The tracer hears of the end when the holder
-// does, and once, whatever is given back or granted until the browser has gone.
+// does, and once, whatever is given back until the browser has gone; what is granted by then is of
+// the next browser.
 func TestShellATracerIsToldOnceOfALeaseWhoseBrowserIsLost(t *testing.T) {
 	traced(t, new(stub), Config{MaxPages: 1, MaxLease: time.Minute},
 		func(t *testing.T, p *Pool[*stubTab], l *traceLog) {
@@ -210,13 +211,16 @@ func TestShellATracerIsToldOnceOfALeaseWhoseBrowserIsLost(t *testing.T) {
 			lost := []string{"lease a " + lease.TabID() + " 0s browser-lost"}
 			wantLines(t, l.of(SpanLease), lost...)
 			lease.Suspect()
-			late := get(Nested())
-			lost = append(lost, "lease a "+late.TabID()+" 0s browser-lost")
-			wantLines(t, l.of(SpanLease), lost...)
-			if _, err := late.Diagnosis(t.Context()); !errors.Is(err, errNoDiagnosis) {
+			if _, err := lease.Diagnosis(t.Context()); !errors.Is(err, errNoDiagnosis) {
 				t.Errorf("Diagnosis of a lost page: %v", err)
 			}
-			<-time.After(2 * time.Minute) // the core, which does not know yet, has both expire
+			next := get(Nested())
+			if next.Page().b == b {
+				t.Error("a page of the lost browser is granted")
+			}
+			next.Release()
+			lost = append(lost, "lease a "+next.TabID()+" 0s released")
+			<-time.After(2 * time.Minute) // longer than MaxLease
 			b.die()
 			synctest.Wait()
 			wantLines(t, l.of(SpanLease), lost...)

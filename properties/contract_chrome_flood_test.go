@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 
@@ -121,7 +122,36 @@ func TestContractChromeAPageThatFloodsWithAddressesIsClosed(t *testing.T) {
 	})
 }
 
-// An image of 60 MB with a data: address is in the news of its request.
+// One message of 200 MB takes up the pipe until it is read. The browser is busy meanwhile and not
+// lost, and other tenants are served.
+func TestContractChromeOneErrorOf200MBLosesNoBrowser(t *testing.T) {
+	needsChrome(t)
+	onChrome(t, pool.Config{MaxPages: 2},
+		func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page]) {
+			lease, err := p.GetPage(limited(t), "loud")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer lease.Release()
+			does(t, lease, chromedp.Navigate(b.server.URL+"/page"), chromedp.Evaluate[chromedp.Void](
+				`void setTimeout(() => { throw new Error("x".repeat(200_000_000)) }, 50)`))
+			whole, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+			defer cancel()
+			for !wasCutOff(lease.Page(), "Runtime") {
+				err := p.Do(whole, "other", func(ctx context.Context, page *chrome.Page) error {
+					return b.remember(ctx, page, "kept")
+				})
+				if err != nil {
+					t.Fatalf("another tenant: %v", err)
+				}
+			}
+			if starts := p.Stats().Counters.BrowserStarts; starts != 1 || lease.Context().Err() != nil {
+				t.Errorf("%d browsers were started, and the lease has ended: %v", starts,
+					context.Cause(lease.Context()))
+			}
+		})
+}
+
 // A holder may show large pages by data: addresses, one after the other. Their news is asked for.
 func TestContractChromeLargeAddressesOfAHolderAreNoFlood(t *testing.T) {
 	needsChrome(t)
@@ -147,6 +177,7 @@ func TestContractChromeLargeAddressesOfAHolderAreNoFlood(t *testing.T) {
 		})
 }
 
+// An image of 60 MB with a data: address is in the news of its request.
 func TestContractChromeALargeAddressTakesLittleMemory(t *testing.T) {
 	const size, most = 60_000_000, 100 << 20 // twice what was measured; the whole message took 250 MB
 	onBrowser(t, nil, func(s *contractStage[*chrome.Page], b *chromeBench) {

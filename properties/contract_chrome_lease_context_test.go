@@ -241,7 +241,7 @@ func TestContractChromePermissionsAndDownloadsAreUndoneWhereTheStorageIsCleared(
 	}
 }
 
-func TestContractChromeClearStorageNeedsReset(t *testing.T) {
+func TestContractChromeClearStorageNeedsResetAndContextsOfOneTab(t *testing.T) {
 	clears := chrome.Options{ClearStorage: true}
 	for owner, launcher := range map[string]pool.Launcher[*chrome.Page]{
 		"Launcher": chrome.Launcher{ExecPath: script(t, "exit 1"), Options: clears},
@@ -255,6 +255,11 @@ func TestContractChromeClearStorageNeedsReset(t *testing.T) {
 		cfg, err := launcher.(pool.Configurer).Configure(pool.Config{Reset: true})
 		if err != nil || cfg.More.OrphanCap != pool.Off {
 			t.Errorf("%s: OrphanCap %d, %v", owner, cfg.More.OrphanCap, err)
+		}
+		shares := pool.Config{Reset: true, More: pool.More{TabsPerContext: 2}}
+		if _, err = launcher.(pool.Configurer).Configure(shares); err == nil ||
+			!strings.Contains(err.Error(), "TabsPerContext is 2") {
+			t.Errorf("%s: tabs that share a context: %v", owner, err)
 		}
 	}
 }

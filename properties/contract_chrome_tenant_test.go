@@ -121,7 +121,7 @@ var between = map[string]func(*chrome.Launcher, *pool.Config){
 	"Reset off": func(*chrome.Launcher, *pool.Config) {},
 	"Reset on":  func(_ *chrome.Launcher, cfg *pool.Config) { cfg.Reset = true },
 	"ClearStorage": func(l *chrome.Launcher, cfg *pool.Config) {
-		cfg.Reset, l.ClearStorage = true, true
+		cfg.Reset, l.ClearStorage, cfg.More.TabsPerContext = true, true, 1
 	},
 }
 
@@ -194,7 +194,8 @@ func TestContractChromeTenantThatReturnsHasItsTermsAgain(t *testing.T) {
 	})
 }
 
-// Tabs of one tenant that share a context share what it keeps, and each has the rest.
+// Tabs of one tenant that share a context share what it keeps, and each has the rest. With
+// ClearStorage each has a context of its own.
 func TestContractChromeTenantWithSeveralTabsHasItsTermsOnEach(t *testing.T) {
 	cfg := pool.Config{MaxPages: 4, AffinityTabs: 3, More: pool.More{TabsPerContext: 3}}
 	onTenantTerms(t, cfg, nil, func(t *testing.T, site *actionSite, p *chrome.Pool) {

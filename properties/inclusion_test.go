@@ -54,7 +54,8 @@ func TestInclusionWhatARealBrowserDidTheFakeOneCanDo(t *testing.T) {
 	for _, what := range []string{
 		"looped", "rescue_silent", "browser_died", "browser_fell_silent", "lease_crashed", "reset",
 		"lease_expired",
-		"pipe_flooded", "drawing_hung", "network_hung", "storage_hung", "helper_died", "part_went_on",
+		"page_flooded", "page_cut_off", "drawing_hung", "network_hung", "storage_hung", "helper_died",
+		"part_went_on",
 		"browser_checked",
 	} {
 		if all.Map()[what] == 0 {
@@ -228,6 +229,33 @@ var impossible = []struct {
 			}
 			e.move(answer, i+1)
 		}},
+	{"a page floods for half a minute", "pipe", "has not cut it off", func(e *edit) {
+		i, _ := e.find(0, `flood t\d+`)
+		for i++; i < len(e.lines); i++ {
+			e.lines[i].At += 30 * sim.Seconds
+		}
+	}},
+	{"another page is closed than the one that floods", "pipe", "browser of t", func(e *edit) {
+		_, flooder := e.find(0, `flood (t\d+)`)
+		crashed, _ := e.find(0, "crashed "+flooder[1])
+		i, other := e.find(crashed, `work network (t\d+)`) // it is there
+		for other[1] == flooder[1] {
+			i, other = e.find(i+1, `work network (t\d+)`)
+		}
+		e.lines = slices.Delete(e.lines, crashed, crashed+1)
+		e.insert(crashed, "crashed "+other[1])
+	}},
+	{"a page works after it was closed for a flood", "pipe", "network of the browser of t",
+		func(e *edit) {
+			_, m := e.find(0, `flood (t\d+)`)
+			i, _ := e.find(0, "crashed "+m[1])
+			e.insert(i+1, "work network "+m[1])
+		}},
+	{"a page is cut off that does not flood", "pipe", "no page of t", func(e *edit) {
+		_, m := e.find(0, `cut-off (t\d+)`)
+		without("flood " + m[1])(e)
+	}},
+	{"a page is cut off twice", "pipe", "no page of t", doubled(`cut-off t\d+`)},
 	{"a browser goes on that was not stopped", "main", "is fine already", without(`silence b1`)},
 	{"a context is gone that nobody closes", "staging", "nothing was asked",
 		following(`browser ready b1`, "context-closed c1")},
@@ -268,6 +296,7 @@ func TestPropertyInclusionTheFakeBrowserIsOneOfItsOwn(t *testing.T) {
 		// loops.
 		f.Twice, f.Loops, f.SilencesPerThousandHours = 0, 10_000, 100_000
 		f.SharedPerThousandHours, f.FloodsPipe, f.HangsDrawing = 200_000, 50, 50
+		f.DeathsPerThousandHours = 10_000
 		profile.Conditions.Checks, profile.Conditions.Repairs = true, true
 		for seed := uint64(1); seed <= 4; seed++ {
 			var follower *follow.Follower
@@ -282,8 +311,15 @@ func TestPropertyInclusionTheFakeBrowserIsOneOfItsOwn(t *testing.T) {
 				for _, act := range acts.Of(w) {
 					if h, ok := act.Turns(); ok {
 						follower.Turn(w.Now(), act.Browser, act.Part, h)
-					} else if act.Verb == replay.LoopVerb {
+						continue
+					}
+					switch act.Verb {
+					case replay.LoopVerb:
 						follower.Loop(w.Now(), act.Tab)
+					case replay.FloodVerb:
+						follower.Flood(w.Now(), act.Tab)
+					case replay.CutOffVerb:
+						follower.CutOff(w.Now(), act.Tab)
 					}
 				}
 				follower.Step(w.Now(), "", event, canon.StateHash(&w.Core().Facts))
@@ -304,6 +340,7 @@ func TestPropertyInclusionTheFakeBrowserIsOneOfItsOwn(t *testing.T) {
 		}
 	}
 	for _, what := range []string{"looped", "browser_fell_silent", "browser_died", "open_failed",
+		"page_flooded", "page_cut_off", "pipe_busy",
 		"kill_silent", "probe_silent", "rescue_failed", "launch_failed"} {
 		if all.Map()[what] == 0 {
 			t.Errorf("nothing had %s in it", what)

@@ -136,43 +136,60 @@ func TestShellABrowserKilledUnderLoadEndsItsLeasesAndServesThoseWhoWait(t *testi
 	})
 }
 
-// A process that was killed takes a while to end. Its pages are known to be lost at once, and by
-// the right name; the books wait.
+// A process that was killed takes a while to end. Its holders are told at once, and by the right
+// name, and the next browser is launched; its tabs count until it is gone or written off.
 func TestShellHoldersOfALostBrowserAreToldBeforeItIsGone(t *testing.T) {
-	stub := new(shellStub)
-	inShell(t, pool.Config{MaxPages: 2}, stub, func(t *testing.T, p *shellPool) {
-		a, b, nested := mustGet(t, p, "a"), mustGet(t, p, "b"), mustGet(t, p, "a", pool.Nested())
-		held := a.Context()
-		nested.Release()
-		synctest.Wait()
-		c := ask(t.Context(), p, "c")
-		stub.browser(0).lose()
-		b.Release() // before anybody else has heard of it
-		synctest.Wait()
-		if cause := context.Cause(held); cause != pool.ErrBrowserLost {
-			t.Errorf("the holder was told %v, want ErrBrowserLost", cause)
-		}
-		wantEnded(t, b, pool.ErrBrowserLost)
-		// A tab that is granted meanwhile is lost from the start.
-		late := ask(t.Context(), p, "a", pool.Nested())
-		if !late.waits() {
-			wantEnded(t, late.lease, pool.ErrBrowserLost)
-		}
-		after(3 * time.Second) // more than any grace
-		if !c.waits() || p.Stats().Leases < 2 {
-			t.Errorf("before the browser is gone: c waits %v, %+v", c.waits(), p.Stats())
-		}
-		stub.browser(0).die()
-		<-c.done
-		if s := p.Stats().Counters; c.err != nil || s.Crashes > 0 {
-			t.Fatalf("who waits gets %v; %d crashes", c.err, s.Crashes)
-		}
-		a.Release()
-		c.lease.Release()
-		if <-late.done; late.err == nil {
+	for _, ends := range []bool{true, false} {
+		stub := new(shellStub)
+		cfg := pool.Config{MaxPages: 2,
+			Timeouts: pool.Timeouts{BrowserCloseTimeout: 10 * time.Second}}
+		inShell(t, cfg, stub, func(t *testing.T, p *shellPool) {
+			a, b, nested := mustGet(t, p, "a"), mustGet(t, p, "b"), mustGet(t, p, "a", pool.Nested())
+			held := a.Context()
+			nested.Release()
+			synctest.Wait()
+			c := ask(t.Context(), p, "c")
+			old := stub.browser(0)
+			stub.script("close-browser", func(_ context.Context, n int) error {
+				if n == 1 {
+					<-old.done
+				}
+				return nil
+			})
+			old.lose()
+			b.Release() // before anybody else has heard of it
+			synctest.Wait()
+			if cause := context.Cause(held); cause != pool.ErrBrowserLost {
+				t.Errorf("the holder was told %v, want ErrBrowserLost", cause)
+			}
+			wantEnded(t, b, pool.ErrBrowserLost)
+			if n := stub.called("launch"); n != 2 {
+				t.Errorf("%d launches, want that of the next browser", n)
+			}
+			late := ask(t.Context(), p, "a", pool.Nested())
+			after(3 * time.Second) // more than any grace
+			if s := p.Stats(); !c.waits() || !late.waits() || s.Leases != 0 || s.Tabs.Closing != 3 {
+				t.Errorf("before the browser is gone: c waits %v, a waits %v, %+v", c.waits(), late.waits(), s)
+			}
+			if stub.called("close")+stub.called("kill") > 0 {
+				t.Error("a tab of a lost browser is closed by itself")
+			}
+			if ends {
+				old.die()
+			} else {
+				after(7 * time.Second) // until it is written off
+			}
+			<-c.done
+			<-late.done
+			if s := p.Stats().Counters; c.err != nil || late.err != nil || s.Crashes > 0 {
+				t.Fatalf("who waits gets %v and %v; %d crashes", c.err, late.err, s.Crashes)
+			}
+			old.die()
+			a.Release()
+			c.lease.Release()
 			late.lease.Release()
-		}
-	})
+		})
+	}
 }
 
 // A driver that can tell says by the cause of its tab's context that somebody else closed the page.

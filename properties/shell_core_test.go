@@ -20,6 +20,7 @@ type bareCore struct {
 	handles  map[string]core.Affinity
 	names    map[core.Affinity]string
 	browsers map[core.BrowserID]bool
+	lost     map[core.BrowserID]bool
 	opening  map[core.TabID]bool
 	opened   map[core.TabID]bool
 	last     core.RequestID
@@ -35,6 +36,7 @@ type dueEvent struct {
 	context core.ContextID
 	browser core.BrowserID
 	kill    bool
+	lost    bool // kill: its end takes a while
 }
 
 func playCore(s shellScript) []string {
@@ -53,13 +55,14 @@ func playCore(s shellScript) []string {
 		shellScript: s, state: core.New(settings),
 		visitOf: map[core.RequestID]int{}, handles: map[string]core.Affinity{},
 		names: map[core.Affinity]string{}, browsers: map[core.BrowserID]bool{},
+		lost:   map[core.BrowserID]bool{},
 		opened: map[core.TabID]bool{}, opening: map[core.TabID]bool{},
 	}
 	for i, v := range s.visits {
 		b.due = append(b.due, dueEvent{at: core.Time(v.at), visit: i + 1})
 	}
 	for _, at := range s.kills {
-		b.due = append(b.due, dueEvent{at: core.Time(at), kill: true})
+		b.due = append(b.due, dueEvent{at: core.Time(at), kill: true, lost: endsAfter(at) > 0})
 	}
 	b.due = append(b.due,
 		dueEvent{at: core.Time(s.end), event: core.Event{Kind: core.CloseRequested}},
@@ -105,11 +108,18 @@ func (b *bareCore) happen(d dueEvent) {
 	case d.kill:
 		oldest := core.BrowserID(0)
 		for id := range b.browsers {
-			if oldest == 0 || id < oldest {
+			if (oldest == 0 || id < oldest) && !(d.lost && b.lost[id]) {
 				oldest = id
 			}
 		}
-		if oldest != 0 {
+		switch {
+		case oldest == 0:
+		case d.lost:
+			b.lost[oldest] = true
+			b.due = append(b.due, dueEvent{at: b.now + core.Time(endsAfter(d.at.Duration())),
+				event: core.Event{Kind: core.BrowserGone, Browser: oldest}})
+			b.step(core.Event{Kind: core.Failed, Of: core.Ping, Browser: oldest})
+		default:
 			b.step(core.Event{Kind: core.BrowserGone, Browser: oldest})
 		}
 	case d.visit > 0:
@@ -260,8 +270,14 @@ func (b *bareCore) operate(f core.Effect) {
 	case core.CloseContext:
 		e.Context, due.context = f.Context, f.Context
 	case core.CloseBrowser:
-		if f.Force {
+		if f.Force { // what it was asked ends, and is no news
 			after = 0
+			b.callOff(func(e dueEvent) bool {
+				return e.browser == f.Browser && e.event.Kind != core.BrowserGone
+			})
+		}
+		if b.lost[f.Browser] {
+			return // it ends in its own time
 		}
 		if !b.browsers[f.Browser] { // its launch ends at once, and with it all that there is of it
 			b.callOff(func(e dueEvent) bool { return e.browser == f.Browser })

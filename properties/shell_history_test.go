@@ -84,6 +84,12 @@ func newShellScript(seed uint64) shellScript {
 	return s
 }
 
+// endsAfter is how long a browser that is killed at an instant goes on ending, when it is known to
+// be lost already: not at all, for a moment, or until it was written off.
+func endsAfter(at time.Duration) time.Duration {
+	return [...]time.Duration{0, 100 * time.Millisecond, 7 * time.Second}[at%3]
+}
+
 // own says whether an affinity has terms of its own.
 func (s shellScript) own(key string) bool { return s.owns && key <= "b" }
 
@@ -168,7 +174,13 @@ func playShell(t *testing.T, s shellScript) []string {
 		h.add(now(), "%s %s %d", a.Affinity, word, a.Generation)
 	})
 	for _, at := range s.kills {
-		time.AfterFunc(at, launcher.KillOldest)
+		time.AfterFunc(at, func() {
+			if endsAfter(at) == 0 {
+				launcher.KillOldest()
+			} else if b := launcher.LoseOldest(); b != nil {
+				time.AfterFunc(endsAfter(at), func() { launcher.KillBrowser(b) })
+			}
+		})
 	}
 	var clients sync.WaitGroup
 	for i, v := range s.visits {

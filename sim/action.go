@@ -40,9 +40,11 @@ const (
 	TimePasses // by a tick: for what goes by the time, such as ageing
 	HelperHangs
 	HelperDies
-	Floods    // a page takes up the pipe for a while
-	GoesOn    // what hangs goes on: a helper, or a browser that was stopped
-	AllFaults = 1<<iota - 1
+	Floods       // a page floods the pipe
+	LongMessages // a message takes up the pipe for a while
+	GoesOn       // what hangs goes on: a helper, or a browser that was stopped
+	Losses       // the browser is known to end, before it has ended
+	AllFaults    = 1<<iota - 1
 )
 
 // actionKind says what an action is about.
@@ -60,12 +62,15 @@ const (
 	pageSpoiled
 	contextSpoiled
 	pageStopsNavigating
+	pageFloods
+	pageIsCutOff
 	browserEnds
 	partTurns
 	pageSwells
 	browserLeaks
 	browserMeasured
 	timePasses
+	browserDisconnects
 )
 
 // Action is one thing that can happen next in an untimed world.
@@ -76,6 +81,7 @@ type Action struct {
 	twice    bool
 	tooLarge bool // a page ends because it is
 	made     bool // an opening hangs whose context is there
+	closes   bool // a page that floods is closed
 	part     fakebrowser.Part
 	health   fakebrowser.Health
 	index    int32 // of the operation, client, tab or browser
@@ -89,10 +95,13 @@ func (w *World) Actions(buffer []Action) []Action {
 	for i := range w.fake.Operations {
 		if o := &w.fake.Operations[i]; w.fake.CanAnswer(o) && !o.Echo {
 			out = append(out, Action{kind: operationAnswers, index: int32(i)})
+			if b := w.fake.Browser(o.Browser); b != nil && b.Lost && o.CanEnd(fakebrowser.Fails) {
+				out = append(out, Action{kind: operationAnswers, outcome: fakebrowser.Fails, index: int32(i)})
+			}
 		}
 	}
 	for i := range w.clients {
-		if s := w.clients[i].state; s == ready || s == unwinding {
+		if s := w.clients[i].state; (s == ready || s == unwinding) && !w.waitsForPipe(i) {
 			out = append(out, Action{kind: clientGoesOn, index: int32(i)})
 		}
 	}
@@ -130,49 +139,30 @@ func (w *World) deviates(e *core.Event) bool {
 		return false
 	case core.Expired:
 		i, ok := w.ownerOf(uint64(e.Request))
+		if ok && w.waitsForPipe(i) {
+			_, ends := w.fake.Flooded(w.fake.Tab(w.clients[i].innermost().tab).Browser)
+			return ends
+		}
 		return !ok || w.clients[i].state != sitting
 	case core.DrainSilent:
 		if w.releasable(e.Browser) {
 			return true
 		}
 	}
-	whole := e.Kind == core.BrowserStalled || e.Kind == core.DrainSilent
 	for i := range w.fake.Operations {
-		o := &w.fake.Operations[i]
-		if o.Echo || !w.fake.CanAnswer(o) {
-			continue
-		}
-		if e.Tab != 0 && o.Tab == e.Tab || e.Context != 0 && o.Tab == 0 && o.Context == e.Context ||
-			e.Browser != 0 && o.Browser == e.Browser && (whole || o.Kind.OfBrowser()) {
+		if o := &w.fake.Operations[i]; waitsFor(e, o) && w.fake.WillAnswer(o) {
 			return true
 		}
 	}
 	return false
 }
 
-// turns appends what becomes of what tabs share, without a fault: a flood ends, a helper that has
-// died is started again, and a check kills one that hangs.
-func (w *World) turns(out []Action) []Action {
-	for i := range w.fake.Browsers {
-		b := &w.fake.Browsers[i]
-		for _, p := range fakebrowser.Parts[fakebrowser.Pipe:] {
-			switch h := b.Parts[p].Health; {
-			case h == fakebrowser.Dead, h == fakebrowser.Hung && p == fakebrowser.Pipe:
-				out = append(out, Action{kind: partTurns, part: p, index: int32(i)})
-			case w.fake.Kills(b, p):
-				out = append(out, Action{kind: partTurns, part: p, health: fakebrowser.Dead, index: int32(i)})
-			}
-		}
-	}
-	return out
-}
-
-// leases says whether somebody holds a page of a browser.
-func (w *World) leases(id core.BrowserID) bool {
-	return slices.ContainsFunc(w.fake.Tabs, func(t fakebrowser.Tab) bool {
-		held, _ := w.core.Tab(t.ID)
-		return t.Browser == id && held.State == core.Leased
-	})
+// waitsFor says whether a deadline is that of an operation.
+func waitsFor(e *core.Event, o *fakebrowser.Operation) bool {
+	whole := e.Kind == core.BrowserStalled || e.Kind == core.DrainSilent
+	return !o.Echo && (e.Tab != 0 && o.Tab == e.Tab ||
+		e.Context != 0 && o.Tab == 0 && o.Context == e.Context ||
+		e.Browser != 0 && o.Browser == e.Browser && (whole || o.Kind.OfBrowser()))
 }
 
 // releasable says whether a holder of a tab of a browser is about to go on.
@@ -268,10 +258,13 @@ func (w *World) deviations(out []Action) []Action {
 		if !t.Wedged && !t.Looping {
 			add(Action{kind: pageLoops, index: int32(i)}, Loops)
 		}
-		if !w.fake.Sessions {
+		if held, ok := w.core.Tab(t.ID); !ok || held.State != core.Leased {
 			continue
 		}
-		if held, ok := w.core.Tab(t.ID); !ok || held.State != core.Leased {
+		if !t.Floods {
+			add(Action{kind: pageFloods, index: int32(i)}, Floods)
+		}
+		if !w.fake.Sessions {
 			continue
 		}
 		if t.Left == core.Clean {
@@ -285,6 +278,9 @@ func (w *World) deviations(out []Action) []Action {
 	for i := range w.fake.Browsers {
 		add(Action{kind: browserEnds, index: int32(i)}, Deaths)
 		b := &w.fake.Browsers[i]
+		if !b.Launching && !b.Lost {
+			add(Action{kind: browserDisconnects, index: int32(i)}, Losses)
+		}
 		if b.Parts[fakebrowser.Main].Health == fakebrowser.Fine && !b.Launching {
 			add(Action{kind: partTurns, health: fakebrowser.Hung, index: int32(i)}, Silences)
 		}
@@ -304,7 +300,7 @@ func (w *World) deviations(out []Action) []Action {
 			case asked && was != fakebrowser.Hung:
 				turn(fakebrowser.Hung, HelperHangs)
 			case p == fakebrowser.Pipe && w.leases(b.ID):
-				turn(fakebrowser.Hung, Floods)
+				turn(fakebrowser.Hung, LongMessages)
 			}
 			if was == fakebrowser.Hung && p != fakebrowser.Pipe {
 				turn(fakebrowser.Fine, GoesOn)
@@ -351,6 +347,10 @@ func (w *World) Do(a *Action) {
 		w.Spoil(w.fake.Tabs[a.index].ID, core.SpoiledContext)
 	case pageStopsNavigating:
 		w.StopNavigating(w.fake.Tabs[a.index].ID)
+	case pageFloods:
+		w.Flood(w.fake.Tabs[a.index].ID)
+	case pageIsCutOff:
+		w.CutOff(w.fake.Tabs[a.index].ID, a.closes)
 	case partTurns:
 		w.Turn(w.fake.Browsers[a.index].ID, a.part, a.health)
 	case pageSwells:
@@ -363,6 +363,8 @@ func (w *World) Do(a *Action) {
 		w.now += w.tick
 	case browserEnds:
 		w.BrowserDies(w.fake.Browsers[a.index].ID)
+	case browserDisconnects:
+		w.BrowserDisconnects(w.fake.Browsers[a.index].ID)
 	}
 }
 
@@ -401,6 +403,14 @@ func (w *World) Label(a *Action) string {
 		return "t" + strconv.Itoa(int(w.fake.Tabs[a.index].ID)) + " is left with its context spoiled"
 	case pageStopsNavigating:
 		return "t" + strconv.Itoa(int(w.fake.Tabs[a.index].ID)) + " stops navigating"
+	case pageFloods:
+		return "t" + strconv.Itoa(int(w.fake.Tabs[a.index].ID)) + " floods the pipe"
+	case pageIsCutOff:
+		text := "t" + strconv.Itoa(int(w.fake.Tabs[a.index].ID)) + " is cut off"
+		if a.closes {
+			text += ", and closed"
+		}
+		return text
 	case pageSwells:
 		return "t" + strconv.Itoa(int(w.fake.Tabs[a.index].ID)) + " uses more memory"
 	case browserLeaks:
@@ -409,6 +419,8 @@ func (w *World) Label(a *Action) string {
 		return "browser b" + strconv.Itoa(int(w.fake.Browsers[a.index].ID)) + " is measured"
 	case timePasses:
 		return "time passes"
+	case browserDisconnects:
+		return "browser b" + strconv.Itoa(int(w.fake.Browsers[a.index].ID)) + " disconnects"
 	case partTurns:
 		return a.part.String() + " of browser b" + strconv.Itoa(int(w.fake.Browsers[a.index].ID)) +
 			" is " + a.health.String()

@@ -194,7 +194,8 @@ func (w *World) hangs(l *lease) bool {
 	if i < 0 || w.core.Tabs[i].MaxLease < 0 || w.healing {
 		return false
 	}
-	return !w.fake.Serves(l.tab, fakebrowser.Drawing, fakebrowser.Network)
+	return w.flooded(w.core.Tabs[i].Browser) ||
+		!w.fake.Serves(l.tab, fakebrowser.Drawing, fakebrowser.Network)
 }
 
 // endIfOver ends the program of a client that has nothing left to do, so that it takes no turn.

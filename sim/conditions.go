@@ -32,7 +32,7 @@ type Faults struct {
 	LoopsLate                int // a page begins to loop when its lease ends
 	// a page has its browser draw no more, drawn for each grant
 	HangsDrawing int
-	// a page takes up the pipe of its browser for a while, likewise
+	// a page floods the pipe of its browser, likewise
 	FloodsPipe                           int
 	CheckFails, CheckSlow, CheckHangs    int // of a browser that is well
 	FreezeFails, FreezeSlow, FreezeHangs int

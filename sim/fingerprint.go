@@ -149,7 +149,8 @@ func (w *World) hashFake(k *canon.Canon) {
 	f := &w.fake
 	for i := range f.Browsers {
 		b := &f.Browsers[i]
-		word := k.Browser(b.ID) | flag(b.Launching, 8) | flag(b.WrittenOff, 9)
+		word := k.Browser(b.ID) | flag(b.Launching, 8) | flag(b.WrittenOff, 9) | flag(b.Lost, 20) |
+			flag(b.Busy, 21)
 		for _, p := range fakebrowser.Parts {
 			word |= uint64(b.Parts[p].Health) << (10 + 2*p)
 		}
@@ -167,7 +168,7 @@ func (w *World) hashFake(k *canon.Canon) {
 			4) |
 			flag(t.Looping, 5) | flag(t.Own, 6) | flag(t.Session, 7) | flag(t.Marked,
 			8) | uint64(t.Left)<<9 | uint64(t.Navigation)<<12 | flag(t.Frozen,
-			15) | uint64(t.Memory)<<32 | 1)
+			15) | flag(t.Floods, 16) | uint64(t.Memory)<<32 | 1)
 	}
 	// Which of the operations was asked for first decides nothing, so they are a set.
 	for i := range f.Operations {

@@ -17,6 +17,7 @@ const (
 	launchSilent
 	lateLaunch
 	browserDied
+	browserDisconnected
 	browserCloseSilent
 	openOverdue
 	openSilent
@@ -33,7 +34,9 @@ const (
 	wedged
 	looped
 	browserSilent
-	pipeFlooded
+	pageFlooded
+	pageCutOff
+	pipeBusy
 	drawingHung
 	networkHung
 	storageHung
@@ -166,8 +169,9 @@ const (
 
 var reachNames = [reaches]string{
 	launchFailed: "launch_failed", launchSilent: "launch_silent", lateLaunch: "launch_late",
-	browserDied: "browser_died", browserCloseSilent: "browser_written_off",
-	openOverdue: "open_overdue", openSilent: "open_silent", openFailed: "open_failed",
+	browserDied: "browser_died", browserDisconnected: "browser_disconnected",
+	browserCloseSilent: "browser_written_off",
+	openOverdue:        "open_overdue", openSilent: "open_silent", openFailed: "open_failed",
 	openLate:         "open_late",
 	openAfterDispose: "dispose_while_opening",
 	closeOverdue:     "close_overdue", closeSilent: "close_silent", closeFailed: "close_failed",
@@ -191,7 +195,8 @@ var reachNames = [reaches]string{
 	grewHigh: "grew_for_high_priority", shrank: "shrank",
 	browserWorn: "browser_worn", browserStalled: "browser_stalled",
 	browserUnanswered: "browser_silent_lost",
-	pipeFlooded:       "pipe_flooded", drawingHung: "drawing_hung", networkHung: "network_hung",
+	pageFlooded:       "page_flooded", pageCutOff: "page_cut_off",
+	pipeBusy: "pipe_busy", drawingHung: "drawing_hung", networkHung: "network_hung",
 	storageHung: "storage_hung",
 	helperDied:  "helper_died", partWentOn: "part_went_on", browserChecked: "browser_checked",
 	browserCheckFailed: "browser_check_failed",
@@ -340,7 +345,7 @@ var refuseReaches = [...]reach{
 // turnReaches are what is reached when something that tabs share becomes so.
 var turnReaches = [...][len(fakebrowser.Parts)]reach{
 	fakebrowser.Fine: {partWentOn, partWentOn, partWentOn, partWentOn, partWentOn},
-	fakebrowser.Hung: {browserSilent, pipeFlooded, drawingHung, networkHung, storageHung},
+	fakebrowser.Hung: {browserSilent, pipeBusy, drawingHung, networkHung, storageHung},
 	fakebrowser.Dead: {fakebrowser.Drawing: helperDied, helperDied, helperDied},
 }
 

@@ -62,14 +62,14 @@ var Scenarios = append([]*Scenario{
 	{
 		Name: "P-1", Says: "the pool is closed while it opens its first page",
 		Settings: pages(1), Programs: []Program{{get(a), getNested(a), release, release}, {closePool}},
-		Faults: 2, Menu: AllFaults &^ (Floods | GoesOn),
+		Faults: 2, Menu: AllFaults &^ (Floods | LongMessages | GoesOn | Losses),
 	},
 	{
 		Name: "close-busy", Says: "the pool is closed while a page is held, disposed of and warmed for",
 		Settings: pages(1),
 		Programs: []Program{{get(a), getNested(a), release, release}, {closePool},
 			{dispose(a).noWait(), {Verb: WarmUp}}},
-		Faults: 1, Menu: AllFaults &^ (Floods | GoesOn),
+		Faults: 1, Menu: AllFaults &^ (Floods | LongMessages | GoesOn | Losses),
 	},
 	{
 		Name: "P-2", Says: "openings that fail, hang and answer late lose no slot",
@@ -86,6 +86,18 @@ var Scenarios = append([]*Scenario{
 		Name: "browser-lost", Says: "the browser dies, and its next one may not start",
 		Settings: pages(1), Programs: []Program{renderNested(a), render(b)},
 		Faults: 2, Menu: Deaths | LaunchFails | Late | Hangs,
+	},
+	{
+		Name: "disconnect", Says: "the browser is known to be lost some time before it has ended, and " +
+			"it may never be seen to have ended",
+		Settings: small(core.Settings{MaxPages: 1, OrphanCap: 1}),
+		Programs: []Program{{get(a), discard}, render(b)},
+		Faults:   2, Menu: Losses | Hangs,
+	},
+	{
+		Name: "disconnect-replaced", Says: "the same of a browser that is being replaced, or of the next",
+		Settings: pages(1), Programs: []Program{{recycle}, renderNested(a)},
+		Faults: 2, Menu: Losses | LaunchFails | Hangs,
 	},
 	{
 		Name: "expiry", Says: "a wedged render is never given back: its lease expires",

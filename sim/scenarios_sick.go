@@ -77,10 +77,16 @@ var sick = []*Scenario{
 		Faults: 3, Menu: Sickens | GoesOn,
 	},
 	{
-		Name: "stall-goes-on", Says: "a browser that is stopped, or whose pipe is flooded, is asked, " +
-			"and serves on",
+		Name: "stall-goes-on", Says: "a browser that is stopped, or busy with a long message, is " +
+			"asked, and serves on",
 		Settings: small(core.Settings{MaxPages: 1, StallTimeout: 10 * time.Second}),
 		Programs: []Program{render(a)},
-		Faults:   2, Menu: Silences | Floods | GoesOn,
+		Faults:   2, Menu: Silences | LongMessages | GoesOn,
+	},
+	{
+		Name: "flood", Says: "a page floods the pipe beside another affinity, and is cut off",
+		Settings: small(core.Settings{MaxPages: 2, StallTimeout: 10 * time.Second}), Sessions: true,
+		Programs: []Program{{get(a), release, get(a), release}, drawn(b)},
+		Faults:   2, Menu: Floods,
 	},
 }

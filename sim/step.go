@@ -25,6 +25,7 @@ func (w *World) step(event core.Event) {
 		w.copied.CopyFrom(&w.core)
 		w.before = &w.copied
 	}
+	w.costs(&event)
 	late := w.loopsLate(event)
 	w.pool = 0
 	w.effects = w.core.Step(w.now, event, w.effects[:0])
@@ -83,7 +84,7 @@ func (w *World) lend(e *core.Effect) {
 		w.befalls(e.Browser, fakebrowser.Drawing, fakebrowser.Hung)
 	}
 	if w.timed && !w.healing && w.chance.Happens(f.FloodsPipe) {
-		w.befalls(e.Browser, fakebrowser.Pipe, fakebrowser.Hung)
+		w.Flood(e.Tab)
 	}
 	if w.timed && !w.healing && w.core.Settings.MaxBrowserMemory > 0 {
 		if w.chance.Happens(f.Swells) {

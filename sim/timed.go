@@ -215,8 +215,12 @@ func (w *World) mishap() {
 	switch {
 	case what == 0:
 	case what <= rates[0]:
-		if browsers > 0 {
-			w.BrowserDies(w.fake.Browsers[w.chance.Choose(browsers)].ID)
+		if browsers == 0 {
+			break
+		}
+		id := w.fake.Browsers[w.chance.Choose(browsers)].ID
+		if what%2 == 1 || !w.BrowserDisconnects(id) {
+			w.BrowserDies(id)
 		}
 	case what <= rates[0]+rates[1]:
 		if tabs > 0 {
@@ -285,6 +289,7 @@ const (
 	arrivals
 	measurement
 	sharing
+	budget
 	deadline
 )
 
@@ -312,6 +317,9 @@ func (w *World) turn() (who source, at core.Time, operation int, due core.Deadli
 	}
 	if _, _, turns := w.fake.NextTurn(); turns < at {
 		who, at = sharing, turns
+	}
+	if _, due := w.fake.NextCutOff(); due < at {
+		who, at = budget, due
 	}
 	if d, ok := w.core.NextDeadline(); ok && max(d.At, w.now) < at {
 		who, at, due = deadline, max(d.At, w.now), d
@@ -362,6 +370,9 @@ func (w *World) advance(limit core.Time) bool {
 		} else {
 			w.Turn(b.ID, p, next)
 		}
+	case budget:
+		id, _ := w.fake.NextCutOff()
+		w.CutOff(id, w.chance.Choose(2) == 1)
 	case deadline:
 		w.step(due.Event)
 	}

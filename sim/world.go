@@ -303,8 +303,14 @@ func (w *World) Perform(event core.Event) error {
 	}
 	answer, outcome := fakebrowser.OperationOf(event)
 	if answer == 0 {
-		if event.Kind == core.Crashed {
+		switch {
+		case event.Kind == core.Crashed:
 			w.Crash(event.Tab, event.TooLarge)
+			return nil
+		case event.Is(core.Failed, core.Ping):
+			if !w.BrowserDisconnects(event.Browser) {
+				return fmt.Errorf("b%d is not alive, or is known to end already", event.Browser)
+			}
 			return nil
 		}
 		w.step(event)
@@ -460,6 +466,21 @@ func (w *World) BrowserDies(id core.BrowserID) bool {
 		return false
 	}
 	w.reached[browserDied]++
+	w.step(event)
+	return true
+}
+
+// BrowserDisconnects has it be known that a browser ends, before it has ended. It is false where it
+// is not alive, or where that is known already. A world without a browser takes it on trust.
+func (w *World) BrowserDisconnects(id core.BrowserID) bool {
+	event, ok := core.Event{Kind: core.Failed, Of: core.Ping, Browser: id}, true
+	if !w.recorded {
+		event, ok = w.fake.Disconnect(id)
+	}
+	if !ok {
+		return false
+	}
+	w.reached[browserDisconnected]++
 	w.step(event)
 	return true
 }

@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/pagepool/pagepool/pool"
 	"github.com/pagepool/pagepool/pool/chrome"
-	"github.com/pagepool/pagepool/pool/chrome/attacks"
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/sim/fakebrowser"
 	"github.com/pagepool/pagepool/sim/live"
@@ -30,15 +30,19 @@ const (
 	sharedGap     = 400 * time.Millisecond // between two visits of one tenant
 	sharedWork    = time.Second            // for a load and a screenshot
 	sharedBegins  = 2 * time.Second        // everything is fine until then
-	sharedLasts   = 3 * time.Second        // a flood, or a browser that is stopped
+	sharedLasts   = 3 * time.Second        // a browser that is stopped
+	sharedFloods  = 10 * time.Second       // the longest lease of a page that floods
 	flooder       = "flooder"
-	flood         = "navigate-push"
+	lookEvery     = 20 * time.Millisecond // whether a page is cut off
 )
+
+// unheard is what the driver tells the holder of a page of which it hears nothing more.
+const unheard = "the page is not heard any more"
 
 // sharedProfiles says what happens in each, by the name of the part.
 var sharedProfiles = [...]struct{ says, flag string }{
 	fakebrowser.Main:    {"all processes of the browser are stopped for 3 s, and go on", ""},
-	fakebrowser.Pipe:    {"a page floods the pipe to the browser for 3 s", ""},
+	fakebrowser.Pipe:    {"pages flood the pipe to the browser", ""},
 	fakebrowser.Drawing: {"the process that draws for all tabs is stopped", "--type=gpu-process"},
 	fakebrowser.Network: {"the process that loads for all tabs is stopped",
 		"--utility-sub-type=network.mojom.NetworkService"},
@@ -123,7 +127,7 @@ func hangs(ctx context.Context, p *live.Player[*chrome.Page], part fakebrowser.P
 	killed.Store(&tell)
 	switch {
 	case part == fakebrowser.Pipe:
-		return floods(ctx, p, launch)
+		return floods(ctx, p)
 	case part == fakebrowser.Main:
 		if !stage.StopBrowser(launch) {
 			return errors.New("the browser cannot be stopped")
@@ -141,20 +145,48 @@ func hangs(ctx context.Context, p *live.Player[*chrome.Page], part fakebrowser.P
 	return nil
 }
 
-// floods has a page flood the pipe.
-func floods(ctx context.Context, p *live.Player[*chrome.Page], launch uint64) error {
-	all := attacks.All()
-	i := slices.IndexFunc(all, func(a attacks.Page) bool { return a.Name == flood })
-	l, err := p.Pool.GetPage(ctx, flooder, pool.WithMaxLease(sharedLasts))
-	if err != nil {
+// floods has pages flood the pipe, one after the other.
+func floods(ctx context.Context, p *live.Player[*chrome.Page]) error {
+	for _, addresses := range []bool{true, false} {
+		l, err := p.Pool.GetPage(ctx, flooder, pool.WithMaxLease(sharedFloods))
+		if err != nil {
+			return err
+		}
+		err = floodsOn(p, l, addresses)
+		l.Release()
+		if err != nil {
+			return fmt.Errorf("a flood of addresses (%v): %w", addresses, err)
+		}
+	}
+	return nil
+}
+
+// floodsOn has the page of a lease flood the pipe until the lease ends, and notes when it is cut
+// off.
+func floodsOn(p *live.Player[*chrome.Page], l *chrome.Lease, addresses bool) error {
+	if err := p.Stage.Work(l.Context(), l.Page(), 0); err != nil {
 		return err
 	}
-	defer l.Release()
-	if _, err := p.Stage.(chromeStage).Begin(l.Context(), l.Page(), all[i]); err != nil {
+	p.Floods(l) // it may be cut off before the call returns
+	err := p.Stage.(chromeStage).Flood(l.Context(), l.Page(), addresses)
+	if err != nil && !errors.Is(err, chrome.ErrPageClosed) {
 		return err
 	}
-	p.Turned(launch, fakebrowser.Pipe, fakebrowser.Hung)
-	<-l.Context().Done()
+	cut := func() bool {
+		return slices.ContainsFunc(l.Page().Diagnostics().Problems, func(problem chrome.Problem) bool {
+			return strings.Contains(problem.Text, unheard)
+		})
+	}
+	for pause(l.Context(), lookEvery) {
+		if cut() {
+			p.CutOff(l)
+			<-l.Context().Done()
+			return nil
+		}
+	}
+	if cause := context.Cause(l.Context()); !errors.Is(cause, chrome.ErrPageClosed) {
+		return fmt.Errorf("it was not cut off until its lease ended: %w", cause)
+	}
 	return nil
 }
 

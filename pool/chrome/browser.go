@@ -108,8 +108,9 @@ func (b *browser) live() {
 	case <-b.wire.lost:
 	case <-dying:
 	}
+	unasked := !b.closing.Load()
 	switch {
-	case !b.closing.Load():
+	case unasked:
 		// Its processes may take a while to end, and its pipe, and holders are to be told now.
 		close(b.ending)
 		for _, t := range b.tabsOf(nil) {
@@ -132,7 +133,7 @@ func (b *browser) live() {
 				"browser folder not removed", "pid", b.pid(), "folder", b.process.folder.path, "error", err,
 			)
 		}
-		if !b.closing.Load() {
+		if unasked {
 			b.cause = fmt.Errorf("chrome: the browser's process ended %s", b.process.ending(""))
 			b.ended <- b.cause
 			b.log.Warn("browser process ended", "pid", b.pid(), "error", b.cause)
@@ -219,7 +220,7 @@ func (b *browser) Close(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 	}
-	if b.process != nil {
+	if b.process != nil && !b.isEnding() {
 		b.log.WarnContext(ctx, "browser killed", "pid", b.pid(), "operation", pool.OperationID(ctx))
 	}
 	b.kill()
@@ -341,6 +342,16 @@ func (b *browser) whenGone(err error) error {
 		return fmt.Errorf("%w: %w", err, b.cause)
 	}
 	return err
+}
+
+// isEnding reports whether the browser is known to end unasked: live kills what is left of it.
+func (b *browser) isEnding() bool {
+	select {
+	case <-b.ending:
+		return true
+	default:
+		return false
+	}
 }
 
 // isLost reports whether the connection to the browser has ended.

@@ -76,13 +76,14 @@
 //	ClearStorage  the standby state, and nothing of the browser context
 //	always        the clipboard, which is one for the whole browser
 //
-// ClearStorage needs Reset. It clears cookies, storage and caches, and resets permissions and the
-// download folder. The protocol cannot clear everything. After one of the following, the context is
-// closed, and the next lease gets a new one: credentials for a server or a proxy that were given to
-// Fetch.continueWithAuth, an address with a user in it, Security.setIgnoreCertificateErrors, a page
-// whose server asked for client hints (Accept-CH), a window that was resized. The driver learns of
-// these from the commands and the events of the lease's session; it does not see an address with a
-// user that a worker or a popup asks for by itself.
+// ClearStorage needs Reset, and TabsPerContext 1. It clears cookies, storage and caches, and resets
+// permissions and the download folder. The protocol cannot clear everything. After one of the
+// following, the context is closed, and the next lease gets a new one: credentials for a server or
+// a proxy that were given to Fetch.continueWithAuth, an address with a user in it,
+// Security.setIgnoreCertificateErrors, a page whose server asked for client hints (Accept-CH), a
+// window that was resized. The driver learns of these from the commands and the events of the
+// lease's session; it does not see an address with a user that a worker or a popup asks for by
+// itself.
 //
 // The end of a session does not undo some commands: Emulation.setVirtualTimePolicy,
 // Emulation.setPageScaleFactor, Page.setBypassCSP, Page.setFontSizes, Page.setWebLifecycleState

@@ -13,9 +13,9 @@ var (
 )
 
 // Configure refuses what no launch could work with: settings that are wrong, a browser that is not
-// there, the sandbox as root, ClearStorage without pool.Config.Reset, Tenant with AllowReassign.
-// With ClearStorage it sets OrphanCap to pool.Off: the state of a context without a tab would be
-// met again.
+// there, the sandbox as root, ClearStorage without pool.Config.Reset or with tabs that share a
+// context, Tenant with AllowReassign. With ClearStorage it sets OrphanCap to pool.Off: the state of
+// a context without a tab would be met again.
 func (l Launcher) Configure(cfg pool.Config) (pool.Config, error) {
 	_, err := l.resolve()
 	if err != nil {
@@ -35,6 +35,11 @@ func (o Options) configure(owner string, cfg pool.Config, err error) (pool.Confi
 	if o.ClearStorage && !cfg.Reset {
 		err = errors.Join(err, fmt.Errorf("chrome: %s.ClearStorage is true: "+
 			"it needs pool.Config.Reset, since a reset clears the storage", owner))
+	}
+	if n := cfg.More.TabsPerContext; o.ClearStorage && n > 1 {
+		err = errors.Join(err, fmt.Errorf("chrome: %s.ClearStorage is true, and "+
+			"pool.Config.More.TabsPerContext is %d: it must be 1, since a reset clears the context, "+
+			"also under a lease on another tab of it", owner, n))
 	}
 	if o.Tenant != nil && cfg.More.AllowReassign {
 		err = errors.Join(err, fmt.Errorf("chrome: %s.Tenant is set: "+

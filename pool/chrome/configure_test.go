@@ -51,6 +51,10 @@ func TestNewFindsWhatNoLaunchCanWorkWith(t *testing.T) {
 			Launcher{ExecPath: program, NoSandbox: true, Options: Options{ClearStorage: true}},
 			[]string{"Launcher.ClearStorage is true", "pool.Config.Reset"},
 		},
+		"ClearStorage beside a lease": {
+			Launcher{ExecPath: program, NoSandbox: true, Options: Options{ClearStorage: true}},
+			[]string{"Launcher.ClearStorage is true", "TabsPerContext is 2"},
+		},
 	}
 	if runtime.GOOS == "linux" && os.Geteuid() == 0 {
 		cases["the sandbox as root"] = struct {
@@ -60,13 +64,17 @@ func TestNewFindsWhatNoLaunchCanWorkWith(t *testing.T) {
 	}
 	t.Setenv("PATH", t.TempDir())
 	for what, c := range cases {
-		_, err := pool.New(c.launcher, pool.Config{})
+		cfg := pool.Config{}
+		if what == "ClearStorage beside a lease" {
+			cfg = pool.Config{Reset: true, More: pool.More{TabsPerContext: 2}}
+		}
+		_, err := pool.New(c.launcher, cfg)
 		for _, want := range c.wants {
 			if err == nil || !strings.Contains(err.Error(), want) {
 				t.Errorf("%s: New: %v; want %q in it", what, err, want)
 			}
 		}
-		if _, ok := c.launcher.(Remote); ok || what == "ClearStorage" {
+		if _, ok := c.launcher.(Remote); ok || strings.HasPrefix(what, "ClearStorage") {
 			continue
 		}
 		if !errors.Is(err, ErrCannotStart) {

@@ -68,8 +68,8 @@ type Options struct {
 	// Viewport is the size of every page. The zero Viewport leaves it to the browser.
 	Viewport Viewport
 	// ClearStorage has a reset, and a rescue, remove what the page's browser context keeps; see the
-	// package documentation. With TabsPerContext above 1, the tabs beside it lose it too. It needs
-	// pool.Config.Reset, and sets OrphanCap to pool.Off. Off: an affinity finds it again.
+	// package documentation. It needs pool.Config.Reset, and TabsPerContext 1, since a lease beside it
+	// would lose what it has stored. It sets OrphanCap to pool.Off. Off: an affinity finds it again.
 	ClearStorage bool
 	// AcceptDialogs has alerts, confirms and prompts accepted, instead of dismissed.
 	AcceptDialogs bool

@@ -138,7 +138,7 @@ func (t *tab) live(gone <-chan struct{}) {
 	case <-t.b.wire.lost:
 	}
 	if t.b.isLost() {
-		if t.b.closing.Load() {
+		if t.b.closing.Load() && !t.b.isEnding() {
 			t.over(ErrBrowserClosed)
 		} else {
 			t.over(pool.ErrBrowserLost)

@@ -168,6 +168,14 @@ func (s *State) browserGone(b *Browser) {
 	}
 }
 
+// browserLost gives up a browser that answers nothing any more. It counts until it has ended, or is
+// written off.
+func (s *State) browserLost(b *Browser) {
+	s.forgive(b)
+	s.endBrowser(b.ID, true)
+	s.failedBrowser()
+}
+
 // forgive forgets earlier failures where a browser that is lost has served for a while: what
 // follows is no loop of crashes.
 func (s *State) forgive(b *Browser) {

@@ -21,9 +21,10 @@ const (
 	Forget       // nothing of Affinity is known any more; the handle may be used again
 
 	// The browser: its operations, as Event.Of names them too. Each is answered by Done or Failed,
-	// but for CloseBrowser, which is answered by BrowserGone, and Ping, which does not fail.
-	Launch       // start Browser
-	CloseBrowser // end Browser (Force: at once), started or still starting
+	// but for CloseBrowser, which is answered by BrowserGone.
+	Launch // start Browser
+	// end Browser, started or still starting (Force: at once; nobody waits for what it was asked)
+	CloseBrowser
 	Ping         // ask whether Browser is there
 	CheckBrowser // have Browser do each kind of work once
 	OpenTab      // open Tab in Context, a new one unless the pool has it, of Browser

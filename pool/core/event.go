@@ -97,7 +97,8 @@ const (
 // What Done says of each operation, beyond its success:
 //
 //	Launch        Browser is ready; Checks
-//	Ping          Browser is there
+//	Ping          Browser is there. Failed of it comes unasked, too: Browser ends, and nothing
+//	              answers in it any more; until BrowserGone some of it may be alive
 //	CheckBrowser  Browser did each kind of work
 //	OpenTab       Tab is at the standby state; Jitter, drawn for its MaxAge; Sessions
 //	ProbeTab      the main thread of Tab's page answers

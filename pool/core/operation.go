@@ -227,6 +227,10 @@ func (s *State) browserAnswers(b *Browser, e *Event) {
 		}
 	case e.Is(Done, Ping):
 		s.hear(b.ID)
+	case e.Is(Failed, Ping):
+		if s.serves(b.ID) {
+			s.browserLost(b)
+		}
 	case e.Of == CheckBrowser:
 		s.checked(b, e)
 	}
@@ -252,9 +256,7 @@ func (s *State) browserSilent(b *Browser, e *Event) {
 	case Ping:
 		if s.serves(b.ID) && b.AskedAt != Never {
 			s.giveUpOnBrowser(b, Ping)
-			s.forgive(b)
-			s.endBrowser(b.ID, true)
-			s.failedBrowser()
+			s.browserLost(b)
 		}
 	}
 }

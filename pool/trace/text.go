@@ -182,6 +182,7 @@ var events = []struct {
 	{core.RetryDue, 0, says("retry")},
 	{core.RelaunchDue, 0, says("relaunch")},
 	{core.ContractDue, 0, says("contract")},
+	{core.Failed, core.Ping, says("browser disconnected", browserPart)},
 }
 
 // wordOf is the place of an event's word among events.

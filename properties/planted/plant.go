@@ -29,7 +29,7 @@ func (e *Edit) side(mark byte) string {
 }
 
 var (
-	caughtBy = regexp.MustCompile(`^Caught by: ([a-z-]+|Test[A-Za-z]+)(?: in ([A-Za-z0-9-]+))?$`)
+	caughtBy = regexp.MustCompile(`^Caught by: ([a-z-]+|Test[A-Za-z]+)(?: in ([A-Za-z0-9/-]+))?$`)
 	placed   = regexp.MustCompile(`^@@ (\S+) (\S+)$`)
 )
 

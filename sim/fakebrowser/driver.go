@@ -14,6 +14,8 @@ type process struct {
 	launcher *Launcher
 	profiles []*profile
 	done     chan struct{} // closed when it is gone
+	lost     chan struct{} // closed when it is known to end, and has not ended yet
+	losing   bool          // that is so
 	cause    error         // why it is gone; nil: it is not
 	memory   int64         // what it uses beside its pages
 }
@@ -108,10 +110,16 @@ func (p *process) NewContextFor(ctx context.Context, affinity string) (pool.Brow
 // Done is closed when the process is gone.
 func (p *process) Done() <-chan struct{} { return p.done }
 
-// Ping answers at once, as long as the process is alive.
+// Lost is closed by LoseOldest.
+func (p *process) Lost() <-chan struct{} { return p.lost }
+
+// Ping answers at once, as long as the process is alive and not lost.
 func (p *process) Ping(context.Context) error {
 	p.launcher.mu.Lock()
 	defer p.launcher.mu.Unlock()
+	if p.cause == nil && p.losing {
+		return pool.ErrBrowserLost
+	}
 	return p.cause
 }
 
@@ -138,6 +146,12 @@ func (c checked) Check(ctx context.Context) error {
 
 // Close ends the process, when ctx ends by force. One that hangs does not end by force either.
 func (p *process) Close(ctx context.Context) error {
+	select {
+	case <-p.lost:
+		<-p.done
+		return nil
+	default:
+	}
 	// The error is the caller's impatience, and that means force.
 	result, _ := p.launcher.wait(ctx, CloseBrowser, true, p.done)
 	if result != Works {

@@ -164,6 +164,21 @@ func (l *Launcher) KillOldest() {
 	}
 }
 
+// LoseOldest has it be known that the browser which has been there longest ends, and returns it;
+// nil: there is none. It ends when it is killed, and a Close waits for that.
+func (l *Launcher) LoseOldest() pool.Browser[*Page] {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, p := range l.mu.processes {
+		if !p.losing {
+			p.losing = true
+			close(p.lost)
+			return p
+		}
+	}
+	return nil
+}
+
 // errFate is the answer of a call whose fate is to fail.
 var errFate = errors.New("fakebrowser: it was told to fail")
 
@@ -241,7 +256,7 @@ func (l *Launcher) Launch(ctx context.Context) (pool.Browser[*Page], error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &process{launcher: l, done: make(chan struct{})}
+	p := &process{launcher: l, done: make(chan struct{}), lost: make(chan struct{})}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.mu.processes = append(l.mu.processes, p)

@@ -151,16 +151,21 @@ func (h Hold) names(o *Operation) bool {
 }
 
 // CanAnswer says whether an operation answers now, if it is given the time: it is not stuck, no
-// part of its browser that it needs hangs, what holds its page does not hold it up, and the close
-// of a launching browser has waited for the launch. A check does not wait for what hangs: it fails.
-func (s *State) CanAnswer(o *Operation) bool {
+// part of its browser that it needs hangs, no page floods the pipe, what holds its page does not
+// hold it up, and the close of a launching browser has waited for the launch. A check does not wait
+// for what hangs: it fails. A ping of a browser that is busy is answered once.
+func (s *State) CanAnswer(o *Operation) bool { return s.answers(o) && !s.HeldByFlood(o) }
+
+// answers says so where no page floods.
+func (s *State) answers(o *Operation) bool {
 	if o.Stuck {
 		return false
 	}
-	if p, hung := s.has(Hung, o); hung && !(o.Kind == Check && p.Helper()) {
+	b := s.Browser(o.Browser)
+	if p, hung := s.has(Hung, o); hung && !(o.Kind == Check && p.Helper()) &&
+		!(o.Kind == Ping && s.Delivers(b) && !b.Busy) {
 		return false
 	}
-	b := s.Browser(o.Browser)
 	t := s.Tab(o.Tab)
 	switch o.Kind {
 	case Close, Rescue:
@@ -240,6 +245,9 @@ func (s *State) Answer(i int, outcome Outcome) core.Event {
 		return s.event(&o, o.Outcome)
 	}
 	answer := s.event(&o, outcome)
+	if b := s.Browser(o.Browser); b != nil {
+		b.Busy = o.Kind == Ping && s.Delivers(b)
+	}
 	s.carryOut(&o, outcome)
 	return answer
 }
@@ -300,9 +308,9 @@ func (s *State) carryOut(o *Operation, outcome Outcome) {
 	case o.Kind == Probe && outcome == Works && t != nil:
 		t.Frozen = false
 	case o.Kind == Reset && outcome == Works && t != nil:
-		t.Memory = 0
+		t.Memory, t.Floods, t.FloodsUntil = 0, false, 0
 	case o.Kind == Rescue && outcome == Works && t != nil:
-		t.Looping = false
+		t.Looping, t.Floods, t.FloodsUntil = false, false, 0
 	case o.Kind == EndSession && outcome == Works && t != nil:
 		t.Session, t.Marked = false, false
 		if c := s.Context(t.Context); c != nil && t.Left == core.SpoiledContext {
@@ -336,6 +344,8 @@ func OperationOf(e core.Event) (OperationKind, Outcome) {
 	switch {
 	case e.Kind == core.BrowserGone:
 		return CloseBrowser, Works
+	case e.Is(core.Failed, core.Ping):
+		return 0, Works // nobody has asked
 	case e.Kind == core.Done:
 		return kindOf[e.Of], Works
 	case e.Is(core.Failed, core.OpenTab):

@@ -30,7 +30,9 @@ const possibleMost = 1024
 func (p *Possible) Asked(e core.Effect) {
 	p.begin()
 	if e.Kind == core.CloseBrowser {
-		p.giveUp(func(o *Operation) bool { return o.Kind == Launch && o.Browser == e.Browser })
+		p.giveUp(func(o *Operation) bool {
+			return o.Browser == e.Browser && (e.Force || o.Kind == Launch)
+		})
 	}
 	if e.Kind == core.CloseTab {
 		// What a page was asked ends with an error when the page is closed, though its main thread
@@ -126,7 +128,7 @@ func (p *Possible) after(s *State, e core.Event) (next []State) {
 	for i := range s.Operations {
 		o := &s.Operations[i]
 		for _, outcome := range []Outcome{Works, Fails, FailsAnyway} {
-			can := s.CanAnswer(o) || outcome != Works && p.isGivenUp(o) ||
+			can := s.answers(o) || outcome != Works && p.isGivenUp(o) ||
 				outcome == Works && s.closesNothing(o)
 			if !can || !o.CanEnd(outcome) || outcome == FailsAnyway && s.stopped(o) {
 				continue
@@ -151,6 +153,8 @@ func (p *Possible) after(s *State, e core.Event) (next []State) {
 			b.Launching = false // it was started, and ended at once: the shell tells of the end alone
 		}
 		brought, ok = after.Die(e.Browser)
+	case e.Is(core.Failed, core.Ping):
+		brought, ok = after.Disconnect(e.Browser)
 	case e.Is(core.Failed, core.Launch):
 		brought, ok = after.Die(e.Browser)
 	}
@@ -206,7 +210,7 @@ func (p *Possible) refusal(e core.Event) error {
 	part := Main
 	for i := range s.Operations {
 		if o := &s.Operations[i]; o.answers(e, Works) || o.answers(e, Fails) {
-			asked, held = true, held || !s.CanAnswer(o)
+			asked, held = true, held || !s.answers(o)
 			for _, h := range []Health{Hung, Dead} {
 				if p, has := s.has(h, o); has {
 					part, failing = p, s.mustFail(o)
@@ -295,7 +299,33 @@ func (p *Possible) Loop(id core.TabID) bool {
 	return p.each(func(s *State) bool { return s.Loop(id) })
 }
 
-// Turn notes that a part of a browser is so from now on. One that is dead, or flooded, is fine
+// Flood notes that a page floods from now on, and when it is cut off at the latest. Meanwhile
+// answers are slow, and come. It is false where no such page is open.
+func (p *Possible) Flood(id core.TabID, until core.Time) bool {
+	return p.each(func(s *State) bool { return s.Flood(id, until) })
+}
+
+// CutOff notes that a page that floods is not heard any more. It is false where none does.
+func (p *Possible) CutOff(id core.TabID) bool {
+	return p.each(func(s *State) bool {
+		_, floods := s.CutOff(id, false)
+		return floods
+	})
+}
+
+// FloodsOn is a page that floods, though it had to be cut off before; 0: there is none.
+func (p *Possible) FloodsOn(at core.Time) (on core.TabID) {
+	for i := range p.states {
+		id, until := p.states[i].NextCutOff()
+		if until >= at {
+			return 0
+		}
+		on = id
+	}
+	return on
+}
+
+// Turn notes that a part of a browser is so from now on. One that is dead, or busy, is fine
 // again some time, which nobody hears.
 func (p *Possible) Turn(id core.BrowserID, part Part, h Health) bool {
 	if !p.each(func(s *State) bool { return s.Turn(id, part, h) }) {

@@ -7,7 +7,7 @@ type Part uint8
 
 const (
 	Main    Part = iota // its main process: a browser that is stopped answers nothing
-	Pipe                // over which everybody talks with it: one page can flood it
+	Pipe                // over which everybody talks with it: a long message takes it up for a while
 	Drawing             // processes of their own, which the browser starts again when they end
 	Network
 	Storage
@@ -55,11 +55,14 @@ func (s *State) needs(k OperationKind) []Part {
 	return nil
 }
 
-// has says which part of an operation's browser that it needs has a health; false: none. To start a
-// browser, and to end one by force, needs none.
+// pipes says whether an operation needs the main process and the pipe. To start a browser, and to
+// end one by force, does not.
+func (o *Operation) pipes() bool { return o.Kind != Launch && !(o.Kind == CloseBrowser && o.Force) }
+
+// has says which part of an operation's browser that it needs has a health; false: none.
 func (s *State) has(h Health, o *Operation) (Part, bool) {
 	b := s.Browser(o.Browser)
-	if b == nil || o.Kind == Launch || o.Kind == CloseBrowser && o.Force {
+	if b == nil || !o.pipes() {
 		return 0, false
 	}
 	for _, p := range Parts[:Drawing] {
@@ -75,10 +78,17 @@ func (s *State) has(h Health, o *Operation) (Part, bool) {
 	return 0, false
 }
 
+// Delivers says whether a browser that answers nothing sends something long: it is busy. Its driver
+// takes that for the answer to a ping, once after each answer.
+func (s *State) Delivers(b *Browser) bool {
+	flooded, _ := s.Flooded(b.ID)
+	return b.Parts[Main].Health == Fine && (flooded || b.Parts[Pipe].Health == Hung)
+}
+
 // Serves says whether parts that the work of a tab's holder needs do theirs.
 func (s *State) Serves(id core.TabID, needed ...Part) bool {
 	t := s.Tab(id)
-	if t == nil {
+	if t == nil || t.Dead {
 		return false
 	}
 	b := s.Browser(t.Browser)
@@ -130,6 +140,9 @@ func (s *State) NextTurn() (b *Browser, p Part, at core.Time) {
 
 // Recover makes everything that tabs share fine, but for browsers that are stopped.
 func (s *State) Recover() {
+	for i := range s.Tabs {
+		s.CutOff(s.Tabs[i].ID, false)
+	}
 	for i := range s.Browsers {
 		for _, p := range Parts[Pipe:] {
 			s.Browsers[i].Parts[p] = Shared{}

@@ -18,6 +18,8 @@ type Browser struct {
 	ID         core.BrowserID
 	Launching  bool // it does not answer yet
 	WrittenOff bool // the pool has given it up; whatever it still holds is in nobody's books
+	Busy       bool // bytes were taken for its answer to a ping, and it has answered nothing since
+	Lost       bool // it is known to end unasked, and has not ended yet
 	Parts      [parts]Shared
 
 	Memory   int64 // what it uses itself, beside its pages
@@ -46,7 +48,10 @@ type Tab struct {
 	Looping bool // its main thread does not answer until a rescue stops it
 	Wedged  bool // its main thread never answers again: closes hang until the renderer is killed
 	Frozen  bool // it was asked to freeze, and no probe has thawed it since
+	Floods  bool // it takes up the pipe until the driver cuts it off
 	Memory  int64
+
+	FloodsUntil core.Time // timed: when that is
 
 	// With State.Sessions.
 	Session bool      // a lease's session is attached
@@ -228,6 +233,22 @@ func (s *State) Die(id core.BrowserID) (core.Event, bool) {
 	return event, true
 }
 
+// Disconnect has it be known that a browser ends. What is outstanding of it fails, but for answers
+// that are on their way already, and it goes on counting until it has ended.
+func (s *State) Disconnect(id core.BrowserID) (core.Event, bool) {
+	b := s.Browser(id)
+	if b == nil || b.Launching || b.Lost {
+		return core.Event{}, false
+	}
+	b.Lost = true
+	for i := range s.Operations {
+		if o := &s.Operations[i]; o.Browser == id && o.CanEnd(Fails) {
+			o.Outcome, o.Stuck = Fails, false
+		}
+	}
+	return core.Event{Kind: core.Failed, Of: core.Ping, Browser: id}, true
+}
+
 // WriteOff notes that the pool has given a browser up.
 func (s *State) WriteOff(id core.BrowserID) {
 	if b := s.Browser(id); b != nil {
@@ -238,6 +259,7 @@ func (s *State) WriteOff(id core.BrowserID) {
 // endRenderer ends a page: nothing holds up what waits for it any more.
 func (s *State) endRenderer(t *Tab) {
 	t.Dead, t.Wedged, t.Looping, t.Memory = true, false, false, 0
+	t.Floods, t.FloodsUntil = false, 0
 	for i := range s.Operations {
 		if o := &s.Operations[i]; o.Tab == t.ID && o.Kind != Open && o.Kind != Kill {
 			o.Stuck = false

@@ -88,6 +88,10 @@ func (f *Follower) Step(at core.Time, affinity string, e core.Event, hash uint64
 		f.say(at, string(trace.AppendEvent(nil, e, f)))
 	}
 	w.SetNow(at)
+	if id := f.possible.FloodsOn(at); id != 0 {
+		f.refuse(string(trace.AppendEvent(nil, e, f)), fmt.Sprintf(
+			"t%d floods the pipe, and its driver has not cut it off within %v", id, floodMost.Duration()))
+	}
 	died := e.Kind == core.BrowserGone && !f.asks(fakebrowser.CloseBrowser, e.Browser)
 	if err := f.could(e); err != nil {
 		f.refuse(string(trace.AppendEvent(nil, e, f)), err.Error())
@@ -130,7 +134,8 @@ func (f *Follower) refuse(line, why string) {
 // could asks whether the fake browser, and the core's clock, could have brought an event.
 func (f *Follower) could(e core.Event) error {
 	w := f.world
-	if kind, _ := fakebrowser.OperationOf(e); kind != 0 || e.Kind == core.Crashed {
+	if kind, _ := fakebrowser.OperationOf(e); kind != 0 || e.Kind == core.Crashed ||
+		e.Is(core.Failed, core.Ping) {
 		f.measure(kind, e)
 		return f.possible.Answered(e)
 	}
@@ -218,6 +223,30 @@ func (f *Follower) Loop(at core.Time, id core.TabID) bool {
 	f.say(w.Now(), replay.Act{Verb: replay.LoopVerb, Tab: id}.String())
 	f.fates[id] = &Fate{Since: w.Now(), of: t.Affinity}
 	return w.Loop(id)
+}
+
+// floodMost is how long a page of a real browser floods at most until it is cut off: the page and
+// its browser may wait for a processor meanwhile.
+const floodMost = 10 * fakebrowser.FloodMost
+
+// Flood takes in that the page of a tab floods from now on. It is false where none is open.
+func (f *Follower) Flood(at core.Time, id core.TabID) bool {
+	f.world.SetNow(max(f.world.Now(), at))
+	if !f.possible.Flood(id, f.world.Now()+floodMost) {
+		return false
+	}
+	f.say(f.world.Now(), replay.Act{Verb: replay.FloodVerb, Tab: id}.String())
+	return f.world.Flood(id)
+}
+
+// CutOff takes in that a page that floods is not heard any more. It is false where none does.
+func (f *Follower) CutOff(at core.Time, id core.TabID) bool {
+	f.world.SetNow(max(f.world.Now(), at))
+	if !f.possible.CutOff(id) {
+		return false
+	}
+	f.say(f.world.Now(), replay.Act{Verb: replay.CutOffVerb, Tab: id}.String())
+	return f.world.CutOff(id, false)
 }
 
 // Turn takes in that something that the tabs of a browser share is so from now on.

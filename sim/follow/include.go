@@ -48,6 +48,16 @@ func (f *Follower) line(line *trace.Line, keys *replay.Keys) error {
 			return fmt.Errorf("loop: t%d is not leased, or its page does not answer already", a.Tab)
 		}
 		return nil
+	case replay.FloodVerb:
+		if !f.Flood(line.At, a.Tab) {
+			return fmt.Errorf("flood: no page of t%d is open, or it floods already", a.Tab)
+		}
+		return nil
+	case replay.CutOffVerb:
+		if !f.CutOff(line.At, a.Tab) {
+			return fmt.Errorf("cut-off: no page of t%d floods", a.Tab)
+		}
+		return nil
 	case replay.WorkVerb:
 		f.Worked(line.At, a.Tab, a.Part)
 		return nil
@@ -55,7 +65,7 @@ func (f *Follower) line(line *trace.Line, keys *replay.Keys) error {
 	default:
 		h, ok := a.Turns()
 		if !ok {
-			return fmt.Errorf("%s: a real browser shows loop, work and what tabs share alone", a)
+			return fmt.Errorf("%s: a real browser shows loop, floods, work and what tabs share alone", a)
 		}
 		if !f.Turn(line.At, a.Browser, a.Part, h) {
 			return fmt.Errorf("%v: b%d does not serve, or its %v is %v already", a, a.Browser, a.Part, h)

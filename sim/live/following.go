@@ -170,6 +170,16 @@ func (f *following) loops(id core.TabID) {
 	f.tell(told{act: func(x *follow.Follower, at core.Time) { x.Loop(at, id) }})
 }
 
+// floods notes that the page of a tab floods from now on.
+func (f *following) floods(id core.TabID) {
+	f.tell(told{act: func(x *follow.Follower, at core.Time) { x.Flood(at, id) }})
+}
+
+// cutOff notes that a page that floods is not heard any more.
+func (f *following) cutOff(id core.TabID) {
+	f.tell(told{act: func(x *follow.Follower, at core.Time) { x.CutOff(at, id) }})
+}
+
 // turned notes that something that the tabs of a launch's browser share is so from now on.
 func (f *following) turned(launch uint64, p fakebrowser.Part, h fakebrowser.Health) {
 	f.tell(told{act: func(x *follow.Follower, at core.Time) {

@@ -214,6 +214,12 @@ func (p *Player[P]) Turned(launch uint64, part fakebrowser.Part, h fakebrowser.H
 	p.follow.turned(launch, part, h)
 }
 
+// Floods notes that the page of a lease floods from now on.
+func (p *Player[P]) Floods(l *pool.Lease[P]) { p.follow.floods(tabOf(l.TabID())) }
+
+// CutOff notes that the page of a lease, which floods, is not heard any more.
+func (p *Player[P]) CutOff(l *pool.Lease[P]) { p.follow.cutOff(tabOf(l.TabID())) }
+
 // Worked notes that a part of a browser has done its work for the holder of a lease.
 func (p *Player[P]) Worked(l *pool.Lease[P], part fakebrowser.Part) {
 	p.follow.worked(tabOf(l.TabID()), part)

@@ -17,6 +17,8 @@ const (
 	SilenceVerb = "silence" // the same as hang main
 	HangVerb    = "hang"
 	UnhangVerb  = "unhang"
+	FloodVerb   = "flood"
+	CutOffVerb  = "cut-off" // of a page that floods and is not closed for that
 	DieVerb     = "die"
 	WorkVerb    = "work" // what a record says that a holder's page could do
 )
@@ -56,7 +58,7 @@ func (a Act) Turns() (fakebrowser.Health, bool) {
 func (a Act) String() string {
 	h := a.Hold
 	switch a.Verb {
-	case WedgeVerb, LoopVerb:
+	case WedgeVerb, LoopVerb, FloodVerb, CutOffVerb:
 		return fmt.Sprintf("%s t%d", a.Verb, a.Tab)
 	case SilenceVerb:
 		return fmt.Sprintf("%s b%d", a.Verb, a.Browser)
@@ -79,7 +81,7 @@ func ParseAct(words []trace.Word) (Act, error) {
 	a := Act{Verb: words[0].Text}
 	var err error
 	switch a.Verb {
-	case WedgeVerb, LoopVerb:
+	case WedgeVerb, LoopVerb, FloodVerb, CutOffVerb:
 		a.Tab, err = oneTab(words)
 	case SilenceVerb:
 		id, ok := uint64(0), false
@@ -180,6 +182,10 @@ func Do(w *sim.World, a *Act) bool {
 		return w.Wedge(a.Tab)
 	case LoopVerb:
 		return w.Loop(a.Tab)
+	case FloodVerb:
+		return w.Flood(a.Tab)
+	case CutOffVerb:
+		return w.CutOff(a.Tab, false)
 	case HangVerb:
 		w.Hold(a.Hold)
 	case UnhangVerb:
@@ -196,6 +202,10 @@ func (a *Act) impossible() string {
 	case a.Verb == WorkVerb:
 		return fmt.Sprintf("%v of the browser of t%d does no work, or there is no such tab", a.Part,
 			a.Tab)
+	case a.Verb == FloodVerb:
+		return fmt.Sprintf("no page of t%d is open, or it floods already", a.Tab)
+	case a.Verb == CutOffVerb:
+		return fmt.Sprintf("no page of t%d floods", a.Tab)
 	case a.Browser != 0:
 		return fmt.Sprintf("b%d does not serve, or its %v is so already", a.Browser, a.Part)
 	}

@@ -9,14 +9,15 @@ import (
 // Acts notices what a world did to a page or to a browser, which is no event of the core. The zero
 // value is ready.
 type Acts struct {
-	wedged, looping map[core.TabID]bool
-	shared          map[core.BrowserID][len(fakebrowser.Parts)]fakebrowser.Health
+	wedged, looping, floods map[core.TabID]bool
+	shared                  map[core.BrowserID][len(fakebrowser.Parts)]fakebrowser.Health
 }
 
 // Of returns what has happened since the step before.
 func (a *Acts) Of(w *sim.World) (acts []Act) {
 	if a.wedged == nil {
 		a.wedged, a.looping = map[core.TabID]bool{}, map[core.TabID]bool{}
+		a.floods = map[core.TabID]bool{}
 		a.shared = map[core.BrowserID][len(fakebrowser.Parts)]fakebrowser.Health{}
 	}
 	f := w.Fake()
@@ -31,6 +32,14 @@ func (a *Acts) Of(w *sim.World) (acts []Act) {
 		}
 		if t.Looping || a.looping[t.ID] {
 			a.looping[t.ID] = t.Looping
+		}
+		if t.Floods != a.floods[t.ID] {
+			a.floods[t.ID] = t.Floods
+			if t.Floods {
+				acts = append(acts, Act{Verb: FloodVerb, Tab: t.ID})
+			} else if !t.Dead {
+				acts = append(acts, Act{Verb: CutOffVerb, Tab: t.ID})
+			}
 		}
 	}
 	for i := range f.Browsers {

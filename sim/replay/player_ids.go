@@ -118,8 +118,13 @@ func (p *player) possible(w *Line) (core.Event, bool) {
 		t := p.world.Fake().Tab(e.Tab)
 		return e, t != nil && !t.Opening && !t.Dead
 	}
-	if e.Kind == core.BrowserGone || e.Is(core.Failed, core.Launch) {
+	switch {
+	case e.Kind == core.BrowserGone, e.Is(core.Failed, core.Launch):
 		return p.browserEnds(e)
+	case e.Is(core.Failed, core.Ping):
+		e.Browser = p.browser(e.Browser)
+		b := p.world.Fake().Browser(e.Browser)
+		return e, b != nil && !b.Launching && !b.Lost
 	}
 	if kind, _ := fakebrowser.OperationOf(e); kind != 0 {
 		return p.answer(kind, w)

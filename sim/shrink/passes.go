@@ -50,7 +50,8 @@ func end(h *replay.History, from int) []replay.Line {
 		case e.Is(core.Done, core.CloseTab), e.Kind == core.Crashed:
 			delete(alive, last[e.Tab])
 			delete(last, e.Tab)
-		case e.Kind == core.BrowserGone, e.Is(core.Silent, core.CloseBrowser):
+		case e.Kind == core.BrowserGone, e.Is(core.Failed, core.Ping),
+			e.Is(core.Silent, core.CloseBrowser):
 			for tab, r := range last {
 				delete(alive, r)
 				delete(last, tab)

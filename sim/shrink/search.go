@@ -238,6 +238,8 @@ func menuOf(w *replay.Line) sim.Menu {
 		return sim.Wedges
 	case w.Act.Verb == replay.LoopVerb:
 		return sim.Loops
+	case w.Act.Verb == replay.FloodVerb:
+		return sim.Floods
 	case w.Act.Hold.Kind != 0:
 		return sim.Hangs
 	}
@@ -255,7 +257,7 @@ func menuOfShared(a *replay.Act) sim.Menu {
 	case h == fakebrowser.Dead:
 		return sim.HelperDies
 	}
-	return [...]sim.Menu{sim.Silences, sim.Floods, sim.Sickens, sim.HelperHangs,
+	return [...]sim.Menu{sim.Silences, sim.LongMessages, sim.Sickens, sim.HelperHangs,
 		sim.HelperHangs}[a.Part]
 }
 
@@ -270,6 +272,8 @@ func menuOfFailure(of core.EffectKind) sim.Menu {
 		return sim.CloseFails | sim.CloseFailsAnyway
 	case core.KillTab:
 		return sim.KillFails
+	case core.Ping:
+		return sim.Losses
 	}
 	return sim.Doubts
 }

@@ -293,7 +293,8 @@ func (t *Transition) armed(e core.Event) bool {
 // not answer.
 func browserTruth(t *Transition) error {
 	l, stall := t.Ledger, core.Time(t.After.Settings.StallTimeout)
-	if t.Event.Is(core.Silent, core.Ping) && t.After.Launches.Failures == 0 &&
+	if (t.Event.Is(core.Silent, core.Ping) || t.Event.Is(core.Failed, core.Ping)) &&
+		t.After.Launches.Failures == 0 &&
 		slices.ContainsFunc(t.Effects, func(e core.Effect) bool {
 			return e.Kind == core.CloseBrowser && e.Browser == t.Event.Browser
 		}) {

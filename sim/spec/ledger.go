@@ -139,6 +139,7 @@ type ledgerBrowser struct {
 	drains    bool
 	ending    bool
 	asked     bool // whether it is there, and it has not answered
+	lost      bool // it is known to end unasked
 	heavy     bool // it was measured above MaxBrowserMemory, and not below nine tenths of that since
 	checks    ledgerChecks
 }
@@ -332,6 +333,7 @@ func (l *Ledger) Feed(set *core.Settings, now core.Time, event core.Event, effec
 		}
 		l.numbered(e)
 		l.knows(e)
+		l.lostIsLeft(e)
 		l.effect(now, event, e)
 		l.timesAsked(set, now, event, e)
 	}
@@ -352,7 +354,6 @@ func (l *Ledger) Feed(set *core.Settings, now core.Time, event core.Event, effec
 	}
 	l.rests(now)
 	if leaving != 0 {
-		// The core has said what becomes of the leases; now nothing of the browser is left.
 		l.dropBrowser(leaving)
 	}
 }
@@ -400,8 +401,11 @@ func (l *Ledger) event(set *core.Settings, now core.Time, e core.Event) {
 			l.tabEvent(t, e)
 		}
 	}
-	if e.Is(core.Done, core.Launch) {
+	switch {
+	case e.Is(core.Done, core.Launch):
 		l.browserReady(e.Browser)
+	case e.Is(core.Failed, core.Ping) && l.serves(e.Browser):
+		l.browser(e.Browser).lost = true
 	}
 	if c := l.context(e.Context); c != nil && e.Kind == core.Done && c.closing {
 		l.dropContext(e.Context)

@@ -102,9 +102,9 @@ func (l *Ledger) HashRest(c *canon.Canon) {
 	for i := range l.browsers {
 		b := &l.browsers[i]
 		k := &b.checks
-		c.Add(canon.Bit(b.asked, 0) | canon.Bit(b.heavy, 1) | canon.Bit(k.can, 2) | canon.Bit(k.several,
-			3) |
-			canon.Bit(k.can && k.others, 4) | canon.Bit(k.underWay, 5) | canon.Bit(k.failedAt != 0,
+		c.Add(canon.Bit(b.asked, 0) | canon.Bit(b.heavy, 1) | canon.Bit(b.lost, 7) |
+			canon.Bit(k.can, 2) | canon.Bit(k.several, 3) | canon.Bit(k.can && k.others, 4) |
+			canon.Bit(k.underWay, 5) | canon.Bit(k.failedAt != 0,
 			6) | uint64(k.doubts)<<8)
 		if k.can {
 			c.Add(uint64(k.first)<<32 | uint64(k.served))

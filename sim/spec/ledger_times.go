@@ -133,8 +133,9 @@ func (l *Ledger) browserTimes(set *core.Settings, now core.Time, b *ledgerBrowse
 			}
 		}
 	}
-	silent := e.Is(core.Silent, core.Ping) && l.serves(b.id) && b.asked
-	if b.ending || !silent && l.leaving(e) == 0 {
+	lost := l.serves(b.id) && (e.Is(core.Silent, core.Ping) && b.asked ||
+		e.Is(core.Failed, core.Ping))
+	if b.ending || !lost && l.leaving(e) == 0 {
 		return
 	}
 	if b.drains || b.ready && now >= b.since.Add(set.OpenBackoffMax) {

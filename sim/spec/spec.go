@@ -158,7 +158,15 @@ var Invariants = []Invariant{
 	{"books-agree", "What the pool counts bit by bit is what there is: every sum, list and queue is " +
 		"what its elements say.", booksAgree, index},
 	{"browser-truth", "A browser is asked when an operation in it has been silent for StallTimeout, " +
-		"and given up only if it was asked and did not answer.", browserTruth, always},
+		"and given up only if it was asked and did not answer. One that sends is busy and not lost: " +
+		"bytes are an answer to a ping, once after each other answer.", browserTruth, always},
+	{"page-budget", "What one page sends that nobody asked for costs others no more than a page " +
+		"that burns a core: a page that floods is cut off, or it is closed and its lease ends; nothing " +
+		"of others is given up for a flood that goes on.", nil, itself},
+	{"lost-browser", "When a browser disconnects, its leases end and it is told to end, in that " +
+		"step. From then on no tab of it is granted, none opens in it and nothing is asked of its " +
+		"tabs, which count until it is gone or written off. Where none serves or starts, another is " +
+		"launched, unless two are alive or launching pauses.", lostBrowser, always},
 	{"sick-browser", "Where the driver can, a browser with that evidence is checked; one that a " +
 		"check finds sick is replaced; none is replaced for doubt that no check confirmed.", sickBrowser,
 		always},

@@ -234,6 +234,16 @@ func (s *Stage) Stall(ctx context.Context, p *chrome.Page) error {
 	return s.later(ctx, p, "ask('/hang')")
 }
 
+// Flood has a page flood the pipe to its browser from now on: with addresses of 2 MB, for which the
+// driver closes it, or with lines of 40 MB, which the driver does not hear any more then.
+func (s *Stage) Flood(ctx context.Context, p *chrome.Page, addresses bool) error {
+	if addresses {
+		return evaluate(ctx, p, `var n = 0
+			void setInterval(() => { for (let i = 0; i < 20; i++) history.pushState(0, "", "#" + n++ + "x".repeat(2e6 - 99)) }, 500)`)
+	}
+	return evaluate(ctx, p, `void setInterval(() => console.log("x".repeat(4e7) + Math.random()), 50)`)
+}
+
 // Crash has the renderer of a page end.
 func (s *Stage) Crash(ctx context.Context, p *chrome.Page) error {
 	err := p.Run(ctx, chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
