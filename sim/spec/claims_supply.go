@@ -94,9 +94,8 @@ func (t *Transition) idleDue() error {
 			}
 		}
 		if due != want {
-			return fmt.Errorf("affinity %d is to be closed for MaxIdle at %v, and was held or waited for last at %v",
-				a,
-				due.Duration(), l.lastUsed(a).Duration())
+			return fmt.Errorf("affinity %d is to be closed for MaxIdle at %v, and was used last at %v",
+				a, due.Duration(), l.lastUsed(a).Duration())
 		}
 	}
 	return nil
