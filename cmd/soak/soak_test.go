@@ -300,9 +300,9 @@ func TestACampaignWithSettingsOfItsOwnNeedNotReachEverything(t *testing.T) {
 }
 
 func TestASearchKeepsWithinItsMemory(t *testing.T) {
-	exit, stdout, stderr := soaked(t, "explore", "E-01a", "-set", "MaxPages=1000", "-max-memory",
-		"100MiB")
-	if exit != exitHeld || !strings.Contains(stdout, "NOT to the end (-max-memory 100MiB)") {
+	exit, stdout, stderr := soaked(t, "explore", "E-01a", "-set", "MaxPages=100", "-max-memory",
+		"40MiB")
+	if exit != exitHeld || !strings.Contains(stdout, "NOT to the end (-max-memory 40MiB)") {
 		t.Errorf("exit %d\n%s%s", exit, stdout, stderr)
 	}
 }
