@@ -116,8 +116,10 @@ func TestPropertyAnyScheduleKeepsEveryInvariant(t *testing.T) {
 	t.Cleanup(func() { last.save(t) })
 	for range 100 { // rounds of rapid, each of a hundred schedules
 		rapid.Check(t, func(t *rapid.T) {
+			// What a flood costs is judged where nothing else takes up the pipe or hangs.
 			scenario := sim.Scenario{
-				Settings: drawSettings(t), Faults: rapid.IntRange(0, 8).Draw(t, "faults"), Menu: sim.AllFaults,
+				Settings: drawSettings(t), Faults: rapid.IntRange(0, 8).Draw(t, "faults"),
+				Menu: sim.AllFaults &^ sim.Floods,
 				Full: rapid.Bool().Draw(t, "full"), Checks: rapid.Bool().Draw(t, "checks"),
 			}
 			for range rapid.IntRange(1, 5).Draw(t, "clients") {

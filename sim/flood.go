@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/sim/fakebrowser"
@@ -68,7 +69,7 @@ func (w *World) costs(e *core.Event) {
 		}
 	}
 	if b := w.fake.Browser(e.Browser); b != nil && e.Is(core.Silent, core.Ping) &&
-		w.fake.Delivers(b) && !b.Busy && !w.deviates(e) {
+		w.fake.Delivers(b) && !b.Busy && !w.pingHangs(b.ID) && !w.deviates(e) {
 		w.Violate("browser-truth", fmt.Sprintf("b%d is lost, and it is busy: it sends", b.ID))
 	}
 }
@@ -98,4 +99,12 @@ func (w *World) waitsForPipe(i int) bool {
 func (w *World) flooded(id core.BrowserID) bool {
 	flooded, _ := w.fake.Flooded(id)
 	return flooded
+}
+
+// pingHangs says whether a ping of a browser was made to hang: then its driver takes no bytes for
+// an answer either.
+func (w *World) pingHangs(id core.BrowserID) bool {
+	return slices.ContainsFunc(w.fake.Operations, func(o fakebrowser.Operation) bool {
+		return o.Kind == fakebrowser.Ping && o.Browser == id && o.Stuck
+	})
 }
