@@ -156,6 +156,7 @@ func chromeSettings(profile string) core.Settings {
 		settings.Reset = true
 		settings.MaxUses, settings.BrowserMaxTabs = 40, 200
 		settings.LaunchTimeout = 15 * time.Second // a machine that is busy takes seconds
+		settings.BrowserCloseTimeout = 15 * time.Second
 	}
 	settings.FreezeAfter = chrome.Options{}.IdleFreeze()
 	return settings
