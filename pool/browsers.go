@@ -98,7 +98,9 @@ func (p *Pool[P]) browserLostLocked(b *browser[P]) {
 		return
 	}
 	b.told = true
-	p.mu.lastFailure = ErrBrowserLost
+	if !errors.Is(p.mu.lastFailure, ErrBrowserLost) { // how the one before ended says more
+		p.mu.lastFailure = ErrBrowserLost
+	}
 	p.stepLocked(core.Event{Kind: core.Failed, Of: core.Ping, Browser: b.id})
 }
 
