@@ -177,13 +177,13 @@ func (r *attackRun) try(page attacks.Page) (*attackTrial, error) {
 	for slow := 0; ; {
 		if r.since++; r.since > burnEvery || len(rounds) > 0 {
 			yardstick, _ := attacks.Named(attacks.Burn)
-			t, err := r.stage.Attack(r.ctx, yardstick, loopback.TrialLease)
+			t, err := r.stage.Attack(r.ctx, yardstick, loopback.TrialLease, loopback.TrialLease)
 			if err != nil {
 				return nil, err
 			}
 			r.burn, r.since = t.P50, 1
 		}
-		t, err := r.stage.Attack(r.ctx, page, loopback.TrialLease)
+		t, err := r.stage.Attack(r.ctx, page, loopback.TrialLease, loopback.TrialLease)
 		if t == nil {
 			t = &loopback.Trial{Page: page.Name}
 		}

@@ -28,7 +28,7 @@ const (
 	attacker     = "attacker"
 )
 
-// TrialLease is the MaxLease of the pool of a trial.
+// TrialLease is the MaxLease of the pool of a trial that measures.
 const TrialLease = 2 * time.Second
 
 // Trial is what one page of the corpus did to two tenants beside it, which took screenshots all the
@@ -112,14 +112,15 @@ type request struct {
 	err          error
 }
 
-// Attack tries one page of the corpus in a pool with a browser of its own, for lease and the time
-// until the tab is back. It waits until that pool is closed. The error is one of the pool's own.
+// Attack tries one page of the corpus in a pool with a browser of its own, for the attacker's lease
+// and the time until the tab is back. maxLease is that pool's, and so the limit of the good tenants'
+// leases. It waits until the pool is closed. The error is one of the pool's own.
 func (s *Stage) Attack(
-	ctx context.Context, page attacks.Page, lease time.Duration,
+	ctx context.Context, page attacks.Page, lease, maxLease time.Duration,
 ) (*Trial, error) {
 	ctx, cancel := context.WithTimeout(ctx, trialLimit)
 	defer cancel()
-	p, err := pool.New(s, pool.Config{MaxPages: trialPages, MaxLease: TrialLease, Logger: s.Logger})
+	p, err := pool.New(s, pool.Config{MaxPages: trialPages, MaxLease: maxLease, Logger: s.Logger})
 	if err != nil {
 		return nil, err
 	}
@@ -295,7 +296,7 @@ func (j *judge) settled(ctx context.Context, t *Trial, tab string) error {
 func (j *judge) again(ctx context.Context, t *Trial, granted time.Time) (time.Time, error) {
 	for {
 		whole, cancel := context.WithTimeout(ctx, goodPatience)
-		err := j.pool.Do(whole, attacker, j.title)
+		err := j.pool.Do(whole, attacker, j.title, pool.WithMaxLease(TrialLease))
 		cancel()
 		now := time.Now()
 		t.Back = now.Sub(granted).Seconds()
