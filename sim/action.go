@@ -360,7 +360,7 @@ func (w *World) Do(a *Action) {
 	case browserMeasured:
 		w.measure(w.fake.Browsers[a.index].ID)
 	case timePasses:
-		w.now += w.tick
+		w.now, w.pool = w.now+w.tick, 0 // ages count, so it is another state of the pool
 	case browserEnds:
 		w.BrowserDies(w.fake.Browsers[a.index].ID)
 	case browserDisconnects:

@@ -144,3 +144,23 @@ func TestClaimsLookAtNoMoreOfAStepThanTheySay(t *testing.T) {
 		}
 	}
 }
+
+// Time that passes makes another state, so a step after it is not one that was checked before.
+func TestClaimsAreCheckedAnewWhenTimeHasPassed(t *testing.T) {
+	for _, s := range Scenarios {
+		if s.Tick == 0 {
+			continue
+		}
+		w, err := s.World()
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.checked = newChecked()
+		w.Do(&w.Actions(nil)[0]) // the browser is ready, so there is something with an age
+		before := w.poolHash()
+		w.Do(&Action{kind: timePasses})
+		if w.poolHash() == before {
+			t.Errorf("%s: the hash of the pool is the same", s.Name)
+		}
+	}
+}
