@@ -32,6 +32,16 @@ var reserve = []*Scenario{
 		Faults: 2, Menu: TimePasses | OpenFails | CloseFails,
 	},
 	{
+		Name: "reserve-not-held", Says: "the pool does not grow for an urgent request that no older one " +
+			"keeps from the permit",
+		Settings: small(core.Settings{MaxPages: 2, ReservedPages: 1, MaxBypass: 1,
+			PriorityAging: time.Minute}),
+		Tick: core.Time(time.Minute),
+		Programs: []Program{{get(a), release, get(a), discard, get(a), release}, render(b),
+			{get(b).priority(1), release}},
+		Faults: 1, Menu: TimePasses,
+	},
+	{
 		Name: "reserve-inside", Says: "the last permit that the reserve leaves goes to no idle tab " +
 			"past an older request",
 		Settings: small(core.Settings{MaxPages: 2, ReservedPages: 1, TabsPerContext: 2,
