@@ -32,8 +32,8 @@ var reserve = []*Scenario{
 		Faults: 2, Menu: TimePasses | OpenFails | CloseFails,
 	},
 	{
-		Name: "reserve-not-held", Says: "the pool does not grow for an urgent request that no older one " +
-			"keeps from the permit",
+		Name: "reserve-not-held", Says: "the pool does not grow for an urgent request that no older " +
+			"one keeps from the permit",
 		Settings: small(core.Settings{MaxPages: 2, ReservedPages: 1, MaxBypass: 1,
 			PriorityAging: time.Minute}),
 		Tick: core.Time(time.Minute),
