@@ -32,6 +32,14 @@ var doubted = []*Scenario{
 		Faults: 1, Menu: Doubts | CloseFails,
 	},
 	{
+		Name: "doubt-cleared", Says: "an orphan is kept for which a later lease in it ended well, " +
+			"whatever others of its affinity come to",
+		Settings: doubts(core.Settings{MaxPages: 1, OrphanCap: 1}),
+		Programs: []Program{{get(a), discardWedged, get(a), release, get(a), discard,
+			get(a), discardWedged, get(a), discardWedged},
+			{getNested(b), release, getNested(b), release}},
+	},
+	{
 		Name: "doubt-held", Says: "a tab that is held in a context that is given up is closed when its " +
 			"lease ends",
 		Settings: doubts(core.Settings{
