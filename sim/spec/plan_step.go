@@ -57,7 +57,8 @@ func (p *plan) run() {
 }
 
 // given takes from the step what the plan does not decide: who is refused because too many wait,
-// and which tab a contraction or a drain closes.
+// which tab a contraction closes (envelope decides), and which a drain does (the contract leaves it
+// open).
 func (p *plan) given(reason core.Reason) bool {
 	found := false
 	for i := range p.step.Effects {
