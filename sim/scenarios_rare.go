@@ -191,6 +191,13 @@ var rare = []*Scenario{
 		Faults:   1, Menu: Hangs,
 	},
 	{
+		Name: "reset-heard", Says: "a page that has just been reset is granted without a probe",
+		Settings: small(core.Settings{MaxPages: 1, Reset: true, ProbeBudget: time.Second,
+			ProbeMaxAge: 1}),
+		Programs: []Program{render(a), render(a)},
+		Faults:   1, Menu: Doubts | Hangs,
+	},
+	{
 		Name: "reset-worn", Says: "a page that is worn retires when it was reset or probed, though " +
 			"nested work waits",
 		Settings: small(core.Settings{MaxPages: 1, MaxUses: 1, Reset: true, MaxLease: 90 * time.Second,

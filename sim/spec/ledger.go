@@ -61,6 +61,7 @@ type entry struct {
 	leasedAt   core.Time        // when its last lease began
 	stuckSince core.Time        // stuck: when the first such lease in a row began
 	beganAt    core.Time        // when what was asked of it last began
+	heardAt    core.Time        // when its page was last known to answer
 	operation  core.OperationID // of what was asked
 	holder     core.RequestID
 	id         core.TabID
@@ -351,6 +352,9 @@ func (l *Ledger) event(set *core.Settings, now core.Time, e core.Event) {
 			l.freed = t.id
 			l.used(t.affinity, now)
 			t.suspect, t.usedBefore = e.Kind == core.Expired || e.Wedged, true
+			if e.Kind == core.Released {
+				t.heardAt = now
+			}
 			t.ending, t.answered, t.halted, t.endedAt, t.overAt, t.failures = true, false, false, now, now, 0
 			if t.sessions {
 				t.session = core.SessionEnding

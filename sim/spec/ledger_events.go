@@ -100,15 +100,19 @@ func (l *Ledger) tabDone(t *entry, e core.Event) {
 	case core.ProbeTab:
 		if t.asked == core.ProbeTab {
 			t.suspect, t.rescued, t.asked, t.answered, t.frozen = false, false, 0, true, false
+			t.heardAt = l.now
 		}
 	case core.RescueTab:
 		if t.asked == core.RescueTab {
 			t.answered, t.halted = true, t.halts
 			t.usedBefore = t.usedBefore && t.halts
+			if t.halts { // otherwise a probe follows, which says so
+				t.heardAt = l.now
+			}
 		}
 	case core.ResetTab:
 		if t.asked == core.ResetTab {
-			t.asked, t.usedBefore, t.halted = 0, false, false
+			t.asked, t.usedBefore, t.halted, t.heardAt = 0, false, false, l.now
 		}
 	case core.CloseTab:
 		switch {
@@ -151,6 +155,14 @@ func (l *Ledger) tabFailed(t *entry, e core.Event) {
 	}
 }
 
+// heardFrom is when a tab's page was last known to answer.
+func (l *Ledger) heardFrom(id core.TabID) core.Time {
+	if t := l.tab(id); t != nil {
+		return t.heardAt
+	}
+	return 0
+}
+
 // killed notes what was said of killing a renderer.
 func (l *Ledger) killed(t *entry) {
 	if !t.killing {
@@ -169,7 +181,7 @@ func (l *Ledger) opening(t *entry, kind core.EventKind) {
 		l.tooLate = t.id
 	}
 	if t.failed = kind == core.Failed; kind == core.Done {
-		t.opened, l.justOpened = true, t.id
+		t.opened, t.heardAt, l.justOpened = true, l.now, t.id
 	}
 }
 

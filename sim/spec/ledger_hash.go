@@ -93,6 +93,7 @@ func (l *Ledger) HashRest(c *canon.Canon) {
 			14) | canon.Bit(t.frozen, 15) |
 			canon.Bit(t.idle, 16) | canon.Bit(t.askedAt != core.Never, 17) | uint64(t.failures)<<24)
 		h.Add(uint64(t.memory)<<32 | uint64(uint32(t.priority)))
+		h.Add(c.Age(t.heardAt))
 	}
 	for i := range l.contexts {
 		p := &l.contexts[i]

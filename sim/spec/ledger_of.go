@@ -68,7 +68,7 @@ func (l *Ledger) Restore(s *core.State) {
 		if t.Affinity != 0 && !bound(t) && (t.Doomed || e.closing == core.Disposal) {
 			e.doomed = uint32(t.Generation) + 1
 		}
-		e.retireAt, e.maxLease = t.RetireAt, t.MaxLease
+		e.retireAt, e.maxLease, e.heardAt = t.RetireAt, t.MaxLease, t.GoodAt
 		e.clock = clockOf(&s.Settings, t)
 		if e.lost {
 			l.lost++

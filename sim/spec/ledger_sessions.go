@@ -19,7 +19,7 @@ func (l *Ledger) sessionEvent(t *entry, e core.Event) {
 		l.left(t, e.Left)
 		l.navigated(t, e.Navigation)
 	case e.Is(core.Done, core.BeginSession) && t.asked == core.BeginSession:
-		t.asked, t.session, t.answered = 0, core.SessionOpen, true
+		t.asked, t.session, t.answered, t.heardAt = 0, core.SessionOpen, true, l.now
 	case e.Is(core.Done, core.EndSession) || e.Is(core.Done, core.BeginSession):
 	case t.asked == core.EndSession || t.asked == core.BeginSession:
 		t.failures++

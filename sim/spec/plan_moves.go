@@ -38,11 +38,11 @@ func (p *plan) warmer(i, j int32) bool {
 }
 
 // stale says whether a tab has to be probed before it is granted: it is frozen, or it was used and
-// its page has not been heard of for longer than ProbeMaxAge.
+// its page has not been heard of for longer than ProbeMaxAge, by the ledger.
 func (p *plan) stale(i int32) bool {
 	t := &p.Tabs[i]
 	return t.Frozen || p.Settings.ProbeBudget > 0 && t.Uses > 0 &&
-		p.Now-t.GoodAt > core.Time(p.Settings.ProbeMaxAge)
+		p.Now-p.step.Ledger.heardFrom(t.ID) > core.Time(p.Settings.ProbeMaxAge)
 }
 
 func (p *plan) inPrimary(t *core.Tab) bool {
