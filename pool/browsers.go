@@ -98,10 +98,34 @@ func (p *Pool[P]) browserLostLocked(b *browser[P]) {
 		return
 	}
 	b.told = true
-	if !errors.Is(p.mu.lastFailure, ErrBrowserLost) { // how the one before ended says more
-		p.mu.lastFailure = ErrBrowserLost
-	}
+	p.mu.lastFailure = &untold[P]{b}
 	p.stepLocked(core.Event{Kind: core.Failed, Of: core.Ping, Browser: b.id})
+}
+
+// untold is the loss of a browser of which it is not known yet how it ended.
+type untold[P any] struct{ b *browser[P] }
+
+func (*untold[P]) Error() string { return ErrBrowserLost.Error() }
+func (*untold[P]) Unwrap() error { return ErrBrowserLost }
+
+// howLost is a refusal with how the browser ended, if it is for a loss. A loss is known before
+// that: howLost waits until the browser is gone, up to CloseGrace, or for ctx.
+func (p *Pool[P]) howLost(ctx context.Context, refused error) error {
+	var loss *untold[P]
+	if !errors.As(refused, &loss) {
+		return refused
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer p.clock.AfterFunc(p.settings.CloseGrace, cancel)()
+	select {
+	case <-loss.b.forgotten:
+		if why := loss.b.cause; why != nil {
+			return fmt.Errorf("%w: %w", ErrBrowserUnavailable, why)
+		}
+	case <-ctx.Done():
+	}
+	return refused
 }
 
 // browserGoneLocked tells the core once that a browser is gone.
@@ -112,9 +136,9 @@ func (p *Pool[P]) browserGoneLocked(b *browser[P]) {
 	if b.unwanted && !b.told {
 		p.noteLocked(slog.LevelInfo, "browser ended", "browser", browserName(b.id))
 	} else {
-		p.mu.lastFailure = b.whyLost()
-		p.noteLocked(slog.LevelWarn, "browser lost", "browser", browserName(b.id), "error",
-			p.mu.lastFailure)
+		b.cause = b.whyLost()
+		p.mu.lastFailure = b.cause
+		p.noteLocked(slog.LevelWarn, "browser lost", "browser", browserName(b.id), "error", b.cause)
 	}
 	p.forgetBrowserLocked(b, ErrBrowserLost)
 	p.stepLocked(core.Event{Kind: core.BrowserGone, Browser: b.id})

@@ -28,6 +28,7 @@ type browser[P any] struct {
 	running   int                     // goroutines that may wait for it
 	unwanted  bool                    // the core has asked for its end
 	told      bool                    // the core was told that it is lost
+	cause     error                   // how it ended unasked; nil: it has not, or nobody knows
 	forgotten chan struct{}           // closed when the browser is known no more
 
 	launched    core.Time               // when its launch was asked for

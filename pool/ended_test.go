@@ -1,11 +1,13 @@
 package pool
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 )
 
 // Why a browser ended, where its driver knows, is in the log and in the error of whoever waits in
@@ -41,4 +43,54 @@ func TestShellWhyABrowserEndedIsSaid(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// Whoever is refused for the loss of a browser is told how it ended, though its loss is known some
+// time before; where its end takes longer than CloseGrace, that it was lost.
+func TestShellARefusalForALossSaysHowTheBrowserEnded(t *testing.T) {
+	for _, ends := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			s, hung := new(stub), make(chan struct{})
+			s.fate = func(ctx context.Context, what string) error {
+				switch {
+				case what == "close-browser" && !ends:
+					<-hung
+				case what == "close-browser":
+					time.Sleep(100 * time.Millisecond)
+				}
+				return nil
+			}
+			p, err := New(s, Config{MaxPages: 1, More: More{Strict: true, OpenRetries: 1}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			l, err := p.GetPage(t.Context(), "a")
+			if err != nil {
+				t.Fatal(err)
+			}
+			refused := make(chan error, 2)
+			go func() {
+				_, err := p.GetPage(t.Context(), "b")
+				refused <- err
+			}()
+			synctest.Wait()
+			why, began := errors.New("stub: exit status 3"), time.Now()
+			b := l.Page().b
+			b.why <- why
+			close(b.lost)
+			err = <-refused
+			waited := time.Since(began)
+			if !errors.Is(err, ErrBrowserUnavailable) || !errors.Is(err, ErrBrowserLost) ||
+				errors.Is(err, why) != ends {
+				t.Errorf("it ends: %v, and the refusal is %v", ends, err)
+			}
+			if most := p.settings.CloseGrace; waited > most || !ends && waited != most {
+				t.Errorf("it ends: %v, and the refusal took %v; CloseGrace is %v", ends, waited, most)
+			}
+			close(hung)
+			if err := p.Close(t.Context()); err != nil {
+				t.Error(err)
+			}
+		})
+	}
 }

@@ -215,7 +215,7 @@ func (p *Pool[P]) getPage(ctx context.Context, l *Lease[P], e core.Event, op,
 	case l.refused == nil:
 		err = contextError(ctx)
 	default:
-		err = l.refused
+		err = p.howLost(ctx, l.refused)
 	}
 	return &Error{Op: op, Affinity: affinity, Waits: l.waits, Err: err}
 }
@@ -312,7 +312,7 @@ func (p *Pool[P]) await(ctx context.Context, e core.Event, affinity string,
 	}
 	select {
 	case <-c.answer:
-		return c.err
+		return p.howLost(ctx, c.err)
 	case <-ctx.Done():
 	}
 	p.mu.Lock()

@@ -84,30 +84,26 @@ func (t *tab) Reset(ctx context.Context) error {
 // renew stops the page's scripts, leaves its document, and brings it to the standby state.
 func (t *tab) renew(ctx context.Context) error {
 	return t.answers(func() error {
-		if err := t.quiet(ctx); err != nil {
+		err := t.quiet(ctx)
+		if err == nil {
+			t.unprepare()
+			err = t.flee(ctx)
+		}
+		if err == nil && t.b.ClearStorage {
+			err = t.forget(ctx) // the last holder's document, which could store something anew, is gone
+		}
+		if err != nil {
 			return err
 		}
-		return t.renewStopped(ctx)
+		t.disableScripts(false)
+		if err = t.hear(ctx, nameless); err != nil {
+			return err
+		}
+		if t.b.StandbyURL == blank && len(t.b.InitScripts) == 0 {
+			return t.prepare(ctx) // it shows that already; scripts of ours would not have run on it
+		}
+		return t.standby(ctx)
 	})
-}
-
-func (t *tab) renewStopped(ctx context.Context) error {
-	t.unprepare()
-	err := t.flee(ctx)
-	if err == nil && t.b.ClearStorage {
-		err = t.forget(ctx) // the last holder's document, which could store something anew, is gone
-	}
-	if err != nil {
-		return err
-	}
-	t.disableScripts(false)
-	if err = t.hear(ctx, nameless); err != nil {
-		return err
-	}
-	if t.b.StandbyURL == blank && len(t.b.InitScripts) == 0 {
-		return t.prepare(ctx) // it shows that already; scripts of ours would not have run on it
-	}
-	return t.standby(ctx)
 }
 
 // hear waits for the main thread to evaluate an expression, or for ctx. A stop that found nothing
