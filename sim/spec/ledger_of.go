@@ -2,6 +2,7 @@ package spec
 
 import (
 	"math"
+	"slices"
 
 	"github.com/pagepool/pagepool/pool/core"
 )
@@ -21,7 +22,7 @@ func (l *Ledger) Restore(s *core.State) {
 			id: t.ID, context: s.Contexts[t.Context].ID, browser: t.Browser, affinity: t.Affinity,
 			holder: t.Holder,
 			uses:   t.Uses, opened: !t.Unopened, overdue: t.Overdue, lost: t.State == core.Lost,
-			suspect: t.Suspect && t.State == core.Probing, operation: t.Number,
+			suspect: t.Suspect && asked(t), operation: t.Number,
 			askedAt: t.AskedAt, rescued: t.Rescued || t.State == core.Rescuing || t.State == core.Closing ||
 				t.State == core.Resetting && t.Part <= core.PartLeave, killing: t.Kill == core.KillAsked,
 			usedBefore: t.Uses > 0 && unclean(t),
@@ -65,7 +66,7 @@ func (l *Ledger) Restore(s *core.State) {
 		if t.State == core.Closing || t.State == core.Lost {
 			e.closing = t.Reason
 		}
-		if t.Affinity != 0 && !bound(t) && (t.Doomed || e.closing == core.Disposal) {
+		if t.Affinity != 0 && !bound(t) && (t.Doomed || e.closing == core.Disposal || disposed(s, t)) {
 			e.doomed = uint32(t.Generation) + 1
 		}
 		e.retireAt, e.maxLease, e.heardAt = t.RetireAt, t.MaxLease, t.GoodAt
@@ -143,13 +144,22 @@ func (l *Ledger) Restore(s *core.State) {
 	}
 }
 
+// disposed says whether somebody waits for the end of a generation that a tab is of.
+func disposed(s *core.State, t *core.Tab) bool {
+	return slices.ContainsFunc(s.Calls, func(c core.Call) bool {
+		return c.Affinity == t.Affinity && t.Generation <= c.Generation
+	})
+}
+
 // unclean says whether a tab that was used has not been brought to the standby state since. A warm
 // probe is of a tab that was idle, and with Reset on nothing is idle that was not reset; a suspect
 // that was rescued is at its standby state.
 func unclean(t *core.Tab) bool {
 	switch t.State {
-	case core.Leased, core.Rescuing, core.Resetting:
+	case core.Leased, core.Rescuing:
 		return true
+	case core.Resetting: // the session of the next lease begins after the reset
+		return t.Part != core.PartBegin
 	}
 	return t.State == core.Probing && t.Suspect && !t.Rescued
 }
