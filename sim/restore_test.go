@@ -47,14 +47,15 @@ func TestClaimsHoldAfterEveryStateThatALedgerIsRestoredFrom(t *testing.T) {
 	}
 }
 
-// These fields are restored to the value that the history has told. The claims alone would take long
-// to miss most of them.
+// These fields are restored to the value that the history has told. The claims alone would take
+// long to miss most of them.
 func TestALedgerIsRestoredWithWhatTheStateSays(t *testing.T) {
 	same := map[string]bool{
 		"tabs.stuck": false, "tabs.stuckSince": false, "tabs.heardAt": false, "tabs.memory": false,
 		"tabs.uses": false, "tabs.holder": false, "tabs.lost": false,
 		"tabs.frozen": false, "tabs.killing": false, "tabs.retireAt": false, "tabs.maxLease": false,
-		"contexts.closing": false, "browsers.arrivedAt": false, "browsers.heavy": false, "operation": false,
+		"contexts.closing": false, "browsers.arrivedAt": false, "browsers.heavy": false,
+		"operation": false,
 	}
 	for _, s := range Scenarios {
 		for _, k := range stepsOf(t, s, 6) {
