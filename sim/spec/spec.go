@@ -181,7 +181,8 @@ var Invariants = []Invariant{
 		"and no idle tab is left, the youngest first, and refill leaves the slot alone.", ownContext,
 		placing},
 	{"two-browsers", "At most two browsers are alive and not written off, at most one takes new " +
-		"tabs, and none opens in a draining one.", twoBrowsers, pausing},
+		"tabs, and none opens in a draining one. That ends with its last tab; with lost tabs, as soon " +
+		"as nobody has a tab of it.", twoBrowsers, pausing | did(core.CloseBrowser)},
 }
 
 // Check returns every invariant that a step breaks, of those that are looked at. The ledger has
