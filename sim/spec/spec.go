@@ -159,7 +159,8 @@ var Invariants = []Invariant{
 		"what its elements say.", booksAgree, index},
 	{"browser-truth", "A browser is asked when an operation in it has been silent for StallTimeout, " +
 		"and given up only if it was asked and did not answer. One that sends is busy and not lost: " +
-		"bytes are an answer to a ping, also to one that hangs, once after each other answer.", browserTruth, always},
+		"bytes are an answer to a ping, also to one that hangs, once after each other answer.",
+		browserTruth, always},
 	{"page-budget", "What one page sends that nobody asked for costs others no more than a page " +
 		"that burns a core: a page that floods is cut off, or it is closed and its lease ends; no " +
 		"deadline gives up an operation of others, or ends their lease, that waits for nothing but a " +
