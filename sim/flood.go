@@ -80,12 +80,16 @@ func (w *World) costs(e *core.Event) {
 	}
 }
 
-// awaits says whether the pool waits for the answer to an operation. Of what it asks of a tab, a
-// context or a check, it waits for the last alone.
+// awaits says whether the pool waits for the answer to an operation. Of what it asks of a tab or a
+// context, and of checks, it waits for the last alone.
 func (w *World) awaits(o *fakebrowser.Operation) bool {
 	switch {
 	case o.Kind == fakebrowser.Check:
-		return o.ID == w.core.Check.Operation
+		return w.core.Check.Browser == o.Browser && w.core.Check.Operation == o.ID
+	case o.Kind == fakebrowser.Ping:
+		return slices.ContainsFunc(w.core.Browsers, func(b core.Browser) bool {
+			return b.ID == o.Browser && b.AskedAt != core.Never
+		})
 	case o.Tab != 0:
 		return slices.ContainsFunc(w.core.Tabs, func(t core.Tab) bool {
 			return t.ID == o.Tab && t.Number == o.ID && t.AskedAt != core.Never
