@@ -432,24 +432,6 @@ func TestShellAnOpeningThatFailsIsTriedAgain(t *testing.T) {
 	}
 }
 
-// A driver that is told to end an opening says that it was cancelled. That says nothing of why.
-func TestShellARefusalNamesTheLimitThatAnOpeningReached(t *testing.T) {
-	stub := new(shellStub)
-	stub.script("new-tab", func(ctx context.Context, _ int) error {
-		<-ctx.Done()
-		return ctx.Err()
-	})
-	cfg := pool.Config{MaxPages: 1, More: pool.More{OpenRetries: 1}}
-	inShell(t, cfg, stub, func(t *testing.T, p *shellPool) {
-		_, err := p.GetPage(t.Context(), "a")
-		wantIs(t, err, pool.ErrBrowserUnavailable)
-		synctest.Wait()
-		_, err = p.GetPage(t.Context(), "a")
-		wantIs(t, err, pool.ErrBrowserUnavailable)
-		wantText(t, err, "took longer than OpenTimeout (30s)")
-	})
-}
-
 func TestShellEveryOperationCarriesANumberOfItsOwn(t *testing.T) {
 	stub := new(shellStub)
 	inShell(t, pool.Config{}, stub, func(t *testing.T, p *shellPool) {
