@@ -1,11 +1,13 @@
 package properties
 
 import (
+	"context"
 	"log/slog"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/pagepool/pagepool/pool"
