@@ -54,7 +54,7 @@ type stubTab struct {
 	done chan struct{}
 	dead atomic.Bool
 	life context.Context
-	end  context.CancelFunc
+	end  context.CancelCauseFunc
 }
 
 func (s *stub) Launch(ctx context.Context) (Browser[*stubTab], error) {
@@ -118,7 +118,7 @@ func (c *stubContext) NewTab(ctx context.Context) (Tab[*stubTab], error) {
 		return nil, nil
 	}
 	c.page = &stubTab{b: c.b, done: make(chan struct{})}
-	c.page.life, c.page.end = context.WithCancel(c.b.life)
+	c.page.life, c.page.end = context.WithCancelCause(c.b.life)
 	return c.page, nil
 }
 
@@ -132,9 +132,12 @@ func (c *stubContext) Close(ctx context.Context) error {
 	return nil
 }
 
-func (t *stubTab) crash() {
+func (t *stubTab) crash() { t.ends(nil) }
+
+// ends ends the page by itself; cause is what its driver says of that.
+func (t *stubTab) ends(cause error) {
 	if !t.dead.Swap(true) {
-		t.end()
+		t.end(cause)
 		close(t.done)
 	}
 }

@@ -130,11 +130,16 @@ func TestShellATracerIsToldOfEveryWaitAndLeaseAndHowItEnded(t *testing.T) {
 			(<-crash).crash()
 			<-lease.Context().Done()
 			synctest.Wait()
+			lease = get()
+			lease.Page().ends(fmt.Errorf("%w: it floods", ErrPageClosed))
+			<-lease.Context().Done()
+			synctest.Wait()
 			wantLines(t, l.of(SpanWait), "wait a 0s granted", "wait a 0s refused", "wait a 2s abandoned",
 				"wait a 0s granted", "wait a 0s granted",
-				"wait a 0s granted", "wait a 0s granted")
+				"wait a 0s granted", "wait a 0s granted", "wait a 0s granted")
 			wantLines(t, l.of(SpanLease), "lease a t1 2s released", "lease a t1 0s discarded",
-				"lease a t3 0s suspect", "lease a t3 1m0s expired", "lease a t3 0s crashed")
+				"lease a t3 0s suspect", "lease a t3 1m0s expired", "lease a t3 0s crashed",
+				"lease a t4 0s page-closed")
 		})
 }
 

@@ -116,10 +116,8 @@ func TestPropertyAnyScheduleKeepsEveryInvariant(t *testing.T) {
 	t.Cleanup(func() { last.save(t) })
 	for range 100 { // rounds of rapid, each of a hundred schedules
 		rapid.Check(t, func(t *rapid.T) {
-			// What a flood costs is judged where nothing else takes up the pipe or hangs.
 			scenario := sim.Scenario{
-				Settings: drawSettings(t), Faults: rapid.IntRange(0, 8).Draw(t, "faults"),
-				Menu: sim.AllFaults &^ sim.Floods,
+				Settings: drawSettings(t), Faults: rapid.IntRange(0, 8).Draw(t, "faults"), Menu: sim.AllFaults,
 				Full: rapid.Bool().Draw(t, "full"), Checks: rapid.Bool().Draw(t, "checks"),
 			}
 			for range rapid.IntRange(1, 5).Draw(t, "clients") {
@@ -238,8 +236,9 @@ func drawProgram(t *rapid.T) (p sim.Program) {
 	ends := []sim.Verb{sim.Release, sim.ReleaseTwice, sim.Discard, sim.DiscardWedged}
 	for range rapid.IntRange(1, 2).Draw(t, "visits") {
 		get(core.Root)
-		if rapid.Bool().Draw(t, "wedges") {
-			add(sim.Instruction{Verb: rapid.SampledFrom([]sim.Verb{sim.Wedge, sim.Loop}).Draw(t, "how")})
+		if rapid.Bool().Draw(t, "works") {
+			works := []sim.Verb{sim.Wedge, sim.Loop, sim.Draw}
+			add(sim.Instruction{Verb: rapid.SampledFrom(works).Draw(t, "how")})
 		}
 		if rapid.Bool().Draw(t, "nests") {
 			get(core.Nested)

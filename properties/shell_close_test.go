@@ -3,6 +3,7 @@ package properties
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -322,4 +323,38 @@ func TestShellASubscriberMayCancelAndAskFromWithin(t *testing.T) {
 			t.Errorf("told %v, want the first alone", got)
 		}
 	})
+}
+
+// A page that floods the browser's connection goes on with that after its lease, and its driver
+// closes it whoever has it: nobody, or the pool, which asks whether it answers.
+func TestShellAPageThatFloodsIsClosedAfterItsLease(t *testing.T) {
+	for _, asked := range []bool{false, true} {
+		stub := new(shellStub)
+		if asked {
+			stub.script("probe", lasts(time.Minute))
+		}
+		inShell(t, pool.Config{MaxPages: 1}, stub, func(t *testing.T, p *shellPool) {
+			a := mustGet(t, p, "a")
+			floods := a.Page()
+			if asked {
+				a.Suspect()
+			} else {
+				a.Release()
+			}
+			after(100 * time.Millisecond)
+			if tabs := p.Stats().Tabs; asked != (tabs.Probing == 1) {
+				t.Fatalf("asked is %v, and the tabs are %+v", asked, tabs)
+			}
+			floods.ends(fmt.Errorf("%w: it floods", pool.ErrPageClosed))
+			after(time.Millisecond)
+			next := mustGet(t, p, "a")
+			if next.Page() == floods {
+				t.Error("the next lease has the page that was closed")
+			}
+			if c := p.Stats().Counters; c.Crashes != 0 || c.PagesClosed != 1 || c.Rescues != 0 {
+				t.Errorf("%d crashes, %d closed pages, %d rescues", c.Crashes, c.PagesClosed, c.Rescues)
+			}
+			next.Release()
+		})
+	}
 }

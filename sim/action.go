@@ -139,11 +139,7 @@ func (w *World) deviates(e *core.Event) bool {
 		return false
 	case core.Expired:
 		i, ok := w.ownerOf(uint64(e.Request))
-		if ok && w.waitsForPipe(i) {
-			_, ends := w.fake.Flooded(w.fake.Tab(w.clients[i].innermost().tab).Browser)
-			return ends
-		}
-		return !ok || w.clients[i].state != sitting
+		return !ok || w.goesOn(i)
 	case core.DrainSilent:
 		if w.releasable(e.Browser) {
 			return true
@@ -172,7 +168,7 @@ func (w *World) releasable(b core.BrowserID) bool {
 		for n := range c.leases[:c.held] {
 			t := w.fake.Tab(c.leases[n].tab)
 			if t != nil && t.Browser == b && !c.leases[n].ended &&
-				(c.state == ready || c.state == unwinding) {
+				(c.state == ready && w.goesOn(i) || c.state == unwinding) {
 				return true
 			}
 		}

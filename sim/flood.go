@@ -48,30 +48,58 @@ func (w *World) CutOff(id core.TabID, closes bool) bool {
 	return true
 }
 
-// costs looks whether a deadline comes only because a page floods that its driver does not cut off
-// in time, and whether a browser is lost that is busy.
+// costs looks whether a deadline gives up what waits for nothing but a page that floods, and that
+// its driver has not cut off in time; and whether a browser is lost that is busy.
 func (w *World) costs(e *core.Event) {
-	if w.recorded || !e.Kind.Deadline() {
+	lost := e.Kind == core.DrainSilent || e.Is(core.Silent, core.Ping) // with all that is in it
+	if w.recorded || !lost && e.Kind != core.Silent && e.Kind != core.Expired || w.deviates(e) {
 		return
 	}
 	for i := range w.fake.Operations {
 		o := &w.fake.Operations[i]
-		if waitsFor(e, o) && w.fake.HeldByFlood(o) && w.floodsOn(o.Browser, o.Tab) &&
-			!w.deviates(e) {
+		ends := lost && o.Browser == e.Browser || waitsFor(e, o) && (e.Browser == 0 || o.Asked() == e.Of)
+		if ends && w.awaits(o) && w.fake.HeldByFlood(o) && w.floodsOn(o.Browser, o.Tab) {
 			w.Violate(pageBudget, fmt.Sprintf("%v would be answered, and is held up by a page that floods",
 				o))
 		}
 	}
-	if i, ok := w.ownerOf(uint64(e.Request)); ok && e.Kind == core.Expired && w.waitsForPipe(i) {
-		id := w.clients[i].innermost().tab
-		if t := w.fake.Tab(id); t != nil && w.floodsOn(t.Browser, id) && !w.deviates(e) {
-			w.Violate(pageBudget, fmt.Sprintf("the lease on t%d expires, since another page floods", id))
+	for i := range w.clients {
+		if !w.waitsForPipe(i) {
+			continue
+		}
+		c := &w.clients[i]
+		t := w.fake.Tab(c.innermost().tab)
+		if (c.owns(uint64(e.Request)) || lost && t.Browser == e.Browser) &&
+			w.fake.Serves(t.ID, fakebrowser.Drawing) && w.floodsOn(t.Browser, t.ID) {
+			w.Violate(pageBudget, fmt.Sprintf("the lease on t%d ends, since another page floods", t.ID))
 		}
 	}
 	if b := w.fake.Browser(e.Browser); b != nil && e.Is(core.Silent, core.Ping) &&
-		w.fake.Delivers(b) && !b.Busy && !w.pingHangs(b.ID) && !w.deviates(e) {
+		w.fake.Delivers(b) && !b.Busy {
 		w.Violate("browser-truth", fmt.Sprintf("b%d is lost, and it is busy: it sends", b.ID))
 	}
+}
+
+// awaits says whether the pool waits for the answer to an operation. Of what it asks of a tab or a
+// context, and of checks, it waits for the last alone.
+func (w *World) awaits(o *fakebrowser.Operation) bool {
+	switch {
+	case o.Kind == fakebrowser.Check:
+		return w.core.Check.Browser == o.Browser && w.core.Check.Operation == o.ID
+	case o.Kind == fakebrowser.Ping:
+		return slices.ContainsFunc(w.core.Browsers, func(b core.Browser) bool {
+			return b.ID == o.Browser && b.AskedAt != core.Never
+		})
+	case o.Tab != 0:
+		return slices.ContainsFunc(w.core.Tabs, func(t core.Tab) bool {
+			return t.ID == o.Tab && t.Number == o.ID && t.AskedAt != core.Never
+		})
+	case o.Context != 0:
+		return slices.ContainsFunc(w.core.Contexts, func(c core.Context) bool {
+			return c.ID == o.Context && c.Number == o.ID && c.AskedAt != core.Never
+		})
+	}
+	return true
 }
 
 // floodsOn says whether a page of a browser, but for that of a tab, floods although its driver had
@@ -93,18 +121,21 @@ func (w *World) waitsForPipe(i int) bool {
 		return false
 	}
 	t := w.fake.Tab(c.innermost().tab)
-	return t != nil && w.flooded(t.Browser)
+	return t != nil && w.fake.Delivers(w.fake.Browser(t.Browser))
+}
+
+// goesOn says whether a client goes on by itself, if it is given the time.
+func (w *World) goesOn(i int) bool {
+	c := &w.clients[i]
+	if !w.waitsForPipe(i) {
+		return c.state != sitting
+	}
+	t := w.fake.Tab(c.innermost().tab)
+	_, ends := w.fake.Flooded(t.Browser)
+	return ends && w.fake.Serves(t.ID, fakebrowser.Drawing)
 }
 
 func (w *World) flooded(id core.BrowserID) bool {
 	flooded, _ := w.fake.Flooded(id)
 	return flooded
-}
-
-// pingHangs says whether a ping of a browser was made to hang: then its driver takes no bytes for
-// an answer either.
-func (w *World) pingHangs(id core.BrowserID) bool {
-	return slices.ContainsFunc(w.fake.Operations, func(o fakebrowser.Operation) bool {
-		return o.Kind == fakebrowser.Ping && o.Browser == id && o.Stuck
-	})
 }

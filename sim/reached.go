@@ -226,7 +226,7 @@ var reachNames = [reaches]string{
 	refusedClosed: "refused_closed", refusedAbandoned: "refused_abandoned",
 	refusedUnavailable: "refused_browser_unavailable", refusedQueueFull: "refused_queue_full",
 	ownLimit:     "lease_own_limit",
-	leaseExpired: "lease_expired", leaseCrashed: "lease_crashed",
+	leaseExpired: "lease_expired", leaseCrashed: "lease_crashed", leaseTooLarge: "lease_too_large",
 	leaseBrowserLost: "lease_browser_lost",
 	leaseRevoked:     "lease_revoked",
 	abandonWaiting:   "abandon_waiting", abandonAfterGrant: "abandon_after_grant",

@@ -130,6 +130,12 @@ var rare = []*Scenario{
 		Faults:   2, Menu: Hangs,
 	},
 	{
+		Name: "reset-lost", Says: "a browser with a lost tab is replaced while a page of it is reset",
+		Settings: small(core.Settings{MaxPages: 2, Reset: true}),
+		Programs: []Program{{get(a), discard}, {get(b), release, get(b), release}},
+		Faults:   2, Menu: Hangs | Late,
+	},
+	{
 		Name: "nested-bound", Says: "one more nested request than may wait is refused",
 		Settings: small(core.Settings{MaxPages: 1, MaxWaiting: 1}),
 		Programs: []Program{{getNested(a), release}, {getNested(a), release}, {getNested(a), release},

@@ -89,4 +89,10 @@ var sick = []*Scenario{
 		Programs: []Program{{get(a), release, get(a), release}, drawn(b)},
 		Faults:   2, Menu: Floods,
 	},
+	{
+		Name: "flood-beside", Says: "a page floods the pipe while other things hang",
+		Settings: doubting(core.Settings{MaxPages: 1, StallTimeout: 10 * time.Second}), Checks: true,
+		Programs: []Program{{get(a), discardWedged}},
+		Faults:   3, Menu: Floods | Hangs,
+	},
 }

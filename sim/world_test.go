@@ -93,3 +93,11 @@ func BenchmarkExplore(b *testing.B) {
 	}
 	b.ReportMetric(float64(transitions)/b.Elapsed().Seconds(), "transitions/s")
 }
+
+func TestTraceEveryCountOfWhatWasReachedHasAName(t *testing.T) {
+	var r Reached
+	counts := r.Map()
+	if _, nameless := counts[""]; nameless || len(counts) != len(r) {
+		t.Errorf("%d counts have %d names; one has none: %v", len(r), len(counts), nameless)
+	}
+}

@@ -245,26 +245,35 @@ func (s *State) loseTabs(id BrowserID) {
 	}
 }
 
+// endDrained ends a browser that is being replaced, when its last tab has ended. One that has lost
+// tabs, which take up room and permits as long as it is there, ends as soon as nobody has a tab of
+// it.
+func (s *State) endDrained() {
+	b := s.browserIn(BrowserDraining)
+	if b == nil || s.Phase >= PhaseEnding {
+		return
+	}
+	left, lost, had := false, false, false
+	for i := range s.Tabs {
+		if t := &s.Tabs[i]; t.State != 0 && t.Browser == b.ID {
+			left = true
+			lost = lost || t.State == Lost
+			had = had || t.State == Leased || t.asked() && !t.Overdue
+		}
+	}
+	if !left || lost && !had {
+		s.endBrowser(b.ID, lost)
+	}
+}
+
 // drain goes on with replacing a browser. As long as nobody is short of a tab, what it has idle is
 // closed, unless somebody of its affinity waits, one at a time, and only when what was closed
 // before has been opened in the next one; a standby, which whoever waits for a permit will want,
-// only when nobody waits. When only lost tabs are left in it, it ends. It says whether a tab has
-// begun to close.
+// only when nobody waits. It says whether a tab has begun to close.
 func (s *State) drain() bool {
 	b := s.browserIn(BrowserDraining)
-	if b == nil || s.Phase >= PhaseEnding {
-		return false
-	}
-	left, lost := false, false
-	for i := range s.Tabs {
-		if t := &s.Tabs[i]; t.State != 0 && t.Browser == b.ID {
-			left = left || t.State != Lost
-			lost = lost || t.State == Lost
-		}
-	}
 	switch {
-	case !left:
-		s.endBrowser(b.ID, lost)
+	case b == nil || s.Phase >= PhaseEnding:
 	case s.need() > 0 || s.counts[Opening] > 0 || s.counts[Closing] > s.overdue[Closing] || !s.opens():
 	case s.Standbys != None && s.Tabs[s.Standbys].Browser == b.ID && s.waiting == [Classes]int32{}:
 		s.beginClose(s.Standbys, Drain)

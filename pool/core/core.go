@@ -292,6 +292,7 @@ func (s *State) handle(e *Event) {
 // out until nobody can have more, and what is opened or closed is answered by an event.
 func (s *State) settle(event *Event) {
 	s.giveUpDoubted()
+	s.endDrained()
 	s.place()
 	s.boundQueue(event)
 	for s.thaw(); s.refuse(); s.thaw() {

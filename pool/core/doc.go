@@ -18,6 +18,7 @@
 // changes the facts; then settle does whatever has become possible, in this order:
 //
 //	giveUpDoubted doubt.go  what affinities in doubt keep is given up
+//	endDrained   browser.go a browser that is being replaced ends
 //	place        place.go   who gets which tab: an idle one of its own, one that opens in its own
 //	                        context, the oldest standby; then capacity grows (grow.go); with
 //	                        AllowReassign, an idle tab of another affinity is handed over

@@ -153,17 +153,16 @@ func (h Hold) names(o *Operation) bool {
 // CanAnswer says whether an operation answers now, if it is given the time: it is not stuck, no
 // part of its browser that it needs hangs, no page floods the pipe, what holds its page does not
 // hold it up, and the close of a launching browser has waited for the launch. A check does not wait
-// for what hangs: it fails. A ping of a browser that is busy is answered once.
+// for what hangs: it fails. Bytes answer any ping once, one that is stuck as well.
 func (s *State) CanAnswer(o *Operation) bool { return s.answers(o) && !s.HeldByFlood(o) }
 
 // answers says so where no page floods.
 func (s *State) answers(o *Operation) bool {
-	if o.Stuck {
-		return false
-	}
 	b := s.Browser(o.Browser)
-	if p, hung := s.has(Hung, o); hung && !(o.Kind == Check && p.Helper()) &&
-		!(o.Kind == Ping && s.Delivers(b) && !b.Busy) {
+	if o.Kind == Ping && b != nil && s.Delivers(b) && !b.Busy {
+		return true // by bytes
+	}
+	if p, hung := s.has(Hung, o); o.Stuck || hung && !(o.Kind == Check && p.Helper()) {
 		return false
 	}
 	t := s.Tab(o.Tab)
@@ -337,6 +336,9 @@ var kindOf = func() (kinds [core.EffectKinds]OperationKind) {
 	kinds[core.CloseAgain] = Close
 	return kinds
 }()
+
+// Asked is the effect that begins operations of its kind.
+func (o *Operation) Asked() core.EffectKind { return begunBy[o.Kind] }
 
 // OperationOf says which kind of operation an event answers, and how: a failed opening has left its
 // page behind. The kind is 0 where the event is no answer.

@@ -111,7 +111,63 @@ func twoBrowsers(t *Transition) error {
 	if n := len(t.Ledger.browsers); n > core.MaxBrowsers || serving > 1 {
 		return fmt.Errorf("%d browsers are alive, %d of them to serve", n, serving)
 	}
+	if err := t.drainedEnds(); err != nil {
+		return err
+	}
 	return t.oldPausesNothing()
+}
+
+// drainedEnds: a browser that drains is told to end as soon as it may, and not under what a tab of it
+// is asked, unless that is what has just ended. That leases are left alone is in the ledger.
+func (t *Transition) drainedEnds() error {
+	if t.After.Phase >= core.PhaseEnding {
+		return nil
+	}
+	for i := range t.Ledger.browsers {
+		if b := &t.Ledger.browsers[i]; b.drains && !b.ending && t.Ledger.drained(b.id) {
+			return fmt.Errorf("b%d is being replaced, nobody has a tab of it, and it is not told to end",
+				b.id)
+		}
+	}
+	given := t.Event.Kind == core.DrainSilent || t.Event.Of == core.Ping
+	for i := range t.Effects {
+		e := &t.Effects[i]
+		if e.Kind != core.CloseBrowser || given || !drains(&t.Before.Facts, e.Browser) {
+			continue
+		}
+		for j := range t.Before.Tabs {
+			if was := &t.Before.Tabs[j]; was.State != 0 && was.Browser == e.Browser && asked(was) &&
+				!was.Overdue && was.ID != t.Event.Tab && !t.closes(was.ID) {
+				return fmt.Errorf("b%d is told to end, and t%d of it is %v", e.Browser, was.ID, was.State)
+			}
+		}
+	}
+	return nil
+}
+
+// closes says whether a step closes a tab by itself.
+func (t *Transition) closes(tab core.TabID) bool {
+	return slices.ContainsFunc(t.Effects, func(e core.Effect) bool {
+		return e.Kind == core.CloseTab && e.Tab == tab
+	})
+}
+
+// drained says whether a browser that drains may end: it has no tab, or it has lost some and nobody
+// has one of the others.
+func (l *Ledger) drained(b core.BrowserID) bool {
+	left, lost := false, false
+	for i := range l.tabs {
+		e := &l.tabs[i]
+		if e.browser != b {
+			continue
+		}
+		answering := e.opened && e.closing == 0 && e.affinity != 0 && !e.idle && !e.late
+		if e.holder != 0 || answering {
+			return false
+		}
+		left, lost = true, lost || e.lost
+	}
+	return !left || lost
 }
 
 // oldPausesNothing: what fails to open in a browser that is being replaced pauses nothing in the

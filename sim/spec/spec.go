@@ -159,10 +159,12 @@ var Invariants = []Invariant{
 		"what its elements say.", booksAgree, index},
 	{"browser-truth", "A browser is asked when an operation in it has been silent for StallTimeout, " +
 		"and given up only if it was asked and did not answer. One that sends is busy and not lost: " +
-		"bytes are an answer to a ping, once after each other answer.", browserTruth, always},
+		"bytes are an answer to a ping, also to one that hangs, once after each other answer.",
+		browserTruth, always},
 	{"page-budget", "What one page sends that nobody asked for costs others no more than a page " +
-		"that burns a core: a page that floods is cut off, or it is closed and its lease ends; nothing " +
-		"of others is given up for a flood that goes on.", nil, itself},
+		"that burns a core: a page that floods is cut off, or it is closed and its lease ends; no " +
+		"deadline gives up an operation of others, or ends their lease, that waits for nothing but a " +
+		"page that is not cut off.", nil, itself},
 	{"lost-browser", "When a browser disconnects, its leases end and it is told to end, in that " +
 		"step. From then on no tab of it is granted, none opens in it and nothing is asked of its " +
 		"tabs, which count until it is gone or written off. Where none serves or starts, another is " +
@@ -181,7 +183,8 @@ var Invariants = []Invariant{
 		"and no idle tab is left, the youngest first, and refill leaves the slot alone.", ownContext,
 		placing},
 	{"two-browsers", "At most two browsers are alive and not written off, at most one takes new " +
-		"tabs, and none opens in a draining one.", twoBrowsers, pausing},
+		"tabs, and none opens in a draining one. That ends with its last tab; with lost tabs, as soon " +
+		"as nobody has a tab of it.", twoBrowsers, pausing | did(core.CloseBrowser)},
 }
 
 // Check returns every invariant that a step breaks, of those that are looked at. The ledger has

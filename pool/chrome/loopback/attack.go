@@ -113,8 +113,8 @@ type request struct {
 }
 
 // Attack tries one page of the corpus in a pool with a browser of its own, for the attacker's lease
-// and the time until the tab is back. maxLease is that pool's, and so the limit of the good tenants'
-// leases. It waits until the pool is closed. The error is one of the pool's own.
+// and the time until the tab is back. maxLease is that pool's, and so the limit of the good
+// tenants' leases. It waits until the pool is closed. The error is one of the pool's own.
 func (s *Stage) Attack(
 	ctx context.Context, page attacks.Page, lease, maxLease time.Duration,
 ) (*Trial, error) {
