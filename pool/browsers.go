@@ -147,9 +147,7 @@ func (p *Pool[P]) browserGoneLocked(b *browser[P]) {
 func (p *Pool[P]) forgetBrowserLocked(b *browser[P], cause error) {
 	delete(p.mu.browsers, b.id)
 	close(b.forgotten)
-	if b.stopMeasuring != nil {
-		b.stopMeasuring()
-	}
+	b.endMeasuring()
 	b.end(cause)
 }
 
@@ -172,6 +170,7 @@ func (p *Pool[P]) closeBrowserLocked(e *core.Effect) {
 // other half is left for doing it by force.
 func (p *Pool[P]) endBrowserLocked(b *browser[P], id core.OperationID, force bool) {
 	b.unwanted = true
+	b.endMeasuring() // it may be written off, and is never forgotten then
 	ctx, cancel := context.WithCancel(withOperationID(context.Background(), uint64(id)))
 	stop := func() bool { return true }
 	if force {

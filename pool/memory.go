@@ -33,10 +33,11 @@ func measures(launcher any, settings *core.Settings) (bool, error) {
 	return why == nil, nil
 }
 
-// measureLocked measures a browser's memory from now on, until the browser is forgotten.
+// measureLocked measures a browser's memory from now on, until the browser is asked to end or is
+// forgotten.
 func (p *Pool[P]) measureLocked(b *browser[P]) {
 	measurer, ok := b.process.(Measurer)
-	if !ok || !p.measures || p.mu.browsers[b.id] != b {
+	if !ok || !p.measures || b.unwanted || p.mu.browsers[b.id] != b {
 		return
 	}
 	every := memoryShown
@@ -46,10 +47,17 @@ func (p *Pool[P]) measureLocked(b *browser[P]) {
 	b.stopMeasuring = p.clock.AfterFunc(every, func() {
 		p.mu.Lock()
 		defer p.unlock()
-		if p.mu.browsers[b.id] == b {
+		if !b.unwanted && p.mu.browsers[b.id] == b {
 			p.beginMeasureLocked(b, measurer)
 		}
 	})
+}
+
+// endMeasuring keeps the next measurement from being made.
+func (b *browser[P]) endMeasuring() {
+	if b.stopMeasuring != nil {
+		b.stopMeasuring()
+	}
 }
 
 // beginMeasureLocked measures a browser once. Of one above its limit, the pages are measured as

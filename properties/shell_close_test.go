@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -99,6 +101,23 @@ func TestShellCloseEndsWhileTheBrowserIsBeingLaunched(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The failure of that launch is the last that happens to the pool, and Close waits until it is
+// written.
+func TestShellCloseHasTheLastLineOfTheLogWritten(t *testing.T) {
+	stub, log := new(shellStub), new(strings.Builder)
+	stub.script("launch", hangs)
+	cfg := pool.Config{Logger: slog.New(slog.NewTextHandler(log, nil))}
+	inShell(t, cfg, stub, func(t *testing.T, p *shellPool) {
+		synctest.Wait()
+		if err := p.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if want := `msg="browser launch failed" browser=b1`; !strings.Contains(log.String(), want) {
+			t.Errorf("%q is missing in the log: %q", want, log)
+		}
+	})
 }
 
 func TestShellABrowserThatDoesNotEndIsAskedByForceThenWrittenOff(t *testing.T) {

@@ -98,6 +98,24 @@ func TestShellDoEndsWithItsCallersDeadlineAndSuspectsTheTab(t *testing.T) {
 	})
 }
 
+// A fn that returns nil may have given up its work when ctx ended, and its page still be busy.
+func TestShellDoSuspectsTheTabOfAnFnThatReturnsNilAfterItsCtxHasEnded(t *testing.T) {
+	inShell(t, pool.Config{}, new(shellStub), func(t *testing.T, p *shellPool) {
+		ctx, cancel := context.WithCancel(t.Context())
+		err := p.Do(ctx, "a", func(context.Context, *shellPage) error {
+			cancel()
+			return nil
+		})
+		if err != nil {
+			t.Errorf("Do returned %v, want the nil of fn", err)
+		}
+		synctest.Wait()
+		if n := p.Stats().Counters.Probes; n != 1 {
+			t.Errorf("the tab was probed %d times, want it suspect, and probed once", n)
+		}
+	})
+}
+
 func TestShellDoSaysWhyItsLeaseEnded(t *testing.T) {
 	inShell(t, pool.Config{}, new(shellStub), func(t *testing.T, p *shellPool) {
 		err := p.Do(t.Context(), "a", func(ctx context.Context, page *shellPage) error {

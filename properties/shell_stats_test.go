@@ -1,11 +1,13 @@
 package properties
 
 import (
+	"context"
 	"log/slog"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/pagepool/pagepool/pool"
@@ -194,6 +196,24 @@ func TestShellTheLogSaysWhichLimitWasReached(t *testing.T) {
 		}
 		stub.script("close", nil)
 		held.Release()
+	})
+}
+
+// A driver that is told to end an opening says that it was cancelled. That says nothing of why.
+func TestShellARefusalNamesTheLimitThatAnOpeningReached(t *testing.T) {
+	stub := new(shellStub)
+	stub.script("new-tab", func(ctx context.Context, _ int) error {
+		<-ctx.Done()
+		return ctx.Err()
+	})
+	cfg := pool.Config{MaxPages: 1, More: pool.More{OpenRetries: 1}}
+	inShell(t, cfg, stub, func(t *testing.T, p *shellPool) {
+		_, err := p.GetPage(t.Context(), "a")
+		wantIs(t, err, pool.ErrBrowserUnavailable)
+		synctest.Wait()
+		_, err = p.GetPage(t.Context(), "a")
+		wantIs(t, err, pool.ErrBrowserUnavailable)
+		wantText(t, err, "took longer than OpenTimeout (30s)")
 	})
 }
 

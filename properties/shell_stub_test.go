@@ -204,6 +204,11 @@ func (b *shellBrowser) hang() error {
 
 func (b *shellBrowser) Done() <-chan struct{} { return b.done }
 
+// TellsMemory has the pool measure each browser now and then.
+func (s *shellStub) TellsMemory() error { return nil }
+
+func (b *shellBrowser) Memory(context.Context) (int64, error) { return 1, b.gone() }
+
 func (b *shellBrowser) Lost() <-chan struct{} { return b.lost }
 
 func (b *shellBrowser) Ping(ctx context.Context) error {

@@ -25,6 +25,7 @@ var browserBranches = map[string]string{
 	"watchLocked":        "it waits for news of the browser's end",
 	"browserLostLocked":  "it tells the core once, and not of a browser that is asked to end",
 	"browserGoneLocked":  "an end that was asked for has another line in the log",
+	"measureLocked":      "it measures none that is asked to end",
 	"endBrowserLocked":   "a failed close of a browser that is gone is no trouble, and has no line",
 	"hearBrowser":        "it waits for news of the browser's end",
 	"browserFirstLocked": "it passes on such news before news of a tab",

@@ -374,7 +374,7 @@ func (s *State) admittedSince(r *Request) Time {
 	switch {
 	case r.Class == Nested:
 		return r.Arrived
-	case s.permits(r.Class) <= 0 || !s.letsThrough(k):
+	case s.permits(r.Class) <= 0 || !k.open && !s.letsThrough(k):
 		return s.Now
 	case r.Class == Urgent:
 		return max(r.Arrived, s.UrgentOpen, k.OpenSince)

@@ -165,6 +165,9 @@ func (w *walk) any() core.Event {
 		return deadlines[w.random.IntN(len(deadlines))].Event
 	case n == 61 && len(w.state.Tabs) > 0:
 		return w.nonsense()
+	case n == 62 && len(w.state.Browsers) > 0:
+		b := w.state.Browsers[w.random.IntN(len(w.state.Browsers))].ID
+		return core.Event{Kind: core.Measured, Browser: b, Memory: int64(w.random.IntN(150))}
 	case n == 60 && w.random.IntN(100) == 0:
 		return core.Event{
 			Kind: []core.EventKind{core.CloseRequested, core.CloseExpired}[w.random.IntN(2)]}
@@ -242,6 +245,7 @@ func walkSettings(random *rand.Rand) core.Settings {
 	s.CheckEvery = []time.Duration{core.Off, 5 * time.Second, time.Minute}[random.IntN(3)]
 	s.AffinityDoubt = []int{core.Off, 2, 3}[random.IntN(3)]
 	s.MaxIdle = []time.Duration{core.Off, time.Second, time.Minute}[random.IntN(3)]
+	s.MaxBrowserMemory = []int64{core.Off, 100}[random.IntN(2)]
 	s.FreezeAfter = []time.Duration{core.Off, time.Millisecond, time.Second}[random.IntN(3)]
 	return s
 }

@@ -315,6 +315,25 @@ func closesHold(t *Transition) error {
 	return nil
 }
 
+// callFails says whether a Warm or a Recycle is told a reason that is not so. The failed rounds
+// that it sits through are those since it came.
+func (t *Transition) callFails(e *core.Effect) error {
+	rounds := t.Before.Rounds
+	for i := range t.Before.Calls {
+		if c := &t.Before.Calls[i]; c.ID == e.Call {
+			rounds = c.Rounds
+		}
+	}
+	switch {
+	case e.Reason == core.PoolClosed && t.After.Phase < core.PhaseClosing:
+		return fmt.Errorf("call %d is told that the pool is closed, which is not so", e.Call)
+	case e.Reason == core.BrowserUnavailable && !satThrough(&t.After.Facts, rounds):
+		return fmt.Errorf("call %d is told that the browser opens no tab, and came in round %d of %d",
+			e.Call, rounds, t.After.Rounds)
+	}
+	return nil
+}
+
 func singleAnswer(t *Transition) error {
 	s := t.After
 	for i := range t.Effects {
@@ -326,6 +345,10 @@ func singleAnswer(t *Transition) error {
 				count(&s.Facts, core.Standby), target(&t.After.Facts))
 		case e.Kind == core.Refuse && e.Reason == core.PoolClosed && s.Phase < core.PhaseClosing:
 			return fmt.Errorf("r%d is told that the pool is closed, which is not so", e.Request)
+		case e.Kind == core.FinishWarm || e.Kind == core.FinishRecycle:
+			if err := t.callFails(e); err != nil {
+				return err
+			}
 		}
 	}
 	if s.Phase >= core.PhaseClosing {

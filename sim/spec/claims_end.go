@@ -117,8 +117,8 @@ func twoBrowsers(t *Transition) error {
 	return t.oldPausesNothing()
 }
 
-// drainedEnds: a browser that drains is told to end as soon as it may, and not under what a tab of it
-// is asked, unless that is what has just ended. That leases are left alone is in the ledger.
+// drainedEnds: a browser that drains is told to end as soon as it may, and not under what a tab of
+// it is asked, unless that is what has just ended. That leases are left alone is in the ledger.
 func (t *Transition) drainedEnds() error {
 	if t.After.Phase >= core.PhaseEnding {
 		return nil

@@ -15,6 +15,14 @@ func waitsHold(t *Transition) error {
 	if err := t.brokenPromises(); err != nil {
 		return err
 	}
+	if err := t.opensFor(core.Root, t.Before.RootOpen, t.After.RootOpen); err != nil {
+		return err
+	}
+	if t.Before.Settings.ReservedPages > 0 {
+		if err := t.opensFor(core.Urgent, t.Before.UrgentOpen, t.After.UrgentOpen); err != nil {
+			return err
+		}
+	}
 	for i := range t.Effects {
 		e := &t.Effects[i]
 		if e.Kind != core.Grant && e.Kind != core.Refuse {
@@ -31,6 +39,9 @@ func waitsHold(t *Transition) error {
 				e.Waits.Admission.Duration(), waited.Duration())
 		}
 		if e.Kind == core.Grant {
+			if err := t.admissionOf(r, e); err != nil {
+				return err
+			}
 			startup, probe := t.waitedFor(r, e)
 			if e.Waits.Startup != startup || e.Waits.Probe != probe {
 				return fmt.Errorf("r%d is told that opening took %v and probing %v, and it was %v and %v", r.ID,
@@ -51,6 +62,39 @@ func waitsHold(t *Transition) error {
 func permitsBefore(t *Transition, r *core.Request) int {
 	p := plan{Facts: t.Before.Facts} // it only reads them
 	return p.permits(classOf(&t.Before.Facts, r))
+}
+
+// opensFor: the last instant at which the root limit and the reserve stopped a class is this one,
+// where they stopped it until this step.
+func (t *Transition) opensFor(class core.Class, before, after core.Time) error {
+	p := plan{Facts: t.Before.Facts}
+	want := before
+	if p.permits(class) <= 0 {
+		want = t.After.Now
+	}
+	if after != want {
+		return fmt.Errorf("the root limit stopped requests of class %d until %v, and the books say %v",
+			class, want.Duration(), after.Duration())
+	}
+	return nil
+}
+
+// admissionOf: a root request that was promised no tab has waited for admission until the last
+// instant at which the limits of all, or those of its affinity, stopped it.
+func (t *Transition) admissionOf(r *core.Request, e *core.Effect) error {
+	class := classOf(&t.Before.Facts, r)
+	if class == core.Nested || r.AdmittedAt != core.Never || r.Pin != core.None {
+		return nil
+	}
+	from := max(r.Arrived, t.After.RootOpen, t.After.Affinities[r.Affinity].OpenSince)
+	if class == core.Urgent {
+		from = max(r.Arrived, t.After.UrgentOpen, t.After.Affinities[r.Affinity].OpenSince)
+	}
+	if e.Waits.Admission != from-r.Arrived {
+		return fmt.Errorf("r%d was stopped for the last time at %v, after %v, and is told %v", r.ID,
+			from.Duration(), (from - r.Arrived).Duration(), e.Waits.Admission.Duration())
+	}
+	return nil
 }
 
 // waitedFor is how long the tabs that a granted request waited for were opened and probed: those of

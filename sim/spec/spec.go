@@ -145,7 +145,7 @@ var Invariants = []Invariant{
 		"facts says.", planned, placing},
 	{"single-answer", "Every request is answered exactly once; a second or late answer of the " +
 		"browser changes nothing but that what it opened is closed.", singleAnswer,
-		waiters | did(core.Refuse, core.FinishWarm)},
+		waiters | did(core.Refuse, core.FinishWarm, core.FinishRecycle)},
 	{"closes", "Close ends, with nothing alive.", closesHold,
 		did(core.CloseBrowser, core.FinishClose)},
 	{"deadline-once", "A deadline that has come is not armed any more; of those that are, the " +
