@@ -245,9 +245,9 @@ func (s *State) loseTabs(id BrowserID) {
 	}
 }
 
-// endDrained ends a browser that is being replaced, when its last tab has ended. One that has lost
-// tabs, which take up room and permits as long as it is there, ends as soon as nobody has a tab of
-// it.
+// endDrained ends a browser that is being replaced, when its last tab has ended. Lost tabs take up
+// room and permits until their browser ends, so one that has some ends as soon as nobody has a tab
+// of it: none is leased, nor is what it is asked before or after a lease still in time.
 func (s *State) endDrained() {
 	b := s.browserIn(BrowserDraining)
 	if b == nil || s.Phase >= PhaseEnding {
