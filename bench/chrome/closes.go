@@ -112,7 +112,9 @@ func (c closer) once(ctx context.Context, s *stage, worker int) (time.Duration, 
 var errRedirects = errors.New("it redirects for ever")
 
 func poolCloser(s *stage) (closer, error) {
-	p, err := s.warmPool(pool.Config{MaxPages: closeWorkers})
+	launcher := s.launcher()
+	launcher.WholeBrowser = true // whoever counts is told of all pages, and not only of his own
+	p, err := warmed(launcher, pool.Config{MaxPages: closeWorkers})
 	if err != nil {
 		return closer{}, err
 	}

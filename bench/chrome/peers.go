@@ -91,7 +91,11 @@ func (s *stage) launcher() chrome.Launcher {
 // warmPool is a pool whose browser runs and whose standbys are open, as the others' are before they
 // are measured.
 func (s *stage) warmPool(cfg pool.Config) (*pool.Pool[*chrome.Page], error) {
-	p, err := pool.New(s.launcher(), cfg)
+	return warmed(s.launcher(), cfg)
+}
+
+func warmed(launcher chrome.Launcher, cfg pool.Config) (*pool.Pool[*chrome.Page], error) {
+	p, err := pool.New(launcher, cfg)
 	if err != nil {
 		return nil, err
 	}
