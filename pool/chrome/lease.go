@@ -47,7 +47,10 @@ func (t *tab) openStill(ctx context.Context) (*session, error) {
 	t.mu.Unlock()
 	var s *session
 	open := func() error {
-		err := t.wake(ctx) // on a frozen page, chromedp cannot always be attached
+		err := error(nil)
+		if t.thaw() { // to a frozen page, chromedp cannot always be attached
+			err = t.wake(ctx)
+		}
 		if err == nil {
 			s, err = t.openSession(ctx)
 		}
