@@ -273,10 +273,10 @@ func (l *line) style(session target.SessionID, method string) {
 	}
 }
 
-// Close ends the line. The sessions on it are ended by whoever closes it, or with the target.
+// Close ends the line for chromedp, which closes it by itself. The sessions on it stay known, so that
+// whoever shuts the session of the lease ends them.
 func (l *line) Close() error {
 	l.hangUp()
-	l.w.forget(l)
 	return nil
 }
 

@@ -311,3 +311,16 @@ func TestLineSendsChromedpAMessageThatIsNobodysWhereNoOtherComes(t *testing.T) {
 		t.Errorf("and then %v", msg)
 	}
 }
+
+// A session that nobody ends goes on, with all that its holder has set through it. chromedp closes
+// its line by itself, often before the driver does.
+func TestALineThatChromedpHasClosedHasItsSessionsStill(t *testing.T) {
+	s := newStub(t)
+	l := s.wire.newLine("p")
+	s.wire.adopt("own", l)
+	s.wire.adopt("holder's", l)
+	l.Close()
+	if left := s.wire.forget(l); len(left) != 2 {
+		t.Errorf("of two sessions that are to be ended it has %q", left)
+	}
+}
