@@ -130,7 +130,8 @@ var Invariants = []Invariant{
 		"standby that the smaller pool does not need or else the coldest idle tab, and up where they " +
 		"are short of it.", envelope, placing},
 	{"queue-bound", "Waiting root requests never exceed MaxWaiting, nor do waiting nested ones; of " +
-		"one affinity and class never more than AffinityWaiting wait.", queueBound, itself},
+		"one affinity and class never more than AffinityWaiting wait; a request is refused for that " +
+		"only where it is one too many.", queueBound, did(core.Refuse)},
 	{"waits-add-up", "The waits of a lease or an error do not overlap, and add up to the whole; as " +
 		"long as the root limit stops a request, it waits for admission.", waitsHold, always},
 	{"no-needless-refusal", "No request is refused for want of a tab while one can still come.",
