@@ -16,7 +16,8 @@ func TestANavigationThatFinishedIsNotStuck(t *testing.T) {
 		{true, true, core.Arrived}, {false, true, core.Arrived},
 	} {
 		if told := navigated(c.began, c.finished); told != c.told {
-			t.Errorf("began %t, finished %t: the core is told %d, want %d", c.began, c.finished, told, c.told)
+			t.Errorf("began %t, finished %t: the core is told %d, want %d", c.began, c.finished, told,
+				c.told)
 		}
 	}
 }

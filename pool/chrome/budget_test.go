@@ -159,7 +159,7 @@ func TestABudgetComesBackHoweverOftenItIsLookedAt(t *testing.T) {
 		s.refill(spendsRuntime, now)
 	}
 	if s.messages != 0 || s.bytes != 0 {
-		t.Errorf("two seconds after it was spent, %d messages and %d bytes have not come back", s.messages,
-			s.bytes)
+		t.Errorf("two seconds after it was spent, %d messages and %d bytes have not come back",
+			s.messages, s.bytes)
 	}
 }
