@@ -219,6 +219,21 @@ func TestContractChromeTheEndOfALeaseStopsWhatIsInFlightAndNeedsNoMainThread(t *
 
 // As long as a navigation has no answer, the browser holds back what the page's main thread is
 // told.
+// With Reset off the next lease meets the last document, and leaves it.
+func TestContractChromeWhatADocumentDoesAtItsEndHoldsUpNoLaterLease(t *testing.T) {
+	needsChrome(t)
+	server := newSlow(t)
+	onBrowser(t, nil, func(s *contractStage[*chrome.Page], b *chromeBench) {
+		tab := s.tab(s.context())
+		for _, at := range []string{"onpagehide", "onunload", "onvisibilitychange"} {
+			s.ok("navigate", arrives(s.limit(), tab.Page(), server.URL+"/one", "one"))
+			s.ok("listen", tab.Page().Run(s.limit(), evaluate(at+" = () => { for (;;); }")))
+			s.next(tab, false)
+			s.ok("leave a page that loops "+at, arrives(s.limit(), tab.Page(), server.URL+"/two", "two"))
+		}
+	})
+}
+
 func TestContractChromeWhatAPageBeginsBetweenTwoLeasesHoldsUpNobody(t *testing.T) {
 	needsChrome(t)
 	for _, reset := range []bool{false, true} {

@@ -31,10 +31,11 @@ func (t *tab) BeginLease(ctx context.Context) (*Page, context.Context, error) {
 		return nil, nil, fmt.Errorf("chrome: begin a lease: %w", err)
 	}
 	t.nav.turn()
-	s.begun.Store(true)
 	t.mu.Lock()
+	s.follows = t.mu.used
 	t.mu.lease, t.mu.used = s, true
 	t.mu.Unlock()
+	s.begun.Store(true)
 	t.beginTerms(s)
 	return s.page, s.life, nil
 }
