@@ -234,6 +234,23 @@ func TestContractChromeWhatADocumentDoesAtItsEndHoldsUpNoLaterLease(t *testing.T
 	})
 }
 
+// Chrome holds back what it is to tell a page as long as that begins navigations.
+func TestContractChromeARestlessPageIsBroughtToItsStandbyState(t *testing.T) {
+	needsChrome(t)
+	server := newSlow(t)
+	onBrowser(t, nil, func(s *contractStage[*chrome.Page], b *chromeBench) {
+		tab := s.tab(s.context())
+		for range 3 {
+			s.ok("navigate", arrives(s.limit(), tab.Page(), server.URL+"/post", "post"))
+			s.ok("submit", tab.Page().Run(s.limit(), evaluate(`f.innerHTML = "<textarea name=t>"
+				f.t.value = "x".repeat(1e6); void setInterval(() => f.submit())`)))
+			s.next(tab, false)
+			evaluates(s, tab.Page(), "location.href", "about:blank")
+			s.ok("work", arrives(s.limit(), tab.Page(), server.URL+"/two", "two"))
+		}
+	})
+}
+
 func TestContractChromeWhatAPageBeginsBetweenTwoLeasesHoldsUpNobody(t *testing.T) {
 	needsChrome(t)
 	for _, reset := range []bool{false, true} {
