@@ -138,6 +138,7 @@ type stops struct {
 	sync.Mutex
 	running chan struct{} // closed when it has ended; nil: there is none
 	sent    int           // navigations that the holder has asked for
+	scripts bool          // the page's scripts are stopped until the next of them
 }
 
 // wait waits until no stop runs any more, for ctx, or for the end of the session.
@@ -166,6 +167,10 @@ func (s *session) noteNavigation(method string) {
 	s.stops.Lock()
 	defer s.stops.Unlock()
 	s.stops.sent++
+	if s.stops.scripts {
+		s.stops.scripts = false
+		s.t.disableScripts(false)
+	}
 	if s.stops.sent == 1 && s.begun.Load() && s.follows {
 		go s.leaveLast()
 	}
