@@ -37,8 +37,8 @@ type Trial struct {
 	Page  string `json:"page"`
 	Begun bool   `json:"begun"`           // the attack began
 	Error string `json:"error,omitempty"` // of the attack's script, or of the trial
-	// Asked are the tenants' requests between the beginning of the attack and the recovery. Failed
-	// are those without a screenshot, and P50 is the median of the others in milliseconds.
+	// Asked are the tenants' requests between the beginning of the attack and the recovery, and P50
+	// their median in milliseconds. Failed are those without a screenshot.
 	Asked  int     `json:"asked"`
 	Failed int     `json:"failed"`
 	P50    float64 `json:"p50_ms"`
@@ -313,10 +313,7 @@ func (j *judge) count(t *Trial, began, recovered time.Time) {
 	var took []time.Duration
 	for _, r := range j.mu.requests {
 		if r.ended.After(began) && r.began.Before(recovered) {
-			t.Asked++
-			if r.err == nil {
-				took = append(took, r.ended.Sub(r.began))
-			}
+			took = append(took, r.ended.Sub(r.began))
 		}
 		if r.err == nil || r.ended.Before(began) {
 			continue
@@ -330,6 +327,7 @@ func (j *judge) count(t *Trial, began, recovered time.Time) {
 			t.FirstError = r.err.Error()
 		}
 	}
+	t.Asked = len(took)
 	if slices.Sort(took); len(took) > 0 {
 		t.P50 = float64(took[len(took)/2].Microseconds()) / 1000
 	}

@@ -1,10 +1,8 @@
 package loopback
 
 import (
-	"errors"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/pagepool/pagepool/pool/chrome/attacks"
 )
@@ -33,24 +31,6 @@ func TestATrialSaysWhichPromisesItBroke(t *testing.T) {
 		if (text != "") != (c.says != "") || !strings.Contains(text, c.says) {
 			t.Errorf("%s: got %q, want %q", name, broken, c.says)
 		}
-	}
-}
-
-// A request that failed is counted, and has no time: how long its tenant waited is his patience.
-func TestTheMedianIsThatOfRequestsThatWereServed(t *testing.T) {
-	var j judge
-	began := time.Now()
-	for i, took := range []int{2000, 2000, 2000, 2000, 90, 100, 110} {
-		r := request{began: began, ended: began.Add(time.Duration(took) * time.Millisecond)}
-		if i < 4 {
-			r.err = errors.New("no screenshot")
-		}
-		j.mu.requests = append(j.mu.requests, r)
-	}
-	var trial Trial
-	j.count(&trial, began, began.Add(time.Minute))
-	if trial.Asked != 7 || trial.Failed != 4 || trial.P50 != 100 {
-		t.Errorf("of 7 requests 4 failed, and the median of the others is 100 ms; got %+v", trial)
 	}
 }
 
