@@ -83,6 +83,8 @@ type Canon struct {
 	// Name gives requests and calls, which are numbered alike, the names that they are hashed by;
 	// nil: as they are numbered. It is asked by HashWaiting and Sum.
 	Name func(number uint64) uint64
+	// Keys are the names that affinities are hashed by, by affinity; nil: as they are numbered.
+	Keys []core.Affinity
 	// Tick is by how much time passes, and Now is what time it is; 0: it never does, and times do
 	// not count.
 	Tick, Now core.Time
@@ -233,6 +235,14 @@ func place(cells []cell, id uint64) uint64 {
 		n += Bit(cells[i].id <= id, 0)
 	}
 	return n
+}
+
+// Key is the name by which an affinity is hashed.
+func (c *Canon) Key(a core.Affinity) uint64 {
+	if int(a) < len(c.Keys) {
+		return uint64(c.Keys[a])
+	}
+	return uint64(a)
 }
 
 // Age is how many ticks ago an instant was; 0: there was none yet.

@@ -78,18 +78,29 @@ func (c *Canon) Hash(s *core.Facts) {
 		c.Tab(s.Tabs[i].ID, 0).Add(order)
 	}
 	for a := range s.Affinities {
-		if k := &s.Affinities[a]; k.Known {
-			c.Add(uint64(a) | c.generations.of(uint64(k.Generation))<<32)
-			c.Add(c.stamps.of(k.Stamp))
-			c.Add(c.Age(k.UsedAt))
-			if k.Own {
-				c.Add(1)
-			}
-			if k.Doubts > 0 {
-				c.Add(uint64(min(int(k.Doubts), s.Settings.AffinityDoubt)) | Bit(
-					othersEndWell(s, core.Affinity(a)), 8) | c.Browser(k.DoubtIn)<<16)
-			}
+		switch k := &s.Affinities[a]; {
+		case !k.Known:
+		case c.Keys == nil:
+			c.hashAffinity(&c.Hasher, s, core.Affinity(a))
+		default: // of those that have changed names none comes first
+			var h Hasher
+			c.hashAffinity(&h, s, core.Affinity(a))
+			c.AddAny(h.Sum())
 		}
+	}
+}
+
+func (c *Canon) hashAffinity(h *Hasher, s *core.Facts, a core.Affinity) {
+	k := &s.Affinities[a]
+	h.Add(c.Key(a) | c.generations.of(uint64(k.Generation))<<32)
+	h.Add(c.stamps.of(k.Stamp))
+	h.Add(c.Age(k.UsedAt))
+	if k.Own {
+		h.Add(1)
+	}
+	if k.Doubts > 0 {
+		h.Add(uint64(min(int(k.Doubts), s.Settings.AffinityDoubt)) | Bit(othersEndWell(s, a),
+			8) | c.Browser(k.DoubtIn)<<16)
 	}
 }
 
@@ -109,7 +120,7 @@ func (c *Canon) requestSum(s *core.Facts, q *core.Request) uint64 {
 	var h Hasher
 	h.Add(c.NameOf(uint64(q.ID)))
 	h.Add(c.orders.of(q.Order))
-	h.Add(uint64(q.Affinity) | uint64(q.Class)<<32 | Bit(q.MaxLease > 0,
+	h.Add(c.Key(q.Affinity) | uint64(q.Class)<<32 | Bit(q.MaxLease > 0,
 		40) | Bit(q.AdmittedAt == core.Never, 41) | uint64(q.Bypassed)<<48)
 	h.Add(uint64(uint32(q.Priority)) | roundsLeft(s, q.Rounds)<<32)
 	h.Add(c.Age(q.Arrived))
@@ -120,7 +131,7 @@ func (c *Canon) callSum(s *core.Facts, q *core.Call) uint64 {
 	var h Hasher
 	h.Add(c.NameOf(uint64(q.ID)))
 	h.Add(c.generations.of(uint64(q.Generation)))
-	h.Add(uint64(q.Affinity) | Bit(q.Recycle, 32) | c.Browser(q.Browser)<<40)
+	h.Add(c.Key(q.Affinity) | Bit(q.Recycle, 32) | c.Browser(q.Browser)<<40)
 	if q.Affinity == 0 {
 		h.Add(roundsLeft(s, q.Rounds)) // a disposal does not give up after some
 	}
@@ -131,7 +142,7 @@ func (c *Canon) callSum(s *core.Facts, q *core.Call) uint64 {
 func (c *Canon) hashContext(s *core.Facts, i int32) {
 	p := &s.Contexts[i]
 	h := c.Context(p.ID, p.Browser)
-	h.Add(uint64(p.Affinity) | uint64(p.State)<<32 | uint64(p.Rung)<<36 | uint64(
+	h.Add(c.Key(p.Affinity) | uint64(p.State)<<32 | uint64(p.Rung)<<36 | uint64(
 		min(p.Closes, core.ClosesBeforeKill))<<40 |
 		Bit(p.Retained, 44) | Bit(p.AskedAt != core.Never, 45) | Bit(isPrimary(s, i),
 		46) | Bit(p.Doubtful, 47))
@@ -153,7 +164,7 @@ func (c *Canon) hashTab(s *core.Facts, t *core.Tab) {
 	if s.Settings.MaxUses > 0 && s.Settings.MaxUses <= countedUses {
 		uses = t.Uses
 	}
-	e.own.Add(uint64(t.Affinity) | c.generations.of(uint64(t.Generation))<<32 | Bit(t.Generation >
+	e.own.Add(c.Key(t.Affinity) | c.generations.of(uint64(t.Generation))<<32 | Bit(t.Generation >
 		s.LastGeneration, 62))
 	e.own.Add(c.stamps.of(t.Stamp))
 	e.own.Add(c.Age(t.Opened.Ended))
@@ -281,7 +292,7 @@ func (c *Canon) hashChecks(s *core.Facts, b *core.Browser) {
 	e := &b.Evidence
 	c.Add(Bit(s.Check.Browser == b.ID, 0) | Bit(s.Check.Browser != 0, 5) | Bit(b.SickAt != 0,
 		1) | Bit(e.Several, 2) | Bit(e.Others, 3) |
-		Bit(s.Check.Failed > 0, 4) | uint64(e.First)<<16 | uint64(e.Served)<<32)
+		Bit(s.Check.Failed > 0, 4) | c.Key(e.First)<<16 | c.Key(e.Served)<<32)
 	c.Add(uint64(min(e.Doubts, int32(max(0, s.Settings.BrowserDoubt)))))
 	if c.Tick > 0 {
 		c.Add(uint64(s.Check.Failed)) // how long the next pause is
