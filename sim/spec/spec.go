@@ -83,10 +83,10 @@ var Invariants = []Invariant{
 		"affinity, and is still true in that step.", nil, itself},
 	{"retired", "A tab past its MaxUses is not idle, and none is closed for MaxUses or MaxAge " +
 		"before; a sweep leaves no affinity that was idle long enough, and with MaxIdle each is closed " +
-		"in time.", retired, always},
+		"in time.", retired, times},
 	{"primary-fate", "When the last tab of a primary begins to close, the primary is kept or is one " +
 		"no longer, as the reason says; orphans are closed when they have to be, the oldest first, and " +
-		"not before.", primaryFate, always},
+		"not before.", primaryFate, times},
 	{"doubt", "A page in doubt is rescued before it is given up; with Reset, a page that was used " +
 		"is reset before it is handed out; whoever was promised a tab is promised one that is on its " +
 		"way, and not overdue.", doubtHolds, did(core.CloseTab, core.Grant)},
@@ -96,9 +96,9 @@ var Invariants = []Invariant{
 	{"reset-bounded", "With Reset, a tab whose page has answered nothing since its lease ended is " +
 		"closing no later than 2 x RescueTimeout after that; one that has answered, no later than " +
 		"RescueTimeout after it was last asked, but for the second part of its reset, which " +
-		"OpenTimeout bounds.", resetBounded, always},
+		"OpenTimeout bounds.", resetBounded, times},
 	{"awake-grant", "A page is frozen when nobody has had its tab for FreezeAfter, and not before; " +
-		"none is granted that was not thawed.", awakeGrant, always},
+		"none is granted that was not thawed.", awakeGrant, times},
 	{"abandon-prompt", "An abandoned request is gone at once and strands nothing; an opening inside " +
 		"a primary that nobody of its affinity wants any more is closed when it answers.", unwantedHolds,
 		opening},
@@ -132,7 +132,7 @@ var Invariants = []Invariant{
 	{"queue-bound", "Waiting root requests never exceed MaxWaiting, nor do waiting nested ones; of " +
 		"one affinity and class never more than AffinityWaiting wait.", queueBound, itself},
 	{"waits-add-up", "The waits of a lease or an error do not overlap, and add up to the whole; as " +
-		"long as the root limit stops a request, it waits for admission.", waitsHold, always},
+		"long as the root limit stops a request, it waits for admission.", waitsHold, times},
 	{"no-needless-refusal", "No request is refused for want of a tab while one can still come.",
 		noNeedlessRefusal, placing},
 	{"warm-not-blocked", "An admitted request that an own idle tab can serve waits for no opening, " +
@@ -152,7 +152,7 @@ var Invariants = []Invariant{
 		"earliest is next, a browser's before a tab's and an older tab's first.", deadlineOnce, always},
 	{"due-in-time", "What has a limit, a grace or an age has a deadline: at its setting's length " +
 		"after what it counts from, and at no other time; nothing else has one. An operation whose " +
-		"time is over is given up, and no other.", dueInTime, always},
+		"time is over is given up, and no other.", dueInTime, times},
 	{"no-leak", "Every context ever opened is alive in the books, or closed, or went with its " +
 		"browser.", noLeak, naming},
 	{"books-agree", "What the pool counts bit by bit is what there is: every sum, list and queue is " +
@@ -160,7 +160,7 @@ var Invariants = []Invariant{
 	{"browser-truth", "A browser is asked when an operation in it has been silent for StallTimeout, " +
 		"and given up only if it was asked and did not answer. One that sends is busy and not lost: " +
 		"bytes are an answer to a ping, also to one that hangs, once after each other answer.",
-		browserTruth, always},
+		browserTruth, times},
 	{"page-budget", "What one page sends that nobody asked for costs others no more than a page " +
 		"that burns a core: a page that floods is cut off, or it is closed and its lease ends; no " +
 		"deadline gives up an operation of others, or ends their lease, that waits for nothing but a " +
@@ -168,16 +168,16 @@ var Invariants = []Invariant{
 	{"lost-browser", "When a browser disconnects, its leases end and it is told to end, in that " +
 		"step. From then on no tab of it is granted, none opens in it and nothing is asked of its " +
 		"tabs, which count until it is gone or written off. Where none serves or starts, another is " +
-		"launched, unless two are alive or launching pauses.", lostBrowser, always},
+		"launched, unless two are alive or launching pauses.", lostBrowser, times},
 	{"sick-browser", "Where the driver can, a browser with that evidence is checked; one that a " +
 		"check finds sick is replaced; none is replaced for doubt that no check confirmed.", sickBrowser,
-		always},
+		times},
 	{"affinity-doubt", "A context is given up for doubt exactly when the ends of its affinity's " +
 		"leases say so, counted by the ledger.", nil, itself},
 	{"browser-memory", "A browser is heavy from a measurement above MaxBrowserMemory until one " +
 		"below nine tenths of it. Each one above closes the largest of its standbys and idle tabs, " +
 		"unless one is on its way out; where none is left, the browser is replaced, and not again " +
-		"before one was full.", browserMemory, always},
+		"before one was full.", browserMemory, times},
 	{"own-context", "An affinity with terms of its own adopts no standby, and none of its contexts " +
 		"is handed over. A standby is closed for one of its requests only where no slot is free for it " +
 		"and no idle tab is left, the youngest first, and refill leaves the slot alone.", ownContext,
@@ -203,11 +203,22 @@ func CheckStep(t *Transition, out []core.Violation) []core.Violation {
 	return t.check(t.Scratch.looked, out)
 }
 
-// CheckTimes does what CheckStep does where the same step was checked before, at other times.
-func CheckTimes(t *Transition, out []core.Violation) []core.Violation {
+// CheckAgain does what CheckStep does where the same step was checked before, at other times: of
+// what looks at times it leaves out most. Where the state after the step is new, CheckTimes follows
+// and looks at the rest of that.
+func CheckAgain(t *Transition, out []core.Violation) []core.Violation {
 	t.begin()
-	t.Scratch.looked = lookingAt(always)
+	step := always
+	if len(t.Ledger.breaches) > 0 {
+		step = t.Has()
+	}
+	t.Scratch.looked = lookingAt(step)
 	return t.check(t.Scratch.looked, out)
+}
+
+// CheckTimes is explained with CheckAgain.
+func CheckTimes(t *Transition, out []core.Violation) []core.Violation {
+	return t.check(lookingAt(times)&^t.Scratch.looked, out)
 }
 
 // CheckState is explained with CheckStep.
