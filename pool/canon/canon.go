@@ -146,9 +146,11 @@ func (c *Canon) AddDisposal(number uint64) { c.disposals.add(number) }
 // Disposal is explained with AddDisposal.
 func (c *Canon) Disposal(number uint64) uint64 { return c.disposals.of(number) }
 
-// HeldBy adds to a tab that a request holds it.
-func (c *Canon) HeldBy(id core.TabID, context core.ContextID, request core.RequestID) {
-	find(&c.tabs, uint64(id), uint64(context)).requests[2] = uint64(request)
+// HeldBy is Tab, and adds that a request holds the tab.
+func (c *Canon) HeldBy(id core.TabID, context core.ContextID, request core.RequestID) *Hasher {
+	t := find(&c.tabs, uint64(id), uint64(context))
+	t.requests[2] = uint64(request)
+	return &t.own
 }
 
 // AddAny adds one of several things of which none comes first.

@@ -160,16 +160,17 @@ const countedUses = 64
 func (c *Canon) hashTab(s *core.Facts, t *core.Tab) {
 	e := find(&c.tabs, uint64(t.ID), uint64(s.Contexts[t.Context].ID))
 	e.requests[0], e.requests[1] = uint64(t.Holder), uint64(t.Pinned)
+	h := e.own
 	uses := min(t.Uses, 1)
 	if s.Settings.MaxUses > 0 && s.Settings.MaxUses <= countedUses {
 		uses = t.Uses
 	}
-	e.own.Add(c.Key(t.Affinity) | c.generations.of(uint64(t.Generation))<<32 | Bit(t.Generation >
+	h.Add(c.Key(t.Affinity) | c.generations.of(uint64(t.Generation))<<32 | Bit(t.Generation >
 		s.LastGeneration, 62))
-	e.own.Add(c.stamps.of(t.Stamp))
-	e.own.Add(c.Age(t.Opened.Ended))
-	e.own.Add(c.Age(t.GoodAt))
-	e.own.Add(uint64(t.State) | uint64(t.Class)<<4 | uint64(t.Reason)<<8 | uint64(t.Rung)<<16 |
+	h.Add(c.stamps.of(t.Stamp))
+	h.Add(c.Age(t.Opened.Ended))
+	h.Add(c.Age(t.GoodAt))
+	h.Add(uint64(t.State) | uint64(t.Class)<<4 | uint64(t.Reason)<<8 | uint64(t.Rung)<<16 |
 		uint64(min(t.Closes, core.ClosesBeforeKill))<<20 | uint64(t.Kill)<<24 |
 		Bit(t.Suspect, 28) | Bit(t.Rescued, 29) | Bit(t.State == core.Resetting &&
 		t.Part == core.PartLeave, 30) | Bit(t.AskedAt != core.Never, 31) | Bit(t.Doomed, 32) |
@@ -178,17 +179,18 @@ func (c *Canon) hashTab(s *core.Facts, t *core.Tab) {
 		37) | Bit(t.ID == s.Contraction, 38) | Bit(t.Frozen, 39) |
 		uint64(uses)<<40)
 	if asked(t) {
-		e.own.Add(askedRank(s, t))
+		h.Add(askedRank(s, t))
 	}
 	if t.Sessions {
-		e.own.Add(sessionHash(s, t))
+		h.Add(sessionHash(s, t))
 	}
 	if t.Memory > 0 {
-		e.own.Add(uint64(t.Memory)<<2 | 1)
+		h.Add(uint64(t.Memory)<<2 | 1)
 	}
 	if t.Unjudged || t.Doubtful {
-		e.own.Add(2 | Bit(t.Unjudged, 2) | Bit(t.Doubtful, 3))
+		h.Add(2 | Bit(t.Unjudged, 2) | Bit(t.Doubtful, 3))
 	}
+	e.own = h
 }
 
 // sessionHash is what is known of a tab's sessions, and whether another tab of its browser has

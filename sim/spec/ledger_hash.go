@@ -31,8 +31,7 @@ func (l *Ledger) AddIDs(c *canon.Canon) {
 func (l *Ledger) Hash(c *canon.Canon) {
 	for i := range l.tabs {
 		t := &l.tabs[i]
-		own := c.Tab(t.id, t.context)
-		c.HeldBy(t.id, t.context, t.holder)
+		own := c.HeldBy(t.id, t.context, t.holder)
 		own.Add(c.Key(t.affinity) | uint64(t.closing)<<32 | uint64(t.class)<<40 | uint64(t.asked)<<48 |
 			canon.Bit(t.opened, 56) | canon.Bit(t.overdue, 58) | canon.Bit(t.crashed, 59) | canon.Bit(t.lost,
 			60) | canon.Bit(t.suspect, 61))
