@@ -42,29 +42,28 @@ func Bit(b bool, place uint) uint64 {
 	return 0
 }
 
-// ranks gives each number of a set its place in it.
+// ranks gives each number of a set its place in it. A set of few is in no order.
 type ranks []uint64
+
+const few = 16
 
 // add puts a number into the set. 0, which means none, always has place 0.
 func (r *ranks) add(x uint64) {
-	if x != 0 {
+	if x != 0 && (len(*r) > few || !slices.Contains(*r, x)) {
 		*r = append(*r, x)
 	}
 }
 
 func (r *ranks) seal() {
-	for i := 1; i < len(*r); i++ {
-		if (*r)[i-1] >= (*r)[i] {
-			slices.Sort(*r)
-			*r = slices.Compact(*r)
-			return
-		}
+	if len(*r) > few {
+		slices.Sort(*r)
+		*r = slices.Compact(*r)
 	}
 }
 
 // of is how many numbers of the set are at most x.
 func (r ranks) of(x uint64) uint64 {
-	if len(r) > 16 {
+	if len(r) > few {
 		n, found := slices.BinarySearch(r, x)
 		return uint64(n) + Bit(found, 0)
 	}
