@@ -75,7 +75,7 @@ func TestPropertyLikeKeysLeaveNoStateOut(t *testing.T) {
 			return is
 		}
 		enter(start)
-		for queue := []*World{start}; len(queue) > 0 && len(all) < 20_000; queue = queue[1:] {
+		for queue := []*World{start}; len(queue) > 0 && len(all) < 6_000; queue = queue[1:] {
 			for _, action := range queue[0].Actions(nil) {
 				child := queue[0].Clone()
 				if child.Do(&action); enter(child) {
@@ -83,7 +83,7 @@ func TestPropertyLikeKeysLeaveNoStateOut(t *testing.T) {
 				}
 			}
 		}
-		if len(all) >= 20_000 {
+		if len(all) >= 6_000 {
 			continue
 		}
 		tried++
