@@ -93,6 +93,7 @@ type Canon struct {
 	tabs, contexts                              []cell
 	browsers, generations, stamps, orders, ages ranks
 	disposals                                   ranks // of the ledger
+	tabsIn                                      []int // by slot of a context
 }
 
 // cell is one tab or context: all that is known of it.

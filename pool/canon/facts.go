@@ -4,15 +4,17 @@ import "github.com/pagepool/pagepool/pool/core"
 
 // AddIDs names the ids of the facts.
 func (c *Canon) AddIDs(s *core.Facts) {
+	c.tabsIn = append(c.tabsIn[:0], make([]int, len(s.Contexts))...)
 	for i := range s.Tabs {
 		if t := &s.Tabs[i]; t.State != 0 {
+			c.tabsIn[t.Context]++
 			c.generations.add(uint64(t.Generation))
 			c.stamps.add(t.Stamp)
 		}
 	}
 	for i := range s.Contexts {
 		if p := &s.Contexts[i]; p.State != 0 {
-			if orphan(s, int32(i)) {
+			if c.orphan(p, i) {
 				c.ages.add(uint64(p.Since))
 			}
 			c.generations.add(uint64(p.Generation))
@@ -141,16 +143,22 @@ func (c *Canon) callSum(s *core.Facts, q *core.Call) uint64 {
 // hashContext adds a context. The oldest orphan goes first, so their ages are compared.
 func (c *Canon) hashContext(s *core.Facts, i int32) {
 	p := &s.Contexts[i]
-	h := c.Context(p.ID, p.Browser)
+	own := c.Context(p.ID, p.Browser)
+	h := *own
 	h.Add(c.Key(p.Affinity) | uint64(p.State)<<32 | uint64(p.Rung)<<36 | uint64(
 		min(p.Closes, core.ClosesBeforeKill))<<40 |
 		Bit(p.Retained, 44) | Bit(p.AskedAt != core.Never, 45) | Bit(isPrimary(s, i),
 		46) | Bit(p.Doubtful, 47))
 	// which the next one may reach
 	h.Add(c.generations.of(uint64(p.Generation)) | Bit(p.Generation > s.LastGeneration, 32))
-	if orphan(s, i) {
+	if c.orphan(p, int(i)) {
 		h.Add(c.ages.of(uint64(p.Since)))
 	}
+	*own = h
+}
+
+func (c *Canon) orphan(p *core.Context, slot int) bool {
+	return p.State == core.ContextOpen && c.tabsIn[slot] == 0
 }
 
 // countedUses is up to which MaxUses a tab's uses count in its hash. A scenario that is explored to
@@ -323,10 +331,6 @@ func tabsIn(s *core.Facts, context int32) int {
 		}
 	}
 	return n
-}
-
-func orphan(s *core.Facts, context int32) bool {
-	return s.Contexts[context].State == core.ContextOpen && tabsIn(s, context) == 0
 }
 
 func isPrimary(s *core.Facts, context int32) bool {
