@@ -98,7 +98,7 @@ var Invariants = []Invariant{
 		"RescueTimeout after it was last asked, but for the second part of its reset, which " +
 		"OpenTimeout bounds.", resetBounded, times},
 	{"awake-grant", "A page is frozen when nobody has had its tab for FreezeAfter, and not before; " +
-		"none is granted that was not thawed.", awakeGrant, times},
+		"none is granted that was not thawed.", awakeGrant, always},
 	{"abandon-prompt", "An abandoned request is gone at once and strands nothing; an opening inside " +
 		"a primary that nobody of its affinity wants any more is closed when it answers.", unwantedHolds,
 		opening},
