@@ -156,9 +156,14 @@ func (w *World) deadEnd() *Violation {
 func (s *Scenario) Walk(source scheduler.Source, most int) (*World, error) {
 	w, err := s.World()
 	if err == nil {
-		search.Walk(w, source, most, (*World).actor)
+		w.Walk(source, most)
 	}
 	return w, err
+}
+
+// Walk does so from where the world is. Whoever walks often makes one world and copies it.
+func (w *World) Walk(source scheduler.Source, most int) {
+	search.Walk(w, source, most, (*World).actor)
 }
 
 // actor is a number for who does an action: a client, the operation that answers, a deadline; a
