@@ -10,9 +10,9 @@ import (
 // ledger, and neither the clients nor the browser behind them. So a step is the same as another one
 // where the pool, the ledger and the event are, up to a renaming that keeps the order of ids; there
 // are three to nine times as many transitions as such steps, and as many states as pools. Times are
-// no part of a state, so claims that look at them are checked anew in each new state all the same:
-// in a state from which the search goes on, nothing is due at a wrong time. One transition in 128
-// is checked whole.
+// no part of a state, so claims that look at them are checked all the same; those about when things
+// are due, where the step or the state is new: nothing is due at a wrong time in a state from which
+// the search goes on. One transition in 128 is checked whole.
 
 // checked is what broke no claim.
 type checked struct {

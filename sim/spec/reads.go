@@ -26,8 +26,8 @@ const (
 	index                   // every step: the core's index, which is no part of a state
 	naming                  // it names an affinity
 	pausing                 // it pauses the opening of tabs
-	times                   // every step: what time it is, which is no part of a state
-	always                  // every step
+	times                   // every step: when things in the state after it are due
+	always                  // every step: what time it is, for one
 	itself  reads = 1 << 63 // the state alone
 )
 

@@ -83,7 +83,7 @@ var Invariants = []Invariant{
 		"affinity, and is still true in that step.", nil, itself},
 	{"retired", "A tab past its MaxUses is not idle, and none is closed for MaxUses or MaxAge " +
 		"before; a sweep leaves no affinity that was idle long enough, and with MaxIdle each is closed " +
-		"in time.", retired, times},
+		"in time.", retired, always},
 	{"primary-fate", "When the last tab of a primary begins to close, the primary is kept or is one " +
 		"no longer, as the reason says; orphans are closed when they have to be, the oldest first, and " +
 		"not before.", primaryFate, times},
@@ -96,7 +96,7 @@ var Invariants = []Invariant{
 	{"reset-bounded", "With Reset, a tab whose page has answered nothing since its lease ended is " +
 		"closing no later than 2 x RescueTimeout after that; one that has answered, no later than " +
 		"RescueTimeout after it was last asked, but for the second part of its reset, which " +
-		"OpenTimeout bounds.", resetBounded, times},
+		"OpenTimeout bounds.", resetBounded, always},
 	{"awake-grant", "A page is frozen when nobody has had its tab for FreezeAfter, and not before; " +
 		"none is granted that was not thawed.", awakeGrant, always},
 	{"abandon-prompt", "An abandoned request is gone at once and strands nothing; an opening inside " +
@@ -132,7 +132,7 @@ var Invariants = []Invariant{
 	{"queue-bound", "Waiting root requests never exceed MaxWaiting, nor do waiting nested ones; of " +
 		"one affinity and class never more than AffinityWaiting wait.", queueBound, itself},
 	{"waits-add-up", "The waits of a lease or an error do not overlap, and add up to the whole; as " +
-		"long as the root limit stops a request, it waits for admission.", waitsHold, times},
+		"long as the root limit stops a request, it waits for admission.", waitsHold, always},
 	{"no-needless-refusal", "No request is refused for want of a tab while one can still come.",
 		noNeedlessRefusal, placing},
 	{"warm-not-blocked", "An admitted request that an own idle tab can serve waits for no opening, " +
@@ -168,16 +168,16 @@ var Invariants = []Invariant{
 	{"lost-browser", "When a browser disconnects, its leases end and it is told to end, in that " +
 		"step. From then on no tab of it is granted, none opens in it and nothing is asked of its " +
 		"tabs, which count until it is gone or written off. Where none serves or starts, another is " +
-		"launched, unless two are alive or launching pauses.", lostBrowser, times},
+		"launched, unless two are alive or launching pauses.", lostBrowser, always},
 	{"sick-browser", "Where the driver can, a browser with that evidence is checked; one that a " +
 		"check finds sick is replaced; none is replaced for doubt that no check confirmed.", sickBrowser,
-		times},
+		always},
 	{"affinity-doubt", "A context is given up for doubt exactly when the ends of its affinity's " +
 		"leases say so, counted by the ledger.", nil, itself},
 	{"browser-memory", "A browser is heavy from a measurement above MaxBrowserMemory until one " +
 		"below nine tenths of it. Each one above closes the largest of its standbys and idle tabs, " +
 		"unless one is on its way out; where none is left, the browser is replaced, and not again " +
-		"before one was full.", browserMemory, times},
+		"before one was full.", browserMemory, always},
 	{"own-context", "An affinity with terms of its own adopts no standby, and none of its contexts " +
 		"is handed over. A standby is closed for one of its requests only where no slot is free for it " +
 		"and no idle tab is left, the youngest first, and refill leaves the slot alone.", ownContext,
@@ -203,9 +203,9 @@ func CheckStep(t *Transition, out []core.Violation) []core.Violation {
 	return t.check(t.Scratch.looked, out)
 }
 
-// CheckAgain does what CheckStep does where the same step was checked before, at other times: of
-// what looks at times it leaves out most. Where the state after the step is new, CheckTimes follows
-// and looks at the rest of that.
+// CheckAgain does what CheckStep does where the same step was checked before, at other times. It
+// leaves out when things are due; where the state after the step is new, CheckTimes follows and
+// looks at that.
 func CheckAgain(t *Transition, out []core.Violation) []core.Violation {
 	t.begin()
 	step := always
