@@ -95,7 +95,8 @@ func TestPropertyLikeKeysLeaveNoStateOut(t *testing.T) {
 			t.Errorf("%s: the search counts %d states, and of %d there are %d kinds", s.Name, found.States,
 				len(all), len(kinds))
 		}
-		t.Logf("%s: %d renamings, %d states, %d kinds", s.Name, len(start.renamings), len(all), len(kinds))
+		t.Logf("%s: %d renamings, %d states, %d kinds", s.Name, len(start.renamings), len(all),
+			len(kinds))
 	}
 	if tried < 3 {
 		t.Errorf("%d scenarios have like affinities", tried)
