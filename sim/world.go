@@ -71,8 +71,9 @@ type fixed struct {
 	tick       core.Time
 	recordedTo uint64 // untimed: requests and calls up to this number were there at the start
 	// untimed: by client, the first that has the same program; nil: all have programs of their own
-	like    []int32
-	observe func(*World, core.Event, []core.Effect)
+	like      []int32
+	renamings []renaming // untimed: in which a search takes affinities for alike; nil: none
+	observe   func(*World, core.Event, []core.Effect)
 }
 
 // World is a whole world as one value. CopyFrom clones it.
