@@ -404,3 +404,28 @@ func TestALaunchThatAnswersAfterTheEndArmsNothing(t *testing.T) {
 		}
 	})
 }
+
+// With DumpPseudonyms, the report of a bug names nobody.
+func TestABugIsReportedWithPseudonymsWhereDumpsHaveThem(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, err := New(new(stub), Config{More: More{DumpPseudonyms: true}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := p.GetPage(t.Context(), "tenant")
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.Release()
+		p.mu.Lock()
+		p.bugLocked("mine")
+		text := fmt.Sprint(p.mu.notes[len(p.mu.notes)-1].args)
+		p.unlock()
+		if !strings.Contains(text, "get r1 k1\n") || strings.Contains(text, "tenant") {
+			t.Errorf("the report is %s", text)
+		}
+		if err := p.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}

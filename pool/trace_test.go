@@ -335,3 +335,40 @@ func TestShellAResetThatTheClosingOfItsTabEndsIsNoNews(t *testing.T) {
 		}
 	})
 }
+
+// startFunc is a tracer of one func.
+type startFunc func(context.Context, Span) (context.Context, func(SpanEnd))
+
+func (f startFunc) Start(ctx context.Context, s Span) (context.Context, func(SpanEnd)) {
+	return f(ctx, s)
+}
+
+// A lease may end before the tracer has heard of its beginning. Its span ends all the same.
+func TestShellATracerIsToldOfALeaseThatEndsBeforeItsSpanHasBegun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var p *Pool[*stubTab]
+		l := new(traceLog)
+		loses := startFunc(func(ctx context.Context, s Span) (context.Context, func(SpanEnd)) {
+			if s.Kind == SpanLease {
+				p.mu.Lock()
+				lost := p.mu.browsers[1].process.(*stubBrowser).lost
+				p.mu.Unlock()
+				close(lost)
+				synctest.Wait()
+			}
+			return ctx, nil
+		})
+		p, err := New(new(stub), Config{MaxPages: 1, Tracer: Tracers(l, loses), More: More{Strict: true}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		lease, err := p.GetPage(t.Context(), "a")
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantLines(t, l.of(SpanLease), "lease a "+lease.TabID()+" 0s browser-lost")
+		if err := p.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+	})
+}

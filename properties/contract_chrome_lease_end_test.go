@@ -219,6 +219,38 @@ func TestContractChromeTheEndOfALeaseStopsWhatIsInFlightAndNeedsNoMainThread(t *
 
 // As long as a navigation has no answer, the browser holds back what the page's main thread is
 // told.
+// With Reset off the next lease meets the last document, and leaves it.
+func TestContractChromeWhatADocumentDoesAtItsEndHoldsUpNoLaterLease(t *testing.T) {
+	needsChrome(t)
+	server := newSlow(t)
+	onBrowser(t, nil, func(s *contractStage[*chrome.Page], b *chromeBench) {
+		tab := s.tab(s.context())
+		for _, at := range []string{"onpagehide", "onunload", "onvisibilitychange"} {
+			s.ok("navigate", arrives(s.limit(), tab.Page(), server.URL+"/one", "one"))
+			s.ok("listen", tab.Page().Run(s.limit(), evaluate(at+" = () => { for (;;); }")))
+			s.next(tab, false)
+			s.ok("leave a page that loops "+at, arrives(s.limit(), tab.Page(), server.URL+"/two", "two"))
+		}
+	})
+}
+
+// Chrome holds back what it is to tell a page as long as that begins navigations.
+func TestContractChromeARestlessPageIsBroughtToItsStandbyState(t *testing.T) {
+	needsChrome(t)
+	server := newSlow(t)
+	onBrowser(t, nil, func(s *contractStage[*chrome.Page], b *chromeBench) {
+		tab := s.tab(s.context())
+		for range 3 {
+			s.ok("navigate", arrives(s.limit(), tab.Page(), server.URL+"/post", "post"))
+			s.ok("submit", tab.Page().Run(s.limit(), evaluate(`f.innerHTML = "<textarea name=t>"
+				f.t.value = "x".repeat(1e6); void setInterval(() => f.submit())`)))
+			s.next(tab, false)
+			evaluates(s, tab.Page(), "location.href", "about:blank")
+			s.ok("work", arrives(s.limit(), tab.Page(), server.URL+"/two", "two"))
+		}
+	})
+}
+
 func TestContractChromeWhatAPageBeginsBetweenTwoLeasesHoldsUpNobody(t *testing.T) {
 	needsChrome(t)
 	for _, reset := range []bool{false, true} {

@@ -91,6 +91,50 @@ func toldOfPopups(lease *pool.Lease[*chrome.Page]) int {
 	return 0
 }
 
+// A page that opens pages without end is stopped, and not its holder.
+func TestContractChromeAPageThatOpensPagesWithoutEndIsStopped(t *testing.T) {
+	configure := func(l *chrome.Launcher) {
+		l.Args, l.MaxPopups = append(l.Args, "--disable-popup-blocking"), 2
+	}
+	onChromeAs(t, configure, pool.Config{MaxPages: 1},
+		func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page]) {
+			lease, err := p.GetPage(limited(t), "a")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer lease.Release()
+			does(t, lease, chromedp.Navigate(b.server.URL+"/page"), chromedp.Evaluate[chromedp.Void](
+				`self.n = 0; void setInterval(() => open("about:blank", "", "noopener", n++))`))
+			eventually(t, "its holder is told", func() bool {
+				for _, problem := range lease.Page().Diagnostics().Problems {
+					if strings.Contains(problem.Text, "scripts are stopped") {
+						return true
+					}
+				}
+				return false
+			})
+			opened := 0
+			eventually(t, "no more pages are opened", func() bool {
+				last := opened
+				opened, err = chrome.Run(limited(t), lease.Page(), chromedp.Evaluate[int]("n"))
+				return err == nil && opened == last
+			})
+			if err := b.work(limited(t), lease.Page()); err != nil {
+				t.Errorf("the next document: %v", err)
+			}
+			tab := lease.TabID()
+			lease.Release()
+			eventually(t, "nobody gets the tab", func() bool {
+				for _, x := range p.Live(false).Tabs {
+					if x.ID == tab {
+						return false
+					}
+				}
+				return true
+			})
+		})
+}
+
 // A page that goes on after its lease can open pages when nobody holds it.
 func TestContractChromeAPageThatNobodyHoldsOpensNone(t *testing.T) {
 	configure := func(l *chrome.Launcher) {

@@ -358,3 +358,19 @@ func TestShellAPageThatFloodsIsClosedAfterItsLease(t *testing.T) {
 		})
 	}
 }
+
+// Who subscribes to a pool that is closed is told nothing, and nothing waits to tell him: a
+// goroutine that did would keep the bubble from ending.
+func TestShellASubscriberOfAClosedPoolEndsAtOnce(t *testing.T) {
+	inShell(t, pool.Config{}, new(shellStub), func(t *testing.T, p *shellPool) {
+		mustGet(t, p, "a").Release()
+		if err := p.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		var l listener
+		p.Subscribe(l.tell)
+		if got := l.take(); len(got) != 0 {
+			t.Errorf("told %v of a closed pool", got)
+		}
+	})
+}

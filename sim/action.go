@@ -254,6 +254,9 @@ func (w *World) deviations(out []Action) []Action {
 		if !t.Wedged && !t.Looping {
 			add(Action{kind: pageLoops, index: int32(i)}, Loops)
 		}
+		if w.menu&(Floods|Leaves) == 0 {
+			continue
+		}
 		if held, ok := w.core.Tab(t.ID); !ok || held.State != core.Leased {
 			continue
 		}
@@ -295,7 +298,7 @@ func (w *World) deviations(out []Action) []Action {
 				turn(fakebrowser.Hung, Sickens)
 			case asked && was != fakebrowser.Hung:
 				turn(fakebrowser.Hung, HelperHangs)
-			case p == fakebrowser.Pipe && w.leases(b.ID):
+			case p == fakebrowser.Pipe && w.menu&LongMessages != 0 && w.leases(b.ID):
 				turn(fakebrowser.Hung, LongMessages)
 			}
 			if was == fakebrowser.Hung && p != fakebrowser.Pipe {

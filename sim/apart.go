@@ -9,9 +9,10 @@ import (
 // What a search leaves out, because it has checked the same before. A claim sees the pool and the
 // ledger, and neither the clients nor the browser behind them. So a step is the same as another one
 // where the pool, the ledger and the event are, up to a renaming that keeps the order of ids; there
-// are three to nine times as many transitions as such steps, and as many states as pools. Claims
-// that look at times are checked all the same, for times are no part of a state. One transition in
-// 128 is checked whole.
+// are three to nine times as many transitions as such steps, and as many states as pools. Times are
+// no part of a state, so claims that look at them are checked all the same; those about when things
+// are due, where the step or the state is new: nothing is due at a wrong time in a state from which
+// the search goes on. One transition in 128 is checked whole.
 
 // checked is what broke no claim.
 type checked struct {
@@ -106,7 +107,10 @@ func (w *World) DoFrom(from *World, a *Action) {
 // those that were checked neither with the same step nor in the same state of the pool before.
 func (w *World) CheckState(isNew bool) {
 	if w.leftOut && w.violation == nil {
-		if !isNew || !w.repeated && !w.checked.states.add(w.poolHash()) {
+		switch {
+		case isNew && w.repeated:
+			w.breaks(spec.CheckTimes(&w.transition, w.broken[:0]))
+		case !isNew || !w.checked.states.add(w.poolHash()):
 			w.breaks(spec.CheckState(&w.transition, w.broken[:0]))
 		}
 		w.compare()
@@ -119,7 +123,7 @@ func (w *World) checkApart(first bool) {
 	c := w.checked
 	c.step = stepHash(c.from, &w.before.Facts, w.transition.Event)
 	if w.repeated = first && c.steps.add(c.step); w.repeated {
-		w.breaks(spec.CheckTimes(&w.transition, w.broken[:0]))
+		w.breaks(spec.CheckAgain(&w.transition, w.broken[:0]))
 	} else {
 		w.breaks(spec.CheckStep(&w.transition, w.broken[:0]))
 	}

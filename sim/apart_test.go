@@ -164,3 +164,27 @@ func TestClaimsAreCheckedAnewWhenTimeHasPassed(t *testing.T) {
 		}
 	}
 }
+
+// A step that was checked before, at other times, is not checked again for what looks at times. But
+// the state that it leads to is, where that is new, or sampled: here a time in it is wrong.
+func TestClaimsAboutTimesAreCheckedInEachNewState(t *testing.T) {
+	for _, isNew := range []bool{true, false} {
+		from, err := ScenarioNamed("A-1").World()
+		if err != nil {
+			t.Fatal(err)
+		}
+		from.checked = newChecked()
+		child, ready := new(World), from.Actions(nil)[0] // the browser is, and tabs are opened in it
+		for range 2 {
+			child.CopyFrom(from)
+			child.DoFrom(from, &ready)
+			if child.repeated {
+				child.core.Tabs[0].Since++
+			}
+			child.CheckState(isNew)
+		}
+		if !child.repeated || child.violation == nil || child.violation.Property != "due-in-time" {
+			t.Errorf("new %t: repeated %t, and %v breaks", isNew, child.repeated, child.violation)
+		}
+	}
+}

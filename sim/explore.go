@@ -13,6 +13,7 @@ type ExploreOptions struct {
 	MaxStates  int  // 0: as many as can be told apart
 	Workers    int  // goroutines; 0: one. What a search finds does not depend on it.
 	NoSymmetry bool // tell apart which of two like things is the older one
+	LikeKeys   bool // with symmetry: do not tell apart which of two like affinities is which
 	NoReturn   bool // after a broken claim, visit the rest, to know from where on nothing avoids it
 	EveryClaim bool // check all claims on every transition, and not those about states once a state
 	// Progress is called now and then, and stops the search by false.
@@ -75,6 +76,11 @@ func ExploreFrom(start *World, name string, o ExploreOptions) (*Exploration, err
 		return nil, fmt.Errorf("sim: a world with a clock cannot be explored")
 	}
 	start = start.Clone()
+	if o.LikeKeys && !start.recorded {
+		changed := *start.fixed
+		changed.renamings = renamings(start.programs)
+		start.fixed = &changed
+	}
 	options, reached := o.Engine()
 	x := &Exploration{Scenario: name, Result: *search.Explore(start, options)}
 	x.Reached = reached()
@@ -150,9 +156,14 @@ func (w *World) deadEnd() *Violation {
 func (s *Scenario) Walk(source scheduler.Source, most int) (*World, error) {
 	w, err := s.World()
 	if err == nil {
-		search.Walk(w, source, most, (*World).actor)
+		w.Walk(source, most)
 	}
 	return w, err
+}
+
+// Walk does so from where the world is. Whoever walks often makes one world and copies it.
+func (w *World) Walk(source scheduler.Source, most int) {
+	search.Walk(w, source, most, (*World).actor)
 }
 
 // actor is a number for who does an action: a client, the operation that answers, a deadline; a

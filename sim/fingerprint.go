@@ -12,8 +12,11 @@ import (
 type Canon struct {
 	canon canon.Canon
 	world *World
+	like  []int32 // as of the world, or of a renaming of its affinities
 	keys  []clientKey
 	place []int32 // by client: its place in the canonical order
+
+	outlines []uint64 // by renaming
 }
 
 // clientKey is a client and a hash of all that is known of it, but for which client it is.
@@ -39,8 +42,38 @@ func NewCanon(symmetry bool) *Canon {
 // one; so have those in which clients with the same program have changed places. The order of what
 // is interchangeable comes from sorting it by all that is known of it, never from trying every
 // order; where that leaves a tie, two such worlds may have two fingerprints, which costs time and
-// hides nothing.
+// hides nothing. Where the world has renamings, so have those in which affinities have changed
+// names: of all hashes it is the least, of those in which what the clients do is the least.
 func (c *Canon) Fingerprint(w *World) uint64 {
+	c.canon.Keys, c.like = nil, w.like
+	if w.renamings == nil || c.canon.KeepOrder {
+		return c.fingerprint(w)
+	}
+	c.outlines = c.outlines[:0]
+	for i := range w.renamings {
+		c.outlines = append(c.outlines, c.outline(w, &w.renamings[i]))
+	}
+	first, least := slices.Min(c.outlines), ^uint64(0)
+	for i := range w.renamings {
+		if c.outlines[i] == first {
+			c.canon.Keys, c.like = w.renamings[i].keys, w.renamings[i].like
+			least = min(least, c.fingerprint(w))
+		}
+	}
+	return least
+}
+
+// outline is a hash of what the clients do once affinities are renamed.
+func (c *Canon) outline(w *World, r *renaming) (sum uint64) {
+	for i := range w.clients {
+		h := c.hasher(&w.clients[i])
+		h.Add(uint64(r.like[i]))
+		sum += h.Sum()
+	}
+	return sum
+}
+
+func (c *Canon) fingerprint(w *World) uint64 {
 	k := &c.canon
 	c.world = w
 	k.Reset()
@@ -58,7 +91,7 @@ func (c *Canon) Fingerprint(w *World) uint64 {
 	w.ledger.Hash(k)
 	w.hashFake(k)
 	c.place = c.place[:0]
-	if w.like != nil && !k.KeepOrder {
+	if c.like != nil && !k.KeepOrder {
 		c.sortClients() // which takes what is known of the tabs that they hold, and names what waits
 	}
 	k.HashWaiting(&w.core.Facts)
@@ -76,7 +109,7 @@ func (c *Canon) sortClients() {
 	}
 	// A client keeps to the places of those that are like it.
 	slices.SortFunc(c.keys, func(x, y clientKey) int {
-		switch i, j := w.like[x.client], w.like[y.client]; {
+		switch i, j := c.like[x.client], c.like[y.client]; {
 		case i != j:
 			return cmp.Compare(i, j)
 		case x.key != y.key:

@@ -73,6 +73,15 @@ var owned = []*Scenario{
 		Programs: []Program{{get(a).own(), discard}, {get(a), discard}},
 	},
 	{
+		Name: "own-held", Says: "one that has an idle tab and is held back needs no slot, so another " +
+			"opens a tab in its orphan",
+		Settings: small(core.Settings{MaxPages: 2, ReservedPages: 1, ReservedPriority: 1, OrphanCap: 1,
+			MaxBypass: core.Off}),
+		Programs: []Program{render(a),
+			{get(b).own().priority(1), release, get(b).own(), release}, {get(b).own(), release},
+			{get(c), discard, get(c), release}},
+	},
+	{
 		Name: "own-recycle", Says: "a browser with contexts that were made for an affinity is replaced",
 		Settings: small(core.Settings{MaxPages: 1, OrphanCap: 1, ProbeBudget: time.Second,
 			ProbeMaxAge: 1}),

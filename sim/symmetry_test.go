@@ -47,6 +47,62 @@ func TestPropertySymmetryLeavesNoStateOut(t *testing.T) {
 	}
 }
 
+// To count like affinities once leaves nothing out either, in whatever scenario there are any.
+func TestPropertyLikeKeysLeaveNoStateOut(t *testing.T) {
+	tried := 0
+	for _, s := range Scenarios {
+		scenario := *s
+		scenario.Faults = min(1, s.Faults)
+		start, err := scenario.World()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if start.renamings = renamings(start.programs); start.renamings == nil {
+			continue
+		}
+		plain, all, kinds := new(fixed), map[uint64]bool{}, map[uint64]bool{}
+		*plain = *start.fixed
+		plain.renamings = nil
+		ordered, canon := NewCanon(true), NewCanon(true)
+		enter := func(w *World) (is bool) {
+			renamed := w.fixed
+			w.fixed = plain
+			fingerprint := ordered.Fingerprint(w)
+			w.fixed = renamed
+			if is = !all[fingerprint]; is {
+				all[fingerprint], kinds[canon.Fingerprint(w)] = true, true
+			}
+			return is
+		}
+		enter(start)
+		for queue := []*World{start}; len(queue) > 0 && len(all) < 6_000; queue = queue[1:] {
+			for _, action := range queue[0].Actions(nil) {
+				child := queue[0].Clone()
+				if child.Do(&action); enter(child) {
+					queue = append(queue, child)
+				}
+			}
+		}
+		if len(all) >= 6_000 {
+			continue
+		}
+		tried++
+		found, err := Explore(&scenario, ExploreOptions{LikeKeys: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(all) == len(kinds) || found.States != len(kinds) {
+			t.Errorf("%s: the search counts %d states, and of %d there are %d kinds", s.Name, found.States,
+				len(all), len(kinds))
+		}
+		t.Logf("%s: %d renamings, %d states, %d kinds", s.Name, len(start.renamings), len(all),
+			len(kinds))
+	}
+	if tried < 3 {
+		t.Errorf("%d scenarios have like affinities", tried)
+	}
+}
+
 // To change places commutes with stepping: two worlds in which callers with the same program, and
 // tabs of which nobody knows anything, have changed places stay alike, whatever happens to one and,
 // with places changed, to the other.

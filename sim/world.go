@@ -71,8 +71,9 @@ type fixed struct {
 	tick       core.Time
 	recordedTo uint64 // untimed: requests and calls up to this number were there at the start
 	// untimed: by client, the first that has the same program; nil: all have programs of their own
-	like    []int32
-	observe func(*World, core.Event, []core.Effect)
+	like      []int32
+	renamings []renaming // untimed: in which a search takes affinities for alike; nil: none
+	observe   func(*World, core.Event, []core.Effect)
 }
 
 // World is a whole world as one value. CopyFrom clones it.
@@ -323,7 +324,7 @@ func (w *World) Perform(event core.Event) error {
 		w.step(answered)
 		return nil
 	}
-	if w.ClosesOpening(event) {
+	if w.ClosedAnyway(event) {
 		w.fake.CloseContext(event.Tab)
 		w.step(event)
 		return nil
@@ -354,7 +355,7 @@ func (w *World) Perform(event core.Event) error {
 // a trace may be of a browser that did otherwise.
 func (w *World) Possible(event core.Event) bool {
 	answer, _ := fakebrowser.OperationOf(event)
-	return answer == 0 || w.fake.Find(answer, event) >= 0 || w.ClosesOpening(event)
+	return answer == 0 || w.fake.Find(answer, event) >= 0 || w.ClosedAnyway(event)
 }
 
 // hears has the fake browser be as an event says that it is: whether leases have sessions and
@@ -367,16 +368,16 @@ func (w *World) hears(event core.Event) {
 	}
 }
 
-// ClosesOpening says whether an event is the end of a tab whose opening has not answered, and whose
-// close was asked for. That close was dropped, as if there were no context yet; who says that it is
-// closed says that there was one.
-func (w *World) ClosesOpening(event core.Event) bool {
+// ClosedAnyway says whether an event is the end of a tab that the pool closes, and whose close is
+// not out. It was dropped while the tab opened, as if there were no context yet, or it failed; who
+// says that the tab is closed says that there was a context, or that the close worked anyway.
+func (w *World) ClosedAnyway(event core.Event) bool {
 	if !event.Is(core.Done, core.CloseTab) || event.Kept {
 		return false
 	}
 	page := w.fake.Tab(event.Tab)
 	t, _ := w.core.Tab(event.Tab)
-	return page != nil && page.Opening && page.Own && t.State == core.Closing
+	return page != nil && page.Own && (t.State == core.Closing || t.State == core.Lost)
 }
 
 // Wedge makes the page of a tab stop answering for ever: a close of it hangs until its renderer is

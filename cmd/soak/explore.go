@@ -62,6 +62,7 @@ type exploreOptions struct {
 	maxMemory memory // of the whole process
 	workers   count
 	symmetry  yesNo
+	likeKeys  yesNo
 	from      string // a trace, at whose end the searches begin
 	faults    count  // of each search, where it was given
 	faultsSet bool
@@ -133,6 +134,8 @@ func (s *soak) exploreCommand() *cobra.Command {
 		"how many processors a search uses; what it finds does not depend on it")
 	c.Flags().VarPF(&o.symmetry, "symmetry", "", "count states once that differ only in which of "+
 		"two like tabs, contexts or callers is which").NoOptDefVal = "true"
+	c.Flags().VarPF(&o.likeKeys, "like-keys", "", "with --symmetry: also count states once that "+
+		"differ only in which of two keys is which whose callers are alike").NoOptDefVal = "true"
 	c.Flags().Var(&o.shard, "shard", "explore only the i-th of n parts of the scenarios")
 	s.takesSettings(c)
 	_ = c.MarkFlagFilename("from", "trace") // it is a flag of this command
@@ -143,6 +146,8 @@ func (o *exploreOptions) choose(args []string) error {
 	switch {
 	case o.workers < 1:
 		return fmt.Errorf("--workers %d: want 1 or more", o.workers)
+	case bool(o.likeKeys) && (!bool(o.symmetry) || o.from != ""):
+		return fmt.Errorf("--like-keys: want --symmetry with it, and not --from")
 	case bool(o.all) && len(args) > 0:
 		return fmt.Errorf("want --all or names, not both")
 	case bool(o.all):
@@ -214,7 +219,8 @@ func (s *soak) exploreOne(o *exploreOptions, c *sim.Scenario, bar progress) (exp
 	began, last, cutBy, stopped := time.Now(), 0, fmt.Sprintf("-max-states %d", o.maxStates), false
 	x, err := how.search(sim.ExploreOptions{
 		MaxStates: int(o.maxStates),
-		Workers:   int(o.workers), NoSymmetry: !bool(o.symmetry), NoReturn: true,
+		Workers:   int(o.workers), NoSymmetry: !bool(o.symmetry), LikeKeys: bool(o.likeKeys),
+		NoReturn: true,
 		Progress: func(p search.Progress) bool {
 			bar.add(p.States - last)
 			last = p.States

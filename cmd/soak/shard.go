@@ -151,6 +151,7 @@ func (o *exploreOptions) command() string {
 		{o.deviationsSet, fmt.Sprintf(" -deviations %d", o.deviations)},
 		{o.maxStates > 0, fmt.Sprintf(" -max-states %d", o.maxStates)},
 		{!bool(o.symmetry), " -symmetry=false"},
+		{bool(o.likeKeys), " -like-keys"},
 	} {
 		if flag.given {
 			command += flag.text

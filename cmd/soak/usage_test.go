@@ -72,6 +72,8 @@ func TestBadUsageAndInputIsOneClearLineAndExit2(t *testing.T) {
 		{[]string{"replay", "."}, "is a directory; want a trace file, such as testdata/incidents/"},
 		{[]string{"replay", "/nowhere/x.trace"}, "no such file or directory; want a trace file, such as"},
 		{[]string{"explore", "-all", "-workers", "0"}, "--workers 0: want 1 or more"},
+		{[]string{"explore", "-all", "-like-keys", "-symmetry=false"},
+			"--like-keys: want --symmetry with it, and not --from"},
 		{[]string{"replay"}, "want one trace file, got 0"},
 		{[]string{"replay", "/nowhere/x.trace"}, "no such file"},
 		{[]string{"replay", file(t, "")}, "the file is empty"},

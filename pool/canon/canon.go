@@ -42,29 +42,28 @@ func Bit(b bool, place uint) uint64 {
 	return 0
 }
 
-// ranks gives each number of a set its place in it.
+// ranks gives each number of a set its place in it. A set of few is in no order.
 type ranks []uint64
+
+const few = 16
 
 // add puts a number into the set. 0, which means none, always has place 0.
 func (r *ranks) add(x uint64) {
-	if x != 0 {
+	if x != 0 && (len(*r) > few || !slices.Contains(*r, x)) {
 		*r = append(*r, x)
 	}
 }
 
 func (r *ranks) seal() {
-	for i := 1; i < len(*r); i++ {
-		if (*r)[i-1] >= (*r)[i] {
-			slices.Sort(*r)
-			*r = slices.Compact(*r)
-			return
-		}
+	if len(*r) > few {
+		slices.Sort(*r)
+		*r = slices.Compact(*r)
 	}
 }
 
 // of is how many numbers of the set are at most x.
 func (r ranks) of(x uint64) uint64 {
-	if len(r) > 16 {
+	if len(r) > few {
 		n, found := slices.BinarySearch(r, x)
 		return uint64(n) + Bit(found, 0)
 	}
@@ -83,6 +82,8 @@ type Canon struct {
 	// Name gives requests and calls, which are numbered alike, the names that they are hashed by;
 	// nil: as they are numbered. It is asked by HashWaiting and Sum.
 	Name func(number uint64) uint64
+	// Keys are the names that affinities are hashed by, by affinity; nil: as they are numbered.
+	Keys []core.Affinity
 	// Tick is by how much time passes, and Now is what time it is; 0: it never does, and times do
 	// not count.
 	Tick, Now core.Time
@@ -92,6 +93,7 @@ type Canon struct {
 	tabs, contexts                              []cell
 	browsers, generations, stamps, orders, ages ranks
 	disposals                                   ranks // of the ledger
+	tabsIn                                      []int // by slot of a context
 }
 
 // cell is one tab or context: all that is known of it.
@@ -144,9 +146,11 @@ func (c *Canon) AddDisposal(number uint64) { c.disposals.add(number) }
 // Disposal is explained with AddDisposal.
 func (c *Canon) Disposal(number uint64) uint64 { return c.disposals.of(number) }
 
-// HeldBy adds to a tab that a request holds it.
-func (c *Canon) HeldBy(id core.TabID, context core.ContextID, request core.RequestID) {
-	find(&c.tabs, uint64(id), uint64(context)).requests[2] = uint64(request)
+// HeldBy is Tab, and adds that a request holds the tab.
+func (c *Canon) HeldBy(id core.TabID, context core.ContextID, request core.RequestID) *Hasher {
+	t := find(&c.tabs, uint64(id), uint64(context))
+	t.requests[2] = uint64(request)
+	return &t.own
 }
 
 // AddAny adds one of several things of which none comes first.
@@ -233,6 +237,14 @@ func place(cells []cell, id uint64) uint64 {
 		n += Bit(cells[i].id <= id, 0)
 	}
 	return n
+}
+
+// Key is the name by which an affinity is hashed.
+func (c *Canon) Key(a core.Affinity) uint64 {
+	if int(a) < len(c.Keys) {
+		return uint64(c.Keys[a])
+	}
+	return uint64(a)
 }
 
 // Age is how many ticks ago an instant was; 0: there was none yet.

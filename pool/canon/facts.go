@@ -4,15 +4,17 @@ import "github.com/pagepool/pagepool/pool/core"
 
 // AddIDs names the ids of the facts.
 func (c *Canon) AddIDs(s *core.Facts) {
+	c.tabsIn = append(c.tabsIn[:0], make([]int, len(s.Contexts))...)
 	for i := range s.Tabs {
 		if t := &s.Tabs[i]; t.State != 0 {
+			c.tabsIn[t.Context]++
 			c.generations.add(uint64(t.Generation))
 			c.stamps.add(t.Stamp)
 		}
 	}
 	for i := range s.Contexts {
 		if p := &s.Contexts[i]; p.State != 0 {
-			if orphan(s, int32(i)) {
+			if c.orphan(p, i) {
 				c.ages.add(uint64(p.Since))
 			}
 			c.generations.add(uint64(p.Generation))
@@ -78,18 +80,29 @@ func (c *Canon) Hash(s *core.Facts) {
 		c.Tab(s.Tabs[i].ID, 0).Add(order)
 	}
 	for a := range s.Affinities {
-		if k := &s.Affinities[a]; k.Known {
-			c.Add(uint64(a) | c.generations.of(uint64(k.Generation))<<32)
-			c.Add(c.stamps.of(k.Stamp))
-			c.Add(c.Age(k.UsedAt))
-			if k.Own {
-				c.Add(1)
-			}
-			if k.Doubts > 0 {
-				c.Add(uint64(min(int(k.Doubts), s.Settings.AffinityDoubt)) | Bit(
-					othersEndWell(s, core.Affinity(a)), 8) | c.Browser(k.DoubtIn)<<16)
-			}
+		switch k := &s.Affinities[a]; {
+		case !k.Known:
+		case c.Keys == nil:
+			c.hashAffinity(&c.Hasher, s, core.Affinity(a))
+		default: // of those that have changed names none comes first
+			var h Hasher
+			c.hashAffinity(&h, s, core.Affinity(a))
+			c.AddAny(h.Sum())
 		}
+	}
+}
+
+func (c *Canon) hashAffinity(h *Hasher, s *core.Facts, a core.Affinity) {
+	k := &s.Affinities[a]
+	h.Add(c.Key(a) | c.generations.of(uint64(k.Generation))<<32)
+	h.Add(c.stamps.of(k.Stamp))
+	h.Add(c.Age(k.UsedAt))
+	if k.Own {
+		h.Add(1)
+	}
+	if k.Doubts > 0 {
+		h.Add(uint64(min(int(k.Doubts), s.Settings.AffinityDoubt)) | Bit(othersEndWell(s, a),
+			8) | c.Browser(k.DoubtIn)<<16)
 	}
 }
 
@@ -109,7 +122,7 @@ func (c *Canon) requestSum(s *core.Facts, q *core.Request) uint64 {
 	var h Hasher
 	h.Add(c.NameOf(uint64(q.ID)))
 	h.Add(c.orders.of(q.Order))
-	h.Add(uint64(q.Affinity) | uint64(q.Class)<<32 | Bit(q.MaxLease > 0,
+	h.Add(c.Key(q.Affinity) | uint64(q.Class)<<32 | Bit(q.MaxLease > 0,
 		40) | Bit(q.AdmittedAt == core.Never, 41) | uint64(q.Bypassed)<<48)
 	h.Add(uint64(uint32(q.Priority)) | roundsLeft(s, q.Rounds)<<32)
 	h.Add(c.Age(q.Arrived))
@@ -120,7 +133,7 @@ func (c *Canon) callSum(s *core.Facts, q *core.Call) uint64 {
 	var h Hasher
 	h.Add(c.NameOf(uint64(q.ID)))
 	h.Add(c.generations.of(uint64(q.Generation)))
-	h.Add(uint64(q.Affinity) | Bit(q.Recycle, 32) | c.Browser(q.Browser)<<40)
+	h.Add(c.Key(q.Affinity) | Bit(q.Recycle, 32) | c.Browser(q.Browser)<<40)
 	if q.Affinity == 0 {
 		h.Add(roundsLeft(s, q.Rounds)) // a disposal does not give up after some
 	}
@@ -130,16 +143,22 @@ func (c *Canon) callSum(s *core.Facts, q *core.Call) uint64 {
 // hashContext adds a context. The oldest orphan goes first, so their ages are compared.
 func (c *Canon) hashContext(s *core.Facts, i int32) {
 	p := &s.Contexts[i]
-	h := c.Context(p.ID, p.Browser)
-	h.Add(uint64(p.Affinity) | uint64(p.State)<<32 | uint64(p.Rung)<<36 | uint64(
+	own := c.Context(p.ID, p.Browser)
+	h := *own
+	h.Add(c.Key(p.Affinity) | uint64(p.State)<<32 | uint64(p.Rung)<<36 | uint64(
 		min(p.Closes, core.ClosesBeforeKill))<<40 |
 		Bit(p.Retained, 44) | Bit(p.AskedAt != core.Never, 45) | Bit(isPrimary(s, i),
 		46) | Bit(p.Doubtful, 47))
 	// which the next one may reach
 	h.Add(c.generations.of(uint64(p.Generation)) | Bit(p.Generation > s.LastGeneration, 32))
-	if orphan(s, i) {
+	if c.orphan(p, int(i)) {
 		h.Add(c.ages.of(uint64(p.Since)))
 	}
+	*own = h
+}
+
+func (c *Canon) orphan(p *core.Context, slot int) bool {
+	return p.State == core.ContextOpen && c.tabsIn[slot] == 0
 }
 
 // countedUses is up to which MaxUses a tab's uses count in its hash. A scenario that is explored to
@@ -149,16 +168,17 @@ const countedUses = 64
 func (c *Canon) hashTab(s *core.Facts, t *core.Tab) {
 	e := find(&c.tabs, uint64(t.ID), uint64(s.Contexts[t.Context].ID))
 	e.requests[0], e.requests[1] = uint64(t.Holder), uint64(t.Pinned)
+	h := e.own
 	uses := min(t.Uses, 1)
 	if s.Settings.MaxUses > 0 && s.Settings.MaxUses <= countedUses {
 		uses = t.Uses
 	}
-	e.own.Add(uint64(t.Affinity) | c.generations.of(uint64(t.Generation))<<32 | Bit(t.Generation >
+	h.Add(c.Key(t.Affinity) | c.generations.of(uint64(t.Generation))<<32 | Bit(t.Generation >
 		s.LastGeneration, 62))
-	e.own.Add(c.stamps.of(t.Stamp))
-	e.own.Add(c.Age(t.Opened.Ended))
-	e.own.Add(c.Age(t.GoodAt))
-	e.own.Add(uint64(t.State) | uint64(t.Class)<<4 | uint64(t.Reason)<<8 | uint64(t.Rung)<<16 |
+	h.Add(c.stamps.of(t.Stamp))
+	h.Add(c.Age(t.Opened.Ended))
+	h.Add(c.Age(t.GoodAt))
+	h.Add(uint64(t.State) | uint64(t.Class)<<4 | uint64(t.Reason)<<8 | uint64(t.Rung)<<16 |
 		uint64(min(t.Closes, core.ClosesBeforeKill))<<20 | uint64(t.Kill)<<24 |
 		Bit(t.Suspect, 28) | Bit(t.Rescued, 29) | Bit(t.State == core.Resetting &&
 		t.Part == core.PartLeave, 30) | Bit(t.AskedAt != core.Never, 31) | Bit(t.Doomed, 32) |
@@ -167,17 +187,18 @@ func (c *Canon) hashTab(s *core.Facts, t *core.Tab) {
 		37) | Bit(t.ID == s.Contraction, 38) | Bit(t.Frozen, 39) |
 		uint64(uses)<<40)
 	if asked(t) {
-		e.own.Add(askedRank(s, t))
+		h.Add(askedRank(s, t))
 	}
 	if t.Sessions {
-		e.own.Add(sessionHash(s, t))
+		h.Add(sessionHash(s, t))
 	}
 	if t.Memory > 0 {
-		e.own.Add(uint64(t.Memory)<<2 | 1)
+		h.Add(uint64(t.Memory)<<2 | 1)
 	}
 	if t.Unjudged || t.Doubtful {
-		e.own.Add(2 | Bit(t.Unjudged, 2) | Bit(t.Doubtful, 3))
+		h.Add(2 | Bit(t.Unjudged, 2) | Bit(t.Doubtful, 3))
 	}
+	e.own = h
 }
 
 // sessionHash is what is known of a tab's sessions, and whether another tab of its browser has
@@ -281,7 +302,7 @@ func (c *Canon) hashChecks(s *core.Facts, b *core.Browser) {
 	e := &b.Evidence
 	c.Add(Bit(s.Check.Browser == b.ID, 0) | Bit(s.Check.Browser != 0, 5) | Bit(b.SickAt != 0,
 		1) | Bit(e.Several, 2) | Bit(e.Others, 3) |
-		Bit(s.Check.Failed > 0, 4) | uint64(e.First)<<16 | uint64(e.Served)<<32)
+		Bit(s.Check.Failed > 0, 4) | c.Key(e.First)<<16 | c.Key(e.Served)<<32)
 	c.Add(uint64(min(e.Doubts, int32(max(0, s.Settings.BrowserDoubt)))))
 	if c.Tick > 0 {
 		c.Add(uint64(s.Check.Failed)) // how long the next pause is
@@ -310,10 +331,6 @@ func tabsIn(s *core.Facts, context int32) int {
 		}
 	}
 	return n
-}
-
-func orphan(s *core.Facts, context int32) bool {
-	return s.Contexts[context].State == core.ContextOpen && tabsIn(s, context) == 0
 }
 
 func isPrimary(s *core.Facts, context int32) bool {

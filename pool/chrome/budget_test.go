@@ -148,3 +148,18 @@ func TestABrowserThatSendsIsBusyOnce(t *testing.T) {
 		t.Errorf("a ping that is answered: %v", err)
 	}
 }
+
+// What comes back of a budget does not depend on how often it is looked at.
+func TestABudgetComesBackHoweverOftenItIsLookedAt(t *testing.T) {
+	now := time.Unix(0, 0)
+	s := spent{messages: budgetMessages, bytes: talkBudget, at: now}
+	const look = 40 * time.Microsecond // in which half a message comes back
+	for range int(2 * time.Second / look) {
+		now = now.Add(look)
+		s.refill(spendsRuntime, now)
+	}
+	if s.messages != 0 || s.bytes != 0 {
+		t.Errorf("two seconds after it was spent, %d messages and %d bytes have not come back",
+			s.messages, s.bytes)
+	}
+}

@@ -12,8 +12,13 @@ import (
 	"github.com/pagepool/pagepool/pool"
 )
 
-// openQuiet bounds how often a lease's session is asked again whether its page keeps still.
-const openQuiet = 3
+const (
+	// quietMost bounds how often a lease's session is asked again whether its page keeps still.
+	quietMost = 3
+	// restlessStarts is how many navigations a restless page begins while one session ends, or the
+	// next one begins. Each of them is stopped.
+	restlessStarts = 4
+)
 
 // BeginLease opens the session of the next lease, with a chromedp of its own, and waits until the
 // page's main thread has answered, for ctx, or for the end of the tab. ctx bounds the call only.
@@ -31,37 +36,75 @@ func (t *tab) BeginLease(ctx context.Context) (*Page, context.Context, error) {
 		return nil, nil, fmt.Errorf("chrome: begin a lease: %w", err)
 	}
 	t.nav.turn()
-	s.begun.Store(true)
 	t.mu.Lock()
+	s.follows = t.mu.used
 	t.mu.lease, t.mu.used = s, true
 	t.mu.Unlock()
+	s.begun.Store(true)
 	t.beginTerms(s)
 	return s.page, s.life, nil
 }
 
 // openStill opens a session on a page that keeps still, as openSession does. A page that was
-// brought to the standby state since its last lease may load what it likes.
+// brought to the standby state since its last lease may load what it likes. A restless one is
+// brought there: the browser holds back what it is to tell such a page.
 func (t *tab) openStill(ctx context.Context) (*session, error) {
 	t.mu.Lock()
 	used := t.mu.used
 	t.mu.Unlock()
-	var s *session
-	open := func() error {
-		err := error(nil)
-		if t.thaw() { // to a frozen page, chromedp cannot always be attached
-			err = t.wake(ctx)
-		}
-		if err == nil {
-			s, err = t.openSession(ctx)
-		}
-		return err
-	}
 	if !used {
-		err := open()
-		return s, err
+		return t.openAwake(ctx)
 	}
-	moved, err := t.still(ctx, open)
-	for n := 0; err == nil && moved && n < openQuiet; n++ {
+	if !t.restless.Load() {
+		opening, cancel := t.untilRestless(ctx)
+		s, err := t.openQuiet(opening)
+		cancel()
+		if err == nil || ctx.Err() != nil || !t.restless.Load() {
+			return s, err
+		}
+	}
+	if err := t.renew(ctx); err != nil {
+		return nil, err
+	}
+	return t.openAwake(ctx)
+}
+
+// untilRestless is for what is done between two leases. The context that it returns ends when the
+// page turns out to be restless, which begins one navigation after the other; its scripts are
+// stopped then, until a rescue or a reset has left the document.
+func (t *tab) untilRestless(ctx context.Context) (context.Context, context.CancelFunc) {
+	before, _ := t.nav.look()
+	ctx, cancel := context.WithCancel(ctx)
+	go func() {
+		defer cancel()
+		err := t.await(ctx, func(v navigation) bool { return v.starts-before.starts >= restlessStarts })
+		if err == nil {
+			t.restless.Store(true)
+			t.disableScripts(true)
+		}
+	}()
+	return ctx, cancel
+}
+
+// openAwake opens a session on a page that may be frozen, on which chromedp cannot always be
+// attached.
+func (t *tab) openAwake(ctx context.Context) (*session, error) {
+	if t.thaw() {
+		if err := t.wake(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return t.openSession(ctx)
+}
+
+// openQuiet opens a session, and stops what the page begins to load meanwhile.
+func (t *tab) openQuiet(ctx context.Context) (*session, error) {
+	var s *session
+	moved, err := t.still(ctx, func() (err error) {
+		s, err = t.openAwake(ctx)
+		return err
+	})
+	for n := 0; err == nil && moved && n < quietMost; n++ {
 		moved, err = t.still(ctx, func() error {
 			// Its answer comes behind the news of the session, and chromedp takes that in before the
 			// barrier.
@@ -92,7 +135,9 @@ func (t *tab) EndLease(ctx context.Context) (pool.Left, error) {
 	}
 	s.mute(pool.ErrReleased)
 	t.closeBeside(s)
+	_, looked := t.untilRestless(ctx)
 	err := t.stop(ctx)
+	looked()
 	state, _ := t.nav.look()
 	t.mu.Lock()
 	t.mu.began, t.mu.finished = state.began, state.finished

@@ -47,7 +47,8 @@ type navigation struct {
 	statusOf      cdp.LoaderID
 
 	// Since turn was called.
-	began bool // a navigation to another document
+	renewed bool // a document was committed
+	began   bool // a navigation to another document
 	// finished says that one of these has, by itself: its document was parsed, or loading ended
 	// without the driver's doing.
 	finished bool
@@ -65,6 +66,9 @@ func (v navigation) navigates() bool { return v.busy || v.scheduled || v.request
 
 // inFlight reports whether the end of a lease has something to stop.
 func (v navigation) inFlight() bool { return v.navigates() || v.loading }
+
+// leavesLast reports whether the page is about to leave the document that the last lease left.
+func (v navigation) leavesLast() bool { return !v.renewed && v.busy && v.pending != v.committed }
 
 func newNavigations(id target.ID) *navigations {
 	return &navigations{
@@ -122,7 +126,7 @@ func (n *navigations) event(method cdproto.MethodType, params jsonv2.Value) {
 			return
 		}
 		change = func(v *navigation) {
-			v.commits, v.committed = v.commits+1, news.Frame.LoaderID
+			v.commits, v.committed, v.renewed = v.commits+1, news.Frame.LoaderID, true
 			v.forget() // with the document that announced them
 		}
 	case cdproto.EventPageDomContentEventFired: // only of the main frame
@@ -244,7 +248,7 @@ func (n *navigations) look() (navigation, <-chan struct{}) {
 func (n *navigations) turn() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.mu.began, n.mu.finished = false, false
+	n.mu.renewed, n.mu.began, n.mu.finished = false, false, false
 }
 
 // await waits until the state is as is wants it, for ctx, or for the end of the tab.

@@ -87,8 +87,9 @@ type Options struct {
 	// MaxPopups is how many pages a lease may have beside its own: popups of its page, popups of
 	// those, and what its holder opens. They are no tabs of the pool, and its capacity does not count
 	// them. One more is closed as it comes; the log says so, and so do Page.Diagnostics and, for a
-	// holder's own command, its error. All are closed when the lease ends. 0: 4. pool.Off: as many as
-	// there come.
+	// holder's own command, its error. After 16 of them the scripts of the lease's page are stopped
+	// until its holder navigates. All are closed when the lease ends. 0: 4. pool.Off: as many as there
+	// come.
 	MaxPopups int
 	// MaxAnswer is the longest answer to a holder's command, in bytes of the protocol: a screenshot or
 	// a PDF takes four thirds of its size. The call of a longer one fails, and its error names both

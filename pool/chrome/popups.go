@@ -12,6 +12,10 @@ import (
 // Pages beside a tab: popups of its page, and what its holder opens beside it. They are no tabs of
 // the pool. Each costs about as much as a tab, so a lease has MaxPopups of them at most.
 
+// popupsFlood is after how many pages that were closed as they came a page is stopped. Each costs
+// the browser's main thread some 15 ms, and a page without an opener a process.
+const popupsFlood = 16
+
 // beside is what a tab has beside its page. It is guarded by browser.mu.
 type beside struct {
 	// unheld says that the last lease has ended, and that the next holder has sent nothing: there
@@ -49,11 +53,36 @@ func (b *browser) arrivedLocked(id target.ID, known *listed) bool {
 	if t.beside.refused == 1 {
 		go b.log.Warn("pages beside a tab closed", "target", t.id, "pages", 1) // whose handler may block
 	}
+	if t.beside.refused%popupsFlood == 0 {
+		go t.stopOpening()
+	}
 	go t.tellHolder(
 		fmt.Sprintf("a page that was opened beside this one was closed: %s.MaxPopups is %d",
 			b.owner, b.MaxPopups),
 	)
 	return false
+}
+
+// stopOpening runs no more scripts of a page that opens pages without end, until its holder has it
+// go elsewhere. The page is of no use to the next one.
+func (t *tab) stopOpening() {
+	t.mu.Lock()
+	s := t.mu.lease
+	t.mu.Unlock()
+	t.b.mu.Lock()
+	over := s == nil || s.over
+	if !over {
+		s.spoil()
+		s.stops.Lock()
+		s.stops.scripts = true
+		t.disableScripts(true)
+		s.stops.Unlock()
+	}
+	t.b.mu.Unlock()
+	if !over {
+		t.tellHolder(fmt.Sprintf("the page's scripts are stopped until it is navigated: it opened "+
+			"%d pages that were closed", popupsFlood))
+	}
 }
 
 // noteUse lets pages come beside a tab from its holder's first command on. A session is begun ahead

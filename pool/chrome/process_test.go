@@ -4,6 +4,7 @@ package chrome
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -73,4 +74,16 @@ func TestAKilledProcessIsDyingBeforeItIsWaitedFor(t *testing.T) {
 	<-found // with ended, although it runs
 	_ = runs.Process.Kill()
 	_ = runs.Wait()
+}
+
+// Of what a browser prints, the last is kept, which says why it ended.
+func TestTheLastThatABrowserPrintsIsKept(t *testing.T) {
+	var printed tail
+	for i := range 3 * tailBytes {
+		fmt.Fprintf(&printed, "line %d\n", i)
+	}
+	last := fmt.Sprintf("line %d", 3*tailBytes-1)
+	if text := printed.String(); !strings.HasSuffix(text, last) || len(text) > tailBytes+64 {
+		t.Errorf("%d bytes are kept, and end with %q", len(text), text[max(0, len(text)-64):])
+	}
 }

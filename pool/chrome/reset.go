@@ -96,6 +96,7 @@ func (t *tab) renew(ctx context.Context) error {
 			return err
 		}
 		t.disableScripts(false)
+		t.restless.Store(false)
 		if err = t.hear(ctx, nameless); err != nil {
 			return err
 		}
@@ -168,6 +169,9 @@ func (t *tab) leave(ctx context.Context) error {
 func (t *tab) quiet(ctx context.Context) error {
 	t.disableScripts(true)
 	_, err := ask(ctx, t, runtime.TerminateExecution, cdp.Empty{})
+	if refused := (*cdproto.Error)(nil); errors.As(err, &refused) {
+		return nil // one is under way
+	}
 	return err
 }
 

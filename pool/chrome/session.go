@@ -38,9 +38,10 @@ type session struct {
 		ended bool
 	}
 
-	begun atomic.Bool // it is a lease's, and chromedp is attached
-	used  atomic.Bool // the holder has sent a command
-	over  bool        // what its holder opens is nobody's any more; guarded by browser.mu
+	begun   atomic.Bool // it is a lease's, and chromedp is attached
+	follows bool        // the page shows what another lease left; set before begun
+	used    atomic.Bool // the holder has sent a command
+	over    bool        // what its holder opens is nobody's any more; guarded by browser.mu
 }
 
 // life is the context of a session: it has chromedp's values, and an end of its own. Its error, and

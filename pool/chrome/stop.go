@@ -27,6 +27,9 @@ const (
 	// hearFor is how long the stop of what a Run left behind waits for a main thread that has not
 	// answered the Run's last command.
 	hearFor = 500 * time.Millisecond
+	// endGrace is how long the last lease's document may hold the main thread with what it does at its
+	// end. Chrome gives as long to a page that it closes.
+	endGrace = 500 * time.Millisecond
 )
 
 // stop ends the navigation that is in flight, and what the document still loads, and returns when
@@ -135,6 +138,7 @@ type stops struct {
 	sync.Mutex
 	running chan struct{} // closed when it has ended; nil: there is none
 	sent    int           // navigations that the holder has asked for
+	scripts bool          // the page's scripts are stopped until the next of them
 }
 
 // wait waits until no stop runs any more, for ctx, or for the end of the session.
@@ -163,6 +167,51 @@ func (s *session) noteNavigation(method string) {
 	s.stops.Lock()
 	defer s.stops.Unlock()
 	s.stops.sent++
+	if s.stops.scripts {
+		s.stops.scripts = false
+		s.t.disableScripts(false)
+	}
+	if s.stops.sent == 1 && s.begun.Load() && s.follows {
+		go s.leaveLast()
+	}
+}
+
+// leaveLast stops scripts that hold the main thread while the page leaves the document that the
+// last lease left. What a document does at its end may never end.
+func (s *session) leaveLast() {
+	leaves := func(v navigation) bool { return v.renewed || v.leavesLast() }
+	for s.t.await(s.life, leaves) == nil {
+		if s.leftLast(endGrace / 2) {
+			return
+		}
+		if s.hears(endGrace / 2) {
+			continue // it waits for a server
+		}
+		for state, _ := s.t.nav.look(); state.leavesLast(); state, _ = s.t.nav.look() {
+			post(s.t.b.wire, s.t.session, runtime.TerminateExecution, cdp.Empty{})
+			// A stop that found nothing to stop hits the next script.
+			post(s.t.b.wire, s.t.session, runtime.Evaluate, one)
+			if s.leftLast(stopEvery) || s.life.Err() != nil {
+				return
+			}
+		}
+	}
+}
+
+// leftLast reports whether the page has left the last lease's document, after that time.
+func (s *session) leftLast(within time.Duration) bool {
+	ctx, cancel := context.WithTimeout(s.life, within)
+	defer cancel()
+	return s.t.await(ctx, func(v navigation) bool { return v.renewed }) == nil
+}
+
+// hears reports whether the main thread answers within that time.
+func (s *session) hears(within time.Duration) bool {
+	ctx, cancel := context.WithTimeout(s.life, within)
+	defer cancel()
+	_, err := ask(ctx, s.t, runtime.Evaluate, one)
+	refused := (*cdproto.Error)(nil)
+	return err == nil || errors.As(err, &refused)
 }
 
 // mark is a moment in the life of a session.

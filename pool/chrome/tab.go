@@ -50,6 +50,9 @@ type tab struct {
 	// silent says that the driver has asked whether the page answers, and has no answer.
 	silent atomic.Bool
 
+	// restless says that the page began navigations without end, and that its scripts are stopped.
+	restless atomic.Bool
+
 	// life ends with the page, and its cause says why.
 	life context.Context
 	end  context.CancelCauseFunc

@@ -135,3 +135,24 @@ func TestTenantNeedsTabsThatStayWithTheirAffinity(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// A locale alone, without a user agent, is told to pages and to servers.
+func TestALocaleAloneIsToldToServers(t *testing.T) {
+	s := newStub(t)
+	want, err := TenantOptions{Locale: "fr-FR"}.checked()
+	if err != nil {
+		t.Fatal(err)
+	}
+	lease := &session{t: &tab{b: &browser{wire: s.wire}}, page: new(Page)}
+	lease.terms.has, lease.mu.id = new(terms), "s"
+	sent := lease.sendTerms(want)
+	var told []string
+	for range sent {
+		msg := s.hear()
+		told = append(told, string(msg.Method)+" "+string(msg.Params))
+	}
+	if len(told) != 2 || !strings.HasPrefix(told[0], "Emulation.setLocaleOverride") ||
+		!strings.Contains(told[1], `"acceptLanguage":"fr-FR,`) {
+		t.Errorf("the browser is told %q", told)
+	}
+}

@@ -142,8 +142,10 @@ func (b *books) contexts() {
 // affinity compares what is known of one affinity.
 func (b *books) affinity(a Affinity, k affinity) {
 	s := b.state
-	if is, want := unplaced(*k.affinityIndex), unplaced(b.anew.keys[a]); is != want {
-		b.fail("affinity %d: counted %+v, and the books say %+v", a, want, is)
+	is, want := *k.affinityIndex, &b.anew.keys[a]
+	is.queue, is.links = want.queue, want.links // places in heaps depend on their past
+	if is != *want {
+		b.fail("affinity %d: counted %+v, and the books say %+v", a, *want, is)
 	}
 	if k.bound == 0 && k.Generation != 0 {
 		b.fail("affinity %d is cold, and of generation %d", a, k.Generation)
@@ -153,12 +155,6 @@ func (b *books) affinity(a Affinity, k affinity) {
 		heap(b, requestArena{s}, k.queue[c], requestArena{b.anew}, b.anew.keys[a].queue[c],
 			"those that wait")
 	}
-}
-
-// unplaced is an affinity's entry without its places in heaps, which depend on their past.
-func unplaced(k affinityIndex) affinityIndex {
-	k.queue, k.links = noSlots, [Classes]links{}
-	return k
 }
 
 // queues looks at the affinities that wait.

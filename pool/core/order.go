@@ -122,8 +122,8 @@ func (s *State) firstUnpromised(i, r int32) int32 {
 	return s.firstUnpromised(x.right, s.firstUnpromised(x.left, r))
 }
 
-// inOrder calls fn for the requests that a standby serves, that limits let through and that were
-// promised nothing, in the waiting order, until it returns false.
+// inOrder calls fn for the requests that limits let through and that were promised nothing, in the
+// waiting order, until it returns false.
 func (s *State) inOrder(fn func(r int32) bool) {
 	turns := s.turns[:0] // whose turn may be the next, the first at the end
 	add := func(r int32) {
@@ -143,6 +143,7 @@ func (s *State) inOrder(fn func(r int32) bool) {
 	for c := Root; c < Classes; c++ {
 		if s.permits(c) > 0 {
 			addFirst(s.heads[c], c)
+			addFirst(s.ownHeads[c], c)
 		}
 	}
 	for more := true; more && len(turns) > 0; {

@@ -18,9 +18,11 @@ func plainForPrimary(s *State) int32 {
 			continue
 		}
 		older := 0
-		for c := Root; c < Classes; c++ {
-			if s.permits(c) > 0 {
-				older += len(plainAhead(s, c, int32(i)))
+		for j := range s.Requests {
+			o := &s.Requests[j]
+			if waits(s, o) && s.permits(o.Class) > 0 && s.before(int32(j), int32(i)) &&
+				!plainIdleServes(s, int32(j)) {
+				older++
 			}
 		}
 		if s.free() > 0 && s.opens() && older < int(s.free()+s.counts[Standby]+s.toCome()) {
@@ -28,6 +30,23 @@ func plainForPrimary(s *State) int32 {
 		}
 	}
 	return r
+}
+
+// plainIdleServes is idleServes, by a walk over the tabs and the requests.
+func plainIdleServes(s *State, r int32) bool {
+	idle := 0
+	for i := range s.Tabs {
+		if t := &s.Tabs[i]; t.State == Idle && t.Affinity == s.Requests[r].Affinity {
+			idle++
+		}
+	}
+	for i := range s.Requests {
+		o := &s.Requests[i]
+		if o.Used && o.Pin == None && o.Affinity == s.Requests[r].Affinity && s.before(int32(i), r) {
+			idle--
+		}
+	}
+	return idle > 0
 }
 
 // plainWarm is firstWarm, by a walk over the requests.
@@ -133,8 +152,7 @@ func Disagreement(s *State) string {
 			if !s.Requests[r].Used {
 				continue
 			}
-			if waits(s, &s.Requests[r]) && s.Requests[r].Class == c && s.permits(c) > 0 &&
-				!s.at(s.Requests[r].Affinity).Own {
+			if waits(s, &s.Requests[r]) && s.Requests[r].Class == c && s.permits(c) > 0 {
 				want++
 			}
 			var ahead []int32

@@ -167,7 +167,7 @@ func (s *State) eachWarm(fn func(k affinity, own int32)) {
 
 // firstForPrimary is the first request up to r for which a tab can be opened inside their
 // affinity's primary: that is an orphan or below TabsPerContext, and a slot is free beyond those
-// that older requests need.
+// that older requests need. One that an idle tab of its own serves needs none: it is held back.
 func (s *State) firstForPrimary(r int32) int32 {
 	inside := None
 	if s.free() <= 0 || !s.opens() {
@@ -178,14 +178,31 @@ func (s *State) firstForPrimary(r int32) int32 {
 		if r != None && s.before(r, q) {
 			return false
 		}
-		if k := s.at(s.Requests[q].Affinity); s.fits(k) && s.holding(k).idle == 0 {
+		k := s.at(s.Requests[q].Affinity)
+		switch {
+		case s.idleServes(q):
+		case !k.Own && s.fits(k) && s.holding(k).idle == 0:
 			inside = q
 			return false
+		default:
+			spare--
 		}
-		spare--
 		return spare > 0
 	})
 	return inside
+}
+
+// idleServes says whether an idle tab of its own is left for a request: fewer requests of its
+// affinity are ahead of it than the affinity has idle tabs.
+func (s *State) idleServes(r int32) bool {
+	k := s.at(s.Requests[r].Affinity)
+	idle := s.holding(k).idle
+	for c := Root; c < Classes; c++ {
+		if idle > 0 {
+			s.eachAhead(k.queue[c], r, func(*Request) bool { idle--; return idle > 0 })
+		}
+	}
+	return idle > 0
 }
 
 // fits says whether the primary of an affinity has a place for one more tab, in a browser that

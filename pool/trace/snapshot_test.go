@@ -1,6 +1,8 @@
 package trace
 
 import (
+	"fmt"
+	"reflect"
 	"testing"
 	"time"
 
@@ -47,5 +49,79 @@ func TestADumpOfAnEarlierVersionReads(t *testing.T) {
 	}
 	if _, awaits := began("context 0 id=1 state=2 rung-since=4s asked-at=never"); awaits {
 		t.Error("a context whose close has failed awaits an answer")
+	}
+}
+
+// A dump has every fact: what is written of facts that are all set is read again as it was.
+func TestADumpHasEveryFact(t *testing.T) {
+	var n int64
+	var fill func(v reflect.Value)
+	fill = func(v reflect.Value) {
+		n++
+		switch v.Interface().(type) {
+		case core.Settings:
+			return // the trace's, in its set lines
+		case core.TabState, core.Reason:
+			v.SetUint(uint64(1 + n%5)) // which have words
+			return
+		}
+		switch v.Kind() {
+		case reflect.Struct:
+			for i := range v.NumField() {
+				fill(v.Field(i))
+			}
+		case reflect.Slice:
+			v.Set(reflect.MakeSlice(v.Type(), 2, 2))
+			for i := range v.Len() {
+				fill(v.Index(i))
+			}
+		case reflect.Bool:
+			v.SetBool(true)
+		case reflect.Uint8:
+			v.SetUint(uint64(1 + n%100))
+		case reflect.Uint32, reflect.Uint64:
+			v.SetUint(uint64(n))
+		default:
+			v.SetInt(n)
+		}
+	}
+	want := Snapshot{Keys: []string{"", "a"}, Free: []core.Affinity{7}}
+	fill(reflect.ValueOf(&want.Facts).Elem())
+	want.Facts.Affinities[0] = core.AffinityFacts{} // which stands for nobody
+	for i := range want.Facts.Contexts {
+		want.Facts.Contexts[i].Kill = core.KillNone // it has no renderer to kill
+	}
+	var got Snapshot
+	want.Lines(func(a core.Affinity) string { return want.Keys[a] }, func(line string) {
+		words, err := Words(line)
+		if err == nil {
+			err = got.readLine(words)
+		}
+		if err != nil {
+			t.Errorf("%s: %v", line, err)
+		}
+	})
+	lack(t, "facts", reflect.ValueOf(want).Field(0), reflect.ValueOf(got).Field(0))
+}
+
+// lack says which fields of what was written were not read.
+func lack(t *testing.T, name string, want, got reflect.Value) {
+	switch want.Kind() {
+	case reflect.Struct:
+		for i := range want.NumField() {
+			lack(t, name+"."+want.Type().Field(i).Name, want.Field(i), got.Field(i))
+		}
+	case reflect.Slice:
+		if want.Len() != got.Len() {
+			t.Errorf("%s: %d were written, and %d read", name, want.Len(), got.Len())
+			return
+		}
+		for i := range want.Len() {
+			lack(t, fmt.Sprintf("%s[%d]", name, i), want.Index(i), got.Index(i))
+		}
+	default:
+		if !want.Equal(got) {
+			t.Errorf("%s was %v, and is read as %v", name, want, got)
+		}
 	}
 }

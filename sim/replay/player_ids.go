@@ -166,7 +166,7 @@ func (p *player) answer(kind fakebrowser.OperationKind, w *Line) (core.Event, bo
 	if f.Find(kind, e) >= 0 && (e.Tab|core.TabID(e.Context)|core.TabID(e.Browser)) != 0 {
 		return e, true
 	}
-	if p.world.ClosesOpening(e) {
+	if p.world.ClosedAnyway(e) {
 		return e, true
 	}
 	for i := range f.Operations {

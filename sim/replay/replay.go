@@ -89,6 +89,7 @@ func playOut(t *trace.Trace, tell func(Step), goOn func() bool) (*replayer, erro
 	r.world = w
 	for i := range t.Lines {
 		line := &t.Lines[i]
+		r.later = t.Lines[i+1:]
 		if w.Violation() != nil || r.goOn.Over() {
 			break
 		}
@@ -118,6 +119,7 @@ type replayer struct {
 	seen   []core.Effect // since the last step line began
 	wedged map[core.Affinity]bool
 	used   map[string]bool // ids of requests and calls, which are never used again
+	later  []trace.Line    // those after the one that happens
 }
 
 func (r *replayer) observe(w *sim.World, event core.Event, effects []core.Effect) {
@@ -184,11 +186,29 @@ func (r *replayer) line(line *trace.Line) error {
 	if err := r.fresh(event, line.Words); err != nil {
 		return err
 	}
+	event.Kept = event.Kept || r.failsAlone(event, line)
 	if err := r.world.Perform(event); err != nil || r.trace.Auto || r.trace.Untimed {
 		return err
 	}
 	r.answerPing(event)
 	return nil
+}
+
+// failsAlone says whether a close that failed was that of a page alone, where one of the page with
+// its context is out too. The line does not say which, but the tab's end does, which the other
+// brings.
+func (r *replayer) failsAlone(event core.Event, line *trace.Line) bool {
+	if !event.Is(core.Failed, core.CloseTab) ||
+		r.world.Fake().Find(fakebrowser.Close, core.Event{Tab: event.Tab, Kept: true}) < 0 {
+		return false
+	}
+	for _, l := range r.later {
+		if len(l.Words) > 1 && l.Words[0].Text == "closed" &&
+			l.Words[1].Text == line.Words[1].Text {
+			return len(l.Words) == 2
+		}
+	}
+	return false
 }
 
 // recorded feeds the core one event of a dump, at its time. Everything that happened is in it,

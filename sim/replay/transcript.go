@@ -3,6 +3,7 @@ package replay
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/pagepool/pagepool/pool/core"
@@ -28,17 +29,29 @@ type spoken struct {
 }
 
 // Observe takes in one step. What the world did to a page or a browser since the step before is no
-// event of the core, and is written before it.
+// event of the core, and is written before it; to a page that the step grants, after it.
 func (t *Transcript) Observe(w *sim.World, event core.Event, effects []core.Effect) {
 	if t.Names == nil {
 		t.Names = sim.Names
 	}
+	var after []spoken
 	for _, act := range t.acts.Of(w) {
-		t.lines = append(t.lines, spoken{w.Now(), act.String(), true})
+		line := spoken{w.Now(), act.String(), true}
+		if act.Tab != 0 && slices.ContainsFunc(effects, func(e core.Effect) bool {
+			return e.Kind == core.Grant && e.Tab == act.Tab
+		}) {
+			after = append(after, line)
+			continue
+		}
+		t.lines = append(t.lines, line)
 	}
-	if event.Kind != core.NoEvent && (len(effects) > 0 || !ofNothing(w, event)) {
+	if ofNothing(w, event) {
+		event = core.Event{} // a look: the step may have done what was due
+	}
+	if event.Kind != core.NoEvent || len(effects) > 0 && w.Steps() > 1 {
 		t.lines = append(t.lines, spoken{w.Now(), string(trace.AppendEvent(nil, event, t.Names)), false})
 	}
+	t.lines = append(t.lines, after...)
 }
 
 // ofNothing says whether an answer was about something that had left the books before the last

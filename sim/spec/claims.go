@@ -261,6 +261,13 @@ func announcementTruth(t *Transition) error {
 }
 
 func queueBound(t *Transition) error {
+	for i := range t.Effects {
+		if e := &t.Effects[i]; e.Kind == core.Refuse && e.Reason == core.QueueFull {
+			if err := t.oneTooMany(i); err != nil {
+				return err
+			}
+		}
+	}
 	var waiting [core.Classes]int
 	for _, r := range t.Ledger.waiting {
 		waiting[r.class]++
@@ -283,6 +290,31 @@ func queueBound(t *Transition) error {
 			return fmt.Errorf("%d requests of affinity %d and one class wait, and %d may", own, r.affinity,
 				most)
 		}
+	}
+	return nil
+}
+
+// oneTooMany: a request is refused for the bound of a queue only where it would be one more than
+// may wait, of its class or of its affinity and class, beside those that waited before and that the
+// step has not answered by then.
+func (t *Transition) oneTooMany(refusal int) error {
+	e, set := &t.Event, &t.After.Settings
+	all, own := 1, 1
+	for i := range t.Before.Requests {
+		r := &t.Before.Requests[i]
+		answered := slices.ContainsFunc(t.Effects[:refusal], func(f core.Effect) bool {
+			return f.Request == r.ID && (f.Kind == core.Grant || f.Kind == core.Refuse)
+		})
+		if !r.Used || answered || (r.Class == core.Nested) != (e.Class == core.Nested) {
+			continue
+		}
+		if all++; r.Affinity == e.Affinity {
+			own++
+		}
+	}
+	if all <= set.MaxWaiting && own <= set.AffinityWaiting {
+		return fmt.Errorf("r%d is refused as one too many, and would be number %d of %d in all and "+
+			"number %d of %d of its affinity", e.Request, all, set.MaxWaiting, own, set.AffinityWaiting)
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/pagepool/pagepool/pool/canon"
 	"github.com/pagepool/pagepool/pool/core"
 )
 
@@ -17,13 +18,20 @@ import (
 func dueInTime(t *Transition) error {
 	want := t.Ledger.due(t.After, t.Scratch.due[:0])
 	t.Scratch.due = want
-	n := 0
-	for _, d := range t.deadlines() {
-		switch d.Event.Kind {
-		case core.IdleDue, core.FreezeDue, core.CheckDue:
-			continue
+	n, sum := 0, uint64(0)
+	for i := range t.deadlines() {
+		if d := &t.deadlines()[i]; !dueElsewhere(d.Event.Kind) {
+			n, sum = n+1, sum+sumOf(d)
 		}
-		if n++; slices.Contains(want, d) {
+	}
+	for i := range want {
+		sum -= sumOf(&want[i])
+	}
+	if n == len(want) && sum == 0 {
+		return nil // they are the same, in some order
+	}
+	for _, d := range t.deadlines() {
+		if dueElsewhere(d.Event.Kind) || slices.Contains(want, d) {
 			continue
 		}
 		for _, w := range want {
@@ -35,9 +43,6 @@ func dueInTime(t *Transition) error {
 		return fmt.Errorf("%s comes at %v, and nothing is due then", deadlineName(&d.Event),
 			d.At.Duration())
 	}
-	if n == len(want) {
-		return nil
-	}
 	for _, w := range want {
 		if !slices.Contains(t.deadlines(), w) {
 			return fmt.Errorf("%s is due at %v, and has no deadline", deadlineName(&w.Event),
@@ -45,6 +50,21 @@ func dueInTime(t *Transition) error {
 		}
 	}
 	return fmt.Errorf("%d deadlines are armed, and %d are due", n, len(want))
+}
+
+// dueElsewhere says whether deadlines of a kind are those of another claim.
+func dueElsewhere(kind core.EventKind) bool {
+	return kind == core.IdleDue || kind == core.FreezeDue || kind == core.CheckDue
+}
+
+// sumOf is a hash of a deadline: of lists that differ, whatever their order, the sums differ.
+func sumOf(d *core.Deadline) uint64 {
+	var h canon.Hasher
+	h.Add(uint64(d.At))
+	h.Add(uint64(d.Event.Kind) | uint64(d.Event.Of)<<8 | uint64(d.Event.Tab)<<32)
+	h.Add(uint64(d.Event.Context) | uint64(d.Event.Browser)<<32)
+	h.Add(uint64(d.Event.Request))
+	return h.Sum()
 }
 
 // deadlineName names what is due: its kind, the operation, and whom it is about.

@@ -60,16 +60,14 @@ func waitsHold(t *Transition) error {
 // permitsBefore is how many more leases of a request's class the root limit and the reserve
 // allowed.
 func permitsBefore(t *Transition, r *core.Request) int {
-	p := plan{Facts: t.Before.Facts} // it only reads them
-	return p.permits(classOf(&t.Before.Facts, r))
+	return permits(&t.Before.Facts, classOf(&t.Before.Facts, r))
 }
 
 // opensFor: the last instant at which the root limit and the reserve stopped a class is this one,
 // where they stopped it until this step.
 func (t *Transition) opensFor(class core.Class, before, after core.Time) error {
-	p := plan{Facts: t.Before.Facts}
 	want := before
-	if p.permits(class) <= 0 {
+	if permits(&t.Before.Facts, class) <= 0 {
 		want = t.After.Now
 	}
 	if after != want {

@@ -1,6 +1,8 @@
 package spec
 
 import (
+	"math"
+
 	"github.com/pagepool/pagepool/pool/core"
 )
 
@@ -154,6 +156,31 @@ func satThrough(f *core.Facts, rounds uint32) bool {
 
 // thaws says whether a tab is a standby that is being thawed.
 func thaws(t *core.Tab) bool { return t.State == core.Opening && t.Frozen }
+
+// permits is how many more leases of a class the root limit and the reserve allow.
+func permits(f *core.Facts, c core.Class) int {
+	if c == core.Nested {
+		return math.MaxInt
+	}
+	all := size(f) - count(f, core.Lost) - rootLeases(f, 0)
+	if c == core.Urgent {
+		return all
+	}
+	return min(all, unreserved(f))
+}
+
+// unreserved is how many more root leases the reserve leaves to requests that are not urgent.
+func unreserved(f *core.Facts) int {
+	return f.Settings.MaxPages - f.Settings.ReservedPages - count(f, core.Lost) -
+		tabsThat(f, func(t *core.Tab) bool { return t.State == core.Leased && t.Class == core.Root })
+}
+
+// rootLeases is how many root leases an affinity holds; of 0: all.
+func rootLeases(f *core.Facts, a core.Affinity) int {
+	return tabsThat(f, func(t *core.Tab) bool {
+		return t.State == core.Leased && t.Class != core.Nested && (a == 0 || t.Affinity == a)
+	})
+}
 
 // reserved says whether ReservedPages are for requests of a priority.
 func reserved(set *core.Settings, priority int32) bool {

@@ -31,9 +31,8 @@ func (l *Ledger) AddIDs(c *canon.Canon) {
 func (l *Ledger) Hash(c *canon.Canon) {
 	for i := range l.tabs {
 		t := &l.tabs[i]
-		own := c.Tab(t.id, t.context)
-		c.HeldBy(t.id, t.context, t.holder)
-		own.Add(uint64(t.affinity) | uint64(t.closing)<<32 | uint64(t.class)<<40 | uint64(t.asked)<<48 |
+		own := c.HeldBy(t.id, t.context, t.holder)
+		own.Add(c.Key(t.affinity) | uint64(t.closing)<<32 | uint64(t.class)<<40 | uint64(t.asked)<<48 |
 			canon.Bit(t.opened, 56) | canon.Bit(t.overdue, 58) | canon.Bit(t.crashed, 59) | canon.Bit(t.lost,
 			60) | canon.Bit(t.suspect, 61))
 		if t.sessions {
@@ -45,7 +44,7 @@ func (l *Ledger) Hash(c *canon.Canon) {
 	for i := range l.contexts {
 		p := &l.contexts[i]
 		h := c.Context(p.id, p.browser)
-		h.Add(uint64(p.affinity) | canon.Bit(p.closing, 32) | canon.Bit(p.spoiled, 33))
+		h.Add(c.Key(p.affinity) | canon.Bit(p.closing, 32) | canon.Bit(p.spoiled, 33))
 		h.Add(c.Disposal(uint64(p.doomed)))
 		if p.closing {
 			h.Add(c.Disposal(uint64(p.disposals)))
@@ -61,7 +60,11 @@ func (l *Ledger) Hash(c *canon.Canon) {
 	c.Add(uint64(len(l.waiting))<<32 | uint64(len(l.calls)))
 	warm := uint64(0)
 	for a := range l.announced {
-		warm = warm*31 + canon.Bit(l.announced[a].warm, 0) + 2
+		if c.Keys == nil {
+			warm = warm*31 + canon.Bit(l.announced[a].warm, 0) + 2
+		} else if l.announced[a].warm {
+			warm |= 1 << c.Key(core.Affinity(a))
+		}
 	}
 	c.Add(warm)
 }

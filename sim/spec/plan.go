@@ -144,32 +144,11 @@ func (p *plan) passes(i int32) (passed []int32) {
 	return passed
 }
 
-// permits is how many more leases of a class the root limit and the reserve allow.
-func (p *plan) permits(c core.Class) int {
-	if c == core.Nested {
-		return math.MaxInt
-	}
-	all := size(&p.Facts) - count(&p.Facts, core.Lost) - p.rootLeases(0)
-	if c == core.Urgent {
-		return all
-	}
-	return min(all, p.unreserved())
-}
+func (p *plan) permits(c core.Class) int { return permits(&p.Facts, c) }
 
-// unreserved is how many more root leases the reserve leaves to requests that are not urgent.
-func (p *plan) unreserved() int {
-	return p.Settings.MaxPages - p.Settings.ReservedPages - count(&p.Facts, core.Lost) -
-		tabsThat(&p.Facts, func(t *core.Tab) bool {
-			return t.State == core.Leased && t.Class == core.Root
-		})
-}
+func (p *plan) unreserved() int { return unreserved(&p.Facts) }
 
-// rootLeases is how many root leases an affinity holds; of 0: all.
-func (p *plan) rootLeases(a core.Affinity) int {
-	return tabsThat(&p.Facts, func(t *core.Tab) bool {
-		return t.State == core.Leased && t.Class != core.Nested && (a == 0 || t.Affinity == a)
-	})
-}
+func (p *plan) rootLeases(a core.Affinity) int { return rootLeases(&p.Facts, a) }
 
 // room is how many more root leases and tabs RootCap and AffinityTabs leave an affinity.
 func (p *plan) room(a core.Affinity) int {

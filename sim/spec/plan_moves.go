@@ -67,18 +67,25 @@ func (p *plan) ownAlmostIdle(r *core.Request) int32 {
 }
 
 // opensInside says whether a tab can be opened for a request inside its affinity's primary: there
-// is a place in it, and a slot is free beyond those that older requests need.
+// is a place in it, and a slot is free beyond those that older requests need. Those need none that
+// idle tabs of their affinity are there for.
 func (p *plan) opensInside(i int32) bool {
 	if !p.opens() || p.free() == 0 || !p.fits(p.Requests[i].Affinity) {
 		return false
 	}
-	supply := p.free() + len(p.standbys) + p.toCome()
+	supply, ahead := p.free()+len(p.standbys)+p.toCome(), map[core.Affinity]int{}
 	for _, j := range p.order {
 		o := &p.Requests[j]
 		if j == i {
 			break
 		}
-		if o.Used && o.Pin == core.None && p.permits(o.Class) > 0 &&
+		if !o.Used || o.Pin != core.None {
+			continue
+		}
+		idle := tabsThat(&p.Facts, func(t *core.Tab) bool {
+			return t.State == core.Idle && t.Affinity == o.Affinity
+		})
+		if ahead[o.Affinity]++; ahead[o.Affinity] > idle && p.permits(o.Class) > 0 &&
 			(o.Class == core.Nested || p.room(o.Affinity) > 0) {
 			supply--
 		}

@@ -26,6 +26,7 @@ const (
 	index                   // every step: the core's index, which is no part of a state
 	naming                  // it names an affinity
 	pausing                 // it pauses the opening of tabs
+	times                   // every step: when things in the state after it are due
 	always                  // every step: what time it is, for one
 	itself  reads = 1 << 63 // the state alone
 )
@@ -58,7 +59,7 @@ func (t *Transition) Has() (step reads) {
 			step |= what
 		}
 	}
-	has(true, always|index)
+	has(true, always|times|index)
 	has(t.movesTabs(), owners)
 	has(t.changesRequests(), waiters)
 	has(t.places(), placing)

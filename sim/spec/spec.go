@@ -86,7 +86,7 @@ var Invariants = []Invariant{
 		"in time.", retired, always},
 	{"primary-fate", "When the last tab of a primary begins to close, the primary is kept or is one " +
 		"no longer, as the reason says; orphans are closed when they have to be, the oldest first, and " +
-		"not before.", primaryFate, always},
+		"not before.", primaryFate, times},
 	{"doubt", "A page in doubt is rescued before it is given up; with Reset, a page that was used " +
 		"is reset before it is handed out; whoever was promised a tab is promised one that is on its " +
 		"way, and not overdue.", doubtHolds, did(core.CloseTab, core.Grant)},
@@ -130,7 +130,8 @@ var Invariants = []Invariant{
 		"standby that the smaller pool does not need or else the coldest idle tab, and up where they " +
 		"are short of it.", envelope, placing},
 	{"queue-bound", "Waiting root requests never exceed MaxWaiting, nor do waiting nested ones; of " +
-		"one affinity and class never more than AffinityWaiting wait.", queueBound, itself},
+		"one affinity and class never more than AffinityWaiting wait; a request is refused for that " +
+		"only where it is one too many.", queueBound, did(core.Refuse)},
 	{"waits-add-up", "The waits of a lease or an error do not overlap, and add up to the whole; as " +
 		"long as the root limit stops a request, it waits for admission.", waitsHold, always},
 	{"no-needless-refusal", "No request is refused for want of a tab while one can still come.",
@@ -152,7 +153,7 @@ var Invariants = []Invariant{
 		"earliest is next, a browser's before a tab's and an older tab's first.", deadlineOnce, always},
 	{"due-in-time", "What has a limit, a grace or an age has a deadline: at its setting's length " +
 		"after what it counts from, and at no other time; nothing else has one. An operation whose " +
-		"time is over is given up, and no other.", dueInTime, always},
+		"time is over is given up, and no other.", dueInTime, times},
 	{"no-leak", "Every context ever opened is alive in the books, or closed, or went with its " +
 		"browser.", noLeak, naming},
 	{"books-agree", "What the pool counts bit by bit is what there is: every sum, list and queue is " +
@@ -160,7 +161,7 @@ var Invariants = []Invariant{
 	{"browser-truth", "A browser is asked when an operation in it has been silent for StallTimeout, " +
 		"and given up only if it was asked and did not answer. One that sends is busy and not lost: " +
 		"bytes are an answer to a ping, also to one that hangs, once after each other answer.",
-		browserTruth, always},
+		browserTruth, times},
 	{"page-budget", "What one page sends that nobody asked for costs others no more than a page " +
 		"that burns a core: a page that floods is cut off, or it is closed and its lease ends; no " +
 		"deadline gives up an operation of others, or ends their lease, that waits for nothing but a " +
@@ -203,11 +204,22 @@ func CheckStep(t *Transition, out []core.Violation) []core.Violation {
 	return t.check(t.Scratch.looked, out)
 }
 
-// CheckTimes does what CheckStep does where the same step was checked before, at other times.
-func CheckTimes(t *Transition, out []core.Violation) []core.Violation {
+// CheckAgain does what CheckStep does where the same step was checked before, at other times. It
+// leaves out when things are due; where the state after the step is new, CheckTimes follows and
+// looks at that.
+func CheckAgain(t *Transition, out []core.Violation) []core.Violation {
 	t.begin()
-	t.Scratch.looked = lookingAt(always)
+	step := always
+	if len(t.Ledger.breaches) > 0 {
+		step = t.Has()
+	}
+	t.Scratch.looked = lookingAt(step)
 	return t.check(t.Scratch.looked, out)
+}
+
+// CheckTimes is explained with CheckAgain.
+func CheckTimes(t *Transition, out []core.Violation) []core.Violation {
+	return t.check(lookingAt(times)&^t.Scratch.looked, out)
 }
 
 // CheckState is explained with CheckStep.

@@ -140,12 +140,14 @@ func walks(o Options, source func(seed uint64) scheduler.Source) (*Caught, error
 	if err != nil {
 		return nil, err
 	}
-	caught := new(Caught)
+	start, err := scenario.World()
+	if err != nil {
+		return nil, err
+	}
+	caught, w := new(Caught), new(sim.World)
 	for caught.Schedules < o.Most {
-		w, err := scenario.Walk(source(o.Seed+uint64(caught.Schedules)), longestWalk)
-		if err != nil {
-			return nil, err
-		}
+		w.CopyFrom(start)
+		w.Walk(source(o.Seed+uint64(caught.Schedules)), longestWalk)
 		caught.Schedules++
 		if v := w.Violation(); v != nil {
 			caught.breaks(v, o.Scenario)

@@ -12,7 +12,7 @@ for (let i = 0; i < 2 && depth < 9; i++) frame({src: `${here}?go#depth=${depth +
 if (location.search) for (;;);
 for (let i = 0; i < 8; i++) frame({src: here.replace("127.0.0.1", "localhost") + "?go"})
 
-// frame-source: A frame gets a document of 1 MB by srcdoc, for ever.
+// frame-source (browser): A frame gets a document of 1 MB by srcdoc, for ever; the browser carries it.
 const srcdoc = "<p>text".repeat(150000)
 every(() => document.body.replaceChildren(element("iframe", {srcdoc})))
 
