@@ -273,8 +273,8 @@ func (l *line) style(session target.SessionID, method string) {
 	}
 }
 
-// Close ends the line for chromedp, which closes it by itself. The sessions on it stay known, so that
-// whoever shuts the session of the lease ends them.
+// Close ends the line for chromedp, which closes it by itself. The sessions on it stay known, so
+// that whoever shuts the session of the lease ends them.
 func (l *line) Close() error {
 	l.hangUp()
 	return nil
