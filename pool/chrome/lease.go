@@ -20,6 +20,8 @@ const (
 	restlessStarts = 4
 )
 
+var errRestless = errors.New("the page begins navigations without end")
+
 // BeginLease opens the session of the next lease, with a chromedp of its own, and waits until the
 // page's main thread has answered, for ctx, or for the end of the tab. ctx bounds the call only.
 // What the last lease's page begins to load meanwhile is stopped: the next holder meets neither
@@ -56,11 +58,14 @@ func (t *tab) openStill(ctx context.Context) (*session, error) {
 		return t.openAwake(ctx)
 	}
 	if !t.restless.Load() {
-		opening, cancel := t.untilRestless(ctx)
+		opening, unwatch := t.untilRestless(ctx)
 		s, err := t.openQuiet(opening)
-		cancel()
-		if err == nil || ctx.Err() != nil || !t.restless.Load() {
+		unwatch()
+		if !t.restless.Load() {
 			return s, err
+		}
+		if err == nil {
+			s.close(errRestless) // the page's scripts were stopped at the last moment
 		}
 	}
 	if err := t.renew(ctx); err != nil {
@@ -71,11 +76,14 @@ func (t *tab) openStill(ctx context.Context) (*session, error) {
 
 // untilRestless is for what is done between two leases. The context that it returns ends when the
 // page turns out to be restless, which begins one navigation after the other; its scripts are
-// stopped then, until a rescue or a reset has left the document.
-func (t *tab) untilRestless(ctx context.Context) (context.Context, context.CancelFunc) {
+// stopped then, until a rescue or a reset has left the document. The function ends the watch: from
+// its return on the page is restless, or is not found to be.
+func (t *tab) untilRestless(ctx context.Context) (context.Context, func()) {
 	before, _ := t.nav.look()
 	ctx, cancel := context.WithCancel(ctx)
+	watched := make(chan struct{})
 	go func() {
+		defer close(watched)
 		defer cancel()
 		err := t.await(ctx, func(v navigation) bool { return v.starts-before.starts >= restlessStarts })
 		if err == nil {
@@ -83,7 +91,10 @@ func (t *tab) untilRestless(ctx context.Context) (context.Context, context.Cance
 			t.disableScripts(true)
 		}
 	}()
-	return ctx, cancel
+	return ctx, func() {
+		cancel()
+		<-watched
+	}
 }
 
 // openAwake opens a session on a page that may be frozen, on which chromedp cannot always be
@@ -135,9 +146,9 @@ func (t *tab) EndLease(ctx context.Context) (pool.Left, error) {
 	}
 	s.mute(pool.ErrReleased)
 	t.closeBeside(s)
-	_, looked := t.untilRestless(ctx)
+	_, unwatch := t.untilRestless(ctx)
 	err := t.stop(ctx)
-	looked()
+	unwatch()
 	state, _ := t.nav.look()
 	t.mu.Lock()
 	t.mu.began, t.mu.finished = state.began, state.finished
