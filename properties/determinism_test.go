@@ -88,8 +88,8 @@ func TestDeterminismDifferentSeedsGiveDifferentHistories(t *testing.T) {
 }
 
 // TestDeterminismTheTraceOfARunReplaysToItsState has a browser that answers twice and late, closes
-// what was opening, and floods from a grant on. These seeds once did not replay, but for the first
-// and the last; 400 were run.
+// what was opening, and floods from a grant on. All of these seeds but the first and the last once
+// did not replay.
 func TestDeterminismTheTraceOfARunReplaysToItsState(t *testing.T) {
 	for _, seed := range []uint64{1, 5, 11, 16, 23, 27, 83, 103, 400} {
 		var names replay.Keys
