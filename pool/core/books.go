@@ -114,7 +114,9 @@ func (b *books) facts() {
 func (b *books) list(first, last int32) (n int32) {
 	before := None
 	for i := first; i != None && b.err == nil; i = b.state.Tabs[i].Next {
-		b.same("who is before a tab", b.state.Tabs[i].ID, before, b.state.Tabs[i].Prev)
+		if t := &b.state.Tabs[i]; t.Prev != before {
+			b.fail("who is before t%d: it is %d, and the books say %d", t.ID, before, t.Prev)
+		}
 		before = i
 		n++
 	}

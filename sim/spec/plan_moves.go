@@ -179,9 +179,9 @@ func (p *plan) open(t core.Tab, inside core.ContextID) {
 // began first; who can be served then is (rule 6). With nobody short of a tab, one goes for the
 // spare, where one is wanted, of an affinity that holds no root lease.
 func (p *plan) makeRoom() {
-	for p.place(); p.need() > 0; p.place() {
-		evicted := false
-		need, own := p.need(), p.ownNeed()
+	p.place()
+	for need := p.need(); need > 0; need = p.need() {
+		evicted, own := false, p.ownNeed()
 		for ; p.relief()+len(p.standbys) < need || p.slots() < own; evicted = true {
 			victim, reason := p.coldest(func(*core.Tab) bool { return true }), core.Eviction
 			if victim == core.None && p.slots() < own {
@@ -198,6 +198,7 @@ func (p *plan) makeRoom() {
 		if !evicted {
 			return
 		}
+		p.place()
 	}
 	if len(p.standbys) == 0 && target(&p.Facts) > 0 &&
 		p.openings()+count(&p.Facts, core.Closing)+p.doomedLeases()+p.free() == 0 {

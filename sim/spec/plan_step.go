@@ -113,12 +113,15 @@ func (t *Transition) was(slot int32) (tab core.Tab) {
 }
 
 // affinityBefore is what was known of an affinity before the step.
-func (t *Transition) affinityBefore(a core.Affinity) core.AffinityFacts {
+func (t *Transition) affinityBefore(a core.Affinity) *core.AffinityFacts {
 	if int(a) < len(t.Before.Affinities) && t.Before.Affinities[a].Known {
-		return t.Before.Affinities[a]
+		return &t.Before.Affinities[a]
 	}
-	return core.AffinityFacts{Primary: core.None}
+	return &unknown
 }
+
+// unknown is what is known of an affinity of which nothing is.
+var unknown = core.AffinityFacts{Primary: core.None}
 
 // undo undoes what an effect did to a tab, if it is a move.
 func (p *plan) undo(e *core.Effect) {
@@ -231,10 +234,10 @@ func (p *plan) listWaiting() {
 
 // listAll lists those that wait, and their affinities, in no order.
 func (p *plan) listAll() {
-	p.order, p.waiters = p.order[:0], p.waiters[:0]
-	for a := range p.of {
+	for _, a := range p.waiters {
 		p.of[a] = p.of[a][:0]
 	}
+	p.order, p.waiters = p.order[:0], p.waiters[:0]
 	for len(p.of) < len(p.Affinities) {
 		p.of = append(p.of, nil)
 	}
