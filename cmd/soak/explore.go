@@ -132,10 +132,10 @@ func (s *soak) exploreCommand() *cobra.Command {
 	c.Flags().Var(&o.maxMemory, "max-memory", "stop when the searches take more memory than this")
 	c.Flags().Var(&o.workers, "workers",
 		"how many processors a search uses; what it finds does not depend on it")
-	c.Flags().VarPF(&o.symmetry, "symmetry", "", "count states once that differ only in which of "+
-		"two like tabs, contexts or callers is which").NoOptDefVal = "true"
-	c.Flags().VarPF(&o.likeKeys, "like-keys", "", "with --symmetry: also count states once that "+
-		"differ only in which of two keys is which whose callers are alike").NoOptDefVal = "true"
+	c.Flags().VarPF(&o.symmetry, "symmetry", "", "states that are the same once two like tabs, "+
+		"contexts or callers change places count once").NoOptDefVal = "true"
+	c.Flags().VarPF(&o.likeKeys, "like-keys", "", "with --symmetry: states that are the same once "+
+		"two keys change places count once, too, where the callers of both do alike").NoOptDefVal = "true"
 	c.Flags().Var(&o.shard, "shard", "explore only the i-th of n parts of the scenarios")
 	s.takesSettings(c)
 	_ = c.MarkFlagFilename("from", "trace") // it is a flag of this command
