@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"sync/atomic"
+
 	"github.com/pagepool/pagepool/pool/canon"
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/sim/spec"
@@ -14,34 +16,26 @@ import (
 // are due, where the step or the state is new: nothing is due at a wrong time in a state from which
 // the search goes on. One transition in 128 is checked whole.
 
-// checked is what broke no claim.
+// checked is what one worker looks up, and *passed what broke no claim, of all workers.
 type checked struct {
-	canon  canon.Canon
-	steps  recent
-	states recent
-	from   uint64 // the state of the pool before the step
-	step   uint64 // the one that was looked up last
+	*passed
+	canon canon.Canon
+	from  uint64 // the state of the pool before the step
+	step  uint64 // the last that was not in steps, and broke no claim yet; 0: there is none
 }
 
-// recent is a set of hashes that forgets: of those with the same last bits it keeps the last.
-type recent [1 << 18]uint64
+type passed struct{ steps, states recent }
 
-// add says whether a hash is in the set, and puts it there.
-func (r *recent) add(h uint64) bool {
-	place := &r[h%uint64(len(r))]
-	known := *place == h
-	*place = h
-	return known
-}
+// recent is a set of hashes that forgets: of those with the same last bits it keeps the last. A
+// worker puts in what it has checked to the end, so what another one finds does not depend on it.
+type recent [1 << 20]atomic.Uint64
 
-func (r *recent) remove(h uint64) {
-	if place := &r[h%uint64(len(r))]; *place == h {
-		*place = 0
-	}
-}
+func (r *recent) has(h uint64) bool { return r[h%uint64(len(r))].Load() == h }
 
-func newChecked() *checked {
-	c := new(checked)
+func (r *recent) add(h uint64) { r[h%uint64(len(r))].Store(h) }
+
+func newChecked(p *passed) *checked {
+	c := &checked{passed: p}
 	c.canon.KeepOrder = true
 	return c
 }
@@ -97,6 +91,7 @@ func stepHash(pool uint64, before *core.Facts, e core.Event) uint64 {
 func (w *World) DoFrom(from *World, a *Action) {
 	w.given, w.leftOut = &from.core, false
 	if w.apart = w.checked != nil; w.apart {
+		w.checked.note()
 		w.checked.from = from.poolHash()
 	}
 	w.Do(a)
@@ -110,8 +105,11 @@ func (w *World) CheckState(isNew bool) {
 		switch {
 		case isNew && w.repeated:
 			w.breaks(spec.CheckTimes(&w.transition, w.broken[:0]))
-		case !isNew || !w.checked.states.add(w.poolHash()):
+		case !isNew || !w.checked.states.has(w.poolHash()):
 			w.breaks(spec.CheckState(&w.transition, w.broken[:0]))
+			if isNew && w.violation == nil {
+				w.checked.states.add(w.pool)
+			}
 		}
 		w.compare()
 	}
@@ -121,17 +119,22 @@ func (w *World) CheckState(isNew bool) {
 // checkApart checks what a step to a known state can break, if that was not done before.
 func (w *World) checkApart(first bool) {
 	c := w.checked
-	c.step = stepHash(c.from, &w.before.Facts, w.transition.Event)
-	if w.repeated = first && c.steps.add(c.step); w.repeated {
+	step := stepHash(c.from, &w.before.Facts, w.transition.Event)
+	if w.repeated = first && c.steps.has(step); w.repeated {
 		w.breaks(spec.CheckAgain(&w.transition, w.broken[:0]))
 	} else {
+		if first {
+			c.step = step
+		}
 		w.breaks(spec.CheckStep(&w.transition, w.broken[:0]))
 	}
 	w.leftOut = true
 }
 
-// forget takes out what has broken a claim.
-func (c *checked) forget(w *World) {
-	c.steps.remove(c.step)
-	c.states.remove(w.pool)
+// note puts the last step into the set, once it has broken no claim, in no state that it led to.
+func (c *checked) note() {
+	if c.step != 0 {
+		c.steps.add(c.step)
+		c.step = 0
+	}
 }

@@ -155,7 +155,7 @@ func TestClaimsAreCheckedAnewWhenTimeHasPassed(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		w.checked = newChecked()
+		w.checked = newChecked(new(passed))
 		w.Do(&w.Actions(nil)[0]) // the browser is ready, so there is something with an age
 		before := w.poolHash()
 		w.Do(&Action{kind: timePasses})
@@ -173,7 +173,7 @@ func TestClaimsAboutTimesAreCheckedInEachNewState(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		from.checked = newChecked()
+		from.checked = newChecked(new(passed))
 		child, ready := new(World), from.Actions(nil)[0] // the browser is, and tabs are opened in it
 		for range 2 {
 			child.CopyFrom(from)

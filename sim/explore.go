@@ -40,13 +40,17 @@ type Exploration struct {
 // reach, once they have ended.
 func (o *ExploreOptions) Engine() (options search.Options[*World, Action], reached func() Reached) {
 	var all []*Reached
+	var known *passed
+	if !o.EveryClaim {
+		known = new(passed)
+	}
 	options = search.Options[*World, Action]{
 		MaxStates: o.MaxStates, Workers: o.Workers, NoReturn: o.NoReturn, Progress: o.Progress,
 		Fault: func(a *Action) bool { return a.Fault },
 		Adopt: func() func(*World) {
 			own, mine := &scratch{canon: NewCanon(!o.NoSymmetry)}, new(Reached)
-			if all = append(all, mine); !o.EveryClaim {
-				own.checked = newChecked()
+			if all = append(all, mine); known != nil {
+				own.checked = newChecked(known)
 			}
 			return func(w *World) { w.scratch, w.reached = own, mine }
 		},

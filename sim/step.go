@@ -171,7 +171,7 @@ func (w *World) breaks(broken []core.Violation) {
 		return
 	}
 	if w.checked != nil {
-		w.checked.forget(w)
+		w.checked.step = 0
 	}
 	w.Violate(broken[0].Name, broken[0].What)
 	for _, also := range broken[1:] {
