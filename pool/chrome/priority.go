@@ -15,8 +15,8 @@ const (
 	// heavyLooks is how many looks in a row have to find that a renderer took at least half a core
 	// since the last one. Small pages that were rendered one after the other had pauses.
 	heavyLooks = 3
-	// heavyShare and lightShare are what a heavy and a light renderer take of a core.
-	heavyShare, lightShare = 0.5, 0.2
+	// heavyShare is what a heavy renderer takes of a core.
+	heavyShare = 0.5
 	// lowerBy is by how many nice values a heavy renderer is lowered: it gets a tenth of the time of
 	// one that is not.
 	lowerBy = 10
@@ -32,8 +32,8 @@ type weight struct {
 }
 
 // look takes in what the renderer has used until now, and whether its main thread waits for a
-// processor or has one. It reports whether the renderer should be low from now on: one that is low
-// and gets next to nothing may want more, and is then not light.
+// processor or has one. It reports whether the renderer should be low from now on. One that is low
+// may get next to nothing and want more, so it is light only if its main thread wants nothing.
 func (w *weight) look(used time.Duration, runs bool, now time.Time) bool {
 	share := 0.0
 	if !w.at.IsZero() && now.After(w.at) {
@@ -43,7 +43,7 @@ func (w *weight) look(used time.Duration, runs bool, now time.Time) bool {
 	switch {
 	case share >= heavyShare:
 		w.heavy, w.light = w.heavy+1, 0
-	case share < lightShare && !runs:
+	case !runs:
 		w.heavy, w.light = 0, w.light+1
 	case !w.low:
 		w.heavy = 0

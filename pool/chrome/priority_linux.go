@@ -86,8 +86,8 @@ func (s *scale) weigh(now time.Time) {
 		s.find(now)
 	}
 	for pid, w := range s.ours {
-		used, state, _, ok := timesOf(pid)
-		if !ok {
+		used, state, group, ok := timesOf(pid)
+		if !ok || group != s.process.group {
 			delete(s.ours, pid)
 			continue
 		}

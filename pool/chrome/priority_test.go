@@ -8,7 +8,7 @@ import (
 // A renderer is lowered when it is heavy in each of three looks, and raised when it is light in as
 // many. One that waits for a processor is not light, however little it gets.
 func TestARendererIsLowAsLongAsItIsHeavy(t *testing.T) {
-	const heavy, little = 8 * heavyShare / 5, lightShare / 2
+	const heavy, little = 8 * heavyShare / 5, heavyShare / 2
 	for _, c := range []struct {
 		says   string
 		shares []float64
