@@ -66,6 +66,27 @@ func TestContractChromeAConsoleWithoutEndIsCutOffUntilTheNextDocument(t *testing
 	})
 }
 
+// A page that logs in a loop does not take in that it was cut off, so the loop is stopped.
+func TestContractChromeAConsoleInALoopIsStoppedUntilTheNextDocument(t *testing.T) {
+	onBrowser(t, nil, func(s *contractStage[*chrome.Page], b *chromeBench) {
+		tab := s.tab(s.context())
+		page := tab.Page()
+		floods(s, b, page, "for (let n = 0; ; n++) console.log(n)")
+		eventually(t, "the holder is told that the loop was stopped", func() bool {
+			return slices.ContainsFunc(page.Diagnostics().Problems, func(problem chrome.Problem) bool {
+				return strings.Contains(problem.Text, "scripts are stopped until")
+			})
+		})
+		s.ok("the main thread", tab.Probe(s.limit()))
+		b.works(s, page) // it navigates
+		again, err := chrome.Run(s.limit(), page, chromedp.Evaluate[int](
+			"new Promise(done => setTimeout(() => done(2), 1))", chromedp.EvalAwaitPromise))
+		if s.ok("a script of the next document", err); again != 2 {
+			t.Errorf("a timer of the next document: %d", again)
+		}
+	})
+}
+
 // A holder who waits for what does not arrive any more is told why. The next document is heard
 // again.
 func TestContractChromeANetworkWithoutEndIsCutOffUntilTheNextDocument(t *testing.T) {

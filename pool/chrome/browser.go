@@ -93,6 +93,7 @@ func newBrowser(s settings, p *process, l link) *browser {
 	b.wire.start()
 	b.wire.loops.Go(b.audits)
 	b.wire.loops.Go(b.measures)
+	b.wire.loops.Go(b.weighs)
 	b.wire.loops.Go(b.closeLeft)
 	go b.live()
 	return b

@@ -6,7 +6,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/chromedp/cdproto"
@@ -27,8 +26,10 @@ import (
 
 const (
 	// budgetMessages is more than a page of 1,000 requests or of 500 frames sends in a second, and
-	// costs the pump some 200 ms. Pages in a loop were seen to send 35,000.
-	budgetMessages = 10_000
+	// costs the pump some 200 ms. messagesRefill is what comes back of it in a second. Pages in a loop
+	// send 12,000 in a second beside others, and 35,000 alone.
+	budgetMessages, messagesRefill = 10_000, 2_000
+	refillStep                     = 10 * time.Millisecond
 	// talkBudget is more bytes than pages sent that did not mean to flood: each image with a data:
 	// address is in the news of its request. Dropped unread they cost the pump some 20 ms.
 	talkBudget = 32 << 20
@@ -41,6 +42,8 @@ const (
 	// its address: to each of two sessions some six messages, which have it escaped, and up to four
 	// times.
 	newsOfAddress = 64
+	// takesIn is how long a page that was cut off may take to take that in.
+	takesIn = 250 * time.Millisecond
 	// talkLongest is the longest message of the talk that is read to its end: a line drops what is
 	// longer in any case.
 	talkLongest = backlogBytes
@@ -153,81 +156,11 @@ type budgets struct {
 	spent map[string]*[spenders]spent // by session, or by target of the browser's own news
 }
 
-// askedNews is what a holder's own navigations to long addresses bring. It is asked for, and no
-// flood: a page may be shown by a data: address of 2 MB.
-type askedNews struct {
-	sync.Mutex
-	longest, left int // bytes: of the page's longest address, and of the news that may still come
-}
-
-// expect takes in a command of the holder's.
-func (n *askedNews) expect(method string, bytes int) {
-	n.Lock()
-	defer n.Unlock()
-	switch method {
-	case page.CommandNavigate:
-		n.longest = max(n.longest, bytes)
-	case page.CommandReload, page.CommandNavigateToHistoryEntry:
-	default:
-		return
-	}
-	n.left = newsOfAddress * n.longest
-}
-
-// renew is for a session that begins: it is told of the document that is there.
-func (n *askedNews) renew() {
-	n.Lock()
-	defer n.Unlock()
-	n.left = newsOfAddress * n.longest
-}
-
-// brings takes a message out of what may still come, if it is within that.
-func (n *askedNews) brings(bytes int) bool {
-	n.Lock()
-	defer n.Unlock()
-	if bytes > n.left {
-		return false
-	}
-	n.left -= bytes
-	return true
-}
-
-// asked reports whether a message is news that a holder has asked for. from is a session, or the
-// page that the browser's own news is of. It runs on the pump.
-func (w *wire) asked(from []byte, of spender, size int) bool {
-	if of != spendsPage && of != spendsTarget {
-		return false
-	}
-	n := w.newsOf(string(from))
-	return n != nil && n.brings(size)
-}
-
-// newsOf is what holders have asked for of a page; nil: it is none of the pool's.
-func (b *browser) newsOf(from string) *askedNews {
-	b.wire.mu.Lock()
-	l := b.wire.mu.sessions[target.SessionID(from)]
-	b.wire.mu.Unlock()
-	if l != nil {
-		return l.news
-	}
-	t := b.ownerOf(target.SessionID(from))
-	if t == nil {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		if known := b.mu.pages[target.ID(from)]; known != nil {
-			t = known.tab
-		}
-	}
-	if t == nil {
-		return nil
-	}
-	return &t.news
-}
-
 // spent is what a session has sent of a domain, less what has come back since.
 type spent struct {
 	messages, bytes int
 	at              time.Time
+	cut             time.Time // when it was cut off, and is not known to go on; zero: it was not
 }
 
 // of is what was spent for a session, or a target. Who has not sent for long has spent nothing.
@@ -253,13 +186,15 @@ func (s *spent) refill(of spender, now time.Time) {
 		s.at = now
 		return
 	}
-	back := func(perSecond int) int {
-		return int(min(now.Sub(s.at), time.Minute).Seconds() * float64(perSecond))
+	// In whole steps, so that no part of a message is lost.
+	steps := int(min(now.Sub(s.at), time.Minute) / refillStep)
+	s.at = s.at.Add(time.Duration(steps) * refillStep)
+	if now.Sub(s.at) > refillStep {
+		s.at = now
 	}
-	messages, bytes := back(budgetMessages), back(spending[of].refill)
-	if messages > 0 && bytes > 0 {
-		s.messages, s.bytes, s.at = max(0, s.messages-messages), max(0, s.bytes-bytes), now
-	}
+	const perSecond = int(time.Second / refillStep)
+	s.messages = max(0, s.messages-steps*messagesRefill/perSecond)
+	s.bytes = max(0, s.bytes-steps*spending[of].refill/perSecond)
 }
 
 // withinBudget counts a message of which the ends are given, and reports whether it may be handed
@@ -286,19 +221,40 @@ func (w *wire) withinBudget(begin, end []byte, size int) bool {
 	if s.bytes+size > spending[of].bytes && w.asked(from, of, size) {
 		return true
 	}
-	within := s.within(of)
+	before := *s
 	s.messages, s.bytes = s.messages+1, s.bytes+size
-	if s.within(of) {
+	switch {
+	case s.within(of):
 		return true
-	}
-	if within { // it is the first beyond
+	case before.within(of): // it is the first beyond
+		s.cut = now
 		w.overspent(string(from), of, *s)
+	case !s.cut.IsZero() && now.Sub(s.cut) > takesIn:
+		s.cut = time.Time{}
+		w.goesOn(target.SessionID(from), of)
 	}
 	return false
 }
 
 func (s *spent) within(of spender) bool {
 	return s.messages <= budgetMessages && s.bytes <= spending[of].bytes
+}
+
+// goesOn stops the scripts of a page that was cut off and has not taken that in: its main thread is
+// in a script that has no end.
+func (w *wire) goesOn(from target.SessionID, of spender) {
+	w.mu.Lock()
+	l := w.mu.sessions[from]
+	w.mu.Unlock()
+	if l == nil || l.endless == nil {
+		return
+	}
+	l.mu.Lock()
+	took, off := l.mu.silent[hushed{from, of}]
+	l.mu.Unlock()
+	if off && !took {
+		go l.endless("it goes on to send messages of " + spending[of].name + ", which nobody hears")
+	}
 }
 
 // overspent cuts off what has sent too much. It runs on the pump.

@@ -106,6 +106,38 @@ func TestAFloodThatCannotBeCutOffEndsThePage(t *testing.T) {
 	}
 }
 
+// The scripts of a page that was cut off, and goes on in one without an end, are stopped.
+func TestAPageThatGoesOnAfterItWasCutOffIsStopped(t *testing.T) {
+	for _, takesOffIn := range []bool{false, true} {
+		s := newStub(t)
+		s.tick.Store(0)
+		l := s.attach()
+		stopped := make(chan string, 2)
+		l.endless = func(why string) { stopped <- why }
+		s.flood("Log.entryAdded", 1<<20)
+		off := s.hear()
+		if takesOffIn {
+			s.say(`{"id":%d,"result":{},"sessionId":"s"}`, off.ID)
+		}
+		s.flood("Log.entryAdded", 1<<20)
+		s.time.Add(int64(2 * takesIn))
+		s.flood("Log.entryAdded", 1<<20)
+		s.flood("Log.entryAdded", 1<<20)
+		if takesOffIn {
+			if len(stopped) > 0 {
+				t.Error("what was on its way stops a page: " + <-stopped)
+			}
+			continue
+		}
+		if why := <-stopped; !strings.Contains(why, "messages of Log") {
+			t.Error(why)
+		}
+		if len(stopped) > 0 {
+			t.Error("it is stopped twice: " + <-stopped)
+		}
+	}
+}
+
 // Bytes that arrive instead of the answer to a ping are a sign of life, once after each answer.
 func TestABrowserThatSendsIsBusyOnce(t *testing.T) {
 	s := newStub(t)
@@ -153,13 +185,14 @@ func TestABrowserThatSendsIsBusyOnce(t *testing.T) {
 func TestABudgetComesBackHoweverOftenItIsLookedAt(t *testing.T) {
 	now := time.Unix(0, 0)
 	s := spent{messages: budgetMessages, bytes: talkBudget, at: now}
-	const look = 40 * time.Microsecond // in which half a message comes back
-	for range int(2 * time.Second / look) {
+	const whole = budgetMessages / messagesRefill * time.Second
+	const look = 200 * time.Microsecond // in which less than half a message comes back
+	for range int(whole / look) {
 		now = now.Add(look)
 		s.refill(spendsRuntime, now)
 	}
 	if s.messages != 0 || s.bytes != 0 {
-		t.Errorf("two seconds after it was spent, %d messages and %d bytes have not come back",
+		t.Errorf("long after it was spent, %d messages and %d bytes have not come back",
 			s.messages, s.bytes)
 	}
 }

@@ -54,7 +54,7 @@ func (b *browser) arrivedLocked(id target.ID, known *listed) bool {
 		go b.log.Warn("pages beside a tab closed", "target", t.id, "pages", 1) // whose handler may block
 	}
 	if t.beside.refused%popupsFlood == 0 {
-		go t.stopOpening()
+		go t.stopScripts(fmt.Sprintf("it opened %d pages that were closed", popupsFlood))
 	}
 	go t.tellHolder(
 		fmt.Sprintf("a page that was opened beside this one was closed: %s.MaxPopups is %d",
@@ -63,9 +63,9 @@ func (b *browser) arrivedLocked(id target.ID, known *listed) bool {
 	return false
 }
 
-// stopOpening runs no more scripts of a page that opens pages without end, until its holder has it
-// go elsewhere. The page is of no use to the next one.
-func (t *tab) stopOpening() {
+// stopScripts stops the scripts of a page that does something without end, and runs no more of them,
+// until its holder has it go elsewhere. The page is of no use to the next one. why tells the holder.
+func (t *tab) stopScripts(why string) {
 	t.mu.Lock()
 	s := t.mu.lease
 	t.mu.Unlock()
@@ -76,12 +76,12 @@ func (t *tab) stopOpening() {
 		s.stops.Lock()
 		s.stops.scripts = true
 		t.disableScripts(true)
+		t.stopScript()
 		s.stops.Unlock()
 	}
 	t.b.mu.Unlock()
 	if !over {
-		t.tellHolder(fmt.Sprintf("the page's scripts are stopped until it is navigated: it opened "+
-			"%d pages that were closed", popupsFlood))
+		t.tellHolder("the page's scripts are stopped until it is navigated: " + why)
 	}
 }
 

@@ -134,7 +134,7 @@ func (t *tab) flee(ctx context.Context) error {
 		for {
 			select {
 			case <-tick.C:
-				post(t.b.wire, t.session, runtime.TerminateExecution, cdp.Empty{})
+				t.stopScript()
 			case <-done:
 				return
 			}
@@ -173,6 +173,13 @@ func (t *tab) quiet(ctx context.Context) error {
 		return nil // one is under way
 	}
 	return err
+}
+
+// stopScript stops the script that holds the main thread, and not the next one: a stop that found
+// nothing to stop would hit that, so it is one of the driver's.
+func (t *tab) stopScript() {
+	post(t.b.wire, t.session, runtime.TerminateExecution, cdp.Empty{})
+	post(t.b.wire, t.session, runtime.Evaluate, one)
 }
 
 // disableScripts has the page run no new script, or lets it run scripts again.

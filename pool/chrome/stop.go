@@ -188,9 +188,7 @@ func (s *session) leaveLast() {
 			continue // it waits for a server
 		}
 		for state, _ := s.t.nav.look(); state.leavesLast(); state, _ = s.t.nav.look() {
-			post(s.t.b.wire, s.t.session, runtime.TerminateExecution, cdp.Empty{})
-			// A stop that found nothing to stop hits the next script.
-			post(s.t.b.wire, s.t.session, runtime.Evaluate, one)
+			s.t.stopScript()
 			if s.leftLast(stopEvery) || s.life.Err() != nil {
 				return
 			}

@@ -1,7 +1,7 @@
 // frame-storm: Frames are made and dropped for ever; the browser has to tell of each.
 for (;;) document.body.replaceChildren(element("iframe"))
 
-// frame-many: 1,000 frames load a document each.
+// frame-many (browser): 1,000 frames load a document each.
 for (let i = 0; i < 1000; i++) frame({src: at + "small?" + i})
 
 // frame-nested: A page shows itself twice in itself, and each of these does the same.

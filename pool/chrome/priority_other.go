@@ -1,0 +1,14 @@
+//go:build !linux
+
+package chrome
+
+import "time"
+
+// scale weighs renderers on Linux only.
+type scale struct{}
+
+func newScale(*process) *scale { return nil }
+
+func (*scale) low() bool { return false }
+
+func (*scale) weigh(time.Time) {}
