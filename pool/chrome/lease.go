@@ -97,8 +97,8 @@ func (t *tab) untilRestless(ctx context.Context) (context.Context, func()) {
 	}
 }
 
-// openAwake opens a session on a page that may be frozen. On a frozen page chromedp cannot always be
-// attached, so it is thawed, which goes on meanwhile.
+// openAwake opens a session on a page that may be frozen. On a frozen page chromedp cannot always
+// be attached, so it is thawed, which goes on meanwhile.
 func (t *tab) openAwake(ctx context.Context) (*session, error) {
 	if !t.thaw() {
 		return t.openSession(ctx)

@@ -12,8 +12,8 @@ import (
 const paceMost = 250 * time.Millisecond
 
 // pace has a browser that has just started serve its first holders before it opens more. These may
-// have waited since the last browser died, and every cache is cold; the spare that the pool opens as
-// soon as they have their pages would take a third of the processors from them. So where as many
+// have waited since the last browser died, and every cache is cold; the spare that the pool opens
+// as soon as they have their pages would take a third of the processors from them. So where as many
 // pages are there as processors, the next one waits until the first lease has ended.
 type pace struct {
 	first   sync.Once
