@@ -50,7 +50,7 @@ func TestAnOpeningWaitsForTheFirstLeasesOfABrowser(t *testing.T) {
 			if opens.Load() == c.waits {
 				t.Errorf("%s: an opening waits: %v", c.what, !c.waits)
 			}
-			time.Sleep(paceMost)
+			<-time.After(paceMost)
 			synctest.Wait()
 			if !opens.Load() {
 				t.Errorf("%s: an opening waits for more than %v", c.what, paceMost)
