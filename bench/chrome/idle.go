@@ -115,7 +115,7 @@ func (s *stage) idle(ctx context.Context, tabs []idleTab, base float64,
 		}
 	}
 	const mb = 1 << 20
-	figures := map[string]float64{"MB per tab": (s.settled() - base) / mb / idleTabs}
+	figures := map[string]float64{"MB per tab": (s.settled() - base) / mb / idleTabs, "dark": 0}
 	percent, err := s.burnt(ctx)
 	if err != nil {
 		return nil, nil, err

@@ -52,6 +52,7 @@ type browser struct {
 	tracing chan struct{}  // holds a token while somebody records a trace
 	leaves  chan struct{}  // holds a token while there may be pages for closeLeft
 	checks  checks
+	pace    pace
 
 	mu struct {
 		sync.Mutex
@@ -81,7 +82,7 @@ func newBrowser(s settings, p *process, l link) *browser {
 	if s.KeepCookies != nil {
 		b.number = s.KeepCookies.launch()
 	}
-	b.checks.turn = make(chan struct{}, 1)
+	b.checks.turn, b.pace = make(chan struct{}, 1), newPace()
 	b.mu.pages = make(map[target.ID]*listed)
 	b.mu.contexts = make(map[cdp.BrowserContextID]*browserContext)
 	b.mu.profiles = make(map[cdp.BrowserContextID]*profile)

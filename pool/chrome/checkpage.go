@@ -121,7 +121,7 @@ func (b *browser) beginCheckPage(into chan<- openedPage) bool {
 
 func (b *browser) openCheckPage() (*checkPage, error) {
 	ctx := context.Background() // every call ends with the connection
-	made, err := b.NewContext(ctx)
+	made, err := b.newContext(ctx, Proxy{})
 	if err != nil {
 		return nil, err
 	}

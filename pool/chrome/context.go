@@ -34,9 +34,12 @@ type browserContext struct {
 	otherProxy      atomic.Bool // its affinity's terms have another one
 }
 
-// NewContext makes a profile. Once the browser was asked for it, the call waits for the answer and
-// not for ctx.
+// NewContext makes a profile, when it is its turn. Once the browser was asked for it, the call
+// waits for the answer and not for ctx.
 func (b *browser) NewContext(ctx context.Context) (pool.BrowserContext[*Page], error) {
+	if b.process != nil { // of somebody else's, nobody knows the processors
+		b.pace.wait(ctx, len(b.tabsOf(nil)), b.wire.lost)
+	}
 	return b.newContext(ctx, Proxy{})
 }
 

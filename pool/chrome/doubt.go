@@ -26,6 +26,7 @@ const (
 // LeaseBegun makes the records of the page those of the lease that has just begun, and begins to
 // give it the terms of its affinity. It runs under the pool's lock.
 func (t *tab) LeaseBegun(_ shell.Locked, affinity string) {
+	t.b.pace.leaseBegun()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.mu.lease != nil {

@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// dyingEvery is how often dying looks. One look costs a few microseconds.
-const dyingEvery = 20 * time.Millisecond
+// dyingEvery is how often dying looks. One look costs a few microseconds; what it finds late, every
+// holder waits for.
+const dyingEvery = 5 * time.Millisecond
 
 // dying returns a channel that is closed when the process is known to end, at the latest with
 // ended. A Chromium that was killed goes on ending for 100 ms, while its memory is given back. Only

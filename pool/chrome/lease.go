@@ -97,15 +97,25 @@ func (t *tab) untilRestless(ctx context.Context) (context.Context, func()) {
 	}
 }
 
-// openAwake opens a session on a page that may be frozen, on which chromedp cannot always be
-// attached.
+// openAwake opens a session on a page that may be frozen. On a frozen page chromedp cannot always
+// be attached, so it is thawed, which goes on meanwhile.
 func (t *tab) openAwake(ctx context.Context) (*session, error) {
-	if t.thaw() {
-		if err := t.wake(ctx); err != nil {
-			return nil, err
-		}
+	if !t.thaw() {
+		return t.openSession(ctx)
 	}
-	return t.openSession(ctx)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	woken := make(chan error, 1)
+	go func() { woken <- t.wake(ctx) }()
+	s, err := t.openSession(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err = <-woken; err != nil {
+		s.close(err)
+		return nil, err
+	}
+	return s, nil
 }
 
 // openQuiet opens a session, and stops what the page begins to load meanwhile.
@@ -145,6 +155,7 @@ func (t *tab) EndLease(ctx context.Context) (pool.Left, error) {
 		return pool.Clean, nil
 	}
 	s.mute(pool.ErrReleased)
+	t.b.pace.settle()
 	t.closeBeside(s)
 	_, unwatch := t.untilRestless(ctx)
 	err := t.stop(ctx)

@@ -181,12 +181,13 @@ func (t *tab) open(ctx context.Context) error {
 		return fmt.Errorf("attach: %w", err)
 	}
 	t.b.own(session, t)
-	// Its answer is waited for: what a renderer has not taken in yet, the next one that shows the
+	enabling := begin(t.b.wire, t.session, page.Enable, page.EnableParams{})
+	t.prepareSleep()
+	// The answer is waited for: what a renderer has not taken in yet, the next one that shows the
 	// page does not know.
-	if _, err := ask(ctx, t, page.Enable, page.EnableParams{}); err != nil {
+	if _, err := awaited(ctx, t, enabling); err != nil {
 		return err
 	}
-	t.prepareSleep()
 	if err := t.furnish(ctx); err != nil {
 		return err
 	}
