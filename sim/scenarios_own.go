@@ -82,6 +82,13 @@ var owned = []*Scenario{
 			{get(c), discard, get(c), release}},
 	},
 	{
+		Name: "own-behind", Says: "no tab is closed for one while older requests have the permits",
+		Settings: small(core.Settings{MaxPages: 1}),
+		Programs: []Program{render(a), {get(b), discard}, render(c),
+			{get(d).own().impatient(), release}},
+		Faults: 1, Menu: GivesUp,
+	},
+	{
 		Name: "own-recycle", Says: "a browser with contexts that were made for an affinity is replaced",
 		Settings: small(core.Settings{MaxPages: 1, OrphanCap: 1, ProbeBudget: time.Second,
 			ProbeMaxAge: 1}),

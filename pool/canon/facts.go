@@ -293,8 +293,7 @@ func Outline(s *core.Facts) uint64 {
 func othersEndWell(s *core.Facts, a core.Affinity) bool {
 	k := &s.Affinities[a]
 	b := browserOf(s, k.DoubtIn)
-	return b != nil && (b.GoodOf != a && b.GoodAt > k.DoubtSince ||
-		b.GoodOf == a && b.GoodElse > k.DoubtSince)
+	return b != nil && b.GoodAt > k.DoubtSince
 }
 
 // hashChecks adds what the checks of a browser depend on.

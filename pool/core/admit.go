@@ -305,11 +305,15 @@ func (s *State) unpin(i int32) {
 // what is coming for them already: nested ones, and as many root ones as the limits allow. It is
 // the shortage that eviction and opening go by.
 func (s *State) need() int32 {
-	n := s.needs(&s.heads)
-	for c, own := range s.needs(&s.ownHeads) {
-		n[c] += own
+	return s.couldHave(added(s.needs(&s.heads), s.needs(&s.ownHeads)))
+}
+
+// added is the sum of both, class by class.
+func added(m, n [Classes]int32) [Classes]int32 {
+	for c := range m {
+		m[c] += n[c]
 	}
-	return s.couldHave(n)
+	return m
 }
 
 // needs is how many more tabs those of a list of heads could use, by class: no more than they get

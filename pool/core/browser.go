@@ -26,16 +26,14 @@ type Browser struct {
 	AskedAt    Time // since when it was asked whether it is there; Never: it was not
 	ArrivedAt  Time // when a lease on a tab of it ended in which a navigation finished
 	GoodAt     Time // when a lease on a tab of it ended well last
-	GoodElse   Time // the same, of other affinities than GoodOf
 	ID         BrowserID
 	Tabs       uint32 // how many were opened in it
 	State      BrowserState
-	Unlaunched bool     // the answer to its launch is still out
-	Worn       bool     // it is to be replaced
-	GoodOf     Affinity // whose lease ended at GoodAt
-	Checks     bool     // it can be checked
-	CheckedAt  Time     // when its last check began, or it was ready
-	SickAt     Time     // when it is worn because a check has failed; 0: none has
+	Unlaunched bool // the answer to its launch is still out
+	Worn       bool // it is to be replaced
+	Checks     bool // it can be checked
+	CheckedAt  Time // when its last check began, or it was ready
+	SickAt     Time // when it is worn because a check has failed; 0: none has
 	Evidence   Evidence
 	Memory     int64 // how much its processes use together, in bytes, as last measured
 	Heavy      bool  // it was measured above MaxBrowserMemory, and not below nine tenths of it since

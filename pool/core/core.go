@@ -236,7 +236,9 @@ func New(settings Settings) *State {
 }
 
 // Step tells the state what happened at this instant, and appends to out what is to be done about
-// it, in order. It does everything that has become possible, so there is nothing to call again for.
+// it, in order. It does everything that has become possible, with two exceptions, which the next
+// event makes good: contexts are given up as doubtful by what is known when the step begins, and a
+// request whose own tab makes room for others is refused later, if it is to be.
 // An event that cannot be (a second answer, the release of an ended lease) changes nothing.
 func (s *State) Step(now Time, event Event, out []Effect) []Effect {
 	s.Now = max(s.Now, now)
@@ -289,7 +291,8 @@ func (s *State) handle(e *Event) {
 }
 
 // settle does whatever an event has made possible. One pass is enough: what is given out is given
-// out until nobody can have more, and what is opened or closed is answered by an event.
+// out until nobody can have more, and what is opened or closed is answered by an event. The next
+// browser is asked for last, since openings wear out the present one.
 func (s *State) settle(event *Event) {
 	s.giveUpDoubted()
 	s.endDrained()
@@ -299,7 +302,6 @@ func (s *State) settle(event *Event) {
 		s.place()
 	}
 	s.endPhase()
-	s.keepBrowser()
 	s.contract()
 	s.makeRoom()
 	s.thaw()
@@ -307,6 +309,7 @@ func (s *State) settle(event *Event) {
 	if s.drain() {
 		s.open()
 	}
+	s.keepBrowser()
 	s.finishCalls()
 	s.finishClose()
 	s.forget()

@@ -45,11 +45,7 @@ func (s *State) endedWell(i int32) {
 	}
 	s.Contexts[t.Context].Doubtful = false
 	s.setDoubts(s.at(t.Affinity), 0)
-	b := s.browser(t.Browser)
-	if b.GoodOf != t.Affinity {
-		b.GoodOf, b.GoodElse = t.Affinity, b.GoodAt
-	}
-	b.GoodAt = s.Now
+	s.browser(t.Browser).GoodAt = s.Now
 }
 
 func (s *State) setDoubts(k affinity, n int32) {
@@ -69,17 +65,11 @@ func (s *State) tooMany(doubts int32) int32 {
 }
 
 // othersEndWell says whether a lease of another affinity has ended well since the first of an
-// affinity's doubtful ends, in the browser of these.
+// affinity's doubtful ends, in the browser of these. None of its own has, since that ends the row.
 func (s *State) othersEndWell(a Affinity) bool {
 	k := s.at(a)
 	b := s.browser(k.DoubtIn)
-	switch {
-	case b == nil:
-		return false
-	case b.GoodOf == a:
-		return b.GoodElse > k.DoubtSince
-	}
-	return b.GoodAt > k.DoubtSince
+	return b != nil && b.GoodAt > k.DoubtSince
 }
 
 // giveUpDoubted gives up the contexts of affinities whose ends were doubtful too often.

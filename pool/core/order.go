@@ -123,7 +123,7 @@ func (s *State) firstUnpromised(i, r int32) int32 {
 }
 
 // inOrder calls fn for the requests that limits let through and that were promised nothing, in the
-// waiting order, until it returns false.
+// waiting order. Where fn returns false, it is called for no more requests of that class.
 func (s *State) inOrder(fn func(r int32) bool) {
 	turns := s.turns[:0] // whose turn may be the next, the first at the end
 	add := func(r int32) {
@@ -146,7 +146,7 @@ func (s *State) inOrder(fn func(r int32) bool) {
 			addFirst(s.ownHeads[c], c)
 		}
 	}
-	for more := true; more && len(turns) > 0; {
+	for len(turns) > 0 {
 		r := turns[len(turns)-1]
 		turns = turns[:len(turns)-1]
 		q := &s.Requests[r]
@@ -158,7 +158,9 @@ func (s *State) inOrder(fn func(r int32) bool) {
 		if s.passes(q.Affinity, c) {
 			add(s.places[r].left)
 			add(s.places[r].right)
-			more = q.Pin != None || fn(r)
+			if q.Pin == None && !fn(r) {
+				turns = slices.DeleteFunc(turns, func(o int32) bool { return s.Requests[o].Class == c })
+			}
 		}
 	}
 	s.turns = turns

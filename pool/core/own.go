@@ -39,32 +39,31 @@ func (s *State) firstOfOwn(r int32) int32 {
 			})
 		}
 	}
-	if q == None || !s.opensForOwn(q) {
+	if q == None || s.free() <= max(0, s.couldHave(s.olderNeeds(q))-s.counts[Standby]-s.toCome()) {
 		return r
 	}
 	return s.first(r, q)
 }
 
-// opensForOwn says whether a slot is free for a request that no standby serves, beyond those that
-// older requests are short of that a standby does serve.
-func (s *State) opensForOwn(r int32) bool {
-	var older [Classes]int32
-	coming := s.counts[Standby] + s.toCome()
+// olderNeeds is how many tabs those that are ahead of a request, and that a standby serves, are
+// short of: by class, and no more than they get permits for, and than any pool has.
+func (s *State) olderNeeds(r int32) (n [Classes]int32) {
 	for c := Root; c < Classes; c++ {
-		if s.permits(c) <= 0 {
+		limit := min(s.permits(c), s.most())
+		if limit <= 0 {
 			continue
 		}
 		s.eachHeadAhead(s.heads[c], c, r, func(a Affinity) bool {
-			n, most := int32(0), s.Shortage(a).Tabs[c]
+			older, short := int32(0), s.Shortage(a).Tabs[c]
 			s.eachAhead(s.at(a).queue[c], r, func(*Request) bool {
-				n++
-				return n < most
+				older++
+				return older < short
 			})
-			older[c] += min(n, most)
-			return older[c] < s.free()+coming
+			n[c] += min(older, short)
+			return n[c] < limit
 		})
 	}
-	return s.free() > max(0, s.couldHave(older)-coming)
+	return n
 }
 
 // openFor begins to open a tab for an affinity alone: inside its primary where that has a place,
@@ -97,12 +96,48 @@ func (s *State) askOpen(i int32) {
 	})
 }
 
-// ownNeed is how many of those that no standby serves could be given a tab together; standbyNeed is
-// how many of the others.
-func (s *State) ownNeed() int32 { return s.couldHave(s.needs(&s.ownHeads)) }
+// ownNeed is how many of those that could be given a tab together no standby serves. Where more
+// wait than the root limit and the reserve let through, the permits go by the waiting order.
+func (s *State) ownNeed() int32 {
+	own := s.needs(&s.ownHeads)
+	n := s.couldHave(own)
+	if n == 0 || n+s.couldHave(s.needs(&s.heads)) == s.need() {
+		return n
+	}
+	n = own[Nested]
+	left := [Classes]int32{Root: s.permits(Root), Urgent: s.permits(Urgent)}
+	s.inOrder(func(r int32) bool {
+		q := &s.Requests[r]
+		switch {
+		case left[q.Class] <= 0:
+			return false
+		case !s.short(r):
+			return true
+		case s.at(q.Affinity).Own:
+			n++
+		}
+		left[q.Class]--
+		if q.Class == Root {
+			left[Urgent]--
+		}
+		left[Root] = min(left[Root], left[Urgent])
+		return true
+	})
+	return n
+}
 
-// standbyNeed is explained with ownNeed.
-func (s *State) standbyNeed() int32 { return s.couldHave(s.needs(&s.heads)) }
+// short says whether a request is one of those that its affinity is short of a tab for.
+func (s *State) short(r int32) bool {
+	q := &s.Requests[r]
+	n := s.Shortage(q.Affinity).Tabs[q.Class]
+	if n > 0 {
+		s.eachAhead(s.at(q.Affinity).queue[q.Class], r, func(*Request) bool { n--; return n > 0 })
+	}
+	return n > 0
+}
+
+// standbyNeed is how many of those that could be given a tab together a standby serves.
+func (s *State) standbyNeed() int32 { return s.need() - s.ownNeed() }
 
 // couldHave is how many of so many the root limit and the reserve let through together.
 func (s *State) couldHave(n [Classes]int32) int32 {

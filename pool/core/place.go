@@ -175,7 +175,7 @@ func (s *State) firstForPrimary(r int32) int32 {
 	}
 	spare := s.free() + s.counts[Standby] + s.toCome()
 	s.inOrder(func(q int32) bool {
-		if r != None && s.before(r, q) {
+		if inside != None || spare <= 0 || r != None && s.before(r, q) {
 			return false
 		}
 		k := s.at(s.Requests[q].Affinity)
@@ -183,11 +183,10 @@ func (s *State) firstForPrimary(r int32) int32 {
 		case s.idleServes(q):
 		case !k.Own && s.fits(k) && s.holding(k).idle == 0:
 			inside = q
-			return false
 		default:
 			spare--
 		}
-		return spare > 0
+		return true
 	})
 	return inside
 }

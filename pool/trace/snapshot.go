@@ -110,8 +110,7 @@ func browserFields(b *core.Browser) []field {
 		{"id", &b.ID}, {"state", &b.State}, {"since", &b.Since}, {"heard-at", &b.HeardAt},
 		{"asked-at", &b.AskedAt},
 		{"tabs", &b.Tabs}, {"unlaunched", &b.Unlaunched}, {"worn", &b.Worn}, {"arrived-at", &b.ArrivedAt},
-		{"good-at", &b.GoodAt}, {"good-of", &b.GoodOf}, {"good-else", &b.GoodElse},
-		{"checks", &b.Checks}, {"checked-at", &b.CheckedAt}, {"sick-at", &b.SickAt},
+		{"good-at", &b.GoodAt}, {"checks", &b.Checks}, {"checked-at", &b.CheckedAt}, {"sick-at", &b.SickAt},
 		{"doubts", &b.Evidence.Doubts}, {"doubts-at", &b.Evidence.At},
 		{"doubts-of", &b.Evidence.First}, {"doubts-of-several", &b.Evidence.Several},
 		{"serves", &b.Evidence.Served},
@@ -304,7 +303,7 @@ func readNumbers[T int32 | core.Affinity](words []Word, list *[]T) error {
 
 // retiredFields are fields of earlier versions that nothing depends on any more. Dumps that have
 // them still read.
-var retiredFields = []string{"unreset", "root-full", "eligible", "tabs"}
+var retiredFields = []string{"unreset", "root-full", "eligible", "tabs", "good-of", "good-else"}
 
 // earlier are facts of earlier versions, from which those of today follow.
 type earlier struct{ suspectAt, rungSince core.Time }

@@ -93,8 +93,7 @@ func (l *Ledger) Restore(s *core.State) {
 	}
 	for _, b := range s.Browsers {
 		const another core.Affinity = math.MaxUint32
-		l.goodEnds = append(l.goodEnds, ledgerGoodEnd{b.GoodOf, b.ID, b.GoodAt},
-			ledgerGoodEnd{another, b.ID, b.GoodElse})
+		l.goodEnds = append(l.goodEnds, ledgerGoodEnd{another, b.ID, b.GoodAt})
 	}
 	for _, b := range s.Browsers {
 		l.browsers = append(l.browsers,

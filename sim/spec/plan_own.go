@@ -8,18 +8,34 @@ import "github.com/pagepool/pagepool/pool/core"
 // own says whether the contexts of an affinity are made for it.
 func (p *plan) own(a core.Affinity) bool { return p.Affinities[a].Own }
 
-// ownNeed is how many of those whom no standby serves could be given a tab together; standbyNeed is
-// how many of the others.
-func (p *plan) ownNeed() int { return p.couldHave(p.demand().own) }
-
-// standbyNeed is explained with ownNeed.
-func (p *plan) standbyNeed() int {
-	d := p.demand()
-	for c := range d.tabs {
-		d.tabs[c] -= d.own[c]
+// ownNeed is how many of those that could be given a tab together no standby serves. Permits go by
+// the waiting order.
+func (p *plan) ownNeed() (n int) {
+	root, urgent := p.permits(core.Root), p.permits(core.Urgent)
+	counted := make([][core.Classes]int, len(p.Affinities))
+	for _, i := range p.order {
+		r := &p.Requests[i]
+		if !r.Used || r.Pin != core.None ||
+			counted[r.Affinity][r.Class] >= p.demandOf(r.Affinity).tabs[r.Class] ||
+			r.Class != core.Nested && urgent <= 0 || r.Class == core.Root && root <= 0 {
+			continue
+		}
+		counted[r.Affinity][r.Class]++
+		if p.own(r.Affinity) {
+			n++
+		}
+		switch r.Class {
+		case core.Root:
+			root, urgent = root-1, urgent-1
+		case core.Urgent:
+			urgent--
+		}
 	}
-	return p.couldHave(d.tabs)
+	return n
 }
+
+// standbyNeed is how many of those that could be given a tab together a standby serves.
+func (p *plan) standbyNeed() int { return p.need() - p.ownNeed() }
 
 // slots is how many slots are free, or will be by a close that is not overdue.
 func (p *plan) slots() int {

@@ -162,8 +162,8 @@ func (t *Transition) makesRoom(e *core.Effect) bool {
 	case e.Reason == core.Eviction, e.Reason == core.Contraction, e.Reason == core.Drain:
 		return true
 	case e.Reason == core.Wedge &&
-		(t.Event.Tab != e.Tab || t.Event.Kind == core.Measured ||
-			t.Event.Is(core.Overdue, core.ProbeTab) || t.Event.Is(core.Overdue, core.ResetTab)):
+		(t.Event.Tab != e.Tab || t.Event.Is(core.Overdue, core.ProbeTab) ||
+			t.Event.Is(core.Overdue, core.ResetTab)):
 		i := tabAt(&t.Before.Facts, e.Tab)
 		return i != core.None && asked(&t.Before.Tabs[i])
 	}
