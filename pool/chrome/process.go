@@ -57,7 +57,6 @@ func start(path string, args, env []string, parent string, output io.Writer) (*p
 			fmt.Errorf("chrome: make a folder for the browser: %w", err), folder.remove(),
 		)
 	}
-	zz("  folders")
 	if err := reserve(filepath.Join(temporary, "room")); err != nil {
 		return nil, errors.Join(
 			fmt.Errorf(
@@ -67,7 +66,6 @@ func start(path string, args, env []string, parent string, output io.Writer) (*p
 			folder.remove(),
 		)
 	}
-	zz("  reserved")
 	ends, err := pipes(3)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("chrome: open a pipe: %w", err), folder.remove())

@@ -110,8 +110,6 @@ func (w *wire) pump() {
 			w.link.Close()
 			return
 		}
-		zz("      <- %s %s id=%d %.0s", msg.SessionID, msg.Method, msg.ID, msg.Result)
-		zzCount(false, string(msg.Method), len(text))
 		if msg.ID != 0 {
 			w.answered(msg)
 			continue
@@ -268,11 +266,9 @@ func (w *wire) write() {
 // send queues a command under a number of the wire's own and returns the number. The zero waiter is
 // for a command whose answer nobody wants.
 func (w *wire) send(session target.SessionID, method string, params jsonv2.Value, to waiter) int64 {
-	zzCount(true, method, len(params))
 	w.mu.Lock()
 	w.mu.lastID++
 	id := w.mu.lastID
-	zz("      -> %s %s id=%d", session, method, id)
 	if to.answer != nil || to.then != nil || to.line != nil {
 		w.mu.waiting[id] = to
 	}
