@@ -63,8 +63,9 @@ func (b *browser) arrivedLocked(id target.ID, known *listed) bool {
 	return false
 }
 
-// stopScripts stops the scripts of a page that does something without end, and runs no more of them,
-// until its holder has it go elsewhere. The page is of no use to the next one. why tells the holder.
+// stopScripts stops the scripts of a page that does something without end, and runs no more of
+// them, until its holder has it go elsewhere. The page is of no use to the next one. why tells the
+// holder.
 func (t *tab) stopScripts(why string) {
 	t.mu.Lock()
 	s := t.mu.lease

@@ -3,10 +3,10 @@ package chrome
 import "time"
 
 // A renderer that computes without a pause gets less processor time than others, as long as it does
-// so. A page cannot be kept from burning a core for as long as its lease runs. But most attacks cost
-// others more than a core: what the renderer does makes the browser's one main thread work, for
-// which all tabs wait. Whoever works for a moment, such as a small page and its screenshot, goes
-// first, and a page that has a core to itself is as fast as ever.
+// so. A page cannot be kept from burning a core for as long as its lease runs. But most attacks
+// cost others more than a core: what the renderer does makes the browser's one main thread work,
+// for which all tabs wait. Whoever works for a moment, such as a small page and its screenshot,
+// goes first, and a page that has a core to itself is as fast as ever.
 
 const (
 	// weighEvery is the time between two looks at the renderers of a browser. A look costs some

@@ -54,7 +54,8 @@ var mayRaise = sync.OnceValue(func() bool {
 		runtime.LockOSThread() // and never unlocks it: a thread that stayed low ends with this function
 		own := syscall.Gettid()
 		nice, err := niceOf(own)
-		tried <- err == nil && nice < lowestNice && setNice(own, nice+1) == nil && setNice(own, nice) == nil
+		tried <- err == nil && nice < lowestNice && setNice(own, nice+1) == nil &&
+			setNice(own, nice) == nil
 	}()
 	return <-tried
 })

@@ -21,7 +21,8 @@ func TestARendererIsLowAsLongAsItIsHeavy(t *testing.T) {
 		{"waits", []float64{heavy, heavy, heavy, little, little, little, little}, true, true},
 		{"light", []float64{heavy, heavy, heavy, little, little, little}, false, false},
 		{"hardly light", []float64{heavy, heavy, heavy, little, little}, false, true},
-		{"heavy again", []float64{heavy, heavy, heavy, little, little, heavy, little, little}, false, true},
+		{"heavy again", []float64{heavy, heavy, heavy, little, little, heavy, little, little}, false,
+			true},
 	} {
 		w, now, used := new(weight), time.Unix(0, 0), time.Duration(0)
 		w.look(used, true, now)
