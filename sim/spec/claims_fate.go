@@ -18,10 +18,10 @@ func primaryFate(t *Transition) error {
 	for i := range t.Effects {
 		e := &t.Effects[i]
 		var err error
-		switch e.Kind {
-		case core.CloseTab:
+		switch {
+		case e.Kind == core.CloseTab && !t.closesMoreOf(e.Context, i):
 			err = t.fateOfPrimary(e)
-		case core.CloseContext:
+		case e.Kind == core.CloseContext:
 			err = t.fateOfOrphan(e)
 		}
 		if err != nil {
@@ -53,6 +53,13 @@ func primaryFate(t *Transition) error {
 	return nil
 }
 
+// closesMoreOf says whether the step closes one more tab of a context, after its effect i.
+func (t *Transition) closesMoreOf(c core.ContextID, i int) bool {
+	return slices.ContainsFunc(t.Effects[i+1:], func(e core.Effect) bool {
+		return e.Kind == core.CloseTab && e.Context == c
+	})
+}
+
 // primaryStays: a context with a bound tab in it goes on being the primary that it was, but for a
 // disposal and a lost tab beside it.
 func (t *Transition) primaryStays() error {
@@ -74,7 +81,8 @@ func (t *Transition) primaryStays() error {
 	return nil
 }
 
-// fateOfPrimary looks at a close of a tab whose context was its affinity's primary before the step.
+// fateOfPrimary looks at the last close of a tab whose context was its affinity's primary before
+// the step.
 func (t *Transition) fateOfPrimary(e *core.Effect) error {
 	if e.Affinity == 0 || int(e.Affinity) >= len(t.Before.Affinities) ||
 		primaryOf(&t.Before.Facts, e.Affinity) != e.Context || t.Event.Kind == core.Disposed {
