@@ -70,7 +70,7 @@ var Invariants = []Invariant{
 	{"exclusive-lease", "A tab has at most one holder, and a holder exactly one tab.", exclusiveLease,
 		itself},
 	{"page-count", "A primary's pageCount equals the number of its tabs not yet confirmed closed; " +
-		"it is an orphan exactly when that is 0.", pageCountHolds, itself},
+		"it is an orphan exactly when that is 0.", pageCountHolds, index},
 	{"one-primary", "An affinity has at most one primary, and a context is primary of at most one " +
 		"affinity.", onePrimary, itself},
 	{"supplementary-neutral", "Opening, moving or closing a supplementary tab changes no pageCount.",
