@@ -237,8 +237,8 @@ func New(settings Settings) *State {
 
 // Step tells the state what happened at this instant, and appends to out what is to be done about
 // it, in order. It does everything that has become possible, with two exceptions, which the next
-// event makes good: contexts are given up as doubtful by what is known when the step begins, and a
-// request whose own tab makes room for others is refused later, if it is to be.
+// event makes good: a context is given up as doubtful by what is known when the step begins, and a
+// request whose own tab makes room for others is refused, where it must be, by the next event.
 // An event that cannot be (a second answer, the release of an ended lease) changes nothing.
 func (s *State) Step(now Time, event Event, out []Effect) []Effect {
 	s.Now = max(s.Now, now)
