@@ -253,7 +253,7 @@ func (w *wire) goesOn(from target.SessionID, of spender) {
 	took, off := l.mu.silent[hushed{from, of}]
 	l.mu.Unlock()
 	if off && !took {
-		go l.endless("it goes on to send messages of " + spending[of].name + ", which nobody hears")
+		l.endless("it goes on to send messages of " + spending[of].name + ", which nobody hears")
 	}
 }
 

@@ -61,7 +61,8 @@ type line struct {
 	news   *askedNews // of the page, whichever its session
 	// flooded ends the page, which has sent too much; nil: nobody can. It runs on the pump.
 	flooded func(says string)
-	// endless stops the page's scripts, since it sends too much and goes on; nil: nobody can.
+	// endless has the page's scripts stopped, since it sends too much and goes on; nil: nobody can.
+	// It runs on the pump.
 	endless func(why string)
 	// configured says that the domain Network has settings, which end when it is disabled.
 	configured atomic.Bool

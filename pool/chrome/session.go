@@ -97,7 +97,8 @@ func (t *tab) newSession() (*session, error) {
 	s.line.news = &t.news
 	t.news.renew()
 	s.line.cause = func() error { return context.Cause(s.life) }
-	s.line.heed, s.line.flooded, s.line.endless = s.heed, t.flooded, t.stopScripts
+	s.line.heed, s.line.flooded = s.heed, t.flooded
+	s.line.endless = func(why string) { go t.stopScripts(why) }
 	s.line.guard = newGuard(t, s.line)
 	s.line.attach()
 	report := func(format string, values ...any) {
