@@ -170,8 +170,8 @@ func run(ctx context.Context, o options, log *slog.Logger) error {
 	select {
 	case err = <-failed:
 	case <-ctx.Done():
-		log.Info("draining", "notice", o.notice, "leases", r.pool.Stats().Leases)
 		r.leave()
+		log.Info("draining", "notice", o.notice, "leases", r.pool.Stats().Leases)
 		<-time.After(o.notice)
 	}
 	last, cancel := context.WithTimeout(context.Background(), o.timeout+5*time.Second)
