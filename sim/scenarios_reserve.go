@@ -50,6 +50,14 @@ var reserve = []*Scenario{
 		Faults:   1, Menu: CloseFails | OpenFails,
 	},
 	{
+		Name: "reserve-inside-two", Says: "no second tab is opened inside a primary whose idle tab is " +
+			"kept from its requests for an older one",
+		Settings: small(core.Settings{MaxPages: 2, ReservedPages: 1, TabsPerContext: 2,
+			MaxBypass: core.Off}),
+		Programs: []Program{{get(a), release, get(a), release}, render(a),
+			{get(c).priority(1), discard}, render(b)},
+	},
+	{
 		Name: "reserve-own", Says: "an urgent request leaves the last permit to no older one of its " +
 			"own affinity",
 		Settings: small(core.Settings{
