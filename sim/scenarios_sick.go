@@ -24,7 +24,7 @@ var sick = []*Scenario{
 	{
 		Name: "sick-one", Says: "one affinity's doubts are evidence only where it alone is served",
 		Settings: doubting(core.Settings{MaxPages: 1}), Checks: true,
-		Programs: []Program{{get(a), discardWedged, get(a), discardWedged}, render(b)},
+		Programs: []Program{{get(b), discardWedged}, {get(a), discardWedged, get(a), discardWedged}},
 		Faults:   1, Menu: Sickens | OpenFails | Deaths,
 	},
 	{

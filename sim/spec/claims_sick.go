@@ -192,7 +192,7 @@ func sickBrowser(t *Transition) error {
 		at, due := t.due(core.Event{Kind: core.CheckDue, Browser: b.ID})
 		switch want := l.checkDue(&s.Settings, c); {
 		case want == core.Never && due:
-			return fmt.Errorf("b%d is to be checked, and nothing asks for it", b.ID)
+			return fmt.Errorf("the deadline for a check of b%d is armed, and nothing asks for one", b.ID)
 		case want != core.Never && (!due || at != want):
 			return fmt.Errorf("b%d is to be checked at %v: %d doubts", b.ID, want.Duration(), c.doubts)
 		}

@@ -87,6 +87,7 @@ func byDefault(o Options) (*Caught, error) {
 	if err != nil {
 		return nil, err
 	}
+	scenario.Faults, scenario.Menu = 0, 0 // a walk takes faults where nothing else is left
 	w, err := scenario.Walk(scheduler.Default{}, longestWalk)
 	if err == nil && w.Violation() != nil {
 		caught.breaks(w.Violation(), o.Scenario)
