@@ -6,8 +6,7 @@ package core
 // them, or that the root limit alone stops: to MaxPages less ReservedPages, and beyond that to
 // MaxPages for those at or above ReservedPriority. Each of capacity is a permit and a tab.
 func (s *State) grow() bool {
-	if s.Phase >= PhaseEnding || int(s.Capacity) >= s.Settings.MaxPages ||
-		s.waiting == [Classes]int32{} {
+	if s.Phase >= PhaseEnding || int(s.Capacity) >= s.Settings.MaxPages {
 		return false
 	}
 	before := s.Capacity

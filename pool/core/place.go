@@ -61,20 +61,12 @@ func (s *State) refuseRequest(i int32, reason Reason) {
 // can be opened for them alone (rules 1 to 3), then what growing gives (rule 5), then, where that
 // is switched on, what another affinity has.
 func (s *State) place() {
-	for {
-		for s.placeFirst() {
-		}
-		if !s.grow() && !s.reassign() {
-			return
-		}
+	for s.waiting != [Classes]int32{} && (s.placeFirst() || s.grow() || s.reassign()) {
 	}
 }
 
 // placeFirst places the first request, in the waiting order, that can be placed.
 func (s *State) placeFirst() bool {
-	if s.waiting == [Classes]int32{} {
-		return false
-	}
 	r, standby := s.firstOfOwn(s.firstWarm()), s.awakeStandby()
 	if standby != None {
 		r = s.firstNotHeld(r, s.passes)
