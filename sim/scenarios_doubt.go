@@ -27,9 +27,8 @@ var doubted = []*Scenario{
 		Name: "doubt-orphan", Says: "an orphan that a doubtful lease has left behind is given up",
 		Settings: doubts(core.Settings{MaxPages: 1, OrphanCap: 2, ProbeBudget: time.Second,
 			ProbeMaxAge: 1}),
-		Programs: []Program{{get(a), discardWedged, get(a), discardWedged},
-			{get(b), release, get(b), release}},
-		Faults: 1, Menu: Doubts | CloseFails,
+		Programs: []Program{render(b), render(b), {get(a), discardWedged, get(a), discardWedged}},
+		Faults:   1, Menu: Doubts | CloseFails,
 	},
 	{
 		Name: "doubt-cleared", Says: "an orphan is kept for which a later lease in it ended well, " +
@@ -46,8 +45,8 @@ var doubted = []*Scenario{
 			MaxPages: 3, TabsPerContext: 2, OrphanCap: 1, AffinityTabs: 2,
 			ProbeBudget: time.Second, ProbeMaxAge: 1, RescueTimeout: time.Second,
 		}),
-		Programs: []Program{{get(a), discardWedged, get(a), discardWedged}, render(a),
-			{get(b), release, get(b), release}},
+		Programs: []Program{render(b), render(b), {get(a), discardWedged, get(a), discardWedged},
+			render(a)},
 	},
 	{
 		Name: "doubt-reset", Says: "the first part of a reset is what judges the end of a lease",

@@ -250,6 +250,11 @@ var rare = []*Scenario{
 		Faults: 1, Menu: Deaths | LaunchFails,
 	},
 	{
+		Name: "recycle-shared", Says: "no tab is opened inside a primary whose browser is being replaced",
+		Settings: small(core.Settings{MaxPages: 2, TabsPerContext: 2, AffinityTabs: 2}),
+		Programs: []Program{render(a), render(a), {recycle}},
+	},
+	{
 		Name: "silent-close", Says: "a page that is probed begins to close, and its browser falls silent",
 		Settings: small(core.Settings{MaxPages: 1, ProbeBudget: time.Second, ProbeMaxAge: 1,
 			StallTimeout: 10 * time.Second}), Tick: core.Time(20 * time.Second),
