@@ -31,9 +31,9 @@
 // close included. No context ever serves two affinities. A tab that does not close, a page that
 // does not answer and a browser that does not start delay nobody but those whom no other tab can
 // serve. An affinity whose tabs are on their way out is cold in the same step, for
-// [Pool.WarmAffinities] and for those who [Pool.Subscribe]. Every request is answered exactly once,
-// and one that gives up strands nothing. Work that a page asks for while its own lease is held
-// ([Nested]) always gets on. After [Pool.Close] nothing is left.
+// [Pool.WarmAffinities] and for the subscribers of [Pool.Subscribe]. Every request is answered
+// exactly once, and one that gives up strands nothing. Work that a page asks for while its own
+// lease is held ([Nested]) always gets on. After [Pool.Close] nothing is left.
 //
 // # How it works
 //

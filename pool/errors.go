@@ -16,8 +16,8 @@ var (
 	// and is the cause that ends a lease which Close had to revoke. A closed pool stays closed: make
 	// a new one, or send the work elsewhere.
 	ErrClosed = errors.New("pool: closed")
-	// ErrQueueFull answers a request that finds MaxWaiting of its class waiting already. Retry later,
-	// or raise MaxWaiting.
+	// ErrQueueFull answers a request that finds MaxWaiting requests of its class, or AffinityWaiting
+	// of its affinity and class, waiting already. Retry later, or raise that setting.
 	ErrQueueFull = errors.New("pool: too many requests are waiting")
 	// ErrLeaseExpired is the cause that ends a lease held longer than MaxLease, or than its own limit.
 	ErrLeaseExpired = errors.New("pool: the lease was held longer than its limit")

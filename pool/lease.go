@@ -50,7 +50,8 @@ func (l *Lease[P]) Waits() Waits { return l.waits }
 
 // Context carries the values of the tab's context, so that a driver's plain calls work on it, and
 // ends when the lease does. Its cause says why: ErrReleased, ErrLeaseExpired, ErrPageCrashed,
-// ErrPageClosed, ErrBrowserLost or ErrClosed. It is made when it is first asked for.
+// ErrPageClosed, ErrPageTooLarge, ErrBrowserLost or ErrClosed. It is made when it is first asked
+// for.
 func (l *Lease[P]) Context() context.Context {
 	l.pool.mu.Lock()
 	defer l.pool.mu.Unlock()

@@ -1,4 +1,4 @@
-// Soak runs the page pool in a simulated world: it replays incidents, simulates a day in a second,
+// Soak runs the page pool in a simulated world: it replays incidents, simulates a day in seconds,
 // explores every interleaving of small scenarios, and says of every promise whether it was kept.
 //
 // Rules of output: with -json, standard output is exactly one JSON object, for bad usage too;
