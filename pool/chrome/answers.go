@@ -19,9 +19,9 @@ func (w *wire) bound() bound {
 	return bound{most: min(w.maxAnswer, talkLongest), of: func(begin []byte) int64 {
 		if id, ok := answerID(begin); ok {
 			w.mu.Lock()
-			waiter := w.mu.waiting[id]
+			waiter, waits := w.mu.waiting[id]
 			w.mu.Unlock()
-			if waiter.answer == nil {
+			if waiter.line != nil || !waits {
 				return w.maxAnswer
 			}
 		} else if talks(begin) {

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/chromedp/cdproto"
 	"github.com/chromedp/cdproto/target"
 	"github.com/coder/websocket"
 )
@@ -54,6 +55,12 @@ func TestOnlyAnswersToHoldersAreBoundByMaxAnswer(t *testing.T) {
 	if _, err := call(context.Background(), s.wire, "", target.GetTargets,
 		target.GetTargetsParams{}); err != nil {
 		t.Errorf("the driver's own: %v", err)
+	}
+	told := make(chan *cdproto.Message, 1)
+	s.wire.send("s", "Page.getFrameTree", none, waiter{then: func(msg *cdproto.Message) { told <- msg }})
+	s.say(`{"id":%d,"result":{"x":%q},"sessionId":"s"}`, s.hear().ID, strings.Repeat("x", 1000))
+	if msg := <-told; msg.Error != nil {
+		t.Errorf("the driver's own, for which nothing waits: %v", msg.Error)
 	}
 	s.say(`{"method":"Page.frameNavigated","params":{"x":%q},"sessionId":"s"}`,
 		strings.Repeat("x", 1000))

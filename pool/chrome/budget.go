@@ -182,7 +182,7 @@ func (b *budgets) of(from []byte, now time.Time) *[spenders]spent {
 
 // refill gives back what has come back.
 func (s *spent) refill(of spender, now time.Time) {
-	if s.messages == 0 {
+	if s.messages == 0 && s.bytes == 0 {
 		s.at = now
 		return
 	}
@@ -241,7 +241,7 @@ func (s *spent) within(of spender) bool {
 }
 
 // goesOn stops the scripts of a page that was cut off and has not taken that in: its main thread is
-// in a script that has no end.
+// in a script that has no end, or its domain is not disabled.
 func (w *wire) goesOn(from target.SessionID, of spender) {
 	w.mu.Lock()
 	l := w.mu.sessions[from]
@@ -250,9 +250,9 @@ func (w *wire) goesOn(from target.SessionID, of spender) {
 		return
 	}
 	l.mu.Lock()
-	took, off := l.mu.silent[hushed{from, of}]
+	is, off := l.mu.silent[hushed{from, of}]
 	l.mu.Unlock()
-	if off && !took {
+	if off && !is.disabled {
 		l.endless("it goes on to send messages of " + spending[of].name + ", which nobody hears")
 	}
 }
@@ -271,11 +271,15 @@ func (w *wire) overspent(from string, of spender, s spent) {
 	w.flooded(from, l, says)
 }
 
-// hushed is a domain of a session that was disabled.
+// hushed is a domain of a session that was cut off.
 type hushed struct {
 	session target.SessionID
 	of      spender
 }
+
+// cutoff says how it was. A domain with settings is not disabled, since they would be lost, and
+// its news is dropped alone.
+type cutoff struct{ asked, disabled bool }
 
 // cutOff disables a domain of a session until the session's next document. It reports whether that
 // can end the flood: not where the domain was disabled before and goes on, nor where it has
@@ -286,36 +290,33 @@ func (l *line) cutOff(session target.SessionID, of spender, says string) bool {
 	}
 	c := hushed{session, of}
 	l.mu.Lock()
-	done, again := l.mu.silent[c]
+	before, again := l.mu.silent[c]
+	asks := of != spendsNetwork || !l.configured.Load()
 	if !again {
 		if l.mu.silent == nil {
-			l.mu.silent = make(map[hushed]bool)
+			l.mu.silent = make(map[hushed]cutoff)
 		}
-		l.mu.silent[c] = false
+		l.mu.silent[c] = cutoff{asked: asks}
 	}
-	kept := of == spendsNetwork && l.configured.Load()
 	l.mu.dropped++
 	if of == spendsNetwork && !again {
 		l.mu.deafened++
 	}
 	l.mu.Unlock()
 	if again {
-		return !done
+		return before.asked && !before.disabled
 	}
 	says = "the page is not heard any more until its next document: " + says
 	l.diary.add(sum([]byte(spending[of].name+" off")), Problem{Kind: Browser, Text: says})
-	took := func(*cdproto.Message) {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		if _, still := l.mu.silent[c]; still {
-			l.mu.silent[c] = true
-		}
+	if asks {
+		spending[of].disable(l.w, session, func(*cdproto.Message) {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			if _, still := l.mu.silent[c]; still {
+				l.mu.silent[c] = cutoff{asked: true, disabled: true}
+			}
+		})
 	}
-	if kept {
-		took(nil)
-		return true
-	}
-	spending[of].disable(l.w, session, took)
 	return true
 }
 
@@ -377,17 +378,16 @@ func (l *line) hearDocument(session target.SessionID) {
 func (l *line) hearAgain(session target.SessionID, which func(spender) bool) {
 	var again []spender
 	l.mu.Lock()
-	for c := range l.mu.silent {
+	for c, is := range l.mu.silent {
 		if c.session == session && which(c.of) {
-			again = append(again, c.of)
+			if is.asked {
+				again = append(again, c.of)
+			}
 			delete(l.mu.silent, c)
 		}
 	}
 	l.mu.Unlock()
 	for _, of := range again {
-		if of == spendsNetwork && l.configured.Load() {
-			continue // it was not disabled
-		}
 		if of == spendsRuntime {
 			// What chromedp knows are contexts of another document.
 			l.event(&cdproto.Message{

@@ -28,6 +28,16 @@ func (s *stub) flood(method string, bytes int) {
 	s.settled()
 }
 
+// configure makes a setting of the domain Network on session "s".
+func (s *stub) configure(l *line) {
+	s.Helper()
+	set := &cdproto.Message{ID: 99, SessionID: "s", Method: "Network.setExtraHTTPHeaders"}
+	if err := l.Write(s.Context(), set); err != nil {
+		s.Fatal(err)
+	}
+	s.say(`{"id":%d,"result":{},"sessionId":"s"}`, s.hear().ID)
+}
+
 // A page whose talk is beyond the budget is cut off at its source; answers still come. Its next
 // document is heard again.
 func TestTalkBeyondTheBudgetIsCutOffUntilTheNextDocument(t *testing.T) {
@@ -53,6 +63,7 @@ func TestTalkBeyondTheBudgetIsCutOffUntilTheNextDocument(t *testing.T) {
 			if err := l.deaf(l.deafened()); (err != nil) != (domain == "Network") {
 				t.Errorf("news of the network: %v", err)
 			}
+			s.configure(l) // meanwhile
 			s.say(`{"method":"Page.frameNavigated","params":{"frame":{"id":"p","url":"x"}},"sessionId":"s"}`)
 			if on := s.hear(); on.Method != cdproto.MethodType(domain+".enable") {
 				t.Fatalf("at the next document the browser was told %s", on.Method)
@@ -78,12 +89,7 @@ func TestAFloodThatCannotBeCutOffEndsThePage(t *testing.T) {
 			s.wire.flooded = func(from string, _ *line, says string) { ended <- from + ": " + says }
 			l := s.attach()
 			if strings.HasPrefix(method, "Network.") {
-				// Its settings would be lost, so it is not disabled.
-				set := &cdproto.Message{ID: 2, SessionID: "s", Method: "Network.setExtraHTTPHeaders"}
-				if err := l.Write(t.Context(), set); err != nil {
-					t.Fatal(err)
-				}
-				s.say(`{"id":%d,"result":{},"sessionId":"s"}`, s.hear().ID)
+				s.configure(l) // its settings would be lost, so it is not disabled
 				s.flood(method, 1<<20)
 				if len(ended) > 0 {
 					t.Fatal(<-ended)
@@ -107,29 +113,35 @@ func TestAFloodThatCannotBeCutOffEndsThePage(t *testing.T) {
 	}
 }
 
-// The scripts of a page that was cut off, and goes on in one without an end, are stopped.
+// The scripts of a page that was cut off and goes on are stopped: it is in one without an end, or
+// could not be cut off without losing settings of its network.
 func TestAPageThatGoesOnAfterItWasCutOffIsStopped(t *testing.T) {
-	for _, takesOffIn := range []bool{false, true} {
+	for what, stops := range map[string]bool{
+		"it does not take that in": true, "it takes that in": false, "it has settings": true,
+	} {
 		s := newStub(t)
 		s.tick.Store(0)
 		l := s.attach()
 		var stopped []string
 		l.endless = func(why string) { stopped = append(stopped, why) }
-		s.flood("Log.entryAdded", 1<<20)
-		off := s.hear()
-		if takesOffIn {
-			s.say(`{"id":%d,"result":{},"sessionId":"s"}`, off.ID)
+		const event = "Network.eventSourceMessageReceived"
+		if what == "it has settings" {
+			s.configure(l)
 		}
-		s.flood("Log.entryAdded", 1<<20)
+		s.flood(event, 1<<20)
+		if what == "it takes that in" {
+			s.say(`{"id":%d,"result":{},"sessionId":"s"}`, s.hear().ID)
+		}
+		s.flood(event, 1<<20)
 		s.time.Add(int64(2 * takesIn))
-		s.flood("Log.entryAdded", 1<<20)
-		s.flood("Log.entryAdded", 1<<20)
-		want := []string{"it goes on to send messages of Log, which nobody hears"}
-		if takesOffIn {
-			want = nil // it was on its way
+		s.flood(event, 1<<20)
+		s.flood(event, 1<<20)
+		var want []string
+		if stops {
+			want = []string{"it goes on to send messages of Network, which nobody hears"}
 		}
 		if !slices.Equal(stopped, want) {
-			t.Errorf("disabled at once %t: the page is stopped %q, want %q", takesOffIn, stopped, want)
+			t.Errorf("%s: the page is stopped %q, want %q", what, stopped, want)
 		}
 	}
 }
@@ -190,5 +202,14 @@ func TestABudgetComesBackHoweverOftenItIsLookedAt(t *testing.T) {
 	if s.messages != 0 || s.bytes != 0 {
 		t.Errorf("long after it was spent, %d messages and %d bytes have not come back",
 			s.messages, s.bytes)
+	}
+}
+
+// Bytes come back also where all messages have: a holder's own navigation may come in between.
+func TestBytesComeBackWithoutMessages(t *testing.T) {
+	now := time.Now()
+	s := spent{bytes: addressBudget, at: now}
+	if s.refill(spendsPage, now.Add(time.Minute)); s.bytes != 0 {
+		t.Errorf("a minute later %d bytes are spent", s.bytes)
 	}
 }

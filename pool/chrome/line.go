@@ -78,9 +78,8 @@ type line struct {
 		renewed           bool // the next DOM.getDocument is chromedp's own
 		dropped           int  // messages of the page's talk and network
 		damaged           bool
-		unheard           int // commands since the last message that chromedp was given
-		// what was disabled for the page's document; true: the browser has done it
-		silent map[hushed]bool
+		unheard           int               // commands since the last message that chromedp was given
+		silent            map[hushed]cutoff // what was cut off for the page's document
 
 		deafened   int              // how many times the domain Network was
 		primary    target.SessionID // the session that begin began with; empty: there is none yet

@@ -67,6 +67,7 @@ func (s *stub) say(format string, values ...any) {
 
 func (s *stub) hear() *cdproto.Message {
 	s.Helper()
+	defer time.AfterFunc(10*time.Second, func() { s.hears.Close() }).Stop()
 	msg := new(cdproto.Message)
 	if err := s.hears.Read(context.Background(), msg); err != nil {
 		s.Fatal(err)
