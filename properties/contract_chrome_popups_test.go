@@ -91,6 +91,36 @@ func toldOfPopups(lease *pool.Lease[*chrome.Page]) int {
 	return 0
 }
 
+// A popup that opens pages without end is closed: its page's scripts are not what opens them.
+func TestContractChromeAPopupThatOpensPagesWithoutEndIsClosed(t *testing.T) {
+	configure := func(l *chrome.Launcher) {
+		l.Args, l.MaxPopups = append(l.Args, "--disable-popup-blocking"), 2
+	}
+	onChromeAs(t, configure, pool.Config{MaxPages: 1},
+		func(t *testing.T, b *chromeBench, p *pool.Pool[*chrome.Page]) {
+			b.settle(t, p)
+			lease, err := p.GetPage(limited(t), "a")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer lease.Release()
+			does(t, lease, chromedp.Navigate(b.server.URL+"/page"), chromedp.Evaluate[chromedp.Void](
+				`void open("about:blank").setInterval(`+
+					`"open('about:blank', '', 'noopener')", 1)`))
+			eventually(t, "its holder is told", func() bool { return toldOfPopups(lease) >= 16 })
+			eventually(t, "no page is beside the tab", func() bool {
+				return b.pages(t) == p.Stats().Tabs.Alive()
+			})
+			told := toldOfPopups(lease)
+			if err := b.work(limited(t), lease.Page()); err != nil {
+				t.Errorf("the next document: %v", err)
+			}
+			if now := toldOfPopups(lease); now != told {
+				t.Errorf("%d pages were closed, and then %d more", told, now-told)
+			}
+		})
+}
+
 // A page that opens pages without end is stopped, and not its holder.
 func TestContractChromeAPageThatOpensPagesWithoutEndIsStopped(t *testing.T) {
 	configure := func(l *chrome.Launcher) {

@@ -57,7 +57,8 @@ func TestOnlyAnswersToHoldersAreBoundByMaxAnswer(t *testing.T) {
 		t.Errorf("the driver's own: %v", err)
 	}
 	told := make(chan *cdproto.Message, 1)
-	s.wire.send("s", "Page.getFrameTree", none, waiter{then: func(msg *cdproto.Message) { told <- msg }})
+	s.wire.send("s", "Page.getFrameTree", none,
+		waiter{then: func(msg *cdproto.Message) { told <- msg }})
 	s.say(`{"id":%d,"result":{"x":%q},"sessionId":"s"}`, s.hear().ID, strings.Repeat("x", 1000))
 	if msg := <-told; msg.Error != nil {
 		t.Errorf("the driver's own, for which nothing waits: %v", msg.Error)

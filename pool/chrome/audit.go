@@ -223,11 +223,7 @@ func (t *tab) closeBeside(s *session) {
 		go t.b.log.Warn("pages beside a tab closed", "target", t.id, "pages", t.beside.refused)
 	}
 	t.beside = beside{unheld: true}
-	for id, known := range t.b.mu.pages {
-		if known.page && known.tab == nil && known.root == t.id && !known.left {
-			t.b.leaveLocked(id, known)
-		}
-	}
+	t.b.leaveBesideLocked(t)
 	for id, own := range t.b.mu.profiles {
 		if own.owner == t.id {
 			t.b.leaveProfileLocked(id, own)

@@ -12,7 +12,8 @@ import (
 // Pages beside a tab: popups of its page, and what its holder opens beside it. They are no tabs of
 // the pool. Each costs about as much as a tab, so a lease has MaxPopups of them at most.
 
-// popupsFlood is after how many pages that were closed as they came a page is stopped. Each costs
+// popupsFlood is after how many pages that were closed as they came the tab's page is stopped, and
+// a lease has no more pages beside its own: any of these may be what opens the others. Each costs
 // the browser's main thread some 15 ms, and a page without an opener a process.
 const popupsFlood = 16
 
@@ -21,7 +22,8 @@ type beside struct {
 	// unheld says that the last lease has ended, and that the next holder has sent nothing: there
 	// may be no page.
 	unheld  bool
-	refused int // pages that were closed as they came, in this lease
+	of      *session // of the lease; nil: its holder has sent nothing
+	refused int      // pages that were closed as they came, in this lease
 }
 
 // besideLocked is the number of pages beside a tab, without those that were told to close.
@@ -42,7 +44,8 @@ func (b *browser) arrivedLocked(id target.ID, known *listed) bool {
 		return !known.left
 	}
 	t := root.tab
-	if !t.beside.unheld && (b.MaxPopups < 0 || b.besideLocked(t) <= b.MaxPopups) {
+	if !t.beside.unheld && t.beside.refused < popupsFlood &&
+		(b.MaxPopups < 0 || b.besideLocked(t) <= b.MaxPopups) {
 		return true
 	}
 	b.leaveLocked(id, known)
@@ -53,37 +56,45 @@ func (b *browser) arrivedLocked(id target.ID, known *listed) bool {
 	if t.beside.refused == 1 {
 		go b.log.Warn("pages beside a tab closed", "target", t.id, "pages", 1) // whose handler may block
 	}
-	if t.beside.refused%popupsFlood == 0 {
-		go t.stopScripts(fmt.Sprintf("it opened %d pages that were closed", popupsFlood))
+	s := t.beside.of
+	if s == nil {
+		return false // there is nobody to tell, and nothing to stop
 	}
-	go t.tellHolder(
-		fmt.Sprintf("a page that was opened beside this one was closed: %s.MaxPopups is %d",
-			b.owner, b.MaxPopups),
-	)
+	if t.beside.refused%popupsFlood == 0 {
+		b.leaveBesideLocked(t)
+		go s.stopScripts(fmt.Sprintf("%d pages that it opened were closed, and all others beside it",
+			popupsFlood))
+	}
+	s.tell(fmt.Sprintf("a page that was opened beside this one was closed: %s.MaxPopups is %d",
+		b.owner, b.MaxPopups))
 	return false
 }
 
+// leaveBesideLocked closes all pages beside a tab.
+func (b *browser) leaveBesideLocked(t *tab) {
+	for id, known := range b.mu.pages {
+		if known.page && known.tab == nil && known.root == t.id && !known.left {
+			b.leaveLocked(id, known)
+		}
+	}
+}
+
 // stopScripts stops the scripts of a page that does something without end, and runs no more of
-// them, until its holder has it go elsewhere. The page is of no use to the next one. why tells the
-// holder.
-func (t *tab) stopScripts(why string) {
-	t.mu.Lock()
-	s := t.mu.lease
-	t.mu.Unlock()
-	t.b.mu.Lock()
-	over := s == nil || s.over
-	if !over {
-		s.spoil()
-		s.stops.Lock()
-		s.stops.scripts = true
-		t.disableScripts(true)
-		t.stopScript()
-		s.stops.Unlock()
+// them, until its holder has it go elsewhere. The page is of no use to the next one. Once the lease
+// has ended, it does nothing. why tells the holder.
+func (s *session) stopScripts(why string) {
+	s.t.b.mu.Lock()
+	defer s.t.b.mu.Unlock()
+	if s.over {
+		return
 	}
-	t.b.mu.Unlock()
-	if !over {
-		t.tellHolder("the page's scripts are stopped until it is navigated: " + why)
-	}
+	s.spoil()
+	s.stops.Lock()
+	s.stops.scripts = true
+	s.t.disableScripts(true)
+	s.t.stopScript()
+	s.stops.Unlock()
+	s.tell("the page's scripts are stopped until it is navigated: " + why)
 }
 
 // noteUse lets pages come beside a tab from its holder's first command on. A session is begun ahead
@@ -96,7 +107,7 @@ func (s *session) noteUse(method string) {
 	s.t.b.mu.Lock()
 	defer s.t.b.mu.Unlock()
 	if !s.over {
-		s.t.beside = beside{}
+		s.t.beside = beside{of: s}
 	}
 }
 
@@ -107,8 +118,13 @@ func (t *tab) tellHolder(text string) {
 	s := t.mu.lease
 	t.mu.Unlock()
 	if s != nil {
-		s.line.diary.add(sum([]byte(text)), Problem{Kind: Browser, Text: text})
+		s.tell(text)
 	}
+}
+
+// tell has a problem in the diary of the session.
+func (s *session) tell(text string) {
+	s.line.diary.add(sum([]byte(text)), Problem{Kind: Browser, Text: text})
 }
 
 // sourceLocked is the tab that a page belongs to which names no opener, or one that is not known
@@ -154,6 +170,10 @@ func (g *guard) checkRoom() error {
 	b := g.t.b
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if n := g.t.beside.refused; n >= popupsFlood {
+		return fmt.Errorf("%d pages that came beside the lease's own were closed, "+
+			"so it can open no more until its end", n)
+	}
 	if n := b.besideLocked(g.t); b.MaxPopups >= 0 && n >= b.MaxPopups {
 		return fmt.Errorf(
 			"%d pages are open beside the lease's own, and %s.MaxPopups is %d", n, b.owner, b.MaxPopups,

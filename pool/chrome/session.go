@@ -98,7 +98,7 @@ func (t *tab) newSession() (*session, error) {
 	t.news.renew()
 	s.line.cause = func() error { return context.Cause(s.life) }
 	s.line.heed, s.line.flooded = s.heed, t.flooded
-	s.line.endless = func(why string) { go t.stopScripts(why) }
+	s.line.endless = func(why string) { go s.stopScripts(why) }
 	s.line.guard = newGuard(t, s.line)
 	s.line.attach()
 	report := func(format string, values ...any) {

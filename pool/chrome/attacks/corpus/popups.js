@@ -14,6 +14,10 @@ if (location.search) for (;;);
 open(here + "?go")
 open(here + "?go")
 
+// popup-nested: A window without an opener opens windows for ever.
+if (location.search) every(() => open("about:blank", "", "noopener"), 5)
+else open(here + "?go", "", "noopener")
+
 // popup-closes: Windows are opened and closed for ever.
 every(() => open("about:blank")?.close())
 
