@@ -315,7 +315,7 @@ func (p *Pool[P]) closeContextLocked(e *core.Effect) {
 		}
 	}, func() {
 		p.browserFirstLocked(c.browser)
-		if err != nil && life.Err() == nil {
+		if c.browser.isNews(err, life) {
 			p.noteLocked(slog.LevelWarn, "operation failed", "kind", SpanCloseContext, "context", c.name,
 				"browser", browserName(c.browser.id), "operation", uint64(id), "error", err)
 		}
@@ -400,12 +400,18 @@ func (p *Pool[P]) operateLocked(t *tab[P], e *core.Effect, what SpanKind,
 			}
 			t.lastError = err
 		}
-		if err != nil && life.Err() == nil && (!t.closing || what == SpanClose || what == SpanKill) {
-			// What fails because the pool has begun to close the tab is no news.
+		// What fails because the pool has begun to close the tab is no news either.
+		if t.browser.isNews(err, life) && (!t.closing || what == SpanClose || what == SpanKill) {
 			p.noteLocked(slog.LevelWarn, "operation failed", "kind", what, "tab", t.name, "affinity",
 				shortened(t.affinity), "browser", browserName(t.browser.id), "operation", uint64(id), "error",
 				err)
 		}
 		answer(err)
 	})
+}
+
+// isNews says whether an operation's error is worth a line in the log. What fails because its tab
+// is gone, or because the pool has begun to close the browser, is not.
+func (b *browser[P]) isNews(err error, life context.Context) bool {
+	return err != nil && life.Err() == nil && !b.unwanted
 }

@@ -287,10 +287,18 @@ func leaksNoLease(t *testing.T, tracer *panicking) {
 	})
 }
 
-// A reset fails where the pool closes the tab under it. That is no failed operation.
-func TestShellAResetThatTheClosingOfItsTabEndsIsNoNews(t *testing.T) {
+// A reset fails, and its page ends, where the pool closes the tab under it, or the browser. That is
+// no failed operation, and no page that somebody else closed.
+func TestShellAResetThatThePoolItselfEndsIsNoNews(t *testing.T) {
+	t.Run("tab", func(t *testing.T) { resetIsEnded(t, "close") })
+	t.Run("browser", func(t *testing.T) { resetIsEnded(t, "close-browser") })
+}
+
+// resetIsEnded has a reset fail when the pool begins to close its tab, or its browser.
+func resetIsEnded(t *testing.T, by string) {
 	synctest.Test(t, func(t *testing.T) {
 		closing := make(chan struct{})
+		var page *stubTab
 		launcher := &stub{fate: func(ctx context.Context, what string) error {
 			switch what {
 			case "reset":
@@ -300,10 +308,11 @@ func TestShellAResetThatTheClosingOfItsTabEndsIsNoNews(t *testing.T) {
 				case <-ctx.Done():
 					return ctx.Err()
 				}
-			case "close":
+			case by:
 				select {
 				case <-closing:
 				default:
+					page.ends(ErrPageClosed)
 					close(closing)
 					<-time.After(time.Millisecond) // the reset is answered first
 				}
@@ -316,22 +325,29 @@ func TestShellAResetThatTheClosingOfItsTabEndsIsNoNews(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := p.Do(t.Context(), "a", func(context.Context, *stubTab) error { return nil }); err !=
-			nil {
+		if err := p.Do(t.Context(), "a", func(_ context.Context, given *stubTab) error {
+			page = given
+			return nil
+		}); err != nil {
 			t.Error(err)
 		}
 		synctest.Wait()
 		if resetting := p.Stats().Tabs.Resetting; resetting != 1 {
 			t.Fatalf("%d tabs are reset", resetting)
 		}
-		if err := p.DisposeAffinity(t.Context(), "a"); err != nil {
-			t.Error(err)
+		if by == "close" {
+			if err := p.DisposeAffinity(t.Context(), "a"); err != nil {
+				t.Error(err)
+			}
 		}
 		if err := p.Close(t.Context()); err != nil {
 			t.Error(err)
 		}
-		if strings.Contains(log.String(), "operation failed") {
+		if strings.Contains(log.String(), "WARN") {
 			t.Errorf("the log: %s", log)
+		}
+		if n := p.Stats().Counters.PagesClosed; n != 0 {
+			t.Errorf("%d pages were closed by somebody else", n)
 		}
 	})
 }

@@ -124,7 +124,8 @@ func (b *browser) destroyed(id target.ID) {
 	b.mu.Lock()
 	known := b.mu.pages[id]
 	delete(b.mu.pages, id)
-	asked := known != nil && known.tab != nil && (known.tab.closes > 0 || known.tab.c.closes > 0)
+	asked := b.closing.Load() ||
+		known != nil && known.tab != nil && (known.tab.closes > 0 || known.tab.c.closes > 0)
 	b.mu.Unlock()
 	if known == nil {
 		return
