@@ -2,10 +2,15 @@ package chrome
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -25,15 +30,18 @@ const (
 // scale weighs the renderers of one browser.
 type scale struct {
 	process       *process
+	proc          string              // /proc
 	ours          map[string]*weighed // by process id
 	others        map[string]bool
 	found, forgot time.Time
+	room          [4096]byte
 }
 
 // weighed is one process of the browser's.
 type weighed struct {
 	weight
-	niced map[int]int // the nice values of its threads before it was lowered
+	renderer bool
+	niced    map[string]int // the nice values of its threads before it was lowered; nil: it is not
 }
 
 // newScale returns nil where a process that was lowered could not be raised again: its page may be
@@ -42,7 +50,9 @@ func newScale(p *process) *scale {
 	if !mayRaise() {
 		return nil
 	}
-	return &scale{process: p, ours: make(map[string]*weighed), others: make(map[string]bool)}
+	return &scale{
+		process: p, proc: "/proc", ours: make(map[string]*weighed), others: make(map[string]bool),
+	}
 }
 
 // mayRaise reports whether this process may give a thread back the priority that it had. What the
@@ -52,7 +62,7 @@ var mayRaise = sync.OnceValue(func() bool {
 	tried := make(chan bool)
 	go func() {
 		runtime.LockOSThread() // and never unlocks it: a thread that stayed low ends with this function
-		own := syscall.Gettid()
+		own := strconv.Itoa(syscall.Gettid())
 		nice, err := niceOf(own)
 		tried <- err == nil && nice < lowestNice && setNice(own, nice+1) == nil &&
 			setNice(own, nice) == nil
@@ -61,39 +71,56 @@ var mayRaise = sync.OnceValue(func() bool {
 })
 
 // niceOf is the nice value of a thread. The kernel says 20 less it.
-func niceOf(thread int) (int, error) {
-	raw, err := syscall.Getpriority(syscall.PRIO_PROCESS, thread)
+func niceOf(thread string) (int, error) {
+	id, err := strconv.Atoi(thread)
+	if err != nil {
+		return 0, err
+	}
+	raw, err := syscall.Getpriority(syscall.PRIO_PROCESS, id)
 	return 20 - raw, err
 }
 
-func setNice(thread, nice int) error {
-	return syscall.Setpriority(syscall.PRIO_PROCESS, thread, nice)
+func setNice(thread string, nice int) error {
+	id, err := strconv.Atoi(thread)
+	if err != nil {
+		return err
+	}
+	return syscall.Setpriority(syscall.PRIO_PROCESS, id, nice)
 }
 
-// low reports whether a renderer is lowered.
-func (s *scale) low() bool {
+// lowers reports whether a renderer is lowered.
+func (s *scale) lowers() bool {
 	for _, w := range s.ours {
-		if w.low {
+		if w.niced != nil {
 			return true
 		}
 	}
 	return false
 }
 
-// weigh looks at each process of the browser's once.
+// weigh looks at each process of the browser's once. One that cannot be read is raised.
 func (s *scale) weigh(now time.Time) {
 	if now.Sub(s.found) > findEvery {
 		s.found = now
 		s.find(now)
 	}
 	for pid, w := range s.ours {
-		used, state, group, ok := timesOf(pid)
-		if !ok || group != s.process.group {
+		process, err := s.statOf(pid)
+		if isGone(err) || err == nil && process.group != s.process.group {
 			delete(s.ours, pid)
 			continue
 		}
-		if low := w.look(used, state == 'R', now); low != w.low {
-			w.set(pid, low)
+		if err == nil {
+			err = s.judge(pid, w, process, now)
+		}
+		if err != nil {
+			w.weight = weight{}
+		}
+		switch {
+		case w.low():
+			s.lower(pid, w)
+		case w.niced != nil:
+			s.raise(pid, w)
 		}
 	}
 }
@@ -104,17 +131,12 @@ func (s *scale) find(now time.Time) {
 		s.forgot = now
 		clear(s.others)
 	}
-	proc, err := os.Open("/proc")
-	if err != nil {
-		return
-	}
-	defer proc.Close()
-	names, _ := proc.Readdirnames(-1)
+	names, _ := s.list("")
 	for _, pid := range names {
 		if pid[0] > '9' || s.others[pid] || s.ours[pid] != nil {
 			continue
 		}
-		if _, _, group, ok := timesOf(pid); ok && group == s.process.group {
+		if process, err := s.statOf(pid); err == nil && process.group == s.process.group {
 			s.ours[pid] = new(weighed)
 		} else {
 			s.others[pid] = true
@@ -122,60 +144,164 @@ func (s *scale) find(now time.Time) {
 	}
 }
 
-// timesOf is the processor time that a process has used, the state of its main thread, and its
-// process group.
-func timesOf(pid string) (used time.Duration, state byte, group int, ok bool) {
-	stat, err := os.ReadFile(filepath.Join("/proc", pid, "stat"))
+// judge has a renderer looked at. Most processes have done nothing since the last look, and their
+// threads are not read.
+func (s *scale) judge(pid string, w *weighed, process stat, now time.Time) error {
+	if process.used == w.last.used && !process.wants && w.heavy == 0 {
+		w.at = now
+		return nil
+	}
+	if w.renderer = w.renderer || s.isRenderer(pid); !w.renderer {
+		return nil
+	}
+	threads, err := s.list(pid, "task")
 	if err != nil {
-		return 0, 0, 0, false // it has ended
+		return err
+	}
+	r := reading{used: process.used, threads: make(map[string]times, len(threads))}
+	for _, thread := range threads {
+		spent, err := s.timesOf(pid, "task", thread)
+		if isGone(err) {
+			continue // it has ended, or the kernel has no schedstat
+		}
+		if err != nil {
+			return err
+		}
+		r.threads[thread] = spent
+	}
+	if len(r.threads) == 0 {
+		return fs.ErrNotExist
+	}
+	r.wants = func() bool {
+		return slices.ContainsFunc(threads, func(thread string) bool {
+			of, _ := s.statOf(pid, "task", thread)
+			return of.wants
+		})
+	}
+	w.look(r, now)
+	return nil
+}
+
+// stat is what /proc says of a process, or of a thread.
+type stat struct {
+	used  time.Duration // on a processor
+	wants bool          // it has one, or waits for one; of a process, its main thread
+	group int
+}
+
+func (s *scale) statOf(path ...string) (stat, error) {
+	text, err := s.text(append(path, "stat")...)
+	if err != nil {
+		return stat{}, err
 	}
 	// The command's name, in parentheses, may hold anything; then come state, parent and group, and
 	// as the 12th and 13th the times of the process and of the kernel for it.
-	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+	fields := bytes.Fields(text[bytes.LastIndexByte(text, ')')+1:])
 	if len(fields) < 13 {
-		return 0, 0, 0, false
+		return stat{}, fmt.Errorf("%s has %d fields", path, len(fields))
 	}
-	group, _ = strconv.Atoi(string(fields[2]))
+	group, err := strconv.Atoi(string(fields[2]))
+	of := stat{wants: string(fields[0]) == "R", group: group}
 	for _, field := range fields[11:13] {
-		ticks, _ := strconv.ParseInt(string(field), 10, 64)
-		used += time.Duration(ticks) * clockTick
+		ticks, failed := strconv.ParseInt(string(field), 10, 64)
+		of.used, err = of.used+time.Duration(ticks)*clockTick, errors.Join(err, failed)
 	}
-	return used, fields[0][0], group, true
+	return of, err
 }
 
-// set lowers a renderer, or raises it again. Threads that begin while it is low begin low.
-func (w *weighed) set(pid string, low bool) {
-	if low && !isRenderer(pid) {
-		w.heavy = 0
-		return
+// timesOf is what schedstat says of a thread, in nanoseconds.
+func (s *scale) timesOf(path ...string) (times, error) {
+	text, err := s.text(append(path, "schedstat")...)
+	if err != nil {
+		return times{}, err
 	}
-	threads, err := os.ReadDir(filepath.Join("/proc", pid, "task"))
+	fields := bytes.Fields(text)
+	if len(fields) < 2 {
+		return times{}, fmt.Errorf("%s has %d times", path, len(fields))
+	}
+	ran, err := strconv.ParseInt(string(fields[0]), 10, 64)
+	waited, failed := strconv.ParseInt(string(fields[1]), 10, 64)
+	return times{time.Duration(ran), time.Duration(waited)}, errors.Join(err, failed)
+}
+
+func (s *scale) isRenderer(pid string) bool {
+	line, err := s.text(pid, "cmdline")
+	return err == nil && bytes.Contains(line, []byte("--type=renderer"))
+}
+
+// text is the beginning of a file, until the next call. os.ReadFile would take twice the time.
+func (s *scale) text(path ...string) ([]byte, error) {
+	name := s.proc + "/" + strings.Join(path, "/")
+	file, err := syscall.Open(name, syscall.O_RDONLY|syscall.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer syscall.Close(file)
+	n, err := syscall.Read(file, s.room[:])
+	return s.room[:max(n, 0)], err
+}
+
+func (s *scale) list(path ...string) ([]string, error) {
+	folder, err := os.Open(filepath.Join(s.proc, filepath.Join(path...)))
+	if err != nil {
+		return nil, err
+	}
+	defer folder.Close()
+	return folder.Readdirnames(-1)
+}
+
+// isGone reports whether what was to be read is not there any more.
+func isGone(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ESRCH)
+}
+
+// lower lowers each thread of a renderer. Threads that begin while it is low begin low. But Chrome
+// gives a worker's thread a nice value of its own, so each look lowers those that are not low.
+func (s *scale) lower(pid string, w *weighed) {
+	threads, err := s.list(pid, "task")
 	if err != nil {
 		return
 	}
-	w.low = low
-	main, _ := strconv.Atoi(pid)
-	if low {
-		w.niced = make(map[int]int, len(threads))
+	first := w.niced == nil
+	if first {
+		w.niced = make(map[string]int, len(threads))
 	}
-	for _, entry := range threads {
-		thread, _ := strconv.Atoi(entry.Name())
-		if low {
-			nice, err := niceOf(thread)
-			if err == nil && setNice(thread, min(nice+lowerBy, lowestNice)) == nil {
-				w.niced[thread] = nice
-			}
-			continue
-		}
+	for _, thread := range threads {
+		nice, err := niceOf(thread)
 		before, ok := w.niced[thread]
 		if !ok {
-			before = w.niced[main]
+			before = w.niced[pid]
 		}
-		_ = setNice(thread, before)
+		if err != nil || !first && nice >= min(before+lowerBy, lowestNice) {
+			continue
+		}
+		if setNice(thread, min(nice+lowerBy, lowestNice)) == nil {
+			w.niced[thread] = nice
+		}
 	}
 }
 
-func isRenderer(pid string) bool {
-	line, err := os.ReadFile(filepath.Join("/proc", pid, "cmdline"))
-	return err == nil && bytes.Contains(line, []byte("--type=renderer"))
+// raise gives each thread its nice value back, and the main thread's to those that began since the
+// last look. A thread may begin while this is done, so it goes on until no other is found.
+func (s *scale) raise(pid string, w *weighed) {
+	raised := make(map[string]bool)
+	for before := -1; before < len(raised); {
+		before = len(raised)
+		threads, err := s.list(pid, "task")
+		if err != nil {
+			return // the next look tries again
+		}
+		for _, thread := range threads {
+			if raised[thread] {
+				continue
+			}
+			raised[thread] = true
+			nice, ok := w.niced[thread]
+			if !ok {
+				nice = w.niced[pid]
+			}
+			_ = setNice(thread, nice)
+		}
+	}
+	w.niced = nil
 }

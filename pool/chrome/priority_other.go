@@ -9,6 +9,6 @@ type scale struct{}
 
 func newScale(*process) *scale { return nil }
 
-func (*scale) low() bool { return false }
+func (*scale) lowers() bool { return false }
 
 func (*scale) weigh(time.Time) {}
