@@ -368,3 +368,31 @@ func dumped(t *testing.T, text, after string) string {
 	}
 	return file(t, out.String())
 }
+
+// A run that Ctrl-C cuts off is not shown: it would look like the whole.
+func TestARunThatIsCutOffIsNotShown(t *testing.T) {
+	long := "pagepool-trace 1\nset MaxAge=1ns\nauto\n@0s browser ready b1\n@2000000h get r1 a\n"
+	out := filepath.Join(t.TempDir(), "out")
+	for _, args := range [][]string{
+		{"trace", "staging"}, {"trace", "staging", "-perfetto", out}, {"trace", file(t, long)},
+		{"view", "staging"}, {"view", "staging", "-o", out}, {"view", file(t, long), "-o", out},
+		{"view", "staging", "-set", "MaxLease=20s", "-o", out},
+		{"view", stuckClose, "-beside", "staging", "-o", out},
+	} {
+		exit, stdout, stderr := interrupted(t, args...)
+		if _, err := os.Stat(out); exit != exitInterrupted || stdout != "" ||
+			stderr != "soak: interrupted before the end of the run\n" || err == nil {
+			t.Errorf("soak %q: exit %d\n%.300s%s", args, exit, stdout, stderr)
+		}
+		exit, stdout, _ = interrupted(t, append(args, "-json")...)
+		got := fields(t, stdout)
+		if exit != exitInterrupted || got["interrupted"] != true || got["command"] != args[0] {
+			t.Errorf("soak %q -json: exit %d\n%.300s", args, exit, stdout)
+		}
+	}
+	exit, stdout, stderr := interrupted(t, "replay", file(t, long), "-set", "MaxWaiting=9")
+	if exit != exitInterrupted || strings.Contains(stdout, "as it was") ||
+		!strings.Contains(stdout, "interrupted before the end of the trace") {
+		t.Errorf("exit %d\n%s%s", exit, stdout, stderr)
+	}
+}

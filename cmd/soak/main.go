@@ -12,6 +12,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -22,6 +23,8 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/pagepool/pagepool/sim/view"
 )
 
 // Exit codes.
@@ -62,6 +65,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err == nil && out.err != nil {
 		err = fmt.Errorf("standard output: %w", out.err)
 	}
+	if errors.Is(err, view.ErrStopped) {
+		err = s.interrupted(c)
+	}
 	if err != nil {
 		what := strings.ReplaceAll(err.Error(), "\n", "; ")
 		fmt.Fprintf(stderr, "soak: %s\n", what)
@@ -75,6 +81,19 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitInterrupted
 	}
 	return s.exit
+}
+
+// interrupted reports that Ctrl-C came before there was anything to show.
+func (s *soak) interrupted(c *cobra.Command) error {
+	s.cut = true
+	fmt.Fprintln(s.stderr, "soak: interrupted before the end of the run")
+	return s.print(interruption{commandName(c), true}, func(io.Writer) {})
+}
+
+// interruption is what -json prints then.
+type interruption struct {
+	Command     string `json:"command"`
+	Interrupted bool   `json:"interrupted"`
 }
 
 // failure is what -json prints of bad usage or input.
