@@ -121,11 +121,11 @@ type attackRun struct {
 func (s *soak) attacks(o attacksOptions) (*attacksReport, error) {
 	adopt := adoptOrphans()
 	defer adopt()
-	folder, err := os.MkdirTemp("", "soak-")
+	folder, done, err := temporaryFolder()
 	if err != nil {
 		return nil, err
 	}
-	defer os.Remove(folder) // what is left in it is kept
+	defer done()
 	began := time.Now()
 	stage, log, heard, err := s.stage(o.path, folder, bool(o.logged))
 	if err != nil {

@@ -170,11 +170,11 @@ func (s *soak) chrome(o chromeOptions) (*chromeReport, error) {
 	}
 	adopt := adoptOrphans()
 	defer adopt()
-	folder, err := os.MkdirTemp("", "soak-")
+	folder, done, err := temporaryFolder()
 	if err != nil {
 		return nil, err
 	}
-	defer os.Remove(folder) // what is left in it is reported, and kept
+	defer done()
 	began := time.Now()
 	before := newBaseline(folder)
 	stage, log, heard, err := s.stage(o.path, folder, bool(o.logged))
