@@ -141,7 +141,7 @@ type Violation struct {
 	Says     string
 	What     string // what broke it
 	Also     string // what else broke in the same step, by name, with spaces between
-	Step     int
+	Step     int    // of the core; the launch of the first browser is the first
 	At       core.Time
 }
 

@@ -315,10 +315,7 @@ func (s *soak) saveDump(report *chromeReport, found *live.Result) {
 		return
 	}
 	for i := range report.Violations {
-		v := &report.Violations[i]
-		if v.File = name; breaks(found.Dump, v.Property) {
-			v.Repeat = "soak replay " + quote(name)
-		}
+		report.Violations[i].savedIn(name, found.Dump)
 	}
 	if found.Outside != nil {
 		fmt.Fprintf(s.stderr, "soak: before %s:\n  %s\n", found.Outside.Line,

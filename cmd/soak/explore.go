@@ -256,9 +256,9 @@ func (s *soak) exploreOne(o *exploreOptions, c *sim.Scenario, bar progress) (exp
 			Property: v.Property, Says: v.Says, What: v.What, Step: v.Step,
 			Repeat: o.repeat(c) + s.setFlags(),
 		}
-		file, err := saveExplored(how, &changed, x, found.Repeat)
+		file, text, err := saveExplored(how, &changed, x, found.Repeat)
 		if err == nil {
-			found.File, found.Repeat = file, "soak replay "+quote(file)
+			found.savedIn(file, text)
 			s.addPage(&found)
 		} else if o.from != "" {
 			fmt.Fprintf(s.stderr, "soak: what broke %s was not saved: %v\n", v.Property, err)
@@ -418,7 +418,7 @@ func (e *exploredScenario) write(w io.Writer) {
 		fmt.Fprintln(w, "             from the start on, nothing that a fair browser does avoids it")
 	}
 	for i, step := range e.trace {
-		fmt.Fprintf(w, "        %3d  %s\n", i+1, step)
+		fmt.Fprintf(w, "             %s\n", step)
 		if e.noReturn == i+1 {
 			fmt.Fprintln(w, "             from here on, nothing that a fair browser does avoids it")
 		}

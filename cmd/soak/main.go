@@ -10,6 +10,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -24,6 +25,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pagepool/pagepool/pool/trace"
+	"github.com/pagepool/pagepool/sim/replay"
 	"github.com/pagepool/pagepool/sim/view"
 )
 
@@ -258,7 +261,8 @@ func (s *soak) goesOn() bool { return s.ctx.Err() == nil }
 // broke notes that a property or an expectation did not hold.
 func (s *soak) broke() { s.exit = exitBroke }
 
-// violation is a broken claim as a report has it.
+// violation is a broken claim as a report has it. Where File is what is left of a run or a search,
+// What and Step are those of its replay; where nothing is saved, they are those of the run itself.
 type violation struct {
 	Property string `json:"property"`
 	Says     string `json:"says"`
@@ -268,4 +272,21 @@ type violation struct {
 	File     string `json:"file"`
 	Repeat   string `json:"repeat"`
 	Page     string `json:"-"` // of the trace that was saved, to be opened in a browser
+}
+
+// savedIn has a violation be as the replay of the trace that was saved of it shows it. It is false
+// where the replay does not show it.
+func (v *violation) savedIn(file string, text []byte) bool {
+	v.File = file
+	tr, err := trace.Read(bytes.NewReader(text))
+	if err != nil {
+		return false
+	}
+	report, err := replay.Run(tr, nil)
+	if err != nil || report.Violation == nil || report.Violation.Property != v.Property {
+		return false
+	}
+	v.What, v.Step = report.Violation.What, report.Violation.Step
+	v.Repeat = "soak replay " + quote(file)
+	return true
 }

@@ -76,6 +76,9 @@ func (r *runReport) check() error {
 		return fmt.Errorf("seeds %d to %d", r.SeedFirst, r.SeedLast)
 	case r.Unseen == nil || r.Violations == nil:
 		return fmt.Errorf("unseen or violations are missing")
+	case r.Shard != nil && len(r.Shard.Unsaved) != len(r.Violations):
+		return fmt.Errorf("it has %s, and %d unsaved; want as many",
+			plural(uint64(len(r.Violations)), "violation"), len(r.Shard.Unsaved))
 	}
 	return nil
 }
@@ -318,7 +321,7 @@ func join(parts []part) (result, error) {
 func joinRuns(parts []part) (*runReport, error) {
 	whole := *parts[0].result.(*runReport)
 	of, seeds := whole.Shard.Of, seedRange{whole.SeedFirst, whole.SeedLast}
-	sum := runSum{runReport: &runReport{
+	sum := runSum{saved: map[string]bool{}, runReport: &runReport{
 		Command: whole.Command, Profile: whole.Profile,
 		SeedFirst: seeds.first, SeedLast: seeds.last, Violations: []violation{},
 	}}
@@ -333,22 +336,15 @@ func joinRuns(parts []part) (*runReport, error) {
 	sum.SimulatedSeconds = float64(sum.simulated) / 1000
 	sum.HistoryHash = fmt.Sprintf("%016x", sum.histories)
 	sum.Unseen = unseenOf(&sum.unseen)
-	slices.SortStableFunc(
-		sum.Violations,
-		func(a, b violation) int { return cmp.Compare(a.Seed, b.Seed) },
-	)
-	saved := map[string]bool{}
+	bySeed := func(a, b violation) int { return cmp.Compare(a.Seed, b.Seed) }
+	slices.SortFunc(sum.Violations, bySeed) // a seed has one at most
+	slices.SortFunc(sum.unsaved, bySeed)
 	for i := range sum.Violations {
 		v := &sum.Violations[i]
-		if saved[v.Property] { // a run saves one trace of each property, and repeats others by seed
-			v.File, v.Repeat = "", strings.Replace(
-				of,
-				"-seed "+seeds.String(),
-				"-seed "+strconv.FormatUint(v.Seed, 10),
-				1,
-			)
+		if sum.saved[v.Property] { // a run saves one trace of each property
+			*v = sum.unsaved[i]
 		}
-		saved[v.Property] = true
+		sum.saved[v.Property] = true
 	}
 	if !strings.Contains(of, " -set ") {
 		sum.judgeReached(sum.seeds, &sum.reached, of)
@@ -381,6 +377,7 @@ func (sum *runSum) join(r *runReport) error {
 	sum.WorstRecovery = max(sum.WorstRecovery, r.WorstRecovery)
 	sum.WaitP50, sum.WaitP99 = max(sum.WaitP50, r.WaitP50), max(sum.WaitP99, r.WaitP99)
 	sum.Violations = append(sum.Violations, r.Violations...)
+	sum.unsaved = append(sum.unsaved, r.Shard.Unsaved...)
 	return nil
 }
 

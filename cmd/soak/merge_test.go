@@ -204,6 +204,8 @@ func TestMergeRefusesWhatIsNotOneWhole(t *testing.T) {
 			`field.json: the file is damaged, or of another version: json: unknown field "event"`},
 		{[]string{changed("reached.json", files[1], `"kill":`, `"skill":`)},
 			`reached: no count of "kill"`},
+		{[]string{changed("unsaved.json", files[1], `"violations":[]`, `"violations":[{}]`)},
+			"unsaved.json: the file is damaged, or of another version: it has 1 violation, and 0 unsaved"},
 		{[]string{changed("part.json", files[1], `"part":`, `"part":9`)},
 			"part.json: the file is damaged: shard 9"},
 		{[]string{write("demo.json", `{"command":"demo"}`)},

@@ -206,6 +206,7 @@ type runSum struct {
 	histories uint64 // as historyOf, summed
 	unseen    search.Unseen
 	saved     map[string]bool // by property: one trace of each is enough
+	unsaved   []violation     // those of the runs, before any was saved
 }
 
 // add takes in the next seed.
@@ -231,6 +232,7 @@ func (s *soak) add(sum *runSum, o runOptions, base core.Settings, r *traffic.Rep
 		return
 	}
 	v := s.violationOf(o, r)
+	sum.unsaved = append(sum.unsaved, v)
 	if !sum.saved[v.Property] {
 		sum.saved[v.Property] = true
 		s.save(o, base, r, &v)
@@ -250,7 +252,7 @@ func (s *soak) finish(sum *runSum, o runOptions) *runReport {
 	sum.HistoryHash = fmt.Sprintf("%016x", sum.histories)
 	sum.Unseen = unseenOf(&sum.unseen)
 	if o.shard.parts > 1 {
-		sum.seal(o.shard, s.runFlags(o, o.seeds), &sum.unseen)
+		sum.seal(o.shard, s.runFlags(o, o.seeds))
 	} else if !sum.Interrupted && len(s.sets) == 0 {
 		sum.judgeReached(sum.seeds, &sum.reached, s.runFlags(o, o.seeds))
 	}
@@ -274,25 +276,18 @@ func (s *soak) violationOf(o runOptions, r *traffic.Report) violation {
 func (s *soak) save(o runOptions, base core.Settings, r *traffic.Report, v *violation) {
 	again := s.simOptions(o, base, r.Seed)
 	again.Progress = nil // it takes no longer than the first time, and Ctrl-C asks for a report
-	file, repeats, err := saveRun(again, r.Violation, v.Repeat)
+	file, text, err := saveRun(again, r.Violation, v.Repeat)
 	if err != nil {
 		fmt.Fprintf(s.stderr, "soak: the trace of seed %d was not saved: %v\n", r.Seed, err)
 		return
 	}
-	v.File = file
 	defer s.addPage(v)
-	if !repeats {
+	if !v.savedIn(file, text) {
 		return
 	}
-	v.Repeat = "soak replay " + quote(file)
-	small, found, err := s.shrinkSaved(file)
-	if err != nil {
+	if err := s.shrinkSaved(v, text); err != nil {
 		fmt.Fprintf(s.stderr, "soak: %s was not shrunk: %v\n", file, err)
-		return
 	}
-	fmt.Fprintf(s.stderr, "soak: %s, shrunk from %d steps to %d: %s\n", file, found.Before.Steps,
-		found.After.Steps, small)
-	v.File, v.Repeat = small, "soak replay "+quote(small)
 }
 
 func (r *runReport) write(w io.Writer) {

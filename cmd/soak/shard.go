@@ -21,12 +21,14 @@ const (
 
 // shardReport stands in the report of a shard, for `soak merge`.
 type shardReport struct {
-	Part      uint64   `json:"part"`
-	Parts     uint64   `json:"parts"`
-	Of        string   `json:"of"`                  // the command without -shard
-	Kinds     []byte   `json:"kinds,omitempty"`     // run: those of state met, by search.Unseen
-	Scenarios []string `json:"scenarios,omitempty"` // explore: those of all shards, in order
-	Sum       string   `json:"sum"`                 // of the report without wall times
+	Part  uint64 `json:"part"`
+	Parts uint64 `json:"parts"`
+	Of    string `json:"of"`              // the command without -shard
+	Kinds []byte `json:"kinds,omitempty"` // run: those of state met, by search.Unseen
+	// run: the violations without what was saved of them, of which merge keeps the first alone
+	Unsaved   []violation `json:"unsaved,omitempty"`
+	Scenarios []string    `json:"scenarios,omitempty"` // explore: those of all shards, in order
+	Sum       string      `json:"sum"`                 // of the report without wall times
 }
 
 func (r *shardReport) shard() *shard { return &shard{r.Part, r.Parts} }
@@ -55,9 +57,10 @@ func historyOf(seed, hash uint64) uint64 {
 }
 
 // seal makes the report of a run one of a shard of the command.
-func (r *runReport) seal(s shard, command string, unseen *search.Unseen) {
-	kinds, _ := unseen.MarshalBinary() // has no error
-	r.Shard = &shardReport{Part: s.part, Parts: s.parts, Of: command, Kinds: kinds}
+func (r *runSum) seal(s shard, command string) {
+	kinds, _ := r.unseen.MarshalBinary() // has no error
+	r.Shard = &shardReport{Part: s.part, Parts: s.parts, Of: command, Kinds: kinds,
+		Unsaved: r.unsaved}
 	r.Shard.Sum = r.sum()
 }
 
