@@ -1,8 +1,9 @@
 // Soak runs the page pool in a simulated world: it replays incidents, simulates a day in seconds,
 // explores every interleaving of small scenarios, and says of every promise whether it was kept.
 //
-// Rules of output: with -json, standard output is exactly one JSON object, for bad usage too;
-// progress and prose go to standard error, and progress is drawn on a terminal only. Prose has 80
+// Rules of output: with -json, standard output is exactly one JSON object, for bad usage too, but
+// not of help and completion, which are text for people and shells; progress and prose go to
+// standard error, and progress is drawn on a terminal only. Prose has 80
 // columns. The exit is 0 when every property and every expect line held, 1 when one broke, 2 for
 // bad usage or input, 130 after Ctrl-C. The same command prints the same bytes with -json, but for
 // fields that begin with wall_, end in _per_second, or are called workers or memory_bytes; prose
@@ -162,6 +163,7 @@ func doubleDashes(args []string) []string {
 }
 
 func (s *soak) command() *cobra.Command {
+	var version yesNo
 	root := &cobra.Command{
 		Use:   "soak",
 		Short: "Replay, simulate and explore the page pool",
@@ -174,12 +176,17 @@ func (s *soak) command() *cobra.Command {
 				"usage or input, and 130 when Ctrl-C came before the end; a second Ctrl-C ends the command "+
 				"without a report.",
 		),
-		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          noArguments,
-		RunE:          func(*cobra.Command, []string) error { return s.demo() },
+		RunE: func(*cobra.Command, []string) error {
+			if version {
+				return s.version()
+			}
+			return s.demo()
+		},
 	}
+	root.Flags().VarPF(&version, "version", "v", "print which build this is").NoOptDefVal = "true"
 	root.PersistentFlags().VarPF(&s.json, "json", "",
 		"print one JSON object on standard output").NoOptDefVal = "true"
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages ",
@@ -187,17 +194,27 @@ func (s *soak) command() *cobra.Command {
 	root.SetHelpCommand(helpCommand(root))
 	root.AddCommand(s.runCommand(), s.replayCommand(), s.exploreCommand(), s.shrinkCommand(),
 		s.chromeCommand(),
-		s.traceCommand(), s.viewCommand(), s.importCommand(), s.mergeCommand(), s.listCommand())
+		s.traceCommand(), s.viewCommand(), s.importCommand(), s.mergeCommand(), s.listCommand(),
+		completionCommand(root))
 	return root
 }
 
+// versionReport is what `soak --version` prints.
+type versionReport struct {
+	Command string `json:"command"`
+	Version string `json:"version"`
+	Go      string `json:"go"`
+}
+
 // version says which build of the module this is.
-func version() string {
-	v := "of an unknown version"
+func (s *soak) version() error {
+	report := versionReport{"version", "of an unknown version", runtime.Version()}
 	if info, ok := debug.ReadBuildInfo(); ok {
-		v = info.Main.Version
+		report.Version = info.Main.Version
 	}
-	return v + ", " + runtime.Version()
+	return s.print(report, func(w io.Writer) {
+		fmt.Fprintf(w, "soak version %s, %s\n", report.Version, report.Go)
+	})
 }
 
 // paragraphs are texts that help shows, one below the other.

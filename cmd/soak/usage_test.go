@@ -52,6 +52,10 @@ func TestBadUsageAndInputIsOneClearLineAndExit2(t *testing.T) {
 		{[]string{"list", "x"}, `list takes no arguments, got "x"`},
 		{[]string{"help", "nosuch"}, `unknown command "nosuch"; the commands are`},
 		{[]string{"help", "run", "nosuch"}, `unknown command "nosuch"; the commands are`},
+		{[]string{"completion"}, `completion "": want one of the shells bash, fish, powershell, zsh`},
+		{[]string{"completion", "foo"}, `completion "foo": want one of the shells bash, fish`},
+		{[]string{"completion", "bash", "zsh"}, `completion "bash zsh": want one of the shells bash`},
+		{[]string{"-version", "x"}, `unknown command "x"`},
 		{[]string{"chrome", "stagin"},
 			`unknown profile "stagin"; the profiles are staging, burst, nested, hostile, incident, main, pipe, drawing, network, storage`},
 		{[]string{"chrome", "staging", "burst"}, "want one profile, got 2"},
@@ -151,6 +155,11 @@ func TestFlagsWorkWithOneDashAndWithTwo(t *testing.T) {
 func TestTheVersionIsOneLine(t *testing.T) {
 	exit, stdout, _ := soaked(t, "-version")
 	if exit != exitHeld || !regexp.MustCompile(`^soak version .+, go1\.\S+\n$`).MatchString(stdout) {
+		t.Errorf("exit %d, %q", exit, stdout)
+	}
+	exit, stdout, _ = soaked(t, "-version", "-json")
+	if got := fields(t, stdout); exit != exitHeld || got["command"] != "version" ||
+		got["version"] == "" || !strings.HasPrefix(got["go"].(string), "go1.") {
 		t.Errorf("exit %d, %q", exit, stdout)
 	}
 }
