@@ -155,7 +155,8 @@ func TestShrinkOfWhatCannotBeShrunkIsOneClearLineAndExit2(t *testing.T) {
 // The step of a violation is that of the file that is named beside it.
 func TestTheStepOfAViolationIsThatOfItsFile(t *testing.T) {
 	t.Chdir(t.TempDir())
-	const text = "pagepool-trace 1\n@0s browser ready b1\n+1s opened t1\n+1s opened t2\nexpect tabs 9\n"
+	const text = "pagepool-trace 1\n@0s browser ready b1\n+1s opened t1\n+1s opened t2\n" +
+		"expect tabs 9\n"
 	v := violation{Property: "expect", Seed: 7, Step: 812, File: "x.trace"}
 	var stderr bytes.Buffer
 	s := &soak{ctx: t.Context(), stderr: &stderr}

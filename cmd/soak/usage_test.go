@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"os"
 	"reflect"
 	"regexp"
 	"strings"
@@ -271,5 +272,28 @@ BROKEN  closes: Close ends.
 `
 	if b.String() != want {
 		t.Errorf("got\n%swant\n%s", b.String(), want)
+	}
+}
+
+// README.md has each command and each profile.
+func TestREADMEHasEachCommandAndProfile(t *testing.T) {
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, usage, _ := strings.Cut(string(text), "\nsoak                     the demonstration\n")
+	usage, _, _ = strings.Cut(usage, "```")
+	root := (&soak{ctx: t.Context()}).command()
+	want := chromeProfiles()
+	for _, c := range root.Commands() {
+		want = append(want, "soak "+c.Name())
+		for _, under := range c.Commands() {
+			want = append(want, "soak "+c.Name()+" "+under.Name())
+		}
+	}
+	for _, name := range want {
+		if name != "soak help" && !regexp.MustCompile(`\b`+name+`\b`).MatchString(usage) {
+			t.Errorf("README.md does not have %s in\n%s", name, usage)
+		}
 	}
 }
