@@ -306,7 +306,9 @@ func (w *World) Perform(event core.Event) error {
 	if answer == 0 {
 		switch {
 		case event.Kind == core.Crashed:
-			w.Crash(event.Tab, event.TooLarge)
+			if !w.Crash(event.Tab, event.TooLarge) {
+				return fmt.Errorf("no page of t%d is open", event.Tab)
+			}
 			return nil
 		case event.Is(core.Failed, core.Ping):
 			if !w.BrowserDisconnects(event.Browser) {
@@ -495,5 +497,5 @@ func (w *World) Hold(h fakebrowser.Hold) {
 	}
 }
 
-// Unhold lets go what Hold held.
-func (w *World) Unhold(h fakebrowser.Hold) { w.fake.Unhold(h) }
+// Unhold lets go what Hold held, or what hangs by itself. It is false where nothing does.
+func (w *World) Unhold(h fakebrowser.Hold) bool { return w.fake.Unhold(h) }
