@@ -84,6 +84,8 @@ func (s *soak) attacksCommand() *cobra.Command {
 			switch {
 			case bool(o.markdown) != (len(args) > 0):
 				return errors.New("want --markdown and the files that --json printed, or neither")
+			case bool(o.markdown) && o.page != "":
+				return errors.New("--page: want it without --markdown, whose document has every page")
 			case len(o.pages()) == 0:
 				return fmt.Errorf("--page %s: no such page or family; see docs/attacks.md", o.page)
 			}

@@ -43,7 +43,7 @@ const usualMishaps = 5
 
 type chromeOptions struct {
 	profile  string
-	lasting  time.Duration
+	lasting  lasting
 	seed     seedRange
 	mishaps  count
 	path     string
@@ -65,7 +65,7 @@ func chromeProfiles() []string {
 }
 
 func (s *soak) chromeCommand() *cobra.Command {
-	o := chromeOptions{lasting: 30 * time.Second, seed: seedRange{1, 1}, mishaps: usualMishaps}
+	o := chromeOptions{lasting: lasting{30 * time.Second}, seed: seedRange{1, 1}, mishaps: usualMishaps}
 	c := &cobra.Command{
 		Use:   "chrome [PROFILE]",
 		Short: "Run the same traffic on a real browser",
@@ -81,7 +81,7 @@ func (s *soak) chromeCommand() *cobra.Command {
 			}
 		}),
 		ValidArgs: chromeProfiles(),
-		Args: func(_ *cobra.Command, args []string) error {
+		Args: func(c *cobra.Command, args []string) error {
 			o.profile = "staging"
 			if len(args) > 1 {
 				return fmt.Errorf("want one profile, got %d", len(args))
@@ -96,8 +96,11 @@ func (s *soak) chromeCommand() *cobra.Command {
 			if o.seed.first != o.seed.last {
 				return fmt.Errorf("--seed %v: want one seed, since a real browser is not repeatable", &o.seed)
 			}
-			if o.lasting < time.Second || o.lasting > maxHours*time.Hour {
-				return fmt.Errorf("--for %v: want 1s or more, and at most %d hours", o.lasting, maxHours)
+			for _, flag := range []string{"seed", "mishaps"} {
+				if c.Flags().Changed(flag) && traffic.ProfileNamed(o.profile) == nil {
+					return fmt.Errorf("--%s: want it with one of the profiles %s; %s draws nothing", flag,
+						strings.Join(profileNames(), ", "), o.profile)
+				}
 			}
 			return nil
 		},
@@ -112,7 +115,7 @@ func (s *soak) chromeCommand() *cobra.Command {
 			return s.print(report, report.write)
 		},
 	}
-	c.Flags().DurationVar(&o.lasting, "for", o.lasting, "how long callers come")
+	c.Flags().Var(&o.lasting, "for", "how long callers come")
 	c.Flags().Var(&o.seed, "seed", "what the callers are drawn from")
 	c.Flags().Var(&o.mishaps, "mishaps", "how much more often than in simulated hours browsers and "+
 		"pages die, and browsers fall silent")
@@ -222,7 +225,7 @@ func (s *soak) live(o chromeOptions, settings core.Settings, stage chromeStage, 
 	bar := s.progress(int64(o.lasting.Seconds()), o.profile)
 	defer bar.done()
 	options := live.Options[*chrome.Page]{
-		Stage: stage, Settings: settings, For: o.lasting, Logger: log, Keep: o.record != "", Mark: w.mark,
+		Stage: stage, Settings: settings, For: o.lasting.Duration, Logger: log, Keep: o.record != "", Mark: w.mark,
 		Tell: func(m live.Moment) {
 			bar.add(1)
 			c := m.Stats.Counters

@@ -106,11 +106,6 @@ func (s *soak) exploreCommand() *cobra.Command {
 				return fmt.Errorf("--deviations %d: want --from FILE with it, and neither a scenario nor "+
 					"--faults", o.deviations)
 			}
-			for _, n := range []count{o.faults, o.deviations} {
-				if n > sim.MostFaults {
-					return fmt.Errorf("--faults, --deviations %d: want %d or fewer", n, sim.MostFaults)
-				}
-			}
 			report, err := s.explore(&o)
 			if err != nil {
 				return err
@@ -124,13 +119,13 @@ func (s *soak) exploreCommand() *cobra.Command {
 	c.Flags().VarPF(&o.all, "all", "", "explore every scenario").NoOptDefVal = "true"
 	c.Flags().StringVar(&o.from, "from", "", "begin where this trace ends; without a scenario, with "+
 		"nobody but those who hold or wait there")
-	c.Flags().Var(&o.deviations, "deviations",
+	c.Flags().Var(within{&o.deviations, 0, sim.MostFaults}, "deviations",
 		"with -from: every run within so many deviations of the one that the trace records")
-	c.Flags().Var(&o.faults, "faults",
+	c.Flags().Var(within{&o.faults, 0, sim.MostFaults}, "faults",
 		"how many deviations from a healthy browser, instead of those of the scenario")
 	c.Flags().Var(&o.maxStates, "max-states", "stop each after this many states; 0: no bound")
 	c.Flags().Var(&o.maxMemory, "max-memory", "stop when the searches take more memory than this")
-	c.Flags().Var(&o.workers, "workers",
+	c.Flags().Var(within{&o.workers, 1, math.MaxInt32}, "workers",
 		"how many processors a search uses; what it finds does not depend on it")
 	c.Flags().VarPF(&o.symmetry, "symmetry", "", "states that are the same once two like tabs, "+
 		"contexts or callers change places count once").NoOptDefVal = "true"
@@ -144,8 +139,6 @@ func (s *soak) exploreCommand() *cobra.Command {
 
 func (o *exploreOptions) choose(args []string) error {
 	switch {
-	case o.workers < 1:
-		return fmt.Errorf("--workers %d: want 1 or more", o.workers)
 	case bool(o.likeKeys) && (!bool(o.symmetry) || o.from != ""):
 		return fmt.Errorf("--like-keys: want --symmetry with it, and not --from")
 	case bool(o.all) && len(args) > 0:

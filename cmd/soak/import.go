@@ -38,7 +38,7 @@ func (s *soak) importCommand() *cobra.Command {
 			"Lines of other programs are left out, where they are JSON. What two pools wrote has to be "+
 				"cut in two.",
 		),
-		Args: oneFile,
+		Args: oneFile("log of a pool"),
 		RunE: func(_ *cobra.Command, args []string) error { return s.importLog(args[0], out) },
 	}
 	c.Flags().StringVarP(&out, "out", "o", "",

@@ -31,9 +31,18 @@ func TestLookingAtARunRefusesBadInput(t *testing.T) {
 		args []string
 		says string
 	}{
-		{[]string{"trace"}, "want one trace file, got 0"},
+		{[]string{"trace"}, "want one trace or dump, or one profile, got 0 arguments"},
+		{[]string{"trace", stuckClose, "-seed", "3"},
+			"-seed: want it with one of the profiles staging, burst, nested, hostile; " + stuckClose +
+				" is a file, which has its own run"},
+		{[]string{"trace", stuckClose, "-hours", "2"}, "-hours: want it with one of the profiles"},
+		{[]string{"trace", stuckClose, "-first", "2", "-perfetto", "x.json"},
+			"-first, -last: want them without -perfetto"},
+		{[]string{"view", stuckClose, "-seed", "3", "-o", "x.html"}, "-seed: want it with one of"},
+		{[]string{"view", stuckClose, "-beside", stuckClose, "-hours", "2"}, "-hours: want it with"},
+		{[]string{"view", stuckClose, "-port", "8080", "-o", "x.html"}, "-port 8080: want it without -o"},
 		{[]string{"trace", "/nowhere/x.trace"}, "no such file or directory; want a trace or a dump, or " +
-			"one of the profiles [staging burst nested hostile]"},
+			"one of the profiles staging, burst, nested, hostile"},
 		{[]string{"trace", file(t, dump)}, ":1: this line, or one before it, was edited or lost"},
 		{[]string{"trace", stuckClose, "-perfetto", "/nowhere/out.json"},
 			"/nowhere/out.json: no such file or directory"},
@@ -43,7 +52,8 @@ func TestLookingAtARunRefusesBadInput(t *testing.T) {
 			"-first 9, -last 3: want steps from 1 to 16, the first one first"},
 		{[]string{"trace", stuckClose, "-last", "17"}, "want steps from 1 to 16"},
 		{[]string{"trace", "staging", "-seed", "1-2"}, "-seed 1-2: want one seed"},
-		{[]string{"view"}, "want one trace file, got 0"},
+		{[]string{"view"}, "want one trace or dump, or one profile, got 0 arguments"},
+		{[]string{"import"}, "want one log of a pool, got 0 arguments"},
 		{[]string{"view", "/nowhere/x.trace"}, "no such file or directory; want a trace or a dump"},
 		{[]string{"view", file(t, dump), "-o", "x.html"},
 			":1: this line, or one before it, was edited or lost"},
@@ -52,7 +62,7 @@ func TestLookingAtARunRefusesBadInput(t *testing.T) {
 		{[]string{"view", stuckClose, "-o", "/dev/full"},
 			"/dev/full: write /dev/full: no space left on device"},
 		{[]string{"view", stuckClose, "-port", "99999"},
-			"-port 99999: want a port from 1 to 65535, or 0 for any"},
+			`"99999" for "--port" flag: want a whole number from 0 to 65535`},
 		{[]string{"view", stuckClose, "-first", "17", "-o", "x.html"},
 			"-first 17: want a step from 1 to 16"},
 		{[]string{"view", stuckClose, "-set", "MaxPages=2", "-beside", stuckClose, "-o", "x.html"},
@@ -393,6 +403,15 @@ func TestARunThatIsCutOffIsNotShown(t *testing.T) {
 	exit, stdout, stderr := interrupted(t, "replay", file(t, long), "-set", "MaxWaiting=9")
 	if exit != exitInterrupted || strings.Contains(stdout, "as it was") ||
 		!strings.Contains(stdout, "interrupted before the end of the trace") {
+		t.Errorf("exit %d\n%s%s", exit, stdout, stderr)
+	}
+}
+
+// A page of a run that lasts as long as times go.
+func TestAPageHasRoomForTheLongestRun(t *testing.T) {
+	long := file(t, "pagepool-trace 1\nauto\n@0s browser ready b1\n@2562047h look\n")
+	exit, stdout, stderr := soaked(t, "view", long, "-o", filepath.Join(t.TempDir(), "x.html"))
+	if exit != exitHeld || !strings.Contains(stdout, "7 steps") {
 		t.Errorf("exit %d\n%s%s", exit, stdout, stderr)
 	}
 }

@@ -46,7 +46,7 @@ func (s *soak) replayCommand() *cobra.Command {
 		Short: "Replay an incident, a scenario, a regression",
 		Long: paragraphs("Replay a trace on the production core, and check every claim and every " +
 			"expect line of it."),
-		Args: oneFile,
+		Args: oneFile("trace or dump"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			data, err := os.ReadFile(args[0])
 			if err != nil {
@@ -79,11 +79,14 @@ func (s *soak) replayCommand() *cobra.Command {
 	return c
 }
 
-func oneFile(_ *cobra.Command, args []string) error {
-	if len(args) != 1 {
-		return fmt.Errorf("want one trace file, got %d", len(args))
+// oneFile are the arguments of a command that takes one file of a kind.
+func oneFile(kind string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return fmt.Errorf("want one %s, got %s", kind, plural(uint64(len(args)), "argument"))
+		}
+		return nil
 	}
-	return nil
 }
 
 // replay replays one trace. An error is the input's: it names the file and the line.

@@ -46,7 +46,7 @@ func (s *soak) shrinkCommand() *cobra.Command {
 			"The exit is 1, since the trace that was saved fails; 2 where FILE cannot be read, or nothing "+
 				"fails in it. After Ctrl-C the smallest so far is saved.",
 		),
-		Args: oneFile,
+		Args: oneFile("trace that fails"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			report, err := s.shrink(args[0], out)
 			if err != nil {

@@ -132,7 +132,7 @@ func TestShrinkOfWhatCannotBeShrunkIsOneClearLineAndExit2(t *testing.T) {
 		args []string
 		says string
 	}{
-		{[]string{"shrink"}, "want one trace file, got 0"},
+		{[]string{"shrink"}, "want one trace that fails, got 0 arguments"},
 		{[]string{"shrink", "/nowhere/x.trace"}, "no such file or directory; want a trace that fails"},
 		{[]string{"shrink", holding}, "nothing fails in " + holding + ": nothing to shrink"},
 		{[]string{"shrink", glimmer}, "nothing to shrink"},

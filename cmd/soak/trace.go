@@ -49,8 +49,9 @@ func (s *soak) traceCommand() *cobra.Command {
 			"Of a table with more steps than 400, the last ones are shown, unless -first and -last say " +
 			"otherwise. A long\n" +
 			"run is thinned for viewers, and the file says how.",
-		Args: oneFile,
-		RunE: func(_ *cobra.Command, args []string) error {
+		Args: oneFile("trace or dump, or one profile"),
+		RunE: func(c *cobra.Command, args []string) error {
+			o.changed = c.Flags().Changed
 			report, err := s.trace(args[0], o)
 			if err != nil {
 				return err
@@ -78,7 +79,13 @@ func (s *soak) trace(argument string, o traceOptions) (*traceReport, error) {
 	if err := notOver("-perfetto", o.perfetto, argument); err != nil {
 		return nil, err
 	}
+	if o.perfetto != "" && (o.changed("first") || o.changed("last")) {
+		return nil, fmt.Errorf("-first, -last: want them without -perfetto, whose timeline has every step")
+	}
 	run, err := s.watch(argument, o.watchOptions)
+	if err == nil {
+		err = o.check(argument)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -49,12 +49,15 @@ func (s *soak) viewCommand() *cobra.Command {
 			"timeline to ui.perfetto.dev at a click.\n\n" +
 			"With -set, the run as it is stands beside the run with those settings; with -beside, another " +
 			"run does.",
-		Args: oneFile,
-		RunE: func(_ *cobra.Command, args []string) error { return s.view(args[0], o) },
+		Args: oneFile("trace or dump, or one profile"),
+		RunE: func(c *cobra.Command, args []string) error {
+			o.changed = c.Flags().Changed
+			return s.view(args[0], o)
+		},
 	}
 	c.Flags().StringVarP(&o.out, "out", "o", "", "write the page to this file")
 	c.Flags().StringVar(&o.beside, "beside", "", "a second run, to be shown beside the first")
-	c.Flags().Var(&o.port, "port", "serve on this port of 127.0.0.1; 0: any")
+	c.Flags().Var(within{&o.port, 0, 65535}, "port", "serve on this port of 127.0.0.1; 0: any")
 	c.Flags().Var(&o.first, "first",
 		"the first step on the page, of a long run; without it, the last ones are there")
 	s.takesWatch(c, &o.watchOptions)
@@ -63,8 +66,8 @@ func (s *soak) viewCommand() *cobra.Command {
 
 func (s *soak) view(argument string, o viewOptions) error {
 	began := time.Now()
-	if o.port > 65535 {
-		return fmt.Errorf("-port %d: want a port from 1 to 65535, or 0 for any", o.port)
+	if o.out != "" && o.changed("port") {
+		return fmt.Errorf("-port %v: want it without -o, since the page is written and not served", &o.port)
 	}
 	if err := notOver("-o", o.out, argument, o.beside); err != nil {
 		return err
@@ -150,7 +153,7 @@ func (s *soak) viewRuns(argument string, o viewOptions) ([]*view.Source, error) 
 		}
 		runs = append(runs, run)
 	}
-	return runs, nil
+	return runs, o.check(argument, o.beside)
 }
 
 // asItIs is the command without -set. It is a copy, since a run is played later.

@@ -181,9 +181,11 @@ func (r *replayer) line(line *trace.Line) error {
 		return err
 	}
 	event, err := trace.ParseEvent(line.Words, &r.names)
+	if errors.Is(err, trace.ErrUnknownVerb) {
+		err = fmt.Errorf("%w; of the world: %s", err, strings.Join(actVerbs, ", "))
+	}
 	if err != nil {
-		return errors.New(err.Error() + "; of the world: wedge t1, loop t1, silence b1, hang close t1, " +
-			"unhang close t1, hang drawing b1, unhang drawing b1, die drawing b1")
+		return err
 	}
 	if err := r.known(event, line); err != nil {
 		return err
