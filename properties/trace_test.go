@@ -445,7 +445,7 @@ func TestTraceReadsLinesWithCarriageReturns(t *testing.T) {
 
 // A tab that was never there is not gone.
 func TestTraceATabThatNeverWasIsNotGone(t *testing.T) {
-	tr, err := trace.Read(strings.NewReader("pagepool-trace 1\n@0s browser ready b1\nexpect gone t9\n"))
+	tr, err := trace.Read(strings.NewReader("pagepool-trace 1\n@0s look\nexpect gone t9\n"))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -309,14 +309,13 @@ func (w *World) Perform(event core.Event) error {
 			if !w.Crash(event.Tab, event.TooLarge) {
 				return fmt.Errorf("no page of t%d is open", event.Tab)
 			}
-			return nil
 		case event.Is(core.Failed, core.Ping):
 			if !w.BrowserDisconnects(event.Browser) {
 				return fmt.Errorf("b%d is not alive, or is known to end already", event.Browser)
 			}
-			return nil
+		default:
+			w.step(event)
 		}
-		w.step(event)
 		return nil
 	}
 	if i := w.fake.Find(answer, event); i >= 0 {

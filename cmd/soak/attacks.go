@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pagepool/pagepool/internal/prose"
 	"github.com/pagepool/pagepool/pool/chrome/attacks"
 	"github.com/pagepool/pagepool/pool/chrome/loopback"
 )
@@ -230,8 +231,8 @@ func (t *attackTrial) judge(page attacks.Page) {
 }
 
 func (r *attacksReport) write(w io.Writer) {
-	say(w, "", fmt.Sprintf("%d pages of the attack corpus on %s, in %.0f s",
-		len(r.Trials), r.Browser, r.WallSeconds))
+	say(w, "", fmt.Sprintf("%s of the attack corpus on %s, in %.0f s",
+		prose.Count(len(r.Trials), "page"), r.Browser, r.WallSeconds))
 	broken := 0
 	for i := range r.Trials {
 		t := &r.Trials[i]
@@ -256,7 +257,7 @@ func (r *attacksReport) write(w io.Writer) {
 	case broken == 0:
 		fmt.Fprintln(w, "every promise held")
 	default:
-		fmt.Fprintf(w, "%s broke a promise\n", plural(uint64(broken), "page"))
+		fmt.Fprintf(w, "%s broke a promise\n", prose.Count(broken, "page"))
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pagepool/pagepool/internal/prose"
 	"github.com/pagepool/pagepool/pool/chrome"
 	"github.com/pagepool/pagepool/pool/chrome/loopback"
 	"github.com/pagepool/pagepool/pool/core"
@@ -65,7 +66,8 @@ func chromeProfiles() []string {
 }
 
 func (s *soak) chromeCommand() *cobra.Command {
-	o := chromeOptions{lasting: lasting{30 * time.Second}, seed: seedRange{1, 1}, mishaps: usualMishaps}
+	o := chromeOptions{lasting: lasting{30 * time.Second}, seed: seedRange{1, 1},
+		mishaps: usualMishaps}
 	c := &cobra.Command{
 		Use:   "chrome [PROFILE]",
 		Short: "Run the same traffic on a real browser",
@@ -225,7 +227,8 @@ func (s *soak) live(o chromeOptions, settings core.Settings, stage chromeStage, 
 	bar := s.progress(int64(o.lasting.Seconds()), o.profile)
 	defer bar.done()
 	options := live.Options[*chrome.Page]{
-		Stage: stage, Settings: settings, For: o.lasting.Duration, Logger: log, Keep: o.record != "", Mark: w.mark,
+		Stage: stage, Settings: settings, For: o.lasting.Duration, Logger: log, Keep: o.record != "",
+		Mark: w.mark,
 		Tell: func(m live.Moment) {
 			bar.add(1)
 			c := m.Stats.Counters
@@ -306,7 +309,7 @@ func (s *soak) fill(report *chromeReport, found *live.Result, o chromeOptions) {
 	}
 	if o.measured != "" {
 		s.write(o.measured, found.Latencies("Measured by "+repeat,
-			fmt.Sprintf("on %s, %d processors.", report.Browser, runtime.NumCPU())))
+			fmt.Sprintf("on %s, %s.", report.Browser, prose.Count(runtime.NumCPU(), "processor"))))
 	}
 }
 
@@ -385,11 +388,11 @@ func (r *chromeReport) write(w io.Writer) {
 	fmt.Fprintf(w, "  worst recovery %s\n", seconds(r.WorstRecovery))
 	t := r.Visits
 	say(w, "  visits         ", fmt.Sprintf(
-		"%d: %d pieces of work done, %d failed; leases ended early %v, requests refused %v",
+		"%d, of which %d did their work and %d failed; leases ended early %v, requests refused %v",
 		t.Visits, t.Worked, t.WorkFailed, t.Ended, t.Refused))
 	if t.Kills > 0 {
-		fmt.Fprintf(w, "  killed         %d browsers; holders were told within %v\n", t.Kills,
-			t.Told.Round(time.Millisecond))
+		fmt.Fprintf(w, "  killed         %s; holders were told within %v\n",
+			prose.Count(t.Kills, "browser"), t.Told.Round(time.Millisecond))
 	}
 	for _, l := range r.Loops {
 		say(w, "  loop           ", fmt.Sprintf(

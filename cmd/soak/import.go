@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pagepool/pagepool/internal/prose"
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/sim/fromlog"
 )
@@ -80,9 +81,9 @@ func (s *soak) importLog(file, out string) error {
 
 func (r *importReport) write(w io.Writer) {
 	fmt.Fprintf(w, "wrote %s: %s of the pool's, %s\n", filepath.ToSlash(r.Trace),
-		plural(uint64(r.Lines), "line"), plural(uint64(r.Leases), "lease"))
+		prose.Count(r.Lines, "line"), prose.Count(r.Leases, "lease"))
 	if r.Others > 0 {
-		fmt.Fprintf(w, "%s of others left out\n", plural(uint64(r.Others), "line"))
+		fmt.Fprintf(w, "%s of others left out\n", prose.Count(r.Others, "line"))
 	}
 	for _, what := range r.Unsaid {
 		say(w, "  not in it: ", what)

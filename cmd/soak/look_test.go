@@ -34,7 +34,7 @@ func TestLookingAtARunRefusesBadInput(t *testing.T) {
 		{[]string{"trace"}, "want one trace or dump, or one profile, got 0 arguments"},
 		{[]string{"trace", stuckClose, "-seed", "3"},
 			"-seed: want it with one of the profiles staging, burst, nested, hostile; " + stuckClose +
-				" is a file, which has its own run"},
+				" is a file, with its own run"},
 		{[]string{"trace", stuckClose, "-hours", "2"}, "-hours: want it with one of the profiles"},
 		{[]string{"trace", stuckClose, "-first", "2", "-perfetto", "x.json"},
 			"-first, -last: want them without -perfetto"},

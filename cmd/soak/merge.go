@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pagepool/pagepool/internal/prose"
 	"github.com/pagepool/pagepool/sim"
 	"github.com/pagepool/pagepool/sim/search"
 )
@@ -78,14 +79,18 @@ func (r *runReport) check() error {
 		return fmt.Errorf("unseen or violations are missing")
 	case r.Shard != nil && len(r.Shard.Unsaved) != len(r.Violations):
 		return fmt.Errorf("it has %s, and %d unsaved; want as many",
-			plural(uint64(len(r.Violations)), "violation"), len(r.Shard.Unsaved))
+			prose.Count(len(r.Violations), "violation"), len(r.Shard.Unsaved))
 	}
 	return nil
 }
 
 func (r *exploreReport) check() error {
-	if len(r.Scenarios) == 0 || r.Violations == nil {
+	switch {
+	case len(r.Scenarios) == 0 || r.Violations == nil:
 		return fmt.Errorf("scenarios or violations are missing")
+	case r.Shard != nil && len(r.Shard.Told) != len(r.Scenarios):
+		return fmt.Errorf("it has %s, and tells of %d; want as many",
+			prose.Count(len(r.Scenarios), "scenario"), len(r.Shard.Told))
 	}
 	for _, e := range r.Scenarios {
 		if e.Scenario == "" || !hash.MatchString(e.StatesSum) {
@@ -305,7 +310,7 @@ func join(parts []part) (result, error) {
 	switch r := parts[0].result.(type) {
 	case *exploreReport:
 		if whole {
-			return &mergedExploration{r}, nil
+			return r, nil
 		}
 		return joinExplored(parts)
 	case *runReport:
@@ -382,7 +387,7 @@ func (sum *runSum) join(r *runReport) error {
 }
 
 // joinExplored puts the scenarios in the order of the command.
-func joinExplored(parts []part) (*mergedExploration, error) {
+func joinExplored(parts []part) (*exploreReport, error) {
 	names := parts[0].shardOf().Scenarios
 	whole := &exploreReport{
 		Command:    commandExplore,
@@ -396,38 +401,13 @@ func joinExplored(parts []part) (*mergedExploration, error) {
 		if place >= len(r.Scenarios) || r.Scenarios[place].Scenario != name {
 			return nil, fmt.Errorf("%s: no result of scenario %s", p.file, name)
 		}
+		e := r.Scenarios[place]
+		e.told = &r.Shard.Told[place]
 		whole.Workers = max(whole.Workers, r.Workers)
-		whole.Scenarios = append(whole.Scenarios, r.Scenarios[place])
-		whole.Violations = append(whole.Violations, r.Scenarios[place].Violations...)
+		whole.Scenarios = append(whole.Scenarios, e)
+		whole.Violations = append(whole.Violations, e.Violations...)
 	}
-	return &mergedExploration{whole}, nil
-}
-
-// mergedExploration is an exploreReport whose prose leaves out what the files do not have.
-type mergedExploration struct{ *exploreReport }
-
-func (r *mergedExploration) write(w io.Writer) {
-	states := 0
-	for _, e := range r.Scenarios {
-		states += e.States
-		end := "to the end"
-		if !e.Complete {
-			end = "NOT to the end"
-		}
-		fmt.Fprintf(
-			w,
-			"%-22s %9d states %10d transitions, depth %3d, %s\n",
-			e.Scenario,
-			e.States,
-			e.Transitions,
-			e.Depth,
-			end,
-		)
-		writeViolations(w, e.Violations)
-	}
-	if len(r.Violations) == 0 {
-		fmt.Fprintf(w, "no claim broke in any of %d states\n", states)
-	}
+	return whole, nil
 }
 
 // save writes a result whole or not at all.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pagepool/pagepool/internal/prose"
 	"github.com/pagepool/pagepool/pool/trace"
 	"github.com/pagepool/pagepool/sim/replay"
 	"github.com/pagepool/pagepool/testdata"
@@ -83,7 +84,7 @@ func (s *soak) replayCommand() *cobra.Command {
 func oneFile(kind string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
 		if len(args) != 1 {
-			return fmt.Errorf("want one %s, got %s", kind, plural(uint64(len(args)), "argument"))
+			return fmt.Errorf("want one %s, got %s", kind, prose.Count(len(args), "argument"))
 		}
 		return nil
 	}
@@ -147,8 +148,8 @@ func (s *soak) tell(t replay.Step) {
 }
 
 func (r *replayReport) write(w io.Writer) {
-	say(w, "", fmt.Sprintf("replayed %s: %d steps, %s of virtual time", filepath.ToSlash(r.File),
-		r.Steps, seconds(r.SimulatedSeconds)))
+	say(w, "", fmt.Sprintf("replayed %s: %s, %s of virtual time", filepath.ToSlash(r.File),
+		prose.Count(r.Steps, "step"), seconds(r.SimulatedSeconds)))
 	for _, f := range r.ExpectFailed {
 		say(w, "", fmt.Sprintf("%s:%d: expected %s; got %s", filepath.ToSlash(r.File), f.Line, f.Want,
 			f.Got))
@@ -163,11 +164,12 @@ func (r *replayReport) write(w io.Writer) {
 			seconds(f.WorstRecovery.Duration().Seconds()))
 	}
 	if f.Unrecovered > 0 {
-		say(w, "", fmt.Sprintf("full capacity was NOT back at the end: %d wedged render still holds "+
-			"its tab", f.Unrecovered))
+		say(w, "", fmt.Sprintf("full capacity was NOT back at the end: wedged renders still "+
+			"hold %s", prose.Count(f.Unrecovered, "tab")))
 	}
-	fmt.Fprintf(w, "%d grants, %d evictions, %d kills; at most %d tabs alive\n", f.Grants, f.Evictions,
-		f.Kills, f.MostAlive)
+	fmt.Fprintf(w, "%s, %s, %s; at most %s alive\n", prose.Count(f.Grants, "grant"),
+		prose.Count(f.Evictions, "eviction"), prose.Count(f.Kills, "kill"),
+		prose.Count(f.MostAlive, "tab"))
 	switch {
 	case r.Interrupted:
 		fmt.Fprintln(w, "interrupted before the end of the trace")

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pagepool/pagepool/internal/prose"
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/sim"
 	"github.com/pagepool/pagepool/sim/search"
@@ -291,7 +292,7 @@ func (s *soak) save(o runOptions, base core.Settings, r *traffic.Report, v *viol
 }
 
 func (r *runReport) write(w io.Writer) {
-	fmt.Fprintf(w, "%s, %s: %s of virtual time in %.2f s\n", r.Profile, plural(r.wanted, "seed"),
+	fmt.Fprintf(w, "%s, %s: %s of virtual time in %.2f s\n", r.Profile, prose.Count(r.wanted, "seed"),
 		seconds(r.SimulatedSeconds), r.WallSeconds)
 	if r.wanted == 1 && r.first != nil {
 		say(w, "  settings       ", orDefault(r.first.Settings.Diff()))
@@ -309,7 +310,7 @@ func (r *runReport) write(w io.Writer) {
 	switch {
 	case r.Interrupted:
 		say(w, "", fmt.Sprintf("interrupted after %d of %s, %.4g of %.4g hours of virtual time", r.seeds,
-			plural(r.wanted, "seed"), r.SimulatedSeconds/3600, float64(r.wanted)*r.hours.Hours()))
+			prose.Count(r.wanted, "seed"), r.SimulatedSeconds/3600, float64(r.wanted)*r.hours.Hours()))
 	case len(r.Violations) == 0:
 		fmt.Fprintln(w, "every claim held")
 	}
@@ -320,11 +321,4 @@ func orDefault(settings string) string {
 		return "the defaults"
 	}
 	return settings
-}
-
-func plural(n uint64, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }

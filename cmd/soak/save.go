@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/pagepool/pagepool/internal/prose"
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/pool/trace"
 	"github.com/pagepool/pagepool/sim"
@@ -65,8 +66,8 @@ func saveExplored(how searched, c *sim.Scenario, x *sim.Exploration, repeat stri
 		fmt.Sprintf("Found by %s: %s.", repeat, v.What)}
 	if how.from == nil && x.Recorded == 0 {
 		comments = append(comments, fmt.Sprintf(
-			"The shortest: no schedule of this scenario with fewer than %d actions breaks it.",
-			len(x.Trace)))
+			"The shortest: no schedule of this scenario with fewer than %s breaks it.",
+			prose.Count(len(x.Trace), "action")))
 		comments = append(comments, noReturnComment(c, x)...)
 	}
 	if text, err = how.text(x, comments...); err != nil {
@@ -98,7 +99,7 @@ func (s *soak) shrinkSaved(v *violation, text []byte) error {
 		return err
 	}
 	fmt.Fprintf(s.stderr, "soak: %s, shrunk from %s to %d: %s\n", v.File,
-		plural(uint64(found.Before.Steps), "step"), found.After.Steps, small)
+		prose.Count(found.Before.Steps, "step"), found.After.Steps, small)
 	shrunk := shrunkViolation(found, small)
 	shrunk.Seed = v.Seed
 	*v = shrunk

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/pagepool/pagepool/internal/prose"
 	"github.com/pagepool/pagepool/pool/canon"
 	"github.com/pagepool/pagepool/sim"
 	"github.com/pagepool/pagepool/sim/search"
@@ -27,6 +28,7 @@ type shardReport struct {
 	Kinds []byte `json:"kinds,omitempty"` // run: those of state met, by search.Unseen
 	// run: the violations without what was saved of them, of which merge keeps the first alone
 	Unsaved   []violation `json:"unsaved,omitempty"`
+	Told      []told      `json:"told,omitempty"`      // explore: of each scenario
 	Scenarios []string    `json:"scenarios,omitempty"` // explore: those of all shards, in order
 	Sum       string      `json:"sum"`                 // of the report without wall times
 }
@@ -69,6 +71,9 @@ func (r *exploreReport) seal(o *exploreOptions, settings string) {
 	for _, c := range o.scenarios {
 		r.Shard.Scenarios = append(r.Shard.Scenarios, c.Name)
 	}
+	for _, e := range r.Scenarios {
+		r.Shard.Told = append(r.Shard.Told, *e.told)
+	}
 	r.Shard.Sum = r.sum()
 }
 
@@ -91,6 +96,10 @@ func (r *exploreReport) sum() string {
 	if r.Shard != nil {
 		shard := *r.Shard
 		shard.Sum, plain.Shard = "", &shard
+		shard.Told = slices.Clone(shard.Told)
+		for i := range shard.Told {
+			shard.Told[i].Graph = 0
+		}
 	}
 	return sumOf(&plain)
 }
@@ -128,7 +137,7 @@ func (o *exploreOptions) mine() ([]*sim.Scenario, error) {
 	if len(mine) == 0 {
 		return nil, fmt.Errorf(
 			"none of %s belongs to shard %v",
-			plural(uint64(len(o.scenarios)), "scenario"),
+			prose.Count(len(o.scenarios), "scenario"),
 			&o.shard,
 		)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pagepool/pagepool/internal/prose"
 	"github.com/pagepool/pagepool/pool/trace"
 	"github.com/pagepool/pagepool/sim/shrink"
 )
@@ -190,8 +191,8 @@ func (r *shrinkReport) write(w io.Writer) {
 	case r.found.Cut:
 		how = "the effort was used up: the smallest so far"
 	}
-	say(w, "", fmt.Sprintf("shrunk %s: %d steps became %d, in %.2f s; %s",
-		filepath.ToSlash(r.File), r.StepsBefore, r.Steps, r.WallSeconds, how))
+	say(w, "", fmt.Sprintf("shrunk %s: %s became %d, in %.2f s; %s",
+		filepath.ToSlash(r.File), prose.Count(r.StepsBefore, "step"), r.Steps, r.WallSeconds, how))
 	for line := range strings.Lines(string(r.found.Text)) {
 		fmt.Fprintf(w, "  %s", line)
 	}

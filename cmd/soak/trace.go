@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pagepool/pagepool/internal/prose"
 	"github.com/pagepool/pagepool/sim/steps"
 )
 
@@ -80,7 +81,7 @@ func (s *soak) trace(argument string, o traceOptions) (*traceReport, error) {
 		return nil, err
 	}
 	if o.perfetto != "" && (o.changed("first") || o.changed("last")) {
-		return nil, fmt.Errorf("-first, -last: want them without -perfetto, whose timeline has every step")
+		return nil, fmt.Errorf("-first, -last: want them without -perfetto, whose timeline has each step")
 	}
 	run, err := s.watch(argument, o.watchOptions)
 	if err == nil {
@@ -138,7 +139,8 @@ func (r *traceReport) write(w io.Writer) {
 		_ = steps.WriteTable(w, r.Table) // the output remembers its error
 		return
 	}
-	fmt.Fprintf(w, "wrote %s: %d steps as %d slices", filepath.ToSlash(r.Perfetto), r.Steps, r.Slices)
+	fmt.Fprintf(w, "wrote %s: %s as %s", filepath.ToSlash(r.Perfetto), prose.Count(r.Steps, "step"),
+		prose.Count(r.Slices, "slice"))
 	if r.Thinned != "" {
 		fmt.Fprintf(w, "; %s", r.Thinned)
 	}

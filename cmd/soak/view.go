@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pagepool/pagepool/internal/prose"
 	"github.com/pagepool/pagepool/sim/view"
 )
 
@@ -67,7 +68,7 @@ func (s *soak) viewCommand() *cobra.Command {
 func (s *soak) view(argument string, o viewOptions) error {
 	began := time.Now()
 	if o.out != "" && o.changed("port") {
-		return fmt.Errorf("-port %v: want it without -o, since the page is written and not served", &o.port)
+		return fmt.Errorf("-port %v: want it without -o, which writes the page and serves none", &o.port)
 	}
 	if err := notOver("-o", o.out, argument, o.beside); err != nil {
 		return err
@@ -92,8 +93,8 @@ func (s *soak) view(argument string, o viewOptions) error {
 		return err
 	}
 	return s.print(report, func(w io.Writer) {
-		fmt.Fprintf(w, "wrote %s: %d steps; open it in a browser, it needs no network\n",
-			filepath.ToSlash(o.out), report.Steps)
+		fmt.Fprintf(w, "wrote %s: %s; open it in a browser, it needs no network\n",
+			filepath.ToSlash(o.out), prose.Count(report.Steps, "step"))
 	})
 }
 
@@ -184,9 +185,10 @@ func (s *soak) serve(page *view.Page, run *view.Source, report *viewReport, port
 	}
 	report.Address = "http://" + listener.Addr().String() + "/"
 	if err := s.print(report, func(w io.Writer) {
-		fmt.Fprintf(w, "%s: %d steps at %s\nCtrl-C ends it. \"open in Perfetto\" on the page hands the "+
+		fmt.Fprintf(w, "%s: %s at %s\nCtrl-C ends it. \"open in Perfetto\" on the page hands the "+
 			"timeline to %s;\n"+
-			"without a network: %s\n", page.Title, report.Steps, report.Address, view.Perfetto, page.Open)
+			"without a network: %s\n", page.Title, prose.Count(report.Steps, "step"), report.Address,
+			view.Perfetto, page.Open)
 	}); err != nil {
 		return err
 	}

@@ -32,7 +32,7 @@ func (o *watchOptions) check(runs ...string) error {
 	}
 	for _, flag := range []string{"seed", "hours"} {
 		if o.changed(flag) {
-			return fmt.Errorf("-%s: want it with one of the profiles %s; %s is a file, which has its own run",
+			return fmt.Errorf("-%s: want it with one of the profiles %s; %s is a file, with its own run",
 				flag, strings.Join(profileNames(), ", "), runs[0])
 		}
 	}

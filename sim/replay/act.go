@@ -24,8 +24,8 @@ const (
 	WorkVerb    = "work" // what a record says that a holder's page could do
 )
 
-var actVerbs = []string{WedgeVerb, LoopVerb, SilenceVerb, HangVerb, UnhangVerb, FloodVerb, CutOffVerb,
-	DieVerb, WorkVerb}
+var actVerbs = []string{WedgeVerb, LoopVerb, SilenceVerb, HangVerb, UnhangVerb, FloodVerb,
+	CutOffVerb, DieVerb, WorkVerb}
 
 // Act is what only the world can do.
 type Act struct {

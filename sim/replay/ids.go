@@ -59,7 +59,8 @@ func isID(w trace.Word) bool {
 	return false
 }
 
-// known refuses an event of a tab, a context, a browser or an operation that the pool has not begun.
+// known refuses an event of a tab, a context, a browser or an operation that the pool has not
+// begun.
 func (r *replayer) known(e core.Event, line *trace.Line) error {
 	s := r.world.Core()
 	for _, id := range []struct {
@@ -86,9 +87,9 @@ func (r *replayer) heldUp() error {
 		if line.Expect || line.Words[0].Text != HangVerb {
 			continue
 		}
-		h, err := ParseAct(line.Words)
-		if err == nil {
-			err = r.known(core.Event{Tab: h.Hold.Tab, Context: h.Hold.Context, Browser: h.Hold.Browser}, line)
+		a, err := ParseAct(line.Words)
+		if h := a.Hold; err == nil {
+			err = r.known(core.Event{Tab: h.Tab, Context: h.Context, Browser: h.Browser}, line)
 		}
 		if err != nil {
 			return &trace.Error{Line: line.Number, What: err.Error()}
