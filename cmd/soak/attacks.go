@@ -103,8 +103,8 @@ func (s *soak) attacksCommand() *cobra.Command {
 			return s.print(report, report.write)
 		},
 	}
-	c.Flags().StringVar(&o.page, "page", "", "try this page alone, or this family")
-	c.Flags().StringVar(&o.path, "path", "", "the browser; without it, the first found")
+	c.Flags().StringVar(&o.page, "page", "", "try the page or the family of this `NAME` alone")
+	c.Flags().StringVar(&o.path, "path", "", "the `BROWSER`; without it, the first found")
 	logged := c.Flags().VarPF(&o.logged, "log", "", "print what the pool and the driver log")
 	logged.NoOptDefVal = "true"
 	markdown := c.Flags().VarPF(&o.markdown, "markdown", "", "print the document from FILE...")

@@ -118,17 +118,17 @@ func (s *soak) chromeCommand() *cobra.Command {
 		},
 	}
 	c.Flags().Var(&o.lasting, "for", "how long callers come")
-	c.Flags().Var(&o.seed, "seed", "what the callers are drawn from")
+	c.Flags().Var(&o.seed, "seed", "the seed `N` that the callers are drawn from")
 	c.Flags().Var(&o.mishaps, "mishaps", "how much more often than in simulated hours browsers and "+
 		"pages die, and browsers fall silent")
-	c.Flags().StringVar(&o.path, "path", "", "the browser; without it, the first found")
+	c.Flags().StringVar(&o.path, "path", "", "the `BROWSER`; without it, the first found")
 	c.Flags().VarPF(&o.logged, "log", "",
 		"print what the pool and the driver log to standard error").NoOptDefVal = "true"
-	c.Flags().StringVar(&o.record, "record", "", "write all that happened to this file, as a trace")
-	c.Flags().StringVar(&o.dump, "dump", "", "write the pool's dump before its end to this file; "+
+	c.Flags().StringVar(&o.record, "record", "", "write all that happened to this `FILE`, as a trace")
+	c.Flags().StringVar(&o.dump, "dump", "", "write the pool's dump before its end to this `FILE`; "+
 		"state_hash is that of its replay")
 	c.Flags().StringVar(&o.measured, "latencies", "",
-		"write how long each kind of operation took to this file")
+		"write how long each kind of operation took to this `FILE`")
 	s.takesSettings(c)
 	c.AddCommand(s.attacksCommand())
 	return c

@@ -97,11 +97,17 @@ func (s *soak) exploreCommand() *cobra.Command {
 		}
 	})
 	c := &cobra.Command{
-		Use:   "explore SCENARIO...",
+		Use:   "explore [SCENARIO...]",
 		Short: "Explore every interleaving of a scenario",
 		Long: paragraphs("Visit every interleaving of a small scenario, breadth first, and check every "+
-			"claim in each state.") +
+			"claim in each state. A deviation is what a healthy browser does not do: an answer before its "+
+			"time, a failure, a crash, a deadline that fires early. A search that -max-states or "+
+			"-max-memory cuts says how far it came, and the exit is 0 where no claim broke by then.",
+			"With -from FILE, the search begins where a trace or a dump ends. With -deviations too, it "+
+				"visits every run within so many deviations of the recorded one, and says if that kept its "+
+				"claims by luck or by design.") +
 			"\n\n" + scenarios,
+		Example:   "  soak explore R-6 worn-browser\n  soak explore -from dump.trace -deviations 2",
 		ValidArgs: scenarioNames(),
 		Args: func(_ *cobra.Command, args []string) error {
 			return o.choose(args)
@@ -124,7 +130,7 @@ func (s *soak) exploreCommand() *cobra.Command {
 		},
 	}
 	c.Flags().VarPF(&o.all, "all", "", "explore every scenario").NoOptDefVal = "true"
-	c.Flags().StringVar(&o.from, "from", "", "begin where this trace ends; without a scenario, with "+
+	c.Flags().StringVar(&o.from, "from", "", "begin where this `FILE` ends; without a scenario, with "+
 		"nobody but those who hold or wait there")
 	c.Flags().Var(within{&o.deviations, 0, sim.MostFaults}, "deviations",
 		"with -from: every run within so many deviations of the one that the trace records")

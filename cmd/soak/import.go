@@ -36,14 +36,14 @@ func (s *soak) importCommand() *cobra.Command {
 				"killed, browsers that were lost. It does not tell of requests that went well, of settings "+
 				"(-set gives those that the pool had), or of how long the browser took. The comments on top "+
 				"of the trace say what it does not have. A dump (Pool.Dump) has everything.",
-			"Lines of other programs are left out, where they are JSON. What two pools wrote has to be "+
-				"cut in two.",
+			"Lines of other programs are left out, where they are JSON. Lines of two pools have to be in "+
+				"two files.",
 		),
 		Args: oneFile("log of a pool"),
 		RunE: func(_ *cobra.Command, args []string) error { return s.importLog(args[0], out) },
 	}
 	c.Flags().StringVarP(&out, "out", "o", "",
-		"write the trace to this file; without it, it is LOG.trace")
+		"write the trace to this `FILE`; without it, it is LOG.trace")
 	s.takesSettings(c)
 	return c
 }

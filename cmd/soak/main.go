@@ -171,6 +171,9 @@ func (s *soak) command() *cobra.Command {
 			"Replay, simulate and explore the page pool.",
 			"Without a command: the demonstration. It replays the Glimmer-loop incident on the production "+
 				"core, then 24 hours of staging traffic, and says of every promise whether it was kept.",
+			"After an incident, soak view DUMP shows what a pool recorded (Pool.Dump), with who waits for "+
+				"what and why, and soak replay DUMP checks every claim on it. Without a dump, soak import LOG "+
+				"makes a trace of the pool's log. A trace is text; docs/traces.md has its words.",
 			"Flags may be written with one dash or with two.",
 			"The exit is 0 when every property and every expect line held, 1 when one broke, 2 for bad "+
 				"usage or input, and 130 when Ctrl-C came before the end; a second Ctrl-C ends the command "+

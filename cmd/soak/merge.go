@@ -25,12 +25,13 @@ func (s *soak) mergeCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "merge FILE...",
 		Short: "Make the results of shards one",
-		Long: "Make the results of shards one: files that `soak run -json -shard i/n` or\n" +
-			"`soak explore -json -shard i/n` have printed, in any order. The result is the one that the\n" +
-			"same command without -shard prints. A file that comes twice counts once.\n\n" +
-			"The exit is 0 when every property held, 1 when one broke, and 2 when a file is damaged or\n" +
-			"of another command, when a shard is missing or was interrupted, and when two overlap: then\n" +
-			"nothing is written.",
+		Long: paragraphs("Make the results of shards one: files that `soak run -json -shard i/n` or "+
+			"`soak explore -json -shard i/n` have printed, in any order. The result is the one that the "+
+			"same command without -shard prints. A file that comes twice counts once.",
+			"The exit is 0 when every property held, 1 when one broke, and 2 when a file is damaged or of "+
+				"another command, when a shard is missing or was interrupted, and when two overlap: then "+
+				"nothing is written."),
+		Example: "  soak merge shard-*.json -o whole.json",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return fmt.Errorf("want the results of shards, such as shard-*.json")
@@ -40,7 +41,7 @@ func (s *soak) mergeCommand() *cobra.Command {
 		RunE: func(_ *cobra.Command, args []string) error { return s.merge(args, out) },
 	}
 	c.Flags().StringVarP(&out, "out", "o", "",
-		"a file for the result as JSON, beside what is printed; written where the exit is 0 or 1")
+		"write the result to this `FILE`, as JSON, beside what is printed; where the exit is 0 or 1")
 	return c
 }
 

@@ -44,10 +44,14 @@ func (s *soak) replayCommand() *cobra.Command {
 	var steps, step yesNo
 	c := &cobra.Command{
 		Use:   "replay FILE",
-		Short: "Replay an incident, a scenario, a regression",
-		Long: paragraphs("Replay a trace on the production core, and check every claim and every " +
-			"expect line of it."),
-		Args: oneFile("trace or dump"),
+		Short: "Replay a dump, an incident, a regression",
+		Long: paragraphs("Replay a trace or a dump on the production core, and check every claim and "+
+			"every expect line of it.",
+			"With -set, it is replayed with other settings, and what differs stands beside what was.",
+			"The exit is 0 when all held, 1 when a claim or an expect line did not, and 2 when the file "+
+				"cannot be read or a line of it cannot happen."),
+		Example: "  soak replay testdata/" + testdata.Incident + " -set MaxLease=20s",
+		Args:    oneFile("trace or dump"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			data, err := os.ReadFile(args[0])
 			if err != nil {
@@ -75,7 +79,7 @@ func (s *soak) replayCommand() *cobra.Command {
 	}
 	c.Flags().VarPF(&steps, "steps", "", "print every step to standard error").NoOptDefVal = "true"
 	c.Flags().VarPF(&step, "step", "",
-		"walk through it by commands, of a terminal or a script: help lists them").NoOptDefVal = "true"
+		"walk through it by commands from the terminal or standard input; help lists them").NoOptDefVal = "true"
 	s.takesSettings(c)
 	return c
 }

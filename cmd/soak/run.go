@@ -57,9 +57,11 @@ func (s *soak) runCommand() *cobra.Command {
 		Short: "Run seeded traffic: " + strings.Join(profileNames(), ", "),
 		Long: paragraphs("Run seeded traffic on the production core, in virtual time. Every seed draws "+
 			"its own settings, its own mix of callers and its own subset of faults; at the end the faults "+
-			"stop and everything has to come to rest. From "+fmt.Sprint(campaignSeeds)+
-			" seeds of the profile hostile on, a reached-count that stays at zero is a failure too.") +
-			"\n\n" + profileTable(),
+			"stop and everything has to come to rest. A broken claim is saved as a trace and shrunk. A run "+
+			"of "+fmt.Sprint(campaignSeeds)+" seeds or more of the profile hostile fails, too, where one of "+
+			"the faults and decisions that -json counts under reached never occurs. Without a profile, it "+
+			"is staging.") + "\n\n" + profileTable(),
+		Example:   "  soak run hostile -seed 1-2000 -hours 1\n  soak run burst -set MaxPages=2",
 		ValidArgs: profileNames(),
 		Args: func(_ *cobra.Command, args []string) error {
 			name := "staging"
@@ -86,7 +88,7 @@ func (s *soak) runCommand() *cobra.Command {
 			return s.print(report, report.write)
 		},
 	}
-	c.Flags().Var(&o.seeds, "seed", "one seed, or a range")
+	c.Flags().Var(&o.seeds, "seed", "one seed, or a range such as 1-1000")
 	c.Flags().Var(&o.hours, "hours", "virtual time of each seed")
 	c.Flags().Var(&o.shard, "shard", "run only the i-th of n parts of the seeds")
 	s.takesSettings(c)

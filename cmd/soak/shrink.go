@@ -58,7 +58,7 @@ func (s *soak) shrinkCommand() *cobra.Command {
 		},
 	}
 	c.Flags().StringVarP(&out, "out", "o", "",
-		"the file to save to (default NAME.min.trace, in "+regressions+
+		"the `FILE` to save to (default NAME.min.trace, in "+regressions+
 			" where that is, and otherwise, or with --set, beside FILE)")
 	s.takesSettings(c)
 	_ = c.MarkFlagFilename("out", "trace") // it is a flag of this command

@@ -42,15 +42,14 @@ func (s *soak) traceCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "trace FILE|PROFILE",
 		Short: "Show a run as a table, or as a timeline for a viewer",
-		Long: "Show a trace, a dump, or the run of a profile with a seed: as a table with a column for " +
-			"each slot and each\n" +
-			"caller, or, with -perfetto, as a file in Chrome's trace-event format. Open that at " +
-			"https://ui.perfetto.dev\n" +
-			"(Open trace file), or in about:tracing; nothing is uploaded.\n\n" +
-			"Of a table with more steps than 400, the last ones are shown, unless -first and -last say " +
-			"otherwise. A long\n" +
-			"run is thinned for viewers, and the file says how.",
-		Args: oneFile("trace or dump, or one profile"),
+		Long: paragraphs("Show a trace, a dump, or the run of a profile with a seed: as a table with a "+
+			"column for each slot and each caller, or, with -perfetto, as a file in Chrome's trace-event "+
+			"format. Open that at https://ui.perfetto.dev (Open trace file), or in about:tracing; nothing "+
+			"is uploaded.",
+			"Of a table with more than "+fmt.Sprint(tableSteps)+" steps, the last ones are shown, unless "+
+				"-first and -last say otherwise. A long run is thinned for viewers, and the file says how."),
+		Example: "  soak trace dump.trace\n  soak trace burst -seed 3 -hours 1 -perfetto out.json",
+		Args:    oneFile("trace or dump, or one profile"),
 		RunE: func(c *cobra.Command, args []string) error {
 			o.changed = c.Flags().Changed
 			report, err := s.trace(args[0], o)
@@ -61,7 +60,7 @@ func (s *soak) traceCommand() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&o.perfetto, "perfetto", "",
-		"write the timeline to this file, for ui.perfetto.dev")
+		"write the timeline to this `FILE`, for ui.perfetto.dev")
 	c.Flags().Var(&o.first, "first", "the first step of the table")
 	c.Flags().Var(&o.last, "last", "the last step of the table")
 	s.takesWatch(c, &o.watchOptions)
@@ -70,7 +69,7 @@ func (s *soak) traceCommand() *cobra.Command {
 
 // takesWatch gives a command the flags that say what to look at.
 func (s *soak) takesWatch(c *cobra.Command, o *watchOptions) {
-	c.Flags().Var(&o.seed, "seed", "of a profile: the seed")
+	c.Flags().Var(&o.seed, "seed", "of a profile: the seed `N`")
 	c.Flags().Var(&o.hours, "hours", "of a profile: virtual time")
 	s.takesSettings(c)
 }

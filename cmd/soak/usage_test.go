@@ -241,7 +241,8 @@ func TestProseHas80Columns(t *testing.T) {
 	for _, args := range [][]string{
 		{}, {"-h"}, {"list"}, {"run", "-h"}, {"replay", "-h"}, {"explore", "-h"}, {"shrink", "-h"},
 		{"chrome", "-h"}, {"list", "-h"},
-		{"chrome", "attacks", "-h"},
+		{"chrome", "attacks", "-h"}, {"trace", "-h"}, {"view", "-h"}, {"import", "-h"},
+		{"merge", "-h"}, {"completion", "-h"},
 		{"run", "hostile", "-seed", "2", "-hours", "0.02"},
 		{"run", "hostile", "-seed", "1-100", "-hours", "0.0001"},
 		{"explore", "P-1", "E-01a", "-max-states", "100"},

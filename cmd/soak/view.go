@@ -41,24 +41,24 @@ func (s *soak) viewCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "view FILE|PROFILE",
 		Short: "Show a run on a page",
-		Long: "Show a trace, a dump, or the run of a profile with a seed, on one page: slots and " +
-			"callers over steps or time,\n" +
-			"and at every step the state, who waits for what and why, and what else could have happened. " +
-			"With -o it is\n" +
-			"written to a file, which needs no network; otherwise it is served on loopback until Ctrl-C, " +
-			"and hands the\n" +
-			"timeline to ui.perfetto.dev at a click.\n\n" +
-			"With -set, the run as it is stands beside the run with those settings; with -beside, another " +
-			"run does.",
-		Args: oneFile("trace or dump, or one profile"),
+		Long: paragraphs("Show a trace, a dump, or the run of a profile with a seed, on one page: slots "+
+			"and callers over steps or time, and at every step the state, who waits for what and why, and "+
+			"what else could have happened. With -o it is written to a file, which needs no network; "+
+			"otherwise it is served on 127.0.0.1 until Ctrl-C, and hands the timeline to ui.perfetto.dev "+
+			"at a click.",
+			"With -set, the run as it is stands beside the run with those settings; with -beside, another "+
+				"run does."),
+		Example: "  soak view dump.trace -o dump.html\n  soak view dump.trace -set MaxLease=20s",
+		Args:    oneFile("trace or dump, or one profile"),
 		RunE: func(c *cobra.Command, args []string) error {
 			o.changed = c.Flags().Changed
 			return s.view(args[0], o)
 		},
 	}
-	c.Flags().StringVarP(&o.out, "out", "o", "", "write the page to this file")
-	c.Flags().StringVar(&o.beside, "beside", "", "a second run, to be shown beside the first")
-	c.Flags().Var(within{&o.port, 0, 65535}, "port", "serve on this port of 127.0.0.1; 0: any")
+	c.Flags().StringVarP(&o.out, "out", "o", "", "write the page to this `FILE`")
+	c.Flags().StringVar(&o.beside, "beside", "", "a second run, a `FILE` or a profile, to be shown "+
+		"beside the first")
+	c.Flags().Var(within{&o.port, 0, 65535}, "port", "serve on port `N` of 127.0.0.1; 0: any")
 	c.Flags().Var(&o.first, "first",
 		"the first step on the page, of a long run; without it, the last ones are there")
 	s.takesWatch(c, &o.watchOptions)
