@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"runtime"
 	"slices"
@@ -388,8 +389,8 @@ func (r *chromeReport) write(w io.Writer) {
 	fmt.Fprintf(w, "  worst recovery %s\n", seconds(r.WorstRecovery))
 	t := r.Visits
 	say(w, "  visits         ", fmt.Sprintf(
-		"%d, of which %d did their work and %d failed; leases ended early %v, requests refused %v",
-		t.Visits, t.Worked, t.WorkFailed, t.Ended, t.Refused))
+		"%d; work that was done %d, that failed %d; leases ended early: %s; requests refused: %s",
+		t.Visits, t.Worked, t.WorkFailed, tallied(t.Ended), tallied(t.Refused)))
 	if t.Kills > 0 {
 		fmt.Fprintf(w, "  killed         %s; holders were told within %v\n",
 			prose.Count(t.Kills, "browser"), t.Told.Round(time.Millisecond))
@@ -414,6 +415,18 @@ func (r *chromeReport) write(w io.Writer) {
 	case len(r.Violations) == 0:
 		fmt.Fprintln(w, "every claim held, and nothing is left")
 	}
+}
+
+// tallied are numbers of things, by their names.
+func tallied(counts map[string]int) string {
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(counts)) {
+		all = append(all, fmt.Sprintf("%s %d", name, counts[name]))
+	}
+	if len(all) == 0 {
+		return "none"
+	}
+	return strings.Join(all, ", ")
 }
 
 func either(is bool, this, that string) string {

@@ -318,3 +318,13 @@ func TestREADMEHasEachCommandAndProfile(t *testing.T) {
 		}
 	}
 }
+
+func TestNothingIsTalliedAsNone(t *testing.T) {
+	for want, counts := range map[string]map[string]int{
+		"none": {}, "expired 2, lost 1": {"lost": 1, "expired": 2},
+	} {
+		if got := tallied(counts); got != want {
+			t.Errorf("%v: %q, want %q", counts, got, want)
+		}
+	}
+}
