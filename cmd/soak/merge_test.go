@@ -311,3 +311,42 @@ func TestMergeNamesTwoResultsOfOneShardThatDiffer(t *testing.T) {
 		t.Errorf("exit %d\n%s%s\nwant %q", exit, stdout, stderr, want)
 	}
 }
+
+// What a search tells beside its figures is in the result of its shard: how a claim broke, and what
+// cut it.
+func TestMergeTellsHowAClaimBroke(t *testing.T) {
+	broken := violation{Property: "answered", Says: "Every request is answered.", What: "one is not",
+		Step: 7, Repeat: "soak explore X"}
+	within := 1
+	whole := exploreReport{Command: commandExplore, Violations: []violation{broken},
+		Scenarios: []exploredScenario{
+			{Scenario: "X", States: 9, StatesSum: "00000000000000aa", Violations: []violation{broken},
+				told: &told{Trace: []string{"open t1 hangs", "get r1 A"}, NoReturn: 1, Graph: 90}},
+			{Scenario: "Y", States: 1, StatesSum: "00000000000000bb", Violations: []violation{},
+				told: &told{CutBy: "-max-states 1", Within: &within, Luck: "It was design.", NoReturn: -1}},
+		}}
+	var files []string
+	var scenarios []*sim.Scenario
+	for i := range whole.Scenarios {
+		scenarios = append(scenarios, &sim.Scenario{Name: whole.Scenarios[i].Scenario})
+	}
+	for i := range whole.Scenarios {
+		part := exploreReport{Command: commandExplore, Scenarios: whole.Scenarios[i : i+1],
+			Violations: whole.Scenarios[i].Violations}
+		of := shard{uint64(i + 1), 2}
+		part.seal(&exploreOptions{scenarios: scenarios, symmetry: true, shard: of}, "")
+		file := filepath.Join(t.TempDir(), "part.json")
+		if err := save(&part, file); err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, file)
+	}
+	var want bytes.Buffer
+	whole.write(&want)
+	exit, stdout, stderr := soaked(t, merging(files...)...)
+	if exit != exitBroke || stdout != want.String() ||
+		!strings.Contains(stdout, "open t1 hangs\n             from here on, nothing") ||
+		!strings.Contains(stdout, "NOT to the end (-max-states 1): every run within 1 deviation, and") {
+		t.Errorf("exit %d\n%s%s\nwant\n%s", exit, stdout, stderr, &want)
+	}
+}
