@@ -79,7 +79,8 @@ func (s *soak) replayCommand() *cobra.Command {
 	}
 	c.Flags().VarPF(&steps, "steps", "", "print every step to standard error").NoOptDefVal = "true"
 	c.Flags().VarPF(&step, "step", "",
-		"walk through it by commands from the terminal or standard input; help lists them").NoOptDefVal = "true"
+		"walk through it by commands from the terminal or standard input; help lists "+
+			"them").NoOptDefVal = "true"
 	s.takesSettings(c)
 	return c
 }

@@ -58,7 +58,7 @@ func (s *soak) runCommand() *cobra.Command {
 		Long: paragraphs("Run seeded traffic on the production core, in virtual time. Every seed draws "+
 			"its own settings, its own mix of callers and its own subset of faults; at the end the faults "+
 			"stop and everything has to come to rest. A broken claim is saved as a trace and shrunk. A run "+
-			"of "+fmt.Sprint(campaignSeeds)+" seeds or more of the profile hostile fails, too, where one of "+
+			"of "+fmt.Sprint(campaignSeeds)+" seeds or more of the profile hostile fails, too, if one of "+
 			"the faults and decisions that -json counts under reached never occurs. Without a profile, it "+
 			"is staging.") + "\n\n" + profileTable(),
 		Example:   "  soak run hostile -seed 1-2000 -hours 1\n  soak run burst -set MaxPages=2",

@@ -99,7 +99,7 @@ func TestBadUsageAndInputIsOneClearLineAndExit2(t *testing.T) {
 			":2: release: want a request such as r1\n"},
 		{[]string{"replay", file(t, "pagepool-trace 1\n@0s fly\n")}, "flood, cut-off, die, work\n"},
 		{[]string{"replay", file(t, "pagepool-trace 1\n@9999999h look\n")},
-			`:2: want a duration such as @250ms, of at most 2562047h, got "@9999999h"`},
+			`:2: want a duration such as @250ms, got "@9999999h"; the longest is 2562047h`},
 		{[]string{"replay", "/nowhere/x.trace"}, "no such file"},
 		{[]string{"replay", file(t, "")}, "the file is empty"},
 		{[]string{"replay", file(t, "\x00\x01ELF")}, "the file is not text"},

@@ -206,10 +206,7 @@ func (s *soak) serve(page *view.Page, run *view.Source, report *viewReport, port
 // addPage writes the page of a failure's trace beside it. Where that cannot be, the failure is as
 // good without it.
 func (s *soak) addPage(v *violation) {
-	sets := s.sets
-	s.sets = nil // the trace that was saved has its settings in it
-	defer func() { s.sets = sets }()
-	page, err := s.savePage(v.File)
+	page, err := s.asItIs().savePage(v.File) // the trace that was saved has its settings in it
 	if err != nil {
 		fmt.Fprintf(s.stderr, "soak: the page of %s was not written: %v\n", v.File, err)
 		return
