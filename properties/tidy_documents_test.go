@@ -1,6 +1,7 @@
 package properties
 
 import (
+	"fmt"
 	"go/ast"
 	"go/token"
 	"io/fs"
@@ -272,25 +273,55 @@ func TestTidyArchitectureIsShort(t *testing.T) {
 	}
 }
 
-// What a document links to in the repository is there.
+// What a document links to in the repository is there, and so is the section.
 func TestTidyDocumentsLinkToWhatIsThere(t *testing.T) {
 	link := regexp.MustCompile(`(?m)\]\(([^)\s]+)\)|^\[[^\]]+\]: (\S+)$`)
-	links := 0
+	links, sections := 0, 0
 	for _, path := range markdownFiles(t) {
 		for _, m := range link.FindAllStringSubmatch(document(t, path), -1) {
-			target, _, _ := strings.Cut(m[1]+m[2], "#")
-			if target == "" || strings.Contains(target, "://") {
+			target, section, _ := strings.Cut(m[1]+m[2], "#")
+			if strings.Contains(target, "://") {
 				continue
 			}
-			links++
-			if _, err := os.Stat(filepath.Join("..", filepath.Dir(path), target)); err != nil {
+			to := path
+			if target != "" {
+				links++
+				to = filepath.Join(filepath.Dir(path), target)
+			}
+			if _, err := os.Stat(filepath.Join("..", to)); err != nil {
 				t.Errorf("%s links to %s, which is not there", path, target)
+				continue
+			}
+			if section == "" || filepath.Ext(to) != ".md" {
+				continue
+			}
+			if sections++; !slices.Contains(sectionsOf(document(t, to)), section) {
+				t.Errorf("%s links to #%s of %s, which has no such section", path, section, to)
 			}
 		}
 	}
-	if links < 20 {
-		t.Fatalf("found %d links; the search is broken", links)
+	if links < 20 || sections < 5 {
+		t.Fatalf("found %d links, %d of them to sections; the search is broken", links, sections)
 	}
+}
+
+// sectionsOf are the anchors that GitHub gives the headings of a document.
+func sectionsOf(text string) (anchors []string) {
+	code := regexp.MustCompile("(?ms)^```.*?^```")
+	heading := regexp.MustCompile(`(?m)^#+ +(.*?) *$`)
+	label, left := regexp.MustCompile(`\[([^\]]*)\]\([^)]*\)`), regexp.MustCompile(`[^\p{L}\p{N}_ -]`)
+	times := map[string]int{}
+	for _, m := range heading.FindAllStringSubmatch(code.ReplaceAllString(text, ""), -1) {
+		anchor := left.ReplaceAllString(strings.ToLower(label.ReplaceAllString(m[1], "$1")), "")
+		anchor = strings.ReplaceAll(anchor, " ", "-")
+		again := ""
+		if n := times[anchor]; n > 0 {
+			again = fmt.Sprintf("-%d", n)
+		}
+		times[anchor]++
+		anchors = append(anchors, anchor+again)
+	}
+	return anchors
 }
 
 // wide is the beginning of a line that has to stay in one piece: a test runs it as it stands.

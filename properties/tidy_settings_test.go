@@ -5,6 +5,7 @@ import (
 	"os"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -96,6 +97,30 @@ func TestTidySettingsAreNamedInTheDocuments(t *testing.T) {
 		onAnother := strings.Contains(got, "`") || strings.HasPrefix(got, "twice")
 		if got != want && !onAnother {
 			t.Errorf("docs/settings.md says that the default of %s is %q; it is %q", name, got, want)
+		}
+	}
+}
+
+// docs/settings.md says which settings -set and the set lines of traces take: it names those that
+// they do not.
+func TestTidyTheDocumentsSayWhichSettingsATraceTakes(t *testing.T) {
+	_, says, _ := strings.Cut(document(t, "docs/settings.md"), "those of `pool.Config` but ")
+	says, of, _ := strings.Cut(says, ", and of `chrome.Options`")
+	of, _, found := strings.Cut(of, ".\n")
+	if !found {
+		t.Fatal("docs/settings.md does not say which settings -set takes")
+	}
+	takes := func(name string) bool { return slices.Contains(core.SettingNames(), name) }
+	for _, name := range plainFields(reflect.TypeFor[pool.Config]()) {
+		if named := strings.Contains(says, "`"+name+"`"); named == takes(name) {
+			t.Errorf("docs/settings.md: %s: left out %v, taken %v", name, named, takes(name))
+		}
+	}
+	options := reflect.TypeFor[chrome.Options]()
+	for i := range options.NumField() {
+		name := options.Field(i).Name
+		if named := strings.Contains(of, "`"+name+"`"); named != takes(name) {
+			t.Errorf("docs/settings.md: chrome.Options.%s: named %v, taken %v", name, named, takes(name))
 		}
 	}
 }

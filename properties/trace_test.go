@@ -298,13 +298,40 @@ func TestTraceDamagedInputIsRefusedWithItsLine(t *testing.T) {
 			`past the deadline "open-silent t2"`},
 		{"a page closed that nobody closes", start + "+1s closed t1\n", 6,
 			"nothing asks for the close of t1, and it is alive"},
-		{"an answer to nothing", start + "+1s opened t9\n", 6, "nothing was asked that this answers"},
+		{"a tab that nobody opens", start + "+1s opened t9\n", 6,
+			"opened t9: the pool has begun no tab t9; want at most t2"},
+		{"a crash of a tab that nobody opens", start + "+1s crashed t9\n", 6, "no tab t9"},
+		{"a crash of a page that is not open yet", start + "+1s crashed t2\n", 6,
+			"crashed t2: no page of t2 is open"},
+		{"a measure of a tab that nobody opens", start + "+1s measured 500 tab=t9\n", 6, "no tab t9"},
+		{"a measure of a browser that nobody launched", start + "+1s measured 500 browser=b9\n", 6,
+			"no browser b9"},
+		{"a context that nobody opens", start + "+1s context-closed c9\n", 6, "no context c9"},
+		{"an operation that nobody began", start + "+1s probed t1 op=99\n", 6, "no operation op=99"},
 		{"a browser nobody launched", start + "+1s browser ready b2\n", 6,
-			"nothing was asked that this answers"},
-		{"the end of a browser nobody knows", start + "+1s browser gone b2\n", 6,
-			"no browser b2 is alive"},
+			"browser ready b2: the pool has begun no browser b2; want at most b1"},
+		{"the end of a browser nobody knows", start + "+1s browser gone b2\n", 6, "no browser b2"},
+		{"a deadline of a request that nobody made", start + "+1s expire r9\n", 6,
+			"expire: no line before this one asks for r9"},
+		{"the end of a request that nobody made", start + "+1s release r9\n", 6,
+			"release: no line before this one asks for r9; want a request or a call that one does"},
+		{"a request given up that nobody made", start + "+1s abandon r9\n", 6,
+			"abandon: no line before this one asks for r9"},
+		{"a page given back that nobody got", start + "+1s discard r9 wedged\n", 6, "asks for r9"},
+		{"a disposal given up that nobody made", start + "+1s abandon d9\n", 6, "asks for d9"},
+		{"a call given up that nobody made", start + "+1s abandon w9\n", 6, "asks for w9"},
+		{"a recycling given up that nobody made", start + "+1s abandon y9\n", 6, "asks for y9"},
+		{"a request that is made later", start + "+1s release r2\n+1s get r2 b\n", 6, "asks for r2"},
+		{"expect of a request that nobody made", start + "expect no grant r9\n", 6,
+			"grant: no line before this one asks for r9"},
+		{"expect the end of a lease that nobody had", start + "expect no lease-lost r9\n", 6,
+			"asks for r9"},
+		{"a hang of a tab that never came", start + "+0s hang close t9\n+1s look\n", 6,
+			"hang close t9: the pool has begun no tab t9; want at most t2"},
+		{"the end of a hang of nothing", start + "+1s unhang close t1\n", 6,
+			"unhang: close t1 does not hang"},
 		{"a page closed twice", start + "+1s opened t2\n+0s discard r1\n+1s closed t1\n+1s closed t1\n",
-			9, "nothing was asked that this answers"},
+			9, "closed t1: nothing was asked that this answers"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -413,5 +440,17 @@ func TestTraceReadsLinesWithCarriageReturns(t *testing.T) {
 		if err != nil || got != want || len(report.Failed) > 0 {
 			t.Errorf("testdata/%s with CRLF: another history, %v, %v", name, err, report)
 		}
+	}
+}
+
+// A tab that was never there is not gone.
+func TestTraceATabThatNeverWasIsNotGone(t *testing.T) {
+	tr, err := trace.Read(strings.NewReader("pagepool-trace 1\n@0s look\nexpect gone t9\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := replay.Run(tr, nil)
+	if err != nil || len(report.Failed) != 1 || report.Failed[0].Got != "not opened: t9" {
+		t.Errorf("%v, failed: %+v", err, report.Failed)
 	}
 }

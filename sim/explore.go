@@ -97,7 +97,6 @@ func ExploreFrom(start *World, name string, o ExploreOptions) (*Exploration, err
 		x.Violation = w.deadEnd()
 		_, x.Goes = labelled(w, x.Component)
 	}
-	x.Violation.Step = len(labels)
 	return x, nil
 }
 
@@ -151,6 +150,7 @@ func (w *World) deadEnd() *Violation {
 	return &Violation{
 		Property: property, Says: Says(property),
 		What: "from this state on, whatever a fair browser does, it does not end: " + standing(&w.core),
+		Step: w.steps, At: w.now,
 	}
 }
 

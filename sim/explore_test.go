@@ -1,6 +1,10 @@
 package sim
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/pagepool/pagepool/pool/core"
+)
 
 // The two searches of one scenario, by one worker and by several, find the same to the last sum.
 func TestWhatASearchFindsDoesNotDependOnItsWorkers(t *testing.T) {
@@ -33,5 +37,28 @@ func TestASearchStopsAtItsBound(t *testing.T) {
 		if err != nil || x.States != most || x.Complete {
 			t.Errorf("%d states, complete: %v, %v; want %d, cut", x.States, x.Complete, err, most)
 		}
+	}
+}
+
+// What a search found to break is told with the step of the core at which it breaks, as a replay
+// counts them; not with how many actions led there, of which some take no step.
+func TestASearchTellsTheStepOfTheCoreAtWhichAClaimBreaks(t *testing.T) {
+	c := *ScenarioNamed("worn-browser")
+	broken := 0
+	c.Observe = func(w *World, _ core.Event, effects []core.Effect) {
+		for i := range effects {
+			if effects[i].Kind == core.Grant {
+				broken = w.Steps()
+				w.Violate("capacity", "planted")
+			}
+		}
+	}
+	x, err := Explore(&c, ExploreOptions{Workers: 1})
+	if err != nil || x.Violation == nil {
+		t.Fatalf("%v: nothing broke", err)
+	}
+	if x.Violation.Step != broken || broken == len(x.Trace) {
+		t.Errorf("step %d after %d actions, want %d, which is another number", x.Violation.Step,
+			len(x.Trace), broken)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/pagepool/pagepool/internal/prose"
 	"github.com/pagepool/pagepool/pool/core"
 )
 
@@ -112,8 +113,8 @@ func (w *World) full() bool {
 // judge names what did not come to an end.
 func (w *World) judge(within core.Time) {
 	s := &w.core
-	state := fmt.Sprintf("%v after the faults stopped: %d clients, %s", time.Duration(within),
-		w.active, standing(s))
+	state := fmt.Sprintf("%v after the faults stopped: %s, %s", time.Duration(within),
+		prose.Count(w.active, "client"), standing(s))
 	switch {
 	case s.Waiting(core.Nested) > 0:
 		w.Violate("nested-progress", state)

@@ -141,7 +141,7 @@ type Violation struct {
 	Says     string
 	What     string // what broke it
 	Also     string // what else broke in the same step, by name, with spaces between
-	Step     int
+	Step     int    // of the core; the launch of the first browser is the first
 	At       core.Time
 }
 
@@ -306,15 +306,16 @@ func (w *World) Perform(event core.Event) error {
 	if answer == 0 {
 		switch {
 		case event.Kind == core.Crashed:
-			w.Crash(event.Tab, event.TooLarge)
-			return nil
+			if !w.Crash(event.Tab, event.TooLarge) {
+				return fmt.Errorf("no page of t%d is open", event.Tab)
+			}
 		case event.Is(core.Failed, core.Ping):
 			if !w.BrowserDisconnects(event.Browser) {
 				return fmt.Errorf("b%d is not alive, or is known to end already", event.Browser)
 			}
-			return nil
+		default:
+			w.step(event)
 		}
-		w.step(event)
 		return nil
 	}
 	if i := w.fake.Find(answer, event); i >= 0 {
@@ -495,5 +496,5 @@ func (w *World) Hold(h fakebrowser.Hold) {
 	}
 }
 
-// Unhold lets go what Hold held.
-func (w *World) Unhold(h fakebrowser.Hold) { w.fake.Unhold(h) }
+// Unhold lets go what Hold held, or what hangs by itself. It is false where nothing does.
+func (w *World) Unhold(h fakebrowser.Hold) bool { return w.fake.Unhold(h) }

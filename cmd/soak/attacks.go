@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pagepool/pagepool/internal/prose"
 	"github.com/pagepool/pagepool/pool/chrome/attacks"
 	"github.com/pagepool/pagepool/pool/chrome/loopback"
 )
@@ -84,6 +85,8 @@ func (s *soak) attacksCommand() *cobra.Command {
 			switch {
 			case bool(o.markdown) != (len(args) > 0):
 				return errors.New("want --markdown and the files that --json printed, or neither")
+			case bool(o.markdown) && o.page != "":
+				return errors.New("--page: want it without --markdown, whose document has every page")
 			case len(o.pages()) == 0:
 				return fmt.Errorf("--page %s: no such page or family; see docs/attacks.md", o.page)
 			}
@@ -100,8 +103,8 @@ func (s *soak) attacksCommand() *cobra.Command {
 			return s.print(report, report.write)
 		},
 	}
-	c.Flags().StringVar(&o.page, "page", "", "try this page alone, or this family")
-	c.Flags().StringVar(&o.path, "path", "", "the browser; without it, the first found")
+	c.Flags().StringVar(&o.page, "page", "", "try the page or the family of this `NAME` alone")
+	c.Flags().StringVar(&o.path, "path", "", "the `BROWSER`; without it, the first found")
 	logged := c.Flags().VarPF(&o.logged, "log", "", "print what the pool and the driver log")
 	logged.NoOptDefVal = "true"
 	markdown := c.Flags().VarPF(&o.markdown, "markdown", "", "print the document from FILE...")
@@ -121,11 +124,11 @@ type attackRun struct {
 func (s *soak) attacks(o attacksOptions) (*attacksReport, error) {
 	adopt := adoptOrphans()
 	defer adopt()
-	folder, err := os.MkdirTemp("", "soak-")
+	folder, done, err := temporaryFolder()
 	if err != nil {
 		return nil, err
 	}
-	defer os.Remove(folder) // what is left in it is kept
+	defer done()
 	began := time.Now()
 	stage, log, heard, err := s.stage(o.path, folder, bool(o.logged))
 	if err != nil {
@@ -228,8 +231,8 @@ func (t *attackTrial) judge(page attacks.Page) {
 }
 
 func (r *attacksReport) write(w io.Writer) {
-	say(w, "", fmt.Sprintf("%d pages of the attack corpus on %s, in %.0f s",
-		len(r.Trials), r.Browser, r.WallSeconds))
+	say(w, "", fmt.Sprintf("%s of the attack corpus on %s, in %.0f s",
+		prose.Count(len(r.Trials), "page"), r.Browser, r.WallSeconds))
 	broken := 0
 	for i := range r.Trials {
 		t := &r.Trials[i]
@@ -254,7 +257,7 @@ func (r *attacksReport) write(w io.Writer) {
 	case broken == 0:
 		fmt.Fprintln(w, "every promise held")
 	default:
-		fmt.Fprintf(w, "%s broke a promise\n", plural(uint64(broken), "page"))
+		fmt.Fprintf(w, "%s broke a promise\n", prose.Count(broken, "page"))
 	}
 }
 

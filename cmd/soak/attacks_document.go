@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/pagepool/pagepool/internal/prose"
 	"github.com/pagepool/pagepool/pool/chrome/attacks"
 )
 
@@ -123,8 +124,8 @@ func writeReserves(w io.Writer, builds []attackBuild) {
 			reserve(b.report.Note)
 		}
 		if n := len(attacks.All()) - len(b.report.Trials); n > 0 {
-			reserve(fmt.Sprintf("The run on %s was stopped: %d pages were not tried.",
-				b.name, n))
+			reserve(fmt.Sprintf("The run on %s was stopped before its end, and left out %s.",
+				b.name, prose.Count(n, "page")))
 		}
 	}
 }

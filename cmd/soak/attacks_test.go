@@ -43,7 +43,7 @@ func TestTheDocumentOfAttacksNamesItsReserves(t *testing.T) {
 varied by a factor of 3.0. What breaks a promise there may be the other work's
 doing.
 
-The run on busy was stopped: 3 pages were not tried.
+The run on busy was stopped before its end, and left out 3 pages.
 `
 	if b.String() != want {
 		t.Errorf("got %s\nwant %s", b.String(), want)

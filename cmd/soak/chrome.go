@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
 	"runtime"
 	"slices"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pagepool/pagepool/internal/prose"
 	"github.com/pagepool/pagepool/pool/chrome"
 	"github.com/pagepool/pagepool/pool/chrome/loopback"
 	"github.com/pagepool/pagepool/pool/core"
@@ -43,7 +45,7 @@ const usualMishaps = 5
 
 type chromeOptions struct {
 	profile  string
-	lasting  time.Duration
+	lasting  lasting
 	seed     seedRange
 	mishaps  count
 	path     string
@@ -65,7 +67,8 @@ func chromeProfiles() []string {
 }
 
 func (s *soak) chromeCommand() *cobra.Command {
-	o := chromeOptions{lasting: 30 * time.Second, seed: seedRange{1, 1}, mishaps: usualMishaps}
+	o := chromeOptions{lasting: lasting{30 * time.Second}, seed: seedRange{1, 1},
+		mishaps: usualMishaps}
 	c := &cobra.Command{
 		Use:   "chrome [PROFILE]",
 		Short: "Run the same traffic on a real browser",
@@ -81,7 +84,7 @@ func (s *soak) chromeCommand() *cobra.Command {
 			}
 		}),
 		ValidArgs: chromeProfiles(),
-		Args: func(_ *cobra.Command, args []string) error {
+		Args: func(c *cobra.Command, args []string) error {
 			o.profile = "staging"
 			if len(args) > 1 {
 				return fmt.Errorf("want one profile, got %d", len(args))
@@ -96,8 +99,11 @@ func (s *soak) chromeCommand() *cobra.Command {
 			if o.seed.first != o.seed.last {
 				return fmt.Errorf("--seed %v: want one seed, since a real browser is not repeatable", &o.seed)
 			}
-			if o.lasting < time.Second || o.lasting > maxHours*time.Hour {
-				return fmt.Errorf("--for %v: want 1s or more, and at most %d hours", o.lasting, maxHours)
+			for _, flag := range []string{"seed", "mishaps"} {
+				if c.Flags().Changed(flag) && traffic.ProfileNamed(o.profile) == nil {
+					return fmt.Errorf("--%s: want it with one of the profiles %s; %s draws nothing", flag,
+						strings.Join(profileNames(), ", "), o.profile)
+				}
 			}
 			return nil
 		},
@@ -112,18 +118,18 @@ func (s *soak) chromeCommand() *cobra.Command {
 			return s.print(report, report.write)
 		},
 	}
-	c.Flags().DurationVar(&o.lasting, "for", o.lasting, "how long callers come")
-	c.Flags().Var(&o.seed, "seed", "what the callers are drawn from")
+	c.Flags().Var(&o.lasting, "for", "how long callers come")
+	c.Flags().Var(&o.seed, "seed", "the seed `N` that the callers are drawn from")
 	c.Flags().Var(&o.mishaps, "mishaps", "how much more often than in simulated hours browsers and "+
 		"pages die, and browsers fall silent")
-	c.Flags().StringVar(&o.path, "path", "", "the browser; without it, the first found")
+	c.Flags().StringVar(&o.path, "path", "", "the `BROWSER`; without it, the first found")
 	c.Flags().VarPF(&o.logged, "log", "",
 		"print what the pool and the driver log to standard error").NoOptDefVal = "true"
-	c.Flags().StringVar(&o.record, "record", "", "write all that happened to this file, as a trace")
-	c.Flags().StringVar(&o.dump, "dump", "", "write the pool's dump before its end to this file; "+
+	c.Flags().StringVar(&o.record, "record", "", "write all that happened to this `FILE`, as a trace")
+	c.Flags().StringVar(&o.dump, "dump", "", "write the pool's dump before its end to this `FILE`; "+
 		"state_hash is that of its replay")
 	c.Flags().StringVar(&o.measured, "latencies", "",
-		"write how long each kind of operation took to this file")
+		"write how long each kind of operation took to this `FILE`")
 	s.takesSettings(c)
 	c.AddCommand(s.attacksCommand())
 	return c
@@ -170,11 +176,11 @@ func (s *soak) chrome(o chromeOptions) (*chromeReport, error) {
 	}
 	adopt := adoptOrphans()
 	defer adopt()
-	folder, err := os.MkdirTemp("", "soak-")
+	folder, done, err := temporaryFolder()
 	if err != nil {
 		return nil, err
 	}
-	defer os.Remove(folder) // what is left in it is reported, and kept
+	defer done()
 	began := time.Now()
 	before := newBaseline(folder)
 	stage, log, heard, err := s.stage(o.path, folder, bool(o.logged))
@@ -222,7 +228,8 @@ func (s *soak) live(o chromeOptions, settings core.Settings, stage chromeStage, 
 	bar := s.progress(int64(o.lasting.Seconds()), o.profile)
 	defer bar.done()
 	options := live.Options[*chrome.Page]{
-		Stage: stage, Settings: settings, For: o.lasting, Logger: log, Keep: o.record != "", Mark: w.mark,
+		Stage: stage, Settings: settings, For: o.lasting.Duration, Logger: log, Keep: o.record != "",
+		Mark: w.mark,
 		Tell: func(m live.Moment) {
 			bar.add(1)
 			c := m.Stats.Counters
@@ -303,7 +310,7 @@ func (s *soak) fill(report *chromeReport, found *live.Result, o chromeOptions) {
 	}
 	if o.measured != "" {
 		s.write(o.measured, found.Latencies("Measured by "+repeat,
-			fmt.Sprintf("on %s, %d processors.", report.Browser, runtime.NumCPU())))
+			fmt.Sprintf("on %s, %s.", report.Browser, prose.Count(runtime.NumCPU(), "processor"))))
 	}
 }
 
@@ -315,10 +322,7 @@ func (s *soak) saveDump(report *chromeReport, found *live.Result) {
 		return
 	}
 	for i := range report.Violations {
-		v := &report.Violations[i]
-		if v.File = name; breaks(found.Dump, v.Property) {
-			v.Repeat = "soak replay " + quote(name)
-		}
+		report.Violations[i].savedIn(name, found.Dump)
 	}
 	if found.Outside != nil {
 		fmt.Fprintf(s.stderr, "soak: before %s:\n  %s\n", found.Outside.Line,
@@ -385,11 +389,11 @@ func (r *chromeReport) write(w io.Writer) {
 	fmt.Fprintf(w, "  worst recovery %s\n", seconds(r.WorstRecovery))
 	t := r.Visits
 	say(w, "  visits         ", fmt.Sprintf(
-		"%d: %d pieces of work done, %d failed; leases ended early %v, requests refused %v",
-		t.Visits, t.Worked, t.WorkFailed, t.Ended, t.Refused))
+		"%d; work that was done %d, that failed %d; leases ended early: %s; requests refused: %s",
+		t.Visits, t.Worked, t.WorkFailed, tallied(t.Ended), tallied(t.Refused)))
 	if t.Kills > 0 {
-		fmt.Fprintf(w, "  killed         %d browsers; holders were told within %v\n", t.Kills,
-			t.Told.Round(time.Millisecond))
+		fmt.Fprintf(w, "  killed         %s; holders were told within %v\n",
+			prose.Count(t.Kills, "browser"), t.Told.Round(time.Millisecond))
 	}
 	for _, l := range r.Loops {
 		say(w, "  loop           ", fmt.Sprintf(
@@ -411,6 +415,18 @@ func (r *chromeReport) write(w io.Writer) {
 	case len(r.Violations) == 0:
 		fmt.Fprintln(w, "every claim held, and nothing is left")
 	}
+}
+
+// tallied are numbers of things, by their names.
+func tallied(counts map[string]int) string {
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(counts)) {
+		all = append(all, fmt.Sprintf("%s %d", name, counts[name]))
+	}
+	if len(all) == 0 {
+		return "none"
+	}
+	return strings.Join(all, ", ")
 }
 
 func either(is bool, this, that string) string {

@@ -142,6 +142,32 @@ func TestWhatABrowserLeavesBehindIsNamed(t *testing.T) {
 	}
 }
 
+// A run has a folder of its own for temporary files, so that it counts what it leaves there, and
+// nothing that other browsers of this machine leave.
+func TestTemporaryFilesOfARunAreItsOwn(t *testing.T) {
+	system := t.TempDir()
+	t.Setenv("TMPDIR", system)
+	folder, done, err := temporaryFolder()
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := newBaseline(folder)
+	for _, in := range []string{system, ""} {
+		f, err := os.CreateTemp(in, ".org.chromium.Chromium.")
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Close()
+	}
+	left := before.now()
+	if len(left) != 1 || !strings.HasPrefix(left[0], "file "+folder+"/.org.chromium.Chromium.") {
+		t.Errorf("left: %q, want the file in %s alone", left, folder)
+	}
+	if done(); os.TempDir() != system {
+		t.Errorf("temporary files go to %s after the run", os.TempDir())
+	}
+}
+
 func TestChromePrintsTheFixedShapeOfARunAndMore(t *testing.T) {
 	var fixed any
 	if err := json.Unmarshal([]byte(runShape), &fixed); err != nil {

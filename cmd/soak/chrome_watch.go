@@ -32,8 +32,24 @@ type baseline struct {
 	goroutines  int
 	descriptors int
 	zombies     int
-	// names in the system's folder for temporary files that look like a browser's
-	temporary map[string]bool
+}
+
+// temporaryFolder makes the folder of a run, in which this process and its browsers keep all their
+// temporary files until done is called. What is left in it is kept, and is the run's own: other
+// programs have browsers, too.
+func temporaryFolder() (folder string, done func(), err error) {
+	if folder, err = os.MkdirTemp("", "soak-"); err != nil {
+		return "", nil, err
+	}
+	was, set := os.LookupEnv("TMPDIR")
+	done = func() {
+		if _ = os.Remove(folder); set {
+			os.Setenv("TMPDIR", was)
+		} else {
+			os.Unsetenv("TMPDIR")
+		}
+	}
+	return folder, done, os.Setenv("TMPDIR", folder)
 }
 
 func newBaseline(folder string) *baseline {
@@ -44,7 +60,7 @@ func newBaseline(folder string) *baseline {
 	}
 	return &baseline{
 		folder: folder, goroutines: runtime.NumGoroutine(), descriptors: descriptors(),
-		zombies: zombies(), temporary: temporary(folder),
+		zombies: zombies(),
 	}
 }
 
@@ -62,19 +78,6 @@ func zombies() int {
 		}
 	}
 	return n
-}
-
-// temporary lists what browsers leave beside their own folder.
-func temporary(folder string) map[string]bool {
-	names := map[string]bool{}
-	entries, _ := os.ReadDir(filepath.Dir(folder))
-	for _, e := range entries {
-		if n := e.Name(); strings.Contains(n, "org.chromium") ||
-			strings.Contains(n, "com.google.Chrome") {
-			names[n] = true
-		}
-	}
-	return names
 }
 
 // browsers are the processes that know of the folder, or are in a group with one that does.
@@ -149,12 +152,11 @@ func (b *baseline) now() []string {
 	}
 	entries, _ := os.ReadDir(b.folder)
 	for _, e := range entries {
-		left = append(left, "folder "+filepath.Join(b.folder, e.Name()))
-	}
-	for name := range temporary(b.folder) {
-		if !b.temporary[name] {
-			left = append(left, "temporary file "+name)
+		what := "file "
+		if e.IsDir() {
+			what = "folder "
 		}
+		left = append(left, what+filepath.Join(b.folder, e.Name()))
 	}
 	more := func(what string, before, now int) {
 		if now > before {

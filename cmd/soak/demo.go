@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pagepool/pagepool/internal/prose"
 	"github.com/pagepool/pagepool/sim"
 	"github.com/pagepool/pagepool/sim/spec"
 	"github.com/pagepool/pagepool/sim/traffic"
@@ -137,10 +138,10 @@ func (r *demoReport) write(w io.Writer) {
 	}
 	fmt.Fprintln(w, "  held after each step and at the end (soak list says what each means):")
 	say(w, "      ", strings.Join(held, ", "))
-	fmt.Fprintf(w, "\n%d grants, %d evictions and %d kills in all.\n",
-		uint64(r.Replay.found.Grants)+r.Run.Grants,
-		uint64(r.Replay.found.Evictions)+r.Run.Reached["closed_eviction"],
-		uint64(r.Replay.found.Kills)+r.Run.Reached["kill"])
+	fmt.Fprintf(w, "\n%s, %s and %s in all.\n",
+		prose.Count(uint64(r.Replay.found.Grants)+r.Run.Grants, "grant"),
+		prose.Count(uint64(r.Replay.found.Evictions)+r.Run.Reached["closed_eviction"], "eviction"),
+		prose.Count(uint64(r.Replay.found.Kills)+r.Run.Reached["kill"], "kill"))
 }
 
 func (p promise) measure() string {

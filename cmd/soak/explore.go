@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -44,15 +43,23 @@ type exploredScenario struct {
 	StatesSum   string      `json:"states_sum"`
 	Violations  []violation `json:"violations"`
 
-	trace    []string
-	around   []string // what goes on for ever from its end, for example
-	noReturn int      // how many steps of the trace it takes until nothing avoids it; -1: not known
-	omission float64  // how likely it is that a state was overlooked
-	graph    int      // memory, beside the set of visited states
-	cutBy    string   // what ended it early
-	stopped  bool     // that was Ctrl-C
-	luck     string   // around a run: whether luck or design kept its promises
-	within   *int     // around a run: as Exploration.Within
+	told *told // nil: of a result that merge has read, which was no shard's
+}
+
+// told is what prose tells of a search beside its figures. The report of a shard has it, so that
+// merge tells the same.
+type told struct {
+	Trace  []string `json:"trace,omitempty"`  // the actions that break a claim
+	Around []string `json:"around,omitempty"` // what goes on for ever from their end, for example
+	// how many of them it takes until nothing avoids it; -1: not known
+	NoReturn int     `json:"no_return"`
+	Omission float64 `json:"omission"`         // how likely it is that a state was overlooked
+	Graph    int     `json:"memory_bytes"`     // beside the set of visited states
+	CutBy    string  `json:"cut_by,omitempty"` // what ended it early
+	Luck     string  `json:"luck,omitempty"`   // around a run: whether luck or design kept its promises
+	Within   *int    `json:"within,omitempty"` // around a run: as Exploration.Within
+
+	stopped bool // Ctrl-C ended it
 }
 
 type exploreOptions struct {
@@ -90,11 +97,17 @@ func (s *soak) exploreCommand() *cobra.Command {
 		}
 	})
 	c := &cobra.Command{
-		Use:   "explore SCENARIO...",
+		Use:   "explore [SCENARIO...]",
 		Short: "Explore every interleaving of a scenario",
 		Long: paragraphs("Visit every interleaving of a small scenario, breadth first, and check every "+
-			"claim in each state.") +
+			"claim in each state. A deviation is what a healthy browser does not do: an answer before its "+
+			"time, a failure, a crash, a deadline that fires early. A search that -max-states or "+
+			"-max-memory cuts says how far it came, and the exit is 0 where no claim broke by then.",
+			"With -from FILE, the search begins where a trace or a dump ends. With -deviations too, it "+
+				"visits every run within so many deviations of the recorded one, and says if that kept its "+
+				"claims by luck or by design.") +
 			"\n\n" + scenarios,
+		Example:   "  soak explore R-6 worn-browser\n  soak explore -from dump.trace -deviations 2",
 		ValidArgs: scenarioNames(),
 		Args: func(_ *cobra.Command, args []string) error {
 			return o.choose(args)
@@ -105,11 +118,6 @@ func (s *soak) exploreCommand() *cobra.Command {
 				(o.from == "" || o.faultsSet || c.Flags().NArg() > 0 || bool(o.all)) {
 				return fmt.Errorf("--deviations %d: want --from FILE with it, and neither a scenario nor "+
 					"--faults", o.deviations)
-			}
-			for _, n := range []count{o.faults, o.deviations} {
-				if n > sim.MostFaults {
-					return fmt.Errorf("--faults, --deviations %d: want %d or fewer", n, sim.MostFaults)
-				}
 			}
 			report, err := s.explore(&o)
 			if err != nil {
@@ -122,15 +130,15 @@ func (s *soak) exploreCommand() *cobra.Command {
 		},
 	}
 	c.Flags().VarPF(&o.all, "all", "", "explore every scenario").NoOptDefVal = "true"
-	c.Flags().StringVar(&o.from, "from", "", "begin where this trace ends; without a scenario, with "+
+	c.Flags().StringVar(&o.from, "from", "", "begin where this `FILE` ends; without a scenario, with "+
 		"nobody but those who hold or wait there")
-	c.Flags().Var(&o.deviations, "deviations",
+	c.Flags().Var(within{&o.deviations, 0, sim.MostFaults}, "deviations",
 		"with -from: every run within so many deviations of the one that the trace records")
-	c.Flags().Var(&o.faults, "faults",
+	c.Flags().Var(within{&o.faults, 0, sim.MostFaults}, "faults",
 		"how many deviations from a healthy browser, instead of those of the scenario")
 	c.Flags().Var(&o.maxStates, "max-states", "stop each after this many states; 0: no bound")
 	c.Flags().Var(&o.maxMemory, "max-memory", "stop when the searches take more memory than this")
-	c.Flags().Var(&o.workers, "workers",
+	c.Flags().Var(within{&o.workers, 1, math.MaxInt32}, "workers",
 		"how many processors a search uses; what it finds does not depend on it")
 	c.Flags().VarPF(&o.symmetry, "symmetry", "", "states that are the same once two like tabs, "+
 		"contexts or callers change places count once").NoOptDefVal = "true"
@@ -144,8 +152,6 @@ func (s *soak) exploreCommand() *cobra.Command {
 
 func (o *exploreOptions) choose(args []string) error {
 	switch {
-	case o.workers < 1:
-		return fmt.Errorf("--workers %d: want 1 or more", o.workers)
 	case bool(o.likeKeys) && (!bool(o.symmetry) || o.from != ""):
 		return fmt.Errorf("--like-keys: want --symmetry with it, and not --from")
 	case bool(o.all) && len(args) > 0:
@@ -195,7 +201,7 @@ func (s *soak) explore(o *exploreOptions) (*exploreReport, error) {
 			return nil, err
 		}
 		report.Violations = append(report.Violations, report.Scenarios[i].Violations...)
-		report.Interrupted = report.Interrupted || report.Scenarios[i].stopped
+		report.Interrupted = report.Interrupted || report.Scenarios[i].told.stopped
 	}
 	s.cut = s.cut || report.Interrupted
 	if o.shard.parts > 1 {
@@ -243,22 +249,22 @@ func (s *soak) exploreOne(o *exploreOptions, c *sim.Scenario, bar progress) (exp
 	e := exploredScenario{
 		Scenario: c.Name, States: x.States, Transitions: x.Transitions, Depth: x.Depth,
 		WallSeconds: time.Since(began).Seconds(), MemoryBytes: x.VisitedBytes, Complete: x.Complete,
-		StatesSum: fmt.Sprintf("%016x", x.Sum), Violations: []violation{}, trace: x.Trace,
-		cutBy: cutBy, stopped: stopped, around: x.Goes, graph: x.GraphBytes, omission: x.Omission(),
-		noReturn: x.NoReturn,
+		StatesSum: fmt.Sprintf("%016x", x.Sum), Violations: []violation{},
+		told: &told{Trace: x.Trace, Around: x.Goes, NoReturn: x.NoReturn, Omission: x.Omission(),
+			Graph: x.GraphBytes, CutBy: cutBy, stopped: stopped},
 	}
 	if o.deviationsSet {
-		e.within = &x.Within
-		e.luck = luckOf(x, int(o.deviations))
+		e.told.Within = &x.Within
+		e.told.Luck = luckOf(x, int(o.deviations))
 	}
 	if v := x.Violation; v != nil {
 		found := violation{
 			Property: v.Property, Says: v.Says, What: v.What, Step: v.Step,
 			Repeat: o.repeat(c) + s.setFlags(),
 		}
-		file, err := saveExplored(how, &changed, x, found.Repeat)
+		file, text, err := saveExplored(how, &changed, x, found.Repeat)
 		if err == nil {
-			found.File, found.Repeat = file, "soak replay "+quote(file)
+			found.savedIn(file, text)
 			s.addPage(&found)
 		} else if o.from != "" {
 			fmt.Fprintf(s.stderr, "soak: what broke %s was not saved: %v\n", v.Property, err)
@@ -373,68 +379,4 @@ func inUse() memory {
 	objects := []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
 	metrics.Read(objects)
 	return memory(objects[0].Value.Uint64())
-}
-
-func (r *exploreReport) write(w io.Writer) {
-	fmt.Fprintf(w, "%-*s %9s %11s %5s %11s %9s\n", nameWidth, "scenario", "states", "transitions",
-		"depth", "bytes/state", "seconds")
-	states, omission := 0, 0.0
-	for _, e := range r.Scenarios {
-		states += e.States
-		omission += e.omission
-		e.write(w)
-	}
-	if len(r.Violations) == 0 {
-		say(w, "", fmt.Sprintf("no claim broke in any of %d states; one was overlooked with a "+
-			"probability of %.0e, for equal fingerprints",
-			states, omission))
-	}
-}
-
-func (e *exploredScenario) write(w io.Writer) {
-	complete := ""
-	switch {
-	case e.Complete:
-	case len(e.Violations) > 0:
-		complete = "to a broken claim"
-	case e.within != nil && *e.within < 0:
-		complete = fmt.Sprintf("NOT to the end (%s): not even the whole run", e.cutBy)
-	case e.within != nil:
-		complete = fmt.Sprintf("NOT to the end (%s): every run within %d deviations, and some with one "+
-			"more", e.cutBy, *e.within)
-	default:
-		complete = fmt.Sprintf("NOT to the end (%s): every state in %d steps from the start, and none "+
-			"beyond %d", e.cutBy, max(0, e.Depth-1), e.Depth+1)
-	}
-	perState := func(bytes int) float64 { return float64(bytes) / float64(e.States) }
-	fmt.Fprintf(w, "%-*s %9d %11d %5d %4.1f + %4.1f %9.2f\n", nameWidth,
-		e.Scenario, e.States, e.Transitions, e.Depth, perState(e.MemoryBytes), perState(e.graph),
-		e.WallSeconds)
-	if complete != "" {
-		say(w, "    ", complete)
-	}
-	writeViolations(w, e.Violations)
-	if e.noReturn == 0 {
-		fmt.Fprintln(w, "             from the start on, nothing that a fair browser does avoids it")
-	}
-	for i, step := range e.trace {
-		fmt.Fprintf(w, "        %3d  %s\n", i+1, step)
-		if e.noReturn == i+1 {
-			fmt.Fprintln(w, "             from here on, nothing that a fair browser does avoids it")
-		}
-	}
-	if len(e.around) > 0 {
-		fmt.Fprintln(w, "             and then it goes on for ever, for example:")
-		for _, step := range e.around {
-			fmt.Fprintf(w, "             %s\n", step)
-		}
-	} else if n := len(e.Violations); n > 0 &&
-		slices.ContainsFunc(sim.Claims, func(c sim.Claim) bool {
-			return c.Name == e.Violations[0].Property
-		}) {
-		fmt.Fprintln(w, "             and then nothing can happen")
-	}
-	if e.luck != "" {
-		say(w, "", e.luck)
-	}
 }

@@ -115,7 +115,7 @@ func (m *memory) Set(text string) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("want a size such as 512MiB or 2GiB")
+	return fmt.Errorf("want a whole number of MiB or GiB from 1MiB on, such as 512MiB or 2GiB")
 }
 
 // count is a number that is not negative.
@@ -125,12 +125,34 @@ func (c *count) String() string { return strconv.Itoa(int(*c)) }
 
 func (c *count) Type() string { return "N" }
 
-func (c *count) Set(text string) error {
-	n, err := strconv.ParseUint(text, 10, 31)
-	if err != nil {
-		return fmt.Errorf("want a whole number from 0 to %d", math.MaxInt32)
+func (c *count) Set(text string) error { return within{c, 0, math.MaxInt32}.Set(text) }
+
+// within is a count with bounds.
+type within struct {
+	*count
+	least, most int
+}
+
+func (w within) Set(text string) error {
+	n, err := strconv.Atoi(text)
+	if err != nil || n < w.least || n > w.most {
+		return fmt.Errorf("want a whole number from %d to %d", w.least, w.most)
 	}
-	*c = count(n)
+	*w.count = count(n)
+	return nil
+}
+
+// lasting is the value of -for: real time.
+type lasting struct{ time.Duration }
+
+func (l *lasting) Type() string { return "duration" }
+
+func (l *lasting) Set(text string) error {
+	d, err := time.ParseDuration(text)
+	if err != nil || d < time.Second || d > maxHours*time.Hour {
+		return fmt.Errorf("want a duration from 1s to %dh, such as 30s", maxHours)
+	}
+	l.Duration = d
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pagepool/pagepool/internal/prose"
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/sim/fromlog"
 )
@@ -35,14 +36,14 @@ func (s *soak) importCommand() *cobra.Command {
 				"killed, browsers that were lost. It does not tell of requests that went well, of settings "+
 				"(-set gives those that the pool had), or of how long the browser took. The comments on top "+
 				"of the trace say what it does not have. A dump (Pool.Dump) has everything.",
-			"Lines of other programs are left out, where they are JSON. What two pools wrote has to be "+
-				"cut in two.",
+			"Lines of other programs are left out, where they are JSON. Lines of two pools have to be in "+
+				"two files.",
 		),
-		Args: oneFile,
+		Args: oneFile("log of a pool"),
 		RunE: func(_ *cobra.Command, args []string) error { return s.importLog(args[0], out) },
 	}
 	c.Flags().StringVarP(&out, "out", "o", "",
-		"write the trace to this file; without it, it is LOG.trace")
+		"write the trace to this `FILE`; without it, it is LOG.trace")
 	s.takesSettings(c)
 	return c
 }
@@ -80,9 +81,9 @@ func (s *soak) importLog(file, out string) error {
 
 func (r *importReport) write(w io.Writer) {
 	fmt.Fprintf(w, "wrote %s: %s of the pool's, %s\n", filepath.ToSlash(r.Trace),
-		plural(uint64(r.Lines), "line"), plural(uint64(r.Leases), "lease"))
+		prose.Count(r.Lines, "line"), prose.Count(r.Leases, "lease"))
 	if r.Others > 0 {
-		fmt.Fprintf(w, "%s of others left out\n", plural(uint64(r.Others), "line"))
+		fmt.Fprintf(w, "%s of others left out\n", prose.Count(r.Others, "line"))
 	}
 	for _, what := range r.Unsaid {
 		say(w, "  not in it: ", what)

@@ -31,9 +31,18 @@ func TestLookingAtARunRefusesBadInput(t *testing.T) {
 		args []string
 		says string
 	}{
-		{[]string{"trace"}, "want one trace file, got 0"},
+		{[]string{"trace"}, "want one trace or dump, or one profile, got 0 arguments"},
+		{[]string{"trace", stuckClose, "-seed", "3"},
+			"-seed: want it with one of the profiles staging, burst, nested, hostile; " + stuckClose +
+				" is a file, with its own run"},
+		{[]string{"trace", stuckClose, "-hours", "2"}, "-hours: want it with one of the profiles"},
+		{[]string{"trace", stuckClose, "-first", "2", "-perfetto", "x.json"},
+			"-first, -last: want them without -perfetto"},
+		{[]string{"view", stuckClose, "-seed", "3", "-o", "x.html"}, "-seed: want it with one of"},
+		{[]string{"view", stuckClose, "-beside", stuckClose, "-hours", "2"}, "-hours: want it with"},
+		{[]string{"view", stuckClose, "-port", "8080", "-o", "x.html"}, "-port 8080: want it without -o"},
 		{[]string{"trace", "/nowhere/x.trace"}, "no such file or directory; want a trace or a dump, or " +
-			"one of the profiles [staging burst nested hostile]"},
+			"one of the profiles staging, burst, nested, hostile"},
 		{[]string{"trace", file(t, dump)}, ":1: this line, or one before it, was edited or lost"},
 		{[]string{"trace", stuckClose, "-perfetto", "/nowhere/out.json"},
 			"/nowhere/out.json: no such file or directory"},
@@ -43,7 +52,8 @@ func TestLookingAtARunRefusesBadInput(t *testing.T) {
 			"-first 9, -last 3: want steps from 1 to 16, the first one first"},
 		{[]string{"trace", stuckClose, "-last", "17"}, "want steps from 1 to 16"},
 		{[]string{"trace", "staging", "-seed", "1-2"}, "-seed 1-2: want one seed"},
-		{[]string{"view"}, "want one trace file, got 0"},
+		{[]string{"view"}, "want one trace or dump, or one profile, got 0 arguments"},
+		{[]string{"import"}, "want one log of a pool, got 0 arguments"},
 		{[]string{"view", "/nowhere/x.trace"}, "no such file or directory; want a trace or a dump"},
 		{[]string{"view", file(t, dump), "-o", "x.html"},
 			":1: this line, or one before it, was edited or lost"},
@@ -52,7 +62,7 @@ func TestLookingAtARunRefusesBadInput(t *testing.T) {
 		{[]string{"view", stuckClose, "-o", "/dev/full"},
 			"/dev/full: write /dev/full: no space left on device"},
 		{[]string{"view", stuckClose, "-port", "99999"},
-			"-port 99999: want a port from 1 to 65535, or 0 for any"},
+			`"99999" for "--port" flag: want a whole number from 0 to 65535`},
 		{[]string{"view", stuckClose, "-first", "17", "-o", "x.html"},
 			"-first 17: want a step from 1 to 16"},
 		{[]string{"view", stuckClose, "-set", "MaxPages=2", "-beside", stuckClose, "-o", "x.html"},
@@ -367,4 +377,41 @@ func dumped(t *testing.T, text, after string) string {
 		t.Fatalf("%v, after %d steps", err, n)
 	}
 	return file(t, out.String())
+}
+
+// A run that Ctrl-C cuts off is not shown: it would look like the whole.
+func TestARunThatIsCutOffIsNotShown(t *testing.T) {
+	long := "pagepool-trace 1\nset MaxAge=1ns\nauto\n@0s browser ready b1\n@2000000h get r1 a\n"
+	out := filepath.Join(t.TempDir(), "out")
+	for _, args := range [][]string{
+		{"trace", "staging"}, {"trace", "staging", "-perfetto", out}, {"trace", file(t, long)},
+		{"view", "staging"}, {"view", "staging", "-o", out}, {"view", file(t, long), "-o", out},
+		{"view", "staging", "-set", "MaxLease=20s", "-o", out},
+		{"view", stuckClose, "-beside", "staging", "-o", out},
+	} {
+		exit, stdout, stderr := interrupted(t, args...)
+		if _, err := os.Stat(out); exit != exitInterrupted || stdout != "" ||
+			stderr != "soak: interrupted before the end of the run\n" || err == nil {
+			t.Errorf("soak %q: exit %d\n%.300s%s", args, exit, stdout, stderr)
+		}
+		exit, stdout, _ = interrupted(t, append(args, "-json")...)
+		got := fields(t, stdout)
+		if exit != exitInterrupted || got["interrupted"] != true || got["command"] != args[0] {
+			t.Errorf("soak %q -json: exit %d\n%.300s", args, exit, stdout)
+		}
+	}
+	exit, stdout, stderr := interrupted(t, "replay", file(t, long), "-set", "MaxWaiting=9")
+	if exit != exitInterrupted || strings.Contains(stdout, "as it was") ||
+		!strings.Contains(stdout, "interrupted before the end of the trace") {
+		t.Errorf("exit %d\n%s%s", exit, stdout, stderr)
+	}
+}
+
+// A page of a run that lasts as long as times go.
+func TestAPageHasRoomForTheLongestRun(t *testing.T) {
+	long := file(t, "pagepool-trace 1\nauto\n@0s browser ready b1\n@2562047h look\n")
+	exit, stdout, stderr := soaked(t, "view", long, "-o", filepath.Join(t.TempDir(), "x.html"))
+	if exit != exitHeld || !strings.Contains(stdout, "7 steps") {
+		t.Errorf("exit %d\n%s%s", exit, stdout, stderr)
+	}
 }

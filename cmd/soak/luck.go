@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/pagepool/pagepool/internal/prose"
 	"github.com/pagepool/pagepool/sim"
 )
 
@@ -15,7 +16,7 @@ func luckOf(x *sim.Exploration, deviations int) string {
 		left = fmt.Sprintf(" (%d of them cannot happen in the simulated browser, and were left out)",
 			x.Skipped)
 	}
-	record := fmt.Sprintf("The record has %d events%s. ", x.Recorded, left)
+	record := fmt.Sprintf("The record has %s%s. ", prose.Count(x.Recorded, "event"), left)
 	switch {
 	case x.Violation != nil:
 		others := 0
@@ -25,15 +26,15 @@ func luckOf(x *sim.Exploration, deviations int) string {
 			}
 		}
 		return record + fmt.Sprintf("It was luck: with %s, marked * above, the same run breaks %s.",
-			plural(uint64(others), "other turn"), x.Violation.Property)
+			prose.Count(others, "other turn"), x.Violation.Property)
 	case x.Complete:
 		return record + fmt.Sprintf("It was design, as far as %s can tell: in every one of the %d "+
 			"states that lie within so many other turns of the record (an answer before its time, a "+
 			"failure, a crash, a deadline that fires early), every claim holds.",
-			plural(uint64(deviations), "deviation"), x.States)
+			prose.Count(deviations, "deviation"), x.States)
 	case x.Within >= 0:
 		return record + fmt.Sprintf("Design or luck is not known beyond %s: the search was cut, and "+
-			"every claim held in the %d states that it visited.", plural(uint64(x.Within), "deviation"),
+			"every claim held in the %d states that it visited.", prose.Count(x.Within, "deviation"),
 			x.States)
 	}
 	return record + "Design or luck is not known: the search was cut before it had been through the " +

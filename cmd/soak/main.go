@@ -1,8 +1,9 @@
 // Soak runs the page pool in a simulated world: it replays incidents, simulates a day in seconds,
 // explores every interleaving of small scenarios, and says of every promise whether it was kept.
 //
-// Rules of output: with -json, standard output is exactly one JSON object, for bad usage too;
-// progress and prose go to standard error, and progress is drawn on a terminal only. Prose has 80
+// Rules of output: with -json, standard output is exactly one JSON object, for bad usage too, but
+// not of help and completion, which are text for people and shells; progress and prose go to
+// standard error, and progress is drawn on a terminal only. Prose has 80
 // columns. The exit is 0 when every property and every expect line held, 1 when one broke, 2 for
 // bad usage or input, 130 after Ctrl-C. The same command prints the same bytes with -json, but for
 // fields that begin with wall_, end in _per_second, or are called workers or memory_bytes; prose
@@ -10,8 +11,10 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -22,6 +25,10 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/pagepool/pagepool/pool/trace"
+	"github.com/pagepool/pagepool/sim/replay"
+	"github.com/pagepool/pagepool/sim/view"
 )
 
 // Exit codes.
@@ -62,6 +69,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err == nil && out.err != nil {
 		err = fmt.Errorf("standard output: %w", out.err)
 	}
+	if errors.Is(err, view.ErrStopped) {
+		err = s.interrupted(c)
+	}
 	if err != nil {
 		what := strings.ReplaceAll(err.Error(), "\n", "; ")
 		fmt.Fprintf(stderr, "soak: %s\n", what)
@@ -75,6 +85,19 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitInterrupted
 	}
 	return s.exit
+}
+
+// interrupted reports that Ctrl-C came before there was anything to show.
+func (s *soak) interrupted(c *cobra.Command) error {
+	s.cut = true
+	fmt.Fprintln(s.stderr, "soak: interrupted before the end of the run")
+	return s.print(interruption{commandName(c), true}, func(io.Writer) {})
+}
+
+// interruption is what -json prints then.
+type interruption struct {
+	Command     string `json:"command"`
+	Interrupted bool   `json:"interrupted"`
 }
 
 // failure is what -json prints of bad usage or input.
@@ -140,6 +163,7 @@ func doubleDashes(args []string) []string {
 }
 
 func (s *soak) command() *cobra.Command {
+	var version yesNo
 	root := &cobra.Command{
 		Use:   "soak",
 		Short: "Replay, simulate and explore the page pool",
@@ -147,17 +171,25 @@ func (s *soak) command() *cobra.Command {
 			"Replay, simulate and explore the page pool.",
 			"Without a command: the demonstration. It replays the Glimmer-loop incident on the production "+
 				"core, then 24 hours of staging traffic, and says of every promise whether it was kept.",
+			"After an incident, soak view DUMP shows what a pool recorded (Pool.Dump), with who waits for "+
+				"what and why, and soak replay DUMP checks every claim on it. Without a dump, soak import LOG "+
+				"makes a trace of the pool's log. A trace is text; docs/traces.md has its words.",
 			"Flags may be written with one dash or with two.",
 			"The exit is 0 when every property and every expect line held, 1 when one broke, 2 for bad "+
 				"usage or input, and 130 when Ctrl-C came before the end; a second Ctrl-C ends the command "+
 				"without a report.",
 		),
-		Version:       version(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          noArguments,
-		RunE:          func(*cobra.Command, []string) error { return s.demo() },
+		RunE: func(*cobra.Command, []string) error {
+			if version {
+				return s.version()
+			}
+			return s.demo()
+		},
 	}
+	root.Flags().VarPF(&version, "version", "v", "print which build this is").NoOptDefVal = "true"
 	root.PersistentFlags().VarPF(&s.json, "json", "",
 		"print one JSON object on standard output").NoOptDefVal = "true"
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages ",
@@ -165,17 +197,27 @@ func (s *soak) command() *cobra.Command {
 	root.SetHelpCommand(helpCommand(root))
 	root.AddCommand(s.runCommand(), s.replayCommand(), s.exploreCommand(), s.shrinkCommand(),
 		s.chromeCommand(),
-		s.traceCommand(), s.viewCommand(), s.importCommand(), s.mergeCommand(), s.listCommand())
+		s.traceCommand(), s.viewCommand(), s.importCommand(), s.mergeCommand(), s.listCommand(),
+		completionCommand(root))
 	return root
 }
 
+// versionReport is what `soak --version` prints.
+type versionReport struct {
+	Command string `json:"command"`
+	Version string `json:"version"`
+	Go      string `json:"go"`
+}
+
 // version says which build of the module this is.
-func version() string {
-	v := "of an unknown version"
+func (s *soak) version() error {
+	report := versionReport{"version", "of an unknown version", runtime.Version()}
 	if info, ok := debug.ReadBuildInfo(); ok {
-		v = info.Main.Version
+		report.Version = info.Main.Version
 	}
-	return v + ", " + runtime.Version()
+	return s.print(report, func(w io.Writer) {
+		fmt.Fprintf(w, "soak version %s, %s\n", report.Version, report.Go)
+	})
 }
 
 // paragraphs are texts that help shows, one below the other.
@@ -239,7 +281,8 @@ func (s *soak) goesOn() bool { return s.ctx.Err() == nil }
 // broke notes that a property or an expectation did not hold.
 func (s *soak) broke() { s.exit = exitBroke }
 
-// violation is a broken claim as a report has it.
+// violation is a broken claim as a report has it. Where File is what is left of a run or a search,
+// What and Step are those of its replay; where nothing is saved, they are those of the run itself.
 type violation struct {
 	Property string `json:"property"`
 	Says     string `json:"says"`
@@ -249,4 +292,21 @@ type violation struct {
 	File     string `json:"file"`
 	Repeat   string `json:"repeat"`
 	Page     string `json:"-"` // of the trace that was saved, to be opened in a browser
+}
+
+// savedIn has a violation be as the replay of the trace that was saved of it shows it. It is false
+// where the replay does not show it.
+func (v *violation) savedIn(file string, text []byte) bool {
+	v.File = file
+	tr, err := trace.Read(bytes.NewReader(text))
+	if err != nil {
+		return false
+	}
+	report, err := replay.Run(tr, nil)
+	if err != nil || report.Violation == nil || report.Violation.Property != v.Property {
+		return false
+	}
+	v.What, v.Step = report.Violation.What, report.Violation.Step
+	v.Repeat = "soak replay " + quote(file)
+	return true
 }

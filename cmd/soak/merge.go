@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pagepool/pagepool/internal/prose"
 	"github.com/pagepool/pagepool/sim"
 	"github.com/pagepool/pagepool/sim/search"
 )
@@ -24,12 +25,13 @@ func (s *soak) mergeCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "merge FILE...",
 		Short: "Make the results of shards one",
-		Long: "Make the results of shards one: files that `soak run -json -shard i/n` or\n" +
-			"`soak explore -json -shard i/n` have printed, in any order. The result is the one that the\n" +
-			"same command without -shard prints. A file that comes twice counts once.\n\n" +
-			"The exit is 0 when every property held, 1 when one broke, and 2 when a file is damaged or\n" +
-			"of another command, when a shard is missing or was interrupted, and when two overlap: then\n" +
-			"nothing is written.",
+		Long: paragraphs("Make the results of shards one: files that `soak run -json -shard i/n` or "+
+			"`soak explore -json -shard i/n` have printed, in any order. The result is the one that the "+
+			"same command without -shard prints. A file that comes twice counts once.",
+			"The exit is 0 when every property held, 1 when one broke, and 2 when a file is damaged or of "+
+				"another command, when a shard is missing or was interrupted, and when two overlap: then "+
+				"nothing is written."),
+		Example: "  soak merge shard-*.json -o whole.json",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return fmt.Errorf("want the results of shards, such as shard-*.json")
@@ -39,7 +41,7 @@ func (s *soak) mergeCommand() *cobra.Command {
 		RunE: func(_ *cobra.Command, args []string) error { return s.merge(args, out) },
 	}
 	c.Flags().StringVarP(&out, "out", "o", "",
-		"a file for the result as JSON, beside what is printed; written where the exit is 0 or 1")
+		"write the result to this `FILE`, as JSON, beside what is printed; where the exit is 0 or 1")
 	return c
 }
 
@@ -76,13 +78,20 @@ func (r *runReport) check() error {
 		return fmt.Errorf("seeds %d to %d", r.SeedFirst, r.SeedLast)
 	case r.Unseen == nil || r.Violations == nil:
 		return fmt.Errorf("unseen or violations are missing")
+	case r.Shard != nil && len(r.Shard.Unsaved) != len(r.Violations):
+		return fmt.Errorf("it has %s, and %d unsaved; want as many",
+			prose.Count(len(r.Violations), "violation"), len(r.Shard.Unsaved))
 	}
 	return nil
 }
 
 func (r *exploreReport) check() error {
-	if len(r.Scenarios) == 0 || r.Violations == nil {
+	switch {
+	case len(r.Scenarios) == 0 || r.Violations == nil:
 		return fmt.Errorf("scenarios or violations are missing")
+	case r.Shard != nil && len(r.Shard.Told) != len(r.Scenarios):
+		return fmt.Errorf("it has %s, and tells of %d; want as many",
+			prose.Count(len(r.Scenarios), "scenario"), len(r.Shard.Told))
 	}
 	for _, e := range r.Scenarios {
 		if e.Scenario == "" || !hash.MatchString(e.StatesSum) {
@@ -302,7 +311,7 @@ func join(parts []part) (result, error) {
 	switch r := parts[0].result.(type) {
 	case *exploreReport:
 		if whole {
-			return &mergedExploration{r}, nil
+			return r, nil
 		}
 		return joinExplored(parts)
 	case *runReport:
@@ -318,7 +327,7 @@ func join(parts []part) (result, error) {
 func joinRuns(parts []part) (*runReport, error) {
 	whole := *parts[0].result.(*runReport)
 	of, seeds := whole.Shard.Of, seedRange{whole.SeedFirst, whole.SeedLast}
-	sum := runSum{runReport: &runReport{
+	sum := runSum{saved: map[string]bool{}, runReport: &runReport{
 		Command: whole.Command, Profile: whole.Profile,
 		SeedFirst: seeds.first, SeedLast: seeds.last, Violations: []violation{},
 	}}
@@ -333,22 +342,15 @@ func joinRuns(parts []part) (*runReport, error) {
 	sum.SimulatedSeconds = float64(sum.simulated) / 1000
 	sum.HistoryHash = fmt.Sprintf("%016x", sum.histories)
 	sum.Unseen = unseenOf(&sum.unseen)
-	slices.SortStableFunc(
-		sum.Violations,
-		func(a, b violation) int { return cmp.Compare(a.Seed, b.Seed) },
-	)
-	saved := map[string]bool{}
+	bySeed := func(a, b violation) int { return cmp.Compare(a.Seed, b.Seed) }
+	slices.SortFunc(sum.Violations, bySeed) // a seed has one at most
+	slices.SortFunc(sum.unsaved, bySeed)
 	for i := range sum.Violations {
 		v := &sum.Violations[i]
-		if saved[v.Property] { // a run saves one trace of each property, and repeats others by seed
-			v.File, v.Repeat = "", strings.Replace(
-				of,
-				"-seed "+seeds.String(),
-				"-seed "+strconv.FormatUint(v.Seed, 10),
-				1,
-			)
+		if sum.saved[v.Property] { // a run saves one trace of each property
+			*v = sum.unsaved[i]
 		}
-		saved[v.Property] = true
+		sum.saved[v.Property] = true
 	}
 	if !strings.Contains(of, " -set ") {
 		sum.judgeReached(sum.seeds, &sum.reached, of)
@@ -381,11 +383,12 @@ func (sum *runSum) join(r *runReport) error {
 	sum.WorstRecovery = max(sum.WorstRecovery, r.WorstRecovery)
 	sum.WaitP50, sum.WaitP99 = max(sum.WaitP50, r.WaitP50), max(sum.WaitP99, r.WaitP99)
 	sum.Violations = append(sum.Violations, r.Violations...)
+	sum.unsaved = append(sum.unsaved, r.Shard.Unsaved...)
 	return nil
 }
 
 // joinExplored puts the scenarios in the order of the command.
-func joinExplored(parts []part) (*mergedExploration, error) {
+func joinExplored(parts []part) (*exploreReport, error) {
 	names := parts[0].shardOf().Scenarios
 	whole := &exploreReport{
 		Command:    commandExplore,
@@ -399,38 +402,13 @@ func joinExplored(parts []part) (*mergedExploration, error) {
 		if place >= len(r.Scenarios) || r.Scenarios[place].Scenario != name {
 			return nil, fmt.Errorf("%s: no result of scenario %s", p.file, name)
 		}
+		e := r.Scenarios[place]
+		e.told = &r.Shard.Told[place]
 		whole.Workers = max(whole.Workers, r.Workers)
-		whole.Scenarios = append(whole.Scenarios, r.Scenarios[place])
-		whole.Violations = append(whole.Violations, r.Scenarios[place].Violations...)
+		whole.Scenarios = append(whole.Scenarios, e)
+		whole.Violations = append(whole.Violations, e.Violations...)
 	}
-	return &mergedExploration{whole}, nil
-}
-
-// mergedExploration is an exploreReport whose prose leaves out what the files do not have.
-type mergedExploration struct{ *exploreReport }
-
-func (r *mergedExploration) write(w io.Writer) {
-	states := 0
-	for _, e := range r.Scenarios {
-		states += e.States
-		end := "to the end"
-		if !e.Complete {
-			end = "NOT to the end"
-		}
-		fmt.Fprintf(
-			w,
-			"%-22s %9d states %10d transitions, depth %3d, %s\n",
-			e.Scenario,
-			e.States,
-			e.Transitions,
-			e.Depth,
-			end,
-		)
-		writeViolations(w, e.Violations)
-	}
-	if len(r.Violations) == 0 {
-		fmt.Fprintf(w, "no claim broke in any of %d states\n", states)
-	}
+	return whole, nil
 }
 
 // save writes a result whole or not at all.

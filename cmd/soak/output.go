@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/pagepool/pagepool/internal/prose"
 )
 
 // columns is how wide prose and help are. A command to be copied, a line of a trace and the name of
@@ -82,7 +84,7 @@ func writeClaim(w io.Writer, same []violation) {
 		for _, v := range same {
 			seeds = append(seeds, v.Seed)
 		}
-		say(w, "        ", fmt.Sprintf("%s, of seeds %s; the first:", plural(uint64(len(same)), "time"),
+		say(w, "        ", fmt.Sprintf("%s, of seeds %s; the first:", prose.Count(len(same), "time"),
 			ranges(seeds)))
 	}
 	say(w, "        ", fmt.Sprintf("%s, at step %d", first.What, first.Step))

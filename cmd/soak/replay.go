@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pagepool/pagepool/internal/prose"
 	"github.com/pagepool/pagepool/pool/trace"
 	"github.com/pagepool/pagepool/sim/replay"
 	"github.com/pagepool/pagepool/testdata"
@@ -43,10 +44,14 @@ func (s *soak) replayCommand() *cobra.Command {
 	var steps, step yesNo
 	c := &cobra.Command{
 		Use:   "replay FILE",
-		Short: "Replay an incident, a scenario, a regression",
-		Long: paragraphs("Replay a trace on the production core, and check every claim and every " +
-			"expect line of it."),
-		Args: oneFile,
+		Short: "Replay a dump, an incident, a regression",
+		Long: paragraphs("Replay a trace or a dump on the production core, and check every claim and "+
+			"every expect line of it.",
+			"With -set, it is replayed with other settings, and what differs stands beside what was.",
+			"The exit is 0 when all held, 1 when a claim or an expect line did not, and 2 when the file "+
+				"cannot be read or a line of it cannot happen."),
+		Example: "  soak replay testdata/" + testdata.Incident + " -set MaxLease=20s",
+		Args:    oneFile("trace or dump"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			data, err := os.ReadFile(args[0])
 			if err != nil {
@@ -74,16 +79,20 @@ func (s *soak) replayCommand() *cobra.Command {
 	}
 	c.Flags().VarPF(&steps, "steps", "", "print every step to standard error").NoOptDefVal = "true"
 	c.Flags().VarPF(&step, "step", "",
-		"walk through it by commands, of a terminal or a script: help lists them").NoOptDefVal = "true"
+		"walk through it by commands from the terminal or standard input; help lists "+
+			"them").NoOptDefVal = "true"
 	s.takesSettings(c)
 	return c
 }
 
-func oneFile(_ *cobra.Command, args []string) error {
-	if len(args) != 1 {
-		return fmt.Errorf("want one trace file, got %d", len(args))
+// oneFile are the arguments of a command that takes one file of a kind.
+func oneFile(kind string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return fmt.Errorf("want one %s, got %s", kind, prose.Count(len(args), "argument"))
+		}
+		return nil
 	}
-	return nil
 }
 
 // replay replays one trace. An error is the input's: it names the file and the line.
@@ -144,8 +153,8 @@ func (s *soak) tell(t replay.Step) {
 }
 
 func (r *replayReport) write(w io.Writer) {
-	say(w, "", fmt.Sprintf("replayed %s: %d steps, %s of virtual time", filepath.ToSlash(r.File),
-		r.Steps, seconds(r.SimulatedSeconds)))
+	say(w, "", fmt.Sprintf("replayed %s: %s, %s of virtual time", filepath.ToSlash(r.File),
+		prose.Count(r.Steps, "step"), seconds(r.SimulatedSeconds)))
 	for _, f := range r.ExpectFailed {
 		say(w, "", fmt.Sprintf("%s:%d: expected %s; got %s", filepath.ToSlash(r.File), f.Line, f.Want,
 			f.Got))
@@ -160,11 +169,12 @@ func (r *replayReport) write(w io.Writer) {
 			seconds(f.WorstRecovery.Duration().Seconds()))
 	}
 	if f.Unrecovered > 0 {
-		say(w, "", fmt.Sprintf("full capacity was NOT back at the end: %d wedged render still holds "+
-			"its tab", f.Unrecovered))
+		say(w, "", fmt.Sprintf("full capacity was NOT back at the end: wedged renders still "+
+			"hold %s", prose.Count(f.Unrecovered, "tab")))
 	}
-	fmt.Fprintf(w, "%d grants, %d evictions, %d kills; at most %d tabs alive\n", f.Grants, f.Evictions,
-		f.Kills, f.MostAlive)
+	fmt.Fprintf(w, "%s, %s, %s; at most %s alive\n", prose.Count(f.Grants, "grant"),
+		prose.Count(f.Evictions, "eviction"), prose.Count(f.Kills, "kill"),
+		prose.Count(f.MostAlive, "tab"))
 	switch {
 	case r.Interrupted:
 		fmt.Fprintln(w, "interrupted before the end of the trace")

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pagepool/pagepool/internal/prose"
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/sim"
 	"github.com/pagepool/pagepool/sim/search"
@@ -56,9 +57,11 @@ func (s *soak) runCommand() *cobra.Command {
 		Short: "Run seeded traffic: " + strings.Join(profileNames(), ", "),
 		Long: paragraphs("Run seeded traffic on the production core, in virtual time. Every seed draws "+
 			"its own settings, its own mix of callers and its own subset of faults; at the end the faults "+
-			"stop and everything has to come to rest. From "+fmt.Sprint(campaignSeeds)+
-			" seeds of the profile hostile on, a reached-count that stays at zero is a failure too.") +
-			"\n\n" + profileTable(),
+			"stop and everything has to come to rest. A broken claim is saved as a trace and shrunk. A run "+
+			"of "+fmt.Sprint(campaignSeeds)+" seeds or more of the profile hostile fails, too, if one of "+
+			"the faults and decisions that -json counts under reached never occurs. Without a profile, it "+
+			"is staging.") + "\n\n" + profileTable(),
+		Example:   "  soak run hostile -seed 1-2000 -hours 1\n  soak run burst -set MaxPages=2",
 		ValidArgs: profileNames(),
 		Args: func(_ *cobra.Command, args []string) error {
 			name := "staging"
@@ -85,7 +88,7 @@ func (s *soak) runCommand() *cobra.Command {
 			return s.print(report, report.write)
 		},
 	}
-	c.Flags().Var(&o.seeds, "seed", "one seed, or a range")
+	c.Flags().Var(&o.seeds, "seed", "one seed, or a range such as 1-1000")
 	c.Flags().Var(&o.hours, "hours", "virtual time of each seed")
 	c.Flags().Var(&o.shard, "shard", "run only the i-th of n parts of the seeds")
 	s.takesSettings(c)
@@ -206,6 +209,7 @@ type runSum struct {
 	histories uint64 // as historyOf, summed
 	unseen    search.Unseen
 	saved     map[string]bool // by property: one trace of each is enough
+	unsaved   []violation     // those of the runs, before any was saved
 }
 
 // add takes in the next seed.
@@ -231,6 +235,7 @@ func (s *soak) add(sum *runSum, o runOptions, base core.Settings, r *traffic.Rep
 		return
 	}
 	v := s.violationOf(o, r)
+	sum.unsaved = append(sum.unsaved, v)
 	if !sum.saved[v.Property] {
 		sum.saved[v.Property] = true
 		s.save(o, base, r, &v)
@@ -250,7 +255,7 @@ func (s *soak) finish(sum *runSum, o runOptions) *runReport {
 	sum.HistoryHash = fmt.Sprintf("%016x", sum.histories)
 	sum.Unseen = unseenOf(&sum.unseen)
 	if o.shard.parts > 1 {
-		sum.seal(o.shard, s.runFlags(o, o.seeds), &sum.unseen)
+		sum.seal(o.shard, s.runFlags(o, o.seeds))
 	} else if !sum.Interrupted && len(s.sets) == 0 {
 		sum.judgeReached(sum.seeds, &sum.reached, s.runFlags(o, o.seeds))
 	}
@@ -274,29 +279,22 @@ func (s *soak) violationOf(o runOptions, r *traffic.Report) violation {
 func (s *soak) save(o runOptions, base core.Settings, r *traffic.Report, v *violation) {
 	again := s.simOptions(o, base, r.Seed)
 	again.Progress = nil // it takes no longer than the first time, and Ctrl-C asks for a report
-	file, repeats, err := saveRun(again, r.Violation, v.Repeat)
+	file, text, err := saveRun(again, r.Violation, v.Repeat)
 	if err != nil {
 		fmt.Fprintf(s.stderr, "soak: the trace of seed %d was not saved: %v\n", r.Seed, err)
 		return
 	}
-	v.File = file
 	defer s.addPage(v)
-	if !repeats {
+	if !v.savedIn(file, text) {
 		return
 	}
-	v.Repeat = "soak replay " + quote(file)
-	small, found, err := s.shrinkSaved(file)
-	if err != nil {
+	if err := s.shrinkSaved(v, text); err != nil {
 		fmt.Fprintf(s.stderr, "soak: %s was not shrunk: %v\n", file, err)
-		return
 	}
-	fmt.Fprintf(s.stderr, "soak: %s, shrunk from %d steps to %d: %s\n", file, found.Before.Steps,
-		found.After.Steps, small)
-	v.File, v.Repeat = small, "soak replay "+quote(small)
 }
 
 func (r *runReport) write(w io.Writer) {
-	fmt.Fprintf(w, "%s, %s: %s of virtual time in %.2f s\n", r.Profile, plural(r.wanted, "seed"),
+	fmt.Fprintf(w, "%s, %s: %s of virtual time in %.2f s\n", r.Profile, prose.Count(r.wanted, "seed"),
 		seconds(r.SimulatedSeconds), r.WallSeconds)
 	if r.wanted == 1 && r.first != nil {
 		say(w, "  settings       ", orDefault(r.first.Settings.Diff()))
@@ -314,7 +312,7 @@ func (r *runReport) write(w io.Writer) {
 	switch {
 	case r.Interrupted:
 		say(w, "", fmt.Sprintf("interrupted after %d of %s, %.4g of %.4g hours of virtual time", r.seeds,
-			plural(r.wanted, "seed"), r.SimulatedSeconds/3600, float64(r.wanted)*r.hours.Hours()))
+			prose.Count(r.wanted, "seed"), r.SimulatedSeconds/3600, float64(r.wanted)*r.hours.Hours()))
 	case len(r.Violations) == 0:
 		fmt.Fprintln(w, "every claim held")
 	}
@@ -325,11 +323,4 @@ func orDefault(settings string) string {
 		return "the defaults"
 	}
 	return settings
-}
-
-func plural(n uint64, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }

@@ -26,7 +26,8 @@ func (a *assignments) Set(text string) error {
 
 // takesSettings gives a command the flag -set.
 func (s *soak) takesSettings(c *cobra.Command) {
-	c.Flags().Var(&s.sets, "set", "a setting; repeatable")
+	c.Flags().Var(&s.sets, "set", "a setting of docs/settings.md by which the core decides, such "+
+		"as MaxPages=2; repeatable")
 	_ = c.RegisterFlagCompletionFunc("set",
 		func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			var names []string

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/pagepool/pagepool/internal/prose"
 	"github.com/pagepool/pagepool/pool/canon"
 	"github.com/pagepool/pagepool/sim"
 	"github.com/pagepool/pagepool/sim/search"
@@ -21,12 +22,15 @@ const (
 
 // shardReport stands in the report of a shard, for `soak merge`.
 type shardReport struct {
-	Part      uint64   `json:"part"`
-	Parts     uint64   `json:"parts"`
-	Of        string   `json:"of"`                  // the command without -shard
-	Kinds     []byte   `json:"kinds,omitempty"`     // run: those of state met, by search.Unseen
-	Scenarios []string `json:"scenarios,omitempty"` // explore: those of all shards, in order
-	Sum       string   `json:"sum"`                 // of the report without wall times
+	Part  uint64 `json:"part"`
+	Parts uint64 `json:"parts"`
+	Of    string `json:"of"`              // the command without -shard
+	Kinds []byte `json:"kinds,omitempty"` // run: those of state met, by search.Unseen
+	// run: the violations without what was saved of them, of which merge keeps the first alone
+	Unsaved   []violation `json:"unsaved,omitempty"`
+	Told      []told      `json:"told,omitempty"`      // explore: of each scenario
+	Scenarios []string    `json:"scenarios,omitempty"` // explore: those of all shards, in order
+	Sum       string      `json:"sum"`                 // of the report without wall times
 }
 
 func (r *shardReport) shard() *shard { return &shard{r.Part, r.Parts} }
@@ -55,9 +59,10 @@ func historyOf(seed, hash uint64) uint64 {
 }
 
 // seal makes the report of a run one of a shard of the command.
-func (r *runReport) seal(s shard, command string, unseen *search.Unseen) {
-	kinds, _ := unseen.MarshalBinary() // has no error
-	r.Shard = &shardReport{Part: s.part, Parts: s.parts, Of: command, Kinds: kinds}
+func (r *runSum) seal(s shard, command string) {
+	kinds, _ := r.unseen.MarshalBinary() // has no error
+	r.Shard = &shardReport{Part: s.part, Parts: s.parts, Of: command, Kinds: kinds,
+		Unsaved: r.unsaved}
 	r.Shard.Sum = r.sum()
 }
 
@@ -65,6 +70,9 @@ func (r *exploreReport) seal(o *exploreOptions, settings string) {
 	r.Shard = &shardReport{Part: o.shard.part, Parts: o.shard.parts, Of: o.command() + settings}
 	for _, c := range o.scenarios {
 		r.Shard.Scenarios = append(r.Shard.Scenarios, c.Name)
+	}
+	for _, e := range r.Scenarios {
+		r.Shard.Told = append(r.Shard.Told, *e.told)
 	}
 	r.Shard.Sum = r.sum()
 }
@@ -88,6 +96,10 @@ func (r *exploreReport) sum() string {
 	if r.Shard != nil {
 		shard := *r.Shard
 		shard.Sum, plain.Shard = "", &shard
+		shard.Told = slices.Clone(shard.Told)
+		for i := range shard.Told {
+			shard.Told[i].Graph = 0
+		}
 	}
 	return sumOf(&plain)
 }
@@ -125,7 +137,7 @@ func (o *exploreOptions) mine() ([]*sim.Scenario, error) {
 	if len(mine) == 0 {
 		return nil, fmt.Errorf(
 			"none of %s belongs to shard %v",
-			plural(uint64(len(o.scenarios)), "scenario"),
+			prose.Count(len(o.scenarios), "scenario"),
 			&o.shard,
 		)
 	}

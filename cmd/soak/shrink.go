@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pagepool/pagepool/internal/prose"
 	"github.com/pagepool/pagepool/pool/trace"
 	"github.com/pagepool/pagepool/sim/shrink"
 )
@@ -46,7 +47,7 @@ func (s *soak) shrinkCommand() *cobra.Command {
 			"The exit is 1, since the trace that was saved fails; 2 where FILE cannot be read, or nothing "+
 				"fails in it. After Ctrl-C the smallest so far is saved.",
 		),
-		Args: oneFile,
+		Args: oneFile("trace that fails"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			report, err := s.shrink(args[0], out)
 			if err != nil {
@@ -57,7 +58,7 @@ func (s *soak) shrinkCommand() *cobra.Command {
 		},
 	}
 	c.Flags().StringVarP(&out, "out", "o", "",
-		"the file to save to (default NAME.min.trace, in "+regressions+
+		"the `FILE` to save to (default NAME.min.trace, in "+regressions+
 			" where that is, and otherwise, or with --set, beside FILE)")
 	s.takesSettings(c)
 	_ = c.MarkFlagFilename("out", "trace") // it is a flag of this command
@@ -190,8 +191,8 @@ func (r *shrinkReport) write(w io.Writer) {
 	case r.found.Cut:
 		how = "the effort was used up: the smallest so far"
 	}
-	say(w, "", fmt.Sprintf("shrunk %s: %d steps became %d, in %.2f s; %s",
-		filepath.ToSlash(r.File), r.StepsBefore, r.Steps, r.WallSeconds, how))
+	say(w, "", fmt.Sprintf("shrunk %s: %s became %d, in %.2f s; %s",
+		filepath.ToSlash(r.File), prose.Count(r.StepsBefore, "step"), r.Steps, r.WallSeconds, how))
 	for line := range strings.Lines(string(r.found.Text)) {
 		fmt.Fprintf(w, "  %s", line)
 	}

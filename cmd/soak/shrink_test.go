@@ -132,7 +132,7 @@ func TestShrinkOfWhatCannotBeShrunkIsOneClearLineAndExit2(t *testing.T) {
 		args []string
 		says string
 	}{
-		{[]string{"shrink"}, "want one trace file, got 0"},
+		{[]string{"shrink"}, "want one trace that fails, got 0 arguments"},
 		{[]string{"shrink", "/nowhere/x.trace"}, "no such file or directory; want a trace that fails"},
 		{[]string{"shrink", holding}, "nothing fails in " + holding + ": nothing to shrink"},
 		{[]string{"shrink", glimmer}, "nothing to shrink"},
@@ -152,6 +152,25 @@ func TestShrinkOfWhatCannotBeShrunkIsOneClearLineAndExit2(t *testing.T) {
 	}
 }
 
+// The step of a violation is that of the file that is named beside it.
+func TestTheStepOfAViolationIsThatOfItsFile(t *testing.T) {
+	t.Chdir(t.TempDir())
+	const text = "pagepool-trace 1\n@0s browser ready b1\n+1s opened t1\n+1s opened t2\n" +
+		"expect tabs 9\n"
+	v := violation{Property: "expect", Seed: 7, Step: 812, File: "x.trace"}
+	var stderr bytes.Buffer
+	s := &soak{ctx: t.Context(), stderr: &stderr}
+	if err := s.shrinkSaved(&v, []byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	_, stdout, _ := soaked(t, "replay", v.File, "-json")
+	if replayed := fields(t, stdout)["steps"]; v.File != "x.min.trace" || v.Seed != 7 ||
+		v.Repeat != "soak replay x.min.trace" || replayed != float64(v.Step) ||
+		!strings.Contains(stderr.String(), "shrunk from 4 steps to ") {
+		t.Errorf("%+v; its replay has %v steps\n%s", v, replayed, &stderr)
+	}
+}
+
 // What a search finds is saved as a trace: here a schedule by hand, since nothing breaks.
 func TestAScheduleThatBreaksNothingIsNotSaved(t *testing.T) {
 	t.Chdir(t.TempDir())
@@ -162,7 +181,7 @@ func TestAScheduleThatBreaksNothingIsNotSaved(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if file, err := saveExplored(how, c, x, "soak explore P-1"); err == nil {
+	if file, _, err := saveExplored(how, c, x, "soak explore P-1"); err == nil {
 		t.Errorf("saved %s, which breaks nothing", file)
 	}
 	if found, err := filepath.Glob("*"); err != nil || len(found) > 0 {

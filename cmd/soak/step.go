@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/term"
 
+	"github.com/pagepool/pagepool/internal/prose"
 	"github.com/pagepool/pagepool/sim/steps"
 )
 
@@ -33,7 +34,8 @@ func (s *soak) walk(file string, data []byte) error {
 	if end.Broken != nil || len(end.Failed) > 0 {
 		s.broke()
 	}
-	fmt.Fprintf(s.stdout, "%s: %d steps; help lists the commands\n", run.Title, total)
+	fmt.Fprintf(s.stdout, "%s: %s; help lists the commands\n", run.Title,
+		prose.Count(total, "step"))
 	if len(r.Steps) < total {
 		fmt.Fprintf(s.stdout, "only the last %d can be walked through\n", len(r.Steps))
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pagepool/pagepool/internal/prose"
 	"github.com/pagepool/pagepool/sim/steps"
 )
 
@@ -41,16 +42,16 @@ func (s *soak) traceCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "trace FILE|PROFILE",
 		Short: "Show a run as a table, or as a timeline for a viewer",
-		Long: "Show a trace, a dump, or the run of a profile with a seed: as a table with a column for " +
-			"each slot and each\n" +
-			"caller, or, with -perfetto, as a file in Chrome's trace-event format. Open that at " +
-			"https://ui.perfetto.dev\n" +
-			"(Open trace file), or in about:tracing; nothing is uploaded.\n\n" +
-			"Of a table with more steps than 400, the last ones are shown, unless -first and -last say " +
-			"otherwise. A long\n" +
-			"run is thinned for viewers, and the file says how.",
-		Args: oneFile,
-		RunE: func(_ *cobra.Command, args []string) error {
+		Long: paragraphs("Show a trace, a dump, or the run of a profile with a seed: as a table with a "+
+			"column for each slot and each caller, or, with -perfetto, as a file in Chrome's trace-event "+
+			"format. Open that at https://ui.perfetto.dev (Open trace file), or in about:tracing; nothing "+
+			"is uploaded.",
+			"Of a table with more than "+fmt.Sprint(tableSteps)+" steps, the last ones are shown, unless "+
+				"-first and -last say otherwise. A long run is thinned for viewers, and the file says how."),
+		Example: "  soak trace dump.trace\n  soak trace burst -seed 3 -hours 1 -perfetto out.json",
+		Args:    oneFile("trace or dump, or one profile"),
+		RunE: func(c *cobra.Command, args []string) error {
+			o.changed = c.Flags().Changed
 			report, err := s.trace(args[0], o)
 			if err != nil {
 				return err
@@ -59,7 +60,7 @@ func (s *soak) traceCommand() *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&o.perfetto, "perfetto", "",
-		"write the timeline to this file, for ui.perfetto.dev")
+		"write the timeline to this `FILE`, for ui.perfetto.dev")
 	c.Flags().Var(&o.first, "first", "the first step of the table")
 	c.Flags().Var(&o.last, "last", "the last step of the table")
 	s.takesWatch(c, &o.watchOptions)
@@ -68,7 +69,7 @@ func (s *soak) traceCommand() *cobra.Command {
 
 // takesWatch gives a command the flags that say what to look at.
 func (s *soak) takesWatch(c *cobra.Command, o *watchOptions) {
-	c.Flags().Var(&o.seed, "seed", "of a profile: the seed")
+	c.Flags().Var(&o.seed, "seed", "of a profile: the seed `N`")
 	c.Flags().Var(&o.hours, "hours", "of a profile: virtual time")
 	s.takesSettings(c)
 }
@@ -78,7 +79,13 @@ func (s *soak) trace(argument string, o traceOptions) (*traceReport, error) {
 	if err := notOver("-perfetto", o.perfetto, argument); err != nil {
 		return nil, err
 	}
+	if o.perfetto != "" && (o.changed("first") || o.changed("last")) {
+		return nil, fmt.Errorf("-first, -last: want them without -perfetto, whose timeline has each step")
+	}
 	run, err := s.watch(argument, o.watchOptions)
+	if err == nil {
+		err = o.check(argument)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -131,7 +138,8 @@ func (r *traceReport) write(w io.Writer) {
 		_ = steps.WriteTable(w, r.Table) // the output remembers its error
 		return
 	}
-	fmt.Fprintf(w, "wrote %s: %d steps as %d slices", filepath.ToSlash(r.Perfetto), r.Steps, r.Slices)
+	fmt.Fprintf(w, "wrote %s: %s as %s", filepath.ToSlash(r.Perfetto), prose.Count(r.Steps, "step"),
+		prose.Count(r.Slices, "slice"))
 	if r.Thinned != "" {
 		fmt.Fprintf(w, "; %s", r.Thinned)
 	}

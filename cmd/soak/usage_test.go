@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"os"
 	"reflect"
 	"regexp"
 	"strings"
@@ -47,16 +48,32 @@ func TestBadUsageAndInputIsOneClearLineAndExit2(t *testing.T) {
 		{[]string{"explore", "-all", "-max-states", "-1"}, "want a whole number from 0 to 2147483647"},
 		{[]string{"explore", "-all", "-max-states", "99999999999999999999"},
 			`"--max-states" flag: want a whole number from 0`},
-		{[]string{"explore", "-all", "-max-memory", "2"}, "want a size such as 512MiB or 2GiB"},
+		{[]string{"explore", "-all", "-max-memory", "1KiB"},
+			`"1KiB" for "--max-memory" flag: want a whole number of MiB or GiB from 1MiB on`},
+		{[]string{"explore", "P-1", "-faults", "999"},
+			`"999" for "--faults" flag: want a whole number from 0 to 100`},
+		{[]string{"explore", "-from", "x.trace", "-deviations", "101"},
+			`"101" for "--deviations" flag: want a whole number from 0 to 100`},
 		{[]string{"-json=maybe"}, `"--json" flag: want true or false`},
 		{[]string{"list", "x"}, `list takes no arguments, got "x"`},
 		{[]string{"help", "nosuch"}, `unknown command "nosuch"; the commands are`},
 		{[]string{"help", "run", "nosuch"}, `unknown command "nosuch"; the commands are`},
+		{[]string{"completion"}, `completion "": want one of the shells bash, fish, powershell, zsh`},
+		{[]string{"completion", "foo"}, `completion "foo": want one of the shells bash, fish`},
+		{[]string{"completion", "bash", "zsh"}, `completion "bash zsh": want one of the shells bash`},
+		{[]string{"-version", "x"}, `unknown command "x"`},
 		{[]string{"chrome", "stagin"},
 			`unknown profile "stagin"; the profiles are staging, burst, nested, hostile, incident, main, pipe, drawing, network, storage`},
 		{[]string{"chrome", "staging", "burst"}, "want one profile, got 2"},
-		{[]string{"chrome", "-for", "1ms"}, "--for 1ms: want 1s or more"},
-		{[]string{"chrome", "-for", "long"}, `invalid argument "long" for "--for" flag`},
+		{[]string{"chrome", "-for", "1ms"},
+			`invalid argument "1ms" for "--for" flag: want a duration from 1s to 8784h, such as 30s`},
+		{[]string{"chrome", "-for", "abc"},
+			`invalid argument "abc" for "--for" flag: want a duration from 1s to 8784h, such as 30s`},
+		{[]string{"chrome", "incident", "-seed", "3"},
+			"--seed: want it with one of the profiles staging, burst, nested, hostile; incident draws"},
+		{[]string{"chrome", "drawing", "-mishaps", "3"}, "drawing draws nothing"},
+		{[]string{"chrome", "attacks", "-markdown", "-page", "burn", "x.json"},
+			"--page: want it without --markdown"},
 		{[]string{"chrome", "-seed", "1-2"}, "--seed 1-2: want one seed"},
 		{[]string{"chrome", "-set", "MaxPages=-3"}, "MaxPages=-3: the rule is 1 to 1,000"},
 		{[]string{"chrome", "-path", "/nowhere/chrome"}, "/nowhere/chrome"},
@@ -71,10 +88,18 @@ func TestBadUsageAndInputIsOneClearLineAndExit2(t *testing.T) {
 			"is not what soak chrome attacks -json prints"},
 		{[]string{"replay", "."}, "is a directory; want a trace file, such as testdata/incidents/"},
 		{[]string{"replay", "/nowhere/x.trace"}, "no such file or directory; want a trace file, such as"},
-		{[]string{"explore", "-all", "-workers", "0"}, "--workers 0: want 1 or more"},
+		{[]string{"explore", "-all", "-workers", "0"},
+			`"0" for "--workers" flag: want a whole number from 1 to 2147483647`},
+		{[]string{"explore", "-all", "-workers", "-1"},
+			`"-1" for "--workers" flag: want a whole number from 1 to 2147483647`},
 		{[]string{"explore", "-all", "-like-keys", "-symmetry=false"},
 			"--like-keys: want --symmetry with it, and not --from"},
-		{[]string{"replay"}, "want one trace file, got 0"},
+		{[]string{"replay"}, "want one trace or dump, got 0 arguments"},
+		{[]string{"replay", file(t, "pagepool-trace 1\n@0s release\n")},
+			":2: release: want a request such as r1\n"},
+		{[]string{"replay", file(t, "pagepool-trace 1\n@0s fly\n")}, "flood, cut-off, die, work\n"},
+		{[]string{"replay", file(t, "pagepool-trace 1\n@9999999h look\n")},
+			`:2: want a duration such as @250ms, got "@9999999h"; the longest is 2562047h`},
 		{[]string{"replay", "/nowhere/x.trace"}, "no such file"},
 		{[]string{"replay", file(t, "")}, "the file is empty"},
 		{[]string{"replay", file(t, "\x00\x01ELF")}, "the file is not text"},
@@ -153,6 +178,11 @@ func TestTheVersionIsOneLine(t *testing.T) {
 	if exit != exitHeld || !regexp.MustCompile(`^soak version .+, go1\.\S+\n$`).MatchString(stdout) {
 		t.Errorf("exit %d, %q", exit, stdout)
 	}
+	exit, stdout, _ = soaked(t, "-version", "-json")
+	if got := fields(t, stdout); exit != exitHeld || got["command"] != "version" ||
+		got["version"] == "" || !strings.HasPrefix(got["go"].(string), "go1.") {
+		t.Errorf("exit %d, %q", exit, stdout)
+	}
 }
 
 func TestCompletionKnowsProfilesScenariosAndSettings(t *testing.T) {
@@ -211,7 +241,8 @@ func TestProseHas80Columns(t *testing.T) {
 	for _, args := range [][]string{
 		{}, {"-h"}, {"list"}, {"run", "-h"}, {"replay", "-h"}, {"explore", "-h"}, {"shrink", "-h"},
 		{"chrome", "-h"}, {"list", "-h"},
-		{"chrome", "attacks", "-h"},
+		{"chrome", "attacks", "-h"}, {"trace", "-h"}, {"view", "-h"}, {"import", "-h"},
+		{"merge", "-h"}, {"completion", "-h"},
 		{"run", "hostile", "-seed", "2", "-hours", "0.02"},
 		{"run", "hostile", "-seed", "1-100", "-hours", "0.0001"},
 		{"explore", "P-1", "E-01a", "-max-states", "100"},
@@ -262,5 +293,38 @@ BROKEN  closes: Close ends.
 `
 	if b.String() != want {
 		t.Errorf("got\n%swant\n%s", b.String(), want)
+	}
+}
+
+// README.md has each command and each profile.
+func TestREADMEHasEachCommandAndProfile(t *testing.T) {
+	text, err := os.ReadFile("../../README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, usage, _ := strings.Cut(string(text), "\nsoak                     the demonstration\n")
+	usage, _, _ = strings.Cut(usage, "```")
+	root := (&soak{ctx: t.Context()}).command()
+	want := chromeProfiles()
+	for _, c := range root.Commands() {
+		want = append(want, "soak "+c.Name())
+		for _, under := range c.Commands() {
+			want = append(want, "soak "+c.Name()+" "+under.Name())
+		}
+	}
+	for _, name := range want {
+		if name != "soak help" && !regexp.MustCompile(`\b`+name+`\b`).MatchString(usage) {
+			t.Errorf("README.md does not have %s in\n%s", name, usage)
+		}
+	}
+}
+
+func TestNothingIsTalliedAsNone(t *testing.T) {
+	for want, counts := range map[string]map[string]int{
+		"none": {}, "expired 2, lost 1": {"lost": 1, "expired": 2},
+	} {
+		if got := tallied(counts); got != want {
+			t.Errorf("%v: %q, want %q", counts, got, want)
+		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pagepool/pagepool/internal/prose"
 	"github.com/pagepool/pagepool/sim/view"
 )
 
@@ -40,21 +41,24 @@ func (s *soak) viewCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "view FILE|PROFILE",
 		Short: "Show a run on a page",
-		Long: "Show a trace, a dump, or the run of a profile with a seed, on one page: slots and " +
-			"callers over steps or time,\n" +
-			"and at every step the state, who waits for what and why, and what else could have happened. " +
-			"With -o it is\n" +
-			"written to a file, which needs no network; otherwise it is served on loopback until Ctrl-C, " +
-			"and hands the\n" +
-			"timeline to ui.perfetto.dev at a click.\n\n" +
-			"With -set, the run as it is stands beside the run with those settings; with -beside, another " +
-			"run does.",
-		Args: oneFile,
-		RunE: func(_ *cobra.Command, args []string) error { return s.view(args[0], o) },
+		Long: paragraphs("Show a trace, a dump, or the run of a profile with a seed, on one page: slots "+
+			"and callers over steps or time, and at every step the state, who waits for what and why, and "+
+			"what else could have happened. With -o it is written to a file, which needs no network; "+
+			"otherwise it is served on 127.0.0.1 until Ctrl-C, and hands the timeline to ui.perfetto.dev "+
+			"at a click.",
+			"With -set, the run as it is stands beside the run with those settings; with -beside, another "+
+				"run does."),
+		Example: "  soak view dump.trace -o dump.html\n  soak view dump.trace -set MaxLease=20s",
+		Args:    oneFile("trace or dump, or one profile"),
+		RunE: func(c *cobra.Command, args []string) error {
+			o.changed = c.Flags().Changed
+			return s.view(args[0], o)
+		},
 	}
-	c.Flags().StringVarP(&o.out, "out", "o", "", "write the page to this file")
-	c.Flags().StringVar(&o.beside, "beside", "", "a second run, to be shown beside the first")
-	c.Flags().Var(&o.port, "port", "serve on this port of 127.0.0.1; 0: any")
+	c.Flags().StringVarP(&o.out, "out", "o", "", "write the page to this `FILE`")
+	c.Flags().StringVar(&o.beside, "beside", "", "a second run, a `FILE` or a profile, to be shown "+
+		"beside the first")
+	c.Flags().Var(within{&o.port, 0, 65535}, "port", "serve on port `N` of 127.0.0.1; 0: any")
 	c.Flags().Var(&o.first, "first",
 		"the first step on the page, of a long run; without it, the last ones are there")
 	s.takesWatch(c, &o.watchOptions)
@@ -63,8 +67,8 @@ func (s *soak) viewCommand() *cobra.Command {
 
 func (s *soak) view(argument string, o viewOptions) error {
 	began := time.Now()
-	if o.port > 65535 {
-		return fmt.Errorf("-port %d: want a port from 1 to 65535, or 0 for any", o.port)
+	if o.out != "" && o.changed("port") {
+		return fmt.Errorf("-port %v: want it without -o, which writes the page and serves none", &o.port)
 	}
 	if err := notOver("-o", o.out, argument, o.beside); err != nil {
 		return err
@@ -89,8 +93,8 @@ func (s *soak) view(argument string, o viewOptions) error {
 		return err
 	}
 	return s.print(report, func(w io.Writer) {
-		fmt.Fprintf(w, "wrote %s: %d steps; open it in a browser, it needs no network\n",
-			filepath.ToSlash(o.out), report.Steps)
+		fmt.Fprintf(w, "wrote %s: %s; open it in a browser, it needs no network\n",
+			filepath.ToSlash(o.out), prose.Count(report.Steps, "step"))
 	})
 }
 
@@ -150,7 +154,7 @@ func (s *soak) viewRuns(argument string, o viewOptions) ([]*view.Source, error) 
 		}
 		runs = append(runs, run)
 	}
-	return runs, nil
+	return runs, o.check(argument, o.beside)
 }
 
 // asItIs is the command without -set. It is a copy, since a run is played later.
@@ -181,9 +185,10 @@ func (s *soak) serve(page *view.Page, run *view.Source, report *viewReport, port
 	}
 	report.Address = "http://" + listener.Addr().String() + "/"
 	if err := s.print(report, func(w io.Writer) {
-		fmt.Fprintf(w, "%s: %d steps at %s\nCtrl-C ends it. \"open in Perfetto\" on the page hands the "+
+		fmt.Fprintf(w, "%s: %s at %s\nCtrl-C ends it. \"open in Perfetto\" on the page hands the "+
 			"timeline to %s;\n"+
-			"without a network: %s\n", page.Title, report.Steps, report.Address, view.Perfetto, page.Open)
+			"without a network: %s\n", page.Title, prose.Count(report.Steps, "step"), report.Address,
+			view.Perfetto, page.Open)
 	}); err != nil {
 		return err
 	}
@@ -201,10 +206,7 @@ func (s *soak) serve(page *view.Page, run *view.Source, report *viewReport, port
 // addPage writes the page of a failure's trace beside it. Where that cannot be, the failure is as
 // good without it.
 func (s *soak) addPage(v *violation) {
-	sets := s.sets
-	s.sets = nil // the trace that was saved has its settings in it
-	defer func() { s.sets = sets }()
-	page, err := s.savePage(v.File)
+	page, err := s.asItIs().savePage(v.File) // the trace that was saved has its settings in it
 	if err != nil {
 		fmt.Fprintf(s.stderr, "soak: the page of %s was not written: %v\n", v.File, err)
 		return

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/pagepool/pagepool/sim/traffic"
@@ -17,8 +18,25 @@ import (
 
 // watchOptions say what run of a profile to look at.
 type watchOptions struct {
-	seed  seedRange
-	hours hours
+	seed    seedRange
+	hours   hours
+	changed func(flag string) bool // whether it was given
+}
+
+// check refuses what says something of the run of a profile where each run is a file's.
+func (o *watchOptions) check(runs ...string) error {
+	for _, run := range runs {
+		if _, err := os.Stat(run); err != nil && traffic.ProfileNamed(run) != nil {
+			return nil
+		}
+	}
+	for _, flag := range []string{"seed", "hours"} {
+		if o.changed(flag) {
+			return fmt.Errorf("-%s: want it with one of the profiles %s; %s is a file, with its own run",
+				flag, strings.Join(profileNames(), ", "), runs[0])
+		}
+	}
+	return nil
 }
 
 // watch finds the run that an argument names: a file, or else a profile.
@@ -30,8 +48,8 @@ func (s *soak) watch(argument string, o watchOptions) (*view.Source, error) {
 	if profile := traffic.ProfileNamed(argument); profile != nil {
 		return s.watchProfile(profile, o)
 	}
-	return nil, fmt.Errorf("%w; want a trace or a dump, or one of the profiles %v", err,
-		profileNames())
+	return nil, fmt.Errorf("%w; want a trace or a dump, or one of the profiles %s", err,
+		strings.Join(profileNames(), ", "))
 }
 
 func (s *soak) watchTrace(file string, data []byte) (*view.Source, error) {

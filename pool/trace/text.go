@@ -1,6 +1,7 @@
 package trace
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -259,6 +260,9 @@ func AppendEvent(b []byte, e core.Event, names Names) []byte {
 	return events[WordOf(&e)].write(b, &s, names)
 }
 
+// ErrUnknownVerb says that a line begins with no verb that there is.
+var ErrUnknownVerb = errors.New("unknown verb")
+
 // ParseEvent reads an event. The error says what was expected.
 func ParseEvent(words []Word, names Names) (core.Event, error) {
 	word, s, err := parse(len(events), eventAt, words, names, false)
@@ -374,7 +378,7 @@ func parse(n int, kinds func(int) *grammar, words []Word, names Names, cut bool)
 		}
 	}
 	if best == nil {
-		best = fmt.Errorf("unknown verb %s; the verbs are %s", words[0].short(), verbs(n, kinds))
+		best = fmt.Errorf("%w %s; the verbs are %s", ErrUnknownVerb, words[0].short(), verbs(n, kinds))
 	}
 	return 0, sentence{}, best
 }

@@ -269,7 +269,8 @@ func (r *reader) readStep(number int, words []Word) error {
 	text := words[0].Text
 	d, err := time.ParseDuration(text[1:])
 	if err != nil || d < 0 {
-		return fmt.Errorf("want a duration such as %c250ms, got %s", text[0], words[0].short())
+		return fmt.Errorf("want a duration such as %c250ms, got %s; the longest is 2562047h", text[0],
+			words[0].short())
 	}
 	at := core.Time(d)
 	if text[0] == '+' {

@@ -128,14 +128,17 @@ func (s *State) Hold(h Hold) {
 	}
 }
 
-// Unhold lets them go.
-func (s *State) Unhold(h Hold) {
+// Unhold lets them go. It is false where nothing hung.
+func (s *State) Unhold(h Hold) bool {
+	hung := slices.Contains(s.Holds, h)
 	s.Holds = slices.DeleteFunc(s.Holds, func(x Hold) bool { return x == h })
 	for i := range s.Operations {
 		if o := &s.Operations[i]; h.names(o) {
+			hung = hung || o.Stuck
 			o.Stuck = false
 		}
 	}
+	return hung
 }
 
 func (h Hold) names(o *Operation) bool {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/pagepool/pagepool/internal/prose"
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/pool/trace"
 	"github.com/pagepool/pagepool/sim/replay"
@@ -211,7 +212,8 @@ func (s *stories) play(settings core.Settings) error {
 	}
 	kept := s.compare(h, played)
 	comments := append([]string{
-		fmt.Sprintf("From a log of %d lines of the pool's; the time is %s at @%v.", s.out.Lines,
+		fmt.Sprintf("From a log with %s of the pool's; the time is %s at @%v.",
+			prose.Count(s.out.Lines, "line"),
 			first.Add(start).Format(time.RFC3339Nano), start),
 	}, cannotTell...)
 	if len(s.out.Unsaid) > 0 {

@@ -136,7 +136,7 @@ func TestALogTellsALoopFromAWait(t *testing.T) {
 		{expired + line("10:05.5", tabKilled, `,"tab":"t7","affinity":"a"`), "wedge t1", "loop t1"},
 		{line("10:00", leaseSuspect, `,"tab":"t7","affinity":"a","answered":false,"error":"why"`),
 			"discard r1 wedged", "lease-expired"},
-		{"{\"msg\":\"mine\"}\n\n" + expired, "From a log of 1 lines", "mine"},
+		{"{\"msg\":\"mine\"}\n\n" + expired, "From a log with 1 line", "mine"},
 		{expired + line("10:01", leaseEnded, strings.Replace(ended, "t7", "t8", 1)),
 			"expect lease-expired r2", "not replayed"},
 		{expired + line("10:01", failed, `,"kind":"open","tab":"t9","affinity":"x\ny","error":"no"`),

@@ -3,6 +3,7 @@ package replay
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/pool/trace"
@@ -22,6 +23,9 @@ const (
 	DieVerb     = "die"
 	WorkVerb    = "work" // what a record says that a holder's page could do
 )
+
+var actVerbs = []string{WedgeVerb, LoopVerb, SilenceVerb, HangVerb, UnhangVerb, FloodVerb,
+	CutOffVerb, DieVerb, WorkVerb}
 
 // Act is what only the world can do.
 type Act struct {
@@ -189,7 +193,7 @@ func Do(w *sim.World, a *Act) bool {
 	case HangVerb:
 		w.Hold(a.Hold)
 	case UnhangVerb:
-		w.Unhold(a.Hold)
+		return w.Unhold(a.Hold)
 	default:
 		return w.Fake().Serves(a.Tab, a.Part)
 	}
@@ -206,6 +210,8 @@ func (a *Act) impossible() string {
 		return fmt.Sprintf("no page of t%d is open, or it floods already", a.Tab)
 	case a.Verb == CutOffVerb:
 		return fmt.Sprintf("no page of t%d floods", a.Tab)
+	case a.Verb == UnhangVerb && a.Hold.Kind != 0:
+		return strings.TrimPrefix(a.String(), "unhang ") + " does not hang"
 	case a.Browser != 0:
 		return fmt.Sprintf("b%d does not serve, or its %v is so already", a.Browser, a.Part)
 	}

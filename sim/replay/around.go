@@ -172,7 +172,6 @@ func (a *around) fail(x *sim.Exploration, w *sim.World, steps []search.Step) {
 		w.Do(action)
 	}
 	x.Violation = w.Violation()
-	x.Violation.Step = len(x.Trace)
 }
 
 func lineText(line *trace.Line) string {

@@ -111,6 +111,9 @@ func (r *replayer) tabFact(words []trace.Word) (string, bool, error) {
 		return "", true, fmt.Errorf("%s: want a tab such as t1", words[0].Text)
 	}
 	is := "gone"
+	if core.TabID(id) > r.world.Core().LastTab {
+		is = "not opened:"
+	}
 	if t, alive := r.world.Core().Tab(core.TabID(id)); alive {
 		is = t.State.String()
 	}

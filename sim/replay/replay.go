@@ -73,7 +73,10 @@ func RunWhile(t *trace.Trace, tell func(Step), goOn func() bool) (*Report, error
 // begin.
 func playOut(t *trace.Trace, tell func(Step), goOn func() bool) (*replayer, error) {
 	r := &replayer{trace: t, report: new(Report), tell: tell, goOn: sim.Patience{Ask: goOn},
-		wedged: map[core.Affinity]bool{}, used: map[string]bool{}}
+		wedged: map[core.Affinity]bool{}}
+	if err := CheckCallers(t); err != nil {
+		return nil, err
+	}
 	o := sim.Options{Settings: t.Settings, Timed: true, Observe: r.observe}
 	if t.Snapshot != nil {
 		var err error
@@ -106,7 +109,10 @@ func playOut(t *trace.Trace, tell func(Step), goOn func() bool) (*replayer, erro
 			return r, &trace.Error{Line: line.Number, What: err.Error()}
 		}
 	}
-	return r, nil
+	if r.goOn.Ended || w.Violation() != nil {
+		return r, nil
+	}
+	return r, r.heldUp()
 }
 
 type replayer struct {
@@ -118,8 +124,7 @@ type replayer struct {
 	goOn   sim.Patience
 	seen   []core.Effect // since the last step line began
 	wedged map[core.Affinity]bool
-	used   map[string]bool // ids of requests and calls, which are never used again
-	later  []trace.Line    // those after the one that happens
+	later  []trace.Line // those after the one that happens
 }
 
 func (r *replayer) observe(w *sim.World, event core.Event, effects []core.Effect) {
@@ -176,19 +181,24 @@ func (r *replayer) line(line *trace.Line) error {
 		return err
 	}
 	event, err := trace.ParseEvent(line.Words, &r.names)
+	if errors.Is(err, trace.ErrUnknownVerb) {
+		err = fmt.Errorf("%w; of the world: %s", err, strings.Join(actVerbs, ", "))
+	}
 	if err != nil {
-		return errors.New(err.Error() + "; of the world: wedge t1, loop t1, silence b1, hang close t1, " +
-			"unhang close t1, hang drawing b1, unhang drawing b1, die drawing b1")
+		return err
+	}
+	if err := r.known(event, line); err != nil {
+		return err
 	}
 	if err := r.due(event, line.At); err != nil {
 		return err
 	}
-	if err := r.fresh(event, line.Words); err != nil {
-		return err
-	}
 	event.Kept = event.Kept || r.failsAlone(event, line)
-	if err := r.world.Perform(event); err != nil || r.trace.Auto || r.trace.Untimed {
-		return err
+	if err := r.world.Perform(event); err != nil {
+		return fmt.Errorf("%s: %w", trace.AppendEvent(nil, event, &r.names), err)
+	}
+	if r.trace.Auto || r.trace.Untimed {
+		return nil
 	}
 	r.answerPing(event)
 	return nil
@@ -218,22 +228,11 @@ func (r *replayer) recorded(line *trace.Line) error {
 	if err != nil {
 		return err
 	}
+	if err := r.known(event, line); err != nil {
+		return err
+	}
 	r.world.SetNow(line.At)
 	return r.world.Perform(event)
-}
-
-// fresh refuses a request or a call with an id that was used before.
-func (r *replayer) fresh(event core.Event, words []trace.Word) error {
-	if k := event.Kind; k != core.Requested && k != core.Disposed && k != core.WarmRequested &&
-		k != core.RecycleRequested {
-		return nil
-	}
-	if r.used[words[1].Text] {
-		return fmt.Errorf("%s: %s was used before, and ids are never used again", words[0].Text,
-			words[1].Text)
-	}
-	r.used[words[1].Text] = true
-	return nil
 }
 
 // reach brings the clock to a line's time.

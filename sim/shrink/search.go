@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/pagepool/pagepool/internal/prose"
 	"github.com/pagepool/pagepool/pool/core"
 	"github.com/pagepool/pagepool/sim"
 	"github.com/pagepool/pagepool/sim/fakebrowser"
@@ -30,7 +31,7 @@ func (s *shrinker) search(out *Result, from string) {
 	}
 	budget := scenario.Faults
 	for scenario.Faults = 0; scenario.Faults <= budget; scenario.Faults++ {
-		s.doing = fmt.Sprintf("a search with %s", plural(scenario.Faults, "fault"))
+		s.doing = fmt.Sprintf("a search with %s", prose.Count(scenario.Faults, "fault"))
 		x, err := sim.Explore(scenario,
 			sim.ExploreOptions{MaxStates: s.options.States, Progress: func(search.Progress) bool {
 				return !s.tired()
@@ -77,9 +78,9 @@ func (s *shrinker) tired() bool {
 
 // found takes in the shortest schedule of a scenario that breaks the claim.
 func (s *shrinker) found(out *Result, scenario *sim.Scenario, x *sim.Exploration, from string) {
-	of := fmt.Sprintf("of the schedules of %s with %s", plural(len(scenario.Programs), "caller"),
-		plural(scenario.Faults, "fault"))
-	searched := fmt.Sprintf("(%s searched).", plural(x.States, "state"))
+	of := fmt.Sprintf("of the schedules of %s with %s", prose.Count(len(scenario.Programs), "caller"),
+		prose.Count(scenario.Faults, "fault"))
+	searched := fmt.Sprintf("(%s searched).", prose.Count(x.States, "state"))
 	note := "The shortest: " + of +
 		", none with fewer actions breaks it, and none with fewer faults " + searched
 	text, err := replay.Counterexample(scenario, x, s.base.Names, s.head(from, note)...)
@@ -98,13 +99,6 @@ func (s *shrinker) found(out *Result, scenario *sim.Scenario, x *sim.Exploration
 	note = "The shortest: what a search finds " + of +
 		" has no fewer steps, and none with fewer faults breaks it " + searched
 	out.Text = s.base.Text(s.head(from, note)...)
-}
-
-func plural(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // scenario is a history as a small world: a client for each call, and the faults that occur in it.

@@ -18,7 +18,7 @@ type Act struct {
 // has lines that only a simulated browser can follow.
 func Recorded(t *trace.Trace) (alone *trace.Trace, acts []Act, ok bool) {
 	settings, err := t.Settings.Resolve()
-	if t.Snapshot != nil || t.Auto || err != nil {
+	if t.Snapshot != nil || t.Auto || err != nil || replay.CheckCallers(t) != nil {
 		return nil, nil, false
 	}
 	copied := *t

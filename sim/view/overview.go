@@ -83,7 +83,10 @@ func (c *columns) fault(col int, f Fault) {
 func (c *columns) spend(until core.Time, number int) {
 	for c.last < until {
 		col := c.column(c.last, number)
-		end := min(until, c.begin+core.Time(col+1)*c.width)
+		end := until
+		if columns := core.Time(col + 1); columns <= (until-c.begin)/c.width {
+			end = c.begin + columns*c.width // where it is later, it may be beyond all times
+		}
 		for i, state := range c.now {
 			c.slots[i][col][state] += end - c.last
 		}

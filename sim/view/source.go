@@ -2,6 +2,7 @@ package view
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"slices"
@@ -38,8 +39,13 @@ type End struct {
 	Settings core.Settings
 }
 
+// ErrStopped is what a play comes to that did not reach the end of the run, because it was told to
+// stop. What it has shown by then is of no use: it looks like the whole.
+var ErrStopped = errors.New("stopped before the end of the run")
+
 // OfTrace is the source of a trace or a dump. What the simulated browser cannot follow, because a
-// real one did it, the core goes through alone. goOn ends a play early by false; nil never does.
+// real one did it, the core goes through alone. Where goOn says false, a play ends early, with
+// ErrStopped; nil never does.
 func OfTrace(title string, tr *trace.Trace, goOn func() bool) (*Source, error) {
 	s := &Source{Title: title, Untimed: tr.Untimed}
 	if report, err := replay.RunWhile(tr, nil, goOn); err != nil &&
@@ -60,12 +66,16 @@ func OfTrace(title string, tr *trace.Trace, goOn func() bool) (*Source, error) {
 		if err != nil && (report == nil || len(report.Failed) == 0) {
 			return nil, err
 		}
+		if report.Stopped {
+			return nil, ErrStopped
+		}
 		return &End{report.Violation, report.Failed, tr.Settings}, nil
 	}
 	return s, nil
 }
 
-// OfRun is the source of a seed of a profile. Its affinities are called a1, a2 and so on.
+// OfRun is the source of a seed of a profile. Its affinities are called a1, a2 and so on. Where
+// o.Progress says false, a play ends early, with ErrStopped.
 func OfRun(title string, o traffic.Options) *Source {
 	names := new(replay.Keys)
 	for i := range 1 << 10 {
@@ -78,6 +88,9 @@ func OfRun(title string, o traffic.Options) *Source {
 		report, err := traffic.Run(o)
 		if err != nil {
 			return nil, err
+		}
+		if report.Stopped {
+			return nil, ErrStopped
 		}
 		return &End{Broken: report.Violation, Settings: report.Settings}, nil
 	}}
