@@ -44,7 +44,7 @@ type line struct {
 	// ever is.
 	claims func(method string) func(*cdproto.Message)
 	// watch sees every command that is sent; nil: nobody does.
-	watch func(method string, params jsonv2.Value)
+	watch func(to target.SessionID, method string, params jsonv2.Value)
 	// heed sees every event that arrives, on the pump; nil: nobody does.
 	heed func(msg *cdproto.Message)
 	// cause says why the line was closed; nil: nobody knows.
@@ -222,7 +222,7 @@ func (l *line) Write(_ context.Context, msg *cdproto.Message) error {
 		params, change = v.params, v.then
 	}
 	if l.watch != nil {
-		l.watch(method, params)
+		l.watch(msg.SessionID, method, params)
 	}
 	if method == dom.CommandGetDocument {
 		l.mu.Lock()
