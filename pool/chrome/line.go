@@ -64,8 +64,6 @@ type line struct {
 	// endless has the page's scripts stopped, since it sends too much and goes on; nil: nobody can.
 	// It runs on the pump.
 	endless func(why string)
-	// configured says that the domain Network has settings, which end when it is disabled.
-	configured atomic.Bool
 
 	mu struct {
 		sync.Mutex
@@ -80,6 +78,7 @@ type line struct {
 		damaged           bool
 		unheard           int               // commands since the last message that chromedp was given
 		silent            map[hushed]cutoff // what was cut off for the page's document
+		kept              map[hushed]bool   // what has settings, which end when it is disabled
 
 		deafened   int              // how many times the domain Network was
 		primary    target.SessionID // the session that begin began with; empty: there is none yet
