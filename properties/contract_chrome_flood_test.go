@@ -45,6 +45,24 @@ func wasCutOff(page *chrome.Page, domain string) bool {
 	})
 }
 
+// endless answers with a stream of events whose first one is beyond the budget.
+func endless(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	fmt.Fprintf(w, "data: %s\n\n", strings.Repeat("x", beyond))
+	w.(http.Flusher).Flush()
+	<-r.Context().Done()
+}
+
+// timesStopped is how often the scripts of a page were stopped, by its diagnostics.
+func timesStopped(page *chrome.Page) int {
+	for _, problem := range page.Diagnostics().Problems {
+		if strings.Contains(problem.Text, "scripts are stopped until") {
+			return problem.Count
+		}
+	}
+	return 0
+}
+
 func TestContractChromeAConsoleWithoutEndIsCutOffUntilTheNextDocument(t *testing.T) {
 	onBrowser(t, nil, func(s *contractStage[*chrome.Page], b *chromeBench) {
 		tab := s.tab(s.context())
@@ -66,6 +84,62 @@ func TestContractChromeAConsoleWithoutEndIsCutOffUntilTheNextDocument(t *testing
 	})
 }
 
+// What a holder has set in a domain holds after the page was cut off there, whether he set it
+// before or after that.
+func TestContractChromeWhatAHolderSetOutlivesACutOff(t *testing.T) {
+	sets := map[string]struct {
+		order
+		flood, holds string // scripts; holds is of the next document
+	}{
+		"Runtime": {order{"Runtime.addBinding", `{"name":"bound"}`},
+			fmt.Sprintf("console.log('x'.repeat(%d))", beyond), "typeof bound == 'function'"},
+		"Network": {order{"Network.setExtraHTTPHeaders", `{"headers":{"X-Set":"yes"}}`},
+			"self.e = new EventSource('/events'); e.onmessage = () => 0",
+			"document.body.textContent.includes('X-Set')"},
+	}
+	onBrowser(t, nil, func(s *contractStage[*chrome.Page], b *chromeBench) {
+		b.server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/events" {
+				endless(w, r)
+				return
+			}
+			w.Header().Set("Content-Type", "text/html")
+			fmt.Fprintf(w, "<!doctype html><body>%v<script>self.ran = true</script>", r.Header)
+		})
+		for domain, set := range sets {
+			for _, first := range []bool{true, false} {
+				page := s.tab(s.context()).Page()
+				if first {
+					s.ok(set.method, set.run(s.limit(), page))
+				}
+				floods(s, b, page, set.flood)
+				cutOff(s, page, domain)
+				if !first {
+					s.ok(set.method, set.run(s.limit(), page))
+				}
+				// A page goes there by itself, and the driver does not know before.
+				_, err := chrome.Run(s.limit(), page, chromedp.Evaluate[chromedp.Void](
+					"void setTimeout(() => { location.href = '/next' }, 10)"))
+				s.ok("a script", err)
+				holds := false
+				eventually(t, "the next document", func() bool {
+					there, err := chrome.Run(s.limit(), page,
+						chromedp.Evaluate[bool]("location.pathname == '/next' && self.ran == true"))
+					if err != nil || !there {
+						return false
+					}
+					holds, err = chrome.Run(s.limit(), page, chromedp.Evaluate[bool](set.holds))
+					return err == nil
+				})
+				if !holds {
+					t.Errorf("%s, set before the page was cut off %t, does not hold after that", set.method,
+						first)
+				}
+			}
+		}
+	})
+}
+
 // A page that logs in a loop does not take in that it was cut off, so the loop is stopped.
 func TestContractChromeAConsoleInALoopIsStoppedUntilTheNextDocument(t *testing.T) {
 	onBrowser(t, nil, func(s *contractStage[*chrome.Page], b *chromeBench) {
@@ -73,9 +147,7 @@ func TestContractChromeAConsoleInALoopIsStoppedUntilTheNextDocument(t *testing.T
 		page := tab.Page()
 		floods(s, b, page, "for (let n = 0; ; n++) console.log(n)")
 		eventually(t, "the holder is told that the loop was stopped", func() bool {
-			return slices.ContainsFunc(page.Diagnostics().Problems, func(problem chrome.Problem) bool {
-				return strings.Contains(problem.Text, "scripts are stopped until")
-			})
+			return timesStopped(page) == 1
 		})
 		s.ok("the main thread", tab.Probe(s.limit()))
 		b.works(s, page) // it navigates
@@ -83,6 +155,41 @@ func TestContractChromeAConsoleInALoopIsStoppedUntilTheNextDocument(t *testing.T
 			"new Promise(done => setTimeout(() => done(2), 1))", chromedp.EvalAwaitPromise))
 		if s.ok("a script of the next document", err); again != 2 {
 			t.Errorf("a timer of the next document: %d", again)
+		}
+	})
+}
+
+// A page that was stopped runs scripts again when its holder navigates, but for one who wants none.
+// When he wants them, they run, and can be stopped again.
+func TestContractChromeAHolderWhoWantsNoScriptsHasNoneAfterAStop(t *testing.T) {
+	onBrowser(t, nil, func(s *contractStage[*chrome.Page], b *chromeBench) {
+		b.server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Content-Type", "text/html")
+			fmt.Fprint(w, "<!doctype html><script>self.ran = true</script>")
+		})
+		page := s.tab(s.context()).Page()
+		ran := func() bool {
+			s.ok("a document", page.Run(s.limit(), chromedp.Navigate(b.server.URL+"/page")))
+			ran, err := chrome.Run(s.limit(), page, chromedp.Evaluate[bool]("self.ran == true"))
+			s.ok("a look", err)
+			return ran
+		}
+		wants := func(scripts bool) {
+			s.ok("the setting", page.Run(s.limit(), chrome.SetJavaScriptEnabled(scripts)))
+		}
+		for round := 1; round <= 2; round++ {
+			floods(s, b, page, "for (let n = 0; ; n++) console.log(n)")
+			eventually(t, "the loop is stopped", func() bool { return timesStopped(page) == round })
+			wants(false)
+			for range 2 {
+				if ran() {
+					t.Error("scripts run that the holder has switched off")
+				}
+			}
+			wants(true)
+			if !ran() {
+				t.Error("no scripts run, and the holder has switched them on")
+			}
 		}
 	})
 }
@@ -95,10 +202,7 @@ func TestContractChromeANetworkWithoutEndIsCutOffUntilTheNextDocument(t *testing
 		b.server.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			switch r.URL.Path {
 			case "/events":
-				w.Header().Set("Content-Type", "text/event-stream")
-				fmt.Fprintf(w, "data: %s\n\n", strings.Repeat("x", beyond))
-				w.(http.Flusher).Flush()
-				<-r.Context().Done()
+				endless(w, r)
 			case "/missing":
 				http.NotFound(w, r)
 			default:

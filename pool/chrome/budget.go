@@ -9,10 +9,8 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto"
-	"github.com/chromedp/cdproto/log"
-	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/cdp/jsonv2"
 	"github.com/chromedp/cdproto/page"
-	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/cdproto/target"
 )
 
@@ -63,28 +61,19 @@ const (
 	spenders
 )
 
-// spending says of a domain what it may send, and how it is disabled and enabled; nil: the page is
+// spending says of a domain what it may send, and whether it can be disabled; otherwise the page is
 // closed instead.
 var spending = [spenders]struct {
-	name            string
-	bytes, refill   int // of the budget, and of what comes back in a second
-	disable, enable func(*wire, target.SessionID, func(*cdproto.Message))
+	name          string
+	bytes, refill int // of the budget, and of what comes back in a second
+	disabled      bool
 }{
-	spendsRuntime: {"Runtime", talkBudget, talkBudget, sender(runtime.CommandDisable),
-		sender(runtime.CommandEnable)},
-	spendsLog: {"Log", talkBudget, talkBudget, sender(log.CommandDisable),
-		sender(log.CommandEnable)},
-	spendsNetwork: {"Network", talkBudget, talkBudget, sender(network.CommandDisable),
-		sender(network.CommandEnable)},
-	spendsDOM:    {name: "DOM", bytes: talkBudget, refill: talkBudget},
-	spendsPage:   {name: "Page", bytes: addressBudget, refill: addressRefill},
-	spendsTarget: {name: "Target", bytes: addressBudget, refill: addressRefill},
-}
-
-func sender(method string) func(*wire, target.SessionID, func(*cdproto.Message)) {
-	return func(w *wire, session target.SessionID, then func(*cdproto.Message)) {
-		w.send(session, method, none, waiter{then: then})
-	}
+	spendsRuntime: {"Runtime", talkBudget, talkBudget, true},
+	spendsLog:     {"Log", talkBudget, talkBudget, true},
+	spendsNetwork: {"Network", talkBudget, talkBudget, true},
+	spendsDOM:     {"DOM", talkBudget, talkBudget, false},
+	spendsPage:    {"Page", addressBudget, addressRefill, false},
+	spendsTarget:  {"Target", addressBudget, addressRefill, false},
 }
 
 // spends is the domain whose budget an event is in.
@@ -121,7 +110,7 @@ func spends(method []byte) spender {
 // talks reports whether an event that begins so can be dropped, as long as it is.
 func talks(begin []byte) bool {
 	method, ok := methodOf(begin)
-	return ok && spending[spends(method)].disable != nil
+	return ok && spending[spends(method)].disabled
 }
 
 // methodOf reads the method of an event out of its beginning.
@@ -277,47 +266,64 @@ type hushed struct {
 	of      spender
 }
 
-// cutoff says how it was. A domain with settings is not disabled, since they would be lost, and
-// its news is dropped alone.
+// send sends a command of the domain, and calls then on the pump when it is answered.
+func (c hushed) send(w *wire, command string, then func()) {
+	w.send(c.session, spending[c.of].name+"."+command, none,
+		waiter{then: func(*cdproto.Message) { then() }})
+}
+
+// cutoff says how it was. A domain in which its holder has set something is not disabled, since
+// that would be lost, and its news is dropped alone.
 type cutoff struct{ asked, disabled bool }
 
 // cutOff disables a domain of a session until the session's next document. It reports whether that
 // can end the flood: not where the domain was disabled before and goes on, nor where it has
 // settings that would be lost, for the second time.
 func (l *line) cutOff(session target.SessionID, of spender, says string) bool {
-	if spending[of].disable == nil {
+	if !spending[of].disabled {
 		return false
 	}
 	c := hushed{session, of}
-	l.mu.Lock()
-	before, again := l.mu.silent[c]
-	asks := of != spendsNetwork || !l.configured.Load()
-	if !again {
-		if l.mu.silent == nil {
-			l.mu.silent = make(map[hushed]cutoff)
-		}
-		l.mu.silent[c] = cutoff{asked: asks}
-	}
-	l.mu.dropped++
-	if of == spendsNetwork && !again {
-		l.mu.deafened++
-	}
-	l.mu.Unlock()
+	before, again := l.silence(c)
 	if again {
 		return before.asked && !before.disabled
 	}
-	says = "the page is not heard any more until its next document: " + says
-	l.diary.add(sum([]byte(spending[of].name+" off")), Problem{Kind: Browser, Text: says})
-	if asks {
-		spending[of].disable(l.w, session, func(*cdproto.Message) {
+	what := "the page is not heard any more until its next document: "
+	if !before.asked {
+		what = "messages of the page are dropped: "
+	}
+	l.diary.add(sum([]byte(spending[of].name+" off")), Problem{Kind: Browser, Text: what + says})
+	return true
+}
+
+// silence is how a domain was cut off before, or how it has been now. Disable, and enable in
+// hearLocked, are sent under the lock: what a holder sets meanwhile is sent before both or behind
+// both.
+func (l *line) silence(c hushed) (is cutoff, again bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.mu.dropped++
+	if is, again = l.mu.silent[c]; again {
+		return is, true
+	}
+	if c.of == spendsNetwork {
+		l.mu.deafened++
+	}
+	is.asked = !l.mu.kept[c]
+	if l.mu.silent == nil {
+		l.mu.silent = make(map[hushed]cutoff)
+	}
+	l.mu.silent[c] = is
+	if is.asked {
+		c.send(l.w, "disable", func() {
 			l.mu.Lock()
 			defer l.mu.Unlock()
-			if _, still := l.mu.silent[c]; still {
+			if l.mu.silent[c].asked && !l.mu.kept[c] {
 				l.mu.silent[c] = cutoff{asked: true, disabled: true}
 			}
 		})
 	}
-	return true
+	return is, false
 }
 
 // deaf says why news of the network has not arrived since it was cut off so many times; nil: it
@@ -347,18 +353,45 @@ var errDeaf = fmt.Errorf(
 	"chrome: the page sends so much that news of its network is switched off: "+
 		"more than %d messages or %d bytes in a short time", budgetMessages, talkBudget)
 
-// configures notes a command whose effect ends when its domain is disabled.
-func configures(method string) bool {
-	name, ok := strings.CutPrefix(method, "Network.")
-	if !ok || strings.HasPrefix(name, "setCookie") && !strings.HasPrefix(name, "setCookieControls") {
-		return false
+// setting are the verbs of the commands whose effect ends when their domain is disabled. Chrome
+// refuses some of them while it is.
+var setting = []string{
+	"add", "compile", "configure", "emulate", "enable", "override", "set", "start",
+}
+
+// configures is the domain in which a command sets something that ends when the domain is disabled.
+func configures(method string, params jsonv2.Value) spender {
+	domain, name, _ := strings.Cut(method, ".")
+	begins := func(verb string) bool { return strings.HasPrefix(name, verb) }
+	switch {
+	case name == "enable" && (len(params) == 0 || string(params) == string(none)),
+		begins("setCookie") && !begins("setCookieControls"),
+		!slices.ContainsFunc(setting, begins):
+		return noSpender
 	}
-	for _, verb := range []string{"set", "emulate", "override", "configure"} {
-		if strings.HasPrefix(name, verb) {
-			return true
+	for of := range spenders {
+		if spending[of].name == domain && spending[of].disabled {
+			return of
 		}
 	}
-	return false
+	return noSpender
+}
+
+// keep has a domain enabled from now on, since a command that is about to be sent sets something in
+// it.
+func (l *line) keep(c hushed) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.mu.kept == nil {
+		l.mu.kept = make(map[hushed]bool)
+	}
+	l.mu.kept[c] = true
+	if l.mu.silent[c].asked {
+		l.hearLocked(c)
+		// Until the page has taken that in: it may be in a loop, and Chrome sends again what the console
+		// had.
+		l.mu.silent[c] = cutoff{asked: true}
+	}
 }
 
 // hearNetwork enables the domain Network again before a navigation of the holder's, whose response
@@ -376,30 +409,39 @@ func (l *line) hearDocument(session target.SessionID) {
 }
 
 func (l *line) hearAgain(session target.SessionID, which func(spender) bool) {
-	var again []spender
 	l.mu.Lock()
-	for c, is := range l.mu.silent {
+	defer l.mu.Unlock()
+	for c := range l.mu.silent {
 		if c.session == session && which(c.of) {
-			if is.asked {
-				again = append(again, c.of)
-			}
+			l.hearLocked(c)
+		}
+	}
+}
+
+// hearLocked enables a domain that was disabled.
+func (l *line) hearLocked(c hushed) {
+	is := l.mu.silent[c]
+	delete(l.mu.silent, c)
+	if !is.asked {
+		return
+	}
+	if c.of == spendsRuntime {
+		// What chromedp knows are contexts of another document, or the browser tells of them again.
+		l.pushLocked(message{Message: &cdproto.Message{
+			SessionID: c.session, Method: cdproto.EventRuntimeExecutionContextsCleared, Params: none,
+		}})
+		l.wake()
+	}
+	c.send(l.w, "enable", func() {
+		if all := l.w.budgets.spent[string(c.session)]; all != nil {
+			all[c.of] = spent{} // what comes now is another document's, or of a domain that is kept
+		}
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.mu.kept[c] {
 			delete(l.mu.silent, c)
 		}
-	}
-	l.mu.Unlock()
-	for _, of := range again {
-		if of == spendsRuntime {
-			// What chromedp knows are contexts of another document.
-			l.event(&cdproto.Message{
-				SessionID: session, Method: cdproto.EventRuntimeExecutionContextsCleared, Params: none,
-			})
-		}
-		spending[of].enable(l.w, session, func(*cdproto.Message) {
-			if all := l.w.budgets.spent[string(session)]; all != nil {
-				all[of] = spent{} // it is another document's
-			}
-		})
-	}
+	})
 }
 
 // flooded closes the page that has sent too much and cannot be cut off otherwise. It runs on the

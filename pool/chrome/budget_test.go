@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/chromedp/cdproto"
+	"github.com/chromedp/cdproto/cdp/jsonv2"
 )
 
 // flood says what a page sends until the budget of a domain is spent, and one message more. News of
@@ -28,14 +29,32 @@ func (s *stub) flood(method string, bytes int) {
 	s.settled()
 }
 
-// configure makes a setting of the domain Network on session "s".
-func (s *stub) configure(l *line) {
+// settingOf is a command that sets something in a domain, which ends when that is disabled.
+var settingOf = map[string]string{
+	"Runtime": "Runtime.addBinding", "Log": "Log.startViolationsReport",
+	"Network": "Network.setExtraHTTPHeaders",
+}
+
+// domainOf is the domain of an event.
+func domainOf(method string) string {
+	domain, _, _ := strings.Cut(method, ".")
+	return domain
+}
+
+// writes has chromedp send a command on session "s".
+func (s *stub) writes(l *line, method string) {
 	s.Helper()
-	set := &cdproto.Message{ID: 99, SessionID: "s", Method: "Network.setExtraHTTPHeaders"}
-	if err := l.Write(s.Context(), set); err != nil {
+	msg := &cdproto.Message{ID: 99, SessionID: "s", Method: cdproto.MethodType(method)}
+	if err := l.Write(s.Context(), msg); err != nil {
 		s.Fatal(err)
 	}
-	s.say(`{"id":%d,"result":{},"sessionId":"s"}`, s.hear().ID)
+}
+
+// configure makes a setting of a domain on session "s".
+func (s *stub) configure(l *line, domain string) {
+	s.Helper()
+	s.writes(l, settingOf[domain])
+	s.say(`{"id":%d,"result":{},"sessionId":"s"}`, s.asked(settingOf[domain]))
 }
 
 // A page whose talk is beyond the budget is cut off at its source; answers still come. Its next
@@ -63,7 +82,6 @@ func TestTalkBeyondTheBudgetIsCutOffUntilTheNextDocument(t *testing.T) {
 			if err := l.deaf(l.deafened()); (err != nil) != (domain == "Network") {
 				t.Errorf("news of the network: %v", err)
 			}
-			s.configure(l) // meanwhile
 			s.say(`{"method":"Page.frameNavigated","params":{"frame":{"id":"p","url":"x"}},"sessionId":"s"}`)
 			if on := s.hear(); on.Method != cdproto.MethodType(domain+".enable") {
 				t.Fatalf("at the next document the browser was told %s", on.Method)
@@ -76,11 +94,98 @@ func TestTalkBeyondTheBudgetIsCutOffUntilTheNextDocument(t *testing.T) {
 	}
 }
 
+// What a holder sets in a domain that was cut off is sent behind its enable, and the domain is not
+// disabled any more. What chromedp knows of contexts it is told anew.
+func TestASettingOfADomainThatWasCutOffHasItHeardAgain(t *testing.T) {
+	for domain, set := range settingOf {
+		t.Run(domain, func(t *testing.T) {
+			event := map[string]string{"Runtime": "Runtime.exceptionThrown", "Log": "Log.entryAdded",
+				"Network": "Network.eventSourceMessageReceived"}[domain]
+			s := newStub(t)
+			s.tick.Store(0)
+			l := s.attach()
+			s.wire.flooded = func(_ string, _ *line, says string) { t.Error("the page is closed:", says) }
+			s.flood(event, 1<<20)
+			off := s.asked(domain + ".disable")
+			s.writes(l, set)
+			s.say(`{"id":%d,"result":{},"sessionId":"s"}`, off)
+			on := s.asked(domain + ".enable")
+			s.time.Add(int64(2 * time.Second))
+			s.flood(event, 1<<20) // Chrome sends again what the console had
+			s.say(`{"id":%d,"result":{},"sessionId":"s"}`, on)
+			s.say(`{"id":%d,"result":{},"sessionId":"s"}`, s.asked(set))
+			s.settled()
+			if err := l.deaf(l.deafened()); err != nil {
+				t.Errorf("news of the network: %v", err)
+			}
+			var cleared bool
+			for msg := s.read(l); msg.ID != 99; msg = s.read(l) {
+				cleared = cleared || msg.Method == cdproto.EventRuntimeExecutionContextsCleared
+			}
+			if cleared != (domain == "Runtime") {
+				t.Errorf("chromedp is told that there are no contexts: %t", cleared)
+			}
+			s.flood(event, 1<<20)
+			s.say(
+				`{"method":"Page.frameNavigated","params":{"frame":{"id":"p","url":"x"}},"sessionId":"s"}`)
+			s.settled()
+			s.write(l, 2, "Page.captureScreenshot")
+			s.asked("Page.captureScreenshot")
+		})
+	}
+}
+
+// A page in a loop takes in nothing, and is stopped also where its holder sets something meanwhile.
+func TestASettingKeepsNoPageInALoopFromBeingStopped(t *testing.T) {
+	s := newStub(t)
+	s.tick.Store(0)
+	l := s.attach()
+	stopped := 0
+	l.endless = func(string) { stopped++ }
+	const event = "Runtime.exceptionThrown"
+	s.flood(event, 1<<20)
+	s.writes(l, settingOf["Runtime"])
+	s.flood(event, 1<<20)
+	s.time.Add(int64(2 * takesIn))
+	s.flood(event, 1<<20)
+	if stopped != 1 {
+		t.Errorf("its scripts were stopped %d times", stopped)
+	}
+}
+
+// Each command whose effect ends when its domain is disabled is known as one.
+func TestWhatADisabledDomainLosesIsASetting(t *testing.T) {
+	for of, methods := range map[spender]string{
+		spendsRuntime: "Runtime.addBinding Runtime.setCustomObjectFormatterEnabled " +
+			"Runtime.setMaxCallStackSizeToCapture Runtime.compileScript Runtime.setAsyncCallStackDepth",
+		spendsLog: "Log.startViolationsReport",
+		spendsNetwork: "Network.setExtraHTTPHeaders Network.setCacheDisabled Network.setBlockedURLs " +
+			"Network.emulateNetworkConditions Network.overrideNetworkState " +
+			"Network.emulateNetworkConditionsByRule Network.setBypassServiceWorker " +
+			"Network.setAttachDebugStack Network.setCookieControls Network.enableReportingApi " +
+			"Network.enableDeviceBoundSessions Network.configureDurableMessages",
+		noSpender: "Runtime.evaluate Runtime.callFunctionOn Runtime.enable Runtime.disable Log.enable " +
+			"Log.clear Network.enable Network.getResponseBody Network.setCookie Network.setCookies " +
+			"Page.setLifecycleEventsEnabled DOM.setAttributeValue",
+	} {
+		for method := range strings.FieldsSeq(methods) {
+			if is := configures(method, nil); is != of {
+				t.Errorf("%s sets something in the domain %q, want %q", method, spending[is].name,
+					spending[of].name)
+			}
+		}
+	}
+	if configures("Network.enable", jsonv2.Value(`{"maxPostDataSize":1}`)) != spendsNetwork ||
+		configures("Network.enable", none) != noSpender {
+		t.Error("what Network.enable sets is what it says")
+	}
+}
+
 // What goes on after it was cut off, and what chromedp cannot do without, ends the page.
 func TestAFloodThatCannotBeCutOffEndsThePage(t *testing.T) {
 	for _, method := range []string{
 		"Page.navigatedWithinDocument", "Target.targetInfoChanged", "DOM.attributeModified",
-		"Network.eventSourceMessageReceived",
+		"Network.eventSourceMessageReceived", "Runtime.consoleAPICalled", "Log.entryAdded",
 	} {
 		t.Run(method, func(t *testing.T) {
 			s := newStub(t)
@@ -88,8 +193,8 @@ func TestAFloodThatCannotBeCutOffEndsThePage(t *testing.T) {
 			ended := make(chan string, 1)
 			s.wire.flooded = func(from string, _ *line, says string) { ended <- from + ": " + says }
 			l := s.attach()
-			if strings.HasPrefix(method, "Network.") {
-				s.configure(l) // its settings would be lost, so it is not disabled
+			if domain := domainOf(method); settingOf[domain] != "" {
+				s.configure(l, domain) // its settings would be lost, so it is not disabled
 				s.flood(method, 1<<20)
 				if len(ended) > 0 {
 					t.Fatal(<-ended)
@@ -114,34 +219,38 @@ func TestAFloodThatCannotBeCutOffEndsThePage(t *testing.T) {
 }
 
 // The scripts of a page that was cut off and goes on are stopped: it is in one without an end, or
-// could not be cut off without losing settings of its network.
+// could not be cut off without losing settings.
 func TestAPageThatGoesOnAfterItWasCutOffIsStopped(t *testing.T) {
 	for what, stops := range map[string]bool{
 		"it does not take that in": true, "it takes that in": false, "it has settings": true,
 	} {
-		s := newStub(t)
-		s.tick.Store(0)
-		l := s.attach()
-		var stopped []string
-		l.endless = func(why string) { stopped = append(stopped, why) }
-		const event = "Network.eventSourceMessageReceived"
-		if what == "it has settings" {
-			s.configure(l)
-		}
-		s.flood(event, 1<<20)
-		if what == "it takes that in" {
-			s.say(`{"id":%d,"result":{},"sessionId":"s"}`, s.hear().ID)
-		}
-		s.flood(event, 1<<20)
-		s.time.Add(int64(2 * takesIn))
-		s.flood(event, 1<<20)
-		s.flood(event, 1<<20)
-		var want []string
-		if stops {
-			want = []string{"it goes on to send messages of Network, which nobody hears"}
-		}
-		if !slices.Equal(stopped, want) {
-			t.Errorf("%s: the page is stopped %q, want %q", what, stopped, want)
+		for _, event := range []string{
+			"Network.eventSourceMessageReceived", "Runtime.consoleAPICalled", "Log.entryAdded",
+		} {
+			s := newStub(t)
+			s.tick.Store(0)
+			l := s.attach()
+			var stopped []string
+			l.endless = func(why string) { stopped = append(stopped, why) }
+			domain := domainOf(event)
+			if what == "it has settings" {
+				s.configure(l, domain)
+			}
+			s.flood(event, 1<<20)
+			if what == "it takes that in" {
+				s.say(`{"id":%d,"result":{},"sessionId":"s"}`, s.asked(domain+".disable"))
+			}
+			s.flood(event, 1<<20)
+			s.time.Add(int64(2 * takesIn))
+			s.flood(event, 1<<20)
+			s.flood(event, 1<<20)
+			var want []string
+			if stops {
+				want = []string{"it goes on to send messages of " + domain + ", which nobody hears"}
+			}
+			if !slices.Equal(stopped, want) {
+				t.Errorf("%s, %s: the page is stopped %q, want %q", event, what, stopped, want)
+			}
 		}
 	}
 }

@@ -209,7 +209,7 @@ type Launcher struct {
 	// started. headless-shell takes two thirds of the processor time and of the memory of Chromium.
 	ExecPath string
 	// Args are more flags of the form --name or --name=value. They replace the launcher's own of the
-	// same name; lists such as --disable-features are joined.
+	// same name; lists such as --disable-features, and --js-flags, are joined.
 	Args []string
 	// Env are more environment variables of the form NAME=value.
 	Env []string

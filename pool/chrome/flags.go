@@ -54,12 +54,14 @@ var ownArgs = map[string]string{
 	"--headless":              "it is the default; set Headful for the opposite",
 }
 
-// listArgs hold comma-separated lists. Chrome keeps the last of several, so they are joined.
-var listArgs = []string{
-	"--disable-features",
-	"--enable-features",
-	"--disable-blink-features",
-	"--enable-blink-features",
+// listArgs hold lists, with what separates their elements. Chrome keeps the last of several lists,
+// so they are joined. Of a V8 flag that comes twice, V8 keeps the last.
+var listArgs = map[string]string{
+	"--disable-features":       ",",
+	"--enable-features":        ",",
+	"--disable-blink-features": ",",
+	"--enable-blink-features":  ",",
+	"--js-flags":               " ",
 }
 
 // args returns the command line, without what start adds.
@@ -93,11 +95,12 @@ func (l Launcher) args() ([]string, error) {
 		i := slices.IndexFunc(args, func(given string) bool {
 			return given == name || strings.HasPrefix(given, name+"=")
 		})
+		separator, list := listArgs[name]
 		switch {
 		case i < 0:
 			args = append(args, arg)
-		case slices.Contains(listArgs, name):
-			args[i] += "," + value
+		case list:
+			args[i] += separator + value
 		default:
 			args[i] = arg
 		}

@@ -44,6 +44,12 @@ func TestArgsReplaceTheLaunchersOwnByName(t *testing.T) {
 				"WebUIOmniboxPopup,WebUIOmniboxAimPopup,A,B,C"}, nil,
 		},
 		{
+			"flags of V8 are joined, with the limit of MaxTabMemory, too",
+			Launcher{Options: Options{MaxTabMemory: 256 << 20},
+				Args: []string{"--js-flags=--expose-gc", "--js-flags=--no-opt --stack-size=99"}},
+			[]string{"--js-flags=--max-old-space-size=256 --expose-gc --no-opt --stack-size=99"}, nil,
+		},
+		{
 			"a name that begins alike is another",
 			Launcher{Args: []string{"--disable=1", "--disable-gpu-vsync"}},
 			[]string{"--disable-gpu", "--disable=1", "--disable-gpu-vsync"}, nil,

@@ -71,7 +71,7 @@ func stays(method string) bool {
 }
 
 // watch notes what a command of the holder's leaves.
-func (s *session) watch(method string, params jsonv2.Value) {
+func (s *session) watch(to target.SessionID, method string, params jsonv2.Value) {
 	s.noteUse(method)
 	if stays(method) {
 		s.spoil()
@@ -79,6 +79,10 @@ func (s *session) watch(method string, params jsonv2.Value) {
 	switch method {
 	case target.CommandExposeDevToolsProtocol:
 		s.spoil()
+	case emulation.CommandSetScriptExecutionDisabled:
+		if to == s.id() {
+			s.noteScripts(params)
+		}
 	case emulation.CommandSetFocusEmulationEnabled:
 		s.left.Lock()
 		s.left.focus = true

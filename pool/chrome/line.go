@@ -44,7 +44,7 @@ type line struct {
 	// ever is.
 	claims func(method string) func(*cdproto.Message)
 	// watch sees every command that is sent; nil: nobody does.
-	watch func(method string, params jsonv2.Value)
+	watch func(to target.SessionID, method string, params jsonv2.Value)
 	// heed sees every event that arrives, on the pump; nil: nobody does.
 	heed func(msg *cdproto.Message)
 	// cause says why the line was closed; nil: nobody knows.
@@ -64,8 +64,6 @@ type line struct {
 	// endless has the page's scripts stopped, since it sends too much and goes on; nil: nobody can.
 	// It runs on the pump.
 	endless func(why string)
-	// configured says that the domain Network has settings, which end when it is disabled.
-	configured atomic.Bool
 
 	mu struct {
 		sync.Mutex
@@ -80,6 +78,7 @@ type line struct {
 		damaged           bool
 		unheard           int               // commands since the last message that chromedp was given
 		silent            map[hushed]cutoff // what was cut off for the page's document
+		kept              map[hushed]bool   // what has settings, which end when it is disabled
 
 		deafened   int              // how many times the domain Network was
 		primary    target.SessionID // the session that begin began with; empty: there is none yet
@@ -222,7 +221,7 @@ func (l *line) Write(_ context.Context, msg *cdproto.Message) error {
 		params, change = v.params, v.then
 	}
 	if l.watch != nil {
-		l.watch(method, params)
+		l.watch(msg.SessionID, method, params)
 	}
 	if method == dom.CommandGetDocument {
 		l.mu.Lock()

@@ -80,8 +80,8 @@ func (b *browser) leaveBesideLocked(t *tab) {
 }
 
 // stopScripts stops the scripts of a page that does something without end, and runs no more of
-// them, until its holder has it go elsewhere. The page is of no use to the next one. Once the lease
-// has ended, it does nothing. why tells the holder.
+// them, until its holder has it go elsewhere, or switches scripts on. The page is of no use to the
+// next one. Once the lease has ended, it does nothing. why tells the holder.
 func (s *session) stopScripts(why string) {
 	s.t.b.mu.Lock()
 	defer s.t.b.mu.Unlock()

@@ -8,6 +8,8 @@ import (
 
 	"github.com/chromedp/cdproto"
 	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/cdp/jsonv2"
+	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/cdproto/target"
@@ -138,7 +140,8 @@ type stops struct {
 	sync.Mutex
 	running chan struct{} // closed when it has ended; nil: there is none
 	sent    int           // navigations that the holder has asked for
-	scripts bool          // the page's scripts are stopped until the next of them
+	scripts bool          // the page's scripts are stopped until the next of them that is to have any
+	none    bool          // the holder has switched scripts off
 }
 
 // wait waits until no stop runs any more, for ctx, or for the end of the session.
@@ -167,12 +170,31 @@ func (s *session) noteNavigation(method string) {
 	s.stops.Lock()
 	defer s.stops.Unlock()
 	s.stops.sent++
-	if s.stops.scripts {
-		s.stops.scripts = false
-		s.t.disableScripts(false)
-	}
+	s.letRunLocked()
 	if s.stops.sent == 1 && s.begun.Load() && s.follows {
 		go s.leaveLast()
+	}
+}
+
+// noteScripts notes that the holder switches scripts off, or on again.
+func (s *session) noteScripts(params jsonv2.Value) {
+	var set emulation.SetScriptExecutionDisabledParams
+	if decode(params, &set) != nil {
+		return
+	}
+	s.stops.Lock()
+	defer s.stops.Unlock()
+	s.stops.none = set.Value
+	s.letRunLocked()
+}
+
+// letRunLocked lets a page that was stopped run scripts again, unless its holder wants none. In
+// Chrome, of the sessions that set this the last one decides, and one that sets what it has set
+// already does nothing. So the driver's session stays off until the holder's is on.
+func (s *session) letRunLocked() {
+	if s.stops.scripts && !s.stops.none {
+		s.stops.scripts = false
+		s.t.disableScripts(false)
 	}
 }
 

@@ -266,16 +266,19 @@ func (w *wire) write() {
 // send queues a command under a number of the wire's own and returns the number. The zero waiter is
 // for a command whose answer nobody wants.
 func (w *wire) send(session target.SessionID, method string, params jsonv2.Value, to waiter) int64 {
+	if of := configures(method, params); of != noSpender {
+		w.mu.Lock()
+		l := w.mu.sessions[session]
+		w.mu.Unlock()
+		if l != nil {
+			l.keep(hushed{session, of})
+		}
+	}
 	w.mu.Lock()
 	w.mu.lastID++
 	id := w.mu.lastID
 	if to.answer != nil || to.then != nil || to.line != nil {
 		w.mu.waiting[id] = to
-	}
-	if configures(method) {
-		if l := w.mu.sessions[session]; l != nil {
-			l.configured.Store(true)
-		}
 	}
 	w.mu.unsent = append(w.mu.unsent, &cdproto.Message{
 		ID: id, SessionID: session, Method: cdproto.MethodType(method), Params: params,
