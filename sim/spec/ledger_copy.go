@@ -27,23 +27,19 @@ func (l *Ledger) CopyFrom(o *Ledger) {
 	if l.tabs == nil {
 		l.takeRoom()
 	}
-	l.tabs = append(l.tabs[:0], o.tabs...)
-	l.contexts = append(l.contexts[:0], o.contexts...)
-	l.browsers = append(l.browsers[:0], o.browsers...)
-	l.waiting = append(l.waiting[:0], o.waiting...)
-	l.calls = append(l.calls[:0], o.calls...)
-	l.announced = append(l.announced[:0], o.announced...)
-	l.usedAt = append(l.usedAt[:0], o.usedAt...)
-	l.own = append(l.own[:0], o.own...)
-	l.now, l.lost, l.freed, l.pageGone, l.justOpened, l.disposals = o.now, o.lost, o.freed, o.pageGone,
-		o.justOpened, o.disposals
-	l.unasked, l.tooLate, l.unreset, l.operation = o.unasked, o.tooLate, o.unreset, o.operation
-	l.priority, l.asked = o.priority, o.asked
-	l.checkBegan, l.checkEnded, l.sickBrowsers, l.replacedAt = o.checkBegan, o.checkEnded,
-		o.sickBrowsers, o.replacedAt
-	l.breaches = append(l.breaches[:0], o.breaches...)
-	l.doubts, l.goodEnds = append(l.doubts[:0], o.doubts...), append(l.goodEnds[:0], o.goodEnds...)
-	l.inDoubt = append(l.inDoubt[:0], o.inDoubt...)
-	l.keys, l.openings, l.launches = append(l.keys[:0], o.keys...), o.openings, o.launches
-	l.quiet, l.quietSince, l.shrinks = o.quiet, o.quietSince, o.shrinks
+	lists := *l
+	*l = *o
+	l.tabs = append(lists.tabs[:0], o.tabs...)
+	l.contexts = append(lists.contexts[:0], o.contexts...)
+	l.browsers = append(lists.browsers[:0], o.browsers...)
+	l.waiting = append(lists.waiting[:0], o.waiting...)
+	l.calls = append(lists.calls[:0], o.calls...)
+	l.announced = append(lists.announced[:0], o.announced...)
+	l.usedAt = append(lists.usedAt[:0], o.usedAt...)
+	l.own = append(lists.own[:0], o.own...)
+	l.breaches = append(lists.breaches[:0], o.breaches...)
+	l.doubts = append(lists.doubts[:0], o.doubts...)
+	l.goodEnds = append(lists.goodEnds[:0], o.goodEnds...)
+	l.inDoubt = append(lists.inDoubt[:0], o.inDoubt...)
+	l.keys = append(lists.keys[:0], o.keys...)
 }
