@@ -247,13 +247,13 @@ func (l *Ledger) hasBound(a core.Affinity) bool {
 }
 
 func announcementTruth(t *Transition) error {
-	for a := range t.Ledger.announced {
-		if t.Ledger.announced[a].warm && !t.Ledger.hasBound(core.Affinity(a)) {
+	for a := range t.Ledger.affinities {
+		if t.Ledger.affinities[a].warm && !t.Ledger.hasBound(core.Affinity(a)) {
 			return fmt.Errorf("affinity %d was announced warm, and has no tab", a)
 		}
 	}
 	for i := range t.Ledger.tabs {
-		if e := &t.Ledger.tabs[i]; e.bound() && !t.Ledger.announcement(e.affinity).warm {
+		if e := &t.Ledger.tabs[i]; e.bound() && !t.Ledger.of(e.affinity).warm {
 			return fmt.Errorf("affinity %d was announced cold, and has t%d", e.affinity, e.id)
 		}
 	}

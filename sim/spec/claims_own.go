@@ -16,27 +16,19 @@ func (l *Ledger) ownTerms(e core.Event) {
 	there := l.waits(a) ||
 		slices.ContainsFunc(l.tabs, func(t entry) bool { return t.affinity == a }) ||
 		slices.ContainsFunc(l.contexts, func(c ledgerContext) bool { return c.affinity == a })
-	if there || l.isOwn(a) == e.Own {
-		return
+	if !there {
+		l.of(a).own = e.Own
 	}
-	if e.Own {
-		l.own = append(l.own, a)
-		return
-	}
-	l.own = slices.DeleteFunc(l.own, func(o core.Affinity) bool { return o == a })
 }
-
-// isOwn says whether the contexts of an affinity are made for it.
-func (l *Ledger) isOwn(a core.Affinity) bool { return slices.Contains(l.own, a) }
 
 // ownWaits says whether a request waits that no standby serves.
 func (l *Ledger) ownWaits() bool {
-	return slices.ContainsFunc(l.waiting, func(r ledgerRequest) bool { return l.isOwn(r.affinity) })
+	return slices.ContainsFunc(l.waiting, func(r ledgerRequest) bool { return l.of(r.affinity).own })
 }
 
 // ownKeeps checks that a tab in a context that was made for its affinity is handed to no other.
 func (l *Ledger) ownKeeps(t *entry, e *core.Effect) {
-	if e.How == core.Reassigned && (l.isOwn(t.affinity) || l.isOwn(e.Affinity)) {
+	if e.How == core.Reassigned && (l.of(t.affinity).own || l.of(e.Affinity).own) {
 		l.breach("own-context", "t%d is handed from affinity %d to affinity %d", t.id, t.affinity,
 			e.Affinity)
 	}
@@ -44,7 +36,7 @@ func (l *Ledger) ownKeeps(t *entry, e *core.Effect) {
 
 // ownGrant checks that an affinity with terms of its own is granted what was opened for it.
 func (l *Ledger) ownGrant(t *entry, e *core.Effect) {
-	if l.isOwn(e.Affinity) && (e.How == core.Adopted || t.affinity == 0) {
+	if l.of(e.Affinity).own && (e.How == core.Adopted || t.affinity == 0) {
 		l.breach("own-context", "t%d, a standby, is granted to affinity %d, which has terms of its own",
 			t.id, e.Affinity)
 	}
@@ -55,7 +47,7 @@ func (l *Ledger) ownGrant(t *entry, e *core.Effect) {
 // youngest first.
 func ownContext(t *Transition) error {
 	for a := range t.After.Affinities {
-		if k := &t.After.Affinities[a]; k.Known && k.Own != t.Ledger.isOwn(core.Affinity(a)) {
+		if k := &t.After.Affinities[a]; k.Known && k.Own != t.Ledger.of(core.Affinity(a)).own {
 			return fmt.Errorf("affinity %d has terms of its own: %v, and the books say %v", a, !k.Own, k.Own)
 		}
 	}
@@ -101,7 +93,7 @@ func (t *Transition) closedForOwn(id core.TabID) error {
 func (t *Transition) ownWithoutATab() int {
 	n := 0
 	for i := range t.After.Requests {
-		if r := &t.After.Requests[i]; r.Used && r.Pin == core.None && t.Ledger.isOwn(r.Affinity) {
+		if r := &t.After.Requests[i]; r.Used && r.Pin == core.None && t.Ledger.of(r.Affinity).own {
 			n++
 		}
 	}

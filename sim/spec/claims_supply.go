@@ -85,7 +85,7 @@ func (t *Transition) idleDue() error {
 		orphaned := k.Primary != core.None && orphan(&s.Facts, k.Primary) && !s.Settings.RetainOnEvict
 		want := core.Never
 		if !l.waits(a) && l.idleFor(a, s.Now, 0) && (l.hasIdle(a) || orphaned) {
-			want = l.lastUsed(a).Add(s.Settings.MaxIdle)
+			want = l.of(a).usedAt.Add(s.Settings.MaxIdle)
 		}
 		due := core.Never
 		for _, d := range t.deadlines() {
@@ -95,18 +95,10 @@ func (t *Transition) idleDue() error {
 		}
 		if due != want {
 			return fmt.Errorf("affinity %d is to be closed for MaxIdle at %v, and was used last at %v",
-				a, due.Duration(), l.lastUsed(a).Duration())
+				a, due.Duration(), l.of(a).usedAt.Duration())
 		}
 	}
 	return nil
-}
-
-// lastUsed is when a lease or a wait of an affinity ended last.
-func (l *Ledger) lastUsed(a core.Affinity) core.Time {
-	if int(a) >= len(l.usedAt) {
-		return 0
-	}
-	return l.usedAt[a]
 }
 
 // idle says whether a tab is idle after the step.

@@ -17,9 +17,7 @@ type Ledger struct {
 	browsers   []ledgerBrowser
 	waiting    []ledgerRequest
 	calls      []ledgerCall
-	announced  []announcement  // by affinity
-	own        []core.Affinity // whose contexts are made for them
-	usedAt     []core.Time     // by affinity: when a lease or a wait of it ended last
+	affinities []ledgerAffinity
 	lost       int
 	disposals  uint32           // so far
 	now        core.Time        // of the last step
@@ -36,11 +34,7 @@ type Ledger struct {
 	asked    bool       // somebody asked for a page
 	breaches []breach   // of the last step
 
-	doubts   []ledgerDoubts  // of affinities
-	goodEnds []ledgerGoodEnd // of affinities in browsers
-	inDoubt  []core.Affinity // whose contexts are given up in this step
-
-	keys       []bool // by affinity: whether its handle stands for a key
+	goodEnds   []ledgerGoodEnd // of affinities in browsers
 	openings   ledgerPause
 	launches   ledgerPause
 	quiet      bool      // nobody holds a tab or waits for one
@@ -162,9 +156,15 @@ type ledgerCall struct {
 	browser  core.BrowserID // a Recycle: which was to be replaced
 }
 
-type announcement struct {
-	generation core.Generation
-	warm       bool
+// ledgerAffinity is what the ledger knows of an affinity.
+type ledgerAffinity struct {
+	generation core.Generation // announced last; 0: none was
+	warm       bool            // and as what
+	known      bool            // its handle stands for a key
+	own        bool            // its contexts are made for it
+	inDoubt    bool            // they are given up in this step
+	usedAt     core.Time       // when a lease or a wait of it ended last
+	doubts     ledgerDoubts
 }
 
 // breach is a rule that a single event or effect broke, noticed while the ledger was fed.
@@ -278,11 +278,12 @@ func (l *Ledger) uncall(id core.CallID) (ledgerCall, bool) {
 	return ledgerCall{}, false
 }
 
-func (l *Ledger) announcement(a core.Affinity) *announcement {
-	for int(a) >= len(l.announced) {
-		l.announced = append(l.announced, announcement{})
+// of is what the ledger knows of an affinity.
+func (l *Ledger) of(a core.Affinity) *ledgerAffinity {
+	for int(a) >= len(l.affinities) {
+		l.affinities = append(l.affinities, ledgerAffinity{})
 	}
-	return &l.announced[a]
+	return &l.affinities[a]
 }
 
 // Feed tells the ledger of one step. What single events and effects break is kept until the next.
@@ -350,7 +351,7 @@ func (l *Ledger) event(set *core.Settings, now core.Time, e core.Event) {
 	case core.Released, core.Discarded, core.Expired:
 		if t := l.heldBy(e.Request); t != nil {
 			l.freed = t.id
-			l.used(t.affinity, now)
+			l.of(t.affinity).usedAt = now
 			t.suspect, t.usedBefore = e.Kind == core.Expired || e.Wedged, true
 			if e.Kind == core.Released {
 				t.heardAt = now

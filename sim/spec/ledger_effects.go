@@ -79,7 +79,7 @@ func (l *Ledger) refused(now core.Time, event core.Event, e *core.Effect) {
 	}
 	l.waited(now, r, e)
 	if event.Request != e.Request || e.Reason != core.PoolClosed { // else it did not wait
-		l.used(r.affinity, now)
+		l.of(r.affinity).usedAt = now
 	}
 	switch e.Reason {
 	case core.RequestAbandoned:
@@ -118,7 +118,7 @@ func (l *Ledger) ended(now core.Time, event core.Event, e *core.Effect) {
 	}
 	t.holder, l.freed = 0, t.id
 	t.doubtful = t.doubtful && e.Reason == core.LeaseExpired
-	l.used(t.affinity, now)
+	l.of(t.affinity).usedAt = now
 }
 
 // finished checks that a disposal is answered when nothing of the generation is left.
@@ -154,7 +154,7 @@ func (l *Ledger) finished(e *core.Effect) {
 // idleFor says whether nobody holds a tab of an affinity, none is in doubt or being reset, and the
 // last was given back that long ago. What the same step has begun to close still counts.
 func (l *Ledger) idleFor(a core.Affinity, now core.Time, d time.Duration) bool {
-	if int(a) < len(l.usedAt) && now < l.usedAt[a].Add(d) {
+	if now < l.of(a).usedAt.Add(d) {
 		return false
 	}
 	return !slices.ContainsFunc(l.tabs, func(t entry) bool {
@@ -270,7 +270,7 @@ func (l *Ledger) reasonHolds(t *entry, now core.Time, event core.Event, e *core.
 		ok = event.Kind == core.RetireDue && ofThis || event.Kind == core.Released && held ||
 			ofThis && endsWait(&event)
 	case core.Doubt:
-		ok = t.doubted && (slices.Contains(l.inDoubt, t.affinity) || held ||
+		ok = t.doubted && (l.of(t.affinity).inDoubt || held ||
 			ofThis && event.Is(core.Done, core.OpenTab))
 	case core.Spoiled:
 		ok = t.spoiled && (event.Is(core.Done, core.EndSession) || held ||
@@ -323,7 +323,7 @@ func (l *Ledger) contextCloses(now core.Time, event core.Event, e *core.Effect) 
 	case core.Disposal: // what is to be retained closes where nothing can be
 		ok = c.doomed != 0 || event.Kind == core.Disposed && event.Affinity == c.affinity
 	case core.Doubt:
-		ok = c.doubted && slices.Contains(l.inDoubt, c.affinity)
+		ok = c.doubted && l.of(c.affinity).inDoubt
 	case core.OrphanRoom:
 		ok = true // contextsHold counts the places
 	case core.IdleSweep:
@@ -405,13 +405,13 @@ func (l *Ledger) answered(effects []core.Effect) {
 }
 
 func (l *Ledger) announce(e *core.Effect) {
-	last := l.announcement(e.Affinity)
+	last := l.of(e.Affinity)
 	warm := e.Kind == core.AnnounceWarm
 	if last.warm == warm || e.Generation < last.generation || warm && e.Generation == last.generation {
 		l.breach("announcement-truth", "warm=%v of generation %d follows warm=%v of generation %d",
 			warm, e.Generation, last.warm, last.generation)
 	}
-	*last = announcement{generation: e.Generation, warm: warm}
+	last.generation, last.warm = e.Generation, warm
 }
 
 func (l *Ledger) browserCloses(e *core.Effect) {
@@ -446,7 +446,7 @@ func (l *Ledger) opens(now core.Time, e *core.Effect) {
 	}
 	c := l.context(e.Context)
 	switch {
-	case c == nil && e.Affinity != 0 && !l.isOwn(e.Affinity):
+	case c == nil && e.Affinity != 0 && !l.of(e.Affinity).own:
 		l.breach("contexts", "t%d opens in c%d, which is gone", e.Tab, e.Context)
 	case c == nil:
 		l.contexts = append(l.contexts,

@@ -214,14 +214,6 @@ func (l *Ledger) pageLeft(effects []core.Effect) {
 	}
 }
 
-// used notes that a lease or a wait of an affinity has ended.
-func (l *Ledger) used(a core.Affinity, now core.Time) {
-	for int(a) >= len(l.usedAt) {
-		l.usedAt = append(l.usedAt, 0)
-	}
-	l.usedAt[a] = now
-}
-
 // leaving is the browser that an event takes off the books.
 func (l *Ledger) leaving(e core.Event) core.BrowserID {
 	switch b := l.browser(e.Browser); {

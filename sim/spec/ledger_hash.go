@@ -58,11 +58,14 @@ func (l *Ledger) Hash(c *canon.Canon) {
 		}
 	}
 	c.Add(uint64(len(l.waiting))<<32 | uint64(len(l.calls)))
-	warm := uint64(0)
-	for a := range l.announced {
-		if c.Keys == nil {
-			warm = warm*31 + canon.Bit(l.announced[a].warm, 0) + 2
-		} else if l.announced[a].warm {
+	warm, all := uint64(0), uint64(0)
+	for a := range l.affinities {
+		k := &l.affinities[a]
+		all = all*31 + canon.Bit(k.warm, 0) + 2
+		switch {
+		case c.Keys == nil && k.generation != 0:
+			warm = all
+		case c.Keys != nil && k.warm:
 			warm |= 1 << c.Key(core.Affinity(a))
 		}
 	}
@@ -115,8 +118,15 @@ func (l *Ledger) HashRest(c *canon.Canon) {
 		}
 	}
 	keys := uint64(0)
-	for a := range l.keys {
-		keys = keys*31 + canon.Bit(l.keys[a], 0) + canon.Bit(l.isOwn(core.Affinity(a)), 1) + 2
+	for a := range l.affinities {
+		k := &l.affinities[a]
+		keys = keys*31 + canon.Bit(k.known, 0) + canon.Bit(k.own, 1) + 2
+		if d := &k.doubts; d.ends > 0 {
+			c.Add(uint64(a)<<32 | uint64(d.ends)<<8 | c.Browser(d.browser))
+			for _, g := range l.goodEnds {
+				c.AddAny(uint64(g.affinity)<<32 | c.Browser(g.browser)<<1 | canon.Bit(g.at > d.since, 0))
+			}
+		}
 	}
 	c.Add(keys)
 	c.Add(canon.Bit(l.asked, 0) | uint64(uint32(l.priority))<<1 | uint64(l.sickBrowsers)<<40)
@@ -127,12 +137,5 @@ func (l *Ledger) HashRest(c *canon.Canon) {
 		h.Add(uint64(r.affinity)<<32 | uint64(uint32(r.priority)))
 		h.Add(uint64(r.class))
 		c.AddAny(h.Sum())
-	}
-	for i := range l.doubts {
-		d := &l.doubts[i]
-		c.Add(uint64(d.affinity)<<32 | uint64(d.ends)<<8 | c.Browser(d.browser))
-		for _, g := range l.goodEnds {
-			c.AddAny(uint64(g.affinity)<<32 | c.Browser(g.browser)<<1 | canon.Bit(g.at > d.since, 0))
-		}
 	}
 }

@@ -85,12 +85,6 @@ func (l *Ledger) Restore(s *core.State) {
 					climbed: c.Rung == core.KillingRenderer, lost: c.State == core.ContextLost})
 		}
 	}
-	for a := range s.Affinities {
-		if k := &s.Affinities[a]; k.Doubts > 0 {
-			l.doubts = append(l.doubts, ledgerDoubts{core.Affinity(a), k.DoubtIn, int(k.Doubts),
-				k.DoubtSince})
-		}
-	}
 	for _, b := range s.Browsers {
 		const another core.Affinity = math.MaxUint32
 		l.goodEnds = append(l.goodEnds, ledgerGoodEnd{another, b.ID, b.GoodAt})
@@ -129,16 +123,13 @@ func (l *Ledger) Restore(s *core.State) {
 	l.launches = ledgerPause{s.Launches.On, s.Launches.Until, int(s.Launches.Failures)}
 	l.quiet, l.quietSince, l.shrinks = s.Idle, s.IdleSince, s.Shrinking
 	for a := range s.Affinities {
-		k := &s.Affinities[a]
-		l.keys = append(l.keys, k.Known)
-		if k.Known && k.Own {
-			l.own = append(l.own, core.Affinity(a))
+		k, own := &s.Affinities[a], l.of(core.Affinity(a))
+		if k.Known {
+			own.known, own.own, own.usedAt = true, k.Own, k.UsedAt
+			own.doubts = ledgerDoubts{k.DoubtIn, int(k.Doubts), k.DoubtSince}
 		}
 		if hasBound(&s.Facts, core.Affinity(a)) {
-			*l.announcement(core.Affinity(a)) = announcement{generation: k.Generation, warm: true}
-			l.used(core.Affinity(a), k.UsedAt)
-		} else if k.Known {
-			l.used(core.Affinity(a), k.UsedAt)
+			own.generation, own.warm = k.Generation, true
 		}
 	}
 }
