@@ -185,11 +185,12 @@ func rootLimit(t *Transition) error {
 	if c := t.Ledger.tab(t.After.Contraction); c != nil && !c.lost {
 		shrinks = 1
 	}
-	if granted && roots > capacity-t.Ledger.lost-shrinks || all > capacity+1 {
+	lost := t.Ledger.lost()
+	if granted && roots > capacity-lost-shrinks || all > capacity+1 {
 		return fmt.Errorf("%d root leases of %d in all; capacity is %d, of which %d are lost", roots, all,
-			capacity, t.Ledger.lost)
+			capacity, lost)
 	}
-	if most := set.MaxPages - set.ReservedPages - t.Ledger.lost; grantedOther && others > most {
+	if most := set.MaxPages - set.ReservedPages - lost; grantedOther && others > most {
 		return fmt.Errorf("%d root leases below ReservedPriority, and the reserve leaves them %d", others,
 			most)
 	}

@@ -89,9 +89,8 @@ func noLeak(t *Transition) error {
 	if n := t.After.ContextCount(); n != len(t.Ledger.contexts) {
 		return fmt.Errorf("%d contexts can be alive, and the books say %d", len(t.Ledger.contexts), n)
 	}
-	if t.After.Count(core.Lost) != t.Ledger.lost {
-		return fmt.Errorf("%d tabs are lost, and the books say %d%s", t.Ledger.lost,
-			t.After.Count(core.Lost),
+	if n := t.Ledger.lost(); t.After.Count(core.Lost) != n {
+		return fmt.Errorf("%d tabs are lost, and the books say %d%s", n, t.After.Count(core.Lost),
 			TabsIn(t.After, core.Lost))
 	}
 	return nil
@@ -161,8 +160,7 @@ func (l *Ledger) drained(b core.BrowserID) bool {
 		if e.browser != b {
 			continue
 		}
-		answering := e.opened && e.closing == 0 && e.affinity != 0 && !e.idle && !e.late
-		if e.holder != 0 || answering {
+		if e.holder != 0 || e.answering() {
 			return false
 		}
 		left, lost = true, lost || e.lost

@@ -7,20 +7,16 @@ import (
 	"github.com/pagepool/pagepool/pool/core"
 )
 
-// idles notes since when nobody holds a tab and nothing is asked of it.
-func (e *entry) idles(now core.Time) {
-	idle := e.opened && e.holder == 0 && e.asked == 0 && e.closing == 0
-	if idle && !e.idle {
-		e.idleSince = now
-	}
-	e.idle = idle
+// idle says whether nobody holds a tab, and nothing is asked of it.
+func (e *entry) idle() bool {
+	return e.opened && e.holder == 0 && e.asked == 0 && e.closing == 0
 }
 
 // freezes checks that a page is frozen at its time, once, and while nobody has it.
 func (l *Ledger) freezes(event core.Event, e *core.Effect) {
 	t := l.tab(e.Tab)
 	switch {
-	case t == nil || !t.idle:
+	case t == nil || !t.idle():
 		l.breach("awake-grant", "t%d is frozen, and somebody has it", e.Tab)
 		return
 	case t.frozen:
@@ -43,7 +39,7 @@ func awakeGrant(t *Transition) error {
 		due := slices.IndexFunc(t.deadlines(), func(d core.Deadline) bool {
 			return d.Event.Kind == core.FreezeDue && d.Event.Tab == e.id
 		})
-		switch wanted := e.idle && !e.frozen && (e.affinity == 0 || !t.After.Settings.AllowReassign); {
+		switch wanted := e.idle() && !e.frozen && (e.affinity == 0 || !t.After.Settings.AllowReassign); {
 		case wanted && due < 0:
 			return fmt.Errorf("t%d has been idle since %v, and is not to be frozen", e.id,
 				e.idleSince.Duration())

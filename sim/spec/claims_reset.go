@@ -49,9 +49,9 @@ func (e *entry) resetBound(set *core.Settings) core.Time {
 	}
 	switch {
 	case e.asked == core.ResetTab:
-		return e.beganAt.Add(set.OpenTimeout)
+		return e.clock.since.Add(set.OpenTimeout)
 	case e.answered:
-		return e.beganAt.Add(rescue)
+		return e.clock.since.Add(rescue)
 	}
 	// An answer may come after its deadline, where nobody looked in time.
 	return max(e.endedAt.Add(2*rescue), e.overAt.Add(rescue))

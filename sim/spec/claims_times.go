@@ -113,7 +113,7 @@ func (l *Ledger) due(s *core.State, out []core.Deadline) []core.Deadline {
 	if l.launches.on && s.Phase < core.PhaseEnding {
 		add(l.launches.until, core.Event{Kind: core.RelaunchDue})
 	}
-	if l.quiet && !l.shrinks && s.Phase == core.PhaseServing && int(s.Capacity) > set.MinPages {
+	if l.quiet() && !l.shrinks && s.Phase == core.PhaseServing && int(s.Capacity) > set.MinPages {
 		add(l.quietSince.Add(set.IdleContraction), core.Event{Kind: core.ContractDue})
 	}
 	return out
@@ -131,7 +131,7 @@ func (l *Ledger) tabDue(set *core.Settings, t *entry, add func(core.Time, core.E
 			add(t.leasedAt.Add(t.maxLease), core.Event{Kind: core.Expired, Request: t.holder})
 		}
 		return
-	case t.idle:
+	case t.idle():
 		if t.retireAt != core.Never {
 			add(t.retireAt, core.Event{Kind: core.RetireDue, Tab: t.id})
 		}

@@ -18,7 +18,6 @@ type Ledger struct {
 	waiting    []ledgerRequest
 	calls      []ledgerCall
 	affinities []ledgerAffinity
-	lost       int
 	disposals  uint32           // so far
 	now        core.Time        // of the last step
 	operation  core.OperationID // the number of what was asked last
@@ -37,8 +36,7 @@ type Ledger struct {
 	goodEnds   []ledgerGoodEnd // of affinities in browsers
 	openings   ledgerPause
 	launches   ledgerPause
-	quiet      bool      // nobody holds a tab or waits for one
-	quietSince core.Time // quiet: since when
+	quietSince core.Time // since when nobody holds a tab or waits for one
 	shrinks    bool      // IdleContraction has passed since then
 
 	checkBegan   core.Time // when the last check of a browser began
@@ -54,7 +52,6 @@ type entry struct {
 	overAt     core.Time        // when the end of its session was confirmed, or given up
 	leasedAt   core.Time        // when its last lease began
 	stuckSince core.Time        // stuck: when the first such lease in a row began
-	beganAt    core.Time        // when what was asked of it last began
 	heardAt    core.Time        // when its page was last known to answer
 	operation  core.OperationID // of what was asked
 	holder     core.RequestID
@@ -81,7 +78,6 @@ type entry struct {
 	answered   bool         // its page has answered since then
 	halts      bool         // RescueTab was asked as the first part of a reset
 	halted     bool         // and was answered
-	late       bool         // what was asked of it is overdue
 	sessions   bool         // its leases have sessions of their own
 	session    core.Session // what has become of these
 	spoiled    bool         // a lease has left something in it, or in its context
@@ -93,8 +89,7 @@ type entry struct {
 	doubtful  bool          // its last lease has ended in doubt
 	doubted   bool          // its context is given up for that
 	frozen    bool          // its page was asked to freeze, and has answered no probe since
-	idle      bool          // nobody holds it, and nothing is asked of it
-	idleSince core.Time     // idle: since when
+	idleSince core.Time     // since when it is idle
 	memory    int64         // what its page uses, as last measured
 	clock     clock         // when it is due
 	retireAt  core.Time     // when it is past its MaxAge
@@ -173,6 +168,18 @@ type breach struct {
 	what      string
 }
 
+// count is how many tabs are so.
+func (l *Ledger) count(are func(*entry) bool) (n int) {
+	for i := range l.tabs {
+		if are(&l.tabs[i]) {
+			n++
+		}
+	}
+	return n
+}
+
+func (l *Ledger) lost() int { return l.count(func(e *entry) bool { return e.lost }) }
+
 // Counts says whether the ledger counts a tab as alive.
 func (l *Ledger) Counts(id core.TabID) bool { return l.tab(id) != nil }
 
@@ -229,9 +236,6 @@ func (l *Ledger) dropContext(id core.ContextID) {
 func (l *Ledger) dropTab(id core.TabID) {
 	for i := range l.tabs {
 		if l.tabs[i].id == id {
-			if l.tabs[i].lost {
-				l.lost--
-			}
 			n := len(l.tabs) - 1
 			l.tabs[i] = l.tabs[n]
 			l.tabs = l.tabs[:n]
@@ -291,6 +295,7 @@ func (l *Ledger) Feed(set *core.Settings, now core.Time, event core.Event, effec
 	l.breaches, l.freed, l.pageGone, l.justOpened, l.unasked, l.tooLate, l.unreset = l.breaches[:0], 0,
 		0, 0, 0, 0, 0
 	l.now = now
+	l.rests()
 	l.givesUp(event, l.silent(event), effects)
 	l.hear(now, event)
 	l.evidence(now, event)
@@ -329,9 +334,8 @@ func (l *Ledger) Feed(set *core.Settings, now core.Time, event core.Event, effec
 		if t := &l.tabs[i]; t.asked == 0 && t.closing == 0 && t.holder == 0 {
 			t.ending = false
 		}
-		l.tabs[i].idles(now)
 	}
-	l.rests(now)
+	l.shrinks = l.shrinks && l.quiet()
 	if leaving != 0 {
 		l.dropBrowser(leaving)
 	}
@@ -476,8 +480,7 @@ func (l *Ledger) effect(now core.Time, event core.Event, e *core.Effect) {
 			l.doubted(t, event, e)
 			l.sessionAsked(t, e)
 			t.asked, t.operation, t.askedAt = e.Kind, e.Operation, min(t.askedAt, now)
-			t.halts, t.late, t.beganAt = e.Halt, false, now
-			t.rescued = t.rescued || e.Kind == core.RescueTab
+			t.halts, t.rescued = e.Halt, t.rescued || e.Kind == core.RescueTab
 		}
 	}
 }

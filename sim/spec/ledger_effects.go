@@ -252,7 +252,7 @@ func (l *Ledger) reasonHolds(t *entry, now core.Time, event core.Event, e *core.
 	case core.Wedge:
 		ok = event.Kind == core.Discarded && event.Wedged && held || ofThis && t.suspect ||
 			ofThis && (event.Is(core.Failed, core.RescueTab) || event.Is(core.Silent, core.RescueTab)) ||
-			t.late && t.asked != 0 ||
+			t.late() ||
 			ofThis && (t.failures > 1 || t.wedged)
 	case core.Expiry:
 		ok = event.Kind == core.Expired && held

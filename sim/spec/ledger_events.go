@@ -80,9 +80,6 @@ func (l *Ledger) tabEvent(t *entry, e core.Event) {
 		l.tabFailed(t, e)
 	case core.Overdue:
 		t.overdue = t.overdue || e.Of == core.OpenTab
-		if e.Of == core.ProbeTab || e.Of == core.ResetTab {
-			t.late = t.asked != 0
-		}
 	case core.Crashed:
 		t.crashed = t.crashed || t.opened
 	}
@@ -150,7 +147,6 @@ func (l *Ledger) tabFailed(t *entry, e core.Event) {
 			l.killed(t)
 		case t.closing != 0 && !t.lost:
 			t.lost, t.askedAt = true, core.Never
-			l.lost++
 		}
 	}
 }

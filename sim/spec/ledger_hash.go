@@ -93,11 +93,11 @@ func (l *Ledger) HashRest(c *canon.Canon) {
 			2) | canon.Bit(t.killing, 3) |
 			canon.Bit(t.ending, 4) | canon.Bit(t.answered, 5) | canon.Bit(t.halts, 6) | canon.Bit(t.halted,
 			7) |
-			canon.Bit(t.late, 8) | canon.Bit(t.spoiled, 9) | canon.Bit(t.stuck, 10) | canon.Bit(t.wedged,
+			canon.Bit(t.clock.overdue, 8) | canon.Bit(t.spoiled, 9) | canon.Bit(t.stuck, 10) | canon.Bit(t.wedged,
 			11) |
 			canon.Bit(t.unjudged, 12) | canon.Bit(t.doubtful, 13) | canon.Bit(t.doubted,
 			14) | canon.Bit(t.frozen, 15) |
-			canon.Bit(t.idle, 16) | canon.Bit(t.askedAt != core.Never, 17) | uint64(t.failures)<<24)
+			canon.Bit(t.askedAt != core.Never, 17) | uint64(t.failures)<<24)
 		h.Add(uint64(t.memory)<<32 | uint64(uint32(t.priority)))
 		h.Add(c.Age(t.heardAt))
 	}

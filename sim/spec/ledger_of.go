@@ -38,7 +38,7 @@ func (l *Ledger) Restore(s *core.State) {
 		if t.State == core.Opening && e.opened {
 			e.asked = core.ProbeTab // a standby that is being thawed
 		}
-		if e.beganAt = t.Since; t.State == core.Resetting && t.Part == core.PartHalt {
+		if t.State == core.Resetting && t.Part == core.PartHalt {
 			e.asked, e.halts = core.RescueTab, true
 		}
 		if t.State == core.Resetting && t.Part == core.PartEnd {
@@ -52,7 +52,7 @@ func (l *Ledger) Restore(s *core.State) {
 			e.leasedAt = t.Since
 		}
 		e.unjudged, e.memory = t.Unjudged, t.Memory
-		e.frozen, e.idle, e.idleSince = t.Frozen, t.State == core.Idle || t.State == core.Standby, t.Since
+		e.frozen, e.idleSince = t.Frozen, t.Since
 		if t.Retried {
 			e.failures = 1
 		}
@@ -62,7 +62,6 @@ func (l *Ledger) Restore(s *core.State) {
 		e.ending, e.answered, e.endedAt = t.State == core.Resetting &&
 			t.Part != core.PartBegin, e.halted, t.Since
 		e.overAt = t.Since
-		e.late = t.Overdue && asked(t)
 		if t.State == core.Closing || t.State == core.Lost {
 			e.closing = t.Reason
 		}
@@ -71,9 +70,6 @@ func (l *Ledger) Restore(s *core.State) {
 		}
 		e.retireAt, e.maxLease, e.heardAt = t.RetireAt, t.MaxLease, t.GoodAt
 		e.clock = clockOf(&s.Settings, t)
-		if e.lost {
-			l.lost++
-		}
 		l.tabs = append(l.tabs, e)
 	}
 	for i := range s.Contexts {
@@ -121,7 +117,7 @@ func (l *Ledger) Restore(s *core.State) {
 	}
 	l.openings = ledgerPause{s.Openings.On, s.Openings.Until, int(s.Openings.Failures)}
 	l.launches = ledgerPause{s.Launches.On, s.Launches.Until, int(s.Launches.Failures)}
-	l.quiet, l.quietSince, l.shrinks = s.Idle, s.IdleSince, s.Shrinking
+	l.quietSince, l.shrinks = s.IdleSince, s.Shrinking
 	for a := range s.Affinities {
 		k, own := &s.Affinities[a], l.of(core.Affinity(a))
 		if k.Known {

@@ -78,7 +78,7 @@ func (l *Ledger) timesHeard(set *core.Settings, now core.Time, e core.Event) {
 	case core.RelaunchDue:
 		l.launches.on = false
 	case core.ContractDue:
-		l.shrinks = l.quiet
+		l.shrinks = l.quiet()
 	}
 	if t := l.tab(e.Tab); t != nil && (e.Operation == 0 || e.Operation == t.operation) {
 		l.tabTimes(set, now, t, e)
@@ -244,7 +244,7 @@ func (l *Ledger) silent(e core.Event) bool {
 	if t := l.tab(e.Tab); t != nil {
 		c := &t.clock
 		waits := !c.overdue && (c.of == core.OpenTab || c.of == core.CloseTab)
-		return e.Of == c.of && !waits && !t.lost && !t.idle && t.holder == 0 &&
+		return e.Of == c.of && !waits && !t.lost && !t.idle() && t.holder == 0 &&
 			(t.closing == 0 || l.serves(t.browser))
 	}
 	if c := l.context(e.Context); c != nil {
@@ -265,12 +265,19 @@ func (l *Ledger) silent(e core.Event) bool {
 	return false
 }
 
-// rests notes since when nobody holds a tab or waits for one.
-func (l *Ledger) rests(now core.Time) {
-	quiet := len(l.waiting) == 0 &&
-		!slices.ContainsFunc(l.tabs, func(t entry) bool { return t.holder != 0 })
-	if quiet && !l.quiet {
-		l.quietSince = now
+// rests notes what is not at rest before a step: what is so after it is so since then.
+func (l *Ledger) rests() {
+	for i := range l.tabs {
+		if t := &l.tabs[i]; !t.idle() {
+			t.idleSince = l.now
+		}
 	}
-	l.quiet, l.shrinks = quiet, quiet && l.shrinks
+	if !l.quiet() {
+		l.quietSince = l.now
+	}
+}
+
+// quiet says whether nobody holds a tab or waits for one.
+func (l *Ledger) quiet() bool {
+	return len(l.waiting) == 0 && l.count(func(e *entry) bool { return e.holder != 0 }) == 0
 }
