@@ -25,43 +25,12 @@ func deadlineOnce(t *Transition) error {
 		case d.Event == t.Event && d.At <= t.After.Now:
 			return fmt.Errorf("a deadline has come, and is armed again for the same instant (event kind %d)",
 				t.Event.Kind)
-		case t.off(&d.Event):
-			return fmt.Errorf("a deadline is armed that is off (event kind %d)", d.Event.Kind)
 		case d.At < next.At || d.At == next.At && d.Event.Tab < next.Event.Tab:
 			return fmt.Errorf("the next deadline is of kind %d, and one of kind %d comes before it",
 				next.Event.Kind, d.Event.Kind)
 		}
 	}
 	return nil
-}
-
-// off says whether a deadline is of a setting that is off.
-func (t *Transition) off(e *core.Event) bool {
-	set := &t.After.Settings
-	switch e.Kind {
-	case core.RetireDue:
-		return set.MaxAge == core.Off
-	case core.BrowserWorn:
-		return set.BrowserMaxAge == core.Off && !t.sick()
-	case core.IdleDue:
-		return set.MaxIdle == core.Off
-	case core.FreezeDue:
-		return set.FreezeAfter == core.Off
-	case core.CheckDue:
-		return set.CheckEvery == core.Off && set.BrowserDoubt == core.Off
-	case core.BrowserStalled:
-		return set.StallTimeout == core.Off
-	case core.Silent:
-		return e.Of == core.Ping && set.StallTimeout == core.Off
-	}
-	return false
-}
-
-// sick says whether a check of a browser has failed.
-func (t *Transition) sick() bool {
-	return slices.ContainsFunc(t.Ledger.browsers, func(b ledgerBrowser) bool {
-		return b.checks.failedAt != 0
-	})
 }
 
 func noLeak(t *Transition) error {

@@ -291,16 +291,10 @@ func (t *Transition) fromStandby(id core.TabID) bool {
 	return false
 }
 
-// armed says whether a deadline is armed, be it late.
-func (t *Transition) armed(e core.Event) bool {
-	return slices.ContainsFunc(t.deadlines(), func(d core.Deadline) bool { return d.Event == e })
-}
-
 // browserTruth: a browser is asked whether it is there when an operation has been silent for
 // StallTimeout and nothing else answered meanwhile, and it is given up only if it was asked and did
 // not answer.
 func browserTruth(t *Transition) error {
-	l, stall := t.Ledger, core.Time(t.After.Settings.StallTimeout)
 	if (t.Event.Is(core.Silent, core.Ping) || t.Event.Is(core.Failed, core.Ping)) &&
 		t.After.Launches.Failures == 0 &&
 		slices.ContainsFunc(t.Effects, func(e core.Effect) bool {
@@ -308,27 +302,7 @@ func browserTruth(t *Transition) error {
 		}) {
 		return fmt.Errorf("b%d is given up, and counts as no failure", t.Event.Browser)
 	}
-	for i := range l.browsers {
-		b := &l.browsers[i]
-		if !b.ready || b.ending {
-			continue
-		}
-		since := l.silentSince(b.id)
-		if o := browserOf(&t.After.Facts, b.id); o != nil &&
-			(o.HeardAt != b.heardAt || silentSince(&t.After.Facts, b.id) != since) {
-			return fmt.Errorf("b%d was heard of at %v and is silent since %v, and the books say %v and %v",
-				b.id, b.heardAt.Duration(), since.Duration(), o.HeardAt.Duration(),
-				silentSince(&t.After.Facts, b.id).Duration())
-		}
-		if stall < 0 || b.asked {
-			continue
-		}
-		if since != core.Never && max(since, b.heardAt).Add(t.After.Settings.StallTimeout) <
-			t.After.Now &&
-			!t.armed(core.Event{Kind: core.BrowserStalled, Browser: b.id}) {
-			return fmt.Errorf("an operation in b%d has been silent since %v, and b%d is not asked", b.id,
-				since.Duration(), b.id)
-		}
-	}
-	return nil
+	return t.misdated(func(e *core.Event) bool {
+		return e.Kind == core.BrowserStalled || e.Of == core.Ping
+	})
 }

@@ -185,27 +185,11 @@ func sickBrowser(t *Transition) error {
 		if err := t.wornWhy(b, lb); err != nil {
 			return err
 		}
-		if b.State != core.BrowserServing || b.Worn || s.Phase >= core.PhaseEnding {
-			continue
-		}
-		c := &lb.checks
-		at, due := t.due(core.Event{Kind: core.CheckDue, Browser: b.ID})
-		switch want := l.checkDue(&s.Settings, c); {
-		case want == core.Never && due:
-			return fmt.Errorf("the deadline for a check of b%d is armed, and nothing asks for one", b.ID)
-		case want != core.Never && (!due || at != want):
-			return fmt.Errorf("b%d is to be checked at %v: %d doubts", b.ID, want.Duration(), c.doubts)
-		}
-		want := l.wornAt(&s.Settings, b, c)
-		if at, due := t.due(core.Event{Kind: core.BrowserWorn, Browser: b.ID}); due !=
-			(want != core.Never) || due && at != want {
-			return fmt.Errorf("b%d is to be replaced at %v, and that is armed: %t, for %v; a check failed "+
-				"at %v",
-				b.ID, want.Duration(), due, at.Duration(), c.failedAt.Duration())
-		}
-		if at, due := t.due(core.Event{Kind: core.Silent, Of: core.CheckBrowser,
-			Browser: b.ID}); c.underWay && (!due || at != c.checkedAt.Add(s.Settings.CheckTimeout())) {
-			return fmt.Errorf("the check of b%d that began at %v has no end", b.ID, c.checkedAt.Duration())
+		if err := t.misdated(func(e *core.Event) bool {
+			return e.Browser == b.ID &&
+				(e.Kind == core.CheckDue || e.Kind == core.BrowserWorn || e.Of == core.CheckBrowser)
+		}); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -213,7 +197,7 @@ func sickBrowser(t *Transition) error {
 
 // checkDue is when a browser that serves is to be checked.
 func (l *Ledger) checkDue(set *core.Settings, c *ledgerChecks) core.Time {
-	if l.checking() {
+	if !c.can || l.checking() {
 		return core.Never
 	}
 	at := core.Never
@@ -224,18 +208,6 @@ func (l *Ledger) checkDue(set *core.Settings, c *ledgerChecks) core.Time {
 		at = min(at, max(c.doubtedAt, l.checkBegan.Add(checkPause)))
 	}
 	return max(at, l.checkEnded)
-}
-
-// wornAt is when a browser that serves is to be replaced, for its age or a failed check.
-func (l *Ledger) wornAt(set *core.Settings, b *core.Browser, c *ledgerChecks) core.Time {
-	at := core.Never
-	if set.BrowserMaxAge > 0 {
-		at = b.Since.Add(set.BrowserMaxAge)
-	}
-	if c.failedAt != 0 {
-		at = min(at, l.replaceAt(set, c))
-	}
-	return at
 }
 
 // replaceAt is when a browser is to be replaced for its failed check.
@@ -264,14 +236,4 @@ func (t *Transition) wornWhy(b *core.Browser, lb *ledgerBrowser) error {
 		return fmt.Errorf("b%d is to be replaced, and no check has failed", b.ID)
 	}
 	return nil
-}
-
-// due is when an armed deadline comes.
-func (t *Transition) due(e core.Event) (at core.Time, ok bool) {
-	for _, d := range t.deadlines() {
-		if d.Event == e && (!ok || d.At < at) {
-			at, ok = d.At, true
-		}
-	}
-	return at, ok
 }

@@ -11,36 +11,12 @@ import (
 // is retired, and the pool has the size that it may have.
 
 // stuckIsolated: a tab is due to be opened or closed for those that wait, or for the spare, and the
-// step does something else. Whoever waits for a tab on its way does so until a deadline.
+// step does something else. That whoever waits for a tab on its way does so until a deadline is for
+// due-in-time.
 func stuckIsolated(t *Transition) error {
-	if err := t.differs(func(d *disagreement) bool {
+	return t.differs(func(d *disagreement) bool {
 		return d.due.kind == core.OpenTab || d.due.kind == core.CloseTab || d.due.how == core.Adopted
-	}); err != nil {
-		return err
-	}
-	return t.waitedForUntil()
-}
-
-// waitedForUntil: whoever waits for a tab that is opened, probed, rescued, reset or closed does so
-// until a deadline.
-func (t *Transition) waitedForUntil() error {
-	for i := range t.After.Tabs {
-		tab := &t.After.Tabs[i]
-		switch tab.State {
-		case core.Opening, core.Probing, core.Rescuing, core.Resetting, core.Closing:
-		default:
-			continue
-		}
-		if tab.Overdue {
-			continue
-		}
-		if !slices.ContainsFunc(t.deadlines(), func(d core.Deadline) bool {
-			return d.Event.Tab == tab.ID && d.Event.Kind == core.Overdue
-		}) {
-			return fmt.Errorf("t%d is waited for in state %v, and is never overdue", tab.ID, tab.State)
-		}
-	}
-	return nil
+	})
 }
 
 func retired(t *Transition) error {
@@ -66,39 +42,10 @@ func retired(t *Transition) error {
 			return fmt.Errorf("t%d was handed out %d times, and may be %d times", e.Tab, tab.uses, most)
 		}
 	}
-	return t.idleDue()
-}
-
-// idleDue: an affinity that nobody holds or waits for is closed when MaxIdle has passed, which its
-// deadline says.
-func (t *Transition) idleDue() error {
-	s, l := t.After, t.Ledger
 	if s.Settings.MaxIdle < 0 {
 		return nil
 	}
-	for i := range s.Affinities {
-		a := core.Affinity(i)
-		k := &s.Affinities[a]
-		if !k.Known {
-			continue
-		}
-		orphaned := k.Primary != core.None && orphan(&s.Facts, k.Primary) && !s.Settings.RetainOnEvict
-		want := core.Never
-		if !l.waits(a) && l.idleFor(a, s.Now, 0) && (l.hasIdle(a) || orphaned) {
-			want = l.of(a).usedAt.Add(s.Settings.MaxIdle)
-		}
-		due := core.Never
-		for _, d := range t.deadlines() {
-			if d.Event.Kind == core.IdleDue && d.Event.Affinity == a {
-				due = d.At
-			}
-		}
-		if due != want {
-			return fmt.Errorf("affinity %d is to be closed for MaxIdle at %v, and was used last at %v",
-				a, due.Duration(), l.of(a).usedAt.Duration())
-		}
-	}
-	return nil
+	return t.misdated(func(e *core.Event) bool { return e.Kind == core.IdleDue })
 }
 
 // idle says whether a tab is idle after the step.
