@@ -46,7 +46,7 @@ func primaryFate(t *Transition) error {
 			return fmt.Errorf("c%d is an orphan of b%d, which takes no new tabs", c.ID, c.Browser)
 		}
 		if !s.Settings.RetainOnEvict && !t.Ledger.waits(c.Affinity) &&
-			t.Ledger.sweeps(t.Event, c.Affinity, s.Now) {
+			t.Ledger.sweeps(t.Event, c.Affinity) {
 			return fmt.Errorf("c%d was an orphan for long enough, and the sweep has left it", c.ID)
 		}
 	}

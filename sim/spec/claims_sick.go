@@ -47,7 +47,7 @@ func (l *Ledger) doubtful(id core.BrowserID, a core.Affinity) {
 }
 
 // evidence takes from an event what speaks for or against a browser's work.
-func (l *Ledger) evidence(now core.Time, e core.Event) {
+func (l *Ledger) evidence(e core.Event) {
 	if t := l.heldBy(e.Request); t != nil {
 		switch {
 		case e.Kind == core.Expired, e.Kind == core.Discarded && e.Wedged:
@@ -63,7 +63,7 @@ func (l *Ledger) evidence(now core.Time, e core.Event) {
 		l.answerOf(t, &e)
 	}
 	if b := l.browser(e.Browser); b != nil {
-		l.checkEvent(now, b, e)
+		l.checkEvent(b, e)
 	}
 }
 
@@ -93,12 +93,12 @@ func (l *Ledger) answerOf(t *entry, e *core.Event) {
 	}
 }
 
-func (l *Ledger) checkEvent(now core.Time, b *ledgerBrowser, e core.Event) {
+func (l *Ledger) checkEvent(b *ledgerBrowser, e core.Event) {
 	c := &b.checks
 	switch {
 	case e.Is(core.Done, core.Launch):
 		if e.Checks && !b.ready && !b.ending {
-			c.can, c.checkedAt = true, now
+			c.can, c.checkedAt = true, l.now
 		}
 	case e.Of == core.CheckBrowser:
 		switch {
@@ -107,13 +107,13 @@ func (l *Ledger) checkEvent(now core.Time, b *ledgerBrowser, e core.Event) {
 		case e.Is(core.Done, core.CheckBrowser):
 			l.sickBrowsers, c.failedAt = 0, 0
 		case c.failedAt == 0:
-			c.failedAt = now
+			c.failedAt = l.now
 		}
 		l.checkEnds(b)
 	case e.Kind == core.BrowserWorn:
 		if c.failedAt != 0 {
 			l.sickBrowsers++
-			l.replacedAt = now
+			l.replacedAt = l.now
 		}
 	}
 }
@@ -124,7 +124,7 @@ func (c *ledgerChecks) answers(e core.Event) bool {
 }
 
 // checks enters a check that begins.
-func (l *Ledger) checks(now core.Time, event core.Event, e *core.Effect) {
+func (l *Ledger) checks(event core.Event, e *core.Effect) {
 	b := l.browser(e.Browser)
 	if b == nil || !b.checks.can || b.drains || b.ending || event.Kind != core.CheckDue ||
 		event.Browser != e.Browser || l.checking() {
@@ -133,7 +133,7 @@ func (l *Ledger) checks(now core.Time, event core.Event, e *core.Effect) {
 	}
 	c := &b.checks
 	c.doubts, c.doubtedAt, c.first, c.several = 0, 0, 0, false
-	c.checkedAt, c.operation, c.underWay, l.checkBegan = now, e.Operation, true, now
+	c.checkedAt, c.operation, c.underWay, l.checkBegan = l.now, e.Operation, true, l.now
 }
 
 // checkEnds notes that a browser's check, if one is under way, is over or waited for no more.

@@ -31,7 +31,7 @@ func retired(t *Transition) error {
 		if most > 0 && int(e.uses) >= most && t.idle(e.id) {
 			return fmt.Errorf("t%d was handed out %d times, and is idle", e.id, e.uses)
 		}
-		if t.idle(e.id) && !l.waits(e.affinity) && l.sweeps(t.Event, e.affinity, s.Now) {
+		if t.idle(e.id) && !l.waits(e.affinity) && l.sweeps(t.Event, e.affinity) {
 			return fmt.Errorf("t%d was idle for long enough, and the sweep has left it", e.id)
 		}
 	}

@@ -146,7 +146,7 @@ func (l *Ledger) due(s *core.State, out []core.Deadline) []core.Deadline {
 // that is to go with the idle ones.
 func (l *Ledger) idles(f *core.Facts, a core.Affinity) bool {
 	k := &f.Affinities[a]
-	if !k.Known || l.waits(a) || !l.idleFor(a, l.now, 0) {
+	if !k.Known || l.waits(a) || !l.idleFor(a, 0) {
 		return false
 	}
 	return l.hasIdle(a) ||

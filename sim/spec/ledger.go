@@ -297,11 +297,11 @@ func (l *Ledger) Feed(set *core.Settings, now core.Time, event core.Event, effec
 	l.now = now
 	l.rests()
 	l.givesUp(event, l.silent(event), effects)
-	l.hear(now, event)
-	l.evidence(now, event)
-	l.timesHeard(set, now, event)
+	l.hear(event)
+	l.evidence(event)
+	l.timesHeard(set, event)
 	l.binds(event)
-	l.event(set, now, event)
+	l.event(set, event)
 	if event.Kind == core.Measured {
 		l.measured(set.MaxBrowserMemory, event)
 	}
@@ -318,8 +318,8 @@ func (l *Ledger) Feed(set *core.Settings, now core.Time, event core.Event, effec
 		l.numbered(e)
 		l.knows(e)
 		l.lostIsLeft(e)
-		l.effect(now, event, e)
-		l.timesAsked(set, now, event, e)
+		l.effect(event, e)
+		l.timesAsked(set, event, e)
 	}
 	l.answered(effects)
 	if c := l.context(event.Context); c != nil && event.Is(core.Silent, core.CloseContext) &&
@@ -341,11 +341,11 @@ func (l *Ledger) Feed(set *core.Settings, now core.Time, event core.Event, effec
 	}
 }
 
-func (l *Ledger) event(set *core.Settings, now core.Time, e core.Event) {
+func (l *Ledger) event(set *core.Settings, e core.Event) {
 	switch e.Kind {
 	case core.Requested:
 		l.ownTerms(e)
-		r := ledgerRequest{id: e.Request, arrived: now, affinity: e.Affinity, priority: e.Priority,
+		r := ledgerRequest{id: e.Request, arrived: l.now, affinity: e.Affinity, priority: e.Priority,
 			class: e.Class, maxLease: e.MaxLease}
 		if r.maxLease == 0 {
 			r.maxLease = set.MaxLease
@@ -355,12 +355,12 @@ func (l *Ledger) event(set *core.Settings, now core.Time, e core.Event) {
 	case core.Released, core.Discarded, core.Expired:
 		if t := l.heldBy(e.Request); t != nil {
 			l.freed = t.id
-			l.of(t.affinity).usedAt = now
+			l.of(t.affinity).usedAt = l.now
 			t.suspect, t.usedBefore = e.Kind == core.Expired || e.Wedged, true
 			if e.Kind == core.Released {
-				t.heardAt = now
+				t.heardAt = l.now
 			}
-			t.ending, t.answered, t.halted, t.endedAt, t.overAt, t.failures = true, false, false, now, now, 0
+			t.ending, t.answered, t.halted, t.endedAt, t.overAt, t.failures = true, false, false, l.now, l.now, 0
 			if t.sessions {
 				t.session = core.SessionEnding
 			}
@@ -428,14 +428,14 @@ func (l *Ledger) disposed(e core.Event) {
 	}
 }
 
-func (l *Ledger) effect(now core.Time, event core.Event, e *core.Effect) {
+func (l *Ledger) effect(event core.Event, e *core.Effect) {
 	switch e.Kind {
 	case core.Grant:
-		l.granted(now, e)
+		l.granted(e)
 	case core.Refuse:
-		l.refused(now, event, e)
+		l.refused(event, e)
 	case core.EndLease:
-		l.ended(now, event, e)
+		l.ended(event, e)
 	case core.FinishDispose, core.FinishWarm, core.FinishRecycle:
 		l.finished(e)
 	case core.Forget:
@@ -443,7 +443,7 @@ func (l *Ledger) effect(now core.Time, event core.Event, e *core.Effect) {
 	case core.AnnounceWarm, core.AnnounceCold:
 		l.announce(e)
 	case core.Launch:
-		l.browsers = append(l.browsers, ledgerBrowser{id: e.Browser, heardAt: now})
+		l.browsers = append(l.browsers, ledgerBrowser{id: e.Browser, heardAt: l.now})
 	case core.CloseBrowser:
 		if b := l.browser(e.Browser); event.Is(core.Silent, core.Ping) && event.Browser == e.Browser &&
 			b != nil && !b.asked {
@@ -451,25 +451,25 @@ func (l *Ledger) effect(now core.Time, event core.Event, e *core.Effect) {
 		}
 		l.browserCloses(e)
 	case core.OpenTab:
-		l.opens(now, e)
+		l.opens(e)
 	case core.CloseTab:
-		l.closes(now, event, e)
+		l.closes(event, e)
 	case core.CloseContext:
-		l.contextCloses(now, event, e)
+		l.contextCloses(event, e)
 	case core.CloseAgain, core.KillTab:
 		if t := l.tab(e.Tab); t == nil || t.closing == 0 {
 			l.breach("reasoned-close", "t%d is closed again and no close was asked for", e.Tab)
 		} else {
 			l.unheld(t, e)
 			l.askedAgain(t, e)
-			t.operation, t.askedAt = e.Operation, min(t.askedAt, now)
+			t.operation, t.askedAt = e.Operation, min(t.askedAt, l.now)
 		}
 	case core.Ping:
 		if b := l.browser(e.Browser); b != nil {
 			b.asked = true
 		}
 	case core.CheckBrowser:
-		l.checks(now, event, e)
+		l.checks(event, e)
 	case core.FreezeTab:
 		l.freezes(event, e)
 	case core.ProbeTab, core.RescueTab, core.ResetTab, core.EndSession, core.BeginSession:
@@ -479,7 +479,7 @@ func (l *Ledger) effect(now core.Time, event core.Event, e *core.Effect) {
 		} else {
 			l.doubted(t, event, e)
 			l.sessionAsked(t, e)
-			t.asked, t.operation, t.askedAt = e.Kind, e.Operation, min(t.askedAt, now)
+			t.asked, t.operation, t.askedAt = e.Kind, e.Operation, min(t.askedAt, l.now)
 			t.halts, t.rescued = e.Halt, t.rescued || e.Kind == core.RescueTab
 		}
 	}

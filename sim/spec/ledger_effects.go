@@ -9,12 +9,12 @@ import (
 
 // What the ledger thinks of each effect.
 
-func (l *Ledger) granted(now core.Time, e *core.Effect) {
+func (l *Ledger) granted(e *core.Effect) {
 	r, ok := l.unwait(e.Request)
 	if !ok {
 		l.breach("single-answer", "r%d was granted and did not wait", e.Request)
 	}
-	l.waited(now, r, e)
+	l.waited(r, e)
 	if l.heldBy(e.Request) != nil {
 		l.breach("exclusive-lease", "r%d holds a second tab", e.Request)
 	}
@@ -56,7 +56,7 @@ func (l *Ledger) granted(now core.Time, e *core.Effect) {
 	c.affinity = e.Affinity
 	l.cleanGrant(t)
 	t.affinity, t.holder, t.class, t.priority, t.leasedAt, t.maxLease = e.Affinity, e.Request, r.class,
-		r.priority, now, r.maxLease
+		r.priority, l.now, r.maxLease
 	t.uses++
 	if b := l.browser(t.browser); b != nil {
 		b.checks.serves(e.Affinity)
@@ -64,22 +64,22 @@ func (l *Ledger) granted(now core.Time, e *core.Effect) {
 }
 
 // waited checks that the parts of a wait add up to the whole.
-func (l *Ledger) waited(now core.Time, r ledgerRequest, e *core.Effect) {
-	if w := e.Waits; r.id != 0 && (w.Total() != now-r.arrived ||
+func (l *Ledger) waited(r ledgerRequest, e *core.Effect) {
+	if w := e.Waits; r.id != 0 && (w.Total() != l.now-r.arrived ||
 		min(w.Admission, w.Tab, w.Startup, w.Probe) < 0) {
-		l.breach("waits-add-up", "r%d waited %v, and is told %v", r.id, (now - r.arrived).Duration(), w)
+		l.breach("waits-add-up", "r%d waited %v, and is told %v", r.id, (l.now - r.arrived).Duration(), w)
 	}
 }
 
-func (l *Ledger) refused(now core.Time, event core.Event, e *core.Effect) {
+func (l *Ledger) refused(event core.Event, e *core.Effect) {
 	r, ok := l.unwait(e.Request)
 	if !ok {
 		l.breach("single-answer", "r%d was refused and did not wait", e.Request)
 		return
 	}
-	l.waited(now, r, e)
+	l.waited(r, e)
 	if event.Request != e.Request || e.Reason != core.PoolClosed { // else it did not wait
-		l.of(r.affinity).usedAt = now
+		l.of(r.affinity).usedAt = l.now
 	}
 	switch e.Reason {
 	case core.RequestAbandoned:
@@ -94,7 +94,7 @@ func (l *Ledger) refused(now core.Time, event core.Event, e *core.Effect) {
 }
 
 // ended checks why a lease ended without its holder.
-func (l *Ledger) ended(now core.Time, event core.Event, e *core.Effect) {
+func (l *Ledger) ended(event core.Event, e *core.Effect) {
 	t := l.heldBy(e.Request)
 	if t == nil {
 		l.breach("single-answer", "the lease of r%d ended twice", e.Request)
@@ -118,7 +118,7 @@ func (l *Ledger) ended(now core.Time, event core.Event, e *core.Effect) {
 	}
 	t.holder, l.freed = 0, t.id
 	t.doubtful = t.doubtful && e.Reason == core.LeaseExpired
-	l.of(t.affinity).usedAt = now
+	l.of(t.affinity).usedAt = l.now
 }
 
 // finished checks that a disposal is answered when nothing of the generation is left.
@@ -153,8 +153,8 @@ func (l *Ledger) finished(e *core.Effect) {
 
 // idleFor says whether nobody holds a tab of an affinity, none is in doubt or being reset, and the
 // last was given back that long ago. What the same step has begun to close still counts.
-func (l *Ledger) idleFor(a core.Affinity, now core.Time, d time.Duration) bool {
-	if now < l.of(a).usedAt.Add(d) {
+func (l *Ledger) idleFor(a core.Affinity, d time.Duration) bool {
+	if l.now < l.of(a).usedAt.Add(d) {
 		return false
 	}
 	return !slices.ContainsFunc(l.tabs, func(t entry) bool {
@@ -164,12 +164,12 @@ func (l *Ledger) idleFor(a core.Affinity, now core.Time, d time.Duration) bool {
 
 // sweeps says whether an event closes an affinity, and rightly: nobody holds it, and has not for
 // long enough. Whether MaxIdle has passed, its deadline says.
-func (l *Ledger) sweeps(event core.Event, a core.Affinity, now core.Time) bool {
+func (l *Ledger) sweeps(event core.Event, a core.Affinity) bool {
 	switch event.Kind {
 	case core.SweepRequested:
-		return l.idleFor(a, now, event.MaxIdle)
+		return l.idleFor(a, event.MaxIdle)
 	case core.IdleDue:
-		return event.Affinity == a && l.idleFor(a, now, 0)
+		return event.Affinity == a && l.idleFor(a, 0)
 	}
 	return false
 }
@@ -208,7 +208,7 @@ func (l *Ledger) unheld(t *entry, e *core.Effect) {
 }
 
 // closes checks that a close has one reason, recorded once, that is true in this step.
-func (l *Ledger) closes(now core.Time, event core.Event, e *core.Effect) {
+func (l *Ledger) closes(event core.Event, e *core.Effect) {
 	t := l.tab(e.Tab)
 	if t == nil {
 		l.breach("reasoned-close", "t%d is closed and is not alive", e.Tab)
@@ -216,10 +216,10 @@ func (l *Ledger) closes(now core.Time, event core.Event, e *core.Effect) {
 	}
 	l.unheld(t, e)
 	held := l.freed == e.Tab // it was held until this step
-	if l.reasonHolds(t, now, event, e, held); t.closing != 0 {
+	if l.reasonHolds(t, event, e, held); t.closing != 0 {
 		l.breach("reasoned-close", "t%d is closed for %v, which is not the first reason", e.Tab, e.Reason)
 	}
-	t.closing, t.operation, t.askedAt = e.Reason, e.Operation, min(t.askedAt, now)
+	t.closing, t.operation, t.askedAt = e.Reason, e.Operation, min(t.askedAt, l.now)
 	if c := l.context(t.context); c != nil {
 		c.doubtful = c.doubtful || t.doubtful
 	}
@@ -235,7 +235,7 @@ func (l *Ledger) closes(now core.Time, event core.Event, e *core.Effect) {
 }
 
 // reasonHolds checks that the reason of a close is true in this step.
-func (l *Ledger) reasonHolds(t *entry, now core.Time, event core.Event, e *core.Effect, held bool) {
+func (l *Ledger) reasonHolds(t *entry, event core.Event, e *core.Effect, held bool) {
 	ofThis := event.Tab == e.Tab
 	b := l.browser(t.browser)
 	var ok bool
@@ -263,7 +263,7 @@ func (l *Ledger) reasonHolds(t *entry, now core.Time, event core.Event, e *core.
 	case core.BrowserMemory:
 		ok = event.Kind == core.Measured && event.Browser == t.browser && t.closing == 0 && t.holder == 0
 	case core.IdleSweep:
-		ok = l.sweeps(event, e.Affinity, now)
+		ok = l.sweeps(event, e.Affinity)
 	case core.MaxUses:
 		ok = event.Kind == core.Released && held || ofThis && endsWait(&event)
 	case core.MaxAge:
@@ -304,7 +304,7 @@ func endsWait(e *core.Event) bool {
 
 // contextCloses checks that a context that is closed by itself has no tab, and a reason that is
 // true.
-func (l *Ledger) contextCloses(now core.Time, event core.Event, e *core.Effect) {
+func (l *Ledger) contextCloses(event core.Event, e *core.Effect) {
 	c := l.context(e.Context)
 	if c == nil {
 		l.breach("reasoned-close", "c%d is closed and is not alive", e.Context)
@@ -327,7 +327,7 @@ func (l *Ledger) contextCloses(now core.Time, event core.Event, e *core.Effect) 
 	case core.OrphanRoom:
 		ok = true // contextsHold counts the places
 	case core.IdleSweep:
-		ok = l.sweeps(event, c.affinity, now)
+		ok = l.sweeps(event, c.affinity)
 	case core.Drain:
 		ok = b != nil && b.drains
 	}
@@ -339,7 +339,7 @@ func (l *Ledger) contextCloses(now core.Time, event core.Event, e *core.Effect) 
 		c.doomed = l.disposals // it was to be retained, and cannot be
 	}
 	c.begin(l)
-	c.askedAt = min(c.askedAt, now)
+	c.askedAt = min(c.askedAt, l.now)
 }
 
 // begin notes that a context begins to close, if it has not begun before.
@@ -439,7 +439,7 @@ func (l *Ledger) browserCloses(e *core.Effect) {
 
 // opens enters a tab, and its context where that is new. One that is not has to be its affinity's,
 // and to be used again.
-func (l *Ledger) opens(now core.Time, e *core.Effect) {
+func (l *Ledger) opens(e *core.Effect) {
 	b := l.browser(e.Browser)
 	if b == nil || !b.ready || b.ending || b.drains {
 		l.breach("two-browsers", "t%d opens in b%d, which takes no new tabs", e.Tab, e.Browser)
@@ -460,5 +460,5 @@ func (l *Ledger) opens(now core.Time, e *core.Effect) {
 		l.breach("no-close-under-lease", "t%d opens in c%d, which is being closed", e.Tab, e.Context)
 	}
 	l.tabs = append(l.tabs, entry{id: e.Tab, context: e.Context, browser: e.Browser,
-		affinity: e.Affinity, askedAt: now, retireAt: core.Never})
+		affinity: e.Affinity, askedAt: l.now, retireAt: core.Never})
 }

@@ -9,14 +9,14 @@ import (
 // What the ledger learns of each event about a tab, and of who has answered.
 
 // hear notes which browser has answered, and what is not waited for any more.
-func (l *Ledger) hear(now core.Time, e core.Event) {
+func (l *Ledger) hear(e core.Event) {
 	if e.Kind.Deadline() || e.Kind == core.Measured {
 		return // no deadline is an answer, and what is measured was not asked of the browser
 	}
 	b := l.browser(e.Browser)
 	if (e.Is(core.Done, core.CheckBrowser) || e.Is(core.Failed, core.CheckBrowser)) && b != nil &&
 		b.checks.answers(e) && !b.ending {
-		b.heardAt, b.asked = now, false
+		b.heardAt, b.asked = l.now, false
 		return
 	}
 	if e.Browser != 0 && !e.Is(core.Done, core.Ping) &&
@@ -36,7 +36,7 @@ func (l *Ledger) hear(now core.Time, e core.Event) {
 		b, c.askedAt = l.browser(c.browser), core.Never
 	}
 	if b != nil {
-		b.heardAt, b.asked = now, false
+		b.heardAt, b.asked = l.now, false
 	}
 }
 

@@ -71,7 +71,7 @@ func limitOf(set *core.Settings, of core.EffectKind) time.Duration {
 }
 
 // timesHeard takes from an event what begins a time or ends one. The event has changed nothing yet.
-func (l *Ledger) timesHeard(set *core.Settings, now core.Time, e core.Event) {
+func (l *Ledger) timesHeard(set *core.Settings, e core.Event) {
 	switch e.Kind {
 	case core.RetryDue:
 		l.openings.on = false
@@ -81,39 +81,39 @@ func (l *Ledger) timesHeard(set *core.Settings, now core.Time, e core.Event) {
 		l.shrinks = l.quiet()
 	}
 	if t := l.tab(e.Tab); t != nil && (e.Operation == 0 || e.Operation == t.operation) {
-		l.tabTimes(set, now, t, e)
+		l.tabTimes(set, t, e)
 	}
 	if c := l.context(e.Context); c != nil && e.Is(core.Silent, core.CloseContext) &&
 		l.serves(c.browser) {
 		c.lost = c.climbed
-		c.climbed, c.began = true, now
+		c.climbed, c.began = true, l.now
 	}
 	if b := l.browser(e.Browser); b != nil {
-		l.browserTimes(set, now, b, e)
+		l.browserTimes(set, b, e)
 	}
 }
 
-func (l *Ledger) tabTimes(set *core.Settings, now core.Time, t *entry, e core.Event) {
+func (l *Ledger) tabTimes(set *core.Settings, t *entry, e core.Event) {
 	opening := !t.opened && !t.failed && t.closing == 0
 	b := l.browser(t.browser)
 	switch {
 	case e.Kind == core.Overdue && e.Of == t.clock.late:
 		t.clock.overdue = true
 	case e.Kind == core.RetireDue:
-		t.retireAt = min(t.retireAt, now)
+		t.retireAt = min(t.retireAt, l.now)
 	case opening && e.Is(core.Done, core.OpenTab):
 		if b != nil && !b.drains {
 			l.openings = ledgerPause{}
 		}
 		if set.MaxAge > 0 {
-			t.retireAt = now.Add(set.MaxAge).Add(e.Jitter)
+			t.retireAt = l.now.Add(set.MaxAge).Add(e.Jitter)
 		}
 	case opening && (e.Is(core.Failed, core.OpenTab) || e.Is(core.Silent, core.OpenTab)):
 		if !l.openings.on && b != nil && !b.drains {
-			l.openings.fail(set, now, 0)
+			l.openings.fail(set, l.now, 0)
 		}
 	case e.Is(core.Silent, core.CloseTab) && t.closing != 0 && !t.lost && l.serves(t.browser):
-		t.clock.climb(set, now)
+		t.clock.climb(set, l.now)
 	}
 }
 
@@ -124,12 +124,12 @@ func (c *clock) climb(set *core.Settings, now core.Time) {
 }
 
 // browserTimes notes a browser that is ready, or that failed.
-func (l *Ledger) browserTimes(set *core.Settings, now core.Time, b *ledgerBrowser, e core.Event) {
+func (l *Ledger) browserTimes(set *core.Settings, b *ledgerBrowser, e core.Event) {
 	if e.Is(core.Done, core.Launch) && !b.ready && !b.ending {
-		b.since, l.openings = now, ledgerPause{}
+		b.since, l.openings = l.now, ledgerPause{}
 		for i := range l.browsers {
 			if o := &l.browsers[i]; l.serves(o.id) && !o.drains {
-				o.since = now // it drains from now on
+				o.since = l.now // it drains from l.now on
 			}
 		}
 	}
@@ -138,10 +138,10 @@ func (l *Ledger) browserTimes(set *core.Settings, now core.Time, b *ledgerBrowse
 	if b.ending || !lost && l.leaving(e) == 0 {
 		return
 	}
-	if b.drains || b.ready && now >= b.since.Add(set.OpenBackoffMax) {
+	if b.drains || b.ready && l.now >= b.since.Add(set.OpenBackoffMax) {
 		l.launches.failures = 0
 	}
-	l.launches.fail(set, now, 1) // the first restart is at once
+	l.launches.fail(set, l.now, 1) // the first restart is at once
 	if !slices.ContainsFunc(l.browsers, func(o ledgerBrowser) bool {
 		return o.id != b.id && l.serves(o.id) && !o.drains
 	}) {
@@ -156,40 +156,40 @@ func (l *Ledger) serves(id core.BrowserID) bool {
 }
 
 // timesAsked takes from an effect, which the ledger has entered, what begins a time.
-func (l *Ledger) timesAsked(set *core.Settings, now core.Time, event core.Event, e *core.Effect) {
+func (l *Ledger) timesAsked(set *core.Settings, event core.Event, e *core.Effect) {
 	t, b := l.tab(e.Tab), l.browser(e.Browser)
 	switch e.Kind {
 	case core.Launch:
-		b.since = now
+		b.since = l.now
 	case core.Ping:
 		if b != nil {
-			b.pingedAt = now
+			b.pingedAt = l.now
 		}
 	case core.CloseBrowser:
 		if b == nil {
 			return
 		}
-		b.since = now
+		b.since = l.now
 		for i := range l.tabs {
 			if o := &l.tabs[i]; o.browser == e.Browser && o.clock.late != core.CloseTab {
-				o.clock = clock{since: now, began: now, late: core.CloseTab}
+				o.clock = clock{since: l.now, began: l.now, late: core.CloseTab}
 			}
 		}
 	case core.CloseContext:
 		if c := l.context(e.Context); c != nil && e.Reason != core.ReasonNone {
-			c.began, c.climbed = now, false
+			c.began, c.climbed = l.now, false
 		}
 	case core.OpenTab, core.CloseTab:
 		if t != nil {
-			t.clock = clock{since: now, began: now, limit: limitOf(set, e.Kind), of: e.Kind, late: e.Kind}
+			t.clock = clock{since: l.now, began: l.now, limit: limitOf(set, e.Kind), of: e.Kind, late: e.Kind}
 		}
 	case core.KillTab:
 		if t != nil {
-			t.clock.climb(set, now)
+			t.clock.climb(set, l.now)
 		}
 	case core.ProbeTab, core.RescueTab, core.ResetTab, core.EndSession, core.BeginSession:
 		if t != nil {
-			t.pageAsked(set, now, event, e)
+			t.pageAsked(set, l.now, event, e)
 		}
 	}
 }
