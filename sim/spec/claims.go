@@ -18,13 +18,7 @@ func capacityHolds(t *Transition) error {
 }
 
 func contextsHold(t *Transition) error {
-	l, orphans := t.Ledger, max(0, t.After.Settings.OrphanCap)
-	tabless := 0
-	for i := range l.contexts {
-		if l.inContext(l.contexts[i].id) == 0 {
-			tabless++
-		}
-	}
+	l, orphans, tabless := t.Ledger, max(0, t.After.Settings.OrphanCap), t.Ledger.tabless()
 	if n, limit := len(l.contexts), int(t.After.Capacity)+1+min(orphans, 1<<31); n > limit ||
 		tabless > orphans {
 		return fmt.Errorf("%d contexts can be alive, %d of them without a tab; %d and %d may be", n,
@@ -36,7 +30,7 @@ func contextsHold(t *Transition) error {
 		}
 		n := l.inContext(l.tabs[i].context)
 		if c := l.context(l.tabs[i].context); n > 1 &&
-			(int(n) > t.After.Settings.TabsPerContext || c.affinity == 0) {
+			(n > t.After.Settings.TabsPerContext || c.affinity == 0) {
 			return fmt.Errorf("c%d has %d tabs%s", c.id, n,
 				l.named(func(e *entry) bool { return e.context == c.id }))
 		}
@@ -66,10 +60,14 @@ func exclusiveLease(t *Transition) error {
 }
 
 // inContext is how many tabs of a context the ledger counts.
-func (l *Ledger) inContext(c core.ContextID) int32 {
-	n := int32(0)
-	for i := range l.tabs {
-		if l.tabs[i].context == c {
+func (l *Ledger) inContext(c core.ContextID) int {
+	return l.count(func(e *entry) bool { return e.context == c })
+}
+
+// tabless is how many contexts have none.
+func (l *Ledger) tabless() (n int) {
+	for i := range l.contexts {
+		if l.inContext(l.contexts[i].id) == 0 {
 			n++
 		}
 	}
@@ -84,7 +82,7 @@ func pageCountHolds(t *Transition) error {
 			continue
 		}
 		c := &s.Contexts[k.Primary]
-		if n := t.Ledger.inContext(c.ID); n != int32(s.PageCount(core.Affinity(a))) ||
+		if n := t.Ledger.inContext(c.ID); n != s.PageCount(core.Affinity(a)) ||
 			c.Affinity != core.Affinity(a) || c.State != core.ContextOpen {
 			return fmt.Errorf("affinity %d has pageCount %d, and c%d has %d tabs%s", a,
 				s.PageCount(core.Affinity(a)), c.ID, n,
@@ -199,18 +197,11 @@ func rootLimit(t *Transition) error {
 
 func admission(t *Transition) error {
 	for i := range t.Ledger.tabs {
-		e := &t.Ledger.tabs[i]
-		if e.holder == 0 || e.class != core.Root {
-			continue
-		}
-		n := 0
-		for j := range t.Ledger.tabs {
-			if o := &t.Ledger.tabs[j]; o.holder != 0 && o.class == core.Root && o.affinity == e.affinity {
-				n++
-			}
-		}
-		if n > t.After.Settings.RootCap {
-			return fmt.Errorf("affinity %d holds %d root leases", e.affinity, n)
+		a := t.Ledger.tabs[i].affinity
+		if n := t.Ledger.count(func(e *entry) bool {
+			return e.holder != 0 && e.class == core.Root && e.affinity == a
+		}); n > t.After.Settings.RootCap {
+			return fmt.Errorf("affinity %d holds %d root leases", a, n)
 		}
 	}
 	return overdueOpening(t)
@@ -239,12 +230,7 @@ func warmTruth(t *Transition) error {
 }
 
 func (l *Ledger) hasBound(a core.Affinity) bool {
-	for i := range l.tabs {
-		if l.tabs[i].affinity == a && l.tabs[i].bound() {
-			return true
-		}
-	}
-	return false
+	return l.any(func(e *entry) bool { return e.affinity == a && e.bound() })
 }
 
 func announcementTruth(t *Transition) error {

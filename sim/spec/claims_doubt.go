@@ -75,7 +75,7 @@ func (l *Ledger) giveUpDoubted(limit int, leaving core.BrowserID) {
 }
 
 // goneFrom is how many tabs of a context have gone in this step, of which the ledger hears later.
-func (l *Ledger) goneFrom(id core.ContextID) int32 {
+func (l *Ledger) goneFrom(id core.ContextID) int {
 	if t := l.tab(l.pageGone); t != nil && t.context == id {
 		return 1
 	}

@@ -66,7 +66,7 @@ func noLeak(t *Transition) error {
 }
 
 func (l *Ledger) lostIn(b core.BrowserID) bool {
-	return slices.ContainsFunc(l.tabs, func(e entry) bool { return e.browser == b && e.lost })
+	return l.any(func(e *entry) bool { return e.browser == b && e.lost })
 }
 
 func twoBrowsers(t *Transition) error {
@@ -123,18 +123,8 @@ func (t *Transition) closes(tab core.TabID) bool {
 // drained says whether a browser that drains may end: it has no tab, or it has lost some and nobody
 // has one of the others.
 func (l *Ledger) drained(b core.BrowserID) bool {
-	left, lost := false, false
-	for i := range l.tabs {
-		e := &l.tabs[i]
-		if e.browser != b {
-			continue
-		}
-		if e.holder != 0 || e.answering() {
-			return false
-		}
-		left, lost = true, lost || e.lost
-	}
-	return !left || lost
+	return !l.any(func(e *entry) bool { return e.browser == b && (e.holder != 0 || e.answering()) }) &&
+		(l.lostIn(b) || !l.any(func(e *entry) bool { return e.browser == b }))
 }
 
 // oldPausesNothing: what fails to open in a browser that is being replaced pauses nothing in the

@@ -106,11 +106,9 @@ func (t *Transition) fateOfPrimary(e *core.Effect) error {
 	if t.Ledger.lostTabIn(e.Context) {
 		return nil // it was no primary any more
 	}
-	for i := range t.Ledger.tabs {
-		if o := &t.Ledger.tabs[i]; o.context == e.Context && o.id != e.Tab && o.closing == 0 {
-			keep = true // others are in it
-		}
-	}
+	keep = keep || t.Ledger.any(func(o *entry) bool { // others are in it
+		return o.context == e.Context && o.id != e.Tab && o.closing == 0
+	})
 	if is := primaryOf(&t.After.Facts, e.Affinity) == e.Context; is != keep &&
 		t.Ledger.inContext(e.Context) > 0 {
 		return fmt.Errorf("t%d begins to close for %v, and c%d is a primary: %v; it has to be: %v", e.Tab,
@@ -131,7 +129,7 @@ func (t *Transition) spoiledStays(c core.ContextID) error {
 }
 
 func (l *Ledger) lostTabIn(c core.ContextID) bool {
-	return slices.ContainsFunc(l.tabs, func(e entry) bool { return e.context == c && e.lost })
+	return l.any(func(e *entry) bool { return e.context == c && e.lost })
 }
 
 // fateOfOrphan looks at an orphan that is closed for its place.
@@ -139,16 +137,11 @@ func (t *Transition) fateOfOrphan(e *core.Effect) error {
 	if e.Reason != core.OrphanRoom {
 		return nil
 	}
-	s, alone := t.After, 0
+	s, alone := t.After, t.Ledger.tabless()
 	var closed *core.Context
 	for i := range s.Contexts {
 		if c := &s.Contexts[i]; c.ID == e.Context {
 			closed = c
-		}
-	}
-	for i := range t.Ledger.contexts {
-		if t.Ledger.inContext(t.Ledger.contexts[i].id) == 0 {
-			alone++
 		}
 	}
 	if max(alone, tabless(&t.Before.Facts)) < s.Settings.OrphanCap || closed == nil {
@@ -234,10 +227,8 @@ func wantedKept(t *Transition, e *entry) error {
 	if e.closing != core.Unwanted {
 		return nil
 	}
-	for i := range t.Ledger.waiting {
-		if r := &t.Ledger.waiting[i]; r.affinity == e.affinity && r.class == core.Nested {
-			return fmt.Errorf("t%d is closed as unwanted, and r%d could have had it", e.id, r.id)
-		}
+	if t.Ledger.nestedWaits(e.affinity) {
+		return fmt.Errorf("t%d is closed as unwanted, and a nested request could have had it", e.id)
 	}
 	if owned := t.owned(e.affinity); t.Ledger.waits(e.affinity) &&
 		owned < t.After.Settings.AffinityTabs {
@@ -265,13 +256,8 @@ func (t *Transition) owned(a core.Affinity) int {
 func overdueOpening(t *Transition) error {
 	e := t.Ledger.tab(t.Ledger.justOpened)
 	if e == nil || e.affinity == 0 || !e.overdue || t.fromStandby(e.id) || e.closing != 0 ||
-		e.holder != 0 && e.class == core.Nested {
+		e.holder != 0 && e.class == core.Nested || t.Ledger.nestedWaits(e.affinity) {
 		return nil
-	}
-	for i := range t.Ledger.waiting {
-		if r := &t.Ledger.waiting[i]; r.affinity == e.affinity && r.class == core.Nested {
-			return nil
-		}
 	}
 	if owned := t.owned(e.affinity); owned > t.After.Settings.AffinityTabs {
 		return fmt.Errorf("t%d was overdue when it opened, and affinity %d has %d tabs with it%s", e.id,

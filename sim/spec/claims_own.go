@@ -13,10 +13,8 @@ import (
 // so; the later ones meet what is there.
 func (l *Ledger) ownTerms(e core.Event) {
 	a := e.Affinity
-	there := l.waits(a) ||
-		slices.ContainsFunc(l.tabs, func(t entry) bool { return t.affinity == a }) ||
-		slices.ContainsFunc(l.contexts, func(c ledgerContext) bool { return c.affinity == a })
-	if !there {
+	if there := l.waits(a) || l.any(func(e *entry) bool { return e.affinity == a }) ||
+		find(l.contexts, func(c *ledgerContext) bool { return c.affinity == a }) != nil; !there {
 		l.of(a).own = e.Own
 	}
 }

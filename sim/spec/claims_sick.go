@@ -145,12 +145,7 @@ func (l *Ledger) checkEnds(b *ledgerBrowser) {
 
 // checking says whether a check is under way in any browser.
 func (l *Ledger) checking() bool {
-	for i := range l.browsers {
-		if b := &l.browsers[i]; b.checks.underWay {
-			return true
-		}
-	}
-	return false
+	return find(l.browsers, func(b *ledgerBrowser) bool { return b.checks.underWay }) != nil
 }
 
 // serves notes that a browser's tab was granted.

@@ -56,12 +56,14 @@ func (t *Transition) idle(id core.TabID) bool {
 
 // waits says whether a request of an affinity waits.
 func (l *Ledger) waits(a core.Affinity) bool {
-	for i := range l.waiting {
-		if l.waiting[i].affinity == a {
-			return true
-		}
-	}
-	return false
+	return find(l.waiting, func(r *ledgerRequest) bool { return r.affinity == a }) != nil
+}
+
+// nestedWaits says whether a nested one does.
+func (l *Ledger) nestedWaits(a core.Affinity) bool {
+	return find(l.waiting, func(r *ledgerRequest) bool {
+		return r.affinity == a && r.class == core.Nested
+	}) != nil
 }
 
 // envelope: capacity is what the plan says, stays within what the settings and the requests so far

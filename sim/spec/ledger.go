@@ -178,6 +178,9 @@ func (l *Ledger) count(are func(*entry) bool) (n int) {
 	return n
 }
 
+// any says whether a tab is so.
+func (l *Ledger) any(is func(*entry) bool) bool { return find(l.tabs, is) != nil }
+
 func (l *Ledger) lost() int { return l.count(func(e *entry) bool { return e.lost }) }
 
 // Counts says whether the ledger counts a tab as alive.
@@ -190,43 +193,41 @@ func (l *Ledger) breach(invariant, format string, args ...any) {
 	l.breaches = append(l.breaches, breach{invariant, fmt.Sprintf(format, args...)})
 }
 
-func (l *Ledger) tab(id core.TabID) *entry {
-	for i := range l.tabs {
-		if l.tabs[i].id == id {
-			return &l.tabs[i]
+// find is the thing in a list that is so; nil: there is none.
+func find[T any](list []T, is func(*T) bool) *T {
+	for i := range list {
+		if is(&list[i]) {
+			return &list[i]
 		}
 	}
 	return nil
+}
+
+// take takes the thing that is so off a list.
+func take[T any](list *[]T, is func(T) bool) (thing T, ok bool) {
+	i := slices.IndexFunc(*list, is)
+	if i < 0 {
+		return thing, false
+	}
+	thing = (*list)[i]
+	*list = slices.Delete(*list, i, i+1)
+	return thing, true
+}
+
+func (l *Ledger) tab(id core.TabID) *entry {
+	return find(l.tabs, func(e *entry) bool { return e.id == id })
 }
 
 func (l *Ledger) heldBy(r core.RequestID) *entry {
-	if r == 0 {
-		return nil
-	}
-	for i := range l.tabs {
-		if l.tabs[i].holder == r {
-			return &l.tabs[i]
-		}
-	}
-	return nil
+	return find(l.tabs, func(e *entry) bool { return r != 0 && e.holder == r })
 }
 
 func (l *Ledger) browser(id core.BrowserID) *ledgerBrowser {
-	for i := range l.browsers {
-		if l.browsers[i].id == id {
-			return &l.browsers[i]
-		}
-	}
-	return nil
+	return find(l.browsers, func(b *ledgerBrowser) bool { return b.id == id })
 }
 
 func (l *Ledger) context(id core.ContextID) *ledgerContext {
-	for i := range l.contexts {
-		if l.contexts[i].id == id {
-			return &l.contexts[i]
-		}
-	}
-	return nil
+	return find(l.contexts, func(c *ledgerContext) bool { return c.id == id })
 }
 
 func (l *Ledger) dropContext(id core.ContextID) {
@@ -234,52 +235,28 @@ func (l *Ledger) dropContext(id core.ContextID) {
 }
 
 func (l *Ledger) dropTab(id core.TabID) {
-	for i := range l.tabs {
-		if l.tabs[i].id == id {
-			n := len(l.tabs) - 1
-			l.tabs[i] = l.tabs[n]
-			l.tabs = l.tabs[:n]
-			return
-		}
-	}
+	l.tabs = slices.DeleteFunc(l.tabs, func(e entry) bool { return e.id == id })
 }
 
 func (l *Ledger) dropBrowser(id core.BrowserID) {
 	l.checkEnds(l.browser(id))
-	for i := 0; i < len(l.tabs); {
-		if l.tabs[i].browser == id {
-			if l.tabs[i].holder != 0 {
-				l.breach("no-close-under-lease", "t%d left with b%d while r%d held it", l.tabs[i].id, id,
-					l.tabs[i].holder)
-			}
-			l.dropTab(l.tabs[i].id)
-		} else {
-			i++
+	for i := range l.tabs {
+		if t := &l.tabs[i]; t.browser == id && t.holder != 0 {
+			l.breach("no-close-under-lease", "t%d left with b%d while r%d held it", t.id, id, t.holder)
 		}
 	}
+	l.tabs = slices.DeleteFunc(l.tabs, func(e entry) bool { return e.browser == id })
 	l.contexts = slices.DeleteFunc(l.contexts, func(c ledgerContext) bool { return c.browser == id })
 	l.browsers = slices.DeleteFunc(l.browsers, func(b ledgerBrowser) bool { return b.id == id })
 	l.goodEnds = slices.DeleteFunc(l.goodEnds, func(g ledgerGoodEnd) bool { return g.browser == id })
 }
 
 func (l *Ledger) unwait(id core.RequestID) (ledgerRequest, bool) {
-	for i, r := range l.waiting {
-		if r.id == id {
-			l.waiting = append(l.waiting[:i], l.waiting[i+1:]...)
-			return r, true
-		}
-	}
-	return ledgerRequest{}, false
+	return take(&l.waiting, func(r ledgerRequest) bool { return r.id == id })
 }
 
 func (l *Ledger) uncall(id core.CallID) (ledgerCall, bool) {
-	for i, c := range l.calls {
-		if c.id == id {
-			l.calls = append(l.calls[:i], l.calls[i+1:]...)
-			return c, true
-		}
-	}
-	return ledgerCall{}, false
+	return take(&l.calls, func(c ledgerCall) bool { return c.id == id })
 }
 
 // of is what the ledger knows of an affinity.

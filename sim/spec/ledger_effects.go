@@ -41,9 +41,7 @@ func (l *Ledger) granted(e *core.Effect) {
 	}
 	l.ownKeeps(t, e)
 	if e.How == core.Reassigned {
-		if slices.ContainsFunc(l.tabs, func(o entry) bool {
-			return o.context == t.context && o.id != t.id
-		}) {
+		if l.inContext(t.context) > 1 {
 			l.breach("isolation", "t%d was handed to another affinity, and shares its context", e.Tab)
 		}
 		c.affinity, t.affinity = e.Affinity, e.Affinity
@@ -157,7 +155,7 @@ func (l *Ledger) idleFor(a core.Affinity, d time.Duration) bool {
 	if l.now < l.of(a).usedAt.Add(d) {
 		return false
 	}
-	return !slices.ContainsFunc(l.tabs, func(t entry) bool {
+	return !l.any(func(t *entry) bool {
 		return t.affinity == a && (t.holder != 0 || t.doomed == 0 && t.asked != 0 && t.closing == 0)
 	})
 }
@@ -175,12 +173,9 @@ func (l *Ledger) sweeps(event core.Event, a core.Affinity) bool {
 }
 
 func (l *Ledger) hasIdle(a core.Affinity) bool {
-	for i := range l.tabs {
-		if t := &l.tabs[i]; t.affinity == a && t.bound() && t.holder == 0 && !t.crashed && t.asked == 0 {
-			return true
-		}
-	}
-	return false
+	return l.any(func(e *entry) bool {
+		return e.affinity == a && e.bound() && e.holder == 0 && !e.crashed && e.asked == 0
+	})
 }
 
 // spoiled checks that what an event spoiled is on its way out in the same step.
@@ -284,7 +279,7 @@ func (l *Ledger) reasonHolds(t *entry, event core.Event, e *core.Effect, held bo
 			(t.overdue || !l.waits(t.affinity))
 	case core.Contraction:
 		ok = t.opened && len(l.waiting) == 0 &&
-			!slices.ContainsFunc(l.tabs, func(o entry) bool {
+			!l.any(func(o *entry) bool {
 				return o.holder != 0 || !o.opened && o.closing == 0
 			})
 	case core.Drain:

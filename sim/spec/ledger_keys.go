@@ -28,25 +28,9 @@ func (l *Ledger) knows(e *core.Effect) {
 	}
 }
 
-// names says whether a tab, a request or a call of an affinity is left.
+// names says whether a tab, a context, a request or a call of an affinity is left.
 func (l *Ledger) names(a core.Affinity) bool {
-	for i := range l.tabs {
-		if l.tabs[i].affinity == a {
-			return true
-		}
-	}
-	for i := range l.contexts {
-		if l.contexts[i].affinity == a {
-			return true
-		}
-	}
-	if l.waits(a) {
-		return true
-	}
-	for i := range l.calls {
-		if l.calls[i].affinity == a {
-			return true
-		}
-	}
-	return false
+	return l.any(func(e *entry) bool { return e.affinity == a }) || l.waits(a) ||
+		find(l.contexts, func(c *ledgerContext) bool { return c.affinity == a }) != nil ||
+		find(l.calls, func(c *ledgerCall) bool { return c.affinity == a }) != nil
 }

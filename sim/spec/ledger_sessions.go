@@ -1,10 +1,6 @@
 package spec
 
-import (
-	"slices"
-
-	"github.com/pagepool/pagepool/pool/core"
-)
+import "github.com/pagepool/pagepool/pool/core"
 
 // What the ledger knows of the sessions of leases, and of what leases leave.
 
@@ -126,7 +122,6 @@ func (l *Ledger) closesFailed(event core.Event) {
 
 // contextSpoiled says whether a lease has left something in a context.
 func (l *Ledger) contextSpoiled(id core.ContextID) bool {
-	return slices.ContainsFunc(l.contexts, func(c ledgerContext) bool {
-		return c.id == id && c.spoiled
-	})
+	c := l.context(id)
+	return c != nil && c.spoiled
 }

@@ -279,5 +279,5 @@ func (l *Ledger) rests() {
 
 // quiet says whether nobody holds a tab or waits for one.
 func (l *Ledger) quiet() bool {
-	return len(l.waiting) == 0 && l.count(func(e *entry) bool { return e.holder != 0 }) == 0
+	return len(l.waiting) == 0 && !l.any(func(e *entry) bool { return e.holder != 0 })
 }
