@@ -92,21 +92,3 @@ func (l *Ledger) contextInDoubt(id core.ContextID) {
 		}
 	}
 }
-
-// closesDoubted checks that what is given up is on its way out in the step that says so.
-func (l *Ledger) closesDoubted() {
-	for i := range l.tabs {
-		if t := &l.tabs[i]; t.doubted && l.of(t.affinity).inDoubt && t.holder == 0 && t.opened &&
-			t.closing == 0 {
-			l.breach("affinity-doubt", "leases of affinity %d end in doubt, and t%d is not on its way out",
-				t.affinity, t.id)
-		}
-	}
-	for i := range l.contexts {
-		if c := &l.contexts[i]; c.doubted && l.of(c.affinity).inDoubt && l.inContext(c.id) == 0 &&
-			!c.closing {
-			l.breach("affinity-doubt", "leases of affinity %d end in doubt, and c%d is kept", c.affinity,
-				c.id)
-		}
-	}
-}

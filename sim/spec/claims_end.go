@@ -175,15 +175,18 @@ func isolation(t *Transition) error {
 func callsEnd(t *Transition) error {
 	s, l := t.After, t.Ledger
 	for i := range s.Calls {
-		switch c := &s.Calls[i]; {
+		c := &s.Calls[i]
+		switch own := find(l.calls, func(o *ledgerCall) bool { return o.id == c.ID }); {
+		case own == nil:
+			return fmt.Errorf("call %d waits in the books, and was answered", c.ID)
 		case c.Affinity == 0 && (s.Phase != core.PhaseServing || satThrough(&s.Facts, c.Rounds)):
 			return fmt.Errorf("call %d is waited for, and what it waits for will not come", c.ID)
 		case c.Affinity != 0:
-			if !l.doomedBy(c.ID, c.Affinity) {
+			if !l.isLeft(own) {
 				return fmt.Errorf("disposal %d is waited for, and nothing of its generation is left", c.ID)
 			}
 		case c.Recycle:
-			if b := serving(&s.Facts); b != nil && l.replaced(c.ID, b.ID) {
+			if b := serving(&s.Facts); b != nil && b.ID > own.browser && !l.aliveUpTo(own.browser) {
 				return fmt.Errorf("recycle %d is waited for, and b%d serves alone", c.ID, b.ID)
 			}
 		case count(&s.Facts, core.Standby) >= target(&t.After.Facts):
@@ -200,26 +203,4 @@ func callsEnd(t *Transition) error {
 		return fmt.Errorf("b%d was written off and has started after all, and nobody ends it", e.Browser)
 	}
 	return nil
-}
-
-// doomedBy says whether anything is left of the generations that a disposal ended.
-func (l *Ledger) doomedBy(id core.CallID, a core.Affinity) bool {
-	i := slices.IndexFunc(l.calls, func(c ledgerCall) bool { return c.id == id })
-	if i < 0 {
-		return true
-	}
-	last := l.calls[i].disposal
-	return slices.ContainsFunc(l.tabs, func(e entry) bool {
-		return e.affinity == a && e.doomed != 0 && e.doomed <= last
-	}) ||
-		slices.ContainsFunc(l.contexts, func(c ledgerContext) bool {
-			return c.affinity == a && (c.doomed != 0 && c.doomed <= last || c.closing && c.disposals < last)
-		})
-}
-
-// replaced says whether the browser that a Recycle is about is gone, and a later one serves.
-func (l *Ledger) replaced(id core.CallID, serves core.BrowserID) bool {
-	i := slices.IndexFunc(l.calls, func(c ledgerCall) bool { return c.id == id })
-	return i >= 0 && serves > l.calls[i].browser &&
-		!slices.ContainsFunc(l.browsers, func(b ledgerBrowser) bool { return b.id <= l.calls[i].browser })
 }

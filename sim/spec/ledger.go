@@ -303,10 +303,7 @@ func (l *Ledger) Feed(set *core.Settings, now core.Time, event core.Event, effec
 		!closesContext(effects, event.Context) {
 		c.askedAt = core.Never // it is lost
 	}
-	l.spoiled(event)
-	l.closesSpoiled(event)
-	l.closesFailed(event)
-	l.closesDoubted()
+	l.leave(event)
 	for i := range l.tabs {
 		if t := &l.tabs[i]; t.asked == 0 && t.closing == 0 && t.holder == 0 {
 			t.ending = false

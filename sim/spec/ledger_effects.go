@@ -119,34 +119,36 @@ func (l *Ledger) ended(event core.Event, e *core.Effect) {
 	l.of(t.affinity).usedAt = l.now
 }
 
-// finished checks that a disposal is answered when nothing of the generation is left.
+// finished checks that a disposal is answered when nothing of the generation is left, and a Recycle
+// when the browser is gone.
 func (l *Ledger) finished(e *core.Effect) {
-	c, ok := l.uncall(e.Call)
-	if !ok {
+	switch c, ok := l.uncall(e.Call); {
+	case !ok:
 		l.breach("single-answer", "call %d was answered and did not wait", e.Call)
-		return
+	case e.Kind == core.FinishRecycle && e.Reason == core.ReasonNone && l.aliveUpTo(c.browser):
+		l.breach("single-answer", "recycle %d is answered, and a browser up to b%d is alive", e.Call,
+			c.browser)
+	case e.Kind == core.FinishDispose && l.isLeft(&c):
+		l.breach("no-doomed-grant", "disposal %d is answered, and not all is confirmed closed", e.Call)
 	}
-	if e.Kind == core.FinishRecycle && e.Reason == core.ReasonNone {
-		for _, b := range l.browsers {
-			if b.id <= c.browser {
-				l.breach("single-answer", "recycle %d is answered, and b%d is alive", e.Call, b.id)
-			}
-		}
+}
+
+// aliveUpTo says whether a browser is alive that is this one or an older one.
+func (l *Ledger) aliveUpTo(id core.BrowserID) bool {
+	return find(l.browsers, func(b *ledgerBrowser) bool { return b.id <= id }) != nil
+}
+
+// isLeft says whether a tab or a context is left of the generations that a disposal ended, or a
+// context that was being closed already.
+func (l *Ledger) isLeft(c *ledgerCall) bool {
+	ended := func(a core.Affinity, doomed uint32) bool {
+		return a == c.affinity && doomed != 0 && doomed <= c.disposal
 	}
-	for i := range l.contexts {
-		if o := &l.contexts[i]; e.Kind == core.FinishDispose && o.affinity == c.affinity &&
-			o.doomed != 0 && o.doomed <= c.disposal {
-			l.breach("no-doomed-grant", "disposal %d is answered, and c%d is not confirmed closed", e.Call,
-				o.id)
-		}
-	}
-	for i := range l.tabs {
-		if t := &l.tabs[i]; e.Kind == core.FinishDispose && t.affinity == c.affinity && t.doomed != 0 &&
-			t.doomed <= c.disposal {
-			l.breach("no-doomed-grant", "disposal %d is answered, and t%d is not confirmed closed", e.Call,
-				t.id)
-		}
-	}
+	return l.any(func(e *entry) bool { return ended(e.affinity, e.doomed) }) ||
+		find(l.contexts, func(o *ledgerContext) bool {
+			return ended(o.affinity, o.doomed) ||
+				o.affinity == c.affinity && o.closing && o.disposals < c.disposal
+		}) != nil
 }
 
 // idleFor says whether nobody holds a tab of an affinity, none is in doubt or being reset, and the
@@ -178,20 +180,37 @@ func (l *Ledger) hasIdle(a core.Affinity) bool {
 	})
 }
 
-// spoiled checks that what an event spoiled is on its way out in the same step.
-func (l *Ledger) spoiled(event core.Event) {
-	id := event.Tab
-	switch event.Kind {
-	case core.Discarded:
-		if id = l.freed; event.Wedged {
-			return
+// leave checks that what has to be on its way out after an event is, in the same step.
+func (l *Ledger) leave(event core.Event) {
+	for i := range l.tabs {
+		t := &l.tabs[i]
+		if t.closing != 0 {
+			continue
 		}
-	case core.Crashed: // a page that has not opened yet is not there to crash
-	default:
-		return
+		leaves := func(has bool, claim, why string) {
+			if has {
+				l.breach(claim, "t%d is not on its way out, and %s", t.id, why)
+			}
+		}
+		ofThis, unheld := t.id == event.Tab, t.opened && t.holder == 0
+		sessionOver := event.Is(core.Done, core.EndSession)
+		leaves(event.Kind == core.Discarded && !event.Wedged && t.id == l.freed && t.opened,
+			"no-doomed-grant", "it is discarded")
+		leaves(event.Kind == core.Crashed && ofThis && t.opened, "no-doomed-grant", "it has crashed")
+		leaves(sessionOver && t.spoiled && unheld, "clean-lease", "a lease has left something in it")
+		leaves(sessionOver && t.wedged && ofThis, "doubt",
+			"no navigation finished in its last two leases, and others did")
+		leaves(ofThis && t.failures > 1, "doubt", "its sessions fail to end or to begin")
+		leaves(t.id == l.unreset, "reset-bounded", "its reset has failed")
+		leaves(t.doubted && unheld && l.of(t.affinity).inDoubt, "affinity-doubt",
+			"leases of its affinity end in doubt")
 	}
-	if t := l.tab(id); t != nil && t.opened && t.closing == 0 {
-		l.breach("no-doomed-grant", "t%d is spoiled, and is not on its way out", id)
+	for i := range l.contexts {
+		if c := &l.contexts[i]; c.doubted && l.of(c.affinity).inDoubt && l.inContext(c.id) == 0 &&
+			!c.closing {
+			l.breach("affinity-doubt", "leases of affinity %d end in doubt, and c%d is kept", c.affinity,
+				c.id)
+		}
 	}
 }
 
