@@ -33,19 +33,7 @@ func (l *Ledger) Restore(s *core.State) {
 		case core.Urgent:
 			e.priority = math.MaxInt32
 		}
-		e.asked = [core.TabStates]core.EffectKind{core.Probing: core.ProbeTab,
-			core.Rescuing: core.RescueTab, core.Resetting: core.ResetTab}[t.State]
-		if t.State == core.Opening && e.opened {
-			e.asked = core.ProbeTab // a standby that is being thawed
-		}
-		if t.State == core.Resetting && t.Part == core.PartHalt {
-			e.asked, e.halts = core.RescueTab, true
-		}
-		if t.State == core.Resetting && t.Part == core.PartEnd {
-			e.asked = core.EndSession
-		} else if t.State == core.Resetting && t.Part == core.PartBegin {
-			e.asked = core.BeginSession
-		}
+		e.asked, e.halts = askedOf(t)
 		e.sessions, e.session, e.leasedAt, e.stuck, e.stuckSince = t.Sessions, t.Session, t.LeasedAt,
 			t.Stuck, t.StuckSince
 		if t.State == core.Leased {
@@ -69,7 +57,18 @@ func (l *Ledger) Restore(s *core.State) {
 			e.doomed = uint32(t.Generation) + 1
 		}
 		e.retireAt, e.maxLease, e.heardAt = t.RetireAt, t.MaxLease, t.GoodAt
-		e.clock = clockOf(&s.Settings, t)
+		of := e.asked
+		switch {
+		case t.State == core.Opening && !e.opened:
+			of = core.OpenTab
+		case t.State == core.Closing:
+			of = core.CloseTab
+		}
+		e.clock = e.clockOf(&s.Settings, t.Since, of, e.halts, t.Rescued)
+		e.clock.began, e.clock.overdue = t.Began, t.Overdue
+		if t.State == core.Closing && t.Rung == core.KillingRenderer {
+			e.clock.climb(&s.Settings, t.Began)
+		}
 		l.tabs = append(l.tabs, e)
 	}
 	for i := range s.Contexts {
@@ -130,6 +129,27 @@ func (l *Ledger) Restore(s *core.State) {
 	}
 }
 
+// askedOf is what was asked of a tab that is not on its way out, and whether that is the first part
+// of a reset.
+func askedOf(t *core.Tab) (of core.EffectKind, halts bool) {
+	switch t.State {
+	case core.Opening:
+		if thaws(t) {
+			return core.ProbeTab, false
+		}
+	case core.Probing:
+		return core.ProbeTab, false
+	case core.Rescuing:
+		return core.RescueTab, false
+	case core.Resetting:
+		return map[core.ResetPart]core.EffectKind{
+			core.PartHalt: core.RescueTab, core.PartLeave: core.ResetTab,
+			core.PartEnd: core.EndSession, core.PartBegin: core.BeginSession,
+		}[t.Part], t.Part == core.PartHalt
+	}
+	return core.NoEffect, false
+}
+
 // disposed says whether somebody waits for the end of a generation that a tab is of.
 func disposed(s *core.State, t *core.Tab) bool {
 	return slices.ContainsFunc(s.Calls, func(c core.Call) bool {
@@ -148,41 +168,4 @@ func unclean(t *core.Tab) bool {
 		return t.Part != core.PartBegin
 	}
 	return t.State == core.Probing && t.Suspect && !t.Rescued
-}
-
-// clockOf is when a tab is due.
-func clockOf(set *core.Settings, t *core.Tab) clock {
-	c := clock{since: t.Since, began: t.Began, overdue: t.Overdue, late: core.ResetTab,
-		of: core.ResetTab}
-	limit := core.ResetTab
-	switch t.State {
-	case core.Opening:
-		if c.late, c.of = core.OpenTab, core.OpenTab; thaws(t) {
-			c.of = core.ProbeTab
-		}
-		limit = c.of
-	case core.Probing:
-		c.late, c.of, limit = core.ProbeTab, core.ProbeTab, core.ProbeTab
-	case core.Rescuing:
-		c.late, c.of = core.ProbeTab, core.RescueTab
-	case core.Resetting:
-		limit = map[core.ResetPart]core.EffectKind{
-			core.PartHalt: core.RescueTab, core.PartLeave: core.ResetTab,
-			core.PartEnd: core.EndSession, core.PartBegin: core.BeginSession,
-		}[t.Part]
-	case core.Closing:
-		c.late, c.of, c.climbed = core.CloseTab, core.CloseTab, t.Rung == core.KillingRenderer
-		if c.climbed {
-			c.of = core.KillTab
-		}
-		limit = c.of
-	}
-	c.limit = limitOf(set, limit)
-	switch {
-	case t.State == core.Rescuing, t.State == core.Probing && t.Suspect && t.Rescued:
-		c.limit = set.RescueTimeout
-	case t.State == core.Probing && t.Suspect:
-		c.limit = set.RescueTimeout / 2
-	}
-	return c
 }

@@ -179,41 +179,44 @@ func (l *Ledger) timesAsked(set *core.Settings, event core.Event, e *core.Effect
 		if c := l.context(e.Context); c != nil && e.Reason != core.ReasonNone {
 			c.began, c.climbed = l.now, false
 		}
-	case core.OpenTab, core.CloseTab:
-		if t != nil {
-			t.clock = clock{since: l.now, began: l.now, limit: limitOf(set, e.Kind), of: e.Kind, late: e.Kind}
-		}
 	case core.KillTab:
 		if t != nil {
 			t.clock.climb(set, l.now)
 		}
-	case core.ProbeTab, core.RescueTab, core.ResetTab, core.EndSession, core.BeginSession:
+	case core.OpenTab, core.CloseTab, core.ProbeTab, core.RescueTab, core.ResetTab, core.EndSession,
+		core.BeginSession:
 		if t != nil {
-			t.pageAsked(set, l.now, event, e)
+			afterwards := event.Is(core.Done, core.RescueTab) && event.Tab == t.id
+			c := t.clockOf(set, l.now, e.Kind, e.Halt, afterwards)
+			if e.Kind == core.RescueTab && !e.Halt || e.Kind == core.ProbeTab && t.suspect && afterwards {
+				c.began = t.clock.began
+			}
+			t.clock = c
 		}
 	}
 }
 
-// pageAsked is when a page is due that is asked something. What is done about a suspect has one
-// limit, of which the first probe has half.
-func (e *entry) pageAsked(set *core.Settings, now core.Time, event core.Event, f *core.Effect) {
-	was := e.clock.began
-	c := clock{since: now, began: now, limit: limitOf(set, f.Kind), of: core.ResetTab,
-		late: core.ResetTab}
-	switch again := event.Is(core.Done, core.RescueTab) && event.Tab == e.id; {
-	case f.Kind == core.RescueTab && f.Halt:
-	case f.Kind == core.RescueTab:
-		c.began, c.limit, c.of, c.late = was, set.RescueTimeout, core.RescueTab, core.ProbeTab
-	case f.Kind == core.ProbeTab && e.suspect && again:
-		c.began, c.limit, c.of, c.late = was, set.RescueTimeout, core.ProbeTab, core.ProbeTab
-	case f.Kind == core.ProbeTab && e.suspect:
-		c.limit, c.of, c.late = set.RescueTimeout/2, core.ProbeTab, core.ProbeTab
-	case f.Kind == core.ProbeTab:
-		if c.of, c.late = core.ProbeTab, core.ProbeTab; e.affinity == 0 {
-			c.late = core.OpenTab // a standby that is being thawed
-		}
+// clockOf is how long a tab has for an operation from now on, and what is overdue after its grace.
+// What is done about a suspect has one limit, of which the first probe has half; afterwards says
+// whether this is the probe after its rescue.
+func (e *entry) clockOf(set *core.Settings, now core.Time, of core.EffectKind, halt,
+	afterwards bool) clock {
+	c := clock{since: now, began: now, limit: limitOf(set, of), of: of, late: of}
+	switch {
+	case of == core.OpenTab || of == core.CloseTab:
+	case of == core.RescueTab && !halt:
+		c.limit, c.late = set.RescueTimeout, core.ProbeTab
+	case of == core.ProbeTab && e.suspect && afterwards:
+		c.limit = set.RescueTimeout
+	case of == core.ProbeTab && e.suspect:
+		c.limit = set.RescueTimeout / 2
+	case of == core.ProbeTab && e.affinity == 0:
+		c.late = core.OpenTab // a standby that is being thawed
+	case of == core.ProbeTab:
+	default: // a part of a reset
+		c.of, c.late = core.ResetTab, core.ResetTab
 	}
-	e.clock = c
+	return c
 }
 
 // givesUp checks that a step gives up the operation whose time is over, and no other.
