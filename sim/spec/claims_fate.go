@@ -28,17 +28,16 @@ func primaryFate(t *Transition) error {
 			return err
 		}
 	}
-	s := t.After
-	for i := range s.Tabs {
-		if tab := &s.Tabs[i]; tab.State == core.Lost && isPrimary(&s.Facts, tab.Context) {
-			return fmt.Errorf("t%d is lost, and its context is a primary", tab.ID)
-		}
-	}
 	if err := t.primaryStays(); err != nil {
 		return err
 	}
+	s := t.After
 	for i := range s.Contexts {
 		c := &s.Contexts[i]
+		if isPrimary(&s.Facts, int32(i)) && (t.Ledger.lostTabIn(c.ID) || t.Ledger.contextSpoiled(c.ID)) {
+			return fmt.Errorf("c%d is a primary, and a tab in it is lost, or a lease has left something in it",
+				c.ID)
+		}
 		if !orphan(&s.Facts, int32(i)) {
 			continue
 		}
@@ -100,11 +99,8 @@ func (t *Transition) fateOfPrimary(e *core.Effect) error {
 	case core.Drain, core.BrowserLost:
 		keep = false
 	}
-	if t.Ledger.contextSpoiled(e.Context) {
-		return t.spoiledStays(e.Context)
-	}
-	if t.Ledger.lostTabIn(e.Context) {
-		return nil // it was no primary any more
+	if t.Ledger.contextSpoiled(e.Context) || t.Ledger.lostTabIn(e.Context) {
+		return nil // it is no primary any more
 	}
 	keep = keep || t.Ledger.any(func(o *entry) bool { // others are in it
 		return o.context == e.Context && o.id != e.Tab && o.closing == 0
@@ -113,17 +109,6 @@ func (t *Transition) fateOfPrimary(e *core.Effect) error {
 		t.Ledger.inContext(e.Context) > 0 {
 		return fmt.Errorf("t%d begins to close for %v, and c%d is a primary: %v; it has to be: %v", e.Tab,
 			e.Reason, e.Context, is, keep)
-	}
-	return nil
-}
-
-// spoiledStays: a context in which a lease has left something is no primary any more.
-func (t *Transition) spoiledStays(c core.ContextID) error {
-	for a := range t.After.Affinities {
-		if primaryOf(&t.After.Facts, core.Affinity(a)) == c {
-			return fmt.Errorf("a lease has left something in c%d, and it is the primary of affinity %d", c,
-				a)
-		}
 	}
 	return nil
 }
@@ -138,17 +123,11 @@ func (t *Transition) fateOfOrphan(e *core.Effect) error {
 		return nil
 	}
 	s, alone := t.After, t.Ledger.tabless()
-	var closed *core.Context
-	for i := range s.Contexts {
-		if c := &s.Contexts[i]; c.ID == e.Context {
-			closed = c
-		}
-	}
-	if max(alone, tabless(&t.Before.Facts)) < s.Settings.OrphanCap || closed == nil {
+	if max(alone, tabless(&t.Before.Facts)) < s.Settings.OrphanCap {
 		return fmt.Errorf("c%d is closed for its place, and %d of %d are taken", e.Context, alone,
 			s.Settings.OrphanCap)
 	}
-	since := t.orphanSince(closed.ID)
+	since := t.orphanSince(e.Context)
 	for i := range s.Contexts {
 		if c := &s.Contexts[i]; orphan(&s.Facts, int32(i)) && t.orphanSince(c.ID) < since {
 			return fmt.Errorf("c%d is closed for its place, and c%d is an older orphan", e.Context, c.ID)
@@ -269,12 +248,9 @@ func overdueOpening(t *Transition) error {
 
 // fromStandby says whether a tab was granted as a standby in this step: its opening was nobody's.
 func (t *Transition) fromStandby(id core.TabID) bool {
-	for i := range t.Effects {
-		if e := &t.Effects[i]; e.Kind == core.Grant && e.Tab == id && e.How == core.Adopted {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(t.Effects, func(e core.Effect) bool {
+		return e.Kind == core.Grant && e.Tab == id && e.How == core.Adopted
+	})
 }
 
 // browserTruth: a browser is asked whether it is there when an operation has been silent for
