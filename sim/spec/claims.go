@@ -157,38 +157,22 @@ func noDoomedGrant(t *Transition) error {
 }
 
 func rootLimit(t *Transition) error {
-	roots, others, all := 0, 0, 0
-	for i := range t.Ledger.tabs {
-		if e := &t.Ledger.tabs[i]; e.holder != 0 {
-			all++
-			if e.class == core.Root {
-				roots++
-				if !reserved(&t.After.Settings, e.priority) {
-					others++
-				}
-			}
-		}
+	l, set, capacity := t.Ledger, &t.After.Settings, int(t.After.Capacity)
+	root := func(e *entry) bool { return e.holder != 0 && e.class == core.Root }
+	other := func(e *entry) bool { return root(e) && !reserved(set, e.priority) }
+	granted := func(is func(*entry) bool) bool {
+		return slices.ContainsFunc(t.Effects, func(f core.Effect) bool {
+			return f.Kind == core.Grant && l.any(func(e *entry) bool { return e.id == f.Tab && is(e) })
+		})
 	}
-	granted, grantedOther := false, false
-	for i := range t.Effects {
-		if e := &t.Effects[i]; e.Kind == core.Grant {
-			if tab := t.Ledger.tab(e.Tab); tab != nil && tab.class == core.Root {
-				granted = true
-				grantedOther = grantedOther || !reserved(&t.After.Settings, tab.priority)
-			}
-		}
-	}
-	capacity, set := int(t.After.Capacity), &t.After.Settings
-	shrinks := 0
-	if c := t.Ledger.tab(t.After.Contraction); c != nil && !c.lost {
-		shrinks = 1
-	}
-	lost := t.Ledger.lost()
-	if granted && roots > capacity-lost-shrinks || all > capacity+1 {
+	roots, all, lost := l.count(root), l.count(func(e *entry) bool { return e.holder != 0 }), l.lost()
+	shrinks := l.count(func(e *entry) bool { return e.id == t.After.Contraction && !e.lost })
+	if granted(root) && roots > capacity-lost-shrinks || all > capacity+1 {
 		return fmt.Errorf("%d root leases of %d in all; capacity is %d, of which %d are lost", roots, all,
 			capacity, lost)
 	}
-	if most := set.MaxPages - set.ReservedPages - lost; grantedOther && others > most {
+	most, others := set.MaxPages-set.ReservedPages-lost, l.count(other)
+	if granted(other) && others > most {
 		return fmt.Errorf("%d root leases below ReservedPriority, and the reserve leaves them %d", others,
 			most)
 	}
