@@ -58,8 +58,7 @@ func (l *Ledger) evidence(e core.Event) {
 			t.doubtful = false
 		}
 	}
-	if t := l.tab(e.Tab); t != nil && t.closing == 0 &&
-		(e.Operation == 0 || e.Operation == t.operation) {
+	if t := l.tab(e.Tab); t != nil && t.closing == 0 && t.hears(e) {
 		l.answerOf(t, &e)
 	}
 	if b := l.browser(e.Browser); b != nil {

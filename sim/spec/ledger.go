@@ -21,19 +21,11 @@ type Ledger struct {
 	disposals  uint32           // so far
 	now        core.Time        // of the last step
 	operation  core.OperationID // the number of what was asked last
-	freed      core.TabID       // whose lease ended in the last step
-	pageGone   core.TabID       // whose page went in the last step, and whose context was left
-	justOpened core.TabID       // which opening was answered in the last step, for the first time
-	// which tab the last step's answer was of, though nothing was asked of it that it answers
-	unasked core.TabID
-	// which opening was answered in the last step after it was given up, for the first time
-	tooLate  core.TabID
-	unreset  core.TabID // of which a part of a reset failed, or was silent, in the last step
-	priority int32      // the highest that was asked with
-	asked    bool       // somebody asked for a page
-	breaches []breach   // of the last step
-
-	goodEnds   []ledgerGoodEnd // of affinities in browsers
+	priority   int32            // the highest that was asked with
+	asked      bool             // somebody asked for a page
+	breaches   []breach         // of the last step
+	heard                       // in the last step
+	goodEnds   []ledgerGoodEnd  // of affinities in browsers
 	openings   ledgerPause
 	launches   ledgerPause
 	quietSince core.Time // since when nobody holds a tab or waits for one
@@ -43,6 +35,16 @@ type Ledger struct {
 	checkEnded   core.Time // when the last one ended
 	sickBrowsers int       // replaced for a failed check, with no successful one since
 	replacedAt   core.Time // when the last of them was
+}
+
+// heard is of which tabs the event of a step says so; 0: of none.
+type heard struct {
+	freed      core.TabID // its lease ended
+	pageGone   core.TabID // its page went, and its context was left
+	justOpened core.TabID // its opening was answered, for the first time
+	unasked    core.TabID // it answers, and nothing was asked of it that it answers
+	tooLate    core.TabID // its opening was answered after it was given up, for the first time
+	unreset    core.TabID // a part of its reset failed, or was silent
 }
 
 // entry is one tab, from the effect that asks for it to the event that confirms its end.
@@ -269,9 +271,7 @@ func (l *Ledger) of(a core.Affinity) *ledgerAffinity {
 
 // Feed tells the ledger of one step. What single events and effects break is kept until the next.
 func (l *Ledger) Feed(set *core.Settings, now core.Time, event core.Event, effects []core.Effect) {
-	l.breaches, l.freed, l.pageGone, l.justOpened, l.unasked, l.tooLate, l.unreset = l.breaches[:0], 0,
-		0, 0, 0, 0, 0
-	l.now = now
+	l.breaches, l.heard, l.now = l.breaches[:0], heard{}, now
 	l.rests()
 	l.givesUp(event, l.silent(event), effects)
 	l.hear(event)
@@ -279,9 +279,6 @@ func (l *Ledger) Feed(set *core.Settings, now core.Time, event core.Event, effec
 	l.timesHeard(set, event)
 	l.binds(event)
 	l.event(set, event)
-	if event.Kind == core.Measured {
-		l.measured(set.MaxBrowserMemory, event)
-	}
 	l.giveUpDoubted(set.AffinityDoubt, l.leaving(event))
 	l.pageLeft(effects)
 	leaving := l.leaving(event)
@@ -356,6 +353,8 @@ func (l *Ledger) event(set *core.Settings, e core.Event) {
 		l.calls = append(l.calls, c)
 	case core.CallAbandoned:
 		l.uncall(e.Call)
+	case core.Measured:
+		l.measured(set.MaxBrowserMemory, e)
 	default:
 		if t := l.tab(e.Tab); t != nil {
 			l.tabEvent(t, e)

@@ -26,7 +26,7 @@ func (l *Ledger) hear(e core.Event) {
 	if t := l.tab(e.Tab); t != nil {
 		b = l.browser(t.browser)
 		switch {
-		case e.Operation != 0 && e.Operation != t.operation:
+		case !t.hears(e):
 			return // it was given up, so it is no sign of life
 		case e.Kind != core.Crashed:
 			t.askedAt = core.Never
@@ -63,8 +63,14 @@ func (l *Ledger) silentSince(b core.BrowserID) core.Time {
 	return since
 }
 
+// hears says whether an event is about what was asked of a tab last, and not about what was given
+// up.
+func (e *entry) hears(event core.Event) bool {
+	return event.Operation == 0 || event.Operation == e.operation
+}
+
 func (l *Ledger) tabEvent(t *entry, e core.Event) {
-	if e.Operation != 0 && e.Operation != t.operation {
+	if !t.hears(e) {
 		if e.Is(core.Done, core.EndSession) && e.Left == core.SpoiledContext {
 			l.left(t, e.Left)
 		}

@@ -80,7 +80,7 @@ func (l *Ledger) timesHeard(set *core.Settings, e core.Event) {
 	case core.ContractDue:
 		l.shrinks = l.quiet()
 	}
-	if t := l.tab(e.Tab); t != nil && (e.Operation == 0 || e.Operation == t.operation) {
+	if t := l.tab(e.Tab); t != nil && t.hears(e) {
 		l.tabTimes(set, t, e)
 	}
 	if c := l.context(e.Context); c != nil && e.Is(core.Silent, core.CloseContext) &&
