@@ -93,17 +93,12 @@ func pageCountHolds(t *Transition) error {
 }
 
 func onePrimary(t *Transition) error {
-	s := t.After
-	for a := range s.Affinities {
-		k := &s.Affinities[a]
-		if !k.Known || k.Primary == core.None {
+	for a := range t.After.Affinities {
+		id := primaryOf(&t.After.Facts, core.Affinity(a))
+		if id == 0 {
 			continue
 		}
 		// a context says whose it is, so no two may have it
-		if c := &s.Contexts[k.Primary]; int(c.Affinity) != a {
-			return fmt.Errorf("c%d is primary of affinities %d and %d", c.ID, c.Affinity, a)
-		}
-		id := primaryOf(&s.Facts, core.Affinity(a))
 		if c := t.Ledger.context(id); c == nil || int(c.affinity) != a {
 			return fmt.Errorf("c%d is primary of affinity %d, and serves another or is gone", id, a)
 		}
