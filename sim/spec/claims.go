@@ -195,14 +195,10 @@ func (e *entry) bound() bool {
 }
 
 func warmTruth(t *Transition) error {
-	for i := range t.Ledger.tabs {
-		if e := &t.Ledger.tabs[i]; e.bound() && t.After.Bound(e.affinity) == 0 {
-			return fmt.Errorf("affinity %d has t%d, and is listed cold", e.affinity, e.id)
-		}
-	}
-	for a := range t.After.Affinities {
-		if t.After.Bound(core.Affinity(a)) > 0 && !t.Ledger.hasBound(core.Affinity(a)) {
-			return fmt.Errorf("affinity %d is listed warm, and has no tab", a)
+	for a := range max(len(t.Ledger.affinities), len(t.After.Affinities)) {
+		warm, has := t.After.Bound(core.Affinity(a)) > 0, t.Ledger.hasBound(core.Affinity(a))
+		if warm != has {
+			return fmt.Errorf("affinity %d is listed warm: %t, and has a tab: %t", a, warm, has)
 		}
 	}
 	return nil
@@ -214,13 +210,9 @@ func (l *Ledger) hasBound(a core.Affinity) bool {
 
 func announcementTruth(t *Transition) error {
 	for a := range t.Ledger.affinities {
-		if t.Ledger.affinities[a].warm && !t.Ledger.hasBound(core.Affinity(a)) {
-			return fmt.Errorf("affinity %d was announced warm, and has no tab", a)
-		}
-	}
-	for i := range t.Ledger.tabs {
-		if e := &t.Ledger.tabs[i]; e.bound() && !t.Ledger.of(e.affinity).warm {
-			return fmt.Errorf("affinity %d was announced cold, and has t%d", e.affinity, e.id)
+		warm, has := t.Ledger.affinities[a].warm, t.Ledger.hasBound(core.Affinity(a))
+		if warm != has {
+			return fmt.Errorf("affinity %d was announced warm: %t, and has a tab: %t", a, warm, has)
 		}
 	}
 	return nil

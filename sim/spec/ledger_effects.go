@@ -237,14 +237,8 @@ func (l *Ledger) closes(event core.Event, e *core.Effect) {
 	if c := l.context(t.context); c != nil {
 		c.doubtful = c.doubtful || t.doubtful
 	}
-	if e.Kept {
-		return
-	}
-	for i := range l.tabs {
-		if o := &l.tabs[i]; o.context == t.context && o.id != t.id {
-			l.breach("no-close-under-lease", "c%d is closed with t%d, and t%d is in it", t.context, t.id,
-				o.id)
-		}
+	if !e.Kept && l.inContext(t.context) > 1 {
+		l.breach("no-close-under-lease", "c%d is closed with t%d, and others are in it", t.context, t.id)
 	}
 }
 
@@ -324,10 +318,8 @@ func (l *Ledger) contextCloses(event core.Event, e *core.Effect) {
 		l.breach("reasoned-close", "c%d is closed and is not alive", e.Context)
 		return
 	}
-	for i := range l.tabs {
-		if o := &l.tabs[i]; o.context == c.id {
-			l.breach("no-close-under-lease", "c%d is closed, and t%d is in it", c.id, o.id)
-		}
+	if l.inContext(c.id) > 0 {
+		l.breach("no-close-under-lease", "c%d is closed, and tabs are in it", c.id)
 	}
 	b := l.browser(c.browser)
 	var ok bool
@@ -402,20 +394,17 @@ func (l *Ledger) doubted(t *entry, event core.Event, e *core.Effect) {
 // answered checks that an opening that is answered after it was given up is closed again: what it
 // has left is not known.
 func (l *Ledger) answered(effects []core.Effect) {
-	if l.tooLate == 0 {
-		return
-	}
-	t := l.tab(l.tooLate)
-	if t == nil || t.closing == 0 {
-		return
-	}
-	b := l.browser(t.browser)
-	if b != nil && !b.ending && !slices.ContainsFunc(effects, func(e core.Effect) bool {
-		return e.Kind == core.CloseAgain && e.Tab == t.id
-	}) {
+	if t := l.tab(l.tooLate); t != nil && t.closing != 0 && l.serves(t.browser) &&
+		!closesAgain(effects, t.id) {
 		l.breach("no-leak", "t%d was given up before its opening was answered, and is not closed again",
 			t.id)
 	}
+}
+
+func closesAgain(effects []core.Effect, id core.TabID) bool {
+	return slices.ContainsFunc(effects, func(e core.Effect) bool {
+		return e.Kind == core.CloseAgain && e.Tab == id
+	})
 }
 
 func (l *Ledger) announce(e *core.Effect) {

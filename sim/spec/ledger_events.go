@@ -203,9 +203,7 @@ func endsReset(e *core.Event) bool {
 // along.
 func (l *Ledger) pageLeft(effects []core.Effect) {
 	t := l.tab(l.pageGone)
-	if t == nil || slices.ContainsFunc(effects, func(e core.Effect) bool {
-		return e.Kind == core.CloseAgain && e.Tab == t.id
-	}) {
+	if t == nil || closesAgain(effects, t.id) {
 		return
 	}
 	if b := l.browser(t.browser); b == nil || !b.ending || l.inContext(t.context) > 1 {

@@ -83,8 +83,6 @@ func (l *Ledger) Restore(s *core.State) {
 	for _, b := range s.Browsers {
 		const another core.Affinity = math.MaxUint32
 		l.goodEnds = append(l.goodEnds, ledgerGoodEnd{another, b.ID, b.GoodAt})
-	}
-	for _, b := range s.Browsers {
 		l.browsers = append(l.browsers,
 			ledgerBrowser{id: b.ID, since: b.Since, pingedAt: b.AskedAt, ready: !b.Unlaunched,
 				drains: b.State == core.BrowserDraining, ending: b.State == core.BrowserClosing,
