@@ -72,7 +72,7 @@ func (l *Ledger) lostIn(b core.BrowserID) bool {
 func twoBrowsers(t *Transition) error {
 	serving := 0
 	for _, b := range t.Ledger.browsers {
-		if !b.ending && b.ready && !b.drains {
+		if t.Ledger.takesTabs(b.id) {
 			serving++
 		}
 	}
@@ -147,11 +147,9 @@ func (t *Transition) oldPausesNothing() error {
 func noNeedlessRefusal(t *Transition) error {
 	if failed := t.Event.Is(core.Failed, core.Launch) ||
 		t.Event.Is(core.Silent, core.Launch); failed && t.After.Rounds != t.Before.Rounds {
-		for _, b := range t.Ledger.browsers {
-			if b.ready && !b.drains && !b.ending && b.id != t.Event.Browser {
-				return fmt.Errorf("b%d does not start, b%d serves, and that is a failed round", t.Event.Browser,
-					b.id)
-			}
+		if b := t.Ledger.another(t.Event.Browser); b != nil {
+			return fmt.Errorf("b%d does not start, b%d serves, and that is a failed round", t.Event.Browser,
+				b.id)
 		}
 	}
 	return t.differs(func(d *disagreement) bool {

@@ -41,7 +41,7 @@ func primaryFate(t *Transition) error {
 		if !orphan(&s.Facts, int32(i)) {
 			continue
 		}
-		if b := t.Ledger.browser(c.Browser); b == nil || b.drains || b.ending {
+		if !t.Ledger.takesTabs(c.Browser) {
 			return fmt.Errorf("c%d is an orphan of b%d, which takes no new tabs", c.ID, c.Browser)
 		}
 		if !s.Settings.RetainOnEvict && !t.Ledger.waits(c.Affinity) &&
@@ -88,9 +88,7 @@ func (t *Transition) fateOfPrimary(e *core.Effect) error {
 		return nil
 	}
 	set := &t.After.Settings
-	b := t.Ledger.browser(e.Browser)
-	keep := set.OrphanCap > 0 && t.After.Phase == core.PhaseServing && b != nil && b.ready &&
-		!b.drains && !b.ending
+	keep := set.OrphanCap > 0 && t.After.Phase == core.PhaseServing && t.Ledger.takesTabs(e.Browser)
 	switch e.Reason {
 	case core.Eviction, core.IdleSweep, core.BrowserMemory:
 		keep = keep && set.RetainOnEvict
@@ -184,38 +182,26 @@ func doubtHolds(t *Transition) error {
 // unwantedHolds: what opened inside a primary is closed where nobody of its affinity waits any
 // more, or where it was overdue, only root work waits, and the affinity has its AffinityTabs.
 func unwantedHolds(t *Transition) error {
-	e := t.Ledger.tab(t.Ledger.justOpened)
+	l, e := t.Ledger, t.Ledger.tab(t.Ledger.justOpened)
 	if e == nil || e.affinity == 0 {
 		return nil
 	}
-	if err := wantedKept(t, e); err != nil {
-		return err
-	}
-	if e.closing != 0 || e.holder != 0 || !e.bound() {
-		return nil
-	}
-	if !t.Ledger.waits(e.affinity) {
+	owned, unwanted := t.owned(e.affinity), e.closing == core.Unwanted
+	switch {
+	case unwanted && l.nestedWaits(e.affinity):
+		return fmt.Errorf("t%d is closed as unwanted, and a nested request could have had it", e.id)
+	case unwanted && l.waits(e.affinity) && owned < t.After.Settings.AffinityTabs:
+		return fmt.Errorf("t%d is closed as unwanted, and affinity %d, whose requests wait, owns %d "+
+			"tabs%s", e.id, e.affinity, owned, l.ownedBy(e.affinity))
+	case e.bound() && e.holder == 0 && !l.waits(e.affinity):
 		return fmt.Errorf("t%d has opened inside c%d, and nobody of its affinity waits", e.id, e.context)
 	}
 	return nil
 }
 
-// wantedKept: what opened inside a primary too late is closed only where the affinity has its
-// AffinityTabs, and no nested request of it waits.
-func wantedKept(t *Transition, e *entry) error {
-	if e.closing != core.Unwanted {
-		return nil
-	}
-	if t.Ledger.nestedWaits(e.affinity) {
-		return fmt.Errorf("t%d is closed as unwanted, and a nested request could have had it", e.id)
-	}
-	if owned := t.owned(e.affinity); t.Ledger.waits(e.affinity) &&
-		owned < t.After.Settings.AffinityTabs {
-		return fmt.Errorf("t%d is closed as unwanted, and affinity %d, whose requests wait, owns %d "+
-			"tabs%s", e.id, e.affinity, owned,
-			t.Ledger.named(func(o *entry) bool { return o.affinity == e.affinity && o.closing == 0 }))
-	}
-	return nil
+// ownedBy names the tabs of an affinity that are not on their way out.
+func (l *Ledger) ownedBy(a core.Affinity) string {
+	return l.named(func(e *entry) bool { return e.affinity == a && e.closing == 0 })
 }
 
 // owned is how many tabs count towards AffinityTabs, but for those that this step gave to the
@@ -240,8 +226,7 @@ func overdueOpening(t *Transition) error {
 	}
 	if owned := t.owned(e.affinity); owned > t.After.Settings.AffinityTabs {
 		return fmt.Errorf("t%d was overdue when it opened, and affinity %d has %d tabs with it%s", e.id,
-			e.affinity, owned,
-			t.Ledger.named(func(o *entry) bool { return o.affinity == e.affinity && o.closing == 0 }))
+			e.affinity, owned, t.Ledger.ownedBy(e.affinity))
 	}
 	return nil
 }

@@ -24,19 +24,16 @@ func (l *Ledger) ownWaits() bool {
 	return slices.ContainsFunc(l.waiting, func(r ledgerRequest) bool { return l.of(r.affinity).own })
 }
 
-// ownKeeps checks that a tab in a context that was made for its affinity is handed to no other.
-func (l *Ledger) ownKeeps(t *entry, e *core.Effect) {
-	if e.How == core.Reassigned && (l.of(t.affinity).own || l.of(e.Affinity).own) {
-		l.breach("own-context", "t%d is handed from affinity %d to affinity %d", t.id, t.affinity,
-			e.Affinity)
-	}
-}
-
-// ownGrant checks that an affinity with terms of its own is granted what was opened for it.
+// ownGrant checks that an affinity with terms of its own is granted what was opened for it, and that
+// no tab in a context that was made for its affinity is handed to another.
 func (l *Ledger) ownGrant(t *entry, e *core.Effect) {
-	if l.of(e.Affinity).own && (e.How == core.Adopted || t.affinity == 0) {
+	switch {
+	case l.of(e.Affinity).own && (e.How == core.Adopted || t.affinity == 0):
 		l.breach("own-context", "t%d, a standby, is granted to affinity %d, which has terms of its own",
 			t.id, e.Affinity)
+	case e.How == core.Reassigned && (l.of(t.affinity).own || l.of(e.Affinity).own):
+		l.breach("own-context", "t%d is handed from affinity %d to affinity %d", t.id, t.affinity,
+			e.Affinity)
 	}
 }
 

@@ -2,7 +2,6 @@ package spec
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/pagepool/pagepool/pool/core"
 )
@@ -43,10 +42,7 @@ func closesBy(deadlines []core.Deadline, id core.TabID) core.Time {
 
 // resetBound is the latest instant at which a tab that answers nothing more may be given up.
 func (e *entry) resetBound(set *core.Settings) core.Time {
-	rescue := set.RescueTimeout
-	if rescue < 0 {
-		rescue = 500 * time.Millisecond
-	}
+	rescue := limitOf(set, core.RescueTab)
 	switch {
 	case e.asked == core.ResetTab:
 		return e.clock.since.Add(set.OpenTimeout)

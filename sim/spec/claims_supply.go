@@ -109,12 +109,8 @@ func contractsBy(t *Transition) error {
 		want = p.standbys[0]
 	}
 	if idOf(p.Tabs, want) != t.Effects[e].Tab {
-		due := "no tab"
-		if want != core.None {
-			due = fmt.Sprintf("t%d", p.Tabs[want].ID)
-		}
-		return fmt.Errorf("a contraction closes t%d, and has to close %s: of %d tabs %d are standbys%s",
-			t.Effects[e].Tab, due, alive(&p.Facts), len(p.standbys),
+		return fmt.Errorf("a contraction closes t%d, and has to close t%d: of %d tabs %d are standbys%s",
+			t.Effects[e].Tab, idOf(p.Tabs, want), alive(&p.Facts), len(p.standbys),
 			t.Ledger.named(func(*entry) bool { return true }))
 	}
 	return nil

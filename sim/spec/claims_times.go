@@ -112,11 +112,11 @@ func (l *Ledger) due(s *core.State, out []core.Deadline) []core.Deadline {
 	}
 	for i := range l.contexts {
 		if c := &l.contexts[i]; c.closing && !c.lost && l.serves(c.browser) {
-			limit := set.CloseTimeout
+			of := core.CloseTab
 			if c.climbed {
-				limit = set.KillTimeout
+				of = core.KillTab
 			}
-			add(c.began.Add(limit), core.Event{Kind: core.Silent, Of: core.CloseContext, Context: c.id})
+			add(c.began.Add(limitOf(set, of)), core.Event{Kind: core.Silent, Of: core.CloseContext, Context: c.id})
 		}
 	}
 	for a := range s.Affinities {

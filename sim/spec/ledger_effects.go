@@ -39,7 +39,7 @@ func (l *Ledger) granted(e *core.Effect) {
 	if t.unjudged {
 		l.endedWell(t) // its last lease, before it is another affinity's
 	}
-	l.ownKeeps(t, e)
+	l.ownGrant(t, e)
 	if e.How == core.Reassigned {
 		if l.inContext(t.context) > 1 {
 			l.breach("isolation", "t%d was handed to another affinity, and shares its context", e.Tab)
@@ -50,7 +50,6 @@ func (l *Ledger) granted(e *core.Effect) {
 		c.affinity != 0 && c.affinity != e.Affinity {
 		l.breach("isolation", "the context of t%d served another affinity or generation", e.Tab)
 	}
-	l.ownGrant(t, e)
 	c.affinity = e.Affinity
 	l.cleanGrant(t)
 	t.affinity, t.holder, t.class, t.priority, t.leasedAt, t.maxLease = e.Affinity, e.Request, r.class,
@@ -229,8 +228,7 @@ func (l *Ledger) closes(event core.Event, e *core.Effect) {
 		return
 	}
 	l.unheld(t, e)
-	held := l.freed == e.Tab // it was held until this step
-	if l.reasonHolds(t, event, e, held); t.closing != 0 {
+	if l.reasonHolds(t, event, e); t.closing != 0 {
 		l.breach("reasoned-close", "t%d is closed for %v, which is not the first reason", e.Tab, e.Reason)
 	}
 	t.closing, t.operation, t.askedAt = e.Reason, e.Operation, min(t.askedAt, l.now)
@@ -243,8 +241,8 @@ func (l *Ledger) closes(event core.Event, e *core.Effect) {
 }
 
 // reasonHolds checks that the reason of a close is true in this step.
-func (l *Ledger) reasonHolds(t *entry, event core.Event, e *core.Effect, held bool) {
-	ofThis := event.Tab == e.Tab
+func (l *Ledger) reasonHolds(t *entry, event core.Event, e *core.Effect) {
+	ofThis, held := event.Tab == e.Tab, l.freed == e.Tab // until this step
 	b := l.browser(t.browser)
 	var ok bool
 	switch e.Reason {
@@ -443,8 +441,7 @@ func (l *Ledger) browserCloses(e *core.Effect) {
 // opens enters a tab, and its context where that is new. One that is not has to be its affinity's,
 // and to be used again.
 func (l *Ledger) opens(e *core.Effect) {
-	b := l.browser(e.Browser)
-	if b == nil || !b.ready || b.ending || b.drains {
+	if !l.takesTabs(e.Browser) {
 		l.breach("two-browsers", "t%d opens in b%d, which takes no new tabs", e.Tab, e.Browser)
 	}
 	c := l.context(e.Context)

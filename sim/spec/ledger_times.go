@@ -1,7 +1,6 @@
 package spec
 
 import (
-	"slices"
 	"time"
 
 	"github.com/pagepool/pagepool/pool/core"
@@ -128,7 +127,7 @@ func (l *Ledger) browserTimes(set *core.Settings, b *ledgerBrowser, e core.Event
 	if e.Is(core.Done, core.Launch) && !b.ready && !b.ending {
 		b.since, l.openings = l.now, ledgerPause{}
 		for i := range l.browsers {
-			if o := &l.browsers[i]; l.serves(o.id) && !o.drains {
+			if o := &l.browsers[i]; l.takesTabs(o.id) {
 				o.since = l.now // it drains from l.now on
 			}
 		}
@@ -142,9 +141,7 @@ func (l *Ledger) browserTimes(set *core.Settings, b *ledgerBrowser, e core.Event
 		l.launches.failures = 0
 	}
 	l.launches.fail(set, l.now, 1) // the first restart is at once
-	if !slices.ContainsFunc(l.browsers, func(o ledgerBrowser) bool {
-		return o.id != b.id && l.serves(o.id) && !o.drains
-	}) {
+	if l.another(b.id) == nil {
 		l.openings.on = false
 	}
 }
@@ -153,6 +150,16 @@ func (l *Ledger) browserTimes(set *core.Settings, b *ledgerBrowser, e core.Event
 func (l *Ledger) serves(id core.BrowserID) bool {
 	b := l.browser(id)
 	return b != nil && b.ready && !b.ending
+}
+
+// takesTabs says whether new tabs open in a browser.
+func (l *Ledger) takesTabs(id core.BrowserID) bool {
+	return l.serves(id) && !l.browser(id).drains
+}
+
+// another is a browser that takes new tabs, beside one; nil: there is none.
+func (l *Ledger) another(beside core.BrowserID) *ledgerBrowser {
+	return find(l.browsers, func(b *ledgerBrowser) bool { return b.id != beside && l.takesTabs(b.id) })
 }
 
 // timesAsked takes from an effect, which the ledger has entered, what begins a time.
