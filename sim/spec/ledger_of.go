@@ -20,12 +20,17 @@ func (l *Ledger) Restore(s *core.State) {
 		}
 		e := entry{
 			id: t.ID, context: s.Contexts[t.Context].ID, browser: t.Browser, affinity: t.Affinity,
-			holder: t.Holder,
-			uses:   t.Uses, opened: !t.Unopened, overdue: t.Overdue, lost: t.State == core.Lost,
-			suspect: t.Suspect && asked(t), operation: t.Number,
-			askedAt: t.AskedAt, rescued: t.Rescued || t.State == core.Rescuing || t.State == core.Closing ||
-				t.State == core.Resetting && t.Part <= core.PartLeave, killing: t.Kill == core.KillAsked,
-			usedBefore: t.Uses > 0 && unclean(t),
+			holder: t.Holder, uses: t.Uses, opened: !t.Unopened, overdue: t.Overdue,
+			lost: t.State == core.Lost, operation: t.Number, askedAt: t.AskedAt,
+			suspect: t.Suspect && asked(t), usedBefore: t.Uses > 0 && unclean(t),
+			rescued: t.Rescued || t.State == core.Rescuing || t.State == core.Closing ||
+				t.State == core.Resetting && t.Part <= core.PartLeave,
+			killing: t.Kill == core.KillAsked, sessions: t.Sessions, session: t.Session, stuck: t.Stuck,
+			stuckSince: t.StuckSince, leasedAt: t.LeasedAt, idleSince: t.Since, endedAt: t.Since,
+			overAt: t.Since, unjudged: t.Unjudged, memory: t.Memory, frozen: t.Frozen,
+			doubtful: t.Doubtful, doubted: t.Doomed && t.Reason == core.Doubt,
+			spoiled:  t.Doomed && (t.Reason == core.Doubt || t.Reason == core.Spoiled),
+			retireAt: t.RetireAt, maxLease: t.MaxLease, heardAt: t.GoodAt,
 		}
 		switch t.Class {
 		case core.Nested:
@@ -34,29 +39,20 @@ func (l *Ledger) Restore(s *core.State) {
 			e.priority = math.MaxInt32
 		}
 		e.asked, e.halts = askedOf(t)
-		e.sessions, e.session, e.leasedAt, e.stuck, e.stuckSince = t.Sessions, t.Session, t.LeasedAt,
-			t.Stuck, t.StuckSince
+		e.halted = e.asked == core.ResetTab
+		e.answered, e.ending = e.halted, t.State == core.Resetting && t.Part != core.PartBegin
 		if t.State == core.Leased {
 			e.leasedAt = t.Since
 		}
-		e.unjudged, e.memory = t.Unjudged, t.Memory
-		e.frozen, e.idleSince = t.Frozen, t.Since
 		if t.Retried {
 			e.failures = 1
 		}
-		e.doubtful, e.doubted = t.Doubtful, t.Doomed && t.Reason == core.Doubt
-		e.spoiled = e.doubted || t.Doomed && t.Reason == core.Spoiled
-		e.halted = e.asked == core.ResetTab
-		e.ending, e.answered, e.endedAt = t.State == core.Resetting &&
-			t.Part != core.PartBegin, e.halted, t.Since
-		e.overAt = t.Since
 		if t.State == core.Closing || t.State == core.Lost {
 			e.closing = t.Reason
 		}
 		if t.Affinity != 0 && !bound(t) && (t.Doomed || e.closing == core.Disposal || disposed(s, t)) {
 			e.doomed = uint32(t.Generation) + 1
 		}
-		e.retireAt, e.maxLease, e.heardAt = t.RetireAt, t.MaxLease, t.GoodAt
 		of := e.asked
 		switch {
 		case t.State == core.Opening && !e.opened:
