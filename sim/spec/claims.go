@@ -326,13 +326,12 @@ func (t *Transition) callFails(e *core.Effect) error {
 
 func singleAnswer(t *Transition) error {
 	s := t.After
+	standbys, wanted := count(&s.Facts, core.Standby), target(&s.Facts)
 	for i := range t.Effects {
 		e := &t.Effects[i]
 		switch {
-		case e.Kind == core.FinishWarm && e.Reason == core.ReasonNone &&
-			count(&s.Facts, core.Standby) < target(&t.After.Facts):
-			return fmt.Errorf("w%d is answered with %d standbys of %d", e.Call,
-				count(&s.Facts, core.Standby), target(&t.After.Facts))
+		case e.Kind == core.FinishWarm && e.Reason == core.ReasonNone && standbys < wanted:
+			return fmt.Errorf("w%d is answered with %d standbys of %d", e.Call, standbys, wanted)
 		case e.Kind == core.Refuse && e.Reason == core.PoolClosed && s.Phase < core.PhaseClosing:
 			return fmt.Errorf("r%d is told that the pool is closed, which is not so", e.Request)
 		case e.Kind == core.FinishWarm || e.Kind == core.FinishRecycle:

@@ -172,6 +172,7 @@ func isolation(t *Transition) error {
 // about; and what a late launch brought is closed.
 func callsEnd(t *Transition) error {
 	s, l := t.After, t.Ledger
+	standbys, wanted := count(&s.Facts, core.Standby), target(&s.Facts)
 	for i := range s.Calls {
 		c := &s.Calls[i]
 		switch own := find(l.calls, func(o *ledgerCall) bool { return o.id == c.ID }); {
@@ -187,9 +188,8 @@ func callsEnd(t *Transition) error {
 			if b := serving(&s.Facts); b != nil && b.ID > own.browser && !l.aliveUpTo(own.browser) {
 				return fmt.Errorf("recycle %d is waited for, and b%d serves alone", c.ID, b.ID)
 			}
-		case count(&s.Facts, core.Standby) >= target(&t.After.Facts):
-			return fmt.Errorf("warm %d is waited for, and there are %d standbys of %d", c.ID,
-				count(&s.Facts, core.Standby), target(&t.After.Facts))
+		case standbys >= wanted:
+			return fmt.Errorf("warm %d is waited for, and there are %d standbys of %d", c.ID, standbys, wanted)
 		}
 	}
 	e := &t.Event
