@@ -189,7 +189,8 @@ func callsEnd(t *Transition) error {
 				return fmt.Errorf("recycle %d is waited for, and b%d serves alone", c.ID, b.ID)
 			}
 		case standbys >= wanted:
-			return fmt.Errorf("warm %d is waited for, and there are %d standbys of %d", c.ID, standbys, wanted)
+			return fmt.Errorf("warm %d is waited for, and there are %d standbys of %d", c.ID, standbys,
+				wanted)
 		}
 	}
 	e := &t.Event

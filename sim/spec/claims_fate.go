@@ -35,7 +35,7 @@ func primaryFate(t *Transition) error {
 	for i := range s.Contexts {
 		c := &s.Contexts[i]
 		if isPrimary(&s.Facts, int32(i)) && (t.Ledger.lostTabIn(c.ID) || t.Ledger.contextSpoiled(c.ID)) {
-			return fmt.Errorf("c%d is a primary, and a tab in it is lost, or a lease has left something in it",
+			return fmt.Errorf("c%d is a primary, and a tab in it is lost, or a lease has left something",
 				c.ID)
 		}
 		if !orphan(&s.Facts, int32(i)) {

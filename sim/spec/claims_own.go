@@ -24,8 +24,8 @@ func (l *Ledger) ownWaits() bool {
 	return slices.ContainsFunc(l.waiting, func(r ledgerRequest) bool { return l.of(r.affinity).own })
 }
 
-// ownGrant checks that an affinity with terms of its own is granted what was opened for it, and that
-// no tab in a context that was made for its affinity is handed to another.
+// ownGrant checks that an affinity with terms of its own is granted what was opened for it, and
+// that no tab in a context that was made for its affinity is handed to another.
 func (l *Ledger) ownGrant(t *entry, e *core.Effect) {
 	switch {
 	case l.of(e.Affinity).own && (e.How == core.Adopted || t.affinity == 0):

@@ -43,8 +43,8 @@ func (t *Transition) deadlines() []core.Deadline {
 	return s.deadlines
 }
 
-// misdated is the first deadline, of those of which is says so, that is armed and not due, is due at
-// another instant, or is due and not armed.
+// misdated is the first deadline, of those of which is says so, that is armed and not due, is due
+// at another instant, or is due and not armed.
 func (t *Transition) misdated(is func(*core.Event) bool) error {
 	armed := t.deadlines()
 	if t.Scratch.onTime {
@@ -116,7 +116,8 @@ func (l *Ledger) due(s *core.State, out []core.Deadline) []core.Deadline {
 			if c.climbed {
 				of = core.KillTab
 			}
-			add(c.began.Add(limitOf(set, of)), core.Event{Kind: core.Silent, Of: core.CloseContext, Context: c.id})
+			add(c.began.Add(limitOf(set, of)),
+				core.Event{Kind: core.Silent, Of: core.CloseContext, Context: c.id})
 		}
 	}
 	for a := range s.Affinities {
@@ -142,8 +143,8 @@ func (l *Ledger) due(s *core.State, out []core.Deadline) []core.Deadline {
 	return out
 }
 
-// idles says whether an affinity that nobody holds or waits for has a tab that is idle, or an orphan
-// that is to go with the idle ones.
+// idles says whether an affinity that nobody holds or waits for has a tab that is idle, or an
+// orphan that is to go with the idle ones.
 func (l *Ledger) idles(f *core.Facts, a core.Affinity) bool {
 	k := &f.Affinities[a]
 	if !k.Known || l.waits(a) || !l.idleFor(a, 0) {

@@ -331,7 +331,8 @@ func (l *Ledger) event(set *core.Settings, e core.Event) {
 			if e.Kind == core.Released {
 				t.heardAt = l.now
 			}
-			t.ending, t.answered, t.halted, t.endedAt, t.overAt, t.failures = true, false, false, l.now, l.now, 0
+			t.ending, t.answered, t.halted, t.failures = true, false, false, 0
+			t.endedAt, t.overAt = l.now, l.now
 			if t.sessions {
 				t.session = core.SessionEnding
 			}
