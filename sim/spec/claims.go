@@ -18,13 +18,7 @@ func capacityHolds(t *Transition) error {
 }
 
 func contextsHold(t *Transition) error {
-	l, orphans := t.Ledger, max(0, t.After.Settings.OrphanCap)
-	tabless := 0
-	for i := range l.contexts {
-		if l.inContext(l.contexts[i].id) == 0 {
-			tabless++
-		}
-	}
+	l, orphans, tabless := t.Ledger, max(0, t.After.Settings.OrphanCap), t.Ledger.tabless()
 	if n, limit := len(l.contexts), int(t.After.Capacity)+1+min(orphans, 1<<31); n > limit ||
 		tabless > orphans {
 		return fmt.Errorf("%d contexts can be alive, %d of them without a tab; %d and %d may be", n,
@@ -36,7 +30,7 @@ func contextsHold(t *Transition) error {
 		}
 		n := l.inContext(l.tabs[i].context)
 		if c := l.context(l.tabs[i].context); n > 1 &&
-			(int(n) > t.After.Settings.TabsPerContext || c.affinity == 0) {
+			(n > t.After.Settings.TabsPerContext || c.affinity == 0) {
 			return fmt.Errorf("c%d has %d tabs%s", c.id, n,
 				l.named(func(e *entry) bool { return e.context == c.id }))
 		}
@@ -66,10 +60,14 @@ func exclusiveLease(t *Transition) error {
 }
 
 // inContext is how many tabs of a context the ledger counts.
-func (l *Ledger) inContext(c core.ContextID) int32 {
-	n := int32(0)
-	for i := range l.tabs {
-		if l.tabs[i].context == c {
+func (l *Ledger) inContext(c core.ContextID) int {
+	return l.count(func(e *entry) bool { return e.context == c })
+}
+
+// tabless is how many contexts have none.
+func (l *Ledger) tabless() (n int) {
+	for i := range l.contexts {
+		if l.inContext(l.contexts[i].id) == 0 {
 			n++
 		}
 	}
@@ -84,7 +82,7 @@ func pageCountHolds(t *Transition) error {
 			continue
 		}
 		c := &s.Contexts[k.Primary]
-		if n := t.Ledger.inContext(c.ID); n != int32(s.PageCount(core.Affinity(a))) ||
+		if n := t.Ledger.inContext(c.ID); n != s.PageCount(core.Affinity(a)) ||
 			c.Affinity != core.Affinity(a) || c.State != core.ContextOpen {
 			return fmt.Errorf("affinity %d has pageCount %d, and c%d has %d tabs%s", a,
 				s.PageCount(core.Affinity(a)), c.ID, n,
@@ -95,17 +93,12 @@ func pageCountHolds(t *Transition) error {
 }
 
 func onePrimary(t *Transition) error {
-	s := t.After
-	for a := range s.Affinities {
-		k := &s.Affinities[a]
-		if !k.Known || k.Primary == core.None {
+	for a := range t.After.Affinities {
+		id := primaryOf(&t.After.Facts, core.Affinity(a))
+		if id == 0 {
 			continue
 		}
 		// a context says whose it is, so no two may have it
-		if c := &s.Contexts[k.Primary]; int(c.Affinity) != a {
-			return fmt.Errorf("c%d is primary of affinities %d and %d", c.ID, c.Affinity, a)
-		}
-		id := primaryOf(&s.Facts, core.Affinity(a))
 		if c := t.Ledger.context(id); c == nil || int(c.affinity) != a {
 			return fmt.Errorf("c%d is primary of affinity %d, and serves another or is gone", id, a)
 		}
@@ -159,37 +152,22 @@ func noDoomedGrant(t *Transition) error {
 }
 
 func rootLimit(t *Transition) error {
-	roots, others, all := 0, 0, 0
-	for i := range t.Ledger.tabs {
-		if e := &t.Ledger.tabs[i]; e.holder != 0 {
-			all++
-			if e.class == core.Root {
-				roots++
-				if !reserved(&t.After.Settings, e.priority) {
-					others++
-				}
-			}
-		}
+	l, set, capacity := t.Ledger, &t.After.Settings, int(t.After.Capacity)
+	root := func(e *entry) bool { return e.holder != 0 && e.class == core.Root }
+	other := func(e *entry) bool { return root(e) && !reserved(set, e.priority) }
+	granted := func(is func(*entry) bool) bool {
+		return slices.ContainsFunc(t.Effects, func(f core.Effect) bool {
+			return f.Kind == core.Grant && l.any(func(e *entry) bool { return e.id == f.Tab && is(e) })
+		})
 	}
-	granted, grantedOther := false, false
-	for i := range t.Effects {
-		if e := &t.Effects[i]; e.Kind == core.Grant {
-			if tab := t.Ledger.tab(e.Tab); tab != nil && tab.class == core.Root {
-				granted = true
-				grantedOther = grantedOther || !reserved(&t.After.Settings, tab.priority)
-			}
-		}
-	}
-	capacity, set := int(t.After.Capacity), &t.After.Settings
-	shrinks := 0
-	if c := t.Ledger.tab(t.After.Contraction); c != nil && !c.lost {
-		shrinks = 1
-	}
-	if granted && roots > capacity-t.Ledger.lost-shrinks || all > capacity+1 {
+	roots, all, lost := l.count(root), l.count(func(e *entry) bool { return e.holder != 0 }), l.lost()
+	shrinks := l.count(func(e *entry) bool { return e.id == t.After.Contraction && !e.lost })
+	if granted(root) && roots > capacity-lost-shrinks || all > capacity+1 {
 		return fmt.Errorf("%d root leases of %d in all; capacity is %d, of which %d are lost", roots, all,
-			capacity, t.Ledger.lost)
+			capacity, lost)
 	}
-	if most := set.MaxPages - set.ReservedPages - t.Ledger.lost; grantedOther && others > most {
+	most, others := set.MaxPages-set.ReservedPages-lost, l.count(other)
+	if granted(other) && others > most {
 		return fmt.Errorf("%d root leases below ReservedPriority, and the reserve leaves them %d", others,
 			most)
 	}
@@ -198,18 +176,11 @@ func rootLimit(t *Transition) error {
 
 func admission(t *Transition) error {
 	for i := range t.Ledger.tabs {
-		e := &t.Ledger.tabs[i]
-		if e.holder == 0 || e.class != core.Root {
-			continue
-		}
-		n := 0
-		for j := range t.Ledger.tabs {
-			if o := &t.Ledger.tabs[j]; o.holder != 0 && o.class == core.Root && o.affinity == e.affinity {
-				n++
-			}
-		}
-		if n > t.After.Settings.RootCap {
-			return fmt.Errorf("affinity %d holds %d root leases", e.affinity, n)
+		a := t.Ledger.tabs[i].affinity
+		if n := t.Ledger.count(func(e *entry) bool {
+			return e.holder != 0 && e.class == core.Root && e.affinity == a
+		}); n > t.After.Settings.RootCap {
+			return fmt.Errorf("affinity %d holds %d root leases", a, n)
 		}
 	}
 	return overdueOpening(t)
@@ -224,37 +195,24 @@ func (e *entry) bound() bool {
 }
 
 func warmTruth(t *Transition) error {
-	for i := range t.Ledger.tabs {
-		if e := &t.Ledger.tabs[i]; e.bound() && t.After.Bound(e.affinity) == 0 {
-			return fmt.Errorf("affinity %d has t%d, and is listed cold", e.affinity, e.id)
-		}
-	}
-	for a := range t.After.Affinities {
-		if t.After.Bound(core.Affinity(a)) > 0 && !t.Ledger.hasBound(core.Affinity(a)) {
-			return fmt.Errorf("affinity %d is listed warm, and has no tab", a)
+	for a := range max(len(t.Ledger.affinities), len(t.After.Affinities)) {
+		warm, has := t.After.Bound(core.Affinity(a)) > 0, t.Ledger.hasBound(core.Affinity(a))
+		if warm != has {
+			return fmt.Errorf("affinity %d is listed warm: %t, and has a tab: %t", a, warm, has)
 		}
 	}
 	return nil
 }
 
 func (l *Ledger) hasBound(a core.Affinity) bool {
-	for i := range l.tabs {
-		if l.tabs[i].affinity == a && l.tabs[i].bound() {
-			return true
-		}
-	}
-	return false
+	return l.any(func(e *entry) bool { return e.affinity == a && e.bound() })
 }
 
 func announcementTruth(t *Transition) error {
-	for a := range t.Ledger.announced {
-		if t.Ledger.announced[a].warm && !t.Ledger.hasBound(core.Affinity(a)) {
-			return fmt.Errorf("affinity %d was announced warm, and has no tab", a)
-		}
-	}
-	for i := range t.Ledger.tabs {
-		if e := &t.Ledger.tabs[i]; e.bound() && !t.Ledger.announcement(e.affinity).warm {
-			return fmt.Errorf("affinity %d was announced cold, and has t%d", e.affinity, e.id)
+	for a := range t.Ledger.affinities {
+		warm, has := t.Ledger.affinities[a].warm, t.Ledger.hasBound(core.Affinity(a))
+		if warm != has {
+			return fmt.Errorf("affinity %d was announced warm: %t, and has a tab: %t", a, warm, has)
 		}
 	}
 	return nil
@@ -368,13 +326,12 @@ func (t *Transition) callFails(e *core.Effect) error {
 
 func singleAnswer(t *Transition) error {
 	s := t.After
+	standbys, wanted := count(&s.Facts, core.Standby), target(&s.Facts)
 	for i := range t.Effects {
 		e := &t.Effects[i]
 		switch {
-		case e.Kind == core.FinishWarm && e.Reason == core.ReasonNone &&
-			count(&s.Facts, core.Standby) < target(&t.After.Facts):
-			return fmt.Errorf("w%d is answered with %d standbys of %d", e.Call,
-				count(&s.Facts, core.Standby), target(&t.After.Facts))
+		case e.Kind == core.FinishWarm && e.Reason == core.ReasonNone && standbys < wanted:
+			return fmt.Errorf("w%d is answered with %d standbys of %d", e.Call, standbys, wanted)
 		case e.Kind == core.Refuse && e.Reason == core.PoolClosed && s.Phase < core.PhaseClosing:
 			return fmt.Errorf("r%d is told that the pool is closed, which is not so", e.Request)
 		case e.Kind == core.FinishWarm || e.Kind == core.FinishRecycle:

@@ -19,12 +19,12 @@ func booksAgree(t *Transition) error {
 		if tab.State == 0 || e == nil {
 			continue
 		}
-		if bound(tab) != e.bound() || asked(tab) && tab.Overdue != e.lateFor() ||
+		if bound(tab) != e.bound() || asked(tab) && tab.Overdue != e.late() ||
 			tab.State == core.Opening && !thaws(tab) && tab.Overdue != e.overdue ||
 			tab.State == core.Leased && tab.Class != e.classOf(&t.After.Settings) {
 			return fmt.Errorf("t%d is %v, bound %t, overdue %t, of class %d, and the ledger says: bound "+
 				"%t, overdue %t, class %d", tab.ID,
-				tab.State, bound(tab), tab.Overdue, tab.Class, e.bound(), e.lateFor() ||
+				tab.State, bound(tab), tab.Overdue, tab.Class, e.bound(), e.late() ||
 					e.overdue, e.classOf(&t.After.Settings))
 		}
 	}
@@ -39,8 +39,15 @@ func (e *entry) classOf(set *core.Settings) core.Class {
 	return e.class
 }
 
-// lateFor says whether what was asked of a tab that stays is overdue.
-func (e *entry) lateFor() bool { return e.late && e.asked != 0 && e.closing == 0 }
+// late says whether what was asked of a tab that is bound is overdue.
+func (e *entry) late() bool {
+	return e.asked != 0 && e.affinity != 0 && e.closing == 0 && e.clock.overdue
+}
+
+// answering says whether something was asked of a tab that is bound, and is not overdue.
+func (e *entry) answering() bool {
+	return e.asked != 0 && e.affinity != 0 && e.closing == 0 && !e.clock.overdue
+}
 
 // derived compares what the core goes by for each affinity of which somebody waits with the plan.
 func (t *Transition) derived() error {

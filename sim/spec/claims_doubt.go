@@ -10,10 +10,9 @@ import (
 
 // ledgerDoubts are the doubtful ends in a row of an affinity's leases in one browser.
 type ledgerDoubts struct {
-	affinity core.Affinity
-	browser  core.BrowserID
-	ends     int
-	since    core.Time // when the first of them was
+	browser core.BrowserID
+	ends    int
+	since   core.Time // when the first of them was
 }
 
 // ledgerGoodEnd is when a lease of an affinity ended well in a browser last.
@@ -26,14 +25,9 @@ type ledgerGoodEnd struct {
 func (l *Ledger) endedInDoubt(t *entry) {
 	t.unjudged, t.doubtful = false, true
 	l.doubtful(t.browser, t.affinity)
-	i := slices.IndexFunc(l.doubts, func(d ledgerDoubts) bool { return d.affinity == t.affinity })
-	if i < 0 {
-		i = len(l.doubts)
-		l.doubts = append(l.doubts, ledgerDoubts{affinity: t.affinity})
-	}
-	d := &l.doubts[i]
+	d := &l.of(t.affinity).doubts
 	if d.browser != t.browser {
-		*d = ledgerDoubts{affinity: t.affinity, browser: t.browser, since: l.now}
+		*d = ledgerDoubts{browser: t.browser, since: l.now}
 	}
 	d.ends++
 }
@@ -43,31 +37,27 @@ func (l *Ledger) endedWell(t *entry) {
 	if c := l.context(t.context); c != nil {
 		c.doubtful = false
 	}
-	l.forgetDoubts(t.affinity)
+	l.of(t.affinity).doubts = ledgerDoubts{}
 	l.goodEnds = slices.DeleteFunc(l.goodEnds, func(g ledgerGoodEnd) bool {
 		return g.affinity == t.affinity && g.browser == t.browser
 	})
 	l.goodEnds = append(l.goodEnds, ledgerGoodEnd{t.affinity, t.browser, l.now})
 }
 
-func (l *Ledger) forgetDoubts(a core.Affinity) {
-	l.doubts = slices.DeleteFunc(l.doubts, func(d ledgerDoubts) bool { return d.affinity == a })
-}
-
 // giveUpDoubted says which affinities' contexts are to be given up in this step, and marks what is
 // in them. A browser that leaves in it says nothing any more.
 func (l *Ledger) giveUpDoubted(limit int, leaving core.BrowserID) {
-	l.inDoubt = l.inDoubt[:0]
-	for _, d := range l.doubts {
-		othersEndWell := slices.ContainsFunc(l.goodEnds, func(g ledgerGoodEnd) bool {
-			return g.browser == d.browser && g.affinity != d.affinity && g.at > d.since
-		})
-		if limit > 0 && d.ends >= limit && othersEndWell && d.browser != leaving {
-			l.inDoubt = append(l.inDoubt, d.affinity)
+	for i := range l.affinities {
+		a, k := core.Affinity(i), &l.affinities[i]
+		d := k.doubts
+		k.inDoubt = limit > 0 && d.ends >= limit && d.browser != leaving &&
+			slices.ContainsFunc(l.goodEnds, func(g ledgerGoodEnd) bool { // others end well
+				return g.browser == d.browser && g.affinity != a && g.at > d.since
+			})
+		if !k.inDoubt {
+			continue
 		}
-	}
-	for _, a := range l.inDoubt {
-		l.forgetDoubts(a)
+		k.doubts = ledgerDoubts{}
 		for i := range l.tabs {
 			t := &l.tabs[i]
 			gone := t.id == l.pageGone && l.inContext(t.context) > 1 // and others are left in its context
@@ -85,7 +75,7 @@ func (l *Ledger) giveUpDoubted(limit int, leaving core.BrowserID) {
 }
 
 // goneFrom is how many tabs of a context have gone in this step, of which the ledger hears later.
-func (l *Ledger) goneFrom(id core.ContextID) int32 {
+func (l *Ledger) goneFrom(id core.ContextID) int {
 	if t := l.tab(l.pageGone); t != nil && t.context == id {
 		return 1
 	}
@@ -99,23 +89,6 @@ func (l *Ledger) contextInDoubt(id core.ContextID) {
 	for i := range l.tabs {
 		if t := &l.tabs[i]; t.context == id {
 			t.doubted, t.spoiled = true, true
-		}
-	}
-}
-
-// closesDoubted checks that what is given up is on its way out in the step that says so.
-func (l *Ledger) closesDoubted() {
-	for _, a := range l.inDoubt {
-		for i := range l.tabs {
-			if t := &l.tabs[i]; t.affinity == a && t.doubted && t.holder == 0 && t.opened && t.closing == 0 {
-				l.breach("affinity-doubt", "leases of affinity %d end in doubt, and t%d is not on its way out",
-					a, t.id)
-			}
-		}
-		for i := range l.contexts {
-			if c := &l.contexts[i]; c.affinity == a && c.doubted && l.inContext(c.id) == 0 && !c.closing {
-				l.breach("affinity-doubt", "leases of affinity %d end in doubt, and c%d is kept", a, c.id)
-			}
 		}
 	}
 }

@@ -25,43 +25,12 @@ func deadlineOnce(t *Transition) error {
 		case d.Event == t.Event && d.At <= t.After.Now:
 			return fmt.Errorf("a deadline has come, and is armed again for the same instant (event kind %d)",
 				t.Event.Kind)
-		case t.off(&d.Event):
-			return fmt.Errorf("a deadline is armed that is off (event kind %d)", d.Event.Kind)
 		case d.At < next.At || d.At == next.At && d.Event.Tab < next.Event.Tab:
 			return fmt.Errorf("the next deadline is of kind %d, and one of kind %d comes before it",
 				next.Event.Kind, d.Event.Kind)
 		}
 	}
 	return nil
-}
-
-// off says whether a deadline is of a setting that is off.
-func (t *Transition) off(e *core.Event) bool {
-	set := &t.After.Settings
-	switch e.Kind {
-	case core.RetireDue:
-		return set.MaxAge == core.Off
-	case core.BrowserWorn:
-		return set.BrowserMaxAge == core.Off && !t.sick()
-	case core.IdleDue:
-		return set.MaxIdle == core.Off
-	case core.FreezeDue:
-		return set.FreezeAfter == core.Off
-	case core.CheckDue:
-		return set.CheckEvery == core.Off && set.BrowserDoubt == core.Off
-	case core.BrowserStalled:
-		return set.StallTimeout == core.Off
-	case core.Silent:
-		return e.Of == core.Ping && set.StallTimeout == core.Off
-	}
-	return false
-}
-
-// sick says whether a check of a browser has failed.
-func (t *Transition) sick() bool {
-	return slices.ContainsFunc(t.Ledger.browsers, func(b ledgerBrowser) bool {
-		return b.checks.failedAt != 0
-	})
 }
 
 func noLeak(t *Transition) error {
@@ -89,22 +58,21 @@ func noLeak(t *Transition) error {
 	if n := t.After.ContextCount(); n != len(t.Ledger.contexts) {
 		return fmt.Errorf("%d contexts can be alive, and the books say %d", len(t.Ledger.contexts), n)
 	}
-	if t.After.Count(core.Lost) != t.Ledger.lost {
-		return fmt.Errorf("%d tabs are lost, and the books say %d%s", t.Ledger.lost,
-			t.After.Count(core.Lost),
+	if n := t.Ledger.lost(); t.After.Count(core.Lost) != n {
+		return fmt.Errorf("%d tabs are lost, and the books say %d%s", n, t.After.Count(core.Lost),
 			TabsIn(t.After, core.Lost))
 	}
 	return nil
 }
 
 func (l *Ledger) lostIn(b core.BrowserID) bool {
-	return slices.ContainsFunc(l.tabs, func(e entry) bool { return e.browser == b && e.lost })
+	return l.any(func(e *entry) bool { return e.browser == b && e.lost })
 }
 
 func twoBrowsers(t *Transition) error {
 	serving := 0
 	for _, b := range t.Ledger.browsers {
-		if !b.ending && b.ready && !b.drains {
+		if t.Ledger.takesTabs(b.id) {
 			serving++
 		}
 	}
@@ -155,19 +123,8 @@ func (t *Transition) closes(tab core.TabID) bool {
 // drained says whether a browser that drains may end: it has no tab, or it has lost some and nobody
 // has one of the others.
 func (l *Ledger) drained(b core.BrowserID) bool {
-	left, lost := false, false
-	for i := range l.tabs {
-		e := &l.tabs[i]
-		if e.browser != b {
-			continue
-		}
-		answering := e.opened && e.closing == 0 && e.affinity != 0 && !e.idle && !e.late
-		if e.holder != 0 || answering {
-			return false
-		}
-		left, lost = true, lost || e.lost
-	}
-	return !left || lost
+	return !l.any(func(e *entry) bool { return e.browser == b && (e.holder != 0 || e.answering()) }) &&
+		(l.lostIn(b) || !l.any(func(e *entry) bool { return e.browser == b }))
 }
 
 // oldPausesNothing: what fails to open in a browser that is being replaced pauses nothing in the
@@ -190,11 +147,9 @@ func (t *Transition) oldPausesNothing() error {
 func noNeedlessRefusal(t *Transition) error {
 	if failed := t.Event.Is(core.Failed, core.Launch) ||
 		t.Event.Is(core.Silent, core.Launch); failed && t.After.Rounds != t.Before.Rounds {
-		for _, b := range t.Ledger.browsers {
-			if b.ready && !b.drains && !b.ending && b.id != t.Event.Browser {
-				return fmt.Errorf("b%d does not start, b%d serves, and that is a failed round", t.Event.Browser,
-					b.id)
-			}
+		if b := t.Ledger.another(t.Event.Browser); b != nil {
+			return fmt.Errorf("b%d does not start, b%d serves, and that is a failed round", t.Event.Browser,
+				b.id)
 		}
 	}
 	return t.differs(func(d *disagreement) bool {
@@ -217,21 +172,25 @@ func isolation(t *Transition) error {
 // about; and what a late launch brought is closed.
 func callsEnd(t *Transition) error {
 	s, l := t.After, t.Ledger
+	standbys, wanted := count(&s.Facts, core.Standby), target(&s.Facts)
 	for i := range s.Calls {
-		switch c := &s.Calls[i]; {
+		c := &s.Calls[i]
+		switch own := find(l.calls, func(o *ledgerCall) bool { return o.id == c.ID }); {
+		case own == nil:
+			return fmt.Errorf("call %d waits in the books, and was answered", c.ID)
 		case c.Affinity == 0 && (s.Phase != core.PhaseServing || satThrough(&s.Facts, c.Rounds)):
 			return fmt.Errorf("call %d is waited for, and what it waits for will not come", c.ID)
 		case c.Affinity != 0:
-			if !l.doomedBy(c.ID, c.Affinity) {
+			if !l.isLeft(own) {
 				return fmt.Errorf("disposal %d is waited for, and nothing of its generation is left", c.ID)
 			}
 		case c.Recycle:
-			if b := serving(&s.Facts); b != nil && l.replaced(c.ID, b.ID) {
+			if b := serving(&s.Facts); b != nil && b.ID > own.browser && !l.aliveUpTo(own.browser) {
 				return fmt.Errorf("recycle %d is waited for, and b%d serves alone", c.ID, b.ID)
 			}
-		case count(&s.Facts, core.Standby) >= target(&t.After.Facts):
-			return fmt.Errorf("warm %d is waited for, and there are %d standbys of %d", c.ID,
-				count(&s.Facts, core.Standby), target(&t.After.Facts))
+		case standbys >= wanted:
+			return fmt.Errorf("warm %d is waited for, and there are %d standbys of %d", c.ID, standbys,
+				wanted)
 		}
 	}
 	e := &t.Event
@@ -243,26 +202,4 @@ func callsEnd(t *Transition) error {
 		return fmt.Errorf("b%d was written off and has started after all, and nobody ends it", e.Browser)
 	}
 	return nil
-}
-
-// doomedBy says whether anything is left of the generations that a disposal ended.
-func (l *Ledger) doomedBy(id core.CallID, a core.Affinity) bool {
-	i := slices.IndexFunc(l.calls, func(c ledgerCall) bool { return c.id == id })
-	if i < 0 {
-		return true
-	}
-	last := l.calls[i].disposal
-	return slices.ContainsFunc(l.tabs, func(e entry) bool {
-		return e.affinity == a && e.doomed != 0 && e.doomed <= last
-	}) ||
-		slices.ContainsFunc(l.contexts, func(c ledgerContext) bool {
-			return c.affinity == a && (c.doomed != 0 && c.doomed <= last || c.closing && c.disposals < last)
-		})
-}
-
-// replaced says whether the browser that a Recycle is about is gone, and a later one serves.
-func (l *Ledger) replaced(id core.CallID, serves core.BrowserID) bool {
-	i := slices.IndexFunc(l.calls, func(c ledgerCall) bool { return c.id == id })
-	return i >= 0 && serves > l.calls[i].browser &&
-		!slices.ContainsFunc(l.browsers, func(b ledgerBrowser) bool { return b.id <= l.calls[i].browser })
 }

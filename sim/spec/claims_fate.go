@@ -28,25 +28,24 @@ func primaryFate(t *Transition) error {
 			return err
 		}
 	}
-	s := t.After
-	for i := range s.Tabs {
-		if tab := &s.Tabs[i]; tab.State == core.Lost && isPrimary(&s.Facts, tab.Context) {
-			return fmt.Errorf("t%d is lost, and its context is a primary", tab.ID)
-		}
-	}
 	if err := t.primaryStays(); err != nil {
 		return err
 	}
+	s := t.After
 	for i := range s.Contexts {
 		c := &s.Contexts[i]
+		if isPrimary(&s.Facts, int32(i)) && (t.Ledger.lostTabIn(c.ID) || t.Ledger.contextSpoiled(c.ID)) {
+			return fmt.Errorf("c%d is a primary, and a tab in it is lost, or a lease has left something",
+				c.ID)
+		}
 		if !orphan(&s.Facts, int32(i)) {
 			continue
 		}
-		if b := t.Ledger.browser(c.Browser); b == nil || b.drains || b.ending {
+		if !t.Ledger.takesTabs(c.Browser) {
 			return fmt.Errorf("c%d is an orphan of b%d, which takes no new tabs", c.ID, c.Browser)
 		}
 		if !s.Settings.RetainOnEvict && !t.Ledger.waits(c.Affinity) &&
-			t.Ledger.sweeps(t.Event, c.Affinity, s.Now) {
+			t.Ledger.sweeps(t.Event, c.Affinity) {
 			return fmt.Errorf("c%d was an orphan for long enough, and the sweep has left it", c.ID)
 		}
 	}
@@ -89,9 +88,7 @@ func (t *Transition) fateOfPrimary(e *core.Effect) error {
 		return nil
 	}
 	set := &t.After.Settings
-	b := t.Ledger.browser(e.Browser)
-	keep := set.OrphanCap > 0 && t.After.Phase == core.PhaseServing && b != nil && b.ready &&
-		!b.drains && !b.ending
+	keep := set.OrphanCap > 0 && t.After.Phase == core.PhaseServing && t.Ledger.takesTabs(e.Browser)
 	switch e.Reason {
 	case core.Eviction, core.IdleSweep, core.BrowserMemory:
 		keep = keep && set.RetainOnEvict
@@ -100,17 +97,12 @@ func (t *Transition) fateOfPrimary(e *core.Effect) error {
 	case core.Drain, core.BrowserLost:
 		keep = false
 	}
-	if t.Ledger.contextSpoiled(e.Context) {
-		return t.spoiledStays(e.Context)
+	if t.Ledger.contextSpoiled(e.Context) || t.Ledger.lostTabIn(e.Context) {
+		return nil // it is no primary any more
 	}
-	if t.Ledger.lostTabIn(e.Context) {
-		return nil // it was no primary any more
-	}
-	for i := range t.Ledger.tabs {
-		if o := &t.Ledger.tabs[i]; o.context == e.Context && o.id != e.Tab && o.closing == 0 {
-			keep = true // others are in it
-		}
-	}
+	keep = keep || t.Ledger.any(func(o *entry) bool { // others are in it
+		return o.context == e.Context && o.id != e.Tab && o.closing == 0
+	})
 	if is := primaryOf(&t.After.Facts, e.Affinity) == e.Context; is != keep &&
 		t.Ledger.inContext(e.Context) > 0 {
 		return fmt.Errorf("t%d begins to close for %v, and c%d is a primary: %v; it has to be: %v", e.Tab,
@@ -119,19 +111,8 @@ func (t *Transition) fateOfPrimary(e *core.Effect) error {
 	return nil
 }
 
-// spoiledStays: a context in which a lease has left something is no primary any more.
-func (t *Transition) spoiledStays(c core.ContextID) error {
-	for a := range t.After.Affinities {
-		if primaryOf(&t.After.Facts, core.Affinity(a)) == c {
-			return fmt.Errorf("a lease has left something in c%d, and it is the primary of affinity %d", c,
-				a)
-		}
-	}
-	return nil
-}
-
 func (l *Ledger) lostTabIn(c core.ContextID) bool {
-	return slices.ContainsFunc(l.tabs, func(e entry) bool { return e.context == c && e.lost })
+	return l.any(func(e *entry) bool { return e.context == c && e.lost })
 }
 
 // fateOfOrphan looks at an orphan that is closed for its place.
@@ -139,23 +120,12 @@ func (t *Transition) fateOfOrphan(e *core.Effect) error {
 	if e.Reason != core.OrphanRoom {
 		return nil
 	}
-	s, alone := t.After, 0
-	var closed *core.Context
-	for i := range s.Contexts {
-		if c := &s.Contexts[i]; c.ID == e.Context {
-			closed = c
-		}
-	}
-	for i := range t.Ledger.contexts {
-		if t.Ledger.inContext(t.Ledger.contexts[i].id) == 0 {
-			alone++
-		}
-	}
-	if max(alone, tabless(&t.Before.Facts)) < s.Settings.OrphanCap || closed == nil {
+	s, alone := t.After, t.Ledger.tabless()
+	if max(alone, tabless(&t.Before.Facts)) < s.Settings.OrphanCap {
 		return fmt.Errorf("c%d is closed for its place, and %d of %d are taken", e.Context, alone,
 			s.Settings.OrphanCap)
 	}
-	since := t.orphanSince(closed.ID)
+	since := t.orphanSince(e.Context)
 	for i := range s.Contexts {
 		if c := &s.Contexts[i]; orphan(&s.Facts, int32(i)) && t.orphanSince(c.ID) < since {
 			return fmt.Errorf("c%d is closed for its place, and c%d is an older orphan", e.Context, c.ID)
@@ -212,40 +182,26 @@ func doubtHolds(t *Transition) error {
 // unwantedHolds: what opened inside a primary is closed where nobody of its affinity waits any
 // more, or where it was overdue, only root work waits, and the affinity has its AffinityTabs.
 func unwantedHolds(t *Transition) error {
-	e := t.Ledger.tab(t.Ledger.justOpened)
+	l, e := t.Ledger, t.Ledger.tab(t.Ledger.justOpened)
 	if e == nil || e.affinity == 0 {
 		return nil
 	}
-	if err := wantedKept(t, e); err != nil {
-		return err
-	}
-	if e.closing != 0 || e.holder != 0 || !e.bound() {
-		return nil
-	}
-	if !t.Ledger.waits(e.affinity) {
+	owned, unwanted := t.owned(e.affinity), e.closing == core.Unwanted
+	switch {
+	case unwanted && l.nestedWaits(e.affinity):
+		return fmt.Errorf("t%d is closed as unwanted, and a nested request could have had it", e.id)
+	case unwanted && l.waits(e.affinity) && owned < t.After.Settings.AffinityTabs:
+		return fmt.Errorf("t%d is closed as unwanted, and affinity %d, whose requests wait, owns %d "+
+			"tabs%s", e.id, e.affinity, owned, l.ownedBy(e.affinity))
+	case e.bound() && e.holder == 0 && !l.waits(e.affinity):
 		return fmt.Errorf("t%d has opened inside c%d, and nobody of its affinity waits", e.id, e.context)
 	}
 	return nil
 }
 
-// wantedKept: what opened inside a primary too late is closed only where the affinity has its
-// AffinityTabs, and no nested request of it waits.
-func wantedKept(t *Transition, e *entry) error {
-	if e.closing != core.Unwanted {
-		return nil
-	}
-	for i := range t.Ledger.waiting {
-		if r := &t.Ledger.waiting[i]; r.affinity == e.affinity && r.class == core.Nested {
-			return fmt.Errorf("t%d is closed as unwanted, and r%d could have had it", e.id, r.id)
-		}
-	}
-	if owned := t.owned(e.affinity); t.Ledger.waits(e.affinity) &&
-		owned < t.After.Settings.AffinityTabs {
-		return fmt.Errorf("t%d is closed as unwanted, and affinity %d, whose requests wait, owns %d "+
-			"tabs%s", e.id, e.affinity, owned,
-			t.Ledger.named(func(o *entry) bool { return o.affinity == e.affinity && o.closing == 0 }))
-	}
-	return nil
+// ownedBy names the tabs of an affinity that are not on their way out.
+func (l *Ledger) ownedBy(a core.Affinity) string {
+	return l.named(func(e *entry) bool { return e.affinity == a && e.closing == 0 })
 }
 
 // owned is how many tabs count towards AffinityTabs, but for those that this step gave to the
@@ -265,42 +221,27 @@ func (t *Transition) owned(a core.Affinity) int {
 func overdueOpening(t *Transition) error {
 	e := t.Ledger.tab(t.Ledger.justOpened)
 	if e == nil || e.affinity == 0 || !e.overdue || t.fromStandby(e.id) || e.closing != 0 ||
-		e.holder != 0 && e.class == core.Nested {
+		e.holder != 0 && e.class == core.Nested || t.Ledger.nestedWaits(e.affinity) {
 		return nil
-	}
-	for i := range t.Ledger.waiting {
-		if r := &t.Ledger.waiting[i]; r.affinity == e.affinity && r.class == core.Nested {
-			return nil
-		}
 	}
 	if owned := t.owned(e.affinity); owned > t.After.Settings.AffinityTabs {
 		return fmt.Errorf("t%d was overdue when it opened, and affinity %d has %d tabs with it%s", e.id,
-			e.affinity, owned,
-			t.Ledger.named(func(o *entry) bool { return o.affinity == e.affinity && o.closing == 0 }))
+			e.affinity, owned, t.Ledger.ownedBy(e.affinity))
 	}
 	return nil
 }
 
 // fromStandby says whether a tab was granted as a standby in this step: its opening was nobody's.
 func (t *Transition) fromStandby(id core.TabID) bool {
-	for i := range t.Effects {
-		if e := &t.Effects[i]; e.Kind == core.Grant && e.Tab == id && e.How == core.Adopted {
-			return true
-		}
-	}
-	return false
-}
-
-// armed says whether a deadline is armed, be it late.
-func (t *Transition) armed(e core.Event) bool {
-	return slices.ContainsFunc(t.deadlines(), func(d core.Deadline) bool { return d.Event == e })
+	return slices.ContainsFunc(t.Effects, func(e core.Effect) bool {
+		return e.Kind == core.Grant && e.Tab == id && e.How == core.Adopted
+	})
 }
 
 // browserTruth: a browser is asked whether it is there when an operation has been silent for
 // StallTimeout and nothing else answered meanwhile, and it is given up only if it was asked and did
 // not answer.
 func browserTruth(t *Transition) error {
-	l, stall := t.Ledger, core.Time(t.After.Settings.StallTimeout)
 	if (t.Event.Is(core.Silent, core.Ping) || t.Event.Is(core.Failed, core.Ping)) &&
 		t.After.Launches.Failures == 0 &&
 		slices.ContainsFunc(t.Effects, func(e core.Effect) bool {
@@ -308,27 +249,7 @@ func browserTruth(t *Transition) error {
 		}) {
 		return fmt.Errorf("b%d is given up, and counts as no failure", t.Event.Browser)
 	}
-	for i := range l.browsers {
-		b := &l.browsers[i]
-		if !b.ready || b.ending {
-			continue
-		}
-		since := l.silentSince(b.id)
-		if o := browserOf(&t.After.Facts, b.id); o != nil &&
-			(o.HeardAt != b.heardAt || silentSince(&t.After.Facts, b.id) != since) {
-			return fmt.Errorf("b%d was heard of at %v and is silent since %v, and the books say %v and %v",
-				b.id, b.heardAt.Duration(), since.Duration(), o.HeardAt.Duration(),
-				silentSince(&t.After.Facts, b.id).Duration())
-		}
-		if stall < 0 || b.asked {
-			continue
-		}
-		if since != core.Never && max(since, b.heardAt).Add(t.After.Settings.StallTimeout) <
-			t.After.Now &&
-			!t.armed(core.Event{Kind: core.BrowserStalled, Browser: b.id}) {
-			return fmt.Errorf("an operation in b%d has been silent since %v, and b%d is not asked", b.id,
-				since.Duration(), b.id)
-		}
-	}
-	return nil
+	return t.misdated(func(e *core.Event) bool {
+		return e.Kind == core.BrowserStalled || e.Of == core.Ping
+	})
 }

@@ -93,13 +93,9 @@ func (t *Transition) lightens() error {
 // anyFull says whether a browser that was not to be replaced has as many tabs as capacity.
 func (t *Transition) anyFull() bool {
 	for i := range t.Before.Browsers {
-		b, tabs := &t.Before.Browsers[i], int32(0)
-		for j := range t.Ledger.tabs {
-			if t.Ledger.tabs[j].browser == b.ID {
-				tabs++
-			}
-		}
-		if tabs >= t.After.Capacity && !b.Worn {
+		b := &t.Before.Browsers[i]
+		tabs := t.Ledger.count(func(e *entry) bool { return e.browser == b.ID })
+		if tabs >= int(t.After.Capacity) && !b.Worn {
 			return true
 		}
 	}

@@ -2,7 +2,6 @@ package spec
 
 import (
 	"fmt"
-	"time"
 
 	"github.com/pagepool/pagepool/pool/core"
 )
@@ -43,15 +42,12 @@ func closesBy(deadlines []core.Deadline, id core.TabID) core.Time {
 
 // resetBound is the latest instant at which a tab that answers nothing more may be given up.
 func (e *entry) resetBound(set *core.Settings) core.Time {
-	rescue := set.RescueTimeout
-	if rescue < 0 {
-		rescue = 500 * time.Millisecond
-	}
+	rescue := limitOf(set, core.RescueTab)
 	switch {
 	case e.asked == core.ResetTab:
-		return e.beganAt.Add(set.OpenTimeout)
+		return e.clock.since.Add(set.OpenTimeout)
 	case e.answered:
-		return e.beganAt.Add(rescue)
+		return e.clock.since.Add(rescue)
 	}
 	// An answer may come after its deadline, where nobody looked in time.
 	return max(e.endedAt.Add(2*rescue), e.overAt.Add(rescue))

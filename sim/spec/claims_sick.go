@@ -47,7 +47,7 @@ func (l *Ledger) doubtful(id core.BrowserID, a core.Affinity) {
 }
 
 // evidence takes from an event what speaks for or against a browser's work.
-func (l *Ledger) evidence(now core.Time, e core.Event) {
+func (l *Ledger) evidence(e core.Event) {
 	if t := l.heldBy(e.Request); t != nil {
 		switch {
 		case e.Kind == core.Expired, e.Kind == core.Discarded && e.Wedged:
@@ -58,12 +58,11 @@ func (l *Ledger) evidence(now core.Time, e core.Event) {
 			t.doubtful = false
 		}
 	}
-	if t := l.tab(e.Tab); t != nil && t.closing == 0 &&
-		(e.Operation == 0 || e.Operation == t.operation) {
+	if t := l.tab(e.Tab); t != nil && t.closing == 0 && t.hears(e) {
 		l.answerOf(t, &e)
 	}
 	if b := l.browser(e.Browser); b != nil {
-		l.checkEvent(now, b, e)
+		l.checkEvent(b, e)
 	}
 }
 
@@ -93,12 +92,12 @@ func (l *Ledger) answerOf(t *entry, e *core.Event) {
 	}
 }
 
-func (l *Ledger) checkEvent(now core.Time, b *ledgerBrowser, e core.Event) {
+func (l *Ledger) checkEvent(b *ledgerBrowser, e core.Event) {
 	c := &b.checks
 	switch {
 	case e.Is(core.Done, core.Launch):
 		if e.Checks && !b.ready && !b.ending {
-			c.can, c.checkedAt = true, now
+			c.can, c.checkedAt = true, l.now
 		}
 	case e.Of == core.CheckBrowser:
 		switch {
@@ -107,13 +106,13 @@ func (l *Ledger) checkEvent(now core.Time, b *ledgerBrowser, e core.Event) {
 		case e.Is(core.Done, core.CheckBrowser):
 			l.sickBrowsers, c.failedAt = 0, 0
 		case c.failedAt == 0:
-			c.failedAt = now
+			c.failedAt = l.now
 		}
 		l.checkEnds(b)
 	case e.Kind == core.BrowserWorn:
 		if c.failedAt != 0 {
 			l.sickBrowsers++
-			l.replacedAt = now
+			l.replacedAt = l.now
 		}
 	}
 }
@@ -124,7 +123,7 @@ func (c *ledgerChecks) answers(e core.Event) bool {
 }
 
 // checks enters a check that begins.
-func (l *Ledger) checks(now core.Time, event core.Event, e *core.Effect) {
+func (l *Ledger) checks(event core.Event, e *core.Effect) {
 	b := l.browser(e.Browser)
 	if b == nil || !b.checks.can || b.drains || b.ending || event.Kind != core.CheckDue ||
 		event.Browser != e.Browser || l.checking() {
@@ -133,7 +132,7 @@ func (l *Ledger) checks(now core.Time, event core.Event, e *core.Effect) {
 	}
 	c := &b.checks
 	c.doubts, c.doubtedAt, c.first, c.several = 0, 0, 0, false
-	c.checkedAt, c.operation, c.underWay, l.checkBegan = now, e.Operation, true, now
+	c.checkedAt, c.operation, c.underWay, l.checkBegan = l.now, e.Operation, true, l.now
 }
 
 // checkEnds notes that a browser's check, if one is under way, is over or waited for no more.
@@ -145,12 +144,7 @@ func (l *Ledger) checkEnds(b *ledgerBrowser) {
 
 // checking says whether a check is under way in any browser.
 func (l *Ledger) checking() bool {
-	for i := range l.browsers {
-		if b := &l.browsers[i]; b.checks.underWay {
-			return true
-		}
-	}
-	return false
+	return find(l.browsers, func(b *ledgerBrowser) bool { return b.checks.underWay }) != nil
 }
 
 // serves notes that a browser's tab was granted.
@@ -185,27 +179,11 @@ func sickBrowser(t *Transition) error {
 		if err := t.wornWhy(b, lb); err != nil {
 			return err
 		}
-		if b.State != core.BrowserServing || b.Worn || s.Phase >= core.PhaseEnding {
-			continue
-		}
-		c := &lb.checks
-		at, due := t.due(core.Event{Kind: core.CheckDue, Browser: b.ID})
-		switch want := l.checkDue(&s.Settings, c); {
-		case want == core.Never && due:
-			return fmt.Errorf("the deadline for a check of b%d is armed, and nothing asks for one", b.ID)
-		case want != core.Never && (!due || at != want):
-			return fmt.Errorf("b%d is to be checked at %v: %d doubts", b.ID, want.Duration(), c.doubts)
-		}
-		want := l.wornAt(&s.Settings, b, c)
-		if at, due := t.due(core.Event{Kind: core.BrowserWorn, Browser: b.ID}); due !=
-			(want != core.Never) || due && at != want {
-			return fmt.Errorf("b%d is to be replaced at %v, and that is armed: %t, for %v; a check failed "+
-				"at %v",
-				b.ID, want.Duration(), due, at.Duration(), c.failedAt.Duration())
-		}
-		if at, due := t.due(core.Event{Kind: core.Silent, Of: core.CheckBrowser,
-			Browser: b.ID}); c.underWay && (!due || at != c.checkedAt.Add(s.Settings.CheckTimeout())) {
-			return fmt.Errorf("the check of b%d that began at %v has no end", b.ID, c.checkedAt.Duration())
+		if err := t.misdated(func(e *core.Event) bool {
+			return e.Browser == b.ID &&
+				(e.Kind == core.CheckDue || e.Kind == core.BrowserWorn || e.Of == core.CheckBrowser)
+		}); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -213,7 +191,7 @@ func sickBrowser(t *Transition) error {
 
 // checkDue is when a browser that serves is to be checked.
 func (l *Ledger) checkDue(set *core.Settings, c *ledgerChecks) core.Time {
-	if l.checking() {
+	if !c.can || l.checking() {
 		return core.Never
 	}
 	at := core.Never
@@ -224,18 +202,6 @@ func (l *Ledger) checkDue(set *core.Settings, c *ledgerChecks) core.Time {
 		at = min(at, max(c.doubtedAt, l.checkBegan.Add(checkPause)))
 	}
 	return max(at, l.checkEnded)
-}
-
-// wornAt is when a browser that serves is to be replaced, for its age or a failed check.
-func (l *Ledger) wornAt(set *core.Settings, b *core.Browser, c *ledgerChecks) core.Time {
-	at := core.Never
-	if set.BrowserMaxAge > 0 {
-		at = b.Since.Add(set.BrowserMaxAge)
-	}
-	if c.failedAt != 0 {
-		at = min(at, l.replaceAt(set, c))
-	}
-	return at
 }
 
 // replaceAt is when a browser is to be replaced for its failed check.
@@ -264,14 +230,4 @@ func (t *Transition) wornWhy(b *core.Browser, lb *ledgerBrowser) error {
 		return fmt.Errorf("b%d is to be replaced, and no check has failed", b.ID)
 	}
 	return nil
-}
-
-// due is when an armed deadline comes.
-func (t *Transition) due(e core.Event) (at core.Time, ok bool) {
-	for _, d := range t.deadlines() {
-		if d.Event == e && (!ok || d.At < at) {
-			at, ok = d.At, true
-		}
-	}
-	return at, ok
 }

@@ -11,36 +11,12 @@ import (
 // is retired, and the pool has the size that it may have.
 
 // stuckIsolated: a tab is due to be opened or closed for those that wait, or for the spare, and the
-// step does something else. Whoever waits for a tab on its way does so until a deadline.
+// step does something else. That whoever waits for a tab on its way does so until a deadline is for
+// due-in-time.
 func stuckIsolated(t *Transition) error {
-	if err := t.differs(func(d *disagreement) bool {
+	return t.differs(func(d *disagreement) bool {
 		return d.due.kind == core.OpenTab || d.due.kind == core.CloseTab || d.due.how == core.Adopted
-	}); err != nil {
-		return err
-	}
-	return t.waitedForUntil()
-}
-
-// waitedForUntil: whoever waits for a tab that is opened, probed, rescued, reset or closed does so
-// until a deadline.
-func (t *Transition) waitedForUntil() error {
-	for i := range t.After.Tabs {
-		tab := &t.After.Tabs[i]
-		switch tab.State {
-		case core.Opening, core.Probing, core.Rescuing, core.Resetting, core.Closing:
-		default:
-			continue
-		}
-		if tab.Overdue {
-			continue
-		}
-		if !slices.ContainsFunc(t.deadlines(), func(d core.Deadline) bool {
-			return d.Event.Tab == tab.ID && d.Event.Kind == core.Overdue
-		}) {
-			return fmt.Errorf("t%d is waited for in state %v, and is never overdue", tab.ID, tab.State)
-		}
-	}
-	return nil
+	})
 }
 
 func retired(t *Transition) error {
@@ -55,7 +31,7 @@ func retired(t *Transition) error {
 		if most > 0 && int(e.uses) >= most && t.idle(e.id) {
 			return fmt.Errorf("t%d was handed out %d times, and is idle", e.id, e.uses)
 		}
-		if t.idle(e.id) && !l.waits(e.affinity) && l.sweeps(t.Event, e.affinity, s.Now) {
+		if t.idle(e.id) && !l.waits(e.affinity) && l.sweeps(t.Event, e.affinity) {
 			return fmt.Errorf("t%d was idle for long enough, and the sweep has left it", e.id)
 		}
 	}
@@ -66,47 +42,10 @@ func retired(t *Transition) error {
 			return fmt.Errorf("t%d was handed out %d times, and may be %d times", e.Tab, tab.uses, most)
 		}
 	}
-	return t.idleDue()
-}
-
-// idleDue: an affinity that nobody holds or waits for is closed when MaxIdle has passed, which its
-// deadline says.
-func (t *Transition) idleDue() error {
-	s, l := t.After, t.Ledger
 	if s.Settings.MaxIdle < 0 {
 		return nil
 	}
-	for i := range s.Affinities {
-		a := core.Affinity(i)
-		k := &s.Affinities[a]
-		if !k.Known {
-			continue
-		}
-		orphaned := k.Primary != core.None && orphan(&s.Facts, k.Primary) && !s.Settings.RetainOnEvict
-		want := core.Never
-		if !l.waits(a) && l.idleFor(a, s.Now, 0) && (l.hasIdle(a) || orphaned) {
-			want = l.lastUsed(a).Add(s.Settings.MaxIdle)
-		}
-		due := core.Never
-		for _, d := range t.deadlines() {
-			if d.Event.Kind == core.IdleDue && d.Event.Affinity == a {
-				due = d.At
-			}
-		}
-		if due != want {
-			return fmt.Errorf("affinity %d is to be closed for MaxIdle at %v, and was used last at %v",
-				a, due.Duration(), l.lastUsed(a).Duration())
-		}
-	}
-	return nil
-}
-
-// lastUsed is when a lease or a wait of an affinity ended last.
-func (l *Ledger) lastUsed(a core.Affinity) core.Time {
-	if int(a) >= len(l.usedAt) {
-		return 0
-	}
-	return l.usedAt[a]
+	return t.misdated(func(e *core.Event) bool { return e.Kind == core.IdleDue })
 }
 
 // idle says whether a tab is idle after the step.
@@ -117,12 +56,14 @@ func (t *Transition) idle(id core.TabID) bool {
 
 // waits says whether a request of an affinity waits.
 func (l *Ledger) waits(a core.Affinity) bool {
-	for i := range l.waiting {
-		if l.waiting[i].affinity == a {
-			return true
-		}
-	}
-	return false
+	return find(l.waiting, func(r *ledgerRequest) bool { return r.affinity == a }) != nil
+}
+
+// nestedWaits says whether a nested one does.
+func (l *Ledger) nestedWaits(a core.Affinity) bool {
+	return find(l.waiting, func(r *ledgerRequest) bool {
+		return r.affinity == a && r.class == core.Nested
+	}) != nil
 }
 
 // envelope: capacity is what the plan says, stays within what the settings and the requests so far
@@ -168,12 +109,8 @@ func contractsBy(t *Transition) error {
 		want = p.standbys[0]
 	}
 	if idOf(p.Tabs, want) != t.Effects[e].Tab {
-		due := "no tab"
-		if want != core.None {
-			due = fmt.Sprintf("t%d", p.Tabs[want].ID)
-		}
-		return fmt.Errorf("a contraction closes t%d, and has to close %s: of %d tabs %d are standbys%s",
-			t.Effects[e].Tab, due, alive(&p.Facts), len(p.standbys),
+		return fmt.Errorf("a contraction closes t%d, and has to close t%d: of %d tabs %d are standbys%s",
+			t.Effects[e].Tab, idOf(p.Tabs, want), alive(&p.Facts), len(p.standbys),
 			t.Ledger.named(func(*entry) bool { return true }))
 	}
 	return nil

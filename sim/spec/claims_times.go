@@ -9,52 +9,67 @@ import (
 	"github.com/pagepool/pagepool/pool/core"
 )
 
-// The claim about times: each deadline counts from what the ledger has seen begin, and has the
-// length that its setting says.
+// Which deadlines there have to be: each counts from what the ledger has seen begin, and has the
+// length that its setting says. Claims look at some kinds of them each.
 
 // dueInTime: what the ledger knows to be due has a deadline at that instant, and nothing else has
-// one. The deadlines of idle affinities, frozen pages and checks are those of the claims about
-// them.
+// one.
 func dueInTime(t *Transition) error {
-	want := t.Ledger.due(t.After, t.Scratch.due[:0])
-	t.Scratch.due = want
-	n, sum := 0, uint64(0)
-	for i := range t.deadlines() {
-		if d := &t.deadlines()[i]; !dueElsewhere(d.Event.Kind) {
-			n, sum = n+1, sum+sumOf(d)
-		}
+	return t.misdated(func(*core.Event) bool { return true })
+}
+
+// awakeGrant: a tab that nobody has is to be frozen FreezeAfter after it was idle; with
+// AllowReassign only a standby is. That it was thawed before it is granted is in the ledger.
+func awakeGrant(t *Transition) error {
+	return t.misdated(func(e *core.Event) bool { return e.Kind == core.FreezeDue })
+}
+
+// deadlines are those that are armed after the step.
+func (t *Transition) deadlines() []core.Deadline {
+	s := t.Scratch
+	if s.listed {
+		return s.deadlines
 	}
-	for i := range want {
-		sum -= sumOf(&want[i])
+	s.listed = true
+	s.deadlines, s.due = t.After.Deadlines(s.deadlines[:0]), t.Ledger.due(t.After, s.due[:0])
+	sum := uint64(0)
+	for i := range s.deadlines {
+		sum += sumOf(&s.deadlines[i])
 	}
-	if n == len(want) && sum == 0 {
-		return nil // they are the same, in some order
+	for i := range s.due {
+		sum -= sumOf(&s.due[i])
 	}
-	for _, d := range t.deadlines() {
-		if dueElsewhere(d.Event.Kind) || slices.Contains(want, d) {
+	s.onTime = len(s.deadlines) == len(s.due) && sum == 0 // they are the same, in some order
+	return s.deadlines
+}
+
+// misdated is the first deadline, of those of which is says so, that is armed and not due, is due
+// at another instant, or is due and not armed.
+func (t *Transition) misdated(is func(*core.Event) bool) error {
+	armed := t.deadlines()
+	if t.Scratch.onTime {
+		return nil
+	}
+	due := t.Scratch.due
+	for _, d := range armed {
+		if !is(&d.Event) || slices.Contains(due, d) {
 			continue
 		}
-		for _, w := range want {
-			if w.Event == d.Event {
-				return fmt.Errorf("%s comes at %v, and is due at %v", deadlineName(&d.Event), d.At.Duration(),
-					w.At.Duration())
-			}
+		i := slices.IndexFunc(due, func(o core.Deadline) bool { return o.Event == d.Event })
+		if i >= 0 {
+			return fmt.Errorf("%s comes at %v, and is due at %v", deadlineName(&d.Event), d.At.Duration(),
+				due[i].At.Duration())
 		}
 		return fmt.Errorf("%s comes at %v, and nothing is due then", deadlineName(&d.Event),
 			d.At.Duration())
 	}
-	for _, w := range want {
-		if !slices.Contains(t.deadlines(), w) {
-			return fmt.Errorf("%s is due at %v, and has no deadline", deadlineName(&w.Event),
-				w.At.Duration())
+	for _, d := range due {
+		if is(&d.Event) && !slices.Contains(armed, d) {
+			return fmt.Errorf("%s is due at %v, and has no deadline", deadlineName(&d.Event),
+				d.At.Duration())
 		}
 	}
-	return fmt.Errorf("%d deadlines are armed, and %d are due", n, len(want))
-}
-
-// dueElsewhere says whether deadlines of a kind are those of another claim.
-func dueElsewhere(kind core.EventKind) bool {
-	return kind == core.IdleDue || kind == core.FreezeDue || kind == core.CheckDue
+	return nil
 }
 
 // sumOf is a hash of a deadline: of lists that differ, whatever their order, the sums differ.
@@ -63,7 +78,7 @@ func sumOf(d *core.Deadline) uint64 {
 	h.Add(uint64(d.At))
 	h.Add(uint64(d.Event.Kind) | uint64(d.Event.Of)<<8 | uint64(d.Event.Tab)<<32)
 	h.Add(uint64(d.Event.Context) | uint64(d.Event.Browser)<<32)
-	h.Add(uint64(d.Event.Request))
+	h.Add(uint64(d.Event.Request) | uint64(d.Event.Affinity)<<32)
 	return h.Sum()
 }
 
@@ -82,6 +97,8 @@ func deadlineName(e *core.Event) string {
 		name += fmt.Sprintf(" of b%d", e.Browser)
 	case e.Request != 0:
 		name += fmt.Sprintf(" of r%d", e.Request)
+	case e.Affinity != 0:
+		name += fmt.Sprintf(" of affinity %d", e.Affinity)
 	}
 	return name
 }
@@ -95,11 +112,18 @@ func (l *Ledger) due(s *core.State, out []core.Deadline) []core.Deadline {
 	}
 	for i := range l.contexts {
 		if c := &l.contexts[i]; c.closing && !c.lost && l.serves(c.browser) {
-			limit := set.CloseTimeout
+			of := core.CloseTab
 			if c.climbed {
-				limit = set.KillTimeout
+				of = core.KillTab
 			}
-			add(c.began.Add(limit), core.Event{Kind: core.Silent, Of: core.CloseContext, Context: c.id})
+			add(c.began.Add(limitOf(set, of)),
+				core.Event{Kind: core.Silent, Of: core.CloseContext, Context: c.id})
+		}
+	}
+	for a := range s.Affinities {
+		if set.MaxIdle >= 0 && l.idles(&s.Facts, core.Affinity(a)) {
+			add(l.of(core.Affinity(a)).usedAt.Add(set.MaxIdle),
+				core.Event{Kind: core.IdleDue, Affinity: core.Affinity(a)})
 		}
 	}
 	for i := range l.browsers {
@@ -113,14 +137,25 @@ func (l *Ledger) due(s *core.State, out []core.Deadline) []core.Deadline {
 	if l.launches.on && s.Phase < core.PhaseEnding {
 		add(l.launches.until, core.Event{Kind: core.RelaunchDue})
 	}
-	if l.quiet && !l.shrinks && s.Phase == core.PhaseServing && int(s.Capacity) > set.MinPages {
+	if l.quiet() && !l.shrinks && s.Phase == core.PhaseServing && int(s.Capacity) > set.MinPages {
 		add(l.quietSince.Add(set.IdleContraction), core.Event{Kind: core.ContractDue})
 	}
 	return out
 }
 
-// tabDue lists what is due of a tab: the end of its lease, its age, or its grace and its limit. An
-// opening and a close are overdue first.
+// idles says whether an affinity that nobody holds or waits for has a tab that is idle, or an
+// orphan that is to go with the idle ones.
+func (l *Ledger) idles(f *core.Facts, a core.Affinity) bool {
+	k := &f.Affinities[a]
+	if !k.Known || l.waits(a) || !l.idleFor(a, 0) {
+		return false
+	}
+	return l.hasIdle(a) ||
+		k.Primary != core.None && orphan(f, k.Primary) && !f.Settings.RetainOnEvict
+}
+
+// tabDue lists what is due of a tab: the end of its lease, its age and when it is frozen, or its
+// grace and its limit. An opening and a close are overdue first.
 func (l *Ledger) tabDue(set *core.Settings, t *entry, add func(core.Time, core.Event)) {
 	c := &t.clock
 	switch {
@@ -131,9 +166,12 @@ func (l *Ledger) tabDue(set *core.Settings, t *entry, add func(core.Time, core.E
 			add(t.leasedAt.Add(t.maxLease), core.Event{Kind: core.Expired, Request: t.holder})
 		}
 		return
-	case t.idle:
+	case t.idle():
 		if t.retireAt != core.Never {
 			add(t.retireAt, core.Event{Kind: core.RetireDue, Tab: t.id})
+		}
+		if set.FreezeAfter >= 0 && !t.frozen && (t.affinity == 0 || !set.AllowReassign) {
+			add(t.idleSince.Add(set.FreezeAfter), core.Event{Kind: core.FreezeDue, Tab: t.id})
 		}
 		return
 	}
@@ -174,6 +212,9 @@ func (l *Ledger) browserDue(set *core.Settings, b *ledgerBrowser, worn bool,
 		}
 		if at != core.Never {
 			of(at, core.BrowserWorn, core.NoEffect)
+		}
+		if at := l.checkDue(set, &b.checks); at != core.Never {
+			of(at, core.CheckDue, core.NoEffect)
 		}
 	}
 	stall := set.StallTimeout

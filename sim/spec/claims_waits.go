@@ -42,16 +42,14 @@ func waitsHold(t *Transition) error {
 			if err := t.admissionOf(r, e); err != nil {
 				return err
 			}
-			startup, probe := t.waitedFor(r, e)
-			if e.Waits.Startup != startup || e.Waits.Probe != probe {
-				return fmt.Errorf("r%d is told that opening took %v and probing %v, and it was %v and %v", r.ID,
-					e.Waits.Startup.Duration(), e.Waits.Probe.Duration(), startup.Duration(), probe.Duration())
-			}
 		}
-		if e.Kind == core.Refuse && (e.Reason == core.RequestAbandoned || e.Reason == core.PoolClosed) {
-			if err := t.toldOfItsTab(r, e); err != nil {
-				return err
-			}
+		if e.Reason == core.BrowserUnavailable {
+			continue // what it waited for has failed, and is no tab any more
+		}
+		startup, probe := t.waitedFor(r, e)
+		if e.Waits.Startup != startup || e.Waits.Probe != probe {
+			return fmt.Errorf("r%d is told that opening took %v and probing %v, and it was %v and %v", r.ID,
+				e.Waits.Startup.Duration(), e.Waits.Probe.Duration(), startup.Duration(), probe.Duration())
 		}
 	}
 	return nil
@@ -95,16 +93,33 @@ func (t *Transition) admissionOf(r *core.Request, e *core.Effect) error {
 	return nil
 }
 
-// waitedFor is how long the tabs that a granted request waited for were opened and probed: those of
-// broken promises, and the one that it was promised, or else got.
+// waitedFor is how long the tabs that a request waited for were opened and probed: those of broken
+// promises, and its own.
 func (t *Transition) waitedFor(r *core.Request, e *core.Effect) (startup, probe core.Time) {
-	from := r.Arrived + e.Waits.Admission
-	if r.Pin != core.None {
-		startup, probe = handling(&t.Before.Tabs[r.Pin], max(from, r.CountedTo), t.After.Now)
-	} else if i := tabAt(&t.After.Facts, e.Tab); i != core.None {
-		startup, probe = handling(&t.After.Tabs[i], max(from, r.CountedTo), t.After.Now)
+	its := t.itsTab(r, e)
+	if its == nil {
+		return r.Startup, r.Probe
 	}
+	startup, probe = handling(its, max(r.Arrived+e.Waits.Admission, r.CountedTo), t.After.Now)
 	return r.Startup + startup, r.Probe + probe
+}
+
+// itsTab is the tab that a request was promised, or that it got, or where it gets none the one that
+// has been opening longest.
+func (t *Transition) itsTab(r *core.Request, e *core.Effect) *core.Tab {
+	if r.Pin != core.None {
+		return &t.Before.Tabs[r.Pin]
+	}
+	if e.Kind == core.Grant {
+		return find(t.After.Tabs, func(tab *core.Tab) bool { return tab.State != 0 && tab.ID == e.Tab })
+	}
+	var oldest *core.Tab
+	for i := range t.Before.Tabs {
+		if tab := &t.Before.Tabs[i]; tab.State == core.Opening && (oldest == nil || tab.ID < oldest.ID) {
+			oldest = tab
+		}
+	}
+	return oldest
 }
 
 // brokenPromises: where a step breaks the promise of a request that goes on waiting, the request
@@ -148,32 +163,4 @@ func handling(tab *core.Tab, from, now core.Time) (opening, probing core.Time) {
 		opened = now
 	}
 	return max(0, opened-max(from, tab.Opened.Began)), max(0, probed-max(from, tab.Probed.Began))
-}
-
-// toldOfItsTab looks at what somebody is told who waits no longer, of the tab that would have been
-// his.
-func (t *Transition) toldOfItsTab(r *core.Request, e *core.Effect) error {
-	from := r.Arrived + e.Waits.Admission
-	var its *core.Tab
-	if r.Pin != core.None {
-		its = &t.Before.Tabs[r.Pin]
-	} else {
-		for i := range t.Before.Tabs {
-			if tab := &t.Before.Tabs[i]; tab.State == core.Opening && (its == nil || tab.ID < its.ID) {
-				its = tab
-			}
-		}
-	}
-	switch {
-	case its == nil:
-	case its.State == core.Opening && !thaws(its) &&
-		e.Waits.Startup != r.Startup+max(0, t.After.Now-max(from, r.CountedTo, its.Opened.Began)):
-		return fmt.Errorf("r%d gives up while t%d is opened, and is told that this took %v", r.ID, its.ID,
-			e.Waits.Startup.Duration())
-	case (its.State == core.Probing || thaws(its)) &&
-		e.Waits.Probe != r.Probe+max(0, t.After.Now-max(from, r.CountedTo, its.Probed.Began)):
-		return fmt.Errorf("r%d gives up while t%d is probed, and is told that this took %v", r.ID, its.ID,
-			e.Waits.Probe.Duration())
-	}
-	return nil
 }

@@ -202,20 +202,3 @@ func rootOrNested(r *core.Request) core.Class {
 	}
 	return core.Root
 }
-
-// silentSince is since when an operation in a browser has been without an answer; core.Never: there
-// is none.
-func silentSince(f *core.Facts, id core.BrowserID) core.Time {
-	since := core.Never
-	for i := range f.Tabs {
-		if t := &f.Tabs[i]; t.State != 0 && t.Browser == id {
-			since = min(since, t.AskedAt)
-		}
-	}
-	for i := range f.Contexts {
-		if c := &f.Contexts[i]; c.State != 0 && c.Browser == id {
-			since = min(since, c.AskedAt)
-		}
-	}
-	return since
-}

@@ -17,40 +17,34 @@ type Ledger struct {
 	browsers   []ledgerBrowser
 	waiting    []ledgerRequest
 	calls      []ledgerCall
-	announced  []announcement  // by affinity
-	own        []core.Affinity // whose contexts are made for them
-	usedAt     []core.Time     // by affinity: when a lease or a wait of it ended last
-	lost       int
+	affinities []ledgerAffinity
 	disposals  uint32           // so far
 	now        core.Time        // of the last step
 	operation  core.OperationID // the number of what was asked last
-	freed      core.TabID       // whose lease ended in the last step
-	pageGone   core.TabID       // whose page went in the last step, and whose context was left
-	justOpened core.TabID       // which opening was answered in the last step, for the first time
-	// which tab the last step's answer was of, though nothing was asked of it that it answers
-	unasked core.TabID
-	// which opening was answered in the last step after it was given up, for the first time
-	tooLate  core.TabID
-	unreset  core.TabID // of which a part of a reset failed, or was silent, in the last step
-	priority int32      // the highest that was asked with
-	asked    bool       // somebody asked for a page
-	breaches []breach   // of the last step
-
-	doubts   []ledgerDoubts  // of affinities
-	goodEnds []ledgerGoodEnd // of affinities in browsers
-	inDoubt  []core.Affinity // whose contexts are given up in this step
-
-	keys       []bool // by affinity: whether its handle stands for a key
+	priority   int32            // the highest that was asked with
+	asked      bool             // somebody asked for a page
+	breaches   []breach         // of the last step
+	heard                       // in the last step
+	goodEnds   []ledgerGoodEnd  // of affinities in browsers
 	openings   ledgerPause
 	launches   ledgerPause
-	quiet      bool      // nobody holds a tab or waits for one
-	quietSince core.Time // quiet: since when
+	quietSince core.Time // since when nobody holds a tab or waits for one
 	shrinks    bool      // IdleContraction has passed since then
 
 	checkBegan   core.Time // when the last check of a browser began
 	checkEnded   core.Time // when the last one ended
 	sickBrowsers int       // replaced for a failed check, with no successful one since
 	replacedAt   core.Time // when the last of them was
+}
+
+// heard is of which tabs the event of a step says so; 0: of none.
+type heard struct {
+	freed      core.TabID // its lease ended
+	pageGone   core.TabID // its page went, and its context was left
+	justOpened core.TabID // its opening was answered, for the first time
+	unasked    core.TabID // it answers, and nothing was asked of it that it answers
+	tooLate    core.TabID // its opening was answered after it was given up, for the first time
+	unreset    core.TabID // a part of its reset failed, or was silent
 }
 
 // entry is one tab, from the effect that asks for it to the event that confirms its end.
@@ -60,7 +54,6 @@ type entry struct {
 	overAt     core.Time        // when the end of its session was confirmed, or given up
 	leasedAt   core.Time        // when its last lease began
 	stuckSince core.Time        // stuck: when the first such lease in a row began
-	beganAt    core.Time        // when what was asked of it last began
 	heardAt    core.Time        // when its page was last known to answer
 	operation  core.OperationID // of what was asked
 	holder     core.RequestID
@@ -87,7 +80,6 @@ type entry struct {
 	answered   bool         // its page has answered since then
 	halts      bool         // RescueTab was asked as the first part of a reset
 	halted     bool         // and was answered
-	late       bool         // what was asked of it is overdue
 	sessions   bool         // its leases have sessions of their own
 	session    core.Session // what has become of these
 	spoiled    bool         // a lease has left something in it, or in its context
@@ -99,8 +91,7 @@ type entry struct {
 	doubtful  bool          // its last lease has ended in doubt
 	doubted   bool          // its context is given up for that
 	frozen    bool          // its page was asked to freeze, and has answered no probe since
-	idle      bool          // nobody holds it, and nothing is asked of it
-	idleSince core.Time     // idle: since when
+	idleSince core.Time     // since when it is idle
 	memory    int64         // what its page uses, as last measured
 	clock     clock         // when it is due
 	retireAt  core.Time     // when it is past its MaxAge
@@ -162,9 +153,15 @@ type ledgerCall struct {
 	browser  core.BrowserID // a Recycle: which was to be replaced
 }
 
-type announcement struct {
-	generation core.Generation
-	warm       bool
+// ledgerAffinity is what the ledger knows of an affinity.
+type ledgerAffinity struct {
+	generation core.Generation // announced last; 0: none was
+	warm       bool            // and as what
+	known      bool            // its handle stands for a key
+	own        bool            // its contexts are made for it
+	inDoubt    bool            // they are given up in this step
+	usedAt     core.Time       // when a lease or a wait of it ended last
+	doubts     ledgerDoubts
 }
 
 // breach is a rule that a single event or effect broke, noticed while the ledger was fed.
@@ -172,6 +169,21 @@ type breach struct {
 	invariant string
 	what      string
 }
+
+// count is how many tabs are so.
+func (l *Ledger) count(are func(*entry) bool) (n int) {
+	for i := range l.tabs {
+		if are(&l.tabs[i]) {
+			n++
+		}
+	}
+	return n
+}
+
+// any says whether a tab is so.
+func (l *Ledger) any(is func(*entry) bool) bool { return find(l.tabs, is) != nil }
+
+func (l *Ledger) lost() int { return l.count(func(e *entry) bool { return e.lost }) }
 
 // Counts says whether the ledger counts a tab as alive.
 func (l *Ledger) Counts(id core.TabID) bool { return l.tab(id) != nil }
@@ -183,43 +195,41 @@ func (l *Ledger) breach(invariant, format string, args ...any) {
 	l.breaches = append(l.breaches, breach{invariant, fmt.Sprintf(format, args...)})
 }
 
-func (l *Ledger) tab(id core.TabID) *entry {
-	for i := range l.tabs {
-		if l.tabs[i].id == id {
-			return &l.tabs[i]
+// find is the thing in a list that is so; nil: there is none.
+func find[T any](list []T, is func(*T) bool) *T {
+	for i := range list {
+		if is(&list[i]) {
+			return &list[i]
 		}
 	}
 	return nil
+}
+
+// take takes the thing that is so off a list.
+func take[T any](list *[]T, is func(T) bool) (thing T, ok bool) {
+	i := slices.IndexFunc(*list, is)
+	if i < 0 {
+		return thing, false
+	}
+	thing = (*list)[i]
+	*list = slices.Delete(*list, i, i+1)
+	return thing, true
+}
+
+func (l *Ledger) tab(id core.TabID) *entry {
+	return find(l.tabs, func(e *entry) bool { return e.id == id })
 }
 
 func (l *Ledger) heldBy(r core.RequestID) *entry {
-	if r == 0 {
-		return nil
-	}
-	for i := range l.tabs {
-		if l.tabs[i].holder == r {
-			return &l.tabs[i]
-		}
-	}
-	return nil
+	return find(l.tabs, func(e *entry) bool { return r != 0 && e.holder == r })
 }
 
 func (l *Ledger) browser(id core.BrowserID) *ledgerBrowser {
-	for i := range l.browsers {
-		if l.browsers[i].id == id {
-			return &l.browsers[i]
-		}
-	}
-	return nil
+	return find(l.browsers, func(b *ledgerBrowser) bool { return b.id == id })
 }
 
 func (l *Ledger) context(id core.ContextID) *ledgerContext {
-	for i := range l.contexts {
-		if l.contexts[i].id == id {
-			return &l.contexts[i]
-		}
-	}
-	return nil
+	return find(l.contexts, func(c *ledgerContext) bool { return c.id == id })
 }
 
 func (l *Ledger) dropContext(id core.ContextID) {
@@ -227,78 +237,48 @@ func (l *Ledger) dropContext(id core.ContextID) {
 }
 
 func (l *Ledger) dropTab(id core.TabID) {
-	for i := range l.tabs {
-		if l.tabs[i].id == id {
-			if l.tabs[i].lost {
-				l.lost--
-			}
-			n := len(l.tabs) - 1
-			l.tabs[i] = l.tabs[n]
-			l.tabs = l.tabs[:n]
-			return
-		}
-	}
+	l.tabs = slices.DeleteFunc(l.tabs, func(e entry) bool { return e.id == id })
 }
 
 func (l *Ledger) dropBrowser(id core.BrowserID) {
 	l.checkEnds(l.browser(id))
-	for i := 0; i < len(l.tabs); {
-		if l.tabs[i].browser == id {
-			if l.tabs[i].holder != 0 {
-				l.breach("no-close-under-lease", "t%d left with b%d while r%d held it", l.tabs[i].id, id,
-					l.tabs[i].holder)
-			}
-			l.dropTab(l.tabs[i].id)
-		} else {
-			i++
+	for i := range l.tabs {
+		if t := &l.tabs[i]; t.browser == id && t.holder != 0 {
+			l.breach("no-close-under-lease", "t%d left with b%d while r%d held it", t.id, id, t.holder)
 		}
 	}
+	l.tabs = slices.DeleteFunc(l.tabs, func(e entry) bool { return e.browser == id })
 	l.contexts = slices.DeleteFunc(l.contexts, func(c ledgerContext) bool { return c.browser == id })
 	l.browsers = slices.DeleteFunc(l.browsers, func(b ledgerBrowser) bool { return b.id == id })
 	l.goodEnds = slices.DeleteFunc(l.goodEnds, func(g ledgerGoodEnd) bool { return g.browser == id })
 }
 
 func (l *Ledger) unwait(id core.RequestID) (ledgerRequest, bool) {
-	for i, r := range l.waiting {
-		if r.id == id {
-			l.waiting = append(l.waiting[:i], l.waiting[i+1:]...)
-			return r, true
-		}
-	}
-	return ledgerRequest{}, false
+	return take(&l.waiting, func(r ledgerRequest) bool { return r.id == id })
 }
 
 func (l *Ledger) uncall(id core.CallID) (ledgerCall, bool) {
-	for i, c := range l.calls {
-		if c.id == id {
-			l.calls = append(l.calls[:i], l.calls[i+1:]...)
-			return c, true
-		}
-	}
-	return ledgerCall{}, false
+	return take(&l.calls, func(c ledgerCall) bool { return c.id == id })
 }
 
-func (l *Ledger) announcement(a core.Affinity) *announcement {
-	for int(a) >= len(l.announced) {
-		l.announced = append(l.announced, announcement{})
+// of is what the ledger knows of an affinity.
+func (l *Ledger) of(a core.Affinity) *ledgerAffinity {
+	for int(a) >= len(l.affinities) {
+		l.affinities = append(l.affinities, ledgerAffinity{})
 	}
-	return &l.announced[a]
+	return &l.affinities[a]
 }
 
 // Feed tells the ledger of one step. What single events and effects break is kept until the next.
 func (l *Ledger) Feed(set *core.Settings, now core.Time, event core.Event, effects []core.Effect) {
-	l.breaches, l.freed, l.pageGone, l.justOpened, l.unasked, l.tooLate, l.unreset = l.breaches[:0], 0,
-		0, 0, 0, 0, 0
-	l.now = now
+	l.breaches, l.heard, l.now = l.breaches[:0], heard{}, now
+	l.rests()
 	l.givesUp(event, l.silent(event), effects)
-	l.hear(now, event)
-	l.evidence(now, event)
-	l.timesHeard(set, now, event)
+	l.hear(event)
+	l.evidence(event)
+	l.timesHeard(set, event)
 	l.binds(event)
-	l.event(set, now, event)
-	if event.Kind == core.Measured {
-		l.measured(set.MaxBrowserMemory, event)
-	}
+	l.event(set, event)
 	l.giveUpDoubted(set.AffinityDoubt, l.leaving(event))
 	l.pageLeft(effects)
 	leaving := l.leaving(event)
@@ -312,35 +292,31 @@ func (l *Ledger) Feed(set *core.Settings, now core.Time, event core.Event, effec
 		l.numbered(e)
 		l.knows(e)
 		l.lostIsLeft(e)
-		l.effect(now, event, e)
-		l.timesAsked(set, now, event, e)
+		l.effect(event, e)
+		l.timesAsked(set, event, e)
 	}
 	l.answered(effects)
 	if c := l.context(event.Context); c != nil && event.Is(core.Silent, core.CloseContext) &&
 		!closesContext(effects, event.Context) {
 		c.askedAt = core.Never // it is lost
 	}
-	l.spoiled(event)
-	l.closesSpoiled(event)
-	l.closesFailed(event)
-	l.closesDoubted()
+	l.leave(event)
 	for i := range l.tabs {
 		if t := &l.tabs[i]; t.asked == 0 && t.closing == 0 && t.holder == 0 {
 			t.ending = false
 		}
-		l.tabs[i].idles(now)
 	}
-	l.rests(now)
+	l.shrinks = l.shrinks && l.quiet()
 	if leaving != 0 {
 		l.dropBrowser(leaving)
 	}
 }
 
-func (l *Ledger) event(set *core.Settings, now core.Time, e core.Event) {
+func (l *Ledger) event(set *core.Settings, e core.Event) {
 	switch e.Kind {
 	case core.Requested:
 		l.ownTerms(e)
-		r := ledgerRequest{id: e.Request, arrived: now, affinity: e.Affinity, priority: e.Priority,
+		r := ledgerRequest{id: e.Request, arrived: l.now, affinity: e.Affinity, priority: e.Priority,
 			class: e.Class, maxLease: e.MaxLease}
 		if r.maxLease == 0 {
 			r.maxLease = set.MaxLease
@@ -350,12 +326,13 @@ func (l *Ledger) event(set *core.Settings, now core.Time, e core.Event) {
 	case core.Released, core.Discarded, core.Expired:
 		if t := l.heldBy(e.Request); t != nil {
 			l.freed = t.id
-			l.used(t.affinity, now)
+			l.of(t.affinity).usedAt = l.now
 			t.suspect, t.usedBefore = e.Kind == core.Expired || e.Wedged, true
 			if e.Kind == core.Released {
-				t.heardAt = now
+				t.heardAt = l.now
 			}
-			t.ending, t.answered, t.halted, t.endedAt, t.overAt, t.failures = true, false, false, now, now, 0
+			t.ending, t.answered, t.halted, t.failures = true, false, false, 0
+			t.endedAt, t.overAt = l.now, l.now
 			if t.sessions {
 				t.session = core.SessionEnding
 			}
@@ -377,6 +354,8 @@ func (l *Ledger) event(set *core.Settings, now core.Time, e core.Event) {
 		l.calls = append(l.calls, c)
 	case core.CallAbandoned:
 		l.uncall(e.Call)
+	case core.Measured:
+		l.measured(set.MaxBrowserMemory, e)
 	default:
 		if t := l.tab(e.Tab); t != nil {
 			l.tabEvent(t, e)
@@ -423,14 +402,14 @@ func (l *Ledger) disposed(e core.Event) {
 	}
 }
 
-func (l *Ledger) effect(now core.Time, event core.Event, e *core.Effect) {
+func (l *Ledger) effect(event core.Event, e *core.Effect) {
 	switch e.Kind {
 	case core.Grant:
-		l.granted(now, e)
+		l.granted(e)
 	case core.Refuse:
-		l.refused(now, event, e)
+		l.refused(event, e)
 	case core.EndLease:
-		l.ended(now, event, e)
+		l.ended(event, e)
 	case core.FinishDispose, core.FinishWarm, core.FinishRecycle:
 		l.finished(e)
 	case core.Forget:
@@ -438,7 +417,7 @@ func (l *Ledger) effect(now core.Time, event core.Event, e *core.Effect) {
 	case core.AnnounceWarm, core.AnnounceCold:
 		l.announce(e)
 	case core.Launch:
-		l.browsers = append(l.browsers, ledgerBrowser{id: e.Browser, heardAt: now})
+		l.browsers = append(l.browsers, ledgerBrowser{id: e.Browser, heardAt: l.now})
 	case core.CloseBrowser:
 		if b := l.browser(e.Browser); event.Is(core.Silent, core.Ping) && event.Browser == e.Browser &&
 			b != nil && !b.asked {
@@ -446,25 +425,25 @@ func (l *Ledger) effect(now core.Time, event core.Event, e *core.Effect) {
 		}
 		l.browserCloses(e)
 	case core.OpenTab:
-		l.opens(now, e)
+		l.opens(e)
 	case core.CloseTab:
-		l.closes(now, event, e)
+		l.closes(event, e)
 	case core.CloseContext:
-		l.contextCloses(now, event, e)
+		l.contextCloses(event, e)
 	case core.CloseAgain, core.KillTab:
 		if t := l.tab(e.Tab); t == nil || t.closing == 0 {
 			l.breach("reasoned-close", "t%d is closed again and no close was asked for", e.Tab)
 		} else {
 			l.unheld(t, e)
 			l.askedAgain(t, e)
-			t.operation, t.askedAt = e.Operation, min(t.askedAt, now)
+			t.operation, t.askedAt = e.Operation, min(t.askedAt, l.now)
 		}
 	case core.Ping:
 		if b := l.browser(e.Browser); b != nil {
 			b.asked = true
 		}
 	case core.CheckBrowser:
-		l.checks(now, event, e)
+		l.checks(event, e)
 	case core.FreezeTab:
 		l.freezes(event, e)
 	case core.ProbeTab, core.RescueTab, core.ResetTab, core.EndSession, core.BeginSession:
@@ -474,9 +453,8 @@ func (l *Ledger) effect(now core.Time, event core.Event, e *core.Effect) {
 		} else {
 			l.doubted(t, event, e)
 			l.sessionAsked(t, e)
-			t.asked, t.operation, t.askedAt = e.Kind, e.Operation, min(t.askedAt, now)
-			t.halts, t.late, t.beganAt = e.Halt, false, now
-			t.rescued = t.rescued || e.Kind == core.RescueTab
+			t.asked, t.operation, t.askedAt = e.Kind, e.Operation, min(t.askedAt, l.now)
+			t.halts, t.rescued = e.Halt, t.rescued || e.Kind == core.RescueTab
 		}
 	}
 }

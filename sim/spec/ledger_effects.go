@@ -9,12 +9,12 @@ import (
 
 // What the ledger thinks of each effect.
 
-func (l *Ledger) granted(now core.Time, e *core.Effect) {
+func (l *Ledger) granted(e *core.Effect) {
 	r, ok := l.unwait(e.Request)
 	if !ok {
 		l.breach("single-answer", "r%d was granted and did not wait", e.Request)
 	}
-	l.waited(now, r, e)
+	l.waited(r, e)
 	if l.heldBy(e.Request) != nil {
 		l.breach("exclusive-lease", "r%d holds a second tab", e.Request)
 	}
@@ -39,11 +39,9 @@ func (l *Ledger) granted(now core.Time, e *core.Effect) {
 	if t.unjudged {
 		l.endedWell(t) // its last lease, before it is another affinity's
 	}
-	l.ownKeeps(t, e)
+	l.ownGrant(t, e)
 	if e.How == core.Reassigned {
-		if slices.ContainsFunc(l.tabs, func(o entry) bool {
-			return o.context == t.context && o.id != t.id
-		}) {
+		if l.inContext(t.context) > 1 {
 			l.breach("isolation", "t%d was handed to another affinity, and shares its context", e.Tab)
 		}
 		c.affinity, t.affinity = e.Affinity, e.Affinity
@@ -52,11 +50,10 @@ func (l *Ledger) granted(now core.Time, e *core.Effect) {
 		c.affinity != 0 && c.affinity != e.Affinity {
 		l.breach("isolation", "the context of t%d served another affinity or generation", e.Tab)
 	}
-	l.ownGrant(t, e)
 	c.affinity = e.Affinity
 	l.cleanGrant(t)
 	t.affinity, t.holder, t.class, t.priority, t.leasedAt, t.maxLease = e.Affinity, e.Request, r.class,
-		r.priority, now, r.maxLease
+		r.priority, l.now, r.maxLease
 	t.uses++
 	if b := l.browser(t.browser); b != nil {
 		b.checks.serves(e.Affinity)
@@ -64,22 +61,22 @@ func (l *Ledger) granted(now core.Time, e *core.Effect) {
 }
 
 // waited checks that the parts of a wait add up to the whole.
-func (l *Ledger) waited(now core.Time, r ledgerRequest, e *core.Effect) {
-	if w := e.Waits; r.id != 0 && (w.Total() != now-r.arrived ||
+func (l *Ledger) waited(r ledgerRequest, e *core.Effect) {
+	if w := e.Waits; r.id != 0 && (w.Total() != l.now-r.arrived ||
 		min(w.Admission, w.Tab, w.Startup, w.Probe) < 0) {
-		l.breach("waits-add-up", "r%d waited %v, and is told %v", r.id, (now - r.arrived).Duration(), w)
+		l.breach("waits-add-up", "r%d waited %v, and is told %v", r.id, (l.now - r.arrived).Duration(), w)
 	}
 }
 
-func (l *Ledger) refused(now core.Time, event core.Event, e *core.Effect) {
+func (l *Ledger) refused(event core.Event, e *core.Effect) {
 	r, ok := l.unwait(e.Request)
 	if !ok {
 		l.breach("single-answer", "r%d was refused and did not wait", e.Request)
 		return
 	}
-	l.waited(now, r, e)
+	l.waited(r, e)
 	if event.Request != e.Request || e.Reason != core.PoolClosed { // else it did not wait
-		l.used(r.affinity, now)
+		l.of(r.affinity).usedAt = l.now
 	}
 	switch e.Reason {
 	case core.RequestAbandoned:
@@ -94,7 +91,7 @@ func (l *Ledger) refused(now core.Time, event core.Event, e *core.Effect) {
 }
 
 // ended checks why a lease ended without its holder.
-func (l *Ledger) ended(now core.Time, event core.Event, e *core.Effect) {
+func (l *Ledger) ended(event core.Event, e *core.Effect) {
 	t := l.heldBy(e.Request)
 	if t == nil {
 		l.breach("single-answer", "the lease of r%d ended twice", e.Request)
@@ -118,85 +115,101 @@ func (l *Ledger) ended(now core.Time, event core.Event, e *core.Effect) {
 	}
 	t.holder, l.freed = 0, t.id
 	t.doubtful = t.doubtful && e.Reason == core.LeaseExpired
-	l.used(t.affinity, now)
+	l.of(t.affinity).usedAt = l.now
 }
 
-// finished checks that a disposal is answered when nothing of the generation is left.
+// finished checks that a disposal is answered when nothing of the generation is left, and a Recycle
+// when the browser is gone.
 func (l *Ledger) finished(e *core.Effect) {
-	c, ok := l.uncall(e.Call)
-	if !ok {
+	switch c, ok := l.uncall(e.Call); {
+	case !ok:
 		l.breach("single-answer", "call %d was answered and did not wait", e.Call)
-		return
+	case e.Kind == core.FinishRecycle && e.Reason == core.ReasonNone && l.aliveUpTo(c.browser):
+		l.breach("single-answer", "recycle %d is answered, and a browser up to b%d is alive", e.Call,
+			c.browser)
+	case e.Kind == core.FinishDispose && l.isLeft(&c):
+		l.breach("no-doomed-grant", "disposal %d is answered, and not all is confirmed closed", e.Call)
 	}
-	if e.Kind == core.FinishRecycle && e.Reason == core.ReasonNone {
-		for _, b := range l.browsers {
-			if b.id <= c.browser {
-				l.breach("single-answer", "recycle %d is answered, and b%d is alive", e.Call, b.id)
-			}
-		}
+}
+
+// aliveUpTo says whether a browser is alive that is this one or an older one.
+func (l *Ledger) aliveUpTo(id core.BrowserID) bool {
+	return find(l.browsers, func(b *ledgerBrowser) bool { return b.id <= id }) != nil
+}
+
+// isLeft says whether a tab or a context is left of the generations that a disposal ended, or a
+// context that was being closed already.
+func (l *Ledger) isLeft(c *ledgerCall) bool {
+	ended := func(a core.Affinity, doomed uint32) bool {
+		return a == c.affinity && doomed != 0 && doomed <= c.disposal
 	}
-	for i := range l.contexts {
-		if o := &l.contexts[i]; e.Kind == core.FinishDispose && o.affinity == c.affinity &&
-			o.doomed != 0 && o.doomed <= c.disposal {
-			l.breach("no-doomed-grant", "disposal %d is answered, and c%d is not confirmed closed", e.Call,
-				o.id)
-		}
-	}
-	for i := range l.tabs {
-		if t := &l.tabs[i]; e.Kind == core.FinishDispose && t.affinity == c.affinity && t.doomed != 0 &&
-			t.doomed <= c.disposal {
-			l.breach("no-doomed-grant", "disposal %d is answered, and t%d is not confirmed closed", e.Call,
-				t.id)
-		}
-	}
+	return l.any(func(e *entry) bool { return ended(e.affinity, e.doomed) }) ||
+		find(l.contexts, func(o *ledgerContext) bool {
+			return ended(o.affinity, o.doomed) ||
+				o.affinity == c.affinity && o.closing && o.disposals < c.disposal
+		}) != nil
 }
 
 // idleFor says whether nobody holds a tab of an affinity, none is in doubt or being reset, and the
 // last was given back that long ago. What the same step has begun to close still counts.
-func (l *Ledger) idleFor(a core.Affinity, now core.Time, d time.Duration) bool {
-	if int(a) < len(l.usedAt) && now < l.usedAt[a].Add(d) {
+func (l *Ledger) idleFor(a core.Affinity, d time.Duration) bool {
+	if l.now < l.of(a).usedAt.Add(d) {
 		return false
 	}
-	return !slices.ContainsFunc(l.tabs, func(t entry) bool {
+	return !l.any(func(t *entry) bool {
 		return t.affinity == a && (t.holder != 0 || t.doomed == 0 && t.asked != 0 && t.closing == 0)
 	})
 }
 
 // sweeps says whether an event closes an affinity, and rightly: nobody holds it, and has not for
 // long enough. Whether MaxIdle has passed, its deadline says.
-func (l *Ledger) sweeps(event core.Event, a core.Affinity, now core.Time) bool {
+func (l *Ledger) sweeps(event core.Event, a core.Affinity) bool {
 	switch event.Kind {
 	case core.SweepRequested:
-		return l.idleFor(a, now, event.MaxIdle)
+		return l.idleFor(a, event.MaxIdle)
 	case core.IdleDue:
-		return event.Affinity == a && l.idleFor(a, now, 0)
+		return event.Affinity == a && l.idleFor(a, 0)
 	}
 	return false
 }
 
 func (l *Ledger) hasIdle(a core.Affinity) bool {
-	for i := range l.tabs {
-		if t := &l.tabs[i]; t.affinity == a && t.bound() && t.holder == 0 && !t.crashed && t.asked == 0 {
-			return true
-		}
-	}
-	return false
+	return l.any(func(e *entry) bool {
+		return e.affinity == a && e.bound() && e.holder == 0 && !e.crashed && e.asked == 0
+	})
 }
 
-// spoiled checks that what an event spoiled is on its way out in the same step.
-func (l *Ledger) spoiled(event core.Event) {
-	id := event.Tab
-	switch event.Kind {
-	case core.Discarded:
-		if id = l.freed; event.Wedged {
-			return
+// leave checks that what has to be on its way out after an event is, in the same step.
+func (l *Ledger) leave(event core.Event) {
+	for i := range l.tabs {
+		t := &l.tabs[i]
+		if t.closing != 0 {
+			continue
 		}
-	case core.Crashed: // a page that has not opened yet is not there to crash
-	default:
-		return
+		leaves := func(has bool, claim, why string) {
+			if has {
+				l.breach(claim, "t%d is not on its way out, and %s", t.id, why)
+			}
+		}
+		ofThis, unheld := t.id == event.Tab, t.opened && t.holder == 0
+		sessionOver := event.Is(core.Done, core.EndSession)
+		leaves(event.Kind == core.Discarded && !event.Wedged && t.id == l.freed && t.opened,
+			"no-doomed-grant", "it is discarded")
+		leaves(event.Kind == core.Crashed && ofThis && t.opened, "no-doomed-grant", "it has crashed")
+		leaves(sessionOver && t.spoiled && unheld, "clean-lease", "a lease has left something in it")
+		leaves(sessionOver && t.wedged && ofThis, "doubt",
+			"no navigation finished in its last two leases, and others did")
+		leaves(ofThis && t.failures > 1, "doubt", "its sessions fail to end or to begin")
+		leaves(t.id == l.unreset, "reset-bounded", "its reset has failed")
+		leaves(t.doubted && unheld && l.of(t.affinity).inDoubt, "affinity-doubt",
+			"leases of its affinity end in doubt")
 	}
-	if t := l.tab(id); t != nil && t.opened && t.closing == 0 {
-		l.breach("no-doomed-grant", "t%d is spoiled, and is not on its way out", id)
+	for i := range l.contexts {
+		if c := &l.contexts[i]; c.doubted && l.of(c.affinity).inDoubt && l.inContext(c.id) == 0 &&
+			!c.closing {
+			l.breach("affinity-doubt", "leases of affinity %d end in doubt, and c%d is kept", c.affinity,
+				c.id)
+		}
 	}
 }
 
@@ -208,35 +221,28 @@ func (l *Ledger) unheld(t *entry, e *core.Effect) {
 }
 
 // closes checks that a close has one reason, recorded once, that is true in this step.
-func (l *Ledger) closes(now core.Time, event core.Event, e *core.Effect) {
+func (l *Ledger) closes(event core.Event, e *core.Effect) {
 	t := l.tab(e.Tab)
 	if t == nil {
 		l.breach("reasoned-close", "t%d is closed and is not alive", e.Tab)
 		return
 	}
 	l.unheld(t, e)
-	held := l.freed == e.Tab // it was held until this step
-	if l.reasonHolds(t, now, event, e, held); t.closing != 0 {
+	if l.reasonHolds(t, event, e); t.closing != 0 {
 		l.breach("reasoned-close", "t%d is closed for %v, which is not the first reason", e.Tab, e.Reason)
 	}
-	t.closing, t.operation, t.askedAt = e.Reason, e.Operation, min(t.askedAt, now)
+	t.closing, t.operation, t.askedAt = e.Reason, e.Operation, min(t.askedAt, l.now)
 	if c := l.context(t.context); c != nil {
 		c.doubtful = c.doubtful || t.doubtful
 	}
-	if e.Kept {
-		return
-	}
-	for i := range l.tabs {
-		if o := &l.tabs[i]; o.context == t.context && o.id != t.id {
-			l.breach("no-close-under-lease", "c%d is closed with t%d, and t%d is in it", t.context, t.id,
-				o.id)
-		}
+	if !e.Kept && l.inContext(t.context) > 1 {
+		l.breach("no-close-under-lease", "c%d is closed with t%d, and others are in it", t.context, t.id)
 	}
 }
 
 // reasonHolds checks that the reason of a close is true in this step.
-func (l *Ledger) reasonHolds(t *entry, now core.Time, event core.Event, e *core.Effect, held bool) {
-	ofThis := event.Tab == e.Tab
+func (l *Ledger) reasonHolds(t *entry, event core.Event, e *core.Effect) {
+	ofThis, held := event.Tab == e.Tab, l.freed == e.Tab // until this step
 	b := l.browser(t.browser)
 	var ok bool
 	switch e.Reason {
@@ -252,7 +258,7 @@ func (l *Ledger) reasonHolds(t *entry, now core.Time, event core.Event, e *core.
 	case core.Wedge:
 		ok = event.Kind == core.Discarded && event.Wedged && held || ofThis && t.suspect ||
 			ofThis && (event.Is(core.Failed, core.RescueTab) || event.Is(core.Silent, core.RescueTab)) ||
-			t.late && t.asked != 0 ||
+			t.late() ||
 			ofThis && (t.failures > 1 || t.wedged)
 	case core.Expiry:
 		ok = event.Kind == core.Expired && held
@@ -263,14 +269,14 @@ func (l *Ledger) reasonHolds(t *entry, now core.Time, event core.Event, e *core.
 	case core.BrowserMemory:
 		ok = event.Kind == core.Measured && event.Browser == t.browser && t.closing == 0 && t.holder == 0
 	case core.IdleSweep:
-		ok = l.sweeps(event, e.Affinity, now)
+		ok = l.sweeps(event, e.Affinity)
 	case core.MaxUses:
 		ok = event.Kind == core.Released && held || ofThis && endsWait(&event)
 	case core.MaxAge:
 		ok = event.Kind == core.RetireDue && ofThis || event.Kind == core.Released && held ||
 			ofThis && endsWait(&event)
 	case core.Doubt:
-		ok = t.doubted && (slices.Contains(l.inDoubt, t.affinity) || held ||
+		ok = t.doubted && (l.of(t.affinity).inDoubt || held ||
 			ofThis && event.Is(core.Done, core.OpenTab))
 	case core.Spoiled:
 		ok = t.spoiled && (event.Is(core.Done, core.EndSession) || held ||
@@ -284,7 +290,7 @@ func (l *Ledger) reasonHolds(t *entry, now core.Time, event core.Event, e *core.
 			(t.overdue || !l.waits(t.affinity))
 	case core.Contraction:
 		ok = t.opened && len(l.waiting) == 0 &&
-			!slices.ContainsFunc(l.tabs, func(o entry) bool {
+			!l.any(func(o *entry) bool {
 				return o.holder != 0 || !o.opened && o.closing == 0
 			})
 	case core.Drain:
@@ -304,16 +310,14 @@ func endsWait(e *core.Event) bool {
 
 // contextCloses checks that a context that is closed by itself has no tab, and a reason that is
 // true.
-func (l *Ledger) contextCloses(now core.Time, event core.Event, e *core.Effect) {
+func (l *Ledger) contextCloses(event core.Event, e *core.Effect) {
 	c := l.context(e.Context)
 	if c == nil {
 		l.breach("reasoned-close", "c%d is closed and is not alive", e.Context)
 		return
 	}
-	for i := range l.tabs {
-		if o := &l.tabs[i]; o.context == c.id {
-			l.breach("no-close-under-lease", "c%d is closed, and t%d is in it", c.id, o.id)
-		}
+	if l.inContext(c.id) > 0 {
+		l.breach("no-close-under-lease", "c%d is closed, and tabs are in it", c.id)
 	}
 	b := l.browser(c.browser)
 	var ok bool
@@ -323,11 +327,11 @@ func (l *Ledger) contextCloses(now core.Time, event core.Event, e *core.Effect) 
 	case core.Disposal: // what is to be retained closes where nothing can be
 		ok = c.doomed != 0 || event.Kind == core.Disposed && event.Affinity == c.affinity
 	case core.Doubt:
-		ok = c.doubted && slices.Contains(l.inDoubt, c.affinity)
+		ok = c.doubted && l.of(c.affinity).inDoubt
 	case core.OrphanRoom:
 		ok = true // contextsHold counts the places
 	case core.IdleSweep:
-		ok = l.sweeps(event, c.affinity, now)
+		ok = l.sweeps(event, c.affinity)
 	case core.Drain:
 		ok = b != nil && b.drains
 	}
@@ -339,7 +343,7 @@ func (l *Ledger) contextCloses(now core.Time, event core.Event, e *core.Effect) 
 		c.doomed = l.disposals // it was to be retained, and cannot be
 	}
 	c.begin(l)
-	c.askedAt = min(c.askedAt, now)
+	c.askedAt = min(c.askedAt, l.now)
 }
 
 // begin notes that a context begins to close, if it has not begun before.
@@ -388,30 +392,27 @@ func (l *Ledger) doubted(t *entry, event core.Event, e *core.Effect) {
 // answered checks that an opening that is answered after it was given up is closed again: what it
 // has left is not known.
 func (l *Ledger) answered(effects []core.Effect) {
-	if l.tooLate == 0 {
-		return
-	}
-	t := l.tab(l.tooLate)
-	if t == nil || t.closing == 0 {
-		return
-	}
-	b := l.browser(t.browser)
-	if b != nil && !b.ending && !slices.ContainsFunc(effects, func(e core.Effect) bool {
-		return e.Kind == core.CloseAgain && e.Tab == t.id
-	}) {
+	if t := l.tab(l.tooLate); t != nil && t.closing != 0 && l.serves(t.browser) &&
+		!closesAgain(effects, t.id) {
 		l.breach("no-leak", "t%d was given up before its opening was answered, and is not closed again",
 			t.id)
 	}
 }
 
+func closesAgain(effects []core.Effect, id core.TabID) bool {
+	return slices.ContainsFunc(effects, func(e core.Effect) bool {
+		return e.Kind == core.CloseAgain && e.Tab == id
+	})
+}
+
 func (l *Ledger) announce(e *core.Effect) {
-	last := l.announcement(e.Affinity)
+	last := l.of(e.Affinity)
 	warm := e.Kind == core.AnnounceWarm
 	if last.warm == warm || e.Generation < last.generation || warm && e.Generation == last.generation {
 		l.breach("announcement-truth", "warm=%v of generation %d follows warm=%v of generation %d",
 			warm, e.Generation, last.warm, last.generation)
 	}
-	*last = announcement{generation: e.Generation, warm: warm}
+	last.generation, last.warm = e.Generation, warm
 }
 
 func (l *Ledger) browserCloses(e *core.Effect) {
@@ -439,14 +440,13 @@ func (l *Ledger) browserCloses(e *core.Effect) {
 
 // opens enters a tab, and its context where that is new. One that is not has to be its affinity's,
 // and to be used again.
-func (l *Ledger) opens(now core.Time, e *core.Effect) {
-	b := l.browser(e.Browser)
-	if b == nil || !b.ready || b.ending || b.drains {
+func (l *Ledger) opens(e *core.Effect) {
+	if !l.takesTabs(e.Browser) {
 		l.breach("two-browsers", "t%d opens in b%d, which takes no new tabs", e.Tab, e.Browser)
 	}
 	c := l.context(e.Context)
 	switch {
-	case c == nil && e.Affinity != 0 && !l.isOwn(e.Affinity):
+	case c == nil && e.Affinity != 0 && !l.of(e.Affinity).own:
 		l.breach("contexts", "t%d opens in c%d, which is gone", e.Tab, e.Context)
 	case c == nil:
 		l.contexts = append(l.contexts,
@@ -460,5 +460,5 @@ func (l *Ledger) opens(now core.Time, e *core.Effect) {
 		l.breach("no-close-under-lease", "t%d opens in c%d, which is being closed", e.Tab, e.Context)
 	}
 	l.tabs = append(l.tabs, entry{id: e.Tab, context: e.Context, browser: e.Browser,
-		affinity: e.Affinity, askedAt: now, retireAt: core.Never})
+		affinity: e.Affinity, askedAt: l.now, retireAt: core.Never})
 }

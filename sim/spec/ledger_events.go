@@ -9,14 +9,14 @@ import (
 // What the ledger learns of each event about a tab, and of who has answered.
 
 // hear notes which browser has answered, and what is not waited for any more.
-func (l *Ledger) hear(now core.Time, e core.Event) {
+func (l *Ledger) hear(e core.Event) {
 	if e.Kind.Deadline() || e.Kind == core.Measured {
 		return // no deadline is an answer, and what is measured was not asked of the browser
 	}
 	b := l.browser(e.Browser)
 	if (e.Is(core.Done, core.CheckBrowser) || e.Is(core.Failed, core.CheckBrowser)) && b != nil &&
 		b.checks.answers(e) && !b.ending {
-		b.heardAt, b.asked = now, false
+		b.heardAt, b.asked = l.now, false
 		return
 	}
 	if e.Browser != 0 && !e.Is(core.Done, core.Ping) &&
@@ -26,7 +26,7 @@ func (l *Ledger) hear(now core.Time, e core.Event) {
 	if t := l.tab(e.Tab); t != nil {
 		b = l.browser(t.browser)
 		switch {
-		case e.Operation != 0 && e.Operation != t.operation:
+		case !t.hears(e):
 			return // it was given up, so it is no sign of life
 		case e.Kind != core.Crashed:
 			t.askedAt = core.Never
@@ -36,7 +36,7 @@ func (l *Ledger) hear(now core.Time, e core.Event) {
 		b, c.askedAt = l.browser(c.browser), core.Never
 	}
 	if b != nil {
-		b.heardAt, b.asked = now, false
+		b.heardAt, b.asked = l.now, false
 	}
 }
 
@@ -63,8 +63,14 @@ func (l *Ledger) silentSince(b core.BrowserID) core.Time {
 	return since
 }
 
+// hears says whether an event is about what was asked of a tab last, and not about what was given
+// up.
+func (e *entry) hears(event core.Event) bool {
+	return event.Operation == 0 || event.Operation == e.operation
+}
+
 func (l *Ledger) tabEvent(t *entry, e core.Event) {
-	if e.Operation != 0 && e.Operation != t.operation {
+	if !t.hears(e) {
 		if e.Is(core.Done, core.EndSession) && e.Left == core.SpoiledContext {
 			l.left(t, e.Left)
 		}
@@ -80,9 +86,6 @@ func (l *Ledger) tabEvent(t *entry, e core.Event) {
 		l.tabFailed(t, e)
 	case core.Overdue:
 		t.overdue = t.overdue || e.Of == core.OpenTab
-		if e.Of == core.ProbeTab || e.Of == core.ResetTab {
-			t.late = t.asked != 0
-		}
 	case core.Crashed:
 		t.crashed = t.crashed || t.opened
 	}
@@ -150,7 +153,6 @@ func (l *Ledger) tabFailed(t *entry, e core.Event) {
 			l.killed(t)
 		case t.closing != 0 && !t.lost:
 			t.lost, t.askedAt = true, core.Never
-			l.lost++
 		}
 	}
 }
@@ -201,9 +203,7 @@ func endsReset(e *core.Event) bool {
 // along.
 func (l *Ledger) pageLeft(effects []core.Effect) {
 	t := l.tab(l.pageGone)
-	if t == nil || slices.ContainsFunc(effects, func(e core.Effect) bool {
-		return e.Kind == core.CloseAgain && e.Tab == t.id
-	}) {
+	if t == nil || closesAgain(effects, t.id) {
 		return
 	}
 	if b := l.browser(t.browser); b == nil || !b.ending || l.inContext(t.context) > 1 {
@@ -212,14 +212,6 @@ func (l *Ledger) pageLeft(effects []core.Effect) {
 		}
 		l.dropTab(t.id)
 	}
-}
-
-// used notes that a lease or a wait of an affinity has ended.
-func (l *Ledger) used(a core.Affinity, now core.Time) {
-	for int(a) >= len(l.usedAt) {
-		l.usedAt = append(l.usedAt, 0)
-	}
-	l.usedAt[a] = now
 }
 
 // leaving is the browser that an event takes off the books.

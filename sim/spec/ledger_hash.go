@@ -58,11 +58,14 @@ func (l *Ledger) Hash(c *canon.Canon) {
 		}
 	}
 	c.Add(uint64(len(l.waiting))<<32 | uint64(len(l.calls)))
-	warm := uint64(0)
-	for a := range l.announced {
-		if c.Keys == nil {
-			warm = warm*31 + canon.Bit(l.announced[a].warm, 0) + 2
-		} else if l.announced[a].warm {
+	warm, all := uint64(0), uint64(0)
+	for a := range l.affinities {
+		k := &l.affinities[a]
+		all = all*31 + canon.Bit(k.warm, 0) + 2
+		switch {
+		case c.Keys == nil && k.generation != 0:
+			warm = all
+		case c.Keys != nil && k.warm:
 			warm |= 1 << c.Key(core.Affinity(a))
 		}
 	}
@@ -86,37 +89,35 @@ func (l *Ledger) HashRest(c *canon.Canon) {
 	for i := range l.tabs {
 		t := &l.tabs[i]
 		h := c.Tab(t.id, t.context)
-		h.Add(canon.Bit(t.rescued, 0) | canon.Bit(t.usedBefore, 1) | canon.Bit(t.failed,
-			2) | canon.Bit(t.killing, 3) |
-			canon.Bit(t.ending, 4) | canon.Bit(t.answered, 5) | canon.Bit(t.halts, 6) | canon.Bit(t.halted,
-			7) |
-			canon.Bit(t.late, 8) | canon.Bit(t.spoiled, 9) | canon.Bit(t.stuck, 10) | canon.Bit(t.wedged,
-			11) |
-			canon.Bit(t.unjudged, 12) | canon.Bit(t.doubtful, 13) | canon.Bit(t.doubted,
-			14) | canon.Bit(t.frozen, 15) |
-			canon.Bit(t.idle, 16) | canon.Bit(t.askedAt != core.Never, 17) | uint64(t.failures)<<24)
+		h.Add(flags(t.rescued, t.usedBefore, t.failed, t.killing, t.ending, t.answered, t.halts, t.halted,
+			t.clock.overdue, t.spoiled, t.stuck, t.wedged, t.unjudged, t.doubtful, t.doubted, t.frozen,
+			t.askedAt != core.Never) | uint64(t.failures)<<24)
 		h.Add(uint64(t.memory)<<32 | uint64(uint32(t.priority)))
 		h.Add(c.Age(t.heardAt))
 	}
 	for i := range l.contexts {
 		p := &l.contexts[i]
-		c.Context(p.id, p.browser).Add(
-			canon.Bit(p.doubtful, 0) | canon.Bit(p.doubted, 1) | canon.Bit(p.askedAt != core.Never, 2))
+		c.Context(p.id, p.browser).Add(flags(p.doubtful, p.doubted, p.askedAt != core.Never))
 	}
 	for i := range l.browsers {
 		b := &l.browsers[i]
 		k := &b.checks
-		c.Add(canon.Bit(b.asked, 0) | canon.Bit(b.heavy, 1) | canon.Bit(b.lost, 7) |
-			canon.Bit(k.can, 2) | canon.Bit(k.several, 3) | canon.Bit(k.can && k.others, 4) |
-			canon.Bit(k.underWay, 5) | canon.Bit(k.failedAt != 0,
-			6) | uint64(k.doubts)<<8)
+		c.Add(flags(b.asked, b.heavy, b.lost, k.can, k.several, k.can && k.others, k.underWay,
+			k.failedAt != 0) | uint64(k.doubts)<<8)
 		if k.can {
 			c.Add(uint64(k.first)<<32 | uint64(k.served))
 		}
 	}
 	keys := uint64(0)
-	for a := range l.keys {
-		keys = keys*31 + canon.Bit(l.keys[a], 0) + canon.Bit(l.isOwn(core.Affinity(a)), 1) + 2
+	for a := range l.affinities {
+		k := &l.affinities[a]
+		keys = keys*31 + canon.Bit(k.known, 0) + canon.Bit(k.own, 1) + 2
+		if d := &k.doubts; d.ends > 0 {
+			c.Add(uint64(a)<<32 | uint64(d.ends)<<8 | c.Browser(d.browser))
+			for _, g := range l.goodEnds {
+				c.AddAny(uint64(g.affinity)<<32 | c.Browser(g.browser)<<1 | canon.Bit(g.at > d.since, 0))
+			}
+		}
 	}
 	c.Add(keys)
 	c.Add(canon.Bit(l.asked, 0) | uint64(uint32(l.priority))<<1 | uint64(l.sickBrowsers)<<40)
@@ -128,11 +129,12 @@ func (l *Ledger) HashRest(c *canon.Canon) {
 		h.Add(uint64(r.class))
 		c.AddAny(h.Sum())
 	}
-	for i := range l.doubts {
-		d := &l.doubts[i]
-		c.Add(uint64(d.affinity)<<32 | uint64(d.ends)<<8 | c.Browser(d.browser))
-		for _, g := range l.goodEnds {
-			c.AddAny(uint64(g.affinity)<<32 | c.Browser(g.browser)<<1 | canon.Bit(g.at > d.since, 0))
-		}
+}
+
+// flags are bits, the first of them the lowest.
+func flags(are ...bool) (word uint64) {
+	for i, is := range are {
+		word |= canon.Bit(is, uint(i))
 	}
+	return word
 }

@@ -1,66 +1,36 @@
 package spec
 
-import (
-	"slices"
-
-	"github.com/pagepool/pagepool/pool/core"
-)
+import "github.com/pagepool/pagepool/pool/core"
 
 // Which key a handle stands for.
 
 // forgotten checks that nothing names an affinity whose handle may be used for another key.
 func (l *Ledger) forgotten(a core.Affinity) {
-	if int(a) < len(l.usedAt) {
-		l.usedAt[a] = 0 // the pool knows no more of it
-	}
 	if l.names(a) {
 		l.breach("isolation", "affinity %d is forgotten, and something of it is left", a)
 	}
-	l.forgetDoubts(a)
-	l.own = slices.DeleteFunc(l.own, func(o core.Affinity) bool { return o == a })
-	if int(a) < len(l.keys) {
-		l.keys[a] = false
-	}
+	k := l.of(a)
+	*k = ledgerAffinity{generation: k.generation, warm: k.warm}
 }
 
 // binds notes that the handle of an event stands for a key: a new one, if it was forgotten.
 func (l *Ledger) binds(e core.Event) {
-	if e.Affinity == 0 || e.Kind.Deadline() {
-		return // no deadline names a key that nobody knows
+	if e.Affinity != 0 && !e.Kind.Deadline() { // no deadline names a key that nobody knows
+		l.of(e.Affinity).known = true
 	}
-	for int(e.Affinity) >= len(l.keys) {
-		l.keys = append(l.keys, false)
-	}
-	l.keys[e.Affinity] = true
 }
 
 // knows checks that the handle of an effect stands for a key. After Forget it may stand for another
 // one, and Forget said twice would give it to two.
 func (l *Ledger) knows(e *core.Effect) {
-	if a := e.Affinity; a != 0 && (int(a) >= len(l.keys) || !l.keys[a]) {
+	if a := e.Affinity; a != 0 && !l.of(a).known {
 		l.breach("isolation", "an effect of kind %d names affinity %d, which is forgotten", e.Kind, a)
 	}
 }
 
-// names says whether a tab, a request or a call of an affinity is left.
+// names says whether a tab, a context, a request or a call of an affinity is left.
 func (l *Ledger) names(a core.Affinity) bool {
-	for i := range l.tabs {
-		if l.tabs[i].affinity == a {
-			return true
-		}
-	}
-	for i := range l.contexts {
-		if l.contexts[i].affinity == a {
-			return true
-		}
-	}
-	if l.waits(a) {
-		return true
-	}
-	for i := range l.calls {
-		if l.calls[i].affinity == a {
-			return true
-		}
-	}
-	return false
+	return l.any(func(e *entry) bool { return e.affinity == a }) || l.waits(a) ||
+		find(l.contexts, func(c *ledgerContext) bool { return c.affinity == a }) != nil ||
+		find(l.calls, func(c *ledgerCall) bool { return c.affinity == a }) != nil
 }

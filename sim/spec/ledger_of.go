@@ -20,12 +20,17 @@ func (l *Ledger) Restore(s *core.State) {
 		}
 		e := entry{
 			id: t.ID, context: s.Contexts[t.Context].ID, browser: t.Browser, affinity: t.Affinity,
-			holder: t.Holder,
-			uses:   t.Uses, opened: !t.Unopened, overdue: t.Overdue, lost: t.State == core.Lost,
-			suspect: t.Suspect && asked(t), operation: t.Number,
-			askedAt: t.AskedAt, rescued: t.Rescued || t.State == core.Rescuing || t.State == core.Closing ||
-				t.State == core.Resetting && t.Part <= core.PartLeave, killing: t.Kill == core.KillAsked,
-			usedBefore: t.Uses > 0 && unclean(t),
+			holder: t.Holder, uses: t.Uses, opened: !t.Unopened, overdue: t.Overdue,
+			lost: t.State == core.Lost, operation: t.Number, askedAt: t.AskedAt,
+			suspect: t.Suspect && asked(t), usedBefore: t.Uses > 0 && unclean(t),
+			rescued: t.Rescued || t.State == core.Rescuing || t.State == core.Closing ||
+				t.State == core.Resetting && t.Part <= core.PartLeave,
+			killing: t.Kill == core.KillAsked, sessions: t.Sessions, session: t.Session, stuck: t.Stuck,
+			stuckSince: t.StuckSince, leasedAt: t.LeasedAt, idleSince: t.Since, endedAt: t.Since,
+			overAt: t.Since, unjudged: t.Unjudged, memory: t.Memory, frozen: t.Frozen,
+			doubtful: t.Doubtful, doubted: t.Doomed && t.Reason == core.Doubt,
+			spoiled:  t.Doomed && (t.Reason == core.Doubt || t.Reason == core.Spoiled),
+			retireAt: t.RetireAt, maxLease: t.MaxLease, heardAt: t.GoodAt,
 		}
 		switch t.Class {
 		case core.Nested:
@@ -33,46 +38,32 @@ func (l *Ledger) Restore(s *core.State) {
 		case core.Urgent:
 			e.priority = math.MaxInt32
 		}
-		e.asked = [core.TabStates]core.EffectKind{core.Probing: core.ProbeTab,
-			core.Rescuing: core.RescueTab, core.Resetting: core.ResetTab}[t.State]
-		if t.State == core.Opening && e.opened {
-			e.asked = core.ProbeTab // a standby that is being thawed
-		}
-		if e.beganAt = t.Since; t.State == core.Resetting && t.Part == core.PartHalt {
-			e.asked, e.halts = core.RescueTab, true
-		}
-		if t.State == core.Resetting && t.Part == core.PartEnd {
-			e.asked = core.EndSession
-		} else if t.State == core.Resetting && t.Part == core.PartBegin {
-			e.asked = core.BeginSession
-		}
-		e.sessions, e.session, e.leasedAt, e.stuck, e.stuckSince = t.Sessions, t.Session, t.LeasedAt,
-			t.Stuck, t.StuckSince
+		e.asked, e.halts = askedOf(t)
+		e.halted = e.asked == core.ResetTab
+		e.answered, e.ending = e.halted, t.State == core.Resetting && t.Part != core.PartBegin
 		if t.State == core.Leased {
 			e.leasedAt = t.Since
 		}
-		e.unjudged, e.memory = t.Unjudged, t.Memory
-		e.frozen, e.idle, e.idleSince = t.Frozen, t.State == core.Idle || t.State == core.Standby, t.Since
 		if t.Retried {
 			e.failures = 1
 		}
-		e.doubtful, e.doubted = t.Doubtful, t.Doomed && t.Reason == core.Doubt
-		e.spoiled = e.doubted || t.Doomed && t.Reason == core.Spoiled
-		e.halted = e.asked == core.ResetTab
-		e.ending, e.answered, e.endedAt = t.State == core.Resetting &&
-			t.Part != core.PartBegin, e.halted, t.Since
-		e.overAt = t.Since
-		e.late = t.Overdue && asked(t)
 		if t.State == core.Closing || t.State == core.Lost {
 			e.closing = t.Reason
 		}
 		if t.Affinity != 0 && !bound(t) && (t.Doomed || e.closing == core.Disposal || disposed(s, t)) {
 			e.doomed = uint32(t.Generation) + 1
 		}
-		e.retireAt, e.maxLease, e.heardAt = t.RetireAt, t.MaxLease, t.GoodAt
-		e.clock = clockOf(&s.Settings, t)
-		if e.lost {
-			l.lost++
+		of := e.asked
+		switch {
+		case t.State == core.Opening && !e.opened:
+			of = core.OpenTab
+		case t.State == core.Closing:
+			of = core.CloseTab
+		}
+		e.clock = e.clockOf(&s.Settings, t.Since, of, e.halts, t.Rescued)
+		e.clock.began, e.clock.overdue = t.Began, t.Overdue
+		if t.State == core.Closing && t.Rung == core.KillingRenderer {
+			e.clock.climb(&s.Settings, t.Began)
 		}
 		l.tabs = append(l.tabs, e)
 	}
@@ -85,17 +76,9 @@ func (l *Ledger) Restore(s *core.State) {
 					climbed: c.Rung == core.KillingRenderer, lost: c.State == core.ContextLost})
 		}
 	}
-	for a := range s.Affinities {
-		if k := &s.Affinities[a]; k.Doubts > 0 {
-			l.doubts = append(l.doubts, ledgerDoubts{core.Affinity(a), k.DoubtIn, int(k.Doubts),
-				k.DoubtSince})
-		}
-	}
 	for _, b := range s.Browsers {
 		const another core.Affinity = math.MaxUint32
 		l.goodEnds = append(l.goodEnds, ledgerGoodEnd{another, b.ID, b.GoodAt})
-	}
-	for _, b := range s.Browsers {
 		l.browsers = append(l.browsers,
 			ledgerBrowser{id: b.ID, since: b.Since, pingedAt: b.AskedAt, ready: !b.Unlaunched,
 				drains: b.State == core.BrowserDraining, ending: b.State == core.BrowserClosing,
@@ -127,20 +110,38 @@ func (l *Ledger) Restore(s *core.State) {
 	}
 	l.openings = ledgerPause{s.Openings.On, s.Openings.Until, int(s.Openings.Failures)}
 	l.launches = ledgerPause{s.Launches.On, s.Launches.Until, int(s.Launches.Failures)}
-	l.quiet, l.quietSince, l.shrinks = s.Idle, s.IdleSince, s.Shrinking
+	l.quietSince, l.shrinks = s.IdleSince, s.Shrinking
 	for a := range s.Affinities {
-		k := &s.Affinities[a]
-		l.keys = append(l.keys, k.Known)
-		if k.Known && k.Own {
-			l.own = append(l.own, core.Affinity(a))
+		k, own := &s.Affinities[a], l.of(core.Affinity(a))
+		if k.Known {
+			own.known, own.own, own.usedAt = true, k.Own, k.UsedAt
+			own.doubts = ledgerDoubts{k.DoubtIn, int(k.Doubts), k.DoubtSince}
 		}
 		if hasBound(&s.Facts, core.Affinity(a)) {
-			*l.announcement(core.Affinity(a)) = announcement{generation: k.Generation, warm: true}
-			l.used(core.Affinity(a), k.UsedAt)
-		} else if k.Known {
-			l.used(core.Affinity(a), k.UsedAt)
+			own.generation, own.warm = k.Generation, true
 		}
 	}
+}
+
+// askedOf is what was asked of a tab that is not on its way out, and whether that is the first part
+// of a reset.
+func askedOf(t *core.Tab) (of core.EffectKind, halts bool) {
+	switch t.State {
+	case core.Opening:
+		if thaws(t) {
+			return core.ProbeTab, false
+		}
+	case core.Probing:
+		return core.ProbeTab, false
+	case core.Rescuing:
+		return core.RescueTab, false
+	case core.Resetting:
+		return map[core.ResetPart]core.EffectKind{
+			core.PartHalt: core.RescueTab, core.PartLeave: core.ResetTab,
+			core.PartEnd: core.EndSession, core.PartBegin: core.BeginSession,
+		}[t.Part], t.Part == core.PartHalt
+	}
+	return core.NoEffect, false
 }
 
 // disposed says whether somebody waits for the end of a generation that a tab is of.
@@ -161,41 +162,4 @@ func unclean(t *core.Tab) bool {
 		return t.Part != core.PartBegin
 	}
 	return t.State == core.Probing && t.Suspect && !t.Rescued
-}
-
-// clockOf is when a tab is due.
-func clockOf(set *core.Settings, t *core.Tab) clock {
-	c := clock{since: t.Since, began: t.Began, overdue: t.Overdue, late: core.ResetTab,
-		of: core.ResetTab}
-	limit := core.ResetTab
-	switch t.State {
-	case core.Opening:
-		if c.late, c.of = core.OpenTab, core.OpenTab; thaws(t) {
-			c.of = core.ProbeTab
-		}
-		limit = c.of
-	case core.Probing:
-		c.late, c.of, limit = core.ProbeTab, core.ProbeTab, core.ProbeTab
-	case core.Rescuing:
-		c.late, c.of = core.ProbeTab, core.RescueTab
-	case core.Resetting:
-		limit = map[core.ResetPart]core.EffectKind{
-			core.PartHalt: core.RescueTab, core.PartLeave: core.ResetTab,
-			core.PartEnd: core.EndSession, core.PartBegin: core.BeginSession,
-		}[t.Part]
-	case core.Closing:
-		c.late, c.of, c.climbed = core.CloseTab, core.CloseTab, t.Rung == core.KillingRenderer
-		if c.climbed {
-			c.of = core.KillTab
-		}
-		limit = c.of
-	}
-	c.limit = limitOf(set, limit)
-	switch {
-	case t.State == core.Rescuing, t.State == core.Probing && t.Suspect && t.Rescued:
-		c.limit = set.RescueTimeout
-	case t.State == core.Probing && t.Suspect:
-		c.limit = set.RescueTimeout / 2
-	}
-	return c
 }

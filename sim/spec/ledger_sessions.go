@@ -1,10 +1,6 @@
 package spec
 
-import (
-	"slices"
-
-	"github.com/pagepool/pagepool/pool/core"
-)
+import "github.com/pagepool/pagepool/pool/core"
 
 // What the ledger knows of the sessions of leases, and of what leases leave.
 
@@ -91,42 +87,8 @@ func (l *Ledger) cleanGrant(t *entry) {
 	}
 }
 
-// closesSpoiled checks that what a lease has spoiled, or a tab that cannot navigate, is on its way
-// out in the step that says so.
-func (l *Ledger) closesSpoiled(event core.Event) {
-	if !event.Is(core.Done, core.EndSession) {
-		return
-	}
-	for i := range l.tabs {
-		t := &l.tabs[i]
-		if t.spoiled && t.holder == 0 && t.opened && t.closing == 0 {
-			l.breach("clean-lease", "a lease has left something in t%d, and it is not on its way out", t.id)
-		}
-		if t.wedged && t.id == event.Tab && t.closing == 0 {
-			l.breach("doubt", "no navigation finished in the last two leases on t%d, others did, and it "+
-				"is not on its way out", t.id)
-		}
-	}
-}
-
-// closesFailed checks that a tab is on its way out in the step in which a part of its reset fails
-// or is silent, or in which, for the second time since its last lease, a session does not end or
-// does not begin.
-func (l *Ledger) closesFailed(event core.Event) {
-	if t := l.tab(l.unreset); t != nil && t.closing == 0 {
-		l.breach("reset-bounded", "the reset of t%d has failed, and t%d is not on its way out", t.id,
-			t.id)
-	}
-	if t := l.tab(event.Tab); t != nil && t.failures > 1 && t.closing == 0 {
-		l.breach("doubt", "a session of t%d has failed to end or to begin %d times, and t%d is not on "+
-			"its way out",
-			t.id, t.failures, t.id)
-	}
-}
-
 // contextSpoiled says whether a lease has left something in a context.
 func (l *Ledger) contextSpoiled(id core.ContextID) bool {
-	return slices.ContainsFunc(l.contexts, func(c ledgerContext) bool {
-		return c.id == id && c.spoiled
-	})
+	c := l.context(id)
+	return c != nil && c.spoiled
 }

@@ -1,7 +1,6 @@
 package spec
 
 import (
-	"slices"
 	"time"
 
 	"github.com/pagepool/pagepool/pool/core"
@@ -71,49 +70,49 @@ func limitOf(set *core.Settings, of core.EffectKind) time.Duration {
 }
 
 // timesHeard takes from an event what begins a time or ends one. The event has changed nothing yet.
-func (l *Ledger) timesHeard(set *core.Settings, now core.Time, e core.Event) {
+func (l *Ledger) timesHeard(set *core.Settings, e core.Event) {
 	switch e.Kind {
 	case core.RetryDue:
 		l.openings.on = false
 	case core.RelaunchDue:
 		l.launches.on = false
 	case core.ContractDue:
-		l.shrinks = l.quiet
+		l.shrinks = l.quiet()
 	}
-	if t := l.tab(e.Tab); t != nil && (e.Operation == 0 || e.Operation == t.operation) {
-		l.tabTimes(set, now, t, e)
+	if t := l.tab(e.Tab); t != nil && t.hears(e) {
+		l.tabTimes(set, t, e)
 	}
 	if c := l.context(e.Context); c != nil && e.Is(core.Silent, core.CloseContext) &&
 		l.serves(c.browser) {
 		c.lost = c.climbed
-		c.climbed, c.began = true, now
+		c.climbed, c.began = true, l.now
 	}
 	if b := l.browser(e.Browser); b != nil {
-		l.browserTimes(set, now, b, e)
+		l.browserTimes(set, b, e)
 	}
 }
 
-func (l *Ledger) tabTimes(set *core.Settings, now core.Time, t *entry, e core.Event) {
+func (l *Ledger) tabTimes(set *core.Settings, t *entry, e core.Event) {
 	opening := !t.opened && !t.failed && t.closing == 0
 	b := l.browser(t.browser)
 	switch {
 	case e.Kind == core.Overdue && e.Of == t.clock.late:
 		t.clock.overdue = true
 	case e.Kind == core.RetireDue:
-		t.retireAt = min(t.retireAt, now)
+		t.retireAt = min(t.retireAt, l.now)
 	case opening && e.Is(core.Done, core.OpenTab):
 		if b != nil && !b.drains {
 			l.openings = ledgerPause{}
 		}
 		if set.MaxAge > 0 {
-			t.retireAt = now.Add(set.MaxAge).Add(e.Jitter)
+			t.retireAt = l.now.Add(set.MaxAge).Add(e.Jitter)
 		}
 	case opening && (e.Is(core.Failed, core.OpenTab) || e.Is(core.Silent, core.OpenTab)):
 		if !l.openings.on && b != nil && !b.drains {
-			l.openings.fail(set, now, 0)
+			l.openings.fail(set, l.now, 0)
 		}
 	case e.Is(core.Silent, core.CloseTab) && t.closing != 0 && !t.lost && l.serves(t.browser):
-		t.clock.climb(set, now)
+		t.clock.climb(set, l.now)
 	}
 }
 
@@ -124,12 +123,12 @@ func (c *clock) climb(set *core.Settings, now core.Time) {
 }
 
 // browserTimes notes a browser that is ready, or that failed.
-func (l *Ledger) browserTimes(set *core.Settings, now core.Time, b *ledgerBrowser, e core.Event) {
+func (l *Ledger) browserTimes(set *core.Settings, b *ledgerBrowser, e core.Event) {
 	if e.Is(core.Done, core.Launch) && !b.ready && !b.ending {
-		b.since, l.openings = now, ledgerPause{}
+		b.since, l.openings = l.now, ledgerPause{}
 		for i := range l.browsers {
-			if o := &l.browsers[i]; l.serves(o.id) && !o.drains {
-				o.since = now // it drains from now on
+			if o := &l.browsers[i]; l.takesTabs(o.id) {
+				o.since = l.now // it drains from l.now on
 			}
 		}
 	}
@@ -138,13 +137,11 @@ func (l *Ledger) browserTimes(set *core.Settings, now core.Time, b *ledgerBrowse
 	if b.ending || !lost && l.leaving(e) == 0 {
 		return
 	}
-	if b.drains || b.ready && now >= b.since.Add(set.OpenBackoffMax) {
+	if b.drains || b.ready && l.now >= b.since.Add(set.OpenBackoffMax) {
 		l.launches.failures = 0
 	}
-	l.launches.fail(set, now, 1) // the first restart is at once
-	if !slices.ContainsFunc(l.browsers, func(o ledgerBrowser) bool {
-		return o.id != b.id && l.serves(o.id) && !o.drains
-	}) {
+	l.launches.fail(set, l.now, 1) // the first restart is at once
+	if l.another(b.id) == nil {
 		l.openings.on = false
 	}
 }
@@ -155,65 +152,78 @@ func (l *Ledger) serves(id core.BrowserID) bool {
 	return b != nil && b.ready && !b.ending
 }
 
+// takesTabs says whether new tabs open in a browser.
+func (l *Ledger) takesTabs(id core.BrowserID) bool {
+	return l.serves(id) && !l.browser(id).drains
+}
+
+// another is a browser that takes new tabs, beside one; nil: there is none.
+func (l *Ledger) another(beside core.BrowserID) *ledgerBrowser {
+	return find(l.browsers, func(b *ledgerBrowser) bool { return b.id != beside && l.takesTabs(b.id) })
+}
+
 // timesAsked takes from an effect, which the ledger has entered, what begins a time.
-func (l *Ledger) timesAsked(set *core.Settings, now core.Time, event core.Event, e *core.Effect) {
+func (l *Ledger) timesAsked(set *core.Settings, event core.Event, e *core.Effect) {
 	t, b := l.tab(e.Tab), l.browser(e.Browser)
 	switch e.Kind {
 	case core.Launch:
-		b.since = now
+		b.since = l.now
 	case core.Ping:
 		if b != nil {
-			b.pingedAt = now
+			b.pingedAt = l.now
 		}
 	case core.CloseBrowser:
 		if b == nil {
 			return
 		}
-		b.since = now
+		b.since = l.now
 		for i := range l.tabs {
 			if o := &l.tabs[i]; o.browser == e.Browser && o.clock.late != core.CloseTab {
-				o.clock = clock{since: now, began: now, late: core.CloseTab}
+				o.clock = clock{since: l.now, began: l.now, late: core.CloseTab}
 			}
 		}
 	case core.CloseContext:
 		if c := l.context(e.Context); c != nil && e.Reason != core.ReasonNone {
-			c.began, c.climbed = now, false
-		}
-	case core.OpenTab, core.CloseTab:
-		if t != nil {
-			t.clock = clock{since: now, began: now, limit: limitOf(set, e.Kind), of: e.Kind, late: e.Kind}
+			c.began, c.climbed = l.now, false
 		}
 	case core.KillTab:
 		if t != nil {
-			t.clock.climb(set, now)
+			t.clock.climb(set, l.now)
 		}
-	case core.ProbeTab, core.RescueTab, core.ResetTab, core.EndSession, core.BeginSession:
+	case core.OpenTab, core.CloseTab, core.ProbeTab, core.RescueTab, core.ResetTab, core.EndSession,
+		core.BeginSession:
 		if t != nil {
-			t.pageAsked(set, now, event, e)
+			afterwards := event.Is(core.Done, core.RescueTab) && event.Tab == t.id
+			c := t.clockOf(set, l.now, e.Kind, e.Halt, afterwards)
+			if e.Kind == core.RescueTab && !e.Halt || e.Kind == core.ProbeTab && t.suspect && afterwards {
+				c.began = t.clock.began
+			}
+			t.clock = c
 		}
 	}
 }
 
-// pageAsked is when a page is due that is asked something. What is done about a suspect has one
-// limit, of which the first probe has half.
-func (e *entry) pageAsked(set *core.Settings, now core.Time, event core.Event, f *core.Effect) {
-	was := e.clock.began
-	c := clock{since: now, began: now, limit: limitOf(set, f.Kind), of: core.ResetTab,
-		late: core.ResetTab}
-	switch again := event.Is(core.Done, core.RescueTab) && event.Tab == e.id; {
-	case f.Kind == core.RescueTab && f.Halt:
-	case f.Kind == core.RescueTab:
-		c.began, c.limit, c.of, c.late = was, set.RescueTimeout, core.RescueTab, core.ProbeTab
-	case f.Kind == core.ProbeTab && e.suspect && again:
-		c.began, c.limit, c.of, c.late = was, set.RescueTimeout, core.ProbeTab, core.ProbeTab
-	case f.Kind == core.ProbeTab && e.suspect:
-		c.limit, c.of, c.late = set.RescueTimeout/2, core.ProbeTab, core.ProbeTab
-	case f.Kind == core.ProbeTab:
-		if c.of, c.late = core.ProbeTab, core.ProbeTab; e.affinity == 0 {
-			c.late = core.OpenTab // a standby that is being thawed
-		}
+// clockOf is how long a tab has for an operation from now on, and what is overdue after its grace.
+// What is done about a suspect has one limit, of which the first probe has half; afterwards says
+// whether this is the probe after its rescue.
+func (e *entry) clockOf(set *core.Settings, now core.Time, of core.EffectKind, halt,
+	afterwards bool) clock {
+	c := clock{since: now, began: now, limit: limitOf(set, of), of: of, late: of}
+	switch {
+	case of == core.OpenTab || of == core.CloseTab:
+	case of == core.RescueTab && !halt:
+		c.limit, c.late = set.RescueTimeout, core.ProbeTab
+	case of == core.ProbeTab && e.suspect && afterwards:
+		c.limit = set.RescueTimeout
+	case of == core.ProbeTab && e.suspect:
+		c.limit = set.RescueTimeout / 2
+	case of == core.ProbeTab && e.affinity == 0:
+		c.late = core.OpenTab // a standby that is being thawed
+	case of == core.ProbeTab:
+	default: // a part of a reset
+		c.of, c.late = core.ResetTab, core.ResetTab
 	}
-	e.clock = c
+	return c
 }
 
 // givesUp checks that a step gives up the operation whose time is over, and no other.
@@ -244,7 +254,7 @@ func (l *Ledger) silent(e core.Event) bool {
 	if t := l.tab(e.Tab); t != nil {
 		c := &t.clock
 		waits := !c.overdue && (c.of == core.OpenTab || c.of == core.CloseTab)
-		return e.Of == c.of && !waits && !t.lost && !t.idle && t.holder == 0 &&
+		return e.Of == c.of && !waits && !t.lost && !t.idle() && t.holder == 0 &&
 			(t.closing == 0 || l.serves(t.browser))
 	}
 	if c := l.context(e.Context); c != nil {
@@ -265,12 +275,19 @@ func (l *Ledger) silent(e core.Event) bool {
 	return false
 }
 
-// rests notes since when nobody holds a tab or waits for one.
-func (l *Ledger) rests(now core.Time) {
-	quiet := len(l.waiting) == 0 &&
-		!slices.ContainsFunc(l.tabs, func(t entry) bool { return t.holder != 0 })
-	if quiet && !l.quiet {
-		l.quietSince = now
+// rests notes what is not at rest before a step: what is so after it is so since then.
+func (l *Ledger) rests() {
+	for i := range l.tabs {
+		if t := &l.tabs[i]; !t.idle() {
+			t.idleSince = l.now
+		}
 	}
-	l.quiet, l.shrinks = quiet, quiet && l.shrinks
+	if !l.quiet() {
+		l.quietSince = l.now
+	}
+}
+
+// quiet says whether nobody holds a tab or waits for one.
+func (l *Ledger) quiet() bool {
+	return len(l.waiting) == 0 && !l.any(func(e *entry) bool { return e.holder != 0 })
 }

@@ -42,9 +42,6 @@ func (p *plan) place() {
 
 // serveFirst serves the first request, in the waiting order, that can be served.
 func (p *plan) serveFirst() bool {
-	if !slices.ContainsFunc(p.order, func(i int32) bool { return p.Requests[i].Used }) {
-		return false
-	}
 	var stopped [core.Classes]bool // its first request has to leave the standbys to an older one
 	permits := [core.Classes]int{core.Nested: math.MaxInt, core.Urgent: p.permits(core.Urgent)}
 	permits[core.Root] = min(permits[core.Urgent], p.unreserved())
@@ -76,7 +73,7 @@ func (p *plan) serve(i int32, stopped *bool) bool {
 	case almost != core.None && (mayLease() || admitted && p.opensFor(i)):
 		p.promise(i, almost)
 	case admitted && p.opensFor(i):
-		p.openFor(i)
+		p.openFor(i, r.Affinity)
 	case !admitted || p.own(r.Affinity) || *stopped || p.awake() == core.None:
 		return false
 	case p.held(i):
@@ -99,10 +96,7 @@ func (p *plan) grantOrProbe(i, tab int32) {
 // held says whether a request has to leave what it could have to an older one that may not be
 // passed by any more: MaxBypass.
 func (p *plan) held(i int32) bool {
-	return slices.ContainsFunc(p.order, func(o int32) bool {
-		return p.Requests[o].Used && p.usedUp(o)
-	}) &&
-		slices.ContainsFunc(p.passes(i), p.usedUp)
+	return slices.ContainsFunc(p.passes(i), p.usedUp)
 }
 
 func (p *plan) usedUp(i int32) bool {

@@ -160,18 +160,14 @@ func (p *plan) probe(i, tab int32) {
 	p.moves = append(p.moves, move{kind: core.ProbeTab, tab: p.Tabs[tab].ID})
 }
 
-func (p *plan) openInside(i int32) {
-	a := p.Requests[i].Affinity
-	c := p.Affinities[a].Primary
-	p.open(core.Tab{Affinity: a, Context: c}, p.Contexts[c].ID)
-	p.promise(i, int32(len(p.Tabs)-1))
-}
-
-func (p *plan) open(t core.Tab, inside core.ContextID) {
+// open opens a tab, as a move says: in a context, in one that is made for an affinity, or in a new
+// one.
+func (p *plan) open(t core.Tab, as move) {
 	p.LastTab++
 	t.ID, t.State = p.LastTab, core.Opening
 	p.Tabs = append(p.Tabs, t)
-	p.moves = append(p.moves, move{kind: core.OpenTab, tab: t.ID, context: inside})
+	as.kind, as.tab = core.OpenTab, t.ID
+	p.moves = append(p.moves, as)
 }
 
 // makeRoom evicts idle tabs, the coldest first, as many as the shortage asks for. Where none is
@@ -312,7 +308,7 @@ func (p *plan) refill() {
 			len(p.standbys)+p.toCome() >= p.standbyNeed() {
 			return
 		}
-		p.open(core.Tab{Context: core.None}, 0)
+		p.open(core.Tab{Context: core.None}, move{})
 	}
 }
 

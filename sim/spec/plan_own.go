@@ -82,14 +82,13 @@ func (p *plan) olderShort(i int32) int {
 const madeForIt = core.None - 1
 
 // openFor opens a tab for a request alone, and promises it.
-func (p *plan) openFor(i int32) {
-	a := p.Requests[i].Affinity
-	if !p.own(a) || p.fits(a) {
-		p.openInside(i)
-		return
+func (p *plan) openFor(i int32, a core.Affinity) {
+	if p.own(a) && !p.fits(a) {
+		p.open(core.Tab{Affinity: a, Context: madeForIt}, move{own: a})
+	} else {
+		c := p.Affinities[a].Primary
+		p.open(core.Tab{Affinity: a, Context: c}, move{context: p.Contexts[c].ID})
 	}
-	p.open(core.Tab{Affinity: a, Context: madeForIt}, 0)
-	p.moves[len(p.moves)-1].own = a
 	p.promise(i, int32(len(p.Tabs)-1))
 }
 

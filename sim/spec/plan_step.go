@@ -74,7 +74,6 @@ func (p *plan) given(reason core.Reason) bool {
 		}
 		if j := tabAt(&p.Facts, e.Tab); e.Kind == core.CloseTab && j != core.None {
 			p.close(j, reason)
-			p.standbys = slices.DeleteFunc(p.standbys, func(s int32) bool { return s == j })
 		}
 	}
 	return found

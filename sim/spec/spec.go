@@ -36,17 +36,10 @@ type Scratch struct {
 	now          plan // of the state after the step
 	planned      bool // whether disagreement is that of the transition
 	disagreement disagreement
-	listed       bool // whether deadlines are those of the transition
+	listed       bool // whether the following is that of the transition
 	deadlines    []core.Deadline
-	due          []core.Deadline // kept for its memory
-}
-
-// deadlines are those that are armed after the step.
-func (t *Transition) deadlines() []core.Deadline {
-	if s := t.Scratch; !s.listed {
-		s.deadlines, s.listed = t.After.Deadlines(s.deadlines[:0]), true
-	}
-	return t.Scratch.deadlines
+	due          []core.Deadline
+	onTime       bool // these are the same
 }
 
 // Invariant is a claim that is true after every single step. The table of them in the documents is
@@ -98,7 +91,7 @@ var Invariants = []Invariant{
 		"RescueTimeout after it was last asked, but for the second part of its reset, which " +
 		"OpenTimeout bounds.", resetBounded, always},
 	{"awake-grant", "A page is frozen when nobody has had its tab for FreezeAfter, and not before; " +
-		"none is granted that was not thawed.", awakeGrant, always},
+		"none is granted that was not thawed.", awakeGrant, times},
 	{"abandon-prompt", "An abandoned request is gone at once and strands nothing; an opening inside " +
 		"a primary that nobody of its affinity wants any more is closed when it answers.", unwantedHolds,
 		opening},
