@@ -236,9 +236,7 @@ func (s *State) loseTabs(id BrowserID) {
 		s.unprimary(int32(i))
 		c.AskedAt = Never
 		if s.orphan(int32(i)) {
-			s.delist(int32(i))
 			c.State, c.Generation = ContextClosing, s.LastGeneration+1
-			s.list(int32(i))
 		}
 	}
 }

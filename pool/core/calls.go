@@ -64,9 +64,8 @@ func (s *State) disposedOf(c *Call) bool {
 			return false
 		}
 	}
-	return s.eachBelow(s.endings, func(i int32) bool {
-		o := &s.Contexts[i]
-		return o.Affinity != c.Affinity || o.Generation > c.Generation
+	return !slices.ContainsFunc(s.Contexts, func(o Context) bool {
+		return o.State > ContextOpen && o.Affinity == c.Affinity && o.Generation <= c.Generation
 	})
 }
 

@@ -84,7 +84,7 @@ func (s *State) askClose(i int32, kind EffectKind) {
 	t.Ladder.ask()
 	e := Effect{
 		Kind: kind, Tab: t.ID, Context: c.ID, Browser: t.Browser, Affinity: t.Affinity,
-		Kept: s.inContexts[t.Context].tabs > 1 || s.isPrimary(t.Context),
+		Kept: s.inContexts[t.Context] > 1 || s.isPrimary(t.Context),
 	}
 	if kind == CloseTab {
 		e.Generation, e.Reason = t.Generation, t.Reason
@@ -105,7 +105,7 @@ func (s *State) kill(i int32) {
 	case !t.Unopened:
 		s.killTab(i)
 	case s.isPrimary(t.Context):
-		if s.inContexts[t.Context].tabs == 1 {
+		if s.inContexts[t.Context] == 1 {
 			s.unprimary(t.Context)
 		}
 		s.closeAgain(i)
@@ -125,7 +125,7 @@ func (s *State) closed(i int32, e Event) {
 		return
 	}
 	c := t.Context
-	last := s.inContexts[c].tabs == 1
+	last := s.inContexts[c] == 1
 	switch {
 	case e.Kept && last && !(s.isPrimary(c) && s.keepable(c) && s.orphanRoom() > 0):
 		s.unprimary(c)
@@ -135,7 +135,6 @@ func (s *State) closed(i int32, e Event) {
 	case e.Kept && last:
 		s.removeTab(i)
 		s.Contexts[c].Since = s.Now // an orphan from here on
-		s.list(c)
 	default:
 		s.removeTab(i)
 		if last {

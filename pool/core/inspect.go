@@ -72,8 +72,7 @@ func (s *State) Alive() int { return int(s.alive()) }
 // Count is the number of tabs in a state.
 func (s *State) Count(state TabState) int { return int(s.counts[state]) }
 
-// ContextCount is the number of contexts on the books; Tabless is how many of them have no tab:
-// orphans, those that are being closed, and lost ones.
+// ContextCount is the number of contexts on the books.
 func (s *State) ContextCount() int { return len(s.Contexts) - len(s.FreeContexts) }
 
 // PageCount is how many tabs the primary of an affinity has that are not confirmed closed; 0: none,
@@ -101,7 +100,7 @@ func (s *State) Known() int { return int(s.known) }
 
 // HasContext says whether a context is on the books.
 func (s *State) HasContext(id ContextID) bool {
-	_, ok := s.contextIndex.get(uint64(id))
+	_, ok := s.context(id)
 	return ok
 }
 
@@ -109,9 +108,6 @@ func (s *State) HasContext(id ContextID) bool {
 func (s *State) Size() int {
 	return len(s.Tabs) + len(s.Contexts) + len(s.Affinities) + len(s.Requests)
 }
-
-// Tabless is explained with ContextCount.
-func (s *State) Tabless() int { return int(s.tabless) }
 
 // Orphans is the number of primaries that are kept without a tab.
 func (s *State) Orphans() int {
@@ -179,7 +175,7 @@ func (s *State) Quiet() bool {
 	return s.leases.used == 0 && s.waiting == [Classes]int32{} && len(s.Calls) == 0 &&
 		s.counts[Opening]+s.counts[Probing]+s.counts[Rescuing]+s.counts[Resetting]+s.counts[Closing] ==
 			0 &&
-		int(s.tabless) == s.Orphans() &&
+		int(s.tabless()) == s.Orphans() &&
 		(s.Phase == PhaseClosed || s.Phase == PhaseServing && s.counts[Standby] >= s.target() &&
 			len(s.Browsers) == 1 && !s.Browsers[0].Worn && s.Check.Browser == 0 && s.Browsers[0].SickAt == 0)
 }
@@ -256,7 +252,7 @@ func (s *State) pageCount(k affinity) int32 {
 	if k.Primary == None {
 		return 0
 	}
-	return s.inContexts[k.Primary].tabs
+	return s.inContexts[k.Primary]
 }
 
 // EachRequest calls fn for every request that waits, in the order of the slots, which means

@@ -95,7 +95,7 @@ func (s *State) disposed(e *Event) {
 		s.Contexts[p].Retained = e.Retain
 		switch {
 		case e.Retain && s.keepable(p):
-		case s.inContexts[p].tabs == 0:
+		case s.inContexts[p] == 0:
 			s.closeContext(p, Disposal)
 			s.Contexts[p].Generation = last
 		default:

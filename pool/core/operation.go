@@ -75,7 +75,7 @@ func (s *State) heard(e *Event) {
 			s.tabEvent(i, e)
 		}
 	case e.Context != 0:
-		if i, ok := s.contextIndex.get(uint64(e.Context)); ok && s.Contexts[i].State != ContextOpen {
+		if i, ok := s.context(e.Context); ok && s.Contexts[i].State != ContextOpen {
 			s.contextEvent(i, e)
 		}
 	case e.Browser != 0:

@@ -203,7 +203,7 @@ func (s *State) fits(k affinity) bool {
 		return false
 	}
 	c, b := &s.Contexts[k.Primary], s.ready()
-	return int(s.inContexts[k.Primary].tabs) < s.Settings.TabsPerContext && b != nil &&
+	return int(s.inContexts[k.Primary]) < s.Settings.TabsPerContext && b != nil &&
 		c.Browser == b.ID
 }
 
@@ -352,7 +352,7 @@ func (s *State) foreignIdle(r int32) int32 {
 	victim, own := None, s.at(s.Requests[r].Affinity).Own
 	for i := range s.Tabs {
 		t := &s.Tabs[i]
-		if t.State == Idle && t.Affinity != s.Requests[r].Affinity && s.inContexts[t.Context].tabs == 1 &&
+		if t.State == Idle && t.Affinity != s.Requests[r].Affinity && s.inContexts[t.Context] == 1 &&
 			!own && !s.at(t.Affinity).Own && !s.usesOwn(t.Affinity) &&
 			(victim == None || s.colder(int32(i), victim)) {
 			victim = int32(i)

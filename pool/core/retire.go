@@ -33,7 +33,7 @@ func (s *State) sweepIdle(a Affinity) {
 
 // sweepsOrphan says whether the primary of an affinity is an orphan that a sweep closes.
 func (s *State) sweepsOrphan(k affinity) bool {
-	return k.Primary != None && s.inContexts[k.Primary].tabs == 0 && !s.Settings.RetainOnEvict
+	return k.Primary != None && s.inContexts[k.Primary] == 0 && !s.Settings.RetainOnEvict
 }
 
 // unused says whether nobody holds an affinity or waits for it.

@@ -24,11 +24,7 @@ func (s *State) addTab(t Tab) int32 {
 	if s.Lightened {
 		s.fill(t.Browser)
 	}
-	c := &s.inContexts[t.Context]
-	if c.tabs++; c.tabs == 1 {
-		s.tabless--
-		s.delist(t.Context)
-	}
+	s.inContexts[t.Context]++
 	if t.Affinity != 0 {
 		s.link(&s.Affinities[t.Affinity].Tabs, nil, i)
 		s.touch(t.Affinity)
@@ -44,10 +40,7 @@ func (s *State) removeTab(i int32) {
 	if a := t.Affinity; a != 0 {
 		s.unlink(&s.Affinities[a].Tabs, nil, i)
 	}
-	c := &s.inContexts[t.Context]
-	if c.tabs--; c.tabs == 0 {
-		s.tabless++
-	}
+	s.inContexts[t.Context]--
 	if t.ID == s.Contraction {
 		s.Contraction = 0
 		s.Capacity--
