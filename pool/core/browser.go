@@ -288,7 +288,6 @@ func (s *State) drain() bool {
 // failedOpening counts a failed round of opening and pauses before the next. Failures during a
 // pause belong to the round that began it, and those of a browser that is being replaced to none.
 func (s *State) failedOpening(id BrowserID) {
-	s.callsDue = true
 	s.doubtBrowser(id, 0)
 	if !s.Openings.On && !s.draining(id) {
 		s.Rounds++
@@ -302,7 +301,6 @@ func (s *State) failedOpening(id BrowserID) {
 // failedBrowser counts a failed launch or a lost browser. The first restart is at once. As long as
 // another browser serves, it is no failed round for those that wait.
 func (s *State) failedBrowser() {
-	s.callsDue = true
 	if s.ready() == nil {
 		s.Rounds++
 		s.Openings.On = false // whoever comes next knows nothing of what failed to open

@@ -16,14 +16,10 @@ func (s *State) callRequested(e *Event) {
 		}
 	}
 	s.Calls = append(s.Calls, c)
-	s.callsDue = true
 }
 
 // finishCalls answers the calls whose end has come.
 func (s *State) finishCalls() {
-	if !s.callsDue {
-		return
-	}
 	s.Calls = slices.DeleteFunc(s.Calls, func(c Call) bool {
 		var e Effect
 		var done bool

@@ -57,7 +57,6 @@ func (s *State) removeContext(i int32) {
 		s.at(c.Affinity).contexts--
 		s.touch(c.Affinity)
 	}
-	s.callsDue = true
 	*c = Context{}
 	s.FreeContexts = append(s.FreeContexts, i)
 }

@@ -101,8 +101,7 @@ func (s *State) contract() {
 	}
 	for s.Shrinking && s.Contraction == 0 && int(s.Capacity) > s.Settings.MinPages {
 		if s.alive() <= s.Capacity {
-			s.Capacity--      // a slot is free, and it is this one
-			s.callsDue = true // the target is lower
+			s.Capacity-- // a slot is free, and it is this one
 			continue
 		}
 		if s.counts[Opening] > 0 || s.counts[Closing] > s.overdue[Closing] {

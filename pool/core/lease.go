@@ -119,7 +119,6 @@ func (s *State) disposed(e *Event) {
 	}
 	if !e.NoWait {
 		s.Calls = append(s.Calls, Call{ID: e.Call, Affinity: e.Affinity, Generation: last})
-		s.callsDue = true
 		s.at(e.Affinity).calls++
 	}
 	s.touch(e.Affinity)

@@ -185,7 +185,6 @@ func (s *State) contextEvent(i int32, e *Event) {
 }
 
 func (s *State) browserEvent(e *Event) {
-	s.callsDue = true
 	b := s.browser(e.Browser)
 	if e.Is(Done, Launch) && b == nil && e.Browser <= s.LastBrowser {
 		// It was written off, or it is gone already: what a late launch brought is closed.

@@ -298,7 +298,6 @@ func (s *State) bind(i, n int32) {
 	k := s.at(t.Affinity)
 	k.bound += n
 	s.bound += n
-	s.callsDue = true
 	switch {
 	case n > 0 && k.bound == 1:
 		s.LastGeneration++

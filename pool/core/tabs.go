@@ -45,7 +45,6 @@ func (s *State) removeTab(i int32) {
 		s.Contraction = 0
 		s.Capacity--
 	}
-	s.callsDue = true
 	s.tabIndex.remove(uint64(t.ID))
 	s.Tabs[i] = Tab{}
 	s.FreeTabs = append(s.FreeTabs, i)
@@ -64,7 +63,6 @@ func (s *State) setState(i int32, state TabState) {
 	t.State, t.Since, t.Began = state, s.Now, s.Now
 	s.moved = append(s.moved, i)
 	s.counts[state]++
-	s.callsDue = s.callsDue || state == Standby
 	s.touch(t.Affinity)
 }
 
