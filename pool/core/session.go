@@ -89,21 +89,10 @@ func (s *State) cannotNavigate(t *Tab, n Navigation) bool {
 func (s *State) giveUpContext(i int32, reason Reason) {
 	c := s.Tabs[i].Context
 	s.unprimary(c)
-	for j := s.at(s.Tabs[i].Affinity).Tabs; j != None; {
-		next := s.Tabs[j].Next
-		switch t := &s.Tabs[j]; {
-		case t.Context != c:
-		case t.State == Leased && !t.Doomed:
-			t.Doomed, t.Reason = true, reason
-			s.bind(j, -1)
-		case t.State == Opening && !t.Doomed:
-			s.unpin(j)
-			t.Doomed, t.Reason = true, reason
-			s.touch(t.Affinity)
-		case t.bound():
-			s.beginClose(j, reason)
+	for j := s.at(s.Tabs[i].Affinity).Tabs; j != None; j = s.Tabs[j].Next {
+		if s.Tabs[j].Context == c {
+			s.doom(j, reason)
 		}
-		j = next
 	}
 }
 
