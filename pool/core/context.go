@@ -33,19 +33,14 @@ type Context struct {
 	Doubtful bool
 }
 
-func (s *State) addContext(b BrowserID) int32 {
-	var i int32
-	if n := len(s.FreeContexts); n > 0 {
-		i = s.FreeContexts[n-1]
-		s.FreeContexts = s.FreeContexts[:n-1]
-	} else {
-		i = int32(len(s.Contexts))
-		s.Contexts = append(s.Contexts, Context{})
+// addContext makes a context in the browser that takes new tabs.
+func (s *State) addContext() int32 {
+	s.LastContext++
+	i := slot(&s.Contexts, &s.FreeContexts, Context{ID: s.LastContext, Browser: s.ready().ID,
+		Since: s.Now, State: ContextOpen, Operation: Operation{AskedAt: Never}})
+	if int(i) == len(s.inContexts) {
 		s.inContexts = append(s.inContexts, 0)
 	}
-	s.LastContext++
-	s.Contexts[i] = Context{ID: s.LastContext, Browser: b, Since: s.Now, State: ContextOpen,
-		Operation: Operation{AskedAt: Never}}
 	return i
 }
 

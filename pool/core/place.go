@@ -313,15 +313,6 @@ func (s *State) bind(i, n int32) {
 	s.touch(t.Affinity)
 }
 
-// openInPrimary begins to open a tab inside the primary of an affinity.
-func (s *State) openInPrimary(a Affinity) int32 {
-	c := s.at(a).Primary
-	// later than any disposal so far
-	i := s.addTab(Tab{Context: c, Affinity: a, Generation: s.LastGeneration + 1})
-	s.askOpen(i)
-	return i
-}
-
 // reassign hands the idle tab that eviction would take to the first of those that are short of one,
 // with its context and its state; it is false where that is off, or not to be had.
 func (s *State) reassign() bool {

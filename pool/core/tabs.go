@@ -2,22 +2,28 @@ package core
 
 // The books of tabs: slots, lists and counts.
 
-// addTab enters a tab that is asked for, in a context that is on the books.
-func (s *State) addTab(t Tab) int32 {
-	var i int32
-	if n := len(s.FreeTabs); n > 0 {
-		i = s.FreeTabs[n-1]
-		s.FreeTabs = s.FreeTabs[:n-1]
-		s.counts[0]--
-	} else {
-		i = int32(len(s.Tabs))
-		s.Tabs = append(s.Tabs, Tab{})
+// slot puts an element into the slot that was freed last, or into a new one.
+func slot[T any](list *[]T, free *[]int32, element T) int32 {
+	last := len(*free) - 1
+	if last < 0 {
+		*list = append(*list, element)
+		return int32(len(*list) - 1)
 	}
+	i := (*free)[last]
+	*free, (*list)[i] = (*free)[:last], element
+	return i
+}
+
+// openTab begins to open a tab in a context, for an affinity or for nobody.
+func (s *State) openTab(context int32, a Affinity) int32 {
 	s.LastTab++
-	t.ID, t.Browser = s.LastTab, s.Contexts[t.Context].Browser
-	t.State, t.Unopened = Opening, true
-	t.Since, t.Began, t.Opened.Began, t.AskedAt, t.RetireAt = s.Now, s.Now, s.Now, s.Now, Never
-	s.Tabs[i] = t
+	t := Tab{
+		ID: s.LastTab, Context: context, Browser: s.Contexts[context].Browser, Affinity: a,
+		State: Opening, Unopened: true, Since: s.Now, Opened: Span{Began: s.Now}, RetireAt: Never,
+		Operation: Operation{Began: s.Now, AskedAt: s.Now},
+	}
+	i := slot(&s.Tabs, &s.FreeTabs, t)
+	s.counts[0] = int32(len(s.FreeTabs))
 	s.moved = append(s.moved, i)
 	s.counts[Opening]++
 	s.tabIndex.put(uint64(t.ID), i)
@@ -25,10 +31,14 @@ func (s *State) addTab(t Tab) int32 {
 		s.fill(t.Browser)
 	}
 	s.inContexts[t.Context]++
-	if t.Affinity != 0 {
-		s.link(&s.Affinities[t.Affinity].Tabs, nil, i)
-		s.touch(t.Affinity)
+	if a != 0 {
+		s.Tabs[i].Generation = s.LastGeneration + 1 // later than any disposal so far
+		s.link(&s.Affinities[a].Tabs, nil, i)
+		s.touch(a)
 	}
+	s.wearOut(t.Browser)
+	s.operation(Effect{Kind: OpenTab, Tab: t.ID, Context: s.Contexts[context].ID, Browser: t.Browser,
+		Affinity: a})
 	return i
 }
 
