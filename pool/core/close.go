@@ -80,16 +80,12 @@ func (s *State) leave(i int32, reason Reason) {
 // kept.
 func (s *State) askClose(i int32, kind EffectKind) {
 	t := &s.Tabs[i]
-	c := &s.Contexts[t.Context]
 	t.Ladder.ask()
-	e := Effect{
-		Kind: kind, Tab: t.ID, Context: c.ID, Browser: t.Browser, Affinity: t.Affinity,
-		Kept: s.inContexts[t.Context] > 1 || s.isPrimary(t.Context),
-	}
+	e := Effect{Kind: kind, Kept: s.inContexts[t.Context] > 1 || s.isPrimary(t.Context)}
 	if kind == CloseTab {
 		e.Generation, e.Reason = t.Generation, t.Reason
 	}
-	s.begin(&t.Operation, e)
+	s.ask(i, e)
 }
 
 func (s *State) closeAgain(i int32) { s.askClose(i, CloseAgain) }
@@ -114,7 +110,7 @@ func (s *State) kill(i int32) {
 
 func (s *State) killTab(i int32) {
 	s.Tabs[i].Kill = KillAsked
-	s.ask(KillTab, i)
+	s.ask(i, Effect{Kind: KillTab})
 }
 
 // closed hears that a page is gone, however late. Its tab leaves the books, unless it was the last

@@ -18,7 +18,7 @@ func (s *State) freeze(i int32) {
 	t := &s.Tabs[i]
 	if _, due := s.freezeDue(t); due {
 		t.Frozen = true
-		s.ask(FreezeTab, i)
+		s.ask(i, Effect{Kind: FreezeTab})
 	}
 }
 
@@ -42,7 +42,7 @@ func (s *State) thaw() {
 		s.unlink(&s.Standbys, &s.LastReady, i)
 		s.setState(i, Opening)
 		s.Tabs[i].Probed.Began = s.Now
-		s.ask(ProbeTab, i)
+		s.ask(i, Effect{Kind: ProbeTab})
 	}
 }
 

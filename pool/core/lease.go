@@ -12,12 +12,8 @@ func (s *State) released(id RequestID) {
 			s.beginClose(i, t.Reason)
 		case reason != ReasonNone:
 			s.beginClose(i, reason)
-		case t.Session == SessionEnding:
-			s.endSession(i)
-		case s.Settings.Reset:
-			s.reset(i)
 		default:
-			s.setState(i, Idle)
+			s.afterLease(i)
 		}
 	}
 }

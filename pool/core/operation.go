@@ -43,6 +43,10 @@ func (t *Tab) underWay() EffectKind {
 	return NoEffect
 }
 
+// ofPage says whether a page is asked for it, so that an answer means something only while it is
+// under way. An opening and a close have late answers that do.
+func (k EffectKind) ofPage() bool { return k >= ProbeTab && k <= BeginSession }
+
 // limit is how long an operation may take that is about no suspect.
 func (set *Settings) limit(of EffectKind) time.Duration {
 	switch of {
@@ -91,7 +95,7 @@ var onTab = [EffectKinds]struct {
 }{
 	OpenTab:      {(*State).opened, (*State).openFailed, (*State).openSilent},
 	ProbeTab:     {plain((*State).probed), (*State).probeFailed, (*State).probeFailed},
-	RescueTab:    {plain((*State).wasRescued), (*State).rescueFailed, (*State).rescueFailed},
+	RescueTab:    {plain((*State).wasRescued), (*State).resetFailed, (*State).resetFailed},
 	ResetTab:     {plain((*State).wasReset), (*State).resetFailed, (*State).resetFailed},
 	EndSession:   {(*State).sessionEnded, (*State).sessionFailed, (*State).sessionFailed},
 	BeginSession: {plain((*State).sessionBegun), (*State).sessionFailed, (*State).sessionFailed},
@@ -121,8 +125,12 @@ func (s *State) tabEvent(i int32, e *Event) {
 	if e.Kind == Silent {
 		s.giveUpOnTab(&s.Tabs[i], e.Of)
 	}
-	switch means := &onTab[e.Of]; {
-	case means.done == nil:
+	of := e.Of
+	if e.Is(Silent, ResetTab) {
+		of = s.Tabs[i].underWay() // whichever part
+	}
+	switch means := &onTab[of]; {
+	case means.done == nil, of.ofPage() && of != s.Tabs[i].underWay():
 	case e.Kind == Done:
 		means.done(s, i, *e)
 	case e.Kind == Failed:

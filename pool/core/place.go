@@ -80,7 +80,7 @@ func (s *State) placeFirst() bool {
 	i := s.ownIdle(q.Affinity)
 	switch {
 	case i != None && s.stale(i):
-		s.probe(i)
+		s.probe(i, false)
 		s.promise(r, i)
 	case i != None:
 		s.countBypass(r)

@@ -80,14 +80,7 @@ func (s *State) setState(i int32, state TabState) {
 func (s *State) alive() int32 { return int32(len(s.Tabs) - len(s.FreeTabs)) }
 
 // ask begins an operation on a tab, which is answered by an event or given up by a deadline.
-func (s *State) ask(kind EffectKind, i int32) {
-	s.askTab(i, Effect{Kind: kind})
-}
-
-// askHalt asks for the first part of a reset.
-func (s *State) askHalt(i int32) { s.askTab(i, Effect{Kind: RescueTab, Halt: true}) }
-
-func (s *State) askTab(i int32, e Effect) {
+func (s *State) ask(i int32, e Effect) {
 	t := &s.Tabs[i]
 	e.Tab, e.Context, e.Browser, e.Affinity = t.ID, s.Contexts[t.Context].ID, t.Browser, t.Affinity
 	s.begin(&t.Operation, e)
