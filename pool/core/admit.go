@@ -382,9 +382,6 @@ func (s *State) admittedSince(r *Request) Time {
 
 func (s *State) oldestOpening() int32 {
 	oldest := None
-	if s.counts[Opening] == 0 {
-		return None
-	}
 	for i := range s.Tabs {
 		if s.Tabs[i].State == Opening && (oldest == None || s.Tabs[i].ID < s.Tabs[oldest].ID) {
 			oldest = int32(i)

@@ -82,13 +82,6 @@ func (s *State) hear(id BrowserID) {
 	}
 }
 
-// wear marks a browser to be replaced.
-func (s *State) wear(id BrowserID) {
-	if b := s.browser(id); b != nil {
-		b.Worn = true
-	}
-}
-
 // wearOut counts a tab opened in a browser, of which it may have so many. To fill the pool once
 // wears none out, or a BrowserMaxTabs below that would replace browsers for ever.
 func (s *State) wearOut(id BrowserID) {
@@ -98,7 +91,7 @@ func (s *State) wearOut(id BrowserID) {
 	b.Worn = b.Worn || most > 0 && int64(b.Tabs) >= most && int64(b.Tabs) > int64(s.limit())
 }
 
-// maxBrowsers is how many may be alive and not written off.
+// MaxBrowsers is how many may be alive and not written off.
 const MaxBrowsers = 2
 
 // keepBrowser launches a browser where none starts and none serves that is not worn.
@@ -139,7 +132,7 @@ func (s *State) browserReady(b *Browser, checks bool) {
 	b.State, b.Since, b.HeardAt = BrowserServing, s.Now, s.Now
 	if checks {
 		b.Checks, b.CheckedAt = true, s.Now
-		s.armCheck(b)
+		s.arm(s.checkAt(b))
 	}
 	if s.Settings.BrowserMaxAge > 0 {
 		s.arm(s.Now.Add(s.Settings.BrowserMaxAge))

@@ -180,7 +180,7 @@ func (s *State) killSilent(i int32) {
 	s.setState(i, Lost)
 	t.Awaiting, t.AskedAt = false, Never
 	s.unprimary(t.Context)
-	s.wear(t.Browser)
+	s.browser(t.Browser).Worn = true
 }
 
 // crashed ends a tab whose page died, or is too large. A tab that is on its way out anyway goes on

@@ -203,6 +203,6 @@ func (s *State) contextSilent(i int32) {
 		s.askContext(i, ReasonNone)
 	default:
 		c.State, c.AskedAt = ContextLost, Never
-		s.wear(c.Browser)
+		s.browser(c.Browser).Worn = true
 	}
 }

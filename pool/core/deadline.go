@@ -208,7 +208,7 @@ func (s *State) tabDeadline(t *Tab) (at Time, kind EventKind, of EffectKind) {
 // graceDeadline is when what a tab waits for becomes overdue, or when one that nobody waits for is
 // frozen.
 func (s *State) graceDeadline(t *Tab) (at Time, kind EventKind, of EffectKind) {
-	if at, due := s.freezeDue(t); due {
+	if at := s.freezeDue(t); at != Never {
 		return at, FreezeDue, NoEffect
 	}
 	of, grace := awaitedIn(t.State), s.Settings.OpenGrace

@@ -48,28 +48,28 @@ func (t *Tab) underWay() EffectKind {
 func (k EffectKind) ofPage() bool { return k >= ProbeTab && k <= BeginSession }
 
 // limit is how long an operation may take that is about no suspect.
-func (set *Settings) limit(of EffectKind) time.Duration {
+func (s *Settings) limit(of EffectKind) time.Duration {
 	switch of {
 	case Launch:
-		return set.LaunchTimeout
+		return s.LaunchTimeout
 	case CloseBrowser:
-		return set.BrowserCloseTimeout
+		return s.BrowserCloseTimeout
 	case Ping:
-		return set.StallTimeout
+		return s.StallTimeout
 	case CheckBrowser:
-		return set.CheckTimeout()
+		return s.CheckTimeout()
 	case OpenTab, ResetTab:
-		return set.OpenTimeout
+		return s.OpenTimeout
 	case ProbeTab:
-		return set.ProbeTimeout()
+		return s.ProbeTimeout()
 	case RescueTab, EndSession:
-		return set.EndTimeout()
+		return s.EndTimeout()
 	case BeginSession:
-		return set.BeginTimeout()
+		return s.BeginTimeout()
 	case KillTab:
-		return set.KillTimeout
+		return s.KillTimeout
 	}
-	return set.CloseTimeout
+	return s.CloseTimeout
 }
 
 func (s *State) heard(e *Event) {
