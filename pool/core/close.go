@@ -65,7 +65,7 @@ func (s *State) leave(i int32, reason Reason) {
 	if t.State == Standby {
 		s.unlink(&s.Standbys, &s.LastReady, i)
 	}
-	bound := t.bound()
+	bound := t.Bound()
 	c := &s.Contexts[t.Context]
 	c.Doubtful = c.Doubtful || t.Doubtful
 	s.setState(i, Closing)
@@ -193,7 +193,7 @@ func (s *State) crashed(i int32, tooLarge bool) {
 	switch {
 	case t.State == Leased:
 		s.revoke(i, end)
-	case t.State == Standby || t.bound() || t.thaws():
+	case t.State == Standby || t.Bound() || t.thaws():
 	default:
 		return
 	}

@@ -90,8 +90,8 @@ type Neighbours struct{ Next, Prev int32 }
 // Span is when something began last, and when it ended last.
 type Span struct{ Began, Ended Time }
 
-// bound says whether a tab belongs to an affinity and is not on its way out.
-func (t *Tab) bound() bool {
+// Bound says whether a tab belongs to an affinity and is not on its way out.
+func (t *Tab) Bound() bool {
 	return t.State >= Idle && t.State <= Resetting || t.State == Leased && !t.Doomed
 }
 

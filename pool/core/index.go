@@ -109,7 +109,7 @@ func (s *State) rebuild() {
 		if t.Overdue {
 			s.overdue[t.State]++
 		}
-		if t.bound() {
+		if t.Bound() {
 			s.keys[t.Affinity].bound++
 			s.bound++
 		}

@@ -4,31 +4,9 @@ package core
 
 // TabView is one tab as it is now.
 type TabView struct {
-	ID         TabID
-	Context    ContextID
-	Browser    BrowserID
-	Affinity   Affinity   // whose it is, or was until it began to close; 0: nobody's
-	Generation Generation // of the affinity when it was bound
-	Holder     RequestID  // Leased: who holds it
-	Stamp      uint64     // its place in the order of all grants
-	Since      Time       // when its state began
-	State      TabState
-	Class      Class       // Leased: of the lease
-	Reason     Reason      // Closing, Lost: why
-	Doomed     bool        // Leased: it closes when the lease ends
-	Overdue    bool        // on its way somewhere, and no relief any more for those who wait
-	Memory     int64       // what its page uses, in bytes, as last measured
-	Operation  OperationID // Probing, Rescuing, Resetting: the number of what was asked
-	Suspect    bool        // Probing: it is in doubt
-	Rescued    bool        // Probing: what held its page was stopped
-	Part       ResetPart   // Resetting: what is done to it
-	Primary    bool        // its context is its affinity's primary
-	Frozen     bool        // its page was asked to freeze, and has not been heard since
-}
-
-// Bound says whether the tab belongs to an affinity and is not on its way out.
-func (t TabView) Bound() bool {
-	return t.State >= Idle && t.State <= Resetting || t.State == Leased && !t.Doomed
+	Tab
+	Context ContextID
+	Primary bool // its context is its affinity's primary
 }
 
 // AffinityView is one known affinity as it is now.
@@ -205,13 +183,7 @@ func (s *State) Waits(id RequestID) bool {
 }
 
 func (s *State) tabView(t *Tab) TabView {
-	return TabView{
-		ID: t.ID, Context: s.Contexts[t.Context].ID, Browser: t.Browser, Affinity: t.Affinity,
-		Generation: t.Generation, Holder: t.Holder, Stamp: t.Stamp, Since: t.Since,
-		State: t.State, Class: t.Class, Reason: t.Reason, Doomed: t.Doomed, Overdue: t.Overdue,
-		Operation: t.Number, Suspect: t.Suspect, Rescued: t.Rescued, Part: t.Part,
-		Primary: s.isPrimary(t.Context), Frozen: t.Frozen, Memory: t.Memory,
-	}
+	return TabView{*t, s.Contexts[t.Context].ID, s.isPrimary(t.Context)}
 }
 
 // EachTab calls fn for every tab, in the order of the slots, which means nothing.

@@ -89,7 +89,7 @@ func (s *State) doom(i int32, reason Reason) {
 		s.unpin(i)
 		t.Doomed, t.Reason = true, reason
 		s.touch(t.Affinity)
-	case t.bound():
+	case t.Bound():
 		s.beginClose(i, reason)
 	}
 }

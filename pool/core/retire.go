@@ -64,7 +64,7 @@ func (s *State) firstIdle(k affinity) int32 {
 // held, those that are marked to close included.
 func (s *State) allIdle(k affinity) bool {
 	for i := k.Tabs; i != None; i = s.Tabs[i].Next {
-		if t := &s.Tabs[i]; t.State == Leased || t.bound() && t.State != Idle {
+		if t := &s.Tabs[i]; t.State == Leased || t.Bound() && t.State != Idle {
 			return false
 		}
 	}
