@@ -24,14 +24,8 @@ type AffinityView struct {
 
 // RequestView is one request that waits.
 type RequestView struct {
-	ID       RequestID
-	Affinity Affinity
-	Priority int32
-	Class    Class
-	Order    uint64 // of arrival
-	Arrived  Time
+	Request
 	Promised TabID // the tab that is being opened or probed for it; 0: none
-	Bypassed int   // how often a warm grant has passed it by
 	Admitted bool  // the root limit, RootCap and AffinityTabs would let it through now
 }
 
@@ -56,10 +50,10 @@ func (s *State) ContextCount() int { return len(s.Contexts) - len(s.FreeContexts
 // PageCount is how many tabs the primary of an affinity has that are not confirmed closed; 0: none,
 // or it has no primary.
 func (s *State) PageCount(a Affinity) int {
-	if int(a) >= len(s.Affinities) || !s.at(a).Known {
+	if int(a) >= len(s.Affinities) || s.Affinities[a].Primary == None {
 		return 0
 	}
-	return int(s.pageCount(s.at(a)))
+	return int(s.inContexts[s.Affinities[a].Primary])
 }
 
 // Bound is how many tabs of an affinity are bound. It is on the warm list where there is one.
@@ -202,29 +196,16 @@ func (s *State) EachAffinity(fn func(AffinityView)) {
 		if !k.Known {
 			continue
 		}
-		fn(AffinityView{
-			Affinity: Affinity(a), Generation: k.Generation, Primary: s.primaryOf(k),
-			PageCount: int(s.pageCount(k)), Bound: int(k.bound), Idle: int(s.holding(k).idle),
-			RootLeases: int(k.rootLeases), Stamp: k.Stamp,
-			Waiting: int(k.waitingRoots() + k.waiting[Nested]),
-		})
+		v := AffinityView{
+			Affinity: Affinity(a), Generation: k.Generation, PageCount: s.PageCount(Affinity(a)),
+			Bound: int(k.bound), Idle: int(s.holding(k).idle), RootLeases: int(k.rootLeases),
+			Stamp: k.Stamp, Waiting: int(k.waitingRoots() + k.waiting[Nested]),
+		}
+		if k.Primary != None {
+			v.Primary = s.Contexts[k.Primary].ID
+		}
+		fn(v)
 	}
-}
-
-// primaryOf is the context that an affinity is known by; 0: none.
-func (s *State) primaryOf(k affinity) ContextID {
-	if k.Primary == None {
-		return 0
-	}
-	return s.Contexts[k.Primary].ID
-}
-
-// pageCount is how many tabs the primary of an affinity has that are not confirmed closed.
-func (s *State) pageCount(k affinity) int32 {
-	if k.Primary == None {
-		return 0
-	}
-	return s.inContexts[k.Primary]
 }
 
 // EachRequest calls fn for every request that waits, in the order of the slots, which means
@@ -232,20 +213,13 @@ func (s *State) pageCount(k affinity) int32 {
 func (s *State) EachRequest(fn func(RequestView)) {
 	for i := range s.Requests {
 		if r := &s.Requests[i]; r.Used {
-			fn(RequestView{
-				ID: r.ID, Affinity: r.Affinity, Priority: r.Priority, Class: r.Class,
-				Order: r.Order, Arrived: r.Arrived, Admitted: s.admitted(r), Bypassed: int(r.Bypassed),
-				Promised: s.promisedTo(r),
-			})
+			v := RequestView{Request: *r, Admitted: s.admitted(r)}
+			if r.Pin != None {
+				v.Promised = s.Tabs[r.Pin].ID
+			}
+			fn(v)
 		}
 	}
-}
-
-func (s *State) promisedTo(r *Request) TabID {
-	if r.Pin == None {
-		return 0
-	}
-	return s.Tabs[r.Pin].ID
 }
 
 // EachBrowser calls fn for every browser, oldest first.
