@@ -188,16 +188,10 @@ func (s *State) admitAgain() {
 }
 
 func (s *State) enqueue(r Request) {
-	var i int32
-	if n := len(s.FreeRequests); n > 0 {
-		i = s.FreeRequests[n-1]
-		s.FreeRequests = s.FreeRequests[:n-1]
-	} else {
-		i = int32(len(s.Requests))
-		s.Requests = append(s.Requests, Request{})
+	i := slot(&s.Requests, &s.FreeRequests, r)
+	if int(i) == len(s.places) {
 		s.places = append(s.places, links{})
 	}
-	s.Requests[i] = r
 	s.touch(r.Affinity)
 	s.queue(i)
 }
@@ -388,9 +382,6 @@ func (s *State) admittedSince(r *Request) Time {
 
 func (s *State) oldestOpening() int32 {
 	oldest := None
-	if s.counts[Opening] == 0 {
-		return None
-	}
 	for i := range s.Tabs {
 		if s.Tabs[i].State == Opening && (oldest == None || s.Tabs[i].ID < s.Tabs[oldest].ID) {
 			oldest = int32(i)

@@ -82,13 +82,6 @@ func (s *State) hear(id BrowserID) {
 	}
 }
 
-// wear marks a browser to be replaced.
-func (s *State) wear(id BrowserID) {
-	if b := s.browser(id); b != nil {
-		b.Worn = true
-	}
-}
-
 // wearOut counts a tab opened in a browser, of which it may have so many. To fill the pool once
 // wears none out, or a BrowserMaxTabs below that would replace browsers for ever.
 func (s *State) wearOut(id BrowserID) {
@@ -98,7 +91,7 @@ func (s *State) wearOut(id BrowserID) {
 	b.Worn = b.Worn || most > 0 && int64(b.Tabs) >= most && int64(b.Tabs) > int64(s.limit())
 }
 
-// maxBrowsers is how many may be alive and not written off.
+// MaxBrowsers is how many may be alive and not written off.
 const MaxBrowsers = 2
 
 // keepBrowser launches a browser where none starts and none serves that is not worn.
@@ -139,7 +132,7 @@ func (s *State) browserReady(b *Browser, checks bool) {
 	b.State, b.Since, b.HeardAt = BrowserServing, s.Now, s.Now
 	if checks {
 		b.Checks, b.CheckedAt = true, s.Now
-		s.armCheck(b)
+		s.arm(s.checkAt(b))
 	}
 	if s.Settings.BrowserMaxAge > 0 {
 		s.arm(s.Now.Add(s.Settings.BrowserMaxAge))
@@ -236,9 +229,7 @@ func (s *State) loseTabs(id BrowserID) {
 		s.unprimary(int32(i))
 		c.AskedAt = Never
 		if s.orphan(int32(i)) {
-			s.delist(int32(i))
 			c.State, c.Generation = ContextClosing, s.LastGeneration+1
-			s.list(int32(i))
 		}
 	}
 }
@@ -290,7 +281,6 @@ func (s *State) drain() bool {
 // failedOpening counts a failed round of opening and pauses before the next. Failures during a
 // pause belong to the round that began it, and those of a browser that is being replaced to none.
 func (s *State) failedOpening(id BrowserID) {
-	s.callsDue = true
 	s.doubtBrowser(id, 0)
 	if !s.Openings.On && !s.draining(id) {
 		s.Rounds++
@@ -304,7 +294,6 @@ func (s *State) failedOpening(id BrowserID) {
 // failedBrowser counts a failed launch or a lost browser. The first restart is at once. As long as
 // another browser serves, it is no failed round for those that wait.
 func (s *State) failedBrowser() {
-	s.callsDue = true
 	if s.ready() == nil {
 		s.Rounds++
 		s.Openings.On = false // whoever comes next knows nothing of what failed to open

@@ -16,14 +16,10 @@ func (s *State) callRequested(e *Event) {
 		}
 	}
 	s.Calls = append(s.Calls, c)
-	s.callsDue = true
 }
 
 // finishCalls answers the calls whose end has come.
 func (s *State) finishCalls() {
-	if !s.callsDue {
-		return
-	}
 	s.Calls = slices.DeleteFunc(s.Calls, func(c Call) bool {
 		var e Effect
 		var done bool
@@ -64,9 +60,8 @@ func (s *State) disposedOf(c *Call) bool {
 			return false
 		}
 	}
-	return s.eachBelow(s.endings, func(i int32) bool {
-		o := &s.Contexts[i]
-		return o.Affinity != c.Affinity || o.Generation > c.Generation
+	return !slices.ContainsFunc(s.Contexts, func(o Context) bool {
+		return o.State > ContextOpen && o.Affinity == c.Affinity && o.Generation <= c.Generation
 	})
 }
 

@@ -65,7 +65,7 @@ func (s *State) leave(i int32, reason Reason) {
 	if t.State == Standby {
 		s.unlink(&s.Standbys, &s.LastReady, i)
 	}
-	bound := t.bound()
+	bound := t.Bound()
 	c := &s.Contexts[t.Context]
 	c.Doubtful = c.Doubtful || t.Doubtful
 	s.setState(i, Closing)
@@ -80,16 +80,12 @@ func (s *State) leave(i int32, reason Reason) {
 // kept.
 func (s *State) askClose(i int32, kind EffectKind) {
 	t := &s.Tabs[i]
-	c := &s.Contexts[t.Context]
 	t.Ladder.ask()
-	e := Effect{
-		Kind: kind, Tab: t.ID, Context: c.ID, Browser: t.Browser, Affinity: t.Affinity,
-		Kept: s.inContexts[t.Context].tabs > 1 || s.isPrimary(t.Context),
-	}
+	e := Effect{Kind: kind, Kept: s.inContexts[t.Context] > 1 || s.isPrimary(t.Context)}
 	if kind == CloseTab {
 		e.Generation, e.Reason = t.Generation, t.Reason
 	}
-	s.begin(&t.Operation, e)
+	s.ask(i, e)
 }
 
 func (s *State) closeAgain(i int32) { s.askClose(i, CloseAgain) }
@@ -105,7 +101,7 @@ func (s *State) kill(i int32) {
 	case !t.Unopened:
 		s.killTab(i)
 	case s.isPrimary(t.Context):
-		if s.inContexts[t.Context].tabs == 1 {
+		if s.inContexts[t.Context] == 1 {
 			s.unprimary(t.Context)
 		}
 		s.closeAgain(i)
@@ -114,7 +110,7 @@ func (s *State) kill(i int32) {
 
 func (s *State) killTab(i int32) {
 	s.Tabs[i].Kill = KillAsked
-	s.ask(KillTab, i)
+	s.ask(i, Effect{Kind: KillTab})
 }
 
 // closed hears that a page is gone, however late. Its tab leaves the books, unless it was the last
@@ -125,7 +121,7 @@ func (s *State) closed(i int32, e Event) {
 		return
 	}
 	c := t.Context
-	last := s.inContexts[c].tabs == 1
+	last := s.inContexts[c] == 1
 	switch {
 	case e.Kept && last && !(s.isPrimary(c) && s.keepable(c) && s.orphanRoom() > 0):
 		s.unprimary(c)
@@ -135,7 +131,6 @@ func (s *State) closed(i int32, e Event) {
 	case e.Kept && last:
 		s.removeTab(i)
 		s.Contexts[c].Since = s.Now // an orphan from here on
-		s.list(c)
 	default:
 		s.removeTab(i)
 		if last {
@@ -185,7 +180,7 @@ func (s *State) killSilent(i int32) {
 	s.setState(i, Lost)
 	t.Awaiting, t.AskedAt = false, Never
 	s.unprimary(t.Context)
-	s.wear(t.Browser)
+	s.browser(t.Browser).Worn = true
 }
 
 // crashed ends a tab whose page died, or is too large. A tab that is on its way out anyway goes on
@@ -198,7 +193,7 @@ func (s *State) crashed(i int32, tooLarge bool) {
 	switch {
 	case t.State == Leased:
 		s.revoke(i, end)
-	case t.State == Standby || t.bound() || t.thaws():
+	case t.State == Standby || t.Bound() || t.thaws():
 	default:
 		return
 	}

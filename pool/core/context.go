@@ -1,6 +1,9 @@
 package core
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // Contexts: the primaries that affinities are known by, and the orphans that are kept of them.
 
@@ -30,21 +33,14 @@ type Context struct {
 	Doubtful bool
 }
 
-func (s *State) addContext(b BrowserID) int32 {
-	var i int32
-	if n := len(s.FreeContexts); n > 0 {
-		i = s.FreeContexts[n-1]
-		s.FreeContexts = s.FreeContexts[:n-1]
-	} else {
-		i = int32(len(s.Contexts))
-		s.Contexts = append(s.Contexts, Context{})
-		s.inContexts = append(s.inContexts, contextIndex{})
-	}
+// addContext makes a context in the browser that takes new tabs.
+func (s *State) addContext() int32 {
 	s.LastContext++
-	s.Contexts[i] = Context{ID: s.LastContext, Browser: b, Since: s.Now, State: ContextOpen,
-		Operation: Operation{AskedAt: Never}}
-	s.contextIndex.put(uint64(s.LastContext), i)
-	s.tabless++ // until a tab is entered
+	i := slot(&s.Contexts, &s.FreeContexts, Context{ID: s.LastContext, Browser: s.ready().ID,
+		Since: s.Now, State: ContextOpen, Operation: Operation{AskedAt: Never}})
+	if int(i) == len(s.inContexts) {
+		s.inContexts = append(s.inContexts, 0)
+	}
 	return i
 }
 
@@ -56,11 +52,7 @@ func (s *State) removeContext(i int32) {
 		s.at(c.Affinity).contexts--
 		s.touch(c.Affinity)
 	}
-	s.tabless--
-	s.callsDue = true
-	s.delist(i)
-	s.contextIndex.remove(uint64(c.ID))
-	*c, s.inContexts[i] = Context{}, contextIndex{}
+	*c = Context{}
 	s.FreeContexts = append(s.FreeContexts, i)
 }
 
@@ -82,7 +74,7 @@ func (s *State) own(i int32, a Affinity) {
 
 // orphan says whether a context is kept without a tab.
 func (s *State) orphan(i int32) bool {
-	return s.Contexts[i].State == ContextOpen && s.inContexts[i].tabs == 0
+	return s.Contexts[i].State == ContextOpen && s.inContexts[i] == 0
 }
 
 func (s *State) isPrimary(i int32) bool {
@@ -97,41 +89,25 @@ func (s *State) unprimary(i int32) {
 	}
 }
 
-// list puts a context without a tab among the others of its kind; delist takes it out, before its
-// state changes.
-func (s *State) list(i int32) {
-	s.inContexts[i].listed = true
-	root := s.listOf(&s.Contexts[i])
-	*root = insert(contextArena{s}, *root, i)
+// context finds the slot of a context. Contexts are few, and seldom asked for.
+func (s *State) context(id ContextID) (int32, bool) {
+	i := slices.IndexFunc(s.Contexts, func(c Context) bool { return c.ID == id })
+	return int32(i), id != 0 && i >= 0
 }
 
-func (s *State) delist(i int32) {
-	if x := &s.inContexts[i]; x.listed {
-		x.listed = false
-		root := s.listOf(&s.Contexts[i])
-		*root = remove(contextArena{s}, *root, i)
+// tabless is how many contexts have no tab: orphans, those being closed, and lost ones.
+func (s *State) tabless() (n int32) {
+	for i := range s.Contexts {
+		if s.Contexts[i].State != 0 && s.inContexts[i] == 0 {
+			n++
+		}
 	}
-}
-
-func (s *State) listOf(c *Context) *int32 {
-	if c.State == ContextOpen {
-		return &s.orphans
-	}
-	return &s.endings
-}
-
-// eachBelow calls fn for every context from here down in its heap, until it returns false.
-func (s *State) eachBelow(i int32, fn func(i int32) bool) bool {
-	if i == None {
-		return true
-	}
-	x := s.inContexts[i].links
-	return fn(i) && s.eachBelow(x.left, fn) && s.eachBelow(x.right, fn)
+	return n
 }
 
 // orphanRoom is how many more contexts may be without a tab.
 func (s *State) orphanRoom() int32 {
-	return int32(min(max(0, s.Settings.OrphanCap), math.MaxInt32)) - s.tabless
+	return int32(min(max(0, s.Settings.OrphanCap), math.MaxInt32)) - s.tabless()
 }
 
 // keepable says whether a primary may be kept without a tab: the pool goes on, and so does the
@@ -172,23 +148,27 @@ func (s *State) quit(i int32, reason Reason) {
 
 // closeOldestOrphan makes room for a primary that is to be kept.
 func (s *State) closeOldestOrphan() {
-	if oldest := s.orphans; oldest != None {
+	oldest := None
+	for i := range s.Contexts {
+		if s.orphan(int32(i)) && (oldest == None || older(&s.Contexts[i], &s.Contexts[oldest])) {
+			oldest = int32(i)
+		}
+	}
+	if oldest != None {
 		s.closeContext(oldest, OrphanRoom)
 	}
 }
 
-func (s *State) older(c, d *Context) bool {
+func older(c, d *Context) bool {
 	return c.Since < d.Since || c.Since == d.Since && c.ID < d.ID
 }
 
 // closeContext starts the end of a context without a tab. From this step on it is no primary.
 func (s *State) closeContext(i int32, reason Reason) {
 	s.unprimary(i)
-	s.delist(i)
 	c := &s.Contexts[i]
 	c.State, c.Since, c.Began, c.Ladder = ContextClosing, s.Now, s.Now, Ladder{}
 	c.Generation = s.LastGeneration + 1 // later than any disposal so far
-	s.list(i)
 	s.arm(s.Now.Add(s.Settings.CloseTimeout))
 	s.askContext(i, reason)
 }
@@ -223,6 +203,6 @@ func (s *State) contextSilent(i int32) {
 		s.askContext(i, ReasonNone)
 	default:
 		c.State, c.AskedAt = ContextLost, Never
-		s.wear(c.Browser)
+		s.browser(c.Browser).Worn = true
 	}
 }

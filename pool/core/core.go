@@ -90,8 +90,8 @@ type Neighbours struct{ Next, Prev int32 }
 // Span is when something began last, and when it ended last.
 type Span struct{ Began, Ended Time }
 
-// bound says whether a tab belongs to an affinity and is not on its way out.
-func (t *Tab) bound() bool {
+// Bound says whether a tab belongs to an affinity and is not on its way out.
+func (t *Tab) Bound() bool {
 	return t.State >= Idle && t.State <= Resetting || t.State == Leased && !t.Doomed
 }
 
@@ -204,11 +204,10 @@ type State struct {
 	Facts
 	index
 
-	effects  []Effect
-	moved    []int32    // tabs whose deadlines may have changed in this step
-	touched  []Affinity // those of which something changed in this step
-	callsDue bool       // in this step, something happened that a call can wait for
-	armed    Time       // what Armed says
+	effects []Effect
+	moved   []int32    // tabs whose deadlines may have changed in this step
+	touched []Affinity // those of which something changed in this step
+	armed   Time       // what Armed says
 }
 
 // Phase says how far the pool is in its own life.
@@ -313,7 +312,6 @@ func (s *State) settle(event *Event) {
 	s.finishCalls()
 	s.finishClose()
 	s.forget()
-	s.callsDue = false
 }
 
 // Clone returns a copy that shares nothing.
@@ -331,7 +329,7 @@ func (s *State) CopyFrom(o *State) {
 	s.Facts.CopyFrom(&o.Facts)
 	s.index.copyFrom(&o.index)
 	s.effects, s.moved, s.touched = nil, s.moved[:0], s.touched[:0]
-	s.callsDue, s.armed = o.callsDue, o.armed
+	s.armed = o.armed
 }
 
 // CopyFrom makes f a copy of o that shares nothing with it, in the memory that f has.

@@ -25,27 +25,8 @@ func (s *State) NextDeadline() (Deadline, bool) {
 			next, found = d, true
 		}
 	}
-	s.poolDeadlines(earliest)
-	if i := s.nextContext(); i != None {
-		d, _ := s.contextDeadline(i)
-		earliest(d)
-	}
-	s.tabDeadlines(earliest)
-	s.idleDeadlines(earliest)
+	s.eachDeadline(earliest)
 	return next, found
-}
-
-// nextContext is the context whose deadline is the earliest of all contexts', and of several the
-// one in the first slot.
-func (s *State) nextContext() int32 {
-	next, at := None, Never
-	s.eachBelow(s.endings, func(i int32) bool {
-		if d, ok := s.contextDeadline(i); ok && (next == None || d.At < at || d.At == at && i < next) {
-			next, at = i, d.At
-		}
-		return true
-	})
-	return next
 }
 
 // Armed is the earliest deadline that the last step has armed or moved forward, or an instant
@@ -132,12 +113,11 @@ func (s *State) idleDeadlines(fn func(Deadline)) {
 			due(t.Affinity)
 		}
 	}
-	s.eachBelow(s.orphans, func(i int32) bool {
-		if a := s.Contexts[i].Affinity; s.firstIdle(s.at(a)) == None {
+	for i := range s.Contexts {
+		if a := s.Contexts[i].Affinity; s.orphan(int32(i)) && s.firstIdle(s.at(a)) == None {
 			due(a)
 		}
-		return true
-	})
+	}
 }
 
 func (s *State) browserDeadlines(b *Browser, fn func(Deadline)) {
@@ -194,12 +174,11 @@ func (s *State) silentSince(id BrowserID) Time {
 			since = min(since, t.AskedAt)
 		}
 	}
-	s.eachBelow(s.endings, func(i int32) bool {
-		if c := &s.Contexts[i]; c.Browser == id {
+	for i := range s.Contexts {
+		if c := &s.Contexts[i]; c.State != 0 && c.Browser == id {
 			since = min(since, c.AskedAt)
 		}
-		return true
-	})
+	}
 	return since
 }
 
@@ -229,7 +208,7 @@ func (s *State) tabDeadline(t *Tab) (at Time, kind EventKind, of EffectKind) {
 // graceDeadline is when what a tab waits for becomes overdue, or when one that nobody waits for is
 // frozen.
 func (s *State) graceDeadline(t *Tab) (at Time, kind EventKind, of EffectKind) {
-	if at, due := s.freezeDue(t); due {
+	if at := s.freezeDue(t); at != Never {
 		return at, FreezeDue, NoEffect
 	}
 	of, grace := awaitedIn(t.State), s.Settings.OpenGrace

@@ -64,22 +64,17 @@ func (s *State) tooMany(doubts int32) int32 {
 	return 0
 }
 
-// othersEndWell says whether a lease of another affinity has ended well since the first of an
-// affinity's doubtful ends, in the browser of these. None of its own has, since that ends the row.
-func (s *State) othersEndWell(a Affinity) bool {
-	k := s.at(a)
-	b := s.browser(k.DoubtIn)
-	return b != nil && b.GoodAt > k.DoubtSince
-}
-
-// giveUpDoubted gives up the contexts of affinities whose ends were doubtful too often.
+// giveUpDoubted gives up the contexts of affinities whose ends were doubtful too often, where
+// another's lease has ended well since the first of them, in the same browser. None of their own
+// has, since that ends the row.
 func (s *State) giveUpDoubted() {
 	if s.doubted == 0 {
 		return
 	}
 	for a := range s.Affinities {
 		k := s.at(Affinity(a))
-		if s.tooMany(k.Doubts) == 0 || !s.othersEndWell(Affinity(a)) {
+		b := s.browser(k.DoubtIn)
+		if s.tooMany(k.Doubts) == 0 || b == nil || b.GoodAt <= k.DoubtSince {
 			continue
 		}
 		s.setDoubts(k, 0)

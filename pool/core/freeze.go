@@ -5,20 +5,22 @@ package core
 // become idle, or a standby. A probe thaws it, and no tab is granted before that: an idle one is
 // probed as one that was not seen for a while; a standby is not ready until it has answered.
 
-// freezeDue is when a tab's page is frozen, if it is to be. With AllowReassign no idle one is: it
+// freezeDue is when a tab's page is frozen; Never: it is not. With AllowReassign no idle one is: it
 // is handed to another affinity as it is.
-func (s *State) freezeDue(t *Tab) (Time, bool) {
+func (s *State) freezeDue(t *Tab) Time {
 	freezes := t.State == Standby || t.State == Idle && !s.Settings.AllowReassign
-	return t.Since.Add(s.Settings.FreezeAfter), freezes && s.Settings.FreezeAfter > 0 && !t.Frozen
+	if !freezes || s.Settings.FreezeAfter < 0 || t.Frozen {
+		return Never
+	}
+	return t.Since.Add(s.Settings.FreezeAfter)
 }
 
 // freeze asks for it. Whether the answer comes, and what it is, makes no difference: from here on
 // the page may be frozen.
 func (s *State) freeze(i int32) {
-	t := &s.Tabs[i]
-	if _, due := s.freezeDue(t); due {
+	if t := &s.Tabs[i]; s.freezeDue(t) != Never {
 		t.Frozen = true
-		s.ask(FreezeTab, i)
+		s.ask(i, Effect{Kind: FreezeTab})
 	}
 }
 
@@ -42,7 +44,7 @@ func (s *State) thaw() {
 		s.unlink(&s.Standbys, &s.LastReady, i)
 		s.setState(i, Opening)
 		s.Tabs[i].Probed.Began = s.Now
-		s.ask(ProbeTab, i)
+		s.ask(i, Effect{Kind: ProbeTab})
 	}
 }
 

@@ -12,9 +12,7 @@ func (s *State) grow() bool {
 	before := s.Capacity
 	others := max(0, s.unreserved())
 	all, own := s.shortOf(&s.heads), s.shortOf(&s.ownHeads)
-	for c := range all.Tabs {
-		all.Tabs[c], all.Permits[c] = all.Tabs[c]+own.Tabs[c], all.Permits[c]+own.Permits[c]
-	}
+	all.Tabs, all.Permits = added(all.Tabs, own.Tabs), added(all.Permits, own.Permits)
 	all.Entitled += own.Entitled
 	tabs := func(n [Classes]int32) int32 { return n[Nested] + n[Urgent] + min(others, n[Root]) }
 	want := s.shortage(all.Permits[Urgent]+min(others, all.Permits[Root]), tabs(all.Tabs),
@@ -101,8 +99,7 @@ func (s *State) contract() {
 	}
 	for s.Shrinking && s.Contraction == 0 && int(s.Capacity) > s.Settings.MinPages {
 		if s.alive() <= s.Capacity {
-			s.Capacity--      // a slot is free, and it is this one
-			s.callsDue = true // the target is lower
+			s.Capacity-- // a slot is free, and it is this one
 			continue
 		}
 		if s.counts[Opening] > 0 || s.counts[Closing] > s.overdue[Closing] {

@@ -76,12 +76,3 @@ func (a headArena) at(i int32) *links { return &a.s.keys[i].links[a.class] }
 func (a headArena) before(i, j int32) bool {
 	return a.s.before(a.s.keys[i].queue[a.class], a.s.keys[j].queue[a.class])
 }
-
-// contextArena orders contexts without a tab, the oldest first.
-type contextArena struct{ s *State }
-
-func (a contextArena) at(i int32) *links { return &a.s.inContexts[i].links }
-
-func (a contextArena) before(i, j int32) bool {
-	return a.s.older(&a.s.Contexts[i], &a.s.Contexts[j])
-}

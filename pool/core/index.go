@@ -11,10 +11,7 @@ type index struct {
 	tabIndex table // by TabID
 	leases   table // by RequestID, to the slot of the tab
 
-	contextIndex table          // by ContextID
-	inContexts   []contextIndex // by the context's slot
-	orphans      int32          // contexts that are kept without a tab, a heap, the oldest first
-	endings      int32          // those being closed and lost ones, a heap, the oldest first
+	inContexts []int32 // by the context's slot: tabs in it that are not yet confirmed closed
 
 	requestIndex table   // by RequestID
 	places       []links // by the request's slot: its place in its affinity's queue
@@ -33,17 +30,9 @@ type sums struct {
 	known        int32            // affinities
 	rootLeases   int32
 	urgentLeases int32          // root leases of urgent requests
-	tabless      int32          // contexts without a tab: orphans, those being closed, and lost ones
 	waiting      [Classes]int32 // requests
 	exhausted    int32          // those whose bypass is used up
 	doubted      int32          // affinities with too many doubtful ends
-}
-
-// contextIndex is what follows for one context.
-type contextIndex struct {
-	tabs   int32 // in it, not yet confirmed closed
-	listed bool  // whether it is among orphans or endings
-	links  links // its place there
 }
 
 // affinityIndex is what follows for one affinity.
@@ -78,10 +67,10 @@ func (s *State) at(a Affinity) affinity { return affinity{&s.Affinities[a], &s.k
 // clear empties an index, keeps its memory, and makes room for the slots that the facts have.
 func (x *index) clear(f *Facts) {
 	old := *x
-	*x = index{orphans: None, endings: None, heads: noSlots, ownHeads: noSlots, turns: old.turns}
+	*x = index{heads: noSlots, ownHeads: noSlots, turns: old.turns}
 	x.tabIndex, x.leases = old.tabIndex.emptied(), old.leases.emptied()
-	x.contextIndex, x.requestIndex = old.contextIndex.emptied(), old.requestIndex.emptied()
-	x.inContexts = filled(old.inContexts, len(f.Contexts), contextIndex{})
+	x.requestIndex = old.requestIndex.emptied()
+	x.inContexts = filled(old.inContexts, len(f.Contexts), 0)
 	x.places = filled(old.places, len(f.Requests), links{})
 	x.keys = filled(old.keys, len(f.Affinities), noKey)
 }
@@ -105,11 +94,8 @@ func (s *State) rebuild() {
 		}
 	}
 	for i := range s.Contexts {
-		if c := &s.Contexts[i]; c.State != 0 {
-			s.contextIndex.put(uint64(c.ID), int32(i))
-			if c.Affinity != 0 {
-				s.keys[c.Affinity].contexts++
-			}
+		if c := &s.Contexts[i]; c.State != 0 && c.Affinity != 0 {
+			s.keys[c.Affinity].contexts++
 		}
 	}
 	for i := range s.Tabs {
@@ -119,23 +105,17 @@ func (s *State) rebuild() {
 			continue
 		}
 		s.tabIndex.put(uint64(t.ID), int32(i))
-		s.inContexts[t.Context].tabs++
+		s.inContexts[t.Context]++
 		if t.Overdue {
 			s.overdue[t.State]++
 		}
-		if t.bound() {
+		if t.Bound() {
 			s.keys[t.Affinity].bound++
 			s.bound++
 		}
 		if t.State == Leased {
 			s.leases.put(uint64(t.Holder), int32(i))
 			s.countLease(t, +1)
-		}
-	}
-	for i := range s.Contexts {
-		if s.Contexts[i].State != 0 && s.inContexts[i].tabs == 0 {
-			s.tabless++
-			s.list(int32(i))
 		}
 	}
 	for i := range s.Requests {
@@ -161,10 +141,8 @@ func (x *index) copyFrom(o *index) {
 	x.sums = o.sums
 	x.tabIndex.copyFrom(&o.tabIndex)
 	x.leases.copyFrom(&o.leases)
-	x.contextIndex.copyFrom(&o.contextIndex)
 	x.requestIndex.copyFrom(&o.requestIndex)
-	x.inContexts, x.orphans, x.endings = append(x.inContexts[:0], o.inContexts...), o.orphans,
-		o.endings
+	x.inContexts = append(x.inContexts[:0], o.inContexts...)
 	x.places = append(x.places[:0], o.places...)
 	x.keys, x.heads, x.ownHeads = append(x.keys[:0], o.keys...), o.heads, o.ownHeads
 }

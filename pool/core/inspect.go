@@ -4,31 +4,9 @@ package core
 
 // TabView is one tab as it is now.
 type TabView struct {
-	ID         TabID
-	Context    ContextID
-	Browser    BrowserID
-	Affinity   Affinity   // whose it is, or was until it began to close; 0: nobody's
-	Generation Generation // of the affinity when it was bound
-	Holder     RequestID  // Leased: who holds it
-	Stamp      uint64     // its place in the order of all grants
-	Since      Time       // when its state began
-	State      TabState
-	Class      Class       // Leased: of the lease
-	Reason     Reason      // Closing, Lost: why
-	Doomed     bool        // Leased: it closes when the lease ends
-	Overdue    bool        // on its way somewhere, and no relief any more for those who wait
-	Memory     int64       // what its page uses, in bytes, as last measured
-	Operation  OperationID // Probing, Rescuing, Resetting: the number of what was asked
-	Suspect    bool        // Probing: it is in doubt
-	Rescued    bool        // Probing: what held its page was stopped
-	Part       ResetPart   // Resetting: what is done to it
-	Primary    bool        // its context is its affinity's primary
-	Frozen     bool        // its page was asked to freeze, and has not been heard since
-}
-
-// Bound says whether the tab belongs to an affinity and is not on its way out.
-func (t TabView) Bound() bool {
-	return t.State >= Idle && t.State <= Resetting || t.State == Leased && !t.Doomed
+	Tab
+	Context ContextID
+	Primary bool // its context is its affinity's primary
 }
 
 // AffinityView is one known affinity as it is now.
@@ -46,14 +24,8 @@ type AffinityView struct {
 
 // RequestView is one request that waits.
 type RequestView struct {
-	ID       RequestID
-	Affinity Affinity
-	Priority int32
-	Class    Class
-	Order    uint64 // of arrival
-	Arrived  Time
+	Request
 	Promised TabID // the tab that is being opened or probed for it; 0: none
-	Bypassed int   // how often a warm grant has passed it by
 	Admitted bool  // the root limit, RootCap and AffinityTabs would let it through now
 }
 
@@ -72,17 +44,16 @@ func (s *State) Alive() int { return int(s.alive()) }
 // Count is the number of tabs in a state.
 func (s *State) Count(state TabState) int { return int(s.counts[state]) }
 
-// ContextCount is the number of contexts on the books; Tabless is how many of them have no tab:
-// orphans, those that are being closed, and lost ones.
+// ContextCount is the number of contexts on the books.
 func (s *State) ContextCount() int { return len(s.Contexts) - len(s.FreeContexts) }
 
 // PageCount is how many tabs the primary of an affinity has that are not confirmed closed; 0: none,
 // or it has no primary.
 func (s *State) PageCount(a Affinity) int {
-	if int(a) >= len(s.Affinities) || !s.at(a).Known {
+	if int(a) >= len(s.Affinities) || s.Affinities[a].Primary == None {
 		return 0
 	}
-	return int(s.pageCount(s.at(a)))
+	return int(s.inContexts[s.Affinities[a].Primary])
 }
 
 // Bound is how many tabs of an affinity are bound. It is on the warm list where there is one.
@@ -101,7 +72,7 @@ func (s *State) Known() int { return int(s.known) }
 
 // HasContext says whether a context is on the books.
 func (s *State) HasContext(id ContextID) bool {
-	_, ok := s.contextIndex.get(uint64(id))
+	_, ok := s.context(id)
 	return ok
 }
 
@@ -109,9 +80,6 @@ func (s *State) HasContext(id ContextID) bool {
 func (s *State) Size() int {
 	return len(s.Tabs) + len(s.Contexts) + len(s.Affinities) + len(s.Requests)
 }
-
-// Tabless is explained with ContextCount.
-func (s *State) Tabless() int { return int(s.tabless) }
 
 // Orphans is the number of primaries that are kept without a tab.
 func (s *State) Orphans() int {
@@ -179,7 +147,7 @@ func (s *State) Quiet() bool {
 	return s.leases.used == 0 && s.waiting == [Classes]int32{} && len(s.Calls) == 0 &&
 		s.counts[Opening]+s.counts[Probing]+s.counts[Rescuing]+s.counts[Resetting]+s.counts[Closing] ==
 			0 &&
-		int(s.tabless) == s.Orphans() &&
+		int(s.tabless()) == s.Orphans() &&
 		(s.Phase == PhaseClosed || s.Phase == PhaseServing && s.counts[Standby] >= s.target() &&
 			len(s.Browsers) == 1 && !s.Browsers[0].Worn && s.Check.Browser == 0 && s.Browsers[0].SickAt == 0)
 }
@@ -209,13 +177,7 @@ func (s *State) Waits(id RequestID) bool {
 }
 
 func (s *State) tabView(t *Tab) TabView {
-	return TabView{
-		ID: t.ID, Context: s.Contexts[t.Context].ID, Browser: t.Browser, Affinity: t.Affinity,
-		Generation: t.Generation, Holder: t.Holder, Stamp: t.Stamp, Since: t.Since,
-		State: t.State, Class: t.Class, Reason: t.Reason, Doomed: t.Doomed, Overdue: t.Overdue,
-		Operation: t.Number, Suspect: t.Suspect, Rescued: t.Rescued, Part: t.Part,
-		Primary: s.isPrimary(t.Context), Frozen: t.Frozen, Memory: t.Memory,
-	}
+	return TabView{*t, s.Contexts[t.Context].ID, s.isPrimary(t.Context)}
 }
 
 // EachTab calls fn for every tab, in the order of the slots, which means nothing.
@@ -234,29 +196,16 @@ func (s *State) EachAffinity(fn func(AffinityView)) {
 		if !k.Known {
 			continue
 		}
-		fn(AffinityView{
-			Affinity: Affinity(a), Generation: k.Generation, Primary: s.primaryOf(k),
-			PageCount: int(s.pageCount(k)), Bound: int(k.bound), Idle: int(s.holding(k).idle),
-			RootLeases: int(k.rootLeases), Stamp: k.Stamp,
-			Waiting: int(k.waitingRoots() + k.waiting[Nested]),
-		})
+		v := AffinityView{
+			Affinity: Affinity(a), Generation: k.Generation, PageCount: s.PageCount(Affinity(a)),
+			Bound: int(k.bound), Idle: int(s.holding(k).idle), RootLeases: int(k.rootLeases),
+			Stamp: k.Stamp, Waiting: int(k.waitingRoots() + k.waiting[Nested]),
+		}
+		if k.Primary != None {
+			v.Primary = s.Contexts[k.Primary].ID
+		}
+		fn(v)
 	}
-}
-
-// primaryOf is the context that an affinity is known by; 0: none.
-func (s *State) primaryOf(k affinity) ContextID {
-	if k.Primary == None {
-		return 0
-	}
-	return s.Contexts[k.Primary].ID
-}
-
-// pageCount is how many tabs the primary of an affinity has that are not confirmed closed.
-func (s *State) pageCount(k affinity) int32 {
-	if k.Primary == None {
-		return 0
-	}
-	return s.inContexts[k.Primary].tabs
 }
 
 // EachRequest calls fn for every request that waits, in the order of the slots, which means
@@ -264,20 +213,13 @@ func (s *State) pageCount(k affinity) int32 {
 func (s *State) EachRequest(fn func(RequestView)) {
 	for i := range s.Requests {
 		if r := &s.Requests[i]; r.Used {
-			fn(RequestView{
-				ID: r.ID, Affinity: r.Affinity, Priority: r.Priority, Class: r.Class,
-				Order: r.Order, Arrived: r.Arrived, Admitted: s.admitted(r), Bypassed: int(r.Bypassed),
-				Promised: s.promisedTo(r),
-			})
+			v := RequestView{Request: *r, Admitted: s.admitted(r)}
+			if r.Pin != None {
+				v.Promised = s.Tabs[r.Pin].ID
+			}
+			fn(v)
 		}
 	}
-}
-
-func (s *State) promisedTo(r *Request) TabID {
-	if r.Pin == None {
-		return 0
-	}
-	return s.Tabs[r.Pin].ID
 }
 
 // EachBrowser calls fn for every browser, oldest first.

@@ -12,12 +12,8 @@ func (s *State) released(id RequestID) {
 			s.beginClose(i, t.Reason)
 		case reason != ReasonNone:
 			s.beginClose(i, reason)
-		case t.Session == SessionEnding:
-			s.endSession(i)
-		case s.Settings.Reset:
-			s.reset(i)
 		default:
-			s.setState(i, Idle)
+			s.afterLease(i)
 		}
 	}
 }
@@ -83,6 +79,21 @@ func (s *State) revoke(i int32, reason Reason) {
 	}
 }
 
+// doom begins to close a tab of an affinity, or marks it to close when it is open, or given back.
+func (s *State) doom(i int32, reason Reason) {
+	switch t := &s.Tabs[i]; {
+	case t.State == Leased && !t.Doomed:
+		t.Doomed, t.Reason = true, reason
+		s.bind(i, -1)
+	case t.State == Opening && !t.Doomed:
+		s.unpin(i)
+		t.Doomed, t.Reason = true, reason
+		s.touch(t.Affinity)
+	case t.Bound():
+		s.beginClose(i, reason)
+	}
+}
+
 // disposed ends the present generation of an affinity. Its tabs begin to close, or are marked to
 // when they are open or given back; unless it is to be retained, its primary is one no longer, and
 // it is cold; all in this step. So whoever waits for it, or comes for it later, meets a fresh
@@ -95,31 +106,18 @@ func (s *State) disposed(e *Event) {
 		s.Contexts[p].Retained = e.Retain
 		switch {
 		case e.Retain && s.keepable(p):
-		case s.inContexts[p].tabs == 0:
+		case s.inContexts[p] == 0:
 			s.closeContext(p, Disposal)
 			s.Contexts[p].Generation = last
 		default:
 			s.unprimary(p)
 		}
 	}
-	for i := s.at(e.Affinity).Tabs; i != None; {
-		next := s.Tabs[i].Next
-		switch t := &s.Tabs[i]; {
-		case t.State == Leased && !t.Doomed:
-			t.Doomed, t.Reason = true, Disposal
-			s.bind(i, -1)
-		case t.State == Opening && !t.Doomed:
-			s.unpin(i)
-			t.Doomed, t.Reason = true, Disposal
-			s.touch(e.Affinity)
-		case t.bound():
-			s.beginClose(i, Disposal)
-		}
-		i = next
+	for i := s.at(e.Affinity).Tabs; i != None; i = s.Tabs[i].Next {
+		s.doom(i, Disposal)
 	}
 	if !e.NoWait {
 		s.Calls = append(s.Calls, Call{ID: e.Call, Affinity: e.Affinity, Generation: last})
-		s.callsDue = true
 		s.at(e.Affinity).calls++
 	}
 	s.touch(e.Affinity)

@@ -24,7 +24,6 @@ func (s *State) measured(e *Event) {
 	case b.Memory < most-most/10:
 		b.Heavy = false
 	}
-	s.callsDue = true // the target may be another
 }
 
 // lighten closes the largest standby or idle tab of a browser, and waits until it is gone. Where

@@ -43,29 +43,33 @@ func (t *Tab) underWay() EffectKind {
 	return NoEffect
 }
 
+// ofPage says whether a page is asked for it, so that an answer means something only while it is
+// under way. An opening and a close have late answers that do.
+func (k EffectKind) ofPage() bool { return k >= ProbeTab && k <= BeginSession }
+
 // limit is how long an operation may take that is about no suspect.
-func (set *Settings) limit(of EffectKind) time.Duration {
+func (s *Settings) limit(of EffectKind) time.Duration {
 	switch of {
 	case Launch:
-		return set.LaunchTimeout
+		return s.LaunchTimeout
 	case CloseBrowser:
-		return set.BrowserCloseTimeout
+		return s.BrowserCloseTimeout
 	case Ping:
-		return set.StallTimeout
+		return s.StallTimeout
 	case CheckBrowser:
-		return set.CheckTimeout()
+		return s.CheckTimeout()
 	case OpenTab, ResetTab:
-		return set.OpenTimeout
+		return s.OpenTimeout
 	case ProbeTab:
-		return set.ProbeTimeout()
+		return s.ProbeTimeout()
 	case RescueTab, EndSession:
-		return set.EndTimeout()
+		return s.EndTimeout()
 	case BeginSession:
-		return set.BeginTimeout()
+		return s.BeginTimeout()
 	case KillTab:
-		return set.KillTimeout
+		return s.KillTimeout
 	}
-	return set.CloseTimeout
+	return s.CloseTimeout
 }
 
 func (s *State) heard(e *Event) {
@@ -75,7 +79,7 @@ func (s *State) heard(e *Event) {
 			s.tabEvent(i, e)
 		}
 	case e.Context != 0:
-		if i, ok := s.contextIndex.get(uint64(e.Context)); ok && s.Contexts[i].State != ContextOpen {
+		if i, ok := s.context(e.Context); ok && s.Contexts[i].State != ContextOpen {
 			s.contextEvent(i, e)
 		}
 	case e.Browser != 0:
@@ -91,7 +95,7 @@ var onTab = [EffectKinds]struct {
 }{
 	OpenTab:      {(*State).opened, (*State).openFailed, (*State).openSilent},
 	ProbeTab:     {plain((*State).probed), (*State).probeFailed, (*State).probeFailed},
-	RescueTab:    {plain((*State).wasRescued), (*State).rescueFailed, (*State).rescueFailed},
+	RescueTab:    {plain((*State).wasRescued), (*State).resetFailed, (*State).resetFailed},
 	ResetTab:     {plain((*State).wasReset), (*State).resetFailed, (*State).resetFailed},
 	EndSession:   {(*State).sessionEnded, (*State).sessionFailed, (*State).sessionFailed},
 	BeginSession: {plain((*State).sessionBegun), (*State).sessionFailed, (*State).sessionFailed},
@@ -121,8 +125,12 @@ func (s *State) tabEvent(i int32, e *Event) {
 	if e.Kind == Silent {
 		s.giveUpOnTab(&s.Tabs[i], e.Of)
 	}
-	switch means := &onTab[e.Of]; {
-	case means.done == nil:
+	of := e.Of
+	if e.Is(Silent, ResetTab) {
+		of = s.Tabs[i].underWay() // whichever part
+	}
+	switch means := &onTab[of]; {
+	case means.done == nil, of.ofPage() && of != s.Tabs[i].underWay():
 	case e.Kind == Done:
 		means.done(s, i, *e)
 	case e.Kind == Failed:
@@ -185,7 +193,6 @@ func (s *State) contextEvent(i int32, e *Event) {
 }
 
 func (s *State) browserEvent(e *Event) {
-	s.callsDue = true
 	b := s.browser(e.Browser)
 	if e.Is(Done, Launch) && b == nil && e.Browser <= s.LastBrowser {
 		// It was written off, or it is gone already: what a late launch brought is closed.

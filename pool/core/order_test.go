@@ -83,17 +83,6 @@ func plainWaiting(s *State, c Class, own bool) int32 {
 	return r
 }
 
-// plainOrphan is the oldest orphan.
-func plainOrphan(s *State) int32 {
-	oldest := None
-	for i := range s.Contexts {
-		if s.orphan(int32(i)) && (oldest == None || s.older(&s.Contexts[i], &s.Contexts[oldest])) {
-			oldest = int32(i)
-		}
-	}
-	return oldest
-}
-
 // plainAhead is who is ahead of a request among those of a class that a standby serves, by slot.
 func plainAhead(s *State, c Class, r int32) []int32 {
 	var ahead []int32
@@ -130,9 +119,6 @@ func Disagreement(s *State) string {
 	}
 	if s.firstWarm() != plainWarm(s) {
 		return "the first that an own idle tab serves"
-	}
-	if s.orphans != plainOrphan(s) {
-		return "the oldest orphan"
 	}
 	if next, _ := s.NextDeadline(); next != plainDeadline(s) {
 		return "the next deadline"
@@ -199,8 +185,6 @@ func Met(s *State) map[string]bool {
 		"a request whose primary has a place": s.firstForPrimary(None) != None,
 		"a request that an idle tab serves":   s.firstWarm() != None,
 		"several that wait":                   len(s.Requests)-len(s.FreeRequests) > 3,
-		"an orphan":                           s.orphans != None,
-		"a context that ends":                 s.endings != None,
 	}
 }
 
@@ -211,20 +195,6 @@ func Handled(s *State, e Event) {
 
 // Spoils spoil one order each; false: there is nothing to spoil.
 var Spoils = map[string]func(s *State) bool{
-	"forgets the oldest orphan": func(s *State) bool {
-		if s.orphans == None {
-			return false
-		}
-		s.orphans = remove(contextArena{s}, s.orphans, s.orphans)
-		return true
-	},
-	"forgets a context that ends": func(s *State) bool {
-		if next := plainDeadline(s); !next.Event.Is(Silent, CloseContext) {
-			return false
-		}
-		s.endings = None
-		return true
-	},
 	"forgets the first that waits": func(s *State) bool {
 		first := plainWaiting(s, Root, false)
 		if first == None || int32(s.Requests[first].Affinity) != s.heads[Root] {

@@ -20,7 +20,7 @@ func (s *State) Owed(fn func(e Effect, done bool)) {
 		if c.State == 0 {
 			continue
 		}
-		if s.inContexts[i].tabs == 0 || c.Affinity != 0 {
+		if s.inContexts[i] == 0 || c.Affinity != 0 {
 			// it is there, whatever opens in it
 			fn(Effect{Kind: OpenTab, Context: c.ID, Browser: c.Browser}, true)
 		}
@@ -52,7 +52,7 @@ func (s *State) owedOf(t *Tab, fn func(e Effect, done bool)) {
 		if t.Kill == KillAsked {
 			fn(with(KillTab), false)
 		}
-		e.Kept = s.inContexts[t.Context].tabs > 1 || s.isPrimary(t.Context)
+		e.Kept = s.inContexts[t.Context] > 1 || s.isPrimary(t.Context)
 		fn(with(CloseAgain), false)
 	case t.underWay() != NoEffect && t.underWay() != OpenTab:
 		e.Halt = t.State == Resetting && t.Part == PartHalt

@@ -70,13 +70,11 @@ func (s *State) olderNeeds(r int32) (n [Classes]int32) {
 // and otherwise in a context that is made for it. That is the affinity's from when the tab is open,
 // so nothing else opens in a context that may come to nothing.
 func (s *State) openFor(a Affinity) int32 {
-	if k := s.at(a); !k.Own || s.fits(k) {
-		return s.openInPrimary(a)
+	k := s.at(a)
+	if !k.Own || s.fits(k) {
+		return s.openTab(k.Primary, a)
 	}
-	i := s.addTab(Tab{Context: s.addContext(s.ready().ID), Affinity: a,
-		Generation: s.LastGeneration + 1})
-	s.askOpen(i)
-	return i
+	return s.openTab(s.addContext(), a)
 }
 
 // madeFor gives a context that was made for an affinity to it: a tab in it is open, and wanted.
@@ -84,16 +82,6 @@ func (s *State) madeFor(t *Tab) {
 	if s.Contexts[t.Context].Affinity == 0 {
 		s.own(t.Context, t.Affinity)
 	}
-}
-
-// askOpen asks for the opening of a tab.
-func (s *State) askOpen(i int32) {
-	t := &s.Tabs[i]
-	s.wearOut(t.Browser)
-	s.operation(Effect{
-		Kind: OpenTab, Tab: t.ID, Context: s.Contexts[t.Context].ID, Browser: t.Browser,
-		Affinity: t.Affinity,
-	})
 }
 
 // ownNeed is how many of those that could be given a tab together no standby serves. Where more

@@ -8,7 +8,6 @@ func (s *State) closeRequested() {
 		return
 	}
 	s.Phase = PhaseClosing
-	s.callsDue = true
 	s.refuseAll(Root)
 	s.refuseAll(Urgent)
 }

@@ -80,7 +80,7 @@ func (s *State) placeFirst() bool {
 	i := s.ownIdle(q.Affinity)
 	switch {
 	case i != None && s.stale(i):
-		s.probe(i)
+		s.probe(i, false)
 		s.promise(r, i)
 	case i != None:
 		s.countBypass(r)
@@ -203,7 +203,7 @@ func (s *State) fits(k affinity) bool {
 		return false
 	}
 	c, b := &s.Contexts[k.Primary], s.ready()
-	return int(s.inContexts[k.Primary].tabs) < s.Settings.TabsPerContext && b != nil &&
+	return int(s.inContexts[k.Primary]) < s.Settings.TabsPerContext && b != nil &&
 		c.Browser == b.ID
 }
 
@@ -261,9 +261,13 @@ func (s *State) grant(r, i int32, how How) {
 	s.judge(i, true) // its last lease, before it is another affinity's
 	switch how {
 	case Adopted:
-		s.adopt(i, q.Affinity)
-	case Reassigned:
-		s.move(i, q.Affinity)
+		s.unlink(&s.Standbys, &s.LastReady, i)
+		s.give(i, q.Affinity)
+	case Reassigned: // it is alone in its context
+		s.unprimary(t.Context)
+		s.bind(i, -1)
+		s.unlink(&s.Affinities[t.Affinity].Tabs, nil, i)
+		s.give(i, q.Affinity)
 	}
 	s.setState(i, Leased)
 	k := s.at(q.Affinity)
@@ -280,11 +284,10 @@ func (s *State) grant(r, i int32, how How) {
 	})
 }
 
-// adopt gives a standby to an affinity. Its context becomes the primary where the affinity has
-// none; otherwise the tab is supplementary, and no pageCount hears of it.
-func (s *State) adopt(i int32, a Affinity) {
+// give makes a tab an affinity's that was nobody's. Its context becomes the primary where the
+// affinity has none; otherwise the tab is supplementary, and no pageCount hears of it.
+func (s *State) give(i int32, a Affinity) {
 	t := &s.Tabs[i]
-	s.unlink(&s.Standbys, &s.LastReady, i)
 	t.Affinity = a
 	s.own(t.Context, a)
 	s.link(&s.Affinities[a].Tabs, nil, i)
@@ -298,7 +301,6 @@ func (s *State) bind(i, n int32) {
 	k := s.at(t.Affinity)
 	k.bound += n
 	s.bound += n
-	s.callsDue = true
 	switch {
 	case n > 0 && k.bound == 1:
 		s.LastGeneration++
@@ -312,15 +314,6 @@ func (s *State) bind(i, n int32) {
 		t.Generation = k.Generation
 	}
 	s.touch(t.Affinity)
-}
-
-// openInPrimary begins to open a tab inside the primary of an affinity.
-func (s *State) openInPrimary(a Affinity) int32 {
-	c := s.at(a).Primary
-	// later than any disposal so far
-	i := s.addTab(Tab{Context: c, Affinity: a, Generation: s.LastGeneration + 1})
-	s.askOpen(i)
-	return i
 }
 
 // reassign hands the idle tab that eviction would take to the first of those that are short of one,
@@ -349,16 +342,14 @@ func (s *State) reassignTo(r int32) bool {
 // context: the one that eviction would take, but for those that requests of their own affinity can
 // use. No context that was made for an affinity is handed over.
 func (s *State) foreignIdle(r int32) int32 {
-	victim, own := None, s.at(s.Requests[r].Affinity).Own
-	for i := range s.Tabs {
-		t := &s.Tabs[i]
-		if t.State == Idle && t.Affinity != s.Requests[r].Affinity && s.inContexts[t.Context].tabs == 1 &&
-			!own && !s.at(t.Affinity).Own && !s.usesOwn(t.Affinity) &&
-			(victim == None || s.colder(int32(i), victim)) {
-			victim = int32(i)
-		}
+	to := s.Requests[r].Affinity
+	if s.at(to).Own {
+		return None
 	}
-	return victim
+	return s.coldest(func(t *Tab) bool {
+		return t.Affinity != to && s.inContexts[t.Context] == 1 && !s.at(t.Affinity).Own &&
+			!s.usesOwn(t.Affinity)
+	})
 }
 
 // usesOwn says whether as many requests of an affinity wait as it has idle tabs, and no limit keeps
@@ -372,16 +363,4 @@ func (s *State) usesOwn(a Affinity) bool {
 		}
 	}
 	return k.waiting[Nested]+min(roots, int32(s.Settings.RootCap)-k.rootLeases) >= s.holding(k).idle
-}
-
-// move takes an idle tab, alone in its context, from one affinity and gives it to another.
-func (s *State) move(i int32, to Affinity) {
-	t := &s.Tabs[i]
-	s.unprimary(t.Context)
-	s.bind(i, -1)
-	s.unlink(&s.Affinities[t.Affinity].Tabs, nil, i)
-	t.Affinity = to
-	s.own(t.Context, to)
-	s.link(&s.Affinities[to].Tabs, nil, i)
-	s.bind(i, +1)
 }

@@ -13,14 +13,12 @@ func (s *State) stale(i int32) bool {
 		s.Now > t.GoodAt.Add(s.Settings.ProbeMaxAge)
 }
 
-func (s *State) probe(i int32) { s.probeFor(i, false) }
-
-// probeFor probes a tab, for the first time since it is in doubt or because it was not seen.
-func (s *State) probeFor(i int32, suspect bool) {
+// probe probes a tab, for the first time since it is in doubt or because it was not seen.
+func (s *State) probe(i int32, suspect bool) {
 	s.setState(i, Probing)
 	t := &s.Tabs[i]
 	t.Suspect, t.Rescued, t.Probed.Began = suspect, false, s.Now
-	s.askTab(i, Effect{Kind: ProbeTab, Suspect: suspect})
+	s.ask(i, Effect{Kind: ProbeTab, Suspect: suspect})
 }
 
 // doubt makes a tab that nobody holds suspect; the reason is why it is closed where it cannot be
@@ -34,9 +32,9 @@ func (s *State) doubt(i int32, reason Reason) {
 		s.beginClose(i, reason)
 	case t.Session == SessionEnding && !t.Retried:
 		t.Suspect = true
-		s.endSession(i)
+		s.beginPart(i, PartEnd)
 	default:
-		s.probeFor(i, true)
+		s.probe(i, true)
 	}
 }
 
@@ -44,73 +42,50 @@ func (s *State) doubt(i int32, reason Reason) {
 // standby state.
 func (s *State) probed(i int32) {
 	t := &s.Tabs[i]
-	if t.thaws() {
-		t.GoodAt, t.Probed.Ended, t.Frozen = s.Now, s.Now, false
-		s.toStandbys(i)
-		return
-	}
-	if t.State != Probing {
-		return
-	}
-	t.GoodAt, t.Probed.Ended, t.Frozen = s.Now, s.Now, false
+	thawed, suspect := t.thaws(), t.Suspect && !t.Rescued
+	t.GoodAt, t.Probed.Ended, t.Frozen, t.Suspect = s.Now, s.Now, false, false
 	s.judge(i, true)
-	reset := t.Suspect && !t.Rescued && s.Settings.Reset && t.Session != SessionEnding
-	if t.Suspect = false; reset {
-		s.reset(i)
-	} else {
+	switch {
+	case thawed:
+		s.toStandbys(i)
+	case suspect:
+		s.afterLease(i)
+	default:
 		s.backToIdle(i)
 	}
 }
 
 func (s *State) probeFailed(i int32) {
-	t := &s.Tabs[i]
-	if t.State == Probing {
-		s.judge(i, false)
-	}
-	switch {
-	case t.thaws():
+	s.judge(i, false)
+	switch t := &s.Tabs[i]; {
+	case t.thaws() || t.Rescued:
 		s.beginClose(i, Wedge)
-	case t.State != Probing:
 	case !t.Suspect:
 		s.doubt(i, Wedge)
-	case t.Rescued:
-		s.beginClose(i, Wedge)
 	default:
-		s.rescue(i)
+		s.goOn(i, Rescuing)
 	}
 }
 
-func (s *State) rescue(i int32) { s.goOn(i, Rescuing, RescueTab) }
-
 // goOn is the next that is done about a suspect. Its time counts from when it came into doubt.
-func (s *State) goOn(i int32, state TabState, of EffectKind) {
+func (s *State) goOn(i int32, state TabState) {
 	t := &s.Tabs[i]
 	began := t.Began
 	s.setState(i, state)
 	t.Began = began
-	s.ask(of, i)
+	s.ask(i, Effect{Kind: t.underWay()})
 }
 
 func (s *State) wasRescued(i int32) {
-	switch t := &s.Tabs[i]; {
-	case t.State == Rescuing:
+	t := &s.Tabs[i]
+	if t.State == Rescuing {
 		t.Rescued = true
-		s.goOn(i, Probing, ProbeTab)
-	case t.State == Resetting && t.Part == PartHalt:
-		t.GoodAt = s.Now
-		s.judge(i, true)
-		s.setState(i, Resetting)
-		t.Part = PartLeave
-		s.ask(ResetTab, i)
+		s.goOn(i, Probing)
+		return
 	}
-}
-
-func (s *State) rescueFailed(i int32) {
-	switch t := &s.Tabs[i]; {
-	case t.State == Rescuing, t.State == Resetting && t.Part == PartHalt:
-		s.judge(i, false)
-		s.beginClose(i, Wedge)
-	}
+	t.GoodAt = s.Now
+	s.judge(i, true)
+	s.beginPart(i, PartLeave)
 }
 
 // ResetPart says what is done to a tab in state Resetting, between two leases.
@@ -123,33 +98,39 @@ const (
 	PartBegin                  // after a reset: the session of its next lease begins
 )
 
-// reset brings a tab back to the standby state, in two parts. The first is a rescue that leaves the
-// document as it is: a page that loops is healed, and one that does not answer is closed after
-// EndTimeout. Only a page that has answered gets OpenTimeout for the second part, because a healthy
-// Chromium needs 105 to 245 ms to leave a document.
-func (s *State) reset(i int32) {
+// beginPart begins one part of what is done to a tab between two leases.
+//
+// A reset has two. The first is a rescue that leaves the document as it is: a page that loops is
+// healed, and one that does not answer is closed after EndTimeout. Only a page that has answered
+// gets OpenTimeout for the second part, because a healthy Chromium needs 105 to 245 ms to leave a
+// document. The end of a session needs no turn of the page's main thread, so a page is not
+// condemned for being busy. The beginning of the next one waits for it.
+func (s *State) beginPart(i int32, part ResetPart) {
 	s.setState(i, Resetting)
-	s.Tabs[i].Part = PartHalt
-	s.askHalt(i)
+	t := &s.Tabs[i]
+	t.Part = part
+	s.ask(i, Effect{Kind: t.underWay(), Halt: part == PartHalt})
 }
 
 func (s *State) wasReset(i int32) {
-	if t := &s.Tabs[i]; t.State == Resetting && t.Part == PartLeave {
-		t.GoodAt = s.Now
-		s.backToIdle(i)
-	}
+	s.Tabs[i].GoodAt = s.Now
+	s.backToIdle(i)
 }
 
-// resetFailed closes a tab whose reset has failed, or was silent, in either part. A reset has
-// stopped the scripts already, so there is nothing left to rescue.
+// resetFailed closes a tab whose rescue or reset has failed, or was silent, in either part. The
+// scripts are stopped already, so there is nothing left to rescue.
 func (s *State) resetFailed(i int32) {
-	switch t := &s.Tabs[i]; {
-	case t.State != Resetting:
-	case t.Part == PartEnd || t.Part == PartBegin:
-		s.sessionFailed(i)
-	default:
-		s.judge(i, false)
-		s.beginClose(i, Wedge)
+	s.judge(i, false)
+	s.beginClose(i, Wedge)
+}
+
+// afterLease resets a tab whose lease is over, where each lease is followed by a reset, or makes it
+// idle. Its session ends before.
+func (s *State) afterLease(i int32) {
+	if s.Settings.Reset && s.Tabs[i].Session != SessionEnding {
+		s.beginPart(i, PartHalt)
+	} else {
+		s.backToIdle(i)
 	}
 }
 
@@ -157,9 +138,9 @@ func (s *State) resetFailed(i int32) {
 func (s *State) backToIdle(i int32) {
 	switch t := &s.Tabs[i]; {
 	case t.Session == SessionEnding:
-		s.endSession(i)
+		s.beginPart(i, PartEnd)
 	case t.Sessions && t.Session == NoSession && s.worn(t) == ReasonNone:
-		s.beginSession(i)
+		s.beginPart(i, PartBegin)
 	default:
 		s.setState(i, Idle)
 		s.retire(i)

@@ -33,7 +33,7 @@ func (s *State) sweepIdle(a Affinity) {
 
 // sweepsOrphan says whether the primary of an affinity is an orphan that a sweep closes.
 func (s *State) sweepsOrphan(k affinity) bool {
-	return k.Primary != None && s.inContexts[k.Primary].tabs == 0 && !s.Settings.RetainOnEvict
+	return k.Primary != None && s.inContexts[k.Primary] == 0 && !s.Settings.RetainOnEvict
 }
 
 // unused says whether nobody holds an affinity or waits for it.
@@ -64,7 +64,7 @@ func (s *State) firstIdle(k affinity) int32 {
 // held, those that are marked to close included.
 func (s *State) allIdle(k affinity) bool {
 	for i := k.Tabs; i != None; i = s.Tabs[i].Next {
-		if t := &s.Tabs[i]; t.State == Leased || t.bound() && t.State != Idle {
+		if t := &s.Tabs[i]; t.State == Leased || t.Bound() && t.State != Idle {
 			return false
 		}
 	}

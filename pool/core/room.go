@@ -14,10 +14,10 @@ type room struct {
 	freeContexts [4]int32
 	freeRequests [4]int32
 
-	inContexts [4]contextIndex
+	inContexts [4]int32
 	places     [4]links
 	keys       [4]affinityIndex
-	ids        [4][8]located
+	ids        [3][8]located
 }
 
 // takeRoom gives a state that has nothing yet the room of a small pool.
@@ -28,7 +28,7 @@ func (s *State) takeRoom() {
 	s.Requests, s.FreeRequests = r.requests[:0], r.freeRequests[:0]
 	s.Affinities, s.Calls, s.Browsers = r.affinities[:0], r.calls[:0], r.browsers[:0]
 	s.inContexts, s.places, s.keys = r.inContexts[:0], r.places[:0], r.keys[:0]
-	for i, x := range []*table{&s.tabIndex, &s.leases, &s.contextIndex, &s.requestIndex} {
+	for i, x := range []*table{&s.tabIndex, &s.leases, &s.requestIndex} {
 		x.ids = r.ids[i][:0]
 	}
 }

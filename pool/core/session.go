@@ -35,19 +35,8 @@ const (
 	Navigations             // how many there are
 )
 
-// endSession asks for the end of the session of a lease that is over. That needs no turn of the
-// page's main thread, so a page is not condemned for being busy.
-func (s *State) endSession(i int32) {
-	s.setState(i, Resetting)
-	s.Tabs[i].Part = PartEnd
-	s.ask(EndSession, i)
-}
-
 func (s *State) sessionEnded(i int32, e Event) {
 	t := &s.Tabs[i]
-	if t.State != Resetting || t.Part != PartEnd {
-		return
-	}
 	t.Session = NoSession
 	wedged := s.cannotNavigate(t, e.Navigation)
 	switch {
@@ -59,10 +48,8 @@ func (s *State) sessionEnded(i int32, e Event) {
 		s.beginClose(i, Wedge)
 	case t.Suspect:
 		s.doubt(i, Wedge)
-	case s.Settings.Reset:
-		s.reset(i)
 	default:
-		s.backToIdle(i)
+		s.afterLease(i)
 	}
 }
 
@@ -89,36 +76,16 @@ func (s *State) cannotNavigate(t *Tab, n Navigation) bool {
 func (s *State) giveUpContext(i int32, reason Reason) {
 	c := s.Tabs[i].Context
 	s.unprimary(c)
-	for j := s.at(s.Tabs[i].Affinity).Tabs; j != None; {
-		next := s.Tabs[j].Next
-		switch t := &s.Tabs[j]; {
-		case t.Context != c:
-		case t.State == Leased && !t.Doomed:
-			t.Doomed, t.Reason = true, reason
-			s.bind(j, -1)
-		case t.State == Opening && !t.Doomed:
-			s.unpin(j)
-			t.Doomed, t.Reason = true, reason
-			s.touch(t.Affinity)
-		case t.bound():
-			s.beginClose(j, reason)
+	for j := s.at(s.Tabs[i].Affinity).Tabs; j != None; j = s.Tabs[j].Next {
+		if s.Tabs[j].Context == c {
+			s.doom(j, reason)
 		}
-		j = next
 	}
-}
-
-// beginSession begins the session of the next lease on a tab. It waits for the page's main thread.
-func (s *State) beginSession(i int32) {
-	s.setState(i, Resetting)
-	s.Tabs[i].Part = PartBegin
-	s.ask(BeginSession, i)
 }
 
 func (s *State) sessionBegun(i int32) {
-	if t := &s.Tabs[i]; t.State == Resetting && t.Part == PartBegin {
-		t.Session, t.GoodAt = SessionOpen, s.Now
-		s.backToIdle(i)
-	}
+	s.Tabs[i].Session, s.Tabs[i].GoodAt = SessionOpen, s.Now
+	s.backToIdle(i)
 }
 
 // sessionFailed puts a tab in doubt of which a session did not end, or did not begin. The second
@@ -126,9 +93,6 @@ func (s *State) sessionBegun(i int32) {
 // session would be asked for ever.
 func (s *State) sessionFailed(i int32) {
 	t := &s.Tabs[i]
-	if t.State != Resetting || t.Part != PartEnd && t.Part != PartBegin {
-		return
-	}
 	if t.Retried {
 		s.beginClose(i, Wedge)
 		return

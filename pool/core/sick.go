@@ -66,7 +66,7 @@ func (s *State) doubtBrowser(id BrowserID, a Affinity) {
 	}
 	e.Doubts++
 	e.At = s.Now
-	s.armCheck(b)
+	s.arm(s.checkAt(b))
 }
 
 // suspicious says whether the evidence is enough for a check.
@@ -91,8 +91,6 @@ func (s *State) checkAt(b *Browser) Time {
 	}
 	return max(at, s.Check.Ended)
 }
-
-func (s *State) armCheck(b *Browser) { s.arm(s.checkAt(b)) }
 
 // checkDue begins a check. What speaks against the browser is counted anew from here.
 func (s *State) checkDue(b *Browser) {
@@ -132,7 +130,7 @@ func (s *State) endCheck(id BrowserID) {
 	}
 	s.Check.Browser, s.Check.Operation, s.Check.Ended = 0, 0, s.Now
 	if b := s.ready(); b != nil {
-		s.armCheck(b)
+		s.arm(s.checkAt(b))
 	}
 }
 

@@ -155,11 +155,7 @@ func (s *State) open() {
 		if coming+s.overdue[Opening] >= s.target() && coming >= need {
 			return
 		}
-		i := s.addTab(Tab{Context: s.addContext(s.ready().ID)})
-		t := &s.Tabs[i]
-		s.operation(Effect{Kind: OpenTab, Tab: t.ID, Context: s.Contexts[t.Context].ID,
-			Browser: t.Browser})
-		s.wearOut(t.Browser)
+		s.openTab(s.addContext(), 0)
 	}
 }
 

@@ -2,37 +2,43 @@ package core
 
 // The books of tabs: slots, lists and counts.
 
-// addTab enters a tab that is asked for, in a context that is on the books.
-func (s *State) addTab(t Tab) int32 {
-	var i int32
-	if n := len(s.FreeTabs); n > 0 {
-		i = s.FreeTabs[n-1]
-		s.FreeTabs = s.FreeTabs[:n-1]
-		s.counts[0]--
-	} else {
-		i = int32(len(s.Tabs))
-		s.Tabs = append(s.Tabs, Tab{})
+// slot puts an element into the slot that was freed last, or into a new one.
+func slot[T any](list *[]T, free *[]int32, element T) int32 {
+	last := len(*free) - 1
+	if last < 0 {
+		*list = append(*list, element)
+		return int32(len(*list) - 1)
 	}
+	i := (*free)[last]
+	*free, (*list)[i] = (*free)[:last], element
+	return i
+}
+
+// openTab begins to open a tab in a context, for an affinity or for nobody.
+func (s *State) openTab(context int32, a Affinity) int32 {
 	s.LastTab++
-	t.ID, t.Browser = s.LastTab, s.Contexts[t.Context].Browser
-	t.State, t.Unopened = Opening, true
-	t.Since, t.Began, t.Opened.Began, t.AskedAt, t.RetireAt = s.Now, s.Now, s.Now, s.Now, Never
-	s.Tabs[i] = t
+	t := Tab{
+		ID: s.LastTab, Context: context, Browser: s.Contexts[context].Browser, Affinity: a,
+		State: Opening, Unopened: true, Since: s.Now, Opened: Span{Began: s.Now}, RetireAt: Never,
+		Operation: Operation{Began: s.Now, AskedAt: s.Now},
+	}
+	i := slot(&s.Tabs, &s.FreeTabs, t)
+	s.counts[0] = int32(len(s.FreeTabs))
 	s.moved = append(s.moved, i)
 	s.counts[Opening]++
 	s.tabIndex.put(uint64(t.ID), i)
 	if s.Lightened {
 		s.fill(t.Browser)
 	}
-	c := &s.inContexts[t.Context]
-	if c.tabs++; c.tabs == 1 {
-		s.tabless--
-		s.delist(t.Context)
+	s.inContexts[t.Context]++
+	if a != 0 {
+		s.Tabs[i].Generation = s.LastGeneration + 1 // later than any disposal so far
+		s.link(&s.Affinities[a].Tabs, nil, i)
+		s.touch(a)
 	}
-	if t.Affinity != 0 {
-		s.link(&s.Affinities[t.Affinity].Tabs, nil, i)
-		s.touch(t.Affinity)
-	}
+	s.wearOut(t.Browser)
+	s.operation(Effect{Kind: OpenTab, Tab: t.ID, Context: s.Contexts[context].ID, Browser: t.Browser,
+		Affinity: a})
 	return i
 }
 
@@ -44,15 +50,11 @@ func (s *State) removeTab(i int32) {
 	if a := t.Affinity; a != 0 {
 		s.unlink(&s.Affinities[a].Tabs, nil, i)
 	}
-	c := &s.inContexts[t.Context]
-	if c.tabs--; c.tabs == 0 {
-		s.tabless++
-	}
+	s.inContexts[t.Context]--
 	if t.ID == s.Contraction {
 		s.Contraction = 0
 		s.Capacity--
 	}
-	s.callsDue = true
 	s.tabIndex.remove(uint64(t.ID))
 	s.Tabs[i] = Tab{}
 	s.FreeTabs = append(s.FreeTabs, i)
@@ -71,7 +73,6 @@ func (s *State) setState(i int32, state TabState) {
 	t.State, t.Since, t.Began = state, s.Now, s.Now
 	s.moved = append(s.moved, i)
 	s.counts[state]++
-	s.callsDue = s.callsDue || state == Standby
 	s.touch(t.Affinity)
 }
 
@@ -79,14 +80,7 @@ func (s *State) setState(i int32, state TabState) {
 func (s *State) alive() int32 { return int32(len(s.Tabs) - len(s.FreeTabs)) }
 
 // ask begins an operation on a tab, which is answered by an event or given up by a deadline.
-func (s *State) ask(kind EffectKind, i int32) {
-	s.askTab(i, Effect{Kind: kind})
-}
-
-// askHalt asks for the first part of a reset.
-func (s *State) askHalt(i int32) { s.askTab(i, Effect{Kind: RescueTab, Halt: true}) }
-
-func (s *State) askTab(i int32, e Effect) {
+func (s *State) ask(i int32, e Effect) {
 	t := &s.Tabs[i]
 	e.Tab, e.Context, e.Browser, e.Affinity = t.ID, s.Contexts[t.Context].ID, t.Browser, t.Affinity
 	s.begin(&t.Operation, e)

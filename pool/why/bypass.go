@@ -46,7 +46,7 @@ func (q *queue) heldBack(r core.RequestView, before []core.RequestView) []core.R
 	}
 	var older []core.RequestID
 	for _, b := range before {
-		if q.competes(r, b) && b.Bypassed >= max(0, q.s.Settings.MaxBypass) {
+		if q.competes(r, b) && int(b.Bypassed) >= max(0, q.s.Settings.MaxBypass) {
 			older = append(older, b.ID)
 		}
 	}

@@ -81,7 +81,7 @@ func Tabs(s *core.State) []core.TabView {
 func (q *queue) of(r core.RequestView, before []core.RequestView) Wait {
 	s, tabs := q.s, q.tabs
 	w := Wait{Request: r.ID, Affinity: r.Affinity, Class: r.Class, Since: r.Arrived,
-		Bypassed: r.Bypassed}
+		Bypassed: int(r.Bypassed)}
 	which := func(cause Cause, holds func(core.TabView) bool) Wait {
 		w.For = cause
 		for _, t := range tabs {
