@@ -25,8 +25,6 @@ var unexplored = map[string]string{
 	"closeFailed": "a page that opens after its CloseTimeout and does not close: four faults, " +
 		"regressions/late-page-is-killed",
 	"closeRequested": "nobody closes a pool twice in a scenario; the shell's tests do",
-	"resetFailed":    "no reset fails twice, and a late answer names an older operation",
-	"sessionFailed":  "the same of a session",
 	"cannotNavigate": "every holder in a scenario navigates",
 }
 

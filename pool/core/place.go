@@ -343,12 +343,9 @@ func (s *State) reassignTo(r int32) bool {
 // use. No context that was made for an affinity is handed over.
 func (s *State) foreignIdle(r int32) int32 {
 	to := s.Requests[r].Affinity
-	if s.at(to).Own {
-		return None
-	}
 	return s.coldest(func(t *Tab) bool {
-		return t.Affinity != to && s.inContexts[t.Context] == 1 && !s.at(t.Affinity).Own &&
-			!s.usesOwn(t.Affinity)
+		return t.Affinity != to && s.inContexts[t.Context] == 1 && !s.at(to).Own &&
+			!s.at(t.Affinity).Own && !s.usesOwn(t.Affinity)
 	})
 }
 
