@@ -1,13 +1,12 @@
 // Soak runs the page pool in a simulated world: it replays incidents, simulates a day in seconds,
 // explores every interleaving of small scenarios, and says of every promise whether it was kept.
 //
-// Rules of output: with -json, standard output is exactly one JSON object, for bad usage too, but
-// not of help and completion, which are text for people and shells; progress and prose go to
-// standard error, and progress is drawn on a terminal only. Prose has 80
-// columns. The exit is 0 when every property and every expect line held, 1 when one broke, 2 for
-// bad usage or input, 130 after Ctrl-C. The same command prints the same bytes with -json, but for
-// fields that begin with wall_, end in _per_second, or are called workers or memory_bytes; prose
-// has times of the wall in it.
+// Rules of output: with -json, standard output is exactly one JSON object, for bad usage too. Help
+// and completion are text all the same, for people and shells. Progress and prose go to standard
+// error, and progress is drawn on a terminal only. Prose has 80 columns. The exit is 0 when every
+// property and every expect line held, 1 when one broke, 2 for bad usage or input, 130 after
+// Ctrl-C. The same command prints the same bytes with -json, but for fields that begin with wall_,
+// end in _per_second, or are called workers or memory_bytes; prose has times of the wall in it.
 package main
 
 import (
